@@ -1,0 +1,1 @@
+//! SIP and RTP load, benches, side-by-side runs.

@@ -1,0 +1,1 @@
+//! Simulator: virtual clock, network, peers, stories.

@@ -1,0 +1,1 @@
+//! Media core shells: io_uring and portable backends, placement, rings.

@@ -1,0 +1,20 @@
+//! What both planes name: ids, leg plans, media commands and events, limits, meters, time.
+//!
+//! Nothing here touches a socket, a clock, a thread or a file; both the signaling
+//! side and the media side depend on this package and on nothing of each other.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod ids;
+pub mod leg;
+pub mod limits;
+pub mod media;
+pub mod refusal;
+pub mod time;
+
+pub use codec::{Codec, Direction};
+pub use ids::*;
+pub use leg::{LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia};
+pub use media::{MediaCommand, MediaEvent, Prompt, RecorderFrame};
+pub use refusal::Refusal;
+pub use time::{Instant, Now};

@@ -1,0 +1,172 @@
+//! Every bound in one place (limits-and-rules: default, and what happens past it).
+//!
+//! A constant here is a default or a hard cap; where a setting overrides it, the setting's doc
+//! says so. Relations between limits are asserted at compile time at the end of this file.
+
+/// SIP start line, bytes. Past it: 414, or 400 when it cannot be read.
+pub const SIP_START_LINE_BYTES_MAX: usize = 2 * 1024;
+/// One SIP URI, bytes. Past it: 414 in a Request-URI, else 400.
+pub const SIP_URI_BYTES_MAX: usize = 1024;
+/// Parameters of one SIP URI.
+pub const SIP_URI_PARAMETERS_MAX: usize = 32;
+/// SIP header section, bytes. Past it: 400; on a stream also close.
+pub const SIP_HEADERS_BYTES_MAX: usize = 24 * 1024;
+/// Header lines before unfolding.
+pub const SIP_HEADER_LINES_MAX: usize = 256;
+/// Values of one header name.
+pub const SIP_HEADER_VALUES_MAX: usize = 128;
+/// Bytes of one header value.
+pub const SIP_HEADER_VALUE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of an `Identity`, `Authorization` or `Proxy-Authorization` value.
+pub const SIP_LONG_HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a header name.
+pub const SIP_HEADER_NAME_BYTES_MAX: usize = 64;
+/// `Via` values.
+pub const SIP_VIA_MAX: usize = 32;
+/// `Route` values, and `Record-Route` values.
+pub const SIP_ROUTE_MAX: usize = 20;
+/// SIP body, bytes. Past it: 413.
+pub const SIP_BODY_BYTES_MAX: usize = 32 * 1024;
+/// Whole SIP message, bytes. Past it: 513, or drop and close.
+pub const SIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// SDP bytes. Past it: 488.
+pub const SDP_BYTES_MAX: usize = 16 * 1024;
+/// SDP lines.
+pub const SDP_LINES_MAX: usize = 512;
+/// Bytes of one SDP line.
+pub const SDP_LINE_BYTES_MAX: usize = 1024;
+/// Media descriptions.
+pub const SDP_MEDIA_MAX: usize = 8;
+/// Formats of one media description.
+pub const SDP_FORMATS_MAX: usize = 32;
+/// Attributes of one media description.
+pub const SDP_ATTRIBUTES_MAX: usize = 64;
+
+/// Server transactions in all. Past it: 503 with Retry-After.
+pub const SERVER_TRANSACTIONS_MAX: usize = 1_000_000;
+/// Server transactions of one source that nothing vouches for.
+pub const SERVER_TRANSACTIONS_SOURCE_MAX: usize = 2_000;
+/// Life of a digest nonce, seconds. Past it: a new challenge with `stale=true`.
+pub const NONCE_LIFE_S: u64 = 300;
+/// Used nonces remembered for the `nc` rule. Past it: the oldest is forgotten and answers stale.
+pub const NONCES_REMEMBERED_MAX: usize = 1_000_000;
+/// Failed digests a minute for one (user, source) pair. Past it: that pair is dropped for a while.
+pub const DIGEST_FAILURES_A_MINUTE_MAX: u32 = 20;
+
+/// One RTP packet, bytes. Past it: dropped and counted.
+pub const RTP_BYTES_MAX: usize = 2 * 1024;
+/// One RTCP packet, bytes.
+pub const RTCP_BYTES_MAX: usize = 1_500;
+/// RTCP packets a second of one stream.
+pub const RTCP_RATE_MAX: u32 = 10;
+/// Packets that decide the latch.
+pub const LATCH_PACKETS: u8 = 5;
+/// SSRC changes a second of one stream.
+pub const SSRC_CHANGES_RATE_MAX: u32 = 3;
+/// Timestamp jump that means a new start, in RTP units (10 s).
+pub const TIMESTAMP_JUMP_MAX: u32 = 80_000;
+/// Digits queued for one call. Past it: the oldest is dropped.
+pub const DIGITS_QUEUED_MAX: usize = 128;
+/// No media: end of the call, seconds.
+pub const MEDIA_TIMEOUT_S: u32 = 60;
+/// No media while on hold, seconds.
+pub const MEDIA_TIMEOUT_HOLD_S: u32 = 3_600;
+/// Legs of one media core.
+pub const LEGS_PER_CORE_MAX: usize = 8_192;
+/// Slots of a command ring: every leg may have four commands outstanding.
+pub const COMMAND_SLOTS: usize = LEGS_PER_CORE_MAX * 4;
+/// Slots of an event ring: every leg may have eight events outstanding.
+pub const EVENT_SLOTS: usize = LEGS_PER_CORE_MAX * 8;
+/// Slots of the ring from a core to the recorder: 2 s of 80 recordings. Past it: a gap, marked.
+pub const RECORDER_SLOTS: usize = 8_192;
+/// Recordings of one core at once.
+pub const TAPS_PER_CORE_MAX: usize = 2_048;
+
+/// Recording length, seconds.
+pub const RECORDING_S_MAX: u32 = 4 * 3_600;
+/// Recording size, bytes.
+pub const RECORDING_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Body of a webhook answer after decoding, bytes. Past it: code 11750.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Headers of a webhook answer.
+pub const WEBHOOK_HEADERS_MAX: usize = 100;
+/// Bytes of all headers of a webhook answer.
+pub const WEBHOOK_HEADERS_BYTES_MAX: usize = 32 * 1024;
+/// HTTP redirects. Past it: code 11215.
+pub const WEBHOOK_REDIRECTS_MAX: u8 = 10;
+/// One webhook in all, milliseconds. Past it: code 11203.
+pub const WEBHOOK_TOTAL_MS: u32 = 15_000;
+/// One connection attempt of a webhook, milliseconds.
+pub const WEBHOOK_CONNECT_MS: u32 = 5_000;
+/// Requests at once to one host; more wait inside their 15 s.
+pub const WEBHOOK_HOST_CONCURRENCY_MAX: usize = 200;
+/// Requests at once for one account; more wait inside their 15 s.
+pub const WEBHOOK_ACCOUNT_CONCURRENCY_MAX: usize = 1_000;
+
+/// TwiML document, bytes. Past it: code 11750 by webhook, 12100 otherwise.
+pub const TWIML_BYTES_MAX: usize = 64 * 1024;
+/// Inline TwiML of the REST API, characters.
+pub const TWIML_INLINE_CHARACTERS_MAX: usize = 4_000;
+/// Depth of elements.
+pub const TWIML_DEPTH_MAX: usize = 16;
+/// Elements of a document.
+pub const TWIML_ELEMENTS_MAX: usize = 1_000;
+/// Attributes of an element.
+pub const TWIML_ATTRIBUTES_MAX: usize = 32;
+/// Bytes of an attribute's value.
+pub const TWIML_VALUE_BYTES_MAX: usize = 4 * 1024;
+/// Documents of one call. Past it: the call ends.
+pub const TWIML_DOCUMENTS_MAX: u32 = 1_000;
+/// Documents in a row without a verb that takes time. Past it: the call ends.
+pub const TWIML_IDLE_DOCUMENTS_MAX: u32 = 50;
+/// Characters of one `<Say>`. Past it: code 13521.
+pub const SAY_CHARACTERS_MAX: usize = 4_096;
+/// Repetitions that `loop="0"` means.
+pub const LOOP_FOREVER: u32 = 1_000;
+/// Bytes of a played file. Past it: code 11750.
+pub const PLAY_BYTES_MAX: usize = 40 * 1024 * 1024;
+/// Decoded length of a played file, seconds.
+pub const PLAY_S_MAX: u32 = 3_600;
+/// `<Dial>` targets at once. Past it: code 13250.
+pub const DIAL_TARGETS_MAX: usize = 10;
+/// Ring time, seconds: default and most.
+pub const RING_S: (u32, u32) = (30, 600);
+/// Call length, seconds: default and most.
+pub const CALL_S: (u32, u32) = (4 * 3_600, 24 * 3_600);
+/// Header part of a `<Sip>` URI, characters. At or past it: 21227, 13253.
+pub const SIP_NOUN_HEADERS_MAX: usize = 1_024;
+/// URI of a `<Sip>` without its header part, characters. At or past it: 13243.
+pub const SIP_NOUN_URI_MAX: usize = 255;
+
+/// REST request body, bytes. Past it: 413.
+pub const REST_BODY_BYTES_MAX: usize = 64 * 1024;
+/// REST URL, bytes. Past it: 414.
+pub const REST_URL_BYTES_MAX: usize = 8 * 1024;
+/// REST headers, bytes. Past it: 431.
+pub const REST_HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// Reading one REST request, milliseconds. Past it: 408.
+pub const REST_READ_MS: u32 = 10_000;
+/// REST requests at once of one account. Past it: 429.
+pub const REST_CONCURRENCY_MAX: usize = 100;
+/// Rows of one page.
+pub const REST_PAGE_MAX: u32 = 1_000;
+/// Failed logins a minute of one source and user. Past it: 429 for a minute.
+pub const REST_FAILURES_A_MINUTE_MAX: u32 = 10;
+
+/// Timeline of one call: entries and bytes.
+pub const TIMELINE_ENTRIES_MAX: usize = 200;
+/// Timeline bytes.
+pub const TIMELINE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one log line.
+pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+/// Writes waiting for the store. Past it: 503 to REST, calls go on.
+pub const STORE_QUEUE_MAX: usize = 10_000;
+
+const _: () = assert!(SIP_HEADERS_BYTES_MAX + SIP_BODY_BYTES_MAX <= SIP_MESSAGE_BYTES_MAX);
+const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
+const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
+const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());
+const _: () = assert!(LEGS_PER_CORE_MAX <= u16::MAX as usize + 1);
+const _: () = assert!(TWIML_INLINE_CHARACTERS_MAX * 4 <= TWIML_BYTES_MAX);

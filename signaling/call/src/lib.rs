@@ -1,0 +1,1 @@
+//! Sans-IO call: TwiML, verbs, webhooks as forms, status, signature.

@@ -1,0 +1,1 @@
+//! The composed machine: one UserAgent, all Calls, the bridges between them.

@@ -1,0 +1,2 @@
+//! The binary: event loops, listeners, HTTP, workers, recorder.
+fn main() {}

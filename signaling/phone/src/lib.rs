@@ -1,0 +1,1 @@
+//! A sans-IO phone, for the phone command, load and simulation.

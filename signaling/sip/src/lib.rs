@@ -1,0 +1,1 @@
+//! Sans-IO SIP: messages, framing, transactions, dialogs, offer/answer, digest.

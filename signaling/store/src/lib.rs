@@ -1,0 +1,1 @@
+//! Stored things as types: resources, snapshot, change, outcome.
