@@ -1,0 +1,527 @@
+//! Settings: each is declared once, below, and everything else is derived from that. No files read here.
+//!
+//! A declaration gives the key, the type, the default (as TOML text) and the words that
+//! `config show` and the reference page print. Where the values come from is [`layers`]' matter:
+//! defaults, then the file, then `SIDETONE_SECTION__KEY` variables, then flags; the later wins.
+#![allow(missing_docs)] // The macro writes the docs of sections and keys; it does so for all of them.
+
+pub mod layers;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+pub use layers::{Layers, Origin, Problem};
+pub use value::{
+    AclReject, Backend, ByteSize, Cidr, Cores, LimitsProfile, LogFormat, LogLevel, PortRange,
+    PublicAddress, RejectStatus, SpeechEngine,
+};
+
+use crate::leg::LatchMode;
+use value::SettingValue;
+
+/// One setting as declared: what `config show` and the nearest-key search work on.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Section and key with a dot between; `*` stands for a name or a number.
+    pub key: &'static str,
+    /// The default as TOML text.
+    pub default: &'static str,
+    /// What it does, in a sentence.
+    pub doc: &'static str,
+    /// What a value looks like.
+    pub shape: &'static str,
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $( $(#[doc = $doc:literal])+ $key:ident: $Type:ty = $default:literal, )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct $Section { $( $(#[doc = $doc])+ pub $key: $Type, )+ }
+
+            impl $Section {
+                fn read(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Self> {
+                    // Every key is read before any is asked for, so that one run names all mistakes.
+                    $( let $key = layers.read(concat!(stringify!($section), ".", stringify!($key)), problems); )+
+                    Some(Self { $( $key: $key?, )+ })
+                }
+            }
+        )+
+
+        /// Every setting with a fixed key, in the order of the reference page.
+        pub const SETTINGS: &[Setting] = &[ $( $( Setting {
+            key: concat!(stringify!($section), ".", stringify!($key)),
+            default: $default,
+            doc: concat!($($doc),+),
+            shape: <$Type as SettingValue>::SHAPE,
+        }, )+ )+ ];
+
+        /// The effective settings: every key has a value and every value made sense.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config {
+            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
+            /// `[edges.NAME]`, by name.
+            pub edges: BTreeMap<String, Edge>,
+            /// `[[trunk]]`, in the order of the file.
+            pub trunks: Vec<Trunk>,
+        }
+
+        impl Config {
+            /// Makes sense of layered values; on error every problem that was found, none hidden
+            /// behind another.
+            pub fn from_layers(layers: &Layers) -> Result<Self, Vec<Problem>> {
+                let mut problems = layers.unknown_keys();
+                $( let $section = $Section::read(layers, &mut problems); )+
+                let edges = Edge::read_all(layers, &mut problems);
+                let trunks = Trunk::read_all(layers, &mut problems);
+                let config = (|| Some(Self { $( $section: $section?, )+ edges, trunks }))();
+                match config {
+                    Some(config) if problems.is_empty() => config.checked(layers),
+                    _ => Err(problems),
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// This node and where it keeps things.
+    node: Node {
+        /// Number of this node, in every id that peers send back.
+        id: u16 = "0",
+        /// Folder of the store, the key, the credentials and the recordings.
+        data_dir: PathBuf = "\"sidetone-data\"",
+        /// SIP domains are NAME.sip.SUFFIX, and with an edge NAME.sip.EDGE.SUFFIX.
+        domain_suffix: String = "\"sidetone.test\"",
+        /// The edge this node is when a host names none.
+        edge: String = "\"ashburn\"",
+        /// Address shown in SDP and Contact; auto = the kernel's local address towards that peer.
+        public_address: PublicAddress = "\"auto\"",
+        /// Longest time that live calls are waited for after SIGTERM, in seconds.
+        drain_limit_s: u32 = "3600",
+    }
+
+    /// SIP listeners and how strangers are treated.
+    sip: Sip {
+        /// UDP listeners; port 0 takes a free one.
+        udp: Vec<SocketAddr> = "[\"0.0.0.0:5060\"]",
+        /// TCP listeners.
+        tcp: Vec<SocketAddr> = "[\"0.0.0.0:5060\"]",
+        /// TLS listeners (not in this version: TLS is off).
+        tls: Vec<SocketAddr> = "[\"0.0.0.0:5061\"]",
+        /// Certificate chain for TLS, PEM; empty = an own authority (not in this version).
+        tls_certificate: PathBuf = "\"\"",
+        /// Private key of that certificate, PEM (not in this version).
+        tls_key: PathBuf = "\"\"",
+        /// The eight older cipher suites, with the legacy-tls feature (not in this version).
+        legacy_tls: bool = "false",
+        /// Whether <Sip> and REST targets may lie on private and loopback addresses.
+        allow_private_targets: bool = "true",
+        /// Domain that serves Request-URIs naming our own address, never over TLS; set by demo.
+        default_domain: String = "\"\"",
+        /// What a source outside the mapped IP lists, or an unknown domain, hears: drop (silence) or 403.
+        acl_reject: AclReject = "\"drop\"",
+        /// Status of <Reject> and reason="rejected": 404 or 603.
+        reject_status: RejectStatus = "404",
+        /// Streams (TCP connections) in all; past it a new one is accepted and closed.
+        streams_max: u32 = "20000",
+        /// Streams of one source address that nothing vouches for.
+        streams_source_max: u32 = "100",
+    }
+
+    /// Media cores, their addresses and ports.
+    media: Media {
+        /// CPUs that media threads are pinned to, or auto.
+        cores: Cores = "\"auto\"",
+        /// io_uring, portable, or auto: io_uring where the kernel allows it.
+        backend: Backend = "\"auto\"",
+        /// Local addresses that media ports are opened on; more addresses, more ports.
+        addresses: Vec<IpAddr> = "[\"0.0.0.0\"]",
+        /// UDP ports, shared out among the cores; must not overlap the kernel's ephemeral range.
+        ports: PortRange = "\"10000-19999\"",
+        /// Sources a leg takes media from until it is locked: sdp, peer or any.
+        latch: LatchMode = "\"peer\"",
+        /// A call without media for so many seconds is ended; 0 = never.
+        timeout_s: u32 = "60",
+        /// The same while the call is on hold.
+        hold_timeout_s: u32 = "3600",
+    }
+
+    /// REST API, console, /healthz, /readyz and /metrics.
+    http: Http {
+        /// Plain HTTP listeners; port 0 takes a free one.
+        listen: Vec<SocketAddr> = "[\"127.0.0.1:8080\"]",
+        /// The same over TLS (not in this version).
+        https: Vec<SocketAddr> = "[]",
+    }
+
+    /// Requests to applications.
+    webhook: Webhook {
+        /// Private ranges that applications may live in; link-local, multicast and our own listeners never.
+        allow_private: Vec<Cidr> = "[\"127.0.0.0/8\", \"::1/128\", \"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\"]",
+        /// The User-Agent that applications see.
+        user_agent: String = "\"TwilioProxy/1.1\"",
+    }
+
+    /// The voice of <Say>.
+    speech: Speech {
+        /// pico (built in); command and http are not in this version.
+        engine: SpeechEngine = "\"pico\"",
+    }
+
+    /// Recordings of calls.
+    recordings: Recordings {
+        /// No new recording starts below this much free disk.
+        free_disk_min: ByteSize = "\"2 GiB\"",
+    }
+
+    /// How long records, alerts, timelines and captures stay: whichever bound is met first, oldest first.
+    retention: Retention {
+        /// Days.
+        days: u32 = "7",
+        /// Bytes.
+        bytes: ByteSize = "\"10 GiB\"",
+    }
+
+    /// Bounds that differ by who runs the gateway.
+    limits: Limits {
+        /// node: what the machine carries; twilio: the cloud's figures (1 API call a second, 4 h).
+        profile: LimitsProfile = "\"node\"",
+        /// Calls at once; 0 = by the machine's cores and memory.
+        calls: u32 = "0",
+        /// Most memory that all limits together may come to; 0 = what the machine has.
+        memory: ByteSize = "0",
+    }
+
+    /// The log, on standard error.
+    log: Log {
+        /// error, warn, info, debug or trace. Phone numbers and URIs appear from debug on.
+        level: LogLevel = "\"info\"",
+        /// human or json.
+        format: LogFormat = "\"human\"",
+    }
+}
+
+/// Settings below a name or a number: `edges.NAME.key`, `trunk.NUMBER.key`.
+pub const NAMED_SETTINGS: &[Setting] = &[
+    Setting {
+        key: "edges.*.listen",
+        default: "[]",
+        doc: " Listeners of this edge (not in this version: all edges share [sip]).",
+        shape: <Vec<SocketAddr>>::SHAPE,
+    },
+    Setting {
+        key: "edges.*.public_address",
+        default: "\"auto\"",
+        doc: " Address shown to peers of this edge (not in this version).",
+        shape: PublicAddress::SHAPE,
+    },
+    Setting {
+        key: "edges.*.egress",
+        default: "\"auto\"",
+        doc: " Local address that this edge sends from (not in this version).",
+        shape: PublicAddress::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.name",
+        default: "\"\"",
+        doc: " Name of the carrier, unique.",
+        shape: String::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.targets",
+        default: "[]",
+        doc: " SIP URIs of the carrier, tried in this order.",
+        shape: <Vec<String>>::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.username",
+        default: "\"\"",
+        doc: " User for the carrier's digest challenges; empty = none.",
+        shape: String::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.password",
+        default: "\"\"",
+        doc: " Password for the carrier's digest challenges.",
+        shape: String::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.realm",
+        default: "\"\"",
+        doc: " The only realm that the password is used for; empty = the first one the carrier names.",
+        shape: String::SHAPE,
+    },
+];
+
+/// `[edges.NAME]`: an edge this node serves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edge {
+    pub listen: Vec<SocketAddr>,
+    pub public_address: PublicAddress,
+    pub egress: PublicAddress,
+}
+
+impl Edge {
+    fn read_all(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, Self> {
+        let mut edges = BTreeMap::new();
+        for name in layers.names_below("edges") {
+            let key = |key: &str| format!("edges.{name}.{key}");
+            let listen = layers.read(&key("listen"), problems);
+            let public_address = layers.read(&key("public_address"), problems);
+            let egress = layers.read(&key("egress"), problems);
+            if let (Some(listen), Some(public_address), Some(egress)) =
+                (listen, public_address, egress)
+            {
+                edges.insert(name, Self { listen, public_address, egress });
+            }
+        }
+        edges
+    }
+}
+
+/// `[[trunk]]`: a carrier that numbers are dialed over.
+#[derive(Clone, PartialEq)]
+pub struct Trunk {
+    pub name: String,
+    pub targets: Vec<String>,
+    pub username: String,
+    pub password: String,
+    pub realm: String,
+}
+
+/// The password stays out of logs and panics.
+impl std::fmt::Debug for Trunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trunk")
+            .field("name", &self.name)
+            .field("targets", &self.targets)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Trunk {
+    fn read_all(layers: &Layers, problems: &mut Vec<Problem>) -> Vec<Self> {
+        let mut trunks = Vec::new();
+        for number in layers.names_below("trunk") {
+            let before = problems.len();
+            if let Some(trunk) = Self::read(layers, &number, problems) {
+                trunks.push(trunk);
+            }
+            if problems.len() == before && trunks.last().is_some_and(|trunk| trunk.name.is_empty())
+            {
+                problems.push(layers.problem(&format!("trunk.{number}.name"), "needs a value"));
+            }
+        }
+        trunks
+    }
+
+    fn read(layers: &Layers, number: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let key = |key: &str| format!("trunk.{number}.{key}");
+        let name = layers.read(&key("name"), problems);
+        let targets = layers.read(&key("targets"), problems);
+        let username = layers.read(&key("username"), problems);
+        let password = layers.read(&key("password"), problems);
+        let realm = layers.read(&key("realm"), problems);
+        Some(Self {
+            name: name?,
+            targets: targets?,
+            username: username?,
+            password: password?,
+            realm: realm?,
+        })
+    }
+}
+
+impl Config {
+    /// The relations between settings that no single value can hold.
+    fn checked(self, layers: &Layers) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut require = |holds: bool, key: &str, text: &str| {
+            if !holds {
+                problems.push(layers.problem(key, text));
+            }
+        };
+        require(
+            !self.sip.udp.is_empty() || !self.sip.tcp.is_empty(),
+            "sip.udp",
+            "and `sip.tcp` are both empty: a gateway needs at least one SIP listener",
+        );
+        require(
+            !self.media.addresses.is_empty(),
+            "media.addresses",
+            "needs at least one address (0.0.0.0 is any)",
+        );
+        require(
+            self.media.addresses.len() <= usize::from(u8::MAX),
+            "media.addresses",
+            "takes at most 255 addresses",
+        );
+        require(
+            is_domain(&self.node.domain_suffix),
+            "node.domain_suffix",
+            "must be a domain name: letters, digits and hyphens between dots",
+        );
+        require(!self.node.data_dir.as_os_str().is_empty(), "node.data_dir", "must name a folder");
+        let names: std::collections::BTreeSet<_> = self.trunks.iter().map(|t| &t.name).collect();
+        require(names.len() == self.trunks.len(), "trunk", "names must be unique");
+        if problems.is_empty() { Ok(self) } else { Err(problems) }
+    }
+
+    /// Settings that were given a value which this version cannot follow, as sentences for the log.
+    ///
+    /// The gateway starts with less and says so; only values that somebody set are mentioned.
+    pub fn not_built(&self, layers: &Layers) -> Vec<String> {
+        let wanted: [(&str, bool, &str); 7] = [
+            ("sip.tls", !self.sip.tls.is_empty(), "SIP over TLS is off"),
+            (
+                "sip.tls_certificate",
+                self.sip.tls_certificate != PathBuf::new(),
+                "SIP over TLS is off",
+            ),
+            ("sip.tls_key", self.sip.tls_key != PathBuf::new(), "SIP over TLS is off"),
+            ("sip.legacy_tls", self.sip.legacy_tls, "SIP over TLS is off"),
+            ("http.https", !self.http.https.is_empty(), "HTTPS is off; HTTP serves"),
+            (
+                "speech.engine",
+                self.speech.engine != SpeechEngine::Pico,
+                "the built-in voice speaks instead",
+            ),
+            (
+                "media.backend",
+                matches!(self.media.backend, Backend::Steered | Backend::Xdp),
+                "the backend is chosen as with auto",
+            ),
+        ];
+        let mut sentences: Vec<String> = wanted
+            .iter()
+            .filter(|(key, set, _)| *set && layers.is_set(key))
+            .map(|(key, _, instead)| format!("`{key}` is not in this version yet: {instead}."))
+            .collect();
+        if !self.edges.is_empty() {
+            sentences.push(
+                "`[edges]` listeners, addresses and egress are not in this version yet: \
+                 every edge is served by the listeners of `[sip]`."
+                    .to_owned(),
+            );
+        }
+        sentences
+    }
+}
+
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 200 && text.split('.').all(label)
+}
+
+/// The declaration that covers a key, with `*` standing for one name.
+pub fn setting(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().chain(NAMED_SETTINGS).find(|setting| matches_pattern(setting.key, key))
+}
+
+fn matches_pattern(pattern: &str, key: &str) -> bool {
+    let mut parts = key.split('.');
+    pattern
+        .split('.')
+        .all(|wanted| parts.next().is_some_and(|part| wanted == "*" || wanted == part))
+        && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Layers {
+        let mut layers = Layers::default();
+        layers.add_file("test.toml", text).expect("valid TOML");
+        layers
+    }
+
+    #[test]
+    fn the_defaults_alone_make_a_configuration() {
+        let config = Config::from_layers(&Layers::default()).expect("defaults are valid");
+        assert_eq!(config.node.domain_suffix, "sidetone.test");
+        assert_eq!(config.media.ports, PortRange { first: 10_000, last: 19_999 });
+        assert_eq!(config.webhook.allow_private.len(), 5);
+        assert_eq!(config.retention.bytes.0, 10 << 30);
+        assert!(config.not_built(&Layers::default()).is_empty());
+    }
+
+    #[test]
+    fn the_file_of_the_design_page_is_accepted() {
+        let layers = file(
+            r#"
+[node]
+id = 0
+data_dir = "sidetone-data"
+domain_suffix = "sidetone.test"
+edge = "ashburn"
+public_address = "auto"
+[edges.frankfurt]
+public_address = "192.0.2.10"
+[sip]
+udp = ["0.0.0.0:5060", "[::]:5060"]
+tcp = ["0.0.0.0:5060"]
+tls = ["0.0.0.0:5061"]
+legacy_tls = false
+allow_private_targets = true
+default_domain = ""
+[[trunk]]
+name = "carrier"
+targets = ["sip:192.0.2.20"]
+[media]
+cores = "auto"
+backend = "auto"
+addresses = ["0.0.0.0"]
+ports = "10000-19999"
+latch = "peer"
+[http]
+listen = ["127.0.0.1:8080"]
+https = []
+[webhook]
+allow_private = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+[speech]
+engine = "pico"
+[recordings]
+[retention]
+"#,
+        );
+        let config = Config::from_layers(&layers).expect("the design's own file");
+        assert_eq!(config.trunks[0].targets, ["sip:192.0.2.20"]);
+        assert!(matches!(config.edges["frankfurt"].public_address, PublicAddress::Is(_)));
+        let sentences = config.not_built(&layers);
+        assert!(sentences[0].contains("`sip.tls`"), "{sentences:?}");
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_with_its_line() {
+        let problems = Config::from_layers(&file("[sip]\nupd = []\n[node]\nid = 70000\n"))
+            .expect_err("two mistakes");
+        let text: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        assert!(text[0].contains("test.toml:2"), "{text:?}");
+        assert!(text[0].contains("did you mean `sip.udp`"), "{text:?}");
+        assert!(text[1].contains("test.toml:4") && text[1].contains("node.id"), "{text:?}");
+    }
+
+    #[test]
+    fn relations_between_settings_are_checked() {
+        let problems =
+            Config::from_layers(&file("[sip]\nudp = []\ntcp = []\n")).expect_err("no listener");
+        assert!(problems[0].to_string().contains("at least one SIP listener"));
+        let problems =
+            Config::from_layers(&file("[[trunk]]\ntargets = []\n")).expect_err("no name");
+        assert!(problems[0].to_string().contains("trunk.0.name"), "{problems:?}");
+    }
+}
