@@ -1,0 +1,1 @@
+//! DNS: SIP targets and host names to addresses. Shell, on tokio.

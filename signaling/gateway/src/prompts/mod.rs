@@ -1,0 +1,1 @@
+//! Prompts: speech, files and tones as samples that a media core can send. Shell, on tokio.

@@ -1,0 +1,1 @@
+//! Recordings: frames from the media cores to WAV files. Shell, one thread.
