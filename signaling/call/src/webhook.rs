@@ -1,0 +1,362 @@
+//! Requests to the customer's application: URL, connection overrides, parameters. Sans-IO.
+
+use shared::{AccountSid, CallSid, limits};
+use url::Url;
+
+use crate::effect::HttpId;
+use crate::form::Form;
+use crate::setup::Method;
+
+/// What a request is for: decides its log line and whether its answer matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HttpKind {
+    /// A TwiML request: voice URL, action, redirect, screening, fallback.
+    Document,
+    /// A call status callback; its answer is never executed.
+    StatusCallback,
+    /// A recording status callback; its answer is never executed.
+    RecordingCallback,
+}
+
+/// A request to send. [`HttpRequest::wire`] is what goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Its name in the answer.
+    pub id: HttpId,
+    /// What for.
+    pub kind: HttpKind,
+    /// Whose auth token signs it.
+    pub account: AccountSid,
+    /// The call: its cookie jar.
+    pub call: CallSid,
+    /// GET or POST.
+    pub method: Method,
+    /// Where to.
+    pub url: WebUrl,
+    /// Standard parameters: sent again after a redirect.
+    pub standard: Form,
+    /// Parameters of the verb: not sent again after a redirect.
+    pub extra: Form,
+    /// `I-Twilio-Idempotency-Token`: the same on every retry and redirect.
+    pub idempotency_token: String,
+}
+
+/// One request as it goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireRequest {
+    /// Method of the request line.
+    pub method: Method,
+    /// URL without userinfo and fragment, with the parameters of a GET: what is sent and signed.
+    pub url: String,
+    /// Body of a POST (`application/x-www-form-urlencoded; charset=UTF-8`).
+    pub body: Option<String>,
+    /// User and password, decoded, when the URL has them.
+    pub basic_auth: Option<(String, String)>,
+    /// Body parameters, for the signature.
+    pub signed: Form,
+}
+
+impl WireRequest {
+    /// `X-Twilio-Signature` with the account's auth token.
+    pub fn signature(&self, auth_token: &str) -> String {
+        crate::signature::sign(auth_token.as_bytes(), &self.url, &self.signed)
+    }
+}
+
+impl HttpRequest {
+    /// What goes out.
+    pub fn wire(&self) -> WireRequest {
+        let mut parameters = self.standard.clone();
+        parameters.extend(&self.extra);
+        let basic_auth = self.url.basic_auth();
+        match self.method {
+            Method::Get => WireRequest {
+                method: Method::Get,
+                url: self.url.wire(Some(&parameters)),
+                body: None,
+                basic_auth,
+                signed: Form::new(),
+            },
+            Method::Post => WireRequest {
+                method: Method::Post,
+                url: self.url.wire(None),
+                body: Some(parameters.to_body()),
+                basic_auth,
+                signed: parameters,
+            },
+        }
+    }
+
+    /// The request that follows a redirect: 301, 302, 303 turn into GET, 307 and 308 keep the
+    /// method; verb parameters stay behind (contract webhooks.md 1). Overrides of the first URL hold on.
+    ///
+    /// # Errors
+    /// 11216 where `Location` is no usable URL.
+    pub fn redirected(&self, status: u16, location: &str) -> Result<Self, WebUrlError> {
+        let mut url = self
+            .url
+            .join(location)
+            .map_err(|error| WebUrlError { code: 11216, sentence: error.sentence })?;
+        url.overrides = self.url.overrides.clone();
+        let method = match status {
+            307 | 308 => self.method,
+            _ => Method::Get,
+        };
+        Ok(Self { method, url, extra: Form::new(), ..self.clone() })
+    }
+}
+
+/// A URL that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence} ({code})")]
+pub struct WebUrlError {
+    /// The contract's code: 11100, 11216, 11240 - 11243.
+    pub code: u32,
+    /// What is wrong with it.
+    pub sentence: String,
+}
+
+/// A checked absolute http or https URL, with its connection overrides taken out of the fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebUrl {
+    url: Url,
+    /// Connection overrides.
+    pub overrides: Overrides,
+}
+
+impl WebUrl {
+    /// Reads an absolute URL.
+    ///
+    /// # Errors
+    /// 11100 where it is none, has another scheme or an underscore in its host; 11240 - 11243 for
+    /// its connection overrides.
+    pub fn parse(text: &str) -> Result<Self, WebUrlError> {
+        let text = text.trim();
+        let url = Url::parse(text).map_err(|error| invalid(text, &error.to_string()))?;
+        Self::check(url)
+    }
+
+    /// Reads a URL relative to this one; an empty text is this URL.
+    ///
+    /// # Errors
+    /// As [`WebUrl::parse`].
+    pub fn join(&self, text: &str) -> Result<Self, WebUrlError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(self.clone());
+        }
+        let mut url = self.url.join(text).map_err(|error| invalid(text, &error.to_string()))?;
+        // `Url::join` drops userinfo; on the same host the customer is still logged in.
+        if url.host() == self.url.host()
+            && url.username().is_empty()
+            && url.scheme() == self.url.scheme()
+        {
+            let _ = url.set_username(self.url.username());
+            let _ = url.set_password(self.url.password());
+        }
+        Self::check(url)
+    }
+
+    /// As it is sent and signed: no userinfo, no fragment, `query` appended.
+    pub fn wire(&self, query: Option<&Form>) -> String {
+        let mut url = self.url.clone();
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        let mut text = url.to_string();
+        if let Some(form) = query.filter(|form| !form.is_empty()) {
+            text.push(match url.query() {
+                None => '?',
+                Some(_) => '&',
+            });
+            text.push_str(&form.to_query());
+        }
+        text
+    }
+
+    /// User and password, decoded.
+    pub fn basic_auth(&self) -> Option<(String, String)> {
+        if self.url.username().is_empty() && self.url.password().is_none() {
+            return None;
+        }
+        let decode = crate::form::percent_decode;
+        Some((decode(self.url.username()), decode(self.url.password().unwrap_or(""))))
+    }
+
+    /// Host as in the URL, IPv6 in brackets.
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or("")
+    }
+
+    /// Port, also when it is the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(80)
+    }
+
+    /// Whether it is https.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    fn check(mut url: Url) -> Result<Self, WebUrlError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(invalid(url.as_str(), "only http and https are possible"));
+        }
+        let host = url.host_str().unwrap_or("");
+        if host.is_empty() {
+            return Err(invalid(url.as_str(), "it has no host"));
+        }
+        if host.contains('_') {
+            return Err(invalid(url.as_str(), "a host name must not contain an underscore"));
+        }
+        let overrides = Overrides::parse(url.fragment().unwrap_or(""))?;
+        url.set_fragment(None);
+        Ok(Self { url, overrides })
+    }
+}
+
+fn invalid(text: &str, reason: &str) -> WebUrlError {
+    let shown: String = text.chars().take(200).collect();
+    WebUrlError { code: 11100, sentence: format!("`{shown}` is not a usable URL: {reason}") }
+}
+
+/// Connection overrides in the fragment of a URL (contract webhooks.md 8.2). Times in
+/// milliseconds. They can only shorten the hard limit of 15 s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overrides {
+    /// TCP connect, 100 - 10,000.
+    pub connect_ms: u32,
+    /// First byte, and between packets, 100 - 15,000.
+    pub read_ms: u32,
+    /// All, retries included, 100 - 15,000.
+    pub total_ms: u32,
+    /// Retries, 0 - 5.
+    pub retries: u8,
+    /// What is retried.
+    pub retry: RetryPolicy,
+    /// Whether TLS sends the server's name.
+    pub sni: bool,
+    /// Egress edges, rotated over retries; empty = default.
+    pub edges: Vec<String>,
+}
+
+/// What is tried again (`rp`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Connect or TLS failure.
+    pub connect: bool,
+    /// No response.
+    pub read: bool,
+    /// A 4xx answer.
+    pub status_4xx: bool,
+    /// A 5xx answer.
+    pub status_5xx: bool,
+}
+
+impl Default for Overrides {
+    fn default() -> Self {
+        Self {
+            connect_ms: limits::WEBHOOK_CONNECT_MS,
+            read_ms: limits::WEBHOOK_TOTAL_MS,
+            total_ms: limits::WEBHOOK_TOTAL_MS,
+            retries: 1,
+            retry: RetryPolicy { connect: true, read: false, status_4xx: false, status_5xx: false },
+            sni: true,
+            edges: Vec::new(),
+        }
+    }
+}
+
+impl Overrides {
+    /// Reads a fragment. Unknown keys are ignored: a fragment may be an ordinary one.
+    ///
+    /// # Errors
+    /// 11240 malformed edge, 11241 unknown edge, 11242 interconnect, 11243 any other bad value.
+    pub fn parse(fragment: &str) -> Result<Self, WebUrlError> {
+        let mut overrides = Self::default();
+        for (key, value) in fragment.split('&').filter_map(|pair| pair.split_once('=')) {
+            let value = crate::form::percent_decode(value);
+            match key {
+                "ct" => overrides.connect_ms = number(key, &value, 100, 10_000)?,
+                "rt" => overrides.read_ms = number(key, &value, 100, 15_000)?,
+                "tt" => overrides.total_ms = number(key, &value, 100, 15_000)?,
+                "rc" => overrides.retries = u8::try_from(number(key, &value, 0, 5)?).unwrap_or(5),
+                "rp" => overrides.retry = retry_policy(&value)?,
+                "sni" => overrides.sni = yes_or_no(&value)?,
+                "e" => overrides.edges = edges(&value)?,
+                _ => {}
+            }
+        }
+        Ok(overrides)
+    }
+}
+
+fn number(key: &str, value: &str, least: u32, most: u32) -> Result<u32, WebUrlError> {
+    value.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        bad(
+            11243,
+            format!("connection override `{key}={value}` is not a number from {least} to {most}"),
+        )
+    })
+}
+
+fn retry_policy(value: &str) -> Result<RetryPolicy, WebUrlError> {
+    let mut policy =
+        RetryPolicy { connect: false, read: false, status_4xx: false, status_5xx: false };
+    for word in value.split(',') {
+        match word.trim() {
+            "ct" => policy.connect = true,
+            "rt" => policy.read = true,
+            "4xx" => policy.status_4xx = true,
+            "5xx" => policy.status_5xx = true,
+            "all" => {
+                policy =
+                    RetryPolicy { connect: true, read: true, status_4xx: true, status_5xx: true };
+            }
+            other => {
+                return Err(bad(
+                    11243,
+                    format!("`{other}` is no retry policy: ct, rt, 4xx, 5xx, all"),
+                ));
+            }
+        }
+    }
+    Ok(policy)
+}
+
+fn yes_or_no(value: &str) -> Result<bool, WebUrlError> {
+    match value {
+        "y" => Ok(true),
+        "n" => Ok(false),
+        other => Err(bad(11243, format!("connection override `sni={other}` is neither y nor n"))),
+    }
+}
+
+fn edges(value: &str) -> Result<Vec<String>, WebUrlError> {
+    let mut edges = Vec::new();
+    for edge in value.split(',') {
+        let well_formed =
+            !edge.is_empty() && edge.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        if !well_formed {
+            return Err(bad(11240, format!("`{edge}` is not the name of an edge")));
+        }
+        if edge.ends_with("-ix") {
+            return Err(bad(11242, format!("interconnect `{edge}` is not allowed here")));
+        }
+        if !EDGES.contains(&edge) {
+            return Err(bad(
+                11241,
+                format!("edge `{edge}` is not supported: one of {}", EDGES.join(", ")),
+            ));
+        }
+        edges.push(edge.to_owned());
+    }
+    Ok(edges)
+}
+
+fn bad(code: u32, sentence: String) -> WebUrlError {
+    WebUrlError { code, sentence }
+}
+
+/// Edges that connection overrides may name.
+const EDGES: [&str; 8] =
+    ["ashburn", "dublin", "frankfurt", "sao-paulo", "singapore", "sydney", "tokyo", "umatilla"];
