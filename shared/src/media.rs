@@ -176,6 +176,8 @@ pub enum TapEnd {
     MaxLength,
     /// The leg went away.
     LegStopped,
+    /// It never began: the core has no room for another tap, or the leg is not there. No frames.
+    Refused,
 }
 
 /// The heap value of an ended playing, on its way home to be dropped.

@@ -1,0 +1,233 @@
+//! Plain counters of one core; one writer, the core. The shell copies them out for `/metrics`.
+
+/// Why a packet was thrown away. Every one of them is a counter with this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum DropReason {
+    /// No leg is up on that socket.
+    NoLeg,
+    /// Shorter than its header says, or than any header.
+    TooShort,
+    /// Longer than `limits::RTP_BYTES_MAX`.
+    TooLong,
+    /// First byte 0..=3 (RFC 7983): STUN, which is not answered yet.
+    Stun,
+    /// First byte 20..=63 (RFC 7983): DTLS, which is not answered yet.
+    Dtls,
+    /// First byte of no protocol that we know, or another RTP version.
+    NotRtp,
+    /// Lengths inside the RTP header contradict the datagram's.
+    Malformed,
+    /// The source is not the one the leg is latched to, nor one it may latch to.
+    Stranger,
+    /// A payload type that was not negotiated.
+    PayloadType,
+    /// Sequence number far from the expected one; the next in order restarts the stream (RFC 3550 A.1).
+    SequenceJump,
+    /// More than `limits::SSRC_CHANGES_RATE_MAX` changes of SSRC a second.
+    SsrcRate,
+    /// We do not receive in this direction state.
+    NotReceiving,
+    /// The bridged peer is held: we do not send to it.
+    PeerHeld,
+    /// The bridged peer has no address yet.
+    NoDestination,
+    /// It came after another source had taken its sequence number.
+    Late,
+    /// A telephone event towards a peer that negotiated none.
+    NoTelephoneEvents,
+    /// The ring to the peer's core was full.
+    MeshFull,
+    /// A frame from another core for a leg that is not bridged to the sender (any more).
+    NotBridged,
+    /// RTCP on the RTP port although it was not multiplexed, or RTP on the RTCP port.
+    WrongPort,
+    /// RTCP longer than `limits::RTCP_BYTES_MAX`.
+    RtcpTooLong,
+    /// Not a valid compound packet (RFC 3550 A.2).
+    RtcpMalformed,
+    /// RTCP from another source than the locked peer.
+    RtcpStranger,
+    /// More than `limits::RTCP_RATE_MAX` RTCP packets a second of one leg.
+    RtcpRate,
+}
+
+impl DropReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 23] = [
+        Self::NoLeg,
+        Self::TooShort,
+        Self::TooLong,
+        Self::Stun,
+        Self::Dtls,
+        Self::NotRtp,
+        Self::Malformed,
+        Self::Stranger,
+        Self::PayloadType,
+        Self::SequenceJump,
+        Self::SsrcRate,
+        Self::NotReceiving,
+        Self::PeerHeld,
+        Self::NoDestination,
+        Self::Late,
+        Self::NoTelephoneEvents,
+        Self::MeshFull,
+        Self::NotBridged,
+        Self::WrongPort,
+        Self::RtcpTooLong,
+        Self::RtcpMalformed,
+        Self::RtcpStranger,
+        Self::RtcpRate,
+    ];
+
+    /// The value of the metric label `reason`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoLeg => "no_leg",
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::Stun => "stun",
+            Self::Dtls => "dtls",
+            Self::NotRtp => "not_rtp",
+            Self::Malformed => "malformed",
+            Self::Stranger => "stranger",
+            Self::PayloadType => "payload_type",
+            Self::SequenceJump => "sequence_jump",
+            Self::SsrcRate => "ssrc_rate",
+            Self::NotReceiving => "not_receiving",
+            Self::PeerHeld => "peer_held",
+            Self::NoDestination => "no_destination",
+            Self::Late => "late",
+            Self::NoTelephoneEvents => "no_telephone_events",
+            Self::MeshFull => "mesh_full",
+            Self::NotBridged => "not_bridged",
+            Self::WrongPort => "wrong_port",
+            Self::RtcpTooLong => "rtcp_too_long",
+            Self::RtcpMalformed => "rtcp_malformed",
+            Self::RtcpStranger => "rtcp_stranger",
+            Self::RtcpRate => "rtcp_rate",
+        }
+    }
+}
+
+/// A counter for each [`DropReason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops([u64; DropReason::ALL.len()]);
+
+impl Drops {
+    /// How often this reason was counted.
+    pub const fn count(&self, reason: DropReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// All reasons together.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Every reason with its count, in the order of [`DropReason::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.into_iter().map(|reason| (reason, self.count(reason)))
+    }
+
+    pub(crate) fn add(&mut self, reason: DropReason) {
+        self.0[reason as usize] += 1;
+    }
+}
+
+/// What a core did since it started. Two sums hold exactly, at any time between two calls:
+/// [`PlaneMeters::received_balance`] and [`PlaneMeters::mesh_balance`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlaneMeters {
+    /// Datagrams given to `Plane::receive`.
+    pub packets_received: u64,
+    /// Of those: rewritten and sent to a peer on this core.
+    pub packets_forwarded: u64,
+    /// Of those: handed to another core.
+    pub packets_to_mesh: u64,
+    /// Of those: used here.
+    pub packets_consumed: u64,
+    /// Of those: thrown away.
+    pub packets_dropped: Drops,
+
+    /// Whole packets that came from other cores.
+    pub mesh_received: u64,
+    /// Of those: sent to the peer.
+    pub mesh_forwarded: u64,
+    /// Of those: used here (a prompt took precedence).
+    pub mesh_consumed: u64,
+    /// Of those: thrown away.
+    pub mesh_dropped: Drops,
+    /// Frames of packets whose other parts never came; the sender counted the packet as `mesh_full`.
+    pub mesh_frames_incomplete: u64,
+
+    /// RTP packets we made from prompts.
+    pub sent_prompt: u64,
+    /// RTP packets of silence.
+    pub sent_silence: u64,
+    /// RTP packets of telephone events that we made.
+    pub sent_events: u64,
+    /// RTCP packets.
+    pub sent_rtcp: u64,
+
+    /// Commands for legs that are not there, or without room.
+    pub commands_refused: u64,
+    /// Digits reported.
+    pub digits_received: u64,
+    /// Frames the recorder ring took.
+    pub tap_frames: u64,
+    /// Frames it had no room for.
+    pub tap_frames_lost: u64,
+    /// One-millisecond slots that were worked off.
+    pub ticks: u64,
+    /// Slots that were left out because the core was too late.
+    pub ticks_skipped: u64,
+    /// Legs that are up now.
+    pub legs: u64,
+    /// Taps that are up now.
+    pub taps: u64,
+}
+
+impl PlaneMeters {
+    /// Received packets that are in no other counter: always 0.
+    pub fn received_balance(&self) -> i128 {
+        let out = self.packets_forwarded
+            + self.packets_to_mesh
+            + self.packets_consumed
+            + self.packets_dropped.total();
+        i128::from(self.packets_received) - i128::from(out)
+    }
+
+    /// Packets from the mesh that are in no other counter: always 0.
+    pub fn mesh_balance(&self) -> i128 {
+        let out = self.mesh_forwarded + self.mesh_consumed + self.mesh_dropped.total();
+        i128::from(self.mesh_received) - i128::from(out)
+    }
+
+    /// All datagrams that this core gave to a socket.
+    pub fn packets_sent(&self) -> u64 {
+        self.packets_forwarded
+            + self.mesh_forwarded
+            + self.sent_prompt
+            + self.sent_silence
+            + self.sent_events
+            + self.sent_rtcp
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_counter_and_name() {
+        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            let mut drops = Drops::default();
+            drops.add(reason);
+            assert_eq!((drops.count(reason), drops.total()), (1, 1));
+            let same = DropReason::ALL.iter().filter(|other| other.name() == reason.name());
+            assert_eq!(same.count(), 1);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a media core is given to act with: sockets by number, events up, frames to the recorder and
+//! to other cores. Sans-IO; the shell in `media/io` (or a test) implements [`Output`].
+
+use std::net::SocketAddr;
+
+use shared::{CoreId, MediaEvent, RecorderFrame};
+
+use crate::mesh::MeshFrame;
+use crate::meters::DropReason;
+
+/// A socket of this core, by its place in [`crate::PlaneConfig::ports`]: number `2 * i` is the RTP
+/// socket of `ports[i]`, number `2 * i + 1` its RTCP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u32);
+
+impl SocketId {
+    /// The RTP socket of the port at `index`.
+    pub const fn rtp(index: usize) -> Self {
+        Self(index as u32 * 2)
+    }
+
+    /// The RTCP socket of the port at `index`.
+    pub const fn rtcp(index: usize) -> Self {
+        Self(index as u32 * 2 + 1)
+    }
+
+    /// Index into [`crate::PlaneConfig::ports`].
+    pub const fn port_index(self) -> usize {
+        (self.0 / 2) as usize
+    }
+
+    /// Whether this is the RTCP socket of its port.
+    pub const fn is_rtcp(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// What became of a received packet. Each packet is exactly one of these (ARCHITECTURE.md: conservation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Received {
+    /// It was used here or copied away (mesh, tap, digits); the buffer is free.
+    Consumed,
+    /// It was thrown away and counted; the buffer is free.
+    Dropped(DropReason),
+    /// It was rewritten in place: the first `len` bytes of the very buffer are to be sent.
+    Forward {
+        /// From this socket.
+        socket: SocketId,
+        /// To this address.
+        to: SocketAddr,
+        /// This many bytes from the buffer's start.
+        len: usize,
+    },
+}
+
+/// The hands of a core. Nothing here may block; what is handed over by reference is copied before
+/// the call returns.
+pub trait Output {
+    /// Send one datagram. It may be lost, as any datagram.
+    fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]);
+    /// Tell signaling. Must not fail: the ring is sized for it (`shared::limits::EVENT_SLOTS`), and a
+    /// shell whose ring is full keeps the event back until there is room.
+    fn event(&mut self, event: MediaEvent);
+    /// Hand 20 ms to the recorder; `false` when its ring is full (then the frame is lost and counted,
+    /// except a tap's last frame, which is offered again every 20 ms).
+    fn record(&mut self, frame: RecorderFrame) -> bool;
+    /// Hand a frame to another core; `false` when the ring to it is full.
+    fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool;
+}
