@@ -155,6 +155,29 @@ pub const REST_PAGE_MAX: u32 = 1_000;
 /// Failed logins a minute of one source and user. Past it: 429 for a minute.
 pub const REST_FAILURES_A_MINUTE_MAX: u32 = 10;
 
+/// Sub-accounts of an account. Past it: 21480.
+pub const SUB_ACCOUNTS_MAX: usize = 1_000;
+/// API keys of an account.
+pub const KEYS_ACCOUNT_MAX: usize = 1_000;
+/// SIP domains of an account. Past it: 21230.
+pub const DOMAINS_ACCOUNT_MAX: usize = 100;
+/// Credential lists of an account. Past it: 21239.
+pub const CREDENTIAL_LISTS_ACCOUNT_MAX: usize = 100;
+/// Credentials of a list. Past it: 21242.
+pub const CREDENTIALS_LIST_MAX: usize = 1_000;
+/// IP access control lists of an account. Past it: 21255.
+pub const IP_ACCESS_CONTROL_LISTS_ACCOUNT_MAX: usize = 1_000;
+/// Addresses of an IP access control list, a block counting as one. Past it: 21237.
+pub const IP_ADDRESSES_LIST_MAX: usize = 100;
+/// Characters of most friendly names.
+pub const FRIENDLY_NAME_CHARACTERS_MAX: usize = 64;
+/// Characters of the friendly names of IP access control lists and their addresses.
+pub const FRIENDLY_NAME_LONG_CHARACTERS_MAX: usize = 255;
+/// Characters of a SIP user name.
+pub const USERNAME_CHARACTERS_MAX: usize = 32;
+/// Least characters of a SIP user's password.
+pub const PASSWORD_CHARACTERS_MIN: usize = 12;
+
 /// Timeline of one call: entries and bytes.
 pub const TIMELINE_ENTRIES_MAX: usize = 200;
 /// Timeline bytes.

@@ -86,6 +86,41 @@ pub fn soonest(
     }
 }
 
+/// Year, month (1–12) and day (1–31) of a day counted from 1970-01-01, in the Gregorian calendar.
+///
+/// Counts in eras of 400 years (146,097 days) that begin on 1 March, so that the leap day is the last.
+pub const fn civil_date(days_since_1970: i64) -> (i64, u8, u8) {
+    let days = days_since_1970.saturating_add(719_468);
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + (month <= 2) as i64;
+    (year, month as u8, day as u8)
+}
+
+/// The inverse of [`civil_date`]: days from 1970-01-01 to this date. `None` when there is no such day.
+pub const fn days_since_1970(year: i64, month: u8, day: u8) -> Option<i64> {
+    if month < 1 || month > 12 || day < 1 || day > 31 || year < 0 || year > 9_999 {
+        return None;
+    }
+    let (month_number, day_number) = (month as i64, day as i64);
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400);
+    let month_from_march = if month > 2 { month_number - 3 } else { month_number + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day_number - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    // 31 April comes out as 1 May: a day exists when it reads back as itself.
+    let (_, month_back, day_back) = civil_date(days);
+    if month_back == month && day_back == day { Some(days) } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +138,21 @@ mod tests {
     #[test]
     fn a_difference_never_underflows() {
         assert_eq!(Instant::ZERO - Instant::from_millis(5), Duration::ZERO);
+    }
+
+    #[test]
+    fn dates_and_days_are_inverse_over_leap_years() {
+        for (days, date) in [
+            (0, (1970, 1, 1)),
+            (11_016, (2000, 2, 29)),
+            (20_094, (2025, 1, 6)),
+            (-1, (1969, 12, 31)),
+        ] {
+            assert_eq!(civil_date(days), date);
+            assert_eq!(days_since_1970(date.0, date.1, date.2), Some(days));
+        }
+        assert_eq!(days_since_1970(2023, 2, 29), None);
+        assert_eq!(days_since_1970(2024, 4, 31), None);
+        assert_eq!(days_since_1970(2024, 13, 1), None);
     }
 }

@@ -1,1 +1,47 @@
-//! Stored things as types: resources, snapshot, change, outcome.
+//! Stored things as types: resources, the rules for writing them, the snapshot that calls are admitted by.
+//! Sans-IO: the drivers are in package `database`, the REST face in package `api`.
+#![forbid(unsafe_code)]
+
+mod account;
+mod admission;
+mod calls;
+mod change;
+mod credential;
+mod domain;
+mod name;
+mod patch;
+mod plan;
+mod read;
+mod record;
+mod rules;
+mod secret;
+mod snapshot;
+mod table;
+mod write;
+mod writes;
+
+pub use account::{Account, AccountStatus, Key};
+pub use admission::Admission;
+pub use calls::{
+    CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
+    RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth, TwimlSource,
+    UpdateAction, UpdateCall, Webhook,
+};
+pub use change::{Change, Conflict, Outcome, Resource, ResourceKey, ResourceKind};
+pub use credential::{Cidr, Credential, CredentialList, IpAccessControlList, IpAddress};
+pub use domain::{Domain, HttpMethod, MappedList, Mapping, MappingKind};
+pub use name::{DomainHost, DomainLabels, DomainSuffix};
+pub use patch::Patch;
+pub use plan::{Mint, Planned};
+pub use read::{
+    AccountFilter, CallFilter, Cursor, NotificationFilter, Page, PageRequest, ReadError, Reader,
+    RecordingFilter, TimeRange,
+};
+pub use record::{
+    HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
+    RecordingSource, RecordingStatus, TimelineRecord,
+};
+pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
+pub use snapshot::Snapshot;
+pub use write::{DomainAuth, DomainFields, MappingView, Reply, Write, WriteError};
+pub use writes::{Settled, Submitted, Writes};

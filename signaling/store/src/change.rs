@@ -1,0 +1,208 @@
+//! What goes to disk, and what came of it. Sans-IO.
+
+use std::sync::Arc;
+
+use shared::{
+    AccountSid, CallSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid,
+    IpAddressSid, KeySid, RecordingSid,
+};
+
+use crate::account::{Account, Key};
+use crate::calls::CallRecord;
+use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
+use crate::domain::{Domain, MappedList, Mapping};
+use crate::record::{HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord};
+use crate::write::WriteError;
+
+/// One change of the store: all of it or nothing. Each carries its precondition, which the
+/// database checks inside the transaction, so that concurrent writers conflict truthfully.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new resource. Precondition: its names are free, what it belongs to is there, and the
+    /// limit on its kind is not reached.
+    Insert(Resource),
+    /// A resource with new content. Precondition: the stored revision is one lower.
+    Update(Resource),
+    /// A resource goes. Precondition: it is there and nothing hangs on it.
+    Delete(ResourceKey),
+    /// A list is mapped to a domain. Precondition: both are there and it is not mapped yet.
+    Map(Mapping),
+    /// A mapping goes. Precondition: it is there.
+    Unmap {
+        /// The domain.
+        domain: DomainSid,
+        /// The list.
+        list: MappedList,
+    },
+    /// A call's record, new or newer. No precondition: one machine owns it.
+    PutCall(Arc<CallRecord>),
+    /// A call's record goes. Precondition: it is there and has ended.
+    DeleteCall {
+        /// The account it must belong to.
+        account: AccountSid,
+        /// The call.
+        call: CallSid,
+    },
+    /// A recording's metadata, new or newer. No precondition.
+    PutRecording(Arc<RecordingRecord>),
+    /// A recording becomes `deleted`. Precondition: it is there and does not run. The gateway
+    /// removes the file after the commit.
+    DeleteRecording {
+        /// The account it must belong to.
+        account: AccountSid,
+        /// The call it must belong to, if said.
+        call: Option<CallSid>,
+        /// The recording.
+        recording: RecordingSid,
+        /// Unix milliseconds.
+        deleted_ms: i64,
+    },
+    /// A notification. No precondition.
+    AddNotification(Arc<NotificationRecord>),
+    /// An HTTP exchange of a call. No precondition.
+    AddExchange(Arc<HttpExchange>),
+    /// The timeline of an ended call. No precondition.
+    PutTimeline(Arc<TimelineRecord>),
+}
+
+/// A configuration resource: what the snapshot holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// An account.
+    Account(Arc<Account>),
+    /// An API key.
+    Key(Arc<Key>),
+    /// A SIP domain.
+    Domain(Arc<Domain>),
+    /// A credential list.
+    CredentialList(Arc<CredentialList>),
+    /// A credential.
+    Credential(Arc<Credential>),
+    /// An IP access control list.
+    IpAccessControlList(Arc<IpAccessControlList>),
+    /// An address of one.
+    IpAddress(Arc<IpAddress>),
+}
+
+/// Names a configuration resource that can be deleted. Accounts cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceKey {
+    /// An API key.
+    Key(KeySid),
+    /// A SIP domain; its mappings go with it.
+    Domain(DomainSid),
+    /// A credential list; its credentials go with it.
+    CredentialList(CredentialListSid),
+    /// A credential.
+    Credential(CredentialSid),
+    /// An IP access control list; its addresses go with it.
+    IpAccessControlList(IpAccessControlListSid),
+    /// An address of one.
+    IpAddress(IpAddressSid),
+}
+
+/// What came of a [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is on disk.
+    Committed,
+    /// Its precondition did not hold; nothing was changed.
+    Conflict(Conflict),
+    /// The store cannot write (disk full, I/O error); nothing was changed.
+    Unavailable,
+}
+
+/// Which precondition did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// Somebody changed the resource since: plan again on the newer one.
+    Stale,
+    /// A name is taken by now.
+    NameTaken(ResourceKind),
+    /// A limit is reached by now.
+    LimitReached(ResourceKind),
+    /// What it names is not there (any more).
+    Missing,
+    /// A subdomain or a mapping still hangs on it.
+    InUse(ResourceKind),
+    /// The list is mapped already.
+    AlreadyMapped,
+    /// The call has not ended.
+    CallLive,
+    /// The recording still runs.
+    RecordingRunning,
+}
+
+/// Kinds of configuration resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKind {
+    /// An account.
+    Account,
+    /// An API key.
+    Key,
+    /// A SIP domain.
+    Domain,
+    /// A credential list.
+    CredentialList,
+    /// A credential.
+    Credential,
+    /// An IP access control list.
+    IpAccessControlList,
+    /// An address of one.
+    IpAddress,
+}
+
+impl Resource {
+    /// Its kind.
+    pub const fn kind(&self) -> ResourceKind {
+        match self {
+            Self::Account(_) => ResourceKind::Account,
+            Self::Key(_) => ResourceKind::Key,
+            Self::Domain(_) => ResourceKind::Domain,
+            Self::CredentialList(_) => ResourceKind::CredentialList,
+            Self::Credential(_) => ResourceKind::Credential,
+            Self::IpAccessControlList(_) => ResourceKind::IpAccessControlList,
+            Self::IpAddress(_) => ResourceKind::IpAddress,
+        }
+    }
+}
+
+impl ResourceKey {
+    /// Its kind.
+    pub const fn kind(self) -> ResourceKind {
+        match self {
+            Self::Key(_) => ResourceKind::Key,
+            Self::Domain(_) => ResourceKind::Domain,
+            Self::CredentialList(_) => ResourceKind::CredentialList,
+            Self::Credential(_) => ResourceKind::Credential,
+            Self::IpAccessControlList(_) => ResourceKind::IpAccessControlList,
+            Self::IpAddress(_) => ResourceKind::IpAddress,
+        }
+    }
+}
+
+impl From<Conflict> for WriteError {
+    /// What the customer is told when the database found what the check could not yet know.
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Stale => Self::new(
+                409,
+                20409,
+                "The resource was changed by several requests at once. Send the request again.",
+            ),
+            Conflict::NameTaken(kind) => crate::rules::name_taken(kind),
+            Conflict::LimitReached(kind) => crate::rules::limit_reached(kind),
+            Conflict::InUse(kind) => crate::rules::in_use(kind),
+            Conflict::Missing => Self::not_found(),
+            Conflict::AlreadyMapped => crate::rules::already_mapped(),
+            Conflict::CallLive => {
+                Self::new(409, 20009, "The call has not ended. End it before you delete it.")
+            }
+            Conflict::RecordingRunning => Self::new(
+                409,
+                20409,
+                "The recording is still running. Stop it before you delete it.",
+            ),
+        }
+    }
+}

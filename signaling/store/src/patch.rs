@@ -1,0 +1,33 @@
+//! One field of an update: kept, cleared or set. Sans-IO.
+
+/// What a form says about one field: an absent parameter keeps it, an empty one clears it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// The parameter was absent.
+    #[default]
+    Keep,
+    /// The parameter was empty.
+    Clear,
+    /// The parameter had a value.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Applies it to a field that may be empty.
+    pub fn apply(self, field: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *field = None,
+            Self::Set(value) => *field = Some(value),
+        }
+    }
+
+    /// Applies it to a field that always has a value; clearing sets the default.
+    pub fn apply_or(self, field: &mut T, default: T) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *field = default,
+            Self::Set(value) => *field = value,
+        }
+    }
+}

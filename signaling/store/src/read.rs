@@ -1,0 +1,239 @@
+//! How lists and resources are read. The trait is the driver's to implement.
+
+use shared::{
+    AccountSid, CallSid, ConferenceSid, CredentialListSid, CredentialSid, DomainSid,
+    IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
+};
+
+use crate::account::{Account, AccountStatus, Key};
+use crate::calls::{CallRecord, CallStatus};
+use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
+use crate::domain::{Domain, MappedList, MappingKind};
+use crate::record::{HttpExchange, NotificationLevel, NotificationRecord, RecordingRecord};
+use crate::write::{DomainAuth, MappingView};
+
+/// Which rows of a list: rows are newest first (SIDs carry their time), a cursor is a row's SID,
+/// so pages stay what they are while rows are inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Rows at most, 1 to [`shared::limits::REST_PAGE_MAX`].
+    pub size: u32,
+    /// Where to begin.
+    pub cursor: Cursor,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cursor {
+    /// At the list's beginning.
+    #[default]
+    Start,
+    /// After the row with these SID bits.
+    After(u128),
+    /// The page that ends right before the row with these SID bits.
+    Before(u128),
+}
+
+/// Rows of a list, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Whether rows come before these.
+    pub has_previous: bool,
+    /// Whether rows come after these.
+    pub has_next: bool,
+}
+
+impl<T> Page<T> {
+    /// The same page with every row changed.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            rows: self.rows.into_iter().map(change).collect(),
+            has_previous: self.has_previous,
+            has_next: self.has_next,
+        }
+    }
+}
+
+/// A range of Unix milliseconds: from `from_ms` on, and before `before_ms`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// First millisecond inside.
+    pub from_ms: Option<i64>,
+    /// First millisecond after.
+    pub before_ms: Option<i64>,
+}
+
+/// Filters of the account list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountFilter {
+    /// Exact.
+    pub friendly_name: Option<String>,
+    /// Exact.
+    pub status: Option<AccountStatus>,
+}
+
+/// Filters of the call list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallFilter {
+    /// Exact.
+    pub to: Option<String>,
+    /// Exact.
+    pub from: Option<String>,
+    /// Exact.
+    pub parent: Option<CallSid>,
+    /// Exact.
+    pub status: Option<CallStatus>,
+    /// On [`CallRecord::start_ms`].
+    pub start: TimeRange,
+    /// On [`CallRecord::end_ms`].
+    pub end: TimeRange,
+}
+
+/// Filters of recording lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordingFilter {
+    /// Exact.
+    pub call: Option<CallSid>,
+    /// Exact.
+    pub conference: Option<ConferenceSid>,
+    /// On [`RecordingRecord::created_ms`].
+    pub created: TimeRange,
+    /// Whether deleted ones are listed too.
+    pub include_deleted: bool,
+}
+
+/// Filters of notification and alert lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotificationFilter {
+    /// Exact.
+    pub call: Option<CallSid>,
+    /// Exact.
+    pub level: Option<NotificationLevel>,
+    /// On [`NotificationRecord::created_ms`].
+    pub created: TimeRange,
+}
+
+/// Why something cannot be read. Ours or the system's fault; the caller hears 503.
+#[derive(Debug, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub struct ReadError(pub String);
+
+/// Reads committed state. Whatever a [`crate::Reply`] told is visible to a read that begins after it.
+///
+/// A resource of another account than asked is `None`, so that its existence does not leak.
+#[allow(missing_docs)]
+pub trait Reader {
+    fn account(&self, sid: AccountSid) -> Result<Option<Account>, ReadError>;
+    fn key(&self, sid: KeySid) -> Result<Option<Key>, ReadError>;
+    fn domain(
+        &self,
+        account: AccountSid,
+        sid: DomainSid,
+    ) -> Result<Option<(Domain, DomainAuth)>, ReadError>;
+    fn mapping(
+        &self,
+        account: AccountSid,
+        domain: DomainSid,
+        list: MappedList,
+    ) -> Result<Option<MappingView>, ReadError>;
+    fn credential_list(
+        &self,
+        account: AccountSid,
+        sid: CredentialListSid,
+    ) -> Result<Option<CredentialList>, ReadError>;
+    fn credential(
+        &self,
+        list: CredentialListSid,
+        sid: CredentialSid,
+    ) -> Result<Option<Credential>, ReadError>;
+    fn ip_access_control_list(
+        &self,
+        account: AccountSid,
+        sid: IpAccessControlListSid,
+    ) -> Result<Option<IpAccessControlList>, ReadError>;
+    fn ip_address(
+        &self,
+        list: IpAccessControlListSid,
+        sid: IpAddressSid,
+    ) -> Result<Option<IpAddress>, ReadError>;
+    fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, ReadError>;
+    /// The JSON of an ended call's timeline.
+    fn timeline(&self, call: CallSid) -> Result<Option<String>, ReadError>;
+    fn recording(
+        &self,
+        account: AccountSid,
+        sid: RecordingSid,
+    ) -> Result<Option<RecordingRecord>, ReadError>;
+    fn notification(
+        &self,
+        account: AccountSid,
+        sid: NotificationSid,
+    ) -> Result<Option<NotificationRecord>, ReadError>;
+
+    /// The account itself and its sub-accounts.
+    fn accounts(
+        &self,
+        account: AccountSid,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Page<Account>, ReadError>;
+    fn keys(&self, account: AccountSid, page: PageRequest) -> Result<Page<Key>, ReadError>;
+    fn domains(
+        &self,
+        account: AccountSid,
+        page: PageRequest,
+    ) -> Result<Page<(Domain, DomainAuth)>, ReadError>;
+    fn mappings(
+        &self,
+        account: AccountSid,
+        domain: DomainSid,
+        kind: MappingKind,
+        page: PageRequest,
+    ) -> Result<Page<MappingView>, ReadError>;
+    fn credential_lists(
+        &self,
+        account: AccountSid,
+        page: PageRequest,
+    ) -> Result<Page<CredentialList>, ReadError>;
+    fn credentials(
+        &self,
+        list: CredentialListSid,
+        page: PageRequest,
+    ) -> Result<Page<Credential>, ReadError>;
+    fn ip_access_control_lists(
+        &self,
+        account: AccountSid,
+        page: PageRequest,
+    ) -> Result<Page<IpAccessControlList>, ReadError>;
+    fn ip_addresses(
+        &self,
+        list: IpAccessControlListSid,
+        page: PageRequest,
+    ) -> Result<Page<IpAddress>, ReadError>;
+    fn calls(
+        &self,
+        account: AccountSid,
+        filter: &CallFilter,
+        page: PageRequest,
+    ) -> Result<Page<CallRecord>, ReadError>;
+    fn recordings(
+        &self,
+        account: AccountSid,
+        filter: &RecordingFilter,
+        page: PageRequest,
+    ) -> Result<Page<RecordingRecord>, ReadError>;
+    fn notifications(
+        &self,
+        account: AccountSid,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<NotificationRecord>, ReadError>;
+    fn exchanges(
+        &self,
+        account: AccountSid,
+        call: CallSid,
+        page: PageRequest,
+    ) -> Result<Page<HttpExchange>, ReadError>;
+}
