@@ -19,10 +19,10 @@ pub const SIP_HEADER_VALUES_MAX: usize = 128;
 pub const SIP_HEADER_VALUE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of an `Identity`, `Authorization` or `Proxy-Authorization` value.
 pub const SIP_LONG_HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of a header name.
-pub const SIP_HEADER_NAME_BYTES_MAX: usize = 64;
-/// `Via` values.
-pub const SIP_VIA_MAX: usize = 32;
+/// Bytes of a header name. RFC 4475 §3.1.1.6 has one of 94 that must be taken.
+pub const SIP_HEADER_NAME_BYTES_MAX: usize = 128;
+/// `Via` values: one for each hop that the usual `Max-Forwards: 70` allows. RFC 4475 §3.1.1.6 has 34.
+pub const SIP_VIA_MAX: usize = 70;
 /// `Route` values, and `Record-Route` values.
 pub const SIP_ROUTE_MAX: usize = 20;
 /// SIP body, bytes. Past it: 413.

@@ -1,1 +1,19 @@
 //! Sans-IO SIP: messages, framing, transactions, dialogs, offer/answer, digest.
+#![forbid(unsafe_code)]
+
+pub mod header;
+pub mod message;
+pub mod name_addr;
+pub mod parameters;
+mod scan;
+pub mod text;
+pub mod uri;
+pub mod via;
+
+pub use header::Headers;
+pub use message::{CSeq, CallId, Message, Method, ParseError, Request, Response, StatelessAnswer};
+pub use name_addr::{Contacts, DisplayName, NameAddr};
+pub use parameters::Parameters;
+pub use text::{Escaped, Text};
+pub use uri::{Host, HostName, SipUri, TelUri, Uri};
+pub use via::{Rport, Transport, Via};

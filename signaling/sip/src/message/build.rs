@@ -1,0 +1,77 @@
+//! Writes messages. Everything written has passed a constructor that refuses line breaks. Sans-IO.
+
+use super::{CSeq, CallId, Request, Response};
+use crate::header::Headers;
+use crate::name_addr::{Contacts, NameAddr};
+use crate::via::Via;
+
+pub(super) fn request(request: &Request) -> Vec<u8> {
+    let mut out = Vec::with_capacity(TYPICAL_BYTES + request.body.len());
+    out.extend_from_slice(request.method.as_str().as_bytes());
+    out.push(b' ');
+    request.uri.write_to(&mut out);
+    out.extend_from_slice(b" SIP/2.0\r\n");
+    write_vias(&mut out, &request.via);
+    if let Some(hops) = request.max_forwards {
+        out.extend_from_slice(format!("Max-Forwards: {hops}\r\n").as_bytes());
+    }
+    write_addresses(&mut out, b"Route: ", &request.route);
+    write_addresses(&mut out, b"Record-Route: ", &request.record_route);
+    write_identity(&mut out, &request.from, &request.to, &request.call_id, &request.cseq);
+    write_end(&mut out, &request.contact, &request.headers, &request.body);
+    out
+}
+
+pub(super) fn response(response: &Response) -> Vec<u8> {
+    let mut out = Vec::with_capacity(TYPICAL_BYTES + response.body.len());
+    out.extend_from_slice(format!("SIP/2.0 {:03} ", response.status).as_bytes());
+    out.extend_from_slice(response.reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    write_vias(&mut out, &response.via);
+    write_addresses(&mut out, b"Record-Route: ", &response.record_route);
+    write_identity(&mut out, &response.from, &response.to, &response.call_id, &response.cseq);
+    write_end(&mut out, &response.contact, &response.headers, &response.body);
+    out
+}
+
+/// One header a value: what every peer reads.
+fn write_vias(out: &mut Vec<u8>, vias: &[Via]) {
+    for via in vias {
+        out.extend_from_slice(b"Via: ");
+        via.write_to(out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn write_addresses(out: &mut Vec<u8>, name: &[u8], addresses: &[NameAddr]) {
+    for address in addresses {
+        out.extend_from_slice(name);
+        address.write_to(out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn write_identity(out: &mut Vec<u8>, from: &NameAddr, to: &NameAddr, id: &CallId, cseq: &CSeq) {
+    out.extend_from_slice(b"From: ");
+    from.write_to(out);
+    out.extend_from_slice(b"\r\nTo: ");
+    to.write_to(out);
+    out.extend_from_slice(b"\r\nCall-ID: ");
+    out.extend_from_slice(id.as_str().as_bytes());
+    out.extend_from_slice(format!("\r\nCSeq: {} ", cseq.number).as_bytes());
+    out.extend_from_slice(cseq.method.as_str().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_end(out: &mut Vec<u8>, contact: &Contacts, headers: &Headers, body: &[u8]) {
+    match contact {
+        Contacts::Any => out.extend_from_slice(b"Contact: *\r\n"),
+        Contacts::List(list) => write_addresses(out, b"Contact: ", list),
+    }
+    headers.write_to(out);
+    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    out.extend_from_slice(body);
+}
+
+/// Room for the headers of an ordinary message.
+const TYPICAL_BYTES: usize = 1024;

@@ -1,0 +1,222 @@
+//! Requests and responses: owned, typed, and what leaves is always rebuilt from them. Sans-IO.
+
+mod build;
+mod error;
+mod method;
+mod raw;
+mod typed;
+
+pub use error::{Answerable, ParseError, StatelessAnswer};
+pub use method::{CSeq, CallId, Method};
+pub use raw::{RawHeader, RawMessage, StartLine, is_keep_alive, parse};
+
+use crate::header::Headers;
+use crate::name_addr::{Contacts, NameAddr};
+use crate::text::Text;
+use crate::uri::Uri;
+use crate::via::Via;
+
+/// A request or a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A request.
+    Request(Request),
+    /// A response.
+    Response(Response),
+}
+
+impl Message {
+    /// Reads one message: a datagram, or what [`crate::framing::Framer`] cut from a stream.
+    ///
+    /// # Errors
+    /// See [`ParseError`]: it says whether and how a broken request is answered.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        Self::from_raw(&parse(bytes)?)
+    }
+
+    /// Reads the typed form of a message whose lines have been found.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn from_raw(raw: &RawMessage<'_>) -> Result<Self, ParseError> {
+        typed::message(raw)
+    }
+
+    /// The message as it goes on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Request(request) => request.to_bytes(),
+            Self::Response(response) => response.to_bytes(),
+        }
+    }
+}
+
+/// A request. `Content-Length` is no field: it is counted when the request is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The Request-URI.
+    pub uri: Uri,
+    /// The path so far, the last hop first. Never empty when parsed.
+    pub via: Vec<Via>,
+    /// Who asks.
+    pub from: NameAddr,
+    /// Who was asked for first.
+    pub to: NameAddr,
+    /// Names the dialog or the registration sequence.
+    pub call_id: CallId,
+    /// Order, and the method again.
+    pub cseq: CSeq,
+    /// Hops left; `None` when absent (RFC 2543).
+    pub max_forwards: Option<u8>,
+    /// Where the sender is reached.
+    pub contact: Contacts,
+    /// Proxies still to visit.
+    pub route: Vec<NameAddr>,
+    /// Proxies that want to stay in the path.
+    pub record_route: Vec<NameAddr>,
+    /// All other headers in order, `Content-Type` among them.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A request without Via, contact and body, with `Max-Forwards: 70`.
+    pub fn new(
+        method: Method,
+        uri: Uri,
+        from: NameAddr,
+        to: NameAddr,
+        call_id: CallId,
+        cseq_number: u32,
+    ) -> Self {
+        Self {
+            cseq: CSeq { number: cseq_number, method: method.clone() },
+            method,
+            uri,
+            via: Vec::new(),
+            from,
+            to,
+            call_id,
+            max_forwards: Some(70),
+            contact: Contacts::none(),
+            route: Vec::new(),
+            record_route: Vec::new(),
+            headers: Headers::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The last hop's Via.
+    pub fn top_via(&self) -> Option<&Via> {
+        self.via.first()
+    }
+
+    /// Puts a body in, with its type.
+    ///
+    /// # Errors
+    /// A type with control characters; then nothing changes.
+    pub fn set_body(
+        &mut self,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<(), crate::header::HeaderError> {
+        self.headers.set("Content-Type", content_type)?;
+        self.body = body;
+        Ok(())
+    }
+
+    /// The request as it goes on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        build::request(self)
+    }
+}
+
+/// A response. `Content-Length` is no field: it is counted when the response is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// 100..=699.
+    pub status: u16,
+    /// The phrase behind the status; for people only.
+    pub reason: Text,
+    /// The path back, our own Via first. Never empty when parsed.
+    pub via: Vec<Via>,
+    /// As in the request.
+    pub from: NameAddr,
+    /// As in the request, with the tag of the answering side.
+    pub to: NameAddr,
+    /// As in the request.
+    pub call_id: CallId,
+    /// As in the request.
+    pub cseq: CSeq,
+    /// Where the sender is reached, or the bindings of a registration.
+    pub contact: Contacts,
+    /// Proxies in the path of the dialog.
+    pub record_route: Vec<NameAddr>,
+    /// All other headers in order, `Content-Type` among them.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The response to a request: Via, From, To, Call-ID and CSeq are copied, `Record-Route` too
+    /// where a dialog can come of it (RFC 3261 §8.2.6.2, §12.1.1). The To tag is left to the
+    /// caller. Control characters in `reason` become spaces.
+    pub fn for_request(request: &Request, status: u16, reason: &str) -> Self {
+        let makes_dialog = matches!(status, 101..=299)
+            && matches!(
+                request.method,
+                Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
+            );
+        Self {
+            status,
+            reason: Text::cleaned(reason),
+            via: request.via.clone(),
+            from: request.from.clone(),
+            to: request.to.clone(),
+            call_id: request.call_id.clone(),
+            cseq: request.cseq.clone(),
+            contact: Contacts::none(),
+            record_route: if makes_dialog { request.record_route.clone() } else { Vec::new() },
+            headers: Headers::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Our own Via.
+    pub fn top_via(&self) -> Option<&Via> {
+        self.via.first()
+    }
+
+    /// 100..=199.
+    pub const fn is_provisional(&self) -> bool {
+        self.status < 200
+    }
+
+    /// 200..=299.
+    pub const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
+    /// Puts a body in, with its type.
+    ///
+    /// # Errors
+    /// A type with control characters; then nothing changes.
+    pub fn set_body(
+        &mut self,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<(), crate::header::HeaderError> {
+        self.headers.set("Content-Type", content_type)?;
+        self.body = body;
+        Ok(())
+    }
+
+    /// The response as it goes on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        build::response(self)
+    }
+}

@@ -1,0 +1,194 @@
+//! Makes typed messages from raw ones. Sans-IO.
+
+use shared::limits::{SIP_HEADER_VALUES_MAX, SIP_ROUTE_MAX, SIP_VIA_MAX};
+
+use super::error::ParseError;
+use super::raw::{Fault, RawHeader, RawMessage, StartLine};
+use super::{CSeq, CallId, Message, Method, Request, Response};
+use crate::header::{HeaderKind, Headers};
+use crate::name_addr::{Contacts, NameAddr};
+use crate::text::{self, Text};
+use crate::uri::{Uri, UriError};
+use crate::via::Via;
+
+pub(super) fn message(raw: &RawMessage<'_>) -> Result<Message, ParseError> {
+    read(raw).map_err(|fault| raw.blame(fault))
+}
+
+fn read(raw: &RawMessage<'_>) -> Result<Message, Fault> {
+    let fields = Fields::collect(&raw.headers)?;
+    match raw.start {
+        StartLine::Request { method, uri } => {
+            request(method, uri, fields, raw.body).map(Message::Request)
+        }
+        StartLine::Response { status, reason } => {
+            response(status, reason, fields, raw.body).map(Message::Response)
+        }
+    }
+}
+
+fn request(method: &[u8], uri: &[u8], fields: Fields, body: &[u8]) -> Result<Request, Fault> {
+    let method = Method::parse(method).ok_or(Fault::new(
+        "sip_start_line",
+        400,
+        "the method is not a token",
+    ))?;
+    let uri = Uri::parse(uri).map_err(|error| match error {
+        UriError::TooLong => Fault::new("sip_uri_size", 414, "the Request-URI is too long"),
+        _ => Fault::new("sip_request_uri", 400, "the Request-URI cannot be read"),
+    })?;
+    let cseq = needed(fields.cseq)?;
+    if cseq.method != method {
+        return Err(Fault::new("sip_cseq_method", 400, "CSeq names another method"));
+    }
+    Ok(Request {
+        method,
+        uri,
+        via: needed_list(fields.via)?,
+        from: needed(fields.from)?,
+        to: needed(fields.to)?,
+        call_id: needed(fields.call_id)?,
+        cseq,
+        max_forwards: fields.max_forwards,
+        contact: fields.contact.unwrap_or_default(),
+        route: fields.route,
+        record_route: fields.record_route,
+        headers: fields.headers,
+        body: body.to_vec(),
+    })
+}
+
+fn response(status: u16, reason: &[u8], fields: Fields, body: &[u8]) -> Result<Response, Fault> {
+    Ok(Response {
+        status,
+        reason: Text::from_wire(reason),
+        via: needed_list(fields.via)?,
+        from: needed(fields.from)?,
+        to: needed(fields.to)?,
+        call_id: needed(fields.call_id)?,
+        cseq: needed(fields.cseq)?,
+        contact: fields.contact.unwrap_or_default(),
+        record_route: fields.record_route,
+        headers: fields.headers,
+        body: body.to_vec(),
+    })
+}
+
+/// Header fields sorted into their places.
+#[derive(Default)]
+struct Fields {
+    via: Vec<Via>,
+    from: Option<NameAddr>,
+    to: Option<NameAddr>,
+    call_id: Option<CallId>,
+    cseq: Option<CSeq>,
+    max_forwards: Option<u8>,
+    contact: Option<Contacts>,
+    route: Vec<NameAddr>,
+    record_route: Vec<NameAddr>,
+    headers: Headers,
+}
+
+impl Fields {
+    fn collect(headers: &[RawHeader<'_>]) -> Result<Self, Fault> {
+        let mut fields = Self::default();
+        for header in headers {
+            fields.take(header)?;
+        }
+        Ok(fields)
+    }
+
+    fn take(&mut self, header: &RawHeader<'_>) -> Result<(), Fault> {
+        let value = header.value();
+        match header.kind {
+            HeaderKind::Via => {
+                Via::read_list(&value, &mut self.via)
+                    .map_err(|_| Fault::new("sip_via", 400, "a Via cannot be read"))?;
+                bounded(self.via.len(), SIP_VIA_MAX, VIAS)
+            }
+            HeaderKind::From => once(&mut self.from, address(&value, FROM)?),
+            HeaderKind::To => once(&mut self.to, address(&value, TO)?),
+            HeaderKind::CallId => once(&mut self.call_id, CallId::parse(&value).ok_or(CALL_ID)?),
+            HeaderKind::CSeq => once(&mut self.cseq, CSeq::parse(&value).ok_or(CSEQ)?),
+            HeaderKind::MaxForwards => once(&mut self.max_forwards, hops(&value)?),
+            HeaderKind::Contact => self.take_contact(&value),
+            HeaderKind::Route => {
+                NameAddr::read_list(&value, &mut self.route).map_err(|_| ROUTE)?;
+                bounded(self.route.len(), SIP_ROUTE_MAX, ROUTES)
+            }
+            HeaderKind::RecordRoute => {
+                NameAddr::read_list(&value, &mut self.record_route).map_err(|_| ROUTE)?;
+                bounded(self.record_route.len(), SIP_ROUTE_MAX, ROUTES)
+            }
+            HeaderKind::ContentLength => Ok(()),
+            HeaderKind::Other => {
+                self.headers.push_wire(header.name, &value);
+                Ok(())
+            }
+        }
+    }
+
+    /// `*` stands alone (RFC 3261 §20.10).
+    fn take_contact(&mut self, value: &[u8]) -> Result<(), Fault> {
+        match &mut self.contact {
+            None if value == b"*" => self.contact = Some(Contacts::Any),
+            None => {
+                let mut list = Vec::new();
+                NameAddr::read_list(value, &mut list).map_err(|_| CONTACT)?;
+                self.contact = Some(Contacts::List(list));
+            }
+            Some(Contacts::List(list)) => {
+                NameAddr::read_list(value, list).map_err(|_| CONTACT)?;
+            }
+            Some(Contacts::Any) => return Err(CONTACT),
+        }
+        let count = self.contact.as_ref().map_or(0, |contacts| contacts.list().len());
+        bounded(count, SIP_HEADER_VALUES_MAX, CONTACTS)
+    }
+}
+
+fn address(value: &[u8], fault: Fault) -> Result<NameAddr, Fault> {
+    NameAddr::parse(value).map_err(|_| fault)
+}
+
+fn hops(value: &[u8]) -> Result<u8, Fault> {
+    text::decimal(value).and_then(|hops| u8::try_from(hops).ok()).ok_or(Fault::new(
+        "sip_max_forwards",
+        400,
+        "Max-Forwards is not a number from 0 to 255",
+    ))
+}
+
+/// A second value of a header that has one is two readings of one message: refused.
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Fault> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => {
+            Err(Fault::new("sip_repeated_header", 400, "a header that stands once is repeated"))
+        }
+    }
+}
+
+fn needed<T>(value: Option<T>) -> Result<T, Fault> {
+    value.ok_or(MISSING)
+}
+
+fn needed_list<T>(list: Vec<T>) -> Result<Vec<T>, Fault> {
+    if list.is_empty() { Err(MISSING) } else { Ok(list) }
+}
+
+fn bounded(count: usize, max: usize, fault: Fault) -> Result<(), Fault> {
+    if count > max { Err(fault) } else { Ok(()) }
+}
+
+const MISSING: Fault =
+    Fault::new("sip_missing_header", 400, "Via, From, To, Call-ID or CSeq is missing");
+const FROM: Fault = Fault::new("sip_from", 400, "From cannot be read");
+const TO: Fault = Fault::new("sip_to", 400, "To cannot be read");
+const CALL_ID: Fault = Fault::new("sip_call_id", 400, "Call-ID cannot be read");
+const CSEQ: Fault = Fault::new("sip_cseq", 400, "CSeq cannot be read");
+const CONTACT: Fault = Fault::new("sip_contact", 400, "a Contact cannot be read");
+const CONTACTS: Fault = Fault::new("sip_contacts", 400, "too many Contact values");
+const ROUTE: Fault = Fault::new("sip_route", 400, "a Route or Record-Route cannot be read");
+const ROUTES: Fault = Fault::new("sip_routes", 400, "too many Route or Record-Route values");
+const VIAS: Fault = Fault::new("sip_vias", 400, "too many Via values");

@@ -1,0 +1,400 @@
+//! The path of a request (RFC 3261 §20.42, RFC 3581). Sans-IO.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::parameters::Parameters;
+use crate::scan::Scanner;
+use crate::text::{self, IllegalText, Text};
+use crate::uri::{self, Host};
+
+/// The transport of a Via.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// WebSocket.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
+    /// Another one, as received.
+    Other(Text),
+}
+
+impl Transport {
+    /// The name in a Via.
+    pub fn name(&self) -> &[u8] {
+        match self {
+            Self::Udp => b"UDP",
+            Self::Tcp => b"TCP",
+            Self::Tls => b"TLS",
+            Self::Ws => b"WS",
+            Self::Wss => b"WSS",
+            Self::Other(name) => name.as_bytes(),
+        }
+    }
+
+    /// Whether messages are framed by `Content-Length` and never repeated by us.
+    pub const fn is_reliable(&self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+
+    /// Port where none is named (RFC 3261 §19.1.2).
+    pub const fn default_port(&self) -> u16 {
+        match self {
+            Self::Tls | Self::Wss => 5061,
+            Self::Udp | Self::Tcp | Self::Ws | Self::Other(_) => 5060,
+        }
+    }
+
+    fn from_token(name: &[u8]) -> Self {
+        let known = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+        known
+            .into_iter()
+            .find(|transport| transport.name().eq_ignore_ascii_case(name))
+            .unwrap_or_else(|| Self::Other(Text::from_wire(name)))
+    }
+}
+
+/// The `rport` parameter (RFC 3581).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rport {
+    /// Without a value: answer to the port this came from.
+    Requested,
+    /// The port a server saw.
+    Seen(u16),
+}
+
+/// One `Via` value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Via {
+    /// How it was sent.
+    pub transport: Transport,
+    /// `sent-by` host.
+    pub host: Host,
+    /// `sent-by` port; `None` means the transport's default.
+    pub port: Option<u16>,
+    /// `branch`: the transaction; begins with `z9hG4bK` when made by RFC 3261 rules.
+    pub branch: Option<Text>,
+    /// `received`: the source address the next server saw.
+    pub received: Option<IpAddr>,
+    /// `rport`.
+    pub rport: Option<Rport>,
+    /// All others, in order.
+    pub parameters: Parameters,
+}
+
+impl Via {
+    /// A Via of ours, asking for `rport`.
+    ///
+    /// # Errors
+    /// A branch that is no token.
+    pub fn new(
+        transport: Transport,
+        host: Host,
+        port: u16,
+        branch: &str,
+    ) -> Result<Self, IllegalText> {
+        Ok(Self {
+            transport,
+            host,
+            port: Some(port),
+            branch: Some(Text::token(branch)?),
+            received: None,
+            rport: Some(Rport::Requested),
+            parameters: Parameters::new(),
+        })
+    }
+
+    /// Reads a header value that holds exactly one Via.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, ViaError> {
+        let mut scanner = Scanner::new(value.as_ref());
+        let via = Self::read(&mut scanner)?;
+        scanner.skip_space();
+        if scanner.is_empty() { Ok(via) } else { Err(ViaError) }
+    }
+
+    /// Reads a comma-separated list and appends it.
+    pub(crate) fn read_list(value: &[u8], into: &mut Vec<Self>) -> Result<(), ViaError> {
+        let mut scanner = Scanner::new(value);
+        loop {
+            into.push(Self::read(&mut scanner)?);
+            if !scanner.eat_padded(b',') {
+                break;
+            }
+        }
+        scanner.skip_space();
+        if scanner.is_empty() { Ok(()) } else { Err(ViaError) }
+    }
+
+    /// Reads as much of the first Via as can be read, for the answer to a broken request: any SIP
+    /// version, and parameters up to the first broken one.
+    pub(crate) fn read_leniently(value: &[u8]) -> Option<Self> {
+        let mut scanner = Scanner::new(value);
+        let (transport, host, port) = read_sent_by(&mut scanner, |_| true).ok()?;
+        let mut via = Self::bare(transport, host, port);
+        loop {
+            let before = scanner;
+            let mut one = Scanner::new(parameter_ahead(&before));
+            let Some(read) = one.parameters().filter(|read| !read.is_empty()) else { break };
+            let taken = parameter_ahead(&before).len() - one.rest().len();
+            scanner = Scanner::new(before.rest().get(taken..).unwrap_or_default());
+            if via.take_parameters(read).is_err() {
+                break;
+            }
+        }
+        Some(via)
+    }
+
+    /// `sent-by` and the branch name a transaction (RFC 3261 §17.2.3): whether the branch has the
+    /// magic cookie and something behind it.
+    pub fn has_rfc3261_branch(&self) -> bool {
+        let cookie = MAGIC_COOKIE;
+        self.branch.as_ref().is_some_and(|branch| {
+            let bytes = branch.as_bytes();
+            bytes.len() > cookie.len()
+                && bytes.get(..cookie.len()).is_some_and(|head| head.eq_ignore_ascii_case(cookie))
+        })
+    }
+
+    /// The `sent-by` port with the transport's default.
+    pub fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(self.transport.default_port())
+    }
+
+    /// What a server does with the top Via of a request before anything else: writes down where
+    /// the request really came from. `received` appears when the address differs from `sent-by` or
+    /// `rport` was asked for; `rport` gets the port (RFC 3261 §18.2.1, RFC 3581 §4). What the
+    /// sender wrote there itself is overwritten.
+    pub fn note_source(&mut self, source: SocketAddr) {
+        let address = source.ip().to_canonical();
+        let asked = self.rport.is_some();
+        let differs = self.host.ip().map(|ip| ip.to_canonical()) != Some(address);
+        self.received = (asked || differs).then_some(address);
+        self.rport = asked.then_some(Rport::Seen(source.port()));
+    }
+
+    /// Where a response goes by datagram: `received` and `rport`, else `sent-by`; `None` when that
+    /// is a name and nothing was noted (RFC 3261 §18.2.2 without `maddr`, which is ignored).
+    pub fn response_address(&self) -> Option<SocketAddr> {
+        let address = self.received.or_else(|| self.host.ip())?;
+        let port = match self.rport {
+            Some(Rport::Seen(port)) => port,
+            Some(Rport::Requested) | None => self.port_or_default(),
+        };
+        Some(SocketAddr::new(address, port))
+    }
+
+    /// Appends the value as it goes on the wire.
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"SIP/2.0/");
+        out.extend_from_slice(self.transport.name());
+        out.push(b' ');
+        uri::write_host_port(out, &self.host, self.port);
+        if let Some(branch) = &self.branch {
+            out.extend_from_slice(b";branch=");
+            out.extend_from_slice(branch.as_bytes());
+        }
+        if let Some(received) = self.received {
+            out.extend_from_slice(format!(";received={received}").as_bytes());
+        }
+        match self.rport {
+            Some(Rport::Requested) => out.extend_from_slice(b";rport"),
+            Some(Rport::Seen(port)) => out.extend_from_slice(format!(";rport={port}").as_bytes()),
+            None => {}
+        }
+        self.parameters.write_to(out);
+    }
+
+    fn read(scanner: &mut Scanner<'_>) -> Result<Self, ViaError> {
+        let (transport, host, port) = read_sent_by(scanner, |version| version == b"2.0")?;
+        let mut via = Self::bare(transport, host, port);
+        via.take_parameters(scanner.parameters().ok_or(ViaError)?)?;
+        Ok(via)
+    }
+
+    fn bare(transport: Transport, host: Host, port: Option<u16>) -> Self {
+        Self {
+            transport,
+            host,
+            port,
+            branch: None,
+            received: None,
+            rport: None,
+            parameters: Parameters::new(),
+        }
+    }
+
+    /// Sorts parameters into the fields; the first of a name counts.
+    fn take_parameters(&mut self, parameters: Parameters) -> Result<(), ViaError> {
+        for parameter in parameters.iter() {
+            let (name, value) = (parameter.name(), parameter.value());
+            if name.eq_ignore_case("branch") && self.branch.is_none() {
+                self.branch = Some(value.ok_or(ViaError)?.clone());
+            } else if name.eq_ignore_case("received") && self.received.is_none() {
+                self.received = Some(read_received(value.ok_or(ViaError)?).ok_or(ViaError)?);
+            } else if name.eq_ignore_case("rport") && self.rport.is_none() {
+                self.rport = Some(read_rport(value)?);
+            } else {
+                self.parameters.push(name.clone(), value.cloned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value that is no Via. The sender's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the Via is not `SIP/2.0/transport host[:port]` with parameters")]
+pub struct ViaError;
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        self.write_to(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
+/// What branches of RFC 3261 begin with (§8.1.1.7).
+pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
+
+/// Reads `SIP / 2.0 / transport host [: port]`, white space anywhere between.
+fn read_sent_by(
+    scanner: &mut Scanner<'_>,
+    is_version: impl Fn(&[u8]) -> bool,
+) -> Result<(Transport, Host, Option<u16>), ViaError> {
+    scanner.skip_space();
+    let is_sip = scanner.token().is_some_and(|name| name.eq_ignore_ascii_case(b"SIP"));
+    let slash = scanner.eat_padded(b'/');
+    let version = scanner.token().is_some_and(is_version);
+    if !(is_sip && slash && version && scanner.eat_padded(b'/')) {
+        return Err(ViaError);
+    }
+    let transport = Transport::from_token(scanner.token().ok_or(ViaError)?);
+    scanner.skip_space();
+    let taken = scanner.take_while(|byte| !matches!(byte, b';' | b',' | b' ' | b'\t'));
+    let bare = taken.strip_suffix(b":").unwrap_or(taken);
+    let (host, port) = uri::parse_host_port(bare).map_err(|_| ViaError)?;
+    // White space may stand on either side of the colon.
+    if bare.len() < taken.len() || scanner.eat_padded(b':') {
+        scanner.skip_space();
+        let digits = scanner.take_while(|byte| byte.is_ascii_digit());
+        let spaced = uri::parse_port(digits).filter(|_| port.is_none());
+        return Ok((transport, host, Some(spaced.ok_or(ViaError)?)));
+    }
+    Ok((transport, host, port))
+}
+
+/// The next `;parameter`, up to the delimiter behind it.
+fn parameter_ahead<'a>(scanner: &Scanner<'a>) -> &'a [u8] {
+    let rest = scanner.rest();
+    let mut one = *scanner;
+    if !one.eat_padded(b';') {
+        return &[];
+    }
+    one.take_while(|byte| !matches!(byte, b';' | b','));
+    rest.get(..rest.len() - one.rest().len()).unwrap_or_default()
+}
+
+/// An address; IPv6 with or without brackets, for both are seen (RFC 5118 §4.5).
+fn read_received(value: &Text) -> Option<IpAddr> {
+    let text = value.as_str()?;
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| uri::parse_ipv6(bare).map(IpAddr::V6))
+}
+
+fn read_rport(value: Option<&Text>) -> Result<Rport, ViaError> {
+    match value {
+        None => Ok(Rport::Requested),
+        Some(port) => uri::parse_port(port.as_bytes()).map(Rport::Seen).ok_or(ViaError),
+    }
+}
+
+const _: () = assert!(text::is_token_byte(MAGIC_COOKIE[0]));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn via(text: &str) -> Via {
+        Via::parse(text).unwrap()
+    }
+
+    #[test]
+    fn white_space_is_allowed_between_all_parts() {
+        let via =
+            via("SIP  / 2.0  / TCP     spindle.example.com : 5062  ; branch  =   z9hG4bK9ikj8 ");
+        assert_eq!(via.to_string(), "SIP/2.0/TCP spindle.example.com:5062;branch=z9hG4bK9ikj8");
+    }
+
+    #[test]
+    fn ipv6_is_read_with_and_without_brackets_in_received() {
+        let plain = via("SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z9hG4bKa");
+        let bracketed =
+            via("SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKa");
+        assert_eq!(plain, bracketed);
+        assert_eq!(plain.response_address(), "[2001:db8::9:255]:5060".parse().ok());
+    }
+
+    #[test]
+    fn broken_values_are_refused() {
+        for text in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/7.0/UDP a.b",
+            "HTTP/2.0/UDP a.b",
+            "SIP/2.0 a.b",
+            "SIP/2.0/UDP a.b;;",
+            "SIP/2.0/UDP a.b;received=x",
+            "SIP/2.0/UDP a.b;rport=0",
+            "SIP/2.0/UDP 192.0.2.15;;,;,,",
+            "SIP/2.0/UDP a.b:99999",
+            "SIP/2.0/UDP a.b c",
+            "SIP/2.0/UDP a.b;branch",
+        ] {
+            assert!(Via::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_via_is_read_as_far_as_it_goes() {
+        let read = |text: &str| Via::read_leniently(text.as_bytes()).map(|via| via.to_string());
+        assert_eq!(read("SIP/2.0/UDP 192.0.2.15;;,;,,").unwrap(), "SIP/2.0/UDP 192.0.2.15");
+        assert_eq!(
+            read("SIP/7.0/UDP c.example.com;branch=z9hG4bKk;rport;;x").unwrap(),
+            "SIP/2.0/UDP c.example.com;branch=z9hG4bKk;rport"
+        );
+        assert_eq!(read("nonsense"), None);
+    }
+
+    #[test]
+    fn the_source_is_noted_where_it_differs_or_was_asked_for() {
+        let source: SocketAddr = "192.0.2.7:40000".parse().unwrap();
+        let noted = |text| {
+            let mut via = via(text);
+            via.note_source(source);
+            (via.received.is_some(), via.response_address())
+        };
+        assert_eq!(noted("SIP/2.0/UDP 192.0.2.7:5070"), (false, "192.0.2.7:5070".parse().ok()));
+        assert_eq!(noted("SIP/2.0/UDP 192.0.2.7:5070;rport"), (true, Some(source)));
+        assert_eq!(
+            noted("SIP/2.0/UDP a.b;received=9.9.9.9"),
+            (true, "192.0.2.7:5060".parse().ok())
+        );
+    }
+
+    #[test]
+    fn the_cookie_alone_is_no_branch() {
+        assert!(via("SIP/2.0/UDP a.b;branch=z9hG4bKx").has_rfc3261_branch());
+        assert!(!via("SIP/2.0/UDP a.b;branch=z9hG4bK").has_rfc3261_branch());
+        assert!(!via("SIP/2.0/UDP a.b").has_rfc3261_branch());
+    }
+}
