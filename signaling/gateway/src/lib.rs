@@ -3,8 +3,16 @@
 //! Here, and only here, are sockets, clocks, threads and files of the signaling side.
 #![deny(unsafe_code)]
 
+pub mod cli;
+pub mod clock;
+pub mod data_dir;
 pub mod dns;
+pub mod local_address;
+pub mod logging;
+pub mod metrics;
 pub mod prompts;
 pub mod recorder;
+pub mod sealing;
+pub mod settings;
 pub mod speech;
 pub mod webhook;

@@ -1,0 +1,246 @@
+//! The data folder: lock, key, process generation, credentials of the first account. Shell.
+//!
+//! | file | what | mode |
+//! |---|---|---|
+//! | `lock` | held by the running gateway; two starts on one folder never meet | 0600 |
+//! | `key` | 32 bytes in hexadecimal: seals the secrets in the store | 0600 |
+//! | `generation` | how often a gateway was started here, wrapping at 256 | 0600 |
+//! | `credentials` | the first account, as shell variables | 0600 |
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// The data folder, held for this process until dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    /// The kernel lets go of the lock when this is closed, also after a kill.
+    _lock: File,
+    /// Seals stored secrets.
+    pub key: [u8; 32],
+    /// Of this process.
+    pub generation: u8,
+}
+
+/// The data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another gateway runs on it.
+    #[error(
+        "another sidetone{} is running on the data folder {}. \
+         Stop it, or give this one a folder of its own with --data or node.data_dir.",
+        .pid.map_or_else(String::new, |pid| format!(" (process {pid})")), .path.display()
+    )]
+    Held {
+        /// The folder.
+        path: PathBuf,
+        /// Who holds it, as the lock file says.
+        pid: Option<u32>,
+    },
+    /// The system refused something.
+    #[error("cannot {what} {}: {source}. The data folder (--data, node.data_dir) must be writable.", .path.display())]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The key file is damaged.
+    #[error("the key file {} is damaged: expected 64 hexadecimal digits. Restore it from a backup: without it the secrets in the store cannot be read.", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl DataDir {
+    /// Makes the folder where it is missing, locks it, reads or makes the key, counts the generation up.
+    ///
+    /// # Errors
+    /// [`DataDirError`], each a sentence with its remedy.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|source| system("make the data folder", path, source))?;
+        let lock = lock(path)?;
+        let key = read_or_make_key(&path.join("key"))?;
+        let generation = next_generation(&path.join("generation"))?;
+        Ok(Self { path: path.to_owned(), _lock: lock, key, generation })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the first account's credentials are kept.
+    pub fn credentials_path(&self) -> PathBuf {
+        self.path.join("credentials")
+    }
+
+    /// Keeps the first account's credentials for the operator.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_credentials(&self, sid: &str, auth_token: &str) -> Result<(), DataDirError> {
+        let text = format!(
+            "# The first account of this gateway. Readable by its owner only; keep it so.\n\
+             SIDETONE_ACCOUNT_SID={sid}\nSIDETONE_AUTH_TOKEN={auth_token}\n"
+        );
+        write_whole(&self.credentials_path(), text.as_bytes())
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, DataDirError> {
+    let path = folder.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| system("open", &path, source))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(DataDirError::Held { path: folder.to_owned(), pid });
+        }
+        Err(errno) => return Err(system("lock", &path, errno.into())),
+    }
+    // Only for the sentence above; that it cannot be written harms nothing.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+fn read_or_make_key(path: &Path) -> Result<[u8; 32], DataDirError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            parse_key(text.trim()).ok_or_else(|| DataDirError::Key { path: path.to_owned() })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut key = [0; 32];
+            random(&mut key);
+            write_whole(path, format!("{}\n", hex(&key)).as_bytes())?;
+            Ok(key)
+        }
+        Err(source) => Err(system("read", path, source)),
+    }
+}
+
+fn parse_key(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(key)
+}
+
+/// A damaged generation starts again at 0: it only tells strays of the last process apart.
+fn next_generation(path: &Path) -> Result<u8, DataDirError> {
+    let before = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u8>().ok());
+    let generation = before.map_or(0, |before| before.wrapping_add(1));
+    write_whole(path, format!("{generation}\n").as_bytes())?;
+    Ok(generation)
+}
+
+/// All or nothing: a temporary name, synced, renamed, the folder synced.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    let temporary = path.with_extension("new");
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(|source| system("write", path, source))
+}
+
+fn system(what: &'static str, path: &Path, source: io::Error) -> DataDirError {
+    DataDirError::System { what, path: path.to_owned(), source }
+}
+
+/// Fills a slice from the system's random numbers.
+///
+/// # Panics
+/// When the system has none: nothing safe can be done then.
+pub fn random(bytes: &mut [u8]) {
+    aws_lc_rs::rand::fill(bytes).expect("the system gives random numbers");
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn the_first_start_makes_a_private_folder_with_a_private_key() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("data");
+        let data = DataDir::open(&path).expect("opened");
+        data.write_credentials("AC0", "secret").expect("written");
+        assert_eq!(mode(&path), 0o700);
+        assert_eq!(mode(&path.join("key")), 0o600);
+        assert_eq!(mode(&data.credentials_path()), 0o600);
+        assert_eq!(data.generation, 0);
+    }
+
+    #[test]
+    fn a_second_start_on_the_same_folder_says_who_holds_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let first = DataDir::open(folder.path()).expect("opened");
+        let error = DataDir::open(folder.path()).expect_err("held").to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(error.contains("--data"), "{error}");
+        drop(first);
+        DataDir::open(folder.path()).expect("free again");
+    }
+
+    #[test]
+    fn the_key_stays_and_the_generation_grows_and_wraps() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let key = DataDir::open(folder.path()).expect("opened").key;
+        let second = DataDir::open(folder.path()).expect("opened");
+        assert_eq!((second.key, second.generation), (key, 1));
+        drop(second);
+        std::fs::write(folder.path().join("generation"), "255").expect("written");
+        assert_eq!(DataDir::open(folder.path()).expect("opened").generation, 0);
+    }
+
+    #[test]
+    fn a_damaged_key_is_never_replaced() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("key"), "short").expect("written");
+        let error = DataDir::open(folder.path()).expect_err("damaged").to_string();
+        assert!(error.contains("backup"), "{error}");
+        assert_eq!(std::fs::read(folder.path().join("key")).expect("there"), b"short");
+    }
+}
