@@ -29,6 +29,15 @@ pub const SIP_ROUTE_MAX: usize = 20;
 pub const SIP_BODY_BYTES_MAX: usize = 32 * 1024;
 /// Whole SIP message, bytes. Past it: 513, or drop and close.
 pub const SIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a refused body that are still read from a stream, so that the peer can read the answer
+/// before the stream closes.
+pub const SIP_STREAM_DRAIN_BYTES_MAX: usize = 64 * 1024;
+/// Milliseconds from the opening of a stream to its first whole message. Past it: close.
+pub const SIP_STREAM_FIRST_MESSAGE_MS: u64 = 10_000;
+/// Milliseconds for a header section from its first byte. Past it: close.
+pub const SIP_STREAM_HEADERS_MS: u64 = 10_000;
+/// Milliseconds for a body from the end of its headers. Past it: close.
+pub const SIP_STREAM_BODY_MS: u64 = 10_000;
 
 /// SDP bytes. Past it: 488.
 pub const SDP_BYTES_MAX: usize = 16 * 1024;
@@ -187,7 +196,9 @@ pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
 /// Writes waiting for the store. Past it: 503 to REST, calls go on.
 pub const STORE_QUEUE_MAX: usize = 10_000;
 
-const _: () = assert!(SIP_HEADERS_BYTES_MAX + SIP_BODY_BYTES_MAX <= SIP_MESSAGE_BYTES_MAX);
+const _: () = assert!(
+    SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
+);
 const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
 const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());

@@ -1,6 +1,7 @@
 //! Sans-IO SIP: messages, framing, transactions, dialogs, offer/answer, digest.
 #![forbid(unsafe_code)]
 
+pub mod framing;
 pub mod header;
 pub mod message;
 pub mod name_addr;
@@ -10,6 +11,7 @@ pub mod text;
 pub mod uri;
 pub mod via;
 
+pub use framing::{Frame, Framer};
 pub use header::Headers;
 pub use message::{CSeq, CallId, Message, Method, ParseError, Request, Response, StatelessAnswer};
 pub use name_addr::{Contacts, DisplayName, NameAddr};

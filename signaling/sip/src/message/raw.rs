@@ -100,9 +100,7 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
     };
     let section = read_headers(&mut lines);
     let start = read_start(first);
-    let may_answer = !matches!(first.get(..4), Some(head) if head.eq_ignore_ascii_case(b"SIP/"))
-        && !first.starts_with(b"ACK ");
-    let fail = |fault: Fault| Err(fault.into_error(&section.headers, may_answer));
+    let fail = |fault: Fault| Err(fault.into_error(&section.headers, may_answer(first)));
     if bytes.len() > SIP_MESSAGE_BYTES_MAX {
         return fail(Fault::new("sip_message_size", 513, "the message is longer than the limit"));
     }
@@ -117,6 +115,40 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
         Ok(body) => Ok(RawMessage { start, headers: section.headers, body }),
         Err(fault) => fail(fault),
     }
+}
+
+/// Length of the body that follows these headers on a stream, where `Content-Length` must be there
+/// (RFC 3261 §18.3). `head` ends with the empty line.
+pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
+    let mut lines = Lines::new(head);
+    let first = lines.next_line().unwrap_or_default();
+    let section = read_headers(&mut lines);
+    let fault = match content_length(&section.headers) {
+        Ok(Some(length)) if length <= SIP_BODY_BYTES_MAX => return Ok(length),
+        Ok(Some(_)) => BODY_TOO_LONG,
+        Ok(None) => Fault::new("sip_content_length", 400, "no Content-Length on a stream"),
+        Err(fault) => fault,
+    };
+    Err(fault.into_error(&section.headers, may_answer(first)))
+}
+
+/// The error for a head that is refused before its end has come: answered from the headers so far.
+pub(crate) fn refuse_head(
+    head: &[u8],
+    rule: &'static str,
+    status: u16,
+    sentence: &'static str,
+) -> ParseError {
+    let mut lines = Lines::new(head);
+    let may_answer = lines.next_line().is_some_and(may_answer);
+    let section = read_headers(&mut lines);
+    Fault::new(rule, status, sentence).into_error(&section.headers, may_answer)
+}
+
+/// A response and an ACK are never answered.
+fn may_answer(start_line: &[u8]) -> bool {
+    let head = start_line.get(..4).unwrap_or_default();
+    !head.eq_ignore_ascii_case(b"SIP/") && !start_line.starts_with(b"ACK ")
 }
 
 /// A broken rule, before it is known whether it can be answered.
@@ -355,7 +387,7 @@ const BODY_TOO_LONG: Fault = Fault::new("sip_body_size", 413, "the body is longe
 
 /// `Content-Length`: one value, or the same one again. Two different values would let two readers
 /// see two messages.
-pub(crate) fn content_length(headers: &[RawHeader<'_>]) -> Result<Option<usize>, Fault> {
+fn content_length(headers: &[RawHeader<'_>]) -> Result<Option<usize>, Fault> {
     let mut length = None;
     for header in headers.iter().filter(|header| header.kind == HeaderKind::ContentLength) {
         let value = read_length(&header.value()).ok_or(Fault::new(
@@ -376,7 +408,7 @@ pub(crate) fn content_length(headers: &[RawHeader<'_>]) -> Result<Option<usize>,
 }
 
 /// Digits; more than `usize` holds is more than any limit.
-pub(crate) fn read_length(value: &[u8]) -> Option<usize> {
+fn read_length(value: &[u8]) -> Option<usize> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

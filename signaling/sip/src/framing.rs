@@ -1,0 +1,480 @@
+//! Cuts a stream into messages by `Content-Length` (RFC 3261 §18.3). Sans-IO, memory bounded.
+//!
+//! Whatever the pieces a stream arrives in, the frames are the same. A stream that breaks a rule of
+//! framing cannot be read any further: it ends with one error that says what to answer.
+
+use std::time::Duration;
+
+use shared::Instant;
+use shared::limits::{
+    SIP_HEADERS_BYTES_MAX, SIP_MESSAGE_BYTES_MAX, SIP_START_LINE_BYTES_MAX, SIP_STREAM_BODY_MS,
+    SIP_STREAM_DRAIN_BYTES_MAX, SIP_STREAM_FIRST_MESSAGE_MS, SIP_STREAM_HEADERS_MS,
+};
+
+use crate::message::{ParseError, refuse_head, stream_body_length};
+
+/// What a stream carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The bytes of one whole message, for [`crate::Message::parse`].
+    Message(Vec<u8>),
+    /// A double CRLF between messages: answered by one CRLF (RFC 5626 §4.4.1).
+    Ping,
+    /// A single CRLF between messages: the answer to a ping of ours. Only certain, and only told,
+    /// when the next message begins.
+    Pong,
+}
+
+/// One direction of a TCP or TLS flow.
+///
+/// Feed, then call [`Framer::next_frame`] until `None`, then feed the rest. When
+/// [`Framer::is_finished`], close the stream, after the answer of the error, if there is one, has
+/// been written.
+#[derive(Debug)]
+pub struct Framer {
+    /// Bytes not yet given out, from `start` on.
+    buffer: Vec<u8>,
+    start: usize,
+    state: State,
+    /// When the first whole message must have come; `None` once it has.
+    first_message_by: Option<Instant>,
+    /// When bytes came last.
+    fed_at: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between messages, after so many line breaks (0 or 1).
+    Between { line_breaks: u8 },
+    /// In the start line and headers; `scanned` bytes hold no end of them.
+    Head { scanned: usize, by: Instant },
+    /// The headers are whole, the message has `total` bytes.
+    Body { total: usize, by: Instant },
+    /// An error that is not yet told.
+    Failed { error: Box<ParseError>, drain: usize },
+    /// Told; `drain` more bytes are read and thrown away, but not for ever.
+    Draining { drain: usize, by: Instant },
+}
+
+impl Framer {
+    /// A framer for a stream that opened now.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            state: State::Between { line_breaks: 0 },
+            first_message_by: Some(now + Duration::from_millis(SIP_STREAM_FIRST_MESSAGE_MS)),
+            fed_at: now,
+        }
+    }
+
+    /// Takes bytes as far as there is room and answers how many; the rest is to be fed again after
+    /// [`Framer::next_frame`] answered `None`. Never 0 then.
+    pub fn feed(&mut self, now: Instant, bytes: &[u8]) -> usize {
+        self.fed_at = now;
+        if let State::Failed { drain, .. } | State::Draining { drain, .. } = &mut self.state {
+            *drain = drain.saturating_sub(bytes.len());
+            return bytes.len();
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let room = SIP_MESSAGE_BYTES_MAX.saturating_sub(self.buffer.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.buffer.extend_from_slice(taken);
+        taken.len()
+    }
+
+    /// The next whole frame, or the one error after which there is none.
+    ///
+    /// # Errors
+    /// A broken rule of framing; [`ParseError::answer`] says what goes back before the close.
+    pub fn next_frame(&mut self) -> Option<Result<Frame, ParseError>> {
+        loop {
+            match self.step() {
+                Step::Again => {}
+                Step::Frame(frame) => return Some(Ok(frame)),
+                Step::Failed(error) => return Some(Err(*error)),
+                Step::NeedsMore => {
+                    self.release_room();
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Whether the stream is to be closed: an error was told and enough was read after it.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, State::Draining { drain: 0, .. })
+    }
+
+    /// When [`Framer::handle_timeout`] is due, and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let first = self.first_message_by.map(|by| (by, "sip_stream_first_message"));
+        let part = match &self.state {
+            State::Between { .. } => None,
+            State::Head { by, .. } => Some((*by, "sip_stream_headers")),
+            State::Body { by, .. } => Some((*by, "sip_stream_body")),
+            State::Draining { drain, by } if *drain > 0 => return Some((*by, "sip_stream_drain")),
+            State::Failed { .. } | State::Draining { .. } => return None,
+        };
+        shared::time::soonest(first, part)
+    }
+
+    /// Ends the stream when a deadline has passed; the error then comes by
+    /// [`Framer::next_frame`] and is not answered.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some((_, rule)) = self.poll_timeout().filter(|(by, _)| *by <= now) else {
+            return;
+        };
+        if let State::Draining { drain, .. } = &mut self.state {
+            *drain = 0;
+        } else {
+            let sentence = "the stream did not bring a whole message in time";
+            self.fail(ParseError::new(rule, 408, sentence), 0);
+        }
+    }
+
+    fn step(&mut self) -> Step {
+        match &mut self.state {
+            State::Between { line_breaks } => {
+                let line_breaks = *line_breaks;
+                self.step_between(line_breaks)
+            }
+            State::Head { scanned, by } => {
+                let (scanned, by) = (*scanned, *by);
+                self.step_head(scanned, by)
+            }
+            State::Body { total, .. } => {
+                let total = *total;
+                self.step_body(total)
+            }
+            State::Failed { error, drain } => {
+                let error = error.clone();
+                let by = self.fed_at + Duration::from_millis(SIP_STREAM_BODY_MS);
+                self.state = State::Draining { drain: *drain, by };
+                Step::Failed(error)
+            }
+            State::Draining { .. } => Step::NeedsMore,
+        }
+    }
+
+    /// Counts line breaks, by their LF: a pair is a ping.
+    fn step_between(&mut self, line_breaks: u8) -> Step {
+        match self.pending().first().copied() {
+            None => Step::NeedsMore,
+            Some(b'\r') => {
+                self.start += 1;
+                Step::Again
+            }
+            Some(b'\n') => {
+                self.start += 1;
+                self.state = State::Between { line_breaks: 1 - line_breaks.min(1) };
+                if line_breaks == 0 { Step::Again } else { Step::Frame(Frame::Ping) }
+            }
+            Some(_) => {
+                let by = self.fed_at + Duration::from_millis(SIP_STREAM_HEADERS_MS);
+                self.state = State::Head { scanned: 0, by };
+                if line_breaks == 0 { Step::Again } else { Step::Frame(Frame::Pong) }
+            }
+        }
+    }
+
+    fn step_head(&mut self, scanned: usize, by: Instant) -> Step {
+        let pending = self.pending();
+        let end = end_of_head(pending, scanned);
+        let len = end.unwrap_or(pending.len());
+        if let Some(cut) = pending.get(..HEAD_BYTES_MAX).filter(|_| len > HEAD_BYTES_MAX) {
+            let sentence = "the header section is too long";
+            let error = refuse_head(cut, "sip_headers_size", 400, sentence);
+            return self.fail(error, 0);
+        }
+        let Some(head) = end.and_then(|end| pending.get(..end)) else {
+            let scanned = pending.len().saturating_sub(HEAD_END_BYTES_MAX);
+            self.state = State::Head { scanned, by };
+            return Step::NeedsMore;
+        };
+        match body_length(head) {
+            Ok(length) => {
+                let by = self.fed_at + Duration::from_millis(SIP_STREAM_BODY_MS);
+                self.state = State::Body { total: head.len().saturating_add(length), by };
+                Step::Again
+            }
+            Err(error) => {
+                let unread = SIP_STREAM_DRAIN_BYTES_MAX.saturating_sub(pending.len() - head.len());
+                let drain = if error.status == 413 { unread } else { 0 };
+                self.fail(error, drain)
+            }
+        }
+    }
+
+    fn step_body(&mut self, total: usize) -> Step {
+        let Some(message) = self.pending().get(..total) else {
+            return Step::NeedsMore;
+        };
+        let message = message.to_vec();
+        self.start += total;
+        self.first_message_by = None;
+        self.state = State::Between { line_breaks: 0 };
+        Step::Frame(Frame::Message(message))
+    }
+
+    fn pending(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    fn fail(&mut self, error: ParseError, drain: usize) -> Step {
+        self.buffer = Vec::new();
+        self.start = 0;
+        self.state = State::Failed { error: Box::new(error), drain };
+        Step::Again
+    }
+
+    /// An idle stream holds no buffer: there may be 20,000 of them.
+    fn release_room(&mut self) {
+        if self.start == self.buffer.len() {
+            self.buffer = Vec::new();
+            self.start = 0;
+        }
+    }
+}
+
+enum Step {
+    Again,
+    Frame(Frame),
+    Failed(Box<ParseError>),
+    NeedsMore,
+}
+
+/// Index behind the empty line that ends the headers; the first `scanned` bytes hold none.
+fn end_of_head(bytes: &[u8], scanned: usize) -> Option<usize> {
+    let tail = bytes.get(scanned..)?;
+    memchr::memchr_iter(b'\n', tail).find_map(|at| {
+        let behind = scanned + at + 1;
+        match bytes.get(behind..)? {
+            [b'\n', ..] => Some(behind + 1),
+            [b'\r', b'\n', ..] => Some(behind + 2),
+            _ => None,
+        }
+    })
+}
+
+/// Length of the body behind a whole head whose parts are within their limits.
+fn body_length(head: &[u8]) -> Result<usize, ParseError> {
+    let line = memchr::memchr(b'\n', head).unwrap_or(head.len());
+    if line > SIP_START_LINE_BYTES_MAX {
+        let sentence = "the start line is too long";
+        return Err(refuse_head(head, "sip_start_line_size", 414, sentence));
+    }
+    stream_body_length(head)
+}
+
+/// `LF CR LF`: an end of the headers can begin so many bytes before the end of what has come.
+const HEAD_END_BYTES_MAX: usize = 3;
+
+/// A head that has not ended after so many bytes is not waited for any longer.
+const HEAD_BYTES_MAX: usize = SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::limits::SIP_BODY_BYTES_MAX;
+
+    use super::*;
+
+    fn message(body: &str) -> Vec<u8> {
+        let length = body.len();
+        format!("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b;branch=z9hG4bKx\r\nl: {length}\r\n\r\n{body}")
+            .into_bytes()
+    }
+
+    type Frames = Vec<Result<Frame, ParseError>>;
+
+    /// Feeds in pieces of the given sizes, over and over.
+    fn frames(stream: &[u8], sizes: &[usize]) -> Frames {
+        let mut framer = Framer::new(Instant::ZERO);
+        let mut sizes = sizes.iter().copied().cycle();
+        let mut frames = Vec::new();
+        let mut rest = stream;
+        while !rest.is_empty() {
+            let size = sizes.next().unwrap_or(1).clamp(1, rest.len());
+            let taken = framer.feed(Instant::ZERO, &rest[..size]);
+            assert!(taken > 0, "there is room after every frame was taken");
+            assert!(framer.buffer.len() <= SIP_MESSAGE_BYTES_MAX);
+            rest = &rest[taken..];
+            while let Some(frame) = framer.next_frame() {
+                frames.push(frame);
+            }
+        }
+        frames
+    }
+
+    fn one_error(stream: &[u8]) -> ParseError {
+        let mut frames = frames(stream, &[stream.len()]);
+        assert_eq!(frames.len(), 1);
+        frames.remove(0).unwrap_err()
+    }
+
+    #[test]
+    fn messages_pings_and_pongs_are_told_apart() {
+        let mut stream = b"\r\n\r\n".to_vec();
+        stream.extend(message("abc"));
+        stream.extend(b"\r\n");
+        stream.extend(message(""));
+        stream.extend(b"\r\n\r\n\r\n");
+        let wanted: Frames = vec![
+            Ok(Frame::Ping),
+            Ok(Frame::Message(message("abc"))),
+            Ok(Frame::Pong),
+            Ok(Frame::Message(message(""))),
+            Ok(Frame::Ping),
+        ];
+        for size in [1, 2, 3, 7, 1000] {
+            assert_eq!(frames(&stream, &[size]), wanted);
+        }
+    }
+
+    #[test]
+    fn a_stream_needs_one_certain_content_length() {
+        let none = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\n\r\n";
+        let two = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: 1\r\nl: 2\r\n\r\nxx";
+        for stream in [&none[..], &two[..]] {
+            let error = one_error(stream);
+            assert_eq!((error.rule, error.status), ("sip_content_length", 400));
+            assert!(error.answerable.is_some());
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_answered_drained_and_closed() {
+        let length = SIP_BODY_BYTES_MAX + 1;
+        let head =
+            format!("MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: {length}\r\n\r\n");
+        let mut framer = Framer::new(Instant::ZERO);
+        framer.feed(Instant::ZERO, head.as_bytes());
+        assert_eq!(framer.next_frame().unwrap().unwrap_err().status, 413);
+        assert!(!framer.is_finished());
+        framer.feed(Instant::ZERO, &vec![0; SIP_STREAM_DRAIN_BYTES_MAX]);
+        assert_eq!(framer.next_frame(), None);
+        assert!(framer.is_finished());
+    }
+
+    #[test]
+    fn a_refused_body_that_does_not_come_is_not_waited_for() {
+        let head = b"MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: 99999\r\n\r\n";
+        let mut framer = Framer::new(Instant::ZERO);
+        framer.feed(Instant::ZERO, head);
+        assert!(framer.next_frame().is_some());
+        let (by, _) = framer.poll_timeout().unwrap();
+        framer.handle_timeout(by);
+        assert!(framer.is_finished());
+    }
+
+    #[test]
+    fn an_endless_head_is_refused_at_the_limit() {
+        let mut stream = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\n".to_vec();
+        stream.extend(b"X: y\r\n".repeat(HEAD_BYTES_MAX / 6));
+        let error = one_error(&stream);
+        assert_eq!((error.rule, error.status), ("sip_headers_size", 400));
+        assert!(error.answerable.is_some());
+        let no_line = one_error(&vec![b'a'; HEAD_BYTES_MAX + 1]);
+        assert_eq!((no_line.rule, no_line.answerable), ("sip_headers_size", None));
+    }
+
+    #[test]
+    fn a_long_start_line_is_414() {
+        let uri = "a".repeat(SIP_START_LINE_BYTES_MAX);
+        let stream = format!("OPTIONS sip:{uri} SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: 0\r\n\r\n");
+        let error = one_error(stream.as_bytes());
+        assert_eq!((error.status, error.answerable.is_some()), (414, true));
+    }
+
+    #[test]
+    fn each_part_has_its_deadline_and_only_the_first_message_one_of_its_own() {
+        let at = Instant::from_millis;
+        let mut framer = Framer::new(at(0));
+        assert_eq!(framer.poll_timeout(), Some((at(10_000), "sip_stream_first_message")));
+        let bytes = message("abc");
+        framer.feed(at(1_000), &bytes);
+        assert!(framer.next_frame().is_some());
+        assert_eq!(framer.poll_timeout(), None);
+        framer.feed(at(20_000), &bytes[..9]);
+        assert_eq!(framer.next_frame(), None);
+        assert_eq!(framer.poll_timeout(), Some((at(30_000), "sip_stream_headers")));
+        framer.feed(at(25_000), &bytes[9..bytes.len() - 1]);
+        assert_eq!(framer.next_frame(), None);
+        assert_eq!(framer.poll_timeout(), Some((at(35_000), "sip_stream_body")));
+        framer.handle_timeout(at(34_999));
+        assert_eq!(framer.next_frame(), None);
+        framer.handle_timeout(at(35_000));
+        let error = framer.next_frame().unwrap().unwrap_err();
+        assert_eq!((error.rule, error.answerable), ("sip_stream_body", None));
+        assert!(framer.is_finished());
+    }
+
+    #[test]
+    fn an_idle_stream_holds_no_buffer() {
+        let mut framer = Framer::new(Instant::ZERO);
+        framer.feed(Instant::ZERO, &message("abc"));
+        while framer.next_frame().is_some() {}
+        assert_eq!(framer.buffer.capacity(), 0);
+    }
+
+    /// A second, simple reader of the same format to compare with.
+    fn simple_frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        loop {
+            while let Some(rest) = stream.strip_prefix(b"\r\n") {
+                stream = rest;
+            }
+            let Some(head) = stream.windows(4).position(|four| four == b"\r\n\r\n") else {
+                return out;
+            };
+            let text = String::from_utf8_lossy(&stream[..head]).into_owned();
+            let length = text.split("\r\n").find_map(|line| line.strip_prefix("l: ")).unwrap();
+            let total = head + 4 + length.parse::<usize>().unwrap();
+            let Some(frame) = stream.get(..total) else {
+                return out;
+            };
+            out.push(frame.to_vec());
+            stream = &stream[total..];
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_chunking_gives_the_same_frames(
+            bodies in prop::collection::vec("[a-z\r\n]{0,40}", 0..6),
+            breaks in prop::collection::vec(0_usize..4, 6),
+            sizes in prop::collection::vec(1_usize..200, 1..8),
+            cut in 0_usize..400,
+        ) {
+            let mut stream = Vec::new();
+            for (body, breaks) in bodies.iter().zip(&breaks) {
+                stream.extend(b"\r\n".repeat(*breaks));
+                stream.extend(message(body));
+            }
+            stream.truncate(stream.len().saturating_sub(cut));
+            let whole = frames(&stream, &[usize::MAX]);
+            prop_assert_eq!(&frames(&stream, &sizes), &whole);
+            prop_assert_eq!(&frames(&stream, &[1]), &whole);
+            let messages = whole.into_iter().filter_map(|frame| match frame {
+                Ok(Frame::Message(bytes)) => Some(bytes),
+                _ => None,
+            });
+            prop_assert_eq!(messages.collect::<Vec<_>>(), simple_frames(&stream));
+        }
+
+        #[test]
+        fn any_bytes_in_any_pieces_end_the_same(
+            stream in prop::collection::vec(
+                prop_oneof![Just(b'\r'), Just(b'\n'), Just(b':'), Just(b'l'), Just(b'1'), any::<u8>()],
+                0..300,
+            ),
+            sizes in prop::collection::vec(1_usize..50, 1..5),
+        ) {
+            prop_assert_eq!(frames(&stream, &sizes), frames(&stream, &[usize::MAX]));
+        }
+    }
+}
