@@ -39,6 +39,15 @@ pub const SIP_STREAM_HEADERS_MS: u64 = 10_000;
 /// Milliseconds for a body from the end of its headers. Past it: close.
 pub const SIP_STREAM_BODY_MS: u64 = 10_000;
 
+/// Bytes waiting to be written to one stream. Past it: the stream is closed.
+pub const STREAM_WRITE_QUEUE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes waiting to be written to all streams. Past it: the stream that would add more is closed.
+pub const STREAM_WRITE_QUEUES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// An accepted stream that has sent nothing for so long, milliseconds: closed.
+pub const STREAM_SILENT_MS: u32 = 10_000;
+/// A connection of ours that has not come about, milliseconds: failed.
+pub const STREAM_CONNECT_MS: u32 = 5_000;
+
 /// SDP bytes. Past it: 488.
 pub const SDP_BYTES_MAX: usize = 16 * 1024;
 /// SDP lines.
@@ -200,6 +209,7 @@ const _: () = assert!(
     SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
 );
 const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
+const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
 const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());
 const _: () = assert!(LEGS_PER_CORE_MAX <= u16::MAX as usize + 1);

@@ -1,0 +1,118 @@
+//! The transport thread: TCP streams of SIP. Bytes up, bytes down; framing is the user agent's. Shell.
+//!
+//! It owns listeners and streams and knows nothing of SIP. What it guards: how many streams there
+//! are, how many of one source, how much waits to be written, and that a stream speaks at all.
+//! Streams that are slow or idle in terms of SIP are closed by the user agent (`Effect::CloseFlow`).
+//! When the signaling thread is behind, reading stops: TCP then slows the peers down.
+
+mod stream;
+mod thread;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+pub use thread::{Transport, TransportHandle};
+
+use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
+
+/// Down to the transport thread.
+#[derive(Debug)]
+pub enum Down {
+    /// Onto an open stream. When it is gone: [`Up::SendFailed`].
+    Send {
+        /// The stream.
+        flow: FlowId,
+        /// A whole message.
+        bytes: Box<[u8]>,
+        /// Names the send.
+        token: SendToken,
+    },
+    /// Onto a stream to that address: one that is open or opening, else a new one.
+    SendTo {
+        /// The peer.
+        remote: SocketAddr,
+        /// A whole message.
+        bytes: Box<[u8]>,
+        /// Names the send.
+        token: SendToken,
+    },
+    /// Close a stream after what was queued before is written, or at once if nothing is.
+    Close {
+        /// The stream.
+        flow: FlowId,
+        /// For the counters.
+        reason: CloseReason,
+    },
+    /// End the thread.
+    Stop,
+}
+
+/// Up to the signaling thread.
+#[derive(Debug)]
+pub enum Up {
+    /// A stream is up.
+    Opened {
+        /// The stream.
+        flow: Flow,
+        /// The send that asked for it; `None` for an accepted one.
+        token: Option<SendToken>,
+    },
+    /// Bytes came.
+    Received {
+        /// The stream.
+        flow: Flow,
+        /// As they came.
+        bytes: Box<[u8]>,
+    },
+    /// A stream is gone. Told for every [`Up::Opened`], exactly once.
+    Closed {
+        /// The stream.
+        flow: FlowId,
+    },
+    /// Bytes did not go out.
+    SendFailed {
+        /// Which.
+        token: SendToken,
+        /// Why.
+        reason: SendFailure,
+    },
+}
+
+/// Bounds and addresses of the transport thread.
+#[derive(Clone, Debug)]
+pub struct TransportConfig {
+    /// `sip.tcp`.
+    pub listen: Vec<SocketAddr>,
+    /// `node.public_address`, where it is set: what streams say their local address is.
+    pub public_address: Option<IpAddr>,
+    /// `sip.streams_max`.
+    pub streams_max: usize,
+    /// `sip.streams_source_max`.
+    pub streams_source_max: usize,
+    /// Bytes that may wait on one stream. Past it the stream is closed.
+    pub write_queue_bytes_max: usize,
+    /// Bytes that may wait on all streams together.
+    pub write_queues_bytes_max: usize,
+    /// An accepted stream that has sent nothing for so long is closed.
+    pub silent_for_max: Duration,
+    /// A connection that has not come about after so long has failed.
+    pub connect_for_max: Duration,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            public_address: None,
+            streams_max: 20_000,
+            streams_source_max: 100,
+            write_queue_bytes_max: shared::limits::STREAM_WRITE_QUEUE_BYTES_MAX,
+            write_queues_bytes_max: shared::limits::STREAM_WRITE_QUEUES_BYTES_MAX,
+            silent_for_max: Duration::from_millis(shared::limits::STREAM_SILENT_MS.into()),
+            connect_for_max: Duration::from_millis(shared::limits::STREAM_CONNECT_MS.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
