@@ -500,7 +500,7 @@ engine = "pico"
         );
         let config = Config::from_layers(&layers).expect("the design's own file");
         assert_eq!(config.trunks[0].targets, ["sip:192.0.2.20"]);
-        assert!(matches!(config.edges["frankfurt"].public_address, PublicAddress::Is(_)));
+        assert!(matches!(config.edges["frankfurt"].public_address, PublicAddress::Fixed(_)));
         let sentences = config.not_built(&layers);
         assert!(sentences[0].contains("`sip.tls`"), "{sentences:?}");
     }

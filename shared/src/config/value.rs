@@ -258,7 +258,7 @@ pub enum PublicAddress {
     #[default]
     Auto,
     /// Always this one.
-    Is(IpAddr),
+    Fixed(IpAddr),
 }
 
 impl SettingValue for PublicAddress {
@@ -267,7 +267,7 @@ impl SettingValue for PublicAddress {
     fn read(value: &Value) -> Option<Self> {
         match text(value)? {
             "auto" => Some(Self::Auto),
-            address => address.parse().ok().map(Self::Is),
+            address => address.parse().ok().map(Self::Fixed),
         }
     }
 }
