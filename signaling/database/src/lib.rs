@@ -1,1 +1,21 @@
-//! The drivers behind the store: SQLite.
+//! The drivers behind package `store`: SQLite, bundled. Blocks; lives on the store thread (the writer)
+//! and on HTTP workers (readers).
+#![forbid(unsafe_code)]
+
+mod open;
+mod reader;
+mod recover;
+mod retention;
+mod rows;
+mod schema;
+mod sql;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use open::{OpenError, Opened, open};
+pub use reader::Reader;
+pub use recover::Recovered;
+pub use retention::{Retained, Retention};
+pub use writer::Writer;

@@ -41,6 +41,7 @@ pub use record::{
     HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
     RecordingSource, RecordingStatus, TimelineRecord,
 };
+pub use rules::limit as limit_of;
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
 pub use write::{DomainAuth, DomainFields, MappingView, Reply, Write, WriteError};

@@ -11,8 +11,8 @@ use crate::change::ResourceKind;
 use crate::secret::Secret;
 use crate::write::WriteError;
 
-/// How many of a kind one owner may have.
-pub(crate) const fn limit(kind: ResourceKind) -> usize {
+/// How many of a kind one owner (an account, or a list) may have (rest.md §12).
+pub const fn limit(kind: ResourceKind) -> usize {
     match kind {
         ResourceKind::Account => SUB_ACCOUNTS_MAX,
         ResourceKind::Key => KEYS_ACCOUNT_MAX,

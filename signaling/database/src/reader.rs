@@ -1,0 +1,466 @@
+//! Reads for the REST API, on a connection of its own. WAL: never waits for the writer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSql, Value};
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use shared::{
+    AccountSid, CallSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid,
+    IpAddressSid, KeySid, NotificationSid, RecordingSid,
+};
+use store::{
+    Account, AccountFilter, CallFilter, CallRecord, Credential, CredentialList, Cursor, Domain,
+    DomainAuth, HttpExchange, IpAccessControlList, IpAddress, Key, MappedList, MappingKind,
+    MappingView, NotificationFilter, NotificationLevel, NotificationRecord, Page, PageRequest,
+    ReadError, RecordingFilter, RecordingRecord, Sealer, TimeRange,
+};
+
+use crate::open::connect;
+use crate::rows;
+use crate::sql::{Bits, kind_number};
+
+/// A reader. Each HTTP worker has its own.
+pub struct Reader {
+    connection: Connection,
+    sealer: Arc<dyn Sealer>,
+}
+
+type Read<T> = Result<T, ReadError>;
+
+impl Reader {
+    /// Opens the file that [`crate::open`] made.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn open(path: &Path, sealer: Arc<dyn Sealer>) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Self { connection: connect(path, flags)?, sealer })
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        parameters: &[&dyn ToSql],
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Read<Option<T>> {
+        let found = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(parameters, read));
+        match found {
+            Ok(row) => Ok(Some(row)),
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            Err(error) => Err(unreadable(error)),
+        }
+    }
+
+    fn page<T>(
+        &self,
+        list: List,
+        page: PageRequest,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Read<Page<T>> {
+        list.run(&self.connection, page, read).map_err(unreadable)
+    }
+}
+
+fn unreadable(error: rusqlite::Error) -> ReadError {
+    tracing::error!(%error, "the store cannot be read");
+    ReadError(error.to_string())
+}
+
+impl store::Reader for Reader {
+    fn account(&self, sid: AccountSid) -> Read<Option<Account>> {
+        self.one("SELECT * FROM accounts WHERE sid = ?1", &[&Bits(sid.0)], |row| {
+            rows::account(row, &*self.sealer)
+        })
+    }
+
+    fn key(&self, sid: KeySid) -> Read<Option<Key>> {
+        self.one("SELECT * FROM api_keys WHERE sid = ?1", &[&Bits(sid.0)], rows::key)
+    }
+
+    fn domain(&self, account: AccountSid, sid: DomainSid) -> Read<Option<(Domain, DomainAuth)>> {
+        self.one(
+            &format!("SELECT {DOMAIN_COLUMNS} FROM domains WHERE sid = ?1 AND account = ?2"),
+            &[&Bits(sid.0), &Bits(account.0)],
+            domain_with_auth,
+        )
+    }
+
+    fn mapping(
+        &self,
+        account: AccountSid,
+        domain: DomainSid,
+        list: MappedList,
+    ) -> Read<Option<MappingView>> {
+        let kind = list.kind();
+        self.one(
+            &format!(
+                "SELECT mappings.*, lists.friendly_name AS friendly_name FROM mappings
+                 JOIN domains ON domains.sid = mappings.domain AND domains.account = ?1
+                 JOIN {} AS lists ON lists.sid = mappings.list
+                 WHERE domain = ?2 AND kind = ?3 AND list = ?4",
+                list_table(kind)
+            ),
+            &[&Bits(account.0), &Bits(domain.0), &kind_number(kind), &Bits(list.bits())],
+            |row| mapping_view(row, account),
+        )
+    }
+
+    fn credential_list(
+        &self,
+        account: AccountSid,
+        sid: CredentialListSid,
+    ) -> Read<Option<CredentialList>> {
+        self.one(
+            "SELECT * FROM credential_lists WHERE sid = ?1 AND account = ?2",
+            &[&Bits(sid.0), &Bits(account.0)],
+            rows::credential_list,
+        )
+    }
+
+    fn credential(&self, list: CredentialListSid, sid: CredentialSid) -> Read<Option<Credential>> {
+        self.one(
+            "SELECT * FROM credentials WHERE sid = ?1 AND list = ?2",
+            &[&Bits(sid.0), &Bits(list.0)],
+            rows::credential,
+        )
+    }
+
+    fn ip_access_control_list(
+        &self,
+        account: AccountSid,
+        sid: IpAccessControlListSid,
+    ) -> Read<Option<IpAccessControlList>> {
+        self.one(
+            "SELECT * FROM ip_access_control_lists WHERE sid = ?1 AND account = ?2",
+            &[&Bits(sid.0), &Bits(account.0)],
+            rows::ip_access_control_list,
+        )
+    }
+
+    fn ip_address(
+        &self,
+        list: IpAccessControlListSid,
+        sid: IpAddressSid,
+    ) -> Read<Option<IpAddress>> {
+        self.one(
+            "SELECT * FROM ip_addresses WHERE sid = ?1 AND list = ?2",
+            &[&Bits(sid.0), &Bits(list.0)],
+            rows::ip_address,
+        )
+    }
+
+    fn call(&self, account: AccountSid, sid: CallSid) -> Read<Option<CallRecord>> {
+        self.one(
+            "SELECT * FROM calls WHERE sid = ?1 AND account = ?2",
+            &[&Bits(sid.0), &Bits(account.0)],
+            rows::call,
+        )
+    }
+
+    fn timeline(&self, call: CallSid) -> Read<Option<String>> {
+        self.one("SELECT json FROM timelines WHERE call = ?1", &[&Bits(call.0)], |row| row.get(0))
+    }
+
+    fn recording(&self, account: AccountSid, sid: RecordingSid) -> Read<Option<RecordingRecord>> {
+        self.one(
+            "SELECT * FROM recordings WHERE sid = ?1 AND account = ?2",
+            &[&Bits(sid.0), &Bits(account.0)],
+            rows::recording,
+        )
+    }
+
+    fn notification(
+        &self,
+        account: AccountSid,
+        sid: NotificationSid,
+    ) -> Read<Option<NotificationRecord>> {
+        self.one(
+            "SELECT * FROM notifications WHERE sid = ?1 AND account = ?2",
+            &[&Bits(sid.0), &Bits(account.0)],
+            rows::notification,
+        )
+    }
+
+    fn accounts(
+        &self,
+        account: AccountSid,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Read<Page<Account>> {
+        let list = List::of("*", "accounts")
+            .with("(sid = ? OR parent = ?)", [Bits(account.0).into(), Bits(account.0).into()])
+            .equal("friendly_name", filter.friendly_name.as_deref())
+            .equal("status", filter.status.map(|status| status.name()));
+        self.page(list, page, |row| rows::account(row, &*self.sealer))
+    }
+
+    fn keys(&self, account: AccountSid, page: PageRequest) -> Read<Page<Key>> {
+        self.page(List::of("*", "api_keys").of_account(account), page, rows::key)
+    }
+
+    fn domains(&self, account: AccountSid, page: PageRequest) -> Read<Page<(Domain, DomainAuth)>> {
+        let list = List::of(DOMAIN_COLUMNS, "domains").of_account(account);
+        self.page(list, page, domain_with_auth)
+    }
+
+    fn mappings(
+        &self,
+        account: AccountSid,
+        domain: DomainSid,
+        kind: MappingKind,
+        page: PageRequest,
+    ) -> Read<Page<MappingView>> {
+        let tables = format!(
+            "mappings JOIN domains ON domains.sid = mappings.domain
+             JOIN {} AS lists ON lists.sid = mappings.list",
+            list_table(kind)
+        );
+        let list = List::of("mappings.*, lists.friendly_name AS friendly_name", &tables)
+            .ordered_by("mappings.list")
+            .with("domains.account = ?", [Bits(account.0).into()])
+            .with("mappings.domain = ?", [Bits(domain.0).into()])
+            .with("mappings.kind = ?", [i64::from(kind_number(kind)).into()]);
+        self.page(list, page, |row| mapping_view(row, account))
+    }
+
+    fn credential_lists(
+        &self,
+        account: AccountSid,
+        page: PageRequest,
+    ) -> Read<Page<CredentialList>> {
+        let list = List::of("*", "credential_lists").of_account(account);
+        self.page(list, page, rows::credential_list)
+    }
+
+    fn credentials(&self, list: CredentialListSid, page: PageRequest) -> Read<Page<Credential>> {
+        let rows_of = List::of("*", "credentials").with("list = ?", [Bits(list.0).into()]);
+        self.page(rows_of, page, rows::credential)
+    }
+
+    fn ip_access_control_lists(
+        &self,
+        account: AccountSid,
+        page: PageRequest,
+    ) -> Read<Page<IpAccessControlList>> {
+        let list = List::of("*", "ip_access_control_lists").of_account(account);
+        self.page(list, page, rows::ip_access_control_list)
+    }
+
+    fn ip_addresses(
+        &self,
+        list: IpAccessControlListSid,
+        page: PageRequest,
+    ) -> Read<Page<IpAddress>> {
+        let rows_of = List::of("*", "ip_addresses").with("list = ?", [Bits(list.0).into()]);
+        self.page(rows_of, page, rows::ip_address)
+    }
+
+    fn calls(
+        &self,
+        account: AccountSid,
+        filter: &CallFilter,
+        page: PageRequest,
+    ) -> Read<Page<CallRecord>> {
+        let mut list = List::of("*", "calls")
+            .of_account(account)
+            .equal("callee", filter.to.as_deref())
+            .equal("caller", filter.from.as_deref())
+            .equal_sid("parent", filter.parent.map(|sid| sid.0))
+            .equal("status", filter.status.map(|status| status.name()))
+            .within("start_ms", filter.start)
+            .within("end_ms", filter.end);
+        if filter.status.is_some_and(|status| !status.is_final()) {
+            // Lets the index of live calls answer: they are few among all.
+            list = list.with("end_ms IS NULL", []);
+        }
+        self.page(list, page, rows::call)
+    }
+
+    fn recordings(
+        &self,
+        account: AccountSid,
+        filter: &RecordingFilter,
+        page: PageRequest,
+    ) -> Read<Page<RecordingRecord>> {
+        let mut list = List::of("*", "recordings")
+            .of_account(account)
+            .equal_sid("call", filter.call.map(|sid| sid.0))
+            .equal_sid("conference", filter.conference.map(|sid| sid.0))
+            .within("created_ms", filter.created);
+        if !filter.include_deleted {
+            list = list.with("status <> 'deleted'", []);
+        }
+        self.page(list, page, rows::recording)
+    }
+
+    fn notifications(
+        &self,
+        account: AccountSid,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Read<Page<NotificationRecord>> {
+        let mut list = List::of("*", "notifications")
+            .of_account(account)
+            .equal_sid("call", filter.call.map(|sid| sid.0))
+            .within("created_ms", filter.created);
+        if let Some(level) = filter.level {
+            let number = match level {
+                NotificationLevel::Error => 0_i64,
+                NotificationLevel::Warning => 1,
+            };
+            list = list.with("level = ?", [number.into()]);
+        }
+        self.page(list, page, rows::notification)
+    }
+
+    fn exchanges(
+        &self,
+        account: AccountSid,
+        call: CallSid,
+        page: PageRequest,
+    ) -> Read<Page<HttpExchange>> {
+        let list = List::of("*", "exchanges")
+            .ordered_by("id")
+            .of_account(account)
+            .with("call = ?", [Bits(call.0).into()]);
+        self.page(list, page, rows::exchange)
+    }
+}
+
+/// A list query in the making: newest first by a SID column.
+struct List {
+    columns: String,
+    tables: String,
+    order: &'static str,
+    conditions: Vec<String>,
+    parameters: Vec<Value>,
+}
+
+impl List {
+    fn of(columns: &str, tables: &str) -> Self {
+        Self {
+            columns: columns.to_owned(),
+            tables: tables.to_owned(),
+            order: "sid",
+            conditions: Vec::new(),
+            parameters: Vec::new(),
+        }
+    }
+
+    fn ordered_by(mut self, column: &'static str) -> Self {
+        self.order = column;
+        self
+    }
+
+    fn with<const N: usize>(mut self, condition: &str, parameters: [Value; N]) -> Self {
+        self.conditions.push(condition.to_owned());
+        self.parameters.extend(parameters);
+        self
+    }
+
+    fn of_account(self, account: AccountSid) -> Self {
+        self.with("account = ?", [Bits(account.0).into()])
+    }
+
+    fn equal(self, column: &str, value: Option<&str>) -> Self {
+        match value {
+            None => self,
+            Some(value) => self.with(&format!("{column} = ?"), [value.to_owned().into()]),
+        }
+    }
+
+    fn equal_sid(self, column: &str, value: Option<u128>) -> Self {
+        match value {
+            None => self,
+            Some(bits) => self.with(&format!("{column} = ?"), [Bits(bits).into()]),
+        }
+    }
+
+    fn within(mut self, column: &str, range: TimeRange) -> Self {
+        if let Some(from_ms) = range.from_ms {
+            self = self.with(&format!("{column} >= ?"), [from_ms.into()]);
+        }
+        if let Some(before_ms) = range.before_ms {
+            self = self.with(&format!("{column} < ?"), [before_ms.into()]);
+        }
+        self
+    }
+
+    /// Reads one row more than asked: whether it is there says whether there is another page.
+    fn run<T>(
+        mut self,
+        connection: &Connection,
+        page: PageRequest,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Page<T>> {
+        let order = self.order;
+        let (backwards, has_before) = match page.cursor {
+            Cursor::Start => (false, false),
+            Cursor::After(sid) => {
+                self = self.with(&format!("{order} < ?"), [Bits(sid).into()]);
+                (false, true)
+            }
+            Cursor::Before(sid) => {
+                self = self.with(&format!("{order} > ?"), [Bits(sid).into()]);
+                (true, true)
+            }
+        };
+        let direction = if backwards { "ASC" } else { "DESC" };
+        let conditions = self.conditions.join(" AND ");
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {conditions} ORDER BY {order} {direction} LIMIT {}",
+            self.columns,
+            self.tables,
+            u64::from(page.size) + 1,
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows: Vec<T> = statement
+            .query_map(params_from_iter(self.parameters), |row| read(row))?
+            .collect::<Result<_, _>>()?;
+        let more = rows.len() > page.size as usize;
+        rows.truncate(page.size as usize);
+        if backwards {
+            rows.reverse();
+            return Ok(Page { rows, has_previous: more, has_next: has_before });
+        }
+        Ok(Page { rows, has_previous: has_before, has_next: more })
+    }
+}
+
+impl From<Bits> for Value {
+    fn from(bits: Bits) -> Self {
+        Self::Blob(bits.0.to_be_bytes().to_vec())
+    }
+}
+
+/// A domain and which kinds of lists are mapped to it for calls (kinds 0 and 1 of `kind_number`).
+const DOMAIN_COLUMNS: &str = "domains.*,
+    EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 0)
+        AS has_ip_access_control_list,
+    EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 1)
+        AS has_credential_list";
+
+fn domain_with_auth(row: &Row<'_>) -> rusqlite::Result<(Domain, DomainAuth)> {
+    Ok((rows::domain(row)?, rows::domain_auth(row)?))
+}
+
+fn mapping_view(row: &Row<'_>, account: AccountSid) -> rusqlite::Result<MappingView> {
+    Ok(MappingView {
+        account,
+        mapping: rows::mapping(row)?,
+        friendly_name: row.get("friendly_name")?,
+    })
+}
+
+const fn list_table(kind: MappingKind) -> &'static str {
+    match kind {
+        MappingKind::CallsIpAccessControlList => "ip_access_control_lists",
+        MappingKind::CallsCredentialList | MappingKind::RegistrationsCredentialList => {
+            "credential_lists"
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! After a kill: what was live is closed, truthfully.
+
+use rusqlite::{Connection, Transaction, params};
+use shared::ids::{Origin, sid_bits};
+use store::{CallRecord, CallStatus, RecordingRecord};
+
+use crate::rows;
+use crate::sql::Bits;
+
+/// What the previous process left behind when it was killed.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Calls that were live and are now closed as failed, each with a notification.
+    pub calls_closed: usize,
+    /// Recordings that were running: the recorder repairs their files and puts their records.
+    pub recordings: Vec<RecordingRecord>,
+}
+
+/// The contract's code for our own fault (hosted-apps.md, twiml.md: internal failure).
+const INTERNAL_FAILURE: u32 = 12400;
+
+/// Closes live calls in one transaction. Their end is the last moment the previous process is known
+/// to have been alive, not the moment of this start.
+pub(crate) fn recover(
+    connection: &mut Connection,
+    unix_ms: i64,
+    origin: Origin,
+) -> rusqlite::Result<Recovered> {
+    let transaction = connection.transaction()?;
+    let alive_ms = last_alive(&transaction)?;
+    let live: Vec<CallRecord> = transaction
+        .prepare("SELECT * FROM calls WHERE end_ms IS NULL")?
+        .query_map([], rows::call)?
+        .collect::<Result<_, _>>()?;
+    for call in &live {
+        close(&transaction, call, alive_ms.unwrap_or(call.updated_ms), unix_ms, origin)?;
+    }
+    let recordings = transaction
+        .prepare(
+            "SELECT * FROM recordings
+             WHERE status IN ('in-progress', 'paused', 'stopped', 'processing')",
+        )?
+        .query_map([], rows::recording)?
+        .collect::<Result<_, _>>()?;
+    transaction.commit()?;
+    if !live.is_empty() {
+        tracing::warn!(calls = live.len(), "closed calls that were up when the process was killed");
+    }
+    Ok(Recovered { calls_closed: live.len(), recordings })
+}
+
+fn last_alive(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
+    transaction.query_row(
+        "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key = 'alive_ms'",
+        [],
+        |row| row.get(0),
+    )
+}
+
+fn close(
+    transaction: &Transaction<'_>,
+    call: &CallRecord,
+    alive_ms: i64,
+    unix_ms: i64,
+    origin: Origin,
+) -> rusqlite::Result<()> {
+    let end_ms = alive_ms.max(call.updated_ms);
+    let answered = call.status == CallStatus::InProgress;
+    let duration_s =
+        call.start_ms.filter(|_| answered).map(|start| (end_ms - start).max(0) / 1_000);
+    transaction
+        .prepare_cached(
+            "UPDATE calls SET status = ?2, end_ms = ?3, duration_s = ?4, updated_ms = ?5,
+                              start_ms = coalesce(start_ms, created_ms)
+             WHERE sid = ?1",
+        )?
+        .execute(params![
+            Bits(call.sid.0),
+            CallStatus::Failed.name(),
+            end_ms,
+            duration_s,
+            unix_ms
+        ])?;
+    // The call's own random bits make the SID unique among those of this millisecond.
+    let sid = sid_bits(unix_ms, origin, call.sid.0 as u64);
+    transaction
+        .prepare_cached(
+            "INSERT INTO notifications (sid, account, call, level, error_code, message, created_ms)
+             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            Bits(sid),
+            Bits(call.account.0),
+            Bits(call.sid.0),
+            INTERNAL_FAILURE,
+            "The gateway was stopped while this call was up. The call is closed as failed; its end \
+             is the last moment the gateway is known to have run.",
+            unix_ms,
+        ])?;
+    Ok(())
+}

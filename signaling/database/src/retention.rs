@@ -1,0 +1,111 @@
+//! Old history goes: by age, then by size (design section 1, `[retention]`).
+
+use rusqlite::{Connection, params};
+use shared::ids::{Origin, sid_bits};
+
+use crate::sql::Bits;
+use crate::writer::Writer;
+
+/// How much history is kept: ended calls with their timelines and exchanges, notifications. Recordings
+/// stay; only the metadata of deleted ones goes, after 40 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Milliseconds a record is kept, counted from its creation.
+    pub age_ms: i64,
+    /// Bytes the database may hold.
+    pub bytes: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age_ms: 7 * 24 * 3_600_000, bytes: 10 << 30 }
+    }
+}
+
+/// What one turn of retention did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Calls deleted.
+    pub calls: usize,
+    /// Notifications deleted.
+    pub notifications: usize,
+    /// Whether there is more to do: call again after other writes had their turn.
+    pub more: bool,
+}
+
+/// Rows of one kind a turn deletes at most, so that commits never wait long.
+const ROWS_A_TURN: u32 = 1_000;
+/// Free pages given back to the file system a turn.
+const PAGES_A_TURN: u32 = 1_000;
+/// How long a deleted recording's metadata lives on (contract rest.md §12).
+const DELETED_RECORDING_MS: i64 = 40 * 24 * 3_600_000;
+
+impl Writer {
+    /// One bounded turn of retention. The store thread calls it now and then while it has nothing to
+    /// commit, and again as long as `more` says so.
+    ///
+    /// # Errors
+    /// Those of SQLite; nothing was deleted then.
+    pub fn retain(&mut self, retention: Retention, unix_ms: i64) -> rusqlite::Result<Retained> {
+        let full = self.bytes_used()? > retention.bytes;
+        // Over the size: whatever is oldest goes, whatever its age.
+        let oldest_ms = if full { unix_ms } else { unix_ms - retention.age_ms };
+        let connection = self.connection();
+        let transaction = connection.transaction()?;
+        let before = Bits(sid_bits(oldest_ms, Origin { node: 0, generation: 0 }, 0));
+        let calls = delete_calls(&transaction, before)?;
+        let notifications = transaction.execute(
+            "DELETE FROM notifications WHERE sid IN
+               (SELECT sid FROM notifications WHERE sid < ?1 ORDER BY sid LIMIT ?2)",
+            params![before, ROWS_A_TURN],
+        )?;
+        transaction.execute(
+            "DELETE FROM recordings WHERE sid IN
+               (SELECT sid FROM recordings WHERE status = 'deleted' AND updated_ms < ?1 LIMIT ?2)",
+            params![unix_ms - DELETED_RECORDING_MS, ROWS_A_TURN],
+        )?;
+        transaction.commit()?;
+        give_back(connection)?;
+        let deleted_full_turn = calls.max(notifications) == ROWS_A_TURN as usize;
+        let still_full = full && (calls > 0 || notifications > 0);
+        Ok(Retained { calls, notifications, more: deleted_full_turn || still_full })
+    }
+
+    /// Bytes of the pages that hold something.
+    fn bytes_used(&mut self) -> rusqlite::Result<u64> {
+        let connection = self.connection();
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let pages = number("page_count")? - number("freelist_count")?;
+        Ok(u64::try_from(pages * number("page_size")?).unwrap_or(0))
+    }
+}
+
+/// Ended calls go with all that belongs to them; live ones stay, whatever their age.
+fn delete_calls(connection: &Connection, before: Bits) -> rusqlite::Result<usize> {
+    let sids: Vec<Bits> = connection
+        .prepare_cached(
+            "SELECT sid FROM calls WHERE sid < ?1 AND end_ms IS NOT NULL ORDER BY sid LIMIT ?2",
+        )?
+        .query_map(params![before, ROWS_A_TURN], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for sid in &sids {
+        forget_call(connection, *sid)?;
+    }
+    Ok(sids.len())
+}
+
+/// Deletes a call's record, timeline and exchanges. Its recordings stay.
+pub(crate) fn forget_call(connection: &Connection, call: Bits) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM exchanges WHERE call = ?1")?.execute([call])?;
+    connection.prepare_cached("DELETE FROM timelines WHERE call = ?1")?.execute([call])?;
+    connection.prepare_cached("DELETE FROM calls WHERE sid = ?1")?.execute([call])?;
+    Ok(())
+}
+
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_A_TURN})"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! Tables, and how older files become newer ones.
+
+use rusqlite::Connection;
+
+use crate::open::OpenError;
+
+/// Brings the file to the newest schema. Each step runs in its own transaction.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let newest = MIGRATIONS.len() as u32;
+    if found > newest {
+        return Err(OpenError::Newer { found, newest });
+    }
+    for (version, step) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Step n brings a file from version n to n + 1. Never edit one that was released: add another.
+///
+/// SIDs are 16-byte blobs: their order is their age, so every index grows at its end.
+/// Times are Unix milliseconds.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE accounts (
+    sid BLOB PRIMARY KEY,
+    parent BLOB REFERENCES accounts(sid),
+    friendly_name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    auth_token BLOB NOT NULL, -- sealed
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX accounts_by_parent ON accounts(parent, sid);
+
+CREATE TABLE api_keys (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    friendly_name TEXT NOT NULL,
+    secret_hash BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_keys_by_account ON api_keys(account, sid);
+
+CREATE TABLE domains (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    domain_name TEXT NOT NULL,
+    labels TEXT NOT NULL UNIQUE,
+    parent BLOB REFERENCES domains(sid),
+    friendly_name TEXT NOT NULL,
+    voice_url TEXT,
+    voice_method TEXT NOT NULL,
+    voice_fallback_url TEXT,
+    voice_fallback_method TEXT NOT NULL,
+    voice_status_callback_url TEXT,
+    voice_status_callback_method TEXT NOT NULL,
+    sip_registration INTEGER NOT NULL,
+    emergency_calling_enabled INTEGER NOT NULL,
+    secure INTEGER NOT NULL,
+    byoc_trunk_sid TEXT,
+    emergency_caller_sid TEXT,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX domains_by_account ON domains(account, sid);
+CREATE INDEX domains_by_parent ON domains(parent) WHERE parent IS NOT NULL;
+
+CREATE TABLE credential_lists (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    friendly_name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (account, friendly_name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX credential_lists_by_account ON credential_lists(account, sid);
+
+CREATE TABLE credentials (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    list BLOB NOT NULL REFERENCES credential_lists(sid) ON DELETE CASCADE,
+    username TEXT NOT NULL,
+    ha1_md5 BLOB NOT NULL,
+    ha1_sha256 BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (list, username)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX credentials_by_list ON credentials(list, sid);
+
+CREATE TABLE ip_access_control_lists (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    friendly_name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (account, friendly_name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ip_access_control_lists_by_account ON ip_access_control_lists(account, sid);
+
+CREATE TABLE ip_addresses (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    list BLOB NOT NULL REFERENCES ip_access_control_lists(sid) ON DELETE CASCADE,
+    friendly_name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    prefix INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (list, friendly_name),
+    UNIQUE (list, address, prefix)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ip_addresses_by_list ON ip_addresses(list, sid);
+
+-- A list is referenced by the column of its kind, so that it cannot go while it is mapped.
+CREATE TABLE mappings (
+    domain BLOB NOT NULL REFERENCES domains(sid) ON DELETE CASCADE,
+    kind INTEGER NOT NULL,
+    list BLOB NOT NULL,
+    credential_list BLOB REFERENCES credential_lists(sid),
+    ip_access_control_list BLOB REFERENCES ip_access_control_lists(sid),
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (domain, kind, list),
+    CHECK ((credential_list IS NULL) <> (ip_access_control_list IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mappings_by_credential_list ON mappings(credential_list)
+    WHERE credential_list IS NOT NULL;
+CREATE INDEX mappings_by_ip_access_control_list ON mappings(ip_access_control_list)
+    WHERE ip_access_control_list IS NOT NULL;
+
+CREATE TABLE calls (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    parent BLOB,
+    callee TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    status TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    start_ms INTEGER,
+    end_ms INTEGER,
+    duration_s INTEGER,
+    queue_time_ms INTEGER NOT NULL,
+    answered_by TEXT,
+    forwarded_from TEXT,
+    caller_name TEXT,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX calls_by_account ON calls(account, sid);
+CREATE INDEX calls_by_callee ON calls(account, callee, sid);
+CREATE INDEX calls_by_caller ON calls(account, caller, sid);
+CREATE INDEX calls_by_parent ON calls(parent, sid) WHERE parent IS NOT NULL;
+CREATE INDEX calls_live ON calls(account, sid) WHERE end_ms IS NULL;
+
+CREATE TABLE recordings (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    call BLOB NOT NULL,
+    conference BLOB,
+    status TEXT NOT NULL,
+    source TEXT NOT NULL,
+    channels INTEGER NOT NULL,
+    duration_s INTEGER,
+    bytes INTEGER,
+    start_ms INTEGER NOT NULL,
+    error_code INTEGER,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recordings_by_account ON recordings(account, sid);
+CREATE INDEX recordings_by_call ON recordings(call, sid);
+CREATE INDEX recordings_by_status ON recordings(status, sid) WHERE status <> 'completed';
+
+CREATE TABLE notifications (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    call BLOB,
+    level INTEGER NOT NULL,
+    error_code INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    method TEXT,
+    url TEXT,
+    request_variables TEXT,
+    response_headers TEXT,
+    response_body TEXT,
+    created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX notifications_by_account ON notifications(account, sid);
+CREATE INDEX notifications_by_call ON notifications(call, sid) WHERE call IS NOT NULL;
+
+CREATE TABLE exchanges (
+    call BLOB NOT NULL,
+    id BLOB NOT NULL,
+    account BLOB NOT NULL,
+    method TEXT NOT NULL,
+    url TEXT NOT NULL,
+    parameters TEXT NOT NULL, -- JSON: [[name, value], ...]
+    response_code INTEGER,
+    request_duration_ms INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    response_body TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (call, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE timelines (
+    call BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    json TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"];
