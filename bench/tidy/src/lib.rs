@@ -1,1 +1,10 @@
-//! Tests over the tree: layers, banned items.
+//! Tests over the tree: the layers between packages, and what each layer must not touch.
+//!
+//! There is nothing to call here; the tests are the product. They read `cargo metadata` and the
+//! source files, and fail with a sentence that says which rule of ARCHITECTURE.md was broken.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod tree;

@@ -1,0 +1,166 @@
+//! The gateway under test: the real binary with a data folder of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A running gateway; killed when dropped.
+pub struct Gateway {
+    child: Child,
+    pub folder: Arc<TempDir>,
+    pub sip_udp: SocketAddr,
+    pub sip_tcp: SocketAddr,
+    pub http: SocketAddr,
+    pub ready_line: String,
+    log: Arc<Mutex<String>>,
+}
+
+impl Gateway {
+    /// Starts with defaults for tests and `more` settings as TOML appended.
+    pub fn start(more: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self::start_in(folder, more)
+    }
+
+    /// Starts in a folder that an earlier gateway left.
+    pub fn start_in(folder: Arc<TempDir>, more: &str) -> Self {
+        let settings = folder.path().join("sidetone.toml");
+        std::fs::write(&settings, settings_text(&folder, more)).expect("writable");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sidetone"))
+            .args(["serve", "--config"])
+            .arg(&settings)
+            .env("SIDETONE_ACCOUNT_SID", ACCOUNT)
+            .env("SIDETONE_AUTH_TOKEN", TOKEN)
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().expect("piped"), Arc::clone(&log));
+        let ready_line = wait_ready(&mut child, &log);
+        let sip = addresses(&ready_line, "sip=");
+        let http = addresses(&ready_line, "http=");
+        Self {
+            child,
+            folder,
+            sip_udp: *sip.first().expect("a SIP address"),
+            sip_tcp: *sip.last().expect("a SIP address"),
+            http: *http.first().expect("an HTTP address"),
+            ready_line,
+            log,
+        }
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("not poisoned").clone()
+    }
+
+    /// SIGKILL, then its folder for the next start.
+    pub fn kill(mut self) -> Arc<TempDir> {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is our child");
+        Arc::clone(&self.folder)
+    }
+
+    /// SIGTERM, and waits for the exit.
+    pub fn terminate(mut self) -> (std::process::ExitStatus, Arc<TempDir>) {
+        self.signal("TERM");
+        let status = self.child.wait().expect("it is our child");
+        (status, Arc::clone(&self.folder))
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success());
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log ---\n{}", self.log());
+        }
+    }
+}
+
+fn settings_text(folder: &TempDir, more: &str) -> String {
+    let ports = media_ports();
+    let data = folder.path().join("data");
+    format!(
+        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n\
+         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"127.0.0.1\"]\nports = \"{}-{}\"\n{more}",
+        ports,
+        ports + 399,
+    )
+}
+
+/// 400 ports below the ephemeral range, spread by process id so that parallel tests seldom meet.
+/// The gateway leaves out single busy ports by itself.
+fn media_ports() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let turn = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+    let slot = (std::process::id() + turn) % 50;
+    10_000 + u16::try_from(slot).expect("below 50") * 400
+}
+
+fn collect(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut log = log.lock().expect("not poisoned");
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+}
+
+fn wait_ready(child: &mut Child, log: &Mutex<String>) -> String {
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take().expect("piped");
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    loop {
+        match receiver.recv_timeout(Duration::from_secs(30)) {
+            Ok(line) if line.starts_with("sidetone ready ") => return line,
+            Ok(_) => {}
+            Err(_) => {
+                let _ = child.kill();
+                panic!("no ready line; log:\n{}", log.lock().expect("not poisoned"));
+            }
+        }
+    }
+}
+
+/// The socket addresses in one word of the ready line: `sip=udp:127.0.0.1:5060,tcp:…`.
+fn addresses(line: &str, key: &str) -> Vec<SocketAddr> {
+    let word = line.split_whitespace().find_map(|word| word.strip_prefix(key)).expect("the word");
+    word.split(',')
+        .filter_map(|part| {
+            let text = part.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '/');
+            text.trim_start_matches(':').trim_start_matches("//").parse().ok()
+        })
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! End-to-end tests: the real binary, real clients, real sockets on loopback and free ports.
+//!
+//! `make test` installs the clients (see bench/clients). Each test has a gateway, a data folder and
+//! an application of its own, and ends everything it started.
+
+mod application;
+mod gateway;
+mod rest;
+mod rtp;
+mod sdk;
+mod sipp;
+
+mod inbound;

@@ -1,0 +1,221 @@
+//! SIPp as caller and as callee, with scenarios written by the tests.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// One SIPp run; `[media]` and `[port]` keys of scenarios are filled by `key`.
+pub struct Sipp {
+    folder: TempDir,
+    arguments: Vec<String>,
+}
+
+impl Sipp {
+    pub fn new(scenario: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("scenario.xml");
+        let text = format!("<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"test\">\n{scenario}\n</scenario>\n");
+        std::fs::write(&file, text).expect("writable");
+        let mut sipp = Self { folder, arguments: Vec::new() };
+        sipp.arguments.extend(["-sf".to_owned(), file.display().to_string()]);
+        let fixed = "-i 127.0.0.1 -nostdin -nd -timeout 40s -timeout_error -trace_err -trace_msg";
+        sipp.arguments.extend(fixed.split(' ').map(str::to_owned));
+        sipp
+    }
+
+    /// Extra arguments, split at blanks.
+    pub fn with(mut self, arguments: &str) -> Self {
+        self.arguments.extend(arguments.split_whitespace().map(str::to_owned));
+        self
+    }
+
+    /// Fills `[name]` in the scenario.
+    pub fn key(mut self, name: &str, value: &str) -> Self {
+        self.arguments.extend(["-key".to_owned(), name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Places `count` calls to `target`; waits for the end.
+    pub fn call(self, target: SocketAddr, count: u32) -> Finished {
+        let running = self.with(&format!("-m {count} {target}")).spawn();
+        running.finish()
+    }
+
+    /// Starts it as it is: a callee with `-p`, or a caller with its target among the arguments.
+    pub fn spawn(self) -> Running {
+        let child = Command::new("sipp")
+            .args(&self.arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("SIPp is installed (make clients)");
+        Running { child: Some(child), folder: self.folder }
+    }
+}
+
+/// A SIPp that runs; killed when dropped.
+pub struct Running {
+    child: Option<Child>,
+    folder: TempDir,
+}
+
+impl Running {
+    /// Waits for its end.
+    pub fn finish(mut self) -> Finished {
+        let child = self.child.take().expect("it was not waited for");
+        let output = child.wait_with_output().expect("it is our child");
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"));
+        Finished { output, folder }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// What a SIPp run came to.
+pub struct Finished {
+    pub output: Output,
+    folder: TempDir,
+}
+
+impl Finished {
+    /// All messages that it sent and received.
+    pub fn messages(&self) -> String {
+        self.traces("_messages.log")
+    }
+
+    /// Panics with the messages unless all calls were as the scenario says.
+    pub fn expect_success(self) -> Self {
+        let text = || format!("{}\n{}", self.messages(), self.traces("_errors.log"));
+        assert!(self.output.status.success(), "SIPp: {}\n{}", self.output.status, text());
+        self
+    }
+
+    fn traces(&self, ending: &str) -> String {
+        let entries = std::fs::read_dir(self.folder.path()).expect("readable");
+        let files = entries.flatten().map(|entry| entry.path());
+        files
+            .filter(|path| path.to_string_lossy().ends_with(ending))
+            .map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned())
+            .collect()
+    }
+}
+
+/// A free UDP port for a callee. SIPp cannot tell the port it got.
+pub fn free_port() -> u16 {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("bound").port()
+}
+
+const OFFER: &str = "v=0
+o=caller 1 1 IN IP4 127.0.0.1
+s=-
+c=IN IP4 127.0.0.1
+t=0 0
+m=audio [media] RTP/AVP [formats]
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-16
+a=ptime:20";
+
+fn request(method: &str, sequence: u32, more: &str, body: &str) -> String {
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
+    format!(
+        "{method} sip:[user]@[domain] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:alice@127.0.0.1:[local_port]>;tag=[call_number]x
+To: <sip:[user]@[domain]>[peer_tag_param]
+Call-ID: [call_id]
+CSeq: {sequence} {method}
+Contact: <sip:alice@[local_ip]:[local_port];transport=[transport]>
+Max-Forwards: 70
+{more}{content}Content-Length: [len]
+
+{body}"
+    )
+}
+
+fn send(text: &str, attributes: &str) -> String {
+    format!("<send {attributes}><![CDATA[\n{text}\n]]></send>\n")
+}
+
+/// INVITE up to the final response before credentials, answering 407 as `user`.
+pub fn invite_with_digest(user: &str, password: &str, headers: &str) -> String {
+    let first = send(&request("INVITE", 1, headers, OFFER), "retrans=\"500\"");
+    let ack = send(&request("ACK", 1, "", ""), "");
+    let login = format!("[authentication username={user} password={password}]\n{headers}");
+    let second = send(&request("INVITE", 2, &login, OFFER), "retrans=\"500\"");
+    format!(
+        "{first}<recv response=\"100\" optional=\"true\"/>\n\
+         <recv response=\"407\" auth=\"true\"/>\n{ack}{second}\
+         <recv response=\"100\" optional=\"true\"/>\n<recv response=\"180\" optional=\"true\"/>\n\
+         <recv response=\"183\" optional=\"true\"/>\n"
+    )
+}
+
+/// INVITE without credentials.
+pub fn invite(headers: &str) -> String {
+    let first = send(&request("INVITE", 2, headers, OFFER), "retrans=\"500\"");
+    format!(
+        "{first}<recv response=\"100\" optional=\"true\"/>\n<recv response=\"180\" optional=\"true\"/>\n\
+         <recv response=\"183\" optional=\"true\"/>\n"
+    )
+}
+
+/// 200 and ACK.
+pub fn answered() -> String {
+    format!("<recv response=\"200\" rrs=\"true\"/>\n{}", send(&request("ACK", 2, "", ""), ""))
+}
+
+/// A final error response and its ACK.
+pub fn refused(status: u16) -> String {
+    format!("<recv response=\"{status}\"/>\n{}", send(&request("ACK", 2, "", ""), ""))
+}
+
+/// The gateway hangs up.
+pub fn hung_up() -> String {
+    let answer = "SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+";
+    format!("<recv request=\"BYE\"/>\n{}", send(answer, ""))
+}
+
+/// We hang up after `milliseconds`.
+pub fn hang_up_after(milliseconds: u32) -> String {
+    format!(
+        "<pause milliseconds=\"{milliseconds}\"/>\n{}<recv response=\"200\"/>\n",
+        send(&request("BYE", 3, "", ""), "retrans=\"500\"")
+    )
+}
+
+/// A callee: 180, 200 with `answer` as SDP body, waits for ACK and BYE.
+pub fn callee(headers: &str, formats: &str) -> String {
+    let echo = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]callee\n[last_Call-ID:]\n[last_CSeq:]\n";
+    let contact = "Contact: <sip:bob@[local_ip]:[local_port];transport=[transport]>\n";
+    let body = OFFER.replace("[formats]", formats);
+    let ringing = send(&format!("SIP/2.0 180 Ringing\n{echo}{contact}Content-Length: 0\n"), "");
+    let ok = send(
+        &format!(
+            "SIP/2.0 200 OK\n{echo}{contact}{headers}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}"
+        ),
+        "retrans=\"500\"",
+    );
+    let bye = "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n";
+    format!(
+        "<recv request=\"INVITE\" crlf=\"true\"/>\n{ringing}{ok}<recv request=\"ACK\"/>\n<recv request=\"BYE\"/>\n{}",
+        send(bye, "")
+    )
+}
