@@ -1,1 +1,29 @@
-//! Media core shells: io_uring and portable backends, placement, rings.
+//! Media core shells: one pinned thread a core that drives a [`plane::Plane`] on io_uring or epoll.
+//!
+//! [`start`] opens the ports, starts the threads and gives a [`Core`] for each: commands down, events
+//! up, frames to the recorder, counters to read. After that a core's thread takes no lock, allocates
+//! nothing and blocks only in its one wait (ARCHITECTURE.md, I2).
+
+pub mod clock;
+mod config;
+mod cpus;
+mod driver;
+mod handle;
+mod meters;
+mod portable;
+mod ports;
+mod report;
+mod sleeper;
+mod start;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod uring;
+mod wait;
+
+pub use config::{Backend, BackendChoice, Cpus, IoConfig, WaitSettings};
+pub use handle::{Core, Media};
+pub use meters::{CoreFigures, CoreMeters, Heartbeat};
+pub use report::{StartError, StartNote};
+pub use sleeper::Sleeper;
+pub use start::{Probe, probe, start};

@@ -1,0 +1,112 @@
+//! What a media side is started with. Plain values; the gateway makes them from `[media]`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use shared::limits;
+
+/// Which CPUs carry a media core each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cpus {
+    /// The isolated CPUs where the kernel has any (`isolcpus=`); else, of the n CPUs this process
+    /// may use, the last `max(1, n - 2)`: two are left to signaling, HTTP and interrupts. So a box
+    /// with one or two CPUs gets one core, on its last CPU.
+    #[default]
+    Auto,
+    /// These, one core each, in this order. A CPU that is not there gives an unpinned core and a note.
+    List(Vec<usize>),
+}
+
+/// Which way packets go in and out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// io_uring where it works, else portable, with a note that says why.
+    #[default]
+    Auto,
+    /// io_uring, or an error that says why not.
+    IoUring,
+    /// epoll: works everywhere.
+    Portable,
+}
+
+/// What a core runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// One io_uring a core.
+    IoUring,
+    /// One epoll set a core.
+    Portable,
+}
+
+impl Backend {
+    /// The word in the ready line and in `/metrics`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IoUring => "io_uring",
+            Self::Portable => "portable",
+        }
+    }
+}
+
+/// When one wake-up is made to serve many packets. Only io_uring can wait for a number of packets.
+///
+/// A wake-up costs 3 to 9 us of CPU; below the rate here there are few, above it waiting saves more
+/// than a third of all CPU and adds at most `batch_wait` of delay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitSettings {
+    /// Packets to wait for while batching; 1 turns batching off.
+    pub batch_packets: u32,
+    /// The longest such wait.
+    pub batch_wait: Duration,
+    /// Wake-ups a second from which on a core batches.
+    pub wake_rate_min: u32,
+}
+
+impl Default for WaitSettings {
+    fn default() -> Self {
+        Self { batch_packets: 64, batch_wait: Duration::from_micros(500), wake_rate_min: 5_000 }
+    }
+}
+
+/// All that [`crate::start`] needs.
+#[derive(Clone, Debug)]
+pub struct IoConfig {
+    /// CPUs for media cores (`media.cores`).
+    pub cpus: Cpus,
+    /// Backend (`media.backend`).
+    pub backend: BackendChoice,
+    /// Local addresses (`media.addresses`); `MediaPort::address` is an index into it.
+    pub addresses: Vec<IpAddr>,
+    /// Port range (`media.ports`), shared out among the cores on every address.
+    pub ports: RangeInclusive<u16>,
+    /// Legs of one core, at most [`limits::LEGS_PER_CORE_MAX`]. Rings are sized by it.
+    pub legs_max: usize,
+    /// Recordings of one core at once, at most [`limits::TAPS_PER_CORE_MAX`].
+    pub taps_max: usize,
+    /// Seed of what the cores choose at random; each core gets its own from it.
+    pub seed: u64,
+    /// The wait policy.
+    pub wait: WaitSettings,
+    /// Differentiated services code point of RTP and RTCP, 0..=63; 46 is expedited forwarding (RFC 3246).
+    pub dscp: u8,
+    /// Receive buffer of one socket in bytes. 64 KiB are 2 s of one G.711 stream.
+    pub receive_buffer_bytes: usize,
+}
+
+impl Default for IoConfig {
+    fn default() -> Self {
+        Self {
+            cpus: Cpus::Auto,
+            backend: BackendChoice::Auto,
+            addresses: vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+            ports: 10_000..=19_999,
+            legs_max: limits::LEGS_PER_CORE_MAX,
+            taps_max: limits::TAPS_PER_CORE_MAX,
+            seed: 0,
+            wait: WaitSettings::default(),
+            dscp: 46,
+            receive_buffer_bytes: 64 * 1024,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What a backend is to a core: packets in, packets out, one place to wait.
+
+use std::net::SocketAddr;
+
+use plane::{Received, SocketId};
+
+use crate::wait::Wait;
+
+/// Bytes of one packet buffer. A longer datagram is dropped and counted as `too_long`, as are those
+/// between `RTP_BYTES_MAX` and this, by the plane. An odd number of cache lines: with 2,048 bytes the
+/// first lines of all buffers would fall into the same few sets of the cache.
+pub(crate) const BUFFER_BYTES: usize = 33 * 64;
+const _: () = assert!(BUFFER_BYTES > shared::limits::RTP_BYTES_MAX);
+
+/// Packets handled before commands, mesh and deadlines are looked at again: about 0.2 ms of work.
+pub(crate) const TURN_PACKETS: usize = 128;
+
+/// Sends datagrams. What is passed in is copied (or sent) before `send` returns.
+pub(crate) trait Sender {
+    /// A datagram that the kernel refuses is counted in [`DriverCounts::send_failed`].
+    fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]);
+}
+
+/// Is given the packets of a turn.
+pub(crate) trait PacketHandler {
+    /// One packet, which may be rewritten in place. The driver sends what is [`Received::Forward`].
+    fn packet(
+        &mut self,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &mut [u8],
+        sender: &mut impl Sender,
+    ) -> Received;
+}
+
+/// A backend. Made and used on one thread only.
+pub(crate) trait Driver {
+    /// The part that sends.
+    type Sender: Sender;
+
+    /// For packets that a tick or a command makes.
+    fn sender(&mut self) -> &mut Self::Sender;
+
+    /// Hands out at most [`TURN_PACKETS`] packets that are there; answers how many. Never waits.
+    fn receive(&mut self, handler: &mut impl PacketHandler) -> usize;
+
+    /// Sends all that is queued and lets the kernel work. `None` only looks; else it waits.
+    fn wait(&mut self, wait: Option<Wait>);
+
+    /// Whether packets are there already, so that nothing should be waited for.
+    fn has_packets(&mut self) -> bool;
+
+    /// The counters.
+    fn counts(&self) -> &DriverCounts;
+}
+
+/// What a driver counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DriverCounts {
+    /// Datagrams the kernel gave us.
+    pub received: u64,
+    /// Of those: longer than [`BUFFER_BYTES`], or without a usable source; the plane never saw them.
+    pub too_long: u64,
+    /// Datagrams given to the kernel, failed ones too.
+    pub sent: u64,
+    /// Of those: refused by the kernel.
+    pub send_failed: u64,
+    /// Receptions that ended because no buffer was left. Nothing is lost by that alone.
+    pub buffer_shortages: u64,
+    /// Receptions that ended for another reason and were begun again.
+    pub rearmed: u64,
+    /// Waits that slept.
+    pub wakes: u64,
+}

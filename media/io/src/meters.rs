@@ -1,0 +1,244 @@
+//! Counters of one core: written by the core alone, read by anybody. No locks.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use plane::{DropReason, PlaneMeters};
+use shared::Instant;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The figures of one core at one time. Counters since its start unless said otherwise.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct CoreFigures {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Packets from sockets that were thrown away, by [`DropReason::ALL`].
+            pub dropped: [u64; DropReason::ALL.len()],
+            /// Packets from other cores that were thrown away, by [`DropReason::ALL`].
+            pub mesh_dropped: [u64; DropReason::ALL.len()],
+        }
+
+        /// Where a core publishes its [`CoreFigures`]. One writer; padded so that it shares no cache
+        /// line with anything else.
+        #[derive(Debug)]
+        #[repr(align(128))]
+        pub struct CoreMeters {
+            $($name: AtomicU64,)*
+            dropped: [AtomicU64; DropReason::ALL.len()],
+            mesh_dropped: [AtomicU64; DropReason::ALL.len()],
+            is_dead: AtomicBool,
+        }
+
+        impl Default for CoreMeters {
+            /// All zero, with no turn due.
+            fn default() -> Self {
+                let meters = Self {
+                    $($name: AtomicU64::new(0),)*
+                    dropped: Default::default(),
+                    mesh_dropped: Default::default(),
+                    is_dead: AtomicBool::new(false),
+                };
+                meters.next_turn_ns.store(u64::MAX, Ordering::Relaxed);
+                meters
+            }
+        }
+
+        impl CoreMeters {
+            /// The figures as of the core's last turn. Each number is exact; they are of one and the
+            /// same turn only when the core is at rest.
+            pub fn figures(&self) -> CoreFigures {
+                CoreFigures {
+                    $($name: self.$name.load(Ordering::Relaxed),)*
+                    dropped: std::array::from_fn(|i| self.dropped[i].load(Ordering::Relaxed)),
+                    mesh_dropped: std::array::from_fn(|i| self.mesh_dropped[i].load(Ordering::Relaxed)),
+                }
+            }
+
+            pub(crate) fn publish(&self, figures: &CoreFigures) {
+                $(self.$name.store(figures.$name, Ordering::Relaxed);)*
+                for (cell, value) in self.dropped.iter().zip(figures.dropped) {
+                    cell.store(value, Ordering::Relaxed);
+                }
+                for (cell, value) in self.mesh_dropped.iter().zip(figures.mesh_dropped) {
+                    cell.store(value, Ordering::Relaxed);
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams the kernel gave us. Equals `packets_forwarded + packets_to_mesh + packets_consumed`
+    /// and all of `dropped`.
+    packets_received,
+    /// Of those: rewritten and sent to a peer on this core.
+    packets_forwarded,
+    /// Of those: handed to another core.
+    packets_to_mesh,
+    /// Of those: used here (RTCP, digits, taps).
+    packets_consumed,
+    /// Datagrams given to the kernel, failed ones too.
+    packets_sent,
+    /// Of those: refused by the kernel. When it moves: look at routes, firewall and socket buffers.
+    send_failed,
+    /// RTP packets made from prompts.
+    sent_prompt,
+    /// RTP packets of silence.
+    sent_silence,
+    /// RTP packets of telephone events that we made.
+    sent_events,
+    /// RTCP packets.
+    sent_rtcp,
+    /// Whole packets that came from other cores.
+    mesh_received,
+    /// Of those: sent to the peer.
+    mesh_forwarded,
+    /// Of those: used here.
+    mesh_consumed,
+    /// Frames of packets whose other parts never came.
+    mesh_frames_incomplete,
+    /// Receptions that stopped for want of a buffer and were begun again. When it moves often: the
+    /// core is too slow for its load, or stalled by a neighbour.
+    buffer_shortages,
+    /// Receptions that stopped for another reason and were begun again.
+    receive_rearmed,
+    /// Waits that slept.
+    wakes,
+    /// Turns of the loop.
+    turns,
+    /// Commands taken.
+    commands,
+    /// Commands refused: for legs that are not there, or without room.
+    commands_refused,
+    /// Events told.
+    events,
+    /// Informative events (latched, digit, goodbye) left out because signaling did not keep up.
+    events_dropped,
+    /// Events that signaling waits for, lost because the ring was full. Always 0; anything else is a
+    /// fault of ours.
+    events_lost,
+    /// Digits reported.
+    digits_received,
+    /// Frames the recorder took.
+    tap_frames,
+    /// Frames it had no room for. When it moves: the recorder's disk is too slow.
+    tap_frames_lost,
+    /// One-millisecond slots that were worked off.
+    ticks,
+    /// Slots that were left out because the core was too late.
+    ticks_skipped,
+    /// Legs that are up now.
+    legs,
+    /// Taps that are up now.
+    taps,
+    /// How late ticks were, in microseconds: median since the start.
+    tick_late_p50_us,
+    /// The same: 99th percentile.
+    tick_late_p99_us,
+    /// The same: worst.
+    tick_late_max_us,
+    /// When the last turn ended, nanoseconds of the process clock.
+    last_turn_ns,
+    /// When the next turn is due at the latest, same clock; `u64::MAX` while nothing is.
+    next_turn_ns,
+}
+
+impl CoreFigures {
+    /// Datagrams that are in no other counter: 0 when the core is at rest.
+    pub fn received_balance(&self) -> i128 {
+        let out = self.packets_forwarded + self.packets_to_mesh + self.packets_consumed;
+        i128::from(self.packets_received) - i128::from(out + self.dropped.iter().sum::<u64>())
+    }
+
+    /// Packets from sockets thrown away for this reason.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    pub(crate) fn take_plane(&mut self, plane: &PlaneMeters) {
+        self.packets_forwarded = plane.packets_forwarded;
+        self.packets_to_mesh = plane.packets_to_mesh;
+        self.packets_consumed = plane.packets_consumed;
+        self.sent_prompt = plane.sent_prompt;
+        self.sent_silence = plane.sent_silence;
+        self.sent_events = plane.sent_events;
+        self.sent_rtcp = plane.sent_rtcp;
+        self.mesh_received = plane.mesh_received;
+        self.mesh_forwarded = plane.mesh_forwarded;
+        self.mesh_consumed = plane.mesh_consumed;
+        self.mesh_frames_incomplete = plane.mesh_frames_incomplete;
+        self.commands_refused = plane.commands_refused;
+        self.digits_received = plane.digits_received;
+        self.tap_frames = plane.tap_frames;
+        self.tap_frames_lost = plane.tap_frames_lost;
+        self.ticks = plane.ticks;
+        self.ticks_skipped = plane.ticks_skipped;
+        self.legs = plane.legs;
+        self.taps = plane.taps;
+        for (cell, (_, count)) in self.dropped.iter_mut().zip(plane.packets_dropped.iter()) {
+            *cell = count;
+        }
+        for (cell, (_, count)) in self.mesh_dropped.iter_mut().zip(plane.mesh_dropped.iter()) {
+            *cell = count;
+        }
+    }
+}
+
+/// How a core fares, as seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// It turns, or sleeps with nothing due.
+    Beating,
+    /// Its next turn is overdue by this many milliseconds.
+    Late {
+        /// Milliseconds.
+        by_ms: u64,
+    },
+    /// Its thread has ended: its legs are gone.
+    Dead,
+}
+
+impl CoreMeters {
+    /// How the core fares at `now`.
+    pub fn heartbeat(&self, now: Instant) -> Heartbeat {
+        if self.is_dead.load(Ordering::Acquire) {
+            return Heartbeat::Dead;
+        }
+        let due = Instant::from_nanos(self.next_turn_ns.load(Ordering::Relaxed));
+        match now.since(due).as_millis() {
+            0 => Heartbeat::Beating,
+            late => Heartbeat::Late { by_ms: u64::try_from(late).unwrap_or(u64::MAX) },
+        }
+    }
+
+    pub(crate) fn die(&self) {
+        self.is_dead.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_back_what_was_published() {
+        let meters = CoreMeters::default();
+        let mut figures = CoreFigures { packets_received: 7, taps: 3, ..CoreFigures::default() };
+        figures.dropped[DropReason::Stranger as usize] = 7;
+        meters.publish(&figures);
+        assert_eq!(meters.figures(), figures);
+        assert_eq!(figures.received_balance(), 0);
+    }
+
+    #[test]
+    fn a_core_that_sleeps_with_nothing_due_beats_and_one_that_missed_its_turn_is_late() {
+        let meters = CoreMeters::default();
+        let at = |next_turn_ns| CoreFigures { next_turn_ns, ..CoreFigures::default() };
+        meters.publish(&at(u64::MAX));
+        assert_eq!(meters.heartbeat(Instant::from_millis(5_000)), Heartbeat::Beating);
+        meters.publish(&at(1_000_000_000));
+        let heartbeat = meters.heartbeat(Instant::from_millis(1_500));
+        assert_eq!(heartbeat, Heartbeat::Late { by_ms: 500 });
+        meters.die();
+        assert_eq!(meters.heartbeat(Instant::ZERO), Heartbeat::Dead);
+    }
+}

@@ -1,0 +1,334 @@
+//! Starting the cores: settings checked, rings made, one thread each that opens its ports and turns.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use plane::{MeshFrame, Plane, PlaneConfig};
+use rtrb::{Consumer, Producer, RingBuffer};
+use shared::{CoreId, MediaCommand, MediaEvent, MediaPort, RecorderFrame, limits};
+
+use crate::clock;
+use crate::config::{Backend, BackendChoice, IoConfig};
+use crate::cpus;
+use crate::driver::Driver;
+use crate::handle::{Core, Media};
+use crate::meters::CoreMeters;
+use crate::portable::Portable;
+use crate::ports::{self, Opened};
+use crate::report::{StartError, StartNote};
+use crate::sleeper::{Doorbell, Sleeper};
+use crate::turn::{Ends, Machine, MeshEnd, Reader, Turner, Uplink};
+use crate::uring::{self, Uring};
+use crate::wait::WaitPolicy;
+
+/// Which backend works on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What `BackendChoice::Auto` takes.
+    pub backend: Backend,
+    /// Why not io_uring, with the remedy.
+    pub reason: Option<String>,
+}
+
+/// Tries io_uring. Takes a few milliseconds.
+pub fn probe() -> Probe {
+    // On a thread of its own: the kernel interrupts the thread that made a ring once more, some time
+    // after the ring is closed, and a system call there would fail with EINTR.
+    let tried = thread::Builder::new().name("probe".into()).spawn(uring::probe);
+    let result = tried.map(JoinHandle::join);
+    let failed = || Err("io_uring could not be tried: no thread could be started".into());
+    match result.unwrap_or_else(|_| Ok(failed())).unwrap_or_else(|_| failed()) {
+        Ok(()) => Probe { backend: Backend::IoUring, reason: None },
+        Err(reason) => Probe { backend: Backend::Portable, reason: Some(reason) },
+    }
+}
+
+/// Opens the ports and starts one thread a core.
+///
+/// `wake_signaling` is called by a core that put events while the reader had announced its sleep (or
+/// never announces), at most once a turn; `wake_recorder` the same for recorder frames. Both run on
+/// the core's thread: they must neither block nor allocate (an eventfd write is right).
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running or open.
+pub fn start(
+    config: &IoConfig,
+    wake_signaling: Arc<dyn Fn() + Send + Sync>,
+    wake_recorder: Arc<dyn Fn() + Send + Sync>,
+) -> Result<Media, StartError> {
+    start_machines(config, wake_signaling, wake_recorder, Plane::new)
+}
+
+/// As [`start`], for any machine.
+pub(crate) fn start_machines<M: Machine + 'static>(
+    config: &IoConfig,
+    wake_signaling: Arc<dyn Fn() + Send + Sync>,
+    wake_recorder: Arc<dyn Fn() + Send + Sync>,
+    make: fn(PlaneConfig) -> M,
+) -> Result<Media, StartError> {
+    let cpus = cpus::choose(&config.cpus);
+    check(config, cpus.len())?;
+    let (backend, note) = choose_backend(config.backend)?;
+    let plan = Plan { config, cores: cpus.len(), backend, files_max: ports::raise_files_limit() };
+    let shares = ports::share(&config.ports, config.addresses.len(), cpus.len());
+    let signaling = Arc::new(Sleeper::default());
+    let recorder = Arc::new(Sleeper::default());
+    let links = link(config, cpus.len())?;
+
+    let mut starting = Vec::with_capacity(cpus.len());
+    for ((link, share), cpu) in links.into_iter().zip(shares).zip(cpus) {
+        let readers = (
+            Reader::new(Arc::clone(&signaling), Arc::clone(&wake_signaling)),
+            Reader::new(Arc::clone(&recorder), Arc::clone(&wake_recorder)),
+        );
+        starting.push(spawn(&plan, link, share, cpu, readers, make)?);
+    }
+    let mut media =
+        Media { cores: Vec::new(), notes: note.into_iter().collect(), signaling, recorder };
+    // An error returns here and drops all handles, which stops the cores and frees their ports.
+    for (mut core, report) in starting {
+        let report = report.recv().map_err(|_| StartError::CoreDied { core: core.id })??;
+        core.ports = report.opened.ports;
+        core.cpu = report.cpu;
+        media.notes.extend(report.opened.notes);
+        media.cores.push(core);
+    }
+    Ok(media)
+}
+
+/// What all cores of a start have in common.
+struct Plan<'a> {
+    config: &'a IoConfig,
+    cores: usize,
+    backend: Backend,
+    files_max: u64,
+}
+
+/// Both ends of one core's rings.
+struct Link {
+    id: CoreId,
+    commands: (Producer<MediaCommand>, Consumer<MediaCommand>),
+    events: (Producer<MediaEvent>, Consumer<MediaEvent>),
+    frames: (Producer<RecorderFrame>, Consumer<RecorderFrame>),
+    mesh_in: Vec<Consumer<MeshFrame>>,
+    mesh_out: Vec<Option<MeshEnd>>,
+    doorbell: Arc<Doorbell>,
+}
+
+/// What a core says once it is open for packets.
+struct Report {
+    opened: Opened,
+    cpu: Option<usize>,
+}
+
+/// All that goes over to a core's thread.
+struct Setup<M> {
+    id: CoreId,
+    cpu: usize,
+    cores: usize,
+    share: Vec<MediaPort>,
+    config: IoConfig,
+    backend: Backend,
+    files_max: u64,
+    ends: Ends,
+    make: fn(PlaneConfig) -> M,
+    report: mpsc::Sender<Result<Report, StartError>>,
+}
+
+/// Cores of one process. Their mesh has a ring for each ordered pair.
+const CORES_MAX: usize = 64;
+const _: () = assert!(CORES_MAX <= u8::MAX as usize);
+
+/// Frames on their way to one core from all others together: 20 ms of 2,000 calls at two cores, less a
+/// pair with more cores, so that memory grows with the cores and not with their square.
+const MESH_SLOTS: usize = 32_768;
+/// Most and fewest for one ordered pair.
+const MESH_SLOTS_PAIR: (usize, usize) = (512, 4_096);
+
+fn check(config: &IoConfig, cores: usize) -> Result<(), StartError> {
+    if config.addresses.is_empty() {
+        return Err(StartError::NoAddress);
+    }
+    if config.addresses.len() > usize::from(u8::MAX) + 1 {
+        return Err(StartError::TooManyAddresses { count: config.addresses.len() });
+    }
+    if cores > CORES_MAX {
+        return Err(StartError::TooManyCores { wanted: cores, max: CORES_MAX });
+    }
+    let shares = ports::share(&config.ports, 1, cores);
+    if shares.iter().any(Vec::is_empty) {
+        let (first, last) = (*config.ports.start(), *config.ports.end());
+        return Err(StartError::NoPorts { first, last, cores });
+    }
+    ports::check_ephemeral(&config.ports)
+}
+
+fn choose_backend(choice: BackendChoice) -> Result<(Backend, Option<StartNote>), StartError> {
+    if choice == BackendChoice::Portable {
+        return Ok((Backend::Portable, None));
+    }
+    match (choice, probe().reason) {
+        (_, None) => Ok((Backend::IoUring, None)),
+        (BackendChoice::IoUring, Some(reason)) => Err(StartError::IoUringDenied { reason }),
+        (_, Some(reason)) => Ok((Backend::Portable, Some(StartNote::Portable { reason }))),
+    }
+}
+
+/// Makes all rings, those of the mesh too.
+fn link(config: &IoConfig, cores: usize) -> Result<Vec<Link>, StartError> {
+    let legs = config.legs_max.clamp(1, limits::LEGS_PER_CORE_MAX);
+    let slots = |whole: usize| (whole / limits::LEGS_PER_CORE_MAX * legs).max(64);
+    let mut links = Vec::with_capacity(cores);
+    for id in (0..cores).filter_map(|core| u8::try_from(core).ok()).map(CoreId) {
+        let doorbell = Doorbell::new().map_err(|source| StartError::System {
+            core: id,
+            what: "eventfd (too many open files?)",
+            source,
+        })?;
+        links.push(Link {
+            id,
+            commands: RingBuffer::new(slots(limits::COMMAND_SLOTS)),
+            events: RingBuffer::new(slots(limits::EVENT_SLOTS)),
+            frames: RingBuffer::new(limits::RECORDER_SLOTS),
+            mesh_in: Vec::new(),
+            mesh_out: (0..cores).map(|_| None).collect(),
+            doorbell: Arc::new(doorbell),
+        });
+    }
+    link_mesh(&mut links);
+    Ok(links)
+}
+
+fn link_mesh(links: &mut [Link]) {
+    let others = links.len().saturating_sub(1).max(1);
+    let slots = (MESH_SLOTS / others).clamp(MESH_SLOTS_PAIR.0, MESH_SLOTS_PAIR.1);
+    for to in 0..links.len() {
+        let doorbell = Arc::clone(&links[to].doorbell);
+        for from in (0..links.len()).filter(|from| *from != to) {
+            let (frames, received) = RingBuffer::new(slots);
+            let doorbell = Arc::clone(&doorbell);
+            links[from].mesh_out[to] = Some(MeshEnd { frames, doorbell, is_owed: false });
+            links[to].mesh_in.push(received);
+        }
+    }
+}
+
+type Starting = (Core, mpsc::Receiver<Result<Report, StartError>>);
+
+fn spawn<M: Machine + 'static>(
+    plan: &Plan<'_>,
+    link: Link,
+    share: Vec<MediaPort>,
+    cpu: usize,
+    (signaling, recorder): (Reader, Reader),
+    make: fn(PlaneConfig) -> M,
+) -> Result<Starting, StartError> {
+    let id = link.id;
+    let meters = Arc::new(CoreMeters::default());
+    let uplink = Uplink::new(link.events.0, link.frames.0, link.mesh_out, signaling, recorder);
+    let ends = Ends {
+        commands: link.commands.1,
+        uplink,
+        mesh: link.mesh_in,
+        doorbell: Arc::clone(&link.doorbell),
+        meters: Arc::clone(&meters),
+        policy: WaitPolicy::new(plan.config.wait),
+    };
+    let (report, reported) = mpsc::channel();
+    let setup = Setup {
+        id,
+        cpu,
+        cores: plan.cores,
+        share,
+        config: plan.config.clone(),
+        backend: plan.backend,
+        files_max: plan.files_max,
+        ends,
+        make,
+        report,
+    };
+    let thread =
+        thread::Builder::new().name(format!("media-{}", id.0)).spawn(move || run(setup)).map_err(
+            |source| StartError::System { core: id, what: "starting its thread", source },
+        )?;
+    let core = Core {
+        id,
+        cpu: None,
+        backend: plan.backend,
+        ports: Vec::new(),
+        meters,
+        commands: link.commands.0,
+        events: link.events.1,
+        frames: Some(link.frames.1),
+        doorbell: link.doorbell,
+        thread: Some(thread),
+    };
+    Ok((core, reported))
+}
+
+/// A core's thread. A panic ends the core, not the process: its rings and sockets are closed on the
+/// way out and its meters say that it is dead.
+fn run<M: Machine>(setup: Setup<M>) {
+    let meters = Arc::clone(&setup.ends.meters);
+    let _ = catch_unwind(AssertUnwindSafe(|| open_and_drive(setup)));
+    meters.die();
+}
+
+fn open_and_drive<M: Machine>(mut setup: Setup<M>) {
+    let cpu = cpus::pin(setup.cpu).then_some(setup.cpu);
+    let doorbell = Arc::clone(&setup.ends.doorbell);
+    let (id, files_max) = (setup.id, setup.files_max);
+    let share = std::mem::take(&mut setup.share);
+    match setup.backend {
+        Backend::IoUring => {
+            let driver = Uring::open(id, &share, &setup.config, files_max, doorbell);
+            drive(setup, cpu, driver);
+        }
+        Backend::Portable => {
+            let cores = setup.cores;
+            let driver = Portable::open(id, cores, &share, &setup.config, files_max, doorbell);
+            drive(setup, cpu, driver);
+        }
+    }
+}
+
+fn drive<M: Machine, D: Driver>(
+    setup: Setup<M>,
+    cpu: Option<usize>,
+    driver: Result<(D, Opened), StartError>,
+) {
+    let (driver, mut opened) = match driver {
+        Ok(driver) => driver,
+        Err(error) => {
+            let _ = setup.report.send(Err(error));
+            return;
+        }
+    };
+    if cpu.is_none() {
+        opened.notes.push(StartNote::Unpinned { core: setup.id, cpu: setup.cpu });
+    }
+    let machine = (setup.make)(plane_config(&setup, opened.ports.clone()));
+    let mut turner = Turner::new(machine, driver, setup.ends);
+    // The starter waits for this; where it is gone, the doorbell says stop as well.
+    let _ = setup.report.send(Ok(Report { opened, cpu }));
+    drop((setup.report, setup.config, setup.share));
+    turner.run();
+}
+
+fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
+    let config = &setup.config;
+    PlaneConfig {
+        core: setup.id,
+        cores: u8::try_from(setup.cores).unwrap_or(u8::MAX),
+        ports,
+        legs_max: config.legs_max.clamp(1, limits::LEGS_PER_CORE_MAX),
+        taps_max: config.taps_max.min(limits::TAPS_PER_CORE_MAX),
+        seed: config.seed ^ u64::from(setup.id.0).wrapping_add(1).wrapping_mul(SEED_STEP),
+        unix_ms_at_zero: clock::unix_ms_at_zero(),
+    }
+}
+
+/// Spreads core numbers over 64 bits (the golden ratio, as in SplitMix64).
+const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -1,0 +1,401 @@
+//! A core with a tiny machine instead of the plane, on both backends with real sockets.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use plane::{DropReason, MeshFrame, Output, PlaneConfig, PlaneMeters, Received, SocketId};
+use shared::{
+    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    MediaPort, NegotiatedMedia,
+};
+
+use crate::config::{Backend, BackendChoice, Cpus, IoConfig};
+use crate::handle::Media;
+use crate::meters::{CoreFigures, Heartbeat};
+use crate::report::{StartError, StartNote};
+use crate::start::{probe, start_machines};
+use crate::turn::Machine;
+
+/// Does with a packet what its first byte says, and sends it back to where it came from.
+struct Mirror {
+    meters: PlaneMeters,
+}
+
+const FORWARD: u8 = 0;
+const COPY: u8 = 1;
+const CONSUME: u8 = 2;
+const DROP: u8 = 3;
+
+impl Machine for Mirror {
+    /// Sends the plan home; a leg with slot 13 brings bad luck.
+    fn command(&mut self, _: Instant, command: MediaCommand, out: &mut impl Output) {
+        match command {
+            MediaCommand::StartLeg { leg, plan } => {
+                assert!(leg.slot != 13, "told to panic");
+                out.event(MediaEvent::PlanReturned(plan));
+            }
+            command => panic!("no test sends {command:?}"),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        _: Instant,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Output,
+    ) -> Received {
+        match packet.first() {
+            Some(&FORWARD) => {
+                self.meters.packets_forwarded += 1;
+                Received::Forward { socket, to: source, len: packet.len() }
+            }
+            Some(&COPY) => {
+                self.meters.packets_consumed += 1;
+                out.send(socket, source, packet);
+                Received::Consumed
+            }
+            Some(&CONSUME) => {
+                self.meters.packets_consumed += 1;
+                Received::Consumed
+            }
+            // `Drops` counts only inside the plane; the tests count these as consumed.
+            Some(_) | None => {
+                self.meters.packets_consumed += 1;
+                Received::Dropped(DropReason::NotRtp)
+            }
+        }
+    }
+
+    fn mesh_receive(&mut self, _: Instant, _: &MeshFrame, _: &mut impl Output) {}
+
+    fn tick(&mut self, _: Instant, _: &mut impl Output) {}
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn meters(&self) -> &PlaneMeters {
+        &self.meters
+    }
+}
+
+fn mirror(_: PlaneConfig) -> Mirror {
+    Mirror { meters: PlaneMeters::default() }
+}
+
+/// The backends that work on this machine.
+fn backends() -> Vec<BackendChoice> {
+    match probe().backend {
+        Backend::IoUring => vec![BackendChoice::Portable, BackendChoice::IoUring],
+        Backend::Portable => vec![BackendChoice::Portable],
+    }
+}
+
+/// A range of its own for each test, away from the ephemeral ports. Busy ones are left out at start.
+fn some_ports(count: u16) -> RangeInclusive<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let turn = NEXT.fetch_add(1, Ordering::Relaxed) as u32;
+    let first = 10_000 + (std::process::id() * 128 + turn * 1_009) % 20_000;
+    let first = (first as u16) & !1;
+    first..=first + count - 1
+}
+
+fn config(backend: BackendChoice, ports: u16) -> IoConfig {
+    IoConfig {
+        cpus: Cpus::Auto,
+        backend,
+        addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        ports: some_ports(ports),
+        legs_max: 16,
+        ..IoConfig::default()
+    }
+}
+
+fn start_mirror(config: &IoConfig) -> (Media, Receiver<()>) {
+    let (rung, rings) = channel();
+    let wake = Arc::new(move || {
+        let _ = rung.send(());
+    });
+    let media = start_machines(config, wake, Arc::new(|| {}), mirror).expect("a core starts");
+    (media, rings)
+}
+
+fn client() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
+    socket
+}
+
+/// Longer than any test takes; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn rtp_address(port: MediaPort) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port.rtp))
+}
+
+/// A packet of which every byte follows from its number.
+fn packet(kind: u8, number: u32, len: usize) -> Vec<u8> {
+    let mut bytes = vec![kind];
+    bytes.extend(number.to_be_bytes());
+    bytes.extend((0..len - 5).map(|i| (number as usize).wrapping_mul(31).wrapping_add(i) as u8));
+    bytes
+}
+
+/// Waits until the core has published figures that satisfy `is_right`.
+fn figures_when(media: &Media, is_right: impl Fn(&CoreFigures) -> bool) -> CoreFigures {
+    let start = std::time::Instant::now();
+    loop {
+        let figures = media.cores[0].meters.figures();
+        if is_right(&figures) {
+            return figures;
+        }
+        assert!(start.elapsed() < PATIENCE, "never came true: {figures:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn leg(slot: u16) -> LegId {
+    LegId { core: CoreId(0), slot, generation: 0 }
+}
+
+fn plan(port: MediaPort) -> Box<LegPlan> {
+    Box::new(LegPlan {
+        port,
+        media: NegotiatedMedia {
+            remote_rtp: None,
+            remote_rtcp: None,
+            rtcp_mux: false,
+            codec: Codec::Pcmu,
+            payload_type_send: 0,
+            payload_type_receive: 0,
+            event_payload_type_send: None,
+            event_payload_type_receive: None,
+            direction: Direction::SendRecv,
+            ptime_ms: 20,
+        },
+        latch: LatchMode::Peer,
+        signaling_peer: None,
+        ssrc: 1,
+        first_sequence: 0,
+        first_timestamp: 0,
+        media_timeout_ms: 0,
+    })
+}
+
+#[test]
+fn every_byte_of_twenty_thousand_packets_comes_back_on_each_backend() {
+    const ROUNDS: u32 = 25;
+    const WINDOW: u32 = 50;
+    for backend in backends() {
+        let (media, _) = start_mirror(&config(backend, 32));
+        let clients: Vec<UdpSocket> = media.cores[0].ports.iter().map(|_| client()).collect();
+        let mut sent = 0_u64;
+        for round in 0..ROUNDS {
+            for (socket, port) in clients.iter().zip(&media.cores[0].ports) {
+                for number in round * WINDOW..(round + 1) * WINDOW {
+                    let bytes = packet((number % 2) as u8, number, 172);
+                    socket.send_to(&bytes, rtp_address(*port)).expect("loopback takes it");
+                    sent += 1;
+                }
+            }
+            for (socket, port) in clients.iter().zip(&media.cores[0].ports) {
+                for _ in 0..WINDOW {
+                    let mut bytes = [0; 2_048];
+                    let (len, from) = socket.recv_from(&mut bytes).expect("the mirror answers");
+                    assert_eq!(from, rtp_address(*port));
+                    let number = u32::from_be_bytes(bytes[1..5].try_into().expect("4 bytes"));
+                    assert_eq!(bytes[..len], packet((number % 2) as u8, number, 172));
+                }
+            }
+        }
+        assert!(sent >= 15_000, "ports were busy: only {sent} packets");
+        let figures = figures_when(&media, |figures| figures.packets_received == sent);
+        assert_eq!((figures.packets_sent, figures.send_failed), (sent, 0));
+        assert_eq!((figures.packets_forwarded, figures.packets_consumed), (sent / 2, sent / 2));
+        assert_eq!(figures.received_balance(), 0);
+        assert_eq!(media.cores[0].heartbeat(), Heartbeat::Beating);
+    }
+}
+
+#[test]
+fn packets_on_the_rtcp_port_come_from_and_go_to_that_port() {
+    for backend in backends() {
+        let (media, _) = start_mirror(&config(backend, 8));
+        let mut to = rtp_address(media.cores[0].ports[1]);
+        to.set_port(to.port() + 1);
+        let client = client();
+        client.send_to(&packet(FORWARD, 1, 60), to).expect("loopback takes it");
+        let (len, from) = client.recv_from(&mut [0; 100]).expect("the mirror answers");
+        assert_eq!((len, from), (60, to));
+    }
+}
+
+#[test]
+fn what_is_empty_too_long_or_dropped_is_counted_and_harms_nothing() {
+    for backend in backends() {
+        let (media, _) = start_mirror(&config(backend, 8));
+        let to = rtp_address(media.cores[0].ports[0]);
+        let client = client();
+        client.send_to(&[], to).expect("loopback takes it");
+        client.send_to(&packet(FORWARD, 1, 5_000), to).expect("loopback takes it");
+        client.send_to(&packet(DROP, 1, 172), to).expect("loopback takes it");
+        client.send_to(&packet(CONSUME, 1, 172), to).expect("loopback takes it");
+        client.send_to(&packet(COPY, 1, 2_048), to).expect("loopback takes it");
+        let (len, _) = client.recv_from(&mut [0; 4_096]).expect("the longest packet is served");
+        assert_eq!(len, 2_048);
+        let figures = figures_when(&media, |figures| figures.packets_received == 5);
+        assert_eq!(figures.dropped(DropReason::TooLong), 1);
+        assert_eq!((figures.packets_sent, figures.received_balance()), (1, 0));
+    }
+}
+
+#[test]
+fn a_burst_larger_than_all_buffers_costs_nothing_but_a_rearming() {
+    const PACKETS: u32 = 3_000;
+    for backend in backends() {
+        let mut config = config(backend, 64);
+        config.receive_buffer_bytes = 4 << 20;
+        let (media, _) = start_mirror(&config);
+        let client = client();
+        let ports = &media.cores[0].ports;
+        for number in 0..PACKETS {
+            let port = ports[number as usize % ports.len()];
+            client.send_to(&packet(CONSUME, number, 172), rtp_address(port)).expect("taken");
+        }
+        let figures =
+            figures_when(&media, |figures| figures.packets_received == u64::from(PACKETS));
+        assert_eq!(figures.received_balance(), 0);
+    }
+}
+
+#[test]
+fn a_command_reaches_a_sleeping_core_and_its_value_comes_home() {
+    for backend in backends() {
+        let (mut media, rings) = start_mirror(&config(backend, 8));
+        let core = &mut media.cores[0];
+        for slot in 0..10 {
+            let port = core.ports[0];
+            core.send(MediaCommand::StartLeg { leg: leg(slot), plan: plan(port) }).expect("room");
+            core.ring();
+            rings.recv_timeout(PATIENCE).expect("the core rings back");
+            let event = core.poll_event().expect("an event was put before the ring");
+            assert!(matches!(event, MediaEvent::PlanReturned(plan) if plan.port == port));
+        }
+        let figures = figures_when(&media, |figures| figures.commands == 10);
+        assert_eq!((figures.events, figures.events_lost), (10, 0));
+    }
+}
+
+#[test]
+fn a_signaling_thread_that_is_awake_is_not_rung() {
+    for backend in backends() {
+        let (mut media, rings) = start_mirror(&config(backend, 8));
+        media.signaling.awake();
+        let port = media.cores[0].ports[0];
+        media.cores[0]
+            .send(MediaCommand::StartLeg { leg: leg(0), plan: plan(port) })
+            .expect("there is room");
+        media.cores[0].ring();
+        figures_when(&media, |figures| figures.events == 1);
+        assert!(rings.try_recv().is_err());
+        assert!(media.cores[0].has_events());
+    }
+}
+
+#[test]
+fn commands_wait_while_signaling_does_not_read_its_events() {
+    let (mut media, _rings) = start_mirror(&config(BackendChoice::Portable, 8));
+    let port = media.cores[0].ports[0];
+    let mut sent = 0;
+    while sent < 100 {
+        match media.cores[0].send(MediaCommand::StartLeg { leg: leg(0), plan: plan(port) }) {
+            Ok(()) => sent += 1,
+            Err(_) => std::thread::yield_now(),
+        }
+        media.cores[0].ring();
+        // The event ring of 16 legs has 128 slots, of which commands use the lower half.
+        if media.cores[0].meters.figures().commands == 64 {
+            break;
+        }
+    }
+    figures_when(&media, |figures| figures.commands == 64);
+    while media.cores[0].poll_event().is_some() {}
+    let expected = sent;
+    let figures = figures_when(&media, |figures| figures.commands == expected);
+    assert_eq!(figures.events_lost, 0);
+}
+
+#[test]
+fn ports_are_free_again_once_the_media_side_is_dropped() {
+    for backend in backends() {
+        let (media, _) = start_mirror(&config(backend, 32));
+        let ports = media.cores[0].ports.clone();
+        drop(media);
+        for port in ports {
+            UdpSocket::bind(rtp_address(port)).expect("the port is free");
+        }
+    }
+}
+
+#[test]
+fn a_core_that_panics_is_dead_frees_its_ports_and_takes_no_command() {
+    for backend in backends() {
+        let (mut media, _) = start_mirror(&config(backend, 8));
+        let core = &mut media.cores[0];
+        let port = core.ports[0];
+        core.send(MediaCommand::StartLeg { leg: leg(13), plan: plan(port) }).expect("room");
+        core.ring();
+        let start = std::time::Instant::now();
+        while core.alive() {
+            assert!(start.elapsed() < PATIENCE);
+            std::thread::yield_now();
+        }
+        assert_eq!(core.heartbeat(), Heartbeat::Dead);
+        assert!(core.send(MediaCommand::StartLeg { leg: leg(1), plan: plan(port) }).is_err());
+        UdpSocket::bind(rtp_address(port)).expect("the port is free");
+    }
+}
+
+#[test]
+fn a_busy_port_is_left_out_with_a_note() {
+    for backend in backends() {
+        let config = config(backend, 16);
+        let taken = *config.ports.start() + 5;
+        let Ok(_holder) = UdpSocket::bind((Ipv4Addr::LOCALHOST, taken)) else { continue };
+        let (media, _) = start_mirror(&config);
+        assert!(media.cores[0].ports.iter().all(|port| port.rtp != taken - 1));
+        let notes = &media.notes;
+        assert!(notes.iter().any(|note| matches!(note, StartNote::PortsBusy { .. })), "{notes:?}");
+    }
+}
+
+#[test]
+fn a_cpu_that_is_not_there_gives_an_unpinned_core_and_a_note() {
+    let mut config = config(BackendChoice::Portable, 8);
+    config.cpus = Cpus::List(vec![1_000]);
+    let (media, _) = start_mirror(&config);
+    assert_eq!(media.cores[0].cpu, None);
+    assert!(media.notes.contains(&StartNote::Unpinned { core: CoreId(0), cpu: 1_000 }));
+}
+
+#[test]
+fn impossible_settings_are_refused_with_nothing_left_open() {
+    let refused = |change: fn(&mut IoConfig)| {
+        let mut config = config(BackendChoice::Portable, 8);
+        change(&mut config);
+        let idle = || Arc::new(|| {});
+        start_machines(&config, idle(), idle(), mirror).err()
+    };
+    let foreign = refused(|config| config.addresses = vec![[192, 0, 2, 77].into()]);
+    assert!(matches!(foreign, Some(StartError::AddressUnavailable { .. })), "{foreign:?}");
+    let none = refused(|config| config.addresses.clear());
+    assert!(matches!(none, Some(StartError::NoAddress)));
+    let small = refused(|config| config.ports = 10_001..=10_001);
+    assert!(matches!(small, Some(StartError::NoPorts { .. })));
+}

@@ -1,0 +1,402 @@
+//! The loop of one media core: commands, mesh, deadlines, packets, then one wait. Takes no lock,
+//! allocates nothing and blocks nowhere else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use plane::{DropReason, MeshFrame, Output, Plane, PlaneMeters, Received, SocketId};
+use rtrb::{Consumer, Producer};
+use shared::{CoreId, Instant, MediaCommand, MediaEvent, RecorderFrame};
+
+use crate::clock;
+use crate::driver::{Driver, PacketHandler, Sender};
+use crate::meters::{CoreFigures, CoreMeters};
+use crate::sleeper::{Doorbell, Sleeper};
+use crate::wait::WaitPolicy;
+
+/// The sans-IO part that a core drives: [`Plane`], or a test's own.
+pub(crate) trait Machine {
+    fn command(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output);
+    fn receive(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Output,
+    ) -> Received;
+    fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output);
+    fn tick(&mut self, now: Instant, out: &mut impl Output);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn meters(&self) -> &PlaneMeters;
+}
+
+/// All that a core's thread owns besides its driver and machine.
+pub(crate) struct Ends {
+    pub commands: Consumer<MediaCommand>,
+    pub uplink: Uplink,
+    /// From every other core.
+    pub mesh: Vec<Consumer<MeshFrame>>,
+    pub doorbell: Arc<Doorbell>,
+    pub meters: Arc<CoreMeters>,
+    pub policy: WaitPolicy,
+}
+
+/// The rings away from a core, and what must be rung after a turn.
+pub(crate) struct Uplink {
+    pub events: Producer<MediaEvent>,
+    pub frames: Producer<RecorderFrame>,
+    /// By the number of the receiving core; `None` for the core itself.
+    pub mesh: Vec<Option<MeshEnd>>,
+    pub signaling: Reader,
+    pub recorder: Reader,
+    told: u64,
+    dropped: u64,
+    lost: u64,
+}
+
+/// The reader of a ring, and whether this turn wrote to it.
+pub(crate) struct Reader {
+    pub sleeper: Arc<Sleeper>,
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    pub is_owed: bool,
+}
+
+/// The ring to another core.
+pub(crate) struct MeshEnd {
+    pub frames: Producer<MeshFrame>,
+    pub doorbell: Arc<Doorbell>,
+    pub is_owed: bool,
+}
+
+/// Drives one machine on one driver until it is stopped.
+pub(crate) struct Turner<M, D> {
+    machine: M,
+    driver: D,
+    ends: Ends,
+    figures: CoreFigures,
+    /// How late ticks were, in microseconds.
+    lateness: Histogram<u64>,
+    lateness_published: Instant,
+    /// Whether the last wait was one; a look in passing is no wake-up.
+    slept: bool,
+}
+
+/// A packet's, a command's or a tick's way out of the machine.
+struct Outlet<'a, S> {
+    sender: &'a mut S,
+    uplink: &'a mut Uplink,
+}
+
+/// Commands taken in one turn.
+const TURN_COMMANDS: usize = 256;
+
+/// Frames taken from one other core in one turn.
+const TURN_MESH_FRAMES: usize = 256;
+
+/// A core that sleeps no longer than this is not woken for commands and mesh frames: it finds them at
+/// its next turn. A woken core costs the waker 15 us; call set-up does not notice 20 ms. A core with a
+/// bridge to another core is ticked at least every 20 ms, so frames wait no longer either, which the
+/// receiver's jitter buffer takes as jitter below one packet time.
+const UNRUNG_WAIT_MAX: Duration = Duration::from_millis(20);
+
+/// How often percentiles are computed; they cost some microseconds.
+const LATENESS_PERIOD: Duration = Duration::from_secs(1);
+
+/// Lateness is recorded up to 10 s, to two digits. The histogram's memory is fixed by this.
+const LATENESS_US_MAX: u64 = 10_000_000;
+
+impl<M: Machine, D: Driver> Turner<M, D> {
+    pub fn new(machine: M, driver: D, ends: Ends) -> Self {
+        let lateness =
+            Histogram::new_with_bounds(1, LATENESS_US_MAX, 2).expect("the bounds are valid");
+        let figures = CoreFigures::default();
+        let lateness_published = Instant::ZERO;
+        Self { machine, driver, ends, figures, lateness, lateness_published, slept: false }
+    }
+
+    /// Turns until the doorbell says stop.
+    pub fn run(&mut self) {
+        while !self.ends.doorbell.is_stopped() {
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        let now = clock::now();
+        let mut is_busy = self.take_commands(now);
+        is_busy |= self.take_mesh(now);
+        self.tick(now);
+        let packets = self.receive();
+        self.ring();
+        self.figures.turns += 1;
+        self.ends.policy.turned(now, packets, self.slept);
+        self.wait(is_busy);
+    }
+
+    /// Carries out commands; `true` when more may be waiting. Stops while signaling is far behind
+    /// with events, because commands beget events that must not be lost.
+    fn take_commands(&mut self, now: Instant) -> bool {
+        for _ in 0..TURN_COMMANDS {
+            if !self.ends.uplink.has_room_for_commands() {
+                return false;
+            }
+            let Ok(command) = self.ends.commands.pop() else { return false };
+            let mut out = Outlet { sender: self.driver.sender(), uplink: &mut self.ends.uplink };
+            self.machine.command(now, command, &mut out);
+            self.figures.commands += 1;
+        }
+        true
+    }
+
+    fn take_mesh(&mut self, now: Instant) -> bool {
+        let mut is_busy = false;
+        for ring in &mut self.ends.mesh {
+            let mut taken = 0;
+            while taken < TURN_MESH_FRAMES
+                && let Ok(frame) = ring.pop()
+            {
+                let mut out =
+                    Outlet { sender: self.driver.sender(), uplink: &mut self.ends.uplink };
+                self.machine.mesh_receive(now, &frame, &mut out);
+                taken += 1;
+            }
+            is_busy |= taken == TURN_MESH_FRAMES;
+        }
+        is_busy
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let Some(due) = self.machine.poll_timeout().filter(|due| *due <= now) else { return };
+        let late_us = u64::try_from(now.since(due).as_micros()).unwrap_or(u64::MAX);
+        self.lateness.saturating_record(late_us.max(1));
+        let mut out = Outlet { sender: self.driver.sender(), uplink: &mut self.ends.uplink };
+        self.machine.tick(now, &mut out);
+    }
+
+    fn receive(&mut self) -> usize {
+        let mut packets = Packets {
+            now: clock::now(),
+            machine: &mut self.machine,
+            uplink: &mut self.ends.uplink,
+        };
+        self.driver.receive(&mut packets)
+    }
+
+    /// Wakes each reader that was written to and sleeps, at most once a turn.
+    fn ring(&mut self) {
+        let uplink = &mut self.ends.uplink;
+        uplink.signaling.ring();
+        uplink.recorder.ring();
+        for end in uplink.mesh.iter_mut().flatten() {
+            if std::mem::take(&mut end.is_owed) {
+                end.doorbell.ring_if_asleep();
+            }
+        }
+    }
+
+    fn wait(&mut self, is_busy: bool) {
+        let now = clock::now();
+        let deadline = self.next_deadline(now);
+        let is_due = deadline.is_some_and(|deadline| deadline <= now);
+        self.slept = !(is_busy || is_due || self.driver.has_packets());
+        if !self.slept {
+            self.publish(now, Some(now));
+            self.driver.wait(None);
+            return;
+        }
+        let wait = self.ends.policy.wait(now, deadline);
+        self.publish(now, wait.until);
+        let is_long = wait.until.is_none_or(|until| until.since(now) > UNRUNG_WAIT_MAX);
+        if !is_long {
+            self.driver.wait(Some(wait));
+            return;
+        }
+        self.ends.doorbell.sleeper().announce();
+        self.slept = !self.ends.has_input();
+        self.driver.wait(self.slept.then_some(wait));
+        self.ends.doorbell.sleeper().awake();
+    }
+
+    /// The machine's deadline; while commands are held back also the time to look for room again,
+    /// as nobody rings when signaling reads events.
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let due = self.machine.poll_timeout();
+        if self.ends.uplink.has_room_for_commands() {
+            return due;
+        }
+        let retry = now + UNRUNG_WAIT_MAX;
+        Some(due.map_or(retry, |due| due.min(retry)))
+    }
+
+    fn publish(&mut self, now: Instant, next_turn: Option<Instant>) {
+        let driver = *self.driver.counts();
+        let uplink = &self.ends.uplink;
+        let figures = &mut self.figures;
+        figures.take_plane(self.machine.meters());
+        figures.packets_received = driver.received;
+        figures.dropped[DropReason::TooLong as usize] += driver.too_long;
+        figures.packets_sent = driver.sent;
+        figures.send_failed = driver.send_failed;
+        figures.buffer_shortages = driver.buffer_shortages;
+        figures.receive_rearmed = driver.rearmed;
+        figures.wakes = driver.wakes;
+        figures.events = uplink.told;
+        figures.events_dropped = uplink.dropped;
+        figures.events_lost = uplink.lost;
+        figures.last_turn_ns = now.as_nanos();
+        figures.next_turn_ns = next_turn.map_or(u64::MAX, Instant::as_nanos);
+        if now.since(self.lateness_published) >= LATENESS_PERIOD {
+            figures.tick_late_p50_us = self.lateness.value_at_quantile(0.5);
+            figures.tick_late_p99_us = self.lateness.value_at_quantile(0.99);
+            figures.tick_late_max_us = self.lateness.max();
+            self.lateness_published = now;
+        }
+        self.ends.meters.publish(figures);
+    }
+}
+
+impl Ends {
+    /// Whether anything came in since the rings were last looked at.
+    fn has_input(&self) -> bool {
+        let has_command = !self.commands.is_empty() && self.uplink.has_room_for_commands();
+        has_command || self.mesh.iter().any(|ring| !ring.is_empty()) || self.doorbell.is_stopped()
+    }
+}
+
+impl Uplink {
+    pub fn new(
+        events: Producer<MediaEvent>,
+        frames: Producer<RecorderFrame>,
+        mesh: Vec<Option<MeshEnd>>,
+        signaling: Reader,
+        recorder: Reader,
+    ) -> Self {
+        Self { events, frames, mesh, signaling, recorder, told: 0, dropped: 0, lost: 0 }
+    }
+
+    /// The upper half of the event ring is kept for what the commands taken so far still beget: a
+    /// playing's end, a tap's end and a leg's end, of each leg at most once between two commands for
+    /// it (`EVENT_SLOTS` is eight for each leg).
+    fn has_room_for_commands(&self) -> bool {
+        self.events.slots() > self.events.buffer().capacity() / 2
+    }
+
+    fn tell(&mut self, event: MediaEvent) {
+        if is_informative(&event) && self.events.slots() <= self.events.buffer().capacity() / 4 {
+            self.dropped += 1;
+            return;
+        }
+        match self.events.push(event) {
+            Ok(()) => {
+                self.told += 1;
+                self.signaling.is_owed = true;
+            }
+            Err(_full) => self.lost += 1,
+        }
+    }
+}
+
+/// Whether signaling can do without this event when it does not keep up.
+fn is_informative(event: &MediaEvent) -> bool {
+    match event {
+        MediaEvent::Latched { .. } | MediaEvent::Digit { .. } | MediaEvent::RtcpBye { .. } => true,
+        MediaEvent::PlanReturned(_)
+        | MediaEvent::Refused { .. }
+        | MediaEvent::LegStopped { .. }
+        | MediaEvent::PlayEnded { .. }
+        | MediaEvent::TapEnded { .. }
+        | MediaEvent::MediaTimeout { .. } => false,
+    }
+}
+
+impl Reader {
+    pub fn new(sleeper: Arc<Sleeper>, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { sleeper, wake, is_owed: false }
+    }
+
+    fn ring(&mut self) {
+        if std::mem::take(&mut self.is_owed) && self.sleeper.must_ring() {
+            (self.wake)();
+        }
+    }
+}
+
+impl<S: Sender> Output for Outlet<'_, S> {
+    fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
+        self.sender.send(socket, to, packet);
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        self.uplink.tell(event);
+    }
+
+    fn record(&mut self, frame: RecorderFrame) -> bool {
+        let is_taken = self.uplink.frames.push(frame).is_ok();
+        self.uplink.recorder.is_owed |= is_taken;
+        is_taken
+    }
+
+    fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
+        let end = self.uplink.mesh.get_mut(usize::from(core.0)).and_then(Option::as_mut);
+        let Some(end) = end else { return false };
+        let is_taken = end.frames.push(frame.clone()).is_ok();
+        end.is_owed |= is_taken;
+        is_taken
+    }
+}
+
+/// Carries the packets of one turn to the machine.
+struct Packets<'a, M> {
+    now: Instant,
+    machine: &'a mut M,
+    uplink: &'a mut Uplink,
+}
+
+impl<M: Machine> PacketHandler for Packets<'_, M> {
+    fn packet(
+        &mut self,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &mut [u8],
+        sender: &mut impl Sender,
+    ) -> Received {
+        let mut out = Outlet { sender, uplink: self.uplink };
+        self.machine.receive(self.now, socket, source, packet, &mut out)
+    }
+}
+
+impl Machine for Plane {
+    fn command(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
+        Self::command(self, now, command, out);
+    }
+
+    fn receive(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Output,
+    ) -> Received {
+        Self::receive(self, now, socket, source, packet, out)
+    }
+
+    fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output) {
+        Self::mesh_receive(self, now, frame, out);
+    }
+
+    fn tick(&mut self, now: Instant, out: &mut impl Output) {
+        Self::tick(self, now, out);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self).map(|(deadline, _)| deadline)
+    }
+
+    fn meters(&self) -> &PlaneMeters {
+        Self::meters(self)
+    }
+}
