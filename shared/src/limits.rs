@@ -27,6 +27,8 @@ pub const SIP_VIA_MAX: usize = 70;
 pub const SIP_ROUTE_MAX: usize = 20;
 /// SIP body, bytes. Past it: 413.
 pub const SIP_BODY_BYTES_MAX: usize = 32 * 1024;
+/// Parts of a multipart body; one level deep. Past it: 400, deeper: 415.
+pub const SIP_MULTIPART_PARTS_MAX: usize = 8;
 /// Whole SIP message, bytes. Past it: 513, or drop and close.
 pub const SIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a refused body that are still read from a stream, so that the peer can read the answer

@@ -4,9 +4,12 @@
 pub mod framing;
 pub mod header;
 pub mod message;
+pub mod multipart;
 pub mod name_addr;
+pub mod offer_answer;
 pub mod parameters;
 mod scan;
+pub mod sdp;
 pub mod text;
 pub mod uri;
 pub mod via;

@@ -117,6 +117,19 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
     }
 }
 
+/// The header fields in front of an empty line, and what follows it: the same form inside the parts
+/// of a multipart body.
+pub(crate) fn header_section(
+    bytes: &[u8],
+) -> Result<(SmallVec<[RawHeader<'_>; 24]>, &[u8]), ParseError> {
+    let mut lines = Lines { rest: bytes };
+    let section = read_headers(&mut lines);
+    match section.fault {
+        Some(fault) => Err(fault.into_error(&section.headers, false)),
+        None => Ok((section.headers, lines.rest)),
+    }
+}
+
 /// Length of the body that follows these headers on a stream, where `Content-Length` must be there
 /// (RFC 3261 §18.3). `head` ends with the empty line.
 pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {

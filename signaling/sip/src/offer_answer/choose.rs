@@ -1,0 +1,191 @@
+//! Which media description, codec, address, direction and packet time come of a description.
+//! Sans-IO.
+
+use std::net::{IpAddr, SocketAddr};
+
+use shared::{Codec, Direction};
+
+use super::LocalMedia;
+use crate::sdp::{Connection, FormatKind, MediaDescription, SdpRefusal, SessionDescription};
+
+/// The audio stream found in a description of the peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chosen<'a> {
+    pub(super) index: usize,
+    pub(super) media: &'a MediaDescription,
+    pub(super) codec: Codec,
+    /// The peer's number for the codec.
+    pub(super) payload_type: u8,
+    /// The peer's number for telephone events.
+    pub(super) event_payload_type: Option<u8>,
+    /// `None` = the address is unspecified (RFC 2543 hold).
+    pub(super) remote_rtp: Option<SocketAddr>,
+    pub(super) remote_rtcp: Option<SocketAddr>,
+}
+
+/// The first audio stream of an offer that can be served; if none, the refusal of the one that came
+/// furthest.
+pub(super) fn from_offer<'a>(
+    offer: &'a SessionDescription,
+    local: &LocalMedia,
+) -> Result<Chosen<'a>, SdpRefusal> {
+    let mut refusal = NO_AUDIO;
+    for (index, media) in offer.media.iter().enumerate() {
+        match choose(offer, index, media, local) {
+            Ok(chosen) => return Ok(chosen),
+            Err(other) => refusal = further(refusal, other),
+        }
+    }
+    Err(refusal)
+}
+
+/// The stream of an answer that stands where ours stood in the offer.
+pub(super) fn from_answer<'a>(
+    answer: &'a SessionDescription,
+    index: usize,
+    local: &LocalMedia,
+) -> Result<Chosen<'a>, SdpRefusal> {
+    let media = answer.media.get(index).ok_or(SHORT_ANSWER)?;
+    choose(answer, index, media, local)
+}
+
+/// Our direction: what both sides want, and never sending to an unspecified address.
+pub(super) fn direction(
+    sdp: &SessionDescription,
+    chosen: &Chosen<'_>,
+    ours: Direction,
+) -> Direction {
+    let theirs = sdp.direction(chosen.media).reversed();
+    let sends = ours.sends() && theirs.sends() && chosen.remote_rtp.is_some();
+    Direction::from_parts(sends, ours.receives() && theirs.receives())
+}
+
+/// Packet time we send with: the peer's `ptime` when it is a multiple of 10 from 10 to 60, else 20,
+/// and never more than its `maxptime` (contract sip-interface.md §13).
+pub(super) fn ptime_ms(sdp: &SessionDescription, media: &MediaDescription) -> u8 {
+    let milliseconds =
+        |name| sdp.attribute(media, name).and_then(|value| value.parse::<u32>().ok());
+    let wanted = milliseconds("ptime").filter(|ptime| ptime % 10 == 0 && (10..=60).contains(ptime));
+    let most = milliseconds("maxptime").map_or(60, |most| (most / 10 * 10).clamp(10, 60));
+    u8::try_from(wanted.unwrap_or(20).min(most)).unwrap_or(20)
+}
+
+fn choose<'a>(
+    sdp: &'a SessionDescription,
+    index: usize,
+    media: &'a MediaDescription,
+    local: &LocalMedia,
+) -> Result<Chosen<'a>, SdpRefusal> {
+    if media.kind != "audio" || media.port == 0 {
+        return Err(NO_AUDIO);
+    }
+    check_protocol(&media.protocol)?;
+    let (payload_type, codec) = first_codec(media, local).ok_or(NO_CODEC)?;
+    let address = remote_address(sdp, media, local.address)?;
+    let remote_rtp = address.map(|address| SocketAddr::new(address, media.port));
+    Ok(Chosen {
+        index,
+        media,
+        codec,
+        payload_type,
+        event_payload_type: event_payload_type(media),
+        remote_rtp,
+        remote_rtcp: remote_rtp.and_then(|rtp| remote_rtcp(media, rtp)),
+    })
+}
+
+fn check_protocol(protocol: &str) -> Result<(), SdpRefusal> {
+    if protocol.eq_ignore_ascii_case("RTP/AVP") {
+        return Ok(());
+    }
+    match protocol.to_ascii_uppercase().contains("SAVP") {
+        true => Err(SRTP),
+        false => Err(PROTOCOL),
+    }
+}
+
+fn first_codec(media: &MediaDescription, local: &LocalMedia) -> Option<(u8, Codec)> {
+    media.payload_types().find_map(|format| match format.kind {
+        FormatKind::Audio(codec) if local.codecs.contains(&codec) => {
+            Some((format.payload_type, codec))
+        }
+        FormatKind::Audio(_) | FormatKind::TelephoneEvent | FormatKind::Unknown => None,
+    })
+}
+
+fn event_payload_type(media: &MediaDescription) -> Option<u8> {
+    media
+        .payload_types()
+        .find(|format| format.kind == FormatKind::TelephoneEvent)
+        .map(|format| format.payload_type)
+}
+
+/// The peer's address; `None` for the unspecified one, which means hold (RFC 3264 §8.4).
+fn remote_address(
+    sdp: &SessionDescription,
+    media: &MediaDescription,
+    ours: IpAddr,
+) -> Result<Option<IpAddr>, SdpRefusal> {
+    let address = match sdp.connection(media, ours).ok_or(NO_ADDRESS)? {
+        Connection::Address(address) => *address,
+        Connection::Name(_) => return Err(HOST_NAME),
+    };
+    if address.is_unspecified() {
+        return Ok(None);
+    }
+    if address.is_multicast() || address == IpAddr::V4(std::net::Ipv4Addr::BROADCAST) {
+        return Err(MULTICAST);
+    }
+    if address.is_ipv4() == ours.is_ipv4() { Ok(Some(address)) } else { Err(FAMILY) }
+}
+
+/// `a=rtcp:port [IN IP4 address]` (RFC 3605), else the port after RTP's. An address of another
+/// family is read past.
+fn remote_rtcp(media: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr> {
+    let named = media.attributes.iter().find(|attribute| attribute.name == "rtcp");
+    let value = named.and_then(|attribute| attribute.value.as_deref()).unwrap_or_default();
+    let mut parts = value.split_ascii_whitespace();
+    let port = parts.next().and_then(|port| port.parse().ok()).filter(|port| *port != 0);
+    let address = parts.nth(2).and_then(|address| address.parse::<IpAddr>().ok());
+    let address = address.map(|address| address.to_canonical()).filter(|address| {
+        address.is_ipv4() == rtp.is_ipv4() && !address.is_unspecified() && !address.is_multicast()
+    });
+    let port = port.or_else(|| rtp.port().checked_add(1))?;
+    Some(SocketAddr::new(address.unwrap_or(rtp.ip()), port))
+}
+
+/// Of two refusals the one of the stream that was closer to being served.
+fn further(a: SdpRefusal, b: SdpRefusal) -> SdpRefusal {
+    const ORDER: [SdpRefusal; 4] = [NO_AUDIO, PROTOCOL, SRTP, NO_CODEC];
+    let rank = |refusal| ORDER.iter().position(|one| *one == refusal).unwrap_or(ORDER.len());
+    if rank(b) > rank(a) { b } else { a }
+}
+
+/// The contract's code for SRTP where it is not wanted.
+const SRTP_NOT_ACCEPTED: u32 = 32207;
+
+const NO_AUDIO: SdpRefusal =
+    SdpRefusal::not_acceptable("sdp_no_audio", "the SDP has no audio stream that is wanted");
+const PROTOCOL: SdpRefusal = SdpRefusal::not_acceptable(
+    "sdp_protocol",
+    "the audio stream is not RTP/AVP, the only protocol served here",
+);
+const SRTP: SdpRefusal =
+    SdpRefusal::not_acceptable("sdp_srtp", "only SRTP is offered, and it is not switched on here")
+        .with_code(SRTP_NOT_ACCEPTED);
+const NO_CODEC: SdpRefusal =
+    SdpRefusal::not_acceptable("sdp_no_codec", "the audio stream has no codec in common with us");
+const NO_ADDRESS: SdpRefusal =
+    SdpRefusal::syntax("sdp_no_connection", "the SDP has no c= line for the audio stream");
+const HOST_NAME: SdpRefusal =
+    SdpRefusal::not_acceptable("sdp_host_name", "the c= line has a host name, not an address");
+const MULTICAST: SdpRefusal =
+    SdpRefusal::not_acceptable("sdp_multicast", "the c= line has a multicast address");
+const FAMILY: SdpRefusal = SdpRefusal::not_acceptable(
+    "sdp_address_family",
+    "the c= line is of another IP version than our media address",
+);
+const SHORT_ANSWER: SdpRefusal = SdpRefusal::syntax(
+    "sdp_short_answer",
+    "the answer has fewer media descriptions than the offer",
+);

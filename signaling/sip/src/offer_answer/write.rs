@@ -1,0 +1,133 @@
+//! Writes our session descriptions (contract sip-interface.md §25). Sans-IO.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use shared::{Codec, NegotiatedMedia};
+
+use super::LocalMedia;
+use crate::sdp::MediaDescription;
+
+/// A place among the media descriptions of a session: places are never given up (RFC 3264 §8.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// Our audio stream.
+    Ours,
+    /// A stream of the peer that is refused: kept with port 0.
+    Refused {
+        /// `video`, `image`, …
+        kind: String,
+        /// As offered.
+        protocol: String,
+        /// The first that was offered.
+        format: String,
+    },
+}
+
+impl Slot {
+    /// The refusal of a media description.
+    pub(super) fn refused(media: &MediaDescription) -> Self {
+        Self::Refused {
+            kind: media.kind.clone(),
+            protocol: media.protocol.clone(),
+            format: media.formats.first().cloned().unwrap_or_else(|| "0".to_owned()),
+        }
+    }
+
+    pub(super) const fn is_ours(&self) -> bool {
+        matches!(self, Self::Ours)
+    }
+}
+
+/// `v=` and `o=`.
+pub(super) fn head(session_id: u32, version: u64, address: IpAddr) -> Vec<u8> {
+    let family = family(address);
+    format!("v=0\r\no=root {session_id} {version} IN {family} {address}\r\n").into_bytes()
+}
+
+/// All of an offer behind `o=`.
+pub(super) fn offer(slots: &[Slot], local: &LocalMedia, event_payload_type: u8) -> Vec<u8> {
+    let mut stream = Stream { local, formats: Vec::new(), lines: String::new() };
+    for &codec in &local.codecs {
+        stream.codec(codec.static_payload_type(), codec);
+    }
+    stream.events(event_payload_type);
+    stream.line(format_args!("ptime:20"));
+    stream.line(format_args!("maxptime:20"));
+    stream.line(format_args!("{}", local.direction.name()));
+    description(slots, &stream, ("0", "0"))
+}
+
+/// All of an answer behind `o=`.
+pub(super) fn answer(
+    slots: &[Slot],
+    local: &LocalMedia,
+    media: &NegotiatedMedia,
+    time: &(String, String),
+) -> Vec<u8> {
+    let mut stream = Stream { local, formats: Vec::new(), lines: String::new() };
+    stream.codec(media.payload_type_receive, media.codec);
+    if let Some(payload_type) = media.event_payload_type_receive {
+        stream.events(payload_type);
+    }
+    stream.line(format_args!("ptime:20"));
+    stream.line(format_args!("{}", media.direction.name()));
+    if media.rtcp_mux {
+        stream.line(format_args!("rtcp-mux"));
+    }
+    description(slots, &stream, (&time.0, &time.1))
+}
+
+/// Our media description as it grows.
+struct Stream<'a> {
+    local: &'a LocalMedia,
+    formats: Vec<String>,
+    lines: String,
+}
+
+impl Stream<'_> {
+    fn codec(&mut self, payload_type: u8, codec: Codec) {
+        self.formats.push(payload_type.to_string());
+        self.line(format_args!("rtpmap:{payload_type} {}/8000", codec.name()));
+    }
+
+    /// Events 0 to 16: the keys, and flash (RFC 4733 §2.4.1).
+    fn events(&mut self, payload_type: u8) {
+        self.formats.push(payload_type.to_string());
+        self.line(format_args!("rtpmap:{payload_type} telephone-event/8000"));
+        self.line(format_args!("fmtp:{payload_type} 0-16"));
+    }
+
+    fn line(&mut self, attribute: std::fmt::Arguments<'_>) {
+        // Writing into a String cannot fail.
+        let _ = write!(self.lines, "a={attribute}\r\n");
+    }
+}
+
+fn description(slots: &[Slot], stream: &Stream<'_>, time: (&str, &str)) -> Vec<u8> {
+    let address = stream.local.address;
+    let family = family(address);
+    let mut out = format!(
+        "s=Sidetone media gateway\r\nc=IN {family} {address}\r\nt={} {}\r\n",
+        time.0, time.1
+    );
+    for slot in slots {
+        match slot {
+            Slot::Ours => {
+                let (port, formats) = (stream.local.port, stream.formats.join(" "));
+                let _ = write!(out, "m=audio {port} RTP/AVP {formats}\r\n{}", stream.lines);
+            }
+            Slot::Refused { kind, protocol, format } => {
+                let _ = write!(out, "m={kind} 0 {protocol} {format}\r\n");
+            }
+        }
+    }
+    out.into_bytes()
+}
+
+const fn family(address: IpAddr) -> &'static str {
+    match address {
+        IpAddr::V4(_) => "IP4",
+        IpAddr::V6(_) => "IP6",
+    }
+}
