@@ -11,6 +11,12 @@ use crate::status::CallStatus;
 pub enum CallInput {
     /// Begin. Inbound: admitted, 180 is sent. Outbound: dial now.
     Started,
+    /// Our INVITE is out: its `Call-ID`. May be left out; then `DialSipCallId` is known from the
+    /// answer or the refusal only.
+    InviteSent {
+        /// `Call-ID`.
+        call_id: String,
+    },
     /// A provisional response to our INVITE other than 100.
     SipProgress {
         /// 180, 183, ...

@@ -22,13 +22,17 @@
 
 mod call;
 pub mod content;
+pub mod date;
 mod effect;
 pub mod form;
 mod input;
+mod random;
 mod setup;
 pub mod signature;
+pub mod sip_noun;
 pub mod status;
 pub mod tone;
+pub mod twiml;
 pub mod webhook;
 
 pub use call::Call;

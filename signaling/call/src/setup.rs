@@ -90,11 +90,15 @@ pub enum Target {
     Sip(SipTarget),
     /// A telephone number in E.164, with `+`: Control finds the trunk.
     Number(String),
-    /// A party that this gateway has no transport for (`<Client>`, `<Sim>`, `<WhatsApp>`): the
-    /// call ends `failed` with 13224 and never says [`crate::CallEffect::Invite`].
-    Unsupported {
-        /// The noun.
-        noun: &'static str,
+    /// A party that cannot be rung: a noun without transport here, a bad URI or number. The call
+    /// ends `failed` with this code and never says [`crate::CallEffect::Invite`].
+    Impossible {
+        /// What `To` reports.
+        to: String,
+        /// The contract's code: 13224, 13223, 13243, ...
+        code: u32,
+        /// Why, for the operator.
+        sentence: String,
     },
 }
 

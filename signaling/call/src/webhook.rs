@@ -98,6 +98,7 @@ impl HttpRequest {
             .join(location)
             .map_err(|error| WebUrlError { code: 11216, sentence: error.sentence })?;
         url.overrides = self.url.overrides.clone();
+        url.fragment = self.url.fragment.clone();
         let method = match status {
             307 | 308 => self.method,
             _ => Method::Get,
@@ -120,6 +121,7 @@ pub struct WebUrlError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebUrl {
     url: Url,
+    fragment: Option<String>,
     /// Connection overrides.
     pub overrides: Overrides,
 }
@@ -173,6 +175,13 @@ impl WebUrl {
         text
     }
 
+    /// As it was configured: userinfo and fragment included. Reads back to the same value.
+    pub fn configured(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_fragment(self.fragment.as_deref());
+        url.to_string()
+    }
+
     /// User and password, decoded.
     pub fn basic_auth(&self) -> Option<(String, String)> {
         if self.url.username().is_empty() && self.url.password().is_none() {
@@ -208,9 +217,10 @@ impl WebUrl {
         if host.contains('_') {
             return Err(invalid(url.as_str(), "a host name must not contain an underscore"));
         }
-        let overrides = Overrides::parse(url.fragment().unwrap_or(""))?;
+        let fragment = url.fragment().map(str::to_owned);
+        let overrides = Overrides::parse(fragment.as_deref().unwrap_or(""))?;
         url.set_fragment(None);
-        Ok(Self { url, overrides })
+        Ok(Self { url, fragment, overrides })
     }
 }
 
@@ -360,3 +370,69 @@ fn bad(code: u32, sentence: String) -> WebUrlError {
 /// Edges that connection overrides may name.
 const EDGES: [&str; 8] =
     ["ashburn", "dublin", "frankfurt", "sao-paulo", "singapore", "sydney", "tokyo", "umatilla"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_are_read_and_cut_off() {
+        let url = WebUrl::parse("https://h.example/p?q=1#ct=2000&rc=2&rp=ct,5xx&e=dublin").unwrap();
+        assert_eq!(url.wire(None), "https://h.example/p?q=1");
+        assert_eq!(url.configured(), "https://h.example/p?q=1#ct=2000&rc=2&rp=ct,5xx&e=dublin");
+        let overrides = &url.overrides;
+        assert_eq!(
+            (overrides.connect_ms, overrides.retries, overrides.total_ms),
+            (2_000, 2, 15_000)
+        );
+        assert!(overrides.retry.connect && overrides.retry.status_5xx && !overrides.retry.read);
+        assert_eq!(overrides.edges, ["dublin"]);
+    }
+
+    #[test]
+    fn bad_overrides_have_their_codes() {
+        for (fragment, code) in [
+            ("e=Dublin!", 11240),
+            ("e=mars", 11241),
+            ("e=ashburn-ix", 11242),
+            ("rp=3xx", 11243),
+            ("ct=50", 11243),
+            ("rc=6", 11243),
+            ("tt=16000", 11243),
+            ("sni=maybe", 11243),
+        ] {
+            let url = format!("https://h.example/#{fragment}");
+            assert_eq!(WebUrl::parse(&url).unwrap_err().code, code, "{fragment}");
+        }
+        assert!(WebUrl::parse("https://h.example/#section-2").is_ok());
+    }
+
+    #[test]
+    fn only_http_urls_with_a_legal_host_are_used() {
+        for bad in
+            ["", "/voice", "ftp://h/", "https://under_score.example/", "http://", "mailto:a@b"]
+        {
+            assert_eq!(WebUrl::parse(bad).unwrap_err().code, 11100, "{bad}");
+        }
+    }
+
+    #[test]
+    fn relative_urls_resolve_against_the_document_and_stay_logged_in() {
+        let base = WebUrl::parse("https://u:p@h.example/a/b?c=1").unwrap();
+        let joined = |text| base.join(text).unwrap();
+        assert_eq!(joined("d").wire(None), "https://h.example/a/d");
+        assert_eq!(joined("/d?e=f").basic_auth(), base.basic_auth());
+        assert_eq!(joined("").wire(None), base.wire(None));
+        assert_eq!(joined("https://other.example/").basic_auth(), None);
+    }
+
+    #[test]
+    fn a_get_appends_its_parameters_to_the_query() {
+        let mut form = Form::new();
+        form.push("To", "+1 a");
+        let url = WebUrl::parse("http://h.example/p").unwrap();
+        assert_eq!(url.wire(Some(&form)), "http://h.example/p?To=%2B1%20a");
+        let url = WebUrl::parse("http://h.example/p?x=1").unwrap();
+        assert_eq!(url.wire(Some(&form)), "http://h.example/p?x=1&To=%2B1%20a");
+    }
+}

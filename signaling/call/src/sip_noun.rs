@@ -1,0 +1,486 @@
+//! The URI of a `<Sip>` noun and of a REST `To`: checked, taken apart, rebuilt (contract twiml.md 4,
+//! sip-interface.md 8 and 9). Sans-IO.
+//!
+//! Nothing of the customer's text reaches an INVITE as it stands: the URI is rebuilt from its parts
+//! and a header is a name of the allow-list with a value free of control characters.
+
+use std::net::Ipv6Addr;
+
+use shared::limits;
+
+use crate::form::percent_decode;
+use crate::setup::{SipTarget, SipTransport};
+
+/// Why a URI cannot be dialled, or what was left out of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence} ({code})")]
+pub struct SipNounFault {
+    /// The contract's code.
+    pub code: u32,
+    /// What is wrong.
+    pub sentence: String,
+}
+
+/// `+` in a header value is a space (contract twiml.md 4.2 calls this unsure and proposes it). The
+/// one place to change.
+const PLUS_IS_SPACE: bool = true;
+
+/// Reads `[sip:]user@host[:port][;parameters][?headers]`. Also returns what was left out, and why.
+///
+/// # Errors
+/// 13243 where it is no SIP URI; 13750 where it asks for secure media, which is not built.
+pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault> {
+    let mut faults = Vec::new();
+    let text = text.trim();
+    let (address, headers) = text.split_once('?').unwrap_or((text, ""));
+    if address.chars().count() >= limits::SIP_NOUN_URI_MAX {
+        let most = limits::SIP_NOUN_URI_MAX;
+        return Err(invalid(format!("the SIP URI has {most} characters or more")));
+    }
+    let (secure_scheme, rest) = scheme(address)?;
+    let mut parts = rest.split(';');
+    let authority = parts.next().unwrap_or("");
+    let (user, host_port) = match authority.rsplit_once('@') {
+        Some((user, host_port)) => (Some(user), host_port),
+        None => (None, authority),
+    };
+    if let Some(user) = user {
+        check_user(user)?;
+    }
+    let (host, port) = host_and_port(host_port)?;
+    let parameters = Parameters::read(parts, secure_scheme, &mut faults)?;
+    let user = user.map_or_else(String::new, |user| format!("{user}@"));
+    let target = SipTarget {
+        uri: format!("sip:{user}{host_port}{}", parameters.sent),
+        reported: format!("sip:{user}{host_port}{}", parameters.reported),
+        host,
+        port,
+        transport: parameters.transport,
+        edge: parameters.edge,
+        headers: read_headers(headers, &mut faults),
+        credentials: None,
+    };
+    Ok((target, faults))
+}
+
+/// Whether the scheme is `sips`, and what follows the scheme. Without one it is `sip`.
+fn scheme(address: &str) -> Result<(bool, &str), SipNounFault> {
+    let prefix = |name: &str| {
+        let (start, rest) = address.split_at_checked(name.len())?;
+        start.eq_ignore_ascii_case(name).then_some(rest)
+    };
+    if let Some(rest) = prefix("sips:") {
+        return Ok((true, rest));
+    }
+    if let Some(rest) = prefix("sip:") {
+        return Ok((false, rest));
+    }
+    match prefix("tel:").or_else(|| prefix("http:")).or_else(|| prefix("https:")) {
+        Some(_) => Err(invalid("the scheme of a SIP URI is `sip` or `sips`".to_owned())),
+        None => Ok((false, address)),
+    }
+}
+
+/// RFC 3261 §25.1: unreserved, escaped, user-unreserved, and `:` before a password.
+fn check_user(user: &str) -> Result<(), SipNounFault> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/:%".contains(&byte);
+    if user.is_empty() || !user.bytes().all(legal) || !escapes_are_whole(user) {
+        return Err(invalid("the user part of the SIP URI is not valid".to_owned()));
+    }
+    Ok(())
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| {
+        let mut digits = after.bytes();
+        let mut hex = || digits.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+        hex() && hex()
+    })
+}
+
+/// Host in lower case without brackets, and the port.
+fn host_and_port(text: &str) -> Result<(String, Option<u16>), SipNounFault> {
+    let fault = || invalid("the host of the SIP URI is not valid".to_owned());
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (literal, after) = rest.split_once(']').ok_or_else(fault)?;
+        literal.parse::<Ipv6Addr>().map_err(|_| fault())?;
+        (literal, after.strip_prefix(':').or(if after.is_empty() { None } else { Some("") }))
+    } else {
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        };
+        if !is_host_name(host) {
+            return Err(fault());
+        }
+        (host, port)
+    };
+    let port = match port {
+        None => None,
+        Some(digits) => Some(
+            digits
+                .parse::<u16>()
+                .ok()
+                .filter(|port| *port > 0 && !digits.starts_with('+'))
+                .ok_or_else(|| invalid("the port of the SIP URI is not valid".to_owned()))?,
+        ),
+    };
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+fn is_host_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let label = |label: &str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(legal)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    host.len() <= 253 && host.split('.').all(label)
+}
+
+/// URI parameters: what they mean, what is sent and what is reported.
+struct Parameters {
+    transport: SipTransport,
+    edge: Option<String>,
+    sent: String,
+    reported: String,
+}
+
+impl Parameters {
+    fn read<'a>(
+        parts: impl Iterator<Item = &'a str>,
+        secure_scheme: bool,
+        faults: &mut Vec<SipNounFault>,
+    ) -> Result<Self, SipNounFault> {
+        let mut read = Self {
+            transport: SipTransport::Udp,
+            edge: None,
+            sent: String::new(),
+            reported: String::new(),
+        };
+        if secure_scheme {
+            read.transport = SipTransport::Tls;
+            read.send(";transport=tls");
+        }
+        for (count, part) in parts.enumerate() {
+            let legal =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()[]/:&+$%=".contains(&byte);
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            if count >= limits::SIP_URI_PARAMETERS_MAX
+                || name.is_empty()
+                || !part.bytes().all(legal)
+                || !escapes_are_whole(part)
+            {
+                return Err(invalid("a parameter of the SIP URI is not valid".to_owned()));
+            }
+            read.take(&name.to_ascii_lowercase(), value, part, secure_scheme, faults)?;
+        }
+        Ok(read)
+    }
+
+    fn take(
+        &mut self,
+        name: &str,
+        value: &str,
+        part: &str,
+        secure_scheme: bool,
+        faults: &mut Vec<SipNounFault>,
+    ) -> Result<(), SipNounFault> {
+        match name {
+            "transport" if secure_scheme => {}
+            "transport" => {
+                self.transport = transport(value)?;
+                self.send(&format!(";transport={}", value.to_ascii_lowercase()));
+            }
+            "edge" | "region" => {
+                self.edge = edge(name, value);
+                self.reported.push_str(&format!(";{part}"));
+                if self.edge.is_none() {
+                    faults.push(invalid(format!("`{part}` names no known edge: ignored")));
+                }
+            }
+            "tnx" => self.reported.push_str(&format!(";{part}")),
+            "secure" => match value.to_ascii_lowercase().as_str() {
+                "true" => {
+                    let sentence = "secure media (`secure=true`) is not supported by this gateway";
+                    return Err(SipNounFault { code: 13750, sentence: sentence.to_owned() });
+                }
+                "false" => {}
+                _ => faults.push(SipNounFault {
+                    code: 32114,
+                    sentence: format!("`{part}` is neither true nor false: taken as false"),
+                }),
+            },
+            _ => self.send(&format!(";{part}")),
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, parameter: &str) {
+        self.sent.push_str(parameter);
+        self.reported.push_str(parameter);
+    }
+}
+
+fn transport(value: &str) -> Result<SipTransport, SipNounFault> {
+    match value.to_ascii_lowercase().as_str() {
+        "udp" => Ok(SipTransport::Udp),
+        "tcp" => Ok(SipTransport::Tcp),
+        "tls" => Ok(SipTransport::Tls),
+        _ => Err(invalid("the transport of a SIP URI is udp, tcp or tls".to_owned())),
+    }
+}
+
+/// The edge by its own name, or by the older name of its region.
+fn edge(name: &str, value: &str) -> Option<String> {
+    let value = value.to_ascii_lowercase();
+    let known = |(edge, region): &&(&str, &str)| match name {
+        "region" => *region == value,
+        _ => *edge == value,
+    };
+    EDGES.iter().find(known).map(|(edge, _)| (*edge).to_owned())
+}
+
+const EDGES: [(&str, &str); 9] = [
+    ("ashburn", "us1"),
+    ("san-jose", "us2"),
+    ("umatilla", ""),
+    ("dublin", "ie1"),
+    ("frankfurt", "de1"),
+    ("singapore", "sg1"),
+    ("tokyo", "jp1"),
+    ("sao-paulo", "br1"),
+    ("sydney", "au1"),
+];
+
+/// Reads the header part. A bad header is left out and the call goes on (sip-interface.md 9).
+fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<(String, String)> {
+    if text.chars().count() >= limits::SIP_NOUN_HEADERS_MAX {
+        let most = limits::SIP_NOUN_HEADERS_MAX;
+        faults.push(SipNounFault {
+            code: 13253,
+            sentence: format!("the header part has {most} characters or more: no header is sent"),
+        });
+        return Vec::new();
+    }
+    let mut headers = Vec::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        match header(pair) {
+            Ok(header) => headers.push(header),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    headers
+}
+
+fn header(pair: &str) -> Result<(String, String), SipNounFault> {
+    let (name, value) = match pair.split_once('=') {
+        Some((name, value)) => (percent_decode(name), decode_value(value)),
+        // Seen in the wild: the `=` itself is escaped.
+        None => match decode_value(pair).split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => (percent_decode(pair), String::new()),
+        },
+    };
+    check_header(name, value)
+}
+
+fn decode_value(value: &str) -> String {
+    match PLUS_IS_SPACE {
+        true => percent_decode(&value.replace('+', " ")),
+        false => percent_decode(value),
+    }
+}
+
+/// A header that may go into an INVITE, name as written.
+///
+/// # Errors
+/// 32111 bad name, 32112 bad value, 32113 reserved prefix, 32115 too long a reason, 13252 not on the list.
+pub fn check_header(name: String, value: String) -> Result<(String, String), SipNounFault> {
+    let shown = crate::twiml::brief(&name);
+    let fault = |code, why: &str| {
+        Err(SipNounFault { code, sentence: format!("header `{shown}` is not sent: {why}") })
+    };
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+    if name.is_empty() || name.len() > limits::SIP_HEADER_NAME_BYTES_MAX || !name.bytes().all(token)
+    {
+        return fault(32111, "its name is not valid");
+    }
+    if value.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+        return fault(32112, "its value has control characters or is not UTF-8");
+    }
+    let lower = name.to_ascii_lowercase();
+    if lower.starts_with("x-twilio") {
+        return fault(32113, "names that begin with X-Twilio are reserved");
+    }
+    if lower == "x-branded-callreason" && value.chars().count() > 50 {
+        return fault(32115, "a branded call reason has at most 50 characters");
+    }
+    if !lower.starts_with("x-") && !ALLOWED.contains(&lower.as_str()) {
+        return fault(
+            13252,
+            "only X-, User-to-User, Remote-Party-ID, P-Preferred-Identity, P-Called-Party-ID are",
+        );
+    }
+    Ok((name, value.trim().to_owned()))
+}
+
+/// Names besides `X-*`.
+const ALLOWED: [&str; 4] =
+    ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
+
+fn invalid(sentence: String) -> SipNounFault {
+    SipNounFault { code: 13243, sentence }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_scheme_may_be_omitted() {
+        let target = target("kate@Example.COM");
+        assert_eq!(target.uri, "sip:kate@Example.COM");
+        assert_eq!((target.host.as_str(), target.port), ("example.com", None));
+        assert_eq!(target.transport, SipTransport::Udp);
+    }
+
+    #[test]
+    fn sips_becomes_sip_over_tls() {
+        let target = target("sips:kate@example.com:5071");
+        assert_eq!(target.uri, "sip:kate@example.com:5071;transport=tls");
+        assert_eq!(target.reported, target.uri);
+        assert_eq!((target.transport, target.port), (SipTransport::Tls, Some(5071)));
+    }
+
+    #[test]
+    fn edge_and_region_are_read_and_not_sent_and_others_are_kept() {
+        let by_edge = target("sip:k@example.com;edge=dublin;user=phone;transport=TCP?X-A=1");
+        assert_eq!(by_edge.uri, "sip:k@example.com;user=phone;transport=tcp");
+        assert_eq!(by_edge.reported, "sip:k@example.com;edge=dublin;user=phone;transport=tcp");
+        assert_eq!(by_edge.edge.as_deref(), Some("dublin"));
+        assert_eq!(target("sip:k@example.com;region=de1").edge.as_deref(), Some("frankfurt"));
+    }
+
+    #[test]
+    fn secure_media_is_a_clear_error_and_a_bad_value_is_false() {
+        assert_eq!(parse("sip:k@h;secure=true").unwrap_err().code, 13750);
+        assert_eq!(faults("sip:k@h;secure=maybe"), [32114]);
+        assert_eq!(target("sip:k@h;secure=false").uri, "sip:k@h");
+    }
+
+    #[test]
+    fn ipv6_and_ports() {
+        let target = target("sip:a@[2001:DB8::1]:5080");
+        assert_eq!((target.host.as_str(), target.port), ("2001:db8::1", Some(5080)));
+        for bad in
+            ["sip:a@[::1", "sip:a@[zz]", "sip:a@h:0", "sip:a@h:70000", "sip:a@h:+5", "sip:a@[::1]x"]
+        {
+            assert_eq!(parse(bad).unwrap_err().code, 13243, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_sip_uri_is_13243() {
+        let long = format!("sip:{}@h", "a".repeat(300));
+        for bad in [
+            "",
+            "sip:",
+            "sip:@h",
+            "sip:a b@h",
+            "sip:a@h\r\nX: y",
+            "tel:+1",
+            "sip:a@h_x",
+            "sip:a@-h",
+            "sip:a%4@h",
+            "sip:a@h;;x",
+            "sip:<a>@h",
+            "sip:a@h;x=\"y\"",
+            "sip:a@h;transport=ws",
+            long.as_str(),
+        ] {
+            assert_eq!(parse(bad).unwrap_err().code, 13243, "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers_are_decoded_once_and_keep_their_name() {
+        let target = target(
+            "sip:a@h?x-Route=42%3Btier%3Dgold&User-to-User=3456%3Bencoding%3Dhex&X-Agent=Agent%2C+A&X-Pct=%2541&x-foo%3Dbar",
+        );
+        let expected = [
+            ("x-Route", "42;tier=gold"),
+            ("User-to-User", "3456;encoding=hex"),
+            ("X-Agent", "Agent, A"),
+            ("X-Pct", "%41"),
+            ("x-foo", "bar"),
+        ];
+        let headers: Vec<_> =
+            target.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn refused_headers_are_left_out_with_their_codes() {
+        assert_eq!(
+            faults("sip:a@h?X-Twilio-Foo=1&Diversion=x&X%20Y=1&X-A=b%0D%0AVia: z&X-Ok=1"),
+            [32113, 13252, 32111, 32112]
+        );
+        assert_eq!(target("sip:a@h?P-Asserted-Identity=x&Remote-Party-ID=y").headers.len(), 1);
+        let long = format!("X-Branded-CallReason={}", "a".repeat(51));
+        assert_eq!(faults(&format!("sip:a@h?{long}")), [32115]);
+    }
+
+    #[test]
+    fn a_header_part_of_1024_characters_is_not_sent() {
+        let fits = format!("sip:a@h?X-A={}", "b".repeat(1_019));
+        assert_eq!(target(&fits).headers.len(), 1);
+        let over = format!("sip:a@h?X-A={}", "b".repeat(1_020));
+        assert_eq!(faults(&over), [13253]);
+        assert!(target(&over).headers.is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn whatever_is_written_nothing_is_injected(text in "(sip:)?[a-z0-9@:;=?&%<> \r\n\"XA0D-]{0,60}|.{0,60}") {
+            if let Ok((target, _)) = parse(&text) {
+                prop_assert!(target.uri.starts_with("sip:"));
+                prop_assert!(!target.uri.bytes().any(|b| b <= b' ' || b >= 0x7F || b"<>\"?".contains(&b)) || target.uri.contains('?'));
+                prop_assert!(!target.uri.bytes().any(|b| b <= b' ' || b >= 0x7F || b"<>\"".contains(&b)));
+                for (name, value) in &target.headers {
+                    prop_assert!(!name.is_empty() && !name.contains([':', ' ', '\r', '\n']));
+                    prop_assert!(!value.chars().any(char::is_control));
+                }
+                let (again, _) = parse(&target.uri).expect("what is built reads back");
+                prop_assert_eq!(again.uri, target.uri);
+            }
+        }
+
+        #[test]
+        fn header_values_of_any_text_come_through_or_are_refused(value in ".{0,40}") {
+            let mut form = crate::form::Form::new();
+            form.push("X-Value", value.clone());
+            let text = format!("sip:a@h?{}", form.to_query());
+            let (target, faults) = parse(&text).expect("the address is good");
+            match target.headers.as_slice() {
+                [(_, read)] => prop_assert_eq!(read, value.trim()),
+                _ => prop_assert!(faults.iter().any(|fault| fault.code == 32112 || fault.code == 13253)),
+            }
+        }
+    }
+
+    fn target(text: &str) -> SipTarget {
+        parse(text).expect("it is a SIP URI").0
+    }
+
+    fn faults(text: &str) -> Vec<u32> {
+        parse(text).expect("it is a SIP URI").1.iter().map(|fault| fault.code).collect()
+    }
+}

@@ -1,0 +1,287 @@
+//! Attribute tables: a verb declares its attributes, one reader checks them all. Sans-IO.
+//!
+//! Read first, resolve second: [`Attributes::read`] turns raw text into checked values and findings;
+//! a verb then picks its values by name. An invalid value is a finding with the attribute's code,
+//! and the default takes its place; where the contract calls the code an ERROR the verb is broken.
+
+use std::collections::BTreeMap;
+
+use roxmltree::Node;
+use shared::limits;
+
+use super::{Finding, Position, Reading, brief};
+use crate::effect::Severity;
+use crate::setup::Method;
+
+/// What an attribute may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A whole number in this range, both ends in.
+    Whole(u32, u32),
+    /// The same, or `auto`, which means the default.
+    WholeOrAuto(u32, u32),
+    /// `true` or `false`, any case.
+    Flag,
+    /// `GET` or `POST`.
+    Method,
+    /// A URL, absolute or relative; resolved when the verb runs.
+    Url,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Some of these words, separated by spaces.
+    Words(&'static [&'static str]),
+    /// Only these characters, and no more of them than the number says.
+    Keys(&'static str, usize),
+    /// Any text.
+    Text,
+    /// Known, and without effect here: accepted in silence (contract twiml.md 7).
+    Ignored,
+}
+
+/// One attribute of a verb or noun, declared once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attribute {
+    /// Its name, case-sensitive.
+    pub name: &'static str,
+    /// What it may hold.
+    pub kind: Kind,
+    /// What holds when it is absent or invalid.
+    pub default: Option<&'static str>,
+    /// Code of an invalid value.
+    pub code: u32,
+    /// Whether an invalid value breaks the verb.
+    pub severity: Severity,
+    /// For the reference page.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the reference page"))]
+    pub doc: &'static str,
+}
+
+/// Declares an attribute; an invalid value is the schema warning until [`Attribute::code`] names another.
+pub(crate) const fn attribute(name: &'static str, kind: Kind, doc: &'static str) -> Attribute {
+    Attribute { name, kind, default: None, code: 12200, severity: Severity::Warning, doc }
+}
+
+impl Attribute {
+    /// With this default.
+    pub(crate) const fn default(mut self, text: &'static str) -> Self {
+        self.default = Some(text);
+        self
+    }
+
+    /// With this code for an invalid value.
+    pub(crate) const fn code(mut self, code: u32) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// An invalid value breaks the verb.
+    pub(crate) const fn fatal(mut self) -> Self {
+        self.severity = Severity::Error;
+        self
+    }
+
+    fn check(&self, raw: &str) -> Option<Value> {
+        match self.kind {
+            Kind::Whole(least, most) => whole(raw, least, most),
+            Kind::WholeOrAuto(least, most) => match (raw.trim(), self.default) {
+                ("auto", Some(default)) => whole(default, least, most),
+                (text, _) => whole(text, least, most),
+            },
+            Kind::Flag => match raw.trim().to_ascii_lowercase().as_str() {
+                "true" => Some(Value::Flag(true)),
+                "false" => Some(Value::Flag(false)),
+                _ => None,
+            },
+            Kind::Method => match raw.trim().to_ascii_uppercase().as_str() {
+                "GET" => Some(Value::Method(Method::Get)),
+                "POST" => Some(Value::Method(Method::Post)),
+                _ => None,
+            },
+            Kind::Word(words) => word(words, raw.trim()).map(Value::Word),
+            Kind::Words(words) => raw
+                .split_ascii_whitespace()
+                .map(|text| word(words, text))
+                .collect::<Option<Vec<_>>>()
+                .map(Value::Words),
+            Kind::Keys(alphabet, most) => {
+                let text = raw.trim();
+                let fits = text.len() <= most && text.chars().all(|key| alphabet.contains(key));
+                fits.then(|| Value::Text(text.to_owned()))
+            }
+            Kind::Url | Kind::Text | Kind::Ignored => Some(Value::Text(raw.trim().to_owned())),
+        }
+    }
+}
+
+fn whole(raw: &str, least: u32, most: u32) -> Option<Value> {
+    let number = raw.trim().parse().ok()?;
+    (least..=most).contains(&number).then_some(Value::Whole(number))
+}
+
+fn word(words: &'static [&'static str], text: &str) -> Option<&'static str> {
+    words.iter().find(|word| **word == text).copied()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    Whole(u32),
+    Flag(bool),
+    Method(Method),
+    Word(&'static str),
+    Words(Vec<&'static str>),
+    Text(String),
+}
+
+/// The checked attributes of one element.
+pub(crate) struct Attributes {
+    values: BTreeMap<&'static str, Value>,
+    written: Vec<&'static str>,
+}
+
+impl Attributes {
+    /// Reads the attributes of `node` by `table`.
+    ///
+    /// # Errors
+    /// The finding of an invalid value that breaks the verb.
+    pub(crate) fn read(
+        node: Node<'_, '_>,
+        table: &'static [Attribute],
+        reading: &mut Reading<'_>,
+    ) -> Result<Self, Finding> {
+        let mut values = BTreeMap::new();
+        let mut written = Vec::new();
+        for declared in table {
+            if let Some(value) = declared.default.and_then(|text| declared.check(text)) {
+                values.insert(declared.name, value);
+            }
+        }
+        for raw in node.attributes() {
+            let position = reading.position(raw.range().start);
+            let Some(declared) = table.iter().find(|declared| declared.name == raw.name()) else {
+                reading.warn(12200, unknown_attribute(node, raw.name()), position);
+                continue;
+            };
+            let too_long = raw.value().len() > limits::TWIML_VALUE_BYTES_MAX;
+            match declared.check(raw.value()).filter(|_| !too_long) {
+                Some(value) => {
+                    written.push(declared.name);
+                    values.insert(declared.name, value);
+                }
+                None => {
+                    let finding = invalid(node, declared, raw.value(), position);
+                    match declared.severity {
+                        Severity::Error => return Err(finding),
+                        Severity::Warning => reading.findings.push(finding),
+                    }
+                }
+            }
+        }
+        Ok(Self { values, written })
+    }
+
+    /// Whether the document has a valid value for it.
+    pub(crate) fn is_written(&self, name: &str) -> bool {
+        self.written.contains(&name)
+    }
+
+    /// A whole number that has a default.
+    pub(crate) fn whole(&self, name: &str) -> u32 {
+        self.whole_or_none(name).unwrap_or_default()
+    }
+
+    /// A whole number.
+    pub(crate) fn whole_or_none(&self, name: &str) -> Option<u32> {
+        match self.values.get(name) {
+            Some(Value::Whole(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A flag; false without a default.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::Flag(true)))
+    }
+
+    /// A method; POST without a default.
+    pub(crate) fn method(&self, name: &str) -> Method {
+        match self.values.get(name) {
+            Some(Value::Method(method)) => *method,
+            _ => Method::Post,
+        }
+    }
+
+    /// A word that has a default.
+    pub(crate) fn word(&self, name: &str) -> &'static str {
+        match self.values.get(name) {
+            Some(Value::Word(word)) => word,
+            _ => "",
+        }
+    }
+
+    /// Words.
+    pub(crate) fn words(&self, name: &str) -> &[&'static str] {
+        match self.values.get(name) {
+            Some(Value::Words(words)) => words,
+            _ => &[],
+        }
+    }
+
+    /// A text: of kind `Text`, `Keys`, `Url`.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        match self.values.get(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+fn unknown_attribute(node: Node<'_, '_>, name: &str) -> String {
+    format!("`{}` is not an attribute of <{}>: ignored", brief(name), node.tag_name().name())
+}
+
+fn invalid(node: Node<'_, '_>, declared: &Attribute, raw: &str, at: Position) -> Finding {
+    let default = match (declared.severity, declared.default) {
+        (Severity::Error, _) => String::new(),
+        (Severity::Warning, None) => ": ignored".to_owned(),
+        (Severity::Warning, Some(default)) => format!(": `{default}` is used"),
+    };
+    Finding {
+        code: declared.code,
+        severity: declared.severity,
+        message: format!(
+            "`{}` is not valid for `{}` of <{}>{default}",
+            brief(raw),
+            declared.name,
+            node.tag_name().name(),
+        ),
+        position: Some(at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::twiml::verb::{dial, gather, noun, pause, play, record, redirect, reject, say};
+
+    #[test]
+    fn every_declared_default_is_valid_and_every_attribute_is_described() {
+        let tables = [
+            dial::ATTRIBUTES,
+            gather::ATTRIBUTES,
+            noun::NUMBER,
+            noun::SIP,
+            pause::ATTRIBUTES,
+            play::ATTRIBUTES,
+            record::ATTRIBUTES,
+            redirect::ATTRIBUTES,
+            reject::ATTRIBUTES,
+            say::ATTRIBUTES,
+        ];
+        for declared in tables.into_iter().flatten() {
+            assert!(
+                declared.default.is_none_or(|text| declared.check(text).is_some()),
+                "{declared:?}"
+            );
+            assert!(declared.doc.ends_with('.') || declared.doc.ends_with('*'), "{declared:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The bytes of a document to text (contract twiml.md 1.1: BOM, charset, XML declaration). Sans-IO.
+
+use encoding_rs::{Encoding, UTF_8};
+
+/// Decodes a body: a byte order mark decides, then `charset` of the content type, then the XML
+/// declaration, else UTF-8. Bytes that do not fit become U+FFFD.
+pub fn decode(body: &[u8], content_type: Option<&str>) -> String {
+    if let Some((encoding, length)) = Encoding::for_bom(body) {
+        return text(encoding, body.get(length..).unwrap_or(&[]));
+    }
+    let encoding = content_type
+        .and_then(charset)
+        .or_else(|| declared(body))
+        .and_then(|label| Encoding::for_label(label.as_bytes()))
+        .unwrap_or(UTF_8);
+    text(encoding, body)
+}
+
+fn text(encoding: &'static Encoding, bytes: &[u8]) -> String {
+    encoding.decode_without_bom_handling(bytes).0.into_owned()
+}
+
+fn charset(content_type: &str) -> Option<String> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let found = name.trim().eq_ignore_ascii_case("charset");
+        found.then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+fn declared(body: &[u8]) -> Option<String> {
+    let start = String::from_utf8_lossy(body.get(..body.len().min(200))?).into_owned();
+    let declaration = start.strip_prefix("<?xml")?.split_once("?>")?.0;
+    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    Some(value.get(1..)?.split_once(quote)?.0.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_stripped_and_decides() {
+        assert_eq!(
+            decode(b"\xEF\xBB\xBF<Response/>", Some("text/xml; charset=latin1")),
+            "<Response/>"
+        );
+        assert_eq!(decode(b"\xFF\xFE<\0a\0", None), "<a");
+    }
+
+    #[test]
+    fn the_content_type_goes_before_the_declaration() {
+        let body = b"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xE9</a>";
+        assert!(decode(body, None).contains('é'));
+        assert!(decode(body, Some("text/xml")).contains('é'));
+        assert!(!decode(body, Some("text/xml; charset=\"utf-8\"")).contains('é'));
+    }
+}

@@ -1,0 +1,233 @@
+//! TwiML: text to verbs, with findings that name line and column (contract twiml.md 1). Sans-IO.
+//!
+//! Reading never fails on what a verb says, only on what the document is: a verb that cannot run
+//! becomes [`Verb::Broken`] and stops the document when it is reached, not before.
+
+mod attribute;
+mod body;
+pub mod verb;
+
+use std::fmt;
+
+use roxmltree::{Node, ParsingOptions};
+use shared::limits;
+
+pub use body::decode;
+pub use verb::Verb;
+
+use crate::effect::Severity;
+
+/// Where something stands in a document, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Something to tell the customer about a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The contract's code.
+    pub code: u32,
+    /// ERROR stops the document.
+    pub severity: Severity,
+    /// One sentence.
+    pub message: String,
+    /// Where.
+    pub position: Option<Position>,
+}
+
+/// A verb and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The verb.
+    pub verb: Verb,
+    /// Where its element begins.
+    pub position: Position,
+}
+
+/// A document that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    /// Verbs, top to bottom.
+    pub verbs: Vec<Placed>,
+    /// Warnings.
+    pub warnings: Vec<Finding>,
+}
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// 12100 not well-formed, with a DTD, or past a limit; 12101 another XML version; 12102 another root.
+    pub fn parse(text: &str) -> Result<Self, Finding> {
+        check_version(text)?;
+        if text.len() > limits::TWIML_BYTES_MAX {
+            return Err(unreadable(format!("more than {} bytes", limits::TWIML_BYTES_MAX), None));
+        }
+        let options =
+            ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..Default::default() };
+        let tree = roxmltree::Document::parse_with_options(text, options).map_err(|error| {
+            let at = error.pos();
+            unreadable(error.to_string(), Some(Position { line: at.row, column: at.col }))
+        })?;
+        let root = tree.root_element();
+        let mut reading = Reading { tree: &tree, findings: Vec::new() };
+        if root.tag_name().name() != "Response" {
+            return Err(Finding {
+                code: 12102,
+                severity: Severity::Error,
+                message: format!("the root is <{}>, not <Response>", brief(root.tag_name().name())),
+                position: Some(reading.position(root.range().start)),
+            });
+        }
+        check_size(root, &reading)?;
+        let verbs = reading.verbs(root);
+        Ok(Self { verbs, warnings: reading.findings })
+    }
+}
+
+/// Elements, text and comments that the tree may hold: every element may have text around it.
+const NODES_MAX: u32 = (limits::TWIML_ELEMENTS_MAX as u32) * 8;
+
+/// A document while it is read.
+pub(crate) struct Reading<'a> {
+    tree: &'a roxmltree::Document<'a>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Reading<'_> {
+    /// Line and column of a byte offset.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let at = self.tree.text_pos_at(offset);
+        Position { line: at.row, column: at.col }
+    }
+
+    /// Where an element begins.
+    pub(crate) fn place(&self, node: Node<'_, '_>) -> Position {
+        self.position(node.range().start)
+    }
+
+    /// Notes a warning.
+    pub(crate) fn warn(&mut self, code: u32, message: String, position: Position) {
+        self.findings.push(Finding {
+            code,
+            severity: Severity::Warning,
+            message,
+            position: Some(position),
+        });
+    }
+
+    /// Notes that an element does not belong where it stands (12200) and is skipped.
+    pub(crate) fn skip(&mut self, node: Node<'_, '_>, parent: &str) {
+        self.skip_as(12200, node, parent);
+    }
+
+    /// The same with the parent's own code.
+    pub(crate) fn skip_as(&mut self, code: u32, node: Node<'_, '_>, parent: &str) {
+        let name = brief(node.tag_name().name());
+        let position = self.place(node);
+        self.warn(code, format!("<{name}> is not allowed in <{parent}>: skipped"), position);
+    }
+
+    /// Warns of children where none are allowed.
+    pub(crate) fn no_children(&mut self, node: Node<'_, '_>) {
+        for child in node.children().filter(Node::is_element) {
+            self.skip(child, node.tag_name().name());
+        }
+    }
+
+    fn verbs(&mut self, root: Node<'_, '_>) -> Vec<Placed> {
+        let mut verbs = Vec::new();
+        for raw in root.attributes() {
+            let position = self.position(raw.range().start);
+            self.warn(
+                12200,
+                format!("`{}` is not an attribute of <Response>", brief(raw.name())),
+                position,
+            );
+        }
+        for node in root.children() {
+            if node.is_text() && node.text().is_some_and(|text| !text.trim().is_empty()) {
+                let position = self.place(node);
+                self.warn(12200, "text directly in <Response>: ignored".to_owned(), position);
+            }
+            if node.is_element() {
+                let position = self.place(node);
+                if let Some(verb) = verb::read(node, self) {
+                    verbs.push(Placed { verb, position });
+                }
+            }
+        }
+        verbs
+    }
+}
+
+/// The text directly in an element, trimmed: a number, a URI, a URL, a name.
+pub(crate) fn own_text(node: Node<'_, '_>) -> String {
+    let text: String =
+        node.children().filter(Node::is_text).filter_map(|text| text.text()).collect();
+    text.trim().to_owned()
+}
+
+/// A customer's text, short enough for a sentence.
+pub(crate) fn brief(text: &str) -> String {
+    let mut shown: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
+    if text.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn check_version(text: &str) -> Result<(), Finding> {
+    let Some(declaration) = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"))
+    else {
+        return Ok(());
+    };
+    let version = declaration.0.split_once("version").map_or("", |(_, rest)| rest);
+    let version = version.trim_start_matches([' ', '\t', '\r', '\n', '=']);
+    let quoted = |quote: char| version.strip_prefix(quote).and_then(|rest| rest.split_once(quote));
+    match quoted('"').or_else(|| quoted('\'')) {
+        Some((version, _)) if version != "1.0" => Err(Finding {
+            code: 12101,
+            severity: Severity::Error,
+            message: format!("XML version `{}` is not supported: only 1.0", brief(version)),
+            position: Some(Position { line: 1, column: 1 }),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_size(root: Node<'_, '_>, reading: &Reading<'_>) -> Result<(), Finding> {
+    let elements = root.descendants().filter(Node::is_element);
+    for (count, node) in elements.enumerate() {
+        let reason = if count >= limits::TWIML_ELEMENTS_MAX {
+            format!("more than {} elements", limits::TWIML_ELEMENTS_MAX)
+        } else if node.ancestors().nth(limits::TWIML_DEPTH_MAX + 1).is_some() {
+            format!("elements nested deeper than {}", limits::TWIML_DEPTH_MAX)
+        } else if node.attributes().len() > limits::TWIML_ATTRIBUTES_MAX {
+            format!("more than {} attributes in one element", limits::TWIML_ATTRIBUTES_MAX)
+        } else {
+            continue;
+        };
+        return Err(unreadable(reason, Some(reading.place(node))));
+    }
+    Ok(())
+}
+
+fn unreadable(reason: String, position: Option<Position>) -> Finding {
+    let message = format!("the document cannot be read: {reason}");
+    Finding { code: 12100, severity: Severity::Error, message, position }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! `<Dial>` (contract twiml.md 2.6). Its nouns are in `noun.rs`. Sans-IO.
+
+use roxmltree::Node;
+use shared::limits;
+
+use super::noun::{self, Noun};
+use super::record::{self, RecordingLink};
+use super::{Link, Read, broken};
+use crate::setup::RecordingTrack;
+use crate::tone::RingTone;
+use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+use crate::twiml::{Reading, own_text};
+
+/// Call others and connect the first that answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Requested at the end; without one the next verb follows.
+    pub action: Option<Link>,
+    /// Ring time, seconds.
+    pub timeout_s: u32,
+    /// Longest connection, seconds.
+    pub time_limit_s: u32,
+    /// Whether `*` of the caller ends the connection.
+    pub hangup_on_star: bool,
+    /// Whether the caller is answered only when connected.
+    pub answer_on_bridge: bool,
+    /// Caller id, checked by the rules of each noun.
+    pub caller_id: Option<String>,
+    /// Recording.
+    pub record: Option<DialRecord>,
+    /// Ringback that goes before the child's own.
+    pub ring_tone: Option<RingTone>,
+    /// One after another instead of all at once.
+    pub sequential: bool,
+    /// Whom, 1 to 10.
+    pub targets: Vec<Noun>,
+}
+
+/// Recording of a `<Dial>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialRecord {
+    /// From the first ring, not from the answer.
+    pub from_ringing: bool,
+    /// 1 or 2.
+    pub channels: u8,
+    /// Which audio.
+    pub track: RecordingTrack,
+    /// Whether silence at both ends is cut.
+    pub trim: bool,
+    /// Recording status callback.
+    pub callback: Option<RecordingLink>,
+}
+
+const RECORD: &[&str] = &[
+    "do-not-record",
+    "record-from-answer",
+    "record-from-ringing",
+    "record-from-answer-dual",
+    "record-from-ringing-dual",
+    "true",
+    "false",
+];
+
+const RING_TONES: &[&str] = &[
+    "at", "au", "bg", "br", "be", "ch", "cl", "cn", "cz", "de", "dk", "ee", "es", "fi", "fr", "gr",
+    "hu", "il", "in", "it", "lt", "jp", "mx", "my", "nl", "no", "nz", "ph", "pl", "pt", "ru", "se",
+    "sg", "th", "uk", "us", "us-old", "tw", "ve", "za",
+];
+
+pub(crate) const ATTRIBUTES: &[Attribute] = &[
+    attribute("action", Kind::Url, "Requested at the end."),
+    attribute("method", Kind::Method, "Method of the action.").default("POST").code(13210),
+    attribute("timeout", Kind::Whole(5, limits::RING_S.1), "Ring time, seconds.")
+        .default("30")
+        .code(13212),
+    attribute("timeLimit", Kind::Whole(1, limits::CALL_S.1), "Longest connection, seconds.")
+        .default("14400")
+        .code(13216),
+    attribute("hangupOnStar", Kind::Flag, "Whether * of the caller ends it.")
+        .default("false")
+        .code(13213),
+    attribute("answerOnBridge", Kind::Flag, "Whether the answer waits for the connection.")
+        .default("false")
+        .code(13219),
+    attribute("callerId", Kind::Text, "Caller id of the children.").code(13214),
+    attribute("record", Kind::Word(RECORD), "Whether and from when it is recorded.")
+        .default("do-not-record")
+        .code(13217),
+    attribute("recordingTrack", Kind::Word(&["both", "inbound", "outbound"]), "Which audio.")
+        .default("both")
+        .code(13622),
+    record::TRIM_SILENCE.default("do-not-trim"),
+    record::CALLBACK,
+    record::CALLBACK_METHOD,
+    record::CALLBACK_EVENT,
+    record::CONFIGURATION,
+    attribute("ringTone", Kind::Word(RING_TONES), "Country of the ringback.").code(13220),
+    attribute("sequential", Kind::Flag, "One after another.").default("false").code(13218),
+    attribute("referUrl", Kind::Url, "Not supported."),
+    attribute("referMethod", Kind::Method, "Not supported.").default("POST"),
+    attribute("callReason", Kind::Ignored, "No effect."),
+    attribute("events", Kind::Ignored, "No effect."),
+    attribute("passports", Kind::Ignored, "No effect."),
+];
+
+pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> {
+    let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
+    let position = reading.place(node);
+    if attributes.is_written("referUrl") {
+        let message = "referUrl is not supported by this gateway: a REFER will be refused";
+        reading.warn(13750, message.to_owned(), position);
+    }
+    let targets = targets(node, reading)?;
+    Ok(Some(Dial {
+        action: attributes
+            .text("action")
+            .map(|url| Link { url: url.to_owned(), method: attributes.method("method") }),
+        timeout_s: attributes.whole("timeout"),
+        time_limit_s: attributes.whole("timeLimit"),
+        hangup_on_star: attributes.flag("hangupOnStar"),
+        answer_on_bridge: attributes.flag("answerOnBridge"),
+        caller_id: attributes.text("callerId").filter(|id| !id.is_empty()).map(str::to_owned),
+        record: dial_record(&attributes),
+        ring_tone: RingTone::of(attributes.word("ringTone")),
+        sequential: attributes.flag("sequential"),
+        targets,
+    }))
+}
+
+fn dial_record(attributes: &Attributes) -> Option<DialRecord> {
+    let (from_ringing, dual) = match attributes.word("record") {
+        "record-from-answer" | "true" => (false, false),
+        "record-from-ringing" => (true, false),
+        "record-from-answer-dual" => (false, true),
+        "record-from-ringing-dual" => (true, true),
+        _ => return None,
+    };
+    let track = match attributes.word("recordingTrack") {
+        "inbound" => RecordingTrack::Inbound,
+        "outbound" => RecordingTrack::Outbound,
+        _ => RecordingTrack::Both,
+    };
+    // A single track is always mono.
+    let channels = if dual && track == RecordingTrack::Both { 2 } else { 1 };
+    Some(DialRecord {
+        from_ringing,
+        channels,
+        track,
+        trim: attributes.word("trim") == "trim-silence",
+        callback: record::callback(attributes),
+    })
+}
+
+fn targets(
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<Noun>, crate::twiml::Finding> {
+    let mut targets = Vec::new();
+    for child in node.children().filter(Node::is_element) {
+        let name = child.tag_name().name();
+        match name {
+            "Number" => targets.push(noun::read_number(child, reading)?),
+            "Sip" => targets.push(noun::read_sip(child, reading)?),
+            "Client" | "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
+            "Conference" | "Queue" | "Application" => {
+                let message = format!("<Dial><{name}> is not supported by this gateway");
+                return Err(broken(13750, message, child, reading));
+            }
+            _ => reading.skip_as(13215, child, "Dial"),
+        }
+    }
+    let text = own_text(node);
+    if targets.is_empty() && !text.is_empty() {
+        targets.push(noun::plain_number(&text));
+    }
+    let position = reading.place(node);
+    if targets.len() > limits::DIAL_TARGETS_MAX {
+        let most = limits::DIAL_TARGETS_MAX;
+        reading.warn(
+            13250,
+            format!("<Dial> has more than {most} targets: the rest is left out"),
+            position,
+        );
+        targets.truncate(most);
+    }
+    if targets.is_empty() {
+        reading.warn(13223, "<Dial> has no target: it fails at once".to_owned(), position);
+    }
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::Target;
+    use crate::status::ProgressEvent;
+    use crate::twiml::tests::{codes, one};
+    use crate::twiml::verb::Verb;
+
+    #[test]
+    fn plain_text_is_a_number() {
+        let dial = dial("<Dial> 415-555-1212 </Dial>");
+        assert_eq!(dial.targets[0].target, Target::Number("+14155551212".to_owned()));
+        assert_eq!((dial.timeout_s, dial.time_limit_s), (30, 14_400));
+        assert!(dial.action.is_none() && !dial.sequential && dial.record.is_none());
+    }
+
+    #[test]
+    fn nouns_carry_their_own_screening_callback_and_digits() {
+        let text = "<Dial><Number url=\"/s\" method=\"GET\" statusCallback=\"/c\" statusCallbackEvent=\"initiated answered\" sendDigits=\"ww1\">+1415</Number></Dial>";
+        let noun = &dial(text).targets[0];
+        assert_eq!(noun.screening.as_ref().map(|link| link.url.as_str()), Some("/s"));
+        let events = noun.status_callback.as_ref().map(|(_, events)| events.clone());
+        assert_eq!(events, Some(vec![ProgressEvent::Initiated, ProgressEvent::Answered]));
+        assert_eq!(noun.send_digits.as_deref(), Some("ww1"));
+    }
+
+    #[test]
+    fn a_sip_noun_has_headers_and_credentials() {
+        let text = "<Dial><Sip username=\"u\" password=\"p\">sip:a@h?X-A=1&amp;X-B=2</Sip></Dial>";
+        let Target::Sip(target) = dial(text).targets.remove(0).target else { panic!() };
+        assert_eq!(target.headers.len(), 2);
+        assert_eq!(target.credentials.map(|c| c.username).as_deref(), Some("u"));
+    }
+
+    #[test]
+    fn the_newer_form_of_sip_takes_the_first_by_priority_and_weight() {
+        let text = "<Dial><Sip><Uri priority=\"2\">sip:b@h</Uri><Uri priority=\"1\" weight=\"1\">sip:c@h</Uri><Uri priority=\"1\" weight=\"5\">sip:a@h</Uri><Headers><Header name=\"X-A\" value=\"1\"/></Headers></Sip></Dial>";
+        let Target::Sip(target) = dial(text).targets.remove(0).target else { panic!() };
+        assert_eq!((target.uri.as_str(), target.headers.len()), ("sip:a@h", 1));
+        assert_eq!(codes(text), [13750]);
+    }
+
+    #[test]
+    fn nouns_that_are_not_built_break_the_verb_and_clients_fail_alone() {
+        for noun in ["Conference", "Queue", "Application"] {
+            let verb = one(&format!("<Dial><{noun}>x</{noun}></Dial>"));
+            assert!(matches!(verb, Verb::Broken(f) if f.code == 13750 && f.message.contains(noun)));
+        }
+        let dial = dial("<Dial><Client>bob</Client><Sip>sip:a@h</Sip></Dial>");
+        assert!(
+            matches!(&dial.targets[0].target, Target::Impossible { code: 13224, to, .. } if to == "client:bob")
+        );
+        assert_eq!(dial.targets.len(), 2);
+    }
+
+    #[test]
+    fn at_most_ten_targets() {
+        let text = format!("<Dial>{}</Dial>", "<Sip>sip:a@h</Sip>".repeat(11));
+        assert_eq!(dial(&text).targets.len(), 10);
+        assert_eq!(codes(&text), [13250]);
+    }
+
+    #[test]
+    fn record_values_say_start_and_channels() {
+        let record = |value: &str| {
+            dial(&format!("<Dial record=\"{value}\">1000</Dial>"))
+                .record
+                .map(|record| (record.from_ringing, record.channels))
+        };
+        assert_eq!(record("true"), Some((false, 1)));
+        assert_eq!(record("record-from-ringing-dual"), Some((true, 2)));
+        assert_eq!(record("false"), None);
+        assert_eq!(codes("<Dial record=\"maybe\">1000</Dial>"), [13217]);
+    }
+
+    #[test]
+    fn bad_values_have_their_codes_and_defaults() {
+        let text = "<Dial timeout=\"4\" timeLimit=\"0\" hangupOnStar=\"x\" answerOnBridge=\"x\" ringTone=\"x\" sequential=\"x\" recordingTrack=\"x\">1000</Dial>";
+        assert_eq!(codes(text), [13212, 13216, 13213, 13219, 13220, 13218, 13622]);
+        assert_eq!(dial(text).timeout_s, 30);
+    }
+
+    fn dial(text: &str) -> Dial {
+        match one(text) {
+            Verb::Dial(dial) => *dial,
+            other => panic!("{other:?}"),
+        }
+    }
+}

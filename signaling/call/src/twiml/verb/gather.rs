@@ -1,0 +1,205 @@
+//! `<Gather>` (contract twiml.md 2.4). DTMF; there is no speech engine. Sans-IO.
+
+use roxmltree::Node;
+
+use super::{Link, Pause, Play, Read, Say, broken, pause, play, say};
+use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+use crate::twiml::{Position, Reading};
+
+/// Collect digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// Where the digits go.
+    pub action: Link,
+    /// Seconds without a key that end it.
+    pub timeout_s: u32,
+    /// Number of keys that end it.
+    pub num_digits: Option<u32>,
+    /// Key that ends it and is not reported.
+    pub finish_on_key: Option<u8>,
+    /// Whether `action` is requested without digits too.
+    pub action_on_empty_result: bool,
+    /// Whether a key stops the prompts.
+    pub barge_in: bool,
+    /// Prompts, in order.
+    pub prompts: Vec<GatherPrompt>,
+}
+
+/// A verb nested in `<Gather>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatherPrompt {
+    /// Speak.
+    Say(Say),
+    /// Play a file.
+    Play {
+        /// URL as written.
+        url: String,
+        /// How often, 1 or more.
+        repeat: u32,
+        /// For the error of a bad URL.
+        position: Position,
+    },
+    /// Wait.
+    Pause(Pause),
+}
+
+const MODELS: &[&str] = &[
+    "default",
+    "numbers_and_commands",
+    "phone_call",
+    "experimental_conversations",
+    "experimental_utterances",
+    "googlev2_long",
+    "googlev2_short",
+    "googlev2_telephony",
+    "googlev2_telephony_short",
+    "deepgram_nova-2",
+    "deepgram_nova-3",
+];
+
+pub(crate) const ATTRIBUTES: &[Attribute] = &[
+    attribute("input", Kind::Words(&["dtmf", "speech"]), "What is collected.")
+        .default("dtmf")
+        .code(13326),
+    attribute("action", Kind::Url, "Where the result goes; default the document's own URL."),
+    attribute("method", Kind::Method, "Method of the action.").default("POST").code(13312),
+    attribute("timeout", Kind::WholeOrAuto(1, 86_400), "Silence that ends input, seconds.")
+        .default("5")
+        .code(13313),
+    attribute("numDigits", Kind::Whole(1, 86_400), "Digits that end input.").code(13314),
+    attribute("finishOnKey", Kind::Keys("0123456789#*", 1), "Key that ends input; empty: none.")
+        .default("#")
+        .code(13310),
+    attribute("actionOnEmptyResult", Kind::Flag, "Whether the action is requested without input.")
+        .default("false")
+        .code(13338)
+        .fatal(),
+    attribute("bargeIn", Kind::Flag, "Whether a key stops the prompts.")
+        .default("true")
+        .code(13332),
+    attribute("speechTimeout", Kind::WholeOrAuto(1, 86_400), "End of speech, seconds.")
+        .default("5")
+        .code(13327),
+    attribute("maxSpeechTime", Kind::Whole(1, 60), "Longest speech, seconds.")
+        .default("60")
+        .code(13328),
+    attribute("language", Kind::Text, "Language of speech.").code(13331),
+    attribute("hints", Kind::Text, "Words to expect.").code(13330),
+    attribute("profanityFilter", Kind::Flag, "Whether bad words are masked.")
+        .default("true")
+        .code(13333),
+    attribute("speechModel", Kind::Word(MODELS), "Model of speech.").default("default").code(13334),
+    attribute("partialResultCallback", Kind::Url, "Where partial speech goes."),
+    attribute("partialResultCallbackMethod", Kind::Method, "Its method.")
+        .default("POST")
+        .code(13329),
+    attribute("enhanced", Kind::Ignored, "Deprecated."),
+    attribute("debug", Kind::Ignored, "No effect."),
+];
+
+pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather> {
+    let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
+    if attributes.words("input").contains(&"speech") {
+        let message = "there is no speech engine: <Gather> takes DTMF only".to_owned();
+        if !attributes.words("input").contains(&"dtmf") {
+            return Err(broken(13343, message, node, reading));
+        }
+        let position = reading.place(node);
+        reading.warn(13343, message, position);
+    }
+    let finish = attributes.text("finishOnKey").and_then(|text| text.bytes().next());
+    let prompts = prompts(node, reading)?;
+    Ok(Some(Gather {
+        action: Link {
+            url: attributes.text("action").unwrap_or("").to_owned(),
+            method: attributes.method("method"),
+        },
+        timeout_s: attributes.whole("timeout"),
+        num_digits: attributes.whole_or_none("numDigits"),
+        finish_on_key: finish,
+        action_on_empty_result: attributes.flag("actionOnEmptyResult"),
+        barge_in: attributes.flag("bargeIn"),
+        prompts,
+    }))
+}
+
+fn prompts(
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<GatherPrompt>, crate::twiml::Finding> {
+    let mut prompts = Vec::new();
+    for child in node.children().filter(Node::is_element) {
+        let position = reading.place(child);
+        match child.tag_name().name() {
+            "Say" => prompts.extend(say::read(child, reading)?.map(GatherPrompt::Say)),
+            "Pause" => prompts.extend(pause::read(child, reading)?.map(GatherPrompt::Pause)),
+            "Play" => match play::read(child, reading)? {
+                Some(Play::File { url, repeat }) => {
+                    prompts.push(GatherPrompt::Play { url, repeat, position });
+                }
+                Some(Play::Digits(_)) => {
+                    let message = "<Play digits> is not allowed in <Gather>: skipped".to_owned();
+                    reading.warn(13320, message, position);
+                }
+                None => {}
+            },
+            _ => reading.skip_as(13320, child, "Gather"),
+        }
+    }
+    Ok(prompts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twiml::tests::{codes, one};
+    use crate::twiml::verb::Verb;
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let gather = gather("<Gather/>");
+        assert_eq!((gather.timeout_s, gather.num_digits), (5, None));
+        assert_eq!(gather.finish_on_key, Some(b'#'));
+        assert!(gather.barge_in && !gather.action_on_empty_result);
+        assert_eq!(gather.action.url, "");
+    }
+
+    #[test]
+    fn an_empty_finish_key_is_none_and_a_bad_one_is_the_default() {
+        assert_eq!(gather("<Gather finishOnKey=\"\"/>").finish_on_key, None);
+        assert_eq!(gather("<Gather finishOnKey=\"12\"/>").finish_on_key, Some(b'#'));
+        assert_eq!(codes("<Gather finishOnKey=\"A\"/>"), [13310]);
+    }
+
+    #[test]
+    fn only_say_play_and_pause_nest() {
+        let text = "<Gather><Say>a</Say><Play>/b</Play><Pause/><Dial>1</Dial><Play digits=\"1\"/></Gather>";
+        assert_eq!(gather(text).prompts.len(), 3);
+        assert_eq!(codes(text), [13320, 13320]);
+    }
+
+    #[test]
+    fn speech_alone_breaks_the_verb_and_speech_beside_dtmf_warns() {
+        assert!(matches!(one("<Gather input=\"speech\"/>"), Verb::Broken(f) if f.code == 13343));
+        assert_eq!(codes("<Gather input=\"speech dtmf\"/>"), [13343]);
+    }
+
+    #[test]
+    fn action_on_empty_result_must_be_a_flag() {
+        let verb = one("<Gather actionOnEmptyResult=\"yes\"/>");
+        assert!(matches!(verb, Verb::Broken(finding) if finding.code == 13338));
+    }
+
+    #[test]
+    fn timeout_auto_is_the_default() {
+        assert_eq!(gather("<Gather timeout=\"auto\"/>").timeout_s, 5);
+        assert!(codes("<Gather timeout=\"auto\"/>").is_empty());
+    }
+
+    fn gather(text: &str) -> Gather {
+        match one(text) {
+            Verb::Gather(gather) => *gather,
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One file a verb: its attribute table, its type, how it is read. Sans-IO.
+
+pub mod dial;
+pub mod gather;
+pub mod noun;
+pub mod pause;
+pub mod play;
+pub mod record;
+pub mod redirect;
+pub mod reject;
+pub mod say;
+
+use roxmltree::Node;
+
+pub use dial::Dial;
+pub use gather::Gather;
+pub use pause::Pause;
+pub use play::Play;
+pub use record::Record;
+pub use redirect::Redirect;
+pub use reject::Reject;
+pub use say::Say;
+
+use super::{Finding, Reading, brief};
+use crate::effect::Severity;
+use crate::setup::Method;
+
+/// A URL as written, absolute or relative, and the method of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The text; empty means the document's own URL.
+    pub url: String,
+    /// The method.
+    pub method: Method,
+}
+
+/// A verb that was read: something to run, or the reason why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Speak.
+    Say(Say),
+    /// Play a file or send digits.
+    Play(Play),
+    /// Wait.
+    Pause(Pause),
+    /// Collect digits.
+    Gather(Box<Gather>),
+    /// Record the caller.
+    Record(Box<Record>),
+    /// Call others.
+    Dial(Box<Dial>),
+    /// Go to another document.
+    Redirect(Redirect),
+    /// Refuse the call.
+    Reject(Reject),
+    /// End the call.
+    Hangup,
+    /// Known, and not built: 13750 when it is reached.
+    Unsupported {
+        /// What, in a sentence.
+        what: String,
+        /// Whether the document goes on after it (`<Start>`, `<Stop>`: side features).
+        goes_on: bool,
+    },
+    /// An attribute or child with an ERROR code: stops the document when it is reached.
+    Broken(Finding),
+}
+
+impl Verb {
+    /// The element's name, for people.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Say(_) => "Say",
+            Self::Play(_) => "Play",
+            Self::Pause(_) => "Pause",
+            Self::Gather(_) => "Gather",
+            Self::Record(_) => "Record",
+            Self::Dial(_) => "Dial",
+            Self::Redirect(_) => "Redirect",
+            Self::Reject(_) => "Reject",
+            Self::Hangup => "Hangup",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Broken(_) => "broken",
+        }
+    }
+}
+
+/// What a verb's reader answers: `None` = skipped, with a warning noted.
+pub(crate) type Read<T> = Result<Option<T>, Finding>;
+
+/// Reads one child of `<Response>`; `None` = unknown or skipped, with a warning noted.
+pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb> {
+    let name = node.tag_name().name();
+    let verb = match name {
+        "Say" => say::read(node, reading).map(|say| say.map(Verb::Say)),
+        "Play" => play::read(node, reading).map(|play| play.map(Verb::Play)),
+        "Pause" => pause::read(node, reading).map(|pause| pause.map(Verb::Pause)),
+        "Gather" => {
+            gather::read(node, reading).map(|gather| gather.map(Box::new).map(Verb::Gather))
+        }
+        "Record" => {
+            record::read(node, reading).map(|record| record.map(Box::new).map(Verb::Record))
+        }
+        "Dial" => dial::read(node, reading).map(|dial| dial.map(Box::new).map(Verb::Dial)),
+        "Redirect" => redirect::read(node, reading).map(|redirect| redirect.map(Verb::Redirect)),
+        "Reject" => reject::read(node, reading).map(|reject| reject.map(Verb::Reject)),
+        "Hangup" => reject::read_hangup(node, reading).map(Some),
+        "Pay" | "Sms" | "Connect" | "Enqueue" | "Refer" | "Echo" | "Annotate" | "Prompt" => {
+            Ok(Some(unsupported(name, false)))
+        }
+        "Start" | "Stop" | "Leave" => Ok(Some(unsupported(&with_noun(node), true))),
+        unknown => {
+            let position = reading.place(node);
+            let message = format!("<{}> is not a verb: skipped", brief(unknown));
+            reading.warn(12200, message, position);
+            Ok(None)
+        }
+    };
+    verb.unwrap_or_else(|finding| Some(Verb::Broken(finding)))
+}
+
+fn unsupported(element: &str, goes_on: bool) -> Verb {
+    Verb::Unsupported { what: format!("<{element}> is not supported by this gateway"), goes_on }
+}
+
+fn with_noun(node: Node<'_, '_>) -> String {
+    let verb = node.tag_name().name();
+    match node.first_element_child() {
+        Some(noun) => format!("{verb}><{}", brief(noun.tag_name().name())),
+        None => verb.to_owned(),
+    }
+}
+
+/// An error that breaks the verb.
+pub(crate) fn broken(
+    code: u32,
+    message: String,
+    node: Node<'_, '_>,
+    reading: &Reading<'_>,
+) -> Finding {
+    Finding { code, severity: Severity::Error, message, position: Some(reading.place(node)) }
+}

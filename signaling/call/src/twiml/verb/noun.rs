@@ -1,0 +1,349 @@
+//! Nouns of `<Dial>` that ring somebody: `<Number>`, `<Sip>`, and those without transport here
+//! (contract twiml.md 3 and 4). Sans-IO.
+
+use roxmltree::Node;
+use shared::limits;
+
+use super::{Link, play};
+use crate::setup::{SipCredentials, SipTarget, Target};
+use crate::sip_noun;
+use crate::status::ProgressEvent;
+use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+use crate::twiml::{Finding, Reading, own_text};
+
+/// One party to ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noun {
+    /// Which noun: `Number`, `Sip`, ... decides the parameters of the action.
+    pub kind: NounKind,
+    /// Whom.
+    pub target: Target,
+    /// Screening document, run on the child before it is bridged.
+    pub screening: Option<Link>,
+    /// Status callback of the child.
+    pub status_callback: Option<(Link, Vec<ProgressEvent>)>,
+    /// Digits sent when the child answers.
+    pub send_digits: Option<String>,
+}
+
+/// The nouns that can ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NounKind {
+    /// `<Number>` or plain text.
+    Number,
+    /// `<Sip>`.
+    Sip,
+    /// `<Client>`, `<Sim>`, `<WhatsApp>`: fails with 13224.
+    Other,
+}
+
+const URL: Attribute = attribute("url", Kind::Url, "Screening document.");
+const METHOD: Attribute =
+    attribute("method", Kind::Method, "Method of the screening.").default("POST");
+const CALLBACK: Attribute = attribute("statusCallback", Kind::Url, "Where events of the child go.");
+const CALLBACK_METHOD: Attribute =
+    attribute("statusCallbackMethod", Kind::Method, "Its method.").default("POST");
+const CALLBACK_EVENT: Attribute = attribute(
+    "statusCallbackEvent",
+    Kind::Words(&["initiated", "ringing", "answered", "completed"]),
+    "Which events.",
+)
+.default("completed");
+const DETECTION: Attribute =
+    attribute("machineDetection", Kind::Word(&["Enable", "DetectMessageEnd"]), "Not supported.");
+const DETECTION_TIMEOUT: Attribute =
+    attribute("machineDetectionTimeout", Kind::Ignored, "No effect.");
+const DETECTION_SPEECH: Attribute =
+    attribute("machineDetectionSpeechThreshold", Kind::Ignored, "No effect.");
+const DETECTION_END: Attribute =
+    attribute("machineDetectionSpeechEndThreshold", Kind::Ignored, "No effect.");
+const DETECTION_SILENCE: Attribute =
+    attribute("machineDetectionSilenceTimeout", Kind::Ignored, "No effect.");
+const DETECTION_CALLBACK: Attribute = attribute("amdStatusCallback", Kind::Ignored, "No effect.");
+const DETECTION_METHOD: Attribute =
+    attribute("amdStatusCallbackMethod", Kind::Ignored, "No effect.");
+
+pub(crate) const NUMBER: &[Attribute] = &[
+    URL,
+    METHOD.code(13221),
+    CALLBACK,
+    CALLBACK_METHOD,
+    CALLBACK_EVENT,
+    attribute(
+        "sendDigits",
+        Kind::Keys(play::DIGITS, limits::DIGITS_QUEUED_MAX),
+        "Sent at the answer.",
+    )
+    .code(13222),
+    attribute("byoc", Kind::Ignored, "No effect."),
+    DETECTION,
+    DETECTION_TIMEOUT,
+    DETECTION_SPEECH,
+    DETECTION_END,
+    DETECTION_SILENCE,
+    DETECTION_CALLBACK,
+    DETECTION_METHOD,
+];
+
+pub(crate) const SIP: &[Attribute] = &[
+    URL,
+    METHOD.code(13241),
+    CALLBACK,
+    CALLBACK_METHOD,
+    CALLBACK_EVENT,
+    attribute("username", Kind::Text, "Digest user name.").code(13249),
+    attribute("password", Kind::Text, "Digest password.").code(13249),
+    attribute(
+        "sendDigits",
+        Kind::Keys(play::DIGITS, limits::DIGITS_QUEUED_MAX),
+        "Sent at the answer.",
+    )
+    .code(13242),
+    DETECTION,
+    DETECTION_TIMEOUT,
+    DETECTION_SPEECH,
+    DETECTION_END,
+    DETECTION_SILENCE,
+    DETECTION_CALLBACK,
+    DETECTION_METHOD,
+];
+
+const OTHER: &[Attribute] = &[URL, METHOD, CALLBACK, CALLBACK_METHOD, CALLBACK_EVENT];
+
+/// A plain number as the text of `<Dial>`.
+pub(crate) fn plain_number(text: &str) -> Noun {
+    Noun {
+        kind: NounKind::Number,
+        target: number(text),
+        screening: None,
+        status_callback: None,
+        send_digits: None,
+    }
+}
+
+pub(crate) fn read_number(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
+    let attributes = Attributes::read(node, NUMBER, reading)?;
+    reading.no_children(node);
+    Ok(noun(NounKind::Number, number(&own_text(node)), &attributes, node, reading))
+}
+
+pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
+    let attributes = Attributes::read(node, SIP, reading)?;
+    let position = reading.place(node);
+    let uri = sip_uri(node, &attributes, reading)?;
+    let target = match sip_noun::parse(&uri.text) {
+        Err(fault) => {
+            Target::Impossible { to: uri.text, code: fault.code, sentence: fault.sentence }
+        }
+        Ok((mut target, faults)) => {
+            for fault in faults {
+                reading.warn(fault.code, fault.sentence, position);
+            }
+            add_headers(&mut target, uri.headers, node, reading);
+            target.credentials = uri.credentials;
+            Target::Sip(target)
+        }
+    };
+    Ok(noun(NounKind::Sip, target, &attributes, node, reading))
+}
+
+/// `<Client>`, `<Sim>`, `<WhatsApp>`: the child is made and fails (contract twiml.md 3).
+pub(crate) fn read_other(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
+    let attributes = Attributes::read(node, OTHER, reading)?;
+    let name = node.tag_name().name();
+    let to = match name {
+        "Client" => format!("client:{}", client_identity(node)),
+        _ => own_text(node),
+    };
+    let sentence = format!("<{name}> cannot be called: this gateway has no such transport");
+    let target = Target::Impossible { to, code: 13224, sentence };
+    Ok(noun(NounKind::Other, target, &attributes, node, reading))
+}
+
+fn client_identity(node: Node<'_, '_>) -> String {
+    let identity = node.children().find(|child| child.has_tag_name("Identity"));
+    own_text(identity.unwrap_or(node))
+}
+
+fn noun(
+    kind: NounKind,
+    target: Target,
+    attributes: &Attributes,
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> Noun {
+    if attributes.is_written("machineDetection") {
+        let message =
+            "machine detection is not supported by this gateway: the call is not examined";
+        let position = reading.place(node);
+        reading.warn(13750, message.to_owned(), position);
+    }
+    let link = |url: &str, method: &str| {
+        let url = attributes.text(url).filter(|url| !url.is_empty())?.to_owned();
+        Some(Link { url, method: attributes.method(method) })
+    };
+    let events = attributes.words("statusCallbackEvent").iter();
+    let events = events.filter_map(|word| ProgressEvent::from_word(word)).collect();
+    Noun {
+        kind,
+        target,
+        screening: link("url", "method"),
+        status_callback: link("statusCallback", "statusCallbackMethod").map(|link| (link, events)),
+        send_digits: attributes.text("sendDigits").filter(|d| !d.is_empty()).map(str::to_owned),
+    }
+}
+
+/// What a `<Sip>` says, in its text or in its newer children.
+struct SipUri {
+    text: String,
+    headers: Vec<(String, String)>,
+    credentials: Option<SipCredentials>,
+}
+
+fn sip_uri(
+    node: Node<'_, '_>,
+    attributes: &Attributes,
+    reading: &mut Reading<'_>,
+) -> Result<SipUri, Finding> {
+    let mut uri = SipUri {
+        text: own_text(node),
+        headers: Vec::new(),
+        credentials: credentials(attributes, node, reading),
+    };
+    let mut uris = Vec::new();
+    for child in node.children().filter(Node::is_element) {
+        match child.tag_name().name() {
+            "Uri" => uris.push(child),
+            "Headers" => uri.headers = header_children(child, reading)?,
+            _ => reading.skip(child, "Sip"),
+        }
+    }
+    let rank = |child: &Node<'_, '_>, name: &str| -> u32 {
+        child.attribute(name).and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    };
+    uris.sort_by_key(|child| (rank(child, "priority"), u32::MAX - rank(child, "weight")));
+    let mut uris = uris.into_iter();
+    if let Some(first) = uris.next() {
+        let attributes = Attributes::read(first, URI, reading)?;
+        uri.text = own_text(first);
+        uri.credentials = credentials(&attributes, first, reading).or(uri.credentials);
+    }
+    if let Some(second) = uris.next() {
+        let message = "a second <Uri> is not supported by this gateway: only the first is tried";
+        let position = reading.place(second);
+        reading.warn(13750, message.to_owned(), position);
+    }
+    Ok(uri)
+}
+
+const URI: &[Attribute] = &[
+    attribute("priority", Kind::Whole(0, 65_535), "Lower is tried first."),
+    attribute("weight", Kind::Whole(0, 65_535), "Higher is tried first."),
+    attribute("username", Kind::Text, "Digest user name.").code(13249),
+    attribute("password", Kind::Text, "Digest password.").code(13249),
+];
+
+const HEADER: &[Attribute] =
+    &[attribute("name", Kind::Text, "Name."), attribute("value", Kind::Text, "Value.")];
+
+fn header_children(
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<(String, String)>, Finding> {
+    let mut headers = Vec::new();
+    for child in node.children().filter(Node::is_element) {
+        if child.tag_name().name() != "Header" {
+            reading.skip(child, "Headers");
+            continue;
+        }
+        let attributes = Attributes::read(child, HEADER, reading)?;
+        let text = |name| attributes.text(name).unwrap_or("").to_owned();
+        headers.push((text("name"), text("value")));
+    }
+    Ok(headers)
+}
+
+/// Headers of the newer form obey the rules, and the limit, of the header part.
+fn add_headers(
+    target: &mut SipTarget,
+    headers: Vec<(String, String)>,
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) {
+    let position = reading.place(node);
+    let mut length = 0;
+    for (name, value) in headers {
+        length += name.len() + value.len() + 2;
+        if length > limits::SIP_NOUN_HEADERS_MAX {
+            reading.warn(
+                13253,
+                "too many header characters: the rest is not sent".to_owned(),
+                position,
+            );
+            return;
+        }
+        match sip_noun::check_header(name, value) {
+            Ok(header) => target.headers.push(header),
+            Err(fault) => reading.warn(fault.code, fault.sentence, position),
+        }
+    }
+}
+
+fn credentials(
+    attributes: &Attributes,
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> Option<SipCredentials> {
+    let username = attributes.text("username").filter(|text| !text.is_empty())?;
+    let password = attributes.text("password").unwrap_or("");
+    if [username, password]
+        .iter()
+        .any(|text| text.len() > 255 || text.chars().any(char::is_control))
+    {
+        let position = reading.place(node);
+        reading.warn(13249, "username or password is not valid: none is sent".to_owned(), position);
+        return None;
+    }
+    Some(SipCredentials { username: username.to_owned(), password: password.to_owned() })
+}
+
+/// E.164 from what people write: `+` and digits, or a North American number without it, or a short
+/// code of 3 to 7 digits, which only a trunk can know.
+pub fn number(text: &str) -> Target {
+    let written: String =
+        text.chars().filter(|c| !c.is_whitespace() && !"()-.".contains(*c)).collect();
+    let digits = written.strip_prefix('+').unwrap_or(&written);
+    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match (all_digits, written.starts_with('+'), digits.len()) {
+        (true, true, 2..=15) => Target::Number(written),
+        (true, false, 10) => Target::Number(format!("+1{digits}")),
+        (true, false, 3..=7) => Target::Number(digits.to_owned()),
+        (true, false, 8..=15) => Target::Number(format!("+{digits}")),
+        _ => Target::Impossible {
+            sentence: format!("`{}` is not a telephone number", crate::twiml::brief(text)),
+            to: text.trim().to_owned(),
+            code: 13223,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_normalised_to_e164() {
+        for (text, expected) in [
+            ("+14155551212", "+14155551212"),
+            (" (415) 555-1212 ", "+14155551212"),
+            ("1 415.555.1212", "+14155551212"),
+            ("4915112345678", "+4915112345678"),
+            ("1000", "1000"),
+        ] {
+            assert_eq!(number(text), Target::Number(expected.to_owned()), "{text}");
+        }
+        for bad in ["", "+", "bob", "+1234567890123456", "12", "1+2345678"] {
+            assert!(matches!(number(bad), Target::Impossible { code: 13223, .. }), "{bad}");
+        }
+    }
+}

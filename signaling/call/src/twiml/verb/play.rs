@@ -1,0 +1,77 @@
+//! `<Play>` (contract twiml.md 2.2). Sans-IO.
+
+use roxmltree::Node;
+use shared::limits;
+
+use super::{Read, say::repeat};
+use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+use crate::twiml::{Reading, own_text};
+
+/// Characters of `digits`.
+pub(crate) const DIGITS: &str = "0123456789ABCD#*wW";
+
+/// Play a file, or send digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Play {
+    /// A file.
+    File {
+        /// URL as written, not empty.
+        url: String,
+        /// How often, 1 or more.
+        repeat: u32,
+    },
+    /// Telephone events towards the party.
+    Digits(String),
+}
+
+pub(crate) const ATTRIBUTES: &[Attribute] = &[
+    attribute("loop", Kind::Whole(0, u32::MAX), "How often; 0 = up to 1,000 times.")
+        .default("1")
+        .code(13410),
+    attribute(
+        "digits",
+        Kind::Keys(DIGITS, limits::DIGITS_QUEUED_MAX),
+        "Digits to send; w and W pause.",
+    )
+    .code(13430),
+];
+
+pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Play> {
+    let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
+    reading.no_children(node);
+    if let Some(digits) = attributes.text("digits").filter(|digits| !digits.is_empty()) {
+        return Ok(Some(Play::Digits(digits.to_owned())));
+    }
+    let url = own_text(node);
+    if url.is_empty() {
+        let position = reading.place(node);
+        reading.warn(
+            13430,
+            "<Play> has neither a URL nor valid digits: skipped".to_owned(),
+            position,
+        );
+        return Ok(None);
+    }
+    Ok(Some(Play::File { url, repeat: repeat(attributes.whole("loop")) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twiml::tests::{codes, one, skipped};
+    use crate::twiml::verb::Verb;
+
+    #[test]
+    fn a_url_is_trimmed() {
+        let expected = Play::File { url: "/a.wav".to_owned(), repeat: 2 };
+        assert_eq!(one("<Play loop=\"2\">\n /a.wav </Play>"), Verb::Play(expected));
+    }
+
+    #[test]
+    fn digits_go_before_the_url() {
+        let expected = Verb::Play(Play::Digits("ww12#".to_owned()));
+        assert_eq!(one("<Play digits=\"ww12#\"/>"), expected);
+        assert_eq!(skipped("<Play digits=\"12x\"/>"), [13430, 13430]);
+        assert_eq!(codes("<Play digits=\"12x\">/a.wav</Play>"), [13430]);
+    }
+}

@@ -1,0 +1,159 @@
+//! `<Record>` (contract twiml.md 2.5). Sans-IO.
+
+use roxmltree::Node;
+use shared::limits;
+
+use super::{Link, Read};
+use crate::setup::RecordingEvent;
+use crate::twiml::Reading;
+use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+
+/// Record the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Requested when the recording has ended.
+    pub action: Link,
+    /// Silence that ends it, seconds; 0 = none.
+    pub timeout_s: u32,
+    /// Keys that end it.
+    pub finish_on_key: String,
+    /// Longest recording, seconds.
+    pub max_length_s: u32,
+    /// Whether a beep comes first.
+    pub play_beep: bool,
+    /// Whether silence at both ends is cut.
+    pub trim: bool,
+    /// Recording status callback.
+    pub callback: Option<RecordingLink>,
+}
+
+/// A recording status callback as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingLink {
+    /// Where to.
+    pub link: Link,
+    /// Which events.
+    pub events: Vec<RecordingEvent>,
+}
+
+const TRIM: Kind = Kind::Word(&["trim-silence", "do-not-trim"]);
+const EVENTS: Kind = Kind::Words(&["in-progress", "completed", "absent"]);
+
+/// Attributes that `<Record>` and `<Dial>` have in common.
+pub(crate) const CALLBACK: Attribute =
+    attribute("recordingStatusCallback", Kind::Url, "Where recording events go.").code(13256);
+pub(crate) const CALLBACK_METHOD: Attribute =
+    attribute("recordingStatusCallbackMethod", Kind::Method, "Its method.").default("POST");
+pub(crate) const CALLBACK_EVENT: Attribute =
+    attribute("recordingStatusCallbackEvent", EVENTS, "Which events.")
+        .default("completed")
+        .code(13621);
+pub(crate) const TRIM_SILENCE: Attribute =
+    attribute("trim", TRIM, "Whether silence at both ends is cut.").code(13699);
+pub(crate) const CONFIGURATION: Attribute =
+    attribute("recordingConfigurationId", Kind::Ignored, "No effect.");
+
+pub(crate) const ATTRIBUTES: &[Attribute] = &[
+    attribute("action", Kind::Url, "Requested at the end; default the document's own URL."),
+    attribute("method", Kind::Method, "Method of the action.").default("POST").code(13610),
+    attribute("timeout", Kind::Whole(0, 86_400), "Silence that ends it, seconds; 0 = none.")
+        .default("5")
+        .code(13611),
+    attribute("finishOnKey", Kind::Keys("0123456789#*", 12), "Keys that end it.")
+        .default("1234567890*#")
+        .code(13613),
+    attribute("maxLength", Kind::Whole(2, limits::RECORDING_S_MAX), "Longest, seconds.")
+        .default("3600")
+        .code(13612),
+    attribute("playBeep", Kind::Flag, "Whether a beep comes first.").default("true").code(13616),
+    TRIM_SILENCE.default("trim-silence"),
+    CALLBACK,
+    CALLBACK_METHOD,
+    CALLBACK_EVENT.fatal(),
+    attribute("transcribe", Kind::Flag, "Not supported.").default("false").code(13614),
+    attribute("transcribeCallback", Kind::Url, "Not supported.").code(13257),
+    CONFIGURATION,
+];
+
+pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Record> {
+    let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
+    reading.no_children(node);
+    if attributes.flag("transcribe") || attributes.is_written("transcribeCallback") {
+        let message =
+            "transcription is not supported by this gateway: <Record> goes on without".to_owned();
+        let position = reading.place(node);
+        reading.warn(13750, message, position);
+    }
+    Ok(Some(Record {
+        action: Link {
+            url: attributes.text("action").unwrap_or("").to_owned(),
+            method: attributes.method("method"),
+        },
+        timeout_s: attributes.whole("timeout"),
+        finish_on_key: attributes.text("finishOnKey").unwrap_or("").to_owned(),
+        max_length_s: attributes.whole("maxLength"),
+        play_beep: attributes.flag("playBeep"),
+        trim: attributes.word("trim") == "trim-silence",
+        callback: callback(&attributes),
+    }))
+}
+
+/// The recording status callback of `<Record>` and `<Dial>`.
+pub(crate) fn callback(attributes: &Attributes) -> Option<RecordingLink> {
+    let url = attributes.text("recordingStatusCallback").filter(|url| !url.is_empty())?.to_owned();
+    let method = attributes.method("recordingStatusCallbackMethod");
+    let events = attributes.words("recordingStatusCallbackEvent").iter();
+    Some(RecordingLink {
+        link: Link { url, method },
+        events: events
+            .map(|word| match *word {
+                "in-progress" => RecordingEvent::InProgress,
+                "absent" => RecordingEvent::Absent,
+                _ => RecordingEvent::Completed,
+            })
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twiml::tests::{codes, one};
+    use crate::twiml::verb::Verb;
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let record = record("<Record/>");
+        assert_eq!((record.timeout_s, record.max_length_s), (5, 3_600));
+        assert_eq!(record.finish_on_key, "1234567890*#");
+        assert!(record.play_beep && record.trim && record.callback.is_none());
+    }
+
+    #[test]
+    fn callback_events_are_read_as_words() {
+        let text = "<Record recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"in-progress absent\"/>";
+        let callback = record(text).callback.expect("it is written");
+        assert_eq!(callback.events, [RecordingEvent::InProgress, RecordingEvent::Absent]);
+        let verb = one("<Record recordingStatusCallbackEvent=\"done\"/>");
+        assert!(matches!(verb, Verb::Broken(finding) if finding.code == 13621));
+    }
+
+    #[test]
+    fn transcription_is_named_as_missing() {
+        assert_eq!(codes("<Record transcribe=\"true\"/>"), [13750]);
+    }
+
+    #[test]
+    fn bad_values_have_their_codes() {
+        let text =
+            "<Record timeout=\"-1\" maxLength=\"1\" finishOnKey=\"A\" playBeep=\"x\" trim=\"x\"/>";
+        assert_eq!(codes(text), [13611, 13612, 13613, 13616, 13699]);
+    }
+
+    fn record(text: &str) -> Record {
+        match one(text) {
+            Verb::Record(record) => *record,
+            other => panic!("{other:?}"),
+        }
+    }
+}

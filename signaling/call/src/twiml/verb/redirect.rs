@@ -1,0 +1,39 @@
+//! `<Redirect>` (contract twiml.md 2.8). Sans-IO.
+
+use roxmltree::Node;
+
+use super::{Link, Read};
+use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+use crate::twiml::{Reading, own_text};
+
+/// Go to another document; an empty URL is the current one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// Where to.
+    pub link: Link,
+}
+
+pub(crate) const ATTRIBUTES: &[Attribute] =
+    &[attribute("method", Kind::Method, "Method of the request.").default("POST").code(13710)];
+
+pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Redirect> {
+    let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
+    reading.no_children(node);
+    let link = Link { url: own_text(node), method: attributes.method("method") };
+    Ok(Some(Redirect { link }))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::setup::Method;
+    use crate::twiml::tests::{codes, one};
+    use crate::twiml::verb::Verb;
+
+    #[test]
+    fn an_invalid_method_is_post() {
+        let verb = one("<Redirect method=\"PUT\"> /b </Redirect>");
+        let Verb::Redirect(redirect) = verb else { panic!("{verb:?}") };
+        assert_eq!((redirect.link.url.as_str(), redirect.link.method), ("/b", Method::Post));
+        assert_eq!(codes("<Redirect method=\"PUT\">/b</Redirect>"), [13710]);
+    }
+}

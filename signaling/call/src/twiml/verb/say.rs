@@ -1,0 +1,138 @@
+//! `<Say>` (contract twiml.md 2.1). Sans-IO.
+
+use roxmltree::Node;
+use shared::limits;
+
+use super::Read;
+use crate::twiml::Reading;
+use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+
+/// Speak a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Say {
+    /// Text, white space collapsed, SSML reduced to its text; never empty.
+    pub text: String,
+    /// Voice as asked.
+    pub voice: Option<String>,
+    /// Language as asked.
+    pub language: Option<String>,
+    /// How often, 1 or more.
+    pub repeat: u32,
+}
+
+pub(crate) const ATTRIBUTES: &[Attribute] = &[
+    attribute("voice", Kind::Text, "Voice: man, woman, alice, Polly.*, Google.*").code(13511),
+    attribute("language", Kind::Text, "Locale, for example en-US.").code(13512),
+    attribute("loop", Kind::Whole(0, u32::MAX), "How often; 0 = up to 1,000 times.")
+        .default("1")
+        .code(13510),
+];
+
+pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
+    let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
+    let position = reading.place(node);
+    let text = spoken(node, reading);
+    if text.is_empty() {
+        reading.warn(13520, "<Say> has no text: skipped".to_owned(), position);
+        return Ok(None);
+    }
+    if text.chars().count() > limits::SAY_CHARACTERS_MAX {
+        let message =
+            format!("<Say> has more than {} characters: skipped", limits::SAY_CHARACTERS_MAX);
+        reading.warn(13521, message, position);
+        return Ok(None);
+    }
+    let voice = attributes.text("voice").filter(|voice| !voice.is_empty()).map(str::to_owned);
+    if voice.as_deref().is_some_and(|voice| !is_voice(voice)) {
+        let message = "the voice of <Say> is not known: the default voice is used".to_owned();
+        reading.warn(13511, message, position);
+    }
+    Ok(Some(Say {
+        text,
+        voice: voice.filter(|voice| is_voice(voice)),
+        language: attributes.text("language").filter(|text| !text.is_empty()).map(str::to_owned),
+        repeat: repeat(attributes.whole("loop")),
+    }))
+}
+
+/// `loop` as a count: 0 means for ever, which is a thousand times.
+pub(crate) fn repeat(wanted: u32) -> u32 {
+    match wanted {
+        0 => limits::LOOP_FOREVER,
+        some => some.min(limits::LOOP_FOREVER),
+    }
+}
+
+fn is_voice(voice: &str) -> bool {
+    matches!(voice, "man" | "woman" | "alice")
+        || voice.starts_with("Polly.")
+        || voice.starts_with("Google.")
+}
+
+/// What is spoken: the text of all nodes; SSML elements are a word boundary or nothing, and unknown
+/// elements are skipped with a warning.
+fn spoken(node: Node<'_, '_>, reading: &mut Reading<'_>) -> String {
+    let mut text = String::new();
+    collect(node, reading, &mut text);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Recursion is bounded by the depth limit of documents.
+fn collect(node: Node<'_, '_>, reading: &mut Reading<'_>, text: &mut String) {
+    for child in node.children() {
+        if let Some(written) = child.text().filter(|_| child.is_text()) {
+            text.push_str(written);
+        }
+        if !child.is_element() {
+            continue;
+        }
+        match child.tag_name().name() {
+            "break" => text.push_str(", "),
+            "sub" => text.push_str(child.attribute("alias").unwrap_or("")),
+            "p" | "s" => {
+                text.push(' ');
+                collect(child, reading, text);
+                text.push_str(". ");
+            }
+            "emphasis" | "lang" | "phoneme" | "prosody" | "say-as" | "w" => {
+                collect(child, reading, text);
+            }
+            _ => reading.skip(child, "Say"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::twiml::tests::{codes, one, skipped};
+    use crate::twiml::verb::Verb;
+
+    #[test]
+    fn white_space_collapses_and_ssml_leaves_its_text() {
+        let say = one(
+            "<Say>\n  Hello <emphasis>dear</emphasis>\n <sub alias=\"World Wide\">W</sub> </Say>",
+        );
+        let Verb::Say(say) = say else { panic!("{say:?}") };
+        assert_eq!(say.text, "Hello dear World Wide");
+        assert_eq!((say.repeat, say.voice), (1, None));
+    }
+
+    #[test]
+    fn loop_zero_is_a_thousand_and_a_bad_loop_is_one() {
+        assert!(matches!(one("<Say loop=\"0\">a</Say>"), Verb::Say(say) if say.repeat == 1_000));
+        assert!(matches!(one("<Say loop=\"x\">a</Say>"), Verb::Say(say) if say.repeat == 1));
+        assert_eq!(codes("<Say loop=\"-1\">a</Say>"), [13510]);
+    }
+
+    #[test]
+    fn an_empty_or_overlong_text_is_skipped_with_its_code() {
+        assert_eq!(skipped("<Say> </Say>"), [13520]);
+        assert_eq!(skipped(&format!("<Say>{}</Say>", "a".repeat(4_097))), [13521]);
+    }
+
+    #[test]
+    fn an_unknown_voice_falls_back_with_a_warning() {
+        assert_eq!(codes("<Say voice=\"bob\">a</Say>"), [13511]);
+        assert!(codes("<Say voice=\"Polly.Joanna\" language=\"fr-FR\">a</Say>").is_empty());
+    }
+}
