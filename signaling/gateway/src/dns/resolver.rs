@@ -1,0 +1,204 @@
+//! Host names to addresses by the system's name servers and hosts file. Shell, on tokio.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
+use tokio::time::timeout;
+
+/// One look-up with its repetitions, at most (limits-and-rules, "Webhook": DNS 3 s).
+pub const LOOKUP_MAX: Duration = Duration::from_secs(3);
+/// Names whose answers are kept.
+const CACHE_NAMES_MAX: u64 = 4_096;
+/// Queries under way at once; more wait.
+const QUERIES_MAX: usize = 1_024;
+
+/// Why a name gave no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Not a host name at all.
+    #[error("`{0}` is not a host name")]
+    NotAName(String),
+    /// The name servers know no such record.
+    #[error("DNS has no address for `{0}`")]
+    NoRecord(String),
+    /// No answer in time.
+    #[error("DNS gave no answer for `{0}` within 3 s")]
+    Timeout(String),
+    /// The name servers could not be asked or refused.
+    #[error("DNS failed for `{name}`: {reason}")]
+    Failed {
+        /// What was asked.
+        name: String,
+        /// What the resolver says.
+        reason: String,
+    },
+}
+
+/// A server of a service (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrvRecord {
+    /// Lower is tried first.
+    pub priority: u16,
+    /// Share among servers of one priority.
+    pub weight: u16,
+    /// Its port.
+    pub port: u16,
+    /// Its name, without the dot at the end.
+    pub target: String,
+}
+
+/// Asks for names. Cheap to clone; all clones share one cache.
+#[derive(Clone)]
+pub struct Resolver {
+    inner: Arc<Inner>,
+}
+
+enum Inner {
+    System(Box<TokioResolver>),
+    Fixed { addresses: BTreeMap<String, Vec<IpAddr>>, services: BTreeMap<String, Vec<SrvRecord>> },
+}
+
+impl Resolver {
+    /// The resolver of this machine. Where its configuration cannot be read (a container without
+    /// `resolv.conf`), only the hosts file and literals are known; that is logged once.
+    ///
+    /// Must be called inside the tokio runtime.
+    pub fn from_system() -> Self {
+        let provider = TokioRuntimeProvider::default;
+        let mut builder = TokioResolver::builder(provider()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "no DNS configuration: only the hosts file and literals are known");
+            TokioResolver::builder_with_config(ResolverConfig::default(), provider())
+        });
+        let options = builder.options_mut();
+        options.timeout = Duration::from_millis(1_000);
+        options.attempts = 2;
+        options.cache_size = CACHE_NAMES_MAX;
+        options.max_active_requests = QUERIES_MAX;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        options.positive_max_ttl = Some(Duration::from_secs(300));
+        options.negative_max_ttl = Some(Duration::from_secs(5));
+        match builder.build() {
+            Ok(resolver) => Self { inner: Arc::new(Inner::System(Box::new(resolver))) },
+            Err(error) => {
+                tracing::warn!(%error, "DNS is off: only literals are known");
+                Self::fixed(BTreeMap::new(), BTreeMap::new())
+            }
+        }
+    }
+
+    /// A resolver that knows exactly these names: for tests and for machines without DNS.
+    pub fn fixed(
+        addresses: BTreeMap<String, Vec<IpAddr>>,
+        services: BTreeMap<String, Vec<SrvRecord>>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner::Fixed { addresses, services }) }
+    }
+
+    /// Addresses of a host, IPv4 first; a literal (with or without brackets) is its own answer.
+    ///
+    /// # Errors
+    /// Says whether the name is unknown, nobody answered, or the answer was an error.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        if let Ok(literal) = bare.parse::<IpAddr>() {
+            return Ok(vec![literal]);
+        }
+        let mut addresses = match &*self.inner {
+            Inner::System(resolver) => {
+                bounded(bare, resolver.lookup_ip(bare)).await?.iter().collect()
+            }
+            Inner::Fixed { addresses, .. } => {
+                addresses.get(&bare.to_ascii_lowercase()).cloned().unwrap_or_default()
+            }
+        };
+        addresses.sort_by_key(IpAddr::is_ipv6);
+        if addresses.is_empty() {
+            Err(LookupError::NoRecord(bare.to_owned()))
+        } else {
+            Ok(addresses)
+        }
+    }
+
+    /// Servers of a service such as `_sip._udp.example.com`, in no order.
+    ///
+    /// # Errors
+    /// As [`Resolver::addresses`].
+    pub async fn services(&self, name: &str) -> Result<Vec<SrvRecord>, LookupError> {
+        let records = match &*self.inner {
+            Inner::System(resolver) => {
+                // A dot at the end: never complete the name from the machine's search list.
+                let absolute = format!("{}.", name.trim_end_matches('.'));
+                let lookup = bounded(name, resolver.srv_lookup(absolute)).await?;
+                lookup.answers().iter().filter_map(|record| srv(&record.data)).collect()
+            }
+            Inner::Fixed { services, .. } => services.get(name).cloned().unwrap_or_default(),
+        };
+        if records.is_empty() { Err(LookupError::NoRecord(name.to_owned())) } else { Ok(records) }
+    }
+}
+
+async fn bounded<T>(
+    name: &str,
+    lookup: impl Future<Output = Result<T, NetError>>,
+) -> Result<T, LookupError> {
+    match timeout(LOOKUP_MAX, lookup).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(explain(name, &error)),
+        Err(_) => Err(LookupError::Timeout(name.to_owned())),
+    }
+}
+
+fn explain(name: &str, error: &NetError) -> LookupError {
+    let name = name.to_owned();
+    match error {
+        _ if error.is_no_records_found() => LookupError::NoRecord(name),
+        NetError::Timeout => LookupError::Timeout(name),
+        NetError::Proto(_) => LookupError::NotAName(name),
+        other => LookupError::Failed { name, reason: other.to_string() },
+    }
+}
+
+fn srv(data: &RData) -> Option<SrvRecord> {
+    match data {
+        RData::SRV(record) => Some(SrvRecord {
+            priority: record.priority,
+            weight: record.weight,
+            port: record.port,
+            target: record.target.to_utf8().trim_end_matches('.').to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn literals_are_their_own_answer_with_or_without_brackets() {
+        let resolver = Resolver::fixed(BTreeMap::new(), BTreeMap::new());
+        for (host, address) in [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("::1", "::1")] {
+            assert_eq!(resolver.addresses(host).await, Ok(vec![address.parse().unwrap()]));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_system_knows_localhost_without_any_network() {
+        let addresses = Resolver::from_system().addresses("localhost").await.unwrap();
+        assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_is_an_error_that_names_it() {
+        let resolver = Resolver::fixed(BTreeMap::new(), BTreeMap::new());
+        let error = resolver.addresses("nowhere.example").await.unwrap_err();
+        assert_eq!(error.to_string(), "DNS has no address for `nowhere.example`");
+    }
+}

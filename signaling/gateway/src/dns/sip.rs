@@ -1,0 +1,341 @@
+//! Where a SIP request goes: RFC 3263 without NAPTR. The selection is pure, the asking is shell.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::time::timeout;
+
+use super::address::{AddressGuard, Refused};
+use super::resolver::{LOOKUP_MAX, LookupError, Resolver, SrvRecord};
+
+/// Endpoints tried for one request, at most.
+const ENDPOINTS_MAX: usize = 8;
+/// SRV records looked at, at most.
+const SERVERS_MAX: usize = 16;
+
+/// How a SIP message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SipTransport {
+    /// `transport=udp`.
+    Udp,
+    /// `transport=tcp`.
+    Tcp,
+    /// `transport=tls`, or a `sips:` URI.
+    Tls,
+}
+
+impl SipTransport {
+    /// The port where none is named (RFC 3261 §19.1.2).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+
+    const fn service(self) -> &'static str {
+        match self {
+            Self::Udp => "_sip._udp",
+            Self::Tcp => "_sip._tcp",
+            Self::Tls => "_sips._tcp",
+        }
+    }
+}
+
+/// What a SIP URI says about where to send to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipTarget {
+    /// Host name or literal, IPv6 with or without brackets (`maddr` goes first, where it is given).
+    pub host: String,
+    /// Port, when the URI has one.
+    pub port: Option<u16>,
+    /// Transport, when the URI has one; a `sips:` URI means TLS.
+    pub transport: Option<SipTransport>,
+}
+
+/// An address to send to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SipEndpoint {
+    /// How.
+    pub transport: SipTransport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// Why a SIP target cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SipTargetError {
+    /// DNS has no address.
+    #[error("the SIP target cannot be found: {0}")]
+    NotFound(#[from] LookupError),
+    /// All its addresses are private and the settings forbid those.
+    #[error("the SIP target {0} is private and sip.allow_private_targets is false")]
+    Private(IpAddr),
+    /// All its addresses are of a kind that is never sent to.
+    #[error("the SIP target cannot be used: {0}")]
+    Refused(Refused),
+}
+
+impl SipTargetError {
+    /// The contract's error code (twiml.md section 9: 13254, DNS of a `<Sip>`).
+    pub const fn code(&self) -> u32 {
+        13_254
+    }
+
+    /// The SIP status to report in the call's record (contract webhooks.md 7.1: DNS failure).
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::NotFound(_) => 503,
+            Self::Private(_) | Self::Refused(_) => 403,
+        }
+    }
+}
+
+/// Turns SIP targets into endpoints. Cheap to clone.
+#[derive(Clone)]
+pub struct SipResolver {
+    resolver: Resolver,
+    guard: AddressGuard,
+}
+
+impl SipResolver {
+    /// `allow_private` is the setting `sip.allow_private_targets`.
+    pub fn new(resolver: Resolver, allow_private: bool) -> Self {
+        let everything = ["0.0.0.0/0", "::/0"].iter().filter_map(|block| block.parse().ok());
+        let allowed = if allow_private { everything.collect() } else { Vec::new() };
+        Self { resolver, guard: AddressGuard::new(allowed, Vec::new()) }
+    }
+
+    /// Endpoints in the order to try them, at most eight and never none. Takes at most 3 s.
+    ///
+    /// # Errors
+    /// A sentence for the operator and the contract's code.
+    pub async fn resolve(&self, target: &SipTarget) -> Result<Vec<SipEndpoint>, SipTargetError> {
+        let found = timeout(LOOKUP_MAX, self.candidates(target))
+            .await
+            .map_err(|_| LookupError::Timeout(target.host.clone()))??;
+        self.permitted(found)
+    }
+
+    async fn candidates(&self, target: &SipTarget) -> Result<Vec<SipEndpoint>, SipTargetError> {
+        match plan(target) {
+            Plan::Addresses { transport, port } => {
+                let addresses = self.resolver.addresses(&target.host).await?;
+                Ok(endpoints(&addresses, transport, port))
+            }
+            Plan::Services { transports } => {
+                for transport in transports {
+                    let found = self.servers_of(target, *transport).await;
+                    if !found.is_empty() {
+                        return Ok(found);
+                    }
+                }
+                // No SRV record: A/AAAA at the default port (RFC 3263 §4.2).
+                let transport = target.transport.unwrap_or(SipTransport::Udp);
+                let addresses = self.resolver.addresses(&target.host).await?;
+                Ok(endpoints(&addresses, transport, transport.default_port()))
+            }
+        }
+    }
+
+    async fn servers_of(&self, target: &SipTarget, transport: SipTransport) -> Vec<SipEndpoint> {
+        let name = format!("{}.{}", transport.service(), target.host);
+        let Ok(records) = self.resolver.services(&name).await else { return Vec::new() };
+        let mut found = Vec::new();
+        for server in order_servers(records, random) {
+            if found.len() >= ENDPOINTS_MAX {
+                break;
+            }
+            if let Ok(addresses) = self.resolver.addresses(&server.target).await {
+                found.extend(endpoints(&addresses, transport, server.port));
+            }
+        }
+        found
+    }
+
+    fn permitted(&self, found: Vec<SipEndpoint>) -> Result<Vec<SipEndpoint>, SipTargetError> {
+        let mut refused = None;
+        let mut permitted = Vec::new();
+        for endpoint in found {
+            match self.guard.check(endpoint.address) {
+                Ok(()) => permitted.push(endpoint),
+                Err(reason) => refused = refused.or(Some(reason)),
+            }
+        }
+        permitted.truncate(ENDPOINTS_MAX);
+        match refused {
+            Some(Refused::Private { address }) if permitted.is_empty() => {
+                Err(SipTargetError::Private(address))
+            }
+            Some(other) if permitted.is_empty() => Err(SipTargetError::Refused(other)),
+            _ => Ok(permitted),
+        }
+    }
+}
+
+/// What to ask DNS for.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    Addresses { transport: SipTransport, port: u16 },
+    Services { transports: &'static [SipTransport] },
+}
+
+/// RFC 3263 §4.1 and §4.2, NAPTR left out: a literal or a port settles it, else SRV.
+fn plan(target: &SipTarget) -> Plan {
+    let transport = target.transport.unwrap_or(SipTransport::Udp);
+    let bare = target.host.trim_start_matches('[').trim_end_matches(']');
+    if target.port.is_some() || bare.parse::<IpAddr>().is_ok() {
+        return Plan::Addresses {
+            transport,
+            port: target.port.unwrap_or(transport.default_port()),
+        };
+    }
+    Plan::Services {
+        transports: match target.transport {
+            None => &[SipTransport::Udp, SipTransport::Tcp],
+            Some(SipTransport::Udp) => &[SipTransport::Udp],
+            Some(SipTransport::Tcp) => &[SipTransport::Tcp],
+            Some(SipTransport::Tls) => &[SipTransport::Tls],
+        },
+    }
+}
+
+fn endpoints(addresses: &[IpAddr], transport: SipTransport, port: u16) -> Vec<SipEndpoint> {
+    let endpoint = |ip: &IpAddr| SipEndpoint { transport, address: SocketAddr::new(*ip, port) };
+    addresses.iter().map(endpoint).collect()
+}
+
+/// Priority upwards; within one priority a weighted draw without replacement (RFC 2782). `random`
+/// gives a number below its argument. A target of `.` means the service is not there.
+fn order_servers(mut records: Vec<SrvRecord>, random: impl Fn(u64) -> u64) -> Vec<SrvRecord> {
+    records.retain(|record| !record.target.is_empty() && record.port != 0);
+    // Weight 0 first within a priority, as the draw of RFC 2782 wants; the rest makes it total.
+    records.sort_by(|a, b| {
+        (a.priority, a.weight, &a.target, a.port).cmp(&(b.priority, b.weight, &b.target, b.port))
+    });
+    records.truncate(SERVERS_MAX);
+    let mut ordered = Vec::with_capacity(records.len());
+    while let Some(first) = records.first() {
+        let group = records.iter().take_while(|record| record.priority == first.priority);
+        let weights: Vec<u64> = group.map(|record| u64::from(record.weight)).collect();
+        let mut rest = random(weights.iter().sum::<u64>().saturating_add(1));
+        let chosen = weights.iter().position(|weight| {
+            let hit = *weight >= rest;
+            rest = rest.saturating_sub(*weight);
+            hit
+        });
+        ordered.push(records.remove(chosen.unwrap_or(0)));
+    }
+    ordered
+}
+
+/// A number below `bound` from the system's randomness.
+fn random(bound: u64) -> u64 {
+    let mut bytes = [0; 8];
+    // Without randomness the draw is only less even.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    u64::from_le_bytes(bytes).checked_rem(bound).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_port_or_a_literal_means_addresses_and_all_else_services() {
+        let udp_5060 = Plan::Addresses { transport: SipTransport::Udp, port: 5060 };
+        assert_eq!(plan(&target("192.0.2.1", None, None)), udp_5060);
+        assert_eq!(plan(&target("[2001:db8::1]", None, None)), udp_5060);
+        assert_eq!(plan(&target("example.com", Some(5060), None)), udp_5060);
+        assert_eq!(
+            plan(&target("example.com", Some(5080), Some(SipTransport::Tcp))),
+            Plan::Addresses { transport: SipTransport::Tcp, port: 5080 }
+        );
+        assert_eq!(
+            plan(&target("example.com", None, None)),
+            Plan::Services { transports: &[SipTransport::Udp, SipTransport::Tcp] }
+        );
+        assert_eq!(
+            plan(&target("192.0.2.1", None, Some(SipTransport::Tls))),
+            Plan::Addresses { transport: SipTransport::Tls, port: 5061 }
+        );
+    }
+
+    #[test]
+    fn servers_are_ordered_by_priority_and_drawn_by_weight() {
+        let records = vec![srv(20, 0, "backup"), srv(10, 60, "a"), srv(10, 40, "b")];
+        let names = |random: fn(u64) -> u64| -> Vec<String> {
+            order_servers(records.clone(), random).into_iter().map(|r| r.target).collect()
+        };
+        assert_eq!(names(|_| 0), ["b", "a", "backup"]);
+        assert_eq!(names(|bound| bound - 1), ["a", "b", "backup"]);
+    }
+
+    #[test]
+    fn a_target_that_is_a_dot_offers_no_service() {
+        assert_eq!(order_servers(vec![srv(0, 0, "")], |_| 0), vec![]);
+    }
+
+    #[tokio::test]
+    async fn srv_gives_host_and_port_and_without_it_the_default_port_serves() {
+        let resolver = SipResolver::new(fixed(), true);
+        assert_eq!(
+            resolver.resolve(&target("with-srv.example", None, None)).await,
+            Ok(vec![endpoint(SipTransport::Tcp, "192.0.2.9:5070")])
+        );
+        assert_eq!(
+            resolver.resolve(&target("plain.example", None, None)).await,
+            Ok(vec![endpoint(SipTransport::Udp, "198.51.100.1:5060")])
+        );
+    }
+
+    #[tokio::test]
+    async fn private_targets_need_the_setting_and_link_local_is_never_sent_to() {
+        let loopback = target("127.0.0.1", Some(5070), None);
+        let strict = SipResolver::new(fixed(), false);
+        let error = strict.resolve(&loopback).await.unwrap_err();
+        assert!(error.to_string().contains("sip.allow_private_targets"), "{error}");
+        assert_eq!(error.code(), 13_254);
+        let open = SipResolver::new(fixed(), true);
+        assert!(open.resolve(&loopback).await.is_ok());
+        let link_local = target("169.254.1.1", None, None);
+        assert!(matches!(
+            open.resolve(&link_local).await,
+            Err(SipTargetError::Refused(Refused::Never { .. }))
+        ));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_host_is_a_503_that_names_it() {
+        let error = SipResolver::new(fixed(), true)
+            .resolve(&target("nowhere.example", None, None))
+            .await
+            .unwrap_err();
+        assert_eq!((error.code(), error.status()), (13_254, 503));
+        assert!(error.to_string().contains("nowhere.example"));
+    }
+
+    fn fixed() -> Resolver {
+        let addresses = [("host.example", "192.0.2.9"), ("plain.example", "198.51.100.1")];
+        let addresses = addresses
+            .into_iter()
+            .map(|(name, ip)| (name.to_owned(), vec![ip.parse().unwrap()]))
+            .collect();
+        let record = SrvRecord { port: 5070, ..srv(0, 0, "host.example") };
+        let services = BTreeMap::from([("_sip._tcp.with-srv.example".to_owned(), vec![record])]);
+        Resolver::fixed(addresses, services)
+    }
+
+    fn target(host: &str, port: Option<u16>, transport: Option<SipTransport>) -> SipTarget {
+        SipTarget { host: host.to_owned(), port, transport }
+    }
+
+    fn endpoint(transport: SipTransport, address: &str) -> SipEndpoint {
+        SipEndpoint { transport, address: address.parse().unwrap() }
+    }
+
+    fn srv(priority: u16, weight: u16, target: &str) -> SrvRecord {
+        SrvRecord { priority, weight, port: 5060, target: target.to_owned() }
+    }
+}

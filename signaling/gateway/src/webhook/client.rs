@@ -1,0 +1,428 @@
+//! The webhook client: turns, retries, redirects, cookies, signatures. Shell, on tokio.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use call::webhook::RetryPolicy;
+use call::{Form, HttpAnswer, HttpId, HttpKind, HttpRequest, Method, WebUrl, WireRequest};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
+use shared::config::Cidr;
+use shared::{AccountSid, CallSid, limits};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::connector::{Connector, WebhookSetupError};
+use super::cookies::CookieJars;
+use super::exchange::{Answer, Bounds, Carrier, Outgoing};
+use super::fault::{Fault, WebhookFailure};
+use super::meters::WebhookMeters;
+use super::permits::Permits;
+use super::pool::Pool;
+use crate::dns::{AddressGuard, Resolver};
+
+/// Requests under way or waiting in all; past it a request fails at once with 11200.
+const REQUESTS_MAX: u64 = 20_000;
+/// First byte of a media file (limits-and-rules, `<Play>` row).
+const MEDIA_FIRST_BYTE: Duration = Duration::from_secs(15);
+/// A media file in all.
+const MEDIA_TOTAL: Duration = Duration::from_secs(60);
+
+/// What the client has to know; from the settings.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookSettings {
+    /// `webhook.user_agent`.
+    pub user_agent: String,
+    /// `webhook.allow_private`.
+    pub allow_private: Vec<Cidr>,
+    /// SIP and HTTP listeners of this process, as bound; never connected to. The bundled
+    /// application of `demo` is not one of them.
+    pub own_listeners: Vec<SocketAddr>,
+    /// Certificate authorities trusted besides the system's.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+/// Sends requests to applications. Cheap to clone; all clones share connections, turns and cookies.
+#[derive(Clone)]
+pub struct WebhookClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    user_agent: HeaderValue,
+    carrier: Carrier,
+    accounts: Permits<AccountSid>,
+    hosts: Permits<(String, u16)>,
+    cookies: CookieJars,
+    meters: WebhookMeters,
+}
+
+/// Whose media file is fetched: for the signature, the cookies and the turn.
+#[derive(Clone, Debug)]
+pub struct MediaRequest {
+    /// The account.
+    pub account: AccountSid,
+    /// The call that plays it.
+    pub call: CallSid,
+    /// The account's auth token.
+    pub auth_token: String,
+}
+
+/// What is known of a copy that may still be good (RFC 9111 §4.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// `ETag`.
+    pub etag: Option<String>,
+    /// `Last-Modified`.
+    pub last_modified: Option<String>,
+}
+
+/// A fetched media file.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Status of the last answer; 304 where the validators held.
+    pub status: u16,
+    /// `Content-Type`, whole.
+    pub content_type: Option<String>,
+    /// `Cache-Control`, all values joined.
+    pub cache_control: String,
+    /// What to ask with next time.
+    pub validators: Validators,
+    /// The file; empty with 304.
+    pub body: Vec<u8>,
+}
+
+impl WebhookClient {
+    /// A client that resolves names with `resolver`. Must be called inside the tokio runtime.
+    ///
+    /// # Errors
+    /// Only where TLS cannot be set up at all.
+    pub fn new(settings: WebhookSettings, resolver: Resolver) -> Result<Self, WebhookSetupError> {
+        let guard = AddressGuard::new(settings.allow_private, settings.own_listeners);
+        let connector = Connector::new(resolver, guard, &settings.extra_roots)?;
+        let user_agent = HeaderValue::from_str(&settings.user_agent)
+            .unwrap_or(HeaderValue::from_static("TwilioProxy/1.1"));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                user_agent,
+                carrier: Carrier { connector, pool: Pool::default() },
+                accounts: Permits::new(limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX),
+                hosts: Permits::new(limits::WEBHOOK_HOST_CONCURRENCY_MAX),
+                cookies: CookieJars::default(),
+                meters: WebhookMeters::default(),
+            }),
+        })
+    }
+
+    /// Sends a request of a call and follows its redirects; `auth_token` signs each hop. Ends within
+    /// the total time of the request, 15 s at most, waiting for a turn included.
+    ///
+    /// # Errors
+    /// No usable answer. Any HTTP status is an answer, also 4xx and 5xx.
+    pub async fn send(
+        &self,
+        request: HttpRequest,
+        auth_token: &str,
+    ) -> Result<HttpAnswer, WebhookFailure> {
+        let overrides = &request.url.overrides;
+        let total_ms = overrides.total_ms.min(limits::WEBHOOK_TOTAL_MS);
+        let read = Duration::from_millis(overrides.read_ms.into());
+        let plan = Plan {
+            auth_token,
+            bounds: Bounds {
+                connect: Duration::from_millis(overrides.connect_ms.into()),
+                first_byte: read,
+                between: read,
+                body_max: call::content::body_bytes_max,
+            },
+            total: Duration::from_millis(total_ms.into()),
+            conditions: HeaderMap::new(),
+        };
+        let begun = Instant::now();
+        let (answer, url) = self.inner.run(request, &plan).await?;
+        Ok(HttpAnswer {
+            status: answer.status.as_u16(),
+            content_type: answer.content_type().map(str::to_owned),
+            body: answer.body,
+            final_url: with_userinfo(&url),
+            duration_ms: elapsed_ms(begun),
+        })
+    }
+
+    /// Fetches a media file: GET without the standard parameters (contract twiml.md 2.2), with
+    /// `validators` of an older copy. Ends within 60 s, 15 s to the first byte.
+    ///
+    /// # Errors
+    /// No usable answer. Any HTTP status is an answer.
+    pub async fn fetch_media(
+        &self,
+        url: &WebUrl,
+        who: &MediaRequest,
+        validators: &Validators,
+    ) -> Result<Fetched, WebhookFailure> {
+        let request = HttpRequest {
+            id: HttpId(0),
+            kind: HttpKind::Document,
+            account: who.account,
+            call: who.call,
+            method: Method::Get,
+            url: url.clone(),
+            standard: Form::new(),
+            extra: Form::new(),
+            idempotency_token: String::new(),
+        };
+        let plan = Plan {
+            auth_token: &who.auth_token,
+            bounds: Bounds {
+                connect: Duration::from_millis(url.overrides.connect_ms.into()),
+                first_byte: MEDIA_FIRST_BYTE,
+                between: MEDIA_FIRST_BYTE,
+                body_max: |_| limits::PLAY_BYTES_MAX,
+            },
+            total: MEDIA_TOTAL,
+            conditions: conditions(validators),
+        };
+        let (answer, _) = self.inner.run(request, &plan).await?;
+        Ok(fetched(answer))
+    }
+
+    /// The call is over: its cookies go.
+    pub fn forget(&self, call: CallSid) {
+        self.inner.cookies.forget(call);
+    }
+
+    #[cfg(test)]
+    pub(super) fn idle_connections(&self) -> usize {
+        self.inner.carrier.pool.idle()
+    }
+
+    /// The client's counters.
+    pub fn meters(&self) -> &WebhookMeters {
+        &self.inner.meters
+    }
+}
+
+/// What holds for all hops and attempts of one request.
+struct Plan<'a> {
+    auth_token: &'a str,
+    bounds: Bounds,
+    total: Duration,
+    /// Conditional headers of a media file.
+    conditions: HeaderMap,
+}
+
+impl Inner {
+    async fn run(
+        &self,
+        request: HttpRequest,
+        plan: &Plan<'_>,
+    ) -> Result<(Answer, WebUrl), WebhookFailure> {
+        let begun = Instant::now();
+        // The hop under way, for the failure's words, also when the total time cuts it short.
+        let asked = Mutex::new(request.url.wire(None));
+        let in_flight = self.meters.begin();
+        let result = if in_flight.number > REQUESTS_MAX {
+            Err(Fault::Busy)
+        } else {
+            match timeout_at(begun + plan.total, self.follow(request, plan, &asked)).await {
+                Ok(result) => result,
+                Err(_) => Err(Fault::Total(plan.total)),
+            }
+        };
+        result.map_err(|fault| {
+            let code = fault.code();
+            self.meters.failed(code);
+            let url = asked.lock().clone();
+            tracing::debug!(code, %fault, url, "webhook failed");
+            WebhookFailure {
+                code,
+                sentence: fault.to_string(),
+                url,
+                duration_ms: elapsed_ms(begun),
+            }
+        })
+    }
+
+    /// Follows redirects, each hop guarded, signed and given its cookies anew.
+    async fn follow(
+        &self,
+        mut request: HttpRequest,
+        plan: &Plan<'_>,
+        asked: &Mutex<String>,
+    ) -> Result<(Answer, WebUrl), Fault> {
+        let _turn = self.accounts.enter(request.account).await;
+        let mut retries_left = request.url.overrides.retries;
+        for _ in 0..=limits::WEBHOOK_REDIRECTS_MAX {
+            let wire = request.wire();
+            asked.lock().clone_from(&wire.url);
+            let answer = self.hop(&request, &wire, plan, &mut retries_left).await?;
+            let Some(location) = redirect_target(&answer)? else {
+                return Ok((answer, request.url));
+            };
+            self.meters.redirected();
+            request = request
+                .redirected(answer.status.as_u16(), &location)
+                .map_err(|error| Fault::Location(error.sentence))?;
+        }
+        Err(Fault::Redirects(limits::WEBHOOK_REDIRECTS_MAX))
+    }
+
+    /// One hop with its retries; all attempts send the same bytes.
+    async fn hop(
+        &self,
+        request: &HttpRequest,
+        wire: &WireRequest,
+        plan: &Plan<'_>,
+        retries_left: &mut u8,
+    ) -> Result<Answer, Fault> {
+        let _turn = self.hosts.enter((request.url.host().to_owned(), request.url.port())).await;
+        let outgoing = self.outgoing(request, wire, plan)?;
+        let overrides = &request.url.overrides;
+        loop {
+            let attempt =
+                self.carrier.exchange(&outgoing, overrides.sni, &plan.bounds, &self.meters).await;
+            if *retries_left > 0 && is_retried(&attempt, overrides.retry) {
+                *retries_left -= 1;
+                self.meters.retried();
+                continue;
+            }
+            if let Ok(answer) = &attempt {
+                self.keep_cookies(request.call, &outgoing.url, answer);
+            }
+            return attempt;
+        }
+    }
+
+    fn outgoing(
+        &self,
+        request: &HttpRequest,
+        wire: &WireRequest,
+        plan: &Plan<'_>,
+    ) -> Result<Outgoing, Fault> {
+        let url = Url::parse(&wire.url).map_err(|error| Fault::Unwritable(error.to_string()))?;
+        let mut headers = plan.conditions.clone();
+        headers.insert(header::USER_AGENT, self.user_agent.clone());
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        put(&mut headers, SIGNATURE, &wire.signature(plan.auth_token))?;
+        if !request.idempotency_token.is_empty() {
+            put(&mut headers, IDEMPOTENCY_TOKEN, &request.idempotency_token)?;
+        }
+        if let Some((user, password)) = &wire.basic_auth {
+            let secret = STANDARD.encode(format!("{user}:{password}"));
+            put(&mut headers, header::AUTHORIZATION, &format!("Basic {secret}"))?;
+        }
+        if let Some(cookies) = self.cookies.header(request.call, &url, SystemTime::now()) {
+            put(&mut headers, header::COOKIE, &cookies)?;
+        }
+        if wire.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM_TYPE));
+        }
+        let method = match wire.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+        };
+        let body = wire.body.clone().map(Bytes::from).unwrap_or_default();
+        Ok(Outgoing { method, url, headers, body })
+    }
+
+    fn keep_cookies(&self, call: CallSid, url: &Url, answer: &Answer) {
+        let values = answer.headers.get_all(header::SET_COOKIE).iter();
+        let values = values.filter_map(|value| value.to_str().ok());
+        let dropped = self.cookies.store(call, url, values, SystemTime::now());
+        self.meters.cookies_dropped(dropped);
+    }
+}
+
+/// Whether an attempt is tried again under this policy (contract webhooks.md 8.2).
+fn is_retried(attempt: &Result<Answer, Fault>, policy: RetryPolicy) -> bool {
+    match attempt {
+        Ok(answer) => {
+            (policy.status_4xx && answer.status.is_client_error())
+                || (policy.status_5xx && answer.status.is_server_error())
+        }
+        Err(fault) => {
+            (policy.connect && fault.is_connect()) || (policy.read && fault.is_unanswered())
+        }
+    }
+}
+
+/// `Location` of an answer that is a redirect; 304 and other 3xx are answers.
+fn redirect_target(answer: &Answer) -> Result<Option<String>, Fault> {
+    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = answer.headers.get(header::LOCATION) else {
+        return Err(Fault::Location("there is no Location header".to_owned()));
+    };
+    let text = std::str::from_utf8(location.as_bytes()).map(str::trim).unwrap_or("");
+    if text.is_empty() {
+        return Err(Fault::Location("the Location header is empty or not UTF-8".to_owned()));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), Fault> {
+    let value = HeaderValue::from_str(value)
+        .map_err(|_| Fault::Unwritable(format!("a control character in {name}")))?;
+    headers.insert(name, value);
+    Ok(())
+}
+
+fn conditions(validators: &Validators) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let value =
+        |text: &Option<String>| text.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    if let Some(etag) = value(&validators.etag) {
+        headers.insert(header::IF_NONE_MATCH, etag);
+    }
+    if let Some(date) = value(&validators.last_modified) {
+        headers.insert(header::IF_MODIFIED_SINCE, date);
+    }
+    headers
+}
+
+fn fetched(answer: Answer) -> Fetched {
+    let text = |name: HeaderName| {
+        let values = answer.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.collect::<Vec<_>>().join(", ")
+    };
+    let non_empty = |text: String| (!text.is_empty()).then_some(text);
+    Fetched {
+        status: answer.status.as_u16(),
+        content_type: answer.content_type().map(str::to_owned),
+        cache_control: text(header::CACHE_CONTROL),
+        validators: Validators {
+            etag: non_empty(text(header::ETAG)),
+            last_modified: non_empty(text(header::LAST_MODIFIED)),
+        },
+        body: answer.body,
+    }
+}
+
+/// The URL without its fragment but with its userinfo, as relative URLs of its document need it.
+fn with_userinfo(url: &WebUrl) -> String {
+    let plain = url.wire(None);
+    match (url.basic_auth(), Url::parse(&plain)) {
+        (Some((user, password)), Ok(mut parsed)) => {
+            // Both fail only for URLs that can have no host.
+            let _ = parsed.set_username(&user);
+            let _ = parsed.set_password((!password.is_empty()).then_some(password.as_str()));
+            parsed.into()
+        }
+        _ => plain,
+    }
+}
+
+fn elapsed_ms(begun: Instant) -> u32 {
+    u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX)
+}
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
+const IDEMPOTENCY_TOKEN: HeaderName = HeaderName::from_static("i-twilio-idempotency-token");
+const FORM_TYPE: &str = "application/x-www-form-urlencoded; charset=UTF-8";

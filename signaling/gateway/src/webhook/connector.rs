@@ -1,0 +1,184 @@
+//! Opens a guarded connection to the customer's web server. Shell, on tokio.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use shared::limits;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::fault::Fault;
+use crate::dns::{AddressGuard, Resolver};
+
+/// One HTTP/1.1 connection, ready for a request.
+pub(super) type Connection = SendRequest<Full<Bytes>>;
+
+/// TLS handshake, at most.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+/// Addresses of one name that are tried for one connection.
+const ADDRESSES_MAX: usize = 4;
+
+/// Where a connection leads: connections of one origin can stand in for each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) https: bool,
+    /// Lower case; IPv6 in brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Whether TLS names the host (override `sni`).
+    pub(super) sni: bool,
+}
+
+/// The client cannot be made; ours or the system's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookSetupError {
+    /// TLS could not be set up.
+    #[error("TLS for webhooks cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Makes connections, each to an address that the guard let through a moment before.
+pub(super) struct Connector {
+    resolver: Resolver,
+    guard: AddressGuard,
+    tls: TlsConnector,
+    tls_nameless: TlsConnector,
+    http: Builder,
+}
+
+impl Connector {
+    /// `extra_roots` are trusted besides the system's certificate authorities.
+    pub(super) fn new(
+        resolver: Resolver,
+        guard: AddressGuard,
+        extra_roots: &[CertificateDer<'static>],
+    ) -> Result<Self, WebhookSetupError> {
+        let roots = Arc::new(trusted_roots(extra_roots));
+        let mut http = Builder::new();
+        http.title_case_headers(true)
+            .max_headers(limits::WEBHOOK_HEADERS_MAX)
+            .max_header_size(limits::WEBHOOK_HEADERS_BYTES_MAX)
+            .max_buf_size(limits::WEBHOOK_HEADERS_BYTES_MAX);
+        Ok(Self {
+            resolver,
+            guard,
+            tls: TlsConnector::from(client_config(&roots, true)?),
+            tls_nameless: TlsConnector::from(client_config(&roots, false)?),
+            http,
+        })
+    }
+
+    /// A new connection; `connect_max` bounds TCP over all addresses that are tried.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        connect_max: Duration,
+    ) -> Result<Connection, Fault> {
+        let addresses = self.permitted(origin).await?;
+        let stream = connect_one_of(&addresses, connect_max).await?;
+        // Requests are small and whole: waiting to fill a segment would only add delay.
+        let _ = stream.set_nodelay(true);
+        if !origin.https {
+            return self.start(stream).await;
+        }
+        let connector = if origin.sni { &self.tls } else { &self.tls_nameless };
+        let bare = origin.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(bare).map_err(|error| Fault::TlsName(error.to_string()))?;
+        match timeout(HANDSHAKE_MAX, connector.connect(name, stream)).await {
+            Ok(Ok(stream)) => self.start(stream).await,
+            Ok(Err(error)) => Err(Fault::from_handshake(&error)),
+            Err(_) => Err(Fault::Tls("not finished within 5 s".to_owned())),
+        }
+    }
+
+    async fn permitted(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Fault> {
+        let resolved = self.resolver.addresses(&origin.host).await?;
+        let mut refused = None;
+        let mut permitted = Vec::new();
+        for ip in resolved {
+            let address = SocketAddr::new(ip.to_canonical(), origin.port);
+            match self.guard.check(address) {
+                Ok(()) => permitted.push(address),
+                Err(reason) => refused = Some(reason),
+            }
+        }
+        permitted.truncate(ADDRESSES_MAX);
+        match refused {
+            Some(reason) if permitted.is_empty() => Err(reason.into()),
+            _ => Ok(permitted),
+        }
+    }
+
+    async fn start<S>(&self, stream: S) -> Result<Connection, Fault>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let handshake = self.http.handshake(TokioIo::new(stream));
+        let (sender, connection) =
+            handshake.await.map_err(|error| Fault::from_http(&error, false))?;
+        // Ends when the sender is dropped or the peer closes; its error reaches the request itself.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "webhook connection ended");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+/// Tries the addresses in turn, each with its share of the time that is left.
+async fn connect_one_of(addresses: &[SocketAddr], at_most: Duration) -> Result<TcpStream, Fault> {
+    let deadline = Instant::now() + at_most;
+    let mut fault = Fault::ConnectTimeout(at_most);
+    for (index, address) in addresses.iter().enumerate() {
+        let attempts_left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(Instant::now()) / attempts_left;
+        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => fault = Fault::from_connect(error),
+            Err(_) => fault = Fault::ConnectTimeout(at_most),
+        }
+    }
+    Err(fault)
+}
+
+fn trusted_roots(extra: &[CertificateDer<'static>]) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::warn!(%error, "a certificate authority of the system cannot be read");
+    }
+    let (_, unusable) = roots.add_parsable_certificates(system.certs);
+    if unusable > 0 {
+        tracing::debug!(unusable, "certificate authorities of the system that are not understood");
+    }
+    roots.add_parsable_certificates(extra.iter().cloned());
+    if roots.is_empty() {
+        tracing::warn!(
+            "this machine trusts no certificate authority: https webhooks will fail with 11237"
+        );
+    }
+    roots
+}
+
+fn client_config(
+    roots: &Arc<RootCertStore>,
+    sni: bool,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(rustls::ALL_VERSIONS)?
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    config.enable_sni = sni;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,167 @@
+//! What can go wrong with a request, and the contract's code for it (webhooks.md 8.1).
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use call::HttpFailure;
+
+use crate::dns::{LookupError, Refused};
+
+/// No usable answer: whose fault, in a sentence, with the contract's code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence} ({code}, {url})")]
+pub struct WebhookFailure {
+    /// The contract's code: 112xx or 11750.
+    pub code: u32,
+    /// What happened, for the operator.
+    pub sentence: String,
+    /// What was asked when it happened: after a redirect not the configured URL. No userinfo.
+    pub url: String,
+    /// Milliseconds from the request to the failure, waiting included.
+    pub duration_ms: u32,
+}
+
+impl From<WebhookFailure> for HttpFailure {
+    fn from(failure: WebhookFailure) -> Self {
+        Self { code: failure.code, sentence: failure.sentence, duration_ms: failure.duration_ms }
+    }
+}
+
+/// Why one attempt gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("the host name cannot be resolved: {0}")]
+    Dns(#[from] LookupError),
+    #[error("the address is refused: {0}")]
+    Guard(#[from] Refused),
+    #[error("no TCP connection within {} ms", .0.as_millis())]
+    ConnectTimeout(Duration),
+    #[error("the TCP connection was refused")]
+    ConnectRefused,
+    #[error("the TCP connection failed: {0}")]
+    Connect(io::Error),
+    #[error("the TLS handshake failed: {0}")]
+    Tls(String),
+    #[error("the certificate is for another host name: {0}")]
+    TlsName(String),
+    #[error("the certificate is expired or not valid yet: {0}")]
+    TlsExpired(String),
+    #[error("the certificate leads to no authority this machine trusts: {0}")]
+    TlsUntrusted(String),
+    #[error("the connection was closed before any answer came")]
+    ClosedUnanswered,
+    #[error("the connection was closed in the middle of the answer")]
+    ClosedMidway,
+    #[error("nothing came for {} ms", .0.as_millis())]
+    Silence(Duration),
+    #[error("no complete answer within {} ms", .0.as_millis())]
+    Total(Duration),
+    #[error("the answer breaks HTTP: {0}")]
+    Protocol(String),
+    #[error("the request cannot be written as HTTP: {0}")]
+    Unwritable(String),
+    #[error("more than {0} redirects")]
+    Redirects(u8),
+    #[error("the redirect leads nowhere: {0}")]
+    Location(String),
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("too many requests are waiting for their turn in this gateway")]
+    Busy,
+}
+
+impl Fault {
+    /// The contract's code.
+    pub(super) const fn code(&self) -> u32 {
+        match self {
+            Self::Dns(_) | Self::Guard(_) => 11_210,
+            Self::ConnectTimeout(_) => 11_201,
+            Self::ConnectRefused => 11_202,
+            Self::Connect(_) | Self::ClosedUnanswered | Self::ClosedMidway | Self::Silence(_) => {
+                11_205
+            }
+            Self::Tls(_) => 11_220,
+            Self::TlsName(_) => 11_235,
+            Self::TlsExpired(_) => 11_236,
+            Self::TlsUntrusted(_) => 11_237,
+            Self::Total(_) => 11_203,
+            Self::Protocol(_) => 11_206,
+            Self::Unwritable(_) => 11_100,
+            Self::Redirects(_) => 11_215,
+            Self::Location(_) => 11_216,
+            Self::TooLarge(_) => 11_750,
+            Self::Busy => 11_200,
+        }
+    }
+
+    /// Whether the connection could not be made: retry policy `ct`.
+    pub(super) const fn is_connect(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectTimeout(_)
+                | Self::ConnectRefused
+                | Self::Connect(_)
+                | Self::Tls(_)
+                | Self::TlsName(_)
+                | Self::TlsExpired(_)
+                | Self::TlsUntrusted(_)
+        )
+    }
+
+    /// Whether no byte of an answer came: retry policy `rt`. A partial answer is never retried.
+    pub(super) const fn is_unanswered(&self) -> bool {
+        matches!(self, Self::ClosedUnanswered | Self::Silence(_))
+    }
+
+    /// What a failed TCP connect means.
+    pub(super) fn from_connect(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::ConnectRefused,
+            _ => Self::Connect(error),
+        }
+    }
+
+    /// What a failed TLS handshake means.
+    pub(super) fn from_handshake(error: &io::Error) -> Self {
+        use rustls::CertificateError as Bad;
+        let text = error.to_string();
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::InvalidCertificate(bad)) => match bad {
+                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Self::TlsName(text),
+                Bad::Expired
+                | Bad::ExpiredContext { .. }
+                | Bad::NotValidYet
+                | Bad::NotValidYetContext { .. } => Self::TlsExpired(text),
+                Bad::UnknownIssuer => Self::TlsUntrusted(text),
+                _ => Self::Tls(text),
+            },
+            _ => Self::Tls(text),
+        }
+    }
+
+    /// What an error of the HTTP connection means; `answered` = the head of an answer had come.
+    pub(super) fn from_http(error: &hyper::Error, answered: bool) -> Self {
+        let io_kind =
+            error.source().and_then(|s| s.downcast_ref::<io::Error>()).map(io::Error::kind);
+        let is_garbage =
+            matches!(io_kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
+        if error.is_user() {
+            Self::Unwritable(error.to_string())
+        } else if error.is_parse() || is_garbage {
+            Self::Protocol(full_text(error))
+        } else if answered {
+            Self::ClosedMidway
+        } else {
+            Self::ClosedUnanswered
+        }
+    }
+}
+
+fn full_text(error: &hyper::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

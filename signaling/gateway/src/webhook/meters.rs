@@ -1,0 +1,103 @@
+//! Counters of the webhook client. One writer each: the client.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// Counters since start; read by [`WebhookMeters::snapshot`].
+#[derive(Debug, Default)]
+pub struct WebhookMeters {
+    requests: AtomicU64,
+    in_flight: AtomicU64,
+    retries: AtomicU64,
+    redirects: AtomicU64,
+    connections_opened: AtomicU64,
+    connections_reused: AtomicU64,
+    cookies_dropped: AtomicU64,
+    failures: Mutex<BTreeMap<u32, u64>>,
+}
+
+/// What the counters said at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookCounts {
+    /// `webhook_requests_total`: logical requests, retries and redirects not counted again.
+    pub requests: u64,
+    /// Requests that have begun and not ended, waiting ones included. Near the limits of
+    /// `shared::limits::WEBHOOK_*` the application is too slow for the call rate.
+    pub in_flight: u64,
+    /// `webhook_retries_total`.
+    pub retries: u64,
+    /// `webhook_redirects_total`.
+    pub redirects: u64,
+    /// `webhook_connections_opened_total`. Growing as fast as `requests` means that the application closes
+    /// its connections after each answer.
+    pub connections_opened: u64,
+    /// `webhook_connections_reused_total`.
+    pub connections_reused: u64,
+    /// `webhook_cookies_dropped_total`: past the bounds of a call's cookie jar.
+    pub cookies_dropped: u64,
+    /// `webhook_failures_total` by the contract's code.
+    pub failures: BTreeMap<u32, u64>,
+}
+
+impl WebhookMeters {
+    /// All counters now.
+    pub fn snapshot(&self) -> WebhookCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WebhookCounts {
+            requests: read(&self.requests),
+            in_flight: read(&self.in_flight),
+            retries: read(&self.retries),
+            redirects: read(&self.redirects),
+            connections_opened: read(&self.connections_opened),
+            connections_reused: read(&self.connections_reused),
+            cookies_dropped: read(&self.cookies_dropped),
+            failures: self.failures.lock().clone(),
+        }
+    }
+
+    /// A request began; the guard counts its end, however it ends.
+    pub(super) fn begin(&self) -> InFlight<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { meters: self, number: before + 1 }
+    }
+
+    pub(super) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn redirected(&self) {
+        self.redirects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connection_opened(&self) {
+        self.connections_opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connection_reused(&self) {
+        self.connections_reused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn cookies_dropped(&self, count: u64) {
+        self.cookies_dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self, code: u32) {
+        *self.failures.lock().entry(code).or_default() += 1;
+    }
+}
+
+/// One request under way.
+pub(super) struct InFlight<'a> {
+    meters: &'a WebhookMeters,
+    /// How many are under way, this one included.
+    pub(super) number: u64,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.meters.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
