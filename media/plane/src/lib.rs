@@ -3,13 +3,30 @@
 //! One [`Plane`] is one media core. A shell (`media/io`) or the simulator feeds it commands, packets
 //! and time, and lends it an [`Output`]. It allocates nothing after [`Plane::new`], takes no lock
 //! and reads no clock.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
+mod address;
+mod clock;
+pub mod g711;
+mod inbound;
+mod leg;
 mod mesh;
 mod meters;
+mod outbound;
 mod output;
 mod plane;
+mod player;
+mod random;
+mod reception;
 mod relay;
+mod rtcp;
+pub mod rtp;
+mod tap;
+mod telephone_event;
+#[cfg(test)]
+mod testing;
+pub mod tone;
+mod wheel;
 
 pub use mesh::{MESH_PAYLOAD_BYTES, MeshFrame};
 pub use meters::{DropReason, Drops, PlaneMeters};

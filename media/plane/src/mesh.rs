@@ -6,9 +6,9 @@
 //! frame; longer packets travel as a chain of frames, next to each other in the ring.
 
 use shared::LegId;
+use shared::limits::RTP_BYTES_MAX;
 
-/// Payload bytes of one frame.
-pub const MESH_PAYLOAD_BYTES: usize = 216;
+use crate::relay::{Content, Incoming};
 
 /// One frame on a ring from core to core; the ring keeps order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct MeshFrame {
     /// The leg that received it.
     pub from: LegId,
     pub(crate) header: MeshHeader,
-    pub(crate) payload: [u8; MESH_PAYLOAD_BYTES],
+    payload: [u8; MESH_PAYLOAD_BYTES],
 }
 
 /// What the sending core knows of the packet, apart from its payload.
@@ -28,13 +28,158 @@ pub(crate) struct MeshHeader {
     pub timestamp: u32,
     pub sequence: u16,
     pub epoch: u16,
-    pub content: crate::relay::Content,
+    pub content: Content,
     pub marker: bool,
     /// Place in the chain, and whether it ends here.
     pub part: u8,
     pub last: bool,
+    /// Payload bytes in this frame.
     pub len: u8,
 }
 
+impl MeshFrame {
+    pub(crate) fn new(to: LegId, from: LegId, header: MeshHeader, part: &[u8]) -> Self {
+        let mut payload = [0; MESH_PAYLOAD_BYTES];
+        payload[..part.len()].copy_from_slice(part);
+        Self { to, from, header, payload }
+    }
+
+    /// Whether the packet is in this frame alone.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.header.part == 0 && self.header.last
+    }
+
+    pub(crate) const fn ends_packet(&self) -> bool {
+        self.header.last
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.payload.get(..usize::from(self.header.len)).unwrap_or_default()
+    }
+
+    pub(crate) fn incoming(&self, payload_bytes: usize) -> Incoming {
+        let MeshHeader { timestamp, sequence, epoch, content, .. } = self.header;
+        let len = match content {
+            Content::Audio(_) => payload_bytes as u16,
+            Content::Event => 0,
+        };
+        Incoming { epoch, sequence, timestamp, content, len }
+    }
+}
+
+/// A packet in parts, from one core; its memory is used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    packet: Vec<u8>,
+    /// Whose packet, by the leg that received it and its sequence number.
+    of: Option<(LegId, u16)>,
+    parts: u8,
+}
+
+impl Assembly {
+    pub fn new() -> Self {
+        Self { packet: Vec::with_capacity(RTP_BYTES_MAX), of: None, parts: 0 }
+    }
+
+    /// Adds a part; how many frames of an incomplete packet were given up for it. That happens when
+    /// the ring filled up in the middle of a chain.
+    pub fn push(&mut self, frame: &MeshFrame) -> u64 {
+        let of = Some((frame.from, frame.header.sequence));
+        let continues = self.of == of && self.parts == frame.header.part;
+        let starts = frame.header.part == 0;
+        let given_up = if continues && !starts { 0 } else { u64::from(self.parts) };
+        if !continues && !starts || self.packet.len() + frame.payload().len() > RTP_BYTES_MAX {
+            self.empty();
+            return given_up + 1;
+        }
+        if starts {
+            self.empty();
+            self.of = of;
+        }
+        self.packet.extend_from_slice(frame.payload());
+        self.parts += 1;
+        given_up
+    }
+
+    /// Whether a packet is being put together (and, after its last frame, is whole).
+    pub const fn is_whole(&self) -> bool {
+        self.of.is_some()
+    }
+
+    pub fn packet(&self) -> &[u8] {
+        &self.packet
+    }
+
+    pub fn emptied(mut self) -> Self {
+        self.empty();
+        self
+    }
+
+    fn empty(&mut self) {
+        self.packet.clear();
+        self.of = None;
+        self.parts = 0;
+    }
+}
+
+/// Payload bytes of one frame.
+pub const MESH_PAYLOAD_BYTES: usize = 216;
+
 const _: () = assert!(size_of::<MeshFrame>() == 256);
 const _: () = assert!(MESH_PAYLOAD_BYTES <= u8::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::{Codec, CoreId};
+
+    fn chain(sequence: u16, bytes: usize) -> Vec<MeshFrame> {
+        let leg = |core| LegId { core: CoreId(core), slot: 1, generation: 1 };
+        let packet: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+        let parts = packet.chunks(MESH_PAYLOAD_BYTES);
+        let count = parts.len();
+        let header = |part: usize, len: usize| MeshHeader {
+            timestamp: 0,
+            sequence,
+            epoch: 2,
+            content: Content::Audio(Codec::Pcmu),
+            marker: false,
+            part: part as u8,
+            last: part + 1 == count,
+            len: len as u8,
+        };
+        let frame = |(at, part): (usize, &[u8])| {
+            MeshFrame::new(leg(0), leg(1), header(at, part.len()), part)
+        };
+        parts.enumerate().map(frame).collect()
+    }
+
+    #[test]
+    fn a_chain_is_put_together() {
+        let mut assembly = Assembly::new();
+        for frame in chain(1, 800) {
+            assert_eq!(assembly.push(&frame), 0);
+        }
+        let whole: Vec<u8> = (0..800).map(|at| at as u8).collect();
+        assert!(assembly.is_whole());
+        assert_eq!(assembly.packet(), whole);
+    }
+
+    #[test]
+    fn a_broken_chain_is_given_up_and_the_next_is_whole() {
+        let mut assembly = Assembly::new();
+        let broken = chain(1, 800);
+        assert_eq!(assembly.push(&broken[0]) + assembly.push(&broken[1]), 0);
+        let next = chain(2, 500);
+        assert_eq!(assembly.push(&next[0]), 2);
+        assert_eq!(assembly.push(&next[1]) + assembly.push(&next[2]), 0);
+        assert_eq!(assembly.packet().len(), 500);
+    }
+
+    #[test]
+    fn a_tail_without_its_head_is_given_up() {
+        let mut assembly = Assembly::new();
+        assert_eq!(assembly.push(&chain(1, 800)[2]), 1);
+        assert!(!assembly.is_whole());
+    }
+}

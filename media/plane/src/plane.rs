@@ -1,12 +1,28 @@
 //! One media core: commands in, packets through, events out. Sans-IO.
+//!
+//! Start reading here; `plane/packet.rs` is what happens to a packet, `plane/beat.rs` what happens
+//! by itself every 20 ms, `plane/command.rs` what signaling may ask.
+
+mod beat;
+mod command;
+mod packet;
+mod report;
+mod taps;
 
 use std::net::SocketAddr;
 
-use shared::{CoreId, Instant, MediaCommand, MediaPort};
+use shared::limits::{LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
+use shared::{CoreId, Instant, LegId, MediaCommand, MediaPort};
 
-use crate::mesh::MeshFrame;
-use crate::meters::{DropReason, PlaneMeters};
+use crate::inbound::Inbound;
+use crate::leg::Leg;
+use crate::mesh::{Assembly, MeshFrame};
+use crate::meters::PlaneMeters;
+use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
+use crate::reception::ReceptionPast;
+use crate::tap::Tap;
+use crate::wheel::Wheel;
 
 /// What a core is made of. Everything is allocated from this in [`Plane::new`].
 #[derive(Clone, Debug)]
@@ -15,7 +31,7 @@ pub struct PlaneConfig {
     pub core: CoreId,
     /// How many cores there are; frames come from all others.
     pub cores: u8,
-    /// The ports of this core, in the order that gives [`SocketId`]s.
+    /// The ports of this core, in the order that gives [`SocketId`]s. At most 65,535.
     pub ports: Vec<MediaPort>,
     /// Legs at once, at most `limits::LEGS_PER_CORE_MAX`: slots `0..legs_max` are valid.
     pub legs_max: usize,
@@ -28,21 +44,72 @@ pub struct PlaneConfig {
 }
 
 /// One media core.
+///
+/// A relayed packet touches two cache lines of leg state: the [`Inbound`] of the leg that
+/// received it and the [`Outbound`] of the leg that sends it. All else is cold.
 #[derive(Debug)]
 pub struct Plane {
+    core: CoreId,
+    seed: u64,
+    unix_ms_at_zero: i64,
+    /// Sorted; the place of a port is in the second part.
+    ports: Vec<(MediaPort, u16)>,
+    /// Which slot is up on the port at this place.
+    slot_by_port: Vec<Option<u16>>,
+    inbound: Vec<Inbound>,
+    outbound: Vec<Outbound>,
+    /// When something other than audio is due for a slot, in wrapping milliseconds.
+    checks: Vec<u32>,
+    pasts: Vec<ReceptionPast>,
+    legs: Vec<Option<Leg>>,
+    wheel: Wheel,
+    taps: Vec<Tap>,
+    taps_free: Vec<u16>,
+    /// Taps whose last frame waits for room.
+    taps_ending: Vec<u16>,
+    /// Packets in parts, by the core they come from.
+    assemblies: Vec<Assembly>,
+    /// The last instant of a tick, from which waiting last frames are offered again.
+    ticked_at: Instant,
     meters: PlaneMeters,
 }
 
 impl Plane {
     /// Makes a core; all that it will ever hold is allocated here.
+    ///
+    /// # Panics
+    /// When the configuration is beyond the limits it names.
     pub fn new(config: PlaneConfig) -> Self {
-        let _ = config;
-        Self { meters: PlaneMeters::default() }
+        assert!(config.legs_max <= LEGS_PER_CORE_MAX, "more legs than a core may have");
+        assert!(config.taps_max <= TAPS_PER_CORE_MAX, "more taps than a core may have");
+        assert!(config.ports.len() < usize::from(u16::MAX), "more ports than a core can number");
+        let legs_max = config.legs_max;
+        let mut ports: Vec<_> = config.ports.iter().copied().zip(0..).collect();
+        ports.sort_unstable_by_key(|(port, _)| port_order(*port));
+        Self {
+            core: config.core,
+            seed: config.seed,
+            unix_ms_at_zero: config.unix_ms_at_zero,
+            slot_by_port: vec![None; ports.len()],
+            ports,
+            inbound: vec![Inbound::vacant(); legs_max],
+            outbound: vec![Outbound::vacant(); legs_max],
+            checks: vec![0; legs_max],
+            pasts: vec![ReceptionPast::default(); legs_max],
+            legs: (0..legs_max).map(|_| None).collect(),
+            wheel: Wheel::new(legs_max),
+            taps: (0..config.taps_max).map(|_| Tap::vacant()).collect(),
+            taps_free: (0..config.taps_max as u16).rev().collect(),
+            taps_ending: Vec::with_capacity(config.taps_max),
+            assemblies: (0..config.cores).map(|_| Assembly::new()).collect(),
+            ticked_at: Instant::ZERO,
+            meters: PlaneMeters::default(),
+        }
     }
 
     /// Carries out one command of signaling.
     pub fn command(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
-        let _ = (now, command, out);
+        self.carry_out(now, command, out);
     }
 
     /// Takes one datagram, which may be rewritten in place; see [`Received`].
@@ -54,27 +121,74 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Output,
     ) -> Received {
-        let _ = (now, socket, source, packet, out);
-        Received::Dropped(DropReason::NoLeg)
+        self.meters.packets_received += 1;
+        let received = self.take_packet(now, socket, source, packet, out);
+        debug_assert_eq!(self.meters.received_balance(), 0, "a packet in no counter or in two");
+        received
     }
 
     /// Takes one frame from another core for a leg here.
     pub fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output) {
-        let _ = (now, frame, out);
+        self.take_frame(now, frame, out);
+        debug_assert_eq!(self.meters.mesh_balance(), 0, "a packet in no counter or in two");
     }
 
-    /// Does what is due; call at the deadlines of [`Plane::poll_timeout`].
+    /// Does what is due; call at the deadlines of [`Plane::poll_timeout`]. A core that comes late
+    /// catches up at most 40 ms; what lies before is left out and counted.
     pub fn tick(&mut self, now: Instant, out: &mut impl Output) {
-        let _ = (now, out);
+        self.ticked_at = now;
+        self.offer_last_frames(out);
+        if self.wheel.is_empty() {
+            return;
+        }
+        let turn = self.wheel.take_turn(now);
+        if turn.skipped > 0 {
+            self.meters.ticks_skipped += turn.skipped;
+            self.break_local_feeds();
+        }
+        for ms in turn.from_ms..turn.to_ms {
+            self.meters.ticks += 1;
+            for index in 0..self.wheel.len(ms) {
+                if let Some(beat) = self.wheel.beat(ms, index) {
+                    self.beat(Instant::from_millis(ms), beat, out);
+                }
+            }
+        }
     }
 
     /// When [`Plane::tick`] wants to be called next; `None` when no leg is up.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        None
+        let beat = self.wheel.next_deadline().map(|at| (at, "leg beat"));
+        let last_frame = (!self.taps_ending.is_empty())
+            .then(|| (Instant::from_millis(self.ticked_at.as_millis() + OFFER_MS), "last frame"));
+        shared::time::soonest(beat, last_frame)
     }
 
     /// The counters.
     pub fn meters(&self) -> &PlaneMeters {
         &self.meters
     }
+
+    /// The slot of a leg that is up here.
+    fn slot_of(&self, leg: LegId) -> Option<usize> {
+        let slot = usize::from(leg.slot);
+        let up = self.legs.get(slot)?.as_ref()?;
+        (up.id == leg).then_some(slot)
+    }
+
+    fn port_place(&self, port: MediaPort) -> Option<u16> {
+        let found =
+            self.ports.binary_search_by_key(&port_order(port), |(known, _)| port_order(*known));
+        found.ok().map(|index| self.ports[index].1)
+    }
 }
+
+const fn port_order(port: MediaPort) -> (u8, u16) {
+    (port.address, port.rtp)
+}
+
+/// How often a last frame is offered to a full recorder ring.
+const OFFER_MS: u64 = 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! A socket address in 18 bytes, so that two of them fit the hot lines of a leg. Sans-IO.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// Address and port; an IPv4 address is kept in its mapped form, so `::ffff:a.b.c.d` equals `a.b.c.d`.
+/// Scope and flow label of IPv6 are not kept: SDP cannot say them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PackedAddress {
+    ip: [u8; 16],
+    port: u16,
+}
+
+impl PackedAddress {
+    /// No address. Port 0 never comes from a socket nor goes to one.
+    pub const NONE: Self = Self { ip: [0; 16], port: 0 };
+
+    #[inline]
+    pub fn new(address: SocketAddr) -> Self {
+        Self { ip: octets(address.ip()), port: address.port() }
+    }
+
+    pub fn from_option(address: Option<SocketAddr>) -> Self {
+        address.map_or(Self::NONE, Self::new)
+    }
+
+    #[inline]
+    pub const fn is_some(self) -> bool {
+        self.port != 0
+    }
+
+    #[inline]
+    pub fn socket_addr(self) -> SocketAddr {
+        SocketAddr::new(Ipv6Addr::from(self.ip).to_canonical(), self.port)
+    }
+
+    pub fn has_ip(self, ip: IpAddr) -> bool {
+        self.is_some() && self.ip == octets(ip)
+    }
+
+    pub fn same_ip(self, other: Self) -> bool {
+        self.is_some() && other.is_some() && self.ip == other.ip
+    }
+}
+
+#[inline]
+fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_comes_back_and_the_mapped_form_is_the_same() {
+        for text in ["192.0.2.1:5", "[2001:db8::1]:65535"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(PackedAddress::new(address).socket_addr(), address);
+        }
+        let mapped = PackedAddress::new("[::ffff:192.0.2.1]:5".parse().unwrap());
+        assert_eq!(mapped, PackedAddress::new("192.0.2.1:5".parse().unwrap()));
+        assert!(!PackedAddress::NONE.same_ip(PackedAddress::NONE));
+    }
+}

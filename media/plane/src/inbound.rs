@@ -1,0 +1,241 @@
+//! The hot line of a leg for what its party sends: latch, payload types, statistics, where it goes. Sans-IO.
+
+use std::net::{IpAddr, SocketAddr};
+
+use shared::limits::LATCH_PACKETS;
+use shared::{Codec, LatchMode, LegPlan};
+
+use crate::address::PackedAddress;
+use crate::meters::DropReason;
+use crate::reception::Reception;
+use crate::relay::{Content, FIRST_EPOCH};
+
+/// One cache line; with the peer's [`crate::outbound::Outbound`] it is all that a relayed packet touches.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(crate) struct Inbound {
+    /// The source that is or may become the party's.
+    pub source: PackedAddress,
+    pub latch: Latch,
+    pub payload_type: u8,
+    pub event_payload_type: u8,
+    pub codec: Codec,
+    /// Whether the direction lets the party speak.
+    pub receives: bool,
+    pub tapped: bool,
+    pub route: Route,
+    /// Raised whenever the party's numbers begin anew; see [`crate::relay`].
+    pub epoch: u16,
+    pub reception: Reception,
+}
+
+const _: () = assert!(size_of::<Inbound>() == 64);
+
+/// How sure we are of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Latch {
+    /// Any acceptable source may come.
+    Open,
+    /// Packets are taken from `source`; after so many more it is locked.
+    Deciding { left: u8 },
+    /// Only `source`.
+    Locked,
+}
+
+/// Where what the party says goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Nowhere,
+    /// A leg of this core that is bridged back to us.
+    Local {
+        slot: u16,
+    },
+    /// A leg of another core (named in the cold part).
+    Mesh,
+}
+
+/// What a valid packet did to the latch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LatchStep {
+    /// Nothing new.
+    Unchanged,
+    /// Media now comes from there, and goes there.
+    Follow,
+    /// As `Follow`, and from now on only from there.
+    Lock,
+}
+
+/// What a received payload type says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Media(Content),
+    /// RFC 3389: the party is silent and sends nothing more until it speaks.
+    ComfortNoise,
+}
+
+impl Inbound {
+    /// A slot without a leg.
+    pub fn vacant() -> Self {
+        Self {
+            source: PackedAddress::NONE,
+            latch: Latch::Open,
+            payload_type: NO_PAYLOAD_TYPE,
+            event_payload_type: NO_PAYLOAD_TYPE,
+            codec: Codec::Pcmu,
+            receives: false,
+            tapped: false,
+            route: Route::Nowhere,
+            epoch: FIRST_EPOCH,
+            reception: Reception::default(),
+        }
+    }
+
+    /// Takes over what an offer/answer changed; latch and statistics stay.
+    pub fn apply(&mut self, plan: &LegPlan) {
+        let media = &plan.media;
+        self.payload_type = media.payload_type_receive;
+        self.event_payload_type = media.event_payload_type_receive.unwrap_or(NO_PAYLOAD_TYPE);
+        self.codec = media.codec;
+        self.receives = media.direction.receives();
+    }
+
+    /// What the payload type stands for.
+    #[inline]
+    pub fn hear(&self, payload_type: u8) -> Result<Heard, DropReason> {
+        if payload_type == self.payload_type {
+            Ok(Heard::Media(Content::Audio(self.codec)))
+        } else if payload_type == self.event_payload_type {
+            Ok(Heard::Media(Content::Event))
+        } else if payload_type == COMFORT_NOISE {
+            Ok(Heard::ComfortNoise)
+        } else {
+            Err(DropReason::PayloadType)
+        }
+    }
+
+    /// Whether the source is the locked one: the only question most packets ask.
+    #[inline]
+    pub fn is_locked_to(&self, source: PackedAddress) -> bool {
+        self.latch == Latch::Locked && self.source == source
+    }
+
+    /// Lets the source of a valid packet in, or not. The address of the SDP locks at once; another
+    /// acceptable one is followed at once and locked after `limits::LATCH_PACKETS`.
+    #[cold]
+    pub fn admit(&mut self, plan: &LegPlan, source: SocketAddr) -> Result<LatchStep, DropReason> {
+        let packed = PackedAddress::new(source);
+        let is_exact = plan.media.remote_rtp.map(PackedAddress::new) == Some(packed);
+        let step = match self.latch {
+            Latch::Locked => return Err(DropReason::Stranger),
+            Latch::Open | Latch::Deciding { .. } if is_exact => {
+                self.latch = Latch::Locked;
+                LatchStep::Lock
+            }
+            Latch::Open if accepts_ip(plan, source.ip()) => {
+                self.latch = Latch::Deciding { left: LATCH_PACKETS - 1 };
+                LatchStep::Follow
+            }
+            Latch::Deciding { left } if packed == self.source => {
+                if left <= 1 {
+                    self.latch = Latch::Locked;
+                    LatchStep::Lock
+                } else {
+                    self.latch = Latch::Deciding { left: left - 1 };
+                    LatchStep::Unchanged
+                }
+            }
+            Latch::Open | Latch::Deciding { .. } => return Err(DropReason::Stranger),
+        };
+        self.source = packed;
+        Ok(step)
+    }
+
+    /// Whether RTCP may come from there: the latched address, or one that may still be latched.
+    pub fn accepts_rtcp(&self, plan: &LegPlan, source: SocketAddr) -> bool {
+        let named = plan.media.remote_rtcp == Some(source);
+        match self.latch {
+            Latch::Open => named || accepts_ip(plan, source.ip()),
+            Latch::Deciding { .. } | Latch::Locked => {
+                let same_ip = self.source.has_ip(source.ip());
+                named || (plan.latch != LatchMode::Sdp && same_ip)
+            }
+        }
+    }
+
+    /// The party's numbers begin anew.
+    pub fn next_epoch(&mut self) {
+        self.epoch = self.epoch.checked_add(1).unwrap_or(FIRST_EPOCH);
+    }
+}
+
+/// Whether a source at this address may become the party's although the SDP names another port.
+fn accepts_ip(plan: &LegPlan, ip: IpAddr) -> bool {
+    match plan.latch {
+        LatchMode::Sdp => false,
+        LatchMode::Peer => {
+            let ip = ip.to_canonical();
+            let named = plan.media.remote_rtp.map(|address| address.ip().to_canonical());
+            let signaling = plan.signaling_peer.map(|address| address.to_canonical());
+            named == Some(ip) || signaling == Some(ip)
+        }
+        LatchMode::Any => true,
+    }
+}
+
+/// No packet carries this: payload types have seven bits.
+pub(crate) const NO_PAYLOAD_TYPE: u8 = 0xFF;
+/// RFC 3389.
+const COMFORT_NOISE: u8 = 13;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::plan;
+
+    fn admit(inbound: &mut Inbound, plan: &LegPlan, source: &str) -> Result<LatchStep, DropReason> {
+        inbound.admit(plan, source.parse().unwrap())
+    }
+
+    #[test]
+    fn the_address_of_the_sdp_locks_at_once() {
+        for latch in [LatchMode::Sdp, LatchMode::Peer, LatchMode::Any] {
+            let plan = LegPlan { latch, ..plan(0) };
+            let mut inbound = Inbound::vacant();
+            let exact = plan.media.remote_rtp.unwrap().to_string();
+            assert_eq!(admit(&mut inbound, &plan, &exact), Ok(LatchStep::Lock));
+            let other = admit(&mut inbound, &plan, "198.51.100.9:9");
+            assert_eq!(other, Err(DropReason::Stranger));
+        }
+    }
+
+    #[test]
+    fn another_port_of_the_peer_is_followed_and_locked_after_five_packets() {
+        let plan = LegPlan { signaling_peer: Some([203, 0, 113, 7].into()), ..plan(0) };
+        let mut inbound = Inbound::vacant();
+        assert_eq!(admit(&mut inbound, &plan, "203.0.113.7:9"), Ok(LatchStep::Follow));
+        assert_eq!(admit(&mut inbound, &plan, "203.0.113.7:8"), Err(DropReason::Stranger));
+        for _ in 0..3 {
+            assert_eq!(admit(&mut inbound, &plan, "203.0.113.7:9"), Ok(LatchStep::Unchanged));
+        }
+        assert_eq!(admit(&mut inbound, &plan, "203.0.113.7:9"), Ok(LatchStep::Lock));
+    }
+
+    #[test]
+    fn the_address_of_the_sdp_takes_over_while_it_is_undecided() {
+        let plan = LegPlan { latch: LatchMode::Any, ..plan(0) };
+        let mut inbound = Inbound::vacant();
+        assert_eq!(admit(&mut inbound, &plan, "198.51.100.9:9"), Ok(LatchStep::Follow));
+        let exact = plan.media.remote_rtp.unwrap().to_string();
+        assert_eq!(admit(&mut inbound, &plan, &exact), Ok(LatchStep::Lock));
+        assert_eq!(admit(&mut inbound, &plan, "198.51.100.9:9"), Err(DropReason::Stranger));
+    }
+
+    #[test]
+    fn sdp_mode_takes_no_other_port() {
+        let plan = LegPlan { latch: LatchMode::Sdp, ..plan(0) };
+        let mut other = plan.media.remote_rtp.unwrap();
+        other.set_port(other.port() + 2);
+        let step = admit(&mut Inbound::vacant(), &plan, &other.to_string());
+        assert_eq!(step, Err(DropReason::Stranger));
+    }
+}

@@ -1,0 +1,186 @@
+//! The cold part of a leg: what commands, odd packets and reports touch. Sans-IO.
+
+use std::net::SocketAddr;
+
+use shared::{Instant, LegId, LegPlan};
+
+use crate::address::PackedAddress;
+use crate::clock;
+use crate::player::Playing;
+use crate::random::Random;
+use crate::rtcp::CNAME_BYTES;
+use crate::telephone_event::EventReceiver;
+
+/// One party on this core, apart from its two hot lines.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub id: LegId,
+    pub plan: LegPlan,
+    /// The last address the SDP named; a hold without an address does not forget it.
+    pub remote: Option<SocketAddr>,
+    pub peer: Option<LegId>,
+    pub playing: Option<Playing>,
+    /// Timestamp of the event that is being sent.
+    pub event_timestamp: u32,
+    pub keys: EventReceiver,
+    pub first_tap: Option<u16>,
+    pub started_at: Instant,
+    pub first_packet_ms: Option<u32>,
+    pub dropped: u64,
+    pub watch: MediaWatch,
+    pub reports: Reports,
+}
+
+/// Notices when a party falls silent for too long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MediaWatch {
+    /// When we began to expect media.
+    since_ms: u32,
+    /// The silence that was told, by its begin.
+    told: Option<u32>,
+}
+
+/// RTCP towards and from one party.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reports {
+    pub random: Random,
+    pub cname: [u8; CNAME_BYTES],
+    pub next_ms: u32,
+    /// Packets we had sent at the last report.
+    pub packets_reported: u32,
+    pub sent: u32,
+    pub received: u32,
+    /// Where reports really came from.
+    pub source: PackedAddress,
+    /// The last sender report: its time as the peer told it, and when it came.
+    pub last_sender_report: Option<(u32, Instant)>,
+    pub round_trip_us: Option<u32>,
+    second_ms: u32,
+    in_second: u32,
+}
+
+impl Leg {
+    pub fn new(id: LegId, plan: LegPlan, now: Instant, seed: u64) -> Self {
+        let random = Random::new(seed ^ u64::from(plan.ssrc) << 16 ^ u64::from(id.slot));
+        Self {
+            id,
+            plan,
+            remote: plan.media.remote_rtp,
+            peer: None,
+            playing: None,
+            event_timestamp: 0,
+            keys: EventReceiver::default(),
+            first_tap: None,
+            started_at: now,
+            first_packet_ms: None,
+            dropped: 0,
+            watch: MediaWatch { since_ms: clock::millis(now), told: None },
+            reports: Reports::new(random, now),
+        }
+    }
+}
+
+impl MediaWatch {
+    /// We expect media from now on.
+    pub fn restart(&mut self, now_ms: u32) {
+        *self = Self { since_ms: now_ms, told: None };
+    }
+
+    /// Whether the silence up to now is to be told, and when to look again.
+    pub fn check(&mut self, now_ms: u32, last_ms: Option<u32>, timeout_ms: u32) -> (bool, u32) {
+        let since = match last_ms {
+            Some(last) if clock::is_due(last, self.since_ms) => last,
+            Some(_) | None => self.since_ms,
+        };
+        let again = now_ms.wrapping_add(LOOK_AGAIN_MS);
+        if self.told == Some(since) {
+            return (false, again);
+        }
+        let deadline = since.wrapping_add(timeout_ms);
+        if !clock::is_due(now_ms, deadline) {
+            return (false, deadline);
+        }
+        self.told = Some(since);
+        (true, again)
+    }
+}
+
+impl Reports {
+    fn new(mut random: Random, now: Instant) -> Self {
+        let mut cname = [0; CNAME_BYTES];
+        for letter in &mut cname {
+            *letter = CNAME_LETTERS[random.next() as usize % CNAME_LETTERS.len()];
+        }
+        let now_ms = clock::millis(now);
+        // Half the interval before the first report (RFC 3550 §6.2).
+        let first_ms = random.between(INTERVAL_MS.0 / 2, INTERVAL_MS.1 / 2);
+        Self {
+            random,
+            cname,
+            next_ms: now_ms.wrapping_add(first_ms),
+            packets_reported: 0,
+            sent: 0,
+            received: 0,
+            source: PackedAddress::NONE,
+            last_sender_report: None,
+            round_trip_us: None,
+            second_ms: now_ms,
+            in_second: 0,
+        }
+    }
+
+    /// 5 s, times 0.5 to 1.5 (RFC 3550 §6.3.1).
+    pub fn schedule_next(&mut self, now_ms: u32) {
+        let interval = self.random.between(INTERVAL_MS.0, INTERVAL_MS.1);
+        self.next_ms = now_ms.wrapping_add(interval);
+    }
+
+    /// Whether one more report may be read in this second.
+    pub fn admit(&mut self, now_ms: u32) -> bool {
+        if clock::is_due(now_ms, self.second_ms.wrapping_add(1_000)) {
+            self.second_ms = now_ms;
+            self.in_second = 0;
+        }
+        self.in_second += 1;
+        self.in_second <= shared::limits::RTCP_RATE_MAX
+    }
+}
+
+const INTERVAL_MS: (u32, u32) = (2_500, 7_500);
+const LOOK_AGAIN_MS: u32 = 1_000;
+const CNAME_LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_told_once_and_a_new_one_again() {
+        let mut watch = MediaWatch { since_ms: 0, told: None };
+        assert_eq!(watch.check(10, None, 100), (false, 100));
+        assert!(watch.check(100, None, 100).0);
+        assert!(!watch.check(500, None, 100).0);
+        assert_eq!(watch.check(560, Some(550), 100), (false, 650));
+        assert!(watch.check(650, Some(550), 100).0);
+        assert!(!watch.check(900, Some(550), 100).0);
+    }
+
+    #[test]
+    fn ten_reports_a_second_are_read() {
+        let mut reports = Reports::new(Random::new(1), Instant::ZERO);
+        assert_eq!((0..20).filter(|_| reports.admit(5)).count(), 10);
+        assert!(reports.admit(1_000));
+    }
+
+    #[test]
+    fn report_times_come_from_the_seed() {
+        let times = |seed| {
+            let mut reports = Reports::new(Random::new(seed), Instant::ZERO);
+            reports.schedule_next(0);
+            (reports.next_ms, reports.cname)
+        };
+        assert_eq!(times(1), times(1));
+        assert_ne!(times(1), times(2));
+        assert!((2_500..7_500).contains(&times(3).0));
+    }
+}

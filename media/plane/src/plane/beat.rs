@@ -1,0 +1,255 @@
+//! What a leg does by itself every 20 ms: play, be silent, look after its deadlines. Sans-IO.
+
+use shared::media::PlayEnd;
+use shared::{Instant, MediaEvent};
+
+use crate::clock;
+use crate::outbound::SAMPLES_MAX;
+use crate::output::{Output, SocketId};
+use crate::player::Playing;
+use crate::relay::{Feed, Stamp};
+use crate::rtp::{self, HEADER_BYTES};
+use crate::telephone_event::{DigitStep, EVENT_BYTES};
+use crate::wheel::Beat;
+
+use super::Plane;
+
+/// Where samples that we send come from, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Prompt,
+    Silence,
+}
+
+impl Plane {
+    /// One beat of one leg. A leg that is relayed to is left in two comparisons.
+    pub(super) fn beat(&mut self, at: Instant, beat: Beat, out: &mut impl Output) {
+        let slot = usize::from(beat.slot);
+        let now_samples = clock::samples(at);
+        if !self.outbound[slot].playing || !self.beat_playing(slot, beat, now_samples, out) {
+            self.beat_idle(slot, now_samples, out);
+        }
+        if beat.half {
+            return;
+        }
+        if self.outbound[slot].tapped {
+            self.beat_taps(slot, out);
+        }
+        if clock::is_due(clock::millis(at), self.checks[slot]) {
+            self.check(slot, at, out);
+        }
+    }
+
+    /// After a stall the time that was left out belongs into the timestamps.
+    pub(super) fn break_local_feeds(&mut self) {
+        for outbound in &mut self.outbound {
+            if outbound.numbers.feed == Feed::LOCAL {
+                outbound.numbers.feed = Feed::NONE;
+            }
+        }
+    }
+
+    /// Nothing plays: silence, unless the bridged party is heard.
+    fn beat_idle(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
+        let outbound = &mut self.outbound[slot];
+        if outbound.numbers.relayed_within(RELAY_GAP_SAMPLES, now_samples) {
+            return;
+        }
+        if outbound.numbers.feed.is_relay() {
+            outbound.make_due();
+        }
+        if !outbound.can_send() {
+            outbound.numbers.feed = Feed::NONE;
+            return;
+        }
+        let len = outbound.beat();
+        if len > 0 {
+            let frame = [outbound.codec.silence(); SAMPLES_MAX];
+            self.send_samples(slot, now_samples, &frame[..len], Origin::Silence, out);
+        }
+    }
+
+    /// `false` when nothing plays any more and the beat is still to be filled.
+    fn beat_playing(
+        &mut self,
+        slot: usize,
+        beat: Beat,
+        now_samples: u32,
+        out: &mut impl Output,
+    ) -> bool {
+        let Some(leg) = &mut self.legs[slot] else { return false };
+        match &mut leg.playing {
+            Some(Playing::Prompt(player)) => {
+                let len = self.outbound[slot].beat();
+                let frame = &mut [0; SAMPLES_MAX][..len];
+                let ended = len > 0 && player.fill(self.outbound[slot].codec, frame);
+                self.send_or_pass(slot, now_samples, frame, Origin::Prompt, out);
+                if ended {
+                    self.end_playing(slot, PlayEnd::Finished, out);
+                }
+                true
+            }
+            Some(Playing::Digits(sender)) => {
+                if beat.half {
+                    return true;
+                }
+                let step = sender.step();
+                self.beat_digits(slot, step, now_samples, out)
+            }
+            None => false,
+        }
+    }
+
+    /// One step of digits, always 20 ms whatever the packet time.
+    fn beat_digits(
+        &mut self,
+        slot: usize,
+        step: DigitStep,
+        now_samples: u32,
+        out: &mut impl Output,
+    ) -> bool {
+        match step {
+            DigitStep::Event { payload, first } => {
+                self.send_event(slot, now_samples, payload, first, out);
+                true
+            }
+            DigitStep::Silence => {
+                let frame = [self.outbound[slot].codec.silence(); DIGIT_STEP_SAMPLES];
+                self.send_or_pass(slot, now_samples, &frame, Origin::Silence, out);
+                true
+            }
+            DigitStep::Ended => {
+                self.outbound[slot].make_due();
+                self.end_playing(slot, PlayEnd::Finished, out);
+                false
+            }
+        }
+    }
+
+    /// What plays goes on in time while the party is held, unheard.
+    fn send_or_pass(
+        &mut self,
+        slot: usize,
+        now_samples: u32,
+        samples: &[u8],
+        origin: Origin,
+        out: &mut impl Output,
+    ) {
+        if !self.outbound[slot].can_send() {
+            self.outbound[slot].numbers.feed = Feed::NONE;
+        } else if !samples.is_empty() {
+            self.send_samples(slot, now_samples, samples, origin, out);
+        }
+    }
+
+    fn send_samples(
+        &mut self,
+        slot: usize,
+        now_samples: u32,
+        samples: &[u8],
+        origin: Origin,
+        out: &mut impl Output,
+    ) {
+        let outbound = &mut self.outbound[slot];
+        let stamp = outbound.numbers.local(samples.len() as u16, now_samples);
+        let payload_type = outbound.payload_type;
+        self.send_local(slot, stamp, payload_type, samples, out);
+        match origin {
+            Origin::Prompt => self.meters.sent_prompt += 1,
+            Origin::Silence => self.meters.sent_silence += 1,
+        }
+        if self.outbound[slot].tapped {
+            self.tap_outbound(slot, stamp.timestamp, samples);
+        }
+    }
+
+    /// An event's timestamp stands still while media time goes on; no audio is sent meanwhile, so
+    /// that what follows begins a talk spurt.
+    fn send_event(
+        &mut self,
+        slot: usize,
+        now_samples: u32,
+        payload: [u8; EVENT_BYTES],
+        first: bool,
+        out: &mut impl Output,
+    ) {
+        let outbound = &mut self.outbound[slot];
+        if outbound.payload_type_for(crate::relay::Content::Event).is_err() {
+            outbound.numbers.feed = Feed::NONE;
+            return;
+        }
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let stamp = if first {
+            let stamp = outbound.numbers.local(DIGIT_STEP_SAMPLES as u16, now_samples);
+            leg.event_timestamp = stamp.timestamp;
+            Stamp { starts: true, ..stamp }
+        } else {
+            outbound.numbers.pass(DIGIT_STEP_SAMPLES as u16, now_samples);
+            let sequence = outbound.numbers.take_sequence();
+            Stamp { sequence, timestamp: leg.event_timestamp, starts: false }
+        };
+        outbound.numbers.feed = Feed::NONE;
+        let payload_type = outbound.event_payload_type;
+        self.send_local(slot, stamp, payload_type, &payload, out);
+        self.meters.sent_events += 1;
+    }
+
+    fn send_local(
+        &mut self,
+        slot: usize,
+        stamp: Stamp,
+        payload_type: u8,
+        payload: &[u8],
+        out: &mut impl Output,
+    ) {
+        let outbound = &mut self.outbound[slot];
+        let mut buffer = [0; HEADER_BYTES + SAMPLES_MAX];
+        let packet = &mut buffer[..HEADER_BYTES + payload.len()];
+        if let Some((head, body)) = packet.split_first_chunk_mut::<HEADER_BYTES>() {
+            let Stamp { sequence, timestamp, starts } = stamp;
+            rtp::write_header(head, starts, payload_type, sequence, timestamp, outbound.ssrc);
+            body.copy_from_slice(payload);
+        }
+        outbound.count(payload.len());
+        let socket = SocketId::rtp(usize::from(outbound.port));
+        out.send(socket, outbound.destination.socket_addr(), packet);
+    }
+
+    /// Looks after everything that is due seldom, and finds when to look again.
+    fn check(&mut self, slot: usize, at: Instant, out: &mut impl Output) {
+        let now_ms = clock::millis(at);
+        self.expire_keys(slot, clock::samples(at), out);
+        let report_ms = self.check_report(slot, at, out);
+        let media_ms = self.check_media(slot, now_ms, out);
+        let Some(leg) = &self.legs[slot] else { return };
+        let mut next_ms = report_ms;
+        if let Some(media_ms) = media_ms {
+            next_ms = clock::sooner(now_ms, next_ms, media_ms);
+        }
+        if leg.keys.is_waiting() {
+            next_ms = now_ms;
+        }
+        self.checks[slot] = next_ms;
+    }
+
+    /// Tells a silence that lasts too long; when to look again.
+    fn check_media(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) -> Option<u32> {
+        let leg = self.legs[slot].as_mut()?;
+        let inbound = &self.inbound[slot];
+        let timeout_ms = leg.plan.media_timeout_ms;
+        if timeout_ms == 0 || !inbound.receives {
+            return None;
+        }
+        let last_ms = inbound.reception.has_started().then_some(inbound.reception.last_ms);
+        let (told, again) = leg.watch.check(now_ms, last_ms, timeout_ms);
+        if told {
+            out.event(MediaEvent::MediaTimeout { leg: leg.id });
+        }
+        Some(again)
+    }
+}
+
+/// A bridged party that is not heard for so long is replaced by silence until it is heard again.
+/// Shorter gaps are loss: they stay holes in the numbers.
+const RELAY_GAP_SAMPLES: u32 = 200 * clock::SAMPLES_A_MS;
+const DIGIT_STEP_SAMPLES: usize = 160;

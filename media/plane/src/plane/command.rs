@@ -1,0 +1,279 @@
+//! What signaling asks of a core. Heap values leave again as events. Sans-IO.
+
+use std::sync::Arc;
+
+use shared::leg::LegQuality;
+use shared::media::{PlayEnd, PlayedValue, Prompt, TapEnd};
+use shared::{Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
+
+use crate::address::PackedAddress;
+use crate::clock;
+use crate::inbound::{Inbound, Latch, NO_PAYLOAD_TYPE, Route};
+use crate::leg::Leg;
+use crate::outbound::Outbound;
+use crate::output::Output;
+use crate::player::{Player, Playing};
+use crate::reception::ReceptionPast;
+use crate::relay::{Feed, Numbers};
+use crate::telephone_event::DigitSender;
+
+use super::Plane;
+
+impl Plane {
+    pub(super) fn carry_out(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
+        match command {
+            MediaCommand::StartLeg { leg, plan } => {
+                if !self.start_leg(now, leg, &plan) {
+                    self.refuse(leg, out);
+                }
+                out.event(MediaEvent::PlanReturned(plan));
+            }
+            MediaCommand::UpdateLeg { leg, plan } => {
+                match self.slot_of(leg) {
+                    Some(slot) => self.update_leg(now, slot, &plan),
+                    None => self.refuse(leg, out),
+                }
+                out.event(MediaEvent::PlanReturned(plan));
+            }
+            MediaCommand::StopLeg { leg, mut quality } => {
+                if let Some(slot) = self.slot_of(leg) {
+                    self.stop_leg(now, slot, &mut quality, out);
+                }
+                out.event(MediaEvent::LegStopped { leg, quality });
+            }
+            MediaCommand::Bridge { leg, peer } => match self.slot_of(leg) {
+                Some(slot) => self.bridge(slot, Some(peer)),
+                None => self.refuse(leg, out),
+            },
+            MediaCommand::Unbridge { leg } => match self.slot_of(leg) {
+                Some(slot) => self.bridge(slot, None),
+                None => self.refuse(leg, out),
+            },
+            MediaCommand::Play { leg, play, prompt, repeat } => {
+                self.play(leg, play, prompt, repeat, out);
+            }
+            MediaCommand::SendDigits { leg, play, digits } => {
+                self.send_digits(leg, play, digits, out);
+            }
+            MediaCommand::StopPlay { leg } => match self.slot_of(leg) {
+                Some(slot) => self.end_playing(slot, PlayEnd::Stopped, out),
+                None => self.refuse(leg, out),
+            },
+            MediaCommand::StartTap { leg, tap, tracks, limits } => {
+                if !self.start_tap(leg, tap, tracks, limits) {
+                    self.meters.commands_refused += 1;
+                    out.event(MediaEvent::TapEnded { leg, tap, cause: TapEnd::Refused });
+                }
+            }
+            MediaCommand::PauseTap { leg, tap, paused } => match self.slot_of(leg) {
+                Some(slot) => self.pause_tap(slot, tap, paused),
+                None => self.refuse(leg, out),
+            },
+            MediaCommand::StopTap { leg, tap } => match self.slot_of(leg) {
+                Some(slot) => self.stop_tap(slot, tap, out),
+                None => self.refuse(leg, out),
+            },
+        }
+    }
+
+    /// `false` when the slot or the port is not free, or is none of ours.
+    fn start_leg(&mut self, now: Instant, leg: LegId, plan: &LegPlan) -> bool {
+        let slot = usize::from(leg.slot);
+        let Some(port) = self.port_place(plan.port) else { return false };
+        let port_is_free = self.slot_by_port[usize::from(port)].is_none();
+        let slot_is_free = self.legs.get(slot).is_some_and(Option::is_none);
+        if leg.core != self.core || !port_is_free || !slot_is_free {
+            return false;
+        }
+        let first =
+            Numbers::starting_at(plan.first_sequence, plan.first_timestamp, clock::samples(now));
+        let outbound = &mut self.outbound[slot];
+        *outbound = Outbound { port, numbers: first, ..Outbound::vacant() };
+        outbound.apply(plan);
+        outbound.destination = PackedAddress::from_option(plan.media.remote_rtp);
+        self.inbound[slot] = Inbound::vacant();
+        self.inbound[slot].apply(plan);
+        self.pasts[slot] = ReceptionPast::default();
+        self.checks[slot] = clock::millis(now);
+        self.legs[slot] = Some(Leg::new(leg, *plan, now, self.seed));
+        self.slot_by_port[usize::from(port)] = Some(leg.slot);
+        self.wheel.insert(now, leg.slot, self.outbound[slot].wants_half_beats());
+        self.meters.legs += 1;
+        true
+    }
+
+    fn update_leg(&mut self, now: Instant, slot: usize, plan: &LegPlan) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let old = leg.plan;
+        // Port and SSRC are for life.
+        leg.plan = LegPlan { port: old.port, ssrc: old.ssrc, ..*plan };
+        let plan = leg.plan;
+        let moved = plan.media.remote_rtp.is_some() && plan.media.remote_rtp != leg.remote;
+        let inbound = &mut self.inbound[slot];
+        if moved || plan.latch != old.latch {
+            leg.remote = plan.media.remote_rtp.or(leg.remote);
+            leg.reports.source = PackedAddress::NONE;
+            inbound.latch = Latch::Open;
+            inbound.source = PackedAddress::NONE;
+        }
+        leg.watch.restart(clock::millis(now));
+        inbound.apply(&plan);
+        let outbound = &mut self.outbound[slot];
+        let had_half_beats = outbound.wants_half_beats();
+        outbound.apply(&plan);
+        outbound.destination = destination(&plan, inbound);
+        if outbound.wants_half_beats() != had_half_beats {
+            let with_half_beats = outbound.wants_half_beats();
+            self.wheel.remove(leg.id.slot);
+            self.wheel.insert(now, leg.id.slot, with_half_beats);
+        }
+        self.checks[slot] = clock::millis(now);
+        if plan.media.codec != old.media.codec {
+            self.change_tap_codec(slot, plan.media.codec);
+        }
+    }
+
+    fn stop_leg(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        quality: &mut LegQuality,
+        out: &mut impl Output,
+    ) {
+        self.finish_keys(slot, now, out);
+        self.end_playing(slot, PlayEnd::LegStopped, out);
+        self.end_taps(slot, TapEnd::LegStopped, out);
+        self.send_goodbye(now, slot, out);
+        let Some(leg) = self.legs[slot].take() else { return };
+        *quality = self.quality(slot, &leg);
+        let port = usize::from(self.outbound[slot].port);
+        self.slot_by_port[port] = None;
+        self.inbound[slot] = Inbound::vacant();
+        self.outbound[slot] = Outbound::vacant();
+        self.wheel.remove(leg.id.slot);
+        self.meters.legs -= 1;
+        self.reroute_leg(leg.peer);
+    }
+
+    fn quality(&self, slot: usize, leg: &Leg) -> LegQuality {
+        let reception = &self.inbound[slot].reception;
+        let (received, lost) = reception.totals(&self.pasts[slot]);
+        LegQuality {
+            received,
+            sent: u64::from(self.outbound[slot].packets),
+            lost,
+            dropped: leg.dropped,
+            jitter_rtp_units: reception.jitter(),
+            jitter_max_rtp_units: reception.jitter_max(),
+            round_trip_us: leg.reports.round_trip_us,
+            first_packet_ms: leg.first_packet_ms,
+            rtcp_received: leg.reports.received,
+            rtcp_sent: leg.reports.sent,
+        }
+    }
+
+    fn bridge(&mut self, slot: usize, peer: Option<LegId>) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let id = leg.id;
+        let before = std::mem::replace(&mut leg.peer, peer);
+        let numbers = &mut self.outbound[slot].numbers;
+        if numbers.feed.is_relay() {
+            // Another party's epoch may have the same number.
+            numbers.feed = Feed::NONE;
+        }
+        self.reroute_leg(before);
+        self.reroute_leg(peer);
+        self.reroute_leg(Some(id));
+    }
+
+    /// Finds out anew where a leg's packets go: to a local peer only when that is bridged back.
+    fn reroute_leg(&mut self, leg: Option<LegId>) {
+        let Some(slot) = leg.and_then(|leg| self.slot_of(leg)) else { return };
+        self.inbound[slot].route = self.route(slot);
+    }
+
+    fn route(&self, slot: usize) -> Route {
+        let Some(leg) = &self.legs[slot] else { return Route::Nowhere };
+        let Some(peer) = leg.peer else { return Route::Nowhere };
+        if peer.core != self.core {
+            return Route::Mesh;
+        }
+        let back = self.slot_of(peer).and_then(|slot| self.legs[slot].as_ref());
+        match back {
+            Some(back) if back.peer == Some(leg.id) => Route::Local { slot: peer.slot },
+            Some(_) | None => Route::Nowhere,
+        }
+    }
+
+    fn play(
+        &mut self,
+        leg: LegId,
+        play: PlayId,
+        prompt: Arc<Prompt>,
+        repeat: u32,
+        out: &mut impl Output,
+    ) {
+        match self.slot_of(leg) {
+            Some(slot) => {
+                self.begin_playing(slot, Playing::Prompt(Player::new(play, prompt, repeat)), out);
+            }
+            None => {
+                self.refuse(leg, out);
+                let value = PlayedValue::Prompt(prompt);
+                out.event(MediaEvent::PlayEnded { leg, play, cause: PlayEnd::LegStopped, value });
+            }
+        }
+    }
+
+    fn send_digits(&mut self, leg: LegId, play: PlayId, digits: Arc<str>, out: &mut impl Output) {
+        let cause = match self.slot_of(leg) {
+            Some(slot) if self.outbound[slot].event_payload_type == NO_PAYLOAD_TYPE => {
+                PlayEnd::NoTelephoneEvents
+            }
+            Some(slot) => {
+                self.begin_playing(slot, Playing::Digits(DigitSender::new(play, digits)), out);
+                return;
+            }
+            None => {
+                self.refuse(leg, out);
+                PlayEnd::LegStopped
+            }
+        };
+        let value = PlayedValue::Digits(digits);
+        out.event(MediaEvent::PlayEnded { leg, play, cause, value });
+    }
+
+    fn begin_playing(&mut self, slot: usize, playing: Playing, out: &mut impl Output) {
+        self.end_playing(slot, PlayEnd::Replaced, out);
+        let Some(leg) = &mut self.legs[slot] else { return };
+        leg.playing = Some(playing);
+        let outbound = &mut self.outbound[slot];
+        outbound.playing = true;
+        if outbound.numbers.feed != Feed::LOCAL {
+            outbound.make_due();
+        }
+    }
+
+    /// Ends what plays, if anything does.
+    pub(super) fn end_playing(&mut self, slot: usize, cause: PlayEnd, out: &mut impl Output) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(playing) = leg.playing.take() else { return };
+        self.outbound[slot].playing = false;
+        let (play, value) = playing.into_parts();
+        out.event(MediaEvent::PlayEnded { leg: leg.id, play, cause, value });
+    }
+
+    fn refuse(&mut self, leg: LegId, out: &mut impl Output) {
+        self.meters.commands_refused += 1;
+        out.event(MediaEvent::Refused { leg });
+    }
+}
+
+/// Where a leg sends: nowhere while the SDP names no address, else to the source that was latched.
+pub(super) fn destination(plan: &LegPlan, inbound: &Inbound) -> PackedAddress {
+    match (plan.media.remote_rtp, inbound.latch) {
+        (None, _) => PackedAddress::NONE,
+        (Some(remote), Latch::Open) => PackedAddress::new(remote),
+        (Some(_), Latch::Deciding { .. } | Latch::Locked) => inbound.source,
+    }
+}

@@ -1,0 +1,450 @@
+//! What happens to one packet, from its socket to the peer's (ARCHITECTURE.md: one packet). Sans-IO.
+
+use std::net::SocketAddr;
+
+use shared::limits::{RTCP_BYTES_MAX, RTP_BYTES_MAX};
+use shared::{CoreId, Instant, LegId, MediaEvent};
+
+use crate::address::PackedAddress;
+use crate::clock;
+use crate::g711;
+use crate::inbound::{Heard, LatchStep, Route};
+use crate::mesh::{MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader};
+use crate::meters::DropReason;
+use crate::output::{Output, Received, SocketId};
+use crate::reception::{Arrival, Continuity};
+use crate::relay::{Content, Incoming};
+use crate::rtp::{self, HEADER_BYTES, RtpHeader};
+use crate::telephone_event::Press;
+
+use super::Plane;
+use super::command::destination;
+
+/// What became of a packet that was not dropped.
+enum Fate {
+    Consumed,
+    ToMesh,
+    Forward { socket: SocketId, to: SocketAddr, len: usize },
+}
+
+/// A relayed packet with the peer's numbers.
+struct Mapped {
+    marker: bool,
+    payload_type: u8,
+    sequence: u16,
+    timestamp: u32,
+}
+
+impl Plane {
+    pub(super) fn take_packet(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Output,
+    ) -> Received {
+        let slot = self.slot_by_port.get(socket.port_index()).copied().flatten();
+        let fate = match slot {
+            Some(slot) => self.take_for_leg(now, usize::from(slot), socket, source, packet, out),
+            None => Err(DropReason::NoLeg),
+        };
+        match fate {
+            Ok(Fate::Consumed) => {
+                self.meters.packets_consumed += 1;
+                Received::Consumed
+            }
+            Ok(Fate::ToMesh) => {
+                self.meters.packets_to_mesh += 1;
+                Received::Consumed
+            }
+            Ok(Fate::Forward { socket, to, len }) => {
+                self.meters.packets_forwarded += 1;
+                Received::Forward { socket, to, len }
+            }
+            Err(reason) => {
+                self.meters.packets_dropped.add(reason);
+                self.count_drop(slot.map(usize::from));
+                Received::Dropped(reason)
+            }
+        }
+    }
+
+    fn take_for_leg(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Output,
+    ) -> Result<Fate, DropReason> {
+        match packet.first() {
+            Some(RTP_FIRST_BYTE_MIN..=RTP_FIRST_BYTE_MAX) => {}
+            Some(first) => return Err(rtp::stranger_protocol(*first)),
+            None => return Err(DropReason::TooShort),
+        }
+        if rtp::is_rtcp(packet) {
+            if packet.len() > RTCP_BYTES_MAX {
+                return Err(DropReason::RtcpTooLong);
+            }
+            self.take_report(now, slot, socket, source, packet, out)?;
+            return Ok(Fate::Consumed);
+        }
+        if socket.is_rtcp() {
+            return Err(DropReason::WrongPort);
+        }
+        if packet.len() > RTP_BYTES_MAX {
+            return Err(DropReason::TooLong);
+        }
+        self.take_media(now, slot, source, packet, out)
+    }
+
+    /// The packet path proper: a relayed packet of a locked source takes no branch to the cold part.
+    fn take_media(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        source: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Output,
+    ) -> Result<Fate, DropReason> {
+        let header = RtpHeader::parse(packet)?;
+        let heard = self.inbound[slot].hear(header.payload_type)?;
+        if !self.inbound[slot].is_locked_to(PackedAddress::new(source)) {
+            self.admit_source(slot, source, out)?;
+        }
+        self.count_arrival(now, slot, &header, heard)?;
+        let inbound = &self.inbound[slot];
+        if !inbound.receives {
+            return Err(DropReason::NotReceiving);
+        }
+        let epoch = inbound.epoch;
+        let payload = packet.get(header.payload.clone()).unwrap_or_default();
+        let content = match heard {
+            Heard::ComfortNoise => {
+                self.tap_comfort_noise(slot);
+                return Ok(Fate::Consumed);
+            }
+            Heard::Media(Content::Event) => {
+                self.hear_keys(now, slot, &header, payload, out);
+                Content::Event
+            }
+            Heard::Media(audio) => {
+                if inbound.tapped {
+                    self.tap_inbound(slot, epoch, header.timestamp, payload);
+                }
+                audio
+            }
+        };
+        if header.payload.is_empty() {
+            // A keep-alive (RFC 6263 §4.6) holds a path open; there is nothing to hear in it.
+            return Ok(Fate::Consumed);
+        }
+        let len = match content {
+            Content::Audio(_) => header.payload.len() as u16,
+            Content::Event => 0,
+        };
+        let (sequence, timestamp) = (header.sequence, header.timestamp);
+        let incoming = Incoming { epoch, sequence, timestamp, content, len };
+        match self.inbound[slot].route {
+            Route::Nowhere => Ok(Fate::Consumed),
+            Route::Local { slot: peer } => {
+                self.forward(now, usize::from(peer), incoming, &header, packet)
+            }
+            Route::Mesh => self.send_to_mesh(slot, incoming, &header, packet, out),
+        }
+    }
+
+    #[cold]
+    fn admit_source(
+        &mut self,
+        slot: usize,
+        source: SocketAddr,
+        out: &mut impl Output,
+    ) -> Result<(), DropReason> {
+        let leg = self.legs[slot].as_ref().ok_or(DropReason::NoLeg)?;
+        let inbound = &mut self.inbound[slot];
+        let step = inbound.admit(&leg.plan, source)?;
+        if step != LatchStep::Unchanged {
+            self.outbound[slot].destination = destination(&leg.plan, inbound);
+        }
+        if step == LatchStep::Lock {
+            out.event(MediaEvent::Latched { leg: leg.id, source });
+        }
+        Ok(())
+    }
+
+    fn count_arrival(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        header: &RtpHeader,
+        heard: Heard,
+    ) -> Result<(), DropReason> {
+        let arrival = Arrival {
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            is_audio: matches!(heard, Heard::Media(Content::Audio(_))),
+            now_samples: clock::samples(now),
+            now_ms: clock::millis(now),
+        };
+        let inbound = &mut self.inbound[slot];
+        match inbound.reception.arrive(&mut self.pasts[slot], arrival)? {
+            Continuity::Continued => {}
+            Continuity::Restarted => {
+                inbound.next_epoch();
+                if let Some(leg) = &mut self.legs[slot] {
+                    let first_ms = now.since(leg.started_at).as_millis() as u32;
+                    leg.first_packet_ms.get_or_insert(first_ms);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn hear_keys(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        header: &RtpHeader,
+        payload: &[u8],
+        out: &mut impl Output,
+    ) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let (id, digits) = (leg.id, &mut self.meters.digits_received);
+        let now_samples = clock::samples(now);
+        leg.keys.receive(header.ssrc, header.timestamp, payload, now_samples, |press| {
+            *digits += 1;
+            out.event(digit(id, press));
+        });
+        if leg.keys.is_waiting() {
+            self.checks[slot] = clock::millis(now);
+        }
+    }
+
+    /// Tells the press whose packets stopped coming.
+    pub(super) fn expire_keys(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        if let Some(press) = leg.keys.expire(now_samples) {
+            self.meters.digits_received += 1;
+            out.event(digit(leg.id, press));
+        }
+    }
+
+    /// As if a minute had passed.
+    pub(super) fn finish_keys(&mut self, slot: usize, now: Instant, out: &mut impl Output) {
+        let later = clock::samples(now).wrapping_add(60_000 * clock::SAMPLES_A_MS);
+        self.expire_keys(slot, later, out);
+    }
+
+    /// Rewrites the packet for the peer, in place.
+    fn forward(
+        &mut self,
+        now: Instant,
+        peer: usize,
+        incoming: Incoming,
+        header: &RtpHeader,
+        packet: &mut [u8],
+    ) -> Result<Fate, DropReason> {
+        let Some(mapped) = self.map(now, peer, incoming, header.marker)? else {
+            return Ok(Fate::Consumed);
+        };
+        if header.payload.start != HEADER_BYTES {
+            // CSRCs and extensions were between the party and us.
+            packet.copy_within(header.payload.clone(), HEADER_BYTES);
+        }
+        let len = HEADER_BYTES + header.payload.len();
+        let packet = packet.get_mut(..len).ok_or(DropReason::Malformed)?;
+        self.finish_packet(peer, &mapped, incoming.content, packet)?;
+        let outbound = &self.outbound[peer];
+        let socket = SocketId::rtp(usize::from(outbound.port));
+        Ok(Fate::Forward { socket, to: outbound.destination.socket_addr(), len })
+    }
+
+    /// The peer's numbers for a packet; `None` when what we play to the peer takes precedence.
+    #[inline]
+    fn map(
+        &mut self,
+        now: Instant,
+        peer: usize,
+        incoming: Incoming,
+        marker: bool,
+    ) -> Result<Option<Mapped>, DropReason> {
+        let outbound = &mut self.outbound[peer];
+        if outbound.playing {
+            return Ok(None);
+        }
+        let payload_type = outbound.payload_type_for(incoming.content)?;
+        let stamp = outbound.numbers.relay(incoming, clock::samples(now))?;
+        let is_audio = incoming.content != Content::Event;
+        Ok(Some(Mapped {
+            marker: marker || stamp.starts && is_audio,
+            payload_type,
+            sequence: stamp.sequence,
+            timestamp: stamp.timestamp,
+        }))
+    }
+
+    /// Writes header and samples as the peer wants them; the payload lies behind 12 bytes already.
+    #[inline]
+    fn finish_packet(
+        &mut self,
+        peer: usize,
+        mapped: &Mapped,
+        content: Content,
+        packet: &mut [u8],
+    ) -> Result<(), DropReason> {
+        let outbound = &mut self.outbound[peer];
+        let (head, payload) =
+            packet.split_first_chunk_mut::<HEADER_BYTES>().ok_or(DropReason::Malformed)?;
+        let Mapped { marker, payload_type, sequence, timestamp } = *mapped;
+        rtp::write_header(head, marker, payload_type, sequence, timestamp, outbound.ssrc);
+        outbound.count(payload.len());
+        if let Content::Audio(codec) = content {
+            g711::translate(codec, outbound.codec, payload);
+            if outbound.tapped {
+                self.tap_outbound(peer, timestamp, payload);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a packet to the peer's core, in as many frames as it takes.
+    fn send_to_mesh(
+        &mut self,
+        slot: usize,
+        incoming: Incoming,
+        header: &RtpHeader,
+        packet: &[u8],
+        out: &mut impl Output,
+    ) -> Result<Fate, DropReason> {
+        let leg = self.legs[slot].as_ref().ok_or(DropReason::NoLeg)?;
+        let to = leg.peer.ok_or(DropReason::NotBridged)?;
+        let payload = packet.get(header.payload.clone()).unwrap_or_default();
+        let parts = payload.chunks(MESH_PAYLOAD_BYTES);
+        let parts_max = parts.len();
+        for (index, part) in parts.enumerate() {
+            let place = MeshHeader {
+                timestamp: incoming.timestamp,
+                sequence: incoming.sequence,
+                epoch: incoming.epoch,
+                content: incoming.content,
+                marker: header.marker,
+                part: index as u8,
+                last: index + 1 == parts_max,
+                len: part.len() as u8,
+            };
+            if !out.mesh(to.core, &MeshFrame::new(to, leg.id, place, part)) {
+                return Err(DropReason::MeshFull);
+            }
+        }
+        Ok(Fate::ToMesh)
+    }
+
+    pub(super) fn take_frame(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output) {
+        let part = frame.payload();
+        if frame.is_whole() {
+            self.take_from_mesh(now, frame, part, out);
+            return;
+        }
+        let CoreId(from) = frame.from.core;
+        let Some(assembly) = self.assemblies.get_mut(usize::from(from)) else {
+            self.meters.mesh_frames_incomplete += 1;
+            return;
+        };
+        self.meters.mesh_frames_incomplete += assembly.push(frame);
+        if !frame.ends_packet() || !assembly.is_whole() {
+            return;
+        }
+        // Taken out and put back, so that the packet is not copied once more.
+        let assembly = std::mem::take(assembly);
+        self.take_from_mesh(now, frame, assembly.packet(), out);
+        if let Some(place) = self.assemblies.get_mut(usize::from(from)) {
+            *place = assembly.emptied();
+        }
+    }
+
+    fn take_from_mesh(
+        &mut self,
+        now: Instant,
+        frame: &MeshFrame,
+        payload: &[u8],
+        out: &mut impl Output,
+    ) {
+        self.meters.mesh_received += 1;
+        match self.send_from_mesh(now, frame, payload, out) {
+            Ok(true) => self.meters.mesh_forwarded += 1,
+            Ok(false) => self.meters.mesh_consumed += 1,
+            Err(reason) => {
+                self.meters.mesh_dropped.add(reason);
+                self.count_drop(self.slot_of(frame.to));
+            }
+        }
+    }
+
+    /// `false` when what we play to the party takes precedence.
+    fn send_from_mesh(
+        &mut self,
+        now: Instant,
+        frame: &MeshFrame,
+        payload: &[u8],
+        out: &mut impl Output,
+    ) -> Result<bool, DropReason> {
+        let slot = self.slot_bridged_to(frame.to, frame.from).ok_or(DropReason::NotBridged)?;
+        let incoming = frame.incoming(payload.len());
+        let Some(mapped) = self.map(now, slot, incoming, frame.header.marker)? else {
+            return Ok(false);
+        };
+        let content = incoming.content;
+        if frame.is_whole() {
+            let buffer = &mut [0; HEADER_BYTES + MESH_PAYLOAD_BYTES];
+            self.send_copy(slot, &mapped, content, payload, buffer, out)?;
+        } else {
+            let buffer = &mut [0; RTP_BYTES_MAX];
+            self.send_copy(slot, &mapped, content, payload, buffer, out)?;
+        }
+        Ok(true)
+    }
+
+    fn send_copy(
+        &mut self,
+        slot: usize,
+        mapped: &Mapped,
+        content: Content,
+        payload: &[u8],
+        buffer: &mut [u8],
+        out: &mut impl Output,
+    ) -> Result<(), DropReason> {
+        let packet = buffer.get_mut(..HEADER_BYTES + payload.len()).ok_or(DropReason::TooLong)?;
+        packet[HEADER_BYTES..].copy_from_slice(payload);
+        self.finish_packet(slot, mapped, content, packet)?;
+        let outbound = &self.outbound[slot];
+        let socket = SocketId::rtp(usize::from(outbound.port));
+        out.send(socket, outbound.destination.socket_addr(), packet);
+        Ok(())
+    }
+
+    fn slot_bridged_to(&self, leg: LegId, peer: LegId) -> Option<usize> {
+        let slot = self.slot_of(leg)?;
+        let bridged = self.legs[slot].as_ref()?.peer == Some(peer);
+        bridged.then_some(slot)
+    }
+
+    #[cold]
+    fn count_drop(&mut self, slot: Option<usize>) {
+        if let Some(leg) = slot.and_then(|slot| self.legs.get_mut(slot)?.as_mut()) {
+            leg.dropped += 1;
+        }
+    }
+}
+
+const fn digit(leg: LegId, press: Press) -> MediaEvent {
+    MediaEvent::Digit { leg, digit: press.digit, duration_ms: press.duration_ms }
+}
+
+/// RFC 7983 §7: RTP and RTCP begin with 128..=191.
+const RTP_FIRST_BYTE_MIN: u8 = 128;
+const RTP_FIRST_BYTE_MAX: u8 = 191;

@@ -1,0 +1,136 @@
+//! RTCP of a leg: reports read, reports sent. Reports end here and are never relayed. Sans-IO.
+
+use std::net::SocketAddr;
+
+use shared::{Instant, MediaEvent};
+
+use crate::address::PackedAddress;
+use crate::clock;
+use crate::inbound::Latch;
+use crate::meters::DropReason;
+use crate::output::{Output, SocketId};
+use crate::rtcp::{self, Compound, REPORT_BYTES_MAX, Report, ReportBlock, SenderInfo};
+
+use super::Plane;
+
+impl Plane {
+    /// Takes one RTCP packet of at most `limits::RTCP_BYTES_MAX`.
+    pub(super) fn take_report(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &[u8],
+        out: &mut impl Output,
+    ) -> Result<(), DropReason> {
+        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
+        if !socket.is_rtcp() && !leg.plan.media.rtcp_mux {
+            return Err(DropReason::WrongPort);
+        }
+        if !self.inbound[slot].accepts_rtcp(&leg.plan, source) {
+            return Err(DropReason::RtcpStranger);
+        }
+        if !leg.reports.admit(clock::millis(now)) {
+            return Err(DropReason::RtcpRate);
+        }
+        let compound = Compound::parse(packet, self.outbound[slot].ssrc)
+            .map_err(|_| DropReason::RtcpMalformed)?;
+        let reports = &mut leg.reports;
+        reports.received = reports.received.saturating_add(1);
+        if socket.is_rtcp() {
+            reports.source = PackedAddress::new(source);
+        }
+        if let Some(sent_at) = compound.sender_report {
+            reports.last_sender_report = Some((sent_at, now));
+        }
+        let now_middle = rtcp::ntp_middle(rtcp::ntp(now, self.unix_ms_at_zero));
+        let round_trip = compound.report_on_us.and_then(|on_us| on_us.round_trip_us(now_middle));
+        reports.round_trip_us = round_trip.or(reports.round_trip_us);
+        if compound.bye {
+            out.event(MediaEvent::RtcpBye { leg: leg.id });
+        }
+        Ok(())
+    }
+
+    /// Sends a report when it is due; when the next one is.
+    pub(super) fn check_report(&mut self, slot: usize, at: Instant, out: &mut impl Output) -> u32 {
+        let now_ms = clock::millis(at);
+        let Some(leg) = &mut self.legs[slot] else { return now_ms };
+        if !clock::is_due(now_ms, leg.reports.next_ms) {
+            return leg.reports.next_ms;
+        }
+        leg.reports.schedule_next(now_ms);
+        let next_ms = leg.reports.next_ms;
+        self.send_report(at, slot, false, out);
+        next_ms
+    }
+
+    /// Says BYE, if the party ever heard of us (RFC 3550 §6.3.7).
+    pub(super) fn send_goodbye(&mut self, now: Instant, slot: usize, out: &mut impl Output) {
+        let known = self.legs[slot].as_ref().is_some_and(|leg| leg.reports.sent > 0);
+        if known || self.outbound[slot].packets > 0 {
+            self.send_report(now, slot, true, out);
+        }
+    }
+
+    fn send_report(&mut self, now: Instant, slot: usize, bye: bool, out: &mut impl Output) {
+        let Some((socket, to)) = self.report_destination(slot) else { return };
+        let Some(report) = self.report(now, slot, bye) else { return };
+        let mut bytes = [0; REPORT_BYTES_MAX];
+        let len = report.write(&mut bytes);
+        out.send(socket, to, &bytes[..len]);
+        self.meters.sent_rtcp += 1;
+        if let Some(leg) = &mut self.legs[slot] {
+            leg.reports.sent = leg.reports.sent.saturating_add(1);
+        }
+    }
+
+    fn report(&mut self, now: Instant, slot: usize, bye: bool) -> Option<Report> {
+        let unix_ms_at_zero = self.unix_ms_at_zero;
+        let leg = self.legs[slot].as_mut()?;
+        let outbound = &self.outbound[slot];
+        let sent_since = outbound.packets != leg.reports.packets_reported;
+        leg.reports.packets_reported = outbound.packets;
+        let sender = sent_since.then(|| SenderInfo {
+            ntp: rtcp::ntp(now, unix_ms_at_zero),
+            timestamp: outbound.numbers.timestamp_at(clock::samples(now)),
+            packets: outbound.packets,
+            octets: outbound.octets,
+        });
+        let reception = &self.inbound[slot].reception;
+        let past = &mut self.pasts[slot];
+        let last = leg.reports.last_sender_report;
+        let block = reception.has_started().then(|| ReportBlock {
+            ssrc: reception.ssrc,
+            figures: reception.report(past),
+            last_sender_report: last.map_or(0, |(sent_at, _)| sent_at),
+            delay: last.map_or(0, |(_, came_at)| delay_units(now, came_at)),
+        });
+        let cname = leg.reports.cname;
+        Some(Report { ssrc: outbound.ssrc, sender, block, cname, bye })
+    }
+
+    /// Multiplexed: with the media. Else where reports came from, else what the SDP says, unless media
+    /// comes from another host than the SDP's: then its port there is not known until it speaks.
+    fn report_destination(&self, slot: usize) -> Option<(SocketId, SocketAddr)> {
+        let leg = self.legs[slot].as_ref()?;
+        let (inbound, outbound) = (&self.inbound[slot], &self.outbound[slot]);
+        let port = usize::from(outbound.port);
+        let media = &leg.plan.media;
+        if media.rtcp_mux {
+            let to = outbound.destination;
+            return to.is_some().then(|| (SocketId::rtp(port), to.socket_addr()));
+        }
+        let named = PackedAddress::from_option(media.remote_rtcp);
+        let to = if leg.reports.source.is_some() { leg.reports.source } else { named };
+        let is_known = inbound.latch == Latch::Open || to.same_ip(inbound.source);
+        (to.is_some() && is_known).then(|| (SocketId::rtcp(port), to.socket_addr()))
+    }
+}
+
+/// Time since then in 1/65536 s.
+fn delay_units(now: Instant, then: Instant) -> u32 {
+    let nanos = now.since(then).as_nanos();
+    u32::try_from((nanos << 16) / 1_000_000_000).unwrap_or(u32::MAX)
+}

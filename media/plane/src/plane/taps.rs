@@ -1,0 +1,163 @@
+//! The taps of a leg: a list through the core's slab of taps. Sans-IO.
+
+use shared::media::{TapEnd, TapLimits, TapTracks};
+use shared::{Codec, LegId, MediaEvent, TapId};
+
+use crate::output::Output;
+use crate::tap::{TapCounts, TapState};
+
+use super::Plane;
+
+impl Plane {
+    /// `false` when the leg is not there or there is no room.
+    pub(super) fn start_tap(
+        &mut self,
+        leg: LegId,
+        id: TapId,
+        tracks: TapTracks,
+        limits: TapLimits,
+    ) -> bool {
+        let Some(slot) = self.slot_of(leg) else { return false };
+        let Some(index) = self.taps_free.pop() else { return false };
+        let Some(up) = &mut self.legs[slot] else { return false };
+        let tap = &mut self.taps[usize::from(index)];
+        tap.start(id, leg, tracks, limits, self.outbound[slot].codec);
+        tap.next = up.first_tap.replace(index);
+        self.mark_tapped(slot);
+        self.meters.taps += 1;
+        true
+    }
+
+    pub(super) fn pause_tap(&mut self, slot: usize, id: TapId, paused: bool) {
+        self.each_tap(slot, |tap| {
+            if tap.id == id {
+                tap.pause(paused);
+            }
+        });
+    }
+
+    pub(super) fn stop_tap(&mut self, slot: usize, id: TapId, out: &mut impl Output) {
+        let mut found = None;
+        self.each_tap_index(slot, |taps, index| {
+            if taps[usize::from(index)].id == id {
+                found = Some(index);
+            }
+        });
+        if let Some(index) = found {
+            self.end_tap(slot, index, TapEnd::Stopped, out);
+        }
+    }
+
+    pub(super) fn end_taps(&mut self, slot: usize, cause: TapEnd, out: &mut impl Output) {
+        while let Some(index) = self.legs[slot].as_ref().and_then(|leg| leg.first_tap) {
+            self.end_tap(slot, index, cause, out);
+        }
+    }
+
+    pub(super) fn change_tap_codec(&mut self, slot: usize, codec: Codec) {
+        self.each_tap(slot, |tap| tap.set_codec(codec));
+    }
+
+    pub(super) fn tap_inbound(&mut self, slot: usize, epoch: u16, timestamp: u32, samples: &[u8]) {
+        self.each_tap(slot, |tap| tap.hear(epoch, timestamp, samples));
+    }
+
+    pub(super) fn tap_comfort_noise(&mut self, slot: usize) {
+        self.each_tap(slot, |tap| tap.hear_comfort_noise());
+    }
+
+    pub(super) fn tap_outbound(&mut self, slot: usize, timestamp: u32, samples: &[u8]) {
+        self.each_tap(slot, |tap| tap.say(timestamp, samples));
+    }
+
+    /// 20 ms of every tap of a leg.
+    pub(super) fn beat_taps(&mut self, slot: usize, out: &mut impl Output) {
+        let mut next = self.legs[slot].as_ref().and_then(|leg| leg.first_tap);
+        while let Some(index) = next {
+            let tap = &mut self.taps[usize::from(index)];
+            next = tap.next;
+            let (counts, ended) = tap.period(&mut |frame| out.record(frame));
+            self.count_frames(counts);
+            if let Some(cause) = ended {
+                self.end_tap(slot, index, cause, out);
+            }
+        }
+    }
+
+    /// Offers the last frames that found no room.
+    pub(super) fn offer_last_frames(&mut self, out: &mut impl Output) {
+        let mut at = 0;
+        while let Some(index) = self.taps_ending.get(at).copied() {
+            if self.complete_tap(index, out) {
+                self.taps_ending.swap_remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn end_tap(&mut self, slot: usize, index: u16, cause: TapEnd, out: &mut impl Output) {
+        self.unlink_tap(slot, index);
+        let counts = self.taps[usize::from(index)].finish(cause, &mut |frame| out.record(frame));
+        self.count_frames(counts);
+        if !self.complete_tap(index, out) {
+            self.taps_ending.push(index);
+        }
+    }
+
+    /// `false` when the recorder's ring is full.
+    fn complete_tap(&mut self, index: u16, out: &mut impl Output) -> bool {
+        let tap = &mut self.taps[usize::from(index)];
+        let TapState::Ending { cause } = tap.state else { return true };
+        if !out.record(tap.last_frame()) {
+            self.meters.tap_frames_lost += 1;
+            return false;
+        }
+        tap.state = TapState::Free;
+        out.event(MediaEvent::TapEnded { leg: tap.leg, tap: tap.id, cause });
+        self.meters.tap_frames += 1;
+        self.meters.taps -= 1;
+        self.taps_free.push(index);
+        true
+    }
+
+    fn unlink_tap(&mut self, slot: usize, index: u16) {
+        let after = self.taps[usize::from(index)].next.take();
+        let mut before = None;
+        self.each_tap_index(slot, |taps, other| {
+            if taps[usize::from(other)].next == Some(index) {
+                before = Some(other);
+            }
+        });
+        match (before, &mut self.legs[slot]) {
+            (Some(before), _) => self.taps[usize::from(before)].next = after,
+            (None, Some(leg)) if leg.first_tap == Some(index) => leg.first_tap = after,
+            (None, _) => {}
+        }
+        self.mark_tapped(slot);
+    }
+
+    /// The hot lines only know whether there is a tap at all.
+    fn mark_tapped(&mut self, slot: usize) {
+        let tapped = self.legs[slot].as_ref().is_some_and(|leg| leg.first_tap.is_some());
+        self.inbound[slot].tapped = tapped;
+        self.outbound[slot].tapped = tapped;
+    }
+
+    fn count_frames(&mut self, counts: TapCounts) {
+        self.meters.tap_frames += counts.taken;
+        self.meters.tap_frames_lost += counts.lost;
+    }
+
+    fn each_tap(&mut self, slot: usize, mut act: impl FnMut(&mut crate::tap::Tap)) {
+        self.each_tap_index(slot, |taps, index| act(&mut taps[usize::from(index)]));
+    }
+
+    fn each_tap_index(&mut self, slot: usize, mut act: impl FnMut(&mut [crate::tap::Tap], u16)) {
+        let mut next = self.legs[slot].as_ref().and_then(|leg| leg.first_tap);
+        while let Some(index) = next {
+            act(&mut self.taps, index);
+            next = self.taps[usize::from(index)].next;
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! Taps: what a party says and hears, cut into 20 ms for the recorder. Sans-IO.
+//!
+//! A tap runs 80 ms behind the call, so that packets which overtook each other lie in order again.
+//! What was lost is silence. When a tap ends, the frames still behind are handed out at once: a
+//! recording is as long as the tap was up, less its pauses.
+
+use shared::media::{FRAME_SAMPLES, TapEnd, TapLimits, TapTracks};
+use shared::{Codec, LegId, RecorderFrame, TapId};
+
+use crate::g711;
+
+/// One tap. Its buffers are made once and used by one tap after the other.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    pub id: TapId,
+    pub leg: LegId,
+    /// The next tap of the same leg.
+    pub next: Option<u16>,
+    pub state: TapState,
+    tracks: TapTracks,
+    limits: TapLimits,
+    codec: Codec,
+    /// 20 ms periods since it began, pauses left out.
+    periods: u32,
+    /// Frames handed out.
+    frames: u32,
+    /// Samples of silence received in a row.
+    silent_samples: u32,
+    /// The party announced that it sends nothing while it is silent.
+    comfort_noise: bool,
+    inbound: Track,
+    outbound: Track,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TapState {
+    Free,
+    Running,
+    Paused,
+    /// All audio is handed out; the last frame waits for room in the recorder's ring.
+    Ending {
+        cause: TapEnd,
+    },
+}
+
+/// What became of a period's frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TapCounts {
+    pub taken: u64,
+    pub lost: u64,
+}
+
+impl Tap {
+    pub fn vacant() -> Self {
+        Self {
+            id: TapId(0),
+            leg: LegId { core: shared::CoreId(0), slot: 0, generation: 0 },
+            next: None,
+            state: TapState::Free,
+            tracks: TapTracks::Both,
+            limits: TapLimits::default(),
+            codec: Codec::Pcmu,
+            periods: 0,
+            frames: 0,
+            silent_samples: 0,
+            comfort_noise: false,
+            inbound: Track::new(),
+            outbound: Track::new(),
+        }
+    }
+
+    pub fn start(
+        &mut self,
+        id: TapId,
+        leg: LegId,
+        tracks: TapTracks,
+        limits: TapLimits,
+        codec: Codec,
+    ) {
+        self.id = id;
+        self.leg = leg;
+        self.state = TapState::Running;
+        self.tracks = tracks;
+        self.limits = limits;
+        self.periods = 0;
+        self.frames = 0;
+        self.silent_samples = 0;
+        self.comfort_noise = false;
+        self.set_codec(codec);
+    }
+
+    /// The leg's codec changed: what is still behind was in the old one and becomes silence.
+    pub fn set_codec(&mut self, codec: Codec) {
+        self.codec = codec;
+        let read_position = self.frames.wrapping_mul(FRAME_SAMPLES as u32);
+        self.inbound.reset(read_position, codec);
+        self.outbound.reset(read_position, codec);
+    }
+
+    /// Audio that the party sent; `epoch` tells its numbers from those before.
+    pub fn hear(&mut self, epoch: u16, timestamp: u32, samples: &[u8]) {
+        if self.state != TapState::Running {
+            return;
+        }
+        self.comfort_noise = false;
+        let is_silent = g711::mean_magnitude(self.codec, samples) < SILENCE_MAGNITUDE;
+        let silent = self.silent_samples.saturating_add(samples.len() as u32);
+        self.silent_samples = if is_silent { silent } else { 0 };
+        if self.tracks != TapTracks::Outbound {
+            self.inbound.write(self.now_position(), epoch, timestamp, samples);
+        }
+    }
+
+    /// The party said that it is silent from here on (RFC 3389).
+    pub fn hear_comfort_noise(&mut self) {
+        self.comfort_noise = true;
+    }
+
+    /// Audio that was sent to the party.
+    pub fn say(&mut self, timestamp: u32, samples: &[u8]) {
+        if self.state == TapState::Running && self.tracks != TapTracks::Inbound {
+            self.outbound.write(self.now_position(), 0, timestamp, samples);
+        }
+    }
+
+    pub fn pause(&mut self, paused: bool) {
+        match (self.state, paused) {
+            (TapState::Running, true) => self.state = TapState::Paused,
+            (TapState::Paused, false) => {
+                self.state = TapState::Running;
+                self.inbound.anchored_to = None;
+                self.outbound.anchored_to = None;
+            }
+            (TapState::Running, false)
+            | (TapState::Paused, true)
+            | (TapState::Free | TapState::Ending { .. }, _) => {}
+        }
+    }
+
+    /// Lets 20 ms pass: hands out the frame that is due, and says whether a limit is reached.
+    pub fn period(
+        &mut self,
+        record: &mut impl FnMut(RecorderFrame) -> bool,
+    ) -> (TapCounts, Option<TapEnd>) {
+        let mut counts = TapCounts::default();
+        if self.state != TapState::Running {
+            return (counts, None);
+        }
+        self.periods += 1;
+        if self.comfort_noise {
+            self.silent_samples = self.silent_samples.saturating_add(FRAME_SAMPLES as u32);
+        }
+        if self.periods > LAG_PERIODS {
+            self.hand_out(&mut counts, record);
+        }
+        (counts, self.limit_reached())
+    }
+
+    /// Hands out what is still behind; then only the last frame is missing.
+    pub fn finish(
+        &mut self,
+        cause: TapEnd,
+        record: &mut impl FnMut(RecorderFrame) -> bool,
+    ) -> TapCounts {
+        let mut counts = TapCounts::default();
+        while self.frames < self.periods {
+            self.hand_out(&mut counts, record);
+        }
+        self.state = TapState::Ending { cause };
+        counts
+    }
+
+    /// The frame that ends the recording.
+    pub fn last_frame(&self) -> RecorderFrame {
+        RecorderFrame {
+            tap: self.id,
+            index: self.frames,
+            codec: self.codec,
+            inbound: None,
+            outbound: None,
+            last: true,
+        }
+    }
+
+    fn hand_out(&mut self, counts: &mut TapCounts, record: &mut impl FnMut(RecorderFrame) -> bool) {
+        let inbound = self.inbound.read();
+        let outbound = self.outbound.read();
+        let frame = RecorderFrame {
+            tap: self.id,
+            index: self.frames,
+            codec: self.codec,
+            inbound: (self.tracks != TapTracks::Outbound).then_some(inbound),
+            outbound: (self.tracks != TapTracks::Inbound).then_some(outbound),
+            last: false,
+        };
+        self.frames += 1;
+        if record(frame) {
+            counts.taken += 1;
+        } else {
+            counts.lost += 1;
+        }
+    }
+
+    fn limit_reached(&self) -> Option<TapEnd> {
+        let recorded_ms = self.periods.saturating_mul(PERIOD_MS);
+        if self.limits.max_ms != 0 && recorded_ms >= self.limits.max_ms {
+            return Some(TapEnd::MaxLength);
+        }
+        let silent_ms = self.silent_samples / crate::clock::SAMPLES_A_MS;
+        (self.limits.silence_ms != 0 && silent_ms >= self.limits.silence_ms)
+            .then_some(TapEnd::Silence)
+    }
+
+    /// Where a packet that arrives now lies, in samples since the tap began.
+    fn now_position(&self) -> u32 {
+        self.periods.wrapping_mul(FRAME_SAMPLES as u32)
+    }
+}
+
+/// A window of samples by position; what was not written is silence.
+#[derive(Debug)]
+struct Track {
+    samples: Box<[u8; WINDOW_SAMPLES]>,
+    silence: u8,
+    read_position: u32,
+    /// Position of a timestamp: the difference, and the epoch for which it holds.
+    delta: u32,
+    anchored_to: Option<u16>,
+    /// Packets in a row that came too late.
+    late: u8,
+}
+
+impl Track {
+    fn new() -> Self {
+        Self {
+            samples: Box::new([0xFF; WINDOW_SAMPLES]),
+            silence: 0xFF,
+            read_position: 0,
+            delta: 0,
+            anchored_to: None,
+            late: 0,
+        }
+    }
+
+    fn reset(&mut self, read_position: u32, codec: Codec) {
+        self.silence = codec.silence();
+        self.samples.fill(self.silence);
+        self.read_position = read_position;
+        self.anchored_to = None;
+        self.late = 0;
+    }
+
+    fn write(&mut self, now_position: u32, epoch: u16, timestamp: u32, samples: &[u8]) {
+        if self.anchored_to != Some(epoch) {
+            self.anchor(now_position, epoch, timestamp);
+        }
+        if self.is_ahead(timestamp, samples.len()) {
+            // The peer's clock is faster than ours, or it left out time: begin again at now.
+            self.anchor(now_position, epoch, timestamp);
+        }
+        let offset = self.offset(timestamp);
+        if offset + samples.len() as i64 <= 0 {
+            self.late += 1;
+            if self.late < LATE_MAX {
+                return;
+            }
+            self.anchor(now_position, epoch, timestamp);
+        }
+        self.late = 0;
+        self.copy(self.offset(timestamp), samples);
+    }
+
+    fn read(&mut self) -> [u8; FRAME_SAMPLES] {
+        let start = self.read_position as usize % WINDOW_SAMPLES;
+        let mut frame = [self.silence; FRAME_SAMPLES];
+        for (index, sample) in frame.iter_mut().enumerate() {
+            let place = &mut self.samples[(start + index) % WINDOW_SAMPLES];
+            *sample = std::mem::replace(place, self.silence);
+        }
+        self.read_position = self.read_position.wrapping_add(FRAME_SAMPLES as u32);
+        frame
+    }
+
+    fn anchor(&mut self, now_position: u32, epoch: u16, timestamp: u32) {
+        self.delta = now_position.wrapping_sub(timestamp);
+        self.anchored_to = Some(epoch);
+        self.late = 0;
+    }
+
+    /// Samples from the read position to the packet's first; negative when that has been read.
+    fn offset(&self, timestamp: u32) -> i64 {
+        let position = timestamp.wrapping_add(self.delta);
+        i64::from(position.wrapping_sub(self.read_position) as i32)
+    }
+
+    fn is_ahead(&self, timestamp: u32, len: usize) -> bool {
+        self.offset(timestamp) + len as i64 > WINDOW_SAMPLES as i64
+    }
+
+    /// Writes what lies inside the window.
+    fn copy(&mut self, offset: i64, samples: &[u8]) {
+        let start = self.read_position as usize;
+        for (index, sample) in samples.iter().enumerate() {
+            let place = offset + index as i64;
+            if (0..WINDOW_SAMPLES as i64).contains(&place) {
+                self.samples[(start + place as usize) % WINDOW_SAMPLES] = *sample;
+            }
+        }
+    }
+}
+
+/// 80 ms: twice what two packets that overtook each other are apart.
+const LAG_PERIODS: u32 = 4;
+const PERIOD_MS: u32 = 20;
+/// 256 ms: the lag and what a sender may run ahead. A power of two, so that positions may wrap.
+const WINDOW_SAMPLES: usize = 2_048;
+const _: () = assert!(WINDOW_SAMPLES.is_power_of_two());
+const _: () = assert!(WINDOW_SAMPLES > (LAG_PERIODS as usize + 4) * FRAME_SAMPLES);
+/// So many late packets in a row mean that the peer's clock is slower than ours.
+const LATE_MAX: u8 = 3;
+/// About -42 dBFS: below is taken for silence.
+const SILENCE_MAGNITUDE: u32 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEG: LegId = LegId { core: shared::CoreId(0), slot: 0, generation: 0 };
+
+    fn tap(tracks: TapTracks, limits: TapLimits) -> Tap {
+        let mut tap = Tap::vacant();
+        tap.start(TapId(9), LEG, tracks, limits, Codec::Pcmu);
+        tap
+    }
+
+    /// Runs the tap over the packets of each period and returns the inbound audio.
+    fn inbound(tap: &mut Tap, periods: &[&[(u32, u8)]]) -> Vec<u8> {
+        let mut audio = Vec::new();
+        let mut record = |frame: RecorderFrame| {
+            audio.push(frame.inbound.unwrap()[0]);
+            true
+        };
+        for packets in periods {
+            for (index, value) in *packets {
+                tap.hear(2, index * 160, &[*value; 160]);
+            }
+            tap.period(&mut record);
+        }
+        tap.finish(TapEnd::Stopped, &mut record);
+        audio
+    }
+
+    #[test]
+    fn a_recording_is_as_long_as_the_tap_was_up() {
+        let mut tap = tap(TapTracks::Inbound, TapLimits::default());
+        assert_eq!(inbound(&mut tap, &[&[(0, 1)], &[(1, 2)], &[(2, 3)]]), [1, 2, 3]);
+        assert_eq!(tap.last_frame().index, 3);
+    }
+
+    #[test]
+    fn overtaken_packets_lie_in_order_and_lost_ones_are_silence() {
+        let mut tap = tap(TapTracks::Inbound, TapLimits::default());
+        let periods: [&[(u32, u8)]; 6] =
+            [&[(0, 1)], &[(2, 3)], &[(1, 2)], &[(3, 4)], &[], &[(5, 6)]];
+        assert_eq!(inbound(&mut tap, &periods), [1, 2, 3, 4, 0xFF, 6]);
+    }
+
+    #[test]
+    fn a_new_epoch_is_placed_at_now() {
+        let mut tap = tap(TapTracks::Inbound, TapLimits::default());
+        let mut audio = Vec::new();
+        let mut record = |frame: RecorderFrame| {
+            audio.push(frame.inbound.unwrap()[0]);
+            true
+        };
+        tap.hear(2, 0, &[1; 160]);
+        tap.period(&mut record);
+        tap.hear(3, 3_000_000_000, &[2; 160]);
+        tap.period(&mut record);
+        tap.finish(TapEnd::Stopped, &mut record);
+        assert_eq!(audio, [1, 2]);
+    }
+
+    #[test]
+    fn long_packets_fill_several_frames() {
+        let mut tap = tap(TapTracks::Outbound, TapLimits::default());
+        let mut audio = Vec::new();
+        let mut record = |frame: RecorderFrame| {
+            audio.push(frame.outbound.unwrap()[0]);
+            true
+        };
+        for round in 0..3u32 {
+            tap.say(round * 480, &[round as u8; 480]);
+            for _ in 0..3 {
+                tap.period(&mut record);
+            }
+        }
+        tap.finish(TapEnd::Stopped, &mut record);
+        assert_eq!(audio, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn only_received_silence_counts_as_silence() {
+        let limits = TapLimits { silence_ms: 100, max_ms: 0 };
+        let mut tap = tap(TapTracks::Inbound, limits);
+        let mut record = |_| true;
+        for _ in 0..50 {
+            assert_eq!(tap.period(&mut record).1, None);
+        }
+        for index in 0..4u32 {
+            tap.hear(2, index * 160, &[0xFF; 160]);
+            assert_eq!(tap.period(&mut record).1, None);
+        }
+        tap.hear(2, 4 * 160, &[0xFF; 160]);
+        assert_eq!(tap.period(&mut record).1, Some(TapEnd::Silence));
+    }
+
+    #[test]
+    fn speech_begins_the_silence_anew_and_comfort_noise_counts() {
+        let limits = TapLimits { silence_ms: 60, max_ms: 0 };
+        let mut tap = tap(TapTracks::Inbound, limits);
+        let mut record = |_| true;
+        tap.hear(2, 0, &[0xFF; 320]);
+        tap.hear(2, 320, &[0x80; 160]);
+        assert_eq!(tap.period(&mut record).1, None);
+        tap.hear_comfort_noise();
+        assert_eq!(tap.period(&mut record).1, None);
+        assert_eq!(tap.period(&mut record).1, None);
+        assert_eq!(tap.period(&mut record).1, Some(TapEnd::Silence));
+    }
+
+    #[test]
+    fn the_length_limit_is_exact() {
+        let mut tap = tap(TapTracks::Both, TapLimits { silence_ms: 0, max_ms: 200 });
+        let mut frames = 0;
+        let mut record = |_| {
+            frames += 1;
+            true
+        };
+        let periods = (1..).find(|_| tap.period(&mut record).1.is_some()).unwrap();
+        tap.finish(TapEnd::MaxLength, &mut record);
+        assert_eq!((periods, frames), (10, 10));
+    }
+
+    #[test]
+    fn paused_time_gives_no_frames() {
+        let mut tap = tap(TapTracks::Inbound, TapLimits::default());
+        let mut audio = Vec::new();
+        let mut record = |frame: RecorderFrame| {
+            audio.push((frame.index, frame.inbound.unwrap()[0]));
+            true
+        };
+        tap.hear(2, 0, &[1; 160]);
+        tap.period(&mut record);
+        tap.pause(true);
+        tap.hear(2, 160, &[2; 160]);
+        tap.period(&mut record);
+        tap.pause(false);
+        tap.hear(2, 320, &[3; 160]);
+        tap.period(&mut record);
+        tap.finish(TapEnd::Stopped, &mut record);
+        assert_eq!(audio, [(0, 1), (1, 3)]);
+    }
+
+    #[test]
+    fn a_drifting_clock_never_leaves_the_window() {
+        for drift in [-1i64, 1] {
+            let mut tap = tap(TapTracks::Inbound, TapLimits::default());
+            let mut heard = 0;
+            let mut record = |frame: RecorderFrame| {
+                heard += u32::from(frame.inbound.unwrap().contains(&1));
+                true
+            };
+            for index in 0..5_000i64 {
+                let timestamp = (index * (160 + drift)) as u32;
+                tap.hear(2, timestamp, &[1; 160]);
+                tap.period(&mut record);
+            }
+            assert!(heard > 4_900, "{drift}: {heard}");
+        }
+    }
+}

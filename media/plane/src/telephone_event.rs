@@ -1,0 +1,447 @@
+//! Telephone events (RFC 4733): one digit for each key press heard, packets for each digit to send. Sans-IO.
+
+use std::sync::Arc;
+
+use shared::PlayId;
+
+use crate::clock::{SAMPLES_A_MS, elapsed};
+
+/// Turns event packets into digits, one a key press however packets are lost, doubled or late.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EventReceiver {
+    current: Option<HeldKey>,
+    /// Presses that were told or found too short, newest last; a repeat of one means nothing.
+    past: [Option<PressKey>; PAST_PRESSES],
+}
+
+/// A key that was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Press {
+    /// `0-9 * # A-D`.
+    pub digit: u8,
+    pub duration_ms: u16,
+}
+
+/// What names one press (RFC 4733 §2.5.1.2: same timestamp, same event).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PressKey {
+    ssrc: u32,
+    timestamp: u32,
+    event: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct HeldKey {
+    key: PressKey,
+    /// Samples of segments before this one (§2.5.1.3).
+    earlier_samples: u32,
+    duration: u16,
+    /// Arrival of its last packet, in wrapping samples.
+    last_at: u32,
+}
+
+impl EventReceiver {
+    /// Takes the payload of one event packet; `report` is called for each press that became certain.
+    pub fn receive(
+        &mut self,
+        ssrc: u32,
+        timestamp: u32,
+        payload: &[u8],
+        now_samples: u32,
+        mut report: impl FnMut(Press),
+    ) {
+        let mut timestamp = timestamp;
+        for block in payload.as_chunks::<EVENT_BYTES>().0.iter().take(BLOCKS_MAX) {
+            let [event, flags, high, low] = *block;
+            let duration = u16::from_be_bytes([high, low]);
+            if event < EVENTS {
+                let key = PressKey { ssrc, timestamp, event };
+                self.block(key, flags & END != 0, duration, now_samples, &mut report);
+            }
+            // The next block of a packet begins where this one ends (§2.5.1.5).
+            timestamp = timestamp.wrapping_add(u32::from(duration));
+        }
+    }
+
+    /// Gives up waiting for the end of a press whose packets stopped coming.
+    pub fn expire(&mut self, now_samples: u32) -> Option<Press> {
+        let held = self.current?;
+        if elapsed(now_samples, held.last_at) < SILENCE_SAMPLES {
+            return None;
+        }
+        self.finish(held)
+    }
+
+    /// Whether a press waits for its end.
+    pub const fn is_waiting(&self) -> bool {
+        self.current.is_some()
+    }
+
+    fn block(
+        &mut self,
+        key: PressKey,
+        end: bool,
+        duration: u16,
+        now_samples: u32,
+        report: &mut impl FnMut(Press),
+    ) {
+        if self.past.contains(&Some(key)) {
+            return;
+        }
+        let mut held = match self.current {
+            Some(held) if held.key == key => held,
+            Some(held) if held.continues_in(key) => held.next_segment(key),
+            Some(held) if held.is_older_than(key) => {
+                self.finish(held).into_iter().for_each(&mut *report);
+                HeldKey::new(key)
+            }
+            // Packets of an earlier press that were overtaken: told when its end or its length is known.
+            Some(_) => {
+                let late = HeldKey { duration, ..HeldKey::new(key) };
+                if end || late.is_long_enough() {
+                    self.remember(key);
+                    late.press().into_iter().for_each(report);
+                }
+                return;
+            }
+            None => HeldKey::new(key),
+        };
+        held.duration = held.duration.max(duration);
+        held.last_at = now_samples;
+        self.current = Some(held);
+        if end {
+            self.finish(held).into_iter().for_each(report);
+        }
+    }
+
+    fn finish(&mut self, held: HeldKey) -> Option<Press> {
+        self.current = None;
+        self.remember(held.key);
+        held.press()
+    }
+
+    fn remember(&mut self, key: PressKey) {
+        self.past.rotate_left(1);
+        self.past[PAST_PRESSES - 1] = Some(key);
+    }
+}
+
+impl HeldKey {
+    const fn new(key: PressKey) -> Self {
+        Self { key, earlier_samples: 0, duration: 0, last_at: 0 }
+    }
+
+    /// Presses longer than 0xFFFF units go on under a timestamp that much later (§2.5.1.3).
+    fn continues_in(&self, key: PressKey) -> bool {
+        self.key.ssrc == key.ssrc
+            && self.key.event == key.event
+            && key.timestamp.wrapping_sub(self.key.timestamp) == u32::from(u16::MAX)
+    }
+
+    fn next_segment(self, key: PressKey) -> Self {
+        let earlier_samples = self.earlier_samples.saturating_add(u32::from(u16::MAX));
+        Self { key, earlier_samples, duration: 0, ..self }
+    }
+
+    /// Another source is taken for newer: its timestamps say nothing about ours.
+    fn is_older_than(&self, key: PressKey) -> bool {
+        self.key.ssrc != key.ssrc
+            || key.timestamp == self.key.timestamp
+            || (key.timestamp.wrapping_sub(self.key.timestamp) as i32) > 0
+    }
+
+    fn samples(&self) -> u32 {
+        self.earlier_samples.saturating_add(u32::from(self.duration))
+    }
+
+    fn is_long_enough(&self) -> bool {
+        self.samples() >= PRESS_SAMPLES_MIN
+    }
+
+    fn press(&self) -> Option<Press> {
+        let digit = *DIGITS.get(usize::from(self.key.event))?;
+        let duration_ms = (self.samples() / SAMPLES_A_MS).min(u32::from(u16::MAX)) as u16;
+        self.is_long_enough().then_some(Press { digit, duration_ms })
+    }
+}
+
+/// Digits on their way out: 100 ms on, 100 ms off, in steps of 20 ms.
+#[derive(Debug)]
+pub(crate) struct DigitSender {
+    pub play: PlayId,
+    pub digits: Arc<str>,
+    /// Byte index of the next character.
+    next: usize,
+    state: SendState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SendState {
+    /// The next character begins in this step.
+    Between,
+    /// Packets of this event that were sent, the repeats of the last one included.
+    Sending { event: u8, sent: u8 },
+    /// Steps without an event.
+    Waiting { steps: u8 },
+}
+
+/// What is to be sent in one 20 ms step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DigitStep {
+    /// This packet.
+    Event { payload: [u8; EVENT_BYTES], first: bool },
+    /// Ordinary silence.
+    Silence,
+    /// All digits are out.
+    Ended,
+}
+
+impl DigitSender {
+    pub fn new(play: PlayId, digits: Arc<str>) -> Self {
+        Self { play, digits, next: 0, state: SendState::Between }
+    }
+
+    /// The next 20 ms.
+    pub fn step(&mut self) -> DigitStep {
+        if self.state == SendState::Between && !self.begin_next() {
+            return DigitStep::Ended;
+        }
+        match self.state {
+            SendState::Between => DigitStep::Ended,
+            SendState::Sending { event, sent } => {
+                self.state = if sent + 1 < EVENT_PACKETS {
+                    SendState::Sending { event, sent: sent + 1 }
+                } else {
+                    SendState::Waiting { steps: GAP_STEPS }
+                };
+                DigitStep::Event { payload: event_payload(event, sent), first: sent == 0 }
+            }
+            SendState::Waiting { steps } => {
+                self.state = match steps {
+                    0 | 1 => SendState::Between,
+                    more => SendState::Waiting { steps: more - 1 },
+                };
+                DigitStep::Silence
+            }
+        }
+    }
+
+    /// Moves to the next character; other characters than digits and pauses are passed over.
+    fn begin_next(&mut self) -> bool {
+        while let Some(character) = self.digits.as_bytes().get(self.next) {
+            self.next += 1;
+            let state = match character {
+                b'w' => Some(SendState::Waiting { steps: 25 }),
+                b'W' => Some(SendState::Waiting { steps: 50 }),
+                digit => event_of(*digit).map(|event| SendState::Sending { event, sent: 0 }),
+            };
+            if let Some(state) = state {
+                self.state = state;
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The event code of a digit.
+fn event_of(digit: u8) -> Option<u8> {
+    let place = DIGITS.iter().position(|known| *known == digit.to_ascii_uppercase())?;
+    u8::try_from(place).ok()
+}
+
+/// The payload of the packet after `sent` others: its length grows, then the end is told three times.
+fn event_payload(event: u8, sent: u8) -> [u8; EVENT_BYTES] {
+    let steps = (sent + 1).min(ON_STEPS);
+    let end = if sent + 1 >= ON_STEPS { END } else { 0 };
+    let [high, low] = (u16::from(steps) * STEP_SAMPLES).to_be_bytes();
+    [event, end | VOLUME, high, low]
+}
+
+/// RFC 4733 table 3, in the order of the codes.
+const DIGITS: [u8; EVENTS as usize] = *b"0123456789*#ABCD";
+/// Codes 0..=15 are keys; 16 is flash, which means nothing to a call here.
+const EVENTS: u8 = 16;
+pub(crate) const EVENT_BYTES: usize = 4;
+/// Events in one packet that are read; senders put one.
+const BLOCKS_MAX: usize = 4;
+const END: u8 = 0x80;
+/// -10 dBm0.
+const VOLUME: u8 = 10;
+const STEP_SAMPLES: u16 = 160;
+/// 100 ms of tone.
+const ON_STEPS: u8 = 5;
+/// The last packet and two repeats.
+const EVENT_PACKETS: u8 = ON_STEPS + 2;
+/// 100 ms of gap, less the steps that the repeats took.
+const GAP_STEPS: u8 = 3;
+/// Shorter presses are noise.
+const PRESS_SAMPLES_MIN: u32 = 40 * SAMPLES_A_MS;
+/// Packets of a press come every 20 to 50 ms: after this long without one it has ended.
+const SILENCE_SAMPLES: u32 = 120 * SAMPLES_A_MS;
+const PAST_PRESSES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Every packet a sender makes for these digits, as (timestamp, payload).
+    fn packets(digits: &str) -> Vec<(u32, [u8; 4])> {
+        let mut sender = DigitSender::new(PlayId(1), digits.into());
+        let mut packets = Vec::new();
+        let (mut now, mut started) = (5_000u32, 0);
+        loop {
+            match sender.step() {
+                DigitStep::Event { payload, first } => {
+                    if first {
+                        started = now;
+                    }
+                    packets.push((started, payload));
+                }
+                DigitStep::Silence => {}
+                DigitStep::Ended => return packets,
+            }
+            now += 160;
+        }
+    }
+
+    fn heard(packets: &[(u32, [u8; 4])]) -> String {
+        let mut receiver = EventReceiver::default();
+        let mut digits = String::new();
+        for (timestamp, payload) in packets {
+            let push = |press: Press| digits.push(char::from(press.digit));
+            receiver.receive(9, *timestamp, payload, *timestamp, push);
+        }
+        digits.extend(receiver.expire(u32::MAX / 4).map(|press| char::from(press.digit)));
+        digits
+    }
+
+    #[test]
+    fn all_sixteen_keys_are_sent_and_heard() {
+        assert_eq!(heard(&packets("0123456789*#ABCD")), "0123456789*#ABCD");
+        assert_eq!(heard(&packets("5555")), "5555");
+    }
+
+    #[test]
+    fn one_digit_is_five_growing_packets_and_two_repeats_of_the_end() {
+        let packets = packets("#");
+        let durations: Vec<u16> =
+            packets.iter().map(|(_, p)| u16::from_be_bytes([p[2], p[3]])).collect();
+        assert_eq!(durations, [160, 320, 480, 640, 800, 800, 800]);
+        let flags: Vec<u8> = packets.iter().map(|(_, p)| p[1]).collect();
+        assert_eq!(flags, [10, 10, 10, 10, 0x8A, 0x8A, 0x8A]);
+        assert!(packets.iter().all(|(timestamp, p)| *timestamp == packets[0].0 && p[0] == 11));
+    }
+
+    #[test]
+    fn digits_and_pauses_take_their_time() {
+        let steps = |digits: &str| {
+            let mut sender = DigitSender::new(PlayId(1), digits.into());
+            (0..).find(|_| sender.step() == DigitStep::Ended).unwrap()
+        };
+        assert_eq!(steps("12"), 20);
+        assert_eq!(steps("w"), 25);
+        assert_eq!(steps("W"), 50);
+        assert_eq!(steps(" x"), 0);
+    }
+
+    #[test]
+    fn a_press_without_an_end_is_told_after_silence() {
+        let mut receiver = EventReceiver::default();
+        let mut told = 0;
+        receiver.receive(1, 100, &[5, 10, 1, 0x90], 0, |_| told += 1);
+        assert_eq!((told, receiver.expire(959)), (0, None));
+        assert_eq!(receiver.expire(960), Some(Press { digit: b'5', duration_ms: 50 }));
+        receiver.receive(1, 100, &[5, 0x8A, 1, 0x90], 961, |_| told += 1);
+        assert_eq!((told, receiver.is_waiting()), (0, false));
+    }
+
+    #[test]
+    fn a_new_timestamp_ends_the_press_before() {
+        let held = packets("12");
+        let without_ends: Vec<_> = held.into_iter().filter(|(_, p)| p[1] & END == 0).collect();
+        assert_eq!(heard(&without_ends), "12");
+    }
+
+    #[test]
+    fn short_presses_flash_and_unknown_events_are_ignored() {
+        let payload = |event, duration: u16| {
+            let [high, low] = duration.to_be_bytes();
+            [event, END, high, low]
+        };
+        assert_eq!(heard(&[(1, payload(5, 319))]), "");
+        assert_eq!(heard(&[(1, payload(5, 320))]), "5");
+        assert_eq!(heard(&[(1, payload(16, 800)), (2_000, payload(200, 800))]), "");
+    }
+
+    #[test]
+    fn a_very_long_press_in_segments_is_one_digit() {
+        let packets =
+            [(0, [1, 0, 0xFF, 0xFF]), (65_535, [1, 0, 0x10, 0]), (65_535, [1, END, 0x20, 0])];
+        let mut receiver = EventReceiver::default();
+        let mut presses = Vec::new();
+        for (timestamp, payload) in packets {
+            receiver.receive(1, timestamp, &payload, timestamp, |press| presses.push(press));
+        }
+        assert_eq!(presses, [Press { digit: b'1', duration_ms: 9_215 }]);
+    }
+
+    #[test]
+    fn two_events_in_one_packet_are_two_digits() {
+        assert_eq!(heard_raw(&[1, END, 1, 0x90, 2, END, 1, 0x90]), "12");
+    }
+
+    fn heard_raw(payload: &[u8]) -> String {
+        let mut digits = String::new();
+        EventReceiver::default()
+            .receive(1, 0, payload, 0, |press| digits.push(char::from(press.digit)));
+        digits
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        /// As long as one packet of a press that shows 40 ms comes through, it is told exactly once.
+        #[test]
+        fn lost_and_doubled_packets_never_lose_or_double_a_digit(
+            digits in "[0-9A-D*#]{1,12}",
+            fates in prop::collection::vec(0u8..4, 7 * 12),
+        ) {
+            let all = packets(&digits);
+            let mut through = Vec::new();
+            for (index, packet) in all.iter().enumerate() {
+                let copies = if index % 7 == 4 { 1 } else { fates[index].min(2) };
+                through.extend(std::iter::repeat_n(*packet, usize::from(copies)));
+            }
+            prop_assert_eq!(heard(&through), digits);
+        }
+
+        #[test]
+        fn swapped_neighbours_never_lose_or_double_a_digit(
+            digits in "[0-9A-D*#]{1,8}", swaps in prop::collection::vec(any::<bool>(), 7 * 8),
+        ) {
+            let mut all = packets(&digits);
+            for index in 1..all.len() {
+                if swaps[index] {
+                    all.swap(index - 1, index);
+                }
+            }
+            let mut expected: Vec<char> = digits.chars().collect();
+            let mut told: Vec<char> = heard(&all).chars().collect();
+            expected.sort_unstable();
+            told.sort_unstable();
+            prop_assert_eq!(told, expected);
+        }
+
+        #[test]
+        fn any_payload_is_read_without_panic(
+            payloads in prop::collection::vec(
+                (any::<u32>(), prop::collection::vec(any::<u8>(), 0..20)), 0..20),
+        ) {
+            let mut receiver = EventReceiver::default();
+            for (timestamp, payload) in payloads {
+                receiver.receive(1, timestamp, &payload, timestamp, |_| ());
+            }
+        }
+    }
+}
