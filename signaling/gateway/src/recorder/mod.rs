@@ -1,1 +1,37 @@
-//! Recordings: frames from the media cores to WAV files. Shell, one thread.
+//! Recordings: frames from the media cores to WAV files. Shell, one thread and a helper for syncing.
+//!
+//! A recording is `<root>/<AccountSid>/<RecordingSid>.wav`: PCM of 16 bits, 8,000 Hz, one channel
+//! or two. While it runs it lies beside that with `.part` at its end; its header is right about
+//! once a second, so that what a kill leaves behind can be played, and [`recover`] finishes it at the
+//! next start. At its end: sync, rename, sync of the folder, and only then the event that lets the
+//! row be written (limits-and-rules, rule 8).
+//!
+//! Order of a recording's life: [`Recorder::open`] *before* `StartTap` goes to the core; frames until
+//! the one that is `last`; [`RecorderEvent::Done`], exactly once for each open that was not answered
+//! by [`RecorderEvent::Refused`].
+
+mod finish;
+mod recording;
+mod recover;
+mod thread;
+mod wav;
+
+pub use finish::{RecordingDone, RecordingOutcome};
+pub use recover::{RecoveredRecording, recover};
+pub use thread::{
+    OpenRecording, Recorder, RecorderBusy, RecorderCounts, RecorderEvent, RecorderMeters,
+    RecorderSettings,
+};
+pub use wav::{WavFacts, inspect};
+
+use std::path::{Path, PathBuf};
+
+use shared::{AccountSid, RecordingSid};
+
+/// Where the file of a finished recording lies.
+pub fn path(root: &Path, account: AccountSid, recording: RecordingSid) -> PathBuf {
+    root.join(account.to_string()).join(format!("{recording}.wav"))
+}
+
+/// What a file that is not finished has at its end.
+const UNFINISHED: &str = "part";

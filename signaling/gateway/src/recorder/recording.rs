@@ -1,0 +1,257 @@
+//! One running recording: frames in, bytes of a WAV file out.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use plane::g711;
+use shared::media::FRAME_SAMPLES;
+use shared::{Codec, RecorderFrame, limits};
+
+use super::finish::{Finished, RecordingOutcome};
+use super::thread::OpenRecording;
+use super::wav::{self, HEADER_BYTES};
+
+/// Bytes kept in memory before they are written: a second of one channel.
+const BUFFER_BYTES: usize = 16_000;
+/// Frames of one recording, at most.
+const FRAMES_MAX: u32 = limits::RECORDING_S_MAX * FRAMES_A_SECOND;
+/// 20 ms each.
+const FRAMES_A_SECOND: u32 = 50;
+/// A frame counts as silent for trimming when its loudest sample stays below this (about -48 dBFS):
+/// above the noise of a quiet line, below the softest speech.
+const SILENCE_PEAK: u16 = 128;
+/// Frames kept before the first and after the last sound, so that no word loses its edge.
+const MARGIN_FRAMES: u32 = 10;
+
+/// A file that takes frames.
+pub(super) struct Recording {
+    plan: OpenRecording,
+    file: File,
+    unfinished: PathBuf,
+    path: PathBuf,
+    /// Samples that are not in the file yet.
+    buffer: Vec<u8>,
+    /// Bytes of samples in the file.
+    written: u64,
+    /// The frame that comes next.
+    next_index: u32,
+    /// Frames cut off before the first sound.
+    leading_frames: u32,
+    /// End of the last sound, in bytes of samples; `None` = none yet.
+    last_sound: Option<u64>,
+    gaps: u32,
+    gap_frames: u32,
+    late_frames: u64,
+    peak: u16,
+    /// Why nothing is written any more.
+    fault: Option<String>,
+}
+
+/// Whether a recording wants more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    More,
+    /// A limit of the node is reached: it takes no more frames.
+    Full,
+}
+
+impl Recording {
+    /// Makes the file with its header.
+    pub(super) fn create(root: &Path, plan: OpenRecording) -> io::Result<Self> {
+        let path = super::path(root, plan.account, plan.recording);
+        let unfinished = path.with_extension(format!("wav.{}", super::UNFINISHED));
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&unfinished)?;
+        file.write_all_at(&wav::header(u16::from(plan.channels), 0), 0)?;
+        Ok(Self {
+            plan,
+            file,
+            unfinished,
+            path,
+            buffer: Vec::with_capacity(BUFFER_BYTES * 2),
+            written: 0,
+            next_index: 0,
+            leading_frames: 0,
+            last_sound: None,
+            gaps: 0,
+            gap_frames: 0,
+            late_frames: 0,
+            peak: 0,
+            fault: None,
+        })
+    }
+
+    /// Takes a frame; those that were lost on the way become silence, so that time stays true.
+    pub(super) fn take(&mut self, frame: &RecorderFrame) -> Taken {
+        if frame.index < self.next_index {
+            self.late_frames += 1;
+            return Taken::More;
+        }
+        let index = frame.index.min(FRAMES_MAX);
+        let missing = index - self.next_index;
+        if missing > 0 {
+            self.gaps += 1;
+            self.gap_frames += missing;
+            self.add_silence(missing);
+        }
+        self.next_index = index;
+        if frame.last {
+            return Taken::More;
+        }
+        if self.is_full() {
+            return Taken::Full;
+        }
+        self.next_index += 1;
+        let peak = self.add(frame);
+        self.peak = self.peak.max(peak);
+        if peak >= SILENCE_PEAK {
+            self.last_sound = Some(self.length());
+        }
+        self.settle();
+        Taken::More
+    }
+
+    /// Nothing more comes: the rest is written and trimmed; syncing and renaming is the helper's.
+    pub(super) fn finish(mut self) -> Finished {
+        let taped_frames = self.next_index;
+        if taped_frames > 0 && self.fault.is_none() {
+            let closed = self.close();
+            self.keep_fault(closed);
+        }
+        let facts = wav::WavFacts::of_data(u16::from(self.plan.channels), self.written);
+        let frame_ms = 1_000 / FRAMES_A_SECOND;
+        let outcome = match self.fault {
+            Some(sentence) => RecordingOutcome::Failed { sentence },
+            None if taped_frames == 0 => RecordingOutcome::Absent,
+            None => RecordingOutcome::Completed,
+        };
+        Finished {
+            file: self.file,
+            unfinished: self.unfinished,
+            path: self.path,
+            plan: self.plan,
+            outcome,
+            facts,
+            taped_ms: u64::from(taped_frames * frame_ms),
+            gaps: self.gaps,
+            gap_ms: u64::from(self.gap_frames * frame_ms),
+            peak: self.peak,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let bytes = HEADER_BYTES + self.length() + self.frame_bytes();
+        self.next_index >= FRAMES_MAX || bytes > limits::RECORDING_BYTES_MAX
+    }
+
+    /// Bytes of samples, those in memory included.
+    fn length(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    fn frame_bytes(&self) -> u64 {
+        u64::from(self.plan.channels) * FRAME_SAMPLES as u64 * 2
+    }
+
+    /// Appends the samples of a frame; returns their peak.
+    fn add(&mut self, frame: &RecorderFrame) -> u16 {
+        let said = frame.inbound.as_ref().map(|samples| decode(frame.codec, samples));
+        let heard = frame.outbound.as_ref().map(|samples| decode(frame.codec, samples));
+        let silence = [0; FRAME_SAMPLES];
+        let (said, heard) = (said.unwrap_or(silence), heard.unwrap_or(silence));
+        let mut peak = 0;
+        for (said, heard) in said.into_iter().zip(heard) {
+            peak = peak.max(said.unsigned_abs()).max(heard.unsigned_abs());
+            if self.plan.channels == 2 {
+                self.buffer.extend_from_slice(&said.to_le_bytes());
+                self.buffer.extend_from_slice(&heard.to_le_bytes());
+            } else {
+                self.buffer.extend_from_slice(&said.saturating_add(heard).to_le_bytes());
+            }
+        }
+        peak
+    }
+
+    /// Zeros are what a file reads where nothing was written: a gap costs no space.
+    fn add_silence(&mut self, frames: u32) {
+        if self.is_still_leading() {
+            self.leading_frames += frames;
+            return;
+        }
+        let flushed = self.flush().and_then(|()| {
+            self.written += u64::from(frames) * self.frame_bytes();
+            self.file.set_len(HEADER_BYTES + self.written)
+        });
+        self.keep_fault(flushed);
+    }
+
+    /// Whether all so far was silence that is to be cut off.
+    fn is_still_leading(&self) -> bool {
+        self.plan.trim && self.last_sound.is_none()
+    }
+
+    /// Writes a full buffer; before the first sound of a trimmed recording keeps the margin only.
+    fn settle(&mut self) {
+        if self.is_still_leading() {
+            let margin = u64::from(MARGIN_FRAMES) * self.frame_bytes();
+            while self.buffer.len() as u64 > margin {
+                let frame = usize::try_from(self.frame_bytes()).unwrap_or(self.buffer.len());
+                self.buffer.drain(..frame);
+                self.leading_frames += 1;
+            }
+        } else if self.buffer.len() >= BUFFER_BYTES {
+            let written = self.flush();
+            self.keep_fault(written);
+        }
+    }
+
+    /// Writes the buffer, then the header that counts it: in this order the header never promises
+    /// what is not there.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.fault.is_some() || self.buffer.is_empty() {
+            self.buffer.clear();
+            return Ok(());
+        }
+        self.file.write_all_at(&self.buffer, HEADER_BYTES + self.written)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.write_header()
+    }
+
+    fn write_header(&self) -> io::Result<()> {
+        self.file.write_all_at(&wav::header(u16::from(self.plan.channels), self.written), 0)
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        if self.is_still_leading() {
+            // Nothing but silence is still saved, whole (contract twiml.md 2.5).
+            self.buffer.clear();
+            self.written = u64::from(self.next_index) * self.frame_bytes();
+        } else {
+            self.flush()?;
+            if let Some(sound) = self.last_sound.filter(|_| self.plan.trim) {
+                let margin = u64::from(MARGIN_FRAMES) * self.frame_bytes();
+                self.written = self.written.min(sound + margin);
+            }
+        }
+        self.file.set_len(HEADER_BYTES + self.written)?;
+        self.write_header()
+    }
+
+    fn keep_fault(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            let at_ms = u64::from(self.next_index) * 20;
+            tracing::error!(recording = %self.plan.recording, %error, "recording cannot be written");
+            self.fault
+                .get_or_insert(format!("the file could not be written after {at_ms} ms: {error}"));
+        }
+    }
+}
+
+fn decode(codec: Codec, samples: &[u8; FRAME_SAMPLES]) -> [i16; FRAME_SAMPLES] {
+    samples.map(|code| g711::decode(codec, code))
+}

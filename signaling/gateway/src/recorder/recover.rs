@@ -1,0 +1,81 @@
+//! What a kill left behind: unfinished recordings are finished at the next start.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use shared::{AccountSid, RecordingSid};
+
+use super::finish::make_durable;
+use super::wav::{self, WavFacts};
+
+/// A recording that was running when the last process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredRecording {
+    /// Whose it is.
+    pub account: AccountSid,
+    /// Its SID.
+    pub recording: RecordingSid,
+    /// What could be kept; `None` where the file held no audio and was removed.
+    pub facts: Option<WavFacts>,
+}
+
+/// Finishes every unfinished recording below `root`, in the order of their names. To be called at
+/// start, before [`super::Recorder::start`]. A file that cannot be recovered is logged and left alone.
+///
+/// # Errors
+/// Only where `root` itself cannot be read; a missing one has no recordings.
+pub fn recover(root: &Path) -> io::Result<Vec<RecoveredRecording>> {
+    let mut recovered = Vec::new();
+    for (account, folder) in named_entries::<AccountSid>(root, "")? {
+        let suffix = format!(".wav.{}", super::UNFINISHED);
+        for (recording, unfinished) in named_entries::<RecordingSid>(&folder, &suffix)? {
+            match finish(root, account, recording, &unfinished) {
+                Ok(facts) => recovered.push(RecoveredRecording { account, recording, facts }),
+                Err(error) => {
+                    tracing::error!(path = %unfinished.display(), %error, "recording not recovered");
+                }
+            }
+        }
+    }
+    Ok(recovered)
+}
+
+fn finish(
+    root: &Path,
+    account: AccountSid,
+    recording: RecordingSid,
+    unfinished: &Path,
+) -> io::Result<Option<WavFacts>> {
+    let file = OpenOptions::new().read(true).write(true).open(unfinished)?;
+    let facts = wav::put_right(&file)?;
+    if facts.duration_ms == 0 {
+        fs::remove_file(unfinished)?;
+        return Ok(None);
+    }
+    make_durable(&file, unfinished, &super::path(root, account, recording))?;
+    Ok(Some(facts))
+}
+
+/// Entries of a folder whose name is a SID and `suffix`, in order; other entries are nobody's here.
+fn named_entries<S: std::str::FromStr + Ord>(
+    folder: &Path,
+    suffix: &str,
+) -> io::Result<Vec<(S, std::path::PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut named = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let sid = name.to_str().and_then(|name| name.strip_suffix(suffix)?.parse().ok());
+        if let Some(sid) = sid {
+            named.push((sid, entry.path()));
+        }
+    }
+    named.sort();
+    Ok(named)
+}

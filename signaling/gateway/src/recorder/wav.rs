@@ -1,0 +1,135 @@
+//! The WAV header of our own recordings: written, read back, put right.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+/// Bytes before the first sample.
+pub(super) const HEADER_BYTES: u64 = 44;
+/// Samples a second of every recording.
+pub(super) const RATE_HZ: u32 = 8_000;
+const BYTES_A_SAMPLE: u16 = 2;
+
+/// What a finished recording is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WavFacts {
+    /// 1 or 2.
+    pub channels: u16,
+    /// Bytes of the whole file.
+    pub bytes: u64,
+    /// Length in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl WavFacts {
+    /// Facts of so many bytes of samples.
+    pub(super) fn of_data(channels: u16, data_bytes: u64) -> Self {
+        let bytes_a_ms = u64::from(RATE_HZ / 1_000 * u32::from(BYTES_A_SAMPLE * channels));
+        Self {
+            channels,
+            bytes: HEADER_BYTES + data_bytes,
+            duration_ms: data_bytes / bytes_a_ms.max(1),
+        }
+    }
+}
+
+/// The header of a file with so many bytes of samples (RIFF, `fmt ` of PCM, `data`).
+pub(super) fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
+    // Recordings end at 2 GiB, so that this never saturates (asserted below).
+    let data = u32::try_from(data_bytes).unwrap_or(u32::MAX);
+    let block = channels * BYTES_A_SAMPLE;
+    let mut header = [0; HEADER_BYTES as usize];
+    let fields: [&[u8]; 13] = [
+        b"RIFF",
+        &data.saturating_add(HEADER_BYTES as u32 - 8).to_le_bytes(),
+        b"WAVE",
+        b"fmt ",
+        &16u32.to_le_bytes(),
+        &1u16.to_le_bytes(),
+        &channels.to_le_bytes(),
+        &RATE_HZ.to_le_bytes(),
+        &(RATE_HZ * u32::from(block)).to_le_bytes(),
+        &block.to_le_bytes(),
+        &(BYTES_A_SAMPLE * 8).to_le_bytes(),
+        b"data",
+        &data.to_le_bytes(),
+    ];
+    let bytes = fields.into_iter().flatten();
+    header.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+    header
+}
+
+/// Puts the header of a file right that may end anywhere: counts what is there, cuts half a
+/// sample off. A header that was never written (power loss) is taken as one channel.
+///
+/// # Errors
+/// Of the file system.
+pub(super) fn put_right(file: &File) -> io::Result<WavFacts> {
+    let channels = channels_of(file)?.unwrap_or(1);
+    let block = u64::from(channels * BYTES_A_SAMPLE);
+    let data = file.metadata()?.len().saturating_sub(HEADER_BYTES) / block * block;
+    file.set_len(HEADER_BYTES + data)?;
+    file.write_all_at(&header(channels, data), 0)?;
+    Ok(WavFacts::of_data(channels, data))
+}
+
+/// What the file of a recording holds, by its length and header; `None` where it is none of ours.
+///
+/// # Errors
+/// Of the file system; a missing file is one.
+pub fn inspect(path: &Path) -> io::Result<Option<WavFacts>> {
+    let file = File::open(path)?;
+    let data = file.metadata()?.len().saturating_sub(HEADER_BYTES);
+    Ok(channels_of(&file)?.map(|channels| WavFacts::of_data(channels, data)))
+}
+
+/// Channels as the header says; `None` where the file has no header of ours.
+fn channels_of(file: &File) -> io::Result<Option<u16>> {
+    let mut found = [0; HEADER_BYTES as usize];
+    match file.read_exact_at(&mut found, 0) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let same_shape = |channels: &u16| {
+        // All but the two sizes must be what we write.
+        let ours = header(*channels, 0);
+        [0..4, 8..40].into_iter().all(|range| found.get(range.clone()) == ours.get(range))
+    };
+    Ok([1, 2].into_iter().find(same_shape))
+}
+
+const _: () = assert!(shared::limits::RECORDING_BYTES_MAX < u32::MAX as u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_names_its_sizes() {
+        let header = header(2, 640);
+        assert_eq!(&header[0..4], b"RIFF");
+        assert_eq!(header[4..8], 676u32.to_le_bytes());
+        assert_eq!(header[28..32], 32_000u32.to_le_bytes());
+        assert_eq!(header[40..44], 640u32.to_le_bytes());
+    }
+
+    #[test]
+    fn a_file_cut_in_the_middle_of_a_sample_is_put_right() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&header(2, 0), 0).unwrap();
+        file.write_all_at(&[7; 643], HEADER_BYTES).unwrap();
+        let facts = put_right(&file).unwrap();
+        assert_eq!(facts, WavFacts { channels: 2, bytes: 684, duration_ms: 20 });
+        assert_eq!(file.metadata().unwrap().len(), 684);
+    }
+
+    #[test]
+    fn a_file_without_a_header_becomes_one_channel() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(HEADER_BYTES + 160).unwrap();
+        assert_eq!(put_right(&file).unwrap().channels, 1);
+        assert_eq!(channels_of(&file).unwrap(), Some(1));
+    }
+}
