@@ -19,9 +19,9 @@ pub const SIP_HEADER_VALUES_MAX: usize = 128;
 pub const SIP_HEADER_VALUE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of an `Identity`, `Authorization` or `Proxy-Authorization` value.
 pub const SIP_LONG_HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of a header name. RFC 4475 §3.1.1.6 has one of 94 that must be taken.
+/// Bytes of a header name. RFC 4475 §3.1.1.7 has one of 94 that must be taken.
 pub const SIP_HEADER_NAME_BYTES_MAX: usize = 128;
-/// `Via` values: one for each hop that the usual `Max-Forwards: 70` allows. RFC 4475 §3.1.1.6 has 34.
+/// `Via` values: one for each hop that the usual `Max-Forwards: 70` allows. RFC 4475 §3.1.1.7 has 34.
 pub const SIP_VIA_MAX: usize = 70;
 /// `Route` values, and `Record-Route` values.
 pub const SIP_ROUTE_MAX: usize = 20;
@@ -40,6 +40,8 @@ pub const SIP_STREAM_FIRST_MESSAGE_MS: u64 = 10_000;
 pub const SIP_STREAM_HEADERS_MS: u64 = 10_000;
 /// Milliseconds for a body from the end of its headers. Past it: close.
 pub const SIP_STREAM_BODY_MS: u64 = 10_000;
+/// A stream that brings nothing and carries no call, milliseconds. Past it: closed.
+pub const SIP_STREAM_IDLE_MS: u64 = 60_000;
 
 /// Bytes waiting to be written to one stream. Past it: the stream is closed.
 pub const STREAM_WRITE_QUEUE_BYTES_MAX: usize = 256 * 1024;

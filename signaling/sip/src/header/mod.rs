@@ -83,7 +83,8 @@ impl Headers {
     /// which would then stand twice), or a value with control characters.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
         let name = checked_name(name)?;
-        let value = Text::new(scan::trim_spaces(value.as_ref()))?;
+        let value = Text::new(value)?;
+        let value = Text::from_wire(scan::trim_spaces(value.as_bytes()));
         self.0.push(Header { name, value });
         Ok(())
     }

@@ -37,6 +37,10 @@ fn request(method: &[u8], uri: &[u8], fields: Fields, body: &[u8]) -> Result<Req
         UriError::TooLong => Fault::new("sip_uri_size", 414, "the Request-URI is too long"),
         _ => Fault::new("sip_request_uri", 400, "the Request-URI cannot be read"),
     })?;
+    // RFC 3261 §19.1.1, table 1: what headers in a Request-URI ask for is for nobody to do.
+    if uri.as_sip().is_some_and(|uri| !uri.headers.is_empty()) {
+        return Err(Fault::new("sip_request_uri", 400, "the Request-URI has headers"));
+    }
     let cseq = needed(fields.cseq)?;
     if cseq.method != method {
         return Err(Fault::new("sip_cseq_method", 400, "CSeq names another method"));
