@@ -1,8 +1,17 @@
-//! Plans for unit tests.
+//! Plans, peers and a small world of cores for unit tests.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use shared::{Codec, Direction, LatchMode, LegPlan, MediaPort, NegotiatedMedia};
+use shared::{
+    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    MediaPort, NegotiatedMedia, RecorderFrame,
+};
+
+use crate::mesh::MeshFrame;
+use crate::output::{Output, Received, SocketId};
+use crate::plane::{Plane, PlaneConfig};
+use crate::rtp::{self, RtpHeader};
 
 /// The plan of the party at this index: port, address and numbers follow from it.
 pub(crate) fn plan(index: u16) -> LegPlan {
@@ -33,4 +42,278 @@ pub(crate) fn plan(index: u16) -> LegPlan {
 /// The port of the party at this index.
 pub(crate) fn port(index: u16) -> MediaPort {
     MediaPort { address: 0, rtp: 10_000 + index * 2 }
+}
+
+/// What a core did.
+#[derive(Debug, Default)]
+pub(crate) struct Hands {
+    pub sent: Vec<Sent>,
+    pub events: Vec<MediaEvent>,
+    pub frames: Vec<RecorderFrame>,
+    pub mesh: Vec<(CoreId, MeshFrame)>,
+    pub recorder_is_full: bool,
+    pub mesh_is_full: bool,
+}
+
+/// One datagram that left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub at: Instant,
+    pub socket: SocketId,
+    pub to: SocketAddr,
+    pub packet: Vec<u8>,
+}
+
+impl Sent {
+    /// The RTP header; RTCP has none.
+    pub fn header(&self) -> RtpHeader {
+        RtpHeader::parse(&self.packet).unwrap()
+    }
+
+    pub fn payload(&self) -> &[u8] {
+        &self.packet[12..]
+    }
+
+    pub fn is_rtcp(&self) -> bool {
+        rtp::is_rtcp(&self.packet)
+    }
+}
+
+impl Output for Hands {
+    fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
+        self.sent.push(Sent { at: Instant::ZERO, socket, to, packet: packet.to_vec() });
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        self.events.push(event);
+    }
+
+    fn record(&mut self, frame: RecorderFrame) -> bool {
+        if !self.recorder_is_full {
+            self.frames.push(frame);
+        }
+        !self.recorder_is_full
+    }
+
+    fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
+        if !self.mesh_is_full {
+            self.mesh.push((core, frame.clone()));
+        }
+        !self.mesh_is_full
+    }
+}
+
+/// Cores, their hands and the time. Party `i` has port, address and leg slot `i`, on core
+/// `i % cores`.
+pub(crate) struct World {
+    pub cores: Vec<(Plane, Hands)>,
+    pub now: Instant,
+    parties: Vec<Party>,
+}
+
+/// A peer that sends a packet every 20 ms when it is asked to.
+#[derive(Clone, Debug)]
+pub(crate) struct Party {
+    pub leg: LegId,
+    pub address: SocketAddr,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub payload_type: u8,
+}
+
+impl World {
+    pub fn new(cores: u8) -> Self {
+        let make = |core| {
+            let config = PlaneConfig {
+                core: CoreId(core),
+                cores,
+                ports: (0..8).map(port).collect(),
+                legs_max: 8,
+                taps_max: 64,
+                seed: 7,
+                unix_ms_at_zero: 1_700_000_000_000,
+            };
+            (Plane::new(config), Hands::default())
+        };
+        let cores = (0..cores).map(make).collect();
+        Self { cores, now: Instant::from_millis(1_000), parties: Vec::new() }
+    }
+
+    /// Starts the leg of the next party; its index.
+    pub fn start(&mut self, change: impl FnOnce(&mut LegPlan)) -> usize {
+        let index = self.parties.len() as u16;
+        let mut plan = plan(index);
+        change(&mut plan);
+        let core = CoreId((usize::from(index) % self.cores.len()) as u8);
+        let leg = LegId { core, slot: index, generation: 1 };
+        self.parties.push(Party {
+            leg,
+            address: plan.media.remote_rtp.unwrap_or(([192, 0, 2, 9], 9).into()),
+            ssrc: 0xA000_0000 + u32::from(index),
+            sequence: 65_000 + index * 10,
+            timestamp: 0xFFFF_F000 + u32::from(index) * 77,
+            payload_type: plan.media.payload_type_receive,
+        });
+        self.command(MediaCommand::StartLeg { leg, plan: Box::new(plan) });
+        usize::from(index)
+    }
+
+    pub fn leg(&self, party: usize) -> LegId {
+        self.parties[party].leg
+    }
+
+    pub fn party(&mut self, party: usize) -> &mut Party {
+        &mut self.parties[party]
+    }
+
+    /// Gives the command to the core of its leg.
+    pub fn command(&mut self, command: MediaCommand) {
+        let core = usize::from(command_leg(&command).core.0);
+        let (plane, hands) = &mut self.cores[core];
+        plane.command(self.now, command, hands);
+        self.settle();
+    }
+
+    pub fn update(&mut self, party: usize, change: impl FnOnce(&mut LegPlan)) {
+        let mut plan = plan(party as u16);
+        change(&mut plan);
+        self.command(MediaCommand::UpdateLeg { leg: self.leg(party), plan: Box::new(plan) });
+    }
+
+    pub fn bridge(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.leg(a), self.leg(b));
+        self.command(MediaCommand::Bridge { leg: a, peer: b });
+        self.command(MediaCommand::Bridge { leg: b, peer: a });
+    }
+
+    /// The party's next audio packet.
+    pub fn speak(&mut self, party: usize, samples: &[u8]) -> Received {
+        let packet = self.next_packet(party, samples);
+        self.receive(party, &packet)
+    }
+
+    /// As `speak`, but it never arrives.
+    pub fn lose(&mut self, party: usize, samples: &[u8]) {
+        self.next_packet(party, samples);
+    }
+
+    /// A telephone event packet with the next sequence number.
+    pub fn press(&mut self, party: usize, timestamp: u32, payload: [u8; 4]) -> Received {
+        let sender = &mut self.parties[party];
+        let mut packet = vec![0; 12];
+        let head = packet.first_chunk_mut().unwrap();
+        rtp::write_header(head, false, 101, sender.sequence, timestamp, sender.ssrc);
+        sender.sequence = sender.sequence.wrapping_add(1);
+        packet.extend_from_slice(&payload);
+        self.receive(party, &packet)
+    }
+
+    pub fn receive(&mut self, party: usize, packet: &[u8]) -> Received {
+        let source = self.parties[party].address;
+        self.receive_at(party, SocketId::rtp(party), source, packet)
+    }
+
+    pub fn receive_at(
+        &mut self,
+        party: usize,
+        socket: SocketId,
+        source: SocketAddr,
+        packet: &[u8],
+    ) -> Received {
+        let mut buffer = packet.to_vec();
+        let core = usize::from(self.parties[party].leg.core.0);
+        let (plane, hands) = &mut self.cores[core];
+        let received = plane.receive(self.now, socket, source, &mut buffer, hands);
+        if let Received::Forward { socket, to, len } = received {
+            hands.send(socket, to, &buffer[..len]);
+        }
+        self.settle();
+        received
+    }
+
+    /// Lets time pass; every core ticks when it wants to.
+    pub fn run(&mut self, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        while let Some(at) = self.next_deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            for (plane, hands) in &mut self.cores {
+                plane.tick(self.now, hands);
+            }
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// What was sent to a party since the last call, RTP only.
+    pub fn heard(&mut self, party: usize) -> Vec<Sent> {
+        self.take_sent(party, |sent| !sent.is_rtcp())
+    }
+
+    /// As `heard`, RTCP only.
+    pub fn reports(&mut self, party: usize) -> Vec<Sent> {
+        self.take_sent(party, Sent::is_rtcp)
+    }
+
+    /// The events of all cores since the last call, plans left out.
+    pub fn events(&mut self) -> Vec<MediaEvent> {
+        let events = self.cores.iter_mut().flat_map(|(_, hands)| hands.events.drain(..));
+        events.filter(|event| !matches!(event, MediaEvent::PlanReturned(_))).collect()
+    }
+
+    fn next_packet(&mut self, party: usize, samples: &[u8]) -> Vec<u8> {
+        let sender = &mut self.parties[party];
+        let mut packet = vec![0; 12];
+        let head = packet.first_chunk_mut().unwrap();
+        let Party { payload_type, sequence, timestamp, ssrc, .. } = *sender;
+        rtp::write_header(head, false, payload_type, sequence, timestamp, ssrc);
+        sender.sequence = sequence.wrapping_add(1);
+        sender.timestamp = timestamp.wrapping_add(samples.len() as u32);
+        packet.extend_from_slice(samples);
+        packet
+    }
+
+    fn take_sent(&mut self, party: usize, keep: impl Fn(&Sent) -> bool) -> Vec<Sent> {
+        let core = usize::from(self.parties[party].leg.core.0);
+        let hands = &mut self.cores[core].1;
+        let is_theirs = |sent: &Sent| sent.socket.port_index() == party && keep(sent);
+        let (theirs, others) = hands.sent.drain(..).partition(is_theirs);
+        hands.sent = others;
+        theirs
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.cores.iter().filter_map(|(plane, _)| Some(plane.poll_timeout()?.0)).min()
+    }
+
+    /// Carries frames between cores, dates what was sent and holds the sums.
+    fn settle(&mut self) {
+        for from in 0..self.cores.len() {
+            for (to, frame) in std::mem::take(&mut self.cores[from].1.mesh) {
+                let (plane, hands) = &mut self.cores[usize::from(to.0)];
+                plane.mesh_receive(self.now, &frame, hands);
+            }
+        }
+        for (plane, hands) in &mut self.cores {
+            let undated = hands.sent.iter_mut().filter(|sent| sent.at == Instant::ZERO);
+            undated.for_each(|sent| sent.at = self.now);
+            assert_eq!((plane.meters().received_balance(), plane.meters().mesh_balance()), (0, 0));
+        }
+    }
+}
+
+fn command_leg(command: &MediaCommand) -> LegId {
+    match command {
+        MediaCommand::StartLeg { leg, .. }
+        | MediaCommand::UpdateLeg { leg, .. }
+        | MediaCommand::StopLeg { leg, .. }
+        | MediaCommand::Bridge { leg, .. }
+        | MediaCommand::Unbridge { leg }
+        | MediaCommand::Play { leg, .. }
+        | MediaCommand::SendDigits { leg, .. }
+        | MediaCommand::StopPlay { leg }
+        | MediaCommand::StartTap { leg, .. }
+        | MediaCommand::PauseTap { leg, .. }
+        | MediaCommand::StopTap { leg, .. } => *leg,
+    }
 }
