@@ -1,0 +1,132 @@
+//! Calls through real cores with real planes and real sockets, on each backend that works here.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{PATIENCE, Site, backends, config, event_when, payload, when};
+use shared::media::{PlayEnd, TapLimits, TapTracks};
+use shared::{LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, TapId};
+
+#[test]
+fn a_bridge_carries_every_byte_both_ways_in_order() {
+    const PACKETS: u32 = 2_000;
+    for backend in backends() {
+        let mut site = Site::open(&config(backend, 1));
+        let (mut alice, mut bob) = (site.join(0, 0), site.join(0, 1));
+        site.bridge(&alice, &bob);
+        site.settle();
+        for number in 0..PACKETS {
+            alice.say(&payload(number));
+            bob.say(&payload(number + 1));
+            assert_eq!(bob.hear(), payload(number));
+            assert_eq!(alice.hear(), payload(number + 1));
+        }
+        let received = u64::from(PACKETS) * 2;
+        let figures = when(&site.media.cores[0], |figures| figures.packets_received == received);
+        assert_eq!(figures.packets_forwarded, received, "{figures:#?}");
+        assert_eq!((figures.received_balance(), figures.send_failed), (0, 0));
+    }
+}
+
+#[test]
+fn a_bridge_across_two_cores_carries_every_byte_both_ways() {
+    const PACKETS: u32 = 60;
+    for backend in backends() {
+        let mut site = Site::open(&config(backend, 2));
+        let (mut alice, mut bob) = (site.join(0, 0), site.join(1, 0));
+        site.bridge(&alice, &bob);
+        site.settle();
+        for number in 0..PACKETS {
+            alice.say(&payload(number));
+            bob.say(&payload(number + 1));
+            assert_eq!(bob.hear(), payload(number));
+            assert_eq!(alice.hear(), payload(number + 1));
+        }
+        for core in &site.media.cores {
+            let figures = when(core, |figures| figures.mesh_received == u64::from(PACKETS));
+            assert_eq!(figures.packets_to_mesh, u64::from(PACKETS));
+            assert_eq!(figures.mesh_forwarded, u64::from(PACKETS));
+            assert_eq!(figures.received_balance(), 0);
+        }
+    }
+}
+
+#[test]
+fn packets_for_no_leg_are_counted_as_such() {
+    for backend in backends() {
+        let mut site = Site::open(&config(backend, 1));
+        let mut party = site.join(0, 0);
+        party.port = site.media.cores[0].ports[5];
+        for number in 0..100 {
+            party.say(&payload(number));
+        }
+        let figures = when(&site.media.cores[0], |figures| figures.packets_received == 100);
+        assert_eq!(figures.dropped(plane::DropReason::NoLeg), 100);
+    }
+}
+
+#[test]
+fn a_prompt_is_heard_and_a_tap_records_it() {
+    let audio: Box<[u8]> = (0..800).map(|i| (i % 120) as u8).collect();
+    let prompt = Arc::new(Prompt { mulaw: audio.clone(), alaw: audio.clone() });
+    for backend in backends() {
+        let mut site = Site::open(&config(backend, 1));
+        let mut frames = site.core(0).take_frames().expect("taken once");
+        let party = site.join(0, 0);
+        let (tracks, limits) = (TapTracks::Outbound, TapLimits::default());
+        let (leg, tap, play) = (party.leg, TapId(9), PlayId(1));
+        site.send(0, MediaCommand::StartTap { leg, tap, tracks, limits });
+        let play = MediaCommand::Play { leg, play, prompt: Arc::clone(&prompt), repeat: 1 };
+        site.send(0, play);
+        let mut heard = Vec::new();
+        while heard.len() < audio.len() {
+            heard.extend(party.hear());
+        }
+        assert_eq!(heard[..], audio[..]);
+        let ended = event_when(site.core(0), |e| matches!(e, MediaEvent::PlayEnded { .. }));
+        assert!(matches!(ended, MediaEvent::PlayEnded { cause: PlayEnd::Finished, .. }));
+        site.send(0, MediaCommand::StopTap { leg, tap });
+        event_when(site.core(0), |event| matches!(event, MediaEvent::TapEnded { .. }));
+        let mut recorded = Vec::new();
+        while let Ok(frame) = frames.pop() {
+            recorded.extend(frame.outbound.into_iter().flatten());
+        }
+        let found = recorded.windows(audio.len()).any(|window| window == &audio[..]);
+        assert!(found, "the prompt is not in the {} recorded bytes", recorded.len());
+    }
+}
+
+#[test]
+fn a_stopped_leg_tells_its_figures_and_its_slot_serves_again() {
+    for backend in backends() {
+        let mut site = Site::open(&config(backend, 1));
+        for generation in 0..3 {
+            let mut party = site.join(0, 3);
+            assert_eq!(party.leg.generation, 0);
+            party.say(&payload(generation));
+            let before = u64::from(generation) + 1;
+            when(&site.media.cores[0], |figures| figures.packets_received == before);
+            let (leg, quality) = (party.leg, Box::new(LegQuality::default()));
+            site.send(0, MediaCommand::StopLeg { leg, quality });
+            let stopped =
+                event_when(site.core(0), |event| matches!(event, MediaEvent::LegStopped { .. }));
+            let MediaEvent::LegStopped { quality, .. } = stopped else { unreachable!() };
+            assert_eq!(quality.received, 1);
+        }
+        when(&site.media.cores[0], |figures| figures.legs == 0);
+    }
+}
+
+#[test]
+fn ticks_are_on_time_while_a_leg_is_up() {
+    for backend in backends() {
+        let mut site = Site::open(&config(backend, 1));
+        let _party = site.join(0, 0);
+        let started = std::time::Instant::now();
+        let figures = when(&site.media.cores[0], |figures| figures.sent_silence >= 60);
+        let elapsed = started.elapsed();
+        assert!(elapsed < PATIENCE, "60 packets of 20 ms took {elapsed:?}");
+        assert_eq!(figures.packets_sent, figures.sent_silence + figures.sent_rtcp);
+    }
+}
