@@ -1,6 +1,9 @@
 //! Sans-IO SIP: messages, framing, transactions, dialogs, offer/answer, digest.
 #![forbid(unsafe_code)]
 
+mod dialog;
+pub mod digest;
+pub mod flow;
 pub mod framing;
 pub mod header;
 pub mod message;
@@ -8,10 +11,13 @@ pub mod multipart;
 pub mod name_addr;
 pub mod offer_answer;
 pub mod parameters;
+pub mod random;
 mod scan;
 pub mod sdp;
 pub mod text;
+pub mod transaction;
 pub mod uri;
+pub mod user_agent;
 pub mod via;
 
 pub use framing::{Frame, Framer};
@@ -22,3 +28,6 @@ pub use parameters::Parameters;
 pub use text::{Escaped, Text};
 pub use uri::{Host, HostName, SipUri, TelUri, Uri};
 pub use via::{Rport, Transport, Via};
+pub use flow::{Destination, Flow, FlowId};
+pub use transaction::Timers;
+pub use user_agent::{Command, Effect, Input, SessionId, UaConfig, UaEvent, UserAgent};

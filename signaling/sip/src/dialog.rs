@@ -1,0 +1,295 @@
+//! Dialogs (RFC 3261 §12): who talks to whom, in which order, over which path. Sans-IO.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::flow::{Destination, Flow, Transport};
+use crate::message::{CallId, Method, Request, Response};
+use crate::name_addr::NameAddr;
+use crate::text::Text;
+use crate::uri::{SipUri, Uri};
+use crate::via::{Rport, Via};
+
+/// One dialog, seen from our side.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialog {
+    call_id: CallId,
+    /// Our address, with our tag.
+    local: NameAddr,
+    /// The peer's, with its tag.
+    remote: NameAddr,
+    local_cseq: u32,
+    remote_cseq: Option<u32>,
+    /// The peer's Contact.
+    target: Uri,
+    /// First hop first.
+    route_set: Vec<NameAddr>,
+    /// Where the peer's last message came from.
+    peer: Destination,
+    /// The peer is behind a NAT: its Contact cannot be reached, where it sends from can.
+    is_behind_nat: bool,
+}
+
+/// What the number of a request in the dialog means (RFC 3261 §12.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Newer than all before; noted.
+    InOrder,
+    /// Not newer: answered 500.
+    OutOfOrder,
+}
+
+impl Dialog {
+    /// The dialog that an INVITE from the peer makes with this tag of ours (§12.1.1).
+    pub fn from_invite(invite: &Request, tag: Text, flow: Flow) -> Self {
+        Self {
+            call_id: invite.call_id.clone(),
+            local: invite.to.clone().with_tag(tag),
+            remote: invite.from.clone(),
+            local_cseq: 0,
+            remote_cseq: Some(invite.cseq.number),
+            target: contact_or(&invite.contact, &invite.from.uri),
+            route_set: invite.record_route.clone(),
+            peer: Destination::along(flow),
+            is_behind_nat: is_behind_nat(&invite.via, flow.remote),
+        }
+    }
+
+    /// The dialog that a response to our INVITE makes (§12.1.2).
+    pub fn from_response(invite: &Request, response: &Response, peer: Destination) -> Self {
+        let mut route_set = response.record_route.clone();
+        route_set.reverse();
+        Self {
+            call_id: invite.call_id.clone(),
+            local: invite.from.clone(),
+            remote: response.to.clone(),
+            local_cseq: invite.cseq.number,
+            remote_cseq: None,
+            target: contact_or(&response.contact, &invite.uri),
+            route_set,
+            peer,
+            is_behind_nat: false,
+        }
+    }
+
+    /// Whether a request belongs here: Call-ID and both tags (§12.2.2).
+    pub fn owns(&self, request: &Request) -> bool {
+        self.call_id == request.call_id
+            && self.local.tag() == request.to.tag()
+            && self.remote.tag() == request.from.tag()
+    }
+
+    /// Looks at the number of a request from the peer, and notes it. Not for ACK and CANCEL.
+    pub fn take(&mut self, cseq: u32) -> Order {
+        if self.remote_cseq.is_some_and(|last| cseq <= last) {
+            return Order::OutOfOrder;
+        }
+        self.remote_cseq = Some(cseq);
+        Order::InOrder
+    }
+
+    /// The peer's Contact in a target refresh (§12.2): a re-INVITE or its 2xx.
+    pub fn refresh_target(&mut self, contact: &crate::name_addr::Contacts) {
+        if let Some(contact) = contact.first() {
+            self.target = contact.uri.clone();
+        }
+    }
+
+    /// The peer was heard over this flow: a new address after its NAT, or a new connection.
+    pub fn heard_on(&mut self, flow: Flow, via: &[Via]) {
+        self.peer = Destination { host: self.peer.host.take(), ..Destination::along(flow) };
+        self.is_behind_nat = is_behind_nat(via, flow.remote);
+    }
+
+    /// Where the peer's last message came from, or where our first went.
+    pub fn peer(&self) -> &Destination {
+        &self.peer
+    }
+
+    /// The next request of ours, without Via (§12.2.1.1).
+    pub fn request(&mut self, method: Method) -> Request {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.with_number(method, self.local_cseq)
+    }
+
+    /// The ACK for a 2xx to our INVITE of that number (§13.2.2.4).
+    pub fn ack(&self, cseq: u32) -> Request {
+        self.with_number(Method::Ack, cseq)
+    }
+
+    /// Where our requests go: to the first route or the peer's Contact where that is an address we
+    /// can reach, else to where the peer was last heard.
+    pub fn next_hop(&self) -> Destination {
+        let hop = self.route_set.first().map_or(&self.target, |route| &route.uri);
+        let Uri::Sip(hop) = hop else { return self.peer.clone() };
+        let Some(address) = hop.host.ip() else { return self.peer.clone() };
+        let seen = self.peer.remote.ip();
+        let nat = self.route_set.is_empty() && self.is_behind_nat;
+        if nat || (is_private(address) && !is_private(seen)) {
+            return self.peer.clone();
+        }
+        self.resolved(hop, address)
+    }
+
+    fn resolved(&self, hop: &SipUri, address: IpAddr) -> Destination {
+        let named = named_transport(hop);
+        let is_same_peer = address.to_canonical() == self.peer.remote.ip().to_canonical();
+        let stays_on_stream = self.peer.transport.is_reliable()
+            && is_same_peer
+            && named.is_none_or(|named| named == self.peer.transport);
+        if stays_on_stream {
+            return self.peer.clone();
+        }
+        let transport = named.unwrap_or(Transport::Udp);
+        let keeps_socket = transport == Transport::Udp && self.peer.transport == Transport::Udp;
+        Destination {
+            transport,
+            remote: SocketAddr::new(address, hop.port.unwrap_or(transport.default_port())),
+            local: self.peer.local,
+            flow: self.peer.flow.filter(|_| keeps_socket),
+            host: None,
+        }
+    }
+
+    /// Request-URI and Route by the kind of the first proxy (§12.2.1.1).
+    fn with_number(&self, method: Method, number: u32) -> Request {
+        let (uri, route) = self.path();
+        let (local, remote) = (self.local.clone(), self.remote.clone());
+        let mut request = Request::new(method, uri, local, remote, self.call_id.clone(), number);
+        request.route = route;
+        request
+    }
+
+    fn path(&self) -> (Uri, Vec<NameAddr>) {
+        let Some((first, rest)) = self.route_set.split_first() else {
+            return (self.target.clone(), Vec::new());
+        };
+        if first.uri.as_sip().is_some_and(SipUri::is_loose) {
+            return (self.target.clone(), self.route_set.clone());
+        }
+        // A strict router wants to find itself in the Request-URI and the target at the end.
+        let mut route = rest.to_vec();
+        route.push(NameAddr::new(self.target.clone()));
+        (without_route_parts(&first.uri), route)
+    }
+}
+
+/// The transport that a URI names.
+pub(crate) fn named_transport(uri: &SipUri) -> Option<Transport> {
+    match uri.transport().as_deref() {
+        Some("udp") => Some(Transport::Udp),
+        Some("tls") => Some(Transport::Tls),
+        Some("tcp") if uri.secure => Some(Transport::Tls),
+        Some("tcp") => Some(Transport::Tcp),
+        Some(_) | None if uri.secure => Some(Transport::Tls),
+        Some(_) | None => None,
+    }
+}
+
+fn contact_or(contact: &crate::name_addr::Contacts, otherwise: &Uri) -> Uri {
+    contact.first().map_or_else(|| otherwise.clone(), |contact| contact.uri.clone())
+}
+
+/// A Request-URI has no headers and no `method` (§12.2.1.1, §19.1.1).
+fn without_route_parts(uri: &Uri) -> Uri {
+    let Uri::Sip(uri) = uri else { return uri.clone() };
+    let mut uri = uri.clone();
+    uri.headers.clear();
+    uri.parameters.remove("method");
+    Uri::Sip(uri)
+}
+
+/// The message came straight from the peer, and from elsewhere than the peer believes to be.
+fn is_behind_nat(via: &[Via], source: SocketAddr) -> bool {
+    let [via] = via else { return false };
+    let Some(believed) = via.host.ip() else { return false };
+    let port_differs = via.port_or_default() != source.port();
+    let wants_source_port = matches!(via.rport, Some(Rport::Seen(_) | Rport::Requested));
+    believed.to_canonical() != source.ip().to_canonical() || (wants_source_port && port_differs)
+}
+
+/// Addresses that mean nothing outside of their own network.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::FlowId;
+    use crate::message::Message;
+
+    #[test]
+    fn loose_routes_stand_in_route_and_the_target_in_the_request_uri() {
+        let mut dialog = dialog("<sip:p1.test;lr>, <sip:p2.test;lr>");
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri.to_string(), "sip:alice@192.0.2.7:5080");
+        assert_eq!(bye.route.len(), 2);
+        assert_eq!(bye.cseq.number, 1);
+    }
+
+    #[test]
+    fn a_strict_router_gets_the_request_uri_and_the_target_goes_last() {
+        let mut dialog = dialog("<sip:p1.test>, <sip:p2.test;lr>");
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri.to_string(), "sip:p1.test");
+        let last = bye.route.last().map(|route| route.uri.to_string());
+        assert_eq!((bye.route.len(), last.as_deref()), (2, Some("sip:alice@192.0.2.7:5080")));
+    }
+
+    #[test]
+    fn numbers_of_the_peer_must_rise() {
+        let mut dialog = dialog("");
+        assert_eq!(dialog.take(7), Order::OutOfOrder);
+        assert_eq!(dialog.take(9), Order::InOrder);
+        assert_eq!(dialog.take(8), Order::OutOfOrder);
+    }
+
+    #[test]
+    fn requests_go_to_the_contact_unless_a_nat_stands_before_it() {
+        let at = |source: &str| {
+            let mut dialog = dialog("");
+            dialog.heard_on(flow(source), &[via("192.0.2.7:5080")]);
+            dialog.next_hop().remote.to_string()
+        };
+        assert_eq!(at("192.0.2.7:5080"), "192.0.2.7:5080");
+        assert_eq!(at("192.0.2.7:40000"), "192.0.2.7:40000", "its NAT changed the port");
+        assert_eq!(at("198.51.100.9:40000"), "198.51.100.9:40000");
+        let mut proxied = dialog("");
+        proxied.heard_on(flow("198.51.100.9:5060"), &[via("198.51.100.9"), via("192.0.2.7:5080")]);
+        assert_eq!(proxied.next_hop().remote.to_string(), "192.0.2.7:5080");
+    }
+
+    fn dialog(record_route: &str) -> Dialog {
+        let record_route = match record_route {
+            "" => String::new(),
+            some => format!("Record-Route: {some}\r\n"),
+        };
+        let text = format!(
+            "INVITE sip:b@b.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5080;rport;branch=z9hG4bK1\r\n\
+             From: <sip:a@a.test>;tag=1\r\nTo: <sip:b@b.test>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\n\
+             Contact: <sip:alice@192.0.2.7:5080>\r\n{record_route}\r\n"
+        );
+        let Ok(Message::Request(invite)) = Message::parse(text.as_bytes()) else { panic!() };
+        Dialog::from_invite(&invite, Text::cleaned("ours"), flow("192.0.2.7:5080"))
+    }
+
+    fn via(sent_by: &str) -> Via {
+        Via::parse(format!("SIP/2.0/UDP {sent_by};rport;branch=z9hG4bK1")).unwrap()
+    }
+
+    fn flow(remote: &str) -> Flow {
+        Flow {
+            id: FlowId(1),
+            transport: Transport::Udp,
+            local: "203.0.113.1:5060".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Holding back who guesses passwords: by user and source together, never by user alone. Sans-IO.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use shared::Instant;
+use shared::limits::DIGEST_FAILURES_A_MINUTE_MAX;
+
+/// Counts failed digests for each pair of user and source, and says which pairs are held back.
+///
+/// Past 20 in a minute a pair is held back for 60 s, then for twice as long each time, at most an
+/// hour. Bounded: past [`PAIRS_MAX`] pairs the one that was quiet for longest is forgotten.
+#[derive(Debug, Default)]
+pub struct Lockout {
+    pairs: HashMap<(String, IpAddr), Pair>,
+    by_time: BTreeSet<(Instant, String, IpAddr)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    window_from: Instant,
+    failures: u32,
+    held_until: Instant,
+    next_hold: Duration,
+    last_seen: Instant,
+}
+
+/// Pairs remembered.
+pub const PAIRS_MAX: usize = 100_000;
+
+impl Lockout {
+    /// Whether requests of this pair are dropped for now.
+    pub fn is_held(&self, now: Instant, user: &str, source: IpAddr) -> bool {
+        let key = (short(user), source.to_canonical());
+        self.pairs.get(&key).is_some_and(|pair| now < pair.held_until)
+    }
+
+    /// Notes a failure. Returns whether it made the pair held back.
+    pub fn failed(&mut self, now: Instant, user: &str, source: IpAddr) -> bool {
+        let key = (short(user), source.to_canonical());
+        self.forget_quiet(now);
+        let mut pair = self.pairs.get(&key).copied().unwrap_or_else(|| Pair::new(now));
+        self.by_time.remove(&(pair.last_seen, key.0.clone(), key.1));
+        let is_held_now = pair.failed(now);
+        self.by_time.insert((now, key.0.clone(), key.1));
+        self.pairs.insert(key, pair);
+        is_held_now
+    }
+
+    /// A right password forgets the failures of that pair.
+    pub fn succeeded(&mut self, user: &str, source: IpAddr) {
+        let key = (short(user), source.to_canonical());
+        if let Some(pair) = self.pairs.remove(&key) {
+            self.by_time.remove(&(pair.last_seen, key.0, key.1));
+        }
+    }
+
+    /// Pairs remembered.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether nobody failed lately.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    fn forget_quiet(&mut self, now: Instant) {
+        while let Some((seen, user, source)) = self.by_time.first().cloned() {
+            if self.pairs.len() < PAIRS_MAX && now.since(seen) < QUIET {
+                break;
+            }
+            self.by_time.remove(&(seen, user.clone(), source));
+            self.pairs.remove(&(user, source));
+        }
+    }
+}
+
+impl Pair {
+    fn new(now: Instant) -> Self {
+        Self {
+            window_from: now,
+            failures: 0,
+            held_until: Instant::ZERO,
+            next_hold: FIRST_HOLD,
+            last_seen: now,
+        }
+    }
+
+    fn failed(&mut self, now: Instant) -> bool {
+        self.last_seen = now;
+        if now.since(self.window_from) >= WINDOW {
+            self.window_from = now;
+            self.failures = 0;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < DIGEST_FAILURES_A_MINUTE_MAX {
+            return false;
+        }
+        self.held_until = now + self.next_hold;
+        self.next_hold = self.next_hold.saturating_mul(2).min(LONGEST_HOLD);
+        self.failures = 0;
+        true
+    }
+}
+
+const WINDOW: Duration = Duration::from_secs(60);
+const FIRST_HOLD: Duration = Duration::from_secs(60);
+const LONGEST_HOLD: Duration = Duration::from_secs(3_600);
+/// A pair without a failure for so long starts again.
+const QUIET: Duration = Duration::from_secs(2 * 3_600);
+/// User names are cut for the table: the store's are at most 32 characters.
+const USER_BYTES_MAX: usize = 64;
+
+fn short(user: &str) -> String {
+    let mut end = user.len().min(USER_BYTES_MAX);
+    while !user.is_char_boundary(end) {
+        end -= 1;
+    }
+    user.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    #[test]
+    fn twenty_failures_in_a_minute_hold_back_that_pair_only_and_longer_each_time() {
+        let mut lockout = Lockout::default();
+        let start = Instant::from_millis(1_000);
+        fail(&mut lockout, start, DIGEST_FAILURES_A_MINUTE_MAX);
+        assert!(lockout.is_held(start, "alice", SOURCE));
+        assert!(!lockout.is_held(start, "alice", OTHER), "the user is not locked out elsewhere");
+        let free = start + Duration::from_secs(60);
+        assert!(!lockout.is_held(free, "alice", SOURCE));
+        fail(&mut lockout, free, DIGEST_FAILURES_A_MINUTE_MAX);
+        assert!(lockout.is_held(free + Duration::from_secs(119), "alice", SOURCE));
+    }
+
+    #[test]
+    fn slow_failures_hold_back_nobody_and_success_forgets() {
+        let mut lockout = Lockout::default();
+        for minute in 0..40 {
+            let now = Instant::from_millis(minute * 30_000);
+            assert!(!lockout.failed(now, "alice", SOURCE));
+        }
+        lockout.succeeded("alice", SOURCE);
+        assert!(lockout.is_empty());
+        assert!(lockout.by_time.is_empty());
+    }
+
+    fn fail(lockout: &mut Lockout, now: Instant, times: u32) {
+        for _ in 0..times {
+            lockout.failed(now, "alice", SOURCE);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The INVITE server transaction (RFC 3261 §17.2.1, RFC 6026 §7.1). Sans-IO.
+
+use shared::Instant;
+
+use super::{Due, Retransmission, Timers};
+
+/// One INVITE that we answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InviteServer {
+    is_reliable: bool,
+    state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// Waits for a final response of ours; keeps the last provisional one.
+    Proceeding { last: Option<Box<[u8]>> },
+    /// A 2xx left. The dialog repeats it; here copies of the INVITE end (timer L).
+    Accepted { ends_at: Instant },
+    /// Another final response left and waits for its ACK (timers G and H).
+    Completed { response: Box<[u8]>, resend: Option<Retransmission>, give_up_at: Instant },
+    /// The ACK came; more copies of it end here (timer I).
+    Confirmed { ends_at: Instant },
+}
+
+/// What an ACK meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledged {
+    /// It was for a 3xx–6xx, or a copy: done with.
+    Absorbed,
+    /// It is for a 2xx: the dialog wants it.
+    ForDialog,
+    /// There is nothing to acknowledge yet.
+    TooEarly,
+}
+
+impl InviteServer {
+    /// A new INVITE over a transport of this kind.
+    pub fn new(is_reliable: bool) -> Self {
+        Self { is_reliable, state: State::Proceeding { last: None } }
+    }
+
+    /// Whether a final response may still be sent.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Proceeding { .. })
+    }
+
+    /// Notes a response that leaves now.
+    pub fn respond(&mut self, now: Instant, timers: &Timers, status: u16, bytes: &[u8]) {
+        if !self.is_open() {
+            return;
+        }
+        let in_64_t1 = now + timers.transaction_timeout();
+        self.state = match status {
+            ..=199 => State::Proceeding { last: Some(bytes.into()) },
+            200..=299 => State::Accepted { ends_at: in_64_t1 },
+            300.. => State::Completed {
+                response: bytes.into(),
+                resend: Retransmission::unless_reliable(
+                    now,
+                    self.is_reliable,
+                    timers.t1,
+                    timers.t2,
+                ),
+                give_up_at: in_64_t1,
+            },
+        };
+    }
+
+    /// What to send when the INVITE comes again.
+    pub fn last_response(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::Proceeding { last } => last.as_deref(),
+            State::Completed { response, .. } => Some(response),
+            State::Accepted { .. } | State::Confirmed { .. } => None,
+        }
+    }
+
+    /// An ACK that matches.
+    pub fn acknowledge(&mut self, now: Instant, timers: &Timers) -> Acknowledged {
+        match self.state {
+            State::Proceeding { .. } => Acknowledged::TooEarly,
+            State::Accepted { .. } => Acknowledged::ForDialog,
+            State::Confirmed { .. } => Acknowledged::Absorbed,
+            State::Completed { .. } => {
+                let wait = if self.is_reliable { std::time::Duration::ZERO } else { timers.t4 };
+                self.state = State::Confirmed { ends_at: now + wait };
+                Acknowledged::Absorbed
+            }
+        }
+    }
+
+    /// When [`Self::due`] has something to say.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Proceeding { .. } => None,
+            State::Accepted { ends_at } | State::Confirmed { ends_at } => Some(*ends_at),
+            State::Completed { resend, give_up_at, .. } => {
+                Some(resend.map_or(*give_up_at, |resend| resend.at.min(*give_up_at)))
+            }
+        }
+    }
+
+    /// The deadline has come.
+    pub fn due(&mut self, now: Instant) -> Due {
+        match &mut self.state {
+            State::Accepted { ends_at } | State::Confirmed { ends_at } if now >= *ends_at => {
+                Due::End
+            }
+            State::Completed { give_up_at, .. } if now >= *give_up_at => Due::GiveUp,
+            State::Completed { resend: Some(resend), .. } if now >= resend.at => {
+                *resend = resend.next(now);
+                Due::Resend
+            }
+            State::Proceeding { .. }
+            | State::Accepted { .. }
+            | State::Completed { .. }
+            | State::Confirmed { .. } => Due::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Timers = Timers {
+        t1: std::time::Duration::from_millis(500),
+        t2: std::time::Duration::from_secs(4),
+        t4: std::time::Duration::from_secs(5),
+    };
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    #[test]
+    fn a_refusal_is_repeated_at_doubling_intervals_until_its_ack() {
+        let mut machine = InviteServer::new(false);
+        machine.respond(at(0), &T, 486, b"busy");
+        let mut sent = Vec::new();
+        while sent.len() < 5 {
+            let now = machine.deadline().unwrap();
+            assert_eq!(machine.due(now), Due::Resend);
+            sent.push(now.as_millis());
+        }
+        assert_eq!(sent, [500, 1500, 3500, 7500, 11500]);
+        assert_eq!(machine.acknowledge(at(12_000), &T), Acknowledged::Absorbed);
+        assert_eq!(machine.deadline(), Some(at(17_000)));
+        assert_eq!(machine.due(at(17_000)), Due::End);
+    }
+
+    #[test]
+    fn without_an_ack_it_gives_up_after_64_t1() {
+        let mut machine = InviteServer::new(true);
+        machine.respond(at(0), &T, 486, b"busy");
+        assert_eq!(machine.deadline(), Some(at(32_000)), "a reliable transport repeats nothing");
+        assert_eq!(machine.due(at(32_000)), Due::GiveUp);
+    }
+
+    #[test]
+    fn copies_of_the_invite_get_the_last_response_and_after_a_2xx_nothing() {
+        let mut machine = InviteServer::new(false);
+        assert_eq!(machine.last_response(), None);
+        machine.respond(at(0), &T, 180, b"ringing");
+        assert_eq!(machine.last_response(), Some(&b"ringing"[..]));
+        assert_eq!(machine.acknowledge(at(0), &T), Acknowledged::TooEarly);
+        machine.respond(at(0), &T, 200, b"ok");
+        assert_eq!(machine.last_response(), None);
+        machine.respond(at(0), &T, 486, b"late");
+        assert_eq!(machine.last_response(), None, "there is one final response");
+        assert_eq!(machine.acknowledge(at(1), &T), Acknowledged::ForDialog);
+        assert_eq!(machine.due(at(32_000)), Due::End);
+    }
+}

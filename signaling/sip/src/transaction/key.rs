@@ -1,0 +1,193 @@
+//! What finds the transaction of a message (RFC 3261 §17.1.3, §17.2.3). Sans-IO.
+
+use sha2::{Digest, Sha256};
+
+use crate::header::HeaderKind;
+use crate::message::{Method, RawMessage, Request, StartLine};
+use crate::scan::split_list;
+use crate::via::Via;
+
+/// A server transaction: 128 bits of a keyed hash over what RFC 3261 §17.2.3 compares. The key is
+/// secret, so nobody can look for two requests that meet in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ServerKey(u128);
+
+/// A request apart from the path it took, to find merged ones (RFC 3261 §8.2.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct MergeKey(u128);
+
+/// A client transaction: the number in our branch, and whether it is the CANCEL of that branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ClientKey {
+    /// From the branch. Never 0, so that it can be a `SendToken`.
+    pub branch: u64,
+    /// A CANCEL has the branch of its INVITE (RFC 3261 §9.1).
+    pub is_cancel: bool,
+}
+
+/// Makes server keys.
+#[derive(Clone)]
+pub(crate) struct ServerKeys {
+    secret: [u8; 32],
+}
+
+impl ServerKeys {
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { secret }
+    }
+
+    /// The transaction that this request is or belongs to: an ACK to its INVITE.
+    pub fn of(&self, request: &Request) -> Option<ServerKey> {
+        match request.method {
+            Method::Ack => self.with_method(request, &Method::Invite),
+            _ => self.with_method(request, &request.method),
+        }
+    }
+
+    /// The same from a message that is not read any further, so that a copy costs little. `None`
+    /// where RFC 2543 rules apply: then the typed form decides.
+    pub fn of_raw(&self, raw: &RawMessage<'_>) -> Option<ServerKey> {
+        let StartLine::Request { method, .. } = raw.start else { return None };
+        let first = raw.all(HeaderKind::Via).next()?;
+        let via = Via::parse(split_list(&first).next()?).ok()?;
+        let method = if method == b"ACK" { b"INVITE" } else { method };
+        via.has_rfc3261_branch().then(|| ServerKey(cut(self.by_branch(method, &via))))
+    }
+
+    /// The INVITE that a CANCEL wants to take back (RFC 3261 §9.2).
+    pub fn canceled_by(&self, cancel: &Request) -> Option<ServerKey> {
+        self.with_method(cancel, &Method::Invite)
+    }
+
+    /// One request, whichever way it came.
+    pub fn merge(&self, request: &Request) -> MergeKey {
+        let mut hash = self.start(b"merge");
+        part(&mut hash, request.call_id.as_str().as_bytes());
+        part(&mut hash, tag(&request.from));
+        part(&mut hash, request.cseq.to_string().as_bytes());
+        MergeKey(cut(hash))
+    }
+
+    /// 64 bits for the To tag of a response that leaves no state: the same for every copy.
+    pub fn stateless_tag(&self, request: &Request) -> u64 {
+        let mut hash = self.start(b"tag");
+        part(&mut hash, request.call_id.as_str().as_bytes());
+        part(&mut hash, tag(&request.from));
+        part(
+            &mut hash,
+            request
+                .top_via()
+                .and_then(|via| via.branch.as_ref())
+                .map_or(b"", |branch| branch.as_bytes()),
+        );
+        (cut(hash) >> 64) as u64
+    }
+
+    /// The same for bytes that are no message.
+    pub fn stateless_tag_of_bytes(&self, bytes: &[u8]) -> u64 {
+        let mut hash = self.start(b"tag");
+        part(&mut hash, bytes);
+        (cut(hash) >> 64) as u64
+    }
+
+    fn with_method(&self, request: &Request, method: &Method) -> Option<ServerKey> {
+        let via = request.top_via()?;
+        let mut hash = self.by_branch(method.as_str().as_bytes(), via);
+        if !via.has_rfc3261_branch() {
+            // The rules of RFC 2543: there the rest of the request tells transactions apart.
+            part(&mut hash, request.uri.to_string().as_bytes());
+            part(&mut hash, request.call_id.as_str().as_bytes());
+            part(&mut hash, tag(&request.from));
+            part(&mut hash, request.cseq.number.to_string().as_bytes());
+        }
+        Some(ServerKey(cut(hash)))
+    }
+
+    fn by_branch(&self, method: &[u8], via: &Via) -> Sha256 {
+        let mut hash = self.start(b"transaction");
+        part(&mut hash, method);
+        sent_by(&mut hash, via);
+        hash
+    }
+
+    fn start(&self, purpose: &[u8]) -> Sha256 {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        part(&mut hash, purpose);
+        hash
+    }
+}
+
+impl std::fmt::Debug for ServerKeys {
+    /// Never the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerKeys").finish_non_exhaustive()
+    }
+}
+
+fn sent_by(hash: &mut Sha256, via: &Via) {
+    part(hash, via.branch.as_ref().map_or(b"", |branch| branch.as_bytes()));
+    part(hash, via.host.to_string().to_ascii_lowercase().as_bytes());
+    part(hash, &via.port_or_default().to_be_bytes());
+}
+
+fn tag(address: &crate::name_addr::NameAddr) -> &[u8] {
+    address.tag().map_or(b"", |tag| tag.as_bytes())
+}
+
+/// Each part with its length, so that no two lists of parts read the same.
+fn part(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_be_bytes());
+    hash.update(bytes);
+}
+
+fn cut(hash: Sha256) -> u128 {
+    let whole: [u8; 32] = hash.finalize().into();
+    whole.iter().take(16).fold(0, |sum, &byte| (sum << 8) | u128::from(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+
+    #[test]
+    fn branch_sent_by_and_method_tell_transactions_apart() {
+        let keys = ServerKeys::new([1; 32]);
+        let invite = key(&keys, "INVITE", "a.test;branch=z9hG4bK1", "c1");
+        assert_eq!(invite, key(&keys, "INVITE", "A.test:5060;branch=z9hG4bK1", "c1"));
+        assert_eq!(invite, key(&keys, "ACK", "a.test;branch=z9hG4bK1", "c1"));
+        assert_ne!(invite, key(&keys, "INVITE", "a.test:5070;branch=z9hG4bK1", "c1"));
+        assert_ne!(invite, key(&keys, "INVITE", "a.test;branch=z9hG4bK2", "c1"));
+        assert_ne!(invite, key(&keys, "CANCEL", "a.test;branch=z9hG4bK1", "c1"));
+        let cancel = request("CANCEL", "a.test;branch=z9hG4bK1", "c1");
+        assert_eq!(Some(invite), keys.canceled_by(&cancel));
+        assert_ne!(
+            invite,
+            key(&ServerKeys::new([2; 32]), "INVITE", "a.test;branch=z9hG4bK1", "c1")
+        );
+    }
+
+    #[test]
+    fn without_a_branch_of_rfc_3261_the_rest_of_the_request_counts() {
+        let keys = ServerKeys::new([1; 32]);
+        let one = key(&keys, "INVITE", "a.test", "c1");
+        assert_eq!(one, key(&keys, "ACK", "a.test", "c1"));
+        assert_ne!(one, key(&keys, "INVITE", "a.test", "c2"));
+    }
+
+    fn key(keys: &ServerKeys, method: &str, sent_by: &str, call_id: &str) -> ServerKey {
+        keys.of(&request(method, sent_by, call_id)).unwrap()
+    }
+
+    fn request(method: &str, sent_by: &str, call_id: &str) -> Request {
+        let text = format!(
+            "{method} sip:b@b.test SIP/2.0\r\nVia: SIP/2.0/UDP {sent_by}\r\nFrom: <sip:a@a.test>;tag=1\r\n\
+             To: <sip:b@b.test>\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n\r\n"
+        );
+        match Message::parse(text.as_bytes()) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The four transaction machines of RFC 3261 §17 with RFC 6026, and the tables they live in.
+//! Sans-IO.
+//!
+//! A machine knows states and timers and nothing of messages: it is told what arrived and says
+//! what to do. [`Servers`] and [`Clients`] find the machine for a message.
+
+mod clients;
+mod invite_client;
+mod invite_server;
+mod key;
+mod other_client;
+mod other_server;
+mod servers;
+
+pub(crate) use clients::{
+    CancelState, ClientEntry, ClientFate, ClientMachine, Clients, FORKS_MAX, Fork,
+};
+pub(crate) use invite_client::{InviteClient, InviteResponse};
+pub(crate) use invite_server::{Acknowledged, InviteServer};
+pub(crate) use key::{ClientKey, MergeKey, ServerKey, ServerKeys};
+pub(crate) use other_client::OtherClient;
+pub(crate) use other_server::OtherServer;
+pub(crate) use servers::{ServerFate, ServerMachine, Servers};
+
+use std::time::Duration;
+
+use shared::Instant;
+
+/// The base values that RFC 3261 table 4 derives every other timer from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Round trip estimate.
+    pub t1: Duration,
+    /// Longest retransmission interval of what is not an INVITE, and of a 2xx.
+    pub t2: Duration,
+    /// How long a message may live in the network.
+    pub t4: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Timers {
+    /// 64·T1: timers B, F, H, J, L, M, D, and how long a 2xx waits for its ACK (32 s).
+    pub fn transaction_timeout(&self) -> Duration {
+        self.t1.saturating_mul(64)
+    }
+}
+
+/// The next retransmission and how long to wait after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retransmission {
+    /// When.
+    pub at: Instant,
+    interval: Duration,
+    cap: Duration,
+}
+
+impl Retransmission {
+    /// First after T1, then doubling up to `cap`.
+    pub fn start(now: Instant, t1: Duration, cap: Duration) -> Self {
+        Self { at: now + t1, interval: t1, cap }
+    }
+
+    /// As [`Self::start`], but only where the transport loses messages.
+    pub fn unless_reliable(
+        now: Instant,
+        is_reliable: bool,
+        t1: Duration,
+        cap: Duration,
+    ) -> Option<Self> {
+        (!is_reliable).then(|| Self::start(now, t1, cap))
+    }
+
+    /// The one after this one.
+    #[must_use]
+    pub fn next(self, now: Instant) -> Self {
+        let interval = self.interval.saturating_mul(2).min(self.cap);
+        Self { at: now + interval, interval, ..self }
+    }
+
+    /// From now on at the slowest pace (timer E in Proceeding).
+    #[must_use]
+    pub fn slowest(self) -> Self {
+        Self { interval: self.cap, ..self }
+    }
+}
+
+/// What a machine asks for when its deadline has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// It was too early.
+    Nothing,
+    /// Send the last message again.
+    Resend,
+    /// Nobody answered: tell the user of the transaction, then forget it.
+    GiveUp,
+    /// Its work is done: forget it.
+    End,
+}

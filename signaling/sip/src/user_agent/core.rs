@@ -1,0 +1,315 @@
+//! What every part of the user agent shares: transactions, addresses of our own, the way out.
+//! Sans-IO.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+
+use shared::refusal::generic_phrase;
+use shared::{Instant, Now};
+
+use super::meters::UaMeters;
+use super::streams::Streams;
+use super::surface::{Effect, ExtraHeader, SessionId, Trace, TraceDirection, UaConfig, UaEvent};
+use crate::flow::{Destination, ReplyRoute, SendTo, SendToken, Transport};
+use crate::header::Headers;
+use crate::message::{Method, Request, Response};
+use crate::name_addr::{Contacts, NameAddr};
+use crate::random::{Random, Token};
+use crate::text::Text;
+use crate::transaction::{
+    CancelState, ClientKey, ClientMachine, Clients, InviteClient, OtherClient, OtherServer,
+    ServerKey, ServerKeys, ServerMachine, Servers,
+};
+use crate::uri::{Host, SipUri};
+use crate::via::{MAGIC_COOKIE, Via};
+
+/// All of the user agent but its sessions.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub config: UaConfig,
+    pub random: Random,
+    pub keys: ServerKeys,
+    pub servers: Servers,
+    pub clients: Clients,
+    pub digest: crate::digest::Server,
+    /// Sessions by the value of our tag.
+    pub tags: HashMap<u64, SessionId>,
+    pub streams: Streams,
+    pub effects: VecDeque<Effect>,
+    pub meters: UaMeters,
+}
+
+/// The parts of a response that are not copied from its request.
+#[derive(Default)]
+pub(super) struct Shape<'a> {
+    /// Reason phrase; the standard's when empty.
+    pub reason: &'a str,
+    /// Our tag; `None` for 100.
+    pub tag: Option<Text>,
+    pub contact: Option<NameAddr>,
+    pub headers: &'a [ExtraHeader],
+    pub sdp: Option<&'a [u8]>,
+}
+
+impl Core {
+    pub fn emit(&mut self, event: UaEvent) {
+        self.effects.push_back(Effect::Event(event));
+    }
+
+    /// Tells the timeline of a session about a message.
+    pub fn trace(
+        &mut self,
+        session: SessionId,
+        way: TraceDirection,
+        summary: String,
+        peer: (SocketAddr, Transport),
+    ) {
+        let (peer, transport) = peer;
+        let trace = Trace { session, direction: way, summary, peer, transport };
+        self.emit(UaEvent::Trace(Box::new(trace)));
+    }
+
+    pub fn send(&mut self, to: SendTo, bytes: &[u8], token: SendToken) {
+        self.meters.messages_sent += 1;
+        self.effects.push_back(Effect::Send { to, bytes: bytes.into(), token });
+    }
+
+    /// A token that is ours and nobody can guess.
+    pub fn token(&mut self) -> Token {
+        let value = self.random.u64().max(1);
+        Token::new(self.config.origin, value)
+    }
+
+    /// Where the responses of a request go now: over its stream while that is open.
+    pub fn reply_to(&self, reply: ReplyRoute) -> SendTo {
+        let (flow, transport) = (reply.flow.id, reply.flow.transport);
+        if transport == Transport::Udp {
+            SendTo::Datagram { socket: Some(flow), remote: reply.address }
+        } else if self.streams.contains(flow) {
+            SendTo::Flow(flow)
+        } else {
+            SendTo::Connect { transport, remote: reply.address, host: None }
+        }
+    }
+
+    /// Where a request of ours goes now.
+    pub fn request_to(&self, destination: &Destination) -> SendTo {
+        let Destination { transport, remote, flow, host, .. } = destination.clone();
+        match (transport, flow) {
+            (Transport::Udp, socket) => SendTo::Datagram { socket, remote },
+            (Transport::Tcp | Transport::Tls, Some(flow)) if self.streams.contains(flow) => {
+                SendTo::Flow(flow)
+            }
+            (Transport::Tcp | Transport::Tls, _) => SendTo::Connect { transport, remote, host },
+        }
+    }
+
+    /// A response with all that every response of ours has.
+    pub fn response(&mut self, request: &Request, status: u16, shape: Shape<'_>) -> Response {
+        let reason = if shape.reason.is_empty() { generic_phrase(status) } else { shape.reason };
+        let mut response = Response::for_request(request, status, reason);
+        if let Some(tag) = shape.tag.filter(|_| response.to.tag().is_none()) {
+            response.to.set_tag(tag);
+        }
+        if let Some(contact) = shape.contact {
+            response.contact = Contacts::one(contact);
+        }
+        self.add_headers(&mut response.headers, shape.headers);
+        let _ = response.headers.set("Server", &self.config.product); // ours, checked at start
+        if let Some(sdp) = shape.sdp {
+            let _ = response.set_body(SDP_TYPE, sdp.to_vec()); // the type is a constant
+        }
+        response
+    }
+
+    /// Adds headers of the caller; those that may not stand there are counted.
+    pub fn add_headers(&mut self, headers: &mut Headers, extra: &[ExtraHeader]) {
+        for (name, value) in extra {
+            let is_own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
+            if is_own || headers.push(name, value).is_err() {
+                self.meters.headers_refused += 1;
+            }
+        }
+    }
+
+    /// Sends a response through its transaction. Returns its bytes.
+    pub fn respond(&mut self, now: Now, key: ServerKey, response: &Response) -> Vec<u8> {
+        let bytes = response.to_bytes();
+        let timers = self.config.timers;
+        let reply = self.servers.respond(key, now.mono, &timers, response.status, &bytes);
+        if let Some(reply) = reply {
+            let session = self.servers.get(key).and_then(|entry| entry.session);
+            self.trace_response(session, response, reply);
+            let to = self.reply_to(reply);
+            self.send(to, &bytes, SendToken::NOBODY);
+        }
+        bytes
+    }
+
+    /// Sends a response and keeps nothing. The To tag is the same for every copy of the request.
+    pub fn respond_stateless(
+        &mut self,
+        flow: crate::flow::Flow,
+        request: &Request,
+        status: u16,
+        shape: Shape<'_>,
+    ) {
+        if request.method == Method::Ack {
+            return;
+        }
+        let tag = self.stateless_tag(request);
+        let response = self.response(request, status, Shape { tag: Some(tag), ..shape });
+        let to = self.reply_to(ReplyRoute::of(flow, request.top_via()));
+        self.send(to, &response.to_bytes(), SendToken::NOBODY);
+    }
+
+    /// Answers a request other than INVITE from a transaction of its own.
+    pub fn respond_remembered(
+        &mut self,
+        now: Now,
+        flow: crate::flow::Flow,
+        request: &Request,
+        session: Option<SessionId>,
+        status: u16,
+        shape: Shape<'_>,
+    ) {
+        let key = self.keys.of(request).filter(|key| self.servers.get(*key).is_none());
+        let (Some(key), false) = (key, self.servers.is_full()) else {
+            self.meters.transactions_refused += 1;
+            return self.respond_stateless(flow, request, status, shape);
+        };
+        let reply = ReplyRoute::of(flow, request.top_via());
+        let machine = ServerMachine::Other(OtherServer::new(flow.transport.is_reliable()));
+        self.servers.insert(key, machine, reply, session, None);
+        let tag = shape.tag.clone().unwrap_or_else(|| self.stateless_tag(request));
+        let response = self.response(request, status, Shape { tag: Some(tag), ..shape });
+        self.respond(now, key, &response);
+    }
+
+    pub fn stateless_tag(&self, request: &Request) -> Text {
+        tag_text(Token::new(self.config.origin, self.keys.stateless_tag(request)))
+    }
+
+    /// Sends a request of ours in a new transaction: Via and User-Agent are added here.
+    pub fn start(
+        &mut self,
+        now: Now,
+        mut request: Request,
+        destination: Destination,
+        session: Option<SessionId>,
+    ) -> ClientKey {
+        let token = self.token();
+        let bytes = self.seal(&mut request, &destination, token);
+        let key = ClientKey { branch: token.value, is_cancel: false };
+        let is_reliable = destination.transport.is_reliable();
+        let machine = if request.method == Method::Invite {
+            let machine = InviteClient::new(now.mono, &self.config.timers, is_reliable, &bytes);
+            request.body = Vec::new();
+            let (request, forks) = (Box::new(request), Vec::new());
+            ClientMachine::Invite { machine, request, forks, cancel: CancelState::NotWanted }
+        } else {
+            ClientMachine::Other(OtherClient::new(
+                now.mono,
+                &self.config.timers,
+                is_reliable,
+                &bytes,
+            ))
+        };
+        self.insert_client(key, machine, destination, session, &bytes);
+        key
+    }
+
+    /// Sends an ACK for a 2xx: it has no transaction. Returns what a copy of the 2xx gets again.
+    pub fn send_ack(
+        &mut self,
+        mut ack: Request,
+        destination: &Destination,
+        session: Option<SessionId>,
+    ) -> (Vec<u8>, SendTo) {
+        let token = self.token();
+        let bytes = self.seal(&mut ack, destination, token);
+        let to = self.request_to(destination);
+        self.trace_sent(session, &ack, destination);
+        self.send(to.clone(), &bytes, SendToken::NOBODY);
+        (bytes, to)
+    }
+
+    /// Puts a transaction into the table and its first request on the way.
+    pub fn insert_client(
+        &mut self,
+        key: ClientKey,
+        machine: ClientMachine,
+        destination: Destination,
+        session: Option<SessionId>,
+        bytes: &[u8],
+    ) {
+        let to = self.request_to(&destination);
+        let token = if key.is_cancel { SendToken::NOBODY } else { SendToken(key.branch) };
+        self.clients.insert(key, machine, to.clone(), destination, session);
+        self.send(to, bytes, token);
+    }
+
+    /// Our address towards a destination, as a Contact.
+    pub fn contact(&self, user: &str, local: SocketAddr, transport: Transport) -> NameAddr {
+        let mut uri = SipUri::at(local.ip(), local.port()).with_user(user);
+        let _ = uri.parameters.set("transport", Some(transport.parameter())); // a constant token
+        NameAddr::new(uri)
+    }
+
+    /// Whether a new deadline of a stream or transaction is the soonest.
+    pub fn transaction_deadline(&self) -> Option<(Instant, &'static str)> {
+        let servers = self.servers.deadline().map(|at| (at, "sip server transaction"));
+        let clients = self.clients.deadline().map(|at| (at, "sip client transaction"));
+        shared::time::soonest(servers, clients)
+    }
+
+    /// Via, User-Agent, and the bytes.
+    fn seal(&mut self, request: &mut Request, destination: &Destination, token: Token) -> Vec<u8> {
+        let local = destination.local;
+        let transport = match destination.transport {
+            Transport::Udp => crate::via::Transport::Udp,
+            Transport::Tcp => crate::via::Transport::Tcp,
+            Transport::Tls => crate::via::Transport::Tls,
+        };
+        let branch = format!("{}{token}", String::from_utf8_lossy(MAGIC_COOKIE));
+        if let Ok(via) = Via::new(transport, Host::from(local.ip()), local.port(), &branch) {
+            request.via = vec![via];
+        }
+        let _ = request.headers.set("User-Agent", &self.config.product); // ours, checked at start
+        request.to_bytes()
+    }
+
+    pub fn trace_sent(&mut self, session: Option<SessionId>, request: &Request, to: &Destination) {
+        if let Some(session) = session {
+            let summary = request.method.to_string();
+            self.trace(session, TraceDirection::Sent, summary, (to.remote, to.transport));
+        }
+    }
+
+    fn trace_response(&mut self, session: Option<SessionId>, response: &Response, to: ReplyRoute) {
+        if let Some(session) = session {
+            let peer = (to.flow.remote, to.flow.transport);
+            self.trace(session, TraceDirection::Sent, summary(response), peer);
+        }
+    }
+}
+
+/// `180 Ringing (INVITE)`.
+pub(super) fn summary(response: &Response) -> String {
+    let phrase = response.reason.to_lossy();
+    let phrase: String = phrase.chars().take(TRACE_PHRASE_CHARACTERS_MAX).collect();
+    format!("{} {phrase} ({})", response.status, response.cseq.method)
+}
+
+/// A token as a tag.
+pub(super) fn tag_text(token: Token) -> Text {
+    Text::cleaned(token.to_string())
+}
+
+/// The methods that we serve, for `Allow`.
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
+pub(super) const SDP_TYPE: &str = "application/sdp";
+
+const TRACE_PHRASE_CHARACTERS_MAX: usize = 64;
+/// Headers that only the user agent writes; those with a field of their own are refused anyway.
+const OWN_HEADERS: [&str; 4] = ["Server", "User-Agent", "Content-Type", "c"];

@@ -1,0 +1,430 @@
+//! Requests and responses in a dialog that is up, and its end (RFC 3261 §12.2, §14.2, §15). Sans-IO.
+
+use shared::Now;
+
+use super::core::{Core, Shape};
+use super::objection::{BodyKind, body_kind, method_not_served, objection_in_dialog};
+use super::session::{
+    Ending, OwnOfferStage, PEER_OFFER_PATIENCE, PeerOffer, Session, State, Talking, Unacknowledged,
+};
+use super::stateless::capabilities;
+use super::surface::{EndCause, ExtraHeader, Objection, UaEvent};
+use super::uac::answerable;
+use super::uas::{hang_up_ringing, reason_text};
+use crate::dialog::Order;
+use crate::flow::{Flow, ReplyRoute, SendToken};
+use crate::message::{Method, Request, Response};
+use crate::offer_answer::LocalMedia;
+use crate::transaction::{ClientKey, InviteServer, ServerKey, ServerMachine};
+
+impl Session {
+    /// A request with our tag that belongs to this session. ACK and CANCEL come otherwise.
+    pub(super) fn receive(&mut self, core: &mut Core, now: Now, flow: Flow, request: Request) {
+        let id = Some(self.id);
+        if let Some(objection) = in_dialog_objection(&request) {
+            core.meters.methods_refused += 1;
+            let status = objection.refusal.status.unwrap_or(500);
+            let shape = Shape { headers: &objection.headers, ..Shape::default() };
+            return core.respond_remembered(now, flow, &request, id, status, shape);
+        }
+        if request.method == Method::Options {
+            let headers = capabilities();
+            let shape = Shape { headers: &headers, ..Shape::default() };
+            return core.respond_remembered(now, flow, &request, id, 200, shape);
+        }
+        match &mut self.state {
+            State::Ringing(_) => self.receive_while_ringing(core, now, flow, &request),
+            State::Talking(_) => self.receive_while_talking(core, now, flow, request),
+            State::Ending(_) if request.method == Method::Bye => {
+                core.respond_remembered(now, flow, &request, id, 200, Shape::default());
+            }
+            State::Calling(_) | State::Ending(_) | State::Gone => {
+                core.respond_remembered(now, flow, &request, id, 481, Shape::default());
+            }
+        }
+    }
+
+    /// Whether a client transaction is the one that this session waits for now.
+    pub(super) fn waits_for(&self, key: ClientKey) -> bool {
+        match &self.state {
+            State::Calling(calling) => calling.transaction == key,
+            State::Talking(talking) => talking.own_transaction().is_some_and(|(own, _)| own == key),
+            State::Ending(ending) => ending.transaction == key,
+            State::Ringing(_) | State::Gone => false,
+        }
+    }
+
+    /// A response to the request that this session waits for.
+    pub(super) fn receive_response(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        key: ClientKey,
+        response: Response,
+    ) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Calling(calling) => self.receive_while_calling(core, now, calling, response),
+            State::Talking(talking) => {
+                self.state = State::Talking(talking);
+                self.receive_reoffer_response(core, now, key, response);
+            }
+            State::Ending(ending) => self.receive_while_ending(core, now, ending, response),
+            state @ (State::Ringing(_) | State::Gone) => self.state = state,
+        }
+    }
+
+    /// The request that this session waits for got no response at all, or could not be sent.
+    pub(super) fn request_failed(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        key: ClientKey,
+        status: u16,
+    ) {
+        if !self.waits_for(key) {
+            return;
+        }
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Calling(calling) => self.invite_failed(core, now, calling, status),
+            State::Talking(mut talking) => {
+                talking.media.withdraw_offer();
+                talking.own_offer = None;
+                core.emit(UaEvent::ReofferRefused { session: self.id, status });
+                self.end_with_bye(core, now, *talking, EndCause::DialogLost { status });
+            }
+            State::Ending(ending) => self.end(core, ending.cause, None),
+            state @ (State::Ringing(_) | State::Gone) => self.state = state,
+        }
+    }
+
+    /// An ACK that no transaction took: for a 2xx of ours.
+    pub(super) fn receive_ack(&mut self, core: &mut Core, now: Now, ack: &Request) {
+        let State::Talking(talking) = &mut self.state else {
+            core.meters.acks_stray += 1;
+            return;
+        };
+        let is_meant = |waits: &mut Unacknowledged| waits.cseq == ack.cseq.number;
+        let Some(waits) = talking.unacknowledged.take_if(is_meant) else { return };
+        let outcome = if waits.wants_answer {
+            match body_kind(&ack.headers, &ack.body) {
+                BodyKind::Sdp => talking.media.accept_answer(&ack.body).map(Some),
+                BodyKind::Absent | BodyKind::OtherType | BodyKind::Encoded => {
+                    talking.media.accept_answer(b"").map(Some)
+                }
+            }
+        } else {
+            Ok(None)
+        };
+        match outcome {
+            Err(error) => {
+                if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {
+                    let cause = EndCause::BadAnswer { reason: error.to_string() };
+                    self.end_with_bye(core, now, *talking, cause);
+                }
+            }
+            Ok(media) => {
+                let session = self.id;
+                match (waits.is_first, media) {
+                    (true, media) => core.emit(UaEvent::Confirmed { session, media }),
+                    (false, Some(media)) => core.emit(UaEvent::Renegotiated { session, media }),
+                    (false, None) => {}
+                }
+                self.send_wanted_bye(core, now);
+            }
+        }
+    }
+
+    /// `Command::Bye`, in whatever state.
+    pub(super) fn hang_up(&mut self, core: &mut Core, now: Now, headers: Vec<ExtraHeader>) -> bool {
+        match &mut self.state {
+            State::Ringing(_) => {
+                hang_up_ringing(self, core, now, &headers);
+                true
+            }
+            State::Calling(_) => self.cancel(core, now, headers),
+            State::Talking(talking) => {
+                let waits = talking.unacknowledged.as_ref().is_some_and(|waits| waits.is_first);
+                talking.bye_wanted = Some(headers);
+                if !waits {
+                    self.send_wanted_bye(core, now);
+                }
+                true
+            }
+            State::Ending(_) | State::Gone => false,
+        }
+    }
+
+    /// `Command::AnswerOffer`.
+    pub(super) fn answer_offer(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        answer: Result<LocalMedia, u16>,
+    ) -> bool {
+        let State::Talking(talking) = &mut self.state else { return false };
+        let Some(offer) = talking.peer_offer.take() else { return false };
+        let answered = match answer {
+            Ok(local) => {
+                talking.media.answer(&offer.request.body, &local).map_err(|error| error.status)
+            }
+            Err(status) => Err(if (300..=699).contains(&status) { status } else { 488 }),
+        };
+        match answered {
+            Ok((sdp, media)) => {
+                talking.accept_reinvite(core, now, &offer.request, offer.key, &sdp, false);
+                core.emit(UaEvent::Renegotiated { session: self.id, media });
+            }
+            Err(status) => {
+                let response = core.response(&offer.request, status, Shape::default());
+                core.respond(now, offer.key, &response);
+            }
+        }
+        true
+    }
+
+    /// A deadline of a dialog that is up.
+    pub(super) fn handle_talking_timeout(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        mut talking: Box<Talking>,
+    ) {
+        if let Some(waits) = &mut talking.unacknowledged {
+            if now.mono >= waits.give_up_at {
+                core.meters.acks_missing += 1;
+                return self.end_with_bye(core, now, *talking, EndCause::AckTimeout);
+            }
+            if now.mono >= waits.resend.at {
+                waits.resend = waits.resend.next(now.mono);
+                core.meters.retransmissions_sent += 1;
+                let to = core.reply_to(waits.reply);
+                core.send(to, &waits.response, SendToken::NOBODY);
+            }
+        }
+        if let Some(offer) = talking.peer_offer.take_if(|offer| now.mono >= offer.give_up_at) {
+            let response = core.response(&offer.request, 500, Shape::default());
+            core.respond(now, offer.key, &response);
+        }
+        self.state = State::Talking(talking);
+        self.retry_reoffer(core, now);
+    }
+
+    /// Ends a dialog with a BYE whose outcome nobody waits for.
+    pub(super) fn end_with_bye(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        mut talking: Talking,
+        cause: EndCause,
+    ) {
+        talking.let_go(core, now);
+        let hop = talking.dialog.next_hop();
+        let mut bye = talking.dialog.request(Method::Bye);
+        core.authorize(&mut bye, talking.authorization.as_mut());
+        core.trace_sent(Some(self.id), &bye, &hop);
+        let transaction = core.start(now, bye, hop, Some(self.id));
+        core.orphan(transaction);
+        self.end(core, cause, None);
+    }
+
+    fn receive_while_talking(&mut self, core: &mut Core, now: Now, flow: Flow, request: Request) {
+        let State::Talking(talking) = &mut self.state else { return };
+        if talking.dialog.take(request.cseq.number) == Order::OutOfOrder {
+            core.meters.out_of_order += 1;
+            let shape = Shape { reason: "CSeq Out Of Order", ..Shape::default() };
+            return core.respond_remembered(now, flow, &request, Some(self.id), 500, shape);
+        }
+        talking.dialog.heard_on(flow, &request.via);
+        match request.method {
+            Method::Bye => self.receive_bye(core, now, flow, request),
+            _ => self.receive_reinvite(core, now, flow, request),
+        }
+    }
+
+    fn receive_bye(&mut self, core: &mut Core, now: Now, flow: Flow, bye: Request) {
+        core.respond_remembered(now, flow, &bye, Some(self.id), 200, Shape::default());
+        if let State::Talking(talking) = &mut self.state {
+            talking.let_go(core, now);
+        }
+        let reason = reason_text(&bye);
+        self.end(core, EndCause::RemoteBye { reason }, Some(bye.headers));
+    }
+
+    fn receive_reinvite(&mut self, core: &mut Core, now: Now, flow: Flow, request: Request) {
+        let State::Talking(talking) = &mut self.state else { return };
+        let Some(key) = core.begin_reinvite(self.id, flow, &request) else { return };
+        if let Some(status) = talking.is_busy() {
+            let retry = core.random.below(10).to_string().into_bytes();
+            let retry = [("Retry-After".to_owned(), retry)];
+            let headers: &[ExtraHeader] = if status == 500 { &retry } else { &[] };
+            let shape = Shape { headers, ..Shape::default() };
+            let response = core.response(&request, status, shape);
+            core.respond(now, key, &response);
+            return;
+        }
+        // A peer that uses the dialog has our 2xx, even where its ACK was lost or overtaken.
+        if let Some(waits) = talking.unacknowledged.take()
+            && waits.is_first
+        {
+            core.emit(UaEvent::Confirmed { session: self.id, media: None });
+        }
+        self.consider_reinvite(core, now, request, key);
+    }
+
+    fn consider_reinvite(&mut self, core: &mut Core, now: Now, request: Request, key: ServerKey) {
+        let State::Talking(talking) = &mut self.state else { return };
+        if body_kind(&request.headers, &request.body) != BodyKind::Sdp {
+            let offer = talking.media.offer_again().unwrap_or_default();
+            return talking.accept_reinvite(core, now, &request, key, &offer, true);
+        }
+        if let Some(answer) = talking.media.refresh(&request.body) {
+            return talking.accept_reinvite(core, now, &request, key, &answer, false);
+        }
+        match talking.media.offered_direction(&request.body) {
+            Ok(direction) => {
+                let trying = core.response(&request, 100, Shape::default());
+                core.respond(now, key, &trying);
+                let give_up_at = now.mono + PEER_OFFER_PATIENCE;
+                talking.peer_offer = Some(PeerOffer { request, key, give_up_at });
+                core.emit(UaEvent::Offer { session: self.id, direction });
+            }
+            Err(error) => {
+                let response = core.response(&request, error.status, Shape::default());
+                core.respond(now, key, &response);
+            }
+        }
+    }
+
+    fn send_wanted_bye(&mut self, core: &mut Core, now: Now) {
+        let State::Talking(talking) = &mut self.state else { return };
+        let Some(headers) = talking.bye_wanted.take() else { return };
+        if let State::Talking(mut talking) = std::mem::replace(&mut self.state, State::Gone) {
+            talking.let_go(core, now);
+            let mut ending = Ending {
+                transaction: ClientKey { branch: 0, is_cancel: false },
+                cause: EndCause::LocalBye,
+                dialog: talking.dialog,
+                authorization: talking.authorization,
+                headers,
+                was_challenged: false,
+            };
+            self.send_bye(core, now, &mut ending);
+            self.state = State::Ending(ending);
+        }
+    }
+
+    fn send_bye(&mut self, core: &mut Core, now: Now, ending: &mut Ending) {
+        let hop = ending.dialog.next_hop();
+        let mut bye = ending.dialog.request(Method::Bye);
+        core.add_headers(&mut bye.headers, &ending.headers);
+        core.authorize(&mut bye, ending.authorization.as_mut());
+        core.trace_sent(Some(self.id), &bye, &hop);
+        ending.transaction = core.start(now, bye, hop, Some(self.id));
+    }
+
+    fn receive_while_ending(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        mut ending: Ending,
+        response: Response,
+    ) {
+        if response.is_provisional() {
+            self.state = State::Ending(ending);
+            return;
+        }
+        let credentials = ending.authorization.as_ref().map(|before| before.credentials().clone());
+        let again = credentials
+            .filter(|_| !ending.was_challenged)
+            .and_then(|credentials| answerable(&response, &credentials, None));
+        match again {
+            Some(authorization) => {
+                ending.was_challenged = true;
+                ending.authorization = Some(authorization);
+                self.send_bye(core, now, &mut ending);
+                self.state = State::Ending(ending);
+            }
+            None => self.end(core, ending.cause, Some(response.headers)),
+        }
+    }
+}
+
+impl Talking {
+    /// The re-INVITE of ours that is on its way, with its number.
+    pub(super) fn own_transaction(&self) -> Option<(ClientKey, u32)> {
+        match self.own_offer.as_ref()?.stage {
+            OwnOfferStage::Sent { transaction, cseq } => Some((transaction, cseq)),
+            OwnOfferStage::Waiting { .. } => None,
+        }
+    }
+
+    /// Why a re-INVITE cannot be looked at now (§14.2): 491 while an offer of ours waits, 500 while
+    /// one of the peer does.
+    fn is_busy(&self) -> Option<u16> {
+        if self.own_transaction().is_some() || self.media.has_offered() {
+            Some(491)
+        } else if self.peer_offer.is_some() {
+            Some(500)
+        } else {
+            None
+        }
+    }
+
+    fn accept_reinvite(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        request: &Request,
+        key: ServerKey,
+        sdp: &[u8],
+        wants_answer: bool,
+    ) {
+        self.dialog.refresh_target(&request.contact);
+        let shape =
+            Shape { contact: Some(self.contact.clone()), sdp: Some(sdp), ..Shape::default() };
+        let response = core.response(request, 200, shape);
+        let bytes = core.respond(now, key, &response);
+        self.unacknowledged = core.await_ack(now, key, request, bytes);
+        if let Some(waits) = &mut self.unacknowledged {
+            waits.wants_answer = wants_answer;
+        }
+    }
+
+    /// The dialog ends: what is half done on it ends too.
+    fn let_go(&mut self, core: &mut Core, now: Now) {
+        if let Some(offer) = self.peer_offer.take() {
+            let response = core.response(&offer.request, 487, Shape::default());
+            core.respond(now, offer.key, &response);
+        }
+        if let Some((transaction, _)) = self.own_transaction() {
+            core.orphan(transaction);
+        }
+    }
+}
+
+impl Core {
+    /// A transaction for a re-INVITE; `None` when there is no room (then 503 left).
+    fn begin_reinvite(
+        &mut self,
+        session: super::surface::SessionId,
+        flow: Flow,
+        request: &Request,
+    ) -> Option<ServerKey> {
+        let key = self.keys.of(request)?;
+        if self.servers.is_full() {
+            self.meters.transactions_refused += 1;
+            self.respond_stateless(flow, request, 503, Shape::default());
+            return None;
+        }
+        let machine = ServerMachine::Invite(InviteServer::new(flow.transport.is_reliable()));
+        let reply = ReplyRoute::of(flow, request.top_via());
+        self.servers.insert(key, machine, reply, Some(session), None);
+        Some(key)
+    }
+}
+
+/// What is against a request in a dialog.
+fn in_dialog_objection(request: &Request) -> Option<Objection> {
+    let is_served = matches!(request.method, Method::Invite | Method::Bye | Method::Options);
+    if is_served { objection_in_dialog(request) } else { Some(method_not_served(&request.method)) }
+}

@@ -1,0 +1,70 @@
+//! Offer and answer as a session needs them: what was said last on both sides. Sans-IO.
+
+use shared::{Direction, NegotiatedMedia};
+
+use crate::offer_answer::{LocalMedia, MediaSession};
+use crate::sdp::SdpRefusal;
+
+/// The descriptions of one session.
+#[derive(Clone, Debug)]
+pub(super) struct SessionMedia {
+    session: MediaSession,
+    /// Our side, as the caller last gave it.
+    local: Option<LocalMedia>,
+    /// The peer's last accepted description, to know a refresh by.
+    remote: Option<Vec<u8>>,
+}
+
+impl SessionMedia {
+    pub fn new(session_id: u32) -> Self {
+        Self { session: MediaSession::new(session_id), local: None, remote: None }
+    }
+
+    pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
+        self.local = Some(local.clone());
+        self.session.offer(local)
+    }
+
+    /// Our side again, for a peer that asks for an offer.
+    pub fn offer_again(&mut self) -> Option<Vec<u8>> {
+        self.local.clone().map(|local| self.session.offer(&local))
+    }
+
+    pub fn withdraw_offer(&mut self) {
+        self.session.withdraw_offer();
+    }
+
+    pub fn has_offered(&self) -> bool {
+        self.session.has_offered()
+    }
+
+    pub fn accept_answer(&mut self, answer: &[u8]) -> Result<NegotiatedMedia, SdpRefusal> {
+        let media = self.session.accept_answer(answer)?;
+        self.remote = Some(answer.to_vec());
+        Ok(media)
+    }
+
+    pub fn answer(
+        &mut self,
+        offer: &[u8],
+        local: &LocalMedia,
+    ) -> Result<(Vec<u8>, NegotiatedMedia), SdpRefusal> {
+        let answer = self.session.answer(offer, local)?;
+        self.local = Some(local.clone());
+        self.remote = Some(offer.to_vec());
+        Ok(answer)
+    }
+
+    /// The answer to an offer that changes nothing: the same bytes as before.
+    pub fn refresh(&mut self, offer: &[u8]) -> Option<Vec<u8>> {
+        let local = self.local.clone().filter(|_| self.remote.as_deref() == Some(offer))?;
+        self.session.answer(offer, &local).ok().map(|(answer, _)| answer)
+    }
+
+    /// The direction that an offer leaves us, with nothing changed yet.
+    pub fn offered_direction(&self, offer: &[u8]) -> Result<Direction, SdpRefusal> {
+        let Some(mut local) = self.local.clone() else { return Ok(Direction::SendRecv) };
+        local.direction = Direction::SendRecv;
+        self.session.clone().answer(offer, &local).map(|(_, media)| media.direction)
+    }
+}

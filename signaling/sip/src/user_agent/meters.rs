@@ -1,0 +1,66 @@
+//! Counters of the user agent: nothing is dropped or refused without one of them moving. Sans-IO.
+
+/// Counts since the start. One writer; the gateway copies them out for `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UaMeters {
+    /// Requests read, ACK and copies included.
+    pub requests_received: u64,
+    /// Responses read.
+    pub responses_received: u64,
+    /// Messages sent, copies included.
+    pub messages_sent: u64,
+    /// Copies sent because nobody answered. Rising: loss on the way, or a slow peer.
+    pub retransmissions_sent: u64,
+    /// Copies of requests that ended in their transaction.
+    pub retransmissions_absorbed: u64,
+    /// CRLFs and empty datagrams that keep a path open.
+    pub keep_alives: u64,
+    /// Requests that broke a rule and were answered 4xx or 5xx at once.
+    pub broken_answered: u64,
+    /// Messages that broke a rule and were dropped: responses, ACK, no readable Via.
+    pub broken_dropped: u64,
+    /// Streams closed because of what they carried, or how slowly.
+    pub streams_closed: u64,
+    /// Responses that belong to no transaction of ours.
+    pub responses_stray: u64,
+    /// ACKs that belong to nothing (those for stateless refusals among them).
+    pub acks_stray: u64,
+    /// Requests in a dialog we do not know: 481.
+    pub dialogs_unknown: u64,
+    /// CANCELs of what we do not know: 481.
+    pub cancels_unknown: u64,
+    /// Requests in a dialog that were not newer than the one before: 500.
+    pub out_of_order: u64,
+    /// Requests in a dialog with a method that is not served: 405 or 501.
+    pub methods_refused: u64,
+    /// Challenges sent.
+    pub challenges_sent: u64,
+    /// Requests refused without state, challenges aside.
+    pub refused_stateless: u64,
+    /// Requests that were met with silence on purpose.
+    pub silent: u64,
+    /// Requests refused for want of room in the transaction table: 503.
+    pub transactions_refused: u64,
+    /// Commands that named a session that is gone, or one in a state that cannot do it.
+    pub commands_ignored: u64,
+    /// Headers of the caller that may not stand in a message.
+    pub headers_refused: u64,
+    /// Sends that the shell could not do.
+    pub sends_failed: u64,
+    /// Client transactions without a final response.
+    pub timeouts: u64,
+    /// Destinations given up for the next one.
+    pub failovers: u64,
+    /// 2xx without an ACK within 64·T1.
+    pub acks_missing: u64,
+    /// 2xx of forks that came too late: acknowledged and ended.
+    pub forks_ended: u64,
+    /// Server transactions now.
+    pub server_transactions: u64,
+    /// Client transactions now.
+    pub client_transactions: u64,
+    /// Sessions now.
+    pub sessions: u64,
+    /// Open streams now.
+    pub streams: u64,
+}

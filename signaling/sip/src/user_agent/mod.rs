@@ -1,0 +1,280 @@
+//! The user agent: messages and commands in, messages and events out. Sans-IO.
+//!
+//! Start reading at [`UserAgent`]; `surface` holds the values that go in and out, `receive` finds
+//! out whose a message is, `uas` and `uac` begin sessions, `in_dialog` and `reoffer` run them.
+
+mod client;
+mod core;
+mod in_dialog;
+mod media;
+mod meters;
+mod objection;
+mod receive;
+mod reoffer;
+mod session;
+mod stateless;
+mod streams;
+mod surface;
+mod uac;
+mod uas;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use shared::{Instant, Now};
+
+pub use meters::UaMeters;
+pub use surface::{
+    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, SessionId, Trace,
+    TraceDirection, UaConfig, UaEvent,
+};
+
+use self::core::Core;
+use crate::digest;
+use crate::flow::{FlowId, SendToken};
+use crate::random::Random;
+use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
+use session::{Session, State};
+
+/// SIP transactions and dialogs of one node.
+///
+/// After each `handle` or `handle_timeout`, call [`UserAgent::poll_effect`] until `None`.
+#[derive(Debug)]
+pub struct UserAgent {
+    core: Core,
+    sessions: HashMap<SessionId, Session>,
+    deadlines: BTreeSet<(Instant, SessionId)>,
+}
+
+impl UserAgent {
+    /// A user agent with nothing going on. `seed` is 32 random bytes that nobody can guess: tags,
+    /// branches and nonces come of it.
+    pub fn new(config: UaConfig, seed: [u8; 32]) -> Self {
+        let random = Random::new(seed);
+        let core = Core {
+            keys: ServerKeys::new(random.key_for("transactions")),
+            servers: Servers::new(config.server_transactions_max),
+            clients: Clients::default(),
+            digest: digest::Server::new(&config.realm, random.key_for("digest")),
+            tags: HashMap::new(),
+            streams: streams::Streams::default(),
+            effects: VecDeque::new(),
+            meters: UaMeters::default(),
+            config,
+            random,
+        };
+        Self { core, sessions: HashMap::new(), deadlines: BTreeSet::new() }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        debug_assert!(self.core.effects.is_empty(), "drain the effects before the next input");
+        match input {
+            Input::Received { flow, bytes } => self.receive(now, flow, bytes),
+            Input::FlowOpened { flow, token } => self.flow_opened(now, flow, token),
+            Input::FlowClosed { flow } => self.flow_closed(now, flow),
+            Input::SendFailed { token, reason: _ } => self.send_failed(now, token),
+            Input::Command(command) => self.command(now, command),
+        }
+    }
+
+    /// Works on everything that is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(fate) = self.core.servers.next_due(now.mono) {
+            match fate {
+                ServerFate::Resend(reply, bytes) => {
+                    self.core.meters.retransmissions_sent += 1;
+                    let to = self.core.reply_to(reply);
+                    self.core.send(to, &bytes, SendToken::NOBODY);
+                }
+                ServerFate::Unacknowledged => self.core.meters.acks_missing += 1,
+                ServerFate::Ended => {}
+            }
+        }
+        while let Some((key, fate)) = self.core.clients.next_due(now.mono) {
+            self.client_due(now, key, fate);
+        }
+        while let Some(&(at, id)) = self.deadlines.first() {
+            if at > now.mono {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.with_session(id, |session, core| {
+                session.armed = None;
+                session.handle_timeout(core, now);
+            });
+        }
+        self.handle_stream_timeouts(now);
+    }
+
+    /// The next thing to do for the shell, or to know for the layer above.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.core.effects.pop_front()
+    }
+
+    /// When [`UserAgent::handle_timeout`] is due, and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let session = self.deadlines.first().map(|(at, _)| (*at, "sip session"));
+        let streams = self.core.streams.deadline();
+        let others = shared::time::soonest(session, streams);
+        shared::time::soonest(others, self.core.transaction_deadline())
+    }
+
+    /// Counters, and how much there is of everything now.
+    pub fn meters(&self) -> UaMeters {
+        UaMeters {
+            server_transactions: self.core.servers.len() as u64,
+            client_transactions: self.core.clients.len() as u64,
+            sessions: self.sessions.len() as u64,
+            streams: self.core.streams.len() as u64,
+            ..self.core.meters
+        }
+    }
+
+    /// The digest server, to verify the credentials of an [`Incoming`].
+    pub fn digest(&mut self) -> &mut digest::Server {
+        &mut self.core.digest
+    }
+
+    /// Whether a session still lives.
+    pub fn has_session(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// Raises the process generation in what peers send back (an upgrade).
+    pub fn origin(&self) -> shared::Origin {
+        self.core.config.origin
+    }
+
+    fn client_due(&mut self, now: Now, key: ClientKey, fate: ClientFate) {
+        match fate {
+            ClientFate::Resend(key, to, bytes) => {
+                self.core.meters.retransmissions_sent += 1;
+                self.core.send(to, &bytes, SendToken(key.branch));
+            }
+            ClientFate::TimedOut(owner) => {
+                self.core.meters.timeouts += 1;
+                if let Some(id) = owner {
+                    self.with_session(id, |session, core| {
+                        session.request_failed(core, now, key, TIMEOUT);
+                    });
+                }
+            }
+            ClientFate::Ended => {}
+        }
+    }
+
+    fn flow_opened(&mut self, now: Now, flow: crate::flow::Flow, _token: Option<SendToken>) {
+        if flow.transport.is_reliable() {
+            self.core.streams.open(now.mono, flow);
+        }
+    }
+
+    /// Requests that nobody answered yet may never have been read; what rings goes on, for the
+    /// response may come over a new connection (RFC 3261 §18.2.2).
+    fn flow_closed(&mut self, now: Now, flow: FlowId) {
+        self.core.streams.remove(flow);
+        for key in self.core.clients.calling_on(flow) {
+            self.transaction_failed(now, key);
+        }
+    }
+
+    fn send_failed(&mut self, now: Now, token: SendToken) {
+        self.core.meters.sends_failed += 1;
+        let key = ClientKey { branch: token.0, is_cancel: false };
+        let is_calling = self.core.clients.with(key, |entry| entry.machine.is_calling());
+        if is_calling == Some(true) {
+            self.transaction_failed(now, key);
+        }
+    }
+
+    fn transaction_failed(&mut self, now: Now, key: ClientKey) {
+        let owner = self.core.clients.remove(key).and_then(|entry| entry.owner());
+        if let Some(id) = owner {
+            self.with_session(id, |session, core| {
+                session.request_failed(core, now, key, UNAVAILABLE);
+            });
+        }
+    }
+
+    fn command(&mut self, now: Now, command: Command) {
+        match command {
+            Command::RejectStateless { incoming, refusal, headers, trusted } => {
+                self.core.reject_stateless(&incoming, &refusal, headers, trusted);
+            }
+            Command::Challenge { incoming, kind, stale } => {
+                self.core.challenge(now, &incoming, kind, stale);
+            }
+            Command::Respond { incoming, status, headers, remember } => {
+                self.core.respond_to(now, &incoming, status, headers, remember);
+            }
+            Command::Admit { incoming, session } => self.admit(now, *incoming, session),
+            Command::Invite { session, invite } => self.invite(now, session, *invite),
+            Command::Progress { session, status, media, headers } => {
+                self.order(session, |session, core| {
+                    session.progress(core, now, status, media, &headers)
+                });
+            }
+            Command::Answer { session, media, headers } => {
+                self.order(session, |session, core| session.answer(core, now, &media, &headers));
+            }
+            Command::Reject { session, status, reason, headers } => {
+                self.order(session, |session, core| {
+                    session.reject(core, now, status, &reason, &headers)
+                });
+            }
+            Command::Cancel { session, headers } => {
+                self.order(session, |session, core| session.cancel(core, now, headers));
+            }
+            Command::Bye { session, headers } => {
+                self.order(session, |session, core| session.hang_up(core, now, headers));
+            }
+            Command::Reoffer { session, media } => {
+                self.order(session, |session, core| session.reoffer(core, now, media));
+            }
+            Command::AnswerOffer { session, answer } => {
+                self.order(session, |session, core| session.answer_offer(core, now, answer));
+            }
+        }
+    }
+
+    /// Lets a session carry out a command; one that it cannot is counted.
+    fn order(&mut self, id: SessionId, work: impl FnOnce(&mut Session, &mut Core) -> bool) {
+        let mut is_done = false;
+        self.with_session(id, |session, core| is_done = work(session, core));
+        if !is_done {
+            self.core.meters.commands_ignored += 1;
+        }
+    }
+
+    /// Lets `work` on a session that is taken out of the table: should it panic, that session is
+    /// lost and no other.
+    fn with_session(&mut self, id: SessionId, work: impl FnOnce(&mut Session, &mut Core)) {
+        let Some(mut session) = self.sessions.remove(&id) else { return };
+        work(&mut session, &mut self.core);
+        self.keep(session);
+    }
+
+    fn keep(&mut self, mut session: Session) {
+        let id = session.id;
+        let deadline = session.deadline();
+        if session.armed != deadline {
+            if let Some(old) = session.armed {
+                self.deadlines.remove(&(old, id));
+            }
+            if let Some(new) = deadline {
+                self.deadlines.insert((new, id));
+            }
+            session.armed = deadline;
+        }
+        if matches!(session.state, State::Gone) {
+            self.core.tags.remove(&session.tag.value);
+        } else {
+            self.sessions.insert(id, session);
+        }
+    }
+}
+
+/// What a request without any response counts as (RFC 3261 §8.1.3.1).
+const TIMEOUT: u16 = 408;
+/// What a request that could not be sent counts as.
+const UNAVAILABLE: u16 = 503;

@@ -1,0 +1,138 @@
+//! What SIP itself has against a request outside of dialogs, in the order of RFC 3261 §8.2. Sans-IO.
+
+use shared::Refusal;
+
+use super::core::{ALLOW, SDP_TYPE};
+use super::surface::{ExtraHeader, Objection};
+use crate::header::MediaType;
+use crate::message::{Method, Request};
+use crate::uri::Uri;
+
+/// The first thing wrong with a request; `None` when it may be served.
+pub(super) fn objection(
+    request: &Request,
+    methods: &[Method],
+    is_merged: bool,
+) -> Option<Objection> {
+    method(request, methods)
+        .or_else(|| scheme(request))
+        .or_else(|| hops(request))
+        .or_else(|| is_merged.then(merged))
+        .or_else(|| extensions(request))
+        .or_else(|| body(request))
+}
+
+/// The same for a request in a dialog, whose method is known to be served.
+pub(super) fn objection_in_dialog(request: &Request) -> Option<Objection> {
+    extensions(request).or_else(|| body(request))
+}
+
+/// 405 for a method that is known, 501 for one that is not; both with `Allow`.
+pub(super) fn method_not_served(method: &Method) -> Objection {
+    let (status, rule) = match method {
+        Method::Other(_) => (501, "method_unknown"),
+        _ => (405, "method_not_allowed"),
+    };
+    let refusal = Refusal::new(rule, status, format!("the method {method} is not served here"));
+    Objection { refusal, headers: vec![header("Allow", ALLOW)] }
+}
+
+/// What the body of an INVITE is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// None, or one that the sender lets us pass over: no offer.
+    Absent,
+    /// SDP.
+    Sdp,
+    /// Another type that must be understood.
+    OtherType,
+    /// Compressed or otherwise encoded.
+    Encoded,
+}
+
+/// Looks at `Content-Type`, `Content-Encoding` and `Content-Disposition`.
+pub(super) fn body_kind(headers: &crate::header::Headers, body: &[u8]) -> BodyKind {
+    if body.is_empty() {
+        return BodyKind::Absent;
+    }
+    let is_plain = headers
+        .elements("Content-Encoding")
+        .all(|encoding| encoding.trim_ascii().eq_ignore_ascii_case(b"identity"));
+    let is_sdp = headers.content_type().is_some_and(|kind| kind.is(SDP_TYPE));
+    let is_optional = headers.get("Content-Disposition").is_some_and(|value| {
+        // The grammar is that of a media type without its slash: give it one.
+        let value = [b"x/", value.as_bytes()].concat();
+        MediaType::parse(&value).is_some_and(|disposition| {
+            let handling = disposition.parameters.get("handling");
+            handling.is_some_and(|handling| handling.eq_ignore_case("optional"))
+        })
+    });
+    match (is_sdp && is_plain, is_optional) {
+        (true, _) => BodyKind::Sdp,
+        (false, true) => BodyKind::Absent,
+        (false, false) if is_plain => BodyKind::OtherType,
+        (false, false) => BodyKind::Encoded,
+    }
+}
+
+fn method(request: &Request, methods: &[Method]) -> Option<Objection> {
+    (!methods.contains(&request.method)).then(|| method_not_served(&request.method))
+}
+
+fn scheme(request: &Request) -> Option<Objection> {
+    match &request.uri {
+        Uri::Sip(_) | Uri::Tel(_) => None,
+        Uri::Other(_) => {
+            Some(plain("uri_scheme", 416, "the Request-URI is neither sip, sips nor tel"))
+        }
+    }
+}
+
+/// An OPTIONS with no hops left is a traceroute that ends here: it is answered (§11).
+fn hops(request: &Request) -> Option<Objection> {
+    let is_spent = request.max_forwards == Some(0) && request.method != Method::Options;
+    is_spent.then(|| {
+        let sentence = "Max-Forwards is 0: the caller should start with 70";
+        let refusal = Refusal::new("max_forwards", 483, sentence).code(32006);
+        Objection { refusal, headers: Vec::new() }
+    })
+}
+
+fn merged() -> Objection {
+    plain("merged_request", 482, "the same request came by another path and is being served")
+}
+
+fn extensions(request: &Request) -> Option<Objection> {
+    let wanted = request.headers.require();
+    if wanted.is_empty() {
+        return None;
+    }
+    let sentence = "the request requires a SIP extension that is not served here";
+    let refusal = Refusal::new("extension_required", 420, sentence);
+    Some(Objection { refusal, headers: vec![header("Unsupported", &wanted.join(", "))] })
+}
+
+/// Bodies matter to INVITE alone; elsewhere they are passed over.
+fn body(request: &Request) -> Option<Objection> {
+    if request.method != Method::Invite {
+        return None;
+    }
+    let (rule, headers) = match body_kind(&request.headers, &request.body) {
+        BodyKind::Absent | BodyKind::Sdp => return None,
+        BodyKind::OtherType => ("body_type", vec![header("Accept", SDP_TYPE)]),
+        BodyKind::Encoded => (
+            "body_encoding",
+            vec![header("Accept", SDP_TYPE), header("Accept-Encoding", "identity")],
+        ),
+    };
+    let refusal = Refusal::new(rule, 415, "the body is not plain application/sdp");
+    Some(Objection { refusal, headers })
+}
+
+fn plain(rule: &'static str, status: u16, sentence: &'static str) -> Objection {
+    Objection { refusal: Refusal::new(rule, status, sentence), headers: Vec::new() }
+}
+
+fn header(name: &str, value: &str) -> ExtraHeader {
+    (name.to_owned(), value.as_bytes().to_vec())
+}

@@ -1,0 +1,159 @@
+//! From bytes to whoever they are for: transaction, dialog, or the layer above. Sans-IO.
+
+use shared::Now;
+
+use super::UserAgent;
+use super::core::Shape;
+use super::objection::objection;
+use super::surface::{Incoming, SessionId, TraceDirection, UaEvent};
+use crate::flow::{Flow, SendToken, Transport};
+use crate::message::{self, Message, Method, RawMessage, Request, StartLine};
+use crate::random::Token;
+use crate::transaction::{Acknowledged, ServerKey, ServerMachine};
+
+impl UserAgent {
+    pub(super) fn receive(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+        match flow.transport {
+            Transport::Udp if message::is_keep_alive(bytes) => self.core.meters.keep_alives += 1,
+            Transport::Udp => self.receive_message(now, flow, bytes),
+            Transport::Tcp | Transport::Tls => self.receive_stream(now, flow, bytes),
+        }
+    }
+
+    /// One whole message.
+    pub(super) fn receive_message(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+        let raw = match message::parse(bytes) {
+            Ok(raw) => raw,
+            Err(error) => return self.core.answer_broken(flow, &error, bytes),
+        };
+        if self.absorb_copy(&raw) {
+            return;
+        }
+        match Message::from_raw(&raw) {
+            Ok(Message::Request(request)) => self.receive_request(now, flow, request),
+            Ok(Message::Response(response)) => self.receive_response(now, flow, response),
+            Err(error) => self.core.answer_broken(flow, &error, bytes),
+        }
+    }
+
+    /// A copy of a request ends in its transaction before anything of it is read further.
+    fn absorb_copy(&mut self, raw: &RawMessage<'_>) -> bool {
+        let is_ack = matches!(raw.start, StartLine::Request { method, .. } if method == b"ACK");
+        let key = if is_ack { None } else { self.core.keys.of_raw(raw) };
+        key.is_some_and(|key| self.answer_copy(key))
+    }
+
+    /// Sends the last response of a transaction again; `false` when there is no such transaction.
+    fn answer_copy(&mut self, key: ServerKey) -> bool {
+        let Some(entry) = self.core.servers.get(key) else { return false };
+        let again: Option<Box<[u8]>> = entry.machine.last_response().map(Into::into);
+        let reply = entry.reply;
+        self.core.meters.retransmissions_absorbed += 1;
+        if let Some(bytes) = again {
+            self.core.meters.retransmissions_sent += 1;
+            let to = self.core.reply_to(reply);
+            self.core.send(to, &bytes, SendToken::NOBODY);
+        }
+        true
+    }
+
+    fn receive_request(&mut self, now: Now, flow: Flow, mut request: Request) {
+        self.core.meters.requests_received += 1;
+        if let Some(via) = request.via.first_mut() {
+            via.note_source(flow.remote);
+        }
+        match request.method {
+            Method::Ack => return self.receive_ack(now, flow, &request),
+            Method::Cancel => return self.receive_cancel(now, flow, &request),
+            _ => {}
+        }
+        let Some(key) = self.core.keys.of(&request) else { return };
+        if self.answer_copy(key) {
+            return;
+        }
+        if request.to.tag().is_some() {
+            return self.receive_in_dialog(now, flow, request);
+        }
+        if request.method == Method::Bye {
+            return self.dialog_unknown(flow, &request);
+        }
+        let is_merged = self.core.servers.is_merged(self.core.keys.merge(&request), key);
+        let objection = objection(&request, &self.core.config.methods, is_merged);
+        let incoming = Incoming { flow, request, objection };
+        self.core.emit(UaEvent::Incoming(Box::new(incoming)));
+    }
+
+    fn receive_in_dialog(&mut self, now: Now, flow: Flow, request: Request) {
+        let Some(id) = self.session_of(&request) else {
+            return self.dialog_unknown(flow, &request);
+        };
+        self.trace_request(id, flow, &request);
+        self.with_session(id, |session, core| session.receive(core, now, flow, request));
+    }
+
+    fn dialog_unknown(&mut self, flow: Flow, request: &Request) {
+        self.core.meters.dialogs_unknown += 1;
+        self.core.respond_stateless(flow, request, 481, Shape::default());
+    }
+
+    /// The session whose tag stands in To, if Call-ID and the other tag fit as well.
+    fn session_of(&self, request: &Request) -> Option<SessionId> {
+        let tag = Token::parse(request.to.tag()?.as_bytes())?;
+        let id = *self.core.tags.get(&tag.value)?;
+        let session = self.sessions.get(&id)?;
+        (session.tag == tag && session.owns(request)).then_some(id)
+    }
+
+    /// An ACK ends in its INVITE transaction, or it is for a 2xx and goes to the dialog.
+    fn receive_ack(&mut self, now: Now, flow: Flow, ack: &Request) {
+        let timers = self.core.config.timers;
+        let meaning = self
+            .core
+            .keys
+            .of(ack)
+            .and_then(|key| self.core.servers.acknowledge(key, now.mono, &timers));
+        match meaning {
+            Some(Acknowledged::Absorbed | Acknowledged::TooEarly) => return,
+            Some(Acknowledged::ForDialog) | None => {}
+        }
+        match self.session_of(ack) {
+            Some(id) => {
+                self.trace_request(id, flow, ack);
+                self.with_session(id, |session, core| session.receive_ack(core, now, ack));
+            }
+            None => self.core.meters.acks_stray += 1,
+        }
+    }
+
+    /// RFC 3261 §9.2: 200 for what is known, and 487 for its INVITE if that is still open.
+    fn receive_cancel(&mut self, now: Now, flow: Flow, cancel: &Request) {
+        if self.core.keys.of(cancel).is_some_and(|key| self.answer_copy(key)) {
+            return;
+        }
+        let key = self.core.keys.canceled_by(cancel);
+        let entry = key.and_then(|key| Some((key, self.core.servers.get(key)?)));
+        let Some((key, entry)) = entry else {
+            self.core.meters.cancels_unknown += 1;
+            return self.core.respond_stateless(flow, cancel, 481, Shape::default());
+        };
+        let is_open = match &entry.machine {
+            ServerMachine::Invite(machine) => machine.is_open(),
+            ServerMachine::Other(_) => false,
+        };
+        let session = entry.session;
+        let tag = session.and_then(|id| self.sessions.get(&id)).map(|session| session.tag_text());
+        if let Some(id) = session {
+            self.trace_request(id, flow, cancel);
+        }
+        let shape = Shape { tag, ..Shape::default() };
+        self.core.respond_remembered(now, flow, cancel, session, 200, shape);
+        if let Some(id) = session.filter(|_| is_open) {
+            self.with_session(id, |session, core| session.canceled(core, now, key, cancel));
+        }
+    }
+
+    fn trace_request(&mut self, session: SessionId, flow: Flow, request: &Request) {
+        let peer = (flow.remote, flow.transport);
+        self.core.trace(session, TraceDirection::Received, request.method.to_string(), peer);
+    }
+}

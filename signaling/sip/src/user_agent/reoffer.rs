@@ -1,0 +1,150 @@
+//! Re-INVITEs of ours, and what happens when both sides offer at once (RFC 3261 §14.1). Sans-IO.
+
+use std::time::Duration;
+
+use shared::{Instant, Now};
+
+use super::core::{Core, SDP_TYPE};
+use super::session::{OwnOffer, OwnOfferStage, Session, State, Talking};
+use super::surface::{EndCause, UaEvent};
+use super::uac::answerable;
+use crate::message::{Method, Response};
+use crate::name_addr::Contacts;
+use crate::offer_answer::LocalMedia;
+use crate::transaction::ClientKey;
+
+impl Session {
+    /// `Command::Reoffer`. While another exchange is under way it waits for its turn; a later one
+    /// takes the place of one that waits.
+    pub(super) fn reoffer(&mut self, core: &mut Core, now: Now, local: LocalMedia) -> bool {
+        let State::Talking(talking) = &mut self.state else { return false };
+        if talking.own_transaction().is_some() {
+            return false;
+        }
+        let stage = OwnOfferStage::Waiting { until: now.mono };
+        talking.own_offer = Some(OwnOffer { local, stage, was_challenged: false });
+        self.retry_reoffer(core, now);
+        true
+    }
+
+    /// Sends the re-INVITE that waits, if its time has come and the dialog is free.
+    pub(super) fn retry_reoffer(&mut self, core: &mut Core, now: Now) {
+        let id = self.id;
+        let State::Talking(talking) = &mut self.state else { return };
+        let is_busy = talking.peer_offer.is_some() || talking.unacknowledged.is_some();
+        let Some(offer) = &mut talking.own_offer else { return };
+        match &mut offer.stage {
+            OwnOfferStage::Waiting { until } if now.mono < *until => {}
+            OwnOfferStage::Waiting { until } if is_busy => *until = now.mono + BUSY_PAUSE,
+            OwnOfferStage::Waiting { .. } => talking.send_reinvite(core, now, id),
+            OwnOfferStage::Sent { .. } => {}
+        }
+    }
+
+    pub(super) fn receive_reoffer_response(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        key: ClientKey,
+        response: Response,
+    ) {
+        let State::Talking(talking) = &mut self.state else { return };
+        let session = self.id;
+        match response.status {
+            ..=199 => {}
+            200..=299 => self.finish_reoffer(core, now, key, response),
+            491 => {
+                let until = now.mono + glare_pause(core, talking.is_caller);
+                talking.wait_again(until);
+            }
+            401 | 407 if talking.answer_challenge(core, now, session, &response) => {}
+            status @ (408 | 481) => {
+                core.emit(UaEvent::ReofferRefused { session, status });
+                if let State::Talking(mut talking) = std::mem::replace(&mut self.state, State::Gone)
+                {
+                    talking.own_offer = None;
+                    self.end_with_bye(core, now, *talking, EndCause::DialogLost { status });
+                }
+            }
+            status => {
+                talking.own_offer = None;
+                talking.media.withdraw_offer();
+                core.emit(UaEvent::ReofferRefused { session, status });
+            }
+        }
+    }
+
+    fn finish_reoffer(&mut self, core: &mut Core, now: Now, key: ClientKey, response: Response) {
+        let session = self.id;
+        let State::Talking(talking) = &mut self.state else { return };
+        let Some((_, cseq)) = talking.own_transaction() else { return };
+        talking.dialog.refresh_target(&response.contact);
+        let hop = talking.dialog.next_hop();
+        let ack = talking.dialog.ack(cseq);
+        let sent = core.send_ack(ack, &hop, Some(session));
+        core.remember_ack(key, &response, &sent);
+        core.orphan(key);
+        talking.own_offer = None;
+        match talking.media.accept_answer(&response.body) {
+            Ok(media) => core.emit(UaEvent::Renegotiated { session, media }),
+            Err(error) => {
+                if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {
+                    let cause = EndCause::BadAnswer { reason: error.to_string() };
+                    self.end_with_bye(core, now, *talking, cause);
+                }
+            }
+        }
+    }
+}
+
+impl Talking {
+    fn send_reinvite(&mut self, core: &mut Core, now: Now, id: super::surface::SessionId) {
+        let Some(offer) = &mut self.own_offer else { return };
+        let hop = self.dialog.next_hop();
+        let mut request = self.dialog.request(Method::Invite);
+        request.contact = Contacts::one(self.contact.clone());
+        let sdp = self.media.offer(&offer.local);
+        let _ = request.set_body(SDP_TYPE, sdp); // the type is a constant
+        core.authorize(&mut request, self.authorization.as_mut());
+        core.trace_sent(Some(id), &request, &hop);
+        let cseq = request.cseq.number;
+        let transaction = core.start(now, request, hop, Some(id));
+        offer.stage = OwnOfferStage::Sent { transaction, cseq };
+    }
+
+    fn wait_again(&mut self, until: Instant) {
+        self.media.withdraw_offer();
+        if let Some(offer) = &mut self.own_offer {
+            offer.stage = OwnOfferStage::Waiting { until };
+        }
+    }
+
+    fn answer_challenge(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        id: super::surface::SessionId,
+        response: &Response,
+    ) -> bool {
+        let credentials = self.authorization.as_ref().map(|before| before.credentials().clone());
+        let answer = credentials.and_then(|credentials| answerable(response, &credentials, None));
+        let Some(offer) = self.own_offer.as_mut().filter(|offer| !offer.was_challenged) else {
+            return false;
+        };
+        let Some(authorization) = answer else { return false };
+        offer.was_challenged = true;
+        self.authorization = Some(authorization);
+        self.media.withdraw_offer();
+        self.send_reinvite(core, now, id);
+        true
+    }
+}
+
+/// The owner of the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
+fn glare_pause(core: &mut Core, is_caller: bool) -> Duration {
+    let steps = if is_caller { 210 + core.random.below(191) } else { core.random.below(201) };
+    Duration::from_millis(10 * u64::from(steps))
+}
+
+/// How soon to look again whether the dialog is free.
+const BUSY_PAUSE: Duration = Duration::from_millis(200);

@@ -1,0 +1,224 @@
+//! One INVITE usage: what it waits for. Sans-IO.
+
+use std::time::Duration;
+
+use shared::{Instant, NegotiatedMedia, Now};
+
+use super::core::Core;
+use super::media::SessionMedia;
+use super::surface::{EndCause, ExtraHeader, Invite, SessionId, UaEvent};
+use crate::dialog::Dialog;
+use crate::digest::client::Authorization;
+use crate::flow::{Destination, FlowId, ReplyRoute};
+use crate::header::Headers;
+use crate::message::{CallId, Request};
+use crate::name_addr::NameAddr;
+use crate::offer_answer::LocalMedia;
+use crate::random::Token;
+use crate::text::Text;
+use crate::transaction::{ClientKey, Retransmission, ServerKey};
+
+/// One INVITE and the dialog it leads to.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub id: SessionId,
+    /// Our tag in all its dialogs.
+    pub tag: Token,
+    pub state: State,
+    /// The deadline in the table.
+    pub armed: Option<Instant>,
+}
+
+/// What a session waits for.
+#[derive(Debug)]
+pub(super) enum State {
+    /// For our answer to the peer's INVITE.
+    Ringing(Box<Ringing>),
+    /// For the peer's answer to our INVITE.
+    Calling(Box<Calling>),
+    /// For the end: the dialog is up.
+    Talking(Box<Talking>),
+    /// For the response to our BYE.
+    Ending(Ending),
+    /// Nothing: it is to be forgotten.
+    Gone,
+}
+
+/// The peer's INVITE has no final response.
+#[derive(Debug)]
+pub(super) struct Ringing {
+    pub request: Request,
+    pub key: ServerKey,
+    pub dialog: Dialog,
+    pub contact: NameAddr,
+    pub media: SessionMedia,
+    pub has_offer: bool,
+    /// Our answer, once a 183 carried it: the 200 repeats it.
+    pub answer: Option<Vec<u8>>,
+    /// The last provisional response and when it is sent again, so that proxies on the way do not
+    /// lose patience (RFC 3261 §13.3.1.1).
+    pub refresh: Option<(Instant, Vec<u8>)>,
+}
+
+/// Our INVITE has no final response.
+#[derive(Debug)]
+pub(super) struct Calling {
+    pub invite: Invite,
+    pub from: NameAddr,
+    pub call_id: CallId,
+    pub cseq: u32,
+    pub contact: NameAddr,
+    /// Destinations tried, the current one included.
+    pub tried: usize,
+    pub transaction: ClientKey,
+    pub destination: Destination,
+    /// When silence means the next destination.
+    pub failover_at: Option<Instant>,
+    /// Our offer, not yet answered.
+    pub media: SessionMedia,
+    /// What early answers came to, by the peer's tag.
+    pub early: Vec<(Option<Text>, SessionMedia, NegotiatedMedia)>,
+    pub authorization: Option<Authorization>,
+    pub challenges: u8,
+}
+
+/// A dialog is up.
+#[derive(Debug)]
+pub(super) struct Talking {
+    pub dialog: Dialog,
+    pub contact: NameAddr,
+    pub media: SessionMedia,
+    /// A 2xx of ours that waits for its ACK.
+    pub unacknowledged: Option<Unacknowledged>,
+    pub peer_offer: Option<PeerOffer>,
+    pub own_offer: Option<OwnOffer>,
+    /// `Command::Bye` came before the ACK: it waits (RFC 3261 §15).
+    pub bye_wanted: Option<Vec<ExtraHeader>>,
+    pub authorization: Option<Authorization>,
+    /// We made the Call-ID: decides who waits longer after glare (§14.1).
+    pub is_caller: bool,
+}
+
+/// A 2xx of ours, repeated until its ACK comes (§13.3.1.4).
+#[derive(Debug)]
+pub(super) struct Unacknowledged {
+    pub cseq: u32,
+    pub response: Vec<u8>,
+    pub reply: ReplyRoute,
+    pub resend: Retransmission,
+    pub give_up_at: Instant,
+    /// Of the first INVITE, not of a re-INVITE.
+    pub is_first: bool,
+    /// It carried our offer: the answer comes in the ACK.
+    pub wants_answer: bool,
+}
+
+/// A re-INVITE of the peer that waits for `Command::AnswerOffer`.
+#[derive(Debug)]
+pub(super) struct PeerOffer {
+    pub request: Request,
+    pub key: ServerKey,
+    pub give_up_at: Instant,
+}
+
+/// A re-INVITE of ours.
+#[derive(Debug)]
+pub(super) struct OwnOffer {
+    pub local: LocalMedia,
+    pub stage: OwnOfferStage,
+    /// It was challenged and answered once.
+    pub was_challenged: bool,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) enum OwnOfferStage {
+    /// The peer works on it.
+    Sent { transaction: ClientKey, cseq: u32 },
+    /// Both sides offered at once: again then (§14.1).
+    Waiting { until: Instant },
+}
+
+/// Our BYE has no response yet.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub transaction: ClientKey,
+    pub cause: EndCause,
+    pub dialog: Dialog,
+    pub authorization: Option<Authorization>,
+    pub headers: Vec<ExtraHeader>,
+    pub was_challenged: bool,
+}
+
+impl Session {
+    /// When [`Session::handle_timeout`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Ringing(ringing) => ringing.refresh.as_ref().map(|(at, _)| *at),
+            State::Calling(calling) => calling.failover_at,
+            State::Talking(talking) => talking.deadline(),
+            State::Ending(_) | State::Gone => None,
+        }
+    }
+
+    /// A deadline has come.
+    pub fn handle_timeout(&mut self, core: &mut Core, now: Now) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Ringing(ringing) => self.refresh_ringing(core, now, ringing),
+            State::Calling(calling) => self.fail_over_on_silence(core, now, calling),
+            State::Talking(talking) => self.handle_talking_timeout(core, now, talking),
+            state @ (State::Ending(_) | State::Gone) => self.state = state,
+        }
+    }
+
+    /// The flow that the session's peer was heard on, so that it is not closed as idle.
+    pub fn flow(&self) -> Option<FlowId> {
+        match &self.state {
+            State::Ringing(ringing) => ringing.dialog.peer().flow,
+            State::Calling(calling) => calling.destination.flow,
+            State::Talking(talking) => talking.dialog.peer().flow,
+            State::Ending(ending) => ending.dialog.peer().flow,
+            State::Gone => None,
+        }
+    }
+
+    /// Whether a request with our tag is of this session's dialog.
+    pub fn owns(&self, request: &Request) -> bool {
+        match &self.state {
+            State::Ringing(ringing) => ringing.dialog.owns(request),
+            State::Talking(talking) => talking.dialog.owns(request),
+            State::Ending(ending) => ending.dialog.owns(request),
+            State::Calling(calling) => calling.call_id == request.call_id,
+            State::Gone => false,
+        }
+    }
+
+    /// Forgets the session and tells why.
+    pub fn end(&mut self, core: &mut Core, cause: EndCause, headers: Option<Headers>) {
+        self.state = State::Gone;
+        let headers = headers.map(Box::new);
+        core.emit(UaEvent::Ended { session: self.id, cause, headers });
+    }
+
+    /// Our tag as text.
+    pub fn tag_text(&self) -> Text {
+        super::core::tag_text(self.tag)
+    }
+}
+
+impl Talking {
+    fn deadline(&self) -> Option<Instant> {
+        let ack = self.unacknowledged.as_ref().map(|waits| waits.resend.at.min(waits.give_up_at));
+        let peer = self.peer_offer.as_ref().map(|offer| offer.give_up_at);
+        let own = self.own_offer.as_ref().and_then(|offer| match offer.stage {
+            OwnOfferStage::Waiting { until } => Some(until),
+            OwnOfferStage::Sent { .. } => None,
+        });
+        [ack, peer, own].into_iter().flatten().min()
+    }
+}
+
+/// How often a provisional response is repeated (RFC 3261 §13.3.1.1).
+pub(super) const PROVISIONAL_REFRESH: Duration = Duration::from_secs(60);
+/// How long `UaEvent::Offer` waits for its answer, well before the peer's own patience ends.
+pub(super) const PEER_OFFER_PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,91 @@
+//! Answers that leave no state behind, for strangers (limits-and-rules: rule 3). Sans-IO.
+
+use shared::{Now, Refusal};
+
+use super::core::{ALLOW, Core, Shape};
+use super::surface::{ExtraHeader, Incoming};
+use crate::digest::ChallengeKind;
+
+impl Core {
+    /// `Command::RejectStateless`.
+    pub fn reject_stateless(
+        &mut self,
+        incoming: &Incoming,
+        refusal: &Refusal,
+        mut headers: Vec<ExtraHeader>,
+        is_trusted: bool,
+    ) {
+        let Some(status) = refusal.status else {
+            self.meters.silent += 1;
+            return;
+        };
+        self.meters.refused_stateless += 1;
+        if let Some(objection) = &incoming.objection
+            && objection.refusal.status == Some(status)
+        {
+            headers.extend(objection.headers.iter().cloned());
+        }
+        self.add_reasons(refusal, &mut headers, is_trusted);
+        let shape = Shape { headers: &headers, ..Shape::default() };
+        self.respond_stateless(incoming.flow, &incoming.request, status, shape);
+    }
+
+    /// `Retry-After` for everybody; the operator's code and sentence for who has authenticated.
+    pub fn add_reasons(&self, refusal: &Refusal, headers: &mut Vec<ExtraHeader>, is_trusted: bool) {
+        if let Some(seconds) = refusal.retry_after {
+            headers.push(("Retry-After".into(), seconds.to_string().into_bytes()));
+        }
+        if !is_trusted {
+            return;
+        }
+        let sentence = &refusal.sentence;
+        if let Some(code) = refusal.code {
+            headers.push(("X-Twilio-Error".into(), format!("{code} {sentence}").into_bytes()));
+        }
+        let quoted: String =
+            sentence.chars().map(|c| if matches!(c, '"' | '\\') { '\'' } else { c }).collect();
+        let warning = format!("399 {} \"{quoted}\"", self.config.host);
+        headers.push(("Warning".into(), warning.into_bytes()));
+    }
+
+    /// `Command::Challenge`.
+    pub fn challenge(&mut self, now: Now, incoming: &Incoming, kind: ChallengeKind, stale: bool) {
+        self.meters.challenges_sent += 1;
+        let value = self.digest.challenge(now, stale).into_bytes();
+        let headers = [(kind.challenge_header().to_owned(), value)];
+        let shape = Shape { headers: &headers, ..Shape::default() };
+        self.respond_stateless(incoming.flow, &incoming.request, kind.status(), shape);
+    }
+
+    /// `Command::Respond`. A 2xx to OPTIONS also says what is served (RFC 3261 §11.2).
+    pub fn respond_to(
+        &mut self,
+        now: Now,
+        incoming: &Incoming,
+        status: u16,
+        mut headers: Vec<ExtraHeader>,
+        remember: bool,
+    ) {
+        if matches!(status, 200..=299) && incoming.request.method == crate::message::Method::Options
+        {
+            headers.extend(capabilities());
+        }
+        let shape = Shape { headers: &headers, ..Shape::default() };
+        if remember {
+            self.respond_remembered(now, incoming.flow, &incoming.request, None, status, shape);
+        } else {
+            self.respond_stateless(incoming.flow, &incoming.request, status, shape);
+        }
+    }
+}
+
+/// What a 2xx to OPTIONS says.
+pub(super) fn capabilities() -> [ExtraHeader; 4] {
+    [
+        ("Allow", ALLOW),
+        ("Accept", super::core::SDP_TYPE),
+        ("Accept-Encoding", "identity"),
+        ("Supported", ""),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+}

@@ -1,0 +1,431 @@
+//! What goes into the user agent and what comes out: plain values. Sans-IO.
+
+use std::time::Duration;
+
+use shared::{NegotiatedMedia, Origin, Refusal};
+
+use crate::digest::{ChallengeKind, client::Credentials};
+use crate::flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
+use crate::header::Headers;
+use crate::message::{Method, Request};
+use crate::offer_answer::LocalMedia;
+use crate::transaction::Timers;
+use crate::uri::Uri;
+
+/// One INVITE and the dialogs it made; chosen by the caller of the machine, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// A header that the caller adds: name and value. One that breaks out of its line, or that the
+/// user agent writes itself, is left out and counted (`UaMeters::headers_refused`).
+pub type ExtraHeader = (String, Vec<u8>);
+
+/// Settings of a user agent.
+#[derive(Clone, Debug)]
+pub struct UaConfig {
+    /// Node and generation, in every branch, tag and Call-ID.
+    pub origin: Origin,
+    /// Product and version, for `Server` and `User-Agent`.
+    pub product: String,
+    /// Host of our own From and Call-ID when the caller names none; also in `Warning`.
+    pub host: String,
+    /// The one digest realm.
+    pub realm: String,
+    /// Timer values.
+    pub timers: Timers,
+    /// A destination that says nothing at all for so long is given up for the next one.
+    pub failover_after: Duration,
+    /// Server transactions in all.
+    pub server_transactions_max: usize,
+    /// Methods taken outside of dialogs, besides ACK, BYE and CANCEL; others get 405 or 501.
+    pub methods: Vec<Method>,
+}
+
+impl UaConfig {
+    /// The defaults of the contract for a node.
+    pub fn new(origin: Origin, host: &str, realm: &str) -> Self {
+        Self {
+            origin,
+            product: concat!("Sidetone/", env!("CARGO_PKG_VERSION")).to_owned(),
+            host: host.to_owned(),
+            realm: realm.to_owned(),
+            timers: Timers::default(),
+            failover_after: Duration::from_secs(4),
+            server_transactions_max: shared::limits::SERVER_TRANSACTIONS_MAX,
+            methods: vec![Method::Invite, Method::Options],
+        }
+    }
+}
+
+/// Into the user agent.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram, or the next bytes of a stream.
+    Received {
+        /// Where it came by.
+        flow: Flow,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// A connection is up: accepted, or opened for the send of that token.
+    FlowOpened {
+        /// The connection.
+        flow: Flow,
+        /// The send that asked for it.
+        token: Option<SendToken>,
+    },
+    /// A connection is gone.
+    FlowClosed {
+        /// The connection.
+        flow: FlowId,
+    },
+    /// Bytes of `Effect::Send` did not go out.
+    SendFailed {
+        /// Which.
+        token: SendToken,
+        /// Why.
+        reason: SendFailure,
+    },
+    /// What the layer above wants.
+    Command(Command),
+}
+
+/// Out of the user agent.
+#[derive(Debug)]
+pub enum Effect {
+    /// Put these bytes on the network.
+    Send {
+        /// Where.
+        to: SendTo,
+        /// A whole message, or a keep-alive.
+        bytes: Box<[u8]>,
+        /// For `Input::SendFailed`.
+        token: SendToken,
+    },
+    /// Close a connection.
+    CloseFlow {
+        /// Which.
+        flow: FlowId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Something happened that the layer above decides or records.
+    Event(UaEvent),
+}
+
+/// A request outside of any dialog that passed the parser. Nothing is kept of it: a
+/// retransmission comes as another `Incoming` until it is admitted.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Where it came by.
+    pub flow: Flow,
+    /// The request. Its top Via carries `received` and `rport` already.
+    pub request: Request,
+    /// What SIP itself has against it (RFC 3261 §8.2): the caller may stay silent or refuse for a
+    /// reason of its own first. `Command::Admit` answers with it instead of making a session.
+    pub objection: Option<Objection>,
+}
+
+impl Incoming {
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.request.method
+    }
+}
+
+/// A refusal that RFC 3261 §8.2 asks for, with the headers that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// Status, rule and sentence.
+    pub refusal: Refusal,
+    /// `Allow`, `Unsupported`, `Accept` and the like.
+    pub headers: Vec<ExtraHeader>,
+}
+
+/// What the layer above wants done. One that names a session that is gone is counted and ignored.
+#[derive(Debug)]
+pub enum Command {
+    /// Answer a request and keep no state (a stranger's retransmission is answered alike).
+    RejectStateless {
+        /// The request.
+        incoming: Box<Incoming>,
+        /// Status (`None`: nothing is sent), code and sentence.
+        refusal: Refusal,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+        /// The peer has authenticated: `X-Twilio-Error` and `Warning` tell it code and sentence.
+        trusted: bool,
+    },
+    /// Ask for digest credentials, statelessly.
+    Challenge {
+        /// The request.
+        incoming: Box<Incoming>,
+        /// 401 or 407.
+        kind: ChallengeKind,
+        /// The nonce was too old, the password right: the client need not ask its user again.
+        stale: bool,
+    },
+    /// Answer a request other than INVITE. `remember`: retransmissions get the same answer from a
+    /// transaction (for a source that authenticated); else nothing is kept.
+    Respond {
+        /// The request.
+        incoming: Box<Incoming>,
+        /// Final status.
+        status: u16,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+        /// Whether to keep a transaction.
+        remember: bool,
+    },
+    /// Take an INVITE: a transaction, an early dialog, 100 Trying.
+    Admit {
+        /// The INVITE.
+        incoming: Box<Incoming>,
+        /// Its session from now on.
+        session: SessionId,
+    },
+    /// Send a provisional response. `media` answers the offer early (183).
+    Progress {
+        /// The session.
+        session: SessionId,
+        /// 101 to 199.
+        status: u16,
+        /// Our side of the media.
+        media: Option<LocalMedia>,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+    },
+    /// Accept the INVITE with 200. Without an offer from the peer this sends ours.
+    Answer {
+        /// The session.
+        session: SessionId,
+        /// Our side of the media.
+        media: LocalMedia,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+    },
+    /// Refuse the INVITE.
+    Reject {
+        /// The session.
+        session: SessionId,
+        /// 300 to 699.
+        status: u16,
+        /// Reason phrase; empty: the standard's.
+        reason: String,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+    },
+    /// Call somebody.
+    Invite {
+        /// The new session.
+        session: SessionId,
+        /// Whom, how.
+        invite: Box<Invite>,
+    },
+    /// Take an INVITE of ours back. Ends with `UaEvent::Ended` (also where the 200 was quicker).
+    Cancel {
+        /// The session.
+        session: SessionId,
+        /// More headers (`Reason`).
+        headers: Vec<ExtraHeader>,
+    },
+    /// End the session, whatever state it is in: BYE, CANCEL or 480.
+    Bye {
+        /// The session.
+        session: SessionId,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+    },
+    /// Offer new media in a confirmed dialog (re-INVITE).
+    Reoffer {
+        /// The session.
+        session: SessionId,
+        /// Our side of the media from now on.
+        media: LocalMedia,
+    },
+    /// Answer `UaEvent::Offer`.
+    AnswerOffer {
+        /// The session.
+        session: SessionId,
+        /// Our side of the media, or the status that refuses the change.
+        answer: Result<LocalMedia, u16>,
+    },
+}
+
+/// An INVITE to send.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// Where to, first to last; the next is tried on silence, on 503 and when a send fails.
+    pub destinations: Vec<Destination>,
+    /// The Request-URI.
+    pub request_uri: Uri,
+    /// URI of To.
+    pub to: Uri,
+    /// URI of From.
+    pub from: Uri,
+    /// Display name of From.
+    pub from_display: Option<String>,
+    /// User part of our Contact; empty for none.
+    pub contact_user: String,
+    /// More headers.
+    pub headers: Vec<ExtraHeader>,
+    /// Our side of the media.
+    pub media: LocalMedia,
+    /// Whether the offer goes into the INVITE; else the peer offers and our answer is in the ACK.
+    pub late_offer: bool,
+    /// For the challenges of this call alone.
+    pub credentials: Option<Credentials>,
+    /// Route set known beforehand (an outbound proxy, a Path), first hop first, without brackets.
+    pub route: Vec<Uri>,
+}
+
+/// What the layer above learns.
+#[derive(Debug)]
+pub enum UaEvent {
+    /// A request outside of a dialog: INVITE, OPTIONS, REGISTER.
+    Incoming(Box<Incoming>),
+    /// A provisional response to our INVITE (not 100).
+    Progress {
+        /// The session.
+        session: SessionId,
+        /// 101 to 199.
+        status: u16,
+        /// What its SDP came to.
+        media: Option<NegotiatedMedia>,
+        /// Its headers.
+        headers: Box<Headers>,
+    },
+    /// A 2xx to our INVITE; its ACK is sent.
+    Answered {
+        /// The session.
+        session: SessionId,
+        /// What offer and answer came to.
+        media: NegotiatedMedia,
+        /// Its headers.
+        headers: Box<Headers>,
+        /// Where the peer is: for the latch.
+        peer: std::net::SocketAddr,
+    },
+    /// A final refusal of our INVITE. The session is gone.
+    Rejected {
+        /// The session.
+        session: SessionId,
+        /// 300 to 699: the peer's, or 408 for silence, 503 for no way to send (RFC 3261 §8.1.3.1).
+        status: u16,
+        /// Reason phrase.
+        reason: String,
+        /// Its headers; `None` where no response came.
+        headers: Option<Box<Headers>>,
+    },
+    /// The ACK of our 200 arrived.
+    Confirmed {
+        /// The session.
+        session: SessionId,
+        /// What offer and answer came to, when the answer was in the ACK.
+        media: Option<NegotiatedMedia>,
+    },
+    /// What our first answer came to: told right after `Command::Progress` or `Command::Answer`.
+    Negotiated {
+        /// The session.
+        session: SessionId,
+        /// The outcome.
+        media: NegotiatedMedia,
+    },
+    /// The user agent itself refused an INVITE that was admitted or answered: an objection, no
+    /// room, an offer that holds nothing we can take. The session is gone.
+    Refused {
+        /// The session.
+        session: SessionId,
+        /// Status as sent, rule, code and sentence.
+        refusal: Refusal,
+    },
+    /// The peer took its INVITE back. The session is gone; 487 is sent.
+    Canceled {
+        /// The session.
+        session: SessionId,
+        /// The `Reason` header of the CANCEL.
+        reason: Option<String>,
+    },
+    /// The peer offers other media in the dialog; answer with `Command::AnswerOffer`.
+    Offer {
+        /// The session.
+        session: SessionId,
+        /// The direction the peer's offer leaves us (hold, resume).
+        direction: shared::Direction,
+    },
+    /// The media changed: an offer of either side was accepted.
+    Renegotiated {
+        /// The session.
+        session: SessionId,
+        /// The outcome.
+        media: NegotiatedMedia,
+    },
+    /// The peer refused our `Reoffer`; the media stay as they were.
+    ReofferRefused {
+        /// The session.
+        session: SessionId,
+        /// Status, 408 for silence.
+        status: u16,
+    },
+    /// The session is gone.
+    Ended {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        cause: EndCause,
+        /// Headers of the peer's BYE, or of its response to ours.
+        headers: Option<Box<Headers>>,
+    },
+    /// A message went by: one line for a call's timeline and the log.
+    Trace(Box<Trace>),
+}
+
+/// Why a session that had been answered (or canceled by us) ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// The peer's BYE; `reason` is its `Reason` header.
+    RemoteBye {
+        /// The header's value.
+        reason: Option<String>,
+    },
+    /// `Command::Bye` was carried out.
+    LocalBye,
+    /// `Command::Cancel` was carried out.
+    LocalCancel,
+    /// No ACK came for our 200 within 64·T1 (contract code 32022); BYE is sent.
+    AckTimeout,
+    /// The peer does not know the dialog any more, or a request in it timed out (RFC 3261 §12.2.1.2).
+    DialogLost {
+        /// 481 or 408.
+        status: u16,
+    },
+    /// A 2xx whose SDP cannot be used; BYE is sent.
+    BadAnswer {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Which way a traced message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceDirection {
+    /// From the peer.
+    Received,
+    /// To the peer.
+    Sent,
+}
+
+/// One SIP message of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// Whose.
+    pub session: SessionId,
+    /// Which way.
+    pub direction: TraceDirection,
+    /// `INVITE`, or `180 Ringing (INVITE)`. Never a URI, a number or a digit.
+    pub summary: String,
+    /// The peer.
+    pub peer: std::net::SocketAddr,
+    /// How it travelled.
+    pub transport: crate::flow::Transport,
+}

@@ -1,0 +1,357 @@
+//! Sessions that begin with an INVITE of ours, up to its final response (RFC 3261 §13.2). Sans-IO.
+
+use shared::{NegotiatedMedia, Now};
+
+use super::UserAgent;
+use super::core::{ALLOW, Core, SDP_TYPE, tag_text};
+use super::media::SessionMedia;
+use super::objection::{BodyKind, body_kind};
+use super::session::{Calling, Session, State, Talking};
+use super::surface::{EndCause, ExtraHeader, Invite, SessionId, UaEvent};
+use crate::dialog::Dialog;
+use crate::digest::ChallengeKind;
+use crate::digest::client::{Authorization, Challenge, Credentials};
+use crate::message::{CallId, Method, Request, Response};
+use crate::name_addr::{Contacts, DisplayName, NameAddr};
+use crate::text::Text;
+use crate::transaction::ClientKey;
+
+impl UserAgent {
+    /// `Command::Invite`.
+    pub(super) fn invite(&mut self, now: Now, id: SessionId, invite: Invite) {
+        if self.sessions.contains_key(&id) {
+            self.core.meters.commands_ignored += 1;
+            return;
+        }
+        let rejected = |status, reason: &str| UaEvent::Rejected {
+            session: id,
+            status,
+            reason: reason.to_owned(),
+            headers: None,
+        };
+        let Some(destination) = invite.destinations.first().cloned() else {
+            return self.core.emit(rejected(503, "no destination"));
+        };
+        let tag = self.core.token();
+        let call_id = format!("{}@{}", self.core.token(), self.core.config.host);
+        let Some(call_id) = CallId::parse(call_id) else {
+            return self.core.emit(rejected(500, "the host name cannot stand in a Call-ID"));
+        };
+        let mut from = NameAddr::new(invite.from.clone()).with_tag(tag_text(tag));
+        from.display_name =
+            invite.from_display.as_deref().and_then(|name| DisplayName::new(name).ok());
+        let media_id = u32::try_from(self.core.random.u64() >> 33).unwrap_or(1);
+        let mut calling = Box::new(Calling {
+            contact: self.core.contact("", destination.local, destination.transport),
+            media: SessionMedia::new(media_id),
+            transaction: ClientKey { branch: 0, is_cancel: false },
+            failover_at: None,
+            early: Vec::new(),
+            authorization: None,
+            challenges: 0,
+            cseq: 0,
+            tried: 1,
+            destination,
+            call_id,
+            from,
+            invite,
+        });
+        self.core.tags.insert(tag.value, id);
+        calling.send(&mut self.core, now, id);
+        self.keep(Session { id, tag, state: State::Calling(calling), armed: None });
+    }
+}
+
+impl Calling {
+    /// Sends the INVITE to the current destination, as a transaction of its own.
+    fn send(&mut self, core: &mut Core, now: Now, id: SessionId) {
+        self.cseq = self.cseq.saturating_add(1);
+        self.early.clear();
+        let local = self.destination.local;
+        self.contact = core.contact(&self.invite.contact_user, local, self.destination.transport);
+        let mut request = Request::new(
+            Method::Invite,
+            self.invite.request_uri.clone(),
+            self.from.clone(),
+            NameAddr::new(self.invite.to.clone()),
+            self.call_id.clone(),
+            self.cseq,
+        );
+        request.contact = Contacts::one(self.contact.clone());
+        request.route = self.invite.route.iter().cloned().map(NameAddr::new).collect();
+        core.add_headers(&mut request.headers, &self.invite.headers);
+        let allow = [("Allow".to_owned(), ALLOW.as_bytes().to_vec())];
+        core.add_headers(&mut request.headers, &allow);
+        core.authorize(&mut request, self.authorization.as_mut());
+        self.media.withdraw_offer();
+        if !self.invite.late_offer {
+            let offer = self.media.offer(&self.invite.media);
+            let _ = request.set_body(SDP_TYPE, offer); // the type is a constant
+        }
+        core.trace_sent(Some(id), &request, &self.destination);
+        self.transaction = core.start(now, request, self.destination.clone(), Some(id));
+        let has_next = self.tried < self.invite.destinations.len();
+        self.failover_at = has_next.then(|| now.mono + core.config.failover_after);
+    }
+
+    /// Goes on to the next destination; `false` when there is none.
+    fn send_to_next(&mut self, core: &mut Core, now: Now, id: SessionId) -> bool {
+        let Some(next) = self.invite.destinations.get(self.tried).cloned() else { return false };
+        core.meters.failovers += 1;
+        self.tried = self.tried.saturating_add(1);
+        self.destination = next;
+        // A nonce of one server means nothing to another.
+        self.authorization = None;
+        self.challenges = 0;
+        self.send(core, now, id);
+        true
+    }
+
+    fn answer_challenge(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        id: SessionId,
+        response: &Response,
+    ) -> bool {
+        let Some(credentials) = &self.invite.credentials else { return false };
+        let before = self.authorization.as_ref();
+        let Some(authorization) = answerable(response, credentials, before) else { return false };
+        if self.challenges >= CHALLENGES_MAX {
+            return false;
+        }
+        self.challenges = self.challenges.saturating_add(1);
+        self.authorization = Some(authorization);
+        self.send(core, now, id);
+        true
+    }
+
+    /// What an SDP answer in a response comes to; of a fork that said it before, the same.
+    fn take_answer(
+        &self,
+        response: &Response,
+    ) -> Option<Result<(SessionMedia, NegotiatedMedia), String>> {
+        match body_kind(&response.headers, &response.body) {
+            BodyKind::Sdp => {
+                let mut media = self.media.clone();
+                let answer = media.accept_answer(&response.body);
+                Some(answer.map(|answer| (media, answer)).map_err(|error| error.to_string()))
+            }
+            BodyKind::Absent => {
+                let early = self.early.iter().find(|(tag, ..)| tag.as_ref() == response.to.tag());
+                early.map(|(_, media, answer)| Ok((media.clone(), *answer)))
+            }
+            BodyKind::OtherType | BodyKind::Encoded => {
+                Some(Err("the answer is not plain application/sdp".to_owned()))
+            }
+        }
+    }
+
+    /// Headers of the INVITE that its ACK repeats (contract sip-interface.md section 5).
+    fn ack_headers(&self) -> Vec<ExtraHeader> {
+        let is_ours = |header: &&ExtraHeader| {
+            header.0.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("X-Twilio-"))
+        };
+        self.invite.headers.iter().filter(is_ours).cloned().collect()
+    }
+}
+
+impl Session {
+    /// A response to the INVITE.
+    pub(super) fn receive_while_calling(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        mut calling: Box<Calling>,
+        response: Response,
+    ) {
+        let id = self.id;
+        match response.status {
+            ..=199 => {
+                self.note_progress(core, &mut calling, response);
+                self.state = State::Calling(calling);
+            }
+            200..=299 => self.establish(core, now, *calling, response),
+            401 | 407 if calling.answer_challenge(core, now, id, &response) => {
+                self.state = State::Calling(calling);
+            }
+            503 if calling.send_to_next(core, now, id) => self.state = State::Calling(calling),
+            status => {
+                let reason = response.reason.to_lossy().into_owned();
+                let headers = Some(Box::new(response.headers));
+                core.emit(UaEvent::Rejected { session: id, status, reason, headers });
+            }
+        }
+    }
+
+    /// Nobody answered, or it could not be sent.
+    pub(super) fn invite_failed(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        mut calling: Box<Calling>,
+        status: u16,
+    ) {
+        if calling.send_to_next(core, now, self.id) {
+            self.state = State::Calling(calling);
+            return;
+        }
+        let reason = shared::refusal::generic_phrase(status).to_owned();
+        core.emit(UaEvent::Rejected { session: self.id, status, reason, headers: None });
+    }
+
+    /// The destination said nothing at all for too long. Should it still answer, it is told off.
+    pub(super) fn fail_over_on_silence(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        mut calling: Box<Calling>,
+    ) {
+        if calling.failover_at.is_some_and(|at| now.mono >= at) {
+            let silent = calling.transaction;
+            calling.failover_at = None;
+            if calling.send_to_next(core, now, self.id) {
+                core.abandon_invite(now, silent, Vec::new());
+            }
+        }
+        self.state = State::Calling(calling);
+    }
+
+    /// `Command::Cancel`.
+    pub(super) fn cancel(&mut self, core: &mut Core, now: Now, headers: Vec<ExtraHeader>) -> bool {
+        let State::Calling(calling) = &self.state else { return false };
+        core.abandon_invite(now, calling.transaction, headers);
+        self.end(core, EndCause::LocalCancel, None);
+        true
+    }
+
+    fn note_progress(&mut self, core: &mut Core, calling: &mut Calling, response: Response) {
+        calling.failover_at = None;
+        if response.status == 100 {
+            return;
+        }
+        let answer = if calling.invite.late_offer { None } else { calling.take_answer(&response) };
+        let media = answer.and_then(Result::ok).map(|(media, negotiated)| {
+            let tag: Option<Text> = response.to.tag().cloned();
+            let is_known = calling.early.iter().any(|(known, ..)| *known == tag);
+            if !is_known && calling.early.len() < EARLY_FORKS_MAX {
+                calling.early.push((tag, media, negotiated));
+            }
+            negotiated
+        });
+        core.emit(UaEvent::Progress {
+            session: self.id,
+            status: response.status,
+            media,
+            headers: Box::new(response.headers),
+        });
+    }
+
+    /// The first 2xx wins (§13.2.2.4); those of other forks are ended by the transaction.
+    fn establish(&mut self, core: &mut Core, now: Now, mut calling: Calling, response: Response) {
+        let Some((invite, destination)) = core.invite_of(calling.transaction) else { return };
+        let mut dialog = Dialog::from_response(&invite, &response, destination);
+        let (outcome, answer_in_ack) = calling.settle(&response);
+        let hop = dialog.next_hop();
+        let mut ack = dialog.ack(calling.cseq);
+        core.add_headers(&mut ack.headers, &calling.ack_headers());
+        copy_credentials(&invite, &mut ack);
+        if let Some(sdp) = answer_in_ack {
+            let _ = ack.set_body(SDP_TYPE, sdp); // the type is a constant
+        }
+        let sent = core.send_ack(ack, &hop, Some(self.id));
+        core.remember_ack(calling.transaction, &response, &sent);
+        core.orphan(calling.transaction);
+        match outcome {
+            Ok((media, negotiated)) => {
+                core.emit(UaEvent::Answered {
+                    session: self.id,
+                    media: negotiated,
+                    headers: Box::new(response.headers),
+                    peer: dialog.peer().remote,
+                });
+                self.state = State::Talking(Box::new(Talking {
+                    dialog,
+                    contact: calling.contact,
+                    media,
+                    unacknowledged: None,
+                    peer_offer: None,
+                    own_offer: None,
+                    bye_wanted: None,
+                    authorization: calling.authorization,
+                    is_caller: true,
+                }));
+            }
+            Err(reason) => {
+                let bye = dialog.request(Method::Bye);
+                core.trace_sent(Some(self.id), &bye, &hop);
+                core.start(now, bye, hop, None);
+                self.end(core, EndCause::BadAnswer { reason }, Some(response.headers));
+            }
+        }
+    }
+}
+
+type Settled = Result<(SessionMedia, NegotiatedMedia), String>;
+
+impl Calling {
+    /// What the SDP of a 2xx comes to; with a late offer also what our ACK says.
+    fn settle(&mut self, response: &Response) -> (Settled, Option<Vec<u8>>) {
+        if !self.invite.late_offer {
+            let answer = self.take_answer(response);
+            return (answer.unwrap_or_else(|| Err("the 2xx has no SDP answer".to_owned())), None);
+        }
+        if body_kind(&response.headers, &response.body) != BodyKind::Sdp {
+            return (Err("the 2xx has no SDP offer".to_owned()), None);
+        }
+        match self.media.answer(&response.body, &self.invite.media) {
+            Ok((sdp, negotiated)) => (Ok((self.media.clone(), negotiated)), Some(sdp)),
+            Err(error) => (Err(error.to_string()), None),
+        }
+    }
+}
+
+impl Core {
+    /// Adds the credentials header of a session, with a count of its own.
+    pub(super) fn authorize(
+        &mut self,
+        request: &mut Request,
+        authorization: Option<&mut Authorization>,
+    ) {
+        let Some(authorization) = authorization else { return };
+        let cnonce = format!("{:016x}", self.random.u64());
+        let (method, uri) = (request.method.as_str().to_owned(), request.uri.to_string());
+        let (name, value) = authorization.header(method.as_bytes(), uri.as_bytes(), &cnonce);
+        let _ = request.headers.set(&name, value); // a realm with control bytes was not parsed
+    }
+}
+
+/// The answer to the challenge of a response, unless it was answered before and is not stale.
+pub(super) fn answerable(
+    response: &Response,
+    credentials: &Credentials,
+    before: Option<&Authorization>,
+) -> Option<Authorization> {
+    let kind = ChallengeKind::from_status(response.status)?;
+    let values = response.headers.all(kind.challenge_header()).map(Text::as_bytes);
+    let challenge = Challenge::choose(values, credentials)?;
+    let was_answered = before.is_some_and(|before| {
+        before.kind() == kind && before.challenge().realm() == challenge.realm()
+    });
+    let may_answer = !was_answered || challenge.stale;
+    may_answer.then(|| Authorization::new(kind, challenge, credentials.clone()))
+}
+
+/// The ACK of a 2xx has the credentials of its INVITE (§13.2.2.4).
+fn copy_credentials(invite: &Request, ack: &mut Request) {
+    for name in [ChallengeKind::Www.answer_header(), ChallengeKind::Proxy.answer_header()] {
+        if let Some(value) = invite.headers.get(name) {
+            let _ = ack.headers.set(name, value.as_bytes()); // it stood in a message of ours
+        }
+    }
+}
+
+/// A first challenge by each kind, and one that is stale.
+const CHALLENGES_MAX: u8 = 3;
+/// Forks whose early answer is remembered.
+const EARLY_FORKS_MAX: usize = 16;

@@ -1,0 +1,310 @@
+//! Sessions that begin with an INVITE from the peer, up to our final response (RFC 3261 §13.3).
+//! Sans-IO.
+
+use shared::{NegotiatedMedia, Now, Refusal};
+
+use super::UserAgent;
+use super::core::{ALLOW, Core, SDP_TYPE, Shape, tag_text};
+use super::media::SessionMedia;
+use super::objection::{BodyKind, body_kind};
+use super::session::{PROVISIONAL_REFRESH, Ringing, Session, State, Talking, Unacknowledged};
+use super::surface::{EndCause, ExtraHeader, Incoming, SessionId, TraceDirection, UaEvent};
+use crate::dialog::Dialog;
+use crate::flow::{Flow, ReplyRoute, SendToken};
+use crate::message::{Method, Request};
+use crate::offer_answer::LocalMedia;
+use crate::sdp::SdpRefusal;
+use crate::transaction::{InviteServer, Retransmission, ServerKey, ServerMachine};
+
+impl UserAgent {
+    /// `Command::Admit`: from here on there is state, so the caller has made sure who asks.
+    pub(super) fn admit(&mut self, now: Now, incoming: Incoming, id: SessionId) {
+        let key = self.core.keys.of(&incoming.request);
+        let key = key.filter(|key| self.core.servers.get(*key).is_none());
+        let (Some(key), false) = (key, self.sessions.contains_key(&id)) else {
+            // A copy was admitted while this one waited: the first answers for both.
+            let sentence = "the same INVITE is being served already";
+            let refusal = Refusal::silent("invite_copy", sentence);
+            return self.core.refuse_admission(id, &incoming, refusal);
+        };
+        if let Some(objection) = &incoming.objection {
+            let refusal = objection.refusal.clone();
+            return self.core.refuse_admission(id, &incoming, refusal);
+        }
+        if incoming.request.method != Method::Invite {
+            let refusal = Refusal::new("not_an_invite", 405, "only an INVITE begins a session");
+            return self.core.refuse_admission(id, &incoming, refusal);
+        }
+        if self.core.servers.is_full() {
+            self.core.meters.transactions_refused += 1;
+            let seconds = 5 + self.core.random.below(26);
+            let refusal = Refusal::new("server_transactions", 503, "no room for a transaction")
+                .retry_after(seconds);
+            return self.core.refuse_admission(id, &incoming, refusal);
+        }
+        self.begin_ringing(now, incoming, id, key);
+    }
+
+    fn begin_ringing(&mut self, now: Now, incoming: Incoming, id: SessionId, key: ServerKey) {
+        let Incoming { flow, request, objection: _ } = incoming;
+        let tag = self.core.token();
+        self.core.tags.insert(tag.value, id);
+        let reply = ReplyRoute::of(flow, request.top_via());
+        let machine = InviteServer::new(flow.transport.is_reliable());
+        let merge = self.core.keys.merge(&request);
+        self.core.servers.insert(key, ServerMachine::Invite(machine), reply, Some(id), Some(merge));
+        let peer = (flow.remote, flow.transport);
+        self.core.trace(id, TraceDirection::Received, request.method.to_string(), peer);
+        let trying = self.core.response(&request, 100, Shape::default());
+        self.core.respond(now, key, &trying);
+        let media_id = u32::try_from(self.core.random.u64() >> 33).unwrap_or(1);
+        let ringing = Ringing {
+            dialog: Dialog::from_invite(&request, tag_text(tag), flow),
+            contact: self.core.contact(&tag.to_string(), flow.local, flow.transport),
+            media: SessionMedia::new(media_id),
+            has_offer: body_kind(&request.headers, &request.body) == BodyKind::Sdp,
+            answer: None,
+            refresh: None,
+            request,
+            key,
+        };
+        let state = State::Ringing(Box::new(ringing));
+        self.keep(Session { id, tag, state, armed: None });
+    }
+}
+
+impl Core {
+    fn refuse_admission(&mut self, session: SessionId, incoming: &Incoming, refusal: Refusal) {
+        self.reject_stateless(incoming, &refusal, Vec::new(), true);
+        self.emit(UaEvent::Refused { session, refusal });
+    }
+}
+
+impl Session {
+    /// `Command::Progress`.
+    pub(super) fn progress(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        status: u16,
+        media: Option<LocalMedia>,
+        headers: &[ExtraHeader],
+    ) -> bool {
+        let tag = self.tag_text();
+        let State::Ringing(ringing) = &mut self.state else { return false };
+        if !(101..=199).contains(&status) {
+            return false;
+        }
+        if let Some(local) = media.filter(|_| ringing.has_offer && ringing.answer.is_none()) {
+            match ringing.answer_offer(&local) {
+                Ok(media) => core.emit(UaEvent::Negotiated { session: self.id, media }),
+                Err(refusal) => {
+                    self.refuse_offer(core, now, refusal);
+                    return true;
+                }
+            }
+        }
+        let State::Ringing(ringing) = &mut self.state else { return false };
+        let shape = Shape {
+            tag: Some(tag),
+            contact: Some(ringing.contact.clone()),
+            headers,
+            sdp: ringing.answer.as_deref(),
+            ..Shape::default()
+        };
+        let response = core.response(&ringing.request, status, shape);
+        let bytes = core.respond(now, ringing.key, &response);
+        ringing.refresh = Some((now.mono + PROVISIONAL_REFRESH, bytes));
+        true
+    }
+
+    /// `Command::Answer`.
+    pub(super) fn answer(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        local: &LocalMedia,
+        headers: &[ExtraHeader],
+    ) -> bool {
+        let State::Ringing(ringing) = &mut self.state else { return false };
+        let sdp = match (ringing.answer.take(), ringing.has_offer) {
+            (Some(early), _) => early,
+            (None, false) => ringing.media.offer(local),
+            (None, true) => match ringing.answer_offer(local) {
+                Ok(media) => {
+                    core.emit(UaEvent::Negotiated { session: self.id, media });
+                    ringing.answer.take().unwrap_or_default()
+                }
+                Err(refusal) => {
+                    self.refuse_offer(core, now, refusal);
+                    return true;
+                }
+            },
+        };
+        let tag = self.tag_text();
+        if let State::Ringing(ringing) = std::mem::replace(&mut self.state, State::Gone) {
+            let mut all = vec![("Allow".to_owned(), ALLOW.as_bytes().to_vec())];
+            all.extend_from_slice(headers);
+            let shape = Shape {
+                tag: Some(tag),
+                contact: Some(ringing.contact.clone()),
+                headers: &all,
+                sdp: Some(&sdp),
+                ..Shape::default()
+            };
+            let response = core.response(&ringing.request, 200, shape);
+            let bytes = core.respond(now, ringing.key, &response);
+            let mut waits = core.await_ack(now, ringing.key, &ringing.request, bytes);
+            if let Some(waits) = &mut waits {
+                waits.is_first = true;
+                waits.wants_answer = !ringing.has_offer;
+            }
+            self.state = State::Talking(Box::new(ringing.into_talking(waits)));
+        }
+        true
+    }
+
+    /// `Command::Reject`.
+    pub(super) fn reject(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        status: u16,
+        reason: &str,
+        headers: &[ExtraHeader],
+    ) -> bool {
+        let tag = Some(self.tag_text());
+        let State::Ringing(ringing) = &self.state else { return false };
+        let status = if (300..=699).contains(&status) { status } else { 500 };
+        let shape = Shape { reason, tag, headers, ..Shape::default() };
+        let response = core.response(&ringing.request, status, shape);
+        core.respond(now, ringing.key, &response);
+        self.state = State::Gone;
+        true
+    }
+
+    /// The peer's CANCEL, already answered 200; `key` is the INVITE it means.
+    pub(super) fn canceled(&mut self, core: &mut Core, now: Now, key: ServerKey, cancel: &Request) {
+        match &mut self.state {
+            State::Ringing(_) => {
+                self.reject(core, now, 487, "", &[]);
+                let reason = reason_text(cancel);
+                core.emit(UaEvent::Canceled { session: self.id, reason });
+            }
+            State::Talking(talking) => {
+                // Of a re-INVITE: the session goes on as it was.
+                if let Some(offer) = talking.peer_offer.take_if(|offer| offer.key == key) {
+                    let response = core.response(&offer.request, 487, Shape::default());
+                    core.respond(now, key, &response);
+                }
+            }
+            State::Calling(_) | State::Ending(_) | State::Gone => {}
+        }
+    }
+
+    /// A request in the early dialog.
+    pub(super) fn receive_while_ringing(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        flow: Flow,
+        request: &Request,
+    ) {
+        let id = Some(self.id);
+        if request.method == Method::Bye {
+            core.respond_remembered(now, flow, request, id, 200, Shape::default());
+            self.reject(core, now, 487, "", &[]);
+            let reason = reason_text(request);
+            return core.emit(UaEvent::Canceled { session: self.id, reason });
+        }
+        let retry = [("Retry-After".to_owned(), core.random.below(10).to_string().into_bytes())];
+        let shape = Shape { headers: &retry, ..Shape::default() };
+        core.respond_remembered(now, flow, request, id, 500, shape);
+    }
+
+    /// The minute is over: the last provisional response again.
+    pub(super) fn refresh_ringing(&mut self, core: &mut Core, now: Now, mut ringing: Box<Ringing>) {
+        if let Some((at, bytes)) = &mut ringing.refresh
+            && now.mono >= *at
+        {
+            *at = now.mono + PROVISIONAL_REFRESH;
+            if let Some(reply) = core.servers.get(ringing.key).map(|entry| entry.reply) {
+                let to = core.reply_to(reply);
+                core.send(to, bytes, SendToken::NOBODY);
+            }
+        }
+        self.state = State::Ringing(ringing);
+    }
+
+    fn refuse_offer(&mut self, core: &mut Core, now: Now, refusal: SdpRefusal) {
+        let refusal = refusal.refusal();
+        let status = refusal.status.unwrap_or(488);
+        let mut headers = Vec::new();
+        core.add_reasons(&refusal, &mut headers, true);
+        if status == 415 {
+            headers.push(("Accept".into(), SDP_TYPE.into()));
+        }
+        self.reject(core, now, status, "", &headers);
+        core.emit(UaEvent::Refused { session: self.id, refusal });
+    }
+}
+
+impl Core {
+    /// What repeats a 2xx until its ACK comes, whatever the transport (§13.3.1.4).
+    pub(super) fn await_ack(
+        &self,
+        now: Now,
+        key: ServerKey,
+        request: &Request,
+        response: Vec<u8>,
+    ) -> Option<Unacknowledged> {
+        let timers = self.config.timers;
+        Some(Unacknowledged {
+            cseq: request.cseq.number,
+            response,
+            reply: self.servers.get(key)?.reply,
+            resend: Retransmission::start(now.mono, timers.t1, timers.t2),
+            give_up_at: now.mono + timers.transaction_timeout(),
+            is_first: false,
+            wants_answer: false,
+        })
+    }
+}
+
+impl Ringing {
+    fn answer_offer(&mut self, local: &LocalMedia) -> Result<NegotiatedMedia, SdpRefusal> {
+        let (answer, media) = self.media.answer(&self.request.body, local)?;
+        self.answer = Some(answer);
+        Ok(media)
+    }
+
+    fn into_talking(self, unacknowledged: Option<Unacknowledged>) -> Talking {
+        Talking {
+            dialog: self.dialog,
+            contact: self.contact,
+            media: self.media,
+            unacknowledged,
+            peer_offer: None,
+            own_offer: None,
+            bye_wanted: None,
+            authorization: None,
+            is_caller: false,
+        }
+    }
+}
+
+/// The `Reason` header of a BYE or CANCEL, for people.
+pub(super) fn reason_text(request: &Request) -> Option<String> {
+    request.headers.get("Reason").map(|value| value.to_lossy().into_owned())
+}
+
+/// Hanging up what rings.
+pub(super) fn hang_up_ringing(
+    session: &mut Session,
+    core: &mut Core,
+    now: Now,
+    headers: &[ExtraHeader],
+) {
+    session.reject(core, now, 480, "", headers);
+    session.end(core, EndCause::LocalBye, None);
+}
