@@ -1,0 +1,114 @@
+//! Who asks: Basic authentication by account or key (contract rest.md §1.1).
+
+use base64::Engine as _;
+use shared::{AccountSid, Instant, KeySid};
+use store::{Account, AccountStatus, Reader, WriteError};
+
+use crate::guard::Guard;
+use crate::request::Request;
+
+/// Longest `Authorization` value that is looked at.
+const AUTHORIZATION_BYTES_MAX: usize = 1_024;
+
+/// Whom the credentials belong to.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub account: Account,
+    /// An auth token opens everything; a key not the accounts and the keys, nor any sub-account.
+    pub by_key: bool,
+}
+
+/// Checks the credentials. The lock comes first, so that a locked pair learns nothing.
+pub(crate) fn login(
+    request: &Request<'_>,
+    now: Instant,
+    reader: &dyn Reader,
+    guard: &Guard,
+) -> Result<Login, WriteError> {
+    let Some((user, password)) = request.authorization.and_then(basic) else {
+        return Err(unauthorized());
+    };
+    if guard.is_locked(request.source, &user, now) {
+        return Err(WriteError::new(
+            429,
+            20429,
+            "Too many failed logins. Wait a minute before you try again.",
+        ));
+    }
+    let Some(login) = find(&user, &password, reader)? else {
+        guard.count_failure(request.source, &user, now);
+        return Err(unauthorized());
+    };
+    guard.forgive(request.source, &user);
+    must_be_active(&login.account, reader)?;
+    Ok(login)
+}
+
+/// The account of the path: the login's own, or with an auth token one of its sub-accounts. Any other
+/// one is not found, so that existence does not leak.
+pub(crate) fn path_account(
+    login: &Login,
+    sid: AccountSid,
+    reader: &dyn Reader,
+) -> Result<Account, WriteError> {
+    if login.account.sid == sid {
+        return Ok(login.account.clone());
+    }
+    let account = reader.account(sid).map_err(unreadable)?;
+    account
+        .filter(|account| !login.by_key && account.parent == Some(login.account.sid))
+        .ok_or_else(WriteError::not_found)
+}
+
+/// Code 20003: no, wrong or insufficient credentials.
+pub(crate) fn unauthorized() -> WriteError {
+    WriteError::new(401, 20003, "Authenticate")
+}
+
+/// Code 20005.
+pub(crate) fn not_active() -> WriteError {
+    WriteError::new(403, 20005, "The account is not active")
+}
+
+/// The store cannot be read: the caller may try again.
+pub(crate) fn unreadable(_: store::ReadError) -> WriteError {
+    WriteError::new(503, 20503, "The store cannot be read right now")
+}
+
+fn find(user: &str, password: &str, reader: &dyn Reader) -> Result<Option<Login>, WriteError> {
+    if let Ok(sid) = user.parse::<AccountSid>() {
+        let account = reader.account(sid).map_err(unreadable)?;
+        return Ok(account
+            .filter(|account| account.auth_token.matches(password))
+            .map(|account| Login { account, by_key: false }));
+    }
+    let Ok(sid) = user.parse::<KeySid>() else { return Ok(None) };
+    let key = reader.key(sid).map_err(unreadable)?;
+    let Some(key) = key.filter(|key| key.secret_hash.matches(password)) else { return Ok(None) };
+    let account = reader.account(key.account).map_err(unreadable)?;
+    Ok(account.map(|account| Login { account, by_key: true }))
+}
+
+fn must_be_active(account: &Account, reader: &dyn Reader) -> Result<(), WriteError> {
+    let parent = match account.parent {
+        None => None,
+        Some(parent) => reader.account(parent).map_err(unreadable)?,
+    };
+    let active = |account: &Account| account.status == AccountStatus::Active;
+    if active(account) && parent.as_ref().is_none_or(active) { Ok(()) } else { Err(not_active()) }
+}
+
+/// User and password of a Basic value (RFC 7617). The password may hold colons.
+fn basic(value: &str) -> Option<(String, String)> {
+    if value.len() > AUTHORIZATION_BYTES_MAX {
+        return None;
+    }
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}

@@ -1,0 +1,171 @@
+//! Who may try again: failed logins by source and user, requests under way by account.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use shared::limits::{REST_CONCURRENCY_MAX, REST_FAILURES_A_MINUTE_MAX};
+use shared::{AccountSid, Instant};
+
+/// How long failures count, and how long a lock lasts.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Pairs of source and user remembered. Past it the oldest window is forgotten: an attacker with that
+/// many addresses is slowed by the network, not by this table.
+const PAIRS_MAX: usize = 10_000;
+/// Characters of a user name that tell pairs apart: a SID has 34.
+const USER_CHARACTERS_MAX: usize = 64;
+
+/// Shared by all HTTP workers; each operation holds its lock for a few steps.
+#[derive(Clone, Debug, Default)]
+pub struct Guard(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: BTreeMap<(IpAddr, String), Failures>,
+    under_way: BTreeMap<AccountSid, usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    since: Instant,
+    count: u32,
+}
+
+/// One request of an account under way. Keep it until the answer is sent; dropping it ends it.
+#[derive(Debug)]
+pub struct Permit {
+    guard: Guard,
+    account: AccountSid,
+    /// Requests of the account under way, this one included.
+    pub under_way: usize,
+}
+
+impl Guard {
+    /// Whether this pair failed too often in its last minute. Never the user alone, or anyone could
+    /// lock a user out.
+    pub(crate) fn is_locked(&self, source: IpAddr, user: &str, now: Instant) -> bool {
+        let mut state = self.lock();
+        let key = pair(source, user);
+        match state.failures.get(&key) {
+            None => false,
+            Some(failures) if now.since(failures.since) >= WINDOW => {
+                state.failures.remove(&key);
+                false
+            }
+            Some(failures) => failures.count >= REST_FAILURES_A_MINUTE_MAX,
+        }
+    }
+
+    /// Counts a failed login. The failure that reaches the limit starts the locked minute.
+    pub(crate) fn count_failure(&self, source: IpAddr, user: &str, now: Instant) {
+        let mut state = self.lock();
+        let key = pair(source, user);
+        if state.failures.len() >= PAIRS_MAX && !state.failures.contains_key(&key) {
+            state.failures.retain(|_, failures| now.since(failures.since) < WINDOW);
+            if state.failures.len() >= PAIRS_MAX {
+                let oldest = state.failures.iter().min_by_key(|(_, failures)| failures.since);
+                let oldest = oldest.map(|(key, _)| key.clone());
+                oldest.and_then(|key| state.failures.remove(&key));
+            }
+        }
+        let failures = state.failures.entry(key).or_insert(Failures { since: now, count: 0 });
+        failures.count = failures.count.saturating_add(1);
+        if failures.count == REST_FAILURES_A_MINUTE_MAX {
+            failures.since = now;
+        }
+    }
+
+    /// A login that worked forgives the ones before.
+    pub(crate) fn forgive(&self, source: IpAddr, user: &str) {
+        self.lock().failures.remove(&pair(source, user));
+    }
+
+    /// Takes one of the account's places, if one is free.
+    pub(crate) fn enter(&self, account: AccountSid) -> Option<Permit> {
+        let mut state = self.lock();
+        let count = state.under_way.entry(account).or_insert(0);
+        if *count >= REST_CONCURRENCY_MAX {
+            return None;
+        }
+        *count += 1;
+        let under_way = *count;
+        Some(Permit { guard: self.clone(), account, under_way })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No step below can panic half-way; a poisoned lock holds whole values.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.guard.lock();
+        if let Some(count) = state.under_way.get_mut(&self.account) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                state.under_way.remove(&self.account);
+            }
+        }
+    }
+}
+
+fn pair(source: IpAddr, user: &str) -> (IpAddr, String) {
+    (source.to_canonical(), user.chars().take(USER_CHARACTERS_MAX).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn ten_failures_lock_the_pair_for_a_minute_and_nobody_else() {
+        let guard = Guard::default();
+        let at = Instant::from_millis;
+        for _ in 0..REST_FAILURES_A_MINUTE_MAX {
+            assert!(!guard.is_locked(SOURCE, "AC1", at(0)));
+            guard.count_failure(SOURCE, "AC1", at(0));
+        }
+        assert!(guard.is_locked(SOURCE, "AC1", at(59_999)));
+        assert!(!guard.is_locked(SOURCE, "AC2", at(0)));
+        assert!(!guard.is_locked([192, 0, 2, 1].into(), "AC1", at(0)));
+        assert!(!guard.is_locked(SOURCE, "AC1", at(60_000)));
+    }
+
+    #[test]
+    fn a_success_forgives() {
+        let guard = Guard::default();
+        for _ in 0..REST_FAILURES_A_MINUTE_MAX - 1 {
+            guard.count_failure(SOURCE, "AC1", Instant::ZERO);
+        }
+        guard.forgive(SOURCE, "AC1");
+        guard.count_failure(SOURCE, "AC1", Instant::ZERO);
+        assert!(!guard.is_locked(SOURCE, "AC1", Instant::ZERO));
+    }
+
+    #[test]
+    fn an_account_has_a_hundred_places_and_gets_them_back() {
+        let guard = Guard::default();
+        let account = AccountSid(1);
+        let permits: Vec<_> =
+            (0..REST_CONCURRENCY_MAX).map_while(|_| guard.enter(account)).collect();
+        assert_eq!(permits.len(), REST_CONCURRENCY_MAX);
+        assert!(guard.enter(account).is_none());
+        assert!(guard.enter(AccountSid(2)).is_some());
+        drop(permits);
+        assert_eq!(guard.enter(account).map(|permit| permit.under_way), Some(1));
+    }
+
+    #[test]
+    fn the_table_of_failures_is_bounded() {
+        let guard = Guard::default();
+        for number in 0..PAIRS_MAX as u64 + 50 {
+            guard.count_failure(SOURCE, &number.to_string(), Instant::from_millis(number));
+        }
+        assert_eq!(guard.lock().failures.len(), PAIRS_MAX);
+        assert!(guard.lock().failures.contains_key(&(SOURCE, (PAIRS_MAX + 49).to_string())));
+    }
+}

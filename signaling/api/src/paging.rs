@@ -1,0 +1,185 @@
+//! Pages of lists, in the v2010 envelope and in the v1 one (contract rest.md §1.2).
+
+use serde_json::{Value, json};
+use shared::limits::REST_PAGE_MAX;
+use store::{Cursor, Page, PageRequest, WriteError};
+
+use crate::form::Form;
+use crate::response::{Frame, invalid_parameter};
+
+/// Rows of a page when none is asked for.
+const PAGE_SIZE: u32 = 50;
+
+/// What a list request asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Paging {
+    pub request: PageRequest,
+    /// For display: the cursor decides.
+    number: u64,
+    token: Option<String>,
+    /// Filters, to be carried through all links.
+    filters: Vec<(String, String)>,
+}
+
+/// Reads `PageSize`, `Page` and `PageToken`. Too big a size is cut to 1,000: SDKs send any limit.
+pub(crate) fn paging(query: &Form) -> Result<Paging, WriteError> {
+    let size = match query.value("PageSize") {
+        None => PAGE_SIZE,
+        Some(text) => {
+            let number: u64 = text.parse().unwrap_or(0);
+            if number == 0 {
+                return Err(invalid_parameter("PageSize must be a whole number of at least 1"));
+            }
+            u32::try_from(number).unwrap_or(REST_PAGE_MAX).min(REST_PAGE_MAX)
+        }
+    };
+    let number = match query.value("Page") {
+        None => 0,
+        Some(text) => text
+            .parse::<u32>()
+            .map(u64::from)
+            .map_err(|_| invalid_parameter("Page must be a whole number"))?,
+    };
+    let token = query.value("PageToken").map(str::to_owned);
+    let cursor = match &token {
+        Some(token) => cursor(token)
+            .ok_or_else(|| WriteError::invalid(21481, "PageToken is not a token of this list"))?,
+        None if number > 0 => {
+            let message = "A page after the first needs the PageToken of its link";
+            return Err(WriteError::invalid(70002, message));
+        }
+        None => Cursor::Start,
+    };
+    let own = |name: &str| matches!(name, "PageSize" | "Page" | "PageToken");
+    let filters = query.pairs().filter(|(name, _)| !own(name));
+    let filters = filters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Ok(Paging { request: PageRequest { size, cursor }, number, token, filters })
+}
+
+/// A row of a list: what it looks like, and the SID a cursor names it by.
+pub(crate) struct ListRow {
+    pub json: Value,
+    /// Two letters.
+    pub prefix: &'static str,
+    pub bits: u128,
+}
+
+impl Paging {
+    /// The v2010 envelope. Nothing but the meta keys and one list: SDKs insist.
+    pub(crate) fn v2010(&self, frame: &Frame, key: &str, page: Page<ListRow>) -> Value {
+        let start = self.number * u64::from(self.request.size);
+        let count = page.rows.len() as u64;
+        let links = self.links(&json_path(&frame.path), &page);
+        json!({
+            "start": if count == 0 { 0 } else { start },
+            "end": if count == 0 { 0 } else { start + count - 1 },
+            "page": self.number,
+            "page_size": self.request.size,
+            "uri": links.this,
+            "first_page_uri": links.first,
+            "next_page_uri": links.next,
+            "previous_page_uri": links.previous,
+            key: page.rows.into_iter().map(|row| row.json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The v1 envelope: absolute URLs, because the SDKs follow them as they are.
+    pub(crate) fn v1(&self, frame: &Frame, key: &str, page: Page<ListRow>) -> Value {
+        let links = self.links(&format!("{}{}", frame.base, frame.path), &page);
+        json!({
+            "meta": {
+                "key": key,
+                "page": self.number,
+                "page_size": self.request.size,
+                "url": links.this,
+                "first_page_url": links.first,
+                "next_page_url": links.next,
+                "previous_page_url": links.previous,
+            },
+            key: page.rows.into_iter().map(|row| row.json).collect::<Vec<_>>(),
+        })
+    }
+
+    fn links(&self, path: &str, page: &Page<ListRow>) -> Links {
+        let token = |way: &str, row: &ListRow| format!("{way}{}{:032x}", row.prefix, row.bits);
+        let link = |number, token: Option<&str>| self.link(path, number, token);
+        let next = page.rows.last().filter(|_| page.has_next).map(|row| token("PA", row));
+        let previous = page.rows.first().filter(|_| page.has_previous).map(|row| token("PB", row));
+        Links {
+            this: link(self.number, self.token.as_deref()),
+            first: link(0, None),
+            next: next.map(|token| link(self.number + 1, Some(&token))),
+            previous: previous.map(|token| link(self.number.saturating_sub(1), Some(&token))),
+        }
+    }
+
+    fn link(&self, path: &str, number: u64, token: Option<&str>) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.filters);
+        query.append_pair("PageSize", &self.request.size.to_string());
+        query.append_pair("Page", &number.to_string());
+        if let Some(token) = token {
+            query.append_pair("PageToken", token);
+        }
+        format!("{path}?{}", query.finish())
+    }
+}
+
+struct Links {
+    this: String,
+    first: String,
+    next: Option<String>,
+    previous: Option<String>,
+}
+
+/// `PA` + SID: after that row; `PB` + SID: the page that ends before it.
+fn cursor(token: &str) -> Option<Cursor> {
+    let (way, sid) = (token.get(..2)?, token.get(2..)?);
+    let (prefix, digits) = (sid.get(..2)?, sid.get(2..)?);
+    let is_sid = prefix.bytes().all(|byte| byte.is_ascii_uppercase())
+        && digits.len() == 32
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_sid {
+        return None;
+    }
+    let bits = u128::from_str_radix(digits, 16).ok()?;
+    match way {
+        "PA" => Some(Cursor::After(bits)),
+        "PB" => Some(Cursor::Before(bits)),
+        _ => None,
+    }
+}
+
+/// Links of v2010 end in `.json`, also when the request had no suffix.
+fn json_path(path: &str) -> String {
+    if path.ends_with(".json") { path.to_owned() } else { format!("{path}.json") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Paging, u32> {
+        paging(&Form::parse(query.as_bytes())).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn sizes_are_clamped_and_bad_ones_refused() {
+        assert_eq!(read("").unwrap().request.size, 50);
+        assert_eq!(read("PageSize=5000").unwrap().request.size, 1_000);
+        assert_eq!(read("PageSize=99999999999").unwrap().request.size, 1_000);
+        for bad in ["PageSize=0", "PageSize=-1", "PageSize=x"] {
+            assert_eq!(read(bad).unwrap_err(), 20422, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_after_the_first_needs_a_token_of_ours() {
+        assert_eq!(read("Page=1").unwrap_err(), 70002);
+        for bad in ["PAxx", "PACA", "XXCA00000000000000000000000000000001", "PA\u{e9}\u{e9}"] {
+            assert_eq!(read(&format!("PageToken={bad}")).unwrap_err(), 21481, "{bad}");
+        }
+        let good = read("Page=1&PageToken=PACA00000000000000000000000000000001").unwrap();
+        assert_eq!(good.request.cursor, Cursor::After(1));
+    }
+}

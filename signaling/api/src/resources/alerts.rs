@@ -1,0 +1,102 @@
+//! `/v1/Alerts` of monitor: notifications in the shape of the newer API (contract rest.md §11).
+
+use serde_json::{Value, json};
+use shared::NotificationSid;
+use store::{NotificationFilter, NotificationLevel, NotificationRecord, TimeRange};
+
+use crate::auth::unreadable;
+use crate::date::{iso8601, moment};
+use crate::handle::{Answered, Context};
+use crate::paging::{ListRow, paging};
+use crate::resources::{found, sid};
+use crate::response::{Frame, invalid_parameter, more_info};
+
+/// How far back alerts are shown.
+const LOOK_BACK_MS: i64 = 30 * 86_400_000;
+
+pub(crate) fn collection(context: &Context<'_>) -> Answered {
+    context.must_read()?;
+    let paging = paging(&context.form)?;
+    let levels = [
+        ("error", Some(NotificationLevel::Error)),
+        ("warning", Some(NotificationLevel::Warning)),
+        ("notice", None),
+        ("debug", None),
+    ];
+    let level = context.form.one_of("LogLevel", &levels)?;
+    let mut created = dates(context)?;
+    if level == Some(None) {
+        // There are no notices and no debug alerts: an empty range.
+        created = TimeRange { from_ms: Some(i64::MAX), before_ms: Some(i64::MIN) };
+    }
+    let filter = NotificationFilter { call: None, level: level.flatten(), created };
+    let page = context
+        .reader
+        .notifications(context.account.sid, &filter, paging.request)
+        .map_err(unreadable)?
+        .map(|row| ListRow {
+            json: json(&row, context.frame, false),
+            prefix: NotificationSid::PREFIX,
+            bits: row.sid.0,
+        });
+    context.ok(&paging.v1(context.frame, "alerts", page))
+}
+
+pub(crate) fn instance(context: &Context<'_>, alert: &str) -> Answered {
+    context.must_read()?;
+    let sid: NotificationSid = sid(alert)?;
+    let row = found(context.reader.notification(context.account.sid, sid))?;
+    context.ok(&json(&row, context.frame, true))
+}
+
+fn dates(context: &Context<'_>) -> Result<TimeRange, store::WriteError> {
+    let read = |name: &str| {
+        let Some(text) = context.form.value(name) else { return Ok(None) };
+        moment(text).map(Some).ok_or_else(|| {
+            invalid_parameter(format!("{name} must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"))
+        })
+    };
+    let oldest = context.now.unix_ms - LOOK_BACK_MS;
+    let from = read("StartDate")?.map_or(oldest, |moment| moment.start_ms.max(oldest));
+    let before = read("EndDate")?.map(|moment| moment.start_ms + moment.length_ms);
+    Ok(TimeRange { from_ms: Some(from), before_ms: before })
+}
+
+fn json(row: &NotificationRecord, frame: &Frame, whole: bool) -> Value {
+    let (level, upper) = match row.level {
+        NotificationLevel::Error => ("error", "ERROR"),
+        NotificationLevel::Warning => ("warning", "WARN"),
+    };
+    let code = row.error_code.to_string();
+    // Form-encoded: the CLI prints its `Msg`.
+    let text = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("Msg", &row.message)
+        .append_pair("ErrorCode", &code)
+        .append_pair("LogLevel", upper)
+        .finish();
+    let exchange = row.exchange.as_ref();
+    let mut json = json!({
+        "sid": row.sid.to_string(),
+        "account_sid": row.account.to_string(),
+        "alert_text": text,
+        "api_version": "2010-04-01",
+        "error_code": code,
+        "log_level": level,
+        "more_info": more_info(row.error_code),
+        "request_method": exchange.map(|messages| messages.method.name()),
+        "request_url": exchange.map(|messages| &messages.url),
+        "resource_sid": row.call.map(|sid| sid.to_string()),
+        "service_sid": null,
+        "date_created": iso8601(row.created_ms),
+        "date_generated": iso8601(row.created_ms),
+        "date_updated": iso8601(row.created_ms),
+        "url": format!("{}/v1/Alerts/{}", frame.base, row.sid),
+    });
+    if whole {
+        json["request_headers"] = Value::Null;
+        json["request_variables"] = exchange.map(|m| m.request_variables.as_str()).into();
+        json["response_headers"] = exchange.map(|m| m.response_headers.as_str()).into();
+        json["response_body"] = exchange.map(|m| m.response_body.as_str()).into();
+    }
+    json
+}

@@ -1,0 +1,132 @@
+//! `/Calls`: list, fetch, delete, and the way to Control for what acts on live calls (contract rest.md §6).
+
+use serde_json::{Value, json};
+use shared::CallSid;
+use store::{CallCommand, CallFilter, CallRecord, CallStatus, Write};
+
+use crate::auth::unreadable;
+use crate::date::{Until, range, rfc2822};
+use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::paging::{ListRow, paging};
+use crate::resources::{call_commands, found, sid, uri};
+use crate::response::invalid_parameter;
+
+pub(crate) fn collection(context: &Context<'_>) -> Answered {
+    match context.collection_verb()? {
+        CollectionVerb::List => list(context),
+        CollectionVerb::Create => {
+            let create = call_commands::create(context.account.sid, &context.form)?;
+            context.command(CallCommand::Create(Box::new(create)), 201)
+        }
+    }
+}
+
+pub(crate) fn instance(context: &Context<'_>, call: &str) -> Answered {
+    let call: CallSid = sid(call)?;
+    let account = context.account.sid;
+    match context.instance_verb()? {
+        InstanceVerb::Fetch => context.ok(&json(&found(context.reader.call(account, call))?)),
+        InstanceVerb::Update => {
+            found(context.reader.call(account, call))?;
+            let update = call_commands::update(account, call, &context.form)?;
+            context.command(CallCommand::Update(Box::new(update)), 200)
+        }
+        InstanceVerb::Delete => context.delete(Write::DeleteCall(call)),
+    }
+}
+
+fn list(context: &Context<'_>) -> Answered {
+    let query = &context.form;
+    let paging = paging(query)?;
+    let text = |name: &str| query.value(name).map(str::to_owned);
+    let status = query
+        .value("Status")
+        .map(|word| CallStatus::from_name(word).ok_or_else(|| unknown_status(word)))
+        .transpose()?;
+    let parent = query
+        .value("ParentCallSid")
+        .map(|text| {
+            text.parse().map_err(|_| invalid_parameter("ParentCallSid is not a call's SID"))
+        })
+        .transpose()?;
+    let filter = CallFilter {
+        to: text("To"),
+        from: text("From"),
+        parent,
+        status,
+        start: range(query, "StartTime", Until::Before)?,
+        end: range(query, "EndTime", Until::Before)?,
+    };
+    let page = context
+        .reader
+        .calls(context.account.sid, &filter, paging.request)
+        .map_err(unreadable)?
+        .map(|row| ListRow { json: json(&row), prefix: CallSid::PREFIX, bits: row.sid.0 });
+    context.ok(&paging.v2010(context.frame, "calls", page))
+}
+
+fn unknown_status(word: &str) -> store::WriteError {
+    let words: Vec<_> = CallStatus::ALL.iter().map(|status| status.name()).collect();
+    invalid_parameter(format!("Status `{word}` must be one of: {}", words.join(", ")))
+}
+
+pub(crate) fn json(row: &CallRecord) -> Value {
+    let path = format!("Calls/{}", row.sid);
+    let below = |name: &str| uri(row.account, &format!("{path}/{name}.json"));
+    json!({
+        "sid": row.sid.to_string(),
+        "account_sid": row.account.to_string(),
+        "api_version": "2010-04-01",
+        "parent_call_sid": row.parent.map(|sid| sid.to_string()),
+        "to": row.to,
+        "to_formatted": formatted(&row.to),
+        "from": row.from,
+        "from_formatted": formatted(&row.from),
+        "phone_number_sid": null,
+        "status": row.status.name(),
+        "direction": row.direction.name(),
+        "start_time": row.start_ms.map(rfc2822),
+        "end_time": row.end_ms.map(rfc2822),
+        "duration": row.duration_s.map(|seconds| seconds.to_string()),
+        "price": null,
+        "price_unit": "USD",
+        "answered_by": row.answered_by,
+        "forwarded_from": row.forwarded_from,
+        "group_sid": null,
+        "caller_name": row.caller_name,
+        "queue_time": row.queue_time_ms.to_string(),
+        "trunk_sid": null,
+        "annotation": null,
+        "date_created": rfc2822(row.created_ms),
+        "date_updated": rfc2822(row.updated_ms),
+        "uri": uri(row.account, &format!("{path}.json")),
+        "subresource_uris": {
+            "notifications": below("Notifications"),
+            "recordings": below("Recordings"),
+            "events": below("Events"),
+            "timeline": below("Timeline"),
+        },
+    })
+}
+
+/// Numbers of the North American plan as `(415) 555-0100`; everything else as it is.
+fn formatted(text: &str) -> String {
+    let digits = text.strip_prefix("+1").unwrap_or_default();
+    if digits.len() != 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    format!("({}) {}-{}", &digits[..3], &digits[3..6], &digits[6..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_north_american_numbers_are_formatted() {
+        assert_eq!(formatted("+15005550006"), "(500) 555-0006");
+        assert_eq!(formatted("+442071838750"), "+442071838750");
+        assert_eq!(formatted("sip:bob@pbx.example"), "sip:bob@pbx.example");
+        assert_eq!(formatted("+1500555\u{661}06"), "+1500555\u{661}06");
+    }
+}

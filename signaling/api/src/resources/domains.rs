@@ -1,0 +1,127 @@
+//! `/SIP/Domains` (contract rest.md §5.1).
+
+use serde_json::{Value, json};
+use shared::DomainSid;
+use store::{Domain, DomainAuth, DomainFields, Write, WriteError};
+
+use crate::auth::unreadable;
+use crate::date::rfc2822;
+use crate::form::Form;
+use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::paging::{ListRow, paging};
+use crate::resources::{found, sid, uri};
+
+/// A domain parameter is invalid; the message names it.
+const INVALID: u32 = 21231;
+
+pub(crate) fn collection(context: &Context<'_>) -> Answered {
+    match context.collection_verb()? {
+        CollectionVerb::List => list(context),
+        CollectionVerb::Create => {
+            context.create(Write::CreateDomain(Box::new(fields(&context.form)?)))
+        }
+    }
+}
+
+pub(crate) fn instance(context: &Context<'_>, domain: &str) -> Answered {
+    let domain: DomainSid = sid(domain)?;
+    match context.instance_verb()? {
+        InstanceVerb::Fetch => {
+            let (row, auth) = found(context.reader.domain(context.account.sid, domain))?;
+            context.ok(&json(&row, auth))
+        }
+        InstanceVerb::Update => {
+            let fields = Box::new(fields(&context.form)?);
+            context.update(Write::UpdateDomain { domain, fields })
+        }
+        InstanceVerb::Delete => context.delete(Write::DeleteDomain(domain)),
+    }
+}
+
+fn list(context: &Context<'_>) -> Answered {
+    let paging = paging(&context.form)?;
+    let page =
+        context.reader.domains(context.account.sid, paging.request).map_err(unreadable)?.map(
+            |(row, auth)| ListRow {
+                json: json(&row, auth),
+                prefix: DomainSid::PREFIX,
+                bits: row.sid.0,
+            },
+        );
+    context.ok(&paging.v2010(context.frame, "domains", page))
+}
+
+fn fields(form: &Form) -> Result<DomainFields, WriteError> {
+    Ok(DomainFields {
+        domain_name: form.value("DomainName").map(str::to_owned),
+        friendly_name: form.patch("FriendlyName"),
+        voice_url: form.url_patch("VoiceUrl", INVALID)?,
+        voice_method: form.method_patch("VoiceMethod", INVALID)?,
+        voice_fallback_url: form.url_patch("VoiceFallbackUrl", INVALID)?,
+        voice_fallback_method: form.method_patch("VoiceFallbackMethod", INVALID)?,
+        voice_status_callback_url: form.url_patch("VoiceStatusCallbackUrl", INVALID)?,
+        voice_status_callback_method: form.method_patch("VoiceStatusCallbackMethod", INVALID)?,
+        sip_registration: form.boolean_patch("SipRegistration")?,
+        emergency_calling_enabled: form.boolean_patch("EmergencyCallingEnabled")?,
+        secure: form.boolean_patch("Secure")?,
+        byoc_trunk_sid: patterned(form, "ByocTrunkSid", "BY")?,
+        emergency_caller_sid: patterned(form, "EmergencyCallerSid", "PN")?,
+    })
+}
+
+/// A SID of a resource that is only kept and echoed.
+fn patterned(form: &Form, name: &str, prefix: &str) -> Result<store::Patch<String>, WriteError> {
+    let is_sid = |text: &str| {
+        text.strip_prefix(prefix).is_some_and(|digits| {
+            digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    match form.value(name) {
+        Some(text) if !is_sid(text) => Err(WriteError::invalid(
+            INVALID,
+            format!("{name} must be a SID that begins with {prefix}"),
+        )),
+        _ => Ok(form.patch(name)),
+    }
+}
+
+pub(crate) fn json(row: &Domain, auth: DomainAuth) -> Value {
+    let path = format!("SIP/Domains/{}", row.sid);
+    let below = |name: &str| uri(row.account, &format!("{path}/{name}.json"));
+    json!({
+        "sid": row.sid.to_string(),
+        "account_sid": row.account.to_string(),
+        "api_version": "2010-04-01",
+        "domain_name": row.domain_name,
+        "friendly_name": row.friendly_name,
+        "auth_type": auth_type(auth),
+        "voice_url": row.voice_url,
+        "voice_method": row.voice_method.name(),
+        "voice_fallback_url": row.voice_fallback_url,
+        "voice_fallback_method": row.voice_fallback_method.name(),
+        "voice_status_callback_url": row.voice_status_callback_url,
+        "voice_status_callback_method": row.voice_status_callback_method.name(),
+        "sip_registration": row.sip_registration,
+        "secure": row.secure,
+        "emergency_calling_enabled": row.emergency_calling_enabled,
+        "emergency_caller_sid": row.emergency_caller_sid,
+        "byoc_trunk_sid": row.byoc_trunk_sid,
+        "date_created": rfc2822(row.created_ms),
+        "date_updated": rfc2822(row.updated_ms),
+        "uri": uri(row.account, &format!("{path}.json")),
+        "subresource_uris": {
+            "credential_list_mappings": below("CredentialListMappings"),
+            "ip_access_control_list_mappings": below("IpAccessControlListMappings"),
+        },
+    })
+}
+
+/// Empty with nothing mapped: such a domain refuses all calls.
+const fn auth_type(auth: DomainAuth) -> &'static str {
+    match (auth.ip_access_control_list, auth.credential_list) {
+        (false, false) => "",
+        (true, false) => "IP_ACL",
+        (false, true) => "CREDENTIAL_LIST",
+        (true, true) => "IP_ACL,CREDENTIAL_LIST",
+    }
+}

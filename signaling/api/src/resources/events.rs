@@ -1,0 +1,43 @@
+//! `/Calls/{CA}/Events`: the HTTP exchanges of a call (contract rest.md §6.3).
+
+use serde_json::{Map, Value, json};
+use shared::CallSid;
+use store::HttpExchange;
+
+use crate::auth::unreadable;
+use crate::date::rfc2822;
+use crate::handle::{Answered, Context};
+use crate::paging::{ListRow, paging};
+use crate::resources::found;
+
+pub(crate) fn collection(context: &Context<'_>, call: CallSid) -> Answered {
+    context.must_read()?;
+    let account = context.account.sid;
+    found(context.reader.call(account, call))?;
+    let paging = paging(&context.form)?;
+    let page = context
+        .reader
+        .exchanges(account, call, paging.request)
+        .map_err(unreadable)?
+        .map(|row| ListRow { json: json(&row), prefix: "EV", bits: row.id });
+    context.ok(&paging.v2010(context.frame, "events", page))
+}
+
+fn json(row: &HttpExchange) -> Value {
+    let parameters: Map<_, _> =
+        row.parameters.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    json!({
+        "request": {
+            "method": row.method.name(),
+            "url": row.url,
+            "parameters": parameters,
+        },
+        "response": {
+            "response_code": row.response_code,
+            "request_duration": row.request_duration_ms,
+            "content_type": row.content_type,
+            "response_body": row.response_body,
+            "date_created": rfc2822(row.created_ms),
+        },
+    })
+}

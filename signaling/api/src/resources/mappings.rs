@@ -1,0 +1,157 @@
+//! The lists mapped to a domain: three resources, two of them under a legacy path too (contract rest.md §5.2).
+
+use serde_json::{Value, json};
+use shared::DomainSid;
+use store::{MappedList, MappingKind, MappingView, Write, WriteError};
+
+use crate::auth::unreadable;
+use crate::date::rfc2822;
+use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, Step};
+use crate::paging::{ListRow, paging};
+use crate::resources::{found, sid, uri};
+use crate::response::method_not_allowed;
+
+/// One mapping resource of one domain.
+pub(crate) struct Mappings<'m> {
+    context: &'m Context<'m>,
+    domain: DomainSid,
+    kind: MappingKind,
+    legacy: bool,
+}
+
+impl<'m> Mappings<'m> {
+    /// Finds the domain: its mappings are not found without it.
+    pub(crate) fn new(
+        context: &'m Context<'m>,
+        domain: &str,
+        kind: MappingKind,
+        legacy: bool,
+    ) -> Result<Self, WriteError> {
+        let domain = sid(domain)?;
+        found(context.reader.domain(context.account.sid, domain))?;
+        Ok(Self { context, domain, kind, legacy })
+    }
+
+    pub(crate) fn collection(&self) -> Answered {
+        match self.context.collection_verb()? {
+            CollectionVerb::List => self.list(),
+            CollectionVerb::Create => {
+                let name = self.parameter();
+                let text = self.context.form.value(name);
+                let required = || WriteError::invalid(21231, format!("{name} is required"));
+                let list = self.mapped(text.ok_or_else(required)?).map_err(|_| {
+                    WriteError::new(404, 20404, format!("The list that {name} names was not found"))
+                })?;
+                let write = Write::CreateMapping { domain: self.domain, list };
+                self.context.create(write).map(|step| self.in_shape(step))
+            }
+        }
+    }
+
+    pub(crate) fn instance(&self, list: &str) -> Answered {
+        let list = self.mapped(list)?;
+        match self.context.instance_verb()? {
+            InstanceVerb::Fetch => {
+                let account = self.context.account.sid;
+                let view = found(self.context.reader.mapping(account, self.domain, list))?;
+                self.context.ok(&json(&view, self.legacy))
+            }
+            InstanceVerb::Update => Err(method_not_allowed()),
+            InstanceVerb::Delete => {
+                self.context.delete(Write::DeleteMapping { domain: self.domain, list })
+            }
+        }
+    }
+
+    fn list(&self) -> Answered {
+        let paging = paging(&self.context.form)?;
+        let (account, legacy) = (self.context.account.sid, self.legacy);
+        let prefix = self.prefix();
+        let page = self
+            .context
+            .reader
+            .mappings(account, self.domain, self.kind, paging.request)
+            .map_err(unreadable)?
+            .map(|view| ListRow {
+                json: json(&view, legacy),
+                prefix,
+                bits: view.mapping.list.bits(),
+            });
+        let key = match (legacy, self.kind) {
+            (false, _) => "contents",
+            (true, MappingKind::CallsIpAccessControlList) => "ip_access_control_list_mappings",
+            (true, MappingKind::CallsCredentialList | MappingKind::RegistrationsCredentialList) => {
+                "credential_list_mappings"
+            }
+        };
+        self.context.ok(&paging.v2010(self.context.frame, key, page))
+    }
+
+    fn mapped(&self, text: &str) -> Result<MappedList, WriteError> {
+        Ok(match self.kind {
+            MappingKind::CallsIpAccessControlList => {
+                MappedList::CallsIpAccessControlList(sid(text)?)
+            }
+            MappingKind::CallsCredentialList => MappedList::CallsCredentialList(sid(text)?),
+            MappingKind::RegistrationsCredentialList => {
+                MappedList::RegistrationsCredentialList(sid(text)?)
+            }
+        })
+    }
+
+    const fn parameter(&self) -> &'static str {
+        match self.kind {
+            MappingKind::CallsIpAccessControlList => "IpAccessControlListSid",
+            MappingKind::CallsCredentialList | MappingKind::RegistrationsCredentialList => {
+                "CredentialListSid"
+            }
+        }
+    }
+
+    const fn prefix(&self) -> &'static str {
+        match self.kind {
+            MappingKind::CallsIpAccessControlList => "AL",
+            MappingKind::CallsCredentialList | MappingKind::RegistrationsCredentialList => "CL",
+        }
+    }
+
+    fn in_shape(&self, mut step: Step) -> Step {
+        if let Step::Write { rendering, .. } = &mut step {
+            rendering.legacy_mapping = self.legacy;
+        }
+        step
+    }
+}
+
+/// There is no mapping SID: a mapping shows its list's. The legacy shape has two fields more.
+pub(crate) fn json(view: &MappingView, legacy: bool) -> Value {
+    let list = list_sid(view.mapping.list);
+    let mut json = json!({
+        "sid": list,
+        "account_sid": view.account.to_string(),
+        "friendly_name": view.friendly_name,
+        "date_created": rfc2822(view.mapping.created_ms),
+        "date_updated": rfc2822(view.mapping.created_ms),
+    });
+    if legacy {
+        let domain = view.mapping.domain;
+        let name = match view.mapping.list.kind() {
+            MappingKind::CallsIpAccessControlList => "IpAccessControlListMappings",
+            MappingKind::CallsCredentialList | MappingKind::RegistrationsCredentialList => {
+                "CredentialListMappings"
+            }
+        };
+        json["domain_sid"] = domain.to_string().into();
+        json["uri"] = uri(view.account, &format!("SIP/Domains/{domain}/{name}/{list}.json")).into();
+    }
+    json
+}
+
+fn list_sid(list: MappedList) -> String {
+    match list {
+        MappedList::CallsIpAccessControlList(sid) => sid.to_string(),
+        MappedList::CallsCredentialList(sid) | MappedList::RegistrationsCredentialList(sid) => {
+            sid.to_string()
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `/Notifications` and `/Calls/{CA}/Notifications`: what went wrong (contract rest.md §6.3).
+
+use serde_json::{Value, json};
+use shared::{CallSid, NotificationSid};
+use store::{NotificationFilter, NotificationLevel, NotificationRecord};
+
+use crate::auth::unreadable;
+use crate::date::{Until, range, rfc2822};
+use crate::handle::{Answered, Context};
+use crate::paging::{ListRow, paging};
+use crate::resources::{found, sid, uri};
+use crate::response::more_info;
+
+pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {
+    context.must_read()?;
+    if let Some(call) = call {
+        found(context.reader.call(context.account.sid, call))?;
+    }
+    let query = &context.form;
+    let paging = paging(query)?;
+    let levels = [("0", NotificationLevel::Error), ("1", NotificationLevel::Warning)];
+    let filter = NotificationFilter {
+        call,
+        level: query.one_of("Log", &levels)?,
+        created: range(query, "MessageDate", Until::OnOrBefore)?,
+    };
+    let page = context
+        .reader
+        .notifications(context.account.sid, &filter, paging.request)
+        .map_err(unreadable)?
+        .map(|row| ListRow {
+            json: json(&row, false),
+            prefix: NotificationSid::PREFIX,
+            bits: row.sid.0,
+        });
+    context.ok(&paging.v2010(context.frame, "notifications", page))
+}
+
+pub(crate) fn instance(
+    context: &Context<'_>,
+    call: Option<CallSid>,
+    notification: &str,
+) -> Answered {
+    context.must_read()?;
+    let sid: NotificationSid = sid(notification)?;
+    let of_call = |row: &NotificationRecord| call.is_none() || row.call == call;
+    let read = context.reader.notification(context.account.sid, sid);
+    context.ok(&json(&found(read.map(|row| row.filter(of_call)))?, true))
+}
+
+fn json(row: &NotificationRecord, whole: bool) -> Value {
+    let level = match row.level {
+        NotificationLevel::Error => "0",
+        NotificationLevel::Warning => "1",
+    };
+    let exchange = row.exchange.as_ref();
+    let mut json = json!({
+        "sid": row.sid.to_string(),
+        "account_sid": row.account.to_string(),
+        "call_sid": row.call.map(|sid| sid.to_string()),
+        "api_version": "2010-04-01",
+        "log": level,
+        "error_code": row.error_code.to_string(),
+        "more_info": more_info(row.error_code),
+        "message_text": row.message,
+        "message_date": rfc2822(row.created_ms),
+        "request_method": exchange.map(|messages| messages.method.name()),
+        "request_url": exchange.map_or("", |messages| &messages.url),
+        "date_created": rfc2822(row.created_ms),
+        "date_updated": rfc2822(row.created_ms),
+        "uri": uri(row.account, &format!("Notifications/{}.json", row.sid)),
+    });
+    if whole {
+        json["request_variables"] = exchange.map_or("", |m| &m.request_variables).into();
+        json["response_headers"] = exchange.map_or("", |m| &m.response_headers).into();
+        json["response_body"] = exchange.map_or("", |m| &m.response_body).into();
+    }
+    json
+}

@@ -1,0 +1,174 @@
+//! `/Recordings`, `/Calls/{CA}/Recordings` and the audio itself (contract rest.md §6.3, §7).
+
+use serde_json::{Value, json};
+use shared::{CallSid, RecordingSid};
+use store::{CallCommand, RecordingFilter, RecordingRecord, RecordingStatus, Write, WriteError};
+
+use crate::auth::unreadable;
+use crate::date::{Until, range, rfc2822};
+use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, Step};
+use crate::paging::{ListRow, paging};
+use crate::request::Suffix;
+use crate::resources::{call_commands, found, sid, uri};
+use crate::response::{invalid_parameter, method_not_allowed};
+
+pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {
+    let verb = context.collection_verb()?;
+    if let Some(call) = call {
+        found(context.reader.call(context.account.sid, call))?;
+    }
+    match (verb, call) {
+        (CollectionVerb::List, call) => list(context, call),
+        (CollectionVerb::Create, None) => Err(method_not_allowed()),
+        (CollectionVerb::Create, Some(call)) => {
+            let recording = call_commands::start_recording(&context.form)?;
+            let account = context.account.sid;
+            context.command(CallCommand::StartRecording { account, call, recording }, 201)
+        }
+    }
+}
+
+/// `/Recordings/{RE}`: no suffix and `.wav` are the audio, `.json` the metadata.
+pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answered {
+    let recording: RecordingSid = sid(recording)?;
+    match (context.instance_verb()?, context.suffix) {
+        (InstanceVerb::Update, _) => Err(method_not_allowed()),
+        (InstanceVerb::Delete, _) => {
+            context.delete(Write::DeleteRecording { recording, call: None })
+        }
+        (InstanceVerb::Fetch, Suffix::Json) => {
+            let row = found(context.reader.recording(context.account.sid, recording))?;
+            let deleted = row.status == RecordingStatus::Deleted;
+            if deleted && !context.form.boolean("IncludeSoftDeleted")?.unwrap_or(false) {
+                return Err(WriteError::not_found());
+            }
+            context.ok(&json(&row, &context.frame.base))
+        }
+        (InstanceVerb::Fetch, Suffix::None | Suffix::Wav) => media(context, recording),
+        (InstanceVerb::Fetch, Suffix::Mp3) => Err(WriteError::new(
+            406,
+            20406,
+            "MP3 is not built in this version of the gateway: ask for .wav",
+        )),
+        (InstanceVerb::Fetch, Suffix::Xml | Suffix::Csv | Suffix::Html) => Err(WriteError::new(
+            406,
+            20406,
+            "XML, CSV and HTML are not built in this version of the gateway: ask for .json or .wav",
+        )),
+    }
+}
+
+/// `/Calls/{CA}/Recordings/{RE or Twilio.CURRENT}`.
+pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str) -> Answered {
+    let account = context.account.sid;
+    let verb = context.instance_verb()?;
+    if name == "Twilio.CURRENT" {
+        return match verb {
+            InstanceVerb::Update => {
+                let action = call_commands::recording_action(&context.form)?;
+                let recording = None;
+                context
+                    .command(CallCommand::UpdateRecording { account, call, recording, action }, 200)
+            }
+            InstanceVerb::Fetch | InstanceVerb::Delete => {
+                Err(invalid_parameter("Twilio.CURRENT can only be updated"))
+            }
+        };
+    }
+    let recording: RecordingSid = sid(name)?;
+    let of_call =
+        |row: &RecordingRecord| row.call == call && row.status != RecordingStatus::Deleted;
+    let row = found(context.reader.recording(account, recording).map(|row| row.filter(of_call)))?;
+    match verb {
+        InstanceVerb::Fetch => context.ok(&json(&row, &context.frame.base)),
+        InstanceVerb::Update => {
+            let action = call_commands::recording_action(&context.form)?;
+            let recording = Some(recording);
+            context.command(CallCommand::UpdateRecording { account, call, recording, action }, 200)
+        }
+        InstanceVerb::Delete => {
+            context.delete(Write::DeleteRecording { recording, call: Some(call) })
+        }
+    }
+}
+
+fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
+    let query = &context.form;
+    let paging = paging(query)?;
+    let asked = |name: &str| invalid_parameter(format!("{name} is not a SID of its kind"));
+    let call = match (call, query.value("CallSid")) {
+        (Some(call), _) => Some(call),
+        (None, Some(text)) => Some(text.parse().map_err(|_| asked("CallSid"))?),
+        (None, None) => None,
+    };
+    let conference = query
+        .value("ConferenceSid")
+        .map(|text| text.parse().map_err(|_| asked("ConferenceSid")))
+        .transpose()?;
+    let filter = RecordingFilter {
+        call,
+        conference,
+        created: range(query, "DateCreated", Until::OnOrBefore)?,
+        include_deleted: query.boolean("IncludeSoftDeleted")?.unwrap_or(false),
+    };
+    let base = context.frame.base.clone();
+    let page = context
+        .reader
+        .recordings(context.account.sid, &filter, paging.request)
+        .map_err(unreadable)?
+        .map(|row| ListRow {
+            json: json(&row, &base),
+            prefix: RecordingSid::PREFIX,
+            bits: row.sid.0,
+        });
+    context.ok(&paging.v2010(context.frame, "recordings", page))
+}
+
+fn media(context: &Context<'_>, recording: RecordingSid) -> Answered {
+    let row = found(context.reader.recording(context.account.sid, recording))?;
+    if row.status != RecordingStatus::Completed {
+        return Err(WriteError::not_found());
+    }
+    let channels = [("1", false), ("2", true)];
+    let two_channels = context.form.one_of("RequestedChannels", &channels)?.unwrap_or(false);
+    if two_channels && row.channels < 2 {
+        let message = "The recording is mono: it cannot be downloaded with two channels";
+        return Err(WriteError::invalid(16113, message));
+    }
+    let rendering = context.rendering(200);
+    Ok(Step::RecordingMedia { recording: Box::new(row), two_channels, rendering })
+}
+
+pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
+    let path = uri(row.account, &format!("Recordings/{}", row.sid));
+    json!({
+        "sid": row.sid.to_string(),
+        "account_sid": row.account.to_string(),
+        "api_version": "2010-04-01",
+        "call_sid": row.call.to_string(),
+        "conference_sid": row.conference.map(|sid| sid.to_string()),
+        "status": status_name(row.status),
+        "source": row.source.name(),
+        "channels": row.channels,
+        "duration": row.duration_s.map(|seconds| seconds.to_string()),
+        "start_time": rfc2822(row.start_ms),
+        "price": null,
+        "price_unit": "USD",
+        "error_code": row.error_code,
+        "encryption_details": null,
+        "track": "both",
+        "date_created": rfc2822(row.created_ms),
+        "date_updated": rfc2822(row.updated_ms),
+        "uri": format!("{path}.json"),
+        "media_url": format!("{base}{path}"),
+        "subresource_uris": {},
+    })
+}
+
+/// The contract has no word for a failed recording; `absent` with an error code is what its clients read.
+const fn status_name(status: RecordingStatus) -> &'static str {
+    match status {
+        RecordingStatus::Failed => RecordingStatus::Absent.name(),
+        other => other.name(),
+    }
+}
