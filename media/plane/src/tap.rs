@@ -4,6 +4,7 @@
 //! What was lost is silence. When a tap ends, the frames still behind are handed out at once: a
 //! recording is as long as the tap was up, less its pauses.
 
+use shared::limits::RECORDING_S_MAX;
 use shared::media::{FRAME_SAMPLES, TapEnd, TapLimits, TapTracks};
 use shared::{Codec, LegId, RecorderFrame, TapId};
 
@@ -203,7 +204,11 @@ impl Tap {
 
     fn limit_reached(&self) -> Option<TapEnd> {
         let recorded_ms = self.periods.saturating_mul(PERIOD_MS);
-        if self.limits.max_ms != 0 && recorded_ms >= self.limits.max_ms {
+        let max_ms = match self.limits.max_ms {
+            0 => RECORDING_S_MAX * 1_000,
+            limit => limit.min(RECORDING_S_MAX * 1_000),
+        };
+        if recorded_ms >= max_ms {
             return Some(TapEnd::MaxLength);
         }
         let silent_ms = self.silent_samples / crate::clock::SAMPLES_A_MS;

@@ -421,9 +421,9 @@ mod tests {
             digits in "[0-9A-D*#]{1,8}", swaps in prop::collection::vec(any::<bool>(), 7 * 8),
         ) {
             let mut all = packets(&digits);
-            for index in 1..all.len() {
-                if swaps[index] {
-                    all.swap(index - 1, index);
+            for (index, _) in swaps.iter().enumerate().filter(|(_, swap)| **swap) {
+                if index + 1 < all.len() {
+                    all.swap(index, index + 1);
                 }
             }
             let mut expected: Vec<char> = digits.chars().collect();

@@ -193,6 +193,14 @@ impl World {
         self.receive(party, &packet)
     }
 
+    /// The party's next two packets, the later one first.
+    pub fn speak_swapped(&mut self, party: usize, samples: [&[u8]; 2]) {
+        let packets = samples.map(|samples| self.next_packet(party, samples));
+        for packet in packets.iter().rev() {
+            let _ = self.receive(party, packet);
+        }
+    }
+
     /// As `speak`, but it never arrives.
     pub fn lose(&mut self, party: usize, samples: &[u8]) {
         self.next_packet(party, samples);

@@ -1,0 +1,214 @@
+//! A core allocates nothing after `Plane::new` (ARCHITECTURE.md, I2): held by an allocator that counts.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, g711, rtp};
+use shared::media::{TapLimits, TapTracks};
+use shared::{
+    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    MediaPort, NegotiatedMedia, PlayId, RecorderFrame, TapId,
+};
+
+struct Counting;
+
+thread_local! {
+    /// Allocations and frees of this thread.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system allocator unchanged; the counter is a plain thread-local
+// without a destructor, so touching it never allocates.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`, which is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the pointer came from `System.alloc` above with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Keeps values that must not be dropped on a core, in memory that was taken before.
+struct Hands {
+    events: Vec<MediaEvent>,
+    frames: u64,
+    sent: u64,
+    mesh: Vec<MeshFrame>,
+}
+
+impl Output for Hands {
+    fn send(&mut self, _: SocketId, _: SocketAddr, _: &[u8]) {
+        self.sent += 1;
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        assert!(self.events.len() < self.events.capacity());
+        self.events.push(event);
+    }
+
+    fn record(&mut self, _: RecorderFrame) -> bool {
+        self.frames += 1;
+        true
+    }
+
+    fn mesh(&mut self, _: CoreId, frame: &MeshFrame) -> bool {
+        if self.mesh.len() < self.mesh.capacity() {
+            self.mesh.push(frame.clone());
+        }
+        true
+    }
+}
+
+fn address(index: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 4_000 + index * 2))
+}
+
+fn plan(index: u16) -> Box<LegPlan> {
+    let codec = if index.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma };
+    Box::new(LegPlan {
+        port: MediaPort { address: 0, rtp: 10_000 + index * 2 },
+        media: NegotiatedMedia {
+            remote_rtp: Some(address(index)),
+            remote_rtcp: Some(address(index)),
+            rtcp_mux: true,
+            codec,
+            payload_type_send: codec.static_payload_type(),
+            payload_type_receive: codec.static_payload_type(),
+            event_payload_type_send: Some(101),
+            event_payload_type_receive: Some(101),
+            direction: Direction::SendRecv,
+            ptime_ms: if index == 2 { 30 } else { 20 },
+        },
+        latch: LatchMode::Peer,
+        signaling_peer: None,
+        ssrc: u32::from(index),
+        first_sequence: 0,
+        first_timestamp: 0,
+        media_timeout_ms: 500,
+    })
+}
+
+const LEGS: u16 = 40;
+
+fn leg(slot: u16) -> LegId {
+    LegId { core: CoreId(0), slot, generation: 0 }
+}
+
+/// All that a core is ever asked to do, with heap values made before counting begins.
+fn commands() -> Vec<MediaCommand> {
+    let mut commands: Vec<MediaCommand> =
+        (0..LEGS).map(|slot| MediaCommand::StartLeg { leg: leg(slot), plan: plan(slot) }).collect();
+    for slot in (0..LEGS - 4).step_by(2) {
+        commands.push(MediaCommand::Bridge { leg: leg(slot), peer: leg(slot + 1) });
+        commands.push(MediaCommand::Bridge { leg: leg(slot + 1), peer: leg(slot) });
+    }
+    let elsewhere = LegId { core: CoreId(1), slot: 0, generation: 0 };
+    commands.push(MediaCommand::Bridge { leg: leg(LEGS - 1), peer: elsewhere });
+    let (tracks, limits) = (TapTracks::Both, TapLimits::default());
+    for slot in 0..8 {
+        let tap = TapId(u64::from(slot));
+        commands.push(MediaCommand::StartTap { leg: leg(slot), tap, tracks, limits });
+    }
+    let prompt = Arc::new(g711::prompt(&[1_000; 4_000]));
+    for slot in 30..34 {
+        let (leg, prompt) = (leg(slot), prompt.clone());
+        commands.push(MediaCommand::Play { leg, play: PlayId(1), prompt, repeat: 2 });
+    }
+    for slot in 34..36 {
+        let (leg, digits) = (leg(slot), "12w#".into());
+        commands.push(MediaCommand::SendDigits { leg, play: PlayId(1), digits });
+    }
+    commands.push(MediaCommand::UpdateLeg { leg: leg(3), plan: plan(3) });
+    commands
+}
+
+fn stops() -> Vec<MediaCommand> {
+    let mut commands = vec![MediaCommand::StopTap { leg: leg(0), tap: TapId(0) }];
+    let stop = |slot| MediaCommand::StopLeg { leg: leg(slot), quality: Box::default() };
+    commands.extend((0..LEGS).map(stop));
+    commands
+}
+
+#[test]
+fn a_core_neither_allocates_nor_frees_after_it_was_made() {
+    let mut plane = Plane::new(PlaneConfig {
+        core: CoreId(0),
+        cores: 2,
+        ports: (0..LEGS).map(|index| plan(index).port).collect(),
+        legs_max: usize::from(LEGS),
+        taps_max: 16,
+        seed: 1,
+        unix_ms_at_zero: 0,
+    });
+    let mut hands = Hands {
+        events: Vec::with_capacity(10_000),
+        frames: 0,
+        sent: 0,
+        mesh: Vec::with_capacity(16),
+    };
+    let (start, stop) = (commands(), stops());
+    let before = CALLS.get();
+    let mut now = Instant::from_millis(1);
+    for command in start {
+        plane.command(now, command, &mut hands);
+    }
+    for round in 0..500u16 {
+        now = Instant::from_millis(1 + u64::from(round) * 20);
+        plane.tick(now, &mut hands);
+        for slot in 0..LEGS {
+            send(&mut plane, &mut hands, now, slot, round);
+        }
+    }
+    for frame in std::mem::take(&mut hands.mesh).iter() {
+        plane.mesh_receive(now, frame, &mut hands);
+    }
+    // The frames' memory was freed by us, not by the core.
+    let ours = 1;
+    for command in stop {
+        plane.command(now, command, &mut hands);
+    }
+    let calls = CALLS.get() - before;
+    // So were the two lists of commands, when they were used up.
+    assert_eq!(calls, ours + 2);
+    assert!(hands.sent > 500 && hands.frames > 500);
+    assert_eq!(plane.meters().received_balance(), 0);
+    assert_eq!(plane.meters().legs, 0);
+}
+
+fn send(plane: &mut Plane, hands: &mut Hands, now: Instant, slot: u16, round: u16) {
+    let mut buffer = [0xAA; 12 + 480];
+    let is_event = round % 50 > 45;
+    let payload_type = match (is_event, slot.is_multiple_of(2)) {
+        (true, _) => 101,
+        (false, true) => 0,
+        (false, false) => 8,
+    };
+    // Two of three seconds are spoken; the rest is a media timeout.
+    if round % 150 > 100 {
+        return;
+    }
+    let len = if is_event { 16 } else { 12 + 480 };
+    let packet = &mut buffer[..len];
+    if let Some(head) = packet.first_chunk_mut() {
+        let ssrc = u32::from(slot) + u32::from(round / 200);
+        rtp::write_header(head, false, payload_type, round, u32::from(round) * 160, ssrc);
+    }
+    if is_event {
+        packet[12..].copy_from_slice(&[5, 0x8A, 3, 0x20]);
+    }
+    let socket = SocketId::rtp(usize::from(slot));
+    match plane.receive(now, socket, address(slot), packet, hands) {
+        Received::Forward { .. } | Received::Consumed | Received::Dropped(_) => {}
+    }
+}
