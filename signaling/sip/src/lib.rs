@@ -20,14 +20,17 @@ pub mod uri;
 pub mod user_agent;
 pub mod via;
 
+pub use flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken, Transport};
 pub use framing::{Frame, Framer};
 pub use header::Headers;
 pub use message::{CSeq, CallId, Message, Method, ParseError, Request, Response, StatelessAnswer};
 pub use name_addr::{Contacts, DisplayName, NameAddr};
 pub use parameters::Parameters;
 pub use text::{Escaped, Text};
-pub use uri::{Host, HostName, SipUri, TelUri, Uri};
-pub use via::{Rport, Transport, Via};
-pub use flow::{Destination, Flow, FlowId};
 pub use transaction::Timers;
-pub use user_agent::{Command, Effect, Input, SessionId, UaConfig, UaEvent, UserAgent};
+pub use uri::{Host, HostName, SipUri, TelUri, Uri};
+pub use user_agent::{
+    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, SessionId, Trace,
+    TraceDirection, UaConfig, UaEvent, UaMeters, UserAgent,
+};
+pub use via::{Rport, Via};

@@ -43,6 +43,9 @@ pub struct UserAgent {
     core: Core,
     sessions: HashMap<SessionId, Session>,
     deadlines: BTreeSet<(Instant, SessionId)>,
+    /// The session that is being worked on, with the value of its tag. Found here by the next input,
+    /// it was lost in a panic.
+    in_hand: Option<(SessionId, u64)>,
 }
 
 impl UserAgent {
@@ -62,12 +65,13 @@ impl UserAgent {
             config,
             random,
         };
-        Self { core, sessions: HashMap::new(), deadlines: BTreeSet::new() }
+        Self { core, sessions: HashMap::new(), deadlines: BTreeSet::new(), in_hand: None }
     }
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         debug_assert!(self.core.effects.is_empty(), "drain the effects before the next input");
+        self.mourn();
         match input {
             Input::Received { flow, bytes } => self.receive(now, flow, bytes),
             Input::FlowOpened { flow, token } => self.flow_opened(now, flow, token),
@@ -75,10 +79,12 @@ impl UserAgent {
             Input::SendFailed { token, reason: _ } => self.send_failed(now, token),
             Input::Command(command) => self.command(now, command),
         }
+        self.gauge();
     }
 
     /// Works on everything that is due.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.mourn();
         while let Some(fate) = self.core.servers.next_due(now.mono) {
             match fate {
                 ServerFate::Resend(reply, bytes) => {
@@ -104,10 +110,12 @@ impl UserAgent {
             });
         }
         self.handle_stream_timeouts(now);
+        self.gauge();
     }
 
     /// The next thing to do for the shell, or to know for the layer above.
     pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.mourn();
         self.core.effects.pop_front()
     }
 
@@ -120,14 +128,8 @@ impl UserAgent {
     }
 
     /// Counters, and how much there is of everything now.
-    pub fn meters(&self) -> UaMeters {
-        UaMeters {
-            server_transactions: self.core.servers.len() as u64,
-            client_transactions: self.core.clients.len() as u64,
-            sessions: self.sessions.len() as u64,
-            streams: self.core.streams.len() as u64,
-            ..self.core.meters
-        }
+    pub fn meters(&self) -> &UaMeters {
+        &self.core.meters
     }
 
     /// The digest server, to verify the credentials of an [`Incoming`].
@@ -140,9 +142,20 @@ impl UserAgent {
         self.sessions.contains_key(&session)
     }
 
-    /// Raises the process generation in what peers send back (an upgrade).
-    pub fn origin(&self) -> shared::Origin {
-        self.core.config.origin
+    fn gauge(&mut self) {
+        let core = &mut self.core;
+        core.meters.server_transactions = core.servers.len() as u64;
+        core.meters.client_transactions = core.clients.len() as u64;
+        core.meters.streams = core.streams.len() as u64;
+        core.meters.sessions = self.sessions.len() as u64;
+    }
+
+    /// Tells of a session that a panic took, so that its call ends too.
+    fn mourn(&mut self) {
+        if let Some((session, tag)) = self.in_hand.take() {
+            self.core.tags.remove(&tag);
+            self.core.emit(UaEvent::Ended { session, cause: EndCause::Internal, headers: None });
+        }
     }
 
     fn client_due(&mut self, now: Now, key: ClientKey, fate: ClientFate) {
@@ -250,7 +263,9 @@ impl UserAgent {
     /// lost and no other.
     fn with_session(&mut self, id: SessionId, work: impl FnOnce(&mut Session, &mut Core)) {
         let Some(mut session) = self.sessions.remove(&id) else { return };
+        self.in_hand = Some((id, session.tag.value));
         work(&mut session, &mut self.core);
+        self.in_hand = None;
         self.keep(session);
     }
 

@@ -404,6 +404,8 @@ pub enum EndCause {
         /// What is wrong with it.
         reason: String,
     },
+    /// The session was lost in a panic of ours. Nothing more can be sent for it.
+    Internal,
 }
 
 /// Which way a traced message went.
