@@ -165,7 +165,10 @@ impl Escaped {
     }
 
     /// Checks received bytes against the grammar of their place.
-    pub(crate) fn from_wire(bytes: &[u8], allowed: fn(u8) -> bool) -> Result<Self, IllegalText> {
+    pub(crate) fn from_wire(
+        bytes: &[u8],
+        allowed: impl Fn(u8) -> bool,
+    ) -> Result<Self, IllegalText> {
         check_escapes(bytes, allowed)?;
         Ok(Self(bytes.into()))
     }
@@ -231,9 +234,20 @@ pub(crate) const fn is_control(byte: u8) -> bool {
 
 /// `token` of RFC 3261 §25.1.
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+    TOKEN_BYTES[byte as usize]
 }
+
+/// A table, because every byte of every header name and parameter is looked up.
+const TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x7F {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 /// `unreserved` of RFC 3261 §25.1.
 pub(crate) const fn is_unreserved(byte: u8) -> bool {
@@ -263,7 +277,7 @@ pub(crate) const fn is_uri_parameter_byte(byte: u8) -> bool {
 }
 
 /// At least one byte, and all of them allowed.
-pub(crate) fn check(bytes: &[u8], allowed: fn(u8) -> bool) -> Result<(), IllegalText> {
+pub(crate) fn check(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), IllegalText> {
     if bytes.is_empty() {
         return Err(IllegalText::Empty);
     }
@@ -275,7 +289,7 @@ pub(crate) fn check(bytes: &[u8], allowed: fn(u8) -> bool) -> Result<(), Illegal
 }
 
 /// Each byte allowed or part of a whole `%HH`; may be empty.
-pub(crate) fn check_escapes(bytes: &[u8], allowed: fn(u8) -> bool) -> Result<(), IllegalText> {
+pub(crate) fn check_escapes(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), IllegalText> {
     let mut rest = bytes;
     while let Some((&byte, tail)) = rest.split_first() {
         rest = match (byte, tail) {

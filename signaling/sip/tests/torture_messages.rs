@@ -11,7 +11,8 @@ use sip::header::{DateError, Headers};
 use sip::message::{CSeq, Message, Request, Response, parse};
 use sip::multipart::{parts, session_description};
 use sip::offer_answer::{LocalMedia, MediaSession};
-use sip::{Contacts, Escaped, Method, ParseError, Text, Transport, Uri, Via};
+use sip::via::Transport;
+use sip::{Contacts, Escaped, Method, ParseError, Text, Uri, Via};
 
 fn outcome(result: &Result<Message, ParseError>) -> Outcome {
     match result {

@@ -61,7 +61,7 @@ pub struct RawMessage<'a> {
     /// The first line.
     pub start: StartLine<'a>,
     /// Header fields in order.
-    pub headers: SmallVec<[RawHeader<'a>; 24]>,
+    pub headers: SmallVec<[RawHeader<'a>; HEADERS_INLINE]>,
     /// The body, cut to `Content-Length`.
     pub body: &'a [u8],
 }
@@ -71,6 +71,26 @@ impl<'a> RawMessage<'a> {
     pub fn all(&self, kind: HeaderKind) -> impl Iterator<Item = Cow<'a, [u8]>> {
         let wanted = move |header: &&RawHeader<'a>| header.kind == kind;
         self.headers.iter().filter(wanted).map(RawHeader::value)
+    }
+
+    /// Reads start line and body. Of several faults the one that comes first in the message counts.
+    fn finish(
+        &mut self,
+        whole: &'a [u8],
+        start_line: &'a [u8],
+        rest: &'a [u8],
+        header_fault: Option<Fault>,
+    ) -> Result<(), Fault> {
+        if whole.len() > SIP_MESSAGE_BYTES_MAX {
+            let sentence = "the message is longer than the limit";
+            return Err(Fault::new("sip_message_size", 513, sentence));
+        }
+        self.start = read_start(start_line)?;
+        if let Some(fault) = header_fault {
+            return Err(fault);
+        }
+        self.body = cut_body(&self.headers, rest)?;
+        Ok(())
     }
 
     /// Turns a fault found later into an error that can be answered where that is right.
@@ -98,35 +118,26 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
     let Some(first) = lines.next_line() else {
         return Err(ParseError::new("sip_no_line", 400, "there is no line at all"));
     };
-    let section = read_headers(&mut lines);
-    let start = read_start(first);
-    let fail = |fault: Fault| Err(fault.into_error(&section.headers, may_answer(first)));
-    if bytes.len() > SIP_MESSAGE_BYTES_MAX {
-        return fail(Fault::new("sip_message_size", 513, "the message is longer than the limit"));
+    // Filled where it will stay: moving a kilobyte of headers about costs as much as finding them.
+    let start = StartLine::Response { status: 0, reason: &[] };
+    let mut message = RawMessage { start, headers: SmallVec::new(), body: &[] };
+    let header_fault = read_headers(&mut lines, &mut message.headers);
+    if let Err(fault) = message.finish(bytes, first, lines.rest, header_fault) {
+        return Err(fault.into_error(&message.headers, may_answer(first)));
     }
-    let start = match start {
-        Ok(start) => start,
-        Err(fault) => return fail(fault),
-    };
-    if let Some(fault) = section.fault {
-        return fail(fault);
-    }
-    match cut_body(&section.headers, lines.rest) {
-        Ok(body) => Ok(RawMessage { start, headers: section.headers, body }),
-        Err(fault) => fail(fault),
-    }
+    Ok(message)
 }
 
 /// The header fields in front of an empty line, and what follows it: the same form inside the parts
 /// of a multipart body.
 pub(crate) fn header_section(
     bytes: &[u8],
-) -> Result<(SmallVec<[RawHeader<'_>; 24]>, &[u8]), ParseError> {
+) -> Result<(SmallVec<[RawHeader<'_>; HEADERS_INLINE]>, &[u8]), ParseError> {
     let mut lines = Lines { rest: bytes };
-    let section = read_headers(&mut lines);
-    match section.fault {
-        Some(fault) => Err(fault.into_error(&section.headers, false)),
-        None => Ok((section.headers, lines.rest)),
+    let mut headers = SmallVec::new();
+    match read_headers(&mut lines, &mut headers) {
+        Some(fault) => Err(fault.into_error(&headers, false)),
+        None => Ok((headers, lines.rest)),
     }
 }
 
@@ -135,14 +146,16 @@ pub(crate) fn header_section(
 pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
     let mut lines = Lines::new(head);
     let first = lines.next_line().unwrap_or_default();
-    let section = read_headers(&mut lines);
-    let fault = match content_length(&section.headers) {
+    let mut headers = SmallVec::new();
+    // A header fault is for the parser of the whole message to tell; here only the length counts.
+    let _ = read_headers(&mut lines, &mut headers);
+    let fault = match content_length(&headers) {
         Ok(Some(length)) if length <= SIP_BODY_BYTES_MAX => return Ok(length),
         Ok(Some(_)) => BODY_TOO_LONG,
         Ok(None) => Fault::new("sip_content_length", 400, "no Content-Length on a stream"),
         Err(fault) => fault,
     };
-    Err(fault.into_error(&section.headers, may_answer(first)))
+    Err(fault.into_error(&headers, may_answer(first)))
 }
 
 /// The error for a head that is refused before its end has come: answered from the headers so far.
@@ -154,8 +167,9 @@ pub(crate) fn refuse_head(
 ) -> ParseError {
     let mut lines = Lines::new(head);
     let may_answer = lines.next_line().is_some_and(may_answer);
-    let section = read_headers(&mut lines);
-    Fault::new(rule, status, sentence).into_error(&section.headers, may_answer)
+    let mut headers = SmallVec::new();
+    let _ = read_headers(&mut lines, &mut headers);
+    Fault::new(rule, status, sentence).into_error(&headers, may_answer)
 }
 
 /// A response and an ACK are never answered.
@@ -209,18 +223,16 @@ impl<'a> Lines<'a> {
     }
 }
 
-struct Section<'a> {
-    headers: SmallVec<[RawHeader<'a>; 24]>,
-    /// The first fault; reading went on to find what an answer needs.
-    fault: Option<Fault>,
-}
-
-/// Reads up to the empty line. Bounded by the limits on lines and bytes.
-fn read_headers<'a>(lines: &mut Lines<'a>) -> Section<'a> {
-    let mut section = Section { headers: SmallVec::new(), fault: None };
+/// Reads up to the empty line. Answers the first fault; reading goes on behind it to find what an
+/// answer needs. Bounded by the limits on lines and bytes.
+fn read_headers<'a>(
+    lines: &mut Lines<'a>,
+    headers: &mut SmallVec<[RawHeader<'a>; HEADERS_INLINE]>,
+) -> Option<Fault> {
     let whole = lines.rest;
+    let mut first_fault = None;
     let mut count = 0;
-    let fault = loop {
+    let last_fault = loop {
         let begin = lines.rest;
         let Some(line) = lines.next_line() else {
             break Some(Fault::new("sip_headers_end", 400, "no empty line ends the headers"));
@@ -242,12 +254,11 @@ fn read_headers<'a>(lines: &mut Lines<'a>) -> Section<'a> {
         }
         let field = if folded { begin.get(..begin.len() - lines.rest.len()) } else { Some(line) };
         match read_header(field.unwrap_or(line), folded) {
-            Ok(header) => section.headers.push(header),
-            Err(fault) => section.fault = section.fault.or(Some(fault)),
+            Ok(header) => headers.push(header),
+            Err(fault) => first_fault = first_fault.or(Some(fault)),
         }
     };
-    section.fault = section.fault.or(fault).or_else(|| too_many_values(&section.headers));
-    section
+    first_fault.or(last_fault).or_else(|| too_many_values(headers))
 }
 
 fn read_header(field: &[u8], folded: bool) -> Result<RawHeader<'_>, Fault> {
@@ -265,7 +276,7 @@ fn read_header(field: &[u8], folded: bool) -> Result<RawHeader<'_>, Fault> {
         return Err(Fault::new("sip_header_name_size", 400, "a header name is too long"));
     }
     let value = trim_spaces(value.get(1..).unwrap_or_default());
-    if value.len() > value_bytes_max(name) {
+    if value.len() > SIP_HEADER_VALUE_BYTES_MAX && value.len() > value_bytes_max(name) {
         return Err(Fault::new("sip_header_value_size", 400, "a header value is too long"));
     }
     if !is_sound_value(value, folded) {
@@ -396,6 +407,8 @@ fn cut_body<'a>(headers: &[RawHeader<'_>], rest: &'a [u8]) -> Result<&'a [u8], F
     if body.len() > SIP_BODY_BYTES_MAX { Err(BODY_TOO_LONG) } else { Ok(body) }
 }
 
+/// Headers of an ordinary message: so many need no allocation.
+const HEADERS_INLINE: usize = 24;
 const BODY_TOO_LONG: Fault = Fault::new("sip_body_size", 413, "the body is longer than the limit");
 
 /// `Content-Length`: one value, or the same one again. Two different values would let two readers

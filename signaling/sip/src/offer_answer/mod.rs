@@ -41,6 +41,8 @@ pub struct MediaSession {
     slots: Vec<Slot>,
     /// Payload type of telephone events in descriptions of ours.
     event_payload_type: u8,
+    /// Whether the peer multiplexes RTCP; asked for in offers of ours once it has asked.
+    rtcp_mux: bool,
     /// What we offered and wait to be answered.
     offered: Option<LocalMedia>,
     /// The last exchange that came to its end.
@@ -56,6 +58,7 @@ impl MediaSession {
             sent: None,
             slots: vec![Slot::Ours],
             event_payload_type: EVENT_PAYLOAD_TYPE,
+            rtcp_mux: false,
             offered: None,
             negotiated: None,
         }
@@ -74,7 +77,7 @@ impl MediaSession {
     /// An offer: the first one, a new one, or the same again as a refresh (then with the same
     /// version).
     pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
-        let body = write::offer(&self.slots, local, self.event_payload_type);
+        let body = write::offer(&self.slots, local, self.event_payload_type, self.rtcp_mux);
         self.offered = Some(local.clone());
         self.describe(local.address, body)
     }
@@ -107,7 +110,10 @@ impl MediaSession {
         if let Some(slot) = self.slots.get_mut(chosen.index) {
             *slot = Slot::Ours;
         }
-        self.event_payload_type = media.event_payload_type_receive.unwrap_or(EVENT_PAYLOAD_TYPE);
+        // A number of the peer's that is dynamic cannot meet one of our static ones in an offer.
+        let events = media.event_payload_type_receive.filter(|number| *number >= DYNAMIC_FROM);
+        self.event_payload_type = events.unwrap_or(EVENT_PAYLOAD_TYPE);
+        self.rtcp_mux = media.rtcp_mux;
         let body = write::answer(&self.slots, local, &media, &offer.time);
         self.negotiated = Some(media);
         Ok((self.describe(local.address, body), media))
@@ -135,11 +141,12 @@ impl MediaSession {
         local: &LocalMedia,
     ) -> NegotiatedMedia {
         let events = chosen.event_payload_type;
+        // Only what was asked for can be granted (RFC 5761 §5.1.1).
+        let rtcp_mux = self.rtcp_mux && chosen.media.has("rtcp-mux");
         NegotiatedMedia {
             remote_rtp: chosen.remote_rtp,
-            remote_rtcp: chosen.remote_rtcp,
-            // Offers of ours do not ask for it, so no answer can grant it (RFC 5761 §5.1.1).
-            rtcp_mux: false,
+            remote_rtcp: if rtcp_mux { chosen.remote_rtp } else { chosen.remote_rtcp },
+            rtcp_mux,
             codec: chosen.codec,
             payload_type_send: chosen.payload_type,
             payload_type_receive: chosen.codec.static_payload_type(),
@@ -186,6 +193,8 @@ fn negotiate_offer(
 
 /// Payload type of telephone events in first offers (contract sip-interface.md §13).
 const EVENT_PAYLOAD_TYPE: u8 = 101;
+/// Where dynamic payload types begin (RFC 3551 §3).
+const DYNAMIC_FROM: u8 = 96;
 const GLARE: SdpRefusal = SdpRefusal {
     rule: "sdp_glare",
     status: 491,

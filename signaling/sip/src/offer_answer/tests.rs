@@ -205,6 +205,19 @@ fn rtcp_goes_where_the_peer_says() {
 }
 
 #[test]
+fn a_peer_that_multiplexes_is_asked_for_it_again() {
+    let mut session = MediaSession::new(1);
+    let offer = peer("m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\n");
+    session.answer(offer.as_bytes(), &local()).unwrap();
+    assert!(text(&session.offer(&local())).contains("a=rtcp-mux\r\n"));
+    assert!(session.accept_answer(offer.as_bytes()).unwrap().rtcp_mux);
+    session.offer(&local());
+    let without = peer("m=audio 4000 RTP/AVP 0\r\n");
+    let media = session.accept_answer(without.as_bytes()).unwrap();
+    assert_eq!((media.rtcp_mux, media.remote_rtcp.unwrap().port()), (false, 4001));
+}
+
+#[test]
 fn packet_time_follows_the_peer_where_it_can() {
     let ptime = |lines: &str| {
         answered(&peer(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}"))).unwrap().1.ptime_ms

@@ -46,7 +46,12 @@ pub(super) fn head(session_id: u32, version: u64, address: IpAddr) -> Vec<u8> {
 }
 
 /// All of an offer behind `o=`.
-pub(super) fn offer(slots: &[Slot], local: &LocalMedia, event_payload_type: u8) -> Vec<u8> {
+pub(super) fn offer(
+    slots: &[Slot],
+    local: &LocalMedia,
+    event_payload_type: u8,
+    rtcp_mux: bool,
+) -> Vec<u8> {
     let mut stream = Stream { local, formats: Vec::new(), lines: String::new() };
     for &codec in &local.codecs {
         stream.codec(codec.static_payload_type(), codec);
@@ -55,6 +60,9 @@ pub(super) fn offer(slots: &[Slot], local: &LocalMedia, event_payload_type: u8) 
     stream.line(format_args!("ptime:20"));
     stream.line(format_args!("maxptime:20"));
     stream.line(format_args!("{}", local.direction.name()));
+    if rtcp_mux {
+        stream.line(format_args!("rtcp-mux"));
+    }
     description(slots, &stream, ("0", "0"))
 }
 

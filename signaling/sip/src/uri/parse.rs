@@ -54,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Uri, UriError> {
 }
 
 fn parse_sip(rest: &[u8], secure: bool) -> Result<SipUri, UriError> {
-    let (user, password, rest) = split_user(rest)?;
+    let UserInfo { user, password, rest } = split_user(rest)?;
     let host_end = rest.iter().position(|&byte| matches!(byte, b';' | b'?')).unwrap_or(rest.len());
     let (host_port, rest) = rest.split_at_checked(host_end).unwrap_or((rest, &[]));
     let (host, port) = parse_host_port(host_port)?;
@@ -71,12 +71,17 @@ fn parse_sip(rest: &[u8], secure: bool) -> Result<SipUri, UriError> {
     })
 }
 
-type UserInfo<'a> = (Option<Escaped>, Option<Escaped>, &'a [u8]);
+struct UserInfo<'a> {
+    user: Option<Escaped>,
+    password: Option<Escaped>,
+    /// What follows the `@`.
+    rest: &'a [u8],
+}
 
 /// The first `@` ends the user part: behind it no `@` can stand unescaped.
 fn split_user(rest: &[u8]) -> Result<UserInfo<'_>, UriError> {
     let Some(at) = memchr::memchr(b'@', rest) else {
-        return Ok((None, None, rest));
+        return Ok(UserInfo { user: None, password: None, rest });
     };
     let (info, rest) = rest.split_at_checked(at).unwrap_or((rest, &[]));
     let rest = rest.get(1..).unwrap_or_default();
@@ -87,12 +92,12 @@ fn split_user(rest: &[u8]) -> Result<UserInfo<'_>, UriError> {
     if user.is_empty() {
         return Err(part("user")(IllegalText::Empty));
     }
-    let user = Escaped::from_wire(user, text::is_user_byte).map_err(part("user"))?;
+    let user = Some(Escaped::from_wire(user, text::is_user_byte).map_err(part("user"))?);
     let password = password
         .map(|password| Escaped::from_wire(password, text::is_password_byte))
         .transpose()
         .map_err(part("password"))?;
-    Ok((Some(user), password, rest))
+    Ok(UserInfo { user, password, rest })
 }
 
 /// Reads `host[:port]`.
