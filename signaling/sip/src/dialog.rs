@@ -71,6 +71,11 @@ impl Dialog {
         }
     }
 
+    /// The Call-ID.
+    pub fn call_id(&self) -> &CallId {
+        &self.call_id
+    }
+
     /// Whether a request belongs here: Call-ID and both tags (§12.2.2).
     pub fn owns(&self, request: &Request) -> bool {
         self.call_id == request.call_id

@@ -31,6 +31,7 @@ pub use surface::{
 use self::core::Core;
 use crate::digest;
 use crate::flow::{FlowId, SendToken};
+use crate::message::CallId;
 use crate::random::Random;
 use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
 use session::{Session, State};
@@ -128,8 +129,13 @@ impl UserAgent {
     }
 
     /// Counters, and how much there is of everything now.
-    pub fn meters(&self) -> &UaMeters {
-        &self.core.meters
+    pub fn meters(&self) -> UaMeters {
+        self.core.meters
+    }
+
+    /// The Call-ID of a session, as both sides know it.
+    pub fn call_id(&self, session: SessionId) -> Option<&CallId> {
+        self.sessions.get(&session)?.call_id()
     }
 
     /// The digest server, to verify the credentials of an [`Incoming`].

@@ -182,6 +182,17 @@ impl Session {
         }
     }
 
+    /// The Call-ID that both sides know.
+    pub fn call_id(&self) -> Option<&CallId> {
+        match &self.state {
+            State::Ringing(ringing) => Some(ringing.dialog.call_id()),
+            State::Calling(calling) => Some(&calling.call_id),
+            State::Talking(talking) => Some(talking.dialog.call_id()),
+            State::Ending(ending) => Some(ending.dialog.call_id()),
+            State::Gone => None,
+        }
+    }
+
     /// Whether a request with our tag is of this session's dialog.
     pub fn owns(&self, request: &Request) -> bool {
         match &self.state {
