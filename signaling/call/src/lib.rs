@@ -40,5 +40,6 @@ pub use effect::*;
 pub use form::Form;
 pub use input::*;
 pub use setup::*;
+pub use sip_noun::sip_target;
 pub use status::{CallDirection, CallStatus, ProgressEvent};
 pub use webhook::{HttpKind, HttpRequest, WebUrl, WireRequest};

@@ -63,6 +63,18 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
     Ok((target, faults))
 }
 
+/// The target alone, for a REST `To` and for trunks.
+///
+/// # Errors
+/// As [`parse`]; also the first fault of its headers, which a REST client can mend.
+pub fn sip_target(text: &str) -> Result<SipTarget, SipNounFault> {
+    let (target, faults) = parse(text)?;
+    match faults.into_iter().next() {
+        None => Ok(target),
+        Some(fault) => Err(fault),
+    }
+}
+
 /// Whether the scheme is `sips`, and what follows the scheme. Without one it is `sip`.
 fn scheme(address: &str) -> Result<(bool, &str), SipNounFault> {
     let prefix = |name: &str| {

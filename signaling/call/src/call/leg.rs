@@ -1,0 +1,353 @@
+//! The SIP side of a call: ringing, answer, refusal, end. Sans-IO.
+
+use std::mem;
+use std::time::Duration;
+
+use shared::{Instant, Now};
+
+use super::dial::Parting;
+use super::{Activity, Call};
+use crate::effect::{CallEffect, FinalRecord, Severity};
+use crate::input::{AnswerFacts, ChildEnd, ChildEvent, HangupCause, ParentCommand};
+use crate::setup::{DocumentSource, Target};
+use crate::status::{CallStatus, ProgressEvent, status_of_final_response};
+use crate::twiml::Finding;
+
+/// How far the leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leg {
+    /// Not started.
+    New,
+    /// Inbound and unanswered.
+    Ringing,
+    /// Outbound and unanswered; we give up at `until`.
+    Inviting { until: Instant },
+    /// Answered.
+    Up,
+    /// Ended.
+    Over,
+}
+
+/// How the leg ends on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By us: BYE or CANCEL.
+    Bye,
+    /// By us: a final error response.
+    Reject(u16),
+    /// By the peer, or it never was.
+    Gone,
+}
+
+/// How long a call that is over is kept for callbacks and recordings that never come.
+pub(super) const LINGER: Duration = Duration::from_secs(120);
+
+impl Call {
+    pub(super) fn start(&mut self, now: Now) {
+        if self.leg != Leg::New {
+            return;
+        }
+        self.facts.started = now;
+        match self.setup.leg.clone() {
+            None => self.start_inbound(now),
+            Some(leg) => match leg.target {
+                Target::Impossible { code, sentence, .. } => {
+                    self.set_status(now, CallStatus::Initiated);
+                    self.progress_event(now, ProgressEvent::Initiated);
+                    self.leg_failed(now, Some(code), None, sentence);
+                }
+                Target::Sip(_) | Target::Number(_) => {
+                    let ring_s = leg.ring_s.saturating_add(self.setup.settings.ring_extra_s);
+                    let until = now.mono + Duration::from_secs(u64::from(ring_s));
+                    self.leg = Leg::Inviting { until };
+                    self.activity = Activity::Ringing;
+                    self.set_status(now, CallStatus::Initiated);
+                    self.effect(CallEffect::Invite(Box::new(leg)));
+                    self.progress_event(now, ProgressEvent::Initiated);
+                }
+            },
+        }
+    }
+
+    fn start_inbound(&mut self, now: Now) {
+        self.leg = Leg::Ringing;
+        if self.setup.document == DocumentSource::None {
+            let message = "no voice URL is configured: the call is refused with 404".to_owned();
+            self.notify(error(11100, message), None);
+            self.end(now, CallStatus::Failed, Ending::Reject(404));
+            return;
+        }
+        self.first_document(now);
+    }
+
+    pub(super) fn progress(&mut self, now: Now, status: u16, early_media: bool) {
+        if !matches!(self.leg, Leg::Inviting { .. }) || !(101..200).contains(&status) {
+            return;
+        }
+        let first = self.status != CallStatus::Ringing;
+        if first {
+            self.set_status(now, CallStatus::Ringing);
+            self.progress_event(now, ProgressEvent::Ringing);
+        }
+        let audible = early_media && !self.facts.early_media;
+        self.facts.early_media |= early_media;
+        if self.is_tied_child() && (first || audible) {
+            self.effect(CallEffect::ToParent(ChildEvent::Ringing { early_media }));
+        }
+    }
+
+    pub(super) fn answered(&mut self, now: Now, facts: AnswerFacts) {
+        if !matches!(self.leg, Leg::Inviting { .. }) {
+            return;
+        }
+        self.facts.answer = facts;
+        self.facts.sip_status = Some(200);
+        self.up(now);
+        self.progress_event(now, ProgressEvent::Answered);
+        if self.is_tied_child() {
+            self.effect(CallEffect::ToParent(ChildEvent::Answered));
+        }
+        self.start_api_recording(now);
+        let digits = self.setup.leg.as_ref().and_then(|leg| leg.send_digits.clone());
+        match digits {
+            Some(digits) => {
+                let play = self.names.play();
+                self.activity = Activity::SendingDigits { play };
+                self.effect(CallEffect::SendDigits { digits: digits.into(), play });
+            }
+            None => self.first_document(now),
+        }
+    }
+
+    /// Answers an incoming call, where it is not yet.
+    pub(super) fn answer(&mut self, now: Now) {
+        if self.leg == Leg::Ringing {
+            self.effect(CallEffect::Answer);
+            self.up(now);
+        }
+    }
+
+    fn up(&mut self, now: Now) {
+        self.leg = Leg::Up;
+        self.facts.answered = Some(now);
+        let limit_s = self.setup.time_limit_s.min(self.setup.settings.call_s_max);
+        self.facts.limit_at = Some(now.mono + Duration::from_secs(u64::from(limit_s)));
+        self.set_status(now, CallStatus::InProgress);
+    }
+
+    pub(super) fn rejected(
+        &mut self,
+        now: Now,
+        status: u16,
+        call_id: String,
+        headers: Vec<(String, String)>,
+    ) {
+        if !matches!(self.leg, Leg::Inviting { .. }) {
+            return;
+        }
+        self.facts.answer.call_id = call_id;
+        self.facts.sip_status = Some(status);
+        self.facts.last_headers = headers;
+        self.timeline("sip", format!("the INVITE ended with {status}"));
+        self.end(now, status_of_final_response(status), Ending::Gone);
+    }
+
+    pub(super) fn leg_failed(
+        &mut self,
+        now: Now,
+        code: Option<u32>,
+        status: Option<u16>,
+        sentence: String,
+    ) {
+        if !matches!(self.leg, Leg::New | Leg::Inviting { .. }) {
+            return;
+        }
+        self.facts.sip_status = status;
+        if let Some(code) = code {
+            self.notify(error(code, sentence.clone()), None);
+            self.facts.error_code = Some(code);
+            self.facts.failed = Some((code, sentence));
+        } else {
+            self.timeline("error", sentence);
+        }
+        self.end(now, CallStatus::Failed, Ending::Gone);
+    }
+
+    pub(super) fn ring_timeout(&mut self, now: Now) {
+        self.facts.sip_status = Some(487);
+        self.end(now, CallStatus::NoAnswer, Ending::Bye);
+    }
+
+    pub(super) fn hung_up(&mut self, now: Now, cause: HangupCause, headers: Vec<(String, String)>) {
+        if self.is_over() {
+            return;
+        }
+        self.facts.last_headers = headers;
+        let answered = self.facts.answered.is_some();
+        let status = match (&cause, answered) {
+            (_, true) => CallStatus::Completed,
+            (HangupCause::Peer, false) => CallStatus::NoAnswer,
+            (HangupCause::Failure { .. }, false) => CallStatus::Failed,
+        };
+        match cause {
+            HangupCause::Peer => self.timeline("sip", "the peer hung up"),
+            HangupCause::Failure { code: Some(code), sentence } => {
+                self.facts.error_code = Some(code);
+                self.notify(error(code, sentence), None);
+            }
+            HangupCause::Failure { code: None, sentence } => self.timeline("error", sentence),
+        }
+        self.end(now, status, Ending::Gone);
+    }
+
+    pub(super) fn media_lost(&mut self, now: Now) {
+        if self.facts.answered.is_some() && !self.is_over() {
+            self.timeline("error", "no media from the party for the media timeout: hanging up");
+            self.end(now, CallStatus::Completed, Ending::Bye);
+        }
+    }
+
+    pub(super) fn parent_command(&mut self, now: Now, command: ParentCommand) {
+        if self.is_over() || !self.tied {
+            return;
+        }
+        match command {
+            ParentCommand::Cancel | ParentCommand::Hangup => self.complete(now),
+            ParentCommand::Bridged => self.timeline("child", "bridged with the parent"),
+        }
+    }
+
+    /// Ends the call because REST or the parent says so (contract webhooks.md 7).
+    pub(super) fn complete(&mut self, now: Now) {
+        match self.leg {
+            Leg::New => {
+                // Cancelled while queued: no callback at all (contract webhooks.md 5.5).
+                self.setup.status_callback = None;
+                self.facts.started = now;
+                self.end(now, CallStatus::Canceled, Ending::Gone);
+            }
+            Leg::Ringing => self.end(now, CallStatus::Canceled, Ending::Reject(603)),
+            Leg::Inviting { .. } => {
+                self.facts.sip_status = Some(487);
+                self.end(now, CallStatus::Canceled, Ending::Bye);
+            }
+            Leg::Up => self.end(now, CallStatus::Completed, Ending::Bye),
+            Leg::Over => {}
+        }
+    }
+
+    /// The one way a leg ends. What the aborted verb still owes the application is sent here.
+    pub(super) fn end(&mut self, now: Now, status: CallStatus, how: Ending) {
+        debug_assert!(!self.is_over(), "a leg ends once");
+        let activity = mem::replace(&mut self.activity, Activity::Idle);
+        self.stop_all_recordings(now);
+        match how {
+            Ending::Bye => self.effect(CallEffect::Hangup),
+            Ending::Reject(status) => self.effect(CallEffect::Reject { status }),
+            Ending::Gone => {}
+        }
+        self.leg = Leg::Over;
+        self.facts.ended = Some(now);
+        self.facts.limit_at = None;
+        self.script.verbs.clear();
+        self.set_status(now, status);
+        match activity {
+            Activity::Fetching { request } => self.abandon(request),
+            Activity::Recording(verb) => self.record_aftermath(now, &verb),
+            Activity::Dialing(dialing) => {
+                if let Some(parting) = self.leave_children(now, *dialing) {
+                    self.activity = Activity::Parting(Box::new(parting));
+                    return;
+                }
+            }
+            Activity::Parting(_)
+            | Activity::Idle
+            | Activity::Ringing
+            | Activity::SendingDigits { .. }
+            | Activity::Speaking(_)
+            | Activity::PlayingDigits { .. }
+            | Activity::Pausing { .. }
+            | Activity::Gathering(_)
+            | Activity::WithParent => {}
+        }
+        self.conclude(now);
+    }
+
+    /// The children have said their last words, or took too long.
+    pub(super) fn part(&mut self, now: Now, parting: Parting) {
+        self.dial_aftermath(now, parting);
+        self.conclude(now);
+    }
+
+    /// Terminal callback, word to the parent, final record.
+    fn conclude(&mut self, now: Now) {
+        debug_assert!(!self.facts.concluded, "a call is concluded once");
+        self.facts.concluded = true;
+        self.progress_event(now, ProgressEvent::Completed);
+        if self.is_tied_child() {
+            self.tied = false;
+            let end = self.child_end();
+            self.effect(CallEffect::ToParent(ChildEvent::Ended(end)));
+        }
+        self.effect(CallEffect::Ended(FinalRecord {
+            status: self.status,
+            started_unix_ms: self.facts.started.unix_ms,
+            answered_unix_ms: self.answered_unix_ms(),
+            ended_unix_ms: self.facts.ended.unwrap_or(now).unix_ms,
+            duration_s: self.duration_s(now),
+            sip_status: self.facts.sip_status,
+            error_code: self.facts.error_code,
+        }));
+    }
+
+    fn child_end(&self) -> ChildEnd {
+        let is_sip = matches!(self.setup.leg.as_ref().map(|leg| &leg.target), Some(Target::Sip(_)));
+        let call_id = Some(self.facts.answer.call_id.clone());
+        let headers = self.facts.last_headers.iter();
+        ChildEnd {
+            status: match self.facts.failed {
+                Some(_) => CallStatus::Failed,
+                None => self.status,
+            },
+            sip_status: self.facts.sip_status,
+            sip_call_id: call_id.filter(|id| is_sip && !id.is_empty()),
+            headers: headers.filter(|(name, _)| is_x_header(name)).cloned().collect(),
+            duration_s: self.duration_s(self.facts.ended.unwrap_or_default()),
+            error: self.facts.failed.clone(),
+        }
+    }
+
+    /// Whole seconds from the answer to the end, or to now, rounded up.
+    pub(super) fn duration_s(&self, now: Now) -> Option<u32> {
+        let answered = self.facts.answered?;
+        let duration = self.facts.ended.unwrap_or(now).mono.since(answered.mono);
+        u32::try_from(duration.as_millis().div_ceil(1_000)).ok()
+    }
+
+    /// Says [`CallEffect::Finished`] once nothing is awaited any more.
+    pub(super) fn finish_if_done(&mut self) {
+        let done = self.facts.concluded
+            && self.requests.is_empty()
+            && self.recordings.values().all(|recording| recording.done);
+        if done && !self.facts.finished {
+            self.facts.finished = true;
+            self.effect(CallEffect::Finished);
+        }
+    }
+
+    /// What was awaited never came.
+    pub(super) fn give_up(&mut self) {
+        self.requests.clear();
+        self.recordings.clear();
+    }
+}
+
+/// Whether a header is passed to the application by its `X-` (any case).
+pub(super) fn is_x_header(name: &str) -> bool {
+    name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
+}
+
+/// An error without a place in a document.
+pub(super) fn error(code: u32, message: String) -> Finding {
+    Finding { code, severity: Severity::Error, message, position: None }
+}

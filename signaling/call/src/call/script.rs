@@ -1,0 +1,344 @@
+//! Documents: fetched, adopted, run verb by verb, and what happens when one fails (contract twiml.md 1,
+//! webhooks.md 8.1). Sans-IO.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
+
+use shared::{Now, limits};
+
+use super::leg::{Ending, Leg, error};
+use super::webhooks::Exchange;
+use super::{Activity, Call};
+use crate::content::Content;
+use crate::effect::{CallEffect, PromptSource, Severity};
+use crate::form::Form;
+use crate::input::{ChildEvent, HttpAnswer, HttpFailure};
+use crate::setup::{DocumentSource, Webhook};
+use crate::status::CallStatus;
+use crate::twiml::verb::{Link, Play, Reject};
+use crate::twiml::{Document, Finding, Placed, Position, Verb};
+use crate::webhook::{WebUrl, WebUrlError};
+
+/// The running document and how many there were.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    /// Verbs that are still to run.
+    pub verbs: VecDeque<Placed>,
+    /// Where the document came from; `None` when inline.
+    base: Option<WebUrl>,
+    /// The request that brought it.
+    pub exchange: Exchange,
+    /// It came from the fallback URL: its failure has no further fallback.
+    from_fallback: bool,
+    documents: u32,
+    idle_documents: u32,
+    /// How an `answerOnBridge` dial failed while this leg is unanswered.
+    pub unanswered_dial: Option<CallStatus>,
+}
+
+/// Whether a verb ended at once or waits for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// Go on with the next verb.
+    Next,
+    /// An input or a timer goes on.
+    Waits,
+}
+
+impl Call {
+    /// Begins with the document the call was set up with.
+    pub(super) fn first_document(&mut self, now: Now) {
+        match self.setup.document.clone() {
+            DocumentSource::Url(webhook) => self.fetch_webhook(now, &webhook),
+            DocumentSource::Twiml(text) => self.adopt_inline(now, &text),
+            DocumentSource::None => self.document_over(now),
+        }
+    }
+
+    fn fetch_webhook(&mut self, now: Now, webhook: &Webhook) {
+        match WebUrl::parse(&webhook.url) {
+            Ok(url) => self.fetch(url, webhook.method, Form::new(), false),
+            Err(fault) => {
+                self.script.exchange = Exchange { url: webhook.url.clone(), ..Exchange::default() };
+                self.fatal(now, url_error(fault, None));
+            }
+        }
+    }
+
+    /// Goes to the document of a link, with the parameters of a verb.
+    pub(super) fn follow(&mut self, now: Now, link: &Link, extra: Form) {
+        match self.resolve(&link.url) {
+            Ok(url) => self.fetch(url, link.method, extra, false),
+            Err(fault) => self.fatal(now, url_error(fault, None)),
+        }
+    }
+
+    /// An absolute URL from what a document says. Empty is the document's own URL.
+    pub(super) fn resolve(&self, text: &str) -> Result<WebUrl, WebUrlError> {
+        match &self.script.base {
+            Some(base) => base.join(text),
+            None if text.is_empty() => Err(WebUrlError {
+                code: 11100,
+                sentence: "an inline document has no URL of its own: write an absolute one"
+                    .to_owned(),
+            }),
+            None => WebUrl::parse(text),
+        }
+    }
+
+    /// REST sends the call elsewhere, in any state.
+    pub(super) fn redirect(&mut self, now: Now, document: DocumentSource) {
+        match self.leg {
+            Leg::New | Leg::Inviting { .. } => {
+                // Not answered yet: this is the document to begin with.
+                self.setup.document = document;
+                if self.tied {
+                    self.tied = false;
+                    self.effect(CallEffect::ToParent(ChildEvent::Left));
+                }
+            }
+            Leg::Ringing | Leg::Up => {
+                self.timeline("api", "redirected by REST");
+                self.abort_activity(now);
+                if self.tied {
+                    self.tied = false;
+                    self.effect(CallEffect::ToParent(ChildEvent::Left));
+                }
+                self.script.verbs.clear();
+                self.setup.document = document;
+                self.first_document(now);
+            }
+            Leg::Over => {}
+        }
+    }
+
+    /// Stops the running verb without its action.
+    fn abort_activity(&mut self, now: Now) {
+        match mem::replace(&mut self.activity, Activity::Idle) {
+            Activity::Fetching { request } => self.abandon(request),
+            Activity::Speaking(speaking) => self.stop_speaking(&speaking),
+            Activity::SendingDigits { .. } | Activity::PlayingDigits { .. } => {
+                self.effect(CallEffect::StopPlay);
+            }
+            Activity::Gathering(gathering) => self.stop_prompts(*gathering),
+            Activity::Recording(verb) => self.abort_record(now, &verb),
+            Activity::Dialing(dialing) => self.abort_dial(now, *dialing),
+            Activity::Idle
+            | Activity::Ringing
+            | Activity::Pausing { .. }
+            | Activity::WithParent
+            | Activity::Parting(_) => {}
+        }
+    }
+
+    pub(super) fn document_ended(
+        &mut self,
+        now: Now,
+        exchange: Exchange,
+        fallback: bool,
+        result: Result<HttpAnswer, HttpFailure>,
+    ) {
+        self.script.exchange = exchange;
+        self.script.from_fallback = fallback;
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(failure) => return self.fatal(now, error(failure.code, failure.sentence)),
+        };
+        self.script.base = WebUrl::parse(&answer.final_url).ok();
+        match Content::of(answer) {
+            Ok(Content::Twiml(document)) => self.adopt(now, document),
+            Ok(Content::Speech(text)) => {
+                let (voice, language) = self.default_voice();
+                let text: String = text.chars().take(limits::SAY_CHARACTERS_MAX).collect();
+                self.answer(now);
+                self.speak_last(PromptSource::Say { text, voice, language });
+            }
+            Ok(Content::Audio { content_type, body }) => {
+                self.answer(now);
+                self.speak_last(PromptSource::Audio { content_type, body });
+            }
+            Err(finding) => self.fatal(now, finding),
+        }
+    }
+
+    fn adopt_inline(&mut self, now: Now, text: &str) {
+        self.script.base = None;
+        self.script.exchange = Exchange::default();
+        self.script.from_fallback = false;
+        match Document::parse(text) {
+            Ok(document) => self.adopt(now, document),
+            Err(finding) => self.fatal(now, finding),
+        }
+    }
+
+    fn adopt(&mut self, now: Now, document: Document) {
+        for finding in document.warnings {
+            self.notify(finding, None);
+        }
+        self.script.documents += 1;
+        self.script.idle_documents += 1;
+        if self.script.documents > limits::TWIML_DOCUMENTS_MAX
+            || self.script.idle_documents > limits::TWIML_IDLE_DOCUMENTS_MAX
+        {
+            return self.end_loop(now);
+        }
+        self.script.verbs = document.verbs.into();
+        self.next_verb(now);
+    }
+
+    /// The application sends the call in circles.
+    fn end_loop(&mut self, now: Now) {
+        let message = format!(
+            "the call ran {} documents, {} in a row without a verb that takes time: it is ended",
+            self.script.documents, self.script.idle_documents
+        );
+        self.facts.error_code = Some(11215);
+        self.notify(error(11215, message), None);
+        self.hang_up(now);
+    }
+
+    /// Runs verbs until one waits.
+    pub(super) fn next_verb(&mut self, now: Now) {
+        while let Some(placed) = self.script.verbs.pop_front() {
+            self.timeline("verb", format!("<{}> at {}", placed.verb.name(), placed.position));
+            if self.run(now, placed) == Flow::Waits {
+                return;
+            }
+        }
+        self.document_over(now);
+    }
+
+    fn run(&mut self, now: Now, Placed { verb, position }: Placed) -> Flow {
+        let takes_time = matches!(
+            verb,
+            Verb::Say(_)
+                | Verb::Play(_)
+                | Verb::Pause(_)
+                | Verb::Gather(_)
+                | Verb::Record(_)
+                | Verb::Dial(_)
+        );
+        if takes_time {
+            self.script.idle_documents = 0;
+        }
+        match verb {
+            Verb::Say(say) => self.say(now, say),
+            Verb::Play(Play::File { url, repeat }) => self.play_file(now, &url, repeat, position),
+            Verb::Play(Play::Digits(digits)) => self.play_digits(now, digits),
+            Verb::Pause(pause) => {
+                let until = now.mono + Duration::from_secs(u64::from(pause.length_s));
+                self.activity = Activity::Pausing { until };
+            }
+            Verb::Gather(gather) => self.gather(now, *gather, position),
+            Verb::Record(record) => self.record(now, *record, position),
+            Verb::Dial(dial) => return self.dial(now, *dial, position),
+            Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
+            Verb::Reject(reject) => self.reject(now, reject),
+            Verb::Hangup => self.hang_up(now),
+            Verb::Unsupported { what, goes_on } => {
+                let finding = Finding {
+                    code: 13750,
+                    severity: Severity::Error,
+                    message: what,
+                    position: Some(position),
+                };
+                if goes_on {
+                    self.notify(finding, None);
+                    return Flow::Next;
+                }
+                self.fatal(now, finding);
+            }
+            Verb::Broken(finding) => self.fatal(now, finding),
+        }
+        Flow::Waits
+    }
+
+    fn reject(&mut self, now: Now, reject: Reject) {
+        match (self.leg, reject) {
+            (Leg::Ringing, Reject::Busy) => self.end(now, CallStatus::Busy, Ending::Reject(486)),
+            (Leg::Ringing, Reject::Rejected) => {
+                let status = self.setup.settings.reject_status;
+                self.end(now, CallStatus::NoAnswer, Ending::Reject(status));
+            }
+            (Leg::New | Leg::Inviting { .. } | Leg::Up | Leg::Over, _) => self.hang_up(now),
+        }
+    }
+
+    /// No verb is left: a screened child is ready, all others hang up.
+    fn document_over(&mut self, now: Now) {
+        if self.is_tied_child() {
+            self.activity = Activity::WithParent;
+            self.effect(CallEffect::ToParent(ChildEvent::Ready));
+            return;
+        }
+        self.hang_up(now);
+    }
+
+    /// Ends the call by the document: an unanswered one is answered first, unless an `answerOnBridge`
+    /// dial failed on it, whose outcome is passed on (contract twiml.md 6).
+    pub(super) fn hang_up(&mut self, now: Now) {
+        match (self.leg, self.script.unanswered_dial) {
+            (Leg::Over, _) => {}
+            (Leg::Ringing, Some(status)) => {
+                let response = match status {
+                    CallStatus::Busy => 486,
+                    CallStatus::NoAnswer => 480,
+                    _ => 503,
+                };
+                self.end(now, status, Ending::Reject(response));
+            }
+            (Leg::Ringing, None) => {
+                self.answer(now);
+                self.end(now, CallStatus::Completed, Ending::Bye);
+            }
+            (Leg::New | Leg::Inviting { .. } | Leg::Up, _) => {
+                self.end(now, CallStatus::Completed, Ending::Bye);
+            }
+        }
+    }
+
+    /// A document, or getting one, failed: fallback URL, else the error sentence (webhooks.md 8.1).
+    pub(super) fn fatal(&mut self, now: Now, finding: Finding) {
+        let (code, message) = (finding.code, finding.message.clone());
+        self.notify(finding, None);
+        self.facts.error_code = Some(code);
+        self.script.verbs.clear();
+        if self.is_tied_child() {
+            // Screening: the child is hung up and the dial fails (webhooks.md 8.1).
+            self.facts.failed = Some((code, message));
+            return self.end(now, CallStatus::Completed, Ending::Bye);
+        }
+        let fallback = self.setup.fallback.clone().filter(|_| !self.script.from_fallback);
+        let Some(fallback) = fallback else { return self.announce_error(now) };
+        match WebUrl::parse(&fallback.url) {
+            Ok(url) => {
+                let mut extra = Form::new();
+                extra.push("ErrorCode", code.to_string());
+                extra.push("ErrorUrl", self.script.exchange.url.clone());
+                self.fetch(url, fallback.method, extra, true);
+            }
+            Err(fault) => {
+                self.notify(url_error(fault, None), None);
+                self.announce_error(now);
+            }
+        }
+    }
+
+    fn announce_error(&mut self, now: Now) {
+        self.answer(now);
+        let (voice, language) = self.default_voice();
+        let text = self.setup.settings.error_sentence.clone();
+        self.speak_last(PromptSource::Say { text, voice, language });
+    }
+
+    pub(super) fn default_voice(&self) -> (String, String) {
+        let settings = &self.setup.settings;
+        (settings.voice.clone(), settings.language.clone())
+    }
+}
+
+/// A URL that cannot be used, as the end of a document.
+pub(super) fn url_error(fault: WebUrlError, position: Option<Position>) -> Finding {
+    Finding { code: fault.code, severity: Severity::Error, message: fault.sentence, position }
+}

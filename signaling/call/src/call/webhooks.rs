@@ -1,0 +1,316 @@
+//! Requests of a call: standard parameters, status callbacks, what is awaited (contract webhooks.md 2 - 5).
+//! Sans-IO.
+
+use shared::{Now, RecordingSid, limits};
+
+use super::{Activity, Call, leg::is_x_header};
+use crate::date::rfc2822;
+use crate::effect::{CallEffect, HttpId, Notification};
+use crate::form::Form;
+use crate::input::{HttpAnswer, HttpFailure};
+use crate::setup::{Method, Target, Webhook};
+use crate::status::{CallDirection, ProgressEvent};
+use crate::twiml::Finding;
+use crate::webhook::{HttpKind, HttpRequest, WebUrl};
+
+/// What an answer will be taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// A document: executed.
+    Document { exchange: Exchange, fallback: bool },
+    /// A callback: a failure is noted, the answer is never executed.
+    Callback { exchange: Exchange },
+    /// Nobody waits any more.
+    Abandoned,
+}
+
+/// A request and its answer, as a notification shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exchange {
+    /// URL without userinfo.
+    pub url: String,
+    /// Method.
+    pub method: Option<Method>,
+    /// Parameters, form encoded.
+    pub variables: String,
+    /// Status and content type.
+    pub response_headers: String,
+    /// First bytes of the body.
+    pub response_body: String,
+}
+
+impl Exchange {
+    fn of(request: &HttpRequest) -> Self {
+        let mut parameters = request.standard.clone();
+        parameters.extend(&request.extra);
+        Self {
+            url: request.url.wire(None),
+            method: Some(request.method),
+            variables: parameters.to_body(),
+            ..Self::default()
+        }
+    }
+
+    fn note(&mut self, answer: &HttpAnswer) {
+        let kind = answer.content_type.as_deref().unwrap_or("");
+        self.response_headers = format!("Status: {}\nContent-Type: {kind}", answer.status);
+        let start = answer.body.get(..BODY_SHOWN_BYTES).unwrap_or(&answer.body);
+        self.response_body = String::from_utf8_lossy(start).into_owned();
+    }
+}
+
+/// Bytes of an answer's body that a notification keeps.
+const BODY_SHOWN_BYTES: usize = 1_024;
+
+impl Call {
+    /// Sends a request; what its answer means is kept in `requests`.
+    fn request(
+        &mut self,
+        kind: HttpKind,
+        url: WebUrl,
+        method: Method,
+        standard: Form,
+        extra: Form,
+    ) -> (HttpId, Exchange) {
+        let id = self.names.http();
+        let request = HttpRequest {
+            id,
+            kind,
+            account: self.setup.account,
+            call: self.setup.sid,
+            method,
+            url,
+            standard,
+            extra,
+            idempotency_token: self.random.uuid(),
+        };
+        let exchange = Exchange::of(&request);
+        self.effect(CallEffect::Http(Box::new(request)));
+        (id, exchange)
+    }
+
+    /// Requests a document and waits for it.
+    pub(super) fn fetch(&mut self, url: WebUrl, method: Method, extra: Form, fallback: bool) {
+        let standard = self.document_parameters();
+        let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
+        self.requests.insert(request, Pending::Document { exchange, fallback });
+        self.activity = Activity::Fetching { request };
+    }
+
+    /// Requests an action whose answer cannot be executed any more.
+    pub(super) fn report_action(&mut self, url: WebUrl, method: Method, extra: Form) {
+        let standard = self.document_parameters();
+        let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
+        self.requests.insert(request, Pending::Callback { exchange });
+    }
+
+    /// Nobody waits for this document any more.
+    pub(super) fn abandon(&mut self, request: HttpId) {
+        if let Some(pending) = self.requests.get_mut(&request) {
+            *pending = Pending::Abandoned;
+        }
+    }
+
+    pub(super) fn http_ended(
+        &mut self,
+        now: Now,
+        request: HttpId,
+        result: Result<HttpAnswer, HttpFailure>,
+    ) {
+        let Some(pending) = self.requests.remove(&request) else { return };
+        match pending {
+            Pending::Document { mut exchange, fallback } => {
+                if let Ok(answer) = &result {
+                    exchange.note(answer);
+                }
+                self.document_ended(now, exchange, fallback, result);
+            }
+            Pending::Callback { mut exchange } => {
+                let fault = match result {
+                    Ok(answer) if (200..300).contains(&answer.status) => return,
+                    Ok(answer) => {
+                        exchange.note(&answer);
+                        (11200, format!("a callback was answered with status {}", answer.status))
+                    }
+                    Err(failure) => (failure.code, failure.sentence),
+                };
+                self.notify(warning(fault.0, fault.1), Some(&exchange));
+            }
+            Pending::Abandoned => {}
+        }
+    }
+
+    /// Writes a notification; without an exchange it shows that of the running document.
+    pub(super) fn notify(&mut self, finding: Finding, exchange: Option<&Exchange>) {
+        let exchange = exchange.unwrap_or(&self.script.exchange).clone();
+        let place = finding.position.map(|at| format!(" (at {at})")).unwrap_or_default();
+        let message = format!("{}{place}", finding.message);
+        self.effect(CallEffect::Notify(Box::new(Notification {
+            code: finding.code,
+            severity: finding.severity,
+            message,
+            url: exchange.url,
+            method: exchange.method,
+            request_variables: exchange.variables,
+            response_headers: exchange.response_headers,
+            response_body: exchange.response_body,
+            position: finding.position.map(|at| (at.line, at.column)),
+        })));
+    }
+
+    /// Counts a progress event and sends its callback, if asked for.
+    pub(super) fn progress_event(&mut self, now: Now, event: ProgressEvent) {
+        let sequence = self.facts.sequence;
+        self.facts.sequence += 1;
+        let Some(callback) = self.setup.status_callback.clone() else { return };
+        // An inbound call sends `completed` and nothing else, whatever was asked.
+        let asked = match self.setup.direction {
+            CallDirection::Inbound => event == ProgressEvent::Completed,
+            CallDirection::OutboundApi | CallDirection::OutboundDial => {
+                callback.events.contains(&event)
+            }
+        };
+        if !asked {
+            return;
+        }
+        let mut form = self.standard_parameters();
+        form.push("Timestamp", rfc2822(now.unix_ms));
+        form.push("CallbackSource", "call-progress-events");
+        form.push("SequenceNumber", sequence.to_string());
+        if event == ProgressEvent::Completed {
+            self.terminal_parameters(now, &mut form);
+        }
+        self.callback(HttpKind::StatusCallback, &callback.webhook, form);
+    }
+
+    fn terminal_parameters(&self, now: Now, form: &mut Form) {
+        let duration_s = self.duration_s(now).unwrap_or(0);
+        form.push("CallDuration", duration_s.to_string());
+        form.push("Duration", duration_s.div_ceil(60).to_string());
+        if let Some(status) = self.facts.sip_status {
+            form.push("SipResponseCode", status.to_string());
+        }
+        if let Some(recording) = self.facts.api_recording {
+            self.recording_parameters(now, recording, form);
+        }
+    }
+
+    /// `RecordingUrl`, `RecordingSid`, `RecordingDuration`.
+    pub(super) fn recording_parameters(&self, now: Now, recording: RecordingSid, form: &mut Form) {
+        form.push("RecordingUrl", self.recording_url(recording));
+        form.push("RecordingSid", recording.to_string());
+        let duration_s = self.recordings.get(&recording).map_or(0, |state| state.seconds(now));
+        form.push("RecordingDuration", duration_s.to_string());
+    }
+
+    /// The REST resource of a recording, without extension.
+    pub(super) fn recording_url(&self, recording: RecordingSid) -> String {
+        let (base, account) = (&self.setup.settings.api_base, self.setup.account);
+        format!("{base}/2010-04-01/Accounts/{account}/Recordings/{recording}")
+    }
+
+    /// Sends a callback; a URL that cannot be used is a warning.
+    pub(super) fn callback(&mut self, kind: HttpKind, webhook: &Webhook, form: Form) {
+        match WebUrl::parse(&webhook.url) {
+            Ok(url) => {
+                let (request, exchange) =
+                    self.request(kind, url, webhook.method, form, Form::new());
+                self.requests.insert(request, Pending::Callback { exchange });
+            }
+            Err(error) => self.notify(warning(error.code, error.sentence), None),
+        }
+    }
+
+    /// Parameters of every TwiML request (contract webhooks.md 2, 3.1, 5.3).
+    fn document_parameters(&self) -> Form {
+        let mut form = self.standard_parameters();
+        if let Some(sip) = &self.setup.sip {
+            form.push("SipDomain", sip.domain.clone());
+            if let Some(sid) = sip.domain_sid {
+                form.push("SipDomainSid", sid.to_string());
+            }
+            form.push("SipCallId", sip.call_id.clone());
+            form.push("SipSourceIp", sip.source_ip.to_string());
+            if let Some(username) = &sip.username {
+                form.push("SipUsername", username.clone());
+            }
+            let passes =
+                |name: &str| is_x_header(name) || name.eq_ignore_ascii_case("User-to-User");
+            push_headers(&mut form, "SipHeader_", &sip.headers, passes);
+        }
+        self.screening_parameters(&mut form);
+        form
+    }
+
+    fn screening_parameters(&self, form: &mut Form) {
+        let target = self.setup.leg.as_ref().map(|leg| &leg.target);
+        let Some(Target::Sip(target)) = target.filter(|_| self.tied) else { return };
+        form.push("SipDomain", target.host.clone());
+        let own = self.setup.settings.own_domains.iter();
+        if let Some((_, sid)) = own.clone().find(|(host, _)| *host == target.host) {
+            form.push("SipDomainSid", sid.to_string());
+        }
+        let answer = &self.facts.answer;
+        form.push("SipCallId", answer.call_id.clone());
+        if let Some(source) = answer.source_ip {
+            form.push("SipSourceIp", source.to_string());
+        }
+        push_headers(form, "SipHeader_", &answer.headers, is_x_header);
+    }
+
+    /// Parameters that status callbacks have too (contract webhooks.md 2).
+    fn standard_parameters(&self) -> Form {
+        let setup = &self.setup;
+        let mut form = Form::new();
+        form.push("CallSid", setup.sid.to_string());
+        form.push("AccountSid", setup.account.to_string());
+        form.push("From", setup.from.clone());
+        form.push("To", setup.to.clone());
+        form.push("Caller", setup.from.clone());
+        form.push("Called", setup.to.clone());
+        form.push("CallStatus", self.status.as_str());
+        form.push("ApiVersion", "2010-04-01");
+        form.push("Direction", setup.direction.as_str());
+        if let Some(parent) = setup.parent {
+            form.push("ParentCallSid", parent.to_string());
+        }
+        if let Some(from) = &setup.forwarded_from {
+            form.push("ForwardedFrom", from.clone());
+        }
+        if let Some(name) = &setup.caller_name {
+            form.push("CallerName", name.clone());
+        }
+        if let Some(application) = setup.application {
+            form.push("ApplicationSid", application.to_string());
+        }
+        form
+    }
+}
+
+/// One parameter a header name; repeated headers are joined in order (contract webhooks.md 3.1).
+pub(super) fn push_headers(
+    form: &mut Form,
+    prefix: &str,
+    headers: &[(String, String)],
+    passes: impl Fn(&str) -> bool,
+) {
+    let mut joined: Vec<(&str, String)> = Vec::new();
+    let passing = headers.iter().filter(|(name, _)| passes(name));
+    for (name, value) in passing.take(limits::SIP_HEADER_LINES_MAX) {
+        let known = joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        if let Some((_, values)) = known {
+            values.push_str(", ");
+            values.push_str(value);
+        } else {
+            joined.push((name, value.clone()));
+        }
+    }
+    for (name, value) in joined {
+        form.push(format!("{prefix}{name}"), value);
+    }
+}
+
+/// A warning without a place in a document.
+pub(super) fn warning(code: u32, message: String) -> Finding {
+    Finding { code, severity: crate::effect::Severity::Warning, message, position: None }
+}
