@@ -18,6 +18,9 @@ pub(crate) struct Leg {
     pub plan: LegPlan,
     /// The last address the SDP named; a hold without an address does not forget it.
     pub remote: Option<SocketAddr>,
+    /// The source before the remote moved, and until when it is not taken for the new one: its last
+    /// packets are still on the way.
+    pub left_source: (PackedAddress, u32),
     pub peer: Option<LegId>,
     pub playing: Option<Playing>,
     /// Timestamp of the event that is being sent.
@@ -66,6 +69,7 @@ impl Leg {
             id,
             plan,
             remote: plan.media.remote_rtp,
+            left_source: (PackedAddress::NONE, 0),
             peer: None,
             playing: None,
             event_timestamp: 0,
@@ -77,6 +81,21 @@ impl Leg {
             watch: MediaWatch { since_ms: clock::millis(now), told: None },
             reports: Reports::new(random, now),
         }
+    }
+}
+
+impl Leg {
+    /// The remote moved: what still comes from `source` is the old one's.
+    pub fn leave_source(&mut self, source: PackedAddress, now_ms: u32) {
+        self.left_source = (source, now_ms.wrapping_add(LEFT_SOURCE_MS));
+    }
+
+    /// Whether a packet from there is a leftover. The address that the SDP names never is.
+    pub fn has_left(&self, source: SocketAddr, now_ms: u32) -> bool {
+        let (left, until_ms) = self.left_source;
+        left == PackedAddress::new(source)
+            && !clock::is_due(now_ms, until_ms)
+            && self.plan.media.remote_rtp != Some(source)
     }
 }
 
@@ -146,6 +165,7 @@ impl Reports {
     }
 }
 
+const LEFT_SOURCE_MS: u32 = 1_000;
 const INTERVAL_MS: (u32, u32) = (2_500, 7_500);
 const LOOK_AGAIN_MS: u32 = 1_000;
 const CNAME_LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";

@@ -113,6 +113,7 @@ impl Plane {
         if moved || plan.latch != old.latch {
             leg.remote = plan.media.remote_rtp.or(leg.remote);
             leg.reports.source = PackedAddress::NONE;
+            leg.leave_source(inbound.source, clock::millis(now));
             inbound.latch = Latch::Open;
             inbound.source = PackedAddress::NONE;
         }

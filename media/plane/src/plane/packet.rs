@@ -112,7 +112,7 @@ impl Plane {
         let header = RtpHeader::parse(packet)?;
         let heard = self.inbound[slot].hear(header.payload_type)?;
         if !self.inbound[slot].is_locked_to(PackedAddress::new(source)) {
-            self.admit_source(slot, source, out)?;
+            self.admit_source(now, slot, source, out)?;
         }
         self.count_arrival(now, slot, &header, heard)?;
         let inbound = &self.inbound[slot];
@@ -159,11 +159,15 @@ impl Plane {
     #[cold]
     fn admit_source(
         &mut self,
+        now: Instant,
         slot: usize,
         source: SocketAddr,
         out: &mut impl Output,
     ) -> Result<(), DropReason> {
         let leg = self.legs[slot].as_ref().ok_or(DropReason::NoLeg)?;
+        if leg.has_left(source, clock::millis(now)) {
+            return Err(DropReason::Stranger);
+        }
         let inbound = &mut self.inbound[slot];
         let step = inbound.admit(&leg.plan, source)?;
         if step != LatchStep::Unchanged {

@@ -343,6 +343,23 @@ fn the_latch_locks_tells_and_is_released_by_a_new_remote() {
 }
 
 #[test]
+fn leftovers_of_the_old_source_do_not_capture_a_moved_remote() {
+    let mut world = World::new(1);
+    let (a, b) = (world.start(|_| ()), world.start(|_| ()));
+    world.bridge(a, b);
+    let _ = world.speak(a, &[1; 160]);
+    let mut remote = plan(0).media.remote_rtp.unwrap();
+    remote.set_port(9_000);
+    world.update(a, |plan| plan.media.remote_rtp = Some(remote));
+    assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
+    let _ = world.speak(b, &[2; 160]);
+    assert_eq!(world.heard(a).last().unwrap().to, remote);
+    // A peer whose SDP changed although its source did not is heard again after a second.
+    world.run(1_000);
+    assert!(matches!(world.speak(a, &[1; 160]), Received::Forward { .. }));
+}
+
+#[test]
 fn digits_are_told_on_a_bridged_leg_and_pass_with_the_peers_payload_type() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
