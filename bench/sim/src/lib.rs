@@ -1,1 +1,15 @@
-//! Simulator: virtual clock, network, peers, stories.
+//! The simulator: the product's own machines on a virtual clock and a bad network, from one seed.
+//!
+//! [`run`] plays one story: two phones, an application, a store, one or three media cores, and the
+//! same `Control` that the gateway drives. Everything random comes from the seed, so a failing
+//! seed fails again.
+#![forbid(unsafe_code)]
+
+mod network;
+mod rng;
+mod stories;
+mod world;
+
+pub use network::Network;
+pub use rng::Rng;
+pub use stories::{Report, run};

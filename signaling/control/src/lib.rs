@@ -1,1 +1,30 @@
-//! The composed machine: one UserAgent, all Calls, the bridges between them.
+//! The composed machine: one UserAgent, all Calls, the bridges between them. Sans-IO.
+//!
+//! [`Control`] holds the values and carries messages between the machines; the gateway and the
+//! simulator drive the same one. One input, then drain [`Control::poll_effect`] until `None`,
+//! then arm [`Control::poll_timeout`].
+#![forbid(unsafe_code)]
+
+mod admission;
+mod api;
+mod call_effects;
+mod control;
+mod effect;
+mod entry;
+mod input;
+mod media;
+mod outbound;
+mod placement;
+mod random;
+mod records;
+mod sessions;
+mod settings;
+mod timeline;
+
+pub use admission::{Admitted, Decision, Policy, decide};
+pub use control::Control;
+pub use effect::*;
+pub use input::*;
+pub use placement::{Place, Placement};
+pub use settings::ControlSettings;
+pub use timeline::{Entry, Kind, Timeline};

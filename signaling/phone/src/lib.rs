@@ -1,1 +1,12 @@
-//! A sans-IO phone, for the phone command, load and simulation.
+//! A sans-IO phone: one SIP user agent, one media leg, one call at a time.
+//!
+//! `sidetone phone`, the self-call of `sidetone demo --call`, the load generator and the simulator
+//! drive it with real or virtual sockets and clocks. It knows nothing of the gateway.
+#![forbid(unsafe_code)]
+
+mod hands;
+mod phone;
+mod surface;
+
+pub use phone::{Phone, RTCP};
+pub use surface::{Command, Effect, Event, Input, PhoneConfig};

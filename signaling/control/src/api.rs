@@ -1,0 +1,258 @@
+//! REST writes and commands about live calls: validate, commit, apply, answer (design section 2). Sans-IO.
+
+use std::sync::Arc;
+
+use call::{
+    ApiUpdate, CallDirection, CallInput, CallSetup, DocumentSource, OutboundLeg, ProgressEvent,
+    RecordSettings, RecordingCallback, RecordingEvent, RecordingTrack, SipCredentials,
+    StatusCallback, Target, Webhook,
+};
+use shared::{AccountSid, CallSid, Now};
+use store::{
+    CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, Patch, RecordCall, Reply, Settled,
+    Submitted, TwimlSource, UpdateAction, UpdateCall, Write, WriteError,
+};
+
+use crate::control::{Control, Waiting};
+use crate::effect::Effect;
+use crate::entry::Session;
+use crate::input::{ApiRequest, ApiToken, CommitToken};
+use crate::records;
+
+/// The text that clients look for and retry on (contract rest.md 2).
+const NOT_IN_PROGRESS: &str = "Call is not in-progress. Cannot redirect.";
+
+impl Control {
+    pub(crate) fn on_api(&mut self, now: Now, token: ApiToken, request: ApiRequest) {
+        match request {
+            ApiRequest::Write { account, write } => self.on_write(now, token, account, *write),
+            ApiRequest::Call(CallCommand::Create(create)) => self.create_call(now, token, &create),
+            ApiRequest::Call(CallCommand::Update(update)) => self.update_call(now, token, *update),
+            ApiRequest::Call(CallCommand::ReadTimeline { account, call }) => {
+                let live = self.calls.get(&call).filter(|entry| entry.account == account);
+                let reply = live.map(|entry| Reply::Timeline(entry.timeline.to_json()));
+                self.reply(token, reply.ok_or_else(WriteError::not_found));
+            }
+            ApiRequest::Call(
+                CallCommand::StartRecording { .. } | CallCommand::UpdateRecording { .. },
+            ) => {
+                let sentence = "Recording a live call by REST is not in this version. Use <Record>, \
+                                <Dial record> or Record=true on the call.";
+                self.reply(token, Err(WriteError::new(404, 20404, sentence)));
+            }
+        }
+    }
+
+    fn reply(&mut self, token: ApiToken, reply: Result<Reply, WriteError>) {
+        self.push(Effect::ApiReply { token, reply });
+    }
+
+    fn on_write(&mut self, now: Now, token: ApiToken, account: AccountSid, write: Write) {
+        let mut random = [0; 40];
+        random[..32].copy_from_slice(&self.random.bytes());
+        random[32..].copy_from_slice(&self.random.number().to_le_bytes());
+        let mint = Mint { unix_ms: now.unix_ms, origin: self.settings.origin, random };
+        match self.writes.submit(&self.snapshot, account, write, mint, token) {
+            Submitted::Commit { id, change } => self.commit(Some(Waiting::Write(id)), change),
+            Submitted::Refused(token, error) => self.reply(token, Err(error)),
+        }
+    }
+
+    pub(crate) fn on_committed(&mut self, now: Now, token: CommitToken, outcome: Outcome) {
+        match self.commits.remove(&token) {
+            None => {}
+            Some(Waiting::Write(id)) => self.settle_write(id, outcome),
+            Some(Waiting::CallCreated { token, created }) => match outcome {
+                Outcome::Committed => {
+                    let (setup, record) = *created;
+                    self.reply(token, Ok(Reply::Call(record.clone())));
+                    self.insert_call(now, setup, record, Session::None);
+                }
+                Outcome::Conflict(_) | Outcome::Unavailable => {
+                    self.reply(token, Err(WriteError::unavailable()));
+                }
+            },
+            Some(Waiting::CallUpdated { token, record }) => {
+                let committed = outcome == Outcome::Committed;
+                let reply = if committed {
+                    Ok(Reply::Call(record))
+                } else {
+                    Err(WriteError::unavailable())
+                };
+                self.reply(token, reply);
+            }
+            Some(Waiting::RecordingSettled { call, recording, outcome }) => {
+                self.entry_mut(call, |entry| drop(entry.recordings.remove(&recording)));
+                self.tell(call, CallInput::RecordingDone { recording, outcome });
+                self.forget_if_over(now, call);
+            }
+        }
+    }
+
+    fn settle_write(&mut self, id: u64, outcome: Outcome) {
+        match self.writes.settle(&mut self.snapshot, id, outcome) {
+            Settled::Answer(token, reply) => self.reply(token, *reply),
+            Settled::Again { id, change } => self.commit(Some(Waiting::Write(id)), change),
+            Settled::Unknown => {}
+        }
+    }
+
+    fn create_call(&mut self, now: Now, token: ApiToken, create: &CreateCall) {
+        if self.draining {
+            let sentence = "The gateway is shutting down and takes no new calls.";
+            return self.reply(token, Err(WriteError::new(503, 20503, sentence)));
+        }
+        if !self.snapshot.account_is_active(create.account) {
+            let sentence = "The account is suspended or closed.";
+            return self.reply(token, Err(WriteError::new(403, 20005, sentence)));
+        }
+        if !self.has_room_for_calls() || self.placement.room() == 0 {
+            let sentence =
+                "All media legs are in use, or the limit on calls is reached. Try again.";
+            return self.reply(token, Err(WriteError::new(429, 20429, sentence)));
+        }
+        let setup = match self.outbound_setup(now, create) {
+            Ok(setup) => setup,
+            Err(error) => return self.reply(token, Err(error)),
+        };
+        let record = Arc::new(records::call_record(&setup, now.unix_ms));
+        let change = Change::PutCall(record.clone());
+        let waiting = Waiting::CallCreated { token, created: Box::new((setup, record)) };
+        self.commit(Some(waiting), change);
+    }
+
+    fn outbound_setup(&mut self, now: Now, create: &CreateCall) -> Result<CallSetup, WriteError> {
+        let caller_id = create.caller_id.clone().unwrap_or_else(|| create.from.clone());
+        let (target, to) = match &create.to {
+            CallTarget::Number(number) => (Target::Number(number.clone()), number.clone()),
+            CallTarget::Sip(text) => {
+                let (mut target, _) = call::sip_noun::parse(text)
+                    .map_err(|error| WriteError::invalid(21211, error.to_string()))?;
+                target.credentials = create.sip_auth.as_ref().map(|login| SipCredentials {
+                    username: login.username.clone(),
+                    password: login.password.expose_secret().to_owned(),
+                });
+                let reported = target.reported.clone();
+                (Target::Sip(target), reported)
+            }
+        };
+        Ok(CallSetup {
+            sid: CallSid::mint(now.unix_ms, self.settings.origin, self.random.number()),
+            account: create.account,
+            parent: None,
+            direction: CallDirection::OutboundApi,
+            from: caller_id.clone(),
+            to,
+            forwarded_from: None,
+            caller_name: None,
+            application: None,
+            sip: None,
+            leg: Some(OutboundLeg {
+                target,
+                caller_id,
+                ring_s: create.timeout_s,
+                send_digits: create.send_digits.clone(),
+            }),
+            document: document(&create.twiml),
+            fallback: create.fallback.as_ref().map(webhook),
+            status_callback: create.status_callback.as_ref().map(|callback| StatusCallback {
+                webhook: webhook(callback),
+                events: events(create.status_callback_events),
+            }),
+            time_limit_s: create.time_limit_s,
+            record: create.record.as_ref().map(record_settings),
+            settings: self.settings.call.clone(),
+            origin: self.settings.origin,
+            seed: self.random.bytes(),
+        })
+    }
+
+    fn update_call(&mut self, now: Now, token: ApiToken, update: UpdateCall) {
+        let live = self
+            .calls
+            .get(&update.call)
+            .filter(|entry| entry.account == update.account && !entry.record.status.is_final());
+        if live.is_none() {
+            return self.reply(token, Err(WriteError::invalid(21220, NOT_IN_PROGRESS)));
+        }
+        let status_callback = match update.status_callback {
+            Patch::Set(callback) => Some(StatusCallback {
+                webhook: webhook(&callback),
+                events: vec![ProgressEvent::Completed],
+            }),
+            Patch::Keep | Patch::Clear => None,
+        };
+        let input = match update.action {
+            None => None,
+            Some(UpdateAction::Cancel) => Some(ApiUpdate::Cancel),
+            Some(UpdateAction::Complete) => Some(ApiUpdate::Complete),
+            Some(UpdateAction::Redirect { twiml: TwimlSource::Inline(text), .. }) => {
+                Some(ApiUpdate::Twiml(text))
+            }
+            Some(UpdateAction::Redirect { twiml: TwimlSource::Url(url), fallback }) => {
+                Some(ApiUpdate::Redirect {
+                    webhook: webhook(&url),
+                    fallback: fallback.as_ref().map(webhook),
+                    status_callback,
+                })
+            }
+        };
+        if let Some(input) = input {
+            self.drive_call(now, update.call, |call| call.handle(now, CallInput::Api(input)));
+        }
+        let Some(record) = self.calls.get(&update.call).map(|entry| entry.record.clone()) else {
+            // It was over at once: what was written last is in the store.
+            return self.reply(token, Err(WriteError::invalid(21220, NOT_IN_PROGRESS)));
+        };
+        let change = Change::PutCall(record.clone());
+        self.commit(Some(Waiting::CallUpdated { token, record }), change);
+    }
+}
+
+fn webhook(from: &store::Webhook) -> Webhook {
+    let method = match from.method {
+        store::HttpMethod::Get => call::Method::Get,
+        store::HttpMethod::Post => call::Method::Post,
+    };
+    Webhook { url: from.url.clone(), method }
+}
+
+fn document(from: &TwimlSource) -> DocumentSource {
+    match from {
+        TwimlSource::Url(url) => DocumentSource::Url(webhook(url)),
+        TwimlSource::Inline(text) => DocumentSource::Twiml(text.clone()),
+    }
+}
+
+fn events(from: store::CallEvents) -> Vec<ProgressEvent> {
+    let all = [
+        (from.initiated, ProgressEvent::Initiated),
+        (from.ringing, ProgressEvent::Ringing),
+        (from.answered, ProgressEvent::Answered),
+        (from.completed, ProgressEvent::Completed),
+    ];
+    all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect()
+}
+
+fn record_settings(from: &RecordCall) -> RecordSettings {
+    let wanted = [
+        (from.callback_events.in_progress, RecordingEvent::InProgress),
+        (from.callback_events.completed, RecordingEvent::Completed),
+        (from.callback_events.absent, RecordingEvent::Absent),
+    ];
+    let events: Vec<RecordingEvent> =
+        wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect();
+    RecordSettings {
+        channels: if from.dual_channel { 2 } else { 1 },
+        track: match from.track {
+            store::RecordingTrack::Inbound => RecordingTrack::Inbound,
+            store::RecordingTrack::Outbound => RecordingTrack::Outbound,
+            store::RecordingTrack::Both => RecordingTrack::Both,
+        },
+        trim: from.trim_silence,
+        callback: from
+            .callback
+            .as_ref()
+            .map(|callback| RecordingCallback { webhook: webhook(callback), events }),
+    }
+}

@@ -1,0 +1,227 @@
+//! What a call wants done, carried out. Sans-IO.
+
+use std::sync::Arc;
+
+use call::{CallEffect, CallInput, ParentCommand, PromptId, PromptSource};
+use shared::ids::PlayId;
+use shared::{CallSid, MediaCommand, NotificationSid, Now};
+use sip::Command;
+use store::Change;
+
+use crate::control::Control;
+use crate::effect::{Effect, Observation};
+use crate::entry::{Request, Session};
+use crate::records;
+use crate::timeline::Kind;
+
+impl Control {
+    pub(crate) fn on_call_effect(&mut self, now: Now, sid: CallSid, effect: CallEffect) {
+        match effect {
+            CallEffect::Http(request) => self.send_request(now, sid, request),
+            CallEffect::Invite(leg) => self.begin_invite(now, sid, *leg),
+            CallEffect::Answer => self.answer(sid),
+            CallEffect::Reject { status } => self.reject(sid, status),
+            CallEffect::Hangup => self.hang_up(now, sid),
+            CallEffect::LoadPrompt { prompt, source } => self.load_prompt(sid, prompt, source),
+            CallEffect::ForgetPrompt { prompt } => {
+                self.entry_mut(sid, |entry| drop(entry.prompts.remove(&prompt)));
+            }
+            CallEffect::Play { prompt, play, repeat } => self.play(sid, prompt, play, repeat),
+            CallEffect::StopPlay => {
+                self.media(sid, |leg| MediaCommand::StopPlay { leg });
+            }
+            CallEffect::SendDigits { digits, play } => {
+                let sent = self.media(sid, |leg| MediaCommand::SendDigits { leg, play, digits });
+                if !sent {
+                    self.tell(sid, CallInput::PlayEnded { play });
+                }
+            }
+            CallEffect::StartRecording(plan) => self.start_recording(now, sid, plan),
+            CallEffect::StopRecording { recording } => self.stop_recording(sid, recording),
+            CallEffect::Dial { children } => {
+                for setup in children {
+                    self.start_call(now, setup, Session::None);
+                }
+            }
+            CallEffect::ToChild { sid: child, command } => self.to_child(child, command),
+            CallEffect::ToParent(event) => self.to_parent(sid, event),
+            CallEffect::EarlyMedia { child } => self.early_media(now, sid, child),
+            CallEffect::Bridge { child } => self.bridge(now, sid, child),
+            CallEffect::Unbridge { child } => self.unbridge(sid, child),
+            CallEffect::Status(change) => self.on_status(now, sid, change),
+            CallEffect::Notify(notification) => self.on_notification(now, sid, &notification),
+            CallEffect::Timeline(entry) => {
+                let kind = match entry.kind {
+                    "webhook" => Kind::Webhook,
+                    "verb" => Kind::Verb,
+                    "error" => Kind::Refusal,
+                    _ => Kind::Call,
+                };
+                self.note(now, sid, kind, entry.text);
+            }
+            CallEffect::Ended(end) => self.on_ended(now, sid, &end),
+            CallEffect::Finished => self.entry_mut(sid, |entry| entry.finished = true),
+        }
+    }
+
+    pub(crate) fn entry_mut(
+        &mut self,
+        sid: CallSid,
+        change: impl FnOnce(&mut crate::entry::Entry),
+    ) {
+        if let Some(entry) = self.calls.get_mut(&sid) {
+            change(entry);
+        }
+    }
+
+    fn send_request(&mut self, now: Now, sid: CallSid, request: Box<call::webhook::HttpRequest>) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let parameters: Vec<(String, String)> = request
+            .standard
+            .iter()
+            .chain(request.extra.iter())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let url = request.url.wire(None);
+        entry.timeline.add(
+            now.unix_ms,
+            Kind::Webhook,
+            format!("-> {} {url}", request.method.as_str()),
+        );
+        let method = records::method(request.method);
+        entry.requests.insert(request.id, Request { method, url, parameters });
+        let account = entry.account;
+        let Some(owner) = self.snapshot.account(account) else { return };
+        let auth_token = owner.auth_token.clone();
+        self.push(Effect::Http { call: sid, account, auth_token, request });
+    }
+
+    pub(crate) fn on_http(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        id: call::HttpId,
+        result: Result<call::HttpAnswer, call::HttpFailure>,
+    ) {
+        let random = self.random.number();
+        let origin = self.settings.origin;
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(request) = entry.requests.remove(&id) else { return };
+        let text = match &result {
+            Ok(answer) => format!("<- {} in {} ms", answer.status, answer.duration_ms),
+            Err(failure) => format!("<- {} ({})", failure.sentence, failure.code),
+        };
+        entry.timeline.add(now.unix_ms, Kind::Webhook, text);
+        let account = entry.account;
+        let of = records::ExchangeOf { account, call: sid, unix_ms: now.unix_ms, origin, random };
+        let exchange = records::exchange(of, request, &result);
+        self.commit(None, Change::AddExchange(exchange));
+        self.tell(sid, CallInput::Http { request: id, result });
+    }
+
+    fn load_prompt(&mut self, sid: CallSid, prompt: PromptId, source: PromptSource) {
+        let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
+        self.push(Effect::LoadPrompt { call: sid, account, prompt, source });
+    }
+
+    pub(crate) fn on_prompt(
+        &mut self,
+        sid: CallSid,
+        prompt: PromptId,
+        result: Result<Arc<shared::Prompt>, call::PromptFailure>,
+    ) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let result = result.map(|audio| drop(entry.prompts.insert(prompt, audio)));
+        self.tell(sid, CallInput::PromptReady { prompt, result });
+    }
+
+    fn play(&mut self, sid: CallSid, prompt: PromptId, play: PlayId, repeat: u32) {
+        let audio = self.calls.get(&sid).and_then(|entry| entry.prompts.get(&prompt).cloned());
+        let sent = audio.is_some_and(|prompt| {
+            self.media(sid, |leg| MediaCommand::Play { leg, play, prompt, repeat })
+        });
+        if sent {
+            self.entry_mut(sid, |entry| {
+                entry.plays.insert(play, prompt);
+            });
+        } else {
+            // A call without media waits for nothing that could come.
+            self.tell(sid, CallInput::PlayEnded { play });
+        }
+    }
+
+    fn to_child(&mut self, child: CallSid, command: ParentCommand) {
+        self.tell(child, CallInput::Parent(command));
+    }
+
+    fn to_parent(&mut self, sid: CallSid, event: call::ChildEvent) {
+        if let Some(parent) = self.calls.get(&sid).and_then(|entry| entry.parent) {
+            self.tell(parent, CallInput::Child { sid, event });
+        }
+    }
+
+    fn on_status(&mut self, now: Now, sid: CallSid, change: call::StatusChange) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let record = Arc::new(records::with_status(&entry.record, change.status, change.unix_ms));
+        entry.record = record.clone();
+        entry.timeline.add(now.unix_ms, Kind::Call, format!("status {}", change.status));
+        // A terminal status is written once, with the final figures (`Ended`).
+        if !change.status.is_terminal() {
+            self.commit(None, Change::PutCall(record));
+        }
+    }
+
+    fn on_notification(&mut self, now: Now, sid: CallSid, notification: &call::Notification) {
+        let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
+        let random = self.random.number();
+        let notification_sid = NotificationSid::mint(now.unix_ms, self.settings.origin, random);
+        let record =
+            records::notification(notification_sid, account, Some(sid), notification, now.unix_ms);
+        self.commit(None, Change::AddNotification(Arc::new(record)));
+        let text = format!("{} ({})", notification.message, notification.code);
+        self.note(now, sid, Kind::Refusal, text);
+        self.observe(Observation::Notified {
+            call: sid,
+            code: notification.code,
+            message: notification.message.as_str().into(),
+            error: notification.severity == call::Severity::Error,
+        });
+    }
+
+    fn on_ended(&mut self, now: Now, sid: CallSid, end: &call::FinalRecord) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        entry.record = Arc::new(records::ended(&entry.record, end));
+        entry.timeline.add(now.unix_ms, Kind::Call, format!("ended {}", end.status));
+        let change = Change::PutCall(entry.record.clone());
+        self.stop_leg(now, sid);
+        self.commit(None, change);
+        let (status, duration_s) = (end.status.as_str(), end.duration_s);
+        self.observe(Observation::CallEnded { call: sid, status, duration_s });
+    }
+
+    fn answer(&mut self, sid: CallSid) {
+        let (Some(session), Some(media)) = (self.live_session(sid), self.local_media(sid)) else {
+            return;
+        };
+        let headers = self.call_headers(sid);
+        self.ua_commands.push_back(Command::Answer { session, media, headers });
+    }
+
+    fn reject(&mut self, sid: CallSid, status: u16) {
+        if let Some(session) = self.live_session(sid) {
+            let (reason, headers) = (String::new(), Vec::new());
+            self.ua_commands.push_back(Command::Reject { session, status, reason, headers });
+        }
+        self.session_over(sid);
+    }
+
+    fn hang_up(&mut self, now: Now, sid: CallSid) {
+        self.end_session(sid);
+        self.stop_leg(now, sid);
+    }
+
+    /// `X-Twilio-CallSid` on what we say about a call (contract sip-interface.md §5).
+    pub(crate) fn call_headers(&self, sid: CallSid) -> Vec<sip::user_agent::ExtraHeader> {
+        vec![("X-Twilio-CallSid".to_owned(), sid.to_string().into_bytes())]
+    }
+}

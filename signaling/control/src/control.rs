@@ -1,0 +1,355 @@
+//! The machine itself: its state, its one loop, its timers. Sans-IO.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use call::{CallInput, HangupCause};
+use shared::ids::TapId;
+use shared::time::soonest;
+use shared::{AccountSid, CallSid, Instant, LegId, Now};
+use sip::{Command, SessionId, UserAgent};
+use store::{Change, Snapshot, Writes};
+
+use crate::effect::{Effect, Observation};
+use crate::entry::{Entry, Session};
+use crate::input::{ApiToken, CommitToken, Input};
+use crate::placement::{Place, Placement};
+use crate::random::Random;
+use crate::settings::ControlSettings;
+use crate::timeline::Kind;
+
+/// One UserAgent, all Calls, the bridges between them.
+///
+/// Driven by one thread: one [`Control::handle`], then [`Control::poll_effect`] until `None`, then
+/// arm [`Control::poll_timeout`].
+pub struct Control {
+    pub(crate) settings: ControlSettings,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) ua: UserAgent,
+    pub(crate) ua_commands: VecDeque<Command>,
+    pub(crate) lockout: sip::digest::Lockout,
+    pub(crate) calls: BTreeMap<CallSid, Entry>,
+    pub(crate) sessions: BTreeMap<SessionId, CallSid>,
+    pub(crate) legs: BTreeMap<LegId, CallSid>,
+    /// Legs that their call has let go of and whose core has not confirmed.
+    pub(crate) ending_legs: BTreeMap<LegId, Place>,
+    pub(crate) taps: BTreeMap<TapId, CallSid>,
+    pub(crate) placement: Placement,
+    pub(crate) writes: Writes<ApiToken>,
+    pub(crate) commits: BTreeMap<CommitToken, Waiting>,
+    /// When an account was last told of a refusal with a code: one alert in ten seconds is enough.
+    pub(crate) alerted: BTreeMap<(AccountSid, u32), Instant>,
+    pub(crate) draining: bool,
+    pub(crate) random: Random,
+    inbox: VecDeque<(CallSid, CallInput)>,
+    deadlines: BTreeSet<(Instant, CallSid)>,
+    effects: VecDeque<Effect>,
+    next_session: u64,
+    next_tap: u64,
+    next_commit: u64,
+}
+
+/// Who waits for a commit.
+pub(crate) enum Waiting {
+    /// A REST write, by its id in [`Writes`].
+    Write(u64),
+    /// `POST Calls`: answer, then start the call.
+    CallCreated {
+        token: ApiToken,
+        created: Box<(call::CallSetup, std::sync::Arc<store::CallRecord>)>,
+    },
+    /// `POST Calls/{sid}`: answer with the record.
+    CallUpdated { token: ApiToken, record: std::sync::Arc<store::CallRecord> },
+    /// A settled recording: its call may tell the application now.
+    RecordingSettled {
+        call: CallSid,
+        recording: shared::RecordingSid,
+        outcome: call::RecordingOutcome,
+    },
+}
+
+impl Control {
+    /// A machine without media cores; the shell adds them by [`Input::CoreStarted`].
+    ///
+    /// `seed` must be secret and fresh: nonces, SIDs, SSRCs and tags come from it.
+    pub fn new(settings: ControlSettings, snapshot: Snapshot, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        let realm = snapshot.realm().to_owned();
+        let config = sip::UaConfig::new(settings.origin, &realm, &realm);
+        Self {
+            ua: UserAgent::new(config, random.bytes()),
+            ua_commands: VecDeque::new(),
+            lockout: sip::digest::Lockout::default(),
+            calls: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            ending_legs: BTreeMap::new(),
+            taps: BTreeMap::new(),
+            placement: Placement::default(),
+            writes: Writes::default(),
+            commits: BTreeMap::new(),
+            alerted: BTreeMap::new(),
+            draining: false,
+            inbox: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            effects: VecDeque::new(),
+            next_session: 0,
+            next_tap: 0,
+            next_commit: 0,
+            random,
+            settings,
+            snapshot,
+        }
+    }
+
+    /// Takes one input and follows it to its end.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Sip(input) => self.drive_user_agent(now, input),
+            Input::Media { core, event } => self.on_media(now, core, event),
+            Input::CoreStarted { ports, legs_max } => {
+                self.placement.add_core(&ports, legs_max);
+            }
+            Input::CoreLost { core, sentence } => self.on_core_lost(now, core, &sentence),
+            Input::Api { token, request } => self.on_api(now, token, request),
+            Input::Committed { token, outcome } => self.on_committed(now, token, outcome),
+            Input::Http { call, request, result } => self.on_http(now, call, request, result),
+            Input::PromptReady { call, prompt, result } => self.on_prompt(call, prompt, result),
+            Input::Resolved { session, result } => self.on_resolved(now, session, result),
+            Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
+            Input::Drain => self.draining = true,
+        }
+        self.pump(now);
+    }
+
+    /// Runs what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if self.ua.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
+            self.guarded("user agent timer", |control| control.ua.handle_timeout(now));
+            self.pump(now);
+        }
+        while let Some((at, sid)) = self.deadlines.first().copied() {
+            if at > now.mono {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.drive_call(now, sid, |call| call.handle_timeout(now));
+            self.pump(now);
+        }
+    }
+
+    /// What is to be done, in order.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Control::handle_timeout`], and who asked.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let calls = self.deadlines.first().map(|(at, _)| (*at, "call"));
+        soonest(self.ua.poll_timeout(), calls)
+    }
+
+    /// Calls that are live.
+    pub fn calls_live(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Legs that the media cores still have room for.
+    pub fn legs_free(&self) -> usize {
+        self.placement.room()
+    }
+
+    /// Draining, and nothing is left.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.calls.is_empty() && self.ending_legs.is_empty()
+    }
+
+    /// Counters of the SIP side.
+    pub fn ua_meters(&self) -> sip::user_agent::UaMeters {
+        self.ua.meters()
+    }
+
+    /// The committed configuration.
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Carries values between the machines until all are quiet. The order of the arms is the order
+    /// of precedence: what the user agent says is heard before anything new is asked of it, and a
+    /// call's effects are carried out before the next call is told anything.
+    fn pump(&mut self, now: Now) {
+        loop {
+            if let Some(effect) = self.ua.poll_effect() {
+                self.on_user_agent(now, effect);
+            } else if let Some(command) = self.ua_commands.pop_front() {
+                self.drive_user_agent(now, sip::Input::Command(command));
+            } else if let Some((sid, input)) = self.inbox.pop_front() {
+                self.drive_call(now, sid, |call| call.handle(now, input));
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn drive_user_agent(&mut self, now: Now, input: sip::Input<'_>) {
+        self.guarded("user agent", |control| control.ua.handle(now, input));
+    }
+
+    /// A panic in a machine is a fault to be told, not the end of the process (design section 4).
+    fn guarded(&mut self, place: &'static str, run: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| run(self))).is_err() {
+            let sentence = "A panic was caught; please report it with the log above.".to_owned();
+            self.observe(Observation::Fault { place, sentence });
+        }
+    }
+
+    /// Gives a call one input and carries its effects out, the user agent being heard in between.
+    pub(crate) fn drive_call(&mut self, now: Now, sid: CallSid, run: impl FnOnce(&mut call::Call)) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        if catch_unwind(AssertUnwindSafe(|| run(&mut entry.call))).is_err() {
+            return self.on_call_panic(now, sid);
+        }
+        while let Some(entry) = self.calls.get_mut(&sid) {
+            match catch_unwind(AssertUnwindSafe(|| entry.call.poll_effect())) {
+                Ok(Some(effect)) => self.on_call_effect(now, sid, effect),
+                Ok(None) => break,
+                Err(_) => return self.on_call_panic(now, sid),
+            }
+            self.settle_user_agent(now);
+        }
+        self.arm(sid);
+        self.forget_if_over(now, sid);
+    }
+
+    /// Carries out waiting commands and hears what comes of them, without telling calls yet: after
+    /// `Answer` the leg must be up before the next effect plays on it.
+    pub(crate) fn settle_user_agent(&mut self, now: Now) {
+        loop {
+            if let Some(effect) = self.ua.poll_effect() {
+                self.on_user_agent(now, effect);
+            } else if let Some(command) = self.ua_commands.pop_front() {
+                self.drive_user_agent(now, sip::Input::Command(command));
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn arm(&mut self, sid: CallSid) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let deadline = entry.call.poll_timeout().map(|(at, _)| at);
+        if let Some(old) = entry.deadline.take() {
+            self.deadlines.remove(&(old, sid));
+        }
+        if let Some(at) = deadline {
+            entry.deadline = Some(at);
+            self.deadlines.insert((at, sid));
+        }
+    }
+
+    /// A call that panicked ends: its leg with BYE or 500, its record as failed.
+    fn on_call_panic(&mut self, now: Now, sid: CallSid) {
+        let sentence = format!("Call {sid} panicked and was ended; please report it with the log.");
+        self.observe(Observation::Fault { place: "call", sentence });
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        entry.timeline.add(now.unix_ms, Kind::Refusal, "The call failed inside the gateway.");
+        entry.finished = true;
+        let mut record = (*entry.record).clone();
+        record.status = store::CallStatus::Failed;
+        record.end_ms = Some(now.unix_ms);
+        record.start_ms = record.start_ms.or(Some(record.created_ms));
+        record.updated_ms = now.unix_ms;
+        entry.record = std::sync::Arc::new(record);
+        let change = Change::PutCall(entry.record.clone());
+        self.end_session(sid);
+        self.stop_leg(now, sid);
+        self.commit(None, change);
+        let children: Vec<CallSid> = self.children_of(sid);
+        for child in children {
+            self.tell(
+                child,
+                CallInput::Hungup {
+                    cause: HangupCause::Failure {
+                        code: None,
+                        sentence: "The parent call failed.".into(),
+                    },
+                    headers: Vec::new(),
+                },
+            );
+        }
+        self.forget_if_over(now, sid);
+    }
+
+    pub(crate) fn children_of(&self, sid: CallSid) -> Vec<CallSid> {
+        let is_child = |entry: &&Entry| entry.parent == Some(sid);
+        self.calls.values().filter(is_child).map(|entry| entry.sid).collect()
+    }
+
+    /// Drops a call that waits for nothing any more, with its timeline on the way to disk.
+    pub(crate) fn forget_if_over(&mut self, now: Now, sid: CallSid) {
+        let over = |entry: &Entry| {
+            let quiet = entry.finished && entry.leg.is_none() && entry.recordings.is_empty();
+            quiet && matches!(entry.session, Session::Over | Session::None)
+        };
+        if !self.calls.get(&sid).is_some_and(over) {
+            return;
+        }
+        let Some(entry) = self.calls.remove(&sid) else { return };
+        if let Some(at) = entry.deadline {
+            self.deadlines.remove(&(at, sid));
+        }
+        let timeline = store::TimelineRecord {
+            call: sid,
+            account: entry.account,
+            json: entry.timeline.to_json(),
+        };
+        self.commit(None, Change::PutTimeline(std::sync::Arc::new(timeline)));
+        self.push(Effect::CallGone { call: sid });
+        let _ = now;
+    }
+
+    pub(crate) fn tell(&mut self, sid: CallSid, input: CallInput) {
+        if self.calls.contains_key(&sid) {
+            self.inbox.push_back((sid, input));
+        }
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(crate) fn observe(&mut self, observation: Observation) {
+        self.push(Effect::Observe(observation));
+    }
+
+    /// Writes without waiting, or with somebody who waits.
+    pub(crate) fn commit(&mut self, waiting: Option<Waiting>, change: Change) {
+        let token = waiting.map(|waiting| {
+            let token = CommitToken(self.next_commit);
+            self.next_commit += 1;
+            self.commits.insert(token, waiting);
+            token
+        });
+        self.push(Effect::Commit { token, change: Box::new(change) });
+    }
+
+    pub(crate) fn new_session(&mut self, call: CallSid) -> SessionId {
+        self.next_session += 1;
+        let id = SessionId(self.next_session);
+        self.sessions.insert(id, call);
+        id
+    }
+
+    pub(crate) fn new_tap(&mut self, call: CallSid) -> TapId {
+        self.next_tap += 1;
+        let tap = TapId(self.next_tap);
+        self.taps.insert(tap, call);
+        tap
+    }
+
+    pub(crate) fn note(&mut self, now: Now, sid: CallSid, kind: Kind, text: impl Into<String>) {
+        if let Some(entry) = self.calls.get_mut(&sid) {
+            entry.timeline.add(now.unix_ms, kind, text.into());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One live call as Control holds it: the machine, its SIP session, its leg, its records.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use call::{Call, HttpId, OutboundLeg, PromptId, RecordingPlan};
+use shared::ids::{PlayId, TapId};
+use shared::{AccountSid, CallSid, Instant, LegPlan, Prompt, RecordingSid};
+use sip::SessionId;
+use store::{CallRecord, HttpMethod};
+
+use crate::placement::Place;
+use crate::timeline::Timeline;
+
+/// One live call.
+pub(crate) struct Entry {
+    pub call: Call,
+    pub sid: CallSid,
+    pub account: AccountSid,
+    pub parent: Option<CallSid>,
+    pub record: Arc<CallRecord>,
+    pub timeline: Timeline,
+    pub session: Session,
+    pub leg: Option<Leg>,
+    pub prompts: BTreeMap<PromptId, Arc<Prompt>>,
+    pub plays: BTreeMap<PlayId, PromptId>,
+    pub recordings: BTreeMap<RecordingSid, Recording>,
+    pub requests: BTreeMap<HttpId, Request>,
+    /// What [`Call::poll_timeout`] said last: the key in Control's index of deadlines.
+    pub deadline: Option<Instant>,
+    /// [`call::CallEffect::Finished`] came.
+    pub finished: bool,
+}
+
+/// Where the call stands in SIP.
+#[derive(Debug)]
+pub(crate) enum Session {
+    /// Not yet, or REST asked and nothing is sent.
+    None,
+    /// The target is being resolved.
+    Resolving { id: SessionId, invite: Box<PendingInvite> },
+    /// The user agent has it.
+    Live { id: SessionId, call_id: String, peer: Option<IpAddr> },
+    /// It ended, or never came about.
+    Over,
+}
+
+impl Session {
+    /// Its id, while there is one.
+    pub fn id(&self) -> Option<SessionId> {
+        match self {
+            Self::Resolving { id, .. } | Self::Live { id, .. } => Some(*id),
+            Self::None | Self::Over => None,
+        }
+    }
+}
+
+/// An INVITE that waits for addresses.
+#[derive(Debug)]
+pub(crate) struct PendingInvite {
+    pub leg: OutboundLeg,
+    /// Index of the trunk and of its target, for a telephone number.
+    pub trunk: Option<(usize, usize)>,
+}
+
+/// The call's media on its core.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub place: Place,
+    /// What the core was told last; `None` before it was started.
+    pub plan: Option<LegPlan>,
+    /// The core was told to stop it and has not confirmed.
+    pub stopping: bool,
+    /// The call it is bridged with.
+    pub peer: Option<CallSid>,
+    /// Local address that SDP shows.
+    pub address: IpAddr,
+}
+
+impl Leg {
+    /// Whether the core has it and it may be used.
+    pub const fn is_up(&self) -> bool {
+        self.plan.is_some() && !self.stopping
+    }
+}
+
+/// A recording of the call's leg.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub tap: TapId,
+    pub plan: RecordingPlan,
+    pub start_ms: i64,
+}
+
+/// A webhook that is under way.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub method: HttpMethod,
+    pub url: String,
+    pub parameters: Vec<(String, String)>,
+}

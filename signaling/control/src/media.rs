@@ -1,0 +1,357 @@
+//! Legs, prompts, bridges, recordings: calls and media cores joined. Sans-IO.
+
+use std::time::Duration;
+
+use call::{CallInput, HangupCause, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
+use shared::ids::TapId;
+use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
+use shared::{
+    CallSid, Codec, CoreId, Direction, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
+    NegotiatedMedia, Now, RecordingSid,
+};
+use sip::offer_answer::LocalMedia;
+use sip::{Command, SessionId};
+use store::Change;
+
+use crate::control::{Control, Waiting};
+use crate::effect::{Effect, Observation, RecordingOrder};
+use crate::entry::{Recording, Session};
+use crate::input::{RecordingFailure, RecordingFile};
+use crate::records;
+use crate::timeline::Kind;
+
+impl Control {
+    /// Our side of a call's media: its port on the address that its peer can reach.
+    pub(crate) fn local_media(&self, sid: CallSid) -> Option<LocalMedia> {
+        let leg = self.calls.get(&sid)?.leg.as_ref()?;
+        Some(LocalMedia {
+            address: leg.address,
+            port: leg.place.port.rtp,
+            direction: Direction::SendRecv,
+            codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+        })
+    }
+
+    /// What offer and answer came to: starts the leg, or tells the core what changed.
+    pub(crate) fn set_media(&mut self, now: Now, sid: CallSid, media: NegotiatedMedia) {
+        let timeout_s = if media.direction.receives() {
+            self.settings.media_timeout_s
+        } else {
+            self.settings.hold_timeout_s
+        };
+        let latch = self.settings.latch;
+        let (ssrc, start) = (self.random.number(), self.random.number());
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let peer = match &entry.session {
+            Session::Live { peer, .. } => *peer,
+            _ => None,
+        };
+        let Some(leg) = entry.leg.as_mut().filter(|leg| !leg.stopping) else { return };
+        let old = leg.plan;
+        let plan = LegPlan {
+            port: leg.place.port,
+            media,
+            latch,
+            signaling_peer: peer,
+            ssrc: old.map_or((ssrc >> 32) as u32, |old| old.ssrc),
+            first_sequence: old.map_or(start as u16, |old| old.first_sequence),
+            first_timestamp: old.map_or(ssrc as u32, |old| old.first_timestamp),
+            media_timeout_ms: timeout_s.saturating_mul(1_000),
+        };
+        leg.plan = Some(plan);
+        let (id, plan) = (leg.place.leg, Box::new(plan));
+        let command = match old {
+            None => MediaCommand::StartLeg { leg: id, plan },
+            Some(_) => MediaCommand::UpdateLeg { leg: id, plan },
+        };
+        self.push(Effect::Media { core: id.core, command });
+        let text = format!("media {} {}", media.codec.name(), media.direction.name());
+        self.note(now, sid, Kind::Media, text);
+    }
+
+    /// Sends a command for a call's leg; says whether there is one that is up.
+    pub(crate) fn media(
+        &mut self,
+        sid: CallSid,
+        command: impl FnOnce(LegId) -> MediaCommand,
+    ) -> bool {
+        let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
+        let Some(id) = leg.filter(|leg| leg.is_up()).map(|leg| leg.place.leg) else { return false };
+        self.push(Effect::Media { core: id.core, command: command(id) });
+        true
+    }
+
+    /// Takes a call's leg down, or gives its place back where the core never had it.
+    pub(crate) fn stop_leg(&mut self, now: Now, sid: CallSid) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(leg) = entry.leg.as_mut() else { return };
+        if leg.stopping {
+            return;
+        }
+        let (place, peer) = (leg.place, leg.peer.take());
+        if leg.plan.is_none() {
+            entry.leg = None;
+            self.legs.remove(&place.leg);
+            self.placement.release(place);
+        } else {
+            leg.stopping = true;
+            let quality = Box::<LegQuality>::default();
+            let command = MediaCommand::StopLeg { leg: place.leg, quality };
+            self.push(Effect::Media { core: place.leg.core, command });
+        }
+        if let Some(peer) = peer {
+            self.leave_bridge(peer, sid);
+        }
+        let _ = now;
+    }
+
+    pub(crate) fn bridge(&mut self, now: Now, sid: CallSid, child: CallSid) {
+        let leg_of = |control: &Self, sid| {
+            let leg = control.calls.get(&sid)?.leg.as_ref()?;
+            leg.is_up().then_some(leg.place.leg)
+        };
+        let (Some(one), Some(other)) = (leg_of(self, sid), leg_of(self, child)) else {
+            let sentence = format!("Calls {sid} and {child} cannot be bridged: one has no media.");
+            return self.observe(Observation::Fault { place: "bridge", sentence });
+        };
+        for (leg, peer) in [(one, other), (other, one)] {
+            let command = MediaCommand::Bridge { leg, peer };
+            self.push(Effect::Media { core: leg.core, command });
+        }
+        self.entry_mut(sid, |entry| set_peer(entry, Some(child)));
+        self.entry_mut(child, |entry| set_peer(entry, Some(sid)));
+        self.note(now, sid, Kind::Media, format!("bridged with {child}"));
+        self.note(now, child, Kind::Media, format!("bridged with {sid}"));
+    }
+
+    pub(crate) fn unbridge(&mut self, sid: CallSid, child: CallSid) {
+        self.leave_bridge(sid, child);
+        self.leave_bridge(child, sid);
+    }
+
+    /// Takes one call out of its bridge with `peer`, if it is in one.
+    fn leave_bridge(&mut self, sid: CallSid, peer: CallSid) {
+        let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
+        if leg.is_some_and(|leg| leg.peer == Some(peer)) {
+            self.media(sid, |leg| MediaCommand::Unbridge { leg });
+            self.entry_mut(sid, |entry| set_peer(entry, None));
+        }
+    }
+
+    /// The parent hears its ringing child. An unanswered parent gets 183 with SDP first.
+    pub(crate) fn early_media(&mut self, now: Now, sid: CallSid, child: CallSid) {
+        let Some(entry) = self.calls.get(&sid) else { return };
+        if !entry.leg.as_ref().is_some_and(|leg| leg.is_up()) {
+            let (session, media) = (self.live_session(sid), self.local_media(sid));
+            let (Some(session), Some(media)) = (session, media) else { return };
+            let headers = self.call_headers(sid);
+            let progress = Command::Progress { session, status: 183, media: Some(media), headers };
+            self.ua_commands.push_back(progress);
+            self.settle_user_agent(now); // brings the leg up
+        }
+        self.bridge(now, sid, child);
+    }
+
+    /// A re-INVITE of the peer: we take what it offers, on the same port.
+    pub(crate) fn on_offer(&mut self, now: Now, session: SessionId, direction: Direction) {
+        let Some(sid) = self.call_of(session) else { return };
+        let Some(media) = self.local_media(sid) else { return };
+        self.note(now, sid, Kind::Media, format!("the peer offers {}", direction.name()));
+        self.ua_commands.push_back(Command::AnswerOffer { session, answer: Ok(media) });
+    }
+
+    pub(crate) fn on_media(&mut self, now: Now, core: CoreId, event: MediaEvent) {
+        match event {
+            MediaEvent::PlanReturned(plan) => drop(plan),
+            MediaEvent::Refused { leg } => {
+                let sentence = format!("Core {} refused a command for leg {leg:?}.", core.0);
+                self.observe(Observation::Fault { place: "media", sentence });
+            }
+            MediaEvent::LegStopped { leg, quality } => self.on_leg_stopped(now, leg, &quality),
+            MediaEvent::Latched { leg, .. } => {
+                self.note_leg(now, leg, "the first media packet came");
+            }
+            MediaEvent::Digit { leg, digit, .. } => {
+                if let Some(sid) = self.legs.get(&leg).copied() {
+                    self.tell(sid, CallInput::Digit(digit));
+                }
+            }
+            MediaEvent::PlayEnded { leg, play, cause, value } => {
+                drop(value);
+                let Some(sid) = self.legs.get(&leg).copied() else { return };
+                self.entry_mut(sid, |entry| {
+                    if let Some(prompt) = entry.plays.remove(&play) {
+                        entry.prompts.remove(&prompt);
+                    }
+                });
+                match cause {
+                    PlayEnd::Finished | PlayEnd::LegStopped => {
+                        self.tell(sid, CallInput::PlayEnded { play });
+                    }
+                    PlayEnd::NoTelephoneEvents => {
+                        let text = "digits were not sent: the peer takes no telephone events";
+                        self.note(now, sid, Kind::Refusal, text);
+                        self.tell(sid, CallInput::PlayEnded { play });
+                    }
+                    PlayEnd::Stopped | PlayEnd::Replaced => {}
+                }
+            }
+            MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
+            MediaEvent::MediaTimeout { leg } => {
+                let Some(sid) = self.legs.get(&leg).copied() else { return };
+                self.note(now, sid, Kind::Refusal, "no media for the media timeout (32014)");
+                self.end_session(sid);
+                self.tell(sid, CallInput::MediaLost);
+            }
+            MediaEvent::RtcpBye { leg } => self.note_leg(now, leg, "the peer said goodbye by RTCP"),
+        }
+    }
+
+    fn note_leg(&mut self, now: Now, leg: LegId, text: &'static str) {
+        if let Some(sid) = self.legs.get(&leg).copied() {
+            self.note(now, sid, Kind::Media, text);
+        }
+    }
+
+    fn on_leg_stopped(&mut self, now: Now, leg: LegId, quality: &LegQuality) {
+        let Some(sid) = self.legs.remove(&leg) else { return };
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(ended) = entry.leg.take() else { return };
+        entry.timeline.add(now.unix_ms, Kind::Media, quality_line(quality));
+        self.placement.release(ended.place);
+        self.forget_if_over(now, sid);
+    }
+
+    /// A core died: its legs are gone with it, its calls end with that cause.
+    pub(crate) fn on_core_lost(&mut self, now: Now, core: CoreId, sentence: &str) {
+        self.placement.retire(core);
+        let lost: Vec<(LegId, CallSid)> = self
+            .legs
+            .iter()
+            .filter(|(leg, _)| leg.core == core)
+            .map(|(leg, sid)| (*leg, *sid))
+            .collect();
+        for (leg, sid) in lost {
+            self.legs.remove(&leg);
+            self.entry_mut(sid, |entry| entry.leg = None);
+            self.note(now, sid, Kind::Refusal, sentence.to_owned());
+            self.end_session(sid);
+            let cause = HangupCause::Failure { code: None, sentence: sentence.to_owned() };
+            self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
+        }
+        let sentence = sentence.to_owned();
+        self.observe(Observation::Fault { place: "media core", sentence });
+    }
+
+    pub(crate) fn start_recording(&mut self, now: Now, sid: CallSid, plan: RecordingPlan) {
+        let recording = plan.recording;
+        let tap = self.new_tap(sid);
+        let tracks = match plan.track {
+            RecordingTrack::Inbound => TapTracks::Inbound,
+            RecordingTrack::Outbound => TapTracks::Outbound,
+            RecordingTrack::Both => TapTracks::Both,
+        };
+        let limits = TapLimits { silence_ms: plan.silence_ms, max_ms: plan.max_ms };
+        let is_up = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
+        if !is_up.is_some_and(|leg| leg.is_up()) {
+            self.taps.remove(&tap);
+            let sentence = records::no_leg_to_record(recording);
+            self.tell(sid, CallInput::RecordingEnded { recording, cause: RecordingEnd::Failed });
+            let outcome = RecordingOutcome::Failed { sentence };
+            return self.tell(sid, CallInput::RecordingDone { recording, outcome });
+        }
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let order = RecordingOrder {
+            tap,
+            recording,
+            account: entry.account,
+            channels: plan.channels,
+            trim: plan.trim,
+        };
+        let begun = Recording { tap, plan, start_ms: now.unix_ms };
+        let record = records::recording_begins(entry.account, top(entry, sid), &begun);
+        entry.recordings.insert(recording, begun);
+        self.push(Effect::OpenRecording(order));
+        self.commit(None, Change::PutRecording(record.into()));
+        self.media(sid, |leg| MediaCommand::StartTap { leg, tap, tracks, limits });
+    }
+
+    pub(crate) fn stop_recording(&mut self, sid: CallSid, recording: RecordingSid) {
+        let Some(entry) = self.calls.get(&sid) else { return };
+        let Some(tap) = entry.recordings.get(&recording).map(|begun| begun.tap) else { return };
+        self.media(sid, |leg| MediaCommand::StopTap { leg, tap });
+    }
+
+    fn on_tap_ended(&mut self, tap: TapId, cause: TapEnd) {
+        let Some((sid, recording)) = self.recording_of(tap) else { return };
+        let cause = match cause {
+            TapEnd::Stopped => RecordingEnd::Stopped,
+            TapEnd::Silence => RecordingEnd::Silence,
+            TapEnd::MaxLength => RecordingEnd::MaxLength,
+            TapEnd::LegStopped => RecordingEnd::LegStopped,
+            TapEnd::Refused => {
+                // No frame will come, so the recorder is told; its answer settles the recording.
+                self.push(Effect::DiscardRecording { tap });
+                RecordingEnd::Failed
+            }
+        };
+        self.tell(sid, CallInput::RecordingEnded { recording, cause });
+    }
+
+    /// The file is settled: the record goes to disk, and only then the call hears of it.
+    pub(crate) fn on_recording_done(
+        &mut self,
+        now: Now,
+        tap: TapId,
+        result: Result<RecordingFile, RecordingFailure>,
+    ) {
+        let Some((sid, recording)) = self.recording_of(tap) else { return };
+        self.taps.remove(&tap);
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(begun) = entry.recordings.get(&recording) else { return };
+        let (outcome, bytes) = match result {
+            Ok(file) if file.empty => (RecordingOutcome::Absent, None),
+            Ok(file) => (completed(file.duration_ms), Some(file.bytes)),
+            Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
+        };
+        let record = records::recording_begins(entry.account, top(entry, sid), begun);
+        let record = records::recording_settled(record, &outcome, bytes, now.unix_ms);
+        let waiting = Waiting::RecordingSettled { call: sid, recording, outcome };
+        self.commit(Some(waiting), Change::PutRecording(record.into()));
+    }
+
+    fn recording_of(&self, tap: TapId) -> Option<(CallSid, RecordingSid)> {
+        let sid = *self.taps.get(&tap)?;
+        let entry = self.calls.get(&sid)?;
+        let (recording, _) = entry.recordings.iter().find(|(_, begun)| begun.tap == tap)?;
+        Some((sid, *recording))
+    }
+}
+
+/// A recording belongs to the parent leg (contract rest.md 7).
+fn top(entry: &crate::entry::Entry, sid: CallSid) -> CallSid {
+    entry.parent.unwrap_or(sid)
+}
+
+fn completed(duration_ms: u64) -> RecordingOutcome {
+    let seconds = Duration::from_millis(duration_ms).as_secs_f64().round();
+    RecordingOutcome::Completed { duration_s: seconds as u32 }
+}
+
+fn set_peer(entry: &mut crate::entry::Entry, peer: Option<CallSid>) {
+    if let Some(leg) = entry.leg.as_mut() {
+        leg.peer = peer;
+    }
+}
+
+fn quality_line(quality: &LegQuality) -> String {
+    format!(
+        "media ended: {} received, {} sent, {} lost, {} dropped, jitter {} (at most {}) RTP units",
+        quality.received,
+        quality.sent,
+        quality.lost,
+        quality.dropped,
+        quality.jitter_rtp_units,
+        quality.jitter_max_rtp_units,
+    )
+}

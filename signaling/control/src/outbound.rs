@@ -1,0 +1,279 @@
+//! Calls that go out: target, trunk, addresses, INVITE. Sans-IO.
+
+use call::{CallInput, OutboundLeg, SipTarget, SipTransport, Target};
+use shared::config::Trunk;
+use shared::{CallSid, Now};
+use sip::digest::Credentials;
+use sip::flow::Transport;
+use sip::user_agent::{ExtraHeader, Invite};
+use sip::{Command, Destination, SessionId, Uri};
+
+use crate::control::Control;
+use crate::effect::{Effect, ResolveTarget};
+use crate::entry::{Leg, PendingInvite, Session};
+use crate::input::ResolveFailure;
+
+/// Whom an INVITE goes to, once nouns and trunks are out of the way.
+struct Recipient {
+    uri: String,
+    host: String,
+    port: Option<u16>,
+    transport: Transport,
+    headers: Vec<(String, String)>,
+    credentials: Option<Credentials>,
+}
+
+/// Why a leg cannot be sent at all.
+struct NoWay {
+    code: Option<u32>,
+    status: Option<u16>,
+    sentence: String,
+}
+
+impl Control {
+    pub(crate) fn begin_invite(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
+        let trunk = matches!(leg.target, Target::Number(_)).then_some((0, 0));
+        let invite = Box::new(PendingInvite { leg, trunk });
+        let recipient = match self.recipient(&invite) {
+            Ok(recipient) => recipient,
+            Err(no_way) => return self.no_way(sid, no_way),
+        };
+        let session = self.new_session(sid);
+        self.entry_mut(sid, |entry| entry.session = Session::Resolving { id: session, invite });
+        self.resolve(session, &recipient);
+        let text = format!("resolving {}", recipient.transport.via_name());
+        self.note(now, sid, crate::timeline::Kind::Sip, text);
+    }
+
+    fn resolve(&mut self, session: SessionId, recipient: &Recipient) {
+        let target = ResolveTarget {
+            host: recipient.host.clone(),
+            port: recipient.port,
+            transport: recipient.transport,
+        };
+        self.push(Effect::Resolve { session, target });
+    }
+
+    pub(crate) fn on_resolved(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        result: Result<Vec<Destination>, ResolveFailure>,
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let invite = match std::mem::replace(&mut entry.session, Session::None) {
+            Session::Resolving { invite, .. } => invite,
+            other => {
+                entry.session = other;
+                return;
+            }
+        };
+        match result {
+            Ok(destinations) if !destinations.is_empty() => {
+                self.send_invite(now, sid, session, &invite, destinations);
+            }
+            Ok(_) => self.next_trunk_target(sid, session, invite, no_address()),
+            Err(failure) => self.next_trunk_target(sid, session, invite, failure),
+        }
+    }
+
+    /// The next target of the next trunk, or the end of the call.
+    fn next_trunk_target(
+        &mut self,
+        sid: CallSid,
+        session: SessionId,
+        mut invite: Box<PendingInvite>,
+        failure: ResolveFailure,
+    ) {
+        while let Some((trunk, target)) = invite.trunk {
+            let more_here =
+                self.settings.trunks.get(trunk).is_some_and(|t| target + 1 < t.targets.len());
+            invite.trunk = if more_here { Some((trunk, target + 1)) } else { Some((trunk + 1, 0)) };
+            if invite.trunk.is_some_and(|(trunk, _)| trunk >= self.settings.trunks.len()) {
+                break;
+            }
+            if let Ok(recipient) = self.recipient(&invite) {
+                self.entry_mut(sid, |entry| {
+                    entry.session = Session::Resolving { id: session, invite };
+                });
+                return self.resolve(session, &recipient);
+            }
+        }
+        self.sessions.remove(&session);
+        let ResolveFailure { code, status, sentence } = failure;
+        self.no_way(sid, NoWay { code, status: Some(status), sentence });
+    }
+
+    fn send_invite(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        session: SessionId,
+        invite: &PendingInvite,
+        destinations: Vec<Destination>,
+    ) {
+        let no_way =
+            |sentence: &str| NoWay { code: None, status: Some(503), sentence: sentence.into() };
+        let Some(first) = destinations.first() else { return };
+        let (local, peer) = (first.local.ip(), first.remote.ip());
+        let built = self.recipient(invite).and_then(|recipient| {
+            let uri =
+                Uri::parse(recipient.uri.as_bytes()).map_err(|_| no_way("Invalid SIP URI."))?;
+            Ok((recipient, uri))
+        });
+        let (recipient, uri) = match built {
+            Ok(built) => built,
+            Err(no_way) => return self.no_way(sid, no_way),
+        };
+        // A child's leg goes to its parent's core where that has room: relay without the mesh.
+        let parent = self.calls.get(&sid).and_then(|entry| entry.parent);
+        let core = parent
+            .and_then(|parent| self.calls.get(&parent)?.leg.as_ref())
+            .map(|leg| leg.place.leg.core);
+        let Some(place) = self.placement.take(core) else {
+            self.sessions.remove(&session);
+            return self.no_way(sid, no_way("All media legs are in use."));
+        };
+        let Some(from) = self.own_uri(&invite.leg.caller_id) else {
+            self.placement.release(place);
+            return self.no_way(sid, no_way("The caller id cannot stand in a From header."));
+        };
+        let address = self.settings.public_address.unwrap_or(local);
+        let headers = self.invite_headers(sid, &recipient);
+        self.legs.insert(place.leg, sid);
+        self.entry_mut(sid, |entry| {
+            entry.leg = Some(Leg { place, plan: None, stopping: false, peer: None, address });
+            entry.session = Session::Live { id: session, call_id: String::new(), peer: Some(peer) };
+        });
+        let Some(media) = self.local_media(sid) else { return };
+        let invite = Invite {
+            destinations,
+            to: uri.clone(),
+            request_uri: uri,
+            from,
+            from_display: None,
+            contact_user: invite.leg.caller_id.clone(),
+            headers,
+            media,
+            late_offer: false,
+            credentials: recipient.credentials,
+            route: Vec::new(),
+        };
+        self.ua_commands.push_back(Command::Invite { session, invite: Box::new(invite) });
+        self.settle_user_agent(now);
+        self.call_id_of(sid);
+    }
+
+    fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<ExtraHeader> {
+        let account = self.calls.get(&sid).map(|entry| entry.account.to_string());
+        let mut headers = self.call_headers(sid);
+        if let Some(account) = account {
+            headers.push(("X-Twilio-AccountSid".to_owned(), account.into_bytes()));
+        }
+        let own = recipient.headers.iter();
+        headers.extend(own.map(|(name, value)| (name.clone(), value.clone().into_bytes())));
+        headers
+    }
+
+    /// `sip:<user>@sip.<suffix>`: the From of every call we make (contract sip-interface.md §8).
+    fn own_uri(&self, user: &str) -> Option<Uri> {
+        let realm = self.snapshot.realm();
+        let text =
+            if user.is_empty() { format!("sip:{realm}") } else { format!("sip:{user}@{realm}") };
+        Uri::parse(text.as_bytes()).ok()
+    }
+
+    fn recipient(&self, invite: &PendingInvite) -> Result<Recipient, NoWay> {
+        match (&invite.leg.target, invite.trunk) {
+            (Target::Sip(target), _) => self.sip_recipient(target),
+            (Target::Number(number), trunk) => {
+                self.trunk_recipient(number, trunk.unwrap_or_default())
+            }
+            (Target::Impossible { code, sentence, .. }, _) => {
+                Err(NoWay { code: Some(*code), status: None, sentence: sentence.clone() })
+            }
+        }
+    }
+
+    fn sip_recipient(&self, target: &SipTarget) -> Result<Recipient, NoWay> {
+        if let Some(found) = self.snapshot.admission(&target.host) {
+            return Err(NoWay {
+                code: Some(32009),
+                status: Some(480),
+                sentence: format!(
+                    "{} is a SIP domain of this gateway and nobody is registered there: \
+                     registrations are not in this version.",
+                    found.domain.domain_name
+                ),
+            });
+        }
+        let transport = transport(target.transport)?;
+        let credentials = target
+            .credentials
+            .as_ref()
+            .map(|login| Credentials::new(&login.username, &login.password));
+        Ok(Recipient {
+            uri: target.uri.clone(),
+            host: target.host.clone(),
+            port: target.port,
+            transport,
+            headers: target.headers.clone(),
+            credentials,
+        })
+    }
+
+    fn trunk_recipient(&self, number: &str, at: (usize, usize)) -> Result<Recipient, NoWay> {
+        let no_route = |sentence: String| NoWay { code: Some(13224), status: Some(404), sentence };
+        let trunk = self.settings.trunks.get(at.0);
+        let target = trunk.and_then(|trunk| trunk.targets.get(at.1));
+        let (Some(trunk), Some(target)) = (trunk, target) else {
+            let sentence =
+                "There is no carrier for telephone numbers: add a [[trunk]] to the settings.";
+            return Err(no_route(sentence.to_owned()));
+        };
+        let (parsed, _) = call::sip_noun::parse(target)
+            .map_err(|error| no_route(format!("Trunk {}: {error}", trunk.name)))?;
+        let rest = parsed.uri.strip_prefix("sip:").unwrap_or(&parsed.uri);
+        let host_part = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        Ok(Recipient {
+            uri: format!("sip:{number}@{host_part}"),
+            host: parsed.host.clone(),
+            port: parsed.port,
+            transport: transport(parsed.transport)?,
+            headers: Vec::new(),
+            credentials: trunk_credentials(trunk),
+        })
+    }
+
+    fn no_way(&mut self, sid: CallSid, no_way: NoWay) {
+        self.session_over(sid);
+        let NoWay { code, status, sentence } = no_way;
+        self.tell(sid, CallInput::LegFailed { code, status, sentence });
+    }
+}
+
+fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
+    (!trunk.username.is_empty()).then(|| Credentials {
+        user: trunk.username.clone(),
+        password: trunk.password.clone(),
+        realm: (!trunk.realm.is_empty()).then(|| trunk.realm.clone()),
+    })
+}
+
+fn transport(transport: SipTransport) -> Result<Transport, NoWay> {
+    match transport {
+        SipTransport::Udp => Ok(Transport::Udp),
+        SipTransport::Tcp => Ok(Transport::Tcp),
+        SipTransport::Tls => Err(NoWay {
+            code: None,
+            status: Some(503),
+            sentence: "SIP over TLS is not in this version: use transport=tcp or udp.".to_owned(),
+        }),
+    }
+}
+
+fn no_address() -> ResolveFailure {
+    let sentence = "The host has no address.".to_owned();
+    ResolveFailure { code: Some(13254), status: 503, sentence }
+}

@@ -1,0 +1,164 @@
+//! Hands out legs and media ports of the media cores. Sans-IO.
+//!
+//! Control decides where a leg lives without asking the core: SDP never waits (design section 6).
+//! Slots and ports are used again least recently used first, and only after the core has said
+//! that the leg is down, so a late packet or event never meets a successor.
+
+use std::collections::VecDeque;
+
+use shared::{CoreId, LegId, MediaPort};
+
+/// All media cores as Control sees them.
+#[derive(Debug, Default)]
+pub struct Placement {
+    cores: Vec<Core>,
+}
+
+/// A place for one leg, taken until [`Placement::release`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The leg.
+    pub leg: LegId,
+    /// Its port.
+    pub port: MediaPort,
+}
+
+#[derive(Debug)]
+struct Core {
+    alive: bool,
+    free_slots: VecDeque<u16>,
+    generations: Vec<u32>,
+    free_ports: VecDeque<MediaPort>,
+    legs: usize,
+}
+
+impl Placement {
+    /// Adds a core with the ports it opened. Cores are numbered in the order they are added.
+    ///
+    /// # Panics
+    /// When `legs_max` is above 65,536 or more than 256 cores are added: both are start-up facts.
+    pub fn add_core(&mut self, ports: &[MediaPort], legs_max: usize) -> CoreId {
+        let id = CoreId(u8::try_from(self.cores.len()).expect("at most 256 media cores"));
+        let slots = u16::try_from(legs_max.saturating_sub(1)).expect("at most 65,536 legs a core");
+        self.cores.push(Core {
+            alive: true,
+            free_slots: if legs_max == 0 { VecDeque::new() } else { (0..=slots).collect() },
+            generations: vec![0; legs_max],
+            free_ports: ports.iter().copied().collect(),
+            legs: 0,
+        });
+        id
+    }
+
+    /// A place on `preferred` if it has room, else on the core with the fewest legs.
+    /// `None` when no core has a slot and a port left.
+    pub fn take(&mut self, preferred: Option<CoreId>) -> Option<Place> {
+        let id = preferred.filter(|id| self.has_room(*id)).or_else(|| self.emptiest())?;
+        let core = self.cores.get_mut(usize::from(id.0))?;
+        let port = core.free_ports.pop_front()?;
+        let slot = core.free_slots.pop_front()?;
+        core.legs += 1;
+        let generation = core.generations.get_mut(usize::from(slot))?;
+        *generation = generation.wrapping_add(1);
+        Some(Place { leg: LegId { core: id, slot, generation: *generation }, port })
+    }
+
+    /// Gives a place back after the core has said that the leg is down.
+    pub fn release(&mut self, place: Place) {
+        let Some(core) = self.cores.get_mut(usize::from(place.leg.core.0)) else { return };
+        core.legs = core.legs.saturating_sub(1);
+        core.free_slots.push_back(place.leg.slot);
+        core.free_ports.push_back(place.port);
+    }
+
+    /// Takes a core out of use; its slots and ports stay out until the process restarts.
+    pub fn retire(&mut self, id: CoreId) {
+        if let Some(core) = self.cores.get_mut(usize::from(id.0)) {
+            core.alive = false;
+        }
+    }
+
+    /// Legs that could still be placed, over all living cores.
+    pub fn room(&self) -> usize {
+        self.living().map(|(_, core)| core.room()).sum()
+    }
+
+    fn has_room(&self, id: CoreId) -> bool {
+        self.cores.get(usize::from(id.0)).is_some_and(|core| core.alive && core.room() > 0)
+    }
+
+    fn emptiest(&self) -> Option<CoreId> {
+        let (index, _) = self
+            .living()
+            .filter(|(_, core)| core.room() > 0)
+            .min_by_key(|(index, core)| (core.legs, *index))?;
+        u8::try_from(index).ok().map(CoreId)
+    }
+
+    fn living(&self) -> impl Iterator<Item = (usize, &Core)> {
+        self.cores.iter().enumerate().filter(|(_, core)| core.alive)
+    }
+}
+
+impl Core {
+    fn room(&self) -> usize {
+        self.free_slots.len().min(self.free_ports.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(first: u16, count: u16) -> Vec<MediaPort> {
+        (0..count).map(|index| MediaPort { address: 0, rtp: first + 2 * index }).collect()
+    }
+
+    fn two_cores() -> Placement {
+        let mut placement = Placement::default();
+        placement.add_core(&ports(10_000, 2), 4);
+        placement.add_core(&ports(11_000, 2), 4);
+        placement
+    }
+
+    #[test]
+    fn legs_spread_over_cores_unless_one_is_preferred() {
+        let mut placement = two_cores();
+        let first = placement.take(None).expect("room");
+        let second = placement.take(None).expect("room");
+        assert_ne!(first.leg.core, second.leg.core);
+        let third = placement.take(Some(first.leg.core)).expect("room");
+        assert_eq!(third.leg.core, first.leg.core);
+    }
+
+    #[test]
+    fn a_full_core_gives_way_to_another_and_then_there_is_no_room() {
+        let mut placement = two_cores();
+        let wanted = Some(CoreId(0));
+        let cores: Vec<u8> =
+            (0..4).map(|_| placement.take(wanted).expect("room").leg.core.0).collect();
+        assert_eq!(cores, [0, 0, 1, 1]);
+        assert_eq!(placement.take(wanted), None);
+        assert_eq!(placement.room(), 0);
+    }
+
+    #[test]
+    fn a_used_slot_comes_back_with_a_new_generation_and_ports_rotate() {
+        let mut placement = Placement::default();
+        placement.add_core(&ports(10_000, 2), 1);
+        let first = placement.take(None).expect("room");
+        placement.release(first);
+        let second = placement.take(None).expect("room");
+        assert_eq!(second.leg.slot, first.leg.slot);
+        assert_ne!(second.leg.generation, first.leg.generation);
+        assert_ne!(second.port, first.port, "least recently used port first");
+    }
+
+    #[test]
+    fn a_retired_core_gets_no_more_legs() {
+        let mut placement = two_cores();
+        placement.retire(CoreId(0));
+        let place = placement.take(Some(CoreId(0))).expect("the other core has room");
+        assert_eq!(place.leg.core, CoreId(1));
+    }
+}

@@ -1,0 +1,215 @@
+//! From a call's values to what the store keeps. Pure.
+
+use std::sync::Arc;
+
+use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, RecordingOutcome};
+use shared::ids::sid_bits;
+use shared::{AccountSid, CallSid, NotificationSid, RecordingSid, ids::Origin};
+use store::{
+    CallRecord, HttpExchange, HttpMessages, HttpMethod, NotificationLevel, NotificationRecord,
+    RecordingRecord, RecordingSource, RecordingStatus,
+};
+
+use crate::entry::{Recording, Request};
+
+/// Longest text of a webhook's answer that an exchange keeps.
+const RESPONSE_BODY_MAX: usize = 4 * 1024;
+
+/// The first record of a call.
+pub(crate) fn call_record(setup: &CallSetup, unix_ms: i64) -> CallRecord {
+    CallRecord {
+        sid: setup.sid,
+        account: setup.account,
+        parent: setup.parent,
+        to: setup.to.clone(),
+        from: setup.from.clone(),
+        status: match setup.direction {
+            CallDirection::Inbound => store::CallStatus::Ringing,
+            CallDirection::OutboundApi | CallDirection::OutboundDial => store::CallStatus::Queued,
+        },
+        direction: direction(setup.direction),
+        start_ms: None,
+        end_ms: None,
+        duration_s: None,
+        queue_time_ms: 0,
+        answered_by: None,
+        forwarded_from: setup.forwarded_from.clone(),
+        caller_name: setup.caller_name.clone(),
+        created_ms: unix_ms,
+        updated_ms: unix_ms,
+    }
+}
+
+/// The record after a status change.
+pub(crate) fn with_status(record: &CallRecord, status: CallStatus, unix_ms: i64) -> CallRecord {
+    let mut record = record.clone();
+    record.status = stored_status(status);
+    record.updated_ms = unix_ms;
+    if status == CallStatus::InProgress {
+        record.start_ms = Some(unix_ms);
+    }
+    record
+}
+
+/// The record of an ended call.
+pub(crate) fn ended(record: &CallRecord, end: &FinalRecord) -> CallRecord {
+    let mut record = record.clone();
+    record.status = stored_status(end.status);
+    record.start_ms = Some(end.answered_unix_ms.unwrap_or(end.started_unix_ms));
+    record.end_ms = Some(end.ended_unix_ms);
+    record.duration_s = end.duration_s;
+    record.updated_ms = end.ended_unix_ms;
+    record
+}
+
+/// `initiated` shows as `queued` in the resource (contract webhooks.md 6).
+fn stored_status(status: CallStatus) -> store::CallStatus {
+    match status {
+        CallStatus::Queued | CallStatus::Initiated => store::CallStatus::Queued,
+        CallStatus::Ringing => store::CallStatus::Ringing,
+        CallStatus::InProgress => store::CallStatus::InProgress,
+        CallStatus::Completed => store::CallStatus::Completed,
+        CallStatus::Busy => store::CallStatus::Busy,
+        CallStatus::NoAnswer => store::CallStatus::NoAnswer,
+        CallStatus::Failed => store::CallStatus::Failed,
+        CallStatus::Canceled => store::CallStatus::Canceled,
+    }
+}
+
+fn direction(direction: CallDirection) -> store::CallDirection {
+    match direction {
+        CallDirection::Inbound => store::CallDirection::Inbound,
+        CallDirection::OutboundApi => store::CallDirection::OutboundApi,
+        CallDirection::OutboundDial => store::CallDirection::OutboundDial,
+    }
+}
+
+/// The stored method of a webhook.
+pub(crate) fn method(method: call::Method) -> HttpMethod {
+    match method {
+        call::Method::Get => HttpMethod::Get,
+        call::Method::Post => HttpMethod::Post,
+    }
+}
+
+/// The record of a notification of a call.
+pub(crate) fn notification(
+    sid: NotificationSid,
+    account: AccountSid,
+    call: Option<CallSid>,
+    notification: &Notification,
+    unix_ms: i64,
+) -> NotificationRecord {
+    let exchange = (!notification.url.is_empty()).then(|| HttpMessages {
+        method: notification.method.map(method).unwrap_or_default(),
+        url: notification.url.clone(),
+        request_variables: notification.request_variables.clone(),
+        response_headers: notification.response_headers.clone(),
+        response_body: notification.response_body.clone(),
+    });
+    NotificationRecord {
+        sid,
+        account,
+        call,
+        level: match notification.severity {
+            call::Severity::Error => NotificationLevel::Error,
+            call::Severity::Warning => NotificationLevel::Warning,
+        },
+        error_code: notification.code,
+        message: notification.message.clone(),
+        exchange,
+        created_ms: unix_ms,
+    }
+}
+
+/// The record of a recording that begins.
+pub(crate) fn recording_begins(
+    account: AccountSid,
+    call: CallSid,
+    recording: &Recording,
+) -> RecordingRecord {
+    let unix_ms = recording.start_ms;
+    RecordingRecord {
+        sid: recording.plan.recording,
+        account,
+        call,
+        conference: None,
+        status: RecordingStatus::InProgress,
+        source: match recording.plan.source {
+            call::RecordingSource::RecordVerb => RecordingSource::RecordVerb,
+            call::RecordingSource::DialVerb => RecordingSource::DialVerb,
+            call::RecordingSource::OutboundApi => RecordingSource::OutboundApi,
+        },
+        channels: recording.plan.channels,
+        duration_s: None,
+        bytes: None,
+        start_ms: unix_ms,
+        error_code: None,
+        created_ms: unix_ms,
+        updated_ms: unix_ms,
+    }
+}
+
+/// The record of a settled recording.
+pub(crate) fn recording_settled(
+    mut record: RecordingRecord,
+    outcome: &RecordingOutcome,
+    bytes: Option<u64>,
+    unix_ms: i64,
+) -> RecordingRecord {
+    record.status = match outcome {
+        RecordingOutcome::Completed { .. } => RecordingStatus::Completed,
+        RecordingOutcome::Absent => RecordingStatus::Absent,
+        RecordingOutcome::Failed { .. } => RecordingStatus::Failed,
+    };
+    if let RecordingOutcome::Completed { duration_s } = outcome {
+        record.duration_s = Some(*duration_s);
+    }
+    record.bytes = bytes;
+    record.updated_ms = unix_ms;
+    record
+}
+
+/// Where an exchange belongs and how it is ordered.
+pub(crate) struct ExchangeOf {
+    pub account: AccountSid,
+    pub call: CallSid,
+    pub unix_ms: i64,
+    pub origin: Origin,
+    pub random: u64,
+}
+
+/// One HTTP exchange of a call.
+pub(crate) fn exchange(
+    of: ExchangeOf,
+    request: Request,
+    result: &Result<call::HttpAnswer, call::HttpFailure>,
+) -> Arc<HttpExchange> {
+    let (response_code, duration, content_type, body) = match result {
+        Ok(answer) => {
+            let body = answer.body.get(..RESPONSE_BODY_MAX).unwrap_or(&answer.body);
+            let body = String::from_utf8_lossy(body).into_owned();
+            let content_type = answer.content_type.clone().unwrap_or_default();
+            (Some(answer.status), answer.duration_ms, content_type, body)
+        }
+        Err(failure) => (None, failure.duration_ms, String::new(), failure.sentence.clone()),
+    };
+    Arc::new(HttpExchange {
+        id: sid_bits(of.unix_ms, of.origin, of.random),
+        account: of.account,
+        call: of.call,
+        method: request.method,
+        url: request.url,
+        parameters: request.parameters,
+        response_code,
+        request_duration_ms: duration,
+        content_type,
+        response_body: body,
+        created_ms: of.unix_ms,
+    })
+}
+
+/// The SID a recording is named by in a sentence.
+pub(crate) fn no_leg_to_record(recording: RecordingSid) -> String {
+    format!("Recording {recording} could not begin: the call has no media yet.")
+}

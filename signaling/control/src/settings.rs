@@ -1,0 +1,61 @@
+//! What Control is built with: settings of the node in the form it needs them. Sans-IO.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use call::CallSettings;
+use shared::LatchMode;
+use shared::config::{AclReject, Config, PublicAddress, Trunk};
+use shared::ids::Origin;
+
+/// Settings of [`crate::Control`].
+#[derive(Clone, Debug)]
+pub struct ControlSettings {
+    /// Node and process generation, in every id.
+    pub origin: Origin,
+    /// Address to show in SDP; `None`: the local address towards that peer.
+    pub public_address: Option<IpAddr>,
+    /// Labels of the domain that serves Request-URIs naming our own address.
+    pub default_domain: Option<String>,
+    /// Whether a source outside the IP lists, and an unknown domain, is answered 403 (else silence).
+    pub answer_strangers: bool,
+    /// Which sources a leg takes media from.
+    pub latch: LatchMode,
+    /// Seconds without media that end a call; 0 = never.
+    pub media_timeout_s: u32,
+    /// The same on hold.
+    pub hold_timeout_s: u32,
+    /// Calls at once; 0 = what the media cores carry.
+    pub calls_max: usize,
+    /// Carriers for telephone numbers.
+    pub trunks: Vec<Trunk>,
+    /// What all calls share.
+    pub call: Arc<CallSettings>,
+}
+
+impl ControlSettings {
+    /// From the node's settings. `api_base` is how the REST API is reached, without a slash at the end.
+    pub fn new(config: &Config, origin: Origin, api_base: &str) -> Self {
+        let default_domain = config.sip.default_domain.split('.').next().unwrap_or_default();
+        Self {
+            origin,
+            public_address: match config.node.public_address {
+                PublicAddress::Auto => None,
+                PublicAddress::Fixed(address) => Some(address),
+            },
+            default_domain: (!default_domain.is_empty())
+                .then(|| default_domain.to_ascii_lowercase()),
+            answer_strangers: config.sip.acl_reject == AclReject::Forbidden,
+            latch: config.media.latch,
+            media_timeout_s: config.media.timeout_s,
+            hold_timeout_s: config.media.hold_timeout_s,
+            calls_max: usize::try_from(config.limits.calls).unwrap_or(0),
+            trunks: config.trunks.clone(),
+            call: Arc::new(CallSettings {
+                api_base: api_base.to_owned(),
+                reject_status: config.sip.reject_status.status(),
+                ..CallSettings::default()
+            }),
+        }
+    }
+}

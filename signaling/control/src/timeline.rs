@@ -1,0 +1,96 @@
+//! One bounded timeline a call: SIP, webhooks, verbs, media, refusals (design section 8). Sans-IO.
+
+use std::borrow::Cow;
+
+use shared::limits::{TIMELINE_BYTES_MAX, TIMELINE_ENTRIES_MAX};
+
+/// What kind of thing an entry tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A SIP message, one line.
+    Sip,
+    /// A webhook request or its answer.
+    Webhook,
+    /// A verb that began or ended.
+    Verb,
+    /// A media fact.
+    Media,
+    /// Something was refused or went wrong, with its rule.
+    Refusal,
+    /// Anything else in the life of the call.
+    Call,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Entry {
+    /// When, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
+    /// What kind.
+    pub kind: Kind,
+    /// The sentence.
+    pub text: Cow<'static, str>,
+}
+
+/// The entries of one call, at most 200 and 16 KiB. What does not fit is counted, the
+/// beginning of a call being worth more than its thousandth digit.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Timeline {
+    entries: Vec<Entry>,
+    /// Entries that did not fit.
+    left_out: u32,
+    #[serde(skip)]
+    bytes: usize,
+}
+
+/// What one entry costs besides its text: time, kind and JSON punctuation.
+const ENTRY_OVERHEAD_BYTES: usize = 48;
+
+impl Timeline {
+    /// Adds an entry if there is room, else counts it.
+    pub fn add(&mut self, at_ms: i64, kind: Kind, text: impl Into<Cow<'static, str>>) {
+        let text = text.into();
+        let bytes = text.len() + ENTRY_OVERHEAD_BYTES;
+        if self.entries.len() >= TIMELINE_ENTRIES_MAX || self.bytes + bytes > TIMELINE_BYTES_MAX {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        self.bytes += bytes;
+        self.entries.push(Entry { at_ms, kind, text });
+    }
+
+    /// The entries so far, oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The JSON blob that is stored at the end of the call.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers always serialise")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_past_the_limit_are_counted_not_kept() {
+        let mut timeline = Timeline::default();
+        for _ in 0..=TIMELINE_ENTRIES_MAX {
+            timeline.add(1, Kind::Call, "x");
+        }
+        assert_eq!(timeline.entries().len(), TIMELINE_ENTRIES_MAX);
+        assert!(timeline.to_json().contains("\"left_out\":1"));
+    }
+
+    #[test]
+    fn a_long_text_that_does_not_fit_is_left_out_and_shorter_ones_still_fit() {
+        let mut timeline = Timeline::default();
+        timeline.add(1, Kind::Sip, "x".repeat(TIMELINE_BYTES_MAX));
+        timeline.add(2, Kind::Verb, "Say");
+        assert_eq!(timeline.entries().len(), 1);
+        assert!(timeline.to_json().contains(r#"{"at_ms":2,"kind":"verb","text":"Say"}"#));
+    }
+}

@@ -1,0 +1,35 @@
+//! What the phone's media core acts with: it collects; the phone carries out. Sans-IO.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use plane::{MeshFrame, Output, SocketId};
+use shared::{CoreId, MediaEvent, RecorderFrame};
+
+/// Everything a plane wanted, in order of its kind.
+#[derive(Debug, Default)]
+pub(crate) struct Hands {
+    pub packets: VecDeque<(SocketId, SocketAddr, Vec<u8>)>,
+    pub events: VecDeque<MediaEvent>,
+    pub frames: VecDeque<RecorderFrame>,
+}
+
+impl Output for Hands {
+    fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
+        self.packets.push_back((socket, to, packet.to_vec()));
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        self.events.push_back(event);
+    }
+
+    fn record(&mut self, frame: RecorderFrame) -> bool {
+        self.frames.push_back(frame);
+        true
+    }
+
+    /// A phone has one core.
+    fn mesh(&mut self, _core: CoreId, _frame: &MeshFrame) -> bool {
+        false
+    }
+}
