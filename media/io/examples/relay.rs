@@ -19,6 +19,8 @@ use shared::{
 const PACKET_BYTES: usize = 172;
 /// Packets under way when saturated.
 const WINDOW: usize = 256;
+/// Packets sent before what came back is read.
+const BURST: u64 = 32;
 /// Local address and ports; a leg a port.
 const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -32,6 +34,8 @@ struct Load {
 struct Outcome {
     sent: u64,
     returned: u64,
+    /// Given up while saturated.
+    lost: u64,
     elapsed: Duration,
     delays_us: Vec<u32>,
 }
@@ -85,7 +89,7 @@ fn measure(
         (cpu_after - cpu_before) / outcome.returned.max(1),
         outcome.returned as f64 / seconds / 1_000.0,
         (figures.wakes - figures_before.wakes) as f64 / seconds,
-        outcome.sent - outcome.returned,
+        outcome.lost + outcome.sent - outcome.returned,
         at(0.5),
         at(0.99),
         at(0.999),
@@ -123,15 +127,18 @@ fn generate(
 ) -> Result<Outcome, Box<dyn Error>> {
     let start = Instant::now();
     let mut outcome =
-        Outcome { sent: 0, returned: 0, elapsed: Duration::ZERO, delays_us: Vec::new() };
+        Outcome { sent: 0, returned: 0, lost: 0, elapsed: Duration::ZERO, delays_us: Vec::new() };
     let mut packet = [0_u8; PACKET_BYTES];
     let mut last_return = start;
     while start.elapsed() < load.duration {
         let may_send = match load.rate {
-            0 => WINDOW as u64 > outcome.sent - outcome.returned.min(outcome.sent),
-            rate => outcome.sent < start.elapsed().as_nanos() as u64 * rate / 1_000_000_000,
+            0 => WINDOW as u64 - (outcome.sent - outcome.returned).min(WINDOW as u64),
+            rate => {
+                let due = start.elapsed().as_nanos() as u64 * rate / 1_000_000_000;
+                due.saturating_sub(outcome.sent)
+            }
         };
-        if may_send {
+        for _ in 0..may_send.min(BURST) {
             let index = outcome.sent as usize % ports.len();
             let round = (outcome.sent / ports.len() as u64) as u32;
             write_packet(&mut packet, index as u32, round, start.elapsed());
@@ -139,11 +146,16 @@ fn generate(
                 outcome.sent += 1;
             }
         }
-        if take_one(generator, start, &mut outcome)? {
+        let mut came_back = false;
+        while take_one(generator, start, &mut outcome)? {
+            came_back = true;
+        }
+        if came_back {
             last_return = Instant::now();
         } else if last_return.elapsed() > Duration::from_millis(200) && load.rate == 0 {
             // What was under way is lost; begin again so that the loop never stops.
-            outcome.sent -= outcome.sent - outcome.returned;
+            outcome.lost += outcome.sent - outcome.returned;
+            outcome.sent = outcome.returned;
             last_return = Instant::now();
         }
     }

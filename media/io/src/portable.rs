@@ -4,15 +4,18 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use plane::{Received, SocketId};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
-use shared::{CoreId, MediaPort};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
+use shared::{CoreId, Instant, MediaPort};
 
-use crate::clock;
 use crate::config::IoConfig;
 use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
 use crate::ports::{Opened, open_share};
@@ -22,6 +25,8 @@ use crate::wait::Wait;
 
 /// The epoll data of the doorbell; sockets have their number.
 const BELL: u64 = u64::MAX;
+/// The epoll data of the timer.
+const TIMER: u64 = u64::MAX - 1;
 
 /// Open files that a process needs besides media sockets: SIP and HTTP connections, files.
 const FILES_FOR_OTHERS_MAX: u64 = 4_096;
@@ -30,6 +35,9 @@ const FILES_FOR_OTHERS_MAX: u64 = 4_096;
 pub(crate) struct Portable {
     sender: PortableSender,
     epoll: OwnedFd,
+    /// Deadlines: an absolute timer, because `epoll_wait` itself counts whole milliseconds.
+    timer: OwnedFd,
+    armed: Option<Instant>,
     doorbell: Arc<Doorbell>,
     /// Ready sockets of the last wait; handed out by the next `receive`.
     ready: Vec<epoll::Event>,
@@ -66,6 +74,13 @@ impl Portable {
         let bell = epoll::EventData::new_u64(BELL);
         epoll::add(&epoll, doorbell.as_fd(), bell, epoll::EventFlags::IN)
             .map_err(system("epoll_ctl"))?;
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer =
+            timerfd_create(TimerfdClockId::Monotonic, flags).map_err(system("timerfd_create"))?;
+        // Edge-triggered: a deadline that has passed is told once and need not be read.
+        let data = epoll::EventData::new_u64(TIMER);
+        epoll::add(&epoll, &timer, data, epoll::EventFlags::IN | epoll::EventFlags::ET)
+            .map_err(system("epoll_ctl"))?;
         let mut sockets = Vec::with_capacity(share.len() * 2);
         let pairs_max = pairs_max(files_max, cores);
         let opened = open_share(core, share, config, files_max, pairs_max, |index, pair| {
@@ -79,12 +94,27 @@ impl Portable {
         let driver = Self {
             sender: PortableSender { sockets, counts: DriverCounts::default() },
             epoll,
+            timer,
+            armed: None,
             doorbell,
             ready: Vec::with_capacity(TURN_PACKETS),
             buffers: vec![[0; BUFFER_BYTES]; TURN_PACKETS].into_boxed_slice(),
             forwards: Vec::with_capacity(TURN_PACKETS),
         };
         Ok((driver, opened))
+    }
+
+    /// Lets the timer end a wait at `deadline`; the one call is spared while it stays the same.
+    fn arm(&mut self, deadline: Instant) {
+        if self.armed == Some(deadline) {
+            return;
+        }
+        let interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // The process clock is CLOCK_MONOTONIC as it is; 0 would disarm.
+        let at = timespec(deadline.since(Instant::ZERO).max(Duration::from_nanos(1)));
+        let timer = Itimerspec { it_interval: interval, it_value: at };
+        let is_armed = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &timer).is_ok();
+        self.armed = is_armed.then_some(deadline);
     }
 
     fn answer_bell(&self) {
@@ -144,16 +174,15 @@ impl Driver for Portable {
     }
 
     fn wait(&mut self, wait: Option<Wait>) {
-        let timeout = match wait {
-            None => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
-            Some(wait) => wait.until.map(|until| timespec(until.since(clock::now()))),
-        };
+        let only_look = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let timeout = wait.is_none().then_some(&only_look);
+        if let Some(deadline) = wait.and_then(|wait| wait.until) {
+            self.arm(deadline);
+        }
         self.ready.clear();
         // An error is EINTR: then nothing is ready, and the next turn waits again.
-        let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.ready), timeout.as_ref());
-        if wait.is_some() {
-            self.sender.counts.wakes += 1;
-        }
+        let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.ready), timeout);
+        self.sender.counts.wakes += u64::from(wait.is_some());
         if self.ready.iter().any(|event| event.data.u64() == BELL) {
             self.answer_bell();
         }
@@ -182,7 +211,7 @@ impl Sender for PortableSender {
     }
 }
 
-fn timespec(duration: std::time::Duration) -> Timespec {
+fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),

@@ -43,6 +43,7 @@ pub(crate) fn share(
         for address in (0..addresses).filter_map(|index| u8::try_from(index).ok()) {
             share.extend(block.iter().map(|&rtp| MediaPort { address, rtp }));
         }
+        share.truncate(PORTS_MAX);
     }
     shares
 }
@@ -73,6 +74,9 @@ fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
 }
+
+/// RTP ports that one core can number.
+const PORTS_MAX: usize = 65_000;
 
 /// Raises the soft limit of open files to the hard one; answers the limit that then holds.
 pub(crate) fn raise_files_limit() -> u64 {

@@ -165,8 +165,8 @@ impl fmt::Display for StartNote {
             ),
             Self::PortsBusy { core, count, first } => write!(
                 f,
-                "media core {} leaves out {count} ports that other processes hold, {first} the \
-                 first (ss -ulpn shows who); free them or move media.ports",
+                "media core {} leaves out {count} RTP port(s) that other processes hold, {first} \
+                 the first (ss -ulpn shows who); free them or move media.ports",
                 core.0
             ),
             Self::FewerPorts { core, opened, wanted, files_max } => write!(

@@ -92,6 +92,7 @@ pub(crate) fn start_machines<M: Machine + 'static>(
         let report = report.recv().map_err(|_| StartError::CoreDied { core: core.id })??;
         core.ports = report.opened.ports;
         core.cpu = report.cpu;
+        core.backend = report.backend;
         media.notes.extend(report.opened.notes);
         media.cores.push(core);
     }
@@ -121,6 +122,7 @@ struct Link {
 struct Report {
     opened: Opened,
     cpu: Option<usize>,
+    backend: Backend,
 }
 
 /// All that goes over to a core's thread.
@@ -281,22 +283,31 @@ fn open_and_drive<M: Machine>(mut setup: Setup<M>) {
     let doorbell = Arc::clone(&setup.ends.doorbell);
     let (id, files_max) = (setup.id, setup.files_max);
     let share = std::mem::take(&mut setup.share);
-    match setup.backend {
-        Backend::IoUring => {
-            let driver = Uring::open(id, &share, &setup.config, files_max, doorbell);
-            drive(setup, cpu, driver);
-        }
-        Backend::Portable => {
-            let cores = setup.cores;
-            let driver = Portable::open(id, cores, &share, &setup.config, files_max, doorbell);
-            drive(setup, cpu, driver);
+    let mut fallback = None;
+    if setup.backend == Backend::IoUring {
+        let driver = Uring::open(id, &share, &setup.config, files_max, Arc::clone(&doorbell));
+        match driver {
+            Err(StartError::System { what, source, .. })
+                if setup.config.backend == BackendChoice::Auto =>
+            {
+                let reason = format!("core {} was refused {what}: {source}", id.0);
+                fallback = Some(StartNote::Portable { reason });
+            }
+            driver => return drive(setup, cpu, Backend::IoUring, driver),
         }
     }
+    let cores = setup.cores;
+    let mut driver = Portable::open(id, cores, &share, &setup.config, files_max, doorbell);
+    if let Ok((_, opened)) = &mut driver {
+        opened.notes.extend(fallback);
+    }
+    drive(setup, cpu, Backend::Portable, driver);
 }
 
 fn drive<M: Machine, D: Driver>(
     setup: Setup<M>,
     cpu: Option<usize>,
+    backend: Backend,
     driver: Result<(D, Opened), StartError>,
 ) {
     let (driver, mut opened) = match driver {
@@ -312,7 +323,7 @@ fn drive<M: Machine, D: Driver>(
     let machine = (setup.make)(plane_config(&setup, opened.ports.clone()));
     let mut turner = Turner::new(machine, driver, setup.ends);
     // The starter waits for this; where it is gone, the doorbell says stop as well.
-    let _ = setup.report.send(Ok(Report { opened, cpu }));
+    let _ = setup.report.send(Ok(Report { opened, cpu, backend }));
     drop((setup.report, setup.config, setup.share));
     turner.run();
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -30,12 +30,26 @@ const COPY: u8 = 1;
 const CONSUME: u8 = 2;
 const DROP: u8 = 3;
 
+const PANIC: u16 = 13;
+const STALL: u16 = 12;
+const SEND_NOWHERE: u16 = 11;
+
+/// Holds a core that was told to stall; one test uses it.
+static IS_STALLED: AtomicBool = AtomicBool::new(false);
+/// A documentation address (RFC 5737): no socket bound to loopback can send there.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
+
 impl Machine for Mirror {
-    /// Sends the plan home; a leg with slot 13 brings bad luck.
+    /// Sends the plan home; some slots do something else before.
     fn command(&mut self, _: Instant, command: MediaCommand, out: &mut impl Output) {
         match command {
             MediaCommand::StartLeg { leg, plan } => {
-                assert!(leg.slot != 13, "told to panic");
+                match leg.slot {
+                    PANIC => panic!("told to panic"),
+                    STALL => while IS_STALLED.load(Ordering::Acquire) {},
+                    SEND_NOWHERE => out.send(SocketId::rtp(0), NOWHERE, &[0; 20]),
+                    _ => {}
+                }
                 out.event(MediaEvent::PlanReturned(plan));
             }
             command => panic!("no test sends {command:?}"),
@@ -256,21 +270,73 @@ fn what_is_empty_too_long_or_dropped_is_counted_and_harms_nothing() {
 }
 
 #[test]
-fn a_burst_larger_than_all_buffers_costs_nothing_but_a_rearming() {
+fn a_stalled_core_runs_out_of_buffers_and_loses_nothing() {
     const PACKETS: u32 = 3_000;
     for backend in backends() {
         let mut config = config(backend, 64);
         config.receive_buffer_bytes = 4 << 20;
-        let (media, _) = start_mirror(&config);
+        let (mut media, _) = start_mirror(&config);
+        let ports = media.cores[0].ports.clone();
+        IS_STALLED.store(true, Ordering::Release);
+        let start = MediaCommand::StartLeg { leg: leg(STALL), plan: plan(ports[0]) };
+        media.cores[0].send(start).expect("there is room");
+        media.cores[0].ring();
         let client = client();
-        let ports = &media.cores[0].ports;
         for number in 0..PACKETS {
             let port = ports[number as usize % ports.len()];
             client.send_to(&packet(CONSUME, number, 172), rtp_address(port)).expect("taken");
         }
+        IS_STALLED.store(false, Ordering::Release);
         let figures =
             figures_when(&media, |figures| figures.packets_received == u64::from(PACKETS));
         assert_eq!(figures.received_balance(), 0);
+        if backend == BackendChoice::IoUring {
+            assert!(figures.buffer_shortages > 0, "{figures:#?}");
+        }
+        // Every socket receives again.
+        for port in ports {
+            client.send_to(&packet(FORWARD, 0, 172), rtp_address(port)).expect("taken");
+            client.recv_from(&mut [0; 172]).expect("the mirror answers");
+        }
+    }
+}
+
+#[test]
+fn a_send_that_the_kernel_refuses_is_counted() {
+    for backend in backends() {
+        let (mut media, rings) = start_mirror(&config(backend, 8));
+        let port = media.cores[0].ports[0];
+        let start = MediaCommand::StartLeg { leg: leg(SEND_NOWHERE), plan: plan(port) };
+        media.cores[0].send(start).expect("there is room");
+        media.cores[0].ring();
+        rings.recv_timeout(PATIENCE).expect("the core rings back");
+        // The next packet makes a turn in which the failure is seen, if it was not yet.
+        client().send_to(&packet(CONSUME, 0, 172), rtp_address(port)).expect("taken");
+        let figures = figures_when(&media, |figures| figures.send_failed == 1);
+        assert_eq!(figures.packets_sent, 1);
+    }
+}
+
+#[test]
+fn both_address_families_are_served_by_one_core() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        eprintln!("this machine has no IPv6 loopback: not tested");
+        return;
+    }
+    for backend in backends() {
+        let mut config = config(backend, 8);
+        config.addresses.push("::1".parse().expect("a literal"));
+        let (media, _) = start_mirror(&config);
+        for port in &media.cores[0].ports {
+            let to = SocketAddr::new(config.addresses[usize::from(port.address)], port.rtp);
+            let client = UdpSocket::bind(SocketAddr::new(to.ip(), 0)).expect("a free port");
+            client.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
+            client.send_to(&packet(FORWARD, 7, 172), to).expect("loopback takes it");
+            let mut bytes = [0; 200];
+            let (len, from) = client.recv_from(&mut bytes).expect("the mirror answers");
+            assert_eq!((&bytes[..len], from), (&packet(FORWARD, 7, 172)[..], to));
+        }
+        assert!(media.cores[0].ports.iter().any(|port| port.address == 1));
     }
 }
 
@@ -349,7 +415,7 @@ fn a_core_that_panics_is_dead_frees_its_ports_and_takes_no_command() {
         let (mut media, _) = start_mirror(&config(backend, 8));
         let core = &mut media.cores[0];
         let port = core.ports[0];
-        core.send(MediaCommand::StartLeg { leg: leg(13), plan: plan(port) }).expect("room");
+        core.send(MediaCommand::StartLeg { leg: leg(PANIC), plan: plan(port) }).expect("room");
         core.ring();
         let start = std::time::Instant::now();
         while core.alive() {

@@ -125,6 +125,7 @@ fn check_calls(calls: &[String], backend: BackendChoice) {
             "recvfrom",
             "sendto",
             "read",
+            "timerfd_settime",
             "write",
             "restart_syscall",
         ],
