@@ -144,7 +144,7 @@ impl Plane {
         let turn = self.wheel.take_turn(now);
         if turn.skipped > 0 {
             self.meters.ticks_skipped += turn.skipped;
-            self.break_local_feeds();
+            self.leave_out(turn.skipped);
         }
         for ms in turn.from_ms..turn.to_ms {
             self.meters.ticks += 1;

@@ -157,6 +157,17 @@ impl Tap {
         (counts, self.limit_reached())
     }
 
+    /// The core stalled: these periods are a gap in the recording, told by the frames' index.
+    pub fn skip(&mut self, periods: u32) -> u64 {
+        if self.state != TapState::Running {
+            return 0;
+        }
+        self.periods = self.periods.saturating_add(periods);
+        self.frames = self.frames.saturating_add(periods);
+        self.set_codec(self.codec);
+        u64::from(periods)
+    }
+
     /// Hands out what is still behind; then only the last frame is missing.
     pub fn finish(
         &mut self,
@@ -465,6 +476,21 @@ mod tests {
         tap.period(&mut record);
         tap.finish(TapEnd::Stopped, &mut record);
         assert_eq!(audio, [(0, 1), (1, 3)]);
+    }
+
+    #[test]
+    fn a_stall_is_a_gap_in_the_index() {
+        let mut tap = tap(TapTracks::Inbound, TapLimits::default());
+        let mut indices = Vec::new();
+        let mut record = |frame: RecorderFrame| {
+            indices.push(frame.index);
+            true
+        };
+        tap.period(&mut record);
+        assert_eq!(tap.skip(50), 50);
+        tap.period(&mut record);
+        tap.finish(TapEnd::Stopped, &mut record);
+        assert_eq!(indices, [50, 51]);
     }
 
     #[test]

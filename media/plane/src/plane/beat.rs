@@ -40,12 +40,16 @@ impl Plane {
         }
     }
 
-    /// After a stall the time that was left out belongs into the timestamps.
-    pub(super) fn break_local_feeds(&mut self) {
+    /// After a stall the time that was left out belongs into timestamps and recordings.
+    pub(super) fn leave_out(&mut self, skipped_ms: u64) {
         for outbound in &mut self.outbound {
             if outbound.numbers.feed == Feed::LOCAL {
                 outbound.numbers.feed = Feed::NONE;
             }
+        }
+        let periods = u32::try_from(skipped_ms / BEAT_MS).unwrap_or(u32::MAX);
+        for tap in &mut self.taps {
+            self.meters.tap_frames_lost += tap.skip(periods);
         }
     }
 
@@ -252,4 +256,5 @@ impl Plane {
 /// A bridged party that is not heard for so long is replaced by silence until it is heard again.
 /// Shorter gaps are loss: they stay holes in the numbers.
 const RELAY_GAP_SAMPLES: u32 = 200 * clock::SAMPLES_A_MS;
+const BEAT_MS: u64 = 20;
 const DIGIT_STEP_SAMPLES: usize = 160;
