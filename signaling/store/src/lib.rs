@@ -20,6 +20,9 @@ mod table;
 mod write;
 mod writes;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::{Account, AccountStatus, Key};
 pub use admission::Admission;
 pub use calls::{
