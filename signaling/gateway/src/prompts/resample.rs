@@ -1,0 +1,169 @@
+//! Any sample rate to 8,000 Hz: a polyphase filter of windowed sincs. Pure.
+
+use std::f64::consts::PI;
+
+/// The rate of every prompt.
+pub(crate) const PROMPT_HZ: u32 = 8_000;
+/// Rates that files may have (limits-and-rules, `<Play>` row).
+pub(crate) const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=48_000;
+/// Share of the narrower band that passes; the rest is the filter's slope, so that nothing folds back.
+const PASSBAND: f64 = 0.925;
+/// Zero crossings of the sinc on each side. With the window below: 70 dB down beyond the slope.
+const CROSSINGS: f64 = 32.0;
+/// Shape of the Kaiser window.
+const KAISER_BETA: f64 = 7.0;
+
+/// The samples at 8,000 Hz. Level and length in time stay; what lies above the narrower of the two
+/// bands is filtered out. `rate_hz` must be one of [`RATES_HZ`]: the caller has checked a file's.
+pub(crate) fn to_prompt_rate(samples: &[i16], rate_hz: u32) -> Vec<i16> {
+    debug_assert!(RATES_HZ.contains(&rate_hz), "{rate_hz} Hz");
+    if rate_hz == PROMPT_HZ || samples.is_empty() {
+        return samples.to_vec();
+    }
+    let filter = Filter::new(rate_hz);
+    let length = (samples.len() as u64 * filter.up).div_ceil(filter.down);
+    (0..length).map(|index| filter.sample(samples, index)).collect()
+}
+
+/// One set of weights for each of the `up` places that an output sample can have between two
+/// input samples.
+struct Filter {
+    up: u64,
+    down: u64,
+    taps: usize,
+    /// `up` rows of `taps`.
+    weights: Vec<f32>,
+}
+
+impl Filter {
+    fn new(rate_hz: u32) -> Self {
+        let divisor = greatest_common_divisor(rate_hz, PROMPT_HZ);
+        let (up, down) = (u64::from(PROMPT_HZ / divisor), u64::from(rate_hz / divisor));
+        // In cycles per input sample.
+        let cutoff = PASSBAND * f64::from(rate_hz.min(PROMPT_HZ)) / f64::from(rate_hz) / 2.0;
+        let half_width = CROSSINGS / (2.0 * cutoff);
+        let taps = 2 * half_width.ceil() as usize;
+        let mut weights = Vec::with_capacity(taps * up as usize);
+        for phase in 0..up {
+            let offset = phase as f64 / up as f64 + (taps / 2 - 1) as f64;
+            let row: Vec<f64> = (0..taps)
+                .map(|tap| windowed_sinc(tap as f64 - offset, cutoff, half_width))
+                .collect();
+            // Each row passes a constant unchanged, so that no phase is louder than another.
+            let sum: f64 = row.iter().sum();
+            weights.extend(row.iter().map(|weight| (weight / sum) as f32));
+        }
+        Self { up, down, taps, weights }
+    }
+
+    fn sample(&self, samples: &[i16], index: u64) -> i16 {
+        let place = index * self.down;
+        let row = (place % self.up) as usize * self.taps;
+        let weights = self.weights.get(row..row + self.taps).unwrap_or(&[]);
+        // The first tap lies this many samples after the first one of the file; before it is silence.
+        let first = (place / self.up) as i64 - (self.taps as i64 / 2 - 1);
+        let skipped = usize::try_from(-first).unwrap_or(0).min(weights.len());
+        let start = usize::try_from(first).unwrap_or(0).min(samples.len());
+        let pairs = weights.iter().skip(skipped).zip(samples.iter().skip(start));
+        let sum: f32 = pairs.map(|(weight, sample)| weight * f32::from(*sample)).sum();
+        // `as` saturates: a peak between two full-scale samples is cut, not wrapped.
+        sum.round() as i16
+    }
+}
+
+/// A low pass at `cutoff` (cycles per sample), `x` samples from its middle, cut off at `half_width`.
+fn windowed_sinc(x: f64, cutoff: f64, half_width: f64) -> f64 {
+    let position = x / half_width;
+    if position.abs() >= 1.0 {
+        return 0.0;
+    }
+    let angle = 2.0 * PI * cutoff * x;
+    let sinc = if angle.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
+    sinc * bessel_i0(KAISER_BETA * (1.0 - position * position).sqrt())
+}
+
+/// Modified Bessel function of the first kind, order zero, by its power series.
+fn bessel_i0(x: f64) -> f64 {
+    let quarter = x * x / 4.0;
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    for k in 1..40 {
+        term *= quarter / f64::from(k * k);
+        sum += term;
+        if term < sum * 1e-12 {
+            break;
+        }
+    }
+    sum
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_tone_in_the_voice_band_keeps_its_level_from_every_usual_rate() {
+        for rate in [4_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000] {
+            let out = to_prompt_rate(&sine(1_000.0, rate, 10_000.0), rate);
+            assert_eq!(out.len(), 8_000, "{rate}");
+            let level = rms(&out[1_000..7_000]);
+            assert!((level - 7_071.0).abs() < 40.0, "{rate}: {level}");
+        }
+    }
+
+    #[test]
+    fn a_tone_above_the_band_is_gone_and_does_not_fold_back() {
+        for (hertz, rate) in
+            [(4_600.0, 16_000), (7_000.0, 16_000), (5_000.0, 44_100), (20_000.0, 48_000)]
+        {
+            let out = to_prompt_rate(&sine(hertz, rate, 10_000.0), rate);
+            assert!(
+                rms(&out[1_000..7_000]) < 10.0,
+                "{hertz} of {rate}: {}",
+                rms(&out[1_000..7_000])
+            );
+        }
+    }
+
+    #[test]
+    fn the_voice_band_passes_to_3_400_hertz() {
+        let out = to_prompt_rate(&sine(3_400.0, 16_000, 10_000.0), 16_000);
+        assert!((rms(&out[1_000..7_000]) - 7_071.0).abs() < 100.0);
+    }
+
+    #[test]
+    fn a_constant_stays_the_constant() {
+        let out = to_prompt_rate(&[5_000; 4_410], 44_100);
+        assert!(out[100..700].iter().all(|sample| (4_999..=5_001).contains(sample)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn any_samples_at_any_rate_give_the_same_time_in_samples_of_8_000_hertz(
+            samples in prop::collection::vec(any::<i16>(), 0..600),
+            // In steps, because a filter for a rate without a common divisor is slow to make.
+            rate in (40u32..=480).prop_map(|hundreds| hundreds * 100),
+        ) {
+            let out = to_prompt_rate(&samples, rate);
+            let expected = (samples.len() as u64 * 8_000).div_ceil(u64::from(rate));
+            prop_assert_eq!(out.len() as u64, expected);
+        }
+    }
+
+    fn sine(hertz: f64, rate: u32, peak: f64) -> Vec<i16> {
+        let step = 2.0 * PI * hertz / f64::from(rate);
+        (0..rate).map(|at| ((f64::from(at) * step).sin() * peak) as i16).collect()
+    }
+
+    fn rms(samples: &[i16]) -> f64 {
+        let sum: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+        (sum / samples.len() as f64).sqrt()
+    }
+}

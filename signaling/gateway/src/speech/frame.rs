@@ -1,0 +1,96 @@
+//! What goes between the gateway and its speech worker: frames with a length. Pure.
+//!
+//! Down: `u32` length, `u8` language, text in UTF-8. Up, once: [`READY`]; then for each request `u32`
+//! length, `u8` kind, and samples (`i16`, 8,000 Hz) or a sentence. Numbers are little-endian.
+
+use shared::limits;
+
+use super::voice::Language;
+
+/// What a worker says first. Anything before it is noise of the process' start.
+pub(super) const READY: &[u8; 16] = b"\0sidetone-speech";
+/// Bytes of noise before [`READY`], at most.
+pub(super) const NOISE_BYTES_MAX: usize = 64 * 1024;
+/// Longest speech of one request; past it the request fails.
+pub(super) const SPEECH_S_MAX: usize = 1_800;
+/// Bytes of a request after its length: a character has at most four.
+pub(super) const REQUEST_BYTES_MAX: usize = 1 + 4 * limits::SAY_CHARACTERS_MAX;
+/// Bytes of an answer after its length.
+pub(super) const ANSWER_BYTES_MAX: usize = 1 + SPEECH_S_MAX * 8_000 * 2;
+
+const KIND_SAMPLES: u8 = 0;
+const KIND_FAILURE: u8 = 1;
+
+/// A request for speech.
+pub(super) fn request(language: Language, text: &str) -> Vec<u8> {
+    let number = Language::ALL.iter().position(|one| *one == language).unwrap_or(0);
+    framed(u8::try_from(number).unwrap_or(0), text.as_bytes())
+}
+
+/// Reads a request without its length.
+pub(super) fn parse_request(bytes: &[u8]) -> Option<(Language, &str)> {
+    let (number, text) = bytes.split_first()?;
+    let language = *Language::ALL.get(usize::from(*number))?;
+    Some((language, std::str::from_utf8(text).ok()?))
+}
+
+/// What came of a request.
+pub(super) fn answer(result: &Result<Vec<i16>, String>) -> Vec<u8> {
+    match result {
+        Ok(samples) => {
+            let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            framed(KIND_SAMPLES, &bytes)
+        }
+        Err(sentence) => framed(KIND_FAILURE, sentence.as_bytes()),
+    }
+}
+
+/// Reads an answer without its length; `None` where the worker talks nonsense.
+pub(super) fn parse_answer(bytes: &[u8]) -> Option<Result<Vec<i16>, String>> {
+    let (kind, body) = bytes.split_first()?;
+    match *kind {
+        KIND_SAMPLES => {
+            let pairs = body.chunks_exact(2).filter_map(|pair| pair.try_into().ok());
+            Some(Ok(pairs.map(i16::from_le_bytes).collect()))
+        }
+        KIND_FAILURE => Some(Err(String::from_utf8_lossy(body).into_owned())),
+        _ => None,
+    }
+}
+
+fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 1).unwrap_or(u32::MAX);
+    let mut bytes = Vec::with_capacity(body.len() + 5);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.push(kind);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+const _: () = assert!(ANSWER_BYTES_MAX < u32::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn requests_and_answers_read_back() {
+        let bytes = request(Language::Italian, "però");
+        assert_eq!(bytes[..4], u32::try_from(bytes.len() - 4).unwrap().to_le_bytes());
+        assert_eq!(parse_request(&bytes[4..]), Some((Language::Italian, "però")));
+        for result in [Ok(vec![1, -2, 3]), Err("no".to_owned())] {
+            assert_eq!(parse_answer(&answer(&result)[4..]), Some(result));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+            let _ = parse_request(&bytes);
+            let _ = parse_answer(&bytes);
+        }
+    }
+}

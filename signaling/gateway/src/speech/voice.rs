@@ -1,0 +1,175 @@
+//! Which voice speaks: what TwiML asks for, mapped to what is here. Pure.
+
+/// A language of the built-in voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Language {
+    /// `en-US`, the default.
+    AmericanEnglish,
+    /// `en-GB`.
+    BritishEnglish,
+    /// `de-DE`.
+    German,
+    /// `es-ES`.
+    Spanish,
+    /// `fr-FR`.
+    French,
+    /// `it-IT`.
+    Italian,
+}
+
+impl Language {
+    /// All of them; the place is the number in a worker's frame.
+    pub(super) const ALL: [Self; 6] = [
+        Self::AmericanEnglish,
+        Self::BritishEnglish,
+        Self::German,
+        Self::Spanish,
+        Self::French,
+        Self::Italian,
+    ];
+
+    /// The locale code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AmericanEnglish => "en-US",
+            Self::BritishEnglish => "en-GB",
+            Self::German => "de-DE",
+            Self::Spanish => "es-ES",
+            Self::French => "fr-FR",
+            Self::Italian => "it-IT",
+        }
+    }
+
+    /// File names of the voice: text analysis and signal generation.
+    pub(super) const fn files(self) -> [&'static str; 2] {
+        match self {
+            Self::AmericanEnglish => ["en-US_ta.bin", "en-US_lh0_sg.bin"],
+            Self::BritishEnglish => ["en-GB_ta.bin", "en-GB_kh0_sg.bin"],
+            Self::German => ["de-DE_ta.bin", "de-DE_gl0_sg.bin"],
+            Self::Spanish => ["es-ES_ta.bin", "es-ES_zl0_sg.bin"],
+            Self::French => ["fr-FR_ta.bin", "fr-FR_nk0_sg.bin"],
+            Self::Italian => ["it-IT_ta.bin", "it-IT_cm0_sg.bin"],
+        }
+    }
+
+    fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.code().eq_ignore_ascii_case(code))
+    }
+
+    /// By the language alone: `de-AT` is spoken as `de-DE`, any English but the American as `en-GB`.
+    fn of_relative(code: &str) -> Option<Self> {
+        match code.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
+            "en" if code.len() == 2 => Some(Self::AmericanEnglish),
+            "en" => Some(Self::BritishEnglish),
+            "de" => Some(Self::German),
+            "es" => Some(Self::Spanish),
+            "fr" => Some(Self::French),
+            "it" => Some(Self::Italian),
+            _ => None,
+        }
+    }
+}
+
+/// What will speak, and whether that is what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoiceChoice {
+    /// The voice, which is named by its language.
+    pub language: Language,
+    /// A sentence for the warning 13511, when another voice or language was asked for.
+    pub fell_back: Option<String>,
+}
+
+/// The voice for a `<Say>`: `voice` and `language` as the document has them, empty when it has none.
+///
+/// The legacy names `man`, `woman` and `alice` mean "the default voice". A voice of a provider
+/// (`Polly.`, `Google.`) is not here; its language, where it names one, still counts.
+pub fn choose(voice: &str, language: &str) -> VoiceChoice {
+    let from_voice = language_of_voice(voice);
+    // `en-US` is also what an absent attribute reads as, so that a voice's own language goes before it.
+    let asked = match from_voice {
+        Some(of_voice) if language.is_empty() || language.eq_ignore_ascii_case("en-US") => of_voice,
+        _ if language.is_empty() => "en-US",
+        _ => language,
+    };
+    let exact = Language::of_code(asked);
+    let is_bare = asked.len() == 2;
+    let chosen = exact.or_else(|| Language::of_relative(asked));
+    let chosen_or_default = chosen.unwrap_or(Language::AmericanEnglish);
+    let is_basic = matches!(voice.to_ascii_lowercase().as_str(), "" | "man" | "woman" | "alice");
+    let speaks_asked = exact.is_some() || (is_bare && chosen.is_some());
+    let fell_back = match (is_basic, speaks_asked) {
+        (true, true) => None,
+        (false, true) => {
+            Some(format!("voice `{voice}` is not here; the built-in {asked} voice speaks"))
+        }
+        (_, false) => Some(format!(
+            "voice `{voice}` in language `{asked}` is not here; the built-in {} voice speaks",
+            chosen_or_default.code()
+        )),
+    };
+    VoiceChoice { language: chosen_or_default, fell_back }
+}
+
+/// The language that the name of a provider's voice implies.
+fn language_of_voice(voice: &str) -> Option<&str> {
+    if let Some(google) = voice.strip_prefix("Google.") {
+        // Google.<locale>-<Voice>: the locale is the first two parts.
+        let end = google.match_indices('-').nth(1).map(|(at, _)| at)?;
+        return google.get(..end);
+    }
+    let name = voice.strip_prefix("Polly.")?.split('-').next()?;
+    POLLY.iter().find(|(_, names)| names.contains(&name)).map(|(language, _)| *language)
+}
+
+/// Amazon Polly's voices in the languages that are here, by the language they speak.
+const POLLY: [(&str, &[&str]); 6] = [
+    (
+        "en-US",
+        &[
+            "Danielle", "Gregory", "Ivy", "Joanna", "Joey", "Justin", "Kendra", "Kevin",
+            "Kimberly", "Matthew", "Ruth", "Salli", "Stephen",
+        ],
+    ),
+    ("en-GB", &["Amy", "Arthur", "Brian", "Emma"]),
+    ("de-DE", &["Daniel", "Hans", "Marlene", "Vicki"]),
+    ("es-ES", &["Conchita", "Enrique", "Lucia", "Sergio"]),
+    ("fr-FR", &["Celine", "Lea", "Mathieu", "Remi"]),
+    ("it-IT", &["Adriano", "Bianca", "Carla", "Giorgio"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_and_the_legacy_names_are_no_fallback() {
+        for voice in ["", "man", "woman", "alice"] {
+            for language in ["", "en-US", "en-us"] {
+                assert_eq!(language_of(voice, language), (Language::AmericanEnglish, false));
+            }
+        }
+        assert_eq!(language_of("alice", "de-DE"), (Language::German, false));
+        assert_eq!(language_of("", "fr"), (Language::French, false));
+    }
+
+    #[test]
+    fn a_relative_of_the_language_speaks_and_says_so() {
+        assert_eq!(language_of("", "de-AT"), (Language::German, true));
+        assert_eq!(language_of("", "en-AU"), (Language::BritishEnglish, true));
+        assert_eq!(language_of("", "ja-JP"), (Language::AmericanEnglish, true));
+    }
+
+    #[test]
+    fn a_providers_voice_falls_back_in_its_own_language() {
+        assert_eq!(language_of("Polly.Hans", ""), (Language::German, true));
+        assert_eq!(language_of("Polly.Vicki-Neural", "en-US"), (Language::German, true));
+        assert_eq!(language_of("Google.it-IT-Standard-A", "en-US"), (Language::Italian, true));
+        assert_eq!(language_of("Polly.Joanna", "es-ES"), (Language::Spanish, true));
+        assert_eq!(language_of("Google.", ""), (Language::AmericanEnglish, true));
+    }
+
+    fn language_of(voice: &str, language: &str) -> (Language, bool) {
+        let choice = choose(voice, language);
+        (choice.language, choice.fell_back.is_some())
+    }
+}

@@ -1,0 +1,113 @@
+//! The speech worker: what `sidetone worker speech <folder>` runs. A process of its own.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
+use super::pico::{PICO_HZ, Pico};
+use super::voice::Language;
+use crate::prompts::resample;
+
+/// Processor time of one request, seconds; past it the kernel ends the process.
+const REQUEST_CPU_S: u64 = 20;
+/// Address space. Far above what a voice needs, because allocators reserve much and use little.
+const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
+/// Open files: the three standard ones and the voice being loaded.
+const FILES_MAX: u64 = 16;
+
+/// Reads requests from standard input and answers on standard output until the input ends. To be
+/// called before any thread or runtime is started; `voices` is the folder of the voice files.
+pub fn worker_main(voices: &Path) -> ExitCode {
+    match serve(voices, &mut io::stdin().lock(), &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("speech worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(voices: &Path, requests: &mut impl Read, answers: &mut impl Write) -> io::Result<()> {
+    std::env::set_current_dir(voices)?;
+    confine()?;
+    answers.write_all(READY)?;
+    answers.flush()?;
+    let mut speaker = Speaker { loaded: None };
+    while let Some(bytes) = read_request(requests)? {
+        allow_cpu_time()?;
+        let result = match parse_request(&bytes) {
+            Some((language, text)) => speaker.speak(language, text),
+            None => Err("the request makes no sense".to_owned()),
+        };
+        answers.write_all(&answer(&result))?;
+        answers.flush()?;
+    }
+    Ok(())
+}
+
+/// `None` at the end of the input: the gateway is gone or wants us gone.
+fn read_request(requests: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    match requests.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if length > REQUEST_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a request is too long"));
+    }
+    let mut bytes = vec![0; length];
+    requests.read_exact(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// The voice that spoke last stays loaded.
+struct Speaker {
+    loaded: Option<(Language, Pico)>,
+}
+
+impl Speaker {
+    fn speak(&mut self, language: Language, text: &str) -> Result<Vec<i16>, String> {
+        let mut pico = match self.loaded.take() {
+            Some((loaded, pico)) if loaded == language => pico,
+            _ => Pico::load(language).map_err(|error| {
+                format!("the {} voice cannot be loaded: {error}", language.code())
+            })?,
+        };
+        // After an error the engine is dropped: its state is unknown.
+        let samples = pico.speak(text)?;
+        self.loaded = Some((language, pico));
+        Ok(resample::to_prompt_rate(&samples, PICO_HZ))
+    }
+}
+
+/// Gives up what speech does not need: writing files, new processes, new privileges, core dumps.
+fn confine() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    let limits = [
+        (Resource::As, ADDRESS_SPACE_BYTES),
+        (Resource::Nofile, FILES_MAX),
+        (Resource::Fsize, 0),
+        (Resource::Core, 0),
+        (Resource::Nproc, 0),
+    ];
+    for (resource, most) in limits {
+        let hard = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
+        setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?;
+    }
+    Ok(())
+}
+
+/// Moves the soft limit of processor time ahead of what is used already.
+fn allow_cpu_time() -> io::Result<()> {
+    let used = u64::try_from(clock_gettime(ClockId::ProcessCPUTime).tv_sec).unwrap_or(0);
+    let hard = getrlimit(Resource::Cpu).maximum;
+    let soft = hard.map_or(used + REQUEST_CPU_S, |hard| hard.min(used + REQUEST_CPU_S));
+    setrlimit(Resource::Cpu, Rlimit { current: Some(soft), maximum: hard })?;
+    Ok(())
+}
