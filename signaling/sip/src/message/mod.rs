@@ -12,7 +12,9 @@ pub use raw::{RawHeader, RawMessage, StartLine, is_keep_alive, parse};
 pub(crate) use raw::{header_section, refuse_head, stream_body_length};
 
 use crate::header::Headers;
+use crate::multipart::session_description;
 use crate::name_addr::{Contacts, NameAddr};
+use crate::sdp::SdpRefusal;
 use crate::text::Text;
 use crate::uri::Uri;
 use crate::via::Via;
@@ -129,6 +131,15 @@ impl Request {
         Ok(())
     }
 
+    /// The session description in the body, also where it is one part of a multipart body; `None`
+    /// when there is no body.
+    ///
+    /// # Errors
+    /// See [`session_description`].
+    pub fn session_description(&self) -> Result<Option<&[u8]>, SdpRefusal> {
+        session_description(&self.headers, &self.body)
+    }
+
     /// The request as it goes on the wire.
     pub fn to_bytes(&self) -> Vec<u8> {
         build::request(self)
@@ -214,6 +225,15 @@ impl Response {
         self.headers.set("Content-Type", content_type)?;
         self.body = body;
         Ok(())
+    }
+
+    /// The session description in the body, also where it is one part of a multipart body; `None`
+    /// when there is no body.
+    ///
+    /// # Errors
+    /// See [`session_description`].
+    pub fn session_description(&self) -> Result<Option<&[u8]>, SdpRefusal> {
+        session_description(&self.headers, &self.body)
     }
 
     /// The response as it goes on the wire.
