@@ -12,4 +12,4 @@ mod world;
 
 pub use network::Network;
 pub use rng::Rng;
-pub use stories::{Report, run};
+pub use stories::{Report, replay, run};

@@ -1,4 +1,4 @@
-//! `sim`: plays seeds from the command line: `--seeds 20000`, or `--seed 17` for one.
+//! `sim`: plays seeds from the command line: `--seeds 20000`, or `--seed 17` to see one played.
 
 use std::process::ExitCode;
 

@@ -39,6 +39,31 @@ const STORIES: &[(&str, &str)] = &[
 
 /// Plays the story of one seed on a network of that seed.
 pub fn run(seed: u64) -> Report {
+    let (mut world, story, quiet) = play(seed);
+    let mut wrong = world.leftovers();
+    if !quiet {
+        wrong.push(format!("it goes on after {} s", LIMIT.as_secs()));
+    }
+    world.heard.clear();
+    Report { story, wrong }
+}
+
+/// What the phones of a seed saw and how its calls ended, for a person.
+pub fn replay(seed: u64) -> Vec<String> {
+    let (world, story, quiet) = play(seed);
+    let mut lines = vec![format!("seed {seed}: {story}, {:?}, quiet: {quiet}", world.network)];
+    for (index, events) in world.heard.iter().enumerate() {
+        let heard = events.iter().filter(|event| matches!(event, phone::Event::Heard { .. }));
+        lines.push(format!("phone {index} heard {} frames", heard.count()));
+        let others = events.iter().filter(|event| !matches!(event, phone::Event::Heard { .. }));
+        lines.extend(others.map(|event| format!("phone {index}: {event:?}")));
+    }
+    lines.extend(world.endings.iter().map(|(call, times)| format!("{call} ended {times} times")));
+    lines.extend(world.leftovers().into_iter().map(|wrong| format!("WRONG: {wrong}")));
+    lines
+}
+
+fn play(seed: u64) -> (World, &'static str, bool) {
     let mut rng = Rng::new(seed);
     let network = Network::random(&mut rng);
     let cores = if rng.permille(500) { 1 } else { 3 };
@@ -47,11 +72,7 @@ pub fn run(seed: u64) -> Report {
     let mut world = World::new(rng.number(), cores, network, application(verbs, fails));
     act(&mut world, &mut rng);
     let quiet = world.run(LIMIT);
-    let mut wrong = world.leftovers();
-    if !quiet {
-        wrong.push(format!("it goes on after {} s", LIMIT.as_secs()));
-    }
-    Report { story, wrong }
+    (world, story, quiet)
 }
 
 /// Phone 0 calls; both users speak, press keys and hang up at random times.

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -557,6 +556,3 @@ fn snapshot(rng: &mut Rng) -> Snapshot {
     write(&mut snapshot, Write::CreateMapping { domain: domain.sid, list: mapped });
     snapshot
 }
-
-/// A value that a closure of the application and the test both hold.
-pub type Shared<T> = Rc<RefCell<T>>;
