@@ -106,6 +106,8 @@ impl AsFd for Doorbell {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -123,5 +125,37 @@ mod tests {
         assert!(!sleeper.must_ring());
         sleeper.awake();
         assert!(!sleeper.must_ring());
+    }
+
+    /// Were a wake-up lost, the reader would park for ever and the test would hang.
+    #[test]
+    fn no_write_is_missed_however_sleep_and_write_interleave() {
+        const ITEMS: u32 = 100_000;
+        let sleeper = Arc::new(Sleeper::default());
+        let (mut writer, mut ring) = rtrb::RingBuffer::new(4);
+        let reader = std::thread::spawn({
+            let sleeper = Arc::clone(&sleeper);
+            move || {
+                for expected in 0..ITEMS {
+                    while ring.is_empty() {
+                        sleeper.announce();
+                        if ring.is_empty() {
+                            std::thread::park();
+                        }
+                        sleeper.awake();
+                    }
+                    assert_eq!(ring.pop(), Ok(expected));
+                }
+            }
+        });
+        for item in 0..ITEMS {
+            while writer.push(item).is_err() {
+                std::hint::spin_loop();
+            }
+            if sleeper.must_ring() {
+                reader.thread().unpark();
+            }
+        }
+        reader.join().expect("the reader got everything");
     }
 }

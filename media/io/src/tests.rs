@@ -46,7 +46,11 @@ impl Machine for Mirror {
             MediaCommand::StartLeg { leg, plan } => {
                 match leg.slot {
                     PANIC => panic!("told to panic"),
-                    STALL => while IS_STALLED.load(Ordering::Acquire) {},
+                    STALL => {
+                        while IS_STALLED.load(Ordering::Acquire) {
+                            std::hint::spin_loop();
+                        }
+                    }
                     SEND_NOWHERE => out.send(SocketId::rtp(0), NOWHERE, &[0; 20]),
                     _ => {}
                 }

@@ -1,7 +1,10 @@
 //! The io_uring backend: one ring a core, multishot RECVMSG into a provided buffer ring, sends that
 //! complete inside the submission, one wait for packets, deadlines and the doorbell.
 //!
-//! Why these settings and no others is measured in ARCHITECTURE.md ("What a packet costs").
+//! What was measured to pay: deferred task work (5 % over no flags), fixed files (3 %), no completion
+//! for sends that succeed (0 to 8 %), and above all waiting for many packets at once (a third of all CPU
+//! at 100,000 packets a second). What was measured not to: zero-copy sends (22 % worse for 172 bytes),
+//! a submission thread on the same core (85 % worse), multishot timeouts (they drift).
 #![allow(unsafe_code)]
 
 mod address;
