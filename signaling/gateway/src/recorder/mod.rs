@@ -22,6 +22,7 @@ pub use thread::{
     OpenRecording, Recorder, RecorderBusy, RecorderCounts, RecorderEvent, RecorderMeters,
     RecorderSettings,
 };
+pub(crate) use wav::{HEADER_BYTES, header};
 pub use wav::{WavFacts, inspect};
 
 use std::path::{Path, PathBuf};

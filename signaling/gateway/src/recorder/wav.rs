@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// Bytes before the first sample.
-pub(super) const HEADER_BYTES: u64 = 44;
+pub(crate) const HEADER_BYTES: u64 = 44;
 /// Samples a second of every recording.
 pub(super) const RATE_HZ: u32 = 8_000;
 const BYTES_A_SAMPLE: u16 = 2;
@@ -35,7 +35,7 @@ impl WavFacts {
 }
 
 /// The header of a file with so many bytes of samples (RIFF, `fmt ` of PCM, `data`).
-pub(super) fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
+pub(crate) fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
     // Recordings end at 2 GiB, so that this never saturates (asserted below).
     let data = u32::try_from(data_bytes).unwrap_or(u32::MAX);
     let block = channels * BYTES_A_SAMPLE;

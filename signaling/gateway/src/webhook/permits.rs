@@ -8,25 +8,25 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A counter for each key that has a request under way; a key nobody uses takes no memory.
-pub(super) struct Permits<K> {
+pub(crate) struct Permits<K> {
     at_once_max: usize,
     queues: Arc<Mutex<HashMap<K, Arc<Semaphore>>>>,
 }
 
 /// A turn; the next waiting request of the key gets it when this is dropped.
-pub(super) struct Permit<K: Hash + Eq> {
+pub(crate) struct Permit<K: Hash + Eq> {
     key: K,
     queues: Arc<Mutex<HashMap<K, Arc<Semaphore>>>>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<K: Hash + Eq + Clone> Permits<K> {
-    pub(super) fn new(at_once_max: usize) -> Self {
+    pub(crate) fn new(at_once_max: usize) -> Self {
         Self { at_once_max, queues: Arc::default() }
     }
 
     /// Waits for a turn, first come, first served. The caller's deadline bounds the wait.
-    pub(super) async fn enter(&self, key: K) -> Permit<K> {
+    pub(crate) async fn enter(&self, key: K) -> Permit<K> {
         let semaphore = {
             let mut queues = self.queues.lock();
             let queue = queues.entry(key.clone());
