@@ -11,6 +11,16 @@ pub fn rfc2822(unix_ms: i64) -> String {
     format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
+/// For example `2010-08-20T01:13:42.000Z`.
+pub fn iso8601(unix_ms: i64) -> String {
+    let (seconds, millis) = (unix_ms.div_euclid(1_000), unix_ms.rem_euclid(1_000));
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    let month = month + 1;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
 /// Year, month from 0, day from 1 of a day counted from 1970: proleptic Gregorian, years begin in
 /// March while we count so that the leap day is the last one.
 fn civil(days: i64) -> (i64, i64, i64) {
@@ -44,5 +54,6 @@ mod tests {
         ] {
             assert_eq!(rfc2822(seconds * 1_000), text);
         }
+        assert_eq!(iso8601(1_282_266_822_007), "2010-08-20T01:13:42.007Z");
     }
 }

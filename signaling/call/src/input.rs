@@ -1,6 +1,6 @@
 //! What a call is told. Sans-IO.
 
-use shared::{CallSid, PlayId, RecordingSid};
+use shared::{CallSid, Instant, PlayId, RecordingSid};
 
 use crate::effect::{HttpId, PromptId};
 use crate::setup::{StatusCallback, Webhook};
@@ -237,7 +237,10 @@ pub enum ParentCommand {
     /// Stop ringing (or end, when answered): another target won, or the parent is gone.
     Cancel,
     /// The parent is bridged with you.
-    Bridged,
+    Bridged {
+        /// The recording of the `<Dial>` and when it began: your last callback names it.
+        recording: Option<(RecordingSid, Instant)>,
+    },
     /// End.
     Hangup,
 }

@@ -157,8 +157,7 @@ pub struct OutboundLeg {
     pub target: Target,
     /// User part of our `From` (caller id): a number or a SIP user.
     pub caller_id: String,
-    /// Display name or other `From` facts are Control's business. Ring time in seconds, from the
-    /// INVITE (contract twiml.md 2.6).
+    /// Ring time in seconds, from the INVITE (contract twiml.md 2.6).
     pub ring_s: u32,
     /// Digits sent after the answer and before the first document or the bridge
     /// (`<Number sendDigits>`, REST `SendDigits`).

@@ -16,6 +16,8 @@ pub enum HttpKind {
     StatusCallback,
     /// A recording status callback; its answer is never executed.
     RecordingCallback,
+    /// The status callback of a side feature (stream, SIPREC, transcription); never executed.
+    SideCallback,
 }
 
 /// A request to send. [`HttpRequest::wire`] is what goes out.
@@ -148,11 +150,8 @@ impl WebUrl {
             return Ok(self.clone());
         }
         let mut url = self.url.join(text).map_err(|error| invalid(text, &error.to_string()))?;
-        // `Url::join` drops userinfo; on the same host the customer is still logged in.
-        if url.host() == self.url.host()
-            && url.username().is_empty()
-            && url.scheme() == self.url.scheme()
-        {
+        // `Url::join` drops userinfo; at the same origin the customer is still logged in.
+        if url.origin() == self.url.origin() && url.username().is_empty() {
             let _ = url.set_username(self.url.username());
             let _ = url.set_password(self.url.password());
         }
@@ -225,7 +224,13 @@ impl WebUrl {
 }
 
 fn invalid(text: &str, reason: &str) -> WebUrlError {
-    let shown: String = text.chars().take(200).collect();
+    let (scheme, rest) = text.split_once("//").unwrap_or(("", text));
+    // A password must not end in a notification.
+    let shown = match rest.rsplit_once('@') {
+        Some((_, after)) => format!("{scheme}//…@{after}"),
+        None => text.to_owned(),
+    };
+    let shown: String = shown.chars().take(200).collect();
     WebUrlError { code: 11100, sentence: format!("`{shown}` is not a usable URL: {reason}") }
 }
 
@@ -414,6 +419,12 @@ mod tests {
         {
             assert_eq!(WebUrl::parse(bad).unwrap_err().code, 11100, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_password_is_not_told_in_errors() {
+        let fault = WebUrl::parse("http://user:secret@under_score.example/x").unwrap_err();
+        assert!(fault.sentence.contains("under_score") && !fault.sentence.contains("secret"));
     }
 
     #[test]

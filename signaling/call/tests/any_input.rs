@@ -1,6 +1,6 @@
 //! Whatever a call is told, in whatever order: no panic, one end, one finish, bounded effects.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 mod story;
 
@@ -78,7 +78,7 @@ fn of_made_things(
         error: None,
     };
     let event = match choice / 16 {
-        0..=3 => ChildEvent::Ringing { early_media: choice % 2 == 0 },
+        0..=3 => ChildEvent::Ringing { early_media: choice.is_multiple_of(2) },
         4..=6 => ChildEvent::Answered,
         7..=9 => ChildEvent::Ready,
         10 => ChildEvent::Left,
@@ -96,7 +96,7 @@ fn of_made_things(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_call_survives_any_story(

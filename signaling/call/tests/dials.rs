@@ -1,6 +1,6 @@
 //! Stories of `<Dial>`: a parent and its children (contract twiml.md 2.6, 3, 4, 6).
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 mod story;
 
@@ -350,6 +350,14 @@ fn a_recorded_dial_reports_its_recording() {
     );
     assert_eq!(story.param("RecordingDuration").as_deref(), Some("4"));
     assert_eq!(story.param("RecordingSid"), Some(story.recording().to_string()));
+
+    let (mut story, _) =
+        Story::with("<Dial record=\"true\"><Sip statusCallback=\"/cs\">b@h</Sip></Dial><Pause/>");
+    story.answers('b');
+    story.wait(4);
+    story.hangs_up('b');
+    assert_eq!(story.callback_param("RecordingSid"), Some(story.recording().to_string()));
+    assert_eq!(story.callback_param("RecordingDuration").as_deref(), Some("4"));
 
     let (_, words) = Story::with(&format!("<Dial record=\"record-from-ringing\">{SIP}</Dial>"));
     assert_eq!(words, ["a: answer", "a: record DialVerb", "a: dial 1", "b: invite"]);

@@ -1,6 +1,6 @@
 //! Stories of single calls: documents, verbs, failures, ends (contract twiml.md 1 - 2 and 6).
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 mod story;
 
@@ -274,6 +274,10 @@ fn an_unbuilt_verb_stops_the_document_when_it_is_reached() {
 fn an_unbuilt_side_feature_is_named_and_the_document_goes_on() {
     let (_, words) = Story::with("<Start><Stream url=\"wss://x\"/></Start><Say>x</Say>");
     assert_eq!(words, ["a: notify 13750", "a: answer", "a: load say x"]);
+
+    let (story, words) = Story::with("<Start><Siprec statusCallback=\"/sr\"/></Start><Pause/>");
+    assert_eq!(words, ["a: side /sr", "a: notify 13750"]);
+    assert_eq!(story.callback_param("SiprecEvent").as_deref(), Some("siprec-error"));
 }
 
 #[test]

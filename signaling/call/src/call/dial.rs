@@ -289,13 +289,17 @@ impl Call {
         dialing.connected = true;
         dialing.early = None;
         self.effect(CallEffect::Bridge { child: sid });
-        self.effect(CallEffect::ToChild { sid, command: ParentCommand::Bridged });
         self.timeline("child", format!("bridged with {sid}"));
         let limit_s = dialing.spec.time_limit_s.min(self.setup.settings.call_s_max);
         dialing.limit_at = Some(now.mono + Duration::from_secs(u64::from(limit_s)));
         if dialing.recording.is_none() {
             self.record_dial(now, dialing);
         }
+        let recording = dialing
+            .recording
+            .and_then(|recording| Some((recording, self.recordings.get(&recording)?.started.mono)));
+        let command = ParentCommand::Bridged { recording };
+        self.effect(CallEffect::ToChild { sid, command });
     }
 
     fn record_dial(&mut self, now: Now, dialing: &mut Dialing) {

@@ -213,7 +213,10 @@ impl Call {
         }
         match command {
             ParentCommand::Cancel | ParentCommand::Hangup => self.complete(now),
-            ParentCommand::Bridged => self.timeline("child", "bridged with the parent"),
+            ParentCommand::Bridged { recording } => {
+                self.facts.dial_recording = recording;
+                self.timeline("child", "bridged with the parent");
+            }
         }
     }
 

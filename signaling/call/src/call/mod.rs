@@ -99,6 +99,8 @@ struct Facts {
     failed: Option<(u32, String)>,
     /// Recording by REST (`Record=true`).
     api_recording: Option<RecordingSid>,
+    /// Recording by the `<Dial>` that made this call, and when it began.
+    dial_recording: Option<(RecordingSid, Instant)>,
     /// The warning of a voice that is mapped was given.
     voice_warned: bool,
 }
@@ -193,17 +195,21 @@ impl Call {
         self.finish_if_done();
     }
 
-    /// Runs timers that are due.
+    /// Runs every timer that is due.
     pub fn handle_timeout(&mut self, now: Now) {
         debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
-        let Some((_, what)) = self.poll_timeout().filter(|(at, _)| *at <= now.mono) else { return };
-        match what {
-            LIMIT => self.end(now, CallStatus::Completed, leg::Ending::Bye),
-            RING => self.ring_timeout(now),
-            LINGER => self.give_up(),
-            _ => self.activity_timeout(now),
+        // Each timer that runs is gone or later afterwards; the count only bounds a mistake.
+        for _ in 0..TIMERS_A_TURN_MAX {
+            let due = self.poll_timeout().filter(|(at, _)| *at <= now.mono);
+            let Some((_, what)) = due else { return };
+            match what {
+                LIMIT => self.end(now, CallStatus::Completed, leg::Ending::Bye),
+                RING => self.ring_timeout(now),
+                LINGER => self.give_up(),
+                _ => self.activity_timeout(now),
+            }
+            self.finish_if_done();
         }
-        self.finish_if_done();
     }
 
     /// The next thing to do.
@@ -335,6 +341,7 @@ impl Call {
     }
 }
 
+const TIMERS_A_TURN_MAX: usize = 16;
 const LIMIT: &str = "call time limit";
 const RING: &str = "call ring time";
 const LINGER: &str = "call linger";

@@ -1,6 +1,8 @@
 //! Recordings: the `<Record>` verb, and what every recording has in common (contract twiml.md 2.5,
 //! webhooks.md 5.2 and 5.6). Sans-IO.
 
+use std::time::Duration;
+
 use shared::{Now, PlayId, RecordingSid, limits};
 
 use super::script::url_error;
@@ -22,7 +24,8 @@ use crate::webhook::HttpKind;
 pub(super) struct RecordingState {
     plan: RecordingPlan,
     callback: Option<RecordingCallback>,
-    started: Now,
+    /// When it began.
+    pub started: Now,
     ended: Option<Now>,
     /// The file is settled: nothing more comes.
     pub done: bool,
@@ -31,9 +34,13 @@ pub(super) struct RecordingState {
 impl RecordingState {
     /// Whole seconds so far, to the nearest one.
     pub(super) fn seconds(&self, now: Now) -> u32 {
-        let duration = self.ended.unwrap_or(now).mono.since(self.started.mono);
-        u32::try_from((duration.as_millis() + 500) / 1_000).unwrap_or(u32::MAX)
+        nearest_second(self.ended.unwrap_or(now).mono.since(self.started.mono))
     }
+}
+
+/// Whole seconds, to the nearest one.
+pub(super) fn nearest_second(duration: Duration) -> u32 {
+    u32::try_from((duration.as_millis() + 500) / 1_000).unwrap_or(u32::MAX)
 }
 
 /// A `<Record>` that runs.
@@ -226,6 +233,9 @@ impl Call {
         callback: Option<RecordingCallback>,
     ) {
         let recording = plan.recording;
+        // Settled ones are needed by nobody but the terminal callback: the map stays small.
+        let kept = self.facts.api_recording;
+        self.recordings.retain(|sid, state| !state.done || Some(*sid) == kept);
         let state =
             RecordingState { plan: plan.clone(), callback, started: now, ended: None, done: false };
         self.recordings.insert(recording, state.clone());

@@ -16,9 +16,9 @@ use crate::form::Form;
 use crate::input::{ChildEvent, HttpAnswer, HttpFailure};
 use crate::setup::{DocumentSource, Webhook};
 use crate::status::CallStatus;
-use crate::twiml::verb::{Link, Play, Reject};
+use crate::twiml::verb::{Link, Play, Reject, SideCallback};
 use crate::twiml::{Document, Finding, Placed, Position, Verb};
-use crate::webhook::{WebUrl, WebUrlError};
+use crate::webhook::{HttpKind, WebUrl, WebUrlError};
 
 /// The running document and how many there were.
 #[derive(Debug, Default)]
@@ -236,7 +236,10 @@ impl Call {
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),
             Verb::Hangup => self.hang_up(now),
-            Verb::Unsupported { what, goes_on } => {
+            Verb::Unsupported { what, goes_on, callback } => {
+                if let Some(callback) = callback {
+                    self.side_error(now, &callback, &what);
+                }
                 let finding = Finding {
                     code: 13750,
                     severity: Severity::Error,
@@ -252,6 +255,20 @@ impl Call {
             Verb::Broken(finding) => self.fatal(now, finding),
         }
         Flow::Waits
+    }
+
+    /// Tells the status callback of a side feature that it did not start.
+    fn side_error(&mut self, now: Now, callback: &SideCallback, reason: &str) {
+        let Ok(url) = self.resolve(&callback.link.url) else { return };
+        let [event, value, error] = callback.event;
+        let mut form = Form::new();
+        form.push("AccountSid", self.setup.account.to_string());
+        form.push("CallSid", self.setup.sid.to_string());
+        form.push(event, value);
+        form.push(error, reason);
+        form.push("Timestamp", crate::date::iso8601(now.unix_ms));
+        let webhook = Webhook { url: url.configured(), method: callback.link.method };
+        self.callback(HttpKind::SideCallback, &webhook, form);
     }
 
     fn reject(&mut self, now: Now, reject: Reject) {

@@ -3,7 +3,7 @@
 
 use shared::{Now, RecordingSid, limits};
 
-use super::{Activity, Call, leg::is_x_header};
+use super::{Activity, Call, leg::is_x_header, record::nearest_second};
 use crate::date::rfc2822;
 use crate::effect::{CallEffect, HttpId, Notification};
 use crate::form::Form;
@@ -192,6 +192,11 @@ impl Call {
         }
         if let Some(recording) = self.facts.api_recording {
             self.recording_parameters(now, recording, form);
+        } else if let Some((recording, began)) = self.facts.dial_recording {
+            let duration_s = nearest_second(now.mono.since(began));
+            form.push("RecordingUrl", self.recording_url(recording));
+            form.push("RecordingSid", recording.to_string());
+            form.push("RecordingDuration", duration_s.to_string());
         }
     }
 

@@ -91,9 +91,18 @@ impl Document {
         }
         check_size(root, &reading)?;
         let verbs = reading.verbs(root);
-        Ok(Self { verbs, warnings: reading.findings })
+        let mut warnings = reading.findings;
+        let more = warnings.len().saturating_sub(WARNINGS_MAX);
+        if let Some(last) = warnings.get_mut(WARNINGS_MAX.saturating_sub(1)).filter(|_| more > 0) {
+            last.message = format!("{} (and {more} more warnings)", last.message);
+        }
+        warnings.truncate(WARNINGS_MAX);
+        Ok(Self { verbs, warnings })
     }
 }
+
+/// Warnings that one document can cause; each is a notification that somebody stores.
+const WARNINGS_MAX: usize = 20;
 
 /// Elements, text and comments that the tree may hold: every element may have text around it.
 const NODES_MAX: u32 = (limits::TWIML_ELEMENTS_MAX as u32) * 8;

@@ -83,6 +83,13 @@ fn unknown_elements_and_attributes_warn_with_line_and_column() {
 }
 
 #[test]
+fn a_document_causes_at_most_twenty_warnings() {
+    let document = read(&"<Oops/>".repeat(500));
+    assert_eq!(document.warnings.len(), 20);
+    assert!(document.warnings.last().is_some_and(|last| last.message.contains("and 480 more")));
+}
+
+#[test]
 fn comments_and_instructions_are_nothing() {
     let document = read("<!-- <Say>no</Say> --><?php echo ?><Pause/>");
     assert_eq!((document.verbs.len(), document.warnings.len()), (1, 0));
@@ -91,12 +98,12 @@ fn comments_and_instructions_are_nothing() {
 #[test]
 fn known_verbs_that_are_not_built_are_named() {
     for verb in ["Pay", "Sms", "Connect", "Enqueue", "Refer", "Echo", "Annotate"] {
-        let Verb::Unsupported { what, goes_on } = one(&format!("<{verb}/>")) else {
+        let Verb::Unsupported { what, goes_on, .. } = one(&format!("<{verb}/>")) else {
             panic!("{verb} must be unsupported")
         };
         assert!(what.contains(verb) && !goes_on);
     }
-    let Verb::Unsupported { what, goes_on } = one("<Start><Siprec/></Start>") else {
+    let Verb::Unsupported { what, goes_on, .. } = one("<Start><Siprec/></Start>") else {
         panic!("Start must be unsupported")
     };
     assert!(what.contains("<Start><Siprec>") && goes_on);

@@ -1,7 +1,7 @@
 //! A tiny language for stories of calls: script inputs, read effects as words. It is also the smallest
 //! Control there is: it carries values between a parent and its children.
 
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -265,6 +265,7 @@ impl Story {
             HttpKind::StatusCallback => {
                 format!("callback {}", request.standard.value("CallStatus").unwrap())
             }
+            HttpKind::SideCallback => format!("side {path}"),
             HttpKind::RecordingCallback => {
                 format!("recording {}", request.standard.value("RecordingStatus").unwrap())
             }

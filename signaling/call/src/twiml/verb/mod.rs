@@ -34,6 +34,16 @@ pub struct Link {
     pub method: Method,
 }
 
+/// The status callback of a side feature that is not built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideCallback {
+    /// Where to.
+    pub link: Link,
+    /// Name of the event parameter, its value, and the name of the parameter with the reason
+    /// (contract webhooks.md 5.10).
+    pub event: [&'static str; 3],
+}
+
 /// A verb that was read: something to run, or the reason why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -61,6 +71,8 @@ pub enum Verb {
         what: String,
         /// Whether the document goes on after it (`<Start>`, `<Stop>`: side features).
         goes_on: bool,
+        /// The status callback of its noun, which is told of the error.
+        callback: Option<SideCallback>,
     },
     /// An attribute or child with an ERROR code: stops the document when it is reached.
     Broken(Finding),
@@ -106,9 +118,11 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         "Reject" => reject::read(node, reading).map(|reject| reject.map(Verb::Reject)),
         "Hangup" => reject::read_hangup(node, reading).map(Some),
         "Pay" | "Sms" | "Connect" | "Enqueue" | "Refer" | "Echo" | "Annotate" | "Prompt" => {
-            Ok(Some(unsupported(name, false)))
+            Ok(Some(unsupported(name, false, None)))
         }
-        "Start" | "Stop" | "Leave" => Ok(Some(unsupported(&with_noun(node), true))),
+        "Start" | "Stop" | "Leave" => {
+            Ok(Some(unsupported(&with_noun(node), true, side_callback(node))))
+        }
         unknown => {
             let position = reading.place(node);
             let message = format!("<{}> is not a verb: skipped", brief(unknown));
@@ -119,8 +133,36 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
     verb.unwrap_or_else(|finding| Some(Verb::Broken(finding)))
 }
 
-fn unsupported(element: &str, goes_on: bool) -> Verb {
-    Verb::Unsupported { what: format!("<{element}> is not supported by this gateway"), goes_on }
+fn unsupported(element: &str, goes_on: bool, callback: Option<SideCallback>) -> Verb {
+    let what = format!("<{element}> is not supported by this gateway");
+    Verb::Unsupported { what, goes_on, callback }
+}
+
+/// Who wants to know that the noun of a `<Start>` did not start.
+fn side_callback(node: Node<'_, '_>) -> Option<SideCallback> {
+    let noun = node.first_element_child().filter(|_| node.tag_name().name() == "Start")?;
+    let (url, method, event) = match noun.tag_name().name() {
+        "Stream" => (
+            "statusCallback",
+            "statusCallbackMethod",
+            ["StreamEvent", "stream-error", "StreamError"],
+        ),
+        "Siprec" => (
+            "statusCallback",
+            "statusCallbackMethod",
+            ["SiprecEvent", "siprec-error", "SiprecError"],
+        ),
+        "Transcription" => (
+            "statusCallbackUrl",
+            "statusCallbackMethod",
+            ["TranscriptionEvent", "transcription-error", "TranscriptionError"],
+        ),
+        _ => return None,
+    };
+    let get = noun.attribute(method).is_some_and(|text| text.eq_ignore_ascii_case("GET"));
+    let method = if get { Method::Get } else { Method::Post };
+    let url = noun.attribute(url).map(str::trim).filter(|url| !url.is_empty())?.to_owned();
+    Some(SideCallback { link: Link { url, method }, event })
 }
 
 fn with_noun(node: Node<'_, '_>) -> String {

@@ -133,7 +133,9 @@ pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<
     let uri = sip_uri(node, &attributes, reading)?;
     let target = match sip_noun::parse(&uri.text) {
         Err(fault) => {
-            Target::Impossible { to: uri.text, code: fault.code, sentence: fault.sentence }
+            let address = uri.text.split('?').next().unwrap_or("");
+            let to = address.chars().take(limits::SIP_NOUN_URI_MAX).collect();
+            Target::Impossible { to, code: fault.code, sentence: fault.sentence }
         }
         Ok((mut target, faults)) => {
             for fault in faults {
