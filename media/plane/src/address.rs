@@ -1,6 +1,6 @@
 //! A socket address in 18 bytes, so that two of them fit the hot lines of a leg. Sans-IO.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Address and port; an IPv4 address is kept in its mapped form, so `::ffff:a.b.c.d` equals `a.b.c.d`.
 /// Scope and flow label of IPv6 are not kept: SDP cannot say them.
@@ -16,7 +16,13 @@ impl PackedAddress {
 
     #[inline]
     pub fn new(address: SocketAddr) -> Self {
-        Self { ip: octets(address.ip()), port: address.port() }
+        Self { ip: bits(address.ip()).to_be_bytes(), port: address.port() }
+    }
+
+    /// Whether this is that address; as `==`, but without packing it first.
+    #[inline]
+    pub fn is(self, address: SocketAddr) -> bool {
+        self.port == address.port() && u128::from_be_bytes(self.ip) == bits(address.ip())
     }
 
     pub fn from_option(address: Option<SocketAddr>) -> Self {
@@ -30,11 +36,18 @@ impl PackedAddress {
 
     #[inline]
     pub fn socket_addr(self) -> SocketAddr {
-        SocketAddr::new(Ipv6Addr::from(self.ip).to_canonical(), self.port)
+        let bits = u128::from_be_bytes(self.ip);
+        // In registers: conversions by bytes would stall every packet on its own stores.
+        let ip = if bits >> 32 == MAPPED_PREFIX {
+            IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
+        } else {
+            IpAddr::V6(Ipv6Addr::from_bits(bits))
+        };
+        SocketAddr::new(ip, self.port)
     }
 
     pub fn has_ip(self, ip: IpAddr) -> bool {
-        self.is_some() && self.ip == octets(ip)
+        self.is_some() && self.ip == bits(ip).to_be_bytes()
     }
 
     pub fn same_ip(self, other: Self) -> bool {
@@ -43,12 +56,15 @@ impl PackedAddress {
 }
 
 #[inline]
-fn octets(ip: IpAddr) -> [u8; 16] {
+fn bits(ip: IpAddr) -> u128 {
     match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
+        IpAddr::V4(ip) => MAPPED_PREFIX << 32 | u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
     }
 }
+
+/// The upper 96 bits of `::ffff:0:0` (RFC 4291 §2.5.5.2).
+const MAPPED_PREFIX: u128 = 0xFFFF;
 
 #[cfg(test)]
 mod tests {
@@ -59,6 +75,7 @@ mod tests {
         for text in ["192.0.2.1:5", "[2001:db8::1]:65535"] {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(PackedAddress::new(address).socket_addr(), address);
+            assert!(PackedAddress::new(address).is(address));
         }
         let mapped = PackedAddress::new("[::ffff:192.0.2.1]:5".parse().unwrap());
         assert_eq!(mapped, PackedAddress::new("192.0.2.1:5".parse().unwrap()));

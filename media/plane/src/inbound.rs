@@ -115,8 +115,8 @@ impl Inbound {
 
     /// Whether the source is the locked one: the only question most packets ask.
     #[inline]
-    pub fn is_locked_to(&self, source: PackedAddress) -> bool {
-        self.latch == Latch::Locked && self.source == source
+    pub fn is_locked_to(&self, source: SocketAddr) -> bool {
+        self.latch == Latch::Locked && self.source.is(source)
     }
 
     /// Lets the source of a valid packet in, or not. The address of the SDP locks at once; another

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use shared::limits::{RTCP_BYTES_MAX, RTP_BYTES_MAX};
 use shared::{CoreId, Instant, LegId, MediaEvent};
 
-use crate::address::PackedAddress;
 use crate::clock;
 use crate::g711;
 use crate::inbound::{Heard, LatchStep, Route};
@@ -24,7 +23,11 @@ use super::command::destination;
 enum Fate {
     Consumed,
     ToMesh,
-    Forward { socket: SocketId, to: SocketAddr, len: usize },
+    /// By this leg of ours. Its address is read at the very end, not carried through.
+    Forward {
+        peer: u16,
+        len: u16,
+    },
 }
 
 /// A relayed packet with the peer's numbers.
@@ -58,9 +61,14 @@ impl Plane {
                 self.meters.packets_to_mesh += 1;
                 Received::Consumed
             }
-            Ok(Fate::Forward { socket, to, len }) => {
+            Ok(Fate::Forward { peer, len }) => {
                 self.meters.packets_forwarded += 1;
-                Received::Forward { socket, to, len }
+                let outbound = &self.outbound[usize::from(peer)];
+                Received::Forward {
+                    socket: SocketId::rtp(usize::from(outbound.port)),
+                    to: outbound.destination.socket_addr(),
+                    len: usize::from(len),
+                }
             }
             Err(reason) => {
                 self.meters.packets_dropped.add(reason);
@@ -111,7 +119,7 @@ impl Plane {
     ) -> Result<Fate, DropReason> {
         let header = RtpHeader::parse(packet)?;
         let heard = self.inbound[slot].hear(header.payload_type)?;
-        if !self.inbound[slot].is_locked_to(PackedAddress::new(source)) {
+        if !self.inbound[slot].is_locked_to(source) {
             self.admit_source(now, slot, source, out)?;
         }
         self.count_arrival(now, slot, &header, heard)?;
@@ -149,9 +157,7 @@ impl Plane {
         let incoming = Incoming { epoch, sequence, timestamp, content, len };
         match self.inbound[slot].route {
             Route::Nowhere => Ok(Fate::Consumed),
-            Route::Local { slot: peer } => {
-                self.forward(now, usize::from(peer), incoming, &header, packet)
-            }
+            Route::Local { slot: peer } => self.forward(now, peer, incoming, &header, packet),
             Route::Mesh => self.send_to_mesh(slot, incoming, &header, packet, out),
         }
     }
@@ -245,15 +251,17 @@ impl Plane {
     }
 
     /// Rewrites the packet for the peer, in place.
+    #[inline]
     fn forward(
         &mut self,
         now: Instant,
-        peer: usize,
+        peer: u16,
         incoming: Incoming,
         header: &RtpHeader,
         packet: &mut [u8],
     ) -> Result<Fate, DropReason> {
-        let Some(mapped) = self.map(now, peer, incoming, header.marker)? else {
+        let slot = usize::from(peer);
+        let Some(mapped) = self.map(now, slot, incoming, header.marker)? else {
             return Ok(Fate::Consumed);
         };
         if header.payload.start != HEADER_BYTES {
@@ -262,10 +270,8 @@ impl Plane {
         }
         let len = HEADER_BYTES + header.payload.len();
         let packet = packet.get_mut(..len).ok_or(DropReason::Malformed)?;
-        self.finish_packet(peer, &mapped, incoming.content, packet)?;
-        let outbound = &self.outbound[peer];
-        let socket = SocketId::rtp(usize::from(outbound.port));
-        Ok(Fate::Forward { socket, to: outbound.destination.socket_addr(), len })
+        self.finish_packet(slot, &mapped, incoming.content, packet)?;
+        Ok(Fate::Forward { peer, len: len as u16 })
     }
 
     /// The peer's numbers for a packet; `None` when what we play to the peer takes precedence.
