@@ -8,18 +8,16 @@ fn main() -> ExitCode {
         let at = arguments.iter().position(|argument| argument == name)?;
         arguments.get(at + 1)?.parse::<u64>().ok()
     };
-    let seeds = match (value("--seed"), value("--seeds")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(count)) => 0..count,
-        (None, None) => {
-            eprintln!(
-                "sim plays simulated calls: --seeds COUNT plays 0..COUNT, --seed N plays one"
-            );
-            return ExitCode::from(2);
-        }
+    if let Some(seed) = value("--seed") {
+        sim::replay(seed).iter().for_each(|line| println!("{line}"));
+        return ExitCode::SUCCESS;
+    }
+    let Some(total) = value("--seeds") else {
+        eprintln!("sim plays simulated calls: --seeds COUNT plays 0..COUNT, --seed N shows one");
+        return ExitCode::from(2);
     };
-    let (total, mut failed) = (seeds.end - seeds.start, 0);
-    for seed in seeds {
+    let mut failed = 0;
+    for seed in 0..total {
         let report = sim::run(seed);
         if !report.wrong.is_empty() {
             failed += 1;
