@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use shared::ids::{Origin, sid_bits};
 use shared::{
     AccountSid, CallSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid,
     IpAddressSid, KeySid, NotificationSid, RecordingSid,
@@ -272,7 +273,9 @@ impl store::Reader for Reader {
             .equal_sid("parent", filter.parent.map(|sid| sid.0))
             .equal("status", filter.status.map(|status| status.name()))
             .within("start_ms", filter.start)
-            .within("end_ms", filter.end);
+            .made_about(filter.start)
+            .within("end_ms", filter.end)
+            .made_about(filter.end);
         if filter.status.is_some_and(|status| !status.is_final()) {
             // Lets the index of live calls answer: they are few among all.
             list = list.with("end_ms IS NULL", []);
@@ -386,6 +389,24 @@ impl List {
         }
         if let Some(before_ms) = range.before_ms {
             self = self.with(&format!("{column} < ?"), [before_ms.into()]);
+        }
+        self
+    }
+
+    /// Narrows a range of start or end times to the SIDs that can be in it, which the primary key finds:
+    /// a call starts and ends at most two days after its SID was made (ring time 600 s, backlog and
+    /// length 24 h each). A day more either way forgives clocks that were set.
+    fn made_about(mut self, range: TimeRange) -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        let bits = |unix_ms: i64| {
+            let origin = Origin { node: 0, generation: 0 };
+            Bits(sid_bits(unix_ms.max(0), origin, 0))
+        };
+        if let Some(from_ms) = range.from_ms {
+            self = self.with("sid >= ?", [bits(from_ms.saturating_sub(3 * DAY_MS)).into()]);
+        }
+        if let Some(before_ms) = range.before_ms {
+            self = self.with("sid < ?", [bits(before_ms.saturating_add(DAY_MS)).into()]);
         }
         self
     }

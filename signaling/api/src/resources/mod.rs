@@ -144,7 +144,7 @@ pub(crate) fn reply_json(rendering: &Rendering, reply: &Reply) -> Value {
         Reply::IpAccessControlList(row) => ip_access_control_lists::json(row),
         Reply::IpAddress(row) => ip_addresses::json(row),
         Reply::Call(row) => calls::json(row),
-        Reply::Recording(row) => recordings::json(row, &rendering.frame.base),
+        Reply::Recording(row) => recordings::json_of_call(row, &rendering.frame.base),
         Reply::Timeline(json) => timeline::json(json),
         Reply::Deleted => Value::Null,
     }

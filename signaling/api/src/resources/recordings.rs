@@ -80,7 +80,7 @@ pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str)
         |row: &RecordingRecord| row.call == call && row.status != RecordingStatus::Deleted;
     let row = found(context.reader.recording(account, recording).map(|row| row.filter(of_call)))?;
     match verb {
-        InstanceVerb::Fetch => context.ok(&json(&row, &context.frame.base)),
+        InstanceVerb::Fetch => context.ok(&json_of_call(&row, &context.frame.base)),
         InstanceVerb::Update => {
             let action = call_commands::recording_action(&context.form)?;
             let recording = Some(recording);
@@ -96,6 +96,7 @@ fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
     let query = &context.form;
     let paging = paging(query)?;
     let asked = |name: &str| invalid_parameter(format!("{name} is not a SID of its kind"));
+    let shape = if call.is_some() { json_of_call } else { json };
     let call = match (call, query.value("CallSid")) {
         (Some(call), _) => Some(call),
         (None, Some(text)) => Some(text.parse().map_err(|_| asked("CallSid"))?),
@@ -117,7 +118,7 @@ fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
         .recordings(context.account.sid, &filter, paging.request)
         .map_err(unreadable)?
         .map(|row| ListRow {
-            json: json(&row, &base),
+            json: shape(&row, &base),
             prefix: RecordingSid::PREFIX,
             bits: row.sid.0,
         });
@@ -156,13 +157,19 @@ pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
         "price_unit": "USD",
         "error_code": row.error_code,
         "encryption_details": null,
-        "track": "both",
         "date_created": rfc2822(row.created_ms),
         "date_updated": rfc2822(row.updated_ms),
         "uri": format!("{path}.json"),
         "media_url": format!("{base}{path}"),
         "subresource_uris": {},
     })
+}
+
+/// The same below a call, where the contract adds the track. Which one it was is not kept.
+pub(crate) fn json_of_call(row: &RecordingRecord, base: &str) -> Value {
+    let mut json = json(row, base);
+    json["track"] = Value::Null;
+    json
 }
 
 /// The contract has no word for a failed recording; `absent` with an error code is what its clients read.
