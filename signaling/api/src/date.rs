@@ -131,4 +131,20 @@ mod tests {
             assert_eq!(moment(bad), None, "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn what_is_written_reads_back(second in 0_i64..4_102_444_800) {
+            let read = moment(&iso8601(second * SECOND_MS));
+            let expected = Moment { start_ms: second * SECOND_MS, length_ms: SECOND_MS };
+            proptest::prop_assert_eq!(read, Some(expected));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[0-9]{0,5}-?[0-9]{0,3}-?\\PC{0,12}") {
+            let _ = moment(&text);
+        }
+    }
 }

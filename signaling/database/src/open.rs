@@ -71,6 +71,8 @@ pub fn open(
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A commit has returned only when the log is on disk (limits-and-rules §2, rule 8).
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // A burst may grow the log; a checkpoint cuts it back to this.
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     schema::migrate(&mut connection)?;
     check_realm(&connection, &suffix)?;
     let recovered = recover::recover(&mut connection, unix_ms, origin)?;
@@ -87,6 +89,9 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }
+
+/// Size the write-ahead log is cut back to.
+const LOG_BYTES_KEPT: i64 = 64 << 20;
 
 fn check_realm(connection: &Connection, suffix: &DomainSuffix) -> Result<(), OpenError> {
     let asked = suffix.realm();

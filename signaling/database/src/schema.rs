@@ -186,7 +186,7 @@ CREATE TABLE recordings (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX recordings_by_account ON recordings(account, sid);
 CREATE INDEX recordings_by_call ON recordings(call, sid);
-CREATE INDEX recordings_by_status ON recordings(status, sid) WHERE status <> 'completed';
+CREATE INDEX recordings_by_status ON recordings(status, updated_ms);
 
 CREATE TABLE notifications (
     sid BLOB PRIMARY KEY,

@@ -226,4 +226,23 @@ mod tests {
         }
         assert_eq!(DomainLabels::parse("acme").unwrap().reserved_for(), None);
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_name_that_is_accepted_is_found_as_a_host(
+            text in "([a-zA-Z0-9.-]{0,12}|\\PC{0,8})(\\.sip)?(\\.twilio\\.com|\\.sidetone\\.test)?",
+        ) {
+            if let Ok((name, labels)) = suffix().name(&text) {
+                let host = suffix().host(&name.to_uppercase());
+                proptest::prop_assert_eq!(host, Some(DomainHost { labels, edge: None }));
+            }
+        }
+
+        #[test]
+        fn no_host_panics(text in "\\PC{0,40}") {
+            let _ = suffix().host(&text);
+        }
+    }
 }
