@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use smallvec::SmallVec;
-
 /// A text that would break out of its place in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalText {
@@ -40,10 +38,7 @@ pub enum IllegalText {
 /// hold them behind a backslash (RFC 3261 §25.1 `quoted-pair`). Often UTF-8, never surely: a
 /// Latin-1 display name passes unchanged.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(SmallVec<[u8; INLINE_BYTES]>);
-
-/// Names, tags and numbers are mostly this short: they then cost no allocation.
-const INLINE_BYTES: usize = 16;
+pub struct Text(Box<[u8]>);
 
 impl Text {
     /// A text of ours.
@@ -54,7 +49,7 @@ impl Text {
         let bytes = text.as_ref();
         match bytes.iter().copied().find(|&byte| is_control(byte)) {
             Some(byte) => Err(IllegalText::Control { byte }),
-            None => Ok(Self(SmallVec::from_slice(bytes))),
+            None => Ok(Self(bytes.into())),
         }
     }
 
@@ -71,13 +66,13 @@ impl Text {
     pub fn token(text: impl AsRef<[u8]>) -> Result<Self, IllegalText> {
         let bytes = text.as_ref();
         check(bytes, is_token_byte)?;
-        Ok(Self(SmallVec::from_slice(bytes)))
+        Ok(Self(bytes.into()))
     }
 
     /// Bytes that a parser has seen to hold no line break.
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
         debug_assert!(!bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
-        Self(SmallVec::from_slice(bytes))
+        Self(bytes.into())
     }
 
     /// The bytes.
@@ -145,7 +140,7 @@ impl fmt::Debug for Text {
 ///
 /// Kept as received, so that what was escaped stays escaped (RFC 3261 §19.1.2).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Escaped(SmallVec<[u8; INLINE_BYTES]>);
+pub struct Escaped(Box<[u8]>);
 
 impl Escaped {
     /// Escapes everything but letters, digits, ``-_.!~*'()`` and `+`.
@@ -158,7 +153,7 @@ impl Escaped {
                 out.extend_from_slice(&[b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
             }
         }
-        Self(SmallVec::from_vec(out))
+        Self(out.into())
     }
 
     /// A part that is in escaped form already; the delimiters of a user part are allowed.
@@ -175,7 +170,7 @@ impl Escaped {
         allowed: impl Fn(u8) -> bool,
     ) -> Result<Self, IllegalText> {
         check_escapes(bytes, allowed)?;
-        Ok(Self(SmallVec::from_slice(bytes)))
+        Ok(Self(bytes.into()))
     }
 
     /// The escaped form, as it stands in the URI.

@@ -31,8 +31,8 @@ pub struct ParseError {
 pub struct Answerable {
     /// The top Via, as far as it could be read.
     pub via: Via,
-    /// All other Via values, unfolded, unread.
-    pub more_vias: Vec<Text>,
+    /// All other Via values that could be read, as far as they could.
+    pub more_vias: Vec<Via>,
     /// `From`, unfolded, unread.
     pub from: Option<Text>,
     /// `To`, unfolded, unread.
@@ -71,11 +71,11 @@ impl ParseError {
         via.note_source(source);
         let mut out = Vec::with_capacity(512);
         let phrase = generic_phrase(self.status);
-        out.extend_from_slice(format!("SIP/2.0 {} {phrase}\r\nVia: ", self.status).as_bytes());
-        via.write_to(&mut out);
-        out.extend_from_slice(b"\r\n");
-        for via in &parts.more_vias {
-            write_header(&mut out, b"Via", Some(via));
+        out.extend_from_slice(format!("SIP/2.0 {} {phrase}\r\n", self.status).as_bytes());
+        for via in std::iter::once(&via).chain(&parts.more_vias) {
+            out.extend_from_slice(b"Via: ");
+            via.write_to(&mut out);
+            out.extend_from_slice(b"\r\n");
         }
         write_header(&mut out, b"From", parts.from.as_ref());
         write_header(&mut out, b"To", parts.to_with_tag(tag).as_ref());

@@ -450,11 +450,13 @@ fn answerable(headers: &[RawHeader<'_>]) -> Option<Answerable> {
     let mut vias = headers.iter().filter(|header| header.kind == HeaderKind::Via);
     let top = vias.next()?.value();
     let via = Via::read_leniently(&top)?;
-    let rest_of_top = split_list(&top).skip(1).map(Text::from_wire);
-    let more_vias = rest_of_top.chain(vias.map(|via| Text::from_wire(&via.value())));
+    let mut more_vias: Vec<_> = split_list(&top).skip(1).filter_map(Via::read_leniently).collect();
+    for header in vias {
+        more_vias.extend(split_list(&header.value()).filter_map(Via::read_leniently));
+    }
     let answerable = Answerable {
         via,
-        more_vias: more_vias.collect(),
+        more_vias,
         from: first(HeaderKind::From),
         to: first(HeaderKind::To),
         call_id: first(HeaderKind::CallId),

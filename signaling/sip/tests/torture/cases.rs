@@ -128,6 +128,15 @@ pub fn own_message(case: &Case) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Status of a response that was sent. Not by the whole parser: an answer to a broken request copies
+/// what was broken, such as a To with an open quote.
+pub fn status_of(response: &[u8]) -> Option<u16> {
+    match sip::message::parse(response).ok()?.start {
+        sip::message::StartLine::Response { status, .. } => Some(status),
+        sip::message::StartLine::Request { .. } => None,
+    }
+}
+
 /// The folder that holds `rfc4475` and `rfc5118` with the originals: `SIDETONE_RFC_DATA`, else
 /// `../shared/data` beside the workspace. `None` when there is none: a clone need not have it.
 pub fn originals() -> Option<std::path::PathBuf> {
