@@ -123,49 +123,62 @@ pub struct ReadError(pub String);
 /// Reads committed state. Whatever a [`crate::Reply`] told is visible to a read that begins after it.
 ///
 /// A resource of another account than asked is `None`, so that its existence does not leak.
-#[allow(missing_docs)]
+///
+/// # Errors
+/// Every method fails only when the store cannot be read.
 pub trait Reader {
+    /// An account, whoever its parent is: authentication asks this.
     fn account(&self, sid: AccountSid) -> Result<Option<Account>, ReadError>;
+    /// An API key, whatever its account: authentication asks this.
     fn key(&self, sid: KeySid) -> Result<Option<Key>, ReadError>;
+    /// A SIP domain, and which kinds of lists it has for calls.
     fn domain(
         &self,
         account: AccountSid,
         sid: DomainSid,
     ) -> Result<Option<(Domain, DomainAuth)>, ReadError>;
+    /// One list mapped to one domain.
     fn mapping(
         &self,
         account: AccountSid,
         domain: DomainSid,
         list: MappedList,
     ) -> Result<Option<MappingView>, ReadError>;
+    /// A credential list.
     fn credential_list(
         &self,
         account: AccountSid,
         sid: CredentialListSid,
     ) -> Result<Option<CredentialList>, ReadError>;
+    /// A credential of a list; whose list that is, the caller has checked.
     fn credential(
         &self,
         list: CredentialListSid,
         sid: CredentialSid,
     ) -> Result<Option<Credential>, ReadError>;
+    /// An IP access control list.
     fn ip_access_control_list(
         &self,
         account: AccountSid,
         sid: IpAccessControlListSid,
     ) -> Result<Option<IpAccessControlList>, ReadError>;
+    /// An address of a list; whose list that is, the caller has checked.
     fn ip_address(
         &self,
         list: IpAccessControlListSid,
         sid: IpAddressSid,
     ) -> Result<Option<IpAddress>, ReadError>;
+    /// A call, live or ended.
     fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, ReadError>;
     /// The JSON of an ended call's timeline.
     fn timeline(&self, call: CallSid) -> Result<Option<String>, ReadError>;
+    /// A recording's metadata, a deleted one's too.
     fn recording(
         &self,
         account: AccountSid,
         sid: RecordingSid,
     ) -> Result<Option<RecordingRecord>, ReadError>;
+    /// A notification.
     fn notification(
         &self,
         account: AccountSid,
@@ -179,12 +192,15 @@ pub trait Reader {
         filter: &AccountFilter,
         page: PageRequest,
     ) -> Result<Page<Account>, ReadError>;
+    /// API keys of an account.
     fn keys(&self, account: AccountSid, page: PageRequest) -> Result<Page<Key>, ReadError>;
+    /// SIP domains of an account.
     fn domains(
         &self,
         account: AccountSid,
         page: PageRequest,
     ) -> Result<Page<(Domain, DomainAuth)>, ReadError>;
+    /// Lists of one kind mapped to a domain, by the SID of the list.
     fn mappings(
         &self,
         account: AccountSid,
@@ -192,44 +208,52 @@ pub trait Reader {
         kind: MappingKind,
         page: PageRequest,
     ) -> Result<Page<MappingView>, ReadError>;
+    /// Credential lists of an account.
     fn credential_lists(
         &self,
         account: AccountSid,
         page: PageRequest,
     ) -> Result<Page<CredentialList>, ReadError>;
+    /// Credentials of a list; whose list that is, the caller has checked.
     fn credentials(
         &self,
         list: CredentialListSid,
         page: PageRequest,
     ) -> Result<Page<Credential>, ReadError>;
+    /// IP access control lists of an account.
     fn ip_access_control_lists(
         &self,
         account: AccountSid,
         page: PageRequest,
     ) -> Result<Page<IpAccessControlList>, ReadError>;
+    /// Addresses of a list; whose list that is, the caller has checked.
     fn ip_addresses(
         &self,
         list: IpAccessControlListSid,
         page: PageRequest,
     ) -> Result<Page<IpAddress>, ReadError>;
+    /// Calls of an account.
     fn calls(
         &self,
         account: AccountSid,
         filter: &CallFilter,
         page: PageRequest,
     ) -> Result<Page<CallRecord>, ReadError>;
+    /// Recordings of an account.
     fn recordings(
         &self,
         account: AccountSid,
         filter: &RecordingFilter,
         page: PageRequest,
     ) -> Result<Page<RecordingRecord>, ReadError>;
+    /// Notifications of an account.
     fn notifications(
         &self,
         account: AccountSid,
         filter: &NotificationFilter,
         page: PageRequest,
     ) -> Result<Page<NotificationRecord>, ReadError>;
+    /// HTTP exchanges of a call, by their ids.
     fn exchanges(
         &self,
         account: AccountSid,
