@@ -80,6 +80,12 @@ impl Core {
         self.frames.take()
     }
 
+    /// How often the core began anew after a panic. When this grows, every leg that was up on the core
+    /// is gone without an event; signaling is rung.
+    pub fn restarts(&self) -> u64 {
+        self.meters.figures().restarts
+    }
+
     /// Whether the thread runs. When it does not, all legs of this core are gone.
     pub fn alive(&self) -> bool {
         self.meters.heartbeat(Instant::ZERO) != Heartbeat::Dead

@@ -7,7 +7,8 @@ use shared::Instant;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The figures of one core at one time. Counters since its start unless said otherwise.
+        /// The figures of one core at one time. Counters begin at 0 when the core starts, also when it
+        /// begins anew after a panic (`restarts`).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct CoreFigures {
             $($(#[$doc])* pub $name: u64,)*
@@ -136,6 +137,8 @@ counters! {
     tick_late_p99_us,
     /// The same: worst.
     tick_late_max_us,
+    /// How often the core began anew after a panic: each time all its legs were gone.
+    restarts,
     /// When the last turn ended, nanoseconds of the process clock.
     last_turn_ns,
     /// When the next turn is due at the latest, same clock; `u64::MAX` while nothing is.

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use plane::{MeshFrame, Plane, PlaneConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -136,7 +137,8 @@ struct Setup<M> {
     files_max: u64,
     ends: Ends,
     make: fn(PlaneConfig) -> M,
-    report: mpsc::Sender<Result<Report, StartError>>,
+    /// Taken by the first life, once it is open for packets or could not be.
+    report: Option<mpsc::Sender<Result<Report, StartError>>>,
 }
 
 /// Cores of one process. Their mesh has a ring for each ordered pair.
@@ -237,6 +239,7 @@ fn spawn<M: Machine + 'static>(
         doorbell: Arc::clone(&link.doorbell),
         meters: Arc::clone(&meters),
         policy: WaitPolicy::new(plan.config.wait),
+        restarts: 0,
     };
     let (report, reported) = mpsc::channel();
     let setup = Setup {
@@ -249,7 +252,7 @@ fn spawn<M: Machine + 'static>(
         files_max: plan.files_max,
         ends,
         make,
-        report,
+        report: Some(report),
     };
     let thread =
         thread::Builder::new().name(format!("media-{}", id.0)).spawn(move || run(setup)).map_err(
@@ -270,23 +273,45 @@ fn spawn<M: Machine + 'static>(
     Ok((core, reported))
 }
 
-/// A core's thread. A panic ends the core, not the process: its rings and sockets are closed on the
-/// way out and its meters say that it is dead.
-fn run<M: Machine>(setup: Setup<M>) {
+/// A core's thread: one life after another until it is stopped. A panic ends a life, not the process:
+/// its legs are gone and its sockets closed on the way out, then the core begins anew, empty, with the
+/// same ports and rings (design section 10). A core that only panics is given up and says that it is dead.
+fn run<M: Machine>(mut setup: Setup<M>) {
     let meters = Arc::clone(&setup.ends.meters);
-    let _ = catch_unwind(AssertUnwindSafe(|| open_and_drive(setup)));
+    let cpu = cpus::pin(setup.cpu).then_some(setup.cpu);
+    let mut short_lives = 0;
+    loop {
+        let born = clock::now();
+        let life = catch_unwind(AssertUnwindSafe(|| open_and_drive(&mut setup, cpu)));
+        let has_started = setup.report.is_none();
+        if life.is_ok() || !has_started || setup.ends.doorbell.is_stopped() {
+            break;
+        }
+        let is_short = clock::now().since(born) < SHORT_LIFE;
+        short_lives = if is_short { short_lives + 1 } else { 0 };
+        if short_lives == SHORT_LIVES_MAX {
+            break;
+        }
+        setup.ends.begin_anew();
+    }
+    // The rings are closed before anybody can see that the core is dead.
+    drop(setup);
     meters.die();
 }
 
-fn open_and_drive<M: Machine>(mut setup: Setup<M>) {
-    let cpu = cpus::pin(setup.cpu).then_some(setup.cpu);
+/// A life that ends in a panic before this has passed is short.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+/// So many short lives in a row mean that the next would be no longer.
+const SHORT_LIVES_MAX: u32 = 5;
+
+/// One life. Returns when the core was stopped or could not open its share.
+fn open_and_drive<M: Machine>(setup: &mut Setup<M>, cpu: Option<usize>) {
     let doorbell = Arc::clone(&setup.ends.doorbell);
     let (id, files_max) = (setup.id, setup.files_max);
-    let share = std::mem::take(&mut setup.share);
     let mut fallback = None;
     if setup.backend == Backend::IoUring {
-        let driver = Uring::open(id, &share, &setup.config, files_max, Arc::clone(&doorbell));
-        match driver {
+        let bell = Arc::clone(&doorbell);
+        match Uring::open(id, &setup.share, &setup.config, files_max, bell) {
             Err(StartError::System { what, source, .. })
                 if setup.config.backend == BackendChoice::Auto =>
             {
@@ -297,7 +322,7 @@ fn open_and_drive<M: Machine>(mut setup: Setup<M>) {
         }
     }
     let cores = setup.cores;
-    let mut driver = Portable::open(id, cores, &share, &setup.config, files_max, doorbell);
+    let mut driver = Portable::open(id, cores, &setup.share, &setup.config, files_max, doorbell);
     if let Ok((_, opened)) = &mut driver {
         opened.notes.extend(fallback);
     }
@@ -305,7 +330,7 @@ fn open_and_drive<M: Machine>(mut setup: Setup<M>) {
 }
 
 fn drive<M: Machine, D: Driver>(
-    setup: Setup<M>,
+    setup: &mut Setup<M>,
     cpu: Option<usize>,
     backend: Backend,
     driver: Result<(D, Opened), StartError>,
@@ -313,18 +338,18 @@ fn drive<M: Machine, D: Driver>(
     let (driver, mut opened) = match driver {
         Ok(driver) => driver,
         Err(error) => {
-            let _ = setup.report.send(Err(error));
+            setup.report.take().map(|report| report.send(Err(error)));
             return;
         }
     };
     if cpu.is_none() {
         opened.notes.push(StartNote::Unpinned { core: setup.id, cpu: setup.cpu });
     }
-    let machine = (setup.make)(plane_config(&setup, opened.ports.clone()));
-    let mut turner = Turner::new(machine, driver, setup.ends);
-    // The starter waits for this; where it is gone, the doorbell says stop as well.
-    let _ = setup.report.send(Ok(Report { opened, cpu, backend }));
-    drop((setup.report, setup.config, setup.share));
+    let machine = (setup.make)(plane_config(setup, opened.ports.clone()));
+    setup.share.clone_from(&opened.ports);
+    let mut turner = Turner::new(machine, driver, &mut setup.ends);
+    // Only the first life is waited for. Where the starter is gone, the doorbell says stop as well.
+    setup.report.take().map(|report| report.send(Ok(Report { opened, cpu, backend })));
     turner.run();
 }
 

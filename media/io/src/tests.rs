@@ -414,15 +414,38 @@ fn ports_are_free_again_once_the_media_side_is_dropped() {
 }
 
 #[test]
-fn a_core_that_panics_is_dead_frees_its_ports_and_takes_no_command() {
+fn a_core_that_panics_comes_back_empty_with_its_ports_and_rings_signaling() {
     for backend in backends() {
-        let (mut media, _) = start_mirror(&config(backend, 8));
+        let (mut media, rings) = start_mirror(&config(backend, 8));
         let core = &mut media.cores[0];
         let port = core.ports[0];
         core.send(MediaCommand::StartLeg { leg: leg(PANIC), plan: plan(port) }).expect("room");
         core.ring();
+        rings.recv_timeout(PATIENCE).expect("the new core rings");
+        assert_eq!((core.restarts(), core.alive()), (1, true));
+        // What was sent meanwhile is served as well.
+        core.send(MediaCommand::StartLeg { leg: leg(1), plan: plan(port) }).expect("room");
+        core.ring();
+        rings.recv_timeout(PATIENCE).expect("the new core carries commands out");
+        assert!(matches!(core.poll_event(), Some(MediaEvent::PlanReturned(_))));
+        let client = client();
+        client.send_to(&packet(FORWARD, 0, 172), rtp_address(port)).expect("taken");
+        client.recv_from(&mut [0; 172]).expect("the mirror answers");
+    }
+}
+
+#[test]
+fn a_core_that_only_panics_is_given_up_frees_its_ports_and_takes_no_command() {
+    for backend in backends() {
+        let (mut media, _) = start_mirror(&config(backend, 8));
+        let core = &mut media.cores[0];
+        let port = core.ports[0];
         let start = std::time::Instant::now();
         while core.alive() {
+            let command = MediaCommand::StartLeg { leg: leg(PANIC), plan: plan(port) };
+            if core.send(command).is_ok() {
+                core.ring();
+            }
             assert!(start.elapsed() < PATIENCE);
             std::thread::yield_now();
         }

@@ -42,6 +42,8 @@ pub(crate) struct Ends {
     pub doorbell: Arc<Doorbell>,
     pub meters: Arc<CoreMeters>,
     pub policy: WaitPolicy,
+    /// How often the core began anew after a panic.
+    pub restarts: u64,
 }
 
 /// The rings away from a core, and what must be rung after a turn.
@@ -72,10 +74,10 @@ pub(crate) struct MeshEnd {
 }
 
 /// Drives one machine on one driver until it is stopped.
-pub(crate) struct Turner<M, D> {
+pub(crate) struct Turner<'a, M, D> {
     machine: M,
     driver: D,
-    ends: Ends,
+    ends: &'a mut Ends,
     figures: CoreFigures,
     /// How late ticks were, in microseconds.
     lateness: Histogram<u64>,
@@ -108,8 +110,8 @@ const LATENESS_PERIOD: Duration = Duration::from_secs(1);
 /// Lateness is recorded up to 10 s, to two digits. The histogram's memory is fixed by this.
 const LATENESS_US_MAX: u64 = 10_000_000;
 
-impl<M: Machine, D: Driver> Turner<M, D> {
-    pub fn new(machine: M, driver: D, ends: Ends) -> Self {
+impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
+    pub fn new(machine: M, driver: D, ends: &'a mut Ends) -> Self {
         let lateness =
             Histogram::new_with_bounds(1, LATENESS_US_MAX, 2).expect("the bounds are valid");
         let figures = CoreFigures::default();
@@ -119,6 +121,9 @@ impl<M: Machine, D: Driver> Turner<M, D> {
 
     /// Turns until the doorbell says stop.
     pub fn run(&mut self) {
+        // Whoever is rung by the first turn finds figures of this life.
+        let now = clock::now();
+        self.publish(now, Some(now));
         while !self.ends.doorbell.is_stopped() {
             self.turn();
         }
@@ -246,6 +251,7 @@ impl<M: Machine, D: Driver> Turner<M, D> {
         figures.events = uplink.told;
         figures.events_dropped = uplink.dropped;
         figures.events_lost = uplink.lost;
+        figures.restarts = self.ends.restarts;
         figures.last_turn_ns = now.as_nanos();
         figures.next_turn_ns = next_turn.map_or(u64::MAX, Instant::as_nanos);
         if now.since(self.lateness_published) >= LATENESS_PERIOD {
@@ -259,6 +265,14 @@ impl<M: Machine, D: Driver> Turner<M, D> {
 }
 
 impl Ends {
+    /// After a panic: signaling is to hear of it, and counts begin at 0 like those of the new plane.
+    pub fn begin_anew(&mut self) {
+        self.restarts += 1;
+        let uplink = &mut self.uplink;
+        (uplink.told, uplink.dropped, uplink.lost) = (0, 0, 0);
+        uplink.signaling.is_owed = true;
+    }
+
     /// Whether anything came in since the rings were last looked at.
     fn has_input(&self) -> bool {
         let has_command = !self.commands.is_empty() && self.uplink.has_room_for_commands();
