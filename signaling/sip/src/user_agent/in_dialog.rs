@@ -3,7 +3,7 @@
 use shared::Now;
 
 use super::core::{Core, Shape};
-use super::objection::{BodyKind, body_kind, method_not_served, objection_in_dialog};
+use super::objection::{method_not_served, objection_in_dialog, sdp_of};
 use super::session::{
     Ending, OwnOfferStage, PEER_OFFER_PATIENCE, PeerOffer, Session, State, Talking, Unacknowledged,
 };
@@ -106,12 +106,9 @@ impl Session {
         let is_meant = |waits: &mut Unacknowledged| waits.cseq == ack.cseq.number;
         let Some(waits) = talking.unacknowledged.take_if(is_meant) else { return };
         let outcome = if waits.wants_answer {
-            match body_kind(&ack.headers, &ack.body) {
-                BodyKind::Sdp => talking.media.accept_answer(&ack.body).map(Some),
-                BodyKind::Absent | BodyKind::OtherType | BodyKind::Encoded => {
-                    talking.media.accept_answer(b"").map(Some)
-                }
-            }
+            // No answer at all is as bad as one that cannot be read.
+            let answer = sdp_of(&ack.headers, &ack.body).map(Option::unwrap_or_default);
+            answer.and_then(|answer| talking.media.accept_answer(answer)).map(Some)
         } else {
             Ok(None)
         };
@@ -164,9 +161,7 @@ impl Session {
         let State::Talking(talking) = &mut self.state else { return false };
         let Some(offer) = talking.peer_offer.take() else { return false };
         let answered = match answer {
-            Ok(local) => {
-                talking.media.answer(&offer.request.body, &local).map_err(|error| error.status)
-            }
+            Ok(local) => talking.media.answer(&offer.sdp, &local).map_err(|error| error.status),
             Err(status) => Err(if (300..=699).contains(&status) { status } else { 488 }),
         };
         match answered {
@@ -273,19 +268,20 @@ impl Session {
 
     fn consider_reinvite(&mut self, core: &mut Core, now: Now, request: Request, key: ServerKey) {
         let State::Talking(talking) = &mut self.state else { return };
-        if body_kind(&request.headers, &request.body) != BodyKind::Sdp {
+        let sdp = sdp_of(&request.headers, &request.body).ok().flatten().map(<[u8]>::to_vec);
+        let Some(sdp) = sdp else {
             let offer = talking.media.offer_again().unwrap_or_default();
             return talking.accept_reinvite(core, now, &request, key, &offer, true);
-        }
-        if let Some(answer) = talking.media.refresh(&request.body) {
+        };
+        if let Some(answer) = talking.media.refresh(&sdp) {
             return talking.accept_reinvite(core, now, &request, key, &answer, false);
         }
-        match talking.media.offered_direction(&request.body) {
+        match talking.media.offered_direction(&sdp) {
             Ok(direction) => {
                 let trying = core.response(&request, 100, Shape::default());
                 core.respond(now, key, &trying);
                 let give_up_at = now.mono + PEER_OFFER_PATIENCE;
-                talking.peer_offer = Some(PeerOffer { request, key, give_up_at });
+                talking.peer_offer = Some(PeerOffer { request, sdp, key, give_up_at });
                 core.emit(UaEvent::Offer { session: self.id, direction });
             }
             Err(error) => {

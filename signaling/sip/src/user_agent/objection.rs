@@ -4,8 +4,10 @@ use shared::Refusal;
 
 use super::core::{ALLOW, SDP_TYPE};
 use super::surface::{ExtraHeader, Objection};
-use crate::header::MediaType;
+use crate::header::{Headers, MediaType};
 use crate::message::{Method, Request};
+use crate::multipart::session_description;
+use crate::sdp::SdpRefusal;
 use crate::uri::Uri;
 
 /// The first thing wrong with a request; `None` when it may be served.
@@ -37,42 +39,27 @@ pub(super) fn method_not_served(method: &Method) -> Objection {
     Objection { refusal, headers: vec![header("Allow", ALLOW)] }
 }
 
-/// What the body of an INVITE is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyKind {
-    /// None, or one that the sender lets us pass over: no offer.
-    Absent,
-    /// SDP.
-    Sdp,
-    /// Another type that must be understood.
-    OtherType,
-    /// Compressed or otherwise encoded.
-    Encoded,
+/// The SDP of a message; `None` where there is no body, or one of another type that the sender lets
+/// us pass over (RFC 3261 §20.11 `handling=optional`).
+pub(super) fn sdp_of<'a>(
+    headers: &Headers,
+    body: &'a [u8],
+) -> Result<Option<&'a [u8]>, SdpRefusal> {
+    session_description(headers, body).or_else(|error| match is_optional(headers) {
+        true => Ok(None),
+        false => Err(error),
+    })
 }
 
-/// Looks at `Content-Type`, `Content-Encoding` and `Content-Disposition`.
-pub(super) fn body_kind(headers: &crate::header::Headers, body: &[u8]) -> BodyKind {
-    if body.is_empty() {
-        return BodyKind::Absent;
-    }
-    let is_plain = headers
-        .elements("Content-Encoding")
-        .all(|encoding| encoding.trim_ascii().eq_ignore_ascii_case(b"identity"));
-    let is_sdp = headers.content_type().is_some_and(|kind| kind.is(SDP_TYPE));
-    let is_optional = headers.get("Content-Disposition").is_some_and(|value| {
+fn is_optional(headers: &Headers) -> bool {
+    headers.get("Content-Disposition").is_some_and(|value| {
         // The grammar is that of a media type without its slash: give it one.
         let value = [b"x/", value.as_bytes()].concat();
         MediaType::parse(&value).is_some_and(|disposition| {
             let handling = disposition.parameters.get("handling");
             handling.is_some_and(|handling| handling.eq_ignore_case("optional"))
         })
-    });
-    match (is_sdp && is_plain, is_optional) {
-        (true, _) => BodyKind::Sdp,
-        (false, true) => BodyKind::Absent,
-        (false, false) if is_plain => BodyKind::OtherType,
-        (false, false) => BodyKind::Encoded,
-    }
+    })
 }
 
 fn method(request: &Request, methods: &[Method]) -> Option<Objection> {
@@ -117,16 +104,15 @@ fn body(request: &Request) -> Option<Objection> {
     if request.method != Method::Invite {
         return None;
     }
-    let (rule, headers) = match body_kind(&request.headers, &request.body) {
-        BodyKind::Absent | BodyKind::Sdp => return None,
-        BodyKind::OtherType => ("body_type", vec![header("Accept", SDP_TYPE)]),
-        BodyKind::Encoded => (
-            "body_encoding",
-            vec![header("Accept", SDP_TYPE), header("Accept-Encoding", "identity")],
-        ),
+    if !request.headers.accepts(SDP_TYPE) {
+        return Some(plain("accept", 406, "the caller does not accept application/sdp"));
+    }
+    let refusal = sdp_of(&request.headers, &request.body).err()?;
+    let headers = match refusal.status {
+        415 => vec![header("Accept", ACCEPT), header("Accept-Encoding", "identity")],
+        _ => Vec::new(),
     };
-    let refusal = Refusal::new(rule, 415, "the body is not plain application/sdp");
-    Some(Objection { refusal, headers })
+    Some(Objection { refusal: refusal.refusal(), headers })
 }
 
 fn plain(rule: &'static str, status: u16, sentence: &'static str) -> Objection {
@@ -136,3 +122,6 @@ fn plain(rule: &'static str, status: u16, sentence: &'static str) -> Objection {
 fn header(name: &str, value: &str) -> ExtraHeader {
     (name.to_owned(), value.as_bytes().to_vec())
 }
+
+/// What bodies an INVITE may have.
+const ACCEPT: &str = "application/sdp, multipart/mixed";

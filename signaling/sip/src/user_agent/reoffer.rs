@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::{Instant, Now};
 
 use super::core::{Core, SDP_TYPE};
+use super::objection::sdp_of;
 use super::session::{OwnOffer, OwnOfferStage, Session, State, Talking};
 use super::surface::{EndCause, UaEvent};
 use super::uac::answerable;
@@ -85,7 +86,8 @@ impl Session {
         core.remember_ack(key, &response, &sent);
         core.orphan(key);
         talking.own_offer = None;
-        match talking.media.accept_answer(&response.body) {
+        let answer = sdp_of(&response.headers, &response.body).map(Option::unwrap_or_default);
+        match answer.and_then(|answer| talking.media.accept_answer(answer)) {
             Ok(media) => core.emit(UaEvent::Renegotiated { session, media }),
             Err(error) => {
                 if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {

@@ -52,7 +52,8 @@ pub(super) struct Ringing {
     pub dialog: Dialog,
     pub contact: NameAddr,
     pub media: SessionMedia,
-    pub has_offer: bool,
+    /// The SDP of the INVITE.
+    pub offer: Option<Vec<u8>>,
     /// Our answer, once a 183 carried it: the 200 repeats it.
     pub answer: Option<Vec<u8>>,
     /// The last provisional response and when it is sent again, so that proxies on the way do not
@@ -117,6 +118,7 @@ pub(super) struct Unacknowledged {
 #[derive(Debug)]
 pub(super) struct PeerOffer {
     pub request: Request,
+    pub sdp: Vec<u8>,
     pub key: ServerKey,
     pub give_up_at: Instant,
 }

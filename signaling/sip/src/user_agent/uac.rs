@@ -5,7 +5,7 @@ use shared::{NegotiatedMedia, Now};
 use super::UserAgent;
 use super::core::{ALLOW, Core, SDP_TYPE, tag_text};
 use super::media::SessionMedia;
-use super::objection::{BodyKind, body_kind};
+use super::objection::sdp_of;
 use super::session::{Calling, Session, State, Talking};
 use super::surface::{EndCause, ExtraHeader, Invite, SessionId, UaEvent};
 use crate::dialog::Dialog;
@@ -131,19 +131,17 @@ impl Calling {
         &self,
         response: &Response,
     ) -> Option<Result<(SessionMedia, NegotiatedMedia), String>> {
-        match body_kind(&response.headers, &response.body) {
-            BodyKind::Sdp => {
+        match sdp_of(&response.headers, &response.body) {
+            Ok(Some(sdp)) => {
                 let mut media = self.media.clone();
-                let answer = media.accept_answer(&response.body);
+                let answer = media.accept_answer(sdp);
                 Some(answer.map(|answer| (media, answer)).map_err(|error| error.to_string()))
             }
-            BodyKind::Absent => {
+            Ok(None) => {
                 let early = self.early.iter().find(|(tag, ..)| tag.as_ref() == response.to.tag());
                 early.map(|(_, media, answer)| Ok((media.clone(), *answer)))
             }
-            BodyKind::OtherType | BodyKind::Encoded => {
-                Some(Err("the answer is not plain application/sdp".to_owned()))
-            }
+            Err(error) => Some(Err(error.to_string())),
         }
     }
 
@@ -301,10 +299,12 @@ impl Calling {
             let answer = self.take_answer(response);
             return (answer.unwrap_or_else(|| Err("the 2xx has no SDP answer".to_owned())), None);
         }
-        if body_kind(&response.headers, &response.body) != BodyKind::Sdp {
-            return (Err("the 2xx has no SDP offer".to_owned()), None);
-        }
-        match self.media.answer(&response.body, &self.invite.media) {
+        let offer = match sdp_of(&response.headers, &response.body) {
+            Ok(Some(offer)) => offer,
+            Ok(None) => return (Err("the 2xx has no SDP offer".to_owned()), None),
+            Err(error) => return (Err(error.to_string()), None),
+        };
+        match self.media.answer(offer, &self.invite.media) {
             Ok((sdp, negotiated)) => (Ok((self.media.clone(), negotiated)), Some(sdp)),
             Err(error) => (Err(error.to_string()), None),
         }

@@ -6,7 +6,7 @@ use shared::{NegotiatedMedia, Now, Refusal};
 use super::UserAgent;
 use super::core::{ALLOW, Core, SDP_TYPE, Shape, tag_text};
 use super::media::SessionMedia;
-use super::objection::{BodyKind, body_kind};
+use super::objection::sdp_of;
 use super::session::{PROVISIONAL_REFRESH, Ringing, Session, State, Talking, Unacknowledged};
 use super::surface::{EndCause, ExtraHeader, Incoming, SessionId, TraceDirection, UaEvent};
 use crate::dialog::Dialog;
@@ -58,11 +58,12 @@ impl UserAgent {
         let trying = self.core.response(&request, 100, Shape::default());
         self.core.respond(now, key, &trying);
         let media_id = u32::try_from(self.core.random.u64() >> 33).unwrap_or(1);
+        let offer = sdp_of(&request.headers, &request.body).ok().flatten().map(<[u8]>::to_vec);
         let ringing = Ringing {
             dialog: Dialog::from_invite(&request, tag_text(tag), flow),
             contact: self.core.contact(&tag.to_string(), flow.local, flow.transport),
             media: SessionMedia::new(media_id),
-            has_offer: body_kind(&request.headers, &request.body) == BodyKind::Sdp,
+            offer,
             answer: None,
             refresh: None,
             request,
@@ -95,7 +96,7 @@ impl Session {
         if !(101..=199).contains(&status) {
             return false;
         }
-        if let Some(local) = media.filter(|_| ringing.has_offer && ringing.answer.is_none()) {
+        if let Some(local) = media.filter(|_| ringing.offer.is_some() && ringing.answer.is_none()) {
             match ringing.answer_offer(&local) {
                 Ok(media) => core.emit(UaEvent::Negotiated { session: self.id, media }),
                 Err(refusal) => {
@@ -127,7 +128,7 @@ impl Session {
         headers: &[ExtraHeader],
     ) -> bool {
         let State::Ringing(ringing) = &mut self.state else { return false };
-        let sdp = match (ringing.answer.take(), ringing.has_offer) {
+        let sdp = match (ringing.answer.take(), ringing.offer.is_some()) {
             (Some(early), _) => early,
             (None, false) => ringing.media.offer(local),
             (None, true) => match ringing.answer_offer(local) {
@@ -157,7 +158,7 @@ impl Session {
             let mut waits = core.await_ack(now, ringing.key, &ringing.request, bytes);
             if let Some(waits) = &mut waits {
                 waits.is_first = true;
-                waits.wants_answer = !ringing.has_offer;
+                waits.wants_answer = ringing.offer.is_none();
             }
             self.state = State::Talking(Box::new(ringing.into_talking(waits)));
         }
@@ -273,7 +274,8 @@ impl Core {
 
 impl Ringing {
     fn answer_offer(&mut self, local: &LocalMedia) -> Result<NegotiatedMedia, SdpRefusal> {
-        let (answer, media) = self.media.answer(&self.request.body, local)?;
+        let offer = self.offer.as_deref().unwrap_or_default();
+        let (answer, media) = self.media.answer(offer, local)?;
         self.answer = Some(answer);
         Ok(media)
     }

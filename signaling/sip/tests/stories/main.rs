@@ -1,0 +1,10 @@
+//! Stories of two user agents that talk over a virtual network.
+
+mod world;
+
+mod authentication;
+mod basic;
+mod endings;
+mod hostile;
+mod media_changes;
+mod torture;
