@@ -93,10 +93,13 @@ pub enum ConfigCommand {
 }
 
 /// Worker processes.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Worker {
     /// The voice of <Say>
-    Speech,
+    Speech {
+        /// Folder of the voice files.
+        voices: PathBuf,
+    },
 }
 
 /// Arguments of a command that is not built yet: taken, so that the answer is about the command.

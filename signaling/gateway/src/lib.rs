@@ -3,18 +3,32 @@
 //! Here, and only here, are sockets, clocks, threads and files of the signaling side.
 #![deny(unsafe_code)]
 
+pub mod account;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod data_dir;
+pub mod demo;
 pub mod dns;
+pub mod errands;
+pub mod http_server;
 pub mod local_address;
 pub mod logging;
+pub mod media_metrics;
+pub mod memory;
 pub mod metrics;
+pub mod phone_command;
 pub mod prompts;
 pub mod queue;
 pub mod recorder;
+pub mod rest;
 pub mod sealing;
+pub mod serve;
 pub mod settings;
+pub mod signaling_loop;
+pub mod signals;
 pub mod speech;
+pub mod store_thread;
 pub mod transport;
 pub mod webhook;
+pub mod zone;

@@ -68,6 +68,15 @@ impl<T> Sender<T> {
             Err(TrySendError::Full(value) | TrySendError::Disconnected(value)) => Err(value),
         }
     }
+
+    /// Queues a value, waiting for room: only for threads that may block.
+    pub fn send_patiently(&self, value: T) {
+        let Err(value) = self.send(value) else { return };
+        self.doorbell.ring();
+        // Where the thread is gone nobody waits for the value.
+        let _ = self.queue.send(value);
+        self.doorbell.ring();
+    }
 }
 
 /// A queue of at most `bound` values into the thread of this doorbell.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use sip::{CloseReason, Flow, SendFailure, SendToken};
 
 use super::*;
-use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::queue::{Doorbell, Sender, bounded};
 
@@ -34,8 +33,7 @@ impl World {
         let (sender, up) = bounded(64, &doorbell);
         let metrics = Arc::new(Metrics::default());
         let (transport, down) =
-            Transport::open(config, Clock::start(), Arc::clone(&metrics), sender)
-                .expect("listening");
+            Transport::open(config, Arc::clone(&metrics), sender).expect("listening");
         let address = transport.local_addresses()[0];
         let handle = transport.run(down.clone()).expect("a thread");
         Self { handle: Some(handle), down, up, address, metrics, _poll: poll }
@@ -216,7 +214,7 @@ fn a_busy_port_names_the_address() {
     let doorbell = Doorbell::new(&poll, mio::Token(0)).expect("a doorbell");
     let (sender, _up) = bounded(1, &doorbell);
     let config = TransportConfig { listen: vec![address], ..TransportConfig::default() };
-    let error = Transport::open(config, Clock::start(), Arc::default(), sender).err();
+    let error = Transport::open(config, Arc::default(), sender).err();
     let (named, error) = error.expect("the port is taken");
     assert_eq!((named, error.kind()), (address, std::io::ErrorKind::AddrInUse));
 }

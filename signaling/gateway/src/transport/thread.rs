@@ -23,7 +23,6 @@ use crate::queue::{Doorbell, Sender, bounded};
 /// A transport thread that is not running yet: its listeners are open.
 pub struct Transport {
     config: TransportConfig,
-    clock: Clock,
     metrics: Arc<Metrics>,
     poll: Poll,
     doorbell: Doorbell,
@@ -77,7 +76,6 @@ impl Transport {
     /// The address that cannot be listened on, and why.
     pub fn open(
         config: TransportConfig,
-        clock: Clock,
         metrics: Arc<Metrics>,
         up: Sender<Up>,
     ) -> Result<(Self, Sender<Down>), (SocketAddr, io::Error)> {
@@ -92,7 +90,6 @@ impl Transport {
         }
         let transport = Self {
             config,
-            clock,
             metrics,
             poll,
             doorbell,
@@ -131,7 +128,7 @@ impl Transport {
 
     fn turn_until_stopped(mut self) {
         let mut events = Events::with_capacity(1024);
-        let mut sweep_at = self.clock.mono();
+        let mut sweep_at = Clock.mono();
         while !self.stopping {
             let timeout = self.poll_timeout();
             match self.poll.poll(&mut events, Some(timeout)) {
@@ -150,7 +147,7 @@ impl Transport {
             self.send_up();
             self.accept_ready();
             self.read_ready();
-            let now = self.clock.mono();
+            let now = Clock.mono();
             if now >= sweep_at {
                 self.sweep(now);
                 sweep_at = now + SWEEP_EVERY;
@@ -202,7 +199,9 @@ impl Transport {
                 }
                 return;
             }
-            let bound = stream.socket.local_addr().unwrap_or(stream.flow.local);
+            let mut bound = stream.socket.local_addr().unwrap_or(stream.flow.local);
+            // What a peer is told must be somewhere it can connect to: the listener's port.
+            bound.set_port(self.listeners.first().map_or(bound.port(), |l| l.local.port()));
             stream.flow.local = shown(self.config.public_address, bound);
             stream.state = State::Open;
             self.metrics.transport_streams_opened_total.count("ours");
@@ -282,7 +281,7 @@ impl Transport {
             return None;
         }
         let socket = TcpStream::connect(remote).ok()?;
-        let deadline = self.clock.mono() + self.config.connect_for_max;
+        let deadline = Clock.mono() + self.config.connect_for_max;
         let local = SocketAddr::new(unspecified_like(remote), 0);
         self.add(socket, local, remote, State::Connecting { deadline, token })
     }
@@ -353,7 +352,7 @@ impl Transport {
         }
         let Ok(bound) = socket.local_addr() else { return };
         let local = shown(self.config.public_address, bound);
-        let deadline = self.clock.mono() + self.config.silent_for_max;
+        let deadline = Clock.mono() + self.config.silent_for_max;
         let Some(key) = self.add(socket, local, remote, State::Silent { deadline }) else { return };
         self.metrics.transport_streams_opened_total.count("theirs");
         if let Some(stream) = self.streams.get_mut(key) {
@@ -408,7 +407,7 @@ impl Transport {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if stream.queued_bytes > 0 && stream.is_up() {
             // An error response may still be on its way out.
-            let deadline = self.clock.mono() + CLOSING_FOR_MAX;
+            let deadline = Clock.mono() + CLOSING_FOR_MAX;
             stream.state = State::Closing { deadline };
             return;
         }

@@ -1,0 +1,195 @@
+//! The commands of the command line, each to its exit code. Shell.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::account::AccountVariables;
+use crate::cli::{Cli, Command, ConfigCommand, DemoArguments, Worker, not_in_this_version};
+use crate::demo;
+use crate::logging;
+use crate::serve::{self, Gateway};
+use crate::settings::{Settings, Sources};
+use crate::signaling_loop::Message;
+use crate::signals::{self, Asked};
+
+/// Does what the command line asks.
+pub fn run(cli: Cli) -> ExitCode {
+    let sources = cli.settings.sources();
+    match cli.command {
+        None | Some(Command::Serve) => {
+            with_settings(&sources, |settings| serve(settings, &sources))
+        }
+        Some(Command::Demo(arguments)) => demo(arguments, sources),
+        Some(Command::Phone { arguments }) => crate::phone_command::run(&arguments),
+        Some(Command::Config { command }) => {
+            with_settings(&sources, |settings| config(command, settings))
+        }
+        Some(Command::Dns) => with_settings(&sources, |settings| dns(settings)),
+        Some(Command::Worker { worker: Worker::Speech { voices } }) => {
+            crate::speech::worker_main(&voices)
+        }
+        Some(Command::Explain(_)) => later("explain"),
+        Some(Command::Doctor(_)) => later("doctor"),
+        Some(Command::Tune(_)) => later("tune"),
+        Some(Command::Backup(_)) => later("backup"),
+        Some(Command::Restore(_)) => later("restore"),
+    }
+}
+
+fn with_settings(sources: &Sources, run: impl FnOnce(&Settings) -> ExitCode) -> ExitCode {
+    match sources.load_from_environment() {
+        Ok(settings) => run(&settings),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Says why on standard error; exit code 1.
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    let text = error.to_string();
+    for line in text.lines() {
+        eprintln!("sidetone: {line}");
+    }
+    ExitCode::FAILURE
+}
+
+fn later(word: &str) -> ExitCode {
+    eprintln!("sidetone: {}", not_in_this_version(word));
+    ExitCode::from(2)
+}
+
+fn serve(settings: &Settings, sources: &Sources) -> ExitCode {
+    let logs = logging::start(&settings.config.log);
+    let gateway = match serve::start(settings, &AccountVariables::from_environment()) {
+        Ok(gateway) => gateway,
+        Err(error) => return failed(&error),
+    };
+    if gateway.account.generated {
+        show_account(settings, &gateway);
+    }
+    run_to_the_end(gateway, settings, sources, logs, |_| {})
+}
+
+/// Once, at the first start.
+fn show_account(settings: &Settings, gateway: &Gateway) {
+    let file = settings.config.node.data_dir.join("credentials");
+    eprintln!(
+        "sidetone: made the first account. AccountSid {}, AuthToken {} (kept in {}, shown only now)",
+        gateway.account.sid,
+        gateway.account.auth_token.expose_secret(),
+        file.display()
+    );
+}
+
+fn demo(arguments: DemoArguments, sources: Sources) -> ExitCode {
+    let sources = demo::sources(sources);
+    let settings = match sources.load_from_environment() {
+        Ok(settings) => settings,
+        Err(error) => return failed(&error),
+    };
+    if arguments.call {
+        return crate::phone_command::demo_call(&settings);
+    }
+    let logs = logging::start(&settings.config.log);
+    let gateway = match serve::start(&settings, &AccountVariables::from_environment()) {
+        Ok(gateway) => gateway,
+        Err(error) => return failed(&error),
+    };
+    let demo = match demo::set_up(&gateway, &settings.config.node.data_dir) {
+        Ok(demo) => demo,
+        Err(error) => return failed(&error),
+    };
+    let next = demo.shown(&gateway);
+    run_to_the_end(gateway, &settings, &sources, logs, |out| {
+        let _ = write!(out, "{next}");
+    })
+}
+
+/// Prints the ready line, hears signals, waits.
+fn run_to_the_end(
+    gateway: Gateway,
+    settings: &Settings,
+    sources: &Sources,
+    logs: logging::LogControl,
+    more: impl FnOnce(&mut dyn std::io::Write),
+) -> ExitCode {
+    if let Err(error) = hear_signals(&gateway, settings, sources, logs) {
+        return failed(&format!("cannot listen for signals: {error}"));
+    }
+    let mut out = std::io::stdout().lock();
+    // A closed standard output is no reason to refuse calls.
+    let _ = writeln!(out, "{}", gateway.addresses.ready_line());
+    more(&mut out);
+    let _ = out.flush();
+    drop(out);
+    match gateway.wait() {
+        Ok(()) => {
+            tracing::info!("ended");
+            ExitCode::SUCCESS
+        }
+        Err(sentence) => failed(&sentence),
+    }
+}
+
+fn hear_signals(
+    gateway: &Gateway,
+    settings: &Settings,
+    sources: &Sources,
+    logs: logging::LogControl,
+) -> std::io::Result<()> {
+    let messages = gateway.messages.clone();
+    let mut current = settings.clone();
+    let sources = sources.clone();
+    signals::listen(move |asked| match asked {
+        Asked::Drain => messages.send_patiently(Message::Drain),
+        Asked::End => messages.send_patiently(Message::End),
+        Asked::Reload => reload(&mut current, &sources, &logs),
+    })
+}
+
+/// Reads the settings again. What cannot change while calls are up takes effect at the next start,
+/// and that is said key by key. A bad file changes nothing.
+fn reload(current: &mut Settings, sources: &Sources, logs: &logging::LogControl) {
+    let settings = match sources.load_from_environment() {
+        Ok(settings) => settings,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                tracing::error!("the settings stay as they are: {line}");
+            }
+            return;
+        }
+    };
+    let changed = settings.differences(current);
+    logs.set_level(settings.config.log.level);
+    let (now, later): (Vec<_>, Vec<_>) =
+        changed.into_iter().partition(|key| RELOADED_KEYS.contains(key));
+    match (now.is_empty(), later.is_empty()) {
+        (true, true) => tracing::info!("settings read again: nothing has changed"),
+        _ => tracing::warn!(
+            in_effect = now.join(", "),
+            at_next_start = later.join(", "),
+            "settings read again"
+        ),
+    }
+    *current = settings;
+}
+
+fn config(command: ConfigCommand, settings: &Settings) -> ExitCode {
+    match command {
+        ConfigCommand::Check => {
+            for sentence in settings.config.not_built(&settings.layers) {
+                println!("note: {sentence}");
+            }
+            println!("{}", settings.summary());
+        }
+        ConfigCommand::Show => print!("{}", settings.shown()),
+    }
+    ExitCode::SUCCESS
+}
+
+fn dns(settings: &Settings) -> ExitCode {
+    print!("{}", crate::zone::zone(&settings.config));
+    ExitCode::SUCCESS
+}
+
+/// Settings that SIGHUP changes while calls are up.
+const RELOADED_KEYS: [&str; 1] = ["log.level"];

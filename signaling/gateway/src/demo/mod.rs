@@ -1,0 +1,276 @@
+//! `sidetone demo`: a gateway on loopback with all that a first call needs. Shell.
+
+mod application;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use control::ApiRequest;
+use shared::{AccountSid, CredentialListSid, DomainSid};
+use store::{
+    Cursor, DomainFields, HttpMethod, MappedList, PageRequest, Patch, Reader as _, Reply, Secret,
+    Write, WriteError,
+};
+use tokio::sync::oneshot;
+
+use crate::data_dir::{hex, random};
+use crate::serve::Gateway;
+use crate::settings::Sources;
+use crate::signaling_loop::ApiCall;
+
+use application::Application;
+
+/// The demo cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The gateway refused one of the demo's own resources.
+    #[error("the demo could not make its {what}: {source}")]
+    Refused {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        source: WriteError,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Read(#[from] store::ReadError),
+    /// The gateway did not answer.
+    #[error("the gateway ended while the demo was set up")]
+    Ended,
+    /// The application's listener, or the password's file.
+    #[error("the demo cannot {what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What a person needs for the first call.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// Where to call.
+    pub sip_address: String,
+    /// User of the digest.
+    pub username: &'static str,
+    /// Its password.
+    pub password: Secret,
+    /// Name of the SIP domain.
+    pub domain: String,
+    /// Where the application listens.
+    pub application: SocketAddr,
+}
+
+/// The demo's settings: loopback, its own folder, its domain for calls to our own address. Below
+/// everything that a person sets.
+pub fn sources(mut sources: Sources) -> Sources {
+    let preset = |key, value: &str| ("demo", key, value.to_owned());
+    sources.ignore_default_file = true;
+    sources.presets = vec![
+        preset("node.data_dir", DATA_DIR),
+        preset("sip.udp", "[\"127.0.0.1:5060\"]"),
+        preset("sip.tcp", "[\"127.0.0.1:5060\"]"),
+        preset("sip.tls", "[]"),
+        preset("sip.default_domain", NAME),
+        preset("http.listen", "[\"127.0.0.1:8080\"]"),
+    ];
+    sources
+}
+
+/// Makes domain, user and application in a gateway that runs, or brings those of the last time up to date.
+///
+/// # Errors
+/// [`DemoError`].
+pub fn set_up(gateway: &Gateway, data_dir: &Path) -> Result<Demo, DemoError> {
+    let listener = gateway
+        .runtime
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .map_err(|source| DemoError::System { what: "listen for its application", source })?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| DemoError::System { what: "listen for its application", source })?;
+    let password = password(&data_dir.join("demo-password"))?;
+    let maker = Maker { gateway, account: gateway.account.sid };
+    let list = maker.credential_list()?;
+    maker.credential(list, &password)?;
+    let domain = maker.domain(&format!("http://{address}"))?;
+    maker.mapping(domain, list)?;
+
+    let sip = gateway.addresses.udp.first().or(gateway.addresses.tcp.first());
+    let sip = sip.map_or_else(|| "127.0.0.1".to_owned(), |address| reachable(*address).to_string());
+    let application = Arc::new(Application {
+        auth_token: gateway.account.auth_token.clone(),
+        address,
+        second_leg: format!("sip:second@{sip}"),
+        user: (NAME.to_owned(), password.clone()),
+    });
+    gateway.runtime.spawn(application::serve(listener, application));
+    Ok(Demo {
+        sip_address: format!("sip:{NAME}@{sip}"),
+        username: NAME,
+        password,
+        domain: format!("{NAME}.sip.{}", gateway.snapshot.suffix().as_str()),
+        application: address,
+    })
+}
+
+/// Writes resources the way the REST API does: through Control, committed before it answers.
+struct Maker<'a> {
+    gateway: &'a Gateway,
+    account: AccountSid,
+}
+
+impl Maker<'_> {
+    fn write(&self, what: &'static str, write: Write) -> Result<Reply, DemoError> {
+        let (reply, answer) = oneshot::channel();
+        let request = ApiRequest::Write { account: self.account, write: Box::new(write) };
+        let sent = self.gateway.api.send(ApiCall { request, reply });
+        sent.map_err(|_| DemoError::Ended)?;
+        let answer = answer.blocking_recv().map_err(|_| DemoError::Ended)?;
+        answer.map_err(|source| DemoError::Refused { what, source })
+    }
+
+    fn credential_list(&self) -> Result<CredentialListSid, DemoError> {
+        let lists = self.gateway.reader.credential_lists(self.account, ALL)?;
+        if let Some(list) = lists.rows.into_iter().find(|list| list.friendly_name == NAME) {
+            return Ok(list.sid);
+        }
+        let write = Write::CreateCredentialList { friendly_name: NAME.to_owned() };
+        match self.write("credential list", write)? {
+            Reply::CredentialList(list) => Ok(list.sid),
+            _ => Err(DemoError::Ended),
+        }
+    }
+
+    /// The password may have been lost with its file: it is set anew at every start.
+    fn credential(&self, list: CredentialListSid, password: &Secret) -> Result<(), DemoError> {
+        let users = self.gateway.reader.credentials(list, ALL)?.rows;
+        let known = users.into_iter().find(|user| user.username == NAME).map(|user| user.sid);
+        let password = password.clone();
+        let write = match known {
+            Some(credential) => Write::UpdateCredential { list, credential, password },
+            None => Write::CreateCredential { list, username: NAME.to_owned(), password },
+        };
+        self.write("SIP user", write).map(drop)
+    }
+
+    /// The application's port is another one at every start.
+    fn domain(&self, application: &str) -> Result<DomainSid, DemoError> {
+        let url = |path: &str| Patch::Set(format!("{application}{path}"));
+        let mut fields = Box::new(DomainFields {
+            friendly_name: Patch::Set("The demo".to_owned()),
+            voice_url: url("/voice"),
+            voice_method: Patch::Set(HttpMethod::Post),
+            voice_status_callback_url: url("/status"),
+            ..DomainFields::default()
+        });
+        let write = match self.gateway.snapshot.domain_by_labels(NAME) {
+            Some(domain) => Write::UpdateDomain { domain: domain.sid, fields },
+            None => {
+                fields.domain_name =
+                    Some(format!("{NAME}.sip.{}", self.gateway.snapshot.suffix().as_str()));
+                Write::CreateDomain(fields)
+            }
+        };
+        match self.write("SIP domain", write)? {
+            Reply::Domain { domain, .. } => Ok(domain.sid),
+            _ => Err(DemoError::Ended),
+        }
+    }
+
+    fn mapping(&self, domain: DomainSid, list: CredentialListSid) -> Result<(), DemoError> {
+        let list = MappedList::CallsCredentialList(list);
+        if self.gateway.snapshot.mappings(domain).any(|mapping| mapping.list == list) {
+            return Ok(());
+        }
+        self.write("mapping", Write::CreateMapping { domain, list }).map(drop)
+    }
+}
+
+/// The password of the last time, or a new one that the contract's rules accept.
+fn password(path: &PathBuf) -> Result<Secret, DemoError> {
+    if let Ok(text) = std::fs::read_to_string(path) {
+        if text.trim().len() >= 12 {
+            return Ok(Secret::new(text.trim()));
+        }
+    }
+    let mut bytes = [0; 8];
+    random(&mut bytes);
+    // Upper case, lower case and a digit whatever the random part is.
+    let text = format!("Demo1x{}", hex(&bytes));
+    let write = || {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        writeln!(file, "{text}")
+    };
+    write().map_err(|source| DemoError::System { what: "keep its password", source })?;
+    Ok(Secret::new(text))
+}
+
+/// An address that a program on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            SocketAddr::from(([127, 0, 0, 1], v4.port()))
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port()))
+        }
+        address => address,
+    }
+}
+
+impl Demo {
+    /// What to do next, for a person.
+    pub fn shown(&self, gateway: &Gateway) -> String {
+        let http = gateway.addresses.http.first().copied().map(reachable);
+        let base = http.map_or_else(String::new, |address| format!("http://{address}"));
+        let (sid, token) = (gateway.account.sid, gateway.account.auth_token.expose_secret());
+        let (address, domain) = (&self.sip_address, &self.domain);
+        let (user, password) = (self.username, self.password.expose_secret());
+        let registrar = address.split('@').next_back().unwrap_or(address);
+        format!(
+            r#"
+Call it with a softphone
+  SIP address   {address}   (domain {domain})
+  user          {user}
+  password      {password}
+  In the softphone: user {user}, that password, server or proxy {registrar}, no registration; then call {address}
+  You hear a menu; 1 explains, 2 records, 3 dials a second leg.
+
+REST API
+  base URL      {base}
+  AccountSid    {sid}
+  AuthToken     {token}
+  console       not in this version
+
+curl
+  curl -u {sid}:{token} {base}/2010-04-01/Accounts/{sid}/Calls.json
+
+Python (pip install twilio)
+  from twilio.rest import Client
+  client = Client("{sid}", "{token}", environment={{"_": ""}})
+  for domain in (client.api, client.voice, client.monitor): domain.base_url = "{base}"
+  print([call.sid for call in client.calls.list(limit=5)])
+
+Node (npm install twilio)
+  const client = require("twilio")("{sid}", "{token}");
+  for (const d of ["api", "voice", "monitor"]) client[d].baseUrl = "{base}";
+  client.calls.list({{ limit: 5 }}).then(calls => console.log(calls.map(call => call.sid)));
+
+Ctrl-C ends it.
+"#
+        )
+    }
+}
+
+/// The demo's own lists are few; a customer's might be more than a page, and then a new list is made.
+const ALL: PageRequest = PageRequest { size: shared::limits::REST_PAGE_MAX, cursor: Cursor::Start };
+/// Name of the demo's domain, list and user.
+const NAME: &str = "demo";
+/// Where the demo keeps its store unless told otherwise.
+const DATA_DIR: &str = "\"sidetone-demo-data\"";

@@ -1,0 +1,43 @@
+//! One connection of the HTTP server. Shell.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use shared::limits::{REST_HEADERS_BYTES_MAX, REST_URL_BYTES_MAX};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use super::HttpServer;
+use super::read::READ_MAX;
+
+/// Serves requests until the peer or a bound ends the connection.
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<HttpServer>) {
+    let _ = stream.set_nodelay(true);
+    let metrics = Arc::clone(&server.metrics);
+    let service = service_fn(move |request| Box::pin(Arc::clone(&server).answer(request, peer)));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(READ_MAX)
+        // Past this hyper itself answers 431; the exact bounds are checked on what it read.
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let mut stream = connection.into_parts().io.into_inner();
+    if let Err(error) = ended {
+        if error.is_timeout() {
+            metrics.http_requests_refused_total.count("slow");
+            // The head never came whole: hyper would close without a word.
+            let _ = stream.write_all(REQUEST_TIMEOUT).await;
+        }
+        tracing::debug!(%error, "an HTTP connection ended with an error");
+    }
+    let _ = stream.shutdown().await;
+}
+
+const HEAD_BYTES_MAX: usize = 2 * (REST_URL_BYTES_MAX + REST_HEADERS_BYTES_MAX);
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";

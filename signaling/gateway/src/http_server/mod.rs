@@ -1,0 +1,197 @@
+//! The HTTP server: bounds around every request, health, metrics, and the REST API behind. Shell.
+//!
+//! | bound | past it |
+//! |---|---|
+//! | connections at once | accepted and closed |
+//! | request line | 414 |
+//! | headers | 431 |
+//! | body | 413 |
+//! | time to read a request | 408 |
+//! | requests of one account at once | 429 |
+
+mod connection;
+mod read;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Bytes, Incoming};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::metrics::{Metrics, Text};
+use crate::rest::Rest;
+
+/// A response body: a small text, or a recording as it is read from disk.
+pub type Body = BoxBody<Bytes, std::io::Error>;
+
+/// What all connections share.
+pub struct HttpServer {
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Whether calls are taken.
+    pub ready: Arc<AtomicBool>,
+    /// The REST API.
+    pub rest: Rest,
+    /// Adds what other threads count to /metrics.
+    pub more_metrics: Box<dyn Fn(&mut Text) + Send + Sync>,
+}
+
+/// A request that was read whole, within its bounds.
+#[derive(Debug)]
+pub struct WholeRequest {
+    /// The method.
+    pub method: Method,
+    /// Path and query as received, path percent-encoded.
+    pub uri: http::Uri,
+    /// Headers.
+    pub headers: http::HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Who asks.
+    pub peer: SocketAddr,
+}
+
+/// Accepts connections until the task is dropped.
+pub async fn serve(listener: TcpListener, server: Arc<HttpServer>) {
+    let room = Arc::new(Semaphore::new(
+        usize::try_from(crate::memory::HTTP_CONNECTIONS).unwrap_or(usize::MAX),
+    ));
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "an HTTP connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            server.metrics.http_requests_refused_total.count("connections");
+            continue;
+        };
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            connection::serve(stream, peer, server).await;
+            drop(place);
+        });
+    }
+}
+
+impl HttpServer {
+    /// Answers one request, whatever it is.
+    async fn answer(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Infallible> {
+        let begun = Clock.mono();
+        self.metrics.http_requests_open.add(1);
+        let close = wants_close(request.headers());
+        let response = match read::whole(request, peer).await {
+            Ok(request) => self.route(request).await,
+            Err(refused) => {
+                self.metrics.http_requests_refused_total.count(refused.reason());
+                refused.response()
+            }
+        };
+        self.metrics.http_requests_open.add(-1);
+        self.metrics.http_requests_answered_total.count(class(response.status()));
+        self.metrics.http_request_seconds.observe(Clock.mono().since(begun));
+        Ok(closing(response, close))
+    }
+
+    async fn route(&self, request: WholeRequest) -> Response<Body> {
+        let is_read = matches!(request.method, Method::GET | Method::HEAD);
+        match request.uri.path() {
+            "/healthz" if is_read => text(StatusCode::OK, "ok\n"),
+            "/readyz" if is_read => self.readiness(),
+            "/metrics" if is_read => self.metrics(),
+            "/" if is_read => text(StatusCode::OK, FRONT_PAGE),
+            _ => self.rest.answer(request).await,
+        }
+    }
+
+    fn readiness(&self) -> Response<Body> {
+        match self.ready.load(Ordering::Acquire) {
+            true => text(StatusCode::OK, "ready\n"),
+            false => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "not taking calls: starting or draining\n")
+            }
+        }
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        let mut out = Text::default();
+        self.metrics.write(&mut out);
+        (self.more_metrics)(&mut out);
+        let mut response = text(StatusCode::OK, out.finish());
+        let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+/// Reads a request whole, or gives the answer that refuses it.
+///
+/// # Errors
+/// The refusal: 408, 413, 414, 431 or 400.
+pub async fn read_whole(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<WholeRequest, Response<Body>> {
+    read::whole(request, peer).await.map_err(read::Refused::response)
+}
+
+/// A response with a plain text.
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(whole_body(body));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A body that is there already.
+pub fn whole_body(bytes: impl Into<Bytes>) -> Body {
+    use http_body_util::BodyExt as _;
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// The CLI sends `Connection: close` and wants to read the same back (contract rest.md section 1).
+fn wants_close(headers: &http::HeaderMap) -> bool {
+    let value = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok());
+    value.is_some_and(|value| value.to_ascii_lowercase().contains("close"))
+}
+
+fn closing(mut response: Response<Body>, close: bool) -> Response<Body> {
+    if close {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        0..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}
+
+const FRONT_PAGE: &str = "\
+This is a Sidetone voice gateway.\n\
+REST API: /2010-04-01/Accounts/{AccountSid}.json (user AccountSid, password AuthToken)\n\
+Health: /healthz, ready for calls: /readyz, counters: /metrics\n";
+
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Reads one request whole, within bounds of bytes and time. Shell.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use shared::limits::{
+    REST_BODY_BYTES_MAX, REST_HEADERS_BYTES_MAX, REST_READ_MS, REST_URL_BYTES_MAX,
+};
+
+use super::{Body, WholeRequest, text};
+
+/// Why a request is not given to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// 414.
+    Url,
+    /// 431.
+    Headers,
+    /// 413.
+    Body,
+    /// 408.
+    Slow,
+    /// 400: the body broke off.
+    Broken,
+}
+
+/// Reads the body of a request whose head is here.
+pub(super) async fn whole(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<WholeRequest, Refused> {
+    let (head, body) = request.into_parts();
+    if head.uri.to_string().len() > REST_URL_BYTES_MAX {
+        return Err(Refused::Url);
+    }
+    let bytes = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        name.as_str().len() + value.len() + HEADER_PUNCTUATION_BYTES
+    };
+    if head.headers.iter().map(bytes).sum::<usize>() > REST_HEADERS_BYTES_MAX {
+        return Err(Refused::Headers);
+    }
+    let announced = hyper::body::Body::size_hint(&body).lower();
+    if announced > REST_BODY_BYTES_MAX as u64 {
+        return Err(Refused::Body);
+    }
+    let limited = Limited::new(body, REST_BODY_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(READ_MAX, limited).await {
+        Err(_) => return Err(Refused::Slow),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refused::Body),
+        Ok(Err(_)) => return Err(Refused::Broken),
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    Ok(WholeRequest { method: head.method, uri: head.uri, headers: head.headers, body, peer })
+}
+
+impl Refused {
+    /// The metric's label.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Url => "url",
+            Self::Headers => "headers",
+            Self::Body => "body",
+            Self::Slow => "slow",
+            Self::Broken => "broken",
+        }
+    }
+
+    /// The answer; the connection ends with it, as what follows cannot be trusted.
+    pub(super) fn response(self) -> Response<Body> {
+        let (status, sentence) = match self {
+            Self::Url => (StatusCode::URI_TOO_LONG, "The URL is longer than 8 KiB.\n"),
+            Self::Headers => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The headers are longer than 16 KiB.\n",
+            ),
+            Self::Body => (StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than 64 KiB.\n"),
+            Self::Slow => {
+                (StatusCode::REQUEST_TIMEOUT, "The request took longer than 10 s to arrive.\n")
+            }
+            Self::Broken => (StatusCode::BAD_REQUEST, "The body broke off.\n"),
+        };
+        super::closing(text(status, sentence), true)
+    }
+}
+
+pub(super) const READ_MAX: Duration = Duration::from_millis(REST_READ_MS as u64);
+/// Colon, blank and line end of a header.
+const HEADER_PUNCTUATION_BYTES: usize = 4;

@@ -1,0 +1,87 @@
+//! The HTTP server over real loopback sockets.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::*;
+
+struct World {
+    address: SocketAddr,
+    ready: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn start() -> World {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let ready = Arc::new(AtomicBool::new(false));
+    let metrics = Arc::new(Metrics::default());
+    let server = Arc::new(HttpServer {
+        metrics: Arc::clone(&metrics),
+        ready: Arc::clone(&ready),
+        rest: Rest::nothing(),
+        more_metrics: Box::new(|text| text.sample("more", &[], 1)),
+    });
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listening");
+    let address = listener.local_addr().expect("bound");
+    runtime.spawn(serve(listener, server));
+    World { address, ready, metrics, _runtime: runtime }
+}
+
+impl World {
+    /// Sends a text and reads until the server closes.
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+        stream.write_all(request.as_bytes()).expect("written");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    }
+}
+
+#[test]
+fn readiness_follows_the_gateway_and_health_does_not() {
+    let world = start();
+    assert!(world.get("/healthz").starts_with("HTTP/1.1 200 "));
+    assert!(world.get("/readyz").starts_with("HTTP/1.1 503 "));
+    world.ready.store(true, Ordering::Release);
+    assert!(world.get("/readyz").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn metrics_are_prometheus_text_and_a_closing_client_reads_close() {
+    let answer = start().get("/metrics");
+    assert!(answer.contains("text/plain; version=0.0.4"), "{answer}");
+    assert!(answer.contains("\nhttp_requests_open 1\n"), "{answer}");
+    assert!(answer.contains("\nmore 1\n"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+}
+
+#[test]
+fn urls_headers_and_bodies_past_their_bounds_are_refused() {
+    let world = start();
+    let url = "x".repeat(9 * 1024);
+    assert!(world.get(&format!("/{url}")).starts_with("HTTP/1.1 414 "));
+    let header = "x".repeat(17 * 1024);
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nBig: {header}\r\n\r\n");
+    assert!(world.ask(&request).starts_with("HTTP/1.1 431 "));
+    let request = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n";
+    assert!(world.ask(request).starts_with("HTTP/1.1 413 "));
+    let chunk = "x".repeat(70 * 1024);
+    let request = format!(
+        "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n",
+        chunk.len()
+    );
+    assert!(world.ask(&request).starts_with("HTTP/1.1 413 "));
+    assert_eq!(world.metrics.http_requests_refused_total.value("body"), 2);
+}

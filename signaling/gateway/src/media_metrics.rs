@@ -1,0 +1,228 @@
+//! Counters of the media cores as Prometheus text. Shell: reads what the cores publish.
+
+use std::sync::Arc;
+
+use io::{Backend, CoreFigures, CoreMeters, Heartbeat};
+use plane::DropReason;
+
+use crate::clock::Clock;
+use crate::metrics::Text;
+
+/// One core as /metrics sees it.
+#[derive(Clone, Debug)]
+pub struct CoreView {
+    /// Its number, the label `core`.
+    pub core: String,
+    /// What it runs on.
+    pub backend: Backend,
+    /// The CPU it is pinned to.
+    pub cpu: Option<usize>,
+    /// Its counters.
+    pub meters: Arc<CoreMeters>,
+}
+
+/// A line of the table below: name, type, help, value.
+type Row = (&'static str, &'static str, &'static str, fn(&CoreFigures) -> u64);
+
+/// For every core: received = forwarded + to mesh + consumed + dropped, to the packet.
+const ROWS: &[Row] = &[
+    (
+        "media_packets_received_total",
+        "counter",
+        "Datagrams received. Equals forwarded + to_mesh + consumed + dropped.",
+        |f| f.packets_received,
+    ),
+    (
+        "media_packets_forwarded_total",
+        "counter",
+        "Received datagrams rewritten and sent to a peer on this core.",
+        |f| f.packets_forwarded,
+    ),
+    ("media_packets_to_mesh_total", "counter", "Received datagrams handed to another core.", |f| {
+        f.packets_to_mesh
+    }),
+    (
+        "media_packets_consumed_total",
+        "counter",
+        "Received datagrams used here: RTCP, digits, recordings, held or unbridged legs.",
+        |f| f.packets_consumed,
+    ),
+    (
+        "media_packets_sent_total",
+        "counter",
+        "Datagrams given to the kernel, refused ones too.",
+        |f| f.packets_sent,
+    ),
+    (
+        "media_packets_refused_total",
+        "counter",
+        "Datagrams that the kernel refused. Look at routes, firewall and socket buffers.",
+        |f| f.send_failed,
+    ),
+    ("media_prompt_packets_sent_total", "counter", "RTP packets made from prompts.", |f| {
+        f.sent_prompt
+    }),
+    ("media_silence_packets_sent_total", "counter", "RTP packets of silence.", |f| f.sent_silence),
+    (
+        "media_event_packets_sent_total",
+        "counter",
+        "RTP packets of telephone events that we made.",
+        |f| f.sent_events,
+    ),
+    ("media_rtcp_packets_sent_total", "counter", "RTCP packets sent.", |f| f.sent_rtcp),
+    ("media_mesh_packets_received_total", "counter", "Whole packets from other cores.", |f| {
+        f.mesh_received
+    }),
+    (
+        "media_mesh_packets_forwarded_total",
+        "counter",
+        "Packets from other cores sent to the peer.",
+        |f| f.mesh_forwarded,
+    ),
+    ("media_mesh_packets_consumed_total", "counter", "Packets from other cores used here.", |f| {
+        f.mesh_consumed
+    }),
+    (
+        "media_buffer_shortages_total",
+        "counter",
+        "Receptions begun again for want of a buffer. Often: the core is too slow for its load.",
+        |f| f.buffer_shortages,
+    ),
+    ("media_turns_total", "counter", "Turns of the core's loop.", |f| f.turns),
+    ("media_wakes_total", "counter", "Waits that slept.", |f| f.wakes),
+    ("media_commands_taken_total", "counter", "Commands of signaling.", |f| f.commands),
+    (
+        "media_commands_refused_total",
+        "counter",
+        "Commands for legs that are not there, or without room.",
+        |f| f.commands_refused,
+    ),
+    ("media_events_told_total", "counter", "Events told to signaling.", |f| f.events),
+    (
+        "media_events_dropped_total",
+        "counter",
+        "Informative events left out because signaling did not keep up.",
+        |f| f.events_dropped,
+    ),
+    (
+        "media_events_lost_total",
+        "counter",
+        "Events lost that signaling waits for. Always 0; else a fault of ours.",
+        |f| f.events_lost,
+    ),
+    ("media_digits_received_total", "counter", "Digits reported.", |f| f.digits_received),
+    ("media_tap_frames_total", "counter", "Frames the recorder took.", |f| f.tap_frames),
+    (
+        "media_tap_frames_lost_total",
+        "counter",
+        "Frames the recorder had no room for: its disk is too slow.",
+        |f| f.tap_frames_lost,
+    ),
+    ("media_ticks_total", "counter", "One-millisecond slots worked off.", |f| f.ticks),
+    (
+        "media_ticks_skipped_total",
+        "counter",
+        "Slots left out because the core was too late.",
+        |f| f.ticks_skipped,
+    ),
+    ("media_legs", "gauge", "Legs that are up now.", |f| f.legs),
+    ("media_taps", "gauge", "Recorded legs now.", |f| f.taps),
+    (
+        "media_tick_late_p50_microseconds",
+        "gauge",
+        "Lateness of ticks since the start: median.",
+        |f| f.tick_late_p50_us,
+    ),
+    (
+        "media_tick_late_p99_microseconds",
+        "gauge",
+        "Lateness of ticks since the start: 99th percentile.",
+        |f| f.tick_late_p99_us,
+    ),
+    (
+        "media_tick_late_max_microseconds",
+        "gauge",
+        "Lateness of ticks since the start: worst.",
+        |f| f.tick_late_max_us,
+    ),
+];
+
+/// Adds the counters of all cores.
+pub fn write(text: &mut Text, cores: &[CoreView]) {
+    let figures: Vec<CoreFigures> = cores.iter().map(|core| core.meters.figures()).collect();
+    for (name, kind, help, value) in ROWS {
+        text.metric(name, kind, help);
+        for (core, figures) in cores.iter().zip(&figures) {
+            text.sample(name, &[("core", &core.core)], value(figures));
+        }
+    }
+    write_drops(text, cores, &figures, "media_packets_dropped_total", |figures| &figures.dropped);
+    write_drops(text, cores, &figures, "media_mesh_packets_dropped_total", |f| &f.mesh_dropped);
+    write_info(text, cores);
+}
+
+fn write_drops(
+    text: &mut Text,
+    cores: &[CoreView],
+    figures: &[CoreFigures],
+    name: &str,
+    of: impl Fn(&CoreFigures) -> &[u64; DropReason::ALL.len()],
+) {
+    text.metric(name, "counter", "Packets thrown away, by reason.");
+    for (core, figures) in cores.iter().zip(figures) {
+        for (reason, count) in DropReason::ALL.iter().zip(of(figures)) {
+            let labels = [("core", core.core.as_str()), ("reason", reason.name())];
+            text.sample(name, &labels, count);
+        }
+    }
+}
+
+fn write_info(text: &mut Text, cores: &[CoreView]) {
+    text.metric(
+        "media_backend_info",
+        "gauge",
+        "What each core runs on, and the CPU it is pinned to.",
+    );
+    for core in cores {
+        let cpu = core.cpu.map_or("none".to_owned(), |cpu| cpu.to_string());
+        let labels =
+            [("core", core.core.as_str()), ("backend", core.backend.name()), ("cpu", cpu.as_str())];
+        text.sample("media_backend_info", &labels, 1);
+    }
+    text.metric(
+        "media_core_up",
+        "gauge",
+        "Whether the core turns: 0 means that its legs are gone.",
+    );
+    for core in cores {
+        let up = core.meters.heartbeat(Clock.mono()) != Heartbeat::Dead;
+        text.sample("media_core_up", &[("core", &core.core)], u8::from(up));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_core_and_reason_has_a_sample() {
+        let cores = [0, 1].map(|core| CoreView {
+            core: core.to_string(),
+            backend: Backend::Portable,
+            cpu: (core == 1).then_some(3),
+            meters: Arc::default(),
+        });
+        let mut text = Text::default();
+        write(&mut text, &cores);
+        let text = text.finish();
+        assert!(
+            text.contains("media_packets_dropped_total{core=\"1\",reason=\"stranger\"} 0\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("media_backend_info{core=\"0\",backend=\"portable\",cpu=\"none\"} 1\n")
+        );
+        assert!(text.contains("media_backend_info{core=\"1\",backend=\"portable\",cpu=\"3\"} 1\n"));
+        assert!(text.contains("media_core_up{core=\"0\"} 1\n"));
+    }
+}

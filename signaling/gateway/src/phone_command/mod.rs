@@ -1,0 +1,278 @@
+//! `sidetone phone` and `sidetone demo --call`: the built-in test phone on real sockets. Shell.
+
+mod audio;
+mod demo_call;
+mod handset;
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+use phone::{Command, Event};
+use shared::Codec;
+
+pub use demo_call::demo_call;
+pub use handset::{Handset, HandsetSettings};
+
+/// The built-in test phone: one call at a time over UDP, audio from and to WAV files.
+#[derive(Debug, Parser)]
+#[command(name = "sidetone phone", max_term_width = 100, after_help = AFTER_HELP)]
+struct PhoneCli {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Call a SIP URI, do what is asked, print a timeline
+    Call(CallArguments),
+    /// Wait for one call, answer it, print a timeline
+    Answer(AnswerArguments),
+    /// Register at a SIP server (not in this version)
+    Register {
+        /// Ignored.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Talk {
+    /// Digest user, and user part of From
+    #[arg(long, default_value = "phone")]
+    user: String,
+    /// Digest password; without one challenges are not answered
+    #[arg(long, default_value = "", env = "SIDETONE_PHONE_PASSWORD", hide_env_values = true)]
+    password: String,
+    /// Keys to press once the call is up: 0-9 A-D * #, w and W pause for 0.5 and 1 s
+    #[arg(long)]
+    press: Option<String>,
+    /// WAV file to speak once the call is up
+    #[arg(long, value_name = "FILE")]
+    play: Option<PathBuf>,
+    /// WAV file to write what is heard to
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Hang up after so many seconds; without it the other side does
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Codec to offer first
+    #[arg(long, default_value = "PCMU", value_parser = ["PCMU", "PCMA"])]
+    codec: String,
+}
+
+#[derive(Debug, Args)]
+struct CallArguments {
+    /// Whom to call, for example sip:demo@127.0.0.1:5060
+    uri: String,
+    /// Where to send it, HOST:PORT; without it the URI's own host
+    #[arg(long, value_name = "HOST:PORT")]
+    proxy: Option<String>,
+    /// A header of the INVITE, NAME: VALUE; may be given more than once
+    #[arg(long, value_name = "HEADER")]
+    header: Vec<String>,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+#[derive(Debug, Args)]
+struct AnswerArguments {
+    /// Where to listen for SIP over UDP
+    #[arg(long, default_value = "127.0.0.1:5070", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// Give up when nobody has called after so many seconds
+    #[arg(long, default_value = "60", value_name = "SECONDS")]
+    wait: u64,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  sidetone phone call sip:demo@127.0.0.1:5060 --user demo --password … --press w2 --record heard.wav
+  sidetone phone answer --listen 127.0.0.1:5070 --play hello.wav --for 10
+
+Exit code: 0 when a call was up, 1 when not, 2 for wrong arguments.";
+
+/// Runs `sidetone phone …`.
+pub fn run(arguments: &[String]) -> ExitCode {
+    let words = std::iter::once("sidetone phone".to_owned()).chain(arguments.iter().cloned());
+    let cli = match PhoneCli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print(); // to a closed terminal: nobody reads it
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let done = match cli.action {
+        Action::Call(arguments) => call(&arguments),
+        Action::Answer(arguments) => answer(&arguments),
+        Action::Register { .. } => {
+            eprintln!(
+                "sidetone: `sidetone phone register` is not in this version. `phone call` needs no \
+                 registration."
+            );
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(sentence) => {
+            eprintln!("sidetone: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn call(arguments: &CallArguments) -> Result<bool, String> {
+    let uri = match arguments.uri.split_once(':') {
+        Some(("sip", _)) => arguments.uri.clone(),
+        _ => format!("sip:{}", arguments.uri),
+    };
+    let target = sip::Uri::parse(uri.as_bytes()).map_err(|error| format!("{uri}: {error}"))?;
+    let next_hop = match &arguments.proxy {
+        Some(proxy) => proxy.clone(),
+        None => host_and_port(&target)?,
+    };
+    let remote = next_hop
+        .to_socket_addrs()
+        .map_err(|error| format!("{next_hop}: {error}"))?
+        .next()
+        .ok_or_else(|| format!("{next_hop} has no address"))?;
+    let headers: Result<Vec<_>, String> = arguments.header.iter().map(|line| header(line)).collect();
+    let local = handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
+    let mut handset = open(&arguments.talk, (local, 0).into(), false)?;
+    handset.call(target, remote, headers?);
+    Conversation::new(&arguments.talk)?.run(&mut handset).map_err(|error| error.to_string())
+}
+
+fn answer(arguments: &AnswerArguments) -> Result<bool, String> {
+    let mut handset = open(&arguments.talk, arguments.listen, true)?;
+    println!("listening at sip:{}@{}", arguments.talk.user, handset.local());
+    let patience = Duration::from_secs(arguments.wait);
+    let mut conversation = Conversation::new(&arguments.talk)?;
+    match handset.next_event(patience).map_err(|error| error.to_string())? {
+        Some(event) => conversation.hear(&mut handset, event),
+        None => return Err(format!("nobody called within {} s", arguments.wait)),
+    }
+    conversation.run(&mut handset).map_err(|error| error.to_string())
+}
+
+fn open(talk: &Talk, listen: SocketAddr, answers: bool) -> Result<Handset, String> {
+    let codecs = match talk.codec.as_str() {
+        "PCMA" => vec![Codec::Pcma, Codec::Pcmu],
+        _ => vec![Codec::Pcmu, Codec::Pcma],
+    };
+    let (user, password) = (talk.user.clone(), talk.password.clone());
+    let settings = HandsetSettings { user, password, listen, codecs, answers };
+    Handset::open(&settings).map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
+}
+
+fn header(line: &str) -> Result<(String, Vec<u8>), String> {
+    let (name, value) =
+        line.split_once(':').ok_or_else(|| format!("`{line}` is no header: write NAME: VALUE"))?;
+    Ok((name.trim().to_owned(), value.trim().as_bytes().to_vec()))
+}
+
+fn host_and_port(target: &sip::Uri) -> Result<String, String> {
+    let sip::Uri::Sip(uri) = target else { return Err(format!("{target} is no SIP URI")) };
+    Ok(format!("{}:{}", uri.host, uri.port.unwrap_or(5060)))
+}
+
+/// One call as its user lives through it: a printed timeline, what is heard, what is still to do.
+struct Conversation {
+    began: Instant,
+    up: Option<Instant>,
+    heard: Vec<i16>,
+    to_say: Vec<Command>,
+    hang_up_after: Option<Duration>,
+    record: Option<PathBuf>,
+}
+
+impl Conversation {
+    fn new(talk: &Talk) -> Result<Self, String> {
+        let mut to_say = Vec::new();
+        if let Some(file) = &talk.play {
+            to_say.push(Command::Play(audio::prompt(&audio::read_file(file)?)));
+        }
+        if let Some(keys) = &talk.press {
+            to_say.push(Command::Press(keys.as_str().into()));
+        }
+        to_say.reverse();
+        Ok(Self {
+            began: Instant::now(),
+            up: None,
+            heard: Vec::new(),
+            to_say,
+            hang_up_after: talk.seconds.map(|s| Duration::from_secs_f64(s.clamp(0.0, 86_400.0))),
+            record: talk.record.clone(),
+        })
+    }
+
+    /// Goes on until the call is over; says whether it was up.
+    fn run(mut self, handset: &mut Handset) -> io::Result<bool> {
+        while handset.is_busy() {
+            if let Some(event) = handset.next_event(Duration::from_millis(200))? {
+                self.hear(handset, event);
+            }
+            let over = self.hang_up_after.zip(self.up).is_some_and(|(most, up)| up.elapsed() >= most);
+            if over && self.hang_up_after.take().is_some() {
+                handset.command(Command::HangUp);
+            }
+        }
+        while let Some(event) = handset.next_event(Duration::ZERO)? {
+            self.hear(handset, event);
+        }
+        if let Some(path) = &self.record {
+            audio::write_wav(path, &self.heard)?;
+            println!("{} s of audio in {}", self.heard.len() / 8_000, path.display());
+        }
+        Ok(self.up.is_some())
+    }
+
+    fn hear(&mut self, handset: &mut Handset, event: Event) {
+        let text = match event {
+            Event::Heard { codec, frame } => {
+                self.heard.extend(audio::linear(codec, &frame));
+                return;
+            }
+            Event::Up { codec, headers } => {
+                self.up = Some(Instant::now());
+                self.say_next(handset);
+                format!("up, {}{}", codec.name(), listed(&headers))
+            }
+            Event::Spoken => {
+                self.say_next(handset);
+                "said".to_owned()
+            }
+            Event::Incoming { headers } => format!("incoming call{}", listed(&headers)),
+            Event::Progress { status } => format!("progress {status}"),
+            Event::Refused { status, reason } => format!("refused: {status} {reason}"),
+            Event::Ended { by_peer: true, headers } => format!("the other side hung up{}", listed(&headers)),
+            Event::Ended { by_peer: false, .. } => "hung up".to_owned(),
+            Event::Key(key) => format!("heard key {key}"),
+            Event::Quality(quality) => format!(
+                "media: {} received, {} sent, {} lost, jitter {} RTP units",
+                quality.received, quality.sent, quality.lost, quality.jitter_rtp_units
+            ),
+            Event::Trace(line) => line,
+        };
+        println!("{:>8.3} s  {text}", self.began.elapsed().as_secs_f64());
+    }
+
+    fn say_next(&mut self, handset: &mut Handset) {
+        if let Some(command) = self.to_say.pop() {
+            handset.command(command);
+        }
+    }
+}
+
+/// The `X-` headers, for the timeline.
+fn listed(headers: &[(String, String)]) -> String {
+    let own = headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with("x-"));
+    own.map(|(name, value)| format!(" {name}: {value}")).collect()
+}

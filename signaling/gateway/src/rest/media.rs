@@ -1,0 +1,248 @@
+//! The audio of a recording: streamed from its file, whole or a range, two channels or mixed into one. Shell.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Frame};
+use tokio::sync::mpsc;
+
+use crate::http_server::{Body, text};
+use crate::recorder::{HEADER_BYTES, header as wav_header, inspect};
+
+/// Streams the WAV file at `path`; `None` when it is not there.
+pub(super) async fn respond(
+    path: PathBuf,
+    two_channels: bool,
+    range: Option<&HeaderValue>,
+) -> Option<Response<Body>> {
+    let opened = tokio::task::spawn_blocking(move || Audio::open(&path, two_channels)).await;
+    let audio = opened.ok()?.ok()??;
+    let range = range.and_then(|value| value.to_str().ok());
+    let wanted = match range.map(|text| parse_range(text, audio.bytes())) {
+        None | Some(Wanted::Whole) => None,
+        Some(Wanted::Part(first, last)) => Some((first, last)),
+        Some(Wanted::Nothing) => return Some(unsatisfiable(audio.bytes())),
+    };
+    Some(stream(audio, wanted))
+}
+
+fn stream(audio: Audio, part: Option<(u64, u64)>) -> Response<Body> {
+    let whole = audio.bytes();
+    let (first, last) = part.unwrap_or((0, whole.saturating_sub(1)));
+    let count = if whole == 0 { 0 } else { last - first + 1 };
+    let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
+    tokio::task::spawn_blocking(move || audio.send(first, count, &chunks));
+    let mut response = Response::new(FileBody { chunks: receiver }.boxed());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(count));
+    if part.is_some() {
+        if let Ok(value) = HeaderValue::from_str(&format!("bytes {first}-{last}/{whole}")) {
+            headers.insert(header::CONTENT_RANGE, value);
+        }
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    response
+}
+
+fn unsatisfiable(whole: u64) -> Response<Body> {
+    let mut response = text(StatusCode::RANGE_NOT_SATISFIABLE, "The recording is shorter.\n");
+    if let Ok(value) = HeaderValue::from_str(&format!("bytes */{whole}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+    response
+}
+
+/// What a `Range` header asks for (RFC 9110 §14.2): one range of bytes; others are the whole file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Whole,
+    Part(u64, u64),
+    Nothing,
+}
+
+fn parse_range(text: &str, whole: u64) -> Wanted {
+    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'))
+    else {
+        return Wanted::Whole;
+    };
+    let end = whole.saturating_sub(1);
+    let part = match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => (first, last.min(end)),
+        (Ok(first), Err(_)) if last.trim().is_empty() => (first, end),
+        (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 => {
+            (whole.saturating_sub(count), end)
+        }
+        (Err(_), Ok(0)) if first.trim().is_empty() => return Wanted::Nothing,
+        _ => return Wanted::Whole,
+    };
+    if part.0 >= whole { Wanted::Nothing } else { Wanted::Part(part.0, part.1) }
+}
+
+/// A recording's file as it is sent.
+struct Audio {
+    file: File,
+    /// Bytes of samples in the file.
+    data: u64,
+    /// Two channels are mixed into one on the way.
+    mixed: bool,
+    channels: u16,
+}
+
+impl Audio {
+    fn open(path: &std::path::Path, two_channels: bool) -> io::Result<Option<Self>> {
+        let Some(facts) = inspect(path)? else { return Ok(None) };
+        let file = File::open(path)?;
+        let data = facts.bytes.saturating_sub(HEADER_BYTES) / 4 * 4;
+        let mixed = facts.channels == 2 && !two_channels;
+        let data =
+            if facts.channels == 2 { data } else { facts.bytes.saturating_sub(HEADER_BYTES) };
+        Ok(Some(Self { file, data, mixed, channels: facts.channels }))
+    }
+
+    /// Bytes of samples as sent.
+    fn sent_data(&self) -> u64 {
+        if self.mixed { self.data / 2 } else { self.data }
+    }
+
+    fn bytes(&self) -> u64 {
+        HEADER_BYTES + self.sent_data()
+    }
+
+    /// Reads `count` bytes from `first` on into the channel; ends when nobody listens.
+    fn send(&self, first: u64, count: u64, chunks: &mpsc::Sender<io::Result<Bytes>>) {
+        let channels = if self.mixed { 1 } else { self.channels };
+        let head = wav_header(channels, self.sent_data());
+        let (mut at, end) = (first, first + count);
+        while at < end {
+            let chunk = if at < HEADER_BYTES {
+                let from = usize::try_from(at).unwrap_or(usize::MAX);
+                let to = usize::try_from(end.min(HEADER_BYTES)).unwrap_or(usize::MAX);
+                Ok(head.get(from..to).unwrap_or_default().to_vec())
+            } else {
+                self.samples(at - HEADER_BYTES, (end - at).min(CHUNK_BYTES))
+            };
+            match chunk {
+                Ok(bytes) if bytes.is_empty() => return,
+                Ok(bytes) => {
+                    at += bytes.len() as u64;
+                    if chunks.blocking_send(Ok(bytes.into())).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let _ = chunks.blocking_send(Err(error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// At most `count` bytes of the samples as sent, from `at` on.
+    fn samples(&self, at: u64, count: u64) -> io::Result<Vec<u8>> {
+        if !self.mixed {
+            let mut bytes = vec![0; usize::try_from(count).unwrap_or(0)];
+            self.file.read_exact_at(&mut bytes, HEADER_BYTES + at)?;
+            return Ok(bytes);
+        }
+        // Whole sample pairs around the wanted bytes, then cut to what was asked.
+        let (from, to) = (at / 2, (at + count).div_ceil(2));
+        let mut pairs = vec![0; usize::try_from((to - from) * 4).unwrap_or(0)];
+        self.file.read_exact_at(&mut pairs, HEADER_BYTES + from * 4)?;
+        let mixed: Vec<u8> = pairs.chunks_exact(4).flat_map(mix).collect();
+        let skip = usize::try_from(at - from * 2).unwrap_or(0);
+        let count = usize::try_from(count).unwrap_or(0);
+        Ok(mixed.into_iter().skip(skip).take(count).collect())
+    }
+}
+
+/// Both parties in one sample, as the recorder mixes.
+fn mix(pair: &[u8]) -> [u8; 2] {
+    let sample = |at: usize| {
+        let bytes = pair.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, i16::from_le_bytes)
+    };
+    sample(0).saturating_add(sample(2)).to_le_bytes()
+}
+
+/// A body whose bytes come from another thread.
+struct FileBody {
+    chunks: mpsc::Receiver<io::Result<Bytes>>,
+}
+
+impl hyper::body::Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.chunks.poll_recv(context).map(|chunk| chunk.map(|bytes| bytes.map(Frame::data)))
+    }
+}
+
+const CHUNK_BYTES: u64 = 64 * 1024;
+const CHUNKS_AHEAD: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(channels: u16, samples: &[i16]) -> tempfile::NamedTempFile {
+        use std::io::Write as _;
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        file.write_all(&wav_header(channels, data.len() as u64)).expect("written");
+        file.write_all(&data).expect("written");
+        file
+    }
+
+    fn sent(audio: &Audio, first: u64, count: u64) -> Vec<u8> {
+        let (chunks, mut receiver) = mpsc::channel(64);
+        audio.send(first, count, &chunks);
+        drop(chunks);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = receiver.blocking_recv() {
+            bytes.extend_from_slice(&chunk.expect("read"));
+        }
+        bytes
+    }
+
+    #[test]
+    fn two_channels_are_mixed_unless_asked_for() {
+        let file = file(2, &[100, 20, i16::MAX, 1, -5, -6]);
+        let both = Audio::open(file.path(), true).expect("read").expect("ours");
+        assert_eq!(sent(&both, 0, both.bytes()), std::fs::read(file.path()).expect("read"));
+        let mixed = Audio::open(file.path(), false).expect("read").expect("ours");
+        let samples: Vec<u8> =
+            [120_i16, i16::MAX, -11].iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let whole = sent(&mixed, 0, mixed.bytes());
+        assert_eq!(whole[44..], samples);
+        assert_eq!(whole[22..24], 1_u16.to_le_bytes());
+        for (first, count) in [(43, 3), (45, 2), (44, 6), (47, 1)] {
+            let range = first as usize..(first + count) as usize;
+            assert_eq!(sent(&mixed, first, count), whole[range], "from {first}");
+        }
+    }
+
+    #[test]
+    fn ranges_follow_the_rfc() {
+        assert_eq!(parse_range("bytes=0-9", 100), Wanted::Part(0, 9));
+        assert_eq!(parse_range("bytes=90-", 100), Wanted::Part(90, 99));
+        assert_eq!(parse_range("bytes=-10", 100), Wanted::Part(90, 99));
+        assert_eq!(parse_range("bytes=0-999", 100), Wanted::Part(0, 99));
+        assert_eq!(parse_range("bytes=100-", 100), Wanted::Nothing);
+        assert_eq!(parse_range("bytes=-0", 100), Wanted::Nothing);
+        assert_eq!(parse_range("bytes=9-0", 100), Wanted::Whole);
+        assert_eq!(parse_range("bytes=0-1,5-6", 100), Wanted::Whole);
+        assert_eq!(parse_range("lines=1-2", 100), Wanted::Whole);
+    }
+}

@@ -1,0 +1,689 @@
+//! Puts the gateway together: data folder, listeners, threads; then waits for its end. Shell.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ::io::{BackendChoice, Cpus, IoConfig, Media};
+use control::{Control, ControlSettings};
+use database::{Opened, Retention};
+use mio::Poll;
+use shared::config::{Backend, Config, Cores, PublicAddress, SpeechEngine};
+use shared::ids::Origin;
+use store::DomainSuffix;
+
+use crate::account::{self, AccountVariables, MainAccount};
+use crate::clock::Clock;
+use crate::data_dir::{DataDir, random};
+use crate::dns::{Resolver, SipResolver};
+use crate::errands::{Errands, recorded};
+use crate::http_server::{self, HttpServer};
+use crate::media_metrics::{self, CoreView};
+use crate::memory::{self, MemoryPlan};
+use crate::metrics::Metrics;
+use crate::prompts::PromptLoader;
+use crate::queue::{Doorbell, Sender, bounded};
+use crate::recorder::{Recorder, RecorderSettings};
+use crate::rest::Rest;
+use crate::settings::Settings;
+use crate::signaling_loop::{
+    API_CALLS_MAX, ApiCall, DOORBELL, LoopState, MESSAGES_MAX, Message, Queues,
+    STREAM_MESSAGES_MAX, SignalingLoop, UdpListener,
+};
+use crate::speech::{Program, SpeechError, SpeechService, SpeechSettings};
+use crate::store_thread;
+use crate::transport::{Transport, TransportConfig, TransportHandle};
+use crate::webhook::{WebhookClient, WebhookSettings};
+
+/// The gateway did not start. Each is a sentence with its remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder.
+    #[error(transparent)]
+    DataDir(#[from] crate::data_dir::DataDirError),
+    /// The database.
+    #[error("{0} (data folder {1})")]
+    Database(database::OpenError, PathBuf),
+    /// The first account.
+    #[error(transparent)]
+    Account(#[from] account::AccountError),
+    /// Memory.
+    #[error(transparent)]
+    Memory(#[from] memory::DoesNotFit),
+    /// A listener.
+    #[error("cannot listen on {address} ({transport}, setting {key}): {source}. {}", listen_remedy(.source, .address))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// UDP, TCP or HTTP.
+        transport: &'static str,
+        /// The setting.
+        key: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The media cores.
+    #[error(transparent)]
+    Media(#[from] ::io::StartError),
+    /// Recordings.
+    #[error("recordings cannot be kept in {1}: {0}. Check the folder's permissions.")]
+    Recorder(std::io::Error, PathBuf),
+    /// Anything else the system refuses at start.
+    #[error("cannot start {what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// TLS of webhooks.
+    #[error("cannot set up TLS for webhooks: {0}")]
+    Webhooks(#[from] crate::webhook::WebhookSetupError),
+}
+
+fn listen_remedy(source: &std::io::Error, address: &SocketAddr) -> String {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "Another program holds port {}: find it with `ss -lnp | grep :{}` and stop it, or set another port.",
+            address.port(),
+            address.port()
+        ),
+        std::io::ErrorKind::AddrNotAvailable => {
+            "This machine has no such address: use one of `ip address`, or 0.0.0.0 for all."
+                .to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or set a higher port.".to_owned()
+        }
+        _ => "Check the setting.".to_owned(),
+    }
+}
+
+/// A gateway that runs. Dropping it does not stop it: see [`Gateway::wait`].
+pub struct Gateway {
+    /// What it listens on.
+    pub addresses: Addresses,
+    /// The main account.
+    pub account: MainAccount,
+    /// The configuration as it was when it started, for those who add to it.
+    pub snapshot: store::Snapshot,
+    /// Reads the store, lists too.
+    pub reader: database::Reader,
+    /// REST requests straight to Control, without HTTP.
+    pub api: Sender<ApiCall>,
+    /// Signals to the signaling thread.
+    pub messages: Sender<Message>,
+    /// The HTTP side.
+    pub runtime: tokio::runtime::Runtime,
+    signaling: JoinHandle<std::io::Result<()>>,
+    transport: TransportHandle,
+    /// Held to the end.
+    _data: DataDir,
+}
+
+/// Addresses as bound: real ports where the settings say 0.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// SIP over UDP.
+    pub udp: Vec<SocketAddr>,
+    /// SIP over TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// HTTP.
+    pub http: Vec<SocketAddr>,
+    /// Backend and number of media cores.
+    pub media: String,
+}
+
+impl Addresses {
+    /// The line that says that calls are taken.
+    ///
+    /// `sip=` lists each address once when UDP and TCP listen on the same ones, else each with
+    /// `udp:` or `tcp:` in front.
+    pub fn ready_line(&self) -> String {
+        let list = |prefix: &str, addresses: &[SocketAddr]| -> Vec<String> {
+            addresses.iter().map(|address| format!("{prefix}{address}")).collect()
+        };
+        let sip = match self.udp == self.tcp {
+            true => list("", &self.udp),
+            false => [list("udp:", &self.udp), list("tcp:", &self.tcp)].concat(),
+        };
+        let text =
+            |list: &[String]| if list.is_empty() { "off".to_owned() } else { list.join(",") };
+        format!(
+            "sidetone ready sip={} tls=off http={} media={}",
+            text(&sip),
+            text(&list("", &self.http)),
+            self.media
+        )
+    }
+
+    /// Listeners that webhooks must never reach.
+    fn own(&self) -> Vec<SocketAddr> {
+        [self.udp.as_slice(), &self.tcp, &self.http].concat()
+    }
+}
+
+/// Starts everything; when this returns, calls are taken.
+///
+/// # Errors
+/// [`ServeError`]; what was started is stopped again.
+pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gateway, ServeError> {
+    let config = &settings.config;
+    for sentence in config.not_built(&settings.layers) {
+        tracing::warn!("{sentence}");
+    }
+    let data = DataDir::open(&config.node.data_dir)?;
+    let origin = Origin { node: config.node.id, generation: data.generation };
+    let plan = plan_memory(config)?;
+    let (mut opened, sealer) = open_store(config, &data, origin)?;
+    let account = account::ensure(
+        &data,
+        &mut opened.writer,
+        &mut opened.snapshot,
+        variables,
+        origin,
+        Clock.unix_ms(),
+    )?;
+    recover_recordings(&data, &mut opened);
+
+    let metrics = Arc::new(Metrics::default());
+    let poll = system("the signaling poll", Poll::new())?;
+    let doorbell = system("its doorbell", Doorbell::new(&poll, DOORBELL))?;
+    let (messages, messages_in) = bounded(MESSAGES_MAX, &doorbell);
+    let (streams, streams_in) = bounded(STREAM_MESSAGES_MAX, &doorbell);
+    let (api, api_in) = bounded(API_CALLS_MAX, &doorbell);
+
+    let (udp, transport, down) = open_sip(config, &poll, &metrics, streams)?;
+    let http = open_http(config)?;
+    let mut media = start_media(config, &doorbell)?;
+    let addresses = Addresses {
+        udp: udp.iter().map(UdpListener::local_address).collect(),
+        tcp: transport.local_addresses(),
+        http: http.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+        media: media_word(&media),
+    };
+    check_files(config, &media);
+
+    let runtime = system(
+        "the HTTP threads",
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(HTTP_WORKERS)
+            .thread_name("http")
+            .enable_all()
+            .build(),
+    )?;
+    let recorder = start_recorder(config, &data, &mut media, messages.clone())?;
+    let errands = start_errands(config, &data, &runtime, &addresses, messages.clone(), recorder)?;
+    let webhooks = errands.webhooks.clone();
+
+    let api_base = format!("http://{}", api_host(&addresses));
+    let mut control_settings = ControlSettings::new(config, origin, &api_base);
+    control_settings.calls_max = usize::try_from(plan.calls).unwrap_or(usize::MAX);
+    let mut seed = [0; 32];
+    random(&mut seed);
+    let snapshot = opened.snapshot.clone();
+    let control = Control::new(control_settings, opened.snapshot, seed);
+
+    let retention = Retention {
+        age_ms: i64::from(config.retention.days) * 24 * 3_600_000,
+        bytes: config.retention.bytes.0,
+    };
+    let store = system(
+        "the store thread",
+        store_thread::start(opened.writer, retention, Arc::clone(&metrics), messages.clone()),
+    )?;
+    let views = core_views(&media);
+    let ready = Arc::new(AtomicBool::new(false));
+    let transport = system("the transport thread", transport.run(down.clone()))?;
+    let signaling = SignalingLoop {
+        control,
+        poll,
+        doorbell,
+        udp,
+        tcp_port: addresses.tcp.first().map(SocketAddr::port),
+        public_address: public_address(config),
+        queues: Queues { messages: messages_in, streams: streams_in, api: api_in },
+        transport: down,
+        media,
+        store,
+        errands,
+        metrics: Arc::clone(&metrics),
+        ready: Arc::clone(&ready),
+        drain_limit: Duration::from_secs(config.node.drain_limit_s.into()),
+        state: LoopState::default(),
+    };
+    let signaling = system(
+        "the signaling thread",
+        std::thread::Builder::new().name("signaling".to_owned()).spawn(move || signaling.run()),
+    )?;
+
+    let reader = database::Reader::open(&database_path(&data), Arc::clone(&sealer))
+        .map_err(|error| ServeError::Database(error.into(), data.path().to_owned()))?;
+    let rest = Rest::new(database_path(&data), recordings_path(&data), sealer, api.clone());
+    let server = Arc::new(HttpServer {
+        metrics,
+        ready: Arc::clone(&ready),
+        rest,
+        more_metrics: Box::new(move |text| {
+            media_metrics::write(text, &views);
+            let counts = webhooks.meters().snapshot();
+            write_webhook_counts(text, &counts);
+        }),
+    });
+    for listener in http {
+        let _inside = runtime.enter();
+        let listener = system("an HTTP listener", tokio::net::TcpListener::from_std(listener))?;
+        runtime.spawn(http_server::serve(listener, Arc::clone(&server)));
+    }
+    ready.store(true, Ordering::Release);
+    Ok(Gateway {
+        addresses,
+        account,
+        snapshot,
+        reader,
+        api,
+        messages,
+        runtime,
+        signaling,
+        transport,
+        _data: data,
+    })
+}
+
+impl Gateway {
+    /// Waits until the gateway has drained or was told to end.
+    ///
+    /// # Errors
+    /// When the signaling thread failed: a sentence for the log.
+    pub fn wait(self) -> Result<(), String> {
+        let ended = self.signaling.join();
+        self.transport.stop();
+        self.runtime.shutdown_timeout(HTTP_SHUTDOWN);
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                Err(format!("the signaling thread cannot wait for its sockets: {error}"))
+            }
+            Err(_) => {
+                Err("the signaling thread panicked; its calls are lost. Please report it."
+                    .to_owned())
+            }
+        }
+    }
+}
+
+fn system<T>(what: &'static str, result: std::io::Result<T>) -> Result<T, ServeError> {
+    result.map_err(|source| ServeError::System { what, source })
+}
+
+fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = match &config.media.cores {
+        Cores::Auto => cpus.saturating_sub(2).max(1),
+        Cores::List(list) => list.len(),
+    };
+    let available = memory::available(config);
+    let plan = MemoryPlan::new(config, cores as u64, available)?;
+    tracing::info!(
+        calls = plan.calls,
+        sum = %shared::config::ByteSize(plan.bytes()),
+        available = %shared::config::ByteSize(available),
+        "memory that all limits together may take: {}", plan.detail()
+    );
+    Ok(plan)
+}
+
+type SharedSealer = Arc<dyn store::Sealer>;
+
+fn open_store(
+    config: &Config,
+    data: &DataDir,
+    origin: Origin,
+) -> Result<(Opened, SharedSealer), ServeError> {
+    let sealer: SharedSealer = Arc::new(crate::sealing::KeyFileSealer::new(&data.key));
+    let suffix = DomainSuffix::new(&config.node.domain_suffix);
+    let path = database_path(data);
+    let opened = database::open(&path, suffix, Arc::clone(&sealer), Clock.unix_ms(), origin)
+        .map_err(|error| ServeError::Database(error, data.path().to_owned()))?;
+    Ok((opened, sealer))
+}
+
+/// Where the embedded store is.
+pub fn database_path(data: &DataDir) -> PathBuf {
+    data.path().join("sidetone.db")
+}
+
+/// Where recordings are.
+pub fn recordings_path(data: &DataDir) -> PathBuf {
+    data.path().join("recordings")
+}
+
+/// Recordings that a kill interrupted get their files and their rows put right.
+fn recover_recordings(data: &DataDir, opened: &mut Opened) {
+    use store::{Change, RecordingStatus};
+    let files = match crate::recorder::recover(&recordings_path(data)) {
+        Ok(files) => files,
+        Err(error) => {
+            tracing::error!(%error, "recordings of the last process cannot be looked for");
+            return;
+        }
+    };
+    let unix_ms = Clock.unix_ms();
+    let mut changes = Vec::new();
+    for mut record in std::mem::take(&mut opened.recovered.recordings) {
+        let kept = files.iter().find(|file| file.recording == record.sid);
+        let facts = kept.and_then(|file| file.facts).or_else(|| {
+            // Settled on disk, but its row was not written any more.
+            let path = crate::recorder::path(&recordings_path(data), record.account, record.sid);
+            crate::recorder::inspect(&path).ok().flatten()
+        });
+        record.updated_ms = unix_ms;
+        record.duration_s = Some(facts.map_or(0, |facts| {
+            u32::try_from(facts.duration_ms.div_ceil(1_000)).unwrap_or(u32::MAX)
+        }));
+        record.bytes = facts.map(|facts| facts.bytes);
+        record.status = match facts {
+            Some(_) => RecordingStatus::Completed,
+            None => RecordingStatus::Absent,
+        };
+        changes.push(Change::PutRecording(Arc::new(record)));
+    }
+    if !changes.is_empty() {
+        tracing::warn!(recordings = changes.len(), "finished recordings that a kill interrupted");
+        opened.writer.commit(unix_ms, &changes);
+    }
+}
+
+type Sip = (Vec<UdpListener>, Transport, Sender<crate::transport::Down>);
+
+/// Opens the SIP listeners. Where UDP and TCP are both asked for port 0 on one address they get the
+/// same port, as a peer expects.
+fn open_sip(
+    config: &Config,
+    poll: &Poll,
+    metrics: &Arc<Metrics>,
+    up: Sender<crate::transport::Up>,
+) -> Result<Sip, ServeError> {
+    for attempt in 0.. {
+        let mut udp = Vec::new();
+        for (index, address) in config.sip.udp.iter().enumerate() {
+            let listener = UdpListener::open(poll.registry(), index, *address);
+            udp.push(listener.map_err(|source| ServeError::Listen {
+                address: *address,
+                transport: "SIP over UDP",
+                key: "sip.udp",
+                source,
+            })?);
+        }
+        let transport_config = TransportConfig {
+            listen: config.sip.tcp.iter().map(|address| same_port(*address, &udp)).collect(),
+            public_address: public_address(config),
+            streams_max: usize::try_from(config.sip.streams_max).unwrap_or(usize::MAX),
+            streams_source_max: usize::try_from(config.sip.streams_source_max)
+                .unwrap_or(usize::MAX),
+            ..TransportConfig::default()
+        };
+        match Transport::open(transport_config, Arc::clone(metrics), up.clone()) {
+            Ok((transport, down)) => return Ok((udp, transport, down)),
+            Err((address, source)) => {
+                let chosen = !config.sip.tcp.contains(&address);
+                if chosen && attempt < SAME_PORT_ATTEMPTS {
+                    continue;
+                }
+                return Err(ServeError::Listen {
+                    address,
+                    transport: "SIP over TCP",
+                    key: "sip.tcp",
+                    source,
+                });
+            }
+        }
+    }
+    unreachable!("the loop ends by one of its returns")
+}
+
+fn same_port(wanted: SocketAddr, udp: &[UdpListener]) -> SocketAddr {
+    let same = udp.iter().map(UdpListener::local_address).find(|local| local.ip() == wanted.ip());
+    match same {
+        Some(local) if wanted.port() == 0 => local,
+        _ => wanted,
+    }
+}
+
+fn open_http(config: &Config) -> Result<Vec<std::net::TcpListener>, ServeError> {
+    let open = |address: &SocketAddr| {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    let named = |address: &SocketAddr| {
+        open(address).map_err(|source| ServeError::Listen {
+            address: *address,
+            transport: "HTTP",
+            key: "http.listen",
+            source,
+        })
+    };
+    config.http.listen.iter().map(named).collect()
+}
+
+fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeError> {
+    let mut seed = [0; 8];
+    random(&mut seed);
+    let io_config = IoConfig {
+        cpus: match &config.media.cores {
+            Cores::Auto => Cpus::Auto,
+            Cores::List(list) => Cpus::List(list.iter().map(|cpu| usize::from(*cpu)).collect()),
+        },
+        backend: match config.media.backend {
+            Backend::IoUring => BackendChoice::IoUring,
+            Backend::Portable => BackendChoice::Portable,
+            Backend::Auto | Backend::Steered | Backend::Xdp => BackendChoice::Auto,
+        },
+        addresses: config.media.addresses.clone(),
+        ports: config.media.ports.first..=config.media.ports.last,
+        seed: u64::from_le_bytes(seed),
+        ..IoConfig::default()
+    };
+    let bell = signaling.clone();
+    // The recorder looks at its rings by itself every 10 ms while it records: nobody need wake it.
+    let media = ::io::start(&io_config, Arc::new(move || bell.ring()), Arc::new(|| {}))?;
+    for note in &media.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(media)
+}
+
+fn media_word(media: &Media) -> String {
+    let backend = media.cores.first().map_or("none", |core| core.backend.name());
+    format!("{backend}/{}", media.cores.len())
+}
+
+fn core_views(media: &Media) -> Vec<CoreView> {
+    let view = |core: &::io::Core| CoreView {
+        core: core.id.0.to_string(),
+        backend: core.backend,
+        cpu: core.cpu,
+        meters: Arc::clone(&core.meters),
+    };
+    media.cores.iter().map(view).collect()
+}
+
+/// Streams need descriptors, too: said once where the limit leaves too few.
+fn check_files(config: &Config, media: &Media) {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let Some(limit) = limit else { return };
+    let ports: usize = media.cores.iter().map(|core| core.ports.len() * 2).sum();
+    let left = limit.saturating_sub(ports as u64 + FILES_BESIDES);
+    if left < u64::from(config.sip.streams_max) {
+        tracing::warn!(
+            "the limit of open files ({limit}) leaves {left} for streams, fewer than sip.streams_max \
+             ({}): raise it (ulimit -n, LimitNOFILE=) or narrow media.ports",
+            config.sip.streams_max
+        );
+    }
+}
+
+fn start_recorder(
+    config: &Config,
+    data: &DataDir,
+    media: &mut Media,
+    answers: Sender<Message>,
+) -> Result<Recorder, ServeError> {
+    let root = recordings_path(data);
+    let settings = RecorderSettings {
+        root: root.clone(),
+        free_bytes_min: config.recordings.free_disk_min.0,
+        free_percent_min: RECORDINGS_FREE_PERCENT_MIN,
+    };
+    let rings = media.cores.iter_mut().filter_map(::io::Core::take_frames).collect();
+    let on_event = Arc::new(move |event| {
+        if let Some(message) = recorded(event) {
+            answers.send_patiently(message);
+        }
+    });
+    Recorder::start(settings, rings, on_event).map_err(|error| ServeError::Recorder(error, root))
+}
+
+fn start_errands(
+    config: &Config,
+    data: &DataDir,
+    runtime: &tokio::runtime::Runtime,
+    addresses: &Addresses,
+    answers: Sender<Message>,
+    recorder: Recorder,
+) -> Result<Errands, ServeError> {
+    let _inside = runtime.enter();
+    let resolver = Resolver::from_system();
+    let webhooks = WebhookClient::new(
+        WebhookSettings {
+            user_agent: config.webhook.user_agent.clone(),
+            allow_private: config.webhook.allow_private.clone(),
+            own_listeners: addresses.own(),
+            extra_roots: Vec::new(),
+        },
+        resolver.clone(),
+    )?;
+    let prompts = PromptLoader::new(webhooks.clone(), start_speech(data));
+    Ok(Errands {
+        runtime: runtime.handle().clone(),
+        answers,
+        webhooks,
+        sip: SipResolver::new(resolver, config.sip.allow_private_targets),
+        prompts,
+        recorder: Some(recorder),
+        out: Arc::new(AtomicUsize::new(0)),
+    })
+}
+
+/// Without a voice calls go on: every <Say> fails with its code, and the log says why once.
+fn start_speech(data: &DataDir) -> Result<SpeechService, SpeechError> {
+    let program =
+        Program::this_binary().map_err(|error| SpeechError::Unavailable(error.to_string()));
+    let speech = program.and_then(|program| {
+        SpeechService::start(SpeechSettings {
+            engine: SpeechEngine::Pico,
+            voices_dir: data.path().join("voices"),
+            program,
+            workers: SPEECH_WORKERS,
+        })
+    });
+    if let Err(error) = &speech {
+        tracing::error!(%error, "<Say> cannot speak");
+    }
+    speech
+}
+
+fn write_webhook_counts(text: &mut crate::metrics::Text, counts: &crate::webhook::WebhookCounts) {
+    let rows: [(&str, &str, &str, u64); 6] = [
+        (
+            "webhook_requests_total",
+            "counter",
+            "Webhooks, retries and redirects not counted again.",
+            counts.requests,
+        ),
+        (
+            "webhook_requests_open",
+            "gauge",
+            "Webhooks that have begun and not ended.",
+            counts.in_flight,
+        ),
+        ("webhook_retries_total", "counter", "Second attempts.", counts.retries),
+        ("webhook_redirects_total", "counter", "Redirects followed.", counts.redirects),
+        (
+            "webhook_connections_opened_total",
+            "counter",
+            "Connections opened. As fast as requests: the application closes each.",
+            counts.connections_opened,
+        ),
+        (
+            "webhook_connections_reused_total",
+            "counter",
+            "Requests on a connection that was open.",
+            counts.connections_reused,
+        ),
+    ];
+    for (name, kind, help, value) in rows {
+        text.metric(name, kind, help);
+        text.sample(name, &[], value);
+    }
+    text.metric(
+        "webhook_failures_total",
+        "counter",
+        "Webhooks without a usable answer, by the contract's code.",
+    );
+    for (code, count) in &counts.failures {
+        text.sample("webhook_failures_total", &[("code", &code.to_string())], count);
+    }
+}
+
+fn public_address(config: &Config) -> Option<IpAddr> {
+    match config.node.public_address {
+        PublicAddress::Auto => None,
+        PublicAddress::Fixed(address) => Some(address),
+    }
+}
+
+/// Host and port that `RecordingUrl` names: a listener on any address is named by the loopback one.
+fn api_host(addresses: &Addresses) -> SocketAddr {
+    let first = addresses.http.first().copied();
+    let first = first.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    match first.ip() {
+        ip if !ip.is_unspecified() => first,
+        IpAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], first.port())),
+        IpAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, first.port())),
+    }
+}
+
+const SPEECH_WORKERS: usize = 2;
+const HTTP_WORKERS: usize = 2;
+const HTTP_SHUTDOWN: Duration = Duration::from_millis(500);
+/// Tries for a port that is free for UDP and TCP.
+const SAME_PORT_ATTEMPTS: usize = 20;
+/// Files besides media ports and streams: listeners, store, recordings, webhooks.
+const FILES_BESIDES: u64 = 1_024;
+/// No new recording below this share of the disk (limits-and-rules).
+const RECORDINGS_FREE_PERCENT_MIN: u64 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_names_every_listener_once() {
+        let address: SocketAddr = "127.0.0.1:5060".parse().expect("an address");
+        let mut addresses = Addresses {
+            udp: vec![address],
+            tcp: vec![address],
+            http: vec!["127.0.0.1:8080".parse().expect("an address")],
+            media: "io_uring/1".to_owned(),
+        };
+        let line = "sidetone ready sip=127.0.0.1:5060 tls=off http=127.0.0.1:8080 media=io_uring/1";
+        assert_eq!(addresses.ready_line(), line);
+        addresses.tcp.clear();
+        assert!(addresses.ready_line().contains("sip=udp:127.0.0.1:5060 "));
+    }
+}

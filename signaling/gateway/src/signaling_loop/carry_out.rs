@@ -1,0 +1,187 @@
+//! Effects of Control, carried out: each goes to the socket or thread that does it. Shell.
+
+use std::net::SocketAddr;
+
+use control::{Effect, Input, ResolveFailure};
+use shared::{CoreId, MediaCommand};
+use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken, Transport};
+use store::Outcome;
+
+use super::SignalingLoop;
+use crate::clock::Clock;
+use crate::dns::{SipEndpoint, SipTargetError, SipTransport};
+use crate::store_thread::Order;
+use crate::transport::Down;
+
+impl SignalingLoop {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Sip(effect) => self.carry_out_sip(effect),
+            Effect::Media { core, command } => self.command(core, command),
+            Effect::ApiReply { token, reply } => {
+                if let Some(waiting) = self.state.api.remove(&token) {
+                    // The client may have gone away; what was written stays written.
+                    let _ = waiting.send(reply);
+                }
+            }
+            Effect::Commit { token, change } => {
+                if let Err(order) = self.store.queue(Order { token, change }) {
+                    self.not_queued(order);
+                }
+            }
+            Effect::Http { call, account, auth_token, request } => {
+                self.metrics.signaling_webhooks_requests_total.count();
+                self.errands.webhook(call, account, auth_token, request);
+            }
+            Effect::LoadPrompt { call, account, prompt, source } => {
+                let auth_token = self
+                    .control
+                    .snapshot()
+                    .account(account)
+                    .map(|account| account.auth_token.clone());
+                self.errands.prompt(call, account, auth_token, prompt, source);
+            }
+            Effect::Resolve { session, target } => self.errands.resolve(session, target),
+            Effect::OpenRecording(order) => self.errands.record(order),
+            Effect::DiscardRecording { tap } => self.errands.close_recording(tap),
+            Effect::CallGone { call } => self.errands.call_gone(call),
+            Effect::Observe(observation) => self.observe(&observation),
+        }
+    }
+
+    fn carry_out_sip(&mut self, effect: sip::Effect) {
+        match effect {
+            sip::Effect::Send { to, bytes, token } => self.send(to, bytes, token),
+            sip::Effect::CloseFlow { flow, reason } => self.close_flow(flow, reason),
+            // Control keeps these to itself.
+            sip::Effect::Event(_) => {}
+        }
+    }
+
+    fn send(&mut self, to: SendTo, bytes: Box<[u8]>, token: SendToken) {
+        let sent = match to {
+            SendTo::Datagram { socket, remote } => self.send_datagram(socket, remote, &bytes),
+            SendTo::Flow(flow) => self.down(Down::Send { flow, bytes, token }),
+            SendTo::Connect { transport: Transport::Tcp, remote, .. } => {
+                self.down(Down::SendTo { remote, bytes, token })
+            }
+            SendTo::Connect { transport: Transport::Tls, remote, .. } => {
+                tracing::warn!(peer = %remote.ip(), "SIP over TLS is not in this version: nothing was sent");
+                Err(SendFailure::Unreachable)
+            }
+            SendTo::Connect { transport: Transport::Udp, remote, .. } => {
+                self.send_datagram(None, remote, &bytes)
+            }
+        };
+        if let Err(reason) = sent {
+            self.send_failed(token, reason);
+        }
+    }
+
+    fn close_flow(&mut self, flow: FlowId, reason: CloseReason) {
+        // A full queue here means that the transport thread is far behind; it closes by its deadlines.
+        let _ = self.down(Down::Close { flow, reason });
+    }
+
+    fn down(&self, message: Down) -> Result<(), SendFailure> {
+        self.transport.send(message).map_err(|_| {
+            self.metrics.signaling_queue_inputs_dropped_total.count("transport_down");
+            SendFailure::QueueFull
+        })
+    }
+
+    fn send_failed(&mut self, token: SendToken, reason: SendFailure) {
+        if token != SendToken::NOBODY {
+            self.state.followups.push_back(Input::Sip(sip::Input::SendFailed { token, reason }));
+        }
+    }
+
+    /// The store's queue is full: who waits hears "unavailable", a record that nobody waits for is lost
+    /// and counted (`store_changes_total{outcome="queue_full"}`).
+    fn not_queued(&mut self, order: Order) {
+        if let Some(token) = order.token {
+            let outcome = Outcome::Unavailable;
+            self.state.followups.push_back(Input::Committed { token, outcome });
+        }
+    }
+
+    /// To a media core, in order; what its ring has no room for waits here. The ring holds four
+    /// commands of every leg, so this happens only when a core is stalled, and that is bounded by
+    /// the heartbeat.
+    fn command(&mut self, core: CoreId, command: MediaCommand) {
+        if self.state.lost_cores.contains(&core) {
+            return;
+        }
+        let waiting = self.state.backlog.entry(core).or_default();
+        if !waiting.is_empty() {
+            return waiting.push_back(command);
+        }
+        let Some(handle) = self.media.cores.get_mut(usize::from(core.0)) else { return };
+        if let Err(command) = handle.send(command) {
+            waiting.push_back(command);
+        }
+    }
+
+    pub(super) fn flush_backlog(&mut self) {
+        for (core, waiting) in &mut self.state.backlog {
+            let Some(handle) = self.media.cores.get_mut(usize::from(core.0)) else { continue };
+            while let Some(command) = waiting.pop_front() {
+                if let Err(command) = handle.send(command) {
+                    waiting.push_front(command);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Endpoints with the address that each peer will be told.
+    pub(super) fn destinations(
+        &mut self,
+        result: Result<Vec<SipEndpoint>, SipTargetError>,
+    ) -> Result<Vec<Destination>, ResolveFailure> {
+        let endpoints = result.map_err(|error| ResolveFailure {
+            code: Some(error.code()),
+            status: error.status(),
+            sentence: error.to_string(),
+        })?;
+        let found: Vec<_> =
+            endpoints.into_iter().filter_map(|endpoint| self.destination(endpoint)).collect();
+        match found.is_empty() {
+            false => Ok(found),
+            true => Err(ResolveFailure {
+                code: None,
+                status: 503,
+                sentence:
+                    "No listener of this gateway can reach the target: its address family or \
+                           its transport has none (sip.udp, sip.tcp)."
+                        .to_owned(),
+            }),
+        }
+    }
+
+    fn destination(&mut self, endpoint: SipEndpoint) -> Option<Destination> {
+        let remote = endpoint.address;
+        let transport = match endpoint.transport {
+            SipTransport::Udp => Transport::Udp,
+            SipTransport::Tcp => Transport::Tcp,
+            SipTransport::Tls => Transport::Tls,
+        };
+        let bound = match transport {
+            Transport::Udp => self.listener_towards(remote)?,
+            Transport::Tcp | Transport::Tls => self.stream_address(remote),
+        };
+        let local = self.advertised(bound, remote);
+        Some(Destination { transport, remote, local, flow: None, host: None })
+    }
+
+    /// Where a peer that we connect to could connect back: our TCP listener.
+    fn stream_address(&mut self, remote: SocketAddr) -> SocketAddr {
+        let port = self.tcp_port.unwrap_or(transport_port());
+        SocketAddr::new(self.state.local.towards(Clock.mono(), remote.ip()), port)
+    }
+}
+
+/// Without a TCP listener nobody can connect back; the default port says at least which service it is.
+const fn transport_port() -> u16 {
+    Transport::Tcp.default_port()
+}

@@ -1,0 +1,394 @@
+//! The signaling thread: owns Control and the UDP sockets, never blocks, takes no lock. Shell.
+//!
+//! A turn: media events, answers of other threads, streams, REST, datagrams, timers; each with a
+//! budget, so that no source starves another. After every input all effects are carried out.
+
+mod carry_out;
+mod observe;
+mod udp;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use control::{ApiRequest, ApiToken, Control, Input};
+
+use ::io::{Heartbeat, Media};
+use mio::{Events, Poll, Token};
+use shared::{CoreId, Instant, MediaCommand};
+use sip::SessionId;
+use store::{Reply, WriteError};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::dns::{SipEndpoint, SipTargetError};
+use crate::errands::Errands;
+use crate::local_address::LocalAddresses;
+use crate::metrics::Metrics;
+use crate::queue::Sender;
+use crate::store_thread::StoreHandle;
+use crate::transport::{Down, Up};
+
+pub use udp::UdpListener;
+
+/// What comes of a REST request that Control decides.
+pub type ApiAnswer = Result<Reply, WriteError>;
+
+/// A REST request on its way to Control.
+#[derive(Debug)]
+pub struct ApiCall {
+    /// What is asked.
+    pub request: ApiRequest,
+    /// Where the answer goes. Dropped unanswered when the gateway ends.
+    pub reply: oneshot::Sender<ApiAnswer>,
+}
+
+/// Into the signaling thread from the other threads, streams and REST aside.
+#[derive(Debug)]
+pub enum Message {
+    /// For Control as it is: answers of the store, of webhooks, prompts and recordings.
+    Input(Input<'static>),
+    /// A SIP target was resolved; the local addresses are added here.
+    Resolved {
+        /// Who asked.
+        session: SessionId,
+        /// What came of it.
+        result: Result<Vec<SipEndpoint>, SipTargetError>,
+    },
+    /// First SIGTERM.
+    Drain,
+    /// Second SIGTERM.
+    End,
+}
+
+/// Queues into the signaling thread.
+pub struct Queues {
+    /// Answers and signals.
+    pub messages: Receiver<Message>,
+    /// Streams.
+    pub streams: Receiver<Up>,
+    /// REST.
+    pub api: Receiver<ApiCall>,
+}
+
+/// All that the signaling thread owns.
+pub struct SignalingLoop {
+    /// The machine.
+    pub control: Control,
+    /// Its sockets and doorbell.
+    pub poll: Poll,
+    /// Rung by the other threads.
+    pub doorbell: crate::queue::Doorbell,
+    /// UDP listeners.
+    pub udp: Vec<UdpListener>,
+    /// Port of the first TCP listener: what peers are told of connections that we open.
+    pub tcp_port: Option<u16>,
+    /// `node.public_address`, where it is set.
+    pub public_address: Option<std::net::IpAddr>,
+    /// From the other threads.
+    pub queues: Queues,
+    /// To the transport thread.
+    pub transport: Sender<Down>,
+    /// The media cores.
+    pub media: Media,
+    /// To the store thread.
+    pub store: StoreHandle,
+    /// Webhooks, prompts, DNS, recordings.
+    pub errands: Errands,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Whether calls are taken: what /readyz says.
+    pub ready: Arc<AtomicBool>,
+    /// Longest drain.
+    pub drain_limit: Duration,
+    /// The rest is the loop's own.
+    pub state: LoopState,
+}
+
+/// What the loop keeps for itself.
+#[derive(Default)]
+pub struct LoopState {
+    api: BTreeMap<ApiToken, oneshot::Sender<ApiAnswer>>,
+    next_api: u64,
+    local: LocalAddresses,
+    /// Inputs that carrying out effects gave: handled when no effect is left.
+    followups: VecDeque<Input<'static>>,
+    /// Commands that a core's ring had no room for, in order.
+    backlog: BTreeMap<CoreId, VecDeque<MediaCommand>>,
+    lost_cores: Vec<CoreId>,
+    drain_until: Option<Instant>,
+    ending: bool,
+    next_heartbeat: Instant,
+    buffer: Vec<u8>,
+    more: bool,
+}
+
+impl SignalingLoop {
+    /// Runs until drained or told to end. Gives the store back, so that what is queued is written last.
+    ///
+    /// # Errors
+    /// When the system refuses to wait for sockets: the process cannot go on.
+    pub fn run(mut self) -> io::Result<()> {
+        self.state.buffer = vec![0; DATAGRAM_BYTES_MAX];
+        self.tell_cores();
+        let mut events = Events::with_capacity(256);
+        while !self.is_over() {
+            self.wait(&mut events)?;
+            let begun = Clock.mono();
+            for event in &events {
+                udp::note_readable(&mut self.udp, event.token());
+            }
+            self.turn();
+            self.metrics.signaling_turn_seconds.observe(Clock.mono().since(begun));
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Control learns of the cores before any call.
+    fn tell_cores(&mut self) {
+        let cores: Vec<_> = self.media.cores.iter().map(|core| core.ports.clone()).collect();
+        for ports in cores {
+            let legs_max = shared::limits::LEGS_PER_CORE_MAX.min(ports.len());
+            self.handle(Input::CoreStarted { ports, legs_max });
+        }
+    }
+
+    /// Sleeps until something happens or is due.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        self.media.signaling.announce();
+        let busy = self.state.more
+            || self.media.cores.iter().any(::io::Core::has_events)
+            || self.udp.iter().any(UdpListener::is_readable);
+        let timeout = if busy { Duration::ZERO } else { self.until_due() };
+        let waited = self.poll.poll(events, Some(timeout));
+        self.media.signaling.awake();
+        self.doorbell.answer();
+        match waited {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        let due = self.control.poll_timeout().map(|(at, _)| at.since(Clock.mono()));
+        due.map_or(IDLE, |due| due.min(IDLE))
+    }
+
+    fn turn(&mut self) {
+        self.state.more = false;
+        self.take_media_events();
+        self.take_messages();
+        self.take_streams();
+        self.take_api();
+        self.take_datagrams();
+        self.run_timers();
+        self.watch_cores();
+        self.flush_backlog();
+        self.media.cores.iter().for_each(::io::Core::ring);
+        self.metrics.signaling_calls_live.set(gauge(self.control.calls_live()));
+        if self.state.more {
+            self.metrics.signaling_budget_turns_total.count();
+        }
+    }
+
+    /// One input, then every effect, then what those gave, until all is quiet.
+    fn handle(&mut self, input: Input<'_>) {
+        self.control.handle(Clock.now(), input);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        loop {
+            while let Some(effect) = self.control.poll_effect() {
+                self.carry_out(effect);
+            }
+            match self.state.followups.pop_front() {
+                Some(input) => self.control.handle(Clock.now(), input),
+                None => return,
+            }
+        }
+    }
+
+    fn take_media_events(&mut self) {
+        for index in 0..self.media.cores.len() {
+            for taken in 0.. {
+                let Some(core) = self.media.cores.get_mut(index) else { break };
+                let (id, Some(event)) = (core.id, core.poll_event()) else { break };
+                self.handle(Input::Media { core: id, event });
+                if taken >= EVENTS_A_TURN {
+                    self.state.more = true;
+                    break;
+                }
+            }
+        }
+    }
+
+    fn take_messages(&mut self) {
+        for _ in 0..MESSAGES_A_TURN {
+            let Ok(message) = self.queues.messages.try_recv() else { return };
+            match message {
+                Message::Input(input) => {
+                    self.note_answer(&input);
+                    self.handle(input);
+                }
+                Message::Resolved { session, result } => {
+                    let result = self.destinations(result);
+                    self.handle(Input::Resolved { session, result });
+                }
+                Message::Drain => self.drain(),
+                Message::End => self.state.ending = true,
+            }
+        }
+        self.state.more = true;
+    }
+
+    fn take_streams(&mut self) {
+        for _ in 0..STREAMS_A_TURN {
+            let Ok(message) = self.queues.streams.try_recv() else { return };
+            let input = match &message {
+                Up::Opened { flow, token } => sip::Input::FlowOpened { flow: *flow, token: *token },
+                Up::Received { flow, bytes } => sip::Input::Received { flow: *flow, bytes },
+                Up::Closed { flow } => sip::Input::FlowClosed { flow: *flow },
+                Up::SendFailed { token, reason } => {
+                    sip::Input::SendFailed { token: *token, reason: *reason }
+                }
+            };
+            self.control.handle(Clock.now(), Input::Sip(input));
+            self.settle();
+        }
+        self.state.more = true;
+    }
+
+    fn take_api(&mut self) {
+        for _ in 0..API_A_TURN {
+            let Ok(ApiCall { request, reply }) = self.queues.api.try_recv() else { return };
+            // Nobody waits any more (the client went away): nothing is to be done for it.
+            if reply.is_closed() {
+                continue;
+            }
+            self.state.next_api += 1;
+            let token = ApiToken(self.state.next_api);
+            self.state.api.insert(token, reply);
+            self.handle(Input::Api { token, request });
+        }
+        self.state.more = true;
+    }
+
+    fn run_timers(&mut self) {
+        let now = Clock.now();
+        let due = |control: &Control| control.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
+        for _ in 0..TIMERS_A_TURN {
+            if !due(&self.control) {
+                return;
+            }
+            self.control.handle_timeout(now);
+            self.settle();
+        }
+        self.state.more = due(&self.control);
+    }
+
+    /// A core that died or stalled loses its legs; Control is told once.
+    fn watch_cores(&mut self) {
+        let now = Clock.mono();
+        if now < self.state.next_heartbeat {
+            return;
+        }
+        self.state.next_heartbeat = now + HEARTBEAT_EVERY;
+        let lost: Vec<(CoreId, String)> = self
+            .media
+            .cores
+            .iter()
+            .filter(|core| !self.state.lost_cores.contains(&core.id))
+            .filter_map(|core| Some((core.id, lost(core.id, core.heartbeat())?)))
+            .collect();
+        for (core, sentence) in lost {
+            tracing::error!(core = core.0, "{sentence}");
+            self.state.lost_cores.push(core);
+            self.state.backlog.remove(&core);
+            self.handle(Input::CoreLost { core, sentence });
+        }
+    }
+
+    fn drain(&mut self) {
+        if self.state.drain_until.is_some() {
+            return;
+        }
+        self.ready.store(false, Ordering::Release);
+        self.state.drain_until = Some(Clock.mono() + self.drain_limit);
+        tracing::info!(
+            calls = self.control.calls_live(),
+            limit_s = self.drain_limit.as_secs(),
+            "draining: no new calls; a second SIGTERM ends at once"
+        );
+        self.handle(Input::Drain);
+    }
+
+    fn is_over(&self) -> bool {
+        let late = self.state.drain_until.is_some_and(|until| Clock.mono() >= until);
+        self.state.ending || self.control.is_drained() || (late && self.state.drain_until.is_some())
+    }
+
+    /// Ends the calls that are left, with BYE and records, then lets the store write them.
+    fn end(mut self) {
+        self.ready.store(false, Ordering::Release);
+        let left = self.control.calls_live();
+        if left > 0 {
+            tracing::warn!(
+                calls = left,
+                "ending with calls up: they are ended and recorded as such"
+            );
+        }
+        let cores = self.media.cores.iter().map(|core| core.id).filter(|_| left > 0);
+        for core in cores.collect::<Vec<_>>() {
+            let sentence = "The gateway was stopped while the call was up.".to_owned();
+            self.handle(Input::CoreLost { core, sentence });
+        }
+        // Recordings that were running settle, and their records follow.
+        self.errands.finish();
+        self.take_messages();
+        drop(self.media);
+        // The store thread writes what is queued and ends; outcomes that nobody waits for are dropped.
+        drop(self.queues);
+        drop(self.store);
+    }
+}
+
+fn lost(core: CoreId, heartbeat: Heartbeat) -> Option<String> {
+    match heartbeat {
+        Heartbeat::Beating => None,
+        Heartbeat::Late { by_ms } if by_ms < STALLED_MS => None,
+        Heartbeat::Late { by_ms } => Some(format!(
+            "media core {} has stalled for {by_ms} ms: its calls are ended, it is retired until restart",
+            core.0
+        )),
+        Heartbeat::Dead => Some(format!("media core {} has died: its calls are ended", core.0)),
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The doorbell's token; UDP listeners count up from 0.
+pub const DOORBELL: Token = Token(usize::MAX);
+
+/// Answers on their way: one for each webhook, prompt, name and commit that can be outstanding.
+pub const MESSAGES_MAX: usize = 65_536;
+/// What the transport thread may be ahead; past it it stops reading.
+pub const STREAM_MESSAGES_MAX: usize = 4_096;
+/// REST requests on their way. Past it: 503.
+pub const API_CALLS_MAX: usize = 1_024;
+
+const DATAGRAM_BYTES_MAX: usize = 64 * 1024;
+const EVENTS_A_TURN: usize = 2_048;
+const MESSAGES_A_TURN: usize = 1_024;
+const STREAMS_A_TURN: usize = 256;
+const API_A_TURN: usize = 32;
+const TIMERS_A_TURN: usize = 64;
+const IDLE: Duration = Duration::from_millis(500);
+const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+const STALLED_MS: u64 = 5_000;

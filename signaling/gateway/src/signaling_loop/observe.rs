@@ -1,0 +1,55 @@
+//! What Control observed, as log lines and counters. No phone numbers or URIs above `debug`. Shell.
+
+use control::{Input, Observation};
+
+use super::SignalingLoop;
+
+impl SignalingLoop {
+    pub(super) fn observe(&self, observation: &Observation) {
+        match observation {
+            Observation::Refused { refusal, method, source, account } => {
+                self.metrics.signaling_refusals_requests_total.count(refusal.rule);
+                tracing::info!(
+                    rule = refusal.rule,
+                    status = refusal.status,
+                    code = refusal.code,
+                    method,
+                    source = %source.ip(),
+                    account = account.map(tracing::field::display),
+                    "refused: {}", refusal.sentence
+                );
+            }
+            Observation::CallStarted { call, direction } => {
+                self.metrics.signaling_calls_started_total.count(direction);
+                tracing::info!(%call, direction, "call started");
+            }
+            Observation::CallEnded { call, status, duration_s } => {
+                self.metrics.signaling_calls_ended_total.count(status);
+                tracing::info!(%call, status, duration_s, "call ended");
+            }
+            Observation::Notified { call, code, message, error } => {
+                let kind = if *error { "error" } else { "warning" };
+                self.metrics.signaling_notifications_written_total.count(kind);
+                tracing::info!(%call, code, kind, "notification: {message}");
+            }
+            Observation::Fault { place, sentence } => {
+                self.metrics.signaling_faults_total.count(place);
+                tracing::error!(place, "{sentence}");
+            }
+        }
+    }
+
+    /// Counts what came back from webhooks.
+    pub(super) fn note_answer(&self, input: &Input<'_>) {
+        if let Input::Http { result, .. } = input {
+            let results = &self.metrics.signaling_webhooks_results_total;
+            results.count(match result {
+                Ok(answer) if answer.status < 300 => "2xx",
+                Ok(answer) if answer.status < 400 => "3xx",
+                Ok(answer) if answer.status < 500 => "4xx",
+                Ok(_) => "5xx",
+                Err(_) => "failed",
+            });
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! UDP listeners of SIP: opened, read with a budget, written without waiting. Shell.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use sip::{Flow, FlowId, SendFailure, Transport};
+
+use super::SignalingLoop;
+use control::Input;
+
+/// One UDP listener.
+#[derive(Debug)]
+pub struct UdpListener {
+    socket: UdpSocket,
+    id: FlowId,
+    local: SocketAddr,
+    readable: bool,
+}
+
+impl UdpListener {
+    /// Opens the `index`-th listener.
+    ///
+    /// # Errors
+    /// What the system says: the port is taken, the address is not ours.
+    pub fn open(registry: &Registry, index: usize, address: SocketAddr) -> io::Result<Self> {
+        use socket2::{Domain, Protocol, Socket, Type};
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            // 0.0.0.0 and [::] may then stand side by side in the settings.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        // A burst of calls must fit; the kernel gives at most net.core.rmem_max and that is fine.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        socket.bind(&address.into())?;
+        let mut socket = UdpSocket::from_std(socket.into());
+        registry.register(&mut socket, Token(index), Interest::READABLE)?;
+        let local = socket.local_addr()?;
+        Ok(Self { socket, id: FlowId(index as u64), local, readable: true })
+    }
+
+    /// The address it is bound to, with the port that the system chose.
+    pub const fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether datagrams may be waiting.
+    pub const fn is_readable(&self) -> bool {
+        self.readable
+    }
+}
+
+/// Notes that mio told of a listener.
+pub(super) fn note_readable(listeners: &mut [UdpListener], token: Token) {
+    if let Some(listener) = listeners.get_mut(token.0) {
+        listener.readable = true;
+    }
+}
+
+impl SignalingLoop {
+    /// Reads each listener until it is empty or its budget is used up.
+    pub(super) fn take_datagrams(&mut self) {
+        let mut buffer = std::mem::take(&mut self.state.buffer);
+        for index in 0..self.udp.len() {
+            for _ in 0..DATAGRAMS_A_TURN {
+                let Some(listener) = self.udp.get_mut(index).filter(|l| l.readable) else { break };
+                match listener.socket.recv_from(&mut buffer) {
+                    Ok((count, remote)) => {
+                        let bytes = buffer.get(..count).unwrap_or_default();
+                        let (id, local) = (listener.id, listener.local);
+                        self.metrics.signaling_datagrams_received_total.count();
+                        let local = self.advertised(local, remote);
+                        let flow = Flow { id, transport: Transport::Udp, local, remote };
+                        self.handle(Input::Sip(sip::Input::Received { flow, bytes }));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        listener.readable = false;
+                    }
+                    // An ICMP error for something that was sent before: the transaction times out.
+                    Err(_) => {
+                        self.metrics.signaling_datagrams_dropped_total.count("receive_error");
+                    }
+                }
+            }
+        }
+        self.state.buffer = buffer;
+    }
+
+    /// What a peer is told of a listener of ours.
+    pub(super) fn advertised(&mut self, bound: SocketAddr, peer: SocketAddr) -> SocketAddr {
+        match self.public_address {
+            Some(public) => SocketAddr::new(public, bound.port()),
+            None => self.state.local.of_listener(crate::clock::Clock.mono(), bound, peer.ip()),
+        }
+    }
+
+    /// Sends a datagram from the named listener, or from any of the peer's family.
+    pub(super) fn send_datagram(
+        &self,
+        socket: Option<FlowId>,
+        remote: SocketAddr,
+        bytes: &[u8],
+    ) -> Result<(), SendFailure> {
+        let fits = |listener: &&UdpListener| match socket {
+            Some(id) => listener.id == id,
+            None => listener.local.is_ipv4() == remote.is_ipv4(),
+        };
+        let dropped = &self.metrics.signaling_datagrams_dropped_total;
+        let Some(listener) = self.udp.iter().find(fits) else {
+            dropped.count("no_listener");
+            return Err(SendFailure::Refused);
+        };
+        match listener.socket.send_to(bytes, remote) {
+            Ok(_) => {
+                self.metrics.signaling_datagrams_sent_total.count();
+                Ok(())
+            }
+            // As if lost on the way: the transaction sends it again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                dropped.count("send_buffer_full");
+                Ok(())
+            }
+            Err(error) => {
+                dropped.count("send_refused");
+                tracing::debug!(%error, "a SIP datagram was refused by the system");
+                Err(SendFailure::Refused)
+            }
+        }
+    }
+
+    /// The UDP listener that a peer of this family would be sent to from.
+    pub(super) fn listener_towards(&self, peer: SocketAddr) -> Option<SocketAddr> {
+        let same = |listener: &&UdpListener| listener.local.is_ipv4() == peer.is_ipv4();
+        self.udp.iter().find(same).map(|listener| listener.local)
+    }
+}
+
+const DATAGRAMS_A_TURN: usize = 256;
+const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;

@@ -1,0 +1,196 @@
+//! The store thread: takes what is queued, commits it as one group, answers. Shell; may block.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use control::{CommitToken, Input};
+use database::{Retention, Writer};
+use shared::limits::STORE_QUEUE_MAX;
+use store::{Change, Outcome};
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::queue::Sender;
+use crate::signaling_loop::Message;
+
+/// One change on its way to disk.
+#[derive(Debug)]
+pub struct Order {
+    /// Who waits for the outcome, if anybody.
+    pub token: Option<CommitToken>,
+    /// What to write.
+    pub change: Box<Change>,
+}
+
+/// The queue into the store thread. Dropping it lets the thread write what is queued and end.
+#[derive(Debug)]
+pub struct StoreHandle {
+    orders: Option<SyncSender<Order>>,
+    metrics: Arc<Metrics>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StoreHandle {
+    /// Queues a change.
+    ///
+    /// # Errors
+    /// Gives it back when [`STORE_QUEUE_MAX`] changes are waiting or the thread is gone: to the
+    /// customer that is 503, calls go on.
+    pub fn queue(&self, order: Order) -> Result<(), Order> {
+        use std::sync::mpsc::TrySendError::{Disconnected, Full};
+        let Some(orders) = &self.orders else { return Err(order) };
+        match orders.try_send(order) {
+            Ok(()) => {
+                self.metrics.store_queue_changes.add(1);
+                Ok(())
+            }
+            Err(Full(order) | Disconnected(order)) => {
+                self.metrics.store_changes_total.count("queue_full");
+                Err(order)
+            }
+        }
+    }
+}
+
+impl Drop for StoreHandle {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been logged; there is nothing more to write with.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts the thread. Outcomes go to `answers`, in the order of the orders.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(
+    writer: Writer,
+    retention: Retention,
+    metrics: Arc<Metrics>,
+    answers: Sender<Message>,
+) -> io::Result<StoreHandle> {
+    let (orders, queue) = sync_channel(STORE_QUEUE_MAX);
+    let failed = Arc::new(AtomicBool::new(false));
+    let store = StoreThread {
+        writer,
+        retention,
+        metrics: Arc::clone(&metrics),
+        answers,
+        failed,
+        next_retention_ms: 0,
+        next_alive_ms: 0,
+    };
+    let thread =
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&queue))?;
+    Ok(StoreHandle { orders: Some(orders), metrics, thread: Some(thread) })
+}
+
+struct StoreThread {
+    writer: Writer,
+    retention: Retention,
+    metrics: Arc<Metrics>,
+    answers: Sender<Message>,
+    /// Whether the last commit failed: said once when it begins and once when it ends.
+    failed: Arc<AtomicBool>,
+    next_retention_ms: i64,
+    next_alive_ms: i64,
+}
+
+impl StoreThread {
+    fn run(mut self, queue: &Receiver<Order>) {
+        loop {
+            match queue.recv_timeout(IDLE) {
+                Ok(first) => self.commit(group(first, queue)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.note_alive(Clock.unix_ms()),
+            }
+            self.keep_house();
+        }
+    }
+
+    fn commit(&mut self, orders: Vec<Order>) {
+        let begun = Clock.mono();
+        let (tokens, changes): (Vec<_>, Vec<_>) =
+            orders.into_iter().map(|order| (order.token, *order.change)).unzip();
+        let outcomes = self.writer.commit(Clock.unix_ms(), &changes);
+        self.metrics.store_queue_changes.add(-i64::try_from(changes.len()).unwrap_or(0));
+        self.metrics.store_commit_seconds.observe(Clock.mono().since(begun));
+        self.metrics.store_commit_changes_total.add(changes.len() as u64);
+        self.note_failure(&outcomes);
+        for (token, outcome) in tokens.into_iter().zip(outcomes) {
+            self.metrics.store_changes_total.count(label(&outcome));
+            if let Some(token) = token {
+                // Blocks while the signaling thread is behind: that holds the queue back, truthfully.
+                self.answers.send_patiently(Message::Input(Input::Committed { token, outcome }));
+            }
+        }
+    }
+
+    fn note_failure(&self, outcomes: &[Outcome]) {
+        let failed = outcomes.iter().any(|outcome| *outcome == Outcome::Unavailable);
+        if self.failed.swap(failed, Ordering::Relaxed) == failed {
+            return;
+        }
+        match failed {
+            true => tracing::error!(
+                "the store cannot write: REST writes get 503, live calls go on; \
+                 look at free space and permissions of the data folder"
+            ),
+            false => tracing::warn!("the store writes again"),
+        }
+    }
+
+    /// Small things for when nothing waits: that we are alive, and old history.
+    fn keep_house(&mut self) {
+        let now_ms = Clock.unix_ms();
+        if now_ms >= self.next_alive_ms {
+            self.note_alive(now_ms);
+            self.next_alive_ms = now_ms + ALIVE_EVERY_MS;
+        }
+        if now_ms >= self.next_retention_ms {
+            let more = match self.writer.retain(self.retention, now_ms) {
+                Ok(retained) => retained.more,
+                Err(error) => {
+                    tracing::warn!(%error, "old history could not be deleted");
+                    false
+                }
+            };
+            self.next_retention_ms = now_ms + if more { 0 } else { RETENTION_EVERY_MS };
+        }
+    }
+
+    fn note_alive(&mut self, now_ms: i64) {
+        if let Err(error) = self.writer.note_alive(now_ms) {
+            tracing::debug!(%error, "could not note that the gateway is alive");
+        }
+    }
+}
+
+/// The first order and what else is waiting, up to a group's size.
+fn group(first: Order, queue: &Receiver<Order>) -> Vec<Order> {
+    let mut orders = vec![first];
+    orders.extend(queue.try_iter().take(GROUP_MAX - 1));
+    orders
+}
+
+const fn label(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Committed => "committed",
+        Outcome::Conflict(_) => "conflict",
+        Outcome::Unavailable => "unavailable",
+    }
+}
+
+/// Changes of one commit: large enough that one sync serves all who wait, small enough that nobody
+/// waits for a hundred milliseconds of rows.
+const GROUP_MAX: usize = 1_000;
+const IDLE: Duration = Duration::from_millis(500);
+const ALIVE_EVERY_MS: i64 = 5_000;
+const RETENTION_EVERY_MS: i64 = 60_000;
