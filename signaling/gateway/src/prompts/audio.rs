@@ -7,7 +7,7 @@ use super::resample::{PROMPT_HZ, RATES_HZ, to_prompt_rate};
 
 /// Why a file cannot be played.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AudioError {
+pub(crate) enum AudioError {
     #[error("files of the type `{0}` are not played in this version; use WAV or mu-law")]
     NotBuilt(String),
     #[error("the type `{0}` is no audio that can be played")]
@@ -32,7 +32,7 @@ pub(super) enum AudioError {
 
 /// A file as linear samples, 8,000 a second; two channels are mixed. `media_type` is lower case and
 /// has no parameters. May take seconds for a long file: not for an async thread.
-pub(super) fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioError> {
+pub(crate) fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioError> {
     let audio = match media_type {
         "audio/wav" | "audio/wave" | "audio/x-wav" => wav(bytes)?,
         "audio/ulaw" | "audio/basic" if bytes.starts_with(b".snd") => au(bytes)?,

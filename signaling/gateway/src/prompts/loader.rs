@@ -122,7 +122,7 @@ impl Inner {
         if let Some(prompt) = find() {
             return Ok(LoadedPrompt { prompt, fell_back });
         }
-        let speech = self.speech.as_ref().map_err(|error| speech_failure(error))?;
+        let speech = self.speech.as_ref().map_err(speech_failure)?;
         let spoken = speech.speak(&key.0, voice, language).await;
         let spoken = spoken.map_err(|error| speech_failure(&error))?;
         if spoken.samples.is_empty() {

@@ -11,4 +11,5 @@ mod cache;
 mod loader;
 pub(crate) mod resample;
 
+pub(crate) use audio::decode;
 pub use loader::{LoadedPrompt, PromptLoader};

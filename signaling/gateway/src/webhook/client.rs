@@ -14,11 +14,13 @@ use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use shared::config::Cidr;
 use shared::{AccountSid, CallSid, limits};
+use sip::digest::Credentials;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::connector::{Connector, WebhookSetupError};
 use super::cookies::CookieJars;
+use super::digest::Logins;
 use super::exchange::{Answer, Bounds, Carrier, Outgoing};
 use super::fault::{Fault, WebhookFailure};
 use super::meters::WebhookMeters;
@@ -59,6 +61,7 @@ struct Inner {
     accounts: Permits<AccountSid>,
     hosts: Permits<(String, u16)>,
     cookies: CookieJars,
+    logins: Logins,
     meters: WebhookMeters,
 }
 
@@ -114,6 +117,7 @@ impl WebhookClient {
                 accounts: Permits::new(limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX),
                 hosts: Permits::new(limits::WEBHOOK_HOST_CONCURRENCY_MAX),
                 cookies: CookieJars::default(),
+                logins: Logins::default(),
                 meters: WebhookMeters::default(),
             }),
         })
@@ -191,9 +195,10 @@ impl WebhookClient {
         Ok(fetched(answer))
     }
 
-    /// The call is over: its cookies go.
+    /// The call is over: its cookies and logins go.
     pub fn forget(&self, call: CallSid) {
         self.inner.cookies.forget(call);
+        self.inner.logins.forget(call);
     }
 
     #[cfg(test)]
@@ -281,11 +286,20 @@ impl Inner {
         retries_left: &mut u8,
     ) -> Result<Answer, Fault> {
         let _turn = self.hosts.enter((request.url.host().to_owned(), request.url.port())).await;
-        let outgoing = self.outgoing(request, wire, plan)?;
+        let mut outgoing = self.outgoing(request, wire, plan)?;
         let overrides = &request.url.overrides;
+        let mut login_left = wire.basic_auth.as_ref();
         loop {
             let attempt =
                 self.carrier.exchange(&outgoing, overrides.sni, &plan.bounds, &self.meters).await;
+            // A Digest challenge is answered once; it is no retry, because nothing had failed.
+            if let (Ok(refused), Some(login)) = (&attempt, login_left.take())
+                && refused.status == http::StatusCode::UNAUTHORIZED
+                && let Some(answer) = self.login(request.call, &outgoing, login, refused)
+            {
+                put(&mut outgoing.headers, header::AUTHORIZATION, &answer)?;
+                continue;
+            }
             if *retries_left > 0 && is_retried(&attempt, overrides.retry) {
                 *retries_left -= 1;
                 self.meters.retried();
@@ -314,8 +328,11 @@ impl Inner {
             put(&mut headers, IDEMPOTENCY_TOKEN, &request.idempotency_token)?;
         }
         if let Some((user, password)) = &wire.basic_auth {
-            let secret = STANDARD.encode(format!("{user}:{password}"));
-            put(&mut headers, header::AUTHORIZATION, &format!("Basic {secret}"))?;
+            let credentials = Credentials::new(user, password);
+            let method = wire.method.as_str();
+            let known = self.logins.header(request.call, &url, method, &credentials);
+            let basic = || format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+            put(&mut headers, header::AUTHORIZATION, &known.unwrap_or_else(basic))?;
         }
         if let Some(cookies) = self.cookies.header(request.call, &url, SystemTime::now()) {
             put(&mut headers, header::COOKIE, &cookies)?;
@@ -329,6 +346,19 @@ impl Inner {
         };
         let body = wire.body.clone().map(Bytes::from).unwrap_or_default();
         Ok(Outgoing { method, url, headers, body })
+    }
+
+    /// The answer to a Digest challenge, where a 401 brings one.
+    fn login(
+        &self,
+        call: CallSid,
+        outgoing: &Outgoing,
+        (user, password): &(String, String),
+        refused: &Answer,
+    ) -> Option<String> {
+        let credentials = Credentials::new(user, password);
+        let method = outgoing.method.as_str();
+        self.logins.answer(call, &outgoing.url, method, &credentials, refused)
     }
 
     fn keep_cookies(&self, call: CallSid, url: &Url, answer: &Answer) {

@@ -7,11 +7,13 @@
 //!
 //! From the inside out: `connector` opens a guarded connection, `pool` keeps idle ones, `exchange`
 //! carries one request over one connection, `client` retries and follows redirects, `permits`
-//! makes requests wait their turn, `cookies` remembers what each call was told.
+//! makes requests wait their turn, `cookies` and
+//! `digest` remember what each call was told.
 
 mod client;
 mod connector;
 mod cookies;
+mod digest;
 mod exchange;
 mod fault;
 mod meters;

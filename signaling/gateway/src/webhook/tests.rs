@@ -60,6 +60,80 @@ async fn userinfo_becomes_basic_auth_and_stays_in_the_final_url_only() {
 }
 
 #[tokio::test]
+async fn a_digest_challenge_is_answered_and_the_call_stays_logged_in() {
+    let server = Server::start(|request| {
+        let challenge = "WWW-Authenticate: Digest realm=\"app\", nonce=\"n1\", qop=\"auth\"\r\n";
+        match request.header("Authorization") {
+            text if text.starts_with("Digest ") => ok("text/xml", b"in"),
+            _ => answer(401, "text/plain", challenge, b""),
+        }
+    })
+    .await;
+    let client = client();
+    let url = format!("http://user:pw@{}/v?x=1", server.address);
+    for _ in 0..2 {
+        assert_eq!(client.send(post(&url), TOKEN).await.unwrap().body, b"in");
+    }
+    let seen: Vec<String> = server.seen().iter().map(|one| one.header("Authorization")).collect();
+    assert_eq!(seen.len(), 3);
+    assert!(seen[0].starts_with("Basic "));
+    for (header, count) in seen[1..].iter().zip(["nc=00000001", "nc=00000002"]) {
+        assert!(
+            header.contains("username=\"user\"") && header.contains("uri=\"/v?x=1\""),
+            "{header}"
+        );
+        assert!(header.contains(count), "{header}");
+    }
+    client.forget(CallSid(1));
+    client.send(post(&url), TOKEN).await.unwrap();
+    assert!(server.seen()[3].header("Authorization").starts_with("Basic "));
+    let without = client.send(post(&format!("{}/v", server.url())), TOKEN).await.unwrap();
+    assert_eq!(without.status, 401);
+}
+
+#[tokio::test]
+async fn a_host_gets_200_requests_at_once_and_the_others_wait_their_turn() {
+    let at_once = Arc::new(Mutex::new((0, 0)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn({
+        let at_once = at_once.clone();
+        async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let at_once = at_once.clone();
+                tokio::spawn(async move {
+                    while read_request(&mut stream).await.is_some() {
+                        {
+                            let mut counts = at_once.lock();
+                            counts.0 += 1;
+                            counts.1 = counts.1.max(counts.0);
+                        }
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        at_once.lock().0 -= 1;
+                        stream.write_all(&ok("text/xml", b"")).await.unwrap();
+                    }
+                });
+            }
+        }
+    });
+    let client = client();
+    let sends: Vec<_> = (0..500u32)
+        .map(|number| {
+            let client = client.clone();
+            let request =
+                HttpRequest { call: CallSid(number.into()), ..post(&format!("http://{address}/")) };
+            tokio::spawn(async move { client.send(request, TOKEN).await })
+        })
+        .collect();
+    for send in sends {
+        assert_eq!(send.await.unwrap().unwrap().status, 200);
+    }
+    assert!(at_once.lock().1 <= 200, "{:?}", at_once.lock());
+    assert_eq!(client.meters().snapshot().in_flight, 0);
+}
+
+#[tokio::test]
 async fn a_302_turns_into_get_without_verb_parameters_and_is_signed_anew() {
     let server = Server::start(|request| match request.path() {
         "/first" => redirect(302, "/second"),
