@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use shared::Instant;
 
 use super::{ClientKey, Due, InviteClient, OtherClient};
-use crate::flow::{Destination, SendTo};
+use crate::flow::{Destination, Flow, SendTo};
 use crate::message::Request;
 use crate::text::Text;
 use crate::user_agent::SessionId;
@@ -120,6 +120,14 @@ impl ClientMachine {
 }
 
 impl ClientEntry {
+    /// The connection that its request went out on, or that its response came by.
+    pub fn goes_by(&mut self, flow: Flow) {
+        if flow.transport.is_reliable() && flow.transport == self.destination.transport {
+            self.destination.flow = Some(flow.id);
+            self.to = SendTo::Flow(flow.id);
+        }
+    }
+
     /// Who wants the responses.
     pub fn owner(&self) -> Option<SessionId> {
         self.session.filter(|_| !self.is_orphan)
@@ -145,6 +153,11 @@ impl Clients {
         let entry = ClientEntry { machine, to, destination, session, is_orphan, armed: None };
         self.entries.insert(key, entry);
         self.rearm(key);
+    }
+
+    /// The transaction of that key.
+    pub fn get(&self, key: ClientKey) -> Option<&ClientEntry> {
+        self.entries.get(&key)
     }
 
     /// Lets `change` work on a transaction and sees to its deadline; `None` when it is gone.

@@ -296,14 +296,14 @@ impl Session {
         let Some(headers) = talking.bye_wanted.take() else { return };
         if let State::Talking(mut talking) = std::mem::replace(&mut self.state, State::Gone) {
             talking.let_go(core, now);
-            let mut ending = Ending {
+            let mut ending = Box::new(Ending {
                 transaction: ClientKey { branch: 0, is_cancel: false },
                 cause: EndCause::LocalBye,
                 dialog: talking.dialog,
                 authorization: talking.authorization,
                 headers,
                 was_challenged: false,
-            };
+            });
             self.send_bye(core, now, &mut ending);
             self.state = State::Ending(ending);
         }
@@ -322,7 +322,7 @@ impl Session {
         &mut self,
         core: &mut Core,
         now: Now,
-        mut ending: Ending,
+        mut ending: Box<Ending>,
         response: Response,
     ) {
         if response.is_provisional() {

@@ -30,7 +30,7 @@ pub use surface::{
 
 use self::core::Core;
 use crate::digest;
-use crate::flow::{FlowId, SendToken};
+use crate::flow::{Flow, FlowId, SendToken};
 use crate::message::CallId;
 use crate::random::Random;
 use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
@@ -182,9 +182,13 @@ impl UserAgent {
         }
     }
 
-    fn flow_opened(&mut self, now: Now, flow: crate::flow::Flow, _token: Option<SendToken>) {
+    fn flow_opened(&mut self, now: Now, flow: Flow, token: Option<SendToken>) {
         if flow.transport.is_reliable() {
             self.core.streams.open(now.mono, flow);
+        }
+        if let Some(token) = token {
+            let key = ClientKey { branch: token.0, is_cancel: false };
+            self.core.clients.with(key, |entry| entry.goes_by(flow));
         }
     }
 

@@ -16,7 +16,7 @@ use crate::name_addr::NameAddr;
 use crate::offer_answer::LocalMedia;
 use crate::random::Token;
 use crate::text::Text;
-use crate::transaction::{ClientKey, Retransmission, ServerKey};
+use crate::transaction::{ClientKey, Clients, Retransmission, ServerKey};
 
 /// One INVITE and the dialog it leads to.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) enum State {
     /// For the end: the dialog is up.
     Talking(Box<Talking>),
     /// For the response to our BYE.
-    Ending(Ending),
+    Ending(Box<Ending>),
     /// Nothing: it is to be forgotten.
     Gone,
 }
@@ -174,10 +174,10 @@ impl Session {
     }
 
     /// The flow that the session's peer was heard on, so that it is not closed as idle.
-    pub fn flow(&self) -> Option<FlowId> {
+    pub fn flow(&self, clients: &Clients) -> Option<FlowId> {
         match &self.state {
             State::Ringing(ringing) => ringing.dialog.peer().flow,
-            State::Calling(calling) => calling.destination.flow,
+            State::Calling(calling) => clients.get(calling.transaction)?.destination.flow,
             State::Talking(talking) => talking.dialog.peer().flow,
             State::Ending(ending) => ending.dialog.peer().flow,
             State::Gone => None,

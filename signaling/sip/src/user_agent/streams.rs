@@ -138,7 +138,7 @@ impl UserAgent {
             return;
         }
         let in_use: BTreeSet<FlowId> =
-            self.sessions.values().filter_map(|session| session.flow()).collect();
+            self.sessions.values().filter_map(|session| session.flow(&self.core.clients)).collect();
         while let Some(flow) = self.core.streams.next_due(now.mono) {
             self.handle_stream_timeout(now, flow, in_use.contains(&flow));
             self.core.streams.rearm(flow);

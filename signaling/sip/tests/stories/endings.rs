@@ -269,3 +269,21 @@ fn options_and_unknown_methods_in_a_dialog() {
     let other = sip::Method::parse("FROBNICATE").unwrap();
     assert_eq!(ask(&mut world, other, "z9hG4bKf", 22).status, 501);
 }
+
+#[test]
+fn a_connection_that_closes_before_any_response_is_a_503() {
+    let mut world = World::new(15);
+    let _unanswered = world.call(invite(Transport::Tcp));
+    let now = world.now();
+    let flow = FlowId(100);
+    world.agent(Who::Alice).handle(now, sip::Input::FlowClosed { flow });
+    let mut told = Vec::new();
+    while let Some(effect) = world.agent(Who::Alice).poll_effect() {
+        told.push(effect);
+    }
+    let is_rejected = |effect: &sip::Effect| {
+        matches!(effect, sip::Effect::Event(UaEvent::Rejected { status: 503, .. }))
+    };
+    assert!(told.iter().any(is_rejected), "{told:?}");
+    world.assert_nothing_is_left();
+}

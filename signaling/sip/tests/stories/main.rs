@@ -7,4 +7,5 @@ mod basic;
 mod endings;
 mod hostile;
 mod media_changes;
+mod strangers;
 mod torture;

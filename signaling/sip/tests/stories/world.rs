@@ -51,7 +51,7 @@ impl Who {
 
 enum Delivery {
     Bytes { to: Who, flow: Flow, bytes: Vec<u8> },
-    Opened { to: Who, flow: Flow },
+    Opened { to: Who, flow: Flow, token: Option<sip::SendToken> },
     Failed { to: Who, token: sip::SendToken },
 }
 
@@ -62,6 +62,8 @@ pub struct Sent {
     pub message: Message,
     pub lost: bool,
 }
+
+type DropIf = Box<dyn FnMut(&Sent) -> bool>;
 
 pub struct World {
     now: Now,
@@ -77,7 +79,7 @@ pub struct World {
     /// All that was sent, in order.
     pub sent: Vec<Sent>,
     /// Datagrams that are to be lost, by what they are.
-    pub drop_if: Option<Box<dyn FnMut(&Sent) -> bool>>,
+    pub drop_if: Option<DropIf>,
     /// Nobody can be reached.
     pub is_cut: bool,
 }
@@ -197,8 +199,8 @@ impl World {
                 self.agent(to).handle(now, Input::Received { flow, bytes: &bytes });
                 to
             }
-            Delivery::Opened { to, flow } => {
-                self.agent(to).handle(now, Input::FlowOpened { flow, token: None });
+            Delivery::Opened { to, flow, token } => {
+                self.agent(to).handle(now, Input::FlowOpened { flow, token });
                 to
             }
             Delivery::Failed { to, token } => {
@@ -254,11 +256,9 @@ impl World {
                 }
                 let id = *self.stream.get_or_insert(FlowId(100));
                 if self.streams.insert(id) {
-                    self.post(5, Delivery::Opened { to: from, flow: tcp(from, id) });
-                    self.post(
-                        5,
-                        Delivery::Opened { to: from.other(), flow: tcp(from.other(), id) },
-                    );
+                    for (to, token) in [(from, Some(token)), (from.other(), None)] {
+                        self.post(5, Delivery::Opened { to, flow: tcp(to, id), token });
+                    }
                 }
                 self.stream_bytes(from, id, bytes);
             }
