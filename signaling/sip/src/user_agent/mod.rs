@@ -303,3 +303,53 @@ impl UserAgent {
 const TIMEOUT: u16 = 408;
 /// What a request that could not be sent counts as.
 const UNAVAILABLE: u16 = 503;
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::flow::{Flow, Transport};
+
+    #[test]
+    fn a_panic_in_one_session_is_told_and_loses_no_other() {
+        let origin = shared::Origin { node: 1, generation: 1 };
+        let mut agent = UserAgent::new(UaConfig::new(origin, "gw.test", "sip.test"), [1; 32]);
+        for number in [1, 2] {
+            ring(&mut agent, SessionId(number));
+        }
+        let lost = catch_unwind(AssertUnwindSafe(|| {
+            agent.with_session(SessionId(1), |_, _| panic!("a broken belief"));
+        }));
+        assert!(lost.is_err());
+        let told = agent.poll_effect();
+        let Some(Effect::Event(UaEvent::Ended { session, cause, .. })) = told else {
+            panic!("{told:?}")
+        };
+        assert_eq!((session, cause), (SessionId(1), EndCause::Internal));
+        assert!(agent.poll_effect().is_none());
+        assert!(!agent.has_session(SessionId(1)) && agent.has_session(SessionId(2)));
+        assert_eq!(agent.core.tags.len(), 1);
+    }
+
+    fn ring(agent: &mut UserAgent, session: SessionId) {
+        let flow = Flow {
+            id: FlowId(1),
+            transport: Transport::Udp,
+            local: ([192, 0, 2, 2], 5060).into(),
+            remote: ([192, 0, 2, 1], 5060).into(),
+        };
+        let number = session.0;
+        let text = format!(
+            "INVITE sip:b@b.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{number}\r\n\
+             From: <sip:a@a.test>;tag=1\r\nTo: <sip:b@b.test>\r\nCall-ID: c{number}\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1>\r\n\r\n"
+        );
+        agent.handle(Now::default(), Input::Received { flow, bytes: text.as_bytes() });
+        while let Some(effect) = agent.poll_effect() {
+            if let Effect::Event(UaEvent::Incoming(incoming)) = effect {
+                agent.handle(Now::default(), Input::Command(Command::Admit { incoming, session }));
+            }
+        }
+    }
+}

@@ -62,4 +62,28 @@ proptest! {
             world.assert_nothing_is_left();
         }
     }
+
+    /// Whoever listens on the wire can end a call; it still leaves nothing behind.
+    #[test]
+    fn changed_messages_of_the_call_itself_leave_nothing_after_its_end(
+        which in any::<prop::sample::Index>(),
+        edits in edits(),
+    ) {
+        let mut world = World::new(4);
+        world.talking(Transport::Udp);
+        let messages: Vec<Vec<u8>> =
+            world.sent.iter().map(|sent| sent.message.to_bytes()).collect();
+        let mut bytes = messages[which.index(messages.len())].clone();
+        for (index, out, put) in edits {
+            let at = index.index(bytes.len() + 1);
+            let end = (at + out).min(bytes.len());
+            bytes.splice(at..end, put);
+        }
+        for who in [Who::Alice, Who::Bob] {
+            world.inject(who, udp(who), &bytes);
+        }
+        world.bye(Who::Alice);
+        world.bye(Who::Bob);
+        world.assert_nothing_is_left();
+    }
 }
