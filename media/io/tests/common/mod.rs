@@ -1,9 +1,10 @@
 //! What the socket-level tests share: a media side on free loopback ports, and parties.
 #![allow(dead_code)] // Each test binary uses its part.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use io::{Backend, BackendChoice, Core, CoreFigures, Cpus, IoConfig, Media};
@@ -23,17 +24,29 @@ pub fn backends() -> Vec<BackendChoice> {
     }
 }
 
-/// Ports of its own for each test, away from the ephemeral ones. Busy ones are left out at start.
+/// A range of its own for each test, free just now: below the ephemeral ports and above the default
+/// range, which a gateway on this machine may open at any time.
+fn some_ports(count: u16) -> RangeInclusive<u16> {
+    loop {
+        // Each `RandomState` has keys of its own.
+        let random = RandomState::new().hash_one(count);
+        let first = 20_000 + (random % 12_000) as u16 / 2 * 2;
+        let range = first..=first + count - 1;
+        let bound = range.clone().map(|port| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)));
+        if bound.collect::<Result<Vec<_>, _>>().is_ok() {
+            return range;
+        }
+    }
+}
+
+/// Media cores on loopback.
 pub fn config(backend: BackendChoice, cores: usize) -> IoConfig {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let turn = NEXT.fetch_add(1, Ordering::Relaxed);
-    let first = 10_000 + ((std::process::id() * 128 + turn * 1_009) % 20_000) as u16;
     IoConfig {
         // Where there is one CPU the second core runs unpinned, which only costs a note.
         cpus: Cpus::List((0..cores).collect()),
         backend,
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        ports: first..=first + 63,
+        ports: some_ports(64),
         legs_max: 64,
         taps_max: 16,
         ..IoConfig::default()
