@@ -236,8 +236,6 @@ metrics! {
     signaling_calls_started_total: Labelled, by "direction";
     /// Calls ended, by final status.
     signaling_calls_ended_total: Labelled, by "status";
-    /// Calls live now.
-    signaling_calls_live: Gauge;
     /// Faults inside, by place. Every one needs a person.
     signaling_faults_total: Labelled, by "place";
     /// Errors and warnings written to accounts, by kind.
@@ -280,14 +278,14 @@ mod tests {
         metrics.signaling_refusals_requests_total.count("acl_miss");
         metrics.signaling_refusals_requests_total.add("unknown_domain", 2);
         metrics.store_commit_seconds.observe(Duration::from_millis(3));
-        metrics.signaling_calls_live.add(2);
+        metrics.store_queue_changes.add(2);
         let mut text = Text::default();
         metrics.write(&mut text);
         let text = text.finish();
         assert!(text.contains("# TYPE signaling_refusals_requests_total counter\n"), "{text}");
         assert!(text.contains("signaling_refusals_requests_total{rule=\"acl_miss\"} 1\n"));
         assert!(text.contains("signaling_refusals_requests_total{rule=\"unknown_domain\"} 2\n"));
-        assert!(text.contains("signaling_calls_live 2\n"));
+        assert!(text.contains("store_queue_changes 2\n"));
         assert!(text.contains("store_commit_seconds_bucket{le=\"0.0025\"} 0\n"), "{text}");
         assert!(text.contains("store_commit_seconds_bucket{le=\"0.005\"} 1\n"));
         assert!(text.contains("store_commit_seconds_bucket{le=\"+Inf\"} 1\n"));

@@ -31,7 +31,7 @@ use crate::rest::Rest;
 use crate::settings::Settings;
 use crate::signaling_loop::{
     API_CALLS_MAX, ApiCall, DOORBELL, LoopState, MESSAGES_MAX, Message, Queues,
-    STREAM_MESSAGES_MAX, SignalingLoop, UdpListener,
+    STREAM_MESSAGES_MAX, SignalingFigures, SignalingLoop, UdpListener,
 };
 use crate::speech::{Program, SpeechError, SpeechService, SpeechSettings};
 use crate::store_thread;
@@ -196,7 +196,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     let (streams, streams_in) = bounded(STREAM_MESSAGES_MAX, &doorbell);
     let (api, api_in) = bounded(API_CALLS_MAX, &doorbell);
 
-    let (udp, transport, down) = open_sip(config, &poll, &metrics, streams)?;
+    let (udp, mut transport, down) = open_sip(config, &poll, &metrics, streams)?;
     let http = open_http(config)?;
     let mut media = start_media(config, &doorbell)?;
     let addresses = Addresses {
@@ -205,7 +205,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         http: http.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
         media: media_word(&media),
     };
-    check_files(config, &media);
+    transport.limit_streams(streams_that_fit(settings, &media));
 
     let runtime = system(
         "the HTTP threads",
@@ -236,6 +236,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         store_thread::start(opened.writer, retention, Arc::clone(&metrics), messages.clone()),
     )?;
     let views = core_views(&media);
+    let figures = Arc::new(SignalingFigures::default());
     let ready = Arc::new(AtomicBool::new(false));
     let transport = system("the transport thread", transport.run(down.clone()))?;
     let signaling = SignalingLoop {
@@ -251,6 +252,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         store,
         errands,
         metrics: Arc::clone(&metrics),
+        figures: Arc::clone(&figures),
         ready: Arc::clone(&ready),
         drain_limit: Duration::from_secs(config.node.drain_limit_s.into()),
         state: LoopState::default(),
@@ -268,6 +270,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         ready: Arc::clone(&ready),
         rest,
         more_metrics: Box::new(move |text| {
+            figures.write(text);
             media_metrics::write(text, &views);
             let counts = webhooks.meters().snapshot();
             write_webhook_counts(text, &counts);
@@ -331,8 +334,9 @@ fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
         calls = plan.calls,
         sum = %shared::config::ByteSize(plan.bytes()),
         available = %shared::config::ByteSize(available),
-        "memory that all limits together may take: {}", plan.detail()
+        "memory that all limits together may take"
     );
+    tracing::debug!("of that: {}", plan.detail());
     Ok(plan)
 }
 
@@ -512,19 +516,27 @@ fn core_views(media: &Media) -> Vec<CoreView> {
     media.cores.iter().map(view).collect()
 }
 
-/// Streams need descriptors, too: said once where the limit leaves too few.
-fn check_files(config: &Config, media: &Media) {
+/// Streams need descriptors, too: fewer where the limit leaves no more, so that media, store and
+/// webhooks never go without. Said as a warning only to those who asked for more.
+fn streams_that_fit(settings: &Settings, media: &Media) -> usize {
+    let wanted = usize::try_from(settings.config.sip.streams_max).unwrap_or(usize::MAX);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let Some(limit) = limit else { return };
+    let Some(limit) = limit else { return wanted };
     let ports: usize = media.cores.iter().map(|core| core.ports.len() * 2).sum();
     let left = limit.saturating_sub(ports as u64 + FILES_BESIDES);
-    if left < u64::from(config.sip.streams_max) {
-        tracing::warn!(
-            "the limit of open files ({limit}) leaves {left} for streams, fewer than sip.streams_max \
-             ({}): raise it (ulimit -n, LimitNOFILE=) or narrow media.ports",
-            config.sip.streams_max
-        );
+    let left = usize::try_from(left).unwrap_or(usize::MAX).max(STREAMS_MIN);
+    if left >= wanted {
+        return wanted;
     }
+    let sentence = format!(
+        "at most {left} SIP streams at once, not {wanted} (sip.streams_max): the limit of open files \
+         is {limit}; raise it (ulimit -n, LimitNOFILE=) or narrow media.ports"
+    );
+    match settings.layers.is_set("sip.streams_max") {
+        true => tracing::warn!("{sentence}"),
+        false => tracing::info!("{sentence}"),
+    }
+    left
 }
 
 fn start_recorder(
@@ -665,6 +677,8 @@ const HTTP_SHUTDOWN: Duration = Duration::from_millis(500);
 const SAME_PORT_ATTEMPTS: usize = 20;
 /// Files besides media ports and streams: listeners, store, recordings, webhooks.
 const FILES_BESIDES: u64 = 1_024;
+/// Streams that are allowed whatever the limit of open files says.
+const STREAMS_MIN: usize = 16;
 /// No new recording below this share of the disk (limits-and-rules).
 const RECORDINGS_FREE_PERCENT_MIN: u64 = 5;
 

@@ -112,6 +112,9 @@ impl SignalingLoop {
         if self.state.lost_cores.contains(&core) {
             return;
         }
+        if let MediaCommand::StartTap { tap, .. } = &command {
+            self.state.taps.insert(*tap, core);
+        }
         let waiting = self.state.backlog.entry(core).or_default();
         if !waiting.is_empty() {
             return waiting.push_back(command);

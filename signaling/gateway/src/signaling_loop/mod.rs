@@ -4,6 +4,7 @@
 //! budget, so that no source starves another. After every input all effects are carried out.
 
 mod carry_out;
+mod figures;
 mod observe;
 mod udp;
 
@@ -18,6 +19,7 @@ use control::{ApiRequest, ApiToken, Control, Input};
 
 use ::io::{Heartbeat, Media};
 use mio::{Events, Poll, Token};
+use shared::ids::TapId;
 use shared::{CoreId, Instant, MediaCommand};
 use sip::SessionId;
 use store::{Reply, WriteError};
@@ -32,6 +34,7 @@ use crate::queue::Sender;
 use crate::store_thread::StoreHandle;
 use crate::transport::{Down, Up};
 
+pub use figures::SignalingFigures;
 pub use udp::UdpListener;
 
 /// What comes of a REST request that Control decides.
@@ -100,6 +103,8 @@ pub struct SignalingLoop {
     pub errands: Errands,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where its own counters are published.
+    pub figures: Arc<SignalingFigures>,
     /// Whether calls are taken: what /readyz says.
     pub ready: Arc<AtomicBool>,
     /// Longest drain.
@@ -119,6 +124,10 @@ pub struct LoopState {
     /// Commands that a core's ring had no room for, in order.
     backlog: BTreeMap<CoreId, VecDeque<MediaCommand>>,
     lost_cores: Vec<CoreId>,
+    /// Restarts of each core that Control has been told of.
+    restarts: BTreeMap<CoreId, u64>,
+    /// Which core a recording's frames come from: when it is gone, no last frame will come.
+    taps: BTreeMap<TapId, CoreId>,
     drain_until: Option<Instant>,
     ending: bool,
     next_heartbeat: Instant,
@@ -189,7 +198,7 @@ impl SignalingLoop {
         self.watch_cores();
         self.flush_backlog();
         self.media.cores.iter().for_each(::io::Core::ring);
-        self.metrics.signaling_calls_live.set(gauge(self.control.calls_live()));
+        self.publish();
         if self.state.more {
             self.metrics.signaling_budget_turns_total.count();
         }
@@ -298,19 +307,41 @@ impl SignalingLoop {
             return;
         }
         self.state.next_heartbeat = now + HEARTBEAT_EVERY;
-        let lost: Vec<(CoreId, String)> = self
-            .media
-            .cores
-            .iter()
-            .filter(|core| !self.state.lost_cores.contains(&core.id))
-            .filter_map(|core| Some((core.id, lost(core.id, core.heartbeat())?)))
-            .collect();
-        for (core, sentence) in lost {
-            tracing::error!(core = core.0, "{sentence}");
-            self.state.lost_cores.push(core);
-            self.state.backlog.remove(&core);
-            self.handle(Input::CoreLost { core, sentence });
+        for index in 0..self.media.cores.len() {
+            let Some(core) = self.media.cores.get(index) else { return };
+            let (id, restarts, heartbeat) = (core.id, core.restarts(), core.heartbeat());
+            if self.state.lost_cores.contains(&id) {
+                continue;
+            }
+            let known = self.state.restarts.insert(id, restarts).unwrap_or(0);
+            if let Some(sentence) = lost(id, heartbeat, restarts > known) {
+                self.lose_core(id, sentence);
+            }
         }
+    }
+
+    fn lose_core(&mut self, core: CoreId, sentence: String) {
+        self.state.lost_cores.push(core);
+        self.state.backlog.remove(&core);
+        let taps = self.state.taps.iter().filter(|(_, of)| **of == core);
+        for tap in taps.map(|(tap, _)| *tap).collect::<Vec<_>>() {
+            self.errands.close_recording(tap);
+        }
+        self.handle(Input::CoreLost { core, sentence });
+    }
+
+    fn publish(&self) {
+        let recorder = self.errands.recorder.as_ref().map(|recorder| recorder.counts());
+        let recorder = recorder.unwrap_or_default();
+        self.figures.publish(&figures::Seen {
+            ua: &self.control.ua_meters(),
+            calls_live: self.control.calls_live(),
+            legs_free: self.control.legs_free(),
+            recordings_open: recorder.open,
+            recorder_frames: recorder.frames,
+            recorder_unknown_frames: recorder.unknown_frames,
+            errands_out: self.errands.out.load(Ordering::Relaxed),
+        });
     }
 
     fn drain(&mut self) {
@@ -345,7 +376,7 @@ impl SignalingLoop {
         let cores = self.media.cores.iter().map(|core| core.id).filter(|_| left > 0);
         for core in cores.collect::<Vec<_>>() {
             let sentence = "The gateway was stopped while the call was up.".to_owned();
-            self.handle(Input::CoreLost { core, sentence });
+            self.lose_core(core, sentence);
         }
         // Recordings that were running settle, and their records follow.
         self.errands.finish();
@@ -357,8 +388,12 @@ impl SignalingLoop {
     }
 }
 
-fn lost(core: CoreId, heartbeat: Heartbeat) -> Option<String> {
+fn lost(core: CoreId, heartbeat: Heartbeat, has_restarted: bool) -> Option<String> {
     match heartbeat {
+        _ if has_restarted => Some(format!(
+            "media core {} has panicked: its calls are ended, it is retired until restart",
+            core.0
+        )),
         Heartbeat::Beating => None,
         Heartbeat::Late { by_ms } if by_ms < STALLED_MS => None,
         Heartbeat::Late { by_ms } => Some(format!(
@@ -367,10 +402,6 @@ fn lost(core: CoreId, heartbeat: Heartbeat) -> Option<String> {
         )),
         Heartbeat::Dead => Some(format!("media core {} has died: its calls are ended", core.0)),
     }
-}
-
-fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// The doorbell's token; UDP listeners count up from 0.

@@ -39,8 +39,11 @@ impl SignalingLoop {
         }
     }
 
-    /// Counts what came back from webhooks.
-    pub(super) fn note_answer(&self, input: &Input<'_>) {
+    /// Counts what came back from webhooks, and forgets taps that are settled.
+    pub(super) fn note_answer(&mut self, input: &Input<'_>) {
+        if let Input::RecordingDone { tap, .. } = input {
+            self.state.taps.remove(tap);
+        }
         if let Input::Http { result, .. } = input {
             let results = &self.metrics.signaling_webhooks_results_total;
             results.count(match result {

@@ -129,7 +129,7 @@ fn a_refused_connection_fails_its_sends() {
 fn a_send_on_a_stream_that_is_gone_fails() {
     let world = World::start(|_| {});
     let bytes = Box::from(*b"x");
-    let send = Down::Send { flow: sip::FlowId(77), bytes, token: SendToken(3) };
+    let send = Down::Send { flow: FlowId(77), bytes, token: SendToken(3) };
     world.down.send(send).expect("room");
     assert!(matches!(
         world.next(),

@@ -115,6 +115,11 @@ impl Transport {
         self.listeners.iter().map(|listener| listener.local).collect()
     }
 
+    /// Lowers the number of streams that are taken at once.
+    pub fn limit_streams(&mut self, streams_max: usize) {
+        self.config.streams_max = self.config.streams_max.min(streams_max);
+    }
+
     /// Runs it on a thread of its own.
     ///
     /// # Errors

@@ -1,0 +1,169 @@
+//! Counters that the signaling thread owns, copied out for /metrics now and then. Shell; no locks.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use sip::UaMeters;
+
+use crate::metrics::Text;
+
+/// A line of the table below: name, type, help, value.
+type Row = (&'static str, &'static str, &'static str, fn(&Seen<'_>) -> u64);
+
+/// What is copied from.
+pub(super) struct Seen<'a> {
+    pub(super) ua: &'a UaMeters,
+    pub(super) calls_live: usize,
+    pub(super) legs_free: usize,
+    pub(super) recordings_open: u64,
+    pub(super) recorder_frames: u64,
+    pub(super) recorder_unknown_frames: u64,
+    pub(super) errands_out: usize,
+}
+
+const ROWS: &[Row] = &[
+    (
+        "signaling_requests_received_total",
+        "counter",
+        "SIP requests read, ACK and copies included.",
+        |s| s.ua.requests_received,
+    ),
+    ("signaling_responses_received_total", "counter", "SIP responses read.", |s| {
+        s.ua.responses_received
+    }),
+    ("signaling_messages_sent_total", "counter", "SIP messages sent, copies included.", |s| {
+        s.ua.messages_sent
+    }),
+    (
+        "signaling_retransmissions_sent_total",
+        "counter",
+        "Copies sent because nobody answered: loss on the way, or a slow peer.",
+        |s| s.ua.retransmissions_sent,
+    ),
+    (
+        "signaling_retransmissions_absorbed_total",
+        "counter",
+        "Copies of requests that ended in their transaction.",
+        |s| s.ua.retransmissions_absorbed,
+    ),
+    (
+        "signaling_keep_alives_received_total",
+        "counter",
+        "CRLFs and empty datagrams that keep a path open.",
+        |s| s.ua.keep_alives,
+    ),
+    (
+        "signaling_broken_requests_answered_total",
+        "counter",
+        "Requests that broke a rule and were answered.",
+        |s| s.ua.broken_answered,
+    ),
+    (
+        "signaling_broken_messages_dropped_total",
+        "counter",
+        "Messages that broke a rule and were dropped.",
+        |s| s.ua.broken_dropped,
+    ),
+    (
+        "signaling_streams_closed_total",
+        "counter",
+        "Streams closed for what they carried, or how slowly.",
+        |s| s.ua.streams_closed,
+    ),
+    (
+        "signaling_stray_responses_dropped_total",
+        "counter",
+        "Responses that belong to no transaction of ours.",
+        |s| s.ua.responses_stray,
+    ),
+    ("signaling_stray_acks_dropped_total", "counter", "ACKs that belong to nothing.", |s| {
+        s.ua.acks_stray
+    }),
+    (
+        "signaling_unknown_dialogs_refused_total",
+        "counter",
+        "Requests in a dialog we do not know: 481.",
+        |s| s.ua.dialogs_unknown,
+    ),
+    ("signaling_challenges_sent_total", "counter", "Digest challenges sent.", |s| {
+        s.ua.challenges_sent
+    }),
+    (
+        "signaling_stateless_refusals_total",
+        "counter",
+        "Requests refused without state, challenges aside.",
+        |s| s.ua.refused_stateless,
+    ),
+    ("signaling_silent_requests_total", "counter", "Requests met with silence on purpose.", |s| {
+        s.ua.silent
+    }),
+    (
+        "signaling_transactions_refused_total",
+        "counter",
+        "Requests refused for want of room in the transaction table: 503.",
+        |s| s.ua.transactions_refused,
+    ),
+    ("signaling_calls_live", "gauge", "Calls live now.", |s| s.calls_live as u64),
+    ("signaling_legs_free", "gauge", "Legs that the media cores still have room for.", |s| {
+        s.legs_free as u64
+    }),
+    ("signaling_errands_open", "gauge", "Webhooks, prompts and names under way.", |s| {
+        s.errands_out as u64
+    }),
+    ("recorder_recordings_open", "gauge", "Recordings that take frames now.", |s| {
+        s.recordings_open
+    }),
+    ("recorder_frames_total", "counter", "Frames that the recorder took.", |s| s.recorder_frames),
+    (
+        "recorder_unknown_frames_total",
+        "counter",
+        "Frames of taps that nobody opened. Always 0; else a fault of ours.",
+        |s| s.recorder_unknown_frames,
+    ),
+];
+
+/// Where the signaling thread publishes; one writer, any number of readers.
+#[derive(Debug, Default)]
+pub struct SignalingFigures {
+    cells: [AtomicU64; ROWS.len()],
+}
+
+impl SignalingFigures {
+    pub(super) fn publish(&self, seen: &Seen<'_>) {
+        for (cell, (_, _, _, value)) in self.cells.iter().zip(ROWS) {
+            cell.store(value(seen), Relaxed);
+        }
+    }
+
+    /// Adds them to a text.
+    pub fn write(&self, text: &mut Text) {
+        for (cell, (name, kind, help, _)) in self.cells.iter().zip(ROWS) {
+            text.metric(name, kind, help);
+            text.sample(name, &[], cell.load(Relaxed));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_published_is_what_is_written() {
+        let figures = SignalingFigures::default();
+        let ua = UaMeters { challenges_sent: 7, ..UaMeters::default() };
+        figures.publish(&Seen {
+            ua: &ua,
+            calls_live: 3,
+            legs_free: 0,
+            recordings_open: 0,
+            recorder_frames: 0,
+            recorder_unknown_frames: 0,
+            errands_out: 0,
+        });
+        let mut text = Text::default();
+        figures.write(&mut text);
+        let text = text.finish();
+        assert!(text.contains("signaling_challenges_sent_total 7\n"), "{text}");
+        assert!(text.contains("signaling_calls_live 3\n"), "{text}");
+    }
+}
