@@ -14,6 +14,8 @@ pub(super) const PICO_HZ: u32 = 16_000;
 const MEMORY_BYTES: usize = 8 * 1024 * 1024;
 /// Samples taken from the engine in one step; its buffer is counted in 16 bits.
 const STEP_SAMPLES: usize = 8_192;
+/// Characters of one token that the engine takes without trouble.
+const TOKEN_CHARACTERS_MAX: usize = 40;
 /// What the engine's peaks reach is just above full scale; 8 dB less keeps them whole in G.711.
 const LEVEL: f32 = 0.398;
 
@@ -79,15 +81,24 @@ fn engine_of_complete_voice(voice: Rc<RefCell<Voice>>) -> Result<Engine, PicoErr
     unsafe { Voice::create_engine(voice) }
 }
 
-/// Pico reads `<` as markup and stops at a zero byte; control characters have no sound.
+/// Pico reads `<` as markup and stops at a zero byte; control characters have no sound. A token
+/// of more than about 60 characters makes it fail or fall silent, so that long ones are cut in pieces.
 fn spoken_text(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '<' | '>' => ' ',
-            other if other.is_control() => ' ',
-            other => other,
-        })
-        .collect()
+    let mut spoken = String::with_capacity(text.len());
+    let mut token = 0;
+    for character in text.chars() {
+        let is_gap =
+            matches!(character, '<' | '>') || character.is_control() || character.is_whitespace();
+        if is_gap || token == TOKEN_CHARACTERS_MAX {
+            spoken.push(' ');
+            token = 0;
+        }
+        if !is_gap {
+            spoken.push(character);
+            token += 1;
+        }
+    }
+    spoken
 }
 
 fn explain(error: PicoError) -> String {
@@ -101,5 +112,9 @@ mod tests {
     #[test]
     fn markup_and_control_characters_do_not_reach_the_engine() {
         assert_eq!(spoken_text("a<break/>b\0c\n"), "a break/ b c ");
+        assert_eq!(
+            spoken_text(&"x".repeat(90)).split(' ').map(str::len).collect::<Vec<_>>(),
+            [40, 40, 10]
+        );
     }
 }

@@ -21,9 +21,9 @@ use super::voice::{Language, choose};
 /// Requests that may wait; past it a request fails at once.
 const QUEUE_MAX: usize = 512;
 /// One request in a worker; past it the worker is killed.
-const REQUEST_MAX: Duration = Duration::from_secs(10);
+const REQUEST_MAX: Duration = Duration::from_secs(20);
 /// A request with its time in the queue.
-const SPEAK_MAX: Duration = Duration::from_secs(20);
+const SPEAK_MAX: Duration = Duration::from_secs(30);
 /// A worker from its start to the first request.
 const START_MAX: Duration = Duration::from_secs(5);
 
@@ -136,7 +136,7 @@ impl SpeechService {
         Ok(Self { jobs })
     }
 
-    /// The text as samples; `voice` and `language` as the document has them. Done within 20 s.
+    /// The text as samples; `voice` and `language` as the document has them. Done within 30 s.
     ///
     /// # Errors
     /// Says whether the text, the load or the system is to blame.
@@ -186,17 +186,18 @@ impl Keeper {
     }
 
     async fn speak(&mut self, language: Language, text: &str) -> Result<Vec<i16>, SpeechError> {
-        let mut worker = match self.worker.take() {
+        let mut worker = match self.worker.take().filter(|worker| worker.language == language) {
             Some(worker) => worker,
-            None => Worker::start(&self.settings).await?,
+            None => Worker::start(&self.settings, language).await?,
         };
-        // The worker is put back only after a whole answer; in every other case it is dropped,
+        // The worker is put back only after it has spoken; in every other case it is dropped,
         // which kills it.
         match timeout(REQUEST_MAX, worker.exchange(&frame::request(language, text))).await {
-            Ok(Ok(answer)) => {
+            Ok(Ok(Ok(samples))) => {
                 self.worker = Some(worker);
-                answer.map_err(SpeechError::Unspeakable)
+                Ok(samples)
             }
+            Ok(Ok(Err(sentence))) => Err(SpeechError::Unspeakable(sentence)),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a speech worker died and is replaced");
                 Err(SpeechError::Unspeakable(format!("the voice broke down on this text: {error}")))
@@ -209,26 +210,27 @@ impl Keeper {
     }
 }
 
-/// A worker process with its pipes; killed when dropped.
+/// A worker process with its pipes, for one language; killed when dropped.
 struct Worker {
+    language: Language,
     _process: Child,
     requests: ChildStdin,
     answers: ChildStdout,
 }
 
 impl Worker {
-    async fn start(settings: &SpeechSettings) -> Result<Self, SpeechError> {
+    async fn start(settings: &SpeechSettings, language: Language) -> Result<Self, SpeechError> {
         let unavailable = |error: io::Error| {
             let program = settings.program.program.display();
             SpeechError::Unavailable(format!("the worker {program} cannot be started: {error}"))
         };
-        timeout(START_MAX, Self::spawn(settings))
+        timeout(START_MAX, Self::spawn(settings, language))
             .await
             .map_err(|_| SpeechError::Unavailable("the worker did not become ready".to_owned()))?
             .map_err(unavailable)
     }
 
-    async fn spawn(settings: &SpeechSettings) -> io::Result<Self> {
+    async fn spawn(settings: &SpeechSettings, language: Language) -> io::Result<Self> {
         let voices = std::path::absolute(&settings.voices_dir)?;
         let mut process = Command::new(&settings.program.program)
             .args(&settings.program.arguments)
@@ -243,7 +245,7 @@ impl Worker {
         let missing = || io::Error::other("a pipe to the worker is missing");
         let requests = process.stdin.take().ok_or_else(missing)?;
         let answers = process.stdout.take().ok_or_else(missing)?;
-        let mut worker = Self { _process: process, requests, answers };
+        let mut worker = Self { language, _process: process, requests, answers };
         worker.wait_until_ready().await?;
         Ok(worker)
     }
@@ -334,6 +336,29 @@ mod tests {
         let spoken = service.speak(text, "Polly.Hans", "en-US").await.unwrap();
         assert!(spoken.samples.iter().all(|sample| sample.unsigned_abs() < 32_000));
         assert!(spoken.fell_back.unwrap().contains("Polly.Hans"));
+    }
+
+    #[tokio::test]
+    async fn languages_in_turn_and_odd_texts_leave_the_service_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = SpeechService::start(settings(folder.path())).unwrap();
+        for odd in ["", "%é%", "....", "👍 مرحبا", "\u{202e}x"] {
+            for language in ["de-DE", "en-US"] {
+                assert!(!service.speak("Radio", "", language).await.unwrap().samples.is_empty());
+                // Whatever comes of it, the next text is spoken.
+                let _ = service.speak(odd, "", language).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_without_end_is_spoken_in_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = SpeechService::start(settings(folder.path())).unwrap();
+        for token in ["7", "abcde", "x-"] {
+            let spoken = service.speak(&token.repeat(200 / token.len()), "", "").await.unwrap();
+            assert!(spoken.samples.len() > 8_000, "{token}: {}", spoken.samples.len());
+        }
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use super::voice::Language;
 use crate::prompts::resample;
 
 /// Processor time of one request, seconds; past it the kernel ends the process.
-const REQUEST_CPU_S: u64 = 20;
+const REQUEST_CPU_S: u64 = 25;
 /// Address space. Far above what a voice needs, because allocators reserve much and use little.
 const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
 /// Open files: the three standard ones and the voice being loaded.
@@ -45,6 +45,10 @@ fn serve(voices: &Path, requests: &mut impl Read, answers: &mut impl Write) -> i
         };
         answers.write_all(&answer(&result))?;
         answers.flush()?;
+        // What state a failure left the engine in is unknown; the gateway starts another process.
+        if result.is_err() {
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -66,22 +70,25 @@ fn read_request(requests: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The voice that spoke last stays loaded.
+/// The voice of this process. It is loaded once: the engine keeps files and memory of a voice that
+/// was let go, so that another language, like a failure, means another process.
 struct Speaker {
     loaded: Option<(Language, Pico)>,
 }
 
 impl Speaker {
     fn speak(&mut self, language: Language, text: &str) -> Result<Vec<i16>, String> {
-        let mut pico = match self.loaded.take() {
-            Some((loaded, pico)) if loaded == language => pico,
-            _ => Pico::load(language).map_err(|error| {
-                format!("the {} voice cannot be loaded: {error}", language.code())
-            })?,
+        let pico = match &mut self.loaded {
+            Some((loaded, pico)) if *loaded == language => pico,
+            Some((loaded, _)) => return Err(format!("this process speaks {}", loaded.code())),
+            empty => {
+                let pico = Pico::load(language).map_err(|error| {
+                    format!("the {} voice cannot be loaded: {error}", language.code())
+                })?;
+                &mut empty.insert((language, pico)).1
+            }
         };
-        // After an error the engine is dropped: its state is unknown.
         let samples = pico.speak(text)?;
-        self.loaded = Some((language, pico));
         Ok(resample::to_prompt_rate(&samples, PICO_HZ))
     }
 }
