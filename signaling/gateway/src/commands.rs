@@ -24,7 +24,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Config { command }) => {
             with_settings(&sources, |settings| config(command, settings))
         }
-        Some(Command::Dns) => with_settings(&sources, |settings| dns(settings)),
+        Some(Command::Dns) => with_settings(&sources, dns),
         Some(Command::Worker { worker: Worker::Speech { voices } }) => {
             crate::speech::worker_main(&voices)
         }

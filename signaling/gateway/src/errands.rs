@@ -129,10 +129,10 @@ impl Errands {
 
     /// The core of this tap is gone: no last frame will come.
     pub fn close_recording(&self, tap: TapId) {
-        if let Some(recorder) = &self.recorder {
-            if let Err(error) = recorder.close(tap) {
-                tracing::warn!(%error, "a recording of a lost media core stays open until the end");
-            }
+        if let Some(recorder) = &self.recorder
+            && let Err(error) = recorder.close(tap)
+        {
+            tracing::warn!(%error, "a recording of a lost media core stays open until the end");
         }
     }
 

@@ -20,10 +20,10 @@ impl LocalAddresses {
     /// that family, which at least says truthfully that nobody outside will reach us.
     pub fn towards(&mut self, now: Instant, peer: IpAddr) -> IpAddr {
         let peer = peer.to_canonical();
-        if let Some((local, at)) = self.known.get(&peer) {
-            if now.since(*at).as_secs() < KEPT_S {
-                return *local;
-            }
+        if let Some((local, at)) = self.known.get(&peer)
+            && now.since(*at).as_secs() < KEPT_S
+        {
+            return *local;
         }
         let local = ask_kernel(peer).unwrap_or_else(|| loopback(peer));
         if self.known.len() >= PEERS_MAX {

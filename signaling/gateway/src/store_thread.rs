@@ -134,7 +134,7 @@ impl StoreThread {
     }
 
     fn note_failure(&self, outcomes: &[Outcome]) {
-        let failed = outcomes.iter().any(|outcome| *outcome == Outcome::Unavailable);
+        let failed = outcomes.contains(&Outcome::Unavailable);
         if self.failed.swap(failed, Ordering::Relaxed) == failed {
             return;
         }

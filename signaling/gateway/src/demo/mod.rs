@@ -193,10 +193,10 @@ impl Maker<'_> {
 
 /// The password of the last time, or a new one that the contract's rules accept.
 fn password(path: &PathBuf) -> Result<Secret, DemoError> {
-    if let Ok(text) = std::fs::read_to_string(path) {
-        if text.trim().len() >= 12 {
-            return Ok(Secret::new(text.trim()));
-        }
+    if let Ok(text) = std::fs::read_to_string(path)
+        && text.trim().len() >= PASSWORD_CHARACTERS_MIN
+    {
+        return Ok(Secret::new(text.trim()));
     }
     let mut bytes = [0; 8];
     random(&mut bytes);
@@ -270,6 +270,8 @@ Ctrl-C ends it.
 
 /// The demo's own lists are few; a customer's might be more than a page, and then a new list is made.
 const ALL: PageRequest = PageRequest { size: shared::limits::REST_PAGE_MAX, cursor: Cursor::Start };
+/// What the contract asks of a password (rest.md section 12).
+const PASSWORD_CHARACTERS_MIN: usize = 12;
 /// Name of the demo's domain, list and user.
 const NAME: &str = "demo";
 /// Where the demo keeps its store unless told otherwise.
