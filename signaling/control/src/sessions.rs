@@ -454,11 +454,19 @@ fn verify(
     found: &store::Admission<'_>,
 ) -> Option<Verdict> {
     let source = incoming.flow.remote.ip();
-    let (method, uri) = (incoming.method().to_string(), incoming.request.uri.to_string());
-    let values = incoming.request.headers.all("Proxy-Authorization").map(|value| value.as_bytes());
-    let verdict = ua.digest().verify(now, method.as_bytes(), uri.as_bytes(), values, |user| {
-        admission::stored_hash(found, user)
-    });
+    let (method, target) = (incoming.method().to_string(), incoming.request.uri.to_string());
+    let mut check = |uri: &str| {
+        let values = incoming.request.headers.all("Proxy-Authorization");
+        let values = values.map(|value| value.as_bytes());
+        ua.digest().verify(now, method.as_bytes(), uri.as_bytes(), values, |user| {
+            admission::stored_hash(found, user)
+        })
+    };
+    let verdict = match check(&target) {
+        // Clients with an outbound proxy (SIPp always) sign the address they send to.
+        Verdict::WrongUri { .. } => check(&format!("sip:{}", incoming.flow.local)),
+        verdict => verdict,
+    };
     let (Verdict::WrongUser { user } | Verdict::WrongPassword { user } | Verdict::Ok { user }) =
         &verdict
     else {

@@ -30,10 +30,20 @@ impl Gateway {
         Self::start_in(folder, more)
     }
 
+    /// The same, serving Request-URIs that name its own address as domain `name`.
+    pub fn start_with_default_domain(name: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self::start_as(folder, &format!("default_domain = \"{name}\"\n"), "")
+    }
+
     /// Starts in a folder that an earlier gateway left.
     pub fn start_in(folder: Arc<TempDir>, more: &str) -> Self {
+        Self::start_as(folder, "", more)
+    }
+
+    fn start_as(folder: Arc<TempDir>, sip: &str, more: &str) -> Self {
         let settings = folder.path().join("sidetone.toml");
-        std::fs::write(&settings, settings_text(&folder, more)).expect("writable");
+        std::fs::write(&settings, settings_text(&folder, sip, more)).expect("writable");
         let mut child = Command::new(env!("CARGO_BIN_EXE_sidetone"))
             .args(["serve", "--config"])
             .arg(&settings)
@@ -84,6 +94,11 @@ impl Gateway {
         (status, Arc::clone(&self.folder))
     }
 
+    /// Waits for its exit.
+    pub fn wait(mut self) -> std::process::ExitStatus {
+        self.child.wait().expect("it is our child")
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])
@@ -103,25 +118,26 @@ impl Drop for Gateway {
     }
 }
 
-fn settings_text(folder: &TempDir, more: &str) -> String {
+fn settings_text(folder: &TempDir, sip: &str, more: &str) -> String {
     let ports = media_ports();
     let data = folder.path().join("data");
     format!(
-        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n\
+        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n{sip}\
          [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"127.0.0.1\"]\nports = \"{}-{}\"\n{more}",
         ports,
         ports + 399,
     )
 }
 
-/// 400 ports below the ephemeral range, spread by process id so that parallel tests seldom meet.
-/// The gateway leaves out single busy ports by itself.
+/// 400 ports below the ephemeral range that nobody has the first or the last of. The gateway leaves
+/// out single busy ports by itself.
 fn media_ports() -> u16 {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let turn = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-    let slot = (std::process::id() + turn) % 50;
-    10_000 + u16::try_from(slot).expect("below 50") * 400
+    let start = std::process::id() + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+    let slots = (0..30).map(|step| 20_000 + ((start + step) % 30) as u16 * 400);
+    let is_free = |port: u16| std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok();
+    slots.into_iter().find(|first| is_free(*first) && is_free(first + 399)).expect("free ports")
 }
 
 fn collect(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) {

@@ -10,4 +10,8 @@ mod rtp;
 mod sdk;
 mod sipp;
 
+mod dial;
+mod durability;
 mod inbound;
+mod outbound;
+mod phones;

@@ -11,14 +11,52 @@ fn clients() -> PathBuf {
 
 /// Runs Python with `client` set up as the contract says; answers what it prints.
 pub fn python(gateway: &Gateway, body: &str) -> String {
-    let script = format!(
+    let script = python_script(gateway, body);
+    let python = clients().join("python/bin/python");
+    run(Command::new(python).arg("-c").arg(script))
+}
+
+fn python_script(gateway: &Gateway, body: &str) -> String {
+    format!(
         "from twilio.rest import Client\n\
          client = Client('{ACCOUNT}', '{TOKEN}', environment={{'_': ''}})\n\
          for domain in (client.api, client.voice, client.monitor):\n    domain.base_url = 'http://{}'\n{body}",
         gateway.http
-    );
-    let python = clients().join("python/bin/python");
-    run(Command::new(python).arg("-c").arg(script))
+    )
+}
+
+/// Python that goes on by itself, its lines read as they come.
+pub struct Running {
+    child: std::process::Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+impl Running {
+    /// The next so many lines.
+    pub fn lines(&mut self, count: usize) -> Vec<String> {
+        self.lines.by_ref().take(count).map(|line| line.expect("UTF-8")).collect()
+    }
+
+    /// What it still prints before it ends.
+    pub fn rest(mut self) -> Vec<String> {
+        let rest = self.lines.by_ref().map_while(Result::ok).collect();
+        let _ = self.child.wait();
+        rest
+    }
+}
+
+/// Starts Python with `client` set up as the contract says.
+pub fn python_running(gateway: &Gateway, body: &str) -> Running {
+    use std::io::BufRead;
+    let mut child = Command::new(clients().join("python/bin/python"))
+        .arg("-c")
+        .arg(python_script(gateway, body))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the client is installed (make clients)");
+    let stdout = child.stdout.take().expect("piped");
+    Running { child, lines: std::io::BufReader::new(stdout).lines() }
 }
 
 /// Runs Node with `client` set up as the contract says; `body` runs in an async function.

@@ -127,12 +127,13 @@ a=fmtp:101 0-16
 a=ptime:20";
 
 fn request(method: &str, sequence: u32, more: &str, body: &str) -> String {
+    let tag = if method == "INVITE" { "" } else { "[peer_tag_param]" };
     let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
     format!(
         "{method} sip:[user]@[domain] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
 From: <sip:alice@127.0.0.1:[local_port]>;tag=[call_number]x
-To: <sip:[user]@[domain]>[peer_tag_param]
+To: <sip:[user]@[domain]>{tag}
 Call-ID: [call_id]
 CSeq: {sequence} {method}
 Contact: <sip:alice@[local_ip]:[local_port];transport=[transport]>

@@ -1,0 +1,117 @@
+//! Two parties joined: Gather, then Dial, audio byte for byte.
+
+use std::net::SocketAddr;
+
+use crate::application::{Answer, Application};
+use crate::gateway::Gateway;
+use crate::rtp::{Packet, Party};
+use crate::sipp::{self, Sipp};
+
+const PASSWORD: &str = "Secret-Passw0rd";
+const COUNT: u16 = 40;
+
+fn payload(number: u16) -> Vec<u8> {
+    (0..160u16).map(|sample| (number.wrapping_mul(31) ^ sample.wrapping_mul(7)) as u8).collect()
+}
+
+fn send_all(party: &Party, to: SocketAddr) {
+    for number in 0..COUNT {
+        let packet = Packet {
+            payload_type: 0,
+            marker: number == 0,
+            sequence: 1_000 + number,
+            timestamp: 50_000 + u32::from(number) * 160,
+            ssrc: 0x5EED,
+            payload: payload(number),
+        };
+        party.send(to, &packet);
+        // The media clock: 20 ms a packet, as a phone sends.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// Payloads that arrived and are one of those that were sent, in order of arrival.
+fn heard(party: &Party, expected: &[Vec<u8>]) -> Vec<Packet> {
+    party.receive_until(expected.len(), |packet| expected.contains(&packet.payload))
+}
+
+fn dial(formats: &'static str, map: impl Fn(u8) -> u8) {
+    let gateway = Gateway::start("");
+    let callee_port = sipp::free_port();
+    let application = Application::start(move |asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml(
+            "<Gather numDigits=\"1\" action=\"/dial\"><Say>Press one.</Say></Gather>",
+        ),
+        "/dial" => Answer::twiml(&format!(
+            "<Dial action=\"/done\"><Sip>sip:bob@127.0.0.1:{callee_port}?X-Acct=7&amp;User-to-User=04AB%3Bencoding%3Dhex</Sip></Dial>"
+        )),
+        _ => Answer::twiml("<Hangup/>"),
+    });
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+
+    let (alice, bob) = (Party::new(), Party::new());
+    let callee = Sipp::new(&sipp::callee("X-Answer: yes\n", formats))
+        .key("media", &bob.port().to_string())
+        .with(&format!("-p {callee_port} -m 1"))
+        .spawn();
+    let scenario = sipp::invite_with_digest("alice", PASSWORD, "")
+        + &sipp::answered()
+        + &sipp::hang_up_after(6_000);
+    let caller = Sipp::new(&scenario)
+        .key("user", "1000")
+        .key("domain", "desk.sip.sidetone.test")
+        .key("media", &alice.port().to_string())
+        .key("formats", "0 101")
+        .with(&format!("-m 1 {}", gateway.sip_udp))
+        .spawn();
+
+    let (_, gateway_for_alice) = alice.receive().expect("the prompt");
+    press(&alice, gateway_for_alice, 1);
+    let asked = application.wait_for_path("/dial");
+    assert_eq!(asked.parameter("Digits"), Some("1"));
+    bob.receive().expect("the bridge, or silence before it");
+
+    let mapped: Vec<Vec<u8>> =
+        (0..COUNT).map(|number| payload(number).into_iter().map(&map).collect()).collect();
+    let listener = std::thread::spawn(move || heard(&bob, &mapped));
+    send_all(&alice, gateway_for_alice);
+    let arrived = listener.join().expect("no panic");
+    assert_eq!(arrived.len(), usize::from(COUNT), "every packet arrived with the right bytes");
+    for pair in arrived.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
+        assert_eq!(pair[1].timestamp, pair[0].timestamp.wrapping_add(160));
+        assert_eq!(pair[1].ssrc, pair[0].ssrc);
+    }
+
+    caller.finish().expect_success();
+    let callee = callee.finish().expect_success();
+    assert!(callee.messages().contains("X-Acct: 7"), "{}", callee.messages());
+    assert!(callee.messages().contains("User-to-User: 04AB;encoding=hex"));
+}
+
+/// One key as RFC 4733 events, the end three times.
+fn press(party: &Party, to: SocketAddr, event: u8) {
+    for step in 1..=8u16 {
+        let end = if step >= 6 { 0x80 } else { 0 };
+        let duration = (step.min(6) * 160).to_be_bytes();
+        party.send(to, &Packet {
+            payload_type: 101,
+            marker: step == 1,
+            sequence: step,
+            timestamp: 8_000,
+            ssrc: 0x5EED,
+            payload: vec![event, end | 10, duration[0], duration[1]],
+        });
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn gather_then_dial_with_audio_byte_identical_where_codecs_match() {
+    dial("0 101", |byte| byte);
+}
+
+#[test]
+fn gather_then_dial_with_audio_equal_to_the_g711_tables_where_codecs_differ() {
+    dial("8 101", |byte| plane::g711::MULAW_TO_ALAW[usize::from(byte)]);
+}

@@ -1,0 +1,142 @@
+//! What survives: restarts, kills, drains.
+
+use crate::application::{Answer, Application};
+use crate::gateway::{ACCOUNT, Gateway, TOKEN};
+use crate::rtp::{Packet, Party};
+use crate::sdk;
+use crate::sipp::{self, Sipp};
+
+const PASSWORD: &str = "Secret-Passw0rd";
+
+#[test]
+fn after_a_restart_everything_is_still_there() {
+    let gateway = Gateway::start("");
+    let application = Application::start(|_| Answer::twiml("<Reject reason=\"busy\"/>"));
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let (status, folder) = gateway.terminate();
+    assert!(status.success(), "{status}");
+    let gateway = Gateway::start_in(folder, "");
+    let domains = gateway.fetch("SIP/Domains.json").json();
+    assert_eq!(domains["domains"][0]["domain_name"], "desk.sip.sidetone.test");
+    let party = Party::new();
+    let scenario = sipp::invite_with_digest("alice", PASSWORD, "") + &sipp::refused(486);
+    Sipp::new(&scenario)
+        .key("user", "1000")
+        .key("domain", "desk.sip.sidetone.test")
+        .key("media", &party.port().to_string())
+        .key("formats", "0 101")
+        .call(gateway.sip_udp, 1)
+        .expect_success();
+}
+
+#[test]
+fn a_kill_in_mid_call_leaves_a_clean_story() {
+    let gateway = Gateway::start("");
+    let application =
+        Application::start(|_| Answer::twiml("<Record maxLength=\"60\" playBeep=\"false\" trim=\"do-not-trim\"/>"));
+    let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let party = Party::new();
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(30_000);
+    let _caller = Sipp::new(&scenario)
+        .key("user", "1000")
+        .key("domain", "desk.sip.sidetone.test")
+        .key("media", &party.port().to_string())
+        .key("formats", "0 101")
+        .with(&format!("-m 1 {}", gateway.sip_udp))
+        .spawn();
+    let (_, gateway_media) = party.receive().expect("the call is up");
+    for number in 0..150u16 {
+        party.send(gateway_media, &Packet {
+            payload_type: 0,
+            marker: false,
+            sequence: number,
+            timestamp: u32::from(number) * 160,
+            ssrc: 7,
+            payload: vec![0x10 + (number % 8) as u8; 160],
+        });
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let folder = gateway.kill();
+
+    let gateway = Gateway::start_in(folder, "");
+    let calls = gateway.fetch("Calls.json").json();
+    assert_eq!(calls["calls"][0]["status"], "failed", "{calls}");
+    let recordings = gateway.fetch("Recordings.json").json();
+    let recording = &recordings["recordings"][0];
+    assert_eq!(recording["status"], "completed", "{recordings}");
+    let sid = recording["sid"].as_str().expect("a SID");
+    let wav = gateway.fetch(&format!("Recordings/{sid}.wav"));
+    assert_eq!(wav.status, 200);
+    assert_eq!(&wav.body[..4], b"RIFF");
+    let seconds = (wav.body.len() - 44) as f64 / 16_000.0;
+    assert!((1.0..4.0).contains(&seconds), "{seconds} s were kept of 3 s");
+}
+
+#[test]
+fn every_acknowledged_domain_survives_a_kill() {
+    let gateway = Gateway::start("");
+    // 100 domains an account, so 2,000 need 20 sub-accounts; killed on the way.
+    let script = format!(
+        "import sys\n\
+         from concurrent.futures import ThreadPoolExecutor\n\
+         def fill(number):\n\
+         \x20   sub = client.api.accounts.create(friendly_name='s%d' % number)\n\
+         \x20   mine = Client('{ACCOUNT}', '{TOKEN}', account_sid=sub.sid, environment={{'_': ''}})\n\
+         \x20   mine.api.base_url = client.api.base_url\n\
+         \x20   for n in range(100):\n\
+         \x20       name = 'd%d-%d.sip.sidetone.test' % (number, n)\n\
+         \x20       mine.sip.domains.create(domain_name=name)\n\
+         \x20       print(sub.sid, name, flush=True)\n\
+         with ThreadPoolExecutor(10) as pool:\n\
+         \x20   for done in [pool.submit(fill, n) for n in range(20)]:\n\
+         \x20       try: done.result()\n\
+         \x20       except Exception: pass\n"
+    );
+    let mut running = sdk::python_running(&gateway, &script);
+    let mut acknowledged = running.lines(300);
+    let folder = gateway.kill();
+    acknowledged.extend(running.rest());
+    assert!(acknowledged.len() >= 300, "{} were acknowledged", acknowledged.len());
+
+    let gateway = Gateway::start_in(folder, "");
+    let mut kept = std::collections::BTreeSet::new();
+    let accounts: std::collections::BTreeSet<&str> =
+        acknowledged.iter().filter_map(|line| line.split_whitespace().next()).collect();
+    for account in accounts {
+        let path = format!("/2010-04-01/Accounts/{account}/SIP/Domains.json?PageSize=1000");
+        let domains = gateway.get(&path).json();
+        for domain in domains["domains"].as_array().expect("a list") {
+            kept.insert(format!("{account} {}", domain["domain_name"].as_str().expect("a name")));
+        }
+    }
+    let lost: Vec<&String> = acknowledged.iter().filter(|line| !kept.contains(*line)).collect();
+    assert!(lost.is_empty(), "acknowledged but lost: {lost:?}");
+}
+
+#[test]
+fn a_drain_lets_calls_end_and_takes_no_new_ones() {
+    let gateway = Gateway::start("");
+    let application = Application::start(|_| Answer::twiml("<Pause length=\"3\"/><Hangup/>"));
+    let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let party = Party::new();
+    let call = |scenario: String| {
+        Sipp::new(&scenario)
+            .key("user", "1000")
+            .key("domain", "desk.sip.sidetone.test")
+            .key("media", &party.port().to_string())
+            .key("formats", "0 101")
+            .with(&format!("-m 1 {}", gateway.sip_udp))
+    };
+    let living = call(sipp::invite("") + &sipp::answered() + &sipp::hung_up()).spawn();
+    application.wait_for_path("/voice");
+    gateway.signal("TERM");
+    while gateway.get("/readyz").status == 200 {
+        std::thread::yield_now();
+    }
+    call(sipp::invite("") + &sipp::refused(503)).spawn().finish().expect_success();
+    living.finish().expect_success();
+    let status = gateway.wait();
+    assert!(status.success(), "{status}");
+}

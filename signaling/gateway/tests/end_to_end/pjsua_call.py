@@ -1,0 +1,100 @@
+"""A pjsua2 phone: calls with digest, presses keys, holds and resumes, records what it hears.
+
+Arguments: target URI, user, password, codec (PCMU or PCMA), WAV file to write, then what to do:
+`press=1`, `hold`, `resume`, `wait=SECONDS`, in order. Prints one line for each thing that happens.
+"""
+
+import sys
+import time
+
+import pjsua2 as pj
+
+target, user, password, codec, wav, *steps = sys.argv[1:]
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+class Call(pj.Call):
+    def __init__(self, account):
+        super().__init__(account)
+        self.recorder = None
+        self.over = False
+        self.up = False
+
+    def onCallState(self, prm):
+        info = self.getInfo()
+        say("state", info.stateText, info.lastStatusCode)
+        self.up = self.up or info.state == pj.PJSIP_INV_STATE_CONFIRMED
+        self.over = info.state == pj.PJSIP_INV_STATE_DISCONNECTED
+
+    def onCallMediaState(self, prm):
+        for media in self.getInfo().media:
+            say("media", media.status)
+            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+                if self.recorder is None:
+                    self.recorder = pj.AudioMediaRecorder()
+                    self.recorder.createRecorder(wav)
+                self.getAudioMedia(-1).startTransmit(self.recorder)
+
+
+endpoint = pj.Endpoint()
+endpoint.libCreate()
+config = pj.EpConfig()
+config.logConfig.level = 1
+config.logConfig.consoleLevel = 1
+config.uaConfig.threadCnt = 0
+config.medConfig.noVad = True
+endpoint.libInit(config)
+transport = pj.TransportConfig()
+transport.port = 0
+transport.boundAddress = "127.0.0.1"
+endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+endpoint.libStart()
+endpoint.audDevManager().setNullDev()
+for known in endpoint.codecEnum2():
+    endpoint.codecSetPriority(known.codecId, 255 if known.codecId.startswith(codec) else 0)
+
+account_config = pj.AccountConfig()
+account_config.idUri = "sip:%s@127.0.0.1" % user
+account_config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
+account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+account_config.mediaConfig.transportConfig.port = 0
+account_config.mediaConfig.transportConfig.portRange = 0
+account = pj.Account()
+account.create(account_config)
+
+call = Call(account)
+call.makeCall(target, pj.CallOpParam(True))
+
+
+def run(seconds, until=lambda: False):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not until() and not call.over:
+        endpoint.libHandleEvents(20)
+
+
+run(20, lambda: call.up)
+for step in steps:
+    if call.over:
+        break
+    name, _, value = step.partition("=")
+    if name == "press":
+        call.dialDtmf(value)
+    elif name == "hold":
+        call.setHold(pj.CallOpParam(True))
+    elif name == "resume":
+        parameters = pj.CallOpParam(True)
+        parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
+        call.reinvite(parameters)
+    elif name == "wait":
+        run(float(value))
+    say("did", step)
+run(30, lambda: call.over)
+if not call.over:
+    call.hangup(pj.CallOpParam())
+    run(5, lambda: call.over)
+say("over" if call.over else "still up")
+call.recorder = None
+endpoint.libDestroy()
