@@ -201,14 +201,17 @@ impl SelfCall {
         };
         report.check("digest", digest);
         let webhook = match self.first_audio {
-            Some(after) => {
-                Ok(format!("the application took the signature; speech after {} ms", after.as_millis()))
-            }
+            Some(after) => Ok(format!(
+                "the application took the signature; speech after {} ms",
+                after.as_millis()
+            )),
             None => Err(fail("nothing was heard, so no document was run")),
         };
         report.check("signed webhook and TwiML", webhook);
         let audio = match (self.speech_frames, self.codec) {
-            (frames @ 1.., Some(codec)) => Ok(format!("{} ms of speech in {}", frames * 20, codec.name())),
+            (frames @ 1.., Some(codec)) => {
+                Ok(format!("{} ms of speech in {}", frames * 20, codec.name()))
+            }
             _ => Err(fail("no speech was heard")),
         };
         report.check("audio from the gateway", audio);

@@ -146,12 +146,8 @@ impl Handset {
     fn read(&mut self) {
         let mut bytes = vec![0; DATAGRAM_BYTES];
         while let Ok((length, remote)) = self.sip.recv_from(&mut bytes) {
-            let flow = Flow {
-                id: FLOW,
-                transport: sip::flow::Transport::Udp,
-                local: self.local,
-                remote,
-            };
+            let flow =
+                Flow { id: FLOW, transport: sip::flow::Transport::Udp, local: self.local, remote };
             let bytes = bytes.get(..length).unwrap_or_default();
             let input = Input::Sip(sip::Input::Received { flow, bytes });
             self.phone.handle(self.clock.now(), input);
@@ -212,7 +208,7 @@ fn media_pair(ip: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
     let mut start = [0; 2];
     crate::data_dir::random(&mut start);
     let span = MEDIA_PORTS.end - MEDIA_PORTS.start;
-    let offset = u16::from_le_bytes(start) % span & !1;
+    let offset = (u16::from_le_bytes(start) % span) & !1;
     for step in (0..span).step_by(2) {
         let port = MEDIA_PORTS.start + (offset + step) % span;
         if let (Ok(rtp), Ok(rtcp)) = (bind((ip, port).into()), bind((ip, port + 1).into())) {

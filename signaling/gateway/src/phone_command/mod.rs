@@ -143,7 +143,8 @@ fn call(arguments: &CallArguments) -> Result<bool, String> {
         .map_err(|error| format!("{next_hop}: {error}"))?
         .next()
         .ok_or_else(|| format!("{next_hop} has no address"))?;
-    let headers: Result<Vec<_>, String> = arguments.header.iter().map(|line| header(line)).collect();
+    let headers: Result<Vec<_>, String> =
+        arguments.header.iter().map(|line| header(line)).collect();
     let local = handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
     let mut handset = open(&arguments.talk, (local, 0).into(), false)?;
     handset.call(target, remote, headers?);
@@ -169,7 +170,8 @@ fn open(talk: &Talk, listen: SocketAddr, answers: bool) -> Result<Handset, Strin
     };
     let (user, password) = (talk.user.clone(), talk.password.clone());
     let settings = HandsetSettings { user, password, listen, codecs, answers };
-    Handset::open(&settings).map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
+    Handset::open(&settings)
+        .map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
 }
 
 fn header(line: &str) -> Result<(String, Vec<u8>), String> {
@@ -219,7 +221,8 @@ impl Conversation {
             if let Some(event) = handset.next_event(Duration::from_millis(200))? {
                 self.hear(handset, event);
             }
-            let over = self.hang_up_after.zip(self.up).is_some_and(|(most, up)| up.elapsed() >= most);
+            let over =
+                self.hang_up_after.zip(self.up).is_some_and(|(most, up)| up.elapsed() >= most);
             if over && self.hang_up_after.take().is_some() {
                 handset.command(Command::HangUp);
             }
@@ -252,7 +255,9 @@ impl Conversation {
             Event::Incoming { headers } => format!("incoming call{}", listed(&headers)),
             Event::Progress { status } => format!("progress {status}"),
             Event::Refused { status, reason } => format!("refused: {status} {reason}"),
-            Event::Ended { by_peer: true, headers } => format!("the other side hung up{}", listed(&headers)),
+            Event::Ended { by_peer: true, headers } => {
+                format!("the other side hung up{}", listed(&headers))
+            }
             Event::Ended { by_peer: false, .. } => "hung up".to_owned(),
             Event::Key(key) => format!("heard key {key}"),
             Event::Quality(quality) => format!(

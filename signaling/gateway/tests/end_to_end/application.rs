@@ -35,7 +35,8 @@ pub struct Answer {
 
 impl Answer {
     pub fn twiml(verbs: &str) -> Self {
-        let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{verbs}</Response>");
+        let body =
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{verbs}</Response>");
         Self { status: 200, content_type: "text/xml", headers: Vec::new(), body: body.into_bytes() }
     }
 

@@ -39,9 +39,9 @@ fn dial(formats: &'static str, map: impl Fn(u8) -> u8) {
     let gateway = Gateway::start("");
     let callee_port = sipp::free_port();
     let application = Application::start(move |asked| match asked.path.as_str() {
-        "/voice" => Answer::twiml(
-            "<Gather numDigits=\"1\" action=\"/dial\"><Say>Press one.</Say></Gather>",
-        ),
+        "/voice" => {
+            Answer::twiml("<Gather numDigits=\"1\" action=\"/dial\"><Say>Press one.</Say></Gather>")
+        }
         "/dial" => Answer::twiml(&format!(
             "<Dial action=\"/done\"><Sip>sip:bob@127.0.0.1:{callee_port}?X-Acct=7&amp;User-to-User=04AB%3Bencoding%3Dhex</Sip></Dial>"
         )),
@@ -94,14 +94,17 @@ fn press(party: &Party, to: SocketAddr, event: u8) {
     for step in 1..=8u16 {
         let end = if step >= 6 { 0x80 } else { 0 };
         let duration = (step.min(6) * 160).to_be_bytes();
-        party.send(to, &Packet {
-            payload_type: 101,
-            marker: step == 1,
-            sequence: step,
-            timestamp: 8_000,
-            ssrc: 0x5EED,
-            payload: vec![event, end | 10, duration[0], duration[1]],
-        });
+        party.send(
+            to,
+            &Packet {
+                payload_type: 101,
+                marker: step == 1,
+                sequence: step,
+                timestamp: 8_000,
+                ssrc: 0x5EED,
+                payload: vec![event, end | 10, duration[0], duration[1]],
+            },
+        );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }

@@ -33,17 +33,23 @@ impl Gateway {
     /// The same, serving Request-URIs that name its own address as domain `name`.
     pub fn start_with_default_domain(name: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        Self::start_as(folder, &format!("default_domain = \"{name}\"\n"), "")
+        Self::start_as(folder, &format!("default_domain = \"{name}\"\n"), MEDIA_PORTS, "")
+    }
+
+    /// The same with room for more media than the few legs of most tests: so many ports.
+    pub fn start_with_media_ports(ports: u16, more: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self::start_as(folder, "", ports, more)
     }
 
     /// Starts in a folder that an earlier gateway left.
     pub fn start_in(folder: Arc<TempDir>, more: &str) -> Self {
-        Self::start_as(folder, "", more)
+        Self::start_as(folder, "", MEDIA_PORTS, more)
     }
 
-    fn start_as(folder: Arc<TempDir>, sip: &str, more: &str) -> Self {
+    fn start_as(folder: Arc<TempDir>, sip: &str, ports: u16, more: &str) -> Self {
         let settings = folder.path().join("sidetone.toml");
-        std::fs::write(&settings, settings_text(&folder, sip, more)).expect("writable");
+        std::fs::write(&settings, settings_text(&folder, sip, ports, more)).expect("writable");
         let mut child = Command::new(env!("CARGO_BIN_EXE_sidetone"))
             .args(["serve", "--config"])
             .arg(&settings)
@@ -118,26 +124,32 @@ impl Drop for Gateway {
     }
 }
 
-fn settings_text(folder: &TempDir, sip: &str, more: &str) -> String {
-    let ports = media_ports();
+fn settings_text(folder: &TempDir, sip: &str, ports: u16, more: &str) -> String {
+    let first = media_ports(ports);
     let data = folder.path().join("data");
     format!(
         "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n{sip}\
          [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"127.0.0.1\"]\nports = \"{}-{}\"\n{more}",
-        ports,
-        ports + 399,
+        first,
+        first + ports - 1,
     )
 }
 
-/// 400 ports below the ephemeral range that nobody has the first or the last of. The gateway leaves
-/// out single busy ports by itself.
-fn media_ports() -> u16 {
+const MEDIA_PORTS: u16 = 400;
+
+/// So many ports below the ephemeral range, the first and last of them free. The gateway leaves out
+/// single busy ports by itself.
+pub fn media_ports(ports: u16) -> u16 {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-    let slots = (0..30).map(|step| 20_000 + ((start + step) % 30) as u16 * 400);
+    let slots_count = u32::from(12_000 / ports);
+    let slots = (0..slots_count).map(|step| 20_000 + ((start + step) % slots_count) as u16 * ports);
     let is_free = |port: u16| std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok();
-    slots.into_iter().find(|first| is_free(*first) && is_free(first + 399)).expect("free ports")
+    slots
+        .into_iter()
+        .find(|first| is_free(*first) && is_free(first + ports - 1))
+        .expect("free ports")
 }
 
 fn collect(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) {

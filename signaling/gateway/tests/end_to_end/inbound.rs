@@ -48,8 +48,7 @@ fn a_wrong_password_is_refused_and_asks_no_application() {
     let application = Application::start(|_| Answer::twiml("<Say>Hello.</Say>"));
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
     let party = Party::new();
-    let scenario =
-        sipp::invite_with_digest("alice", "Wrong-Passw0rd", "") + &sipp::refused(403);
+    let scenario = sipp::invite_with_digest("alice", "Wrong-Passw0rd", "") + &sipp::refused(403);
     caller(scenario, &party).call(gateway.sip_udp, 1).expect_success();
     assert!(application.asked().is_empty());
 }
@@ -86,8 +85,7 @@ fn the_same_call_over_tcp() {
     let application = Application::start(|_| Answer::twiml("<Pause length=\"1\"/><Hangup/>"));
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
     let party = Party::new();
-    let scenario = sipp::invite_with_digest("alice", PASSWORD, "")
-        + &sipp::answered()
-        + &sipp::hung_up();
+    let scenario =
+        sipp::invite_with_digest("alice", PASSWORD, "") + &sipp::answered() + &sipp::hung_up();
     caller(scenario, &party).with("-t t1").call(gateway.sip_tcp, 1).expect_success();
 }

@@ -5,6 +5,8 @@
 
 mod application;
 mod gateway;
+mod load;
+mod metrics;
 mod rest;
 mod rtp;
 mod sdk;
@@ -15,3 +17,4 @@ mod durability;
 mod inbound;
 mod outbound;
 mod phones;
+mod soak;

@@ -94,12 +94,15 @@ fn a_busy_party_is_told_as_busy() {
         [last_Via:]\n[last_From:]\n[last_To:];tag=b\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\
         ]]></send>\n<recv request=\"ACK\"/>\n";
     let callee = Sipp::new(busy).with(&format!("-p {callee_port} -m 1")).spawn();
-    gateway.create("Calls.json", &[
-        ("To", &format!("sip:bob@127.0.0.1:{callee_port}")),
-        ("From", "alice"),
-        ("Twiml", "<Response/>"),
-        ("StatusCallback", &application.url("/status")),
-    ]);
+    gateway.create(
+        "Calls.json",
+        &[
+            ("To", &format!("sip:bob@127.0.0.1:{callee_port}")),
+            ("From", "alice"),
+            ("Twiml", "<Response/>"),
+            ("StatusCallback", &application.url("/status")),
+        ],
+    );
     let asked = application.wait_for_path("/status");
     assert_eq!(asked.parameter("CallStatus"), Some("busy"));
     assert_eq!(asked.parameter("SipResponseCode"), Some("486"));

@@ -30,7 +30,8 @@ class Call(pj.Call):
         self.over = info.state == pj.PJSIP_INV_STATE_DISCONNECTED
 
     def onCallMediaState(self, prm):
-        for media in self.getInfo().media:
+        info = self.getInfo()  # kept: its media list lives as long as it does
+        for media in info.media:
             say("media", media.status)
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 if self.recorder is None:

@@ -54,7 +54,13 @@ impl Gateway {
     }
 
     /// A domain `name.sip.sidetone.test` with a voice URL and one user; the list's SID.
-    pub fn domain_with_user(&self, name: &str, voice_url: &str, user: &str, password: &str) -> String {
+    pub fn domain_with_user(
+        &self,
+        name: &str,
+        voice_url: &str,
+        user: &str,
+        password: &str,
+    ) -> String {
         let domain = self.domain(name, &[("VoiceUrl", voice_url)]);
         let list = self.create("SIP/CredentialLists.json", &[("FriendlyName", name)]).text("sid");
         let credentials = format!("SIP/CredentialLists/{list}/Credentials.json");
@@ -74,9 +80,8 @@ impl Gateway {
 
     /// Maps a new IP access control list with one address to a domain.
     pub fn allow_address(&self, domain: &str, address: &str) {
-        let list = self
-            .create("SIP/IpAccessControlLists.json", &[("FriendlyName", address)])
-            .text("sid");
+        let list =
+            self.create("SIP/IpAccessControlLists.json", &[("FriendlyName", address)]).text("sid");
         let addresses = format!("SIP/IpAccessControlLists/{list}/IpAddresses.json");
         self.create(&addresses, &[("FriendlyName", address), ("IpAddress", address)]);
         let mappings = format!("SIP/Domains/{domain}/Auth/Calls/IpAccessControlListMappings.json");
@@ -111,7 +116,8 @@ fn parse_reply(bytes: &[u8]) -> Reply {
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
     let status = head.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("status");
     let body = &bytes[end + 4..];
-    let body = if head.contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_vec() };
+    let body =
+        if head.contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_vec() };
     Reply { status, body }
 }
 

@@ -15,7 +15,9 @@ impl Sipp {
     pub fn new(scenario: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("scenario.xml");
-        let text = format!("<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"test\">\n{scenario}\n</scenario>\n");
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"test\">\n{scenario}\n</scenario>\n"
+        );
         std::fs::write(&file, text).expect("writable");
         let mut sipp = Self { folder, arguments: Vec::new() };
         sipp.arguments.extend(["-sf".to_owned(), file.display().to_string()]);
@@ -105,7 +107,9 @@ impl Finished {
         let files = entries.flatten().map(|entry| entry.path());
         files
             .filter(|path| path.to_string_lossy().ends_with(ending))
-            .map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned())
+            .map(|path| {
+                String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+            })
             .collect()
     }
 }
