@@ -81,14 +81,14 @@ fn show_account(settings: &Settings, gateway: &Gateway) {
 }
 
 fn demo(arguments: DemoArguments, sources: Sources) -> ExitCode {
+    if arguments.call {
+        return demo_call(sources);
+    }
     let sources = demo::sources(sources);
     let settings = match sources.load_from_environment() {
         Ok(settings) => settings,
         Err(error) => return failed(&error),
     };
-    if arguments.call {
-        return crate::phone_command::demo_call(&settings);
-    }
     let logs = logging::start(&settings.config.log);
     let gateway = match serve::start(&settings, &AccountVariables::from_environment()) {
         Ok(gateway) => gateway,
@@ -102,6 +102,18 @@ fn demo(arguments: DemoArguments, sources: Sources) -> ExitCode {
     run_to_the_end(gateway, &settings, &sources, logs, |out| {
         let _ = write!(out, "{next}");
     })
+}
+
+/// The demo calls itself, in a folder that is gone afterwards.
+fn demo_call(sources: Sources) -> ExitCode {
+    let folder = std::env::temp_dir().join(format!("sidetone-demo-call-{}", std::process::id()));
+    let sources = demo::call_sources(sources, &folder);
+    let outcome = match sources.load_from_environment() {
+        Ok(settings) => crate::phone_command::demo_call(&settings),
+        Err(error) => failed(&error),
+    };
+    let _ = std::fs::remove_dir_all(folder); // not made when --data named another one
+    outcome
 }
 
 /// Prints the ready line, hears signals, waits.

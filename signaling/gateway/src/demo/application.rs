@@ -147,7 +147,7 @@ const MENU: &str = "<Response>\
 const ABOUT: &str = "<Response><Say>This is a voice gateway on your own metal. \
     What you hear was decided by a small web application, and spoken by a voice without any network.</Say>\
     <Redirect>/voice</Redirect></Response>";
-const RECORD: &str = "<Response><Say>Speak after the tone, and press the hash key to end.</Say>\
+const RECORD: &str = "<Response><Say>Speak after the tone, then press hash.</Say>\
     <Record action=\"/recorded\" maxLength=\"20\" timeout=\"3\" finishOnKey=\"#\" playBeep=\"true\"/>\
     <Say>I heard nothing.</Say><Redirect>/voice</Redirect></Response>";
 const UNKNOWN_KEY: &str =

@@ -81,6 +81,30 @@ pub fn sources(mut sources: Sources) -> Sources {
     sources
 }
 
+/// The same for a call of its own: free ports, and a folder that is removed afterwards, so that it
+/// neither meets a gateway that runs nor leaves anything behind. `folder` is that folder.
+pub fn call_sources(sources: Sources, folder: &Path) -> Sources {
+    let mut sources = self::sources(sources);
+    let ports = free_media_ports();
+    for (_, key, value) in &mut sources.presets {
+        match *key {
+            "node.data_dir" => *value = format!("{folder:?}"),
+            "sip.udp" | "sip.tcp" | "http.listen" => *value = "[\"127.0.0.1:0\"]".to_owned(),
+            _ => {}
+        }
+    }
+    sources.presets.push(("demo", "media.ports", format!("\"{ports}-{}\"", ports + 19)));
+    sources
+}
+
+/// The first of 20 ports that nobody seems to use, below the kernel's ephemeral range.
+fn free_media_ports() -> u16 {
+    let is_free = |port| std::net::UdpSocket::bind(("0.0.0.0", port)).is_ok();
+    let start = std::process::id() % 500;
+    let blocks = (0..500).map(|step| 20_000 + ((start + step) % 500) as u16 * 20);
+    blocks.into_iter().find(|first| is_free(*first) && is_free(first + 19)).unwrap_or(20_000)
+}
+
 /// Makes domain, user and application in a gateway that runs, or brings those of the last time up to date.
 ///
 /// # Errors

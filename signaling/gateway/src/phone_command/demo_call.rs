@@ -23,7 +23,7 @@ use crate::signaling_loop::Message;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What the phone says into the recording.
 const SPOKEN_HZ: f32 = 440.0;
-const SPOKEN_MS: u32 = 1_200;
+const SPOKEN_MS: u32 = 1_000;
 /// The beep before a recording.
 const BEEP_HZ: f32 = 1_000.0;
 
@@ -253,7 +253,7 @@ impl Api<'_> {
         if audio::tone_share(middle, SPOKEN_HZ) < 0.8 {
             return Err(format!("{seconds:.1} s were recorded, but not the tone that was spoken"));
         }
-        if !(0.9..3.0).contains(&seconds) {
+        if !(0.6..3.0).contains(&seconds) {
             return Err(format!("{seconds:.1} s were recorded of {SPOKEN_MS} ms"));
         }
         Ok(format!("{sid}, {seconds:.1} s, the tone that was spoken"))
