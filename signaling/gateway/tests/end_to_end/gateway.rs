@@ -105,6 +105,21 @@ impl Gateway {
         self.child.wait().expect("it is our child")
     }
 
+    /// The media port that is handed out last.
+    pub fn last_media_port(&self) -> SocketAddr {
+        let text = std::fs::read_to_string(self.folder.path().join("sidetone.toml"));
+        let text = text.expect("our own file");
+        let ports = text.lines().find_map(|line| line.strip_prefix("ports = \"")).expect("a range");
+        let last: u16 = ports
+            .trim_end_matches('"')
+            .split('-')
+            .next_back()
+            .expect("two")
+            .parse()
+            .expect("a port");
+        SocketAddr::from(([127, 0, 0, 1], last & !1))
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])

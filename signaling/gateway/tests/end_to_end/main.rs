@@ -12,6 +12,7 @@ mod rtp;
 mod sdk;
 mod sipp;
 
+mod conservation;
 mod dial;
 mod durability;
 mod inbound;

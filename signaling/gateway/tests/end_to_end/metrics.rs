@@ -21,9 +21,11 @@ impl Samples {
         self.0.iter().filter(|(name, _)| of_metric(name)).map(|(_, value)| *value as u64).sum()
     }
 
-    /// Whether there is such a sample.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+    /// The name with labels of the first sample of a metric whose labels contain `label`.
+    pub fn name(&self, metric: &str, label: &str) -> Option<&str> {
+        let of_metric =
+            |name: &&String| name.split('{').next() == Some(metric) && name.contains(label);
+        self.0.keys().find(of_metric).map(String::as_str)
     }
 }
 
