@@ -245,6 +245,9 @@ impl UserAgent {
                     session.reject(core, now, status, &reason, &headers)
                 });
             }
+            Command::Refuse { session, refusal } => {
+                self.order(session, |session, core| session.refuse(core, now, &refusal));
+            }
             Command::Cancel { session, headers } => {
                 self.order(session, |session, core| session.cancel(core, now, headers));
             }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use shared::{NegotiatedMedia, Origin, Refusal};
 
+use super::objection::sdp_of;
 use crate::digest::{ChallengeKind, client::Credentials};
 use crate::flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 use crate::header::Headers;
 use crate::message::{Method, Request};
-use crate::offer_answer::LocalMedia;
+use crate::offer_answer::{LocalMedia, MediaSession};
+use crate::sdp::SdpRefusal;
 use crate::transaction::Timers;
 use crate::uri::Uri;
 
@@ -131,6 +133,19 @@ impl Incoming {
     pub fn method(&self) -> &Method {
         &self.request.method
     }
+
+    /// Whether an answer with `local` could come of the request's offer; one without a body leaves
+    /// the offer to us. To be asked before the call rings, since afterwards only a 200 tells.
+    ///
+    /// # Errors
+    /// What `Command::Answer` would refuse with: 400 or 415 for what cannot be read, 488 for what
+    /// cannot be served.
+    pub fn check_offer(&self, local: &LocalMedia) -> Result<(), Refusal> {
+        let sdp = sdp_of(&self.request.headers, &self.request.body);
+        let Some(offer) = sdp.map_err(SdpRefusal::refusal)? else { return Ok(()) };
+        let mut trial = MediaSession::new(1);
+        trial.answer(offer, local).map(drop).map_err(SdpRefusal::refusal)
+    }
 }
 
 /// A refusal that RFC 3261 §8.2 asks for, with the headers that belong to it.
@@ -214,6 +229,14 @@ pub enum Command {
         reason: String,
         /// More headers.
         headers: Vec<ExtraHeader>,
+    },
+    /// Refuse the INVITE of a peer that has authenticated: `X-Twilio-Error` and `Warning` tell it
+    /// code and sentence. A refusal without a status is sent as 500.
+    Refuse {
+        /// The session.
+        session: SessionId,
+        /// Status, code and sentence.
+        refusal: Refusal,
     },
     /// Call somebody.
     Invite {

@@ -237,15 +237,20 @@ impl Session {
         self.state = State::Ringing(ringing);
     }
 
-    fn refuse_offer(&mut self, core: &mut Core, now: Now, refusal: SdpRefusal) {
-        let refusal = refusal.refusal();
-        let status = refusal.status.unwrap_or(488);
+    /// `Command::Refuse`.
+    pub(super) fn refuse(&mut self, core: &mut Core, now: Now, refusal: &Refusal) -> bool {
+        let status = refusal.status.unwrap_or(500);
         let mut headers = Vec::new();
-        core.add_reasons(&refusal, &mut headers, true);
+        core.add_reasons(refusal, &mut headers, true);
         if status == 415 {
             headers.push(("Accept".into(), SDP_TYPE.into()));
         }
-        self.reject(core, now, status, "", &headers);
+        self.reject(core, now, status, "", &headers)
+    }
+
+    fn refuse_offer(&mut self, core: &mut Core, now: Now, refusal: SdpRefusal) {
+        let refusal = refusal.refusal();
+        self.refuse(core, now, &refusal);
         core.emit(UaEvent::Refused { session: self.id, refusal });
     }
 }
