@@ -69,6 +69,16 @@ pub const SDP_ATTRIBUTES_MAX: usize = 64;
 pub const SERVER_TRANSACTIONS_MAX: usize = 1_000_000;
 /// Server transactions of one source that nothing vouches for.
 pub const SERVER_TRANSACTIONS_SOURCE_MAX: usize = 2_000;
+/// Requests a second of a source that nothing vouches for, in the long run.
+pub const STRANGER_REQUESTS_A_SECOND: u64 = 50;
+/// Requests of such a source at once. Past it: dropped for [`STRANGER_HELD_S`], counted.
+pub const STRANGER_BURST: u64 = 200;
+/// How long a source that asked too much is not heard, seconds.
+pub const STRANGER_HELD_S: u64 = 10;
+/// How long a right digest or an IP list vouches for a source, seconds.
+pub const VOUCHED_S: u64 = 600;
+/// Sources remembered, vouched for and strange ones each. Past it: the quietest is forgotten.
+pub const SOURCES_REMEMBERED_MAX: usize = 65_536;
 /// Life of a digest nonce, seconds. Past it: a new challenge with `stale=true`.
 pub const NONCE_LIFE_S: u64 = 300;
 /// Used nonces remembered for the `nc` rule. Past it: the oldest is forgotten and answers stale.

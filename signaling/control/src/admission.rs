@@ -19,12 +19,7 @@ pub enum Decision {
         stale: bool,
     },
     /// Refuse; a refusal without a status leaves in silence.
-    Refuse {
-        /// The whole truth.
-        refusal: Refusal,
-        /// Whose notification it becomes; `None`: nobody's.
-        account: Option<AccountSid>,
-    },
+    Refuse(Refused),
     /// This user failed too often from this source: nothing is answered.
     LockedOut,
 }
@@ -40,6 +35,17 @@ pub struct Admitted {
     pub username: Option<String>,
 }
 
+/// A request that is refused, and who may know why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The whole truth.
+    pub refusal: Refusal,
+    /// Whose notification it becomes; `None`: nobody's.
+    pub account: Option<AccountSid>,
+    /// The peer has authenticated and may read code and sentence.
+    pub trusted: bool,
+}
+
 /// What the node's settings say about strangers.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<'a> {
@@ -49,61 +55,83 @@ pub struct Policy<'a> {
     pub answer_strangers: bool,
 }
 
-/// Applies the rules. `verify` checks the request's digest against the stored hash of a user; it is
-/// called at most once, and only after the IP list has passed; `None`: the pair of user and source is
-/// locked out.
+/// The facts of a request that the rules look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Where it came by.
+    pub flow: &'a Flow,
+    /// Its Request-URI.
+    pub target: &'a Uri,
+    /// What SIP itself has against it.
+    pub objection: Option<&'a Refusal>,
+    /// Its source has authenticated a little while ago.
+    pub is_vouched: bool,
+}
+
+/// Applies the rules to an INVITE. Silence comes first, so that a malformed request finds out nothing
+/// that a sound one would not; then what SIP has against it, then the other rules.
+///
+/// `verify` checks the request's digest against the stored hashes of a user; it is called at most
+/// once, and only after the IP list has passed; `None`: the pair of user and source is locked out.
 pub fn decide(
     snapshot: &Snapshot,
     policy: Policy<'_>,
-    flow: &Flow,
-    target: &Uri,
+    request: Request<'_>,
     verify: impl FnOnce(&Admission<'_>) -> Option<Verdict>,
 ) -> Decision {
-    let found = match find_domain(snapshot, policy, flow, target) {
+    let found = match find(snapshot, policy, request) {
         Ok(found) => found,
-        Err(refusal) => return Decision::Refuse { refusal, account: None },
+        Err(refusal) => return refuse(refusal, None, false),
     };
     let account = Some(found.account.sid);
-    if let Err(refusal) = check_place(&found, policy, flow) {
-        return Decision::Refuse { refusal, account };
+    let is_listed = is_listed(&found, request.flow);
+    if let Err(refusal) = check_place(&found, policy, request.flow) {
+        return refuse(objection_first(refusal, request), account, request.is_vouched);
     }
-    let admitted = |username| {
-        let (account, domain) = (found.account.sid, found.domain.sid);
-        Decision::Admit(Admitted { account, domain, username })
+    let is_vouched = request.is_vouched || is_listed;
+    if let Some(objection) = request.objection {
+        return refuse(objection.clone(), account, is_vouched);
+    }
+    let username = if found.call_auth().credential_list {
+        match verify(&found) {
+            None => return Decision::LockedOut,
+            Some(verdict) => match check_verdict(verdict) {
+                Ok(user) => Some(user),
+                Err(Unproven::Ask { stale }) => return Decision::Challenge { stale },
+                Err(Unproven::Wrong(refusal)) => return refuse(refusal, account, is_vouched),
+            },
+        }
+    } else {
+        None
     };
-    if !found.call_auth().credential_list {
-        return admitted(None);
+    if found.domain.secure {
+        return refuse(secure_needs_tls(), account, true);
     }
-    match verify(&found) {
-        None => Decision::LockedOut,
-        Some(Verdict::Ok { user }) => admitted(Some(user)),
-        Some(Verdict::Missing) => Decision::Challenge { stale: false },
-        Some(Verdict::Stale) => Decision::Challenge { stale: true },
-        Some(
-            Verdict::WrongUser { .. }
-            | Verdict::WrongPassword { .. }
-            | Verdict::WrongUri { .. }
-            | Verdict::Broken(_),
-        ) => Decision::Refuse { refusal: wrong_credentials(), account },
-    }
+    let (account, domain) = (found.account.sid, found.domain.sid);
+    Decision::Admit(Admitted { account, domain, username })
 }
 
-/// Whether a Request-URI names a domain of ours at all.
+/// The domain that a request names, for a method that needs no credentials (OPTIONS) or gets none.
 ///
 /// # Errors
-/// The refusal for an unknown domain.
-pub fn known(
-    snapshot: &Snapshot,
+/// The refusal for an unknown domain, or what SIP has against the request.
+pub fn known<'s>(
+    snapshot: &'s Snapshot,
     policy: Policy<'_>,
-    flow: &Flow,
-    target: &Uri,
-) -> Result<DomainSid, Refusal> {
-    find_domain(snapshot, policy, flow, target).map(|found| found.domain.sid)
+    request: Request<'_>,
+) -> Result<Admission<'s>, Refusal> {
+    let found = find(snapshot, policy, request)?;
+    request.objection.map_or(Ok(found), |objection| Err(objection.clone()))
 }
 
-/// The stored hash of a user of the lists that are mapped for calls.
-pub fn stored_hash(found: &Admission<'_>, user: &str) -> Option<Ha1> {
-    found.call_credentials(user).next().and_then(|credential| hash_of(credential))
+/// Whether the domain has IP lists for calls and the source is in one.
+pub fn is_listed(found: &Admission<'_>, flow: &Flow) -> bool {
+    found.call_auth().ip_access_control_list && found.source_is_listed(flow.remote.ip())
+}
+
+/// The stored hashes of a user of the lists that are mapped for calls: two lists may each have one.
+pub fn stored_hashes(found: &Admission<'_>, user: &str) -> Vec<Ha1> {
+    found.call_credentials(user).filter_map(|credential| hash_of(credential)).collect()
 }
 
 fn hash_of(credential: &Credential) -> Option<Ha1> {
@@ -111,13 +139,25 @@ fn hash_of(credential: &Credential) -> Option<Ha1> {
     Ha1::from_hex(&hex)
 }
 
-fn find_domain<'s>(
+fn refuse(refusal: Refusal, account: Option<AccountSid>, trusted: bool) -> Decision {
+    Decision::Refuse(Refused { refusal, account, trusted })
+}
+
+/// A refusal that would be answered gives way to what SIP has against the request; silence does not.
+fn objection_first(refusal: Refusal, request: Request<'_>) -> Refusal {
+    match request.objection {
+        Some(objection) if refusal.status.is_some() => objection.clone(),
+        _ => refusal,
+    }
+}
+
+fn find<'s>(
     snapshot: &'s Snapshot,
     policy: Policy<'_>,
-    flow: &Flow,
-    target: &Uri,
+    request: Request<'_>,
 ) -> Result<Admission<'s>, Refusal> {
-    let host = host_of(target);
+    let flow = request.flow;
+    let host = host_of(request.target);
     let named = host.as_deref().and_then(|host| snapshot.admission(host));
     let own_address = flow.transport != Transport::Tls
         && host.as_deref().is_some_and(|host| names_own_address(host, flow));
@@ -125,10 +165,10 @@ fn find_domain<'s>(
         (true, Some(labels)) => snapshot.admission_by_labels(labels),
         _ => None,
     };
-    named.or_else(by_default).ok_or_else(|| unknown_domain(policy, flow))
+    named.or_else(by_default).ok_or_else(|| objection_first(unknown_domain(policy, flow), request))
 }
 
-/// Rules 3, 4, 5 and 8: what needs no credentials to be known.
+/// Rules 3, 4 and 5: what needs no credentials to be known.
 fn check_place(found: &Admission<'_>, policy: Policy<'_>, flow: &Flow) -> Result<(), Refusal> {
     if !found.account_is_active() {
         return Err(Refusal::new(
@@ -151,16 +191,29 @@ fn check_place(found: &Admission<'_>, policy: Policy<'_>, flow: &Flow) -> Result
     if auth.ip_access_control_list && !found.source_is_listed(flow.remote.ip()) {
         return Err(not_listed(policy));
     }
-    if found.domain.secure {
-        return Err(Refusal::new(
-            "secure_domain_needs_tls",
-            403,
-            "The domain is marked secure: it takes calls over TLS with SRTP only, and SIP over TLS \
-             is not in this version. Set Secure=false on the domain.",
-        )
-        .code(32209));
-    }
     Ok(())
+}
+
+/// Why the digest does not prove who calls.
+enum Unproven {
+    Ask { stale: bool },
+    Wrong(Refusal),
+}
+
+/// Rule 6: the user, or why not.
+fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
+    match verdict {
+        Verdict::Ok { user } => Ok(user),
+        Verdict::Missing => Err(Unproven::Ask { stale: false }),
+        Verdict::Stale => Err(Unproven::Ask { stale: true }),
+        Verdict::WrongUser { .. } | Verdict::WrongPassword { .. } | Verdict::WrongUri { .. } => {
+            Err(Unproven::Wrong(wrong_credentials()))
+        }
+        Verdict::Broken(error) => {
+            let sentence = format!("The digest credentials cannot be read: {error}.");
+            Err(Unproven::Wrong(Refusal::new("credentials_broken", 400, sentence).code(32202)))
+        }
+    }
 }
 
 fn unknown_domain(policy: Policy<'_>, flow: &Flow) -> Refusal {
@@ -188,6 +241,17 @@ fn wrong_credentials() -> Refusal {
     Refusal::new("wrong_credentials", 403, sentence).code(32202)
 }
 
+/// Rule 8. It comes after the credentials: whether a domain is secure is no stranger's business.
+fn secure_needs_tls() -> Refusal {
+    Refusal::new(
+        "secure_domain_needs_tls",
+        403,
+        "The domain is marked secure: it takes calls over TLS with SRTP only, and SIP over TLS is \
+         not in this version. Set Secure=false on the domain.",
+    )
+    .code(32209)
+}
+
 /// The host of a SIP URI as text, IPv6 without brackets.
 pub fn host_of(target: &Uri) -> Option<String> {
     match target {
@@ -196,7 +260,7 @@ pub fn host_of(target: &Uri) -> Option<String> {
             Host::V4(address) => address.to_string(),
             Host::V6(address) => address.to_string(),
         }),
-        _ => None,
+        Uri::Tel(_) | Uri::Other(_) => None,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::input::{ApiToken, CommitToken, Input};
 use crate::placement::{Place, Placement};
 use crate::random::Random;
 use crate::settings::ControlSettings;
+use crate::strangers::Strangers;
 use crate::timeline::Kind;
 
 /// One UserAgent, all Calls, the bridges between them.
@@ -28,6 +29,7 @@ pub struct Control {
     pub(crate) ua: UserAgent,
     pub(crate) ua_commands: VecDeque<Command>,
     pub(crate) lockout: sip::digest::Lockout,
+    pub(crate) strangers: Strangers,
     pub(crate) calls: BTreeMap<CallSid, Entry>,
     pub(crate) sessions: BTreeMap<SessionId, CallSid>,
     pub(crate) legs: BTreeMap<LegId, CallSid>,
@@ -80,6 +82,7 @@ impl Control {
             ua: UserAgent::new(config, random.bytes()),
             ua_commands: VecDeque::new(),
             lockout: sip::digest::Lockout::default(),
+            strangers: Strangers::default(),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -334,10 +337,15 @@ impl Control {
     }
 
     pub(crate) fn new_session(&mut self, call: CallSid) -> SessionId {
-        self.next_session += 1;
-        let id = SessionId(self.next_session);
+        let id = self.next_session_id();
         self.sessions.insert(id, call);
         id
+    }
+
+    /// A session that no call will hear of.
+    pub(crate) fn next_session_id(&mut self) -> SessionId {
+        self.next_session += 1;
+        SessionId(self.next_session)
     }
 
     pub(crate) fn new_tap(&mut self, call: CallSid) -> TapId {

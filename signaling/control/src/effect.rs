@@ -125,6 +125,11 @@ pub enum Observation {
         /// The account, when known.
         account: Option<AccountSid>,
     },
+    /// A request was dropped without a look: to be counted, not logged.
+    Dropped {
+        /// The rule.
+        rule: &'static str,
+    },
     /// A call began.
     CallStarted {
         /// The call.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use call::{Call, HttpId, OutboundLeg, PromptId, RecordingPlan};
 use shared::ids::{PlayId, TapId};
-use shared::{AccountSid, CallSid, Instant, LegPlan, Prompt, RecordingSid};
+use shared::{AccountSid, CallSid, Codec, Direction, Instant, LegPlan, Prompt, RecordingSid};
 use sip::SessionId;
+use sip::offer_answer::LocalMedia;
 use store::{CallRecord, HttpMethod};
 
 use crate::placement::Place;
@@ -82,6 +83,16 @@ impl Leg {
     /// Whether the core has it and it may be used.
     pub const fn is_up(&self) -> bool {
         self.plan.is_some() && !self.stopping
+    }
+
+    /// Our side of the media: its port on the address that its peer can reach.
+    pub fn local_media(&self) -> LocalMedia {
+        LocalMedia {
+            address: self.address,
+            port: self.place.port.rtp,
+            direction: Direction::SendRecv,
+            codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod call_effects;
 mod control;
 mod effect;
 mod entry;
+mod incoming;
 mod input;
 mod media;
 mod outbound;
@@ -19,9 +20,9 @@ mod random;
 mod records;
 mod sessions;
 mod settings;
+mod strangers;
 mod timeline;
 
-pub use admission::{Admitted, Decision, Policy, decide};
 pub use control::Control;
 pub use effect::*;
 pub use input::*;

@@ -6,7 +6,7 @@ use call::{CallInput, HangupCause, RecordingEnd, RecordingOutcome, RecordingPlan
 use shared::ids::TapId;
 use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
 use shared::{
-    CallSid, Codec, CoreId, Direction, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
+    CallSid, CoreId, Direction, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
     NegotiatedMedia, Now, RecordingSid,
 };
 use sip::offer_answer::LocalMedia;
@@ -23,13 +23,7 @@ use crate::timeline::Kind;
 impl Control {
     /// Our side of a call's media: its port on the address that its peer can reach.
     pub(crate) fn local_media(&self, sid: CallSid) -> Option<LocalMedia> {
-        let leg = self.calls.get(&sid)?.leg.as_ref()?;
-        Some(LocalMedia {
-            address: leg.address,
-            port: leg.place.port.rtp,
-            direction: Direction::SendRecv,
-            codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
-        })
+        Some(self.calls.get(&sid)?.leg.as_ref()?.local_media())
     }
 
     /// What offer and answer came to: starts the leg, or tells the core what changed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, RecordingOutcome};
 use shared::ids::sid_bits;
-use shared::{AccountSid, CallSid, NotificationSid, RecordingSid, ids::Origin};
+use shared::{AccountSid, CallSid, NotificationSid, RecordingSid, Refusal, ids::Origin};
 use store::{
     CallRecord, HttpExchange, HttpMessages, HttpMethod, NotificationLevel, NotificationRecord,
     RecordingRecord, RecordingSource, RecordingStatus,
@@ -40,6 +40,16 @@ pub(crate) fn call_record(setup: &CallSetup, unix_ms: i64) -> CallRecord {
     }
 }
 
+/// The record of a call that was refused before it rang (contract webhooks.md 7.2).
+pub(crate) fn refused_call(setup: &CallSetup, unix_ms: i64) -> CallRecord {
+    CallRecord {
+        status: store::CallStatus::Failed,
+        start_ms: Some(unix_ms),
+        end_ms: Some(unix_ms),
+        ..call_record(setup, unix_ms)
+    }
+}
+
 /// The record after a status change.
 pub(crate) fn with_status(record: &CallRecord, status: CallStatus, unix_ms: i64) -> CallRecord {
     let mut record = record.clone();
@@ -55,10 +65,12 @@ pub(crate) fn with_status(record: &CallRecord, status: CallStatus, unix_ms: i64)
 pub(crate) fn ended(record: &CallRecord, end: &FinalRecord) -> CallRecord {
     let mut record = record.clone();
     record.status = stored_status(end.status);
-    record.start_ms = Some(end.answered_unix_ms.unwrap_or(end.started_unix_ms));
-    record.end_ms = Some(end.ended_unix_ms);
+    let start_ms = end.answered_unix_ms.unwrap_or(end.started_unix_ms);
+    record.start_ms = Some(start_ms);
+    // The wall clock may have been set back during the call.
+    record.end_ms = Some(end.ended_unix_ms.max(start_ms));
     record.duration_s = end.duration_s;
-    record.updated_ms = end.ended_unix_ms;
+    record.updated_ms = end.ended_unix_ms.max(record.created_ms);
     record
 }
 
@@ -119,6 +131,33 @@ pub(crate) fn notification(
         message: notification.message.clone(),
         exchange,
         created_ms: unix_ms,
+    }
+}
+
+/// Whom a notification without a webhook belongs to.
+pub(crate) struct Of {
+    pub account: AccountSid,
+    pub call: Option<CallSid>,
+    pub unix_ms: i64,
+}
+
+/// The notification of a refusal.
+pub(crate) fn refusal(
+    of: Of,
+    origin: Origin,
+    random: u64,
+    code: u32,
+    refusal: &Refusal,
+) -> NotificationRecord {
+    NotificationRecord {
+        sid: NotificationSid::mint(of.unix_ms, origin, random),
+        account: of.account,
+        call: of.call,
+        level: NotificationLevel::Error,
+        error_code: code,
+        message: refusal.sentence.to_string(),
+        exchange: None,
+        created_ms: of.unix_ms,
     }
 }
 

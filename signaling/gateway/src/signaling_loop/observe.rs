@@ -19,6 +19,9 @@ impl SignalingLoop {
                     "refused: {}", refusal.sentence
                 );
             }
+            Observation::Dropped { rule } => {
+                self.metrics.signaling_refusals_requests_total.count(rule);
+            }
             Observation::CallStarted { call, direction } => {
                 self.metrics.signaling_calls_started_total.count(direction);
                 tracing::info!(%call, direction, "call started");
@@ -30,7 +33,9 @@ impl SignalingLoop {
             Observation::Notified { call, code, message, error } => {
                 let kind = if *error { "error" } else { "warning" };
                 self.metrics.signaling_notifications_written_total.count(kind);
-                tracing::info!(%call, code, kind, "notification: {message}");
+                // The sentence may name a URI or a number.
+                tracing::info!(%call, code, kind, "notification");
+                tracing::debug!(%call, "notification: {message}");
             }
             Observation::Fault { place, sentence } => {
                 self.metrics.signaling_faults_total.count(place);

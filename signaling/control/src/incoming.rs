@@ -1,0 +1,416 @@
+//! Requests that come in: strangers, admission, refusals, new calls. Sans-IO.
+
+use std::sync::Arc;
+
+use call::{
+    CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
+};
+use shared::{AccountSid, CallSid, Now, Refusal};
+use sip::digest::{ChallengeKind, Verdict};
+use sip::user_agent::Incoming;
+use sip::{Command, Method};
+use store::{Change, Domain};
+
+use crate::admission::{self, Admitted, Decision, Policy, Refused};
+use crate::control::Control;
+use crate::effect::Observation;
+use crate::entry::{Leg, Session};
+use crate::records;
+use crate::sessions::texts;
+use crate::strangers::Budget;
+
+/// An account hears of the same refusal at most once in so many seconds.
+const ALERT_EVERY_S: u64 = 10;
+
+impl Control {
+    pub(crate) fn on_incoming(&mut self, now: Now, incoming: Box<Incoming>) {
+        if !self.has_budget(now, &incoming) {
+            return;
+        }
+        match incoming.method() {
+            Method::Invite => self.on_invite(now, incoming),
+            Method::Options => self.on_options(now, incoming),
+            Method::Register => self.on_other(now, incoming, "REGISTER"),
+            _ => self.on_other(now, incoming, "other"),
+        }
+    }
+
+    /// Whether the source may ask at all: one that nothing vouches for has a budget.
+    fn has_budget(&mut self, now: Now, incoming: &Incoming) -> bool {
+        let source = incoming.flow.remote;
+        match self.strangers.take(now.mono, source.ip()) {
+            Budget::Within => true,
+            Budget::Held => {
+                self.observe(Observation::Dropped { rule: "stranger_rate" });
+                false
+            }
+            Budget::HeldFromNow => {
+                let sentence = "Too many requests from a source that nothing vouches for: it is \
+                                not heard for 10 seconds.";
+                let refusal = Refusal::silent("stranger_rate", sentence);
+                let method = method_label(incoming.method());
+                self.observe(Observation::Refused { refusal, method, source, account: None });
+                false
+            }
+        }
+    }
+
+    /// A known domain answers without credentials (contract sip-interface.md §2).
+    fn on_options(&mut self, now: Now, incoming: Box<Incoming>) {
+        let refusal = match self.known(now, &incoming) {
+            Ok(()) if self.draining => draining(self.random.between(5, 30)),
+            Ok(()) => {
+                return self.ua_commands.push_back(Command::Respond {
+                    incoming,
+                    status: 200,
+                    headers: Vec::new(),
+                    remember: false,
+                });
+            }
+            Err(refusal) => refusal,
+        };
+        self.refuse(now, incoming, Refused { refusal, account: None, trusted: false });
+    }
+
+    /// A method that is not served: the user agent has an objection to all but REGISTER's domain.
+    fn on_other(&mut self, now: Now, mut incoming: Box<Incoming>, method: &'static str) {
+        if method == "REGISTER" {
+            incoming.objection = None;
+        }
+        let refusal = match self.known(now, &incoming) {
+            Err(refusal) => refusal,
+            Ok(()) if method == "REGISTER" => Refusal::new(
+                "registrar_not_built",
+                403,
+                "Registrations are not in this version: call the domain without registering.",
+            )
+            .code(32210),
+            Ok(()) => Refusal::new("method_not_allowed", 405, "The method is not handled."),
+        };
+        self.refuse(now, incoming, Refused { refusal, account: None, trusted: false });
+    }
+
+    fn known(&self, now: Now, incoming: &Incoming) -> Result<(), Refusal> {
+        let request = self.facts(now, incoming);
+        admission::known(&self.snapshot, self.policy(), request).map(drop)
+    }
+
+    fn facts<'a>(&self, now: Now, incoming: &'a Incoming) -> admission::Request<'a> {
+        admission::Request {
+            flow: &incoming.flow,
+            target: &incoming.request.uri,
+            objection: incoming.objection.as_ref().map(|objection| &objection.refusal),
+            is_vouched: self.strangers.is_vouched(now.mono, incoming.flow.remote.ip()),
+        }
+    }
+
+    fn on_invite(&mut self, now: Now, incoming: Box<Incoming>) {
+        let request = self.facts(now, &incoming);
+        let policy = Policy {
+            default_domain: self.settings.default_domain.as_deref(),
+            answer_strangers: self.settings.answer_strangers,
+        };
+        let (ua, lockout, strangers) = (&mut self.ua, &mut self.lockout, &mut self.strangers);
+        let source = incoming.flow.remote.ip();
+        let decision = admission::decide(&self.snapshot, policy, request, |found| {
+            let verdict = verify(ua, lockout, now, &incoming, found);
+            if admission::is_listed(found, &incoming.flow) {
+                strangers.vouch(now.mono, source);
+            }
+            verdict
+        });
+        match decision {
+            Decision::Admit(admitted) => {
+                self.strangers.vouch(now.mono, source);
+                self.admit(now, incoming, &admitted);
+            }
+            Decision::Challenge { stale } => {
+                let kind = ChallengeKind::Proxy;
+                self.ua_commands.push_back(Command::Challenge { incoming, kind, stale });
+            }
+            Decision::Refuse(refused) => self.refuse(now, incoming, refused),
+            Decision::LockedOut => {
+                let sentence = format!("Too many wrong passwords for this user from {source}.");
+                let refusal = Refusal::silent("digest_locked_out", sentence).code(32202);
+                let refused = Refused { refusal, account: None, trusted: false };
+                self.refuse(now, incoming, refused);
+            }
+        }
+    }
+
+    fn policy(&self) -> Policy<'_> {
+        Policy {
+            default_domain: self.settings.default_domain.as_deref(),
+            answer_strangers: self.settings.answer_strangers,
+        }
+    }
+
+    /// From here on the peer has authenticated.
+    fn admit(&mut self, now: Now, incoming: Box<Incoming>, admitted: &Admitted) {
+        if self.draining {
+            let refusal = draining(self.random.between(5, 30));
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        let place = if self.has_room_for_calls() { self.placement.take(None) } else { None };
+        let Some(place) = place else {
+            let refusal = Refusal::new(
+                "calls_limit",
+                503,
+                "All media legs are in use, or the limit on calls is reached.",
+            )
+            .code(10004)
+            .retry_after(self.random.between(5, 30));
+            return self.refuse_known(now, incoming, admitted, refusal);
+        };
+        let Some(domain) = self.snapshot.domain(admitted.domain).cloned() else {
+            return self.placement.release(place);
+        };
+        let setup = self.inbound_setup(now, &incoming, admitted, &domain);
+        let address = self.settings.public_address.unwrap_or(incoming.flow.local.ip());
+        let leg = Leg { place, plan: None, stopping: false, peer: None, address };
+        if let Err(refusal) = check_call(&incoming, &setup, &leg) {
+            self.placement.release(place);
+            return self.refuse_call(now, incoming, &setup, refusal);
+        }
+        let sid = setup.sid;
+        let session = self.new_session(sid);
+        let live = Session::Live {
+            id: session,
+            call_id: incoming.request.call_id.to_string(),
+            peer: Some(incoming.flow.remote.ip()),
+        };
+        self.ua_commands.push_back(Command::Admit { incoming, session });
+        let headers = self.call_headers(sid);
+        let ringing = Command::Progress { session, status: 180, media: None, headers };
+        self.ua_commands.push_back(ringing);
+        self.start_call(now, setup, live);
+        self.legs.insert(place.leg, sid);
+        self.entry_mut(sid, |entry| entry.leg = Some(leg));
+    }
+
+    pub(crate) fn has_room_for_calls(&self) -> bool {
+        self.settings.calls_max == 0 || self.calls.len() < self.settings.calls_max
+    }
+
+    fn inbound_setup(
+        &mut self,
+        now: Now,
+        incoming: &Incoming,
+        admitted: &Admitted,
+        domain: &Domain,
+    ) -> CallSetup {
+        let request = &incoming.request;
+        let webhook = |url: &Option<String>, method| {
+            url.as_ref().map(|url| Webhook { url: url.clone(), method: webhook_method(method) })
+        };
+        let voice = webhook(&domain.voice_url, domain.voice_method);
+        let fallback = webhook(&domain.voice_fallback_url, domain.voice_fallback_method);
+        let callback =
+            webhook(&domain.voice_status_callback_url, domain.voice_status_callback_method);
+        CallSetup {
+            sid: CallSid::mint(now.unix_ms, self.settings.origin, self.random.number()),
+            account: admitted.account,
+            parent: None,
+            direction: CallDirection::Inbound,
+            from: reported(&request.from.uri),
+            to: reported(&request.uri),
+            forwarded_from: None,
+            caller_name: None,
+            application: None,
+            sip: Some(SipFacts {
+                domain: admission::host_of(&request.uri).unwrap_or_default(),
+                domain_sid: Some(domain.sid),
+                call_id: request.call_id.to_string(),
+                source_ip: incoming.flow.remote.ip(),
+                username: admitted.username.clone(),
+                headers: texts(&request.headers),
+            }),
+            leg: None,
+            document: voice.map_or(DocumentSource::None, DocumentSource::Url),
+            fallback,
+            status_callback: callback
+                .map(|webhook| StatusCallback { webhook, events: vec![ProgressEvent::Completed] }),
+            time_limit_s: self.settings.call.call_s_max,
+            record: None,
+            settings: self.settings.call.clone(),
+            origin: self.settings.origin,
+            seed: self.random.bytes(),
+        }
+    }
+
+    /// Refuses statelessly and tells everybody the same: peer, log, metric, account.
+    fn refuse(&mut self, now: Now, incoming: Box<Incoming>, refused: Refused) {
+        let Refused { refusal, account, trusted } = refused;
+        let (source, method) = (incoming.flow.remote, method_label(incoming.method()));
+        self.alert(now, account, &refusal);
+        self.ua_commands.push_back(Command::RejectStateless {
+            incoming,
+            refusal: refusal.clone(),
+            headers: Vec::new(),
+            trusted,
+        });
+        self.observe(Observation::Refused { refusal, method, source, account });
+    }
+
+    fn refuse_known(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        admitted: &Admitted,
+        refusal: Refusal,
+    ) {
+        let account = Some(admitted.account);
+        self.refuse(now, incoming, Refused { refusal, account, trusted: true });
+    }
+
+    /// Refuses an INVITE that would have been a call but for what it asks: there is a record of it
+    /// (contract webhooks.md 7.2), and a transaction, so that copies make no second one.
+    fn refuse_call(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        setup: &CallSetup,
+        refusal: Refusal,
+    ) {
+        let source = incoming.flow.remote;
+        let session = self.next_session_id();
+        self.ua_commands.push_back(Command::Admit { incoming, session });
+        self.ua_commands.push_back(Command::Refuse { session, refusal: refusal.clone() });
+        let record = records::refused_call(setup, now.unix_ms);
+        self.commit(None, Change::PutCall(Arc::new(record)));
+        if let Some(code) = refusal.code {
+            self.notify_of_refusal(now, setup.account, Some(setup.sid), code, &refusal);
+        }
+        let account = Some(setup.account);
+        self.observe(Observation::Refused { refusal, method: "INVITE", source, account });
+    }
+
+    fn alert(&mut self, now: Now, account: Option<AccountSid>, refusal: &Refusal) {
+        let (Some(account), Some(code)) = (account, refusal.code) else { return };
+        let told = self.alerted.get(&(account, code));
+        if told.is_some_and(|at| now.mono.since(*at).as_secs() < ALERT_EVERY_S) {
+            return;
+        }
+        self.alerted.insert((account, code), now.mono);
+        self.notify_of_refusal(now, account, None, code, refusal);
+    }
+
+    fn notify_of_refusal(
+        &mut self,
+        now: Now,
+        account: AccountSid,
+        call: Option<CallSid>,
+        code: u32,
+        refusal: &Refusal,
+    ) {
+        let random = self.random.number();
+        let of = records::Of { account, call, unix_ms: now.unix_ms };
+        let record = records::refusal(of, self.settings.origin, random, code, refusal);
+        self.commit(None, Change::AddNotification(Arc::new(record)));
+    }
+}
+
+/// What would keep a call from being answered, found out before it rings: afterwards only its
+/// application could be told.
+fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), Refusal> {
+    incoming.check_offer(&leg.local_media())?;
+    if setup.document == DocumentSource::None {
+        let sentence = "The domain has no voice URL, so nobody can say what to do with the call. \
+                        Set VoiceUrl.";
+        return Err(Refusal::new("no_voice_url", 404, sentence).code(11100));
+    }
+    Ok(())
+}
+
+/// Checks the digest; a pair of user and source that failed too often is not even looked at.
+fn verify(
+    ua: &mut sip::UserAgent,
+    lockout: &mut sip::digest::Lockout,
+    now: Now,
+    incoming: &Incoming,
+    found: &store::Admission<'_>,
+) -> Option<Verdict> {
+    let source = incoming.flow.remote.ip();
+    let verdict = check_digest(ua.digest(), now, incoming, found);
+    let (Verdict::WrongUser { user } | Verdict::WrongPassword { user } | Verdict::Ok { user }) =
+        &verdict
+    else {
+        return Some(verdict);
+    };
+    if lockout.is_held(now.mono, user, source) {
+        return None;
+    }
+    match verdict {
+        Verdict::Ok { .. } => lockout.succeeded(user, source),
+        _ => drop(lockout.failed(now.mono, user, source)),
+    }
+    Some(verdict)
+}
+
+/// Tries every list of the domain that has the user: two may have it with different passwords.
+fn check_digest(
+    server: &mut sip::digest::Server,
+    now: Now,
+    incoming: &Incoming,
+    found: &store::Admission<'_>,
+) -> Verdict {
+    let (method, target) = (incoming.method().to_string(), incoming.request.uri.to_string());
+    let mut check = |uri: &str, list: usize| {
+        let values = incoming.request.headers.all("Proxy-Authorization");
+        let values = values.map(|value| value.as_bytes());
+        server.verify(now, method.as_bytes(), uri.as_bytes(), values, |user| {
+            let mut hashes = admission::stored_hashes(found, user);
+            let last = hashes.len().checked_sub(1)?;
+            Some(hashes.swap_remove(list.min(last)))
+        })
+    };
+    let mut list = 0;
+    let mut verdict = check(&target, list);
+    while let Verdict::WrongPassword { user } = &verdict {
+        list += 1;
+        if list >= admission::stored_hashes(found, user).len().min(LISTS_WITH_ONE_USER_MAX) {
+            break;
+        }
+        verdict = check(&target, list);
+    }
+    match verdict {
+        // Clients with an outbound proxy (SIPp always) sign the address they send to.
+        Verdict::WrongUri { .. } => check(&format!("sip:{}", incoming.flow.local), list),
+        verdict => verdict,
+    }
+}
+
+/// Lists of one domain that are searched for a user's password.
+const LISTS_WITH_ONE_USER_MAX: usize = 8;
+
+/// The method as a label of logs and metrics: the peer's own word never.
+const fn method_label(method: &Method) -> &'static str {
+    match method {
+        Method::Invite => "INVITE",
+        Method::Options => "OPTIONS",
+        Method::Register => "REGISTER",
+        _ => "other",
+    }
+}
+
+fn draining(retry_after: u32) -> Refusal {
+    Refusal::new("draining", 503, "The gateway is shutting down and takes no new calls.")
+        .retry_after(retry_after)
+}
+
+fn webhook_method(method: store::HttpMethod) -> call::Method {
+    match method {
+        store::HttpMethod::Get => call::Method::Get,
+        store::HttpMethod::Post => call::Method::Post,
+    }
+}
+
+/// A URI as webhooks report it: without display name, brackets and tag; `sips:` as `sip:` over TLS
+/// (contract webhooks.md 3.2).
+fn reported(uri: &sip::Uri) -> String {
+    let text = uri.to_string();
+    match text.strip_prefix("sips:") {
+        Some(rest) => format!("sip:{rest};transport=tls"),
+        None => text,
+    }
+}

@@ -1,0 +1,214 @@
+//! How much sources may ask that nothing vouches for (limits-and-rules section 1). Sans-IO.
+//!
+//! Two tables, each with a fixed most of entries: a flood of forged sources pushes forged sources
+//! out, never one that is vouched for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use shared::Instant;
+use shared::limits::{
+    SOURCES_REMEMBERED_MAX, STRANGER_BURST, STRANGER_HELD_S, STRANGER_REQUESTS_A_SECOND, VOUCHED_S,
+};
+
+/// Who is vouched for, and what all others have asked lately.
+#[derive(Debug)]
+pub(crate) struct Strangers {
+    vouched: Sources<Instant>,
+    asking: Sources<Bucket>,
+}
+
+/// What a source may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Budget {
+    /// Be heard.
+    Within,
+    /// Nothing for a while, beginning with this request: to be told once.
+    HeldFromNow,
+    /// Nothing.
+    Held,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self::with_room(SOURCES_REMEMBERED_MAX)
+    }
+}
+
+impl Strangers {
+    fn with_room(sources_max: usize) -> Self {
+        Self { vouched: Sources::new(sources_max), asking: Sources::new(sources_max) }
+    }
+
+    /// An IP list or a right digest vouches for the source.
+    pub fn vouch(&mut self, now: Instant, source: IpAddr) {
+        let source = network(source);
+        self.asking.remove(source);
+        self.vouched.put(now, source, now + VOUCHED);
+    }
+
+    /// Whether something vouched for it lately.
+    pub fn is_vouched(&self, now: Instant, source: IpAddr) -> bool {
+        self.vouched.get(network(source)).is_some_and(|until| now < until)
+    }
+
+    /// Counts a request of a source.
+    pub fn take(&mut self, now: Instant, source: IpAddr) -> Budget {
+        if self.is_vouched(now, source) {
+            return Budget::Within;
+        }
+        let source = network(source);
+        let mut bucket = self.asking.get(source).unwrap_or(Bucket::EMPTY);
+        let budget = bucket.take(now);
+        self.asking.put(now, source, bucket);
+        budget
+    }
+}
+
+/// What one source has asked: the time at which all of it would be asked at the allowed rate.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    even_at: Instant,
+    held_until: Instant,
+}
+
+impl Bucket {
+    const EMPTY: Self = Self { even_at: Instant::ZERO, held_until: Instant::ZERO };
+
+    fn take(&mut self, now: Instant) -> Budget {
+        if now < self.held_until {
+            return Budget::Held;
+        }
+        let even_at = self.even_at.max(now) + REQUEST;
+        if even_at.since(now) > BURST {
+            self.held_until = now + HELD;
+            return Budget::HeldFromNow;
+        }
+        self.even_at = even_at;
+        Budget::Within
+    }
+}
+
+/// A value for each source, at most so many; the one put longest ago goes first.
+#[derive(Debug)]
+struct Sources<T> {
+    by_source: HashMap<IpAddr, (Instant, T)>,
+    by_time: BTreeSet<(Instant, IpAddr)>,
+    room: usize,
+}
+
+impl<T: Copy> Sources<T> {
+    fn new(room: usize) -> Self {
+        Self { by_source: HashMap::new(), by_time: BTreeSet::new(), room }
+    }
+
+    fn get(&self, source: IpAddr) -> Option<T> {
+        self.by_source.get(&source).map(|(_, value)| *value)
+    }
+
+    fn put(&mut self, now: Instant, source: IpAddr, value: T) {
+        if let Some((before, _)) = self.by_source.insert(source, (now, value)) {
+            self.by_time.remove(&(before, source));
+        } else if self.by_source.len() > self.room
+            && let Some((_, oldest)) = self.by_time.pop_first()
+        {
+            self.by_source.remove(&oldest);
+        }
+        self.by_time.insert((now, source));
+    }
+
+    fn remove(&mut self, source: IpAddr) {
+        if let Some((at, _)) = self.by_source.remove(&source) {
+            self.by_time.remove(&(at, source));
+        }
+    }
+}
+
+/// What counts as one source: an IPv4 address, or the 64 bits of IPv6 that one subscriber has.
+fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
+const HELD: Duration = Duration::from_secs(STRANGER_HELD_S);
+/// What one request costs in time.
+const REQUEST: Duration = Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND);
+const BURST: Duration =
+    Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND * STRANGER_BURST);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    #[test]
+    fn a_burst_passes_then_the_source_is_held_for_ten_seconds_and_others_are_not() {
+        let mut strangers = Strangers::default();
+        let now = Instant::from_millis(5_000);
+        let passed = (0..300).filter(|_| strangers.take(now, SOURCE) == Budget::Within).count();
+        assert_eq!(passed as u64, STRANGER_BURST);
+        assert_eq!(strangers.take(now, SOURCE), Budget::Held);
+        assert_eq!(strangers.take(now, OTHER), Budget::Within);
+        let free = now + HELD;
+        assert_eq!(strangers.take(free, SOURCE), Budget::Within, "heard again afterwards");
+    }
+
+    #[test]
+    fn the_beginning_of_a_hold_is_told_once() {
+        let mut strangers = Strangers::default();
+        let now = Instant::from_millis(5_000);
+        let told = (0..900).filter(|_| strangers.take(now, SOURCE) == Budget::HeldFromNow).count();
+        assert_eq!(told, 1);
+    }
+
+    #[test]
+    fn fifty_a_second_pass_for_ever() {
+        let mut strangers = Strangers::default();
+        for request in 0..5_000 {
+            let now = Instant::from_millis(request * 20);
+            assert_eq!(strangers.take(now, SOURCE), Budget::Within, "request {request}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_vouched_for_has_no_budget_until_ten_minutes_later() {
+        let mut strangers = Strangers::default();
+        let now = Instant::from_millis(5_000);
+        strangers.vouch(now, SOURCE);
+        assert!((0..10_000).all(|_| strangers.take(now, SOURCE) == Budget::Within));
+        assert!(!strangers.is_vouched(now + VOUCHED, SOURCE));
+    }
+
+    #[test]
+    fn forged_sources_push_each_other_out_and_nobody_who_is_vouched_for() {
+        let mut strangers = Strangers::with_room(16);
+        let now = Instant::from_millis(5_000);
+        strangers.vouch(now, SOURCE);
+        for forged in 0..1_000_u32 {
+            let source = IpAddr::V4(forged.into());
+            strangers.take(now + Duration::from_millis(u64::from(forged)), source);
+        }
+        assert!(strangers.is_vouched(now, SOURCE));
+        assert_eq!(strangers.asking.by_source.len(), 16);
+        assert_eq!(strangers.asking.by_time.len(), 16);
+    }
+
+    #[test]
+    fn one_subscriber_of_ipv6_is_one_source() {
+        let mut strangers = Strangers::default();
+        let now = Instant::from_millis(5_000);
+        strangers.vouch(now, "2001:db8::1".parse().unwrap());
+        assert!(strangers.is_vouched(now, "2001:db8::ffff:2".parse().unwrap()));
+        assert!(!strangers.is_vouched(now, "2001:db8:0:1::1".parse().unwrap()));
+        assert!(!strangers.is_vouched(now, SOURCE));
+    }
+}

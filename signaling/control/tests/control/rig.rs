@@ -1,0 +1,438 @@
+//! A Control with one account, one domain and one media core, and what a test says to it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::{HttpAnswer, HttpId};
+use control::{Control, ControlSettings, Effect, Input, Observation, ResolveTarget};
+use shared::config::{Config, Layers};
+use shared::ids::Origin;
+use shared::{
+    AccountSid, CallSid, CoreId, Instant, LegId, LegQuality, MediaCommand, MediaEvent, MediaPort,
+    Now,
+};
+use sip::digest::Credentials;
+use sip::digest::client::Challenge;
+use sip::flow::{Flow, FlowId, SendTo, Transport};
+use sip::{Message, Response, SessionId};
+use store::{
+    Account, CallRecord, Change, Domain, DomainFields, DomainSuffix, MappedList, Mint,
+    NotificationRecord, Outcome, Patch, Reply, Resource, Secret, Snapshot, Write,
+};
+
+pub const ACCOUNT: AccountSid = AccountSid(1);
+pub const CALLER: &str = "192.0.2.7:5060";
+pub const PASSWORD: &str = "Secret-Passw0rd";
+pub const OTHER_PASSWORD: &str = "Another-Passw0rd";
+pub const DESK: &str = "sip:1000@desk.sip.sidetone.test";
+const GATEWAY: &str = "198.51.100.1:5060";
+const ORIGIN: Origin = Origin { node: 1, generation: 1 };
+
+/// What there is in the store.
+pub struct Book {
+    pub snapshot: Snapshot,
+    pub domain: Arc<Domain>,
+    minted: u64,
+}
+
+impl Book {
+    /// One account with the domain `desk` and a voice URL; nothing is mapped.
+    pub fn new() -> Self {
+        let mut snapshot = Snapshot::new(DomainSuffix::new("sidetone.test"));
+        let account = Account::main(ACCOUNT, Secret::new("token"), "test", 0);
+        snapshot.apply(&Change::Insert(Resource::Account(Arc::new(account))));
+        let mut minted = 0;
+        let fields = DomainFields {
+            domain_name: Some("desk.sip.sidetone.test".to_owned()),
+            voice_url: Patch::Set("http://app.example/voice".to_owned()),
+            ..DomainFields::default()
+        };
+        match write(&mut snapshot, &mut minted, Write::CreateDomain(Box::new(fields))) {
+            Reply::Domain { domain, .. } => Self { snapshot, domain, minted },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Domain with the credential list of `alice`.
+    pub fn with_credentials() -> Self {
+        let mut book = Self::new();
+        book.map_credentials("desk", PASSWORD);
+        book
+    }
+
+    /// Domain with an IP list of one address.
+    pub fn with_ip_list(address: &str) -> Self {
+        let mut book = Self::new();
+        book.map_address(address);
+        book
+    }
+
+    pub fn map_credentials(&mut self, name: &str, password: &str) {
+        let create = Write::CreateCredentialList { friendly_name: name.to_owned() };
+        let Reply::CredentialList(list) = self.write(create) else { panic!("a list") };
+        let (username, password) = ("alice".to_owned(), Secret::new(password));
+        self.write(Write::CreateCredential { list: list.sid, username, password });
+        self.map(MappedList::CallsCredentialList(list.sid));
+    }
+
+    pub fn map_address(&mut self, address: &str) {
+        let create = Write::CreateIpAccessControlList { friendly_name: "office".to_owned() };
+        let Reply::IpAccessControlList(list) = self.write(create) else { panic!("a list") };
+        let address = address.parse().expect("an address");
+        let friendly_name = "office".to_owned();
+        self.write(Write::CreateIpAddress { list: list.sid, friendly_name, address, prefix: None });
+        self.map(MappedList::CallsIpAccessControlList(list.sid));
+    }
+
+    pub fn change_domain(&mut self, change: impl FnOnce(&mut Domain)) {
+        let mut domain = (*self.domain).clone();
+        change(&mut domain);
+        self.domain = Arc::new(domain);
+        self.snapshot.apply(&Change::Update(Resource::Domain(self.domain.clone())));
+    }
+
+    pub fn change_account(&mut self, change: impl FnOnce(&mut Account)) {
+        let mut account = (**self.snapshot.account(ACCOUNT).expect("it is there")).clone();
+        change(&mut account);
+        self.snapshot.apply(&Change::Update(Resource::Account(Arc::new(account))));
+    }
+
+    fn map(&mut self, list: MappedList) {
+        let domain = self.domain.sid;
+        self.write(Write::CreateMapping { domain, list });
+    }
+
+    fn write(&mut self, asked: Write) -> Reply {
+        write(&mut self.snapshot, &mut self.minted, asked)
+    }
+}
+
+fn write(snapshot: &mut Snapshot, minted: &mut u64, write: Write) -> Reply {
+    *minted += 1;
+    let mut random = [0; 40];
+    random[..8].copy_from_slice(&minted.to_be_bytes());
+    let mint = Mint { unix_ms: 1_736_154_000_000, origin: ORIGIN, random };
+    let planned = snapshot.check(ACCOUNT, &write, &mint).expect("allowed");
+    snapshot.apply(&planned.change);
+    planned.reply
+}
+
+/// A Control and all that it wanted so far, sorted.
+pub struct Rig {
+    pub now: Now,
+    pub control: Control,
+    pub sent: Vec<(SocketAddr, Message)>,
+    pub http: Vec<(CallSid, HttpId, String)>,
+    pub media: Vec<MediaCommand>,
+    pub resolves: Vec<(SessionId, ResolveTarget)>,
+    pub records: Vec<CallRecord>,
+    pub notifications: Vec<NotificationRecord>,
+    pub refused: Vec<&'static str>,
+    pub dropped: usize,
+    pub faults: Vec<String>,
+    pub effects: Vec<Effect>,
+    flow: Flow,
+    call_ids: u32,
+}
+
+impl Rig {
+    pub fn new(book: Book) -> Self {
+        Self::with_settings(book, |_| ())
+    }
+
+    /// One core of eight legs.
+    pub fn with_settings(book: Book, change: impl FnOnce(&mut ControlSettings)) -> Self {
+        let config = Config::from_layers(&Layers::default()).expect("the defaults make sense");
+        let mut settings = ControlSettings::new(&config, ORIGIN, "http://gw.example");
+        change(&mut settings);
+        let now = Now { mono: Instant::from_millis(60_000), unix_ms: 1_736_154_000_000 };
+        let mut rig = Self {
+            now,
+            control: Control::new(settings, book.snapshot, [7; 32]),
+            sent: Vec::new(),
+            http: Vec::new(),
+            media: Vec::new(),
+            resolves: Vec::new(),
+            records: Vec::new(),
+            notifications: Vec::new(),
+            refused: Vec::new(),
+            dropped: 0,
+            faults: Vec::new(),
+            effects: Vec::new(),
+            flow: flow(Transport::Udp, CALLER),
+            call_ids: 0,
+        };
+        rig.add_core();
+        rig
+    }
+
+    pub fn add_core(&mut self) {
+        let ports =
+            (0..8).map(|n| MediaPort { address: 0, rtp: 20_000 + n * 2 }).collect::<Vec<_>>();
+        self.tell(Input::CoreStarted { ports, legs_max: 8 });
+    }
+
+    /// From now on messages come by this transport, from this address.
+    pub fn come_from(&mut self, transport: Transport, remote: &str) {
+        self.flow = flow(transport, remote);
+        if transport != Transport::Udp {
+            let opened = sip::Input::FlowOpened { flow: self.flow, token: None };
+            self.tell(Input::Sip(opened));
+        }
+    }
+
+    pub fn after(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        while let Some((at, _)) = self.control.poll_timeout().filter(|(at, _)| *at <= end.mono) {
+            self.now = self.now.after(at.since(self.now.mono));
+            self.control.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    pub fn tell(&mut self, input: Input<'_>) {
+        self.control.handle(self.now, input);
+        self.drain();
+    }
+
+    pub fn receive(&mut self, text: &str) {
+        let (flow, bytes) = (self.flow, text.as_bytes());
+        self.tell(Input::Sip(sip::Input::Received { flow, bytes }));
+    }
+
+    /// An INVITE of a new call; the status lines it was answered with.
+    pub fn invite(&mut self, invite: &Invite) -> Vec<u16> {
+        self.call_ids += 1;
+        self.send_invite(invite, self.call_ids, 1, "")
+    }
+
+    /// The same with an answer to the challenge that comes.
+    pub fn invite_as(&mut self, invite: &Invite, user: &str, password: &str) -> Vec<u16> {
+        self.call_ids += 1;
+        let id = self.call_ids;
+        let challenged = self.send_invite(invite, id, 1, "");
+        assert_eq!(challenged, [407]);
+        let header = self.authorization(invite, user, password);
+        self.ack(invite, id, 1);
+        self.send_invite(invite, id, 2, &header)
+    }
+
+    pub fn authorization(&self, invite: &Invite, user: &str, password: &str) -> String {
+        let challenge = header(self.last_response(), "Proxy-Authenticate").expect("a challenge");
+        let challenge = Challenge::parse(challenge.as_bytes()).expect("it can be read");
+        let credentials = Credentials::new(user, password);
+        let answer = challenge.answer(&credentials, b"INVITE", invite.target.as_bytes(), 1, "abc");
+        format!("Proxy-Authorization: {}\r\n", String::from_utf8(answer).expect("text"))
+    }
+
+    pub fn send_invite(&mut self, invite: &Invite, id: u32, cseq: u32, more: &str) -> Vec<u16> {
+        let before = self.sent.len();
+        let text = invite.text(self.flow, id, cseq, more);
+        self.receive(&text);
+        self.statuses(before)
+    }
+
+    pub fn ack(&mut self, invite: &Invite, id: u32, cseq: u32) {
+        let to = self.to_of_last_response();
+        let text = request("ACK", invite, self.flow, id, cseq, &to);
+        self.receive(&text);
+    }
+
+    pub fn cancel(&mut self, invite: &Invite, id: u32) {
+        let to = format!("<{}>", invite.target);
+        let text = request("CANCEL", invite, self.flow, id, 1, &to);
+        self.receive(&text);
+    }
+
+    /// The caller hangs up the first call.
+    pub fn bye(&mut self, invite: &Invite, id: u32) {
+        let to = self.to_of_last_response();
+        let text = request("BYE", invite, self.flow, id, 9, &to);
+        self.receive(&text);
+    }
+
+    fn to_of_last_response(&self) -> String {
+        self.last_response().to.to_string()
+    }
+
+    /// Statuses sent since then.
+    pub fn statuses(&self, since: usize) -> Vec<u16> {
+        let responses = self.sent.iter().skip(since).filter_map(|(_, message)| match message {
+            Message::Response(response) => Some(response.status),
+            Message::Request(_) => None,
+        });
+        responses.collect()
+    }
+
+    pub fn last_response(&self) -> &Response {
+        let responses = self.sent.iter().rev().find_map(|(_, message)| match message {
+            Message::Response(response) => Some(response),
+            Message::Request(_) => None,
+        });
+        responses.expect("something was answered")
+    }
+
+    /// The methods of requests that went out.
+    pub fn requests(&self) -> Vec<String> {
+        let requests = self.sent.iter().filter_map(|(_, message)| match message {
+            Message::Request(request) => Some(request.method.to_string()),
+            Message::Response(_) => None,
+        });
+        requests.collect()
+    }
+
+    /// The oldest webhook that waits gets this document.
+    pub fn answer_webhook(&mut self, verbs: &str) {
+        let (call, request, url) = self.http.remove(0);
+        let result = Ok(HttpAnswer {
+            status: 200,
+            content_type: Some("text/xml".to_owned()),
+            body: format!("<Response>{verbs}</Response>").into_bytes(),
+            final_url: url,
+            duration_ms: 5,
+        });
+        self.tell(Input::Http { call, request, result });
+    }
+
+    /// The core confirms every leg that it was told to stop.
+    pub fn confirm_stops(&mut self) {
+        let stops: Vec<LegId> = self
+            .media
+            .iter()
+            .filter_map(|command| match command {
+                MediaCommand::StopLeg { leg, .. } => Some(*leg),
+                _ => None,
+            })
+            .collect();
+        self.media.retain(|command| !matches!(command, MediaCommand::StopLeg { .. }));
+        for leg in stops {
+            let quality = Box::<LegQuality>::default();
+            self.tell(Input::Media {
+                core: CoreId(leg.core.0),
+                event: MediaEvent::LegStopped { leg, quality },
+            });
+        }
+    }
+
+    /// Every webhook that waits is answered with an empty document, every stop confirmed.
+    pub fn let_go(&mut self) {
+        while !self.http.is_empty() {
+            self.answer_webhook("");
+        }
+        self.confirm_stops();
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.control.poll_effect() {
+            match effect {
+                Effect::Sip(sip::Effect::Send { to, bytes, .. }) => {
+                    let remote = match to {
+                        SendTo::Datagram { remote, .. } => remote,
+                        SendTo::Flow(_) | SendTo::Connect { .. } => self.flow.remote,
+                    };
+                    let message = Message::parse(&bytes).expect("what we send can be read");
+                    self.sent.push((remote, message));
+                }
+                Effect::Http { call, request, .. } => {
+                    self.http.push((call, request.id, request.url.wire(None)));
+                }
+                Effect::Media { command, .. } => self.media.push(command),
+                Effect::Resolve { session, target } => self.resolves.push((session, target)),
+                Effect::Commit { token, change } => self.on_commit(token, *change),
+                Effect::Observe(Observation::Refused { refusal, .. }) => {
+                    self.refused.push(refusal.rule);
+                }
+                Effect::Observe(Observation::Dropped { .. }) => self.dropped += 1,
+                Effect::Observe(Observation::Fault { sentence, .. }) => self.faults.push(sentence),
+                other => self.effects.push(other),
+            }
+        }
+    }
+
+    fn on_commit(&mut self, token: Option<control::CommitToken>, change: Change) {
+        match change {
+            Change::PutCall(record) => self.records.push((*record).clone()),
+            Change::AddNotification(record) => self.notifications.push((*record).clone()),
+            _ => {}
+        }
+        if let Some(token) = token {
+            let outcome = Outcome::Committed;
+            self.control.handle(self.now, Input::Committed { token, outcome });
+        }
+    }
+}
+
+/// An INVITE as a caller writes it.
+#[derive(Clone)]
+pub struct Invite {
+    pub target: &'static str,
+    pub headers: String,
+    pub sdp: String,
+    pub hops: u8,
+    pub method: &'static str,
+}
+
+impl Default for Invite {
+    fn default() -> Self {
+        let sdp = sdp("RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000\r\n");
+        Self { target: DESK, headers: String::new(), sdp, hops: 70, method: "INVITE" }
+    }
+}
+
+impl Invite {
+    pub fn to(target: &'static str) -> Self {
+        Self { target, ..Self::default() }
+    }
+
+    pub fn header(line: &str) -> Self {
+        Self { headers: format!("{line}\r\n"), ..Self::default() }
+    }
+
+    fn text(&self, flow: Flow, id: u32, cseq: u32, more: &str) -> String {
+        let Self { target, headers, sdp, hops, method } = self;
+        let (via, remote) = (flow.transport.via_name(), flow.remote);
+        let content = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{via} {remote};branch=z9hG4bK{id}x{cseq}\r\n\
+             Max-Forwards: {hops}\r\nFrom: <sip:alice@example.org>;tag=a{id}\r\nTo: <{target}>\r\n\
+             Call-ID: call{id}@example.org\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:alice@{remote}>\r\n{headers}{more}{content}Content-Length: {}\r\n\r\n{sdp}",
+            sdp.len(),
+        )
+    }
+}
+
+fn request(method: &str, invite: &Invite, flow: Flow, id: u32, cseq: u32, to: &str) -> String {
+    let (via, remote, target) = (flow.transport.via_name(), flow.remote, invite.target);
+    let branch = if method == "BYE" { 9 } else { cseq };
+    format!(
+        "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{via} {remote};branch=z9hG4bK{id}x{branch}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:alice@example.org>;tag=a{id}\r\nTo: {to}\r\n\
+         Call-ID: call{id}@example.org\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+pub fn sdp(media: &str, more: &str) -> String {
+    let (profile, formats) = media.split_once(' ').expect("profile and formats");
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+         m=audio 4000 {profile} {formats}\r\n{more}"
+    )
+}
+
+/// A header of a response as text.
+pub fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers.get(name).map(|value| value.to_lossy().into_owned())
+}
+
+fn flow(transport: Transport, remote: &str) -> Flow {
+    let (local, remote) = (GATEWAY.parse().expect("fixed"), remote.parse().expect("an address"));
+    let id = FlowId(match transport {
+        Transport::Udp => 0,
+        Transport::Tcp => 1,
+        Transport::Tls => 2,
+    });
+    Flow { id, transport, local, remote }
+}
