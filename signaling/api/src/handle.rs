@@ -12,13 +12,23 @@ use crate::request::{Method, Request, Suffix, segments, split_suffix};
 use crate::resources::{self, accounts, alerts};
 use crate::response::{Frame, Response, method_not_allowed, not_built};
 
+/// A request whose credentials are good, and its account's place among the requests at once.
+///
+/// The place is taken before the request waits for its turn to read, so that what waits counts.
+#[derive(Debug)]
+pub struct Admitted {
+    frame: Frame,
+    login: Login,
+    permit: Permit,
+}
+
 /// What is to be done about a request, and the place it takes while that is done.
 #[derive(Debug)]
 pub struct Handled {
     /// What is to be done.
     pub step: Step,
-    /// To be kept until the answer is sent; `None` when no account was entered.
-    pub permit: Option<Permit>,
+    /// To be kept until the answer is sent, its body included.
+    pub permit: Permit,
 }
 
 /// What is to be done about a request.
@@ -73,18 +83,60 @@ impl Rendering {
     pub fn unavailable(&self) -> Response {
         self.frame.error(&WriteError::unavailable())
     }
+
+    /// 416 for this request: `Range` begins past the end of a recording.
+    pub fn range_not_satisfiable(&self) -> Response {
+        let message = "The range begins after the end of the recording";
+        self.frame.error(&WriteError::new(416, 20416, message))
+    }
+
+    /// What every answer to this request carries: its id, and what browsers must know. For a body
+    /// that is not made here.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        self.frame.headers()
+    }
+}
+
+/// Checks the credentials and takes the account's place, or answers at once.
+///
+/// Reads one or two rows of the store, so it blocks as long as `reader` does. Never panics, whatever
+/// the request holds.
+///
+/// # Errors
+/// The answer: to OPTIONS, to a path that is none of the API's, to bad credentials, and to the
+/// hundred-and-first request at once.
+pub fn admit(
+    request: &Request<'_>,
+    now: Now,
+    reader: &dyn Reader,
+    guard: &Guard,
+) -> Result<Admitted, Response> {
+    let mut frame = Frame::new(request);
+    if request.method == Method::Options {
+        return Err(frame.no_content());
+    }
+    let permit = |frame: &Frame| -> Result<(Login, Permit), Response> {
+        let answer = |error: WriteError| frame.error(&error);
+        let (path, _) = split_suffix(request.path);
+        let segments = segments(path);
+        if !matches!(segments.first().map(String::as_str), Some("2010-04-01" | "v1")) {
+            return Err(answer(WriteError::not_found()));
+        }
+        let login = auth::login(request, now.mono, reader, guard).map_err(answer)?;
+        let permit = guard.enter(login.account.sid).ok_or_else(|| answer(too_many_at_once()))?;
+        Ok((login, permit))
+    };
+    let (login, permit) = permit(&frame)?;
+    frame.concurrent = permit.under_way;
+    Ok(Admitted { frame, login, permit })
 }
 
 /// Answers what can be answered by reading, and says what is to be written otherwise.
 ///
 /// Reads the store, so it blocks as long as `reader` does. Never panics, whatever the request holds.
-pub fn handle(request: &Request<'_>, now: Now, reader: &dyn Reader, guard: &Guard) -> Handled {
-    let mut frame = Frame::new(request);
-    if request.method == Method::Options {
-        return Handled { step: Step::Answer(frame.no_content()), permit: None };
-    }
-    let mut permit = None;
-    let step = enter(request, now, reader, guard, &mut frame, &mut permit)
+pub fn handle(request: &Request<'_>, admitted: Admitted, now: Now, reader: &dyn Reader) -> Handled {
+    let Admitted { frame, login, permit } = admitted;
+    let step = dispatch(request, &frame, login, now, reader)
         .unwrap_or_else(|error| Step::Answer(frame.error(&error)));
     Handled { step, permit }
 }
@@ -116,26 +168,17 @@ pub(crate) struct Context<'c> {
 /// What a resource answers.
 pub(crate) type Answered = Result<Step, WriteError>;
 
-fn enter(
+fn dispatch(
     request: &Request<'_>,
+    frame: &Frame,
+    login: Login,
     now: Now,
     reader: &dyn Reader,
-    guard: &Guard,
-    frame: &mut Frame,
-    permit: &mut Option<Permit>,
 ) -> Answered {
     let (path, suffix) = split_suffix(request.path);
     let segments = segments(path);
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let (version, path) = segments.split_first().ok_or_else(WriteError::not_found)?;
-    if !matches!(*version, "2010-04-01" | "v1") {
-        return Err(WriteError::not_found());
-    }
-    let login = auth::login(request, now.mono, reader, guard)?;
-    let entered = guard.enter(login.account.sid).ok_or_else(too_many_at_once)?;
-    frame.concurrent = entered.under_way;
-    *permit = Some(entered);
-
     let reads = matches!(request.method, Method::Get | Method::Head);
     if !reads && request.content_type.is_some_and(is_json) {
         return Err(WriteError::new(

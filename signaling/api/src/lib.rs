@@ -16,6 +16,6 @@ mod response;
 mod tests;
 
 pub use guard::{Guard, Permit};
-pub use handle::{Handled, Rendering, Step, handle, render};
+pub use handle::{Admitted, Handled, Rendering, Step, admit, handle, render};
 pub use request::{Method, Request};
 pub use response::Response;

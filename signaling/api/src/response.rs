@@ -72,17 +72,21 @@ impl Frame {
         response
     }
 
-    fn headers(&self) -> Vec<(&'static str, String)> {
+    /// What every answer carries beside its content type.
+    pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
         let id: String = self.id.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut headers = vec![
             ("Twilio-Request-Id", format!("RQ{id}")),
             ("Access-Control-Allow-Origin", "*".to_owned()),
             ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS".to_owned()),
-            ("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type".to_owned()),
+            (
+                "Access-Control-Allow-Headers",
+                "Accept, Authorization, Content-Type, Range".to_owned(),
+            ),
             ("Access-Control-Allow-Credentials", "true".to_owned()),
             (
                 "Access-Control-Expose-Headers",
-                "Twilio-Request-Id, Twilio-Concurrent-Requests".to_owned(),
+                "Twilio-Request-Id, Twilio-Concurrent-Requests, Content-Range".to_owned(),
             ),
         ];
         if self.concurrent > 0 {

@@ -13,7 +13,7 @@ use store::{
     Settled, Snapshot, Submitted, TimelineRecord, Writes,
 };
 
-use crate::{Guard, Handled, Method, Request, Response, Step, handle, render};
+use crate::{Guard, Handled, Method, Request, Response, Step, admit, handle, render};
 
 const MAIN: AccountSid = AccountSid(0xAC01);
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -97,7 +97,7 @@ impl House {
         self.snapshot.apply(&change);
     }
 
-    fn handle(&self, method: Method, path: &str, form: &str) -> Handled {
+    fn handle(&self, method: Method, path: &str, form: &str) -> Result<Handled, Response> {
         let (user, password) = &self.login;
         let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         let authorization = format!("Basic {login}");
@@ -113,12 +113,20 @@ impl House {
             base: "http://gw.example:8080",
             id: [0xAB; 16],
         };
-        handle(&request, self.now, &self.reader, &self.guard)
+        let admitted = admit(&request, self.now, &self.reader, &self.guard)?;
+        Ok(handle(&request, admitted, self.now, &self.reader))
+    }
+
+    fn step(&self, method: Method, path: &str, form: &str) -> Step {
+        match self.handle(method, path, form) {
+            Ok(handled) => handled.step,
+            Err(response) => Step::Answer(response),
+        }
     }
 
     /// The whole way of a request, Control's part included.
     fn request(&mut self, method: Method, path: &str, form: &str) -> Answer {
-        let response = match self.handle(method, path, form).step {
+        let response = match self.step(method, path, form) {
             Step::Answer(response) => response,
             Step::Write { account, write, rendering } => {
                 self.minted += 1;
@@ -140,7 +148,7 @@ impl House {
             Step::Call { command, rendering } => {
                 let reply = match (command, self.call.clone()) {
                     (CallCommand::ReadTimeline { .. }, _) => {
-                        Ok(Reply::Timeline("[{\"at\":1}]".to_owned()))
+                        Ok(Reply::Timeline(r#"{"entries":[{"at_ms":1}],"left_out":0}"#.to_owned()))
                     }
                     (_, Some(call)) => Ok(Reply::Call(Arc::new(call))),
                     (_, None) => Err(store::WriteError::invalid(
@@ -290,12 +298,13 @@ fn wrong_credentials_are_401_and_ten_of_them_429() {
 fn requests_at_once_are_limited_while_their_permits_live() {
     let house = House::new();
     let path = account_path(".json");
-    let mut held: Vec<_> = (0..100).map(|_| house.handle(Method::Get, &path, "")).collect();
-    let refused = house.handle(Method::Get, &path, "");
-    assert!(matches!(refused.step, Step::Answer(answer) if answer.status == 429));
+    let mut held: Vec<_> =
+        (0..100).map(|_| house.handle(Method::Get, &path, "").unwrap()).collect();
+    let refused = house.handle(Method::Get, &path, "").unwrap_err();
+    assert_eq!(refused.status, 429);
     held.pop();
-    let answered = house.handle(Method::Get, &path, "");
-    assert!(matches!(answered.step, Step::Answer(answer) if answer.status == 200));
+    let answered = house.step(Method::Get, &path, "");
+    assert!(matches!(answered, Step::Answer(answer) if answer.status == 200));
 }
 
 #[test]
@@ -447,6 +456,12 @@ fn mappings_show_the_list_and_share_one_store_with_the_legacy_paths() {
     assert_eq!(house.post(&format!("{registrations}.json"), &form).status, 201);
     assert_eq!(house.post(&format!("{registrations}.json"), &form).code(), 21231);
     assert_eq!(house.post(&format!("{registrations}.json"), "").code(), 21231);
+    for unknown in ["CL00000000000000000000000000000009", "office"] {
+        let form = format!("CredentialListSid={unknown}");
+        let answer = house.post(&format!("{registrations}.json"), &form);
+        assert_eq!(answer.code(), 20404);
+        assert_eq!(answer.body["message"], "The list that CredentialListSid names was not found");
+    }
     let unknown = format!("CredentialListSid={}", CredentialListSid(1));
     assert_eq!(house.post(&format!("{registrations}.json"), &unknown).code(), 20404);
     assert_eq!(house.post(&format!("{calls}/{list}.json"), "").code(), 20004);
@@ -562,17 +577,23 @@ fn a_call_is_queued_looked_up_and_deleted() {
     );
     assert_eq!(house.get(&format!("{path}.json")).body, created.body);
     assert_eq!(house.delete(&format!("{path}.json")).code(), 20009);
-    assert_eq!(house.get(&format!("{path}/Timeline.json")).body, json!({"timeline": [{"at": 1}]}));
+    assert_eq!(
+        house.get(&format!("{path}/Timeline.json")).body,
+        json!({"timeline": [{"at_ms": 1}], "left_out": 0})
+    );
 
     house.commit(Change::PutCall(Arc::new(call(1, CallStatus::Completed))));
     house.commit(Change::PutTimeline(Arc::new(TimelineRecord {
         call: sid,
         account: MAIN,
-        json: "[{\"at\":2}]".to_owned(),
+        json: r#"{"entries":[{"at_ms":2}],"left_out":3}"#.to_owned(),
     })));
     let ended = house.get(&format!("{path}.json")).body;
     assert_eq!((&ended["duration"], &ended["status"]), (&json!("12"), &json!("completed")));
-    assert_eq!(house.get(&format!("{path}/Timeline.json")).body, json!({"timeline": [{"at": 2}]}));
+    assert_eq!(
+        house.get(&format!("{path}/Timeline.json")).body,
+        json!({"timeline": [{"at_ms": 2}], "left_out": 3})
+    );
     house.call = None;
     let late = house.post(&format!("{path}.json"), "Status=completed");
     assert_eq!((late.status, late.code()), (400, 21220));
@@ -668,7 +689,7 @@ fn a_recording_is_metadata_and_audio_under_one_path() {
         })
     );
     for suffix in ["", ".wav"] {
-        let step = house.handle(Method::Get, &format!("{path}{suffix}"), "").step;
+        let step = house.step(Method::Get, &format!("{path}{suffix}"), "");
         assert!(
             matches!(&step, Step::RecordingMedia { recording, two_channels: false, .. } if **recording == mono),
             "{step:?}"
@@ -677,7 +698,7 @@ fn a_recording_is_metadata_and_audio_under_one_path() {
     let two = "RequestedChannels=2";
     assert_eq!(house.request(Method::Get, &path, two).code(), 16113);
     let dual_path = account_path(&format!("/Recordings/{}.wav", dual.sid));
-    let step = house.handle(Method::Get, &dual_path, two).step;
+    let step = house.step(Method::Get, &dual_path, two);
     assert!(matches!(step, Step::RecordingMedia { two_channels: true, .. }));
     assert_eq!(house.get(&format!("{path}.mp3")).status, 406);
 
@@ -686,7 +707,7 @@ fn a_recording_is_metadata_and_audio_under_one_path() {
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["track"]), (2, &Value::Null));
     assert_eq!(house.post(&account_path("/Recordings.json"), "").code(), 20004);
     let current = account_path(&format!("/Calls/{}/Recordings/Twilio.CURRENT.json", mono.call));
-    let step = house.handle(Method::Post, &current, "Status=paused").step;
+    let step = house.step(Method::Post, &current, "Status=paused");
     assert!(matches!(
         step,
         Step::Call { command: CallCommand::UpdateRecording { recording: None, .. }, .. }
@@ -831,7 +852,8 @@ fn a_json_body_is_refused_by_name() {
         base: "http://gw.example",
         id: [0; 16],
     };
-    let step = handle(&request, house.now, &house.reader, &house.guard).step;
+    let admitted = admit(&request, house.now, &house.reader, &house.guard).unwrap();
+    let step = handle(&request, admitted, house.now, &house.reader).step;
     assert!(matches!(step, Step::Answer(answer) if answer.status == 415));
 }
 
@@ -850,7 +872,7 @@ proptest::proptest! {
         }
         HOUSE.with(|house| {
             let method = if post { Method::Post } else { Method::Get };
-            house.borrow().handle(method, &path, &form);
+            house.borrow().step(method, &path, &form);
         });
     }
 }

@@ -219,7 +219,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     let errands = start_errands(config, &data, &runtime, &addresses, messages.clone(), recorder)?;
     let webhooks = errands.webhooks.clone();
 
-    let api_base = format!("http://{}", api_host(&addresses));
+    let api_base = http_server::base_url(api_host(&addresses));
     let mut control_settings = ControlSettings::new(config, origin, &api_base);
     control_settings.calls_max = usize::try_from(plan.calls).unwrap_or(usize::MAX);
     let mut seed = [0; 32];

@@ -42,7 +42,7 @@ pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, Wri
         to,
         twiml,
         fallback: webhook(form, "FallbackUrl", "FallbackMethod")?,
-        status_callback: webhook(form, "StatusCallback", "StatusCallbackMethod")?,
+        status_callback: status_callback(form)?,
         status_callback_events: call_events(form),
         send_digits: form.value("SendDigits").map(send_digits).transpose()?,
         timeout_s: form.number("Timeout", (1, RING_S.1), 21208)?.unwrap_or(TIMEOUT_S),
@@ -79,11 +79,9 @@ pub(crate) fn update(
     // Ending a call decides: a document for it would never run.
     let action =
         status.or_else(|| redirect.map(|twiml| UpdateAction::Redirect { twiml, fallback }));
-    let callback_method = form.method("StatusCallbackMethod", 21209)?.unwrap_or_default();
-    let status_callback = match form.url_patch("StatusCallback", 21205)? {
-        Patch::Keep => Patch::Keep,
-        Patch::Clear => Patch::Clear,
-        Patch::Set(url) => Patch::Set(Webhook { url, method: callback_method }),
+    let status_callback = match form.raw("StatusCallback") {
+        None => Patch::Keep,
+        Some(_) => status_callback(form)?.map_or(Patch::Clear, Patch::Set),
     };
     let time_limit_s = form.number("TimeLimit", (1, CALL_S.1), 20422)?;
     Ok(UpdateCall { account, call, action, status_callback, time_limit_s })
@@ -120,7 +118,8 @@ fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
     // SendDigits switches machine detection off.
     let detects = form.value("MachineDetection").is_some() && form.value("SendDigits").is_none();
     if detects {
-        let message = "MachineDetection is not built in this version of the gateway";
+        let message = "MachineDetection is not built in this version of the gateway: place the call \
+                       without it";
         return Err(WriteError::invalid(21234, message));
     }
     Ok(())
@@ -142,6 +141,19 @@ fn twiml_source(form: &Form, method: HttpMethod) -> Result<Option<TwimlSource>, 
 fn webhook(form: &Form, url: &str, method: &str) -> Result<Option<Webhook>, WriteError> {
     let method = form.method(method, 21209)?.unwrap_or_default();
     Ok(form.url(url, 21205)?.map(|url| Webhook { url, method }))
+}
+
+/// `StatusCallback`: as other URLs, but its host name has no underscore (contract rest.md §6.1).
+fn status_callback(form: &Form) -> Result<Option<Webhook>, WriteError> {
+    let callback = webhook(form, "StatusCallback", "StatusCallbackMethod")?;
+    let host = |callback: &Webhook| {
+        url::Url::parse(&callback.url).ok().and_then(|url| url.host_str().map(str::to_owned))
+    };
+    if callback.as_ref().and_then(host).is_some_and(|host| host.contains('_')) {
+        let message = "StatusCallback is not valid: its host name may not hold an underscore";
+        return Err(WriteError::invalid(21205, message));
+    }
+    Ok(callback)
 }
 
 /// Reads `To`.
@@ -456,6 +468,8 @@ mod tests {
             (&[("MachineDetection", "Enable")], 21234),
             (&[("Method", "PUT")], 21209),
             (&[("StatusCallbackMethod", "X")], 21209),
+            (&[("StatusCallback", "http://my_host.example/x")], 21205),
+            (&[("StatusCallback", "x")], 21205),
             (&[("FallbackUrl", "x")], 21205),
             (&[("SendDigits", "12x")], 21206),
             (&[("SendDigits", "123456789012345678901234567890123")], 21206),
@@ -533,6 +547,7 @@ mod tests {
             Some(UpdateAction::Cancel)
         );
         assert_eq!(read("Status=busy").unwrap_err(), 20422);
+        assert_eq!(read("StatusCallback=http://my_host/").unwrap_err(), 21205);
         assert_eq!(read("Url=http://a/&Twiml=%3CResponse/%3E").unwrap_err(), 21205);
         assert!(matches!(
             read("Twiml=%3CResponse/%3E").unwrap().action,

@@ -39,9 +39,11 @@ impl<'m> Mappings<'m> {
                 let name = self.parameter();
                 let text = self.context.form.value(name);
                 let required = || WriteError::invalid(21231, format!("{name} is required"));
-                let list = self.mapped(text.ok_or_else(required)?).map_err(|_| {
-                    WriteError::new(404, 20404, format!("The list that {name} names was not found"))
-                })?;
+                let list = self.mapped(text.ok_or_else(required)?).and_then(|list| {
+                    self.must_be_there(list)?;
+                    Ok(list)
+                });
+                let list = list.map_err(|error| self.names_the_list(error))?;
                 let write = Write::CreateMapping { domain: self.domain, list };
                 self.context.create(write).map(|step| self.in_shape(step))
             }
@@ -97,6 +99,28 @@ impl<'m> Mappings<'m> {
                 MappedList::RegistrationsCredentialList(sid(text)?)
             }
         })
+    }
+
+    /// The list must be the account's. It is asked again when the mapping is written.
+    fn must_be_there(&self, list: MappedList) -> Result<(), WriteError> {
+        let (reader, account) = (self.context.reader, self.context.account.sid);
+        match list {
+            MappedList::CallsIpAccessControlList(sid) => {
+                found(reader.ip_access_control_list(account, sid)).map(drop)
+            }
+            MappedList::CallsCredentialList(sid) | MappedList::RegistrationsCredentialList(sid) => {
+                found(reader.credential_list(account, sid)).map(drop)
+            }
+        }
+    }
+
+    /// It is the list of the parameter that is not found, not the path.
+    fn names_the_list(&self, error: WriteError) -> WriteError {
+        if error.status != 404 {
+            return error;
+        }
+        let name = self.parameter();
+        WriteError::new(404, 20404, format!("The list that {name} names was not found"))
     }
 
     const fn parameter(&self) -> &'static str {

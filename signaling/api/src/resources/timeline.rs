@@ -14,16 +14,21 @@ pub(crate) fn fetch(context: &Context<'_>, call: CallSid) -> Answered {
     let account = context.account.sid;
     let record = found(context.reader.call(account, call))?;
     match context.reader.timeline(call).map_err(unreadable)? {
-        Some(entries) => context.ok(&json(&entries)),
+        Some(timeline) => context.ok(&json(&timeline)),
         None if record.end_ms.is_none() => {
             context.command(CallCommand::ReadTimeline { account, call }, 200)
         }
         // Ended by a kill: the entries were lost with the process.
-        None => context.ok(&json("[]")),
+        None => context.ok(&json("{}")),
     }
 }
 
-pub(crate) fn json(entries: &str) -> Value {
-    let entries: Value = serde_json::from_str(entries).unwrap_or_else(|_| Value::Array(Vec::new()));
-    json!({ "timeline": entries })
+/// Entries oldest first, each `at_ms`, `kind` and `text`; `left_out` counts those that did not fit.
+pub(crate) fn json(timeline: &str) -> Value {
+    let mut timeline: Value = serde_json::from_str(timeline).unwrap_or_default();
+    let entries = timeline.get_mut("entries").map(Value::take);
+    json!({
+        "timeline": entries.unwrap_or_else(|| Value::Array(Vec::new())),
+        "left_out": timeline.get("left_out").and_then(Value::as_u64).unwrap_or(0),
+    })
 }

@@ -26,9 +26,11 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<HttpS
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
-    let mut stream = connection.into_parts().io.into_inner();
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner();
     if let Err(error) = ended {
-        if error.is_timeout() {
+        // Nothing of a request came: a kept connection that is not used any more.
+        if error.is_timeout() && !parts.read_buf.is_empty() {
             metrics.http_requests_refused_total.count("slow");
             // The head never came whole: hyper would close without a word.
             let _ = stream.write_all(REQUEST_TIMEOUT).await;

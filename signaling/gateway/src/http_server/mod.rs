@@ -158,6 +158,20 @@ pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
+/// An error in the shape that SDKs read, for what is refused before the API sees it.
+pub fn problem(status: StatusCode, sentence: &str) -> Response<Body> {
+    let body = serde_json::json!({ "message": sentence, "status": status.as_u16() });
+    let mut response = text(status, body.to_string());
+    let kind = HeaderValue::from_static("application/json;charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// What absolute URLs of this server begin with. The scheme is here and nowhere else.
+pub fn base_url(host: impl std::fmt::Display) -> String {
+    format!("http://{host}")
+}
+
 /// A body that is there already.
 pub fn whole_body(bytes: impl Into<Bytes>) -> Body {
     use http_body_util::BodyExt as _;

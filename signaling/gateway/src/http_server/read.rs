@@ -10,7 +10,7 @@ use shared::limits::{
     REST_BODY_BYTES_MAX, REST_HEADERS_BYTES_MAX, REST_READ_MS, REST_URL_BYTES_MAX,
 };
 
-use super::{Body, WholeRequest, text};
+use super::{Body, WholeRequest, problem};
 
 /// Why a request is not given to anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) enum Refused {
     Slow,
     /// 400: the body broke off.
     Broken,
+    /// 400: no host, two, or one that is none (RFC 9112 §3.2). Absolute URLs in answers begin with it.
+    Host,
 }
 
 /// Reads the body of a request whose head is here.
@@ -41,6 +43,9 @@ pub(super) async fn whole(
     };
     if head.headers.iter().map(bytes).sum::<usize>() > REST_HEADERS_BYTES_MAX {
         return Err(Refused::Headers);
+    }
+    if !names_its_host(&head) {
+        return Err(Refused::Host);
     }
     let announced = hyper::body::Body::size_hint(&body).lower();
     if announced > REST_BODY_BYTES_MAX as u64 {
@@ -65,24 +70,39 @@ impl Refused {
             Self::Body => "body",
             Self::Slow => "slow",
             Self::Broken => "broken",
+            Self::Host => "host",
         }
     }
 
     /// The answer; the connection ends with it, as what follows cannot be trusted.
     pub(super) fn response(self) -> Response<Body> {
         let (status, sentence) = match self {
-            Self::Url => (StatusCode::URI_TOO_LONG, "The URL is longer than 8 KiB.\n"),
-            Self::Headers => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The headers are longer than 16 KiB.\n",
-            ),
-            Self::Body => (StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than 64 KiB.\n"),
-            Self::Slow => {
-                (StatusCode::REQUEST_TIMEOUT, "The request took longer than 10 s to arrive.\n")
+            Self::Url => (StatusCode::URI_TOO_LONG, "The URL is longer than 8 KiB."),
+            Self::Headers => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are longer than 16 KiB.")
             }
-            Self::Broken => (StatusCode::BAD_REQUEST, "The body broke off.\n"),
+            Self::Body => (StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than 64 KiB."),
+            Self::Slow => {
+                (StatusCode::REQUEST_TIMEOUT, "The request took longer than 10 s to arrive.")
+            }
+            Self::Broken => (StatusCode::BAD_REQUEST, "The body broke off."),
+            Self::Host => (StatusCode::BAD_REQUEST, "The request must name one host."),
         };
-        super::closing(text(status, sentence), true)
+        super::closing(problem(status, sentence), true)
+    }
+}
+
+/// HTTP/1.0 clients need not; all others must, once.
+fn names_its_host(head: &http::request::Parts) -> bool {
+    let mut hosts = head.headers.get_all(http::header::HOST).iter();
+    let is_host = |value: &http::HeaderValue| {
+        let host = value.to_str().ok().and_then(|text| text.parse::<http::uri::Authority>().ok());
+        host.is_some_and(|host| !host.as_str().contains('@'))
+    };
+    match (hosts.next(), hosts.next()) {
+        (None, _) => head.version < http::Version::HTTP_11,
+        (Some(host), None) => is_host(host),
+        (Some(_), Some(_)) => false,
     }
 }
 

@@ -85,3 +85,34 @@ fn urls_headers_and_bodies_past_their_bounds_are_refused() {
     assert!(world.ask(&request).starts_with("HTTP/1.1 413 "));
     assert_eq!(world.metrics.http_requests_refused_total.value("body"), 2);
 }
+
+#[test]
+fn what_is_refused_early_is_json_as_sdks_read_it() {
+    let answer = start().get(&format!("/{}", "x".repeat(9 * 1024)));
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    assert!(head.to_ascii_lowercase().contains("content-type: application/json"), "{head}");
+    assert_eq!(body, r#"{"message":"The URL is longer than 8 KiB.","status":414}"#);
+}
+
+#[test]
+fn a_request_names_exactly_one_host() {
+    let world = start();
+    for hosts in ["", "Host: a\r\nHost: b\r\n", "Host: a\"b<c>\r\n", "Host: u@h\r\n"] {
+        let request = format!("GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        assert!(world.ask(&request).starts_with("HTTP/1.1 400 "), "{hosts}");
+    }
+    for hosts in ["Host: a.example:8080\r\n", "Host: [::1]:80\r\n"] {
+        let request = format!("GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        assert!(world.ask(&request).starts_with("HTTP/1.1 200 "), "{hosts}");
+    }
+    assert!(world.ask("GET /healthz HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200 "));
+}
+
+#[test]
+fn a_kept_connection_that_is_not_used_is_closed_without_a_word() {
+    let world = start();
+    let answer = world.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(!answer.contains("408"), "{answer}");
+    assert_eq!(world.metrics.http_requests_refused_total.value("slow"), 0);
+}

@@ -6,39 +6,63 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use api::Permit;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Frame};
 use tokio::sync::mpsc;
 
-use crate::http_server::{Body, text};
+use crate::http_server::Body;
 use crate::recorder::{HEADER_BYTES, header as wav_header, inspect};
 
-/// Streams the WAV file at `path`; `None` when it is not there.
+/// What came of it.
+pub(super) enum Answer {
+    /// The audio, or the part that was asked for.
+    Sent(Response<Body>),
+    /// There is no such file (any more).
+    Missing,
+    /// The range that was asked for begins after the last byte.
+    PastTheEnd {
+        /// Bytes of the whole.
+        bytes: u64,
+    },
+}
+
+/// Streams the WAV file at `path`. The permit is dropped with the body: a slow reader keeps its
+/// account's place, not everybody's.
 pub(super) async fn respond(
     path: PathBuf,
     two_channels: bool,
     range: Option<&HeaderValue>,
-) -> Option<Response<Body>> {
+    permit: Permit,
+) -> Answer {
     let opened = tokio::task::spawn_blocking(move || Audio::open(&path, two_channels)).await;
-    let audio = opened.ok()?.ok()??;
+    let Ok(Ok(Some(audio))) = opened else { return Answer::Missing };
     let range = range.and_then(|value| value.to_str().ok());
-    let wanted = match range.map(|text| parse_range(text, audio.bytes())) {
-        None | Some(Wanted::Whole) => None,
-        Some(Wanted::Part(first, last)) => Some((first, last)),
-        Some(Wanted::Nothing) => return Some(unsatisfiable(audio.bytes())),
-    };
-    Some(stream(audio, wanted))
+    match range.map(|text| parse_range(text, audio.bytes())) {
+        None | Some(Wanted::Whole) => Answer::Sent(stream(audio, None, permit)),
+        Some(Wanted::Part(first, last)) => Answer::Sent(stream(audio, Some((first, last)), permit)),
+        Some(Wanted::Nothing) => Answer::PastTheEnd { bytes: audio.bytes() },
+    }
 }
 
-fn stream(audio: Audio, part: Option<(u64, u64)>) -> Response<Body> {
+fn stream(audio: Audio, part: Option<(u64, u64)>, permit: Permit) -> Response<Body> {
     let whole = audio.bytes();
     let (first, last) = part.unwrap_or((0, whole.saturating_sub(1)));
     let count = if whole == 0 { 0 } else { last - first + 1 };
     let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    tokio::task::spawn_blocking(move || audio.send(first, count, &chunks));
-    let mut response = Response::new(FileBody { chunks: receiver }.boxed());
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        audio.send(first, count, |chunk| {
+            // A reader that stands still must not hold this thread, of which there are few.
+            let sent = tokio::time::timeout(STALL_MAX, chunks.send(chunk));
+            matches!(runtime.block_on(sent), Ok(Ok(())))
+        });
+    });
+    let body = FileBody { chunks: receiver, _permit: permit };
+    let mut response = Response::new(body.boxed());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -48,14 +72,6 @@ fn stream(audio: Audio, part: Option<(u64, u64)>) -> Response<Body> {
             headers.insert(header::CONTENT_RANGE, value);
         }
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    }
-    response
-}
-
-fn unsatisfiable(whole: u64) -> Response<Body> {
-    let mut response = text(StatusCode::RANGE_NOT_SATISFIABLE, "The recording is shorter.\n");
-    if let Ok(value) = HeaderValue::from_str(&format!("bytes */{whole}")) {
-        response.headers_mut().insert(header::CONTENT_RANGE, value);
     }
     response
 }
@@ -116,8 +132,9 @@ impl Audio {
         HEADER_BYTES + self.sent_data()
     }
 
-    /// Reads `count` bytes from `first` on into the channel; ends when nobody listens.
-    fn send(&self, first: u64, count: u64, chunks: &mpsc::Sender<io::Result<Bytes>>) {
+    /// Reads `count` bytes from `first` on and gives them to `take`; ends when that says that nobody
+    /// listens any more.
+    fn send(&self, first: u64, count: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
         let channels = if self.mixed { 1 } else { self.channels };
         let head = wav_header(channels, self.sent_data());
         let (mut at, end) = (first, first + count);
@@ -133,12 +150,12 @@ impl Audio {
                 Ok(bytes) if bytes.is_empty() => return,
                 Ok(bytes) => {
                     at += bytes.len() as u64;
-                    if chunks.blocking_send(Ok(bytes.into())).is_err() {
+                    if !take(Ok(bytes.into())) {
                         return;
                     }
                 }
                 Err(error) => {
-                    let _ = chunks.blocking_send(Err(error));
+                    take(Err(error));
                     return;
                 }
             }
@@ -175,6 +192,7 @@ fn mix(pair: &[u8]) -> [u8; 2] {
 /// A body whose bytes come from another thread.
 struct FileBody {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
+    _permit: Permit,
 }
 
 impl hyper::body::Body for FileBody {
@@ -191,6 +209,8 @@ impl hyper::body::Body for FileBody {
 
 const CHUNK_BYTES: u64 = 64 * 1024;
 const CHUNKS_AHEAD: usize = 4;
+/// How long a reader may take nothing of what is sent.
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -206,13 +226,11 @@ mod tests {
     }
 
     fn sent(audio: &Audio, first: u64, count: u64) -> Vec<u8> {
-        let (chunks, mut receiver) = mpsc::channel(64);
-        audio.send(first, count, &chunks);
-        drop(chunks);
         let mut bytes = Vec::new();
-        while let Some(chunk) = receiver.blocking_recv() {
+        audio.send(first, count, |chunk| {
             bytes.extend_from_slice(&chunk.expect("read"));
-        }
+            true
+        });
         bytes
     }
 

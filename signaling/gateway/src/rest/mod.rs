@@ -5,7 +5,7 @@ mod media;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::{Guard, Handled, Rendering, Step};
+use api::{Guard, Handled, Permit, Rendering, Step};
 use control::ApiRequest;
 use database::Reader;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::data_dir::random;
-use crate::http_server::{Body, WholeRequest, text, whole_body};
+use crate::http_server::{Body, WholeRequest, base_url, problem, whole_body};
 use crate::queue::Sender;
 use crate::signaling_loop::{ApiAnswer, ApiCall};
 
@@ -65,48 +65,32 @@ impl Rest {
     /// Answers one request.
     pub async fn answer(&self, request: WholeRequest) -> Response<Body> {
         let Some(inner) = &self.inner else {
-            return text(StatusCode::NOT_FOUND, "There is no such resource.\n");
+            return problem(StatusCode::NOT_FOUND, "There is no such resource.");
         };
-        let range = request.headers.get(header::RANGE).cloned();
-        let handled = match Inner::read(inner, request).await {
-            Ok(handled) => handled,
-            Err(sentence) => {
-                tracing::error!("a REST request could not be read: {sentence}");
-                return text(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "The store cannot be read right now.\n",
-                );
-            }
-        };
-        // Held until the answer is made: the account's place is taken for so long.
-        let Handled { step, permit } = handled;
-        let response = inner.carry_out(step, range.as_ref()).await;
-        drop(permit);
-        response
+        inner.answer(Arc::new(Asked::new(request))).await
     }
 }
 
-impl Inner {
-    /// Authenticates and reads, on a thread that may block.
-    async fn read(inner: &Arc<Self>, request: WholeRequest) -> Result<Handled, String> {
-        let _turn = inner.turns.acquire().await.map_err(|error| error.to_string())?;
-        let inner = Arc::clone(inner);
-        let task = tokio::task::spawn_blocking(move || inner.read_blocking(&request));
-        task.await.map_err(|error| error.to_string())?
-    }
+/// A request with what answers need besides it.
+struct Asked {
+    request: WholeRequest,
+    base: String,
+    id: [u8; 16],
+}
 
-    fn read_blocking(&self, request: &WholeRequest) -> Result<Handled, String> {
-        let reader = self.readers.lock().pop();
-        let reader = match reader {
-            Some(reader) => reader,
-            None => Reader::open(&self.database, Arc::clone(&self.sealer))
-                .map_err(|error| error.to_string())?,
-        };
+impl Asked {
+    fn new(request: WholeRequest) -> Self {
         let mut id = [0; 16];
         random(&mut id);
-        let base = base(request);
+        let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        let base = base_url(host.unwrap_or("localhost"));
+        Self { request, base, id }
+    }
+
+    fn api(&self) -> api::Request<'_> {
+        let request = &self.request;
         let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
-        let request = api::Request {
+        api::Request {
             method: method(&request.method),
             path: request.uri.path(),
             query: request.uri.query().unwrap_or(""),
@@ -114,16 +98,79 @@ impl Inner {
             content_type: header(header::CONTENT_TYPE),
             authorization: header(header::AUTHORIZATION),
             source: request.peer.ip(),
-            base: &base,
-            id,
-        };
-        // Should it panic, this connection is dropped with it and the task's error is answered.
-        let handled = api::handle(&request, Clock.now(), &reader, &self.guard);
-        self.readers.lock().push(reader);
-        Ok(handled)
+            base: &self.base,
+            id: self.id,
+        }
+    }
+}
+
+/// The store gave no answer, for the log.
+struct Unread(String);
+
+impl Inner {
+    async fn answer(self: &Arc<Self>, asked: Arc<Asked>) -> Response<Body> {
+        match self.admit_and_handle(Arc::clone(&asked)).await {
+            Ok(Ok(Handled { step, permit })) => {
+                let range = asked.request.headers.get(header::RANGE);
+                self.carry_out(step, permit, range).await
+            }
+            Ok(Err(answer)) => respond(answer),
+            Err(Unread(sentence)) => {
+                tracing::error!("a REST request could not be read: {sentence}");
+                problem(StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read right now.")
+            }
+        }
     }
 
-    async fn carry_out(&self, step: Step, range: Option<&HeaderValue>) -> Response<Body> {
+    /// Two turns at the store: the first takes the account's place, so that requests that wait for
+    /// their second are counted and the hundred-and-first is told so at once.
+    async fn admit_and_handle(
+        self: &Arc<Self>,
+        asked: Arc<Asked>,
+    ) -> Result<Result<Handled, api::Response>, Unread> {
+        let first = Arc::clone(&asked);
+        let admitted = self
+            .read(move |inner, reader| api::admit(&first.api(), Clock.now(), reader, &inner.guard))
+            .await?;
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(answer) => return Ok(Err(answer)),
+        };
+        self.read(move |_, reader| Ok(api::handle(&asked.api(), admitted, Clock.now(), reader)))
+            .await
+    }
+
+    /// Reads on a thread that may block, when it is this request's turn.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self, &Reader) -> T + Send + 'static,
+    ) -> Result<T, Unread> {
+        let _turn = self.turns.acquire().await.map_err(|error| Unread(error.to_string()))?;
+        let inner = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || inner.read_blocking(work));
+        task.await.map_err(|error| Unread(error.to_string()))?
+    }
+
+    fn read_blocking<T>(&self, work: impl FnOnce(&Self, &Reader) -> T) -> Result<T, Unread> {
+        let reader = self.readers.lock().pop();
+        let reader = match reader {
+            Some(reader) => reader,
+            None => Reader::open(&self.database, Arc::clone(&self.sealer))
+                .map_err(|error| Unread(error.to_string()))?,
+        };
+        // Should it panic, this connection is dropped with it and the task's error is answered.
+        let done = work(self, &reader);
+        self.readers.lock().push(reader);
+        Ok(done)
+    }
+
+    /// The permit is held until the answer is made; a recording's until its last byte is sent.
+    async fn carry_out(
+        &self,
+        step: Step,
+        permit: Permit,
+        range: Option<&HeaderValue>,
+    ) -> Response<Body> {
         match step {
             Step::Answer(response) => respond(response),
             Step::Write { account, write, rendering } => {
@@ -136,9 +183,15 @@ impl Inner {
             Step::RecordingMedia { recording, two_channels, rendering } => {
                 let path =
                     crate::recorder::path(&self.recordings, recording.account, recording.sid);
-                match media::respond(path, two_channels, range).await {
-                    Some(response) => response,
-                    None => respond(rendering.missing()),
+                match media::respond(path, two_channels, range, permit).await {
+                    media::Answer::Sent(response) => with_headers(response, rendering.headers()),
+                    media::Answer::Missing => respond(rendering.missing()),
+                    media::Answer::PastTheEnd { bytes } => {
+                        let whole = format!("bytes */{bytes}");
+                        let mut answer = rendering.range_not_satisfiable();
+                        answer.headers.push(("Content-Range", whole));
+                        respond(answer)
+                    }
                 }
             }
         }
@@ -158,12 +211,6 @@ impl Inner {
     }
 }
 
-/// Scheme and host as the client wrote them: absolute URLs in answers begin with it.
-fn base(request: &WholeRequest) -> String {
-    let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    format!("http://{}", host.unwrap_or("localhost"))
-}
-
 fn method(method: &Method) -> api::Method {
     match *method {
         Method::GET => api::Method::Get,
@@ -179,7 +226,14 @@ fn respond(answer: api::Response) -> Response<Body> {
     let mut response = Response::new(whole_body(answer.body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in answer.headers {
+    with_headers(response, answer.headers)
+}
+
+fn with_headers(
+    mut response: Response<Body>,
+    headers: Vec<(&'static str, String)>,
+) -> Response<Body> {
+    for (name, value) in headers {
         // Values are ours, but a name of the customer's may be in one: what cannot be sent is left out.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(&value)) {
             response.headers_mut().append(name, value);
