@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Transaction, params};
 use shared::ids::{Origin, sid_bits};
+use shared::{AccountSid, RecordingSid};
 use store::{CallRecord, CallStatus, RecordingRecord};
 
 use crate::rows;
@@ -14,7 +15,13 @@ pub struct Recovered {
     pub calls_closed: usize,
     /// Recordings that were running: the recorder repairs their files and puts their records.
     pub recordings: Vec<RecordingRecord>,
+    /// Recordings that were deleted in the last hour of the previous process: their files may still be
+    /// there, as a file goes after the commit.
+    pub deleted: Vec<(AccountSid, RecordingSid)>,
 }
+
+/// How long before its end the previous process may have deleted a recording and not yet its file.
+const DELETED_LATELY_MS: i64 = 3_600_000;
 
 /// The contract's code for our own fault (hosted-apps.md, twiml.md: internal failure).
 const INTERNAL_FAILURE: u32 = 12400;
@@ -42,11 +49,20 @@ pub(crate) fn recover(
         )?
         .query_map([], rows::recording)?
         .collect::<Result<_, _>>()?;
+    let deleted = transaction
+        .prepare(
+            "SELECT account, sid FROM recordings WHERE status = 'deleted' AND updated_ms >= ?1",
+        )?
+        .query_map([alive_ms.unwrap_or(0) - DELETED_LATELY_MS], |row| {
+            let (account, sid): (Bits, Bits) = (row.get(0)?, row.get(1)?);
+            Ok((AccountSid(account.0), RecordingSid(sid.0)))
+        })?
+        .collect::<Result<_, _>>()?;
     transaction.commit()?;
     if !live.is_empty() {
         tracing::warn!(calls = live.len(), "closed calls that were up when the process was killed");
     }
-    Ok(Recovered { calls_closed: live.len(), recordings })
+    Ok(Recovered { calls_closed: live.len(), recordings, deleted })
 }
 
 fn last_alive(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {

@@ -337,6 +337,20 @@ fn live_calls_are_closed_as_failed_after_a_kill() {
 }
 
 #[test]
+fn recordings_deleted_right_before_a_kill_are_named_so_that_their_files_go() {
+    let mut house = House::new();
+    for (number, deleted_ms) in [(1, T0 - 2 * 3_600_000), (2, T0 - 1_000)] {
+        let row = recording(number, RecordingStatus::Completed);
+        let (account, recording) = (row.account, row.sid);
+        house.commit(Change::PutRecording(Arc::new(row)));
+        house.commit(Change::DeleteRecording { account, call: None, recording, deleted_ms });
+    }
+    let house = house.reopen(T0 + DAY_MS);
+    let late = recording(2, RecordingStatus::Deleted);
+    assert_eq!(house.opened.recovered.deleted, [(late.account, late.sid)]);
+}
+
+#[test]
 fn pages_are_newest_first_and_stay_stable_under_inserts() {
     let mut house = House::new();
     for number in 0..5 {

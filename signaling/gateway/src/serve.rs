@@ -233,7 +233,13 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     };
     let store = system(
         "the store thread",
-        store_thread::start(opened.writer, retention, Arc::clone(&metrics), messages.clone()),
+        store_thread::start(
+            opened.writer,
+            retention,
+            recordings_path(&data),
+            Arc::clone(&metrics),
+            messages.clone(),
+        ),
     )?;
     let views = core_views(&media);
     let figures = Arc::new(SignalingFigures::default());
@@ -365,9 +371,15 @@ pub fn recordings_path(data: &DataDir) -> PathBuf {
     data.path().join("recordings")
 }
 
-/// Recordings that a kill interrupted get their files and their rows put right.
+/// Recordings that a kill interrupted get their files and their rows put right; files of deleted ones
+/// that it left go.
 fn recover_recordings(data: &DataDir, opened: &mut Opened) {
     use store::{Change, RecordingStatus};
+    for (account, recording) in std::mem::take(&mut opened.recovered.deleted) {
+        if let Err(error) = crate::recorder::remove(&recordings_path(data), account, recording) {
+            tracing::error!(%recording, %error, "a deleted recording's file is still there");
+        }
+    }
     let files = match crate::recorder::recover(&recordings_path(data)) {
         Ok(files) => files,
         Err(error) => {

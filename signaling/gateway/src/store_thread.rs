@@ -1,6 +1,7 @@
 //! The store thread: takes what is queued, commits it as one group, answers. Shell; may block.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -15,6 +16,7 @@ use store::{Change, Outcome};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::queue::Sender;
+use crate::recorder;
 use crate::signaling_loop::Message;
 
 /// One change on its way to disk.
@@ -66,13 +68,14 @@ impl Drop for StoreHandle {
     }
 }
 
-/// Starts the thread. Outcomes go to `answers`, in the order of the orders.
+/// Starts the thread. `recordings` is the folder of all recordings. Outcomes go to `answers`, in the order of the orders.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub fn start(
     writer: Writer,
     retention: Retention,
+    recordings: PathBuf,
     metrics: Arc<Metrics>,
     answers: Sender<Message>,
 ) -> io::Result<StoreHandle> {
@@ -81,6 +84,7 @@ pub fn start(
     let store = StoreThread {
         writer,
         retention,
+        recordings,
         metrics: Arc::clone(&metrics),
         answers,
         failed,
@@ -95,6 +99,8 @@ pub fn start(
 struct StoreThread {
     writer: Writer,
     retention: Retention,
+    /// Folder of all recordings: a deleted one's file goes after the commit.
+    recordings: PathBuf,
     metrics: Arc<Metrics>,
     answers: Sender<Message>,
     /// Whether the last commit failed: said once when it begins and once when it ends.
@@ -124,11 +130,25 @@ impl StoreThread {
         self.metrics.store_commit_seconds.observe(Clock.mono().since(begun));
         self.metrics.store_commit_changes_total.add(changes.len() as u64);
         self.note_failure(&outcomes);
+        self.remove_files(&changes, &outcomes);
         for (token, outcome) in tokens.into_iter().zip(outcomes) {
             self.metrics.store_changes_total.count(label(&outcome));
             if let Some(token) = token {
                 // Blocks while the signaling thread is behind: that holds the queue back, truthfully.
                 self.answers.send_patiently(Message::Input(Input::Committed { token, outcome }));
+            }
+        }
+    }
+
+    /// Before the answer, so that who was told 204 finds the file gone.
+    fn remove_files(&self, changes: &[Change], outcomes: &[Outcome]) {
+        for (change, outcome) in changes.iter().zip(outcomes) {
+            let Change::DeleteRecording { account, recording, .. } = change else { continue };
+            if *outcome != Outcome::Committed {
+                continue;
+            }
+            if let Err(error) = recorder::remove(&self.recordings, *account, *recording) {
+                tracing::error!(%recording, %error, "a deleted recording's file is still there");
             }
         }
     }

@@ -34,5 +34,16 @@ pub fn path(root: &Path, account: AccountSid, recording: RecordingSid) -> PathBu
     root.join(account.to_string()).join(format!("{recording}.wav"))
 }
 
+/// Removes the file of a deleted recording; one that is not there is no error.
+///
+/// # Errors
+/// Those of the file system: the file is still there.
+pub fn remove(root: &Path, account: AccountSid, recording: RecordingSid) -> std::io::Result<()> {
+    match std::fs::remove_file(path(root, account, recording)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// What a file that is not finished has at its end.
 const UNFINISHED: &str = "part";
