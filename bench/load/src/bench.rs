@@ -1,0 +1,113 @@
+//! `load bench`: runs the parts in order and writes the report. Shell.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::machine::Machine;
+use crate::report::Section;
+use crate::{BenchArguments, Part, calls, media, messages, transactions};
+
+/// Runs the bench. Fails only where a promise is broken (a byte changed, packets unaccounted for, a
+/// call that did not come up at the lowest rate) or the report cannot be written; no number fails it.
+pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
+    let machine = Machine::read();
+    let start = Instant::now();
+    let results = measure(arguments, start + TIME_MAX);
+    let mut text = heading(&machine, &results, arguments.quick, start.elapsed());
+    for section in &results.sections {
+        let _ = write!(text, "{section}");
+    }
+    print!("{text}");
+    if let Err(error) = write_file(&arguments.report, &text) {
+        eprintln!("load: cannot write {}: {error}", arguments.report.display());
+        return ExitCode::FAILURE;
+    }
+    eprintln!("load: written to {}", arguments.report.display());
+    if results.is_broken {
+        eprintln!("load: FAILED: see the report");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// New rounds begin no later; the whole bench ends within ten minutes.
+const TIME_MAX: Duration = Duration::from_secs(420);
+
+#[derive(Default)]
+struct Results {
+    sections: Vec<Section>,
+    /// Version, or why there is none; `None` where it was not looked for.
+    rtpengine: Option<Result<String, String>>,
+    is_broken: bool,
+}
+
+fn measure(arguments: &BenchArguments, deadline: Instant) -> Results {
+    let quick = arguments.quick;
+    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let mut results = Results::default();
+    if wanted(Part::Sip) {
+        eprintln!("load: SIP messages and transactions");
+        let (rounds, round) = if quick { (5, 100) } else { (9, 300) };
+        let round = Duration::from_millis(round);
+        results.sections.push(messages::measure(rounds, round));
+        results.sections.push(transactions::measure(rounds, round));
+    }
+    if wanted(Part::Media) {
+        let effort = media::Effort {
+            rounds: if quick { 2 } else { 5 },
+            burst: Duration::from_millis(if quick { 300 } else { 650 }),
+            quick,
+            deadline,
+            may_install: !arguments.no_install,
+        };
+        let measured = media::measure(&effort);
+        results.sections.extend(measured.sections);
+        results.rtpengine = Some(measured.rtpengine);
+        results.is_broken |= measured.is_broken;
+    }
+    if wanted(Part::Calls) {
+        let measured = calls::measure(arguments.gateway.as_deref(), quick, deadline);
+        results.sections.extend(measured.sections);
+        results.is_broken |= measured.is_broken;
+    }
+    results
+}
+
+fn heading(machine: &Machine, results: &Results, quick: bool, took: Duration) -> String {
+    let mut text = String::from("# Sidetone bench\n\n");
+    let _ = writeln!(
+        text,
+        "* Machine: {}, {} CPUs, Linux {}; mitigations: {}.",
+        machine.cpu, machine.cpus, machine.kernel, machine.mitigations
+    );
+    let version = env!("CARGO_PKG_VERSION");
+    let _ = write!(text, "* Versions: sidetone {version}, {}, ", machine.rustc);
+    let _ = match &results.rtpengine {
+        Some(Ok(version)) => writeln!(text, "rtpengine {version} (userspace, no kernel module)."),
+        Some(Err(reason)) => writeln!(text, "no rtpengine ({reason})."),
+        None => writeln!(text, "rtpengine not asked for."),
+    };
+    let form = if quick { "short form (--quick): numbers vary more" } else { "full form" };
+    let _ = writeln!(
+        text,
+        "* {form}, {} s; load average {} before it began{}.\n",
+        took.as_secs(),
+        machine.load_before,
+        if is_shared(machine) { ": THE MACHINE WAS SHARED with other work" } else { "" }
+    );
+    text
+}
+
+fn is_shared(machine: &Machine) -> bool {
+    machine.load_before.parse::<f64>().is_ok_and(|load| load > 0.5)
+}
+
+fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)
+}

@@ -1,0 +1,57 @@
+//! Where all callers hear: a socket that takes what is spoken to them and counts it. Shell.
+
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::SockRef;
+
+/// The socket and its thread; both end when dropped.
+pub(crate) struct Ears {
+    pub port: u16,
+    heard: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ears {
+    /// # Errors
+    /// The system gives no socket or thread.
+    pub fn open() -> io::Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        let port = socket.local_addr()?.port();
+        let heard = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (count, ends) = (Arc::clone(&heard), Arc::clone(&stop));
+        let thread = thread::Builder::new().name("ears".to_owned()).spawn(move || {
+            let mut bytes = [0; 2_048];
+            while !ends.load(Ordering::Relaxed) {
+                if socket.recv(&mut bytes).is_ok() {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        })?;
+        Ok(Self { port, heard, stop, thread: Some(thread) })
+    }
+
+    /// Packets heard so far.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;

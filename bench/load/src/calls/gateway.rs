@@ -1,0 +1,155 @@
+//! The gateway under load: the release binary as a process with a data folder of its own. Shell.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::Trouble;
+use crate::schedstat::{self, Thread};
+
+/// Account of the bench.
+pub(crate) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+/// Its token. The gateway listens on loopback and ends with the bench.
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A running gateway; killed when dropped, its folder removed.
+pub(crate) struct Gateway {
+    child: Child,
+    folder: TempDir,
+    pub sip: SocketAddr,
+    pub http: SocketAddr,
+    /// Backend and number of media cores, as its ready line says.
+    pub media: String,
+}
+
+impl Gateway {
+    /// Builds the release binary (nothing is done where it is up to date) and says where it is.
+    ///
+    /// # Errors
+    /// It does not build.
+    pub fn build() -> Result<PathBuf, Trouble> {
+        eprintln!("load: building the gateway");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(["build", "--release", "--quiet", "-p", "gateway"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()?;
+        let own = std::env::current_exe()?;
+        let binary = own.with_file_name("sidetone");
+        match status.success() && binary.is_file() {
+            true => Ok(binary),
+            false => Err("the gateway did not build: see the lines of cargo above".into()),
+        }
+    }
+
+    /// Starts it on loopback and waits until it takes calls.
+    ///
+    /// # Errors
+    /// It does not start; says the end of its log.
+    pub fn start(binary: &Path) -> Result<Self, Trouble> {
+        let folder = tempfile::tempdir()?;
+        let settings = folder.path().join("sidetone.toml");
+        fs::write(&settings, settings_text(folder.path()))?;
+        let mut child = Command::new(binary)
+            .args(["serve", "--config"])
+            .arg(&settings)
+            .env("SIDETONE_ACCOUNT_SID", ACCOUNT)
+            .env("SIDETONE_AUTH_TOKEN", TOKEN)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.path().join(LOG))?)
+            .spawn()?;
+        let ready = wait_ready(&mut child);
+        let mut gateway = Self { child, folder, sip: UNKNOWN, http: UNKNOWN, media: String::new() };
+        let Some(line) = ready else {
+            return Err(format!("the gateway did not start: {}", gateway.log_end()).into());
+        };
+        let word = |key| line.split_whitespace().find_map(|word| word.strip_prefix(key));
+        gateway.sip = first_address(word("sip=")).ok_or("no SIP address in the ready line")?;
+        gateway.http = first_address(word("http=")).ok_or("no HTTP address in the ready line")?;
+        gateway.media = word("media=").unwrap_or("unknown").to_owned();
+        Ok(gateway)
+    }
+
+    /// Its threads.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn threads(&self) -> std::io::Result<Vec<Thread>> {
+        schedstat::threads(self.child.id())
+    }
+
+    /// The last lines of its log.
+    pub fn log_end(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(LOG_LINES).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const UNKNOWN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+const LOG: &str = "log";
+const LOG_LINES: usize = 5;
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// All defaults but loopback, free ports and the folder.
+fn settings_text(folder: &Path) -> String {
+    let data = folder.join("data");
+    format!(
+        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n\
+         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"127.0.0.1\"]\n"
+    )
+}
+
+fn wait_ready(child: &mut Child) -> Option<String> {
+    let stdout = child.stdout.take()?;
+    let (sender, receiver) = mpsc::channel();
+    // Reads to the end, so that the gateway never writes into a closed pipe.
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    loop {
+        let line = receiver.recv_timeout(START_MAX).ok()?;
+        if line.starts_with("sidetone ready ") {
+            return Some(line);
+        }
+    }
+}
+
+/// The first address of a word like `udp:127.0.0.1:5060,tcp:127.0.0.1:5070`.
+fn first_address(word: Option<&str>) -> Option<SocketAddr> {
+    let first = word?.split(',').next()?;
+    first.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == ':').parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_ready_line_are_read_with_and_without_transport() {
+        let expected: SocketAddr = "127.0.0.1:5060".parse().expect("an address");
+        assert_eq!(first_address(Some("127.0.0.1:5060")), Some(expected));
+        assert_eq!(first_address(Some("udp:127.0.0.1:5060,tcp:127.0.0.1:1")), Some(expected));
+        assert_eq!(first_address(Some("off")), None);
+        assert_eq!(first_address(None), None);
+    }
+}

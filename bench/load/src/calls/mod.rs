@@ -1,0 +1,285 @@
+//! Calls a second through digest, signed webhook and TwiML: the release gateway on loopback, an
+//! application in this process, callers at rising rates. Shell.
+
+mod application;
+mod caller;
+mod ears;
+mod gateway;
+mod rest;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::report::{Section, whole};
+use crate::schedstat::{self, Thread};
+use application::Application;
+use caller::{Outcome, Plan};
+use ears::Ears;
+use gateway::Gateway;
+
+/// What stops this part; a sentence.
+pub(crate) type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// What came of it.
+pub(crate) struct Measured {
+    pub sections: Vec<Section>,
+    /// The gateway did not start, or calls failed at the lowest rate.
+    pub is_broken: bool,
+}
+
+/// What the application says to the callers of a domain.
+struct Story {
+    domain: &'static str,
+    title: &'static str,
+    first_rate: u32,
+}
+
+const DOCUMENTS: &[(&str, &str)] =
+    &[("/hangup", "<Hangup/>"), ("/say", "<Say>Hello, and goodbye.</Say>")];
+
+const STORIES: &[Story] = &[
+    Story {
+        domain: "hangup",
+        title: "Calls a second: digest, signed webhook, <Hangup>",
+        first_rate: 50,
+    },
+    Story { domain: "say", title: "Calls a second: digest, signed webhook, <Say>", first_rate: 25 },
+];
+
+/// Builds the gateway unless `binary` is one, and measures.
+pub(crate) fn measure(binary: Option<&Path>, quick: bool, deadline: Instant) -> Measured {
+    match try_measure(binary, quick, deadline) {
+        Ok(measured) => measured,
+        Err(error) => {
+            let mut section = Section::new("Calls a second", &[]);
+            section.note(format!("FAILED: {error}."));
+            Measured { sections: vec![section], is_broken: true }
+        }
+    }
+}
+
+fn try_measure(binary: Option<&Path>, quick: bool, deadline: Instant) -> Result<Measured, Trouble> {
+    let binary = binary.map_or_else(Gateway::build, |path| Ok(path.to_owned()))?;
+    let application = Application::start(DOCUMENTS)?;
+    let gateway = Gateway::start(&binary)?;
+    let ears = Ears::open()?;
+    let mut sections = Vec::new();
+    let mut is_broken = false;
+    for story in STORIES {
+        eprintln!("load: {}", story.title);
+        let url = application.url(&format!("/{}", story.domain));
+        rest::make_domain(&gateway, story.domain, &url)?;
+        let bench =
+            Bench { story, gateway: &gateway, application: &application, ears: &ears, quick };
+        let (section, is_sound) = bench.climb(deadline)?;
+        sections.push(section);
+        is_broken |= !is_sound;
+    }
+    Ok(Measured { sections, is_broken })
+}
+
+struct Bench<'a> {
+    story: &'a Story,
+    gateway: &'a Gateway,
+    application: &'a Application,
+    ears: &'a Ears,
+    quick: bool,
+}
+
+/// What one rate came to.
+struct Step {
+    rate: u32,
+    outcome: Outcome,
+    signaling_ns: u64,
+    process_ns: u64,
+    asked: u64,
+    heard: u64,
+}
+
+impl Step {
+    /// Every call came up and was ended by the gateway, nothing had to be sent twice, and the
+    /// callers kept their rate.
+    fn is_clean(&self) -> bool {
+        let outcome = &self.outcome;
+        outcome.completed == outcome.started
+            && outcome.retransmissions == 0
+            && outcome.offered_rate() > f64::from(self.rate) * RATE_KEPT
+    }
+
+    /// Set up so quickly that the gateway had no queue.
+    fn is_brisk(&self) -> bool {
+        self.outcome.setup_us.value_at_quantile(0.99) < 100_000
+    }
+}
+
+/// Share of its rate that the generator has to keep.
+const RATE_KEPT: f64 = 0.97;
+const RATE_MAX: u32 = 12_800;
+/// Halvings of the gap between the last clean rate and the first that is not.
+const REFINEMENTS: u32 = 3;
+
+impl Bench<'_> {
+    /// Raises the rate until calls fail, then closes in. The steps as a table, and whether the
+    /// first calls of all were clean.
+    fn climb(&self, deadline: Instant) -> Result<(Section, bool), Trouble> {
+        // The source of the callers is vouched for by a successful digest from here on, and what is
+        // made at the first use (voice, connections) is made.
+        let first = self.step(10, 10)?;
+        let mut steps = Vec::new();
+        let (mut clean, mut failed) = (0, None);
+        let (factor, refinements) = if self.quick { (4, 0) } else { (2, REFINEMENTS) };
+        let mut rate = self.story.first_rate;
+        while failed.is_none() && rate <= RATE_MAX && Instant::now() < deadline {
+            let step = self.best_of_two(rate)?;
+            if step.is_clean() {
+                clean = rate
+            } else {
+                failed = Some(rate)
+            }
+            rate *= factor;
+            steps.push(step);
+        }
+        for _ in 0..refinements {
+            let Some(upper) = failed.filter(|_| clean > 0 && Instant::now() < deadline) else {
+                break;
+            };
+            let step = self.best_of_two(clean.midpoint(upper))?;
+            if step.is_clean() {
+                clean = step.rate
+            } else {
+                failed = Some(step.rate)
+            }
+            steps.push(step);
+        }
+        steps.sort_by_key(|step| step.rate);
+        let is_sound = first.outcome.failures.is_empty() && first.outcome.started > 0;
+        Ok((self.section(&first, &steps), is_sound))
+    }
+
+    /// A rate gets a second try, so that a neighbour's moment does not end the climb.
+    fn best_of_two(&self, rate: u32) -> Result<Step, Trouble> {
+        let seconds = if self.quick { 1 } else { 3 };
+        let step = self.step(rate, rate * seconds)?;
+        if step.is_clean() {
+            return Ok(step);
+        }
+        // What is left of too many calls is not to count against the next ones.
+        std::thread::sleep(SETTLE);
+        let again = self.step(rate, rate * seconds)?;
+        if !again.is_clean() {
+            std::thread::sleep(SETTLE);
+        }
+        Ok(again)
+    }
+
+    fn step(&self, rate: u32, calls: u32) -> Result<Step, Trouble> {
+        let plan = Plan {
+            rate,
+            calls,
+            domain: format!("{}.sip.sidetone.test", self.story.domain),
+            gateway: self.gateway.sip,
+            media_port: self.ears.port,
+            patience: PATIENCE,
+        };
+        let threads = self.gateway.threads()?;
+        let signaling: Vec<Thread> =
+            threads.iter().filter(|thread| thread.name == "signaling").cloned().collect();
+        let before = (schedstat::cpu_ns(&signaling), schedstat::cpu_ns(&threads));
+        drop(threads);
+        let (asked, heard) = (self.application.asked(), self.ears.heard());
+        let outcome = caller::place(&plan)?;
+        let step = Step {
+            rate,
+            signaling_ns: schedstat::cpu_ns(&signaling).saturating_sub(before.0),
+            // Threads that came in between count from their start.
+            process_ns: schedstat::cpu_ns(&self.gateway.threads()?).saturating_sub(before.1),
+            asked: self.application.asked() - asked,
+            heard: self.ears.heard() - heard,
+            outcome,
+        };
+        eprintln!("load:   {rate} calls/s: {} of {calls} completed", step.outcome.completed);
+        Ok(step)
+    }
+
+    fn section(&self, first: &Step, steps: &[Step]) -> Section {
+        let mut section = Section::new(self.story.title, COLUMNS);
+        steps.iter().for_each(|step| section.row(cells(step)));
+        let highest = |is_fine: fn(&Step) -> bool| steps.iter().rev().find(|step| is_fine(step));
+        match highest(Step::is_clean) {
+            Some(best) => section.note(highest_note("without failure", best)),
+            None => section.note(format!("NO RATE WITHOUT FAILURE. {}", failures(first))),
+        }
+        if let Some(best) = highest(|step| step.is_clean() && step.is_brisk()) {
+            section.note(highest_note("without failure and with a set-up p99 below 100 ms", best));
+        }
+        for step in steps.iter().filter(|step| !step.outcome.failures.is_empty()) {
+            section.note(format!("At {} calls/s: {}.", step.rate, failures(step)));
+        }
+        section.note(format!(
+            "Gateway: release build, all defaults, media {}, its own process; callers, application and \
+             gateway share all CPUs of the machine. Without failure: every call came up and was ended \
+             by the gateway, no message had to be sent again, the callers kept their rate.",
+            self.gateway.media
+        ));
+        section.note(
+            "Set-up is from the first INVITE to the 200: 407, INVITE with digest, signed webhook, TwiML, \
+             answer. Callers are one sans-IO user agent on one UDP socket. CPU is that of the gateway's \
+             process; the voice works in a process of its own and is not in it.",
+        );
+        section
+    }
+}
+
+const COLUMNS: &[&str] = &[
+    "calls/s",
+    "calls",
+    "failed",
+    "sent again",
+    "set-up p50 ms",
+    "p99 ms",
+    "max ms",
+    "signaling us/call",
+    "whole gateway us/call",
+    "webhooks/call",
+    "RTP heard/call",
+];
+
+const PATIENCE: Duration = Duration::from_secs(8);
+const SETTLE: Duration = Duration::from_secs(2);
+
+fn cells(step: &Step) -> Vec<String> {
+    let outcome = &step.outcome;
+    let calls = f64::from(outcome.started.max(1));
+    let a_call = |nanos: u64| whole(Some(nanos as f64 / calls / 1_000.0));
+    vec![
+        step.rate.to_string(),
+        outcome.started.to_string(),
+        outcome.failures.values().sum::<u32>().to_string(),
+        outcome.retransmissions.to_string(),
+        milliseconds(outcome, 0.50),
+        milliseconds(outcome, 0.99),
+        milliseconds(outcome, 1.0),
+        a_call(step.signaling_ns),
+        a_call(step.process_ns),
+        format!("{:.2}", step.asked as f64 / calls),
+        format!("{:.0}", step.heard as f64 / calls),
+    ]
+}
+
+fn highest_note(condition: &str, step: &Step) -> String {
+    let (p50, p99) = (milliseconds(&step.outcome, 0.50), milliseconds(&step.outcome, 0.99));
+    format!(
+        "Highest rate {condition}: **{} calls/s**, set-up p50 {p50} ms, p99 {p99} ms.",
+        step.rate
+    )
+}
+
+fn milliseconds(outcome: &Outcome, quantile: f64) -> String {
+    format!("{:.1}", outcome.setup_us.value_at_quantile(quantile) as f64 / 1_000.0)
+}
+
+fn failures(step: &Step) -> String {
+    let list: Vec<String> =
+        step.outcome.failures.iter().map(|(what, count)| format!("{count} x {what}")).collect();
+    list.join(", ")
+}

@@ -1,0 +1,83 @@
+//! The few REST requests that make a domain and a user. Shell.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use url::form_urlencoded;
+
+use super::Trouble;
+use super::gateway::{ACCOUNT, Gateway, TOKEN};
+
+/// User of every domain of the bench.
+pub(crate) const USER: &str = "alice";
+/// Its password.
+pub(crate) const PASSWORD: &str = "Secret-Passw0rd";
+
+/// Makes `name.sip.sidetone.test` with a voice URL and the bench's user.
+///
+/// # Errors
+/// The API refuses; says what.
+pub(crate) fn make_domain(gateway: &Gateway, name: &str, voice_url: &str) -> Result<(), Trouble> {
+    let full = format!("{name}.sip.sidetone.test");
+    let domain =
+        create(gateway, "SIP/Domains.json", &[("DomainName", &full), ("VoiceUrl", voice_url)])?;
+    let list = create(gateway, "SIP/CredentialLists.json", &[("FriendlyName", name)])?;
+    let credentials = format!("SIP/CredentialLists/{list}/Credentials.json");
+    create(gateway, &credentials, &[("Username", USER), ("Password", PASSWORD)])?;
+    let mappings = format!("SIP/Domains/{domain}/Auth/Calls/CredentialListMappings.json");
+    create(gateway, &mappings, &[("CredentialListSid", &list)])?;
+    Ok(())
+}
+
+/// Creates a resource below the account; its SID.
+fn create(gateway: &Gateway, resource: &str, form: &[(&str, &str)]) -> Result<String, Trouble> {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let login = STANDARD.encode(format!("{ACCOUNT}:{TOKEN}"));
+    let request = format!(
+        "POST /2010-04-01/Accounts/{ACCOUNT}/{resource} HTTP/1.1\r\nHost: {}\r\n\
+         Authorization: Basic {login}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        gateway.http,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(gateway.http)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    sid(&answer).ok_or_else(|| format!("{resource}: {answer}").into())
+}
+
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// The `sid` of a 201 with a JSON object.
+fn sid(answer: &str) -> Option<String> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split_ascii_whitespace().nth(1)?;
+    let json = body.get(body.find('{')?..=body.rfind('}')?)?;
+    let json: serde_json::Value = serde_json::from_str(json).ok()?;
+    status.starts_with('2').then(|| json["sid"].as_str().map(str::to_owned))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sid_is_read_from_plain_and_chunked_answers() {
+        let plain = "HTTP/1.1 201 Created\r\nA: b\r\n\r\n{\"sid\": \"SD1\"}";
+        assert_eq!(sid(plain).as_deref(), Some("SD1"));
+        let chunked = "HTTP/1.1 201 Created\r\n\r\ne\r\n{\"sid\": \"SD1\"}\r\n0\r\n\r\n";
+        assert_eq!(sid(chunked).as_deref(), Some("SD1"));
+    }
+
+    #[test]
+    fn a_refusal_has_no_sid() {
+        assert_eq!(sid("HTTP/1.1 400 Bad Request\r\n\r\n{\"sid\": \"SD1\"}"), None);
+        assert_eq!(sid("HTTP/1.1 201 Created\r\n\r\n"), None);
+        assert_eq!(sid("nonsense"), None);
+    }
+}

@@ -1,1 +1,0 @@
-//! SIP and RTP load, benches, side-by-side runs.

@@ -1,0 +1,69 @@
+//! The `load` program: measures Sidetone and its peers, side by side, and writes a table. Shell.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod calls;
+mod machine;
+mod media;
+mod messages;
+mod report;
+mod rounds;
+mod schedstat;
+mod scheduling;
+mod transactions;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Sidetone and its peers on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "load", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every bench and write the table to standard output and to a file
+    Bench(BenchArguments),
+}
+
+/// `load bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArguments {
+    /// The short form: fewer and shorter rounds, under a minute once everything is built
+    #[arg(long)]
+    quick: bool,
+    /// Only these parts; may be given more than once
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// Where the table goes besides standard output
+    #[arg(long, value_name = "FILE", default_value = "target/bench/report.md")]
+    report: PathBuf,
+    /// Do not install rtpengine where it is missing
+    #[arg(long)]
+    no_install: bool,
+    /// Measure this gateway instead of building one
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
+}
+
+/// A part of the bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// SIP messages and transactions.
+    Sip,
+    /// Relayed and transcoded packets.
+    Media,
+    /// Calls a second through the gateway.
+    Calls,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
+    }
+}

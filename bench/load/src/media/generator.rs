@@ -1,0 +1,270 @@
+//! The generator: one thread and one socket play all parties, send on the streams in turn and check
+//! every packet that comes back. Shell.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use plane::rtp;
+use shared::Codec;
+use socket2::SockRef;
+
+use super::payload::{Name, PAYLOAD_BYTES, Payloads, Reference};
+
+/// How fast packets are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As fast as they come back, with [`WINDOW`] of them under way: the relay is saturated.
+    Saturated,
+    /// So many packets a second over all streams, whatever comes back.
+    PacketsASecond(u32),
+}
+
+/// Packets under way when saturated.
+pub(crate) const WINDOW: u64 = 256;
+
+/// What a burst came to. Packets are RTP test packets.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub sent: u64,
+    pub returned: u64,
+    /// With a byte that should not be there, or out of a stream that was never sent on.
+    pub corrupt: u64,
+    /// Behind one of the same stream that was sent later, or twice.
+    pub disordered: u64,
+    pub elapsed: Duration,
+    /// From send to return, in microseconds.
+    pub delay_us: Histogram<u64>,
+}
+
+impl Outcome {
+    pub const fn lost(&self) -> u64 {
+        self.sent.saturating_sub(self.returned)
+    }
+
+    pub fn packets_a_second(&self) -> f64 {
+        self.returned as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// All parties. Streams `2n` and `2n + 1` are the two directions of one call.
+pub(crate) struct Generator {
+    socket: UdpSocket,
+    streams: Vec<Stream>,
+    payloads: Payloads,
+    reference: Reference,
+    next: usize,
+    epoch: Instant,
+}
+
+struct Stream {
+    /// The relay's port for this party.
+    target: SocketAddr,
+    /// What this party speaks.
+    codec: Codec,
+    /// What the other party hears.
+    heard: Codec,
+    sent: u32,
+    /// Number of the newest packet that came back, plus one.
+    returned: u32,
+    /// Microseconds since the epoch, of the newest packets.
+    sent_at: [u32; SEND_TIMES],
+}
+
+/// A packet that is older than this many of its stream has no delay: 0.64 s of real time.
+const SEND_TIMES: usize = 32;
+
+/// The socket of all parties. It exists before the relay, which has to know where they are.
+///
+/// # Errors
+/// The system gives none.
+pub(crate) fn parties_socket() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    Ok(socket)
+}
+
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+
+impl Generator {
+    /// `targets[i]` is where the party of stream `i` sends; parties speak `codecs` in turn.
+    pub fn new(
+        socket: UdpSocket,
+        targets: &[SocketAddr],
+        codecs: [Codec; 2],
+        reference: Reference,
+    ) -> Self {
+        let stream = |(index, target): (usize, &SocketAddr)| Stream {
+            target: *target,
+            codec: codecs[index % 2],
+            heard: codecs[(index + 1) % 2],
+            sent: 0,
+            returned: 0,
+            sent_at: [0; SEND_TIMES],
+        };
+        Self {
+            socket,
+            streams: targets.iter().enumerate().map(stream).collect(),
+            payloads: Payloads::new(),
+            reference,
+            next: 0,
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Sends for `duration`, then waits for what is under way. Spins: it takes its CPU whole.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub fn burst(&mut self, pace: Pace, duration: Duration) -> io::Result<Outcome> {
+        let start = Instant::now();
+        let mut outcome = Outcome::empty();
+        let mut under_way = 0_u64;
+        let mut last_return = start;
+        while start.elapsed() < duration {
+            let allowed = match pace {
+                Pace::Saturated => WINDOW.saturating_sub(under_way),
+                Pace::PacketsASecond(rate) => {
+                    let due = start.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000;
+                    u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(outcome.sent)
+                }
+            };
+            for _ in 0..allowed.min(BURST) {
+                self.send_one()?;
+                outcome.sent += 1;
+                under_way += 1;
+            }
+            let mut returned = 0;
+            while returned < BURST && self.take_one(&mut outcome)? {
+                returned += 1;
+            }
+            under_way = under_way.saturating_sub(returned);
+            if returned > 0 {
+                last_return = Instant::now();
+            } else if last_return.elapsed() > GIVE_UP {
+                // What was under way is lost; begin again so that the loop never stops.
+                under_way = 0;
+                last_return = Instant::now();
+            }
+        }
+        outcome.elapsed = start.elapsed();
+        self.wait_for_the_rest(&mut outcome)?;
+        Ok(outcome)
+    }
+
+    fn wait_for_the_rest(&mut self, outcome: &mut Outcome) -> io::Result<()> {
+        let mut last_return = Instant::now();
+        while outcome.returned < outcome.sent && last_return.elapsed() < GIVE_UP {
+            if self.take_one(outcome)? {
+                last_return = Instant::now();
+            } else {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_one(&mut self) -> io::Result<()> {
+        let index = self.next;
+        self.next = (index + 1) % self.streams.len();
+        let stream = &mut self.streams[index];
+        let name = Name { stream: index as u16, number: stream.sent };
+        let mut packet = [0; PACKET_BYTES];
+        let (header, payload) = packet.split_first_chunk_mut().expect("a header is shorter");
+        write_header(header, stream.codec, name);
+        let payload = payload.try_into().expect("a packet is a header and a payload");
+        self.payloads.write(stream.codec, name, payload);
+        stream.sent_at[name.number as usize % SEND_TIMES] = self.epoch.elapsed().as_micros() as u32;
+        stream.sent = stream.sent.wrapping_add(1);
+        match self.socket.send_to(&packet, stream.target) {
+            Ok(_) => Ok(()),
+            // The relay's port is closed or its buffer full: the packet counts as lost.
+            Err(error) if is_loss(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes one datagram; whether there was a test packet.
+    fn take_one(&mut self, outcome: &mut Outcome) -> io::Result<bool> {
+        let mut bytes = [0_u8; 2_048];
+        loop {
+            let len = match self.socket.recv(&mut bytes) {
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if is_loss(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            if self.account(&bytes[..len], outcome) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Silence and reports that the relay makes by itself are no test packets.
+    fn account(&mut self, packet: &[u8], outcome: &mut Outcome) -> bool {
+        let Ok(packet) = <&[u8; PACKET_BYTES]>::try_from(packet) else { return false };
+        let (_, payload) = packet.split_last_chunk().expect("a header and a payload");
+        let received = match packet[1] & 0x7F {
+            0 => Codec::Pcmu,
+            8 => Codec::Pcma,
+            _ => return false,
+        };
+        let Some(name) = self.payloads.name(received, payload) else { return false };
+        outcome.returned += 1;
+        let Some(stream) = self.streams.get_mut(usize::from(name.stream)) else {
+            outcome.corrupt += 1;
+            return true;
+        };
+        let codec = stream.codec;
+        let intact = self.payloads.is_intact(codec, received, self.reference, name, payload);
+        if !intact || received != stream.heard || name.number >= stream.sent {
+            outcome.corrupt += 1;
+            return true;
+        }
+        if name.number < stream.returned {
+            outcome.disordered += 1;
+        }
+        stream.returned = stream.returned.max(name.number + 1);
+        if stream.sent - name.number <= SEND_TIMES as u32 {
+            let now = self.epoch.elapsed().as_micros() as u32;
+            let delay = now.wrapping_sub(stream.sent_at[name.number as usize % SEND_TIMES]);
+            outcome.delay_us.saturating_record(u64::from(delay));
+        }
+        true
+    }
+}
+
+impl Outcome {
+    fn empty() -> Self {
+        let delay_us = Histogram::new_with_bounds(1, DELAY_MAX_US, 3).expect("bounds above");
+        Self { sent: 0, returned: 0, corrupt: 0, disordered: 0, elapsed: Duration::ZERO, delay_us }
+    }
+}
+
+const DELAY_MAX_US: u64 = 10_000_000;
+/// Packets sent before what came back is read.
+const BURST: u64 = 32;
+/// Nothing for so long: what is under way is lost.
+const GIVE_UP: Duration = Duration::from_millis(60);
+/// Without CSRCs and extension (RFC 3550 §5.1).
+const HEADER_BYTES: usize = 12;
+const PACKET_BYTES: usize = HEADER_BYTES + PAYLOAD_BYTES;
+
+/// An ordinary G.711 stream: numbers rise by one, timestamps by 160 (RFC 3551). Starts differ by
+/// stream.
+fn write_header(header: &mut [u8; HEADER_BYTES], codec: Codec, name: Name) {
+    let start = u32::from(name.stream).wrapping_mul(0x9E37_79B9);
+    let sequence = (start as u16).wrapping_add(name.number as u16);
+    let timestamp = start.wrapping_add(name.number.wrapping_mul(PAYLOAD_BYTES as u32));
+    let payload_type = codec.static_payload_type();
+    rtp::write_header(header, name.number == 0, payload_type, sequence, timestamp, start | 1);
+}
+
+fn is_loss(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,195 @@
+//! The rounds of one scenario, by contender, and the table they make. Pure.
+
+use super::Contender;
+use super::round::Figures;
+use crate::report::{Section, ratio, whole};
+use crate::rounds::Rounds;
+
+/// Whether our relays kept their promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// No byte changed, every packet accounted for, every round ran.
+    Sound,
+    /// Not so.
+    Broken,
+}
+
+/// All rounds of a scenario.
+pub(crate) struct Tally {
+    entries: Vec<Entry>,
+    cut_after: Option<usize>,
+}
+
+struct Entry {
+    contender: Contender,
+    ns: Rounds,
+    disturbed: Rates,
+    undisturbed: Rates,
+    sent: u64,
+    lost: u64,
+    corrupt: u64,
+    disordered: u64,
+    is_fifo: bool,
+    failure: Option<String>,
+}
+
+#[derive(Default)]
+struct Rates {
+    packets_a_second: Rounds,
+    core_percent: Rounds,
+    p50_us: Rounds,
+    p99_us: Rounds,
+}
+
+impl Tally {
+    pub fn new(contenders: &[Contender]) -> Self {
+        let entry = |&contender: &Contender| Entry {
+            contender,
+            ns: Rounds::default(),
+            disturbed: Rates::default(),
+            undisturbed: Rates::default(),
+            sent: 0,
+            lost: 0,
+            corrupt: 0,
+            disordered: 0,
+            is_fifo: true,
+            failure: None,
+        };
+        Self { entries: contenders.iter().map(entry).collect(), cut_after: None }
+    }
+
+    /// Adds a round.
+    pub fn add(&mut self, contender: Contender, figures: &Figures) {
+        if let Some(entry) = self.entry(contender) {
+            entry.add(figures);
+        }
+    }
+
+    /// Notes why a contender has no round, or one less.
+    pub fn fail(&mut self, contender: Contender, reason: String) {
+        eprintln!("load:   {}: {reason}", contender.name());
+        if let Some(entry) = self.entry(contender) {
+            entry.failure.get_or_insert(reason);
+        }
+    }
+
+    /// Notes that time was up after so many rounds.
+    pub fn cut_short(&mut self, rounds: usize) {
+        self.cut_after = Some(rounds);
+    }
+
+    /// Whether every round ran under SCHED_FIFO.
+    pub fn is_fifo(&self) -> bool {
+        self.entries.iter().all(|entry| entry.is_fifo)
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let is_ours = |entry: &&Entry| entry.contender != Contender::Rtpengine;
+        let is_broken = |entry: &Entry| entry.corrupt > 0 || entry.failure.is_some();
+        match self.entries.iter().filter(is_ours).any(is_broken) {
+            true => Verdict::Broken,
+            false => Verdict::Sound,
+        }
+    }
+
+    /// The table; `missing` says why there is no rtpengine.
+    pub fn section(&self, title: &str, missing: Option<&str>) -> Section {
+        let mut section = Section::new(title, COLUMNS);
+        let peer = self.median_ns(Contender::Rtpengine);
+        let portable = self.median_ns(Contender::Portable);
+        for entry in &self.entries {
+            section.row(entry.cells(peer, portable));
+            let name = entry.contender.name();
+            match (&entry.failure, missing) {
+                (_, Some(reason)) if entry.contender == Contender::Rtpengine => {
+                    section.note(format!("{name}: not measured: {reason}."));
+                }
+                (Some(reason), _) => section.note(format!("{name}: FAILED: {reason}.")),
+                (None, _) => {}
+            }
+        }
+        if let Some(rounds) = self.cut_after {
+            section.note(format!("Cut short after {rounds} rounds: the bench's time was up."));
+        }
+        section
+    }
+
+    fn median_ns(&self, contender: Contender) -> Option<f64> {
+        self.entries.iter().find(|entry| entry.contender == contender)?.ns.median()
+    }
+
+    fn entry(&mut self, contender: Contender) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.contender == contender)
+    }
+}
+
+const COLUMNS: &[&str] = &[
+    "relay",
+    "ns/packet",
+    "from–to",
+    "packets/s",
+    "core %",
+    "p50 us",
+    "p99 us",
+    "lost",
+    "corrupt",
+    "out of order",
+    "quiet rounds",
+    "CPU of rtpengine / this",
+    "CPU of portable / this",
+];
+
+impl Entry {
+    fn add(&mut self, figures: &Figures) {
+        let outcome = &figures.outcome;
+        let ns = figures.relay_cpu_ns as f64;
+        if outcome.returned > 0 {
+            self.ns.push(ns / outcome.returned as f64);
+        }
+        let rates =
+            if figures.is_disturbed() { &mut self.disturbed } else { &mut self.undisturbed };
+        rates.packets_a_second.push(outcome.packets_a_second());
+        rates.core_percent.push(ns / outcome.elapsed.as_nanos() as f64 * 100.0);
+        rates.p50_us.push(outcome.delay_us.value_at_quantile(0.50) as f64);
+        rates.p99_us.push(outcome.delay_us.value_at_quantile(0.99) as f64);
+        self.sent += outcome.sent;
+        self.lost += outcome.lost();
+        self.corrupt += outcome.corrupt;
+        self.disordered += outcome.disordered;
+        self.is_fifo &= figures.is_fifo;
+    }
+
+    /// Rates of quiet rounds where there are any.
+    fn rates(&self) -> &Rates {
+        if self.undisturbed.p50_us.len() > 0 { &self.undisturbed } else { &self.disturbed }
+    }
+
+    fn cells(&self, peer: Option<f64>, portable: Option<f64>) -> Vec<String> {
+        let rates = self.rates();
+        let quiet = self.undisturbed.p50_us.len();
+        let range = self.ns.range();
+        let median = self.ns.median();
+        vec![
+            self.contender.name().to_owned(),
+            whole(median),
+            range.map_or_else(|| "–".to_owned(), |(low, high)| format!("{low:.0}–{high:.0}")),
+            whole(rates.packets_a_second.median()),
+            whole(rates.core_percent.median()),
+            whole(rates.p50_us.median()),
+            whole(rates.p99_us.median()),
+            self.lost_share(),
+            self.corrupt.to_string(),
+            self.disordered.to_string(),
+            format!("{quiet} of {}", quiet + self.disturbed.p50_us.len()),
+            ratio(peer, median),
+            ratio(portable, median),
+        ]
+    }
+
+    fn lost_share(&self) -> String {
+        match (self.lost, self.sent) {
+            (0, _) | (_, 0) => "0".to_owned(),
+            (lost, sent) => format!("{:.3} %", lost as f64 * 100.0 / sent as f64),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! CPU time of threads and processes, as the scheduler counted it. Shell.
+//!
+//! `schedstat` counts nanoseconds on the CPU, so it tells what work cost also where a neighbour
+//! took the CPU in between. The number of a running thread is as old as the last timer tick
+//! (at most 10 ms); read it while the thread sleeps.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process;
+
+/// A thread of some process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Thread {
+    process: u32,
+    /// Its id.
+    pub id: i32,
+    /// Its name, at most 15 bytes.
+    pub name: String,
+}
+
+impl Thread {
+    /// CPU time so far, in nanoseconds.
+    ///
+    /// # Errors
+    /// It ended, or the kernel counts nothing (`CONFIG_SCHED_INFO`).
+    pub fn cpu_ns(&self) -> io::Result<u64> {
+        let path = folder(self.process).join(self.id.to_string()).join("schedstat");
+        let text = fs::read_to_string(path)?;
+        parse(&text).ok_or_else(|| io::Error::other("schedstat holds no number"))
+    }
+}
+
+/// All threads of a process, by id.
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn threads(process: u32) -> io::Result<Vec<Thread>> {
+    let mut threads = Vec::new();
+    for entry in fs::read_dir(folder(process))? {
+        let entry = entry?;
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that ended in between is none of them any more.
+        let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
+        threads.push(Thread { process, id, name: name.trim().to_owned() });
+    }
+    threads.sort_by_key(|thread| thread.id);
+    Ok(threads)
+}
+
+/// The threads of this process with that name.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub(crate) fn own_threads(name: &str) -> io::Result<Vec<Thread>> {
+    let mut found = threads(process::id())?;
+    found.retain(|thread| thread.name == name);
+    Ok(found)
+}
+
+/// CPU time of some threads together; one that ended counts nothing.
+pub(crate) fn cpu_ns(threads: &[Thread]) -> u64 {
+    threads.iter().filter_map(|thread| thread.cpu_ns().ok()).sum()
+}
+
+fn folder(process: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{process}/task"))
+}
+
+/// The first number of `run_ns wait_ns slices`.
+fn parse(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_number_is_time_on_the_cpu() {
+        assert_eq!(parse("1234567 89 10\n"), Some(1_234_567));
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_time() {
+        assert_eq!(parse(""), None);
+        assert_eq!(parse("-1 2 3"), None);
+        assert_eq!(parse("x 2 3"), None);
+    }
+}
