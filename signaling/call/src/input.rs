@@ -254,11 +254,16 @@ pub enum ApiUpdate {
         webhook: Webhook,
         /// New fallback, when given.
         fallback: Option<Webhook>,
-        /// New status callback, when given.
-        status_callback: Option<StatusCallback>,
     },
     /// Run this document.
     Twiml(String),
+    /// Who is told of the end, and how long the call may last, each when given.
+    Terms {
+        /// New status callback.
+        status_callback: Option<StatusCallback>,
+        /// New longest time from the answer, seconds.
+        time_limit_s: Option<u32>,
+    },
     /// `Status=completed`.
     Complete,
     /// `Status=canceled`: only before the answer; an answered call ignores it.

@@ -184,7 +184,7 @@ fn a_failed_download_goes_to_the_fallback() {
     let (mut story, _) = Story::with_setup(setup, "<Play>/a.wav</Play>");
     assert_eq!(story.prompt_fails(11200), ["a: notify 11200", "a: POST /fb"]);
     assert_eq!(story.param("ErrorCode").as_deref(), Some("11200"));
-    assert_eq!(story.param("ErrorUrl").as_deref(), Some("http://app/voice"));
+    assert_eq!(story.param("ErrorUrl").as_deref(), Some("http://app/a.wav"));
     assert_eq!(story.document("<Say>sorry</Say>"), ["a: load say sorry"]);
 }
 
@@ -424,11 +424,7 @@ fn a_call_that_hears_nothing_any_more_finishes_by_itself() {
 fn rest_redirects_a_running_verb_without_its_action() {
     let (mut story, _) = Story::with("<Gather><Say>x</Say></Gather>");
     story.prompt_ready();
-    let update = ApiUpdate::Redirect {
-        webhook: Webhook::post("http://app/other"),
-        fallback: None,
-        status_callback: None,
-    };
+    let update = ApiUpdate::Redirect { webhook: Webhook::post("http://app/other"), fallback: None };
     assert_eq!(story.tell('a', CallInput::Api(update)), ["a: stop play", "a: POST /other"]);
     assert_eq!(story.document("<Say>y</Say>"), ["a: load say y"]);
 }

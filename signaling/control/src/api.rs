@@ -182,28 +182,28 @@ impl Control {
             }),
             Patch::Keep | Patch::Clear => None,
         };
-        let input = match update.action {
-            None => None,
-            Some(UpdateAction::Cancel) => Some(ApiUpdate::Cancel),
-            Some(UpdateAction::Complete) => Some(ApiUpdate::Complete),
-            Some(UpdateAction::Redirect { twiml: TwimlSource::Inline(text), .. }) => {
-                Some(ApiUpdate::Twiml(text))
+        let terms = ApiUpdate::Terms { status_callback, time_limit_s: update.time_limit_s };
+        let action = update.action.map(|action| match action {
+            UpdateAction::Cancel => ApiUpdate::Cancel,
+            UpdateAction::Complete => ApiUpdate::Complete,
+            UpdateAction::Redirect { twiml: TwimlSource::Inline(text), .. } => {
+                ApiUpdate::Twiml(text)
             }
-            Some(UpdateAction::Redirect { twiml: TwimlSource::Url(url), fallback }) => {
-                Some(ApiUpdate::Redirect {
-                    webhook: webhook(&url),
-                    fallback: fallback.as_ref().map(webhook),
-                    status_callback,
-                })
+            UpdateAction::Redirect { twiml: TwimlSource::Url(url), fallback } => {
+                let fallback = fallback.as_ref().map(webhook);
+                let webhook = webhook(&url);
+                ApiUpdate::Redirect { webhook, fallback }
             }
-        };
-        if let Some(input) = input {
+        });
+        // Its record is the answer, also where the change ends it for good.
+        self.entry_mut(update.call, |entry| entry.is_asked = true);
+        for input in [Some(terms), action].into_iter().flatten() {
             self.drive_call(now, update.call, |call| call.handle(now, CallInput::Api(input)));
         }
-        let Some(record) = self.calls.get(&update.call).map(|entry| entry.record.clone()) else {
-            // It was over at once: what was written last is in the store.
-            return self.reply(token, Err(WriteError::invalid(21220, NOT_IN_PROGRESS)));
-        };
+        let Some(entry) = self.calls.get_mut(&update.call) else { return };
+        entry.is_asked = false;
+        let record = entry.record.clone();
+        self.forget_if_over(now, update.call);
         let change = Change::PutCall(record.clone());
         self.commit(Some(Waiting::CallUpdated { token, record }), change);
     }

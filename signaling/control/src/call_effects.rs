@@ -207,7 +207,7 @@ impl Control {
         self.ua_commands.push_back(Command::Answer { session, media, headers });
     }
 
-    fn reject(&mut self, sid: CallSid, status: u16) {
+    pub(crate) fn reject(&mut self, sid: CallSid, status: u16) {
         if let Some(session) = self.live_session(sid) {
             let (reason, headers) = (String::new(), Vec::new());
             self.ua_commands.push_back(Command::Reject { session, status, reason, headers });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use call::{CallInput, HangupCause};
+use call::{CallInput, CallSetup, HangupCause, ParentCommand};
 use shared::ids::TapId;
 use shared::time::soonest;
 use shared::{AccountSid, CallSid, Instant, LegId, Now};
@@ -13,8 +13,9 @@ use store::{Change, Snapshot, Writes};
 use crate::effect::{Effect, Observation};
 use crate::entry::{Entry, Session};
 use crate::input::{ApiToken, CommitToken, Input};
-use crate::placement::{Place, Placement};
+use crate::placement::Placement;
 use crate::random::Random;
+use crate::records;
 use crate::settings::ControlSettings;
 use crate::strangers::Strangers;
 use crate::timeline::Kind;
@@ -33,8 +34,6 @@ pub struct Control {
     pub(crate) calls: BTreeMap<CallSid, Entry>,
     pub(crate) sessions: BTreeMap<SessionId, CallSid>,
     pub(crate) legs: BTreeMap<LegId, CallSid>,
-    /// Legs that their call has let go of and whose core has not confirmed.
-    pub(crate) ending_legs: BTreeMap<LegId, Place>,
     pub(crate) taps: BTreeMap<TapId, CallSid>,
     pub(crate) placement: Placement,
     pub(crate) writes: Writes<ApiToken>,
@@ -56,10 +55,7 @@ pub(crate) enum Waiting {
     /// A REST write, by its id in [`Writes`].
     Write(u64),
     /// `POST Calls`: answer, then start the call.
-    CallCreated {
-        token: ApiToken,
-        created: Box<(call::CallSetup, std::sync::Arc<store::CallRecord>)>,
-    },
+    CallCreated { token: ApiToken, created: Box<(CallSetup, std::sync::Arc<store::CallRecord>)> },
     /// `POST Calls/{sid}`: answer with the record.
     CallUpdated { token: ApiToken, record: std::sync::Arc<store::CallRecord> },
     /// A settled recording: its call may tell the application now.
@@ -86,7 +82,6 @@ impl Control {
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
-            ending_legs: BTreeMap::new(),
             taps: BTreeMap::new(),
             placement: Placement::default(),
             writes: Writes::default(),
@@ -164,7 +159,7 @@ impl Control {
 
     /// Draining, and nothing is left.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.calls.is_empty() && self.ending_legs.is_empty()
+        self.draining && self.calls.is_empty()
     }
 
     /// Counters of the SIP side.
@@ -208,7 +203,7 @@ impl Control {
 
     /// Gives a call one input and carries its effects out, the user agent being heard in between.
     pub(crate) fn drive_call(&mut self, now: Now, sid: CallSid, run: impl FnOnce(&mut call::Call)) {
-        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(entry) = self.calls.get_mut(&sid).filter(|entry| entry.panics < 2) else { return };
         if catch_unwind(AssertUnwindSafe(|| run(&mut entry.call))).is_err() {
             return self.on_call_panic(now, sid);
         }
@@ -250,37 +245,60 @@ impl Control {
         }
     }
 
-    /// A call that panicked ends: its leg with BYE or 500, its record as failed.
+    /// A call that panicked ends: its leg with BYE or 500, its children too. A successor that has
+    /// done nothing yet says what a failed call says: callback, word to the parent, record.
     fn on_call_panic(&mut self, now: Now, sid: CallSid) {
         let sentence = format!("Call {sid} panicked and was ended; please report it with the log.");
         self.observe(Observation::Fault { place: "call", sentence });
+        let seed = self.random.bytes();
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.timeline.add(now.unix_ms, Kind::Refusal, "The call failed inside the gateway.");
-        entry.finished = true;
-        let mut record = (*entry.record).clone();
-        record.status = store::CallStatus::Failed;
-        record.end_ms = Some(now.unix_ms);
-        record.start_ms = record.start_ms.or(Some(record.created_ms));
-        record.updated_ms = now.unix_ms;
-        entry.record = std::sync::Arc::new(record);
-        let change = Change::PutCall(entry.record.clone());
-        self.end_session(sid);
-        self.stop_leg(now, sid);
-        self.commit(None, change);
-        let children: Vec<CallSid> = self.children_of(sid);
-        for child in children {
-            self.tell(
-                child,
-                CallInput::Hungup {
-                    cause: HangupCause::Failure {
-                        code: None,
-                        sentence: "The parent call failed.".into(),
-                    },
-                    headers: Vec::new(),
-                },
-            );
+        entry.panics = entry.panics.saturating_add(1);
+        if entry.panics > 1 {
+            return self.give_up_on(now, sid);
         }
+        let unix_ms = entry.record.start_ms.unwrap_or(entry.record.created_ms);
+        let started = Now { mono: now.mono, unix_ms };
+        let setup = CallSetup { seed, ..entry.call.setup().clone() };
+        entry.call = call::Call::successor(setup, started);
+        entry.requests.clear();
+        entry.prompts.clear();
+        entry.plays.clear();
+        self.end_leg_of_broken(now, sid);
+        for child in self.children_of(sid) {
+            self.tell(child, CallInput::Parent(ParentCommand::Hangup));
+        }
+        let sentence = "The call failed inside the gateway.".to_owned();
+        let cause = HangupCause::Failure { code: None, sentence };
+        let hungup = CallInput::Hungup { cause, headers: Vec::new() };
+        self.drive_call(now, sid, |call| call.handle(now, hungup));
+    }
+
+    /// Even the successor panicked: the record is all that can be saved.
+    fn give_up_on(&mut self, now: Now, sid: CallSid) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        entry.finished = true;
+        entry.record = std::sync::Arc::new(records::broken(&entry.record, now.unix_ms));
+        let change = Change::PutCall(entry.record.clone());
+        if let Some(at) = entry.deadline.take() {
+            self.deadlines.remove(&(at, sid));
+        }
+        self.commit(None, change);
+        self.end_leg_of_broken(now, sid);
         self.forget_if_over(now, sid);
+    }
+
+    fn end_leg_of_broken(&mut self, now: Now, sid: CallSid) {
+        let rings_here = |entry: &Entry| {
+            entry.record.direction == store::CallDirection::Inbound
+                && entry.record.status == store::CallStatus::Ringing
+        };
+        if self.calls.get(&sid).is_some_and(rings_here) {
+            self.reject(sid, 500);
+        } else {
+            self.end_session(sid);
+        }
+        self.stop_leg(now, sid);
     }
 
     pub(crate) fn children_of(&self, sid: CallSid) -> Vec<CallSid> {
@@ -292,7 +310,7 @@ impl Control {
     pub(crate) fn forget_if_over(&mut self, now: Now, sid: CallSid) {
         let over = |entry: &Entry| {
             let quiet = entry.finished && entry.leg.is_none() && entry.recordings.is_empty();
-            quiet && matches!(entry.session, Session::Over | Session::None)
+            quiet && !entry.is_asked && matches!(entry.session, Session::Over | Session::None)
         };
         if !self.calls.get(&sid).is_some_and(over) {
             return;

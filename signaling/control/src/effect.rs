@@ -71,7 +71,8 @@ pub enum Effect {
     /// Open a recording file before its first frame; answered by [`crate::Input::RecordingDone`]
     /// after its last.
     OpenRecording(RecordingOrder),
-    /// The core refused the tap: no frame will come. Answered by [`crate::Input::RecordingDone`].
+    /// The core refused the tap, or is lost: no more frames will come. The recorder settles what
+    /// it has and answers with [`crate::Input::RecordingDone`].
     DiscardRecording {
         /// Which.
         tap: TapId,

@@ -32,6 +32,11 @@ pub(crate) struct Entry {
     pub deadline: Option<Instant>,
     /// [`call::CallEffect::Finished`] came.
     pub finished: bool,
+    /// How often its machine panicked: after the first time `call` is a successor, after the second
+    /// it is not driven any more.
+    pub panics: u8,
+    /// A REST request is being carried out and will be answered with its record.
+    pub is_asked: bool,
 }
 
 /// Where the call stands in SIP.

@@ -23,6 +23,9 @@ mod settings;
 mod strangers;
 mod timeline;
 
+#[cfg(test)]
+mod tests;
+
 pub use control::Control;
 pub use effect::*;
 pub use input::*;

@@ -227,14 +227,48 @@ impl Control {
             .collect();
         for (leg, sid) in lost {
             self.legs.remove(&leg);
-            self.entry_mut(sid, |entry| entry.leg = None);
-            self.note(now, sid, Kind::Refusal, sentence.to_owned());
-            self.end_session(sid);
-            let cause = HangupCause::Failure { code: None, sentence: sentence.to_owned() };
-            self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
+            if self.move_leg(sid) {
+                continue;
+            }
+            self.lose_leg(now, sid, sentence);
         }
         let sentence = sentence.to_owned();
         self.observe(Observation::Fault { place: "media core", sentence });
+    }
+
+    /// A call that came in and that nobody was shown a port of yet goes to another core.
+    fn move_leg(&mut self, sid: CallSid) -> bool {
+        let Some(entry) = self.calls.get_mut(&sid) else { return false };
+        let is_unseen = entry.call.setup().leg.is_none() && !entry.call.has_answered();
+        let Some(leg) = entry.leg.as_mut().filter(|leg| is_unseen && leg.plan.is_none()) else {
+            return false;
+        };
+        let Some(place) = self.placement.take(None) else { return false };
+        leg.place = place;
+        self.legs.insert(place.leg, sid);
+        true
+    }
+
+    fn lose_leg(&mut self, now: Now, sid: CallSid, sentence: &str) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(leg) = entry.leg.take() else { return };
+        let taps: Vec<(RecordingSid, TapId)> =
+            entry.recordings.iter().map(|(sid, begun)| (*sid, begun.tap)).collect();
+        if let Some(peer) = leg.peer {
+            self.leave_bridge(peer, sid);
+        }
+        for (recording, tap) in taps {
+            self.push(Effect::DiscardRecording { tap });
+            let cause = RecordingEnd::LegStopped;
+            self.tell(sid, CallInput::RecordingEnded { recording, cause });
+        }
+        if leg.stopping {
+            return self.forget_if_over(now, sid);
+        }
+        self.note(now, sid, Kind::Refusal, sentence.to_owned());
+        self.end_session(sid);
+        let cause = HangupCause::Failure { code: None, sentence: sentence.to_owned() };
+        self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
     }
 
     pub(crate) fn start_recording(&mut self, now: Now, sid: CallSid, plan: RecordingPlan) {

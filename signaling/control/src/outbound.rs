@@ -122,9 +122,18 @@ impl Control {
                 Uri::parse(recipient.uri.as_bytes()).map_err(|_| no_way("Invalid SIP URI."))?;
             Ok((recipient, uri))
         });
-        let (recipient, uri) = match built {
+        let built = built.and_then(|(recipient, uri)| {
+            let from = self.own_uri(&invite.leg.caller_id);
+            let from =
+                from.ok_or_else(|| no_way("The caller id cannot stand in a From header."))?;
+            Ok((recipient, uri, from))
+        });
+        let (recipient, uri, from) = match built {
             Ok(built) => built,
-            Err(no_way) => return self.no_way(sid, no_way),
+            Err(no_way) => {
+                self.sessions.remove(&session);
+                return self.no_way(sid, no_way);
+            }
         };
         // A child's leg goes to its parent's core where that has room: relay without the mesh.
         let parent = self.calls.get(&sid).and_then(|entry| entry.parent);
@@ -134,10 +143,6 @@ impl Control {
         let Some(place) = self.placement.take(core) else {
             self.sessions.remove(&session);
             return self.no_way(sid, no_way("All media legs are in use."));
-        };
-        let Some(from) = self.own_uri(&invite.leg.caller_id) else {
-            self.placement.release(place);
-            return self.no_way(sid, no_way("The caller id cannot stand in a From header."));
         };
         let address = self.settings.public_address.unwrap_or(local);
         let headers = self.invite_headers(sid, &recipient);
@@ -162,7 +167,10 @@ impl Control {
         };
         self.ua_commands.push_back(Command::Invite { session, invite: Box::new(invite) });
         self.settle_user_agent(now);
-        self.call_id_of(sid);
+        let call_id = self.call_id_of(sid);
+        if !call_id.is_empty() {
+            self.tell(sid, CallInput::InviteSent { call_id });
+        }
     }
 
     fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<ExtraHeader> {
@@ -171,6 +179,7 @@ impl Control {
         if let Some(account) = account {
             headers.push(("X-Twilio-AccountSid".to_owned(), account.into_bytes()));
         }
+        headers.push(("X-Twilio-ApiVersion".to_owned(), b"2010-04-01".to_vec()));
         let own = recipient.headers.iter();
         headers.extend(own.map(|(name, value)| (name.clone(), value.clone().into_bytes())));
         headers

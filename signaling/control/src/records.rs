@@ -74,6 +74,16 @@ pub(crate) fn ended(record: &CallRecord, end: &FinalRecord) -> CallRecord {
     record
 }
 
+/// The record of a call that broke inside the gateway and could not say so itself.
+pub(crate) fn broken(record: &CallRecord, unix_ms: i64) -> CallRecord {
+    let mut record = record.clone();
+    record.status = store::CallStatus::Failed;
+    record.start_ms = record.start_ms.or(Some(record.created_ms));
+    record.end_ms = Some(unix_ms.max(record.created_ms));
+    record.updated_ms = unix_ms.max(record.created_ms);
+    record
+}
+
 /// `initiated` shows as `queued` in the resource (contract webhooks.md 6).
 fn stored_status(status: CallStatus) -> store::CallStatus {
     match status {

@@ -170,6 +170,8 @@ impl Control {
             requests: BTreeMap::new(),
             deadline: None,
             finished: false,
+            panics: 0,
+            is_asked: false,
         };
         self.calls.insert(sid, entry);
         self.observe(Observation::CallStarted { call: sid, direction });

@@ -130,9 +130,15 @@ impl Call {
     fn up(&mut self, now: Now) {
         self.leg = Leg::Up;
         self.facts.answered = Some(now);
-        let limit_s = self.setup.time_limit_s.min(self.setup.settings.call_s_max);
-        self.facts.limit_at = Some(now.mono + Duration::from_secs(u64::from(limit_s)));
+        self.limit_time();
         self.set_status(now, CallStatus::InProgress);
+    }
+
+    /// The longest time of an answered call, from its answer.
+    pub(super) fn limit_time(&mut self) {
+        let limit_s = self.setup.time_limit_s.min(self.setup.settings.call_s_max);
+        let limit = Duration::from_secs(u64::from(limit_s));
+        self.facts.limit_at = self.facts.answered.map(|answered| answered.mono + limit);
     }
 
     pub(super) fn rejected(

@@ -154,6 +154,17 @@ impl Call {
         }
     }
 
+    /// Stands in for a call that broke, with the setup of that one and a fresh seed. It has done
+    /// nothing yet; told its end by [`CallInput::Hungup`], it says what a failed call says: status
+    /// callback, word to the parent, final record. `started` is when the broken one began.
+    pub fn successor(setup: CallSetup, started: Now) -> Self {
+        let mut call = Self::new(setup);
+        call.facts.started = started;
+        // Answers to requests of the other may still come: they must fit none of ours.
+        call.names.http = u32::MAX / 2;
+        call
+    }
+
     /// Takes one input. Drain [`Call::poll_effect`] afterwards, before the next input.
     ///
     /// Inputs that come too late (for a verb that was aborted, a leg that is over) do nothing.
@@ -265,6 +276,11 @@ impl Call {
         self.facts.answered.map(|now| now.unix_ms)
     }
 
+    /// Whether it was answered: media of ours may be known to the party.
+    pub const fn has_answered(&self) -> bool {
+        self.facts.answered.is_some()
+    }
+
     /// Whether its leg is over: nothing but callbacks and recordings may follow.
     pub fn is_over(&self) -> bool {
         matches!(self.leg, Leg::Over)
@@ -306,9 +322,13 @@ impl Call {
             return;
         }
         match update {
-            ApiUpdate::Redirect { webhook, fallback, status_callback } => {
-                self.setup.fallback = fallback.or(self.setup.fallback.take());
+            ApiUpdate::Terms { status_callback, time_limit_s } => {
                 self.setup.status_callback = status_callback.or(self.setup.status_callback.take());
+                self.setup.time_limit_s = time_limit_s.unwrap_or(self.setup.time_limit_s);
+                self.limit_time();
+            }
+            ApiUpdate::Redirect { webhook, fallback } => {
+                self.setup.fallback = fallback.or(self.setup.fallback.take());
                 self.redirect(now, crate::setup::DocumentSource::Url(webhook));
             }
             ApiUpdate::Twiml(text) => self.redirect(now, crate::setup::DocumentSource::Twiml(text)),

@@ -6,7 +6,7 @@ use shared::limits::{DIGEST_FAILURES_A_MINUTE_MAX, STRANGER_BURST};
 use sip::flow::Transport;
 use store::AccountStatus;
 
-use crate::rig::{Book, CALLER, Invite, OTHER_PASSWORD, PASSWORD, Rig, header, sdp};
+use super::rig::{Book, CALLER, Invite, OTHER_PASSWORD, PASSWORD, Rig, header, sdp};
 
 const RINGING: [u16; 2] = [100, 180];
 const SILENCE: [u16; 0] = [];
@@ -24,7 +24,7 @@ fn a_host_that_is_no_domain_is_met_with_silence_or_403() {
 
 #[test]
 fn tls_to_a_bare_address_is_403_and_nobodys_notification() {
-    let settings = |s: &mut control::ControlSettings| s.default_domain = Some("desk".to_owned());
+    let settings = |s: &mut crate::ControlSettings| s.default_domain = Some("desk".to_owned());
     let mut rig = Rig::with_settings(Book::with_credentials(), settings);
     rig.come_from(Transport::Tls, CALLER);
     assert_eq!(rig.invite(&Invite::to("sip:1000@198.51.100.1")), [403]);
@@ -36,7 +36,7 @@ fn our_own_address_is_the_default_domain_where_there_is_one() {
     let invite = Invite::to("sip:1000@198.51.100.1");
     let mut rig = Rig::new(Book::with_credentials());
     assert_eq!(rig.invite(&invite), SILENCE);
-    let settings = |s: &mut control::ControlSettings| s.default_domain = Some("desk".to_owned());
+    let settings = |s: &mut crate::ControlSettings| s.default_domain = Some("desk".to_owned());
     let mut rig = Rig::with_settings(Book::with_credentials(), settings);
     assert_eq!(rig.invite(&invite), [407]);
 }

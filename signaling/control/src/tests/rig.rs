@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{HttpAnswer, HttpId};
-use control::{Control, ControlSettings, Effect, Input, Observation, ResolveTarget};
+use crate::{Control, ControlSettings, Effect, Input, Observation, RecordingFile, ResolveTarget};
+use call::{HttpAnswer, HttpRequest};
 use shared::config::{Config, Layers};
 use shared::ids::Origin;
 use shared::{
@@ -15,7 +15,7 @@ use shared::{
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
 use sip::flow::{Flow, FlowId, SendTo, Transport};
-use sip::{Message, Response, SessionId};
+use sip::{Message, Method, Response, SessionId};
 use store::{
     Account, CallRecord, Change, Domain, DomainFields, DomainSuffix, MappedList, Mint,
     NotificationRecord, Outcome, Patch, Reply, Resource, Secret, Snapshot, Write,
@@ -23,6 +23,7 @@ use store::{
 
 pub const ACCOUNT: AccountSid = AccountSid(1);
 pub const CALLER: &str = "192.0.2.7:5060";
+pub const CALLEE: &str = "192.0.2.8:5060";
 pub const PASSWORD: &str = "Secret-Passw0rd";
 pub const OTHER_PASSWORD: &str = "Another-Passw0rd";
 pub const DESK: &str = "sip:1000@desk.sip.sidetone.test";
@@ -123,7 +124,7 @@ pub struct Rig {
     pub now: Now,
     pub control: Control,
     pub sent: Vec<(SocketAddr, Message)>,
-    pub http: Vec<(CallSid, HttpId, String)>,
+    pub http: Vec<(CallSid, Box<HttpRequest>)>,
     pub media: Vec<MediaCommand>,
     pub resolves: Vec<(SessionId, ResolveTarget)>,
     pub records: Vec<CallRecord>,
@@ -134,6 +135,7 @@ pub struct Rig {
     pub effects: Vec<Effect>,
     flow: Flow,
     call_ids: u32,
+    dialog: (u32, String),
 }
 
 impl Rig {
@@ -162,6 +164,7 @@ impl Rig {
             effects: Vec::new(),
             flow: flow(Transport::Udp, CALLER),
             call_ids: 0,
+            dialog: (0, String::new()),
         };
         rig.add_core();
         rig
@@ -240,17 +243,30 @@ impl Rig {
         self.receive(&text);
     }
 
-    pub fn cancel(&mut self, invite: &Invite, id: u32) {
-        let to = format!("<{}>", invite.target);
-        let text = request("CANCEL", invite, self.flow, id, 1, &to);
+    /// The ACK of the 200 that the last call got.
+    pub fn ack_last(&mut self, invite: &Invite) {
+        self.dialog = (self.call_ids, self.to_of_last_response());
+        self.ack(invite, self.call_ids, 1);
+    }
+
+    /// The caller of the call that was acknowledged last hangs up.
+    pub fn bye_last(&mut self, invite: &Invite) {
+        let (id, to) = self.dialog.clone();
+        let text = request("BYE", invite, self.flow, id, 9, &to);
         self.receive(&text);
     }
 
-    /// The caller hangs up the first call.
-    pub fn bye(&mut self, invite: &Invite, id: u32) {
-        let to = self.to_of_last_response();
-        let text = request("BYE", invite, self.flow, id, 9, &to);
-        self.receive(&text);
+    /// The recorder settles every recording that it was told to open.
+    pub fn settle_recordings(&mut self) {
+        let opened = std::mem::take(&mut self.effects).into_iter();
+        let taps = opened.filter_map(|effect| match effect {
+            Effect::OpenRecording(order) => Some(order.tap),
+            _ => None,
+        });
+        for tap in taps.collect::<Vec<_>>() {
+            let file = RecordingFile { duration_ms: 1_000, bytes: 16_044, empty: false };
+            self.tell(Input::RecordingDone { tap, result: Ok(file) });
+        }
     }
 
     fn to_of_last_response(&self) -> String {
@@ -283,9 +299,50 @@ impl Rig {
         requests.collect()
     }
 
+    /// The party that we called last answers our INVITE.
+    pub fn respond(&mut self, status: u16, sdp: &str) {
+        let invite = self.sent.iter().rev().find_map(|(_, message)| match message {
+            Message::Request(request) if request.method == Method::Invite => Some(request.clone()),
+            _ => None,
+        });
+        let invite = invite.expect("we called somebody");
+        let mut response = Response::for_request(&invite, status, "As told");
+        response.to.set_tag(sip::Text::cleaned("callee"));
+        response.contact = invite.contact.clone();
+        if !sdp.is_empty() {
+            response.set_body("application/sdp", sdp.as_bytes().to_vec()).expect("a type");
+        }
+        let before = self.flow;
+        self.flow = flow(Transport::Udp, CALLEE);
+        let bytes = response.to_bytes();
+        let received = sip::Input::Received { flow: self.flow, bytes: &bytes };
+        self.tell(Input::Sip(received));
+        self.flow = before;
+    }
+
+    /// Every target that waits is found at the callee's address.
+    pub fn resolve(&mut self) {
+        for (session, _) in std::mem::take(&mut self.resolves) {
+            let destination = sip::Destination {
+                transport: Transport::Udp,
+                remote: CALLEE.parse().expect("fixed"),
+                local: GATEWAY.parse().expect("fixed"),
+                flow: Some(FlowId(0)),
+                host: None,
+            };
+            self.tell(Input::Resolved { session, result: Ok(vec![destination]) });
+        }
+    }
+
+    /// The last record of a call.
+    pub fn record(&self, sid: CallSid) -> &CallRecord {
+        self.records.iter().rev().find(|record| record.sid == sid).expect("it has a record")
+    }
+
     /// The oldest webhook that waits gets this document.
     pub fn answer_webhook(&mut self, verbs: &str) {
-        let (call, request, url) = self.http.remove(0);
+        let (call, request) = self.http.remove(0);
+        let (request, url) = (request.id, request.url.wire(None));
         let result = Ok(HttpAnswer {
             status: 200,
             content_type: Some("text/xml".to_owned()),
@@ -336,7 +393,7 @@ impl Rig {
                     self.sent.push((remote, message));
                 }
                 Effect::Http { call, request, .. } => {
-                    self.http.push((call, request.id, request.url.wire(None)));
+                    self.http.push((call, request));
                 }
                 Effect::Media { command, .. } => self.media.push(command),
                 Effect::Resolve { session, target } => self.resolves.push((session, target)),
@@ -351,7 +408,7 @@ impl Rig {
         }
     }
 
-    fn on_commit(&mut self, token: Option<control::CommitToken>, change: Change) {
+    fn on_commit(&mut self, token: Option<crate::CommitToken>, change: Change) {
         match change {
             Change::PutCall(record) => self.records.push((*record).clone()),
             Change::AddNotification(record) => self.notifications.push((*record).clone()),
