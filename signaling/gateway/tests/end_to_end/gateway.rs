@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -50,7 +51,7 @@ impl Gateway {
     fn start_as(folder: Arc<TempDir>, sip: &str, ports: u16, more: &str) -> Self {
         let settings = folder.path().join("sidetone.toml");
         std::fs::write(&settings, settings_text(&folder, sip, ports, more)).expect("writable");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sidetone"))
+        let mut child = Command::new(binary())
             .args(["serve", "--config"])
             .arg(&settings)
             .env("SIDETONE_ACCOUNT_SID", ACCOUNT)
@@ -137,6 +138,13 @@ impl Drop for Gateway {
             eprintln!("--- the gateway's log ---\n{}", self.log());
         }
     }
+}
+
+/// The binary under test: the one just built, or another one that `SIDETONE_BINARY` names.
+pub fn binary() -> PathBuf {
+    std::env::var_os("SIDETONE_BINARY")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_sidetone").into())
+        .into()
 }
 
 fn settings_text(folder: &TempDir, sip: &str, ports: u16, more: &str) -> String {

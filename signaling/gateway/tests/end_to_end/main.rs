@@ -18,4 +18,5 @@ mod durability;
 mod inbound;
 mod outbound;
 mod phones;
+mod quiet_core;
 mod soak;
