@@ -13,6 +13,7 @@ mod sdk;
 mod sipp;
 
 mod conservation;
+mod demo;
 mod dial;
 mod durability;
 mod inbound;
@@ -20,3 +21,4 @@ mod outbound;
 mod phones;
 mod quiet_core;
 mod soak;
+mod startup;
