@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use shared::{Instant, Now, PlayId, limits};
 
-use super::leg::error;
 use super::script::url_error;
 use super::{Activity, Call};
 use crate::effect::{CallEffect, PromptId, PromptSource};
@@ -146,7 +145,7 @@ impl Call {
                 self.stop_prompts(*gathering);
                 // Inside of <Gather> a bad content type has its own code (contract twiml.md 2.2).
                 let code = if failure.code == 13420 { 13325 } else { failure.code };
-                self.fatal(now, error(code, failure.sentence));
+                self.prompt_failed(now, prompt, code, failure.sentence);
             }
         }
     }

@@ -28,6 +28,7 @@ use crate::input::{AnswerFacts, ApiUpdate, CallInput};
 use crate::random::Random;
 use crate::setup::CallSetup;
 use crate::status::{CallDirection, CallStatus};
+use crate::webhook::WebUrl;
 
 /// One product call: one leg, maybe a parent.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Call {
     script: Script,
     activity: Activity,
     requests: BTreeMap<HttpId, Pending>,
+    /// Files of the running document that were asked for: what failed is told by its own URL.
+    files: BTreeMap<PromptId, WebUrl>,
     recordings: BTreeMap<RecordingSid, RecordingState>,
     facts: Facts,
     names: Names,
@@ -146,6 +149,7 @@ impl Call {
             script: Script::default(),
             activity: Activity::Idle,
             requests: BTreeMap::new(),
+            files: BTreeMap::new(),
             recordings: BTreeMap::new(),
             facts: Facts::default(),
             names: Names::default(),

@@ -183,6 +183,7 @@ impl Call {
         {
             return self.end_loop(now);
         }
+        self.files.clear();
         self.script.verbs = document.verbs.into();
         self.next_verb(now);
     }

@@ -3,7 +3,7 @@
 use shared::{Now, PlayId};
 
 use super::script::url_error;
-use super::webhooks::warning;
+use super::webhooks::{Exchange, warning};
 use super::{Activity, Call};
 use crate::effect::{CallEffect, PromptId, PromptSource};
 use crate::input::PromptFailure;
@@ -81,6 +81,9 @@ impl Call {
     /// Asks for a prompt.
     pub(super) fn load(&mut self, source: PromptSource) -> PromptId {
         let prompt = self.names.prompt();
+        if let PromptSource::Url(url) = &source {
+            self.files.insert(prompt, url.clone());
+        }
         self.effect(CallEffect::LoadPrompt { prompt, source });
         prompt
     }
@@ -128,13 +131,27 @@ impl Call {
                 self.activity = Activity::Speaking(speaking);
             }
             (Err(failure), Then::NextVerb) => {
-                self.fatal(now, super::leg::error(failure.code, failure.sentence));
+                self.prompt_failed(now, speaking.prompt, failure.code, failure.sentence);
             }
             (Err(failure), Then::HangUp) => {
                 self.notify(super::leg::error(failure.code, failure.sentence), None);
                 self.hang_up(now);
             }
         }
+    }
+
+    /// The document ends here; a file is told by its own URL, not by that of the document.
+    pub(super) fn prompt_failed(
+        &mut self,
+        now: Now,
+        prompt: PromptId,
+        code: u32,
+        sentence: String,
+    ) {
+        if let Some(url) = self.files.remove(&prompt) {
+            self.script.exchange = Exchange::of_file(&url);
+        }
+        self.fatal(now, super::leg::error(code, sentence));
     }
 
     pub(super) fn play_ended(&mut self, now: Now, play: PlayId) {

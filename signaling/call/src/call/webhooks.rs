@@ -51,6 +51,11 @@ impl Exchange {
         }
     }
 
+    /// A media file is fetched without parameters (contract webhooks.md 1).
+    pub(super) fn of_file(url: &WebUrl) -> Self {
+        Self { url: url.wire(None), method: Some(Method::Get), ..Self::default() }
+    }
+
     fn note(&mut self, answer: &HttpAnswer) {
         let kind = answer.content_type.as_deref().unwrap_or("");
         self.response_headers = format!("Status: {}\nContent-Type: {kind}", answer.status);
