@@ -345,6 +345,22 @@ mod tests {
     }
 
     #[test]
+    fn a_content_length_that_cannot_be_read_is_not_passed_over_for_another() {
+        let many_lines = format!("l: 0\r\n{}l: 1\r\n", "X: y\r\n".repeat(300));
+        let heads =
+            ["l: 5\r\x01\r\nl: 0\r\n", "\rl: 1\r\nl: 0\r\n", "X: a\rl: 1\r\nl: 0\r\n", &many_lines];
+        for headers in heads {
+            let stream =
+                format!("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\n{headers}\r\n");
+            let error = one_error(stream.as_bytes());
+            assert_eq!((error.rule, error.status), ("sip_content_length", 400), "{headers}");
+        }
+        let folded =
+            b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nX: a\r\n l: 5\r\nl:\r\n 0\r\n\r\n";
+        assert_eq!(frames(folded, &[9]), [Ok(Frame::Message(folded.to_vec()))]);
+    }
+
+    #[test]
     fn a_long_body_is_answered_drained_and_closed() {
         let length = SIP_BODY_BYTES_MAX + 1;
         let head =

@@ -149,13 +149,30 @@ pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
     let mut headers = SmallVec::new();
     // A header fault is for the parser of the whole message to tell; here only the length counts.
     let _ = read_headers(&mut lines, &mut headers);
+    let read = headers.iter().filter(|header| header.kind == HeaderKind::ContentLength).count();
     let fault = match content_length(&headers) {
+        Ok(_) if length_lines(head) != read => {
+            Fault::new("sip_content_length", 400, "a Content-Length cannot be read")
+        }
         Ok(Some(length)) if length <= SIP_BODY_BYTES_MAX => return Ok(length),
         Ok(Some(_)) => BODY_TOO_LONG,
         Ok(None) => Fault::new("sip_content_length", 400, "no Content-Length on a stream"),
         Err(fault) => fault,
     };
     Err(fault.into_error(&headers, may_answer(first)))
+}
+
+/// Lines that some reader may take for a `Content-Length`, be they broken or past a limit: where one
+/// of them did not count for us, another node may see the next message begin elsewhere.
+fn length_lines(head: &[u8]) -> usize {
+    let is_length = |line: &&[u8]| {
+        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        let name = || name.iter().copied().filter(|&byte| text::is_token_byte(byte));
+        let is =
+            |wanted: &[u8]| name().map(|byte| byte.to_ascii_lowercase()).eq(wanted.iter().copied());
+        !matches!(line.first(), Some(b' ' | b'\t')) && (is(b"l") || is(b"content-length"))
+    };
+    head.split(|byte| matches!(byte, b'\r' | b'\n')).filter(is_length).count()
 }
 
 /// The error for a head that is refused before its end has come: answered from the headers so far.
