@@ -4,8 +4,11 @@ use super::{SipUri, TelUri, Uri};
 use crate::parameters::{Parameter, Parameters};
 use crate::text::{Escaped, Text};
 
+/// A parameter that stands twice in one URI (which RFC 3261 §19.1.1 forbids) agrees with nothing
+/// but the very same URI.
 pub(super) fn equivalent(a: &Uri, b: &Uri) -> bool {
     match (a, b) {
+        (a, b) if a == b => true,
         (Uri::Sip(a), Uri::Sip(b)) => sip_equivalent(a, b),
         (Uri::Tel(a), Uri::Tel(b)) => tel_equivalent(a, b),
         (Uri::Other(a), Uri::Other(b)) => a == b,
@@ -27,6 +30,7 @@ fn tel_equivalent(a: &TelUri, b: &TelUri) -> bool {
     a.digits().eq_ignore_ascii_case(&b.digits())
         && a.parameters.len() == b.parameters.len()
         && a.parameters.iter().all(|parameter| same_value_in(parameter, &b.parameters))
+        && b.parameters.iter().all(|parameter| same_value_in(parameter, &a.parameters))
 }
 
 /// A part that is there never equals one that is absent; cases matter.
@@ -117,5 +121,13 @@ mod tests {
         assert!(!equal("sip:bob@p.com", "sips:bob@p.com"));
         assert!(!equal("sip:p.com", "sip:bob@p.com"));
         assert!(!equal("sip:b.com;x=1", "sip:b.com;x=2"));
+    }
+
+    #[test]
+    fn a_parameter_that_stands_twice_agrees_with_the_same_uri_only() {
+        assert!(equal("tel:+1;ext=1;ext=2", "tel:+1;ext=1;ext=2"));
+        assert!(equal("sip:a.com;x=1;x=2", "sip:a.com;x=1;x=2"));
+        assert!(!equal("tel:+1;ext=1;ext=1", "tel:+1;ext=1;x=2"));
+        assert!(!equal("sip:a.com;x=1;x=2", "sip:a.com;x=2;x=1"));
     }
 }
