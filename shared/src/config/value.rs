@@ -425,12 +425,15 @@ impl FromStr for Cidr {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| ())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(width);
-        if prefix > width {
+        let width = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(width(address));
+        if prefix > width(address) {
             return Err(());
         }
-        Ok(Self { address: masked(address, prefix), prefix })
+        // ::ffff:a.b.c.d is a.b.c.d, and a block of such addresses a block of IPv4.
+        let canonical = address.to_canonical();
+        let prefix = prefix.checked_sub(width(address) - width(canonical)).ok_or(())?;
+        Ok(Self { address: masked(canonical, prefix), prefix })
     }
 }
 
@@ -500,5 +503,14 @@ mod tests {
         assert!(all.contains("1.2.3.4".parse().expect("an address")));
         assert!(!all.contains("::1".parse().expect("an address")));
         assert!("10.0.0.0/33".parse::<Cidr>().is_err());
+    }
+
+    #[test]
+    fn a_block_of_mapped_addresses_is_a_block_of_ipv4() {
+        let block: Cidr = "::ffff:10.1.2.3/104".parse().expect("a block");
+        assert_eq!(block.to_string(), "10.0.0.0/8");
+        let one: Cidr = "::ffff:10.0.0.1".parse().expect("a block");
+        assert!(one.contains("10.0.0.1".parse().expect("an address")));
+        assert!("::ffff:10.0.0.1/95".parse::<Cidr>().is_err());
     }
 }
