@@ -12,6 +12,7 @@ mod rtp;
 mod sdk;
 mod sipp;
 
+mod applications;
 mod conservation;
 mod demo;
 mod dial;

@@ -1,8 +1,8 @@
 //! Calls for minutes: from one address, one account, with digest, webhook and Say. None fails, and
 //! the gateway does not grow.
 //!
-//! The short form runs with every test. The long one is `SIDETONE_SOAK=1 cargo nextest run --release
-//! -p gateway soak` (in `make soak`): 100 calls a second for five minutes, memory within 2 %.
+//! The short form runs with every test. The long one, in `make soak`, is 100 calls a second for five
+//! minutes and memory within 2 %: `SIDETONE_SOAK=1 cargo test --release -p gateway --test end_to_end soak`.
 
 use std::time::{Duration, Instant};
 
@@ -23,9 +23,10 @@ struct Form {
     growth_max_percent: f64,
 }
 
-/// Carried by a debug build beside SIPp on two cores. In so few seconds pools still find their size,
-/// which shows as some percent of a process of tens of MiB; a leak of 5 KiB a call shows too.
-const SHORT: Form = Form { calls_a_second: 30, seconds: 20, warm_up_s: 6, growth_max_percent: 6.0 };
+/// Carried by a debug build beside SIPp on two cores. In so few seconds heap and store still find their
+/// size: 2 to 7 % of a process of 100 MiB. So this form finds what keeps some 35 KiB a call; the long
+/// one, after a hundred times the calls, finds 0.1 KiB a call.
+const SHORT: Form = Form { calls_a_second: 30, seconds: 20, warm_up_s: 6, growth_max_percent: 12.0 };
 
 const LONG: Form =
     Form { calls_a_second: 100, seconds: 300, warm_up_s: 60, growth_max_percent: 2.0 };
