@@ -48,9 +48,23 @@ impl Gateway {
         Self::start_as(folder, "", MEDIA_PORTS, more)
     }
 
+    /// Starts with SIP and media on the IPv6 loopback address.
+    pub fn start_on_ipv6() -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        let text = text.replace("p = [\"127.0.0.1:0\"]", "p = [\"[::1]:0\"]");
+        let text = text.replace("addresses = [\"127.0.0.1\"]", "addresses = [\"::1\"]");
+        Self::start_with(folder, &text)
+    }
+
     fn start_as(folder: Arc<TempDir>, sip: &str, ports: u16, more: &str) -> Self {
+        let text = settings_text(&folder, sip, ports, more);
+        Self::start_with(folder, &text)
+    }
+
+    fn start_with(folder: Arc<TempDir>, text: &str) -> Self {
         let settings = folder.path().join("sidetone.toml");
-        std::fs::write(&settings, settings_text(&folder, sip, ports, more)).expect("writable");
+        std::fs::write(&settings, text).expect("writable");
         let mut child = Command::new(binary())
             .args(["serve", "--config"])
             .arg(&settings)

@@ -21,5 +21,7 @@ mod inbound;
 mod outbound;
 mod phones;
 mod quiet_core;
+mod sip_edges;
 mod soak;
 mod startup;
+mod webhooks;

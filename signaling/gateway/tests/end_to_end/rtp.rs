@@ -21,7 +21,15 @@ pub struct Party {
 
 impl Party {
     pub fn new() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        Self::on("127.0.0.1:0")
+    }
+
+    pub fn on_ipv6() -> Self {
+        Self::on("[::1]:0")
+    }
+
+    fn on(address: &str) -> Self {
+        let socket = UdpSocket::bind(address).expect("a free port");
         socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
         Self { socket }
     }

@@ -1,0 +1,451 @@
+//! SIP as rude and unlucky peers send it, by hand over UDP and TCP.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::application::{Answer, Application};
+use crate::gateway::Gateway;
+use crate::rtp::{Packet, Party};
+use crate::sipp::{self, Sipp};
+
+/// A connection to the gateway on which a test writes what it likes.
+enum Wire {
+    Udp(UdpSocket, SocketAddr),
+    Tcp(TcpStream),
+}
+
+/// Silence is taken for no answer after this.
+const SILENCE: Duration = Duration::from_millis(700);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Wire {
+    fn udp(gateway: &Gateway) -> Self {
+        let host = gateway.sip_udp.ip();
+        let socket = UdpSocket::bind((host, 0)).expect("a free port");
+        Self::Udp(socket, gateway.sip_udp)
+    }
+
+    fn tcp(gateway: &Gateway) -> Self {
+        Self::Tcp(TcpStream::connect(gateway.sip_tcp).expect("the gateway listens"))
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Udp(..) => "UDP",
+            Self::Tcp(_) => "TCP",
+        }
+    }
+
+    fn local(&self) -> SocketAddr {
+        match self {
+            Self::Udp(socket, _) => socket.local_addr(),
+            Self::Tcp(stream) => stream.local_addr(),
+        }
+        .expect("bound")
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Udp(socket, to) => drop(socket.send_to(bytes, *to).expect("sent")),
+            // The gateway may have closed already: that is its answer.
+            Self::Tcp(stream) => drop(stream.write_all(bytes)),
+        }
+    }
+
+    /// The next message, or what was written before silence or the end.
+    fn receive(&mut self, patience: Duration) -> String {
+        let mut bytes = vec![0; 65_536];
+        let read = match self {
+            Self::Udp(socket, _) => {
+                socket.set_read_timeout(Some(patience)).expect("a timeout");
+                socket.recv(&mut bytes)
+            }
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(patience)).expect("a timeout");
+                stream.read(&mut bytes)
+            }
+        };
+        String::from_utf8_lossy(&bytes[..read.unwrap_or(0)]).into_owned()
+    }
+
+    /// The first final response to `method`.
+    fn final_response(&mut self, method: &str) -> String {
+        let sequence = format!(" {method}\r\n");
+        for _ in 0..20 {
+            let text = self.receive(PATIENCE);
+            assert!(!text.is_empty(), "no final response to {method}");
+            // Over TCP a provisional one may come in the same read.
+            if let Some(found) = messages(&text).into_iter().find(|message| {
+                !message.starts_with("SIP/2.0 1")
+                    && message.starts_with("SIP/2.0")
+                    && message.contains(&sequence)
+            }) {
+                return found;
+            }
+        }
+        panic!("no final response to {method}");
+    }
+}
+
+/// The messages in what was read; the tests' peers always send whole ones.
+fn messages(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for part in text.split_inclusive("\r\n\r\n") {
+        match part.starts_with("SIP/2.0") || all.is_empty() {
+            true => all.push(part.to_owned()),
+            false => all.last_mut().expect("not empty").push_str(part),
+        }
+    }
+    all
+}
+
+/// A request for domain `desk`; `more` are header lines that replace the defaults' absence.
+struct Asking<'a> {
+    method: &'a str,
+    target: &'a str,
+    more: &'a str,
+    body: String,
+    hops: u8,
+}
+
+impl Asking<'_> {
+    fn text(&self, wire: &Wire, tag: &str) -> String {
+        let Self { method, target, more, body, hops } = self;
+        let (name, local) = (wire.name(), wire.local());
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{name} {local};branch=z9hG4bK{tag};rport\r\n\
+             Max-Forwards: {hops}\r\nFrom: <sip:alice@{local}>;tag={tag}\r\nTo: <{target}>\r\n\
+             Call-ID: {tag}@test\r\nCSeq: 1 {method}\r\nContact: <sip:alice@{local}>\r\n{more}{kind}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        )
+    }
+}
+
+const DESK: &str = "sip:1000@desk.sip.sidetone.test";
+
+fn asking(method: &str) -> Asking<'_> {
+    Asking { method, target: DESK, more: "", body: String::new(), hops: 70 }
+}
+
+fn offer(formats: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+         m=audio 9 RTP/AVP {formats}\r\n"
+    )
+}
+
+/// A gateway with domain `desk`, which takes calls from this host.
+fn gateway_for(application: &Application) -> Gateway {
+    let gateway = Gateway::start("");
+    let (voice, status) = (application.url("/voice"), application.url("/status"));
+    let fields = [("VoiceUrl", voice.as_str()), ("VoiceStatusCallbackUrl", &status)];
+    let domain = gateway.domain("desk", &fields);
+    gateway.allow_address(&domain, "127.0.0.1");
+    gateway
+}
+
+fn rejecting() -> Application {
+    Application::start(|_| Answer::twiml("<Reject/>"))
+}
+
+fn assert_serves(gateway: &Gateway, what: &str) {
+    let mut wire = Wire::udp(gateway);
+    let invite = Asking { body: offer("0"), ..asking("INVITE") };
+    wire.send(invite.text(&wire, "serves").as_bytes());
+    let answer = wire.final_response("INVITE");
+    assert!(answer.starts_with("SIP/2.0 404"), "after {what}: {answer}");
+}
+
+#[test]
+fn what_is_not_served_is_refused_as_the_rfc_says_over_udp_and_tcp() {
+    let application = rejecting();
+    let gateway = gateway_for(&application);
+    let invite = |formats| Asking { body: offer(formats), ..asking("INVITE") };
+    let cases = [
+        (asking("OPTIONS"), "200", "\r\nAllow: INVITE"),
+        (asking("MESSAGE"), "405", "\r\nAllow: INVITE"),
+        (asking("SOMETHING"), "501", "\r\nAllow: INVITE"),
+        (asking("BYE"), "481", ""),
+        (asking("CANCEL"), "481", ""),
+        (Asking { hops: 0, ..invite("0") }, "483", ""),
+        (Asking { more: "Require: 100rel\r\n", ..invite("0") }, "420", "\r\nUnsupported: 100rel"),
+        (invite("18 34"), "488", ""),
+        (Asking { body: "hello".to_owned(), ..asking("INVITE") }, "400", ""),
+        (invite("0"), "404", ""),
+    ];
+    for open in [Wire::udp as fn(&Gateway) -> Wire, Wire::tcp] {
+        for (number, (asked, status, header)) in cases.iter().enumerate() {
+            let mut wire = open(&gateway);
+            let tag = format!("case{number}{}", wire.name());
+            wire.send(asked.text(&wire, &tag).as_bytes());
+            let answer = wire.final_response(asked.method);
+            assert!(answer.starts_with(&format!("SIP/2.0 {status} ")), "{tag}: {answer}");
+            assert!(answer.contains(header), "{tag}: {answer}");
+        }
+        let mut wire = open(&gateway);
+        let stranger = Asking { target: "sip:1@unknown.sip.sidetone.test", ..invite("0") };
+        wire.send(stranger.text(&wire, "stranger").as_bytes());
+        assert_eq!(wire.receive(SILENCE), "", "an unknown domain is met with silence");
+    }
+    let asked = application.asked();
+    let voices = asked.iter().filter(|asked| asked.path == "/voice").count();
+    assert_eq!(voices, 2, "only the sound INVITE reaches the application, once a transport");
+}
+
+#[test]
+fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
+    let outcomes = [
+        ("486 Busy Here", 486, "busy"),
+        ("600 Busy Everywhere", 486, "busy"),
+        ("480 Temporarily Unavailable", 480, "no-answer"),
+        ("603 Decline", 480, "no-answer"),
+        ("404 Not Found", 503, "failed"),
+        ("488 Not Acceptable Here", 503, "failed"),
+    ];
+    let callee_port = sipp::free_port();
+    let application = Application::start(move |asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml(&format!(
+            "<Dial answerOnBridge=\"true\"><Sip statusCallback=\"/child\" \
+             statusCallbackEvent=\"initiated ringing answered completed\">\
+             sip:bob@127.0.0.1:{callee_port};transport=tcp</Sip></Dial>"
+        )),
+        _ => Answer::status(204),
+    });
+    let gateway = gateway_for(&application);
+    for (number, (line, status, word)) in outcomes.into_iter().enumerate() {
+        let callee =
+            Sipp::new(&refusing(line)).with(&format!("-t t1 -p {callee_port} -m 1")).spawn();
+        wait_for_listener(callee_port);
+        let scenario = sipp::invite("") + &sipp::refused(status);
+        Sipp::new(&scenario)
+            .key("user", "1000")
+            .key("domain", "desk.sip.sidetone.test")
+            .key("media", "9")
+            .key("formats", "0")
+            .call(gateway.sip_udp, 1)
+            .expect_success();
+        callee.finish().expect_success();
+        let nth = |path: &str, count: usize| {
+            let what = format!("{path} number {count} for {line}");
+            application.wait_for(&what, |_| true);
+            let deadline = std::time::Instant::now() + PATIENCE;
+            loop {
+                let all: Vec<_> =
+                    application.asked().into_iter().filter(|asked| asked.path == path).collect();
+                if all.len() >= count {
+                    return all;
+                }
+                assert!(std::time::Instant::now() < deadline, "{what}: {all:#?}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        let parent = nth("/status", number + 1).pop().expect("counted");
+        assert_eq!(parent.parameter("CallStatus"), Some(word), "the parent's status after {line}");
+        let children = nth("/child", 3 * (number + 1));
+        let mut told: Vec<_> = children[3 * number..]
+            .iter()
+            .map(|asked| {
+                let of = |name| asked.parameter(name).unwrap_or_default().to_owned();
+                (of("SequenceNumber"), of("CallStatus"), of("SipResponseCode"))
+            })
+            .collect();
+        told.sort();
+        let code = line.split(' ').next().expect("a code").to_owned();
+        let empty = String::new();
+        let expected = [
+            ("0".to_owned(), "initiated".to_owned(), empty.clone()),
+            ("1".to_owned(), "ringing".to_owned(), empty),
+            ("2".to_owned(), word.to_owned(), code),
+        ];
+        assert_eq!(told, expected, "{line}");
+    }
+}
+
+/// A callee that rings, then refuses.
+fn refusing(line: &str) -> String {
+    let echo = "[last_Via:]\n[last_From:]\n[last_To:];tag=b\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n";
+    let send = |line: &str| format!("<send><![CDATA[\nSIP/2.0 {line}\n{echo}\n]]></send>\n");
+    let (ringing, refused) = (send("180 Ringing"), send(line));
+    format!("<recv request=\"INVITE\"/>\n{ringing}{refused}<recv request=\"ACK\"/>\n")
+}
+
+fn wait_for_listener(port: u16) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(std::time::Instant::now() < deadline, "SIPp does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_caller_that_cancels_while_the_application_thinks_ends_the_call() {
+    let application = Application::start(|asked| {
+        if asked.path == "/voice" {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        Answer::twiml("<Say>Too late.</Say>")
+    });
+    let gateway = gateway_for(&application);
+    for open in [Wire::udp as fn(&Gateway) -> Wire, Wire::tcp] {
+        let mut wire = open(&gateway);
+        let tag = format!("cancel{}", wire.name());
+        let invite = Asking { body: offer("0"), ..asking("INVITE") }.text(&wire, &tag);
+        wire.send(invite.as_bytes());
+        let mut seen = String::new();
+        while !seen.contains("SIP/2.0 180") {
+            let more = wire.receive(PATIENCE);
+            assert!(!more.is_empty(), "no 180 after {seen}");
+            seen.push_str(&more);
+        }
+        wire.send(asking("CANCEL").text(&wire, &tag).as_bytes());
+        let mut seen = String::new();
+        while !(seen.contains(" CANCEL\r\n") && seen.contains(" INVITE\r\n")) {
+            let more = wire.receive(PATIENCE);
+            assert!(!more.is_empty(), "not both responses: {seen}");
+            seen.push_str(&more);
+        }
+        assert!(seen.contains("SIP/2.0 487"), "{seen}");
+        let from = format!("sip:alice@{}", wire.local());
+        let told = application.wait_for("the end of the call", |asked| {
+            asked.path == "/status" && asked.parameter("From") == Some(from.as_str())
+        });
+        assert_eq!(told.parameter("CallStatus"), Some("no-answer"));
+        assert_eq!(told.parameter("CallDuration"), Some("0"));
+    }
+}
+
+#[test]
+fn torture_over_the_wire_leaves_the_gateway_serving() {
+    let application = rejecting();
+    let gateway = gateway_for(&application);
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sip/tests/torture");
+    let mut messages: Vec<Vec<u8>> = Vec::new();
+    for entry in std::fs::read_dir(own).expect("the messages of the sip package").flatten() {
+        if entry.path().extension().is_some_and(|ending| ending == "sip") {
+            messages.push(std::fs::read(entry.path()).expect("readable"));
+        }
+    }
+    assert!(messages.len() > 50, "{} messages", messages.len());
+    messages.push(Vec::new());
+    messages.push(b"\0".repeat(1_400));
+    messages.push(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec());
+    messages.push([b"INVITE ", DESK.as_bytes(), b" SIP/2.0\r\n"].concat());
+    messages.push(b"Via: SIP/2.0/UDP x;branch=z9hG4bK1\r\n".repeat(1_500));
+    for message in &messages {
+        Wire::udp(&gateway).send(message);
+        Wire::tcp(&gateway).send(message);
+    }
+    // Sound messages with bytes changed, cut and doubled, from one seed.
+    let mut random = 0x9E37_79B9_u32;
+    let mut wire = Wire::udp(&gateway);
+    let sound = Asking { body: offer("0 101"), ..asking("INVITE") }.text(&wire, "changed");
+    for round in 0..2_000 {
+        let mut bytes = sound.clone().into_bytes();
+        for _ in 0..=round % 6 {
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            let at = random as usize % bytes.len();
+            match random % 4 {
+                0 => drop(bytes.drain(at..(at + 9).min(bytes.len()))),
+                1 => bytes.insert(at, bytes[at]),
+                _ => bytes[at] = (random >> 8) as u8,
+            }
+        }
+        wire.send(&bytes);
+        if round % 50 == 0 {
+            Wire::tcp(&gateway).send(&bytes);
+        }
+    }
+    assert_serves(&gateway, "torture");
+    assert!(!gateway.log().contains("panicked"));
+}
+
+#[test]
+fn a_stream_is_cut_at_content_length_however_it_arrives() {
+    let application = rejecting();
+    let gateway = gateway_for(&application);
+    let mut wire = Wire::tcp(&gateway);
+    let one = asking("OPTIONS").text(&wire, "pieces");
+    wire.send(b"\r\n\r\n");
+    assert_eq!(wire.receive(PATIENCE), "\r\n", "a keep-alive is answered");
+    for piece in one.as_bytes().chunks(9) {
+        wire.send(piece);
+    }
+    assert!(wire.final_response("OPTIONS").starts_with("SIP/2.0 200"));
+    let both = asking("OPTIONS").text(&wire, "first") + &asking("OPTIONS").text(&wire, "second");
+    wire.send(both.as_bytes());
+    let mut seen = String::new();
+    while seen.matches("SIP/2.0 200").count() < 2 {
+        let more = wire.receive(PATIENCE);
+        assert!(!more.is_empty(), "two responses: {seen}");
+        seen.push_str(&more);
+    }
+    for broken in ["Content-Length: -5", "Content-Length: 0\r\nContent-Length: 9", "X-None: 1"] {
+        let mut wire = Wire::tcp(&gateway);
+        let text = asking("OPTIONS").text(&wire, "length").replace("Content-Length: 0", broken);
+        wire.send(text.as_bytes());
+        let answer = wire.receive(PATIENCE);
+        assert!(answer.starts_with("SIP/2.0 400"), "{broken}: {answer}");
+        assert_eq!(wire.receive(PATIENCE), "", "and the stream is closed");
+    }
+}
+
+#[test]
+fn a_call_over_ipv6_loopback_is_bridged_to_ipv6() {
+    let callee = std::net::UdpSocket::bind("[::1]:0").expect("IPv6 loopback");
+    let callee_port = callee.local_addr().expect("bound").port();
+    drop(callee);
+    let application = Application::start(move |asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml(&format!("<Dial><Sip>sip:bob@[::1]:{callee_port}</Sip></Dial>")),
+        _ => Answer::status(204),
+    });
+    let gateway = Gateway::start_on_ipv6();
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let (alice, bob) = (Party::on_ipv6(), Party::on_ipv6());
+    let ipv6 = |text: String| text.replace("IN IP4 127.0.0.1", "IN IP6 ::1");
+    let callee = Sipp::new(&ipv6(sipp::callee("", "0 101")))
+        .key("media", &bob.port().to_string())
+        .with(&format!("-i ::1 -p {callee_port} -m 1"))
+        .spawn();
+    let scenario = sipp::invite_with_digest("alice", PASSWORD, "")
+        + &sipp::answered()
+        + &sipp::hang_up_after(2_000);
+    let caller = Sipp::new(&ipv6(scenario).replace("@127.0.0.1", "@[local_ip]"))
+        .key("user", "1000")
+        .key("domain", "desk.sip.sidetone.test")
+        .key("media", &alice.port().to_string())
+        .key("formats", "0 101")
+        .with("-i ::1 -m 1 -auth_uri 1000@desk.sip.sidetone.test")
+        .with(&gateway.sip_udp.to_string())
+        .spawn();
+    let (_, gateway_for_alice) = alice.receive().expect("media from the gateway");
+    bob.receive().expect("the bridge");
+    let payload = vec![0x44; 160];
+    for number in 0..20 {
+        alice.send(
+            gateway_for_alice,
+            &Packet {
+                payload_type: 0,
+                marker: number == 0,
+                sequence: number,
+                timestamp: u32::from(number) * 160,
+                ssrc: 9,
+                payload: payload.clone(),
+            },
+        );
+        // The media clock: 20 ms a packet, as a phone sends.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!bob.receive_until(1, |packet| packet.payload == payload).is_empty());
+    caller.finish().expect_success();
+    callee.finish().expect_success();
+    let asked = application.wait_for_path("/voice");
+    assert_eq!(asked.parameter("SipSourceIp"), Some("::1"));
+}
+
+const PASSWORD: &str = "Secret-Passw0rd";
