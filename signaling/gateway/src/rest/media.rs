@@ -30,8 +30,8 @@ pub(super) enum Answer {
     },
 }
 
-/// Streams the WAV file at `path`. The permit is dropped with the body: a slow reader keeps its
-/// account's place, not everybody's.
+/// Streams the WAV file at `path`. The permit is held until all is read or the reader stands still: a
+/// slow one keeps its account's place, not everybody's.
 pub(super) async fn respond(
     path: PathBuf,
     two_channels: bool,
@@ -60,9 +60,9 @@ fn stream(audio: Audio, part: Option<(u64, u64)>, permit: Permit) -> Response<Bo
             let sent = tokio::time::timeout(STALL_MAX, chunks.send(chunk));
             matches!(runtime.block_on(sent), Ok(Ok(())))
         });
+        drop(permit);
     });
-    let body = FileBody { chunks: receiver, _permit: permit };
-    let mut response = Response::new(body.boxed());
+    let mut response = Response::new(FileBody { chunks: receiver }.boxed());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -192,7 +192,6 @@ fn mix(pair: &[u8]) -> [u8; 2] {
 /// A body whose bytes come from another thread.
 struct FileBody {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
-    _permit: Permit,
 }
 
 impl hyper::body::Body for FileBody {

@@ -21,6 +21,7 @@ mod inbound;
 mod outbound;
 mod phones;
 mod quiet_core;
+mod rest_resources;
 mod sip_edges;
 mod soak;
 mod startup;
