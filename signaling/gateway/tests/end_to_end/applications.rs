@@ -1,5 +1,7 @@
 //! What an application sees of calls: headers, fallbacks, recordings, callbacks, live changes.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::application::{Answer, Application, Asked};
@@ -59,7 +61,7 @@ fn speak(party: &Party, to: std::net::SocketAddr, seconds: u16) {
                 payload: vec![0x10 + (number % 8) as u8; 160],
             },
         );
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -160,10 +162,8 @@ fn the_timeline_tells_the_whole_story_of_a_call() {
     gateway.metrics_when("no call live", |now| now.value("signaling_calls_live") == 0);
     let calls = gateway.fetch("Calls.json").json();
     let sid = calls["calls"][0]["sid"].as_str().expect("a call").to_owned();
-    let reply = gateway.fetch(&format!("Calls/{sid}/Timeline.json"));
-    assert_eq!(reply.status, 200);
-    let timeline = reply.json();
-    let entries = timeline["timeline"]["entries"].as_array().expect("entries");
+    let timeline = finished_timeline(&gateway, &sid);
+    let entries = timeline["timeline"].as_array().expect("entries");
     let told = |kind: &str, text: &str| {
         let is = |entry: &&Value| {
             entry["kind"] == kind && entry["text"].as_str().is_some_and(|said| said.contains(text))
@@ -186,6 +186,21 @@ fn the_timeline_tells_the_whole_story_of_a_call() {
     assert!(order.is_sorted(), "{story:?} is at {order:?} of {timeline:#}");
 }
 
+/// The timeline once it is written: it ends with the report of the media core.
+fn finished_timeline(gateway: &Gateway, sid: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let reply = gateway.fetch(&format!("Calls/{sid}/Timeline.json"));
+        assert_eq!(reply.status, 200);
+        let timeline = reply.json();
+        if timeline.to_string().contains("media ended") {
+            return timeline;
+        }
+        assert!(Instant::now() < deadline, "no end: {timeline:#}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_redirecting_application_is_followed() {
     let application = Application::start(|asked| match asked.path.as_str() {
@@ -203,6 +218,49 @@ fn a_redirecting_application_is_followed() {
     assert_eq!(asked.method, "GET");
     assert_eq!(asked.parameter("from"), Some("voice"));
     assert_eq!(asked.parameter("CallStatus"), Some("ringing"));
+}
+
+#[test]
+fn a_played_file_arrives_byte_for_byte() {
+    let application = Application::start(|asked| match asked.path.as_str() {
+        "/tone.wav" => Answer::file("audio/x-wav", mulaw_wav(&played())),
+        _ => Answer::twiml("<Play>/tone.wav</Play>"),
+    });
+    let gateway = gateway_for(&application, &[]);
+    let party = Party::new();
+    let call = caller(&gateway, sipp::invite("") + &sipp::answered() + &sipp::hung_up(), &party);
+    let heard: Vec<u8> = party
+        .receive_until(40, |packet| packet.payload.iter().any(|byte| *byte != 0xFF))
+        .into_iter()
+        .flat_map(|packet| packet.payload)
+        .collect();
+    call.finish().expect_success();
+    assert!(
+        heard == played(),
+        "{} bytes were heard, other ones than {}",
+        heard.len(),
+        played().len()
+    );
+}
+
+/// 0.8 s that is never silent, in packets that are each different.
+fn played() -> Vec<u8> {
+    (0..40 * 160_u32).map(|n| 0x80 | (1 + (n * 7 + n / 160) % 0x70) as u8).collect()
+}
+
+/// A WAV file of mu-law bytes (format 7), 8,000 Hz, mono.
+fn mulaw_wav(bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len() as u32;
+    let mut wav = b"RIFF".to_vec();
+    wav.extend_from_slice(&(36 + length).to_le_bytes());
+    wav.extend_from_slice(b"WAVEfmt ");
+    for word in [16_u32, 0x0001_0007, 8_000, 8_000, 0x0008_0001] {
+        wav.extend_from_slice(&word.to_le_bytes());
+    }
+    wav.extend_from_slice(b"data");
+    wav.extend_from_slice(&length.to_le_bytes());
+    wav.extend_from_slice(bytes);
+    wav
 }
 
 #[test]

@@ -47,6 +47,8 @@ fn every_packet_is_accounted_for(backend: &str) {
     latch(&alice, &bob, &mut numbers);
     let sent_before = alice.sent() + bob.sent();
     let before = received(&gateway, sent_before);
+    let forwarded = before.sum("media_packets_forwarded_total", "");
+    poll("what was sent onward to arrive", || alice.marked() + bob.marked() == forwarded);
     let marked_before = (alice.marked(), bob.marked());
 
     for step in 0..GOOD {

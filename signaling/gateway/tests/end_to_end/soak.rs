@@ -2,7 +2,7 @@
 //! the gateway does not grow.
 //!
 //! The short form runs with every test. The long one, in `make soak`, is 100 calls a second for five
-//! minutes and memory within 2 %: `SIDETONE_SOAK=1 cargo test --release -p gateway --test end_to_end soak`.
+//! minutes and memory within 2 %: `SIDETONE_SOAK=1 cargo nextest run --release -p gateway soak`.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ struct Form {
 /// Carried by a debug build beside SIPp on two cores. In so few seconds heap and store still find their
 /// size: 2 to 7 % of a process of 100 MiB. So this form finds what keeps some 35 KiB a call; the long
 /// one, after a hundred times the calls, finds 0.1 KiB a call.
-const SHORT: Form = Form { calls_a_second: 30, seconds: 20, warm_up_s: 6, growth_max_percent: 12.0 };
+const SHORT: Form =
+    Form { calls_a_second: 30, seconds: 20, warm_up_s: 6, growth_max_percent: 12.0 };
 
 const LONG: Form =
     Form { calls_a_second: 100, seconds: 300, warm_up_s: 60, growth_max_percent: 2.0 };
