@@ -199,7 +199,10 @@ impl Call {
             HangupCause::Peer => self.timeline("sip", "the peer hung up"),
             HangupCause::Failure { code: Some(code), sentence } => {
                 self.facts.error_code = Some(code);
-                self.notify(error(code, sentence), None);
+                self.notify(error(code, sentence.clone()), None);
+                if !answered {
+                    self.facts.failed = Some((code, sentence));
+                }
             }
             HangupCause::Failure { code: None, sentence } => self.timeline("error", sentence),
         }
