@@ -416,6 +416,14 @@ fn rest_redirects_the_child_and_the_parent_goes_on() {
 }
 
 #[test]
+fn an_unanswered_caller_whose_ringing_child_is_redirected_away_was_never_connected() {
+    let (mut story, _) = Story::with(&format!("<Dial answerOnBridge=\"true\">{SIP}</Dial>"));
+    let twiml = ApiUpdate::Twiml("<Response><Say>x</Say></Response>".to_owned());
+    let words = story.tell('b', CallInput::Api(twiml));
+    assert_eq!(words, ["a: reject 480", "a: callback no-answer", "a: ended no-answer"]);
+}
+
+#[test]
 fn children_have_sids_and_seeds_of_their_own_and_replay() {
     let dial = format!("<Dial>{SIP}{SIP}</Dial>");
     let (one, two) = (Story::with(&dial).0, Story::with(&dial).0);

@@ -366,7 +366,10 @@ impl Call {
             self.stop_recording(now, recording);
         }
         if self.leg == Leg::Ringing {
-            self.script.unanswered_dial = Some(status);
+            // A child that was answered and went away unbridged is no answer to our caller.
+            let is_answer = status == CallStatus::Completed;
+            self.script.unanswered_dial =
+                Some(if is_answer { CallStatus::NoAnswer } else { status });
         }
         self.timeline("verb", format!("<Dial> ended: {status}"));
         match &dialing.spec.action {
