@@ -5,8 +5,10 @@
 //! seed fails again.
 #![forbid(unsafe_code)]
 
+mod model;
 mod network;
 mod rng;
+mod seen;
 mod stories;
 mod world;
 

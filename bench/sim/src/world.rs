@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::{HttpAnswer, HttpFailure};
-use control::{Control, ControlSettings, Effect, Input, Observation, RecordingFile};
+use control::{
+    ApiRequest, ApiToken, Control, ControlSettings, Effect, Input, Observation, RecordingFile,
+};
 use phone::{Phone, PhoneConfig};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
 use shared::ids::TapId;
 use shared::time::soonest;
 use shared::{
-    AccountSid, Codec, CoreId, Instant, MediaEvent, MediaPort, Now, Prompt, RecorderFrame,
+    AccountSid, CallSid, Codec, CoreId, Instant, MediaEvent, MediaPort, Now, Prompt, RecorderFrame,
 };
 use sip::flow::{Flow, FlowId, SendTo, Transport};
 use store::{
-    Change, DomainFields, MappedList, Mint, Outcome, Patch, Reply, Secret, Snapshot, Write,
+    CallCommand, CallRecord, Change, DomainFields, MappedList, Mint, Outcome, Patch, Reply, Secret,
+    Snapshot, Write,
 };
 
 use crate::network::Network;
@@ -28,6 +31,7 @@ pub const ACCOUNT: AccountSid = AccountSid(1);
 pub const PASSWORD: &str = "Secret-Passw0rd";
 const SIP_PORT: u16 = 5060;
 const PHONE_MEDIA_PORT: u16 = 4000;
+pub const PHONES: usize = 3;
 const START_UNIX_MS: i64 = 1_700_000_000_000;
 const PORTS_PER_CORE: u16 = 8;
 
@@ -67,6 +71,40 @@ enum Later {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     Control(Box<dyn FnOnce(&mut Control, Now)>),
     Phone(usize, phone::Command),
+    Rest(Ask),
+    Clock { jump_ms: i64 },
+}
+
+/// A REST request, made up when its time has come; `None`: it is not made.
+pub type Ask = Box<dyn FnOnce(&World) -> Option<CallCommand>>;
+
+/// A webhook as the application saw it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub call: CallSid,
+    pub url: String,
+    pub form: Vec<(String, String)>,
+}
+
+impl Asked {
+    /// A parameter; empty where it is not there.
+    pub fn value(&self, name: &str) -> &str {
+        let found = self.form.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+/// What a world is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground {
+    /// Media cores.
+    pub cores: u8,
+    /// Legs of each: with one, every bridge goes across cores.
+    pub legs_a_core: usize,
+    /// The network of SIP and media.
+    pub network: Network,
+    /// Which phones answer by themselves.
+    pub answers: [bool; PHONES],
 }
 
 /// What the application answers to a URL.
@@ -83,6 +121,16 @@ pub struct World {
     pub faults: Vec<String>,
     pub endings: BTreeMap<String, u32>,
     pub application: Application,
+    /// Every webhook, in order.
+    pub asked: Vec<Asked>,
+    /// The last record of every call.
+    pub records: BTreeMap<CallSid, CallRecord>,
+    /// Everything that was said by `<Say>`, in order.
+    pub prompts: Vec<Arc<Prompt>>,
+    /// Whether each REST request was done, in order.
+    pub replies: Vec<Result<(), u32>>,
+    /// How long webhooks, prompts and commits take: apart, so that packets change nothing there.
+    delays: Rng,
     planes: Vec<(Plane, Hands, Vec<MediaPort>)>,
     recordings: BTreeMap<TapId, u64>,
     later: BTreeMap<(Instant, u64), Later>,
@@ -92,6 +140,13 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, cores: u8, network: Network, application: Application) -> Self {
+        let ground = Ground { cores, legs_a_core: 8, network, answers: [true; PHONES] };
+        Self::on(seed, ground, application)
+    }
+
+    /// The same with more said about it.
+    pub fn on(seed: u64, ground: Ground, application: Application) -> Self {
+        let Ground { cores, legs_a_core, network, answers } = ground;
         let mut rng = Rng::new(seed);
         let now = Now { mono: Instant::from_millis(1_000), unix_ms: START_UNIX_MS };
         let config = settings();
@@ -108,26 +163,36 @@ impl World {
                 core: CoreId(core),
                 cores,
                 ports: ports.clone(),
-                legs_max: 8,
+                legs_max: legs_a_core,
                 taps_max: 8,
                 seed: rng.number(),
                 unix_ms_at_zero: START_UNIX_MS - 1_000,
             });
-            control.handle(now, Input::CoreStarted { ports: ports.clone(), legs_max: 8 });
+            control.handle(now, Input::CoreStarted { ports: ports.clone(), legs_max: legs_a_core });
             planes.push((plane, Hands::default(), ports));
         }
-        let phones = (0..2).map(|phone| new_phone(phone, &mut rng)).collect();
+        let phones: Vec<Phone> = answers
+            .iter()
+            .enumerate()
+            .map(|(phone, answers)| new_phone(phone, *answers, &mut rng))
+            .collect();
         let legs_at_start = control.legs_free();
+        let delays = Rng::new(rng.number());
         Self {
             now,
             rng,
             network,
             control,
             phones,
-            heard: vec![Vec::new(), Vec::new()],
+            heard: vec![Vec::new(); PHONES],
             faults: Vec::new(),
             endings: BTreeMap::new(),
             application,
+            asked: Vec::new(),
+            records: BTreeMap::new(),
+            prompts: Vec::new(),
+            replies: Vec::new(),
+            delays,
             planes,
             recordings: BTreeMap::new(),
             later: BTreeMap::new(),
@@ -139,6 +204,16 @@ impl World {
     /// Something a phone's user does, some time from now.
     pub fn user(&mut self, after: Duration, phone: usize, command: phone::Command) {
         self.at(after, Later::Phone(phone, command));
+    }
+
+    /// A REST request, some time from now.
+    pub fn ask(&mut self, after: Duration, ask: Ask) {
+        self.at(after, Later::Rest(ask));
+    }
+
+    /// The wall clock is set, some time from now.
+    pub fn set_clock(&mut self, after: Duration, jump_ms: i64) {
+        self.at(after, Later::Clock { jump_ms });
     }
 
     /// A call from phone 0 to the gateway's domain.
@@ -154,6 +229,12 @@ impl World {
         let command =
             phone::Command::Call { target, destinations: vec![destination], headers: Vec::new() };
         self.user(after, 0, command);
+    }
+
+    /// A SIP datagram to the gateway, now, from anybody.
+    pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.deliver(from, SocketAddr::new(GATEWAY, SIP_PORT), bytes.to_vec());
+        self.settle();
     }
 
     /// Runs until nothing is left to happen or `limit` has passed; says which.
@@ -256,6 +337,14 @@ impl World {
                 self.phones[phone].handle(now, phone::Input::Command(command));
             }
             Later::Datagram { from, to, bytes } => self.deliver(from, to, bytes),
+            Later::Clock { jump_ms } => self.now.unix_ms += jump_ms,
+            Later::Rest(ask) => {
+                if let Some(command) = ask(self) {
+                    let token = ApiToken(self.sequence);
+                    let request = ApiRequest::Call(command);
+                    self.control.handle(now, Input::Api { token, request });
+                }
+            }
         }
     }
 
@@ -412,34 +501,26 @@ impl World {
                     self.transmit(from, remote, bytes.into_vec());
                 }
             }
-            Effect::Sip(_) | Effect::ApiReply { .. } | Effect::CallGone { .. } => {}
+            Effect::Sip(_) | Effect::CallGone { .. } => {}
+            Effect::ApiReply { reply, .. } => {
+                self.replies.push(reply.map(drop).map_err(|error| error.code));
+            }
             Effect::Media { core, command } => {
                 let (plane, hands, _) = &mut self.planes[usize::from(core.0)];
                 plane.command(self.now.mono, command, hands);
             }
             Effect::Commit { token, change } => self.on_commit(token, &change),
-            Effect::Http { call, request, .. } => {
-                let url = request.url.wire(None);
-                let result = (self.application)(&url).map(|body| HttpAnswer {
-                    status: 200,
-                    content_type: Some("text/xml".to_owned()),
-                    body: body.into_bytes(),
-                    final_url: url,
-                    duration_ms: 20,
-                });
-                let id = request.id;
-                let answer = move |control: &mut Control, now: Now| {
-                    control.handle(now, Input::Http { call, request: id, result });
-                };
-                let after = Duration::from_millis(5 + self.rng.below(200));
-                self.at(after, Later::Control(Box::new(answer)));
-            }
-            Effect::LoadPrompt { call, prompt, .. } => {
-                let audio = Arc::new(tone(800 + self.rng.below(8_000) as usize));
+            Effect::Http { call, request, .. } => self.webhook(call, &request),
+            Effect::LoadPrompt { call, prompt, source, .. } => {
+                let samples = 800 + self.delays.below(8_000) as usize;
+                let audio = Arc::new(noise(&mut self.delays, samples));
+                if matches!(source, call::PromptSource::Say { .. }) {
+                    self.prompts.push(audio.clone());
+                }
                 let ready = move |control: &mut Control, now: Now| {
                     control.handle(now, Input::PromptReady { call, prompt, result: Ok(audio) });
                 };
-                let after = Duration::from_millis(self.rng.below(100));
+                let after = Duration::from_millis(self.delays.below(100));
                 self.at(after, Later::Control(Box::new(ready)));
             }
             Effect::Resolve { session, target } => {
@@ -471,17 +552,39 @@ impl World {
         }
     }
 
+    fn webhook(&mut self, call: CallSid, request: &call::HttpRequest) {
+        let url = request.url.wire(None);
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let form = request.standard.iter().chain(request.extra.iter()).map(own).collect();
+        self.asked.push(Asked { call, url: url.clone(), form });
+        let result = (self.application)(&url).map(|body| HttpAnswer {
+            status: 200,
+            content_type: Some("text/xml".to_owned()),
+            body: body.into_bytes(),
+            final_url: url,
+            duration_ms: 20,
+        });
+        let id = request.id;
+        let answer = move |control: &mut Control, now: Now| {
+            control.handle(now, Input::Http { call, request: id, result });
+        };
+        let after = Duration::from_millis(5 + self.delays.below(200));
+        self.at(after, Later::Control(Box::new(answer)));
+    }
+
     fn on_commit(&mut self, token: Option<control::CommitToken>, change: &Change) {
-        if let Change::PutCall(record) = change
-            && record.status.is_final()
-        {
-            *self.endings.entry(record.sid.to_string()).or_default() += 1;
+        if let Change::PutCall(record) = change {
+            self.records.insert(record.sid, (**record).clone());
+            // The answer to a REST update writes the record too, in whatever state the call is.
+            if record.status.is_final() && token.is_none() {
+                *self.endings.entry(record.sid.to_string()).or_default() += 1;
+            }
         }
         let Some(token) = token else { return };
         let committed = move |control: &mut Control, now: Now| {
             control.handle(now, Input::Committed { token, outcome: Outcome::Committed });
         };
-        let after = Duration::from_millis(1 + self.rng.below(20));
+        let after = Duration::from_millis(1 + self.delays.below(20));
         self.at(after, Later::Control(Box::new(committed)));
     }
 }
@@ -490,9 +593,9 @@ fn flow(local: SocketAddr, remote: SocketAddr) -> Flow {
     Flow { id: FlowId(1), transport: Transport::Udp, local, remote }
 }
 
-fn new_phone(phone: usize, rng: &mut Rng) -> Phone {
+fn new_phone(phone: usize, answers: bool, rng: &mut Rng) -> Phone {
     let config = PhoneConfig {
-        user: if phone == 0 { "alice".to_owned() } else { "bob".to_owned() },
+        user: ["alice", "bob", "carol"].get(phone).copied().unwrap_or("someone").to_owned(),
         password: PASSWORD.to_owned(),
         host: phone_ip(phone).to_string(),
         media_address: phone_ip(phone),
@@ -502,16 +605,15 @@ fn new_phone(phone: usize, rng: &mut Rng) -> Phone {
         } else {
             vec![Codec::Pcma, Codec::Pcmu]
         },
-        answers: true,
+        answers,
         unix_ms_at_zero: START_UNIX_MS - 1_000,
     };
     Phone::new(config, rng.bytes())
 }
 
-/// A tone of so many samples, in both codecs.
-pub fn tone(samples: usize) -> Prompt {
-    let wave: Vec<i16> =
-        (0..samples).map(|n| if (n / 8) % 2 == 0 { 6_000 } else { -6_000 }).collect();
+/// Speech of a kind: no two frames alike, so that whoever hears it can say which frame it was.
+pub fn noise(rng: &mut Rng, samples: usize) -> Prompt {
+    let wave: Vec<i16> = (0..samples).map(|_| (rng.below(16_000) as i16) - 8_000).collect();
     plane::g711::prompt(&wave)
 }
 
@@ -540,6 +642,8 @@ fn snapshot(rng: &mut Rng) -> Snapshot {
     let fields = DomainFields {
         domain_name: Some("desk.sip.sidetone.test".to_owned()),
         voice_url: Patch::Set("http://10.0.0.9/voice".to_owned()),
+        voice_fallback_url: Patch::Set("http://10.0.0.9/fallback".to_owned()),
+        voice_status_callback_url: Patch::Set("http://10.0.0.9/status".to_owned()),
         ..DomainFields::default()
     };
     let Reply::Domain { domain, .. } = write(&mut snapshot, Write::CreateDomain(Box::new(fields)))

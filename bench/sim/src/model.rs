@@ -1,0 +1,600 @@
+//! Stories on a network that loses nothing, and all that must be seen in each: the reference that the
+//! product is held to, on one core, on three, and with every leg on a core of its own.
+
+use std::time::Duration;
+
+use call::HttpFailure;
+use phone::{Command, Event};
+use store::{
+    CallCommand, CallDirection, CallEvents, CallRecord, CallTarget, CreateCall, HttpMethod, Patch,
+    TwimlSource, UpdateAction, UpdateCall, Webhook,
+};
+
+use crate::network::Network;
+use crate::rng::Rng;
+use crate::seen::{KEYS, voice};
+use crate::world::{ACCOUNT, Application, Ground, PHONES, World};
+
+/// A story and what it must come to.
+pub struct Tale {
+    /// Its name.
+    pub name: &'static str,
+    /// Documents by path; an empty one fails (connection refused).
+    documents: &'static [(&'static str, &'static str)],
+    /// Whether bob and carol answer by themselves.
+    answers: (bool, bool),
+    /// What people do.
+    act: fn(&mut World),
+    /// What must be seen.
+    expect: fn(&mut Check<'_>),
+}
+
+/// Collects what is not as it must be.
+pub struct Check<'w> {
+    world: &'w World,
+    wrong: Vec<String>,
+}
+
+impl Check<'_> {
+    fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, seen: T, expected: T) {
+        if seen != expected {
+            self.wrong.push(format!("{what}: {seen:?} instead of {expected:?}"));
+        }
+    }
+
+    fn holds(&mut self, what: &str, holds: bool) {
+        if !holds {
+            self.wrong.push(format!("not so: {what}"));
+        }
+    }
+
+    /// The final statuses of the calls of a direction.
+    fn statuses(&mut self, direction: CallDirection, expected: &[&str]) {
+        let mut seen: Vec<&str> =
+            self.world.calls(direction).iter().map(|record| record.status.name()).collect();
+        seen.sort_unstable();
+        self.same(direction.name(), seen, expected.to_vec());
+    }
+
+    /// The action was asked once, and a parameter of it was this.
+    fn next(&mut self, name: &str, expected: &str) {
+        let values: Vec<String> =
+            self.world.asked_at("/next").iter().map(|asked| asked.value(name).to_owned()).collect();
+        self.same(name, values, vec![expected.to_owned()]);
+    }
+
+    /// A phone heard what another one, or the gateway, said.
+    fn hears(&mut self, phone: usize, speaker: usize) {
+        let heard = self.world.hears(phone, &voice(speaker), Some(speaker));
+        self.holds(&format!("phone {phone} hears phone {speaker}"), heard);
+    }
+
+    fn hears_prompt(&mut self, phone: usize, prompt: usize) {
+        let prompt = self.world.prompts.get(prompt).cloned();
+        let heard = prompt.is_some_and(|prompt| self.world.hears(phone, &prompt, None));
+        self.holds(&format!("phone {phone} hears the prompt"), heard);
+    }
+}
+
+/// Plays a tale and says what was wrong.
+pub fn play(tale: &Tale, rng: &mut Rng) -> (World, Vec<String>) {
+    let (cores, legs_a_core) = [(1, 8), (3, 8), (3, 1)][rng.below(3) as usize];
+    let network = Network { delay_ms: 1 + rng.below(40), ..Network::PERFECT };
+    let mut answers = [true; PHONES];
+    (answers[1], answers[2]) = tale.answers;
+    let ground = Ground { cores, legs_a_core, network, answers };
+    let mut world = World::on(rng.number(), ground, application(tale.documents));
+    (tale.act)(&mut world);
+    let quiet = world.run(Duration::from_secs(600));
+    let mut wrong = world.broken_rules();
+    if !quiet {
+        wrong.push("it goes on after 600 s".to_owned());
+    }
+    let mut check = Check { world: &world, wrong };
+    (tale.expect)(&mut check);
+    let wrong = check.wrong;
+    (world, wrong)
+}
+
+fn application(documents: &'static [(&'static str, &'static str)]) -> Application {
+    Box::new(move |url| {
+        let verbs = documents.iter().find(|(path, _)| url.ends_with(path)).map(|(_, verbs)| *verbs);
+        match verbs {
+            Some("") => {
+                let sentence = "connection refused".to_owned();
+                Err(HttpFailure { code: 11202, sentence, duration_ms: 1 })
+            }
+            verbs => Ok(format!("<Response>{}</Response>", verbs.unwrap_or_default())),
+        }
+    })
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const CAROL: usize = 2;
+const THANKS: (&str, &str) = ("/next", "<Say>Thank you.</Say>");
+const TO_BOB: (&str, &str) =
+    ("/voice", "<Dial action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>");
+
+/// Every tale.
+pub const TALES: &[Tale] = &[
+    Tale {
+        name: "a caller hears what is said",
+        documents: &[("/voice", "<Say>Hello.</Say>")],
+        answers: (true, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.hears_prompt(ALICE, 0);
+        },
+    },
+    Tale {
+        name: "keys pressed are keys gathered",
+        documents: &[
+            ("/voice", "<Gather numDigits=\"2\" action=\"/next\"><Say>Press.</Say></Gather>"),
+            THANKS,
+        ],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(3_000), ALICE, Command::Press(KEYS.into()));
+        },
+        expect: |check| {
+            check.next("Digits", KEYS);
+            check.statuses(CallDirection::Inbound, &["completed"]);
+        },
+    },
+    Tale {
+        name: "two people talk",
+        documents: &[TO_BOB, THANKS],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            talk(world, BOB);
+            world.user(ms(8_000), BOB, Command::HangUp);
+        },
+        expect: |check| {
+            check.hears(BOB, ALICE);
+            check.hears(ALICE, BOB);
+            check.same("keys at bob's", check.world.keys(BOB), KEYS.to_owned());
+            check.next("DialCallStatus", "completed");
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.statuses(CallDirection::OutboundDial, &["completed"]);
+        },
+    },
+    Tale {
+        name: "the caller hangs up on the called",
+        documents: &[TO_BOB, THANKS],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            talk(world, BOB);
+            world.user(ms(8_000), ALICE, Command::HangUp);
+        },
+        expect: |check| {
+            check.hears(BOB, ALICE);
+            check.hears(ALICE, BOB);
+            check.next("DialCallStatus", "completed");
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.statuses(CallDirection::OutboundDial, &["completed"]);
+            check.same("prompts after the end", check.world.prompts.len(), 0);
+        },
+    },
+    Tale {
+        name: "a caller rings until the called answers",
+        documents: &[
+            (
+                "/voice",
+                "<Dial answerOnBridge=\"true\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+            ),
+            THANKS,
+        ],
+        answers: (false, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_500), BOB, Command::Answer);
+            talk(world, BOB);
+            world.user(ms(8_000), BOB, Command::HangUp);
+        },
+        expect: |check| {
+            check.hears(BOB, ALICE);
+            check.hears(ALICE, BOB);
+            check.next("DialCallStatus", "completed");
+            let lasted = check.world.calls(CallDirection::Inbound)[0].duration_s;
+            check.holds("the caller pays from the answer", lasted.is_some_and(|s| s <= 7));
+        },
+    },
+    Tale {
+        name: "the called is busy",
+        documents: &[TO_BOB, THANKS],
+        answers: (false, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(3_000), BOB, Command::Refuse { status: 486 });
+        },
+        expect: |check| {
+            check.next("DialCallStatus", "busy");
+            check.next("DialSipResponseCode", "486");
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.statuses(CallDirection::OutboundDial, &["busy"]);
+            check.hears_prompt(ALICE, 0);
+        },
+    },
+    Tale {
+        name: "nobody answers in time",
+        documents: &[
+            ("/voice", "<Dial timeout=\"5\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>"),
+            THANKS,
+        ],
+        answers: (false, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            check.next("DialCallStatus", "no-answer");
+            check.statuses(CallDirection::OutboundDial, &["no-answer"]);
+            check.statuses(CallDirection::Inbound, &["completed"]);
+        },
+    },
+    Tale {
+        name: "the host of the called is silent",
+        documents: &[
+            ("/voice", "<Dial timeout=\"8\" action=\"/next\"><Sip>sip:bob@10.0.0.9</Sip></Dial>"),
+            THANKS,
+        ],
+        answers: (true, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            check.next("DialCallStatus", "no-answer");
+            check.statuses(CallDirection::Inbound, &["completed"]);
+        },
+    },
+    Tale {
+        name: "the first of two to answer wins",
+        documents: &[
+            (
+                "/voice",
+                "<Dial action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip><Sip>sip:carol@10.0.0.4</Sip></Dial>",
+            ),
+            THANKS,
+        ],
+        answers: (false, false),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_500), CAROL, Command::Answer);
+            talk(world, CAROL);
+            world.user(ms(8_000), CAROL, Command::HangUp);
+        },
+        expect: |check| {
+            check.next("DialCallStatus", "completed");
+            check.statuses(CallDirection::OutboundDial, &["canceled", "completed"]);
+            check.hears(CAROL, ALICE);
+            check.hears(ALICE, CAROL);
+            let rang = check.world.heard[BOB].iter().any(|e| matches!(e, Event::Incoming { .. }));
+            check.holds("bob's phone rang", rang);
+        },
+    },
+    Tale {
+        name: "one after the other",
+        documents: &[
+            (
+                "/voice",
+                "<Dial sequential=\"true\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip>\
+                 <Sip>sip:carol@10.0.0.4</Sip></Dial>",
+            ),
+            THANKS,
+        ],
+        answers: (false, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_500), BOB, Command::Refuse { status: 486 });
+            talk(world, CAROL);
+            world.user(ms(8_000), CAROL, Command::HangUp);
+        },
+        expect: |check| {
+            check.next("DialCallStatus", "completed");
+            check.statuses(CallDirection::OutboundDial, &["busy", "completed"]);
+            check.hears(CAROL, ALICE);
+            check.hears(ALICE, CAROL);
+        },
+    },
+    Tale {
+        name: "the called is asked first and accepts",
+        documents: &[
+            ("/voice", "<Dial action=\"/next\"><Sip url=\"/screen\">sip:bob@10.0.0.3</Sip></Dial>"),
+            (
+                "/screen",
+                "<Gather numDigits=\"2\" action=\"/accept\"><Say>Press.</Say></Gather><Hangup/>",
+            ),
+            THANKS,
+        ],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(3_000), BOB, Command::Press(KEYS.into()));
+            world.user(ms(6_000), ALICE, Command::Play(voice(ALICE)));
+            world.user(ms(7_500), BOB, Command::Play(voice(BOB)));
+            world.user(ms(10_000), BOB, Command::HangUp);
+        },
+        expect: |check| {
+            let accepted: Vec<&str> =
+                check.world.asked_at("/accept").iter().map(|asked| asked.value("Digits")).collect();
+            check.same("keys at the screening", accepted, vec![KEYS]);
+            check.next("DialCallStatus", "completed");
+            check.hears(BOB, ALICE);
+            check.hears(ALICE, BOB);
+        },
+    },
+    Tale {
+        name: "the called is asked first and declines",
+        documents: &[
+            ("/voice", "<Dial action=\"/next\"><Sip url=\"/screen\">sip:bob@10.0.0.3</Sip></Dial>"),
+            ("/screen", "<Say>Somebody calls.</Say><Hangup/>"),
+            THANKS,
+        ],
+        answers: (true, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            check.same("actions", check.world.asked_at("/next").len(), 1);
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.statuses(CallDirection::OutboundDial, &["completed"]);
+        },
+    },
+    Tale {
+        name: "the application calls somebody and is told all of it",
+        documents: &[("/answered", "<Say>Hello.</Say>")],
+        answers: (true, true),
+        act: |world| call_bob(world, 100),
+        expect: |check| {
+            let told = check.world.asked_at("/progress");
+            let events: Vec<&str> = told.iter().map(|asked| asked.value("CallStatus")).collect();
+            check.same(
+                "progress",
+                events,
+                vec!["initiated", "ringing", "in-progress", "completed"],
+            );
+            let told = check.world.asked_at("/progress");
+            let order: Vec<&str> = told.iter().map(|asked| asked.value("SequenceNumber")).collect();
+            check.same("sequence", order, vec!["0", "1", "2", "3"]);
+            check.statuses(CallDirection::OutboundApi, &["completed"]);
+            check.hears_prompt(BOB, 0);
+        },
+    },
+    Tale {
+        name: "the application takes its call back",
+        documents: &[],
+        answers: (false, true),
+        act: |world| {
+            call_bob(world, 100);
+            update(world, 3_000, CallDirection::OutboundApi, || UpdateAction::Cancel);
+        },
+        expect: |check| {
+            check.same("replies", check.world.replies.clone(), vec![Ok(()), Ok(())]);
+            check.statuses(CallDirection::OutboundApi, &["canceled"]);
+            let told = check.world.asked_at("/progress");
+            check.same(
+                "last word",
+                told.last().map(|asked| asked.value("CallStatus")),
+                Some("canceled"),
+            );
+        },
+    },
+    Tale {
+        name: "the application sends a caller elsewhere",
+        documents: &[("/voice", "<Pause length=\"60\"/>"), THANKS],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            update(world, 3_000, CallDirection::Inbound, || {
+                let text = "<Response><Say>Other.</Say></Response>".to_owned();
+                UpdateAction::Redirect { twiml: TwimlSource::Inline(text), fallback: None }
+            });
+        },
+        expect: |check| {
+            check.same("replies", check.world.replies.clone(), vec![Ok(())]);
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.hears_prompt(ALICE, 0);
+        },
+    },
+    Tale {
+        name: "the application ends a bridged call",
+        documents: &[TO_BOB, THANKS],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            update(world, 4_000, CallDirection::Inbound, || UpdateAction::Complete);
+        },
+        expect: |check| {
+            check.same("replies", check.world.replies.clone(), vec![Ok(())]);
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.statuses(CallDirection::OutboundDial, &["completed"]);
+        },
+    },
+    Tale {
+        name: "the fallback steps in",
+        documents: &[("/voice", ""), ("/fallback", "<Say>Sorry.</Say>")],
+        answers: (true, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            let asked = check.world.asked_at("/fallback");
+            let codes: Vec<&str> = asked.iter().map(|asked| asked.value("ErrorCode")).collect();
+            check.same("codes", codes, vec!["11202"]);
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.hears_prompt(ALICE, 0);
+        },
+    },
+    Tale {
+        name: "the fallback fails too and the sentence is heard",
+        documents: &[("/voice", ""), ("/fallback", "")],
+        answers: (true, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            check.statuses(CallDirection::Inbound, &["completed"]);
+            check.hears_prompt(ALICE, 0);
+        },
+    },
+    Tale {
+        name: "a caller leaves a message",
+        documents: &[
+            ("/voice", "<Record maxLength=\"5\" playBeep=\"false\" action=\"/next\"/>"),
+            THANKS,
+        ],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_000), ALICE, Command::Play(voice(ALICE)));
+        },
+        expect: |check| {
+            check.same("actions", check.world.asked_at("/next").len(), 1);
+            let asked = check.world.asked_at("/next");
+            let seconds: u32 = asked
+                .first()
+                .and_then(|asked| asked.value("RecordingDuration").parse().ok())
+                .unwrap_or(0);
+            check.holds("it is about five seconds long", (4..=6).contains(&seconds));
+            check.statuses(CallDirection::Inbound, &["completed"]);
+        },
+    },
+    Tale {
+        name: "a caller is turned away",
+        documents: &[("/voice", "<Reject reason=\"busy\"/>")],
+        answers: (true, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            let refused = check.world.heard[ALICE].iter().find_map(|event| match event {
+                Event::Refused { status, .. } => Some(*status),
+                _ => None,
+            });
+            check.same("status", refused, Some(486));
+            check.statuses(CallDirection::Inbound, &["busy"]);
+        },
+    },
+    Tale {
+        name: "a caller gives up before anything is said",
+        documents: &[("/voice", "<Pause length=\"10\"/><Say>Hello.</Say>")],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(3_000), ALICE, Command::HangUp);
+        },
+        expect: |check| check.statuses(CallDirection::Inbound, &["no-answer"]),
+    },
+    Tale {
+        name: "somebody is put on hold",
+        documents: &[TO_BOB, THANKS],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_500), ALICE, Command::Hold(true));
+            world.user(ms(70_000), ALICE, Command::Hold(false));
+            world.user(ms(71_000), ALICE, Command::Play(voice(ALICE)));
+            world.user(ms(73_000), BOB, Command::Play(voice(BOB)));
+            world.user(ms(76_000), BOB, Command::HangUp);
+        },
+        expect: |check| {
+            check.hears(BOB, ALICE);
+            check.hears(ALICE, BOB);
+            check.next("DialCallStatus", "completed");
+        },
+    },
+    Tale {
+        name: "the wall clock is set in the middle of a call",
+        documents: &[TO_BOB, THANKS],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.set_clock(ms(3_000), -3_600_000);
+            world.set_clock(ms(6_000), 7_200_000);
+            world.user(ms(9_000), BOB, Command::HangUp);
+        },
+        expect: |check| {
+            check.next("DialCallStatus", "completed");
+            let lasted = check.world.calls(CallDirection::OutboundDial)[0].duration_s;
+            check.holds(
+                "it lasted about eight seconds",
+                lasted.is_some_and(|s| (6..=9).contains(&s)),
+            );
+        },
+    },
+];
+
+/// Alice and another one speak one after the other, then Alice presses keys.
+fn talk(world: &mut World, other: usize) {
+    world.user(ms(4_000), ALICE, Command::Play(voice(ALICE)));
+    world.user(ms(5_200), other, Command::Play(voice(other)));
+    world.user(ms(6_500), ALICE, Command::Press(KEYS.into()));
+}
+
+fn create() -> CallCommand {
+    let webhook =
+        |path: &str| Webhook { url: format!("http://10.0.0.9/{path}"), method: HttpMethod::Post };
+    CallCommand::Create(Box::new(CreateCall {
+        account: ACCOUNT,
+        to: CallTarget::Sip("sip:bob@10.0.0.3".to_owned()),
+        from: "desk".to_owned(),
+        caller_id: None,
+        twiml: TwimlSource::Url(webhook("answered")),
+        fallback: None,
+        status_callback: Some(webhook("progress")),
+        status_callback_events: CallEvents {
+            initiated: true,
+            ringing: true,
+            answered: true,
+            completed: true,
+        },
+        send_digits: None,
+        timeout_s: 30,
+        time_limit_s: 600,
+        record: None,
+        sip_auth: None,
+        call_reason: None,
+    }))
+}
+
+/// The application calls bob.
+pub fn call_bob(world: &mut World, at_ms: u64) {
+    world.ask(ms(at_ms), Box::new(|_| Some(create())));
+}
+
+/// The application changes the first call of that direction.
+pub fn update(
+    world: &mut World,
+    at_ms: u64,
+    direction: CallDirection,
+    action: fn() -> UpdateAction,
+) {
+    let ask = move |world: &World| {
+        let found = world.calls(direction).first().map(|record: &&CallRecord| record.sid)?;
+        Some(CallCommand::Update(Box::new(UpdateCall {
+            account: ACCOUNT,
+            call: found,
+            action: Some(action()),
+            status_callback: Patch::Keep,
+            time_limit_s: None,
+        })))
+    };
+    world.ask(ms(at_ms), Box::new(ask));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every tale on a few networks; seeds play them on more.
+    #[test]
+    fn every_tale_ends_as_it_must() {
+        let mut failed = Vec::new();
+        for (index, tale) in TALES.iter().enumerate() {
+            for turn in 0..3 {
+                let mut rng = Rng::new(turn * 1_000 + index as u64);
+                let (_, wrong) = play(tale, &mut rng);
+                if !wrong.is_empty() {
+                    failed.push(format!("{} ({turn}): {}", tale.name, wrong.join("; ")));
+                }
+            }
+        }
+        assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+    }
+}

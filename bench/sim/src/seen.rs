@@ -1,0 +1,149 @@
+//! What was seen in a world, and what must hold in every one.
+
+use std::sync::Arc;
+
+use phone::Event;
+use shared::{Codec, Prompt};
+use store::{CallDirection, CallRecord, CallStatus};
+
+use crate::rng::Rng;
+use crate::world::{Asked, World, noise};
+
+/// Keys that are pressed in every story that presses any.
+pub const KEYS: &str = "12";
+
+/// Frames that a phone may hold when a call ends.
+const JITTER_FRAMES: usize = 4;
+
+/// What the user of a phone says.
+pub fn voice(phone: usize) -> Arc<Prompt> {
+    Arc::new(noise(&mut Rng::new(phone as u64 + 1), 8_000))
+}
+
+impl World {
+    /// Webhooks to a path, in order.
+    pub fn asked_at(&self, path: &str) -> Vec<&Asked> {
+        self.asked.iter().filter(|asked| asked.url.ends_with(path)).collect()
+    }
+
+    /// Records of calls that came or went this way, oldest first.
+    pub fn calls(&self, direction: CallDirection) -> Vec<&CallRecord> {
+        self.records.values().filter(|record| record.direction == direction).collect()
+    }
+
+    /// The codec of a phone's last call.
+    fn codec(&self, phone: usize) -> Option<Codec> {
+        let up = |event: &Event| match event {
+            Event::Up { codec, .. } => Some(*codec),
+            _ => None,
+        };
+        self.heard[phone].iter().rev().find_map(up)
+    }
+
+    /// Whether a phone heard all of this that somebody with `codec` said (the gateway: its own),
+    /// byte for byte, or through the G.711 tables where the codecs differ.
+    pub fn hears(&self, phone: usize, said: &Prompt, speaker: Option<usize>) -> bool {
+        let Some(own) = self.codec(phone) else { return false };
+        let codec = speaker.map_or(Some(own), |speaker| self.codec(speaker));
+        let Some(codec) = codec else { return false };
+        let mut expected = said.samples(codec).to_vec();
+        if codec != own {
+            plane::g711::translate(codec, own, &mut expected);
+        }
+        let heard: Vec<&[u8]> = self.heard[phone]
+            .iter()
+            .filter_map(|event| match event {
+                Event::Heard { frame, .. } => Some(frame.as_slice()),
+                _ => None,
+            })
+            .collect();
+        // The last frame may be shorter than 20 ms.
+        let mut expected: Vec<&[u8]> =
+            expected.chunks_exact(shared::media::FRAME_SAMPLES).collect();
+        if speaker.is_none() {
+            // The BYE comes right after, and ends what waits in the phone's jitter buffer.
+            expected.truncate(expected.len().saturating_sub(JITTER_FRAMES));
+        }
+        heard.windows(expected.len()).any(|window| window == expected)
+    }
+
+    /// How often a phone heard a key.
+    pub fn keys(&self, phone: usize) -> String {
+        let key = |event: &Event| match event {
+            Event::Key(key) => Some(*key),
+            _ => None,
+        };
+        self.heard[phone].iter().filter_map(key).collect()
+    }
+
+    /// What must hold when all is quiet, whatever the network and the users did.
+    pub fn broken_rules(&self) -> Vec<String> {
+        let mut wrong = self.leftovers();
+        for record in self.records.values() {
+            self.check_record(record, &mut wrong);
+        }
+        for asked in &self.asked {
+            check_request(asked, &mut wrong);
+        }
+        // Alice presses; the gateway presses `1w2#` at her in one story.
+        for (phone, pressed) in [(0, "12#"), (1, KEYS), (2, KEYS)] {
+            let heard = self.keys(phone);
+            if !is_part(&heard, pressed) {
+                wrong.push(format!("phone {phone} heard the keys {heard}"));
+            }
+        }
+        wrong
+    }
+
+    fn check_record(&self, record: &CallRecord, wrong: &mut Vec<String>) {
+        let CallRecord { sid, status, start_ms, end_ms, .. } = record;
+        if !status.is_final() {
+            return wrong.push(format!("{sid} is {} for ever", status.name()));
+        }
+        if start_ms > end_ms || start_ms.is_none() {
+            wrong.push(format!("{sid} began {start_ms:?} and ended {end_ms:?}"));
+        }
+        if record.duration_s.is_some() != (*status == CallStatus::Completed) {
+            wrong.push(format!("{sid} is {} and lasted {:?}", status.name(), record.duration_s));
+        }
+        let path = match record.direction {
+            CallDirection::Inbound => "/status",
+            CallDirection::OutboundApi => "/progress",
+            CallDirection::OutboundDial => return,
+        };
+        let on_the_way = ["initiated", "ringing", "in-progress"];
+        let told: Vec<&str> = self
+            .asked
+            .iter()
+            .filter(|asked| asked.call == *sid && asked.url.ends_with(path))
+            .map(|asked| asked.value("CallStatus"))
+            .filter(|status| !on_the_way.contains(status))
+            .collect();
+        if told != [status.name()] {
+            wrong.push(format!("{sid} is {} and the status callback said {told:?}", status.name()));
+        }
+        let dials = self.asked.iter().filter(|asked| asked.call == *sid);
+        let dials = dials.filter(|asked| !asked.value("DialCallStatus").is_empty()).count();
+        if dials > 1 {
+            wrong.push(format!("{sid} was told {dials} times of one <Dial>"));
+        }
+    }
+}
+
+fn check_request(asked: &Asked, wrong: &mut Vec<String>) {
+    let status = asked.value("DialCallStatus");
+    let known = ["", "completed", "answered", "busy", "no-answer", "failed", "canceled"];
+    if !known.contains(&status) {
+        wrong.push(format!("DialCallStatus is {status}"));
+    }
+    let digits = asked.value("Digits");
+    if digits != "hangup" && !is_part(digits, KEYS) {
+        wrong.push(format!("{KEYS} was pressed and {digits} gathered"));
+    }
+}
+
+/// Whether `heard` is `pressed`, or what is left where some keys came at the wrong time.
+fn is_part(heard: &str, pressed: &str) -> bool {
+    let mut pressed = pressed.chars();
+    heard.chars().all(|key| pressed.any(|other| other == key))
+}
