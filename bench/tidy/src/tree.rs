@@ -91,10 +91,13 @@ fn unsafe_code_lives_only_where_the_design_allows() {
             || name.contains("/tests/")
             || name.starts_with("bench/tidy");
         for (number, line) in production_lines(&source) {
-            let unsafe_code = ["unsafe {", "unsafe fn", "unsafe impl"]
-                .iter()
-                .any(|word| line.contains(word));
-            assert!(allowed || !unsafe_code, "{name}:{}: unsafe outside its homes (I3)", number + 1);
+            let unsafe_code =
+                ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| line.contains(word));
+            assert!(
+                allowed || !unsafe_code,
+                "{name}:{}: unsafe outside its homes (I3)",
+                number + 1
+            );
         }
     }
 }
