@@ -265,6 +265,43 @@ fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
     }
 }
 
+#[test]
+fn a_target_that_cannot_be_called_is_named_to_the_action_of_dial() {
+    let targets = [
+        ("<Sip>sip:bob@desk.sip.sidetone.test</Sip>", "32009", Some("480")),
+        ("<Sip>sip:bob@unknown.sip.sidetone.test</Sip>", "32002", Some("404")),
+        ("<Sip>sip:bob@127.0.0.1;transport=tls</Sip>", "32011", Some("503")),
+        ("<Sip>sip:bob@169.254.1.1</Sip>", "13254", Some("403")),
+        ("<Sip>tel:+15550001</Sip>", "13243", None),
+        ("<Client>joe</Client>", "13224", None),
+        ("+15550001", "13224", None),
+    ];
+    let application = Application::start(move |asked| match asked.path.as_str() {
+        "/voice" => {
+            let case = asked.parameter("SipHeader_X-Case").and_then(|text| text.parse().ok());
+            let (target, ..) = targets[case.unwrap_or(0_usize)];
+            Answer::twiml(&format!("<Dial answerOnBridge=\"true\" action=\"/done\">{target}</Dial>"))
+        }
+        _ => Answer::twiml("<Reject/>"),
+    });
+    let gateway = gateway_for(&application);
+    for (number, (target, code, status)) in targets.into_iter().enumerate() {
+        let mut wire = Wire::udp(&gateway);
+        let more = format!("X-Case: {number}\r\n");
+        let invite = Asking { more: &more, body: offer("0"), ..asking("INVITE") };
+        wire.send(invite.text(&wire, &format!("target{number}")).as_bytes());
+        let answer = wire.final_response("INVITE");
+        assert!(answer.starts_with("SIP/2.0 404"), "{target}: {answer}");
+        let done = application.wait_for(target, |asked| {
+            asked.path == "/done" && asked.parameter("SipHeader_X-Case") == Some(&number.to_string())
+        });
+        assert_eq!(done.parameter("DialCallStatus"), Some("failed"), "{target}");
+        assert_eq!(done.parameter("ErrorCode"), Some(code), "{target}");
+        assert!(done.parameter("ErrorMessage").is_some_and(|text| !text.is_empty()), "{target}");
+        assert_eq!(done.parameter("DialSipResponseCode"), status, "{target}");
+    }
+}
+
 /// A callee that rings, then refuses.
 fn refusing(line: &str) -> String {
     let echo = "[last_Via:]\n[last_From:]\n[last_To:];tag=b\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n";
@@ -397,7 +434,7 @@ fn a_stream_is_cut_at_content_length_however_it_arrives() {
 
 #[test]
 fn a_call_over_ipv6_loopback_is_bridged_to_ipv6() {
-    let callee = std::net::UdpSocket::bind("[::1]:0").expect("IPv6 loopback");
+    let callee = UdpSocket::bind("[::1]:0").expect("IPv6 loopback");
     let callee_port = callee.local_addr().expect("bound").port();
     drop(callee);
     let application = Application::start(move |asked| match asked.path.as_str() {
