@@ -217,6 +217,13 @@ impl Control {
                 ),
             });
         }
+        if self.snapshot.suffix().host(&target.host).is_some() {
+            return Err(NoWay {
+                code: Some(32002),
+                status: Some(404),
+                sentence: format!("{} is no SIP domain of this gateway.", target.host),
+            });
+        }
         let transport = transport(target.transport)?;
         let credentials = target
             .credentials
@@ -275,7 +282,7 @@ fn transport(transport: SipTransport) -> Result<Transport, NoWay> {
         SipTransport::Udp => Ok(Transport::Udp),
         SipTransport::Tcp => Ok(Transport::Tcp),
         SipTransport::Tls => Err(NoWay {
-            code: None,
+            code: Some(32011),
             status: Some(503),
             sentence: "SIP over TLS is not in this version: use transport=tcp or udp.".to_owned(),
         }),

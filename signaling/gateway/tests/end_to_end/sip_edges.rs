@@ -280,7 +280,9 @@ fn a_target_that_cannot_be_called_is_named_to_the_action_of_dial() {
         "/voice" => {
             let case = asked.parameter("SipHeader_X-Case").and_then(|text| text.parse().ok());
             let (target, ..) = targets[case.unwrap_or(0_usize)];
-            Answer::twiml(&format!("<Dial answerOnBridge=\"true\" action=\"/done\">{target}</Dial>"))
+            Answer::twiml(&format!(
+                "<Dial answerOnBridge=\"true\" action=\"/done\">{target}</Dial>"
+            ))
         }
         _ => Answer::twiml("<Reject/>"),
     });
@@ -293,7 +295,8 @@ fn a_target_that_cannot_be_called_is_named_to_the_action_of_dial() {
         let answer = wire.final_response("INVITE");
         assert!(answer.starts_with("SIP/2.0 404"), "{target}: {answer}");
         let done = application.wait_for(target, |asked| {
-            asked.path == "/done" && asked.parameter("SipHeader_X-Case") == Some(&number.to_string())
+            asked.path == "/done"
+                && asked.parameter("SipHeader_X-Case") == Some(&number.to_string())
         });
         assert_eq!(done.parameter("DialCallStatus"), Some("failed"), "{target}");
         assert_eq!(done.parameter("ErrorCode"), Some(code), "{target}");
