@@ -1,21 +1,42 @@
-//! `sim`: plays seeds from the command line: `--seeds 20000`, or `--seed 17` to see one played.
+//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--fuzz uri` feeds a reader.
 
 use std::process::ExitCode;
 
+use sim::fuzz::{self, TARGETS, Target};
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.parse::<u64>().ok()
-    };
-    if let Some(seed) = value("--seed") {
+    let arguments = Arguments(std::env::args().skip(1).collect());
+    if let Some(name) = arguments.text("--fuzz") {
+        let seed = arguments.number("--seed").unwrap_or(0);
+        return fuzz(name, seed, arguments.number("--inputs").unwrap_or(INPUTS));
+    }
+    if let Some(seed) = arguments.number("--seed") {
         sim::replay(seed).iter().for_each(|line| println!("{line}"));
         return ExitCode::SUCCESS;
     }
-    let Some(total) = value("--seeds") else {
-        eprintln!("sim plays simulated calls: --seeds COUNT plays 0..COUNT, --seed N shows one");
-        return ExitCode::from(2);
-    };
+    match arguments.number("--seeds") {
+        Some(total) => play(total),
+        None => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn text(&self, name: &str) -> Option<&str> {
+        let at = self.0.iter().position(|argument| argument == name)?;
+        self.0.get(at + 1).map(String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+}
+
+fn play(total: u64) -> ExitCode {
     let mut failed = 0;
     for seed in 0..total {
         let report = sim::run(seed);
@@ -30,3 +51,32 @@ fn main() -> ExitCode {
     println!("{total} seeds played, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+/// One target, or `all`.
+fn fuzz(name: &str, seed: u64, inputs: u64) -> ExitCode {
+    let chosen: Vec<&Target> =
+        TARGETS.iter().filter(|target| name == "all" || target.name == name).collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+        eprintln!("no target {name}; there are: all, {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    let mut failed = false;
+    for target in chosen {
+        match fuzz::play(target, seed, inputs) {
+            Ok(()) => println!("{}: {inputs} inputs from seed {seed}, no fault", target.name),
+            Err(failure) => {
+                failed = true;
+                println!("{}: {}\n  {}", failure.target, failure.input, failure.bytes);
+            }
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+const INPUTS: u64 = 100_000;
+
+const USAGE: &str = "sim plays simulated calls and feeds hostile bytes:
+  --seeds COUNT                             plays the calls of seeds 0..COUNT
+  --seed N                                  shows the call of one seed
+  --fuzz TARGET|all [--seed N] [--inputs M] feeds M changed inputs, from seed N on";

@@ -66,10 +66,12 @@ impl Output for Hands {
     }
 }
 
+type OnControl = Box<dyn FnOnce(&mut Control, Now)>;
+
 /// Something that happens later.
 enum Later {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
-    Control(Box<dyn FnOnce(&mut Control, Now)>),
+    Control(OnControl),
     Phone(usize, phone::Command),
     Rest(Ask),
     Clock { jump_ms: i64 },

@@ -1,0 +1,57 @@
+//! URIs of `<Sip>` and REST `To`: what leaves in an INVITE is rebuilt and clean.
+
+use call::sip_noun;
+use sip::{Headers, Uri};
+
+/// A target is a SIP URI for our own parser, and its headers can be sent.
+pub fn check(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok((target, faults)) = sip_noun::parse(&text) else { return };
+    let uri = Uri::parse(&target.uri);
+    assert!(uri.is_ok_and(|uri| uri.as_sip().is_some()), "{}", target.uri);
+    let mut headers = Headers::new();
+    for (name, value) in &target.headers {
+        assert!(headers.push(name, value).is_ok(), "{name:?}: {value:?}");
+    }
+    let strict = call::sip_target(&text);
+    assert_eq!(strict.is_ok(), faults.is_empty());
+}
+
+/// Parts of such URIs.
+pub const WORDS: &[&str] = &[
+    "sip:",
+    "sips:",
+    "SIP:",
+    "@",
+    ":5060",
+    ":0",
+    ":65536",
+    ";transport=tcp",
+    ";transport=tls",
+    ";transport=x",
+    ";edge=ashburn",
+    ";region=ie1",
+    ";secure=true",
+    ";user=phone",
+    "?",
+    "&",
+    "=",
+    "X-A=b",
+    "x-Twilio-A=",
+    "User-to-User=3041",
+    "Remote-Party-ID=",
+    "Via=x",
+    "%0D%0A",
+    "%00",
+    "%2",
+    "+",
+    " ",
+    "[::1]",
+    "[::",
+    "]",
+    "\u{e9}",
+    "\r\n",
+    "<",
+    ">",
+    "\"",
+];
