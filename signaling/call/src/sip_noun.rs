@@ -50,8 +50,11 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
     let (host, port) = host_and_port(host_port)?;
     let parameters = Parameters::read(parts, secure_scheme, &mut faults)?;
     let user = user.map_or_else(String::new, |user| format!("{user}@"));
+    let uri = format!("sip:{user}{host_port}{}", parameters.sent);
+    // What leaves is read by the one SIP parser: its word is the last (limits-and-rules §2, rule 1).
+    sip::Uri::parse(&uri).map_err(|error| invalid(error.to_string()))?;
     let target = SipTarget {
-        uri: format!("sip:{user}{host_port}{}", parameters.sent),
+        uri,
         reported: format!("sip:{user}{host_port}{}", parameters.reported),
         host,
         port,
@@ -418,6 +421,7 @@ mod tests {
             "sip:a@h;x=\"y\"",
             "sip:a@h;x=y=z",
             "sip:a:b/c@h",
+            "sip:a@b.example.70",
             "sip::b@h",
             "sip:a@h;transport=ws",
             long.as_str(),
