@@ -82,7 +82,9 @@ impl Control {
                 self.reply(token, reply);
             }
             Some(Waiting::RecordingSettled { call, recording, outcome }) => {
-                self.entry_mut(call, |entry| drop(entry.recordings.remove(&recording)));
+                self.entry_mut(call, |entry| {
+                    entry.recordings.remove(&recording);
+                });
                 self.tell(call, CallInput::RecordingDone { recording, outcome });
                 self.forget_if_over(now, call);
             }

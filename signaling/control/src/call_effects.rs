@@ -43,8 +43,8 @@ impl Control {
                     self.start_call(now, setup, Session::None);
                 }
             }
-            CallEffect::ToChild { sid: child, command } => self.to_child(child, command),
-            CallEffect::ToParent(event) => self.to_parent(sid, event),
+            CallEffect::ToChild { sid: child, command } => self.tell_child(child, command),
+            CallEffect::ToParent(event) => self.tell_parent(sid, event),
             CallEffect::EarlyMedia { child } => self.early_media(now, sid, child),
             CallEffect::Bridge { child } => self.bridge(now, sid, child),
             CallEffect::Unbridge { child } => self.unbridge(sid, child),
@@ -150,11 +150,11 @@ impl Control {
         }
     }
 
-    fn to_child(&mut self, child: CallSid, command: ParentCommand) {
+    fn tell_child(&mut self, child: CallSid, command: ParentCommand) {
         self.tell(child, CallInput::Parent(command));
     }
 
-    fn to_parent(&mut self, sid: CallSid, event: call::ChildEvent) {
+    fn tell_parent(&mut self, sid: CallSid, event: call::ChildEvent) {
         if let Some(parent) = self.calls.get(&sid).and_then(|entry| entry.parent) {
             self.tell(parent, CallInput::Child { sid, event });
         }

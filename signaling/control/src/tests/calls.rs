@@ -337,9 +337,9 @@ fn update_call(rig: &mut Rig, update: UpdateCall) -> Result<(), u32> {
 fn ask(rig: &mut Rig, command: CallCommand) -> Result<(), u32> {
     rig.effects.clear();
     rig.tell(Input::Api { token: ApiToken(1), request: ApiRequest::Call(command) });
-    let replies = rig.effects.drain(..).filter_map(|effect| match effect {
+    let mut replies = rig.effects.drain(..).filter_map(|effect| match effect {
         Effect::ApiReply { reply, .. } => Some(reply.map(drop).map_err(|error| error.code)),
         _ => None,
     });
-    replies.last().expect("it is answered")
+    replies.next_back().expect("it is answered")
 }
