@@ -2,6 +2,7 @@
 //!
 //! Prints nanoseconds a packet for relay and transcoding over few and many legs, for the hand-over to
 //! another core, and for one beat of a leg. Not a test: nothing here asserts a time.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // It measures: it reads the clock.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
