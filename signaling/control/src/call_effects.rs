@@ -50,15 +50,7 @@ impl Control {
             CallEffect::Unbridge { child } => self.unbridge(sid, child),
             CallEffect::Status(change) => self.on_status(now, sid, change),
             CallEffect::Notify(notification) => self.on_notification(now, sid, &notification),
-            CallEffect::Timeline(entry) => {
-                let kind = match entry.kind {
-                    "webhook" => Kind::Webhook,
-                    "verb" => Kind::Verb,
-                    "error" => Kind::Refusal,
-                    _ => Kind::Call,
-                };
-                self.note(now, sid, kind, entry.text);
-            }
+            CallEffect::Timeline(entry) => self.on_timeline(now, sid, entry),
             CallEffect::Ended(end) => self.on_ended(now, sid, &end),
             CallEffect::Finished => self.entry_mut(sid, |entry| entry.finished = true),
         }
@@ -171,6 +163,18 @@ impl Control {
         }
     }
 
+    fn on_timeline(&mut self, now: Now, sid: CallSid, entry: call::TimelineEntry) {
+        let kind = match entry.kind {
+            // `CallEffect::Status` says it already.
+            "status" => return,
+            "webhook" => Kind::Webhook,
+            "verb" => Kind::Verb,
+            "error" => Kind::Refusal,
+            _ => Kind::Call,
+        };
+        self.note(now, sid, kind, entry.text);
+    }
+
     fn on_notification(&mut self, now: Now, sid: CallSid, notification: &call::Notification) {
         let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
         let random = self.random.number();
@@ -191,7 +195,6 @@ impl Control {
     fn on_ended(&mut self, now: Now, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.record = Arc::new(records::ended(&entry.record, end));
-        entry.timeline.add(now.unix_ms, Kind::Call, format!("ended {}", end.status));
         let change = Change::PutCall(entry.record.clone());
         self.stop_leg(now, sid);
         self.commit(None, change);

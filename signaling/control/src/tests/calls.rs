@@ -228,6 +228,23 @@ fn a_bridge_that_loses_one_core_ends_and_the_parent_goes_on() {
     assert_eq!(*of, parent);
 }
 
+#[test]
+fn a_timeline_tells_sip_webhooks_verbs_and_media_once_each() {
+    let (mut rig, _, _) = bridged();
+    hang_up(&mut rig);
+    finish(&mut rig);
+    let is_inbound = |timeline: &&String| timeline.contains("inbound call began");
+    let parent = rig.timelines.iter().find(is_inbound).expect("it is written at the end");
+    let times = |text: &str| parent.matches(text).count();
+    for once in ["<- INVITE", "-> 180 Ringing", "-> 200 OK (INVITE)", "<- ACK", "<- BYE"] {
+        assert_eq!(times(once), 1, "{once}");
+    }
+    for once in ["status in-progress", "status completed", "-> POST http://app.example/voice"] {
+        assert_eq!(times(once), 1, "{once}");
+    }
+    assert_eq!(times("in-progress"), 1, "nothing is said twice: {parent}");
+}
+
 fn rig() -> Rig {
     Rig::new(Book::with_ip_list("192.0.2.7"))
 }

@@ -129,6 +129,7 @@ pub struct Rig {
     pub resolves: Vec<(SessionId, ResolveTarget)>,
     pub records: Vec<CallRecord>,
     pub notifications: Vec<NotificationRecord>,
+    pub timelines: Vec<String>,
     pub refused: Vec<&'static str>,
     pub dropped: usize,
     pub faults: Vec<String>,
@@ -158,6 +159,7 @@ impl Rig {
             resolves: Vec::new(),
             records: Vec::new(),
             notifications: Vec::new(),
+            timelines: Vec::new(),
             refused: Vec::new(),
             dropped: 0,
             faults: Vec::new(),
@@ -411,6 +413,7 @@ impl Rig {
     fn on_commit(&mut self, token: Option<crate::CommitToken>, change: Change) {
         match change {
             Change::PutCall(record) => self.records.push((*record).clone()),
+            Change::PutTimeline(record) => self.timelines.push(record.json.clone()),
             Change::AddNotification(record) => self.notifications.push((*record).clone()),
             _ => {}
         }
