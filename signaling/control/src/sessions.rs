@@ -52,8 +52,13 @@ impl Control {
                 let call_id = self.call_id_of(sid);
                 self.session_over(sid);
                 self.stop_leg(now, sid);
-                let headers = headers.map(|headers| texts(&headers)).unwrap_or_default();
-                self.tell(sid, CallInput::SipRejected { status, call_id, headers });
+                let told = match headers {
+                    Some(headers) => {
+                        CallInput::SipRejected { status, call_id, headers: texts(&headers) }
+                    }
+                    None => unreachable_target(status),
+                };
+                self.tell(sid, told);
             }
             UaEvent::Confirmed { session, media } => {
                 let Some(sid) = self.call_of(session) else { return };
@@ -226,6 +231,15 @@ impl Control {
         }
         entry.session = Session::Over;
     }
+}
+
+/// No response came: why is ours to say (contract sip-interface.md §8).
+fn unreachable_target(status: u16) -> CallInput {
+    let sentence = match status {
+        408 => "The SIP target did not answer the INVITE at all.",
+        _ => "The SIP target cannot be reached: no connection, or nothing could be sent to it.",
+    };
+    CallInput::LegFailed { code: Some(32011), status: Some(status), sentence: sentence.to_owned() }
 }
 
 /// Headers as text, name as received; bytes that are no UTF-8 are replaced.

@@ -271,6 +271,7 @@ fn a_target_that_cannot_be_called_is_named_to_the_action_of_dial() {
         ("<Sip>sip:bob@desk.sip.sidetone.test</Sip>", "32009", Some("480")),
         ("<Sip>sip:bob@unknown.sip.sidetone.test</Sip>", "32002", Some("404")),
         ("<Sip>sip:bob@127.0.0.1;transport=tls</Sip>", "32011", Some("503")),
+        ("<Sip>sip:bob@127.0.0.1:1;transport=tcp</Sip>", "32011", Some("503")),
         ("<Sip>sip:bob@169.254.1.1</Sip>", "13254", Some("403")),
         ("<Sip>tel:+15550001</Sip>", "13243", None),
         ("<Client>joe</Client>", "13224", None),
