@@ -29,6 +29,8 @@ pub struct Retained {
     pub calls: usize,
     /// Notifications deleted.
     pub notifications: usize,
+    /// Whether any of them went for their size, younger than they might have become.
+    pub early: bool,
     /// Whether there is more to do: call again after other writes had their turn.
     pub more: bool,
 }
@@ -67,8 +69,8 @@ impl Writer {
         transaction.commit()?;
         give_back(connection)?;
         let deleted_full_turn = calls.max(notifications) == ROWS_A_TURN as usize;
-        let still_full = full && (calls > 0 || notifications > 0);
-        Ok(Retained { calls, notifications, more: deleted_full_turn || still_full })
+        let early = full && (calls > 0 || notifications > 0);
+        Ok(Retained { calls, notifications, early, more: deleted_full_turn || early })
     }
 
     /// Bytes of the pages that hold something.

@@ -488,7 +488,7 @@ fn retention_deletes_old_history_but_no_live_call() {
         house.commit(put(row.clone()));
     }
     let retained = house.opened.writer.retain(Retention::default(), T0 + 8 * DAY_MS).unwrap();
-    assert_eq!((retained.calls, retained.more), (1, false));
+    assert_eq!((retained.calls, retained.early, retained.more), (1, false, false));
     let reader = house.reader();
     assert_eq!(reader.call(MAIN, old.sid).unwrap(), None);
     assert!(reader.call(MAIN, live.sid).unwrap().is_some());
@@ -496,7 +496,7 @@ fn retention_deletes_old_history_but_no_live_call() {
 
     let tiny = Retention { bytes: 1, ..Retention::default() };
     let retained = house.opened.writer.retain(tiny, T0 + 8 * DAY_MS).unwrap();
-    assert_eq!((retained.calls, retained.more), (1, true));
+    assert_eq!((retained.calls, retained.early, retained.more), (1, true, true));
     assert!(!house.opened.writer.retain(tiny, T0 + 8 * DAY_MS).unwrap().more);
     assert!(reader.call(MAIN, live.sid).unwrap().is_some());
 }

@@ -88,6 +88,7 @@ pub fn start(
         metrics: Arc::clone(&metrics),
         answers,
         failed,
+        deletes_early: false,
         next_retention_ms: 0,
         next_alive_ms: 0,
     };
@@ -105,6 +106,8 @@ struct StoreThread {
     answers: Sender<Message>,
     /// Whether the last commit failed: said once when it begins and once when it ends.
     failed: Arc<AtomicBool>,
+    /// Whether the last turn of retention deleted for size.
+    deletes_early: bool,
     next_retention_ms: i64,
     next_alive_ms: i64,
 }
@@ -176,7 +179,10 @@ impl StoreThread {
         }
         if now_ms >= self.next_retention_ms {
             let more = match self.writer.retain(self.retention, now_ms) {
-                Ok(retained) => retained.more,
+                Ok(retained) => {
+                    self.note_early(retained.early);
+                    retained.more
+                }
                 Err(error) => {
                     tracing::warn!(%error, "old history could not be deleted");
                     false
@@ -184,6 +190,17 @@ impl StoreThread {
             };
             self.next_retention_ms = now_ms + if more { 0 } else { RETENTION_EVERY_MS };
         }
+    }
+
+    /// Said once a spell, as the operator may believe that history is kept for `retention.days`.
+    fn note_early(&mut self, early: bool) {
+        if early && !self.deletes_early {
+            tracing::warn!(
+                "history younger than retention.days is deleted, as the store holds more than \
+                 retention.bytes (domains, lists and credentials included): raise retention.bytes"
+            );
+        }
+        self.deletes_early = early;
     }
 
     fn note_alive(&mut self, now_ms: i64) {
