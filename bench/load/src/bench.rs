@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,13 @@ use crate::{BenchArguments, Part, calls, media, messages, transactions};
 /// call that did not come up at the lowest rate) or the report cannot be written; no number fails it.
 pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
     let machine = Machine::read();
+    // Before the clock starts: how long a build takes says nothing about the gateway.
+    let gateway = wants(arguments, Part::Calls).then(|| match &arguments.gateway {
+        Some(file) => Ok(file.clone()),
+        None => calls::build(),
+    });
     let start = Instant::now();
-    let results = measure(arguments, start + TIME_MAX);
+    let results = measure(arguments, gateway, start + TIME_MAX);
     let mut text = heading(&machine, &results, arguments.quick, start.elapsed());
     for section in &results.sections {
         let _ = write!(text, "{section}");
@@ -44,18 +49,25 @@ struct Results {
     is_broken: bool,
 }
 
-fn measure(arguments: &BenchArguments, deadline: Instant) -> Results {
+fn wants(arguments: &BenchArguments, part: Part) -> bool {
+    arguments.only.is_empty() || arguments.only.contains(&part)
+}
+
+fn measure(
+    arguments: &BenchArguments,
+    gateway: Option<Result<PathBuf, calls::Trouble>>,
+    deadline: Instant,
+) -> Results {
     let quick = arguments.quick;
-    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     let mut results = Results::default();
-    if wanted(Part::Sip) {
+    if wants(arguments, Part::Sip) {
         eprintln!("load: SIP messages and transactions");
         let (rounds, round) = if quick { (5, 100) } else { (9, 300) };
         let round = Duration::from_millis(round);
         results.sections.push(messages::measure(rounds, round));
         results.sections.push(transactions::measure(rounds, round));
     }
-    if wanted(Part::Media) {
+    if wants(arguments, Part::Media) {
         let effort = media::Effort {
             rounds: if quick { 2 } else { 5 },
             burst: Duration::from_millis(if quick { 300 } else { 650 }),
@@ -68,8 +80,8 @@ fn measure(arguments: &BenchArguments, deadline: Instant) -> Results {
         results.rtpengine = Some(measured.rtpengine);
         results.is_broken |= measured.is_broken;
     }
-    if wanted(Part::Calls) {
-        let measured = calls::measure(arguments.gateway.as_deref(), quick, deadline);
+    if let Some(binary) = gateway {
+        let measured = calls::measure(binary, quick, deadline);
         results.sections.extend(measured.sections);
         results.is_broken |= measured.is_broken;
     }

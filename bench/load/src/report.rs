@@ -76,12 +76,9 @@ pub(crate) fn whole(value: Option<f64>) -> String {
     if value <= -0.5 { format!("-{grouped}") } else { grouped }
 }
 
-/// `a / b` as a factor, or a dash where one is missing.
-pub(crate) fn ratio(a: Option<f64>, b: Option<f64>) -> String {
-    match (a, b) {
-        (Some(a), Some(b)) if b > 0.0 => format!("{:.2}x", a / b),
-        (Some(_) | None, Some(_) | None) => "–".to_owned(),
-    }
+/// So many times as much, or a dash for nothing.
+pub(crate) fn factor(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}x"))
 }
 
 #[cfg(test)]
@@ -117,9 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_to_nothing_is_none() {
-        assert_eq!(ratio(Some(3.0), Some(2.0)), "1.50x");
-        assert_eq!(ratio(Some(3.0), Some(0.0)), "–");
-        assert_eq!(ratio(None, Some(1.0)), "–");
+    fn a_factor_of_nothing_is_a_dash() {
+        assert_eq!(factor(Some(1.5)), "1.50x");
+        assert_eq!(factor(None), "–");
     }
 }

@@ -34,6 +34,12 @@ impl Rounds {
     }
 }
 
+impl FromIterator<f64> for Rounds {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

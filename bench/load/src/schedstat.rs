@@ -9,6 +9,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// A thread of some process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Thread {
@@ -63,6 +65,13 @@ pub(crate) fn own_threads(name: &str) -> io::Result<Vec<Thread>> {
 /// CPU time of some threads together; one that ended counts nothing.
 pub(crate) fn cpu_ns(threads: &[Thread]) -> u64 {
     threads.iter().filter_map(|thread| thread.cpu_ns().ok()).sum()
+}
+
+/// CPU time of the calling thread, to the nanosecond.
+pub(crate) fn own_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let nanos = time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
+    u64::try_from(nanos).unwrap_or(0)
 }
 
 fn folder(process: u32) -> PathBuf {

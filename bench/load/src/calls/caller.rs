@@ -44,6 +44,8 @@ pub(crate) struct Outcome {
     pub started: u32,
     /// Came up and were ended by the gateway's BYE.
     pub completed: u32,
+    /// Calls at once, at most.
+    pub live_max: usize,
     /// Others, by what happened.
     pub failures: BTreeMap<String, u32>,
     /// Messages that the callers had to send again.
@@ -100,6 +102,7 @@ impl<'a> Callers<'a> {
             outcome: Outcome {
                 started: 0,
                 completed: 0,
+                live_max: 0,
                 failures: BTreeMap::new(),
                 retransmissions: 0,
                 setup_us: Histogram::new_with_bounds(1, SETUP_MAX_US, 3)?,
@@ -144,6 +147,7 @@ impl<'a> Callers<'a> {
         self.outcome.started += 1;
         let session = SessionId(u64::from(self.outcome.started));
         self.live.insert(session, time);
+        self.outcome.live_max = self.outcome.live_max.max(self.live.len());
         let invite = Box::new(self.invite.clone());
         self.handle(Input::Command(Command::Invite { session, invite }));
     }

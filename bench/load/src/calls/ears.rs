@@ -1,5 +1,6 @@
 //! Where all callers hear: a socket that takes what is spoken to them and counts it. Shell.
 
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
@@ -43,6 +44,12 @@ impl Ears {
     pub fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
     }
+
+    /// Packets that reached the socket and found it full, so far: this side was too slow for them.
+    pub fn overheard(&self) -> u64 {
+        let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+        drops(&table, self.port).unwrap_or(0)
+    }
 }
 
 impl Drop for Ears {
@@ -55,3 +62,27 @@ impl Drop for Ears {
 }
 
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+
+/// The last column of the line of a local port in the kernel's table of UDP sockets.
+fn drops(table: &str, port: u16) -> Option<u64> {
+    let ending = format!(":{port:04X}");
+    let line = table.lines().find(|line| {
+        line.split_ascii_whitespace().nth(1).is_some_and(|local| local.ends_with(&ending))
+    })?;
+    line.split_ascii_whitespace().last()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_of_a_port_are_in_the_last_column() {
+        let table = "  sl  local_address rem_address   st drops\n\
+            1: 0100007F:0FA0 00000000:0000 07 2 0000 0\n\
+            2: 0100007F:C350 00000000:0000 07 2 0000 17\n";
+        assert_eq!(drops(table, 50_000), Some(17));
+        assert_eq!(drops(table, 4_000), Some(0));
+        assert_eq!(drops(table, 1), None);
+    }
+}

@@ -19,6 +19,26 @@ pub(crate) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 /// Its token. The gateway listens on loopback and ends with the bench.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
+/// Builds the release binary (nothing is done where it is up to date) and says where it is.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn build() -> Result<PathBuf, Trouble> {
+    eprintln!("load: building the gateway");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "-p", "gateway"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
+    let own = std::env::current_exe()?;
+    let binary = own.with_file_name("sidetone");
+    match status.success() && binary.is_file() {
+        true => Ok(binary),
+        false => Err("the gateway did not build: see the lines of cargo above".into()),
+    }
+}
+
 /// A running gateway; killed when dropped, its folder removed.
 pub(crate) struct Gateway {
     child: Child,
@@ -30,26 +50,6 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Builds the release binary (nothing is done where it is up to date) and says where it is.
-    ///
-    /// # Errors
-    /// It does not build.
-    pub fn build() -> Result<PathBuf, Trouble> {
-        eprintln!("load: building the gateway");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--release", "--quiet", "-p", "gateway"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()?;
-        let own = std::env::current_exe()?;
-        let binary = own.with_file_name("sidetone");
-        match status.success() && binary.is_file() {
-            true => Ok(binary),
-            false => Err("the gateway did not build: see the lines of cargo above".into()),
-        }
-    }
-
     /// Starts it on loopback and waits until it takes calls.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ mod ears;
 mod gateway;
 mod rest;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::report::{Section, whole};
@@ -16,6 +16,8 @@ use application::Application;
 use caller::{Outcome, Plan};
 use ears::Ears;
 use gateway::Gateway;
+
+pub(crate) use gateway::build;
 
 /// What stops this part; a sentence.
 pub(crate) type Trouble = Box<dyn std::error::Error + Send + Sync>;
@@ -46,9 +48,13 @@ const STORIES: &[Story] = &[
     Story { domain: "say", title: "Calls a second: digest, signed webhook, <Say>", first_rate: 25 },
 ];
 
-/// Builds the gateway unless `binary` is one, and measures.
-pub(crate) fn measure(binary: Option<&Path>, quick: bool, deadline: Instant) -> Measured {
-    match try_measure(binary, quick, deadline) {
+/// Measures a gateway binary, or says why there is none.
+pub(crate) fn measure(
+    binary: Result<PathBuf, Trouble>,
+    quick: bool,
+    deadline: Instant,
+) -> Measured {
+    match binary.and_then(|binary| try_measure(&binary, quick, deadline)) {
         Ok(measured) => measured,
         Err(error) => {
             let mut section = Section::new("Calls a second", &[]);
@@ -58,10 +64,9 @@ pub(crate) fn measure(binary: Option<&Path>, quick: bool, deadline: Instant) -> 
     }
 }
 
-fn try_measure(binary: Option<&Path>, quick: bool, deadline: Instant) -> Result<Measured, Trouble> {
-    let binary = binary.map_or_else(Gateway::build, |path| Ok(path.to_owned()))?;
+fn try_measure(binary: &Path, quick: bool, deadline: Instant) -> Result<Measured, Trouble> {
     let application = Application::start(DOCUMENTS)?;
-    let gateway = Gateway::start(&binary)?;
+    let gateway = Gateway::start(binary)?;
     let ears = Ears::open()?;
     let mut sections = Vec::new();
     let mut is_broken = false;
@@ -94,6 +99,7 @@ struct Step {
     process_ns: u64,
     asked: u64,
     heard: u64,
+    overheard: u64,
 }
 
 impl Step {
@@ -187,6 +193,7 @@ impl Bench<'_> {
         let before = (schedstat::cpu_ns(&signaling), schedstat::cpu_ns(&threads));
         drop(threads);
         let (asked, heard) = (self.application.asked(), self.ears.heard());
+        let overheard = self.ears.overheard();
         let outcome = caller::place(&plan)?;
         let step = Step {
             rate,
@@ -195,6 +202,7 @@ impl Bench<'_> {
             process_ns: schedstat::cpu_ns(&self.gateway.threads()?).saturating_sub(before.1),
             asked: self.application.asked() - asked,
             heard: self.ears.heard() - heard,
+            overheard: self.ears.overheard() - overheard,
             outcome,
         };
         eprintln!("load:   {rate} calls/s: {} of {calls} completed", step.outcome.completed);
@@ -207,6 +215,7 @@ impl Bench<'_> {
         let highest = |is_fine: fn(&Step) -> bool| steps.iter().rev().find(|step| is_fine(step));
         match highest(Step::is_clean) {
             Some(best) => section.note(highest_note("without failure", best)),
+            None if steps.is_empty() => section.note("NOT MEASURED: the bench's time was up."),
             None => section.note(format!("NO RATE WITHOUT FAILURE. {}", failures(first))),
         }
         if let Some(best) = highest(|step| step.is_clean() && step.is_brisk()) {
@@ -222,6 +231,9 @@ impl Bench<'_> {
             self.gateway.media
         ));
         section.note(
+            "The default media.ports hold 5,000 calls at once; past that the gateway answers 503.",
+        );
+        section.note(
             "Set-up is from the first INVITE to the 200: 407, INVITE with digest, signed webhook, TwiML, \
              answer. Callers are one sans-IO user agent on one UDP socket. CPU is that of the gateway's \
              process; the voice works in a process of its own and is not in it.",
@@ -233,6 +245,7 @@ impl Bench<'_> {
 const COLUMNS: &[&str] = &[
     "calls/s",
     "calls",
+    "at once, most",
     "failed",
     "sent again",
     "set-up p50 ms",
@@ -242,6 +255,7 @@ const COLUMNS: &[&str] = &[
     "whole gateway us/call",
     "webhooks/call",
     "RTP heard/call",
+    "RTP missed by callers/call",
 ];
 
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -254,6 +268,7 @@ fn cells(step: &Step) -> Vec<String> {
     vec![
         step.rate.to_string(),
         outcome.started.to_string(),
+        outcome.live_max.to_string(),
         outcome.failures.values().sum::<u32>().to_string(),
         outcome.retransmissions.to_string(),
         milliseconds(outcome, 0.50),
@@ -262,7 +277,8 @@ fn cells(step: &Step) -> Vec<String> {
         a_call(step.signaling_ns),
         a_call(step.process_ns),
         format!("{:.2}", step.asked as f64 / calls),
-        format!("{:.0}", step.heard as f64 / calls),
+        format!("{:.1}", step.heard as f64 / calls),
+        format!("{:.1}", step.overheard as f64 / calls),
     ]
 }
 

@@ -175,7 +175,7 @@ fn run(scenario: &Scenario, cpus: Cpus, effort: &Effort, has_peer: bool) -> Tall
                 (own, _) => run_own(own, scenario, cpus, effort.burst),
             };
             match figures {
-                Ok(figures) => tally.add(contender, &figures),
+                Ok(figures) => tally.add(round, contender, &figures),
                 Err(error) => tally.fail(contender, error.to_string()),
             }
         }
@@ -226,7 +226,8 @@ fn conditions(cpus: Cpus, effort: &Effort, is_fifo: bool) -> Section {
         if cpus.are_apart() { "" } else { " (ONE CPU FOR BOTH: rates are not a core's)" }
     ));
     section.note(format!(
-        "{} rounds of {} ms a relay after a warm-up, relays in turn, medians; {}.",
+        "{} rounds of {} ms a relay after a warm-up, relays in turn, medians; ratios are \
+         medians of the ratio within a round; {}.",
         effort.rounds,
         effort.burst.as_millis(),
         if is_fifo {

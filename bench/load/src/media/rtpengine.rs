@@ -74,11 +74,7 @@ impl Rtpengine {
             .args(["--timeout=3600", "--silent-timeout=3600", "--offer-timeout=3600"])
             .arg(format!("--interface={}", setup.parties.ip()))
             .arg(format!("--listen-ng={control}"))
-            .arg(format!("--port-min={FIRST_PORT}"))
-            .arg(format!(
-                "--port-max={}",
-                usize::from(FIRST_PORT) + setup.streams * 2 + SPARE_PORTS
-            ))
+            .args([format!("--port-min={FIRST_PORT}"), format!("--port-max={LAST_PORT}")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -101,9 +97,9 @@ impl Rtpengine {
     }
 }
 
-/// Apart from the ports of our own relay.
+/// Apart from the ports of our own relay, up to the ephemeral ports: others may hold some of them.
 const FIRST_PORT: u16 = 20_000;
-const SPARE_PORTS: usize = 1_000;
+const LAST_PORT: u16 = 32_700;
 
 impl Relay for Rtpengine {
     fn targets(&self) -> &[SocketAddr] {

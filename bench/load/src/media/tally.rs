@@ -1,8 +1,10 @@
 //! The rounds of one scenario, by contender, and the table they make. Pure.
 
+use std::collections::BTreeMap;
+
 use super::Contender;
 use super::round::Figures;
-use crate::report::{Section, ratio, whole};
+use crate::report::{Section, factor, whole};
 use crate::rounds::Rounds;
 
 /// Whether our relays kept their promises.
@@ -22,7 +24,8 @@ pub(crate) struct Tally {
 
 struct Entry {
     contender: Contender,
-    ns: Rounds,
+    /// CPU time a packet, by round.
+    ns: BTreeMap<usize, f64>,
     disturbed: Rates,
     undisturbed: Rates,
     sent: u64,
@@ -45,7 +48,7 @@ impl Tally {
     pub fn new(contenders: &[Contender]) -> Self {
         let entry = |&contender: &Contender| Entry {
             contender,
-            ns: Rounds::default(),
+            ns: BTreeMap::new(),
             disturbed: Rates::default(),
             undisturbed: Rates::default(),
             sent: 0,
@@ -59,9 +62,9 @@ impl Tally {
     }
 
     /// Adds a round.
-    pub fn add(&mut self, contender: Contender, figures: &Figures) {
+    pub fn add(&mut self, round: usize, contender: Contender, figures: &Figures) {
         if let Some(entry) = self.entry(contender) {
-            entry.add(figures);
+            entry.add(round, figures);
         }
     }
 
@@ -95,10 +98,10 @@ impl Tally {
     /// The table; `missing` says why there is no rtpengine.
     pub fn section(&self, title: &str, missing: Option<&str>) -> Section {
         let mut section = Section::new(title, COLUMNS);
-        let peer = self.median_ns(Contender::Rtpengine);
-        let portable = self.median_ns(Contender::Portable);
         for entry in &self.entries {
-            section.row(entry.cells(peer, portable));
+            let peer = self.times(Contender::Rtpengine, entry);
+            let portable = self.times(Contender::Portable, entry);
+            section.row(entry.cells(&peer, &portable));
             let name = entry.contender.name();
             match (&entry.failure, missing) {
                 (_, Some(reason)) if entry.contender == Contender::Rtpengine => {
@@ -114,8 +117,19 @@ impl Tally {
         section
     }
 
-    fn median_ns(&self, contender: Contender) -> Option<f64> {
-        self.entries.iter().find(|entry| entry.contender == contender)?.ns.median()
+    /// How many times the CPU of `this` the `other` takes, a value a round: both ran within seconds,
+    /// so that what slows the machine for longer falls on both.
+    fn times(&self, other: Contender, this: &Entry) -> Rounds {
+        let mut times = Rounds::default();
+        let Some(other) = self.entries.iter().find(|entry| entry.contender == other) else {
+            return times;
+        };
+        for (round, ns) in &this.ns {
+            if let Some(other_ns) = other.ns.get(round) {
+                times.push(other_ns / ns);
+            }
+        }
+        times
     }
 
     fn entry(&mut self, contender: Contender) -> Option<&mut Entry> {
@@ -140,11 +154,11 @@ const COLUMNS: &[&str] = &[
 ];
 
 impl Entry {
-    fn add(&mut self, figures: &Figures) {
+    fn add(&mut self, round: usize, figures: &Figures) {
         let outcome = &figures.outcome;
         let ns = figures.relay_cpu_ns as f64;
         if outcome.returned > 0 {
-            self.ns.push(ns / outcome.returned as f64);
+            self.ns.insert(round, ns / outcome.returned as f64);
         }
         let rates =
             if figures.is_disturbed() { &mut self.disturbed } else { &mut self.undisturbed };
@@ -164,11 +178,11 @@ impl Entry {
         if self.undisturbed.p50_us.len() > 0 { &self.undisturbed } else { &self.disturbed }
     }
 
-    fn cells(&self, peer: Option<f64>, portable: Option<f64>) -> Vec<String> {
+    fn cells(&self, peer: &Rounds, portable: &Rounds) -> Vec<String> {
         let rates = self.rates();
         let quiet = self.undisturbed.p50_us.len();
-        let range = self.ns.range();
-        let median = self.ns.median();
+        let ns: Rounds = self.ns.values().copied().collect();
+        let (median, range) = (ns.median(), ns.range());
         vec![
             self.contender.name().to_owned(),
             whole(median),
@@ -181,8 +195,8 @@ impl Entry {
             self.corrupt.to_string(),
             self.disordered.to_string(),
             format!("{quiet} of {}", quiet + self.disturbed.p50_us.len()),
-            ratio(peer, median),
-            ratio(portable, median),
+            factor(peer.median()),
+            factor(portable.median()),
         ]
     }
 
