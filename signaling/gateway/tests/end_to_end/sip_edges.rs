@@ -101,7 +101,7 @@ fn messages(text: &str) -> Vec<String> {
     all
 }
 
-/// A request for domain `desk`; `more` are header lines that replace the defaults' absence.
+/// A request to the gateway; `more` are further header lines.
 struct Asking<'a> {
     method: &'a str,
     target: &'a str,
@@ -231,7 +231,6 @@ fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
         callee.finish().expect_success();
         let nth = |path: &str, count: usize| {
             let what = format!("{path} number {count} for {line}");
-            application.wait_for(&what, |_| true);
             let deadline = std::time::Instant::now() + PATIENCE;
             loop {
                 let all: Vec<_> =
