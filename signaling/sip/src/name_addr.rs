@@ -37,7 +37,8 @@ impl NameAddr {
     /// # Errors
     /// Anything else; see [`NameAddrError`].
     pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, NameAddrError> {
-        let mut scanner = Scanner::new(value.as_ref());
+        let scanner = Scanner::of_one_line(value.as_ref());
+        let mut scanner = scanner.ok_or(NameAddrError::Parameters)?;
         let address = Self::read(&mut scanner)?;
         scanner.skip_space();
         if scanner.is_empty() { Ok(address) } else { Err(NameAddrError::Parameters) }
@@ -335,5 +336,11 @@ mod tests {
         assert_eq!(contact("<sip:a>;q=0.33").q(), Some(330));
         assert_eq!(contact("<sip:a>;q=1.0").q(), Some(1000));
         assert_eq!(contact("<sip:a>;q=1.1").q(), None);
+    }
+
+    #[test]
+    fn a_value_of_two_lines_is_refused() {
+        assert!(NameAddr::parse("\"A\nB\" <sip:a@b>").is_err());
+        assert!(NameAddr::parse("<sip:a@b>;x=\"a\rb\"").is_err());
     }
 }

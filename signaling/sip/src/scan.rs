@@ -14,6 +14,11 @@ impl<'a> Scanner<'a> {
         Self { rest: value }
     }
 
+    /// For a value that no reader of lines has seen: `None` where it has a line break.
+    pub(crate) fn of_one_line(value: &'a [u8]) -> Option<Self> {
+        memchr::memchr2(b'\r', b'\n', value).is_none().then_some(Self::new(value))
+    }
+
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }

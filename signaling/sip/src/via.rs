@@ -115,7 +115,7 @@ impl Via {
     /// # Errors
     /// Anything else.
     pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, ViaError> {
-        let mut scanner = Scanner::new(value.as_ref());
+        let mut scanner = Scanner::of_one_line(value.as_ref()).ok_or(ViaError)?;
         let via = Self::read(&mut scanner)?;
         scanner.skip_space();
         if scanner.is_empty() { Ok(via) } else { Err(ViaError) }
@@ -396,5 +396,11 @@ mod tests {
         assert!(via("SIP/2.0/UDP a.b;branch=z9hG4bKx").has_rfc3261_branch());
         assert!(!via("SIP/2.0/UDP a.b;branch=z9hG4bK").has_rfc3261_branch());
         assert!(!via("SIP/2.0/UDP a.b").has_rfc3261_branch());
+    }
+
+    #[test]
+    fn a_value_of_two_lines_is_refused() {
+        assert!(Via::parse("SIP/2.0/UDP h;received=\"[::\n1]\"").is_err());
+        assert!(Via::parse("SIP/2.0/UDP h;x=\"a\rb\"").is_err());
     }
 }
