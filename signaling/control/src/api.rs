@@ -15,7 +15,7 @@ use store::{
 
 use crate::control::{Control, Waiting};
 use crate::effect::Effect;
-use crate::entry::Session;
+use crate::entry::{Entry, Session};
 use crate::input::{ApiRequest, ApiToken, CommitToken};
 use crate::records;
 
@@ -30,8 +30,10 @@ impl Control {
             ApiRequest::Call(CallCommand::Update(update)) => self.update_call(now, token, *update),
             ApiRequest::Call(CallCommand::ReadTimeline { account, call }) => {
                 let live = self.calls.get(&call).filter(|entry| entry.account == account);
-                let reply = live.map(|entry| Reply::Timeline(entry.timeline.to_json()));
-                self.reply(token, reply.ok_or_else(WriteError::not_found));
+                // A call that ended by a kill lost its entries with the process.
+                let timeline =
+                    live.map_or_else(|| "{}".to_owned(), |entry| entry.timeline.to_json());
+                self.reply(token, Ok(Reply::Timeline(timeline)));
             }
             ApiRequest::Call(
                 CallCommand::StartRecording { .. } | CallCommand::UpdateRecording { .. },
@@ -108,7 +110,7 @@ impl Control {
             let sentence = "The account is suspended or closed.";
             return self.reply(token, Err(WriteError::new(403, 20005, sentence)));
         }
-        if !self.has_room_for_calls() || self.placement.room() == 0 {
+        if !self.has_room_for_calls() || self.placement.room() <= self.legs_promised() {
             let sentence =
                 "All media legs are in use, or the limit on calls is reached. Try again.";
             return self.reply(token, Err(WriteError::new(429, 20429, sentence)));
@@ -121,6 +123,14 @@ impl Control {
         let change = Change::PutCall(record.clone());
         let waiting = Waiting::CallCreated { token, created: Box::new((setup, record)) };
         self.commit(Some(waiting), change);
+    }
+
+    /// Calls that will want a leg and have none yet: on their way to disk, or to an address. A 201 is
+    /// a promise that there is room.
+    fn legs_promised(&self) -> usize {
+        let on_the_way = |waiting: &&Waiting| matches!(waiting, Waiting::CallCreated { .. });
+        let waits = |entry: &&Entry| entry.leg.is_none() && !entry.record.status.is_final();
+        self.commits.values().filter(on_the_way).count() + self.calls.values().filter(waits).count()
     }
 
     fn outbound_setup(&mut self, now: Now, create: &CreateCall) -> Result<CallSetup, WriteError> {

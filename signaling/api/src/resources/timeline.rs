@@ -8,18 +8,15 @@ use crate::auth::unreadable;
 use crate::handle::{Answered, Context};
 use crate::resources::found;
 
-/// From the store once the call has ended, from Control while it is up.
+/// From the store once it is written there. Before that Control has it, for a while also after the end
+/// of the call: the media core reports last.
 pub(crate) fn fetch(context: &Context<'_>, call: CallSid) -> Answered {
     context.must_read()?;
     let account = context.account.sid;
-    let record = found(context.reader.call(account, call))?;
+    found(context.reader.call(account, call))?;
     match context.reader.timeline(call).map_err(unreadable)? {
         Some(timeline) => context.ok(&json(&timeline)),
-        None if record.end_ms.is_none() => {
-            context.command(CallCommand::ReadTimeline { account, call }, 200)
-        }
-        // Ended by a kill: the entries were lost with the process.
-        None => context.ok(&json("{}")),
+        None => context.command(CallCommand::ReadTimeline { account, call }, 200),
     }
 }
 
