@@ -40,6 +40,16 @@ fn more_calls_than_legs_are_503_too() {
 }
 
 #[test]
+fn a_rest_call_is_promised_a_leg_before_it_has_one() {
+    let mut rig = rig();
+    let legs = rig.control.legs_free();
+    for _ in 0..legs {
+        assert_eq!(create(&mut rig), Ok(()));
+    }
+    assert_eq!(create(&mut rig), Err(20429), "all {legs} legs are promised");
+}
+
+#[test]
 fn a_drain_refuses_what_is_new_and_lets_calls_come_to_their_end() {
     let mut rig = rig();
     let call = answered(&mut rig, "<Say>Hello.</Say>");
