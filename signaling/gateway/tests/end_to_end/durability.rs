@@ -47,6 +47,7 @@ fn a_kill_in_mid_call_leaves_a_clean_story() {
         .with(&format!("-m 1 {}", gateway.sip_udp))
         .spawn();
     let (_, gateway_media) = party.receive().expect("the call is up");
+    let begin = std::time::Instant::now();
     for number in 0..150u16 {
         party.send(
             gateway_media,
@@ -61,6 +62,8 @@ fn a_kill_in_mid_call_leaves_a_clean_story() {
         );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+    // At least 3 s; more where other work keeps this thread from its clock.
+    let spoken = begin.elapsed().as_secs_f64();
     let folder = gateway.kill();
 
     let gateway = Gateway::start_in(folder, "");
@@ -74,7 +77,8 @@ fn a_kill_in_mid_call_leaves_a_clean_story() {
     assert_eq!(wav.status, 200);
     assert_eq!(&wav.body[..4], b"RIFF");
     let seconds = (wav.body.len() - 44) as f64 / 16_000.0;
-    assert!((1.0..4.0).contains(&seconds), "{seconds} s were kept of 3 s");
+    let kept = spoken - 2.0..spoken + 1.0;
+    assert!(kept.contains(&seconds), "{seconds} s were kept of {spoken} s");
 }
 
 #[test]
