@@ -78,8 +78,12 @@ fn dial(formats: &'static str, map: impl Fn(u8) -> u8) {
     let arrived = listener.join().expect("no panic");
     assert_eq!(arrived.len(), usize::from(COUNT), "every packet arrived with the right bytes");
     for pair in arrived.windows(2) {
-        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
-        assert_eq!(pair[1].timestamp, pair[0].timestamp.wrapping_add(160));
+        // One clock for both numbers. Where this test's sender was late by more than the relay
+        // waits, the gateway has filled in silence between two packets, numbered like any other.
+        let step = pair[1].sequence.wrapping_sub(pair[0].sequence);
+        assert!((1..50).contains(&step), "{step} packets on");
+        let time = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+        assert_eq!(time, u32::from(step) * 160);
         assert_eq!(pair[1].ssrc, pair[0].ssrc);
     }
 
