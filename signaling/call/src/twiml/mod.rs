@@ -5,6 +5,7 @@
 
 mod attribute;
 mod body;
+mod positions;
 pub mod verb;
 
 use std::fmt;
@@ -16,6 +17,7 @@ pub use body::decode;
 pub use verb::Verb;
 
 use crate::effect::Severity;
+use positions::Positions;
 
 /// Where something stands in a document, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +82,7 @@ impl Document {
             unreadable(error.to_string(), Some(Position { line: at.row, column: at.col }))
         })?;
         let root = tree.root_element();
-        let mut reading = Reading { tree: &tree, findings: Vec::new() };
+        let mut reading = Reading { positions: Positions::new(text), findings: Vec::new() };
         if root.tag_name().name() != "Response" {
             return Err(Finding {
                 code: 12102,
@@ -109,15 +111,14 @@ const NODES_MAX: u32 = (limits::TWIML_ELEMENTS_MAX as u32) * 8;
 
 /// A document while it is read.
 pub(crate) struct Reading<'a> {
-    tree: &'a roxmltree::Document<'a>,
+    positions: Positions<'a>,
     pub(crate) findings: Vec<Finding>,
 }
 
 impl Reading<'_> {
     /// Line and column of a byte offset.
     pub(crate) fn position(&self, offset: usize) -> Position {
-        let at = self.tree.text_pos_at(offset);
-        Position { line: at.row, column: at.col }
+        self.positions.at(offset)
     }
 
     /// Where an element begins.
