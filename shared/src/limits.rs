@@ -67,6 +67,9 @@ pub const SDP_ATTRIBUTES_MAX: usize = 64;
 
 /// Server transactions in all. Past it: 503 with Retry-After.
 pub const SERVER_TRANSACTIONS_MAX: usize = 1_000_000;
+/// Requests of one user agent outside of dialogs (REGISTER, OPTIONS) that wait for a response at
+/// once. Past it: 503 to whoever wanted it, nothing is sent.
+pub const SIP_REQUESTS_MAX: usize = 10_000;
 /// Server transactions of one source that nothing vouches for.
 pub const SERVER_TRANSACTIONS_SOURCE_MAX: usize = 2_000;
 /// Requests a second of a source that nothing vouches for, in the long run.

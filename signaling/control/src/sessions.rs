@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use call::{AnswerFacts, Call, CallInput, CallSetup, HangupCause};
 use shared::{CallSid, Now};
-use sip::user_agent::{EndCause, TraceDirection};
+use sip::user_agent::{EndCause, TraceDirection, TraceOwner};
 use sip::{Command, Headers, SessionId, UaEvent};
 use store::Change;
 
@@ -87,8 +87,14 @@ impl Control {
             UaEvent::Ended { session, cause, headers } => {
                 self.on_session_ended(now, session, cause, headers.as_deref());
             }
+            // The gateway sends none outside of dialogs: it has no trunks to register at yet.
+            UaEvent::Responded(_) => {}
             UaEvent::Trace(trace) => {
-                let Some(sid) = self.call_of(trace.session) else { return };
+                let session = match trace.owner {
+                    TraceOwner::Session(session) => session,
+                    TraceOwner::Request(_) => return,
+                };
+                let Some(sid) = self.call_of(session) else { return };
                 let arrow = match trace.direction {
                     TraceDirection::Received => "<-",
                     TraceDirection::Sent => "->",

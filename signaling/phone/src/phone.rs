@@ -13,21 +13,24 @@ use shared::{
 use sip::digest::Credentials;
 use sip::offer_answer::LocalMedia;
 use sip::user_agent::{EndCause, Incoming, Invite, TraceDirection};
-use sip::{Method, SessionId, UaConfig, UaEvent, Uri, UserAgent};
+use sip::{Method, RequestId, Responded, SessionId, UaConfig, UaEvent, Uri, UserAgent};
 
 use crate::hands::Hands;
+use crate::registration::{Account, Registration, Step};
 use crate::surface::{Command, Effect, Event, Input, PhoneConfig};
 
-/// One SIP user agent, one media leg, one call at a time.
+/// One SIP user agent, one media leg, one call at a time, one registration.
 pub struct Phone {
     config: PhoneConfig,
     ua: UserAgent,
     plane: Plane,
     hands: Hands,
     call: Option<Current>,
+    registration: Option<Registration>,
     commands: VecDeque<sip::Command>,
     effects: VecDeque<Effect>,
     next_session: u64,
+    next_request: u64,
     next_play: u32,
     generation: u32,
 }
@@ -67,9 +70,11 @@ impl Phone {
             config,
             hands: Hands::default(),
             call: None,
+            registration: None,
             commands: VecDeque::new(),
             effects: VecDeque::new(),
             next_session: 0,
+            next_request: 0,
             next_play: 0,
             generation: 0,
         }
@@ -100,6 +105,9 @@ impl Phone {
         if self.plane.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.plane.tick(now.mono, &mut self.hands);
         }
+        if self.registration_deadline().is_some_and(|at| at <= now.mono) {
+            self.registered(|registration, request| registration.refresh(request));
+        }
         self.pump(now);
     }
 
@@ -110,12 +118,18 @@ impl Phone {
 
     /// When to call [`Phone::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        soonest(self.ua.poll_timeout(), self.plane.poll_timeout())
+        let registration = self.registration_deadline().map(|at| (at, "registration"));
+        soonest(soonest(self.ua.poll_timeout(), registration), self.plane.poll_timeout())
     }
 
     /// Whether there is a call, in any state.
     pub const fn is_busy(&self) -> bool {
         self.call.is_some()
+    }
+
+    /// Whether there is a registration, in any state.
+    pub const fn has_registration(&self) -> bool {
+        self.registration.is_some()
     }
 
     /// Figures of the media core.
@@ -172,6 +186,12 @@ impl Phone {
             Command::Call { target, destinations, headers } => {
                 self.place(target, destinations, headers);
             }
+            Command::Register { address, destinations, expires_s } => {
+                self.register(address, destinations, expires_s);
+            }
+            Command::Unregister => {
+                self.registered(|registration, request| registration.leave(request));
+            }
             Command::Answer => self.answer(),
             Command::Refuse { status } => {
                 if let Some(call) = self.call.take_if(|call| call.rings_here) {
@@ -211,9 +231,7 @@ impl Phone {
         let from = format!("sip:{}@{}", self.config.user, self.config.host);
         let (None, Ok(from)) = (&self.call, Uri::parse(from.as_bytes())) else { return };
         let session = self.new_session();
-        let password = &self.config.password;
-        let credentials =
-            (!password.is_empty()).then(|| Credentials::new(&self.config.user, password));
+        let credentials = self.credentials();
         let invite = Invite {
             destinations,
             to: target.clone(),
@@ -229,6 +247,59 @@ impl Phone {
         };
         self.call = Some(Current { session, rings_here: false, leg: None, held: false });
         self.commands.push_back(sip::Command::Invite { session, invite: Box::new(invite) });
+    }
+
+    fn register(&mut self, address: Uri, destinations: Vec<sip::Destination>, expires_s: u32) {
+        if self.registration.is_some() {
+            return;
+        }
+        let contact_user = self.config.user.clone();
+        let credentials = self.credentials();
+        let account = Account { address, destinations, contact_user, credentials };
+        let request = self.new_request();
+        match Registration::begin(account, expires_s, request) {
+            Some((registration, message)) => {
+                self.registration = Some(registration);
+                self.commands.push_back(sip::Command::Request { request, message });
+            }
+            None => {
+                let reason = "the address is no SIP URI".to_owned();
+                self.event(Event::RegisterRefused { status: 400, reason });
+            }
+        }
+    }
+
+    /// Lets the registration take a step, with a number for what it may want to send.
+    fn registered(&mut self, work: impl FnOnce(&mut Registration, RequestId) -> Step) {
+        let request = self.new_request();
+        let Some(registration) = &mut self.registration else { return };
+        match work(registration, request) {
+            Step::Ask(message) => {
+                self.commands.push_back(sip::Command::Request { request, message });
+            }
+            Step::Tell(event) => self.event(event),
+            Step::End(event) => {
+                self.registration = None;
+                self.event(event);
+            }
+            Step::Wait => {}
+        }
+    }
+
+    fn on_responded(&mut self, now: Now, responded: Responded) {
+        let id = responded.request;
+        if self.registration.as_ref().is_some_and(|registration| registration.waits_for(id)) {
+            self.registered(|registration, next| registration.responded(now, responded, next));
+        }
+    }
+
+    fn registration_deadline(&self) -> Option<Instant> {
+        self.registration.as_ref()?.deadline()
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        let password = &self.config.password;
+        (!password.is_empty()).then(|| Credentials::new(&self.config.user, password))
     }
 
     fn answer(&mut self) {
@@ -312,6 +383,7 @@ impl Phone {
                 let headers = headers.map(|headers| texts(&headers)).unwrap_or_default();
                 self.event(Event::Ended { by_peer, headers });
             }
+            UaEvent::Responded(responded) => self.on_responded(now, *responded),
             UaEvent::Trace(trace) => {
                 let arrow = match trace.direction {
                     TraceDirection::Received => "<-",
@@ -387,6 +459,11 @@ impl Phone {
     fn new_session(&mut self) -> SessionId {
         self.next_session += 1;
         SessionId(self.next_session)
+    }
+
+    fn new_request(&mut self) -> RequestId {
+        self.next_request += 1;
+        RequestId(self.next_request)
     }
 
     fn new_play(&mut self) -> PlayId {

@@ -58,6 +58,20 @@ pub enum Command {
         /// More headers of the INVITE.
         headers: Vec<(String, Vec<u8>)>,
     },
+    /// Register, and refresh at half of what the registrar grants, until [`Command::Unregister`].
+    /// Ignored while there is a registration.
+    Register {
+        /// The address whose calls are to come here; its host is the registrar. Not a SIP URI:
+        /// refused with 400.
+        address: Uri,
+        /// Where to send it.
+        destinations: Vec<Destination>,
+        /// How long to ask for, seconds. Where that is too brief (423), the registrar's least is
+        /// asked for, once.
+        expires_s: u32,
+    },
+    /// Take the registration back.
+    Unregister,
     /// Answer the call that rings here.
     Answer,
     /// Refuse the call that rings here.
@@ -127,6 +141,22 @@ pub enum Event {
         /// Headers of its BYE.
         headers: Vec<(String, String)>,
     },
+    /// Calls to the address come here: the first time and after each refresh.
+    Registered {
+        /// How long the registrar granted, seconds.
+        expires_s: u32,
+        /// All the bindings that it has for the address.
+        contacts: Vec<String>,
+    },
+    /// The registrar refused, or did not answer while the binding stood. The registration is over.
+    RegisterRefused {
+        /// Final SIP status; 408 for silence, 503 for no way to send.
+        status: u16,
+        /// Its phrase.
+        reason: String,
+    },
+    /// The registrar has forgotten us, as asked.
+    Unregistered,
     /// 20 ms of what the other party says, as it came (loss is filled with silence).
     Heard {
         /// Its codec.

@@ -30,7 +30,8 @@ pub use text::{Escaped, Text};
 pub use transaction::Timers;
 pub use uri::{Host, HostName, SipUri, TelUri, Uri};
 pub use user_agent::{
-    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, SessionId, Trace,
-    TraceDirection, UaConfig, UaEvent, UaMeters, UserAgent,
+    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, OutgoingRequest,
+    OwnContact, RequestId, Responded, Sequence, SessionId, Trace, TraceDirection, TraceOwner,
+    UaConfig, UaEvent, UaMeters, UserAgent,
 };
 pub use via::{Rport, Via};

@@ -87,14 +87,14 @@ impl Handset {
 
     /// Calls `target`, sending to `remote`.
     pub fn call(&mut self, target: sip::Uri, remote: SocketAddr, headers: Vec<(String, Vec<u8>)>) {
-        let destination = Destination {
-            transport: sip::flow::Transport::Udp,
-            remote,
-            local: self.local,
-            flow: Some(FLOW),
-            host: None,
-        };
-        self.command(Command::Call { target, destinations: vec![destination], headers });
+        let destinations = vec![self.towards(remote)];
+        self.command(Command::Call { target, destinations, headers });
+    }
+
+    /// Registers `address`, sending to `remote`.
+    pub fn register(&mut self, address: sip::Uri, remote: SocketAddr, expires_s: u32) {
+        let destinations = vec![self.towards(remote)];
+        self.command(Command::Register { address, destinations, expires_s });
     }
 
     /// Does what its user wants.
@@ -106,6 +106,11 @@ impl Handset {
     /// Whether there is a call.
     pub const fn is_busy(&self) -> bool {
         self.phone.is_busy()
+    }
+
+    /// Whether there is a registration, in any state.
+    pub const fn has_registration(&self) -> bool {
+        self.phone.has_registration()
     }
 
     /// The next thing its user sees or hears; `None` when `patience` is over.
@@ -123,6 +128,16 @@ impl Handset {
                 return Ok(None);
             }
             self.turn(end)?;
+        }
+    }
+
+    fn towards(&self, remote: SocketAddr) -> Destination {
+        Destination {
+            transport: sip::flow::Transport::Udp,
+            remote,
+            local: self.local,
+            flow: Some(FLOW),
+            host: None,
         }
     }
 

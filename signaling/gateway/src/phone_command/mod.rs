@@ -3,6 +3,7 @@
 mod audio;
 mod demo_call;
 mod handset;
+mod register;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -31,22 +32,24 @@ enum Action {
     Call(CallArguments),
     /// Wait for one call, answer it, print a timeline
     Answer(AnswerArguments),
-    /// Register at a SIP server (not in this version)
-    Register {
-        /// Ignored.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        arguments: Vec<String>,
-    },
+    /// Register at a SIP server, refresh, print a timeline, unregister at the end
+    Register(register::RegisterArguments),
 }
 
 #[derive(Debug, Args)]
-struct Talk {
-    /// Digest user, and user part of From
-    #[arg(long, default_value = "phone")]
-    user: String,
+struct Identity {
+    /// Digest user, and user part of From and Contact; without it the registered address's user, or
+    /// phone
+    #[arg(long)]
+    user: Option<String>,
     /// Digest password; without one challenges are not answered
     #[arg(long, default_value = "", env = "SIDETONE_PHONE_PASSWORD", hide_env_values = true)]
     password: String,
+}
+
+/// What is said and heard in a call.
+#[derive(Debug, Args)]
+struct Voice {
     /// Keys to press once the call is up: 0-9 A-D * #, w and W pause for 0.5 and 1 s
     #[arg(long)]
     press: Option<String>,
@@ -56,12 +59,21 @@ struct Talk {
     /// WAV file to write what is heard to
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Hang up after so many seconds; without it the other side does
-    #[arg(long = "for", value_name = "SECONDS")]
-    seconds: Option<f64>,
     /// Codec to offer first
     #[arg(long, default_value = "PCMU", value_parser = ["PCMU", "PCMA"])]
     codec: String,
+}
+
+/// One call that somebody makes or takes by hand.
+#[derive(Debug, Args)]
+struct Talk {
+    #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
+    voice: Voice,
+    /// Hang up after so many seconds; without it the other side does
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -94,8 +106,11 @@ const AFTER_HELP: &str = "\
 Examples:
   sidetone phone call sip:demo@127.0.0.1:5060 --user demo --password … --press w2 --record heard.wav
   sidetone phone answer --listen 127.0.0.1:5070 --play hello.wav --for 10
+  sidetone phone register sip:alice@192.0.2.7 --password … --for 60
+  sidetone phone register sip:alice@192.0.2.7 --password … --answer --record heard.wav
 
-Exit code: 0 when a call was up, 1 when not, 2 for wrong arguments.";
+Exit code: 0 when a call was up, 1 when not, 2 for wrong arguments. Of register: 0 when the server
+took the registration and every refresh, 1 when not.";
 
 /// Runs `sidetone phone …`.
 pub fn run(arguments: &[String]) -> ExitCode {
@@ -110,13 +125,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let done = match cli.action {
         Action::Call(arguments) => call(&arguments),
         Action::Answer(arguments) => answer(&arguments),
-        Action::Register { .. } => {
-            eprintln!(
-                "sidetone: `sidetone phone register` is not in this version. `phone call` needs no \
-                 registration."
-            );
-            return ExitCode::from(2);
-        }
+        Action::Register(arguments) => register::register(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -129,33 +138,20 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn call(arguments: &CallArguments) -> Result<bool, String> {
-    let uri = match arguments.uri.split_once(':') {
-        Some(("sip", _)) => arguments.uri.clone(),
-        _ => format!("sip:{}", arguments.uri),
-    };
-    let target = sip::Uri::parse(uri.as_bytes()).map_err(|error| format!("{uri}: {error}"))?;
-    let next_hop = match &arguments.proxy {
-        Some(proxy) => proxy.clone(),
-        None => host_and_port(&target)?,
-    };
-    let remote = next_hop
-        .to_socket_addrs()
-        .map_err(|error| format!("{next_hop}: {error}"))?
-        .next()
-        .ok_or_else(|| format!("{next_hop} has no address"))?;
+    let (target, remote) = target_and_remote(&arguments.uri, arguments.proxy.as_deref())?;
     let headers: Result<Vec<_>, String> =
         arguments.header.iter().map(|line| header(line)).collect();
     let local = handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
-    let mut handset = open(&arguments.talk, (local, 0).into(), false)?;
+    let mut handset = arguments.talk.open((local, 0).into(), false)?;
     handset.call(target, remote, headers?);
-    Conversation::new(&arguments.talk)?.run(&mut handset).map_err(|error| error.to_string())
+    arguments.talk.conversation()?.run(&mut handset).map_err(|error| error.to_string())
 }
 
 fn answer(arguments: &AnswerArguments) -> Result<bool, String> {
-    let mut handset = open(&arguments.talk, arguments.listen, true)?;
-    println!("listening at sip:{}@{}", arguments.talk.user, handset.local());
+    let mut handset = arguments.talk.open(arguments.listen, true)?;
+    println!("listening at sip:{}@{}", arguments.talk.user(), handset.local());
     let patience = Duration::from_secs(arguments.wait);
-    let mut conversation = Conversation::new(&arguments.talk)?;
+    let mut conversation = arguments.talk.conversation()?;
     match handset.next_event(patience).map_err(|error| error.to_string())? {
         Some(event) => conversation.hear(&mut handset, event),
         None => return Err(format!("nobody called within {} s", arguments.wait)),
@@ -163,12 +159,51 @@ fn answer(arguments: &AnswerArguments) -> Result<bool, String> {
     conversation.run(&mut handset).map_err(|error| error.to_string())
 }
 
-fn open(talk: &Talk, listen: SocketAddr, answers: bool) -> Result<Handset, String> {
-    let codecs = match talk.codec.as_str() {
+impl Talk {
+    fn user(&self) -> &str {
+        self.identity.user.as_deref().unwrap_or("phone")
+    }
+
+    fn open(&self, listen: SocketAddr, answers: bool) -> Result<Handset, String> {
+        open(self.user(), &self.identity.password, &self.voice, listen, answers)
+    }
+
+    fn conversation(&self) -> Result<Conversation, String> {
+        Conversation::new(&self.voice, seconds(self.seconds))
+    }
+}
+
+/// A URI as people write it, and where to send what is for it.
+fn target_and_remote(text: &str, proxy: Option<&str>) -> Result<(sip::Uri, SocketAddr), String> {
+    let uri = match text.split_once(':') {
+        Some(("sip", _)) => text.to_owned(),
+        _ => format!("sip:{text}"),
+    };
+    let target = sip::Uri::parse(uri.as_bytes()).map_err(|error| format!("{uri}: {error}"))?;
+    let next_hop = match proxy {
+        Some(proxy) => proxy.to_owned(),
+        None => host_and_port(&target)?,
+    };
+    let remote = next_hop
+        .to_socket_addrs()
+        .map_err(|error| format!("{next_hop}: {error}"))?
+        .next()
+        .ok_or_else(|| format!("{next_hop} has no address"))?;
+    Ok((target, remote))
+}
+
+fn open(
+    user: &str,
+    password: &str,
+    voice: &Voice,
+    listen: SocketAddr,
+    answers: bool,
+) -> Result<Handset, String> {
+    let codecs = match voice.codec.as_str() {
         "PCMA" => vec![Codec::Pcma, Codec::Pcmu],
         _ => vec![Codec::Pcmu, Codec::Pcma],
     };
-    let (user, password) = (talk.user.clone(), talk.password.clone());
+    let (user, password) = (user.to_owned(), password.to_owned());
     let settings = HandsetSettings { user, password, listen, codecs, answers };
     Handset::open(&settings)
         .map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
@@ -185,6 +220,11 @@ fn host_and_port(target: &sip::Uri) -> Result<String, String> {
     Ok(format!("{}:{}", uri.host, uri.port.unwrap_or(5060)))
 }
 
+/// A span of at most a day.
+fn seconds(seconds: Option<f64>) -> Option<Duration> {
+    seconds.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)))
+}
+
 /// One call as its user lives through it: a printed timeline, what is heard, what is still to do.
 struct Conversation {
     began: Instant,
@@ -196,12 +236,12 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(talk: &Talk) -> Result<Self, String> {
+    fn new(voice: &Voice, hang_up_after: Option<Duration>) -> Result<Self, String> {
         let mut to_say = Vec::new();
-        if let Some(file) = &talk.play {
+        if let Some(file) = &voice.play {
             to_say.push(Command::Play(audio::prompt(&audio::read_file(file)?)));
         }
-        if let Some(keys) = &talk.press {
+        if let Some(keys) = &voice.press {
             to_say.push(Command::Press(keys.as_str().into()));
         }
         to_say.reverse();
@@ -210,8 +250,8 @@ impl Conversation {
             up: None,
             heard: Vec::new(),
             to_say,
-            hang_up_after: talk.seconds.map(|s| Duration::from_secs_f64(s.clamp(0.0, 86_400.0))),
-            record: talk.record.clone(),
+            hang_up_after,
+            record: voice.record.clone(),
         })
     }
 
@@ -230,11 +270,17 @@ impl Conversation {
         while let Some(event) = handset.next_event(Duration::ZERO)? {
             self.hear(handset, event);
         }
+        self.end()?;
+        Ok(self.up.is_some())
+    }
+
+    /// Writes down what was heard.
+    fn end(&self) -> io::Result<()> {
         if let Some(path) = &self.record {
             audio::write_wav(path, &self.heard)?;
             println!("{} s of audio in {}", self.heard.len() / 8_000, path.display());
         }
-        Ok(self.up.is_some())
+        Ok(())
     }
 
     fn hear(&mut self, handset: &mut Handset, event: Event) {
@@ -259,6 +305,13 @@ impl Conversation {
                 format!("the other side hung up{}", listed(&headers))
             }
             Event::Ended { by_peer: false, .. } => "hung up".to_owned(),
+            Event::Registered { expires_s, contacts } => {
+                format!("registered for {expires_s} s: {}", contacts.join(", "))
+            }
+            Event::RegisterRefused { status, reason } => {
+                format!("registration refused: {status} {reason}")
+            }
+            Event::Unregistered => "unregistered".to_owned(),
             Event::Key(key) => format!("heard key {key}"),
             Event::Quality(quality) => format!(
                 "media: {} received, {} sent, {} lost, jitter {} RTP units",

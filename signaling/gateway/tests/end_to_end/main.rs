@@ -19,6 +19,7 @@ mod dial;
 mod durability;
 mod inbound;
 mod outbound;
+mod phone_register;
 mod phones;
 mod quiet_core;
 mod rest_resources;

@@ -4,7 +4,7 @@ use shared::Now;
 
 use super::UserAgent;
 use super::core::{Core, summary};
-use super::surface::{ExtraHeader, SessionId, TraceDirection};
+use super::surface::{ExtraHeader, SessionId, TraceDirection, TraceOwner};
 use crate::dialog::Dialog;
 use crate::flow::{Destination, Flow, SendTo, SendToken};
 use crate::message::{Method, Request, Response};
@@ -41,9 +41,10 @@ impl UserAgent {
             self.core.meters.responses_stray += 1;
             return;
         };
-        if let Some(session) = session {
+        let request = || self.requests.owner(key).map(TraceOwner::Request);
+        if let Some(owner) = session.map(TraceOwner::Session).or_else(request) {
             let peer = (flow.remote, flow.transport);
-            self.core.trace(session, TraceDirection::Received, summary(&response), peer);
+            self.core.trace(owner, TraceDirection::Received, summary(&response), peer);
         }
         match verdict {
             Verdict::Ignore => {}
@@ -79,7 +80,8 @@ impl UserAgent {
                 session.receive_response(core, now, key, response);
             }),
             None if is_invite && response.is_success() => self.core.end_fork(now, key, &response),
-            None => {}
+            None if is_invite => {}
+            None => self.request_answered(now, key, response),
         }
     }
 }

@@ -9,7 +9,9 @@ use shared::{Instant, Now};
 
 use super::meters::UaMeters;
 use super::streams::Streams;
-use super::surface::{Effect, ExtraHeader, SessionId, Trace, TraceDirection, UaConfig, UaEvent};
+use super::surface::{
+    Effect, ExtraHeader, SessionId, Trace, TraceDirection, TraceOwner, UaConfig, UaEvent,
+};
 use crate::flow::{Destination, ReplyRoute, SendTo, SendToken, Transport};
 use crate::header::Headers;
 use crate::message::{Method, Request, Response};
@@ -56,16 +58,16 @@ impl Core {
         self.effects.push_back(Effect::Event(event));
     }
 
-    /// Tells the timeline of a session about a message.
+    /// Tells the timeline of a session or request about a message.
     pub fn trace(
         &mut self,
-        session: SessionId,
+        owner: impl Into<TraceOwner>,
         way: TraceDirection,
         summary: String,
         peer: (SocketAddr, Transport),
     ) {
         let (peer, transport) = peer;
-        let trace = Trace { session, direction: way, summary, peer, transport };
+        let trace = Trace { owner: owner.into(), direction: way, summary, peer, transport };
         self.emit(UaEvent::Trace(Box::new(trace)));
     }
 
@@ -279,10 +281,15 @@ impl Core {
         request.to_bytes()
     }
 
-    pub fn trace_sent(&mut self, session: Option<SessionId>, request: &Request, to: &Destination) {
-        if let Some(session) = session {
+    pub fn trace_sent(
+        &mut self,
+        owner: Option<impl Into<TraceOwner>>,
+        request: &Request,
+        to: &Destination,
+    ) {
+        if let Some(owner) = owner {
             let summary = request.method.to_string();
-            self.trace(session, TraceDirection::Sent, summary, (to.remote, to.transport));
+            self.trace(owner, TraceDirection::Sent, summary, (to.remote, to.transport));
         }
     }
 

@@ -55,6 +55,10 @@ pub struct UaMeters {
     pub acks_missing: u64,
     /// 2xx of forks that came too late: acknowledged and ended.
     pub forks_ended: u64,
+    /// Requests of ours outside of dialogs that were not even sent: too many at once, no destination.
+    pub requests_refused: u64,
+    /// Requests of ours outside of dialogs that wait for a response, now.
+    pub requests: u64,
     /// Server transactions now.
     pub server_transactions: u64,
     /// Client transactions now.

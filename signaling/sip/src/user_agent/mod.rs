@@ -11,6 +11,7 @@ mod meters;
 mod objection;
 mod receive;
 mod reoffer;
+mod request;
 mod session;
 mod stateless;
 mod streams;
@@ -24,8 +25,9 @@ use shared::{Instant, Now};
 
 pub use meters::UaMeters;
 pub use surface::{
-    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, SessionId, Trace,
-    TraceDirection, UaConfig, UaEvent,
+    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, OutgoingRequest,
+    OwnContact, RequestId, Responded, Sequence, SessionId, Trace, TraceDirection, TraceOwner,
+    UaConfig, UaEvent,
 };
 
 use self::core::Core;
@@ -34,6 +36,7 @@ use crate::flow::{Flow, FlowId, SendToken};
 use crate::message::CallId;
 use crate::random::Random;
 use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
+use request::Requests;
 use session::{Session, State};
 
 /// SIP transactions and dialogs of one node.
@@ -47,6 +50,10 @@ pub struct UserAgent {
     /// The session that is being worked on, with the value of its tag. Found here by the next input,
     /// it was lost in a panic.
     in_hand: Option<(SessionId, u64)>,
+    /// Requests of ours outside of dialogs.
+    requests: Requests,
+    /// The request that is being worked on. Found here by the next input, it was lost in a panic.
+    request_in_hand: Option<RequestId>,
 }
 
 impl UserAgent {
@@ -66,7 +73,14 @@ impl UserAgent {
             config,
             random,
         };
-        Self { core, sessions: HashMap::new(), deadlines: BTreeSet::new(), in_hand: None }
+        Self {
+            core,
+            sessions: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            in_hand: None,
+            requests: Requests::default(),
+            request_in_hand: None,
+        }
     }
 
     /// Takes one input.
@@ -110,6 +124,7 @@ impl UserAgent {
                 session.handle_timeout(core, now);
             });
         }
+        self.leave_silent_destinations(now);
         self.handle_stream_timeouts(now);
         self.gauge();
     }
@@ -124,7 +139,8 @@ impl UserAgent {
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let session = self.deadlines.first().map(|(at, _)| (*at, "sip session"));
         let streams = self.core.streams.deadline();
-        let others = shared::time::soonest(session, streams);
+        let request = self.requests.deadline().map(|at| (at, "sip request"));
+        let others = shared::time::soonest(shared::time::soonest(session, request), streams);
         shared::time::soonest(others, self.core.transaction_deadline())
     }
 
@@ -154,13 +170,21 @@ impl UserAgent {
         core.meters.client_transactions = core.clients.len() as u64;
         core.meters.streams = core.streams.len() as u64;
         core.meters.sessions = self.sessions.len() as u64;
+        core.meters.requests = self.requests.len() as u64;
     }
 
-    /// Tells of a session that a panic took, so that its call ends too.
+    /// Tells of a session or request that a panic took, so that whoever waits for it goes on.
     fn mourn(&mut self) {
         if let Some((session, tag)) = self.in_hand.take() {
             self.core.tags.remove(&tag);
             self.core.emit(UaEvent::Ended { session, cause: EndCause::Internal, headers: None });
+        }
+        if let Some(request) = self.request_in_hand.take() {
+            self.core.emit(UaEvent::Responded(Box::new(Responded::nothing(
+                request,
+                500,
+                "the request broke inside the user agent",
+            ))));
         }
     }
 
@@ -172,11 +196,7 @@ impl UserAgent {
             }
             ClientFate::TimedOut(owner) => {
                 self.core.meters.timeouts += 1;
-                if let Some(id) = owner {
-                    self.with_session(id, |session, core| {
-                        session.request_failed(core, now, key, TIMEOUT);
-                    });
-                }
+                self.owner_failed(now, key, owner, TIMEOUT);
             }
             ClientFate::Ended => {}
         }
@@ -212,10 +232,16 @@ impl UserAgent {
 
     fn transaction_failed(&mut self, now: Now, key: ClientKey) {
         let owner = self.core.clients.remove(key).and_then(|entry| entry.owner());
-        if let Some(id) = owner {
-            self.with_session(id, |session, core| {
-                session.request_failed(core, now, key, UNAVAILABLE);
-            });
+        self.owner_failed(now, key, owner, UNAVAILABLE);
+    }
+
+    /// Tells whoever waits for a transaction that no response will come of it.
+    fn owner_failed(&mut self, now: Now, key: ClientKey, owner: Option<SessionId>, status: u16) {
+        match owner {
+            Some(id) => self.with_session(id, |session, core| {
+                session.request_failed(core, now, key, status);
+            }),
+            None => self.request_failed(now, key, status),
         }
     }
 
@@ -232,6 +258,7 @@ impl UserAgent {
             }
             Command::Admit { incoming, session } => self.admit(now, *incoming, session),
             Command::Invite { session, invite } => self.invite(now, session, *invite),
+            Command::Request { request, message } => self.request(now, request, message),
             Command::Progress { session, status, media, headers } => {
                 self.order(session, |session, core| {
                     session.progress(core, now, status, media, &headers)

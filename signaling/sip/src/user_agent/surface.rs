@@ -5,11 +5,16 @@ use std::time::Duration;
 use shared::{NegotiatedMedia, Origin, Refusal};
 
 use super::objection::sdp_of;
-use crate::digest::{ChallengeKind, client::Credentials};
+use crate::digest::{
+    ChallengeKind,
+    client::{Authorization, Credentials},
+};
 use crate::flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 use crate::header::Headers;
-use crate::message::{Method, Request};
+use crate::message::{CallId, Method, Request};
+use crate::name_addr::{Contacts, NameAddr};
 use crate::offer_answer::{LocalMedia, MediaSession};
+use crate::parameters::Parameters;
 use crate::sdp::SdpRefusal;
 use crate::transaction::Timers;
 use crate::uri::Uri;
@@ -17,6 +22,10 @@ use crate::uri::Uri;
 /// One INVITE and the dialogs it made; chosen by the caller of the machine, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
+
+/// One request of ours outside of dialogs; chosen by the caller of the machine, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
 
 /// A header that the caller adds: name and value. One that breaks out of its line, or that the
 /// user agent writes itself, is left out and counted (`UaMeters::headers_refused`).
@@ -39,6 +48,8 @@ pub struct UaConfig {
     pub failover_after: Duration,
     /// Server transactions in all.
     pub server_transactions_max: usize,
+    /// Requests of ours outside of dialogs at once. Past it: `Responded` with 503, nothing is sent.
+    pub requests_max: usize,
     /// Methods taken outside of dialogs, besides ACK, BYE and CANCEL; others get 405 or 501.
     pub methods: Vec<Method>,
 }
@@ -54,6 +65,7 @@ impl UaConfig {
             timers: Timers::default(),
             failover_after: Duration::from_secs(4),
             server_transactions_max: shared::limits::SERVER_TRANSACTIONS_MAX,
+            requests_max: shared::limits::SIP_REQUESTS_MAX,
             methods: vec![Method::Invite, Method::Options],
         }
     }
@@ -245,6 +257,14 @@ pub enum Command {
         /// Whom, how.
         invite: Box<Invite>,
     },
+    /// Ask somebody something outside of any dialog: REGISTER, OPTIONS, MESSAGE. Answered by
+    /// exactly one `UaEvent::Responded`.
+    Request {
+        /// The new request.
+        request: RequestId,
+        /// Whom, what.
+        message: Box<OutgoingRequest>,
+    },
     /// Take an INVITE of ours back. Ends with `UaEvent::Ended` (also where the 200 was quicker).
     Cancel {
         /// The session.
@@ -302,6 +322,86 @@ pub struct Invite {
     pub route: Vec<Uri>,
 }
 
+/// A request outside of dialogs to send. Not INVITE, ACK, BYE or CANCEL.
+#[derive(Clone, Debug)]
+pub struct OutgoingRequest {
+    /// The method.
+    pub method: Method,
+    /// Where to, first to last; the next is tried on silence, on 503 and when a send fails.
+    pub destinations: Vec<Destination>,
+    /// The Request-URI; of a REGISTER the registrar, without a user (RFC 3261 §10.2).
+    pub request_uri: Uri,
+    /// URI of To; of a REGISTER the address of record.
+    pub to: Uri,
+    /// URI of From.
+    pub from: Uri,
+    /// Our Contact, if there is to be one.
+    pub contact: Option<OwnContact>,
+    /// The `Responded::sequence` of the request that this one follows: a registration keeps its
+    /// Call-ID, and its CSeq rises (RFC 3261 §10.2.4). `None` starts anew.
+    pub continues: Option<Sequence>,
+    /// More headers.
+    pub headers: Vec<ExtraHeader>,
+    /// For the challenges of this request alone.
+    pub credentials: Option<Credentials>,
+    /// Route set known beforehand, first hop first, without brackets.
+    pub route: Vec<Uri>,
+}
+
+/// A Contact of ours: its host is our address towards wherever the request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnContact {
+    /// User part; empty for none.
+    pub user: String,
+    /// Parameters behind the URI: `expires`, `q`.
+    pub parameters: Parameters,
+}
+
+/// What requests that follow each other have in common. Opaque: out of one, into the next.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    pub(super) call_id: CallId,
+    /// Of the last request that was sent.
+    pub(super) cseq: u32,
+    /// The challenge that was answered last; used again until the server asks anew (§22.3).
+    pub(super) authorization: Option<Authorization>,
+}
+
+/// What a request outside of dialogs came to.
+#[derive(Clone, Debug)]
+pub struct Responded {
+    /// Which.
+    pub request: RequestId,
+    /// 200 to 699: the peer's, or 408 for silence, 503 for no way to send (RFC 3261 §8.1.3.1), 500
+    /// for what cannot be sent at all.
+    pub status: u16,
+    /// Reason phrase.
+    pub reason: String,
+    /// Headers of the response; `None` where none came.
+    pub headers: Option<Headers>,
+    /// Contacts of the response; of a 2xx to REGISTER all bindings there are (§10.3).
+    pub contacts: Contacts,
+    /// Our Contact as the request showed it.
+    pub own_contact: Option<NameAddr>,
+    /// For the request that follows; `None` where nothing was sent.
+    pub sequence: Option<Sequence>,
+}
+
+impl Responded {
+    /// No response, for nothing was sent, or it was lost here.
+    pub(super) fn nothing(request: RequestId, status: u16, reason: &str) -> Self {
+        Self {
+            request,
+            status,
+            reason: reason.to_owned(),
+            headers: None,
+            contacts: Contacts::none(),
+            own_contact: None,
+            sequence: None,
+        }
+    }
+}
+
 /// What the layer above learns.
 #[derive(Debug)]
 pub enum UaEvent {
@@ -340,6 +440,8 @@ pub enum UaEvent {
         /// Its headers; `None` where no response came.
         headers: Option<Box<Headers>>,
     },
+    /// What `Command::Request` came to.
+    Responded(Box<Responded>),
     /// The ACK of our 200 arrived.
     Confirmed {
         /// The session.
@@ -440,11 +542,26 @@ pub enum TraceDirection {
     Sent,
 }
 
-/// One SIP message of a session.
+/// Whose timeline a message belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceOwner {
+    /// A session.
+    Session(SessionId),
+    /// A request of ours outside of dialogs.
+    Request(RequestId),
+}
+
+impl From<SessionId> for TraceOwner {
+    fn from(session: SessionId) -> Self {
+        Self::Session(session)
+    }
+}
+
+/// One SIP message of a session or request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// Whose.
-    pub session: SessionId,
+    pub owner: TraceOwner,
     /// Which way.
     pub direction: TraceDirection,
     /// `INVITE`, or `180 Ringing (INVITE)`. Never a URI, a number or a digit.

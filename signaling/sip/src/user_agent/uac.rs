@@ -352,6 +352,6 @@ fn copy_credentials(invite: &Request, ack: &mut Request) {
 }
 
 /// A first challenge by each kind, and one that is stale.
-const CHALLENGES_MAX: u8 = 3;
+pub(super) const CHALLENGES_MAX: u8 = 3;
 /// Forks whose early answer is remembered.
 const EARLY_FORKS_MAX: usize = 16;

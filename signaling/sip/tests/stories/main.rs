@@ -7,5 +7,6 @@ mod basic;
 mod endings;
 mod hostile;
 mod media_changes;
+mod requests;
 mod strangers;
 mod torture;

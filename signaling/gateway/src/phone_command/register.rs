@@ -1,0 +1,138 @@
+//! `sidetone phone register`: registers, keeps that alive, takes a call meanwhile. Shell.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use phone::{Command, Event};
+
+use super::handset::Handset;
+use super::{Conversation, Identity, Voice, open, target_and_remote};
+use crate::signals::{self, Asked};
+
+#[derive(Debug, Args)]
+pub(super) struct RegisterArguments {
+    /// The address to register, for example sip:alice@127.0.0.1:5060
+    address: String,
+    #[command(flatten)]
+    identity: Identity,
+    /// Where to send it, HOST:PORT; without it the address's own host
+    #[arg(long, value_name = "HOST:PORT")]
+    proxy: Option<String>,
+    /// How long to ask for, in seconds; refreshed at half of what is granted
+    #[arg(long, default_value = "3600", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    expires: u32,
+    /// Unregister after so many seconds; without it on Ctrl-C
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Answer one call meanwhile and unregister when it is over; without it callers are told 480
+    #[arg(long)]
+    answer: bool,
+    #[command(flatten)]
+    voice: Voice,
+}
+
+/// Registers until it is enough. Says whether the registrar took it, and never dropped it.
+pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
+    let (address, remote) = target_and_remote(&arguments.address, arguments.proxy.as_deref())?;
+    let own_user = address.as_sip().map(sip::SipUri::user_lossy).unwrap_or_default();
+    if own_user.is_empty() {
+        return Err(format!("{address} has no user: write sip:USER@HOST"));
+    }
+    let local =
+        super::handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
+    let user = arguments.identity.user.as_deref().unwrap_or(&own_user);
+    let listen = (local, 0).into();
+    let mut handset =
+        open(user, &arguments.identity.password, &arguments.voice, listen, arguments.answer)?;
+    let stay = Stay {
+        conversation: Conversation::new(&arguments.voice, None)?,
+        asked: signals_heard().map_err(|error| error.to_string())?,
+        enough_after: super::seconds(arguments.seconds),
+        answers: arguments.answer,
+        outcome: Outcome::default(),
+    };
+    println!("listening at sip:{user}@{}", handset.local());
+    handset.register(address, remote, arguments.expires);
+    stay.run(&mut handset).map_err(|error| error.to_string())
+}
+
+/// How the registrar looked upon us.
+#[derive(Default)]
+struct Outcome {
+    was_registered: bool,
+    was_refused: bool,
+    had_call: bool,
+}
+
+/// The time for which a phone is registered.
+struct Stay {
+    conversation: Conversation,
+    /// Signals heard so far.
+    asked: Arc<AtomicU8>,
+    enough_after: Option<Duration>,
+    answers: bool,
+    outcome: Outcome,
+}
+
+impl Stay {
+    fn run(mut self, handset: &mut Handset) -> io::Result<bool> {
+        let began = Instant::now();
+        while handset.has_registration() && !self.is_enough(handset, began) {
+            self.turn(handset)?;
+        }
+        handset.command(Command::HangUp);
+        handset.command(Command::Unregister);
+        while handset.has_registration() || handset.is_busy() {
+            if self.asked.load(Ordering::Relaxed) > 1 {
+                break;
+            }
+            self.turn(handset)?;
+        }
+        while let Some(event) = handset.next_event(Duration::ZERO)? {
+            self.hear(handset, event);
+        }
+        self.conversation.end()?;
+        Ok(self.outcome.was_registered && !self.outcome.was_refused)
+    }
+
+    fn is_enough(&self, handset: &Handset, began: Instant) -> bool {
+        let call_is_over = self.outcome.had_call && !handset.is_busy();
+        self.asked.load(Ordering::Relaxed) > 0
+            || self.enough_after.is_some_and(|most| began.elapsed() >= most)
+            || (self.answers && call_is_over)
+    }
+
+    fn turn(&mut self, handset: &mut Handset) -> io::Result<()> {
+        if let Some(event) = handset.next_event(Duration::from_millis(100))? {
+            self.hear(handset, event);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, handset: &mut Handset, event: Event) {
+        let is_call = matches!(event, Event::Incoming { .. });
+        self.outcome.was_registered |= matches!(event, Event::Registered { .. });
+        self.outcome.was_refused |= matches!(event, Event::RegisterRefused { .. });
+        self.outcome.had_call |= is_call;
+        self.conversation.hear(handset, event);
+        if is_call && !self.answers {
+            handset.command(Command::Refuse { status: 480 });
+        }
+    }
+}
+
+/// Counts the wishes to end: SIGINT and SIGTERM.
+fn signals_heard() -> io::Result<Arc<AtomicU8>> {
+    let heard = Arc::new(AtomicU8::new(0));
+    let counter = Arc::clone(&heard);
+    signals::listen(move |asked| match asked {
+        Asked::Drain => counter.store(1, Ordering::Relaxed),
+        Asked::End => counter.store(2, Ordering::Relaxed),
+        Asked::Reload => {}
+    })?;
+    Ok(heard)
+}
