@@ -3,9 +3,9 @@
 
 CARGO ?= cargo
 
-## Builds (unoptimised: in half the time), starts the gateway with embedded defaults, prints what to do next.
+## Builds (unoptimised: about a minute on two cores), starts the gateway with embedded defaults, prints what to do next.
 run:
-	$(CARGO) run -- demo
+	$(CARGO) run --profile quick -- demo
 
 ## Installs the test clients it needs and runs every test.
 test: clients
