@@ -208,6 +208,7 @@ fn invite() -> Invite {
         contact_user: "alice".to_owned(),
         headers: Vec::new(),
         media: local_media(CALLER),
+        attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
         credentials: None,
         route: Vec::new(),

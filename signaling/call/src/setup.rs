@@ -103,10 +103,9 @@ pub enum Target {
 }
 
 /// The transport of an outgoing INVITE.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SipTransport {
-    /// UDP, the default.
-    #[default]
+    /// UDP.
     Udp,
     /// TCP.
     Tcp,
@@ -125,8 +124,8 @@ pub struct SipTarget {
     pub host: String,
     /// Port, when written.
     pub port: Option<u16>,
-    /// Transport by parameter or `sips:`.
-    pub transport: SipTransport,
+    /// Transport by parameter or `sips:`; `None`: DNS says, else UDP.
+    pub transport: Option<SipTransport>,
     /// The wanted egress, when the URI named one (`edge`, or `region` mapped to its edge).
     pub edge: Option<String>,
     /// Headers for the INVITE: allow-listed, decoded once, free of control characters.

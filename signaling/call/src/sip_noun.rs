@@ -161,7 +161,7 @@ fn is_host_name(host: &str) -> bool {
 
 /// URI parameters: what they mean, what is sent and what is reported.
 struct Parameters {
-    transport: SipTransport,
+    transport: Option<SipTransport>,
     edge: Option<String>,
     sent: String,
     reported: String,
@@ -173,14 +173,10 @@ impl Parameters {
         secure_scheme: bool,
         faults: &mut Vec<SipNounFault>,
     ) -> Result<Self, SipNounFault> {
-        let mut read = Self {
-            transport: SipTransport::Udp,
-            edge: None,
-            sent: String::new(),
-            reported: String::new(),
-        };
+        let mut read =
+            Self { transport: None, edge: None, sent: String::new(), reported: String::new() };
         if secure_scheme {
-            read.transport = SipTransport::Tls;
+            read.transport = Some(SipTransport::Tls);
             read.send(";transport=tls");
         }
         for (count, part) in parts.enumerate() {
@@ -210,7 +206,7 @@ impl Parameters {
         match name {
             "transport" if secure_scheme => {}
             "transport" => {
-                self.transport = transport(value)?;
+                self.transport = Some(transport(value)?);
                 self.send(&format!(";transport={}", value.to_ascii_lowercase()));
             }
             "edge" | "region" => {
@@ -365,7 +361,7 @@ mod tests {
         let target = target("kate@Example.COM");
         assert_eq!(target.uri, "sip:kate@Example.COM");
         assert_eq!((target.host.as_str(), target.port), ("example.com", None));
-        assert_eq!(target.transport, SipTransport::Udp);
+        assert_eq!(target.transport, None);
     }
 
     #[test]
@@ -373,7 +369,7 @@ mod tests {
         let target = target("sips:kate@example.com:5071");
         assert_eq!(target.uri, "sip:kate@example.com:5071;transport=tls");
         assert_eq!(target.reported, target.uri);
-        assert_eq!((target.transport, target.port), (SipTransport::Tls, Some(5071)));
+        assert_eq!((target.transport, target.port), (Some(SipTransport::Tls), Some(5071)));
     }
 
     #[test]

@@ -192,6 +192,22 @@ impl Control {
         });
     }
 
+    /// Writes a warning of Control's own about a call: notification, timeline, log and metric.
+    pub(crate) fn warn(&mut self, now: Now, sid: CallSid, code: u32, sentence: String) {
+        let warning = call::Notification {
+            code,
+            severity: call::Severity::Warning,
+            message: sentence,
+            url: String::new(),
+            method: None,
+            request_variables: String::new(),
+            response_headers: String::new(),
+            response_body: String::new(),
+            position: None,
+        };
+        self.on_notification(now, sid, &warning);
+    }
+
     fn on_ended(&mut self, now: Now, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.record = Arc::new(records::ended(&entry.record, end));

@@ -93,8 +93,8 @@ pub struct ResolveTarget {
     pub host: String,
     /// Port, when written.
     pub port: Option<u16>,
-    /// Transport by parameter, else UDP.
-    pub transport: Transport,
+    /// Transport by parameter; `None`: DNS says, else UDP.
+    pub transport: Option<Transport>,
 }
 
 /// A recording to open.

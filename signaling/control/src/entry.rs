@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub record: Arc<CallRecord>,
     pub timeline: Timeline,
     pub session: Session,
+    /// Whom our INVITE goes to, for as long as another target may be tried.
+    pub outgoing: Option<Box<PendingInvite>>,
     pub leg: Option<Leg>,
     pub prompts: BTreeMap<PromptId, Arc<Prompt>>,
     pub plays: BTreeMap<PlayId, PromptId>,
@@ -62,12 +64,14 @@ impl Session {
     }
 }
 
-/// An INVITE that waits for addresses.
-#[derive(Debug)]
+/// An INVITE of ours: what is needed to send it, and to send it elsewhere.
+#[derive(Clone, Debug)]
 pub(crate) struct PendingInvite {
     pub leg: OutboundLeg,
     /// Index of the trunk and of its target, for a telephone number.
     pub trunk: Option<(usize, usize)>,
+    /// The peer sent us on by 3xx: that happens once.
+    pub was_redirected: bool,
 }
 
 /// The call's media on its core.

@@ -15,6 +15,7 @@ mod incoming;
 mod input;
 mod media;
 mod outbound;
+mod outbound_elsewhere;
 mod placement;
 mod random;
 mod records;

@@ -5,7 +5,7 @@ use shared::config::Trunk;
 use shared::{CallSid, Now};
 use sip::digest::Credentials;
 use sip::flow::Transport;
-use sip::user_agent::{ExtraHeader, Invite};
+use sip::user_agent::{Attempts, ExtraHeader, Failover, Invite};
 use sip::{Command, Destination, SessionId, Uri};
 
 use crate::control::Control;
@@ -18,31 +18,42 @@ struct Recipient {
     uri: String,
     host: String,
     port: Option<u16>,
-    transport: Transport,
+    transport: Option<Transport>,
     headers: Vec<(String, String)>,
     credentials: Option<Credentials>,
 }
 
 /// Why a leg cannot be sent at all.
-struct NoWay {
-    code: Option<u32>,
-    status: Option<u16>,
-    sentence: String,
+pub(crate) struct NoWay {
+    pub code: Option<u32>,
+    pub status: Option<u16>,
+    pub sentence: String,
 }
 
 impl Control {
     pub(crate) fn begin_invite(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
-        let trunk = matches!(leg.target, Target::Number(_)).then_some((0, 0));
-        let invite = Box::new(PendingInvite { leg, trunk });
-        let recipient = match self.recipient(&invite) {
-            Ok(recipient) => recipient,
-            Err(no_way) => return self.no_way(sid, no_way),
-        };
+        let is_number = matches!(leg.target, Target::Number(_));
+        let trunk = is_number.then(|| self.trunk_from(0).unwrap_or_default());
+        let invite = Box::new(PendingInvite { leg, trunk, was_redirected: false });
+        if let Err(no_way) = self.look_up(now, sid, invite) {
+            self.no_way(now, sid, no_way);
+        }
+    }
+
+    /// Asks for the addresses of an INVITE's target: [`Control::on_resolved`] goes on from there.
+    pub(crate) fn look_up(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        invite: Box<PendingInvite>,
+    ) -> Result<(), NoWay> {
+        let recipient = self.recipient(&invite)?;
         let session = self.new_session(sid);
         self.entry_mut(sid, |entry| entry.session = Session::Resolving { id: session, invite });
         self.resolve(session, &recipient);
-        let text = format!("resolving {}", recipient.transport.via_name());
-        self.note(now, sid, crate::timeline::Kind::Sip, text);
+        let way = recipient.transport.map_or("by DNS", Transport::via_name);
+        self.note(now, sid, crate::timeline::Kind::Sip, format!("resolving {way}"));
+        Ok(())
     }
 
     fn resolve(&mut self, session: SessionId, recipient: &Recipient) {
@@ -69,50 +80,39 @@ impl Control {
                 return;
             }
         };
+        self.sessions.remove(&session);
         match result {
             Ok(destinations) if !destinations.is_empty() => {
-                self.send_invite(now, sid, session, &invite, destinations);
+                self.send_invite(now, sid, invite, destinations);
             }
-            Ok(_) => self.next_trunk_target(sid, session, invite, no_address()),
-            Err(failure) => self.next_trunk_target(sid, session, invite, failure),
+            Ok(_) => self.unresolved(now, sid, invite, no_address()),
+            Err(failure) => self.unresolved(now, sid, invite, failure),
         }
     }
 
-    /// The next target of the next trunk, or the end of the call.
-    fn next_trunk_target(
+    /// The next target of a trunk, or the end of the call.
+    fn unresolved(
         &mut self,
+        now: Now,
         sid: CallSid,
-        session: SessionId,
-        mut invite: Box<PendingInvite>,
+        invite: Box<PendingInvite>,
         failure: ResolveFailure,
     ) {
-        while let Some((trunk, target)) = invite.trunk {
-            let more_here =
-                self.settings.trunks.get(trunk).is_some_and(|t| target + 1 < t.targets.len());
-            invite.trunk = if more_here { Some((trunk, target + 1)) } else { Some((trunk + 1, 0)) };
-            if invite.trunk.is_some_and(|(trunk, _)| trunk >= self.settings.trunks.len()) {
-                break;
-            }
-            if let Ok(recipient) = self.recipient(&invite) {
-                self.entry_mut(sid, |entry| {
-                    entry.session = Session::Resolving { id: session, invite };
-                });
-                return self.resolve(session, &recipient);
-            }
-        }
-        self.sessions.remove(&session);
         let ResolveFailure { code, status, sentence } = failure;
-        self.no_way(sid, NoWay { code, status: Some(status), sentence });
+        if self.goes_to_next_target(now, sid, invite, &sentence) {
+            return;
+        }
+        self.no_way(now, sid, NoWay { code, status: Some(status), sentence });
     }
 
     fn send_invite(
         &mut self,
         now: Now,
         sid: CallSid,
-        session: SessionId,
-        invite: &PendingInvite,
+        pending: Box<PendingInvite>,
         destinations: Vec<Destination>,
     ) {
+        let invite = &*pending;
         let no_way =
             |sentence: &str| NoWay { code: None, status: Some(503), sentence: sentence.into() };
         let Some(first) = destinations.first() else { return };
@@ -130,26 +130,18 @@ impl Control {
         });
         let (recipient, uri, from) = match built {
             Ok(built) => built,
-            Err(no_way) => {
-                self.sessions.remove(&session);
-                return self.no_way(sid, no_way);
-            }
+            Err(no_way) => return self.no_way(now, sid, no_way),
         };
-        // A child's leg goes to its parent's core where that has room: relay without the mesh.
-        let parent = self.calls.get(&sid).and_then(|entry| entry.parent);
-        let core = parent
-            .and_then(|parent| self.calls.get(&parent)?.leg.as_ref())
-            .map(|leg| leg.place.leg.core);
-        let Some(place) = self.placement.take(core) else {
-            self.sessions.remove(&session);
-            return self.no_way(sid, no_way("All media legs are in use."));
-        };
-        let address = self.settings.public_address.unwrap_or(local);
+        if !self.has_leg_for_invite(sid, local) {
+            return self.no_way(now, sid, no_way("All media legs are in use."));
+        }
         let headers = self.invite_headers(sid, &recipient);
-        self.legs.insert(place.leg, sid);
+        let attempts = self.attempts(invite, &recipient);
+        let session = self.new_session(sid);
+        let contact_user = invite.leg.caller_id.clone();
         self.entry_mut(sid, |entry| {
-            entry.leg = Some(Leg { place, plan: None, stopping: false, peer: None, address });
             entry.session = Session::Live { id: session, call_id: String::new(), peer: Some(peer) };
+            entry.outgoing = Some(pending);
         });
         let Some(media) = self.local_media(sid) else { return };
         let invite = Invite {
@@ -158,9 +150,10 @@ impl Control {
             request_uri: uri,
             from,
             from_display: None,
-            contact_user: invite.leg.caller_id.clone(),
+            contact_user,
             headers,
             media,
+            attempts,
             late_offer: false,
             credentials: recipient.credentials,
             route: Vec::new(),
@@ -170,6 +163,35 @@ impl Control {
         let call_id = self.call_id_of(sid);
         if !call_id.is_empty() {
             self.tell(sid, CallInput::InviteSent { call_id });
+        }
+    }
+
+    /// Takes a place for the leg, unless an earlier target has it already. A child's leg goes to
+    /// its parent's core where that has room: relay without the mesh.
+    fn has_leg_for_invite(&mut self, sid: CallSid, local: std::net::IpAddr) -> bool {
+        if self.calls.get(&sid).is_some_and(|entry| entry.leg.is_some()) {
+            return true;
+        }
+        let parent = self.calls.get(&sid).and_then(|entry| entry.parent);
+        let core = parent
+            .and_then(|parent| self.calls.get(&parent)?.leg.as_ref())
+            .map(|leg| leg.place.leg.core);
+        let Some(place) = self.placement.take(core) else { return false };
+        let address = self.settings.public_address.unwrap_or(local);
+        self.legs.insert(place.leg, sid);
+        self.entry_mut(sid, |entry| {
+            entry.leg = Some(Leg { place, plan: None, stopping: false, peer: None, address });
+        });
+        true
+    }
+
+    /// How the INVITE goes through its destinations (contract sip-interface.md §8 and §18).
+    fn attempts(&self, invite: &PendingInvite, recipient: &Recipient) -> Attempts {
+        let is_trunk = invite.trunk.is_some() && !invite.was_redirected;
+        Attempts {
+            failover: if is_trunk { Failover::UnlessDecided } else { Failover::Unavailable },
+            has_other_target: is_trunk && invite.trunk.and_then(|at| self.next_trunk(at)).is_some(),
+            may_use_tcp: recipient.transport.is_none(),
         }
     }
 
@@ -224,7 +246,7 @@ impl Control {
                 sentence: format!("{} is no SIP domain of this gateway.", target.host),
             });
         }
-        let transport = transport(target.transport)?;
+        let transport = target.transport.map(transport).transpose()?;
         let credentials = target
             .credentials
             .as_ref()
@@ -256,14 +278,15 @@ impl Control {
             uri: format!("sip:{number}@{host_part}"),
             host: parsed.host.clone(),
             port: parsed.port,
-            transport: transport(parsed.transport)?,
+            transport: parsed.transport.map(transport).transpose()?,
             headers: Vec::new(),
             credentials: trunk_credentials(trunk),
         })
     }
 
-    fn no_way(&mut self, sid: CallSid, no_way: NoWay) {
+    pub(crate) fn no_way(&mut self, now: Now, sid: CallSid, no_way: NoWay) {
         self.session_over(sid);
+        self.stop_leg(now, sid);
         let NoWay { code, status, sentence } = no_way;
         self.tell(sid, CallInput::LegFailed { code, status, sentence });
     }

@@ -39,6 +39,7 @@ impl Control {
             UaEvent::Answered { session, media, headers, peer } => {
                 let Some(sid) = self.call_of(session) else { return };
                 self.note_peer(sid, peer.ip());
+                self.entry_mut(sid, |entry| entry.outgoing = None);
                 self.set_media(now, sid, media);
                 let facts = AnswerFacts {
                     call_id: self.call_id_of(sid),
@@ -47,8 +48,14 @@ impl Control {
                 };
                 self.tell(sid, CallInput::SipAnswered(facts));
             }
-            UaEvent::Rejected { session, status, headers, .. } => {
+            UaEvent::FailedOver { session, status, is_answer, peer } => {
+                self.on_failed_over(now, session, status, is_answer, peer);
+            }
+            UaEvent::Rejected { session, status, headers, contacts, .. } => {
                 let Some(sid) = self.call_of(session) else { return };
+                if self.goes_elsewhere(now, sid, status, headers.is_some(), &contacts) {
+                    return;
+                }
                 let call_id = self.call_id_of(sid);
                 self.session_over(sid);
                 self.stop_leg(now, sid);
@@ -174,6 +181,7 @@ impl Control {
             record,
             timeline,
             session,
+            outgoing: None,
             leg: None,
             prompts: BTreeMap::new(),
             plays: BTreeMap::new(),

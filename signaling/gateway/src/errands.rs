@@ -101,12 +101,12 @@ impl Errands {
             return self.answer(message(Err(busy)));
         };
         let resolver = self.sip.clone();
-        let transport = match target.transport {
+        let transport = target.transport.map(|transport| match transport {
             Transport::Udp => SipTransport::Udp,
             Transport::Tcp => SipTransport::Tcp,
             Transport::Tls => SipTransport::Tls,
-        };
-        let target = SipTarget { host: target.host, port: target.port, transport: Some(transport) };
+        });
+        let target = SipTarget { host: target.host, port: target.port, transport };
         self.runtime.spawn(async move {
             let result = resolver.resolve(&target).await;
             errand.end(message(result)).await;

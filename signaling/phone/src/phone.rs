@@ -241,6 +241,7 @@ impl Phone {
             contact_user: self.config.user.clone(),
             headers,
             media: self.local_media(false),
+            attempts: sip::user_agent::Attempts::default(),
             late_offer: false,
             credentials,
             route: Vec::new(),
@@ -383,6 +384,7 @@ impl Phone {
                 let headers = headers.map(|headers| texts(&headers)).unwrap_or_default();
                 self.event(Event::Ended { by_peer, headers });
             }
+            UaEvent::FailedOver { .. } => {}
             UaEvent::Responded(responded) => self.on_responded(now, *responded),
             UaEvent::Trace(trace) => {
                 let arrow = match trace.direction {

@@ -285,6 +285,7 @@ fn invite(plan: &Plan, local: SocketAddr) -> Result<Invite, Trouble> {
             direction: Direction::SendRecv,
             codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         },
+        attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
         credentials: Some(Credentials::new(USER, PASSWORD)),
         route: Vec::new(),

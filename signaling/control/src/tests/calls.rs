@@ -337,9 +337,15 @@ fn finish(rig: &mut Rig) {
 }
 
 fn create(rig: &mut Rig) -> Result<(), u32> {
-    let create = CreateCall {
+    let to = store::CallTarget::Sip("sip:bob@192.0.2.8".to_owned());
+    ask(rig, CallCommand::Create(Box::new(call_to(to))))
+}
+
+/// A REST call to somebody.
+pub fn call_to(to: store::CallTarget) -> CreateCall {
+    CreateCall {
         account: ACCOUNT,
-        to: store::CallTarget::Sip("sip:bob@192.0.2.8".to_owned()),
+        to,
         from: "alice".to_owned(),
         caller_id: None,
         twiml: store::TwimlSource::Inline("<Response><Say>Hi.</Say></Response>".to_owned()),
@@ -352,8 +358,7 @@ fn create(rig: &mut Rig) -> Result<(), u32> {
         record: None,
         sip_auth: None,
         call_reason: None,
-    };
-    ask(rig, CallCommand::Create(Box::new(create)))
+    }
 }
 
 fn update_call(rig: &mut Rig, update: UpdateCall) -> Result<(), u32> {
@@ -361,7 +366,7 @@ fn update_call(rig: &mut Rig, update: UpdateCall) -> Result<(), u32> {
 }
 
 /// Asks by REST; the code of the refusal.
-fn ask(rig: &mut Rig, command: CallCommand) -> Result<(), u32> {
+pub fn ask(rig: &mut Rig, command: CallCommand) -> Result<(), u32> {
     rig.effects.clear();
     rig.tell(Input::Api { token: ApiToken(1), request: ApiRequest::Call(command) });
     let mut replies = rig.effects.drain(..).filter_map(|effect| match effect {

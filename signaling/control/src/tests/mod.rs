@@ -2,4 +2,5 @@
 
 mod admission;
 mod calls;
+mod outbound;
 mod rig;

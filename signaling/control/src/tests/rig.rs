@@ -301,8 +301,26 @@ impl Rig {
         requests.collect()
     }
 
+    /// The party that we called last answers our INVITE, with a header line of its own.
+    pub fn respond_with(&mut self, status: u16, line: &str) {
+        self.answer(status, "", line);
+    }
+
+    /// No target that waits has an address.
+    pub fn resolve_nothing(&mut self) {
+        for (session, _) in std::mem::take(&mut self.resolves) {
+            let (code, status) = (Some(13254), 503);
+            let failure = crate::ResolveFailure { code, status, sentence: "No.".to_owned() };
+            self.tell(Input::Resolved { session, result: Err(failure) });
+        }
+    }
+
     /// The party that we called last answers our INVITE.
     pub fn respond(&mut self, status: u16, sdp: &str) {
+        self.answer(status, sdp, "");
+    }
+
+    fn answer(&mut self, status: u16, sdp: &str, line: &str) {
         let invite = self.sent.iter().rev().find_map(|(_, message)| match message {
             Message::Request(request) if request.method == Method::Invite => Some(request.clone()),
             _ => None,
@@ -316,7 +334,12 @@ impl Rig {
         }
         let before = self.flow;
         self.flow = flow(Transport::Udp, CALLEE);
-        let bytes = response.to_bytes();
+        let mut bytes = response.to_bytes();
+        if !line.is_empty() {
+            response.contact = sip::Contacts::none();
+            let text = String::from_utf8(response.to_bytes()).expect("text");
+            bytes = text.replacen("\r\n", &format!("\r\n{line}\r\n"), 1).into_bytes();
+        }
         let received = sip::Input::Received { flow: self.flow, bytes: &bytes };
         self.tell(Input::Sip(received));
         self.flow = before;

@@ -25,9 +25,9 @@ use shared::{Instant, Now};
 
 pub use meters::UaMeters;
 pub use surface::{
-    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, OutgoingRequest,
-    OwnContact, RequestId, Responded, Sequence, SessionId, Trace, TraceDirection, TraceOwner,
-    UaConfig, UaEvent,
+    Attempts, Command, Effect, EndCause, ExtraHeader, Failover, Incoming, Input, Invite, Objection,
+    OutgoingRequest, OwnContact, RequestId, Responded, Sequence, SessionId, Trace, TraceDirection,
+    TraceOwner, UaConfig, UaEvent,
 };
 
 use self::core::Core;

@@ -320,6 +320,43 @@ pub struct Invite {
     pub credentials: Option<Credentials>,
     /// Route set known beforehand (an outbound proxy, a Path), first hop first, without brackets.
     pub route: Vec<Uri>,
+    /// When the next destination is tried, and by what transport.
+    pub attempts: Attempts,
+}
+
+/// How an INVITE of ours goes through its destinations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Which refusals mean the next destination.
+    pub failover: Failover,
+    /// The caller has another target: the last destination is left for its silence, too.
+    pub has_other_target: bool,
+    /// The URI names no transport: a request that is too large for a datagram goes by TCP where the
+    /// peer takes it (RFC 3261 §18.1.1).
+    pub may_use_tcp: bool,
+}
+
+/// Which refusals mean the next destination. Silence and a failed send always do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Failover {
+    /// 503 alone (RFC 3263 §4.3).
+    #[default]
+    Unavailable,
+    /// All but those that decide the call (contract sip-interface.md section 8).
+    UnlessDecided,
+}
+
+impl Failover {
+    /// Whether this final status sends the call to the next destination.
+    pub const fn goes_on(self, status: u16) -> bool {
+        match self {
+            Self::Unavailable => status == 503,
+            Self::UnlessDecided => !matches!(
+                status,
+                0..=400 | 404 | 405 | 410 | 416 | 482 | 484 | 486 | 487 | 600..
+            ),
+        }
+    }
 }
 
 /// A request outside of dialogs to send. Not INVITE, ACK, BYE or CANCEL.
@@ -439,6 +476,19 @@ pub enum UaEvent {
         reason: String,
         /// Its headers; `None` where no response came.
         headers: Option<Box<Headers>>,
+        /// Its Contacts: where a 3xx sends us, best first.
+        contacts: Contacts,
+    },
+    /// A destination of our INVITE was given up; the next one is being tried.
+    FailedOver {
+        /// The session.
+        session: SessionId,
+        /// The peer's refusal, 408 for its silence, 503 for no way to send.
+        status: u16,
+        /// Whether the peer said so itself.
+        is_answer: bool,
+        /// The destination that was given up.
+        peer: std::net::SocketAddr,
     },
     /// What `Command::Request` came to.
     Responded(Box<Responded>),

@@ -28,6 +28,7 @@ impl UserAgent {
             status,
             reason: reason.to_owned(),
             headers: None,
+            contacts: Contacts::none(),
         };
         let Some(destination) = invite.destinations.first().cloned() else {
             return self.core.emit(rejected(503, "no destination"));
@@ -90,14 +91,30 @@ impl Calling {
         }
         core.trace_sent(Some(id), &request, &self.destination);
         self.transaction = core.start(now, request, self.destination.clone(), Some(id));
-        let has_next = self.tried < self.invite.destinations.len();
-        self.failover_at = has_next.then(|| now.mono + core.config.failover_after);
+        self.failover_at = self.may_leave().then(|| now.mono + core.config.failover_after);
     }
 
-    /// Goes on to the next destination; `false` when there is none.
-    fn send_to_next(&mut self, core: &mut Core, now: Now, id: SessionId) -> bool {
+    /// Whether there is another way to go, here or for whoever asked.
+    fn may_leave(&self) -> bool {
+        self.tried < self.invite.destinations.len() || self.invite.attempts.has_other_target
+    }
+
+    /// Goes on to the next destination, this one having come to `given_up`; `false` when there is none.
+    fn send_to_next(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        id: SessionId,
+        given_up: GivenUp,
+    ) -> bool {
         let Some(next) = self.invite.destinations.get(self.tried).cloned() else { return false };
         core.meters.failovers += 1;
+        core.emit(UaEvent::FailedOver {
+            session: id,
+            status: given_up.status,
+            is_answer: given_up.is_answer,
+            peer: self.destination.remote,
+        });
         self.tried = self.tried.saturating_add(1);
         self.destination = next;
         // A nonce of one server means nothing to another.
@@ -154,6 +171,13 @@ impl Calling {
     }
 }
 
+/// What a destination came to that is left for the next one.
+#[derive(Clone, Copy)]
+struct GivenUp {
+    status: u16,
+    is_answer: bool,
+}
+
 impl Session {
     /// A response to the INVITE.
     pub(super) fn receive_while_calling(
@@ -173,11 +197,16 @@ impl Session {
             401 | 407 if calling.answer_challenge(core, now, id, &response) => {
                 self.state = State::Calling(calling);
             }
-            503 if calling.send_to_next(core, now, id) => self.state = State::Calling(calling),
+            status
+                if calling.invite.attempts.failover.goes_on(status)
+                    && calling.send_to_next(core, now, id, GivenUp { status, is_answer: true }) =>
+            {
+                self.state = State::Calling(calling);
+            }
             status => {
                 let reason = response.reason.to_lossy().into_owned();
-                let headers = Some(Box::new(response.headers));
-                core.emit(UaEvent::Rejected { session: id, status, reason, headers });
+                let (headers, contacts) = (Some(Box::new(response.headers)), response.contact);
+                core.emit(UaEvent::Rejected { session: id, status, reason, headers, contacts });
             }
         }
     }
@@ -190,12 +219,18 @@ impl Session {
         mut calling: Box<Calling>,
         status: u16,
     ) {
-        if calling.send_to_next(core, now, self.id) {
+        if calling.send_to_next(core, now, self.id, GivenUp { status, is_answer: false }) {
             self.state = State::Calling(calling);
             return;
         }
+        self.reject_unheard(core, status);
+    }
+
+    /// No response came, and there is nobody else to ask.
+    fn reject_unheard(&mut self, core: &mut Core, status: u16) {
         let reason = shared::refusal::generic_phrase(status).to_owned();
-        core.emit(UaEvent::Rejected { session: self.id, status, reason, headers: None });
+        let (session, headers, contacts) = (self.id, None, Contacts::none());
+        core.emit(UaEvent::Rejected { session, status, reason, headers, contacts });
     }
 
     /// The destination said nothing at all for too long. Should it still answer, it is told off.
@@ -205,14 +240,21 @@ impl Session {
         now: Now,
         mut calling: Box<Calling>,
     ) {
-        if calling.failover_at.is_some_and(|at| now.mono >= at) {
-            let silent = calling.transaction;
-            calling.failover_at = None;
-            if calling.send_to_next(core, now, self.id) {
-                core.abandon_invite(now, silent, Vec::new());
-            }
+        if calling.failover_at.is_none_or(|at| now.mono < at) {
+            self.state = State::Calling(calling);
+            return;
         }
-        self.state = State::Calling(calling);
+        let (silent, status) = (calling.transaction, super::TIMEOUT);
+        calling.failover_at = None;
+        if calling.send_to_next(core, now, self.id, GivenUp { status, is_answer: false }) {
+            core.abandon_invite(now, silent, Vec::new());
+            self.state = State::Calling(calling);
+        } else if calling.invite.attempts.has_other_target {
+            core.abandon_invite(now, silent, Vec::new());
+            self.reject_unheard(core, status);
+        } else {
+            self.state = State::Calling(calling);
+        }
     }
 
     /// `Command::Cancel`.

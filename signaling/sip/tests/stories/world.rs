@@ -339,6 +339,7 @@ pub fn invite(transport: Transport) -> Invite {
         contact_user: "alice".into(),
         headers: vec![("X-Twilio-CallSid".into(), b"CA1".to_vec())],
         media: media(20_000),
+        attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
         credentials: None,
         route: Vec::new(),

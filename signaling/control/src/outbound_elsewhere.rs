@@ -1,0 +1,156 @@
+//! An INVITE of ours that came to nothing at one target and goes to another: the next of a trunk, or
+//! where a 3xx sends it (contract sip-interface.md §8). Sans-IO.
+
+use std::net::SocketAddr;
+
+use call::{SipTarget, SipTransport, Target};
+use shared::{CallSid, Now};
+use sip::user_agent::Failover;
+use sip::{Contacts, SessionId, Uri};
+
+use crate::control::Control;
+use crate::entry::PendingInvite;
+
+/// A target that was tried in vain while there was another: a warning each.
+const FAILED_TRY: u32 = 32011;
+/// A redirect that is not followed.
+const NOT_FOLLOWED: u32 = 32219;
+
+impl Control {
+    /// The user agent left one address of the target for the next.
+    pub(crate) fn on_failed_over(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        status: u16,
+        is_answer: bool,
+        peer: SocketAddr,
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        let sentence =
+            format!("{}: {}. The next address is tried.", peer, failed(status, is_answer));
+        self.warn(now, sid, FAILED_TRY, sentence);
+    }
+
+    /// Whether a refused INVITE has another target, and has set out for it.
+    pub(crate) fn goes_elsewhere(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        status: u16,
+        is_answer: bool,
+        contacts: &Contacts,
+    ) -> bool {
+        let Some(entry) = self.calls.get_mut(&sid) else { return false };
+        let Some(invite) = entry.outgoing.take() else { return false };
+        if let Some(session) = entry.session.id() {
+            self.sessions.remove(&session);
+        }
+        match status {
+            300..=399 if is_answer => self.follows_redirect(now, sid, invite, status, contacts),
+            status if !is_answer || Failover::UnlessDecided.goes_on(status) => {
+                self.goes_to_next_target(now, sid, invite, &failed(status, is_answer))
+            }
+            _ => false,
+        }
+    }
+
+    /// Sets out for the next target of the trunk, or the first of the next trunk; `false`: there is none.
+    pub(crate) fn goes_to_next_target(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        mut invite: Box<PendingInvite>,
+        why: &str,
+    ) -> bool {
+        while let Some(at) = invite.trunk.filter(|_| !invite.was_redirected) {
+            let Some(next) = self.next_trunk(at) else { return false };
+            let name = self.settings.trunks.get(at.0).map_or("", |trunk| trunk.name.as_str());
+            let sentence = format!(
+                "Target {} of trunk {name}: {}. The next target is tried.",
+                at.1.saturating_add(1),
+                why.trim_end_matches('.')
+            );
+            self.warn(now, sid, FAILED_TRY, sentence);
+            invite.trunk = Some(next);
+            if self.look_up(now, sid, invite.clone()).is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The target behind this one.
+    pub(crate) fn next_trunk(&self, at: (usize, usize)) -> Option<(usize, usize)> {
+        let (trunk, target) = (at.0, at.1.checked_add(1)?);
+        if self.settings.trunks.get(trunk).is_some_and(|trunk| target < trunk.targets.len()) {
+            return Some((trunk, target));
+        }
+        self.trunk_from(trunk.checked_add(1)?)
+    }
+
+    /// The first target of the first trunk from here on that has one.
+    pub(crate) fn trunk_from(&self, first: usize) -> Option<(usize, usize)> {
+        let mut trunks = self.settings.trunks.iter().enumerate().skip(first);
+        trunks.find(|(_, trunk)| !trunk.targets.is_empty()).map(|(index, _)| (index, 0))
+    }
+
+    /// One hop, the first Contact alone, never back to us; neither credentials nor `edge` go with it.
+    fn follows_redirect(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        invite: Box<PendingInvite>,
+        status: u16,
+        contacts: &Contacts,
+    ) -> bool {
+        match self.redirected(invite, contacts) {
+            Ok(invite) => {
+                let note = format!("redirected by {status}");
+                self.note(now, sid, crate::timeline::Kind::Sip, note);
+                self.look_up(now, sid, invite).is_ok()
+            }
+            Err(why) => {
+                let sentence =
+                    format!("The redirect ({status}) of the SIP target is not followed: {why}.");
+                self.warn(now, sid, NOT_FOLLOWED, sentence);
+                false
+            }
+        }
+    }
+
+    fn redirected(
+        &self,
+        mut invite: Box<PendingInvite>,
+        contacts: &Contacts,
+    ) -> Result<Box<PendingInvite>, &'static str> {
+        if invite.was_redirected {
+            return Err("it is the second in a row");
+        }
+        let contact = contacts.first().ok_or("it has no Contact")?;
+        let Uri::Sip(uri) = &contact.uri else { return Err("its Contact is no SIP URI") };
+        let (mut target, _) =
+            call::sip_noun::parse(&uri.to_string()).map_err(|_| "its Contact cannot be dialled")?;
+        if self.snapshot.suffix().host(&target.host).is_some() {
+            return Err("its Contact is a domain of this gateway");
+        }
+        if let Target::Sip(SipTarget { headers, transport, .. }) = &mut invite.leg.target {
+            target.headers = std::mem::take(headers);
+            // What began over TLS stays there.
+            if *transport == Some(SipTransport::Tls) {
+                target.transport = Some(SipTransport::Tls);
+            }
+        }
+        invite.leg.target = Target::Sip(target);
+        invite.was_redirected = true;
+        Ok(invite)
+    }
+}
+
+fn failed(status: u16, is_answer: bool) -> String {
+    match (is_answer, status) {
+        (true, _) => format!("it answered {status}"),
+        (false, 408) => "it said nothing".to_owned(),
+        (false, _) => "it cannot be reached".to_owned(),
+    }
+}

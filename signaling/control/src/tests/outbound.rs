@@ -1,0 +1,155 @@
+//! Calls that go out by values: targets one after the other, redirects, identity.
+
+use std::time::Duration;
+
+use shared::config::Trunk;
+use sip::{Message, Method};
+use store::{CallCommand, CallStatus, CallTarget};
+
+use super::calls::{ask, call_to};
+use super::rig::{Book, Rig, sdp};
+
+#[test]
+fn the_next_target_of_a_trunk_is_tried_after_a_refusal_that_decides_nothing() {
+    let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
+    let call = number(&mut rig);
+    assert_eq!(hosts(&rig), ["a.example"]);
+    rig.resolve();
+    rig.respond(480, "");
+    assert_eq!(hosts(&rig), ["b.example"], "the second is looked up");
+    assert_eq!(warnings(&rig), [32011]);
+    rig.resolve();
+    assert_eq!(last_invite(&rig).uri.to_string(), "sip:+15550100@b.example");
+    rig.respond(200, &sdp("RTP/AVP 0", ""));
+    assert_eq!(rig.record(call).status, CallStatus::InProgress);
+    rig.after(Duration::from_secs(1));
+    assert_eq!(warnings(&rig), [32011]);
+}
+
+#[test]
+fn a_refusal_that_decides_the_call_ends_it_at_the_first_target() {
+    for status in [400, 404, 405, 410, 416, 482, 484, 486, 600, 603] {
+        let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
+        let call = number(&mut rig);
+        rig.resolve();
+        rig.respond(status, "");
+        assert!(rig.resolves.is_empty(), "{status}");
+        let expected = match status {
+            486 | 600 => CallStatus::Busy,
+            603 => CallStatus::NoAnswer,
+            _ => CallStatus::Failed,
+        };
+        assert_eq!(rig.record(call).status, expected, "{status}");
+        assert_eq!(warnings(&rig), [0; 0], "{status}");
+    }
+}
+
+#[test]
+fn four_seconds_of_silence_send_a_number_to_the_next_target_and_the_last_one_gets_its_time() {
+    let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
+    let call = number(&mut rig);
+    rig.resolve();
+    rig.after(Duration::from_millis(3_900));
+    assert!(rig.resolves.is_empty());
+    rig.after(Duration::from_millis(200));
+    assert_eq!(hosts(&rig), ["b.example"]);
+    assert_eq!(warnings(&rig), [32011]);
+    rig.resolve();
+    rig.after(Duration::from_secs(20));
+    assert_ne!(rig.record(call).status, CallStatus::Failed, "it may still answer");
+    rig.respond(200, &sdp("RTP/AVP 0", ""));
+    assert_eq!(rig.record(call).status, CallStatus::InProgress);
+}
+
+#[test]
+fn a_target_without_address_is_a_warning_and_the_next_one_rings() {
+    let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
+    number(&mut rig);
+    rig.resolve_nothing();
+    assert_eq!(hosts(&rig), ["b.example"]);
+    assert_eq!(warnings(&rig), [32011]);
+}
+
+#[test]
+fn all_targets_in_vain_fail_the_call_and_free_its_leg() {
+    let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
+    let legs = rig.control.legs_free();
+    let call = number(&mut rig);
+    for _ in 0..2 {
+        rig.resolve();
+        rig.respond(503, "");
+    }
+    assert_eq!(rig.record(call).status, CallStatus::Failed);
+    rig.let_go();
+    assert_eq!(rig.control.legs_free(), legs);
+}
+
+#[test]
+fn a_redirect_is_followed_once_to_its_first_contact_without_the_password() {
+    let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
+    let call = create(&mut rig, CallTarget::Sip("sip:bob@192.0.2.8?X-Id=7".to_owned()));
+    rig.resolve();
+    rig.respond_with(302, "Contact: <sip:carol@c.example;edge=dublin>, <sip:dave@d.example>");
+    assert_eq!(hosts(&rig), ["c.example"]);
+    rig.resolve();
+    let invite = last_invite(&rig);
+    assert_eq!(invite.uri.to_string(), "sip:carol@c.example");
+    assert_eq!(invite.headers.get("X-Id").unwrap().to_lossy(), "7");
+    rig.respond_with(302, "Contact: <sip:erin@e.example>");
+    assert!(rig.resolves.is_empty(), "one hop");
+    assert_eq!(warnings(&rig), [32219]);
+    assert_eq!(rig.record(call).status, CallStatus::Failed);
+}
+
+#[test]
+fn a_redirect_back_into_this_gateway_is_not_followed() {
+    let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
+    create(&mut rig, CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
+    rig.resolve();
+    rig.respond_with(302, "Contact: <sip:1000@desk.sip.sidetone.test>");
+    assert!(rig.resolves.is_empty());
+    assert_eq!(warnings(&rig), [32219]);
+}
+
+fn with_targets(targets: &[&str]) -> Rig {
+    let trunk =
+        Trunk { targets: targets.iter().map(|target| (*target).to_owned()).collect(), ..trunk() };
+    Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| settings.trunks = vec![trunk])
+}
+
+fn trunk() -> Trunk {
+    Trunk {
+        name: "carrier".to_owned(),
+        targets: Vec::new(),
+        username: String::new(),
+        password: String::new(),
+        realm: String::new(),
+    }
+}
+
+fn number(rig: &mut Rig) -> shared::CallSid {
+    create(rig, CallTarget::Number("+15550100".to_owned()))
+}
+
+fn create(rig: &mut Rig, to: CallTarget) -> shared::CallSid {
+    ask(rig, CallCommand::Create(Box::new(call_to(to)))).expect("it is let in");
+    rig.records.last().expect("a record").sid
+}
+
+fn hosts(rig: &Rig) -> Vec<&str> {
+    rig.resolves.iter().map(|(_, target)| target.host.as_str()).collect()
+}
+
+fn warnings(rig: &Rig) -> Vec<u32> {
+    let is_warning =
+        |record: &&store::NotificationRecord| record.level == store::NotificationLevel::Warning;
+    rig.notifications.iter().filter(is_warning).map(|record| record.error_code).collect()
+}
+
+fn last_invite(rig: &Rig) -> &sip::message::Request {
+    let invites = rig.sent.iter().rev().find_map(|(_, message)| match message {
+        Message::Request(request) if request.method == Method::Invite => Some(request),
+        _ => None,
+    });
+    invites.expect("an INVITE")
+}
