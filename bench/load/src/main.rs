@@ -3,6 +3,7 @@
 
 mod bench;
 mod calls;
+mod endpoint;
 mod machine;
 mod media;
 mod messages;

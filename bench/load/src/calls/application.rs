@@ -17,17 +17,18 @@ impl Application {
     ///
     /// # Errors
     /// The system gives no listener.
-    pub fn start(documents: &'static [(&'static str, &'static str)]) -> io::Result<Self> {
+    pub fn start(documents: Vec<(String, String)>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let asked = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&asked);
+        let documents: Arc<[(String, String)]> = documents.into();
         thread::Builder::new().name("application".to_owned()).spawn(move || {
             for stream in listener.incoming().flatten() {
-                let count = Arc::clone(&count);
+                let (count, documents) = (Arc::clone(&count), Arc::clone(&documents));
                 let serve = move || {
                     // A connection that breaks ends; the gateway opens another.
-                    let _ = serve(stream, documents, &count);
+                    let _ = serve(stream, &documents, &count);
                 };
                 let _ = thread::Builder::new().name("application".to_owned()).spawn(serve);
             }
@@ -45,14 +46,14 @@ impl Application {
     }
 }
 
-fn serve(stream: TcpStream, documents: &[(&str, &str)], asked: &AtomicU64) -> io::Result<()> {
+fn serve(stream: TcpStream, documents: &[(String, String)], asked: &AtomicU64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while let Some(path) = read_request(&mut reader)? {
         let document = documents.iter().find(|(known, _)| *known == path);
         let (status, verbs) =
-            document.map_or(("404 Not Found", ""), |(_, verbs)| ("200 OK", *verbs));
+            document.map_or(("404 Not Found", ""), |(_, verbs)| ("200 OK", verbs.as_str()));
         let body =
             format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{verbs}</Response>");
         let answer = format!(

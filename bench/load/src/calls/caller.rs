@@ -1,25 +1,18 @@
-//! The callers: one sans-IO user agent on one UDP socket places calls at a steady rate. Shell.
+//! The callers: one endpoint places calls at a steady rate. Shell.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use shared::ids::Origin;
-use shared::{Codec, Direction, Now};
+use shared::{Codec, Direction};
 use sip::digest::Credentials;
 use sip::offer_answer::LocalMedia;
-use sip::{
-    Command, Destination, Effect, EndCause, Flow, FlowId, Input, Invite, SendTo, SessionId,
-    Transport, UaConfig, UaEvent, Uri, UserAgent,
-};
+use sip::{Command, EndCause, Invite, SessionId, UaEvent, Uri};
 use smallvec::smallvec;
-use socket2::SockRef;
 
-use super::Trouble;
 use super::rest::{PASSWORD, USER};
+use crate::endpoint::{Endpoint, LONGEST_WAIT, Trouble};
 
 /// Calls at one rate.
 #[derive(Clone, Debug)]
@@ -73,9 +66,9 @@ pub(crate) fn place(plan: &Plan) -> Result<Outcome, Trouble> {
 
 struct Callers<'a> {
     plan: &'a Plan,
-    socket: UdpSocket,
-    local: SocketAddr,
-    agent: UserAgent,
+    endpoint: Endpoint,
+    /// What the endpoint told and is not yet looked at.
+    events: Vec<UaEvent>,
     invite: Invite,
     /// Calls that are not over, with the time of their INVITE.
     live: BTreeMap<SessionId, Instant>,
@@ -84,20 +77,13 @@ struct Callers<'a> {
 
 impl<'a> Callers<'a> {
     fn new(plan: &'a Plan) -> Result<Self, Trouble> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.set_nonblocking(true)?;
-        SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-        let local = socket.local_addr()?;
-        let origin = Origin { node: u16::MAX, generation: 1 };
-        let mut seed = [0; 32];
-        let unique = ::io::clock::now().as_nanos().to_be_bytes();
-        seed.iter_mut().zip(unique).for_each(|(byte, value)| *byte = value);
+        let endpoint = Endpoint::open()?;
+        let invite = invite(plan, &endpoint)?;
         Ok(Self {
             plan,
-            socket,
-            local,
-            agent: UserAgent::new(UaConfig::new(origin, "127.0.0.1", "load"), seed),
-            invite: invite(plan, local)?,
+            endpoint,
+            events: Vec::new(),
+            invite,
             live: BTreeMap::new(),
             outcome: Outcome {
                 started: 0,
@@ -122,19 +108,17 @@ impl<'a> Callers<'a> {
                 self.outcome.offered_for = begin.elapsed();
                 next_call += gap;
             }
-            self.run_timers();
             let is_last = self.outcome.started == self.plan.calls;
             let is_over = is_last && (self.live.is_empty() || self.is_patience_over(time));
             if is_over {
                 break;
             }
-            self.wait(if is_last { time + LONGEST_WAIT } else { next_call })?;
-            self.receive()?;
+            self.turn(if is_last { time + LONGEST_WAIT } else { next_call })?;
         }
         for _ in &self.live {
             *self.outcome.failures.entry("not over in time".to_owned()).or_default() += 1;
         }
-        self.outcome.retransmissions = self.agent.meters().retransmissions_sent;
+        self.outcome.retransmissions = self.endpoint.meters().retransmissions_sent;
         self.hang_up_the_rest()?;
         Ok(self.outcome)
     }
@@ -149,77 +133,32 @@ impl<'a> Callers<'a> {
         self.live.insert(session, time);
         self.outcome.live_max = self.outcome.live_max.max(self.live.len());
         let invite = Box::new(self.invite.clone());
-        self.handle(Input::Command(Command::Invite { session, invite }));
+        self.endpoint.command(Command::Invite { session, invite }, &mut self.events);
+        self.note_all();
     }
 
     /// So that the next rate begins with a gateway that has nothing of this one.
     fn hang_up_the_rest(&mut self) -> Result<(), Trouble> {
         for session in std::mem::take(&mut self.live).into_keys() {
-            self.handle(Input::Command(Command::Bye { session, headers: Vec::new() }));
+            let headers = Vec::new();
+            self.endpoint.command(Command::Bye { session, headers }, &mut self.events);
         }
         let end = Instant::now() + HANG_UP_MAX;
-        while self.agent.meters().sessions > 0 && Instant::now() < end {
-            self.wait(Instant::now() + LONGEST_WAIT)?;
-            self.receive()?;
-            self.run_timers();
+        while self.endpoint.meters().sessions > 0 && Instant::now() < end {
+            self.turn(Instant::now() + LONGEST_WAIT)?;
         }
         Ok(())
     }
 
-    fn run_timers(&mut self) {
-        let now = ::io::clock::read();
-        if self.agent.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
-            self.agent.handle_timeout(now);
-            self.drain();
-        }
-    }
-
-    fn wait(&self, until: Instant) -> Result<(), Trouble> {
-        let now = ::io::clock::now();
-        let timer = self.agent.poll_timeout().map_or(LONGEST_WAIT, |(at, _)| at.since(now));
-        let left = until.saturating_duration_since(Instant::now()).min(timer).min(LONGEST_WAIT);
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
-        let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
-        match poll(&mut watched, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn receive(&mut self) -> Result<(), Trouble> {
-        let mut bytes = [0; 65_535];
-        for _ in 0..RECEIVE_BUDGET {
-            match self.socket.recv_from(&mut bytes) {
-                Ok((len, remote)) => {
-                    let (id, transport) = (FlowId(1), Transport::Udp);
-                    let flow = Flow { id, transport, local: self.local, remote };
-                    self.handle(Input::Received { flow, bytes: &bytes[..len] });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // An earlier send met a closed port: the call will say so.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+    fn turn(&mut self, until: Instant) -> Result<(), Trouble> {
+        self.endpoint.turn(until, &mut self.events)?;
+        self.note_all();
         Ok(())
     }
 
-    fn handle(&mut self, input: Input<'_>) {
-        let now: Now = ::io::clock::read();
-        self.agent.handle(now, input);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(effect) = self.agent.poll_effect() {
-            match effect {
-                Effect::Send { to: SendTo::Datagram { remote, .. }, bytes, .. } => {
-                    // What the system does not take is retransmitted, and that is counted.
-                    let _ = self.socket.send_to(&bytes, remote);
-                }
-                Effect::Event(event) => self.note(event),
-                Effect::Send { .. } | Effect::CloseFlow { .. } => {}
-            }
+    fn note_all(&mut self) {
+        for event in std::mem::take(&mut self.events) {
+            self.note(event);
         }
     }
 
@@ -253,26 +192,16 @@ impl<'a> Callers<'a> {
     }
 }
 
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 const SETUP_MAX_US: u64 = 60_000_000;
-const LONGEST_WAIT: Duration = Duration::from_millis(20);
 const HANG_UP_MAX: Duration = Duration::from_secs(3);
-/// Datagrams between two looks at the schedule.
-const RECEIVE_BUDGET: u32 = 64;
 
-fn invite(plan: &Plan, local: SocketAddr) -> Result<Invite, Trouble> {
+fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
     let uri = |user: &str| {
         let text = format!("sip:{user}@{}", plan.domain);
         Uri::parse(text.as_bytes()).map_err(|_| format!("{text} is no URI"))
     };
     Ok(Invite {
-        destinations: vec![Destination {
-            transport: Transport::Udp,
-            remote: plan.gateway,
-            local,
-            flow: Some(FlowId(1)),
-            host: None,
-        }],
+        destinations: vec![endpoint.destination(plan.gateway)],
         request_uri: uri("1000")?,
         to: uri("1000")?,
         from: uri(USER)?,
@@ -280,7 +209,7 @@ fn invite(plan: &Plan, local: SocketAddr) -> Result<Invite, Trouble> {
         contact_user: USER.to_owned(),
         headers: Vec::new(),
         media: LocalMedia {
-            address: local.ip(),
+            address: endpoint.local.ip(),
             port: plan.media_port,
             direction: Direction::SendRecv,
             codecs: smallvec![Codec::Pcmu, Codec::Pcma],

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::Trouble;
+use crate::endpoint::Trouble;
 use crate::schedstat::{self, Thread};
 
 /// Account of the bench.
@@ -50,14 +50,15 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts it on loopback and waits until it takes calls.
+    /// Starts it on that address of loopback and waits until it takes calls. `media`: more lines of the
+    /// section `[media]`.
     ///
     /// # Errors
     /// It does not start; says the end of its log.
-    pub fn start(binary: &Path) -> Result<Self, Trouble> {
+    pub fn start(binary: &Path, address: Ipv4Addr, media: &str) -> Result<Self, Trouble> {
         let folder = tempfile::tempdir()?;
         let settings = folder.path().join("sidetone.toml");
-        fs::write(&settings, settings_text(folder.path()))?;
+        fs::write(&settings, settings_text(folder.path(), address, media))?;
         let mut child = Command::new(binary)
             .args(["serve", "--config"])
             .arg(&settings)
@@ -102,18 +103,17 @@ impl Drop for Gateway {
     }
 }
 
-const UNKNOWN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const LOG: &str = "log";
 const LOG_LINES: usize = 5;
 const START_MAX: Duration = Duration::from_secs(30);
 
 /// All defaults but loopback, free ports and the folder.
-fn settings_text(folder: &Path) -> String {
+fn settings_text(folder: &Path, address: Ipv4Addr, media: &str) -> String {
     let data = folder.join("data");
     format!(
-        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n\
-         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"127.0.0.1\"]\n"
+        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"{address}:0\"]\ntcp = [\"{address}:0\"]\ntls = []\n\
+         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"{address}\"]\n{media}"
     )
 }
 

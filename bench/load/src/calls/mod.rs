@@ -1,15 +1,18 @@
 //! Calls a second through digest, signed webhook and TwiML: the release gateway on loopback, an
 //! application in this process, callers at rising rates. Shell.
 
-mod application;
+pub(crate) mod application;
 mod caller;
 mod ears;
-mod gateway;
-mod rest;
+pub(crate) mod gateway;
+pub(crate) mod rest;
+pub(crate) mod samples;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::endpoint::Trouble;
 use crate::report::{Section, whole};
 use crate::schedstat::{self, Thread};
 use application::Application;
@@ -18,9 +21,6 @@ use ears::Ears;
 use gateway::Gateway;
 
 pub(crate) use gateway::build;
-
-/// What stops this part; a sentence.
-pub(crate) type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// What came of it.
 pub(crate) struct Measured {
@@ -36,8 +36,11 @@ struct Story {
     first_rate: u32,
 }
 
-const DOCUMENTS: &[(&str, &str)] =
-    &[("/hangup", "<Hangup/>"), ("/say", "<Say>Hello, and goodbye.</Say>")];
+/// Documents of the application by path.
+fn documents() -> Vec<(String, String)> {
+    let pairs = [("/hangup", "<Hangup/>"), ("/say", "<Say>Hello, and goodbye.</Say>")];
+    pairs.map(|(path, verbs)| (path.to_owned(), verbs.to_owned())).to_vec()
+}
 
 const STORIES: &[Story] = &[
     Story {
@@ -65,8 +68,8 @@ pub(crate) fn measure(
 }
 
 fn try_measure(binary: &Path, quick: bool, deadline: Instant) -> Result<Measured, Trouble> {
-    let application = Application::start(DOCUMENTS)?;
-    let gateway = Gateway::start(binary)?;
+    let application = Application::start(documents())?;
+    let gateway = Gateway::start(binary, Ipv4Addr::LOCALHOST, "")?;
     let ears = Ears::open()?;
     let mut sections = Vec::new();
     let mut is_broken = false;

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
 
-use super::Trouble;
 use super::gateway::{ACCOUNT, Gateway, TOKEN};
+use crate::endpoint::Trouble;
 
 /// User of every domain of the bench.
 pub(crate) const USER: &str = "alice";

@@ -1,32 +1,39 @@
-//! Relayed and transcoded packets: our media core on each backend beside userspace rtpengine, in
-//! alternating rounds. Shell.
+//! Relayed and transcoded packets: the gateway on each backend, its calls set up by SIP, beside userspace
+//! rtpengine, in alternating rounds. Shell.
 
 mod bencode;
 mod generator;
 mod own;
+mod parties;
 mod payload;
+mod plot;
+mod product;
 mod relay;
 mod round;
 mod rtpengine;
 mod tally;
 
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use io::{BackendChoice, WaitSettings};
 use shared::Codec;
 
+use crate::endpoint::Trouble;
 use crate::report::Section;
 use crate::scheduling::Cpus;
 use generator::{Generator, Pace, WINDOW, parties_socket};
 use own::Own;
 use payload::Reference;
+use product::Product;
 use relay::{Relay, Setup, SetupError, tried};
 use round::Figures;
 use rtpengine::Rtpengine;
 use tally::{Tally, Verdict};
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Effort {
     /// Rounds of each contender in each scenario.
     pub rounds: usize,
@@ -38,6 +45,8 @@ pub(crate) struct Effort {
     pub deadline: Instant,
     /// Whether a missing rtpengine is installed.
     pub may_install: bool,
+    /// Folder of the plots.
+    pub plots: PathBuf,
 }
 
 /// A load under which relays are compared.
@@ -52,15 +61,31 @@ struct Scenario {
 const RELAY: [Codec; 2] = [Codec::Pcmu, Codec::Pcmu];
 const TRANSCODE: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 
-/// 50 packets a second a stream is what calls send; at 2,000 streams that is 1,000 calls.
+const fn saturated(codecs: [Codec; 2], streams: usize, quick: bool) -> Scenario {
+    Scenario { codecs, streams, pace: Pace::Saturated, quick }
+}
+
+/// 50 packets a second a stream is what calls send; 2,000 streams are 1,000 calls.
+const fn paced(codecs: [Codec; 2], streams: u32, quick: bool) -> Scenario {
+    let pace = Pace::PacketsASecond(streams * 50);
+    Scenario { codecs, streams: streams as usize, pace, quick }
+}
+
+/// Those that tell most first: where time runs out, the points of the curves are missing.
 const SCENARIOS: &[Scenario] = &[
-    Scenario { codecs: RELAY, streams: 500, pace: Pace::Saturated, quick: true },
-    Scenario { codecs: RELAY, streams: 2_000, pace: Pace::Saturated, quick: true },
-    Scenario { codecs: TRANSCODE, streams: 500, pace: Pace::Saturated, quick: true },
-    Scenario { codecs: TRANSCODE, streams: 2_000, pace: Pace::Saturated, quick: false },
-    Scenario { codecs: RELAY, streams: 500, pace: Pace::PacketsASecond(25_000), quick: false },
-    Scenario { codecs: RELAY, streams: 2_000, pace: Pace::PacketsASecond(100_000), quick: true },
-    Scenario { codecs: TRANSCODE, streams: 500, pace: Pace::PacketsASecond(25_000), quick: false },
+    saturated(RELAY, 2_000, true),
+    paced(RELAY, 2_000, true),
+    saturated(TRANSCODE, 500, true),
+    saturated(RELAY, 500, true),
+    saturated(TRANSCODE, 2_000, false),
+    paced(RELAY, 500, false),
+    paced(TRANSCODE, 500, false),
+    saturated(RELAY, 100, false),
+    saturated(RELAY, 1_000, false),
+    saturated(RELAY, 4_000, false),
+    paced(RELAY, 100, false),
+    paced(RELAY, 1_000, false),
+    paced(RELAY, 4_000, false),
 ];
 
 impl Scenario {
@@ -101,22 +126,16 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::IoUring, Self::IoUringOneByOne, Self::Portable, Self::Rtpengine];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::IoUring => "sidetone io_uring, adaptive wait",
             Self::IoUringOneByOne => "sidetone io_uring, wake on 1",
             Self::Portable => "sidetone portable (epoll)",
             Self::Rtpengine => "rtpengine, userspace, 1 thread",
-        }
-    }
-
-    fn start_own(self, setup: &Setup) -> Result<Own, SetupError> {
-        let one_by_one = WaitSettings { batch_packets: 1, ..WaitSettings::default() };
-        match self {
-            Self::IoUring => Own::start(BackendChoice::IoUring, WaitSettings::default(), setup),
-            Self::IoUringOneByOne => Own::start(BackendChoice::IoUring, one_by_one, setup),
-            Self::Portable => Own::start(BackendChoice::Portable, one_by_one, setup),
-            Self::Rtpengine => Err("rtpengine is no core of ours".into()),
         }
     }
 }
@@ -131,14 +150,15 @@ pub(crate) struct Measured {
     pub is_broken: bool,
 }
 
-/// Runs all scenarios.
-pub(crate) fn measure(effort: &Effort) -> Measured {
+/// Runs all scenarios against that gateway, or says why there is none.
+pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measured {
     let cpus = Cpus::choose();
     let rtpengine = rtpengine::find_or_install(effort.may_install);
+    let mut gateways = Gateways::start(binary, cpus.relay);
     let mut tallies = Vec::new();
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.quick || !effort.quick) {
         eprintln!("load: {}", scenario.title());
-        tallies.push((scenario, run(scenario, cpus, effort, rtpengine.is_ok())));
+        tallies.push((scenario, run(scenario, cpus, effort, rtpengine.is_ok(), &mut gateways)));
     }
     let is_fifo = tallies.iter().all(|(_, tally)| tally.is_fifo());
     let mut sections = vec![conditions(cpus, effort, is_fifo)];
@@ -148,11 +168,51 @@ pub(crate) fn measure(effort: &Effort) -> Measured {
         let missing = rtpengine.as_ref().err().map(String::as_str);
         sections.push(tally.section(&scenario.title(), missing));
     }
+    sections.push(plot::draw(&tallies, &effort.plots));
     Measured { sections, rtpengine, is_broken }
 }
 
+/// Addresses of loopback, so that each relay has the whole range of ports.
+const IO_URING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const PORTABLE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+/// The gateway on each backend; one that does not start says why in every scenario.
+struct Gateways {
+    io_uring: Result<Product, String>,
+    portable: Result<Product, String>,
+}
+
+impl Gateways {
+    fn start(binary: Result<&Path, &Trouble>, cpu: usize) -> Self {
+        let start = |backend, address| match binary {
+            Ok(binary) => {
+                Product::start(binary, backend, address, cpu).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        Self { io_uring: start("io_uring", IO_URING), portable: start("portable", PORTABLE) }
+    }
+
+    fn of(&mut self, contender: Contender) -> Result<&mut Product, SetupError> {
+        let gateway = match contender {
+            Contender::IoUring => &mut self.io_uring,
+            Contender::Portable => &mut self.portable,
+            Contender::IoUringOneByOne | Contender::Rtpengine => {
+                return Err(format!("{} is no gateway", contender.name()).into());
+            }
+        };
+        gateway.as_mut().map_err(|error| error.clone().into())
+    }
+}
+
 /// All rounds of a scenario: contenders take turns, so that a neighbour's load falls on all alike.
-fn run(scenario: &Scenario, cpus: Cpus, effort: &Effort, has_peer: bool) -> Tally {
+fn run(
+    scenario: &Scenario,
+    cpus: Cpus,
+    effort: &Effort,
+    has_peer: bool,
+    gateways: &mut Gateways,
+) -> Tally {
     let mut tally = Tally::new(scenario.contenders());
     let mut peer = None;
     if has_peer {
@@ -172,7 +232,10 @@ fn run(scenario: &Scenario, cpus: Cpus, effort: &Effort, has_peer: bool) -> Tall
                 (Contender::Rtpengine, Some((relay, generator))) => {
                     round::run(relay, generator, scenario.pace, effort.burst, cpus)
                 }
-                (own, _) => run_own(own, scenario, cpus, effort.burst),
+                (Contender::IoUringOneByOne, _) => run_core(scenario, cpus, effort.burst),
+                (Contender::IoUring | Contender::Portable, _) => gateways
+                    .of(contender)
+                    .and_then(|product| run_product(product, scenario, cpus, effort.burst)),
             };
             match figures {
                 Ok(figures) => tally.add(round, contender, &figures),
@@ -194,16 +257,33 @@ fn start_peer(scenario: &Scenario, cpus: Cpus) -> Result<(Rtpengine, Generator),
     Ok((relay, generator))
 }
 
-/// Our core is started anew each round: one that idles with calls up sends silence.
-fn run_own(
-    contender: Contender,
+/// Calls come up anew each round: a gateway that idles with calls up sends silence.
+fn run_product(
+    product: &mut Product,
     scenario: &Scenario,
     cpus: Cpus,
     burst: Duration,
 ) -> Result<Figures, SetupError> {
     let socket = parties_socket().map_err(tried("opening the parties' socket"))?;
     let setup = scenario.setup(&socket, cpus)?;
-    let relay = contender.start_own(&setup)?;
+    let figures = product.bring_up(&setup).and_then(|()| {
+        let targets = product.targets();
+        let mut generator = Generator::new(socket, targets, scenario.codecs, Reference::Tables);
+        round::run(product, &mut generator, scenario.pace, burst, cpus)
+    });
+    product.hang_up()?;
+    let figures = figures?;
+    product.conserve()?;
+    Ok(figures)
+}
+
+/// The media core alone, in this process, woken for each packet: a wait that no setting of the gateway
+/// asks for, shown for comparison.
+fn run_core(scenario: &Scenario, cpus: Cpus, burst: Duration) -> Result<Figures, SetupError> {
+    let socket = parties_socket().map_err(tried("opening the parties' socket"))?;
+    let setup = scenario.setup(&socket, cpus)?;
+    let wait = WaitSettings { batch_packets: 1, ..WaitSettings::default() };
+    let relay = Own::start(BackendChoice::IoUring, wait, &setup)?;
     let mut generator = Generator::new(socket, relay.targets(), scenario.codecs, Reference::Tables);
     let figures = round::run(&relay, &mut generator, scenario.pace, burst, cpus)?;
     relay.conserve()?;
@@ -246,8 +326,9 @@ fn conditions(cpus: Cpus, effort: &Effort, is_fifo: bool) -> Section {
          and no packet took longer than 20 ms, where there are such rounds.",
     );
     section.note(
-        "Every payload byte of every packet that came back was checked. Legs are bridged by media \
-         commands, with the plane's policy and statistics on; rtpengine's calls are set up over ng.",
+        "Every payload byte of every packet that came back was checked. Our calls are set up by SIP \
+         through the gateway (digest, webhook, <Dial>), with policy and statistics on; rtpengine's over ng. \
+         \"Wake on 1\" is the media core alone in this process, its legs bridged by commands.",
     );
     section
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hdrhistogram::Histogram;
+
 use super::Contender;
 use super::round::Figures;
 use crate::report::{Section, factor, whole};
@@ -34,6 +36,9 @@ struct Entry {
     disordered: u64,
     is_fifo: bool,
     failure: Option<String>,
+    /// Delays of quiet rounds where there are any, of all rounds else, in microseconds.
+    quiet_delays: Option<Histogram<u64>>,
+    delays: Option<Histogram<u64>>,
 }
 
 #[derive(Default)]
@@ -42,6 +47,7 @@ struct Rates {
     core_percent: Rounds,
     p50_us: Rounds,
     p99_us: Rounds,
+    p999_us: Rounds,
 }
 
 impl Tally {
@@ -57,6 +63,8 @@ impl Tally {
             disordered: 0,
             is_fifo: true,
             failure: None,
+            quiet_delays: None,
+            delays: None,
         };
         Self { entries: contenders.iter().map(entry).collect(), cut_after: None }
     }
@@ -117,6 +125,19 @@ impl Tally {
         section
     }
 
+    /// CPU nanoseconds a packet, the median of the rounds.
+    pub fn cost(&self, contender: Contender) -> Option<f64> {
+        let entry = self.entries.iter().find(|entry| entry.contender == contender)?;
+        entry.ns.values().copied().collect::<Rounds>().median()
+    }
+
+    /// Microseconds from send to return at a quantile, over all packets.
+    pub fn delay_us(&self, contender: Contender, quantile: f64) -> Option<f64> {
+        let entry = self.entries.iter().find(|entry| entry.contender == contender)?;
+        let delays = entry.quiet_delays.as_ref().or(entry.delays.as_ref())?;
+        Some(delays.value_at_quantile(quantile) as f64)
+    }
+
     /// How many times the CPU of `this` the `other` takes, a value a round: both ran within seconds,
     /// so that what slows the machine for longer falls on both.
     fn times(&self, other: Contender, this: &Entry) -> Rounds {
@@ -145,6 +166,7 @@ const COLUMNS: &[&str] = &[
     "core %",
     "p50 us",
     "p99 us",
+    "p99.9 us",
     "lost",
     "corrupt",
     "out of order",
@@ -166,6 +188,11 @@ impl Entry {
         rates.core_percent.push(ns / outcome.elapsed.as_nanos() as f64 * 100.0);
         rates.p50_us.push(outcome.delay_us.value_at_quantile(0.50) as f64);
         rates.p99_us.push(outcome.delay_us.value_at_quantile(0.99) as f64);
+        rates.p999_us.push(outcome.delay_us.value_at_quantile(0.999) as f64);
+        if !figures.is_disturbed() {
+            merge(&mut self.quiet_delays, &outcome.delay_us);
+        }
+        merge(&mut self.delays, &outcome.delay_us);
         self.sent += outcome.sent;
         self.lost += outcome.lost();
         self.corrupt += outcome.corrupt;
@@ -191,6 +218,7 @@ impl Entry {
             whole(rates.core_percent.median()),
             whole(rates.p50_us.median()),
             whole(rates.p99_us.median()),
+            whole(rates.p999_us.median()),
             self.lost_share(),
             self.corrupt.to_string(),
             self.disordered.to_string(),
@@ -205,5 +233,15 @@ impl Entry {
             (0, _) | (_, 0) => "0".to_owned(),
             (lost, sent) => format!("{:.3} %", lost as f64 * 100.0 / sent as f64),
         }
+    }
+}
+
+fn merge(all: &mut Option<Histogram<u64>>, some: &Histogram<u64>) {
+    match all {
+        Some(all) => {
+            // Same bounds, so nothing can be out of range.
+            let _ = all.add(some);
+        }
+        None => *all = Some(some.clone()),
     }
 }

@@ -1,0 +1,250 @@
+//! The SIP side of the parties: places calls through the gateway and answers them at their other end,
+//! so that the relay under test is set up as users set it up. Shell.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use shared::{Codec, Direction};
+use sip::digest::Credentials;
+use sip::offer_answer::LocalMedia;
+use sip::{Command, Incoming, Invite, Method, NameAddr, SessionId, UaEvent, Uri};
+use smallvec::smallvec;
+
+use super::relay::{Setup, SetupError};
+use crate::calls::rest::{PASSWORD, USER};
+use crate::endpoint::{Endpoint, LONGEST_WAIT};
+
+/// Callers and callees, one endpoint.
+pub(crate) struct Parties {
+    endpoint: Endpoint,
+    events: Vec<UaEvent>,
+    calls: BTreeMap<u32, Call>,
+    /// Which call a session is of, and at which end.
+    sessions: BTreeMap<SessionId, (u32, End)>,
+    next_session: u64,
+    next_call: u32,
+    failure: Option<String>,
+}
+
+/// One call: where the gateway wants the audio of its two parties, as it becomes known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Call {
+    caller: Option<SessionId>,
+    caller_target: Option<SocketAddr>,
+    callee_target: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Caller,
+    Callee,
+}
+
+impl Parties {
+    /// # Errors
+    /// The system gives no socket.
+    pub fn open() -> Result<Self, SetupError> {
+        Ok(Self {
+            endpoint: Endpoint::open()?,
+            events: Vec::new(),
+            calls: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            next_session: 0,
+            next_call: 0,
+            failure: None,
+        })
+    }
+
+    /// Where calls are answered.
+    pub const fn address(&self) -> SocketAddr {
+        self.endpoint.local
+    }
+
+    /// Brings calls up, two streams a call: where the party of each stream sends, callers even.
+    ///
+    /// # Errors
+    /// A call is refused or does not come up in time; says how.
+    pub fn bring_up(
+        &mut self,
+        gateway: SocketAddr,
+        domain: &str,
+        setup: &Setup,
+    ) -> Result<Vec<SocketAddr>, SetupError> {
+        let count = setup.streams / 2;
+        let first = self.next_call;
+        let end = Instant::now() + BRING_UP_MAX;
+        let mut begun = 0;
+        // The digest of the first call vouches for the source of all others.
+        while begun < count || self.under_way() > 0 {
+            let window = if self.up() == 0 { 1 } else { WINDOW };
+            while begun < count && self.under_way() < window {
+                self.call(gateway, domain, setup)?;
+                begun += 1;
+            }
+            self.endpoint.turn(Instant::now() + LONGEST_WAIT, &mut self.events)?;
+            self.note_all(setup);
+            if let Some(failure) = self.failure.take() {
+                return Err(failure.into());
+            }
+            if Instant::now() > end {
+                return Err(format!("{} of {count} calls came up in time", self.up()).into());
+            }
+        }
+        let mut targets = Vec::with_capacity(setup.streams);
+        for call in self.calls.range(first..).map(|(_, call)| call) {
+            targets.extend([call.caller_target, call.callee_target].into_iter().flatten());
+        }
+        Ok(targets)
+    }
+
+    /// Hangs every call up and waits until both ends know.
+    ///
+    /// # Errors
+    /// They do not end in time.
+    pub fn hang_up(&mut self) -> Result<(), SetupError> {
+        for call in std::mem::take(&mut self.calls).into_values() {
+            if let Some(session) = call.caller {
+                let headers = Vec::new();
+                self.endpoint.command(Command::Bye { session, headers }, &mut self.events);
+            }
+        }
+        let end = Instant::now() + HANG_UP_MAX;
+        while self.endpoint.meters().sessions > 0 {
+            self.endpoint.turn(Instant::now() + LONGEST_WAIT, &mut self.events)?;
+            self.events.clear();
+            if Instant::now() > end {
+                return Err(format!("{} calls do not end", self.endpoint.meters().sessions).into());
+            }
+        }
+        self.sessions.clear();
+        Ok(())
+    }
+
+    fn up(&self) -> usize {
+        self.calls.values().filter(|call| call.is_up()).count()
+    }
+
+    fn under_way(&self) -> usize {
+        self.calls.len() - self.up()
+    }
+
+    fn call(&mut self, gateway: SocketAddr, domain: &str, setup: &Setup) -> Result<(), SetupError> {
+        let number = self.next_call;
+        self.next_call += 1;
+        let session = self.new_session(number, End::Caller);
+        self.calls.insert(number, Call { caller: Some(session), ..Call::default() });
+        let uri = |user: &str| {
+            let text = format!("sip:{user}@{domain}");
+            Uri::parse(text.as_bytes()).map_err(|_| format!("{text} is no URI"))
+        };
+        let invite = Invite {
+            destinations: vec![self.endpoint.destination(gateway)],
+            request_uri: uri("1000")?,
+            to: uri("1000")?,
+            // The caller ID reaches the callee: that is how the two ends of a call are put together.
+            from: uri(&number.to_string())?,
+            from_display: None,
+            contact_user: USER.to_owned(),
+            headers: Vec::new(),
+            media: media(setup, End::Caller),
+            late_offer: false,
+            credentials: Some(Credentials::new(USER, PASSWORD)),
+            route: Vec::new(),
+            attempts: sip::user_agent::Attempts::default(),
+        };
+        let invite = Box::new(invite);
+        self.endpoint.command(Command::Invite { session, invite }, &mut self.events);
+        self.note_all(setup);
+        Ok(())
+    }
+
+    fn new_session(&mut self, call: u32, end: End) -> SessionId {
+        self.next_session += 1;
+        let session = SessionId(self.next_session);
+        self.sessions.insert(session, (call, end));
+        session
+    }
+
+    fn note_all(&mut self, setup: &Setup) {
+        while !self.events.is_empty() {
+            for event in std::mem::take(&mut self.events) {
+                self.note(event, setup);
+            }
+        }
+    }
+
+    fn note(&mut self, event: UaEvent, setup: &Setup) {
+        match event {
+            UaEvent::Incoming(incoming) if *incoming.method() == Method::Invite => {
+                self.answer(incoming, setup);
+            }
+            UaEvent::Answered { session, media, .. } | UaEvent::Negotiated { session, media } => {
+                self.learn(session, media.remote_rtp);
+            }
+            UaEvent::Rejected { session, status, reason, .. } => {
+                self.failed(session, format!("{status} {reason}"));
+            }
+            UaEvent::Refused { session, refusal } => {
+                self.failed(session, refusal.sentence.to_string());
+            }
+            UaEvent::Ended { session, cause, .. } => self.failed(session, format!("{cause:?}")),
+            // Nothing else changes a call of ours or asks for an answer.
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, incoming: Box<Incoming>, setup: &Setup) {
+        let Some(number) = caller_number(&incoming.request.from) else {
+            self.failure = Some("the gateway called without the caller's number".to_owned());
+            return;
+        };
+        let session = self.new_session(number, End::Callee);
+        let answer =
+            Command::Answer { session, media: media(setup, End::Callee), headers: Vec::new() };
+        self.endpoint.command(Command::Admit { incoming, session }, &mut self.events);
+        self.endpoint.command(answer, &mut self.events);
+    }
+
+    fn learn(&mut self, session: SessionId, target: Option<SocketAddr>) {
+        let Some((number, end)) = self.sessions.get(&session) else { return };
+        let Some(call) = self.calls.get_mut(number) else { return };
+        match end {
+            End::Caller => call.caller_target = target,
+            End::Callee => call.callee_target = target,
+        }
+    }
+
+    fn failed(&mut self, session: SessionId, what: String) {
+        if let Some((number, end)) = self.sessions.remove(&session) {
+            self.failure.get_or_insert(format!("call {number}, {end:?}: {what}"));
+        }
+    }
+}
+
+impl Call {
+    const fn is_up(&self) -> bool {
+        self.caller_target.is_some() && self.callee_target.is_some()
+    }
+}
+
+/// Calls that are being set up at once.
+const WINDOW: usize = 40;
+const BRING_UP_MAX: Duration = Duration::from_secs(30);
+const HANG_UP_MAX: Duration = Duration::from_secs(20);
+
+fn media(setup: &Setup, end: End) -> LocalMedia {
+    let codec: Codec = setup.codecs[usize::from(end == End::Callee)];
+    let address: IpAddr = setup.parties.ip();
+    LocalMedia {
+        address,
+        port: setup.parties.port(),
+        direction: Direction::SendRecv,
+        codecs: smallvec![codec],
+    }
+}
+
+fn caller_number(from: &NameAddr) -> Option<u32> {
+    let Uri::Sip(uri) = &from.uri else { return None };
+    uri.user_lossy().parse().ok()
+}

@@ -1,0 +1,119 @@
+//! The whole gateway as a relay to measure: the release binary as a process, calls set up by SIP through
+//! digest, webhook and `<Dial>`. Shell.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::parties::Parties;
+use super::relay::{Relay, Setup, SetupError, tried};
+use crate::calls::application::Application;
+use crate::calls::gateway::Gateway;
+use crate::calls::rest;
+use crate::calls::samples::Samples;
+use crate::schedstat::Thread;
+
+/// A gateway whose calls are up; hung up by [`Product::hang_up`].
+pub(crate) struct Product {
+    gateway: Gateway,
+    parties: Parties,
+    targets: Vec<SocketAddr>,
+    threads: Vec<Thread>,
+    /// The application lives as long as its domain calls it.
+    _application: Application,
+}
+
+impl Product {
+    /// Starts a gateway with one media core on that CPU and that backend (a word of `media.backend`), on
+    /// an address of loopback of its own, so that it has the whole range of ports.
+    ///
+    /// # Errors
+    /// It does not start, or refuses the domain.
+    pub fn start(
+        binary: &Path,
+        backend: &str,
+        address: Ipv4Addr,
+        cpu: usize,
+    ) -> Result<Self, SetupError> {
+        let media = format!("cores = [{cpu}]\nbackend = \"{backend}\"\n");
+        let gateway = Gateway::start(binary, address, &media)?;
+        let parties = Parties::open()?;
+        let document = format!(
+            "<Dial answerOnBridge=\"true\"><Sip>sip:callee@{}</Sip></Dial>",
+            parties.address()
+        );
+        let application = Application::start(vec![("/dial".to_owned(), document)])?;
+        rest::make_domain(&gateway, DOMAIN, &application.url("/dial"))?;
+        let mut threads = gateway.threads().map_err(tried("reading /proc"))?;
+        threads.retain(|thread| thread.name == CORE_THREAD);
+        if threads.is_empty() {
+            return Err("the gateway has no thread of a media core".into());
+        }
+        Ok(Self { gateway, parties, targets: Vec::new(), threads, _application: application })
+    }
+
+    /// Brings the calls of a round up.
+    ///
+    /// # Errors
+    /// A call does not come up.
+    pub fn bring_up(&mut self, setup: &Setup) -> Result<(), SetupError> {
+        let domain = format!("{DOMAIN}.sip.sidetone.test");
+        self.targets = self.parties.bring_up(self.gateway.sip, &domain, setup)?;
+        Ok(())
+    }
+
+    /// Ends the calls of a round.
+    ///
+    /// # Errors
+    /// They do not end.
+    pub fn hang_up(&mut self) -> Result<(), SetupError> {
+        self.targets.clear();
+        self.parties.hang_up()
+    }
+}
+
+const DOMAIN: &str = "bench";
+/// The name that the thread of the first media core has.
+const CORE_THREAD: &str = "media-0";
+
+impl Relay for Product {
+    fn targets(&self) -> &[SocketAddr] {
+        &self.targets
+    }
+
+    fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    fn conserve(&self) -> Result<(), String> {
+        let end = Instant::now() + SETTLE_MAX;
+        loop {
+            // Cores publish their counters some times a second.
+            match self.balance() {
+                Ok(()) => return Ok(()),
+                Err(difference) if Instant::now() > end => return Err(difference),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+}
+
+impl Product {
+    fn balance(&self) -> Result<(), String> {
+        let samples = Samples::of(&self.gateway).map_err(|error| format!("/metrics: {error}"))?;
+        let received = samples.sum("media_packets_received_total");
+        let accounted: u64 = ["forwarded", "to_mesh", "consumed", "dropped"]
+            .iter()
+            .map(|what| samples.sum(&format!("media_packets_{what}_total")))
+            .sum();
+        let (lost, legs) = (samples.sum("media_events_lost_total"), samples.sum("media_legs"));
+        if received == accounted && lost == 0 && legs == 0 {
+            return Ok(());
+        }
+        Err(format!(
+            "{received} packets received, {accounted} accounted for; {lost} events lost; {legs} legs left"
+        ))
+    }
+}
+
+const SETTLE_MAX: Duration = Duration::from_secs(5);
