@@ -18,7 +18,7 @@ use shared::{CoreId, Instant, MediaPort};
 
 use crate::config::IoConfig;
 use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
-use crate::ports::{Opened, open_share};
+use crate::ports::{Opened, Room, open_share};
 use crate::report::StartError;
 use crate::sleeper::Doorbell;
 use crate::wait::Wait;
@@ -82,8 +82,8 @@ impl Portable {
         epoll::add(&epoll, &timer, data, epoll::EventFlags::IN | epoll::EventFlags::ET)
             .map_err(system("epoll_ctl"))?;
         let mut sockets = Vec::with_capacity(share.len() * 2);
-        let pairs_max = pairs_max(files_max, cores);
-        let opened = open_share(core, share, config, files_max, pairs_max, |index, pair| {
+        let room = Room { pairs_max: pairs_max(files_max, cores), seconds_max: 0 };
+        let opened = open_share(core, share, config, files_max, room, |index, pair| {
             for (socket, number) in [(pair.rtp, index * 2), (pair.rtcp, index * 2 + 1)] {
                 let data = epoll::EventData::new_u64(number as u64);
                 epoll::add(&epoll, &socket, data, epoll::EventFlags::IN)?;

@@ -17,6 +17,16 @@ use crate::report::{StartError, StartNote};
 pub(crate) struct Pair {
     pub rtp: Socket,
     pub rtcp: Socket,
+    /// Another one on the RTP port, where it was asked for.
+    pub second: Option<Socket>,
+}
+
+/// For how many ports there is room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub pairs_max: usize,
+    /// The first so many of them get a second RTP socket.
+    pub seconds_max: usize,
 }
 
 /// What came of opening one core's share.
@@ -87,7 +97,7 @@ pub(crate) fn raise_files_limit() -> u64 {
 }
 
 /// Opens a core's share, port by port, and hands each pair to `install` with its index. Busy ports
-/// are left out, at `pairs_max` it stops; both with a note.
+/// are left out, where there is no more room it stops; both with a note.
 ///
 /// # Errors
 /// An address that is not here, a port that may not be bound, or nothing left to open.
@@ -96,19 +106,20 @@ pub(crate) fn open_share(
     share: &[MediaPort],
     config: &IoConfig,
     files_max: u64,
-    pairs_max: usize,
+    room: Room,
     mut install: impl FnMut(usize, Pair) -> io::Result<()>,
 ) -> Result<Opened, StartError> {
     let mut opened = Opened { ports: Vec::with_capacity(share.len()), notes: Vec::new() };
     let mut busy: Vec<u16> = Vec::new();
     let mut out_of_files = false;
     for &port in share {
-        if opened.ports.len() == pairs_max || out_of_files {
+        if opened.ports.len() == room.pairs_max || out_of_files {
             out_of_files = true;
             break;
         }
         let Some(&address) = config.addresses.get(usize::from(port.address)) else { continue };
-        match open_pair(address, port.rtp, config) {
+        let has_second = opened.ports.len() < room.seconds_max;
+        match open_pair(address, port.rtp, has_second, config) {
             Ok(pair) => {
                 install(opened.ports.len(), pair).map_err(|source| StartError::System {
                     core,
@@ -157,12 +168,40 @@ fn is_file_limit(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-fn open_pair(address: IpAddr, rtp: u16, config: &IoConfig) -> io::Result<Pair> {
-    let rtcp = rtp.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(Pair { rtp: open_socket(address, rtp, config)?, rtcp: open_socket(address, rtcp, config)? })
+fn open_pair(
+    address: IpAddr,
+    rtp_port: u16,
+    has_second: bool,
+    config: &IoConfig,
+) -> io::Result<Pair> {
+    let rtcp_port = rtp_port.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
+    let rtp = open_socket(address, rtp_port, config, false)?;
+    let rtcp = open_socket(address, rtcp_port, config, false)?;
+    let second =
+        if has_second { Some(open_second(address, rtp_port, config, &rtp)?) } else { None };
+    Ok(Pair { rtp, rtcp, second })
 }
 
-fn open_socket(address: IpAddr, port: u16, config: &IoConfig) -> io::Result<Socket> {
+/// One more socket on the port of `first`. Only while it is opened may the port be shared: nobody
+/// else gets in later, and `first` was opened without sharing, so nobody was there before.
+fn open_second(
+    address: IpAddr,
+    port: u16,
+    config: &IoConfig,
+    first: &Socket,
+) -> io::Result<Socket> {
+    first.set_reuse_address(true)?;
+    let second = open_socket(address, port, config, true);
+    first.set_reuse_address(false)?;
+    second
+}
+
+fn open_socket(
+    address: IpAddr,
+    port: u16,
+    config: &IoConfig,
+    is_shared: bool,
+) -> io::Result<Socket> {
     let address = SocketAddr::new(address, port);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     let class = u32::from(config.dscp.min(63)) << 2;
@@ -174,6 +213,7 @@ fn open_socket(address: IpAddr, port: u16, config: &IoConfig) -> io::Result<Sock
         let _ = socket.set_tos_v4(class);
     }
     let _ = socket.set_recv_buffer_size(config.receive_buffer_bytes);
+    socket.set_reuse_address(is_shared)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

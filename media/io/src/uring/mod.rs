@@ -2,7 +2,7 @@
 //! complete inside the submission, one wait for packets, deadlines and the doorbell.
 //!
 //! What was measured to pay: deferred task work (5 % over no flags), fixed files (3 %), no completion
-//! for sends that succeed (0 to 8 %), and above all waiting for many packets at once (a third of all CPU
+//! for sends that succeed (0 to 8 %), connected sockets to send on (6 to 8 %), and above all waiting for many packets at once (a third of all CPU
 //! at 100,000 packets a second). What was measured not to: zero-copy sends (22 % worse for 172 bytes),
 //! a submission thread on the same core (85 % worse), multishot timeouts (they drift).
 #![allow(unsafe_code)]
@@ -10,6 +10,7 @@
 mod address;
 mod arena;
 mod buffers;
+mod egress;
 mod ledger;
 mod memory;
 mod message;
@@ -22,7 +23,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use plane::{Received, SocketId};
 use shared::{CoreId, MediaPort};
@@ -30,13 +31,14 @@ use shared::{CoreId, MediaPort};
 use crate::clock;
 use crate::config::IoConfig;
 use crate::driver::{Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
-use crate::ports::{Opened, Pair, open_share};
+use crate::ports::{Opened, Pair, Room, open_share};
 use crate::report::StartError;
 use crate::sleeper::Doorbell;
 use crate::wait::Wait;
 
 use arena::{Arena, Parcel};
 use buffers::{Buffers, Filled, GROUP};
+use egress::{Egress, Way};
 pub(crate) use probe::probe;
 
 /// Submissions of one turn go to the kernel in one call.
@@ -57,8 +59,11 @@ pub(crate) struct Uring {
     /// Where the doorbell's READ puts its count. Only the kernel writes it, nobody reads it.
     bell_count: Box<[u8; 8]>,
     bell_is_armed: bool,
-    /// Sockets in the ring's table.
+    /// First sockets in the ring's table: two a port.
     sockets: u32,
+    /// Where the second sockets of the ports are in the ring's table, behind all first ones.
+    seconds_base: u32,
+    egress: Egress,
     /// Sockets whose reception has ended and is to be begun again at the next turn, without repeats.
     rearm: Vec<u32>,
     counts: DriverCounts,
@@ -67,19 +72,33 @@ pub(crate) struct Uring {
 /// What a completion is about, in its user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag {
+    /// From this place of the table.
     Receive(u32),
     Send,
     Bell,
+    /// By the second socket of this port.
+    SendConnected(u16),
+    /// Of the second socket of this port, for the attempt.
+    Connect(u16, u16),
+    /// What nothing depends on.
+    Ignored,
 }
 
 impl Tag {
     const KIND_SHIFT: u32 = 32;
+    const ATTEMPT_SHIFT: u32 = 16;
 
     fn encode(self) -> u64 {
+        let tag = |kind: u64, data: u32| kind << Self::KIND_SHIFT | u64::from(data);
         match self {
-            Self::Receive(socket) => u64::from(socket),
-            Self::Send => 1 << Self::KIND_SHIFT,
-            Self::Bell => 2 << Self::KIND_SHIFT,
+            Self::Receive(place) => tag(0, place),
+            Self::Send => tag(1, 0),
+            Self::Bell => tag(2, 0),
+            Self::SendConnected(port) => tag(3, u32::from(port)),
+            Self::Connect(port, attempt) => {
+                tag(4, u32::from(attempt) << Self::ATTEMPT_SHIFT | u32::from(port))
+            }
+            Self::Ignored => tag(5, 0),
         }
     }
 
@@ -87,7 +106,10 @@ impl Tag {
         match data >> Self::KIND_SHIFT {
             0 => Self::Receive(data as u32),
             1 => Self::Send,
-            _ => Self::Bell,
+            2 => Self::Bell,
+            3 => Self::SendConnected(data as u16),
+            4 => Self::Connect(data as u16, (data >> Self::ATTEMPT_SHIFT) as u16),
+            _ => Self::Ignored,
         }
     }
 }
@@ -106,15 +128,20 @@ impl Uring {
     ) -> Result<(Self, Opened), StartError> {
         let system = |what| move |source| StartError::System { core, what, source };
         let ring = build_ring(SUBMISSIONS, COMPLETIONS).map_err(system("io_uring_setup"))?;
-        let pairs_max =
-            share.len().min(usize::try_from(files_max / 2).unwrap_or(usize::MAX)).max(1);
-        let slots = u32::try_from(pairs_max * 2).unwrap_or(u32::MAX);
+        let files_max_here = usize::try_from(files_max).unwrap_or(usize::MAX);
+        let pairs_max = share.len().min(files_max_here / 2).clamp(1, usize::from(u16::MAX));
+        // A second socket only makes sending cheaper: ports come first where files are few.
+        let seconds_max = (files_max_here.saturating_sub(pairs_max * 2)).min(pairs_max);
+        let seconds_base = u32::try_from(pairs_max * 2).unwrap_or(u32::MAX);
+        let slots = u32::try_from(pairs_max * 2 + seconds_max).unwrap_or(u32::MAX);
         ring.submitter().register_files_sparse(slots).map_err(system("a table of sockets"))?;
         let buffers = Buffers::new();
         buffers.register(&ring.submitter()).map_err(system("a ring of buffers"))?;
-        let opened = open_share(core, share, config, files_max, pairs_max, |index, pair| {
-            install(&ring, index, &pair)
+        let room = Room { pairs_max, seconds_max };
+        let opened = open_share(core, share, config, files_max, room, |index, pair| {
+            install(&ring, index, seconds_base, &pair)
         })?;
+        let seconds = opened.ports.len().min(seconds_max);
         let sockets = opened.ports.len() as u32 * 2;
         let mut uring = Self {
             ring,
@@ -125,26 +152,34 @@ impl Uring {
             bell_count: Box::new([0; 8]),
             bell_is_armed: false,
             sockets,
-            rearm: Vec::with_capacity(sockets as usize),
+            seconds_base,
+            egress: Egress::new(seconds),
+            rearm: Vec::new(),
             counts: DriverCounts::default(),
         };
-        uring.rearm.extend(0..sockets);
+        uring.rearm = uring.places().collect();
         uring.begin_receptions();
         uring.submit();
         uring.counts.rearmed = 0;
         Ok((uring, opened))
     }
 
+    /// All places of the table that hold a socket.
+    fn places(&self) -> impl Iterator<Item = u32> {
+        let seconds = self.egress.len() as u32;
+        (0..self.sockets).chain(self.seconds_base..self.seconds_base + seconds)
+    }
+
     /// (Re)arms every socket on the list.
     fn begin_receptions(&mut self) {
-        while let Some(socket) = self.rearm.pop() {
-            let entry = opcode::RecvMsgMulti::new(Fixed(socket), &raw const *self.request, GROUP)
+        while let Some(place) = self.rearm.pop() {
+            let entry = opcode::RecvMsgMulti::new(Fixed(place), &raw const *self.request, GROUP)
                 .build()
-                .user_data(Tag::Receive(socket).encode());
+                .user_data(Tag::Receive(place).encode());
             // SAFETY: `request` lives as long as the ring and is never changed; the buffers belong to
             // the registered group.
             if !unsafe { self.push(&entry) } {
-                self.rearm.push(socket);
+                self.rearm.push(place);
                 return;
             }
         }
@@ -173,7 +208,8 @@ impl Uring {
         if unsafe { self.ring.submission().push(entry) }.is_ok() {
             return true;
         }
-        self.submit();
+        // No memory is taken back here: the entry may point to what was put aside for it.
+        check(self.ring.submit());
         // SAFETY: by the caller.
         unsafe { self.ring.submission().push(entry) }.is_ok()
     }
@@ -187,9 +223,7 @@ impl Uring {
     /// A send with MSG_DONTWAIT is carried out inside the submission: it is sent or refused, never
     /// kept. So when the kernel has taken over all entries, the memory of all sends is free.
     fn submitted(&mut self, result: io::Result<usize>) {
-        if let Err(error) = result {
-            assert!(is_passing(&error), "io_uring_enter: {error}");
-        }
+        check(result);
         if self.ring.submission().is_empty() {
             self.buffers.all_sent();
             self.arena.clear();
@@ -197,21 +231,67 @@ impl Uring {
         self.buffers.publish();
     }
 
-    /// Queues one datagram. The parcel's memory must stay until [`Uring::submitted`] frees it.
-    fn queue_send(&mut self, socket: SocketId, parcel: Parcel) -> bool {
-        let entry = opcode::Send::new(Fixed(socket.0), parcel.payload, parcel.payload_len)
-            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-            .dest_addr(parcel.address.cast())
-            .dest_addr_len(parcel.address_len)
-            .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(Tag::Send.encode());
+    /// Queues one datagram, by the way that is best for its destination. The parcel's memory must stay
+    /// until [`Uring::submitted`] frees it.
+    fn queue_send(&mut self, socket: SocketId, to: SocketAddr, parcel: Parcel) -> bool {
+        let port = socket.port_index();
+        let way = if socket.is_rtcp() { Way::Addressed } else { self.egress.way(port, to) };
+        let send = |place: u32| {
+            opcode::Send::new(Fixed(place), parcel.payload, parcel.payload_len)
+                .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        };
+        let addressed = || {
+            send(socket.0)
+                .dest_addr(parcel.address.cast())
+                .dest_addr_len(parcel.address_len)
+                .build()
+        };
+        let (entry, tag) = match way {
+            Way::Connected => {
+                let place = self.seconds_base + port as u32;
+                (send(place).build(), Tag::SendConnected(port as u16))
+            }
+            Way::Addressed => (addressed(), Tag::Send),
+            Way::AddressedAndConnect(attempt) => {
+                self.connect(port, attempt, parcel);
+                (addressed(), Tag::Send)
+            }
+        };
+        let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag.encode());
         self.counts.sent += 1;
         // SAFETY: the parcel lies in the arena or in a buffer that is held for sends; both are only
         // reused once `submitted` has seen an empty queue.
         let is_queued = unsafe { self.push(&entry) };
         self.counts.send_failed += u64::from(!is_queued);
         is_queued
+    }
+
+    /// Connects the second socket of a port to the parcel's address. Both steps are carried out inside
+    /// the submission; while the socket is not connected it hears everybody, like the first.
+    fn connect(&mut self, port: usize, attempt: u16, parcel: Parcel) {
+        self.disconnect(port);
+        let place = Fixed(self.seconds_base + port as u32);
+        let entry = opcode::Connect::new(place, parcel.address.cast(), parcel.address_len)
+            .build()
+            .user_data(Tag::Connect(port as u16, attempt).encode());
+        // SAFETY: the kernel copies the address when it takes the entry over; until then the parcel
+        // lies where the send that follows needs it as well.
+        if !unsafe { self.push(&entry) } {
+            self.egress.connected(port, attempt, false);
+        }
+    }
+
+    /// Lets the second socket of a port hear everybody again. A source address that connecting chose
+    /// is forgotten, so that the next peer may be reached by another.
+    fn disconnect(&mut self, port: usize) {
+        let place = Fixed(self.seconds_base + port as u32);
+        let nobody = (&raw const NOBODY).cast();
+        let entry = opcode::Connect::new(place, nobody, size_of_val(&NOBODY) as u32)
+            .build()
+            .user_data(Tag::Ignored.encode())
+            .flags(squeue::Flags::SKIP_SUCCESS);
+        // SAFETY: the address is a static.
+        let _ = unsafe { self.push(&entry) };
     }
 
     /// Sends the first `len` bytes of the datagram in `filled` from where they are. Its front, where
@@ -223,7 +303,7 @@ impl Uring {
             self.buffers.give_back(filled);
             return;
         };
-        if self.queue_send(socket, parcel) {
+        if self.queue_send(socket, to, parcel) {
             self.buffers.lend_to_send(filled);
         } else {
             self.buffers.give_back(filled);
@@ -232,13 +312,13 @@ impl Uring {
 
     fn received(
         &mut self,
-        socket: u32,
+        place: u32,
         result: i32,
         flags: u32,
         handler: &mut impl PacketHandler,
     ) -> bool {
         if !cqueue::more(flags) {
-            self.reception_ended(socket, result);
+            self.reception_ended(place, result);
         }
         let buffer = cqueue::buffer_select(flags);
         let (Ok(len), Some(buffer)) = (usize::try_from(result), buffer) else { return false };
@@ -250,21 +330,61 @@ impl Uring {
             return true;
         };
         let packet = filled.bytes().get_mut(message::PAYLOAD_OFFSET..).unwrap_or(&mut []);
-        match handler.packet(SocketId(socket), message.source, packet, self) {
+        let socket = self.socket_at(place);
+        match handler.packet(socket, message.source, packet, self) {
             Received::Consumed | Received::Dropped(_) => self.buffers.give_back(filled),
             Received::Forward { socket, to, len } => self.forward(filled, socket, to, len),
         }
         true
     }
 
-    fn reception_ended(&mut self, socket: u32, result: i32) {
+    /// The socket of a place in the table; a second socket stands for the first of its port.
+    fn socket_at(&self, place: u32) -> SocketId {
+        match place.checked_sub(self.seconds_base) {
+            Some(port) => SocketId::rtp(port as usize),
+            None => SocketId(place),
+        }
+    }
+
+    fn reception_ended(&mut self, place: u32, result: i32) {
         if result == -libc::ENOBUFS {
             self.counts.buffer_shortages += 1;
         } else {
             self.counts.rearmed += 1;
         }
-        if socket < self.sockets {
-            self.rearm.push(socket);
+        if self.rearm.len() < self.rearm.capacity() {
+            self.rearm.push(place);
+        }
+    }
+
+    /// Cancels every reception, each by its own name: cancelling all at once has the kernel look
+    /// through all of them for each. A cancelled reception holds its socket until its end is worked off.
+    fn end_receptions(&mut self) {
+        let places: Vec<u32> = self.places().collect();
+        for places in places.chunks(CANCELS) {
+            for place in places {
+                let entry = opcode::AsyncCancel::new(Tag::Receive(*place).encode())
+                    .build()
+                    .flags(squeue::Flags::SKIP_SUCCESS)
+                    .user_data(Tag::Ignored.encode());
+                // SAFETY: the entry points to nothing.
+                let _ = unsafe { self.push(&entry) };
+            }
+            for _ in 0..=places.len() {
+                let _ = self.ring.submit();
+                let has_work = self.ring.submission().taskrun();
+                let has_ended = self.ring.completion().count() > 0;
+                if !has_work && !has_ended {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn connected_send_failed(&mut self, port: u16) {
+        self.counts.send_failed += 1;
+        if self.egress.refuse(usize::from(port)) {
+            self.disconnect(usize::from(port));
         }
     }
 }
@@ -282,13 +402,19 @@ impl Driver for Uring {
         let mut packets = 0;
         for completion in completions {
             match Tag::decode(completion.user_data()) {
-                Tag::Receive(socket) => {
+                Tag::Receive(place) => {
                     let (result, flags) = (completion.result(), completion.flags());
-                    packets += usize::from(self.received(socket, result, flags, handler));
+                    packets += usize::from(self.received(place, result, flags, handler));
                 }
                 // Only failures complete visibly (SKIP_SUCCESS).
-                Tag::Send => self.counts.send_failed += u64::from(completion.result() < 0),
+                Tag::Send => self.counts.send_failed += 1,
+                Tag::SendConnected(port) => self.connected_send_failed(port),
+                Tag::Connect(port, attempt) => {
+                    let is_connected = completion.result() >= 0;
+                    self.egress.connected(usize::from(port), attempt, is_connected);
+                }
                 Tag::Bell => self.bell_is_armed = false,
+                Tag::Ignored => {}
             }
         }
         packets
@@ -330,7 +456,7 @@ impl Sender for Uring {
         }
         match parcel {
             Some(parcel) => {
-                self.queue_send(socket, parcel);
+                self.queue_send(socket, to, parcel);
             }
             None => {
                 self.counts.sent += 1;
@@ -344,24 +470,20 @@ impl Drop for Uring {
     /// Takes everything back from the kernel before the memory is freed, and frees the ports before
     /// the thread is joined (closing a ring alone frees them some time later).
     fn drop(&mut self) {
-        let submitter = self.ring.submitter();
-        let _ = submitter.register_sync_cancel(Some(timespec(CANCEL_MAX)), CancelBuilder::any());
-        // The cancelled receptions still hold their sockets; each lets go when its end is worked off.
-        for _ in 0..=self.sockets {
-            let _ = self.ring.submit();
-            let has_work = self.ring.submission().taskrun();
-            let has_ended = self.ring.completion().count() > 0;
-            if !has_work && !has_ended {
-                break;
-            }
-        }
+        self.end_receptions();
         let _ = self.ring.submitter().unregister_files();
         let _ = self.ring.submitter().unregister_buf_ring(GROUP);
     }
 }
 
-/// Cancelling takes microseconds a socket; this is for a kernel in trouble.
-const CANCEL_MAX: Duration = Duration::from_secs(2);
+/// Receptions that are cancelled before their ends are worked off; they fit into the completion queue
+/// together with the answers.
+const CANCELS: usize = 2_048;
+const _: () = assert!(CANCELS * 2 <= COMPLETIONS as usize);
+
+/// `AF_UNSPEC`: connecting to it disconnects a datagram socket.
+static NOBODY: [u8; 16] = [0; 16];
+const _: () = assert!(libc::AF_UNSPEC == 0);
 
 /// A ring with the flags that pay: one thread submits, and completions are worked off only when it
 /// asks for them, in its own time.
@@ -376,10 +498,12 @@ fn build_ring(submissions: u32, completions: u32) -> io::Result<IoUring> {
 }
 
 /// Puts a pair into the table; dropping the pair then closes only its numbers in the process.
-fn install(ring: &IoUring, index: usize, pair: &Pair) -> io::Result<()> {
-    let first = u32::try_from(index * 2).map_err(io::Error::other)?;
+fn install(ring: &IoUring, index: usize, seconds_base: u32, pair: &Pair) -> io::Result<()> {
+    let index = u32::try_from(index).map_err(io::Error::other)?;
     let sockets = [pair.rtp.as_raw_fd(), pair.rtcp.as_raw_fd()];
-    ring.submitter().register_files_update(first, &sockets).map(drop)
+    ring.submitter().register_files_update(index * 2, &sockets)?;
+    let Some(second) = &pair.second else { return Ok(()) };
+    ring.submitter().register_files_update(seconds_base + index, &[second.as_raw_fd()]).map(drop)
 }
 
 fn receive_request() -> Box<libc::msghdr> {
@@ -404,6 +528,14 @@ fn address_parcel(bytes: &mut [u8], to: SocketAddr, len: usize) -> Option<Parcel
     })
 }
 
+/// # Panics
+/// Where the kernel refuses the ring itself: the core begins anew.
+fn check(result: io::Result<usize>) {
+    if let Err(error) = result {
+        assert!(is_passing(&error), "io_uring_enter: {error}");
+    }
+}
+
 /// Errors that pass by themselves: the deadline, a signal, completions to be read first, memory.
 fn is_passing(error: &io::Error) -> bool {
     let passing = [libc::ETIME, libc::EINTR, libc::EBUSY, libc::EAGAIN, libc::ENOMEM];
@@ -420,7 +552,10 @@ mod tests {
 
     #[test]
     fn tags_read_back_as_written() {
-        for tag in [Tag::Receive(0), Tag::Receive(u32::MAX), Tag::Send, Tag::Bell] {
+        let plain = [Tag::Receive(0), Tag::Receive(u32::MAX), Tag::Send, Tag::Bell, Tag::Ignored];
+        let of_ports =
+            [Tag::SendConnected(u16::MAX), Tag::Connect(u16::MAX, 1), Tag::Connect(1, 9)];
+        for tag in plain.into_iter().chain(of_ports) {
             assert_eq!(Tag::decode(tag.encode()), tag);
         }
     }
