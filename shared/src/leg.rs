@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::codec::{Codec, Direction};
+use crate::srtp::SrtpKeys;
 
 /// Which sources a leg takes media from until it is locked to one (design: the latch).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct NegotiatedMedia {
     pub direction: Direction,
     /// Packet time we send with, in milliseconds (multiple of 10, 10..=60).
     pub ptime_ms: u8,
+    /// What protects RTP and RTCP (`RTP/SAVP`, RFC 4568); `None`: both are in the clear.
+    pub srtp: Option<SrtpKeys>,
 }
 
 /// All that a media core has to know of one party. Made by Control from [`NegotiatedMedia`].

@@ -11,6 +11,7 @@ pub mod leg;
 pub mod limits;
 pub mod media;
 pub mod refusal;
+pub mod srtp;
 pub mod time;
 
 pub use codec::{Codec, Direction};
@@ -18,4 +19,5 @@ pub use ids::*;
 pub use leg::{LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia};
 pub use media::{MediaCommand, MediaEvent, Prompt, RecorderFrame};
 pub use refusal::Refusal;
+pub use srtp::{SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 pub use time::{Instant, Now};

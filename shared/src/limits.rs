@@ -95,6 +95,14 @@ pub const RTP_BYTES_MAX: usize = 2 * 1024;
 pub const RTCP_BYTES_MAX: usize = 1_500;
 /// RTCP packets a second of one stream.
 pub const RTCP_RATE_MAX: u32 = 10;
+/// Packets behind the newest that the replay protection of SRTP tells apart. Older: dropped.
+pub const SRTP_REPLAY_WINDOW: u64 = 128;
+/// Streams (SSRCs) of one SRTP key that are known at once. Past it: the one that was silent longest is forgotten.
+pub const SRTP_STREAMS_MAX: usize = 4;
+/// Highest packet index of SRTP (RFC 3711 §3.3.1). Past it: nothing more is sent or taken with the key.
+pub const SRTP_INDEX_MAX: u64 = (1 << 48) - 1;
+/// Highest packet index of SRTCP (RFC 3711 §3.4).
+pub const SRTCP_INDEX_MAX: u32 = (1 << 31) - 1;
 /// Packets that decide the latch.
 pub const LATCH_PACKETS: u8 = 5;
 /// SSRC changes a second of one stream.

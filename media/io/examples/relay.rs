@@ -229,6 +229,7 @@ fn plan(port: MediaPort, party: SocketAddr) -> Box<LegPlan> {
             event_payload_type_receive: None,
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         },
         latch: LatchMode::Sdp,
         signaling_peer: None,

@@ -203,6 +203,7 @@ fn plan(port: MediaPort) -> Box<LegPlan> {
             event_payload_type_receive: None,
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         },
         latch: LatchMode::Peer,
         signaling_peer: None,

@@ -146,6 +146,7 @@ fn plan(slot: u16, codec: Codec) -> LegPlan {
             event_payload_type_receive: Some(101),
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         },
         latch: LatchMode::Sdp,
         signaling_peer: None,

@@ -23,6 +23,8 @@ pub(crate) struct Inbound {
     /// Whether the direction lets the party speak.
     pub receives: bool,
     pub tapped: bool,
+    /// What comes is SRTP; its state lies with the cold part.
+    pub secured: bool,
     pub route: Route,
     /// Raised whenever the party's numbers begin anew; see [`crate::relay`].
     pub epoch: u16,
@@ -84,6 +86,7 @@ impl Inbound {
             codec: Codec::Pcmu,
             receives: false,
             tapped: false,
+            secured: false,
             route: Route::Nowhere,
             epoch: FIRST_EPOCH,
             reception: Reception::default(),
@@ -97,6 +100,7 @@ impl Inbound {
         self.event_payload_type = media.event_payload_type_receive.unwrap_or(NO_PAYLOAD_TYPE);
         self.codec = media.codec;
         self.receives = media.direction.receives();
+        self.secured = media.srtp.is_some();
     }
 
     /// What the payload type stands for.

@@ -22,6 +22,8 @@ pub(crate) struct Leg {
     /// packets are still on the way.
     pub left_source: (PackedAddress, u32),
     pub peer: Option<LegId>,
+    /// Place of its SRTP state in the core's; `None`: it has none.
+    pub srtp: Option<u16>,
     pub playing: Option<Playing>,
     /// Timestamp of the event that is being sent.
     pub event_timestamp: u32,
@@ -71,6 +73,7 @@ impl Leg {
             remote: plan.media.remote_rtp,
             left_source: (PackedAddress::NONE, 0),
             peer: None,
+            srtp: None,
             playing: None,
             event_timestamp: 0,
             keys: EventReceiver::default(),

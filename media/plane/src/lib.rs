@@ -1,4 +1,4 @@
-//! Sans-IO media core: RTP, RTCP, G.711, telephone events, play, taps, bridges.
+//! Sans-IO media core: RTP, RTCP, SRTP, G.711, telephone events, play, taps, bridges.
 //!
 //! One [`Plane`] is one media core. A shell (`media/io`) or the simulator feeds it commands, packets
 //! and time, and lends it an [`Output`]. It allocates nothing after [`Plane::new`], takes no lock
@@ -21,6 +21,7 @@ mod reception;
 mod relay;
 mod rtcp;
 pub mod rtp;
+pub mod srtp;
 mod tap;
 mod telephone_event;
 #[cfg(test)]

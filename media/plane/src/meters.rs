@@ -50,11 +50,17 @@ pub enum DropReason {
     RtcpStranger,
     /// More than `limits::RTCP_RATE_MAX` RTCP packets a second of one leg.
     RtcpRate,
+    /// SRTP or SRTCP whose tag is wrong, or a packet in the clear where the leg has SRTP.
+    SrtpUnauthentic,
+    /// SRTP or SRTCP whose index was there already, or is older than `limits::SRTP_REPLAY_WINDOW`.
+    SrtpReplayed,
+    /// A key of SRTP is used up.
+    SrtpExhausted,
 }
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::NoLeg,
         Self::TooShort,
         Self::TooLong,
@@ -78,6 +84,9 @@ impl DropReason {
         Self::RtcpMalformed,
         Self::RtcpStranger,
         Self::RtcpRate,
+        Self::SrtpUnauthentic,
+        Self::SrtpReplayed,
+        Self::SrtpExhausted,
     ];
 
     /// The value of the metric label `reason`.
@@ -106,6 +115,9 @@ impl DropReason {
             Self::RtcpMalformed => "rtcp_malformed",
             Self::RtcpStranger => "rtcp_stranger",
             Self::RtcpRate => "rtcp_rate",
+            Self::SrtpUnauthentic => "srtp_unauthentic",
+            Self::SrtpReplayed => "srtp_replayed",
+            Self::SrtpExhausted => "srtp_exhausted",
         }
     }
 }

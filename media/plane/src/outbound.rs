@@ -1,6 +1,6 @@
 //! The hot line of a leg for what we send to its party. Sans-IO.
 
-use shared::{Codec, LegPlan};
+use shared::{Codec, LegPlan, NegotiatedMedia};
 
 use crate::address::PackedAddress;
 use crate::inbound::NO_PAYLOAD_TYPE;
@@ -23,8 +23,8 @@ pub(crate) struct Outbound {
     pub payload_type: u8,
     pub event_payload_type: u8,
     pub codec: Codec,
-    /// Whether the direction lets us speak.
-    pub sends: bool,
+    /// Whether the direction lets us speak, and how.
+    pub speech: Speech,
     /// A prompt or digits play: nothing is relayed.
     pub playing: bool,
     pub tapped: bool,
@@ -35,6 +35,27 @@ pub(crate) struct Outbound {
 }
 
 const _: () = assert!(size_of::<Outbound>() == 64);
+
+/// How audio leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// Not at all: the party is held.
+    Held,
+    /// As RTP.
+    Clear,
+    /// As SRTP; its state lies with the cold part.
+    Secured,
+}
+
+impl Speech {
+    fn of(media: &NegotiatedMedia) -> Self {
+        match (media.direction.sends(), media.srtp) {
+            (false, _) => Self::Held,
+            (true, None) => Self::Clear,
+            (true, Some(_)) => Self::Secured,
+        }
+    }
+}
 
 impl Outbound {
     /// A slot without a leg.
@@ -49,7 +70,7 @@ impl Outbound {
             payload_type: NO_PAYLOAD_TYPE,
             event_payload_type: NO_PAYLOAD_TYPE,
             codec: Codec::Pcmu,
-            sends: false,
+            speech: Speech::Held,
             playing: false,
             tapped: false,
             due_tens: 0,
@@ -64,10 +85,10 @@ impl Outbound {
         self.payload_type = media.payload_type_send;
         self.event_payload_type = media.event_payload_type_send.unwrap_or(NO_PAYLOAD_TYPE);
         self.codec = media.codec;
-        self.sends = media.direction.sends();
+        self.speech = Speech::of(media);
         self.ptime_tens = (media.ptime_ms / 10).clamp(1, PTIME_TENS_MAX);
         self.make_due();
-        if !self.sends {
+        if !self.sends() {
             self.numbers.feed = Feed::NONE;
         }
     }
@@ -79,16 +100,22 @@ impl Outbound {
         self.octets = self.octets.wrapping_add(payload_bytes as u32);
     }
 
+    /// Whether the direction lets us speak.
+    #[inline]
+    pub fn sends(&self) -> bool {
+        self.speech != Speech::Held
+    }
+
     /// Whether audio of ours may leave now.
     #[inline]
     pub fn can_send(&self) -> bool {
-        self.sends && self.destination.is_some()
+        self.sends() && self.destination.is_some()
     }
 
     /// The payload type for this content, or why it cannot go to this party.
     #[inline]
     pub fn payload_type_for(&self, content: Content) -> Result<u8, DropReason> {
-        if !self.sends {
+        if !self.sends() {
             return Err(DropReason::PeerHeld);
         }
         if !self.destination.is_some() {

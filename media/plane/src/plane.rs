@@ -7,6 +7,7 @@ mod beat;
 mod command;
 mod packet;
 mod report;
+mod secure;
 mod taps;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::meters::PlaneMeters;
 use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
 use crate::reception::ReceptionPast;
+use crate::srtp::SrtpSession;
 use crate::tap::Tap;
 use crate::wheel::Wheel;
 
@@ -62,6 +64,10 @@ pub struct Plane {
     checks: Vec<u32>,
     pasts: Vec<ReceptionPast>,
     legs: Vec<Option<Leg>>,
+    /// SRTP of the legs that have it. Grows within what was reserved for all legs, so that memory which
+    /// nobody used is never touched.
+    srtp: Vec<SrtpSession>,
+    srtp_free: Vec<u16>,
     wheel: Wheel,
     taps: Vec<Tap>,
     taps_free: Vec<u16>,
@@ -97,6 +103,8 @@ impl Plane {
             checks: vec![0; legs_max],
             pasts: vec![ReceptionPast::default(); legs_max],
             legs: (0..legs_max).map(|_| None).collect(),
+            srtp: Vec::with_capacity(legs_max),
+            srtp_free: Vec::with_capacity(legs_max),
             wheel: Wheel::new(legs_max),
             taps: (0..config.taps_max).map(|_| Tap::vacant()).collect(),
             taps_free: (0..config.taps_max as u16).rev().collect(),
@@ -190,5 +198,7 @@ const fn port_order(port: MediaPort) -> (u8, u16) {
 /// How often a last frame is offered to a full recorder ring.
 const OFFER_MS: u64 = 20;
 
+#[cfg(test)]
+mod secure_tests;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,7 @@ pub(crate) fn plan(index: u16) -> LegPlan {
             event_payload_type_receive: Some(101),
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         },
         latch: LatchMode::Peer,
         signaling_peer: None,
@@ -269,7 +270,7 @@ impl World {
         events.filter(|event| !matches!(event, MediaEvent::PlanReturned(_))).collect()
     }
 
-    fn next_packet(&mut self, party: usize, samples: &[u8]) -> Vec<u8> {
+    pub fn next_packet(&mut self, party: usize, samples: &[u8]) -> Vec<u8> {
         let sender = &mut self.parties[party];
         let mut packet = vec![0; 12];
         let head = packet.first_chunk_mut().unwrap();

@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use plane::srtp::{SRTP_OVERHEAD_MAX, SrtpSender};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, g711, rtp};
 use shared::media::{TapLimits, TapTracks};
 use shared::{
     Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, PlayId, RecorderFrame, TapId,
+    MediaPort, NegotiatedMedia, PlayId, RecorderFrame, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
+    TapId,
 };
 
 struct Counting;
@@ -89,6 +91,7 @@ fn plan(index: u16) -> Box<LegPlan> {
             event_payload_type_receive: Some(101),
             direction: Direction::SendRecv,
             ptime_ms: if index == 2 { 30 } else { 20 },
+            srtp: is_secured(index).then(|| SrtpKeys { send: key(1), receive: key(2) }),
         },
         latch: LatchMode::Peer,
         signaling_peer: None,
@@ -97,6 +100,16 @@ fn plan(index: u16) -> Box<LegPlan> {
         first_timestamp: 0,
         media_timeout_ms: 500,
     })
+}
+
+/// Some legs bridged to each other and to others, with prompts and digits among them.
+fn is_secured(slot: u16) -> bool {
+    slot.is_multiple_of(3)
+}
+
+fn key(byte: u8) -> SrtpKey {
+    let suite = SrtpSuite::AesCm128HmacSha1Tag80;
+    SrtpKey { suite, master: SrtpMaster::new([byte; 30]) }
 }
 
 const LEGS: u16 = 40;
@@ -130,6 +143,13 @@ fn commands() -> Vec<MediaCommand> {
         commands.push(MediaCommand::SendDigits { leg, play: PlayId(1), digits });
     }
     commands.push(MediaCommand::UpdateLeg { leg: leg(3), plan: plan(3) });
+    let mut rekeyed = plan(6);
+    rekeyed.media.srtp = Some(SrtpKeys { send: key(3), receive: key(2) });
+    commands.push(MediaCommand::UpdateLeg { leg: leg(6), plan: rekeyed });
+    let mut now_secured = plan(7);
+    now_secured.media.srtp = plan(6).media.srtp;
+    commands.push(MediaCommand::UpdateLeg { leg: leg(7), plan: now_secured });
+    commands.push(MediaCommand::UpdateLeg { leg: leg(7), plan: plan(7) });
     commands
 }
 
@@ -158,6 +178,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         mesh: Vec::with_capacity(16),
     };
     let (start, stop) = (commands(), stops());
+    let mut senders: Vec<SrtpSender> = (0..LEGS).map(|_| SrtpSender::new(key(2))).collect();
     let before = CALLS.get();
     let mut now = Instant::from_millis(1);
     for command in start {
@@ -166,8 +187,8 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
     for round in 0..500u16 {
         now = Instant::from_millis(1 + u64::from(round) * 20);
         plane.tick(now, &mut hands);
-        for slot in 0..LEGS {
-            send(&mut plane, &mut hands, now, slot, round);
+        for (slot, sender) in (0..LEGS).zip(&mut senders) {
+            send(&mut plane, &mut hands, now, slot, round, sender);
         }
     }
     for frame in std::mem::take(&mut hands.mesh).iter() {
@@ -183,11 +204,19 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
     assert_eq!(calls, ours + 2);
     assert!(hands.sent > 500 && hands.frames > 500);
     assert_eq!(plane.meters().received_balance(), 0);
+    assert_eq!(plane.meters().packets_dropped.count(plane::DropReason::SrtpUnauthentic), 0);
     assert_eq!(plane.meters().legs, 0);
 }
 
-fn send(plane: &mut Plane, hands: &mut Hands, now: Instant, slot: u16, round: u16) {
-    let mut buffer = [0xAA; 12 + 480];
+fn send(
+    plane: &mut Plane,
+    hands: &mut Hands,
+    now: Instant,
+    slot: u16,
+    round: u16,
+    sender: &mut SrtpSender,
+) {
+    let mut buffer = [0xAA; 12 + 480 + SRTP_OVERHEAD_MAX];
     let is_event = round % 50 > 45;
     let payload_type = match (is_event, slot.is_multiple_of(2)) {
         (true, _) => 101,
@@ -207,8 +236,12 @@ fn send(plane: &mut Plane, hands: &mut Hands, now: Instant, slot: u16, round: u1
     if is_event {
         packet[12..].copy_from_slice(&[5, 0x8A, 3, 0x20]);
     }
+    let len = match is_secured(slot) {
+        true => sender.protect_rtp(&mut buffer, len).unwrap_or(0),
+        false => len,
+    };
     let socket = SocketId::rtp(usize::from(slot));
-    match plane.receive(now, socket, address(slot), packet, hands) {
+    match plane.receive(now, socket, address(slot), &mut buffer[..len], hands) {
         Received::Forward { .. } | Received::Consumed | Received::Dropped(_) => {}
     }
 }

@@ -110,9 +110,9 @@ fn total_of(meminfo: &str) -> Option<u64> {
 const CALL_BYTES: u64 = 160 * 1024;
 /// Calls that the smallest box must be able to carry.
 const CALLS_MIN: u64 = 100;
-/// Rings (64 bytes a slot), leg slabs (about 2 KiB a leg), taps (4 KiB), recorder ring (360 bytes a slot).
+/// Rings (64 bytes a slot), leg slabs (about 2 KiB a leg, 6 KiB more with SRTP), taps (4 KiB), recorder ring (360 bytes a slot).
 const CORE_BYTES: u64 = ((limits::COMMAND_SLOTS + limits::EVENT_SLOTS) * 64
-    + limits::LEGS_PER_CORE_MAX * 2_048
+    + limits::LEGS_PER_CORE_MAX * (2_048 + 6_144)
     + limits::TAPS_PER_CORE_MAX * 4_096
     + limits::RECORDER_SLOTS * 360
     + 32_768 * 192) as u64;

@@ -135,6 +135,7 @@ fn plan(port: MediaPort, codec: Codec, party: SocketAddr) -> LegPlan {
             event_payload_type_receive: Some(101),
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         },
         latch: LatchMode::Peer,
         signaling_peer: Some(party.ip()),

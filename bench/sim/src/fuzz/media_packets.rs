@@ -148,6 +148,7 @@ fn plan(index: usize) -> LegPlan {
             event_payload_type_receive: Some(101),
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         },
         latch: LatchMode::Peer,
         signaling_peer: None,

@@ -204,6 +204,7 @@ pub fn plan(port: MediaPort, party: SocketAddr) -> LegPlan {
             event_payload_type_receive: Some(101),
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         },
         latch: LatchMode::Peer,
         signaling_peer: None,

@@ -9,6 +9,7 @@ use crate::output::{Output, SocketId};
 use crate::player::Playing;
 use crate::relay::{Feed, Stamp};
 use crate::rtp::{self, HEADER_BYTES};
+use crate::srtp::SRTP_OVERHEAD_MAX;
 use crate::telephone_event::{DigitStep, EVENT_BYTES};
 use crate::wheel::Beat;
 
@@ -207,16 +208,20 @@ impl Plane {
         out: &mut impl Output,
     ) {
         let outbound = &mut self.outbound[slot];
-        let mut buffer = [0; HEADER_BYTES + SAMPLES_MAX];
-        let packet = &mut buffer[..HEADER_BYTES + payload.len()];
+        let mut buffer = [0; HEADER_BYTES + SAMPLES_MAX + SRTP_OVERHEAD_MAX];
+        let len = HEADER_BYTES + payload.len();
+        let packet = &mut buffer[..len];
         if let Some((head, body)) = packet.split_first_chunk_mut::<HEADER_BYTES>() {
             let Stamp { sequence, timestamp, starts } = stamp;
             rtp::write_header(head, starts, payload_type, sequence, timestamp, outbound.ssrc);
             body.copy_from_slice(payload);
         }
         outbound.count(payload.len());
-        let socket = SocketId::rtp(usize::from(outbound.port));
-        out.send(socket, outbound.destination.socket_addr(), packet);
+        let (port, to) = (outbound.port, outbound.destination);
+        // Our own numbers are never used twice, so this is always sealed.
+        let Ok(len) = self.seal(slot, &mut buffer, len) else { return };
+        let socket = SocketId::rtp(usize::from(port));
+        out.send(socket, to.socket_addr(), &buffer[..len]);
     }
 
     /// Looks after everything that is due seldom, and finds when to look again.

@@ -85,8 +85,10 @@ impl Plane {
         if leg.core != self.core || !port_is_free || !slot_is_free {
             return false;
         }
-        let first =
-            Numbers::starting_at(plan.first_sequence, plan.first_timestamp, clock::samples(now));
+        // RFC 3711 §3.3.1: far from the wrap, or a peer that misses the first packets guesses wrong.
+        let secured_mask = if plan.media.srtp.is_some() { 0x7FFF } else { u16::MAX };
+        let first_sequence = plan.first_sequence & secured_mask;
+        let first = Numbers::starting_at(first_sequence, plan.first_timestamp, clock::samples(now));
         let outbound = &mut self.outbound[slot];
         *outbound = Outbound { port, numbers: first, ..Outbound::vacant() };
         outbound.apply(plan);
@@ -96,6 +98,7 @@ impl Plane {
         self.pasts[slot] = ReceptionPast::default();
         self.checks[slot] = clock::millis(now);
         self.legs[slot] = Some(Leg::new(leg, *plan, now, self.seed));
+        self.secure_leg(now, slot);
         self.slot_by_port[usize::from(port)] = Some(leg.slot);
         self.wheel.insert(now, leg.slot, self.outbound[slot].wants_half_beats());
         self.meters.legs += 1;
@@ -129,6 +132,7 @@ impl Plane {
             self.wheel.insert(now, leg.id.slot, with_half_beats);
         }
         self.checks[slot] = clock::millis(now);
+        self.secure_leg(now, slot);
         if plan.media.codec != old.media.codec {
             self.change_tap_codec(slot, plan.media.codec);
         }
@@ -146,6 +150,7 @@ impl Plane {
         self.end_taps(slot, TapEnd::LegStopped, out);
         self.send_goodbye(now, slot, out);
         let Some(leg) = self.legs[slot].take() else { return };
+        self.srtp_free.extend(leg.srtp);
         *quality = self.quality(slot, &leg);
         let port = usize::from(self.outbound[slot].port);
         self.slot_by_port[port] = None;

@@ -10,19 +10,23 @@ use crate::g711;
 use crate::inbound::{Heard, LatchStep, Route};
 use crate::mesh::{MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader};
 use crate::meters::DropReason;
+use crate::outbound::Speech;
 use crate::output::{Output, Received, SocketId};
 use crate::reception::{Arrival, Continuity};
 use crate::relay::{Content, Incoming};
 use crate::rtp::{self, HEADER_BYTES, RtpHeader};
+use crate::srtp::SRTP_OVERHEAD_MAX;
 use crate::telephone_event::Press;
 
 use super::Plane;
 use super::command::destination;
 
 /// What became of a packet that was not dropped.
-enum Fate {
+pub(super) enum Fate {
     Consumed,
     ToMesh,
+    /// It left from a copy with room for a tag.
+    Copied,
     /// By this leg of ours. Its address is read at the very end, not carried through.
     Forward {
         peer: u16,
@@ -59,6 +63,10 @@ impl Plane {
             }
             Ok(Fate::ToMesh) => {
                 self.meters.packets_to_mesh += 1;
+                Received::Consumed
+            }
+            Ok(Fate::Copied) => {
+                self.meters.packets_forwarded += 1;
                 Received::Consumed
             }
             Ok(Fate::Forward { peer, len }) => {
@@ -117,7 +125,11 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Output,
     ) -> Result<Fate, DropReason> {
-        let header = RtpHeader::parse(packet)?;
+        let opened = match self.inbound[slot].secured {
+            true => self.open_media(now, slot, source, packet)?,
+            false => packet.len(),
+        };
+        let header = RtpHeader::parse(packet.get(..opened).unwrap_or_default())?;
         let heard = self.inbound[slot].hear(header.payload_type)?;
         if !self.inbound[slot].is_locked_to(source) {
             self.admit_source(now, slot, source, out)?;
@@ -157,7 +169,7 @@ impl Plane {
         let incoming = Incoming { epoch, sequence, timestamp, content, len };
         match self.inbound[slot].route {
             Route::Nowhere => Ok(Fate::Consumed),
-            Route::Local { slot: peer } => self.forward(now, peer, incoming, &header, packet),
+            Route::Local { slot: peer } => self.forward(now, peer, incoming, &header, packet, out),
             Route::Mesh => self.send_to_mesh(slot, incoming, &header, packet, out),
         }
     }
@@ -259,6 +271,7 @@ impl Plane {
         incoming: Incoming,
         header: &RtpHeader,
         packet: &mut [u8],
+        out: &mut impl Output,
     ) -> Result<Fate, DropReason> {
         let slot = usize::from(peer);
         let Some(mapped) = self.map(now, slot, incoming, header.marker)? else {
@@ -269,8 +282,12 @@ impl Plane {
             packet.copy_within(header.payload.clone(), HEADER_BYTES);
         }
         let len = HEADER_BYTES + header.payload.len();
-        let packet = packet.get_mut(..len).ok_or(DropReason::Malformed)?;
-        self.finish_packet(slot, &mapped, incoming.content, packet)?;
+        let plain = packet.get_mut(..len).ok_or(DropReason::Malformed)?;
+        self.finish_packet(slot, &mapped, incoming.content, plain)?;
+        if self.outbound[slot].speech == Speech::Secured {
+            return self.forward_sealed(peer, packet, len, out);
+        }
+        self.outbound[slot].count(len - HEADER_BYTES);
         Ok(Fate::Forward { peer, len: len as u16 })
     }
 
@@ -312,7 +329,6 @@ impl Plane {
             packet.split_first_chunk_mut::<HEADER_BYTES>().ok_or(DropReason::Malformed)?;
         let Mapped { marker, payload_type, sequence, timestamp } = *mapped;
         rtp::write_header(head, marker, payload_type, sequence, timestamp, outbound.ssrc);
-        outbound.count(payload.len());
         if let Content::Audio(codec) = content {
             g711::translate(codec, outbound.codec, payload);
             if outbound.tapped {
@@ -410,7 +426,7 @@ impl Plane {
         };
         let content = incoming.content;
         if frame.is_whole() {
-            let buffer = &mut [0; HEADER_BYTES + MESH_PAYLOAD_BYTES];
+            let buffer = &mut [0; HEADER_BYTES + MESH_PAYLOAD_BYTES + SRTP_OVERHEAD_MAX];
             self.send_copy(slot, &mapped, content, payload, buffer, out)?;
         } else {
             let buffer = &mut [0; RTP_BYTES_MAX];
@@ -428,11 +444,15 @@ impl Plane {
         buffer: &mut [u8],
         out: &mut impl Output,
     ) -> Result<(), DropReason> {
-        let packet = buffer.get_mut(..HEADER_BYTES + payload.len()).ok_or(DropReason::TooLong)?;
+        let len = HEADER_BYTES + payload.len();
+        let packet = buffer.get_mut(..len).ok_or(DropReason::TooLong)?;
         packet[HEADER_BYTES..].copy_from_slice(payload);
         self.finish_packet(slot, mapped, content, packet)?;
-        let outbound = &self.outbound[slot];
+        let len = self.seal(slot, buffer, len)?;
+        let outbound = &mut self.outbound[slot];
+        outbound.count(payload.len());
         let socket = SocketId::rtp(usize::from(outbound.port));
+        let packet = buffer.get(..len).unwrap_or_default();
         out.send(socket, outbound.destination.socket_addr(), packet);
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::inbound::Latch;
 use crate::meters::DropReason;
 use crate::output::{Output, SocketId};
 use crate::rtcp::{self, Compound, REPORT_BYTES_MAX, Report, ReportBlock, SenderInfo};
+use crate::srtp::SRTCP_OVERHEAD;
 
 use super::Plane;
 
@@ -21,7 +22,7 @@ impl Plane {
         slot: usize,
         socket: SocketId,
         source: SocketAddr,
-        packet: &[u8],
+        packet: &mut [u8],
         out: &mut impl Output,
     ) -> Result<(), DropReason> {
         let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
@@ -34,6 +35,11 @@ impl Plane {
         if !leg.reports.admit(clock::millis(now)) {
             return Err(DropReason::RtcpRate);
         }
+        let opened = match leg.srtp.and_then(|place| self.srtp.get_mut(usize::from(place))) {
+            Some(session) => session.open_rtcp(clock::millis(now), packet)?,
+            None => packet.len(),
+        };
+        let packet = packet.get(..opened).unwrap_or_default();
         let compound = Compound::parse(packet, self.outbound[slot].ssrc)
             .map_err(|_| DropReason::RtcpMalformed)?;
         let reports = &mut leg.reports;
@@ -77,8 +83,10 @@ impl Plane {
     fn send_report(&mut self, now: Instant, slot: usize, bye: bool, out: &mut impl Output) {
         let Some((socket, to)) = self.report_destination(slot) else { return };
         let Some(report) = self.report(now, slot, bye) else { return };
-        let mut bytes = [0; REPORT_BYTES_MAX];
-        let len = report.write(&mut bytes);
+        let mut bytes = [0; REPORT_BYTES_MAX + SRTCP_OVERHEAD];
+        let Some(room) = bytes.first_chunk_mut() else { return };
+        let len = report.write(room);
+        let Ok(len) = self.seal_report(slot, &mut bytes, len) else { return };
         out.send(socket, to, &bytes[..len]);
         self.meters.sent_rtcp += 1;
         if let Some(leg) = &mut self.legs[slot] {

@@ -154,6 +154,7 @@ impl MediaSession {
             event_payload_type_receive: events.map(|_| self.event_payload_type),
             direction: choose::direction(answer, chosen, local.direction),
             ptime_ms: choose::ptime_ms(answer, chosen.media),
+            srtp: None,
         }
     }
 
@@ -188,6 +189,7 @@ fn negotiate_offer(
         event_payload_type_receive: chosen.event_payload_type,
         direction: choose::direction(offer, chosen, local.direction),
         ptime_ms: choose::ptime_ms(offer, chosen.media),
+        srtp: None,
     }
 }
 

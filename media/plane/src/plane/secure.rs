@@ -1,0 +1,168 @@
+//! SRTP of a leg: packets opened, packets sealed, keys taken over (RFC 3711). Sans-IO.
+
+use std::net::SocketAddr;
+
+use shared::Instant;
+use shared::limits::RTP_BYTES_MAX;
+
+use crate::address::PackedAddress;
+use crate::clock;
+use crate::inbound::Latch;
+use crate::mesh::MESH_PAYLOAD_BYTES;
+use crate::meters::DropReason;
+use crate::outbound::Speech;
+use crate::output::{Output, SocketId};
+use crate::rtp::HEADER_BYTES;
+use crate::srtp::{SRTP_OVERHEAD_MAX, SrtpError, SrtpSession};
+
+use super::Plane;
+use super::packet::Fate;
+
+impl Plane {
+    /// Makes the SRTP state what the leg's plan says: none, a new one, or the old one with its keys.
+    pub(super) fn secure_leg(&mut self, now: Instant, slot: usize) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        match (leg.plan.media.srtp, leg.srtp) {
+            (None, None) => {}
+            (None, Some(place)) => {
+                leg.srtp = None;
+                self.srtp_free.push(place);
+            }
+            (Some(keys), Some(place)) => {
+                if let Some(session) = self.srtp.get_mut(usize::from(place)) {
+                    session.update(&keys, clock::millis(now));
+                }
+            }
+            (Some(keys), None) => {
+                let session = SrtpSession::new(&keys);
+                leg.srtp = Some(match self.srtp_free.pop() {
+                    Some(place) => {
+                        self.srtp[usize::from(place)] = session;
+                        place
+                    }
+                    None => {
+                        // A leg has at most one place, and there is room for one a leg.
+                        debug_assert!(self.srtp.len() < self.srtp.capacity());
+                        self.srtp.push(session);
+                        (self.srtp.len() - 1) as u16
+                    }
+                });
+            }
+        }
+    }
+
+    /// Opens a packet of media in place; its length then. Only an authentic packet gets past here, so
+    /// only such ones latch; one from elsewhere than the locked source does so after a silence.
+    pub(super) fn open_media(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        source: SocketAddr,
+        packet: &mut [u8],
+    ) -> Result<usize, DropReason> {
+        let now_ms = clock::millis(now);
+        let inbound = &mut self.inbound[slot];
+        let elsewhere = inbound.latch == Latch::Locked && !inbound.source.is(source);
+        let silent_since = inbound.reception.last_ms.wrapping_add(RELATCH_SILENCE_MS);
+        if elsewhere && !clock::is_due(now_ms, silent_since) {
+            // Before the cipher: a stranger costs no more than on any other leg.
+            return Err(DropReason::Stranger);
+        }
+        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
+        let session = leg.srtp.and_then(|place| self.srtp.get_mut(usize::from(place)));
+        let len = session.ok_or(DropReason::NoLeg)?.open_rtp(now_ms, packet)?;
+        if elsewhere {
+            inbound.latch = Latch::Open;
+            inbound.source = PackedAddress::NONE;
+            leg.reports.source = PackedAddress::NONE;
+        }
+        Ok(len)
+    }
+
+    /// Seals the RTP packet in the first `len` bytes where the leg has SRTP; the length to send.
+    #[inline]
+    pub(super) fn seal(
+        &mut self,
+        slot: usize,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<usize, SrtpError> {
+        if self.outbound[slot].speech != Speech::Secured {
+            return Ok(len);
+        }
+        match self.session(slot) {
+            Some(session) => session.sender.protect_rtp(buffer, len),
+            // Never in the clear, whatever else is wrong.
+            None => Err(SrtpError::Exhausted),
+        }
+    }
+
+    /// As [`Plane::seal`], for RTCP.
+    pub(super) fn seal_report(
+        &mut self,
+        slot: usize,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<usize, SrtpError> {
+        match self.session(slot) {
+            Some(session) => session.sender.protect_rtcp(buffer, len),
+            None => Ok(len),
+        }
+    }
+
+    /// Sends on what lies in the first `len` bytes, sealed: in place where the datagram had a tag of at
+    /// least that length itself, else from a copy.
+    #[inline(never)]
+    pub(super) fn forward_sealed(
+        &mut self,
+        peer: u16,
+        packet: &mut [u8],
+        len: usize,
+        out: &mut impl Output,
+    ) -> Result<Fate, DropReason> {
+        let slot = usize::from(peer);
+        match self.seal(slot, packet, len) {
+            Ok(sealed) => {
+                self.outbound[slot].count(len - HEADER_BYTES);
+                return Ok(Fate::Forward { peer, len: sealed as u16 });
+            }
+            Err(SrtpError::NoRoom) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let plain = packet.get(..len).unwrap_or_default();
+        if len <= HEADER_BYTES + MESH_PAYLOAD_BYTES {
+            let buffer = &mut [0; HEADER_BYTES + MESH_PAYLOAD_BYTES + SRTP_OVERHEAD_MAX];
+            self.send_sealed(slot, plain, buffer, out)?;
+        } else {
+            self.send_sealed(slot, plain, &mut [0; RTP_BYTES_MAX], out)?;
+        }
+        Ok(Fate::Copied)
+    }
+
+    fn send_sealed(
+        &mut self,
+        slot: usize,
+        plain: &[u8],
+        buffer: &mut [u8],
+        out: &mut impl Output,
+    ) -> Result<(), DropReason> {
+        let len = plain.len();
+        buffer.get_mut(..len).ok_or(DropReason::TooLong)?.copy_from_slice(plain);
+        let sealed = self.seal(slot, buffer, len)?;
+        let outbound = &mut self.outbound[slot];
+        outbound.count(len - HEADER_BYTES);
+        let socket = SocketId::rtp(usize::from(outbound.port));
+        let packet = buffer.get(..sealed).unwrap_or_default();
+        out.send(socket, outbound.destination.socket_addr(), packet);
+        Ok(())
+    }
+
+    fn session(&mut self, slot: usize) -> Option<&mut SrtpSession> {
+        let place = self.legs[slot].as_ref()?.srtp?;
+        self.srtp.get_mut(usize::from(place))
+    }
+}
+
+/// How long the locked source of a leg with SRTP must have been silent before an authentic packet from
+/// elsewhere is followed (design: the latch).
+const RELATCH_SILENCE_MS: u32 = 2_000;
