@@ -11,6 +11,7 @@ pub mod leg;
 pub mod limits;
 pub mod media;
 pub mod refusal;
+pub mod rules;
 pub mod srtp;
 pub mod time;
 

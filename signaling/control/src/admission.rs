@@ -252,6 +252,19 @@ fn secure_needs_tls() -> Refusal {
     .code(32209)
 }
 
+/// A call needs somebody who says what to do with it.
+///
+/// # Errors
+/// The refusal where the domain names nobody.
+pub fn document(voice_url: &Option<String>) -> Result<(), Refusal> {
+    if voice_url.is_some() {
+        return Ok(());
+    }
+    let sentence = "The domain has no voice URL, so nobody can say what to do with the call. \
+                    Set VoiceUrl.";
+    Err(Refusal::new("no_voice_url", 404, sentence).code(11100))
+}
+
 /// The host of a SIP URI as text, IPv6 without brackets.
 pub fn host_of(target: &Uri) -> Option<String> {
     match target {

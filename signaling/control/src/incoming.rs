@@ -278,6 +278,8 @@ impl Control {
         self.ua_commands.push_back(Command::Refuse { session, refusal: refusal.clone() });
         let record = records::refused_call(setup, now.unix_ms);
         self.commit(None, Change::PutCall(Arc::new(record)));
+        let timeline = records::refused_timeline(setup, now.unix_ms, &refusal);
+        self.commit(None, Change::PutTimeline(Arc::new(timeline)));
         if let Some(code) = refusal.code {
             self.notify_of_refusal(now, setup.account, Some(setup.sid), code, &refusal);
         }
@@ -314,12 +316,10 @@ impl Control {
 /// application could be told.
 fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), Refusal> {
     incoming.check_offer(&leg.local_media())?;
-    if setup.document == DocumentSource::None {
-        let sentence = "The domain has no voice URL, so nobody can say what to do with the call. \
-                        Set VoiceUrl.";
-        return Err(Refusal::new("no_voice_url", 404, sentence).code(11100));
+    match setup.document {
+        DocumentSource::None => admission::document(&None),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks the digest; a pair of user and source that failed too often is not even looked at.

@@ -11,6 +11,7 @@ mod call_effects;
 mod control;
 mod effect;
 mod entry;
+pub mod explain;
 mod incoming;
 mod input;
 mod media;

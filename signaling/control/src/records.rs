@@ -50,6 +50,20 @@ pub(crate) fn refused_call(setup: &CallSetup, unix_ms: i64) -> CallRecord {
     }
 }
 
+/// The timeline of that call: the refusal alone.
+pub(crate) fn refused_timeline(
+    setup: &CallSetup,
+    unix_ms: i64,
+    refusal: &Refusal,
+) -> store::TimelineRecord {
+    let mut timeline = crate::timeline::Timeline::default();
+    let Refusal { rule, status, sentence, .. } = refusal;
+    let status = status.map_or("nothing sent".to_owned(), |status| status.to_string());
+    let text = format!("{sentence} (rule {rule}, {status})");
+    timeline.add(unix_ms, crate::timeline::Kind::Refusal, text);
+    store::TimelineRecord { call: setup.sid, account: setup.account, json: timeline.to_json() }
+}
+
 /// The record after a status change.
 pub(crate) fn with_status(record: &CallRecord, status: CallStatus, unix_ms: i64) -> CallRecord {
     let mut record = record.clone();

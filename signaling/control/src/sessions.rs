@@ -48,6 +48,7 @@ impl Control {
                 };
                 self.tell(sid, CallInput::SipAnswered(facts));
             }
+            UaEvent::Broken { rule } => self.observe(Observation::Dropped { rule }),
             UaEvent::FailedOver { session, status, is_answer, peer } => {
                 self.on_failed_over(now, session, status, is_answer, peer);
             }

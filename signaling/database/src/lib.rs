@@ -14,7 +14,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use open::{OpenError, Opened, open};
+pub use open::{OpenError, Opened, open, read_snapshot};
 pub use reader::Reader;
 pub use recover::Recovered;
 pub use retention::{Retained, Retention};

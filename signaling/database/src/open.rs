@@ -35,6 +35,16 @@ pub enum OpenError {
         /// Newest version this program knows.
         newest: u32,
     },
+    /// An older program wrote the file, and it cannot be brought up to date only by reading it.
+    #[error(
+        "the database has schema version {found}, this program reads {newest}: start the gateway once"
+    )]
+    Older {
+        /// Version of the file.
+        found: u32,
+        /// Version this program reads.
+        newest: u32,
+    },
     /// `node.domain_suffix` was changed: the kept password digests belong to the old realm.
     #[error(
         "the database was made for the digest realm `{stored}`, the setting node.domain_suffix now gives `{asked}`: \
@@ -79,6 +89,22 @@ pub fn open(
     let snapshot = load(&connection, suffix, &*sealer)?;
     let writer = Writer::new(connection, sealer);
     Ok(Opened { writer, snapshot, recovered })
+}
+
+/// Reads the configuration of a file that a gateway may be running on; nothing is written.
+///
+/// # Errors
+/// [`OpenError`]; [`OpenError::Older`] where no gateway of this version has run on it yet.
+pub fn read_snapshot(
+    path: &Path,
+    suffix: DomainSuffix,
+    sealer: &dyn Sealer,
+) -> Result<Snapshot, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = connect(path, flags)?;
+    let transaction = connection.transaction()?;
+    schema::check(&transaction)?;
+    Ok(load(&transaction, suffix, sealer)?)
 }
 
 /// A connection with the settings that readers and the writer share.

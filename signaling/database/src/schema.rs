@@ -20,6 +20,17 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Whether the file has the newest schema.
+pub(crate) fn check(connection: &Connection) -> Result<(), OpenError> {
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let newest = MIGRATIONS.len() as u32;
+    match found.cmp(&newest) {
+        std::cmp::Ordering::Less => Err(OpenError::Older { found, newest }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(OpenError::Newer { found, newest }),
+    }
+}
+
 /// Step n brings a file from version n to n + 1. Never edit one that was released: add another.
 ///
 /// SIDs are 16-byte blobs: their order is their age, so every index grows at its end.

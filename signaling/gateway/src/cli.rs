@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `sidetone`, in words that teach. Shell.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -56,8 +57,9 @@ pub enum Command {
     },
     /// Print the DNS zone that these settings need
     Dns,
-    /// Say which rule would decide a hypothetical INVITE or REGISTER (not in this version)
-    Explain(Later),
+    /// Say which rule would decide a hypothetical INVITE, REGISTER or OPTIONS, and why
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArguments),
     /// Examine this host for media work (not in this version)
     Doctor(Later),
     /// Apply what doctor proposes, or roll it back (not in this version)
@@ -81,6 +83,35 @@ pub struct DemoArguments {
     /// Also call it with the built-in phone, print PASS or FAIL for each check, and end
     #[arg(long)]
     pub call: bool,
+}
+
+/// `sidetone explain`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArguments {
+    /// Request-URI, for example sip:1000@desk.sip.sidetone.test; of a REGISTER the address of record
+    #[arg(required_unless_present = "rules")]
+    pub target: Option<String>,
+    /// The address it comes from, with or without a port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = source)]
+    pub from: SocketAddr,
+    /// INVITE, REGISTER or OPTIONS
+    #[arg(long, default_value = "INVITE", value_parser = ["INVITE", "REGISTER", "OPTIONS"], ignore_case = true)]
+    pub method: String,
+    /// udp, tcp or tls
+    #[arg(long, default_value = "udp", value_parser = ["udp", "tcp", "tls"])]
+    pub transport: String,
+    /// The digest user; without it the request has no credentials, like every first one
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The user's password, to be tried; without it the right one is assumed
+    #[arg(long, requires = "user", value_name = "TEXT")]
+    pub password: Option<String>,
+    /// Our own address that it comes to: counts where the Request-URI names an address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = source)]
+    pub at: SocketAddr,
+    /// List every rule that can refuse a request, with its status, code and what to do
+    #[arg(long)]
+    pub rules: bool,
 }
 
 /// `sidetone config`.
@@ -128,6 +159,12 @@ impl SettingsArguments {
     }
 }
 
+fn source(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let alone = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, 5060));
+    alone.or_else(|_| text.parse()).map_err(|_| "expected an address, like 203.0.113.9".to_owned())
+}
+
 fn key_and_value(text: &str) -> Result<(String, String), String> {
     let (key, value) =
         text.split_once('=').ok_or("expected KEY=VALUE, like http.listen=127.0.0.1:9000")?;
@@ -137,9 +174,6 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 /// The sentence for a word that is not built yet.
 pub fn not_in_this_version(word: &str) -> String {
     let instead = match word {
-        "explain" => {
-            "Refusals name their rule in the log, in /metrics and in Calls/{sid}/Timeline.json."
-        }
         "doctor" | "tune" => "What the gateway misses on this host it says when it starts.",
         _ => "Stop the gateway and copy its data folder as a whole.",
     };
@@ -156,6 +190,18 @@ First steps:
   sidetone serve         the gateway; its account is in <data folder>/credentials
 
 SIDETONE_ACCOUNT_SID and SIDETONE_AUTH_TOKEN name the account that the first start makes.";
+
+const EXPLAIN_HELP: &str = "\
+The rules are the gateway's own, applied to what its data folder holds now; the gateway may be running.
+What only a running gateway knows (load, drain, sources that ask too much) is taken as quiet.
+
+  sidetone explain sip:1000@desk.sip.sidetone.test --from 203.0.113.9
+  sidetone explain sip:1000@desk.sip.sidetone.test --from 203.0.113.9 --user alice
+  sidetone explain sip:1000@desk.sip.sidetone.test --transport tls --user alice --password TEXT
+  sidetone explain sip:alice@desk.sip.sidetone.test --method REGISTER --user alice
+  sidetone explain --rules
+
+Exit code 0: served or challenged; 3: refused; 1: the question could not be answered.";
 
 const DEMO_HELP: &str = "\
 The demo keeps its own data folder (./sidetone-demo-data unless --data says otherwise) and reads

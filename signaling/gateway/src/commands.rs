@@ -28,7 +28,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Worker { worker: Worker::Speech { voices } }) => {
             crate::speech::worker_main(&voices)
         }
-        Some(Command::Explain(_)) => later("explain"),
+        Some(Command::Explain(question)) => {
+            with_settings(&sources, |settings| crate::explain::run(&question, settings))
+        }
         Some(Command::Doctor(_)) => later("doctor"),
         Some(Command::Tune(_)) => later("tune"),
         Some(Command::Backup(_)) => later("backup"),

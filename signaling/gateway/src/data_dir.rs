@@ -76,6 +76,17 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock, key, generation })
     }
 
+    /// The key of a folder that a gateway may be running on: nothing is locked, made or written.
+    ///
+    /// # Errors
+    /// [`DataDirError`], also where no gateway has run on the folder yet.
+    pub fn read_key(path: &Path) -> Result<[u8; 32], DataDirError> {
+        let path = path.join("key");
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| system("read", &path, source))?;
+        parse_key(text.trim()).ok_or(DataDirError::Key { path })
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

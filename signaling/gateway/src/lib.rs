@@ -11,6 +11,7 @@ pub mod data_dir;
 pub mod demo;
 pub mod dns;
 pub mod errands;
+pub mod explain;
 pub mod http_server;
 pub mod local_address;
 pub mod logging;

@@ -363,7 +363,12 @@ fn open_store(
 
 /// Where the embedded store is.
 pub fn database_path(data: &DataDir) -> PathBuf {
-    data.path().join("sidetone.db")
+    database_in(data.path())
+}
+
+/// The same by the folder's path.
+pub fn database_in(folder: &std::path::Path) -> PathBuf {
+    folder.join("sidetone.db")
 }
 
 /// Where recordings are.

@@ -276,4 +276,6 @@ fn a_domain_without_voice_url_answers_404_and_says_so() {
     assert_eq!(rig.invite(&Invite::default()), [100, 404]);
     assert_eq!(rig.notifications[0].error_code, 11100);
     assert_eq!(rig.notifications[0].call, Some(rig.records[0].sid));
+    let sentence = &rig.notifications[0].message;
+    assert!(rig.timelines[0].contains(sentence.as_str()), "{:?}", rig.timelines);
 }

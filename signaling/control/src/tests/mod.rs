@@ -2,5 +2,6 @@
 
 mod admission;
 mod calls;
+mod explain;
 mod outbound;
 mod rig;

@@ -17,6 +17,7 @@ mod conservation;
 mod demo;
 mod dial;
 mod durability;
+mod explain;
 mod inbound;
 mod outbound;
 mod phone_register;

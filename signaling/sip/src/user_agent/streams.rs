@@ -163,6 +163,7 @@ impl UserAgent {
 impl Core {
     /// What could not be read: answered where that is right, and counted.
     pub fn answer_broken(&mut self, flow: Flow, error: &ParseError, bytes: &[u8]) {
+        self.emit(super::surface::UaEvent::Broken { rule: error.rule });
         let value = self.keys.stateless_tag_of_bytes(bytes);
         let tag = super::core::tag_text(crate::random::Token::new(self.config.origin, value));
         let Some(answer) = error.answer(flow.remote, &tag) else {

@@ -479,6 +479,11 @@ pub enum UaEvent {
         /// Its Contacts: where a 3xx sends us, best first.
         contacts: Contacts,
     },
+    /// A message that cannot be read was answered or dropped: to be counted.
+    Broken {
+        /// The rule it breaks.
+        rule: &'static str,
+    },
     /// A destination of our INVITE was given up; the next one is being tried.
     FailedOver {
         /// The session.

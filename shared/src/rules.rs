@@ -1,0 +1,283 @@
+//! Every rule that can refuse something in SIP, for `sidetone explain --rules` and for people.
+//!
+//! `bench/tidy` compares the table with the rules that the sources name: a new refusal needs its line.
+
+/// A rule that can refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name: in the log, in the `rule` label of `signaling_refusals_requests_total`, in
+    /// [`crate::Refusal::rule`].
+    pub name: &'static str,
+    /// What the peer gets: a SIP status, `drop` (nothing) or `close` (of the stream).
+    pub answer: &'static str,
+    /// The contract's code, where it has one: such a refusal is written to the account.
+    pub code: Option<u32>,
+    /// What was refused and what to do about it.
+    pub meaning: &'static str,
+}
+
+const fn rule(
+    name: &'static str,
+    answer: &'static str,
+    code: Option<u32>,
+    meaning: &'static str,
+) -> Rule {
+    Rule { name, answer, code, meaning }
+}
+
+/// All rules: who may ask first, then what a request must look like.
+pub const RULES: &[Rule] = &[
+    rule(
+        "unknown_domain",
+        "drop",
+        None,
+        "The host of the Request-URI is no SIP domain of this gateway. 403 over TLS, and where sip.acl_reject says so. Make the domain, or mend the caller's Request-URI.",
+    ),
+    rule(
+        "account_inactive",
+        "603",
+        Some(10001),
+        "The account of the domain is suspended or closed. Its parent can activate it.",
+    ),
+    rule(
+        "domain_without_authentication",
+        "403",
+        Some(32200),
+        "Nothing is mapped for calls. Map an IP access control list or a credential list to the domain.",
+    ),
+    rule(
+        "source_not_listed",
+        "drop",
+        Some(32201),
+        "The source address is in none of the lists mapped for calls; 403 where sip.acl_reject says so. Add the address to a list.",
+    ),
+    rule(
+        "credentials_broken",
+        "400",
+        Some(32202),
+        "The digest credentials cannot be read. Mend the caller.",
+    ),
+    rule(
+        "wrong_credentials",
+        "403",
+        Some(32202),
+        "User or password are wrong for the lists mapped to the domain. Check both in the phone.",
+    ),
+    rule(
+        "digest_locked_out",
+        "drop",
+        Some(32202),
+        "Too many wrong passwords for this user from this address: the pair is not heard for a while. Mend the phone and wait.",
+    ),
+    rule(
+        "secure_domain_needs_tls",
+        "403",
+        Some(32209),
+        "The domain is secure: the call must come over TLS with SRTP.",
+    ),
+    rule(
+        "no_voice_url",
+        "404",
+        Some(11100),
+        "The domain has no VoiceUrl: nobody says what to do with its calls. Set it.",
+    ),
+    rule(
+        "calls_limit",
+        "503",
+        Some(10004),
+        "All media legs are in use, or the limit on calls is reached. Raise limits.calls or media.ports, or add cores.",
+    ),
+    rule(
+        "draining",
+        "503",
+        None,
+        "The gateway is shutting down and takes no new calls. Call another one, or wait.",
+    ),
+    rule(
+        "stranger_rate",
+        "drop",
+        None,
+        "Too many requests from a source that nothing vouches for: it is not heard for ten seconds.",
+    ),
+    rule("registrar_not_built", "403", Some(32210), "Registrations are not in this version."),
+    rule(
+        "method_not_allowed",
+        "405",
+        None,
+        "The method is known but not served outside of a call; Allow lists those that are.",
+    ),
+    rule("method_unknown", "501", None, "The method is not known; Allow lists those that are."),
+    rule(
+        "max_forwards",
+        "483",
+        Some(32006),
+        "Max-Forwards is 0: the caller should start with 70, or requests go in a circle.",
+    ),
+    rule(
+        "extension_required",
+        "420",
+        None,
+        "The request requires a SIP extension that is not served; Unsupported names it.",
+    ),
+    rule(
+        "server_transactions",
+        "503",
+        None,
+        "There is no room for another transaction: the gateway is overloaded.",
+    ),
+    rule("invite_copy", "drop", None, "A copy of an INVITE that is being served."),
+    rule("not_an_invite", "405", None, "Only an INVITE begins a session."),
+    rule(
+        "sdp_glare",
+        "491",
+        None,
+        "Both sides offered new media at once; each tries again after a while.",
+    ),
+    rule("busy", "486", None, "The built-in phone has a call already."),
+    rule("sip_stream_first_message", "close", None, "A stream brought no whole message in time."),
+    rule(
+        "sip_stream_headers",
+        "close",
+        None,
+        "The headers of a message on a stream were not finished in time.",
+    ),
+    rule(
+        "sip_stream_body",
+        "close",
+        None,
+        "The body of a message on a stream was not finished in time.",
+    ),
+    rule(
+        "sip_stream_drain",
+        "close",
+        None,
+        "What follows a refused message on a stream was not read in time.",
+    ),
+    rule("accept", "406", None, "The caller does not accept application/sdp."),
+    rule(
+        "merged_request",
+        "482",
+        None,
+        "The same request came by another path and is being served.",
+    ),
+    rule(
+        "sdp_address_family",
+        "488",
+        None,
+        "The c= line is of another IP version than our media address.",
+    ),
+    rule("sdp_attributes", "488", None, "A part of the SDP has too many attributes."),
+    rule(
+        "sdp_fewer_media",
+        "488",
+        None,
+        "A new offer has fewer media descriptions than the session (RFC 3264 section 8).",
+    ),
+    rule("sdp_formats", "488", None, "A media description has too many formats."),
+    rule("sdp_host_name", "488", None, "The c= line has a host name, not an address."),
+    rule("sdp_line_size", "488", None, "An SDP line is too long."),
+    rule("sdp_lines", "488", None, "The SDP has too many lines."),
+    rule("sdp_media", "488", None, "The SDP has too many media descriptions."),
+    rule("sdp_multicast", "488", None, "The c= line has a multicast address."),
+    rule("sdp_network", "488", None, "The SDP names no IP network."),
+    rule("sdp_no_audio", "488", None, "The SDP has no audio stream that is wanted."),
+    rule("sdp_no_codec", "488", None, "The audio stream has no codec in common with us."),
+    rule("sdp_no_connection", "400", Some(32102), "The SDP has no c= line for the audio stream."),
+    rule("sdp_no_offer", "400", Some(32102), "An answer came and nothing was offered."),
+    rule(
+        "sdp_protocol",
+        "488",
+        None,
+        "The audio stream is not RTP/AVP, the only protocol served here.",
+    ),
+    rule(
+        "sdp_short_answer",
+        "400",
+        Some(32102),
+        "The answer has fewer media descriptions than the offer.",
+    ),
+    rule("sdp_size", "488", None, "The SDP is longer than the limit."),
+    rule("sdp_srtp", "488", None, "Only SRTP is offered, and it is not switched on here."),
+    rule("sdp_syntax", "400", Some(32102), "The SDP cannot be read."),
+    rule(
+        "sdp_version",
+        "400",
+        Some(32102),
+        "The SDP does not begin with v=0, or the SDP version is not 0, once.",
+    ),
+    rule("sip_body_encoding", "415", None, "The body has an encoding not read here."),
+    rule("sip_body_short", "400", None, "The body is shorter than Content-Length says."),
+    rule("sip_body_size", "413", None, "The body is longer than the limit."),
+    rule("sip_body_type", "415", None, "The body is no session description."),
+    rule("sip_body_without_type", "400", None, "The body has no readable Content-Type."),
+    rule("sip_call_id", "400", None, "Call-ID cannot be read."),
+    rule("sip_contact", "400", None, "A Contact cannot be read."),
+    rule("sip_contacts", "400", None, "Too many Contact values."),
+    rule(
+        "sip_content_length",
+        "400",
+        None,
+        "A Content-Length cannot be read, or no Content-Length on a stream, or Content-Length is not a number, or two different Content-Length values.",
+    ),
+    rule("sip_control_byte", "400", None, "A header value holds a control byte."),
+    rule("sip_cseq", "400", None, "CSeq cannot be read."),
+    rule("sip_cseq_method", "400", None, "CSeq names another method."),
+    rule("sip_from", "400", None, "From cannot be read."),
+    rule("sip_header_colon", "400", None, "A header line has no colon."),
+    rule("sip_header_lines", "400", None, "Too many header lines."),
+    rule("sip_header_name", "400", None, "A header name is not a token."),
+    rule("sip_header_name_size", "400", None, "A header name is too long."),
+    rule("sip_header_value_size", "400", None, "A header value is too long."),
+    rule("sip_header_values", "400", None, "Too many values of one header."),
+    rule("sip_headers_end", "400", None, "No empty line ends the headers."),
+    rule("sip_headers_size", "400", None, "The header section is too long."),
+    rule("sip_max_forwards", "400", None, "Max-Forwards is not a number from 0 to 255."),
+    rule("sip_message_size", "513", None, "The message is longer than the limit."),
+    rule("sip_missing_header", "400", None, "Via, From, To, Call-ID or CSeq is missing."),
+    rule("sip_multipart", "400", None, "The multipart body cannot be read."),
+    rule("sip_multipart_depth", "415", None, "A multipart body stands inside another."),
+    rule("sip_multipart_parts", "400", None, "The multipart body has too many parts."),
+    rule("sip_no_line", "400", None, "There is no line at all."),
+    rule("sip_repeated_header", "400", None, "A header that stands once is repeated."),
+    rule(
+        "sip_request_uri",
+        "400",
+        None,
+        "The Request-URI cannot be read, or the Request-URI has headers.",
+    ),
+    rule("sip_route", "400", None, "A Route or Record-Route cannot be read."),
+    rule("sip_routes", "400", None, "Too many Route or Record-Route values."),
+    rule("sip_start_line", "400", None, "The start line cannot be read."),
+    rule("sip_start_line_size", "414", None, "The start line is too long."),
+    rule("sip_status_line", "400", None, "The status line cannot be read."),
+    rule("sip_to", "400", None, "To cannot be read."),
+    rule("sip_uri_size", "414", None, "The Request-URI is too long."),
+    rule("sip_version", "505", None, "The SIP version is not 2.0."),
+    rule("sip_via", "400", None, "A Via cannot be read."),
+    rule("sip_vias", "400", None, "Too many Via values."),
+    rule("uri_scheme", "416", None, "The Request-URI is neither sip, sips nor tel."),
+];
+
+/// The rule of that name.
+pub fn rule_named(name: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_stands_once_and_tells_a_sentence() {
+        let mut names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RULES.len());
+        for rule in RULES {
+            assert!(rule.meaning.ends_with('.') && rule.meaning.len() > 10, "{}", rule.name);
+            let is_status =
+                rule.answer.parse::<u16>().is_ok_and(|status| (300..700).contains(&status));
+            assert!(is_status || ["drop", "close"].contains(&rule.answer), "{}", rule.name);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `sidetone explain`: which rule decides a hypothetical request, by the rules themselves. Sans-IO.
+//!
+//! The verdict is [`admission::decide`]'s own; the steps only tell what it looked at on the way.
+
+use std::net::SocketAddr;
+
+use shared::Refusal;
+use sip::digest::{Algorithm, Ha1, Verdict};
+use sip::flow::Transport;
+use sip::{Flow, FlowId, Method, Uri};
+use store::{Admission, Snapshot};
+
+use crate::admission::{self, Decision, Policy};
+use crate::settings::ControlSettings;
+
+/// A request that nobody has sent.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// INVITE, REGISTER or OPTIONS.
+    pub method: Method,
+    /// The Request-URI.
+    pub target: Uri,
+    /// The address that the socket would see.
+    pub source: SocketAddr,
+    /// Our address that it would come to: counts where the Request-URI names it.
+    pub local: SocketAddr,
+    /// How it would come.
+    pub transport: Transport,
+    /// Its digest user; `None`: no credentials yet.
+    pub user: Option<String>,
+    /// The user's password; `None`: the right one.
+    pub password: Option<String>,
+}
+
+/// What a question comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What was looked at, in order, up to the step that decides.
+    pub steps: Vec<Step>,
+    /// What happens.
+    pub outcome: Outcome,
+}
+
+/// One rule of the pipeline (contract sip-interface.md §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub name: &'static str,
+    /// What was found.
+    pub found: String,
+    /// Whether the request gets past it.
+    pub passed: bool,
+}
+
+/// What happens to the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is served.
+    Served(String),
+    /// It is asked for credentials: 401 or 407.
+    Challenged {
+        /// The status.
+        status: u16,
+    },
+    /// It is refused; who has not authenticated reads the generic phrase alone.
+    Refused {
+        /// Status, code, rule and sentence.
+        refusal: Refusal,
+        /// Whether the peer reads code and sentence.
+        is_trusted: bool,
+        /// Whether an account is told.
+        is_alerted: bool,
+    },
+}
+
+/// Follows a request through the rules, with what the store says now. What only a running gateway
+/// knows (its load, a drain, sources that ask too much, users locked out) is taken as quiet.
+pub fn explain(
+    snapshot: &Snapshot,
+    settings: &ControlSettings,
+    question: &Question,
+) -> Explanation {
+    let policy = Policy {
+        default_domain: settings.default_domain.as_deref(),
+        answer_strangers: settings.answer_strangers,
+    };
+    let (id, transport) = (FlowId(0), question.transport);
+    let flow = Flow { id, transport, local: question.local, remote: question.source };
+    let request = admission::Request {
+        flow: &flow,
+        target: &question.target,
+        objection: None,
+        is_vouched: false,
+    };
+    let found = admission::known(snapshot, policy, request).ok();
+    let outcome = match question.method {
+        Method::Invite => {
+            let decision = admission::decide(snapshot, policy, request, |found| {
+                Some(verdict(snapshot, question, admission::stored_hashes(found, user(question))))
+            });
+            of_invite(decision, found.as_ref())
+        }
+        _ => of_options(admission::known(snapshot, policy, request).map(drop)),
+    };
+    Explanation { steps: steps(question, found.as_ref(), &outcome), outcome }
+}
+
+fn user(question: &Question) -> &str {
+    question.user.as_deref().unwrap_or_default()
+}
+
+/// What the digest would come to.
+fn verdict(snapshot: &Snapshot, question: &Question, stored: Vec<Ha1>) -> Verdict {
+    let Some(user) = question.user.clone() else { return Verdict::Missing };
+    if stored.is_empty() {
+        return Verdict::WrongUser { user };
+    }
+    let realm = snapshot.realm();
+    let is_right = question.password.as_ref().is_none_or(|password| {
+        let (user, realm) = (user.as_bytes(), realm.as_bytes());
+        let given = Ha1::new(Algorithm::Md5, user, realm, password.as_bytes());
+        stored.contains(&given)
+    });
+    if is_right { Verdict::Ok { user } } else { Verdict::WrongPassword { user } }
+}
+
+fn of_invite(decision: Decision, found: Option<&Admission<'_>>) -> Outcome {
+    match decision {
+        Decision::Admit(_) => match found.map(|found| admission::document(&found.domain.voice_url))
+        {
+            Some(Err(refusal)) => Outcome::Refused { refusal, is_trusted: true, is_alerted: true },
+            _ => {
+                let url = found.and_then(|found| found.domain.voice_url.as_deref());
+                let url = url.unwrap_or_default();
+                Outcome::Served(format!("180 Ringing, then {url} is asked what to do"))
+            }
+        },
+        Decision::Challenge { .. } => Outcome::Challenged { status: 407 },
+        Decision::Refuse(refused) => Outcome::Refused {
+            is_alerted: refused.account.is_some() && refused.refusal.code.is_some(),
+            refusal: refused.refusal,
+            is_trusted: refused.trusted,
+        },
+        Decision::LockedOut => Outcome::Challenged { status: 407 },
+    }
+}
+
+fn of_options(known: Result<(), Refusal>) -> Outcome {
+    match known {
+        Ok(()) => Outcome::Served("200 OK: a known domain answers OPTIONS to anybody".to_owned()),
+        Err(refusal) => Outcome::Refused { refusal, is_trusted: false, is_alerted: false },
+    }
+}
+
+/// The steps up to the one whose rule decided.
+fn steps(question: &Question, found: Option<&Admission<'_>>, outcome: &Outcome) -> Vec<Step> {
+    let Some(found) = found else {
+        let host = admission::host_of(&question.target).unwrap_or_default();
+        let text = format!("`{host}` is no SIP domain of this gateway");
+        return vec![Step { name: "domain", found: text, passed: false }];
+    };
+    let rule = match outcome {
+        Outcome::Served(_) => None,
+        Outcome::Challenged { .. } => Some("wrong_credentials"),
+        Outcome::Refused { refusal, .. } => Some(refusal.rule),
+    };
+    let all = match question.method {
+        Method::Invite => invite_steps(question, found),
+        _ => vec![domain_step(found)],
+    };
+    let mut steps = Vec::new();
+    for (rules, name, text) in all {
+        let passed = rule.is_none_or(|rule| !rules.contains(&rule));
+        steps.push(Step { name, found: text, passed });
+        if !passed {
+            break;
+        }
+    }
+    steps
+}
+
+/// The rules that a step may refuse by, its name, what was found.
+type Looked = (&'static [&'static str], &'static str, String);
+
+fn domain_step(found: &Admission<'_>) -> Looked {
+    let domain = found.domain;
+    let text = format!("{} ({}) of account {}", domain.domain_name, domain.sid, found.account.sid);
+    (&["unknown_domain"], "domain", text)
+}
+
+fn invite_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
+    let auth = found.call_auth();
+    let account = if found.account_is_active() { "active" } else { "suspended or closed" };
+    let mapped = match (auth.ip_access_control_list, auth.credential_list) {
+        (false, false) => "nothing is mapped for calls",
+        (true, false) => "IP access control lists are mapped for calls",
+        (false, true) => "credential lists are mapped for calls",
+        (true, true) => "IP access control lists and credential lists are mapped: both must pass",
+    };
+    let source = question.source.ip();
+    let listed = match (auth.ip_access_control_list, found.source_is_listed(source)) {
+        (false, _) => "no list is mapped: any address may ask".to_owned(),
+        (true, true) => format!("{source} is in a mapped list"),
+        (true, false) => format!("{source} is in none of the mapped lists"),
+    };
+    let transport = question.transport.via_name();
+    let secure = match found.domain.secure {
+        true => format!("the domain is secure: TLS and SRTP only; this came by {transport}"),
+        false => format!("the domain takes any transport; this came by {transport}"),
+    };
+    let document = found.domain.voice_url.clone().unwrap_or_else(|| "no VoiceUrl".to_owned());
+    vec![
+        domain_step(found),
+        (&["account_inactive"], "account", account.to_owned()),
+        (&["domain_without_authentication"], "authentication", mapped.to_owned()),
+        (&["source_not_listed"], "source address", listed),
+        (
+            &["wrong_credentials", "credentials_broken", "digest_locked_out"],
+            "credentials",
+            credentials(question, found),
+        ),
+        (&["secure_domain_needs_tls", "secure_domain_needs_srtp"], "security", secure),
+        (&["no_voice_url"], "document", document),
+    ]
+}
+
+fn credentials(question: &Question, found: &Admission<'_>) -> String {
+    if !found.call_auth().credential_list {
+        return "no credential list is mapped: nobody is asked for a password".to_owned();
+    }
+    let Some(user) = &question.user else {
+        return "the request has none: it is challenged, as every first one is".to_owned();
+    };
+    let lists = admission::stored_hashes(found, user).len();
+    match (lists, &question.password) {
+        (0, _) => format!("`{user}` is in none of the mapped lists"),
+        (_, None) => {
+            format!("`{user}` is in {lists} of the mapped lists; the password is taken as right")
+        }
+        (_, Some(_)) => {
+            format!("`{user}` is in {lists} of the mapped lists; the given password is tried")
+        }
+    }
+}
