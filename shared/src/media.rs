@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::codec::Codec;
 use crate::ids::{LegId, PlayId, TapId};
-use crate::leg::{LegPlan, LegQuality};
+use crate::leg::{IntervalQuality, LegPlan, LegQuality};
 
 /// Decoded audio ready to be sent in either codec: 8,000 samples a second, one byte each.
 ///
@@ -247,6 +247,15 @@ pub enum MediaEvent {
     MediaTimeout {
         /// The leg.
         leg: LegId,
+    },
+    /// A leg began to sound bad, or good again; told at most once an interval of our reports.
+    QualityChanged {
+        /// The leg.
+        leg: LegId,
+        /// Whether it sounds bad now.
+        is_bad: bool,
+        /// The interval that says so.
+        interval: IntervalQuality,
     },
     /// The peer said goodbye by RTCP (RFC 3550 §6.6); only informative.
     RtcpBye {

@@ -10,6 +10,7 @@ mod clock;
 pub mod g711;
 mod inbound;
 mod leg;
+mod losses;
 mod mesh;
 mod meters;
 mod outbound;

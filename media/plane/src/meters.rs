@@ -56,11 +56,13 @@ pub enum DropReason {
     SrtpReplayed,
     /// A key of SRTP is used up.
     SrtpExhausted,
+    /// More than `limits::TIMESTAMP_JUMP_MAX` from the media time; the next one there is believed.
+    TimestampJump,
 }
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoLeg,
         Self::TooShort,
         Self::TooLong,
@@ -87,6 +89,7 @@ impl DropReason {
         Self::SrtpUnauthentic,
         Self::SrtpReplayed,
         Self::SrtpExhausted,
+        Self::TimestampJump,
     ];
 
     /// The value of the metric label `reason`.
@@ -118,6 +121,7 @@ impl DropReason {
             Self::SrtpUnauthentic => "srtp_unauthentic",
             Self::SrtpReplayed => "srtp_replayed",
             Self::SrtpExhausted => "srtp_exhausted",
+            Self::TimestampJump => "timestamp_jump",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use call::webhook::HttpRequest;
 use call::{PromptId, PromptSource};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, CoreId, MediaCommand, RecordingSid, Refusal};
+use shared::{AccountSid, CallSid, CoreId, LegQuality, MediaCommand, RecordingSid, Refusal};
 use sip::SessionId;
 use sip::flow::Transport;
 use store::{Change, Reply, Secret, WriteError};
@@ -146,6 +146,16 @@ pub enum Observation {
         status: &'static str,
         /// Whole seconds from answer to end.
         duration_s: Option<u32>,
+    },
+    /// A leg's media is over.
+    LegEnded {
+        /// Its final figures.
+        quality: Box<LegQuality>,
+    },
+    /// A party began to sound bad, or good again.
+    QualityChanged {
+        /// Whether it sounds bad now.
+        is_bad: bool,
     },
     /// A notification was written.
     Notified {

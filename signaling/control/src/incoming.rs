@@ -167,7 +167,7 @@ impl Control {
         };
         let setup = self.inbound_setup(now, &incoming, admitted, &domain);
         let address = self.settings.public_address.unwrap_or(incoming.flow.local.ip());
-        let leg = Leg { place, plan: None, stopping: false, peer: None, address };
+        let leg = Leg { place, plan: None, stopping: false, peer: None, address, quality_notes: 0 };
         if let Err(refusal) = check_call(&incoming, &setup, &leg) {
             self.placement.release(place);
             return self.refuse_call(now, incoming, &setup, refusal);

@@ -18,6 +18,7 @@ mod media;
 mod outbound;
 mod outbound_elsewhere;
 mod placement;
+mod quality;
 mod random;
 mod records;
 mod sessions;

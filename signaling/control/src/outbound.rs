@@ -180,7 +180,14 @@ impl Control {
         let address = self.settings.public_address.unwrap_or(local);
         self.legs.insert(place.leg, sid);
         self.entry_mut(sid, |entry| {
-            entry.leg = Some(Leg { place, plan: None, stopping: false, peer: None, address });
+            entry.leg = Some(Leg {
+                place,
+                plan: None,
+                stopping: false,
+                peer: None,
+                address,
+                quality_notes: 0,
+            });
         });
         true
     }

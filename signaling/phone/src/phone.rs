@@ -172,6 +172,7 @@ impl Phone {
                 | MediaEvent::Latched { .. }
                 | MediaEvent::TapEnded { .. }
                 | MediaEvent::MediaTimeout { .. }
+                | MediaEvent::QualityChanged { .. }
                 | MediaEvent::RtcpBye { .. } => {}
             }
         }

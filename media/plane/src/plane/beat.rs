@@ -241,12 +241,12 @@ impl Plane {
         self.checks[slot] = next_ms;
     }
 
-    /// Tells a silence that lasts too long; when to look again.
+    /// Tells a silence that lasts too long, on hold too; when to look again.
     fn check_media(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) -> Option<u32> {
         let leg = self.legs[slot].as_mut()?;
         let inbound = &self.inbound[slot];
         let timeout_ms = leg.plan.media_timeout_ms;
-        if timeout_ms == 0 || !inbound.receives {
+        if timeout_ms == 0 {
             return None;
         }
         let last_ms = inbound.reception.has_started().then_some(inbound.reception.last_ms);

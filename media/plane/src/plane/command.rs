@@ -163,18 +163,28 @@ impl Plane {
 
     fn quality(&self, slot: usize, leg: &Leg) -> LegQuality {
         let reception = &self.inbound[slot].reception;
-        let (received, lost) = reception.totals(&self.pasts[slot]);
+        let totals = reception.totals(&self.pasts[slot]);
         LegQuality {
-            received,
+            received: totals.received,
             sent: u64::from(self.outbound[slot].packets),
-            lost,
+            lost: totals.losses.lost,
+            losses: totals.losses,
+            duplicates: totals.duplicates,
+            reordered: totals.reordered,
+            restarts: totals.restarts,
             dropped: leg.dropped,
             jitter_rtp_units: reception.jitter(),
             jitter_max_rtp_units: reception.jitter_max(),
+            packet_ms: u32::from(totals.packet_samples) / clock::SAMPLES_A_MS,
             round_trip_us: leg.reports.round_trip_us,
+            round_trip_max_us: leg.reports.round_trip_max_us,
             first_packet_ms: leg.first_packet_ms,
             rtcp_received: leg.reports.received,
             rtcp_sent: leg.reports.sent,
+            remote: leg.reports.remote,
+            intervals: leg.ear.intervals,
+            intervals_bad: leg.ear.intervals_bad,
+            worst_r_tenths: leg.ear.worst_r_tenths,
         }
     }
 

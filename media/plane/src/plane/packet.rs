@@ -204,11 +204,13 @@ impl Plane {
         header: &RtpHeader,
         heard: Heard,
     ) -> Result<(), DropReason> {
+        let is_audio = matches!(heard, Heard::Media(Content::Audio(_)));
         let arrival = Arrival {
             ssrc: header.ssrc,
             sequence: header.sequence,
             timestamp: header.timestamp,
-            is_audio: matches!(heard, Heard::Media(Content::Audio(_))),
+            samples: if is_audio { header.payload.len() as u16 } else { 0 },
+            is_audio,
             now_samples: clock::samples(now),
             now_ms: clock::millis(now),
         };

@@ -30,6 +30,10 @@ impl SignalingLoop {
                 self.metrics.signaling_calls_ended_total.count(status);
                 tracing::info!(%call, status, duration_s, "call ended");
             }
+            Observation::LegEnded { quality } => self.metrics.observe_leg(quality),
+            Observation::QualityChanged { is_bad } => {
+                self.metrics.media_leg_verdicts_total.count(if *is_bad { "bad" } else { "good" });
+            }
             Observation::Notified { call, code, message, error } => {
                 let kind = if *error { "error" } else { "warning" };
                 self.metrics.signaling_notifications_written_total.count(kind);
