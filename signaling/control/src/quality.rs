@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn the_final_line_says_how_it_was() {
         let line = final_line(&quality());
-        assert!(line.starts_with("media ended: R 74.8, MOS 3.8; 951 received"), "{line}");
+        assert!(line.starts_with("media ended: R 75.6, MOS 3.85; 951 received"), "{line}");
         assert!(line.contains("50 lost (5 %, 2 bursts), 1 doubled"), "{line}");
         assert!(line.ends_with("jitter 2.5 ms (at most 0), round trip 40.1 ms"), "{line}");
         let unheard = final_line(&LegQuality::default());
