@@ -22,6 +22,14 @@ pub(crate) struct Press {
     pub duration_ms: u16,
 }
 
+impl Press {
+    /// A press of this event code; codes over 15 read as 0.
+    pub fn of_event(event: u8, duration_ms: u32) -> Self {
+        let digit = DIGITS.get(usize::from(event)).copied().unwrap_or(DIGITS[0]);
+        Self { digit, duration_ms: duration_ms.min(u32::from(u16::MAX)) as u16 }
+    }
+}
+
 /// What names one press (RFC 4733 §2.5.1.2: same timestamp, same event).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PressKey {
@@ -245,7 +253,7 @@ impl DigitSender {
 }
 
 /// The event code of a digit.
-fn event_of(digit: u8) -> Option<u8> {
+pub(crate) fn event_of(digit: u8) -> Option<u8> {
     let place = DIGITS.iter().position(|known| *known == digit.to_ascii_uppercase())?;
     u8::try_from(place).ok()
 }
