@@ -148,6 +148,8 @@ settings! {
         ports: PortRange = "\"10000-19999\"",
         /// Sources a leg takes media from until it is locked: sdp, peer or any.
         latch: LatchMode = "\"peer\"",
+        /// Whether digits are looked for in the audio of parties that negotiated no telephone events.
+        inband_digits: bool = "true",
         /// A call without media for so many seconds is ended; 0 = never.
         timeout_s: u32 = "60",
         /// The same while the call is on hold.

@@ -107,7 +107,8 @@ pub enum MediaCommand {
         /// How often it is played; 0 = until stopped.
         repeat: u32,
     },
-    /// Send telephone events (RFC 4733) to the party. Ends like a prompt.
+    /// Send digits to the party: telephone events (RFC 4733) where it negotiated them, else their tones
+    /// (ITU-T Q.23). Ends like a prompt.
     SendDigits {
         /// The leg.
         leg: LegId,
@@ -161,8 +162,6 @@ pub enum PlayEnd {
     Replaced,
     /// The leg went away.
     LegStopped,
-    /// Digits for a party that negotiated no telephone events.
-    NoTelephoneEvents,
 }
 
 /// Why a tap ended.

@@ -6,6 +6,7 @@ use shared::{Instant, IntervalQuality, LegId, LegPlan, RemoteReport};
 
 use crate::address::PackedAddress;
 use crate::clock;
+use crate::dtmf::{InBand, ToneRelay};
 use crate::player::Playing;
 use crate::random::Random;
 use crate::rtcp::{CNAME_BYTES, ReportOnUs};
@@ -28,6 +29,11 @@ pub(crate) struct Leg {
     /// Timestamp of the event that is being sent.
     pub event_timestamp: u32,
     pub keys: EventReceiver,
+    /// Whether digits are looked for in the audio: the party negotiated no telephone events.
+    pub listens: bool,
+    pub in_band: InBand,
+    /// The bridged party's telephone events, for a party that negotiated none.
+    pub tones: ToneRelay,
     pub first_tap: Option<u16>,
     pub started_at: Instant,
     pub first_packet_ms: Option<u32>,
@@ -90,6 +96,9 @@ impl Leg {
             playing: None,
             event_timestamp: 0,
             keys: EventReceiver::default(),
+            listens: false,
+            in_band: InBand::default(),
+            tones: ToneRelay::default(),
             first_tap: None,
             started_at: now,
             first_packet_ms: None,
@@ -102,6 +111,16 @@ impl Leg {
 }
 
 impl Leg {
+    /// Whether we play digits as tones: what comes back of them is no digit of the party's.
+    pub fn plays_tones(&self) -> bool {
+        self.tones.is_active() || matches!(self.playing, Some(Playing::Digits(_)))
+    }
+
+    /// Whether a press waits for its end, however it came.
+    pub fn is_pressed(&self) -> bool {
+        self.keys.is_waiting() || self.in_band.is_waiting()
+    }
+
     /// The remote moved: what still comes from `source` is the old one's.
     pub fn leave_source(&mut self, source: PackedAddress, now_ms: u32) {
         self.left_source = (source, now_ms.wrapping_add(LEFT_SOURCE_MS));

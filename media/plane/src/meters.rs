@@ -34,7 +34,7 @@ pub enum DropReason {
     NoDestination,
     /// It came after another source had taken its sequence number.
     Late,
-    /// A telephone event towards a peer that negotiated none.
+    /// A telephone event that is no key, towards a peer that negotiated none.
     NoTelephoneEvents,
     /// The ring to the peer's core was full.
     MeshFull,
@@ -183,6 +183,8 @@ pub struct PlaneMeters {
     pub sent_silence: u64,
     /// RTP packets of telephone events that we made.
     pub sent_events: u64,
+    /// RTP packets of digits as tones, for parties without telephone events.
+    pub sent_tones: u64,
     /// RTCP packets.
     pub sent_rtcp: u64,
 
@@ -227,6 +229,7 @@ impl PlaneMeters {
             + self.sent_prompt
             + self.sent_silence
             + self.sent_events
+            + self.sent_tones
             + self.sent_rtcp
     }
 }

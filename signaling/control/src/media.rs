@@ -182,11 +182,6 @@ impl Control {
                     PlayEnd::Finished | PlayEnd::LegStopped => {
                         self.tell(sid, CallInput::PlayEnded { play });
                     }
-                    PlayEnd::NoTelephoneEvents => {
-                        let text = "digits were not sent: the peer takes no telephone events";
-                        self.note(now, sid, Kind::Refusal, text);
-                        self.tell(sid, CallInput::PlayEnded { play });
-                    }
                     PlayEnd::Stopped | PlayEnd::Replaced => {}
                 }
             }

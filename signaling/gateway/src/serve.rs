@@ -506,6 +506,7 @@ fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeErro
         },
         addresses: config.media.addresses.clone(),
         ports: config.media.ports.first..=config.media.ports.last,
+        inband_digits: config.media.inband_digits,
         seed: u64::from_le_bytes(seed),
         ..IoConfig::default()
     };

@@ -28,7 +28,8 @@ impl DualTone {
     pub fn sample(&mut self) -> i16 {
         let mut sum = 0;
         for (phase, step) in self.phases.iter_mut().zip(self.steps) {
-            sum += i32::from(SINE[(*phase >> SINE_SHIFT) as usize % SINE_LEN]) * self.peak >> 15;
+            let sine = i32::from(SINE[(*phase >> SINE_SHIFT) as usize % SINE_LEN]);
+            sum += (sine * self.peak) >> 15;
             *phase = phase.wrapping_add(step);
         }
         sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16

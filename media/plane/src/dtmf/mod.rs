@@ -7,11 +7,11 @@ mod detector;
 mod generator;
 mod in_band;
 #[cfg(test)]
-mod material;
+pub(crate) mod material;
 mod tables;
 mod tone_relay;
 
 pub use detector::{Detector, Heard};
 pub use generator::DualTone;
-pub(crate) use in_band::{InBand, KeyNote, ToneNote};
+pub(crate) use in_band::{InBand, Spoken, ToneNote};
 pub(crate) use tone_relay::ToneRelay;

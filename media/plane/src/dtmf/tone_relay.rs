@@ -3,6 +3,8 @@
 //! Events are read whenever they come and played by the leg's own beat, one after the other with a
 //! pause between, each as long as the press was: loss, doubles and jitter of the packets are not heard.
 
+use shared::limits::TONE_KEYS_MAX;
+
 use super::generator::DualTone;
 use crate::clock::{SAMPLES_A_MS, elapsed};
 
@@ -10,43 +12,46 @@ use crate::clock::{SAMPLES_A_MS, elapsed};
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ToneRelay {
     /// Oldest first; the first one is playing.
-    keys: [Option<Key>; KEYS_MAX],
+    keys: [Option<Key>; TONE_KEYS_MAX],
     /// Epoch and timestamp of the newest press, so that what is played is not begun again.
     newest: Option<(u16, u32)>,
+    /// Of the first key, once it began.
+    tone: Option<DualTone>,
+    played: u32,
     /// Silence to go before the next key.
-    pause: u32,
+    pause: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Key {
     event: u8,
-    tone: DualTone,
+    below_dbm0: u8,
     epoch: u16,
     timestamp: u32,
     earlier: u32,
     duration: u16,
     ended: bool,
     last_at: u32,
-    played: u32,
 }
 
 impl ToneRelay {
-    /// Takes the payload of one event packet; `false` when there is no key in it.
+    /// Takes the payload of one event packet; `false` when there is no key in it, or no room for one more.
     pub fn hear(&mut self, epoch: u16, timestamp: u32, payload: &[u8], now_samples: u32) -> bool {
         let Some([event, flags, high, low]) = payload.first_chunk().copied() else { return false };
-        let Some(tone) = DualTone::new(event, flags & VOLUME) else { return false };
+        if event >= EVENTS {
+            return false;
+        }
         let ended = flags & END != 0;
         let duration = u16::from_be_bytes([high, low]);
         let heard = Key {
             event,
-            tone,
+            below_dbm0: flags & VOLUME,
             epoch,
             timestamp,
             earlier: 0,
             duration,
             ended,
             last_at: now_samples,
-            played: 0,
         };
         if let Some(known) = self.keys.iter_mut().flatten().find(|key| key.is_press_of(&heard)) {
             known.go_on(&heard);
@@ -55,10 +60,7 @@ impl ToneRelay {
         let is_new = self.newest.is_none_or(|(newest_epoch, newest)| {
             newest_epoch != epoch || (timestamp.wrapping_sub(newest) as i32) > 0
         });
-        if is_new {
-            self.add(heard);
-        }
-        true
+        !is_new || self.add(heard)
     }
 
     /// Whether something is to be played.
@@ -78,25 +80,29 @@ impl ToneRelay {
             self.pause -= 1;
             return 0;
         }
-        let Some(key) = &mut self.keys[0] else { return 0 };
-        if key.is_over(now_samples) {
+        let Some(key) = &self.keys[0] else { return 0 };
+        if key.is_over(now_samples, self.played) {
             self.keys[0] = None;
             self.keys.rotate_left(1);
+            self.tone = None;
+            self.played = 0;
             self.pause = PAUSE_SAMPLES - 1;
             return 0;
         }
-        key.played += 1;
-        key.tone.sample()
+        self.played = self.played.saturating_add(1);
+        if self.tone.is_none() {
+            self.tone = DualTone::new(key.event, key.below_dbm0);
+        }
+        self.tone.as_mut().map_or(0, DualTone::sample)
     }
 
-    fn add(&mut self, key: Key) {
+    /// `false` when too many wait: nobody types so far ahead of the tones.
+    fn add(&mut self, key: Key) -> bool {
         // A new press ends those before (§2.5.1.4).
         self.keys.iter_mut().flatten().for_each(|known| known.ended = true);
         self.newest = Some((key.epoch, key.timestamp));
-        // Past the bound the key is left out: nobody types so far ahead of the tones.
-        if let Some(place) = self.keys.iter_mut().find(|place| place.is_none()) {
-            *place = Some(key);
-        }
+        let place = self.keys.iter_mut().find(|place| place.is_none());
+        place.map(|place| *place = Some(key)).is_some()
     }
 }
 
@@ -121,20 +127,20 @@ impl Key {
         self.last_at = packet.last_at;
     }
 
-    fn is_over(&self, now_samples: u32) -> bool {
+    fn is_over(&self, now_samples: u32, played: u32) -> bool {
         let length = self.earlier.saturating_add(u32::from(self.duration)).max(TONE_SAMPLES_MIN);
         let silent = elapsed(now_samples, self.last_at) >= SILENCE_SAMPLES;
-        (self.ended || silent) && self.played >= length
+        (self.ended || silent) && played >= length
     }
 }
 
 const END: u8 = 0x80;
 const VOLUME: u8 = 0x3F;
-/// Keys that wait, the playing one included.
-const KEYS_MAX: usize = 16;
+/// Codes 0..=15 are keys.
+const EVENTS: u8 = 16;
 /// Q.24 wants tones of 40 ms heard; a little more is heard by everybody.
 const TONE_SAMPLES_MIN: u32 = 50 * SAMPLES_A_MS;
-const PAUSE_SAMPLES: u32 = 50 * SAMPLES_A_MS;
+const PAUSE_SAMPLES: u16 = 50 * SAMPLES_A_MS as u16;
 /// After this long without a packet the press has ended.
 const SILENCE_SAMPLES: u32 = 120 * SAMPLES_A_MS;
 
@@ -196,6 +202,13 @@ mod tests {
     fn presses_in_haste_are_played_one_after_the_other() {
         let packets: Vec<_> = (0..10).flat_map(|at| press(at * 4, at * 640, 1, 2)).collect();
         assert_eq!(played(&packets, 120).len(), 10);
+    }
+
+    #[test]
+    fn keys_past_the_bound_are_left_out_and_said_so() {
+        let mut relay = ToneRelay::default();
+        let taken = (0..20).filter(|at| relay.hear(2, at * 160, &[1, END, 1, 0], 0)).count();
+        assert_eq!(taken, TONE_KEYS_MAX);
     }
 
     #[test]
