@@ -168,6 +168,15 @@ pub enum Observation {
         /// Whether it is an error (else a warning).
         error: bool,
     },
+    /// A registration of ours at a carrier came about, or was lost.
+    Registration {
+        /// The trunk's name.
+        trunk: String,
+        /// Whether the carrier has us now.
+        is_bound: bool,
+        /// What happened.
+        sentence: String,
+    },
     /// Something inside went wrong: needs a person.
     Fault {
         /// Where.

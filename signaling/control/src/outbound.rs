@@ -11,6 +11,7 @@ use sip::{Command, Destination, SessionId, Uri};
 use crate::control::Control;
 use crate::effect::{Effect, ResolveTarget};
 use crate::entry::{Leg, PendingInvite, Session};
+use crate::identity::{self, Asserted};
 use crate::input::ResolveFailure;
 
 /// Whom an INVITE goes to, once nouns and trunks are out of the way.
@@ -123,19 +124,20 @@ impl Control {
             Ok((recipient, uri))
         });
         let built = built.and_then(|(recipient, uri)| {
-            let from = self.own_uri(&invite.leg.caller_id);
-            let from =
-                from.ok_or_else(|| no_way("The caller id cannot stand in a From header."))?;
-            Ok((recipient, uri, from))
+            let asserted = self.identity(invite);
+            let from = Uri::parse(format!("sip:{}", asserted.from).as_bytes())
+                .map_err(|_| no_way("The caller id cannot stand in a From header."))?;
+            Ok((recipient, uri, from, asserted))
         });
-        let (recipient, uri, from) = match built {
+        let (recipient, uri, from, asserted) = match built {
             Ok(built) => built,
             Err(no_way) => return self.no_way(now, sid, no_way),
         };
         if !self.has_leg_for_invite(sid, local) {
             return self.no_way(now, sid, no_way("All media legs are in use."));
         }
-        let headers = self.invite_headers(sid, &recipient);
+        let mut headers = self.invite_headers(sid, &recipient);
+        headers.extend(asserted.headers);
         let attempts = self.attempts(invite, &recipient);
         let session = self.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
@@ -149,7 +151,7 @@ impl Control {
             to: uri.clone(),
             request_uri: uri,
             from,
-            from_display: None,
+            from_display: asserted.display,
             contact_user,
             headers,
             media,
@@ -214,12 +216,18 @@ impl Control {
         headers
     }
 
-    /// `sip:<user>@sip.<suffix>`: the From of every call we make (contract sip-interface.md §8).
-    fn own_uri(&self, user: &str) -> Option<Uri> {
-        let realm = self.snapshot.realm();
-        let text =
-            if user.is_empty() { format!("sip:{realm}") } else { format!("sip:{user}@{realm}") };
-        Uri::parse(text.as_bytes()).ok()
+    /// Who calls: `<user>@sip.<suffix>` (contract sip-interface.md §8), and more to a carrier.
+    fn identity(&self, invite: &PendingInvite) -> Asserted {
+        let (user, realm) = (invite.leg.caller_id.as_str(), self.snapshot.realm());
+        let trunk = invite.trunk.filter(|_| !invite.was_redirected);
+        match trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk)) {
+            Some(trunk) => identity::asserted(user, trunk, realm),
+            None => {
+                let from =
+                    if user.is_empty() { realm.to_owned() } else { format!("{user}@{realm}") };
+                Asserted { from, display: None, headers: Vec::new() }
+            }
+        }
     }
 
     fn recipient(&self, invite: &PendingInvite) -> Result<Recipient, NoWay> {
@@ -299,7 +307,7 @@ impl Control {
     }
 }
 
-fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
+pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
     (!trunk.username.is_empty()).then(|| Credentials {
         user: trunk.username.clone(),
         password: trunk.password.clone(),
@@ -316,6 +324,15 @@ fn transport(transport: SipTransport) -> Result<Transport, NoWay> {
             status: Some(503),
             sentence: "SIP over TLS is not in this version: use transport=tcp or udp.".to_owned(),
         }),
+    }
+}
+
+/// A transport as the user agent names it.
+pub(crate) const fn sip_transport(transport: SipTransport) -> Transport {
+    match transport {
+        SipTransport::Udp => Transport::Udp,
+        SipTransport::Tcp => Transport::Tcp,
+        SipTransport::Tls => Transport::Tls,
     }
 }
 

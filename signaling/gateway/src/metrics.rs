@@ -238,6 +238,8 @@ metrics! {
     signaling_calls_started_total: Labelled, by "direction";
     /// Calls ended, by final status.
     signaling_calls_ended_total: Labelled, by "status";
+    /// Registrations at carriers that came about or failed, by outcome. The log names trunk and reason.
+    signaling_trunk_registrations_total: Labelled, by "outcome";
     /// Faults inside, by place. Every one needs a person.
     signaling_faults_total: Labelled, by "place";
     /// Errors and warnings written to accounts, by kind.

@@ -587,7 +587,7 @@ fn start_errands(
     recorder: Recorder,
 ) -> Result<Errands, ServeError> {
     let _inside = runtime.enter();
-    let resolver = Resolver::from_system();
+    let resolver = Resolver::asking(&config.node.dns);
     let webhooks = WebhookClient::new(
         WebhookSettings {
             user_agent: config.webhook.user_agent.clone(),

@@ -5,3 +5,4 @@ mod calls;
 mod explain;
 mod outbound;
 mod rig;
+mod trunks;

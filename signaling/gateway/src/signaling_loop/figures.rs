@@ -18,6 +18,7 @@ pub(super) struct Seen<'a> {
     pub(super) recorder_frames: u64,
     pub(super) recorder_unknown_frames: u64,
     pub(super) errands_out: usize,
+    pub(super) registrations: (usize, usize),
 }
 
 const ROWS: &[Row] = &[
@@ -106,6 +107,15 @@ const ROWS: &[Row] = &[
     ("signaling_legs_free", "gauge", "Legs that the media cores still have room for.", |s| {
         s.legs_free as u64
     }),
+    (
+        "signaling_trunks_to_register",
+        "gauge",
+        "Trunks with a registrar. Fewer registered than this: see the log.",
+        |s| s.registrations.0 as u64,
+    ),
+    ("signaling_trunks_registered", "gauge", "Trunks whose registrar has us now.", |s| {
+        s.registrations.1 as u64
+    }),
     ("signaling_errands_open", "gauge", "Webhooks, prompts and names under way.", |s| {
         s.errands_out as u64
     }),
@@ -152,6 +162,7 @@ mod tests {
         let figures = SignalingFigures::default();
         let ua = UaMeters { challenges_sent: 7, ..UaMeters::default() };
         figures.publish(&Seen {
+            registrations: (2, 1),
             ua: &ua,
             calls_live: 3,
             legs_free: 0,

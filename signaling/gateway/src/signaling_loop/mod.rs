@@ -336,6 +336,7 @@ impl SignalingLoop {
         self.figures.publish(&figures::Seen {
             ua: &self.control.ua_meters(),
             calls_live: self.control.calls_live(),
+            registrations: self.control.registrations(),
             legs_free: self.control.legs_free(),
             recordings_open: recorder.open,
             recorder_frames: recorder.frames,

@@ -41,6 +41,14 @@ impl SignalingLoop {
                 tracing::info!(%call, code, kind, "notification");
                 tracing::debug!(%call, "notification: {message}");
             }
+            Observation::Registration { trunk, is_bound, sentence } => {
+                let outcome = if *is_bound { "registered" } else { "failed" };
+                self.metrics.signaling_trunk_registrations_total.count(outcome);
+                match is_bound {
+                    true => tracing::info!(trunk, "trunk: {sentence}"),
+                    false => tracing::warn!(trunk, "trunk is not registered: {sentence}"),
+                }
+            }
             Observation::Fault { place, sentence } => {
                 self.metrics.signaling_faults_total.count(place);
                 tracing::error!(place, "{sentence}");
