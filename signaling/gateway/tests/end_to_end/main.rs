@@ -25,6 +25,7 @@ mod phones;
 mod quiet_core;
 mod rest_resources;
 mod sip_edges;
+mod slope;
 mod soak;
 mod startup;
 mod webhooks;
