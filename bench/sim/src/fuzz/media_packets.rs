@@ -95,10 +95,39 @@ impl Core {
     }
 }
 
+/// A core for one report, at the first leg.
+pub(super) fn one_leg() -> OneLeg {
+    OneLeg(Core::new())
+}
+
+/// A leg that has sent and received something.
+pub(super) struct OneLeg(Core);
+
+impl OneLeg {
+    /// One packet from the party at the RTCP port.
+    pub fn report(&mut self, bytes: &[u8]) -> Received {
+        let Self(core) = self;
+        core.pass(Duration::from_secs(8));
+        let mut source = party(0);
+        source.set_port(source.port() + 1);
+        let (socket, mut packet) = (SocketId::rtcp(0), bytes.to_vec());
+        let received = core.plane.receive(core.now, socket, source, &mut packet, &mut core.hands);
+        core.pass(Duration::from_secs(8));
+        received
+    }
+
+    /// The first leg's final figures.
+    pub fn stop(mut self) -> LegQuality {
+        self.0.stop();
+        self.0.hands.first_quality
+    }
+}
+
 /// Takes everything and keeps nothing but what is asked about.
 #[derive(Default)]
 struct Hands {
     legs_stopped: usize,
+    first_quality: LegQuality,
 }
 
 impl Output for Hands {
@@ -107,7 +136,12 @@ impl Output for Hands {
     }
 
     fn event(&mut self, event: MediaEvent) {
-        self.legs_stopped += usize::from(matches!(event, MediaEvent::LegStopped { .. }));
+        if let MediaEvent::LegStopped { leg, quality } = event {
+            self.legs_stopped += 1;
+            if leg == LEGS[0] {
+                self.first_quality = *quality;
+            }
+        }
     }
 
     fn record(&mut self, _: RecorderFrame) -> bool {

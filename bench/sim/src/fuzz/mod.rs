@@ -16,6 +16,7 @@ pub mod multipart;
 mod mutation;
 pub mod name_addr;
 pub mod records;
+pub mod rtcp_compound;
 pub mod rtp;
 pub mod sdp;
 pub mod sip_framing_twice;
@@ -54,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     target("media_packets", media_packets::check, rtp::WORDS),
     target("multipart", multipart::check, multipart::WORDS),
     target("name_addr", name_addr::check, name_addr::WORDS),
+    target("rtcp_compound", rtcp_compound::check, rtcp_compound::WORDS),
     target("rtp", rtp::check, rtp::WORDS),
     target("sdp", sdp::check, sdp::WORDS),
     target("sip_framing_twice", sip_framing_twice::check, sip_stream_framing::WORDS),
