@@ -176,7 +176,7 @@ fn speak(alice: &Party, bob: &Party, to: (SocketAddr, SocketAddr), numbers: std:
 fn packet(index: u32, ssrc: u32) -> Packet {
     let mut payload = index.to_be_bytes().to_vec();
     payload.extend_from_slice(b"\x5A\xA5");
-    payload.extend((6..SAMPLES).map(|sample| (index.wrapping_mul(31) ^ sample * 7) as u8));
+    payload.extend((6..SAMPLES).map(|sample| (index.wrapping_mul(31) ^ (sample * 7)) as u8));
     Packet {
         payload_type: 0,
         marker: index == 0,
