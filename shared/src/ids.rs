@@ -119,6 +119,8 @@ sids! {
     IpAddressSid = "IP";
     /// A notification, also read as an alert.
     NotificationSid = "NO";
+    /// A contact that is registered for a SIP user: ours, the contract has no such resource.
+    BindingSid = "RG";
 }
 
 fn parse_sid(text: &str, prefix: &'static str) -> Result<u128, SidError> {

@@ -111,9 +111,6 @@ pub const SSRC_CHANGES_RATE_MAX: u32 = 3;
 pub const TIMESTAMP_JUMP_MAX: u32 = 80_000;
 /// Digits queued for one call. Past it: the oldest is dropped.
 pub const DIGITS_QUEUED_MAX: usize = 128;
-/// Keys of the bridged party that wait to be played to a leg as tones. Past it: the newest is left
-/// out and its packet counted as dropped.
-pub const TONE_KEYS_MAX: usize = 8;
 /// No media: end of the call, seconds.
 pub const MEDIA_TIMEOUT_S: u32 = 60;
 /// No media while on hold, seconds.
@@ -224,6 +221,19 @@ pub const USERNAME_CHARACTERS_MAX: usize = 32;
 /// Least characters of a SIP user's password.
 pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 
+/// Contacts of one address of record, and of one REGISTER. Past it: 403, code 32007.
+pub const CONTACTS_MAX: usize = 10;
+/// REGISTER a second of one address of record. Past it: 503, code 32008.
+pub const REGISTERS_A_SECOND_MAX: u32 = 5;
+/// Seconds a registration may last: least (below: 423), most (above: cut).
+pub const REGISTRATION_S: (u32, u32) = (600, 3_600);
+/// Memory of one binding that the sum over all is reckoned with, bytes.
+pub const BINDING_BYTES: usize = 1_024;
+/// Text of one binding (contact, path, Call-ID, instance), bytes. Past it: 403.
+pub const BINDING_TEXT_BYTES_MAX: usize = 2_048;
+/// Bindings that expire or are dropped in one change of the store.
+pub const BINDINGS_A_CHANGE_MAX: usize = 100;
+
 /// Timeline of one call: entries and bytes.
 pub const TIMELINE_ENTRIES_MAX: usize = 200;
 /// Timeline bytes.
@@ -236,6 +246,7 @@ pub const STORE_QUEUE_MAX: usize = 10_000;
 const _: () = assert!(
     SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
 );
+const _: () = assert!(REGISTRATION_S.0 < REGISTRATION_S.1 && CONTACTS_MAX > 0);
 const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
 const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);

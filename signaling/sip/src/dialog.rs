@@ -71,6 +71,12 @@ impl Dialog {
         }
     }
 
+    /// Requests without a route set go back along the peer's flow, whatever its Contact says: it is
+    /// a registered phone, perhaps behind a NAT.
+    pub fn stay_on_flow(&mut self) {
+        self.is_behind_nat = true;
+    }
+
     /// The Call-ID.
     pub fn call_id(&self) -> &CallId {
         &self.call_id

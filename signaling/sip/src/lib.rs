@@ -12,6 +12,7 @@ pub mod name_addr;
 pub mod offer_answer;
 pub mod parameters;
 pub mod random;
+pub mod registrar;
 mod scan;
 pub mod sdp;
 pub mod text;

@@ -51,6 +51,17 @@ fn write_addresses(out: &mut Vec<u8>, name: &[u8], addresses: &[NameAddr]) {
     }
 }
 
+/// One header for all, as the contract's REGISTER responses show them (sip-interface.md section 6).
+fn write_contacts(out: &mut Vec<u8>, contacts: &[NameAddr]) {
+    for (index, contact) in contacts.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"Contact: " } else { b"," });
+        contact.write_to(out);
+    }
+    if !contacts.is_empty() {
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
 fn write_identity(out: &mut Vec<u8>, from: &NameAddr, to: &NameAddr, id: &CallId, cseq: &CSeq) {
     out.extend_from_slice(b"From: ");
     from.write_to(out);
@@ -66,7 +77,7 @@ fn write_identity(out: &mut Vec<u8>, from: &NameAddr, to: &NameAddr, id: &CallId
 fn write_end(out: &mut Vec<u8>, contact: &Contacts, headers: &Headers, body: &[u8]) {
     match contact {
         Contacts::Any => out.extend_from_slice(b"Contact: *\r\n"),
-        Contacts::List(list) => write_addresses(out, b"Contact: ", list),
+        Contacts::List(list) => write_contacts(out, list),
     }
     headers.write_to(out);
     out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());

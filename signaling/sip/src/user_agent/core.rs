@@ -49,6 +49,8 @@ pub(super) struct Shape<'a> {
     /// Our tag; `None` for 100.
     pub tag: Option<Text>,
     pub contact: Option<NameAddr>,
+    /// Bindings of a 2xx to REGISTER; elsewhere none.
+    pub bindings: Contacts,
     pub headers: &'a [ExtraHeader],
     pub sdp: Option<&'a [u8]>,
 }
@@ -113,9 +115,7 @@ impl Core {
         if let Some(tag) = shape.tag.filter(|_| response.to.tag().is_none()) {
             response.to.set_tag(tag);
         }
-        if let Some(contact) = shape.contact {
-            response.contact = Contacts::one(contact);
-        }
+        response.contact = shape.contact.map_or(shape.bindings, Contacts::one);
         self.add_headers(&mut response.headers, shape.headers);
         let _ = response.headers.set("Server", &self.config.product); // ours, checked at start
         if let Some(sdp) = shape.sdp {
@@ -175,17 +175,40 @@ impl Core {
         status: u16,
         shape: Shape<'_>,
     ) {
-        let key = self.keys.of(request).filter(|key| self.servers.get(*key).is_none());
-        let (Some(key), false) = (key, self.servers.is_full()) else {
+        let Some(key) = self.take_unanswered(flow, request, session) else {
             self.meters.transactions_refused += 1;
             return self.respond_stateless(flow, request, status, shape);
         };
-        let reply = ReplyRoute::of(flow, request.top_via());
-        let machine = ServerMachine::Other(OtherServer::new(flow.transport.is_reliable()));
-        self.servers.insert(key, machine, reply, session, None);
         let tag = shape.tag.clone().unwrap_or_else(|| self.stateless_tag(request));
         let response = self.response(request, status, Shape { tag: Some(tag), ..shape });
         self.respond(now, key, &response);
+    }
+
+    /// Makes the transaction of a request that is answered later.
+    pub fn hold(&mut self, flow: crate::flow::Flow, request: &Request) {
+        if self.take_unanswered(flow, request, None).is_none() {
+            self.meters.transactions_refused += 1;
+        }
+    }
+
+    /// The transaction of a request other than INVITE: a new one, or the one that holds it.
+    fn take_unanswered(
+        &mut self,
+        flow: crate::flow::Flow,
+        request: &Request,
+        session: Option<SessionId>,
+    ) -> Option<ServerKey> {
+        let key = self.keys.of(request)?;
+        if let Some(entry) = self.servers.get(key) {
+            return entry.machine.last_response().is_none().then_some(key);
+        }
+        if self.servers.is_full() {
+            return None;
+        }
+        let reply = ReplyRoute::of(flow, request.top_via());
+        let machine = ServerMachine::Other(OtherServer::new(flow.transport.is_reliable()));
+        self.servers.insert(key, machine, reply, session, None);
+        Some(key)
     }
 
     pub fn stateless_tag(&self, request: &Request) -> Text {

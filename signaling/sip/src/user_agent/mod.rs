@@ -34,6 +34,7 @@ use self::core::Core;
 use crate::digest;
 use crate::flow::{Flow, FlowId, SendToken};
 use crate::message::CallId;
+use crate::name_addr::Contacts;
 use crate::random::Random;
 use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
 use request::Requests;
@@ -159,6 +160,19 @@ impl UserAgent {
         &mut self.core.digest
     }
 
+    /// Takes a request other than INVITE whose answer needs time: copies of it end here until
+    /// `Command::Respond` (with `remember`) or `Command::Registered` answers it. For sources that
+    /// have authenticated. Without room nothing is kept, and copies come as requests of their own.
+    pub fn hold(&mut self, incoming: &Incoming) {
+        self.core.hold(incoming.flow, &incoming.request);
+    }
+
+    /// Keeps an open stream from being closed for idleness, or leaves it to that again: a phone is
+    /// registered by it.
+    pub fn keep_stream(&mut self, flow: FlowId, is_kept: bool) {
+        self.core.streams.keep(flow, is_kept);
+    }
+
     /// Whether a session still lives.
     pub fn has_session(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
@@ -255,6 +269,10 @@ impl UserAgent {
             }
             Command::Respond { incoming, status, headers, remember } => {
                 self.core.respond_to(now, &incoming, status, headers, remember);
+            }
+            Command::Registered { incoming, contacts, headers } => {
+                let contacts = Contacts::List(contacts);
+                self.core.respond_registered(now, &incoming, contacts, &headers);
             }
             Command::Admit { incoming, session } => self.admit(now, *incoming, session),
             Command::Invite { session, invite } => self.invite(now, session, *invite),

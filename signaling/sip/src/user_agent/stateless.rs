@@ -5,6 +5,7 @@ use shared::{Now, Refusal};
 use super::core::{ALLOW, Core, Shape};
 use super::surface::{ExtraHeader, Incoming};
 use crate::digest::ChallengeKind;
+use crate::name_addr::Contacts;
 
 impl Core {
     /// `Command::RejectStateless`.
@@ -76,6 +77,20 @@ impl Core {
         } else {
             self.respond_stateless(incoming.flow, &incoming.request, status, shape);
         }
+    }
+}
+
+impl Core {
+    /// `Command::Registered`.
+    pub fn respond_registered(
+        &mut self,
+        now: Now,
+        incoming: &Incoming,
+        bindings: Contacts,
+        headers: &[ExtraHeader],
+    ) {
+        let shape = Shape { bindings, headers, ..Shape::default() };
+        self.respond_remembered(now, incoming.flow, &incoming.request, None, 200, shape);
     }
 }
 

@@ -21,11 +21,13 @@ pub(super) struct Stream {
     /// When something last came or, with a call on it, when that was last looked at.
     active_at: Instant,
     armed: Instant,
+    /// A registration is on it: it may be idle.
+    is_kept: bool,
 }
 
 impl Stream {
     fn new(flow: Flow, now: Instant) -> Self {
-        Self { flow, framer: Framer::new(now), active_at: now, armed: now }
+        Self { flow, framer: Framer::new(now), active_at: now, armed: now, is_kept: false }
     }
 
     fn deadline(&self) -> Instant {
@@ -54,6 +56,12 @@ impl Streams {
     pub fn open(&mut self, now: Instant, flow: Flow) {
         self.open.entry(flow.id).or_insert_with(|| Stream::new(flow, now));
         self.rearm(flow.id);
+    }
+
+    pub fn keep(&mut self, flow: FlowId, is_kept: bool) {
+        if let Some(stream) = self.open.get_mut(&flow) {
+            stream.is_kept = is_kept;
+        }
     }
 
     pub fn remove(&mut self, flow: FlowId) -> bool {
@@ -152,7 +160,7 @@ impl UserAgent {
             stream.framer.handle_timeout(now.mono);
             self.drain_stream(now, flow);
             self.core.close_stream(id, CloseReason::Slow);
-        } else if is_in_use {
+        } else if is_in_use || stream.is_kept {
             stream.active_at = now.mono;
         } else if is_idle {
             self.core.close_stream(id, CloseReason::Idle);

@@ -204,6 +204,16 @@ pub enum Command {
         /// Whether to keep a transaction.
         remember: bool,
     },
+    /// Answer a REGISTER with 200 and the contacts that there are, from a transaction
+    /// (RFC 3261 §10.3 step 8).
+    Registered {
+        /// The request.
+        incoming: Box<Incoming>,
+        /// All bindings of the address of record, each with its `expires`.
+        contacts: Vec<NameAddr>,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+    },
     /// Take an INVITE: a transaction, an early dialog, 100 Trying.
     Admit {
         /// The INVITE.

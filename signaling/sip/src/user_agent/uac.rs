@@ -291,6 +291,9 @@ impl Session {
     fn establish(&mut self, core: &mut Core, now: Now, mut calling: Calling, response: Response) {
         let Some((invite, destination)) = core.invite_of(calling.transaction) else { return };
         let mut dialog = Dialog::from_response(&invite, &response, destination);
+        if calling.destination.flow.is_some() {
+            dialog.stay_on_flow();
+        }
         let (outcome, answer_in_ack) = calling.settle(&response);
         let hop = dialog.next_hop();
         let mut ack = dialog.ack(calling.cseq);
