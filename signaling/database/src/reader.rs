@@ -7,14 +7,14 @@ use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use shared::ids::{Origin, sid_bits};
 use shared::{
-    AccountSid, CallSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid,
-    IpAddressSid, KeySid, NotificationSid, RecordingSid,
+    AccountSid, BindingSid, CallSid, CredentialListSid, CredentialSid, DomainSid,
+    IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
 };
 use store::{
-    Account, AccountFilter, CallFilter, CallRecord, Credential, CredentialList, Cursor, Domain,
-    DomainAuth, HttpExchange, IpAccessControlList, IpAddress, Key, MappedList, MappingKind,
-    MappingView, NotificationFilter, NotificationLevel, NotificationRecord, Page, PageRequest,
-    ReadError, RecordingFilter, RecordingRecord, Sealer, TimeRange,
+    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Credential, CredentialList,
+    Cursor, Domain, DomainAuth, HttpExchange, IpAccessControlList, IpAddress, Key, MappedList,
+    MappingKind, MappingView, NotificationFilter, NotificationLevel, NotificationRecord, Page,
+    PageRequest, ReadError, RecordingFilter, RecordingRecord, Sealer, TimeRange,
 };
 
 use crate::open::connect;
@@ -154,6 +154,14 @@ impl store::Reader for Reader {
         )
     }
 
+    fn binding(&self, domain: DomainSid, sid: BindingSid) -> Read<Option<BindingRecord>> {
+        self.one(
+            "SELECT * FROM bindings WHERE sid = ?1 AND domain = ?2",
+            &[&Bits(sid.0), &Bits(domain.0)],
+            rows::binding,
+        )
+    }
+
     fn call(&self, account: AccountSid, sid: CallSid) -> Read<Option<CallRecord>> {
         self.one(
             "SELECT * FROM calls WHERE sid = ?1 AND account = ?2",
@@ -258,6 +266,22 @@ impl store::Reader for Reader {
     ) -> Read<Page<IpAddress>> {
         let rows_of = List::of("*", "ip_addresses").with("list = ?", [Bits(list.0).into()]);
         self.page(rows_of, page, rows::ip_address)
+    }
+
+    fn bindings(
+        &self,
+        domain: DomainSid,
+        user: Option<&str>,
+        unix_ms: i64,
+        page: PageRequest,
+    ) -> Read<Page<BindingRecord>> {
+        let mut list = List::of("*", "bindings")
+            .with("domain = ?", [Bits(domain.0).into()])
+            .with("expires_ms > ?", [unix_ms.into()]);
+        if let Some(user) = user {
+            list = list.with("user = ?", [user.to_owned().into()]);
+        }
+        self.page(list, page, rows::binding)
     }
 
     fn calls(

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction, params};
 use shared::ids::{Origin, sid_bits};
 use shared::{AccountSid, RecordingSid};
-use store::{CallRecord, CallStatus, RecordingRecord};
+use store::{BindingRecord, CallRecord, CallStatus, RecordingRecord};
 
 use crate::rows;
 use crate::sql::Bits;
@@ -18,6 +18,9 @@ pub struct Recovered {
     /// Recordings that were deleted in the last hour of the previous process: their files may still be
     /// there, as a file goes after the commit.
     pub deleted: Vec<(AccountSid, RecordingSid)>,
+    /// Registered contacts that still hold: those over UDP. A connection does not outlive its
+    /// process, so those over one are gone.
+    pub bindings: Vec<BindingRecord>,
 }
 
 /// How long before its end the previous process may have deleted a recording and not yet its file.
@@ -58,11 +61,17 @@ pub(crate) fn recover(
             Ok((AccountSid(account.0), RecordingSid(sid.0)))
         })?
         .collect::<Result<_, _>>()?;
+    transaction
+        .execute("DELETE FROM bindings WHERE expires_ms <= ?1 OR transport <> 'udp'", [unix_ms])?;
+    let bindings = transaction
+        .prepare("SELECT * FROM bindings")?
+        .query_map([], rows::binding)?
+        .collect::<Result<_, _>>()?;
     transaction.commit()?;
     if !live.is_empty() {
         tracing::warn!(calls = live.len(), "closed calls that were up when the process was killed");
     }
-    Ok(Recovered { calls_closed: live.len(), recordings, deleted })
+    Ok(Recovered { calls_closed: live.len(), recordings, deleted, bindings })
 }
 
 fn last_alive(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {

@@ -2,15 +2,15 @@
 
 use rusqlite::{Result, Row};
 use shared::{
-    AccountSid, CallSid, ConferenceSid, CredentialListSid, CredentialSid, DomainSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, CredentialListSid, CredentialSid, DomainSid,
     IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
 };
 use store::{
-    Account, AccountStatus, CallDirection, CallRecord, CallStatus, Cidr, Credential,
-    CredentialList, Domain, DomainAuth, DomainLabels, Ha1, HttpExchange, HttpMessages, HttpMethod,
-    IpAccessControlList, IpAddress, Key, MappedList, Mapping, NotificationLevel,
-    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, Sealer, Secret,
-    SecretHash,
+    Account, AccountStatus, BindingRecord, BindingTransport, CallDirection, CallRecord, CallStatus,
+    Cidr, Credential, CredentialList, Domain, DomainAuth, DomainLabels, Ha1, HttpExchange,
+    HttpMessages, HttpMethod, IpAccessControlList, IpAddress, Key, MappedList, Mapping,
+    NotificationLevel, NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
+    Sealer, Secret, SecretHash,
 };
 
 use crate::sql::{Address, Bits, kind_of_number, word};
@@ -237,5 +237,29 @@ pub(crate) fn exchange(row: &Row<'_>) -> Result<HttpExchange> {
         content_type: row.get("content_type")?,
         response_body: row.get("response_body")?,
         created_ms: row.get("created_ms")?,
+    })
+}
+
+pub(crate) fn binding(row: &Row<'_>) -> Result<BindingRecord> {
+    let instance: Option<String> = row.get("instance")?;
+    let reg_id: Option<u32> = row.get("reg_id")?;
+    Ok(BindingRecord {
+        sid: BindingSid(bits(row, "sid")?),
+        account: AccountSid(bits(row, "account")?),
+        domain: DomainSid(bits(row, "domain")?),
+        user: row.get("user")?,
+        contact: row.get("contact")?,
+        path: row.get("path")?,
+        call_id: row.get("call_id")?,
+        cseq: row.get("cseq")?,
+        transport: word(row, "transport", BindingTransport::from_name)?,
+        remote: word(row, "remote", |text| text.parse().ok())?,
+        local: word(row, "local", |text| text.parse().ok())?,
+        edge: row.get("edge")?,
+        outbound: instance.zip(reg_id),
+        user_agent: row.get("user_agent")?,
+        created_ms: row.get("created_ms")?,
+        updated_ms: row.get("updated_ms")?,
+        expires_ms: row.get("expires_ms")?,
     })
 }

@@ -35,7 +35,8 @@ pub(crate) fn check(connection: &Connection) -> Result<(), OpenError> {
 ///
 /// SIDs are 16-byte blobs: their order is their age, so every index grows at its end.
 /// Times are Unix milliseconds.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -236,4 +237,28 @@ CREATE TABLE timelines (
     account BLOB NOT NULL,
     json TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE bindings (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    domain BLOB NOT NULL REFERENCES domains(sid) ON DELETE CASCADE,
+    user TEXT NOT NULL,
+    contact BLOB NOT NULL,
+    path BLOB NOT NULL,
+    call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL,
+    transport TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    local TEXT NOT NULL,
+    edge TEXT NOT NULL,
+    instance TEXT,
+    reg_id INTEGER,
+    user_agent TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX bindings_by_domain ON bindings(domain, sid);
+",
+];

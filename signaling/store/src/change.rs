@@ -8,6 +8,7 @@ use shared::{
 };
 
 use crate::account::{Account, Key};
+use crate::binding::BindingChanges;
 use crate::calls::CallRecord;
 use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
 use crate::domain::{Domain, MappedList, Mapping};
@@ -63,6 +64,9 @@ pub enum Change {
     AddExchange(Arc<HttpExchange>),
     /// The timeline of an ended call. No precondition.
     PutTimeline(Arc<TimelineRecord>),
+    /// Registered contacts, new, newer or gone. Precondition: the domains of new ones are there.
+    /// One that is gone already is no conflict.
+    ChangeBindings(Arc<BindingChanges>),
 }
 
 /// A configuration resource: what the snapshot holds.

@@ -4,10 +4,12 @@
 
 mod account;
 mod admission;
+mod binding;
 mod calls;
 mod change;
 mod credential;
 mod domain;
+pub mod edge;
 mod name;
 mod patch;
 mod plan;
@@ -25,6 +27,7 @@ mod tests;
 
 pub use account::{Account, AccountStatus, Key};
 pub use admission::Admission;
+pub use binding::{BindingChanges, BindingRecord, BindingTransport};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
     RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth, TwimlSource,

@@ -1,11 +1,12 @@
 //! How lists and resources are read. The trait is the driver's to implement.
 
 use shared::{
-    AccountSid, CallSid, ConferenceSid, CredentialListSid, CredentialSid, DomainSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, CredentialListSid, CredentialSid, DomainSid,
     IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
 };
 
 use crate::account::{Account, AccountStatus, Key};
+use crate::binding::BindingRecord;
 use crate::calls::{CallRecord, CallStatus};
 use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
 use crate::domain::{Domain, MappedList, MappingKind};
@@ -168,6 +169,12 @@ pub trait Reader {
         list: IpAccessControlListSid,
         sid: IpAddressSid,
     ) -> Result<Option<IpAddress>, ReadError>;
+    /// A registered contact; whose domain that is, the caller has checked.
+    fn binding(
+        &self,
+        domain: DomainSid,
+        sid: BindingSid,
+    ) -> Result<Option<BindingRecord>, ReadError>;
     /// A call, live or ended.
     fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, ReadError>;
     /// The JSON of an ended call's timeline.
@@ -232,6 +239,15 @@ pub trait Reader {
         list: IpAccessControlListSid,
         page: PageRequest,
     ) -> Result<Page<IpAddress>, ReadError>;
+    /// Contacts that are registered at a domain at that moment (Unix milliseconds), of one user or
+    /// of all; whose domain that is, the caller has checked.
+    fn bindings(
+        &self,
+        domain: DomainSid,
+        user: Option<&str>,
+        unix_ms: i64,
+        page: PageRequest,
+    ) -> Result<Page<BindingRecord>, ReadError>;
     /// Calls of an account.
     fn calls(
         &self,

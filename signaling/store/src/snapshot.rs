@@ -134,7 +134,8 @@ impl Snapshot {
             | Change::DeleteRecording { .. }
             | Change::AddNotification(_)
             | Change::AddExchange(_)
-            | Change::PutTimeline(_) => {}
+            | Change::PutTimeline(_)
+            | Change::ChangeBindings(_) => {}
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod mappings;
 pub(crate) mod notifications;
 pub(crate) mod recordings;
+pub(crate) mod registrations;
 pub(crate) mod timeline;
 
 use std::str::FromStr;
@@ -67,6 +68,10 @@ fn sip(context: &Context<'_>, path: &[&str]) -> Answered {
     match path {
         ["Domains"] => domains::collection(context),
         ["Domains", sid] => domains::instance(context, sid),
+        ["Domains", sid, "Registrations"] => registrations::collection(context, sid),
+        ["Domains", sid, "Registrations", binding] => {
+            registrations::instance(context, sid, binding)
+        }
         ["Domains", sid, rest @ ..] => below_domain(context, sid, rest),
         ["CredentialLists"] => credential_lists::collection(context),
         ["CredentialLists", list] => credential_lists::instance(context, list),

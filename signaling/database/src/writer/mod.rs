@@ -1,5 +1,6 @@
 //! The one writer: batches of changes, each batch one transaction, each change with its precondition.
 
+mod bindings;
 mod history;
 mod resources;
 
@@ -128,6 +129,7 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
         Change::AddNotification(row) => add_notification(transaction, row),
         Change::AddExchange(row) => add_exchange(transaction, row),
         Change::PutTimeline(row) => put_timeline(transaction, row),
+        Change::ChangeBindings(changes) => bindings::change(transaction, changes),
     }
 }
 

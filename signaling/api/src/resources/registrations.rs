@@ -1,0 +1,68 @@
+//! `/SIP/Domains/{sid}/Registrations`: who is registered, from where, until when. Ours: the contract
+//! has no such resource.
+
+use serde_json::{Value, json};
+use shared::{BindingSid, DomainSid};
+use store::{BindingRecord, WriteError};
+
+use crate::auth::unreadable;
+use crate::date::rfc2822;
+use crate::handle::{Answered, Context};
+use crate::paging::{ListRow, paging};
+use crate::resources::{found, sid, uri};
+
+/// The contacts of a domain, newest first; `Username` narrows them to one user.
+pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
+    context.must_read()?;
+    let domain = domain_of(context, domain)?;
+    let paging = paging(&context.form)?;
+    let user = context.form.value("Username");
+    let page = context
+        .reader
+        .bindings(domain, user, context.now.unix_ms, paging.request)
+        .map_err(unreadable)?
+        .map(|row| ListRow { json: json(&row), prefix: BindingSid::PREFIX, bits: row.sid.0 });
+    context.ok(&paging.v2010(context.frame, "registrations", page))
+}
+
+/// One contact.
+pub(crate) fn instance(context: &Context<'_>, domain: &str, binding: &str) -> Answered {
+    context.must_read()?;
+    let domain = domain_of(context, domain)?;
+    let row = found(context.reader.binding(domain, sid(binding)?))?;
+    if row.expires_ms <= context.now.unix_ms {
+        return Err(WriteError::not_found());
+    }
+    context.ok(&json(&row))
+}
+
+fn domain_of(context: &Context<'_>, domain: &str) -> Result<DomainSid, WriteError> {
+    let domain = sid(domain)?;
+    found(context.reader.domain(context.account.sid, domain))?;
+    Ok(domain)
+}
+
+fn json(row: &BindingRecord) -> Value {
+    let path = String::from_utf8_lossy(&row.path);
+    json!({
+        "sid": row.sid.to_string(),
+        "account_sid": row.account.to_string(),
+        "domain_sid": row.domain.to_string(),
+        "username": row.user,
+        "contact": String::from_utf8_lossy(&row.contact),
+        "path": (!path.is_empty()).then_some(path),
+        "transport": row.transport.name(),
+        "source": row.remote.to_string(),
+        "edge": row.edge,
+        "instance": row.outbound.as_ref().map(|(instance, _)| instance),
+        "reg_id": row.outbound.as_ref().map(|(_, reg_id)| reg_id),
+        "user_agent": row.user_agent,
+        "date_created": rfc2822(row.created_ms),
+        "date_updated": rfc2822(row.updated_ms),
+        "date_expires": rfc2822(row.expires_ms),
+        "uri": uri(
+            row.account,
+            &format!("SIP/Domains/{}/Registrations/{}.json", row.domain, row.sid),
+        ),
+    })
+}
