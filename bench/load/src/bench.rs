@@ -62,7 +62,6 @@ fn measure(
     deadline: Instant,
 ) -> Results {
     let quick = arguments.quick;
-    let plots = arguments.report.with_file_name("plots");
     let mut results = Results::default();
     if wants(arguments, Part::Sip) {
         eprintln!("load: SIP messages and transactions");
@@ -78,7 +77,7 @@ fn measure(
             quick,
             deadline,
             may_install: !arguments.no_install,
-            plots: plots.clone(),
+            plots: arguments.report.with_file_name("plots"),
         };
         let binary = gateway.as_ref().map(PathBuf::as_path);
         let measured = media::measure(binary, &effort);
@@ -87,7 +86,7 @@ fn measure(
         results.is_broken |= measured.is_broken;
     }
     if wants(arguments, Part::Calls) {
-        let measured = calls::measure(gateway, quick, deadline, &plots);
+        let measured = calls::measure(gateway, quick, deadline);
         results.sections.extend(measured.sections);
         results.is_broken |= measured.is_broken;
     }

@@ -3,7 +3,6 @@
 
 mod bench;
 mod calls;
-mod chart;
 mod endpoint;
 mod machine;
 mod media;

@@ -33,8 +33,6 @@ pub struct Admitted {
     pub domain: DomainSid,
     /// The digest user, where credentials were asked for.
     pub username: Option<String>,
-    /// It is a carrier's: numbers, and no headers for the application (contract §21).
-    pub is_trunk: bool,
 }
 
 /// A request that is refused, and who may know why.
@@ -55,8 +53,6 @@ pub struct Policy<'a> {
     pub default_domain: Option<&'a str>,
     /// 403 instead of silence.
     pub answer_strangers: bool,
-    /// Labels of the domain that takes the calls of the carrier at the request's source.
-    pub trunk_domain: Option<&'a str>,
 }
 
 /// The facts of a request that the rules look at.
@@ -88,16 +84,15 @@ pub fn decide(
         Err(refusal) => return refuse(refusal, None, false),
     };
     let account = Some(found.account.sid);
-    let is_trunk = policy.trunk_domain == Some(found.domain.labels.as_str());
-    let is_listed = is_trunk || is_listed(&found, request.flow);
-    if let Err(refusal) = check_place(&found, policy, request.flow, is_trunk) {
+    let is_listed = is_listed(&found, request.flow);
+    if let Err(refusal) = check_place(&found, policy, request.flow) {
         return refuse(objection_first(refusal, request), account, request.is_vouched);
     }
     let is_vouched = request.is_vouched || is_listed;
     if let Some(objection) = request.objection {
         return refuse(objection.clone(), account, is_vouched);
     }
-    let username = if found.call_auth().credential_list && !is_trunk {
+    let username = if found.call_auth().credential_list {
         match verify(&found) {
             None => return Decision::LockedOut,
             Some(verdict) => match check_verdict(verdict) {
@@ -113,7 +108,7 @@ pub fn decide(
         return refuse(secure_needs_tls(), account, true);
     }
     let (account, domain) = (found.account.sid, found.domain.sid);
-    Decision::Admit(Admitted { account, domain, username, is_trunk })
+    Decision::Admit(Admitted { account, domain, username })
 }
 
 /// The domain that a request names, for a method that needs no credentials (OPTIONS) or gets none.
@@ -136,7 +131,14 @@ pub fn is_listed(found: &Admission<'_>, flow: &Flow) -> bool {
 
 /// The stored hashes of a user of the lists that are mapped for calls: two lists may each have one.
 pub fn stored_hashes(found: &Admission<'_>, user: &str) -> Vec<Ha1> {
-    found.call_credentials(user).filter_map(|credential| hash_of(credential)).collect()
+    hashes_of(found.call_credentials(user))
+}
+
+/// What digest authentication needs of credentials.
+pub(crate) fn hashes_of<'c>(
+    credentials: impl Iterator<Item = &'c std::sync::Arc<Credential>>,
+) -> Vec<Ha1> {
+    credentials.filter_map(|credential| hash_of(credential)).collect()
 }
 
 fn hash_of(credential: &Credential) -> Option<Ha1> {
@@ -156,7 +158,7 @@ fn objection_first(refusal: Refusal, request: Request<'_>) -> Refusal {
     }
 }
 
-fn find<'s>(
+pub(crate) fn find<'s>(
     snapshot: &'s Snapshot,
     policy: Policy<'_>,
     request: Request<'_>,
@@ -166,37 +168,17 @@ fn find<'s>(
     let named = host.as_deref().and_then(|host| snapshot.admission(host));
     let own_address = flow.transport != Transport::Tls
         && host.as_deref().is_some_and(|host| names_own_address(host, flow));
-    let is_ours = own_address && policy.trunk_domain.is_some();
-    let by_trunk = || {
-        snapshot.admission_by_labels(policy.trunk_domain.filter(|_| is_ours).unwrap_or_default())
-    };
     let by_default = || match (own_address, policy.default_domain) {
         (true, Some(labels)) => snapshot.admission_by_labels(labels),
         _ => None,
     };
-    named
-        .or_else(by_trunk)
-        .or_else(by_default)
-        .ok_or_else(|| objection_first(unknown_domain(policy, flow), request))
+    named.or_else(by_default).ok_or_else(|| objection_first(unknown_domain(policy, flow), request))
 }
 
 /// Rules 3, 4 and 5: what needs no credentials to be known.
-fn check_place(
-    found: &Admission<'_>,
-    policy: Policy<'_>,
-    flow: &Flow,
-    is_trunk: bool,
-) -> Result<(), Refusal> {
+fn check_place(found: &Admission<'_>, policy: Policy<'_>, flow: &Flow) -> Result<(), Refusal> {
     if !found.account_is_active() {
-        return Err(Refusal::new(
-            "account_inactive",
-            603,
-            "The account of this domain is suspended or closed. Its parent can activate it.",
-        )
-        .code(10001));
-    }
-    if is_trunk {
-        return Ok(());
+        return Err(account_inactive());
     }
     let auth = found.call_auth();
     if !auth.ip_access_control_list && !auth.credential_list {
@@ -214,14 +196,19 @@ fn check_place(
     Ok(())
 }
 
-/// Why the digest does not prove who calls.
-enum Unproven {
+pub(crate) fn account_inactive() -> Refusal {
+    let sentence = "The account of this domain is suspended or closed. Its parent can activate it.";
+    Refusal::new("account_inactive", 603, sentence).code(10001)
+}
+
+/// Why the digest does not prove who asks.
+pub(crate) enum Unproven {
     Ask { stale: bool },
     Wrong(Refusal),
 }
 
 /// Rule 6: the user, or why not.
-fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
+pub(crate) fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
     match verdict {
         Verdict::Ok { user } => Ok(user),
         Verdict::Missing => Err(Unproven::Ask { stale: false }),
@@ -295,6 +282,11 @@ pub fn host_of(target: &Uri) -> Option<String> {
         }),
         Uri::Tel(_) | Uri::Other(_) => None,
     }
+}
+
+/// The user part of a SIP URI, escapes read.
+pub(crate) fn user_of(uri: &Uri) -> Option<String> {
+    uri.as_sip().map(sip::SipUri::user_lossy).filter(|user| !user.is_empty())
 }
 
 fn names_own_address(host: &str, flow: &Flow) -> bool {

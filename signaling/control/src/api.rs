@@ -74,6 +74,9 @@ impl Control {
                     self.reply(token, Err(WriteError::unavailable()));
                 }
             },
+            Some(Waiting::Registered(registered)) => {
+                self.on_registered(now, *registered, outcome);
+            }
             Some(Waiting::CallUpdated { token, record }) => {
                 let committed = outcome == Outcome::Committed;
                 let reply = if committed {
@@ -95,7 +98,10 @@ impl Control {
 
     fn settle_write(&mut self, id: u64, outcome: Outcome) {
         match self.writes.settle(&mut self.snapshot, id, outcome) {
-            Settled::Answer(token, reply) => self.reply(token, *reply),
+            Settled::Answer(token, reply) => {
+                self.forget_bindings();
+                self.reply(token, *reply);
+            }
             Settled::Again { id, change } => self.commit(Some(Waiting::Write(id)), change),
             Settled::Unknown => {}
         }

@@ -16,7 +16,6 @@ use crate::input::{ApiToken, CommitToken, Input};
 use crate::placement::Placement;
 use crate::random::Random;
 use crate::records;
-use crate::registrations::Registrations;
 use crate::settings::ControlSettings;
 use crate::strangers::Strangers;
 use crate::timeline::Kind;
@@ -32,6 +31,7 @@ pub struct Control {
     pub(crate) ua_commands: VecDeque<Command>,
     pub(crate) lockout: sip::digest::Lockout,
     pub(crate) strangers: Strangers,
+    pub(crate) registrar: sip::registrar::Registrar,
     pub(crate) calls: BTreeMap<CallSid, Entry>,
     pub(crate) sessions: BTreeMap<SessionId, CallSid>,
     pub(crate) legs: BTreeMap<LegId, CallSid>,
@@ -42,8 +42,6 @@ pub struct Control {
     /// When an account was last told of a refusal with a code: one alert in ten seconds is enough.
     pub(crate) alerted: BTreeMap<(AccountSid, u32), Instant>,
     pub(crate) draining: bool,
-    /// Ours at carriers.
-    pub(crate) registrations: Registrations,
     pub(crate) random: Random,
     inbox: VecDeque<(CallSid, CallInput)>,
     deadlines: BTreeSet<(Instant, CallSid)>,
@@ -59,6 +57,8 @@ pub(crate) enum Waiting {
     Write(u64),
     /// `POST Calls`: answer, then start the call.
     CallCreated { token: ApiToken, created: Box<(CallSetup, std::sync::Arc<store::CallRecord>)> },
+    /// A REGISTER: answer it.
+    Registered(Box<crate::registrar::Registered>),
     /// `POST Calls/{sid}`: answer with the record.
     CallUpdated { token: ApiToken, record: std::sync::Arc<store::CallRecord> },
     /// A settled recording: its call may tell the application now.
@@ -76,12 +76,16 @@ impl Control {
     pub fn new(settings: ControlSettings, snapshot: Snapshot, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
         let realm = snapshot.realm().to_owned();
-        let config = sip::UaConfig::new(settings.origin, &realm, &realm);
+        let mut config = sip::UaConfig::new(settings.origin, &realm, &realm);
+        config.methods.push(sip::Method::Register);
         Self {
             ua: UserAgent::new(config, random.bytes()),
             ua_commands: VecDeque::new(),
             lockout: sip::digest::Lockout::default(),
             strangers: Strangers::default(),
+            registrar: sip::registrar::Registrar::new(
+                settings.bindings_max.saturating_mul(shared::limits::BINDING_BYTES),
+            ),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -91,7 +95,6 @@ impl Control {
             commits: BTreeMap::new(),
             alerted: BTreeMap::new(),
             draining: false,
-            registrations: Registrations::new(&settings.trunks),
             inbox: VecDeque::new(),
             deadlines: BTreeSet::new(),
             effects: VecDeque::new(),
@@ -107,7 +110,12 @@ impl Control {
     /// Takes one input and follows it to its end.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
-            Input::Sip(input) => self.drive_user_agent(now, input),
+            Input::Sip(input) => {
+                if let sip::Input::FlowClosed { flow } = &input {
+                    self.stream_closed(*flow);
+                }
+                self.drive_user_agent(now, input);
+            }
             Input::Media { core, event } => self.on_media(now, core, event),
             Input::CoreStarted { ports, legs_max } => {
                 self.placement.add_core(&ports, legs_max);
@@ -117,15 +125,9 @@ impl Control {
             Input::Committed { token, outcome } => self.on_committed(now, token, outcome),
             Input::Http { call, request, result } => self.on_http(now, call, request, result),
             Input::PromptReady { call, prompt, result } => self.on_prompt(call, prompt, result),
-            Input::Resolved { session, result } if self.call_of(session).is_some() => {
-                self.on_resolved(now, session, result);
-            }
-            Input::Resolved { session, result } => self.on_registrar_resolved(now, session, result),
+            Input::Resolved { session, result } => self.on_resolved(now, session, result),
             Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
-            Input::Drain => {
-                self.draining = true;
-                self.unregister(now);
-            }
+            Input::Drain => self.draining = true,
         }
         self.pump(now);
     }
@@ -136,10 +138,7 @@ impl Control {
             self.guarded("user agent timer", |control| control.ua.handle_timeout(now));
             self.pump(now);
         }
-        if self.registrations.deadline().is_some_and(|at| at <= now.mono) {
-            self.registrations_due(now);
-            self.pump(now);
-        }
+        self.expire_bindings(now.mono);
         while let Some((at, sid)) = self.deadlines.first().copied() {
             if at > now.mono {
                 break;
@@ -158,8 +157,8 @@ impl Control {
     /// When to call [`Control::handle_timeout`], and who asked.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let calls = self.deadlines.first().map(|(at, _)| (*at, "call"));
-        let registration = self.registrations.deadline().map(|at| (at, "registration"));
-        soonest(soonest(self.ua.poll_timeout(), calls), registration)
+        let bindings = self.registrar.deadline().map(|at| (at, "registrations"));
+        soonest(soonest(self.ua.poll_timeout(), calls), bindings)
     }
 
     /// Calls that are live.
@@ -170,11 +169,6 @@ impl Control {
     /// Legs that the media cores still have room for.
     pub fn legs_free(&self) -> usize {
         self.placement.room()
-    }
-
-    /// Registrations at carriers that are wanted, and those that hold.
-    pub fn registrations(&self) -> (usize, usize) {
-        self.registrations.counts()
     }
 
     /// Draining, and nothing is left.

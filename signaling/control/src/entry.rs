@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub session: Session,
     /// Whom our INVITE goes to, for as long as another target may be tried.
     pub outgoing: Option<Box<PendingInvite>>,
+    /// The contacts that ring, where a registered user is called and none has answered.
+    pub forks: Option<crate::registrar::Forks>,
     pub leg: Option<Leg>,
     pub prompts: BTreeMap<PromptId, Arc<Prompt>>,
     pub plays: BTreeMap<PlayId, PromptId>,
@@ -86,8 +88,6 @@ pub(crate) struct Leg {
     pub peer: Option<CallSid>,
     /// Local address that SDP shows.
     pub address: IpAddr,
-    /// Lines about its quality in the timeline.
-    pub quality_notes: u8,
 }
 
 impl Leg {

@@ -1,6 +1,5 @@
 //! Requests that come in: strangers, admission, refusals, new calls. Sans-IO.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use call::{
@@ -16,10 +15,8 @@ use crate::admission::{self, Admitted, Decision, Policy, Refused};
 use crate::control::Control;
 use crate::effect::Observation;
 use crate::entry::{Leg, Session};
-use crate::identity;
 use crate::records;
 use crate::sessions::texts;
-use crate::settings::ControlSettings;
 use crate::strangers::Budget;
 
 /// An account hears of the same refusal at most once in so many seconds.
@@ -33,14 +30,17 @@ impl Control {
         match incoming.method() {
             Method::Invite => self.on_invite(now, incoming),
             Method::Options => self.on_options(now, incoming),
-            Method::Register => self.on_other(now, incoming, "REGISTER"),
-            _ => self.on_other(now, incoming, "other"),
+            Method::Register => self.on_register(now, incoming),
+            _ => self.on_other(now, incoming),
         }
     }
 
     /// Whether the source may ask at all: one that nothing vouches for has a budget.
     fn has_budget(&mut self, now: Now, incoming: &Incoming) -> bool {
         let source = incoming.flow.remote;
+        if self.registrar.vouches_for(source.ip()) {
+            return true;
+        }
         match self.strangers.take(now.mono, source.ip()) {
             Budget::Within => true,
             Budget::Held => {
@@ -75,19 +75,10 @@ impl Control {
         self.refuse(now, incoming, Refused { refusal, account: None, trusted: false });
     }
 
-    /// A method that is not served: the user agent has an objection to all but REGISTER's domain.
-    fn on_other(&mut self, now: Now, mut incoming: Box<Incoming>, method: &'static str) {
-        if method == "REGISTER" {
-            incoming.objection = None;
-        }
+    /// A method that is not served.
+    fn on_other(&mut self, now: Now, incoming: Box<Incoming>) {
         let refusal = match self.known(now, &incoming) {
             Err(refusal) => refusal,
-            Ok(()) if method == "REGISTER" => Refusal::new(
-                "registrar_not_built",
-                403,
-                "Registrations are not in this version: call the domain without registering.",
-            )
-            .code(32210),
             Ok(()) => Refusal::new("method_not_allowed", 405, "The method is not handled."),
         };
         self.refuse(now, incoming, Refused { refusal, account: None, trusted: false });
@@ -95,29 +86,35 @@ impl Control {
 
     fn known(&self, now: Now, incoming: &Incoming) -> Result<(), Refusal> {
         let request = self.facts(now, incoming);
-        let source = incoming.flow.remote.ip();
-        let registered = self.registrations.trunk_at(source);
-        let policy = policy(&self.settings, source, registered);
-        admission::known(&self.snapshot, policy, request).map(drop)
+        admission::known(&self.snapshot, self.policy(), request).map(drop)
     }
 
-    fn facts<'a>(&self, now: Now, incoming: &'a Incoming) -> admission::Request<'a> {
+    pub(crate) fn facts<'a>(&self, now: Now, incoming: &'a Incoming) -> admission::Request<'a> {
         admission::Request {
             flow: &incoming.flow,
             target: &incoming.request.uri,
             objection: incoming.objection.as_ref().map(|objection| &objection.refusal),
-            is_vouched: self.strangers.is_vouched(now.mono, incoming.flow.remote.ip()),
+            is_vouched: self.is_vouched(now, incoming.flow.remote.ip()),
         }
+    }
+
+    /// Whether an IP list, a digest of the last minutes or a registration vouches for the source.
+    fn is_vouched(&self, now: Now, source: std::net::IpAddr) -> bool {
+        self.strangers.is_vouched(now.mono, source) || self.registrar.vouches_for(source)
     }
 
     fn on_invite(&mut self, now: Now, incoming: Box<Incoming>) {
         let request = self.facts(now, &incoming);
-        let source = incoming.flow.remote.ip();
-        let registered = self.registrations.trunk_at(source);
-        let policy = policy(&self.settings, source, registered);
+        let policy = Policy {
+            default_domain: self.settings.default_domain.as_deref(),
+            answer_strangers: self.settings.answer_strangers,
+        };
         let (ua, lockout, strangers) = (&mut self.ua, &mut self.lockout, &mut self.strangers);
+        let source = incoming.flow.remote.ip();
         let decision = admission::decide(&self.snapshot, policy, request, |found| {
-            let verdict = verify(ua, lockout, now, &incoming, found);
+            let hashes = |user: &str| admission::stored_hashes(found, user);
+            let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
+            let verdict = verify(ua, lockout, now, &incoming, proof);
             if admission::is_listed(found, &incoming.flow) {
                 strangers.vouch(now.mono, source);
             }
@@ -133,12 +130,23 @@ impl Control {
                 self.ua_commands.push_back(Command::Challenge { incoming, kind, stale });
             }
             Decision::Refuse(refused) => self.refuse(now, incoming, refused),
-            Decision::LockedOut => {
-                let sentence = format!("Too many wrong passwords for this user from {source}.");
-                let refusal = Refusal::silent("digest_locked_out", sentence).code(32202);
-                let refused = Refused { refusal, account: None, trusted: false };
-                self.refuse(now, incoming, refused);
-            }
+            Decision::LockedOut => self.refuse_locked_out(now, incoming),
+        }
+    }
+
+    /// Nothing is answered to a pair of user and source that failed too often.
+    pub(crate) fn refuse_locked_out(&mut self, now: Now, incoming: Box<Incoming>) {
+        let source = incoming.flow.remote.ip();
+        let sentence = format!("Too many wrong passwords for this user from {source}.");
+        let refusal = Refusal::silent("digest_locked_out", sentence).code(32202);
+        let refused = Refused { refusal, account: None, trusted: false };
+        self.refuse(now, incoming, refused);
+    }
+
+    fn policy(&self) -> Policy<'_> {
+        Policy {
+            default_domain: self.settings.default_domain.as_deref(),
+            answer_strangers: self.settings.answer_strangers,
         }
     }
 
@@ -164,7 +172,7 @@ impl Control {
         };
         let setup = self.inbound_setup(now, &incoming, admitted, &domain);
         let address = self.settings.public_address.unwrap_or(incoming.flow.local.ip());
-        let leg = Leg { place, plan: None, stopping: false, peer: None, address, quality_notes: 0 };
+        let leg = Leg { place, plan: None, stopping: false, peer: None, address };
         if let Err(refusal) = check_call(&incoming, &setup, &leg) {
             self.placement.release(place);
             return self.refuse_call(now, incoming, &setup, refusal);
@@ -209,15 +217,9 @@ impl Control {
             account: admitted.account,
             parent: None,
             direction: CallDirection::Inbound,
-            from: match admitted.is_trunk {
-                true => identity::caller(request),
-                false => reported(&request.from.uri),
-            },
-            to: match admitted.is_trunk {
-                true => identity::called(request),
-                false => reported(&request.uri),
-            },
-            forwarded_from: admitted.is_trunk.then(|| identity::diverted(request)).flatten(),
+            from: reported(&request.from.uri),
+            to: reported(&request.uri),
+            forwarded_from: None,
             caller_name: None,
             application: None,
             sip: Some(SipFacts {
@@ -226,10 +228,7 @@ impl Control {
                 call_id: request.call_id.to_string(),
                 source_ip: incoming.flow.remote.ip(),
                 username: admitted.username.clone(),
-                headers: match admitted.is_trunk {
-                    true => Vec::new(),
-                    false => texts(&request.headers),
-                },
+                headers: texts(&request.headers),
             }),
             leg: None,
             document: voice.map_or(DocumentSource::None, DocumentSource::Url),
@@ -245,14 +244,25 @@ impl Control {
     }
 
     /// Refuses statelessly and tells everybody the same: peer, log, metric, account.
-    fn refuse(&mut self, now: Now, incoming: Box<Incoming>, refused: Refused) {
+    pub(crate) fn refuse(&mut self, now: Now, incoming: Box<Incoming>, refused: Refused) {
+        self.refuse_with(now, incoming, refused, Vec::new());
+    }
+
+    /// The same with headers that belong to it.
+    pub(crate) fn refuse_with(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        refused: Refused,
+        headers: Vec<sip::ExtraHeader>,
+    ) {
         let Refused { refusal, account, trusted } = refused;
         let (source, method) = (incoming.flow.remote, method_label(incoming.method()));
         self.alert(now, account, &refusal);
         self.ua_commands.push_back(Command::RejectStateless {
             incoming,
             refusal: refusal.clone(),
-            headers: Vec::new(),
+            headers,
             trusted,
         });
         self.observe(Observation::Refused { refusal, method, source, account });
@@ -318,14 +328,6 @@ impl Control {
     }
 }
 
-fn policy(settings: &ControlSettings, source: IpAddr, registered: Option<usize>) -> Policy<'_> {
-    Policy {
-        default_domain: settings.default_domain.as_deref(),
-        answer_strangers: settings.answer_strangers,
-        trunk_domain: settings.trunk_domain(source, registered),
-    }
-}
-
 /// What would keep a call from being answered, found out before it rings: afterwards only its
 /// application could be told.
 fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), Refusal> {
@@ -336,16 +338,22 @@ fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), R
     }
 }
 
+/// What a request is to prove with: the kind of challenge, and the stored hashes of a user.
+pub(crate) struct Proof<'p> {
+    pub kind: ChallengeKind,
+    pub hashes: &'p dyn Fn(&str) -> Vec<sip::digest::Ha1>,
+}
+
 /// Checks the digest; a pair of user and source that failed too often is not even looked at.
-fn verify(
+pub(crate) fn verify(
     ua: &mut sip::UserAgent,
     lockout: &mut sip::digest::Lockout,
     now: Now,
     incoming: &Incoming,
-    found: &store::Admission<'_>,
+    proof: Proof<'_>,
 ) -> Option<Verdict> {
     let source = incoming.flow.remote.ip();
-    let verdict = check_digest(ua.digest(), now, incoming, found);
+    let verdict = check_digest(ua.digest(), now, incoming, &proof);
     let (Verdict::WrongUser { user } | Verdict::WrongPassword { user } | Verdict::Ok { user }) =
         &verdict
     else {
@@ -366,14 +374,14 @@ fn check_digest(
     server: &mut sip::digest::Server,
     now: Now,
     incoming: &Incoming,
-    found: &store::Admission<'_>,
+    proof: &Proof<'_>,
 ) -> Verdict {
     let (method, target) = (incoming.method().to_string(), incoming.request.uri.to_string());
     let mut check = |uri: &str, list: usize| {
-        let values = incoming.request.headers.all("Proxy-Authorization");
+        let values = incoming.request.headers.all(proof.kind.answer_header());
         let values = values.map(|value| value.as_bytes());
         server.verify(now, method.as_bytes(), uri.as_bytes(), values, |user| {
-            let mut hashes = admission::stored_hashes(found, user);
+            let mut hashes = (proof.hashes)(user);
             let last = hashes.len().checked_sub(1)?;
             Some(hashes.swap_remove(list.min(last)))
         })
@@ -382,7 +390,7 @@ fn check_digest(
     let mut verdict = check(&target, list);
     while let Verdict::WrongPassword { user } = &verdict {
         list += 1;
-        if list >= admission::stored_hashes(found, user).len().min(LISTS_WITH_ONE_USER_MAX) {
+        if list >= (proof.hashes)(user).len().min(LISTS_WITH_ONE_USER_MAX) {
             break;
         }
         verdict = check(&target, list);

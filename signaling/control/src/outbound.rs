@@ -11,17 +11,16 @@ use sip::{Command, Destination, SessionId, Uri};
 use crate::control::Control;
 use crate::effect::{Effect, ResolveTarget};
 use crate::entry::{Leg, PendingInvite, Session};
-use crate::identity::{self, Asserted};
 use crate::input::ResolveFailure;
 
 /// Whom an INVITE goes to, once nouns and trunks are out of the way.
-struct Recipient {
-    uri: String,
-    host: String,
-    port: Option<u16>,
-    transport: Option<Transport>,
-    headers: Vec<(String, String)>,
-    credentials: Option<Credentials>,
+pub(crate) struct Recipient {
+    pub uri: String,
+    pub host: String,
+    pub port: Option<u16>,
+    pub transport: Option<Transport>,
+    pub headers: Vec<(String, String)>,
+    pub credentials: Option<Credentials>,
 }
 
 /// Why a leg cannot be sent at all.
@@ -33,6 +32,9 @@ pub(crate) struct NoWay {
 
 impl Control {
     pub(crate) fn begin_invite(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
+        if matches!(&leg.target, Target::Sip(target) if self.is_own_host(&target.host)) {
+            return self.ring(now, sid, leg);
+        }
         let is_number = matches!(leg.target, Target::Number(_));
         let trunk = is_number.then(|| self.trunk_from(0).unwrap_or_default());
         let invite = Box::new(PendingInvite { leg, trunk, was_redirected: false });
@@ -124,20 +126,19 @@ impl Control {
             Ok((recipient, uri))
         });
         let built = built.and_then(|(recipient, uri)| {
-            let asserted = self.identity(invite);
-            let from = Uri::parse(format!("sip:{}", asserted.from).as_bytes())
-                .map_err(|_| no_way("The caller id cannot stand in a From header."))?;
-            Ok((recipient, uri, from, asserted))
+            let from = self.own_uri(&invite.leg.caller_id);
+            let from =
+                from.ok_or_else(|| no_way("The caller id cannot stand in a From header."))?;
+            Ok((recipient, uri, from))
         });
-        let (recipient, uri, from, asserted) = match built {
+        let (recipient, uri, from) = match built {
             Ok(built) => built,
             Err(no_way) => return self.no_way(now, sid, no_way),
         };
         if !self.has_leg_for_invite(sid, local) {
             return self.no_way(now, sid, no_way("All media legs are in use."));
         }
-        let mut headers = self.invite_headers(sid, &recipient);
-        headers.extend(asserted.headers);
+        let headers = self.invite_headers(sid, &recipient);
         let attempts = self.attempts(invite, &recipient);
         let session = self.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
@@ -151,7 +152,7 @@ impl Control {
             to: uri.clone(),
             request_uri: uri,
             from,
-            from_display: asserted.display,
+            from_display: None,
             contact_user,
             headers,
             media,
@@ -170,7 +171,7 @@ impl Control {
 
     /// Takes a place for the leg, unless an earlier target has it already. A child's leg goes to
     /// its parent's core where that has room: relay without the mesh.
-    fn has_leg_for_invite(&mut self, sid: CallSid, local: std::net::IpAddr) -> bool {
+    pub(crate) fn has_leg_for_invite(&mut self, sid: CallSid, local: std::net::IpAddr) -> bool {
         if self.calls.get(&sid).is_some_and(|entry| entry.leg.is_some()) {
             return true;
         }
@@ -182,14 +183,7 @@ impl Control {
         let address = self.settings.public_address.unwrap_or(local);
         self.legs.insert(place.leg, sid);
         self.entry_mut(sid, |entry| {
-            entry.leg = Some(Leg {
-                place,
-                plan: None,
-                stopping: false,
-                peer: None,
-                address,
-                quality_notes: 0,
-            });
+            entry.leg = Some(Leg { place, plan: None, stopping: false, peer: None, address });
         });
         true
     }
@@ -204,7 +198,7 @@ impl Control {
         }
     }
 
-    fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<ExtraHeader> {
+    pub(crate) fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<ExtraHeader> {
         let account = self.calls.get(&sid).map(|entry| entry.account.to_string());
         let mut headers = self.call_headers(sid);
         if let Some(account) = account {
@@ -216,18 +210,12 @@ impl Control {
         headers
     }
 
-    /// Who calls: `<user>@sip.<suffix>` (contract sip-interface.md §8), and more to a carrier.
-    fn identity(&self, invite: &PendingInvite) -> Asserted {
-        let (user, realm) = (invite.leg.caller_id.as_str(), self.snapshot.realm());
-        let trunk = invite.trunk.filter(|_| !invite.was_redirected);
-        match trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk)) {
-            Some(trunk) => identity::asserted(user, trunk, realm),
-            None => {
-                let from =
-                    if user.is_empty() { realm.to_owned() } else { format!("{user}@{realm}") };
-                Asserted { from, display: None, headers: Vec::new() }
-            }
-        }
+    /// `sip:<user>@sip.<suffix>`: the From of every call we make (contract sip-interface.md §8).
+    pub(crate) fn own_uri(&self, user: &str) -> Option<Uri> {
+        let realm = self.snapshot.realm();
+        let text =
+            if user.is_empty() { format!("sip:{realm}") } else { format!("sip:{user}@{realm}") };
+        Uri::parse(text.as_bytes()).ok()
     }
 
     fn recipient(&self, invite: &PendingInvite) -> Result<Recipient, NoWay> {
@@ -243,24 +231,6 @@ impl Control {
     }
 
     fn sip_recipient(&self, target: &SipTarget) -> Result<Recipient, NoWay> {
-        if let Some(found) = self.snapshot.admission(&target.host) {
-            return Err(NoWay {
-                code: Some(32009),
-                status: Some(480),
-                sentence: format!(
-                    "{} is a SIP domain of this gateway and nobody is registered there: \
-                     registrations are not in this version.",
-                    found.domain.domain_name
-                ),
-            });
-        }
-        if self.snapshot.suffix().host(&target.host).is_some() {
-            return Err(NoWay {
-                code: Some(32002),
-                status: Some(404),
-                sentence: format!("{} is no SIP domain of this gateway.", target.host),
-            });
-        }
         let transport = target.transport.map(transport).transpose()?;
         let credentials = target
             .credentials
@@ -307,7 +277,7 @@ impl Control {
     }
 }
 
-pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
+fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
     (!trunk.username.is_empty()).then(|| Credentials {
         user: trunk.username.clone(),
         password: trunk.password.clone(),
@@ -324,15 +294,6 @@ fn transport(transport: SipTransport) -> Result<Transport, NoWay> {
             status: Some(503),
             sentence: "SIP over TLS is not in this version: use transport=tcp or udp.".to_owned(),
         }),
-    }
-}
-
-/// A transport as the user agent names it.
-pub(crate) const fn sip_transport(transport: SipTransport) -> Transport {
-    match transport {
-        SipTransport::Udp => Transport::Udp,
-        SipTransport::Tcp => Transport::Tcp,
-        SipTransport::Tls => Transport::Tls,
     }
 }
 

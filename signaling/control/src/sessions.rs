@@ -19,13 +19,16 @@ impl Control {
     pub(crate) fn on_user_agent(&mut self, now: Now, effect: sip::Effect) {
         match effect {
             sip::Effect::Event(event) => self.on_event(now, event),
-            send @ (sip::Effect::Send { .. } | sip::Effect::CloseFlow { .. }) => {
-                self.push(Effect::Sip(send));
+            send @ sip::Effect::Send { .. } => self.push(Effect::Sip(send)),
+            close @ sip::Effect::CloseFlow { flow, .. } => {
+                self.stream_closed(flow);
+                self.push(Effect::Sip(close));
             }
         }
     }
 
     fn on_event(&mut self, now: Now, event: UaEvent) {
+        let Some(event) = self.of_forks(now, event) else { return };
         match event {
             UaEvent::Incoming(incoming) => self.on_incoming(now, incoming),
             UaEvent::Progress { session, status, media, .. } => {
@@ -95,7 +98,8 @@ impl Control {
             UaEvent::Ended { session, cause, headers } => {
                 self.on_session_ended(now, session, cause, headers.as_deref());
             }
-            UaEvent::Responded(responded) => self.on_responded(now, *responded),
+            // The gateway sends none outside of dialogs: it has no trunks to register at yet.
+            UaEvent::Responded(_) => {}
             UaEvent::Trace(trace) => {
                 let session = match trace.owner {
                     TraceOwner::Session(session) => session,
@@ -182,6 +186,7 @@ impl Control {
             timeline,
             session,
             outgoing: None,
+            forks: None,
             leg: None,
             prompts: BTreeMap::new(),
             plays: BTreeMap::new(),
@@ -230,6 +235,7 @@ impl Control {
 
     /// Asks the user agent to end the session, whatever state it is in; its `Ended` closes it.
     pub(crate) fn end_session(&mut self, sid: CallSid) {
+        self.drop_forks(sid);
         match self.live_session(sid) {
             Some(session) => {
                 self.ua_commands.push_back(Command::Bye { session, headers: Vec::new() });
@@ -239,6 +245,7 @@ impl Control {
     }
 
     pub(crate) fn session_over(&mut self, sid: CallSid) {
+        self.drop_forks(sid);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         if let Some(id) = entry.session.id() {
             self.sessions.remove(&id);
@@ -248,7 +255,7 @@ impl Control {
 }
 
 /// No response came: why is ours to say (contract sip-interface.md §8).
-fn unreachable_target(status: u16) -> CallInput {
+pub(crate) fn unreachable_target(status: u16) -> CallInput {
     let sentence = match status {
         408 => "The SIP target did not answer the INVITE at all.",
         _ => "The SIP target cannot be reached: no connection, or nothing could be sent to it.",

@@ -29,22 +29,17 @@ pub struct ControlSettings {
     pub calls_max: usize,
     /// Carriers for telephone numbers.
     pub trunks: Vec<Trunk>,
+    /// The edge of a host that names none.
+    pub edge: Box<str>,
+    /// UDP listeners as bound, in the order of their flow ids: a kept binding finds its own again.
+    pub udp: Vec<std::net::SocketAddr>,
+    /// Registered contacts at once.
+    pub bindings_max: usize,
     /// What all calls share.
     pub call: Arc<CallSettings>,
 }
 
 impl ControlSettings {
-    /// Labels of the domain that takes the calls of the carrier at `source`: one whose `addresses`
-    /// list it, or that we are `registered` at.
-    pub fn trunk_domain(&self, source: IpAddr, registered: Option<usize>) -> Option<&str> {
-        let source = source.to_canonical();
-        let is_listed = |trunk: &&Trunk| trunk.addresses.iter().any(|block| block.contains(source));
-        let trunk = self.trunks.iter().find(is_listed);
-        let trunk = trunk.or_else(|| self.trunks.get(registered?))?;
-        let labels = trunk.domain.split(".sip.").next().unwrap_or_default();
-        (!labels.is_empty()).then_some(labels)
-    }
-
     /// From the node's settings. `api_base` is how the REST API is reached, without a slash at the end.
     pub fn new(config: &Config, origin: Origin, api_base: &str) -> Self {
         let default_domain = config.sip.default_domain.split('.').next().unwrap_or_default();
@@ -62,6 +57,9 @@ impl ControlSettings {
             hold_timeout_s: config.media.hold_timeout_s,
             calls_max: usize::try_from(config.limits.calls).unwrap_or(0),
             trunks: config.trunks.clone(),
+            edge: store::edge::canonical(&config.node.edge.to_ascii_lowercase()).into(),
+            udp: Vec::new(),
+            bindings_max: usize::try_from(config.sip.bindings_max).unwrap_or(usize::MAX),
             call: Arc::new(CallSettings {
                 api_base: api_base.to_owned(),
                 reject_status: config.sip.reject_status.status(),

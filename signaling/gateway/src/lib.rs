@@ -29,7 +29,6 @@ pub mod settings;
 pub mod signaling_loop;
 pub mod signals;
 pub mod speech;
-pub mod spread;
 pub mod store_thread;
 pub mod transport;
 pub mod webhook;

@@ -82,6 +82,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("stream write queues", share, limits::STREAM_WRITE_QUEUES_BYTES_MAX as u64),
         ("SIP transactions of strangers", TRANSACTIONS, TRANSACTION_BYTES),
         ("remembered nonces", limits::NONCES_REMEMBERED_MAX as u64, NONCE_BYTES),
+        ("registered contacts", config.sip.bindings_max.into(), limits::BINDING_BYTES as u64),
         ("webhooks", limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX as u64, WEBHOOK_BYTES),
         ("HTTP requests", HTTP_CONNECTIONS, HTTP_BYTES),
         ("store queue", limits::STORE_QUEUE_MAX as u64, CHANGE_BYTES),

@@ -225,7 +225,9 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     let mut seed = [0; 32];
     random(&mut seed);
     let snapshot = opened.snapshot.clone();
-    let control = Control::new(control_settings, opened.snapshot, seed);
+    control_settings.udp.clone_from(&addresses.udp);
+    let mut control = Control::new(control_settings, opened.snapshot, seed);
+    control.restore_bindings(Clock.now(), opened.recovered.bindings);
 
     let retention = Retention {
         age_ms: i64::from(config.retention.days) * 24 * 3_600_000,
@@ -506,7 +508,6 @@ fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeErro
         },
         addresses: config.media.addresses.clone(),
         ports: config.media.ports.first..=config.media.ports.last,
-        inband_digits: config.media.inband_digits,
         seed: u64::from_le_bytes(seed),
         ..IoConfig::default()
     };
@@ -587,7 +588,7 @@ fn start_errands(
     recorder: Recorder,
 ) -> Result<Errands, ServeError> {
     let _inside = runtime.enter();
-    let resolver = Resolver::asking(&config.node.dns);
+    let resolver = Resolver::from_system();
     let webhooks = WebhookClient::new(
         WebhookSettings {
             user_agent: config.webhook.user_agent.clone(),

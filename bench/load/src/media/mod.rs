@@ -23,13 +23,11 @@ use shared::Codec;
 use crate::endpoint::Trouble;
 use crate::report::Section;
 use crate::scheduling::Cpus;
-pub(crate) use generator::parties_socket;
-use generator::{Generator, Pace, WINDOW};
+use generator::{Generator, Pace, WINDOW, parties_socket};
 use own::Own;
 use payload::Reference;
-pub(crate) use product::Product;
-pub(crate) use relay::Setup;
-use relay::{Relay, SetupError, tried};
+use product::Product;
+use relay::{Relay, Setup, SetupError, tried};
 use round::Figures;
 use rtpengine::Rtpengine;
 use tally::{Tally, Verdict};
@@ -130,7 +128,7 @@ pub(crate) enum Contender {
 impl Contender {
     /// All of them.
     pub(crate) const ALL: [Self; 4] =
-        [Self::IoUring, Self::Rtpengine, Self::Portable, Self::IoUringOneByOne];
+        [Self::IoUring, Self::IoUringOneByOne, Self::Portable, Self::Rtpengine];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -187,8 +185,9 @@ struct Gateways {
 impl Gateways {
     fn start(binary: Result<&Path, &Trouble>, cpu: usize) -> Self {
         let start = |backend, address| match binary {
-            Ok(binary) => Product::start(binary, backend, address, Some(cpu))
-                .map_err(|error| error.to_string()),
+            Ok(binary) => {
+                Product::start(binary, backend, address, cpu).map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         Self { io_uring: start("io_uring", IO_URING), portable: start("portable", PORTABLE) }

@@ -196,11 +196,11 @@ fn options_to_a_known_domain_is_answered_to_anybody_and_else_to_nobody() {
 }
 
 #[test]
-fn register_says_what_is_not_there_to_a_known_domain_only() {
+fn register_says_that_registration_is_off_to_a_known_domain_only() {
     let register = Invite { method: "REGISTER", sdp: String::new(), ..Invite::default() };
     let mut rig = Rig::new(Book::with_credentials());
     assert_eq!(rig.invite(&register), [403]);
-    assert_eq!(rig.refused, ["registrar_not_built"]);
+    assert_eq!(rig.refused, ["registration_off"]);
     let elsewhere = Invite { target: "sip:example.org", ..register };
     assert_eq!(rig.invite(&elsewhere), SILENCE);
 }

@@ -4,5 +4,5 @@ mod admission;
 mod calls;
 mod explain;
 mod outbound;
+mod registrar;
 mod rig;
-mod trunks;

@@ -118,7 +118,13 @@ fn with_targets(targets: &[&str]) -> Rig {
 }
 
 fn trunk() -> Trunk {
-    Trunk { name: "carrier".to_owned(), ..Trunk::default() }
+    Trunk {
+        name: "carrier".to_owned(),
+        targets: Vec::new(),
+        username: String::new(),
+        password: String::new(),
+        realm: String::new(),
+    }
 }
 
 fn number(rig: &mut Rig) -> shared::CallSid {

@@ -1,5 +1,6 @@
 //! A Control with one account, one domain and one media core, and what a test says to it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,8 @@ use sip::digest::client::Challenge;
 use sip::flow::{Flow, FlowId, SendTo, Transport};
 use sip::{Message, Method, Response, SessionId};
 use store::{
-    Account, CallRecord, Change, Domain, DomainFields, DomainSuffix, MappedList, Mint,
-    NotificationRecord, Outcome, Patch, Reply, Resource, Secret, Snapshot, Write,
+    Account, BindingRecord, CallRecord, Change, Domain, DomainFields, DomainSuffix, MappedList,
+    Mint, NotificationRecord, Outcome, Patch, Reply, Resource, Secret, Snapshot, Write,
 };
 
 pub const ACCOUNT: AccountSid = AccountSid(1);
@@ -59,6 +60,19 @@ impl Book {
     pub fn with_credentials() -> Self {
         let mut book = Self::new();
         book.map_credentials("desk", PASSWORD);
+        book
+    }
+
+    /// The same, mapped for registrations too, which are on.
+    pub fn with_registrations() -> Self {
+        let mut book = Self::with_credentials();
+        let lists = book.snapshot.mappings(book.domain.sid).map(|mapping| mapping.list);
+        let list = lists.collect::<Vec<_>>().into_iter().find_map(|list| match list {
+            MappedList::CallsCredentialList(sid) => Some(sid),
+            _ => None,
+        });
+        book.map(MappedList::RegistrationsCredentialList(list.expect("just mapped")));
+        book.change_domain(|domain| domain.sip_registration = true);
         book
     }
 
@@ -134,6 +148,13 @@ pub struct Rig {
     pub dropped: usize,
     pub faults: Vec<String>,
     pub effects: Vec<Effect>,
+    /// CSeq of the last REGISTER.
+    pub cseq: u32,
+    /// Commits that somebody waits for are kept back.
+    pub hold_commits: bool,
+    held_commits: Vec<crate::CommitToken>,
+    bindings: BTreeMap<shared::BindingSid, BindingRecord>,
+    last_received: String,
     flow: Flow,
     call_ids: u32,
     dialog: (u32, String),
@@ -164,6 +185,11 @@ impl Rig {
             dropped: 0,
             faults: Vec::new(),
             effects: Vec::new(),
+            cseq: 0,
+            hold_commits: false,
+            held_commits: Vec::new(),
+            bindings: BTreeMap::new(),
+            last_received: String::new(),
             flow: flow(Transport::Udp, CALLER),
             call_ids: 0,
             dialog: (0, String::new()),
@@ -202,7 +228,27 @@ impl Rig {
         self.drain();
     }
 
+    /// The bytes that came last come again.
+    pub fn repeat_last(&mut self) {
+        let text = self.last_received.clone();
+        self.receive(&text);
+    }
+
+    /// The store answers every commit that was kept back.
+    pub fn release_commits(&mut self, outcome: Outcome) {
+        self.hold_commits = false;
+        for token in std::mem::take(&mut self.held_commits) {
+            self.tell(Input::Committed { token, outcome });
+        }
+    }
+
+    /// Registered contacts as they are on disk.
+    pub fn bindings(&self) -> Vec<BindingRecord> {
+        self.bindings.values().cloned().collect()
+    }
+
     pub fn receive(&mut self, text: &str) {
+        text.clone_into(&mut self.last_received);
         let (flow, bytes) = (self.flow, text.as_bytes());
         self.tell(Input::Sip(sip::Input::Received { flow, bytes }));
     }
@@ -249,6 +295,12 @@ impl Rig {
     pub fn ack_last(&mut self, invite: &Invite) {
         self.dialog = (self.call_ids, self.to_of_last_response());
         self.ack(invite, self.call_ids, 1);
+    }
+
+    /// The same where the call had to answer a challenge first.
+    pub fn ack_last_with_digest(&mut self, invite: &Invite) {
+        self.dialog = (self.call_ids, self.to_of_last_response());
+        self.ack(invite, self.call_ids, 2);
     }
 
     /// The caller of the call that was acknowledged last hangs up.
@@ -306,21 +358,6 @@ impl Rig {
         self.answer(status, "", line);
     }
 
-    /// Whoever got our last request answers it.
-    pub fn respond_to_last(&mut self, status: u16, line: &str) {
-        let request = self.sent.iter().rev().find_map(|(_, message)| match message {
-            Message::Request(request) => Some(request.clone()),
-            Message::Response(_) => None,
-        });
-        let response = Response::for_request(&request.expect("a request"), status, "As told");
-        let text = String::from_utf8(response.to_bytes()).expect("text");
-        let line = if line.is_empty() { String::new() } else { format!("{line}\r\n") };
-        let text = text.replacen("\r\n", &format!("\r\n{line}"), 1);
-        let before = std::mem::replace(&mut self.flow, flow(Transport::Udp, CALLEE));
-        self.receive(&text);
-        self.flow = before;
-    }
-
     /// No target that waits has an address.
     pub fn resolve_nothing(&mut self) {
         for (session, _) in std::mem::take(&mut self.resolves) {
@@ -335,12 +372,23 @@ impl Rig {
         self.answer(status, sdp, "");
     }
 
+    /// The party of our INVITE of that index answers it.
+    pub fn respond_to_invite(&mut self, index: usize, status: u16, sdp: &str) {
+        self.answer_invite(index, status, sdp, "");
+    }
+
     fn answer(&mut self, status: u16, sdp: &str, line: &str) {
-        let invite = self.sent.iter().rev().find_map(|(_, message)| match message {
-            Message::Request(request) if request.method == Method::Invite => Some(request.clone()),
+        let invites = self.sent.iter().filter(|(_, message)| is_invite(message)).count();
+        let last = invites.checked_sub(1).expect("we called somebody");
+        self.answer_invite(last, status, sdp, line);
+    }
+
+    fn answer_invite(&mut self, index: usize, status: u16, sdp: &str, line: &str) {
+        let mut invites = self.sent.iter().filter_map(|(_, message)| match message {
+            Message::Request(request) if is_invite(message) => Some(request.clone()),
             _ => None,
         });
-        let invite = invite.expect("we called somebody");
+        let invite = invites.nth(index).expect("we called somebody");
         let mut response = Response::for_request(&invite, status, "As told");
         response.to.set_tag(sip::Text::cleaned("callee"));
         response.contact = invite.contact.clone();
@@ -453,9 +501,15 @@ impl Rig {
             Change::PutCall(record) => self.records.push((*record).clone()),
             Change::PutTimeline(record) => self.timelines.push(record.json.clone()),
             Change::AddNotification(record) => self.notifications.push((*record).clone()),
+            Change::ChangeBindings(changes) => {
+                changes.removed.iter().for_each(|sid| drop(self.bindings.remove(sid)));
+                self.bindings.extend(changes.put.iter().map(|row| (row.sid, row.clone())));
+            }
             _ => {}
         }
-        if let Some(token) = token {
+        if let Some(token) = token.filter(|_| self.hold_commits) {
+            self.held_commits.push(token);
+        } else if let Some(token) = token {
             let outcome = Outcome::Committed;
             self.control.handle(self.now, Input::Committed { token, outcome });
         }
@@ -500,6 +554,10 @@ impl Invite {
             sdp.len(),
         )
     }
+}
+
+fn is_invite(message: &Message) -> bool {
+    matches!(message, Message::Request(request) if request.method == Method::Invite)
 }
 
 fn request(method: &str, invite: &Invite, flow: Flow, id: u32, cseq: u32, to: &str) -> String {

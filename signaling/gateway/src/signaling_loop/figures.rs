@@ -13,12 +13,13 @@ type Row = (&'static str, &'static str, &'static str, fn(&Seen<'_>) -> u64);
 pub(super) struct Seen<'a> {
     pub(super) ua: &'a UaMeters,
     pub(super) calls_live: usize,
+    /// Bindings, users, bytes.
+    pub(super) registrations: (usize, usize, usize),
     pub(super) legs_free: usize,
     pub(super) recordings_open: u64,
     pub(super) recorder_frames: u64,
     pub(super) recorder_unknown_frames: u64,
     pub(super) errands_out: usize,
-    pub(super) registrations: (usize, usize),
 }
 
 const ROWS: &[Row] = &[
@@ -104,17 +105,18 @@ const ROWS: &[Row] = &[
         |s| s.ua.transactions_refused,
     ),
     ("signaling_calls_live", "gauge", "Calls live now.", |s| s.calls_live as u64),
-    ("signaling_legs_free", "gauge", "Legs that the media cores still have room for.", |s| {
-        s.legs_free as u64
+    ("registrar_bindings", "gauge", "Contacts registered now.", |s| s.registrations.0 as u64),
+    ("registrar_users", "gauge", "Users with a contact registered now.", |s| {
+        s.registrations.1 as u64
     }),
     (
-        "signaling_trunks_to_register",
+        "registrar_memory_bytes",
         "gauge",
-        "Trunks with a registrar. Fewer registered than this: see the log.",
-        |s| s.registrations.0 as u64,
+        "Bytes that the bindings are reckoned with; the most is 1 KiB for each of sip.bindings_max.",
+        |s| s.registrations.2 as u64,
     ),
-    ("signaling_trunks_registered", "gauge", "Trunks whose registrar has us now.", |s| {
-        s.registrations.1 as u64
+    ("signaling_legs_free", "gauge", "Legs that the media cores still have room for.", |s| {
+        s.legs_free as u64
     }),
     ("signaling_errands_open", "gauge", "Webhooks, prompts and names under way.", |s| {
         s.errands_out as u64
@@ -162,9 +164,9 @@ mod tests {
         let figures = SignalingFigures::default();
         let ua = UaMeters { challenges_sent: 7, ..UaMeters::default() };
         figures.publish(&Seen {
-            registrations: (2, 1),
             ua: &ua,
             calls_live: 3,
+            registrations: (2, 1, 900),
             legs_free: 0,
             recordings_open: 0,
             recorder_frames: 0,

@@ -1,0 +1,118 @@
+//! Who may register: the rules of contract sip-interface.md §6, in their order. Sans-IO.
+
+use shared::{AccountSid, Refusal};
+use sip::digest::Verdict;
+use sip::flow::Transport;
+use sip::registrar::AddressOfRecord;
+use sip::{NameAddr, Uri};
+use store::{Admission, Snapshot};
+
+use crate::admission::{Policy, Refused, Request, Unproven, check_verdict, find, user_of};
+
+/// What admission says about a REGISTER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Its sender is this user.
+    Admit(Registrant),
+    /// Ask for credentials.
+    Challenge { stale: bool },
+    /// Refuse; a refusal without a status leaves in silence.
+    Refuse(Refused),
+    /// This user failed too often from this source: nothing is answered.
+    LockedOut,
+}
+
+/// Who has proved to register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Registrant {
+    pub account: AccountSid,
+    pub of: AddressOfRecord,
+}
+
+/// Applies the rules to a REGISTER. `verify` checks its digest against the lists that are mapped for
+/// registrations, at most once; `None`: the pair of user and source is locked out.
+pub(crate) fn decide(
+    snapshot: &Snapshot,
+    policy: Policy<'_>,
+    request: Request<'_>,
+    to: &NameAddr,
+    verify: impl FnOnce(&Admission<'_>) -> Option<Verdict>,
+) -> Decision {
+    let found = match find(snapshot, policy, request) {
+        Ok(found) => found,
+        Err(refusal) => return refuse(refusal, None, false),
+    };
+    let account = Some(found.account.sid);
+    let before = check_place(&found).and_then(|()| match request.objection {
+        None => Ok(()),
+        Some(objection) => Err(objection.clone()),
+    });
+    if let Err(refusal) = before {
+        return refuse(refusal, account, request.is_vouched);
+    }
+    let user = match verify(&found) {
+        None => return Decision::LockedOut,
+        Some(verdict) => match check_verdict(verdict) {
+            Ok(user) => user,
+            Err(Unproven::Ask { stale }) => return Decision::Challenge { stale },
+            Err(Unproven::Wrong(refusal)) => return refuse(refusal, account, request.is_vouched),
+        },
+    };
+    if let Err(refusal) = check_user(snapshot, policy, request, to, (&found, &user)) {
+        return refuse(refusal, account, true);
+    }
+    let of = AddressOfRecord { domain: found.domain.sid, user: user.into() };
+    Decision::Admit(Registrant { account: found.account.sid, of })
+}
+
+/// What needs no credentials to be known.
+fn check_place(found: &Admission<'_>) -> Result<(), Refusal> {
+    if !found.account_is_active() {
+        return Err(crate::admission::account_inactive());
+    }
+    if !found.domain.sip_registration {
+        let sentence = "Registration is off for the domain. Set SipRegistration=true on it.";
+        return Err(Refusal::new("registration_off", 403, sentence).code(32210));
+    }
+    if !found.registration_auth() {
+        let sentence = "The domain has no credential list mapped for registrations, so nobody can \
+                        register there. Map one.";
+        return Err(Refusal::new("registration_without_credentials", 403, sentence).code(32212));
+    }
+    Ok(())
+}
+
+/// What only who has authenticated may read.
+fn check_user(
+    snapshot: &Snapshot,
+    policy: Policy<'_>,
+    request: Request<'_>,
+    to: &NameAddr,
+    (found, user): (&Admission<'_>, &str),
+) -> Result<(), Refusal> {
+    let of_to = find(snapshot, policy, Request { target: &to.uri, objection: None, ..request });
+    if !of_to.is_ok_and(|other| other.domain.sid == found.domain.sid) {
+        let sentence = "To and Request-URI name different domains.";
+        return Err(Refusal::new("register_other_domain", 404, sentence));
+    }
+    if user_of(&to.uri).as_deref() != Some(user) {
+        let sentence = "A user registers contacts for itself alone: the digest user must equal the \
+                        user of the To URI.";
+        return Err(Refusal::new("register_other_user", 403, sentence).code(32106));
+    }
+    if found.domain.secure && request.flow.transport != Transport::Tls {
+        let sentence = "The domain is marked secure: phones register over TLS there.";
+        return Err(Refusal::new("secure_domain_needs_tls", 403, sentence).code(32209));
+    }
+    Ok(())
+}
+
+fn refuse(refusal: Refusal, account: Option<AccountSid>, trusted: bool) -> Decision {
+    Decision::Refuse(Refused { refusal, account, trusted })
+}
+
+/// The edge that the host of a request names, lower case.
+pub(crate) fn edge_of(snapshot: &Snapshot, target: &Uri) -> Option<Box<str>> {
+    let host = crate::admission::host_of(target)?;
+    snapshot.suffix().host(&host)?.edge
+}

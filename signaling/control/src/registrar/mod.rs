@@ -1,0 +1,275 @@
+//! REGISTER: admitted, kept on disk, answered; bindings that end by themselves. Sans-IO.
+//!
+//! The table changes as soon as a REGISTER is admitted, its 200 leaves when the change is on disk:
+//! a call in between rings the phone, and a 200 is never a promise that a restart breaks.
+
+mod admission;
+mod ring;
+
+use std::sync::Arc;
+
+use shared::limits::BINDINGS_A_CHANGE_MAX;
+use shared::{AccountSid, BindingSid, DomainSid, Instant, Now, Refusal};
+use sip::digest::ChallengeKind;
+use sip::registrar::{AddressOfRecord, Binding, Outbound, Registering};
+use sip::user_agent::Incoming;
+use sip::{Command, Flow, FlowId, NameAddr, Transport};
+use store::{BindingChanges, BindingRecord, BindingTransport, Change, Outcome};
+
+use crate::admission::Refused;
+use crate::control::{Control, Waiting};
+use crate::incoming::{Proof, verify};
+use admission::{Decision, Registrant};
+
+pub(crate) use ring::Forks;
+
+/// A REGISTER whose change is on its way to disk.
+pub(crate) struct Registered {
+    incoming: Box<Incoming>,
+    account: AccountSid,
+    of: AddressOfRecord,
+}
+
+impl Control {
+    pub(crate) fn on_register(&mut self, now: Now, incoming: Box<Incoming>) {
+        let request = self.facts(now, &incoming);
+        let policy = crate::admission::Policy {
+            default_domain: self.settings.default_domain.as_deref(),
+            answer_strangers: self.settings.answer_strangers,
+        };
+        let (ua, lockout) = (&mut self.ua, &mut self.lockout);
+        let to = &incoming.request.to;
+        let decision = admission::decide(&self.snapshot, policy, request, to, |found| {
+            let hashes = |user: &str| {
+                let credentials = found.registration_credentials(user);
+                crate::admission::hashes_of(credentials)
+            };
+            verify(ua, lockout, now, &incoming, Proof { kind: ChallengeKind::Www, hashes: &hashes })
+        });
+        match decision {
+            Decision::Admit(registrant) => {
+                let source = incoming.flow.remote.ip();
+                self.strangers.vouch(now.mono, source);
+                self.register(now, incoming, registrant);
+            }
+            Decision::Challenge { stale } => {
+                let kind = ChallengeKind::Www;
+                self.ua_commands.push_back(Command::Challenge { incoming, kind, stale });
+            }
+            Decision::Refuse(refused) => self.refuse(now, incoming, refused),
+            Decision::LockedOut => self.refuse_locked_out(now, incoming),
+        }
+    }
+
+    fn register(&mut self, now: Now, incoming: Box<Incoming>, registrant: Registrant) {
+        let Registrant { account, of } = registrant;
+        let edge = admission::edge_of(&self.snapshot, &incoming.request.uri);
+        let edge = edge.as_deref().map_or(&*self.settings.edge, store::edge::canonical);
+        let request = &incoming.request;
+        let registering = Registering { request, flow: incoming.flow, edge };
+        let streams = self.streams_of(&of);
+        let (random, origin) = (&mut self.random, self.settings.origin);
+        let mint = || BindingSid::mint(now.unix_ms, origin, random.number());
+        let changes = match self.registrar.register(now, &of, registering, mint) {
+            Ok(changes) => changes,
+            Err(objection) => {
+                let refused =
+                    Refused { refusal: objection.refusal, account: Some(account), trusted: true };
+                return self.refuse_with(now, incoming, refused, objection.headers);
+            }
+        };
+        self.keep_streams(&of, &streams);
+        if changes.is_empty() {
+            return self.answer_register(now, Registered { incoming, account, of });
+        }
+        let put = self.records_of(account, &of, &changes.put);
+        let change = BindingChanges { put, removed: changes.removed };
+        // Copies of the request wait with it for the disk.
+        self.ua.hold(&incoming);
+        let registered = Box::new(Registered { incoming, account, of });
+        let waiting = Waiting::Registered(registered);
+        self.commit(Some(waiting), Change::ChangeBindings(Arc::new(change)));
+    }
+
+    /// The change of a REGISTER is on disk, or never will be.
+    pub(crate) fn on_registered(&mut self, now: Now, registered: Registered, outcome: Outcome) {
+        let refusal = match outcome {
+            Outcome::Committed => return self.answer_register(now, registered),
+            Outcome::Conflict(_) => {
+                self.registrar.domain_gone(registered.of.domain);
+                Refusal::new("register_other_domain", 404, "The domain was deleted meanwhile.")
+            }
+            Outcome::Unavailable => {
+                let sentence = "The registration could not be written to disk.";
+                Refusal::new("store_unavailable", 503, sentence)
+                    .retry_after(self.random.between(5, 30))
+            }
+        };
+        let Registered { incoming, account, .. } = registered;
+        let headers = refusal
+            .retry_after
+            .map(|seconds| ("Retry-After".to_owned(), seconds.to_string().into_bytes()));
+        let (source, status) = (incoming.flow.remote, refusal.status.unwrap_or(503));
+        self.ua_commands.push_back(Command::Respond {
+            incoming,
+            status,
+            headers: headers.into_iter().collect(),
+            remember: true,
+        });
+        let account = Some(account);
+        self.observe(crate::Observation::Refused { refusal, method: "REGISTER", source, account });
+    }
+
+    /// 200 with every contact there is, as the phones sent them.
+    fn answer_register(&mut self, now: Now, registered: Registered) {
+        let Registered { incoming, of, .. } = registered;
+        let bindings = self.registrar.bindings(&of).iter();
+        let contacts: Vec<NameAddr> =
+            bindings.filter_map(|binding| binding.shown(now.mono)).collect();
+        let path = incoming.request.headers.all("Path");
+        let headers = path.map(|value| ("Path".to_owned(), value.as_bytes().to_vec())).collect();
+        self.ua_commands.push_back(Command::Registered { incoming, contacts, headers });
+    }
+
+    /// Takes over what an earlier process kept. To be called before any input.
+    pub fn restore_bindings(&mut self, now: Now, records: Vec<BindingRecord>) {
+        for record in records {
+            let flow = self.flow_of(&record);
+            let of = AddressOfRecord { domain: record.domain, user: record.user.as_str().into() };
+            self.registrar.restore(of, binding_of(now, record, flow));
+        }
+    }
+
+    /// A UDP binding is reached from the listener that its phone knows, where that is still there.
+    fn flow_of(&self, record: &BindingRecord) -> Flow {
+        let transport = match record.transport {
+            BindingTransport::Udp => Transport::Udp,
+            BindingTransport::Tcp => Transport::Tcp,
+            BindingTransport::Tls => Transport::Tls,
+        };
+        let local = record.local;
+        let fits = |bound: &std::net::SocketAddr| {
+            bound.is_ipv4() == local.is_ipv4()
+                && (bound.ip() == local.ip() || bound.ip().is_unspecified())
+        };
+        let listeners = || (0_u64..).zip(&self.settings.udp).filter(|(_, bound)| fits(bound));
+        let same_port = listeners().find(|(_, bound)| bound.port() == local.port());
+        let same_family = (0_u64..)
+            .zip(&self.settings.udp)
+            .find(|(_, bound)| bound.is_ipv4() == record.remote.is_ipv4());
+        let index = same_port.or_else(|| listeners().next()).or(same_family);
+        let id = FlowId(index.map_or(0, |(index, _)| index));
+        Flow { id, transport, local, remote: record.remote }
+    }
+
+    /// A connection is gone: so are the bindings that were reached by it.
+    pub(crate) fn stream_closed(&mut self, flow: FlowId) {
+        let removed = self.registrar.stream_closed(flow);
+        self.commit_removed(removed);
+    }
+
+    /// Bindings whose time is over.
+    pub(crate) fn expire_bindings(&mut self, now: Instant) {
+        while self.registrar.deadline().is_some_and(|at| at <= now) {
+            let removed = self.registrar.expire(now, BINDINGS_A_CHANGE_MAX);
+            self.commit_removed(removed);
+        }
+    }
+
+    /// How many contacts are registered, of how many users, and what memory they take.
+    pub fn registrations(&self) -> (usize, usize, usize) {
+        (self.registrar.len(), self.registrar.users(), self.registrar.bytes())
+    }
+
+    fn commit_removed(&mut self, removed: Vec<BindingSid>) {
+        for removed in removed.chunks(BINDINGS_A_CHANGE_MAX) {
+            let change = BindingChanges { put: Vec::new(), removed: removed.to_vec() };
+            self.commit(None, Change::ChangeBindings(Arc::new(change)));
+        }
+    }
+
+    /// Users of a domain that is gone are gone with it: the store has removed their rows.
+    pub(crate) fn forget_bindings(&mut self) {
+        let snapshot = &self.snapshot;
+        let gone = self.registrar.domains().filter(|sid| snapshot.domain(*sid).is_none());
+        for domain in gone.collect::<Vec<DomainSid>>() {
+            self.registrar.domain_gone(domain);
+        }
+    }
+
+    fn streams_of(&self, of: &AddressOfRecord) -> Vec<FlowId> {
+        let on_stream = |binding: &&Binding| binding.flow.transport.is_reliable();
+        self.registrar.bindings(of).iter().filter(on_stream).map(|b| b.flow.id).collect()
+    }
+
+    /// Streams that carry a registration may be idle, those that carry none any more may not.
+    fn keep_streams(&mut self, of: &AddressOfRecord, before: &[FlowId]) {
+        for flow in self.streams_of(of) {
+            self.ua.keep_stream(flow, true);
+        }
+        for flow in before {
+            if !self.registrar.is_on_stream(*flow) {
+                self.ua.keep_stream(*flow, false);
+            }
+        }
+    }
+
+    fn records_of(
+        &self,
+        account: AccountSid,
+        of: &AddressOfRecord,
+        put: &[BindingSid],
+    ) -> Vec<BindingRecord> {
+        let bindings = self.registrar.bindings(of).iter();
+        let changed = bindings.filter(|binding| put.contains(&binding.sid));
+        changed.map(|binding| record_of(account, of, binding)).collect()
+    }
+}
+
+fn record_of(account: AccountSid, of: &AddressOfRecord, binding: &Binding) -> BindingRecord {
+    BindingRecord {
+        sid: binding.sid,
+        account,
+        domain: of.domain,
+        user: of.user.to_string(),
+        contact: binding.contact.to_vec(),
+        path: binding.path.to_vec(),
+        call_id: binding.call_id.to_string(),
+        cseq: binding.cseq,
+        transport: match binding.flow.transport {
+            Transport::Udp => BindingTransport::Udp,
+            Transport::Tcp => BindingTransport::Tcp,
+            Transport::Tls => BindingTransport::Tls,
+        },
+        remote: binding.flow.remote,
+        local: binding.flow.local,
+        edge: binding.edge.to_string(),
+        outbound: binding.outbound.as_ref().map(|o| (o.instance.to_string(), o.reg_id)),
+        user_agent: binding.user_agent.to_string(),
+        created_ms: binding.created_ms,
+        updated_ms: binding.updated_ms,
+        expires_ms: binding.expires_ms,
+    }
+}
+
+fn binding_of(now: Now, record: BindingRecord, flow: Flow) -> Binding {
+    let left_ms = u64::try_from(record.expires_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
+    let outbound = record
+        .outbound
+        .map(|(instance, reg_id)| Box::new(Outbound { instance: instance.into(), reg_id }));
+    Binding {
+        sid: record.sid,
+        contact: record.contact.into(),
+        path: record.path.into(),
+        call_id: record.call_id.into(),
+        cseq: record.cseq,
+        flow,
+        edge: record.edge.into(),
+        outbound,
+        user_agent: record.user_agent.into(),
+        created_ms: record.created_ms,
+        updated_ms: record.updated_ms,
+        expires_at: now.mono + std::time::Duration::from_millis(left_ms),
+        expires_ms: record.expires_ms,
+    }
+}

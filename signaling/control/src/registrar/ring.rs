@@ -1,0 +1,419 @@
+//! Calls to registered users: whom they ring, and one leg that rings several contacts. Sans-IO.
+//!
+//! Every contact gets an INVITE of its own, all with the offer of one leg. The first 2xx wins and the
+//! others are canceled; until then the call hears of ringing once, and no early media: nobody could
+//! say whose.
+
+use std::net::IpAddr;
+
+use call::{CallInput, OutboundLeg, SipTarget, Target};
+use shared::{CallSid, Now};
+use sip::digest::Credentials;
+use sip::flow::Transport;
+use sip::registrar::{AddressOfRecord, Binding};
+use sip::user_agent::{Attempts, EndCause, ExtraHeader, Invite};
+use sip::{Command, Headers, SessionId, UaEvent, Uri};
+
+use crate::control::Control;
+use crate::entry::Session;
+use crate::outbound::{NoWay, Recipient};
+use crate::sessions::texts;
+use crate::timeline::Kind;
+
+/// The contacts that ring for one call.
+#[derive(Debug)]
+pub(crate) struct Forks {
+    ringing: Vec<Branch>,
+    /// How many there were.
+    total: usize,
+    /// The best failure so far (RFC 3261 §16.7 step 6).
+    best: Option<Failure>,
+}
+
+/// One contact that rings.
+#[derive(Clone, Debug)]
+struct Branch {
+    session: SessionId,
+    /// Counted from 1, for the timeline.
+    number: usize,
+    /// The address that its SDP shows.
+    address: IpAddr,
+    peer: IpAddr,
+}
+
+/// What a contact said instead of answering.
+#[derive(Debug)]
+struct Failure {
+    status: u16,
+    call_id: String,
+    /// `None`: nothing came from it.
+    headers: Option<Vec<(String, String)>>,
+    sentence: Option<String>,
+}
+
+impl Failure {
+    /// The least is what the caller hears: a refusal for all, then what a person did, then the rest.
+    const fn rank(&self) -> u8 {
+        match self.status {
+            600.. => 0,
+            486 | 480 | 487 => 1,
+            400..=499 if self.headers.is_some() => 2,
+            500..=599 if self.headers.is_some() => 3,
+            300..=399 => 4,
+            _ => 5,
+        }
+    }
+}
+
+impl Control {
+    /// Whether a host is a name of ours: calls to it ring contacts and never ask DNS.
+    pub(crate) fn is_own_host(&self, host: &str) -> bool {
+        self.snapshot.suffix().host(host).is_some()
+    }
+
+    /// Rings every contact of a registered user (contract sip-interface.md §7).
+    pub(crate) fn ring(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
+        let Target::Sip(target) = &leg.target else { return };
+        match self.contacts(sid, target) {
+            Ok(bindings) => self.ring_contacts(now, sid, &leg, target, &bindings),
+            Err(no_way) => self.no_way(now, sid, no_way),
+        }
+    }
+
+    /// The contacts that a URI of ours means, or why it means nobody.
+    fn contacts(&self, sid: CallSid, target: &SipTarget) -> Result<Vec<Binding>, NoWay> {
+        let host = self.snapshot.suffix().host(&target.host);
+        let host = host.ok_or_else(|| unknown_domain(&target.host))?;
+        let domain = self.snapshot.domain_by_labels(host.labels.as_str());
+        let domain = domain.ok_or_else(|| unknown_domain(&target.host))?;
+        let account = self.calls.get(&sid).map(|entry| entry.account);
+        let parent = account.and_then(|sid| self.snapshot.account(sid)?.parent);
+        if account != Some(domain.account) && parent != Some(domain.account) {
+            let sentence = format!("{} belongs to another account.", domain.domain_name);
+            return Err(no_way(32214, 403, sentence));
+        }
+        let edge = match host.edge.as_deref() {
+            None => None,
+            Some(label @ ("us1" | "us1-ix")) => Some(store::edge::canonical(label)),
+            Some(label) => {
+                let sentence = format!(
+                    "A registered user is called without an edge in the host: leave `{label}` out of \
+                     {}.",
+                    target.host
+                );
+                return Err(no_way(32220, 404, sentence));
+            }
+        };
+        let user = user_of(target).ok_or_else(|| no_user(&domain.domain_name))?;
+        let of = AddressOfRecord { domain: domain.sid, user: user.into() };
+        let all = self.registrar.bindings(&of);
+        if all.is_empty() {
+            let sentence =
+                format!("Nobody is registered as {} at {}.", of.user, domain.domain_name);
+            return Err(no_way(32009, 480, sentence));
+        }
+        let by_edge = |binding: &&Binding| edge.is_none_or(|edge| &*binding.edge == edge);
+        let there: Vec<Binding> = all.iter().filter(by_edge).cloned().collect();
+        if there.is_empty() {
+            let edge = edge.unwrap_or_default();
+            let sentence = format!("{} is registered, but not through the edge {edge}.", of.user);
+            return Err(no_way(32221, 480, sentence));
+        }
+        let secure = domain.secure;
+        let is_fit = |binding: &Binding| !secure || binding.flow.transport == Transport::Tls;
+        let fit: Vec<Binding> = there.into_iter().filter(is_fit).collect();
+        if fit.is_empty() {
+            let sentence = format!("{} is registered, but no contact of it over TLS.", of.user);
+            return Err(no_way(32209, 480, sentence));
+        }
+        Ok(fit)
+    }
+
+    fn ring_contacts(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        leg: &OutboundLeg,
+        target: &SipTarget,
+        bindings: &[Binding],
+    ) {
+        let Some((from, to)) = self.own_uri(&leg.caller_id).zip(Uri::parse(&target.uri).ok())
+        else {
+            let sentence = "The caller id cannot stand in a From header.".to_owned();
+            return self.no_way(now, sid, NoWay { code: None, status: Some(503), sentence });
+        };
+        let Some(local) = bindings.first().map(|binding| binding.flow.local.ip()) else { return };
+        if !self.has_leg_for_invite(sid, local) {
+            let sentence = "All media legs are in use.".to_owned();
+            return self.no_way(now, sid, NoWay { code: None, status: Some(503), sentence });
+        }
+        let numbered = (1..).zip(bindings);
+        let branches: Vec<Branch> =
+            numbered.map(|(number, binding)| self.branch(sid, number, binding)).collect();
+        let Some(first) = branches.first().cloned() else { return };
+        self.entry_mut(sid, |entry| {
+            entry.session = live(&first);
+            let total = branches.len();
+            entry.forks = Some(Forks { ringing: branches.clone(), total, best: None });
+        });
+        let recipient = recipient(target);
+        let headers = self.invite_headers(sid, &recipient);
+        for (branch, binding) in branches.iter().zip(bindings) {
+            let text = ringing_text(branch, bindings.len(), binding);
+            self.note(now, sid, Kind::Sip, text);
+            let Some(mut media) = self.local_media(sid) else { continue };
+            media.address = branch.address;
+            let invite = Invite {
+                destinations: vec![binding.destination()],
+                request_uri: binding.target().unwrap_or_else(|| to.clone()),
+                to: to.clone(),
+                from: from.clone(),
+                from_display: None,
+                contact_user: leg.caller_id.clone(),
+                headers: headers.clone(),
+                media,
+                attempts: Attempts::default(),
+                late_offer: false,
+                credentials: recipient.credentials.clone(),
+                route: binding.route(),
+            };
+            let (session, invite) = (branch.session, Box::new(invite));
+            self.ua_commands.push_back(Command::Invite { session, invite });
+        }
+        self.settle_user_agent(now);
+        let call_id = self.call_id_of(sid);
+        if !call_id.is_empty() {
+            self.tell(sid, CallInput::InviteSent { call_id });
+        }
+    }
+
+    fn branch(&mut self, sid: CallSid, number: usize, binding: &Binding) -> Branch {
+        let address = self.settings.public_address.unwrap_or(binding.flow.local.ip());
+        let peer = binding.flow.remote.ip();
+        Branch { session: self.new_session(sid), number, address, peer }
+    }
+
+    /// What the contacts of a call say, gathered into what the call is told: the event if it is for
+    /// the call, `None` if it was one contact's alone.
+    pub(crate) fn of_forks(&mut self, now: Now, event: UaEvent) -> Option<UaEvent> {
+        match event {
+            UaEvent::Progress { session, status, media, headers } => {
+                let is_one_of_several = self.forks_of(session).is_some_and(|forks| forks.total > 1);
+                let media = media.filter(|_| !is_one_of_several);
+                Some(UaEvent::Progress { session, status, media, headers })
+            }
+            UaEvent::Answered { session, .. } => {
+                self.contact_answered(now, session);
+                Some(event)
+            }
+            UaEvent::Rejected { session, status, headers, .. } if self.is_fork(session) => {
+                let headers = headers.map(|headers| texts(&headers));
+                self.contact_failed(now, session, status, headers, None);
+                None
+            }
+            UaEvent::Ended { session, cause, headers } if self.is_fork(session) => {
+                self.contact_ended(now, session, cause, headers)
+            }
+            other => Some(other),
+        }
+    }
+
+    fn forks_of(&self, session: SessionId) -> Option<&Forks> {
+        let forks = self.calls.get(&self.call_of(session)?)?.forks.as_ref()?;
+        forks.ringing.iter().any(|branch| branch.session == session).then_some(forks)
+    }
+
+    fn is_fork(&self, session: SessionId) -> bool {
+        self.forks_of(session).is_some()
+    }
+
+    /// The first 2xx: the call is with this contact from now on, the others stop ringing.
+    fn contact_answered(&mut self, now: Now, session: SessionId) {
+        if !self.is_fork(session) {
+            return;
+        }
+        let Some(sid) = self.call_of(session) else { return };
+        let Some(forks) = self.calls.get_mut(&sid).and_then(|entry| entry.forks.take()) else {
+            return;
+        };
+        let total = forks.total;
+        for branch in forks.ringing {
+            if branch.session != session {
+                self.silence(&branch, ELSEWHERE);
+                continue;
+            }
+            self.note(
+                now,
+                sid,
+                Kind::Sip,
+                format!("contact {} of {total} answered", branch.number),
+            );
+            self.entry_mut(sid, |entry| {
+                entry.session = live(&branch);
+                if let Some(leg) = &mut entry.leg {
+                    leg.address = branch.address;
+                }
+            });
+        }
+    }
+
+    /// A contact whose session ended before the call was with it: by a 2xx that cannot be used, or
+    /// because it was hung up.
+    fn contact_ended(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        cause: EndCause,
+        headers: Option<Box<Headers>>,
+    ) -> Option<UaEvent> {
+        match cause {
+            EndCause::BadAnswer { ref reason } => {
+                let sentence = format!("The phone's answer cannot be used: {reason}");
+                self.contact_failed(now, session, 488, None, Some(sentence));
+                None
+            }
+            EndCause::RemoteBye { .. }
+            | EndCause::LocalBye
+            | EndCause::LocalCancel
+            | EndCause::AckTimeout
+            | EndCause::DialogLost { .. }
+            | EndCause::Internal => Some(UaEvent::Ended { session, cause, headers }),
+        }
+    }
+
+    fn contact_failed(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        status: u16,
+        headers: Option<Vec<(String, String)>>,
+        sentence: Option<String>,
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        let call_id = self.ua.call_id(session).map(ToString::to_string);
+        let call_id = call_id.unwrap_or_else(|| self.call_id_of(sid));
+        self.sessions.remove(&session);
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(forks) = entry.forks.as_mut() else { return };
+        let at = forks.ringing.iter().position(|branch| branch.session == session);
+        let number = at.map_or(0, |at| forks.ringing.remove(at).number);
+        let text = format!("contact {number} of {}: {status}", forks.total);
+        let failure = Failure { status, call_id, headers, sentence };
+        let is_best = forks.best.as_ref().is_none_or(|best| failure.rank() < best.rank());
+        if is_best {
+            forks.best = Some(failure);
+        }
+        let next = forks.ringing.first().cloned();
+        match next.filter(|_| status < 600) {
+            Some(next) => {
+                if entry.session.id() == Some(session) {
+                    entry.session = live(&next);
+                }
+                self.note(now, sid, Kind::Sip, text);
+            }
+            None => {
+                self.note(now, sid, Kind::Sip, text);
+                self.all_failed(now, sid);
+            }
+        }
+    }
+
+    fn all_failed(&mut self, now: Now, sid: CallSid) {
+        let forks = self.calls.get_mut(&sid).and_then(|entry| entry.forks.take());
+        let Some(forks) = forks else { return };
+        forks.ringing.iter().for_each(|branch| self.silence(branch, DECLINED));
+        self.session_over(sid);
+        self.stop_leg(now, sid);
+        if let Some(best) = forks.best {
+            self.tell(sid, told(best));
+        }
+    }
+
+    /// Stops every contact of a call but the one that its session is.
+    pub(crate) fn drop_forks(&mut self, sid: CallSid) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let (Some(forks), kept) = (entry.forks.take(), entry.session.id()) else { return };
+        let others = forks.ringing.iter().filter(|branch| Some(branch.session) != kept);
+        others.for_each(|branch| self.silence(branch, ""));
+    }
+
+    /// Cancels one contact; nothing that it still says reaches the call.
+    fn silence(&mut self, branch: &Branch, reason: &str) {
+        self.sessions.remove(&branch.session);
+        let headers: Vec<ExtraHeader> = match reason {
+            "" => Vec::new(),
+            reason => vec![("Reason".to_owned(), reason.as_bytes().to_vec())],
+        };
+        self.ua_commands.push_back(Command::Cancel { session: branch.session, headers });
+    }
+}
+
+/// What the call is told when no contact took it.
+fn told(best: Failure) -> CallInput {
+    let Failure { status, call_id, headers, sentence } = best;
+    match (status, headers, sentence) {
+        (300..=399, _, _) => CallInput::LegFailed {
+            code: Some(32219),
+            status: Some(status),
+            sentence: "A registered phone redirected the call; that is not followed.".to_owned(),
+        },
+        (_, Some(headers), None) => CallInput::SipRejected { status, call_id, headers },
+        (_, _, Some(sentence)) => {
+            CallInput::LegFailed { code: Some(32102), status: Some(status), sentence }
+        }
+        (_, None, None) => crate::sessions::unreachable_target(status),
+    }
+}
+
+fn live(branch: &Branch) -> Session {
+    Session::Live { id: branch.session, call_id: String::new(), peer: Some(branch.peer) }
+}
+
+fn recipient(target: &SipTarget) -> Recipient {
+    let credentials =
+        target.credentials.as_ref().map(|login| Credentials::new(&login.username, &login.password));
+    Recipient {
+        uri: target.uri.clone(),
+        host: target.host.clone(),
+        port: target.port,
+        transport: None,
+        headers: target.headers.clone(),
+        credentials,
+    }
+}
+
+/// Which contact: its transport, where it is and how it came, never its URI.
+fn ringing_text(branch: &Branch, total: usize, binding: &Binding) -> String {
+    let flow = binding.flow;
+    let path = if binding.path.is_empty() { "" } else { ", by a proxy" };
+    format!(
+        "ringing contact {} of {total}: {} {} (edge {}{path})",
+        branch.number,
+        flow.transport.via_name(),
+        flow.remote,
+        binding.edge
+    )
+}
+
+/// The user part of a target, escapes read.
+fn user_of(target: &SipTarget) -> Option<String> {
+    crate::admission::user_of(&Uri::parse(&target.uri).ok()?)
+}
+
+fn no_way(code: u32, status: u16, sentence: String) -> NoWay {
+    NoWay { code: Some(code), status: Some(status), sentence }
+}
+
+fn unknown_domain(host: &str) -> NoWay {
+    no_way(32002, 404, format!("{host} is no SIP domain of this gateway."))
+}
+
+fn no_user(domain: &str) -> NoWay {
+    let sentence =
+        format!("The URI names no user of {domain}: a domain itself is not called from here.");
+    no_way(32223, 404, sentence)
+}
+
+/// RFC 3326: phones then count no missed call.
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+const DECLINED: &str = "SIP;cause=600;text=\"Busy everywhere\"";

@@ -1,0 +1,334 @@
+//! REGISTER by every rule of the contract, and calls that ring what was registered.
+
+use std::time::Duration;
+
+use sip::Contacts;
+use sip::digest::Credentials;
+use sip::digest::client::Challenge;
+use sip::flow::Transport;
+use store::Outcome;
+
+use super::rig::{Book, Invite, PASSWORD, Rig, header, sdp};
+use crate::Input;
+
+const PHONE: &str = "203.0.113.9:40112";
+const DOMAIN: &str = "sip:desk.sip.sidetone.test";
+
+/// A REGISTER as a phone writes it.
+struct Register {
+    target: &'static str,
+    to: &'static str,
+    contact: &'static str,
+    headers: &'static str,
+    call_id: &'static str,
+    user: &'static str,
+}
+
+const ALICE: Register = Register {
+    target: DOMAIN,
+    to: "sip:alice@desk.sip.sidetone.test",
+    contact: "Contact: <sip:alice@10.0.0.5:5060>\r\n",
+    headers: "Expires: 3600\r\n",
+    call_id: "reg@10.0.0.5",
+    user: "alice",
+};
+
+impl Register {
+    fn text(&self, remote: &str, cseq: u32, more: &str) -> String {
+        let Self { target, to, contact, headers, call_id, .. } = self;
+        format!(
+            "REGISTER {target} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5:5060;rport;branch=z9hG4bKr{call_id}{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <{to}>;tag=r\r\nTo: <{to}>\r\nCall-ID: {call_id}\r\n\
+             CSeq: {cseq} REGISTER\r\n{contact}{headers}{more}X-Source: {remote}\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    }
+}
+
+fn rig() -> Rig {
+    let mut rig = Rig::new(Book::with_registrations());
+    rig.come_from(Transport::Udp, PHONE);
+    rig
+}
+
+/// Sends it, answers the challenge, and gives the last status. CSeq counts on by itself.
+fn register(rig: &mut Rig, register: &Register) -> u16 {
+    rig.cseq += 2;
+    let cseq = rig.cseq;
+    rig.receive(&register.text(PHONE, cseq, ""));
+    if rig.last_response().status != 401 {
+        return rig.last_response().status;
+    }
+    let challenge = header(rig.last_response(), "WWW-Authenticate").expect("a challenge");
+    let challenge = Challenge::parse(challenge.as_bytes()).expect("it can be read");
+    let credentials = Credentials::new(register.user, PASSWORD);
+    let answer = challenge.answer(&credentials, b"REGISTER", register.target.as_bytes(), 1, "abc");
+    let answer = String::from_utf8(answer).expect("text");
+    let more = format!("Authorization: {answer}\r\n");
+    rig.receive(&register.text(PHONE, cseq + 1, &more));
+    rig.last_response().status
+}
+
+fn contacts(rig: &Rig) -> Vec<String> {
+    match &rig.last_response().contact {
+        Contacts::List(list) => list.iter().map(ToString::to_string).collect(),
+        Contacts::Any => vec!["*".to_owned()],
+    }
+}
+
+/// The codes of the notifications so far.
+fn codes(rig: &Rig) -> Vec<u32> {
+    rig.notifications.iter().map(|notification| notification.error_code).collect()
+}
+
+#[test]
+fn a_phone_registers_after_a_challenge_and_reads_its_contact_back_as_it_sent_it() {
+    let mut rig = rig();
+    assert_eq!(register(&mut rig, &ALICE), 200);
+    assert_eq!(contacts(&rig), ["<sip:alice@10.0.0.5:5060>;expires=3600"]);
+    let via = rig.last_response().via[0].clone();
+    let via = format!("{via:?}");
+    assert!(via.contains("203.0.113.9") && via.contains("40112"), "{via}");
+    assert!(codes(&rig).is_empty());
+    rig.after(Duration::from_secs(600));
+    let query = Register { contact: "", ..ALICE };
+    assert_eq!(register(&mut rig, &query), 200);
+    assert_eq!(contacts(&rig), ["<sip:alice@10.0.0.5:5060>;expires=3000"]);
+}
+
+#[test]
+fn the_answer_waits_for_the_disk_and_copies_of_the_request_wait_with_it() {
+    let mut rig = rig();
+    rig.hold_commits = true;
+    assert_eq!(register(&mut rig, &ALICE), 401, "nothing after the challenge yet");
+    let sent = rig.sent.len();
+    rig.repeat_last();
+    assert_eq!(rig.sent.len(), sent, "the copy is absorbed");
+    rig.release_commits(Outcome::Committed);
+    assert_eq!(rig.last_response().status, 200);
+    rig.repeat_last();
+    assert_eq!(rig.last_response().status, 200, "and gets the same answer afterwards");
+}
+
+#[test]
+fn a_store_that_cannot_write_is_503_with_retry_after() {
+    let mut rig = rig();
+    rig.hold_commits = true;
+    register(&mut rig, &ALICE);
+    rig.release_commits(Outcome::Unavailable);
+    assert_eq!(rig.last_response().status, 503);
+    assert!(header(rig.last_response(), "Retry-After").is_some());
+}
+
+#[test]
+fn registration_off_no_list_other_user_and_other_domain_are_refused_with_their_codes() {
+    let mut book = Book::with_registrations();
+    book.change_domain(|domain| domain.sip_registration = false);
+    let mut off = Rig::new(book);
+    assert_eq!(register(&mut off, &ALICE), 403);
+    assert_eq!(codes(&off), [32210]);
+    assert_eq!(header(off.last_response(), "X-Twilio-Error"), None, "a stranger reads no reason");
+
+    let mut book = Book::with_credentials();
+    book.change_domain(|domain| domain.sip_registration = true);
+    let mut unmapped = Rig::new(book);
+    assert_eq!(register(&mut unmapped, &ALICE), 403);
+    assert_eq!(codes(&unmapped), [32212]);
+
+    let mut rig = rig();
+    let other = Register { to: "sip:bob@desk.sip.sidetone.test", ..ALICE };
+    assert_eq!(register(&mut rig, &other), 403);
+    assert_eq!(codes(&rig), [32106]);
+    assert!(header(rig.last_response(), "X-Twilio-Error").is_some());
+    let other = Register { to: "sip:alice@elsewhere.example", ..ALICE };
+    assert_eq!(register(&mut rig, &other), 404);
+}
+
+#[test]
+fn less_than_600_seconds_is_423_and_more_than_3600_is_cut() {
+    let mut rig = rig();
+    let brief = Register { headers: "Expires: 599\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &brief), 423);
+    assert_eq!(header(rig.last_response(), "Min-Expires").as_deref(), Some("600"));
+    let long = Register { contact: "Contact: <sip:alice@10.0.0.5>;expires=86400\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &long), 200);
+    assert_eq!(contacts(&rig), ["<sip:alice@10.0.0.5>;expires=3600"]);
+    let absent = Register { headers: "", ..ALICE };
+    assert_eq!(register(&mut rig, &absent), 200);
+    assert_eq!(contacts(&rig).len(), 2);
+}
+
+#[test]
+fn the_eleventh_contact_is_refused_and_the_sixth_register_of_a_second_too() {
+    let mut rig = rig();
+    let ten = "Contact: <sip:a@10.0.0.1>,<sip:a@10.0.0.2>,<sip:a@10.0.0.3>,<sip:a@10.0.0.4>,\
+               <sip:a@10.0.0.5>,<sip:a@10.0.0.6>,<sip:a@10.0.0.7>,<sip:a@10.0.0.8>,\
+               <sip:a@10.0.0.9>,<sip:a@10.0.0.10>\r\n";
+    assert_eq!(register(&mut rig, &Register { contact: ten, ..ALICE }), 200);
+    assert_eq!(contacts(&rig).len(), 10);
+    let known = Register { contact: "Contact: <sip:a@10.0.0.5>\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &known), 200, "one of the ten again is none more");
+    let eleventh = Register { contact: "Contact: <sip:a@10.0.0.11>\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &eleventh), 403);
+    assert_eq!(codes(&rig), [32007]);
+    assert_eq!(register(&mut rig, &known), 200);
+    assert_eq!(register(&mut rig, &known), 200);
+    assert_eq!(register(&mut rig, &known), 503, "the sixth");
+    assert_eq!(header(rig.last_response(), "Retry-After").as_deref(), Some("1"));
+    assert_eq!(codes(&rig), [32007, 32008]);
+    rig.after(Duration::from_secs(1));
+    assert_eq!(register(&mut rig, &known), 200);
+}
+
+#[test]
+fn contacts_are_removed_one_by_one_and_all_by_a_star() {
+    let mut rig = rig();
+    register(&mut rig, &ALICE);
+    register(&mut rig, &Register { contact: "Contact: <sip:alice@10.0.0.6>\r\n", ..ALICE });
+    let one = Register { contact: "Contact: <sip:alice@10.0.0.5:5060>;expires=0\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &one), 200);
+    assert_eq!(contacts(&rig), ["<sip:alice@10.0.0.6>;expires=3600"]);
+    let star = Register { contact: "Contact: *\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &star), 400, "with an Expires that is not 0");
+    let star = Register { contact: "Contact: *\r\n", headers: "Expires: 0\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &star), 200);
+    assert!(contacts(&rig).is_empty());
+    assert_eq!(rig.control.registrations().0, 0);
+}
+
+#[test]
+fn a_contact_on_the_loopback_address_is_a_loop_unless_the_phone_is_there() {
+    let mut rig = rig();
+    let local = Register { contact: "Contact: <sip:alice@127.0.0.1:5070>\r\n", ..ALICE };
+    assert_eq!(register(&mut rig, &local), 403);
+    assert_eq!(codes(&rig), [32105]);
+    rig.come_from(Transport::Udp, "127.0.0.1:5070");
+    assert_eq!(register(&mut rig, &local), 200);
+}
+
+#[test]
+fn a_phone_that_names_its_instance_replaces_its_contact() {
+    let mut rig = rig();
+    let first = "Contact: <sip:alice@10.0.0.5:1111>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n";
+    let second = "Contact: <sip:alice@10.0.0.5:2222>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n";
+    register(&mut rig, &Register { contact: first, ..ALICE });
+    register(&mut rig, &Register { contact: second, ..ALICE });
+    let expected = "<sip:alice@10.0.0.5:2222>;+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=3600";
+    assert_eq!(contacts(&rig), [expected]);
+}
+
+#[test]
+fn a_contact_ends_with_its_time_or_with_its_connection() {
+    let mut rig = rig();
+    register(&mut rig, &ALICE);
+    rig.after(Duration::from_secs(3_601));
+    assert_eq!(rig.control.registrations().0, 0);
+    rig.come_from(Transport::Tcp, PHONE);
+    assert_eq!(register(&mut rig, &ALICE), 200);
+    rig.after(Duration::from_secs(600));
+    assert_eq!(rig.control.registrations().0, 1, "its stream is not closed for being idle");
+    rig.tell(Input::Sip(sip::Input::FlowClosed { flow: sip::FlowId(1) }));
+    assert_eq!(rig.control.registrations().0, 0);
+}
+
+#[test]
+fn what_is_on_disk_is_registered_after_a_restart() {
+    let mut before = rig();
+    register(&mut before, &ALICE);
+    let mut after = Rig::new(Book::with_registrations());
+    after.now = after.now.after(Duration::from_secs(60));
+    after.control.restore_bindings(after.now, before.bindings());
+    after.come_from(Transport::Udp, PHONE);
+    let query = Register { contact: "", call_id: "other", ..ALICE };
+    assert_eq!(register(&mut after, &query), 200);
+    assert_eq!(contacts(&after), ["<sip:alice@10.0.0.5:5060>;expires=3540"]);
+}
+
+#[test]
+fn an_office_of_registered_phones_is_no_stranger() {
+    let mut rig = rig();
+    register(&mut rig, &ALICE);
+    rig.after(Duration::from_secs(1_200)); // longer than a digest vouches
+    for _ in 0..1_000 {
+        rig.invite(&Invite::default());
+    }
+    assert_eq!(rig.dropped, 0);
+}
+
+/// A call of the parent at the desk that dials alice.
+fn dial(rig: &mut Rig, uri: &str) {
+    rig.come_from(Transport::Udp, super::rig::CALLER);
+    let invite = Invite::default();
+    let statuses = rig.invite_as(&invite, "alice", PASSWORD);
+    assert_eq!(statuses, [100, 180]);
+    rig.sent.clear();
+    rig.answer_webhook(&format!("<Dial><Sip>{uri}</Sip></Dial>"));
+    rig.ack_last_with_digest(&invite);
+}
+
+const TO_ALICE: &str = "sip:alice@desk.sip.sidetone.test;edge=tokyo";
+
+fn invites(rig: &Rig) -> Vec<(String, String)> {
+    let requests = rig.sent.iter().filter_map(|(to, message)| match message {
+        sip::Message::Request(request) if request.method == sip::Method::Invite => {
+            Some((to.to_string(), request.uri.to_string()))
+        }
+        _ => None,
+    });
+    requests.collect()
+}
+
+#[test]
+fn a_call_rings_every_contact_where_it_registered_from_and_the_first_answer_wins() {
+    let mut rig = rig();
+    register(&mut rig, &ALICE);
+    rig.come_from(Transport::Udp, "203.0.113.10:999");
+    register(&mut rig, &Register { contact: "Contact: <sip:alice@10.0.0.6>\r\n", ..ALICE });
+    dial(&mut rig, TO_ALICE);
+    assert_eq!(
+        invites(&rig),
+        [
+            (PHONE.to_owned(), "sip:alice@10.0.0.5:5060".to_owned()),
+            ("203.0.113.10:999".to_owned(), "sip:alice@10.0.0.6".to_owned()),
+        ]
+    );
+    assert!(rig.resolves.is_empty(), "no DNS for our own hosts");
+    rig.respond(180, ""); // the second
+    rig.respond_to_invite(0, 180, "");
+    rig.respond(200, &sdp("RTP/AVP 0", ""));
+    let methods = rig.requests();
+    let count = |method: &str| methods.iter().filter(|other| *other == method).count();
+    assert_eq!((count("ACK"), count("CANCEL")), (1, 1), "{methods:?}");
+    assert!(rig.faults.is_empty(), "{:?}", rig.faults);
+}
+
+#[test]
+fn a_redirect_of_a_registered_phone_is_not_followed() {
+    let mut rig = rig();
+    register(&mut rig, &ALICE);
+    dial(&mut rig, TO_ALICE);
+    rig.respond(302, "");
+    assert_eq!(invites(&rig).len(), 1, "nobody else is called");
+    assert!(codes(&rig).contains(&32219), "{:?}", codes(&rig));
+}
+
+#[test]
+fn calls_that_ring_nobody_say_why() {
+    for (uri, code) in [
+        ("sip:bob@desk.sip.sidetone.test", 32009),
+        ("sip:alice@desk.sip.sydney.sidetone.test", 32220),
+        ("sip:alice@desk.sip.us1-ix.sidetone.test", 32221),
+        ("sip:desk.sip.sidetone.test", 32223),
+        ("sip:alice@other.sip.sidetone.test", 32002),
+    ] {
+        let mut rig = rig();
+        register(&mut rig, &ALICE);
+        dial(&mut rig, uri);
+        assert!(invites(&rig).is_empty(), "{uri}");
+        assert!(codes(&rig).contains(&code), "{uri}: {:?}", codes(&rig));
+    }
+    let mut rig = rig();
+    register(&mut rig, &ALICE);
+    dial(&mut rig, "sip:alice@desk.sip.us1.sidetone.test");
+    assert_eq!(invites(&rig).len(), 1, "us1 is the edge that a host without one means");
+}
