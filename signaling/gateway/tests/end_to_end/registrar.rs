@@ -1,0 +1,319 @@
+//! Phones that register here and are called: baresip, pjsua2 and our own; SIPp for the refusals.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::application::{Answer, Application};
+use crate::gateway::Gateway;
+use crate::sdk;
+use crate::sipp::Sipp;
+
+const PASSWORD: &str = "Secret-Passw0rd";
+const DOMAIN: &str = "desk.sip.sidetone.test";
+
+impl Gateway {
+    /// A domain whose users may register and call: alice, and those named besides. Its SID.
+    fn domain_to_register(&self, voice_url: &str, users: &[&str]) -> String {
+        let domain = self.domain_with_user("desk", voice_url, "alice", PASSWORD);
+        let path = format!("SIP/Domains/{domain}.json");
+        self.create(&path, &[("SipRegistration", "true")]);
+        let list = self.fetch("SIP/CredentialLists.json");
+        let list = list.json()["credential_lists"][0]["sid"].as_str().expect("a SID").to_owned();
+        for user in users {
+            let path = format!("SIP/CredentialLists/{list}/Credentials.json");
+            self.create(&path, &[("Username", user), ("Password", PASSWORD)]);
+        }
+        let path = format!("SIP/Domains/{domain}/Auth/Registrations/CredentialListMappings.json");
+        self.create(&path, &[("CredentialListSid", &list)]);
+        domain
+    }
+
+    /// Waits until so many contacts are registered; what REST says of them.
+    fn wait_registered(&self, domain: &str, count: usize) -> Vec<serde_json::Value> {
+        let path = format!("SIP/Domains/{domain}/Registrations.json");
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let rows =
+                self.fetch(&path).json()["registrations"].as_array().expect("a list").clone();
+            if rows.len() == count {
+                return rows;
+            }
+            assert!(Instant::now() < deadline, "{count} wanted, registered: {rows:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The timeline of a call that has ended.
+    fn wait_for_timeline(&self, call: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let reply = self.fetch(&format!("Calls/{call}/Timeline.json"));
+            if reply.status == 200 {
+                return String::from_utf8_lossy(&reply.body).into_owned();
+            }
+            assert!(Instant::now() < deadline, "no timeline of {call}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The codes of the account's notifications.
+    fn notified(&self) -> Vec<String> {
+        let rows = self.fetch("Notifications.json").json()["notifications"].clone();
+        let rows = rows.as_array().cloned().unwrap_or_default();
+        rows.iter().map(|row| row["error_code"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// A phone in a process of its own; killed when dropped.
+struct Phone {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Phone {
+    fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the phone is installed (make clients)");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { child, lines }
+    }
+
+    /// Reads on until a line holds this.
+    fn wait_for(&mut self, what: &str) -> String {
+        let found = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
+        found.unwrap_or_else(|| panic!("the phone ended without saying `{what}`"))
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// baresip, registering as `user` over `transport`, answering by itself, playing a tone.
+fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Phone {
+    let wav = folder.join("tone.wav");
+    std::fs::write(&wav, tone_wav(16_000)).expect("writable");
+    let config = format!(
+        "sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
+         module aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
+         audio_player nil\naudio_source aufile,{}\n",
+        wav.display(),
+    );
+    std::fs::write(folder.join("config"), config).expect("writable");
+    let account = format!(
+        "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={PASSWORD};\
+         outbound=\"sip:127.0.0.1:{};transport={transport}\";regint=3600;answermode=auto\n",
+        gateway.sip_udp.port(),
+    );
+    std::fs::write(folder.join("accounts"), account).expect("writable");
+    std::fs::write(folder.join("contacts"), "").expect("writable");
+    Phone::start(Command::new("baresip").arg("-f").arg(folder).args(["-t", "40", "-v"]))
+}
+
+fn pjsua(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Phone {
+    let wav = folder.join("heard.wav").display().to_string();
+    let registrar = gateway.sip_udp.to_string();
+    let arguments = [registrar.as_str(), transport, user, PASSWORD, DOMAIN, &wav, "30"];
+    Phone::start(&mut sdk::python_file("pjsua_register.py", &arguments))
+}
+
+/// A WAV file of a tone: 16 bit, 8,000 Hz, mono.
+fn tone_wav(samples: u32) -> Vec<u8> {
+    let data = samples * 2;
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend_from_slice(&(36 + data).to_le_bytes());
+    bytes.extend_from_slice(b"WAVEfmt ");
+    for word in [16u32, 0x0001_0001, 8_000, 16_000, 0x0010_0002] {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    bytes.extend_from_slice(b"data");
+    bytes.extend_from_slice(&data.to_le_bytes());
+    for sample in 0..samples {
+        let value: i16 = if sample % 16 < 8 { 8_000 } else { -8_000 };
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes
+}
+
+fn loud(wav: &Path) -> usize {
+    let bytes = std::fs::read(wav).unwrap_or_default();
+    let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
+    samples.filter(|pair| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 500).count()
+}
+
+/// REST rings a registered baresip; its document dials a registered pjsua2. Both ways heard.
+fn two_registered_phones_talk(transport: &str) {
+    let gateway = Gateway::start("");
+    let application = Application::start(|_| Answer::twiml("<Hangup/>"));
+    let domain = gateway.domain_to_register(&application.url("/voice"), &["bob"]);
+    let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let mut alice = baresip(a.path(), &gateway, "alice", transport);
+    let mut bob = pjsua(b.path(), &gateway, "bob", transport);
+    let rows = gateway.wait_registered(&domain, 2);
+    assert!(rows.iter().all(|row| row["transport"] == transport), "{rows:#?}");
+    assert!(bob.wait_for("registration").contains("200 3600"));
+
+    let twiml = format!(
+        "<Response><Dial action=\"{}\"><Sip>sip:bob@{DOMAIN};edge=tokyo</Sip></Dial></Response>",
+        application.url("/dialled")
+    );
+    let sid = sdk::python(
+        &gateway,
+        &format!(
+            "print(client.calls.create(to='sip:alice@{DOMAIN}', from_='1000', twiml='{twiml}').sid)"
+        ),
+    );
+    bob.wait_for("CONFIRMED");
+    let dialled = application.wait_for_path("/dialled");
+    assert_eq!(dialled.parameter("DialCallStatus"), Some("completed"));
+    bob.wait_for("over");
+    alice.wait_for("Call established");
+    let heard = loud(&b.path().join("heard.wav"));
+    assert!(heard > 8_000, "bob heard {heard} loud samples of alice");
+    let sid = sid.trim();
+    let timeline = gateway.wait_for_timeline(sid);
+    assert!(timeline.contains("ringing contact 1 of 1"), "{timeline}");
+    assert!(timeline.contains("contact 1 of 1 answered"), "{timeline}");
+    drop(alice);
+}
+
+#[test]
+fn registered_phones_are_called_by_rest_and_by_dial_over_udp() {
+    two_registered_phones_talk("udp");
+}
+
+#[test]
+fn registered_phones_are_called_by_rest_and_by_dial_over_tcp() {
+    two_registered_phones_talk("tcp");
+}
+
+#[test]
+fn our_own_phone_registers_answers_a_call_and_unregisters_and_a_kill_loses_nothing() {
+    let gateway = Gateway::start("");
+    let application = Application::start(|_| Answer::twiml("<Hangup/>"));
+    let domain = gateway.domain_to_register(&application.url("/voice"), &[]);
+    let register = |gateway: &Gateway, more: &[&str]| {
+        let mut command = Command::new(crate::gateway::binary());
+        command.args(["phone", "register", &format!("sip:alice@{DOMAIN}")]);
+        command.args(["--proxy", &gateway.sip_udp.to_string(), "--password", PASSWORD]);
+        Phone::start(command.args(more))
+    };
+    let phone = register(&gateway, &["--for", "30"]);
+    let rows = gateway.wait_registered(&domain, 1);
+    assert_eq!(rows[0]["username"], "alice");
+    assert_eq!(rows[0]["edge"], "ashburn");
+    drop(phone); // killed, not unregistered
+
+    let folder = gateway.kill();
+    let gateway = Gateway::start_in(folder, "");
+    let kept = gateway.wait_registered(&domain, 1);
+    assert_eq!(kept[0]["sid"], rows[0]["sid"]);
+
+    let mut phone = register(&gateway, &["--answer", "--for", "30"]);
+    gateway.wait_registered(&domain, 2);
+    let body = format!(
+        "print(client.calls.create(to='sip:alice@{DOMAIN}', from_='1000', \
+         twiml='<Response><Pause length=\"1\"/></Response>').sid)"
+    );
+    let sid = sdk::python(&gateway, &body);
+    phone.wait_for("unregistered");
+    let timeline = gateway.wait_for_timeline(sid.trim());
+    assert!(timeline.contains("of 2 answered"), "the old contact rings, too: {timeline}");
+    gateway.wait_registered(&domain, 1);
+}
+
+/// One REGISTER after the other of one SIPp call, each with its answer; `401` is answered.
+fn register_steps(steps: &[(&str, &str, u16)]) -> String {
+    let mut scenario = String::new();
+    let mut cseq = 0;
+    let mut send = |contact: &str, more: &str, login: &str| {
+        cseq += 1;
+        format!(
+            "<send retrans=\"500\"><![CDATA[\nREGISTER sip:{DOMAIN} SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];rport;branch=[branch]\n\
+             From: <sip:[user]@{DOMAIN}>;tag=[call_number]\nTo: <sip:[user]@{DOMAIN}>\n\
+             Call-ID: [call_id]\nCSeq: {cseq} REGISTER\nMax-Forwards: 70\n{contact}{more}{login}\
+             Content-Length: 0\n\n]]></send>\n"
+        )
+    };
+    let login = format!("[authentication username=alice password={PASSWORD}]\n");
+    for (contact, more, status) in steps {
+        scenario += &send(contact, more, "");
+        scenario += "<recv response=\"401\" auth=\"true\"/>\n";
+        scenario += &send(contact, more, &login);
+        scenario += &format!("<recv response=\"{status}\"/>\n");
+    }
+    scenario
+}
+
+const CONTACT: &str = "Contact: <sip:alice@[local_ip]:[local_port]>\n";
+
+#[test]
+fn every_rule_of_registration_refuses_a_sipp_with_its_status_and_code() {
+    let gateway = Gateway::start("");
+    let domain = gateway.domain_to_register("http://127.0.0.1:9/voice", &[]);
+    let run = |user: &str, steps: &[(&str, &str, u16)]| {
+        let sipp = Sipp::new(&register_steps(steps)).key("user", user);
+        sipp.with("-timeout 15s").call(gateway.sip_udp, 1).expect_success().messages()
+    };
+    let messages = run("alice", &[(CONTACT, "Expires: 599\n", 423)]);
+    assert!(messages.contains("Min-Expires: 600"), "{messages}");
+    let many: String = (0..11).map(|n| format!("Contact: <sip:alice@192.0.2.{n}>\n")).collect();
+    // With the one above: five in a second, then one too many.
+    let mut six = vec![(CONTACT, "Expires: 86400\n", 200); 4];
+    six.push((CONTACT, "", 503));
+    let messages = run("alice", &six);
+    assert!(messages.contains(";expires=3600"), "cut: {messages}");
+    assert!(messages.contains("Retry-After: 1"), "{messages}");
+    std::thread::sleep(Duration::from_secs(1)); // the rate is of the real clock
+    run(
+        "alice",
+        &[
+            (many.as_str(), "", 403),
+            ("Contact: *\n", "Expires: 60\n", 400),
+            ("", "", 200),
+            ("Contact: *\n", "Expires: 0\n", 200),
+        ],
+    );
+    run("bob", &[(CONTACT, "", 403)]);
+    gateway.wait_registered(&domain, 0);
+    let codes = gateway.notified();
+    for code in ["32007", "32008", "32106"] {
+        assert!(codes.iter().any(|known| known == code), "{code} in {codes:?}");
+    }
+}
+
+#[test]
+fn two_hundred_phones_behind_one_address_register_and_stay() {
+    let gateway = Gateway::start("");
+    let users: Vec<String> = (0..200).map(|n| format!("u{n:03}")).collect();
+    let names: Vec<&str> = users.iter().map(String::as_str).collect();
+    let domain = gateway.domain_to_register("http://127.0.0.1:9/voice", &names);
+    let mut list = "SEQUENTIAL\n".to_owned();
+    for user in &users {
+        list += &format!("{user};[authentication username={user} password={PASSWORD}]\n");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.csv");
+    std::fs::write(&file, list).expect("writable");
+    let steps = [(CONTACT, "Expires: 3600\n", 200), (CONTACT, "Expires: 3600\n", 200)];
+    let scenario = register_steps(&steps)
+        .replace("[user]", "[field0]")
+        .replace(&format!("[authentication username=alice password={PASSWORD}]"), "[field1]")
+        .replace("sip:alice@[local_ip]", "sip:[field0]@10.0.0.5");
+    // One socket a call: 200 ports of one address, as behind a NAT.
+    let sipp = Sipp::new(&scenario)
+        .with(&format!("-t un -max_socket 250 -r 50 -l 200 -inf {}", file.display()));
+    sipp.call(gateway.sip_udp, 200).expect_success();
+    let path = format!("SIP/Domains/{domain}/Registrations.json?PageSize=1000");
+    let rows = gateway.fetch(&path).json()["registrations"].as_array().expect("a list").clone();
+    assert_eq!(rows.len(), 200);
+    let sources: std::collections::BTreeSet<String> =
+        rows.iter().map(|row| row["source"].to_string()).collect();
+    assert_eq!(sources.len(), 200, "each by a port of its own");
+}
