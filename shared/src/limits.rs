@@ -42,6 +42,15 @@ pub const SIP_STREAM_HEADERS_MS: u64 = 10_000;
 pub const SIP_STREAM_BODY_MS: u64 = 10_000;
 /// A stream that brings nothing and carries no call, milliseconds. Past it: closed.
 pub const SIP_STREAM_IDLE_MS: u64 = 60_000;
+/// The same of a stream whose peer keeps it alive by pings (RFC 5626 §4.4.1).
+pub const SIP_STREAM_IDLE_KEPT_ALIVE_MS: u64 = 180_000;
+/// From the opening of a stream of ours to the first ping on it, milliseconds.
+pub const SIP_STREAM_PING_FIRST_MS: u64 = 10_000;
+/// From one ping on a stream of ours to the next, milliseconds.
+pub const SIP_STREAM_PING_EVERY_MS: u64 = 30_000;
+/// From a ping to the end of the patience for its answer, milliseconds (RFC 5626 §4.4.1). Past it a
+/// peer that answered before is taken for gone: the stream is closed.
+pub const SIP_STREAM_PONG_MS: u64 = 10_000;
 
 /// Bytes waiting to be written to one stream. Past it: the stream is closed.
 pub const STREAM_WRITE_QUEUE_BYTES_MAX: usize = 256 * 1024;
@@ -49,6 +58,14 @@ pub const STREAM_WRITE_QUEUE_BYTES_MAX: usize = 256 * 1024;
 pub const STREAM_WRITE_QUEUES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// An accepted stream that has sent nothing for so long, milliseconds: closed.
 pub const STREAM_SILENT_MS: u32 = 10_000;
+/// TLS that has not agreed on keys after so long, milliseconds: closed.
+pub const STREAM_HANDSHAKE_MS: u32 = 5_000;
+/// Streams of one source that have not agreed on TLS keys. Past it: accepted and closed.
+pub const STREAM_HANDSHAKES_SOURCE_MAX: usize = 20;
+/// A stream that takes nothing of what waits to be written for so long, milliseconds: closed.
+pub const STREAM_STALLED_MS: u32 = 10_000;
+/// Sources whose streams something vouches for, at most; past it the limit binds the new ones.
+pub const STREAM_SOURCES_VOUCHED_MAX: usize = 100_000;
 /// A connection of ours that has not come about, milliseconds: failed.
 pub const STREAM_CONNECT_MS: u32 = 5_000;
 

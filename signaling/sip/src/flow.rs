@@ -148,6 +148,8 @@ pub enum CloseReason {
     Slow,
     /// No call and no message for a long time.
     Idle,
+    /// The peer answered pings and does not any more.
+    Wedged,
 }
 
 /// Where the responses of one request go (RFC 3261 §18.2.2, RFC 3581 §4).

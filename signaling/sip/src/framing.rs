@@ -68,6 +68,11 @@ impl Framer {
         }
     }
 
+    /// The same for a stream that we opened: the peer has nothing to say before it answers.
+    pub fn answering(now: Instant) -> Self {
+        Self { first_message_by: None, ..Self::new(now) }
+    }
+
     /// Takes bytes as far as there is room and answers how many; the rest is to be fed again after
     /// [`Framer::next_frame`] answered `None`. Never 0 then.
     pub fn feed(&mut self, now: Instant, bytes: &[u8]) -> usize {

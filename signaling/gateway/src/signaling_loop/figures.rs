@@ -53,6 +53,9 @@ const ROWS: &[Row] = &[
         "CRLFs and empty datagrams that keep a path open.",
         |s| s.ua.keep_alives,
     ),
+    ("signaling_pings_sent_total", "counter", "Pings on streams that we opened.", |s| {
+        s.ua.pings_sent
+    }),
     (
         "signaling_broken_requests_answered_total",
         "counter",

@@ -15,6 +15,8 @@ pub struct UaMeters {
     pub retransmissions_absorbed: u64,
     /// CRLFs and empty datagrams that keep a path open.
     pub keep_alives: u64,
+    /// Pings on streams that we opened.
+    pub pings_sent: u64,
     /// Requests that broke a rule and were answered 4xx or 5xx at once.
     pub broken_answered: u64,
     /// Messages that broke a rule and were dropped: responses, ACK, no readable Via.

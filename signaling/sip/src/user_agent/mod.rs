@@ -218,7 +218,7 @@ impl UserAgent {
 
     fn flow_opened(&mut self, now: Now, flow: Flow, token: Option<SendToken>) {
         if flow.transport.is_reliable() {
-            self.core.streams.open(now.mono, flow);
+            self.core.streams.open(now.mono, flow, token.is_some());
         }
         if let Some(token) = token {
             let key = ClientKey { branch: token.0, is_cancel: false };

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use shared::limits::SIP_STREAM_IDLE_MS;
+use shared::limits::{
+    SIP_STREAM_IDLE_KEPT_ALIVE_MS, SIP_STREAM_IDLE_MS, SIP_STREAM_PING_EVERY_MS,
+    SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PONG_MS,
+};
 use shared::{Instant, Now};
 
 use super::UserAgent;
@@ -20,19 +23,76 @@ pub(super) struct Stream {
     framer: Framer,
     /// When something last came or, with a call on it, when that was last looked at.
     active_at: Instant,
+    /// The peer keeps it alive by pings.
+    is_kept_alive: bool,
+    ping: Ping,
     armed: Instant,
     /// A registration is on it: it may be idle.
     is_kept: bool,
 }
 
+/// How we find out about a peer that does not answer any more (RFC 5626 §4.4.1). Whoever opened a
+/// stream pings on it, so on accepted ones we do not.
+#[derive(Clone, Copy, Debug)]
+enum Ping {
+    /// The peer's business.
+    Theirs,
+    /// The next is due then. A peer that has never answered one may not know pings: it is left alone.
+    Next { at: Instant, answers: bool },
+    /// One is out. An answer has to come until then.
+    Out { until: Instant, answers: bool },
+}
+
+impl Ping {
+    const fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Theirs => None,
+            Self::Next { at, .. } | Self::Out { until: at, .. } => Some(at),
+        }
+    }
+
+    /// Anything that comes while a ping is out shows that the peer lives.
+    fn heard(&mut self, now: Instant) {
+        if let Self::Out { .. } = self {
+            *self = Self::Next { at: now + PING_EVERY, answers: true };
+        }
+    }
+}
+
 impl Stream {
-    fn new(flow: Flow, now: Instant) -> Self {
-        Self { flow, framer: Framer::new(now), active_at: now, armed: now, is_kept: false }
+    fn new(flow: Flow, now: Instant, is_ours: bool) -> Self {
+        let ping = match is_ours {
+            true => Ping::Next { at: now + PING_FIRST, answers: false },
+            false => Ping::Theirs,
+        };
+        let framer = match is_ours {
+            // A peer that we call need not say anything before it answers.
+            true => Framer::answering(now),
+            false => Framer::new(now),
+        };
+        Self {
+            flow,
+            framer,
+            active_at: now,
+            is_kept_alive: false,
+            ping,
+            armed: now,
+            is_kept: false,
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        !matches!(self.ping, Ping::Theirs)
+    }
+
+    fn idle_at(&self) -> Instant {
+        self.active_at + if self.is_kept_alive { IDLE_KEPT_ALIVE } else { IDLE }
     }
 
     fn deadline(&self) -> Instant {
-        let idle = self.active_at + IDLE;
-        self.framer.poll_timeout().map_or(idle, |(at, _)| at.min(idle))
+        let framer = self.framer.poll_timeout().map(|(at, _)| at);
+        let others = [framer, self.ping.deadline()].into_iter().flatten();
+        others.fold(self.idle_at(), Instant::min)
     }
 }
 
@@ -53,8 +113,8 @@ impl Streams {
         self.open.len()
     }
 
-    pub fn open(&mut self, now: Instant, flow: Flow) {
-        self.open.entry(flow.id).or_insert_with(|| Stream::new(flow, now));
+    pub fn open(&mut self, now: Instant, flow: Flow, is_ours: bool) {
+        self.open.entry(flow.id).or_insert_with(|| Stream::new(flow, now, is_ours));
         self.rearm(flow.id);
     }
 
@@ -108,9 +168,12 @@ impl Core {
 impl UserAgent {
     /// Bytes of a stream: as many messages as they complete.
     pub(super) fn receive_stream(&mut self, now: Now, flow: Flow, mut bytes: &[u8]) {
-        self.core.streams.open(now.mono, flow);
+        self.core.streams.open(now.mono, flow, false);
         while let Some(stream) = self.core.streams.open.get_mut(&flow.id) {
-            stream.active_at = now.mono;
+            stream.ping.heard(now.mono);
+            if !stream.is_ours() {
+                stream.active_at = now.mono;
+            }
             let taken = stream.framer.feed(now.mono, bytes);
             bytes = bytes.get(taken..).unwrap_or_default();
             self.drain_stream(now, flow);
@@ -125,8 +188,12 @@ impl UserAgent {
         while let Some(stream) = self.core.streams.open.get_mut(&flow.id) {
             match stream.framer.next_frame() {
                 None => break,
-                Some(Ok(Frame::Message(bytes))) => self.receive_message(now, flow, &bytes),
+                Some(Ok(Frame::Message(bytes))) => {
+                    stream.active_at = now.mono;
+                    self.receive_message(now, flow, &bytes);
+                }
                 Some(Ok(Frame::Ping)) => {
+                    stream.is_kept_alive |= !stream.is_ours();
                     self.core.meters.keep_alives += 1;
                     self.core.send(SendTo::Flow(flow.id), b"\r\n", SendToken::NOBODY);
                 }
@@ -155,15 +222,42 @@ impl UserAgent {
 
     fn handle_stream_timeout(&mut self, now: Now, id: FlowId, is_in_use: bool) {
         let Some(stream) = self.core.streams.open.get_mut(&id) else { return };
-        let (flow, is_idle) = (stream.flow, now.mono >= stream.active_at + IDLE);
+        let (flow, is_idle) = (stream.flow, now.mono >= stream.idle_at());
+        let is_in_use = is_in_use || stream.is_kept;
         if stream.framer.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             stream.framer.handle_timeout(now.mono);
             self.drain_stream(now, flow);
             self.core.close_stream(id, CloseReason::Slow);
-        } else if is_in_use || stream.is_kept {
-            stream.active_at = now.mono;
-        } else if is_idle {
+        } else if is_idle && !is_in_use {
             self.core.close_stream(id, CloseReason::Idle);
+        } else {
+            if is_in_use {
+                stream.active_at = now.mono;
+            }
+            self.ping(now, id);
+        }
+    }
+
+    /// Pings when it is time; a peer that answered before and does not now is as good as gone: what
+    /// waits on this stream fails, and what comes next opens another one.
+    fn ping(&mut self, now: Now, id: FlowId) {
+        let Some(stream) = self.core.streams.open.get_mut(&id) else { return };
+        match stream.ping {
+            Ping::Next { at, answers } if at <= now.mono => {
+                stream.ping = Ping::Out { until: now.mono + PONG, answers };
+                self.core.meters.pings_sent += 1;
+                self.core.send(SendTo::Flow(id), b"\r\n\r\n", SendToken::NOBODY);
+            }
+            Ping::Out { until, answers: true } if until <= now.mono => {
+                self.core.close_stream(id, CloseReason::Wedged);
+                for key in self.core.clients.calling_on(id) {
+                    self.transaction_failed(now, key);
+                }
+            }
+            Ping::Out { until, answers: false } if until <= now.mono => {
+                stream.ping = Ping::Next { at: now.mono + PING_EVERY, answers: false };
+            }
+            Ping::Theirs | Ping::Next { .. } | Ping::Out { .. } => {}
         }
     }
 }
@@ -189,3 +283,104 @@ impl Core {
 }
 
 const IDLE: Duration = Duration::from_millis(SIP_STREAM_IDLE_MS);
+const IDLE_KEPT_ALIVE: Duration = Duration::from_millis(SIP_STREAM_IDLE_KEPT_ALIVE_MS);
+const PING_FIRST: Duration = Duration::from_millis(SIP_STREAM_PING_FIRST_MS);
+const PING_EVERY: Duration = Duration::from_millis(SIP_STREAM_PING_EVERY_MS);
+const PONG: Duration = Duration::from_millis(SIP_STREAM_PONG_MS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Transport;
+    use crate::user_agent::{Input, UaConfig};
+
+    fn agent() -> UserAgent {
+        let origin = shared::Origin { node: 1, generation: 1 };
+        UserAgent::new(UaConfig::new(origin, "gw.test", "sip.test"), [1; 32])
+    }
+
+    fn flow() -> Flow {
+        Flow {
+            id: FlowId(9),
+            transport: Transport::Tls,
+            local: ([192, 0, 2, 2], 5061).into(),
+            remote: ([192, 0, 2, 1], 5061).into(),
+        }
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now::default().after(Duration::from_secs(seconds))
+    }
+
+    /// What the agent does when all that is due by then is handled.
+    fn effects(agent: &mut UserAgent, now: Now) -> Vec<Effect> {
+        agent.handle_timeout(now);
+        std::iter::from_fn(|| agent.poll_effect()).collect()
+    }
+
+    fn pings(effects: &[Effect]) -> usize {
+        let is_ping = |effect: &&Effect| {
+            matches!(effect, Effect::Send { to: SendTo::Flow(FlowId(9)), bytes, .. }
+                if **bytes == *b"\r\n\r\n")
+        };
+        effects.iter().filter(is_ping).count()
+    }
+
+    fn closed(effects: &[Effect]) -> Option<CloseReason> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::CloseFlow { flow: FlowId(9), reason } => Some(*reason),
+            _ => None,
+        })
+    }
+
+    fn opened_by_us() -> UserAgent {
+        let mut agent = agent();
+        let token = Some(SendToken(77));
+        agent.handle(at(0), Input::FlowOpened { flow: flow(), token });
+        agent
+    }
+
+    #[test]
+    fn a_peer_that_answered_pings_and_does_not_any_more_is_gone() {
+        let mut agent = opened_by_us();
+        assert_eq!(pings(&effects(&mut agent, at(10))), 1);
+        agent.handle(at(11), Input::Received { flow: flow(), bytes: b"\r\n" });
+        assert_eq!(pings(&effects(&mut agent, at(41))), 1);
+        assert_eq!(closed(&effects(&mut agent, at(51))), Some(CloseReason::Wedged));
+        assert_eq!(agent.meters().streams, 0);
+    }
+
+    #[test]
+    fn a_peer_that_knows_no_pings_is_left_alone() {
+        let mut agent = opened_by_us();
+        assert_eq!(pings(&effects(&mut agent, at(10))), 1);
+        let later = effects(&mut agent, at(20));
+        assert_eq!((pings(&later), closed(&later)), (0, None));
+        assert_eq!(pings(&effects(&mut agent, at(50))), 1);
+        // Nobody needs it: it ends as idle, as any stream.
+        assert_eq!(closed(&effects(&mut agent, at(60))), Some(CloseReason::Idle));
+    }
+
+    #[test]
+    fn answers_to_pings_alone_keep_no_stream() {
+        let mut agent = opened_by_us();
+        for seconds in [10, 41] {
+            assert_eq!(pings(&effects(&mut agent, at(seconds))), 1);
+            agent.handle(at(seconds + 1), Input::Received { flow: flow(), bytes: b"\r\n" });
+        }
+        assert_eq!(closed(&effects(&mut agent, at(60))), Some(CloseReason::Idle));
+    }
+
+    #[test]
+    fn a_stream_that_its_peer_keeps_alive_has_three_minutes_and_we_send_no_pings() {
+        let mut agent = agent();
+        agent.handle(at(0), Input::FlowOpened { flow: flow(), token: None });
+        let options = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK1\r\n\
+            From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+            Content-Length: 0\r\n\r\n\r\n\r\n";
+        agent.handle(at(1), Input::Received { flow: flow(), bytes: options });
+        let now = effects(&mut agent, at(100));
+        assert_eq!((pings(&now), closed(&now)), (0, None));
+        assert_eq!(closed(&effects(&mut agent, at(181))), Some(CloseReason::Idle));
+    }
+}
