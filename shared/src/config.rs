@@ -114,13 +114,15 @@ settings! {
         udp: Vec<SocketAddr> = "[\"0.0.0.0:5060\"]",
         /// TCP listeners.
         tcp: Vec<SocketAddr> = "[\"0.0.0.0:5060\"]",
-        /// TLS listeners (not in this version: TLS is off).
+        /// TLS listeners.
         tls: Vec<SocketAddr> = "[\"0.0.0.0:5061\"]",
-        /// Certificate chain for TLS, PEM; empty = an own authority (not in this version).
+        /// Certificate chain for TLS, PEM, leaf first; empty = an own authority. Read again at SIGHUP.
         tls_certificate: PathBuf = "\"\"",
-        /// Private key of that certificate, PEM (not in this version).
+        /// Private key of that certificate, PEM. Read again at SIGHUP.
         tls_key: PathBuf = "\"\"",
-        /// The eight older cipher suites, with the legacy-tls feature (not in this version).
+        /// Authorities that peers' certificates may come from, besides the system's; PEM. Read again at SIGHUP.
+        tls_ca: PathBuf = "\"\"",
+        /// The eight older cipher suites on the same port; needs a build with the legacy-tls feature.
         legacy_tls: bool = "false",
         /// Whether <Sip> and REST targets may lie on private and loopback addresses.
         allow_private_targets: bool = "true",
@@ -160,7 +162,7 @@ settings! {
     http: Http {
         /// Plain HTTP listeners; port 0 takes a free one.
         listen: Vec<SocketAddr> = "[\"127.0.0.1:8080\"]",
-        /// The same over TLS (not in this version).
+        /// The same over TLS, with the certificate of `sip`.
         https: Vec<SocketAddr> = "[]",
     }
 
@@ -353,9 +355,9 @@ impl Config {
             }
         };
         require(
-            !self.sip.udp.is_empty() || !self.sip.tcp.is_empty(),
+            [&self.sip.udp, &self.sip.tcp, &self.sip.tls].iter().any(|list| !list.is_empty()),
             "sip.udp",
-            "and `sip.tcp` are both empty: a gateway needs at least one SIP listener",
+            "and `sip.tcp` and `sip.tls` are all empty: a gateway needs at least one SIP listener",
         );
         require(
             !self.media.addresses.is_empty(),
@@ -382,16 +384,7 @@ impl Config {
     ///
     /// The gateway starts with less and says so; only values that somebody set are mentioned.
     pub fn not_built(&self, layers: &Layers) -> Vec<String> {
-        let wanted: [(&str, bool, &str); 7] = [
-            ("sip.tls", !self.sip.tls.is_empty(), "SIP over TLS is off"),
-            (
-                "sip.tls_certificate",
-                self.sip.tls_certificate != PathBuf::new(),
-                "SIP over TLS is off",
-            ),
-            ("sip.tls_key", self.sip.tls_key != PathBuf::new(), "SIP over TLS is off"),
-            ("sip.legacy_tls", self.sip.legacy_tls, "SIP over TLS is off"),
-            ("http.https", !self.http.https.is_empty(), "HTTPS is off; HTTP serves"),
+        let wanted: [(&str, bool, &str); 2] = [
             (
                 "speech.engine",
                 self.speech.engine != SpeechEngine::Pico,
@@ -504,7 +497,7 @@ engine = "pico"
         assert_eq!(config.trunks[0].targets, ["sip:192.0.2.20"]);
         assert!(matches!(config.edges["frankfurt"].public_address, PublicAddress::Fixed(_)));
         let sentences = config.not_built(&layers);
-        assert!(sentences[0].contains("`sip.tls`"), "{sentences:?}");
+        assert!(sentences[0].contains("`[edges]`"), "{sentences:?}");
     }
 
     #[test]
@@ -519,8 +512,8 @@ engine = "pico"
 
     #[test]
     fn relations_between_settings_are_checked() {
-        let problems =
-            Config::from_layers(&file("[sip]\nudp = []\ntcp = []\n")).expect_err("no listener");
+        let problems = Config::from_layers(&file("[sip]\nudp = []\ntcp = []\ntls = []\n"))
+            .expect_err("no listener");
         assert!(problems[0].to_string().contains("at least one SIP listener"));
         let problems =
             Config::from_layers(&file("[[trunk]]\ntargets = []\n")).expect_err("no name");

@@ -135,6 +135,11 @@ impl Control {
             Ok(built) => built,
             Err(no_way) => return self.no_way(now, sid, no_way),
         };
+        // The name in the URI is what a TLS peer has to prove, whatever DNS made of it (RFC 5922 §4).
+        let mut destinations = destinations;
+        for destination in destinations.iter_mut().filter(|to| to.transport == Transport::Tls) {
+            destination.host = Some(recipient.host.clone());
+        }
         if !self.has_leg_for_invite(sid, local) {
             return self.no_way(now, sid, no_way("All media legs are in use."));
         }
@@ -231,7 +236,7 @@ impl Control {
     }
 
     fn sip_recipient(&self, target: &SipTarget) -> Result<Recipient, NoWay> {
-        let transport = target.transport.map(transport).transpose()?;
+        let transport = target.transport.map(transport);
         let credentials = target
             .credentials
             .as_ref()
@@ -263,7 +268,7 @@ impl Control {
             uri: format!("sip:{number}@{host_part}"),
             host: parsed.host.clone(),
             port: parsed.port,
-            transport: parsed.transport.map(transport).transpose()?,
+            transport: parsed.transport.map(transport),
             headers: Vec::new(),
             credentials: trunk_credentials(trunk),
         })
@@ -285,15 +290,11 @@ fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
     })
 }
 
-fn transport(transport: SipTransport) -> Result<Transport, NoWay> {
+const fn transport(transport: SipTransport) -> Transport {
     match transport {
-        SipTransport::Udp => Ok(Transport::Udp),
-        SipTransport::Tcp => Ok(Transport::Tcp),
-        SipTransport::Tls => Err(NoWay {
-            code: Some(32011),
-            status: Some(503),
-            sentence: "SIP over TLS is not in this version: use transport=tcp or udp.".to_owned(),
-        }),
+        SipTransport::Udp => Transport::Udp,
+        SipTransport::Tcp => Transport::Tcp,
+        SipTransport::Tls => Transport::Tls,
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::account::AccountVariables;
 use crate::cli::{Cli, Command, ConfigCommand, DemoArguments, Worker, not_in_this_version};
 use crate::demo;
 use crate::logging;
+use crate::queue::Sender;
 use crate::serve::{self, Gateway};
 use crate::settings::{Settings, Sources};
 use crate::signaling_loop::Message;
 use crate::signals::{self, Asked};
+use crate::tls::TlsControl;
+use crate::transport::Down;
 
 /// Does what the command line asks.
 pub fn run(cli: Cli) -> ExitCode {
@@ -151,18 +155,24 @@ fn hear_signals(
     logs: logging::LogControl,
 ) -> std::io::Result<()> {
     let messages = gateway.messages.clone();
+    let (tls, down) = (Arc::clone(&gateway.tls), gateway.down.clone());
     let mut current = settings.clone();
     let sources = sources.clone();
     signals::listen(move |asked| match asked {
         Asked::Drain => messages.send_patiently(Message::Drain),
         Asked::End => messages.send_patiently(Message::End),
-        Asked::Reload => reload(&mut current, &sources, &logs),
+        Asked::Reload => reload(&mut current, &sources, &logs, (&tls, &down)),
     })
 }
 
 /// Reads the settings again. What cannot change while calls are up takes effect at the next start,
 /// and that is said key by key. A bad file changes nothing.
-fn reload(current: &mut Settings, sources: &Sources, logs: &logging::LogControl) {
+fn reload(
+    current: &mut Settings,
+    sources: &Sources,
+    logs: &logging::LogControl,
+    (tls, down): (&TlsControl, &Sender<Down>),
+) {
     let settings = match sources.load_from_environment() {
         Ok(settings) => settings,
         Err(error) => {
@@ -172,6 +182,14 @@ fn reload(current: &mut Settings, sources: &Sources, logs: &logging::LogControl)
             return;
         }
     };
+    // Certificates are files beside the settings: all of it is tried before any of it is used.
+    match tls.reload(&settings.config) {
+        Ok(parts) => down.send_patiently(Down::Tls(Box::new(parts))),
+        Err(error) => {
+            tracing::error!("the settings and certificates stay as they are: {error}");
+            return;
+        }
+    }
     let changed = settings.differences(current);
     logs.set_level(settings.config.log.level);
     let (now, later): (Vec<_>, Vec<_>) =
@@ -206,4 +224,5 @@ fn dns(settings: &Settings) -> ExitCode {
 }
 
 /// Settings that SIGHUP changes while calls are up.
-const RELOADED_KEYS: [&str; 1] = ["log.level"];
+const RELOADED_KEYS: [&str; 5] =
+    ["log.level", "sip.tls_certificate", "sip.tls_key", "sip.tls_ca", "sip.legacy_tls"];

@@ -30,6 +30,7 @@ pub mod signaling_loop;
 pub mod signals;
 pub mod speech;
 pub mod store_thread;
+pub mod tls;
 pub mod transport;
 pub mod webhook;
 pub mod zone;

@@ -218,12 +218,24 @@ metrics! {
     signaling_datagrams_sent_total: Counter;
     /// SIP datagrams not sent or not taken, by reason. Anything but a few needs a look at sockets and peers.
     signaling_datagrams_dropped_total: Labelled, by "reason";
-    /// Streams (TCP) opened, by who opened them.
+    /// Streams (TCP and TLS) opened, by who opened them.
     transport_streams_opened_total: Labelled, by "side";
     /// Streams refused or closed by us, by reason.
     transport_streams_closed_total: Labelled, by "reason";
     /// Streams open now.
     transport_streams_open: Gauge;
+    /// Of those, streams over TLS.
+    transport_tls_streams_open: Gauge;
+    /// TLS handshakes that have begun and not ended.
+    transport_tls_handshakes_open: Gauge;
+    /// TLS handshakes that came to an end, by version.
+    transport_tls_handshakes_done_total: Labelled, by "version";
+    /// TLS handshakes that failed, by reason. The log says more (debug), of our own calls as a warning.
+    transport_tls_handshakes_failed_total: Labelled, by "reason";
+    /// Time from a TLS connection to agreed keys.
+    transport_tls_handshake_seconds: Histogram;
+    /// Certificates issued on demand for names that peers asked for.
+    transport_tls_certificates_issued_total: Counter;
     /// Bytes waiting to be written to streams now.
     transport_write_queue_bytes: Gauge;
     /// Bytes received on streams.

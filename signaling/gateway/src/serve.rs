@@ -35,6 +35,7 @@ use crate::signaling_loop::{
 };
 use crate::speech::{Program, SpeechError, SpeechService, SpeechSettings};
 use crate::store_thread;
+use crate::tls::{TlsControl, certified_addresses};
 use crate::transport::{Transport, TransportConfig, TransportHandle};
 use crate::webhook::{WebhookClient, WebhookSettings};
 
@@ -71,6 +72,9 @@ pub enum ServeError {
     /// Recordings.
     #[error("recordings cannot be kept in {1}: {0}. Check the folder's permissions.")]
     Recorder(std::io::Error, PathBuf),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// Anything else the system refuses at start.
     #[error("cannot start {what}: {source}")]
     System {
@@ -116,6 +120,10 @@ pub struct Gateway {
     pub api: Sender<ApiCall>,
     /// Signals to the signaling thread.
     pub messages: Sender<Message>,
+    /// TLS, to be set up again when the settings are read again.
+    pub tls: Arc<TlsControl>,
+    /// Down to the transport thread: TLS that was set up again.
+    pub down: Sender<crate::transport::Down>,
     /// The HTTP side.
     pub runtime: tokio::runtime::Runtime,
     signaling: JoinHandle<std::io::Result<()>>,
@@ -131,8 +139,12 @@ pub struct Addresses {
     pub udp: Vec<SocketAddr>,
     /// SIP over TCP.
     pub tcp: Vec<SocketAddr>,
+    /// SIP over TLS.
+    pub tls: Vec<SocketAddr>,
     /// HTTP.
     pub http: Vec<SocketAddr>,
+    /// The same over TLS.
+    pub https: Vec<SocketAddr>,
     /// Backend and number of media cores.
     pub media: String,
 }
@@ -153,16 +165,17 @@ impl Addresses {
         let text =
             |list: &[String]| if list.is_empty() { "off".to_owned() } else { list.join(",") };
         format!(
-            "sidetone ready sip={} tls=off http={} media={}",
+            "sidetone ready sip={} tls={} http={} media={}",
             text(&sip),
-            text(&list("", &self.http)),
+            text(&list("", &self.tls)),
+            text(&[list("", &self.http), list("https:", &self.https)].concat()),
             self.media
         )
     }
 
     /// Listeners that webhooks must never reach.
     fn own(&self) -> Vec<SocketAddr> {
-        [self.udp.as_slice(), &self.tcp, &self.http].concat()
+        [self.udp.as_slice(), &self.tcp, &self.tls, &self.http, &self.https].concat()
     }
 }
 
@@ -197,15 +210,21 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     let (api, api_in) = bounded(API_CALLS_MAX, &doorbell);
 
     let (udp, mut transport, down) = open_sip(config, &poll, &metrics, streams)?;
-    let http = open_http(config)?;
+    let http = open_http(&config.http.listen, "HTTP", "http.listen")?;
+    let https = open_http(&config.http.https, "HTTPS", "http.https")?;
     let mut media = start_media(config, &doorbell)?;
     let addresses = Addresses {
         udp: udp.iter().map(UdpListener::local_address).collect(),
-        tcp: transport.local_addresses(),
+        tcp: transport.local_addresses(sip::Transport::Tcp),
+        tls: transport.local_addresses(sip::Transport::Tls),
         http: http.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+        https: https.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
         media: media_word(&media),
     };
     transport.limit_streams(streams_that_fit(settings, &media));
+    let (tls, parts) = start_tls(config, &data, &addresses, down.clone())?;
+    let tls = Arc::new(tls);
+    transport.set_tls(parts);
 
     let runtime = system(
         "the HTTP threads",
@@ -253,9 +272,10 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         doorbell,
         udp,
         tcp_port: addresses.tcp.first().map(SocketAddr::port),
+        tls_port: addresses.tls.first().map(SocketAddr::port),
         public_address: public_address(config),
         queues: Queues { messages: messages_in, streams: streams_in, api: api_in },
-        transport: down,
+        transport: down.clone(),
         media,
         store,
         errands,
@@ -277,6 +297,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         metrics,
         ready: Arc::clone(&ready),
         rest,
+        authorities: tls.bundle(),
         more_metrics: Box::new(move |text| {
             figures.write(text);
             media_metrics::write(text, &views);
@@ -284,10 +305,12 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
             write_webhook_counts(text, &counts);
         }),
     });
-    for listener in http {
+    let plain = http.into_iter().map(|listener| (listener, None));
+    let secure = https.into_iter().map(|listener| (listener, Some(tls.https())));
+    for (listener, tls) in plain.chain(secure) {
         let _inside = runtime.enter();
         let listener = system("an HTTP listener", tokio::net::TcpListener::from_std(listener))?;
-        runtime.spawn(http_server::serve(listener, Arc::clone(&server)));
+        runtime.spawn(http_server::serve(listener, tls, Arc::clone(&server)));
     }
     ready.store(true, Ordering::Release);
     Ok(Gateway {
@@ -297,6 +320,8 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         reader,
         api,
         messages,
+        tls,
+        down,
         runtime,
         signaling,
         transport,
@@ -443,6 +468,7 @@ fn open_sip(
         }
         let transport_config = TransportConfig {
             listen: config.sip.tcp.iter().map(|address| same_port(*address, &udp)).collect(),
+            listen_tls: config.sip.tls.clone(),
             public_address: public_address(config),
             streams_max: usize::try_from(config.sip.streams_max).unwrap_or(usize::MAX),
             streams_source_max: usize::try_from(config.sip.streams_source_max)
@@ -452,16 +478,16 @@ fn open_sip(
         match Transport::open(transport_config, Arc::clone(metrics), up.clone()) {
             Ok((transport, down)) => return Ok((udp, transport, down)),
             Err((address, source)) => {
-                let chosen = !config.sip.tcp.contains(&address);
+                let is_tls = config.sip.tls.contains(&address);
+                let chosen = !is_tls && !config.sip.tcp.contains(&address);
                 if chosen && attempt < SAME_PORT_ATTEMPTS {
                     continue;
                 }
-                return Err(ServeError::Listen {
-                    address,
-                    transport: "SIP over TCP",
-                    key: "sip.tcp",
-                    source,
-                });
+                let (transport, key) = match is_tls {
+                    true => ("SIP over TLS", "sip.tls"),
+                    false => ("SIP over TCP", "sip.tcp"),
+                };
+                return Err(ServeError::Listen { address, transport, key, source });
             }
         }
     }
@@ -476,7 +502,26 @@ fn same_port(wanted: SocketAddr, udp: &[UdpListener]) -> SocketAddr {
     }
 }
 
-fn open_http(config: &Config) -> Result<Vec<std::net::TcpListener>, ServeError> {
+/// Leaves that are issued on demand come to the transport thread by its queue.
+fn start_tls(
+    config: &Config,
+    data: &DataDir,
+    addresses: &Addresses,
+    down: Sender<crate::transport::Down>,
+) -> Result<(TlsControl, crate::tls::TlsParts), ServeError> {
+    let now = Clock.mono();
+    let mut local = crate::local_address::LocalAddresses::default();
+    let listening = [addresses.tls.as_slice(), &addresses.https].concat();
+    let certified = certified_addresses(config, &listening, |peer| local.towards(now, peer));
+    let tell = move |minted| down.send_patiently(crate::transport::Down::Minted(minted));
+    Ok(TlsControl::start(config, data.path(), certified, tell)?)
+}
+
+fn open_http(
+    addresses: &[SocketAddr],
+    transport: &'static str,
+    key: &'static str,
+) -> Result<Vec<std::net::TcpListener>, ServeError> {
     let open = |address: &SocketAddr| {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -485,12 +530,12 @@ fn open_http(config: &Config) -> Result<Vec<std::net::TcpListener>, ServeError> 
     let named = |address: &SocketAddr| {
         open(address).map_err(|source| ServeError::Listen {
             address: *address,
-            transport: "HTTP",
-            key: "http.listen",
+            transport,
+            key,
             source,
         })
     };
-    config.http.listen.iter().map(named).collect()
+    addresses.iter().map(named).collect()
 }
 
 fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeError> {
@@ -711,7 +756,9 @@ mod tests {
         let mut addresses = Addresses {
             udp: vec![address],
             tcp: vec![address],
+            tls: Vec::new(),
             http: vec!["127.0.0.1:8080".parse().expect("an address")],
+            https: Vec::new(),
             media: "io_uring/1".to_owned(),
         };
         let line = "sidetone ready sip=127.0.0.1:5060 tls=off http=127.0.0.1:8080 media=io_uring/1";

@@ -9,14 +9,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::limits::{REST_HEADERS_BYTES_MAX, REST_URL_BYTES_MAX};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use super::HttpServer;
 use super::read::READ_MAX;
 
 /// Serves requests until the peer or a bound ends the connection.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<HttpServer>) {
-    let _ = stream.set_nodelay(true);
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, server: Arc<HttpServer>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
     let metrics = Arc::clone(&server.metrics);
     let service = service_fn(move |request| Box::pin(Arc::clone(&server).answer(request, peer)));
     let mut connection = http1::Builder::new()

@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Text};
 use crate::rest::Rest;
+use crate::tls::HttpsSettings;
 
 /// A response body: a small text, or a recording as it is read from disk.
 pub type Body = BoxBody<Bytes, std::io::Error>;
@@ -39,6 +40,9 @@ pub struct HttpServer {
     pub ready: Arc<AtomicBool>,
     /// The REST API.
     pub rest: Rest,
+    /// The roots of our own authority, PEM: what a phone needs to believe our certificates. `None`
+    /// where the operator's certificate is shown.
+    pub authorities: Option<String>,
     /// Adds what other threads count to /metrics.
     pub more_metrics: Box<dyn Fn(&mut Text) + Send + Sync>,
 }
@@ -58,8 +62,8 @@ pub struct WholeRequest {
     pub peer: SocketAddr,
 }
 
-/// Accepts connections until the task is dropped.
-pub async fn serve(listener: TcpListener, server: Arc<HttpServer>) {
+/// Accepts connections until the task is dropped; over TLS with these settings, where they are given.
+pub async fn serve(listener: TcpListener, tls: Option<HttpsSettings>, server: Arc<HttpServer>) {
     let room = Arc::new(Semaphore::new(
         usize::try_from(crate::memory::HTTP_CONNECTIONS).unwrap_or(usize::MAX),
     ));
@@ -77,10 +81,35 @@ pub async fn serve(listener: TcpListener, server: Arc<HttpServer>) {
             continue;
         };
         let server = Arc::clone(&server);
+        // Small answers must not wait for each other (RFC 896).
+        let _ = stream.set_nodelay(true);
+        let tls = tls.as_ref().map(|settings| settings.read().clone());
         tokio::spawn(async move {
-            connection::serve(stream, peer, server).await;
+            match tls {
+                None => connection::serve(stream, peer, server).await,
+                Some(tls) => over_tls(stream, peer, server, tls).await,
+            }
             drop(place);
         });
+    }
+}
+
+/// The same after a handshake.
+async fn over_tls(
+    stream: tokio::net::TcpStream,
+    peer: SocketAddr,
+    server: Arc<HttpServer>,
+    settings: Option<Arc<rustls::ServerConfig>>,
+) {
+    let Some(settings) = settings else { return };
+    let acceptor = tokio_rustls::TlsAcceptor::from(settings);
+    match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connection::serve(stream, peer, server).await,
+        Ok(Err(error)) => {
+            server.metrics.http_requests_refused_total.count("tls");
+            tracing::debug!(%error, "an HTTPS handshake failed");
+        }
+        Err(_) => server.metrics.http_requests_refused_total.count("tls_timeout"),
     }
 }
 
@@ -113,6 +142,7 @@ impl HttpServer {
             "/healthz" if is_read => text(StatusCode::OK, "ok\n"),
             "/readyz" if is_read => self.readiness(),
             "/metrics" if is_read => self.metrics(),
+            "/ca.pem" if is_read => self.certificate_authorities(),
             "/" if is_read => text(StatusCode::OK, FRONT_PAGE),
             _ => self.rest.answer(request).await,
         }
@@ -125,6 +155,17 @@ impl HttpServer {
                 text(StatusCode::SERVICE_UNAVAILABLE, "not taking calls: starting or draining\n")
             }
         }
+    }
+
+    fn certificate_authorities(&self) -> Response<Body> {
+        let Some(roots) = &self.authorities else {
+            let why = "no authority of its own: TLS is off, or sip.tls_certificate is shown\n";
+            return text(StatusCode::NOT_FOUND, why);
+        };
+        let mut response = text(StatusCode::OK, roots.clone());
+        let kind = HeaderValue::from_static("application/x-pem-file");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
     }
 
     fn metrics(&self) -> Response<Body> {
@@ -203,8 +244,11 @@ fn class(status: StatusCode) -> &'static str {
 const FRONT_PAGE: &str = "\
 This is a Sidetone voice gateway.\n\
 REST API: /2010-04-01/Accounts/{AccountSid}.json (user AccountSid, password AuthToken)\n\
-Health: /healthz, ready for calls: /readyz, counters: /metrics\n";
+Health: /healthz, ready for calls: /readyz, counters: /metrics\n\
+Certificate authorities to trust for TLS: /ca.pem\n";
 
+/// Past it an HTTPS connection is closed.
+const HANDSHAKE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 #[cfg(test)]

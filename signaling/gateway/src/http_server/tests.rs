@@ -25,11 +25,12 @@ fn start() -> World {
         metrics: Arc::clone(&metrics),
         ready: Arc::clone(&ready),
         rest: Rest::nothing(),
+        authorities: None,
         more_metrics: Box::new(|text| text.sample("more", &[], 1)),
     });
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listening");
     let address = listener.local_addr().expect("bound");
-    runtime.spawn(serve(listener, server));
+    runtime.spawn(serve(listener, None, server));
     World { address, ready, metrics, _runtime: runtime }
 }
 

@@ -11,7 +11,7 @@ use super::SignalingLoop;
 use crate::clock::Clock;
 use crate::dns::{SipEndpoint, SipTargetError, SipTransport};
 use crate::store_thread::Order;
-use crate::transport::Down;
+use crate::transport::{Down, Peer};
 
 impl SignalingLoop {
     pub(super) fn carry_out(&mut self, effect: Effect) {
@@ -62,12 +62,15 @@ impl SignalingLoop {
         let sent = match to {
             SendTo::Datagram { socket, remote } => self.send_datagram(socket, remote, &bytes),
             SendTo::Flow(flow) => self.down(Down::Send { flow, bytes, token }),
-            SendTo::Connect { transport: Transport::Tcp, remote, .. } => {
-                self.down(Down::SendTo { remote, bytes, token })
-            }
-            SendTo::Connect { transport: Transport::Tls, remote, .. } => {
-                tracing::warn!(peer = %remote.ip(), "SIP over TLS is not in this version: nothing was sent");
-                Err(SendFailure::Unreachable)
+            SendTo::Connect {
+                transport: transport @ (Transport::Tcp | Transport::Tls),
+                remote,
+                host,
+            } => {
+                // A name counts only where it is proved: TCP streams to one address are all the same.
+                let host = host.filter(|_| transport == Transport::Tls);
+                let peer = Peer { transport, remote, host };
+                self.down(Down::SendTo { peer, bytes, token })
             }
             SendTo::Connect { transport: Transport::Udp, remote, .. } => {
                 self.send_datagram(None, remote, &bytes)
@@ -171,20 +174,22 @@ impl SignalingLoop {
         };
         let bound = match transport {
             Transport::Udp => self.listener_towards(remote)?,
-            Transport::Tcp | Transport::Tls => self.stream_address(remote),
+            Transport::Tcp => self.stream_address(remote, transport, self.tcp_port),
+            Transport::Tls => self.stream_address(remote, transport, self.tls_port),
         };
         let local = self.advertised(bound, remote);
         Some(Destination { transport, remote, local, flow: None, host: None })
     }
 
-    /// Where a peer that we connect to could connect back: our TCP listener.
-    fn stream_address(&mut self, remote: SocketAddr) -> SocketAddr {
-        let port = self.tcp_port.unwrap_or(transport_port());
+    /// Where a peer that we connect to could connect back: our first listener of that transport. Without
+    /// one nobody can; the default port says at least which service it is.
+    fn stream_address(
+        &mut self,
+        remote: SocketAddr,
+        transport: Transport,
+        port: Option<u16>,
+    ) -> SocketAddr {
+        let port = port.unwrap_or(transport.default_port());
         SocketAddr::new(self.state.local.towards(Clock.mono(), remote.ip()), port)
     }
-}
-
-/// Without a TCP listener nobody can connect back; the default port says at least which service it is.
-const fn transport_port() -> u16 {
-    Transport::Tcp.default_port()
 }

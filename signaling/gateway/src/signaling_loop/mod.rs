@@ -89,6 +89,8 @@ pub struct SignalingLoop {
     pub udp: Vec<UdpListener>,
     /// Port of the first TCP listener: what peers are told of connections that we open.
     pub tcp_port: Option<u16>,
+    /// The same of the first TLS listener.
+    pub tls_port: Option<u16>,
     /// `node.public_address`, where it is set.
     pub public_address: Option<std::net::IpAddr>,
     /// From the other threads.

@@ -1,19 +1,41 @@
-//! The transport thread: TCP streams of SIP. Bytes up, bytes down; framing is the user agent's. Shell.
+//! The transport thread: TCP and TLS streams of SIP. Bytes up, bytes down; framing is the user agent's. Shell.
 //!
 //! It owns listeners and streams and knows nothing of SIP. What it guards: how many streams there
-//! are, how many of one source, how much waits to be written, and that a stream speaks at all.
+//! are, how many of one source, how much waits to be written, that a stream speaks at all, and that
+//! handshakes of TLS leave time for the streams that are up.
 //! Streams that are slow or idle in terms of SIP are closed by the user agent (`Effect::CloseFlow`).
 //! When the signaling thread is behind, reading stops: TCP then slows the peers down.
 
+mod session;
 mod stream;
 mod thread;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+#[cfg(feature = "legacy-tls")]
+pub(crate) use session::{Step, StepRead};
+#[cfg(feature = "legacy-tls")]
+pub(crate) use stream::ReadOutcome;
 pub use thread::{Transport, TransportHandle};
 
+use shared::Instant;
 use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
+
+use crate::tls::{Minted, TlsParts};
+
+/// A peer that we send to over a stream. Connections are kept by all of it: one to the same address
+/// that has proved another name is another connection. (What we show of ourselves is the same to all.)
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// TCP or TLS.
+    pub transport: sip::Transport,
+    /// Its address.
+    pub remote: SocketAddr,
+    /// TLS: the name that its certificate must carry; `None`: its address.
+    pub host: Option<String>,
+}
 
 /// Down to the transport thread.
 #[derive(Debug)]
@@ -27,10 +49,10 @@ pub enum Down {
         /// Names the send.
         token: SendToken,
     },
-    /// Onto a stream to that address: one that is open or opening, else a new one.
+    /// Onto a stream to that peer: one that is open or opening, else a new one.
     SendTo {
         /// The peer.
-        remote: SocketAddr,
+        peer: Peer,
         /// A whole message.
         bytes: Box<[u8]>,
         /// Names the send.
@@ -42,6 +64,18 @@ pub enum Down {
         flow: FlowId,
         /// For the counters.
         reason: CloseReason,
+    },
+    /// A leaf for a name that a peer asked for.
+    Minted(Minted),
+    /// TLS as the settings want it now. Streams that are up stay as they are.
+    Tls(Box<TlsParts>),
+    /// Sources that something vouches for (a registration, a digest): the limit on the streams of one
+    /// source does not bind this one until then.
+    Vouched {
+        /// The source.
+        source: IpAddr,
+        /// Until when.
+        until: Instant,
     },
     /// End the thread.
     Stop,
@@ -83,12 +117,20 @@ pub enum Up {
 pub struct TransportConfig {
     /// `sip.tcp`.
     pub listen: Vec<SocketAddr>,
+    /// `sip.tls`.
+    pub listen_tls: Vec<SocketAddr>,
     /// `node.public_address`, where it is set: what streams say their local address is.
     pub public_address: Option<IpAddr>,
     /// `sip.streams_max`.
     pub streams_max: usize,
     /// `sip.streams_source_max`.
     pub streams_source_max: usize,
+    /// Of those, TLS streams that have not agreed on keys.
+    pub handshakes_source_max: usize,
+    /// TLS that has not agreed on keys after so long is closed.
+    pub handshake_for_max: Duration,
+    /// A stream that takes none of what waits for so long is closed.
+    pub stalled_for_max: Duration,
     /// Bytes that may wait on one stream. Past it the stream is closed.
     pub write_queue_bytes_max: usize,
     /// Bytes that may wait on all streams together.
@@ -103,9 +145,13 @@ impl Default for TransportConfig {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            listen_tls: Vec::new(),
             public_address: None,
             streams_max: 20_000,
             streams_source_max: 100,
+            handshakes_source_max: shared::limits::STREAM_HANDSHAKES_SOURCE_MAX,
+            handshake_for_max: Duration::from_millis(shared::limits::STREAM_HANDSHAKE_MS.into()),
+            stalled_for_max: Duration::from_millis(shared::limits::STREAM_STALLED_MS.into()),
             write_queue_bytes_max: shared::limits::STREAM_WRITE_QUEUE_BYTES_MAX,
             write_queues_bytes_max: shared::limits::STREAM_WRITE_QUEUES_BYTES_MAX,
             silent_for_max: Duration::from_millis(shared::limits::STREAM_SILENT_MS.into()),

@@ -1,4 +1,4 @@
-//! One TCP stream: its socket, its write queue, its deadline. Shell.
+//! One stream, TCP or TLS: its socket, its write queue, its deadlines. Shell.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -7,12 +7,21 @@ use mio::net::TcpStream;
 use shared::Instant;
 use sip::{Flow, SendToken};
 
+use super::session::{Legacy, Session, Step, StepRead};
+use crate::tls::TlsFault;
+
 /// A stream of the transport thread.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) socket: TcpStream,
     pub(super) flow: Flow,
     pub(super) state: State,
+    /// `None` on a plain TCP stream.
+    pub(super) tls: Option<Session>,
+    /// The name that the peer has proved, of a TLS stream that we opened.
+    pub(super) host: Option<String>,
+    /// Since when bytes wait and the kernel takes none.
+    stalled_since: Option<Instant>,
     /// Bytes may be waiting in the kernel: mio tells of new ones only.
     pub(super) readable: bool,
     outgoing: VecDeque<Queued>,
@@ -25,6 +34,9 @@ pub(super) struct Stream {
 pub(super) enum State {
     /// Opened by us, not up yet; given up at the deadline.
     Connecting { deadline: Instant, token: SendToken },
+    /// TLS keys are being agreed on; given up at the deadline. The token is that of the send that
+    /// opened the stream; an accepted one has none.
+    Handshaking { begun: Instant, deadline: Instant, token: Option<SendToken> },
     /// Accepted, and not a byte has come; closed at the deadline.
     Silent { deadline: Instant },
     /// In use.
@@ -41,32 +53,60 @@ struct Queued {
 }
 
 /// What came of reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReadOutcome {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReadOutcome {
     /// So many bytes are in the buffer.
     Bytes(usize),
     /// Nothing now.
     WouldBlock,
     /// The peer closed, or the connection broke.
     Gone,
+    /// The peer breaks the rules of TLS.
+    Failed(TlsFault),
 }
 
 impl Stream {
     pub(super) fn new(socket: TcpStream, flow: Flow, state: State) -> Self {
-        Self { socket, flow, state, readable: false, outgoing: VecDeque::new(), queued_bytes: 0 }
+        Self {
+            socket,
+            flow,
+            state,
+            tls: None,
+            host: None,
+            stalled_since: None,
+            readable: false,
+            outgoing: VecDeque::new(),
+            queued_bytes: 0,
+        }
     }
 
     /// Whether bytes go out and come in.
     pub(super) fn is_up(&self) -> bool {
         match self.state {
-            State::Connecting { .. } => false,
+            State::Connecting { .. } | State::Handshaking { .. } => false,
             State::Silent { .. } | State::Open | State::Closing { .. } => true,
         }
+    }
+
+    /// Whether TLS keys are being agreed on.
+    pub(super) const fn is_handshaking(&self) -> bool {
+        matches!(self.state, State::Handshaking { .. })
+    }
+
+    /// Whether nothing waits to be written, records of TLS included.
+    pub(super) fn is_drained(&self) -> bool {
+        self.queued_bytes == 0 && self.outgoing.is_empty()
+    }
+
+    /// Since when bytes wait and the kernel takes none.
+    pub(super) const fn stalled_since(&self) -> Option<Instant> {
+        self.stalled_since
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Connecting { deadline, .. }
+            | State::Handshaking { deadline, .. }
             | State::Silent { deadline }
             | State::Closing { deadline } => Some(deadline),
             State::Open => None,
@@ -78,11 +118,24 @@ impl Stream {
         self.outgoing.push_back(Queued { bytes, written: 0, token });
     }
 
-    /// Writes what the kernel takes; how many bytes that was.
+    /// Writes what the kernel takes; how many bytes of SIP that was.
     ///
     /// # Errors
     /// When the connection is broken.
-    pub(super) fn write(&mut self) -> io::Result<usize> {
+    pub(super) fn write(&mut self, now: Instant) -> io::Result<usize> {
+        let written = match self.tls {
+            None => self.write_plain(),
+            Some(_) => self.write_records(),
+        }?;
+        if self.is_drained() {
+            self.stalled_since = None;
+        } else if written > 0 || self.stalled_since.is_none() {
+            self.stalled_since = Some(now);
+        }
+        Ok(written)
+    }
+
+    fn write_plain(&mut self) -> io::Result<usize> {
         let mut total = 0;
         while let Some(first) = self.outgoing.front_mut() {
             let rest = first.bytes.get(first.written..).unwrap_or_default();
@@ -104,23 +157,81 @@ impl Stream {
         Ok(total)
     }
 
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
-        loop {
-            match self.socket.read(buffer) {
-                Ok(0) => return ReadOutcome::Gone,
-                Ok(count) => return ReadOutcome::Bytes(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    return ReadOutcome::WouldBlock;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return ReadOutcome::Gone,
+    /// One record at a time, so that what waits is counted here and not inside of TLS. A message stays
+    /// in the queue until its last record is with the kernel.
+    fn write_records(&mut self) -> io::Result<usize> {
+        let Some(session) = &mut self.tls else { return Ok(0) };
+        let mut total = 0;
+        while session.flush(&mut self.socket)? {
+            if self.outgoing.front().is_some_and(|first| first.written >= first.bytes.len()) {
+                self.outgoing.pop_front();
             }
+            let Some(first) = self.outgoing.front_mut() else { break };
+            let rest = first.bytes.get(first.written..).unwrap_or_default();
+            let count = session.take(rest)?;
+            if count == 0 && !rest.is_empty() {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            total += count;
+            self.queued_bytes = self.queued_bytes.saturating_sub(count);
+            first.written += count;
+        }
+        Ok(total)
+    }
+
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
+        let outcome = match &mut self.tls {
+            None => read_plain(&mut self.socket, buffer),
+            Some(session) => session.read(&mut self.socket, buffer),
+        };
+        if outcome == ReadOutcome::WouldBlock {
+            self.readable = false;
+        }
+        outcome
+    }
+
+    /// Goes on with the handshake of TLS by what the socket has.
+    pub(super) fn shake_hands(&mut self, buffer: &mut [u8], legacy: Legacy<'_>) -> Step {
+        let Some(session) = &mut self.tls else { return Step::Gone };
+        let StepRead { step, is_blocked } = session.shake_hands(&mut self.socket, buffer, legacy);
+        self.readable &= !is_blocked;
+        step
+    }
+
+    /// Writes what is left of a handshake message.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub(super) fn flush_handshake(&mut self) -> io::Result<()> {
+        match &mut self.tls {
+            Some(session) => session.flush(&mut self.socket).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends TLS in order, where there is any.
+    pub(super) fn say_goodbye(&mut self) {
+        if let Some(session) = &mut self.tls {
+            session.close(&mut self.socket);
         }
     }
 
     /// The sends that will not happen any more, in order.
     pub(super) fn unsent(&self) -> impl Iterator<Item = SendToken> {
         self.outgoing.iter().map(|queued| queued.token).filter(|token| *token != SendToken::NOBODY)
+    }
+}
+
+fn read_plain(socket: &mut TcpStream, buffer: &mut [u8]) -> ReadOutcome {
+    loop {
+        match socket.read(buffer) {
+            Ok(0) => return ReadOutcome::Gone,
+            Ok(count) => return ReadOutcome::Bytes(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return ReadOutcome::WouldBlock;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return ReadOutcome::Gone,
+        }
     }
 }

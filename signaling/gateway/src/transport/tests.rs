@@ -34,7 +34,7 @@ impl World {
         let metrics = Arc::new(Metrics::default());
         let (transport, down) =
             Transport::open(config, Arc::clone(&metrics), sender).expect("listening");
-        let address = transport.local_addresses()[0];
+        let address = transport.local_addresses(sip::Transport::Tcp)[0];
         let handle = transport.run(down.clone()).expect("a thread");
         Self { handle: Some(handle), down, up, address, metrics, _poll: poll }
     }
@@ -99,7 +99,10 @@ fn a_send_to_an_address_connects_once_and_uses_the_stream_again() {
     let remote = peer.local_addr().expect("bound");
     for (token, text) in [(1, b"one"), (2, b"two")] {
         let bytes = Box::from(*text);
-        world.down.send(Down::SendTo { remote, bytes, token: SendToken(token) }).expect("room");
+        world
+            .down
+            .send(Down::SendTo { peer: tcp(remote), bytes, token: SendToken(token) })
+            .expect("room");
     }
     let (mut stream, _) = peer.accept().expect("connected");
     let mut bytes = [0; 6];
@@ -116,7 +119,7 @@ fn a_refused_connection_fails_its_sends() {
         nobody.local_addr().expect("bound")
     };
     let bytes = Box::from(*b"x");
-    world.down.send(Down::SendTo { remote, bytes, token: SendToken(9) }).expect("room");
+    world.down.send(Down::SendTo { peer: tcp(remote), bytes, token: SendToken(9) }).expect("room");
     match world.next() {
         Up::SendFailed { token, reason } => {
             assert_eq!((token, reason), (SendToken(9), SendFailure::Unreachable));
@@ -217,4 +220,8 @@ fn a_busy_port_names_the_address() {
     let error = Transport::open(config, Arc::default(), sender).err();
     let (named, error) = error.expect("the port is taken");
     assert_eq!((named, error.kind()), (address, std::io::ErrorKind::AddrInUse));
+}
+
+fn tcp(remote: SocketAddr) -> Peer {
+    Peer { transport: sip::Transport::Tcp, remote, host: None }
 }

@@ -14,39 +14,51 @@ use shared::Instant;
 use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 use slab::Slab;
 
+use super::session::Session;
 use super::stream::{ReadOutcome, State, Stream};
-use super::{Down, TransportConfig, Up};
+use super::tls::TlsSide;
+use super::{Down, Peer, TransportConfig, Up};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::queue::{Doorbell, Sender, bounded};
+use crate::tls::TlsParts;
 
 /// A transport thread that is not running yet: its listeners are open.
 pub struct Transport {
-    config: TransportConfig,
-    metrics: Arc<Metrics>,
+    pub(super) config: TransportConfig,
+    pub(super) metrics: Arc<Metrics>,
     poll: Poll,
     doorbell: Doorbell,
     down: Receiver<Down>,
     up: Sender<Up>,
     listeners: Vec<Listener>,
-    streams: Slab<Stream>,
+    pub(super) streams: Slab<Stream>,
     /// Looked up only, never walked.
     by_flow: HashMap<FlowId, usize>,
-    by_remote: HashMap<SocketAddr, usize>,
-    by_source: HashMap<IpAddr, usize>,
+    by_peer: HashMap<Peer, usize>,
+    by_source: HashMap<IpAddr, Source>,
+    pub(super) tls: TlsSide,
     /// Streams with bytes that mio will not tell of again.
-    readable: BTreeSet<usize>,
+    pub(super) readable: BTreeSet<usize>,
     /// What the signaling thread had no room for yet, in order.
     waiting_up: VecDeque<Up>,
     next_flow: u64,
     write_queues_bytes: usize,
-    buffer: Box<[u8]>,
+    pub(super) buffer: Box<[u8]>,
     stopping: bool,
+}
+
+/// Streams of one source address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Source {
+    streams: usize,
+    handshaking: usize,
 }
 
 struct Listener {
     socket: TcpListener,
     local: SocketAddr,
+    transport: sip::Transport,
     /// Connections may be waiting although mio has told of them.
     ready: bool,
 }
@@ -84,9 +96,11 @@ impl Transport {
         let doorbell = Doorbell::new(&poll, DOORBELL).map_err(|error| (anywhere, error))?;
         let (down_sender, down) = bounded(DOWN_QUEUE_MAX, &doorbell);
         let mut listeners = Vec::new();
-        for (index, address) in config.listen.iter().enumerate() {
-            let listener = listen(&poll, *address, Token(LISTENERS.0 + index));
-            listeners.push(listener.map_err(|error| (*address, error))?);
+        let plain = config.listen.iter().map(|address| (sip::Transport::Tcp, *address));
+        let secure = config.listen_tls.iter().map(|address| (sip::Transport::Tls, *address));
+        for (index, (transport, address)) in plain.chain(secure).enumerate() {
+            let listener = listen(&poll, transport, address, Token(LISTENERS.0 + index));
+            listeners.push(listener.map_err(|error| (address, error))?);
         }
         let transport = Self {
             config,
@@ -98,8 +112,9 @@ impl Transport {
             listeners,
             streams: Slab::new(),
             by_flow: HashMap::new(),
-            by_remote: HashMap::new(),
+            by_peer: HashMap::new(),
             by_source: HashMap::new(),
+            tls: TlsSide::default(),
             readable: BTreeSet::new(),
             waiting_up: VecDeque::new(),
             next_flow: FIRST_STREAM_FLOW,
@@ -111,8 +126,14 @@ impl Transport {
     }
 
     /// The addresses listened on, with the ports that the system chose.
-    pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(|listener| listener.local).collect()
+    pub fn local_addresses(&self, transport: sip::Transport) -> Vec<SocketAddr> {
+        let of = self.listeners.iter().filter(|listener| listener.transport == transport);
+        of.map(|listener| listener.local).collect()
+    }
+
+    /// What is shown and believed over TLS, before the thread runs.
+    pub fn set_tls(&mut self, parts: TlsParts) {
+        self.tls.set(parts);
     }
 
     /// Lowers the number of streams that are taken at once.
@@ -204,27 +225,57 @@ impl Transport {
                 }
                 return;
             }
-            let mut bound = stream.socket.local_addr().unwrap_or(stream.flow.local);
-            // What a peer is told must be somewhere it can connect to: the listener's port.
-            bound.set_port(self.listeners.first().map_or(bound.port(), |l| l.local.port()));
-            stream.flow.local = shown(self.config.public_address, bound);
-            stream.state = State::Open;
-            self.metrics.transport_streams_opened_total.count("ours");
-            let opened = Up::Opened { flow: stream.flow, token: Some(token) };
-            self.up(opened);
+            self.connected(key, token);
         }
         self.write(key);
     }
 
-    fn write(&mut self, key: usize) {
+    /// A connection of ours is there; over TLS the handshake begins.
+    fn connected(&mut self, key: usize, token: SendToken) {
         let Some(stream) = self.streams.get_mut(key) else { return };
+        let mut bound = stream.socket.local_addr().unwrap_or(stream.flow.local);
+        // What a peer is told must be somewhere it can connect to: the listener's port.
+        let transport = stream.flow.transport;
+        let listener = self.listeners.iter().find(|listener| listener.transport == transport);
+        bound.set_port(listener.map_or(bound.port(), |listener| listener.local.port()));
+        stream.flow.local = shown(self.config.public_address, bound);
+        if stream.tls.is_some() {
+            let begun = Clock.mono();
+            let deadline = begun + self.config.handshake_for_max;
+            stream.state = State::Handshaking { begun, deadline, token: Some(token) };
+            self.count_handshake(key, 1);
+            return;
+        }
+        self.stream_up(key, Some(token));
+    }
+
+    /// A stream is up: bytes of SIP may go both ways.
+    pub(super) fn stream_up(&mut self, key: usize, token: Option<SendToken>) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.state = match token {
+            Some(_) => State::Open,
+            None => State::Silent { deadline: Clock.mono() + self.config.silent_for_max },
+        };
+        let side = if token.is_some() { "ours" } else { "theirs" };
+        self.metrics.transport_streams_opened_total.count(side);
+        let opened = Up::Opened { flow: stream.flow, token };
+        self.up(opened);
+    }
+
+    pub(super) fn write(&mut self, key: usize) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if stream.is_handshaking() {
+            if stream.flush_handshake().is_err() {
+                self.close(key, "write_failed");
+            }
+            return;
+        }
         if !stream.is_up() {
             return;
         }
-        match stream.write() {
+        match stream.write(Clock.mono()) {
             Ok(count) => {
-                let done =
-                    stream.queued_bytes == 0 && matches!(stream.state, State::Closing { .. });
+                let done = stream.is_drained() && matches!(stream.state, State::Closing { .. });
                 self.write_queues_bytes = self.write_queues_bytes.saturating_sub(count);
                 self.metrics.transport_bytes_sent_total.add(count as u64);
                 if done {
@@ -242,8 +293,11 @@ impl Transport {
                     Some(key) => self.send(*key, bytes, token),
                     None => self.send_failed(token, SendFailure::Closed),
                 },
-                Ok(Down::SendTo { remote, bytes, token }) => self.send_to(remote, bytes, token),
+                Ok(Down::SendTo { peer, bytes, token }) => self.send_to(peer, bytes, token),
                 Ok(Down::Close { flow, reason }) => self.close_asked(flow, reason),
+                Ok(Down::Minted(minted)) => self.minted(minted),
+                Ok(Down::Tls(parts)) => self.tls.set(*parts),
+                Ok(Down::Vouched { source, until }) => self.vouched(source, until),
                 Ok(Down::Stop) | Err(TryRecvError::Disconnected) => {
                     self.stopping = true;
                     return;
@@ -269,10 +323,10 @@ impl Transport {
         self.write(key);
     }
 
-    fn send_to(&mut self, remote: SocketAddr, bytes: Box<[u8]>, token: SendToken) {
-        let key = match self.by_remote.get(&remote) {
+    fn send_to(&mut self, peer: Peer, bytes: Box<[u8]>, token: SendToken) {
+        let key = match self.by_peer.get(&peer) {
             Some(key) => *key,
-            None => match self.connect(remote, token) {
+            None => match self.connect(&peer, token) {
                 Some(key) => key,
                 None => return self.send_failed(token, SendFailure::Unreachable),
             },
@@ -280,15 +334,23 @@ impl Transport {
         self.send(key, bytes, token);
     }
 
-    fn connect(&mut self, remote: SocketAddr, token: SendToken) -> Option<usize> {
+    fn connect(&mut self, peer: &Peer, token: SendToken) -> Option<usize> {
         if self.streams.len() >= self.config.streams_max {
             self.metrics.transport_streams_closed_total.count("streams_max");
             return None;
         }
-        let socket = TcpStream::connect(remote).ok()?;
+        let session = match peer.transport {
+            sip::Transport::Tls => Some(Session::connecting(self.tls.connect(peer)?)),
+            sip::Transport::Tcp => None,
+            sip::Transport::Udp => return None,
+        };
+        let socket = TcpStream::connect(peer.remote).ok()?;
         let deadline = Clock.mono() + self.config.connect_for_max;
-        let local = SocketAddr::new(unspecified_like(remote), 0);
-        self.add(socket, local, remote, State::Connecting { deadline, token })
+        let local = SocketAddr::new(unspecified_like(peer.remote), 0);
+        let key = self.add(socket, local, peer.clone(), State::Connecting { deadline, token })?;
+        let stream = self.streams.get_mut(key)?;
+        stream.tls = session;
+        Some(key)
     }
 
     /// Adds a stream to all indexes and to the poll.
@@ -296,25 +358,47 @@ impl Transport {
         &mut self,
         mut socket: TcpStream,
         local: SocketAddr,
-        remote: SocketAddr,
+        peer: Peer,
         state: State,
     ) -> Option<usize> {
         let id = FlowId(self.next_flow);
         self.next_flow += 1;
-        let transport = sip::Transport::Tcp;
+        let Peer { transport, remote, .. } = peer;
         let flow = Flow { id, transport, local, remote };
         let entry = self.streams.vacant_entry();
         let key = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket, Token(key), interest).ok()?;
-        // Small messages must not wait for each other (RFC 896).
-        let _ = socket.set_nodelay(true);
-        entry.insert(Stream::new(socket, flow, state));
+        watch_over(&socket);
+        let mut stream = Stream::new(socket, flow, state);
+        stream.host.clone_from(&peer.host);
+        entry.insert(stream);
         self.by_flow.insert(id, key);
-        self.by_remote.insert(remote, key);
-        *self.by_source.entry(remote.ip().to_canonical()).or_default() += 1;
+        self.by_peer.insert(peer, key);
+        self.by_source.entry(remote.ip().to_canonical()).or_default().streams += 1;
         self.metrics.transport_streams_open.add(1);
+        if transport == sip::Transport::Tls {
+            self.metrics.transport_tls_streams_open.add(1);
+        }
         Some(key)
+    }
+
+    /// A handshake has begun (+1) or is over (-1).
+    pub(super) fn count_handshake(&mut self, key: usize, change: isize) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let source = stream.flow.remote.ip().to_canonical();
+        self.count_handshake_of(source, change);
+    }
+
+    fn count_handshake_of(&mut self, source: IpAddr, change: isize) {
+        if let Some(source) = self.by_source.get_mut(&source) {
+            source.handshaking = source.handshaking.saturating_add_signed(change);
+        }
+        self.metrics.transport_tls_handshakes_open.add(change as i64);
+    }
+
+    fn vouched(&mut self, source: IpAddr, until: Instant) {
+        self.tls.vouch(source.to_canonical(), until, Clock.mono());
     }
 
     fn accept_ready(&mut self) {
@@ -327,7 +411,10 @@ impl Transport {
                     break;
                 };
                 match listener.socket.accept() {
-                    Ok((socket, remote)) => self.accepted(socket, remote),
+                    Ok((socket, remote)) => {
+                        let transport = listener.transport;
+                        self.accepted(socket, Peer { transport, remote, host: None });
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.ready = false
                     }
@@ -343,12 +430,19 @@ impl Transport {
         }
     }
 
-    fn accepted(&mut self, socket: TcpStream, remote: SocketAddr) {
-        let source = remote.ip().to_canonical();
-        let of_source = self.by_source.get(&source).copied().unwrap_or(0);
+    fn accepted(&mut self, socket: TcpStream, peer: Peer) {
+        let source = peer.remote.ip().to_canonical();
+        let now = Clock.mono();
+        let of_source = self.by_source.get(&source).copied().unwrap_or_default();
+        let is_tls = peer.transport == sip::Transport::Tls;
+        let is_vouched = self.tls.is_vouched(source, now);
         let refused = match () {
             () if self.streams.len() >= self.config.streams_max => Some("streams_max"),
-            () if of_source >= self.config.streams_source_max => Some("streams_source_max"),
+            () if is_vouched => None,
+            () if of_source.streams >= self.config.streams_source_max => Some("streams_source_max"),
+            () if is_tls && of_source.handshaking >= self.config.handshakes_source_max => {
+                Some("handshakes_source_max")
+            }
             () => None,
         };
         if let Some(reason) = refused {
@@ -357,24 +451,42 @@ impl Transport {
         }
         let Ok(bound) = socket.local_addr() else { return };
         let local = shown(self.config.public_address, bound);
-        let deadline = Clock.mono() + self.config.silent_for_max;
-        let Some(key) = self.add(socket, local, remote, State::Silent { deadline }) else { return };
-        self.metrics.transport_streams_opened_total.count("theirs");
+        let deadline = now + self.config.handshake_for_max;
+        let state = State::Handshaking { begun: now, deadline, token: None };
+        let Some(key) = self.add(socket, local, peer, state) else { return };
         if let Some(stream) = self.streams.get_mut(key) {
             stream.readable = true;
-            let opened = Up::Opened { flow: stream.flow, token: None };
             self.readable.insert(key);
-            self.up(opened);
         }
+        if !is_tls {
+            return self.stream_up(key, None);
+        }
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.tls = Some(Session::accepting());
+        }
+        self.count_handshake(key, 1);
     }
 
-    /// One read from each stream that has something; who has more waits for the next turn.
+    /// One read from each stream that has something; who has more waits for the next turn. Streams that
+    /// are up go first: a handshake costs a signature, so only some are gone on with in one turn.
     fn read_ready(&mut self) {
-        for key in self.readable.iter().copied().collect::<Vec<_>>() {
+        let ready: Vec<(usize, bool)> = self
+            .readable
+            .iter()
+            .map(|key| (*key, self.streams.get(*key).is_some_and(Stream::is_handshaking)))
+            .collect();
+        for (key, _) in ready.iter().filter(|(_, is_handshaking)| !is_handshaking) {
             if !self.waiting_up.is_empty() {
                 return;
             }
-            self.read_one(key);
+            self.read_one(*key);
+        }
+        let handshaking = ready.iter().filter(|(_, is_handshaking)| *is_handshaking);
+        for (key, _) in handshaking.take(HANDSHAKES_A_TURN) {
+            if !self.waiting_up.is_empty() {
+                return;
+            }
+            self.go_on_with_handshake(*key);
         }
     }
 
@@ -404,13 +516,17 @@ impl Transport {
                 self.readable.remove(&key);
             }
             ReadOutcome::Gone => self.close(key, "peer"),
+            ReadOutcome::Failed(fault) => {
+                tracing::debug!(source = %stream.flow.remote.ip(), "TLS: {}", fault.sentence);
+                self.close(key, "tls");
+            }
         }
     }
 
     fn close_asked(&mut self, flow: FlowId, reason: CloseReason) {
         let Some(key) = self.by_flow.get(&flow).copied() else { return };
         let Some(stream) = self.streams.get_mut(key) else { return };
-        if stream.queued_bytes > 0 && stream.is_up() {
+        if !stream.is_drained() && stream.is_up() && reason != CloseReason::Wedged {
             // An error response may still be on its way out.
             let deadline = Clock.mono() + CLOSING_FOR_MAX;
             stream.state = State::Closing { deadline };
@@ -419,24 +535,32 @@ impl Transport {
         self.close(key, close_label(reason));
     }
 
-    fn close(&mut self, key: usize, reason: &'static str) {
+    pub(super) fn close(&mut self, key: usize, reason: &'static str) {
+        if self.streams.get(key).is_some_and(Stream::is_handshaking) {
+            self.count_handshake(key, -1);
+        }
         let Some(mut stream) = self.streams.try_remove(key) else { return };
+        stream.say_goodbye();
         let _ = self.poll.registry().deregister(&mut stream.socket);
-        let Flow { id, remote, .. } = stream.flow;
+        let Flow { id, remote, transport, .. } = stream.flow;
+        let peer = Peer { transport, remote, host: stream.host.clone() };
         self.readable.remove(&key);
         self.by_flow.remove(&id);
-        if self.by_remote.get(&remote) == Some(&key) {
-            self.by_remote.remove(&remote);
+        if self.by_peer.get(&peer) == Some(&key) {
+            self.by_peer.remove(&peer);
         }
         let source = remote.ip().to_canonical();
         match self.by_source.get_mut(&source) {
-            Some(count) if *count > 1 => *count -= 1,
+            Some(source) if source.streams > 1 => source.streams -= 1,
             _ => {
                 self.by_source.remove(&source);
             }
         }
         self.write_queues_bytes = self.write_queues_bytes.saturating_sub(stream.queued_bytes);
         self.metrics.transport_streams_open.add(-1);
+        if transport == sip::Transport::Tls {
+            self.metrics.transport_tls_streams_open.add(-1);
+        }
         self.metrics.transport_streams_closed_total.count(reason);
         let failure = if stream.is_up() { SendFailure::Closed } else { SendFailure::Unreachable };
         for token in stream.unsent().collect::<Vec<_>>() {
@@ -455,22 +579,28 @@ impl Transport {
 
     /// Deadlines, and listeners that could not accept.
     fn sweep(&mut self, now: Instant) {
+        let stalled_for_max = self.config.stalled_for_max;
+        let stalled = |stream: &Stream| {
+            stream.stalled_since().is_some_and(|since| now.since(since) >= stalled_for_max)
+        };
         let late = |stream: &Stream| stream.deadline().is_some_and(|deadline| deadline <= now);
-        let late: Vec<(usize, State)> = self
+        let late: Vec<(usize, &'static str)> = self
             .streams
             .iter()
-            .filter(|(_, stream)| late(stream))
-            .map(|(key, stream)| (key, stream.state))
+            .filter_map(|(key, stream)| match stream.state {
+                _ if !late(stream) && stalled(stream) => Some((key, "stalled")),
+                _ if !late(stream) => None,
+                State::Connecting { .. } => Some((key, "connect_timeout")),
+                State::Handshaking { .. } => Some((key, "handshake_timeout")),
+                State::Silent { .. } => Some((key, "silent")),
+                State::Open | State::Closing { .. } => Some((key, "asked")),
+            })
             .collect();
-        for (key, state) in late {
-            self.close(
-                key,
-                match state {
-                    State::Connecting { .. } => "connect_timeout",
-                    State::Silent { .. } => "silent",
-                    State::Open | State::Closing { .. } => "asked",
-                },
-            );
+        for (key, reason) in late {
+            if reason == "handshake_timeout" {
+                self.metrics.transport_tls_handshakes_failed_total.count("timeout");
+            }
+            self.close(key, reason);
         }
         for listener in &mut self.listeners {
             listener.ready = true;
@@ -500,7 +630,26 @@ impl Transport {
     }
 }
 
-fn listen(poll: &Poll, address: SocketAddr, token: Token) -> io::Result<Listener> {
+/// Small messages do not wait for each other (RFC 896), and the kernel finds out about peers that are
+/// gone: by what they do not acknowledge, and by asking where nothing is said.
+fn watch_over(socket: &TcpStream) {
+    let socket = socket2::SockRef::from(socket);
+    let keep_alive = socket2::TcpKeepalive::new()
+        .with_time(ALIVE_AFTER)
+        .with_interval(ALIVE_EVERY)
+        .with_retries(3);
+    // A socket that has none of these works all the same, only for longer than it should.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&keep_alive);
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+}
+
+fn listen(
+    poll: &Poll,
+    transport: sip::Transport,
+    address: SocketAddr,
+    token: Token,
+) -> io::Result<Listener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for old connections to time out.
@@ -515,7 +664,7 @@ fn listen(poll: &Poll, address: SocketAddr, token: Token) -> io::Result<Listener
     let mut socket = TcpListener::from_std(socket.into());
     poll.registry().register(&mut socket, token, Interest::READABLE)?;
     let local = socket.local_addr()?;
-    Ok(Listener { socket, local, ready: true })
+    Ok(Listener { socket, local, transport, ready: true })
 }
 
 /// The address that a peer is told: the public one where it is set.
@@ -535,6 +684,7 @@ const fn close_label(reason: CloseReason) -> &'static str {
         CloseReason::Framing => "framing",
         CloseReason::Slow => "slow",
         CloseReason::Idle => "idle",
+        CloseReason::Wedged => "wedged",
     }
 }
 
@@ -550,6 +700,12 @@ const LISTENERS: Token = Token(usize::MAX >> 1);
 const DOWN_QUEUE_MAX: usize = 40_000;
 const DOWN_BUDGET: usize = 4_096;
 const ACCEPT_BUDGET: usize = 64;
+/// Steps of handshakes in one turn: each may cost a signature (a millisecond with RSA).
+const HANDSHAKES_A_TURN: usize = 4;
+/// What the peer's kernel does not acknowledge for so long, no peer will answer.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+const ALIVE_AFTER: Duration = Duration::from_secs(120);
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
 const READ_BYTES: usize = 16 * 1024;
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 const CLOSING_FOR_MAX: Duration = Duration::from_secs(2);

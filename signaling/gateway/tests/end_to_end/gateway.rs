@@ -19,6 +19,7 @@ pub struct Gateway {
     pub folder: Arc<TempDir>,
     pub sip_udp: SocketAddr,
     pub sip_tcp: SocketAddr,
+    pub sip_tls: Option<SocketAddr>,
     pub http: SocketAddr,
     pub ready_line: String,
     log: Arc<Mutex<String>>,
@@ -46,6 +47,36 @@ impl Gateway {
     /// Starts in a folder that an earlier gateway left.
     pub fn start_in(folder: Arc<TempDir>, more: &str) -> Self {
         Self::start_as(folder, "", MEDIA_PORTS, more)
+    }
+
+    /// Starts with a TLS listener; `sip` are lines for its `[sip]` section.
+    pub fn start_with_tls(sip: &str, more: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, sip, MEDIA_PORTS, more);
+        let text = text.replace("tls = []", "tls = [\"127.0.0.1:0\"]");
+        Self::start_with(folder, &text)
+    }
+
+    /// Starts with an HTTPS listener beside the HTTP one.
+    pub fn start_with_https() -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        let text = text.replace("[http]\n", "[http]\nhttps = [\"127.0.0.1:0\"]\n");
+        Self::start_with(folder, &text)
+    }
+
+    /// Waits until it has logged `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while !self.log().contains(text) {
+            assert!(std::time::Instant::now() < end, "`{text}` is not in the log");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Where it speaks TLS.
+    pub fn tls(&self) -> SocketAddr {
+        self.sip_tls.expect("started with TLS")
     }
 
     /// Starts with SIP and media on the IPv6 loopback address.
@@ -86,6 +117,7 @@ impl Gateway {
             folder,
             sip_udp: *sip.first().expect("a SIP address"),
             sip_tcp: *sip.last().expect("a SIP address"),
+            sip_tls: addresses(&ready_line, "tls=").first().copied(),
             http: *http.first().expect("an HTTP address"),
             ready_line,
             log,

@@ -30,4 +30,5 @@ mod rest_resources;
 mod sip_edges;
 mod soak;
 mod startup;
+mod tls;
 mod webhooks;

@@ -80,7 +80,7 @@ fn baresip_calls_with_digest_and_hears_speech() {
 }
 
 /// A WAV file of silence: 16 bit, 8,000 Hz, mono.
-fn silent_wav(samples: u32) -> Vec<u8> {
+pub fn silent_wav(samples: u32) -> Vec<u8> {
     let data = samples * 2;
     let mut bytes = b"RIFF".to_vec();
     bytes.extend_from_slice(&(36 + data).to_le_bytes());

@@ -2,8 +2,11 @@
 
 Arguments: target URI, user, password, codec (PCMU or PCMA), WAV file to write, then what to do:
 `press=1`, `hold`, `resume`, `wait=SECONDS`, in order. Prints one line for each thing that happens.
+With TLS_CA and TLS_PROXY in the environment: over TLS, believing the authorities of that file only, to
+that HOST:PORT.
 """
 
+import os
 import sys
 import time
 
@@ -51,7 +54,13 @@ endpoint.libInit(config)
 transport = pj.TransportConfig()
 transport.port = 0
 transport.boundAddress = "127.0.0.1"
-endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+tls_ca, tls_proxy = os.environ.get("TLS_CA"), os.environ.get("TLS_PROXY")
+if tls_ca:
+    transport.tlsConfig.CaListFile = tls_ca
+    transport.tlsConfig.verifyServer = True
+    endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
+else:
+    endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
 endpoint.libStart()
 endpoint.audDevManager().setNullDev()
 for known in endpoint.codecEnum2():
@@ -60,6 +69,8 @@ for known in endpoint.codecEnum2():
 account_config = pj.AccountConfig()
 account_config.idUri = "sip:%s@127.0.0.1" % user
 account_config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
+if tls_proxy:
+    account_config.sipConfig.proxies.append("sip:%s;transport=tls;lr" % tls_proxy)
 account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
 account_config.mediaConfig.transportConfig.port = 0
 account_config.mediaConfig.transportConfig.portRange = 0

@@ -1,0 +1,257 @@
+//! TLS as the settings want it: made at start, made again at SIGHUP, whole or not at all. Shell.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+use rustls::ServerConfig;
+use shared::config::{Config, PublicAddress};
+use store::DomainSuffix;
+
+use super::authority::{Authority, AuthorityError, CertifiedName};
+use super::client::ClientTls;
+use super::identity::{CERTIFICATE, Identity, IdentityError, KEY};
+use super::minter::{Minted, Minter};
+use super::server::{ServerMaker, ServerTls};
+use crate::clock::Clock;
+
+/// TLS cannot be set up as the settings want it.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// Our own authority.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The operator's files.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The system gives no thread.
+    #[error("cannot start the thread that issues certificates: {0}")]
+    Thread(#[from] std::io::Error),
+    /// `sip.legacy_tls` without what it needs.
+    #[error("{0}")]
+    Legacy(String),
+}
+
+/// What the transport thread needs of TLS.
+pub struct TlsParts {
+    /// For peers that connect to us; `None` where nothing listens for TLS.
+    pub server: Option<ServerTls>,
+    /// For peers that we connect to.
+    pub client: ClientTls,
+}
+
+impl std::fmt::Debug for TlsParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsParts").field("serves", &self.server.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// The settings of HTTPS listeners, as they are now; `None` where nothing listens for TLS.
+pub type HttpsSettings = Arc<RwLock<Option<Arc<ServerConfig>>>>;
+
+type Tell = Arc<dyn Fn(Minted) + Send + Sync>;
+
+/// Makes [`TlsParts`] from settings, again and again.
+pub struct TlsControl {
+    data_dir: PathBuf,
+    /// Addresses that peers may be told instead of a name.
+    addresses: Vec<IpAddr>,
+    /// Opened when it is first needed, then the same for as long as the process lives.
+    authority: OnceLock<Arc<Authority>>,
+    sip: ServerMaker,
+    http: ServerMaker,
+    https: HttpsSettings,
+    tell: Tell,
+}
+
+impl TlsControl {
+    /// Sets TLS up. `addresses` are those that certificates have to be good for; `tell` hears of leaves
+    /// that were issued on demand.
+    ///
+    /// # Errors
+    /// [`TlsError`]: a sentence with its remedy.
+    pub fn start(
+        config: &Config,
+        data_dir: &Path,
+        addresses: Vec<IpAddr>,
+        tell: impl Fn(Minted) + Send + Sync + 'static,
+    ) -> Result<(Self, TlsParts), TlsError> {
+        let (sip, http) = (ServerMaker::new(&[])?, ServerMaker::new(&[b"http/1.1"])?);
+        let authority = OnceLock::new();
+        let (data_dir, tell) = (data_dir.to_owned(), Arc::new(tell));
+        let unfinished =
+            Unfinished { data_dir: &data_dir, addresses: &addresses, authority: &authority };
+        let identity = unfinished.identity(config)?;
+        let https = identity.as_ref().map(|identity| http.config(identity));
+        let https = Arc::new(RwLock::new(https));
+        let control = Self { data_dir, addresses, authority, sip, http, https, tell };
+        let parts = control.parts(config, identity.as_ref())?;
+        Ok((control, parts))
+    }
+
+    /// Reads the operator's files, and all else of TLS, again. On an error nothing has changed.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn reload(&self, config: &Config) -> Result<TlsParts, TlsError> {
+        let identity = self.unfinished().identity(config)?;
+        let parts = self.parts(config, identity.as_ref())?;
+        *self.https.write() = identity.as_ref().map(|identity| self.http.config(identity));
+        Ok(parts)
+    }
+
+    /// The settings of HTTPS listeners: to be read for each connection, as a reload changes them.
+    pub fn https(&self) -> HttpsSettings {
+        Arc::clone(&self.https)
+    }
+
+    /// The roots that peers need to believe us, PEM; `None` where the operator's files are shown.
+    pub fn bundle(&self) -> Option<String> {
+        self.authority.get().map(|authority| authority.bundle().to_owned())
+    }
+
+    fn unfinished(&self) -> Unfinished<'_> {
+        Unfinished {
+            data_dir: &self.data_dir,
+            addresses: &self.addresses,
+            authority: &self.authority,
+        }
+    }
+
+    fn parts(&self, config: &Config, identity: Option<&Identity>) -> Result<TlsParts, TlsError> {
+        let server = identity.map(|identity| self.server(config, identity)).transpose()?;
+        let ca = &config.sip.tls_ca;
+        let ca = (!ca.as_os_str().is_empty()).then_some(ca.as_path());
+        let own = self.authority.get().map(|authority| authority.roots());
+        let client = ClientTls::new(ca, own.into_iter().flatten(), identity)?;
+        Ok(TlsParts { server, client })
+    }
+
+    fn server(&self, config: &Config, identity: &Identity) -> Result<ServerTls, TlsError> {
+        let minting = if has_files(config) { None } else { self.minting(config)? };
+        let server = ServerTls::new(self.sip.config(identity), minting);
+        #[cfg(feature = "legacy-tls")]
+        if config.sip.legacy_tls {
+            let legacy = super::legacy::LegacyTls::new(identity).map_err(TlsError::Legacy)?;
+            return Ok(server.with_legacy(legacy));
+        }
+        #[cfg(not(feature = "legacy-tls"))]
+        if config.sip.legacy_tls {
+            return Err(TlsError::Legacy(NEEDS_FEATURE.to_owned()));
+        }
+        Ok(server)
+    }
+
+    fn minting(&self, config: &Config) -> Result<Option<(DomainSuffix, Minter)>, TlsError> {
+        let Some(authority) = self.authority.get() else { return Ok(None) };
+        let suffix = DomainSuffix::new(&config.node.domain_suffix);
+        let tell = Arc::clone(&self.tell);
+        let minter = Minter::start(
+            Arc::clone(authority),
+            self.sip.clone(),
+            suffix.clone(),
+            move |minted| tell(minted),
+        )?;
+        Ok(Some((suffix, minter)))
+    }
+}
+
+/// What it takes to say who we are.
+struct Unfinished<'a> {
+    data_dir: &'a Path,
+    addresses: &'a [IpAddr],
+    authority: &'a OnceLock<Arc<Authority>>,
+}
+
+impl Unfinished<'_> {
+    /// `None` where nobody can ask.
+    fn identity(&self, config: &Config) -> Result<Option<Identity>, TlsError> {
+        if config.sip.tls.is_empty() && config.http.https.is_empty() && !has_files(config) {
+            return Ok(None);
+        }
+        if has_files(config) {
+            let (certificate, key) = files(config)?;
+            return Ok(Some(Identity::from_files(certificate, key)?));
+        }
+        let authority = match self.authority.get() {
+            Some(authority) => authority,
+            None => {
+                let opened = Arc::new(Authority::open(self.data_dir, Clock.unix_ms())?);
+                self.authority.get_or_init(|| opened)
+            }
+        };
+        Ok(Some(authority.issue(&own_names(config, self.addresses), Clock.unix_ms())?))
+    }
+}
+
+fn has_files(config: &Config) -> bool {
+    let given = |path: &PathBuf| !path.as_os_str().is_empty();
+    given(&config.sip.tls_certificate) || given(&config.sip.tls_key)
+}
+
+fn files(config: &Config) -> Result<(&Path, &Path), IdentityError> {
+    let (certificate, key) = (&config.sip.tls_certificate, &config.sip.tls_key);
+    if certificate.as_os_str().is_empty() {
+        return Err(IdentityError::Half { missing: CERTIFICATE, given: KEY });
+    }
+    if key.as_os_str().is_empty() {
+        return Err(IdentityError::Half { missing: KEY, given: CERTIFICATE });
+    }
+    Ok((certificate, key))
+}
+
+/// What the certificate for peers that ask for no name is good for: the realm, all domains of this
+/// node's edges, and its addresses.
+fn own_names(config: &Config, addresses: &[IpAddr]) -> Vec<CertifiedName> {
+    let suffix = &config.node.domain_suffix;
+    let edges = std::iter::once(&config.node.edge).chain(config.edges.keys());
+    let mut zones = vec![format!("sip.{suffix}")];
+    for edge in edges {
+        let zone = format!("sip.{edge}.{suffix}");
+        if !edge.is_empty() && !zones.contains(&zone) {
+            zones.push(zone);
+        }
+    }
+    let mut names: Vec<CertifiedName> = Vec::new();
+    for zone in zones {
+        names.push(CertifiedName::Dns(zone.clone()));
+        names.push(CertifiedName::Dns(format!("*.{zone}")));
+    }
+    names.push(CertifiedName::Dns(suffix.clone()));
+    names.push(CertifiedName::Dns("localhost".to_owned()));
+    names.extend(addresses.iter().map(|address| CertifiedName::Address(*address)));
+    names
+}
+
+/// The addresses that certificates have to be good for: those listened on, the public ones, and the
+/// loopback ones.
+pub fn certified_addresses(
+    config: &Config,
+    listening: &[std::net::SocketAddr],
+    mut towards: impl FnMut(IpAddr) -> IpAddr,
+) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> =
+        vec![std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()];
+    let public = std::iter::once(config.node.public_address)
+        .chain(config.edges.values().map(|edge| edge.public_address));
+    addresses.extend(public.filter_map(|address| match address {
+        PublicAddress::Auto => None,
+        PublicAddress::Fixed(address) => Some(address),
+    }));
+    for address in listening.iter().map(|address| address.ip().to_canonical()) {
+        // Any address: the one that the rest of the world is reached from.
+        let outside: IpAddr = match address {
+            IpAddr::V4(_) => [192, 0, 2, 1].into(),
+            IpAddr::V6(_) => [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+        };
+        addresses.push(if address.is_unspecified() { towards(outside) } else { address });
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    addresses.retain(|address| seen.insert(*address));
+    addresses
+}
+
+#[cfg(not(feature = "legacy-tls"))]
+const NEEDS_FEATURE: &str =
+    "`sip.legacy_tls` needs a sidetone that was built with `--features legacy-tls`";

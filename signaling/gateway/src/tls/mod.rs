@@ -1,0 +1,19 @@
+//! Certificates and TLS settings: an own authority or the operator's files, names, trust. Shell.
+
+mod authority;
+mod client;
+mod control;
+mod fault;
+mod identity;
+#[cfg(feature = "legacy-tls")]
+pub mod legacy;
+mod minter;
+mod server;
+
+pub use authority::{Authority, AuthorityError, CertifiedName, LEAF_DAYS};
+pub use client::ClientTls;
+pub use control::{HttpsSettings, TlsControl, TlsError, TlsParts, certified_addresses};
+pub use fault::TlsFault;
+pub use identity::{Identity, IdentityError};
+pub use minter::{Minted, Minter};
+pub use server::{Choice, NAMES_MAX, ServerMaker, ServerTls};

@@ -1,0 +1,420 @@
+//! TLS on one stream: bytes of the socket in and out, bytes of SIP out and in. Shell.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
+use rustls::{ClientConnection, Connection, ServerConfig};
+
+use super::stream::ReadOutcome;
+use crate::tls::TlsFault;
+
+/// Where TLS on a stream is in its life.
+pub(super) enum Session {
+    /// A peer has connected; its ClientHello is not whole.
+    Hello(Box<Hello>),
+    /// Its ClientHello is read; a certificate for the name in it is on its way.
+    Named(Box<Accepted>),
+    /// Keys are being agreed on, or have been.
+    Keyed(Box<Connection>),
+    /// The same by OpenSSL, for a peer that offers older suites only.
+    #[cfg(feature = "legacy-tls")]
+    Legacy(Box<crate::tls::legacy::LegacySession>),
+    /// Over: nothing more is read or written.
+    Over,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Hello(_) => "Hello",
+            Self::Named(_) => "Named",
+            Self::Keyed(_) => "Keyed",
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(_) => "Legacy",
+            Self::Over => "Over",
+        })
+    }
+}
+
+/// The first bytes of a peer.
+#[derive(Default)]
+pub(super) struct Hello {
+    acceptor: Acceptor,
+    /// As they came: OpenSSL may be handed them.
+    bytes: Vec<u8>,
+    length: usize,
+    /// Its first bytes, which say whether it is TLS at all and how old.
+    head: [u8; HEAD_BYTES],
+}
+
+/// Where a handshake stands after something was read.
+pub(crate) enum Step {
+    /// More has to come.
+    More,
+    /// The peer has said which name it wants, if any: [`Session::serve`] goes on.
+    Named(Option<String>),
+    /// Done: bytes of SIP may go both ways.
+    Done(Agreed),
+    /// The stream is gone without a word.
+    Gone,
+    /// It failed; an alert has been sent if there was one to send.
+    Failed(TlsFault),
+}
+
+/// What a handshake came to, as a label.
+pub(crate) type Agreed = &'static str;
+
+impl Session {
+    /// For a peer that has connected to us.
+    pub fn accepting() -> Self {
+        Self::Hello(Box::default())
+    }
+
+    /// For a peer that we have connected to.
+    pub fn connecting(client: ClientConnection) -> Self {
+        Self::Keyed(Box::new(client.into()))
+    }
+
+    /// Reads what the socket has and goes on with the handshake. `legacy`: whether a peer without any
+    /// suite of rustls may be handed to OpenSSL.
+    pub fn shake_hands(
+        &mut self,
+        socket: &mut TcpStream,
+        buffer: &mut [u8],
+        legacy: Legacy<'_>,
+    ) -> StepRead {
+        match self {
+            Self::Hello(_) => self.read_hello(socket, buffer, legacy),
+            // Nothing is read before it can be answered; the kernel keeps it.
+            Self::Named(_) => StepRead::blocked(Step::More),
+            Self::Keyed(connection) => shake(connection, socket),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(session) => session.shake_hands(socket, buffer),
+            Self::Over => StepRead::blocked(Step::Gone),
+        }
+    }
+
+    /// Goes on with a peer whose ClientHello is read.
+    pub fn serve(&mut self, config: Arc<ServerConfig>, socket: &mut TcpStream) -> Step {
+        let Self::Named(accepted) = std::mem::replace(self, Self::Over) else { return Step::Gone };
+        match accepted.into_connection(config) {
+            Ok(connection) => {
+                let mut connection = Connection::from(connection);
+                let flushed = flush(&mut connection, socket);
+                *self = Self::Keyed(Box::new(connection));
+                if flushed.is_err() { Step::Gone } else { Step::More }
+            }
+            Err((error, mut alert)) => {
+                let _ = alert.write_all(socket); // a socket that just accepted has room for 7 bytes
+                Step::Failed(TlsFault::of(&error))
+            }
+        }
+    }
+
+    /// Whether the peer's name is being waited for.
+    pub const fn is_named(&self) -> bool {
+        matches!(self, Self::Named(_))
+    }
+
+    fn read_hello(
+        &mut self,
+        socket: &mut TcpStream,
+        buffer: &mut [u8],
+        legacy: Legacy<'_>,
+    ) -> StepRead {
+        let Self::Hello(hello) = self else { return StepRead::blocked(Step::Gone) };
+        let count = match socket.read(buffer) {
+            Ok(0) => return StepRead::more(Step::Gone),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return StepRead::blocked(Step::More);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return StepRead::more(Step::More);
+            }
+            Err(_) => return StepRead::more(Step::Gone),
+        };
+        let bytes = buffer.get(..count).unwrap_or_default();
+        StepRead::more(match hello.take(bytes, legacy.is_on()) {
+            Err((fault, alert)) => {
+                alert.send(socket);
+                *self = Self::Over;
+                Step::Failed(fault)
+            }
+            Ok(None) => Step::More,
+            #[cfg(feature = "legacy-tls")]
+            Ok(Some(accepted)) if legacy.takes(&accepted) => {
+                let bytes = std::mem::take(&mut hello.bytes);
+                let (session, step) = legacy.begin(&bytes, socket);
+                *self = session;
+                step
+            }
+            Ok(Some(accepted)) => {
+                let name = accepted.client_hello().server_name().map(str::to_owned);
+                *self = Self::Named(Box::new(accepted));
+                Step::Named(name)
+            }
+        })
+    }
+
+    /// Reads bytes of SIP.
+    pub fn read(&mut self, socket: &mut TcpStream, buffer: &mut [u8]) -> ReadOutcome {
+        match self {
+            Self::Keyed(connection) => read(connection, socket, buffer),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(session) => session.read(socket, buffer),
+            Self::Hello(_) | Self::Named(_) | Self::Over => ReadOutcome::Gone,
+        }
+    }
+
+    /// Takes bytes of SIP; how many.
+    pub fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Keyed(connection) => {
+                let chunk = bytes.get(..bytes.len().min(RECORD_BYTES)).unwrap_or_default();
+                connection.writer().write(chunk)
+            }
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(session) => session.take(bytes),
+            Self::Hello(_) | Self::Named(_) | Self::Over => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Writes records to the socket until it takes no more. `true`: none are left.
+    pub fn flush(&mut self, socket: &mut TcpStream) -> io::Result<bool> {
+        match self {
+            Self::Keyed(connection) => flush(connection, socket),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(session) => session.flush(socket),
+            Self::Hello(_) | Self::Named(_) | Self::Over => Ok(true),
+        }
+    }
+
+    /// Says good-bye (close_notify), as far as the socket takes it.
+    pub fn close(&mut self, socket: &mut TcpStream) {
+        match self {
+            Self::Keyed(connection) => {
+                connection.send_close_notify();
+                let _ = flush(connection, socket); // gone or full: then without a word
+            }
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(session) => session.close(socket),
+            Self::Hello(_) | Self::Named(_) | Self::Over => {}
+        }
+        *self = Self::Over;
+    }
+}
+
+/// What came of one read in a handshake.
+pub(crate) struct StepRead {
+    pub(super) step: Step,
+    /// The socket has nothing more: mio will tell.
+    pub(super) is_blocked: bool,
+}
+
+impl StepRead {
+    pub(crate) const fn more(step: Step) -> Self {
+        Self { step, is_blocked: false }
+    }
+
+    pub(crate) const fn blocked(step: Step) -> Self {
+        Self { step, is_blocked: true }
+    }
+}
+
+impl Hello {
+    fn take(
+        &mut self,
+        mut bytes: &[u8],
+        keep: bool,
+    ) -> Result<Option<Accepted>, (TlsFault, Alert)> {
+        if self.length + bytes.len() > HELLO_BYTES_MAX {
+            return Err((TlsFault::new("broken", "the ClientHello is too long"), Alert::None));
+        }
+        for (place, byte) in self.head.iter_mut().skip(self.length).zip(bytes) {
+            *place = *byte;
+        }
+        self.length += bytes.len();
+        if let Some(fault) = self.fault() {
+            let alert = if fault.reason == "old_version" { Alert::Old } else { Alert::None };
+            return Err((fault, alert));
+        }
+        if keep {
+            self.bytes.extend_from_slice(bytes);
+        }
+        while !bytes.is_empty() {
+            match self.acceptor.read_tls(&mut bytes) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    return Err((TlsFault::new("broken", error.to_string()), Alert::None));
+                }
+            }
+        }
+        self.acceptor.accept().map_err(|(error, alert)| (TlsFault::of(&error), Alert::Ours(alert)))
+    }
+
+    /// What the first bytes alone tell, in words that an operator can act on.
+    fn fault(&self) -> Option<TlsFault> {
+        let known = self.head.get(..self.length.min(HEAD_BYTES)).unwrap_or_default();
+        if known.first().is_some_and(|kind| *kind != HANDSHAKE) {
+            return Some(TlsFault::new("not_tls", "the peer does not speak TLS on the TLS port"));
+        }
+        // Record header (5), handshake header (4), then the client's version (RFC 5246 §7.4.1.2).
+        let version = known.get(9..11)?;
+        (version < [3, 3].as_slice())
+            .then(|| TlsFault::new("old_version", "the peer offers TLS 1.1 at most; 1.2 is needed"))
+    }
+}
+
+/// What is said to a peer whose ClientHello cannot be used.
+enum Alert {
+    None,
+    /// protocol_version
+    Old,
+    Ours(AcceptedAlert),
+}
+
+impl Alert {
+    /// A socket that has just been accepted has room for seven bytes.
+    fn send(self, socket: &mut TcpStream) {
+        let _ = match self {
+            Self::None => Ok(()),
+            Self::Old => socket.write_all(&[21, 3, 1, 0, 2, 2, 70]),
+            Self::Ours(mut alert) => alert.write_all(socket),
+        };
+    }
+}
+
+fn shake(connection: &mut Connection, socket: &mut TcpStream) -> StepRead {
+    if flush(connection, socket).is_err() {
+        return StepRead::more(Step::Gone);
+    }
+    match connection.read_tls(socket) {
+        Ok(0) => return StepRead::more(Step::Gone),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return StepRead::blocked(Step::More);
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            return StepRead::more(Step::More);
+        }
+        Err(_) => return StepRead::more(Step::Gone),
+    }
+    let processed = connection.process_new_packets();
+    let flushed = flush(connection, socket); // also the alert of an error
+    StepRead::more(match processed {
+        Err(error) => Step::Failed(TlsFault::of(&error)),
+        Ok(_) if flushed.is_err() => Step::Gone,
+        Ok(_) if connection.is_handshaking() => Step::More,
+        Ok(_) => Step::Done(agreed(connection)),
+    })
+}
+
+fn agreed(connection: &Connection) -> Agreed {
+    match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "other",
+    }
+}
+
+fn read(connection: &mut Connection, socket: &mut TcpStream, buffer: &mut [u8]) -> ReadOutcome {
+    loop {
+        match connection.reader().read(buffer) {
+            Ok(0) => return ReadOutcome::Gone,
+            Ok(count) => return ReadOutcome::Bytes(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return ReadOutcome::Gone,
+        }
+        match connection.read_tls(socket) {
+            Ok(0) => return ReadOutcome::Gone,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return ReadOutcome::WouldBlock;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return ReadOutcome::Gone,
+        }
+        let processed = connection.process_new_packets();
+        // Key updates and alerts are answered at once.
+        if flush(connection, socket).is_err() {
+            return ReadOutcome::Gone;
+        }
+        if let Err(error) = processed {
+            return ReadOutcome::Failed(TlsFault::of(&error));
+        }
+    }
+}
+
+fn flush(connection: &mut Connection, socket: &mut TcpStream) -> io::Result<bool> {
+    while connection.wants_write() {
+        match connection.write_tls(socket) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Whether, and how, peers with older suites are served.
+#[derive(Clone, Copy)]
+pub(super) struct Legacy<'a> {
+    #[cfg(feature = "legacy-tls")]
+    pub(super) tls: Option<&'a crate::tls::legacy::LegacyTls>,
+    #[cfg(not(feature = "legacy-tls"))]
+    pub(super) none: std::marker::PhantomData<&'a ()>,
+}
+
+#[cfg(not(feature = "legacy-tls"))]
+impl<'a> Legacy<'a> {
+    pub(super) const fn of(_: Option<&'a crate::tls::ServerTls>) -> Self {
+        Self { none: std::marker::PhantomData }
+    }
+
+    #[expect(clippy::unused_self, reason = "the feature looks at it")]
+    const fn is_on(self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "legacy-tls")]
+impl<'a> Legacy<'a> {
+    pub(super) fn of(server: Option<&'a crate::tls::ServerTls>) -> Self {
+        Self { tls: server.and_then(|server| server.legacy.as_ref()) }
+    }
+
+    const fn is_on(self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether rustls has no suite of what the peer offers.
+    fn takes(self, accepted: &Accepted) -> bool {
+        let ours = rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
+        let hello = accepted.client_hello();
+        let offered = hello.cipher_suites();
+        self.tls.is_some() && !ours.iter().any(|suite| offered.contains(&suite.suite()))
+    }
+
+    fn begin(self, bytes: &[u8], socket: &mut TcpStream) -> (Session, Step) {
+        let Some(mut session) = self.tls.and_then(|tls| tls.accept().ok()) else {
+            return (Session::Over, Step::Gone);
+        };
+        let step = session.feed(bytes, socket);
+        (Session::Legacy(Box::new(session)), step)
+    }
+}
+
+/// What one TLS record holds (RFC 8446 §5.1).
+const RECORD_BYTES: usize = 16 * 1024;
+/// Real ones are below 2 KiB; with post-quantum key shares below 4 KiB.
+const HELLO_BYTES_MAX: usize = 16 * 1024;
+/// As far as the client's version.
+const HEAD_BYTES: usize = 11;
+/// Content type of a handshake record (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;

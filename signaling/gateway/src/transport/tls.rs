@@ -1,0 +1,160 @@
+//! The TLS side of the transport thread: handshakes, a few in each turn. Shell.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustls::{ClientConnection, ServerConfig};
+use shared::Instant;
+use shared::limits::STREAM_SOURCES_VOUCHED_MAX;
+use sip::FlowId;
+
+use super::Peer;
+use super::session::{Legacy, Step};
+use super::stream::State;
+use super::thread::Transport;
+use crate::clock::Clock;
+use crate::tls::{Choice, ClientTls, Minted, ServerTls, TlsFault, TlsParts};
+
+/// What the transport thread keeps for TLS.
+#[derive(Default)]
+pub(super) struct TlsSide {
+    server: Option<ServerTls>,
+    client: Option<ClientTls>,
+    /// Streams that wait for a leaf of that name; bounded by the streams that shake hands.
+    waiting: BTreeMap<String, Vec<(usize, FlowId)>>,
+    /// Looked up only; walked to forget what is over.
+    vouched: HashMap<IpAddr, Instant>,
+}
+
+impl TlsSide {
+    pub fn set(&mut self, parts: TlsParts) {
+        self.server = parts.server;
+        self.client = Some(parts.client);
+    }
+
+    /// A session towards a peer; `None` where its name is none.
+    pub fn connect(&self, peer: &Peer) -> Option<ClientConnection> {
+        let address = peer.remote.ip().to_canonical().to_string();
+        let host = peer.host.as_deref().unwrap_or(&address);
+        match self.client.as_ref()?.connect(host) {
+            Ok(connection) => Some(connection),
+            Err(error) => {
+                tracing::debug!(%error, "TLS towards a peer cannot be begun");
+                None
+            }
+        }
+    }
+
+    /// The limit on the streams of one source does not bind this one until then.
+    pub fn vouch(&mut self, source: IpAddr, until: Instant, now: Instant) {
+        if self.vouched.len() >= STREAM_SOURCES_VOUCHED_MAX {
+            self.vouched.retain(|_, until| *until > now);
+        }
+        if self.vouched.len() < STREAM_SOURCES_VOUCHED_MAX || self.vouched.contains_key(&source) {
+            self.vouched.insert(source, until);
+        }
+    }
+
+    pub fn is_vouched(&self, source: IpAddr, now: Instant) -> bool {
+        self.vouched.get(&source).is_some_and(|until| *until > now)
+    }
+}
+
+impl Transport {
+    /// One step of a handshake.
+    pub(super) fn go_on_with_handshake(&mut self, key: usize) {
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.readable) else {
+            self.readable.remove(&key);
+            return;
+        };
+        let legacy = Legacy::of(self.tls.server.as_ref());
+        let step = stream.shake_hands(&mut self.buffer, legacy);
+        if !stream.readable {
+            self.readable.remove(&key);
+        }
+        self.take_step(key, step);
+    }
+
+    fn take_step(&mut self, key: usize, step: Step) {
+        match step {
+            Step::More => {}
+            Step::Named(name) => self.named(key, name.as_deref()),
+            Step::Done(agreed) => self.agreed(key, agreed),
+            Step::Gone => {
+                self.metrics.transport_tls_handshakes_failed_total.count("gone");
+                self.close(key, "peer");
+            }
+            Step::Failed(fault) => self.handshake_failed(key, &fault),
+        }
+    }
+
+    /// A peer has said which name it wants.
+    fn named(&mut self, key: usize, name: Option<&str>) {
+        let choice = self.tls.server.as_mut().map(|server| server.choose(Clock.mono(), name));
+        match choice {
+            Some(Choice::Now(config)) => self.serve(key, config),
+            Some(Choice::Soon(name)) => {
+                let Some(stream) = self.streams.get(key) else { return };
+                self.tls.waiting.entry(name).or_default().push((key, stream.flow.id));
+            }
+            None => self.close(key, "asked"),
+        }
+    }
+
+    /// A leaf has come: those who wait for it go on.
+    pub(super) fn minted(&mut self, minted: Minted) {
+        let waiting = self.tls.waiting.remove(&minted.name).unwrap_or_default();
+        let Some(server) = self.tls.server.as_mut() else { return };
+        self.metrics.transport_tls_certificates_issued_total.count();
+        let config = server.minted(Clock.mono(), minted);
+        for (key, flow) in waiting {
+            // The slot may have another stream by now.
+            let is_it = self.streams.get(key).is_some_and(|stream| {
+                stream.flow.id == flow
+                    && stream.tls.as_ref().is_some_and(super::session::Session::is_named)
+            });
+            if is_it {
+                self.serve(key, Arc::clone(&config));
+            }
+        }
+    }
+
+    fn serve(&mut self, key: usize, config: Arc<ServerConfig>) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(session) = stream.tls.as_mut() else { return };
+        let step = session.serve(config, &mut stream.socket);
+        // What came after the ClientHello may be in the kernel, unread and untold.
+        stream.readable = true;
+        self.readable.insert(key);
+        self.take_step(key, step);
+    }
+
+    fn agreed(&mut self, key: usize, version: &'static str) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let State::Handshaking { begun, token, .. } = stream.state else { return };
+        self.metrics.transport_tls_handshakes_done_total.count(version);
+        self.metrics.transport_tls_handshake_seconds.observe(Clock.mono().since(begun));
+        self.count_handshake(key, -1);
+        self.stream_up(key, token);
+        self.write(key);
+    }
+
+    fn handshake_failed(&mut self, key: usize, fault: &TlsFault) {
+        self.metrics.transport_tls_handshakes_failed_total.count(fault.reason);
+        if let Some(stream) = self.streams.get(key) {
+            let (peer, sentence) = (stream.flow.remote, &fault.sentence);
+            match (stream.state, &stream.host) {
+                // A peer of ours that we were sent to: somebody has to know.
+                (State::Handshaking { token: Some(_), .. }, host) => {
+                    let host = host.as_deref().unwrap_or("its address");
+                    tracing::warn!(reason = fault.reason, %peer, host, "TLS towards a peer failed: {sentence}");
+                }
+                _ => {
+                    tracing::debug!(reason = fault.reason, %peer, "TLS of a peer failed: {sentence}")
+                }
+            }
+        }
+        self.close(key, "tls");
+    }
+}

@@ -1,0 +1,337 @@
+//! SIP over TLS with peers that nobody here wrote: OpenSSL, baresip, pjsua2, curl.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::application::{Answer, Application};
+use crate::gateway::Gateway;
+use crate::sdk;
+
+const PASSWORD: &str = "Secret-Passw0rd";
+const DOMAIN: &str = "desk.sip.sidetone.test";
+
+/// The gateway's authorities as a phone gets them, by HTTP.
+fn authorities(gateway: &Gateway) -> PathBuf {
+    let path = gateway.folder.path().join("ca.pem");
+    let output = Command::new("curl")
+        .args(["-sS", "--fail", &format!("http://{}/ca.pem", gateway.http), "-o"])
+        .arg(&path)
+        .output()
+        .expect("curl is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    path
+}
+
+/// `openssl s_client`, all it prints; the chain has to be believed.
+fn s_client(address: SocketAddr, ca: &Path, more: &str) -> String {
+    let output = Command::new("openssl")
+        .args(["s_client", "-connect", &address.to_string(), "-verify_return_error", "-CAfile"])
+        .arg(ca)
+        .args(more.split_whitespace())
+        .stdin(Stdio::null())
+        .output()
+        .expect("openssl is installed");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn openssl_gets_modern_versions_and_suites_only_and_a_certificate_for_the_name() {
+    let gateway = Gateway::start_with_tls("", "");
+    let (address, ca) = (gateway.tls(), authorities(&gateway));
+    let ask = |more: &str| s_client(address, &ca, more);
+    for (more, expected) in [
+        ("-tls1_3", "TLSv1.3, Cipher is TLS_"),
+        ("-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
+        ("-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256", "Cipher is ECDHE-RSA-AES128-GCM-SHA256"),
+        ("-tls1_2 -cipher ECDHE-RSA-AES256-GCM-SHA384", "Cipher is ECDHE-RSA-AES256-GCM-SHA384"),
+        (
+            "-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256",
+            "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256",
+        ),
+        ("-tls1_2 -cipher ECDHE-RSA-CHACHA20-POLY1305", "Cipher is ECDHE-RSA-CHACHA20-POLY1305"),
+    ] {
+        let printed = ask(more);
+        assert!(printed.contains(expected), "{more}: {printed}");
+        assert!(printed.contains("Verify return code: 0 (ok)"), "{more}: {printed}");
+    }
+    for more in [
+        "-tls1_1 -cipher ALL:@SECLEVEL=0",
+        "-tls1 -cipher ALL:@SECLEVEL=0",
+        "-tls1_2 -cipher AES128-SHA",
+        "-tls1_2 -cipher AES256-GCM-SHA384",
+        "-tls1_2 -cipher ECDHE-RSA-AES128-SHA256",
+    ] {
+        let printed = ask(more);
+        assert!(printed.contains("Cipher is (NONE)"), "{more}: {printed}");
+    }
+    // The name itself, not only a wildcard, also on an edge and for a subdomain.
+    for name in [DOMAIN, "desk.sip.sydney.sidetone.test", "a.desk.sip.sidetone.test"] {
+        let printed = ask(&format!("-servername {name} -verify_hostname {name}"));
+        assert!(printed.contains("Verify return code: 0 (ok)"), "{name}: {printed}");
+        assert!(printed.contains(&format!("CN = {name}")), "{name}: {printed}");
+    }
+    let printed = ask("-noservername -verify_ip 127.0.0.1");
+    assert!(printed.contains("Verify return code: 0 (ok)"), "{printed}");
+    let metrics = gateway.metrics();
+    let failed = |reason: &str| {
+        metrics.value(&format!("transport_tls_handshakes_failed_total{{reason=\"{reason}\"}}"))
+    };
+    assert!(metrics.sum("transport_tls_handshakes_done_total", "version") >= 10);
+    assert_eq!((failed("old_version"), failed("nothing_in_common")), (2, 3));
+}
+
+/// One SIP request by OpenSSL, and what came back.
+fn ask_by_openssl(gateway: &Gateway, request: &str) -> String {
+    let mut child = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &gateway.tls().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl is installed");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(request.as_bytes()).expect("written");
+    let mut stdout = child.stdout.take().expect("piped");
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4_096];
+    while !answer.ends_with(b"\r\n\r\n") {
+        match stdout.read(&mut buffer) {
+            Ok(count) if count > 0 => answer.extend_from_slice(&buffer[..count]),
+            _ => break,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn invite(target: &str) -> String {
+    format!(
+        "INVITE {target} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bKt;rport\r\n\
+         From: <sip:alice@127.0.0.1>;tag=1\r\nTo: <{target}>\r\nCall-ID: tls-{}\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:alice@127.0.0.1:5061;transport=tls>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+        target.len()
+    )
+}
+
+#[test]
+fn tls_to_an_address_or_an_unknown_domain_is_a_403_and_on_no_account() {
+    let gateway = Gateway::start_with_tls("default_domain = \"desk\"\n", "");
+    gateway.domain_with_user("desk", "http://127.0.0.1:9/", "alice", PASSWORD);
+    for target in [
+        format!("sip:1000@{}", gateway.tls()),
+        "sip:1000@nobody.sip.sidetone.test".to_owned(),
+        "sip:1000@www.example.com".to_owned(),
+    ] {
+        let answer = ask_by_openssl(&gateway, &invite(&target));
+        assert!(answer.starts_with("SIP/2.0 403 "), "{target}: {answer}");
+        assert!(!answer.contains("X-Twilio-Error"), "{target}: {answer}");
+    }
+    // A domain of ours asks for credentials, `sips:` as well as `sip:`.
+    for target in [format!("sip:1000@{DOMAIN}"), format!("sips:1000@{DOMAIN}")] {
+        let answer = ask_by_openssl(&gateway, &invite(&target));
+        assert!(answer.starts_with("SIP/2.0 407 "), "{target}: {answer}");
+    }
+    let notifications = gateway.fetch("Notifications.json").json();
+    assert_eq!(notifications["notifications"], serde_json::json!([]), "{notifications}");
+}
+
+#[test]
+fn pjsua_calls_over_tls_and_hears_speech() {
+    let gateway = Gateway::start_with_tls("", "");
+    let application = Application::start(|asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml(
+            "<Gather numDigits=\"1\" timeout=\"20\" action=\"/pressed\"><Say>Press a key, please.</Say></Gather>",
+        ),
+        _ => Answer::twiml("<Say>Thank you very much. Goodbye.</Say>"),
+    });
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let wav = gateway.folder.path().join("heard.wav").display().to_string();
+    let target = format!("sip:1000@{DOMAIN};transport=tls");
+    let output = sdk::python_file(
+        "pjsua_call.py",
+        &[&target, "alice", PASSWORD, "PCMU", &wav, "wait=1", "press=5"],
+    )
+    .env("TLS_CA", authorities(&gateway))
+    .env("TLS_PROXY", gateway.tls().to_string())
+    .output()
+    .expect("pjsua2 runs");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("CONFIRMED 200") && printed.contains("\nover"), "{printed}");
+    assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"), "{printed}");
+    let heard = std::fs::read(&wav).unwrap_or_default();
+    let samples = heard.get(44..).unwrap_or_default().chunks_exact(2);
+    let loud = samples.filter(|pair| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 500);
+    assert!(loud.count() > 4_000, "{printed}");
+}
+
+#[test]
+fn baresip_calls_over_tls_with_digest() {
+    let gateway = Gateway::start_with_tls("", "");
+    let application =
+        Application::start(|_| Answer::twiml("<Say>Hello from the gateway.</Say><Hangup/>"));
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wav = folder.path().join("silence.wav");
+    std::fs::write(&wav, crate::phones::silent_wav(8_000)).expect("writable");
+    let config = format!(
+        "sip_listen 127.0.0.1:0\nsip_cafile {}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
+         module aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
+         audio_player nil\naudio_source aufile,{}\n",
+        authorities(&gateway).display(),
+        wav.display(),
+    );
+    std::fs::write(folder.path().join("config"), config).expect("writable");
+    let account = format!(
+        "<sip:alice@{DOMAIN};transport=tls>;auth_user=alice;auth_pass={PASSWORD};regint=0;\
+         outbound=\"sip:{};transport=tls\"\n",
+        gateway.tls()
+    );
+    std::fs::write(folder.path().join("accounts"), account).expect("writable");
+    std::fs::write(folder.path().join("contacts"), "").expect("writable");
+    let output = Command::new("baresip")
+        .args(["-f"])
+        .arg(folder.path())
+        .args(["-t", "8", "-e"])
+        .arg(format!("/dial sip:1000@{DOMAIN};transport=tls"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("baresip is installed (make clients)");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let asked = application.wait_for_path("/voice");
+    assert_eq!(asked.parameter("SipUsername"), Some("alice"));
+    assert!(printed.contains("Call established"), "{printed}");
+}
+
+#[test]
+fn half_open_connections_and_a_flood_of_handshakes_delay_no_datagram() {
+    let gateway = Gateway::start_with_tls("", "");
+    gateway.domain_with_user("desk", "http://127.0.0.1:9/", "alice", PASSWORD);
+    let address = gateway.tls();
+    // Peers that say nothing at all: past twenty they are closed at once.
+    let half_open: Vec<_> = (0..30).filter_map(|_| TcpStream::connect(address).ok()).collect();
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    udp.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+    let flood = std::thread::spawn(move || {
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut count = 0;
+        while Instant::now() < end {
+            // A new connection each, RSA: the dearest there is.
+            let Ok(mut stream) = TcpStream::connect(address) else { continue };
+            let _ = stream.write_all(&[0x16, 3, 1, 0, 200, 1, 0, 0]);
+            count += 1;
+        }
+        count
+    });
+    let mut slowest = Duration::ZERO;
+    for number in 0..60 {
+        let options = format!(
+            "OPTIONS sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKf{number};rport\r\n\
+             From: <sip:a@b>;tag=1\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: f{number}\r\nCSeq: 1 OPTIONS\r\n\
+             Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+            udp.local_addr().expect("bound")
+        );
+        let begun = Instant::now();
+        udp.send_to(options.as_bytes(), gateway.sip_udp).expect("sent");
+        let mut buffer = [0; 2_048];
+        let count = udp.recv(&mut buffer).expect("answered");
+        assert!(buffer[..count].starts_with(b"SIP/2.0 200 "));
+        slowest = slowest.max(begun.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let connections = flood.join().expect("the flood ends");
+    assert!(connections > 100, "{connections}");
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let closed = "transport_streams_closed_total{reason=\"handshakes_source_max\"}";
+    assert!(gateway.metrics().value(closed) >= 10);
+    drop(half_open);
+}
+
+/// A certificate for these names, by an authority of its own: the leaf's and key's files, and the authority's.
+fn foreign_certificate(folder: &Path, names: &[&str]) -> [PathBuf; 3] {
+    let mut root = rcgen::CertificateParams::default();
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root_key = rcgen::KeyPair::generate().expect("a key");
+    let root_certificate = root.self_signed(&root_key).expect("signed");
+    let issuer = rcgen::Issuer::new(root, root_key);
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut leaf = rcgen::CertificateParams::new(names).expect("names");
+    leaf.distinguished_name = rcgen::DistinguishedName::new();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = leaf.signed_by(&key, &issuer).expect("signed");
+    let files = ["leaf.pem", "leaf.key", "authority.pem"].map(|name| folder.join(name));
+    let texts = [certificate.pem(), key.serialize_pem(), root_certificate.pem()];
+    for (file, text) in files.iter().zip(texts) {
+        std::fs::write(file, text).expect("writable");
+    }
+    files
+}
+
+#[test]
+fn the_operators_files_are_read_again_and_no_connection_is_dropped() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [certificate, key, authority] = foreign_certificate(folder.path(), &["pbx.example.com"]);
+    let settings = format!("tls_certificate = {certificate:?}\ntls_key = {key:?}\n");
+    let gateway = Gateway::start_with_tls(&settings, "");
+    let verified = |name: &str| {
+        let printed = s_client(
+            gateway.tls(),
+            &authority,
+            &format!("-servername {name} -verify_hostname {name}"),
+        );
+        printed.contains("Verify return code: 0 (ok)")
+    };
+    assert!(verified("pbx.example.com"));
+    let mut kept = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &gateway.tls().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl is installed");
+    let mut stdin = kept.stdin.take().expect("piped");
+    let mut stdout = kept.stdout.take().expect("piped");
+    let mut ping = || {
+        stdin.write_all(b"\r\n\r\n").expect("written");
+        let mut pong = [0; 2];
+        stdout.read_exact(&mut pong).expect("the connection lives");
+        assert_eq!(&pong, b"\r\n");
+    };
+    ping();
+
+    std::fs::write(&certificate, "no certificate").expect("writable");
+    gateway.signal("HUP");
+    gateway.wait_for_log("stay as they are");
+    assert!(gateway.log().contains("leaf.pem"), "{}", gateway.log());
+    assert!(verified("pbx.example.com"));
+
+    let [_, _, authority_after] = foreign_certificate(folder.path(), &["new.example.com"]);
+    assert_eq!(authority_after, authority);
+    gateway.signal("HUP");
+    gateway.wait_for_log("settings read again");
+    assert!(verified("new.example.com"));
+    ping();
+    let _ = kept.kill();
+    let _ = kept.wait();
+}
+
+#[test]
+fn the_rest_api_is_served_over_https_with_the_same_certificate() {
+    let gateway = Gateway::start_with_tls("", "");
+    let ca = authorities(&gateway);
+    drop(gateway);
+    let gateway = Gateway::start_with_https();
+    let address = gateway.ready_line.split("https:").nth(1).and_then(|rest| rest.split(' ').next());
+    let url = format!("https://{}/readyz", address.expect("an HTTPS address"));
+    let curl = |ca: &Path| {
+        let output = Command::new("curl").args(["-sS", &url, "--cacert"]).arg(ca).output();
+        let output = output.expect("curl is installed");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(curl(&authorities(&gateway)), (true, "ready\n".to_owned()));
+    // Another gateway's authority is another one.
+    assert!(!curl(&ca).0);
+}
