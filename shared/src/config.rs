@@ -104,6 +104,8 @@ settings! {
         edge: String = "\"ashburn\"",
         /// Address shown in SDP and Contact; auto = the kernel's local address towards that peer.
         public_address: PublicAddress = "\"auto\"",
+        /// Name servers to ask, with their port; empty = those of the system.
+        dns: Vec<SocketAddr> = "[]",
         /// Longest time that live calls are waited for after SIGTERM, in seconds.
         drain_limit_s: u32 = "3600",
     }
@@ -152,6 +154,8 @@ settings! {
         ports: PortRange = "\"10000-19999\"",
         /// Sources a leg takes media from until it is locked: sdp, peer or any.
         latch: LatchMode = "\"peer\"",
+        /// Whether digits are looked for in the audio of parties that negotiated no telephone events.
+        inband_digits: bool = "true",
         /// A call without media for so many seconds is ended; 0 = never.
         timeout_s: u32 = "60",
         /// The same while the call is on hold.
@@ -263,6 +267,42 @@ pub const NAMED_SETTINGS: &[Setting] = &[
         doc: " The only realm that the password is used for; empty = the first one the carrier names.",
         shape: String::SHAPE,
     },
+    Setting {
+        key: "trunk.*.register",
+        default: "\"\"",
+        doc: " SIP URI of the carrier's registrar, where we register as username; empty = not at all.",
+        shape: String::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.register_s",
+        default: "600",
+        doc: " Seconds that a registration is asked for; refreshed at half of what is granted.",
+        shape: u32::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.domain",
+        default: "\"\"",
+        doc: " SIP domain (NAME, or NAME.sip.SUFFIX) that takes the carrier's calls; empty = they are refused.",
+        shape: String::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.addresses",
+        default: "[]",
+        doc: " Addresses and blocks that the carrier's calls come from, besides those of its registrar.",
+        shape: <Vec<Cidr>>::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.from_host",
+        default: "\"\"",
+        doc: " Host in From and P-Asserted-Identity towards the carrier; empty = sip.SUFFIX.",
+        shape: String::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.identity",
+        default: "\"\"",
+        doc: " Number asserted to the carrier where the caller withholds its own; empty = none.",
+        shape: String::SHAPE,
+    },
 ];
 
 /// `[edges.NAME]`: an edge this node serves.
@@ -292,13 +332,19 @@ impl Edge {
 }
 
 /// `[[trunk]]`: a carrier that numbers are dialed over.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Trunk {
     pub name: String,
     pub targets: Vec<String>,
     pub username: String,
     pub password: String,
     pub realm: String,
+    pub register: String,
+    pub register_s: u32,
+    pub domain: String,
+    pub addresses: Vec<Cidr>,
+    pub from_host: String,
+    pub identity: String,
 }
 
 /// The password stays out of logs and panics.
@@ -335,12 +381,24 @@ impl Trunk {
         let username = layers.read(&key("username"), problems);
         let password = layers.read(&key("password"), problems);
         let realm = layers.read(&key("realm"), problems);
+        let register = layers.read(&key("register"), problems);
+        let register_s = layers.read(&key("register_s"), problems);
+        let domain = layers.read(&key("domain"), problems);
+        let addresses = layers.read(&key("addresses"), problems);
+        let from_host = layers.read(&key("from_host"), problems);
+        let identity = layers.read(&key("identity"), problems);
         Some(Self {
             name: name?,
             targets: targets?,
             username: username?,
             password: password?,
             realm: realm?,
+            register: register?,
+            register_s: register_s?,
+            domain: domain?,
+            addresses: addresses?,
+            from_host: from_host?,
+            identity: identity?,
         })
     }
 }
@@ -377,6 +435,11 @@ impl Config {
         require(!self.node.data_dir.as_os_str().is_empty(), "node.data_dir", "must name a folder");
         let names: std::collections::BTreeSet<_> = self.trunks.iter().map(|t| &t.name).collect();
         require(names.len() == self.trunks.len(), "trunk", "names must be unique");
+        require(
+            self.trunks.iter().all(|trunk| trunk.register.is_empty() || !trunk.username.is_empty()),
+            "trunk.register",
+            "needs `username`: the user that is registered",
+        );
         if problems.is_empty() { Ok(self) } else { Err(problems) }
     }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::codec::{Codec, Direction};
+use crate::quality::{self, Impairments, LossPattern, Rating};
 use crate::srtp::SrtpKeys;
 
 /// Which sources a leg takes media from until it is locked to one (design: the latch).
@@ -70,31 +71,105 @@ pub struct LegPlan {
     pub first_sequence: u16,
     /// First RTP timestamp (random). Read when the leg starts, not at an update.
     pub first_timestamp: u32,
-    /// Media timeout in milliseconds while we expect media; 0 = none.
+    /// Longest silence of the party in milliseconds; 0 = any. On hold Control gives a longer one.
     pub media_timeout_ms: u32,
 }
 
 /// What a leg came to, told once when it stops. Counts are packets of RTP unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LegQuality {
-    /// Valid packets received from the locked source.
+    /// Valid packets received from the locked source, copies included.
     pub received: u64,
     /// Packets sent to the peer.
     pub sent: u64,
-    /// Packets that never came, by sequence number (RFC 3550 A.3); duplicates do not hide loss below 0.
+    /// Packets that never came, by sequence number; neither a copy nor a late packet hides or makes one.
     pub lost: u64,
+    /// The pattern of those losses.
+    pub losses: LossPattern,
+    /// Of those received: copies of packets that had come already.
+    pub duplicates: u64,
+    /// Of those received: packets that came after a later one.
+    pub reordered: u64,
+    /// How often the party's numbers began anew (SSRC, sequence or timestamp), the first time aside.
+    pub restarts: u32,
     /// Packets dropped by us on this leg, all reasons.
     pub dropped: u64,
     /// Interarrival jitter at the end, in RTP timestamp units (RFC 3550 §6.4.1).
     pub jitter_rtp_units: u32,
     /// Largest jitter seen, in RTP timestamp units.
     pub jitter_max_rtp_units: u32,
-    /// Round trip from RTCP in microseconds; `None` when the peer sent no usable report.
+    /// Media in one packet of the party's, in milliseconds; 0 when none came.
+    pub packet_ms: u32,
+    /// Last round trip from RTCP in microseconds; `None` when the peer sent no usable report.
     pub round_trip_us: Option<u32>,
+    /// Longest round trip from RTCP in microseconds.
+    pub round_trip_max_us: Option<u32>,
     /// Milliseconds from the start of the leg to the first packet; `None` when none came.
     pub first_packet_ms: Option<u32>,
-    /// RTCP packets received and sent.
+    /// RTCP packets received.
     pub rtcp_received: u32,
     /// RTCP packets sent.
     pub rtcp_sent: u32,
+    /// What the peer said last about the packets that we send; `None` when it never reported on us.
+    pub remote: Option<RemoteReport>,
+    /// Intervals between reports of ours in which packets came.
+    pub intervals: u32,
+    /// Of those: intervals that were rated bad.
+    pub intervals_bad: u32,
+    /// Lowest R factor of an interval, in tenths; `None` without intervals.
+    pub worst_r_tenths: Option<u16>,
+}
+
+/// A peer's report block about our stream (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RemoteReport {
+    /// Packets of ours that it misses in all; copies count against it, so it may be negative.
+    pub lost: i32,
+    /// Largest share lost in one interval of its reports, in 1/256.
+    pub fraction_lost_max: u8,
+    /// Jitter of our packets at its end, in RTP timestamp units.
+    pub jitter_rtp_units: u32,
+}
+
+/// One interval between two reports of ours, as one rates it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IntervalQuality {
+    /// Packets that should have come.
+    pub expected: u32,
+    /// Of those: never came.
+    pub lost: u32,
+    /// Interarrival jitter at its end, in RTP timestamp units.
+    pub jitter_rtp_units: u32,
+    /// Last round trip in microseconds.
+    pub round_trip_us: Option<u32>,
+    /// R factor in tenths.
+    pub r_tenths: u16,
+}
+
+impl LegQuality {
+    /// Packets that should have come: those that did, copies aside, and those that never came.
+    pub const fn expected(&self) -> u64 {
+        self.received.saturating_sub(self.duplicates).saturating_add(self.lost)
+    }
+
+    /// Packets lost, in percent of those expected.
+    pub fn loss_percent(&self) -> f64 {
+        self.losses.loss_percent(self.expected())
+    }
+
+    /// One-way delay from mouth to ear in milliseconds, as far as it can be known here.
+    pub fn delay_ms(&self) -> f64 {
+        quality::delay_ms(self.round_trip_us, self.jitter_rtp_units, self.packet_ms)
+    }
+
+    /// How the party sounded over the whole leg; `None` when it was never heard.
+    pub fn rating(&self) -> Option<Rating> {
+        let expected = self.expected();
+        let impairments = Impairments {
+            loss_percent: self.losses.loss_percent(expected),
+            burst_ratio: self.losses.burst_ratio(expected),
+            delay_ms: self.delay_ms(),
+        };
+        (self.received > 0).then(|| impairments.rating())
+    }
 }

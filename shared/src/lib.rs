@@ -10,6 +10,7 @@ pub mod ids;
 pub mod leg;
 pub mod limits;
 pub mod media;
+pub mod quality;
 pub mod refusal;
 pub mod rules;
 pub mod srtp;
@@ -17,8 +18,11 @@ pub mod time;
 
 pub use codec::{Codec, Direction};
 pub use ids::*;
-pub use leg::{LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia};
+pub use leg::{
+    IntervalQuality, LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia, RemoteReport,
+};
 pub use media::{MediaCommand, MediaEvent, Prompt, RecorderFrame};
+pub use quality::{Impairments, LossPattern, Rating};
 pub use refusal::Refusal;
 pub use srtp::{SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 pub use time::{Instant, Now};

@@ -128,6 +128,9 @@ pub const SSRC_CHANGES_RATE_MAX: u32 = 3;
 pub const TIMESTAMP_JUMP_MAX: u32 = 80_000;
 /// Digits queued for one call. Past it: the oldest is dropped.
 pub const DIGITS_QUEUED_MAX: usize = 128;
+/// Keys of the bridged party that wait to be played to a leg as tones. Past it: the newest is left
+/// out and its packet counted as dropped.
+pub const TONE_KEYS_MAX: usize = 8;
 /// No media: end of the call, seconds.
 pub const MEDIA_TIMEOUT_S: u32 = 60;
 /// No media while on hold, seconds.

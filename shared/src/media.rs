@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::codec::Codec;
 use crate::ids::{LegId, PlayId, TapId};
-use crate::leg::{LegPlan, LegQuality};
+use crate::leg::{IntervalQuality, LegPlan, LegQuality};
 
 /// Decoded audio ready to be sent in either codec: 8,000 samples a second, one byte each.
 ///
@@ -107,7 +107,8 @@ pub enum MediaCommand {
         /// How often it is played; 0 = until stopped.
         repeat: u32,
     },
-    /// Send telephone events (RFC 4733) to the party. Ends like a prompt.
+    /// Send digits to the party: telephone events (RFC 4733) where it negotiated them, else their tones
+    /// (ITU-T Q.23). Ends like a prompt.
     SendDigits {
         /// The leg.
         leg: LegId,
@@ -161,8 +162,6 @@ pub enum PlayEnd {
     Replaced,
     /// The leg went away.
     LegStopped,
-    /// Digits for a party that negotiated no telephone events.
-    NoTelephoneEvents,
 }
 
 /// Why a tap ended.
@@ -247,6 +246,15 @@ pub enum MediaEvent {
     MediaTimeout {
         /// The leg.
         leg: LegId,
+    },
+    /// A leg began to sound bad, or good again; told at most once an interval of our reports.
+    QualityChanged {
+        /// The leg.
+        leg: LegId,
+        /// Whether it sounds bad now.
+        is_bad: bool,
+        /// The interval that says so.
+        interval: IntervalQuality,
     },
     /// The peer said goodbye by RTCP (RFC 3550 §6.6); only informative.
     RtcpBye {

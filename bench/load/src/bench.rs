@@ -62,6 +62,7 @@ fn measure(
     deadline: Instant,
 ) -> Results {
     let quick = arguments.quick;
+    let plots = arguments.report.with_file_name("plots");
     let mut results = Results::default();
     if wants(arguments, Part::Sip) {
         eprintln!("load: SIP messages and transactions");
@@ -77,7 +78,7 @@ fn measure(
             quick,
             deadline,
             may_install: !arguments.no_install,
-            plots: arguments.report.with_file_name("plots"),
+            plots: plots.clone(),
         };
         let binary = gateway.as_ref().map(PathBuf::as_path);
         let measured = media::measure(binary, &effort);
@@ -86,7 +87,7 @@ fn measure(
         results.is_broken |= measured.is_broken;
     }
     if wants(arguments, Part::Calls) {
-        let measured = calls::measure(gateway, quick, deadline);
+        let measured = calls::measure(gateway, quick, deadline, &plots);
         results.sections.extend(measured.sections);
         results.is_broken |= measured.is_broken;
     }

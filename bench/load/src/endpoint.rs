@@ -1,7 +1,8 @@
-//! One sans-IO user agent on one UDP socket: what the bench's callers and callees speak SIP with. Shell.
+//! One sans-IO user agent on one socket: what the bench's callers and callees speak SIP with. Shell.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,13 +18,26 @@ pub(crate) type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The user agent with its socket.
 pub(crate) struct Endpoint {
-    socket: UdpSocket,
+    link: Link,
     pub local: SocketAddr,
     agent: UserAgent,
 }
 
+/// How the endpoint reaches the gateway: a socket for all calls, or one connection for all calls, as a
+/// proxy or PBX would.
+enum Link {
+    Udp(UdpSocket),
+    Tcp(Stream),
+}
+
+/// A connection with what the system did not take yet.
+struct Stream {
+    socket: TcpStream,
+    unsent: VecDeque<u8>,
+}
+
 impl Endpoint {
-    /// On a free port of loopback.
+    /// On a free UDP port of loopback.
     ///
     /// # Errors
     /// The system gives no socket.
@@ -32,18 +46,36 @@ impl Endpoint {
         socket.set_nonblocking(true)?;
         SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         let local = socket.local_addr()?;
-        let origin = Origin { node: u16::MAX, generation: 1 };
-        let mut seed = [0; 32];
-        let unique = ::io::clock::now().as_nanos().to_be_bytes();
-        seed.iter_mut().zip(unique).for_each(|(byte, value)| *byte = value);
-        let agent = UserAgent::new(UaConfig::new(origin, "127.0.0.1", "load"), seed);
-        Ok(Self { socket, local, agent })
+        Ok(Self { link: Link::Udp(socket), local, agent: agent() })
+    }
+
+    /// On a connection to the gateway.
+    ///
+    /// # Errors
+    /// The gateway does not accept it.
+    pub fn connect(gateway: SocketAddr, events: &mut Vec<UaEvent>) -> Result<Self, Trouble> {
+        let socket = TcpStream::connect(gateway)?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let local = socket.local_addr()?;
+        let link = Link::Tcp(Stream { socket, unsent: VecDeque::new() });
+        let mut endpoint = Self { link, local, agent: agent() };
+        let flow = endpoint.flow(gateway);
+        endpoint.handle(Input::FlowOpened { flow, token: None }, events);
+        Ok(endpoint)
     }
 
     /// The way to a peer.
     pub fn destination(&self, remote: SocketAddr) -> Destination {
-        let flow = Some(FlowId(1));
-        Destination { transport: Transport::Udp, remote, local: self.local, flow, host: None }
+        Destination::along(self.flow(remote))
+    }
+
+    fn flow(&self, remote: SocketAddr) -> Flow {
+        let transport = match self.link {
+            Link::Udp(_) => Transport::Udp,
+            Link::Tcp(_) => Transport::Tcp,
+        };
+        Flow { id: FlowId(1), transport, local: self.local, remote }
     }
 
     pub fn meters(&self) -> UaMeters {
@@ -79,7 +111,13 @@ impl Endpoint {
         let timer = self.agent.poll_timeout().map_or(LONGEST_WAIT, |(at, _)| at.since(now));
         let left = until.saturating_duration_since(Instant::now()).min(timer).min(LONGEST_WAIT);
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
-        let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
+        let mut watched = [match &self.link {
+            Link::Udp(socket) => PollFd::new(socket, PollFlags::IN),
+            Link::Tcp(stream) if stream.unsent.is_empty() => {
+                PollFd::new(&stream.socket, PollFlags::IN)
+            }
+            Link::Tcp(stream) => PollFd::new(&stream.socket, PollFlags::IN | PollFlags::OUT),
+        }];
         match poll(&mut watched, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -89,10 +127,20 @@ impl Endpoint {
     fn receive(&mut self, events: &mut Vec<UaEvent>) -> Result<(), Trouble> {
         let mut bytes = [0; 65_535];
         for _ in 0..RECEIVE_BUDGET {
-            match self.socket.recv_from(&mut bytes) {
+            let received = match &mut self.link {
+                Link::Udp(socket) => socket.recv_from(&mut bytes),
+                Link::Tcp(stream) => {
+                    stream.flush()?;
+                    let remote = stream.socket.peer_addr()?;
+                    stream.socket.read(&mut bytes).map(|len| (len, remote))
+                }
+            };
+            match received {
+                Ok((0, _)) if matches!(self.link, Link::Tcp(_)) => {
+                    return Err("the gateway closed the connection".into());
+                }
                 Ok((len, remote)) => {
-                    let (id, transport) = (FlowId(1), Transport::Udp);
-                    let flow = Flow { id, transport, local: self.local, remote };
+                    let flow = self.flow(remote);
                     self.handle(Input::Received { flow, bytes: &bytes[..len] }, events);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -112,15 +160,49 @@ impl Endpoint {
     fn drain(&mut self, events: &mut Vec<UaEvent>) {
         while let Some(effect) = self.agent.poll_effect() {
             match effect {
-                Effect::Send { to: SendTo::Datagram { remote, .. }, bytes, .. } => {
-                    // What the system does not take is retransmitted, and that is counted.
-                    let _ = self.socket.send_to(&bytes, remote);
-                }
+                Effect::Send { to, bytes, .. } => self.send(to, &bytes),
                 Effect::Event(event) => events.push(event),
-                Effect::Send { .. } | Effect::CloseFlow { .. } => {}
+                Effect::CloseFlow { .. } => {}
             }
         }
     }
+
+    fn send(&mut self, to: SendTo, bytes: &[u8]) {
+        match (&mut self.link, to) {
+            (Link::Udp(socket), SendTo::Datagram { remote, .. }) => {
+                // What the system does not take is retransmitted, and that is counted.
+                let _ = socket.send_to(bytes, remote);
+            }
+            (Link::Tcp(stream), SendTo::Flow(_) | SendTo::Connect { .. }) => {
+                stream.unsent.extend(bytes);
+                // A broken connection shows at the next read.
+                let _ = stream.flush();
+            }
+            (Link::Udp(_), SendTo::Flow(_) | SendTo::Connect { .. })
+            | (Link::Tcp(_), SendTo::Datagram { .. }) => {}
+        }
+    }
+}
+
+impl Stream {
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            match self.socket.write(self.unsent.make_contiguous()) {
+                Ok(len) => drop(self.unsent.drain(..len)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn agent() -> UserAgent {
+    let origin = Origin { node: u16::MAX, generation: 1 };
+    let mut seed = [0; 32];
+    let unique = ::io::clock::now().as_nanos().to_be_bytes();
+    seed.iter_mut().zip(unique).for_each(|(byte, value)| *byte = value);
+    UserAgent::new(UaConfig::new(origin, "127.0.0.1", "load"), seed)
 }
 
 /// The longest a turn waits.

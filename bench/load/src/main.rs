@@ -3,6 +3,7 @@
 
 mod bench;
 mod calls;
+mod chart;
 mod endpoint;
 mod machine;
 mod media;

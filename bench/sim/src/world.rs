@@ -168,6 +168,7 @@ impl World {
                 legs_max: legs_a_core,
                 taps_max: 8,
                 seed: rng.number(),
+                inband_digits: true,
                 unix_ms_at_zero: START_UNIX_MS - 1_000,
             });
             control.handle(now, Input::CoreStarted { ports: ports.clone(), legs_max: legs_a_core });

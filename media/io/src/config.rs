@@ -84,6 +84,8 @@ pub struct IoConfig {
     pub legs_max: usize,
     /// Recordings of one core at once, at most [`limits::TAPS_PER_CORE_MAX`].
     pub taps_max: usize,
+    /// Whether digits are looked for in the audio of parties without telephone events (`media.inband_digits`).
+    pub inband_digits: bool,
     /// Seed of what the cores choose at random; each core gets its own from it.
     pub seed: u64,
     /// The wait policy.
@@ -103,6 +105,7 @@ impl Default for IoConfig {
             ports: 10_000..=19_999,
             legs_max: limits::LEGS_PER_CORE_MAX,
             taps_max: limits::TAPS_PER_CORE_MAX,
+            inband_digits: true,
             seed: 0,
             wait: WaitSettings::default(),
             dscp: 46,

@@ -87,6 +87,8 @@ counters! {
     sent_silence,
     /// RTP packets of telephone events that we made.
     sent_events,
+    /// RTP packets of digits as tones, for parties without telephone events.
+    sent_tones,
     /// RTCP packets.
     sent_rtcp,
     /// Whole packets that came from other cores.
@@ -164,6 +166,7 @@ impl CoreFigures {
         self.sent_prompt = plane.sent_prompt;
         self.sent_silence = plane.sent_silence;
         self.sent_events = plane.sent_events;
+        self.sent_tones = plane.sent_tones;
         self.sent_rtcp = plane.sent_rtcp;
         self.mesh_received = plane.mesh_received;
         self.mesh_forwarded = plane.mesh_forwarded;

@@ -316,7 +316,10 @@ impl Uplink {
 /// Whether signaling can do without this event when it does not keep up.
 fn is_informative(event: &MediaEvent) -> bool {
     match event {
-        MediaEvent::Latched { .. } | MediaEvent::Digit { .. } | MediaEvent::RtcpBye { .. } => true,
+        MediaEvent::Latched { .. }
+        | MediaEvent::Digit { .. }
+        | MediaEvent::QualityChanged { .. }
+        | MediaEvent::RtcpBye { .. } => true,
         MediaEvent::PlanReturned(_)
         | MediaEvent::Refused { .. }
         | MediaEvent::LegStopped { .. }

@@ -118,6 +118,7 @@ fn plane(legs: u16, codec_b: Codec, bridged: bool) -> Plane {
         legs_max: usize::from(legs),
         taps_max: 0,
         seed: 1,
+        inband_digits: true,
         unix_ms_at_zero: 0,
     });
     for slot in 0..legs {

@@ -5,6 +5,8 @@
 
 use shared::{Codec, Prompt};
 
+use crate::simd;
+
 /// Mu-law byte to linear sample.
 pub static MULAW_TO_LINEAR: [i16; 256] = linear_table(Codec::Pcmu);
 /// A-law byte to linear sample.
@@ -42,9 +44,12 @@ pub fn translate(from: Codec, to: Codec, samples: &mut [u8]) {
         (Codec::Pcma, Codec::Pcmu) => &ALAW_TO_MULAW,
         (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => return,
     };
-    for sample in samples {
-        *sample = table[*sample as usize];
-    }
+    simd::translate(table, samples);
+}
+
+/// Which form of [`translate`] and of the digit detector's sums runs on this machine.
+pub fn form() -> &'static str {
+    simd::name()
 }
 
 /// Encodes linear samples (8,000 a second) for playing: each law from the same samples.

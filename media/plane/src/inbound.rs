@@ -22,6 +22,7 @@ pub(crate) struct Inbound {
     pub codec: Codec,
     /// Whether the direction lets the party speak.
     pub receives: bool,
+    /// A tap or the digit detector takes the samples too.
     pub tapped: bool,
     /// What comes is SRTP; its state lies with the cold part.
     pub secured: bool,

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use shared::{Instant, LegId, LegPlan};
+use shared::{Instant, IntervalQuality, LegId, LegPlan, RemoteReport};
 
 use crate::address::PackedAddress;
 use crate::clock;
+use crate::dtmf::{InBand, ToneRelay};
 use crate::player::Playing;
 use crate::random::Random;
-use crate::rtcp::CNAME_BYTES;
+use crate::rtcp::{CNAME_BYTES, ReportOnUs};
 use crate::telephone_event::EventReceiver;
 
 /// One party on this core, apart from its two hot lines.
@@ -28,12 +29,27 @@ pub(crate) struct Leg {
     /// Timestamp of the event that is being sent.
     pub event_timestamp: u32,
     pub keys: EventReceiver,
+    /// Whether digits are looked for in the audio: the party negotiated no telephone events.
+    pub listens: bool,
+    pub in_band: InBand,
+    /// The bridged party's telephone events, for a party that negotiated none.
+    pub tones: ToneRelay,
     pub first_tap: Option<u16>,
     pub started_at: Instant,
     pub first_packet_ms: Option<u32>,
     pub dropped: u64,
     pub watch: MediaWatch,
+    pub ear: Ear,
     pub reports: Reports,
+}
+
+/// Listens how a party sounds, interval by interval.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ear {
+    pub intervals: u32,
+    pub intervals_bad: u32,
+    pub worst_r_tenths: Option<u16>,
+    is_bad: bool,
 }
 
 /// Notices when a party falls silent for too long.
@@ -60,6 +76,9 @@ pub(crate) struct Reports {
     /// The last sender report: its time as the peer told it, and when it came.
     pub last_sender_report: Option<(u32, Instant)>,
     pub round_trip_us: Option<u32>,
+    pub round_trip_max_us: Option<u32>,
+    /// What the peer said about our stream.
+    pub remote: Option<RemoteReport>,
     second_ms: u32,
     in_second: u32,
 }
@@ -77,17 +96,31 @@ impl Leg {
             playing: None,
             event_timestamp: 0,
             keys: EventReceiver::default(),
+            listens: false,
+            in_band: InBand::default(),
+            tones: ToneRelay::default(),
             first_tap: None,
             started_at: now,
             first_packet_ms: None,
             dropped: 0,
             watch: MediaWatch { since_ms: clock::millis(now), told: None },
+            ear: Ear::default(),
             reports: Reports::new(random, now),
         }
     }
 }
 
 impl Leg {
+    /// Whether we play digits as tones: what comes back of them is no digit of the party's.
+    pub fn plays_tones(&self) -> bool {
+        self.tones.is_active() || matches!(self.playing, Some(Playing::Digits(_)))
+    }
+
+    /// Whether a press waits for its end, however it came.
+    pub fn is_pressed(&self) -> bool {
+        self.keys.is_waiting() || self.in_band.is_waiting()
+    }
+
     /// The remote moved: what still comes from `source` is the old one's.
     pub fn leave_source(&mut self, source: PackedAddress, now_ms: u32) {
         self.left_source = (source, now_ms.wrapping_add(LEFT_SOURCE_MS));
@@ -127,7 +160,37 @@ impl MediaWatch {
     }
 }
 
+impl Ear {
+    /// Takes one interval; whether it changed the verdict, and to bad. Between the two bounds the
+    /// verdict stays as it was, so that it does not flutter.
+    pub fn hear(&mut self, interval: &IntervalQuality) -> Option<bool> {
+        let r_tenths = interval.r_tenths;
+        self.intervals = self.intervals.saturating_add(1);
+        self.worst_r_tenths = Some(self.worst_r_tenths.map_or(r_tenths, |old| old.min(r_tenths)));
+        let is_bad = match r_tenths {
+            ..R_BAD_TENTHS => true,
+            R_GOOD_TENTHS.. => false,
+            R_BAD_TENTHS..R_GOOD_TENTHS => self.is_bad,
+        };
+        self.intervals_bad = self.intervals_bad.saturating_add(u32::from(is_bad));
+        let has_changed = std::mem::replace(&mut self.is_bad, is_bad) != is_bad;
+        has_changed.then_some(is_bad)
+    }
+}
+
 impl Reports {
+    /// Keeps what a peer said about our stream.
+    pub fn take(&mut self, on_us: ReportOnUs, round_trip_us: Option<u32>) {
+        self.round_trip_us = round_trip_us.or(self.round_trip_us);
+        self.round_trip_max_us = self.round_trip_max_us.max(round_trip_us);
+        let before = self.remote.unwrap_or_default();
+        self.remote = Some(RemoteReport {
+            lost: on_us.lost,
+            fraction_lost_max: before.fraction_lost_max.max(on_us.fraction_lost),
+            jitter_rtp_units: on_us.jitter,
+        });
+    }
+
     fn new(mut random: Random, now: Instant) -> Self {
         let mut cname = [0; CNAME_BYTES];
         for letter in &mut cname {
@@ -146,6 +209,8 @@ impl Reports {
             source: PackedAddress::NONE,
             last_sender_report: None,
             round_trip_us: None,
+            round_trip_max_us: None,
+            remote: None,
             second_ms: now_ms,
             in_second: 0,
         }
@@ -170,6 +235,9 @@ impl Reports {
 
 const LEFT_SOURCE_MS: u32 = 1_000;
 const INTERVAL_MS: (u32, u32) = (2_500, 7_500);
+/// G.109: below an R of 70 many users are dissatisfied, from 80 on users are satisfied.
+const R_BAD_TENTHS: u16 = 700;
+const R_GOOD_TENTHS: u16 = 800;
 const LOOK_AGAIN_MS: u32 = 1_000;
 const CNAME_LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -186,6 +254,16 @@ mod tests {
         assert_eq!(watch.check(560, Some(550), 100), (false, 650));
         assert!(watch.check(650, Some(550), 100).0);
         assert!(!watch.check(900, Some(550), 100).0);
+    }
+
+    #[test]
+    fn a_verdict_changes_at_its_bounds_and_does_not_flutter() {
+        let mut ear = Ear::default();
+        let mut hear = |r_tenths| ear.hear(&IntervalQuality { r_tenths, ..Default::default() });
+        assert_eq!([900, 750, 699].map(&mut hear), [None, None, Some(true)]);
+        assert_eq!([600, 750, 799].map(&mut hear), [None, None, None]);
+        assert_eq!([800, 701, 0].map(&mut hear), [Some(false), None, Some(true)]);
+        assert_eq!((ear.intervals, ear.intervals_bad, ear.worst_r_tenths), (9, 5, Some(0)));
     }
 
     #[test]

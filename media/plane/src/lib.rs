@@ -3,13 +3,15 @@
 //! One [`Plane`] is one media core. A shell (`media/io`) or the simulator feeds it commands, packets
 //! and time, and lends it an [`Output`]. It allocates nothing after [`Plane::new`], takes no lock
 //! and reads no clock.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod address;
 mod clock;
+pub mod dtmf;
 pub mod g711;
 mod inbound;
 mod leg;
+mod losses;
 mod mesh;
 mod meters;
 mod outbound;
@@ -21,6 +23,7 @@ mod reception;
 mod relay;
 mod rtcp;
 pub mod rtp;
+mod simd;
 pub mod srtp;
 mod tap;
 mod telephone_event;

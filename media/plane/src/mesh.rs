@@ -8,6 +8,7 @@
 use shared::LegId;
 use shared::limits::RTP_BYTES_MAX;
 
+use crate::dtmf::ToneNote;
 use crate::relay::{Content, Incoming};
 
 /// One frame on a ring from core to core; the ring keeps order.
@@ -29,6 +30,7 @@ pub(crate) struct MeshHeader {
     pub sequence: u16,
     pub epoch: u16,
     pub content: Content,
+    pub note: ToneNote,
     pub marker: bool,
     /// Place in the chain, and whether it ends here.
     pub part: u8,
@@ -58,12 +60,12 @@ impl MeshFrame {
     }
 
     pub(crate) fn incoming(&self, payload_bytes: usize) -> Incoming {
-        let MeshHeader { timestamp, sequence, epoch, content, .. } = self.header;
+        let MeshHeader { timestamp, sequence, epoch, content, note, .. } = self.header;
         let len = match content {
             Content::Audio(_) => payload_bytes as u16,
             Content::Event => 0,
         };
-        Incoming { epoch, sequence, timestamp, content, len }
+        Incoming { epoch, sequence, timestamp, content, len, note }
     }
 }
 
@@ -123,7 +125,7 @@ impl Assembly {
 }
 
 /// Payload bytes of one frame.
-pub const MESH_PAYLOAD_BYTES: usize = 216;
+pub const MESH_PAYLOAD_BYTES: usize = 204;
 
 const _: () = assert!(size_of::<MeshFrame>() == 256);
 const _: () = assert!(MESH_PAYLOAD_BYTES <= u8::MAX as usize);
@@ -143,6 +145,7 @@ mod tests {
             sequence,
             epoch: 2,
             content: Content::Audio(Codec::Pcmu),
+            note: ToneNote::Voice,
             marker: false,
             part: part as u8,
             last: part + 1 == count,

@@ -34,7 +34,7 @@ pub enum DropReason {
     NoDestination,
     /// It came after another source had taken its sequence number.
     Late,
-    /// A telephone event towards a peer that negotiated none.
+    /// A telephone event that is no key, towards a peer that negotiated none.
     NoTelephoneEvents,
     /// The ring to the peer's core was full.
     MeshFull,
@@ -56,11 +56,13 @@ pub enum DropReason {
     SrtpReplayed,
     /// A key of SRTP is used up.
     SrtpExhausted,
+    /// More than `limits::TIMESTAMP_JUMP_MAX` from the media time; the next one there is believed.
+    TimestampJump,
 }
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoLeg,
         Self::TooShort,
         Self::TooLong,
@@ -87,6 +89,7 @@ impl DropReason {
         Self::SrtpUnauthentic,
         Self::SrtpReplayed,
         Self::SrtpExhausted,
+        Self::TimestampJump,
     ];
 
     /// The value of the metric label `reason`.
@@ -118,6 +121,7 @@ impl DropReason {
             Self::SrtpUnauthentic => "srtp_unauthentic",
             Self::SrtpReplayed => "srtp_replayed",
             Self::SrtpExhausted => "srtp_exhausted",
+            Self::TimestampJump => "timestamp_jump",
         }
     }
 }
@@ -179,6 +183,8 @@ pub struct PlaneMeters {
     pub sent_silence: u64,
     /// RTP packets of telephone events that we made.
     pub sent_events: u64,
+    /// RTP packets of digits as tones, for parties without telephone events.
+    pub sent_tones: u64,
     /// RTCP packets.
     pub sent_rtcp: u64,
 
@@ -223,6 +229,7 @@ impl PlaneMeters {
             + self.sent_prompt
             + self.sent_silence
             + self.sent_events
+            + self.sent_tones
             + self.sent_rtcp
     }
 }

@@ -112,6 +112,12 @@ impl Outbound {
         self.sends() && self.destination.is_some()
     }
 
+    /// Whether the party negotiated telephone events.
+    #[inline]
+    pub const fn takes_events(&self) -> bool {
+        self.event_payload_type != NO_PAYLOAD_TYPE
+    }
+
     /// The payload type for this content, or why it cannot go to this party.
     #[inline]
     pub fn payload_type_for(&self, content: Content) -> Result<u8, DropReason> {
@@ -123,9 +129,7 @@ impl Outbound {
         }
         match content {
             Content::Audio(_) => Ok(self.payload_type),
-            Content::Event if self.event_payload_type == NO_PAYLOAD_TYPE => {
-                Err(DropReason::NoTelephoneEvents)
-            }
+            Content::Event if !self.takes_events() => Err(DropReason::NoTelephoneEvents),
             Content::Event => Ok(self.event_payload_type),
         }
     }

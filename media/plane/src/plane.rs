@@ -5,6 +5,7 @@
 
 mod beat;
 mod command;
+mod digits;
 mod packet;
 mod report;
 mod secure;
@@ -41,6 +42,8 @@ pub struct PlaneConfig {
     pub taps_max: usize,
     /// Seed of RTCP intervals and CNAMEs.
     pub seed: u64,
+    /// Whether digits are looked for in the audio of parties without telephone events.
+    pub inband_digits: bool,
     /// Unix time in milliseconds at `Instant::ZERO`, for the NTP timestamps of sender reports.
     pub unix_ms_at_zero: i64,
 }
@@ -53,6 +56,7 @@ pub struct PlaneConfig {
 pub struct Plane {
     core: CoreId,
     seed: u64,
+    inband_digits: bool,
     unix_ms_at_zero: i64,
     /// Sorted; the place of a port is in the second part.
     ports: Vec<(MediaPort, u16)>,
@@ -95,6 +99,7 @@ impl Plane {
         Self {
             core: config.core,
             seed: config.seed,
+            inband_digits: config.inband_digits,
             unix_ms_at_zero: config.unix_ms_at_zero,
             slot_by_port: vec![None; ports.len()],
             ports,
@@ -198,6 +203,8 @@ const fn port_order(port: MediaPort) -> (u8, u16) {
 /// How often a last frame is offered to a full recorder ring.
 const OFFER_MS: u64 = 20;
 
+#[cfg(test)]
+mod conduct_tests;
 #[cfg(test)]
 mod secure_tests;
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What is known of the stream a party sends: sequence, loss, jitter (RFC 3550 A.1, A.3, A.8). Sans-IO.
 
+use shared::LossPattern;
 use shared::limits::{SSRC_CHANGES_RATE_MAX, TIMESTAMP_JUMP_MAX};
 
 use crate::clock::is_due;
+use crate::losses::Losses;
 use crate::meters::DropReason;
 
 /// The part that every packet touches; lies in the leg's first hot line.
@@ -33,9 +35,20 @@ pub(crate) struct ReceptionPast {
     bad_sequence: Option<u16>,
     expected_prior: u32,
     received_prior: u32,
+    /// Where media time goes on if it jumped; set by one packet, believed at the next.
+    bad_timestamp: Option<u32>,
     /// Of streams before this one.
     received_before: u64,
-    lost_before: u64,
+    /// The rest is of all streams of the leg.
+    losses: Losses,
+    duplicates: u64,
+    reordered: u64,
+    /// New numbers, those of the first packet included.
+    starts: u32,
+    /// Samples in a packet of audio, when the stream began.
+    packet_samples: u16,
+    /// Expected packets and losses when the last interval ended.
+    interval_prior: (u64, LossPattern),
     ssrc_window_ms: u32,
     ssrc_changes: u32,
 }
@@ -46,6 +59,8 @@ pub(crate) struct Arrival {
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
+    /// Samples of audio; 0 for events.
+    pub samples: u16,
     /// Audio moves the clock; events have a frozen timestamp and do not.
     pub is_audio: bool,
     pub now_samples: u32,
@@ -58,6 +73,17 @@ pub(crate) enum Continuity {
     Continued,
     /// A new stream, or the same one with new numbers: whoever maps numbers begins anew.
     Restarted,
+}
+
+/// What became of the packets of all streams of a leg. Counts as in [`shared::LegQuality`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub received: u64,
+    pub losses: LossPattern,
+    pub duplicates: u64,
+    pub reordered: u64,
+    pub restarts: u32,
+    pub packet_samples: u16,
 }
 
 /// A report block's figures (RFC 3550 §6.4.1).
@@ -83,27 +109,29 @@ impl Reception {
             self.count(packet);
             return Ok(Continuity::Restarted);
         }
-        if step < DROPOUT_MAX {
+        if (1..DROPOUT_MAX).contains(&step) {
+            let jumped = packet.is_audio && self.timestamp_jumped(packet);
+            if jumped {
+                past.jump_timestamp(packet.timestamp)?;
+                self.timed = false;
+            }
             if packet.sequence < self.max_sequence {
                 self.cycles = self.cycles.wrapping_add(1);
             }
             self.max_sequence = packet.sequence;
-            let jumped = packet.is_audio && self.timestamp_jumped(packet.timestamp);
-            if jumped {
-                self.timed = false;
+            if step > 1 {
+                past.losses.gap(self.highest_sequence(), u32::from(step) - 1);
             }
             self.count(packet);
             return Ok(if jumped { Continuity::Restarted } else { Continuity::Continued });
         }
-        if step <= MISORDER_MIN {
+        if (DROPOUT_MAX..=MISORDER_MIN).contains(&step) {
             past.jump(packet.sequence)?;
             self.restart(past, packet);
             self.count(packet);
             return Ok(Continuity::Restarted);
         }
-        // Late or doubled.
-        self.received = self.received.wrapping_add(1);
-        self.last_ms = packet.now_ms;
+        self.count_late(past, packet);
         Ok(Continuity::Continued)
     }
 
@@ -122,10 +150,30 @@ impl Reception {
         self.started
     }
 
-    /// Packets received and lost, over all streams of the leg.
-    pub fn totals(&self, past: &ReceptionPast) -> (u64, u64) {
-        let received = past.received_before + u64::from(self.received);
-        (received, past.lost_before + u64::from(self.lost(past)))
+    /// All streams of the leg.
+    pub fn totals(&self, past: &ReceptionPast) -> Totals {
+        Totals {
+            received: past.received_before + u64::from(self.received),
+            losses: past.losses.pattern(),
+            duplicates: past.duplicates,
+            reordered: past.reordered,
+            restarts: past.starts.saturating_sub(1),
+            packet_samples: past.packet_samples,
+        }
+    }
+
+    /// Expected packets and losses since the last interval, which ends here. `None` while there are
+    /// too few packets to say anything: then the interval goes on.
+    pub fn interval(&self, past: &mut ReceptionPast) -> Option<(u64, LossPattern)> {
+        let totals = self.totals(past);
+        let expected = totals.received.saturating_sub(totals.duplicates) + totals.losses.lost;
+        let (expected_before, losses_before) = past.interval_prior;
+        let expected_now = expected.saturating_sub(expected_before);
+        if expected_now < INTERVAL_PACKETS_MIN {
+            return None;
+        }
+        past.interval_prior = (expected, totals.losses);
+        Some((expected_now, totals.losses.since(&losses_before)))
     }
 
     /// Figures for a report, which begins a new interval.
@@ -179,9 +227,30 @@ impl Reception {
         self.timestamp = packet.timestamp;
     }
 
-    fn timestamp_jumped(&self, timestamp: u32) -> bool {
-        let difference = timestamp.wrapping_sub(self.timestamp) as i32;
-        self.timed && difference.unsigned_abs() > TIMESTAMP_JUMP_MAX
+    /// Late, or a copy.
+    #[cold]
+    fn count_late(&mut self, past: &mut ReceptionPast, packet: Arrival) {
+        let age = u32::from(self.max_sequence.wrapping_sub(packet.sequence));
+        let newest = self.highest_sequence();
+        let is_before_first = age > newest.wrapping_sub(u32::from(past.base_sequence));
+        if past.losses.late(newest, newest.wrapping_sub(age)) || is_before_first {
+            past.reordered += 1;
+            self.count(packet);
+        } else {
+            past.duplicates += 1;
+            self.received = self.received.wrapping_add(1);
+            self.last_ms = packet.now_ms;
+        }
+    }
+
+    /// Neither the media time of the packet before nor that of the clock is near: a party that says
+    /// nothing for long may let its timestamps go on or stand still.
+    #[inline]
+    fn timestamp_jumped(&self, packet: Arrival) -> bool {
+        let is_far =
+            |a: u32, b: u32| (a.wrapping_sub(b) as i32).unsigned_abs() > TIMESTAMP_JUMP_MAX;
+        let transit = packet.now_samples.wrapping_sub(packet.timestamp);
+        self.timed && is_far(packet.timestamp, self.timestamp) && is_far(transit, self.transit)
     }
 
     #[cold]
@@ -199,11 +268,13 @@ impl Reception {
 
     #[cold]
     fn restart(&mut self, past: &mut ReceptionPast, packet: Arrival) {
-        let (received, lost) = self.totals(past);
-        past.received_before = received;
-        past.lost_before = lost;
+        past.received_before = self.totals(past).received;
+        past.losses.restart(u32::from(packet.sequence));
+        past.starts = past.starts.saturating_add(1);
+        past.packet_samples = packet.samples.max(past.packet_samples);
         past.base_sequence = packet.sequence;
         past.bad_sequence = None;
+        past.bad_timestamp = None;
         past.expected_prior = 0;
         past.received_prior = 0;
         *self = Self {
@@ -227,6 +298,20 @@ impl ReceptionPast {
         Err(DropReason::SequenceJump)
     }
 
+    /// One packet far from the media time is dropped, the next one there is the new time.
+    #[cold]
+    fn jump_timestamp(&mut self, timestamp: u32) -> Result<(), DropReason> {
+        let before = self.bad_timestamp.replace(timestamp);
+        let is_near =
+            |bad: u32| (timestamp.wrapping_sub(bad) as i32).unsigned_abs() <= TIMESTAMP_JUMP_MAX;
+        if !before.is_some_and(is_near) {
+            return Err(DropReason::TimestampJump);
+        }
+        self.bad_timestamp = None;
+        self.starts = self.starts.saturating_add(1);
+        Ok(())
+    }
+
     fn allow_ssrc_change(&mut self, now_ms: u32) -> Result<(), DropReason> {
         if self.ssrc_changes == 0 || is_due(now_ms, self.ssrc_window_ms.wrapping_add(1_000)) {
             self.ssrc_window_ms = now_ms;
@@ -244,6 +329,8 @@ impl ReceptionPast {
 const DROPOUT_MAX: u16 = 3_000;
 /// RFC 3550 A.1: up to 100 packets back is misorder; steps above this are that.
 const MISORDER_MIN: u16 = u16::MAX - 99;
+/// Half a second of usual packets: fewer say nothing about how a party sounds.
+const INTERVAL_PACKETS_MIN: u64 = 25;
 
 #[cfg(test)]
 mod tests {
@@ -252,7 +339,7 @@ mod tests {
 
     fn audio(sequence: u16, timestamp: u32, now_samples: u32) -> Arrival {
         let now_ms = now_samples / 8;
-        Arrival { ssrc: 7, sequence, timestamp, is_audio: true, now_samples, now_ms }
+        Arrival { ssrc: 7, sequence, timestamp, samples: 160, is_audio: true, now_samples, now_ms }
     }
 
     fn run(sequences: &[u16]) -> (Reception, ReceptionPast, Vec<Result<Continuity, DropReason>>) {
@@ -264,24 +351,41 @@ mod tests {
         (reception, past, answers)
     }
 
-    #[test]
-    fn a_gap_is_loss_and_a_late_packet_takes_it_back() {
-        let (reception, past, _) = run(&[10, 11, 14]);
-        assert_eq!(reception.totals(&past), (3, 2));
-        let (reception, past, _) = run(&[10, 11, 14, 12]);
-        assert_eq!(reception.totals(&past), (4, 1));
+    /// Received and lost.
+    fn totals(reception: &Reception, past: &ReceptionPast) -> (u64, u64) {
+        let totals = reception.totals(past);
+        (totals.received, totals.losses.lost)
     }
 
     #[test]
-    fn doubles_do_not_make_loss_negative() {
+    fn a_gap_is_loss_and_a_late_packet_takes_it_back() {
+        let (reception, past, _) = run(&[10, 11, 14]);
+        assert_eq!(totals(&reception, &past), (3, 2));
+        let (reception, past, _) = run(&[10, 11, 14, 12]);
+        assert_eq!(totals(&reception, &past), (4, 1));
+        assert_eq!(reception.totals(&past).reordered, 1);
+    }
+
+    #[test]
+    fn copies_neither_make_loss_negative_nor_hide_it() {
         let (reception, past, _) = run(&[1, 1, 1, 2]);
-        assert_eq!(reception.totals(&past), (4, 0));
+        assert_eq!(totals(&reception, &past), (4, 0));
+        let (reception, past, _) = run(&[1, 1, 2, 2, 4, 4]);
+        assert_eq!(totals(&reception, &past), (6, 1));
+        assert_eq!((reception.totals(&past).duplicates, reception.totals(&past).reordered), (3, 0));
+    }
+
+    #[test]
+    fn a_packet_from_before_the_first_is_late_and_no_copy() {
+        let (reception, past, _) = run(&[10, 9, 11]);
+        let totals = reception.totals(&past);
+        assert_eq!((totals.reordered, totals.duplicates, totals.losses.lost), (1, 0, 0));
     }
 
     #[test]
     fn sequence_numbers_wrap() {
         let (reception, past, _) = run(&[65534, 65535, 0, 1]);
-        assert_eq!(reception.totals(&past), (4, 0));
+        assert_eq!(totals(&reception, &past), (4, 0));
         assert_eq!(reception.highest_sequence(), 0x1_0001);
     }
 
@@ -291,7 +395,7 @@ mod tests {
         assert_eq!(answers[2], Err(DropReason::SequenceJump));
         assert_eq!(answers[3], Ok(Continuity::Restarted));
         assert_eq!(answers[4], Ok(Continuity::Continued));
-        assert_eq!(reception.totals(&past), (4, 0));
+        assert_eq!(totals(&reception, &past), (4, 0));
     }
 
     #[test]
@@ -307,12 +411,64 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_jump_restarts_without_poisoning_jitter() {
+    fn a_timestamp_jump_is_believed_at_its_second_packet_without_poisoning_jitter() {
         let (mut reception, mut past) = (Reception::default(), ReceptionPast::default());
-        let _ = reception.arrive(&mut past, audio(1, 0, 0));
-        assert_eq!(reception.arrive(&mut past, audio(2, 160, 160)), Ok(Continuity::Continued));
-        let jumped = reception.arrive(&mut past, audio(3, 1_000_000, 320));
-        assert_eq!((jumped, reception.jitter()), (Ok(Continuity::Restarted), 0));
+        let mut arrive = |sequence, timestamp, now| {
+            let step = reception.arrive(&mut past, audio(sequence, timestamp, now));
+            (step, reception.jitter())
+        };
+        let _ = arrive(1, 0, 0);
+        assert_eq!(arrive(2, 160, 160), (Ok(Continuity::Continued), 0));
+        assert_eq!(arrive(3, 1_000_000, 320), (Err(DropReason::TimestampJump), 0));
+        assert_eq!(arrive(4, 1_000_160, 480), (Ok(Continuity::Restarted), 0));
+        assert_eq!(arrive(5, 1_000_320, 640), (Ok(Continuity::Continued), 0));
+        assert_eq!(reception.totals(&past).restarts, 1);
+    }
+
+    #[test]
+    fn one_packet_from_another_time_is_dropped_and_the_stream_goes_on() {
+        let (mut reception, mut past) = (Reception::default(), ReceptionPast::default());
+        let mut arrive =
+            |sequence, timestamp, now| reception.arrive(&mut past, audio(sequence, timestamp, now));
+        let _ = arrive(1, 0, 0);
+        assert_eq!(arrive(2, 900_000, 160), Err(DropReason::TimestampJump));
+        assert_eq!(arrive(2, 160, 160), Ok(Continuity::Continued));
+        assert_eq!(arrive(3, 500_000, 320), Err(DropReason::TimestampJump));
+        assert_eq!(arrive(4, 2_000_000, 480), Err(DropReason::TimestampJump));
+        assert_eq!(arrive(5, 640, 640), Ok(Continuity::Continued));
+    }
+
+    #[test]
+    fn after_a_long_silence_timestamps_may_have_gone_on_or_stood_still() {
+        for timestamp in [160, 200_000] {
+            let (mut reception, mut past) = (Reception::default(), ReceptionPast::default());
+            let _ = reception.arrive(&mut past, audio(1, 0, 0));
+            let resumed = reception.arrive(&mut past, audio(2, timestamp, 200_000));
+            assert_eq!(resumed, Ok(Continuity::Continued), "{timestamp}");
+        }
+    }
+
+    #[test]
+    fn an_interval_waits_for_enough_packets_and_then_begins_anew() {
+        let (mut reception, mut past) = (Reception::default(), ReceptionPast::default());
+        let mut sequence = 0u16;
+        let mut come = |reception: &mut Reception, past: &mut ReceptionPast, count: u16| {
+            for _ in 0..count {
+                sequence += 1;
+                let timestamp = u32::from(sequence) * 160;
+                let _ = reception.arrive(past, audio(sequence, timestamp, timestamp));
+            }
+            sequence += 2;
+        };
+        come(&mut reception, &mut past, 20);
+        assert_eq!(reception.interval(&mut past), None);
+        come(&mut reception, &mut past, 20);
+        let (expected, losses) = reception.interval(&mut past).unwrap();
+        assert_eq!((expected, losses.lost, losses.runs), (42, 2, 1));
+        assert_eq!(reception.interval(&mut past), None);
+        come(&mut reception, &mut past, 30);
+        let (expected, losses) = reception.interval(&mut past).unwrap();
+        assert_eq!((expected, losses.lost), (32, 2));
     }
 
     #[test]
@@ -348,8 +504,7 @@ mod tests {
             start: u16, kept in prop::collection::vec(any::<bool>(), 2..200),
         ) {
             let (mut reception, mut past) = (Reception::default(), ReceptionPast::default());
-            let mut indices: Vec<usize> = (0..kept.len()).filter(|at| kept[*at]).collect();
-            indices.dedup();
+            let indices: Vec<usize> = (0..kept.len()).filter(|at| kept[*at]).collect();
             for index in &indices {
                 let sequence = start.wrapping_add(*index as u16);
                 prop_assert!(reception.arrive(&mut past, audio(sequence, 0, 0)).is_ok());
@@ -359,7 +514,7 @@ mod tests {
                 _ => 0,
             };
             let lost = (span - indices.len()) as u64;
-            prop_assert_eq!(reception.totals(&past), (indices.len() as u64, lost));
+            prop_assert_eq!(totals(&reception, &past), (indices.len() as u64, lost));
         }
     }
 }

@@ -8,6 +8,7 @@
 use shared::Codec;
 
 use crate::clock::elapsed;
+use crate::dtmf::ToneNote;
 use crate::meters::DropReason;
 
 /// What a packet carries.
@@ -74,6 +75,8 @@ pub(crate) struct Incoming {
     pub content: Content,
     /// Samples it carries; 0 for events.
     pub len: u16,
+    /// What a party that takes telephone events is to hear of it.
+    pub note: ToneNote,
 }
 
 impl Numbers {
@@ -205,7 +208,7 @@ mod tests {
 
     fn incoming(epoch: u16, sequence: u16, timestamp: u32) -> Incoming {
         let content = Content::Audio(Codec::Pcmu);
-        Incoming { epoch, sequence, timestamp, content, len: 160 }
+        Incoming { epoch, sequence, timestamp, content, len: 160, note: ToneNote::Voice }
     }
 
     #[test]

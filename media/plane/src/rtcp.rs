@@ -14,9 +14,14 @@ pub(crate) struct Compound {
     pub bye: bool,
 }
 
-/// The times of a report block: enough for the round trip (§6.4.1).
+/// A report block about our stream (§6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReportOnUs {
+    /// In 1/256, since the report before.
+    pub fraction_lost: u8,
+    /// In all; negative when copies came.
+    pub lost: i32,
+    pub jitter: u32,
     pub last_sender_report: u32,
     /// In 1/65536 s.
     pub delay: u32,
@@ -75,8 +80,15 @@ impl Compound {
             let at = first_word + block * BLOCK_WORDS;
             let delay = word(part.body, at + 5)?;
             if word(part.body, at)? == our_ssrc {
-                let last_sender_report = word(part.body, at + 4)?;
-                self.report_on_us = Some(ReportOnUs { last_sender_report, delay });
+                let losses = word(part.body, at + 1)?;
+                self.report_on_us = Some(ReportOnUs {
+                    fraction_lost: (losses >> 24) as u8,
+                    // 24 bits with a sign.
+                    lost: (losses << 8) as i32 >> 8,
+                    jitter: word(part.body, at + 3)?,
+                    last_sender_report: word(part.body, at + 4)?,
+                    delay,
+                });
             }
         }
         Ok(())
@@ -268,9 +280,19 @@ mod tests {
         assert_eq!(len, REPORT_BYTES_MAX);
         let read = Compound::parse(&bytes[..len], 8).unwrap();
         assert_eq!(read.sender_report, Some(0x5678_9ABC));
-        let on_us = ReportOnUs { last_sender_report: 5, delay: 6 };
+        let on_us =
+            ReportOnUs { fraction_lost: 1, lost: 2, jitter: 4, last_sender_report: 5, delay: 6 };
         assert_eq!((read.report_on_us, read.bye), (Some(on_us), true));
         assert_eq!(Compound::parse(&bytes[..len], 9).unwrap().report_on_us, None);
+    }
+
+    #[test]
+    fn losses_that_a_peer_reports_may_be_negative() {
+        let mut report = report();
+        report.block.as_mut().unwrap().figures.lost = 0xFF_FFFE;
+        let mut bytes = [0; REPORT_BYTES_MAX];
+        let len = report.write(&mut bytes);
+        assert_eq!(Compound::parse(&bytes[..len], 8).unwrap().report_on_us.unwrap().lost, -2);
     }
 
     #[test]
@@ -295,10 +317,18 @@ mod tests {
 
     #[test]
     fn the_round_trip_is_what_is_left_without_the_peers_delay() {
-        let on_us = ReportOnUs { last_sender_report: 0x1_0000, delay: 0x8000 };
+        let on_us = |last_sender_report, delay| ReportOnUs {
+            fraction_lost: 0,
+            lost: 0,
+            jitter: 0,
+            last_sender_report,
+            delay,
+        };
+        let unseen = on_us(0, 0);
+        let on_us = on_us(0x1_0000, 0x8000);
         assert_eq!(on_us.round_trip_us(0x1_0000 + 0x8000 + 0x4000), Some(250_000));
         assert_eq!(on_us.round_trip_us(0x1_0000), None);
-        assert_eq!(ReportOnUs { last_sender_report: 0, delay: 0 }.round_trip_us(9), None);
+        assert_eq!(unseen.round_trip_us(9), None);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use shared::PlayId;
+use shared::{Codec, PlayId};
 
 use crate::clock::{SAMPLES_A_MS, elapsed};
+use crate::dtmf::DualTone;
+use crate::g711;
 
 /// Turns event packets into digits, one a key press however packets are lost, doubled or late.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +22,14 @@ pub(crate) struct Press {
     /// `0-9 * # A-D`.
     pub digit: u8,
     pub duration_ms: u16,
+}
+
+impl Press {
+    /// A press of this event code; codes over 15 read as 0.
+    pub fn of_event(event: u8, duration_ms: u32) -> Self {
+        let digit = DIGITS.get(usize::from(event)).copied().unwrap_or(DIGITS[0]);
+        Self { digit, duration_ms: duration_ms.min(u32::from(u16::MAX)) as u16 }
+    }
 }
 
 /// What names one press (RFC 4733 §2.5.1.2: same timestamp, same event).
@@ -173,6 +183,8 @@ pub(crate) struct DigitSender {
     /// Byte index of the next character.
     next: usize,
     state: SendState,
+    /// The present digit, for a party without telephone events; `None` between digits.
+    tone: Option<DualTone>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +210,7 @@ pub(crate) enum DigitStep {
 
 impl DigitSender {
     pub fn new(play: PlayId, digits: Arc<str>) -> Self {
-        Self { play, digits, next: 0, state: SendState::Between }
+        Self { play, digits, next: 0, state: SendState::Between, tone: None }
     }
 
     /// The next 20 ms.
@@ -209,6 +221,7 @@ impl DigitSender {
         match self.state {
             SendState::Between => DigitStep::Ended,
             SendState::Sending { event, sent } => {
+                self.choose_tone(event, sent);
                 self.state = if sent + 1 < EVENT_PACKETS {
                     SendState::Sending { event, sent: sent + 1 }
                 } else {
@@ -223,6 +236,21 @@ impl DigitSender {
                 };
                 DigitStep::Silence
             }
+        }
+    }
+
+    /// The samples of the step before, for a party that is told digits by their tones: 100 ms of tone,
+    /// then silence.
+    pub fn tone(&mut self, codec: Codec) -> [u8; STEP_SAMPLES as usize] {
+        let Some(tone) = &mut self.tone else { return [codec.silence(); STEP_SAMPLES as usize] };
+        std::array::from_fn(|_| g711::encode(codec, tone.sample()))
+    }
+
+    fn choose_tone(&mut self, event: u8, sent: u8) {
+        if sent == 0 {
+            self.tone = DualTone::new(event, VOLUME);
+        } else if sent >= ON_STEPS {
+            self.tone = None;
         }
     }
 
@@ -245,7 +273,7 @@ impl DigitSender {
 }
 
 /// The event code of a digit.
-fn event_of(digit: u8) -> Option<u8> {
+pub(crate) fn event_of(digit: u8) -> Option<u8> {
     let place = DIGITS.iter().position(|known| *known == digit.to_ascii_uppercase())?;
     u8::try_from(place).ok()
 }

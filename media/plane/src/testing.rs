@@ -133,6 +133,7 @@ impl World {
                 legs_max: 8,
                 taps_max: 64,
                 seed: 7,
+                inband_digits: true,
                 unix_ms_at_zero: 1_700_000_000_000,
             };
             (Plane::new(config), Hands::default())

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use plane::dtmf::DualTone;
 use plane::srtp::{SRTP_OVERHEAD_MAX, SrtpSender};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, g711, rtp};
 use shared::media::{TapLimits, TapTracks};
@@ -87,8 +88,8 @@ fn plan(index: u16) -> Box<LegPlan> {
             codec,
             payload_type_send: codec.static_payload_type(),
             payload_type_receive: codec.static_payload_type(),
-            event_payload_type_send: Some(101),
-            event_payload_type_receive: Some(101),
+            event_payload_type_send: takes_events(index).then_some(101),
+            event_payload_type_receive: takes_events(index).then_some(101),
             direction: Direction::SendRecv,
             ptime_ms: if index == 2 { 30 } else { 20 },
             srtp: is_secured(index).then(|| SrtpKeys { send: key(1), receive: key(2) }),
@@ -113,6 +114,11 @@ fn key(byte: u8) -> SrtpKey {
 }
 
 const LEGS: u16 = 40;
+
+/// Every fifth party tells digits by their tones.
+fn takes_events(index: u16) -> bool {
+    index % 5 != 4
+}
 
 fn leg(slot: u16) -> LegId {
     LegId { core: CoreId(0), slot, generation: 0 }
@@ -169,6 +175,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         legs_max: usize::from(LEGS),
         taps_max: 16,
         seed: 1,
+        inband_digits: true,
         unix_ms_at_zero: 0,
     });
     let mut hands = Hands {
@@ -217,7 +224,7 @@ fn send(
     sender: &mut SrtpSender,
 ) {
     let mut buffer = [0xAA; 12 + 480 + SRTP_OVERHEAD_MAX];
-    let is_event = round % 50 > 45;
+    let is_event = round % 50 > 45 && takes_events(slot);
     let payload_type = match (is_event, slot.is_multiple_of(2)) {
         (true, _) => 101,
         (false, true) => 0,
@@ -232,6 +239,11 @@ fn send(
     if let Some(head) = packet.first_chunk_mut() {
         let ssrc = u32::from(slot) + u32::from(round / 200);
         rtp::write_header(head, false, payload_type, round, u32::from(round) * 160, ssrc);
+    }
+    if !takes_events(slot) && round % 30 < 20 {
+        let mut tone = DualTone::new((round / 30 % 16) as u8, 10).expect("a key");
+        let codec = if slot.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma };
+        packet[12..].fill_with(|| g711::encode(codec, tone.sample()));
     }
     if is_event {
         packet[12..].copy_from_slice(&[5, 0x8A, 3, 0x20]);

@@ -579,20 +579,20 @@ fn a_call_is_queued_looked_up_and_deleted() {
     assert_eq!(house.delete(&format!("{path}.json")).code(), 20009);
     assert_eq!(
         house.get(&format!("{path}/Timeline.json")).body,
-        json!({"timeline": [{"at_ms": 1}], "left_out": 0})
+        json!({"timeline": [{"at_ms": 1}], "quality": null, "left_out": 0})
     );
 
     house.commit(Change::PutCall(Arc::new(call(1, CallStatus::Completed))));
     house.commit(Change::PutTimeline(Arc::new(TimelineRecord {
         call: sid,
         account: MAIN,
-        json: r#"{"entries":[{"at_ms":2}],"left_out":3}"#.to_owned(),
+        json: r#"{"entries":[{"at_ms":2}],"left_out":3,"quality":{"mos":4.4}}"#.to_owned(),
     })));
     let ended = house.get(&format!("{path}.json")).body;
     assert_eq!((&ended["duration"], &ended["status"]), (&json!("12"), &json!("completed")));
     assert_eq!(
         house.get(&format!("{path}/Timeline.json")).body,
-        json!({"timeline": [{"at_ms": 2}], "left_out": 3})
+        json!({"timeline": [{"at_ms": 2}], "quality": {"mos": 4.4}, "left_out": 3})
     );
     house.call = None;
     let late = house.post(&format!("{path}.json"), "Status=completed");

@@ -408,7 +408,8 @@ fn the_time_limit_counts_from_the_answer() {
 #[test]
 fn lost_media_ends_the_call() {
     let (mut story, _) = Story::with("<Say>x</Say>");
-    assert_eq!(story.tell('a', CallInput::MediaLost)[0], "a: hangup");
+    let told = story.tell('a', CallInput::MediaLost);
+    assert_eq!(told[..2], ["a: notify 32014", "a: hangup"]);
 }
 
 #[test]

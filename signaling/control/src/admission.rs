@@ -33,6 +33,8 @@ pub struct Admitted {
     pub domain: DomainSid,
     /// The digest user, where credentials were asked for.
     pub username: Option<String>,
+    /// It is a carrier's: numbers, and no headers for the application (contract §21).
+    pub is_trunk: bool,
 }
 
 /// A request that is refused, and who may know why.
@@ -53,6 +55,8 @@ pub struct Policy<'a> {
     pub default_domain: Option<&'a str>,
     /// 403 instead of silence.
     pub answer_strangers: bool,
+    /// Labels of the domain that takes the calls of the carrier at the request's source.
+    pub trunk_domain: Option<&'a str>,
 }
 
 /// The facts of a request that the rules look at.
@@ -84,15 +88,16 @@ pub fn decide(
         Err(refusal) => return refuse(refusal, None, false),
     };
     let account = Some(found.account.sid);
-    let is_listed = is_listed(&found, request.flow);
-    if let Err(refusal) = check_place(&found, policy, request.flow) {
+    let is_trunk = policy.trunk_domain == Some(found.domain.labels.as_str());
+    let is_listed = is_trunk || is_listed(&found, request.flow);
+    if let Err(refusal) = check_place(&found, policy, request.flow, is_trunk) {
         return refuse(objection_first(refusal, request), account, request.is_vouched);
     }
     let is_vouched = request.is_vouched || is_listed;
     if let Some(objection) = request.objection {
         return refuse(objection.clone(), account, is_vouched);
     }
-    let username = if found.call_auth().credential_list {
+    let username = if found.call_auth().credential_list && !is_trunk {
         match verify(&found) {
             None => return Decision::LockedOut,
             Some(verdict) => match check_verdict(verdict) {
@@ -108,7 +113,7 @@ pub fn decide(
         return refuse(secure_needs_tls(), account, true);
     }
     let (account, domain) = (found.account.sid, found.domain.sid);
-    Decision::Admit(Admitted { account, domain, username })
+    Decision::Admit(Admitted { account, domain, username, is_trunk })
 }
 
 /// The domain that a request names, for a method that needs no credentials (OPTIONS) or gets none.
@@ -168,17 +173,32 @@ pub(crate) fn find<'s>(
     let named = host.as_deref().and_then(|host| snapshot.admission(host));
     let own_address = flow.transport != Transport::Tls
         && host.as_deref().is_some_and(|host| names_own_address(host, flow));
+    let is_ours = own_address && policy.trunk_domain.is_some();
+    let by_trunk = || {
+        snapshot.admission_by_labels(policy.trunk_domain.filter(|_| is_ours).unwrap_or_default())
+    };
     let by_default = || match (own_address, policy.default_domain) {
         (true, Some(labels)) => snapshot.admission_by_labels(labels),
         _ => None,
     };
-    named.or_else(by_default).ok_or_else(|| objection_first(unknown_domain(policy, flow), request))
+    named
+        .or_else(by_trunk)
+        .or_else(by_default)
+        .ok_or_else(|| objection_first(unknown_domain(policy, flow), request))
 }
 
 /// Rules 3, 4 and 5: what needs no credentials to be known.
-fn check_place(found: &Admission<'_>, policy: Policy<'_>, flow: &Flow) -> Result<(), Refusal> {
+fn check_place(
+    found: &Admission<'_>,
+    policy: Policy<'_>,
+    flow: &Flow,
+    is_trunk: bool,
+) -> Result<(), Refusal> {
     if !found.account_is_active() {
         return Err(account_inactive());
+    }
+    if is_trunk {
+        return Ok(());
     }
     let auth = found.call_auth();
     if !auth.ip_access_control_list && !auth.credential_list {

@@ -16,6 +16,7 @@ use crate::input::{ApiToken, CommitToken, Input};
 use crate::placement::Placement;
 use crate::random::Random;
 use crate::records;
+use crate::registrations::Registrations;
 use crate::settings::ControlSettings;
 use crate::strangers::Strangers;
 use crate::timeline::Kind;
@@ -42,6 +43,8 @@ pub struct Control {
     /// When an account was last told of a refusal with a code: one alert in ten seconds is enough.
     pub(crate) alerted: BTreeMap<(AccountSid, u32), Instant>,
     pub(crate) draining: bool,
+    /// Ours at carriers.
+    pub(crate) registrations: Registrations,
     pub(crate) random: Random,
     inbox: VecDeque<(CallSid, CallInput)>,
     deadlines: BTreeSet<(Instant, CallSid)>,
@@ -95,6 +98,7 @@ impl Control {
             commits: BTreeMap::new(),
             alerted: BTreeMap::new(),
             draining: false,
+            registrations: Registrations::new(&settings.trunks),
             inbox: VecDeque::new(),
             deadlines: BTreeSet::new(),
             effects: VecDeque::new(),
@@ -125,9 +129,15 @@ impl Control {
             Input::Committed { token, outcome } => self.on_committed(now, token, outcome),
             Input::Http { call, request, result } => self.on_http(now, call, request, result),
             Input::PromptReady { call, prompt, result } => self.on_prompt(call, prompt, result),
-            Input::Resolved { session, result } => self.on_resolved(now, session, result),
+            Input::Resolved { session, result } if self.call_of(session).is_some() => {
+                self.on_resolved(now, session, result);
+            }
+            Input::Resolved { session, result } => self.on_registrar_resolved(now, session, result),
             Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.unregister(now);
+            }
         }
         self.pump(now);
     }
@@ -136,6 +146,10 @@ impl Control {
     pub fn handle_timeout(&mut self, now: Now) {
         if self.ua.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.guarded("user agent timer", |control| control.ua.handle_timeout(now));
+            self.pump(now);
+        }
+        if self.registrations.deadline().is_some_and(|at| at <= now.mono) {
+            self.registrations_due(now);
             self.pump(now);
         }
         self.expire_bindings(now.mono);
@@ -157,8 +171,9 @@ impl Control {
     /// When to call [`Control::handle_timeout`], and who asked.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let calls = self.deadlines.first().map(|(at, _)| (*at, "call"));
-        let bindings = self.registrar.deadline().map(|at| (at, "registrations"));
-        soonest(soonest(self.ua.poll_timeout(), calls), bindings)
+        let registration = self.registrations.deadline().map(|at| (at, "registration"));
+        let bindings = self.registrar.deadline().map(|at| (at, "bindings"));
+        soonest(soonest(soonest(self.ua.poll_timeout(), calls), registration), bindings)
     }
 
     /// Calls that are live.
@@ -169,6 +184,11 @@ impl Control {
     /// Legs that the media cores still have room for.
     pub fn legs_free(&self) -> usize {
         self.placement.room()
+    }
+
+    /// Registrations at carriers that are wanted, and those that hold.
+    pub fn trunk_registrations(&self) -> (usize, usize) {
+        self.registrations.counts()
     }
 
     /// Draining, and nothing is left.

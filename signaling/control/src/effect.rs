@@ -6,7 +6,7 @@ use std::sync::Arc;
 use call::webhook::HttpRequest;
 use call::{PromptId, PromptSource};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, CoreId, MediaCommand, RecordingSid, Refusal};
+use shared::{AccountSid, CallSid, CoreId, LegQuality, MediaCommand, RecordingSid, Refusal};
 use sip::SessionId;
 use sip::flow::Transport;
 use store::{Change, Reply, Secret, WriteError};
@@ -147,6 +147,16 @@ pub enum Observation {
         /// Whole seconds from answer to end.
         duration_s: Option<u32>,
     },
+    /// A leg's media is over.
+    LegEnded {
+        /// Its final figures.
+        quality: Box<LegQuality>,
+    },
+    /// A party began to sound bad, or good again.
+    QualityChanged {
+        /// Whether it sounds bad now.
+        is_bad: bool,
+    },
     /// A notification was written.
     Notified {
         /// The call.
@@ -157,6 +167,15 @@ pub enum Observation {
         message: Arc<str>,
         /// Whether it is an error (else a warning).
         error: bool,
+    },
+    /// A registration of ours at a carrier came about, or was lost.
+    Registration {
+        /// The trunk's name.
+        trunk: String,
+        /// Whether the carrier has us now.
+        is_bound: bool,
+        /// What happened.
+        sentence: String,
     },
     /// Something inside went wrong: needs a person.
     Fault {

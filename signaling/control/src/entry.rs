@@ -88,6 +88,8 @@ pub(crate) struct Leg {
     pub peer: Option<CallSid>,
     /// Local address that SDP shows.
     pub address: IpAddr,
+    /// Lines about its quality in the timeline.
+    pub quality_notes: u8,
 }
 
 impl Leg {

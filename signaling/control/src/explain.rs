@@ -83,6 +83,7 @@ pub fn explain(
     let policy = Policy {
         default_domain: settings.default_domain.as_deref(),
         answer_strangers: settings.answer_strangers,
+        trunk_domain: settings.trunk_domain(question.source.ip(), None),
     };
     let (id, transport) = (FlowId(0), question.transport);
     let flow = Flow { id, transport, local: question.local, remote: question.source };
@@ -126,13 +127,15 @@ fn verdict(snapshot: &Snapshot, question: &Question, stored: Vec<Ha1>) -> Verdic
 
 fn of_invite(decision: Decision, found: Option<&Admission<'_>>) -> Outcome {
     match decision {
-        Decision::Admit(_) => match found.map(|found| admission::document(&found.domain.voice_url))
+        Decision::Admit(admitted) => match found
+            .map(|found| admission::document(&found.domain.voice_url))
         {
             Some(Err(refusal)) => Outcome::Refused { refusal, is_trusted: true, is_alerted: true },
             _ => {
                 let url = found.and_then(|found| found.domain.voice_url.as_deref());
                 let url = url.unwrap_or_default();
-                Outcome::Served(format!("180 Ringing, then {url} is asked what to do"))
+                let way = if admitted.is_trunk { BY_TRUNK } else { "180 Ringing" };
+                Outcome::Served(format!("{way}, then {url} is asked what to do"))
             }
         },
         Decision::Challenge { .. } => Outcome::Challenged { status: 407 },
@@ -164,7 +167,9 @@ fn steps(question: &Question, found: Option<&Admission<'_>>, outcome: &Outcome) 
         Outcome::Challenged { .. } => Some("wrong_credentials"),
         Outcome::Refused { refusal, .. } => Some(refusal.rule),
     };
+    let is_trunk = matches!(outcome, Outcome::Served(text) if text.contains(BY_TRUNK));
     let all = match question.method {
+        Method::Invite if is_trunk => vec![domain_step(found), trunk_step(question)],
         Method::Invite => invite_steps(question, found),
         _ => vec![domain_step(found)],
     };
@@ -186,6 +191,14 @@ fn domain_step(found: &Admission<'_>) -> Looked {
     let domain = found.domain;
     let text = format!("{} ({}) of account {}", domain.domain_name, domain.sid, found.account.sid);
     (&["unknown_domain"], "domain", text)
+}
+
+/// How a carrier's call is served.
+const BY_TRUNK: &str = "180 Ringing to the carrier of a [[trunk]]";
+
+fn trunk_step(question: &Question) -> Looked {
+    let text = format!("{} is an address of a [[trunk]] with this domain", question.source.ip());
+    (&[], "carrier", text)
 }
 
 fn invite_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {

@@ -1,5 +1,6 @@
 //! Requests that come in: strangers, admission, refusals, new calls. Sans-IO.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use call::{
@@ -15,8 +16,10 @@ use crate::admission::{self, Admitted, Decision, Policy, Refused};
 use crate::control::Control;
 use crate::effect::Observation;
 use crate::entry::{Leg, Session};
+use crate::identity;
 use crate::records;
 use crate::sessions::texts;
+use crate::settings::ControlSettings;
 use crate::strangers::Budget;
 
 /// An account hears of the same refusal at most once in so many seconds.
@@ -86,7 +89,10 @@ impl Control {
 
     fn known(&self, now: Now, incoming: &Incoming) -> Result<(), Refusal> {
         let request = self.facts(now, incoming);
-        admission::known(&self.snapshot, self.policy(), request).map(drop)
+        let source = incoming.flow.remote.ip();
+        let registered = self.registrations.trunk_at(source);
+        let policy = policy(&self.settings, source, registered);
+        admission::known(&self.snapshot, policy, request).map(drop)
     }
 
     pub(crate) fn facts<'a>(&self, now: Now, incoming: &'a Incoming) -> admission::Request<'a> {
@@ -99,18 +105,16 @@ impl Control {
     }
 
     /// Whether an IP list, a digest of the last minutes or a registration vouches for the source.
-    fn is_vouched(&self, now: Now, source: std::net::IpAddr) -> bool {
+    fn is_vouched(&self, now: Now, source: IpAddr) -> bool {
         self.strangers.is_vouched(now.mono, source) || self.registrar.vouches_for(source)
     }
 
     fn on_invite(&mut self, now: Now, incoming: Box<Incoming>) {
         let request = self.facts(now, &incoming);
-        let policy = Policy {
-            default_domain: self.settings.default_domain.as_deref(),
-            answer_strangers: self.settings.answer_strangers,
-        };
-        let (ua, lockout, strangers) = (&mut self.ua, &mut self.lockout, &mut self.strangers);
         let source = incoming.flow.remote.ip();
+        let registered = self.registrations.trunk_at(source);
+        let policy = policy(&self.settings, source, registered);
+        let (ua, lockout, strangers) = (&mut self.ua, &mut self.lockout, &mut self.strangers);
         let decision = admission::decide(&self.snapshot, policy, request, |found| {
             let hashes = |user: &str| admission::stored_hashes(found, user);
             let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
@@ -143,13 +147,6 @@ impl Control {
         self.refuse(now, incoming, refused);
     }
 
-    fn policy(&self) -> Policy<'_> {
-        Policy {
-            default_domain: self.settings.default_domain.as_deref(),
-            answer_strangers: self.settings.answer_strangers,
-        }
-    }
-
     /// From here on the peer has authenticated.
     fn admit(&mut self, now: Now, incoming: Box<Incoming>, admitted: &Admitted) {
         if self.draining {
@@ -172,7 +169,7 @@ impl Control {
         };
         let setup = self.inbound_setup(now, &incoming, admitted, &domain);
         let address = self.settings.public_address.unwrap_or(incoming.flow.local.ip());
-        let leg = Leg { place, plan: None, stopping: false, peer: None, address };
+        let leg = Leg { place, plan: None, stopping: false, peer: None, address, quality_notes: 0 };
         if let Err(refusal) = check_call(&incoming, &setup, &leg) {
             self.placement.release(place);
             return self.refuse_call(now, incoming, &setup, refusal);
@@ -217,9 +214,15 @@ impl Control {
             account: admitted.account,
             parent: None,
             direction: CallDirection::Inbound,
-            from: reported(&request.from.uri),
-            to: reported(&request.uri),
-            forwarded_from: None,
+            from: match admitted.is_trunk {
+                true => identity::caller(request),
+                false => reported(&request.from.uri),
+            },
+            to: match admitted.is_trunk {
+                true => identity::called(request),
+                false => reported(&request.uri),
+            },
+            forwarded_from: admitted.is_trunk.then(|| identity::diverted(request)).flatten(),
             caller_name: None,
             application: None,
             sip: Some(SipFacts {
@@ -228,7 +231,10 @@ impl Control {
                 call_id: request.call_id.to_string(),
                 source_ip: incoming.flow.remote.ip(),
                 username: admitted.username.clone(),
-                headers: texts(&request.headers),
+                headers: match admitted.is_trunk {
+                    true => Vec::new(),
+                    false => texts(&request.headers),
+                },
             }),
             leg: None,
             document: voice.map_or(DocumentSource::None, DocumentSource::Url),
@@ -325,6 +331,14 @@ impl Control {
         let of = records::Of { account, call, unix_ms: now.unix_ms };
         let record = records::refusal(of, self.settings.origin, random, code, refusal);
         self.commit(None, Change::AddNotification(Arc::new(record)));
+    }
+}
+
+fn policy(settings: &ControlSettings, source: IpAddr, registered: Option<usize>) -> Policy<'_> {
+    Policy {
+        default_domain: settings.default_domain.as_deref(),
+        answer_strangers: settings.answer_strangers,
+        trunk_domain: settings.trunk_domain(source, registered),
     }
 }
 

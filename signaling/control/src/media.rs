@@ -182,20 +182,17 @@ impl Control {
                     PlayEnd::Finished | PlayEnd::LegStopped => {
                         self.tell(sid, CallInput::PlayEnded { play });
                     }
-                    PlayEnd::NoTelephoneEvents => {
-                        let text = "digits were not sent: the peer takes no telephone events";
-                        self.note(now, sid, Kind::Refusal, text);
-                        self.tell(sid, CallInput::PlayEnded { play });
-                    }
                     PlayEnd::Stopped | PlayEnd::Replaced => {}
                 }
             }
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
             MediaEvent::MediaTimeout { leg } => {
                 let Some(sid) = self.legs.get(&leg).copied() else { return };
-                self.note(now, sid, Kind::Refusal, "no media for the media timeout (32014)");
                 self.end_session(sid);
                 self.tell(sid, CallInput::MediaLost);
+            }
+            MediaEvent::QualityChanged { leg, is_bad, interval } => {
+                self.on_quality_changed(now, leg, is_bad, &interval);
             }
             MediaEvent::RtcpBye { leg } => self.note_leg(now, leg, "the peer said goodbye by RTCP"),
         }
@@ -211,7 +208,8 @@ impl Control {
         let Some(sid) = self.legs.remove(&leg) else { return };
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(ended) = entry.leg.take() else { return };
-        entry.timeline.add(now.unix_ms, Kind::Media, quality_line(quality));
+        let observation = Self::settle_quality(&mut entry.timeline, now, quality);
+        self.observe(observation);
         self.placement.release(ended.place);
         self.forget_if_over(now, sid);
     }
@@ -370,16 +368,4 @@ fn set_peer(entry: &mut crate::entry::Entry, peer: Option<CallSid>) {
     if let Some(leg) = entry.leg.as_mut() {
         leg.peer = peer;
     }
-}
-
-fn quality_line(quality: &LegQuality) -> String {
-    format!(
-        "media ended: {} received, {} sent, {} lost, {} dropped, jitter {} (at most {}) RTP units",
-        quality.received,
-        quality.sent,
-        quality.lost,
-        quality.dropped,
-        quality.jitter_rtp_units,
-        quality.jitter_max_rtp_units,
-    )
 }

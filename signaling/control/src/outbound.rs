@@ -11,6 +11,7 @@ use sip::{Command, Destination, SessionId, Uri};
 use crate::control::Control;
 use crate::effect::{Effect, ResolveTarget};
 use crate::entry::{Leg, PendingInvite, Session};
+use crate::identity::{self, Asserted};
 use crate::input::ResolveFailure;
 
 /// Whom an INVITE goes to, once nouns and trunks are out of the way.
@@ -126,12 +127,12 @@ impl Control {
             Ok((recipient, uri))
         });
         let built = built.and_then(|(recipient, uri)| {
-            let from = self.own_uri(&invite.leg.caller_id);
-            let from =
-                from.ok_or_else(|| no_way("The caller id cannot stand in a From header."))?;
-            Ok((recipient, uri, from))
+            let asserted = self.identity(invite);
+            let from = Uri::parse(format!("sip:{}", asserted.from).as_bytes())
+                .map_err(|_| no_way("The caller id cannot stand in a From header."))?;
+            Ok((recipient, uri, from, asserted))
         });
-        let (recipient, uri, from) = match built {
+        let (recipient, uri, from, asserted) = match built {
             Ok(built) => built,
             Err(no_way) => return self.no_way(now, sid, no_way),
         };
@@ -143,7 +144,8 @@ impl Control {
         if !self.has_leg_for_invite(sid, local) {
             return self.no_way(now, sid, no_way("All media legs are in use."));
         }
-        let headers = self.invite_headers(sid, &recipient);
+        let mut headers = self.invite_headers(sid, &recipient);
+        headers.extend(asserted.headers);
         let attempts = self.attempts(invite, &recipient);
         let session = self.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
@@ -157,7 +159,7 @@ impl Control {
             to: uri.clone(),
             request_uri: uri,
             from,
-            from_display: None,
+            from_display: asserted.display,
             contact_user,
             headers,
             media,
@@ -188,7 +190,14 @@ impl Control {
         let address = self.settings.public_address.unwrap_or(local);
         self.legs.insert(place.leg, sid);
         self.entry_mut(sid, |entry| {
-            entry.leg = Some(Leg { place, plan: None, stopping: false, peer: None, address });
+            entry.leg = Some(Leg {
+                place,
+                plan: None,
+                stopping: false,
+                peer: None,
+                address,
+                quality_notes: 0,
+            });
         });
         true
     }
@@ -213,6 +222,20 @@ impl Control {
         let own = recipient.headers.iter();
         headers.extend(own.map(|(name, value)| (name.clone(), value.clone().into_bytes())));
         headers
+    }
+
+    /// Who calls: `<user>@sip.<suffix>` (contract sip-interface.md §8), and more to a carrier.
+    fn identity(&self, invite: &PendingInvite) -> Asserted {
+        let (user, realm) = (invite.leg.caller_id.as_str(), self.snapshot.realm());
+        let trunk = invite.trunk.filter(|_| !invite.was_redirected);
+        match trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk)) {
+            Some(trunk) => identity::asserted(user, trunk, realm),
+            None => {
+                let from =
+                    if user.is_empty() { realm.to_owned() } else { format!("{user}@{realm}") };
+                Asserted { from, display: None, headers: Vec::new() }
+            }
+        }
     }
 
     /// `sip:<user>@sip.<suffix>`: the From of every call we make (contract sip-interface.md §8).
@@ -282,7 +305,7 @@ impl Control {
     }
 }
 
-fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
+pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
     (!trunk.username.is_empty()).then(|| Credentials {
         user: trunk.username.clone(),
         password: trunk.password.clone(),
@@ -291,6 +314,15 @@ fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
 }
 
 const fn transport(transport: SipTransport) -> Transport {
+    match transport {
+        SipTransport::Udp => Transport::Udp,
+        SipTransport::Tcp => Transport::Tcp,
+        SipTransport::Tls => Transport::Tls,
+    }
+}
+
+/// A transport as the user agent names it.
+pub(crate) const fn sip_transport(transport: SipTransport) -> Transport {
     match transport {
         SipTransport::Udp => Transport::Udp,
         SipTransport::Tcp => Transport::Tcp,

@@ -98,8 +98,7 @@ impl Control {
             UaEvent::Ended { session, cause, headers } => {
                 self.on_session_ended(now, session, cause, headers.as_deref());
             }
-            // The gateway sends none outside of dialogs: it has no trunks to register at yet.
-            UaEvent::Responded(_) => {}
+            UaEvent::Responded(responded) => self.on_responded(now, *responded),
             UaEvent::Trace(trace) => {
                 let session = match trace.owner {
                     TraceOwner::Session(session) => session,

@@ -40,6 +40,17 @@ pub struct ControlSettings {
 }
 
 impl ControlSettings {
+    /// Labels of the domain that takes the calls of the carrier at `source`: one whose `addresses`
+    /// list it, or that we are `registered` at.
+    pub fn trunk_domain(&self, source: IpAddr, registered: Option<usize>) -> Option<&str> {
+        let source = source.to_canonical();
+        let is_listed = |trunk: &&Trunk| trunk.addresses.iter().any(|block| block.contains(source));
+        let trunk = self.trunks.iter().find(is_listed);
+        let trunk = trunk.or_else(|| self.trunks.get(registered?))?;
+        let labels = trunk.domain.split(".sip.").next().unwrap_or_default();
+        (!labels.is_empty()).then_some(labels)
+    }
+
     /// From the node's settings. `api_base` is how the REST API is reached, without a slash at the end.
     pub fn new(config: &Config, origin: Origin, api_base: &str) -> Self {
         let default_domain = config.sip.default_domain.split('.').next().unwrap_or_default();

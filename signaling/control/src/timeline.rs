@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use shared::limits::{TIMELINE_BYTES_MAX, TIMELINE_ENTRIES_MAX};
 
+use crate::quality::QualityFigures;
+
 /// What kind of thing an entry tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -40,6 +42,9 @@ pub struct Timeline {
     entries: Vec<Entry>,
     /// Entries that did not fit.
     left_out: u32,
+    /// Figures of the media, once it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<Box<QualityFigures>>,
     #[serde(skip)]
     bytes: usize,
 }
@@ -58,6 +63,11 @@ impl Timeline {
         }
         self.bytes += bytes;
         self.entries.push(Entry { at_ms, kind, text });
+    }
+
+    /// Keeps the final figures of the media; beside the entries, so that there is always room.
+    pub(crate) fn set_quality(&mut self, figures: QualityFigures) {
+        self.quality = Some(Box::new(figures));
     }
 
     /// The entries so far, oldest first.

@@ -29,6 +29,7 @@ pub mod settings;
 pub mod signaling_loop;
 pub mod signals;
 pub mod speech;
+pub mod spread;
 pub mod store_thread;
 pub mod tls;
 pub mod transport;

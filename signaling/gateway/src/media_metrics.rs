@@ -69,6 +69,12 @@ const ROWS: &[Row] = &[
         "RTP packets of telephone events that we made.",
         |f| f.sent_events,
     ),
+    (
+        "media_tone_packets_sent_total",
+        "counter",
+        "RTP packets of digits as tones, for parties without telephone events.",
+        |f| f.sent_tones,
+    ),
     ("media_rtcp_packets_sent_total", "counter", "RTCP packets sent.", |f| f.sent_rtcp),
     ("media_mesh_packets_received_total", "counter", "Whole packets from other cores.", |f| {
         f.mesh_received

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::spread::{Milliseconds, OpinionScores, Percent, RFactors, Spread};
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -162,7 +164,7 @@ impl Text {
 }
 
 /// How a field of [`Metrics`] is written.
-trait Exposed {
+pub(crate) trait Exposed {
     fn expose(&self, text: &mut Text, name: &'static str, label: &'static str, help: &str);
 }
 
@@ -248,6 +250,8 @@ metrics! {
     signaling_calls_started_total: Labelled, by "direction";
     /// Calls ended, by final status.
     signaling_calls_ended_total: Labelled, by "status";
+    /// Registrations at carriers that came about or failed, by outcome. The log names trunk and reason.
+    signaling_trunk_registrations_total: Labelled, by "outcome";
     /// Faults inside, by place. Every one needs a person.
     signaling_faults_total: Labelled, by "place";
     /// Errors and warnings written to accounts, by kind.
@@ -262,6 +266,20 @@ metrics! {
     signaling_webhooks_requests_total: Counter;
     /// Webhook results, by result.
     signaling_webhooks_results_total: Labelled, by "result";
+    /// R factor of each leg that ended (ITU-T G.107): what its party said, as it reached us. Below 70: look at the network.
+    media_leg_r_factor: Spread<RFactors>;
+    /// Mean opinion score estimated from the R factor.
+    media_leg_mos: Spread<OpinionScores>;
+    /// Packets of a leg that never came, in percent.
+    media_leg_loss_percent: Spread<Percent>;
+    /// Interarrival jitter at the end of a leg.
+    media_leg_jitter_milliseconds: Spread<Milliseconds>;
+    /// Last round trip of a leg, from RTCP. Only peers that send reports have one.
+    media_leg_round_trip_milliseconds: Spread<Milliseconds>;
+    /// From the start of a leg to its first packet.
+    media_leg_first_packet_milliseconds: Spread<Milliseconds>;
+    /// Times that a party began to sound bad, or good again.
+    media_leg_verdicts_total: Labelled, by "verdict";
     /// HTTP requests answered, by status class.
     http_requests_answered_total: Labelled, by "status";
     /// HTTP requests refused before the API saw them, by reason.

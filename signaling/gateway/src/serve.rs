@@ -553,6 +553,7 @@ fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeErro
         },
         addresses: config.media.addresses.clone(),
         ports: config.media.ports.first..=config.media.ports.last,
+        inband_digits: config.media.inband_digits,
         seed: u64::from_le_bytes(seed),
         ..IoConfig::default()
     };
@@ -633,7 +634,7 @@ fn start_errands(
     recorder: Recorder,
 ) -> Result<Errands, ServeError> {
     let _inside = runtime.enter();
-    let resolver = Resolver::from_system();
+    let resolver = Resolver::asking(&config.node.dns);
     let webhooks = WebhookClient::new(
         WebhookSettings {
             user_agent: config.webhook.user_agent.clone(),

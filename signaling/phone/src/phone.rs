@@ -62,6 +62,7 @@ impl Phone {
             seed: u64::from_le_bytes([
                 seed[8], seed[9], seed[10], seed[11], seed[12], seed[13], seed[14], seed[15],
             ]),
+            inband_digits: true,
             unix_ms_at_zero: config.unix_ms_at_zero,
         });
         Self {
@@ -172,6 +173,7 @@ impl Phone {
                 | MediaEvent::Latched { .. }
                 | MediaEvent::TapEnded { .. }
                 | MediaEvent::MediaTimeout { .. }
+                | MediaEvent::QualityChanged { .. }
                 | MediaEvent::RtcpBye { .. } => {}
             }
         }

@@ -8,10 +8,10 @@ use hdrhistogram::Histogram;
 use shared::{Codec, Direction};
 use sip::digest::Credentials;
 use sip::offer_answer::LocalMedia;
-use sip::{Command, EndCause, Invite, SessionId, UaEvent, Uri};
+use sip::{Command, EndCause, Invite, SessionId, Transport, UaEvent, Uri};
 use smallvec::smallvec;
 
-use super::rest::{PASSWORD, USER};
+use super::rest::{Login, PASSWORD, USER};
 use crate::endpoint::{Endpoint, LONGEST_WAIT, Trouble};
 
 /// Calls at one rate.
@@ -25,6 +25,10 @@ pub(crate) struct Plan {
     pub domain: String,
     /// The gateway.
     pub gateway: SocketAddr,
+    /// How the callers reach it.
+    pub transport: Transport,
+    /// Whether they have a user and a password.
+    pub login: Login,
     /// Where the callers hear.
     pub media_port: u16,
     /// Longest a call may take from its INVITE to its end.
@@ -77,12 +81,17 @@ struct Callers<'a> {
 
 impl<'a> Callers<'a> {
     fn new(plan: &'a Plan) -> Result<Self, Trouble> {
-        let endpoint = Endpoint::open()?;
+        let mut events = Vec::new();
+        let endpoint = match plan.transport {
+            Transport::Udp => Endpoint::open()?,
+            Transport::Tcp => Endpoint::connect(plan.gateway, &mut events)?,
+            Transport::Tls => return Err("callers speak no TLS".into()),
+        };
         let invite = invite(plan, &endpoint)?;
         Ok(Self {
             plan,
             endpoint,
-            events: Vec::new(),
+            events,
             invite,
             live: BTreeMap::new(),
             outcome: Outcome {
@@ -216,7 +225,7 @@ fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
         },
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
-        credentials: Some(Credentials::new(USER, PASSWORD)),
+        credentials: (plan.login == Login::Digest).then(|| Credentials::new(USER, PASSWORD)),
         route: Vec::new(),
     })
 }

@@ -44,6 +44,7 @@ pub(crate) struct Gateway {
     child: Child,
     folder: TempDir,
     pub sip: SocketAddr,
+    pub sip_tcp: SocketAddr,
     pub http: SocketAddr,
     /// Backend and number of media cores, as its ready line says.
     pub media: String,
@@ -69,15 +70,36 @@ impl Gateway {
             .stderr(File::create(folder.path().join(LOG))?)
             .spawn()?;
         let ready = wait_ready(&mut child);
-        let mut gateway = Self { child, folder, sip: UNKNOWN, http: UNKNOWN, media: String::new() };
+        let mut gateway = Self {
+            child,
+            folder,
+            sip: UNKNOWN,
+            sip_tcp: UNKNOWN,
+            http: UNKNOWN,
+            media: String::new(),
+        };
         let Some(line) = ready else {
             return Err(format!("the gateway did not start: {}", gateway.log_end()).into());
         };
         let word = |key| line.split_whitespace().find_map(|word| word.strip_prefix(key));
-        gateway.sip = first_address(word("sip=")).ok_or("no SIP address in the ready line")?;
-        gateway.http = first_address(word("http=")).ok_or("no HTTP address in the ready line")?;
+        gateway.sip = address_of(word("sip="), "udp").ok_or("no SIP address in the ready line")?;
+        gateway.sip_tcp =
+            address_of(word("sip="), "tcp").ok_or("no TCP address in the ready line")?;
+        gateway.http =
+            address_of(word("http="), "http").ok_or("no HTTP address in the ready line")?;
         gateway.media = word("media=").unwrap_or("unknown").to_owned();
         Ok(gateway)
+    }
+
+    /// Memory of its process, in bytes.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn resident_bytes(&self) -> std::io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1_024).ok_or_else(|| std::io::Error::other("no VmRSS"))
     }
 
     /// Its threads.
@@ -134,10 +156,13 @@ fn wait_ready(child: &mut Child) -> Option<String> {
     }
 }
 
-/// The first address of a word like `udp:127.0.0.1:5060,tcp:127.0.0.1:5070`.
-fn first_address(word: Option<&str>) -> Option<SocketAddr> {
-    let first = word?.split(',').next()?;
-    first.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == ':').parse().ok()
+/// The address of a transport in a word like `udp:127.0.0.1:5060,tcp:127.0.0.1:5070`; one without a
+/// name is of every transport.
+fn address_of(word: Option<&str>, transport: &str) -> Option<SocketAddr> {
+    word?.split(',').find_map(|part| match part.parse() {
+        Ok(address) => Some(address),
+        Err(_) => part.strip_prefix(transport)?.strip_prefix(':')?.parse().ok(),
+    })
 }
 
 #[cfg(test)]
@@ -146,10 +171,11 @@ mod tests {
 
     #[test]
     fn addresses_of_the_ready_line_are_read_with_and_without_transport() {
-        let expected: SocketAddr = "127.0.0.1:5060".parse().expect("an address");
-        assert_eq!(first_address(Some("127.0.0.1:5060")), Some(expected));
-        assert_eq!(first_address(Some("udp:127.0.0.1:5060,tcp:127.0.0.1:1")), Some(expected));
-        assert_eq!(first_address(Some("off")), None);
-        assert_eq!(first_address(None), None);
+        let (udp, tcp) = ("127.0.0.1:5060".parse().ok(), "127.0.0.1:1".parse().ok());
+        assert_eq!(address_of(Some("127.0.0.1:5060"), "udp"), udp);
+        assert_eq!(address_of(Some("udp:127.0.0.1:5060,tcp:127.0.0.1:1"), "udp"), udp);
+        assert_eq!(address_of(Some("udp:127.0.0.1:5060,tcp:127.0.0.1:1"), "tcp"), tcp);
+        assert_eq!(address_of(Some("off"), "udp"), None);
+        assert_eq!(address_of(None, "udp"), None);
     }
 }

@@ -5,6 +5,8 @@ pub(crate) mod application;
 mod caller;
 mod ears;
 pub(crate) mod gateway;
+mod memory;
+mod plot;
 pub(crate) mod rest;
 pub(crate) mod samples;
 
@@ -19,6 +21,8 @@ use application::Application;
 use caller::{Outcome, Plan};
 use ears::Ears;
 use gateway::Gateway;
+use rest::Login;
+use sip::Transport;
 
 pub(crate) use gateway::build;
 
@@ -30,10 +34,17 @@ pub(crate) struct Measured {
 }
 
 /// What the application says to the callers of a domain.
+#[derive(Clone, Copy, Debug)]
 struct Story {
     domain: &'static str,
+    /// Path of its document.
+    document: &'static str,
+    transport: Transport,
+    login: Login,
     title: &'static str,
     first_rate: u32,
+    /// Whether the short form has it too.
+    quick: bool,
 }
 
 /// Documents of the application by path.
@@ -45,10 +56,49 @@ fn documents() -> Vec<(String, String)> {
 const STORIES: &[Story] = &[
     Story {
         domain: "hangup",
-        title: "Calls a second: digest, signed webhook, <Hangup>",
+        document: "/hangup",
+        transport: Transport::Udp,
+        login: Login::Digest,
+        title: "Calls a second: UDP, digest, signed webhook, <Hangup>",
         first_rate: 50,
+        quick: true,
     },
-    Story { domain: "say", title: "Calls a second: digest, signed webhook, <Say>", first_rate: 25 },
+    Story {
+        domain: "say",
+        document: "/say",
+        transport: Transport::Udp,
+        login: Login::Digest,
+        title: "Calls a second: UDP, digest, signed webhook, <Say>",
+        first_rate: 25,
+        quick: true,
+    },
+    Story {
+        domain: "listed",
+        document: "/hangup",
+        transport: Transport::Udp,
+        login: Login::Address,
+        title: "Calls a second: UDP, IP list, signed webhook, <Hangup>",
+        first_rate: 50,
+        quick: false,
+    },
+    Story {
+        domain: "tcp",
+        document: "/hangup",
+        transport: Transport::Tcp,
+        login: Login::Digest,
+        title: "Calls a second: TCP (one connection), digest, signed webhook, <Hangup>",
+        first_rate: 50,
+        quick: false,
+    },
+    Story {
+        domain: "tcp-listed",
+        document: "/hangup",
+        transport: Transport::Tcp,
+        login: Login::Address,
+        title: "Calls a second: TCP (one connection), IP list, signed webhook, <Hangup>",
+        first_rate: 50,
+        quick: false,
+    },
 ];
 
 /// Measures a gateway binary, or says why there is none.
@@ -56,8 +106,9 @@ pub(crate) fn measure(
     binary: Result<PathBuf, Trouble>,
     quick: bool,
     deadline: Instant,
+    plots: &Path,
 ) -> Measured {
-    match binary.and_then(|binary| try_measure(&binary, quick, deadline)) {
+    match binary.and_then(|binary| try_measure(&binary, quick, deadline, plots)) {
         Ok(measured) => measured,
         Err(error) => {
             let mut section = Section::new("Calls a second", &[]);
@@ -67,22 +118,33 @@ pub(crate) fn measure(
     }
 }
 
-fn try_measure(binary: &Path, quick: bool, deadline: Instant) -> Result<Measured, Trouble> {
+fn try_measure(
+    binary: &Path,
+    quick: bool,
+    deadline: Instant,
+    plots: &Path,
+) -> Result<Measured, Trouble> {
     let application = Application::start(documents())?;
     let gateway = Gateway::start(binary, Ipv4Addr::LOCALHOST, "")?;
     let ears = Ears::open()?;
     let mut sections = Vec::new();
     let mut is_broken = false;
-    for story in STORIES {
+    let mut curves = Vec::new();
+    for story in STORIES.iter().filter(|story| story.quick || !quick) {
         eprintln!("load: {}", story.title);
-        let url = application.url(&format!("/{}", story.domain));
-        rest::make_domain(&gateway, story.domain, &url)?;
+        let url = application.url(story.document);
+        rest::make_domain(&gateway, story.domain, &url, story.login)?;
         let bench =
             Bench { story, gateway: &gateway, application: &application, ears: &ears, quick };
-        let (section, is_sound) = bench.climb(deadline)?;
+        let (section, steps, is_sound) = bench.climb(deadline)?;
         sections.push(section);
+        curves.push((story.title, steps));
         is_broken |= !is_sound;
     }
+    sections.push(plot::draw(&curves, plots));
+    drop((gateway, ears));
+    eprintln!("load: memory a bridged call");
+    sections.push(memory::measure(binary, quick)?);
     Ok(Measured { sections, is_broken })
 }
 
@@ -130,7 +192,7 @@ const REFINEMENTS: u32 = 3;
 impl Bench<'_> {
     /// Raises the rate until calls fail, then closes in. The steps as a table, and whether the
     /// first calls of all were clean.
-    fn climb(&self, deadline: Instant) -> Result<(Section, bool), Trouble> {
+    fn climb(&self, deadline: Instant) -> Result<(Section, Vec<Step>, bool), Trouble> {
         // The source of the callers is vouched for by a successful digest from here on, and what is
         // made at the first use (voice, connections) is made.
         let first = self.step(10, 10)?;
@@ -162,7 +224,7 @@ impl Bench<'_> {
         }
         steps.sort_by_key(|step| step.rate);
         let is_sound = first.outcome.failures.is_empty() && first.outcome.started > 0;
-        Ok((self.section(&first, &steps), is_sound))
+        Ok((self.section(&first, &steps), steps, is_sound))
     }
 
     /// A rate gets a second try, so that a neighbour's moment does not end the climb; in the short
@@ -187,7 +249,12 @@ impl Bench<'_> {
             rate,
             calls,
             domain: format!("{}.sip.sidetone.test", self.story.domain),
-            gateway: self.gateway.sip,
+            gateway: match self.story.transport {
+                Transport::Udp => self.gateway.sip,
+                Transport::Tcp | Transport::Tls => self.gateway.sip_tcp,
+            },
+            transport: self.story.transport,
+            login: self.story.login,
             media_port: self.ears.port,
             patience: PATIENCE,
         };
@@ -229,7 +296,7 @@ impl Bench<'_> {
             section.note(format!("At {} calls/s: {}.", step.rate, failures(step)));
         }
         section.note(format!(
-            "Gateway: release build, all defaults, media {}, its own process; callers, application and \
+            "Gateway: the release build unless another was named, all defaults, media {}, its own process; callers, application and \
              gateway share all CPUs of the machine. Without failure: every call came up and was ended \
              by the gateway, no message had to be sent again, the callers kept their rate.",
             self.gateway.media
@@ -239,7 +306,7 @@ impl Bench<'_> {
         );
         section.note(
             "Set-up is from the first INVITE to the 200: 407, INVITE with digest, signed webhook, TwiML, \
-             answer. Callers are one sans-IO user agent on one UDP socket. CPU is that of the gateway's \
+             answer. Callers are one sans-IO user agent on one socket or connection. CPU is that of the gateway's \
              process; the voice works in a process of its own and is not in it.",
         );
         section

@@ -16,19 +16,46 @@ pub(crate) const USER: &str = "alice";
 /// Its password.
 pub(crate) const PASSWORD: &str = "Secret-Passw0rd";
 
-/// Makes `name.sip.sidetone.test` with a voice URL and the bench's user.
+/// How callers of a domain are let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// By the bench's user and its password.
+    Digest,
+    /// By their address.
+    Address,
+}
+
+/// Makes `name.sip.sidetone.test` with a voice URL and its way in.
 ///
 /// # Errors
 /// The API refuses; says what.
-pub(crate) fn make_domain(gateway: &Gateway, name: &str, voice_url: &str) -> Result<(), Trouble> {
+pub(crate) fn make_domain(
+    gateway: &Gateway,
+    name: &str,
+    voice_url: &str,
+    login: Login,
+) -> Result<(), Trouble> {
     let full = format!("{name}.sip.sidetone.test");
     let domain =
         create(gateway, "SIP/Domains.json", &[("DomainName", &full), ("VoiceUrl", voice_url)])?;
-    let list = create(gateway, "SIP/CredentialLists.json", &[("FriendlyName", name)])?;
-    let credentials = format!("SIP/CredentialLists/{list}/Credentials.json");
-    create(gateway, &credentials, &[("Username", USER), ("Password", PASSWORD)])?;
-    let mappings = format!("SIP/Domains/{domain}/Auth/Calls/CredentialListMappings.json");
-    create(gateway, &mappings, &[("CredentialListSid", &list)])?;
+    let auth = format!("SIP/Domains/{domain}/Auth/Calls");
+    match login {
+        Login::Digest => {
+            let list = create(gateway, "SIP/CredentialLists.json", &[("FriendlyName", name)])?;
+            let credentials = format!("SIP/CredentialLists/{list}/Credentials.json");
+            create(gateway, &credentials, &[("Username", USER), ("Password", PASSWORD)])?;
+            let mappings = format!("{auth}/CredentialListMappings.json");
+            create(gateway, &mappings, &[("CredentialListSid", &list)])?;
+        }
+        Login::Address => {
+            let lists = "SIP/IpAccessControlLists";
+            let list = create(gateway, &format!("{lists}.json"), &[("FriendlyName", name)])?;
+            let addresses = format!("{lists}/{list}/IpAddresses.json");
+            create(gateway, &addresses, &[("FriendlyName", name), ("IpAddress", "127.0.0.1")])?;
+            let mappings = format!("{auth}/IpAccessControlListMappings.json");
+            create(gateway, &mappings, &[("IpAccessControlListSid", &list)])?;
+        }
+    }
     Ok(())
 }
 

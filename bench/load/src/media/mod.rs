@@ -23,11 +23,13 @@ use shared::Codec;
 use crate::endpoint::Trouble;
 use crate::report::Section;
 use crate::scheduling::Cpus;
-use generator::{Generator, Pace, WINDOW, parties_socket};
+pub(crate) use generator::parties_socket;
+use generator::{Generator, Pace, WINDOW};
 use own::Own;
 use payload::Reference;
-use product::Product;
-use relay::{Relay, Setup, SetupError, tried};
+pub(crate) use product::Product;
+pub(crate) use relay::Setup;
+use relay::{Relay, SetupError, tried};
 use round::Figures;
 use rtpengine::Rtpengine;
 use tally::{Tally, Verdict};
@@ -128,7 +130,7 @@ pub(crate) enum Contender {
 impl Contender {
     /// All of them.
     pub(crate) const ALL: [Self; 4] =
-        [Self::IoUring, Self::IoUringOneByOne, Self::Portable, Self::Rtpengine];
+        [Self::IoUring, Self::Rtpengine, Self::Portable, Self::IoUringOneByOne];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -185,9 +187,8 @@ struct Gateways {
 impl Gateways {
     fn start(binary: Result<&Path, &Trouble>, cpu: usize) -> Self {
         let start = |backend, address| match binary {
-            Ok(binary) => {
-                Product::start(binary, backend, address, cpu).map_err(|error| error.to_string())
-            }
+            Ok(binary) => Product::start(binary, backend, address, Some(cpu))
+                .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         Self { io_uring: start("io_uring", IO_URING), portable: start("portable", PORTABLE) }

@@ -9,7 +9,7 @@ use super::parties::Parties;
 use super::relay::{Relay, Setup, SetupError, tried};
 use crate::calls::application::Application;
 use crate::calls::gateway::Gateway;
-use crate::calls::rest;
+use crate::calls::rest::{self, Login};
 use crate::calls::samples::Samples;
 use crate::schedstat::Thread;
 
@@ -24,7 +24,7 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Starts a gateway with one media core on that CPU and that backend (a word of `media.backend`), on
+    /// Starts a gateway with a media core on that CPU (`None`: as by default) and that backend (a word of `media.backend`), on
     /// an address of loopback of its own, so that it has the whole range of ports.
     ///
     /// # Errors
@@ -33,9 +33,10 @@ impl Product {
         binary: &Path,
         backend: &str,
         address: Ipv4Addr,
-        cpu: usize,
+        cpu: Option<usize>,
     ) -> Result<Self, SetupError> {
-        let media = format!("cores = [{cpu}]\nbackend = \"{backend}\"\n");
+        let cores = cpu.map_or_else(String::new, |cpu| format!("cores = [{cpu}]\n"));
+        let media = format!("{cores}backend = \"{backend}\"\n");
         let gateway = Gateway::start(binary, address, &media)?;
         let parties = Parties::open()?;
         let document = format!(
@@ -43,7 +44,7 @@ impl Product {
             parties.address()
         );
         let application = Application::start(vec![("/dial".to_owned(), document)])?;
-        rest::make_domain(&gateway, DOMAIN, &application.url("/dial"))?;
+        rest::make_domain(&gateway, DOMAIN, &application.url("/dial"), Login::Digest)?;
         let mut threads = gateway.threads().map_err(tried("reading /proc"))?;
         threads.retain(|thread| thread.name == CORE_THREAD);
         if threads.is_empty() {
@@ -60,6 +61,14 @@ impl Product {
         let domain = format!("{DOMAIN}.sip.sidetone.test");
         self.targets = self.parties.bring_up(self.gateway.sip, &domain, setup)?;
         Ok(())
+    }
+
+    /// Memory of the gateway's process, in bytes.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn resident_bytes(&self) -> std::io::Result<u64> {
+        self.gateway.resident_bytes()
     }
 
     /// Ends the calls of a round.

@@ -38,6 +38,7 @@ impl Core {
             legs_max: 2,
             taps_max: 2,
             seed: 1,
+            inband_digits: true,
             unix_ms_at_zero: 1_700_000_000_000,
         });
         let mut core = Self { plane, now: Instant::from_millis(1_000), hands: Hands::default() };

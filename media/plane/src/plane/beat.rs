@@ -4,6 +4,7 @@ use shared::media::PlayEnd;
 use shared::{Instant, MediaEvent};
 
 use crate::clock;
+use crate::g711;
 use crate::outbound::SAMPLES_MAX;
 use crate::output::{Output, SocketId};
 use crate::player::Playing;
@@ -20,6 +21,7 @@ use super::Plane;
 enum Origin {
     Prompt,
     Silence,
+    Tone,
 }
 
 impl Plane {
@@ -98,11 +100,37 @@ impl Plane {
                 if beat.half {
                     return true;
                 }
-                let step = sender.step();
-                self.beat_digits(slot, step, now_samples, out)
+                match sender.step() {
+                    DigitStep::Event { .. } if !self.outbound[slot].takes_events() => {
+                        let frame = sender.tone(self.outbound[slot].codec);
+                        self.send_or_pass(slot, now_samples, &frame, Origin::Tone, out);
+                        true
+                    }
+                    step => self.beat_digits(slot, step, now_samples, out),
+                }
+            }
+            None if leg.tones.is_active() => {
+                if !beat.half {
+                    self.beat_tones(slot, now_samples, out);
+                }
+                true
             }
             None => false,
         }
+    }
+
+    /// 20 ms of the bridged party's keys as tones; then the bridged party is heard again.
+    fn beat_tones(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let mut samples = [0; DIGIT_STEP_SAMPLES];
+        leg.tones.fill(now_samples, &mut samples);
+        let outbound = &mut self.outbound[slot];
+        let frame = samples.map(|sample| g711::encode(outbound.codec, sample));
+        if !leg.tones.is_active() {
+            outbound.playing = false;
+            outbound.make_due();
+        }
+        self.send_or_pass(slot, now_samples, &frame, Origin::Tone, out);
     }
 
     /// One step of digits, always 20 ms whatever the packet time.
@@ -162,6 +190,7 @@ impl Plane {
         match origin {
             Origin::Prompt => self.meters.sent_prompt += 1,
             Origin::Silence => self.meters.sent_silence += 1,
+            Origin::Tone => self.meters.sent_tones += 1,
         }
         if self.outbound[slot].tapped {
             self.tap_outbound(slot, stamp.timestamp, samples);
@@ -235,18 +264,18 @@ impl Plane {
         if let Some(media_ms) = media_ms {
             next_ms = clock::sooner(now_ms, next_ms, media_ms);
         }
-        if leg.keys.is_waiting() {
+        if leg.is_pressed() {
             next_ms = now_ms;
         }
         self.checks[slot] = next_ms;
     }
 
-    /// Tells a silence that lasts too long; when to look again.
+    /// Tells a silence that lasts too long, on hold too; when to look again.
     fn check_media(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) -> Option<u32> {
         let leg = self.legs[slot].as_mut()?;
         let inbound = &self.inbound[slot];
         let timeout_ms = leg.plan.media_timeout_ms;
-        if timeout_ms == 0 || !inbound.receives {
+        if timeout_ms == 0 {
             return None;
         }
         let last_ms = inbound.reception.has_started().then_some(inbound.reception.last_ms);

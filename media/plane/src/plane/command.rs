@@ -8,7 +8,8 @@ use shared::{Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
 
 use crate::address::PackedAddress;
 use crate::clock;
-use crate::inbound::{Inbound, Latch, NO_PAYLOAD_TYPE, Route};
+use crate::dtmf::ToneRelay;
+use crate::inbound::{Inbound, Latch, Route};
 use crate::leg::Leg;
 use crate::outbound::Outbound;
 use crate::output::Output;
@@ -30,7 +31,7 @@ impl Plane {
             }
             MediaCommand::UpdateLeg { leg, plan } => {
                 match self.slot_of(leg) {
-                    Some(slot) => self.update_leg(now, slot, &plan),
+                    Some(slot) => self.update_leg(now, slot, &plan, out),
                     None => self.refuse(leg, out),
                 }
                 out.event(MediaEvent::PlanReturned(plan));
@@ -101,11 +102,14 @@ impl Plane {
         self.secure_leg(now, slot);
         self.slot_by_port[usize::from(port)] = Some(leg.slot);
         self.wheel.insert(now, leg.slot, self.outbound[slot].wants_half_beats());
+        self.choose_listening(slot);
         self.meters.legs += 1;
         true
     }
 
-    fn update_leg(&mut self, now: Instant, slot: usize, plan: &LegPlan) {
+    fn update_leg(&mut self, now: Instant, slot: usize, plan: &LegPlan, out: &mut impl Output) {
+        // A key that is held was pressed under the old plan.
+        self.finish_in_band(slot, out);
         let Some(leg) = &mut self.legs[slot] else { return };
         let old = leg.plan;
         // Port and SSRC are for life.
@@ -136,6 +140,18 @@ impl Plane {
         if plan.media.codec != old.media.codec {
             self.change_tap_codec(slot, plan.media.codec);
         }
+        self.choose_listening(slot);
+    }
+
+    /// Digits are looked for in the audio where the party has no other way to tell them.
+    fn choose_listening(&mut self, slot: usize) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        leg.listens = self.inband_digits && leg.plan.media.event_payload_type_receive.is_none();
+        if self.outbound[slot].takes_events() {
+            leg.tones = ToneRelay::default();
+            self.outbound[slot].playing = leg.playing.is_some();
+        }
+        self.mark_tapped(slot);
     }
 
     fn stop_leg(
@@ -163,18 +179,28 @@ impl Plane {
 
     fn quality(&self, slot: usize, leg: &Leg) -> LegQuality {
         let reception = &self.inbound[slot].reception;
-        let (received, lost) = reception.totals(&self.pasts[slot]);
+        let totals = reception.totals(&self.pasts[slot]);
         LegQuality {
-            received,
+            received: totals.received,
             sent: u64::from(self.outbound[slot].packets),
-            lost,
+            lost: totals.losses.lost,
+            losses: totals.losses,
+            duplicates: totals.duplicates,
+            reordered: totals.reordered,
+            restarts: totals.restarts,
             dropped: leg.dropped,
             jitter_rtp_units: reception.jitter(),
             jitter_max_rtp_units: reception.jitter_max(),
+            packet_ms: u32::from(totals.packet_samples) / clock::SAMPLES_A_MS,
             round_trip_us: leg.reports.round_trip_us,
+            round_trip_max_us: leg.reports.round_trip_max_us,
             first_packet_ms: leg.first_packet_ms,
             rtcp_received: leg.reports.received,
             rtcp_sent: leg.reports.sent,
+            remote: leg.reports.remote,
+            intervals: leg.ear.intervals,
+            intervals_bad: leg.ear.intervals_bad,
+            worst_r_tenths: leg.ear.worst_r_tenths,
         }
     }
 
@@ -182,6 +208,8 @@ impl Plane {
         let Some(leg) = &mut self.legs[slot] else { return };
         let id = leg.id;
         let before = std::mem::replace(&mut leg.peer, peer);
+        leg.tones = ToneRelay::default();
+        self.outbound[slot].playing = leg.playing.is_some();
         let numbers = &mut self.outbound[slot].numbers;
         if numbers.feed.is_relay() {
             // Another party's epoch may have the same number.
@@ -232,27 +260,23 @@ impl Plane {
     }
 
     fn send_digits(&mut self, leg: LegId, play: PlayId, digits: Arc<str>, out: &mut impl Output) {
-        let cause = match self.slot_of(leg) {
-            Some(slot) if self.outbound[slot].event_payload_type == NO_PAYLOAD_TYPE => {
-                PlayEnd::NoTelephoneEvents
-            }
+        match self.slot_of(leg) {
             Some(slot) => {
                 self.begin_playing(slot, Playing::Digits(DigitSender::new(play, digits)), out);
-                return;
             }
             None => {
                 self.refuse(leg, out);
-                PlayEnd::LegStopped
+                let value = PlayedValue::Digits(digits);
+                out.event(MediaEvent::PlayEnded { leg, play, cause: PlayEnd::LegStopped, value });
             }
-        };
-        let value = PlayedValue::Digits(digits);
-        out.event(MediaEvent::PlayEnded { leg, play, cause, value });
+        }
     }
 
     fn begin_playing(&mut self, slot: usize, playing: Playing, out: &mut impl Output) {
         self.end_playing(slot, PlayEnd::Replaced, out);
         let Some(leg) = &mut self.legs[slot] else { return };
         leg.playing = Some(playing);
+        leg.tones = ToneRelay::default();
         let outbound = &mut self.outbound[slot];
         outbound.playing = true;
         if outbound.numbers.feed != Feed::LOCAL {

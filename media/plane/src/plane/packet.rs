@@ -6,6 +6,7 @@ use shared::limits::{RTCP_BYTES_MAX, RTP_BYTES_MAX};
 use shared::{CoreId, Instant, LegId, MediaEvent};
 
 use crate::clock;
+use crate::dtmf::ToneNote;
 use crate::g711;
 use crate::inbound::{Heard, LatchStep, Route};
 use crate::mesh::{MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader};
@@ -35,11 +36,11 @@ pub(super) enum Fate {
 }
 
 /// A relayed packet with the peer's numbers.
-struct Mapped {
-    marker: bool,
-    payload_type: u8,
-    sequence: u16,
-    timestamp: u32,
+pub(super) struct Mapped {
+    pub marker: bool,
+    pub payload_type: u8,
+    pub sequence: u16,
+    pub timestamp: u32,
 }
 
 impl Plane {
@@ -141,6 +142,7 @@ impl Plane {
         }
         let epoch = inbound.epoch;
         let payload = packet.get(header.payload.clone()).unwrap_or_default();
+        let mut note = ToneNote::Voice;
         let content = match heard {
             Heard::ComfortNoise => {
                 self.tap_comfort_noise(slot);
@@ -153,6 +155,7 @@ impl Plane {
             Heard::Media(audio) => {
                 if inbound.tapped {
                     self.tap_inbound(slot, epoch, header.timestamp, payload);
+                    note = self.listen(now, slot, header.timestamp, payload, out);
                 }
                 audio
             }
@@ -166,7 +169,7 @@ impl Plane {
             Content::Event => 0,
         };
         let (sequence, timestamp) = (header.sequence, header.timestamp);
-        let incoming = Incoming { epoch, sequence, timestamp, content, len };
+        let incoming = Incoming { epoch, sequence, timestamp, content, len, note };
         match self.inbound[slot].route {
             Route::Nowhere => Ok(Fate::Consumed),
             Route::Local { slot: peer } => self.forward(now, peer, incoming, &header, packet, out),
@@ -204,11 +207,13 @@ impl Plane {
         header: &RtpHeader,
         heard: Heard,
     ) -> Result<(), DropReason> {
+        let is_audio = matches!(heard, Heard::Media(Content::Audio(_)));
         let arrival = Arrival {
             ssrc: header.ssrc,
             sequence: header.sequence,
             timestamp: header.timestamp,
-            is_audio: matches!(heard, Heard::Media(Content::Audio(_))),
+            samples: if is_audio { header.payload.len() as u16 } else { 0 },
+            is_audio,
             now_samples: clock::samples(now),
             now_ms: clock::millis(now),
         };
@@ -247,10 +252,11 @@ impl Plane {
         }
     }
 
-    /// Tells the press whose packets stopped coming.
+    /// Tells the presses whose packets stopped coming.
     pub(super) fn expire_keys(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
-        if let Some(press) = leg.keys.expire(now_samples) {
+        let presses = [leg.keys.expire(now_samples), leg.in_band.expire(now_samples)];
+        for press in presses.into_iter().flatten() {
             self.meters.digits_received += 1;
             out.event(digit(leg.id, press));
         }
@@ -274,6 +280,10 @@ impl Plane {
         out: &mut impl Output,
     ) -> Result<Fate, DropReason> {
         let slot = usize::from(peer);
+        if incoming.content == Content::Event && !self.outbound[slot].takes_events() {
+            let payload = packet.get(header.payload.clone()).unwrap_or_default();
+            return self.play_key(now, slot, incoming, payload).map(|()| Fate::Consumed);
+        }
         let Some(mapped) = self.map(now, slot, incoming, header.marker)? else {
             return Ok(Fate::Consumed);
         };
@@ -283,7 +293,7 @@ impl Plane {
         }
         let len = HEADER_BYTES + header.payload.len();
         let plain = packet.get_mut(..len).ok_or(DropReason::Malformed)?;
-        self.finish_packet(slot, &mapped, incoming.content, plain)?;
+        let len = self.finish_packet(slot, mapped, incoming, plain)?;
         if self.outbound[slot].speech == Speech::Secured {
             return self.forward_sealed(peer, packet, len, out);
         }
@@ -316,26 +326,34 @@ impl Plane {
     }
 
     /// Writes header and samples as the peer wants them; the payload lies behind 12 bytes already.
+    /// The length of the packet.
     #[inline]
     fn finish_packet(
         &mut self,
         peer: usize,
-        mapped: &Mapped,
-        content: Content,
+        mapped: Mapped,
+        incoming: Incoming,
         packet: &mut [u8],
-    ) -> Result<(), DropReason> {
+    ) -> Result<usize, DropReason> {
+        let (content, mapped, packet) = match incoming.note {
+            ToneNote::Voice => (incoming.content, mapped, packet),
+            ToneNote::Mute | ToneNote::Key(_) => {
+                self.keep_tone_from(peer, mapped, incoming, packet)
+            }
+        };
         let outbound = &mut self.outbound[peer];
         let (head, payload) =
             packet.split_first_chunk_mut::<HEADER_BYTES>().ok_or(DropReason::Malformed)?;
-        let Mapped { marker, payload_type, sequence, timestamp } = *mapped;
+        let Mapped { marker, payload_type, sequence, timestamp } = mapped;
         rtp::write_header(head, marker, payload_type, sequence, timestamp, outbound.ssrc);
+        let len = HEADER_BYTES + payload.len();
         if let Content::Audio(codec) = content {
             g711::translate(codec, outbound.codec, payload);
             if outbound.tapped {
                 self.tap_outbound(peer, timestamp, payload);
             }
         }
-        Ok(())
+        Ok(len)
     }
 
     /// Hands a packet to the peer's core, in as many frames as it takes.
@@ -358,6 +376,7 @@ impl Plane {
                 sequence: incoming.sequence,
                 epoch: incoming.epoch,
                 content: incoming.content,
+                note: incoming.note,
                 marker: header.marker,
                 part: index as u8,
                 last: index + 1 == parts_max,
@@ -421,16 +440,18 @@ impl Plane {
     ) -> Result<bool, DropReason> {
         let slot = self.slot_bridged_to(frame.to, frame.from).ok_or(DropReason::NotBridged)?;
         let incoming = frame.incoming(payload.len());
+        if incoming.content == Content::Event && !self.outbound[slot].takes_events() {
+            return self.play_key(now, slot, incoming, payload).map(|()| false);
+        }
         let Some(mapped) = self.map(now, slot, incoming, frame.header.marker)? else {
             return Ok(false);
         };
-        let content = incoming.content;
         if frame.is_whole() {
             let buffer = &mut [0; HEADER_BYTES + MESH_PAYLOAD_BYTES + SRTP_OVERHEAD_MAX];
-            self.send_copy(slot, &mapped, content, payload, buffer, out)?;
+            self.send_copy(slot, mapped, incoming, payload, buffer, out)?;
         } else {
             let buffer = &mut [0; RTP_BYTES_MAX];
-            self.send_copy(slot, &mapped, content, payload, buffer, out)?;
+            self.send_copy(slot, mapped, incoming, payload, buffer, out)?;
         }
         Ok(true)
     }
@@ -438,8 +459,8 @@ impl Plane {
     fn send_copy(
         &mut self,
         slot: usize,
-        mapped: &Mapped,
-        content: Content,
+        mapped: Mapped,
+        incoming: Incoming,
         payload: &[u8],
         buffer: &mut [u8],
         out: &mut impl Output,
@@ -447,12 +468,12 @@ impl Plane {
         let len = HEADER_BYTES + payload.len();
         let packet = buffer.get_mut(..len).ok_or(DropReason::TooLong)?;
         packet[HEADER_BYTES..].copy_from_slice(payload);
-        self.finish_packet(slot, mapped, content, packet)?;
-        let len = self.seal(slot, buffer, len)?;
+        let len = self.finish_packet(slot, mapped, incoming, packet)?;
+        let sealed = self.seal(slot, buffer, len)?;
         let outbound = &mut self.outbound[slot];
-        outbound.count(payload.len());
+        outbound.count(len - HEADER_BYTES);
         let socket = SocketId::rtp(usize::from(outbound.port));
-        let packet = buffer.get(..len).unwrap_or_default();
+        let packet = buffer.get(..sealed).unwrap_or_default();
         out.send(socket, outbound.destination.socket_addr(), packet);
         Ok(())
     }
@@ -471,7 +492,7 @@ impl Plane {
     }
 }
 
-const fn digit(leg: LegId, press: Press) -> MediaEvent {
+pub(super) const fn digit(leg: LegId, press: Press) -> MediaEvent {
     MediaEvent::Digit { leg, digit: press.digit, duration_ms: press.duration_ms }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use shared::{Instant, MediaEvent};
+use shared::{Impairments, Instant, IntervalQuality, MediaEvent, quality};
 
 use crate::address::PackedAddress;
 use crate::clock;
@@ -50,9 +50,10 @@ impl Plane {
         if let Some(sent_at) = compound.sender_report {
             reports.last_sender_report = Some((sent_at, now));
         }
-        let now_middle = rtcp::ntp_middle(rtcp::ntp(now, self.unix_ms_at_zero));
-        let round_trip = compound.report_on_us.and_then(|on_us| on_us.round_trip_us(now_middle));
-        reports.round_trip_us = round_trip.or(reports.round_trip_us);
+        if let Some(on_us) = compound.report_on_us {
+            let now_middle = rtcp::ntp_middle(rtcp::ntp(now, self.unix_ms_at_zero));
+            reports.take(on_us, on_us.round_trip_us(now_middle));
+        }
         if compound.bye {
             out.event(MediaEvent::RtcpBye { leg: leg.id });
         }
@@ -68,8 +69,34 @@ impl Plane {
         }
         leg.reports.schedule_next(now_ms);
         let next_ms = leg.reports.next_ms;
+        self.rate_interval(slot, out);
         self.send_report(at, slot, false, out);
         next_ms
+    }
+
+    /// Rates what came since the last time, and tells when a party began to sound bad or good again.
+    fn rate_interval(&mut self, slot: usize, out: &mut impl Output) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let (reception, past) = (&self.inbound[slot].reception, &mut self.pasts[slot]);
+        let Some((expected, losses)) = reception.interval(past) else { return };
+        let packet_ms = u32::from(reception.totals(past).packet_samples) / clock::SAMPLES_A_MS;
+        let round_trip_us = leg.reports.round_trip_us;
+        let jitter_rtp_units = reception.jitter();
+        let impairments = Impairments {
+            loss_percent: losses.loss_percent(expected),
+            burst_ratio: losses.burst_ratio(expected),
+            delay_ms: quality::delay_ms(round_trip_us, jitter_rtp_units, packet_ms),
+        };
+        let interval = IntervalQuality {
+            expected: u32::try_from(expected).unwrap_or(u32::MAX),
+            lost: u32::try_from(losses.lost).unwrap_or(u32::MAX),
+            jitter_rtp_units,
+            round_trip_us,
+            r_tenths: (impairments.rating().r_factor * 10.0) as u16,
+        };
+        if let Some(is_bad) = leg.ear.hear(&interval) {
+            out.event(MediaEvent::QualityChanged { leg: leg.id, is_bad, interval });
+        }
     }
 
     /// Says BYE, if the party ever heard of us (RFC 3550 §6.3.7).

@@ -137,10 +137,11 @@ impl Plane {
         self.mark_tapped(slot);
     }
 
-    /// The hot lines only know whether there is a tap at all.
-    fn mark_tapped(&mut self, slot: usize) {
+    /// The hot lines only know whether there is a tap, or the digit detector, at all.
+    pub(super) fn mark_tapped(&mut self, slot: usize) {
         let tapped = self.legs[slot].as_ref().is_some_and(|leg| leg.first_tap.is_some());
-        self.inbound[slot].tapped = tapped;
+        let listens = self.legs[slot].as_ref().is_some_and(|leg| leg.listens);
+        self.inbound[slot].tapped = tapped || listens;
         self.outbound[slot].tapped = tapped;
     }
 

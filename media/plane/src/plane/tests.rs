@@ -377,17 +377,6 @@ fn digits_are_told_on_a_bridged_leg_and_pass_with_the_peers_payload_type() {
 }
 
 #[test]
-fn events_towards_a_party_without_events_are_dropped_but_told() {
-    let mut world = World::new(1);
-    let a = world.start(|_| ());
-    let b = world.start(|plan| plan.media.event_payload_type_send = None);
-    world.bridge(a, b);
-    let received = world.press(a, 5_000, [5, 0x8A, 3, 0x20]);
-    assert_eq!(received, Received::Dropped(DropReason::NoTelephoneEvents));
-    assert_eq!(digits_of(&world.events()), "5");
-}
-
-#[test]
 fn a_key_whose_end_never_comes_is_told_after_120_ms() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
@@ -426,18 +415,6 @@ fn digits_sent_are_heard_by_another_core_of_ours() {
         let _ = world.press(b, header.timestamp, payload);
     }
     assert_eq!(digits_of(&world.events()), "12#");
-}
-
-#[test]
-fn digits_for_a_party_without_events_come_home_at_once() {
-    let mut world = World::new(1);
-    let a = world.start(|plan| plan.media.event_payload_type_send = None);
-    send_digits(&mut world, a, "1");
-    let events = world.events();
-    assert!(matches!(
-        events[..],
-        [MediaEvent::PlayEnded { cause: PlayEnd::NoTelephoneEvents, play: PlayId(2), .. }]
-    ));
 }
 
 #[test]
@@ -544,12 +521,6 @@ fn missing_media_is_told_once_a_silence() {
     assert_eq!(timeouts(&mut world), 0);
     world.run(2_000);
     assert_eq!(timeouts(&mut world), 1);
-    world.update(a, |plan| {
-        plan.media_timeout_ms = 2_000;
-        plan.media.direction = Direction::SendOnly;
-    });
-    world.run(10_000);
-    assert_eq!(timeouts(&mut world), 0);
 }
 
 #[test]

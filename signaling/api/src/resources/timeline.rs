@@ -20,12 +20,14 @@ pub(crate) fn fetch(context: &Context<'_>, call: CallSid) -> Answered {
     }
 }
 
-/// Entries oldest first, each `at_ms`, `kind` and `text`; `left_out` counts those that did not fit.
+/// Entries oldest first, each `at_ms`, `kind` and `text`; `left_out` counts those that did not fit;
+/// `quality` is null until the media has ended.
 pub(crate) fn json(timeline: &str) -> Value {
     let mut timeline: Value = serde_json::from_str(timeline).unwrap_or_default();
     let entries = timeline.get_mut("entries").map(Value::take);
     json!({
         "timeline": entries.unwrap_or_else(|| Value::Array(Vec::new())),
+        "quality": timeline.get("quality"),
         "left_out": timeline.get("left_out").and_then(Value::as_u64).unwrap_or(0),
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::{Instant, Now};
 
 use super::dial::Parting;
+use super::webhooks::warning;
 use super::{Activity, Call};
 use crate::effect::{CallEffect, FinalRecord, Severity};
 use crate::input::{AnswerFacts, ChildEnd, ChildEvent, HangupCause, ParentCommand};
@@ -211,7 +212,8 @@ impl Call {
 
     pub(super) fn media_lost(&mut self, now: Now) {
         if self.facts.answered.is_some() && !self.is_over() {
-            self.timeline("error", "no media from the party for the media timeout: hanging up");
+            let message = "No media came from the party for the media timeout: hanging up.";
+            self.notify(warning(32014, message.to_owned()), None);
             self.end(now, CallStatus::Completed, Ending::Bye);
         }
     }

@@ -36,6 +36,7 @@ impl Control {
         let policy = crate::admission::Policy {
             default_domain: self.settings.default_domain.as_deref(),
             answer_strangers: self.settings.answer_strangers,
+            trunk_domain: None,
         };
         let (ua, lockout) = (&mut self.ua, &mut self.lockout);
         let to = &incoming.request.to;

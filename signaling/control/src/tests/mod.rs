@@ -6,3 +6,4 @@ mod explain;
 mod outbound;
 mod registrar;
 mod rig;
+mod trunks;

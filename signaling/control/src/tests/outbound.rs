@@ -118,13 +118,7 @@ fn with_targets(targets: &[&str]) -> Rig {
 }
 
 fn trunk() -> Trunk {
-    Trunk {
-        name: "carrier".to_owned(),
-        targets: Vec::new(),
-        username: String::new(),
-        password: String::new(),
-        realm: String::new(),
-    }
+    Trunk { name: "carrier".to_owned(), ..Trunk::default() }
 }
 
 fn number(rig: &mut Rig) -> shared::CallSid {

@@ -358,6 +358,21 @@ impl Rig {
         self.answer(status, "", line);
     }
 
+    /// Whoever got our last request answers it.
+    pub fn respond_to_last(&mut self, status: u16, line: &str) {
+        let request = self.sent.iter().rev().find_map(|(_, message)| match message {
+            Message::Request(request) => Some(request.clone()),
+            Message::Response(_) => None,
+        });
+        let response = Response::for_request(&request.expect("a request"), status, "As told");
+        let text = String::from_utf8(response.to_bytes()).expect("text");
+        let line = if line.is_empty() { String::new() } else { format!("{line}\r\n") };
+        let text = text.replacen("\r\n", &format!("\r\n{line}"), 1);
+        let before = std::mem::replace(&mut self.flow, flow(Transport::Udp, CALLEE));
+        self.receive(&text);
+        self.flow = before;
+    }
+
     /// No target that waits has an address.
     pub fn resolve_nothing(&mut self) {
         for (session, _) in std::mem::take(&mut self.resolves) {

@@ -1,15 +1,17 @@
 //! Host names to addresses by the system's name servers and hosts file. Shell, on tokio.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
+};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::timeout;
 
 /// One look-up with its repetitions, at most (limits-and-rules, "Webhook": DNS 3 s).
@@ -54,6 +56,21 @@ pub struct SrvRecord {
     pub target: String,
 }
 
+/// A rule of a domain about how a service is reached (RFC 3403).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NaptrRecord {
+    /// Lower goes first.
+    pub order: u16,
+    /// Lower goes first among those of one order.
+    pub preference: u16,
+    /// `s`: the replacement is a name of SRV records.
+    pub flags: String,
+    /// `SIP+D2U` and the like.
+    pub service: String,
+    /// The name to go on with, without the dot at the end.
+    pub replacement: String,
+}
+
 /// Asks for names. Cheap to clone; all clones share one cache.
 #[derive(Clone)]
 pub struct Resolver {
@@ -62,7 +79,18 @@ pub struct Resolver {
 
 enum Inner {
     System(Box<TokioResolver>),
-    Fixed { addresses: BTreeMap<String, Vec<IpAddr>>, services: BTreeMap<String, Vec<SrvRecord>> },
+    Fixed(Names),
+}
+
+/// What a fixed resolver knows, by name in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// A and AAAA.
+    pub addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// SRV.
+    pub services: BTreeMap<String, Vec<SrvRecord>>,
+    /// NAPTR.
+    pub rules: BTreeMap<String, Vec<NaptrRecord>>,
 }
 
 impl Resolver {
@@ -71,11 +99,20 @@ impl Resolver {
     ///
     /// Must be called inside the tokio runtime.
     pub fn from_system() -> Self {
+        Self::asking(&[])
+    }
+
+    /// The same, but asking these name servers where there are any (setting `node.dns`).
+    pub fn asking(servers: &[SocketAddr]) -> Self {
         let provider = TokioRuntimeProvider::default;
-        let mut builder = TokioResolver::builder(provider()).unwrap_or_else(|error| {
-            tracing::warn!(%error, "no DNS configuration: only the hosts file and literals are known");
-            TokioResolver::builder_with_config(ResolverConfig::default(), provider())
-        });
+        let own = || TokioResolver::builder_with_config(config_of(servers), provider());
+        let system = || {
+            TokioResolver::builder(provider()).unwrap_or_else(|error| {
+                tracing::warn!(%error, "no DNS configuration: only the hosts file and literals are known");
+                TokioResolver::builder_with_config(ResolverConfig::default(), provider())
+            })
+        };
+        let mut builder = if servers.is_empty() { system() } else { own() };
         let options = builder.options_mut();
         options.timeout = Duration::from_millis(1_000);
         options.attempts = 2;
@@ -98,7 +135,12 @@ impl Resolver {
         addresses: BTreeMap<String, Vec<IpAddr>>,
         services: BTreeMap<String, Vec<SrvRecord>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner::Fixed { addresses, services }) }
+        Self::knowing(Names { addresses, services, rules: BTreeMap::new() })
+    }
+
+    /// The same with NAPTR records.
+    pub fn knowing(names: Names) -> Self {
+        Self { inner: Arc::new(Inner::Fixed(names)) }
     }
 
     /// Addresses of a host, IPv4 first; a literal (with or without brackets) is its own answer.
@@ -114,7 +156,7 @@ impl Resolver {
             Inner::System(resolver) => {
                 bounded(bare, resolver.lookup_ip(bare)).await?.iter().collect()
             }
-            Inner::Fixed { addresses, .. } => {
+            Inner::Fixed(Names { addresses, .. }) => {
                 addresses.get(&bare.to_ascii_lowercase()).cloned().unwrap_or_default()
             }
         };
@@ -138,9 +180,29 @@ impl Resolver {
                 let lookup = bounded(name, resolver.srv_lookup(absolute)).await?;
                 lookup.answers().iter().filter_map(|record| srv(&record.data)).collect()
             }
-            Inner::Fixed { services, .. } => services.get(name).cloned().unwrap_or_default(),
+            Inner::Fixed(Names { services, .. }) => services.get(name).cloned().unwrap_or_default(),
         };
         if records.is_empty() { Err(LookupError::NoRecord(name.to_owned())) } else { Ok(records) }
+    }
+
+    /// Rules of a domain, first to last. None at all is no error: few domains have any.
+    ///
+    /// # Errors
+    /// As [`Resolver::addresses`].
+    pub async fn rules(&self, name: &str) -> Result<Vec<NaptrRecord>, LookupError> {
+        let mut records: Vec<NaptrRecord> = match &*self.inner {
+            Inner::System(resolver) => {
+                let absolute = format!("{}.", name.trim_end_matches('.'));
+                match bounded(name, resolver.lookup(absolute, RecordType::NAPTR)).await {
+                    Ok(found) => found.answers().iter().filter_map(|r| naptr(&r.data)).collect(),
+                    Err(LookupError::NoRecord(_)) => Vec::new(),
+                    Err(error) => return Err(error),
+                }
+            }
+            Inner::Fixed(Names { rules, .. }) => rules.get(name).cloned().unwrap_or_default(),
+        };
+        records.sort();
+        Ok(records)
     }
 }
 
@@ -162,6 +224,31 @@ fn explain(name: &str, error: &NetError) -> LookupError {
         NetError::Timeout => LookupError::Timeout(name),
         NetError::Proto(_) => LookupError::NotAName(name),
         other => LookupError::Failed { name, reason: other.to_string() },
+    }
+}
+
+fn config_of(servers: &[SocketAddr]) -> ResolverConfig {
+    let server = |address: &SocketAddr| {
+        let connections =
+            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = address.port();
+                connection
+            });
+        NameServerConfig::new(address.ip(), true, connections.into())
+    };
+    ResolverConfig::from_name_servers(servers.iter().map(server).collect())
+}
+
+fn naptr(data: &RData) -> Option<NaptrRecord> {
+    match data {
+        RData::NAPTR(record) => Some(NaptrRecord {
+            order: record.order,
+            preference: record.preference,
+            flags: String::from_utf8_lossy(&record.flags).to_ascii_lowercase(),
+            service: String::from_utf8_lossy(&record.services).to_ascii_uppercase(),
+            replacement: record.replacement.to_utf8().trim_end_matches('.').to_owned(),
+        }),
+        _ => None,
     }
 }
 

@@ -1,14 +1,16 @@
-//! Where a SIP request goes: RFC 3263 without NAPTR. The selection is pure, the asking is shell.
+//! Where a SIP request goes (RFC 3263). The selection is pure, the asking is shell.
 
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::timeout;
 
 use super::address::{AddressGuard, Refused};
-use super::resolver::{LOOKUP_MAX, LookupError, Resolver, SrvRecord};
+use super::resolver::{LOOKUP_MAX, LookupError, NaptrRecord, Resolver, SrvRecord};
 
 /// Endpoints tried for one request, at most.
 const ENDPOINTS_MAX: usize = 8;
+/// NAPTR records followed, at most.
+const RULES_MAX: usize = 4;
 /// SRV records looked at, at most.
 const SERVERS_MAX: usize = 16;
 
@@ -123,8 +125,15 @@ impl SipResolver {
                 Ok(endpoints(&addresses, transport, port))
             }
             Plan::Services { transports } => {
+                if target.transport.is_none() {
+                    let found = self.by_rules(&target.host).await;
+                    if !found.is_empty() {
+                        return Ok(found);
+                    }
+                }
                 for transport in transports {
-                    let found = self.servers_of(target, *transport).await;
+                    let name = format!("{}.{}", transport.service(), target.host);
+                    let found = self.servers_of(&name, *transport).await;
                     if !found.is_empty() {
                         return Ok(found);
                     }
@@ -137,9 +146,22 @@ impl SipResolver {
         }
     }
 
-    async fn servers_of(&self, target: &SipTarget, transport: SipTransport) -> Vec<SipEndpoint> {
-        let name = format!("{}.{}", transport.service(), target.host);
-        let Ok(records) = self.resolver.services(&name).await else { return Vec::new() };
+    /// What the domain's NAPTR records come to, in their order (RFC 3263 §4.1): a transport that
+    /// cannot be used from here is left for the next by fail-over.
+    async fn by_rules(&self, host: &str) -> Vec<SipEndpoint> {
+        let Ok(records) = self.resolver.rules(host).await else { return Vec::new() };
+        let mut found = Vec::new();
+        for (transport, name) in services_by_rules(&records) {
+            if found.len() >= ENDPOINTS_MAX {
+                break;
+            }
+            found.extend(self.servers_of(&name, transport).await);
+        }
+        found
+    }
+
+    async fn servers_of(&self, name: &str, transport: SipTransport) -> Vec<SipEndpoint> {
+        let Ok(records) = self.resolver.services(name).await else { return Vec::new() };
         let mut found = Vec::new();
         for server in order_servers(records, random) {
             if found.len() >= ENDPOINTS_MAX {
@@ -179,7 +201,26 @@ enum Plan {
     Services { transports: &'static [SipTransport] },
 }
 
-/// RFC 3263 §4.1 and §4.2, NAPTR left out: a literal or a port settles it, else SRV.
+/// The SRV names that NAPTR records lead to, first to last: those of the lowest order that has any
+/// for SIP (RFC 3403 §4.1). `sips` by NAPTR is TLS, which a `sip:` URI may use as well.
+fn services_by_rules(records: &[NaptrRecord]) -> Vec<(SipTransport, String)> {
+    let usable = |record: &&NaptrRecord| record.flags == "s" && !record.replacement.is_empty();
+    let known = |record: &NaptrRecord| {
+        let transport = match record.service.as_str() {
+            "SIP+D2U" => SipTransport::Udp,
+            "SIP+D2T" => SipTransport::Tcp,
+            "SIPS+D2T" => SipTransport::Tls,
+            _ => return None,
+        };
+        Some((record.order, transport, record.replacement.clone()))
+    };
+    let all: Vec<_> = records.iter().filter(usable).filter_map(known).take(RULES_MAX).collect();
+    let lowest = all.first().map(|(order, ..)| *order);
+    let first = all.into_iter().filter(|(order, ..)| Some(*order) == lowest);
+    first.map(|(_, transport, name)| (transport, name)).collect()
+}
+
+/// RFC 3263 §4.1 and §4.2: a literal or a port settles it, else NAPTR (asked before) and SRV.
 fn plan(target: &SipTarget) -> Plan {
     let transport = target.transport.unwrap_or(SipTransport::Udp);
     let bare = target.host.trim_start_matches('[').trim_end_matches(']');
@@ -240,6 +281,7 @@ fn random(bound: u64) -> u64 {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::resolver::Names;
     use super::*;
 
     #[test]
@@ -287,6 +329,42 @@ mod tests {
         assert_eq!(
             resolver.resolve(&target("plain.example", None, None)).await,
             Ok(vec![endpoint(SipTransport::Udp, "198.51.100.1:5060")])
+        );
+    }
+
+    #[tokio::test]
+    async fn naptr_says_by_what_transport_and_in_which_order() {
+        let rule = |order, preference, service: &str, replacement: &str| NaptrRecord {
+            order,
+            preference,
+            flags: "s".to_owned(),
+            service: service.to_owned(),
+            replacement: replacement.to_owned(),
+        };
+        let mut names = Names::default();
+        names.addresses.insert("host.example".to_owned(), vec!["192.0.2.9".parse().unwrap()]);
+        for (name, port) in [("_sip._tcp.example", 5070), ("_sip._udp.example", 5080)] {
+            let record = SrvRecord { port, ..srv(0, 0, "host.example") };
+            names.services.insert(name.to_owned(), vec![record]);
+        }
+        let rules = vec![
+            rule(10, 20, "SIP+D2U", "_sip._udp.example"),
+            rule(10, 10, "SIP+D2T", "_sip._tcp.example"),
+            rule(20, 5, "SIP+D2S", "_sip._sctp.example"),
+        ];
+        names.rules.insert("example".to_owned(), rules);
+        let resolver = SipResolver::new(Resolver::knowing(names), true);
+        assert_eq!(
+            resolver.resolve(&target("example", None, None)).await,
+            Ok(vec![
+                endpoint(SipTransport::Tcp, "192.0.2.9:5070"),
+                endpoint(SipTransport::Udp, "192.0.2.9:5080"),
+            ])
+        );
+        assert_eq!(
+            resolver.resolve(&target("example", None, Some(SipTransport::Udp))).await,
+            Ok(vec![endpoint(SipTransport::Udp, "192.0.2.9:5080")]),
+            "a parameter wins"
         );
     }
 

@@ -314,8 +314,12 @@ impl Conversation {
             Event::Unregistered => "unregistered".to_owned(),
             Event::Key(key) => format!("heard key {key}"),
             Event::Quality(quality) => format!(
-                "media: {} received, {} sent, {} lost, jitter {} RTP units",
-                quality.received, quality.sent, quality.lost, quality.jitter_rtp_units
+                "media: {} received, {} sent, {} lost, jitter {} RTP units{}",
+                quality.received,
+                quality.sent,
+                quality.lost,
+                quality.jitter_rtp_units,
+                quality.rating().map(|r| format!(", MOS {:.2}", r.mos)).unwrap_or_default(),
             ),
             Event::Trace(line) => line,
         };

@@ -20,6 +20,7 @@ pub(super) struct Seen<'a> {
     pub(super) recorder_frames: u64,
     pub(super) recorder_unknown_frames: u64,
     pub(super) errands_out: usize,
+    pub(super) trunks: (usize, usize),
 }
 
 const ROWS: &[Row] = &[
@@ -121,6 +122,15 @@ const ROWS: &[Row] = &[
     ("signaling_legs_free", "gauge", "Legs that the media cores still have room for.", |s| {
         s.legs_free as u64
     }),
+    (
+        "signaling_trunks_to_register",
+        "gauge",
+        "Trunks with a registrar. Fewer registered than this: see the log.",
+        |s| s.trunks.0 as u64,
+    ),
+    ("signaling_trunks_registered", "gauge", "Trunks whose registrar has us now.", |s| {
+        s.trunks.1 as u64
+    }),
     ("signaling_errands_open", "gauge", "Webhooks, prompts and names under way.", |s| {
         s.errands_out as u64
     }),
@@ -167,6 +177,7 @@ mod tests {
         let figures = SignalingFigures::default();
         let ua = UaMeters { challenges_sent: 7, ..UaMeters::default() };
         figures.publish(&Seen {
+            trunks: (2, 1),
             ua: &ua,
             calls_live: 3,
             registrations: (2, 1, 900),

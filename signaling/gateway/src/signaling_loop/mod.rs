@@ -339,6 +339,7 @@ impl SignalingLoop {
             ua: &self.control.ua_meters(),
             calls_live: self.control.calls_live(),
             registrations: self.control.registrations(),
+            trunks: self.control.trunk_registrations(),
             legs_free: self.control.legs_free(),
             recordings_open: recorder.open,
             recorder_frames: recorder.frames,

@@ -30,12 +30,24 @@ impl SignalingLoop {
                 self.metrics.signaling_calls_ended_total.count(status);
                 tracing::info!(%call, status, duration_s, "call ended");
             }
+            Observation::LegEnded { quality } => self.metrics.observe_leg(quality),
+            Observation::QualityChanged { is_bad } => {
+                self.metrics.media_leg_verdicts_total.count(if *is_bad { "bad" } else { "good" });
+            }
             Observation::Notified { call, code, message, error } => {
                 let kind = if *error { "error" } else { "warning" };
                 self.metrics.signaling_notifications_written_total.count(kind);
                 // The sentence may name a URI or a number.
                 tracing::info!(%call, code, kind, "notification");
                 tracing::debug!(%call, "notification: {message}");
+            }
+            Observation::Registration { trunk, is_bound, sentence } => {
+                let outcome = if *is_bound { "registered" } else { "failed" };
+                self.metrics.signaling_trunk_registrations_total.count(outcome);
+                match is_bound {
+                    true => tracing::info!(trunk, "trunk: {sentence}"),
+                    false => tracing::warn!(trunk, "trunk is not registered: {sentence}"),
+                }
             }
             Observation::Fault { place, sentence } => {
                 self.metrics.signaling_faults_total.count(place);

@@ -28,6 +28,7 @@ mod quiet_core;
 mod registrar;
 mod rest_resources;
 mod sip_edges;
+mod slope;
 mod soak;
 mod startup;
 mod tls;

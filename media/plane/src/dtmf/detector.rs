@@ -1,0 +1,279 @@
+//! The DTMF detector: which key is held in a stream of G.711 samples (ITU-T Q.24). Sans-IO.
+//!
+//! Samples are summed in blocks of 5 ms against eight frequencies in phase and in quadrature, sixteen
+//! lanes at once; that is Goertzel's result without its chain of dependent steps, so one channel fills
+//! a wide register and none has to wait for others. Three blocks, each turned by the phase of its
+//! place, make a window of 15 ms; one window is judged every 5 ms. A key is told when five windows in
+//! a row name it, which a tone of 38 ms always does and one of 24 ms never; it is let go after four
+//! windows without it, so that 10 ms of interruption are bridged and 40 ms of pause are not.
+
+use shared::Codec;
+
+use super::tables::{BINS, COEFFICIENT_ONE, COEFFICIENTS, EVENTS, GROUP, PEAK, TURN};
+use crate::g711;
+use crate::simd::{self, BLOCK_SAMPLES};
+
+/// One channel. 320 bytes, no heap.
+#[derive(Clone, Copy, Debug)]
+pub struct Detector {
+    /// Samples that do not fill a block yet, in 14 bits.
+    rest: [i16; BLOCK_SAMPLES],
+    rest_len: u8,
+    /// The two blocks before the next one, older first.
+    blocks: [Block; 2],
+    /// The key that windows name, and how many in a row did.
+    run: Option<(u8, u8)>,
+    held: Option<Held>,
+}
+
+/// What a detector makes of the samples up to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// No key.
+    Nothing,
+    /// Probably the beginning of a key; told so that the tone can be kept from a party that is told keys.
+    Perhaps,
+    /// This event code (RFC 4733 table 3: `0-9 * # A-D`) since about so many samples; those after its
+    /// last window are not counted.
+    Key {
+        /// 0..=15.
+        event: u8,
+        /// How long it was heard.
+        samples: u32,
+        /// Samples after that in which it was not, at most those of an interruption.
+        missed: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    event: u8,
+    samples: u32,
+    misses: u8,
+}
+
+/// A block against all frequencies, and its energy.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    real: [f32; BINS],
+    imaginary: [f32; BINS],
+    energy: u32,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self {
+            rest: [0; BLOCK_SAMPLES],
+            rest_len: 0,
+            blocks: [Block::SILENCE; 2],
+            run: None,
+            held: None,
+        }
+    }
+}
+
+impl Detector {
+    /// Judges the next samples; `ended` is called with event code and length in samples for each key
+    /// that was let go in them.
+    pub fn hear(&mut self, codec: Codec, samples: &[u8], mut ended: impl FnMut(u8, u32)) {
+        let table = g711::linear(codec);
+        let mut left = samples;
+        while !left.is_empty() {
+            let from = usize::from(self.rest_len).min(BLOCK_SAMPLES);
+            let (now, later) = left.split_at(left.len().min(BLOCK_SAMPLES - from));
+            for (place, code) in self.rest[from..].iter_mut().zip(now) {
+                *place = table[usize::from(*code)] >> 2;
+            }
+            left = later;
+            let len = from + now.len();
+            if len < BLOCK_SAMPLES {
+                self.rest_len = len as u8;
+                return;
+            }
+            self.rest_len = 0;
+            let block = Block::new(&self.rest);
+            let [older, old] = self.blocks;
+            self.blocks = [old, block];
+            if let Some((event, samples)) = self.window(judge(&older, &old, &block)) {
+                ended(event, samples);
+            }
+        }
+    }
+
+    /// Samples were lost: a key that is held goes on over them.
+    pub fn skip(&mut self, samples: u32) {
+        if let Some(held) = &mut self.held {
+            held.samples = held.samples.saturating_add(samples);
+        }
+    }
+
+    /// Forgets everything; the key that was held, and its length in samples.
+    pub fn reset(&mut self) -> Option<(u8, u32)> {
+        let held = self.held;
+        *self = Self::default();
+        held.map(|held| (held.event, held.samples))
+    }
+
+    /// What the samples up to now are.
+    pub fn heard(&self) -> Heard {
+        match (self.held, self.run) {
+            (Some(held), _) => Heard::Key {
+                event: held.event,
+                samples: held.samples,
+                missed: u32::from(held.misses) * BLOCK + u32::from(self.rest_len),
+            },
+            (None, Some((_, PERHAPS_WINDOWS..))) => Heard::Perhaps,
+            (None, Some(_) | None) => Heard::Nothing,
+        }
+    }
+
+    /// Takes the judgement of one window; the key that ended by it.
+    fn window(&mut self, named: Option<u8>) -> Option<(u8, u32)> {
+        self.run = match (named, self.run) {
+            (Some(event), Some((same, count))) if same == event => {
+                Some((event, count.saturating_add(1)))
+            }
+            (Some(event), Some(_) | None) => Some((event, 1)),
+            (None, Some(_) | None) => None,
+        };
+        let certain = self.run.filter(|(_, count)| *count >= CERTAIN_WINDOWS);
+        let Some(held) = &mut self.held else {
+            self.held = certain.map(|(event, count)| Held::new(event, count));
+            return None;
+        };
+        if named == Some(held.event) {
+            held.samples = held.samples.saturating_add(BLOCK * u32::from(held.misses + 1));
+            held.misses = 0;
+            return None;
+        }
+        held.misses += 1;
+        let another = certain.is_some_and(|(event, _)| event != held.event);
+        if held.misses < RELEASE_WINDOWS && !another {
+            return None;
+        }
+        let ended = (held.event, held.samples);
+        self.held = certain.map(|(event, count)| Held::new(event, count));
+        Some(ended)
+    }
+}
+
+impl Held {
+    /// A tone is named by a window that it covers to two thirds, so it is that much longer.
+    fn new(event: u8, windows: u8) -> Self {
+        Self { event, samples: u32::from(windows) * BLOCK + EDGE_SAMPLES, misses: 0 }
+    }
+}
+
+impl Block {
+    const SILENCE: Self = Self { real: [0.0; BINS], imaginary: [0.0; BINS], energy: 0 };
+
+    fn new(samples: &[i16; BLOCK_SAMPLES]) -> Self {
+        let energy = samples.iter().map(|sample| (i32::from(*sample) * i32::from(*sample)) as u32);
+        let energy = energy.fold(0, u32::wrapping_add);
+        if energy < BLOCK_ENERGY_MIN {
+            return Self { energy, ..Self::SILENCE };
+        }
+        let sums = simd::sums(&COEFFICIENTS, samples);
+        let mut block = Self { energy, ..Self::SILENCE };
+        for bin in 0..BINS {
+            block.real[bin] = sums[bin] as f32;
+            block.imaginary[bin] = sums[bin + BINS] as f32;
+        }
+        block
+    }
+}
+
+/// Which key a window names, if one: both tones strong enough, alone in their groups, near each other
+/// in level, and nearly all that is there (speech has harmonics and noise beside them).
+#[inline]
+fn judge(older: &Block, old: &Block, new: &Block) -> Option<u8> {
+    let energy = older.energy as f32 + old.energy as f32 + new.energy as f32;
+    if energy < WINDOW_ENERGY_MIN {
+        return None;
+    }
+    let power = window_power(older, old, new);
+    let (low, high) = power.split_at(GROUP);
+    let (low_at, low_power) = strongest(low);
+    let (high_at, high_power) = strongest(high);
+    let is_pure = low_power + high_power >= energy * (PURITY_MIN * POWER_A_ENERGY);
+    if !is_pure || low_power < TONE_POWER_MIN || high_power < TONE_POWER_MIN {
+        return None;
+    }
+    if high_power > low_power * HIGH_OVER_LOW_MAX || low_power > high_power * LOW_OVER_HIGH_MAX {
+        return None;
+    }
+    let is_alone = second(low, low_at) * PEAK_OVER_OTHERS <= low_power
+        && second(high, high_at) * PEAK_OVER_OTHERS <= high_power;
+    is_alone.then_some(EVENTS[low_at][high_at])
+}
+
+/// Each block is later than the one before by the same phase of each frequency.
+#[inline]
+fn window_power(older: &Block, old: &Block, new: &Block) -> [f32; BINS] {
+    let mut power = [0.0; BINS];
+    let [cosine, sine] = &TURN;
+    for bin in 0..BINS {
+        let (real, imaginary) = turned(new.real[bin], new.imaginary[bin], cosine[bin], sine[bin]);
+        let (real, imaginary) = (real + old.real[bin], imaginary + old.imaginary[bin]);
+        let (real, imaginary) = turned(real, imaginary, cosine[bin], sine[bin]);
+        let (real, imaginary) = (real + older.real[bin], imaginary + older.imaginary[bin]);
+        power[bin] = real * real + imaginary * imaginary;
+    }
+    power
+}
+
+#[inline]
+fn turned(real: f32, imaginary: f32, cosine: f32, sine: f32) -> (f32, f32) {
+    (real * cosine - imaginary * sine, real * sine + imaginary * cosine)
+}
+
+#[inline]
+fn strongest(group: &[f32]) -> (usize, f32) {
+    let mut best = (0, 0.0);
+    for (at, power) in group.iter().enumerate() {
+        if *power > best.1 {
+            best = (at, *power);
+        }
+    }
+    best
+}
+
+/// The strongest of the others.
+#[inline]
+fn second(group: &[f32], but: usize) -> f32 {
+    let others = group.iter().enumerate().filter(|(at, _)| *at != but);
+    others.fold(0.0, |most, (_, power)| most.max(*power))
+}
+
+const BLOCK: u32 = BLOCK_SAMPLES as u32;
+const WINDOW: f32 = 3.0 * BLOCK_SAMPLES as f32;
+/// Windows in a row that make a key certain: 40 ms of tone hold five whole ones wherever they begin,
+/// 24 ms give no more than four even where the outer ones are covered to two thirds.
+const CERTAIN_WINDOWS: u8 = 5;
+/// Windows in a row that keep the tone from the other party: 15 to 20 ms of tone.
+const PERHAPS_WINDOWS: u8 = 2;
+/// 10 ms without the tone spoil at most three windows, 40 ms at least eight.
+const RELEASE_WINDOWS: u8 = 4;
+/// Length of a tone beyond 5 ms a window that names it, on average.
+const EDGE_SAMPLES: u32 = 36;
+
+/// Power of a sine in its bin over its energy in the window.
+const POWER_A_ENERGY: f32 = (COEFFICIENT_ONE * COEFFICIENT_ONE) as f32 * WINDOW / 2.0;
+/// Both tones have at least this part of all energy. Tones 1.5 % off their frequencies still have 0.71.
+const PURITY_MIN: f32 = 0.65;
+/// Each tone: -40 dBm0. Q.24 asks for -25, lines lose some.
+const TONE_PEAK_MIN: f32 = PEAK[40] as f32 / 4.0;
+const TONE_POWER_MIN: f32 = TONE_PEAK_MIN * TONE_PEAK_MIN * POWER_A_ENERGY * WINDOW / 2.0;
+/// Less is no pair of such tones.
+const WINDOW_ENERGY_MIN: f32 = TONE_PEAK_MIN * TONE_PEAK_MIN * WINDOW / 2.0;
+/// A block with so little can be left out of any window that passes: -60 dBm0.
+const BLOCK_ENERGY_MIN: u32 = 40;
+/// Twist: Q.24 asks to take +4 dB; 6 dB leave room for tones off their frequency.
+const HIGH_OVER_LOW_MAX: f32 = 3.981;
+/// Q.24 asks to take -8 dB; here 10 dB.
+const LOW_OVER_HIGH_MAX: f32 = 10.0;
+/// 8 dB over every other tone of the group.
+const PEAK_OVER_OTHERS: f32 = 6.31;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! In-band digits: two tones a key (ITU-T Q.23), heard in G.711 and made as samples. Sans-IO.
+//!
+//! `detector.rs` judges samples, `in_band.rs` is that for one leg with its packets and their losses,
+//! `generator.rs` makes the tones, `tone_relay.rs` turns another party's telephone events into them.
+
+mod detector;
+mod generator;
+mod in_band;
+#[cfg(test)]
+pub(crate) mod material;
+mod tables;
+mod tone_relay;
+
+pub use detector::{Detector, Heard};
+pub use generator::DualTone;
+pub(crate) use in_band::{InBand, Spoken, ToneNote};
+pub(crate) use tone_relay::ToneRelay;

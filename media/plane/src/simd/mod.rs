@@ -1,0 +1,61 @@
+//! The loops that are worth a wide register: G.711 look-ups and the bins of the DTMF detector. Sans-IO.
+//!
+//! Each has a safe twin in `scalar.rs` that gives the same bytes for every input; what runs is chosen
+//! by the CPU, looked up once by the standard library. All sums are of integers, so that a call is
+//! judged alike on every machine. This module alone may hold unsafe code (ARCHITECTURE.md, I3): its
+//! blocks enter functions for features that were found, and load or store through pointers to arrays
+//! or slices of the very function.
+
+mod scalar;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod x86;
+
+/// Samples that are summed at once: 5 ms, which divides every packet time.
+pub(crate) const BLOCK_SAMPLES: usize = 40;
+/// Sums over a block: eight bins, in phase and then in quadrature.
+pub(crate) const SUMS: usize = 16;
+/// Coefficients of all sums for two neighbouring samples: `[2 * sum + 0]` and `[2 * sum + 1]`.
+pub(crate) type PairCoefficients = [i16; 2 * SUMS];
+/// Coefficients of a block, pair by pair.
+pub(crate) type BlockCoefficients = [PairCoefficients; BLOCK_SAMPLES / 2];
+
+/// Replaces every byte by its entry in the table.
+#[inline]
+pub(crate) fn translate(table: &[u8; 256], samples: &mut [u8]) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if x86::has_wide() && samples.len() >= x86::TRANSLATE_BYTES_MIN {
+        x86::translate(table, samples);
+        return;
+    }
+    scalar::translate(table, samples);
+}
+
+/// The sums of samples times coefficients; samples are of at most 14 bits and coefficients of at
+/// most 13, so that nothing overflows (asserted by the caller's table).
+#[inline]
+pub(crate) fn sums(
+    coefficients: &BlockCoefficients,
+    samples: &[i16; BLOCK_SAMPLES],
+) -> [i32; SUMS] {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if x86::has_wide() {
+        return x86::sums_wide(coefficients, samples);
+    } else if x86::has_avx2() {
+        return x86::sums_avx2(coefficients, samples);
+    }
+    scalar::sums(coefficients, samples)
+}
+
+/// What runs on this machine, for reports.
+pub(crate) fn name() -> &'static str {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if x86::has_wide() {
+        return "AVX-512 VBMI";
+    } else if x86::has_avx2() {
+        return "AVX2";
+    }
+    "scalar"
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Every wide form gives what its safe twin gives: all codes, all lengths, all alignments.
+
+use super::*;
+use proptest::prelude::*;
+
+/// A table that is no permutation of anything simple.
+fn table(salt: u8) -> [u8; 256] {
+    std::array::from_fn(|code| (code as u8).wrapping_mul(167).rotate_left(3) ^ salt)
+}
+
+#[test]
+fn a_translation_is_that_of_the_table_for_all_codes_lengths_and_alignments() {
+    let lengths_max = if cfg!(miri) { 70 } else { 530 };
+    for (table, start) in [(table(0x5A), 0u8), (table(0x17), 91)] {
+        let source: Vec<u8> =
+            (0..lengths_max + 64).map(|at| start.wrapping_add(at as u8)).collect();
+        for length in 0..=lengths_max {
+            for offset in [0, 1, 7, 31, 63] {
+                let mut wide = source.clone();
+                let mut plain = source.clone();
+                translate(&table, &mut wide[offset..offset + length]);
+                scalar::translate(&table, &mut plain[offset..offset + length]);
+                assert_eq!(wide, plain, "{length} bytes from {offset}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_sums_do_not_overflow() {
+    for sign in [1, -1] {
+        let coefficients = [[4_096 * sign; 2 * SUMS]; BLOCK_SAMPLES / 2];
+        let expected = 40 * 8_159 * 4_096 * i32::from(sign);
+        let samples = [8_159; BLOCK_SAMPLES];
+        assert_eq!(sums(&coefficients, &samples), [expected; SUMS]);
+        assert_eq!(scalar::sums(&coefficients, &samples), [expected; SUMS]);
+    }
+}
+
+#[test]
+fn this_machine_has_a_name_for_what_it_runs() {
+    assert!(["AVX-512 VBMI", "AVX2", "scalar"].contains(&name()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 256 }))]
+    #[test]
+    fn sums_are_those_of_the_safe_twin(
+        samples in prop::collection::vec(-8_159i16..=8_159, BLOCK_SAMPLES),
+        coefficients in prop::collection::vec(-4_096i16..=4_096, BLOCK_SAMPLES * SUMS),
+    ) {
+        let samples: [i16; BLOCK_SAMPLES] = samples.try_into().unwrap();
+        let mut rows = coefficients.chunks_exact(2 * SUMS);
+        let coefficients: BlockCoefficients =
+            std::array::from_fn(|_| rows.next().unwrap().try_into().unwrap());
+        let expected = scalar::sums(&coefficients, &samples);
+        prop_assert_eq!(sums(&coefficients, &samples), expected);
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if x86::has_avx2() {
+            prop_assert_eq!(x86::sums_avx2(&coefficients, &samples), expected);
+        }
+    }
+}

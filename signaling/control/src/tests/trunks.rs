@@ -1,0 +1,166 @@
+//! Trunks: our registration at a carrier, and the carrier's calls.
+
+use std::time::Duration;
+
+use shared::config::Trunk;
+use sip::message::Request;
+use sip::{Message, Method};
+use store::CallStatus;
+
+use super::rig::{Book, CALLEE, CALLER, Invite, Rig};
+use crate::{Input, Observation};
+
+#[test]
+fn a_trunk_registers_answers_the_challenge_and_refreshes_at_half_of_what_is_granted() {
+    let mut rig = registering();
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    let first = last_register(&rig);
+    assert_eq!(first.uri.to_string(), "sip:carrier.example");
+    assert_eq!(first.to.uri.to_string(), "sip:gw@carrier.example");
+    assert_eq!(header(&first, "Expires"), "600");
+    rig.respond_to_last(
+        401,
+        "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"1\", qop=\"auth\", algorithm=SHA-256",
+    );
+    let second = last_register(&rig);
+    assert!(header(&second, "Authorization").contains("algorithm=SHA-256"), "{second:?}");
+    let contact = second.contact.first().expect("ours").to_string();
+    assert_eq!(rig.control.trunk_registrations(), (1, 0));
+    rig.respond_to_last(
+        200,
+        &format!("Contact: {};expires=300", contact.split(";expires").next().unwrap()),
+    );
+    assert_eq!(rig.control.trunk_registrations(), (1, 1));
+    let sent = registers(&rig);
+    rig.after(Duration::from_secs(149));
+    assert_eq!(registers(&rig), sent);
+    rig.after(Duration::from_secs(2));
+    rig.resolve();
+    let third = last_register(&rig);
+    assert_eq!(registers(&rig), sent + 1);
+    assert_eq!(third.call_id, first.call_id, "RFC 3261 section 10.2.4");
+    assert!(third.cseq.number > second.cseq.number);
+}
+
+#[test]
+fn a_registrar_that_refuses_is_asked_again_later_and_later_and_it_is_told() {
+    let mut rig = registering();
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        let before = rig.now;
+        while rig.resolves.is_empty() {
+            rig.after(Duration::from_millis(500));
+        }
+        pauses.push(rig.now.mono.since(before.mono).as_secs());
+        rig.resolve();
+        rig.respond_to_last(503, "");
+    }
+    assert!(pauses[1] >= 4 && pauses[2] >= 9 && pauses[3] >= 19, "{pauses:?}");
+    let told = rig.effects.iter().filter(|effect| {
+        matches!(effect, crate::Effect::Observe(Observation::Registration { is_bound: false, .. }))
+    });
+    assert_eq!(told.count(), 4);
+}
+
+#[test]
+fn a_registrar_that_wants_longer_is_asked_for_longer_and_a_drain_unregisters() {
+    let mut rig = registering();
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    rig.respond_to_last(423, "Min-Expires: 1800");
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    assert_eq!(header(&last_register(&rig), "Expires"), "1800");
+    rig.respond_to_last(200, "Expires: 1800");
+    rig.tell(Input::Drain);
+    assert_eq!(header(&last_register(&rig), "Expires"), "0");
+    assert_eq!(rig.control.trunk_registrations(), (1, 0));
+}
+
+#[test]
+fn the_password_answers_the_realm_of_the_trunk_alone() {
+    let mut rig = Rig::with_settings(book(), |settings| {
+        settings.trunks = vec![Trunk { realm: "carrier".to_owned(), ..trunk() }];
+    });
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    let sent = registers(&rig);
+    rig.respond_to_last(401, "WWW-Authenticate: Digest realm=\"elsewhere\", nonce=\"1\"");
+    assert_eq!(registers(&rig), sent, "nothing is answered");
+}
+
+#[test]
+fn a_call_from_the_registrar_reaches_the_trunk_s_domain_as_a_number_without_its_headers() {
+    let mut rig = registering();
+    let invite = Invite {
+        target: "sip:gw@198.51.100.1",
+        headers: "X-Secret: 1\r\nP-Asserted-Identity: <sip:+15550100@carrier.example>\r\n"
+            .to_owned(),
+        ..Invite::default()
+    };
+    rig.come_from(sip::flow::Transport::Udp, CALLEE);
+    assert!(rig.invite(&invite).is_empty(), "not before it has us");
+    rig.after(Duration::from_secs(1));
+    rig.resolve();
+    rig.respond_to_last(200, "Expires: 600");
+    assert_eq!(rig.invite(&invite), [100, 180]);
+    let (_, request) = rig.http.remove(0);
+    let form: Vec<(&str, &str)> = request.standard.iter().chain(request.extra.iter()).collect();
+    assert!(form.contains(&("From", "+15550100")), "{form:?}");
+    assert!(!form.iter().any(|(name, _)| name.starts_with("SipHeader_")), "{form:?}");
+    assert_eq!(rig.records.last().unwrap().status, CallStatus::Ringing);
+    rig.come_from(sip::flow::Transport::Udp, CALLER);
+    assert!(rig.invite(&invite).is_empty(), "another source is a stranger");
+}
+
+#[test]
+fn a_listed_address_of_a_trunk_needs_no_registration() {
+    let mut rig = Rig::with_settings(Book::with_credentials(), |settings| {
+        let addresses = vec!["192.0.2.7/32".parse().unwrap()];
+        let domain = "desk.sip.sidetone.test".to_owned();
+        settings.trunks = vec![Trunk { addresses, domain, ..Trunk::default() }];
+    });
+    let named = Invite { target: "sip:+15550199@desk.sip.sidetone.test", ..Invite::default() };
+    assert_eq!(rig.invite(&Invite::to("sip:+15550199@198.51.100.1")), [100, 180]);
+    assert_eq!(rig.invite(&named), [100, 180]);
+    assert_eq!(rig.invite(&Invite::to("sip:1@other.sip.sidetone.test")), [0; 0]);
+    rig.come_from(sip::flow::Transport::Udp, CALLEE);
+    assert_eq!(rig.invite(&named), [407], "others need the password as ever");
+}
+
+fn registering() -> Rig {
+    Rig::with_settings(book(), |settings| settings.trunks = vec![trunk()])
+}
+
+fn book() -> Book {
+    Book::with_credentials()
+}
+
+fn trunk() -> Trunk {
+    Trunk {
+        name: "carrier".to_owned(),
+        username: "gw".to_owned(),
+        password: "secret".to_owned(),
+        register: "sip:carrier.example".to_owned(),
+        register_s: 600,
+        domain: "desk".to_owned(),
+        ..Trunk::default()
+    }
+}
+
+fn registers(rig: &Rig) -> usize {
+    rig.requests().iter().filter(|method| *method == "REGISTER").count()
+}
+
+fn last_register(rig: &Rig) -> Request {
+    let found = rig.sent.iter().rev().find_map(|(_, message)| match message {
+        Message::Request(request) if request.method == Method::Register => Some(request.clone()),
+        _ => None,
+    });
+    found.expect("a REGISTER")
+}
+
+fn header(request: &Request, name: &str) -> String {
+    request.headers.get(name).map(|value| value.to_lossy().into_owned()).unwrap_or_default()
+}
