@@ -132,6 +132,8 @@ settings! {
         default_domain: String = "\"\"",
         /// What a source outside the mapped IP lists, or an unknown domain, hears: drop (silence) or 403.
         acl_reject: AclReject = "\"drop\"",
+        /// Whether challenges offer SHA-256 before MD5 (RFC 8760); old phones may not take two.
+        digest_sha256: bool = "false",
         /// Status of <Reject> and reason="rejected": 404 or 603.
         reject_status: RejectStatus = "404",
         /// Streams (TCP connections) in all; past it a new one is accepted and closed.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use shared::{AccountSid, DomainSid, Refusal};
-use sip::digest::{Ha1, Verdict};
+use sip::digest::{Algorithm, Ha1, Verdict};
 use sip::flow::Transport;
 use sip::{Flow, Host, Uri};
 use store::{Admission, Credential, Snapshot};
@@ -135,19 +135,24 @@ pub fn is_listed(found: &Admission<'_>, flow: &Flow) -> bool {
 }
 
 /// The stored hashes of a user of the lists that are mapped for calls: two lists may each have one.
-pub fn stored_hashes(found: &Admission<'_>, user: &str) -> Vec<Ha1> {
-    hashes_of(found.call_credentials(user))
+pub fn stored_hashes(found: &Admission<'_>, user: &str, algorithm: Algorithm) -> Vec<Ha1> {
+    hashes_of(found.call_credentials(user), algorithm)
 }
 
 /// What digest authentication needs of credentials.
 pub(crate) fn hashes_of<'c>(
     credentials: impl Iterator<Item = &'c std::sync::Arc<Credential>>,
+    algorithm: Algorithm,
 ) -> Vec<Ha1> {
-    credentials.filter_map(|credential| hash_of(credential)).collect()
+    credentials.filter_map(|credential| hash_of(credential, algorithm)).collect()
 }
 
-fn hash_of(credential: &Credential) -> Option<Ha1> {
-    let hex: String = credential.ha1.md5.iter().map(|byte| format!("{byte:02x}")).collect();
+fn hash_of(credential: &Credential, algorithm: Algorithm) -> Option<Ha1> {
+    let bytes: &[u8] = match algorithm {
+        Algorithm::Md5 => &credential.ha1.md5,
+        Algorithm::Sha256 => &credential.ha1.sha256,
+    };
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     Ha1::from_hex(&hex)
 }
 

@@ -81,6 +81,8 @@ impl Control {
         let realm = snapshot.realm().to_owned();
         let mut config = sip::UaConfig::new(settings.origin, &realm, &realm);
         config.methods.push(sip::Method::Register);
+        config.tcp_port = settings.tcp_port;
+        config.offers_sha256 = settings.digest_sha256;
         Self {
             ua: UserAgent::new(config, random.bytes()),
             ua_commands: VecDeque::new(),

@@ -97,7 +97,11 @@ pub fn explain(
     let outcome = match question.method {
         Method::Invite => {
             let decision = admission::decide(snapshot, policy, request, |found| {
-                Some(verdict(snapshot, question, admission::stored_hashes(found, user(question))))
+                Some(verdict(
+                    snapshot,
+                    question,
+                    admission::stored_hashes(found, user(question), Algorithm::Md5),
+                ))
             });
             of_invite(decision, found.as_ref())
         }
@@ -244,7 +248,7 @@ fn credentials(question: &Question, found: &Admission<'_>) -> String {
     let Some(user) = &question.user else {
         return "the request has none: it is challenged, as every first one is".to_owned();
     };
-    let lists = admission::stored_hashes(found, user).len();
+    let lists = admission::stored_hashes(found, user, Algorithm::Md5).len();
     match (lists, &question.password) {
         (0, _) => format!("`{user}` is in none of the mapped lists"),
         (_, None) => {

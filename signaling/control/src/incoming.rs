@@ -7,7 +7,7 @@ use call::{
     CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
 };
 use shared::{AccountSid, CallSid, Now, Refusal};
-use sip::digest::{ChallengeKind, Verdict};
+use sip::digest::{Algorithm, ChallengeKind, Verdict};
 use sip::user_agent::Incoming;
 use sip::{Command, Method};
 use store::{Change, Domain};
@@ -116,7 +116,7 @@ impl Control {
         let policy = policy(&self.settings, source, registered);
         let (ua, lockout, strangers) = (&mut self.ua, &mut self.lockout, &mut self.strangers);
         let decision = admission::decide(&self.snapshot, policy, request, |found| {
-            let hashes = |user: &str| admission::stored_hashes(found, user);
+            let hashes = |user: &str, algorithm| admission::stored_hashes(found, user, algorithm);
             let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
             let verdict = verify(ua, lockout, now, &incoming, proof);
             if admission::is_listed(found, &incoming.flow) {
@@ -355,7 +355,7 @@ fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), R
 /// What a request is to prove with: the kind of challenge, and the stored hashes of a user.
 pub(crate) struct Proof<'p> {
     pub kind: ChallengeKind,
-    pub hashes: &'p dyn Fn(&str) -> Vec<sip::digest::Ha1>,
+    pub hashes: &'p dyn Fn(&str, Algorithm) -> Vec<sip::digest::Ha1>,
 }
 
 /// Checks the digest; a pair of user and source that failed too often is not even looked at.
@@ -394,8 +394,8 @@ fn check_digest(
     let mut check = |uri: &str, list: usize| {
         let values = incoming.request.headers.all(proof.kind.answer_header());
         let values = values.map(|value| value.as_bytes());
-        server.verify(now, method.as_bytes(), uri.as_bytes(), values, |user| {
-            let mut hashes = (proof.hashes)(user);
+        server.verify_by(now, method.as_bytes(), uri.as_bytes(), values, |user, algorithm| {
+            let mut hashes = (proof.hashes)(user, algorithm);
             let last = hashes.len().checked_sub(1)?;
             Some(hashes.swap_remove(list.min(last)))
         })
@@ -404,7 +404,7 @@ fn check_digest(
     let mut verdict = check(&target, list);
     while let Verdict::WrongPassword { user } = &verdict {
         list += 1;
-        if list >= (proof.hashes)(user).len().min(LISTS_WITH_ONE_USER_MAX) {
+        if list >= (proof.hashes)(user, Algorithm::Md5).len().min(LISTS_WITH_ONE_USER_MAX) {
             break;
         }
         verdict = check(&target, list);

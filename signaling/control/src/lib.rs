@@ -21,6 +21,7 @@ mod outbound_elsewhere;
 mod placement;
 mod quality;
 mod random;
+mod reason;
 mod records;
 mod registrar;
 mod registrations;

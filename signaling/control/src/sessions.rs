@@ -61,6 +61,8 @@ impl Control {
                     return;
                 }
                 let call_id = self.call_id_of(sid);
+                let reason = headers.as_ref().and_then(|headers| headers.get("Reason"));
+                self.note_reason(now, sid, reason.map(|value| value.to_lossy()).as_deref());
                 self.session_over(sid);
                 self.stop_leg(now, sid);
                 let told = match headers {
@@ -86,8 +88,9 @@ impl Control {
                 let code = refusal.code.or(Some(32102));
                 self.lost(now, session, code, refusal.sentence.into_owned());
             }
-            UaEvent::Canceled { session, .. } => {
+            UaEvent::Canceled { session, reason } => {
                 let Some(sid) = self.call_of(session) else { return };
+                self.note_reason(now, sid, reason.as_deref());
                 self.session_over(sid);
                 self.stop_leg(now, sid);
                 let hungup = CallInput::Hungup { cause: HangupCause::Peer, headers: Vec::new() };
@@ -125,7 +128,12 @@ impl Control {
         let failure =
             |code, sentence: &str| HangupCause::Failure { code, sentence: sentence.into() };
         let cause = match cause {
-            EndCause::RemoteBye { .. } => HangupCause::Peer,
+            EndCause::RemoteBye { reason } => {
+                if let Some(sid) = self.call_of(session) {
+                    self.note_reason(now, sid, reason.as_deref());
+                }
+                HangupCause::Peer
+            }
             EndCause::LocalBye | EndCause::LocalCancel => {
                 let Some(sid) = self.call_of(session) else { return };
                 self.session_over(sid);
@@ -232,14 +240,44 @@ impl Control {
         });
     }
 
+    /// Why the peer ended or refused the call, in its own words (RFC 3326): Q.850 causes in words of ours.
+    fn note_reason(&mut self, now: Now, sid: CallSid, value: Option<&str>) {
+        let Some(value) = value else { return };
+        let mut headers = Headers::new();
+        if headers.push("Reason", value).is_err() {
+            return;
+        }
+        for reason in headers.reasons().iter().take(REASONS_MAX) {
+            self.note(now, sid, Kind::Sip, crate::reason::told(reason));
+        }
+    }
+
     /// Asks the user agent to end the session, whatever state it is in; its `Ended` closes it.
     pub(crate) fn end_session(&mut self, sid: CallSid) {
         self.drop_forks(sid);
         match self.live_session(sid) {
             Some(session) => {
-                self.ua_commands.push_back(Command::Bye { session, headers: Vec::new() });
+                let headers = vec![("Reason".to_owned(), self.reason_of_end(sid).into())];
+                self.ua_commands.push_back(Command::Bye { session, headers });
             }
             None => self.session_over(sid),
+        }
+    }
+
+    /// What our BYE or CANCEL says: a phone whose call was answered elsewhere need not list it as missed.
+    fn reason_of_end(&self, sid: CallSid) -> &'static [u8] {
+        let is_up = |sid: CallSid| {
+            let entry = self.calls.get(&sid);
+            entry.is_some_and(|entry| entry.record.status == store::CallStatus::InProgress)
+        };
+        let Some(entry) = self.calls.get(&sid) else { return crate::reason::NORMAL };
+        if is_up(sid) || entry.record.start_ms.is_some() {
+            return crate::reason::NORMAL;
+        }
+        let siblings = entry.parent.map(|parent| self.children_of(parent)).unwrap_or_default();
+        match siblings.into_iter().any(|sibling| sibling != sid && is_up(sibling)) {
+            true => crate::reason::ELSEWHERE,
+            false => crate::reason::NORMAL,
         }
     }
 
@@ -261,6 +299,9 @@ pub(crate) fn unreachable_target(status: u16) -> CallInput {
     };
     CallInput::LegFailed { code: Some(32011), status: Some(status), sentence: sentence.to_owned() }
 }
+
+/// Values of one `Reason` header that a timeline tells.
+const REASONS_MAX: usize = 3;
 
 /// Headers as text, name as received; bytes that are no UTF-8 are replaced.
 pub(crate) fn texts(headers: &Headers) -> Vec<(String, String)> {

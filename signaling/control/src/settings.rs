@@ -19,6 +19,10 @@ pub struct ControlSettings {
     pub default_domain: Option<String>,
     /// Whether a source outside the IP lists, and an unknown domain, is answered 403 (else silence).
     pub answer_strangers: bool,
+    /// Port of our TCP listener, for requests too large for a datagram; `None`: there is none.
+    pub tcp_port: Option<u16>,
+    /// Whether SHA-256 is offered beside MD5 in challenges.
+    pub digest_sha256: bool,
     /// Which sources a leg takes media from.
     pub latch: LatchMode,
     /// Seconds without media that end a call; 0 = never.
@@ -63,6 +67,13 @@ impl ControlSettings {
             default_domain: (!default_domain.is_empty())
                 .then(|| default_domain.to_ascii_lowercase()),
             answer_strangers: config.sip.acl_reject == AclReject::Forbidden,
+            tcp_port: config
+                .sip
+                .tcp
+                .first()
+                .map(std::net::SocketAddr::port)
+                .filter(|port| *port != 0),
+            digest_sha256: config.sip.digest_sha256,
             latch: config.media.latch,
             media_timeout_s: config.media.timeout_s,
             hold_timeout_s: config.media.hold_timeout_s,

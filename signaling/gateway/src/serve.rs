@@ -241,6 +241,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     let api_base = http_server::base_url(api_host(&addresses));
     let mut control_settings = ControlSettings::new(config, origin, &api_base);
     control_settings.calls_max = usize::try_from(plan.calls).unwrap_or(usize::MAX);
+    control_settings.tcp_port = addresses.tcp.first().map(SocketAddr::port);
     let mut seed = [0; 32];
     random(&mut seed);
     let snapshot = opened.snapshot.clone();

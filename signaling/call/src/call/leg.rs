@@ -192,6 +192,8 @@ impl Call {
         self.facts.last_headers = headers;
         let answered = self.facts.answered.is_some();
         let status = match (&cause, answered) {
+            // Nobody confirmed our answer: there never was a call (contract sip-interface.md §5).
+            (HangupCause::Failure { code: Some(NO_ACK), .. }, _) => CallStatus::Failed,
             (_, true) => CallStatus::Completed,
             (HangupCause::Peer, false) => CallStatus::NoAnswer,
             (HangupCause::Failure { .. }, false) => CallStatus::Failed,
@@ -365,3 +367,6 @@ pub(super) fn is_x_header(name: &str) -> bool {
 pub(super) fn error(code: u32, message: String) -> Finding {
     Finding { code, severity: Severity::Error, message, position: None }
 }
+
+/// No ACK came for our 200.
+const NO_ACK: u32 = 32022;

@@ -41,9 +41,9 @@ impl Control {
         let (ua, lockout) = (&mut self.ua, &mut self.lockout);
         let to = &incoming.request.to;
         let decision = admission::decide(&self.snapshot, policy, request, to, |found| {
-            let hashes = |user: &str| {
+            let hashes = |user: &str, algorithm| {
                 let credentials = found.registration_credentials(user);
-                crate::admission::hashes_of(credentials)
+                crate::admission::hashes_of(credentials, algorithm)
             };
             verify(ua, lockout, now, &incoming, Proof { kind: ChallengeKind::Www, hashes: &hashes })
         });

@@ -7,7 +7,8 @@ use sip::{Message, Method};
 use store::{CallCommand, CallStatus, CallTarget};
 
 use super::calls::{ask, call_to};
-use super::rig::{Book, Rig, sdp};
+use super::rig::{Book, Invite, PASSWORD, Rig, sdp};
+use crate::Input;
 
 #[test]
 fn the_next_target_of_a_trunk_is_tried_after_a_refusal_that_decides_nothing() {
@@ -111,6 +112,75 @@ fn a_redirect_back_into_this_gateway_is_not_followed() {
     assert_eq!(warnings(&rig), [32219]);
 }
 
+#[test]
+fn a_large_invite_goes_by_tcp_and_by_udp_where_that_is_refused() {
+    let settings = |settings: &mut crate::ControlSettings| settings.tcp_port = Some(5060);
+    let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), settings);
+    let large = format!("sip:bob@192.0.2.8?X-Big={}", "x".repeat(900));
+    create(&mut rig, CallTarget::Sip(large.clone()));
+    rig.resolve();
+    let by_tcp = text(last_invite(&rig));
+    assert!(by_tcp.contains("Via: SIP/2.0/TCP") && by_tcp.contains("transport=tcp>"), "{by_tcp}");
+    let (token, reason) = (rig.last_send, sip::SendFailure::Unreachable);
+    rig.tell(Input::Sip(sip::Input::SendFailed { token, reason }));
+    let by_udp = text(last_invite(&rig));
+    assert!(by_udp.contains("Via: SIP/2.0/UDP") && by_udp.contains("transport=udp>"), "{by_udp}");
+    assert_eq!(warnings(&rig), [0; 0], "it is the same target");
+    let sent = rig.sent.len();
+    create(&mut rig, CallTarget::Sip(large));
+    rig.resolve();
+    assert_eq!(rig.sent.len(), sent + 1, "a peer without TCP is remembered");
+    assert!(text(last_invite(&rig)).contains("Via: SIP/2.0/UDP"));
+    let named = format!("sip:bob@192.0.2.8;transport=udp?X-Big={}", "y".repeat(900));
+    create(&mut rig, CallTarget::Sip(named));
+    rig.resolve();
+    assert!(text(last_invite(&rig)).contains("Via: SIP/2.0/UDP"), "as it was asked");
+}
+
+#[test]
+fn sha_256_is_offered_first_where_it_is_switched_on_and_md5_still_passes() {
+    let settings = |settings: &mut crate::ControlSettings| settings.digest_sha256 = true;
+    let mut rig = Rig::with_settings(Book::with_credentials(), settings);
+    let invite = Invite::default();
+    assert_eq!(rig.invite_as(&invite, "alice", PASSWORD), [100, 180]);
+    assert_eq!(rig.invite(&invite), [407]);
+    let offered: Vec<String> = rig
+        .last_response()
+        .headers
+        .all("Proxy-Authenticate")
+        .map(|value| value.to_lossy().into_owned())
+        .collect();
+    assert!(offered[0].ends_with("algorithm=SHA-256") && !offered[1].contains("algorithm"));
+    let mut rig = Rig::new(Book::with_credentials());
+    assert_eq!(rig.invite_as(&invite, "alice", PASSWORD), [100, 180], "MD5 alone by default");
+}
+
+#[test]
+fn a_call_whose_answer_is_never_acknowledged_has_failed() {
+    let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
+    assert_eq!(rig.invite(&Invite::default()), [100, 180]);
+    rig.answer_webhook("<Say>Hello.</Say>");
+    rig.after(Duration::from_secs(3));
+    let call = rig.records.last().unwrap().sid;
+    rig.after(Duration::from_secs(90));
+    assert_eq!(rig.record(call).status, CallStatus::Failed);
+    assert!(rig.notifications.iter().any(|record| record.error_code == 32022));
+}
+
+#[test]
+fn a_number_is_asserted_to_the_carrier_and_a_reason_of_its_is_told() {
+    let mut rig = with_targets(&["sip:a.example"]);
+    let mut asked = call_to(CallTarget::Number("+15550100".to_owned()));
+    asked.from = "+15550199".to_owned();
+    ask(&mut rig, CallCommand::Create(Box::new(asked))).expect("it is let in");
+    rig.resolve();
+    let invite = text(last_invite(&rig));
+    assert!(invite.contains("P-Asserted-Identity: <sip:+15550199@sip.sidetone.test>"), "{invite}");
+    rig.respond_with(486, "Reason: Q.850;cause=17");
+    rig.let_go();
+    assert!(rig.timelines[0].contains("reason Q.850 cause 17: user busy"), "{:?}", rig.timelines);
+}
+
 fn with_targets(targets: &[&str]) -> Rig {
     let trunk =
         Trunk { targets: targets.iter().map(|target| (*target).to_owned()).collect(), ..trunk() };
@@ -146,4 +216,8 @@ fn last_invite(rig: &Rig) -> &sip::message::Request {
         _ => None,
     });
     invites.expect("an INVITE")
+}
+
+fn text(request: &sip::Request) -> String {
+    String::from_utf8_lossy(&request.to_bytes()).into_owned()
 }

@@ -155,6 +155,7 @@ pub struct Rig {
     held_commits: Vec<crate::CommitToken>,
     bindings: BTreeMap<shared::BindingSid, BindingRecord>,
     last_received: String,
+    pub last_send: sip::SendToken,
     flow: Flow,
     call_ids: u32,
     dialog: (u32, String),
@@ -190,6 +191,7 @@ impl Rig {
             held_commits: Vec::new(),
             bindings: BTreeMap::new(),
             last_received: String::new(),
+            last_send: sip::SendToken::NOBODY,
             flow: flow(Transport::Udp, CALLER),
             call_ids: 0,
             dialog: (0, String::new()),
@@ -487,7 +489,8 @@ impl Rig {
     fn drain(&mut self) {
         while let Some(effect) = self.control.poll_effect() {
             match effect {
-                Effect::Sip(sip::Effect::Send { to, bytes, .. }) => {
+                Effect::Sip(sip::Effect::Send { to, bytes, token }) => {
+                    self.last_send = token;
                     let remote = match to {
                         SendTo::Datagram { remote, .. } => remote,
                         SendTo::Flow(_) | SendTo::Connect { .. } => self.flow.remote,

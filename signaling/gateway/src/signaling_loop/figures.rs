@@ -58,6 +58,18 @@ const ROWS: &[Row] = &[
         s.ua.pings_sent
     }),
     (
+        "signaling_large_invites_sent_total",
+        "counter",
+        "INVITEs sent by TCP because they are too large for a datagram.",
+        |s| s.ua.sent_by_tcp_for_size,
+    ),
+    (
+        "signaling_failovers_total",
+        "counter",
+        "Destinations left for the next: silence, a refused connection, or 503.",
+        |s| s.ua.failovers,
+    ),
+    (
         "signaling_broken_requests_answered_total",
         "counter",
         "Requests that broke a rule and were answered.",

@@ -89,7 +89,7 @@ impl Server {
 
     /// Checks the credentials of one request. `values` are the values of its `Authorization` or
     /// `Proxy-Authorization` headers, `request_uri` its Request-URI as received, `ha1` finds the
-    /// stored hash of a user (asked at most once).
+    /// stored MD5 hash of a user (asked at most once).
     pub fn verify<'a>(
         &mut self,
         now: Now,
@@ -97,6 +97,18 @@ impl Server {
         request_uri: &[u8],
         values: impl IntoIterator<Item = &'a [u8]>,
         ha1: impl FnOnce(&str) -> Option<Ha1>,
+    ) -> Verdict {
+        self.verify_by(now, method, request_uri, values, |user, _| ha1(user))
+    }
+
+    /// The same where hashes of several algorithms are kept: `ha1` is told which one is wanted.
+    pub fn verify_by<'a>(
+        &mut self,
+        now: Now,
+        method: &[u8],
+        request_uri: &[u8],
+        values: impl IntoIterator<Item = &'a [u8]>,
+        ha1: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
     ) -> Verdict {
         let parameters = match self.ours(values) {
             Ok(Some(parameters)) => parameters,
@@ -107,7 +119,8 @@ impl Server {
             Ok(answer) => answer,
             Err(error) => return Verdict::Broken(error),
         };
-        let known = ha1(&answer.user).filter(|ha1| ha1.algorithm() == answer.algorithm);
+        let known =
+            ha1(&answer.user, answer.algorithm).filter(|ha1| ha1.algorithm() == answer.algorithm);
         let user_is_known = known.is_some();
         // An unknown user costs the same sums as a known one, so that time tells nothing.
         let ha1 = known.unwrap_or_else(|| self.nobody(answer.algorithm));

@@ -1,7 +1,7 @@
 //! What every part of the user agent shares: transactions, addresses of our own, the way out.
 //! Sans-IO.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use shared::refusal::generic_phrase;
@@ -39,6 +39,8 @@ pub(super) struct Core {
     pub streams: Streams,
     pub effects: VecDeque<Effect>,
     pub meters: UaMeters,
+    /// Peers that took no TCP lately: until when they are not asked again.
+    pub no_tcp: BTreeMap<SocketAddr, Instant>,
 }
 
 /// The parts of a response that are not copied from its request.
@@ -274,6 +276,19 @@ impl Core {
         self.send(to, bytes, token);
     }
 
+    /// Whether the peer took no TCP lately.
+    pub fn has_no_tcp(&self, now: Now, peer: SocketAddr) -> bool {
+        self.no_tcp.get(&peer).is_some_and(|until| now.mono < *until)
+    }
+
+    /// The peer takes no TCP: it is not asked again for a while. Past the bound the first goes.
+    pub fn note_no_tcp(&mut self, now: Now, peer: SocketAddr) {
+        if self.no_tcp.len() >= NO_TCP_PEERS_MAX {
+            self.no_tcp.pop_first();
+        }
+        self.no_tcp.insert(peer, now.mono + NO_TCP);
+    }
+
     /// Our address towards a destination, as a Contact.
     pub fn contact(&self, user: &str, local: SocketAddr, transport: Transport) -> NameAddr {
         let mut uri = SipUri::at(local.ip(), local.port()).with_user(user);
@@ -340,6 +355,9 @@ pub(super) fn tag_text(token: Token) -> Text {
 pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
 pub(super) const SDP_TYPE: &str = "application/sdp";
 
+/// Peers without TCP that are remembered, and for how long.
+const NO_TCP_PEERS_MAX: usize = 1_024;
+const NO_TCP: std::time::Duration = std::time::Duration::from_secs(600);
 const TRACE_PHRASE_CHARACTERS_MAX: usize = 64;
 /// Headers that only the user agent writes; those with a field of their own are refused anyway.
 const OWN_HEADERS: [&str; 4] = ["Server", "User-Agent", "Content-Type", "c"];

@@ -17,6 +17,8 @@ pub struct UaMeters {
     pub keep_alives: u64,
     /// Pings on streams that we opened.
     pub pings_sent: u64,
+    /// INVITEs that went by TCP because they are too large for a datagram.
+    pub sent_by_tcp_for_size: u64,
     /// Requests that broke a rule and were answered 4xx or 5xx at once.
     pub broken_answered: u64,
     /// Messages that broke a rule and were dropped: responses, ACK, no readable Via.

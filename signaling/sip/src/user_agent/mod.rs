@@ -71,6 +71,7 @@ impl UserAgent {
             streams: streams::Streams::default(),
             effects: VecDeque::new(),
             meters: UaMeters::default(),
+            no_tcp: std::collections::BTreeMap::new(),
             config,
             random,
         };

@@ -81,6 +81,8 @@ pub(super) struct Calling {
     pub early: Vec<(Option<Text>, SessionMedia, NegotiatedMedia)>,
     pub authorization: Option<Authorization>,
     pub challenges: u8,
+    /// The INVITE went by TCP for its size: here it goes by UDP, should the peer not take that.
+    pub by_udp: Option<Destination>,
 }
 
 /// A dialog is up.

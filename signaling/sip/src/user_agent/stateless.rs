@@ -52,8 +52,14 @@ impl Core {
     /// `Command::Challenge`.
     pub fn challenge(&mut self, now: Now, incoming: &Incoming, kind: ChallengeKind, stale: bool) {
         self.meters.challenges_sent += 1;
-        let value = self.digest.challenge(now, stale).into_bytes();
-        let headers = [(kind.challenge_header().to_owned(), value)];
+        let value = self.digest.challenge(now, stale);
+        let mut headers = Vec::with_capacity(2);
+        // The stronger one first: a client answers the first that it understands (RFC 8760 §2.4).
+        if self.config.offers_sha256 {
+            let stronger = format!("{value},algorithm=SHA-256").into_bytes();
+            headers.push((kind.challenge_header().to_owned(), stronger));
+        }
+        headers.push((kind.challenge_header().to_owned(), value.into_bytes()));
         let shape = Shape { headers: &headers, ..Shape::default() };
         self.respond_stateless(incoming.flow, &incoming.request, kind.status(), shape);
     }

@@ -50,6 +50,11 @@ pub struct UaConfig {
     pub server_transactions_max: usize,
     /// Requests of ours outside of dialogs at once. Past it: `Responded` with 503, nothing is sent.
     pub requests_max: usize,
+    /// Port of our TCP listener: a request that is too large for a datagram goes by TCP, and names it
+    /// in Via and Contact. `None`: it goes by UDP.
+    pub tcp_port: Option<u16>,
+    /// Whether SHA-256 is offered beside MD5 (RFC 8760).
+    pub offers_sha256: bool,
     /// Methods taken outside of dialogs, besides ACK, BYE and CANCEL; others get 405 or 501.
     pub methods: Vec<Method>,
 }
@@ -66,6 +71,8 @@ impl UaConfig {
             failover_after: Duration::from_secs(4),
             server_transactions_max: shared::limits::SERVER_TRANSACTIONS_MAX,
             requests_max: shared::limits::SIP_REQUESTS_MAX,
+            tcp_port: None,
+            offers_sha256: false,
             methods: vec![Method::Invite, Method::Options],
         }
     }

@@ -7,10 +7,11 @@ use super::core::{ALLOW, Core, SDP_TYPE, tag_text};
 use super::media::SessionMedia;
 use super::objection::sdp_of;
 use super::session::{Calling, Session, State, Talking};
-use super::surface::{EndCause, ExtraHeader, Invite, SessionId, UaEvent};
+use super::surface::{EndCause, ExtraHeader, Failover, Invite, SessionId, UaEvent};
 use crate::dialog::Dialog;
 use crate::digest::ChallengeKind;
 use crate::digest::client::{Authorization, Challenge, Credentials};
+use crate::flow::{Destination, Transport};
 use crate::message::{CallId, Method, Request, Response};
 use crate::name_addr::{Contacts, DisplayName, NameAddr};
 use crate::text::Text;
@@ -52,6 +53,7 @@ impl UserAgent {
             challenges: 0,
             cseq: 0,
             tried: 1,
+            by_udp: None,
             destination,
             call_id,
             from,
@@ -68,6 +70,23 @@ impl Calling {
     fn send(&mut self, core: &mut Core, now: Now, id: SessionId) {
         self.cseq = self.cseq.saturating_add(1);
         self.early.clear();
+        self.media.withdraw_offer();
+        let offer = match self.invite.late_offer {
+            true => None,
+            false => Some(self.media.offer(&self.invite.media)),
+        };
+        let mut request = self.request(core, offer.as_deref());
+        if self.goes_by_tcp_instead(core, now, &request) {
+            request = self.request(core, offer.as_deref());
+        }
+        core.authorize(&mut request, self.authorization.as_mut());
+        core.trace_sent(Some(id), &request, &self.destination);
+        self.transaction = core.start(now, request, self.destination.clone(), Some(id));
+        self.failover_at = self.may_leave().then(|| now.mono + core.config.failover_after);
+    }
+
+    /// The INVITE as it is written towards the current destination, credentials aside.
+    fn request(&mut self, core: &mut Core, offer: Option<&[u8]>) -> Request {
         let local = self.destination.local;
         self.contact = core.contact(&self.invite.contact_user, local, self.destination.transport);
         let mut request = Request::new(
@@ -83,20 +102,54 @@ impl Calling {
         core.add_headers(&mut request.headers, &self.invite.headers);
         let allow = [("Allow".to_owned(), ALLOW.as_bytes().to_vec())];
         core.add_headers(&mut request.headers, &allow);
-        core.authorize(&mut request, self.authorization.as_mut());
-        self.media.withdraw_offer();
-        if !self.invite.late_offer {
-            let offer = self.media.offer(&self.invite.media);
-            let _ = request.set_body(SDP_TYPE, offer); // the type is a constant
+        if let Some(offer) = offer {
+            let _ = request.set_body(SDP_TYPE, offer.to_vec()); // the type is a constant
         }
-        core.trace_sent(Some(id), &request, &self.destination);
-        self.transaction = core.start(now, request, self.destination.clone(), Some(id));
-        self.failover_at = self.may_leave().then(|| now.mono + core.config.failover_after);
+        request
+    }
+
+    /// A request that may not fit the path's datagrams goes by TCP, if that is open to it (RFC 3261
+    /// §18.1.1); `by_udp` keeps the way back.
+    fn goes_by_tcp_instead(&mut self, core: &mut Core, now: Now, request: &Request) -> bool {
+        let Some(port) = core.config.tcp_port.filter(|_| self.invite.attempts.may_use_tcp) else {
+            return false;
+        };
+        let Destination { transport, remote, local, .. } = self.destination;
+        let credentials = if self.authorization.is_some() { CREDENTIALS_BYTES } else { 0 };
+        let bytes = request.to_bytes().len() + VIA_BYTES + credentials;
+        let is_udp = transport == Transport::Udp;
+        if !is_udp
+            || self.by_udp.is_some()
+            || bytes <= DATAGRAM_BYTES
+            || core.has_no_tcp(now, remote)
+        {
+            return false;
+        }
+        let by_tcp = Destination {
+            transport: Transport::Tcp,
+            local: std::net::SocketAddr::new(local.ip(), port),
+            flow: None,
+            ..self.destination.clone()
+        };
+        self.by_udp = Some(std::mem::replace(&mut self.destination, by_tcp));
+        core.meters.sent_by_tcp_for_size += 1;
+        true
+    }
+
+    /// Back to UDP where the peer takes no TCP; `false` where it was not TCP for its size.
+    fn send_by_udp(&mut self, core: &mut Core, now: Now, id: SessionId) -> bool {
+        let Some(by_udp) = self.by_udp.take() else { return false };
+        core.note_no_tcp(now, by_udp.remote);
+        self.destination = by_udp;
+        self.send(core, now, id);
+        true
     }
 
     /// Whether there is another way to go, here or for whoever asked.
     fn may_leave(&self) -> bool {
-        self.tried < self.invite.destinations.len() || self.invite.attempts.has_other_target
+        self.by_udp.is_some()
+            || self.tried < self.invite.destinations.len()
+            || self.invite.attempts.has_other_target
     }
 
     /// Goes on to the next destination, this one having come to `given_up`; `false` when there is none.
@@ -117,6 +170,7 @@ impl Calling {
         });
         self.tried = self.tried.saturating_add(1);
         self.destination = next;
+        self.by_udp = None;
         // A nonce of one server means nothing to another.
         self.authorization = None;
         self.challenges = 0;
@@ -138,6 +192,13 @@ impl Calling {
             return false;
         }
         self.challenges = self.challenges.saturating_add(1);
+        // A trunk's password answers one realm, the first where none is set (limits-and-rules rule 5).
+        if let (Some(credentials), Failover::UnlessDecided) =
+            (&mut self.invite.credentials, self.invite.attempts.failover)
+        {
+            let realm = String::from_utf8_lossy(authorization.challenge().realm());
+            credentials.realm.get_or_insert_with(|| realm.into_owned());
+        }
         self.authorization = Some(authorization);
         self.send(core, now, id);
         true
@@ -219,7 +280,9 @@ impl Session {
         mut calling: Box<Calling>,
         status: u16,
     ) {
-        if calling.send_to_next(core, now, self.id, GivenUp { status, is_answer: false }) {
+        if calling.send_by_udp(core, now, self.id)
+            || calling.send_to_next(core, now, self.id, GivenUp { status, is_answer: false })
+        {
             self.state = State::Calling(calling);
             return;
         }
@@ -246,7 +309,9 @@ impl Session {
         }
         let (silent, status) = (calling.transaction, super::TIMEOUT);
         calling.failover_at = None;
-        if calling.send_to_next(core, now, self.id, GivenUp { status, is_answer: false }) {
+        if calling.send_by_udp(core, now, self.id)
+            || calling.send_to_next(core, now, self.id, GivenUp { status, is_answer: false })
+        {
             core.abandon_invite(now, silent, Vec::new());
             self.state = State::Calling(calling);
         } else if calling.invite.attempts.has_other_target {
@@ -395,6 +460,13 @@ fn copy_credentials(invite: &Request, ack: &mut Request) {
         }
     }
 }
+
+/// A request of more bytes does not go by UDP where TCP is open to it (RFC 3261 §18.1.1).
+const DATAGRAM_BYTES: usize = 1_300;
+/// What is added when a request leaves: Via and User-Agent.
+const VIA_BYTES: usize = 150;
+/// What the answer to a challenge adds.
+const CREDENTIALS_BYTES: usize = 300;
 
 /// A first challenge by each kind, and one that is stale.
 pub(super) const CHALLENGES_MAX: u8 = 3;
