@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use shared::Refusal;
 use sip::digest::{Algorithm, Ha1, Verdict};
 use sip::flow::Transport;
-use sip::{Flow, FlowId, Method, Uri};
+use sip::{Flow, FlowId, Method, NameAddr, Uri};
 use store::{Admission, Snapshot};
 
-use crate::admission::{self, Decision, Policy};
+use crate::admission::{self, Decision, Policy, Refused};
+use crate::registrar::admission as registrar;
 use crate::settings::ControlSettings;
 
 /// A request that nobody has sent.
@@ -105,6 +106,15 @@ pub fn explain(
             });
             of_invite(decision, found.as_ref())
         }
+        Method::Register => {
+            let to = NameAddr::new(question.target.clone());
+            let decision = registrar::decide(snapshot, policy, request, &to, |found| {
+                let credentials = found.registration_credentials(user(question));
+                let stored = admission::hashes_of(credentials, Algorithm::Md5);
+                Some(verdict(snapshot, question, stored))
+            });
+            of_register(decision)
+        }
         _ => of_options(admission::known(snapshot, policy, request).map(drop)),
     };
     Explanation { steps: steps(question, found.as_ref(), &outcome), outcome }
@@ -143,12 +153,29 @@ fn of_invite(decision: Decision, found: Option<&Admission<'_>>) -> Outcome {
             }
         },
         Decision::Challenge { .. } => Outcome::Challenged { status: 407 },
-        Decision::Refuse(refused) => Outcome::Refused {
-            is_alerted: refused.account.is_some() && refused.refusal.code.is_some(),
-            refusal: refused.refusal,
-            is_trusted: refused.trusted,
-        },
+        Decision::Refuse(refused) => refused_outcome(refused),
         Decision::LockedOut => Outcome::Challenged { status: 407 },
+    }
+}
+
+fn of_register(decision: registrar::Decision) -> Outcome {
+    match decision {
+        registrar::Decision::Admit(registrant) => {
+            let text = format!("200 OK, with every contact of {}", registrant.of.user);
+            Outcome::Served(text)
+        }
+        registrar::Decision::Challenge { .. } | registrar::Decision::LockedOut => {
+            Outcome::Challenged { status: 401 }
+        }
+        registrar::Decision::Refuse(refused) => refused_outcome(refused),
+    }
+}
+
+fn refused_outcome(refused: Refused) -> Outcome {
+    Outcome::Refused {
+        is_alerted: refused.account.is_some() && refused.refusal.code.is_some(),
+        refusal: refused.refusal,
+        is_trusted: refused.trusted,
     }
 }
 
@@ -175,6 +202,7 @@ fn steps(question: &Question, found: Option<&Admission<'_>>, outcome: &Outcome) 
     let all = match question.method {
         Method::Invite if is_trunk => vec![domain_step(found), trunk_step(question)],
         Method::Invite => invite_steps(question, found),
+        Method::Register => register_steps(question, found),
         _ => vec![domain_step(found)],
     };
     let mut steps = Vec::new();
@@ -238,6 +266,41 @@ fn invite_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
         ),
         (&["secure_domain_needs_tls", "secure_domain_needs_srtp"], "security", secure),
         (&["no_voice_url"], "document", document),
+    ]
+}
+
+fn register_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
+    let account = if found.account_is_active() { "active" } else { "suspended or closed" };
+    let switch = if found.domain.sip_registration { "on" } else { "off" };
+    let mapped = match found.registration_auth() {
+        true => "credential lists are mapped for registrations",
+        false => "no credential list is mapped for registrations",
+    };
+    let known = |user: &str| {
+        let credentials = found.registration_credentials(user);
+        match admission::hashes_of(credentials, Algorithm::Md5).is_empty() {
+            true => format!("`{user}` is in none of the mapped lists"),
+            false => format!("`{user}` is in a mapped list"),
+        }
+    };
+    let none = || "the request has none: it is challenged, as every first one is".to_owned();
+    let of = admission::user_of(&question.target).unwrap_or_default();
+    let text = format!("contacts of `{of}` are registered by the digest user `{}`", user(question));
+    let transport = question.transport.via_name();
+    let secure =
+        if found.domain.secure { "the domain is secure" } else { "any transport is taken" };
+    vec![
+        domain_step(found),
+        (&["account_inactive"], "account", account.to_owned()),
+        (&["registration_off"], "registration", format!("SipRegistration is {switch}")),
+        (&["registration_without_credentials"], "authentication", mapped.to_owned()),
+        (
+            &["wrong_credentials", "credentials_broken"],
+            "credentials",
+            question.user.as_deref().map_or_else(none, known),
+        ),
+        (&["register_other_user", "register_other_domain"], "user", text),
+        (&["secure_domain_needs_tls"], "security", format!("{secure}; this came by {transport}")),
     ]
 }
 

@@ -3,7 +3,7 @@
 //! The table changes as soon as a REGISTER is admitted, its 200 leaves when the change is on disk:
 //! a call in between rings the phone, and a 200 is never a promise that a restart breaks.
 
-mod admission;
+pub(crate) mod admission;
 mod ring;
 
 use std::sync::Arc;

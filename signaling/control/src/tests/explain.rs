@@ -65,6 +65,23 @@ fn the_last_step_is_the_one_that_decides() {
     assert_eq!((rule(&told), last(&told)), ("unknown_domain", ("domain", false)));
 }
 
+#[test]
+fn a_register_is_explained_by_the_registrar_s_rules() {
+    let mut asked = Question {
+        method: Method::Register,
+        target: Uri::parse("sip:alice@desk.sip.sidetone.test").unwrap(),
+        ..question()
+    };
+    assert_eq!(rule(&ask(&Book::with_credentials(), &asked)), "registration_off");
+    let book = Book::with_registrations();
+    assert_eq!(ask(&book, &asked).outcome, Outcome::Challenged { status: 401 });
+    asked.user = Some("alice".to_owned());
+    assert!(matches!(ask(&book, &asked).outcome, Outcome::Served(_)));
+    asked.target = Uri::parse("sip:bob@desk.sip.sidetone.test").unwrap();
+    let told = ask(&book, &asked);
+    assert_eq!((rule(&told), told.steps.last().unwrap().name), ("register_other_user", "user"));
+}
+
 fn rule(told: &Explanation) -> &'static str {
     match &told.outcome {
         Outcome::Refused { refusal, .. } => refusal.rule,

@@ -1,1 +1,1 @@
-
+//! Bindings by values: what each REGISTER leaves in the table.
