@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use crate::endpoint::Trouble;
 use crate::machine::Machine;
 use crate::report::Section;
-use crate::{BenchArguments, Part, calls, media, messages, transactions};
+use crate::{BenchArguments, Part, calls, media, messages, registrar, transactions};
 
 /// Runs the bench. Fails only where a promise is broken (a byte changed, packets unaccounted for, a
 /// call that did not come up at the lowest rate) or the report cannot be written; no number fails it.
 pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
     let machine = Machine::read();
     // Before the clock starts: how long a build takes says nothing about the gateway.
-    let needs_gateway = wants(arguments, Part::Calls) || wants(arguments, Part::Media);
+    let parts = [Part::Calls, Part::Media, Part::Registrar];
+    let needs_gateway = parts.iter().any(|part| wants(arguments, *part));
     let gateway: Result<PathBuf, Trouble> = match &arguments.gateway {
         _ if !needs_gateway => Err("not asked for".into()),
         Some(file) => Ok(file.clone()),
@@ -85,6 +86,16 @@ fn measure(
         results.sections.extend(measured.sections);
         results.rtpengine = Some(measured.rtpengine);
         results.is_broken |= measured.is_broken;
+    }
+    if wants(arguments, Part::Registrar)
+        && let Ok(binary) = &gateway
+    {
+        eprintln!("load: registrations");
+        let (users, seconds) = if quick { (1_000, 5) } else { (10_000, 20) };
+        let effort = registrar::Effort { users, rate: 1_000, seconds };
+        let (section, is_broken) = registrar::measure(binary, effort);
+        results.sections.push(section);
+        results.is_broken |= is_broken;
     }
     if wants(arguments, Part::Calls) {
         let measured = calls::measure(gateway, quick, deadline, &plots);

@@ -8,6 +8,7 @@ mod endpoint;
 mod machine;
 mod media;
 mod messages;
+mod registrar;
 mod report;
 mod rounds;
 mod schedstat;
@@ -62,6 +63,8 @@ pub(crate) enum Part {
     Media,
     /// Calls a second through the gateway.
     Calls,
+    /// Registrations: time to answer and memory.
+    Registrar,
 }
 
 fn main() -> ExitCode {

@@ -110,6 +110,17 @@ impl Gateway {
         schedstat::threads(self.child.id())
     }
 
+    /// Bytes of memory that the process holds.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn memory_bytes(&self) -> std::io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(kib.unwrap_or(0) * 1_024)
+    }
+
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
         let log = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();

@@ -59,8 +59,51 @@ pub(crate) fn make_domain(
     Ok(())
 }
 
+/// Makes so many users in lists of a thousand, mapped to the domain for registrations: by several
+/// connections at once, so that their commits share a sync.
+///
+/// # Errors
+/// The API refuses; says what.
+pub(crate) fn make_users(gateway: &Gateway, domain: &str, count: usize) -> Result<(), Trouble> {
+    for first in (0..count).step_by(USERS_A_LIST) {
+        let name = format!("users {first}");
+        let list = create(gateway, "SIP/CredentialLists.json", &[("FriendlyName", &name)])?;
+        let users: Vec<String> =
+            (first..count.min(first + USERS_A_LIST)).map(crate::registrar::user).collect();
+        let resource = format!("SIP/CredentialLists/{list}/Credentials.json");
+        let make = |users: &[String]| -> Result<(), String> {
+            users.iter().try_for_each(|user| {
+                let form = [("Username", user.as_str()), ("Password", PASSWORD)];
+                create(gateway, &resource, &form).map(drop).map_err(|trouble| trouble.to_string())
+            })
+        };
+        std::thread::scope(|scope| {
+            let make = &make;
+            let chunks = users.chunks(users.len().div_ceil(REST_CONNECTIONS).max(1));
+            let workers: Vec<_> = chunks.map(|chunk| scope.spawn(move || make(chunk))).collect();
+            let mut done = workers.into_iter().map(|worker| {
+                worker.join().unwrap_or_else(|_| Err("a worker panicked".to_owned()))
+            });
+            done.try_for_each(|result| result)
+        })?;
+        let path = format!("SIP/Domains/{domain}/Auth/Registrations/CredentialListMappings.json");
+        create(gateway, &path, &[("CredentialListSid", &list)])?;
+    }
+    Ok(())
+}
+
+const USERS_A_LIST: usize = 1_000;
+const REST_CONNECTIONS: usize = 16;
+
 /// Creates a resource below the account; its SID.
-fn create(gateway: &Gateway, resource: &str, form: &[(&str, &str)]) -> Result<String, Trouble> {
+///
+/// # Errors
+/// The API refuses; says what.
+pub(crate) fn create(
+    gateway: &Gateway,
+    resource: &str,
+    form: &[(&str, &str)],
+) -> Result<String, Trouble> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let login = STANDARD.encode(format!("{ACCOUNT}:{TOKEN}"));
     let request = format!(
