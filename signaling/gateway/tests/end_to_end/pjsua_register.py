@@ -1,7 +1,9 @@
 """A pjsua2 phone that registers, takes calls, plays a tone and records what it hears.
 
 Arguments: registrar (HOST:PORT), transport (udp or tcp), user, password, domain, WAV file to write,
-seconds to stay. Prints one line for each thing that happens; hangs a call up after three seconds.
+seconds to stay, and where it is: the address it binds and the one that it believes to have (as
+behind a NAT that it does not know of). Prints one line for each thing that happens; hangs a call up
+after three seconds.
 """
 
 import sys
@@ -9,7 +11,7 @@ import time
 
 import pjsua2 as pj
 
-registrar, transport_name, user, password, domain, wav, seconds = sys.argv[1:]
+registrar, transport_name, user, password, domain, wav, seconds, here, believed = sys.argv[1:]
 
 
 def say(*words):
@@ -73,7 +75,8 @@ config.medConfig.noVad = True
 endpoint.libInit(config)
 transport = pj.TransportConfig()
 transport.port = 0
-transport.boundAddress = "127.0.0.1"
+transport.boundAddress = here
+transport.publicAddress = believed
 kind = pj.PJSIP_TRANSPORT_TCP if transport_name == "tcp" else pj.PJSIP_TRANSPORT_UDP
 endpoint.transportCreate(kind, transport)
 endpoint.libStart()
@@ -86,7 +89,11 @@ account_config.regConfig.timeoutSec = 3600
 route = "sip:%s;transport=%s;lr" % (registrar, transport_name)
 account_config.sipConfig.proxies.append(route)
 account_config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
-account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+account_config.mediaConfig.transportConfig.boundAddress = here
+account_config.mediaConfig.transportConfig.publicAddress = believed
+account_config.natConfig.contactRewriteUse = 0
+account_config.natConfig.viaRewriteUse = 0
+account_config.natConfig.sdpNatRewriteUse = 0
 account_config.mediaConfig.transportConfig.port = 0
 account_config.mediaConfig.transportConfig.portRange = 0
 account = Account()

@@ -116,9 +116,18 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Pho
 }
 
 fn pjsua(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Phone {
+    pjsua_at(folder, &gateway.sip_udp.to_string(), (user, transport), ("127.0.0.1", "127.0.0.1"))
+}
+
+/// The same, registering at `registrar` from an address, believing to have another.
+fn pjsua_at(
+    folder: &Path,
+    registrar: &str,
+    (user, transport): (&str, &str),
+    (here, believed): (&str, &str),
+) -> Phone {
     let wav = folder.join("heard.wav").display().to_string();
-    let registrar = gateway.sip_udp.to_string();
-    let arguments = [registrar.as_str(), transport, user, PASSWORD, DOMAIN, &wav, "30"];
+    let arguments = [registrar, transport, user, PASSWORD, DOMAIN, &wav, "30", here, believed];
     Phone::start(&mut sdk::python_file("pjsua_register.py", &arguments))
 }
 
@@ -316,4 +325,105 @@ fn two_hundred_phones_behind_one_address_register_and_stay() {
     let sources: std::collections::BTreeSet<String> =
         rows.iter().map(|row| row["source"].to_string()).collect();
     assert_eq!(sources.len(), 200, "each by a port of its own");
+}
+
+/// Kamailio as an edge proxy: adds itself to Path with the phone's real address, stays in the route,
+/// and writes real addresses for private ones behind the phone's back (contact aliases).
+const KAMAILIO: &str = r#"
+debug=1
+log_stderror=yes
+children=1
+listen=udp:127.0.0.2:PORT
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+loadmodule "kex.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "nathelper.so"
+loadmodule "path.so"
+modparam("path", "use_received", 1)
+request_route {
+    if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+    force_rport();
+    if (is_method("REGISTER")) {
+        add_path_received();
+        $du = "sip:GATEWAY";
+        t_relay();
+        exit;
+    }
+    if (loose_route()) { handle_ruri_alias(); }
+    if (is_method("INVITE")) { record_route(); }
+    if (is_method("CANCEL") && !t_check_trans()) { exit; }
+    t_on_reply("PHONE");
+    t_relay();
+}
+onreply_route[PHONE] {
+    if ($si == "127.0.0.3") { add_contact_alias(); }
+}
+"#;
+
+#[test]
+fn a_phone_behind_kamailio_with_a_private_address_has_audio_both_ways() {
+    let gateway = Gateway::start("latch = \"any\"\n");
+    let application = Application::start(|_| Answer::twiml("<Hangup/>"));
+    let domain = gateway.domain_to_register(&application.url("/voice"), &[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = crate::sipp::free_port();
+    let config = KAMAILIO
+        .replace("PORT", &port.to_string())
+        .replace("GATEWAY", &gateway.sip_udp.to_string());
+    let file = folder.path().join("kamailio.cfg");
+    std::fs::write(&file, config).expect("writable");
+    let kamailio = Command::new("kamailio")
+        .args(["-DD", "-E", "-m", "32", "-M", "4", "-Y"])
+        .arg(folder.path())
+        .args(["-w", &folder.path().display().to_string(), "-f"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(folder.path().join("log")).expect("writable"))
+        .spawn()
+        .expect("Kamailio is installed (make clients)");
+    let proxy = Proxy(kamailio);
+    let registrar = format!("127.0.0.2:{port}");
+    let mut phone =
+        pjsua_at(folder.path(), &registrar, ("alice", "udp"), ("127.0.0.3", "10.9.8.7"));
+    let rows = gateway.wait_registered(&domain, 1);
+    assert!(rows[0]["contact"].as_str().is_some_and(|text| text.contains("10.9.8.7")), "{rows:?}");
+    assert!(rows[0]["path"].as_str().is_some_and(|text| text.contains("127.0.0.2")), "{rows:?}");
+    let body = format!(
+        "print(client.calls.create(to='sip:alice@{DOMAIN}', from_='1000', \
+         twiml='<Response><Record maxLength=\"2\" playBeep=\"true\" action=\"{}\"/></Response>').sid)",
+        application.url("/done")
+    );
+    let sid = sdk::python(&gateway, &body);
+    phone.wait_for("CONFIRMED");
+    phone.wait_for("over");
+    let timeline = gateway.wait_for_timeline(sid.trim());
+    assert!(timeline.contains("by a proxy"), "{timeline}");
+    let heard = loud(&folder.path().join("heard.wav"));
+    assert!(heard > 500, "the phone heard {heard} loud samples of the beep\n{timeline}");
+    let recordings = gateway.fetch(&format!("Calls/{}/Recordings.json", sid.trim())).json();
+    let recording = recordings["recordings"][0]["sid"].as_str();
+    let recording = recording.unwrap_or_else(|| panic!("{recordings}\n{timeline}"));
+    let wav = folder.path().join("recorded.wav");
+    std::fs::write(&wav, gateway.fetch(&format!("Recordings/{recording}.wav")).body)
+        .expect("writable");
+    let said = loud(&wav);
+    assert!(said > 4_000, "the gateway recorded {said} loud samples of the phone\n{timeline}");
+    drop(proxy);
+}
+
+/// Kamailio; told to end when dropped, with its children.
+struct Proxy(Child);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        let _ = self.0.wait();
+    }
 }
