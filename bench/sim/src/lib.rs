@@ -8,6 +8,7 @@
 pub mod fuzz;
 mod model;
 mod network;
+pub mod planes;
 mod rng;
 mod seen;
 mod stories;

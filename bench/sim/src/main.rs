@@ -1,4 +1,4 @@
-//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--fuzz uri` feeds a reader.
+//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--planes 1000` plays media cores, `--fuzz uri` feeds a reader.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,9 @@ fn main() -> ExitCode {
     if let Some(name) = arguments.text("--fuzz") {
         let seed = arguments.number("--seed").unwrap_or(0);
         return fuzz(name, seed, arguments.number("--inputs").unwrap_or(INPUTS));
+    }
+    if arguments.has("--planes") {
+        return planes(&arguments);
     }
     if let Some(seed) = arguments.number("--seed") {
         sim::replay(seed).iter().for_each(|line| println!("{line}"));
@@ -31,6 +34,10 @@ impl Arguments {
         self.0.get(at + 1).map(String::as_str)
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|argument| argument == name)
+    }
+
     fn number(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
     }
@@ -49,6 +56,22 @@ fn play(total: u64) -> ExitCode {
         }
     }
     println!("{total} seeds played, {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Media cores against their reference: one seed, or many.
+fn planes(arguments: &Arguments) -> ExitCode {
+    let seeds = match arguments.number("--seed") {
+        Some(seed) => seed..seed + 1,
+        None => 0..arguments.number("--planes").unwrap_or(1_000),
+    };
+    let (total, mut failed) = (seeds.end - seeds.start, 0);
+    for seed in seeds {
+        let wrong = sim::planes::run(seed);
+        failed += u32::from(!wrong.is_empty());
+        wrong.iter().for_each(|line| println!("seed {seed}: {line}"));
+    }
+    println!("{total} seeds of media cores played, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -79,4 +102,6 @@ const INPUTS: u64 = 100_000;
 const USAGE: &str = "sim plays simulated calls and feeds hostile bytes:
   --seeds COUNT                             plays the calls of seeds 0..COUNT
   --seed N                                  shows the call of one seed
+  --planes COUNT                            holds media cores to their reference, on one and three
+  --planes --seed N                         the same for one seed
   --fuzz TARGET|all [--seed N] [--inputs M] feeds M changed inputs, from seed N on";

@@ -41,7 +41,8 @@ impl Wheel {
 
     /// Lets a leg beat from the next millisecond on.
     pub fn insert(&mut self, now: Instant, slot: u16, with_half_beats: bool) {
-        if self.beats == 0 {
+        // Slots that nobody waits for may still lie behind us: the leg would beat in one of them.
+        if self.next_deadline().is_none_or(|at| at > now) {
             self.next_ms = self.next_ms.max(now.as_millis() + 1);
         }
         self.push(phase_of(slot), Beat { slot, half: false });
@@ -127,6 +128,18 @@ mod tests {
             assert_eq!((turn.from_ms, turn.skipped), (next, 0));
             next = turn.to_ms;
         }
+    }
+
+    #[test]
+    fn a_leg_that_starts_between_the_beats_of_others_does_not_beat_before_its_start() {
+        let mut wheel = Wheel::new(20);
+        wheel.insert(Instant::from_millis(100), 2, false);
+        wheel.take_turn(Instant::from_millis(102));
+        wheel.insert(Instant::from_millis(113), 3, false);
+        assert_eq!(wheel.next_deadline(), Some(Instant::from_millis(122)));
+        // What is due already stays due.
+        wheel.insert(Instant::from_millis(122), 7, false);
+        assert_eq!(wheel.next_deadline(), Some(Instant::from_millis(122)));
     }
 
     #[test]
