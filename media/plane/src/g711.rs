@@ -5,7 +5,7 @@
 
 use shared::{Codec, Prompt};
 
-use crate::simd;
+use crate::simd::{self, HalfTable};
 
 /// Mu-law byte to linear sample.
 pub static MULAW_TO_LINEAR: [i16; 256] = linear_table(Codec::Pcmu);
@@ -15,6 +15,9 @@ pub static ALAW_TO_LINEAR: [i16; 256] = linear_table(Codec::Pcma);
 pub static MULAW_TO_ALAW: [u8; 256] = law_table(Codec::Pcmu, Codec::Pcma);
 /// A-law byte to the mu-law byte of the same linear sample.
 pub static ALAW_TO_MULAW: [u8; 256] = law_table(Codec::Pcma, Codec::Pcmu);
+
+static MULAW_HALF: HalfTable = half_of(&linear_table(Codec::Pcmu));
+static ALAW_HALF: HalfTable = half_of(&linear_table(Codec::Pcma));
 
 /// The code for a linear sample.
 pub const fn encode(codec: Codec, sample: i16) -> u8 {
@@ -34,6 +37,15 @@ pub fn linear(codec: Codec) -> &'static [i16; 256] {
     match codec {
         Codec::Pcmu => &MULAW_TO_LINEAR,
         Codec::Pcma => &ALAW_TO_LINEAR,
+    }
+}
+
+/// The samples of codes below 128 in 14 bits with the sign, which is all that either law has. The other
+/// codes stand for their negatives.
+pub(crate) fn half_table(codec: Codec) -> &'static HalfTable {
+    match codec {
+        Codec::Pcmu => &MULAW_HALF,
+        Codec::Pcma => &ALAW_HALF,
     }
 }
 
@@ -122,6 +134,16 @@ const fn linear_table(codec: Codec) -> [i16; 256] {
         code += 1;
     }
     table
+}
+
+const fn half_of(table: &[i16; 256]) -> HalfTable {
+    let mut half = [0; 128];
+    let mut code = 0;
+    while code < half.len() {
+        half[code] = table[code] / 4;
+        code += 1;
+    }
+    half
 }
 
 const fn law_table(from: Codec, to: Codec) -> [u8; 256] {
@@ -214,6 +236,17 @@ mod tests {
             let mut samples = [code];
             translate(Codec::Pcma, Codec::Pcmu, &mut samples);
             assert_eq!(samples[0], encode(Codec::Pcmu, decode(Codec::Pcma, code)));
+        }
+    }
+
+    #[test]
+    fn half_a_table_in_14_bits_is_all_of_it() {
+        for codec in CODECS {
+            for code in 0..128u8 {
+                let half = half_table(codec)[usize::from(code)];
+                assert_eq!(half * 4, decode(codec, code));
+                assert_eq!(-half * 4, decode(codec, code | 0x80));
+            }
         }
     }
 

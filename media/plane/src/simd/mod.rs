@@ -30,20 +30,35 @@ pub(crate) fn translate(table: &[u8; 256], samples: &mut [u8]) {
     scalar::translate(table, samples);
 }
 
-/// The sums of samples times coefficients; samples are of at most 14 bits and coefficients of at
-/// most 13, so that nothing overflows (asserted by the caller's table).
+/// The samples that codes stand for: those of codes below 128; the other codes are their negatives. At
+/// most 14 bits with the sign.
+pub(crate) type HalfTable = [i16; 128];
+
+/// What a block comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockSums {
+    /// Samples times coefficients; all zero where the energy is below the least.
+    pub sums: [i32; SUMS],
+    /// The sum of the squares.
+    pub energy: u32,
+}
+
+/// Decodes a block and sums it up, unless it has less energy than `energy_min`. Coefficients are of at
+/// most 13 bits, so that nothing overflows (asserted at their table).
 #[inline]
-pub(crate) fn sums(
+pub(crate) fn block(
     coefficients: &BlockCoefficients,
-    samples: &[i16; BLOCK_SAMPLES],
-) -> [i32; SUMS] {
+    table: &HalfTable,
+    codes: &[u8; BLOCK_SAMPLES],
+    energy_min: u32,
+) -> BlockSums {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if x86::has_wide() {
-        return x86::sums_wide(coefficients, samples);
+        return x86::block_wide(coefficients, table, codes, energy_min);
     } else if x86::has_avx2() {
-        return x86::sums_avx2(coefficients, samples);
+        return x86::block_avx2(coefficients, table, codes, energy_min);
     }
-    scalar::sums(coefficients, samples)
+    scalar::block(coefficients, table, codes, energy_min)
 }
 
 /// What runs on this machine, for reports.

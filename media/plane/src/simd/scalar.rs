@@ -1,6 +1,6 @@
 //! The safe twins: what every machine can do, and what the wide forms are compared with. Sans-IO.
 
-use super::{BLOCK_SAMPLES, BlockCoefficients, SUMS};
+use super::{BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, SUMS};
 
 /// See [`super::translate`].
 pub(super) fn translate(table: &[u8; 256], samples: &mut [u8]) {
@@ -9,11 +9,34 @@ pub(super) fn translate(table: &[u8; 256], samples: &mut [u8]) {
     }
 }
 
-/// See [`super::sums`].
-pub(super) fn sums(
+/// See [`super::block`].
+pub(super) fn block(
     coefficients: &BlockCoefficients,
-    samples: &[i16; BLOCK_SAMPLES],
-) -> [i32; SUMS] {
+    table: &HalfTable,
+    codes: &[u8; BLOCK_SAMPLES],
+    energy_min: u32,
+) -> BlockSums {
+    let samples = codes.map(|code| decoded(table, code));
+    let energy = energy(&samples);
+    let sums = if energy < energy_min { [0; SUMS] } else { sums(coefficients, &samples) };
+    BlockSums { sums, energy }
+}
+
+/// The sample of a code.
+#[inline]
+pub(super) fn decoded(table: &HalfTable, code: u8) -> i16 {
+    let sample = table[usize::from(code & 0x7F)];
+    if code & 0x80 == 0 { sample } else { -sample }
+}
+
+/// The sum of squares; of 40 samples of 14 bits it is below 2^32.
+#[inline]
+pub(super) fn energy(samples: &[i16; BLOCK_SAMPLES]) -> u32 {
+    let squares = samples.iter().map(|sample| (i32::from(*sample) * i32::from(*sample)) as u32);
+    squares.fold(0, u32::wrapping_add)
+}
+
+fn sums(coefficients: &BlockCoefficients, samples: &[i16; BLOCK_SAMPLES]) -> [i32; SUMS] {
     let mut sums = [0; SUMS];
     for (pair, [first, second]) in coefficients.iter().zip(samples.as_chunks::<2>().0) {
         for (sum, [a, b]) in sums.iter_mut().zip(pair.as_chunks::<2>().0) {

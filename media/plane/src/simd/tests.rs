@@ -26,14 +26,31 @@ fn a_translation_is_that_of_the_table_for_all_codes_lengths_and_alignments() {
     }
 }
 
+/// A table in which codes below 128 stand for samples that grow with them.
+fn half_table(most: i16) -> HalfTable {
+    std::array::from_fn(|code| (code as i16 - 64) * (most / 64))
+}
+
 #[test]
 fn the_largest_sums_do_not_overflow() {
     for sign in [1, -1] {
         let coefficients = [[4_096 * sign; 2 * SUMS]; BLOCK_SAMPLES / 2];
-        let expected = 40 * 8_159 * 4_096 * i32::from(sign);
-        let samples = [8_159; BLOCK_SAMPLES];
-        assert_eq!(sums(&coefficients, &samples), [expected; SUMS]);
-        assert_eq!(scalar::sums(&coefficients, &samples), [expected; SUMS]);
+        let table = [8_159; 128];
+        let sums = [40 * 8_159 * 4_096 * i32::from(sign); SUMS];
+        let expected = BlockSums { sums, energy: 40 * 8_159 * 8_159 };
+        assert_eq!(block(&coefficients, &table, &[0; BLOCK_SAMPLES], 0), expected);
+        assert_eq!(scalar::block(&coefficients, &table, &[0; BLOCK_SAMPLES], 0), expected);
+    }
+}
+
+#[test]
+fn every_code_is_decoded_alike() {
+    let coefficients =
+        std::array::from_fn(|pair| std::array::from_fn(|at| (pair * 32 + at) as i16));
+    for code in 0..=255 {
+        let codes = std::array::from_fn(|at| code ^ (at as u8));
+        let wide = block(&coefficients, &half_table(8_128), &codes, 0);
+        assert_eq!(wide, scalar::block(&coefficients, &half_table(8_128), &codes, 0), "{code}");
     }
 }
 
@@ -46,18 +63,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 256 }))]
     #[test]
     fn sums_are_those_of_the_safe_twin(
-        samples in prop::collection::vec(-8_159i16..=8_159, BLOCK_SAMPLES),
+        codes: [u8; BLOCK_SAMPLES],
+        energy_min in prop::sample::select(vec![0, 900_000_000, u32::MAX]),
         coefficients in prop::collection::vec(-4_096i16..=4_096, BLOCK_SAMPLES * SUMS),
     ) {
-        let samples: [i16; BLOCK_SAMPLES] = samples.try_into().unwrap();
         let mut rows = coefficients.chunks_exact(2 * SUMS);
         let coefficients: BlockCoefficients =
             std::array::from_fn(|_| rows.next().unwrap().try_into().unwrap());
-        let expected = scalar::sums(&coefficients, &samples);
-        prop_assert_eq!(sums(&coefficients, &samples), expected);
+        let table = half_table(8_159);
+        let expected = scalar::block(&coefficients, &table, &codes, energy_min);
+        prop_assert_eq!(block(&coefficients, &table, &codes, energy_min), expected);
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         if x86::has_avx2() {
-            prop_assert_eq!(x86::sums_avx2(&coefficients, &samples), expected);
+            let narrow = x86::block_avx2(&coefficients, &table, &codes, energy_min);
+            prop_assert_eq!(narrow, expected);
         }
     }
 }

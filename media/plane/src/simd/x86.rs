@@ -4,7 +4,9 @@
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
-use super::{BLOCK_SAMPLES, BlockCoefficients, PairCoefficients, SUMS};
+use super::{
+    BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, PairCoefficients, SUMS, scalar,
+};
 
 /// Shorter pieces are left to the table: two registers of the tail would overlap nothing.
 pub(super) const TRANSLATE_BYTES_MIN: usize = WIDE_BYTES;
@@ -35,32 +37,42 @@ pub(super) fn translate(table: &[u8; 256], samples: &mut [u8]) {
     unsafe { translate_vbmi(table, samples) }
 }
 
-/// See [`super::sums`].
+/// See [`super::block`].
 ///
 /// # Panics
 /// Where [`has_wide`] is false.
 #[inline]
-pub(super) fn sums_wide(
+pub(super) fn block_wide(
     coefficients: &BlockCoefficients,
-    samples: &[i16; BLOCK_SAMPLES],
-) -> [i32; SUMS] {
+    table: &HalfTable,
+    codes: &[u8; BLOCK_SAMPLES],
+    energy_min: u32,
+) -> BlockSums {
     assert!(has_wide(), "chosen by the CPU's features");
     // SAFETY: the features that the function is compiled for were found just above.
-    unsafe { sums_vnni(coefficients, samples) }
+    unsafe { block_vnni(coefficients, table, codes, energy_min) }
 }
 
-/// See [`super::sums`].
+/// See [`super::block`].
 ///
 /// # Panics
 /// Where [`has_avx2`] is false.
 #[inline]
-pub(super) fn sums_avx2(
+pub(super) fn block_avx2(
     coefficients: &BlockCoefficients,
-    samples: &[i16; BLOCK_SAMPLES],
-) -> [i32; SUMS] {
+    table: &HalfTable,
+    codes: &[u8; BLOCK_SAMPLES],
+    energy_min: u32,
+) -> BlockSums {
     assert!(has_avx2(), "chosen by the CPU's features");
+    let samples = codes.map(|code| scalar::decoded(table, code));
+    let energy = scalar::energy(&samples);
+    if energy < energy_min {
+        return BlockSums { sums: [0; SUMS], energy };
+    }
     // SAFETY: the feature that the function is compiled for was found just above.
-    unsafe { sums_256(coefficients, samples) }
+    let sums = unsafe { sums_256(coefficients, &samples) };
+    BlockSums { sums, energy }
 }
 
 /// A look-up among 256 bytes is two among 128 and a choice by the top bit.
@@ -88,9 +100,38 @@ fn translate_vbmi(table: &[u8; 256], samples: &mut [u8]) {
     }
 }
 
-/// Sixteen sums in one register, two samples an instruction; four of them, as each takes its time.
+/// Decodes 32 and 8 samples by look-ups among 64 words, then sixteen sums in one register, two samples an
+/// instruction; four chains of them, as each instruction takes its time.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn sums_vnni(coefficients: &BlockCoefficients, samples: &[i16; BLOCK_SAMPLES]) -> [i32; SUMS] {
+fn block_vnni(
+    coefficients: &BlockCoefficients,
+    table: &HalfTable,
+    codes: &[u8; BLOCK_SAMPLES],
+    energy_min: u32,
+) -> BlockSums {
+    let (parts, _) = table.as_chunks::<32>();
+    let table = [words(&parts[0]), words(&parts[1]), words(&parts[2]), words(&parts[3])];
+    let mut padded = [[SILENT_CODE; 32]; 2];
+    padded[0].copy_from_slice(&codes[..32]);
+    padded[1][..BLOCK_SAMPLES - 32].copy_from_slice(&codes[32..]);
+    let tail = (1 << (BLOCK_SAMPLES - 32)) - 1;
+    let first = decode(&table, &padded[0]);
+    let second = _mm512_maskz_mov_epi16(tail, decode(&table, &padded[1]));
+    let squares =
+        _mm512_add_epi32(_mm512_madd_epi16(first, first), _mm512_madd_epi16(second, second));
+    let energy = _mm512_reduce_add_epi32(squares) as u32;
+    if energy < energy_min {
+        return BlockSums { sums: [0; SUMS], energy };
+    }
+    let mut samples = [[0i16; 32]; 2];
+    store_words(&mut samples[0], first);
+    store_words(&mut samples[1], second);
+    BlockSums { sums: sums_512(coefficients, samples.as_flattened()), energy }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn sums_512(coefficients: &BlockCoefficients, samples: &[i16]) -> [i32; SUMS] {
     let mut chains = [_mm512_setzero_si512(); 4];
     let (pairs, _) = samples.as_chunks::<2>();
     let (coefficients, _) = coefficients.as_chunks::<4>();
@@ -106,6 +147,21 @@ fn sums_vnni(coefficients: &BlockCoefficients, samples: &[i16; BLOCK_SAMPLES]) -
     // SAFETY: the array is ours and as long as the register; the store asks for no alignment.
     unsafe { _mm512_storeu_si512((&raw mut sums).cast(), sum) };
     sums
+}
+
+/// A sample is that of the lower seven bits, negative where the eighth is set.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn decode(table: &[__m512i; 4], codes: &[u8; 32]) -> __m512i {
+    // SAFETY: the reference is to as many bytes as the register has; the load asks for no alignment.
+    let codes = _mm512_cvtepu8_epi16(unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) });
+    let [a, b, c, d] = *table;
+    let low = _mm512_permutex2var_epi16(a, codes, b);
+    let high = _mm512_permutex2var_epi16(c, codes, d);
+    let is_high = _mm512_test_epi16_mask(codes, _mm512_set1_epi16(0x40));
+    let sample = _mm512_mask_blend_epi16(is_high, low, high);
+    let is_negated = _mm512_test_epi16_mask(codes, _mm512_set1_epi16(0x80));
+    _mm512_mask_sub_epi16(sample, is_negated, _mm512_setzero_si512(), sample)
 }
 
 /// The same in two halves.
@@ -156,10 +212,26 @@ fn load_pair(coefficients: &PairCoefficients) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
+fn words(words: &[i16; 32]) -> __m512i {
+    // SAFETY: the reference is to as many bytes as the register has; the load asks for no alignment.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_words(place: &mut [i16; 32], words: __m512i) {
+    // SAFETY: the reference is to as many bytes as the register has, and no other one is in use.
+    unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), words) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
 fn store(place: &mut [u8; WIDE_BYTES], bytes: __m512i) {
     // SAFETY: the reference is to as many bytes as the register has, and no other one is in use.
     unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), bytes) }
 }
 
+/// Fills the register after the block's last code; what it stands for is masked out.
+const SILENT_CODE: u8 = 0xFF;
 const WIDE_BYTES: usize = 64;
 const _: () = assert!(size_of::<PairCoefficients>() == WIDE_BYTES);
