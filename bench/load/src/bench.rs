@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::endpoint::Trouble;
 use crate::machine::Machine;
 use crate::report::Section;
-use crate::{BenchArguments, Part, calls, media, messages, registrar, transactions};
+use crate::{BenchArguments, Part, calls, dsp, media, messages, registrar, transactions};
 
 /// Runs the bench. Fails only where a promise is broken (a byte changed, packets unaccounted for, a
 /// call that did not come up at the lowest rate) or the report cannot be written; no number fails it.
@@ -71,6 +71,13 @@ fn measure(
         let round = Duration::from_millis(round);
         results.sections.push(messages::measure(rounds, round));
         results.sections.push(transactions::measure(rounds, round));
+    }
+    if wants(arguments, Part::Dsp) {
+        eprintln!("load: samples");
+        let (rounds, round) = if quick { (3, 50) } else { (9, 200) };
+        let round = Duration::from_millis(round);
+        let effort = dsp::Effort { rounds, round, may_install: !arguments.no_install };
+        results.sections.extend(dsp::measure(effort));
     }
     if wants(arguments, Part::Media) {
         let effort = media::Effort {

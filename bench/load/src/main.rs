@@ -4,6 +4,7 @@
 mod bench;
 mod calls;
 mod chart;
+mod dsp;
 mod endpoint;
 mod machine;
 mod media;
@@ -59,6 +60,8 @@ pub(crate) struct BenchArguments {
 pub(crate) enum Part {
     /// SIP messages and transactions.
     Sip,
+    /// Samples: the DTMF detector beside spandsp's, G.711 beside a copy.
+    Dsp,
     /// Relayed and transcoded packets.
     Media,
     /// Calls a second through the gateway.
