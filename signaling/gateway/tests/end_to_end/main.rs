@@ -17,6 +17,7 @@ mod applications;
 mod conservation;
 mod demo;
 mod dial;
+mod digits;
 mod durability;
 mod explain;
 mod impairment;
