@@ -18,6 +18,7 @@ pub use value::{
     PublicAddress, RejectStatus, SpeechEngine,
 };
 
+use crate::extensions::Extensions;
 use crate::leg::LatchMode;
 use value::SettingValue;
 
@@ -69,6 +70,8 @@ macro_rules! settings {
             $( $(#[doc = $section_doc])+ pub $section: $Section, )+
             /// `[edges.NAME]`, by name.
             pub edges: BTreeMap<String, Edge>,
+            /// Extensions of `[domains.NAME]`, by name.
+            pub domain_extensions: BTreeMap<String, Extensions>,
             /// `[[trunk]]`, in the order of the file.
             pub trunks: Vec<Trunk>,
         }
@@ -80,8 +83,11 @@ macro_rules! settings {
                 let mut problems = layers.unknown_keys();
                 $( let $section = $Section::read(layers, &mut problems); )+
                 let edges = Edge::read_all(layers, &mut problems);
+                let domain_extensions = domain_extensions(layers, &mut problems);
                 let trunks = Trunk::read_all(layers, &mut problems);
-                let config = (|| Some(Self { $( $section: $section?, )+ edges, trunks }))();
+                let config = (|| {
+                    Some(Self { $( $section: $section?, )+ edges, domain_extensions, trunks })
+                })();
                 match config {
                     Some(config) if problems.is_empty() => config.checked(layers),
                     _ => Err(problems),
@@ -136,6 +142,8 @@ settings! {
         digest_sha256: bool = "false",
         /// Status of <Reject> and reason="rejected": 404 or 603.
         reject_status: RejectStatus = "404",
+        /// Extensions of all domains: 100rel, update, timer, info, late-offer, or all. [domains.NAME] goes before.
+        extensions: Extensions = "[]",
         /// Streams (TCP connections) in all; past it a new one is accepted and closed.
         streams_max: u32 = "20000",
         /// Streams of one source address that nothing vouches for.
@@ -240,6 +248,18 @@ pub const NAMED_SETTINGS: &[Setting] = &[
         shape: PublicAddress::SHAPE,
     },
     Setting {
+        key: "domains.*.extensions",
+        default: "[]",
+        doc: " Extensions of the SIP domain of that name (its labels before .sip).",
+        shape: Extensions::SHAPE,
+    },
+    Setting {
+        key: "trunk.*.extensions",
+        default: "[\"all\"]",
+        doc: " Extensions of the carrier: 100rel, update, timer, info, late-offer, or all.",
+        shape: Extensions::SHAPE,
+    },
+    Setting {
         key: "trunk.*.name",
         default: "\"\"",
         doc: " Name of the carrier, unique.",
@@ -333,6 +353,17 @@ impl Edge {
     }
 }
 
+/// `[domains.NAME]`: what the settings file says of SIP domains.
+fn domain_extensions(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, Extensions> {
+    let names = layers.names_below("domains").into_iter();
+    names
+        .filter_map(|name| {
+            let extensions = layers.read(&format!("domains.{name}.extensions"), problems)?;
+            Some((name.to_ascii_lowercase(), extensions))
+        })
+        .collect()
+}
+
 /// `[[trunk]]`: a carrier that numbers are dialed over.
 #[derive(Clone, Default, PartialEq)]
 pub struct Trunk {
@@ -347,6 +378,7 @@ pub struct Trunk {
     pub addresses: Vec<Cidr>,
     pub from_host: String,
     pub identity: String,
+    pub extensions: Extensions,
 }
 
 /// The password stays out of logs and panics.
@@ -389,6 +421,7 @@ impl Trunk {
         let addresses = layers.read(&key("addresses"), problems);
         let from_host = layers.read(&key("from_host"), problems);
         let identity = layers.read(&key("identity"), problems);
+        let extensions = layers.read(&key("extensions"), problems);
         Some(Self {
             name: name?,
             targets: targets?,
@@ -401,6 +434,7 @@ impl Trunk {
             addresses: addresses?,
             from_host: from_host?,
             identity: identity?,
+            extensions: extensions?,
         })
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod config;
+pub mod extensions;
 pub mod ids;
 pub mod leg;
 pub mod limits;
@@ -17,6 +18,7 @@ pub mod srtp;
 pub mod time;
 
 pub use codec::{Codec, Direction};
+pub use extensions::Extensions;
 pub use ids::*;
 pub use leg::{
     IntervalQuality, LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia, RemoteReport,

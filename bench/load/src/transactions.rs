@@ -210,6 +210,7 @@ fn invite() -> Invite {
         media: local_media(CALLER),
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
+        extensions: shared::Extensions::NONE,
         credentials: None,
         route: Vec::new(),
     }

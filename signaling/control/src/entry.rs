@@ -11,6 +11,7 @@ use sip::SessionId;
 use sip::offer_answer::LocalMedia;
 use store::{CallRecord, HttpMethod};
 
+use crate::extensions::DigitsBy;
 use crate::placement::Place;
 use crate::timeline::Timeline;
 
@@ -86,6 +87,8 @@ pub(crate) struct Leg {
     pub stopping: bool,
     /// The call it is bridged with.
     pub peer: Option<CallSid>,
+    /// How its digits come, once one has.
+    pub digits_by: Option<DigitsBy>,
     /// Local address that SDP shows.
     pub address: IpAddr,
     /// Lines about its quality in the timeline.

@@ -148,7 +148,12 @@ impl Control {
     }
 
     /// From here on the peer has authenticated.
-    fn admit(&mut self, now: Now, incoming: Box<Incoming>, admitted: &Admitted) {
+    fn admit(&mut self, now: Now, mut incoming: Box<Incoming>, admitted: &Admitted) {
+        let domain = self.snapshot.domain(admitted.domain);
+        let extensions = domain.map(|domain| self.extensions_of_domain(domain));
+        if let Err(refusal) = incoming.choose_extensions(extensions.unwrap_or_default()) {
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
         if self.draining {
             let refusal = draining(self.random.between(5, 30));
             return self.refuse_known(now, incoming, admitted, refusal);
@@ -169,7 +174,15 @@ impl Control {
         };
         let setup = self.inbound_setup(now, &incoming, admitted, &domain);
         let address = self.settings.public_address.unwrap_or(incoming.flow.local.ip());
-        let leg = Leg { place, plan: None, stopping: false, peer: None, address, quality_notes: 0 };
+        let leg = Leg {
+            place,
+            plan: None,
+            stopping: false,
+            peer: None,
+            digits_by: None,
+            address,
+            quality_notes: 0,
+        };
         if let Err(refusal) = check_call(&incoming, &setup, &leg) {
             self.placement.release(place);
             return self.refuse_call(now, incoming, &setup, refusal);
@@ -345,6 +358,11 @@ fn policy(settings: &ControlSettings, source: IpAddr, registered: Option<usize>)
 /// What would keep a call from being answered, found out before it rings: afterwards only its
 /// application could be told.
 fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), Refusal> {
+    if !incoming.has_offer() && !incoming.extensions.late_offer {
+        let sentence = "The INVITE has no SDP, and the domain does not take late offers: switch on \
+                        late-offer for it, or let the caller send an offer.";
+        return Err(Refusal::new("no_offer", 400, sentence).code(32103));
+    }
     incoming.check_offer(&leg.local_media())?;
     match setup.document {
         DocumentSource::None => admission::document(&None),

@@ -12,6 +12,7 @@ mod control;
 mod effect;
 mod entry;
 pub mod explain;
+mod extensions;
 mod identity;
 mod incoming;
 mod input;
@@ -29,6 +30,7 @@ mod sessions;
 mod settings;
 mod strangers;
 mod timeline;
+mod transfers;
 
 #[cfg(test)]
 mod tests;

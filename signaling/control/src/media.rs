@@ -16,6 +16,7 @@ use store::Change;
 use crate::control::{Control, Waiting};
 use crate::effect::{Effect, Observation, RecordingOrder};
 use crate::entry::{Recording, Session};
+use crate::extensions::DigitsBy;
 use crate::input::{RecordingFailure, RecordingFile};
 use crate::records;
 use crate::timeline::Kind;
@@ -53,6 +54,7 @@ impl Control {
             media_timeout_ms: timeout_s.saturating_mul(1_000),
         };
         leg.plan = Some(plan);
+        leg.digits_by = None;
         let (id, plan) = (leg.place.leg, Box::new(plan));
         let command = match old {
             None => MediaCommand::StartLeg { leg: id, plan },
@@ -166,7 +168,8 @@ impl Control {
                 self.note_leg(now, leg, "the first media packet came");
             }
             MediaEvent::Digit { leg, digit, .. } => {
-                if let Some(sid) = self.legs.get(&leg).copied() {
+                let sid = self.legs.get(&leg).copied();
+                if let Some(sid) = sid.filter(|sid| self.takes_digit(*sid, DigitsBy::Media)) {
                     self.tell(sid, CallInput::Digit(digit));
                 }
             }

@@ -154,6 +154,7 @@ impl Control {
             entry.outgoing = Some(pending);
         });
         let Some(media) = self.local_media(sid) else { return };
+        let extensions = self.extensions_of(invite);
         let invite = Invite {
             destinations,
             to: uri.clone(),
@@ -165,6 +166,7 @@ impl Control {
             media,
             attempts,
             late_offer: false,
+            extensions,
             credentials: recipient.credentials,
             route: Vec::new(),
         };
@@ -195,6 +197,7 @@ impl Control {
                 plan: None,
                 stopping: false,
                 peer: None,
+                digits_by: None,
                 address,
                 quality_notes: 0,
             });

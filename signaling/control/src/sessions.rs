@@ -98,6 +98,11 @@ impl Control {
             }
             UaEvent::Offer { session, direction } => self.on_offer(now, session, direction),
             UaEvent::ReofferRefused { .. } => {}
+            UaEvent::Digit { session, digit, duration_ms } => {
+                self.on_info_digit(now, session, digit, duration_ms);
+            }
+            UaEvent::Refer { session, refer } => self.on_refer(now, session, &refer),
+            UaEvent::ReferAnswered { .. } | UaEvent::ReferProgress { .. } => {}
             UaEvent::Ended { session, cause, headers } => {
                 self.on_session_ended(now, session, cause, headers.as_deref());
             }
@@ -144,6 +149,9 @@ impl Control {
             }
             EndCause::DialogLost { .. } => {
                 failure(None, "The peer does not know the call any more, or does not answer.")
+            }
+            EndCause::SessionExpired => {
+                failure(None, "The SIP session timer ran out: the peer did not refresh the call.")
             }
             EndCause::Internal => failure(None, "The SIP dialog broke inside the gateway."),
             EndCause::BadAnswer { reason } => HangupCause::Failure {

@@ -1,12 +1,13 @@
 //! What Control is built with: settings of the node in the form it needs them. Sans-IO.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use call::CallSettings;
-use shared::LatchMode;
 use shared::config::{AclReject, Config, PublicAddress, Trunk};
 use shared::ids::Origin;
+use shared::{Extensions, LatchMode};
 
 /// Settings of [`crate::Control`].
 #[derive(Clone, Debug)]
@@ -31,6 +32,10 @@ pub struct ControlSettings {
     pub hold_timeout_s: u32,
     /// Calls at once; 0 = what the media cores carry.
     pub calls_max: usize,
+    /// Extensions of SIP domains that have none of their own.
+    pub extensions: Extensions,
+    /// Extensions of single SIP domains, by their labels.
+    pub domain_extensions: BTreeMap<String, Extensions>,
     /// Carriers for telephone numbers.
     pub trunks: Vec<Trunk>,
     /// The edge of a host that names none.
@@ -78,6 +83,8 @@ impl ControlSettings {
             media_timeout_s: config.media.timeout_s,
             hold_timeout_s: config.media.hold_timeout_s,
             calls_max: usize::try_from(config.limits.calls).unwrap_or(0),
+            extensions: config.sip.extensions,
+            domain_extensions: config.domain_extensions.clone(),
             trunks: config.trunks.clone(),
             edge: store::edge::canonical(&config.node.edge.to_ascii_lowercase()).into(),
             udp: Vec::new(),

@@ -245,6 +245,7 @@ impl Phone {
             media: self.local_media(false),
             attempts: sip::user_agent::Attempts::default(),
             late_offer: false,
+            extensions: shared::Extensions::NONE,
             credentials,
             route: Vec::new(),
         };
@@ -377,6 +378,13 @@ impl Phone {
                 let answer = Ok(self.local_media(self.call.as_ref().is_some_and(|call| call.held)));
                 self.commands.push_back(sip::Command::AnswerOffer { session, answer });
             }
+            UaEvent::Digit { .. } => self.event(Event::Trace("a digit came by INFO".to_owned())),
+            UaEvent::Refer { session, .. } => {
+                let sentence = "this phone makes one call and transfers none";
+                let answer = Err(shared::Refusal::new("refer_unwanted", 603, sentence));
+                self.commands.push_back(sip::Command::AnswerRefer { session, answer });
+            }
+            UaEvent::ReferAnswered { .. } | UaEvent::ReferProgress { .. } => {}
             UaEvent::ReofferRefused { status, .. } => {
                 self.event(Event::Trace(format!("the new offer was refused with {status}")));
             }

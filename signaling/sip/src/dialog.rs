@@ -77,6 +77,31 @@ impl Dialog {
         self.is_behind_nat = true;
     }
 
+    /// Goes on with the numbers and the routes of the early dialog it was: requests were sent in it.
+    pub fn continues(&mut self, early: &Self) {
+        self.local_cseq = early.local_cseq;
+        self.remote_cseq = early.remote_cseq;
+    }
+
+    /// Whether the peer has that tag.
+    pub fn has_remote_tag(&self, tag: Option<&Text>) -> bool {
+        self.remote.tag() == tag
+    }
+
+    /// Whether a `Replaces` means this dialog: it names us by `to-tag` where the peer wrote it for
+    /// us, and by `from-tag` where it copied its own view (RFC 3891 §3).
+    pub fn is_replaced_by(&self, replaces: &crate::refer_to::Replaces) -> bool {
+        let (local, remote) = (self.local.tag(), self.remote.tag());
+        let (to, from) = (Some(&replaces.to_tag), Some(&replaces.from_tag));
+        let fits = (local == to && remote == from) || (local == from && remote == to);
+        self.call_id == replaces.call_id && fits
+    }
+
+    /// Our address with our tag, for `Referred-By`.
+    pub fn local_uri(&self) -> &Uri {
+        &self.local.uri
+    }
+
     /// The Call-ID.
     pub fn call_id(&self) -> &CallId {
         &self.call_id

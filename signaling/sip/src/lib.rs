@@ -3,6 +3,7 @@
 
 mod dialog;
 pub mod digest;
+pub mod dtmf_relay;
 pub mod flow;
 pub mod framing;
 pub mod header;
@@ -12,9 +13,11 @@ pub mod name_addr;
 pub mod offer_answer;
 pub mod parameters;
 pub mod random;
+pub mod refer_to;
 pub mod registrar;
 mod scan;
 pub mod sdp;
+pub mod sipfrag;
 pub mod text;
 pub mod transaction;
 pub mod uri;
@@ -27,6 +30,7 @@ pub use header::Headers;
 pub use message::{CSeq, CallId, Message, Method, ParseError, Request, Response, StatelessAnswer};
 pub use name_addr::{Contacts, DisplayName, NameAddr};
 pub use parameters::Parameters;
+pub use refer_to::{ReferTo, Replaces};
 pub use text::{Escaped, Text};
 pub use transaction::Timers;
 pub use uri::{Host, HostName, SipUri, TelUri, Uri};

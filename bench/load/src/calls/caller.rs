@@ -225,6 +225,7 @@ fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
         },
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
+        extensions: shared::Extensions::NONE,
         credentials: (plan.login == Login::Digest).then(|| Credentials::new(USER, PASSWORD)),
         route: Vec::new(),
     })

@@ -149,6 +149,7 @@ impl Parties {
             headers: Vec::new(),
             media: media(setup, End::Caller),
             late_offer: false,
+            extensions: shared::Extensions::NONE,
             credentials: Some(Credentials::new(USER, PASSWORD)),
             route: Vec::new(),
             attempts: sip::user_agent::Attempts::default(),

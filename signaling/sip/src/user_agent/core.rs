@@ -352,7 +352,7 @@ pub(super) fn tag_text(token: Token) -> Text {
 }
 
 /// The methods that we serve, for `Allow`.
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
 pub(super) const SDP_TYPE: &str = "application/sdp";
 
 /// Peers without TCP that are remembered, and for how long.

@@ -1,6 +1,6 @@
 //! Requests and responses in a dialog that is up, and its end (RFC 3261 §12.2, §14.2, §15). Sans-IO.
 
-use shared::Now;
+use shared::{Extensions, Now};
 
 use super::core::{Core, Shape};
 use super::objection::{method_not_served, objection_in_dialog, sdp_of};
@@ -9,26 +9,27 @@ use super::session::{
 };
 use super::stateless::capabilities;
 use super::surface::{EndCause, ExtraHeader, Objection, UaEvent};
+use super::timer::SessionTimer;
 use super::uac::answerable;
 use super::uas::{hang_up_ringing, reason_text};
 use crate::dialog::Order;
 use crate::flow::{Flow, ReplyRoute, SendToken};
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::LocalMedia;
-use crate::transaction::{ClientKey, InviteServer, ServerKey, ServerMachine};
+use crate::transaction::{ClientKey, InviteServer, OtherServer, ServerKey, ServerMachine};
 
 impl Session {
     /// A request with our tag that belongs to this session. ACK and CANCEL come otherwise.
     pub(super) fn receive(&mut self, core: &mut Core, now: Now, flow: Flow, request: Request) {
         let id = Some(self.id);
-        if let Some(objection) = in_dialog_objection(&request) {
+        if let Some(objection) = in_dialog_objection(&request, self.extensions) {
             core.meters.methods_refused += 1;
             let status = objection.refusal.status.unwrap_or(500);
             let shape = Shape { headers: &objection.headers, ..Shape::default() };
             return core.respond_remembered(now, flow, &request, id, status, shape);
         }
         if request.method == Method::Options {
-            let headers = capabilities();
+            let headers = capabilities(self.extensions);
             let shape = Shape { headers: &headers, ..Shape::default() };
             return core.respond_remembered(now, flow, &request, id, 200, shape);
         }
@@ -38,7 +39,8 @@ impl Session {
             State::Ending(_) if request.method == Method::Bye => {
                 core.respond_remembered(now, flow, &request, id, 200, Shape::default());
             }
-            State::Calling(_) | State::Ending(_) | State::Gone => {
+            State::Calling(_) => self.receive_while_inviting(core, now, flow, &request),
+            State::Ending(_) | State::Gone => {
                 core.respond_remembered(now, flow, &request, id, 481, Shape::default());
             }
         }
@@ -48,7 +50,10 @@ impl Session {
     pub(super) fn waits_for(&self, key: ClientKey) -> bool {
         match &self.state {
             State::Calling(calling) => calling.transaction == key,
-            State::Talking(talking) => talking.own_transaction().is_some_and(|(own, _)| own == key),
+            State::Talking(talking) => {
+                talking.own_transaction().is_some_and(|(own, _)| own == key)
+                    || talking.asked.iter().any(|asked| asked.transaction == key)
+            }
             State::Ending(ending) => ending.transaction == key,
             State::Ringing(_) | State::Gone => false,
         }
@@ -66,7 +71,9 @@ impl Session {
             State::Calling(calling) => self.receive_while_calling(core, now, calling, response),
             State::Talking(talking) => {
                 self.state = State::Talking(talking);
-                self.receive_reoffer_response(core, now, key, response);
+                if !self.receive_asked_response(core, now, key, &response) {
+                    self.receive_reoffer_response(core, now, key, response);
+                }
             }
             State::Ending(ending) => self.receive_while_ending(core, now, ending, response),
             state @ (State::Ringing(_) | State::Gone) => self.state = state,
@@ -81,7 +88,7 @@ impl Session {
         key: ClientKey,
         status: u16,
     ) {
-        if !self.waits_for(key) {
+        if !self.waits_for(key) || self.asked_failed(core, now, key, status) {
             return;
         }
         match std::mem::replace(&mut self.state, State::Gone) {
@@ -127,6 +134,7 @@ impl Session {
                     (false, None) => {}
                 }
                 self.send_wanted_bye(core, now);
+                self.send_wanted_refer(core, now);
             }
         }
     }
@@ -166,7 +174,8 @@ impl Session {
         };
         match answered {
             Ok((sdp, media)) => {
-                talking.accept_reinvite(core, now, &offer.request, offer.key, &sdp, false);
+                let extensions = self.extensions;
+                talking.accept_offer(core, now, extensions, &offer.request, offer.key, Some(&sdp));
                 core.emit(UaEvent::Renegotiated { session: self.id, media });
             }
             Err(status) => {
@@ -202,6 +211,8 @@ impl Session {
         }
         self.state = State::Talking(talking);
         self.retry_reoffer(core, now);
+        self.give_up_referral(core, now);
+        self.session_timer_due(core, now);
     }
 
     /// Ends a dialog with a BYE whose outcome nobody waits for.
@@ -232,6 +243,15 @@ impl Session {
         talking.dialog.heard_on(flow, &request.via);
         match request.method {
             Method::Bye => self.receive_bye(core, now, flow, request),
+            Method::Update => self.receive_update(core, now, flow, request),
+            Method::Info => self.receive_info(core, now, flow, &request),
+            Method::Refer => self.receive_refer(core, now, flow, request),
+            Method::Notify => self.receive_notify(core, now, flow, &request),
+            // Every response of ours that wants one has had it, or the call would not be up.
+            Method::Prack => {
+                let id = Some(self.id);
+                core.respond_remembered(now, flow, &request, id, 481, Shape::default());
+            }
             _ => self.receive_reinvite(core, now, flow, request),
         }
     }
@@ -266,20 +286,47 @@ impl Session {
         self.consider_reinvite(core, now, request, key);
     }
 
-    fn consider_reinvite(&mut self, core: &mut Core, now: Now, request: Request, key: ServerKey) {
+    /// UPDATE (RFC 3311): an offer like that of a re-INVITE, or a refresh alone.
+    fn receive_update(&mut self, core: &mut Core, now: Now, flow: Flow, request: Request) {
+        let id = self.id;
         let State::Talking(talking) = &mut self.state else { return };
-        let sdp = sdp_of(&request.headers, &request.body).ok().flatten().map(<[u8]>::to_vec);
+        let has_offer = !matches!(sdp_of(&request.headers, &request.body), Ok(None));
+        if let Some(status) = talking.is_busy().filter(|_| has_offer) {
+            return core.refuse_later(now, flow, &request, id, status);
+        }
+        if let Some(key) = core.begin_other(id, flow, &request) {
+            self.consider_reinvite(core, now, request, key);
+        }
+    }
+
+    fn consider_reinvite(&mut self, core: &mut Core, now: Now, request: Request, key: ServerKey) {
+        let extensions = self.extensions;
+        let State::Talking(talking) = &mut self.state else { return };
+        talking.note_methods(extensions, &request.headers);
+        let is_update = request.method == Method::Update;
+        let sdp = match sdp_of(&request.headers, &request.body) {
+            Ok(sdp) => sdp.map(<[u8]>::to_vec),
+            Err(error) => {
+                let response = core.response(&request, error.status, Shape::default());
+                core.respond(now, key, &response);
+                return;
+            }
+        };
         let Some(sdp) = sdp else {
-            let offer = talking.media.offer_again().unwrap_or_default();
-            return talking.accept_reinvite(core, now, &request, key, &offer, true);
+            let offer = if is_update { None } else { talking.media.offer_again() };
+            let offer = offer.as_deref();
+            return talking.accept_offer(core, now, extensions, &request, key, offer);
         };
         if let Some(answer) = talking.media.refresh(&sdp) {
-            return talking.accept_reinvite(core, now, &request, key, &answer, false);
+            return talking.accept_offer(core, now, extensions, &request, key, Some(&answer));
         }
         match talking.media.offered_direction(&sdp) {
             Ok(direction) => {
-                let trying = core.response(&request, 100, Shape::default());
-                core.respond(now, key, &trying);
+                // Only an INVITE may take its time (RFC 3261 §17.2.2, RFC 4320).
+                if !is_update {
+                    let trying = core.response(&request, 100, Shape::default());
+                    core.respond(now, key, &trying);
+                }
                 let give_up_at = now.mono + PEER_OFFER_PATIENCE;
                 talking.peer_offer = Some(PeerOffer { request, sdp, key, give_up_at });
                 core.emit(UaEvent::Offer { session: self.id, direction });
@@ -366,23 +413,31 @@ impl Talking {
         }
     }
 
-    fn accept_reinvite(
+    /// Answers a re-INVITE or UPDATE with 200; `sdp` is our answer, or our offer where it has none.
+    fn accept_offer(
         &mut self,
         core: &mut Core,
         now: Now,
+        extensions: Extensions,
         request: &Request,
         key: ServerKey,
-        sdp: &[u8],
-        wants_answer: bool,
+        sdp: Option<&[u8]>,
     ) {
         self.dialog.refresh_target(&request.contact);
-        let shape =
-            Shape { contact: Some(self.contact.clone()), sdp: Some(sdp), ..Shape::default() };
+        let mut headers = super::extensions::headers(extensions);
+        let (timer, of_timer) = SessionTimer::of_request(now.mono, extensions, request).unzip();
+        self.timer = timer;
+        headers.extend(of_timer.unwrap_or_default());
+        let contact = Some(self.contact.clone());
+        let shape = Shape { contact, headers: &headers, sdp, ..Shape::default() };
         let response = core.response(request, 200, shape);
         let bytes = core.respond(now, key, &response);
+        if request.method != Method::Invite {
+            return;
+        }
         self.unacknowledged = core.await_ack(now, key, request, bytes);
         if let Some(waits) = &mut self.unacknowledged {
-            waits.wants_answer = wants_answer;
+            waits.wants_answer = self.media.has_offered();
         }
     }
 
@@ -395,10 +450,33 @@ impl Talking {
         if let Some((transaction, _)) = self.own_transaction() {
             core.orphan(transaction);
         }
+        for asked in self.asked.drain(..) {
+            core.orphan(asked.transaction);
+        }
     }
 }
 
 impl Core {
+    /// A transaction for another request that is answered later; `None` when there is no room (then
+    /// 503 left).
+    pub(super) fn begin_other(
+        &mut self,
+        session: super::surface::SessionId,
+        flow: Flow,
+        request: &Request,
+    ) -> Option<ServerKey> {
+        let key = self.keys.of(request)?;
+        if self.servers.is_full() {
+            self.meters.transactions_refused += 1;
+            self.respond_stateless(flow, request, 503, Shape::default());
+            return None;
+        }
+        let machine = ServerMachine::Other(OtherServer::new(flow.transport.is_reliable()));
+        let reply = ReplyRoute::of(flow, request.top_via());
+        self.servers.insert(key, machine, reply, Some(session), None);
+        Some(key)
+    }
+
     /// A transaction for a re-INVITE; `None` when there is no room (then 503 left).
     fn begin_reinvite(
         &mut self,
@@ -420,7 +498,9 @@ impl Core {
 }
 
 /// What is against a request in a dialog.
-fn in_dialog_objection(request: &Request) -> Option<Objection> {
-    let is_served = matches!(request.method, Method::Invite | Method::Bye | Method::Options);
-    if is_served { objection_in_dialog(request) } else { Some(method_not_served(&request.method)) }
+fn in_dialog_objection(request: &Request, extensions: Extensions) -> Option<Objection> {
+    match super::extensions::serves(extensions, &request.method) {
+        true => objection_in_dialog(request, extensions),
+        false => Some(method_not_served(&request.method, extensions)),
+    }
 }

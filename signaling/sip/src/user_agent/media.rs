@@ -30,6 +30,11 @@ impl SessionMedia {
         self.local.clone().map(|local| self.session.offer(&local))
     }
 
+    /// Our side, as the caller last gave it.
+    pub fn local(&self) -> Option<&LocalMedia> {
+        self.local.as_ref()
+    }
+
     pub fn withdraw_offer(&mut self) {
         self.session.withdraw_offer();
     }

@@ -3,19 +3,25 @@
 //! Start reading at [`UserAgent`]; `surface` holds the values that go in and out, `receive` finds
 //! out whose a message is, `uas` and `uac` begin sessions, `in_dialog` and `reoffer` run them.
 
+mod asked;
 mod client;
 mod core;
+mod extensions;
 mod in_dialog;
+mod info;
 mod media;
 mod meters;
 mod objection;
 mod receive;
+mod refer;
+mod reliable;
 mod reoffer;
 mod request;
 mod session;
 mod stateless;
 mod streams;
 mod surface;
+mod timer;
 mod uac;
 mod uas;
 
@@ -35,7 +41,8 @@ use crate::digest;
 use crate::flow::{Flow, FlowId, SendToken};
 use crate::message::CallId;
 use crate::name_addr::Contacts;
-use crate::random::Random;
+use crate::random::{Random, Token};
+use crate::refer_to::Replaces;
 use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
 use request::Requests;
 use session::{Session, State};
@@ -154,6 +161,17 @@ impl UserAgent {
     /// The Call-ID of a session, as both sides know it.
     pub fn call_id(&self, session: SessionId) -> Option<&CallId> {
         self.sessions.get(&session)?.call_id()
+    }
+
+    /// The session whose dialog a `Replaces` names, in whichever order it has our tag.
+    pub fn replaced(&self, replaces: &Replaces) -> Option<SessionId> {
+        let tags = [&replaces.to_tag, &replaces.from_tag];
+        tags.into_iter().find_map(|tag| {
+            let token = Token::parse(tag.as_bytes())?;
+            let id = *self.core.tags.get(&token.value)?;
+            let is_meant = self.sessions.get(&id)?.is_replaced_by(replaces);
+            is_meant.then_some(id)
+        })
     }
 
     /// The digest server, to verify the credentials of an [`Incoming`].
@@ -302,6 +320,17 @@ impl UserAgent {
             }
             Command::Reoffer { session, media } => {
                 self.order(session, |session, core| session.reoffer(core, now, media));
+            }
+            Command::AnswerRefer { session, answer } => {
+                self.order(session, |session, core| session.answer_refer(core, now, answer));
+            }
+            Command::NotifyRefer { session, status, is_final } => {
+                self.order(session, |session, core| {
+                    session.notify_refer(core, now, status, is_final)
+                });
+            }
+            Command::Refer { session, target, headers } => {
+                self.order(session, |session, core| session.refer(core, now, target, headers));
             }
             Command::AnswerOffer { session, answer } => {
                 self.order(session, |session, core| session.answer_offer(core, now, answer));

@@ -1,8 +1,8 @@
 //! What SIP itself has against a request outside of dialogs, in the order of RFC 3261 §8.2. Sans-IO.
 
-use shared::Refusal;
+use shared::{Extensions, Refusal};
 
-use super::core::{ALLOW, SDP_TYPE};
+use super::core::SDP_TYPE;
 use super::surface::{ExtraHeader, Objection};
 use crate::header::{Headers, MediaType};
 use crate::message::{Method, Request};
@@ -25,18 +25,20 @@ pub(super) fn objection(
 }
 
 /// The same for a request in a dialog, whose method is known to be served.
-pub(super) fn objection_in_dialog(request: &Request) -> Option<Objection> {
-    extensions(request).or_else(|| body(request))
+pub(super) fn objection_in_dialog(request: &Request, extensions: Extensions) -> Option<Objection> {
+    super::extensions::objection(extensions, request)
+        .or_else(|| super::timer::objection(extensions, request))
+        .or_else(|| body(request))
 }
 
 /// 405 for a method that is known, 501 for one that is not; both with `Allow`.
-pub(super) fn method_not_served(method: &Method) -> Objection {
+pub(super) fn method_not_served(method: &Method, extensions: Extensions) -> Objection {
     let (status, rule) = match method {
         Method::Other(_) => (501, "method_unknown"),
         _ => (405, "method_not_allowed"),
     };
     let refusal = Refusal::new(rule, status, format!("the method {method} is not served here"));
-    Objection { refusal, headers: vec![header("Allow", ALLOW)] }
+    Objection { refusal, headers: vec![header("Allow", &super::extensions::allow(extensions))] }
 }
 
 /// The SDP of a message; `None` where there is no body, or one of another type that the sender lets
@@ -63,7 +65,8 @@ fn is_optional(headers: &Headers) -> bool {
 }
 
 fn method(request: &Request, methods: &[Method]) -> Option<Objection> {
-    (!methods.contains(&request.method)).then(|| method_not_served(&request.method))
+    (!methods.contains(&request.method))
+        .then(|| method_not_served(&request.method, Extensions::NONE))
 }
 
 fn scheme(request: &Request) -> Option<Objection> {
@@ -89,14 +92,13 @@ fn merged() -> Objection {
     plain("merged_request", 482, "the same request came by another path and is being served")
 }
 
+/// Which of the switched extensions an INVITE gets is known when somebody has said whose it is.
 fn extensions(request: &Request) -> Option<Objection> {
-    let wanted = request.headers.require();
-    if wanted.is_empty() {
-        return None;
-    }
-    let sentence = "the request requires a SIP extension that is not served here";
-    let refusal = Refusal::new("extension_required", 420, sentence);
-    Some(Objection { refusal, headers: vec![header("Unsupported", &wanted.join(", "))] })
+    let most = match request.method {
+        Method::Invite => Extensions::ALL,
+        _ => Extensions::NONE,
+    };
+    super::extensions::objection(most, request)
 }
 
 /// Bodies matter to INVITE alone; elsewhere they are passed over.

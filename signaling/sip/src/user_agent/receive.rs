@@ -1,6 +1,6 @@
 //! From bytes to whoever they are for: transaction, dialog, or the layer above. Sans-IO.
 
-use shared::Now;
+use shared::{Extensions, Now};
 
 use super::UserAgent;
 use super::core::Shape;
@@ -79,7 +79,8 @@ impl UserAgent {
         }
         let is_merged = self.core.servers.is_merged(self.core.keys.merge(&request), key);
         let objection = objection(&request, &self.core.config.methods, is_merged);
-        let incoming = Incoming { flow, request, objection };
+        let extensions = Extensions::NONE;
+        let incoming = Incoming { flow, request, objection, extensions };
         self.core.emit(UaEvent::Incoming(Box::new(incoming)));
     }
 

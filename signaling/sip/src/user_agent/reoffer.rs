@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use shared::{Instant, Now};
+use shared::{Extensions, Instant, Now};
 
 use super::core::{Core, SDP_TYPE};
 use super::objection::sdp_of;
 use super::session::{OwnOffer, OwnOfferStage, Session, State, Talking};
 use super::surface::{EndCause, UaEvent};
+use super::timer::SessionTimer;
 use super::uac::answerable;
 use crate::message::{Method, Response};
 use crate::name_addr::Contacts;
@@ -37,7 +38,7 @@ impl Session {
         match &mut offer.stage {
             OwnOfferStage::Waiting { until } if now.mono < *until => {}
             OwnOfferStage::Waiting { until } if is_busy => *until = now.mono + BUSY_PAUSE,
-            OwnOfferStage::Waiting { .. } => talking.send_reinvite(core, now, id),
+            OwnOfferStage::Waiting { .. } => talking.send_reinvite(core, now, id, self.extensions),
             OwnOfferStage::Sent { .. } => {}
         }
     }
@@ -51,14 +52,21 @@ impl Session {
     ) {
         let State::Talking(talking) = &mut self.state else { return };
         let session = self.id;
+        let raised = response.status == 422
+            && talking.timer.as_mut().is_some_and(|timer| timer.raise(&response.headers));
         match response.status {
             ..=199 => {}
+            422 if raised => {
+                talking.media.withdraw_offer();
+                talking.send_reinvite(core, now, session, self.extensions);
+            }
             200..=299 => self.finish_reoffer(core, now, key, response),
             491 => {
                 let until = now.mono + glare_pause(core, talking.is_caller);
                 talking.wait_again(until);
             }
-            401 | 407 if talking.answer_challenge(core, now, session, &response) => {}
+            401 | 407
+                if talking.answer_challenge(core, now, session, self.extensions, &response) => {}
             status @ (408 | 481) => {
                 core.emit(UaEvent::ReofferRefused { session, status });
                 if let State::Talking(mut talking) = std::mem::replace(&mut self.state, State::Gone)
@@ -86,6 +94,8 @@ impl Session {
         core.remember_ack(key, &response, &sent);
         core.orphan(key);
         talking.own_offer = None;
+        talking.note_methods(self.extensions, &response.headers);
+        talking.timer = SessionTimer::of_response(now.mono, self.extensions, &response.headers);
         let answer = sdp_of(&response.headers, &response.body).map(Option::unwrap_or_default);
         match answer.and_then(|answer| talking.media.accept_answer(answer)) {
             Ok(media) => core.emit(UaEvent::Renegotiated { session, media }),
@@ -100,13 +110,23 @@ impl Session {
 }
 
 impl Talking {
-    fn send_reinvite(&mut self, core: &mut Core, now: Now, id: super::surface::SessionId) {
+    fn send_reinvite(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        id: super::surface::SessionId,
+        extensions: Extensions,
+    ) {
         let Some(offer) = &mut self.own_offer else { return };
         let hop = self.dialog.next_hop();
         let mut request = self.dialog.request(Method::Invite);
         request.contact = Contacts::one(self.contact.clone());
         let sdp = self.media.offer(&offer.local);
         let _ = request.set_body(SDP_TYPE, sdp); // the type is a constant
+        core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
+        if let Some(timer) = &self.timer {
+            core.add_headers(&mut request.headers, &timer.request_headers());
+        }
         core.authorize(&mut request, self.authorization.as_mut());
         core.trace_sent(Some(id), &request, &hop);
         let cseq = request.cseq.number;
@@ -126,6 +146,7 @@ impl Talking {
         core: &mut Core,
         now: Now,
         id: super::surface::SessionId,
+        extensions: Extensions,
         response: &Response,
     ) -> bool {
         let credentials = self.authorization.as_ref().map(|before| before.credentials().clone());
@@ -137,7 +158,7 @@ impl Talking {
         offer.was_challenged = true;
         self.authorization = Some(authorization);
         self.media.withdraw_offer();
-        self.send_reinvite(core, now, id);
+        self.send_reinvite(core, now, id, extensions);
         true
     }
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use shared::{Instant, NegotiatedMedia, Now};
+use shared::{Extensions, Instant, NegotiatedMedia, Now};
 
+use super::asked::Asked;
 use super::core::Core;
 use super::media::SessionMedia;
+use super::refer::Referrals;
+use super::reliable::Reliable;
 use super::surface::{EndCause, ExtraHeader, Invite, SessionId, UaEvent};
+use super::timer::SessionTimer;
 use crate::dialog::Dialog;
 use crate::digest::client::Authorization;
 use crate::flow::{Destination, FlowId, ReplyRoute};
@@ -25,6 +29,8 @@ pub(super) struct Session {
     /// Our tag in all its dialogs.
     pub tag: Token,
     pub state: State,
+    /// What it gets beyond the contract's own methods.
+    pub extensions: Extensions,
     /// The deadline in the table.
     pub armed: Option<Instant>,
 }
@@ -59,6 +65,10 @@ pub(super) struct Ringing {
     /// The last provisional response and when it is sent again, so that proxies on the way do not
     /// lose patience (RFC 3261 §13.3.1.1).
     pub refresh: Option<(Instant, Vec<u8>)>,
+    /// Reliable provisional responses, where the peer knows them and may have them.
+    pub reliable: Option<Reliable>,
+    /// Offer and answer are exchanged, and the peer has confirmed both: the 200 has no SDP.
+    pub is_settled: bool,
 }
 
 /// Our INVITE has no final response.
@@ -79,10 +89,22 @@ pub(super) struct Calling {
     pub media: SessionMedia,
     /// What early answers came to, by the peer's tag.
     pub early: Vec<(Option<Text>, SessionMedia, NegotiatedMedia)>,
+    /// Early dialogs in which requests were sent.
+    pub early_dialogs: Vec<EarlyDialog>,
+    /// What a 422 demanded of the session timer, seconds.
+    pub min_se_s: Option<u32>,
     pub authorization: Option<Authorization>,
     pub challenges: u8,
     /// The INVITE went by TCP for its size: here it goes by UDP, should the peer not take that.
     pub by_udp: Option<Destination>,
+}
+
+/// An early dialog of our INVITE.
+#[derive(Debug)]
+pub(super) struct EarlyDialog {
+    pub dialog: Dialog,
+    /// `RSeq` of the last reliable response.
+    pub rseq: Option<u32>,
 }
 
 /// A dialog is up.
@@ -100,6 +122,13 @@ pub(super) struct Talking {
     pub authorization: Option<Authorization>,
     /// We made the Call-ID: decides who waits longer after glare (§14.1).
     pub is_caller: bool,
+    /// Requests of ours other than INVITE and BYE.
+    pub asked: Vec<Asked>,
+    pub referrals: Referrals,
+    /// The session timer (RFC 4028).
+    pub timer: Option<SessionTimer>,
+    /// The peer's `Allow` has UPDATE.
+    pub peer_updates: bool,
 }
 
 /// A 2xx of ours, repeated until its ACK comes (§13.3.1.4).
@@ -116,7 +145,7 @@ pub(super) struct Unacknowledged {
     pub wants_answer: bool,
 }
 
-/// A re-INVITE of the peer that waits for `Command::AnswerOffer`.
+/// A re-INVITE or UPDATE of the peer that waits for `Command::AnswerOffer`.
 #[derive(Debug)]
 pub(super) struct PeerOffer {
     pub request: Request,
@@ -158,7 +187,11 @@ impl Session {
     /// When [`Session::handle_timeout`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Ringing(ringing) => ringing.refresh.as_ref().map(|(at, _)| *at),
+            State::Ringing(ringing) => {
+                let refresh = ringing.refresh.as_ref().map(|(at, _)| *at);
+                let reliable = ringing.reliable.as_ref().and_then(Reliable::deadline);
+                [refresh, reliable].into_iter().flatten().min()
+            }
             State::Calling(calling) => calling.failover_at,
             State::Talking(talking) => talking.deadline(),
             State::Ending(_) | State::Gone => None,
@@ -208,6 +241,16 @@ impl Session {
         }
     }
 
+    /// Whether a `Replaces` means this dialog, which must be up.
+    pub fn is_replaced_by(&self, replaces: &crate::refer_to::Replaces) -> bool {
+        match &self.state {
+            State::Talking(talking) => {
+                !replaces.early_only && talking.dialog.is_replaced_by(replaces)
+            }
+            State::Ringing(_) | State::Calling(_) | State::Ending(_) | State::Gone => false,
+        }
+    }
+
     /// Forgets the session and tells why.
     pub fn end(&mut self, core: &mut Core, cause: EndCause, headers: Option<Headers>) {
         self.state = State::Gone;
@@ -229,11 +272,22 @@ impl Talking {
             OwnOfferStage::Waiting { until } => Some(until),
             OwnOfferStage::Sent { .. } => None,
         });
-        [ack, peer, own].into_iter().flatten().min()
+        let timer = self.timer.as_ref().map(|timer| timer.at);
+        [ack, peer, own, timer, self.referrals.deadline()].into_iter().flatten().min()
+    }
+
+    /// Notes what the peer serves, where it says so.
+    pub fn note_methods(&mut self, extensions: Extensions, headers: &Headers) {
+        if headers.contains("Allow") {
+            self.peer_updates =
+                extensions.update && headers.allow().contains(&crate::message::Method::Update);
+        }
     }
 }
 
 /// How often a provisional response is repeated (RFC 3261 §13.3.1.1).
 pub(super) const PROVISIONAL_REFRESH: Duration = Duration::from_secs(60);
+/// Early dialogs of one INVITE that reliable responses make.
+pub(super) const EARLY_DIALOGS_MAX: usize = 16;
 /// How long `UaEvent::Offer` waits for its answer, well before the peer's own patience ends.
 pub(super) const PEER_OFFER_PATIENCE: Duration = Duration::from_secs(10);

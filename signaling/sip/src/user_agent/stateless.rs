@@ -1,8 +1,8 @@
 //! Answers that leave no state behind, for strangers (limits-and-rules: rule 3). Sans-IO.
 
-use shared::{Now, Refusal};
+use shared::{Extensions, Now, Refusal};
 
-use super::core::{ALLOW, Core, Shape};
+use super::core::{Core, Shape};
 use super::surface::{ExtraHeader, Incoming};
 use crate::digest::ChallengeKind;
 use crate::name_addr::Contacts;
@@ -75,7 +75,7 @@ impl Core {
     ) {
         if matches!(status, 200..=299) && incoming.request.method == crate::message::Method::Options
         {
-            headers.extend(capabilities());
+            headers.extend(capabilities(Extensions::NONE));
         }
         let shape = Shape { headers: &headers, ..Shape::default() };
         if remember {
@@ -101,12 +101,12 @@ impl Core {
 }
 
 /// What a 2xx to OPTIONS says.
-pub(super) fn capabilities() -> [ExtraHeader; 4] {
+pub(super) fn capabilities(extensions: Extensions) -> [ExtraHeader; 4] {
     [
-        ("Allow", ALLOW),
-        ("Accept", super::core::SDP_TYPE),
-        ("Accept-Encoding", "identity"),
-        ("Supported", ""),
+        ("Allow", super::extensions::allow(extensions)),
+        ("Accept", super::core::SDP_TYPE.to_owned()),
+        ("Accept-Encoding", "identity".to_owned()),
+        ("Supported", super::extensions::supported(extensions)),
     ]
-    .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+    .map(|(name, value)| (name.to_owned(), value.into_bytes()))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::{NegotiatedMedia, Origin, Refusal};
+use shared::{Extensions, NegotiatedMedia, Origin, Refusal};
 
 use super::objection::sdp_of;
 use crate::digest::{
@@ -15,6 +15,7 @@ use crate::message::{CallId, Method, Request};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::offer_answer::{LocalMedia, MediaSession};
 use crate::parameters::Parameters;
+use crate::refer_to::ReferTo;
 use crate::sdp::SdpRefusal;
 use crate::transaction::Timers;
 use crate::uri::Uri;
@@ -145,6 +146,9 @@ pub struct Incoming {
     /// What SIP itself has against it (RFC 3261 §8.2): the caller may stay silent or refuse for a
     /// reason of its own first. `Command::Admit` answers with it instead of making a session.
     pub objection: Option<Objection>,
+    /// What its session gets beyond the contract's own methods: none, unless
+    /// [`Incoming::choose_extensions`] says otherwise before `Command::Admit`.
+    pub extensions: Extensions,
 }
 
 impl Incoming {
@@ -303,6 +307,32 @@ pub enum Command {
         /// Our side of the media from now on.
         media: LocalMedia,
     },
+    /// Answer `UaEvent::Refer`: 202 and the first NOTIFY, or the refusal (603 where it has no status).
+    AnswerRefer {
+        /// The session.
+        session: SessionId,
+        /// Whether the transfer is tried.
+        answer: Result<(), Refusal>,
+    },
+    /// Tell the peer how its REFER goes on. Ignored where it does not want to be told.
+    NotifyRefer {
+        /// The session.
+        session: SessionId,
+        /// The status line of the fragment.
+        status: u16,
+        /// The last one: the subscription ends.
+        is_final: bool,
+    },
+    /// Ask the peer to call somebody else, once the call is confirmed. Ignored while a REFER of ours
+    /// is not over.
+    Refer {
+        /// The session.
+        session: SessionId,
+        /// The URI that goes between the brackets of `Refer-To`, headers included.
+        target: String,
+        /// More headers.
+        headers: Vec<ExtraHeader>,
+    },
     /// Answer `UaEvent::Offer`.
     AnswerOffer {
         /// The session.
@@ -339,6 +369,8 @@ pub struct Invite {
     pub route: Vec<Uri>,
     /// When the next destination is tried, and by what transport.
     pub attempts: Attempts,
+    /// What the session gets beyond the contract's own methods.
+    pub extensions: Extensions,
 }
 
 /// How an INVITE of ours goes through its destinations.
@@ -564,6 +596,38 @@ pub enum UaEvent {
         /// Status, 408 for silence.
         status: u16,
     },
+    /// The peer pressed a key and says so by INFO.
+    Digit {
+        /// The session.
+        session: SessionId,
+        /// `0-9 * # A-D`.
+        digit: u8,
+        /// How long, in milliseconds.
+        duration_ms: u32,
+    },
+    /// The peer asks us to call somebody else; answer with `Command::AnswerRefer`.
+    Refer {
+        /// The session.
+        session: SessionId,
+        /// Whom.
+        refer: Box<ReferTo>,
+    },
+    /// The final response to our REFER.
+    ReferAnswered {
+        /// The session.
+        session: SessionId,
+        /// 202, or why not; 408 for silence.
+        status: u16,
+    },
+    /// What the peer tells of our REFER. It may come before `ReferAnswered`.
+    ReferProgress {
+        /// The session.
+        session: SessionId,
+        /// The status in the fragment, if it has one.
+        status: Option<u16>,
+        /// The peer tells no more.
+        is_over: bool,
+    },
     /// The session is gone.
     Ended {
         /// The session.
@@ -596,6 +660,8 @@ pub enum EndCause {
         /// 481 or 408.
         status: u16,
     },
+    /// The session timer ran out without a refresh (RFC 4028 §10); BYE is sent.
+    SessionExpired,
     /// A 2xx whose SDP cannot be used; BYE is sent.
     BadAnswer {
         /// What is wrong with it.

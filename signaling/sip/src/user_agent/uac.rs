@@ -3,11 +3,13 @@
 use shared::{NegotiatedMedia, Now};
 
 use super::UserAgent;
-use super::core::{ALLOW, Core, SDP_TYPE, tag_text};
+use super::core::{Core, SDP_TYPE, tag_text};
 use super::media::SessionMedia;
 use super::objection::sdp_of;
+use super::refer::Referrals;
 use super::session::{Calling, Session, State, Talking};
 use super::surface::{EndCause, ExtraHeader, Failover, Invite, SessionId, UaEvent};
+use super::timer::{self, SessionTimer};
 use crate::dialog::Dialog;
 use crate::digest::ChallengeKind;
 use crate::digest::client::{Authorization, Challenge, Credentials};
@@ -49,6 +51,8 @@ impl UserAgent {
             transaction: ClientKey { branch: 0, is_cancel: false },
             failover_at: None,
             early: Vec::new(),
+            early_dialogs: Vec::new(),
+            min_se_s: None,
             authorization: None,
             challenges: 0,
             cseq: 0,
@@ -61,7 +65,8 @@ impl UserAgent {
         });
         self.core.tags.insert(tag.value, id);
         calling.send(&mut self.core, now, id);
-        self.keep(Session { id, tag, state: State::Calling(calling), armed: None });
+        let extensions = calling.invite.extensions;
+        self.keep(Session { id, tag, state: State::Calling(calling), extensions, armed: None });
     }
 }
 
@@ -70,6 +75,7 @@ impl Calling {
     fn send(&mut self, core: &mut Core, now: Now, id: SessionId) {
         self.cseq = self.cseq.saturating_add(1);
         self.early.clear();
+        self.early_dialogs.clear();
         self.media.withdraw_offer();
         let offer = match self.invite.late_offer {
             true => None,
@@ -100,8 +106,9 @@ impl Calling {
         request.contact = Contacts::one(self.contact.clone());
         request.route = self.invite.route.iter().cloned().map(NameAddr::new).collect();
         core.add_headers(&mut request.headers, &self.invite.headers);
-        let allow = [("Allow".to_owned(), ALLOW.as_bytes().to_vec())];
-        core.add_headers(&mut request.headers, &allow);
+        let extensions = self.invite.extensions;
+        core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
+        core.add_headers(&mut request.headers, &timer::invite_headers(extensions, self.min_se_s));
         if let Some(offer) = offer {
             let _ = request.set_body(SDP_TYPE, offer.to_vec()); // the type is a constant
         }
@@ -204,18 +211,35 @@ impl Calling {
         true
     }
 
+    /// The peer wants longer session intervals: once more with its least (RFC 4028 §7.3).
+    fn raise_session_interval(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        id: SessionId,
+        response: &Response,
+    ) -> bool {
+        let Some(least) = timer::min_se(&response.headers) else { return false };
+        if self.min_se_s.is_some() {
+            return false;
+        }
+        self.min_se_s = Some(least);
+        self.send(core, now, id);
+        true
+    }
+
     /// What an SDP answer in a response comes to; of a fork that said it before, the same.
     fn take_answer(
         &self,
         response: &Response,
     ) -> Option<Result<(SessionMedia, NegotiatedMedia), String>> {
         match sdp_of(&response.headers, &response.body) {
-            Ok(Some(sdp)) => {
+            Ok(Some(sdp)) if !self.invite.late_offer => {
                 let mut media = self.media.clone();
                 let answer = media.accept_answer(sdp);
                 Some(answer.map(|answer| (media, answer)).map_err(|error| error.to_string()))
             }
-            Ok(None) => {
+            Ok(Some(_) | None) => {
                 let early = self.early.iter().find(|(tag, ..)| tag.as_ref() == response.to.tag());
                 early.map(|(_, media, answer)| Ok((media.clone(), *answer)))
             }
@@ -251,11 +275,16 @@ impl Session {
         let id = self.id;
         match response.status {
             ..=199 => {
-                self.note_progress(core, &mut calling, response);
+                if calling.confirm(core, now, id, &response) {
+                    self.note_progress(core, &mut calling, response);
+                }
                 self.state = State::Calling(calling);
             }
             200..=299 => self.establish(core, now, *calling, response),
             401 | 407 if calling.answer_challenge(core, now, id, &response) => {
+                self.state = State::Calling(calling);
+            }
+            422 if calling.raise_session_interval(core, now, id, &response) => {
                 self.state = State::Calling(calling);
             }
             status
@@ -335,7 +364,7 @@ impl Session {
         if response.status == 100 {
             return;
         }
-        let answer = if calling.invite.late_offer { None } else { calling.take_answer(&response) };
+        let answer = calling.take_answer(&response);
         let media = answer.and_then(Result::ok).map(|(media, negotiated)| {
             let tag: Option<Text> = response.to.tag().cloned();
             let is_known = calling.early.iter().any(|(known, ..)| *known == tag);
@@ -359,6 +388,13 @@ impl Session {
         if calling.destination.flow.is_some() {
             dialog.stay_on_flow();
         }
+        let tag = response.to.tag();
+        let early = &calling.early_dialogs;
+        if let Some(early) = early.iter().find(|early| early.dialog.has_remote_tag(tag)) {
+            dialog.continues(&early.dialog);
+        }
+        let extensions = self.extensions;
+        let timer = SessionTimer::of_response(now.mono, extensions, &response.headers);
         let (outcome, answer_in_ack) = calling.settle(&response);
         let hop = dialog.next_hop();
         let mut ack = dialog.ack(calling.cseq);
@@ -372,13 +408,7 @@ impl Session {
         core.orphan(calling.transaction);
         match outcome {
             Ok((media, negotiated)) => {
-                core.emit(UaEvent::Answered {
-                    session: self.id,
-                    media: negotiated,
-                    headers: Box::new(response.headers),
-                    peer: dialog.peer().remote,
-                });
-                self.state = State::Talking(Box::new(Talking {
+                let mut talking = Box::new(Talking {
                     dialog,
                     contact: calling.contact,
                     media,
@@ -388,7 +418,19 @@ impl Session {
                     bye_wanted: None,
                     authorization: calling.authorization,
                     is_caller: true,
-                }));
+                    asked: Vec::new(),
+                    referrals: Referrals::default(),
+                    timer,
+                    peer_updates: false,
+                });
+                talking.note_methods(extensions, &response.headers);
+                core.emit(UaEvent::Answered {
+                    session: self.id,
+                    media: negotiated,
+                    headers: Box::new(response.headers),
+                    peer: talking.dialog.peer().remote,
+                });
+                self.state = State::Talking(talking);
             }
             Err(reason) => {
                 let bye = dialog.request(Method::Bye);
@@ -408,6 +450,10 @@ impl Calling {
         if !self.invite.late_offer {
             let answer = self.take_answer(response);
             return (answer.unwrap_or_else(|| Err("the 2xx has no SDP answer".to_owned())), None);
+        }
+        // The offer came reliably before, and its answer went by PRACK.
+        if let Some(Ok(settled)) = self.take_answer(response) {
+            return (Ok(settled), None);
         }
         let offer = match sdp_of(&response.headers, &response.body) {
             Ok(Some(offer)) => offer,

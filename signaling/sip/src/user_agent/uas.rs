@@ -4,11 +4,14 @@
 use shared::{NegotiatedMedia, Now, Refusal};
 
 use super::UserAgent;
-use super::core::{ALLOW, Core, SDP_TYPE, Shape, tag_text};
+use super::core::{Core, SDP_TYPE, Shape, tag_text};
 use super::media::SessionMedia;
 use super::objection::sdp_of;
+use super::refer::Referrals;
+use super::reliable::Reliable;
 use super::session::{PROVISIONAL_REFRESH, Ringing, Session, State, Talking, Unacknowledged};
 use super::surface::{EndCause, ExtraHeader, Incoming, SessionId, TraceDirection, UaEvent};
+use super::timer::SessionTimer;
 use crate::dialog::Dialog;
 use crate::flow::{Flow, ReplyRoute, SendToken};
 use crate::message::{Method, Request};
@@ -27,8 +30,8 @@ impl UserAgent {
             let refusal = Refusal::silent("invite_copy", sentence);
             return self.core.refuse_admission(id, &incoming, refusal);
         };
-        if let Some(objection) = &incoming.objection {
-            let refusal = objection.refusal.clone();
+        let mut incoming = incoming;
+        if let Err(refusal) = incoming.choose_extensions(incoming.extensions) {
             return self.core.refuse_admission(id, &incoming, refusal);
         }
         if incoming.request.method != Method::Invite {
@@ -46,7 +49,7 @@ impl UserAgent {
     }
 
     fn begin_ringing(&mut self, now: Now, incoming: Incoming, id: SessionId, key: ServerKey) {
-        let Incoming { flow, request, objection: _ } = incoming;
+        let Incoming { flow, request, objection: _, extensions } = incoming;
         let tag = self.core.token();
         self.core.tags.insert(tag.value, id);
         let reply = ReplyRoute::of(flow, request.top_via());
@@ -66,11 +69,13 @@ impl UserAgent {
             offer,
             answer: None,
             refresh: None,
+            reliable: Reliable::of(&mut self.core, extensions, &request),
+            is_settled: false,
             request,
             key,
         };
         let state = State::Ringing(Box::new(ringing));
-        self.keep(Session { id, tag, state, armed: None });
+        self.keep(Session { id, tag, state, extensions, armed: None });
     }
 }
 
@@ -96,7 +101,18 @@ impl Session {
         if !(101..=199).contains(&status) {
             return false;
         }
-        if let Some(local) = media.filter(|_| ringing.offer.is_some() && ringing.answer.is_none()) {
+        let has_sdp = (media.is_some() || ringing.answer.is_some()) && !ringing.is_settled;
+        let reliable = ringing.reliable.as_mut().filter(|reliable| reliable.takes(has_sdp));
+        let is_reliable = reliable.is_some();
+        if reliable.is_some_and(|reliable| reliable.queue(status, media.as_ref(), headers)) {
+            return true;
+        }
+        let is_ours = ringing.offer.is_none() && is_reliable && ringing.media.local().is_none();
+        if let Some(local) = media.as_ref().filter(|_| is_ours) {
+            ringing.answer = Some(ringing.media.offer(local));
+        }
+        let is_wanted = ringing.offer.is_some() && ringing.answer.is_none();
+        if let Some(local) = media.filter(|_| is_wanted && !ringing.is_settled) {
             match ringing.answer_offer(&local) {
                 Ok(media) => core.emit(UaEvent::Negotiated { session: self.id, media }),
                 Err(refusal) => {
@@ -106,16 +122,27 @@ impl Session {
             }
         }
         let State::Ringing(ringing) = &mut self.state else { return false };
+        let sdp = ringing.answer.as_deref().filter(|_| !ringing.is_settled);
+        let mut all = headers.to_vec();
+        if let Some(reliable) = ringing.reliable.as_ref().filter(|_| is_reliable) {
+            all.extend(reliable.headers());
+            all.extend(super::extensions::headers(self.extensions));
+        }
         let shape = Shape {
             tag: Some(tag),
             contact: Some(ringing.contact.clone()),
-            headers,
-            sdp: ringing.answer.as_deref(),
+            headers: &all,
+            sdp,
             ..Shape::default()
         };
+        let has_sdp = sdp.is_some();
         let response = core.response(&ringing.request, status, shape);
         let bytes = core.respond(now, ringing.key, &response);
-        ringing.refresh = Some((now.mono + PROVISIONAL_REFRESH, bytes));
+        match ringing.reliable.as_mut().filter(|_| is_reliable) {
+            // It is repeated until its PRACK comes; the minute's reminder has another RSeq.
+            Some(reliable) => reliable.sent(core, now, &bytes, has_sdp),
+            None => ringing.refresh = Some((now.mono + PROVISIONAL_REFRESH, bytes)),
+        }
         true
     }
 
@@ -128,13 +155,17 @@ impl Session {
         headers: &[ExtraHeader],
     ) -> bool {
         let State::Ringing(ringing) = &mut self.state else { return false };
+        if ringing.reliable.as_mut().is_some_and(|reliable| reliable.queue_answer(local, headers)) {
+            return true;
+        }
         let sdp = match (ringing.answer.take(), ringing.offer.is_some()) {
-            (Some(early), _) => early,
-            (None, false) => ringing.media.offer(local),
+            _ if ringing.is_settled => None,
+            (Some(early), _) => Some(early),
+            (None, false) => Some(ringing.media.offer(local)),
             (None, true) => match ringing.answer_offer(local) {
                 Ok(media) => {
                     core.emit(UaEvent::Negotiated { session: self.id, media });
-                    ringing.answer.take().unwrap_or_default()
+                    ringing.answer.take()
                 }
                 Err(refusal) => {
                     self.refuse_offer(core, now, refusal);
@@ -144,13 +175,16 @@ impl Session {
         };
         let tag = self.tag_text();
         if let State::Ringing(ringing) = std::mem::replace(&mut self.state, State::Gone) {
-            let mut all = vec![("Allow".to_owned(), ALLOW.as_bytes().to_vec())];
+            let mut all = super::extensions::headers(self.extensions);
             all.extend_from_slice(headers);
+            let agreed = SessionTimer::of_request(now.mono, self.extensions, &ringing.request);
+            let (timer, of_timer) = agreed.unzip();
+            all.extend(of_timer.unwrap_or_default());
             let shape = Shape {
                 tag: Some(tag),
                 contact: Some(ringing.contact.clone()),
                 headers: &all,
-                sdp: Some(&sdp),
+                sdp: sdp.as_deref(),
                 ..Shape::default()
             };
             let response = core.response(&ringing.request, 200, shape);
@@ -158,9 +192,13 @@ impl Session {
             let mut waits = core.await_ack(now, ringing.key, &ringing.request, bytes);
             if let Some(waits) = &mut waits {
                 waits.is_first = true;
-                waits.wants_answer = ringing.offer.is_none();
+                waits.wants_answer = ringing.offer.is_none() && !ringing.is_settled;
             }
-            self.state = State::Talking(Box::new(ringing.into_talking(waits)));
+            let allowed = ringing.request.headers.clone();
+            let mut talking = ringing.into_talking(waits);
+            talking.timer = timer;
+            talking.note_methods(self.extensions, &allowed);
+            self.state = State::Talking(Box::new(talking));
         }
         true
     }
@@ -218,13 +256,16 @@ impl Session {
             let reason = reason_text(request);
             return core.emit(UaEvent::Canceled { session: self.id, reason });
         }
-        let retry = [("Retry-After".to_owned(), core.random.below(10).to_string().into_bytes())];
-        let shape = Shape { headers: &retry, ..Shape::default() };
-        core.respond_remembered(now, flow, request, id, 500, shape);
+        self.receive_early(core, now, flow, request);
     }
 
     /// The minute is over: the last provisional response again.
-    pub(super) fn refresh_ringing(&mut self, core: &mut Core, now: Now, mut ringing: Box<Ringing>) {
+    pub(super) fn refresh_ringing(&mut self, core: &mut Core, now: Now, ringing: Box<Ringing>) {
+        self.state = State::Ringing(ringing);
+        if !self.resend_reliable(core, now) {
+            return;
+        }
+        let State::Ringing(ringing) = &mut self.state else { return };
         if let Some((at, bytes)) = &mut ringing.refresh
             && now.mono >= *at
         {
@@ -234,7 +275,6 @@ impl Session {
                 core.send(to, bytes, SendToken::NOBODY);
             }
         }
-        self.state = State::Ringing(ringing);
     }
 
     /// `Command::Refuse`.
@@ -296,6 +336,10 @@ impl Ringing {
             bye_wanted: None,
             authorization: None,
             is_caller: false,
+            asked: Vec::new(),
+            referrals: Referrals::default(),
+            timer: None,
+            peer_updates: false,
         }
     }
 }

@@ -263,9 +263,9 @@ fn options_and_unknown_methods_in_a_dialog() {
         }
     };
     let options = ask(&mut world, sip::Method::Options, "z9hG4bKo", 20);
-    assert_eq!((options.status, options.headers.allow().len()), (200, 5));
+    assert_eq!((options.status, options.headers.allow().len()), (200, 7));
     let info = ask(&mut world, sip::Method::Info, "z9hG4bKi", 21);
-    assert_eq!((info.status, info.headers.allow().len()), (405, 5));
+    assert_eq!((info.status, info.headers.allow().len()), (405, 7));
     let other = sip::Method::parse("FROBNICATE").unwrap();
     assert_eq!(ask(&mut world, other, "z9hG4bKf", 22).status, 501);
 }

@@ -79,7 +79,12 @@ fn objections_are_those_of_the_rfc_in_its_order() {
     assert_eq!(objection("INVITE", ""), None);
     assert_eq!(objection("OPTIONS", "Max-Forwards: 0\r\n"), None);
     assert_eq!(objection("INVITE", "Max-Forwards: 0\r\n"), Some(483));
-    assert_eq!(objection("INVITE", "Require: 100rel\r\n"), Some(420));
+    assert_eq!(objection("INVITE", "Require: gizmo\r\n"), Some(420));
+    assert_eq!(
+        objection("INVITE", "Require: 100rel\r\n"),
+        None,
+        "known when somebody says whose it is"
+    );
     assert_eq!(objection("SUBSCRIBE", "Require: 100rel\r\n"), Some(405));
     assert_eq!(objection("REGISTER", ""), Some(405));
     assert_eq!(objection("FROBNICATE", ""), Some(501));

@@ -341,6 +341,7 @@ pub fn invite(transport: Transport) -> Invite {
         media: media(20_000),
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
+        extensions: shared::Extensions::NONE,
         credentials: None,
         route: Vec::new(),
     }

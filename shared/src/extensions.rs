@@ -1,0 +1,69 @@
+//! Which SIP extensions a domain or trunk gets beyond the contract's own methods. Pure.
+
+use crate::config::value::{SettingValue, Value};
+
+/// Switches of the methods and option tags that the contract leaves to the operator
+/// (sip-interface.md section 17): on for trunks, off for domains unless somebody asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// Reliable provisional responses: `100rel` and PRACK (RFC 3262).
+    pub prack: bool,
+    /// UPDATE (RFC 3311).
+    pub update: bool,
+    /// Session timers: `timer`, `Session-Expires` (RFC 4028).
+    pub timer: bool,
+    /// Digits by INFO: `application/dtmf-relay` and `application/dtmf`.
+    pub info: bool,
+    /// An INVITE without SDP: our offer goes into a response.
+    pub late_offer: bool,
+}
+
+impl Extensions {
+    /// None: the contract's own methods only.
+    pub const NONE: Self =
+        Self { prack: false, update: false, timer: false, info: false, late_offer: false };
+
+    /// All of them.
+    pub const ALL: Self =
+        Self { prack: true, update: true, timer: true, info: true, late_offer: true };
+
+    fn switch_on(&mut self, name: &str) -> Option<()> {
+        match name {
+            "100rel" => self.prack = true,
+            "update" => self.update = true,
+            "timer" => self.timer = true,
+            "info" => self.info = true,
+            "late-offer" => self.late_offer = true,
+            "all" => *self = Self::ALL,
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+impl SettingValue for Extensions {
+    const SHAPE: &'static str = "a list of 100rel, update, timer, info, late-offer, or all";
+
+    fn read(value: &Value) -> Option<Self> {
+        let mut extensions = Self::NONE;
+        for name in Vec::<String>::read(value)? {
+            extensions.switch_on(&name)?;
+        }
+        Some(extensions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_switch_extensions_on_and_unknown_ones_are_no_value() {
+        let read = |text: &str| Extensions::read(&Value::Text(text.to_owned()));
+        assert_eq!(read("all"), Some(Extensions::ALL));
+        let some = Extensions { timer: true, info: true, ..Extensions::NONE };
+        assert_eq!(read("timer,info"), Some(some));
+        assert_eq!(read("timer,prack"), None);
+        assert_eq!(Extensions::read(&Value::List(Vec::new())), Some(Extensions::NONE));
+    }
+}

@@ -1,0 +1,73 @@
+//! Extensions of domains and trunks, and digits that come by INFO. Sans-IO.
+
+use std::sync::Arc;
+
+use call::{CallInput, Target};
+use shared::ids::PlayId;
+use shared::{CallSid, Extensions, MediaCommand, Now};
+use sip::SessionId;
+
+use crate::control::Control;
+use crate::entry::PendingInvite;
+use crate::timeline::Kind;
+
+/// How a call's digits come. The first way that brings one is the way until media are negotiated
+/// anew: a phone that tells each key twice is heard once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DigitsBy {
+    /// Telephone events or tones.
+    Media,
+    /// SIP INFO.
+    Info,
+}
+
+impl Control {
+    /// What calls of a domain get beyond the contract's own methods.
+    pub(crate) fn extensions_of_domain(&self, domain: &store::Domain) -> Extensions {
+        let own = self.settings.domain_extensions.get(domain.labels.as_str());
+        own.copied().unwrap_or(self.settings.extensions)
+    }
+
+    /// The same for a call that goes out: a trunk's own, else those of all domains.
+    pub(crate) fn extensions_of(&self, invite: &PendingInvite) -> Extensions {
+        let trunk = match invite.leg.target {
+            Target::Number(_) => {
+                invite.trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk))
+            }
+            Target::Sip(_) | Target::Impossible { .. } => None,
+        };
+        trunk.map_or(self.settings.extensions, |trunk| trunk.extensions)
+    }
+
+    /// Whether a digit that came this way counts.
+    pub(crate) fn takes_digit(&mut self, sid: CallSid, by: DigitsBy) -> bool {
+        let leg = self.calls.get_mut(&sid).and_then(|entry| entry.leg.as_mut());
+        leg.is_some_and(|leg| *leg.digits_by.get_or_insert(by) == by)
+    }
+
+    /// A digit by INFO does what a telephone event does: the call hears it, and the party it is
+    /// bridged with too.
+    pub(crate) fn on_info_digit(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        digit: u8,
+        duration_ms: u32,
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        if !self.takes_digit(sid, DigitsBy::Info) {
+            return self.note(now, sid, Kind::Sip, "a digit by INFO came by media as well");
+        }
+        self.note(now, sid, Kind::Sip, format!("a digit by INFO, {duration_ms} ms"));
+        self.tell(sid, CallInput::Digit(digit));
+        let peer = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref()?.peer);
+        if let Some(peer) = peer {
+            let digits: Arc<str> = char::from(digit).to_string().into();
+            let play = RELAYED_DIGIT;
+            self.media(peer, |leg| MediaCommand::SendDigits { leg, play, digits });
+        }
+    }
+}
+
+/// Names the sending of a digit that no call waits for: calls count up from 1.
+const RELAYED_DIGIT: PlayId = PlayId(u32::MAX);

@@ -1,0 +1,188 @@
+//! Requests of ours in a dialog that is up, INVITE and BYE aside: REFER, NOTIFY, and the UPDATE
+//! that refreshes a session. Sans-IO.
+
+use shared::{Instant, Now};
+
+use super::core::Core;
+use super::session::{Session, State};
+use super::surface::{EndCause, ExtraHeader};
+use super::timer::SessionTimer;
+use super::uac::answerable;
+use crate::message::{Method, Response};
+use crate::name_addr::Contacts;
+use crate::transaction::ClientKey;
+
+/// One request that waits for its final response.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub transaction: ClientKey,
+    pub purpose: Purpose,
+    method: Method,
+    headers: Vec<ExtraHeader>,
+    body: Option<(&'static str, Vec<u8>)>,
+    was_challenged: bool,
+}
+
+/// What it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// UPDATE: the session timer.
+    Refresh,
+    /// REFER.
+    Refer,
+    /// NOTIFY about a REFER of the peer; the last one ends the subscription.
+    Notice { is_final: bool },
+}
+
+impl Session {
+    /// Sends a request in the dialog.
+    pub(super) fn ask(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        method: Method,
+        headers: &[ExtraHeader],
+        body: Option<(&'static str, Vec<u8>)>,
+        purpose: Purpose,
+    ) {
+        let transaction = ClientKey { branch: 0, is_cancel: false };
+        let headers = headers.to_vec();
+        let asked = Asked { transaction, purpose, method, headers, body, was_challenged: false };
+        self.send_asked(core, now, asked);
+    }
+
+    fn send_asked(&mut self, core: &mut Core, now: Now, mut asked: Asked) {
+        let id = self.id;
+        let State::Talking(talking) = &mut self.state else { return };
+        let hop = talking.dialog.next_hop();
+        let mut request = talking.dialog.request(asked.method.clone());
+        request.contact = Contacts::one(talking.contact.clone());
+        core.add_headers(&mut request.headers, &asked.headers);
+        if let Some((kind, body)) = &asked.body {
+            let _ = request.set_body(kind, body.clone()); // the type is a constant
+        }
+        core.authorize(&mut request, talking.authorization.as_mut());
+        core.trace_sent(Some(id), &request, &hop);
+        asked.transaction = core.start(now, request, hop, Some(id));
+        talking.asked.push(asked);
+    }
+
+    /// A response to one of these; `false` when the transaction is of something else.
+    pub(super) fn receive_asked_response(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        key: ClientKey,
+        response: &Response,
+    ) -> bool {
+        let State::Talking(talking) = &mut self.state else { return false };
+        let Some(at) = talking.asked.iter().position(|asked| asked.transaction == key) else {
+            return false;
+        };
+        if response.is_provisional() {
+            return true;
+        }
+        let mut asked = talking.asked.swap_remove(at);
+        let credentials = talking.authorization.as_ref().map(|before| before.credentials().clone());
+        let again = credentials
+            .filter(|_| !asked.was_challenged)
+            .and_then(|credentials| answerable(response, &credentials, None));
+        if let Some(authorization) = again {
+            talking.authorization = Some(authorization);
+            asked.was_challenged = true;
+            self.send_asked(core, now, asked);
+            return true;
+        }
+        if response.is_success() && asked.purpose == Purpose::Refresh {
+            talking.dialog.refresh_target(&response.contact);
+            let extensions = self.extensions;
+            talking.timer = SessionTimer::of_response(now.mono, extensions, &response.headers);
+            return true;
+        }
+        if asked.purpose == Purpose::Refresh && response.status == 422 {
+            let raised = talking.timer.as_mut().is_some_and(|timer| timer.raise(&response.headers));
+            if raised {
+                self.refresh_session(core, now);
+                return true;
+            }
+        }
+        self.asked_ended(core, now, asked.purpose, response.status);
+        true
+    }
+
+    /// No response came to one of these, or it could not be sent; `false` when it is something else.
+    pub(super) fn asked_failed(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        key: ClientKey,
+        status: u16,
+    ) -> bool {
+        let State::Talking(talking) = &mut self.state else { return false };
+        let Some(at) = talking.asked.iter().position(|asked| asked.transaction == key) else {
+            return false;
+        };
+        let asked = talking.asked.swap_remove(at);
+        self.asked_ended(core, now, asked.purpose, status);
+        true
+    }
+
+    fn asked_ended(&mut self, core: &mut Core, now: Now, purpose: Purpose, status: u16) {
+        match purpose {
+            Purpose::Refer => self.referred(core, status),
+            Purpose::Notice { is_final } => self.notified(core, now, status, is_final),
+            Purpose::Refresh => self.refresh_failed(core, now, status),
+        }
+    }
+
+    /// The session timer is due: refreshes, or gives up (RFC 4028 §10).
+    pub(super) fn session_timer_due(&mut self, core: &mut Core, now: Now) {
+        let State::Talking(talking) = &mut self.state else { return };
+        let Some(timer) = talking.timer.as_mut().filter(|timer| now.mono >= timer.at) else {
+            return;
+        };
+        if timer.is_ours && now.mono < timer.over_at {
+            timer.at = timer.over_at;
+            return self.refresh_session(core, now);
+        }
+        if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {
+            self.end_with_bye(core, now, *talking, EndCause::SessionExpired);
+        }
+    }
+
+    /// By UPDATE where the peer serves it, else by a re-INVITE that changes nothing (§7.4).
+    pub(super) fn refresh_session(&mut self, core: &mut Core, now: Now) {
+        let State::Talking(talking) = &mut self.state else { return };
+        let Some(timer) = &talking.timer else { return };
+        if talking.peer_updates {
+            let mut headers = timer.request_headers();
+            headers.extend(super::extensions::headers(self.extensions));
+            return self.ask(core, now, Method::Update, &headers, None, Purpose::Refresh);
+        }
+        // An offer that is under way refreshes as well.
+        if talking.own_offer.is_none()
+            && let Some(local) = talking.media.local().cloned()
+        {
+            self.reoffer(core, now, local);
+        }
+    }
+
+    fn refresh_failed(&mut self, core: &mut Core, now: Now, status: u16) {
+        let State::Talking(talking) = &mut self.state else { return };
+        if matches!(status, 408 | 481) {
+            if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {
+                self.end_with_bye(core, now, *talking, EndCause::DialogLost { status });
+            }
+            return;
+        }
+        // Whoever refuses UPDATE may take a re-INVITE; 491 and 5xx may pass by.
+        talking.peer_updates &= matches!(status, 491 | 500..=599) && status != 501;
+        if let Some(timer) = &mut talking.timer {
+            timer.at = again_at(now.mono, timer.over_at);
+        }
+    }
+}
+
+fn again_at(now: Instant, over_at: Instant) -> Instant {
+    (now + std::time::Duration::from_secs(2)).min(over_at)
+}

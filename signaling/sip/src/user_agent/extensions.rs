@@ -1,0 +1,111 @@
+//! Extensions as a session uses them: `Allow`, `Supported`, `Require`, and what is against an
+//! INVITE that wants more (RFC 3261 §8.2.2.3). Sans-IO.
+
+use shared::{Extensions, Refusal};
+
+use super::core::ALLOW;
+use super::surface::{ExtraHeader, Incoming, Objection};
+use super::timer;
+use crate::message::{Method, Request};
+
+/// Methods beyond [`ALLOW`], with their switches.
+const METHODS: [(Method, fn(Extensions) -> bool); 3] = [
+    (Method::Prack, |extensions| extensions.prack),
+    (Method::Update, |extensions| extensions.update),
+    (Method::Info, |extensions| extensions.info),
+];
+
+/// Option tags, with their switches.
+const TAGS: [(&str, fn(Extensions) -> bool); 2] =
+    [("100rel", |extensions| extensions.prack), ("timer", |extensions| extensions.timer)];
+
+/// The methods of a session, for `Allow`.
+pub(super) fn allow(extensions: Extensions) -> String {
+    let more = METHODS.iter().filter(|(_, is_on)| is_on(extensions));
+    more.fold(ALLOW.to_owned(), |allow, (method, _)| format!("{allow}, {method}"))
+}
+
+/// The option tags of a session, for `Supported`; empty when there are none.
+pub(super) fn supported(extensions: Extensions) -> String {
+    let tags = TAGS.iter().filter(|(_, is_on)| is_on(extensions));
+    tags.map(|(tag, _)| *tag).collect::<Vec<_>>().join(", ")
+}
+
+/// `Allow` and `Supported` of an INVITE or its 2xx.
+pub(super) fn headers(extensions: Extensions) -> Vec<ExtraHeader> {
+    let mut headers = vec![("Allow".to_owned(), allow(extensions).into_bytes())];
+    let supported = supported(extensions);
+    if !supported.is_empty() {
+        headers.push(("Supported".to_owned(), supported.into_bytes()));
+    }
+    headers
+}
+
+/// Whether a method is served in a dialog with these extensions.
+pub(super) fn serves(extensions: Extensions, method: &Method) -> bool {
+    match method {
+        Method::Invite | Method::Bye | Method::Options | Method::Refer | Method::Notify => true,
+        other => METHODS.iter().any(|(known, is_on)| known == other && is_on(extensions)),
+    }
+}
+
+/// Required option tags that these extensions do not have.
+pub(super) fn missing(extensions: Extensions, request: &Request) -> Vec<String> {
+    let mut wanted = request.headers.require();
+    wanted.retain(|wanted| {
+        !TAGS.iter().any(|(tag, is_on)| *tag == wanted.as_str() && is_on(extensions))
+    });
+    wanted
+}
+
+/// 420 with what is missing; `None` when nothing is.
+pub(super) fn objection(extensions: Extensions, request: &Request) -> Option<Objection> {
+    let missing = missing(extensions, request);
+    if missing.is_empty() {
+        return None;
+    }
+    let sentence = "the request requires a SIP extension that is not served here";
+    let refusal = Refusal::new("extension_required", 420, sentence);
+    let headers = vec![("Unsupported".to_owned(), missing.join(", ").into_bytes())];
+    Some(Objection { refusal, headers })
+}
+
+impl Incoming {
+    /// Chooses the extensions of this INVITE's session, and finds out whether it can begin with
+    /// them: to be asked before the call rings.
+    ///
+    /// # Errors
+    /// 420 for an extension that it requires and does not get, 422 for a session timer that is too
+    /// short. `Command::Admit` and `Command::RejectStateless` answer with the headers that belong to it.
+    pub fn choose_extensions(&mut self, extensions: Extensions) -> Result<(), Refusal> {
+        self.extensions = extensions;
+        if self.objection.is_none() {
+            self.objection = objection(extensions, &self.request)
+                .or_else(|| timer::objection(extensions, &self.request));
+        }
+        self.objection.as_ref().map_or(Ok(()), |objection| Err(objection.refusal.clone()))
+    }
+
+    /// Whether the request brings an offer.
+    pub fn has_offer(&self) -> bool {
+        let sdp = super::objection::sdp_of(&self.request.headers, &self.request.body);
+        !matches!(sdp, Ok(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_switch_adds_its_method_or_tag() {
+        assert_eq!(allow(Extensions::NONE), ALLOW);
+        assert_eq!(supported(Extensions::NONE), "");
+        let all = allow(Extensions::ALL);
+        assert!(all.ends_with("NOTIFY, PRACK, UPDATE, INFO"), "{all}");
+        assert_eq!(supported(Extensions::ALL), "100rel, timer");
+        let update = Extensions { update: true, ..Extensions::NONE };
+        assert!(serves(update, &Method::Update) && !serves(update, &Method::Prack));
+        assert!(!serves(Extensions::ALL, &Method::Message));
+    }
+}
