@@ -192,6 +192,8 @@ pub const LOOP_FOREVER: u32 = 1_000;
 pub const PLAY_BYTES_MAX: usize = 40 * 1024 * 1024;
 /// Decoded length of a played file, seconds.
 pub const PLAY_S_MAX: u32 = 3_600;
+/// `Refer-To` of a transfer, bytes. Past it: the REFER is refused with 400.
+pub const REFER_TO_BYTES_MAX: usize = 256;
 /// `<Dial>` targets at once. Past it: code 13250.
 pub const DIAL_TARGETS_MAX: usize = 10;
 /// Ring time, seconds: default and most.

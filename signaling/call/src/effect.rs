@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use shared::{CallSid, PlayId, RecordingSid};
+use shared::{CallSid, PlayId, RecordingSid, Refusal};
 
 use crate::input::ChildEvent;
-use crate::input::ParentCommand;
+use crate::input::{ParentCommand, Transfer};
 use crate::setup::{CallSetup, OutboundLeg, RecordingTrack};
 use crate::status::CallStatus;
 use crate::tone::Tone;
@@ -102,6 +102,49 @@ pub enum CallEffect {
     Unbridge {
         /// The other leg.
         child: CallSid,
+    },
+    /// Send a REFER in the dialog of this call; answered by [`crate::CallInput::ReferAnswered`] and
+    /// [`crate::CallInput::ReferProgress`].
+    Refer {
+        /// The URI for `Refer-To`.
+        target: String,
+    },
+    /// Answer a REFER ([`crate::CallInput::Referred`]).
+    AnswerRefer {
+        /// The call whose phone sent it.
+        from: CallSid,
+        /// Whether the transfer is tried.
+        answer: Result<(), Refusal>,
+    },
+    /// Carry to a child as [`crate::CallInput::Transfer`].
+    Transfer {
+        /// Which child.
+        sid: CallSid,
+        /// What.
+        transfer: Box<Transfer>,
+    },
+    /// A transfer is over: the last word to the phone that asked. When it `leaves`, its call is told
+    /// [`crate::CallInput::TransferredAway`].
+    TransferEnded {
+        /// The call of that phone.
+        from: CallSid,
+        /// How it ended.
+        status: u16,
+        /// Whether the phone is done with.
+        leaves: bool,
+    },
+    /// An attended transfer: bridge the party that `from` talks with and the one that `with` talks
+    /// with; both are told [`crate::CallInput::Joined`], `from` and `with` go.
+    Join {
+        /// The call whose phone asked.
+        from: CallSid,
+        /// The call that its `Replaces` names.
+        with: CallSid,
+    },
+    /// This call leaves the one it was joined with; carried as [`crate::CallInput::PeerEnded`].
+    PeerEnds {
+        /// That call.
+        sid: CallSid,
     },
     /// The status moved: write it to the record.
     Status(StatusChange),

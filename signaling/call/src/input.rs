@@ -98,10 +98,75 @@ pub enum CallInput {
     },
     /// The parent says something ([`crate::CallEffect::ToChild`]).
     Parent(ParentCommand),
+    /// A party of this call's `<Dial>` sent a REFER; answered by [`crate::CallEffect::AnswerRefer`].
+    Referred {
+        /// The call of that party: this one, or a child.
+        from: CallSid,
+        /// What it asks for.
+        referral: Referral,
+    },
+    /// This call's party is to be transferred ([`crate::CallEffect::Transfer`]).
+    Transfer(Box<Transfer>),
+    /// The transfer that this call's phone asked for came about: its BYE is awaited, or
+    /// (`patience: false`) it is hung up.
+    TransferredAway {
+        /// Whether the phone hangs up itself.
+        patience: bool,
+    },
+    /// Control has bridged this call with another ([`crate::CallEffect::Join`]).
+    Joined {
+        /// The other call.
+        peer: CallSid,
+        /// The party that it takes the place of.
+        instead_of: CallSid,
+    },
+    /// The call that this one was joined with is over.
+    PeerEnded {
+        /// Which.
+        peer: CallSid,
+    },
+    /// The final response to our REFER ([`crate::CallEffect::Refer`]).
+    ReferAnswered {
+        /// 202, or why not.
+        status: u16,
+    },
+    /// The phone tells of our REFER.
+    ReferProgress {
+        /// The status it tells.
+        status: Option<u16>,
+        /// It tells no more.
+        is_over: bool,
+    },
     /// The REST API changes the call. Control has validated that it is not over.
     Api(ApiUpdate),
     /// No media for the leg's media timeout: the call is to end.
     MediaLost,
+}
+
+/// What a REFER asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referral {
+    /// `Refer-To` as received.
+    pub target: String,
+    /// The user part or number in it; empty when there is none.
+    pub user: String,
+    /// Its `Replaces` names the dialog of this call: its party is joined with ours.
+    pub instead_of: Option<CallSid>,
+}
+
+/// A transfer of a call's party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The call of whoever asked for it.
+    pub from: CallSid,
+    /// Where the document comes from.
+    pub url: crate::webhook::WebUrl,
+    /// How it is requested.
+    pub method: crate::setup::Method,
+    /// `ReferTransferTarget`.
+    pub target: String,
+    /// Whoever asked stays until the new party is there.
+    pub on_bridge: bool,
 }
 
 /// What an answered outgoing INVITE tells.
@@ -241,6 +306,8 @@ pub enum ParentCommand {
         /// The recording of the `<Dial>` and when it began: your last callback names it.
         recording: Option<(RecordingSid, Instant)>,
     },
+    /// The parent is gone and you are being transferred: go on alone.
+    Release,
     /// End.
     Hangup,
 }

@@ -48,6 +48,18 @@ impl Control {
             CallEffect::EarlyMedia { child } => self.early_media(now, sid, child),
             CallEffect::Bridge { child } => self.bridge(now, sid, child),
             CallEffect::Unbridge { child } => self.unbridge(sid, child),
+            CallEffect::Refer { target } => self.refer(sid, target),
+            CallEffect::AnswerRefer { from, answer } => self.answer_refer(now, from, answer),
+            CallEffect::Transfer { sid: child, transfer } => {
+                self.tell(child, CallInput::Transfer(transfer));
+            }
+            CallEffect::TransferEnded { from, status, leaves } => {
+                self.end_transfer(from, status, leaves);
+            }
+            CallEffect::Join { from, with } => self.join(now, from, with),
+            CallEffect::PeerEnds { sid: peer } => {
+                self.tell(peer, CallInput::PeerEnded { peer: sid });
+            }
             CallEffect::Status(change) => self.on_status(now, sid, change),
             CallEffect::Notify(notification) => self.on_notification(now, sid, &notification),
             CallEffect::Timeline(entry) => self.on_timeline(now, sid, entry),

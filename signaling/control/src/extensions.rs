@@ -5,8 +5,9 @@ use std::sync::Arc;
 use call::{CallInput, Target};
 use shared::ids::PlayId;
 use shared::{CallSid, Extensions, MediaCommand, Now};
-use sip::SessionId;
+use sip::{Incoming, SessionId};
 
+use crate::admission::Admitted;
 use crate::control::Control;
 use crate::entry::PendingInvite;
 use crate::timeline::Kind;
@@ -22,9 +23,22 @@ pub(crate) enum DigitsBy {
 }
 
 impl Control {
-    /// What calls of a domain get beyond the contract's own methods.
-    pub(crate) fn extensions_of_domain(&self, domain: &store::Domain) -> Extensions {
-        let own = self.settings.domain_extensions.get(domain.labels.as_str());
+    /// What a call that comes in gets beyond the contract's own methods: its carrier's, its
+    /// domain's, or those of all domains.
+    pub(crate) fn extensions_of_incoming(
+        &self,
+        incoming: &Incoming,
+        admitted: &Admitted,
+    ) -> Extensions {
+        let source = incoming.flow.remote.ip();
+        let trunk = self.settings.trunk_at(source, self.registrations.trunk_at(source));
+        if let Some(trunk) = trunk.filter(|_| admitted.is_trunk) {
+            return trunk.extensions;
+        }
+        let domain = self.snapshot.domain(admitted.domain);
+        let own = domain.and_then(|domain| {
+            self.settings.domain_extensions.get(domain.labels.as_str())
+        });
         own.copied().unwrap_or(self.settings.extensions)
     }
 

@@ -149,9 +149,8 @@ impl Control {
 
     /// From here on the peer has authenticated.
     fn admit(&mut self, now: Now, mut incoming: Box<Incoming>, admitted: &Admitted) {
-        let domain = self.snapshot.domain(admitted.domain);
-        let extensions = domain.map(|domain| self.extensions_of_domain(domain));
-        if let Err(refusal) = incoming.choose_extensions(extensions.unwrap_or_default()) {
+        let extensions = self.extensions_of_incoming(&incoming, admitted);
+        if let Err(refusal) = incoming.choose_extensions(extensions) {
             return self.refuse_known(now, incoming, admitted, refusal);
         }
         if self.draining {

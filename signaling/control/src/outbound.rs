@@ -147,6 +147,7 @@ impl Control {
         let mut headers = self.invite_headers(sid, &recipient);
         headers.extend(asserted.headers);
         let attempts = self.attempts(invite, &recipient);
+        let extensions = self.extensions_of(invite);
         let session = self.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
         self.entry_mut(sid, |entry| {
@@ -154,7 +155,6 @@ impl Control {
             entry.outgoing = Some(pending);
         });
         let Some(media) = self.local_media(sid) else { return };
-        let extensions = self.extensions_of(invite);
         let invite = Invite {
             destinations,
             to: uri.clone(),

@@ -102,7 +102,14 @@ impl Control {
                 self.on_info_digit(now, session, digit, duration_ms);
             }
             UaEvent::Refer { session, refer } => self.on_refer(now, session, &refer),
-            UaEvent::ReferAnswered { .. } | UaEvent::ReferProgress { .. } => {}
+            UaEvent::ReferAnswered { session, status } => {
+                let Some(sid) = self.call_of(session) else { return };
+                self.tell(sid, CallInput::ReferAnswered { status });
+            }
+            UaEvent::ReferProgress { session, status, is_over } => {
+                let Some(sid) = self.call_of(session) else { return };
+                self.tell(sid, CallInput::ReferProgress { status, is_over });
+            }
             UaEvent::Ended { session, cause, headers } => {
                 self.on_session_ended(now, session, cause, headers.as_deref());
             }

@@ -52,12 +52,17 @@ impl ControlSettings {
     /// Labels of the domain that takes the calls of the carrier at `source`: one whose `addresses`
     /// list it, or that we are `registered` at.
     pub fn trunk_domain(&self, source: IpAddr, registered: Option<usize>) -> Option<&str> {
+        let trunk = self.trunk_at(source, registered)?;
+        let labels = trunk.domain.split(".sip.").next().unwrap_or_default();
+        (!labels.is_empty()).then_some(labels)
+    }
+
+    /// The carrier at `source`, found as for [`Self::trunk_domain`].
+    pub fn trunk_at(&self, source: IpAddr, registered: Option<usize>) -> Option<&Trunk> {
         let source = source.to_canonical();
         let is_listed = |trunk: &&Trunk| trunk.addresses.iter().any(|block| block.contains(source));
         let trunk = self.trunks.iter().find(is_listed);
-        let trunk = trunk.or_else(|| self.trunks.get(registered?))?;
-        let labels = trunk.domain.split(".sip.").next().unwrap_or_default();
-        (!labels.is_empty()).then_some(labels)
+        trunk.or_else(|| self.trunks.get(registered?))
     }
 
     /// From the node's settings. `api_base` is how the REST API is reached, without a slash at the end.

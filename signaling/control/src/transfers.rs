@@ -1,15 +1,110 @@
-//! Transfers: REFERs that come in and go out. Sans-IO.
+//! Transfers: REFERs that come in and go out, and calls that are joined by them. Sans-IO.
 
-use shared::{Now, Refusal};
+use std::net::SocketAddr;
+
+use call::{CallInput, Referral};
+use shared::{CallSid, Now, Refusal};
 use sip::{Command, ReferTo, SessionId};
 
 use crate::control::Control;
+use crate::effect::Observation;
+use crate::entry::Session;
+use crate::timeline::Kind;
 
 impl Control {
+    /// A phone asks to be transferred: whoever runs the `<Dial>` decides.
     pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: &ReferTo) {
-        let _ = (now, refer);
-        let sentence = "Transfers are not in this version: the REFER is refused.";
-        let answer = Err(Refusal::new("refer_not_built", 603, sentence).code(13802));
+        let Some(sid) = self.call_of(session) else { return };
+        let Some(entry) = self.calls.get(&sid) else { return };
+        let owner = entry.parent.filter(|_| entry.call.is_tied()).unwrap_or(sid);
+        let instead_of = match self.replaced(sid, refer) {
+            Ok(instead_of) => instead_of,
+            Err(refusal) => return self.answer_refer(now, sid, Err(refusal)),
+        };
+        let (target, user) = (refer.raw.clone(), refer.user().unwrap_or_default());
+        let referral = Referral { target, user, instead_of };
+        self.tell(owner, CallInput::Referred { from: sid, referral });
+    }
+
+    /// The call that the `Replaces` of a REFER names; one that is not ours is for the application
+    /// to judge, as part of `ReferTransferTarget`.
+    fn replaced(&self, sid: CallSid, refer: &ReferTo) -> Result<Option<CallSid>, Refusal> {
+        let session = refer.replaces.as_ref().and_then(|replaces| self.ua.replaced(replaces));
+        let Some(with) = session.and_then(|session| self.call_of(session)) else { return Ok(None) };
+        let account = |sid| self.calls.get(&sid).map(|entry| entry.account);
+        let fits = with != sid && account(with) == account(sid);
+        match (self.bridge_peer(sid), self.bridge_peer(with)) {
+            (Some(one), Some(other)) if fits && one != with && other != sid => Ok(Some(with)),
+            _ => {
+                let sentence = "A transfer with Replaces joins the parties of two calls of one \
+                                account, each connected by <Dial>; these are not.";
+                Err(Refusal::new("refer_replaces", 603, sentence))
+            }
+        }
+    }
+
+    pub(crate) fn answer_refer(&mut self, now: Now, from: CallSid, answer: Result<(), Refusal>) {
+        let Some(session) = self.live_session(from) else { return };
+        let text = match &answer {
+            Ok(()) => "the transfer is accepted".to_owned(),
+            Err(refusal) => refusal.sentence.to_string(),
+        };
+        let kind = if answer.is_ok() { Kind::Sip } else { Kind::Refusal };
+        self.note(now, from, kind, text);
+        if let Err(refusal) = &answer {
+            let refusal = refusal.clone();
+            let Some(entry) = self.calls.get(&from) else { return };
+            let peer = match &entry.session {
+                Session::Live { peer, .. } => *peer,
+                Session::None | Session::Resolving { .. } | Session::Over => None,
+            };
+            let source = SocketAddr::new(peer.unwrap_or(self.unknown_address()), 0);
+            let account = Some(entry.account);
+            self.observe(Observation::Refused { refusal, method: "REFER", source, account });
+        }
         self.ua_commands.push_back(Command::AnswerRefer { session, answer });
+    }
+
+    const fn unknown_address(&self) -> std::net::IpAddr {
+        std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// The last word to the phone that asked; its call goes, if the transfer came about.
+    pub(crate) fn end_transfer(&mut self, from: CallSid, status: u16, leaves: bool) {
+        if let Some(session) = self.live_session(from) {
+            let is_final = true;
+            self.ua_commands.push_back(Command::NotifyRefer { session, status, is_final });
+        }
+        if leaves {
+            self.tell(from, CallInput::TransferredAway { patience: true });
+        }
+    }
+
+    /// An attended transfer between two calls of ours: their other parties hear each other at once,
+    /// on whatever cores they are.
+    pub(crate) fn join(&mut self, now: Now, from: CallSid, with: CallSid) {
+        let (Some(one), Some(other)) = (self.bridge_peer(from), self.bridge_peer(with)) else {
+            return self.end_transfer(from, 603, false);
+        };
+        self.unbridge(from, one);
+        self.unbridge(with, other);
+        self.bridge(now, one, other);
+        self.tell(one, CallInput::Joined { peer: other, instead_of: from });
+        self.tell(other, CallInput::Joined { peer: one, instead_of: with });
+        self.end_transfer(from, 200, true);
+        self.tell(with, CallInput::TransferredAway { patience: false });
+    }
+
+    /// Asks the phone of a call to call somebody else.
+    pub(crate) fn refer(&mut self, sid: CallSid, target: String) {
+        let Some(session) = self.live_session(sid) else {
+            return self.tell(sid, CallInput::ReferAnswered { status: 503 });
+        };
+        let headers = self.call_headers(sid);
+        self.ua_commands.push_back(Command::Refer { session, target, headers });
+    }
+
+    fn bridge_peer(&self, sid: CallSid) -> Option<CallSid> {
+        self.calls.get(&sid)?.leg.as_ref()?.peer
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Dialing {
     pub(super) limit_at: Option<Instant>,
     /// How children ended, for the outcome of several.
     outcomes: Vec<CallStatus>,
+    /// The child that is transferred because our own phone asked for it.
+    referred: Option<CallSid>,
     /// The child that the action reports.
     last: Option<(CallSid, NounKind, Option<ChildEnd>)>,
 }
@@ -74,7 +76,7 @@ const PARTING: Duration = Duration::from_secs(2);
 
 impl Call {
     pub(super) fn dial(&mut self, now: Now, mut spec: Dial, position: Position) -> Flow {
-        if self.is_tied_child() {
+        if self.is_tied_child() && self.transfer.is_none() {
             let message = "<Dial> is not allowed in a screening document".to_owned();
             let mut finding = super::leg::error(13201, message);
             finding.position = Some(position);
@@ -102,6 +104,7 @@ impl Call {
             recording: None,
             limit_at: None,
             outcomes: Vec::new(),
+            referred: None,
             last: None,
         });
         if first.is_empty() {
@@ -219,7 +222,12 @@ impl Call {
                     false => self.activity = Activity::Parting(parting),
                 }
             }
-            other => self.activity = other,
+            other => {
+                self.activity = other;
+                if matches!(event, ChildEvent::Ended(_) | ChildEvent::Left) {
+                    self.transferor_gone(now, sid);
+                }
+            }
         }
     }
 
@@ -300,6 +308,7 @@ impl Call {
             .and_then(|recording| Some((recording, self.recordings.get(&recording)?.started.mono)));
         let command = ParentCommand::Bridged { recording };
         self.effect(CallEffect::ToChild { sid, command });
+        self.release_transferor(now);
     }
 
     fn record_dial(&mut self, now: Now, dialing: &mut Dialing) {
@@ -360,8 +369,9 @@ impl Call {
     }
 
     /// The verb is over and our leg is not: action or next verb.
-    fn dial_ended(&mut self, now: Now, mut dialing: Box<Dialing>, status: CallStatus) {
+    pub(super) fn dial_ended(&mut self, now: Now, mut dialing: Box<Dialing>, status: CallStatus) {
         self.stop_ringback(&mut dialing);
+        self.note_transfer_outcome(status);
         if let Some(recording) = dialing.recording {
             self.stop_recording(now, recording);
         }
@@ -403,7 +413,14 @@ impl Call {
             dialing.children.iter().map(|(sid, child)| (*sid, *child)).collect();
         for (sid, child) in told {
             self.cut(&mut dialing, sid);
-            self.effect(CallEffect::ToChild { sid, command: child.stop() });
+            let command = match dialing.referred == Some(sid) {
+                true => ParentCommand::Release,
+                false => child.stop(),
+            };
+            self.effect(CallEffect::ToChild { sid, command });
+        }
+        if let Some(referred) = dialing.referred {
+            dialing.part_with(referred);
         }
         let action = dialing.spec.action.clone()?;
         Some(Parting { dialing, action, until: now.mono + PARTING })
@@ -486,6 +503,43 @@ impl Call {
 }
 
 impl Dialing {
+    /// The party that a REFER of `from` transfers, and who is asked about it; `None` where `from` is
+    /// not connected here, or a transfer is under way.
+    pub(super) fn referral_to(
+        &self,
+        from: CallSid,
+        is_own: bool,
+    ) -> Option<(CallSid, Option<&Link>)> {
+        let winner = self.winner.filter(|_| self.connected && self.referred.is_none())?;
+        let is_party = is_own || winner == from;
+        is_party.then_some((winner, self.spec.refer_url.as_ref()))
+    }
+
+    /// Whether the phone that transfers stays until the new party is there.
+    pub(super) const fn answers_on_bridge(&self) -> bool {
+        self.spec.answer_on_bridge
+    }
+
+    /// Our own phone transfers this child.
+    pub(super) fn let_transfer(&mut self, child: CallSid) {
+        self.referred = Some(child);
+    }
+
+    /// The children there are.
+    pub(super) fn parties(&self) -> Vec<CallSid> {
+        self.children.keys().copied().collect()
+    }
+
+    /// A child goes its own way.
+    pub(super) fn part_with(&mut self, child: CallSid) {
+        self.children.remove(&child);
+    }
+
+    /// The recording of the verb.
+    pub(super) const fn recording(&self) -> Option<RecordingSid> {
+        self.recording
+    }
+
     /// A child is gone; what it came to is kept for the action.
     fn forget(&mut self, sid: CallSid, end: Option<ChildEnd>) {
         let Some(child) = self.children.remove(&sid) else { return };

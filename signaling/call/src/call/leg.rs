@@ -226,6 +226,12 @@ impl Call {
         }
         match command {
             ParentCommand::Cancel | ParentCommand::Hangup => self.complete(now),
+            ParentCommand::Release => {
+                let parent = self.setup.parent.unwrap_or(self.setup.sid);
+                if !self.transferor_gone(now, parent) {
+                    self.complete(now);
+                }
+            }
             ParentCommand::Bridged { recording } => {
                 self.facts.dial_recording = recording;
                 self.timeline("child", "bridged with the parent");
@@ -255,7 +261,16 @@ impl Call {
     /// The one way a leg ends. What the aborted verb still owes the application is sent here.
     pub(super) fn end(&mut self, now: Now, status: CallStatus, how: Ending) {
         debug_assert!(!self.is_over(), "a leg ends once");
-        let activity = mem::replace(&mut self.activity, Activity::Idle);
+        let mut activity = mem::replace(&mut self.activity, Activity::Idle);
+        if let Activity::Fetching { request } = &activity {
+            self.abandon(*request);
+        }
+        if let Some(kept) = self.end_transfer() {
+            if let Activity::Dialing(dialing) = activity {
+                self.abort_dial(now, *dialing);
+            }
+            activity = kept;
+        }
         self.stop_all_recordings(now);
         match how {
             Ending::Bye => self.effect(CallEffect::Hangup),
@@ -268,7 +283,8 @@ impl Call {
         self.script.verbs.clear();
         self.set_status(now, status);
         match activity {
-            Activity::Fetching { request } => self.abandon(request),
+            Activity::Referring(referring) => self.refer_aftermath(&referring),
+            Activity::Joined { peer, .. } => self.effect(CallEffect::PeerEnds { sid: peer }),
             Activity::Recording(verb) => self.record_aftermath(now, &verb),
             Activity::Dialing(dialing) => {
                 if let Some(parting) = self.leave_children(now, *dialing) {
@@ -284,6 +300,8 @@ impl Call {
             | Activity::PlayingDigits { .. }
             | Activity::Pausing { .. }
             | Activity::Gathering(_)
+            | Activity::Fetching { .. }
+            | Activity::Departing { .. }
             | Activity::WithParent => {}
         }
         self.conclude(now);

@@ -1,14 +1,17 @@
 //! The machine of one product call. Sans-IO.
 //!
 //! `leg.rs` is the SIP side (ringing, answer, end), `script.rs` documents and their failures, `speak.rs`,
-//! `gather.rs`, `record.rs`, `dial.rs` the verbs that take time, `webhooks.rs` requests and callbacks.
+//! `gather.rs`, `record.rs`, `dial.rs`, `refer.rs` the verbs that take time, `transfer.rs` REFERs of the
+//! parties of a dial, `webhooks.rs` requests and callbacks.
 
 mod dial;
 mod gather;
 mod leg;
 mod record;
+mod refer;
 mod script;
 mod speak;
+mod transfer;
 mod webhooks;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,8 +23,10 @@ use self::dial::{Dialing, Parting};
 use self::gather::Gathering;
 use self::leg::Leg;
 use self::record::{RecordVerb, RecordingState};
+use self::refer::Referring;
 use self::script::Script;
 use self::speak::Speaking;
+use self::transfer::Transferring;
 use self::webhooks::Pending;
 use crate::effect::{CallEffect, HttpId, PromptId, StatusChange, TimelineEntry};
 use crate::input::{AnswerFacts, ApiUpdate, CallInput};
@@ -41,6 +46,8 @@ pub struct Call {
     tied: bool,
     script: Script,
     activity: Activity,
+    /// The running document is that of a transfer whose outcome is open.
+    transfer: Option<Box<Transferring>>,
     requests: BTreeMap<HttpId, Pending>,
     /// Files of the running document that were asked for: what failed is told by its own URL.
     files: BTreeMap<PromptId, WebUrl>,
@@ -73,8 +80,15 @@ enum Activity {
     Recording(Box<RecordVerb>),
     /// `<Dial>`.
     Dialing(Box<Dialing>),
+    /// `<Refer>`.
+    Referring(Box<Referring>),
     /// A child that is ready for its parent, or bridged with it.
     WithParent,
+    /// Bridged with a call that is neither child nor parent, by an attended transfer. A `<Dial>` of
+    /// ours ends with it.
+    Joined { peer: CallSid, dialing: Option<Box<Dialing>> },
+    /// Our phone transferred the other party and is to hang up.
+    Departing { until: Instant },
     /// Our leg is over; the children's last words are awaited for the action of `<Dial>`.
     Parting(Box<Parting>),
 }
@@ -148,6 +162,7 @@ impl Call {
             tied: setup.direction == CallDirection::OutboundDial,
             script: Script::default(),
             activity: Activity::Idle,
+            transfer: None,
             requests: BTreeMap::new(),
             files: BTreeMap::new(),
             recordings: BTreeMap::new(),
@@ -206,6 +221,15 @@ impl Call {
             CallInput::Parent(command) => self.parent_command(now, command),
             CallInput::Api(update) => self.api(now, update),
             CallInput::MediaLost => self.media_lost(now),
+            CallInput::Referred { from, referral } => self.referred(from, referral),
+            CallInput::Transfer(transfer) => self.begin_transfer(*transfer),
+            CallInput::TransferredAway { patience } => self.transferred_away(now, patience),
+            CallInput::Joined { peer, instead_of } => self.joined(now, peer, instead_of),
+            CallInput::PeerEnded { peer } => self.peer_ended(now, peer),
+            CallInput::ReferAnswered { status } => self.refer_answered(now, status),
+            CallInput::ReferProgress { status, is_over } => {
+                self.refer_progress(now, status, is_over);
+            }
         }
         self.finish_if_done();
     }
@@ -242,6 +266,8 @@ impl Call {
             Activity::Gathering(gathering) => gathering.deadline().map(|at| (at, "call gather")),
             Activity::Dialing(dialing) => dialing.limit_at.map(|at| (at, "call dial limit")),
             Activity::Parting(parting) => Some((parting.until, "call parting")),
+            Activity::Referring(referring) => Some((referring.until, "call refer")),
+            Activity::Departing { until } => Some((*until, "call departing")),
             Activity::Idle
             | Activity::Ringing
             | Activity::SendingDigits { .. }
@@ -249,6 +275,7 @@ impl Call {
             | Activity::Speaking(_)
             | Activity::PlayingDigits { .. }
             | Activity::Recording(_)
+            | Activity::Joined { .. }
             | Activity::WithParent => None,
         };
         let ring = match self.leg {
@@ -275,6 +302,11 @@ impl Call {
         &self.setup
     }
 
+    /// Whether the `<Dial>` of the parent still counts on this call.
+    pub const fn is_tied(&self) -> bool {
+        self.tied
+    }
+
     /// When it was answered, Unix milliseconds.
     pub fn answered_unix_ms(&self) -> Option<i64> {
         self.facts.answered.map(|now| now.unix_ms)
@@ -296,6 +328,13 @@ impl Call {
             Activity::Gathering(gathering) => self.gather_timeout(now, gathering),
             Activity::Dialing(dialing) => self.dial_limit(dialing),
             Activity::Parting(parting) => self.part(now, *parting),
+            referring @ Activity::Referring(_) => {
+                self.activity = referring;
+                self.refer_over(now);
+            }
+            Activity::Departing { .. } => {
+                self.end(now, CallStatus::Completed, leg::Ending::Bye);
+            }
             other @ (Activity::Idle
             | Activity::Ringing
             | Activity::SendingDigits { .. }
@@ -303,6 +342,7 @@ impl Call {
             | Activity::Speaking(_)
             | Activity::PlayingDigits { .. }
             | Activity::Recording(_)
+            | Activity::Joined { .. }
             | Activity::WithParent) => self.activity = other,
         }
     }

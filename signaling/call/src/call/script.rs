@@ -26,7 +26,7 @@ pub(super) struct Script {
     /// Verbs that are still to run.
     pub verbs: VecDeque<Placed>,
     /// Where the document came from; `None` when inline.
-    base: Option<WebUrl>,
+    pub base: Option<WebUrl>,
     /// The request that brought it.
     pub exchange: Exchange,
     /// It came from the fallback URL: its failure has no further fallback.
@@ -124,11 +124,22 @@ impl Call {
             Activity::Gathering(gathering) => self.stop_prompts(*gathering),
             Activity::Recording(verb) => self.abort_record(now, &verb),
             Activity::Dialing(dialing) => self.abort_dial(now, *dialing),
+            Activity::Joined { peer, .. } => {
+                self.effect(CallEffect::Unbridge { child: peer });
+                self.effect(CallEffect::PeerEnds { sid: peer });
+            }
             Activity::Idle
             | Activity::Ringing
             | Activity::Pausing { .. }
             | Activity::WithParent
+            | Activity::Referring(_)
+            | Activity::Departing { .. }
             | Activity::Parting(_) => {}
+        }
+        // REST decides: the transfer is off, and what was kept for the way back ends.
+        match self.end_transfer() {
+            Some(Activity::Dialing(dialing)) => self.abort_dial(now, *dialing),
+            Some(_) | None => {}
         }
     }
 
@@ -183,6 +194,7 @@ impl Call {
         {
             return self.end_loop(now);
         }
+        self.transfer_document(now);
         self.files.clear();
         self.script.verbs = document.verbs.into();
         self.next_verb(now);
@@ -219,6 +231,7 @@ impl Call {
                 | Verb::Gather(_)
                 | Verb::Record(_)
                 | Verb::Dial(_)
+                | Verb::Refer(_)
         );
         if takes_time {
             self.script.idle_documents = 0;
@@ -234,6 +247,7 @@ impl Call {
             Verb::Gather(gather) => self.gather(now, *gather, position),
             Verb::Record(record) => self.record(now, *record, position),
             Verb::Dial(dial) => return self.dial(now, *dial, position),
+            Verb::Refer(refer) => return self.refer_away(now, refer, position),
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),
             Verb::Hangup => self.hang_up(now),
@@ -285,6 +299,9 @@ impl Call {
 
     /// No verb is left: a screened child is ready, all others hang up.
     fn document_over(&mut self, now: Now) {
+        if self.transfer.is_some() {
+            return self.transfer_failed(now);
+        }
         if self.is_tied_child() {
             self.activity = Activity::WithParent;
             self.effect(CallEffect::ToParent(ChildEvent::Ready));
@@ -322,6 +339,9 @@ impl Call {
         self.notify(finding, None);
         self.facts.error_code = Some(code);
         self.script.verbs.clear();
+        if self.transfer.is_some() {
+            return self.transfer_failed(now);
+        }
         if self.is_tied_child() {
             // Screening: the child is hung up and the dial fails (webhooks.md 8.1).
             self.facts.failed = Some((code, message));

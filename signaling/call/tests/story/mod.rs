@@ -242,6 +242,28 @@ impl Story {
             CallEffect::EarlyMedia { child } => format!("early {}", self.name(child)),
             CallEffect::Bridge { child } => format!("bridge {}", self.name(child)),
             CallEffect::Unbridge { child } => format!("unbridge {}", self.name(child)),
+            CallEffect::Refer { target } => format!("refer {target}"),
+            CallEffect::AnswerRefer { from, answer } => {
+                let status = match &answer {
+                    Ok(()) => 202,
+                    Err(refusal) => refusal.status.unwrap_or(0),
+                };
+                format!("answer refer of {} {status}", self.name(from))
+            }
+            CallEffect::Transfer { sid: child, transfer } => {
+                inputs.push_back((child, CallInput::Transfer(transfer)));
+                return;
+            }
+            CallEffect::TransferEnded { from, status, leaves } => {
+                if leaves {
+                    inputs.push_back((from, CallInput::TransferredAway { patience: true }));
+                }
+                format!("tell {} {status}", self.name(from))
+            }
+            CallEffect::Join { from, with } => {
+                format!("join {} {}", self.name(from), self.name(with))
+            }
+            CallEffect::PeerEnds { sid: peer } => format!("leave {}", self.name(peer)),
             CallEffect::Notify(notification) => {
                 let word = format!("notify {}", notification.code);
                 self.notes.push(*notification);
@@ -369,6 +391,13 @@ impl Story {
     pub fn played(&mut self) -> Vec<String> {
         let play = self.play.unwrap();
         self.tell('a', CallInput::PlayEnded { play })
+    }
+
+    /// The phone of a call asks its `<Dial>`, which `owner` runs, for a transfer.
+    pub fn refers(&mut self, owner: char, from: char, target: &str) -> Vec<String> {
+        let user = target.trim_start_matches("<sip:").split('@').next().unwrap().to_owned();
+        let referral = Referral { target: target.to_owned(), user, instead_of: None };
+        self.tell(owner, CallInput::Referred { from: self.sid(from), referral })
     }
 
     pub fn digit(&mut self, key: char) -> Vec<String> {

@@ -10,8 +10,15 @@ use super::rig::{ACCOUNT, Book, Invite, Rig, header, sdp};
 use crate::{ApiRequest, ApiToken, Effect, Input};
 
 #[test]
-fn an_invite_without_sdp_is_offered_ours_in_the_200() {
+fn an_invite_without_sdp_is_400_unless_the_domain_takes_late_offers() {
     let mut rig = rig();
+    let invite = Invite { sdp: String::new(), ..Invite::default() };
+    assert_eq!(rig.invite(&invite), [100, 400]);
+    assert_eq!(rig.notifications[0].error_code, 32103);
+    let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| {
+        let late_offer = shared::Extensions { late_offer: true, ..shared::Extensions::NONE };
+        settings.domain_extensions.insert("desk".to_owned(), late_offer);
+    });
     let invite = Invite { sdp: String::new(), ..Invite::default() };
     assert_eq!(rig.invite(&invite), [100, 180]);
     rig.answer_webhook("<Pause length=\"5\"/><Say>Hello.</Say>");

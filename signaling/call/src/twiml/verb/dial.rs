@@ -32,6 +32,8 @@ pub struct Dial {
     pub ring_tone: Option<RingTone>,
     /// One after another instead of all at once.
     pub sequential: bool,
+    /// Asked when a party sends a REFER; without one it is refused.
+    pub refer_url: Option<Link>,
     /// Whom, 1 to 10.
     pub targets: Vec<Noun>,
 }
@@ -96,8 +98,8 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     record::CONFIGURATION,
     attribute("ringTone", Kind::Word(RING_TONES), "Country of the ringback.").code(13220),
     attribute("sequential", Kind::Flag, "One after another.").default("false").code(13218),
-    attribute("referUrl", Kind::Url, "Not supported."),
-    attribute("referMethod", Kind::Method, "Not supported.").default("POST"),
+    attribute("referUrl", Kind::Url, "Asked what to do when a party sends a REFER."),
+    attribute("referMethod", Kind::Method, "Method of that request.").default("POST"),
     attribute("callReason", Kind::Ignored, "No effect."),
     attribute("events", Kind::Ignored, "No effect."),
     attribute("passports", Kind::Ignored, "No effect."),
@@ -105,11 +107,6 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
-    let position = reading.place(node);
-    if attributes.is_written("referUrl") {
-        let message = "referUrl is not supported by this gateway: a REFER will be refused";
-        reading.warn(13750, message.to_owned(), position);
-    }
     let targets = targets(node, reading)?;
     Ok(Some(Dial {
         action: attributes
@@ -123,6 +120,10 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> 
         record: dial_record(&attributes),
         ring_tone: RingTone::of(attributes.word("ringTone")),
         sequential: attributes.flag("sequential"),
+        refer_url: attributes
+            .text("referUrl")
+            .filter(|url| !url.is_empty())
+            .map(|url| Link { url: url.to_owned(), method: attributes.method("referMethod") }),
         targets,
     }))
 }

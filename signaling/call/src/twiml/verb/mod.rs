@@ -7,6 +7,7 @@ pub mod pause;
 pub mod play;
 pub mod record;
 pub mod redirect;
+pub mod refer;
 pub mod reject;
 pub mod say;
 
@@ -18,6 +19,7 @@ pub use pause::Pause;
 pub use play::Play;
 pub use record::Record;
 pub use redirect::Redirect;
+pub use refer::Refer;
 pub use reject::Reject;
 pub use say::Say;
 
@@ -61,6 +63,8 @@ pub enum Verb {
     Dial(Box<Dial>),
     /// Go to another document.
     Redirect(Redirect),
+    /// Ask the phone to call somebody else.
+    Refer(Refer),
     /// Refuse the call.
     Reject(Reject),
     /// End the call.
@@ -89,6 +93,7 @@ impl Verb {
             Self::Record(_) => "Record",
             Self::Dial(_) => "Dial",
             Self::Redirect(_) => "Redirect",
+            Self::Refer(_) => "Refer",
             Self::Reject(_) => "Reject",
             Self::Hangup => "Hangup",
             Self::Unsupported { .. } => "unsupported",
@@ -115,9 +120,10 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         }
         "Dial" => dial::read(node, reading).map(|dial| dial.map(Box::new).map(Verb::Dial)),
         "Redirect" => redirect::read(node, reading).map(|redirect| redirect.map(Verb::Redirect)),
+        "Refer" => refer::read(node, reading).map(|refer| refer.map(Verb::Refer)),
         "Reject" => reject::read(node, reading).map(|reject| reject.map(Verb::Reject)),
         "Hangup" => reject::read_hangup(node, reading).map(Some),
-        "Pay" | "Sms" | "Connect" | "Enqueue" | "Refer" | "Echo" | "Annotate" | "Prompt" => {
+        "Pay" | "Sms" | "Connect" | "Enqueue" | "Echo" | "Annotate" | "Prompt" => {
             Ok(Some(unsupported(name, false, None)))
         }
         "Start" | "Stop" | "Leave" => {
