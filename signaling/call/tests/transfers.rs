@@ -176,7 +176,8 @@ fn a_joined_call_ends_with_its_peer_and_a_dial_goes_on() {
 
 #[test]
 fn refer_tells_its_action_how_it_ended() {
-    let cases: [(&[(u16, bool)], u16, &str, Option<&str>); 3] = [
+    type Case = (&'static [(u16, bool)], u16, &'static str, Option<&'static str>);
+    let cases: [Case; 3] = [
         (&[(100, false), (200, true)], 202, "in-progress", Some("200")),
         (&[(180, false), (486, true)], 202, "busy", Some("486")),
         (&[], 405, "failed", None),

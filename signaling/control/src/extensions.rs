@@ -36,9 +36,8 @@ impl Control {
             return trunk.extensions;
         }
         let domain = self.snapshot.domain(admitted.domain);
-        let own = domain.and_then(|domain| {
-            self.settings.domain_extensions.get(domain.labels.as_str())
-        });
+        let own =
+            domain.and_then(|domain| self.settings.domain_extensions.get(domain.labels.as_str()));
         own.copied().unwrap_or(self.settings.extensions)
     }
 

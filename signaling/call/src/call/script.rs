@@ -137,9 +137,8 @@ impl Call {
             | Activity::Parting(_) => {}
         }
         // REST decides: the transfer is off, and what was kept for the way back ends.
-        match self.end_transfer() {
-            Some(Activity::Dialing(dialing)) => self.abort_dial(now, *dialing),
-            Some(_) | None => {}
+        if let Some(Activity::Dialing(dialing)) = self.end_transfer() {
+            self.abort_dial(now, *dialing);
         }
     }
 

@@ -8,15 +8,18 @@ use super::surface::{ExtraHeader, Incoming, Objection};
 use super::timer;
 use crate::message::{Method, Request};
 
+/// Whether a switch is on.
+type Switch = fn(Extensions) -> bool;
+
 /// Methods beyond [`ALLOW`], with their switches.
-const METHODS: [(Method, fn(Extensions) -> bool); 3] = [
+const METHODS: [(Method, Switch); 3] = [
     (Method::Prack, |extensions| extensions.prack),
     (Method::Update, |extensions| extensions.update),
     (Method::Info, |extensions| extensions.info),
 ];
 
 /// Option tags, with their switches.
-const TAGS: [(&str, fn(Extensions) -> bool); 2] =
+const TAGS: [(&str, Switch); 2] =
     [("100rel", |extensions| extensions.prack), ("timer", |extensions| extensions.timer)];
 
 /// The methods of a session, for `Allow`.
