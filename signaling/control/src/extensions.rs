@@ -35,7 +35,15 @@ impl Control {
         if let Some(trunk) = trunk.filter(|_| admitted.is_trunk) {
             return trunk.extensions;
         }
-        let domain = self.snapshot.domain(admitted.domain);
+        self.extensions_of_domain(self.snapshot.domain(admitted.domain).map(|domain| &**domain))
+    }
+
+    /// The same for a call to phones that registered at the domain of this host.
+    pub(crate) fn extensions_of_host(&self, host: &str) -> Extensions {
+        self.extensions_of_domain(self.snapshot.admission(host).map(|found| &**found.domain))
+    }
+
+    fn extensions_of_domain(&self, domain: Option<&store::Domain>) -> Extensions {
         let own =
             domain.and_then(|domain| self.settings.domain_extensions.get(domain.labels.as_str()));
         own.copied().unwrap_or(self.settings.extensions)

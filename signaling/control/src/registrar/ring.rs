@@ -174,6 +174,7 @@ impl Control {
                 media,
                 attempts: Attempts::default(),
                 late_offer: false,
+                extensions: self.extensions_of_host(&target.host),
                 credentials: recipient.credentials.clone(),
                 route: binding.route(),
             };
@@ -277,6 +278,7 @@ impl Control {
             | EndCause::LocalCancel
             | EndCause::AckTimeout
             | EndCause::DialogLost { .. }
+            | EndCause::SessionExpired
             | EndCause::Internal => Some(UaEvent::Ended { session, cause, headers }),
         }
     }
