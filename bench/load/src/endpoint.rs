@@ -3,9 +3,14 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use shared::ids::Origin;
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Input, SendTo, Transport, UaConfig, UaEvent,
@@ -28,6 +33,7 @@ pub(crate) struct Endpoint {
 enum Link {
     Udp(UdpSocket),
     Tcp(Stream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 /// A connection with what the system did not take yet.
@@ -57,8 +63,44 @@ impl Endpoint {
         let socket = TcpStream::connect(gateway)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        let local = socket.local_addr()?;
         let link = Link::Tcp(Stream { socket, unsent: VecDeque::new() });
+        Self::connected(link, gateway, events)
+    }
+
+    /// On a TLS connection to the gateway, which has to prove to be `name` by the authorities of a file.
+    ///
+    /// # Errors
+    /// The gateway does not accept it, or is not `name`.
+    pub fn connect_tls(
+        gateway: SocketAddr,
+        authorities: &Path,
+        name: &str,
+        events: &mut Vec<UaEvent>,
+    ) -> Result<Self, Trouble> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(authorities)? {
+            roots.add(certificate?)?;
+        }
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let mut session =
+            ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned())?)?;
+        session.set_buffer_limit(None);
+        let mut socket = TcpStream::connect(gateway)?;
+        socket.set_nodelay(true)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut socket)?;
+        }
+        socket.set_nonblocking(true)?;
+        let link = Link::Tls(Box::new(StreamOwned::new(session, socket)));
+        Self::connected(link, gateway, events)
+    }
+
+    fn connected(
+        link: Link,
+        gateway: SocketAddr,
+        events: &mut Vec<UaEvent>,
+    ) -> Result<Self, Trouble> {
+        let local = link.local()?;
         let mut endpoint = Self { link, local, agent: agent() };
         let flow = endpoint.flow(gateway);
         endpoint.handle(Input::FlowOpened { flow, token: None }, events);
@@ -74,6 +116,7 @@ impl Endpoint {
         let transport = match self.link {
             Link::Udp(_) => Transport::Udp,
             Link::Tcp(_) => Transport::Tcp,
+            Link::Tls(_) => Transport::Tls,
         };
         Flow { id: FlowId(1), transport, local: self.local, remote }
     }
@@ -113,10 +156,8 @@ impl Endpoint {
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
         let mut watched = [match &self.link {
             Link::Udp(socket) => PollFd::new(socket, PollFlags::IN),
-            Link::Tcp(stream) if stream.unsent.is_empty() => {
-                PollFd::new(&stream.socket, PollFlags::IN)
-            }
-            Link::Tcp(stream) => PollFd::new(&stream.socket, PollFlags::IN | PollFlags::OUT),
+            Link::Tcp(stream) => PollFd::new(&stream.socket, in_and_out(!stream.unsent.is_empty())),
+            Link::Tls(stream) => PollFd::new(&stream.sock, in_and_out(stream.conn.wants_write())),
         }];
         match poll(&mut watched, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -127,16 +168,8 @@ impl Endpoint {
     fn receive(&mut self, events: &mut Vec<UaEvent>) -> Result<(), Trouble> {
         let mut bytes = [0; 65_535];
         for _ in 0..RECEIVE_BUDGET {
-            let received = match &mut self.link {
-                Link::Udp(socket) => socket.recv_from(&mut bytes),
-                Link::Tcp(stream) => {
-                    stream.flush()?;
-                    let remote = stream.socket.peer_addr()?;
-                    stream.socket.read(&mut bytes).map(|len| (len, remote))
-                }
-            };
-            match received {
-                Ok((0, _)) if matches!(self.link, Link::Tcp(_)) => {
+            match self.link.receive(&mut bytes) {
+                Ok((0, _)) if !matches!(self.link, Link::Udp(_)) => {
                     return Err("the gateway closed the connection".into());
                 }
                 Ok((len, remote)) => {
@@ -178,10 +211,56 @@ impl Endpoint {
                 // A broken connection shows at the next read.
                 let _ = stream.flush();
             }
+            (Link::Tls(stream), SendTo::Flow(_) | SendTo::Connect { .. }) => {
+                let _ = stream.conn.writer().write_all(bytes);
+                let _ = flush_tls(stream);
+            }
             (Link::Udp(_), SendTo::Flow(_) | SendTo::Connect { .. })
-            | (Link::Tcp(_), SendTo::Datagram { .. }) => {}
+            | (Link::Tcp(_) | Link::Tls(_), SendTo::Datagram { .. }) => {}
         }
     }
+}
+
+impl Link {
+    fn local(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(stream) => stream.socket.local_addr(),
+            Self::Tls(stream) => stream.sock.local_addr(),
+        }
+    }
+
+    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match self {
+            Self::Udp(socket) => socket.recv_from(bytes),
+            Self::Tcp(stream) => {
+                stream.flush()?;
+                let remote = stream.socket.peer_addr()?;
+                stream.socket.read(bytes).map(|len| (len, remote))
+            }
+            Self::Tls(stream) => {
+                flush_tls(stream)?;
+                let remote = stream.sock.peer_addr()?;
+                stream.read(bytes).map(|len| (len, remote))
+            }
+        }
+    }
+}
+
+/// Gives the system the records that it takes.
+fn flush_tls(stream: &mut StreamOwned<ClientConnection, TcpStream>) -> io::Result<()> {
+    while stream.conn.wants_write() {
+        match stream.conn.write_tls(&mut stream.sock) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn in_and_out(wants_write: bool) -> PollFlags {
+    if wants_write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
 }
 
 impl Stream {

@@ -76,7 +76,7 @@ fn no_package_depends_on_one_above_it() {
 const OUTSIDERS: &[(&str, &[&str], &str)] = &[
     ("mio", &["gateway"], "event loops belong to the gateway"),
     ("tokio", &["gateway"], "no async runtime below the gateway"),
-    ("rustls", &["gateway"], "TLS is a transport of the gateway"),
+    ("rustls", &["gateway", "load"], "TLS is a transport of shells"),
     ("io-uring", &["io"], "rings belong to media/io"),
     ("socket2", &["io", "gateway", "load"], "sockets belong to shells"),
     ("rusqlite", &["database"], "SQL stays behind the store"),

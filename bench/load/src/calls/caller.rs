@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub gateway: SocketAddr,
     /// How the callers reach it.
     pub transport: Transport,
+    /// Authorities by which the gateway proves to be the domain, for TLS.
+    pub authorities: PathBuf,
     /// Whether they have a user and a password.
     pub login: Login,
     /// Where the callers hear.
@@ -85,7 +88,10 @@ impl<'a> Callers<'a> {
         let endpoint = match plan.transport {
             Transport::Udp => Endpoint::open()?,
             Transport::Tcp => Endpoint::connect(plan.gateway, &mut events)?,
-            Transport::Tls => return Err("callers speak no TLS".into()),
+            Transport::Tls => {
+                let authorities = &plan.authorities;
+                Endpoint::connect_tls(plan.gateway, authorities, &plan.domain, &mut events)?
+            }
         };
         let invite = invite(plan, &endpoint)?;
         Ok(Self {

@@ -45,6 +45,7 @@ pub(crate) struct Gateway {
     folder: TempDir,
     pub sip: SocketAddr,
     pub sip_tcp: SocketAddr,
+    pub sip_tls: SocketAddr,
     pub http: SocketAddr,
     /// Backend and number of media cores, as its ready line says.
     pub media: String,
@@ -75,6 +76,7 @@ impl Gateway {
             folder,
             sip: UNKNOWN,
             sip_tcp: UNKNOWN,
+            sip_tls: UNKNOWN,
             http: UNKNOWN,
             media: String::new(),
         };
@@ -85,10 +87,17 @@ impl Gateway {
         gateway.sip = address_of(word("sip="), "udp").ok_or("no SIP address in the ready line")?;
         gateway.sip_tcp =
             address_of(word("sip="), "tcp").ok_or("no TCP address in the ready line")?;
+        gateway.sip_tls =
+            address_of(word("tls="), "tls").ok_or("no TLS address in the ready line")?;
         gateway.http =
             address_of(word("http="), "http").ok_or("no HTTP address in the ready line")?;
         gateway.media = word("media=").unwrap_or("unknown").to_owned();
         Ok(gateway)
+    }
+
+    /// File of the authorities to trust.
+    pub fn authorities(&self) -> PathBuf {
+        self.folder.path().join("data/tls/ca.pem")
     }
 
     /// Memory of its process, in bytes.
@@ -145,7 +154,7 @@ const START_MAX: Duration = Duration::from_secs(30);
 fn settings_text(folder: &Path, address: Ipv4Addr, media: &str) -> String {
     let data = folder.join("data");
     format!(
-        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"{address}:0\"]\ntcp = [\"{address}:0\"]\ntls = []\n\
+        "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"{address}:0\"]\ntcp = [\"{address}:0\"]\ntls = [\"{address}:0\"]\n\
          [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"{address}\"]\n{media}"
     )
 }

@@ -99,6 +99,24 @@ const STORIES: &[Story] = &[
         first_rate: 50,
         quick: false,
     },
+    Story {
+        domain: "tls",
+        document: "/hangup",
+        transport: Transport::Tls,
+        login: Login::Digest,
+        title: "Calls a second: TLS (one connection), digest, signed webhook, <Hangup>",
+        first_rate: 50,
+        quick: false,
+    },
+    Story {
+        domain: "tls-listed",
+        document: "/hangup",
+        transport: Transport::Tls,
+        login: Login::Address,
+        title: "Calls a second: TLS (one connection), IP list, signed webhook, <Hangup>",
+        first_rate: 50,
+        quick: false,
+    },
 ];
 
 /// Measures a gateway binary, or says why there is none.
@@ -251,8 +269,10 @@ impl Bench<'_> {
             domain: format!("{}.sip.sidetone.test", self.story.domain),
             gateway: match self.story.transport {
                 Transport::Udp => self.gateway.sip,
-                Transport::Tcp | Transport::Tls => self.gateway.sip_tcp,
+                Transport::Tcp => self.gateway.sip_tcp,
+                Transport::Tls => self.gateway.sip_tls,
             },
+            authorities: self.gateway.authorities(),
             transport: self.story.transport,
             login: self.story.login,
             media_port: self.ears.port,
