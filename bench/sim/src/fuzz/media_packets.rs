@@ -168,7 +168,7 @@ fn party(index: usize) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 4_000)
 }
 
-fn plan(index: usize) -> LegPlan {
+pub(super) fn plan(index: usize) -> LegPlan {
     let remote = party(index);
     LegPlan {
         port: PORTS[index],

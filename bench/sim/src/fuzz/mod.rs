@@ -16,6 +16,7 @@ pub mod multipart;
 mod mutation;
 pub mod name_addr;
 pub mod records;
+pub mod rfc4733;
 pub mod rtcp_compound;
 pub mod rtp;
 pub mod sdp;
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     target("media_packets", media_packets::check, rtp::WORDS),
     target("multipart", multipart::check, multipart::WORDS),
     target("name_addr", name_addr::check, name_addr::WORDS),
+    slow("rfc4733", rfc4733::check, rfc4733::WORDS),
     target("rtcp_compound", rtcp_compound::check, rtcp_compound::WORDS),
     target("rtp", rtp::check, rtp::WORDS),
     target("sdp", sdp::check, sdp::WORDS),
@@ -71,7 +73,7 @@ const fn target(name: &'static str, check: fn(&[u8]), words: &'static [&'static 
     Target { name, check, words, inputs: 2_000 }
 }
 
-/// A whole gateway is built for each input.
+/// A whole gateway is built for each input, or a minute of media goes by in it.
 const fn slow(name: &'static str, check: fn(&[u8]), words: &'static [&'static str]) -> Target {
     Target { name, check, words, inputs: 100 }
 }
