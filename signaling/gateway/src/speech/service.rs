@@ -328,6 +328,24 @@ mod tests {
         }
     }
 
+    /// Talk-off: a voice is no key, in both laws.
+    #[tokio::test]
+    async fn speech_is_heard_as_no_digit() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = SpeechService::start(settings(folder.path())).unwrap();
+        let text = "Please hold the line, seven operators are busy. Oh no! Hee hee, moo, lululu, aaah, 4 7 1 1.";
+        for language in Language::ALL {
+            let spoken = service.speak(text, "", language.code()).await.unwrap();
+            for codec in [shared::Codec::Pcmu, shared::Codec::Pcma] {
+                let encode = |sample: &i16| plane::g711::encode(codec, *sample);
+                let codes: Vec<u8> = spoken.samples.iter().map(encode).collect();
+                let mut detector = plane::dtmf::Detector::default();
+                detector.hear(codec, &codes, |event, _| panic!("{language:?}: event {event}"));
+                assert_eq!(detector.reset(), None, "{language:?}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn loud_text_stays_below_full_scale_and_markup_is_not_obeyed() {
         let folder = tempfile::tempdir().unwrap();
