@@ -74,7 +74,7 @@ pub fn sources(mut sources: Sources) -> Sources {
         preset("node.data_dir", DATA_DIR),
         preset("sip.udp", "[\"127.0.0.1:5060\"]"),
         preset("sip.tcp", "[\"127.0.0.1:5060\"]"),
-        preset("sip.tls", "[]"),
+        preset("sip.tls", "[\"127.0.0.1:5061\"]"),
         preset("sip.default_domain", NAME),
         preset("http.listen", "[\"127.0.0.1:8080\"]"),
     ];
@@ -89,6 +89,8 @@ pub fn call_sources(sources: Sources, folder: &Path) -> Sources {
     for (_, key, value) in &mut sources.presets {
         match *key {
             "node.data_dir" => *value = format!("{folder:?}"),
+            // What it shows is the call; making an authority would only take time.
+            "sip.tls" => *value = "[]".to_owned(),
             "sip.udp" | "sip.tcp" | "http.listen" => *value = "[\"127.0.0.1:0\"]".to_owned(),
             _ => {}
         }
@@ -257,13 +259,19 @@ impl Demo {
         let (address, domain) = (&self.sip_address, &self.domain);
         let (user, password) = (self.username, self.password.expose_secret());
         let registrar = address.split('@').next_back().unwrap_or(address);
+        let over_tls = gateway.addresses.tls.first().map_or_else(String::new, |tls| {
+            format!(
+                "\n  Over TLS: proxy {}, call sip:{NAME}@{domain};transport=tls, authorities to trust {base}/ca.pem",
+                reachable(*tls)
+            )
+        });
         format!(
             r#"
 Call it with a softphone
   SIP address   {address}   (domain {domain})
   user          {user}
   password      {password}
-  In the softphone: user {user}, that password, server or proxy {registrar}, no registration; then call {address}
+  In the softphone: user {user}, that password, server or proxy {registrar}, no registration; then call {address}{over_tls}
   You hear a menu; 1 explains, 2 records, 3 dials a second leg.
 
 REST API

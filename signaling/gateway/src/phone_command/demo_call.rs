@@ -11,6 +11,7 @@ use phone::{Command, Event};
 use serde_json::Value;
 use shared::Codec;
 
+use super::Way;
 use super::audio;
 use super::handset::{Handset, HandsetSettings};
 use crate::account::AccountVariables;
@@ -100,6 +101,8 @@ impl SelfCall {
             listen: (sip.ip(), 0).into(),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             answers: false,
+            way: Way::Udp,
+            ca: None,
         };
         let mut handset =
             Handset::open(&settings).map_err(|error| format!("the phone cannot start: {error}"))?;

@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use phone::{Command, Effect, Event, Input, Phone, PhoneConfig};
 use plane::SocketId;
 use shared::{Codec, Instant};
-use sip::{Destination, Flow, FlowId};
+use sip::{Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 
+use super::streams::{Streams, Way};
 use crate::clock::Clock;
+use crate::transport::Up;
 
 /// How a handset is set up.
 #[derive(Clone, Debug)]
@@ -25,6 +28,10 @@ pub struct HandsetSettings {
     pub codecs: Vec<Codec>,
     /// Whether it answers by itself.
     pub answers: bool,
+    /// How it reaches its server.
+    pub way: Way,
+    /// Certificate authorities to believe besides the system's, PEM.
+    pub ca: Option<PathBuf>,
 }
 
 /// One phone with its three sockets.
@@ -35,6 +42,9 @@ pub struct Handset {
     rtp: mio::net::UdpSocket,
     rtcp: mio::net::UdpSocket,
     local: SocketAddr,
+    way: Way,
+    /// Where its way is a stream.
+    streams: Option<Streams>,
     events: VecDeque<Event>,
     clock: Clock,
 }
@@ -42,7 +52,8 @@ pub struct Handset {
 const SIP: mio::Token = mio::Token(0);
 const RTP: mio::Token = mio::Token(1);
 const RTCP: mio::Token = mio::Token(2);
-/// The one flow of a handset: its SIP socket.
+const STREAMS: mio::Token = mio::Token(3);
+/// The datagram flow of a handset: its SIP socket.
 const FLOW: FlowId = FlowId(1);
 /// Largest datagram that is read.
 const DATAGRAM_BYTES: usize = 65_536;
@@ -76,8 +87,15 @@ impl Handset {
         for (socket, token) in [(&mut sip, SIP), (&mut rtp, RTP), (&mut rtcp, RTCP)] {
             poll.registry().register(socket, token, mio::Interest::READABLE)?;
         }
+        let streams = match settings.way {
+            Way::Udp => None,
+            Way::Tcp | Way::Tls { .. } => {
+                Some(Streams::start(&poll, STREAMS, settings.ca.as_deref())?)
+            }
+        };
         let phone = Phone::new(config, seed);
-        Ok(Self { phone, poll, sip, rtp, rtcp, local, events: VecDeque::new(), clock })
+        let (way, events) = (settings.way.clone(), VecDeque::new());
+        Ok(Self { phone, poll, sip, rtp, rtcp, local, way, streams, events, clock })
     }
 
     /// Where its SIP socket listens.
@@ -133,11 +151,11 @@ impl Handset {
 
     fn towards(&self, remote: SocketAddr) -> Destination {
         Destination {
-            transport: sip::flow::Transport::Udp,
+            transport: self.way.transport(),
             remote,
             local: self.local,
-            flow: Some(FLOW),
-            host: None,
+            flow: (self.way == Way::Udp).then_some(FLOW),
+            host: self.way.host(),
         }
     }
 
@@ -168,12 +186,45 @@ impl Handset {
             self.phone.handle(self.clock.now(), input);
             self.carry_out();
         }
+        self.read_streams();
         for (media, id) in [(&self.rtp, SocketId::rtp(0)), (&self.rtcp, SocketId::rtcp(0))] {
             while let Ok((length, source)) = media.recv_from(&mut bytes) {
                 let packet = bytes.get_mut(..length).unwrap_or_default();
                 let input = Input::Media { socket: id, source, packet };
                 self.phone.handle(self.clock.now(), input);
             }
+        }
+    }
+
+    fn read_streams(&mut self) {
+        let came = self.streams.as_ref().map(Streams::take).unwrap_or_default();
+        for message in &came {
+            let input = match message {
+                Up::Opened { flow, token } => sip::Input::FlowOpened { flow: *flow, token: *token },
+                Up::Received { flow, bytes } => sip::Input::Received { flow: *flow, bytes },
+                Up::Closed { flow } => sip::Input::FlowClosed { flow: *flow },
+                Up::SendFailed { token, reason } => {
+                    sip::Input::SendFailed { token: *token, reason: *reason }
+                }
+            };
+            self.phone.handle(self.clock.now(), Input::Sip(input));
+            self.carry_out();
+        }
+    }
+
+    /// Sends, or says why not.
+    fn send(&self, to: SendTo, bytes: Box<[u8]>, token: SendToken) -> Option<SendFailure> {
+        match (to, &self.streams) {
+            // A datagram that cannot leave is as good as lost on the way.
+            (SendTo::Datagram { remote, .. }, _) => {
+                let _ = self.sip.send_to(&bytes, remote);
+                None
+            }
+            (SendTo::Flow(flow), Some(streams)) => streams.send(flow, bytes, token),
+            (SendTo::Connect { transport, remote, host }, Some(streams)) => {
+                streams.send_to((transport, remote, host), bytes, token)
+            }
+            (SendTo::Flow(_) | SendTo::Connect { .. }, None) => Some(SendFailure::Unreachable),
         }
     }
 
@@ -186,12 +237,18 @@ impl Handset {
                     let media = if socket.is_rtcp() { &self.rtcp } else { &self.rtp };
                     let _ = media.send_to(&packet, to);
                 }
-                Effect::Sip(sip::Effect::Send { to, bytes, .. }) => {
-                    if let sip::flow::SendTo::Datagram { remote, .. } = to {
-                        let _ = self.sip.send_to(&bytes, remote);
+                Effect::Sip(sip::Effect::Send { to, bytes, token }) => {
+                    if let Some(reason) = self.send(to, bytes, token) {
+                        let failed = sip::Input::SendFailed { token, reason };
+                        self.phone.handle(self.clock.now(), Input::Sip(failed));
                     }
                 }
-                Effect::Sip(_) => {}
+                Effect::Sip(sip::Effect::CloseFlow { flow, reason }) => {
+                    if let Some(streams) = &self.streams {
+                        streams.close(flow, reason);
+                    }
+                }
+                Effect::Sip(sip::Effect::Event(_)) => {}
             }
         }
     }

@@ -4,6 +4,7 @@ mod audio;
 mod demo_call;
 mod handset;
 mod register;
+mod streams;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -17,8 +18,9 @@ use shared::Codec;
 
 pub use demo_call::demo_call;
 pub use handset::{Handset, HandsetSettings};
+pub use streams::Way;
 
-/// The built-in test phone: one call at a time over UDP, audio from and to WAV files.
+/// The built-in test phone: one call at a time over UDP, TCP or TLS, audio from and to WAV files.
 #[derive(Debug, Parser)]
 #[command(name = "sidetone phone", max_term_width = 100, after_help = AFTER_HELP)]
 struct PhoneCli {
@@ -45,6 +47,19 @@ struct Identity {
     /// Digest password; without one challenges are not answered
     #[arg(long, default_value = "", env = "SIDETONE_PHONE_PASSWORD", hide_env_values = true)]
     password: String,
+}
+
+/// Whom a phone sends to.
+#[derive(Debug, Args)]
+struct Server {
+    /// Where to send it, HOST:PORT; without it the URI's own host. Over TLS that host has to prove its
+    /// name
+    #[arg(long, value_name = "HOST:PORT")]
+    proxy: Option<String>,
+    /// Certificate authorities to believe over TLS besides the system's (PEM), for example the
+    /// gateway's own: http://HOST:8080/ca.pem
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// What is said and heard in a call.
@@ -78,11 +93,11 @@ struct Talk {
 
 #[derive(Debug, Args)]
 struct CallArguments {
-    /// Whom to call, for example sip:demo@127.0.0.1:5060
+    /// Whom to call, for example sip:demo@127.0.0.1:5060; with ;transport=tcp or tls (or sips:) over a
+    /// stream
     uri: String,
-    /// Where to send it, HOST:PORT; without it the URI's own host
-    #[arg(long, value_name = "HOST:PORT")]
-    proxy: Option<String>,
+    #[command(flatten)]
+    server: Server,
     /// A header of the INVITE, NAME: VALUE; may be given more than once
     #[arg(long, value_name = "HEADER")]
     header: Vec<String>,
@@ -105,6 +120,7 @@ struct AnswerArguments {
 const AFTER_HELP: &str = "\
 Examples:
   sidetone phone call sip:demo@127.0.0.1:5060 --user demo --password … --press w2 --record heard.wav
+  sidetone phone call sip:demo@demo.sip.sidetone.test;transport=tls --proxy 127.0.0.1:5061 --ca ca.pem …
   sidetone phone answer --listen 127.0.0.1:5070 --play hello.wav --for 10
   sidetone phone register sip:alice@192.0.2.7 --password … --for 60
   sidetone phone register sip:alice@192.0.2.7 --password … --answer --record heard.wav
@@ -138,17 +154,19 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn call(arguments: &CallArguments) -> Result<bool, String> {
-    let (target, remote) = target_and_remote(&arguments.uri, arguments.proxy.as_deref())?;
+    let Route { target, remote, way } = arguments.server.route(&arguments.uri)?;
     let headers: Result<Vec<_>, String> =
         arguments.header.iter().map(|line| header(line)).collect();
     let local = handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
-    let mut handset = arguments.talk.open((local, 0).into(), false)?;
+    let means = Means { listen: (local, 0).into(), way, ca: arguments.server.ca.clone() };
+    let mut handset = arguments.talk.open(means, false)?;
     handset.call(target, remote, headers?);
     arguments.talk.conversation()?.run(&mut handset).map_err(|error| error.to_string())
 }
 
 fn answer(arguments: &AnswerArguments) -> Result<bool, String> {
-    let mut handset = arguments.talk.open(arguments.listen, true)?;
+    let means = Means { listen: arguments.listen, way: Way::Udp, ca: None };
+    let mut handset = arguments.talk.open(means, true)?;
     println!("listening at sip:{}@{}", arguments.talk.user(), handset.local());
     let patience = Duration::from_secs(arguments.wait);
     let mut conversation = arguments.talk.conversation()?;
@@ -164,8 +182,8 @@ impl Talk {
         self.identity.user.as_deref().unwrap_or("phone")
     }
 
-    fn open(&self, listen: SocketAddr, answers: bool) -> Result<Handset, String> {
-        open(self.user(), &self.identity.password, &self.voice, listen, answers)
+    fn open(&self, means: Means, answers: bool) -> Result<Handset, String> {
+        open(self.user(), &self.identity.password, &self.voice, means, answers)
     }
 
     fn conversation(&self) -> Result<Conversation, String> {
@@ -173,30 +191,58 @@ impl Talk {
     }
 }
 
-/// A URI as people write it, and where to send what is for it.
-fn target_and_remote(text: &str, proxy: Option<&str>) -> Result<(sip::Uri, SocketAddr), String> {
-    let uri = match text.split_once(':') {
-        Some(("sip", _)) => text.to_owned(),
-        _ => format!("sip:{text}"),
-    };
-    let target = sip::Uri::parse(uri.as_bytes()).map_err(|error| format!("{uri}: {error}"))?;
-    let next_hop = match proxy {
-        Some(proxy) => proxy.to_owned(),
-        None => host_and_port(&target)?,
-    };
-    let remote = next_hop
-        .to_socket_addrs()
-        .map_err(|error| format!("{next_hop}: {error}"))?
-        .next()
-        .ok_or_else(|| format!("{next_hop} has no address"))?;
-    Ok((target, remote))
+/// A URI as people write it, and how what is for it gets there.
+struct Route {
+    target: sip::Uri,
+    remote: SocketAddr,
+    way: Way,
+}
+
+/// What a phone sends by.
+struct Means {
+    listen: SocketAddr,
+    way: Way,
+    ca: Option<PathBuf>,
+}
+
+impl Server {
+    fn route(&self, text: &str) -> Result<Route, String> {
+        // `sips:` is `sip:` over TLS here as in the gateway (contract sip-interface.md §11).
+        let uri = match text.split_once(':') {
+            Some(("sips", rest)) => format!("sip:{rest};transport=tls"),
+            Some(("sip", _)) => text.to_owned(),
+            _ => format!("sip:{text}"),
+        };
+        let target = sip::Uri::parse(uri.as_bytes()).map_err(|error| format!("{uri}: {error}"))?;
+        let sip_uri = target.as_sip().ok_or_else(|| format!("{target} is no SIP URI"))?;
+        let transport = match sip_uri.transport().as_deref() {
+            None | Some("udp") => sip::Transport::Udp,
+            Some("tcp") => sip::Transport::Tcp,
+            Some("tls") => sip::Transport::Tls,
+            Some(other) => return Err(format!("transport={other} is not udp, tcp or tls")),
+        };
+        let port = sip_uri.port.unwrap_or(transport.default_port());
+        let next_hop = self.proxy.clone().unwrap_or_else(|| format!("{}:{port}", sip_uri.host));
+        let remote = next_hop
+            .to_socket_addrs()
+            .map_err(|error| format!("{next_hop}: {error}"))?
+            .next()
+            .ok_or_else(|| format!("{next_hop} has no address"))?;
+        let host = next_hop.rsplit_once(':').map_or(next_hop.as_str(), |(host, _)| host);
+        let way = match transport {
+            sip::Transport::Udp => Way::Udp,
+            sip::Transport::Tcp => Way::Tcp,
+            sip::Transport::Tls => Way::Tls { host: host.to_owned() },
+        };
+        Ok(Route { target, remote, way })
+    }
 }
 
 fn open(
     user: &str,
     password: &str,
     voice: &Voice,
-    listen: SocketAddr,
+    Means { listen, way, ca }: Means,
     answers: bool,
 ) -> Result<Handset, String> {
     let codecs = match voice.codec.as_str() {
@@ -204,7 +250,7 @@ fn open(
         _ => vec![Codec::Pcmu, Codec::Pcma],
     };
     let (user, password) = (user.to_owned(), password.to_owned());
-    let settings = HandsetSettings { user, password, listen, codecs, answers };
+    let settings = HandsetSettings { user, password, listen, codecs, answers, way, ca };
     Handset::open(&settings)
         .map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
 }
@@ -213,11 +259,6 @@ fn header(line: &str) -> Result<(String, Vec<u8>), String> {
     let (name, value) =
         line.split_once(':').ok_or_else(|| format!("`{line}` is no header: write NAME: VALUE"))?;
     Ok((name.trim().to_owned(), value.trim().as_bytes().to_vec()))
-}
-
-fn host_and_port(target: &sip::Uri) -> Result<String, String> {
-    let sip::Uri::Sip(uri) = target else { return Err(format!("{target} is no SIP URI")) };
-    Ok(format!("{}:{}", uri.host, uri.port.unwrap_or(5060)))
 }
 
 /// A span of at most a day.

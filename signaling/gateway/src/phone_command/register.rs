@@ -9,7 +9,7 @@ use clap::Args;
 use phone::{Command, Event};
 
 use super::handset::Handset;
-use super::{Conversation, Identity, Voice, open, target_and_remote};
+use super::{Conversation, Identity, Means, Route, Server, Voice, open};
 use crate::signals::{self, Asked};
 
 #[derive(Debug, Args)]
@@ -18,9 +18,8 @@ pub(super) struct RegisterArguments {
     address: String,
     #[command(flatten)]
     identity: Identity,
-    /// Where to send it, HOST:PORT; without it the address's own host
-    #[arg(long, value_name = "HOST:PORT")]
-    proxy: Option<String>,
+    #[command(flatten)]
+    server: Server,
     /// How long to ask for, in seconds; refreshed at half of what is granted
     #[arg(long, default_value = "3600", value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -37,7 +36,7 @@ pub(super) struct RegisterArguments {
 
 /// Registers until it is enough. Says whether the registrar took it, and never dropped it.
 pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
-    let (address, remote) = target_and_remote(&arguments.address, arguments.proxy.as_deref())?;
+    let Route { target: address, remote, way } = arguments.server.route(&arguments.address)?;
     let own_user = address.as_sip().map(sip::SipUri::user_lossy).unwrap_or_default();
     if own_user.is_empty() {
         return Err(format!("{address} has no user: write sip:USER@HOST"));
@@ -45,9 +44,9 @@ pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
     let local =
         super::handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
     let user = arguments.identity.user.as_deref().unwrap_or(&own_user);
-    let listen = (local, 0).into();
+    let means = Means { listen: (local, 0).into(), way, ca: arguments.server.ca.clone() };
     let mut handset =
-        open(user, &arguments.identity.password, &arguments.voice, listen, arguments.answer)?;
+        open(user, &arguments.identity.password, &arguments.voice, means, arguments.answer)?;
     let stay = Stay {
         conversation: Conversation::new(&arguments.voice, None)?,
         asked: signals_heard().map_err(|error| error.to_string())?,

@@ -1,0 +1,111 @@
+//! The streams of a handset: the gateway's own transport thread, without a listener. Shell.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use sip::{CloseReason, FlowId, SendFailure, SendToken};
+
+use crate::metrics::Metrics;
+use crate::queue::{Doorbell, Sender, bounded};
+use crate::tls::{ClientTls, TlsParts};
+use crate::transport::{Down, Peer, Transport, TransportConfig, TransportHandle, Up};
+
+/// How a handset reaches its server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// Datagrams.
+    #[default]
+    Udp,
+    /// A TCP stream.
+    Tcp,
+    /// A TLS stream to a server that proves this name or address.
+    Tls {
+        /// The name.
+        host: String,
+    },
+}
+
+impl Way {
+    /// The protocol.
+    pub const fn transport(&self) -> sip::Transport {
+        match self {
+            Self::Udp => sip::Transport::Udp,
+            Self::Tcp => sip::Transport::Tcp,
+            Self::Tls { .. } => sip::Transport::Tls,
+        }
+    }
+
+    /// The name that the server has to prove.
+    pub fn host(&self) -> Option<String> {
+        match self {
+            Self::Udp | Self::Tcp => None,
+            Self::Tls { host } => Some(host.clone()),
+        }
+    }
+}
+
+/// A transport thread and both of its queues.
+pub(super) struct Streams {
+    down: Sender<Down>,
+    up: Receiver<Up>,
+    doorbell: Doorbell,
+    handle: Option<TransportHandle>,
+}
+
+impl Streams {
+    /// Starts the thread; it rings at `token` of `poll`. TLS believes the system's authorities and those
+    /// of the file `ca`.
+    pub fn start(poll: &mio::Poll, token: mio::Token, ca: Option<&Path>) -> io::Result<Self> {
+        let doorbell = Doorbell::new(poll, token)?;
+        let (sender, up) = bounded(UP_MAX, &doorbell);
+        let config = TransportConfig::default();
+        let opened = Transport::open(config, Arc::new(Metrics::default()), sender);
+        let (mut transport, down) = opened.map_err(|(_, error)| error)?;
+        let client = ClientTls::new(ca, [], None).map_err(io::Error::other)?;
+        transport.set_tls(TlsParts { server: None, client });
+        let handle = Some(transport.run(down.clone())?);
+        Ok(Self { down, up, doorbell, handle })
+    }
+
+    /// What came since.
+    pub fn take(&self) -> Vec<Up> {
+        self.doorbell.answer();
+        self.up.try_iter().collect()
+    }
+
+    pub fn send(&self, flow: FlowId, bytes: Box<[u8]>, token: SendToken) -> Option<SendFailure> {
+        self.down(Down::Send { flow, bytes, token })
+    }
+
+    pub fn send_to(
+        &self,
+        (transport, remote, host): (sip::Transport, SocketAddr, Option<String>),
+        bytes: Box<[u8]>,
+        token: SendToken,
+    ) -> Option<SendFailure> {
+        let peer = Peer { transport, remote, host };
+        self.down(Down::SendTo { peer, bytes, token })
+    }
+
+    pub fn close(&self, flow: FlowId, reason: CloseReason) {
+        let _ = self.down(Down::Close { flow, reason });
+    }
+
+    fn down(&self, message: Down) -> Option<SendFailure> {
+        self.down.send(message).err().map(|_| SendFailure::QueueFull)
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            handle.stop();
+        }
+    }
+}
+
+/// One phone, one stream or two.
+const UP_MAX: usize = 256;
