@@ -164,9 +164,7 @@ fn target(to: &str) -> Result<CallTarget, WriteError> {
     let scheme = to.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("sip") => sip_target(to),
-        Some("sips") => {
-            Err(WriteError::invalid(21211, "To must be a sip: URI; for TLS add ;transport=tls"))
-        }
+        Some("sips") => sip_target(&over_tls(to)),
         Some("client") => {
             let message = "To `client:` is not built in this version of the gateway";
             Err(WriteError::invalid(21211, message))
@@ -179,6 +177,19 @@ fn target(to: &str) -> Result<CallTarget, WriteError> {
             }
         }),
     }
+}
+
+/// `sips:` is `sip:` over TLS (contract sip-interface.md §11); a transport of its own it cannot have.
+fn over_tls(sips: &str) -> String {
+    let (uri, headers) = match sips.split_once('?') {
+        Some((uri, headers)) => (uri, format!("?{headers}")),
+        None => (sips, String::new()),
+    };
+    let is_transport =
+        |part: &&str| part.split('=').next().is_some_and(|n| n.eq_ignore_ascii_case("transport"));
+    let rest = uri.get(5..).unwrap_or_default();
+    let rest: Vec<&str> = rest.split(';').filter(|part| !is_transport(part)).collect();
+    format!("sip:{};transport=tls{headers}", rest.join(";"))
 }
 
 /// Checks a SIP URI for form; where it leads is Control's to find.
@@ -431,6 +442,19 @@ mod tests {
     }
 
     #[test]
+    fn sips_is_sip_over_tls() {
+        let target = |to: &str| match with(&[("To", to)]).map(|call| call.to) {
+            Ok(CallTarget::Sip(uri)) => uri,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(target("sips:bob@host"), "sip:bob@host;transport=tls");
+        assert_eq!(
+            target("sips:bob@host:5071;transport=tcp?X-A=1"),
+            "sip:bob@host:5071;transport=tls?X-A=1"
+        );
+    }
+
+    #[test]
     fn each_bad_parameter_of_a_call_has_its_code() {
         let (long_uri, long_headers) =
             (format!("sip:{}@h", "x".repeat(255)), format!("sip:b@h?X-A={}", "x".repeat(1_024)));
@@ -445,7 +469,6 @@ mod tests {
             (&[("To", "sip:bob@[::1")], 21211),
             (&[("To", "sip:bob@ho st")], 21211),
             (&[("To", "sip:bob@host\r\nX: y")], 21211),
-            (&[("To", "sips:bob@host")], 21211),
             (&[("To", "client:joe")], 21211),
             (&[("To", "bob")], 21217),
             (&[("To", "+")], 21211),
