@@ -13,6 +13,7 @@ test: clients
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(CARGO) build --workspace --quiet
 	$(CARGO) nextest run --workspace --no-fail-fast
+	$(CARGO) nextest run -p gateway --features legacy-tls --test legacy_tls
 	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --offline check licenses bans; fi
 
 ## Installs the test clients only.

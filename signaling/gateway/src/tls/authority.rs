@@ -192,9 +192,11 @@ impl Line {
         parameters.subject_alt_names = names.iter().map(alt_name).collect::<Result<_, _>>()?;
         parameters.distinguished_name = common_name(&subject(names));
         parameters.is_ca = IsCa::ExplicitNoCa;
-        // Key encipherment is for the static RSA suites of the legacy feature.
-        parameters.key_usages =
-            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        if self.leaf.algorithm() == &PKCS_RSA_SHA256 {
+            // For the static RSA suites of the legacy feature.
+            parameters.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+        }
         parameters.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         parameters.use_authority_key_identifier_extension = true;

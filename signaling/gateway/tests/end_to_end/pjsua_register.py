@@ -1,11 +1,12 @@
 """A pjsua2 phone that registers, takes calls, plays a tone and records what it hears.
 
-Arguments: registrar (HOST:PORT), transport (udp or tcp), user, password, domain, WAV file to write,
+Arguments: registrar (HOST:PORT), transport (udp, tcp or tls), user, password, domain, WAV file to write,
 seconds to stay, and where it is: the address it binds and the one that it believes to have (as
 behind a NAT that it does not know of). Prints one line for each thing that happens; hangs a call up
 after three seconds.
 """
 
+import os
 import sys
 import time
 
@@ -77,7 +78,15 @@ transport = pj.TransportConfig()
 transport.port = 0
 transport.boundAddress = here
 transport.publicAddress = believed
-kind = pj.PJSIP_TRANSPORT_TCP if transport_name == "tcp" else pj.PJSIP_TRANSPORT_UDP
+kinds = {
+    "udp": pj.PJSIP_TRANSPORT_UDP,
+    "tcp": pj.PJSIP_TRANSPORT_TCP,
+    "tls": pj.PJSIP_TRANSPORT_TLS,
+}
+kind = kinds[transport_name]
+if transport_name == "tls":
+    transport.tlsConfig.CaListFile = os.environ["TLS_CA"]
+    transport.tlsConfig.verifyServer = True
 endpoint.transportCreate(kind, transport)
 endpoint.libStart()
 endpoint.audDevManager().setNullDev()

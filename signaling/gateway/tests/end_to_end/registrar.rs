@@ -1,6 +1,7 @@
 //! Phones that register here and are called: baresip, pjsua2 and our own; SIPp for the refusals.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::sdk;
 use crate::sipp::Sipp;
+use crate::tls;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 const DOMAIN: &str = "desk.sip.sidetone.test";
@@ -101,14 +103,18 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Pho
     let config = format!(
         "sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
          module aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
-         audio_player nil\naudio_source aufile,{}\n",
+         audio_player nil\naudio_source aufile,{}\n{}",
         wav.display(),
+        match transport {
+            "tls" => format!("sip_cafile {}\n", tls::authorities(gateway).display()),
+            _ => String::new(),
+        },
     );
     std::fs::write(folder.join("config"), config).expect("writable");
     let account = format!(
         "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={PASSWORD};\
          outbound=\"sip:127.0.0.1:{};transport={transport}\";regint=3600;answermode=auto\n",
-        gateway.sip_udp.port(),
+        server(gateway, transport).port(),
     );
     std::fs::write(folder.join("accounts"), account).expect("writable");
     std::fs::write(folder.join("contacts"), "").expect("writable");
@@ -116,7 +122,12 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Pho
 }
 
 fn pjsua(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Phone {
-    pjsua_at(folder, &gateway.sip_udp.to_string(), (user, transport), ("127.0.0.1", "127.0.0.1"))
+    let registrar = server(gateway, transport).to_string();
+    let mut command = pjsua_at(folder, &registrar, (user, transport), ("127.0.0.1", "127.0.0.1"));
+    if transport == "tls" {
+        command.env("TLS_CA", tls::authorities(gateway));
+    }
+    Phone::start(&mut command)
 }
 
 /// The same, registering at `registrar` from an address, believing to have another.
@@ -125,10 +136,15 @@ fn pjsua_at(
     registrar: &str,
     (user, transport): (&str, &str),
     (here, believed): (&str, &str),
-) -> Phone {
+) -> Command {
     let wav = folder.join("heard.wav").display().to_string();
     let arguments = [registrar, transport, user, PASSWORD, DOMAIN, &wav, "30", here, believed];
-    Phone::start(&mut sdk::python_file("pjsua_register.py", &arguments))
+    sdk::python_file("pjsua_register.py", &arguments)
+}
+
+/// Where the gateway listens for that transport.
+fn server(gateway: &Gateway, transport: &str) -> SocketAddr {
+    if transport == "tls" { gateway.tls() } else { gateway.sip_udp }
 }
 
 /// A WAV file of a tone: 16 bit, 8,000 Hz, mono.
@@ -157,7 +173,10 @@ fn loud(wav: &Path) -> usize {
 
 /// REST rings a registered baresip; its document dials a registered pjsua2. Both ways heard.
 fn two_registered_phones_talk(transport: &str) {
-    let gateway = Gateway::start("");
+    let gateway = match transport {
+        "tls" => Gateway::start_with_tls("", ""),
+        _ => Gateway::start(""),
+    };
     let application = Application::start(|_| Answer::twiml("<Hangup/>"));
     let domain = gateway.domain_to_register(&application.url("/voice"), &["bob"]);
     let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
@@ -199,6 +218,11 @@ fn registered_phones_are_called_by_rest_and_by_dial_over_udp() {
 #[test]
 fn registered_phones_are_called_by_rest_and_by_dial_over_tcp() {
     two_registered_phones_talk("tcp");
+}
+
+#[test]
+fn registered_phones_are_called_by_rest_and_by_dial_over_tls() {
+    two_registered_phones_talk("tls");
 }
 
 #[test]
@@ -390,8 +414,12 @@ fn a_phone_behind_kamailio_with_a_private_address_has_audio_both_ways() {
         .expect("Kamailio is installed (make clients)");
     let proxy = Proxy(kamailio);
     let registrar = format!("127.0.0.2:{port}");
-    let mut phone =
-        pjsua_at(folder.path(), &registrar, ("alice", "udp"), ("127.0.0.3", "10.9.8.7"));
+    let mut phone = Phone::start(&mut pjsua_at(
+        folder.path(),
+        &registrar,
+        ("alice", "udp"),
+        ("127.0.0.3", "10.9.8.7"),
+    ));
     let rows = gateway.wait_registered(&domain, 1);
     assert!(rows[0]["contact"].as_str().is_some_and(|text| text.contains("10.9.8.7")), "{rows:?}");
     assert!(rows[0]["path"].as_str().is_some_and(|text| text.contains("127.0.0.2")), "{rows:?}");

@@ -14,7 +14,7 @@ const PASSWORD: &str = "Secret-Passw0rd";
 const DOMAIN: &str = "desk.sip.sidetone.test";
 
 /// The gateway's authorities as a phone gets them, by HTTP.
-fn authorities(gateway: &Gateway) -> PathBuf {
+pub fn authorities(gateway: &Gateway) -> PathBuf {
     let path = gateway.folder.path().join("ca.pem");
     let output = Command::new("curl")
         .args(["-sS", "--fail", &format!("http://{}/ca.pem", gateway.http), "-o"])
@@ -335,3 +335,140 @@ fn the_rest_api_is_served_over_https_with_the_same_certificate() {
     // Another gateway's authority is another one.
     assert!(!curl(&ca).0);
 }
+
+/// A pjsua2 phone that listens for TLS with this certificate, and its port.
+struct Callee {
+    child: std::process::Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+    port: u16,
+}
+
+impl Callee {
+    fn start(certificate: &Path, key: &Path) -> Self {
+        use std::io::BufRead as _;
+        let files = [certificate, key].map(|path| path.display().to_string());
+        let arguments = [files[0].as_str(), files[1].as_str(), "30"];
+        let mut command = sdk::python_file("pjsua_tls_answer.py", &arguments);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("pjsua2");
+        let stdout = child.stdout.take().expect("piped");
+        let mut lines = std::io::BufReader::new(stdout).lines();
+        let first =
+            lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("listening "));
+        let first = first.expect("it listens");
+        let port = first.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+        Self { child, lines, port }
+    }
+
+    fn wait_for(&mut self, what: &str) -> String {
+        let found = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
+        found.unwrap_or_else(|| panic!("the phone ended without saying `{what}`"))
+    }
+}
+
+impl Drop for Callee {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_call_out_over_tls_goes_to_a_peer_that_proves_its_name_and_to_no_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [certificate, key, authority] = foreign_certificate(folder.path(), &["127.0.0.1"]);
+    let gateway = Gateway::start_with_tls(&format!("tls_ca = {authority:?}\n"), "");
+    let application = Application::start(|_| Answer::status(204));
+    let mut callee = Callee::start(&certificate, &key);
+    let call = |to: &str| {
+        gateway.create(
+            "Calls.json",
+            &[
+                ("To", to),
+                ("From", "alice"),
+                ("Twiml", "<Response><Say>Hello.</Say></Response>"),
+                ("StatusCallback", &application.url("/status")),
+            ],
+        );
+    };
+    // `sips:` is `sip:` over TLS.
+    call(&format!("sips:bob@127.0.0.1:{}", callee.port));
+    let invite = callee.wait_for("incoming");
+    assert!(invite.contains("INVITE sip:bob@127.0.0.1"), "{invite}");
+    assert!(invite.contains("transport=tls"), "{invite}");
+    callee.wait_for("CONFIRMED");
+    callee.wait_for("over");
+    let status = application.wait_for_path("/status");
+    assert_eq!(status.parameter("CallStatus"), Some("completed"));
+
+    // The same peer by a name that its certificate does not carry: nothing of SIP leaves.
+    let callee = Callee::start(&certificate, &key);
+    call(&format!("sip:bob@localhost:{};transport=tls", callee.port));
+    let failed = application.wait_for("a failed call", |asked| {
+        asked.path == "/status" && asked.parameter("CallStatus") == Some("failed")
+    });
+    assert_eq!(failed.parameter("SipResponseCode"), Some("503"));
+    let metric = "transport_tls_handshakes_failed_total{reason=\"wrong_name\"}";
+    assert!(gateway.metrics().value(metric) >= 1);
+    assert!(gateway.log().contains("TLS towards a peer failed"), "{}", gateway.log());
+}
+
+#[test]
+fn our_own_phone_calls_over_tls_and_believes_no_stranger() {
+    let gateway = Gateway::start_with_tls("", "");
+    let application = Application::start(|_| Answer::twiml("<Say>Hello.</Say>"));
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let ca = authorities(&gateway).display().to_string();
+    let proxy = gateway.tls().to_string();
+    let call = |more: &[&str]| {
+        let target = format!("sips:1000@{DOMAIN}");
+        let mut command = Command::new("timeout");
+        command.arg("30").arg(crate::gateway::binary()).args(["phone", "call", &target]);
+        command.args(["--proxy", &proxy, "--user", "alice", "--password", PASSWORD]).args(more);
+        let output = command.stdin(Stdio::null()).output().expect("timeout is installed");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (was_up, printed) = call(&["--ca", &ca]);
+    assert!(was_up && printed.contains("the other side hung up"), "{printed}");
+    let to = application.wait_for_path("/voice");
+    assert_eq!(to.parameter("To"), Some("sip:1000@desk.sip.sidetone.test;transport=tls"));
+    let (was_up, printed) = call(&[]);
+    assert!(!was_up, "{printed}");
+}
+
+#[test]
+fn testssl_finds_nothing_that_is_weak() {
+    let gateway = Gateway::start_with_tls("", "");
+    let ca = authorities(&gateway);
+    let report = gateway.folder.path().join("testssl.csv");
+    let output = Command::new("testssl")
+        .args(["--quiet", "--color", "0", "--warnings", "off", "--nodns", "min"])
+        .args(["--protocols", "--server-defaults", "--server-preference", "--vulnerable"])
+        .arg("--csvfile")
+        .arg(&report)
+        .arg("--add-ca")
+        .arg(&ca)
+        .arg(gateway.tls().to_string())
+        .stdin(Stdio::null())
+        .output()
+        .expect("testssl.sh is installed (make clients)");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let rows = std::fs::read_to_string(&report).unwrap_or_default();
+    let weak: Vec<&str> = rows
+        .lines()
+        .filter(|row| {
+            ["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+                .iter()
+                .any(|it| row.contains(&format!("\"{it}\"")))
+        })
+        .filter(|row| !EXCUSED.iter().any(|excused| row.contains(excused)))
+        .collect();
+    assert!(rows.contains("\"TLS1_3\"") && rows.contains("\"ROBOT\""), "{printed}");
+    assert!(weak.is_empty(), "{weak:#?}\n{printed}");
+}
+
+/// What testssl.sh marks that is as it should be.
+const EXCUSED: [&str; 1] = [
+    // An authority of one gateway has no list of revoked leaves: they are issued anew at each start.
+    "cert_revocation",
+];
