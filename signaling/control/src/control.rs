@@ -136,10 +136,14 @@ impl Control {
             }
             Input::Resolved { session, result } => self.on_registrar_resolved(now, session, result),
             Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
+            Input::CoreRestarted { core, sentence } => {
+                self.on_core_restarted(now, core, &sentence);
+            }
             Input::Drain => {
                 self.draining = true;
                 self.unregister(now);
             }
+            Input::End => self.on_end(now),
         }
         self.pump(now);
     }

@@ -35,7 +35,15 @@ pub enum Input<'a> {
         /// How many legs it carries.
         legs_max: usize,
     },
-    /// A media core died or stalled: its calls end with this cause.
+    /// A media core panicked and began anew, empty, with the same ports and rings: the calls that were up
+    /// on it end with this cause, and it carries calls again at once.
+    CoreRestarted {
+        /// Which core.
+        core: CoreId,
+        /// What happened, for people.
+        sentence: String,
+    },
+    /// A media core died or stalled: its calls end with this cause, and it is retired.
     CoreLost {
         /// Which core.
         core: CoreId,
@@ -90,6 +98,9 @@ pub enum Input<'a> {
     },
     /// Take no new calls from now on (SIGTERM).
     Drain,
+    /// End every call now, as the process ends (a second SIGTERM, or the drain limit). Media cores are
+    /// gone right after, so nothing is asked of them any more.
+    End,
 }
 
 /// A REST request for Control.

@@ -9,6 +9,7 @@ mod admission;
 mod api;
 mod call_effects;
 mod control;
+mod cores;
 mod effect;
 mod entry;
 pub mod explain;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call::{CallInput, HangupCause, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
+use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
 use shared::ids::TapId;
 use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
 use shared::{
@@ -126,7 +126,7 @@ impl Control {
     }
 
     /// Takes one call out of its bridge with `peer`, if it is in one.
-    fn leave_bridge(&mut self, sid: CallSid, peer: CallSid) {
+    pub(crate) fn leave_bridge(&mut self, sid: CallSid, peer: CallSid) {
         let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
         if leg.is_some_and(|leg| leg.peer == Some(peer)) {
             self.media(sid, |leg| MediaCommand::Unbridge { leg });
@@ -215,61 +215,6 @@ impl Control {
         self.observe(observation);
         self.placement.release(ended.place);
         self.forget_if_over(now, sid);
-    }
-
-    /// A core died: its legs are gone with it, its calls end with that cause.
-    pub(crate) fn on_core_lost(&mut self, now: Now, core: CoreId, sentence: &str) {
-        self.placement.retire(core);
-        let lost: Vec<(LegId, CallSid)> = self
-            .legs
-            .iter()
-            .filter(|(leg, _)| leg.core == core)
-            .map(|(leg, sid)| (*leg, *sid))
-            .collect();
-        for (leg, sid) in lost {
-            self.legs.remove(&leg);
-            if self.move_leg(sid) {
-                continue;
-            }
-            self.lose_leg(now, sid, sentence);
-        }
-        let sentence = sentence.to_owned();
-        self.observe(Observation::Fault { place: "media core", sentence });
-    }
-
-    /// A call that came in and that nobody was shown a port of yet goes to another core.
-    fn move_leg(&mut self, sid: CallSid) -> bool {
-        let Some(entry) = self.calls.get_mut(&sid) else { return false };
-        let is_unseen = entry.call.setup().leg.is_none() && !entry.call.has_answered();
-        let Some(leg) = entry.leg.as_mut().filter(|leg| is_unseen && leg.plan.is_none()) else {
-            return false;
-        };
-        let Some(place) = self.placement.take(None) else { return false };
-        leg.place = place;
-        self.legs.insert(place.leg, sid);
-        true
-    }
-
-    fn lose_leg(&mut self, now: Now, sid: CallSid, sentence: &str) {
-        let Some(entry) = self.calls.get_mut(&sid) else { return };
-        let Some(leg) = entry.leg.take() else { return };
-        let taps: Vec<(RecordingSid, TapId)> =
-            entry.recordings.iter().map(|(sid, begun)| (*sid, begun.tap)).collect();
-        if let Some(peer) = leg.peer {
-            self.leave_bridge(peer, sid);
-        }
-        for (recording, tap) in taps {
-            self.push(Effect::DiscardRecording { tap });
-            let cause = RecordingEnd::LegStopped;
-            self.tell(sid, CallInput::RecordingEnded { recording, cause });
-        }
-        if leg.stopping {
-            return self.forget_if_over(now, sid);
-        }
-        self.note(now, sid, Kind::Refusal, sentence.to_owned());
-        self.end_session(sid);
-        let cause = HangupCause::Failure { code: None, sentence: sentence.to_owned() };
-        self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
     }
 
     pub(crate) fn start_recording(&mut self, now: Now, sid: CallSid, plan: RecordingPlan) {

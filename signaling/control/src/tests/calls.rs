@@ -235,6 +235,78 @@ fn a_call_that_waits_for_a_core_to_stop_its_leg_ends_with_that_core() {
 }
 
 #[test]
+fn calls_of_a_core_that_began_anew_end_and_it_takes_new_ones_once_their_legs_are_down() {
+    let mut rig = rig();
+    let call = answered(&mut rig, "<Record playBeep=\"false\" action=\"/next\"/>");
+    let free = rig.control.legs_free();
+    restart_core(&mut rig, 0);
+    assert_eq!(rig.requests().last().unwrap(), "BYE");
+    assert_eq!(rig.record(call).status, CallStatus::Completed);
+    let is_discarded = |effect: &Effect| matches!(effect, Effect::DiscardRecording { .. });
+    assert!(rig.effects.iter().any(is_discarded), "the recorder waits for no frames");
+    let stops = |rig: &Rig| {
+        let is_stop = |command: &&MediaCommand| matches!(command, MediaCommand::StopLeg { .. });
+        rig.media.iter().filter(is_stop).count()
+    };
+    assert_eq!(stops(&rig), 1, "the new life answers for a leg that it never had");
+    assert_eq!(rig.control.legs_free(), free, "the place is kept until it did");
+    finish(&mut rig);
+    assert_eq!(rig.control.calls_live(), 0);
+    assert_eq!(rig.control.legs_free(), free + 1);
+    answered(&mut rig, "<Say>Hello.</Say>");
+}
+
+#[test]
+fn a_call_that_waits_for_its_leg_asks_the_core_again_when_that_began_anew() {
+    let mut rig = rig();
+    answered(&mut rig, "<Say>Hello.</Say>");
+    hang_up(&mut rig);
+    while !rig.http.is_empty() {
+        rig.answer_webhook("");
+    }
+    assert_eq!(rig.control.calls_live(), 1, "its leg is still up");
+    // The first stop went down with the core.
+    rig.media.clear();
+    restart_core(&mut rig, 0);
+    assert!(matches!(rig.media[..], [MediaCommand::StopLeg { .. }]), "{:?}", rig.media);
+    finish(&mut rig);
+    assert_eq!(rig.control.calls_live(), 0);
+}
+
+#[test]
+fn a_call_that_rings_does_not_notice_that_its_core_began_anew() {
+    let mut rig = rig();
+    assert_eq!(rig.invite(&Invite::default()), [100, 180]);
+    restart_core(&mut rig, 0);
+    rig.answer_webhook("<Say>Hello.</Say>");
+    assert_eq!(rig.last_response().status, 200);
+}
+
+#[test]
+fn a_bridge_whose_child_was_on_a_core_that_began_anew_ends_and_the_parent_goes_on() {
+    let (mut rig, parent, child) = bridged_on_two_cores();
+    let core = leg_core(&rig, child);
+    restart_core(&mut rig, core);
+    assert!(rig.media.iter().any(|command| matches!(command, MediaCommand::Unbridge { .. })));
+    let (of, _) = rig.http.first().expect("the action is asked");
+    assert_eq!(*of, parent);
+}
+
+#[test]
+fn at_the_end_of_the_gateway_every_call_ends_with_its_record() {
+    let (mut rig, parent, child) = bridged_on_two_cores();
+    rig.tell(Input::End);
+    let byes = rig.requests().iter().filter(|method| *method == "BYE").count();
+    assert_eq!(byes, 2);
+    for call in [parent, child] {
+        let status = rig.record(call).status;
+        assert!([CallStatus::Completed, CallStatus::Failed].contains(&status), "{status:?}");
+    }
+    assert!(rig.faults.is_empty(), "{:?}", rig.faults);
+    assert_eq!(rig.invite(&Invite::default()), [503]);
+}
+
+#[test]
 fn a_bridge_that_loses_one_core_ends_and_the_parent_goes_on() {
     let (mut rig, parent, child) = bridged_on_two_cores();
     let core = leg_core(&rig, child);
@@ -318,6 +390,11 @@ fn leg_core(rig: &Rig, call: CallSid) -> u8 {
 fn lose_core(rig: &mut Rig, core: u8) {
     let sentence = "The core stalled.".to_owned();
     rig.tell(Input::CoreLost { core: CoreId(core), sentence });
+}
+
+fn restart_core(rig: &mut Rig, core: u8) {
+    let sentence = "The core panicked.".to_owned();
+    rig.tell(Input::CoreRestarted { core: CoreId(core), sentence });
 }
 
 /// Lets a call's machine panic as a fault of ours would.

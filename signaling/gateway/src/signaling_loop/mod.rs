@@ -302,7 +302,7 @@ impl SignalingLoop {
         self.state.more = due(&self.control);
     }
 
-    /// A core that died or stalled loses its legs; Control is told once.
+    /// A core that died, stalled or began anew lost its legs; Control is told once.
     fn watch_cores(&mut self) {
         let now = Clock.mono();
         if now < self.state.next_heartbeat {
@@ -316,20 +316,28 @@ impl SignalingLoop {
                 continue;
             }
             let known = self.state.restarts.insert(id, restarts).unwrap_or(0);
-            if let Some(sentence) = lost(id, heartbeat, restarts > known) {
-                self.lose_core(id, sentence);
+            match fate(id, heartbeat, restarts > known) {
+                Fate::Well => {}
+                Fate::Restarted(sentence) => {
+                    self.close_recordings_of(id);
+                    self.handle(Input::CoreRestarted { core: id, sentence });
+                }
+                Fate::Lost(sentence) => {
+                    self.state.lost_cores.push(id);
+                    self.state.backlog.remove(&id);
+                    self.close_recordings_of(id);
+                    self.handle(Input::CoreLost { core: id, sentence });
+                }
             }
         }
     }
 
-    fn lose_core(&mut self, core: CoreId, sentence: String) {
-        self.state.lost_cores.push(core);
-        self.state.backlog.remove(&core);
+    /// No last frame will come for what is recorded on this core.
+    fn close_recordings_of(&self, core: CoreId) {
         let taps = self.state.taps.iter().filter(|(_, of)| **of == core);
-        for tap in taps.map(|(tap, _)| *tap).collect::<Vec<_>>() {
-            self.errands.close_recording(tap);
+        for (tap, _) in taps {
+            self.errands.close_recording(*tap);
         }
-        self.handle(Input::CoreLost { core, sentence });
     }
 
     fn publish(&self) {
@@ -377,11 +385,7 @@ impl SignalingLoop {
                 "ending with calls up: they are ended and recorded as such"
             );
         }
-        let cores = self.media.cores.iter().map(|core| core.id).filter(|_| left > 0);
-        for core in cores.collect::<Vec<_>>() {
-            let sentence = "The gateway was stopped while the call was up.".to_owned();
-            self.lose_core(core, sentence);
-        }
+        self.handle(Input::End);
         // Recordings that were running settle, and their records follow.
         self.errands.finish();
         self.take_messages();
@@ -392,19 +396,26 @@ impl SignalingLoop {
     }
 }
 
-fn lost(core: CoreId, heartbeat: Heartbeat, has_restarted: bool) -> Option<String> {
+/// How a core fares, with a sentence for people.
+enum Fate {
+    Well,
+    /// Empty, and at work again.
+    Restarted(String),
+    /// Gone, or not to be relied on.
+    Lost(String),
+}
+
+fn fate(core: CoreId, heartbeat: Heartbeat, has_restarted: bool) -> Fate {
+    let CoreId(id) = core;
     match heartbeat {
-        _ if has_restarted => Some(format!(
-            "media core {} has panicked: its calls are ended, it is retired until restart",
-            core.0
+        Heartbeat::Dead => Fate::Lost(format!("media core {id} has died: its calls are ended")),
+        Heartbeat::Late { by_ms } if by_ms >= STALLED_MS => Fate::Lost(format!(
+            "media core {id} has stalled for {by_ms} ms: its calls are ended, it is retired until restart"
         )),
-        Heartbeat::Beating => None,
-        Heartbeat::Late { by_ms } if by_ms < STALLED_MS => None,
-        Heartbeat::Late { by_ms } => Some(format!(
-            "media core {} has stalled for {by_ms} ms: its calls are ended, it is retired until restart",
-            core.0
+        Heartbeat::Late { .. } | Heartbeat::Beating if has_restarted => Fate::Restarted(format!(
+            "media core {id} panicked and began anew: its calls are ended, it takes new ones"
         )),
-        Heartbeat::Dead => Some(format!("media core {} has died: its calls are ended", core.0)),
+        Heartbeat::Late { .. } | Heartbeat::Beating => Fate::Well,
     }
 }
 

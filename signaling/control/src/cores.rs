@@ -1,0 +1,129 @@
+//! Media cores that stop, begin anew, or are stopped with the gateway: what becomes of their calls.
+//! Sans-IO.
+
+use call::{CallInput, HangupCause, RecordingEnd};
+use shared::ids::TapId;
+use shared::{CallSid, CoreId, LegId, LegQuality, MediaCommand, Now, RecordingSid};
+
+use crate::control::Control;
+use crate::effect::{Effect, Observation};
+use crate::timeline::Kind;
+
+impl Control {
+    /// A core died or stalled: its legs are gone with it, its calls end with that cause, and it gets
+    /// no more until the process restarts.
+    pub(crate) fn on_core_lost(&mut self, now: Now, core: CoreId, sentence: &str) {
+        self.placement.retire(core);
+        for (leg, sid) in self.legs_of(core) {
+            self.legs.remove(&leg);
+            if !self.move_leg(sid) {
+                self.lose_leg(now, sid, sentence);
+            }
+        }
+        self.observe_core(sentence);
+    }
+
+    /// A core panicked and began anew, empty: the calls whose legs were up there end with that cause.
+    ///
+    /// It may have carried out commands since, and some of ours may still be on their way to it. So
+    /// every leg is stopped once more: a core answers that for a leg that it never had as well, and
+    /// only then is the place given to another leg.
+    pub(crate) fn on_core_restarted(&mut self, now: Now, core: CoreId, sentence: &str) {
+        for (leg, sid) in self.legs_of(core) {
+            let Some(entry) = self.calls.get_mut(&sid) else { continue };
+            let Some(held) = entry.leg.as_mut().filter(|held| held.plan.is_some()) else {
+                // The core has not heard of it yet: nothing is lost.
+                continue;
+            };
+            let (peer, was_stopping) = (held.peer.take(), held.stopping);
+            held.stopping = true;
+            let quality = Box::<LegQuality>::default();
+            let command = MediaCommand::StopLeg { leg, quality };
+            self.push(Effect::Media { core, command });
+            self.leave_media(sid, peer);
+            if !was_stopping {
+                self.fail(now, sid, sentence);
+            }
+        }
+        self.observe_core(sentence);
+    }
+
+    /// The gateway is stopped: every call ends now, its recordings settle and its record is written.
+    pub(crate) fn on_end(&mut self, now: Now) {
+        self.draining = true;
+        let sids: Vec<CallSid> = self.calls.keys().copied().collect();
+        for sid in sids {
+            let Some(entry) = self.calls.get_mut(&sid) else { continue };
+            match entry.leg.take() {
+                Some(leg) => {
+                    self.legs.remove(&leg.place.leg);
+                    self.leave_media(sid, leg.peer);
+                    match leg.stopping {
+                        true => self.forget_if_over(now, sid),
+                        false => self.fail(now, sid, STOPPED),
+                    }
+                }
+                None if entry.finished => {}
+                None => self.fail(now, sid, STOPPED),
+            }
+        }
+    }
+
+    fn observe_core(&mut self, sentence: &str) {
+        let sentence = sentence.to_owned();
+        self.observe(Observation::Fault { place: "media core", sentence });
+    }
+
+    fn legs_of(&self, core: CoreId) -> Vec<(LegId, CallSid)> {
+        let is_there = |(leg, _): &(&LegId, &CallSid)| leg.core == core;
+        self.legs.iter().filter(is_there).map(|(leg, sid)| (*leg, *sid)).collect()
+    }
+
+    /// A call that came in and that nobody was shown a port of yet goes to another core.
+    fn move_leg(&mut self, sid: CallSid) -> bool {
+        let Some(entry) = self.calls.get_mut(&sid) else { return false };
+        let is_unseen = entry.call.setup().leg.is_none() && !entry.call.has_answered();
+        let Some(leg) = entry.leg.as_mut().filter(|leg| is_unseen && leg.plan.is_none()) else {
+            return false;
+        };
+        let Some(place) = self.placement.take(None) else { return false };
+        leg.place = place;
+        self.legs.insert(place.leg, sid);
+        true
+    }
+
+    fn lose_leg(&mut self, now: Now, sid: CallSid, sentence: &str) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(leg) = entry.leg.take() else { return };
+        self.leave_media(sid, leg.peer);
+        if leg.stopping {
+            return self.forget_if_over(now, sid);
+        }
+        self.fail(now, sid, sentence);
+    }
+
+    /// The bridge is left and every recording told that no frame will come.
+    fn leave_media(&mut self, sid: CallSid, peer: Option<CallSid>) {
+        if let Some(peer) = peer {
+            self.leave_bridge(peer, sid);
+        }
+        let Some(entry) = self.calls.get(&sid) else { return };
+        let taps: Vec<(RecordingSid, TapId)> =
+            entry.recordings.iter().map(|(sid, begun)| (*sid, begun.tap)).collect();
+        for (recording, tap) in taps {
+            self.push(Effect::DiscardRecording { tap });
+            let cause = RecordingEnd::LegStopped;
+            self.tell(sid, CallInput::RecordingEnded { recording, cause });
+        }
+    }
+
+    /// Ends a call with BYE, or a refusal where it rings, and with this cause.
+    fn fail(&mut self, now: Now, sid: CallSid, sentence: &str) {
+        self.note(now, sid, Kind::Refusal, sentence.to_owned());
+        self.end_session(sid);
+        let cause = HangupCause::Failure { code: None, sentence: sentence.to_owned() };
+        self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
+    }
+}
+
+const STOPPED: &str = "The gateway was stopped while the call was up.";
