@@ -86,7 +86,9 @@ impl Control {
         let Some(leg) = entry.leg.as_mut().filter(|leg| is_unseen && leg.plan.is_none()) else {
             return false;
         };
-        let Some(place) = self.placement.take(None) else { return false };
+        let addresses = self.settings.media_addresses.serving(leg.address);
+        let Some(place) = self.placement.take(None, &addresses) else { return false };
+        leg.address = self.settings.media_addresses.shown(place.port.address, leg.address);
         leg.place = place;
         self.legs.insert(place.leg, sid);
         true

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use call::{
     CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
 };
-use shared::{AccountSid, CallSid, Now, Refusal};
+use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal};
 use sip::digest::{Algorithm, ChallengeKind, Verdict};
+use sip::offer_answer::LocalMedia;
 use sip::user_agent::Incoming;
 use sip::{Command, Method};
 use store::{Change, Domain};
@@ -157,8 +158,15 @@ impl Control {
             let refusal = draining(self.random.between(5, 30));
             return self.refuse_known(now, incoming, admitted, refusal);
         }
-        let place = if self.has_room_for_calls() { self.placement.take(None) } else { None };
-        let Some(place) = place else {
+        let local = self.media_side(&incoming);
+        if self.settings.media_addresses.serving(local).is_empty() {
+            let sentence =
+                "No media address is of the caller's IP version: add one to media.addresses.";
+            let refusal = Refusal::new("media_address", 488, sentence);
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        let place = if self.has_room_for_calls() { self.take_place(None, local) } else { None };
+        let Some((place, address)) = place else {
             let refusal = Refusal::new(
                 "calls_limit",
                 503,
@@ -172,7 +180,6 @@ impl Control {
             return self.placement.release(place);
         };
         let setup = self.inbound_setup(now, &incoming, admitted, &domain);
-        let address = self.settings.public_address.unwrap_or(incoming.flow.local.ip());
         let leg = Leg {
             place,
             plan: None,
@@ -200,6 +207,23 @@ impl Control {
         self.start_call(now, setup, live);
         self.legs.insert(place.leg, sid);
         self.entry_mut(sid, |entry| entry.leg = Some(leg));
+    }
+
+    /// The address at which the caller's media reaches us: where its SIP came, unless its offer is of
+    /// the other IP version and we have an address of that.
+    fn media_side(&self, incoming: &Incoming) -> IpAddr {
+        let local = incoming.flow.local.ip().to_canonical();
+        let Some(other) = self.settings.media_addresses.other_version(local) else { return local };
+        let refusal = incoming.check_offer(&LocalMedia {
+            address: local,
+            port: TRIAL_PORT,
+            direction: Direction::SendRecv,
+            codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+        });
+        match refusal {
+            Err(refusal) if refusal.rule == "sdp_address_family" => other,
+            Ok(()) | Err(_) => local,
+        }
     }
 
     pub(crate) fn has_room_for_calls(&self) -> bool {
@@ -353,6 +377,9 @@ fn policy(settings: &ControlSettings, source: IpAddr, registered: Option<usize>)
         trunk_domain: settings.trunk_domain(source, registered),
     }
 }
+
+/// Any port: only whether an answer could be made is asked.
+const TRIAL_PORT: u16 = 9;
 
 /// What would keep a call from being answered, found out before it rings: afterwards only its
 /// application could be told.

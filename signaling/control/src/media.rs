@@ -1,5 +1,6 @@
 //! Legs, prompts, bridges, recordings: calls and media cores joined. Sans-IO.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
@@ -18,6 +19,7 @@ use crate::effect::{Effect, Observation, RecordingOrder};
 use crate::entry::{Recording, Session};
 use crate::extensions::DigitsBy;
 use crate::input::{RecordingFailure, RecordingFile};
+use crate::placement::Place;
 use crate::records;
 use crate::timeline::Kind;
 
@@ -25,6 +27,17 @@ impl Control {
     /// Our side of a call's media: its port on the address that its peer can reach.
     pub(crate) fn local_media(&self, sid: CallSid) -> Option<LocalMedia> {
         Some(self.calls.get(&sid)?.leg.as_ref()?.local_media())
+    }
+
+    /// A place for a leg whose peer reaches us at `local`, and the address that its SDP shows.
+    pub(crate) fn take_place(
+        &mut self,
+        core: Option<CoreId>,
+        local: IpAddr,
+    ) -> Option<(Place, IpAddr)> {
+        let addresses = &self.settings.media_addresses;
+        let place = self.placement.take(core, &addresses.serving(local))?;
+        Some((place, addresses.shown(place.port.address, local)))
     }
 
     /// What offer and answer came to: starts the leg, or tells the core what changed.

@@ -142,7 +142,13 @@ impl Control {
             destination.host = Some(recipient.host.clone());
         }
         if !self.has_leg_for_invite(sid, local) {
-            return self.no_way(now, sid, no_way("All media legs are in use."));
+            let sentence = match self.settings.media_addresses.serving(local).is_empty() {
+                true => {
+                    "No media address is of the target's IP version: add one to media.addresses."
+                }
+                false => "All media legs are in use.",
+            };
+            return self.no_way(now, sid, no_way(sentence));
         }
         let mut headers = self.invite_headers(sid, &recipient);
         headers.extend(asserted.headers);
@@ -188,8 +194,7 @@ impl Control {
         let core = parent
             .and_then(|parent| self.calls.get(&parent)?.leg.as_ref())
             .map(|leg| leg.place.leg.core);
-        let Some(place) = self.placement.take(core) else { return false };
-        let address = self.settings.public_address.unwrap_or(local);
+        let Some((place, address)) = self.take_place(core, local) else { return false };
         self.legs.insert(place.leg, sid);
         self.entry_mut(sid, |entry| {
             entry.leg = Some(Leg {

@@ -5,17 +5,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use call::CallSettings;
-use shared::config::{AclReject, Config, PublicAddress, Trunk};
+use shared::config::{AclReject, Config, Trunk};
 use shared::ids::Origin;
 use shared::{Extensions, LatchMode};
+
+use crate::media_addresses::MediaAddresses;
 
 /// Settings of [`crate::Control`].
 #[derive(Clone, Debug)]
 pub struct ControlSettings {
     /// Node and process generation, in every id.
     pub origin: Origin,
-    /// Address to show in SDP; `None`: the local address towards that peer.
-    pub public_address: Option<IpAddr>,
+    /// Where media ports are open, and what SDP shows.
+    pub media_addresses: MediaAddresses,
     /// Labels of the domain that serves Request-URIs naming our own address.
     pub default_domain: Option<String>,
     /// Whether a source outside the IP lists, and an unknown domain, is answered 403 (else silence).
@@ -70,10 +72,10 @@ impl ControlSettings {
         let default_domain = config.sip.default_domain.split('.').next().unwrap_or_default();
         Self {
             origin,
-            public_address: match config.node.public_address {
-                PublicAddress::Auto => None,
-                PublicAddress::Fixed(address) => Some(address),
-            },
+            media_addresses: MediaAddresses::new(
+                &config.media.addresses,
+                &config.node.public_address,
+            ),
             default_domain: (!default_domain.is_empty())
                 .then(|| default_domain.to_ascii_lowercase()),
             answer_strangers: config.sip.acl_reject == AclReject::Forbidden,

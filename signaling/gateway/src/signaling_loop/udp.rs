@@ -89,11 +89,15 @@ impl SignalingLoop {
         self.state.buffer = buffer;
     }
 
-    /// What a peer is told of a listener of ours.
+    /// What a peer is told of a listener of ours. `node.public_address` is for peers of its IP version.
     pub(super) fn advertised(&mut self, bound: SocketAddr, peer: SocketAddr) -> SocketAddr {
         match self.public_address {
-            Some(public) => SocketAddr::new(public, bound.port()),
-            None => self.state.local.of_listener(crate::clock::Clock.mono(), bound, peer.ip()),
+            Some(public) if public.is_ipv4() == peer.ip().to_canonical().is_ipv4() => {
+                SocketAddr::new(public, bound.port())
+            }
+            Some(_) | None => {
+                self.state.local.of_listener(crate::clock::Clock.mono(), bound, peer.ip())
+            }
         }
     }
 

@@ -1,0 +1,100 @@
+//! Our media addresses: which of them a peer can be served on, and what its SDP shows. Sans-IO.
+
+use std::net::IpAddr;
+
+use shared::config::PublicAddress;
+
+/// The addresses that media ports are open on, in the order that `MediaPort::address` counts.
+#[derive(Clone, Debug)]
+pub struct MediaAddresses {
+    bound: Vec<IpAddr>,
+    public: Option<IpAddr>,
+}
+
+impl MediaAddresses {
+    /// `bound` is `media.addresses`, at most 255 of them.
+    pub fn new(bound: &[IpAddr], public: &PublicAddress) -> Self {
+        let public = match public {
+            PublicAddress::Auto => None,
+            PublicAddress::Fixed(address) => Some(*address),
+        };
+        Self { bound: bound.to_vec(), public }
+    }
+
+    /// Where a peer can be served that reaches us at `local`, best first: that very address, then all
+    /// addresses of its IP version, then other single ones. Empty where we have none of that version.
+    pub fn serving(&self, local: IpAddr) -> Vec<u8> {
+        let rank = |bound: &IpAddr| match bound {
+            _ if bound.is_ipv4() != local.is_ipv4() => None,
+            bound if *bound == local => Some(0),
+            bound if bound.is_unspecified() => Some(1),
+            _ => Some(2),
+        };
+        let ranked =
+            self.bound.iter().zip(0..).filter_map(|(bound, index)| Some((rank(bound)?, index)));
+        let mut ranked: Vec<(u8, u8)> = ranked.collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, index)| index).collect()
+    }
+
+    /// What the SDP for a port on this address shows to a peer that reaches us at `local`. A setting
+    /// of `public_address` always wins for its IP version.
+    pub fn shown(&self, index: u8, local: IpAddr) -> IpAddr {
+        let bound = self.bound.get(usize::from(index)).copied().unwrap_or(local);
+        let address = if bound.is_unspecified() { local } else { bound };
+        self.public.filter(|public| public.is_ipv4() == address.is_ipv4()).unwrap_or(address)
+    }
+
+    /// An address of ours of the other IP version: for a peer whose media is of another version than
+    /// its SIP. Only a single one will do, as nobody has said which one that peer reaches us at.
+    pub fn other_version(&self, local: IpAddr) -> Option<IpAddr> {
+        let is_other =
+            |bound: &&IpAddr| bound.is_ipv4() != local.is_ipv4() && !bound.is_unspecified();
+        self.bound.iter().find(is_other).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(bound: &[&str], public: Option<&str>) -> MediaAddresses {
+        let parsed: Vec<IpAddr> = bound.iter().map(|text| ip(text)).collect();
+        let public = public.map_or(PublicAddress::Auto, |text| PublicAddress::Fixed(ip(text)));
+        MediaAddresses::new(&parsed, &public)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("a literal")
+    }
+
+    #[test]
+    fn the_address_that_the_peer_knows_comes_first_and_the_other_version_never() {
+        let ours = addresses(&["10.0.0.1", "2001:db8::1", "0.0.0.0", "192.0.2.1"], None);
+        assert_eq!(ours.serving(ip("192.0.2.1")), [3, 2, 0]);
+        assert_eq!(ours.serving(ip("2001:db8::9")), [1]);
+        assert!(addresses(&["0.0.0.0"], None).serving(ip("::1")).is_empty());
+    }
+
+    #[test]
+    fn sdp_shows_the_bound_address_or_the_one_that_the_peer_knows() {
+        let ours = addresses(&["10.0.0.1", "0.0.0.0", "::"], None);
+        let shown = [0, 1].map(|index| ours.shown(index, ip("192.0.2.1")));
+        assert_eq!(shown, [ip("10.0.0.1"), ip("192.0.2.1")]);
+        assert_eq!(ours.shown(2, ip("2001:db8::1")), ip("2001:db8::1"));
+    }
+
+    #[test]
+    fn a_public_address_wins_for_its_own_version() {
+        let ours = addresses(&["0.0.0.0", "::"], Some("203.0.113.5"));
+        assert_eq!(ours.shown(0, ip("10.0.0.1")), ip("203.0.113.5"));
+        assert_eq!(ours.shown(1, ip("2001:db8::1")), ip("2001:db8::1"));
+    }
+
+    #[test]
+    fn another_version_needs_a_single_address() {
+        assert_eq!(addresses(&["0.0.0.0", "::"], None).other_version(ip("10.0.0.1")), None);
+        let ours = addresses(&["0.0.0.0", "2001:db8::1"], None);
+        assert_eq!(ours.other_version(ip("10.0.0.1")), Some(ip("2001:db8::1")));
+    }
+}
