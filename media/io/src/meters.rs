@@ -106,6 +106,8 @@ counters! {
     receive_rearmed,
     /// Waits that slept.
     wakes,
+    /// Rate of those over the last second in which the core turned.
+    wakes_per_second,
     /// Turns of the loop.
     turns,
     /// Commands taken.

@@ -82,6 +82,8 @@ pub(crate) struct Turner<'a, M, D> {
     /// How late ticks were, in microseconds.
     lateness: Histogram<u64>,
     lateness_published: Instant,
+    /// Wakes when that was.
+    wakes_published: u64,
     /// Whether the last wait was one; a look in passing is no wake-up.
     slept: bool,
 }
@@ -116,7 +118,16 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
             Histogram::new_with_bounds(1, LATENESS_US_MAX, 2).expect("the bounds are valid");
         let figures = CoreFigures::default();
         let lateness_published = Instant::ZERO;
-        Self { machine, driver, ends, figures, lateness, lateness_published, slept: false }
+        Self {
+            machine,
+            driver,
+            ends,
+            figures,
+            lateness,
+            lateness_published,
+            wakes_published: 0,
+            slept: false,
+        }
     }
 
     /// Turns until the doorbell says stop.
@@ -258,7 +269,11 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
             figures.tick_late_p50_us = self.lateness.value_at_quantile(0.5);
             figures.tick_late_p99_us = self.lateness.value_at_quantile(0.99);
             figures.tick_late_max_us = self.lateness.max();
+            let wakes = driver.wakes.saturating_sub(self.wakes_published);
+            let elapsed_ms = now.since(self.lateness_published).as_millis() as u64;
+            figures.wakes_per_second = wakes.saturating_mul(1_000) / elapsed_ms.max(1);
             self.lateness_published = now;
+            self.wakes_published = driver.wakes;
         }
         self.ends.meters.publish(figures);
     }

@@ -94,8 +94,32 @@ const ROWS: &[Row] = &[
         "Receptions begun again for want of a buffer. Often: the core is too slow for its load.",
         |f| f.buffer_shortages,
     ),
+    (
+        "media_receptions_rearmed_total",
+        "counter",
+        "Receptions begun again for another reason: errors of sockets.",
+        |f| f.receive_rearmed,
+    ),
+    (
+        "media_mesh_frames_incomplete_total",
+        "counter",
+        "Frames from other cores whose packet never came whole.",
+        |f| f.mesh_frames_incomplete,
+    ),
+    (
+        "media_core_restarts_total",
+        "counter",
+        "Times the core began anew after a panic: its legs were gone. Report it with the log.",
+        |f| f.restarts,
+    ),
     ("media_turns_total", "counter", "Turns of the core's loop.", |f| f.turns),
     ("media_wakes_total", "counter", "Waits that slept.", |f| f.wakes),
+    (
+        "media_wakes_per_second",
+        "gauge",
+        "Rate of waits that slept, over the last second in which the core turned.",
+        |f| f.wakes_per_second,
+    ),
     ("media_commands_taken_total", "counter", "Commands of signaling.", |f| f.commands),
     (
         "media_commands_refused_total",

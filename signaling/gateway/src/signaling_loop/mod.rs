@@ -323,6 +323,8 @@ impl SignalingLoop {
                     self.handle(Input::CoreRestarted { core: id, sentence });
                 }
                 Fate::Lost(sentence) => {
+                    // One that stalled would go on with its legs when it wakes, and nobody knows them.
+                    core.stop();
                     self.state.lost_cores.push(id);
                     self.state.backlog.remove(&id);
                     self.close_recordings_of(id);

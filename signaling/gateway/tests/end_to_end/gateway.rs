@@ -88,15 +88,39 @@ impl Gateway {
         Self::start_with(folder, &text)
     }
 
+    /// Starts with SIP and media on both loopback addresses.
+    pub fn start_on_both_versions() -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        let text = text.replace("udp = [\"127.0.0.1:0\"]", "udp = [\"127.0.0.1:0\", \"[::1]:0\"]");
+        let text = text.replace("= [\"127.0.0.1\"]", "= [\"127.0.0.1\", \"::1\"]");
+        Self::start_with(folder, &text)
+    }
+
+    /// Starts where the kernel denies io_uring, as the seccomp profiles of containers do.
+    pub fn start_without_io_uring() -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        let mut denied = Command::new("strace");
+        // The gateway stays our child (-D), and only the denied call is looked at.
+        denied.args("-D -f --seccomp-bpf -qq -e trace=io_uring_setup".split(' '));
+        denied.args("-e inject=io_uring_setup:error=EPERM -o /dev/null".split(' ')).arg(binary());
+        Self::start_by(denied, folder, &text)
+    }
+
     fn start_as(folder: Arc<TempDir>, sip: &str, ports: u16, more: &str) -> Self {
         let text = settings_text(&folder, sip, ports, more);
         Self::start_with(folder, &text)
     }
 
     fn start_with(folder: Arc<TempDir>, text: &str) -> Self {
+        Self::start_by(Command::new(binary()), folder, text)
+    }
+
+    fn start_by(mut command: Command, folder: Arc<TempDir>, text: &str) -> Self {
         let settings = folder.path().join("sidetone.toml");
         std::fs::write(&settings, text).expect("writable");
-        let mut child = Command::new(binary())
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&settings)
             .env("SIDETONE_ACCOUNT_SID", ACCOUNT)

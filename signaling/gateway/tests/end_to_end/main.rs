@@ -22,6 +22,7 @@ mod durability;
 mod explain;
 mod impairment;
 mod inbound;
+mod media_cores;
 mod outbound;
 mod phone_register;
 mod phones;
