@@ -189,9 +189,22 @@ impl Control {
     }
 
     fn branch(&mut self, sid: CallSid, number: usize, binding: &Binding) -> Branch {
-        let address = self.settings.public_address.unwrap_or(binding.flow.local.ip());
+        let address = self.shown_to(sid, binding.flow.local.ip());
         let peer = binding.flow.remote.ip();
         Branch { session: self.new_session(sid), number, address, peer }
+    }
+
+    /// The address of the call's one leg as a contact sees it that reaches us at `local`; one of another
+    /// IP version than the leg's is shown the leg's own.
+    fn shown_to(&self, sid: CallSid, local: IpAddr) -> IpAddr {
+        let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
+        match leg {
+            Some(leg) if leg.address.is_ipv4() == local.is_ipv4() => {
+                self.settings.media_addresses.shown(leg.place.port.address, local)
+            }
+            Some(leg) => leg.address,
+            None => local,
+        }
     }
 
     /// What the contacts of a call say, gathered into what the call is told: the event if it is for
