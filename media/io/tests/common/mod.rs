@@ -63,6 +63,7 @@ pub struct Party {
     pub leg: LegId,
     pub port: MediaPort,
     sequence: u16,
+    timestamp: u32,
     ssrc: u32,
 }
 
@@ -72,13 +73,22 @@ impl Party {
         socket.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
         let port = core.ports[usize::from(slot)];
         let leg = LegId { core: core.id, slot, generation: 0 };
-        Self { socket, leg, port, sequence: 0xFFF0, ssrc: 0xABCD_0000 + u32::from(slot) }
+        Self {
+            socket,
+            leg,
+            port,
+            sequence: 0xFFF0,
+            timestamp: u32::MAX - 1_000,
+            ssrc: 0xABCD_0000 + u32::from(slot),
+        }
     }
 
     /// Sends one packet with this payload.
     pub fn say(&mut self, payload: &[u8]) {
-        let bytes = rtp(self.sequence, self.ssrc, payload);
+        let mut bytes = rtp(self.sequence, self.ssrc, payload);
+        bytes[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(160);
         self.socket.send_to(&bytes, rtp_address(self.port)).expect("loopback takes it");
     }
 
