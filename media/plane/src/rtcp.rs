@@ -40,9 +40,10 @@ impl Compound {
         let mut is_first = true;
         while !rest.is_empty() {
             let (part, after) = split_part(rest)?;
-            // A compound begins with a report and only its last part may be padded (A.2).
-            let is_report = matches!(part.packet_type, SENDER_REPORT | RECEIVER_REPORT);
-            if is_first && !is_report || part.padded && !after.is_empty() {
+            // Only the last part may be padded (A.2). The first need not be a report (RFC 5506 §3.4.1):
+            // baresip opens its path with an APP alone.
+            let is_known = (SENDER_REPORT..=EXTENDED_REPORT).contains(&part.packet_type);
+            if is_first && !is_known || part.padded && !after.is_empty() {
                 return Err(RtcpError);
             }
             compound.take(&part, our_ssrc)?;
@@ -251,6 +252,8 @@ const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const BYE: u8 = 203;
+/// RFC 3611: the last of the types that have been given out in a row.
+const EXTENDED_REPORT: u8 = 207;
 const CNAME: u8 = 1;
 const SENDER_REPORT_WORDS: usize = 6;
 const BLOCK_WORDS: usize = 6;
@@ -305,14 +308,23 @@ mod tests {
     }
 
     #[test]
-    fn parts_must_fill_the_packet_and_begin_with_a_report() {
+    fn parts_must_fill_the_packet_and_begin_with_a_known_one() {
         let mut bytes = [0; REPORT_BYTES_MAX];
         let len = report().write(&mut bytes);
         assert_eq!(Compound::parse(&bytes[..len - 1], 8), Err(RtcpError));
-        assert_eq!(Compound::parse(&bytes[52..len], 8), Err(RtcpError));
+        assert_eq!(Compound::parse(&bytes[48..len], 8), Err(RtcpError));
         assert_eq!(Compound::parse(&[], 8), Err(RtcpError));
         bytes[0] = 0x82;
         assert_eq!(Compound::parse(&bytes[..len], 8), Err(RtcpError));
+    }
+
+    #[test]
+    fn an_application_packet_alone_is_taken() {
+        // As baresip sends it before its first report.
+        let ping = b"\x80\xcc\x00\x03\x00\x00\x00\x09PINGPONG";
+        assert_eq!(Compound::parse(ping, 8), Ok(Compound::default()));
+        let unknown = b"\x80\xd0\x00\x01\x00\x00\x00\x09";
+        assert_eq!(Compound::parse(unknown, 8), Err(RtcpError));
     }
 
     #[test]

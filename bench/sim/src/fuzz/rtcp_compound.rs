@@ -1,4 +1,4 @@
-//! RTCP compound packets at a leg: taken exactly when RFC 3550 A.2 calls them valid, by a second reading.
+//! RTCP compound packets at a leg: taken exactly when RFC 3550 A.2 and RFC 5506 call them valid, by a second reading.
 
 use plane::{DropReason, Received};
 use shared::limits::RTCP_BYTES_MAX;
@@ -29,7 +29,7 @@ pub fn check(packet: &[u8]) {
     assert!(quality.round_trip_us.is_none_or(|us| us < 60_000_000), "{quality:?}");
 }
 
-/// RFC 3550 A.2, and that every report holds the blocks that it counts.
+/// RFC 3550 A.2 but for the first part, which may be any known one (RFC 5506); and that every report holds the blocks that it counts.
 fn is_valid(packet: &[u8]) -> bool {
     let mut at = 0;
     while at < packet.len() {
@@ -39,8 +39,9 @@ fn is_valid(packet: &[u8]) -> bool {
         };
         let next = at + 4 + 4 * usize::from(u16::from_be_bytes([high, low]));
         let is_report = packet_type == 200 || packet_type == 201;
+        let is_known = (200..=207).contains(&packet_type);
         let is_padded_too_soon = head & 0x20 != 0 && next < packet.len();
-        if head >> 6 != 2 || next > packet.len() || is_padded_too_soon || at == 0 && !is_report {
+        if head >> 6 != 2 || next > packet.len() || is_padded_too_soon || at == 0 && !is_known {
             return false;
         }
         let fixed = if packet_type == 200 { 28 } else { 8 };

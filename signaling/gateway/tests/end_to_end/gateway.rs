@@ -81,8 +81,17 @@ impl Gateway {
 
     /// Starts with SIP and media on the IPv6 loopback address.
     pub fn start_on_ipv6() -> Self {
+        Self::start_on_ipv6_with("")
+    }
+
+    /// The same, serving Request-URIs that name its own address as domain `name`.
+    pub fn start_on_ipv6_with_default_domain(name: &str) -> Self {
+        Self::start_on_ipv6_with(&format!("default_domain = \"{name}\"\n"))
+    }
+
+    fn start_on_ipv6_with(sip: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        let text = settings_text(&folder, sip, MEDIA_PORTS, "");
         let text = text.replace("p = [\"127.0.0.1:0\"]", "p = [\"[::1]:0\"]");
         let text = text.replace("addresses = [\"127.0.0.1\"]", "addresses = [\"::1\"]");
         Self::start_with(folder, &text)

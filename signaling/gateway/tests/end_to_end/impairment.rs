@@ -149,7 +149,7 @@ impl Run {
 }
 
 /// The figures that a call's timeline ends with; the core reports last.
-fn quality(gateway: &Gateway, sid: &str) -> Value {
+pub fn quality(gateway: &Gateway, sid: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let timeline = gateway.fetch(&format!("Calls/{sid}/Timeline.json")).json();

@@ -24,6 +24,7 @@ mod impairment;
 mod inbound;
 mod media_cores;
 mod outbound;
+mod phone_media;
 mod phone_register;
 mod phones;
 mod quiet_core;

@@ -3,7 +3,8 @@
 Arguments: target URI, user, password, codec (PCMU or PCMA), WAV file to write, then what to do:
 `press=1`, `hold`, `resume`, `wait=SECONDS`, in order. Prints one line for each thing that happens.
 With TLS_CA and TLS_PROXY in the environment: over TLS, believing the authorities of that file only, to
-that HOST:PORT.
+that HOST:PORT. With SAYS: says that WAV file over and over, and sends nothing in its pauses (voice
+activity detection).
 """
 
 import os
@@ -23,6 +24,7 @@ class Call(pj.Call):
     def __init__(self, account):
         super().__init__(account)
         self.recorder = None
+        self.player = None
         self.over = False
         self.up = False
 
@@ -41,6 +43,10 @@ class Call(pj.Call):
                     self.recorder = pj.AudioMediaRecorder()
                     self.recorder.createRecorder(wav)
                 self.getAudioMedia(-1).startTransmit(self.recorder)
+                if says and self.player is None:
+                    self.player = pj.AudioMediaPlayer()
+                    self.player.createPlayer(says)
+                    self.player.startTransmit(self.getAudioMedia(-1))
 
 
 endpoint = pj.Endpoint()
@@ -49,7 +55,8 @@ config = pj.EpConfig()
 config.logConfig.level = 1
 config.logConfig.consoleLevel = 1
 config.uaConfig.threadCnt = 0
-config.medConfig.noVad = True
+says = os.environ.get("SAYS")
+config.medConfig.noVad = says is None
 endpoint.libInit(config)
 transport = pj.TransportConfig()
 transport.port = 0
@@ -65,6 +72,10 @@ endpoint.libStart()
 endpoint.audDevManager().setNullDev()
 for known in endpoint.codecEnum2():
     endpoint.codecSetPriority(known.codecId, 255 if known.codecId.startswith(codec) else 0)
+    if says and known.codecId.startswith(codec):
+        parameters = endpoint.codecGetParam(known.codecId)
+        parameters.setting.vad = True
+        endpoint.codecSetParam(known.codecId, parameters)
 
 account_config = pj.AccountConfig()
 account_config.idUri = "sip:%s@127.0.0.1" % user
@@ -109,4 +120,5 @@ if not call.over:
     run(5, lambda: call.over)
 say("over" if call.over else "still up")
 call.recorder = None
+call.player = None
 endpoint.libDestroy()
