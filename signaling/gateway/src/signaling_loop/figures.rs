@@ -120,6 +120,9 @@ const ROWS: &[Row] = &[
         "Requests refused for want of room in the transaction table: 503.",
         |s| s.ua.transactions_refused,
     ),
+    ("signaling_server_transactions", "gauge", "SIP server transactions kept now.", |s| {
+        s.ua.server_transactions
+    }),
     ("signaling_calls_live", "gauge", "Calls live now.", |s| s.calls_live as u64),
     ("registrar_bindings", "gauge", "Contacts registered now.", |s| s.registrations.0 as u64),
     ("registrar_users", "gauge", "Users with a contact registered now.", |s| {

@@ -117,6 +117,14 @@ impl Gateway {
         Self::start_by(denied, folder, &text)
     }
 
+    /// Starts with a name server of its own.
+    pub fn start_asking(names: SocketAddr) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        let text = text.replacen("[node]\n", &format!("[node]\ndns = [\"{names}\"]\n"), 1);
+        Self::start_with(folder, &text)
+    }
+
     fn start_as(folder: Arc<TempDir>, sip: &str, ports: u16, more: &str) -> Self {
         let text = settings_text(&folder, sip, ports, more);
         Self::start_with(folder, &text)

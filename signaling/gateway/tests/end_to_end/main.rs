@@ -5,8 +5,10 @@
 
 mod application;
 mod gateway;
+mod kamailio;
 mod load;
 mod metrics;
+mod name_server;
 mod proxy;
 mod rest;
 mod rtp;
@@ -30,9 +32,11 @@ mod phones;
 mod quiet_core;
 mod registrar;
 mod rest_resources;
+mod scanners;
 mod sip_edges;
 mod slope;
 mod soak;
 mod startup;
 mod tls;
+mod trunks;
 mod webhooks;

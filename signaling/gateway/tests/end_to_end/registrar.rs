@@ -17,7 +17,7 @@ const DOMAIN: &str = "desk.sip.sidetone.test";
 
 impl Gateway {
     /// A domain whose users may register and call: alice, and those named besides. Its SID.
-    fn domain_to_register(&self, voice_url: &str, users: &[&str]) -> String {
+    pub fn domain_to_register(&self, voice_url: &str, users: &[&str]) -> String {
         let domain = self.domain_with_user("desk", voice_url, "alice", PASSWORD);
         let path = format!("SIP/Domains/{domain}.json");
         self.create(&path, &[("SipRegistration", "true")]);

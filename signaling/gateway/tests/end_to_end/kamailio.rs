@@ -1,0 +1,116 @@
+//! Kamailio as a carrier: registrar with SHA-256 digest, proxy in front of one callee.
+
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A Kamailio on loopback; ended when dropped.
+pub struct Kamailio {
+    child: Child,
+    pub port: u16,
+    folder: TempDir,
+}
+
+impl Kamailio {
+    /// User `gw` with password `secret` registers; whoever it calls is rung at `callee`.
+    pub fn carrier(port: u16, callee: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = CARRIER.replace("PORT", &port.to_string());
+        let script = script.replace("CALLEE", &callee.to_string());
+        let file = folder.path().join("kamailio.cfg");
+        std::fs::write(&file, script).expect("writable");
+        let child = Command::new("/usr/sbin/kamailio")
+            .args(["-DD", "-E", "-m", "32", "-M", "4", "-f"])
+            .arg(&file)
+            .arg("-Y")
+            .arg(folder.path())
+            .arg("-w")
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).expect("writable"))
+            .spawn()
+            .expect("Kamailio is installed (make clients)");
+        let kamailio = Self { child, port, folder };
+        kamailio.wait_until_it_listens();
+        kamailio
+    }
+
+    fn wait_until_it_listens(&self) {
+        let begun = Instant::now();
+        while UdpSocket::bind(("127.0.0.1", self.port)).is_ok() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{}", self.log());
+            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(20)); // no event tells of a foreign socket
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        // Its main process ends its others only when it is asked to end.
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- Kamailio's log ---\n{}", self.log());
+        }
+    }
+}
+
+const CARRIER: &str = r#"#!KAMAILIO
+debug=1
+log_stderror=yes
+children=1
+disable_tcp=yes
+auto_aliases=no
+listen=udp:127.0.0.1:PORT
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "rr.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+modparam("auth", "algorithm", "SHA-256")
+request_route {
+  if (is_method("REGISTER")) {
+    if (!pv_www_authenticate("provider.test", "secret", "0")) {
+      www_challenge("provider.test", "1");
+      exit;
+    }
+    save("location");
+    exit;
+  }
+  if (has_totag() && loose_route()) {
+    t_relay();
+    exit;
+  }
+  if ($rU == "gw") {
+    if (!lookup("location")) {
+      sl_send_reply("404", "Nobody");
+      exit;
+    }
+    t_relay();
+    exit;
+  }
+  if (is_method("INVITE")) {
+    if (!pv_proxy_authenticate("provider.test", "secret", "0")) {
+      proxy_challenge("provider.test", "1");
+      exit;
+    }
+    consume_credentials();
+    record_route();
+  }
+  $du = "sip:127.0.0.1:CALLEE";
+  t_relay();
+}
+"#;
