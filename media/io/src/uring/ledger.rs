@@ -6,7 +6,7 @@
 //! ```
 
 /// The holder of one buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Holder {
     Kernel,
     Core,
@@ -15,6 +15,7 @@ enum Holder {
 
 /// Keeps who has each buffer, and the queue of those that sends hold. Allocates only when made.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, PartialOrd, Ord))]
 pub(crate) struct Ledger {
     holders: Box<[Holder]>,
     sends: Vec<u16>,

@@ -11,6 +11,8 @@ mod address;
 mod arena;
 mod buffers;
 mod egress;
+#[cfg(test)]
+mod interleavings;
 mod ledger;
 mod memory;
 mod message;
