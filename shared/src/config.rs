@@ -164,6 +164,8 @@ settings! {
         ports: PortRange = "\"10000-19999\"",
         /// Sources a leg takes media from until it is locked: sdp, peer or any.
         latch: LatchMode = "\"peer\"",
+        /// Differentiated services code point of RTP and RTCP, 0 to 63; 46 is expedited forwarding (RFC 3246).
+        dscp: u32 = "46",
         /// Whether digits are looked for in the audio of parties that negotiated no telephone events.
         inband_digits: bool = "true",
         /// A call without media for so many seconds is ended; 0 = never.
@@ -463,6 +465,7 @@ impl Config {
             "media.addresses",
             "takes at most 255 addresses",
         );
+        require(self.media.dscp <= 63, "media.dscp", "takes 0 to 63");
         require(
             is_domain(&self.node.domain_suffix),
             "node.domain_suffix",

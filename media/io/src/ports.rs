@@ -223,6 +223,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_socket_marks_what_it_sends() {
+        for dscp in [46, 0, 10] {
+            let config = IoConfig { dscp, ..IoConfig::default() };
+            let address = IpAddr::from([127, 0, 0, 1]);
+            let socket = open_socket(address, 0, &config, false).expect("a free port");
+            assert_eq!(socket.tos_v4().expect("it can be read"), u32::from(dscp) << 2);
+            let Ok(socket) = open_socket(std::net::Ipv6Addr::LOCALHOST.into(), 0, &config, false)
+            else {
+                eprintln!("this machine has no IPv6 loopback: not tested");
+                continue;
+            };
+            assert_eq!(socket.tclass_v6().expect("it can be read"), u32::from(dscp) << 2);
+        }
+    }
+
+    #[test]
     fn ports_are_shared_out_without_overlap_and_every_rtcp_port_is_inside() {
         let shares = share(&(10_001..=10_020), 2, 3);
         let mut all: Vec<MediaPort> = shares.iter().flatten().copied().collect();

@@ -556,6 +556,7 @@ fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeErro
         ports: config.media.ports.first..=config.media.ports.last,
         inband_digits: config.media.inband_digits,
         seed: u64::from_le_bytes(seed),
+        dscp: u8::try_from(config.media.dscp).unwrap_or(u8::MAX),
         ..IoConfig::default()
     };
     let bell = signaling.clone();
