@@ -82,6 +82,12 @@ pub const RULES: &[Rule] = &[
         "The domain has no VoiceUrl: nobody says what to do with its calls. Set it.",
     ),
     rule(
+        "media_address",
+        "488",
+        None,
+        "No media address is of the caller's IP version. Add one to media.addresses.",
+    ),
+    rule(
         "calls_limit",
         "503",
         Some(10004),
