@@ -6,7 +6,7 @@ use std::time::{Duration, Instant as Clock};
 
 use shared::ids::Origin;
 use shared::{Codec, Direction, Instant, Now};
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, Transport,
     UaConfig, UaEvent, Uri, UserAgent,
@@ -188,6 +188,7 @@ fn local_media(address: SocketAddr) -> LocalMedia {
         port: 10_000,
         direction: Direction::SendRecv,
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
+        security: MediaSecurity::Clear,
     }
 }
 

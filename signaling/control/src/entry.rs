@@ -8,7 +8,7 @@ use call::{Call, HttpId, OutboundLeg, PromptId, RecordingPlan};
 use shared::ids::{PlayId, TapId};
 use shared::{AccountSid, CallSid, Codec, Direction, Instant, LegPlan, Prompt, RecordingSid};
 use sip::SessionId;
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use store::{CallRecord, HttpMethod};
 
 use crate::extensions::DigitsBy;
@@ -108,6 +108,7 @@ impl Leg {
             port: self.place.port.rtp,
             direction: Direction::SendRecv,
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+            security: MediaSecurity::Clear,
         }
     }
 }

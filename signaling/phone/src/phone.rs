@@ -11,7 +11,7 @@ use shared::{
     MediaPort, NegotiatedMedia, Now,
 };
 use sip::digest::Credentials;
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::user_agent::{EndCause, Incoming, Invite, TraceDirection};
 use sip::{Method, RequestId, Responded, SessionId, UaConfig, UaEvent, Uri, UserAgent};
 
@@ -327,6 +327,7 @@ impl Phone {
             port: self.config.media_port,
             direction: if held { Direction::SendOnly } else { Direction::SendRecv },
             codecs: self.config.codecs.iter().copied().collect(),
+            security: MediaSecurity::Clear,
         }
     }
 

@@ -10,7 +10,7 @@ use shared::Codec;
 use sip::header::{DateError, Headers};
 use sip::message::{CSeq, Message, Request, Response};
 use sip::multipart::{parts, session_description};
-use sip::offer_answer::{LocalMedia, MediaSession};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaSession};
 use sip::via::Transport;
 use sip::{Contacts, Escaped, Method, ParseError, Text, Uri, Via};
 
@@ -357,6 +357,7 @@ fn ipv6_in_session_descriptions_is_negotiated() {
             port: 20_000,
             direction: shared::Direction::SendRecv,
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+            security: MediaSecurity::Clear,
         };
         let body = request(file).body;
         MediaSession::new(1).answer(&body, &local).map(|(_, media)| media.remote_rtp)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use shared::{Codec, Direction};
 use sip::digest::Credentials;
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{Command, Incoming, Invite, Method, NameAddr, SessionId, UaEvent, Uri};
 use smallvec::smallvec;
 
@@ -242,6 +242,7 @@ fn media(setup: &Setup, end: End) -> LocalMedia {
         port: setup.parties.port(),
         direction: Direction::SendRecv,
         codecs: smallvec![codec],
+        security: MediaSecurity::Clear,
     }
 }
 

@@ -2,28 +2,37 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use shared::{Codec, Direction, NegotiatedMedia};
-use sip::offer_answer::{LocalMedia, MediaSession};
+use shared::{Codec, Direction, NegotiatedMedia, SrtpMaster};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaSession};
 use sip::sdp;
 
 /// An offer is refused with a reason or answered by a description that fits it; whatever came, the
 /// session can offer afterwards.
 pub fn check(bytes: &[u8]) {
-    let local = local();
+    for security in
+        [MediaSecurity::Clear, MediaSecurity::AsOffered(OUR_KEY), MediaSecurity::Required(OUR_KEY)]
+    {
+        check_with(bytes, &LocalMedia { security, ..local() });
+    }
+}
+
+const OUR_KEY: SrtpMaster = SrtpMaster::new([0x5A; 30]);
+
+fn check_with(bytes: &[u8], local: &LocalMedia) {
     let mut called = MediaSession::new(1);
-    match called.answer(bytes, &local) {
+    match called.answer(bytes, local) {
         Ok((answer, media)) => check_answer(bytes, &answer, media),
         Err(refusal) => drop(refusal.refusal()),
     }
-    check_own(&called.offer(&local));
+    check_own(&called.offer(local));
 
     let mut calling = MediaSession::new(2);
-    check_own(&calling.offer(&local));
+    check_own(&calling.offer(local));
     match calling.accept_answer(bytes) {
         Ok(media) => check_media(media),
         Err(refusal) => drop(refusal.refusal()),
     }
-    check_own(&calling.offer(&local));
+    check_own(&calling.offer(local));
 }
 
 fn check_answer(offer: &[u8], answer: &[u8], media: NegotiatedMedia) {
@@ -56,6 +65,7 @@ fn local() -> LocalMedia {
         port: 10_000,
         direction: Direction::SendRecv,
         codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+        security: MediaSecurity::Clear,
     }
 }
 
@@ -91,6 +101,12 @@ pub const WORDS: &[&str] = &[
     "a=rtcp:4001 IN IP6 ::1\r\n",
     "a=rtcp:0\r\n",
     "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:",
+    "a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\r\n",
+    "|2^31",
+    "|1:4",
+    " WSH=64",
+    " UNENCRYPTED_SRTP",
+    "m=audio 4002 RTP/SAVP 0\r\n",
     "a=ice-ufrag:a\r\n",
     "a=candidate:1 1 udp 1 ",
     " 256",

@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use shared::{Codec, Direction};
 
-use super::LocalMedia;
-use crate::sdp::{Connection, FormatKind, MediaDescription, SdpRefusal, SessionDescription};
+use super::{LocalMedia, MediaSecurity};
+use crate::sdp::{
+    Connection, Crypto, FormatKind, MediaDescription, SdpRefusal, SessionDescription,
+};
 
 /// The audio stream found in a description of the peer.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Chosen<'a> {
     /// `None` = the address is unspecified (RFC 2543 hold).
     pub(super) remote_rtp: Option<SocketAddr>,
     pub(super) remote_rtcp: Option<SocketAddr>,
+    /// The peer's key, where the stream is protected.
+    pub(super) crypto: Option<Crypto>,
 }
 
 /// The first audio stream of an offer that can be served; if none, the refusal of the one that came
@@ -31,7 +35,8 @@ pub(super) fn from_offer<'a>(
 ) -> Result<Chosen<'a>, SdpRefusal> {
     let mut refusal = NO_AUDIO;
     for (index, media) in offer.media.iter().enumerate() {
-        match choose(offer, index, media, local) {
+        let crypto = |media: &MediaDescription| media.cryptos().next();
+        match choose(offer, index, media, local, crypto) {
             Ok(chosen) => return Ok(chosen),
             Err(other) => refusal = further(refusal, other),
         }
@@ -44,9 +49,17 @@ pub(super) fn from_answer<'a>(
     answer: &'a SessionDescription,
     index: usize,
     local: &LocalMedia,
+    offered: Option<&Crypto>,
 ) -> Result<Chosen<'a>, SdpRefusal> {
     let media = answer.media.get(index).ok_or(SHORT_ANSWER)?;
-    choose(answer, index, media, local)
+    if offered.is_none() && is_protected(&media.protocol) {
+        return Err(SRTP_UNASKED);
+    }
+    // The line that is taken, with its suite (RFC 4568 §5.1.3).
+    let is_taken = |crypto: &Crypto| {
+        offered.is_some_and(|ours| ours.tag == crypto.tag && ours.key.suite == crypto.key.suite)
+    };
+    choose(answer, index, media, local, |media| media.cryptos().find(is_taken))
 }
 
 /// Our direction: what both sides want, and never sending to an unspecified address.
@@ -75,11 +88,12 @@ fn choose<'a>(
     index: usize,
     media: &'a MediaDescription,
     local: &LocalMedia,
+    take_crypto: impl Fn(&MediaDescription) -> Option<Crypto>,
 ) -> Result<Chosen<'a>, SdpRefusal> {
     if media.kind != "audio" || media.port == 0 {
         return Err(NO_AUDIO);
     }
-    check_protocol(&media.protocol)?;
+    let crypto = check_security(media, &local.security, take_crypto)?;
     let (payload_type, codec) = first_codec(media, local).ok_or(NO_CODEC)?;
     let address = remote_address(sdp, media, local.address)?;
     let remote_rtp = address.map(|address| SocketAddr::new(address, media.port));
@@ -91,17 +105,39 @@ fn choose<'a>(
         event_payload_type: event_payload_type(media),
         remote_rtp,
         remote_rtcp: remote_rtp.and_then(|rtp| remote_rtcp(media, rtp)),
+        crypto,
     })
 }
 
-fn check_protocol(protocol: &str) -> Result<(), SdpRefusal> {
-    if protocol.eq_ignore_ascii_case("RTP/AVP") {
-        return Ok(());
+/// Whether the stream is protected as it has to be, and with which key of the peer's.
+fn check_security(
+    media: &MediaDescription,
+    security: &MediaSecurity,
+    take_crypto: impl Fn(&MediaDescription) -> Option<Crypto>,
+) -> Result<Option<Crypto>, SdpRefusal> {
+    let is_clear = media.protocol.eq_ignore_ascii_case("RTP/AVP");
+    let is_srtp = media.protocol.eq_ignore_ascii_case("RTP/SAVP");
+    match security {
+        MediaSecurity::Clear | MediaSecurity::AsOffered(_) if is_clear => Ok(None),
+        MediaSecurity::Clear if is_protected(&media.protocol) => Err(SRTP),
+        MediaSecurity::AsOffered(_) | MediaSecurity::Required(_) if is_srtp => {
+            take_crypto(media).ok_or(NO_CRYPTO).map(Some)
+        }
+        MediaSecurity::Required(_) if is_clear => Err(SRTP_REQUIRED),
+        MediaSecurity::AsOffered(_) | MediaSecurity::Required(_)
+            if is_protected(&media.protocol) =>
+        {
+            Err(SRTP_PROFILE)
+        }
+        MediaSecurity::Clear | MediaSecurity::AsOffered(_) | MediaSecurity::Required(_) => {
+            Err(PROTOCOL)
+        }
     }
-    match protocol.to_ascii_uppercase().contains("SAVP") {
-        true => Err(SRTP),
-        false => Err(PROTOCOL),
-    }
+}
+
+/// Any profile of SRTP, with DTLS and feedback or without.
+fn is_protected(protocol: &str) -> bool {
+    protocol.to_ascii_uppercase().contains("SAVP")
 }
 
 fn first_codec(media: &MediaDescription, local: &LocalMedia) -> Option<(u8, Codec)> {
@@ -156,13 +192,15 @@ fn remote_rtcp(media: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr> 
 
 /// Of two refusals the one of the stream that was closer to being served.
 fn further(a: SdpRefusal, b: SdpRefusal) -> SdpRefusal {
-    const ORDER: [SdpRefusal; 4] = [NO_AUDIO, PROTOCOL, SRTP, NO_CODEC];
+    const ORDER: [SdpRefusal; 7] =
+        [NO_AUDIO, PROTOCOL, SRTP, SRTP_PROFILE, SRTP_REQUIRED, NO_CRYPTO, NO_CODEC];
     let rank = |refusal| ORDER.iter().position(|one| *one == refusal).unwrap_or(ORDER.len());
     if rank(b) > rank(a) { b } else { a }
 }
 
-/// The contract's code for SRTP where it is not wanted.
+/// The contract's codes for SRTP where it is not wanted, and for its absence where it is.
 const SRTP_NOT_ACCEPTED: u32 = 32207;
+const SRTP_NEEDED: u32 = 32208;
 
 const NO_AUDIO: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_no_audio", "the SDP has no audio stream that is wanted");
@@ -172,6 +210,25 @@ const PROTOCOL: SdpRefusal = SdpRefusal::not_acceptable(
 );
 const SRTP: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_srtp", "only SRTP is offered, and it is not switched on here")
+        .with_code(SRTP_NOT_ACCEPTED);
+const SRTP_REQUIRED: SdpRefusal = SdpRefusal::not_acceptable(
+    "sdp_srtp_required",
+    "the audio stream is in the clear, and only SRTP (RTP/SAVP with a=crypto) is taken here",
+)
+.with_code(SRTP_NEEDED);
+const SRTP_PROFILE: SdpRefusal = SdpRefusal::not_acceptable(
+    "sdp_srtp_profile",
+    "of SRTP only RTP/SAVP with keys in a=crypto lines is served, not RTP/SAVPF and not DTLS",
+)
+.with_code(SRTP_NOT_ACCEPTED);
+const NO_CRYPTO: SdpRefusal = SdpRefusal::not_acceptable(
+    "sdp_no_crypto",
+    "no a=crypto line can be served: AES_CM_128_HMAC_SHA1_80 and _32 are, with one inline key and \
+     without key identifiers and parameters that take protection away",
+)
+.with_code(SRTP_NOT_ACCEPTED);
+const SRTP_UNASKED: SdpRefusal =
+    SdpRefusal::not_acceptable("sdp_srtp_unasked", "the answer says SRTP and none was offered")
         .with_code(SRTP_NOT_ACCEPTED);
 const NO_CODEC: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_no_codec", "the audio stream has no codec in common with us");

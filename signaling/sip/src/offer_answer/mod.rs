@@ -6,10 +6,10 @@ mod write;
 
 use std::net::IpAddr;
 
-use shared::{Codec, Direction, NegotiatedMedia};
+use shared::{Codec, Direction, NegotiatedMedia, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 use smallvec::SmallVec;
 
-use crate::sdp::{self, SdpRefusal, SessionDescription};
+use crate::sdp::{self, Crypto, SdpRefusal, SessionDescription};
 use choose::Chosen;
 use write::Slot;
 
@@ -25,11 +25,35 @@ pub struct LocalMedia {
     /// What we speak, best first. An offer of ours names them in this order; of an offer to us the
     /// first of the offer that is among these is taken.
     pub codecs: SmallVec<[Codec; 2]>,
+    /// Whether the stream is protected.
+    pub security: MediaSecurity,
+}
+
+/// How a stream of ours may be protected (contract sip-interface.md §10). The key is ours, for what
+/// we send; it stays the same over all offers and answers of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaSecurity {
+    /// In the clear, `RTP/AVP`; SRTP is refused.
+    Clear,
+    /// As the peer offers it; in the clear in first offers of ours.
+    AsOffered(SrtpMaster),
+    /// Protected, `RTP/SAVP`; anything in the clear is refused.
+    Required(SrtpMaster),
+}
+
+impl MediaSecurity {
+    /// Our key, where a stream is or may be protected.
+    const fn master(&self) -> Option<SrtpMaster> {
+        match self {
+            Self::Clear => None,
+            Self::AsOffered(master) | Self::Required(master) => Some(*master),
+        }
+    }
 }
 
 /// Descriptions of one dialog: keeps `o=`, the number of media descriptions and payload types over
 /// all offers and answers (RFC 3264 §8).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MediaSession {
     /// `sess-id`; also the first version.
     session_id: u32,
@@ -77,7 +101,12 @@ impl MediaSession {
     /// An offer: the first one, a new one, or the same again as a refresh (then with the same
     /// version).
     pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
-        let body = write::offer(&self.slots, local, self.event_payload_type, self.rtcp_mux);
+        let own = write::Own {
+            event_payload_type: self.event_payload_type,
+            rtcp_mux: self.rtcp_mux,
+            crypto: self.offered_crypto(local),
+        };
+        let body = write::offer(&self.slots, local, &own);
         self.offered = Some(local.clone());
         self.describe(local.address, body)
     }
@@ -114,7 +143,9 @@ impl MediaSession {
         let events = media.event_payload_type_receive.filter(|number| *number >= DYNAMIC_FROM);
         self.event_payload_type = events.unwrap_or(EVENT_PAYLOAD_TYPE);
         self.rtcp_mux = media.rtcp_mux;
-        let body = write::answer(&self.slots, local, &media, &offer.time);
+        let crypto = media.srtp.zip(chosen.crypto);
+        let crypto = crypto.map(|(keys, theirs)| Crypto { tag: theirs.tag, key: keys.send });
+        let body = write::answer(&self.slots, local, &media, crypto, &offer.time);
         self.negotiated = Some(media);
         Ok((self.describe(local.address, body), media))
     }
@@ -128,10 +159,23 @@ impl MediaSession {
         let local = self.offered.take().ok_or(NO_OFFER)?;
         let answer = sdp::parse(answer)?;
         let index = self.slots.iter().position(Slot::is_ours).unwrap_or(0);
-        let chosen = choose::from_answer(&answer, index, &local)?;
+        let offered = self.offered_crypto(&local);
+        let chosen = choose::from_answer(&answer, index, &local, offered.as_ref())?;
         let media = self.negotiate_answer(&answer, &chosen, &local);
         self.negotiated = Some(media);
         Ok(media)
+    }
+
+    /// The one line of an offer of ours: a session that is protected stays so.
+    fn offered_crypto(&self, local: &LocalMedia) -> Option<Crypto> {
+        let is_protected = self.negotiated.is_some_and(|media| media.srtp.is_some());
+        let master = match local.security {
+            MediaSecurity::Clear => None,
+            MediaSecurity::AsOffered(master) => is_protected.then_some(master),
+            MediaSecurity::Required(master) => Some(master),
+        };
+        let suite = OFFERED_SUITE;
+        master.map(|master| Crypto { tag: OFFERED_TAG, key: SrtpKey { suite, master } })
     }
 
     fn negotiate_answer(
@@ -154,7 +198,7 @@ impl MediaSession {
             event_payload_type_receive: events.map(|_| self.event_payload_type),
             direction: choose::direction(answer, chosen, local.direction),
             ptime_ms: choose::ptime_ms(answer, chosen.media),
-            srtp: None,
+            srtp: srtp_keys(chosen, local),
         }
     }
 
@@ -168,6 +212,16 @@ impl MediaSession {
         out.extend_from_slice(&body);
         self.sent = Some(body);
         out
+    }
+}
+
+impl std::fmt::Debug for MediaSession {
+    /// Not what was sent: descriptions hold keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaSession")
+            .field("version", &self.version)
+            .field("negotiated", &self.negotiated)
+            .finish_non_exhaustive()
     }
 }
 
@@ -189,9 +243,20 @@ fn negotiate_offer(
         event_payload_type_receive: chosen.event_payload_type,
         direction: choose::direction(offer, chosen, local.direction),
         ptime_ms: choose::ptime_ms(offer, chosen.media),
-        srtp: None,
+        srtp: srtp_keys(chosen, local),
     }
 }
+
+/// The peer's key of the line that was chosen, and ours with the same suite.
+fn srtp_keys(chosen: &Chosen<'_>, local: &LocalMedia) -> Option<SrtpKeys> {
+    let receive = chosen.crypto?.key;
+    let master = local.security.master()?;
+    Some(SrtpKeys { send: SrtpKey { suite: receive.suite, master }, receive })
+}
+
+/// The only suite in offers of ours, and its tag (contract sip-interface.md §10).
+const OFFERED_SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1Tag80;
+const OFFERED_TAG: u32 = 1;
 
 /// Payload type of telephone events in first offers (contract sip-interface.md §13).
 const EVENT_PAYLOAD_TYPE: u8 = 101;
@@ -210,5 +275,7 @@ const FEWER_MEDIA: SdpRefusal = SdpRefusal::not_acceptable(
     "a new offer has fewer media descriptions than the session (RFC 3264 section 8)",
 );
 
+#[cfg(test)]
+mod security_tests;
 #[cfg(test)]
 mod tests;

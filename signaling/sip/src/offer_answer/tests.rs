@@ -11,6 +11,7 @@ fn local() -> LocalMedia {
         port: 20_000,
         direction: Direction::SendRecv,
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
+        security: MediaSecurity::Clear,
     }
 }
 

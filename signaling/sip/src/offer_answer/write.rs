@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use shared::{Codec, NegotiatedMedia};
 
 use super::LocalMedia;
-use crate::sdp::MediaDescription;
+use crate::sdp::{Crypto, MediaDescription};
 
 /// A place among the media descriptions of a session: places are never given up (RFC 3264 §8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,22 +45,25 @@ pub(super) fn head(session_id: u32, version: u64, address: IpAddr) -> Vec<u8> {
     format!("v=0\r\no=root {session_id} {version} IN {family} {address}\r\n").into_bytes()
 }
 
+/// What an offer says besides what our side has.
+pub(super) struct Own {
+    pub(super) event_payload_type: u8,
+    pub(super) rtcp_mux: bool,
+    /// Our key, where the stream is to be protected.
+    pub(super) crypto: Option<Crypto>,
+}
+
 /// All of an offer behind `o=`.
-pub(super) fn offer(
-    slots: &[Slot],
-    local: &LocalMedia,
-    event_payload_type: u8,
-    rtcp_mux: bool,
-) -> Vec<u8> {
-    let mut stream = Stream { local, formats: Vec::new(), lines: String::new() };
+pub(super) fn offer(slots: &[Slot], local: &LocalMedia, own: &Own) -> Vec<u8> {
+    let mut stream = Stream::new(local, own.crypto);
     for &codec in &local.codecs {
         stream.codec(codec.static_payload_type(), codec);
     }
-    stream.events(event_payload_type);
+    stream.events(own.event_payload_type);
     stream.line(format_args!("ptime:20"));
     stream.line(format_args!("maxptime:20"));
     stream.line(format_args!("{}", local.direction.name()));
-    if rtcp_mux {
+    if own.rtcp_mux {
         stream.line(format_args!("rtcp-mux"));
     }
     description(slots, &stream, ("0", "0"))
@@ -71,9 +74,10 @@ pub(super) fn answer(
     slots: &[Slot],
     local: &LocalMedia,
     media: &NegotiatedMedia,
+    crypto: Option<Crypto>,
     time: &(String, String),
 ) -> Vec<u8> {
-    let mut stream = Stream { local, formats: Vec::new(), lines: String::new() };
+    let mut stream = Stream::new(local, crypto);
     stream.codec(media.payload_type_receive, media.codec);
     if let Some(payload_type) = media.event_payload_type_receive {
         stream.events(payload_type);
@@ -89,11 +93,21 @@ pub(super) fn answer(
 /// Our media description as it grows.
 struct Stream<'a> {
     local: &'a LocalMedia,
+    protocol: &'static str,
     formats: Vec<String>,
     lines: String,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    fn new(local: &'a LocalMedia, crypto: Option<Crypto>) -> Self {
+        let protocol = if crypto.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+        let mut stream = Self { local, protocol, formats: Vec::new(), lines: String::new() };
+        if let Some(crypto) = crypto {
+            stream.line(format_args!("crypto:{}", crypto.write()));
+        }
+        stream
+    }
+
     fn codec(&mut self, payload_type: u8, codec: Codec) {
         self.formats.push(payload_type.to_string());
         self.line(format_args!("rtpmap:{payload_type} {}/8000", codec.name()));
@@ -122,8 +136,9 @@ fn description(slots: &[Slot], stream: &Stream<'_>, time: (&str, &str)) -> Vec<u
     for slot in slots {
         match slot {
             Slot::Ours => {
-                let (port, formats) = (stream.local.port, stream.formats.join(" "));
-                let _ = write!(out, "m=audio {port} RTP/AVP {formats}\r\n{}", stream.lines);
+                let (port, protocol) = (stream.local.port, stream.protocol);
+                let formats = stream.formats.join(" ");
+                let _ = write!(out, "m=audio {port} {protocol} {formats}\r\n{}", stream.lines);
             }
             Slot::Refused { kind, protocol, format } => {
                 let _ = write!(out, "m={kind} 0 {protocol} {format}\r\n");

@@ -4,6 +4,7 @@
 //! what peers write elsewhere (`t=` past 64 bits, Latin-1 in `s=`) must not cost the call.
 
 mod codecs;
+mod crypto;
 mod parse;
 
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 use shared::{Direction, Refusal};
 
 pub use codecs::{Format, FormatKind};
+pub use crypto::Crypto;
 pub use parse::parse;
 
 /// What a description says, borrowed lines turned into values; unknown lines are left out.

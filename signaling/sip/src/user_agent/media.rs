@@ -6,13 +6,20 @@ use crate::offer_answer::{LocalMedia, MediaSession};
 use crate::sdp::SdpRefusal;
 
 /// The descriptions of one session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct SessionMedia {
     session: MediaSession,
     /// Our side, as the caller last gave it.
     local: Option<LocalMedia>,
     /// The peer's last accepted description, to know a refresh by.
     remote: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for SessionMedia {
+    /// Not what the peer sent: descriptions hold keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionMedia").field("session", &self.session).finish_non_exhaustive()
+    }
 }
 
 impl SessionMedia {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::{Instant, Now, Origin};
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::random::Random;
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Incoming, Input, Invite, Message, SendFailure,
@@ -314,6 +314,7 @@ pub fn media(port: u16) -> LocalMedia {
         port,
         direction: shared::Direction::SendRecv,
         codecs: [shared::Codec::Pcmu, shared::Codec::Pcma].into_iter().collect(),
+        security: MediaSecurity::Clear,
     }
 }
 
