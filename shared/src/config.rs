@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub use layers::{Layers, Origin, Problem};
 pub use value::{
     AclReject, Backend, ByteSize, Cidr, Cores, LimitsProfile, LogFormat, LogLevel, PortRange,
-    PublicAddress, RejectStatus, SpeechEngine,
+    PublicAddress, RejectStatus, SpeechEngine, SrtpUse,
 };
 
 use crate::extensions::Extensions;
@@ -168,6 +168,8 @@ settings! {
         dscp: u32 = "46",
         /// Whether digits are looked for in the audio of parties that negotiated no telephone events.
         inband_digits: bool = "true",
+        /// SRTP: secure = demanded by Secure domains and secure=true, refused elsewhere; offered = also taken from any caller that offers it.
+        srtp: SrtpUse = "\"secure\"",
         /// A call without media for so many seconds is ended; 0 = never.
         timeout_s: u32 = "60",
         /// The same while the call is on hold.

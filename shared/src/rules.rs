@@ -311,8 +311,37 @@ pub const RULES: &[Rule] = &[
         Some(32102),
         "The answer has fewer media descriptions than the offer.",
     ),
+    rule(
+        "sdp_no_crypto",
+        "488",
+        Some(32207),
+        "No a=crypto line can be served: another suite, a key identifier, or protection taken away. Offer AES_CM_128_HMAC_SHA1_80.",
+    ),
     rule("sdp_size", "488", None, "The SDP is longer than the limit."),
-    rule("sdp_srtp", "488", None, "Only SRTP is offered, and it is not switched on here."),
+    rule(
+        "sdp_srtp",
+        "488",
+        Some(32207),
+        "Only SRTP is offered and the domain is not Secure. Set Secure on the domain and call over TLS, or set media.srtp to offered, or switch SRTP off in the phone.",
+    ),
+    rule(
+        "sdp_srtp_profile",
+        "488",
+        Some(32207),
+        "SRTP is offered with DTLS or as RTP/SAVPF. Offer RTP/SAVP with a=crypto lines.",
+    ),
+    rule(
+        "sdp_srtp_required",
+        "488",
+        Some(32208),
+        "The media is in the clear and the domain is Secure. Switch SRTP (with keys in SDP) on in the phone.",
+    ),
+    rule(
+        "sdp_srtp_unasked",
+        "488",
+        Some(32207),
+        "The answer says SRTP and none was offered. Mend the called side.",
+    ),
     rule("sdp_syntax", "400", Some(32102), "The SDP cannot be read."),
     rule(
         "sdp_version",

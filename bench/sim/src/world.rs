@@ -12,6 +12,7 @@ use control::{
 };
 use phone::{Phone, PhoneConfig};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
+use shared::config::SrtpUse;
 use shared::ids::TapId;
 use shared::time::soonest;
 use shared::{
@@ -153,7 +154,8 @@ impl World {
         let now = Now { mono: Instant::from_millis(1_000), unix_ms: START_UNIX_MS };
         let config = settings();
         let origin = shared::ids::Origin { node: 1, generation: 1 };
-        let control_settings = ControlSettings::new(&config, origin, "http://10.0.0.1:8080");
+        let mut control_settings = ControlSettings::new(&config, origin, "http://10.0.0.1:8080");
+        control_settings.srtp = SrtpUse::Offered;
         let mut control = Control::new(control_settings, snapshot(&mut rng), rng.bytes());
         let mut planes = Vec::new();
         for core in 0..cores {
@@ -608,6 +610,7 @@ fn new_phone(phone: usize, answers: bool, rng: &mut Rng) -> Phone {
         } else {
             vec![Codec::Pcma, Codec::Pcmu]
         },
+        srtp: phone == 0 && rng.permille(300),
         answers,
         unix_ms_at_zero: START_UNIX_MS - 1_000,
     };

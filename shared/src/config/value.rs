@@ -251,6 +251,28 @@ impl SettingValue for LatchMode {
     }
 }
 
+/// Where SRTP is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SrtpUse {
+    /// Where a domain is `Secure` or a URI says `secure=true`, and there it is demanded; refused elsewhere.
+    #[default]
+    Secure,
+    /// There, and in any other call whose offer is SRTP, whatever SIP came over.
+    Offered,
+}
+
+impl SettingValue for SrtpUse {
+    const SHAPE: &'static str = "secure or offered";
+
+    fn read(value: &Value) -> Option<Self> {
+        match text(value)? {
+            "secure" => Some(Self::Secure),
+            "offered" => Some(Self::Offered),
+            _ => None,
+        }
+    }
+}
+
 /// An address that we show to peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PublicAddress {

@@ -126,6 +126,8 @@ pub struct SipTarget {
     pub port: Option<u16>,
     /// Transport by parameter or `sips:`; `None`: DNS says, else UDP.
     pub transport: Option<SipTransport>,
+    /// `secure=true`: over TLS, and the media is SRTP or the call fails.
+    pub secure: bool,
     /// The wanted egress, when the URI named one (`edge`, or `region` mapped to its edge).
     pub edge: Option<String>,
     /// Headers for the INVITE: allow-listed, decoded once, free of control characters.

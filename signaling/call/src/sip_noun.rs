@@ -28,7 +28,7 @@ const PLUS_IS_SPACE: bool = true;
 /// Reads `[sip:]user@host[:port][;parameters][?headers]`. Also returns what was left out, and why.
 ///
 /// # Errors
-/// 13243 where it is no SIP URI; 13750 where it asks for secure media, which is not built.
+/// 13243 where it is no SIP URI.
 pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault> {
     let mut faults = Vec::new();
     let text = text.trim();
@@ -59,6 +59,7 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
         host,
         port,
         transport: parameters.transport,
+        secure: parameters.secure,
         edge: parameters.edge,
         headers: read_headers(headers, &mut faults),
         credentials: None,
@@ -162,6 +163,7 @@ fn is_host_name(host: &str) -> bool {
 /// URI parameters: what they mean, what is sent and what is reported.
 struct Parameters {
     transport: Option<SipTransport>,
+    secure: bool,
     edge: Option<String>,
     sent: String,
     reported: String,
@@ -169,13 +171,16 @@ struct Parameters {
 
 impl Parameters {
     fn read<'a>(
-        parts: impl Iterator<Item = &'a str>,
+        parts: impl Iterator<Item = &'a str> + Clone,
         secure_scheme: bool,
         faults: &mut Vec<SipNounFault>,
     ) -> Result<Self, SipNounFault> {
-        let mut read =
-            Self { transport: None, edge: None, sent: String::new(), reported: String::new() };
-        if secure_scheme {
+        // Wherever it stands, it decides about the transport (contract sip-interface.md 10).
+        let secure = parts.clone().any(|part| part.eq_ignore_ascii_case("secure=true"));
+        let over_tls = secure_scheme || secure;
+        let (sent, reported) = (String::new(), String::new());
+        let mut read = Self { transport: None, secure, edge: None, sent, reported };
+        if over_tls {
             read.transport = Some(SipTransport::Tls);
             read.send(";transport=tls");
         }
@@ -190,7 +195,7 @@ impl Parameters {
             {
                 return Err(invalid("a parameter of the SIP URI is not valid".to_owned()));
             }
-            read.take(&name.to_ascii_lowercase(), value, part, secure_scheme, faults)?;
+            read.take(&name.to_ascii_lowercase(), value, part, over_tls, faults)?;
         }
         Ok(read)
     }
@@ -200,11 +205,11 @@ impl Parameters {
         name: &str,
         value: &str,
         part: &str,
-        secure_scheme: bool,
+        over_tls: bool,
         faults: &mut Vec<SipNounFault>,
     ) -> Result<(), SipNounFault> {
         match name {
-            "transport" if secure_scheme => {}
+            "transport" if over_tls => {}
             "transport" => {
                 self.transport = Some(transport(value)?);
                 self.send(&format!(";transport={}", value.to_ascii_lowercase()));
@@ -218,10 +223,7 @@ impl Parameters {
             }
             "tnx" => self.reported.push_str(&format!(";{part}")),
             "secure" => match value.to_ascii_lowercase().as_str() {
-                "true" => {
-                    let sentence = "secure media (`secure=true`) is not supported by this gateway";
-                    return Err(SipNounFault { code: 13750, sentence: sentence.to_owned() });
-                }
+                "true" => self.reported.push_str(&format!(";{part}")),
                 "false" => {}
                 _ => faults.push(SipNounFault {
                     code: 32114,
@@ -382,8 +384,22 @@ mod tests {
     }
 
     #[test]
-    fn secure_media_is_a_clear_error_and_a_bad_value_is_false() {
-        assert_eq!(parse("sip:k@h;secure=true").unwrap_err().code, 13750);
+    fn secure_media_goes_over_tls_whatever_the_transport_and_a_bad_value_is_false() {
+        for text in [
+            "sip:k@h;secure=true",
+            "sip:k@h;transport=udp;secure=true",
+            "sip:k@h;secure=TRUE;transport=tcp",
+        ] {
+            let target = target(text);
+            assert_eq!(
+                (target.secure, target.transport),
+                (true, Some(SipTransport::Tls)),
+                "{text}"
+            );
+            assert_eq!(target.uri, "sip:k@h;transport=tls");
+        }
+        assert_eq!(target("sip:k@h;secure=true").reported, "sip:k@h;transport=tls;secure=true");
+        assert!(!target("sip:k@h;secure=maybe").secure && !target("sip:k@h").secure);
         assert_eq!(faults("sip:k@h;secure=maybe"), [32114]);
         assert_eq!(target("sip:k@h;secure=false").uri, "sip:k@h");
     }

@@ -109,7 +109,7 @@ pub fn decide(
     } else {
         None
     };
-    if found.domain.secure {
+    if found.domain.secure && request.flow.transport != Transport::Tls {
         return refuse(secure_needs_tls(), account, true);
     }
     let (account, domain) = (found.account.sid, found.domain.sid);
@@ -278,8 +278,8 @@ fn secure_needs_tls() -> Refusal {
     Refusal::new(
         "secure_domain_needs_tls",
         403,
-        "The domain is marked secure: it takes calls over TLS with SRTP only, and SIP over TLS is \
-         not in this version. Set Secure=false on the domain.",
+        "The domain is Secure: it takes calls over TLS with SRTP only. Call over TLS, or set \
+         Secure=false on the domain.",
     )
     .code(32209)
 }

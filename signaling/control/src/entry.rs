@@ -93,9 +93,25 @@ pub(crate) struct Leg {
     pub address: IpAddr,
     /// Lines about its quality in the timeline.
     pub quality_notes: u8,
+    /// Whether its media is protected, and our key for it: one for the life of the leg.
+    pub security: MediaSecurity,
 }
 
 impl Leg {
+    /// A place that no core knows of yet.
+    pub const fn new(place: Place, address: IpAddr, security: MediaSecurity) -> Self {
+        Self {
+            place,
+            plan: None,
+            stopping: false,
+            peer: None,
+            digits_by: None,
+            address,
+            quality_notes: 0,
+            security,
+        }
+    }
+
     /// Whether the core has it and it may be used.
     pub const fn is_up(&self) -> bool {
         self.plan.is_some() && !self.stopping
@@ -108,7 +124,7 @@ impl Leg {
             port: self.place.port.rtp,
             direction: Direction::SendRecv,
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
-            security: MediaSecurity::Clear,
+            security: self.security,
         }
     }
 }

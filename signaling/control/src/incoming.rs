@@ -180,15 +180,7 @@ impl Control {
             return self.placement.release(place);
         };
         let setup = self.inbound_setup(now, &incoming, admitted, &domain);
-        let leg = Leg {
-            place,
-            plan: None,
-            stopping: false,
-            peer: None,
-            digits_by: None,
-            address,
-            quality_notes: 0,
-        };
+        let leg = Leg::new(place, address, self.new_security(domain.secure));
         if let Err(refusal) = check_call(&incoming, &setup, &leg) {
             self.placement.release(place);
             return self.refuse_call(now, incoming, &setup, refusal);

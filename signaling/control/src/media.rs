@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
+use shared::config::SrtpUse;
 use shared::ids::TapId;
 use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
+use shared::srtp::SRTP_MASTER_BYTES;
 use shared::{
     CallSid, CoreId, Direction, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    NegotiatedMedia, Now, RecordingSid,
+    NegotiatedMedia, Now, RecordingSid, SrtpMaster,
 };
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{Command, SessionId};
 use store::Change;
 
@@ -38,6 +40,18 @@ impl Control {
         let addresses = &self.settings.media_addresses;
         let place = self.placement.take(core, &addresses.serving(local))?;
         Some((place, addresses.shown(place.port.address, local)))
+    }
+
+    /// How the media of a new leg is protected, with a fresh key of ours.
+    pub(crate) fn new_security(&mut self, required: bool) -> MediaSecurity {
+        let mut key = [0; SRTP_MASTER_BYTES];
+        key.iter_mut().zip(self.random.bytes()).for_each(|(to, from)| *to = from);
+        let master = SrtpMaster::new(key);
+        match (required, self.settings.srtp) {
+            (true, _) => MediaSecurity::Required(master),
+            (false, SrtpUse::Offered) => MediaSecurity::AsOffered(master),
+            (false, SrtpUse::Secure) => MediaSecurity::Clear,
+        }
     }
 
     /// What offer and answer came to: starts the leg, or tells the core what changed.
@@ -74,7 +88,8 @@ impl Control {
             Some(_) => MediaCommand::UpdateLeg { leg: id, plan },
         };
         self.push(Effect::Media { core: id.core, command });
-        let text = format!("media {} {}", media.codec.name(), media.direction.name());
+        let protection = media.srtp.map_or("RTP", |keys| keys.receive.suite.name());
+        let text = format!("media {} {} {protection}", media.codec.name(), media.direction.name());
         self.note(now, sid, Kind::Media, text);
     }
 

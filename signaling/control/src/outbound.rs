@@ -20,6 +20,8 @@ pub(crate) struct Recipient {
     pub host: String,
     pub port: Option<u16>,
     pub transport: Option<Transport>,
+    /// The media is SRTP, or there is no call.
+    pub secure: bool,
     pub headers: Vec<(String, String)>,
     pub credentials: Option<Credentials>,
 }
@@ -141,7 +143,7 @@ impl Control {
         for destination in destinations.iter_mut().filter(|to| to.transport == Transport::Tls) {
             destination.host = Some(recipient.host.clone());
         }
-        if !self.has_leg_for_invite(sid, local) {
+        if !self.has_leg_for_invite(sid, local, recipient.secure) {
             let sentence = match self.settings.media_addresses.serving(local).is_empty() {
                 true => {
                     "No media address is of the target's IP version: add one to media.addresses."
@@ -186,7 +188,12 @@ impl Control {
 
     /// Takes a place for the leg, unless an earlier target has it already. A child's leg goes to
     /// its parent's core where that has room: relay without the mesh.
-    pub(crate) fn has_leg_for_invite(&mut self, sid: CallSid, local: std::net::IpAddr) -> bool {
+    pub(crate) fn has_leg_for_invite(
+        &mut self,
+        sid: CallSid,
+        local: std::net::IpAddr,
+        secure: bool,
+    ) -> bool {
         if self.calls.get(&sid).is_some_and(|entry| entry.leg.is_some()) {
             return true;
         }
@@ -195,18 +202,10 @@ impl Control {
             .and_then(|parent| self.calls.get(&parent)?.leg.as_ref())
             .map(|leg| leg.place.leg.core);
         let Some((place, address)) = self.take_place(core, local) else { return false };
+        let security = self.new_security(secure);
         self.legs.insert(place.leg, sid);
-        self.entry_mut(sid, |entry| {
-            entry.leg = Some(Leg {
-                place,
-                plan: None,
-                stopping: false,
-                peer: None,
-                digits_by: None,
-                address,
-                quality_notes: 0,
-            });
-        });
+        let leg = Leg::new(place, address, security);
+        self.entry_mut(sid, |entry| entry.leg = Some(leg));
         true
     }
 
@@ -277,6 +276,7 @@ impl Control {
             host: target.host.clone(),
             port: target.port,
             transport,
+            secure: target.secure,
             headers: target.headers.clone(),
             credentials,
         })
@@ -300,6 +300,7 @@ impl Control {
             host: parsed.host.clone(),
             port: parsed.port,
             transport: parsed.transport.map(transport),
+            secure: parsed.secure,
             headers: Vec::new(),
             credentials: trunk_credentials(trunk),
         })

@@ -134,12 +134,13 @@ impl Control {
         if self.snapshot.suffix().host(&target.host).is_some() {
             return Err("its Contact is a domain of this gateway");
         }
-        if let Target::Sip(SipTarget { headers, transport, .. }) = &mut invite.leg.target {
+        if let Target::Sip(SipTarget { headers, transport, secure, .. }) = &mut invite.leg.target {
             target.headers = std::mem::take(headers);
-            // What began over TLS stays there.
+            // What began over TLS stays there, and so does SRTP.
             if *transport == Some(SipTransport::Tls) {
                 target.transport = Some(SipTransport::Tls);
             }
+            target.secure = *secure;
         }
         invite.leg.target = Target::Sip(target);
         invite.was_redirected = true;

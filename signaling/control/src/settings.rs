@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use call::CallSettings;
-use shared::config::{AclReject, Config, Trunk};
+use shared::config::{AclReject, Config, SrtpUse, Trunk};
 use shared::ids::Origin;
 use shared::{Extensions, LatchMode};
 
@@ -28,6 +28,8 @@ pub struct ControlSettings {
     pub digest_sha256: bool,
     /// Which sources a leg takes media from.
     pub latch: LatchMode,
+    /// Where SRTP is taken.
+    pub srtp: SrtpUse,
     /// Seconds without media that end a call; 0 = never.
     pub media_timeout_s: u32,
     /// The same on hold.
@@ -87,6 +89,7 @@ impl ControlSettings {
                 .filter(|port| *port != 0),
             digest_sha256: config.sip.digest_sha256,
             latch: config.media.latch,
+            srtp: config.media.srtp,
             media_timeout_s: config.media.timeout_s,
             hold_timeout_s: config.media.hold_timeout_s,
             calls_max: usize::try_from(config.limits.calls).unwrap_or(0),

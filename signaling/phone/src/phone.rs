@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 use plane::{Plane, PlaneConfig, Received, SocketId};
 use shared::ids::{Origin, PlayId, TapId};
 use shared::media::{TapLimits, TapTracks};
+use shared::srtp::SRTP_MASTER_BYTES;
 use shared::time::soonest;
 use shared::{
     CoreId, Direction, Instant, LatchMode, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, Now,
+    MediaPort, NegotiatedMedia, Now, SrtpMaster,
 };
 use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::random::Random;
 use sip::user_agent::{EndCause, Incoming, Invite, TraceDirection};
 use sip::{Method, RequestId, Responded, SessionId, UaConfig, UaEvent, Uri, UserAgent};
 
@@ -33,6 +35,7 @@ pub struct Phone {
     next_request: u64,
     next_play: u32,
     generation: u32,
+    random: Random,
 }
 
 /// The call there is.
@@ -67,6 +70,7 @@ impl Phone {
         });
         Self {
             ua: UserAgent::new(ua_config, seed),
+            random: Random::new(seed),
             plane,
             config,
             hands: Hands::default(),
@@ -321,13 +325,24 @@ impl Phone {
         self.commands.push_back(sip::Command::Reoffer { session: call.session, media });
     }
 
+    /// One key a call, so that none is used for two.
+    fn security(&self) -> MediaSecurity {
+        if !self.config.srtp {
+            return MediaSecurity::Clear;
+        }
+        let seed = self.random.key_for(&format!("srtp of call {}", self.next_session));
+        let mut key = [0; SRTP_MASTER_BYTES];
+        key.iter_mut().zip(seed).for_each(|(to, from)| *to = from);
+        MediaSecurity::Required(SrtpMaster::new(key))
+    }
+
     fn local_media(&self, held: bool) -> LocalMedia {
         LocalMedia {
             address: self.config.media_address,
             port: self.config.media_port,
             direction: if held { Direction::SendOnly } else { Direction::SendRecv },
             codecs: self.config.codecs.iter().copied().collect(),
-            security: MediaSecurity::Clear,
+            security: self.security(),
         }
     }
 

@@ -22,6 +22,8 @@ pub struct PhoneConfig {
     pub media_port: u16,
     /// Codecs it offers and takes, best first.
     pub codecs: Vec<Codec>,
+    /// SRTP and nothing else, offered and taken; else none.
+    pub srtp: bool,
     /// Whether an incoming call is answered by itself.
     pub answers: bool,
     /// Unix milliseconds at `Instant::ZERO`, for RTCP.

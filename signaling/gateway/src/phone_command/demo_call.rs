@@ -100,6 +100,7 @@ impl SelfCall {
             password: demo.password.expose_secret().to_owned(),
             listen: (sip.ip(), 0).into(),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
+            srtp: false,
             answers: false,
             way: Way::Udp,
             ca: None,

@@ -26,6 +26,8 @@ pub struct HandsetSettings {
     pub listen: SocketAddr,
     /// Codecs, best first.
     pub codecs: Vec<Codec>,
+    /// SRTP and nothing else.
+    pub srtp: bool,
     /// Whether it answers by itself.
     pub answers: bool,
     /// How it reaches its server.
@@ -77,6 +79,7 @@ impl Handset {
             media_address: local.ip(),
             media_port: rtp.local_addr()?.port(),
             codecs: settings.codecs.clone(),
+            srtp: settings.srtp,
             answers: settings.answers,
             unix_ms_at_zero: clock.unix_ms() - clock.mono().as_millis() as i64,
         };

@@ -77,6 +77,9 @@ struct Voice {
     /// Codec to offer first
     #[arg(long, default_value = "PCMU", value_parser = ["PCMU", "PCMA"])]
     codec: String,
+    /// Offer and take SRTP (keys in SDP) and nothing else
+    #[arg(long)]
+    srtp: bool,
 }
 
 /// One call that somebody makes or takes by hand.
@@ -250,7 +253,8 @@ fn open(
         _ => vec![Codec::Pcmu, Codec::Pcma],
     };
     let (user, password) = (user.to_owned(), password.to_owned());
-    let settings = HandsetSettings { user, password, listen, codecs, answers, way, ca };
+    let srtp = voice.srtp;
+    let settings = HandsetSettings { user, password, listen, codecs, srtp, answers, way, ca };
     Handset::open(&settings)
         .map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
 }
