@@ -10,6 +10,7 @@ use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::{CallSid, Now};
 use sip::digest::Credentials;
 use sip::flow::Transport;
+use sip::offer_answer::MediaSecurity;
 use sip::registrar::{AddressOfRecord, Binding};
 use sip::user_agent::{Attempts, EndCause, ExtraHeader, Invite};
 use sip::{Command, Headers, SessionId, UaEvent, Uri};
@@ -38,6 +39,8 @@ struct Branch {
     number: usize,
     /// The address that its SDP shows.
     address: IpAddr,
+    /// Each contact gets a key of its own: what one learns opens nothing of another's.
+    security: MediaSecurity,
     peer: IpAddr,
 }
 
@@ -119,7 +122,7 @@ impl Control {
             let sentence = format!("{} is registered, but not through the edge {edge}.", of.user);
             return Err(no_way(32221, 480, sentence));
         }
-        let secure = domain.secure;
+        let secure = self.rings_securely(target);
         let is_fit = |binding: &Binding| !secure || binding.flow.transport == Transport::Tls;
         let fit: Vec<Binding> = there.into_iter().filter(is_fit).collect();
         if fit.is_empty() {
@@ -127,6 +130,13 @@ impl Control {
             return Err(no_way(32209, 480, sentence));
         }
         Ok(fit)
+    }
+
+    /// Whether only contacts over TLS ring, with SRTP: the domain is `Secure`, or the URI says so.
+    fn rings_securely(&self, target: &SipTarget) -> bool {
+        let host = self.snapshot.suffix().host(&target.host);
+        let domain = host.and_then(|host| self.snapshot.domain_by_labels(host.labels.as_str()));
+        target.secure || domain.is_some_and(|domain| domain.secure)
     }
 
     fn ring_contacts(
@@ -143,13 +153,14 @@ impl Control {
             return self.no_way(now, sid, NoWay { code: None, status: Some(503), sentence });
         };
         let Some(local) = bindings.first().map(|binding| binding.flow.local.ip()) else { return };
-        if !self.has_leg_for_invite(sid, local) {
+        let secure = self.rings_securely(target);
+        if !self.has_leg_for_invite(sid, local, secure) {
             let sentence = "All media legs are in use.".to_owned();
             return self.no_way(now, sid, NoWay { code: None, status: Some(503), sentence });
         }
         let numbered = (1..).zip(bindings);
         let branches: Vec<Branch> =
-            numbered.map(|(number, binding)| self.branch(sid, number, binding)).collect();
+            numbered.map(|(number, binding)| self.branch(sid, number, binding, secure)).collect();
         let Some(first) = branches.first().cloned() else { return };
         self.entry_mut(sid, |entry| {
             entry.session = live(&first);
@@ -163,6 +174,7 @@ impl Control {
             self.note(now, sid, Kind::Sip, text);
             let Some(mut media) = self.local_media(sid) else { continue };
             media.address = branch.address;
+            media.security = branch.security;
             let invite = Invite {
                 destinations: vec![binding.destination()],
                 request_uri: binding.target().unwrap_or_else(|| to.clone()),
@@ -188,10 +200,11 @@ impl Control {
         }
     }
 
-    fn branch(&mut self, sid: CallSid, number: usize, binding: &Binding) -> Branch {
+    fn branch(&mut self, sid: CallSid, number: usize, binding: &Binding, secure: bool) -> Branch {
         let address = self.shown_to(sid, binding.flow.local.ip());
         let peer = binding.flow.remote.ip();
-        Branch { session: self.new_session(sid), number, address, peer }
+        let security = self.new_security(secure);
+        Branch { session: self.new_session(sid), number, address, security, peer }
     }
 
     /// The address of the call's one leg as a contact sees it that reaches us at `local`; one of another
@@ -266,6 +279,7 @@ impl Control {
                 entry.session = live(&branch);
                 if let Some(leg) = &mut entry.leg {
                     leg.address = branch.address;
+                    leg.security = branch.security;
                 }
             });
         }
@@ -392,6 +406,7 @@ fn recipient(target: &SipTarget) -> Recipient {
         host: target.host.clone(),
         port: target.port,
         transport: None,
+        secure: target.secure,
         headers: target.headers.clone(),
         credentials,
     }

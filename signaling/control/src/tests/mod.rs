@@ -6,4 +6,5 @@ mod explain;
 mod outbound;
 mod registrar;
 mod rig;
+mod secure;
 mod trunks;

@@ -305,6 +305,16 @@ impl Rig {
         self.ack(invite, self.call_ids, 2);
     }
 
+    /// The caller of the call that was acknowledged last offers anew, and acknowledges the answer.
+    pub fn reinvite(&mut self, invite: &Invite, cseq: u32) {
+        let (id, to) = self.dialog.clone();
+        let text = invite.text(self.flow, id, cseq, "");
+        self.receive(&text.replace(&format!("To: <{}>", invite.target), &format!("To: {to}")));
+        assert_eq!(self.last_response().status, 200);
+        let text = request("ACK", invite, self.flow, id, cseq, &to);
+        self.receive(&text);
+    }
+
     /// The caller of the call that was acknowledged last hangs up.
     pub fn bye_last(&mut self, invite: &Invite) {
         let (id, to) = self.dialog.clone();
