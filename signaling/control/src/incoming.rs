@@ -6,9 +6,10 @@ use std::sync::Arc;
 use call::{
     CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
 };
-use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal};
+use shared::srtp::SRTP_MASTER_BYTES;
+use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal, SrtpMaster};
 use sip::digest::{Algorithm, ChallengeKind, Verdict};
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::user_agent::Incoming;
 use sip::{Command, Method};
 use store::{Change, Domain};
@@ -211,6 +212,8 @@ impl Control {
             port: TRIAL_PORT,
             direction: Direction::SendRecv,
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+            // Only the address is in question, and nothing is answered: no key of ours is shown.
+            security: MediaSecurity::AsOffered(SrtpMaster::new([0; SRTP_MASTER_BYTES])),
         });
         match refusal {
             Err(refusal) if refusal.rule == "sdp_address_family" => other,

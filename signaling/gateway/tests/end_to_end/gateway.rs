@@ -38,6 +38,13 @@ impl Gateway {
         Self::start_as(folder, &format!("default_domain = \"{name}\"\n"), MEDIA_PORTS, "")
     }
 
+    /// The same, taking SRTP from whoever offers it.
+    pub fn start_with_srtp(name: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let sip = format!("default_domain = \"{name}\"\n");
+        Self::start_as(folder, &sip, MEDIA_PORTS, "srtp = \"offered\"\n")
+    }
+
     /// The same with room for more media than the few legs of most tests: so many ports.
     pub fn start_with_media_ports(ports: u16, more: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));

@@ -33,6 +33,7 @@ mod quiet_core;
 mod registrar;
 mod rest_resources;
 mod scanners;
+mod secure_media;
 mod sip_edges;
 mod slope;
 mod soak;

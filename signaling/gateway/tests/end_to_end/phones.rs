@@ -8,7 +8,7 @@ use crate::sdk;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 
-fn pjsua(gateway: &Gateway, codec: &str, steps: &[&str]) -> (String, Vec<i16>) {
+pub fn pjsua(gateway: &Gateway, codec: &str, steps: &[&str]) -> (String, Vec<i16>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let wav = folder.path().join("heard.wav");
     let target = format!("sip:1000@127.0.0.1:{}", gateway.sip_udp.port());
@@ -24,7 +24,7 @@ fn pjsua(gateway: &Gateway, codec: &str, steps: &[&str]) -> (String, Vec<i16>) {
     (printed, samples.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect())
 }
 
-fn loud(samples: &[i16]) -> usize {
+pub fn loud(samples: &[i16]) -> usize {
     samples.iter().filter(|sample| sample.unsigned_abs() > 500).count()
 }
 

@@ -1,10 +1,10 @@
 """A pjsua2 phone: calls with digest, presses keys, holds and resumes, records what it hears.
 
 Arguments: target URI, user, password, codec (PCMU or PCMA), WAV file to write, then what to do:
-`press=1`, `hold`, `resume`, `wait=SECONDS`, in order. Prints one line for each thing that happens.
-With TLS_CA and TLS_PROXY in the environment: over TLS, believing the authorities of that file only, to
-that HOST:PORT. With SAYS: says that WAV file over and over, and sends nothing in its pauses (voice
-activity detection).
+`srtp` first for SRTP and nothing else, `press=1`, `hold`, `resume`, `hangup`, `wait=SECONDS`, in order.
+Prints one line for each thing that happens. With TLS_CA and TLS_PROXY in the environment: over TLS,
+believing the authorities of that file only, to that HOST:PORT. With SAYS: says that WAV file over and
+over, and sends nothing in its pauses (voice activity detection).
 """
 
 import os
@@ -85,6 +85,10 @@ if tls_proxy:
 account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
 account_config.mediaConfig.transportConfig.port = 0
 account_config.mediaConfig.transportConfig.portRange = 0
+if steps[:1] == ["srtp"]:
+    steps = steps[1:]
+    account_config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+    account_config.mediaConfig.srtpSecureSignaling = 0
 account = pj.Account()
 account.create(account_config)
 
@@ -111,6 +115,8 @@ for step in steps:
         parameters = pj.CallOpParam(True)
         parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
         call.reinvite(parameters)
+    elif name == "hangup":
+        call.hangup(pj.CallOpParam())
     elif name == "wait":
         run(float(value))
     say("did", step)

@@ -174,9 +174,10 @@ impl Session {
         };
         match answered {
             Ok((sdp, media)) => {
+                // First, so that media is as agreed when the peer reads of it.
+                core.emit(UaEvent::Renegotiated { session: self.id, media });
                 let extensions = self.extensions;
                 talking.accept_offer(core, now, extensions, &offer.request, offer.key, Some(&sdp));
-                core.emit(UaEvent::Renegotiated { session: self.id, media });
             }
             Err(status) => {
                 let response = core.response(&offer.request, status, Shape::default());
