@@ -9,9 +9,9 @@
 
 use shared::Codec;
 
-use super::tables::{BINS, COEFFICIENT_ONE, COEFFICIENTS, EVENTS, GROUP, PEAK, TURN};
+use super::tables::{COEFFICIENT_ONE, COEFFICIENTS, EVENTS, GROUP, PEAK, TURN};
 use crate::g711;
-use crate::simd::{self, BLOCK_SAMPLES, BlockSums, HalfTable};
+use crate::simd::{self, BLOCK_SAMPLES, BlockSums, HalfTable, SUMS};
 
 /// One channel of one codec. 204 bytes, no heap.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct Detector {
     rest: [u8; BLOCK_SAMPLES],
     rest_len: u8,
     /// The two blocks before the next one, older first.
-    blocks: [Block; 2],
+    blocks: [BlockSums; 2],
     /// The key that windows name, and how many in a row did.
     run: Option<(u8, u8)>,
     held: Option<Held>,
@@ -52,23 +52,9 @@ struct Held {
     misses: u8,
 }
 
-/// A block against all frequencies, and its energy.
-#[derive(Clone, Copy, Debug)]
-struct Block {
-    real: [f32; BINS],
-    imaginary: [f32; BINS],
-    energy: u32,
-}
-
 impl Default for Detector {
     fn default() -> Self {
-        Self {
-            rest: [0; BLOCK_SAMPLES],
-            rest_len: 0,
-            blocks: [Block::SILENCE; 2],
-            run: None,
-            held: None,
-        }
+        Self { rest: [0; BLOCK_SAMPLES], rest_len: 0, blocks: [SILENCE; 2], run: None, held: None }
     }
 }
 
@@ -106,7 +92,7 @@ impl Detector {
         codes: &[u8; BLOCK_SAMPLES],
         ended: &mut impl FnMut(u8, u32),
     ) {
-        let block = Block::new(table, codes);
+        let block = simd::block(&COEFFICIENTS, table, codes, BLOCK_ENERGY_MIN);
         let [older, old] = &self.blocks;
         let named = judge(older, old, &block);
         self.blocks = [*old, block];
@@ -183,32 +169,15 @@ impl Held {
     }
 }
 
-impl Block {
-    const SILENCE: Self = Self { real: [0.0; BINS], imaginary: [0.0; BINS], energy: 0 };
-
-    #[inline]
-    fn new(table: &HalfTable, codes: &[u8; BLOCK_SAMPLES]) -> Self {
-        let BlockSums { sums, energy } = simd::block(&COEFFICIENTS, table, codes, BLOCK_ENERGY_MIN);
-        let mut block = Self { energy, ..Self::SILENCE };
-        if energy >= BLOCK_ENERGY_MIN {
-            for bin in 0..BINS {
-                block.real[bin] = sums[bin] as f32;
-                block.imaginary[bin] = sums[bin + BINS] as f32;
-            }
-        }
-        block
-    }
-}
-
 /// Which key a window names, if one: both tones strong enough, alone in their groups, near each other
 /// in level, and nearly all that is there (speech has harmonics and noise beside them).
 #[inline]
-fn judge(older: &Block, old: &Block, new: &Block) -> Option<u8> {
+fn judge(older: &BlockSums, old: &BlockSums, new: &BlockSums) -> Option<u8> {
     let energy = older.energy as f32 + old.energy as f32 + new.energy as f32;
     if energy < WINDOW_ENERGY_MIN {
         return None;
     }
-    let power = window_power(older, old, new);
+    let power = simd::power(&TURN, [&older.sums, &old.sums, &new.sums]);
     let [a, b, c, d, e, f, g, h] = power;
     let (low, high) = ([a, b, c, d], [e, f, g, h]);
     let ((low_power, low_second), (high_power, high_second)) =
@@ -223,26 +192,6 @@ fn judge(older: &Block, old: &Block, new: &Block) -> Option<u8> {
     let is_alone =
         low_second * PEAK_OVER_OTHERS <= low_power && high_second * PEAK_OVER_OTHERS <= high_power;
     is_alone.then(|| EVENTS[place(low, low_power)][place(high, high_power)])
-}
-
-/// Each block is later than the one before by the same phase of each frequency.
-#[inline]
-fn window_power(older: &Block, old: &Block, new: &Block) -> [f32; BINS] {
-    let mut power = [0.0; BINS];
-    let [cosine, sine] = &TURN;
-    for bin in 0..BINS {
-        let (real, imaginary) = turned(new.real[bin], new.imaginary[bin], cosine[bin], sine[bin]);
-        let (real, imaginary) = (real + old.real[bin], imaginary + old.imaginary[bin]);
-        let (real, imaginary) = turned(real, imaginary, cosine[bin], sine[bin]);
-        let (real, imaginary) = (real + older.real[bin], imaginary + older.imaginary[bin]);
-        power[bin] = real * real + imaginary * imaginary;
-    }
-    power
-}
-
-#[inline]
-fn turned(real: f32, imaginary: f32, cosine: f32, sine: f32) -> (f32, f32) {
-    (real * cosine - imaginary * sine, real * sine + imaginary * cosine)
 }
 
 /// The strongest tone of a group and the one after it, without a branch.
@@ -269,6 +218,7 @@ fn place(group: [f32; GROUP], power: f32) -> usize {
     group.iter().position(|other| *other == power).unwrap_or(0)
 }
 
+const SILENCE: BlockSums = BlockSums { sums: [0.0; SUMS], energy: 0 };
 const BLOCK: u32 = BLOCK_SAMPLES as u32;
 const WINDOW: f32 = 3.0 * BLOCK_SAMPLES as f32;
 /// Windows in a row that make a key certain: 40 ms of tone hold five whole ones wherever they begin,

@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use crate::simd::{BLOCK_SAMPLES, BlockCoefficients, SUMS};
+use crate::simd::{BLOCK_SAMPLES, BlockCoefficients, SUMS, Turn};
 
 /// The low group, then the high group, in hertz (Q.23 §4).
 pub(super) const HERTZ: [f64; BINS] =
@@ -31,8 +31,9 @@ pub(super) const fn tones_of(event: u8) -> Option<[usize; 2]> {
 /// Cosines of the eight frequencies over one block, then their negative sines.
 pub(super) static COEFFICIENTS: BlockCoefficients = coefficients();
 
-/// What one block later does to the phase of each frequency: cosines and negative sines.
-pub(super) static TURN: [[f32; BINS]; 2] = turn();
+/// What one block later does to the phase of each frequency: with (cosine, negative sine) as a number,
+/// the sums are multiplied by it.
+pub(super) static TURN: Turn = turn();
 
 /// One round of a sine, its peak 1 << 15 less one.
 pub(super) static SINE: [i16; SINE_LEN] = sine_table();
@@ -56,13 +57,16 @@ const fn coefficients() -> BlockCoefficients {
     block
 }
 
-const fn turn() -> [[f32; BINS]; 2] {
-    let mut turn = [[0.0; BINS]; 2];
+const fn turn() -> Turn {
+    let mut turn = Turn { cosines: [0.0; SUMS], sines: [0.0; SUMS] };
     let mut bin = 0;
     while bin < BINS {
         let angle = TAU * HERTZ[bin] / RATE * BLOCK_SAMPLES as f64;
-        turn[0][bin] = sine(angle + PI / 2.0) as f32;
-        turn[1][bin] = -sine(angle) as f32;
+        let (cosine, sine) = (sine(angle + PI / 2.0) as f32, -sine(angle) as f32);
+        turn.cosines[bin] = cosine;
+        turn.cosines[bin + BINS] = cosine;
+        turn.sines[bin] = -sine;
+        turn.sines[bin + BINS] = sine;
         bin += 1;
     }
     turn

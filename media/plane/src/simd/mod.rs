@@ -1,7 +1,7 @@
 //! The loops that are worth a wide register: G.711 look-ups and the bins of the DTMF detector. Sans-IO.
 //!
 //! Each has a safe twin in `scalar.rs` that gives the same bytes for every input; what runs is chosen
-//! by the CPU, looked up once by the standard library. All sums are of integers, so that a call is
+//! by the CPU, looked up once. All sums are of integers, so that a call is
 //! judged alike on every machine. This module alone may hold unsafe code (ARCHITECTURE.md, I3): its
 //! blocks enter functions for features that were found, and load or store through pointers to arrays
 //! or slices of the very function.
@@ -9,6 +9,9 @@
 mod scalar;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod x86;
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use x86::Form;
 
 /// Samples that are summed at once: 5 ms, which divides every packet time.
 pub(crate) const BLOCK_SAMPLES: usize = 40;
@@ -23,8 +26,10 @@ pub(crate) type BlockCoefficients = [PairCoefficients; BLOCK_SAMPLES / 2];
 #[inline]
 pub(crate) fn translate(table: &[u8; 256], samples: &mut [u8]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if x86::has_wide() && samples.len() >= x86::TRANSLATE_BYTES_MIN {
-        x86::translate(table, samples);
+    if samples.len() >= x86::TRANSLATE_BYTES_MIN
+        && let Form::Wide(wide) = x86::form()
+    {
+        wide.translate(table, samples);
         return;
     }
     scalar::translate(table, samples);
@@ -35,10 +40,10 @@ pub(crate) fn translate(table: &[u8; 256], samples: &mut [u8]) {
 pub(crate) type HalfTable = [i16; 128];
 
 /// What a block comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BlockSums {
-    /// Samples times coefficients; all zero where the energy is below the least.
-    pub sums: [i32; SUMS],
+    /// Samples times coefficients, summed as integers; all zero where the energy is below the least.
+    pub sums: [f32; SUMS],
     /// The sum of the squares.
     pub energy: u32,
 }
@@ -53,21 +58,41 @@ pub(crate) fn block(
     energy_min: u32,
 ) -> BlockSums {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if x86::has_wide() {
-        return x86::block_wide(coefficients, table, codes, energy_min);
-    } else if x86::has_avx2() {
-        return x86::block_avx2(coefficients, table, codes, energy_min);
+    match x86::form() {
+        Form::Wide(wide) => return wide.block(coefficients, table, codes, energy_min),
+        Form::Half(half) => return half.block(coefficients, table, codes, energy_min),
+        Form::Plain => {}
     }
     scalar::block(coefficients, table, codes, energy_min)
+}
+
+/// What a block's time does to the phase of each sum.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// Cosines, for both halves.
+    pub cosines: [f32; SUMS],
+    /// Sines: negative in the half of the real parts.
+    pub sines: [f32; SUMS],
+}
+
+/// The powers of three blocks together, the oldest first: each is later than the one before by the same
+/// phase of each frequency.
+#[inline]
+pub(crate) fn power(turn: &Turn, blocks: [&[f32; SUMS]; 3]) -> [f32; SUMS / 2] {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if let Form::Wide(wide) = x86::form() {
+        return wide.power(turn, blocks);
+    }
+    scalar::power(turn, blocks)
 }
 
 /// What runs on this machine, for reports.
 pub(crate) fn name() -> &'static str {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if x86::has_wide() {
-        return "AVX-512 VBMI";
-    } else if x86::has_avx2() {
-        return "AVX2";
+    match x86::form() {
+        Form::Wide(_) => return "AVX-512 VBMI",
+        Form::Half(_) => return "AVX2",
+        Form::Plain => {}
     }
     "scalar"
 }

@@ -1,6 +1,6 @@
 //! The safe twins: what every machine can do, and what the wide forms are compared with. Sans-IO.
 
-use super::{BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, SUMS};
+use super::{BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, SUMS, Turn};
 
 /// See [`super::translate`].
 pub(super) fn translate(table: &[u8; 256], samples: &mut [u8]) {
@@ -18,8 +18,10 @@ pub(super) fn block(
 ) -> BlockSums {
     let samples = codes.map(|code| decoded(table, code));
     let energy = energy(&samples);
-    let sums = if energy < energy_min { [0; SUMS] } else { sums(coefficients, &samples) };
-    BlockSums { sums, energy }
+    if energy < energy_min {
+        return BlockSums { sums: [0.0; SUMS], energy };
+    }
+    BlockSums { sums: sums(coefficients, &samples).map(|sum| sum as f32), energy }
 }
 
 /// The sample of a code.
@@ -44,4 +46,16 @@ fn sums(coefficients: &BlockCoefficients, samples: &[i16; BLOCK_SAMPLES]) -> [i3
         }
     }
     sums
+}
+
+/// See [`super::power`].
+pub(super) fn power(turn: &Turn, [older, old, new]: [&[f32; SUMS]; 3]) -> [f32; SUMS / 2] {
+    let next = |from: &[f32; SUMS], block: &[f32; SUMS]| -> [f32; SUMS] {
+        std::array::from_fn(|at| {
+            let other = from[(at + SUMS / 2) % SUMS];
+            from[at] * turn.cosines[at] + other * turn.sines[at] + block[at]
+        })
+    };
+    let sum = next(&next(new, old), older);
+    std::array::from_fn(|at| sum[at] * sum[at] + sum[at + SUMS / 2] * sum[at + SUMS / 2])
 }

@@ -36,7 +36,7 @@ fn the_largest_sums_do_not_overflow() {
     for sign in [1, -1] {
         let coefficients = [[4_096 * sign; 2 * SUMS]; BLOCK_SAMPLES / 2];
         let table = [8_159; 128];
-        let sums = [40 * 8_159 * 4_096 * i32::from(sign); SUMS];
+        let sums = [(40 * 8_159 * 4_096 * i32::from(sign)) as f32; SUMS];
         let expected = BlockSums { sums, energy: 40 * 8_159 * 8_159 };
         assert_eq!(block(&coefficients, &table, &[0; BLOCK_SAMPLES], 0), expected);
         assert_eq!(scalar::block(&coefficients, &table, &[0; BLOCK_SAMPLES], 0), expected);
@@ -74,9 +74,20 @@ proptest! {
         let expected = scalar::block(&coefficients, &table, &codes, energy_min);
         prop_assert_eq!(block(&coefficients, &table, &codes, energy_min), expected);
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        if x86::has_avx2() {
-            let narrow = x86::block_avx2(&coefficients, &table, &codes, energy_min);
-            prop_assert_eq!(narrow, expected);
+        if let Some(half) = x86::Half::find() {
+            prop_assert_eq!(half.block(&coefficients, &table, &codes, energy_min), expected);
         }
+    }
+
+    #[test]
+    fn powers_are_those_of_the_safe_twin_to_the_last_bit(
+        sums in prop::collection::vec(-1.4e9f32..1.4e9, 3 * SUMS),
+        phases in prop::collection::vec(-1.0f32..1.0, 2 * SUMS),
+    ) {
+        let part = |from: &[f32], at: usize| from[at * SUMS..][..SUMS].try_into().unwrap();
+        let turn = Turn { cosines: part(&phases, 0), sines: part(&phases, 1) };
+        let blocks: [[f32; SUMS]; 3] = std::array::from_fn(|at| part(&sums, at));
+        let blocks = blocks.each_ref();
+        prop_assert_eq!(power(&turn, blocks), scalar::power(&turn, blocks));
     }
 }

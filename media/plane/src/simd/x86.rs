@@ -3,82 +3,126 @@
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::{
-    BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, PairCoefficients, SUMS, scalar,
+    BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, PairCoefficients, SUMS, Turn, scalar,
 };
 
-/// Shorter pieces are left to the table: two registers of the tail would overlap nothing.
+/// Shorter pieces are left to the table: loading it would take longer.
 pub(super) const TRANSLATE_BYTES_MIN: usize = WIDE_BYTES;
 
-/// Whether the AVX-512 forms may run.
+/// What this CPU can run.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Wide(Wide),
+    Half(Half),
+    Plain,
+}
+
+/// Proof that AVX-512 F, BW, VBMI and VNNI are there: only [`form`] makes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wide(());
+
+/// Proof that AVX2 is there: only [`form`] makes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Half(());
+
+/// The form for this CPU; one load after the first time.
 #[inline]
-pub(super) fn has_wide() -> bool {
-    is_x86_feature_detected!("avx512f")
+pub(super) fn form() -> Form {
+    let known = match FORM.load(Ordering::Relaxed) {
+        UNKNOWN => find(),
+        known => known,
+    };
+    match known {
+        WIDE => Form::Wide(Wide(())),
+        HALF => Form::Half(Half(())),
+        _ => Form::Plain,
+    }
+}
+
+#[cold]
+fn find() -> u8 {
+    let wide = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi")
-        && is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("avx512vnni");
+    let found = match (wide, is_x86_feature_detected!("avx2")) {
+        (true, _) => WIDE,
+        (false, true) => HALF,
+        (false, false) => PLAIN,
+    };
+    FORM.store(found, Ordering::Relaxed);
+    found
 }
 
-/// Whether the AVX2 form may run.
-#[inline]
-pub(super) fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2")
-}
+/// Whoever finds it writes the same.
+static FORM: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const PLAIN: u8 = 1;
+const HALF: u8 = 2;
+const WIDE: u8 = 3;
 
-/// See [`super::translate`]; at least [`TRANSLATE_BYTES_MIN`] bytes, or they stay as they are.
-///
-/// # Panics
-/// Where [`has_wide`] is false.
-#[inline]
-pub(super) fn translate(table: &[u8; 256], samples: &mut [u8]) {
-    assert!(has_wide(), "chosen by the CPU's features");
-    // SAFETY: the features that the function is compiled for were found just above.
-    unsafe { translate_vbmi(table, samples) }
-}
-
-/// See [`super::block`].
-///
-/// # Panics
-/// Where [`has_wide`] is false.
-#[inline]
-pub(super) fn block_wide(
-    coefficients: &BlockCoefficients,
-    table: &HalfTable,
-    codes: &[u8; BLOCK_SAMPLES],
-    energy_min: u32,
-) -> BlockSums {
-    assert!(has_wide(), "chosen by the CPU's features");
-    // SAFETY: the features that the function is compiled for were found just above.
-    unsafe { block_vnni(coefficients, table, codes, energy_min) }
-}
-
-/// See [`super::block`].
-///
-/// # Panics
-/// Where [`has_avx2`] is false.
-#[inline]
-pub(super) fn block_avx2(
-    coefficients: &BlockCoefficients,
-    table: &HalfTable,
-    codes: &[u8; BLOCK_SAMPLES],
-    energy_min: u32,
-) -> BlockSums {
-    assert!(has_avx2(), "chosen by the CPU's features");
-    let samples = codes.map(|code| scalar::decoded(table, code));
-    let energy = scalar::energy(&samples);
-    if energy < energy_min {
-        return BlockSums { sums: [0; SUMS], energy };
+impl Wide {
+    /// See [`super::translate`].
+    #[inline]
+    pub fn translate(self, table: &[u8; 256], samples: &mut [u8]) {
+        // SAFETY: the value is only made where the function's features were found.
+        unsafe { translate_vbmi(table, samples) }
     }
-    // SAFETY: the feature that the function is compiled for was found just above.
-    let sums = unsafe { sums_256(coefficients, &samples) };
-    BlockSums { sums, energy }
+
+    /// See [`super::block`].
+    #[inline]
+    pub fn block(
+        self,
+        coefficients: &BlockCoefficients,
+        table: &HalfTable,
+        codes: &[u8; BLOCK_SAMPLES],
+        energy_min: u32,
+    ) -> BlockSums {
+        // SAFETY: the value is only made where the function's features were found.
+        unsafe { block_vnni(coefficients, table, codes, energy_min) }
+    }
+
+    /// See [`super::power`].
+    #[inline]
+    pub fn power(self, turn: &Turn, blocks: [&[f32; SUMS]; 3]) -> [f32; SUMS / 2] {
+        // SAFETY: the value is only made where the function's features were found.
+        unsafe { power_512(turn, blocks) }
+    }
+}
+
+impl Half {
+    /// On any machine that has AVX2, also where [`form`] gives better.
+    #[cfg(test)]
+    pub fn find() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+
+    /// See [`super::block`].
+    #[inline]
+    pub fn block(
+        self,
+        coefficients: &BlockCoefficients,
+        table: &HalfTable,
+        codes: &[u8; BLOCK_SAMPLES],
+        energy_min: u32,
+    ) -> BlockSums {
+        let samples = codes.map(|code| scalar::decoded(table, code));
+        let energy = scalar::energy(&samples);
+        if energy < energy_min {
+            return BlockSums { sums: [0.0; SUMS], energy };
+        }
+        // SAFETY: the value is only made where the function's feature was found.
+        let sums = unsafe { sums_256(coefficients, &samples) };
+        BlockSums { sums: sums.map(|sum| sum as f32), energy }
+    }
 }
 
 /// A look-up among 256 bytes is two among 128 and a choice by the top bit.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn translate_vbmi(table: &[u8; 256], samples: &mut [u8]) {
-    let Some(tail_at) = samples.len().checked_sub(WIDE_BYTES) else { return };
     let (parts, _) = table.as_chunks::<WIDE_BYTES>();
     let [a, b, c, d] = [load(&parts[0]), load(&parts[1]), load(&parts[2]), load(&parts[3])];
     let look_up = |codes: __m512i| {
@@ -86,18 +130,31 @@ fn translate_vbmi(table: &[u8; 256], samples: &mut [u8]) {
         let high = _mm512_permutex2var_epi8(c, codes, d);
         _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), low, high)
     };
-    // The last register overlaps the one before, so it is read before anything is written.
-    let tail = samples.last_chunk::<WIDE_BYTES>().map(|last| look_up(load(last)));
-    let mut at = 0;
-    while at < tail_at {
-        if let Some(place) = samples.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-            store(place, look_up(load(place)));
+    let (wide, rest) = samples.as_chunks_mut::<WIDE_BYTES>();
+    for place in wide {
+        store(place, look_up(load(place)));
+    }
+    // The ends of all packet times in registers of their size: one that overlaps what was just
+    // written would wait for it.
+    let (halves, rest) = rest.as_chunks_mut::<{ WIDE_BYTES / 2 }>();
+    for place in halves {
+        // SAFETY: the reference is to as many bytes as the register has, and no other one is in use.
+        unsafe {
+            let codes = _mm256_loadu_si256(place.as_ptr().cast());
+            let bytes = _mm512_castsi512_si256(look_up(_mm512_zextsi256_si512(codes)));
+            _mm256_storeu_si256(place.as_mut_ptr().cast(), bytes);
         }
-        at += WIDE_BYTES;
     }
-    if let (Some(place), Some(tail)) = (samples.last_chunk_mut::<WIDE_BYTES>(), tail) {
-        store(place, tail);
+    let (quarters, rest) = rest.as_chunks_mut::<{ WIDE_BYTES / 4 }>();
+    for place in quarters {
+        // SAFETY: the reference is to as many bytes as the register has, and no other one is in use.
+        unsafe {
+            let codes = _mm_loadu_si128(place.as_ptr().cast());
+            let bytes = _mm512_castsi512_si128(look_up(_mm512_zextsi128_si512(codes)));
+            _mm_storeu_si128(place.as_mut_ptr().cast(), bytes);
+        }
     }
+    scalar::translate(table, rest);
 }
 
 /// Decodes 32 and 8 samples by look-ups among 64 words, then sixteen sums in one register, two samples an
@@ -111,17 +168,15 @@ fn block_vnni(
 ) -> BlockSums {
     let (parts, _) = table.as_chunks::<32>();
     let table = [words(&parts[0]), words(&parts[1]), words(&parts[2]), words(&parts[3])];
-    let mut padded = [[SILENT_CODE; 32]; 2];
-    padded[0].copy_from_slice(&codes[..32]);
-    padded[1][..BLOCK_SAMPLES - 32].copy_from_slice(&codes[32..]);
-    let tail = (1 << (BLOCK_SAMPLES - 32)) - 1;
-    let first = decode(&table, &padded[0]);
-    let second = _mm512_maskz_mov_epi16(tail, decode(&table, &padded[1]));
+    let (first, rest) = codes.split_first_chunk::<32>().expect("a block is longer");
+    let rest = rest.first_chunk::<8>().expect("a block has 40 codes");
+    let first = decode(&table, widened(first));
+    let second = _mm512_maskz_mov_epi16(REST, decode(&table, widened_rest(rest)));
     let squares =
         _mm512_add_epi32(_mm512_madd_epi16(first, first), _mm512_madd_epi16(second, second));
     let energy = _mm512_reduce_add_epi32(squares) as u32;
     if energy < energy_min {
-        return BlockSums { sums: [0; SUMS], energy };
+        return BlockSums { sums: [0.0; SUMS], energy };
     }
     let mut samples = [[0i16; 32]; 2];
     store_words(&mut samples[0], first);
@@ -131,7 +186,7 @@ fn block_vnni(
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn sums_512(coefficients: &BlockCoefficients, samples: &[i16]) -> [i32; SUMS] {
+fn sums_512(coefficients: &BlockCoefficients, samples: &[i16]) -> [f32; SUMS] {
     let mut chains = [_mm512_setzero_si512(); 4];
     let (pairs, _) = samples.as_chunks::<2>();
     let (coefficients, _) = coefficients.as_chunks::<4>();
@@ -143,18 +198,32 @@ fn sums_512(coefficients: &BlockCoefficients, samples: &[i16]) -> [i32; SUMS] {
     }
     let [a, b, c, d] = chains;
     let sum = _mm512_add_epi32(_mm512_add_epi32(a, b), _mm512_add_epi32(c, d));
-    let mut sums = [0; SUMS];
+    let mut sums = [0.0; SUMS];
     // SAFETY: the array is ours and as long as the register; the store asks for no alignment.
-    unsafe { _mm512_storeu_si512((&raw mut sums).cast(), sum) };
+    unsafe { _mm512_storeu_ps((&raw mut sums).cast(), _mm512_cvtepi32_ps(sum)) };
     sums
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn widened(codes: &[u8; 32]) -> __m512i {
+    // SAFETY: the reference is to as many bytes as the register has; the load asks for no alignment.
+    _mm512_cvtepu8_epi16(unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) })
+}
+
+/// The words after these are zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn widened_rest(codes: &[u8; 8]) -> __m512i {
+    // SAFETY: the load takes 8 bytes, which the reference is to, and asks for no alignment.
+    let codes = unsafe { _mm_loadl_epi64(codes.as_ptr().cast()) };
+    _mm512_zextsi128_si512(_mm_cvtepu8_epi16(codes))
 }
 
 /// A sample is that of the lower seven bits, negative where the eighth is set.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn decode(table: &[__m512i; 4], codes: &[u8; 32]) -> __m512i {
-    // SAFETY: the reference is to as many bytes as the register has; the load asks for no alignment.
-    let codes = _mm512_cvtepu8_epi16(unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) });
+fn decode(table: &[__m512i; 4], codes: __m512i) -> __m512i {
     let [a, b, c, d] = *table;
     let low = _mm512_permutex2var_epi16(a, codes, b);
     let high = _mm512_permutex2var_epi16(c, codes, d);
@@ -162,6 +231,33 @@ fn decode(table: &[__m512i; 4], codes: &[u8; 32]) -> __m512i {
     let sample = _mm512_mask_blend_epi16(is_high, low, high);
     let is_negated = _mm512_test_epi16_mask(codes, _mm512_set1_epi16(0x80));
     _mm512_mask_sub_epi16(sample, is_negated, _mm512_setzero_si512(), sample)
+}
+
+/// Real parts in the lower half of a register, imaginary ones in the upper. Products and sums are apart, as
+/// in the safe twin: one instruction for both would round once less.
+#[target_feature(enable = "avx512f")]
+fn power_512(turn: &Turn, [older, old, new]: [&[f32; SUMS]; 3]) -> [f32; SUMS / 2] {
+    let [cosines, sines] = [floats(&turn.cosines), floats(&turn.sines)];
+    let turned = |value: __m512| {
+        let swapped = _mm512_shuffle_f32x4::<0b01_00_11_10>(value, value);
+        _mm512_add_ps(_mm512_mul_ps(value, cosines), _mm512_mul_ps(swapped, sines))
+    };
+    let sum = _mm512_add_ps(turned(floats(new)), floats(old));
+    let sum = _mm512_add_ps(turned(sum), floats(older));
+    let squares = _mm512_mul_ps(sum, sum);
+    let swapped = _mm512_shuffle_f32x4::<0b01_00_11_10>(squares, squares);
+    let power = _mm512_castps512_ps256(_mm512_add_ps(squares, swapped));
+    let mut powers = [0.0; SUMS / 2];
+    // SAFETY: the array is ours and as long as the register; the store asks for no alignment.
+    unsafe { _mm256_storeu_ps((&raw mut powers).cast(), power) };
+    powers
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn floats(floats: &[f32; SUMS]) -> __m512 {
+    // SAFETY: the reference is to as many bytes as the register has; the load asks for no alignment.
+    unsafe { _mm512_loadu_ps(floats.as_ptr()) }
 }
 
 /// The same in two halves.
@@ -231,7 +327,8 @@ fn store(place: &mut [u8; WIDE_BYTES], bytes: __m512i) {
     unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), bytes) }
 }
 
-/// Fills the register after the block's last code; what it stands for is masked out.
-const SILENT_CODE: u8 = 0xFF;
+/// The words of the second register that a block fills.
+const REST: u32 = 0xFF;
+const _: () = assert!(BLOCK_SAMPLES == 32 + 8);
 const WIDE_BYTES: usize = 64;
 const _: () = assert!(size_of::<PairCoefficients>() == WIDE_BYTES);
