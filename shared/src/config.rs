@@ -324,6 +324,12 @@ pub const NAMED_SETTINGS: &[Setting] = &[
         shape: String::SHAPE,
     },
     Setting {
+        key: "trunk.*.latch",
+        default: "\"\"",
+        doc: " Sources taken for the carrier's media until it is locked: sdp, peer or any; empty = as in [media].",
+        shape: <Option<LatchMode>>::SHAPE,
+    },
+    Setting {
         key: "trunk.*.identity",
         default: "\"\"",
         doc: " Number asserted to the carrier where the caller withholds its own; empty = none.",
@@ -382,6 +388,7 @@ pub struct Trunk {
     pub addresses: Vec<Cidr>,
     pub from_host: String,
     pub identity: String,
+    pub latch: Option<LatchMode>,
     pub extensions: Extensions,
 }
 
@@ -425,6 +432,7 @@ impl Trunk {
         let addresses = layers.read(&key("addresses"), problems);
         let from_host = layers.read(&key("from_host"), problems);
         let identity = layers.read(&key("identity"), problems);
+        let latch = layers.read(&key("latch"), problems);
         let extensions = layers.read(&key("extensions"), problems);
         Some(Self {
             name: name?,
@@ -438,6 +446,7 @@ impl Trunk {
             addresses: addresses?,
             from_host: from_host?,
             identity: identity?,
+            latch: latch?,
             extensions: extensions?,
         })
     }

@@ -273,6 +273,15 @@ impl SettingValue for SrtpUse {
     }
 }
 
+/// Empty: that of `[media]`.
+impl SettingValue for Option<LatchMode> {
+    const SHAPE: &'static str = "sdp, peer, any or nothing";
+
+    fn read(value: &Value) -> Option<Self> {
+        if text(value)?.is_empty() { Some(None) } else { LatchMode::read(value).map(Some) }
+    }
+}
+
 /// An address that we show to peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PublicAddress {

@@ -9,7 +9,7 @@ use shared::ids::TapId;
 use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
 use shared::srtp::SRTP_MASTER_BYTES;
 use shared::{
-    CallSid, CoreId, Direction, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
+    CallSid, CoreId, Direction, LatchMode, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
     NegotiatedMedia, Now, RecordingSid, SrtpMaster,
 };
 use sip::offer_answer::{LocalMedia, MediaSecurity};
@@ -54,6 +54,20 @@ impl Control {
         }
     }
 
+    /// Which sources a call's leg takes media from: as its carrier's trunk says, else as all do.
+    fn latch_of(&self, sid: CallSid) -> LatchMode {
+        let entry = self.calls.get(&sid);
+        let dialed = entry.and_then(|entry| entry.outgoing.as_ref()?.trunk);
+        let trunk = match (dialed, entry.map(|entry| &entry.session)) {
+            (Some((trunk, _)), _) => self.settings.trunks.get(trunk),
+            (None, Some(Session::Live { peer: Some(peer), .. })) => {
+                self.settings.trunk_at(*peer, self.registrations.trunk_at(*peer))
+            }
+            (None, _) => None,
+        };
+        trunk.and_then(|trunk| trunk.latch).unwrap_or(self.settings.latch)
+    }
+
     /// What offer and answer came to: starts the leg, or tells the core what changed.
     pub(crate) fn set_media(&mut self, now: Now, sid: CallSid, media: NegotiatedMedia) {
         let timeout_s = if media.direction.receives() {
@@ -61,7 +75,7 @@ impl Control {
         } else {
             self.settings.hold_timeout_s
         };
-        let latch = self.settings.latch;
+        let latch = self.latch_of(sid);
         let (ssrc, start) = (self.random.number(), self.random.number());
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let peer = match &entry.session {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::config::Trunk;
+use shared::{LatchMode, MediaCommand};
 use sip::message::Request;
 use sip::{Message, Method};
 use store::CallStatus;
@@ -127,6 +128,25 @@ fn a_listed_address_of_a_trunk_needs_no_registration() {
     assert_eq!(rig.invite(&Invite::to("sip:1@other.sip.sidetone.test")), [0; 0]);
     rig.come_from(sip::flow::Transport::Udp, CALLEE);
     assert_eq!(rig.invite(&named), [407], "others need the password as ever");
+}
+
+#[test]
+fn media_of_a_trunks_calls_is_taken_as_its_own_latch_says() {
+    for (own, expected) in [(Some(LatchMode::Any), LatchMode::Any), (None, LatchMode::Peer)] {
+        let mut rig = Rig::with_settings(Book::with_credentials(), |settings| {
+            let addresses = vec!["192.0.2.7/32".parse().unwrap()];
+            let domain = "desk.sip.sidetone.test".to_owned();
+            settings.trunks = vec![Trunk { addresses, domain, latch: own, ..Trunk::default() }];
+        });
+        let named = Invite { target: "sip:+15550199@desk.sip.sidetone.test", ..Invite::default() };
+        assert_eq!(rig.invite(&named), [100, 180]);
+        rig.answer_webhook("<Say>Hello.</Say>");
+        let latch = rig.media.iter().find_map(|command| match command {
+            MediaCommand::StartLeg { plan, .. } => Some(plan.latch),
+            _ => None,
+        });
+        assert_eq!(latch, Some(expected));
+    }
 }
 
 fn registering() -> Rig {
