@@ -91,8 +91,10 @@ pub const SIP_REQUESTS_MAX: usize = 10_000;
 pub const SERVER_TRANSACTIONS_SOURCE_MAX: usize = 2_000;
 /// Requests a second of a source that nothing vouches for, in the long run.
 pub const STRANGER_REQUESTS_A_SECOND: u64 = 50;
-/// Requests of such a source at once. Past it: dropped for [`STRANGER_HELD_S`], counted.
+/// Requests of such a source at once. Past it: it is challenged only, no credentials are looked at.
 pub const STRANGER_BURST: u64 = 200;
+/// Requests past the burst that are challenged. Past it: dropped for [`STRANGER_HELD_S`], counted.
+pub const STRANGER_CHALLENGED: u64 = 100;
 /// How long a source that asked too much is not heard, seconds.
 pub const STRANGER_HELD_S: u64 = 10;
 /// How long a right digest or an IP list vouches for a source, seconds.
@@ -255,6 +257,11 @@ pub const BINDING_BYTES: usize = 1_024;
 pub const BINDING_TEXT_BYTES_MAX: usize = 2_048;
 /// Bindings that expire or are dropped in one change of the store.
 pub const BINDINGS_A_CHANGE_MAX: usize = 100;
+
+/// Calls a second that an account may make by REST with `limits.profile = "twilio"`. Past it: 429.
+pub const TWILIO_API_CALLS_A_SECOND: u32 = 1;
+/// Accounts whose last call by REST is remembered for that. Past it: the oldest SID is forgotten.
+pub const API_CALLERS_REMEMBERED_MAX: usize = 10_000;
 
 /// Timeline of one call: entries and bytes.
 pub const TIMELINE_ENTRIES_MAX: usize = 200;

@@ -106,6 +106,18 @@ pub const RULES: &[Rule] = &[
         "Too many requests from a source that nothing vouches for: it is not heard for ten seconds.",
     ),
     rule(
+        "overload",
+        "503",
+        Some(10004),
+        "More comes in than is worked on; strangers are dropped. Find who sends so much, or spread it.",
+    ),
+    rule(
+        "stranger_challenged_only",
+        "407",
+        None,
+        "A source that nothing vouches for asks too much: it is challenged and not listened to further.",
+    ),
+    rule(
         "registration_off",
         "403",
         Some(32210),
@@ -154,6 +166,12 @@ pub const RULES: &[Rule] = &[
         "403",
         Some(32007),
         "The user has 10 contacts already. Remove one, or let phones replace theirs.",
+    ),
+    rule(
+        "bindings_limit",
+        "503",
+        None,
+        "There is no room for more registered contacts (sip.bindings_max).",
     ),
     rule(
         "contact_loop",

@@ -523,7 +523,10 @@ impl World {
                     self.prompts.push(audio.clone());
                 }
                 let ready = move |control: &mut Control, now: Now| {
-                    control.handle(now, Input::PromptReady { call, prompt, result: Ok(audio) });
+                    control.handle(
+                        now,
+                        Input::PromptReady { call, prompt, result: Ok(audio), other_voice: None },
+                    );
                 };
                 let after = Duration::from_millis(self.delays.below(100));
                 self.at(after, Later::Control(Box::new(ready)));

@@ -7,6 +7,7 @@ use call::{
     RecordSettings, RecordingCallback, RecordingEvent, RecordingTrack, SipCredentials,
     StatusCallback, Target, Webhook,
 };
+use shared::limits::API_CALLERS_REMEMBERED_MAX;
 use shared::{AccountSid, CallSid, Now};
 use store::{
     CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, Patch, RecordCall, Reply, Settled,
@@ -112,6 +113,10 @@ impl Control {
             let sentence = "The gateway is shutting down and takes no new calls.";
             return self.reply(token, Err(WriteError::new(503, 20503, sentence)));
         }
+        if self.overloaded {
+            let sentence = "The gateway is overloaded and takes no new calls. Try again.";
+            return self.reply(token, Err(WriteError::new(503, 20503, sentence)));
+        }
         if !self.snapshot.account_is_active(create.account) {
             let sentence = "The account is suspended or closed.";
             return self.reply(token, Err(WriteError::new(403, 20005, sentence)));
@@ -125,10 +130,30 @@ impl Control {
             Ok(setup) => setup,
             Err(error) => return self.reply(token, Err(error)),
         };
+        if !self.is_in_time(now, create.account) {
+            let sentence = "More than one call a second by the API (limits.profile is twilio).";
+            return self.reply(token, Err(WriteError::new(429, 20429, sentence)));
+        }
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
         let change = Change::PutCall(record.clone());
         let waiting = Waiting::CallCreated { token, created: Box::new((setup, record)) };
         self.commit(Some(waiting), change);
+    }
+
+    /// Whether the account may make a call now, at the rate that the limits' profile allows.
+    fn is_in_time(&mut self, now: Now, account: AccountSid) -> bool {
+        let Some(pause_ms) = 1_000_u64.checked_div(self.settings.api_calls_a_second.into()) else {
+            return true;
+        };
+        if self.next_api_call.get(&account).is_some_and(|at| now.mono < *at) {
+            return false;
+        }
+        if self.next_api_call.len() >= API_CALLERS_REMEMBERED_MAX {
+            self.next_api_call.pop_first();
+        }
+        let next = now.mono + std::time::Duration::from_millis(pause_ms);
+        self.next_api_call.insert(account, next);
+        true
     }
 
     /// Calls that will want a leg and have none yet: on their way to disk, or to an address. A 201 is

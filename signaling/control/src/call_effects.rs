@@ -130,13 +130,26 @@ impl Control {
 
     pub(crate) fn on_prompt(
         &mut self,
+        now: Now,
         sid: CallSid,
         prompt: PromptId,
         result: Result<Arc<shared::Prompt>, call::PromptFailure>,
+        other_voice: Option<String>,
     ) {
+        if let Some(sentence) = other_voice {
+            self.warn_of_voice(now, sid, sentence);
+        }
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let result = result.map(|audio| drop(entry.prompts.insert(prompt, audio)));
         self.tell(sid, CallInput::PromptReady { prompt, result });
+    }
+
+    /// Another voice speaks than was asked for: one warning a call is enough.
+    fn warn_of_voice(&mut self, now: Now, sid: CallSid, sentence: String) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        if !std::mem::replace(&mut entry.was_told_of_voice, true) {
+            self.warn(now, sid, OTHER_VOICE, sentence);
+        }
     }
 
     fn play(&mut self, sid: CallSid, prompt: PromptId, play: PlayId, repeat: u32) {
@@ -256,3 +269,6 @@ impl Control {
         vec![("X-Twilio-CallSid".to_owned(), sid.to_string().into_bytes())]
     }
 }
+
+/// `<Say>` in another voice or language than was asked for.
+const OTHER_VOICE: u32 = 13511;

@@ -43,6 +43,10 @@ pub struct Control {
     /// When an account was last told of a refusal with a code: one alert in ten seconds is enough.
     pub(crate) alerted: BTreeMap<(AccountSid, u32), Instant>,
     pub(crate) draining: bool,
+    /// More comes in than is worked on.
+    pub(crate) overloaded: bool,
+    /// When an account may make its next call by REST (`limits.profile = "twilio"`).
+    pub(crate) next_api_call: BTreeMap<AccountSid, Instant>,
     /// Ours at carriers.
     pub(crate) registrations: Registrations,
     pub(crate) random: Random,
@@ -100,6 +104,8 @@ impl Control {
             commits: BTreeMap::new(),
             alerted: BTreeMap::new(),
             draining: false,
+            overloaded: false,
+            next_api_call: BTreeMap::new(),
             registrations: Registrations::new(&settings.trunks),
             inbox: VecDeque::new(),
             deadlines: BTreeSet::new(),
@@ -130,7 +136,9 @@ impl Control {
             Input::Api { token, request } => self.on_api(now, token, request),
             Input::Committed { token, outcome } => self.on_committed(now, token, outcome),
             Input::Http { call, request, result } => self.on_http(now, call, request, result),
-            Input::PromptReady { call, prompt, result } => self.on_prompt(call, prompt, result),
+            Input::PromptReady { call, prompt, result, other_voice } => {
+                self.on_prompt(now, call, prompt, result, other_voice);
+            }
             Input::Resolved { session, result } if self.call_of(session).is_some() => {
                 self.on_resolved(now, session, result);
             }
@@ -139,6 +147,8 @@ impl Control {
             Input::CoreRestarted { core, sentence } => {
                 self.on_core_restarted(now, core, &sentence);
             }
+            Input::Overload(is_overloaded) => self.overloaded = is_overloaded,
+            Input::Settings(settings) => self.on_settings(now, *settings),
             Input::Drain => {
                 self.draining = true;
                 self.unregister(now);
@@ -146,6 +156,26 @@ impl Control {
             Input::End => self.on_end(now),
         }
         self.pump(now);
+    }
+
+    /// Takes over what may change while calls are up; the rest stays as it was at the start. Trunks
+    /// that are other ones now are registered anew.
+    fn on_settings(&mut self, now: Now, new: ControlSettings) {
+        if new.trunks != self.settings.trunks {
+            self.unregister(now);
+            self.settle_user_agent(now);
+            self.registrations = Registrations::new(&new.trunks);
+        }
+        let own = &mut self.settings;
+        own.default_domain = new.default_domain;
+        own.answer_strangers = new.answer_strangers;
+        own.latch = new.latch;
+        own.media_timeout_s = new.media_timeout_s;
+        own.hold_timeout_s = new.hold_timeout_s;
+        own.api_calls_a_second = new.api_calls_a_second;
+        own.trunks = new.trunks;
+        let api_base = own.call.api_base.clone();
+        own.call = std::sync::Arc::new(call::CallSettings { api_base, ..(*new.call).clone() });
     }
 
     /// Runs what is due.

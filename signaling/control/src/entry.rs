@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     /// How often its machine panicked: after the first time `call` is a successor, after the second
     /// it is not driven any more.
     pub panics: u8,
+    /// A warning said that another voice speaks than was asked for.
+    pub was_told_of_voice: bool,
     /// A REST request is being carried out and will be answered with its record.
     pub is_asked: bool,
 }

@@ -29,7 +29,7 @@ const ALERT_EVERY_S: u64 = 10;
 
 impl Control {
     pub(crate) fn on_incoming(&mut self, now: Now, incoming: Box<Incoming>) {
-        if !self.has_budget(now, &incoming) {
+        if !self.has_budget(now, &incoming) || self.is_overloaded_for(now, &incoming) {
             return;
         }
         match incoming.method() {
@@ -48,6 +48,10 @@ impl Control {
         }
         match self.strangers.take(now.mono, source.ip()) {
             Budget::Within => true,
+            Budget::ChallengeOnly => {
+                self.challenge_only(now, incoming);
+                false
+            }
             Budget::Held => {
                 self.observe(Observation::Dropped { rule: "stranger_rate" });
                 false
@@ -63,10 +67,37 @@ impl Control {
         }
     }
 
+    /// A source that asks too much is asked for a password where it may have one, and not listened to
+    /// any further.
+    fn challenge_only(&mut self, now: Now, incoming: &Incoming) {
+        self.observe(Observation::Dropped { rule: "stranger_challenged_only" });
+        let kind = match incoming.method() {
+            Method::Invite => ChallengeKind::Proxy,
+            Method::Register => ChallengeKind::Www,
+            _ => return,
+        };
+        if self.known(now, incoming).is_ok() {
+            let incoming = Box::new(incoming.clone());
+            self.ua_commands.push_back(Command::Challenge { incoming, kind, stale: false });
+        }
+    }
+
+    /// Whether there is no time for strangers: what is in a dialog does not come by here, and who
+    /// has authenticated hears when to come again.
+    fn is_overloaded_for(&mut self, now: Now, incoming: &Incoming) -> bool {
+        let source = incoming.flow.remote.ip();
+        let is_dropped = self.overloaded && !self.is_vouched(now, source);
+        if is_dropped {
+            self.observe(Observation::Dropped { rule: "overload" });
+        }
+        is_dropped
+    }
+
     /// A known domain answers without credentials (contract sip-interface.md §2).
     fn on_options(&mut self, now: Now, incoming: Box<Incoming>) {
         let refusal = match self.known(now, &incoming) {
             Ok(()) if self.draining => draining(self.random.between(5, 30)),
+            Ok(()) if self.overloaded => overload(self.random.between(5, 30)),
             Ok(()) => {
                 return self.ua_commands.push_back(Command::Respond {
                     incoming,
@@ -164,6 +195,10 @@ impl Control {
             let sentence =
                 "No media address is of the caller's IP version: add one to media.addresses.";
             let refusal = Refusal::new("media_address", 488, sentence);
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        if self.overloaded {
+            let refusal = overload(self.random.between(5, 30));
             return self.refuse_known(now, incoming, admitted, refusal);
         }
         let place = if self.has_room_for_calls() { self.take_place(None, local) } else { None };
@@ -466,6 +501,11 @@ const fn method_label(method: &Method) -> &'static str {
         Method::Register => "REGISTER",
         _ => "other",
     }
+}
+
+fn overload(retry_after: u32) -> Refusal {
+    let sentence = "More comes in than is worked on: no new calls are taken for the moment.";
+    Refusal::new("overload", 503, sentence).code(10004).retry_after(retry_after)
 }
 
 fn draining(retry_after: u32) -> Refusal {

@@ -81,6 +81,8 @@ pub enum Input<'a> {
         prompt: PromptId,
         /// The audio.
         result: Result<Arc<Prompt>, PromptFailure>,
+        /// It is in another voice or language than was asked for: a sentence, told once a call.
+        other_voice: Option<String>,
     },
     /// A SIP target was resolved. Every [`crate::Effect::Resolve`] gets exactly one.
     Resolved {
@@ -98,6 +100,10 @@ pub enum Input<'a> {
     },
     /// Take no new calls from now on (SIGTERM).
     Drain,
+    /// More comes in than is worked on, or no longer: new work is refused meanwhile.
+    Overload(bool),
+    /// The settings were read again: those that may change while calls are up do.
+    Settings(Box<crate::ControlSettings>),
     /// End every call now, as the process ends (a second SIGTERM, or the drain limit). Media cores are
     /// gone right after, so nothing is asked of them any more.
     End,

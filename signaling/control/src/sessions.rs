@@ -217,6 +217,7 @@ impl Control {
             deadline: None,
             finished: false,
             panics: 0,
+            was_told_of_voice: false,
             is_asked: false,
         };
         self.calls.insert(sid, entry);

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use call::CallSettings;
-use shared::config::{AclReject, Config, SrtpUse, Trunk};
+use shared::config::{AclReject, Config, LimitsProfile, SrtpUse, Trunk};
 use shared::ids::Origin;
+use shared::limits::TWILIO_API_CALLS_A_SECOND;
 use shared::{Extensions, LatchMode};
 
 use crate::media_addresses::MediaAddresses;
@@ -36,6 +37,8 @@ pub struct ControlSettings {
     pub hold_timeout_s: u32,
     /// Calls at once; 0 = what the media cores carry.
     pub calls_max: usize,
+    /// Calls a second that an account may make by REST; 0 = as many as there is room for.
+    pub api_calls_a_second: u32,
     /// Extensions of SIP domains that have none of their own.
     pub extensions: Extensions,
     /// Extensions of single SIP domains, by their labels.
@@ -93,6 +96,10 @@ impl ControlSettings {
             media_timeout_s: config.media.timeout_s,
             hold_timeout_s: config.media.hold_timeout_s,
             calls_max: usize::try_from(config.limits.calls).unwrap_or(0),
+            api_calls_a_second: match config.limits.profile {
+                LimitsProfile::Node => 0,
+                LimitsProfile::Twilio => TWILIO_API_CALLS_A_SECOND,
+            },
             extensions: config.sip.extensions,
             domain_extensions: config.domain_extensions.clone(),
             trunks: config.trunks.clone(),

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use shared::Instant;
 use shared::limits::{
-    SOURCES_REMEMBERED_MAX, STRANGER_BURST, STRANGER_HELD_S, STRANGER_REQUESTS_A_SECOND, VOUCHED_S,
+    SOURCES_REMEMBERED_MAX, STRANGER_BURST, STRANGER_CHALLENGED, STRANGER_HELD_S,
+    STRANGER_REQUESTS_A_SECOND, VOUCHED_S,
 };
 
 /// Who is vouched for, and what all others have asked lately.
@@ -24,6 +25,8 @@ pub(crate) struct Strangers {
 pub(crate) enum Budget {
     /// Be heard.
     Within,
+    /// Be challenged, and nothing more: no credentials are looked at.
+    ChallengeOnly,
     /// Nothing for a while, beginning with this request: to be told once.
     HeldFromNow,
     /// Nothing.
@@ -81,12 +84,13 @@ impl Bucket {
             return Budget::Held;
         }
         let even_at = self.even_at.max(now) + REQUEST;
-        if even_at.since(now) > BURST {
+        let ahead = even_at.since(now);
+        if ahead > BURST + CHALLENGED {
             self.held_until = now + HELD;
             return Budget::HeldFromNow;
         }
         self.even_at = even_at;
-        Budget::Within
+        if ahead > BURST { Budget::ChallengeOnly } else { Budget::Within }
     }
 }
 
@@ -140,6 +144,8 @@ const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
 const HELD: Duration = Duration::from_secs(STRANGER_HELD_S);
 /// What one request costs in time.
 const REQUEST: Duration = Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND);
+const CHALLENGED: Duration =
+    Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND * STRANGER_CHALLENGED);
 const BURST: Duration =
     Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND * STRANGER_BURST);
 
@@ -151,11 +157,12 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
     #[test]
-    fn a_burst_passes_then_the_source_is_held_for_ten_seconds_and_others_are_not() {
+    fn a_burst_passes_then_the_source_is_challenged_then_held_for_ten_seconds_and_others_are_not() {
         let mut strangers = Strangers::default();
         let now = Instant::from_millis(5_000);
         let passed = (0..300).filter(|_| strangers.take(now, SOURCE) == Budget::Within).count();
         assert_eq!(passed as u64, STRANGER_BURST);
+        assert_eq!(strangers.take(now, SOURCE), Budget::HeldFromNow);
         assert_eq!(strangers.take(now, SOURCE), Budget::Held);
         assert_eq!(strangers.take(now, OTHER), Budget::Within);
         let free = now + HELD;

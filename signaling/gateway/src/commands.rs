@@ -4,6 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use control::ControlSettings;
+use shared::ids::Origin;
+
 use crate::account::AccountVariables;
 use crate::cli::{Cli, Command, ConfigCommand, DemoArguments, Worker, not_in_this_version};
 use crate::demo;
@@ -161,25 +164,31 @@ fn hear_signals(
     signals::listen(move |asked| match asked {
         Asked::Drain => messages.send_patiently(Message::Drain),
         Asked::End => messages.send_patiently(Message::End),
-        Asked::Reload => reload(&mut current, &sources, &logs, (&tls, &down)),
+        Asked::Reload => {
+            if reload(&mut current, &sources, &logs, (&tls, &down)) {
+                let origin = Origin { node: current.config.node.id, generation: 0 };
+                let settings = Box::new(ControlSettings::new(&current.config, origin, ""));
+                messages.send_patiently(Message::Settings(settings));
+            }
+        }
     })
 }
 
 /// Reads the settings again. What cannot change while calls are up takes effect at the next start,
-/// and that is said key by key. A bad file changes nothing.
+/// and that is said key by key. A bad file changes nothing; `false` then.
 fn reload(
     current: &mut Settings,
     sources: &Sources,
     logs: &logging::LogControl,
     (tls, down): (&TlsControl, &Sender<Down>),
-) {
+) -> bool {
     let settings = match sources.load_from_environment() {
         Ok(settings) => settings,
         Err(error) => {
             for line in error.to_string().lines() {
                 tracing::error!("the settings stay as they are: {line}");
             }
-            return;
+            return false;
         }
     };
     // Certificates are files beside the settings: all of it is tried before any of it is used.
@@ -187,7 +196,7 @@ fn reload(
         Ok(parts) => down.send_patiently(Down::Tls(Box::new(parts))),
         Err(error) => {
             tracing::error!("the settings and certificates stay as they are: {error}");
-            return;
+            return false;
         }
     }
     let changed = settings.differences(current);
@@ -203,6 +212,7 @@ fn reload(
         ),
     }
     *current = settings;
+    true
 }
 
 fn config(command: ConfigCommand, settings: &Settings) -> ExitCode {
@@ -224,5 +234,18 @@ fn dns(settings: &Settings) -> ExitCode {
 }
 
 /// Settings that SIGHUP changes while calls are up.
-const RELOADED_KEYS: [&str; 5] =
-    ["log.level", "sip.tls_certificate", "sip.tls_key", "sip.tls_ca", "sip.legacy_tls"];
+const RELOADED_KEYS: [&str; 13] = [
+    "log.level",
+    "sip.tls_certificate",
+    "sip.tls_key",
+    "sip.tls_ca",
+    "sip.legacy_tls",
+    "sip.default_domain",
+    "sip.acl_reject",
+    "sip.reject_status",
+    "media.latch",
+    "media.timeout_s",
+    "media.hold_timeout_s",
+    "limits.profile",
+    "trunk",
+];

@@ -73,23 +73,23 @@ impl Errands {
         prompt: PromptId,
         source: PromptSource,
     ) {
-        let message = move |result| Message::Input(Input::PromptReady { call, prompt, result });
+        let message = move |result, other_voice| {
+            Message::Input(Input::PromptReady { call, prompt, result, other_voice })
+        };
         let Some(errand) = self.begin() else {
             let sentence = TOO_MANY.to_owned();
-            return self.answer(message(Err(PromptFailure { code: 13_520, sentence })));
+            return self.answer(message(Err(PromptFailure { code: 13_520, sentence }), None));
         };
         let loader = self.prompts.clone();
         let auth_token =
             auth_token.map(|token| token.expose_secret().to_owned()).unwrap_or_default();
         let who = MediaRequest { account, call, auth_token };
         self.runtime.spawn(async move {
-            let result = loader.load(source, &who).await.map(|loaded| {
-                if let Some(sentence) = loaded.fell_back {
-                    tracing::info!(%call, code = 13_511, "{sentence}");
-                }
-                loaded.prompt
-            });
-            errand.end(message(result)).await;
+            let ended = match loader.load(source, &who).await {
+                Ok(loaded) => message(Ok(loaded.prompt), loaded.fell_back),
+                Err(failure) => message(Err(failure), None),
+            };
+            errand.end(ended).await;
         });
     }
 

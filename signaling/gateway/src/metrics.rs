@@ -260,6 +260,10 @@ metrics! {
     signaling_queue_inputs_dropped_total: Labelled, by "queue";
     /// Turns of the signaling thread that used up their budget and left work for the next.
     signaling_budget_turns_total: Counter;
+    /// Times that more came in than was worked on, so that new calls were refused.
+    signaling_overloads_total: Counter;
+    /// 1 while new calls are refused for that.
+    signaling_overloaded: Gauge;
     /// Time one turn of the signaling thread took.
     signaling_turn_seconds: Histogram;
     /// Webhook requests handed to the client.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::limits::{DIGEST_FAILURES_A_MINUTE_MAX, STRANGER_BURST};
+use shared::limits::{DIGEST_FAILURES_A_MINUTE_MAX, STRANGER_BURST, STRANGER_CHALLENGED};
 use sip::flow::Transport;
 use store::AccountStatus;
 
@@ -220,10 +220,10 @@ fn a_pair_of_user_and_source_that_guesses_is_not_answered_any_more() {
 #[test]
 fn a_stranger_who_floods_is_dropped_for_ten_seconds_and_counted() {
     let mut rig = Rig::new(Book::with_credentials());
-    let answered = (0..300).filter(|_| !rig.invite(&Invite::default()).is_empty()).count();
-    assert_eq!(answered as u64, STRANGER_BURST);
+    let answered = (0..400).filter(|_| !rig.invite(&Invite::default()).is_empty()).count();
+    assert_eq!(answered as u64, STRANGER_BURST + STRANGER_CHALLENGED);
     assert_eq!(rig.refused, ["stranger_rate"], "told once");
-    assert_eq!(rig.dropped, 99);
+    assert_eq!(rig.dropped as u64, 99 + STRANGER_CHALLENGED, "all but the first are counted");
     rig.after(Duration::from_secs(10));
     assert_eq!(rig.invite(&Invite::default()), [407]);
 }

@@ -4,6 +4,7 @@ mod admission;
 mod calls;
 mod explain;
 mod outbound;
+mod overload;
 mod registrar;
 mod rig;
 mod secure;

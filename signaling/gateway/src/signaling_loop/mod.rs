@@ -61,6 +61,8 @@ pub enum Message {
         /// What came of it.
         result: Result<Vec<SipEndpoint>, SipTargetError>,
     },
+    /// SIGHUP: settings that may change while calls are up.
+    Settings(Box<control::ControlSettings>),
     /// First SIGTERM.
     Drain,
     /// Second SIGTERM.
@@ -131,6 +133,9 @@ pub struct LoopState {
     /// Which core a recording's frames come from: when it is gone, no last frame will come.
     taps: BTreeMap<TapId, CoreId>,
     drain_until: Option<Instant>,
+    /// When nothing was waiting to be read.
+    caught_up_at: Instant,
+    is_overloaded: bool,
     ending: bool,
     next_heartbeat: Instant,
     buffer: Vec<u8>,
@@ -199,6 +204,7 @@ impl SignalingLoop {
         self.run_timers();
         self.watch_cores();
         self.flush_backlog();
+        self.watch_load();
         self.media.cores.iter().for_each(::io::Core::ring);
         self.publish();
         if self.state.more {
@@ -250,6 +256,7 @@ impl SignalingLoop {
                     let result = self.destinations(result);
                     self.handle(Input::Resolved { session, result });
                 }
+                Message::Settings(settings) => self.handle(Input::Settings(settings)),
                 Message::Drain => self.drain(),
                 Message::End => self.state.ending = true,
             }
@@ -332,6 +339,28 @@ impl SignalingLoop {
                 }
             }
         }
+    }
+
+    /// What is not worked off for long waits too long: new work is refused until it is
+    /// (limits-and-rules section 2, rule 9).
+    fn watch_load(&mut self) {
+        let now = Clock.mono();
+        let is_behind = self.state.more || self.udp.iter().any(UdpListener::is_readable);
+        if !is_behind {
+            self.state.caught_up_at = now;
+        }
+        let is_overloaded = is_behind && now.since(self.state.caught_up_at) >= OVERLOADED_AFTER;
+        if is_overloaded == std::mem::replace(&mut self.state.is_overloaded, is_overloaded) {
+            return;
+        }
+        self.metrics.signaling_overloaded.set(is_overloaded.into());
+        if is_overloaded {
+            self.metrics.signaling_overloads_total.count();
+            tracing::warn!("overloaded: more comes in than is worked on, new calls are refused");
+        } else {
+            tracing::info!("no longer overloaded: new calls are taken");
+        }
+        self.handle(Input::Overload(is_overloaded));
     }
 
     /// No last frame will come for what is recorded on this core.
@@ -439,4 +468,6 @@ const API_A_TURN: usize = 32;
 const TIMERS_A_TURN: usize = 64;
 const IDLE: Duration = Duration::from_millis(500);
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+/// Behind for so long: what waits next is refused before it is 500 ms old.
+const OVERLOADED_AFTER: Duration = Duration::from_millis(250);
 const STALLED_MS: u64 = 5_000;
