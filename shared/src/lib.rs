@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod config;
+pub mod edge;
 pub mod extensions;
 pub mod ids;
 pub mod leg;

@@ -73,7 +73,8 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
 /// As [`parse`]; also the first fault of its headers, which a REST client can mend.
 pub fn sip_target(text: &str) -> Result<SipTarget, SipNounFault> {
     let (target, faults) = parse(text)?;
-    match faults.into_iter().next() {
+    // An edge may be one of this gateway's own: no mistake of the client's.
+    match faults.into_iter().find(|fault| fault.code != 32114) {
         None => Ok(target),
         Some(fault) => Err(fault),
     }
@@ -215,13 +216,22 @@ impl Parameters {
                 self.send(&format!(";transport={}", value.to_ascii_lowercase()));
             }
             "edge" | "region" => {
-                self.edge = edge(name, value);
+                let value = value.to_ascii_lowercase();
+                self.edge = Some(shared::edge::canonical(&value).to_owned());
                 self.reported.push_str(&format!(";{part}"));
-                if self.edge.is_none() {
-                    faults.push(invalid(format!("`{part}` names no known edge: ignored")));
+                if !shared::edge::is_known(&value) {
+                    let sentence = format!(
+                        "`{part}` is none of the known edges: it counts where this gateway has an \
+                         edge of that name, else the call leaves as usual"
+                    );
+                    faults.push(SipNounFault { code: 32114, sentence });
                 }
             }
-            "tnx" => self.reported.push_str(&format!(";{part}")),
+            // An interconnect is an edge by another name: the private network.
+            "tnx" => {
+                self.edge = Some(format!("tnx={value}"));
+                self.reported.push_str(&format!(";{part}"));
+            }
             "secure" => match value.to_ascii_lowercase().as_str() {
                 "true" => self.reported.push_str(&format!(";{part}")),
                 "false" => {}
@@ -249,28 +259,6 @@ fn transport(value: &str) -> Result<SipTransport, SipNounFault> {
         _ => Err(invalid("the transport of a SIP URI is udp, tcp or tls".to_owned())),
     }
 }
-
-/// The edge by its own name, or by the older name of its region.
-fn edge(name: &str, value: &str) -> Option<String> {
-    let value = value.to_ascii_lowercase();
-    let known = |(edge, region): &&(&str, &str)| match name {
-        "region" => *region == value,
-        _ => *edge == value,
-    };
-    EDGES.iter().find(known).map(|(edge, _)| (*edge).to_owned())
-}
-
-const EDGES: [(&str, &str); 9] = [
-    ("ashburn", "us1"),
-    ("san-jose", "us2"),
-    ("umatilla", ""),
-    ("dublin", "ie1"),
-    ("frankfurt", "de1"),
-    ("singapore", "sg1"),
-    ("tokyo", "jp1"),
-    ("sao-paulo", "br1"),
-    ("sydney", "au1"),
-];
 
 /// Reads the header part. A bad header is left out and the call goes on (sip-interface.md 9).
 fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<(String, String)> {

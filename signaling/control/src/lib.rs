@@ -10,6 +10,7 @@ mod api;
 mod call_effects;
 mod control;
 mod cores;
+mod edges;
 mod effect;
 mod entry;
 pub mod explain;
@@ -38,6 +39,7 @@ mod transfers;
 mod tests;
 
 pub use control::Control;
+pub use edges::{EdgeListener, Edges};
 pub use effect::*;
 pub use input::*;
 pub use media_addresses::MediaAddresses;

@@ -31,15 +31,26 @@ impl Control {
         Some(self.calls.get(&sid)?.leg.as_ref()?.local_media())
     }
 
+    /// What the SDP for a port shows to a peer that reaches us at `local`: by an edge with a public
+    /// address that one, by an edge without one never the node's.
+    pub(crate) fn shown_address(&self, index: u8, local: IpAddr) -> IpAddr {
+        let addresses = &self.settings.media_addresses;
+        match self.settings.edges.at(local) {
+            Some(listener) if listener.public.is_some() => local,
+            Some(_) => addresses.reached_at(index, local),
+            None => addresses.shown(index, local),
+        }
+    }
+
     /// A place for a leg whose peer reaches us at `local`, and the address that its SDP shows.
     pub(crate) fn take_place(
         &mut self,
         core: Option<CoreId>,
         local: IpAddr,
     ) -> Option<(Place, IpAddr)> {
-        let addresses = &self.settings.media_addresses;
-        let place = self.placement.take(core, &addresses.serving(local))?;
-        Some((place, addresses.shown(place.port.address, local)))
+        let serving = self.settings.media_addresses.serving(local);
+        let place = self.placement.take(core, &serving)?;
+        Some((place, self.shown_address(place.port.address, local)))
     }
 
     /// How the media of a new leg is protected, with a fresh key of ours.

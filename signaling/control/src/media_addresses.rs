@@ -40,9 +40,15 @@ impl MediaAddresses {
     /// What the SDP for a port on this address shows to a peer that reaches us at `local`. A setting
     /// of `public_address` always wins for its IP version.
     pub fn shown(&self, index: u8, local: IpAddr) -> IpAddr {
-        let bound = self.bound.get(usize::from(index)).copied().unwrap_or(local);
-        let address = if bound.is_unspecified() { local } else { bound };
+        let address = self.reached_at(index, local);
         self.public.filter(|public| public.is_ipv4() == address.is_ipv4()).unwrap_or(address)
+    }
+
+    /// Where the port is reached without a NAT: at the address it is bound to, or where that is any
+    /// address, at the one that the peer knows.
+    pub fn reached_at(&self, index: u8, local: IpAddr) -> IpAddr {
+        let bound = self.bound.get(usize::from(index)).copied().unwrap_or(local);
+        if bound.is_unspecified() { local } else { bound }
     }
 
     /// An address of ours of the other IP version: for a peer whose media is of another version than

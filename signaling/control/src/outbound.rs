@@ -89,11 +89,35 @@ impl Control {
         self.sessions.remove(&session);
         match result {
             Ok(destinations) if !destinations.is_empty() => {
+                let destinations = self.leave_by_edge(now, sid, &invite, destinations);
                 self.send_invite(now, sid, invite, destinations);
             }
             Ok(_) => self.unresolved(now, sid, invite, no_address()),
             Err(failure) => self.unresolved(now, sid, invite, failure),
         }
+    }
+
+    /// `;edge=`, `;region=` and `;tnx=`: from which of our addresses a call leaves. One that this
+    /// node does not serve changes nothing, and the timeline says so.
+    fn leave_by_edge(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        invite: &PendingInvite,
+        destinations: Vec<Destination>,
+    ) -> Vec<Destination> {
+        let Target::Sip(SipTarget { edge: Some(edge), .. }) = &invite.leg.target else {
+            return destinations;
+        };
+        if !self.settings.edges.has(edge) {
+            if shared::edge::canonical(edge) != &*self.settings.edge {
+                let text = format!("this node has no edge `{edge}` of its own: it leaves as usual");
+                self.note(now, sid, crate::timeline::Kind::Sip, text);
+            }
+            return destinations;
+        }
+        let ways = destinations.into_iter();
+        ways.map(|way| self.settings.edges.leave_by(edge, way)).collect()
     }
 
     /// The next target of a trunk, or the end of the call.
@@ -216,6 +240,7 @@ impl Control {
             failover: if is_trunk { Failover::UnlessDecided } else { Failover::Unavailable },
             has_other_target: is_trunk && invite.trunk.and_then(|at| self.next_trunk(at)).is_some(),
             may_use_tcp: recipient.transport.is_none(),
+            stays_on_flow: false,
         }
     }
 

@@ -47,6 +47,8 @@ pub struct ControlSettings {
     pub trunks: Vec<Trunk>,
     /// The edge of a host that names none.
     pub edge: Box<str>,
+    /// Listeners of other edges.
+    pub edges: crate::edges::Edges,
     /// UDP listeners as bound, in the order of their flow ids: a kept binding finds its own again.
     pub udp: Vec<std::net::SocketAddr>,
     /// Registered contacts at once.
@@ -103,7 +105,8 @@ impl ControlSettings {
             extensions: config.sip.extensions,
             domain_extensions: config.domain_extensions.clone(),
             trunks: config.trunks.clone(),
-            edge: store::edge::canonical(&config.node.edge.to_ascii_lowercase()).into(),
+            edge: shared::edge::canonical(&config.node.edge.to_ascii_lowercase()).into(),
+            edges: crate::edges::Edges::default(),
             udp: Vec::new(),
             bindings_max: usize::try_from(config.sip.bindings_max).unwrap_or(usize::MAX),
             call: Arc::new(CallSettings {

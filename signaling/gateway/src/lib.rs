@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod addresses;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -8,14 +8,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::io::{BackendChoice, Cpus, IoConfig, Media};
-use control::{Control, ControlSettings};
+use control::{Control, ControlSettings, EdgeListener, Edges};
 use database::{Opened, Retention};
 use mio::Poll;
-use shared::config::{Backend, Config, Cores, PublicAddress, SpeechEngine};
+use shared::config::{Backend, Config, Cores, Edge, PublicAddress, SpeechEngine};
 use shared::ids::Origin;
 use store::DomainSuffix;
 
 use crate::account::{self, AccountVariables, MainAccount};
+use crate::addresses::AddressList;
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, random};
 use crate::dns::{Resolver, SipResolver};
@@ -209,7 +210,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     let (streams, streams_in) = bounded(STREAM_MESSAGES_MAX, &doorbell);
     let (api, api_in) = bounded(API_CALLS_MAX, &doorbell);
 
-    let (udp, mut transport, down) = open_sip(config, &poll, &metrics, streams)?;
+    let (udp, mut transport, down, edges) = open_sip(config, &poll, &metrics, streams)?;
     let http = open_http(&config.http.listen, "HTTP", "http.listen")?;
     let https = open_http(&config.http.https, "HTTPS", "http.https")?;
     let mut media = start_media(config, &doorbell)?;
@@ -246,6 +247,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     random(&mut seed);
     let snapshot = opened.snapshot.clone();
     control_settings.udp.clone_from(&addresses.udp);
+    control_settings.edges.clone_from(&edges);
     let mut control = Control::new(control_settings, opened.snapshot, seed);
     control.restore_bindings(Clock.now(), opened.recovered.bindings);
 
@@ -275,6 +277,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         tcp_port: addresses.tcp.first().map(SocketAddr::port),
         tls_port: addresses.tls.first().map(SocketAddr::port),
         public_address: public_address(config),
+        edges,
         queues: Queues { messages: messages_in, streams: streams_in, api: api_in },
         transport: down.clone(),
         media,
@@ -299,6 +302,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         ready: Arc::clone(&ready),
         rest,
         authorities: tls.bundle(),
+        addresses: AddressList::new(&as_bound(config, &addresses)),
         more_metrics: Box::new(move |text| {
             figures.write(text);
             media_metrics::write(text, &views);
@@ -446,7 +450,7 @@ fn recover_recordings(data: &DataDir, opened: &mut Opened) {
     }
 }
 
-type Sip = (Vec<UdpListener>, Transport, Sender<crate::transport::Down>);
+type Sip = (Vec<UdpListener>, Transport, Sender<crate::transport::Down>, Edges);
 
 /// Opens the SIP listeners. Where UDP and TCP are both asked for port 0 on one address they get the
 /// same port, as a peer expects.
@@ -458,17 +462,23 @@ fn open_sip(
 ) -> Result<Sip, ServeError> {
     for attempt in 0.. {
         let mut udp = Vec::new();
-        for (index, address) in config.sip.udp.iter().enumerate() {
+        let own = config.sip.udp.iter().map(|address| (address, "sip.udp"));
+        let of_edges = edge_listeners(config).map(|(_, _, address)| (address, "edges.*.listen"));
+        for (index, (address, key)) in own.chain(of_edges).enumerate() {
             let listener = UdpListener::open(poll.registry(), index, *address);
             udp.push(listener.map_err(|source| ServeError::Listen {
                 address: *address,
                 transport: "SIP over UDP",
-                key: "sip.udp",
+                key,
                 source,
             })?);
         }
+        let edges = edges(config, &udp);
+        let (main, more) = udp.split_at(config.sip.udp.len());
+        let own = config.sip.tcp.iter().map(|address| same_port(*address, main));
         let transport_config = TransportConfig {
-            listen: config.sip.tcp.iter().map(|address| same_port(*address, &udp)).collect(),
+            listen: own.chain(more.iter().map(UdpListener::local_address)).collect(),
+            edges: edges.clone(),
             listen_tls: config.sip.tls.clone(),
             public_address: public_address(config),
             streams_max: usize::try_from(config.sip.streams_max).unwrap_or(usize::MAX),
@@ -477,7 +487,7 @@ fn open_sip(
             ..TransportConfig::default()
         };
         match Transport::open(transport_config, Arc::clone(metrics), up.clone()) {
-            Ok((transport, down)) => return Ok((udp, transport, down)),
+            Ok((transport, down)) => return Ok((udp, transport, down, edges)),
             Err((address, source)) => {
                 let is_tls = config.sip.tls.contains(&address);
                 let chosen = !is_tls && !config.sip.tcp.contains(&address);
@@ -493,6 +503,42 @@ fn open_sip(
         }
     }
     unreachable!("the loop ends by one of its returns")
+}
+
+/// Every listener of every edge, in a fixed order.
+fn edge_listeners(config: &Config) -> impl Iterator<Item = (&String, &Edge, &SocketAddr)> {
+    let edges = config.edges.iter();
+    edges.flat_map(|(name, edge)| edge.listen.iter().map(move |address| (name, edge, address)))
+}
+
+/// The same with the ports that the system chose.
+fn edges(config: &Config, udp: &[UdpListener]) -> Edges {
+    let more = udp.iter().enumerate().skip(config.sip.udp.len());
+    let listeners =
+        edge_listeners(config).zip(more).map(|((name, edge, wanted), (index, bound))| {
+            EdgeListener {
+                edge: shared::edge::canonical(&name.to_ascii_lowercase()).into(),
+                socket: sip::FlowId(index as u64),
+                bound: bound.local_address(),
+                public: fixed(edge.public_address),
+                is_egress: edge.sends_from(*wanted),
+                interconnect: (!edge.tnx.is_empty()).then(|| edge.tnx.as_str().into()),
+            }
+        });
+    Edges::new(listeners.collect())
+}
+
+/// The settings with the ports that the system chose, for the list of addresses.
+fn as_bound(config: &Config, addresses: &Addresses) -> Config {
+    let mut bound = config.clone();
+    let mut udp = addresses.udp.iter().copied();
+    bound.sip.udp = udp.by_ref().take(config.sip.udp.len()).collect();
+    bound.sip.tcp = addresses.tcp.iter().copied().take(config.sip.tcp.len()).collect();
+    bound.sip.tls.clone_from(&addresses.tls);
+    for edge in bound.edges.values_mut() {
+        edge.listen = udp.by_ref().take(edge.listen.len()).collect();
+    }
+    bound
 }
 
 fn same_port(wanted: SocketAddr, udp: &[UdpListener]) -> SocketAddr {
@@ -720,7 +766,11 @@ fn write_webhook_counts(text: &mut crate::metrics::Text, counts: &crate::webhook
 }
 
 fn public_address(config: &Config) -> Option<IpAddr> {
-    match config.node.public_address {
+    fixed(config.node.public_address)
+}
+
+const fn fixed(address: PublicAddress) -> Option<IpAddr> {
+    match address {
         PublicAddress::Auto => None,
         PublicAddress::Fixed(address) => Some(address),
     }

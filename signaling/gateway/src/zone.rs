@@ -1,7 +1,7 @@
 //! `sidetone dns`: the zone that these settings need. Pure.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use shared::config::{Config, PublicAddress};
 
@@ -14,18 +14,49 @@ pub fn zone(config: &Config) -> String {
          $ORIGIN {suffix}.\n$TTL 600\n"
     );
     let home = config.node.public_address;
-    write_edge(&mut out, config, "sip", home);
-    let known = std::iter::once((&config.node.edge, home));
-    let edges = config.edges.iter().map(|(name, edge)| (name, edge.public_address));
-    for (edge, address) in known.chain(edges) {
+    let own = own_place(config);
+    write_edge(&mut out, config, "sip", own);
+    let own = std::iter::once((config.node.edge.as_str(), own));
+    let edges = config.edges.iter().map(|(name, edge)| {
+        let listen = if edge.listen.is_empty() { &config.sip.udp } else { &edge.listen };
+        let address =
+            if edge.public_address == PublicAddress::Auto { home } else { edge.public_address };
+        (name.as_str(), Place { address, udp: listen, tcp: listen })
+    });
+    let known: Vec<_> = own.chain(edges).collect();
+    for (edge, place) in &known {
         let _ = writeln!(out, "; edge {edge}: NAME.sip.{edge}.{suffix}");
-        write_edge(&mut out, config, &format!("sip.{edge}"), address);
+        write_edge(&mut out, config, &format!("sip.{edge}"), *place);
+    }
+    // Hosts may name any edge or region of the contract: those without addresses of their own lead
+    // to the edge that they mean, or home.
+    for label in shared::edge::labels().filter(|label| known.iter().all(|(name, _)| name != label))
+    {
+        let meant = shared::edge::canonical(label);
+        let place = known
+            .iter()
+            .find(|(name, _)| *name == meant)
+            .map_or(own_place(config), |(_, place)| *place);
+        let _ = writeln!(out, "; {label}");
+        write_edge(&mut out, config, &format!("sip.{label}"), place);
     }
     out
 }
 
-fn write_edge(out: &mut String, config: &Config, host: &str, address: PublicAddress) {
-    let record = match address {
+/// Where an edge is.
+#[derive(Clone, Copy)]
+struct Place<'c> {
+    address: PublicAddress,
+    udp: &'c [SocketAddr],
+    tcp: &'c [SocketAddr],
+}
+
+fn own_place(config: &Config) -> Place<'_> {
+    Place { address: config.node.public_address, udp: &config.sip.udp, tcp: &config.sip.tcp }
+}
+
+fn write_edge(out: &mut String, config: &Config, host: &str, place: Place<'_>) {
+    let record = match place.address {
         PublicAddress::Auto => {
             "A     192.0.2.1   ; replace: node.public_address is auto".to_owned()
         }
@@ -35,7 +66,7 @@ fn write_edge(out: &mut String, config: &Config, host: &str, address: PublicAddr
     let _ = writeln!(out, "{host:<32} IN {record}");
     let _ = writeln!(out, "{:<32} IN {record}", format!("*.{host}"));
     let suffix = &config.node.domain_suffix;
-    let services = [("_sip._udp", &config.sip.udp), ("_sip._tcp", &config.sip.tcp)];
+    let services = [("_sip._udp", place.udp), ("_sip._tcp", place.tcp)];
     for (service, listeners) in services {
         if let Some(listener) = listeners.first() {
             let name = format!("{service}.{host}");

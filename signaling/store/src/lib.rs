@@ -9,7 +9,6 @@ mod calls;
 mod change;
 mod credential;
 mod domain;
-pub mod edge;
 mod name;
 mod patch;
 mod plan;

@@ -65,7 +65,11 @@ impl Control {
     fn register(&mut self, now: Now, incoming: Box<Incoming>, registrant: Registrant) {
         let Registrant { account, of } = registrant;
         let edge = admission::edge_of(&self.snapshot, &incoming.request.uri);
-        let edge = edge.as_deref().map_or(&*self.settings.edge, store::edge::canonical);
+        let by_listener = self.settings.edges.of_flow(&incoming.flow);
+        let edge = match edge.as_deref() {
+            Some(label) => shared::edge::canonical(label),
+            None => by_listener.unwrap_or(&*self.settings.edge),
+        };
         let request = &incoming.request;
         let registering = Registering { request, flow: incoming.flow, edge };
         let streams = self.streams_of(&of);

@@ -97,7 +97,7 @@ impl Control {
         }
         let edge = match host.edge.as_deref() {
             None => None,
-            Some(label @ ("us1" | "us1-ix")) => Some(store::edge::canonical(label)),
+            Some(label @ ("us1" | "us1-ix")) => Some(shared::edge::canonical(label)),
             Some(label) => {
                 let sentence = format!(
                     "A registered user is called without an edge in the host: leave `{label}` out of \
@@ -184,7 +184,7 @@ impl Control {
                 contact_user: leg.caller_id.clone(),
                 headers: headers.clone(),
                 media,
-                attempts: Attempts::default(),
+                attempts: Attempts { stays_on_flow: true, ..Attempts::default() },
                 late_offer: false,
                 extensions: self.extensions_of_host(&target.host),
                 credentials: recipient.credentials.clone(),
@@ -213,7 +213,7 @@ impl Control {
         let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
         match leg {
             Some(leg) if leg.address.is_ipv4() == local.is_ipv4() => {
-                self.settings.media_addresses.shown(leg.place.port.address, local)
+                self.shown_address(leg.place.port.address, local)
             }
             Some(leg) => leg.address,
             None => local,

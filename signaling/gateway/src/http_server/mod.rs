@@ -24,6 +24,7 @@ use hyper::body::{Bytes, Incoming};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::addresses::AddressList;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Text};
 use crate::rest::Rest;
@@ -43,6 +44,8 @@ pub struct HttpServer {
     /// The roots of our own authority, PEM: what a phone needs to believe our certificates. `None`
     /// where the operator's certificate is shown.
     pub authorities: Option<String>,
+    /// What peers open their firewalls for.
+    pub addresses: AddressList,
     /// Adds what other threads count to /metrics.
     pub more_metrics: Box<dyn Fn(&mut Text) + Send + Sync>,
 }
@@ -141,6 +144,13 @@ impl HttpServer {
         match request.uri.path() {
             "/healthz" if is_read => text(StatusCode::OK, "ok\n"),
             "/readyz" if is_read => self.readiness(),
+            "/addresses" if is_read => text(StatusCode::OK, self.addresses.page.clone()),
+            "/addresses.json" if is_read => {
+                let mut response = text(StatusCode::OK, self.addresses.json.clone());
+                let kind = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                response
+            }
             "/metrics" if is_read => self.metrics(),
             "/ca.pem" if is_read => self.certificate_authorities(),
             "/" if is_read => text(StatusCode::OK, FRONT_PAGE),

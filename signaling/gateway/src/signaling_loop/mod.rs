@@ -95,6 +95,8 @@ pub struct SignalingLoop {
     pub tls_port: Option<u16>,
     /// `node.public_address`, where it is set.
     pub public_address: Option<std::net::IpAddr>,
+    /// Listeners of other edges than the node's own.
+    pub edges: control::Edges,
     /// From the other threads.
     pub queues: Queues,
     /// To the transport thread.

@@ -91,6 +91,9 @@ impl SignalingLoop {
 
     /// What a peer is told of a listener of ours. `node.public_address` is for peers of its IP version.
     pub(super) fn advertised(&mut self, bound: SocketAddr, peer: SocketAddr) -> SocketAddr {
+        if let Some(shown) = self.edges.shown(bound) {
+            return shown;
+        }
         match self.public_address {
             Some(public) if public.is_ipv4() == peer.ip().to_canonical().is_ipv4() => {
                 SocketAddr::new(public, bound.port())

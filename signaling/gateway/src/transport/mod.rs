@@ -121,6 +121,8 @@ pub struct TransportConfig {
     pub listen_tls: Vec<SocketAddr>,
     /// `node.public_address`, where it is set: what streams say their local address is.
     pub public_address: Option<IpAddr>,
+    /// Listeners of other edges: what streams that come by them say.
+    pub edges: control::Edges,
     /// `sip.streams_max`.
     pub streams_max: usize,
     /// `sip.streams_source_max`.
@@ -147,6 +149,7 @@ impl Default for TransportConfig {
             listen: Vec::new(),
             listen_tls: Vec::new(),
             public_address: None,
+            edges: control::Edges::default(),
             streams_max: 20_000,
             streams_source_max: 100,
             handshakes_source_max: shared::limits::STREAM_HANDSHAKES_SOURCE_MAX,

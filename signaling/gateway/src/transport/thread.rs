@@ -238,7 +238,7 @@ impl Transport {
         let transport = stream.flow.transport;
         let listener = self.listeners.iter().find(|listener| listener.transport == transport);
         bound.set_port(listener.map_or(bound.port(), |listener| listener.local.port()));
-        stream.flow.local = shown(self.config.public_address, bound);
+        stream.flow.local = shown(&self.config, bound);
         if stream.tls.is_some() {
             let begun = Clock.mono();
             let deadline = begun + self.config.handshake_for_max;
@@ -450,7 +450,7 @@ impl Transport {
             return self.metrics.transport_streams_closed_total.count(reason);
         }
         let Ok(bound) = socket.local_addr() else { return };
-        let local = shown(self.config.public_address, bound);
+        let local = shown(&self.config, bound);
         let deadline = now + self.config.handshake_for_max;
         let state = State::Handshaking { begun: now, deadline, token: None };
         let Some(key) = self.add(socket, local, peer, state) else { return };
@@ -668,8 +668,9 @@ fn listen(
 }
 
 /// The address that a peer is told: the public one where it is set.
-fn shown(public: Option<IpAddr>, bound: SocketAddr) -> SocketAddr {
-    public.map_or(bound, |public| SocketAddr::new(public, bound.port()))
+fn shown(config: &TransportConfig, bound: SocketAddr) -> SocketAddr {
+    let by_node = || config.public_address.map(|public| SocketAddr::new(public, bound.port()));
+    config.edges.shown(bound).or_else(by_node).unwrap_or(bound)
 }
 
 fn unspecified_like(remote: SocketAddr) -> IpAddr {

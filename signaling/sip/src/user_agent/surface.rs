@@ -383,6 +383,9 @@ pub struct Attempts {
     /// The URI names no transport: a request that is too large for a datagram goes by TCP where the
     /// peer takes it (RFC 3261 §18.1.1).
     pub may_use_tcp: bool,
+    /// The peer is registered by the destination's flow: requests in the dialog go back along it,
+    /// whatever its Contact says.
+    pub stays_on_flow: bool,
 }
 
 /// Which refusals mean the next destination. Silence and a failed send always do.

@@ -385,7 +385,7 @@ impl Session {
     fn establish(&mut self, core: &mut Core, now: Now, mut calling: Calling, response: Response) {
         let Some((invite, destination)) = core.invite_of(calling.transaction) else { return };
         let mut dialog = Dialog::from_response(&invite, &response, destination);
-        if calling.destination.flow.is_some() {
+        if calling.invite.attempts.stays_on_flow {
             dialog.stay_on_flow();
         }
         let tag = response.to.tag();
