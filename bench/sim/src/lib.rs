@@ -2,9 +2,11 @@
 //!
 //! [`run`] plays one story: two phones, an application, a store, one or three media cores, and the
 //! same `Control` that the gateway drives. Everything random comes from the seed, so a failing
-//! seed fails again. [`fuzz`] feeds hostile bytes into the readers of the product.
+//! seed fails again. [`dialogs`] lets two user agents
+//! talk through trouble; [`fuzz`] feeds hostile bytes into the readers of the product.
 #![forbid(unsafe_code)]
 
+pub mod dialogs;
 pub mod fuzz;
 mod model;
 mod network;

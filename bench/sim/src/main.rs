@@ -1,4 +1,4 @@
-//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--planes 1000` plays media cores, `--fuzz uri` feeds a reader.
+//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--planes 1000` plays media cores, `--dialogs 1000` dialogs, `--fuzz uri` feeds a reader.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,9 @@ fn main() -> ExitCode {
     if let Some(name) = arguments.text("--fuzz") {
         let seed = arguments.number("--seed").unwrap_or(0);
         return fuzz(name, seed, arguments.number("--inputs").unwrap_or(INPUTS));
+    }
+    if arguments.has("--dialogs") {
+        return dialogs(&arguments);
     }
     if arguments.has("--planes") {
         return planes(&arguments);
@@ -56,6 +59,22 @@ fn play(total: u64) -> ExitCode {
         }
     }
     println!("{total} seeds played, {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Dialogs against their model: one seed, or many.
+fn dialogs(arguments: &Arguments) -> ExitCode {
+    let seeds = match arguments.number("--seed") {
+        Some(seed) => seed..seed + 1,
+        None => 0..arguments.number("--dialogs").unwrap_or(1_000),
+    };
+    let (total, mut failed) = (seeds.end - seeds.start, 0);
+    for seed in seeds {
+        let wrong = sim::dialogs::run(seed);
+        failed += u32::from(!wrong.is_empty());
+        wrong.iter().for_each(|line| println!("seed {seed}: {line}"));
+    }
+    println!("{total} seeds of dialogs played, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -9,6 +9,7 @@ pub mod config_file;
 mod corpus;
 pub mod digest_header;
 pub mod domain_host;
+pub mod dtmf_relay_body;
 pub mod form_body;
 pub mod gateway_datagrams;
 pub mod media_packets;
@@ -16,6 +17,7 @@ pub mod multipart;
 mod mutation;
 pub mod name_addr;
 pub mod records;
+pub mod refer_to;
 pub mod rfc4733;
 pub mod rtcp_compound;
 pub mod rtp;
@@ -24,6 +26,7 @@ pub mod sip_framing_twice;
 pub mod sip_message;
 pub mod sip_noun_uri;
 pub mod sip_stream_framing;
+pub mod sipfrag;
 pub mod twiml;
 pub mod uri;
 pub mod via;
@@ -51,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     target("config_file", config_file::check, config_file::WORDS),
     target("digest_header", digest_header::check, digest_header::WORDS),
     target("domain_host", domain_host::check, domain_host::WORDS),
+    target("dtmf_relay_body", dtmf_relay_body::check, dtmf_relay_body::WORDS),
     target("form_body", form_body::check, form_body::WORDS),
     slow("gateway_datagrams", gateway_datagrams::check, sip_message::WORDS),
     target("media_packets", media_packets::check, rtp::WORDS),
@@ -58,12 +62,14 @@ pub const TARGETS: &[Target] = &[
     target("name_addr", name_addr::check, name_addr::WORDS),
     slow("rfc4733", rfc4733::check, rfc4733::WORDS),
     target("rtcp_compound", rtcp_compound::check, rtcp_compound::WORDS),
+    target("refer_to", refer_to::check, refer_to::WORDS),
     target("rtp", rtp::check, rtp::WORDS),
     target("sdp", sdp::check, sdp::WORDS),
     target("sip_framing_twice", sip_framing_twice::check, sip_stream_framing::WORDS),
     target("sip_message", sip_message::check, sip_message::WORDS),
     target("sip_noun_uri", sip_noun_uri::check, sip_noun_uri::WORDS),
     target("sip_stream_framing", sip_stream_framing::check, sip_stream_framing::WORDS),
+    target("sipfrag", sipfrag::check, sipfrag::WORDS),
     target("twiml", twiml::check, twiml::WORDS),
     target("uri", uri::check, uri::WORDS),
     target("via", via::check, via::WORDS),

@@ -45,6 +45,12 @@ impl Gateway {
         Self::start_as(folder, &sip, MEDIA_PORTS, "srtp = \"offered\"\n")
     }
 
+    /// Starts with `sip` appended to its section and `media` to the next.
+    pub fn start_with_sip(sip: &str, media: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self::start_as(folder, sip, MEDIA_PORTS, media)
+    }
+
     /// The same with room for more media than the few legs of most tests: so many ports.
     pub fn start_with_media_ports(ports: u16, more: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));

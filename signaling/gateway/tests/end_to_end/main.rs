@@ -39,5 +39,6 @@ mod slope;
 mod soak;
 mod startup;
 mod tls;
+mod transfers;
 mod trunks;
 mod webhooks;
