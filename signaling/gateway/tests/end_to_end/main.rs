@@ -22,6 +22,7 @@ mod dial;
 mod digits;
 mod durability;
 mod explain;
+mod extensions;
 mod impairment;
 mod inbound;
 mod media_cores;

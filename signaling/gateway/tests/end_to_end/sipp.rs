@@ -166,6 +166,22 @@ pub fn invite_with_digest(user: &str, password: &str, headers: &str) -> String {
     )
 }
 
+/// A request in the dialog that is up; `headers` name the type of `body`, where there is one.
+pub fn request_in_dialog(method: &str, sequence: u32, headers: &str, body: &str) -> String {
+    let text = request(method, sequence, headers, "").replacen("\n\n", &format!("\n\n{body}"), 1);
+    send(&text, "retrans=\"500\"")
+}
+
+/// The same scenario with an INVITE that has no SDP.
+pub fn without_offer(scenario: &str) -> String {
+    scenario.replace(OFFER, "").replace("Content-Type: application/sdp\n", "")
+}
+
+/// 200 with an offer, and an ACK with the answer.
+pub fn answered_with_offer() -> String {
+    format!("<recv response=\"200\" rrs=\"true\"/>\n{}", send(&request("ACK", 2, "", OFFER), ""))
+}
+
 /// INVITE without credentials.
 pub fn invite(headers: &str) -> String {
     let first = send(&request("INVITE", 2, headers, OFFER), "retrans=\"500\"");

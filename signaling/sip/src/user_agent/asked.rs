@@ -21,6 +21,8 @@ pub(super) struct Asked {
     headers: Vec<ExtraHeader>,
     body: Option<(&'static str, Vec<u8>)>,
     was_challenged: bool,
+    /// How often it was sent again because a later request had overtaken it.
+    overtaken: u8,
 }
 
 /// What it is for.
@@ -47,7 +49,15 @@ impl Session {
     ) {
         let transaction = ClientKey { branch: 0, is_cancel: false };
         let headers = headers.to_vec();
-        let asked = Asked { transaction, purpose, method, headers, body, was_challenged: false };
+        let asked = Asked {
+            transaction,
+            purpose,
+            method,
+            headers,
+            body,
+            was_challenged: false,
+            overtaken: 0,
+        };
         self.send_asked(core, now, asked);
     }
 
@@ -90,6 +100,13 @@ impl Session {
         if let Some(authorization) = again {
             talking.authorization = Some(authorization);
             asked.was_challenged = true;
+            self.send_asked(core, now, asked);
+            return true;
+        }
+        // A re-INVITE of ours was quicker: the peer answers what is older with 500 (§12.2.2).
+        let is_notice = matches!(asked.purpose, Purpose::Notice { .. });
+        if response.status == 500 && is_notice && asked.overtaken < OVERTAKEN_MAX {
+            asked.overtaken = asked.overtaken.saturating_add(1);
             self.send_asked(core, now, asked);
             return true;
         }
@@ -182,6 +199,9 @@ impl Session {
         }
     }
 }
+
+/// How often a NOTIFY is sent again when it was overtaken.
+const OVERTAKEN_MAX: u8 = 5;
 
 fn again_at(now: Instant, over_at: Instant) -> Instant {
     (now + std::time::Duration::from_secs(2)).min(over_at)

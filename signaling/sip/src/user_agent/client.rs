@@ -71,6 +71,7 @@ impl UserAgent {
         is_invite: bool,
     ) {
         if is_invite && response.is_provisional() {
+            self.core.expire_orphan(now, key);
             self.core.send_waiting_cancel(now, key);
         }
         let is_wanted =
@@ -204,6 +205,18 @@ impl Core {
     /// A transaction whose session does not care for its outcome any more.
     pub fn orphan(&mut self, key: ClientKey) {
         self.clients.with(key, |entry| entry.is_orphan = true);
+    }
+
+    /// An INVITE that nobody waits for and that may never get its final response: the peer is gone.
+    pub fn expire_orphan(&mut self, now: Now, key: ClientKey) {
+        let patience = self.config.timers.transaction_timeout();
+        self.clients.with(key, |entry| {
+            if let ClientMachine::Invite { machine, .. } = &mut entry.machine
+                && entry.is_orphan
+            {
+                machine.expire_after(now.mono, patience);
+            }
+        });
     }
 
     /// Sends the CANCEL that waited for a provisional response, if there is one.

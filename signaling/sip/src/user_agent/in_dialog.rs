@@ -450,7 +450,9 @@ impl Talking {
         }
         if let Some((transaction, _)) = self.own_transaction() {
             core.orphan(transaction);
+            core.expire_orphan(now, transaction);
         }
+        self.referrals.let_go(core, now);
         for asked in self.asked.drain(..) {
             core.orphan(asked.transaction);
         }

@@ -47,6 +47,15 @@ struct Subscription {
 }
 
 impl Referrals {
+    /// The dialog ends: a REFER that nobody has answered yet ends with it.
+    pub fn let_go(&mut self, core: &mut Core, now: Now) {
+        if let Some(asked) = self.asked.take() {
+            let response = core.response(&asked.request, 481, Shape::default());
+            core.respond(now, asked.key, &response);
+        }
+    }
+
+    /// When a REFER has waited long enough.
     pub fn deadline(&self) -> Option<Instant> {
         self.asked.as_ref().map(|asked| asked.give_up_at)
     }
