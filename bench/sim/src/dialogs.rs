@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::{Codec, Direction, Extensions, Instant, NegotiatedMedia, Now, Origin, Refusal};
-use sip::offer_answer::LocalMedia;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::user_agent::Attempts;
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, Transport,
@@ -477,7 +477,13 @@ fn agent(rng: &mut Rng, node: u16, generation: u8) -> UserAgent {
 
 fn media(port: u16, direction: Direction) -> LocalMedia {
     let codecs = [Codec::Pcmu, Codec::Pcma].into_iter().collect();
-    LocalMedia { address: [192, 0, 2, 9].into(), port, direction, codecs }
+    LocalMedia {
+        address: [192, 0, 2, 9].into(),
+        port,
+        direction,
+        codecs,
+        security: MediaSecurity::Clear,
+    }
 }
 
 fn address(who: usize) -> std::net::SocketAddr {
