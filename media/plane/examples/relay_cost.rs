@@ -8,10 +8,11 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time;
 
+use plane::srtp::SrtpSender;
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, rtp};
 use shared::{
     Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, RecorderFrame,
+    MediaPort, NegotiatedMedia, RecorderFrame, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
 };
 
 fn main() {
@@ -19,6 +20,11 @@ fn main() {
     for legs in [2, 1_000, 4_000, 8_000] {
         print("relay", legs, relay(legs, Codec::Pcmu));
         print("relay, PCMU to PCMA", legs, relay(legs, Codec::Pcma));
+    }
+    for legs in [2, 1_000, 4_000] {
+        print("SRTP to RTP", legs, srtp_relay(legs, [true, false]));
+        print("RTP to SRTP", legs, srtp_relay(legs, [false, true]));
+        print("SRTP to SRTP", legs, srtp_relay(legs, [true, true]));
     }
     print("to another core", 2, to_mesh());
     println!("{:<44} {:>8}", "one beat of a leg", "ns");
@@ -50,6 +56,46 @@ fn relay(legs: u16, codec_b: Codec) -> f64 {
         }
         started.elapsed().as_nanos() as f64 / f64::from(rounds) / f64::from(legs / 2)
     })
+}
+
+/// As `relay`, with SRTP on the legs that send, on those that receive, or on both. What arrives was
+/// protected before the clock runs.
+fn srtp_relay(legs: u16, [sends, receives]: [bool; 2]) -> f64 {
+    let mut plane = plane_with(legs, Codec::Pcmu, true, |slot| match slot % 2 {
+        0 => sends,
+        _ => receives,
+    });
+    let mut senders: Vec<SrtpSender> = (0..legs).map(|_| SrtpSender::new(key())).collect();
+    let mut packets = vec![([0u8; 182], 0); usize::from(legs)];
+    let rounds = 600_000 / u32::from(legs);
+    let mut round = 0u32;
+    best_of(5, || {
+        let mut spent = time::Duration::ZERO;
+        for _ in 0..rounds {
+            round += 1;
+            for slot in (0..legs).step_by(2) {
+                let (packet, len) = &mut packets[usize::from(slot)];
+                let Some(plain) = packet.first_chunk_mut() else { continue };
+                write(plain, round, slot);
+                let sender = &mut senders[usize::from(slot)];
+                *len = if sends { sender.protect_rtp(packet, 172).unwrap_or(0) } else { 172 };
+            }
+            let started = time::Instant::now();
+            for slot in (0..legs).step_by(2) {
+                let (packet, len) = &mut packets[usize::from(slot)];
+                let packet = packet.get_mut(..*len).unwrap_or_default();
+                let received = receive(&mut plane, slot, packet, round);
+                assert!(!matches!(black_box(received), Received::Dropped(_)), "{received:?}");
+            }
+            spent += started.elapsed();
+        }
+        spent.as_nanos() as f64 / f64::from(rounds) / f64::from(legs / 2)
+    })
+}
+
+fn key() -> SrtpKey {
+    let suite = SrtpSuite::AesCm128HmacSha1Tag80;
+    SrtpKey { suite, master: SrtpMaster::new([7; 30]) }
 }
 
 fn to_mesh() -> f64 {
@@ -111,6 +157,10 @@ fn receive(plane: &mut Plane, slot: u16, packet: &mut [u8], now_ms: u32) -> Rece
 }
 
 fn plane(legs: u16, codec_b: Codec, bridged: bool) -> Plane {
+    plane_with(legs, codec_b, bridged, |_| false)
+}
+
+fn plane_with(legs: u16, codec_b: Codec, bridged: bool, srtp: impl Fn(u16) -> bool) -> Plane {
     let mut plane = Plane::new(PlaneConfig {
         core: CoreId(0),
         cores: 2,
@@ -123,7 +173,8 @@ fn plane(legs: u16, codec_b: Codec, bridged: bool) -> Plane {
     });
     for slot in 0..legs {
         let codec = if slot % 2 == 0 { Codec::Pcmu } else { codec_b };
-        let plan = Box::new(plan(slot, codec));
+        let mut plan = Box::new(plan(slot, codec));
+        plan.media.srtp = srtp(slot).then(|| SrtpKeys { send: key(), receive: key() });
         plane.command(Instant::ZERO, MediaCommand::StartLeg { leg: leg(slot), plan }, &mut Nothing);
     }
     for slot in 0..if bridged { legs } else { 0 } {

@@ -27,6 +27,7 @@ pub mod sip_message;
 pub mod sip_noun_uri;
 pub mod sip_stream_framing;
 pub mod sipfrag;
+pub mod srtp_unprotect;
 pub mod twiml;
 pub mod uri;
 pub mod via;
@@ -70,6 +71,7 @@ pub const TARGETS: &[Target] = &[
     target("sip_noun_uri", sip_noun_uri::check, sip_noun_uri::WORDS),
     target("sip_stream_framing", sip_stream_framing::check, sip_stream_framing::WORDS),
     target("sipfrag", sipfrag::check, sipfrag::WORDS),
+    target("srtp_unprotect", srtp_unprotect::check, rtp::WORDS),
     target("twiml", twiml::check, twiml::WORDS),
     target("uri", uri::check, uri::WORDS),
     target("via", via::check, via::WORDS),
