@@ -3,7 +3,7 @@
 Arguments: registrar (HOST:PORT), transport (udp, tcp or tls), user, password, domain, WAV file to write,
 seconds to stay, and where it is: the address it binds and the one that it believes to have (as
 behind a NAT that it does not know of). Prints one line for each thing that happens; hangs a call up
-after three seconds.
+after three seconds. With SRTP in the environment: SRTP and nothing else.
 """
 
 import os
@@ -103,6 +103,9 @@ account_config.mediaConfig.transportConfig.publicAddress = believed
 account_config.natConfig.contactRewriteUse = 0
 account_config.natConfig.viaRewriteUse = 0
 account_config.natConfig.sdpNatRewriteUse = 0
+if "SRTP" in os.environ:
+    account_config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+    account_config.mediaConfig.srtpSecureSignaling = 1
 account_config.mediaConfig.transportConfig.port = 0
 account_config.mediaConfig.transportConfig.portRange = 0
 account = Account()

@@ -98,13 +98,14 @@ impl Drop for Phone {
     }
 }
 
-/// baresip, registering as `user` over `transport`, answering by itself, playing a tone.
-fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Phone {
+/// baresip, registering as `user` over `transport`, answering by itself, playing a tone. `more` is for
+/// its account.
+fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: &str) -> Phone {
     let wav = folder.join("tone.wav");
     std::fs::write(&wav, tone_wav(16_000)).expect("writable");
     let config = format!(
         "sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
-         module aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
+         module srtp.so\nmodule aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
          audio_player nil\naudio_source aufile,{}\n{}",
         wav.display(),
         match transport {
@@ -115,7 +116,7 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Pho
     std::fs::write(folder.join("config"), config).expect("writable");
     let account = format!(
         "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={PASSWORD};\
-         outbound=\"sip:127.0.0.1:{};transport={transport}\";regint=3600;answermode=auto\n",
+         outbound=\"sip:127.0.0.1:{};transport={transport}\";regint=3600;answermode=auto{more}\n",
         server(gateway, transport).port(),
     );
     std::fs::write(folder.join("accounts"), account).expect("writable");
@@ -123,11 +124,14 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Pho
     Phone::start(Command::new("baresip").arg("-f").arg(folder).args(["-t", "40", "-v"]))
 }
 
-fn pjsua(folder: &Path, gateway: &Gateway, user: &str, transport: &str) -> Phone {
+fn pjsua(folder: &Path, gateway: &Gateway, user: &str, transport: &str, is_secure: bool) -> Phone {
     let registrar = server(gateway, transport).to_string();
     let mut command = pjsua_at(folder, &registrar, (user, transport), ("127.0.0.1", "127.0.0.1"));
     if transport == "tls" {
         command.env("TLS_CA", tls::authorities(gateway));
+    }
+    if is_secure {
+        command.env("SRTP", "1");
     }
     Phone::start(&mut command)
 }
@@ -174,7 +178,9 @@ fn loud(wav: &Path) -> usize {
 }
 
 /// REST rings a registered baresip; its document dials a registered pjsua2. Both ways heard.
-fn two_registered_phones_talk(transport: &str) {
+///
+/// `is_secure`: the domain is, and both phones have SRTP.
+fn two_registered_phones_talk(transport: &str, is_secure: bool) {
     let gateway = match transport {
         "tls" => Gateway::start_with_tls("", ""),
         _ => Gateway::start(""),
@@ -182,8 +188,12 @@ fn two_registered_phones_talk(transport: &str) {
     let application = Application::start(|_| Answer::twiml("<Hangup/>"));
     let domain = gateway.domain_to_register(&application.url("/voice"), &["bob"]);
     let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let mut alice = baresip(a.path(), &gateway, "alice", transport);
-    let mut bob = pjsua(b.path(), &gateway, "bob", transport);
+    let srtp = if is_secure { ";mediaenc=srtp-mand" } else { "" };
+    if is_secure {
+        gateway.create(&format!("SIP/Domains/{domain}.json"), &[("Secure", "true")]);
+    }
+    let mut alice = baresip(a.path(), &gateway, "alice", transport, srtp);
+    let mut bob = pjsua(b.path(), &gateway, "bob", transport, is_secure);
     let rows = gateway.wait_registered(&domain, 2);
     assert!(rows.iter().all(|row| row["transport"] == transport), "{rows:#?}");
     assert!(bob.wait_for("registration").contains("200 3600"));
@@ -207,6 +217,7 @@ fn two_registered_phones_talk(transport: &str) {
     assert!(heard > 8_000, "bob heard {heard} loud samples of alice");
     let sid = sid.trim();
     let timeline = gateway.wait_for_timeline(sid);
+    assert_eq!(timeline.contains("AES_CM_128_HMAC_SHA1_80"), is_secure, "{timeline}");
     assert!(timeline.contains("ringing contact 1 of 1"), "{timeline}");
     assert!(timeline.contains("contact 1 of 1 answered"), "{timeline}");
     drop(alice);
@@ -214,17 +225,22 @@ fn two_registered_phones_talk(transport: &str) {
 
 #[test]
 fn registered_phones_are_called_by_rest_and_by_dial_over_udp() {
-    two_registered_phones_talk("udp");
+    two_registered_phones_talk("udp", false);
 }
 
 #[test]
 fn registered_phones_are_called_by_rest_and_by_dial_over_tcp() {
-    two_registered_phones_talk("tcp");
+    two_registered_phones_talk("tcp", false);
 }
 
 #[test]
 fn registered_phones_are_called_by_rest_and_by_dial_over_tls() {
-    two_registered_phones_talk("tls");
+    two_registered_phones_talk("tls", false);
+}
+
+#[test]
+fn registered_phones_of_a_secure_domain_are_called_with_srtp() {
+    two_registered_phones_talk("tls", true);
 }
 
 #[test]

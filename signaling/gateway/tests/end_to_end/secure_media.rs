@@ -9,6 +9,7 @@ use crate::phones::{loud, pjsua};
 use crate::rtp::{Packet, Party};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
+use crate::tls;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 
@@ -137,6 +138,48 @@ fn srtp_is_refused_where_nobody_asked_for_it() {
     assert!(application.asked().is_empty());
     let told = gateway.fetch("Notifications.json").json().to_string();
     assert!(told.contains("32207"), "{told}");
+}
+
+#[test]
+fn a_secure_domain_serves_pjsua_over_tls_with_srtp_and_nobody_with_less() {
+    let gateway = Gateway::start_with_tls("default_domain = \"desk\"\n", "");
+    let application = Application::start(|asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml(
+            "<Gather numDigits=\"1\" timeout=\"20\" action=\"/pressed\"><Say>Press a key, please.</Say></Gather>",
+        ),
+        _ => Answer::twiml("<Say>Thank you very much. Goodbye.</Say>"),
+    });
+    let domain = gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    gateway.create(&format!("SIP/Domains/{domain}.json"), &[("Secure", "true")]);
+    let wav = gateway.folder.path().join("heard.wav").display().to_string();
+    let call = |steps: &[&str]| {
+        let target = "sip:1000@desk.sip.sidetone.test;transport=tls";
+        let mut arguments = vec![target, "alice", PASSWORD, "PCMU", wav.as_str()];
+        arguments.extend_from_slice(steps);
+        let output = sdk::python_file("pjsua_call.py", &arguments)
+            .env("TLS_CA", tls::authorities(&gateway))
+            .env("TLS_PROXY", gateway.tls().to_string())
+            .output()
+            .expect("pjsua2 runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let printed = call(&["srtp", "wait=1", "press=5"]);
+    assert!(printed.contains("CONFIRMED 200") && printed.contains("\nover"), "{printed}");
+    assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"), "{printed}");
+    let bytes = std::fs::read(&wav).unwrap_or_default();
+    let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
+    let heard: Vec<i16> = samples.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    assert!(loud(&heard) > 4_000, "{} loud samples\n{printed}", loud(&heard));
+
+    // Over TLS in the clear, then SRTP without TLS.
+    let printed = call(&["wait=1"]);
+    assert!(printed.contains(" 488"), "{printed}");
+    let output = baresip(&gateway, ";mediaenc=srtp-mand");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("403"), "{printed}");
+    let told = gateway.fetch("Notifications.json").json().to_string();
+    assert!(told.contains("32208") && told.contains("32209"), "{told}");
+    assert_eq!(gateway.settled().sum("media_packets_dropped_total", "srtp"), 0);
 }
 
 /// baresip calls, plays the tone, and is gone after some seconds.
