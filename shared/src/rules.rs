@@ -153,7 +153,12 @@ pub const RULES: &[Rule] = &[
         None,
         "A Contact of * stands beside others, or without Expires: 0 (RFC 3261 section 10.3).",
     ),
-    rule("register_path", "400", None, "A Path cannot be read, or is used without support for it."),
+    rule(
+        "register_path",
+        "400",
+        None,
+        "The Path cannot be read, or has more than 20 values. Mend the proxy in front.",
+    ),
     rule("register_out_of_order", "500", None, "An older REGISTER of the same Call-ID came late."),
     rule(
         "register_rate",

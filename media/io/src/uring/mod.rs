@@ -2,7 +2,7 @@
 //! complete inside the submission, one wait for packets, deadlines and the doorbell.
 //!
 //! What was measured to pay: deferred task work (5 % over no flags), fixed files (3 %), no completion
-//! for sends that succeed (0 to 8 %), connected sockets to send on (6 to 8 %), and above all waiting for many packets at once (a third of all CPU
+//! for sends that succeed (0 to 8 %), connected sockets to send on (up to 7 % on a quiet machine), and above all waiting for many packets at once (a third of all CPU
 //! at 100,000 packets a second). What was measured not to: zero-copy sends (22 % worse for 172 bytes),
 //! a submission thread on the same core (85 % worse), multishot timeouts (they drift).
 #![allow(unsafe_code)]
