@@ -11,6 +11,8 @@ pub(super) struct SessionMedia {
     session: MediaSession,
     /// Our side, as the caller last gave it.
     local: Option<LocalMedia>,
+    /// Our side as it was last agreed on: what stays when an offer is refused (RFC 3261 §14.1).
+    agreed: Option<LocalMedia>,
     /// The peer's last accepted description, to know a refresh by.
     remote: Option<Vec<u8>>,
 }
@@ -24,7 +26,7 @@ impl std::fmt::Debug for SessionMedia {
 
 impl SessionMedia {
     pub fn new(session_id: u32) -> Self {
-        Self { session: MediaSession::new(session_id), local: None, remote: None }
+        Self { session: MediaSession::new(session_id), local: None, agreed: None, remote: None }
     }
 
     pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
@@ -43,7 +45,10 @@ impl SessionMedia {
     }
 
     pub fn withdraw_offer(&mut self) {
-        self.session.withdraw_offer();
+        if self.session.has_offered() {
+            self.session.withdraw_offer();
+            self.local = self.agreed.clone().or(self.local.take());
+        }
     }
 
     pub fn has_offered(&self) -> bool {
@@ -52,6 +57,7 @@ impl SessionMedia {
 
     pub fn accept_answer(&mut self, answer: &[u8]) -> Result<NegotiatedMedia, SdpRefusal> {
         let media = self.session.accept_answer(answer)?;
+        self.agreed = self.local.clone();
         self.remote = Some(answer.to_vec());
         Ok(media)
     }
@@ -63,6 +69,7 @@ impl SessionMedia {
     ) -> Result<(Vec<u8>, NegotiatedMedia), SdpRefusal> {
         let answer = self.session.answer(offer, local)?;
         self.local = Some(local.clone());
+        self.agreed = self.local.clone();
         self.remote = Some(offer.to_vec());
         Ok(answer)
     }

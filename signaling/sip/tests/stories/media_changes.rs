@@ -64,6 +64,24 @@ fn a_refused_offer_leaves_the_media_as_they_were() {
 }
 
 #[test]
+fn a_refresh_after_a_refused_offer_of_ours_gets_what_was_agreed_before() {
+    let mut world = World::new(7);
+    world.talking(Transport::Udp);
+    let mut moved = media(30_010);
+    moved.direction = Direction::Inactive;
+    world.command(Who::Bob, Command::Reoffer { session: B, media: moved });
+    world.run(Duration::from_secs(1));
+    world.command(Who::Alice, Command::AnswerOffer { session: A, answer: Err(488) });
+    let told = world.events(Who::Bob);
+    assert!(matches!(told.last(), Some(UaEvent::ReofferRefused { .. })), "{told:?}");
+    world.command(Who::Alice, reoffer(Direction::SendRecv));
+    let told = world.events(Who::Alice);
+    let Some(UaEvent::Renegotiated { media, .. }) = told.last() else { panic!("{told:?}") };
+    let port = media.remote_rtp.map(|address| address.port());
+    assert_eq!((port, media.direction), (Some(30_000), Direction::SendRecv));
+}
+
+#[test]
 fn an_offer_that_nobody_answers_is_refused_in_time() {
     let mut world = World::new(4);
     world.talking(Transport::Udp);
