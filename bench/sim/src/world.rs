@@ -506,7 +506,7 @@ impl World {
                     self.transmit(from, remote, bytes.into_vec());
                 }
             }
-            Effect::Sip(_) | Effect::CallGone { .. } => {}
+            Effect::Sip(_) | Effect::CallGone { .. } | Effect::Vouch { .. } => {}
             Effect::ApiReply { reply, .. } => {
                 self.replies.push(reply.map(drop).map_err(|error| error.code));
             }

@@ -1,12 +1,14 @@
 //! What Control wants done. Sans-IO.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use call::webhook::HttpRequest;
 use call::{PromptId, PromptSource};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, CoreId, LegQuality, MediaCommand, RecordingSid, Refusal};
+use shared::{
+    AccountSid, CallSid, CoreId, Instant, LegQuality, MediaCommand, RecordingSid, Refusal,
+};
 use sip::SessionId;
 use sip::flow::Transport;
 use store::{Change, Reply, Secret, WriteError};
@@ -18,6 +20,14 @@ use crate::input::{ApiToken, CommitToken};
 pub enum Effect {
     /// For a SIP transport. Never `sip::Effect::Event`: those end here.
     Sip(sip::Effect),
+    /// A digest or a registration over a stream vouches for a source: limits on the streams of one
+    /// source do not bind it until then.
+    Vouch {
+        /// The source.
+        source: IpAddr,
+        /// Until when.
+        until: Instant,
+    },
     /// For a media core.
     Media {
         /// Which core.

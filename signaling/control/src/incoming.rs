@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use call::{
     CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
@@ -11,18 +12,18 @@ use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal, SrtpMaster};
 use sip::digest::{Algorithm, ChallengeKind, Verdict};
 use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::user_agent::Incoming;
-use sip::{Command, Method};
+use sip::{Command, Flow, Method, Transport};
 use store::{Change, Domain};
 
 use crate::admission::{self, Admitted, Decision, Policy, Refused};
 use crate::control::Control;
-use crate::effect::Observation;
+use crate::effect::{Effect, Observation};
 use crate::entry::{Leg, Session};
 use crate::identity;
 use crate::records;
 use crate::sessions::texts;
 use crate::settings::ControlSettings;
-use crate::strangers::Budget;
+use crate::strangers::{Budget, VOUCHED};
 
 /// An account hears of the same refusal at most once in so many seconds.
 const ALERT_EVERY_S: u64 = 10;
@@ -142,6 +143,15 @@ impl Control {
         self.strangers.is_vouched(now.mono, source) || self.registrar.vouches_for(source)
     }
 
+    /// A list, a digest or a registration vouches for the source of a request; for its streams so long.
+    pub(crate) fn vouch(&mut self, now: Now, flow: Flow, streams_for: Duration) {
+        let source = flow.remote.ip();
+        self.strangers.vouch(now.mono, source);
+        if flow.transport != Transport::Udp {
+            self.push(Effect::Vouch { source, until: now.mono + streams_for });
+        }
+    }
+
     fn on_invite(&mut self, now: Now, incoming: Box<Incoming>) {
         let request = self.facts(now, &incoming);
         let source = incoming.flow.remote.ip();
@@ -159,7 +169,7 @@ impl Control {
         });
         match decision {
             Decision::Admit(admitted) => {
-                self.strangers.vouch(now.mono, source);
+                self.vouch(now, incoming.flow, VOUCHED);
                 self.admit(now, incoming, &admitted);
             }
             Decision::Challenge { stale } => {

@@ -140,7 +140,7 @@ fn network(source: IpAddr) -> IpAddr {
     }
 }
 
-const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
+pub(crate) const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
 const HELD: Duration = Duration::from_secs(STRANGER_HELD_S);
 /// What one request costs in time.
 const REQUEST: Duration = Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND);

@@ -7,8 +7,9 @@ pub(crate) mod admission;
 mod ring;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use shared::limits::BINDINGS_A_CHANGE_MAX;
+use shared::limits::{BINDINGS_A_CHANGE_MAX, REGISTRATION_S};
 use shared::{AccountSid, BindingSid, DomainSid, Instant, Now, Refusal};
 use sip::digest::ChallengeKind;
 use sip::registrar::{AddressOfRecord, Binding, Outbound, Registering};
@@ -30,6 +31,9 @@ pub(crate) struct Registered {
     of: AddressOfRecord,
 }
 
+/// The longest that a registration lasts: it is refreshed in time, or the phone is gone.
+const REGISTRATION_VOUCHES: Duration = Duration::from_secs(REGISTRATION_S.1 as u64);
+
 impl Control {
     pub(crate) fn on_register(&mut self, now: Now, incoming: Box<Incoming>) {
         let request = self.facts(now, &incoming);
@@ -49,8 +53,7 @@ impl Control {
         });
         match decision {
             Decision::Admit(registrant) => {
-                let source = incoming.flow.remote.ip();
-                self.strangers.vouch(now.mono, source);
+                self.vouch(now, incoming.flow, REGISTRATION_VOUCHES);
                 self.register(now, incoming, registrant);
             }
             Decision::Challenge { stale } => {
@@ -274,7 +277,7 @@ fn binding_of(now: Now, record: BindingRecord, flow: Flow) -> Binding {
         user_agent: record.user_agent.into(),
         created_ms: record.created_ms,
         updated_ms: record.updated_ms,
-        expires_at: now.mono + std::time::Duration::from_millis(left_ms),
+        expires_at: now.mono + Duration::from_millis(left_ms),
         expires_ms: record.expires_ms,
     }
 }

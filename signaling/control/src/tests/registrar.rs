@@ -1,7 +1,9 @@
 //! REGISTER by every rule of the contract, and calls that ring what was registered.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use shared::Instant;
 use sip::Contacts;
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
@@ -9,7 +11,7 @@ use sip::flow::Transport;
 use store::Outcome;
 
 use super::rig::{Book, Invite, PASSWORD, Rig, header, sdp};
-use crate::Input;
+use crate::{Effect, Input};
 
 const PHONE: &str = "203.0.113.9:40112";
 const DOMAIN: &str = "sip:desk.sip.sidetone.test";
@@ -331,4 +333,24 @@ fn calls_that_ring_nobody_say_why() {
     register(&mut rig, &ALICE);
     dial(&mut rig, "sip:alice@desk.sip.us1.sidetone.test");
     assert_eq!(invites(&rig).len(), 1, "us1 is the edge that a host without one means");
+}
+
+#[test]
+fn a_registration_over_a_stream_lifts_the_limit_on_streams_of_its_source() {
+    let vouched = |rig: &Rig| -> Vec<(IpAddr, Instant)> {
+        let of_streams = |effect: &Effect| match effect {
+            Effect::Vouch { source, until } => Some((*source, *until)),
+            _ => None,
+        };
+        rig.effects.iter().filter_map(of_streams).collect()
+    };
+    let mut over_udp = rig();
+    assert_eq!(register(&mut over_udp, &ALICE), 200);
+    assert_eq!(vouched(&over_udp).len(), 0);
+    let mut over_tcp = Rig::new(Book::with_registrations());
+    over_tcp.come_from(Transport::Tcp, PHONE);
+    assert_eq!(register(&mut over_tcp, &ALICE), 200);
+    let source = PHONE.parse::<std::net::SocketAddr>().expect("an address").ip();
+    let until = over_tcp.now.mono + Duration::from_secs(3_600);
+    assert_eq!(vouched(&over_tcp), [(source, until)]);
 }

@@ -17,6 +17,10 @@ impl SignalingLoop {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Sip(effect) => self.carry_out_sip(effect),
+            Effect::Vouch { source, until } => {
+                // Where the queue is full the limit binds until the next digest.
+                let _ = self.down(Down::Vouched { source, until });
+            }
             Effect::Media { core, command } => self.command(core, command),
             Effect::ApiReply { token, reply } => {
                 if let Some(waiting) = self.state.api.remove(&token) {
