@@ -203,7 +203,11 @@ impl Play {
             if one.asked.is_some() {
                 wrong.push(format!("{name} was never told what came of its offer"));
             }
-            if !other.told.starts_with(&one.heard) || one.heard.len() < other.told.len() {
+            // A NOTIFY that got no answer at all ends its subscription (RFC 6665 §4.2.2).
+            let teller = if name == "alice" { 1 } else { 0 };
+            let is_whole =
+                one.heard.len() == other.told.len() || self.agents[teller].meters().timeouts > 0;
+            if !other.told.starts_with(&one.heard) || !is_whole {
                 wrong.push(format!("{name} heard {:?} of {:?}", one.heard, other.told));
             }
             if one.refers != one.answers {
