@@ -13,8 +13,10 @@ pub fn check(bytes: &[u8]) {
     for (name, value) in &target.headers {
         assert!(headers.push(name, value).is_ok(), "{name:?}: {value:?}");
     }
-    let strict = call::sip_target(&text);
-    assert_eq!(strict.is_ok(), faults.is_empty());
+    // What is only warned of (an edge elsewhere, a `secure` that is neither true nor false) is no reason
+    // to refuse a REST client's call.
+    let is_warned_only = faults.iter().all(|fault| fault.code == 32114);
+    assert_eq!(call::sip_target(&text).is_ok(), is_warned_only);
 }
 
 /// Parts of such URIs.
