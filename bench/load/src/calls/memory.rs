@@ -29,6 +29,7 @@ pub(crate) fn measure(binary: &Path, quick: bool) -> Result<Section, Trouble> {
         let setup = Setup {
             streams: (calls - last.0) * 2,
             codecs: [Codec::Pcmu; 2],
+            is_secured: false,
             parties: socket.local_addr()?,
             cpu: 0,
         };

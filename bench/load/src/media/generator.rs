@@ -1,16 +1,19 @@
 //! The generator: one thread and one socket play all parties, send on the streams in turn and check
 //! every packet that comes back. Shell.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use plane::rtp;
-use shared::Codec;
+use plane::srtp::{SRTP_OVERHEAD_MAX, SrtpReceiver, SrtpSender};
+use shared::{Codec, SrtpKeys};
 use socket2::SockRef;
 
 use super::payload::{Name, PAYLOAD_BYTES, Payloads, Reference};
+use super::relay::Relay;
 
 /// How fast packets are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ impl Outcome {
 pub(crate) struct Generator {
     socket: UdpSocket,
     streams: Vec<Stream>,
+    /// Which party a relay's port sends to, where some speak SRTP: all parties are one socket.
+    stream_of_port: BTreeMap<u16, usize>,
     payloads: Payloads,
     reference: Reference,
     next: usize,
@@ -65,6 +70,8 @@ struct Stream {
     codec: Codec,
     /// What the other party hears.
     heard: Codec,
+    /// How this party seals and opens.
+    srtp: Option<Box<(SrtpSender, SrtpReceiver)>>,
     sent: u32,
     /// Number of the newest packet that came back, plus one.
     returned: u32,
@@ -89,23 +96,31 @@ pub(crate) fn parties_socket() -> io::Result<UdpSocket> {
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 impl Generator {
-    /// `targets[i]` is where the party of stream `i` sends; parties speak `codecs` in turn.
+    /// `targets[i]` is where the party of stream `i` sends and what its packets come from; parties speak
+    /// `codecs` in turn, those with `keys` over SRTP.
     pub fn new(
         socket: UdpSocket,
-        targets: &[SocketAddr],
+        relay: &impl Relay,
         codecs: [Codec; 2],
         reference: Reference,
     ) -> Self {
+        let (targets, keys) = (relay.targets(), relay.keys());
+        let srtp = |keys: SrtpKeys| {
+            Box::new((SrtpSender::new(keys.send), SrtpReceiver::new(keys.receive)))
+        };
+        let ports = targets.iter().enumerate().map(|(index, target)| (target.port(), index));
         let stream = |(index, target): (usize, &SocketAddr)| Stream {
             target: *target,
             codec: codecs[index % 2],
             heard: codecs[(index + 1) % 2],
+            srtp: keys.get(index).copied().flatten().map(srtp),
             sent: 0,
             returned: 0,
             sent_at: [0; SEND_TIMES],
         };
         Self {
             socket,
+            stream_of_port: if keys.is_empty() { BTreeMap::new() } else { ports.collect() },
             streams: targets.iter().enumerate().map(stream).collect(),
             payloads: Payloads::new(),
             reference,
@@ -171,14 +186,22 @@ impl Generator {
         self.next = (index + 1) % self.streams.len();
         let stream = &mut self.streams[index];
         let name = Name { stream: index as u16, number: stream.sent };
-        let mut packet = [0; PACKET_BYTES];
+        let mut sealed = [0; PACKET_BYTES + SRTP_OVERHEAD_MAX];
+        let packet: &mut [u8; PACKET_BYTES] =
+            sealed.first_chunk_mut().expect("a packet is shorter than a sealed one");
         let (header, payload) = packet.split_first_chunk_mut().expect("a header is shorter");
         write_header(header, stream.codec, name);
         let payload = payload.try_into().expect("a packet is a header and a payload");
         self.payloads.write(stream.codec, name, payload);
         stream.sent_at[name.number as usize % SEND_TIMES] = self.epoch.elapsed().as_micros() as u32;
         stream.sent = stream.sent.wrapping_add(1);
-        match self.socket.send_to(&packet, stream.target) {
+        let len = match &mut stream.srtp {
+            None => PACKET_BYTES,
+            Some(srtp) => {
+                srtp.0.protect_rtp(&mut sealed, PACKET_BYTES).map_err(io::Error::other)?
+            }
+        };
+        match self.socket.send_to(sealed.get(..len).unwrap_or_default(), stream.target) {
             Ok(_) => Ok(()),
             // The relay's port is closed or its buffer full: the packet counts as lost.
             Err(error) if is_loss(&error) => Ok(()),
@@ -190,15 +213,33 @@ impl Generator {
     fn take_one(&mut self, outcome: &mut Outcome) -> io::Result<bool> {
         let mut bytes = [0_u8; 2_048];
         loop {
-            let len = match self.socket.recv(&mut bytes) {
-                Ok(len) => len,
+            let (len, source) = match self.socket.recv_from(&mut bytes) {
+                Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if is_loss(&error) => continue,
                 Err(error) => return Err(error),
             };
+            let len = match self.open(source, &mut bytes[..len]) {
+                Ok(len) => len,
+                Err(Unopened) => {
+                    outcome.corrupt += 1;
+                    continue;
+                }
+            };
             if self.account(&bytes[..len], outcome) {
                 return Ok(true);
             }
+        }
+    }
+
+    /// Opens what came for a party that speaks SRTP; the length then. RTCP is left as it is.
+    fn open(&mut self, source: SocketAddr, packet: &mut [u8]) -> Result<usize, Unopened> {
+        let stream = self.stream_of_port.get(&source.port());
+        let stream = stream.and_then(|index| self.streams.get_mut(*index));
+        let is_rtcp = packet.get(1).is_some_and(|kind| (RTCP_FIRST..=RTCP_LAST).contains(kind));
+        match stream.and_then(|stream| stream.srtp.as_mut()) {
+            Some(srtp) if !is_rtcp => srtp.1.unprotect_rtp(packet).map_err(|_| Unopened),
+            Some(_) | None => Ok(packet.len()),
         }
     }
 
@@ -235,6 +276,13 @@ impl Generator {
         true
     }
 }
+
+/// In the clear, or sealed with another key than agreed, or twice.
+struct Unopened;
+
+/// What tells RTCP from RTP on one port (RFC 5761 §4).
+const RTCP_FIRST: u8 = 192;
+const RTCP_LAST: u8 = 223;
 
 impl Outcome {
     fn empty() -> Self {

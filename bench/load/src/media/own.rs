@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use io::{BackendChoice, Core, IoConfig, Media, WaitSettings};
 use shared::{
     Codec, CoreId, Direction, LatchMode, LegId, LegPlan, MediaCommand, MediaPort, NegotiatedMedia,
+    SrtpKeys,
 };
 
-use super::relay::{Relay, Setup, SetupError, tried};
+use super::relay::{Relay, Setup, SetupError, party_key, tried};
 use crate::schedstat::{self, Thread};
 
 /// One media core with calls up.
 pub(crate) struct Own {
     media: Media,
     targets: Vec<SocketAddr>,
+    keys: Vec<Option<SrtpKeys>>,
     threads: Vec<Thread>,
 }
 
@@ -51,7 +53,8 @@ impl Own {
         let mut threads = schedstat::own_threads(CORE_THREAD).map_err(tried("reading /proc"))?;
         // A core of the round before that still ends has the lower id.
         threads.drain(..threads.len().saturating_sub(1));
-        Ok(Self { media, targets, threads })
+        let keys = (0..setup.streams).map(|stream| party_keys(setup, stream)).collect();
+        Ok(Self { media, targets, keys, threads })
     }
 }
 
@@ -65,6 +68,10 @@ const CORE_THREAD: &str = "media-0";
 impl Relay for Own {
     fn targets(&self) -> &[SocketAddr] {
         &self.targets
+    }
+
+    fn keys(&self) -> &[Option<SrtpKeys>] {
+        &self.keys
     }
 
     fn threads(&self) -> &[Thread] {
@@ -90,7 +97,11 @@ fn bring_up(core: &mut Core, ports: &[MediaPort], setup: &Setup) -> Result<(), S
     let legs: Vec<LegId> = (0..u16::try_from(ports.len())?).map(leg).collect();
     let mut commands = Vec::new();
     for (index, (leg, port)) in legs.iter().zip(ports).enumerate() {
-        let plan = Box::new(plan(*port, setup.codecs[index % 2], setup.parties));
+        let mut plan = plan(*port, setup.codecs[index % 2], setup.parties);
+        let keys = party_keys(setup, index);
+        // The leg has the other end of what its party has.
+        plan.media.srtp = keys.map(|keys| SrtpKeys { send: keys.receive, receive: keys.send });
+        let plan = Box::new(plan);
         commands.push(MediaCommand::StartLeg { leg: *leg, plan });
     }
     for pair in legs.chunks_exact(2) {
@@ -113,6 +124,13 @@ fn bring_up(core: &mut Core, ports: &[MediaPort], setup: &Setup) -> Result<(), S
     while core.poll_event().is_some() {}
     let refused = core.meters.figures().commands_refused;
     if refused > 0 { Err(format!("{refused} commands were refused").into()) } else { Ok(()) }
+}
+
+/// Callers have keys where the setup says so, streams of even number.
+fn party_keys(setup: &Setup, stream: usize) -> Option<SrtpKeys> {
+    let is_caller = stream.is_multiple_of(2);
+    let keys = || SrtpKeys { send: party_key(stream), receive: party_key(stream + 1) };
+    (setup.is_secured && is_caller).then(keys)
 }
 
 const BRING_UP_MAX: Duration = Duration::from_secs(5);

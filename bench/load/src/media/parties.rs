@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use shared::{Codec, Direction};
+use shared::{Codec, Direction, NegotiatedMedia, SrtpKeys};
 use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{Command, Incoming, Invite, Method, NameAddr, SessionId, UaEvent, Uri};
 use smallvec::smallvec;
 
-use super::relay::{Setup, SetupError};
+use super::relay::{Setup, SetupError, party_key};
 use crate::calls::rest::{PASSWORD, USER};
 use crate::endpoint::{Endpoint, LONGEST_WAIT};
 
@@ -31,8 +31,17 @@ pub(crate) struct Parties {
 #[derive(Clone, Copy, Debug, Default)]
 struct Call {
     caller: Option<SessionId>,
-    caller_target: Option<SocketAddr>,
-    callee_target: Option<SocketAddr>,
+    caller_end: Option<PartyEnd>,
+    callee_end: Option<PartyEnd>,
+}
+
+/// What a party learned from offer and answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartyEnd {
+    /// Where it sends.
+    pub target: SocketAddr,
+    /// Its keys, as it has them, where SRTP was agreed on.
+    pub keys: Option<SrtpKeys>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +70,7 @@ impl Parties {
         self.endpoint.local
     }
 
-    /// Brings calls up, two streams a call: where the party of each stream sends, callers even.
+    /// Brings calls up, two streams a call: what the party of each stream learned, callers even.
     ///
     /// # Errors
     /// A call is refused or does not come up in time; says how.
@@ -70,7 +79,7 @@ impl Parties {
         gateway: SocketAddr,
         domain: &str,
         setup: &Setup,
-    ) -> Result<Vec<SocketAddr>, SetupError> {
+    ) -> Result<Vec<PartyEnd>, SetupError> {
         let count = setup.streams / 2;
         let first = self.next_call;
         let end = Instant::now() + BRING_UP_MAX;
@@ -91,11 +100,17 @@ impl Parties {
                 return Err(format!("{} of {count} calls came up in time", self.up()).into());
             }
         }
-        let mut targets = Vec::with_capacity(setup.streams);
+        let mut ends = Vec::with_capacity(setup.streams);
         for call in self.calls.range(first..).map(|(_, call)| call) {
-            targets.extend([call.caller_target, call.callee_target].into_iter().flatten());
+            ends.extend([call.caller_end, call.callee_end].into_iter().flatten());
         }
-        Ok(targets)
+        let is_as_asked = |(index, end): (usize, &PartyEnd)| {
+            end.keys.is_some() == (setup.is_secured && index.is_multiple_of(2))
+        };
+        match ends.iter().enumerate().all(is_as_asked) {
+            true => Ok(ends),
+            false => Err("SRTP was not agreed on by exactly the parties that offered it".into()),
+        }
     }
 
     /// Hangs every call up and waits until both ends know.
@@ -147,7 +162,7 @@ impl Parties {
             from_display: None,
             contact_user: USER.to_owned(),
             headers: Vec::new(),
-            media: media(setup, End::Caller),
+            media: media(setup, End::Caller, number),
             late_offer: false,
             extensions: shared::Extensions::NONE,
             credentials: Some(Credentials::new(USER, PASSWORD)),
@@ -181,7 +196,7 @@ impl Parties {
                 self.answer(incoming, setup);
             }
             UaEvent::Answered { session, media, .. } | UaEvent::Negotiated { session, media } => {
-                self.learn(session, media.remote_rtp);
+                self.learn(session, &media);
             }
             UaEvent::Rejected { session, status, reason, .. } => {
                 self.failed(session, format!("{status} {reason}"));
@@ -201,18 +216,22 @@ impl Parties {
             return;
         };
         let session = self.new_session(number, End::Callee);
-        let answer =
-            Command::Answer { session, media: media(setup, End::Callee), headers: Vec::new() };
+        let answer = Command::Answer {
+            session,
+            media: media(setup, End::Callee, number),
+            headers: Vec::new(),
+        };
         self.endpoint.command(Command::Admit { incoming, session }, &mut self.events);
         self.endpoint.command(answer, &mut self.events);
     }
 
-    fn learn(&mut self, session: SessionId, target: Option<SocketAddr>) {
+    fn learn(&mut self, session: SessionId, media: &NegotiatedMedia) {
         let Some((number, end)) = self.sessions.get(&session) else { return };
         let Some(call) = self.calls.get_mut(number) else { return };
+        let learned = media.remote_rtp.map(|target| PartyEnd { target, keys: media.srtp });
         match end {
-            End::Caller => call.caller_target = target,
-            End::Callee => call.callee_target = target,
+            End::Caller => call.caller_end = learned,
+            End::Callee => call.callee_end = learned,
         }
     }
 
@@ -225,7 +244,7 @@ impl Parties {
 
 impl Call {
     const fn is_up(&self) -> bool {
-        self.caller_target.is_some() && self.callee_target.is_some()
+        self.caller_end.is_some() && self.callee_end.is_some()
     }
 }
 
@@ -234,7 +253,7 @@ const WINDOW: usize = 40;
 const BRING_UP_MAX: Duration = Duration::from_secs(30);
 const HANG_UP_MAX: Duration = Duration::from_secs(20);
 
-fn media(setup: &Setup, end: End) -> LocalMedia {
+fn media(setup: &Setup, end: End, call: u32) -> LocalMedia {
     let codec: Codec = setup.codecs[usize::from(end == End::Callee)];
     let address: IpAddr = setup.parties.ip();
     LocalMedia {
@@ -242,7 +261,10 @@ fn media(setup: &Setup, end: End) -> LocalMedia {
         port: setup.parties.port(),
         direction: Direction::SendRecv,
         codecs: smallvec![codec],
-        security: MediaSecurity::Clear,
+        security: match (end, setup.is_secured) {
+            (End::Caller, true) => MediaSecurity::Required(party_key(call as usize).master),
+            (End::Caller, false) | (End::Callee, _) => MediaSecurity::Clear,
+        },
     }
 }
 

@@ -73,7 +73,9 @@ fn relays<'a>(
     saturated: bool,
 ) -> impl Iterator<Item = &'a (&'a Scenario, Tally)> {
     tallies.iter().filter(move |(scenario, _)| {
-        scenario.codecs == RELAY && (scenario.pace == Pace::Saturated) == saturated
+        scenario.codecs == RELAY
+            && !scenario.is_secured
+            && (scenario.pace == Pace::Saturated) == saturated
     })
 }
 

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use shared::SrtpKeys;
+
 use super::parties::Parties;
 use super::relay::{Relay, Setup, SetupError, tried};
 use crate::calls::application::Application;
@@ -18,6 +20,7 @@ pub(crate) struct Product {
     gateway: Gateway,
     parties: Parties,
     targets: Vec<SocketAddr>,
+    keys: Vec<Option<SrtpKeys>>,
     threads: Vec<Thread>,
     /// The application lives as long as its domain calls it.
     _application: Application,
@@ -36,7 +39,7 @@ impl Product {
         cpu: Option<usize>,
     ) -> Result<Self, SetupError> {
         let cores = cpu.map_or_else(String::new, |cpu| format!("cores = [{cpu}]\n"));
-        let media = format!("{cores}backend = \"{backend}\"\n");
+        let media = format!("{cores}backend = \"{backend}\"\nsrtp = \"offered\"\n");
         let gateway = Gateway::start(binary, address, &media)?;
         let parties = Parties::open()?;
         let document = format!(
@@ -50,7 +53,14 @@ impl Product {
         if threads.is_empty() {
             return Err("the gateway has no thread of a media core".into());
         }
-        Ok(Self { gateway, parties, targets: Vec::new(), threads, _application: application })
+        Ok(Self {
+            gateway,
+            parties,
+            targets: Vec::new(),
+            keys: Vec::new(),
+            threads,
+            _application: application,
+        })
     }
 
     /// Brings the calls of a round up.
@@ -59,7 +69,13 @@ impl Product {
     /// A call does not come up.
     pub fn bring_up(&mut self, setup: &Setup) -> Result<(), SetupError> {
         let domain = format!("{DOMAIN}.sip.sidetone.test");
-        self.targets = self.parties.bring_up(self.gateway.sip, &domain, setup)?;
+        let ends = self.parties.bring_up(self.gateway.sip, &domain, setup)?;
+        self.targets = ends.iter().map(|end| end.target).collect();
+        // Without a key there is nothing to tell parties apart for.
+        self.keys = match setup.is_secured {
+            true => ends.iter().map(|end| end.keys).collect(),
+            false => Vec::new(),
+        };
         Ok(())
     }
 
@@ -77,6 +93,7 @@ impl Product {
     /// They do not end.
     pub fn hang_up(&mut self) -> Result<(), SetupError> {
         self.targets.clear();
+        self.keys.clear();
         self.parties.hang_up()
     }
 }
@@ -88,6 +105,10 @@ const CORE_THREAD: &str = "media-0";
 impl Relay for Product {
     fn targets(&self) -> &[SocketAddr] {
         &self.targets
+    }
+
+    fn keys(&self) -> &[Option<SrtpKeys>] {
+        &self.keys
     }
 
     fn threads(&self) -> &[Thread] {

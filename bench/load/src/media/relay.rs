@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use shared::Codec;
+use shared::{Codec, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 
 use crate::schedstat::Thread;
 
@@ -11,6 +11,11 @@ use crate::schedstat::Thread;
 pub(crate) trait Relay {
     /// Where the party of each stream sends.
     fn targets(&self) -> &[SocketAddr];
+
+    /// The SRTP keys of the party of each stream, as that party has them; empty where all is in the clear.
+    fn keys(&self) -> &[Option<SrtpKeys>] {
+        &[]
+    }
 
     /// The threads whose CPU time is the cost.
     fn threads(&self) -> &[Thread];
@@ -31,10 +36,19 @@ pub(crate) struct Setup {
     pub streams: usize,
     /// What the two parties of a call speak.
     pub codecs: [Codec; 2],
+    /// Whether callers speak SRTP; the other party never does.
+    pub is_secured: bool,
     /// Where both parties are.
     pub parties: SocketAddr,
     /// The CPU to run on.
     pub cpu: usize,
+}
+
+/// The key that the party of a stream sends with: another for each, of no secrecy.
+pub(crate) fn party_key(stream: usize) -> SrtpKey {
+    let mut bytes = [0x53; 30];
+    bytes.iter_mut().zip(stream.to_be_bytes()).for_each(|(byte, number)| *byte = number);
+    SrtpKey { suite: SrtpSuite::AesCm128HmacSha1Tag80, master: SrtpMaster::new(bytes) }
 }
 
 /// A relay could not be set up; a sentence.

@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use shared::Codec;
+use shared::{Codec, SrtpKeys};
+use sip::sdp::Crypto;
 
 use super::bencode::Value;
-use super::relay::{Relay, Setup, SetupError, tried};
+use super::relay::{Relay, Setup, SetupError, party_key, tried};
 use crate::machine;
 use crate::schedstat::{self, Thread};
 use crate::scheduling;
@@ -57,6 +58,7 @@ fn apt_get(arguments: &[&str]) -> bool {
 pub(crate) struct Rtpengine {
     child: Child,
     targets: Vec<SocketAddr>,
+    keys: Vec<Option<SrtpKeys>>,
     threads: Vec<Thread>,
 }
 
@@ -80,15 +82,18 @@ impl Rtpengine {
             .stderr(Stdio::null())
             .spawn()
             .map_err(tried("starting rtpengine"))?;
-        let mut relay = Self { child, targets: Vec::new(), threads: Vec::new() };
+        let mut relay = Self { child, targets: Vec::new(), keys: Vec::new(), threads: Vec::new() };
         let mut ng = Ng::connect(control).map_err(tried("connecting to ng"))?;
         ng.wait_until_up()?;
         let threads = schedstat::threads(relay.child.id()).map_err(tried("reading /proc"))?;
         scheduling::pin(&threads, setup.cpu);
         relay.threads = threads;
         for call in 0..setup.streams / 2 {
-            let [a, b] = ng.set_up(call, setup)?;
-            relay.targets.extend([a, b]);
+            let (targets, keys) = ng.set_up(call, setup)?;
+            relay.targets.extend(targets);
+            if setup.is_secured {
+                relay.keys.extend([keys, None]);
+            }
         }
         // Threads that came with the first call.
         relay.threads = schedstat::threads(relay.child.id()).map_err(tried("reading /proc"))?;
@@ -104,6 +109,10 @@ const LAST_PORT: u16 = 32_700;
 impl Relay for Rtpengine {
     fn targets(&self) -> &[SocketAddr] {
         &self.targets
+    }
+
+    fn keys(&self) -> &[Option<SrtpKeys>] {
+        &self.keys
     }
 
     fn threads(&self) -> &[Thread] {
@@ -147,15 +156,20 @@ impl Ng {
         Err("rtpengine does not answer".into())
     }
 
-    /// Offer and answer of one call: where its two parties send.
-    fn set_up(&mut self, call: usize, setup: &Setup) -> Result<[SocketAddr; 2], SetupError> {
+    /// Offer and answer of one call: where its two parties send, and the caller's keys.
+    fn set_up(
+        &mut self,
+        call: usize,
+        setup: &Setup,
+    ) -> Result<([SocketAddr; 2], Option<SrtpKeys>), SetupError> {
+        let offered = setup.is_secured.then(|| Crypto { tag: 1, key: party_key(call) });
         let call_id = Value::Text(format!("call-{call}").into_bytes());
         let [codec_a, codec_b] = setup.codecs;
         let mut offer = Value::dictionary([
             ("command", Value::text("offer")),
             ("call-id", call_id.clone()),
             ("from-tag", Value::text("a")),
-            ("sdp", Value::Text(sdp(setup.parties, codec_a).into_bytes())),
+            ("sdp", Value::Text(sdp(setup.parties, codec_a, offered).into_bytes())),
             ("flags", Value::texts(FLAGS)),
             ("ICE", Value::text("remove")),
         ]);
@@ -166,19 +180,28 @@ impl Ng {
             ]);
             entries.insert(b"codec".to_vec(), codecs);
         }
+        if let (Value::Dictionary(entries), true) = (&mut offer, setup.is_secured) {
+            // Towards the callee; the caller is answered in its own profile.
+            entries.insert(b"transport-protocol".to_vec(), Value::text("RTP/AVP"));
+        }
         let port_b = audio_port(&self.ask(&offer)?)?;
         let answer = Value::dictionary([
             ("command", Value::text("answer")),
             ("call-id", call_id),
             ("from-tag", Value::text("a")),
             ("to-tag", Value::text("b")),
-            ("sdp", Value::Text(sdp(setup.parties, codec_b).into_bytes())),
+            ("sdp", Value::Text(sdp(setup.parties, codec_b, None).into_bytes())),
             ("flags", Value::texts(FLAGS)),
             ("ICE", Value::text("remove")),
         ]);
-        let port_a = audio_port(&self.ask(&answer)?)?;
+        let answer = self.ask(&answer)?;
+        let port_a = audio_port(&answer)?;
+        let keys = match offered {
+            None => None,
+            Some(offered) => Some(SrtpKeys { send: offered.key, receive: crypto(&answer)?.key }),
+        };
         let ip = setup.parties.ip();
-        Ok([(ip, port_a).into(), (ip, port_b).into()])
+        Ok(([(ip, port_a).into(), (ip, port_b).into()], keys))
     }
 
     fn ask(&mut self, request: &Value) -> Result<Value, SetupError> {
@@ -220,12 +243,14 @@ const ANSWER_WAIT: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 4;
 const PINGS_MAX: u32 = 50;
 
-fn sdp(party: SocketAddr, codec: Codec) -> String {
+fn sdp(party: SocketAddr, codec: Codec, crypto: Option<Crypto>) -> String {
     let (ip, port) = (party.ip(), party.port());
+    let profile = if crypto.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+    let line = crypto.map_or_else(String::new, |key| format!("a=crypto:{}\r\n", key.write()));
     let (number, name) = (codec.static_payload_type(), codec.name());
     format!(
         "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP {number}\r\na=rtpmap:{number} {name}/8000\r\na=ptime:20\r\na=sendrecv\r\n"
+         m=audio {port} {profile} {number}\r\na=rtpmap:{number} {name}/8000\r\na=ptime:20\r\na=sendrecv\r\n{line}"
     )
 }
 
@@ -236,6 +261,14 @@ fn audio_port(answer: &Value) -> Result<u16, SetupError> {
     port.ok_or_else(|| "an SDP of rtpengine without an audio port".into())
 }
 
+/// The key that rtpengine seals with, by its answer to a caller that offered one.
+fn crypto(answer: &Value) -> Result<Crypto, SetupError> {
+    let sdp = answer.text_of("sdp").ok_or("an answer of rtpengine without SDP")?;
+    let lines = sdp.lines().filter_map(|line| line.strip_prefix("a=crypto:"));
+    let crypto = lines.filter_map(Crypto::parse).next();
+    crypto.ok_or_else(|| "an answer of rtpengine without a key".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,11 +276,23 @@ mod tests {
     #[test]
     fn the_audio_port_is_read_from_the_description() {
         let party = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000));
-        let text = sdp(party, Codec::Pcma);
+        let text = sdp(party, Codec::Pcma, None);
         assert!(text.contains("m=audio 4000 RTP/AVP 8\r\n"));
         let answer = Value::dictionary([("sdp", Value::text(&text))]);
         assert_eq!(audio_port(&answer).ok(), Some(4_000));
         assert!(audio_port(&Value::dictionary([])).is_err());
+    }
+
+    #[test]
+    fn a_key_goes_with_the_profile_of_srtp_and_is_read_back() {
+        let party = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000));
+        let key = Crypto { tag: 1, key: party_key(7) };
+        let text = sdp(party, Codec::Pcmu, Some(key));
+        assert!(text.contains("m=audio 4000 RTP/SAVP 0\r\n"), "{text}");
+        let answer = Value::dictionary([("sdp", Value::text(&text))]);
+        assert_eq!(crypto(&answer).ok(), Some(key));
+        let clear = Value::dictionary([("sdp", Value::text(&sdp(party, Codec::Pcmu, None)))]);
+        assert!(crypto(&clear).is_err());
     }
 
     #[test]
