@@ -15,6 +15,7 @@ pub mod media;
 pub mod quality;
 pub mod refusal;
 pub mod rules;
+pub mod source;
 pub mod srtp;
 pub mod time;
 
@@ -27,5 +28,6 @@ pub use leg::{
 pub use media::{MediaCommand, MediaEvent, Prompt, RecorderFrame};
 pub use quality::{Impairments, LossPattern, Rating};
 pub use refusal::Refusal;
+pub use source::source_of;
 pub use srtp::{SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 pub use time::{Instant, Now};

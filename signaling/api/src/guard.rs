@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shared::limits::{REST_CONCURRENCY_MAX, REST_FAILURES_A_MINUTE_MAX};
-use shared::{AccountSid, Instant};
+use shared::{AccountSid, Instant, source_of};
 
 /// How long failures count, and how long a lock lasts.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -112,7 +112,7 @@ impl Drop for Permit {
 }
 
 fn pair(source: IpAddr, user: &str) -> (IpAddr, String) {
-    (source.to_canonical(), user.chars().take(USER_CHARACTERS_MAX).collect())
+    (source_of(source), user.chars().take(USER_CHARACTERS_MAX).collect())
 }
 
 #[cfg(test)]
@@ -133,6 +133,16 @@ mod tests {
         assert!(!guard.is_locked(SOURCE, "AC2", at(0)));
         assert!(!guard.is_locked([192, 0, 2, 1].into(), "AC1", at(0)));
         assert!(!guard.is_locked(SOURCE, "AC1", at(60_000)));
+    }
+
+    #[test]
+    fn another_address_of_the_same_ipv6_subscriber_is_the_same_source() {
+        let guard = Guard::default();
+        let address = |last: u32| IpAddr::V6(format!("2001:db8::{last:x}").parse().unwrap());
+        for last in 0..REST_FAILURES_A_MINUTE_MAX {
+            guard.count_failure(address(last), "AC1", Instant::ZERO);
+        }
+        assert!(guard.is_locked(address(999), "AC1", Instant::ZERO));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use shared::Instant;
+use shared::{Instant, source_of};
 use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 use slab::Slab;
 
@@ -375,7 +375,7 @@ impl Transport {
         entry.insert(stream);
         self.by_flow.insert(id, key);
         self.by_peer.insert(peer, key);
-        self.by_source.entry(remote.ip().to_canonical()).or_default().streams += 1;
+        self.by_source.entry(source_of(remote.ip())).or_default().streams += 1;
         self.metrics.transport_streams_open.add(1);
         if transport == sip::Transport::Tls {
             self.metrics.transport_tls_streams_open.add(1);
@@ -386,7 +386,7 @@ impl Transport {
     /// A handshake has begun (+1) or is over (-1).
     pub(super) fn count_handshake(&mut self, key: usize, change: isize) {
         let Some(stream) = self.streams.get(key) else { return };
-        let source = stream.flow.remote.ip().to_canonical();
+        let source = source_of(stream.flow.remote.ip());
         self.count_handshake_of(source, change);
     }
 
@@ -398,7 +398,7 @@ impl Transport {
     }
 
     fn vouched(&mut self, source: IpAddr, until: Instant) {
-        self.tls.vouch(source.to_canonical(), until, Clock.mono());
+        self.tls.vouch(source_of(source), until, Clock.mono());
     }
 
     fn accept_ready(&mut self) {
@@ -431,7 +431,7 @@ impl Transport {
     }
 
     fn accepted(&mut self, socket: TcpStream, peer: Peer) {
-        let source = peer.remote.ip().to_canonical();
+        let source = source_of(peer.remote.ip());
         let now = Clock.mono();
         let of_source = self.by_source.get(&source).copied().unwrap_or_default();
         let is_tls = peer.transport == sip::Transport::Tls;
@@ -549,7 +549,7 @@ impl Transport {
         if self.by_peer.get(&peer) == Some(&key) {
             self.by_peer.remove(&peer);
         }
-        let source = remote.ip().to_canonical();
+        let source = source_of(remote.ip());
         match self.by_source.get_mut(&source) {
             Some(source) if source.streams > 1 => source.streams -= 1,
             _ => {
@@ -686,6 +686,7 @@ const fn close_label(reason: CloseReason) -> &'static str {
         CloseReason::Slow => "slow",
         CloseReason::Idle => "idle",
         CloseReason::Wedged => "wedged",
+        CloseReason::NoRoom => "unfinished_bytes",
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use shared::Instant;
 use shared::limits::DIGEST_FAILURES_A_MINUTE_MAX;
+use shared::{Instant, source_of};
 
 /// Counts failed digests for each pair of user and source, and says which pairs are held back.
 ///
@@ -32,13 +32,13 @@ pub const PAIRS_MAX: usize = 100_000;
 impl Lockout {
     /// Whether requests of this pair are dropped for now.
     pub fn is_held(&self, now: Instant, user: &str, source: IpAddr) -> bool {
-        let key = (short(user), source.to_canonical());
+        let key = (short(user), source_of(source));
         self.pairs.get(&key).is_some_and(|pair| now < pair.held_until)
     }
 
     /// Notes a failure. Returns whether it made the pair held back.
     pub fn failed(&mut self, now: Instant, user: &str, source: IpAddr) -> bool {
-        let key = (short(user), source.to_canonical());
+        let key = (short(user), source_of(source));
         self.forget_quiet(now);
         let mut pair = self.pairs.get(&key).copied().unwrap_or_else(|| Pair::new(now));
         self.by_time.remove(&(pair.last_seen, key.0.clone(), key.1));
@@ -50,7 +50,7 @@ impl Lockout {
 
     /// A right password forgets the failures of that pair.
     pub fn succeeded(&mut self, user: &str, source: IpAddr) {
-        let key = (short(user), source.to_canonical());
+        let key = (short(user), source_of(source));
         if let Some(pair) = self.pairs.remove(&key) {
             self.by_time.remove(&(pair.last_seen, key.0, key.1));
         }
@@ -139,6 +139,17 @@ mod tests {
         assert!(!lockout.is_held(free, "alice", SOURCE));
         fail(&mut lockout, free, DIGEST_FAILURES_A_MINUTE_MAX);
         assert!(lockout.is_held(free + Duration::from_secs(119), "alice", SOURCE));
+    }
+
+    #[test]
+    fn another_address_of_the_same_ipv6_subscriber_is_the_same_source() {
+        let mut lockout = Lockout::default();
+        let now = Instant::from_millis(1_000);
+        let address = |last: u32| IpAddr::V6(format!("2001:db8::{last:x}").parse().unwrap());
+        for last in 0..DIGEST_FAILURES_A_MINUTE_MAX {
+            lockout.failed(now, "alice", address(last));
+        }
+        assert!(lockout.is_held(now, "alice", address(999)));
     }
 
     #[test]
