@@ -34,6 +34,9 @@ pub const SIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a refused body that are still read from a stream, so that the peer can read the answer
 /// before the stream closes.
 pub const SIP_STREAM_DRAIN_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of messages that are not whole yet, of all streams together. Past it: the stream that
+/// would add more is closed.
+pub const SIP_STREAMS_UNFINISHED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Milliseconds from the opening of a stream to its first whole message. Past it: close.
 pub const SIP_STREAM_FIRST_MESSAGE_MS: u64 = 10_000;
 /// Milliseconds for a header section from its first byte. Past it: close.
@@ -215,6 +218,12 @@ pub const REST_URL_BYTES_MAX: usize = 8 * 1024;
 pub const REST_HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Reading one REST request, milliseconds. Past it: 408.
 pub const REST_READ_MS: u32 = 10_000;
+/// HTTP connections at once, of all listeners. Past it: accepted and closed.
+pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// The same of one source other than this machine: no stranger takes every place.
+pub const HTTP_CONNECTIONS_SOURCE_MAX: usize = 256;
+/// A peer that takes nothing of an answer for so long, milliseconds: closed.
+pub const HTTP_WRITE_STALLED_MS: u32 = 30_000;
 /// REST requests at once of one account. Past it: 429.
 pub const REST_CONCURRENCY_MAX: usize = 100;
 /// Rows of one page.
@@ -281,4 +290,5 @@ const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
 const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());
 const _: () = assert!(LEGS_PER_CORE_MAX <= u16::MAX as usize + 1);
+const _: () = assert!(HTTP_CONNECTIONS_SOURCE_MAX < HTTP_CONNECTIONS_MAX);
 const _: () = assert!(TWIML_INLINE_CHARACTERS_MAX * 4 <= TWIML_BYTES_MAX);

@@ -80,11 +80,12 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("media socket buffers", ports, MEDIA_SOCKET_BYTES),
         ("streams", streams, STREAM_BYTES),
         ("stream write queues", share, limits::STREAM_WRITE_QUEUES_BYTES_MAX as u64),
+        ("unfinished messages of streams", share, limits::SIP_STREAMS_UNFINISHED_BYTES_MAX as u64),
         ("SIP transactions of strangers", TRANSACTIONS, TRANSACTION_BYTES),
         ("remembered nonces", limits::NONCES_REMEMBERED_MAX as u64, NONCE_BYTES),
         ("registered contacts", config.sip.bindings_max.into(), limits::BINDING_BYTES as u64),
         ("webhooks", limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX as u64, WEBHOOK_BYTES),
-        ("HTTP requests", HTTP_CONNECTIONS, HTTP_BYTES),
+        ("HTTP requests", limits::HTTP_CONNECTIONS_MAX as u64, HTTP_BYTES),
         ("store queue", limits::STORE_QUEUE_MAX as u64, CHANGE_BYTES),
         ("prompts", 1, PROMPTS_BYTES),
     ]
@@ -128,8 +129,6 @@ const TRANSACTION_BYTES: u64 = 256;
 const NONCE_BYTES: u64 = 64;
 const WEBHOOK_BYTES: u64 =
     (limits::WEBHOOK_BODY_BYTES_MAX + limits::WEBHOOK_HEADERS_BYTES_MAX + 16 * 1024) as u64;
-/// Connections to the HTTP server at once.
-pub const HTTP_CONNECTIONS: u64 = 1_024;
 const HTTP_BYTES: u64 =
     (limits::REST_BODY_BYTES_MAX + limits::REST_HEADERS_BYTES_MAX + 32 * 1024) as u64;
 const CHANGE_BYTES: u64 = 4 * 1024;

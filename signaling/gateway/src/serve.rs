@@ -298,6 +298,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         .map_err(|error| ServeError::Database(error.into(), data.path().to_owned()))?;
     let rest = Rest::new(database_path(&data), recordings_path(&data), sealer, api.clone());
     let server = Arc::new(HttpServer {
+        room: http_server::Room::default(),
         metrics,
         ready: Arc::clone(&ready),
         rest,

@@ -3,14 +3,16 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use shared::limits::{REST_HEADERS_BYTES_MAX, REST_URL_BYTES_MAX};
+use shared::limits::{HTTP_WRITE_STALLED_MS, REST_HEADERS_BYTES_MAX, REST_URL_BYTES_MAX};
 use tokio::io::AsyncWriteExt as _;
 
 use super::HttpServer;
+use super::patience::Patience;
 use super::read::READ_MAX;
 
 /// Serves requests until the peer or a bound ends the connection.
@@ -25,7 +27,7 @@ where
         .header_read_timeout(READ_MAX)
         // Past this hyper itself answers 431; the exact bounds are checked on what it read.
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patience::new(stream, WRITE_MAX)), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
@@ -42,5 +44,6 @@ where
 }
 
 const HEAD_BYTES_MAX: usize = 2 * (REST_URL_BYTES_MAX + REST_HEADERS_BYTES_MAX);
+const WRITE_MAX: Duration = Duration::from_millis(HTTP_WRITE_STALLED_MS as u64);
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";

@@ -2,15 +2,18 @@
 //!
 //! | bound | past it |
 //! |---|---|
-//! | connections at once | accepted and closed |
+//! | connections at once, in all and of one source | accepted and closed |
 //! | request line | 414 |
 //! | headers | 431 |
 //! | body | 413 |
 //! | time to read a request | 408 |
+//! | a peer that does not read its answer | closed |
 //! | requests of one account at once | 429 |
 
 mod connection;
+mod patience;
 mod read;
+mod room;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,13 +25,14 @@ use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Bytes, Incoming};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::addresses::AddressList;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Text};
 use crate::rest::Rest;
 use crate::tls::HttpsSettings;
+
+pub use room::Room;
 
 /// A response body: a small text, or a recording as it is read from disk.
 pub type Body = BoxBody<Bytes, std::io::Error>;
@@ -46,6 +50,8 @@ pub struct HttpServer {
     pub authorities: Option<String>,
     /// What peers open their firewalls for.
     pub addresses: AddressList,
+    /// The places of connections, of all listeners together.
+    pub room: Room,
     /// Adds what other threads count to /metrics.
     pub more_metrics: Box<dyn Fn(&mut Text) + Send + Sync>,
 }
@@ -67,9 +73,6 @@ pub struct WholeRequest {
 
 /// Accepts connections until the task is dropped; over TLS with these settings, where they are given.
 pub async fn serve(listener: TcpListener, tls: Option<HttpsSettings>, server: Arc<HttpServer>) {
-    let room = Arc::new(Semaphore::new(
-        usize::try_from(crate::memory::HTTP_CONNECTIONS).unwrap_or(usize::MAX),
-    ));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -79,9 +82,12 @@ pub async fn serve(listener: TcpListener, tls: Option<HttpsSettings>, server: Ar
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            server.metrics.http_requests_refused_total.count("connections");
-            continue;
+        let place = match server.room.enter(peer.ip()) {
+            Ok(place) => place,
+            Err(reason) => {
+                server.metrics.http_requests_refused_total.count(reason);
+                continue;
+            }
         };
         let server = Arc::clone(&server);
         // Small answers must not wait for each other (RFC 896).

@@ -27,6 +27,7 @@ fn start() -> World {
         rest: Rest::nothing(),
         authorities: None,
         addresses: AddressList::default(),
+        room: Room::default(),
         more_metrics: Box::new(|text| text.sample("more", &[], 1)),
     });
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listening");
