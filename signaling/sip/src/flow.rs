@@ -150,6 +150,8 @@ pub enum CloseReason {
     Idle,
     /// The peer answered pings and does not any more.
     Wedged,
+    /// It holds a part of a message, and all streams together hold too much of such.
+    NoRoom,
 }
 
 /// Where the responses of one request go (RFC 3261 §18.2.2, RFC 3581 §4).

@@ -107,6 +107,11 @@ impl Framer {
         }
     }
 
+    /// Bytes of memory that wait for the rest of a message.
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Whether the stream is to be closed: an error was told and enough was read after it.
     pub fn is_finished(&self) -> bool {
         matches!(self.state, State::Draining { drain: 0, .. })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::limits::{
     SIP_STREAM_IDLE_KEPT_ALIVE_MS, SIP_STREAM_IDLE_MS, SIP_STREAM_PING_EVERY_MS,
-    SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PONG_MS,
+    SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PONG_MS, SIP_STREAMS_UNFINISHED_BYTES_MAX,
 };
 use shared::{Instant, Now};
 
@@ -29,6 +29,8 @@ pub(super) struct Stream {
     armed: Instant,
     /// A registration is on it: it may be idle.
     is_kept: bool,
+    /// Bytes of its framer that count towards the sum.
+    unfinished: usize,
 }
 
 /// How we find out about a peer that does not answer any more (RFC 5626 §4.4.1). Whoever opened a
@@ -78,6 +80,7 @@ impl Stream {
             ping,
             armed: now,
             is_kept: false,
+            unfinished: 0,
         }
     }
 
@@ -85,8 +88,10 @@ impl Stream {
         !matches!(self.ping, Ping::Theirs)
     }
 
+    /// On whole seconds, so that streams that fall idle one after the other are looked at together.
     fn idle_at(&self) -> Instant {
-        self.active_at + if self.is_kept_alive { IDLE_KEPT_ALIVE } else { IDLE }
+        let at = self.active_at + if self.is_kept_alive { IDLE_KEPT_ALIVE } else { IDLE };
+        Instant::from_millis(at.as_millis().next_multiple_of(1_000))
     }
 
     fn deadline(&self) -> Instant {
@@ -102,6 +107,8 @@ pub(super) struct Streams {
     open: BTreeMap<FlowId, Stream>,
     /// At least as soon as the real deadline of each stream: looked at again when it comes.
     deadlines: BTreeSet<(Instant, FlowId)>,
+    /// Bytes of messages that are not whole, of all streams.
+    unfinished: usize,
 }
 
 impl Streams {
@@ -126,8 +133,19 @@ impl Streams {
 
     pub fn remove(&mut self, flow: FlowId) -> bool {
         let Some(stream) = self.open.remove(&flow) else { return false };
+        self.unfinished = self.unfinished.saturating_sub(stream.unfinished);
         self.deadlines.remove(&(stream.armed, flow));
         true
+    }
+
+    /// Reckons anew what a stream holds; `false`: all of them together hold too much, and this one
+    /// took the last of it.
+    fn has_room(&mut self, flow: FlowId, unfinished_max: usize) -> bool {
+        let Some(stream) = self.open.get_mut(&flow) else { return true };
+        let before = std::mem::replace(&mut stream.unfinished, stream.framer.held_bytes());
+        let grows = stream.unfinished > before;
+        self.unfinished = (self.unfinished + stream.unfinished).saturating_sub(before);
+        !grows || self.unfinished <= unfinished_max
     }
 
     pub fn deadline(&self) -> Option<(Instant, &'static str)> {
@@ -181,6 +199,9 @@ impl UserAgent {
                 break;
             }
         }
+        if !self.core.streams.has_room(flow.id, SIP_STREAMS_UNFINISHED_BYTES_MAX) {
+            self.core.close_stream(flow.id, CloseReason::NoRoom);
+        }
         self.core.streams.rearm(flow.id);
     }
 
@@ -212,18 +233,29 @@ impl UserAgent {
         if self.core.streams.deadline().is_none_or(|(at, _)| at > now.mono) {
             return;
         }
-        let in_use: BTreeSet<FlowId> =
-            self.sessions.values().filter_map(|session| session.flow(&self.core.clients)).collect();
+        let mut in_use = None;
         while let Some(flow) = self.core.streams.next_due(now.mono) {
-            self.handle_stream_timeout(now, flow, in_use.contains(&flow));
+            let is_in_use = self.is_idle(now, flow)
+                && in_use.get_or_insert_with(|| self.flows_in_use()).contains(&flow);
+            self.handle_stream_timeout(now, flow, is_in_use);
             self.core.streams.rearm(flow);
         }
+    }
+
+    /// The streams that carry a call. It costs a look at every session: only for streams that are idle,
+    /// and for all that become so within a second at once.
+    fn flows_in_use(&self) -> BTreeSet<FlowId> {
+        self.sessions.values().filter_map(|session| session.flow(&self.core.clients)).collect()
+    }
+
+    fn is_idle(&self, now: Now, flow: FlowId) -> bool {
+        self.core.streams.open.get(&flow).is_some_and(|stream| now.mono >= stream.idle_at())
     }
 
     fn handle_stream_timeout(&mut self, now: Now, id: FlowId, is_in_use: bool) {
         let Some(stream) = self.core.streams.open.get_mut(&id) else { return };
         let (flow, is_idle) = (stream.flow, now.mono >= stream.idle_at());
-        let is_in_use = is_in_use || stream.is_kept;
+        let is_in_use = is_idle && (is_in_use || stream.is_kept);
         if stream.framer.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             stream.framer.handle_timeout(now.mono);
             self.drain_stream(now, flow);
@@ -266,6 +298,9 @@ impl Core {
     /// What could not be read: answered where that is right, and counted.
     pub fn answer_broken(&mut self, flow: Flow, error: &ParseError, bytes: &[u8]) {
         self.emit(super::surface::UaEvent::Broken { rule: error.rule });
+        if !self.may_answer_stray(flow) {
+            return;
+        }
         let value = self.keys.stateless_tag_of_bytes(bytes);
         let tag = super::core::tag_text(crate::random::Token::new(self.config.origin, value));
         let Some(answer) = error.answer(flow.remote, &tag) else {
@@ -359,6 +394,29 @@ mod tests {
         assert_eq!(pings(&effects(&mut agent, at(50))), 1);
         // Nobody needs it: it ends as idle, as any stream.
         assert_eq!(closed(&effects(&mut agent, at(60))), Some(CloseReason::Idle));
+    }
+
+    #[test]
+    fn streams_hold_only_so_much_of_unfinished_messages_together() {
+        let mut streams = Streams::default();
+        let now = Instant::ZERO;
+        let part = [b'x'; 2_000];
+        let give = |streams: &mut Streams, number| {
+            let flow = Flow { id: FlowId(number), ..flow() };
+            streams.open(now, flow, false);
+            let stream = streams.open.get_mut(&flow.id).unwrap();
+            stream.framer.feed(now, &part);
+            assert_eq!(stream.framer.next_frame(), None);
+            streams.has_room(flow.id, 9_000)
+        };
+        assert!((1..=4).all(|number| give(&mut streams, number)));
+        assert!(!give(&mut streams, 5), "the one that is too much");
+        assert!(streams.remove(FlowId(5)));
+        assert!(streams.has_room(FlowId(1), 9_000), "others are unharmed");
+        assert!(streams.remove(FlowId(2)));
+        assert!(give(&mut streams, 6));
+        let left = (1..=6).filter(|number| streams.remove(FlowId(*number))).count();
+        assert_eq!((left, streams.unfinished), (4, 0));
     }
 
     #[test]
