@@ -281,7 +281,8 @@ fn agent() -> UserAgent {
     let mut seed = [0; 32];
     let unique = ::io::clock::now().as_nanos().to_be_bytes();
     seed.iter_mut().zip(unique).for_each(|(byte, value)| *byte = value);
-    UserAgent::new(UaConfig::new(origin, "127.0.0.1", "load"), seed)
+    let config = UaConfig { meets_strangers: false, ..UaConfig::new(origin, "127.0.0.1", "load") };
+    UserAgent::new(config, seed)
 }
 
 /// The longest a turn waits.

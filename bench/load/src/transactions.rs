@@ -90,7 +90,8 @@ impl Pair {
     fn new() -> Self {
         let agent = |node, seed| {
             let origin = Origin { node, generation: 1 };
-            UserAgent::new(UaConfig::new(origin, "gw.test", "sip.test"), [seed; 32])
+            let config = UaConfig::new(origin, "gw.test", "sip.test");
+            UserAgent::new(UaConfig { meets_strangers: false, ..config }, [seed; 32])
         };
         Self {
             now: Now { mono: Instant::from_millis(1_000), unix_ms: 1_700_000_000_000 },

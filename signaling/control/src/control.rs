@@ -18,7 +18,6 @@ use crate::random::Random;
 use crate::records;
 use crate::registrations::Registrations;
 use crate::settings::ControlSettings;
-use crate::strangers::Strangers;
 use crate::timeline::Kind;
 
 /// One UserAgent, all Calls, the bridges between them.
@@ -31,7 +30,6 @@ pub struct Control {
     pub(crate) ua: UserAgent,
     pub(crate) ua_commands: VecDeque<Command>,
     pub(crate) lockout: sip::digest::Lockout,
-    pub(crate) strangers: Strangers,
     pub(crate) registrar: sip::registrar::Registrar,
     pub(crate) calls: BTreeMap<CallSid, Entry>,
     pub(crate) sessions: BTreeMap<SessionId, CallSid>,
@@ -91,7 +89,6 @@ impl Control {
             ua: UserAgent::new(config, random.bytes()),
             ua_commands: VecDeque::new(),
             lockout: sip::digest::Lockout::default(),
-            strangers: Strangers::default(),
             registrar: sip::registrar::Registrar::new(
                 settings.bindings_max.saturating_mul(shared::limits::BINDING_BYTES),
             ),

@@ -11,6 +11,7 @@ use shared::srtp::SRTP_MASTER_BYTES;
 use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal, SrtpMaster};
 use sip::digest::{Algorithm, ChallengeKind, Verdict};
 use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::strangers::{Budget, VOUCHED};
 use sip::user_agent::Incoming;
 use sip::{Command, Flow, Method, Transport};
 use store::{Change, Domain};
@@ -23,7 +24,6 @@ use crate::identity;
 use crate::records;
 use crate::sessions::texts;
 use crate::settings::ControlSettings;
-use crate::strangers::{Budget, VOUCHED};
 
 /// An account hears of the same refusal at most once in so many seconds.
 const ALERT_EVERY_S: u64 = 10;
@@ -47,7 +47,7 @@ impl Control {
         if self.registrar.vouches_for(source.ip()) {
             return true;
         }
-        match self.strangers.take(now.mono, source.ip()) {
+        match self.ua.strangers().take(now.mono, source.ip()) {
             Budget::Within => true,
             Budget::ChallengeOnly => {
                 self.challenge_only(now, incoming);
@@ -140,15 +140,15 @@ impl Control {
 
     /// Whether an IP list, a digest of the last minutes or a registration vouches for the source.
     fn is_vouched(&self, now: Now, source: IpAddr) -> bool {
-        self.strangers.is_vouched(now.mono, source) || self.registrar.vouches_for(source)
+        self.ua.is_vouched(now.mono, source) || self.registrar.vouches_for(source)
     }
 
-    /// A list, a digest or a registration vouches for the source of a request; for its streams so long.
-    pub(crate) fn vouch(&mut self, now: Now, flow: Flow, streams_for: Duration) {
+    /// A list, a digest or a registration vouches for the source of a request, for so long.
+    pub(crate) fn vouch(&mut self, now: Now, flow: Flow, at_least: Duration) {
         let source = flow.remote.ip();
-        self.strangers.vouch(now.mono, source);
+        self.ua.strangers().vouch(now.mono, source, at_least);
         if flow.transport != Transport::Udp {
-            self.push(Effect::Vouch { source, until: now.mono + streams_for });
+            self.push(Effect::Vouch { source, until: now.mono + at_least });
         }
     }
 
@@ -157,13 +157,13 @@ impl Control {
         let source = incoming.flow.remote.ip();
         let registered = self.registrations.trunk_at(source);
         let policy = policy(&self.settings, source, registered);
-        let (ua, lockout, strangers) = (&mut self.ua, &mut self.lockout, &mut self.strangers);
+        let (ua, lockout) = (&mut self.ua, &mut self.lockout);
         let decision = admission::decide(&self.snapshot, policy, request, |found| {
             let hashes = |user: &str, algorithm| admission::stored_hashes(found, user, algorithm);
             let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
             let verdict = verify(ua, lockout, now, &incoming, proof);
             if admission::is_listed(found, &incoming.flow) {
-                strangers.vouch(now.mono, source);
+                ua.strangers().vouch(now.mono, source, VOUCHED);
             }
             verdict
         });

@@ -31,7 +31,6 @@ mod registrar;
 mod registrations;
 mod sessions;
 mod settings;
-mod strangers;
 mod timeline;
 mod transfers;
 

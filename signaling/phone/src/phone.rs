@@ -55,6 +55,7 @@ impl Phone {
     pub fn new(config: PhoneConfig, seed: [u8; 32]) -> Self {
         let origin = Origin { node: u16::MAX, generation: seed[0] };
         let mut ua_config = UaConfig::new(origin, &config.host, &config.host);
+        ua_config.meets_strangers = false;
         ua_config.product = concat!("Sidetone-phone/", env!("CARGO_PKG_VERSION")).to_owned();
         let plane = Plane::new(PlaneConfig {
             core: CoreId(0),

@@ -18,6 +18,7 @@ pub mod registrar;
 mod scan;
 pub mod sdp;
 pub mod sipfrag;
+pub mod strangers;
 pub mod text;
 pub mod transaction;
 pub mod uri;

@@ -84,6 +84,13 @@ impl From<Origin64> for Origin {
     }
 }
 
+impl std::fmt::Display for Origin64 {
+    /// How every token of this origin begins: 4 and 2 hexadecimal digits in lower case.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04x}{:02x}", self.node, self.generation)
+    }
+}
+
 impl Token {
     /// A token of this origin.
     pub fn new(origin: Origin, value: u64) -> Self {
@@ -110,7 +117,7 @@ impl Token {
 
 impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:04x}{:02x}{:016x}", self.origin.node, self.origin.generation, self.value)
+        write!(f, "{}{:016x}", self.origin, self.value)
     }
 }
 

@@ -4,25 +4,25 @@
 //! out, never one that is vouched for.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use shared::Instant;
 use shared::limits::{
     SOURCES_REMEMBERED_MAX, STRANGER_BURST, STRANGER_CHALLENGED, STRANGER_HELD_S,
     STRANGER_REQUESTS_A_SECOND, VOUCHED_S,
 };
+use shared::{Instant, source_of};
 
 /// Who is vouched for, and what all others have asked lately.
 #[derive(Debug)]
-pub(crate) struct Strangers {
+pub struct Strangers {
     vouched: Sources<Instant>,
     asking: Sources<Bucket>,
 }
 
 /// What a source may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Budget {
+pub enum Budget {
     /// Be heard.
     Within,
     /// Be challenged, and nothing more: no credentials are looked at.
@@ -44,16 +44,22 @@ impl Strangers {
         Self { vouched: Sources::new(sources_max), asking: Sources::new(sources_max) }
     }
 
-    /// An IP list or a right digest vouches for the source.
-    pub fn vouch(&mut self, now: Instant, source: IpAddr) {
-        let source = network(source);
+    /// An IP list, a right digest or a registration vouches for the source, for so long at least.
+    pub fn vouch(&mut self, now: Instant, source: IpAddr, at_least: Duration) {
+        let source = source_of(source);
         self.asking.remove(source);
-        self.vouched.put(now, source, now + VOUCHED);
+        let before = self.vouched.get(source).unwrap_or(Instant::ZERO);
+        self.vouched.put(now, source, before.max(now + at_least));
     }
 
     /// Whether something vouched for it lately.
     pub fn is_vouched(&self, now: Instant, source: IpAddr) -> bool {
-        self.vouched.get(network(source)).is_some_and(|until| now < until)
+        self.vouched.get(source_of(source)).is_some_and(|until| now < until)
+    }
+
+    /// Whether the source asked so much that it is not heard now.
+    pub fn is_held(&self, now: Instant, source: IpAddr) -> bool {
+        self.asking.get(source_of(source)).is_some_and(|bucket| now < bucket.held_until)
     }
 
     /// Counts a request of a source.
@@ -61,7 +67,7 @@ impl Strangers {
         if self.is_vouched(now, source) {
             return Budget::Within;
         }
-        let source = network(source);
+        let source = source_of(source);
         let mut bucket = self.asking.get(source).unwrap_or(Bucket::EMPTY);
         let budget = bucket.take(now);
         self.asking.put(now, source, bucket);
@@ -129,18 +135,8 @@ impl<T: Copy> Sources<T> {
     }
 }
 
-/// What counts as one source: an IPv4 address, or the 64 bits of IPv6 that one subscriber has.
-fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
-
-pub(crate) const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
+/// How long a right digest or an IP list vouches for a source.
+pub const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
 const HELD: Duration = Duration::from_secs(STRANGER_HELD_S);
 /// What one request costs in time.
 const REQUEST: Duration = Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND);
@@ -190,16 +186,35 @@ mod tests {
     fn a_source_that_is_vouched_for_has_no_budget_until_ten_minutes_later() {
         let mut strangers = Strangers::default();
         let now = Instant::from_millis(5_000);
-        strangers.vouch(now, SOURCE);
+        strangers.vouch(now, SOURCE, VOUCHED);
         assert!((0..10_000).all(|_| strangers.take(now, SOURCE) == Budget::Within));
         assert!(!strangers.is_vouched(now + VOUCHED, SOURCE));
+    }
+
+    #[test]
+    fn a_call_does_not_shorten_what_a_registration_gave() {
+        let mut strangers = Strangers::default();
+        let now = Instant::from_millis(5_000);
+        strangers.vouch(now, SOURCE, 2 * VOUCHED);
+        strangers.vouch(now, SOURCE, VOUCHED);
+        assert!(strangers.is_vouched(now + VOUCHED, SOURCE));
+    }
+
+    #[test]
+    fn who_becomes_vouched_for_is_not_held_any_more() {
+        let mut strangers = Strangers::default();
+        let now = Instant::from_millis(5_000);
+        while strangers.take(now, SOURCE) != Budget::HeldFromNow {}
+        assert!(strangers.is_held(now, SOURCE) && !strangers.is_held(now, OTHER));
+        strangers.vouch(now, SOURCE, VOUCHED);
+        assert!(!strangers.is_held(now, SOURCE));
     }
 
     #[test]
     fn forged_sources_push_each_other_out_and_nobody_who_is_vouched_for() {
         let mut strangers = Strangers::with_room(16);
         let now = Instant::from_millis(5_000);
-        strangers.vouch(now, SOURCE);
+        strangers.vouch(now, SOURCE, VOUCHED);
         for forged in 0..1_000_u32 {
             let source = IpAddr::V4(forged.into());
             strangers.take(now + Duration::from_millis(u64::from(forged)), source);
@@ -213,7 +228,7 @@ mod tests {
     fn one_subscriber_of_ipv6_is_one_source() {
         let mut strangers = Strangers::default();
         let now = Instant::from_millis(5_000);
-        strangers.vouch(now, "2001:db8::1".parse().unwrap());
+        strangers.vouch(now, "2001:db8::1".parse().unwrap(), VOUCHED);
         assert!(strangers.is_vouched(now, "2001:db8::ffff:2".parse().unwrap()));
         assert!(!strangers.is_vouched(now, "2001:db8:0:1::1".parse().unwrap()));
         assert!(!strangers.is_vouched(now, SOURCE));

@@ -144,6 +144,7 @@ impl Control {
         for record in records {
             let flow = self.flow_of(&record);
             let of = AddressOfRecord { domain: record.domain, user: record.user.as_str().into() };
+            self.ua.strangers().vouch(now.mono, record.remote.ip(), REGISTRATION_VOUCHES);
             self.registrar.restore(of, binding_of(now, record, flow));
         }
     }

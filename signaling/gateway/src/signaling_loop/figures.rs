@@ -120,6 +120,72 @@ const ROWS: &[Row] = &[
         "Requests refused for want of room in the transaction table: 503.",
         |s| s.ua.transactions_refused,
     ),
+    (
+        "signaling_strays_dropped_total",
+        "counter",
+        "Broken requests and those to unknown dialogs, unanswered: their source is past its budget.",
+        |s| s.ua.strays_dropped,
+    ),
+    (
+        "signaling_held_messages_dropped_total",
+        "counter",
+        "Requests left unread: their source asked too much a moment ago.",
+        |s| s.ua.held_dropped,
+    ),
+    ("signaling_unknown_cancels_total", "counter", "CANCELs of what we do not know: 481.", |s| {
+        s.ua.cancels_unknown
+    }),
+    (
+        "signaling_out_of_order_requests_refused_total",
+        "counter",
+        "Requests in a dialog that were older than the one before: 500.",
+        |s| s.ua.out_of_order,
+    ),
+    (
+        "signaling_dialog_methods_refused_total",
+        "counter",
+        "Requests in a dialog with a method that is not served: 405 or 501.",
+        |s| s.ua.methods_refused,
+    ),
+    (
+        "signaling_headers_refused_total",
+        "counter",
+        "Headers of the application that may not stand in a message, left out.",
+        |s| s.ua.headers_refused,
+    ),
+    ("signaling_sends_failed_total", "counter", "Messages that could not be sent.", |s| {
+        s.ua.sends_failed
+    }),
+    (
+        "signaling_timeouts_total",
+        "counter",
+        "Requests of ours without a final response: peers that are down or unreachable.",
+        |s| s.ua.timeouts,
+    ),
+    (
+        "signaling_missing_acks_total",
+        "counter",
+        "Answers of ours whose ACK never came: a peer behind a one-way path.",
+        |s| s.ua.acks_missing,
+    ),
+    (
+        "signaling_late_forks_ended_total",
+        "counter",
+        "Answers of other branches that came too late: acknowledged and ended.",
+        |s| s.ua.forks_ended,
+    ),
+    (
+        "signaling_own_requests_refused_total",
+        "counter",
+        "Requests of ours that were not sent: too many at once, or nowhere to send them.",
+        |s| s.ua.requests_refused,
+    ),
+    (
+        "signaling_commands_ignored_total",
+        "counter",
+        "Orders to a dialog that ended meanwhile. A few are races; many are a fault of ours.",
+        |s| s.ua.commands_ignored,
+    ),
     ("signaling_server_transactions", "gauge", "SIP server transactions kept now.", |s| {
         s.ua.server_transactions
     }),
@@ -162,9 +228,15 @@ const ROWS: &[Row] = &[
 ];
 
 /// Where the signaling thread publishes; one writer, any number of readers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SignalingFigures {
     cells: [AtomicU64; ROWS.len()],
+}
+
+impl Default for SignalingFigures {
+    fn default() -> Self {
+        Self { cells: std::array::from_fn(|_| AtomicU64::default()) }
+    }
 }
 
 impl SignalingFigures {

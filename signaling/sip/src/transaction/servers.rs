@@ -1,8 +1,10 @@
 //! The table of server transactions: bounded, by key, with one deadline each. Sans-IO.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
-use shared::Instant;
+use shared::limits::SERVER_TRANSACTIONS_SOURCE_MAX;
+use shared::{Instant, source_of};
 
 use super::{Acknowledged, Due, InviteServer, MergeKey, OtherServer, ServerKey, Timers};
 use crate::flow::ReplyRoute;
@@ -14,6 +16,8 @@ pub(crate) struct Servers {
     entries: HashMap<ServerKey, ServerEntry>,
     merged: HashMap<MergeKey, ServerKey>,
     deadlines: BTreeSet<(Instant, ServerKey)>,
+    /// How many entries each source has.
+    by_source: HashMap<IpAddr, usize>,
     max: usize,
 }
 
@@ -77,12 +81,24 @@ impl ServerMachine {
 impl Servers {
     /// An empty table of at most `max` transactions.
     pub fn new(max: usize) -> Self {
-        Self { entries: HashMap::new(), merged: HashMap::new(), deadlines: BTreeSet::new(), max }
+        Self {
+            entries: HashMap::new(),
+            merged: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            by_source: HashMap::new(),
+            max,
+        }
     }
 
     /// Whether there is no room for one more.
     pub fn is_full(&self) -> bool {
         self.entries.len() >= self.max
+    }
+
+    /// Whether this source has as many as one may that nothing vouches for.
+    pub fn is_full_of(&self, source: IpAddr) -> bool {
+        let count = self.by_source.get(&source_of(source)).copied().unwrap_or(0);
+        count >= SERVER_TRANSACTIONS_SOURCE_MAX
     }
 
     /// How many there are.
@@ -113,7 +129,10 @@ impl Servers {
             self.merged.insert(merge, key);
         }
         let entry = ServerEntry { machine, reply, session, merge, armed: None };
-        self.entries.insert(key, entry);
+        let source = source_of(reply.flow.remote.ip());
+        if self.entries.insert(key, entry).is_none() {
+            *self.by_source.entry(source).or_default() += 1;
+        }
         self.rearm(key);
     }
 
@@ -187,6 +206,11 @@ impl Servers {
         }
         if let Some(merge) = entry.merge {
             self.merged.remove(&merge);
+        }
+        let source = source_of(entry.reply.flow.remote.ip());
+        match self.by_source.get_mut(&source) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(self.by_source.remove(&source)),
         }
     }
 

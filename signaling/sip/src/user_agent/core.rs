@@ -17,6 +17,7 @@ use crate::header::Headers;
 use crate::message::{Method, Request, Response};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::random::{Random, Token};
+use crate::strangers::Strangers;
 use crate::text::Text;
 use crate::transaction::{
     CancelState, ClientKey, ClientMachine, Clients, InviteClient, OtherClient, OtherServer,
@@ -37,6 +38,9 @@ pub(super) struct Core {
     /// Sessions by the value of our tag.
     pub tags: HashMap<u64, SessionId>,
     pub streams: Streams,
+    pub strangers: Strangers,
+    /// When the input that is worked on came.
+    pub at: Instant,
     pub effects: VecDeque<Effect>,
     pub meters: UaMeters,
     /// Peers that took no TCP lately: until when they are not asked again.
@@ -204,7 +208,7 @@ impl Core {
         if let Some(entry) = self.servers.get(key) {
             return entry.machine.last_response().is_none().then_some(key);
         }
-        if self.servers.is_full() {
+        if !self.has_room_for(flow) {
             return None;
         }
         let reply = ReplyRoute::of(flow, request.top_via());

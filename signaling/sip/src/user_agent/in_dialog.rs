@@ -469,7 +469,7 @@ impl Core {
         request: &Request,
     ) -> Option<ServerKey> {
         let key = self.keys.of(request)?;
-        if self.servers.is_full() {
+        if !self.has_room_for(flow) {
             self.meters.transactions_refused += 1;
             self.respond_stateless(flow, request, 503, Shape::default());
             return None;
@@ -488,7 +488,7 @@ impl Core {
         request: &Request,
     ) -> Option<ServerKey> {
         let key = self.keys.of(request)?;
-        if self.servers.is_full() {
+        if !self.has_room_for(flow) {
             self.meters.transactions_refused += 1;
             self.respond_stateless(flow, request, 503, Shape::default());
             return None;

@@ -23,6 +23,10 @@ pub struct UaMeters {
     pub broken_answered: u64,
     /// Messages that broke a rule and were dropped: responses, ACK, no readable Via.
     pub broken_dropped: u64,
+    /// Messages that would be answered 4xx by the user agent alone, of sources past their budget.
+    pub strays_dropped: u64,
+    /// Requests of sources that asked too much and are not heard for a while, unread.
+    pub held_dropped: u64,
     /// Streams closed because of what they carried, or how slowly.
     pub streams_closed: u64,
     /// Responses that belong to no transaction of ours.

@@ -19,6 +19,7 @@ mod reoffer;
 mod request;
 mod session;
 mod stateless;
+mod strays;
 mod streams;
 mod surface;
 mod timer;
@@ -43,6 +44,7 @@ use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::random::{Random, Token};
 use crate::refer_to::Replaces;
+use crate::strangers::Strangers;
 use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
 use request::Requests;
 use session::{Session, State};
@@ -76,6 +78,8 @@ impl UserAgent {
             digest: digest::Server::new(&config.realm, random.key_for("digest")),
             tags: HashMap::new(),
             streams: streams::Streams::default(),
+            strangers: Strangers::default(),
+            at: Instant::ZERO,
             effects: VecDeque::new(),
             meters: UaMeters::default(),
             no_tcp: std::collections::BTreeMap::new(),
@@ -96,6 +100,7 @@ impl UserAgent {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         debug_assert!(self.core.effects.is_empty(), "drain the effects before the next input");
         self.mourn();
+        self.core.at = now.mono;
         match input {
             Input::Received { flow, bytes } => self.receive(now, flow, bytes),
             Input::FlowOpened { flow, token } => self.flow_opened(now, flow, token),
@@ -109,6 +114,7 @@ impl UserAgent {
     /// Works on everything that is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.mourn();
+        self.core.at = now.mono;
         while let Some(fate) = self.core.servers.next_due(now.mono) {
             match fate {
                 ServerFate::Resend(reply, bytes) => {
@@ -177,6 +183,17 @@ impl UserAgent {
     /// The digest server, to verify the credentials of an [`Incoming`].
     pub fn digest(&mut self) -> &mut digest::Server {
         &mut self.core.digest
+    }
+
+    /// Who is vouched for, and what everybody else has asked: for the layer above, which knows who
+    /// has authenticated.
+    pub fn strangers(&mut self) -> &mut Strangers {
+        &mut self.core.strangers
+    }
+
+    /// Whether something vouched for that source lately.
+    pub fn is_vouched(&self, now: Instant, source: std::net::IpAddr) -> bool {
+        self.core.strangers.is_vouched(now, source)
     }
 
     /// Takes a request other than INVITE whose answer needs time: copies of it end here until

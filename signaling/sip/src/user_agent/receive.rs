@@ -22,6 +22,9 @@ impl UserAgent {
 
     /// One whole message.
     pub(super) fn receive_message(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+        if self.is_unheard(flow, bytes) {
+            return;
+        }
         let raw = match message::parse(bytes) {
             Ok(raw) => raw,
             Err(error) => return self.core.answer_broken(flow, &error, bytes),
@@ -94,6 +97,9 @@ impl UserAgent {
 
     fn dialog_unknown(&mut self, flow: Flow, request: &Request) {
         self.core.meters.dialogs_unknown += 1;
+        if !self.core.may_answer_stray(flow) {
+            return;
+        }
         self.core.respond_stateless(flow, request, 481, Shape::default());
     }
 
@@ -135,6 +141,9 @@ impl UserAgent {
         let entry = key.and_then(|key| Some((key, self.core.servers.get(key)?)));
         let Some((key, entry)) = entry else {
             self.core.meters.cancels_unknown += 1;
+            if !self.core.may_answer_stray(flow) {
+                return;
+            }
             return self.core.respond_stateless(flow, cancel, 481, Shape::default());
         };
         let is_open = match &entry.machine {

@@ -49,6 +49,9 @@ pub struct UaConfig {
     pub failover_after: Duration,
     /// Server transactions in all.
     pub server_transactions_max: usize,
+    /// Whether sources may be strangers, so that budgets by source hold (limits-and-rules section 1).
+    /// `false` for a test phone: it talks to the one server that it was told of.
+    pub meets_strangers: bool,
     /// Requests of ours outside of dialogs at once. Past it: `Responded` with 503, nothing is sent.
     pub requests_max: usize,
     /// Port of our TCP listener: a request that is too large for a datagram goes by TCP, and names it
@@ -71,6 +74,7 @@ impl UaConfig {
             timers: Timers::default(),
             failover_after: Duration::from_secs(4),
             server_transactions_max: shared::limits::SERVER_TRANSACTIONS_MAX,
+            meets_strangers: true,
             requests_max: shared::limits::SIP_REQUESTS_MAX,
             tcp_port: None,
             offers_sha256: false,
@@ -531,7 +535,7 @@ pub enum UaEvent {
         /// Its Contacts: where a 3xx sends us, best first.
         contacts: Contacts,
     },
-    /// A message that cannot be read was answered or dropped: to be counted.
+    /// A message that cannot be read was answered or dropped, or one was left unread: to be counted.
     Broken {
         /// The rule it breaks.
         rule: &'static str,

@@ -38,7 +38,7 @@ impl UserAgent {
             let refusal = Refusal::new("not_an_invite", 405, "only an INVITE begins a session");
             return self.core.refuse_admission(id, &incoming, refusal);
         }
-        if self.core.servers.is_full() {
+        if !self.core.has_room_for(incoming.flow) {
             self.core.meters.transactions_refused += 1;
             let seconds = 5 + self.core.random.below(26);
             let refusal = Refusal::new("server_transactions", 503, "no room for a transaction")

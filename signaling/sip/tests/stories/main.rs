@@ -6,6 +6,7 @@ mod authentication;
 mod basic;
 mod endings;
 mod extensions;
+mod floods;
 mod hostile;
 mod media_changes;
 mod requests;
