@@ -25,6 +25,7 @@ mod explain;
 mod extensions;
 mod impairment;
 mod inbound;
+mod linphone;
 mod media_cores;
 mod outbound;
 mod phone_media;

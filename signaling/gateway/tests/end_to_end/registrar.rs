@@ -12,8 +12,8 @@ use crate::sdk;
 use crate::sipp::Sipp;
 use crate::tls;
 
-const PASSWORD: &str = "Secret-Passw0rd";
-const DOMAIN: &str = "desk.sip.sidetone.test";
+pub const PASSWORD: &str = "Secret-Passw0rd";
+pub const DOMAIN: &str = "desk.sip.sidetone.test";
 
 impl Gateway {
     /// A domain whose users may register and call: alice, and those named besides. Its SID.
@@ -33,7 +33,7 @@ impl Gateway {
     }
 
     /// Waits until so many contacts are registered; what REST says of them.
-    fn wait_registered(&self, domain: &str, count: usize) -> Vec<serde_json::Value> {
+    pub fn wait_registered(&self, domain: &str, count: usize) -> Vec<serde_json::Value> {
         let path = format!("SIP/Domains/{domain}/Registrations.json");
         let deadline = Instant::now() + Duration::from_secs(15);
         loop {
@@ -47,17 +47,20 @@ impl Gateway {
         }
     }
 
-    /// The timeline of a call that has ended.
-    fn wait_for_timeline(&self, call: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
+    /// The timeline of a call, whole: waits for the call's end.
+    pub fn wait_for_timeline(&self, call: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(15);
         loop {
+            let status = self.fetch(&format!("Calls/{call}.json")).json()["status"].clone();
+            let has_ended =
+                !["queued", "ringing", "in-progress"].iter().any(|live| status == *live);
             let reply = self.fetch(&format!("Calls/{call}/Timeline.json"));
             let is_whole =
                 |list: &serde_json::Value| list.as_array().is_some_and(|l| !l.is_empty());
-            if reply.status == 200 && is_whole(&reply.json()["timeline"]) {
+            if has_ended && reply.status == 200 && is_whole(&reply.json()["timeline"]) {
                 return String::from_utf8_lossy(&reply.body).into_owned();
             }
-            assert!(Instant::now() < deadline, "no timeline of {call}");
+            assert!(Instant::now() < deadline, "{call} is {status}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -71,7 +74,7 @@ impl Gateway {
 }
 
 /// A phone in a process of its own; killed when dropped.
-struct Phone {
+pub struct Phone {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
@@ -85,7 +88,7 @@ impl Phone {
     }
 
     /// Reads on until a line holds this.
-    fn wait_for(&mut self, what: &str) -> String {
+    pub fn wait_for(&mut self, what: &str) -> String {
         let found = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
         found.unwrap_or_else(|| panic!("the phone ended without saying `{what}`"))
     }
@@ -124,7 +127,13 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: 
     Phone::start(Command::new("baresip").arg("-f").arg(folder).args(["-t", "40", "-v"]))
 }
 
-fn pjsua(folder: &Path, gateway: &Gateway, user: &str, transport: &str, is_secure: bool) -> Phone {
+pub fn pjsua(
+    folder: &Path,
+    gateway: &Gateway,
+    user: &str,
+    transport: &str,
+    is_secure: bool,
+) -> Phone {
     let registrar = server(gateway, transport).to_string();
     let mut command = pjsua_at(folder, &registrar, (user, transport), ("127.0.0.1", "127.0.0.1"));
     if transport == "tls" {
@@ -149,12 +158,12 @@ fn pjsua_at(
 }
 
 /// Where the gateway listens for that transport.
-fn server(gateway: &Gateway, transport: &str) -> SocketAddr {
+pub fn server(gateway: &Gateway, transport: &str) -> SocketAddr {
     if transport == "tls" { gateway.tls() } else { gateway.sip_udp }
 }
 
 /// A WAV file of a tone: 16 bit, 8,000 Hz, mono.
-fn tone_wav(samples: u32) -> Vec<u8> {
+pub fn tone_wav(samples: u32) -> Vec<u8> {
     let data = samples * 2;
     let mut bytes = b"RIFF".to_vec();
     bytes.extend_from_slice(&(36 + data).to_le_bytes());
@@ -171,7 +180,7 @@ fn tone_wav(samples: u32) -> Vec<u8> {
     bytes
 }
 
-fn loud(wav: &Path) -> usize {
+pub fn loud(wav: &Path) -> usize {
     let bytes = std::fs::read(wav).unwrap_or_default();
     let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
     samples.filter(|pair| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 500).count()
