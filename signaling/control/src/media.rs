@@ -81,10 +81,12 @@ impl Control {
 
     /// What offer and answer came to: starts the leg, or tells the core what changed.
     pub(crate) fn set_media(&mut self, now: Now, sid: CallSid, media: NegotiatedMedia) {
-        let timeout_s = if media.direction.receives() {
-            self.settings.media_timeout_s
-        } else {
-            self.settings.hold_timeout_s
+        // A phone that holds with `sendonly` may have no music to send (contract sip-interface.md §13, §14).
+        let timeout_s = match media.direction {
+            Direction::SendRecv => self.settings.media_timeout_s,
+            Direction::SendOnly | Direction::RecvOnly | Direction::Inactive => {
+                self.settings.hold_timeout_s
+            }
         };
         let latch = self.latch_of(sid);
         let (ssrc, start) = (self.random.number(), self.random.number());

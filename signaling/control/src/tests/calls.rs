@@ -317,6 +317,43 @@ fn a_bridge_that_loses_one_core_ends_and_the_parent_goes_on() {
     assert_eq!(*of, parent);
 }
 
+/// Most phones that hold with `sendonly` send nothing at all.
+#[test]
+fn whoever_holds_may_be_silent_however_it_says_so_and_no_longer_once_it_resumes() {
+    let mut rig = rig();
+    answered(&mut rig, "<Gather timeout=\"600\"/>");
+    let (talks, may_be_silent) = (60_000, 3_600_000);
+    let hold = |address: &str, direction: &str| Invite {
+        sdp: sdp(
+            "RTP/AVP 0 101",
+            &format!("a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"),
+        )
+        .replace("c=IN IP4 192.0.2.7", &format!("c=IN IP4 {address}")),
+        ..Invite::default()
+    };
+    let resumed = ("192.0.2.7", "sendrecv", talks);
+    let offers = [
+        ("192.0.2.7", "sendonly", may_be_silent),
+        resumed,
+        ("192.0.2.7", "recvonly", may_be_silent),
+        resumed,
+        ("192.0.2.7", "inactive", may_be_silent),
+        resumed,
+        ("0.0.0.0", "sendrecv", may_be_silent),
+        resumed,
+    ];
+    for (number, (address, direction, expected)) in (2..).zip(offers) {
+        rig.reinvite(&hold(address, direction), number);
+        let told = rig.media.iter().rev().find_map(|command| match command {
+            MediaCommand::StartLeg { plan, .. } | MediaCommand::UpdateLeg { plan, .. } => {
+                Some(plan.media_timeout_ms)
+            }
+            _ => None,
+        });
+        assert_eq!(told, Some(expected), "{direction} at {address}");
+    }
+}
+
 #[test]
 fn a_timeline_tells_sip_webhooks_verbs_and_media_once_each() {
     let (mut rig, _, _) = bridged();
