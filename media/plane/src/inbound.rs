@@ -174,7 +174,7 @@ impl Inbound {
 }
 
 /// Whether a source at this address may become the party's although the SDP names another port.
-fn accepts_ip(plan: &LegPlan, ip: IpAddr) -> bool {
+pub(crate) fn accepts_ip(plan: &LegPlan, ip: IpAddr) -> bool {
     match plan.latch {
         LatchMode::Sdp => false,
         LatchMode::Peer => {

@@ -22,6 +22,9 @@ pub(crate) struct Leg {
     /// The source before the remote moved, and until when it is not taken for the new one: its last
     /// packets are still on the way.
     pub left_source: (PackedAddress, u32),
+    /// Until when a source that has fallen silent may be replaced: an offer came that names the same
+    /// address, as from a phone whose NAT gave it another port.
+    pub may_move_until_ms: Option<u32>,
     pub peer: Option<LegId>,
     /// Place of its SRTP state in the core's; `None`: it has none.
     pub srtp: Option<u16>,
@@ -91,6 +94,7 @@ impl Leg {
             plan,
             remote: plan.media.remote_rtp,
             left_source: (PackedAddress::NONE, 0),
+            may_move_until_ms: None,
             peer: None,
             srtp: None,
             playing: None,
@@ -124,6 +128,17 @@ impl Leg {
     /// The remote moved: what still comes from `source` is the old one's.
     pub fn leave_source(&mut self, source: PackedAddress, now_ms: u32) {
         self.left_source = (source, now_ms.wrapping_add(LEFT_SOURCE_MS));
+    }
+
+    /// An offer with the same address came: the source may turn out to have moved.
+    pub fn let_move(&mut self, now_ms: u32) {
+        self.may_move_until_ms = Some(now_ms.wrapping_add(MAY_MOVE_MS));
+    }
+
+    /// Whether another source may take the place of the locked one, which was last heard at `last_ms`.
+    pub fn may_move(&self, now_ms: u32, last_ms: u32) -> bool {
+        let is_open = self.may_move_until_ms.is_some_and(|until| !clock::is_due(now_ms, until));
+        is_open && clock::is_due(now_ms, last_ms.wrapping_add(MOVED_SILENCE_MS))
     }
 
     /// Whether a packet from there is a leftover. The address that the SDP names never is.
@@ -234,6 +249,10 @@ impl Reports {
 }
 
 const LEFT_SOURCE_MS: u32 = 1_000;
+/// How long after an offer its sender may come from elsewhere, and how long the old source must have
+/// been silent: whoever still speaks has not moved.
+const MAY_MOVE_MS: u32 = 2_000;
+const MOVED_SILENCE_MS: u32 = 200;
 const INTERVAL_MS: (u32, u32) = (2_500, 7_500);
 /// G.109: below an R of 70 many users are dissatisfied, from 80 on users are satisfied.
 const R_BAD_TENTHS: u16 = 700;

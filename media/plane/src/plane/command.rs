@@ -123,6 +123,8 @@ impl Plane {
             leg.leave_source(inbound.source, clock::millis(now));
             inbound.latch = Latch::Open;
             inbound.source = PackedAddress::NONE;
+        } else {
+            leg.let_move(clock::millis(now));
         }
         leg.watch.restart(clock::millis(now));
         inbound.apply(&plan);

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use shared::limits::{RTCP_BYTES_MAX, RTP_BYTES_MAX};
 use shared::{CoreId, Instant, LegId, MediaEvent};
 
+use crate::address::PackedAddress;
 use crate::clock;
 use crate::dtmf::ToneNote;
 use crate::g711;
-use crate::inbound::{Heard, LatchStep, Route};
+use crate::inbound::{Heard, Latch, LatchStep, Route, accepts_ip};
 use crate::mesh::{MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader};
 use crate::meters::DropReason;
 use crate::outbound::Speech;
@@ -185,11 +186,19 @@ impl Plane {
         source: SocketAddr,
         out: &mut impl Output,
     ) -> Result<(), DropReason> {
-        let leg = self.legs[slot].as_ref().ok_or(DropReason::NoLeg)?;
-        if leg.has_left(source, clock::millis(now)) {
+        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
+        let now_ms = clock::millis(now);
+        if leg.has_left(source, now_ms) {
             return Err(DropReason::Stranger);
         }
         let inbound = &mut self.inbound[slot];
+        if inbound.latch == Latch::Locked
+            && leg.may_move(now_ms, inbound.reception.last_ms)
+            && accepts_ip(&leg.plan, source.ip())
+        {
+            inbound.latch = Latch::Open;
+            leg.reports.source = PackedAddress::NONE;
+        }
         let step = inbound.admit(&leg.plan, source)?;
         if step != LatchStep::Unchanged {
             self.outbound[slot].destination = destination(&leg.plan, inbound);

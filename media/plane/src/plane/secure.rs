@@ -63,12 +63,13 @@ impl Plane {
         let now_ms = clock::millis(now);
         let inbound = &mut self.inbound[slot];
         let elsewhere = inbound.latch == Latch::Locked && !inbound.source.is(source);
-        let silent_since = inbound.reception.last_ms.wrapping_add(RELATCH_SILENCE_MS);
-        if elsewhere && !clock::is_due(now_ms, silent_since) {
+        let last_ms = inbound.reception.last_ms;
+        let silent_since = last_ms.wrapping_add(RELATCH_SILENCE_MS);
+        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
+        if elsewhere && !clock::is_due(now_ms, silent_since) && !leg.may_move(now_ms, last_ms) {
             // Before the cipher: a stranger costs no more than on any other leg.
             return Err(DropReason::Stranger);
         }
-        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
         let session = leg.srtp.and_then(|place| self.srtp.get_mut(usize::from(place)));
         let len = session.ok_or(DropReason::NoLeg)?.open_rtp(now_ms, packet)?;
         if elsewhere {

@@ -342,6 +342,40 @@ fn the_latch_locks_tells_and_is_released_by_a_new_remote() {
     assert!(matches!(world.speak(a, &[1; 160]), Received::Forward { .. }));
 }
 
+/// A phone behind NAT that got another port says so by an offer with the private address that it
+/// had before.
+#[test]
+fn an_offer_with_the_same_address_lets_a_source_that_fell_silent_move() {
+    let mut world = World::new(1);
+    let nat = |plan: &mut LegPlan| plan.signaling_peer = Some([198, 51, 100, 1].into());
+    let (a, b) = (world.start(nat), world.start(|_| ()));
+    world.bridge(a, b);
+    world.party(a).address = "198.51.100.1:7000".parse().unwrap();
+    for _ in 0..5 {
+        let _ = world.speak(a, &[1; 160]);
+    }
+    let (moved, stranger) =
+        ("198.51.100.1:9000".parse().unwrap(), "198.51.100.2:9000".parse().unwrap());
+    world.party(a).address = moved;
+    world.run(1_000);
+    assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
+    world.update(a, nat);
+    world.party(a).address = stranger;
+    assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
+    // Until it is heard, what it hears goes where it was.
+    let _ = world.speak(b, &[2; 160]);
+    assert_eq!(world.heard(a).last().unwrap().to, "198.51.100.1:7000".parse().unwrap());
+    world.party(a).address = moved;
+    assert!(matches!(world.speak(a, &[1; 160]), Received::Forward { .. }));
+    let _ = world.speak(b, &[2; 160]);
+    assert_eq!(world.heard(a).last().unwrap().to, moved);
+    // Who still speaks has not moved, and two seconds later the offer counts no more.
+    world.party(a).address = "198.51.100.1:9002".parse().unwrap();
+    assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
+    world.run(2_000);
+    assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
+}
+
 #[test]
 fn leftovers_of_the_old_source_do_not_capture_a_moved_remote() {
     let mut world = World::new(1);
