@@ -26,6 +26,7 @@ mod extensions;
 mod impairment;
 mod inbound;
 mod linphone;
+mod media_changes;
 mod media_cores;
 mod outbound;
 mod phone_media;

@@ -5,16 +5,19 @@ Arguments: registrar-free target host and port, user, password, then steps in or
 N, counted from 0), `refer=URI` (of call 0), `replaces=N` (call 0 to the party of call N), `info=DIGITS`,
 `message` (an instant message in the dialog), `wait=SECONDS`, `over=N` (waits for its end), `bye=N`.
 Prints one line for each thing that happens, with the time in milliseconds where that counts.
-Options before the steps: `100rel`, `timer`, `leave` (hang up when a transfer came about).
+Options before the steps: `100rel`, `timer`, `leave` (hang up when a transfer came about), `srtp` (SRTP and
+nothing else). With TLS_CA and TLS_PROXY in the environment: over TLS, believing the authorities of that file
+only, to that HOST:PORT.
 """
 
+import os
 import sys
 import time
 
 import pjsua2 as pj
 
 host, user, password, *steps = sys.argv[1:]
-options = {step for step in steps if step in ("100rel", "timer", "leave")}
+options = {step for step in steps if step in ("100rel", "timer", "leave", "srtp")}
 
 
 def say(*words):
@@ -61,13 +64,24 @@ endpoint.libInit(config)
 transport = pj.TransportConfig()
 transport.port = 0
 transport.boundAddress = "127.0.0.1"
-endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+tls_ca, tls_proxy = os.environ.get("TLS_CA"), os.environ.get("TLS_PROXY")
+if tls_ca:
+    transport.tlsConfig.CaListFile = tls_ca
+    transport.tlsConfig.verifyServer = True
+    endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
+else:
+    endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
 endpoint.libStart()
 endpoint.audDevManager().setNullDev()
 
 account_config = pj.AccountConfig()
 account_config.idUri = "sip:%s@127.0.0.1" % user
 account_config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
+if tls_proxy:
+    account_config.sipConfig.proxies.append("sip:%s;transport=tls;lr" % tls_proxy)
+if "srtp" in options:
+    account_config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+    account_config.mediaConfig.srtpSecureSignaling = 0
 account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
 account_config.mediaConfig.transportConfig.port = 0
 account_config.mediaConfig.transportConfig.portRange = 0
@@ -97,7 +111,8 @@ for step in steps:
     if name == "call":
         call = Call(account, len(calls))
         calls.append(call)
-        call.makeCall("sip:%s@%s" % (value, host), pj.CallOpParam(True))
+        transport_parameter = ";transport=tls" if tls_ca else ""
+        call.makeCall("sip:%s@%s%s" % (value, host, transport_parameter), pj.CallOpParam(True))
         run(20, lambda: call.up or call.over)
     elif name == "hold":
         calls[int(value)].setHold(pj.CallOpParam(True))

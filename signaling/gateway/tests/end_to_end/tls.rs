@@ -251,7 +251,7 @@ fn half_open_connections_and_a_flood_of_handshakes_delay_no_datagram() {
 }
 
 /// A certificate for these names, by an authority of its own: the leaf's and key's files, and the authority's.
-fn foreign_certificate(folder: &Path, names: &[&str]) -> [PathBuf; 3] {
+pub fn foreign_certificate(folder: &Path, names: &[&str]) -> [PathBuf; 3] {
     let mut root = rcgen::CertificateParams::default();
     root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let root_key = rcgen::KeyPair::generate().expect("a key");

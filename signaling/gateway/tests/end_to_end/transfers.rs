@@ -9,6 +9,7 @@ use crate::gateway::Gateway;
 use crate::rtp::{Packet, Party};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
+use crate::tls;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 
@@ -101,17 +102,27 @@ fn unix_ms() -> u64 {
 }
 
 fn dialling(bob: u16, carol: u16, attributes: &'static str) -> Application {
+    dialling_with(bob, carol, attributes, "")
+}
+
+/// The same with parameters of both URIs.
+fn dialling_with(
+    bob: u16,
+    carol: u16,
+    attributes: &'static str,
+    parameters: &'static str,
+) -> Application {
     Application::start(move |asked| {
         let to = asked.parameter("To").unwrap_or_default();
         match asked.path.as_str() {
             "/voice" if to.contains("2000") => Answer::twiml(&format!(
-                "<Dial {attributes}><Sip>sip:carol@127.0.0.1:{carol}</Sip></Dial>"
+                "<Dial {attributes}><Sip>sip:carol@127.0.0.1:{carol}{parameters}</Sip></Dial>"
             )),
             "/voice" => Answer::twiml(&format!(
-                "<Dial {attributes}><Sip>sip:bob@127.0.0.1:{bob}</Sip></Dial>"
+                "<Dial {attributes}><Sip>sip:bob@127.0.0.1:{bob}{parameters}</Sip></Dial>"
             )),
             "/refer" => Answer::twiml(&format!(
-                "<Dial timeLimit=\"3\"><Sip>sip:carol@127.0.0.1:{carol}</Sip></Dial>"
+                "<Dial timeLimit=\"3\"><Sip>sip:carol@127.0.0.1:{carol}{parameters}</Sip></Dial>"
             )),
             _ => Answer::twiml("<Hangup/>"),
         }
@@ -259,4 +270,61 @@ fn refer_tells_its_action_what_the_phone_notifies() {
     assert_eq!(done.parameter("ReferCallStatus"), Some("busy"));
     assert_eq!(done.parameter("ReferSipResponseCode"), Some("202"));
     assert_eq!(done.parameter("NotifySipResponseCode"), Some("486"));
+}
+
+/// Blind, and between two calls of the phone's own, on different cores.
+#[test]
+fn pjsua_transfers_over_tls_with_srtp() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [certificate, key, authority] = tls::foreign_certificate(folder.path(), &["127.0.0.1"]);
+    for kind in ["blind", "attended"] {
+        let gateway = Gateway::start_with_tls(&format!("tls_ca = {authority:?}\n"), TWO_CORES);
+        let ports = (sipp::free_port(), sipp::free_port());
+        let application = dialling_with(ports.0, ports.1, "referUrl=\"/refer\"", ";secure=true");
+        let voice = application.url("/voice");
+        let domain = gateway.domain_with_user("desk", &voice, "alice", PASSWORD);
+        gateway.create(&format!("SIP/Domains/{domain}.json"), &[("Secure", "true")]);
+        let free = gateway.settled().value("signaling_legs_free");
+        let authorities = tls::authorities(&gateway);
+        let files = [&authorities, &certificate, &key].map(|path| path.display().to_string());
+        let (first, second) = (ports.0.to_string(), ports.1.to_string());
+        let address = gateway.tls().to_string();
+        let mut arguments = vec![address.as_str(), "desk.sip.sidetone.test", first.as_str()];
+        arguments.extend(files.iter().map(String::as_str));
+        arguments.extend([second.as_str(), kind]);
+        let mut callees = sdk::python_file("transfer_parties.py", &arguments);
+        let callees = callees.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let callees = callees.expect("Python runs");
+        let steps: &[&str] = match kind {
+            "blind" => &["call=1000", "wait=0.3", "refer=<sip:carol@carol.example>", "over=0"],
+            _ => &[
+                "call=1000",
+                "hold=0",
+                "wait=0.3",
+                "call=2000",
+                "wait=0.3",
+                "replaces=1",
+                "over=0",
+                "over=1",
+            ],
+        };
+        let mut arguments = vec!["desk.sip.sidetone.test", "alice", PASSWORD, "leave", "srtp"];
+        arguments.extend_from_slice(steps);
+        let alice = sdk::python_file("pjsua_transfer.py", &arguments)
+            .env("TLS_CA", &authorities)
+            .env("TLS_PROXY", &address)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("pjsua2 runs");
+        let callees = callees.wait_with_output().expect("it is our child");
+        let heard = String::from_utf8_lossy(&callees.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&callees.stderr).into_owned();
+        let phone = printed(alice);
+        assert!(heard.contains("\nover"), "{kind}: {heard}{errors}{phone}");
+        assert!(phone.contains("transfer 0 200 final"), "{kind}: {phone}");
+        let referred = application.asked().iter().any(|asked| asked.path == "/refer");
+        assert_eq!(referred, kind == "blind", "{heard}{phone}");
+        assert_eq!(gateway.settled().value("signaling_legs_free"), free);
+    }
 }
