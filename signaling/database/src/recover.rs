@@ -1,12 +1,15 @@
 //! After a kill: what was live is closed, truthfully.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
 use rusqlite::{Connection, Transaction, params};
 use shared::ids::{Origin, sid_bits};
 use shared::{AccountSid, RecordingSid};
 use store::{BindingRecord, CallRecord, CallStatus, RecordingRecord};
 
 use crate::rows;
-use crate::sql::Bits;
+use crate::sql::{Bits, word};
 
 /// What the previous process left behind when it was killed.
 #[derive(Debug, Default)]
@@ -21,6 +24,9 @@ pub struct Recovered {
     /// Registered contacts that still hold: those over UDP. A connection does not outlive its
     /// process, so those over one are gone.
     pub bindings: Vec<BindingRecord>,
+    /// Where the phones of those came from that are gone with their connection, each with the latest
+    /// expiry (Unix milliseconds): they will come back.
+    pub returning: BTreeMap<IpAddr, i64>,
 }
 
 /// How long before its end the previous process may have deleted a recording and not yet its file.
@@ -61,6 +67,7 @@ pub(crate) fn recover(
             Ok((AccountSid(account.0), RecordingSid(sid.0)))
         })?
         .collect::<Result<_, _>>()?;
+    let returning = returning(&transaction, unix_ms)?;
     transaction
         .execute("DELETE FROM bindings WHERE expires_ms <= ?1 OR transport <> 'udp'", [unix_ms])?;
     let bindings = transaction
@@ -71,7 +78,25 @@ pub(crate) fn recover(
     if !live.is_empty() {
         tracing::warn!(calls = live.len(), "closed calls that were up when the process was killed");
     }
-    Ok(Recovered { calls_closed: live.len(), recordings, deleted, bindings })
+    Ok(Recovered { calls_closed: live.len(), recordings, deleted, bindings, returning })
+}
+
+fn returning(
+    transaction: &Transaction<'_>,
+    unix_ms: i64,
+) -> rusqlite::Result<BTreeMap<IpAddr, i64>> {
+    let mut sources = BTreeMap::new();
+    let mut select = transaction.prepare(
+        "SELECT remote, expires_ms FROM bindings WHERE expires_ms > ?1 AND transport <> 'udp'",
+    )?;
+    let mut rows = select.query([unix_ms])?;
+    while let Some(row) = rows.next()? {
+        let remote: SocketAddr = word(row, "remote", |text| text.parse().ok())?;
+        let expires_ms: i64 = row.get("expires_ms")?;
+        let latest = sources.entry(remote.ip().to_canonical()).or_insert(expires_ms);
+        *latest = expires_ms.max(*latest);
+    }
+    Ok(sources)
 }
 
 fn last_alive(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {

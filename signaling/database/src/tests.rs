@@ -1,16 +1,17 @@
 //! Tests over real files in temporary folders.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use shared::ids::Origin;
-use shared::{AccountSid, CallSid, NotificationSid, RecordingSid};
+use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
 use store::{
-    Account, AccountFilter, CallDirection, CallFilter, CallRecord, CallStatus, Change, Conflict,
-    Cursor, DomainFields, DomainSuffix, HttpExchange, HttpMethod, MappedList, Mint,
-    NotificationFilter, Outcome, PageRequest, Reader as _, RecordingFilter, RecordingRecord,
-    RecordingSource, RecordingStatus, Reply, Resource, ResourceKind, SealError, Sealer, Secret,
-    Snapshot, TimelineRecord, Write,
+    Account, AccountFilter, BindingChanges, BindingRecord, BindingTransport, CallDirection,
+    CallFilter, CallRecord, CallStatus, Change, Conflict, Cursor, DomainFields, DomainSuffix,
+    HttpExchange, HttpMethod, MappedList, Mint, NotificationFilter, Outcome, PageRequest,
+    Reader as _, RecordingFilter, RecordingRecord, RecordingSource, RecordingStatus, Reply,
+    Resource, ResourceKind, SealError, Sealer, Secret, Snapshot, TimelineRecord, Write,
 };
 
 use crate::{OpenError, Opened, Reader, Retention};
@@ -106,6 +107,34 @@ fn domain(name: &str) -> Write {
         domain_name: Some(format!("{name}.sip.sidetone.test")),
         ..DomainFields::default()
     }))
+}
+
+fn binding(
+    domain: DomainSid,
+    number: u128,
+    transport: BindingTransport,
+    remote: &str,
+    expires_ms: i64,
+) -> BindingRecord {
+    BindingRecord {
+        sid: BindingSid(number),
+        account: MAIN,
+        domain,
+        user: format!("user{number}"),
+        contact: b"<sip:a@192.0.2.1>".to_vec(),
+        path: Vec::new(),
+        call_id: "c".to_owned(),
+        cseq: 1,
+        transport,
+        remote: remote.parse().expect("an address"),
+        local: "192.0.2.9:5060".parse().expect("an address"),
+        edge: "ashburn".to_owned(),
+        outbound: None,
+        user_agent: String::new(),
+        created_ms: T0,
+        updated_ms: T0,
+        expires_ms,
+    }
 }
 
 fn call(number: u64, status: CallStatus, created_ms: i64) -> CallRecord {
@@ -334,6 +363,28 @@ fn live_calls_are_closed_as_failed_after_a_kill() {
 
     house = house.reopen(T0 + 2 * DAY_MS);
     assert_eq!(house.opened.recovered.calls_closed, 0);
+}
+
+#[test]
+fn a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from() {
+    let mut house = House::new();
+    let planned = house.plan(MAIN, &domain("desk"));
+    let Change::Insert(Resource::Domain(desk)) = &planned.change else { panic!("not a domain") };
+    let of = desk.sid;
+    house.commit(planned.change);
+    let kept = binding(of, 1, BindingTransport::Udp, "192.0.2.1:5060", T0 + DAY_MS);
+    let put = vec![
+        kept.clone(),
+        binding(of, 2, BindingTransport::Tls, "192.0.2.2:4000", T0 + DAY_MS),
+        binding(of, 3, BindingTransport::Tcp, "192.0.2.2:4001", T0 + DAY_MS + 1),
+        binding(of, 4, BindingTransport::Tls, "192.0.2.3:4000", T0 + 1),
+    ];
+    house.commit(Change::ChangeBindings(Arc::new(BindingChanges { put, removed: Vec::new() })));
+    let house = house.reopen(T0 + 1_000);
+    let recovered = &house.opened.recovered;
+    assert_eq!(recovered.bindings, [kept]);
+    let office = "192.0.2.2".parse().expect("an address");
+    assert_eq!(recovered.returning, BTreeMap::from([(office, T0 + DAY_MS + 1)]));
 }
 
 #[test]

@@ -250,6 +250,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     control_settings.edges.clone_from(&edges);
     let mut control = Control::new(control_settings, opened.snapshot, seed);
     control.restore_bindings(Clock.now(), opened.recovered.bindings);
+    control.expect_back(Clock.now(), opened.recovered.returning);
 
     let retention = Retention {
         age_ms: i64::from(config.retention.days) * 24 * 3_600_000,

@@ -6,6 +6,7 @@
 pub(crate) mod admission;
 mod ring;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use store::{BindingChanges, BindingRecord, BindingTransport, Change, Outcome};
 
 use crate::admission::Refused;
 use crate::control::{Control, Waiting};
+use crate::effect::Effect;
 use crate::incoming::{Proof, verify};
 use admission::{Decision, Registrant};
 
@@ -146,6 +148,18 @@ impl Control {
             let of = AddressOfRecord { domain: record.domain, user: record.user.as_str().into() };
             self.ua.strangers().vouch(now.mono, record.remote.ip(), REGISTRATION_VOUCHES);
             self.registrar.restore(of, binding_of(now, record, flow));
+        }
+    }
+
+    /// Phones that had registered over streams of an earlier process come back from these sources, until
+    /// then (Unix milliseconds): they are no strangers, and may all come at once. To be called before
+    /// any input.
+    pub fn expect_back(&mut self, now: Now, sources: impl IntoIterator<Item = (IpAddr, i64)>) {
+        for (source, until_ms) in sources {
+            let left_ms = u64::try_from(until_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
+            let left = Duration::from_millis(left_ms).min(REGISTRATION_VOUCHES);
+            self.ua.strangers().vouch(now.mono, source, left);
+            self.push(Effect::Vouch { source, until: now.mono + left });
         }
     }
 

@@ -247,6 +247,22 @@ fn what_is_on_disk_is_registered_after_a_restart() {
 }
 
 #[test]
+fn phones_that_lost_their_streams_by_a_restart_are_no_strangers_when_they_come_back() {
+    let mut rig = Rig::new(Book::with_registrations());
+    rig.come_from(Transport::Tls, PHONE);
+    let source = PHONE.parse::<std::net::SocketAddr>().expect("an address").ip();
+    let until_ms = rig.now.unix_ms + 1_800_000;
+    rig.control.expect_back(rig.now, [(source, until_ms)]);
+    for _ in 0..1_000 {
+        rig.invite(&Invite::default());
+    }
+    assert_eq!(rig.dropped, 0);
+    let until = rig.now.mono + Duration::from_secs(1_800);
+    let is_told = |effect: &Effect| matches!(effect, Effect::Vouch { source: of, until: at } if (*of, *at) == (source, until));
+    assert!(rig.effects.iter().any(is_told));
+}
+
+#[test]
 fn an_office_of_registered_phones_is_no_stranger() {
     let mut rig = rig();
     register(&mut rig, &ALICE);

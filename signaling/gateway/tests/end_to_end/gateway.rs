@@ -65,6 +65,15 @@ impl Gateway {
     /// Starts with a TLS listener; `sip` are lines for its `[sip]` section.
     pub fn start_with_tls(sip: &str, more: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self::start_with_tls_as(folder, sip, more)
+    }
+
+    /// The same in a folder that an earlier gateway left.
+    pub fn start_with_tls_in(folder: Arc<TempDir>) -> Self {
+        Self::start_with_tls_as(folder, "", "")
+    }
+
+    fn start_with_tls_as(folder: Arc<TempDir>, sip: &str, more: &str) -> Self {
         let text = settings_text(&folder, sip, MEDIA_PORTS, more);
         let text = text.replace("tls = []", "tls = [\"127.0.0.1:0\"]");
         Self::start_with(folder, &text)

@@ -35,6 +35,7 @@ mod phones;
 mod quiet_core;
 mod registrar;
 mod rest_resources;
+mod returning;
 mod scanners;
 mod secure_media;
 mod sip_edges;
