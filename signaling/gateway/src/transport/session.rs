@@ -113,6 +113,16 @@ impl Session {
         }
     }
 
+    /// Whether the ClientHello has been answered.
+    pub const fn has_begun(&self) -> bool {
+        match self {
+            Self::Keyed(_) => true,
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(_) => true,
+            Self::Hello(_) | Self::Named(_) | Self::Over => false,
+        }
+    }
+
     /// Whether the peer's name is being waited for.
     pub const fn is_named(&self) -> bool {
         matches!(self, Self::Named(_))

@@ -24,9 +24,18 @@ pub(super) struct Stream {
     stalled_since: Option<Instant>,
     /// Bytes may be waiting in the kernel: mio tells of new ones only.
     pub(super) readable: bool,
+    /// Where its handshake stands among those that wait for a step of ours.
+    pub(super) queued: Option<HandshakeTurn>,
     outgoing: VecDeque<Queued>,
     /// Unwritten bytes in `outgoing`.
     pub(super) queued_bytes: usize,
+}
+
+/// A place among the handshakes that wait: begun ones first, then in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HandshakeTurn {
+    pub(super) is_new: bool,
+    pub(super) number: u64,
 }
 
 /// Where a stream is in its life.
@@ -75,6 +84,7 @@ impl Stream {
             host: None,
             stalled_since: None,
             readable: false,
+            queued: None,
             outgoing: VecDeque::new(),
             queued_bytes: 0,
         }

@@ -15,7 +15,7 @@ use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 use slab::Slab;
 
 use super::session::Session;
-use super::stream::{ReadOutcome, State, Stream};
+use super::stream::{HandshakeTurn, ReadOutcome, State, Stream};
 use super::tls::TlsSide;
 use super::{Down, Peer, TransportConfig, Up};
 use crate::clock::Clock;
@@ -38,8 +38,11 @@ pub struct Transport {
     by_peer: HashMap<Peer, usize>,
     by_source: HashMap<IpAddr, Source>,
     pub(super) tls: TlsSide,
-    /// Streams with bytes that mio will not tell of again.
+    /// Streams that are up with bytes that mio will not tell of again.
     pub(super) readable: BTreeSet<usize>,
+    /// The same of streams that shake hands, in the order in which they get their next step.
+    pub(super) handshakes: BTreeSet<(HandshakeTurn, usize)>,
+    next_handshake: u64,
     /// What the signaling thread had no room for yet, in order.
     waiting_up: VecDeque<Up>,
     next_flow: u64,
@@ -116,6 +119,8 @@ impl Transport {
             by_source: HashMap::new(),
             tls: TlsSide::default(),
             readable: BTreeSet::new(),
+            handshakes: BTreeSet::new(),
+            next_handshake: 0,
             waiting_up: VecDeque::new(),
             next_flow: FIRST_STREAM_FLOW,
             write_queues_bytes: 0,
@@ -183,7 +188,9 @@ impl Transport {
 
     fn poll_timeout(&self) -> Duration {
         let behind = !self.waiting_up.is_empty();
-        let work = !self.readable.is_empty() || self.listeners.iter().any(|l| l.ready);
+        let work = !self.readable.is_empty()
+            || !self.handshakes.is_empty()
+            || self.listeners.iter().any(|l| l.ready);
         match (behind, work) {
             (true, _) => Duration::from_millis(2),
             (false, true) => Duration::ZERO,
@@ -206,7 +213,7 @@ impl Transport {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             stream.readable = true;
-            self.readable.insert(key);
+            self.queue(key);
         }
         if event.is_writable() || event.is_error() {
             self.writable(key);
@@ -456,37 +463,47 @@ impl Transport {
         let Some(key) = self.add(socket, local, peer, state) else { return };
         if let Some(stream) = self.streams.get_mut(key) {
             stream.readable = true;
+            stream.tls = is_tls.then(Session::accepting);
+        }
+        if is_tls {
+            self.count_handshake(key, 1);
+        } else {
+            self.stream_up(key, None);
+        }
+        self.queue(key);
+    }
+
+    /// A stream may have something to read: it waits for its turn. A handshake that has begun goes before
+    /// new ones, for it soon needs nothing more; the others go in the order in which they came.
+    pub(super) fn queue(&mut self, key: usize) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if !stream.is_handshaking() {
             self.readable.insert(key);
+        } else if stream.queued.is_none() {
+            let is_new = !stream.tls.as_ref().is_some_and(Session::has_begun);
+            let turn = HandshakeTurn { is_new, number: self.next_handshake };
+            self.next_handshake += 1;
+            stream.queued = Some(turn);
+            self.handshakes.insert((turn, key));
         }
-        if !is_tls {
-            return self.stream_up(key, None);
-        }
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.tls = Some(Session::accepting());
-        }
-        self.count_handshake(key, 1);
     }
 
     /// One read from each stream that has something; who has more waits for the next turn. Streams that
     /// are up go first: a handshake costs a signature, so only some are gone on with in one turn.
     fn read_ready(&mut self) {
-        let ready: Vec<(usize, bool)> = self
-            .readable
-            .iter()
-            .map(|key| (*key, self.streams.get(*key).is_some_and(Stream::is_handshaking)))
-            .collect();
-        for (key, _) in ready.iter().filter(|(_, is_handshaking)| !is_handshaking) {
+        let ready: Vec<usize> = self.readable.iter().copied().collect();
+        for key in ready {
             if !self.waiting_up.is_empty() {
                 return;
             }
-            self.read_one(*key);
+            self.read_one(key);
         }
-        let handshaking = ready.iter().filter(|(_, is_handshaking)| *is_handshaking);
-        for (key, _) in handshaking.take(HANDSHAKES_A_TURN) {
+        for _ in 0..HANDSHAKES_A_TURN {
             if !self.waiting_up.is_empty() {
                 return;
             }
-            self.go_on_with_handshake(*key);
+            let Some((_, key)) = self.handshakes.pop_first() else { return };
+            self.go_on_with_handshake(key);
         }
     }
 
@@ -545,6 +562,9 @@ impl Transport {
         let Flow { id, remote, transport, .. } = stream.flow;
         let peer = Peer { transport, remote, host: stream.host.clone() };
         self.readable.remove(&key);
+        if let Some(turn) = stream.queued {
+            self.handshakes.remove(&(turn, key));
+        }
         self.by_flow.remove(&id);
         if self.by_peer.get(&peer) == Some(&key) {
             self.by_peer.remove(&peer);
@@ -583,7 +603,11 @@ impl Transport {
         let stalled = |stream: &Stream| {
             stream.stalled_since().is_some_and(|since| now.since(since) >= stalled_for_max)
         };
-        let late = |stream: &Stream| stream.deadline().is_some_and(|deadline| deadline <= now);
+        let late = |stream: &Stream| {
+            // Who waits for us is not late at once: after a restart all phones come together.
+            let grace = stream.queued.map_or(Duration::ZERO, |_| QUEUED_HANDSHAKE_GRACE);
+            stream.deadline().is_some_and(|deadline| deadline + grace <= now)
+        };
         let late: Vec<(usize, &'static str)> = self
             .streams
             .iter()
@@ -704,6 +728,9 @@ const DOWN_BUDGET: usize = 4_096;
 const ACCEPT_BUDGET: usize = 64;
 /// Steps of handshakes in one turn: each may cost a signature (a millisecond with RSA).
 const HANDSHAKES_A_TURN: usize = 4;
+/// Beyond its deadline, for a handshake that has had no step of ours when it was due. Phones give up by
+/// themselves before (RFC 3261 timer F).
+const QUEUED_HANDSHAKE_GRACE: Duration = Duration::from_secs(30);
 /// What the peer's kernel does not acknowledge for so long, no peer will answer.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
 const ALIVE_AFTER: Duration = Duration::from_secs(120);

@@ -64,16 +64,17 @@ impl TlsSide {
 impl Transport {
     /// One step of a handshake.
     pub(super) fn go_on_with_handshake(&mut self, key: usize) {
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.readable) else {
-            self.readable.remove(&key);
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.queued = None;
+        if !stream.readable || !stream.is_handshaking() {
             return;
-        };
+        }
         let legacy = Legacy::of(self.tls.server.as_ref());
         let step = stream.shake_hands(&mut self.buffer, legacy);
-        if !stream.readable {
-            self.readable.remove(&key);
-        }
         self.take_step(key, step);
+        if self.streams.get(key).is_some_and(|stream| stream.readable) {
+            self.queue(key);
+        }
     }
 
     fn take_step(&mut self, key: usize, step: Step) {
@@ -126,7 +127,7 @@ impl Transport {
         let step = session.serve(config, &mut stream.socket);
         // What came after the ClientHello may be in the kernel, unread and untold.
         stream.readable = true;
-        self.readable.insert(key);
+        self.queue(key);
         self.take_step(key, step);
     }
 
