@@ -103,6 +103,12 @@ fn measure(
         let (section, is_broken) = registrar::measure(binary, effort);
         results.sections.push(section);
         results.is_broken |= is_broken;
+        let phones = arguments.phones.map_or(if quick { 500 } else { 10_000 }, usize::from);
+        let effort = registrar::returning::Effort { phones, is_full: !quick };
+        eprintln!("load: {phones} TLS phones come back after a restart");
+        let (section, is_broken) = registrar::returning::measure(binary, effort);
+        results.sections.push(section);
+        results.is_broken |= is_broken;
     }
     if wants(arguments, Part::Calls) {
         let measured = calls::measure(gateway, quick, deadline, &plots);

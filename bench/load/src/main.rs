@@ -47,6 +47,9 @@ pub(crate) struct BenchArguments {
     /// Where the table goes besides standard output
     #[arg(long, value_name = "FILE", default_value = "target/bench/report.md")]
     report: PathBuf,
+    /// TLS phones that come back after a restart [default: 10000; 500 in the short form]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=19_000))]
+    phones: Option<u16>,
     /// Do not install rtpengine where it is missing
     #[arg(long)]
     no_install: bool,

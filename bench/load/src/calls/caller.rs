@@ -71,6 +71,54 @@ pub(crate) fn place(plan: &Plan) -> Result<Outcome, Trouble> {
     Callers::new(plan)?.run()
 }
 
+/// Calls that stay up, for what they take while they do.
+pub(crate) struct Held<'a>(Callers<'a>);
+
+impl<'a> Held<'a> {
+    /// No call yet.
+    ///
+    /// # Errors
+    /// A socket fails.
+    pub fn open(plan: &'a Plan) -> Result<Self, Trouble> {
+        let mut callers = Callers::new(plan)?;
+        // On hold from the first: what is measured is state, not packets.
+        callers.invite.media.direction = Direction::Inactive;
+        Ok(Self(callers))
+    }
+
+    /// Brings so many more calls up, at the rate of the plan.
+    ///
+    /// # Errors
+    /// A call does not come up, or ends; says what happened.
+    pub fn bring_up(&mut self, calls: u32) -> Result<(), Trouble> {
+        let Self(callers) = self;
+        let wanted = u64::from(callers.outcome.started + calls);
+        let begin = Instant::now();
+        let gap = Duration::from_secs(1) / callers.plan.rate.max(1);
+        let patience = gap * calls + callers.plan.patience;
+        let mut begun = 0;
+        while callers.outcome.setup_us.len() < wanted {
+            while begun < calls && begin + gap * begun <= Instant::now() {
+                callers.begin_call(Instant::now());
+                begun += 1;
+            }
+            callers.turn(if begun < calls {
+                begin + gap * begun
+            } else {
+                Instant::now() + LONGEST_WAIT
+            })?;
+            if let Some((what, _)) = callers.outcome.failures.first_key_value() {
+                return Err(format!("a call ended: {what}").into());
+            }
+            if begin.elapsed() > patience {
+                let up = callers.outcome.setup_us.len();
+                return Err(format!("{up} of {wanted} calls came up").into());
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Callers<'a> {
     plan: &'a Plan,
     endpoint: Endpoint,

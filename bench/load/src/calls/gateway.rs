@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use sip::Transport;
 use tempfile::TempDir;
 
 use crate::endpoint::Trouble;
@@ -59,11 +60,39 @@ impl Gateway {
     /// It does not start; says the end of its log.
     pub fn start(binary: &Path, address: Ipv4Addr, media: &str) -> Result<Self, Trouble> {
         let folder = tempfile::tempdir()?;
-        let settings = folder.path().join("sidetone.toml");
-        fs::write(&settings, settings_text(folder.path(), address, media))?;
+        let settings = settings_text(folder.path(), address, media);
+        Self::start_in(folder, binary, &settings)
+    }
+
+    /// Ends it as an operator would (SIGTERM) and starts the binary again in the same folder, on the
+    /// same addresses.
+    ///
+    /// # Errors
+    /// It does not end, or does not start again; says the end of its log.
+    pub fn restart(mut self, binary: &Path) -> Result<Self, Trouble> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        let status = self.child.wait()?;
+        if !status.success() {
+            return Err(format!("the gateway ended with {status}: {}", self.log_end()).into());
+        }
+        let text = fs::read_to_string(self.folder.path().join(SETTINGS))?;
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (key, address) in [("udp", self.sip), ("tcp", self.sip_tcp), ("tls", self.sip_tls)] {
+            let setting = format!("{key} = ");
+            let line = lines.iter_mut().find(|line| line.starts_with(&setting));
+            *line.ok_or("a setting is missing")? = format!("{setting}[\"{address}\"]");
+        }
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir()?);
+        Self::start_in(folder, binary, &lines.join("\n"))
+    }
+
+    fn start_in(folder: TempDir, binary: &Path, settings: &str) -> Result<Self, Trouble> {
+        let file = folder.path().join(SETTINGS);
+        fs::write(&file, settings)?;
         let mut child = Command::new(binary)
             .args(["serve", "--config"])
-            .arg(&settings)
+            .arg(&file)
             .env("SIDETONE_ACCOUNT_SID", ACCOUNT)
             .env("SIDETONE_AUTH_TOKEN", TOKEN)
             .stdin(Stdio::null())
@@ -93,6 +122,15 @@ impl Gateway {
             address_of(word("http="), "http").ok_or("no HTTP address in the ready line")?;
         gateway.media = word("media=").unwrap_or("unknown").to_owned();
         Ok(gateway)
+    }
+
+    /// Where it listens for a transport.
+    pub fn sip_by(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Udp => self.sip,
+            Transport::Tcp => self.sip_tcp,
+            Transport::Tls => self.sip_tls,
+        }
     }
 
     /// File of the authorities to trust.
@@ -147,6 +185,7 @@ impl Drop for Gateway {
 
 const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const LOG: &str = "log";
+const SETTINGS: &str = "sidetone.toml";
 const LOG_LINES: usize = 5;
 const START_MAX: Duration = Duration::from_secs(30);
 

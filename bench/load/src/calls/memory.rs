@@ -1,11 +1,19 @@
-//! Memory a bridged call takes as calls grow: of the gateway's process and of the kernel. Shell.
+//! Memory a call takes as calls grow, of the gateway's process and of the kernel: bridged calls, and calls
+//! by each transport and way in. Shell.
 
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use shared::Codec;
+use sip::Transport;
 
+use super::application::Application;
+use super::caller::{self, Plan};
+use super::gateway::Gateway;
+use super::rest::{self, Login};
+use crate::chart::{self, Axes, Line};
 use crate::endpoint::Trouble;
 use crate::media::{Product, Setup, parties_socket};
 use crate::report::{Section, whole};
@@ -55,6 +63,141 @@ pub(crate) fn measure(binary: &Path, quick: bool) -> Result<Section, Trouble> {
     );
     Ok(section)
 }
+
+/// Held calls at once. The last is what 20,000 open files allow with a socket or two for each.
+const HELD: &[u32] = &[100, 500, 1_000, 2_000, 4_000, 9_000];
+const HELD_QUICK: &[u32] = &[100, 400];
+const HELD_RATE: u32 = 400;
+const HELD_PATIENCE: Duration = Duration::from_secs(20);
+/// 9,200 legs.
+const HELD_PORTS: &str = "ports = \"10000-28399\"\n";
+
+/// Ways that calls come by.
+const WAYS: [(&str, Transport, Login); 6] = [
+    ("UDP, digest", Transport::Udp, Login::Digest),
+    ("UDP, IP list", Transport::Udp, Login::Address),
+    ("TCP, digest", Transport::Tcp, Login::Digest),
+    ("TCP, IP list", Transport::Tcp, Login::Address),
+    ("TLS, digest", Transport::Tls, Login::Digest),
+    ("TLS, IP list", Transport::Tls, Login::Address),
+];
+
+/// Holds calls by each transport and way in, a gateway of its own for each, and reads what they take.
+pub(crate) fn measure_held(
+    binary: &Path,
+    quick: bool,
+    deadline: Instant,
+    plots: &Path,
+) -> (Section, bool) {
+    let mut section = Section::new("Memory of a call by transport", HELD_COLUMNS);
+    let mut curves = Vec::new();
+    let mut is_broken = false;
+    for (name, transport, login) in WAYS.into_iter().filter(|way| !quick || way.0 == "UDP, digest")
+    {
+        if Instant::now() > deadline {
+            section.note(format!("{name}: NOT MEASURED: the bench's time was up."));
+            continue;
+        }
+        eprintln!("load:   held calls: {name}");
+        let mut points = Vec::new();
+        if let Err(trouble) = hold(binary, quick, (transport, login), &mut points) {
+            section.note(format!("{name}: FAILED: {trouble}."));
+            is_broken = true;
+        }
+        for point in &points {
+            section.row(held_cells(name, point));
+        }
+        curves.push(Line {
+            name: name.to_owned(),
+            points: points.iter().map(|point| (point.calls, point.kib_a_call())).collect(),
+        });
+    }
+    section.note(
+        "Calls are answered and on hold (a=inactive), with signed webhook, record, timeline, dialog and leg; all callers of a \
+         row share one socket or connection. From idle: growth of the process since it was ready, divided by the calls. \
+         The kernel's Slab is that of the whole machine, media sockets are there from the start.",
+    );
+    let axes = Axes {
+        title: "Memory a call",
+        x: "calls at once",
+        y: "KiB a call, from idle",
+        logarithmic: false,
+        x_names: &[],
+    };
+    let file = plots.join("calls-memory.svg");
+    match chart::draw(&axes, &curves, &file) {
+        Ok(()) => section.note(format!("{}", file.display())),
+        Err(error) => section.note(format!("calls-memory.svg: NOT DRAWN: {error}.")),
+    }
+    (section, is_broken)
+}
+
+/// What so many calls took.
+struct Held {
+    calls: f64,
+    idle: Reading,
+    now: Reading,
+}
+
+impl Held {
+    fn kib_a_call(&self) -> f64 {
+        (kib(self.now.resident) - kib(self.idle.resident)) / self.calls
+    }
+}
+
+fn hold(
+    binary: &Path,
+    quick: bool,
+    (transport, login): (Transport, Login),
+    points: &mut Vec<Held>,
+) -> Result<(), Trouble> {
+    let document = ("/hold".to_owned(), "<Gather timeout=\"600\"/>".to_owned());
+    let application = Application::start(vec![document])?;
+    let gateway = Gateway::start(binary, Ipv4Addr::LOCALHOST, HELD_PORTS)?;
+    rest::make_domain(&gateway, "held", &application.url("/hold"), login)?;
+    let plan = Plan {
+        rate: HELD_RATE,
+        calls: 0,
+        domain: "held.sip.sidetone.test".to_owned(),
+        gateway: gateway.sip_by(transport),
+        authorities: gateway.authorities(),
+        transport,
+        login,
+        media_port: 9,
+        patience: HELD_PATIENCE,
+    };
+    let mut callers = caller::Held::open(&plan)?;
+    let read = || -> Result<Reading, Trouble> {
+        Ok(Reading { resident: gateway.resident_bytes()?, kernel: kernel_bytes() })
+    };
+    let idle = read()?;
+    let mut up = 0;
+    for &calls in if quick { HELD_QUICK } else { HELD } {
+        callers.bring_up(calls - up)?;
+        up = calls;
+        points.push(Held { calls: f64::from(calls), idle, now: read()? });
+    }
+    Ok(())
+}
+
+fn held_cells(name: &str, point: &Held) -> Vec<String> {
+    let kernel = (kib(point.now.kernel) - kib(point.idle.kernel)) / point.calls;
+    vec![
+        name.to_owned(),
+        whole(Some(point.calls)),
+        format!("{:.1}", kib(point.now.resident) / 1_024.0),
+        format!("{:.1}", point.kib_a_call()),
+        format!("{kernel:.1}"),
+    ]
+}
+
+const HELD_COLUMNS: &[&str] = &[
+    "calls by",
+    "calls at once",
+    "resident MiB",
+    "KiB a call, from idle",
+    "kernel KiB a call, from idle",
+];
 
 const COLUMNS: &[&str] = &[
     "bridged calls",

@@ -163,6 +163,10 @@ fn try_measure(
     drop((gateway, ears));
     eprintln!("load: memory a bridged call");
     sections.push(memory::measure(binary, quick)?);
+    eprintln!("load: memory a call by transport");
+    let (section, is_held_broken) = memory::measure_held(binary, quick, deadline, plots);
+    sections.push(section);
+    is_broken |= is_held_broken;
     Ok(Measured { sections, is_broken })
 }
 
@@ -267,11 +271,7 @@ impl Bench<'_> {
             rate,
             calls,
             domain: format!("{}.sip.sidetone.test", self.story.domain),
-            gateway: match self.story.transport {
-                Transport::Udp => self.gateway.sip,
-                Transport::Tcp => self.gateway.sip_tcp,
-                Transport::Tls => self.gateway.sip_tls,
-            },
+            gateway: self.gateway.sip_by(self.story.transport),
             authorities: self.gateway.authorities(),
             transport: self.story.transport,
             login: self.story.login,

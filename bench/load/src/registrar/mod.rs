@@ -1,5 +1,10 @@
 //! Registrations: how fast they are answered while all of them are refreshed, and what they take of
-//! memory. One socket plays every phone, as behind one NAT. Shell.
+//! memory. One socket plays every phone, as behind one NAT. Beside it: phones over TLS that come back
+//! after a restart ([`returning`]). Shell.
+
+mod phones;
+mod probe;
+pub(crate) mod returning;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
