@@ -304,26 +304,39 @@ impl Context<'_> {
             Method::Get => Ok(CollectionVerb::List),
             Method::Post => Ok(CollectionVerb::Create),
             Method::Head | Method::Delete | Method::Options | Method::Other => {
-                Err(method_not_allowed())
+                Err(method_not_allowed(READ_OR_WRITE))
             }
         }
     }
 
-    /// The verbs of one resource.
+    /// The verbs of one resource that has them all.
     pub(crate) fn instance_verb(&self) -> Result<InstanceVerb, WriteError> {
+        self.instance_verb_of(READ_WRITE_OR_DELETE)
+    }
+
+    /// The verbs of one resource that may lack some: it has those that `allow` names, and refuses the
+    /// others itself with [`method_not_allowed`].
+    pub(crate) fn instance_verb_of(&self, allow: &'static str) -> Result<InstanceVerb, WriteError> {
         match self.method {
             Method::Get => Ok(InstanceVerb::Fetch),
             Method::Post => Ok(InstanceVerb::Update),
             Method::Delete => Ok(InstanceVerb::Delete),
-            Method::Head | Method::Options | Method::Other => Err(method_not_allowed()),
+            Method::Head | Method::Options | Method::Other => Err(method_not_allowed(allow)),
         }
     }
 
     /// Collections and resources that can only be read.
     pub(crate) fn must_read(&self) -> Result<(), WriteError> {
-        if self.method == Method::Get { Ok(()) } else { Err(method_not_allowed()) }
+        if self.method == Method::Get { Ok(()) } else { Err(method_not_allowed(READ)) }
     }
 }
+
+/// The methods of a resource as `Allow` names them. HEAD is a GET without a body, and OPTIONS is
+/// answered for every path (CORS).
+pub(crate) const READ: &str = "GET, HEAD, OPTIONS";
+pub(crate) const READ_OR_WRITE: &str = "GET, HEAD, POST, OPTIONS";
+pub(crate) const READ_OR_DELETE: &str = "GET, HEAD, DELETE, OPTIONS";
+pub(crate) const READ_WRITE_OR_DELETE: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
 /// What a request does with a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

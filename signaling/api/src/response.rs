@@ -66,6 +66,9 @@ impl Frame {
             let challenge = "Basic realm=\"Twilio API\"".to_owned();
             response.headers.push(("WWW-Authenticate", challenge));
         }
+        if !error.allow.is_empty() {
+            response.headers.push(("Allow", error.allow.to_owned()));
+        }
         if error.status == 503 {
             response.headers.push(("Retry-After", "1".to_owned()));
         }
@@ -106,9 +109,9 @@ pub(crate) fn not_built(what: &str) -> WriteError {
     WriteError::new(404, 20404, format!("{what} is not built in this version of the gateway"))
 }
 
-/// Code 20004: a known path, another verb.
-pub(crate) fn method_not_allowed() -> WriteError {
-    WriteError::new(405, 20004, "Method not allowed")
+/// Code 20004: a known path, another verb. `allow` names those it has.
+pub(crate) fn method_not_allowed(allow: &'static str) -> WriteError {
+    WriteError { allow, ..WriteError::new(405, 20004, "Method not allowed") }
 }
 
 /// Code 20422: a parameter that no code of its own names.

@@ -837,6 +837,39 @@ fn what_is_not_there_says_what_it_is() {
 }
 
 #[test]
+fn a_verb_that_a_resource_lacks_is_405_and_allow_names_those_it_has() {
+    let mut house = House::new();
+    let form = "DomainName=plant7.sip.sidetone.test";
+    let domain = house.post(&account_path("/SIP/Domains.json"), form).sid();
+    let list = "CL00000000000000000000000000000001";
+    let mapping = format!("/SIP/Domains/{domain}/Auth/Calls/CredentialListMappings/{list}.json");
+    let recording = "/Recordings/RE00000000000000000000000000000001.json";
+    for (method, path, allow) in [
+        (Method::Delete, "/Calls.json", "GET, HEAD, POST, OPTIONS"),
+        (Method::Other, "/SIP/Domains.json", "GET, HEAD, POST, OPTIONS"),
+        (
+            Method::Other,
+            &*format!("/SIP/Domains/{domain}.json"),
+            "GET, HEAD, POST, DELETE, OPTIONS",
+        ),
+        (Method::Post, &*mapping, "GET, HEAD, DELETE, OPTIONS"),
+        (Method::Other, &*mapping, "GET, HEAD, DELETE, OPTIONS"),
+        (Method::Post, "/Recordings.json", "GET, HEAD, OPTIONS"),
+        (Method::Delete, "/Recordings.json", "GET, HEAD, OPTIONS"),
+        (Method::Post, recording, "GET, HEAD, DELETE, OPTIONS"),
+        (Method::Delete, ".json", "GET, HEAD, POST, OPTIONS"),
+        (Method::Post, "/Notifications.json", "GET, HEAD, OPTIONS"),
+    ] {
+        let answer = house.request(method, &account_path(path), "");
+        assert_eq!((answer.status, answer.code()), (405, 20004), "{method:?} {path}");
+        let named = answer.response.headers.iter().find(|(name, _)| *name == "Allow");
+        assert_eq!(named.map(|(_, value)| &**value), Some(allow), "{method:?} {path}");
+    }
+    let found = house.get(&account_path("/Calls.json"));
+    assert!(found.response.headers.iter().all(|(name, _)| *name != "Allow"));
+}
+
+#[test]
 fn a_json_body_is_refused_by_name() {
     let house = House::new();
     let authorization = base64::engine::general_purpose::STANDARD.encode(format!("{MAIN}:{TOKEN}"));

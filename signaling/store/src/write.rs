@@ -269,22 +269,24 @@ pub struct WriteError {
     pub code: u32,
     /// A sentence for the customer. Empty with 20404: the API names the path then.
     pub message: Cow<'static, str>,
+    /// The methods that the resource has, for `Allow` (RFC 9110 §15.5.6); empty but with 405.
+    pub allow: &'static str,
 }
 
 impl WriteError {
     /// A refusal with status 400.
     pub fn invalid(code: u32, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: 400, code, message: message.into() }
+        Self { status: 400, code, message: message.into(), allow: "" }
     }
 
     /// A refusal with any status.
     pub fn new(status: u16, code: u32, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), allow: "" }
     }
 
     /// There is no such resource in this account.
     pub const fn not_found() -> Self {
-        Self { status: 404, code: 20404, message: Cow::Borrowed("") }
+        Self { status: 404, code: 20404, message: Cow::Borrowed(""), allow: "" }
     }
 
     /// The store cannot take writes now (disk full, queue full). Nothing was done.
@@ -293,6 +295,7 @@ impl WriteError {
             status: 503,
             code: 20503,
             message: Cow::Borrowed("The store cannot take writes right now. Nothing was changed."),
+            allow: "",
         }
     }
 }

@@ -6,7 +6,7 @@ use store::{Account, AccountFilter, AccountStatus, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::date::rfc2822;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, READ_OR_WRITE};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
 
@@ -20,14 +20,14 @@ pub(crate) fn collection(context: &Context<'_>) -> Answered {
 }
 
 pub(crate) fn instance(context: &Context<'_>) -> Answered {
-    match context.instance_verb()? {
+    match context.instance_verb_of(READ_OR_WRITE)? {
         InstanceVerb::Fetch => context.ok(&json(&context.account)),
         InstanceVerb::Update => context.update(Write::UpdateAccount {
             friendly_name: context.form.value("FriendlyName").map(str::to_owned),
             status: status(context)?,
             by: context.login.account.sid,
         }),
-        InstanceVerb::Delete => Err(method_not_allowed()),
+        InstanceVerb::Delete => Err(method_not_allowed(READ_OR_WRITE)),
     }
 }
 

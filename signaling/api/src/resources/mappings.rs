@@ -6,7 +6,7 @@ use store::{MappedList, MappingKind, MappingView, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::date::rfc2822;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, Step};
+use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, READ_OR_DELETE, Step};
 use crate::paging::{ListRow, paging};
 use crate::resources::{found, sid, uri};
 use crate::response::method_not_allowed;
@@ -52,13 +52,13 @@ impl<'m> Mappings<'m> {
 
     pub(crate) fn instance(&self, list: &str) -> Answered {
         let list = self.mapped(list)?;
-        match self.context.instance_verb()? {
+        match self.context.instance_verb_of(READ_OR_DELETE)? {
             InstanceVerb::Fetch => {
                 let account = self.context.account.sid;
                 let view = found(self.context.reader.mapping(account, self.domain, list))?;
                 self.context.ok(&json(&view, self.legacy))
             }
-            InstanceVerb::Update => Err(method_not_allowed()),
+            InstanceVerb::Update => Err(method_not_allowed(READ_OR_DELETE)),
             InstanceVerb::Delete => {
                 self.context.delete(Write::DeleteMapping { domain: self.domain, list })
             }

@@ -6,20 +6,23 @@ use store::{CallCommand, RecordingFilter, RecordingRecord, RecordingStatus, Writ
 
 use crate::auth::unreadable;
 use crate::date::{Until, range, rfc2822};
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, Step};
+use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, READ, READ_OR_DELETE, Step};
 use crate::paging::{ListRow, paging};
 use crate::request::Suffix;
 use crate::resources::{call_commands, found, sid, uri};
 use crate::response::{invalid_parameter, method_not_allowed};
 
 pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {
+    if call.is_none() {
+        context.must_read()?;
+    }
     let verb = context.collection_verb()?;
     if let Some(call) = call {
         found(context.reader.call(context.account.sid, call))?;
     }
     match (verb, call) {
         (CollectionVerb::List, call) => list(context, call),
-        (CollectionVerb::Create, None) => Err(method_not_allowed()),
+        (CollectionVerb::Create, None) => Err(method_not_allowed(READ)),
         (CollectionVerb::Create, Some(call)) => {
             let recording = call_commands::start_recording(&context.form)?;
             let account = context.account.sid;
@@ -31,8 +34,8 @@ pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answer
 /// `/Recordings/{RE}`: no suffix and `.wav` are the audio, `.json` the metadata.
 pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answered {
     let recording: RecordingSid = sid(recording)?;
-    match (context.instance_verb()?, context.suffix) {
-        (InstanceVerb::Update, _) => Err(method_not_allowed()),
+    match (context.instance_verb_of(READ_OR_DELETE)?, context.suffix) {
+        (InstanceVerb::Update, _) => Err(method_not_allowed(READ_OR_DELETE)),
         (InstanceVerb::Delete, _) => {
             context.delete(Write::DeleteRecording { recording, call: None })
         }
