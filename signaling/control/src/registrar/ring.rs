@@ -115,6 +115,7 @@ impl Control {
                 format!("Nobody is registered as {} at {}.", of.user, domain.domain_name);
             return Err(no_way(32009, 480, sentence));
         }
+        self.may_still_be_registered(domain, &of)?;
         let by_edge = |binding: &&Binding| edge.is_none_or(|edge| &*binding.edge == edge);
         let there: Vec<Binding> = all.iter().filter(by_edge).cloned().collect();
         if there.is_empty() {
@@ -130,6 +131,32 @@ impl Control {
             return Err(no_way(32209, 480, sentence));
         }
         Ok(fit)
+    }
+
+    /// Contacts stay until they expire, but ring only while their user could register them anew: the
+    /// domain takes registrations, and a list that is mapped for them has the user.
+    fn may_still_be_registered(
+        &self,
+        domain: &store::Domain,
+        of: &AddressOfRecord,
+    ) -> Result<(), NoWay> {
+        let name = &domain.domain_name;
+        if !domain.sip_registration {
+            let sentence = format!("Registration is off for {name}: its contacts do not ring.");
+            return Err(no_way(32009, 480, sentence));
+        }
+        let found = self.snapshot.admission_by_labels(domain.labels.as_str());
+        let is_known = found.is_some_and(|found| {
+            found.account_is_active() && found.registration_credentials(&of.user).next().is_some()
+        });
+        if !is_known {
+            let sentence = format!(
+                "{} may not register at {name} any more: its contacts do not ring.",
+                of.user
+            );
+            return Err(no_way(32009, 480, sentence));
+        }
+        Ok(())
     }
 
     /// Whether only contacts over TLS ring, with SRTP: the domain is `Secure`, or the URI says so.

@@ -352,6 +352,59 @@ fn calls_that_ring_nobody_say_why() {
 }
 
 #[test]
+fn contacts_of_who_may_not_register_any_more_do_not_ring() {
+    let mut off = Book::with_registrations();
+    off.change_domain(|domain| domain.sip_registration = false);
+    let mut unmapped = Book::with_credentials();
+    unmapped.change_domain(|domain| domain.sip_registration = true);
+    for book in [off, unmapped] {
+        let mut before = rig();
+        assert_eq!(register(&mut before, &ALICE), 200);
+        let mut after = Rig::new(book);
+        after.control.restore_bindings(after.now, before.bindings());
+        assert_eq!(after.control.registrations().0, 1, "it stays until it expires");
+        dial(&mut after, TO_ALICE);
+        assert!(invites(&after).is_empty());
+        assert_eq!(codes(&after), [32009]);
+    }
+}
+
+#[test]
+fn a_uri_that_says_secure_rings_contacts_over_tls_alone() {
+    const SECURE: &str = "sip:alice@desk.sip.sidetone.test;secure=true";
+    let mut over_udp = rig();
+    register(&mut over_udp, &ALICE);
+    dial(&mut over_udp, SECURE);
+    assert!(invites(&over_udp).is_empty());
+    assert_eq!(codes(&over_udp), [32209]);
+
+    let mut both = rig();
+    register(&mut both, &ALICE);
+    both.come_from(Transport::Tls, "203.0.113.10:999");
+    register(&mut both, &Register { contact: "Contact: <sip:alice@10.0.0.6>\r\n", ..ALICE });
+    dial(&mut both, SECURE);
+    let rung = invites(&both);
+    assert_eq!(rung.len(), 1, "{rung:?}");
+    assert!(rung[0].1.starts_with("sip:alice@10.0.0.6"), "{rung:?}");
+}
+
+#[test]
+fn a_stranger_account_rings_nobody() {
+    let mut book = Book::with_registrations();
+    book.add_stranger("guest");
+    let mut stranger = Rig::new(book);
+    stranger.come_from(Transport::Udp, PHONE);
+    assert_eq!(register(&mut stranger, &ALICE), 200);
+    stranger.come_from(Transport::Udp, super::rig::CALLER);
+    let invite = Invite::to("sip:1@guest.sip.sidetone.test");
+    assert_eq!(stranger.invite(&invite), [100, 180]);
+    stranger.sent.clear();
+    stranger.answer_webhook(&format!("<Dial><Sip>{TO_ALICE}</Sip></Dial>"));
+    assert!(invites(&stranger).is_empty());
+    assert_eq!(codes(&stranger), [32214]);
+}
+
+#[test]
 fn a_registration_over_a_stream_lifts_the_limit_on_streams_of_its_source() {
     let vouched = |rig: &Rig| -> Vec<(IpAddr, Instant)> {
         let of_streams = |effect: &Effect| match effect {

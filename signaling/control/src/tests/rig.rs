@@ -35,6 +35,7 @@ const ORIGIN: Origin = Origin { node: 1, generation: 1 };
 pub struct Book {
     pub snapshot: Snapshot,
     pub domain: Arc<Domain>,
+    account: AccountSid,
     minted: u64,
 }
 
@@ -50,8 +51,8 @@ impl Book {
             voice_url: Patch::Set("http://app.example/voice".to_owned()),
             ..DomainFields::default()
         };
-        match write(&mut snapshot, &mut minted, Write::CreateDomain(Box::new(fields))) {
-            Reply::Domain { domain, .. } => Self { snapshot, domain, minted },
+        match write(&mut snapshot, &mut minted, ACCOUNT, Write::CreateDomain(Box::new(fields))) {
+            Reply::Domain { domain, .. } => Self { snapshot, domain, account: ACCOUNT, minted },
             other => panic!("{other:?}"),
         }
     }
@@ -81,6 +82,23 @@ impl Book {
         let mut book = Self::new();
         book.map_address(address);
         book
+    }
+
+    /// Another account, no relation of the first, with a domain that takes calls from [`CALLER`].
+    pub fn add_stranger(&mut self, labels: &str) {
+        let stranger = Account::main(AccountSid(2), Secret::new("token"), "stranger", 0);
+        self.snapshot.apply(&Change::Insert(Resource::Account(Arc::new(stranger))));
+        let fields = DomainFields {
+            domain_name: Some(format!("{labels}.sip.sidetone.test")),
+            voice_url: Patch::Set("http://app.example/voice".to_owned()),
+            ..DomainFields::default()
+        };
+        self.account = AccountSid(2);
+        let reply = self.write(Write::CreateDomain(Box::new(fields)));
+        let Reply::Domain { domain, .. } = reply else { panic!("a domain") };
+        let own = std::mem::replace(&mut self.domain, domain);
+        self.map_address("192.0.2.7");
+        (self.domain, self.account) = (own, ACCOUNT);
     }
 
     pub fn map_credentials(&mut self, name: &str, password: &str) {
@@ -119,16 +137,16 @@ impl Book {
     }
 
     fn write(&mut self, asked: Write) -> Reply {
-        write(&mut self.snapshot, &mut self.minted, asked)
+        write(&mut self.snapshot, &mut self.minted, self.account, asked)
     }
 }
 
-fn write(snapshot: &mut Snapshot, minted: &mut u64, write: Write) -> Reply {
+fn write(snapshot: &mut Snapshot, minted: &mut u64, account: AccountSid, write: Write) -> Reply {
     *minted += 1;
     let mut random = [0; 40];
     random[..8].copy_from_slice(&minted.to_be_bytes());
     let mint = Mint { unix_ms: 1_736_154_000_000, origin: ORIGIN, random };
-    let planned = snapshot.check(ACCOUNT, &write, &mint).expect("allowed");
+    let planned = snapshot.check(account, &write, &mint).expect("allowed");
     snapshot.apply(&planned.change);
     planned.reply
 }
