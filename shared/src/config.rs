@@ -72,6 +72,8 @@ macro_rules! settings {
             pub edges: BTreeMap<String, Edge>,
             /// Extensions of `[domains.NAME]`, by name.
             pub domain_extensions: BTreeMap<String, Extensions>,
+            /// Latch of `[domains.NAME]`, by name, of those that have their own.
+            pub domain_latches: BTreeMap<String, LatchMode>,
             /// `[[trunk]]`, in the order of the file.
             pub trunks: Vec<Trunk>,
         }
@@ -84,9 +86,16 @@ macro_rules! settings {
                 $( let $section = $Section::read(layers, &mut problems); )+
                 let edges = Edge::read_all(layers, &mut problems);
                 let domain_extensions = domain_extensions(layers, &mut problems);
+                let domain_latches = domain_latches(layers, &mut problems);
                 let trunks = Trunk::read_all(layers, &mut problems);
                 let config = (|| {
-                    Some(Self { $( $section: $section?, )+ edges, domain_extensions, trunks })
+                    Some(Self {
+                        $( $section: $section?, )+
+                        edges,
+                        domain_extensions,
+                        domain_latches,
+                        trunks,
+                    })
                 })();
                 match config {
                     Some(config) if problems.is_empty() => config.checked(layers),
@@ -258,6 +267,12 @@ pub const NAMED_SETTINGS: &[Setting] = &[
         shape: Extensions::SHAPE,
     },
     Setting {
+        key: "domains.*.latch",
+        default: "\"\"",
+        doc: " Sources taken for the media of that SIP domain's callers and phones until it is locked: sdp, peer or any; empty = as in [media].",
+        shape: <Option<LatchMode>>::SHAPE,
+    },
+    Setting {
         key: "edges.*.tnx",
         default: "\"\"",
         doc: " Interconnect SID whose calls (`;tnx=SID`) leave by this edge, a private network.",
@@ -378,6 +393,17 @@ fn domain_extensions(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<S
         .filter_map(|name| {
             let extensions = layers.read(&format!("domains.{name}.extensions"), problems)?;
             Some((name.to_ascii_lowercase(), extensions))
+        })
+        .collect()
+}
+
+/// The same of their latch; those that leave it to `[media]` are not in it.
+fn domain_latches(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, LatchMode> {
+    let names = layers.names_below("domains").into_iter();
+    names
+        .filter_map(|name| {
+            let own: Option<LatchMode> = layers.read(&format!("domains.{name}.latch"), problems)?;
+            Some((name.to_ascii_lowercase(), own?))
         })
         .collect()
 }
@@ -580,6 +606,16 @@ mod tests {
         let mut layers = Layers::default();
         layers.add_file("test.toml", text).expect("valid TOML");
         layers
+    }
+
+    #[test]
+    fn a_domain_has_the_latch_of_its_own_table_or_none() {
+        let text = "[domains.Desk]\nlatch = \"any\"\n[domains.other]\nextensions = [\"all\"]\n";
+        let config = Config::from_layers(&file(text)).expect("valid");
+        assert_eq!(config.domain_latches.get("desk"), Some(&LatchMode::Any));
+        assert_eq!(config.domain_latches.get("other"), None);
+        let wrong = Config::from_layers(&file("[domains.desk]\nlatch = \"all\"\n"));
+        assert!(wrong.is_err());
     }
 
     #[test]

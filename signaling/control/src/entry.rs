@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use call::{Call, HttpId, OutboundLeg, PromptId, RecordingPlan};
 use shared::ids::{PlayId, TapId};
-use shared::{AccountSid, CallSid, Codec, Direction, Instant, LegPlan, Prompt, RecordingSid};
+use shared::{
+    AccountSid, CallSid, Codec, Direction, Instant, LatchMode, LegPlan, Prompt, RecordingSid,
+};
 use sip::SessionId;
 use sip::offer_answer::{LocalMedia, MediaSecurity};
 use store::{CallRecord, HttpMethod};
@@ -97,6 +99,8 @@ pub(crate) struct Leg {
     pub quality_notes: u8,
     /// Whether its media is protected, and our key for it: one for the life of the leg.
     pub security: MediaSecurity,
+    /// Which sources its media is taken from, where its SIP domain says so.
+    pub latch: Option<LatchMode>,
 }
 
 impl Leg {
@@ -111,6 +115,7 @@ impl Leg {
             address,
             quality_notes: 0,
             security,
+            latch: None,
         }
     }
 

@@ -226,7 +226,8 @@ impl Control {
             return self.placement.release(place);
         };
         let setup = self.inbound_setup(now, &incoming, admitted, &domain);
-        let leg = Leg::new(place, address, self.new_security(domain.secure));
+        let mut leg = Leg::new(place, address, self.new_security(domain.secure));
+        leg.latch = self.settings.domain_latches.get(domain.labels.as_str()).copied();
         if let Err(refusal) = check_call(&incoming, &setup, &leg) {
             self.placement.release(place);
             return self.refuse_call(now, incoming, &setup, refusal);

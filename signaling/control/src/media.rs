@@ -65,7 +65,8 @@ impl Control {
         }
     }
 
-    /// Which sources a call's leg takes media from: as its carrier's trunk says, else as all do.
+    /// Which sources a call's leg takes media from: as its carrier's trunk says, or where there is none
+    /// its SIP domain, else as all do.
     fn latch_of(&self, sid: CallSid) -> LatchMode {
         let entry = self.calls.get(&sid);
         let dialed = entry.and_then(|entry| entry.outgoing.as_ref()?.trunk);
@@ -76,7 +77,11 @@ impl Control {
             }
             (None, _) => None,
         };
-        trunk.and_then(|trunk| trunk.latch).unwrap_or(self.settings.latch)
+        let own = match trunk {
+            Some(trunk) => trunk.latch,
+            None => entry.and_then(|entry| entry.leg.as_ref()?.latch),
+        };
+        own.unwrap_or(self.settings.latch)
     }
 
     /// What offer and answer came to: starts the leg, or tells the core what changed.

@@ -43,6 +43,8 @@ pub struct ControlSettings {
     pub extensions: Extensions,
     /// Extensions of single SIP domains, by their labels.
     pub domain_extensions: BTreeMap<String, Extensions>,
+    /// Latch of single SIP domains, by their labels, before that of all.
+    pub domain_latches: BTreeMap<String, LatchMode>,
     /// Carriers for telephone numbers.
     pub trunks: Vec<Trunk>,
     /// The edge of a host that names none.
@@ -104,6 +106,7 @@ impl ControlSettings {
             },
             extensions: config.sip.extensions,
             domain_extensions: config.domain_extensions.clone(),
+            domain_latches: config.domain_latches.clone(),
             trunks: config.trunks.clone(),
             edge: shared::edge::canonical(&config.node.edge.to_ascii_lowercase()).into(),
             edges: crate::edges::Edges::default(),

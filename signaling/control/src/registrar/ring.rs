@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
-use shared::{CallSid, Now};
+use shared::{CallSid, LatchMode, Now};
 use sip::digest::Credentials;
 use sip::flow::Transport;
 use sip::offer_answer::MediaSecurity;
@@ -166,6 +166,12 @@ impl Control {
         target.secure || domain.is_some_and(|domain| domain.secure)
     }
 
+    /// The latch of the domain that its phones registered at, if it has its own.
+    fn latch_of_host(&self, host: &str) -> Option<LatchMode> {
+        let found = self.snapshot.admission(host)?;
+        self.settings.domain_latches.get(found.domain.labels.as_str()).copied()
+    }
+
     fn ring_contacts(
         &mut self,
         now: Now,
@@ -185,6 +191,12 @@ impl Control {
             let sentence = "All media legs are in use.".to_owned();
             return self.no_way(now, sid, NoWay { code: None, status: Some(503), sentence });
         }
+        let latch = self.latch_of_host(&target.host);
+        self.entry_mut(sid, |entry| {
+            if let Some(leg) = &mut entry.leg {
+                leg.latch = latch;
+            }
+        });
         let numbered = (1..).zip(bindings);
         let branches: Vec<Branch> =
             numbered.map(|(number, binding)| self.branch(sid, number, binding, secure)).collect();

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use shared::Instant;
+use shared::{Instant, LatchMode, MediaCommand};
 use sip::Contacts;
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
@@ -389,7 +389,7 @@ fn a_uri_that_says_secure_rings_contacts_over_tls_alone() {
 }
 
 #[test]
-fn a_stranger_account_rings_nobody() {
+fn a_stranger_account_rings_nobody_and_a_phone_is_called_with_its_domains_latch() {
     let mut book = Book::with_registrations();
     book.add_stranger("guest");
     let mut stranger = Rig::new(book);
@@ -402,6 +402,19 @@ fn a_stranger_account_rings_nobody() {
     stranger.answer_webhook(&format!("<Dial><Sip>{TO_ALICE}</Sip></Dial>"));
     assert!(invites(&stranger).is_empty());
     assert_eq!(codes(&stranger), [32214]);
+
+    let mut latched = Rig::with_settings(Book::with_registrations(), |settings| {
+        settings.domain_latches.insert("desk".to_owned(), LatchMode::Any);
+    });
+    latched.come_from(Transport::Udp, PHONE);
+    register(&mut latched, &ALICE);
+    dial(&mut latched, TO_ALICE);
+    latched.respond(200, &sdp("RTP/AVP 0", ""));
+    let started = latched.media.iter().filter_map(|command| match command {
+        MediaCommand::StartLeg { plan, .. } => Some(plan.latch),
+        _ => None,
+    });
+    assert_eq!(started.collect::<Vec<_>>(), [LatchMode::Any; 2], "the caller's and the phone's");
 }
 
 #[test]

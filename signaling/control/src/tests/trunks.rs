@@ -149,6 +149,35 @@ fn media_of_a_trunks_calls_is_taken_as_its_own_latch_says() {
     }
 }
 
+#[test]
+fn media_of_a_domains_callers_is_taken_as_its_own_latch_says_but_not_a_trunks() {
+    let started = |rig: &Rig| {
+        rig.media.iter().find_map(|command| match command {
+            MediaCommand::StartLeg { plan, .. } => Some(plan.latch),
+            _ => None,
+        })
+    };
+    for (name, is_trunk, expected) in [
+        ("desk", false, LatchMode::Any),
+        ("other", false, LatchMode::Peer),
+        ("desk", true, LatchMode::Peer),
+    ] {
+        let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| {
+            settings.domain_latches.insert(name.to_owned(), LatchMode::Any);
+            let addresses = vec!["192.0.2.7/32".parse().unwrap()];
+            let domain = "desk.sip.sidetone.test".to_owned();
+            settings.trunks = match is_trunk {
+                true => vec![Trunk { addresses, domain, ..Trunk::default() }],
+                false => Vec::new(),
+            };
+        });
+        let named = Invite { target: "sip:+15550199@desk.sip.sidetone.test", ..Invite::default() };
+        assert_eq!(rig.invite(&named), [100, 180]);
+        rig.answer_webhook("<Say>Hello.</Say>");
+        assert_eq!(started(&rig), Some(expected), "{name} {is_trunk}");
+    }
+}
+
 fn registering() -> Rig {
     Rig::with_settings(book(), |settings| settings.trunks = vec![trunk()])
 }
