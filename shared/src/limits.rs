@@ -87,6 +87,12 @@ pub const SDP_ATTRIBUTES_MAX: usize = 64;
 
 /// Server transactions in all. Past it: 503 with Retry-After.
 pub const SERVER_TRANSACTIONS_MAX: usize = 1_000_000;
+/// Memory of one that has answered and only waits for copies of its request, bytes. A refused INVITE
+/// waits for its ACK first: till then it is whole, for it is repeated.
+pub const SERVER_TRANSACTION_ENDED_BYTES_MAX: usize = 256;
+/// Memory of those answers of ended ones that are larger, all together (a REGISTER's contacts, the
+/// SDP of an UPDATE), bytes. Past it the oldest are forgotten: copies of their requests get nothing.
+pub const SERVER_ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Requests of one user agent outside of dialogs (REGISTER, OPTIONS) that wait for a response at
 /// once. Past it: 503 to whoever wanted it, nothing is sent.
 pub const SIP_REQUESTS_MAX: usize = 10_000;

@@ -82,6 +82,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("stream write queues", share, limits::STREAM_WRITE_QUEUES_BYTES_MAX as u64),
         ("unfinished messages of streams", share, limits::SIP_STREAMS_UNFINISHED_BYTES_MAX as u64),
         ("SIP transactions of strangers", TRANSACTIONS, TRANSACTION_BYTES),
+        ("large answers of SIP transactions", share, limits::SERVER_ANSWERS_BYTES_MAX as u64),
         ("remembered nonces", limits::NONCES_REMEMBERED_MAX as u64, NONCE_BYTES),
         ("registered contacts", config.sip.bindings_max.into(), limits::BINDING_BYTES as u64),
         ("webhooks", limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX as u64, WEBHOOK_BYTES),
@@ -125,7 +126,7 @@ const MEDIA_SOCKET_BYTES: u64 = 16 * 1024;
 const STREAM_BYTES: u64 = 24 * 1024;
 /// Transactions counted with the bytes of an ended one; live ones belong to calls.
 const TRANSACTIONS: u64 = limits::SERVER_TRANSACTIONS_MAX as u64;
-const TRANSACTION_BYTES: u64 = 256;
+const TRANSACTION_BYTES: u64 = limits::SERVER_TRANSACTION_ENDED_BYTES_MAX as u64;
 const NONCE_BYTES: u64 = 64;
 const WEBHOOK_BYTES: u64 =
     (limits::WEBHOOK_BODY_BYTES_MAX + limits::WEBHOOK_HEADERS_BYTES_MAX + 16 * 1024) as u64;

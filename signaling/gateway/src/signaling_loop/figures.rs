@@ -49,6 +49,12 @@ const ROWS: &[Row] = &[
         |s| s.ua.retransmissions_absorbed,
     ),
     (
+        "signaling_answers_forgotten_total",
+        "counter",
+        "Large answers forgotten before the last copy of their request could come: many at once.",
+        |s| s.ua.answers_forgotten,
+    ),
+    (
         "signaling_keep_alives_received_total",
         "counter",
         "CRLFs and empty datagrams that keep a path open.",

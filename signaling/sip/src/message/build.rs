@@ -24,14 +24,38 @@ pub(super) fn request(request: &Request) -> Vec<u8> {
 
 pub(super) fn response(response: &Response) -> Vec<u8> {
     let mut out = Vec::with_capacity(TYPICAL_BYTES + response.body.len());
+    write_copied(&mut out, response);
+    write_end(&mut out, &response.contact, &response.headers, &response.body);
+    out
+}
+
+/// The lines that are not copied from the request, but for the header `without`.
+pub(super) fn own_lines(response: &Response, without: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_contact(&mut out, &response.contact);
+    let mut headers = response.headers.clone();
+    headers.remove(without);
+    headers.write_to(&mut out);
+    out
+}
+
+/// The response with the lines that [`own_lines`] wrote in front of its headers, and with that body.
+pub(super) fn response_with(response: &Response, lines: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(TYPICAL_BYTES + lines.len() + body.len());
+    write_copied(&mut out, response);
+    out.extend_from_slice(lines);
+    write_end(&mut out, &response.contact, &response.headers, body);
+    out
+}
+
+/// Status line, and what for the most part is copied from the request.
+fn write_copied(out: &mut Vec<u8>, response: &Response) {
     out.extend_from_slice(format!("SIP/2.0 {:03} ", response.status).as_bytes());
     out.extend_from_slice(response.reason.as_bytes());
     out.extend_from_slice(b"\r\n");
-    write_vias(&mut out, &response.via);
-    write_addresses(&mut out, b"Record-Route: ", &response.record_route);
-    write_identity(&mut out, &response.from, &response.to, &response.call_id, &response.cseq);
-    write_end(&mut out, &response.contact, &response.headers, &response.body);
-    out
+    write_vias(out, &response.via);
+    write_addresses(out, b"Record-Route: ", &response.record_route);
+    write_identity(out, &response.from, &response.to, &response.call_id, &response.cseq);
 }
 
 /// One header a value: what every peer reads.
@@ -74,11 +98,15 @@ fn write_identity(out: &mut Vec<u8>, from: &NameAddr, to: &NameAddr, id: &CallId
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_end(out: &mut Vec<u8>, contact: &Contacts, headers: &Headers, body: &[u8]) {
+fn write_contact(out: &mut Vec<u8>, contact: &Contacts) {
     match contact {
         Contacts::Any => out.extend_from_slice(b"Contact: *\r\n"),
         Contacts::List(list) => write_contacts(out, list),
     }
+}
+
+fn write_end(out: &mut Vec<u8>, contact: &Contacts, headers: &Headers, body: &[u8]) {
+    write_contact(out, contact);
     headers.write_to(out);
     out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
     out.extend_from_slice(body);

@@ -240,4 +240,15 @@ impl Response {
     pub fn to_bytes(&self) -> Vec<u8> {
         build::response(self)
     }
+
+    /// Its lines that are not copied from the request, but for the header `without`.
+    pub(crate) fn own_lines(&self, without: &str) -> Vec<u8> {
+        build::own_lines(self, without)
+    }
+
+    /// The response with lines that [`Response::own_lines`] wrote in front of its headers, and with
+    /// that body.
+    pub(crate) fn to_bytes_with(&self, lines: &[u8], body: &[u8]) -> Vec<u8> {
+        build::response_with(self, lines, body)
+    }
 }

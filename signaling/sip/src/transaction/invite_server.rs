@@ -1,4 +1,5 @@
-//! The INVITE server transaction (RFC 3261 §17.2.1, RFC 6026 §7.1). Sans-IO.
+//! The INVITE server transaction up to its 2xx or its ACK (RFC 3261 §17.2.1); what remains of it then
+//! is an [`End`](super::End). Sans-IO.
 
 use shared::Instant;
 
@@ -15,12 +16,8 @@ pub(crate) struct InviteServer {
 enum State {
     /// Waits for a final response of ours; keeps the last provisional one.
     Proceeding { last: Option<Box<[u8]>> },
-    /// A 2xx left. The dialog repeats it; here copies of the INVITE end (timer L).
-    Accepted { ends_at: Instant },
-    /// Another final response left and waits for its ACK (timers G and H).
+    /// A final response other than 2xx left, is repeated whole and waits for its ACK (timers G and H).
     Completed { response: Box<[u8]>, resend: Option<Retransmission>, give_up_at: Instant },
-    /// The ACK came; more copies of it end here (timer I).
-    Confirmed { ends_at: Instant },
 }
 
 /// What an ACK meant.
@@ -45,24 +42,23 @@ impl InviteServer {
         matches!(self.state, State::Proceeding { .. })
     }
 
-    /// Notes a response that leaves now.
+    /// Whether copies of the ACK can come: not over a transport that repeats nothing.
+    pub fn is_reliable(&self) -> bool {
+        self.is_reliable
+    }
+
+    /// Notes a response other than 2xx that leaves now. Of the final ones the first counts.
     pub fn respond(&mut self, now: Instant, timers: &Timers, status: u16, bytes: &[u8]) {
         if !self.is_open() {
             return;
         }
-        let in_64_t1 = now + timers.transaction_timeout();
+        let (is_reliable, t1, t2) = (self.is_reliable, timers.t1, timers.t2);
         self.state = match status {
-            ..=199 => State::Proceeding { last: Some(bytes.into()) },
-            200..=299 => State::Accepted { ends_at: in_64_t1 },
+            ..=299 => State::Proceeding { last: Some(bytes.into()) },
             300.. => State::Completed {
                 response: bytes.into(),
-                resend: Retransmission::unless_reliable(
-                    now,
-                    self.is_reliable,
-                    timers.t1,
-                    timers.t2,
-                ),
-                give_up_at: in_64_t1,
+                resend: Retransmission::unless_reliable(now, is_reliable, t1, t2),
+                give_up_at: now + timers.transaction_timeout(),
             },
         };
     }
@@ -72,21 +68,6 @@ impl InviteServer {
         match &self.state {
             State::Proceeding { last } => last.as_deref(),
             State::Completed { response, .. } => Some(response),
-            State::Accepted { .. } | State::Confirmed { .. } => None,
-        }
-    }
-
-    /// An ACK that matches.
-    pub fn acknowledge(&mut self, now: Instant, timers: &Timers) -> Acknowledged {
-        match self.state {
-            State::Proceeding { .. } => Acknowledged::TooEarly,
-            State::Accepted { .. } => Acknowledged::ForDialog,
-            State::Confirmed { .. } => Acknowledged::Absorbed,
-            State::Completed { .. } => {
-                let wait = if self.is_reliable { std::time::Duration::ZERO } else { timers.t4 };
-                self.state = State::Confirmed { ends_at: now + wait };
-                Acknowledged::Absorbed
-            }
         }
     }
 
@@ -94,7 +75,6 @@ impl InviteServer {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Proceeding { .. } => None,
-            State::Accepted { ends_at } | State::Confirmed { ends_at } => Some(*ends_at),
             State::Completed { resend, give_up_at, .. } => {
                 Some(resend.map_or(*give_up_at, |resend| resend.at.min(*give_up_at)))
             }
@@ -104,18 +84,12 @@ impl InviteServer {
     /// The deadline has come.
     pub fn due(&mut self, now: Instant) -> Due {
         match &mut self.state {
-            State::Accepted { ends_at } | State::Confirmed { ends_at } if now >= *ends_at => {
-                Due::End
-            }
             State::Completed { give_up_at, .. } if now >= *give_up_at => Due::GiveUp,
             State::Completed { resend: Some(resend), .. } if now >= resend.at => {
                 *resend = resend.next(now);
                 Due::Resend
             }
-            State::Proceeding { .. }
-            | State::Accepted { .. }
-            | State::Completed { .. }
-            | State::Confirmed { .. } => Due::Nothing,
+            State::Proceeding { .. } | State::Completed { .. } => Due::Nothing,
         }
     }
 }
@@ -145,9 +119,6 @@ mod tests {
             sent.push(now.as_millis());
         }
         assert_eq!(sent, [500, 1500, 3500, 7500, 11500]);
-        assert_eq!(machine.acknowledge(at(12_000), &T), Acknowledged::Absorbed);
-        assert_eq!(machine.deadline(), Some(at(17_000)));
-        assert_eq!(machine.due(at(17_000)), Due::End);
     }
 
     #[test]
@@ -159,17 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn copies_of_the_invite_get_the_last_response_and_after_a_2xx_nothing() {
+    fn copies_of_the_invite_get_the_last_response() {
         let mut machine = InviteServer::new(false);
         assert_eq!(machine.last_response(), None);
         machine.respond(at(0), &T, 180, b"ringing");
         assert_eq!(machine.last_response(), Some(&b"ringing"[..]));
-        assert_eq!(machine.acknowledge(at(0), &T), Acknowledged::TooEarly);
-        machine.respond(at(0), &T, 200, b"ok");
-        assert_eq!(machine.last_response(), None);
-        machine.respond(at(0), &T, 486, b"late");
-        assert_eq!(machine.last_response(), None, "there is one final response");
-        assert_eq!(machine.acknowledge(at(1), &T), Acknowledged::ForDialog);
-        assert_eq!(machine.due(at(32_000)), Due::End);
+        machine.respond(at(0), &T, 486, b"busy");
+        machine.respond(at(0), &T, 487, b"late");
+        assert_eq!(machine.last_response(), Some(&b"busy"[..]), "there is one final response");
+        assert!(!machine.is_open());
     }
 }

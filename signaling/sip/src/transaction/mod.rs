@@ -1,26 +1,28 @@
-//! The four transaction machines of RFC 3261 §17 with RFC 6026, and the tables they live in.
+//! The transactions of RFC 3261 §17 with RFC 6026, and the tables they live in.
 //! Sans-IO.
 //!
 //! A machine knows states and timers and nothing of messages: it is told what arrived and says
 //! what to do. [`Servers`] and [`Clients`] find the machine for a message.
 
 mod clients;
+mod ended;
 mod invite_client;
 mod invite_server;
+mod kept;
 mod key;
 mod other_client;
-mod other_server;
 mod servers;
+mod sources;
 
 pub(crate) use clients::{
     CancelState, ClientEntry, ClientFate, ClientMachine, Clients, FORKS_MAX, Fork,
 };
+pub(crate) use ended::End;
 pub(crate) use invite_client::{InviteClient, InviteResponse};
 pub(crate) use invite_server::{Acknowledged, InviteServer};
 pub(crate) use key::{ClientKey, MergeKey, ServerKey, ServerKeys};
 pub(crate) use other_client::OtherClient;
-pub(crate) use other_server::OtherServer;
-pub(crate) use servers::{ServerFate, ServerMachine, Servers};
+pub(crate) use servers::{Answered, Repeat, ServerFate, ServerMachine, Servers};
 
 use std::time::Duration;
 

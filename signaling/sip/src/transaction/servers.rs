@@ -1,46 +1,67 @@
-//! The table of server transactions: bounded, by key, with one deadline each. Sans-IO.
+//! The table of server transactions: bounded, by key, with one deadline each. Those that have answered
+//! and only wait for copies are small ([`Ended`]); a refused INVITE is whole until its ACK. Sans-IO.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
+use shared::Instant;
 use shared::limits::SERVER_TRANSACTIONS_SOURCE_MAX;
-use shared::{Instant, source_of};
 
-use super::{Acknowledged, Due, InviteServer, MergeKey, OtherServer, ServerKey, Timers};
+use super::ended::{Ended, Gone};
+use super::kept::Kept;
+use super::sources::{Source, Sources};
+use super::{Acknowledged, Due, End, InviteServer, MergeKey, ServerKey, Timers};
 use crate::flow::ReplyRoute;
+use crate::message::Response;
 use crate::user_agent::SessionId;
 
 /// All server transactions.
 #[derive(Debug)]
 pub(crate) struct Servers {
-    entries: HashMap<ServerKey, ServerEntry>,
-    merged: HashMap<MergeKey, ServerKey>,
+    live: HashMap<ServerKey, Live>,
+    ended: Ended,
+    merged: HashSet<MergeKey>,
     deadlines: BTreeSet<(Instant, ServerKey)>,
-    /// How many entries each source has.
-    by_source: HashMap<IpAddr, usize>,
+    sources: Sources,
     max: usize,
 }
 
-/// One server transaction.
+/// One that has not answered yet, or repeats a refusal until its ACK.
 #[derive(Debug)]
-pub(crate) struct ServerEntry {
-    /// Its machine.
-    pub machine: ServerMachine,
-    /// Where its responses go.
-    pub reply: ReplyRoute,
-    /// The session of an INVITE.
-    pub session: Option<SessionId>,
-    merge: Option<MergeKey>,
+struct Live {
+    machine: ServerMachine,
+    reply: ReplyRoute,
+    source: Source,
     armed: Option<Instant>,
 }
 
-/// The machine of a server transaction.
+/// What a server transaction is of.
 #[derive(Debug)]
 pub(crate) enum ServerMachine {
-    /// Of an INVITE.
-    Invite(InviteServer),
-    /// Of anything else.
-    Other(OtherServer),
+    /// An INVITE, the session it is of, and how copies by other paths find it.
+    Invite { machine: InviteServer, session: SessionId, merge: Option<MergeKey> },
+    /// Anything else that waits for our answer (§17.2.2), and the session it came in.
+    Other { session: Option<SessionId> },
+}
+
+/// Where a response went, and whose timeline it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered {
+    /// Where to.
+    pub reply: ReplyRoute,
+    /// The session.
+    pub session: Option<SessionId>,
+}
+
+/// What a copy of a request gets.
+#[derive(Debug)]
+pub(crate) enum Repeat<'a> {
+    /// Nothing.
+    Nothing,
+    /// These bytes once more.
+    Same(&'a [u8], ReplyRoute),
+    /// The response that comes of the copy itself and of what was kept.
+    Rebuilt(&'a Kept),
 }
 
 /// What a deadline came to.
@@ -54,137 +75,215 @@ pub(crate) enum ServerFate {
     Ended,
 }
 
-impl ServerMachine {
-    /// What a copy of the request gets.
-    pub fn last_response(&self) -> Option<&[u8]> {
-        match self {
-            Self::Invite(machine) => machine.last_response(),
-            Self::Other(machine) => machine.last_response(),
+impl Live {
+    fn session(&self) -> Option<SessionId> {
+        match &self.machine {
+            ServerMachine::Invite { session, .. } => Some(*session),
+            ServerMachine::Other { session } => *session,
+        }
+    }
+
+    fn last_response(&self) -> Option<&[u8]> {
+        match &self.machine {
+            ServerMachine::Invite { machine, .. } => machine.last_response(),
+            ServerMachine::Other { .. } => None,
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Invite(machine) => machine.deadline(),
-            Self::Other(machine) => machine.deadline(),
+        match &self.machine {
+            ServerMachine::Invite { machine, .. } => machine.deadline(),
+            ServerMachine::Other { .. } => None,
         }
     }
 
     fn due(&mut self, now: Instant) -> Due {
-        match self {
-            Self::Invite(machine) => machine.due(now),
-            Self::Other(machine) => machine.due(now),
+        match &mut self.machine {
+            ServerMachine::Invite { machine, .. } => machine.due(now),
+            ServerMachine::Other { .. } => Due::Nothing,
         }
     }
 }
 
 impl Servers {
-    /// An empty table of at most `max` transactions.
-    pub fn new(max: usize) -> Self {
+    /// An empty table of at most `max` transactions. `secret` is known to nobody else.
+    pub fn new(max: usize, secret: [u8; 32]) -> Self {
         Self {
-            entries: HashMap::new(),
-            merged: HashMap::new(),
+            live: HashMap::new(),
+            ended: Ended::default(),
+            merged: HashSet::new(),
             deadlines: BTreeSet::new(),
-            by_source: HashMap::new(),
+            sources: Sources::new(secret),
             max,
         }
     }
 
     /// Whether there is no room for one more.
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= self.max
+        self.len() >= self.max
     }
 
     /// Whether this source has as many as one may that nothing vouches for.
     pub fn is_full_of(&self, source: IpAddr) -> bool {
-        let count = self.by_source.get(&source_of(source)).copied().unwrap_or(0);
-        count >= SERVER_TRANSACTIONS_SOURCE_MAX
+        self.sources.count(self.sources.of(source)) >= SERVER_TRANSACTIONS_SOURCE_MAX
     }
 
-    /// How many there are.
+    /// How many there are, ended ones too.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.live.len() + self.ended.len()
     }
 
-    /// The transaction of that key.
-    pub fn get(&self, key: ServerKey) -> Option<&ServerEntry> {
-        self.entries.get(&key)
+    /// Answers that were forgotten before their time, since the start.
+    pub fn answers_forgotten(&self) -> u64 {
+        self.ended.forgotten()
     }
 
-    /// Whether the same request came by another path and is being worked on.
-    pub fn is_merged(&self, merge: MergeKey, key: ServerKey) -> bool {
-        self.merged.get(&merge).is_some_and(|known| *known != key)
+    /// Whether there is a transaction of that key.
+    pub fn contains(&self, key: ServerKey) -> bool {
+        self.live.contains_key(&key) || self.ended.get(key).is_some()
+    }
+
+    /// Whether this is a request other than INVITE that waits for our answer.
+    pub fn is_unanswered(&self, key: ServerKey) -> bool {
+        let live = self.live.get(&key);
+        live.is_some_and(|live| matches!(live.machine, ServerMachine::Other { .. }))
+    }
+
+    /// Where the responses of a transaction go that has not ended.
+    pub fn reply(&self, key: ServerKey) -> Option<ReplyRoute> {
+        self.live.get(&key).map(|live| live.reply)
+    }
+
+    /// What a copy of that request gets; `None` where there is no such transaction.
+    pub fn copy(&self, key: ServerKey) -> Option<Repeat<'_>> {
+        if let Some(live) = self.live.get(&key) {
+            let last = live.last_response();
+            return Some(last.map_or(Repeat::Nothing, |bytes| Repeat::Same(bytes, live.reply)));
+        }
+        Some(match self.ended.get(key)? {
+            End::Answered(kept) => Repeat::Rebuilt(kept),
+            End::Accepted { .. } | End::Confirmed { .. } | End::Forgotten => Repeat::Nothing,
+        })
+    }
+
+    /// The INVITE of that key: whether a final response may still be sent, and its session where that
+    /// may still live.
+    pub fn invite(&self, key: ServerKey) -> Option<(bool, Option<SessionId>)> {
+        if let Some(live) = self.live.get(&key) {
+            return match &live.machine {
+                ServerMachine::Invite { machine, session, .. } => {
+                    Some((machine.is_open(), Some(*session)))
+                }
+                ServerMachine::Other { .. } => None,
+            };
+        }
+        match self.ended.get(key)? {
+            End::Accepted { session, .. } => Some((false, Some(*session))),
+            End::Confirmed { .. } => Some((false, None)),
+            End::Answered(_) | End::Forgotten => None,
+        }
+    }
+
+    /// Whether a request that has no transaction here came by another path and has one by that.
+    pub fn is_merged(&self, merge: MergeKey) -> bool {
+        self.merged.contains(&merge)
     }
 
     /// Takes a new transaction. The caller has looked for room and for the key.
-    pub fn insert(
-        &mut self,
-        key: ServerKey,
-        machine: ServerMachine,
-        reply: ReplyRoute,
-        session: Option<SessionId>,
-        merge: Option<MergeKey>,
-    ) {
-        if let Some(merge) = merge {
-            self.merged.insert(merge, key);
+    pub fn insert(&mut self, key: ServerKey, machine: ServerMachine, reply: ReplyRoute) {
+        debug_assert!(!self.contains(key), "copies end in the transaction that is there");
+        if let ServerMachine::Invite { merge: Some(merge), .. } = &machine {
+            self.merged.insert(*merge);
         }
-        let entry = ServerEntry { machine, reply, session, merge, armed: None };
-        let source = source_of(reply.flow.remote.ip());
-        if self.entries.insert(key, entry).is_none() {
-            *self.by_source.entry(source).or_default() += 1;
-        }
+        let source = self.sources.of(reply.flow.remote.ip());
+        self.sources.add(source);
+        self.live.insert(key, Live { machine, reply, source, armed: None });
         self.rearm(key);
     }
 
-    /// Notes a response that leaves now and tells where to; `None` when the transaction is gone.
+    /// Notes a response that leaves now and tells where to; `None` when the transaction is gone, or
+    /// has its final response already.
     pub fn respond(
         &mut self,
         key: ServerKey,
         now: Instant,
         timers: &Timers,
-        status: u16,
+        response: &Response,
         bytes: &[u8],
-    ) -> Option<ReplyRoute> {
-        let entry = self.entries.get_mut(&key)?;
-        match &mut entry.machine {
-            ServerMachine::Invite(machine) => machine.respond(now, timers, status, bytes),
-            ServerMachine::Other(machine) => machine.respond(now, timers, bytes),
+    ) -> Option<Answered> {
+        let live = self.live.get_mut(&key)?;
+        let answered = Answered { reply: live.reply, session: live.session() };
+        let ends_at = now + timers.transaction_timeout();
+        match &mut live.machine {
+            ServerMachine::Invite { machine, .. } if !machine.is_open() => return None,
+            ServerMachine::Invite { session, merge, .. } if response.is_success() => {
+                let end = End::Accepted { session: *session, merge: *merge };
+                self.end(key, ends_at, end);
+            }
+            ServerMachine::Invite { machine, .. } => {
+                machine.respond(now, timers, response.status, bytes);
+                self.rearm(key);
+            }
+            // A transport that loses nothing brings no copies (timer J is 0).
+            ServerMachine::Other { .. } if answered.reply.flow.transport.is_reliable() => {
+                self.remove(key);
+            }
+            ServerMachine::Other { .. } => {
+                let peer = answered.reply.flow.remote.ip();
+                self.end(key, ends_at, End::of(Kept::of(response, peer)));
+            }
         }
-        let reply = entry.reply;
-        self.rearm(key);
-        Some(reply)
+        Some(answered)
     }
 
-    /// An ACK that matches an INVITE: what it means, and whose it is.
+    /// An ACK that matches an INVITE, and what it means.
     pub fn acknowledge(
         &mut self,
         key: ServerKey,
         now: Instant,
         timers: &Timers,
     ) -> Option<Acknowledged> {
-        let entry = self.entries.get_mut(&key)?;
-        let ServerMachine::Invite(machine) = &mut entry.machine else { return None };
-        let meaning = machine.acknowledge(now, timers);
-        self.rearm(key);
-        Some(meaning)
+        let Some(live) = self.live.get(&key) else {
+            return match self.ended.get(key)? {
+                End::Accepted { .. } => Some(Acknowledged::ForDialog),
+                End::Confirmed { .. } => Some(Acknowledged::Absorbed),
+                End::Answered(_) | End::Forgotten => None,
+            };
+        };
+        let ServerMachine::Invite { machine, merge, .. } = &live.machine else { return None };
+        if machine.is_open() {
+            return Some(Acknowledged::TooEarly);
+        }
+        let (is_reliable, merge) = (machine.is_reliable(), *merge);
+        if is_reliable {
+            self.remove(key);
+        } else {
+            self.end(key, now + timers.t4, End::Confirmed { merge });
+        }
+        Some(Acknowledged::Absorbed)
     }
 
     /// The soonest deadline.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let live = self.deadlines.first().map(|(at, _)| *at);
+        live.into_iter().chain(self.ended.deadline()).min()
     }
 
     /// Works on one deadline that has come; `None` when there is none.
     pub fn next_due(&mut self, now: Instant) -> Option<ServerFate> {
+        if let Some(gone) = self.ended.next_gone(now) {
+            self.forget(gone);
+            return Some(ServerFate::Ended);
+        }
         let (_, key) = *self.deadlines.first().filter(|(at, _)| *at <= now)?;
-        let Some(entry) = self.entries.get_mut(&key) else {
+        let Some(live) = self.live.get_mut(&key) else {
             self.deadlines.pop_first();
             return Some(ServerFate::Ended);
         };
-        match entry.machine.due(now) {
+        match live.due(now) {
             Due::Resend => {
-                let bytes = entry.machine.last_response().unwrap_or_default().into();
-                let reply = entry.reply;
+                let bytes = live.last_response().unwrap_or_default().into();
+                let reply = live.reply;
                 self.rearm(key);
                 Some(ServerFate::Resend(reply, bytes))
             }
@@ -199,33 +298,49 @@ impl Servers {
         }
     }
 
+    /// From now on only copies are waited for.
+    fn end(&mut self, key: ServerKey, ends_at: Instant, end: End) {
+        if let Some(live) = self.take(key) {
+            self.ended.insert(key, ends_at, live.source, end);
+        }
+    }
+
     fn remove(&mut self, key: ServerKey) {
-        let Some(entry) = self.entries.remove(&key) else { return };
-        if let Some(at) = entry.armed {
+        let Some(live) = self.take(key) else { return };
+        let merge = match live.machine {
+            ServerMachine::Invite { merge, .. } => merge,
+            ServerMachine::Other { .. } => None,
+        };
+        self.forget(Gone { source: live.source, merge });
+    }
+
+    fn take(&mut self, key: ServerKey) -> Option<Live> {
+        let live = self.live.remove(&key)?;
+        if let Some(at) = live.armed {
             self.deadlines.remove(&(at, key));
         }
-        if let Some(merge) = entry.merge {
+        Some(live)
+    }
+
+    fn forget(&mut self, gone: Gone) {
+        self.sources.remove(gone.source);
+        if let Some(merge) = gone.merge {
             self.merged.remove(&merge);
-        }
-        let source = source_of(entry.reply.flow.remote.ip());
-        match self.by_source.get_mut(&source) {
-            Some(count) if *count > 1 => *count -= 1,
-            Some(_) | None => drop(self.by_source.remove(&source)),
         }
     }
 
     fn rearm(&mut self, key: ServerKey) {
-        let Some(entry) = self.entries.get_mut(&key) else { return };
-        let deadline = entry.machine.deadline();
-        if entry.armed == deadline {
+        let Some(live) = self.live.get_mut(&key) else { return };
+        let deadline = live.deadline();
+        if live.armed == deadline {
             return;
         }
-        if let Some(old) = entry.armed {
+        if let Some(old) = live.armed {
             self.deadlines.remove(&(old, key));
         }
         if let Some(new) = deadline {
             self.deadlines.insert((new, key));
         }
-        entry.armed = deadline;
+        live.armed = deadline;
     }
 }

@@ -20,8 +20,8 @@ use crate::random::{Random, Token};
 use crate::strangers::Strangers;
 use crate::text::Text;
 use crate::transaction::{
-    CancelState, ClientKey, ClientMachine, Clients, InviteClient, OtherClient, OtherServer,
-    ServerKey, ServerKeys, ServerMachine, Servers,
+    Answered, CancelState, ClientKey, ClientMachine, Clients, InviteClient, OtherClient, ServerKey,
+    ServerKeys, ServerMachine, Servers,
 };
 use crate::uri::{Host, SipUri};
 use crate::via::{MAGIC_COOKIE, Via};
@@ -123,10 +123,11 @@ impl Core {
         }
         response.contact = shape.contact.map_or(shape.bindings, Contacts::one);
         self.add_headers(&mut response.headers, shape.headers);
-        let _ = response.headers.set("Server", &self.config.product); // ours, checked at start
         if let Some(sdp) = shape.sdp {
             let _ = response.set_body(SDP_TYPE, sdp.to_vec()); // the type is a constant
         }
+        // Last, where a copy of the request gets it too.
+        let _ = response.headers.set("Server", &self.config.product); // ours, checked at start
         response
     }
 
@@ -140,18 +141,22 @@ impl Core {
         }
     }
 
-    /// Sends a response through its transaction. Returns its bytes.
-    pub fn respond(&mut self, now: Now, key: ServerKey, response: &Response) -> Vec<u8> {
+    /// Sends a response through its transaction. Returns its bytes and where they went.
+    pub fn respond(
+        &mut self,
+        now: Now,
+        key: ServerKey,
+        response: &Response,
+    ) -> (Vec<u8>, Option<ReplyRoute>) {
         let bytes = response.to_bytes();
         let timers = self.config.timers;
-        let reply = self.servers.respond(key, now.mono, &timers, response.status, &bytes);
-        if let Some(reply) = reply {
-            let session = self.servers.get(key).and_then(|entry| entry.session);
+        let answered = self.servers.respond(key, now.mono, &timers, response, &bytes);
+        if let Some(Answered { reply, session }) = answered {
             self.trace_response(session, response, reply);
             let to = self.reply_to(reply);
             self.send(to, &bytes, SendToken::NOBODY);
         }
-        bytes
+        (bytes, answered.map(|answered| answered.reply))
     }
 
     /// Sends a response and keeps nothing. The To tag is the same for every copy of the request.
@@ -205,15 +210,14 @@ impl Core {
         session: Option<SessionId>,
     ) -> Option<ServerKey> {
         let key = self.keys.of(request)?;
-        if let Some(entry) = self.servers.get(key) {
-            return entry.machine.last_response().is_none().then_some(key);
+        if self.servers.contains(key) {
+            return self.servers.is_unanswered(key).then_some(key);
         }
         if !self.has_room_for(flow) {
             return None;
         }
         let reply = ReplyRoute::of(flow, request.top_via());
-        let machine = ServerMachine::Other(OtherServer::new(flow.transport.is_reliable()));
-        self.servers.insert(key, machine, reply, session, None);
+        self.servers.insert(key, ServerMachine::Other { session }, reply);
         Some(key)
     }
 

@@ -16,7 +16,7 @@ use crate::dialog::Order;
 use crate::flow::{Flow, ReplyRoute, SendToken};
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::LocalMedia;
-use crate::transaction::{ClientKey, InviteServer, OtherServer, ServerKey, ServerMachine};
+use crate::transaction::{ClientKey, InviteServer, ServerKey, ServerMachine};
 
 impl Session {
     /// A request with our tag that belongs to this session. ACK and CANCEL come otherwise.
@@ -432,11 +432,11 @@ impl Talking {
         let contact = Some(self.contact.clone());
         let shape = Shape { contact, headers: &headers, sdp, ..Shape::default() };
         let response = core.response(request, 200, shape);
-        let bytes = core.respond(now, key, &response);
+        let sent = core.respond(now, key, &response);
         if request.method != Method::Invite {
             return;
         }
-        self.unacknowledged = core.await_ack(now, key, request, bytes);
+        self.unacknowledged = core.await_ack(now, request, sent);
         if let Some(waits) = &mut self.unacknowledged {
             waits.wants_answer = self.media.has_offered();
         }
@@ -474,9 +474,8 @@ impl Core {
             self.respond_stateless(flow, request, 503, Shape::default());
             return None;
         }
-        let machine = ServerMachine::Other(OtherServer::new(flow.transport.is_reliable()));
         let reply = ReplyRoute::of(flow, request.top_via());
-        self.servers.insert(key, machine, reply, Some(session), None);
+        self.servers.insert(key, ServerMachine::Other { session: Some(session) }, reply);
         Some(key)
     }
 
@@ -493,9 +492,9 @@ impl Core {
             self.respond_stateless(flow, request, 503, Shape::default());
             return None;
         }
-        let machine = ServerMachine::Invite(InviteServer::new(flow.transport.is_reliable()));
+        let machine = InviteServer::new(flow.transport.is_reliable());
         let reply = ReplyRoute::of(flow, request.top_via());
-        self.servers.insert(key, machine, reply, Some(session), None);
+        self.servers.insert(key, ServerMachine::Invite { machine, session, merge: None }, reply);
         Some(key)
     }
 }

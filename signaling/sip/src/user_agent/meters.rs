@@ -13,6 +13,8 @@ pub struct UaMeters {
     pub retransmissions_sent: u64,
     /// Copies of requests that ended in their transaction.
     pub retransmissions_absorbed: u64,
+    /// Large answers that were forgotten before the last copy of their request could come.
+    pub answers_forgotten: u64,
     /// CRLFs and empty datagrams that keep a path open.
     pub keep_alives: u64,
     /// Pings on streams that we opened.

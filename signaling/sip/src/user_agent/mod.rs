@@ -73,7 +73,7 @@ impl UserAgent {
         let random = Random::new(seed);
         let core = Core {
             keys: ServerKeys::new(random.key_for("transactions")),
-            servers: Servers::new(config.server_transactions_max),
+            servers: Servers::new(config.server_transactions_max, random.key_for("sources")),
             clients: Clients::default(),
             digest: digest::Server::new(&config.realm, random.key_for("digest")),
             tags: HashMap::new(),
@@ -217,6 +217,7 @@ impl UserAgent {
     fn gauge(&mut self) {
         let core = &mut self.core;
         core.meters.server_transactions = core.servers.len() as u64;
+        core.meters.answers_forgotten = core.servers.answers_forgotten();
         core.meters.client_transactions = core.clients.len() as u64;
         core.meters.streams = core.streams.len() as u64;
         core.meters.sessions = self.sessions.len() as u64;

@@ -6,10 +6,10 @@ use super::UserAgent;
 use super::core::Shape;
 use super::objection::objection;
 use super::surface::{Incoming, SessionId, TraceDirection, UaEvent};
-use crate::flow::{Flow, SendToken, Transport};
+use crate::flow::{Flow, ReplyRoute, SendToken, Transport};
 use crate::message::{self, Message, Method, RawMessage, Request, StartLine};
 use crate::random::Token;
-use crate::transaction::{Acknowledged, ServerKey, ServerMachine};
+use crate::transaction::{Acknowledged, Repeat, ServerKey};
 
 impl UserAgent {
     pub(super) fn receive(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
@@ -29,7 +29,7 @@ impl UserAgent {
             Ok(raw) => raw,
             Err(error) => return self.core.answer_broken(flow, &error, bytes),
         };
-        if self.absorb_copy(&raw) {
+        if self.absorb_copy(flow, &raw) {
             return;
         }
         match Message::from_raw(&raw) {
@@ -39,39 +39,58 @@ impl UserAgent {
         }
     }
 
-    /// A copy of a request ends in its transaction before anything of it is read further.
-    fn absorb_copy(&mut self, raw: &RawMessage<'_>) -> bool {
+    /// A copy of a request ends in its transaction, before more of it is read than its answer needs.
+    fn absorb_copy(&mut self, flow: Flow, raw: &RawMessage<'_>) -> bool {
         let is_ack = matches!(raw.start, StartLine::Request { method, .. } if method == b"ACK");
         let key = if is_ack { None } else { self.core.keys.of_raw(raw) };
-        key.is_some_and(|key| self.answer_copy(key))
+        let read = || match Message::from_raw(raw) {
+            Ok(Message::Request(mut request)) => {
+                note_source(&mut request, flow);
+                Some(request)
+            }
+            Ok(Message::Response(_)) | Err(_) => None,
+        };
+        key.is_some_and(|key| self.answer_copy(key, flow, read))
     }
 
-    /// Sends the last response of a transaction again; `false` when there is no such transaction.
-    fn answer_copy(&mut self, key: ServerKey) -> bool {
-        let Some(entry) = self.core.servers.get(key) else { return false };
-        let again: Option<Box<[u8]>> = entry.machine.last_response().map(Into::into);
-        let reply = entry.reply;
-        self.core.meters.retransmissions_absorbed += 1;
-        if let Some(bytes) = again {
-            self.core.meters.retransmissions_sent += 1;
-            let to = self.core.reply_to(reply);
-            self.core.send(to, &bytes, SendToken::NOBODY);
+    /// Answers a copy as its transaction was answered last; `false` when there is no such transaction.
+    /// What ended long ago is answered out of the copy itself, and only where the request came from.
+    fn answer_copy(
+        &mut self,
+        key: ServerKey,
+        flow: Flow,
+        read: impl FnOnce() -> Option<Request>,
+    ) -> bool {
+        let core = &mut self.core;
+        let Some(repeat) = core.servers.copy(key) else { return false };
+        core.meters.retransmissions_absorbed += 1;
+        let again = match repeat {
+            Repeat::Nothing => None,
+            Repeat::Same(bytes, reply) => Some((bytes.to_vec(), reply)),
+            Repeat::Rebuilt(kept) if kept.is_for(flow.remote.ip()) => read().map(|copy| {
+                let bytes = kept.again(&copy, core.config.origin, &core.config.product);
+                (bytes, ReplyRoute::of(flow, copy.top_via()))
+            }),
+            Repeat::Rebuilt(_) => None,
+        };
+        if let Some((bytes, reply)) = again {
+            core.meters.retransmissions_sent += 1;
+            let to = core.reply_to(reply);
+            core.send(to, &bytes, SendToken::NOBODY);
         }
         true
     }
 
     fn receive_request(&mut self, now: Now, flow: Flow, mut request: Request) {
         self.core.meters.requests_received += 1;
-        if let Some(via) = request.via.first_mut() {
-            via.note_source(flow.remote);
-        }
+        note_source(&mut request, flow);
         match request.method {
             Method::Ack => return self.receive_ack(now, flow, &request),
             Method::Cancel => return self.receive_cancel(now, flow, &request),
             _ => {}
         }
         let Some(key) = self.core.keys.of(&request) else { return };
-        if self.answer_copy(key) {
+        if self.answer_copy(key, flow, || Some(request.clone())) {
             return;
         }
         if request.to.tag().is_some() {
@@ -80,7 +99,7 @@ impl UserAgent {
         if request.method == Method::Bye {
             return self.dialog_unknown(flow, &request);
         }
-        let is_merged = self.core.servers.is_merged(self.core.keys.merge(&request), key);
+        let is_merged = self.core.servers.is_merged(self.core.keys.merge(&request));
         let objection = objection(&request, &self.core.config.methods, is_merged);
         let extensions = Extensions::NONE;
         let incoming = Incoming { flow, request, objection, extensions };
@@ -134,23 +153,19 @@ impl UserAgent {
 
     /// RFC 3261 §9.2: 200 for what is known, and 487 for its INVITE if that is still open.
     fn receive_cancel(&mut self, now: Now, flow: Flow, cancel: &Request) {
-        if self.core.keys.of(cancel).is_some_and(|key| self.answer_copy(key)) {
+        let own = self.core.keys.of(cancel);
+        if own.is_some_and(|key| self.answer_copy(key, flow, || Some(cancel.clone()))) {
             return;
         }
         let key = self.core.keys.canceled_by(cancel);
-        let entry = key.and_then(|key| Some((key, self.core.servers.get(key)?)));
-        let Some((key, entry)) = entry else {
+        let invite = key.and_then(|key| Some((key, self.core.servers.invite(key)?)));
+        let Some((key, (is_open, session))) = invite else {
             self.core.meters.cancels_unknown += 1;
             if !self.core.may_answer_stray(flow) {
                 return;
             }
             return self.core.respond_stateless(flow, cancel, 481, Shape::default());
         };
-        let is_open = match &entry.machine {
-            ServerMachine::Invite(machine) => machine.is_open(),
-            ServerMachine::Other(_) => false,
-        };
-        let session = entry.session;
         let tag = session.and_then(|id| self.sessions.get(&id)).map(|session| session.tag_text());
         if let Some(id) = session {
             self.trace_request(id, flow, cancel);
@@ -165,5 +180,12 @@ impl UserAgent {
     fn trace_request(&mut self, session: SessionId, flow: Flow, request: &Request) {
         let peer = (flow.remote, flow.transport);
         self.core.trace(session, TraceDirection::Received, request.method.to_string(), peer);
+    }
+}
+
+/// Via says where the message came from, whatever the sender wrote there (RFC 3261 §18.2.1, RFC 3581).
+fn note_source(request: &mut Request, flow: Flow) {
+    if let Some(via) = request.via.first_mut() {
+        via.note_source(flow.remote);
     }
 }

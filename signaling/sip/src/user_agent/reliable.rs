@@ -213,7 +213,7 @@ impl Session {
         if now.mono >= pending.resend.at {
             pending.resend = pending.resend.next(now.mono);
             let again = pending.bytes.clone();
-            if let Some(reply) = core.servers.get(ringing.key).map(|entry| entry.reply) {
+            if let Some(reply) = core.servers.reply(ringing.key) {
                 core.meters.retransmissions_sent += 1;
                 let to = core.reply_to(reply);
                 core.send(to, &again, SendToken::NOBODY);

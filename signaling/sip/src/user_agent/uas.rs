@@ -23,7 +23,7 @@ impl UserAgent {
     /// `Command::Admit`: from here on there is state, so the caller has made sure who asks.
     pub(super) fn admit(&mut self, now: Now, incoming: Incoming, id: SessionId) {
         let key = self.core.keys.of(&incoming.request);
-        let key = key.filter(|key| self.core.servers.get(*key).is_none());
+        let key = key.filter(|key| !self.core.servers.contains(*key));
         let (Some(key), false) = (key, self.sessions.contains_key(&id)) else {
             // A copy was admitted while this one waited: the first answers for both.
             let sentence = "the same INVITE is being served already";
@@ -54,8 +54,8 @@ impl UserAgent {
         self.core.tags.insert(tag.value, id);
         let reply = ReplyRoute::of(flow, request.top_via());
         let machine = InviteServer::new(flow.transport.is_reliable());
-        let merge = self.core.keys.merge(&request);
-        self.core.servers.insert(key, ServerMachine::Invite(machine), reply, Some(id), Some(merge));
+        let merge = Some(self.core.keys.merge(&request));
+        self.core.servers.insert(key, ServerMachine::Invite { machine, session: id, merge }, reply);
         let peer = (flow.remote, flow.transport);
         self.core.trace(id, TraceDirection::Received, request.method.to_string(), peer);
         let trying = self.core.response(&request, 100, Shape::default());
@@ -137,7 +137,7 @@ impl Session {
         };
         let has_sdp = sdp.is_some();
         let response = core.response(&ringing.request, status, shape);
-        let bytes = core.respond(now, ringing.key, &response);
+        let (bytes, _) = core.respond(now, ringing.key, &response);
         match ringing.reliable.as_mut().filter(|_| is_reliable) {
             // It is repeated until its PRACK comes; the minute's reminder has another RSeq.
             Some(reliable) => reliable.sent(core, now, &bytes, has_sdp),
@@ -188,8 +188,8 @@ impl Session {
                 ..Shape::default()
             };
             let response = core.response(&ringing.request, 200, shape);
-            let bytes = core.respond(now, ringing.key, &response);
-            let mut waits = core.await_ack(now, ringing.key, &ringing.request, bytes);
+            let sent = core.respond(now, ringing.key, &response);
+            let mut waits = core.await_ack(now, &ringing.request, sent);
             if let Some(waits) = &mut waits {
                 waits.is_first = true;
                 waits.wants_answer = ringing.offer.is_none() && !ringing.is_settled;
@@ -270,7 +270,7 @@ impl Session {
             && now.mono >= *at
         {
             *at = now.mono + PROVISIONAL_REFRESH;
-            if let Some(reply) = core.servers.get(ringing.key).map(|entry| entry.reply) {
+            if let Some(reply) = core.servers.reply(ringing.key) {
                 let to = core.reply_to(reply);
                 core.send(to, bytes, SendToken::NOBODY);
             }
@@ -300,15 +300,14 @@ impl Core {
     pub(super) fn await_ack(
         &self,
         now: Now,
-        key: ServerKey,
         request: &Request,
-        response: Vec<u8>,
+        (response, reply): (Vec<u8>, Option<ReplyRoute>),
     ) -> Option<Unacknowledged> {
         let timers = self.config.timers;
         Some(Unacknowledged {
             cseq: request.cseq.number,
             response,
-            reply: self.servers.get(key)?.reply,
+            reply: reply?,
             resend: Retransmission::start(now.mono, timers.t1, timers.t2),
             give_up_at: now.mono + timers.transaction_timeout(),
             is_first: false,
