@@ -457,6 +457,7 @@ impl Play {
             UaEvent::Digit { .. }
             | UaEvent::Responded(_)
             | UaEvent::Broken { .. }
+            | UaEvent::Unheard { .. }
             | UaEvent::FailedOver { .. } => {}
             UaEvent::Incoming(_) | UaEvent::Trace(_) => {}
         }

@@ -136,7 +136,7 @@ pub enum Observation {
         /// The account, when known.
         account: Option<AccountSid>,
     },
-    /// A message was dropped without a look, or cannot be read: to be counted, not logged.
+    /// A message was dropped without a look: to be counted, not logged.
     Dropped {
         /// The rule.
         rule: &'static str,

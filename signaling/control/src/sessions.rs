@@ -51,7 +51,13 @@ impl Control {
                 };
                 self.tell(sid, CallInput::SipAnswered(facts));
             }
-            UaEvent::Broken { rule } => self.observe(Observation::Dropped { rule }),
+            UaEvent::Broken { refusal, source } => self.observe(Observation::Refused {
+                refusal: *refusal,
+                method: "broken",
+                source,
+                account: None,
+            }),
+            UaEvent::Unheard { rule } => self.observe(Observation::Dropped { rule }),
             UaEvent::FailedOver { session, status, is_answer, peer } => {
                 self.on_failed_over(now, session, status, is_answer, peer);
             }

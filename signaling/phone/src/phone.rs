@@ -411,7 +411,7 @@ impl Phone {
                 let headers = headers.map(|headers| texts(&headers)).unwrap_or_default();
                 self.event(Event::Ended { by_peer, headers });
             }
-            UaEvent::FailedOver { .. } | UaEvent::Broken { .. } => {}
+            UaEvent::FailedOver { .. } | UaEvent::Broken { .. } | UaEvent::Unheard { .. } => {}
             UaEvent::Responded(responded) => self.on_responded(now, *responded),
             UaEvent::Trace(trace) => {
                 let arrow = match trace.direction {

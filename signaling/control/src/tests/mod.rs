@@ -9,3 +9,4 @@ mod registrar;
 mod rig;
 mod secure;
 mod trunks;
+mod truth;

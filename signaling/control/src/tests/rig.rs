@@ -163,6 +163,8 @@ pub struct Rig {
     pub notifications: Vec<NotificationRecord>,
     pub timelines: Vec<String>,
     pub refused: Vec<&'static str>,
+    /// The same, whole.
+    pub refusals: Vec<shared::Refusal>,
     pub dropped: usize,
     pub faults: Vec<String>,
     pub effects: Vec<Effect>,
@@ -201,6 +203,7 @@ impl Rig {
             notifications: Vec::new(),
             timelines: Vec::new(),
             refused: Vec::new(),
+            refusals: Vec::new(),
             dropped: 0,
             faults: Vec::new(),
             effects: Vec::new(),
@@ -533,7 +536,9 @@ impl Rig {
                 Effect::Resolve { session, target } => self.resolves.push((session, target)),
                 Effect::Commit { token, change } => self.on_commit(token, *change),
                 Effect::Observe(Observation::Refused { refusal, .. }) => {
+                    assert_is_in_table(&refusal);
                     self.refused.push(refusal.rule);
+                    self.refusals.push(refusal);
                 }
                 Effect::Observe(Observation::Dropped { .. }) => self.dropped += 1,
                 Effect::Observe(Observation::Fault { sentence, .. }) => self.faults.push(sentence),
@@ -560,6 +565,15 @@ impl Rig {
             self.control.handle(self.now, Input::Committed { token, outcome });
         }
     }
+}
+
+/// Whatever a test makes Control refuse is refused as the table says that people read.
+fn assert_is_in_table(refusal: &shared::Refusal) {
+    let rule = shared::rules::RULES.iter().find(|rule| rule.name == refusal.rule);
+    let rule = rule.unwrap_or_else(|| panic!("{refusal:?} has no line in shared::rules"));
+    let answer = refusal.status.map_or("drop".to_owned(), |status| status.to_string());
+    assert!(rule.answer == answer || rule.meaning.contains(&answer), "{refusal:?} / {rule:?}");
+    assert_eq!(rule.code, refusal.code, "{refusal:?} / {rule:?}");
 }
 
 /// An INVITE as a caller writes it.

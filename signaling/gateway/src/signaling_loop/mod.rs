@@ -134,6 +134,7 @@ pub struct LoopState {
     restarts: BTreeMap<CoreId, u64>,
     /// Which core a recording's frames come from: when it is gone, no last frame will come.
     taps: BTreeMap<TapId, CoreId>,
+    refusal_lines: observe::RefusalLines,
     drain_until: Option<Instant>,
     /// When nothing was waiting to be read.
     caught_up_at: Instant,

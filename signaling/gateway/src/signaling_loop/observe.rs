@@ -2,15 +2,58 @@
 
 use control::{Input, Observation};
 
+use std::collections::BTreeMap;
+
+use shared::Instant;
+use shared::limits::REFUSAL_LINES_A_SECOND_MAX;
+
 use super::SignalingLoop;
+use crate::clock::Clock;
+
+/// How many lines of the log each rule has had in this second: strangers decide how often they are
+/// refused, and must not fill the log, nor push out what others have to say.
+#[derive(Debug, Default)]
+pub(super) struct RefusalLines {
+    /// As many as there are rules.
+    by_rule: BTreeMap<&'static str, Lines>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Lines {
+    second: u64,
+    written: u32,
+    left_out: u64,
+}
+
+impl RefusalLines {
+    /// Whether another line of this rule may be written; with how many were left out before it.
+    fn admit(&mut self, now: Instant, rule: &'static str) -> Option<u64> {
+        let lines = self.by_rule.entry(rule).or_default();
+        let second = now.as_millis() / 1_000;
+        if lines.second != second {
+            (lines.second, lines.written) = (second, 0);
+        }
+        if lines.written >= REFUSAL_LINES_A_SECOND_MAX {
+            lines.left_out += 1;
+            return None;
+        }
+        lines.written += 1;
+        Some(std::mem::take(&mut lines.left_out))
+    }
+}
 
 impl SignalingLoop {
-    pub(super) fn observe(&self, observation: &Observation) {
+    pub(super) fn observe(&mut self, observation: &Observation) {
         match observation {
             Observation::Refused { refusal, method, source, account } => {
                 self.metrics.signaling_refusals_requests_total.count(refusal.rule);
+                let now = Clock.mono();
+                let Some(left_out) = self.state.refusal_lines.admit(now, refusal.rule) else {
+                    return;
+                };
                 tracing::info!(
                     rule = refusal.rule,
+                    left_out = (left_out > 0).then_some(left_out),
                     status = refusal.status,
                     code = refusal.code,
                     method,
@@ -71,5 +114,25 @@ impl SignalingLoop {
                 Err(_) => "failed",
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_its_lines_a_rule_is_silent_until_the_next_second_and_tells_how_often_it_fired() {
+        let mut lines = RefusalLines::default();
+        let at = Instant::from_millis;
+        for _ in 0..REFUSAL_LINES_A_SECOND_MAX {
+            assert_eq!(lines.admit(at(5_000), "unknown_domain"), Some(0));
+        }
+        for _ in 0..7 {
+            assert_eq!(lines.admit(at(5_999), "unknown_domain"), None);
+        }
+        assert_eq!(lines.admit(at(5_999), "overload"), Some(0), "another rule has its own");
+        assert_eq!(lines.admit(at(6_000), "unknown_domain"), Some(7));
+        assert_eq!(lines.admit(at(6_000), "unknown_domain"), Some(0));
     }
 }

@@ -21,7 +21,7 @@ impl Core {
             Budget::Within => true,
             Budget::ChallengeOnly | Budget::HeldFromNow | Budget::Held => {
                 self.meters.strays_dropped += 1;
-                self.emit(UaEvent::Broken { rule: RULE });
+                self.emit(UaEvent::Unheard { rule: RULE });
                 false
             }
         }
@@ -46,7 +46,7 @@ impl UserAgent {
             is_held && !is_response(bytes) && !names_tag_of(core.config.origin.into(), bytes);
         if is_unheard {
             core.meters.held_dropped += 1;
-            core.emit(UaEvent::Broken { rule: RULE });
+            core.emit(UaEvent::Unheard { rule: RULE });
         }
         is_unheard
     }

@@ -297,7 +297,8 @@ impl UserAgent {
 impl Core {
     /// What could not be read: answered where that is right, and counted.
     pub fn answer_broken(&mut self, flow: Flow, error: &ParseError, bytes: &[u8]) {
-        self.emit(super::surface::UaEvent::Broken { rule: error.rule });
+        let refusal = Box::new(error.refusal());
+        self.emit(super::surface::UaEvent::Broken { refusal, source: flow.remote });
         if !self.may_answer_stray(flow) {
             return;
         }

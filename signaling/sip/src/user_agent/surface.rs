@@ -1,5 +1,6 @@
 //! What goes into the user agent and what comes out: plain values. Sans-IO.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::{Extensions, NegotiatedMedia, Origin, Refusal};
@@ -520,7 +521,7 @@ pub enum UaEvent {
         /// Its headers.
         headers: Box<Headers>,
         /// Where the peer is: for the latch.
-        peer: std::net::SocketAddr,
+        peer: SocketAddr,
     },
     /// A final refusal of our INVITE. The session is gone.
     Rejected {
@@ -535,9 +536,16 @@ pub enum UaEvent {
         /// Its Contacts: where a 3xx sends us, best first.
         contacts: Contacts,
     },
-    /// A message that cannot be read was answered or dropped, or one was left unread: to be counted.
+    /// A message that cannot be read was answered or dropped.
     Broken {
-        /// The rule it breaks.
+        /// What is wrong with it.
+        refusal: Box<Refusal>,
+        /// From where.
+        source: SocketAddr,
+    },
+    /// A message was left unread, or unanswered, because its source asks too much: to be counted.
+    Unheard {
+        /// The rule that fired.
         rule: &'static str,
     },
     /// A destination of our INVITE was given up; the next one is being tried.
@@ -549,7 +557,7 @@ pub enum UaEvent {
         /// Whether the peer said so itself.
         is_answer: bool,
         /// The destination that was given up.
-        peer: std::net::SocketAddr,
+        peer: SocketAddr,
     },
     /// What `Command::Request` came to.
     Responded(Box<Responded>),
@@ -712,7 +720,7 @@ pub struct Trace {
     /// `INVITE`, or `180 Ringing (INVITE)`. Never a URI, a number or a digit.
     pub summary: String,
     /// The peer.
-    pub peer: std::net::SocketAddr,
+    pub peer: SocketAddr,
     /// How it travelled.
     pub transport: crate::flow::Transport,
 }
