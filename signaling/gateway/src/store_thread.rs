@@ -3,14 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use control::{CommitToken, Input};
 use database::{Retention, Writer};
-use shared::limits::STORE_QUEUE_MAX;
+use shared::Instant;
+use shared::limits::{STORE_COMMIT_MS_MAX, STORE_QUEUE_MAX};
 use store::{Change, Outcome};
 
 use crate::clock::Clock;
@@ -28,10 +29,31 @@ pub struct Order {
     pub change: Box<Change>,
 }
 
+/// The commit under way, told by the store thread: since when, in milliseconds; 0 where there is none.
+#[derive(Debug, Default)]
+struct Commit(AtomicU64);
+
+impl Commit {
+    fn begins(&self, now: Instant) {
+        self.0.store(now.as_millis().max(1), Ordering::Relaxed);
+    }
+
+    fn ends(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the disk takes longer than anybody should wait.
+    fn is_stalled(&self, now: Instant) -> bool {
+        let begun = self.0.load(Ordering::Relaxed);
+        begun > 0 && now.as_millis().saturating_sub(begun) >= STORE_COMMIT_MS_MAX
+    }
+}
+
 /// The queue into the store thread. Dropping it lets the thread write what is queued and end.
 #[derive(Debug)]
 pub struct StoreHandle {
     orders: Option<SyncSender<Order>>,
+    commit: Arc<Commit>,
     metrics: Arc<Metrics>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,11 +62,20 @@ impl StoreHandle {
     /// Queues a change.
     ///
     /// # Errors
-    /// Gives it back when [`STORE_QUEUE_MAX`] changes are waiting or the thread is gone: to the
+    /// Gives it back when [`STORE_QUEUE_MAX`] changes are waiting or the thread is gone, and, where
+    /// somebody waits for it, when the commit under way takes [`STORE_COMMIT_MS_MAX`] already: to the
     /// customer that is 503, calls go on.
     pub fn queue(&self, order: Order) -> Result<(), Order> {
+        self.queue_at(Clock.mono(), order)
+    }
+
+    fn queue_at(&self, now: Instant, order: Order) -> Result<(), Order> {
         use std::sync::mpsc::TrySendError::{Disconnected, Full};
         let Some(orders) = &self.orders else { return Err(order) };
+        if order.token.is_some() && self.commit.is_stalled(now) {
+            self.metrics.store_changes_total.count("stalled");
+            return Err(order);
+        }
         match orders.try_send(order) {
             Ok(()) => {
                 self.metrics.store_queue_changes.add(1);
@@ -81,6 +112,7 @@ pub fn start(
 ) -> io::Result<StoreHandle> {
     let (orders, queue) = sync_channel(STORE_QUEUE_MAX);
     let failed = Arc::new(AtomicBool::new(false));
+    let commit = Arc::new(Commit::default());
     let store = StoreThread {
         writer,
         retention,
@@ -88,13 +120,14 @@ pub fn start(
         metrics: Arc::clone(&metrics),
         answers,
         failed,
+        under_way: Arc::clone(&commit),
         deletes_early: false,
         next_retention_ms: 0,
         next_alive_ms: 0,
     };
     let thread =
         std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&queue))?;
-    Ok(StoreHandle { orders: Some(orders), metrics, thread: Some(thread) })
+    Ok(StoreHandle { orders: Some(orders), commit, metrics, thread: Some(thread) })
 }
 
 struct StoreThread {
@@ -106,6 +139,7 @@ struct StoreThread {
     answers: Sender<Message>,
     /// Whether the last commit failed: said once when it begins and once when it ends.
     failed: Arc<AtomicBool>,
+    under_way: Arc<Commit>,
     /// Whether the last turn of retention deleted for size.
     deletes_early: bool,
     next_retention_ms: i64,
@@ -128,7 +162,9 @@ impl StoreThread {
         let begun = Clock.mono();
         let (tokens, changes): (Vec<_>, Vec<_>) =
             orders.into_iter().map(|order| (order.token, *order.change)).unzip();
+        self.under_way.begins(begun);
         let outcomes = self.writer.commit(Clock.unix_ms(), &changes);
+        self.under_way.ends();
         self.metrics.store_queue_changes.add(-i64::try_from(changes.len()).unwrap_or(0));
         self.metrics.store_commit_seconds.observe(Clock.mono().since(begun));
         self.metrics.store_commit_changes_total.add(changes.len() as u64);
@@ -231,3 +267,32 @@ const GROUP_MAX: usize = 1_000;
 const IDLE: Duration = Duration::from_millis(500);
 const ALIVE_EVERY_MS: i64 = 5_000;
 const RETENTION_EVERY_MS: i64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_refused_while_the_disk_stalls_and_what_nobody_waits_for_is_queued() {
+        let (orders, queue) = sync_channel(4);
+        let (commit, metrics) = (Arc::new(Commit::default()), Arc::new(Metrics::default()));
+        let (orders, thread) = (Some(orders), None);
+        let store = StoreHandle { orders, commit, metrics, thread };
+        let order = |token| {
+            let account = shared::AccountSid(1);
+            let change = Change::DeleteCall { account, call: shared::CallSid(1) };
+            Order { token, change: Box::new(change) }
+        };
+        let waited_for = || order(Some(CommitToken(1)));
+        let (begun, stalled) = (1_000, 1_000 + STORE_COMMIT_MS_MAX);
+        let at = Instant::from_millis;
+        store.commit.begins(at(begun));
+        assert!(store.queue_at(at(stalled - 1), waited_for()).is_ok());
+        assert!(store.queue_at(at(stalled), waited_for()).is_err());
+        assert_eq!(store.metrics.store_changes_total.value("stalled"), 1);
+        assert!(store.queue_at(at(stalled), order(None)).is_ok(), "a call's record");
+        store.commit.ends();
+        assert!(store.queue_at(at(stalled), waited_for()).is_ok());
+        assert_eq!(queue.try_iter().count(), 3);
+    }
+}
