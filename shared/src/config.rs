@@ -629,6 +629,16 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_are_the_limits() {
+        let config = Config::from_layers(&Layers::default()).expect("defaults are valid");
+        let (media, sip) = (&config.media, &config.sip);
+        assert_eq!(media.timeout_s, crate::limits::MEDIA_TIMEOUT_S);
+        assert_eq!(media.hold_timeout_s, crate::limits::MEDIA_TIMEOUT_HOLD_S);
+        let streams = [sip.streams_max, sip.streams_source_max].map(|most| most as usize);
+        assert_eq!(streams, [crate::limits::STREAMS_MAX, crate::limits::STREAMS_SOURCE_MAX]);
+    }
+
+    #[test]
     fn the_file_of_the_design_page_is_accepted() {
         let layers = file(
             r#"

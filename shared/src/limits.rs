@@ -55,6 +55,10 @@ pub const SIP_STREAM_PING_EVERY_MS: u64 = 30_000;
 /// peer that answered before is taken for gone: the stream is closed.
 pub const SIP_STREAM_PONG_MS: u64 = 10_000;
 
+/// Streams in all (`sip.streams_max`). Past it: accepted and closed, others unharmed.
+pub const STREAMS_MAX: usize = 20_000;
+/// Streams of one source that nothing vouches for (`sip.streams_source_max`).
+pub const STREAMS_SOURCE_MAX: usize = 100;
 /// Bytes waiting to be written to one stream. Past it: the stream is closed.
 pub const STREAM_WRITE_QUEUE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes waiting to be written to all streams. Past it: the stream that would add more is closed.
@@ -84,6 +88,8 @@ pub const SDP_MEDIA_MAX: usize = 8;
 pub const SDP_FORMATS_MAX: usize = 32;
 /// Attributes of one media description.
 pub const SDP_ATTRIBUTES_MAX: usize = 64;
+/// ICE candidates of one media description. Past it: 488.
+pub const SDP_CANDIDATES_MAX: usize = 32;
 
 /// Server transactions in all. Past it: 503 with Retry-After.
 pub const SERVER_TRANSACTIONS_MAX: usize = 1_000_000;
@@ -288,6 +294,9 @@ pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
 pub const REFUSAL_LINES_A_SECOND_MAX: u32 = 20;
 /// Writes waiting for the store. Past it: 503 to REST, calls go on.
 pub const STORE_QUEUE_MAX: usize = 10_000;
+
+/// A commit that takes so long, milliseconds: new writes that somebody waits for get 503.
+pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 
 const _: () = assert!(
     SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX

@@ -305,6 +305,7 @@ pub const RULES: &[Rule] = &[
         "The c= line is of another IP version than our media address.",
     ),
     rule("sdp_attributes", "488", None, "A part of the SDP has too many attributes."),
+    rule("sdp_candidates", "488", None, "A media description has too many ICE candidates."),
     rule(
         "sdp_fewer_media",
         "488",

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use shared::limits::{
-    SDP_ATTRIBUTES_MAX, SDP_BYTES_MAX, SDP_FORMATS_MAX, SDP_LINE_BYTES_MAX, SDP_LINES_MAX,
-    SDP_MEDIA_MAX,
+    SDP_ATTRIBUTES_MAX, SDP_BYTES_MAX, SDP_CANDIDATES_MAX, SDP_FORMATS_MAX, SDP_LINE_BYTES_MAX,
+    SDP_LINES_MAX, SDP_MEDIA_MAX,
 };
 
 use super::{Attribute, Connection, MediaDescription, SdpRefusal, SessionDescription};
@@ -139,7 +139,16 @@ impl Reader {
         if attributes.len() == SDP_ATTRIBUTES_MAX {
             return Err(TOO_MANY_ATTRIBUTES);
         }
-        attributes.push(Attribute { name: name.trim().to_owned(), value });
+        let name = name.trim();
+        let is_candidate = |name: &str| name.eq_ignore_ascii_case("candidate");
+        if is_candidate(name)
+            && attributes.iter().filter(|known| is_candidate(&known.name)).count()
+                == SDP_CANDIDATES_MAX
+        {
+            let sentence = "a media description has too many ICE candidates";
+            return Err(SdpRefusal::not_acceptable("sdp_candidates", sentence));
+        }
+        attributes.push(Attribute { name: name.to_owned(), value });
         Ok(())
     }
 
@@ -188,6 +197,16 @@ mod tests {
 
     fn status(text: &str) -> Option<(&'static str, u16)> {
         parse(text.as_bytes()).err().map(|refusal| (refusal.rule, refusal.status))
+    }
+
+    #[test]
+    fn candidates_are_as_many_as_the_limit_says() {
+        let candidates = |count| {
+            let line = "a=candidate:1 1 UDP 2130706431 192.0.2.1 4000 typ host\r\n";
+            format!("{AUDIO}{}", line.repeat(count))
+        };
+        assert_eq!(status(&candidates(SDP_CANDIDATES_MAX)), None);
+        assert_eq!(status(&candidates(SDP_CANDIDATES_MAX + 1)), Some(("sdp_candidates", 488)));
     }
 
     #[test]
