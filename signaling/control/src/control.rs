@@ -31,6 +31,7 @@ pub struct Control {
     pub(crate) ua_commands: VecDeque<Command>,
     pub(crate) lockout: sip::digest::Lockout,
     pub(crate) registrar: sip::registrar::Registrar,
+    pub(crate) clock_watch: crate::registrar::ClockWatch,
     pub(crate) calls: BTreeMap<CallSid, Entry>,
     pub(crate) sessions: BTreeMap<SessionId, CallSid>,
     pub(crate) legs: BTreeMap<LegId, CallSid>,
@@ -92,6 +93,7 @@ impl Control {
             registrar: sip::registrar::Registrar::new(
                 settings.bindings_max.saturating_mul(shared::limits::BINDING_BYTES),
             ),
+            clock_watch: crate::registrar::ClockWatch::default(),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -118,6 +120,7 @@ impl Control {
 
     /// Takes one input and follows it to its end.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.watch_clock(now);
         match input {
             Input::Sip(input) => {
                 if let sip::Input::FlowClosed { flow } = &input {
@@ -177,6 +180,8 @@ impl Control {
 
     /// Runs what is due.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.watch_clock(now);
+        self.rewrite_bindings(now);
         if self.ua.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.guarded("user agent timer", |control| control.ua.handle_timeout(now));
             self.pump(now);
@@ -206,7 +211,9 @@ impl Control {
         let calls = self.deadlines.first().map(|(at, _)| (*at, "call"));
         let registration = self.registrations.deadline().map(|at| (at, "registration"));
         let bindings = self.registrar.deadline().map(|at| (at, "bindings"));
-        soonest(soonest(soonest(self.ua.poll_timeout(), calls), registration), bindings)
+        let clock = self.clock_deadline().map(|at| (at, "clock"));
+        let registrations = soonest(soonest(registration, bindings), clock);
+        soonest(soonest(self.ua.poll_timeout(), calls), registrations)
     }
 
     /// Calls that are live.

@@ -4,6 +4,7 @@
 //! a call in between rings the phone, and a 200 is never a promise that a restart breaks.
 
 pub(crate) mod admission;
+mod clock;
 mod ring;
 
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use crate::effect::Effect;
 use crate::incoming::{Proof, verify};
 use admission::{Decision, Registrant};
 
+pub(crate) use clock::ClockWatch;
 pub(crate) use ring::Forks;
 
 /// A REGISTER whose change is on its way to disk.
@@ -83,6 +85,10 @@ impl Control {
         let changes = match self.registrar.register(now, &of, registering, mint) {
             Ok(changes) => changes,
             Err(objection) => {
+                // Copies hear the same: their digest is spent. But for who asks too often.
+                if objection.refusal.status != Some(503) {
+                    self.ua.hold(&incoming);
+                }
                 let refused =
                     Refused { refusal: objection.refusal, account: Some(account), trusted: true };
                 return self.refuse_with(now, incoming, refused, objection.headers);
@@ -143,6 +149,7 @@ impl Control {
 
     /// Takes over what an earlier process kept. To be called before any input.
     pub fn restore_bindings(&mut self, now: Now, records: Vec<BindingRecord>) {
+        self.watch_clock(now);
         for record in records {
             let flow = self.flow_of(&record);
             let of = AddressOfRecord { domain: record.domain, user: record.user.as_str().into() };
@@ -276,7 +283,10 @@ fn record_of(account: AccountSid, of: &AddressOfRecord, binding: &Binding) -> Bi
 }
 
 fn binding_of(now: Now, record: BindingRecord, flow: Flow) -> Binding {
-    let left_ms = u64::try_from(record.expires_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
+    // A clock that was set while no process ran could say anything: no registration lasts longer.
+    let left_ms = record.expires_ms.saturating_sub(now.unix_ms).clamp(0, REGISTRATION_MS_MAX);
+    let expires_ms = now.unix_ms.saturating_add(left_ms);
+    let left_ms = u64::try_from(left_ms).unwrap_or(0);
     let outbound = record
         .outbound
         .map(|(instance, reg_id)| Box::new(Outbound { instance: instance.into(), reg_id }));
@@ -293,6 +303,8 @@ fn binding_of(now: Now, record: BindingRecord, flow: Flow) -> Binding {
         created_ms: record.created_ms,
         updated_ms: record.updated_ms,
         expires_at: now.mono + Duration::from_millis(left_ms),
-        expires_ms: record.expires_ms,
+        expires_ms,
     }
 }
+
+const REGISTRATION_MS_MAX: i64 = REGISTRATION_S.1 as i64 * 1_000;

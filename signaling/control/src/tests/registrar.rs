@@ -199,6 +199,16 @@ fn contacts_are_removed_one_by_one_and_all_by_a_star() {
 }
 
 #[test]
+fn a_copy_of_a_register_that_was_refused_hears_the_refusal_again_and_no_challenge() {
+    let mut rig = rig();
+    assert_eq!(register(&mut rig, &Register { headers: "Expires: 599\r\n", ..ALICE }), 423);
+    let refused = rig.refused.len();
+    rig.repeat_last();
+    assert_eq!(rig.last_response().status, 423);
+    assert_eq!(rig.refused.len(), refused, "and it is counted once");
+}
+
+#[test]
 fn a_contact_on_the_loopback_address_is_a_loop_unless_the_phone_is_there() {
     let mut rig = rig();
     let local = Register { contact: "Contact: <sip:alice@127.0.0.1:5070>\r\n", ..ALICE };
@@ -435,4 +445,33 @@ fn a_registration_over_a_stream_lifts_the_limit_on_streams_of_its_source() {
     let source = PHONE.parse::<std::net::SocketAddr>().expect("an address").ip();
     let until = over_tcp.now.mono + Duration::from_secs(3_600);
     assert_eq!(vouched(&over_tcp), [(source, until)]);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_changes_what_the_disk_says_and_not_when_a_binding_ends() {
+    let mut rig = rig();
+    assert_eq!(register(&mut rig, &ALICE), 200);
+    let end_ms = |rig: &Rig| rig.bindings()[0].expires_ms - rig.now.unix_ms;
+    for step_ms in [7_200_000, -10_800_000] {
+        rig.now.unix_ms += step_ms;
+        rig.after(Duration::from_secs(61));
+        let left_ms = end_ms(&rig);
+        assert!((3_400_000..3_600_000).contains(&left_ms), "{left_ms} ms after {step_ms}");
+    }
+    rig.after(Duration::from_secs(3_300));
+    assert_eq!(rig.control.registrations().0, 1);
+    rig.after(Duration::from_secs(300));
+    assert_eq!(rig.control.registrations().0, 0);
+}
+
+#[test]
+fn a_binding_restored_under_a_clock_far_behind_lasts_no_longer_than_any_registration() {
+    let mut before = rig();
+    assert_eq!(register(&mut before, &ALICE), 200);
+    let mut after = rig();
+    after.now.unix_ms -= 24 * 3_600_000;
+    after.control.restore_bindings(after.now, before.bindings());
+    assert_eq!(after.control.registrations().0, 1);
+    after.after(Duration::from_secs(3_601));
+    assert_eq!(after.control.registrations().0, 0);
 }

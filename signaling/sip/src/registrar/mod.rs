@@ -130,6 +130,24 @@ impl Registrar {
         self.users.get(of).map_or(&[], Vec::as_slice)
     }
 
+    /// The wall clock was set: what is kept in Unix milliseconds says when bindings end by it.
+    pub fn clock_set(&mut self, step_ms: i64) {
+        for binding in self.users.values_mut().flatten() {
+            binding.expires_ms = binding.expires_ms.saturating_add(step_ms);
+        }
+    }
+
+    /// The first user behind that one (`None`: the first of all), with the bindings.
+    pub fn user_after(
+        &self,
+        after: Option<&AddressOfRecord>,
+    ) -> Option<(&Arc<AddressOfRecord>, &[Binding])> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        let next = self.users.range::<AddressOfRecord, _>((from, Unbounded)).next();
+        next.map(|(of, bindings)| (of, bindings.as_slice()))
+    }
+
     /// Whether somebody is registered from that address: it is no stranger's.
     pub fn vouches_for(&self, source: IpAddr) -> bool {
         self.sources.contains_key(&source.to_canonical())

@@ -202,6 +202,11 @@ impl Core {
         }
     }
 
+    /// Whether a transaction of the request waits for its answer.
+    pub fn holds(&self, request: &Request) -> bool {
+        self.keys.of(request).is_some_and(|key| self.servers.is_unanswered(key))
+    }
+
     /// The transaction of a request other than INVITE: a new one, or the one that holds it.
     fn take_unanswered(
         &mut self,

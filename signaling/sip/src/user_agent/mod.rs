@@ -196,9 +196,10 @@ impl UserAgent {
         self.core.strangers.is_vouched(now, source)
     }
 
-    /// Takes a request other than INVITE whose answer needs time: copies of it end here until
-    /// `Command::Respond` (with `remember`) or `Command::Registered` answers it. For sources that
-    /// have authenticated. Without room nothing is kept, and copies come as requests of their own.
+    /// Takes a request other than INVITE whose answer needs time, or must stay the same: copies of it
+    /// end here until `Command::Respond` (with `remember`), `Command::Registered` or
+    /// `Command::RejectStateless` answers it. For sources that have authenticated. Without room
+    /// nothing is kept, and copies come as requests of their own.
     pub fn hold(&mut self, incoming: &Incoming) {
         self.core.hold(incoming.flow, &incoming.request);
     }
@@ -299,7 +300,7 @@ impl UserAgent {
     fn command(&mut self, now: Now, command: Command) {
         match command {
             Command::RejectStateless { incoming, refusal, headers, trusted } => {
-                self.core.reject_stateless(&incoming, &refusal, headers, trusted);
+                self.core.reject_stateless(now, &incoming, &refusal, headers, trusted);
             }
             Command::Challenge { incoming, kind, stale } => {
                 self.core.challenge(now, &incoming, kind, stale);

@@ -8,9 +8,11 @@ use crate::digest::ChallengeKind;
 use crate::name_addr::Contacts;
 
 impl Core {
-    /// `Command::RejectStateless`.
+    /// `Command::RejectStateless`. A request that is held is answered from its transaction: its digest is
+    /// spent, so a copy would be challenged where it should hear the refusal again.
     pub fn reject_stateless(
         &mut self,
+        now: Now,
         incoming: &Incoming,
         refusal: &Refusal,
         mut headers: Vec<ExtraHeader>,
@@ -27,8 +29,13 @@ impl Core {
             headers.extend(objection.headers.iter().cloned());
         }
         self.add_reasons(refusal, &mut headers, is_trusted);
+        let (flow, request) = (incoming.flow, &incoming.request);
         let shape = Shape { headers: &headers, ..Shape::default() };
-        self.respond_stateless(incoming.flow, &incoming.request, status, shape);
+        if self.holds(request) {
+            self.respond_remembered(now, flow, request, None, status, shape);
+        } else {
+            self.respond_stateless(flow, request, status, shape);
+        }
     }
 
     /// `Retry-After` for everybody; the operator's code and sentence for who has authenticated.

@@ -188,7 +188,8 @@ pub struct Objection {
 /// What the layer above wants done. One that names a session that is gone is counted and ignored.
 #[derive(Debug)]
 pub enum Command {
-    /// Answer a request and keep no state (a stranger's retransmission is answered alike).
+    /// Answer a request and keep no state (a stranger's retransmission is answered alike); one that is
+    /// held ([`super::UserAgent::hold`]) is answered from its transaction.
     RejectStateless {
         /// The request.
         incoming: Box<Incoming>,

@@ -28,22 +28,22 @@ impl UserAgent {
             // A copy was admitted while this one waited: the first answers for both.
             let sentence = "the same INVITE is being served already";
             let refusal = Refusal::silent("invite_copy", sentence);
-            return self.core.refuse_admission(id, &incoming, refusal);
+            return self.core.refuse_admission(now, id, &incoming, refusal);
         };
         let mut incoming = incoming;
         if let Err(refusal) = incoming.choose_extensions(incoming.extensions) {
-            return self.core.refuse_admission(id, &incoming, refusal);
+            return self.core.refuse_admission(now, id, &incoming, refusal);
         }
         if incoming.request.method != Method::Invite {
             let refusal = Refusal::new("not_an_invite", 405, "only an INVITE begins a session");
-            return self.core.refuse_admission(id, &incoming, refusal);
+            return self.core.refuse_admission(now, id, &incoming, refusal);
         }
         if !self.core.has_room_for(incoming.flow) {
             self.core.meters.transactions_refused += 1;
             let seconds = 5 + self.core.random.below(26);
             let refusal = Refusal::new("server_transactions", 503, "no room for a transaction")
                 .retry_after(seconds);
-            return self.core.refuse_admission(id, &incoming, refusal);
+            return self.core.refuse_admission(now, id, &incoming, refusal);
         }
         self.begin_ringing(now, incoming, id, key);
     }
@@ -80,8 +80,14 @@ impl UserAgent {
 }
 
 impl Core {
-    fn refuse_admission(&mut self, session: SessionId, incoming: &Incoming, refusal: Refusal) {
-        self.reject_stateless(incoming, &refusal, Vec::new(), true);
+    fn refuse_admission(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        incoming: &Incoming,
+        refusal: Refusal,
+    ) {
+        self.reject_stateless(now, incoming, &refusal, Vec::new(), true);
         self.emit(UaEvent::Refused { session, refusal });
     }
 }
