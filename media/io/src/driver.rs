@@ -19,6 +19,10 @@ pub(crate) const TURN_PACKETS: usize = 128;
 pub(crate) trait Sender {
     /// A datagram that the kernel refuses is counted in [`DriverCounts::send_failed`].
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]);
+
+    /// Opens the RTCP socket of the port at this index, or closes it. One that cannot be opened is
+    /// counted in [`DriverCounts::rtcp_unopened`].
+    fn listen_for_rtcp(&mut self, port_index: usize, listens: bool);
 }
 
 /// Is given the packets of a turn.
@@ -71,4 +75,6 @@ pub(crate) struct DriverCounts {
     pub rearmed: u64,
     /// Waits that slept.
     pub wakes: u64,
+    /// RTCP sockets that the kernel refused.
+    pub rtcp_unopened: u64,
 }

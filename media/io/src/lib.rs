@@ -13,6 +13,7 @@ mod meters;
 mod portable;
 mod ports;
 mod report;
+mod rtcp;
 mod sleeper;
 mod start;
 #[cfg(test)]

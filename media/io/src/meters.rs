@@ -104,6 +104,9 @@ counters! {
     buffer_shortages,
     /// Receptions that stopped for another reason and were begun again.
     receive_rearmed,
+    /// Legs without RTCP, because the kernel refused a socket for it. When it moves: another process is on
+    /// the odd port, or the limit of open files is reached.
+    rtcp_unopened,
     /// Waits that slept.
     wakes,
     /// Rate of those over the last second in which the core turned.

@@ -10,7 +10,6 @@ use plane::{Received, SocketId};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
@@ -20,6 +19,7 @@ use crate::config::IoConfig;
 use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
 use crate::ports::{Opened, Room, open_share};
 use crate::report::StartError;
+use crate::rtcp::{self, RtcpSockets};
 use crate::sleeper::Doorbell;
 use crate::wait::Wait;
 
@@ -34,7 +34,6 @@ const FILES_FOR_OTHERS_MAX: u64 = 4_096;
 /// One epoll set with the sockets of one core.
 pub(crate) struct Portable {
     sender: PortableSender,
-    epoll: OwnedFd,
     /// Deadlines: an absolute timer, because `epoll_wait` itself counts whole milliseconds.
     timer: OwnedFd,
     armed: Option<Instant>,
@@ -47,7 +46,10 @@ pub(crate) struct Portable {
 }
 
 pub(crate) struct PortableSender {
+    epoll: OwnedFd,
+    /// RTP, by the index of the port.
     sockets: Vec<OwnedFd>,
+    rtcp: RtcpSockets,
     counts: DriverCounts,
 }
 
@@ -81,19 +83,17 @@ impl Portable {
         let data = epoll::EventData::new_u64(TIMER);
         epoll::add(&epoll, &timer, data, epoll::EventFlags::IN | epoll::EventFlags::ET)
             .map_err(system("epoll_ctl"))?;
-        let mut sockets = Vec::with_capacity(share.len() * 2);
+        let mut sockets: Vec<OwnedFd> = Vec::with_capacity(share.len());
         let room = Room { pairs_max: pairs_max(files_max, cores), seconds_max: 0 };
         let opened = open_share(core, share, config, files_max, room, |index, pair| {
-            for (socket, number) in [(pair.rtp, index * 2), (pair.rtcp, index * 2 + 1)] {
-                let data = epoll::EventData::new_u64(number as u64);
-                epoll::add(&epoll, &socket, data, epoll::EventFlags::IN)?;
-                sockets.push(socket.into());
-            }
+            let data = epoll::EventData::new_u64(u64::from(SocketId::rtp(index).0));
+            epoll::add(&epoll, &pair.rtp, data, epoll::EventFlags::IN)?;
+            sockets.push(pair.rtp.into());
             Ok(())
         })?;
+        let rtcp = RtcpSockets::new(&opened.ports, config);
         let driver = Self {
-            sender: PortableSender { sockets, counts: DriverCounts::default() },
-            epoll,
+            sender: PortableSender { epoll, sockets, rtcp, counts: DriverCounts::default() },
             timer,
             armed: None,
             doorbell,
@@ -141,23 +141,18 @@ impl Driver for Portable {
     fn receive(&mut self, handler: &mut impl PacketHandler) -> usize {
         let mut packets = 0;
         for (buffer, (event, bytes)) in self.ready.iter().zip(&mut self.buffers).enumerate() {
-            let number = event.data.u64();
-            let Some(socket) =
-                usize::try_from(number).ok().and_then(|n| self.sender.sockets.get(n))
-            else {
-                continue;
-            };
-            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-            let Ok((_, len, source)) = recvfrom(socket, &mut bytes[..], flags) else { continue };
+            let Ok(number) = u32::try_from(event.data.u64()) else { continue };
+            let number = SocketId(number);
+            // An RTCP socket may have been closed since.
+            let Some(socket) = self.sender.socket(number) else { continue };
+            let Some((len, source)) = rtcp::receive(socket, &mut bytes[..]) else { continue };
             packets += 1;
             self.sender.counts.received += 1;
-            let source = source.and_then(|source| SocketAddr::try_from(source).ok());
             let (Some(packet), Some(source)) = (bytes.get_mut(..len), source) else {
                 self.sender.counts.too_long += 1;
                 continue;
             };
-            let socket = SocketId(number as u32);
-            match handler.packet(socket, source, packet, &mut self.sender) {
+            match handler.packet(number, source, packet, &mut self.sender) {
                 Received::Consumed | Received::Dropped(_) => {}
                 Received::Forward { socket, to, len } => {
                     self.forwards.push(ForwardPacket { buffer, len, socket, to });
@@ -181,7 +176,7 @@ impl Driver for Portable {
         }
         self.ready.clear();
         // An error is EINTR: then nothing is ready, and the next turn waits again.
-        let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.ready), timeout);
+        let _ = epoll::wait(&self.sender.epoll, spare_capacity(&mut self.ready), timeout);
         self.sender.counts.wakes += u64::from(wait.is_some());
         if self.ready.iter().any(|event| event.data.u64() == BELL) {
             self.answer_bell();
@@ -198,16 +193,24 @@ impl Driver for Portable {
     }
 }
 
+impl PortableSender {
+    fn socket(&self, socket: SocketId) -> Option<&OwnedFd> {
+        match socket.is_rtcp() {
+            true => self.rtcp.get(socket),
+            false => self.sockets.get(socket.port_index()),
+        }
+    }
+}
+
 impl Sender for PortableSender {
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
+        let is_sent = rtcp::send(self.socket(socket), to, packet);
         self.counts.sent += 1;
-        let sent = match self.sockets.get(socket.0 as usize) {
-            Some(fd) => sendto(fd, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, &to),
-            None => Err(Errno::BADF),
-        };
-        if sent != Ok(packet.len()) {
-            self.counts.send_failed += 1;
-        }
+        self.counts.send_failed += u64::from(!is_sent);
+    }
+
+    fn listen_for_rtcp(&mut self, port_index: usize, listens: bool) {
+        self.rtcp.listen(&self.epoll, port_index, listens, &mut self.counts);
     }
 }
 

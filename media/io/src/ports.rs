@@ -12,13 +12,25 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::IoConfig;
 use crate::report::{StartError, StartNote};
 
-/// The RTP and the RTCP socket of one port.
+/// The RTP socket of one port.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub rtp: Socket,
-    pub rtcp: Socket,
     /// Another one on the RTP port, where it was asked for.
     pub second: Option<Socket>,
+}
+
+/// How sockets mark what they send, and how much they hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marking {
+    dscp: u8,
+    receive_buffer_bytes: usize,
+}
+
+impl Marking {
+    pub const fn of(config: &IoConfig) -> Self {
+        Self { dscp: config.dscp, receive_buffer_bytes: config.receive_buffer_bytes }
+    }
 }
 
 /// For how many ports there is room.
@@ -175,11 +187,12 @@ fn open_pair(
     config: &IoConfig,
 ) -> io::Result<Pair> {
     let rtcp_port = rtp_port.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
-    let rtp = open_socket(address, rtp_port, config, false)?;
-    let rtcp = open_socket(address, rtcp_port, config, false)?;
+    let rtp = open_socket(SocketAddr::new(address, rtp_port), Marking::of(config))?;
+    // Only a look whether a leg could open it: see `rtcp.rs`.
+    open_socket(SocketAddr::new(address, rtcp_port), Marking::of(config))?;
     let second =
         if has_second { Some(open_second(address, rtp_port, config, &rtp)?) } else { None };
-    Ok(Pair { rtp, rtcp, second })
+    Ok(Pair { rtp, second })
 }
 
 /// One more socket on the port of `first`. Only while it is opened may the port be shared: nobody
@@ -191,20 +204,19 @@ fn open_second(
     first: &Socket,
 ) -> io::Result<Socket> {
     first.set_reuse_address(true)?;
-    let second = open_socket(address, port, config, true);
+    let second = open_shared(SocketAddr::new(address, port), Marking::of(config), true);
     first.set_reuse_address(false)?;
     second
 }
 
-fn open_socket(
-    address: IpAddr,
-    port: u16,
-    config: &IoConfig,
-    is_shared: bool,
-) -> io::Result<Socket> {
-    let address = SocketAddr::new(address, port);
+/// A socket that nobody shares the port with.
+pub(crate) fn open_socket(address: SocketAddr, marking: Marking) -> io::Result<Socket> {
+    open_shared(address, marking, false)
+}
+
+fn open_shared(address: SocketAddr, marking: Marking, is_shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    let class = u32::from(config.dscp.min(63)) << 2;
+    let class = u32::from(marking.dscp.min(63)) << 2;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
         // Marking is a wish: a kernel or a sandbox that refuses it costs no call.
@@ -212,7 +224,7 @@ fn open_socket(
     } else {
         let _ = socket.set_tos_v4(class);
     }
-    let _ = socket.set_recv_buffer_size(config.receive_buffer_bytes);
+    let _ = socket.set_recv_buffer_size(marking.receive_buffer_bytes);
     socket.set_reuse_address(is_shared)?;
     socket.bind(&address.into())?;
     Ok(socket)
@@ -225,12 +237,12 @@ mod tests {
     #[test]
     fn every_socket_marks_what_it_sends() {
         for dscp in [46, 0, 10] {
-            let config = IoConfig { dscp, ..IoConfig::default() };
-            let address = IpAddr::from([127, 0, 0, 1]);
-            let socket = open_socket(address, 0, &config, false).expect("a free port");
+            let marking = Marking::of(&IoConfig { dscp, ..IoConfig::default() });
+            let address = SocketAddr::from(([127, 0, 0, 1], 0));
+            let socket = open_socket(address, marking).expect("a free port");
             assert_eq!(socket.tos_v4().expect("it can be read"), u32::from(dscp) << 2);
-            let Ok(socket) = open_socket(std::net::Ipv6Addr::LOCALHOST.into(), 0, &config, false)
-            else {
+            let address = (std::net::Ipv6Addr::LOCALHOST, 0).into();
+            let Ok(socket) = open_socket(address, marking) else {
                 eprintln!("this machine has no IPv6 loopback: not tested");
                 continue;
             };

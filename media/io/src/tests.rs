@@ -34,6 +34,9 @@ const DROP: u8 = 3;
 const PANIC: u16 = 13;
 const STALL: u16 = 12;
 const SEND_NOWHERE: u16 = 11;
+/// Has the RTCP socket of the second port opened, and closed again.
+const LISTEN: u16 = 10;
+const DEAFEN: u16 = 9;
 
 /// Holds a core that was told to stall; one test uses it.
 static IS_STALLED: AtomicBool = AtomicBool::new(false);
@@ -52,6 +55,8 @@ impl Machine for Mirror {
                             std::hint::spin_loop();
                         }
                     }
+                    LISTEN => out.listen_for_rtcp(1, true),
+                    DEAFEN => out.listen_for_rtcp(1, false),
                     SEND_NOWHERE => out.send(SocketId::rtp(0), NOWHERE, &[0; 20]),
                     _ => {}
                 }
@@ -249,16 +254,62 @@ fn every_byte_of_twenty_thousand_packets_comes_back_on_each_backend() {
     }
 }
 
+/// Has the core carry out one command, whose slot says what.
+fn tell(media: &mut Media, slot: u16) {
+    let before = media.cores[0].meters.figures().commands;
+    let plan = plan(media.cores[0].ports[0]);
+    let start = MediaCommand::StartLeg { leg: leg(slot), plan };
+    media.cores[0].send(start).expect("there is room");
+    media.cores[0].ring();
+    figures_when(media, |figures| figures.commands > before);
+}
+
 #[test]
 fn packets_on_the_rtcp_port_come_from_and_go_to_that_port() {
     for backend in backends() {
-        let (media, _) = start_mirror(&config(backend, 8));
+        let (mut media, _) = start_mirror(&config(backend, 8));
+        tell(&mut media, LISTEN);
         let mut to = rtp_address(media.cores[0].ports[1]);
         to.set_port(to.port() + 1);
         let client = client();
-        client.send_to(&packet(FORWARD, 1, 60), to).expect("loopback takes it");
-        let (len, from) = client.recv_from(&mut [0; 100]).expect("the mirror answers");
-        assert_eq!((len, from), (60, to));
+        for kind in [FORWARD, COPY] {
+            for len in [60, 61] {
+                client.send_to(&packet(kind, 1, len), to).expect("loopback takes it");
+            }
+            for len in [60, 61] {
+                let came = client.recv_from(&mut [0; 100]).expect("the mirror answers");
+                assert_eq!(came, (len, to));
+            }
+        }
+        client.send_to(&packet(FORWARD, 1, 5_000), to).expect("loopback takes it");
+        let figures = figures_when(&media, |figures| figures.packets_received == 5);
+        assert_eq!(figures.dropped(DropReason::TooLong), 1);
+        assert_eq!((figures.packets_sent, figures.send_failed), (4, 0));
+        assert_eq!(figures.received_balance(), 0);
+    }
+}
+
+#[test]
+fn an_rtcp_port_is_held_only_while_it_is_needed_and_its_loss_is_counted() {
+    for backend in backends() {
+        let (mut media, _) = start_mirror(&config(backend, 8));
+        let mut rtcp = rtp_address(media.cores[0].ports[1]);
+        rtcp.set_port(rtcp.port() + 1);
+        let neighbour = UdpSocket::bind(rtcp).expect("nobody holds it");
+        tell(&mut media, LISTEN);
+        figures_when(&media, |figures| figures.rtcp_unopened == 1);
+        tell(&mut media, DEAFEN);
+        drop(neighbour);
+        for _ in 0..3 {
+            tell(&mut media, LISTEN);
+            assert!(UdpSocket::bind(rtcp).is_err(), "the core holds it");
+            tell(&mut media, DEAFEN);
+            drop(UdpSocket::bind(rtcp).expect("it was closed"));
+        }
+        assert_eq!(media.cores[0].meters.figures().rtcp_unopened, 1);
+        tell(&mut media, LISTEN);
+        drop(media);
+        UdpSocket::bind(rtcp).expect("it was closed with the core");
     }
 }
 

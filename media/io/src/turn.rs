@@ -259,6 +259,7 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
         figures.buffer_shortages = driver.buffer_shortages;
         figures.receive_rearmed = driver.rearmed;
         figures.wakes = driver.wakes;
+        figures.rtcp_unopened = driver.rtcp_unopened;
         figures.events = uplink.told;
         figures.events_dropped = uplink.dropped;
         figures.events_lost = uplink.lost;
@@ -359,6 +360,10 @@ impl Reader {
 impl<S: Sender> Output for Outlet<'_, S> {
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
         self.sender.send(socket, to, packet);
+    }
+
+    fn listen_for_rtcp(&mut self, port_index: usize, listens: bool) {
+        self.sender.listen_for_rtcp(port_index, listens);
     }
 
     fn event(&mut self, event: MediaEvent) {

@@ -59,6 +59,11 @@ pub enum Received {
 pub trait Output {
     /// Send one datagram. It may be lost, as any datagram.
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]);
+    /// The RTCP socket of the port at this index is needed from now on, or no longer: a leg whose RTCP
+    /// shares the RTP port (RFC 5761) does without. Shells whose sockets cost nothing leave it be.
+    fn listen_for_rtcp(&mut self, port_index: usize, listens: bool) {
+        let _ = (port_index, listens);
+    }
     /// Tell signaling. Must not fail: the ring is sized for it (`shared::limits::EVENT_SLOTS`), and a
     /// shell whose ring is full keeps the event back until there is room.
     fn event(&mut self, event: MediaEvent);

@@ -196,6 +196,15 @@ impl Plane {
     }
 }
 
+/// What a relayed packet touches of one leg: its two cache lines.
+pub const HOT_LEG_BYTES: usize = size_of::<Inbound>() + size_of::<Outbound>();
+const _: () = assert!(HOT_LEG_BYTES == 128);
+
+/// What a core holds for one leg in all, but for SRTP, taps and its places in the wheel: two entries of four
+/// bytes.
+pub const LEG_BYTES: usize =
+    HOT_LEG_BYTES + size_of::<ReceptionPast>() + size_of::<Option<Leg>>() + size_of::<u32>() + 8;
+
 const fn port_order(port: MediaPort) -> (u8, u16) {
     (port.address, port.rtp)
 }

@@ -52,6 +52,8 @@ pub(crate) struct Hands {
     pub events: Vec<MediaEvent>,
     pub frames: Vec<RecorderFrame>,
     pub mesh: Vec<(CoreId, MeshFrame)>,
+    /// RTCP sockets that were asked for (`true`) or given up, by the index of their port.
+    pub rtcp: Vec<(usize, bool)>,
     pub recorder_is_full: bool,
     pub mesh_is_full: bool,
 }
@@ -83,6 +85,10 @@ impl Sent {
 impl Output for Hands {
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
         self.sent.push(Sent { at: Instant::ZERO, socket, to, packet: packet.to_vec() });
+    }
+
+    fn listen_for_rtcp(&mut self, port_index: usize, listens: bool) {
+        self.rtcp.push((port_index, listens));
     }
 
     fn event(&mut self, event: MediaEvent) {

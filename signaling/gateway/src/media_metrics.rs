@@ -101,6 +101,12 @@ const ROWS: &[Row] = &[
         |f| f.receive_rearmed,
     ),
     (
+        "media_rtcp_unopened_total",
+        "counter",
+        "Legs without RTCP: the kernel refused a socket. Another process is on the odd port, or files ran out.",
+        |f| f.rtcp_unopened,
+    ),
+    (
         "media_mesh_frames_incomplete_total",
         "counter",
         "Frames from other cores whose packet never came whole.",

@@ -232,7 +232,7 @@ fn kib(bytes: u64) -> f64 {
 }
 
 /// Slab of the whole machine; 0 where it cannot be read.
-fn kernel_bytes() -> u64 {
+pub(crate) fn kernel_bytes() -> u64 {
     let table = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = table.lines().find_map(|line| line.strip_prefix("Slab:"));
     let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());

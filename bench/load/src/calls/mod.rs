@@ -25,6 +25,7 @@ use rest::Login;
 use sip::Transport;
 
 pub(crate) use gateway::build;
+pub(crate) use memory::kernel_bytes;
 
 /// What came of it.
 pub(crate) struct Measured {

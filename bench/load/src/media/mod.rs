@@ -3,6 +3,7 @@
 
 mod bencode;
 mod generator;
+mod memory;
 mod own;
 mod parties;
 mod payload;
@@ -184,6 +185,7 @@ pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measu
         let missing = rtpengine.as_ref().err().map(String::as_str);
         sections.push(tally.section(&scenario.title(), missing));
     }
+    sections.push(memory::measure(cpus.relay, effort.quick));
     sections.push(plot::draw(&tallies, &effort.plots));
     Measured { sections, rtpengine, is_broken }
 }

@@ -16,6 +16,8 @@ use crate::schedstat::{self, Thread};
 /// One media core with calls up.
 pub(crate) struct Own {
     media: Media,
+    /// Of the legs.
+    ports: Vec<MediaPort>,
     targets: Vec<SocketAddr>,
     keys: Vec<Option<SrtpKeys>>,
     threads: Vec<Thread>,
@@ -31,6 +33,20 @@ impl Own {
         wait: WaitSettings,
         setup: &Setup,
     ) -> Result<Self, SetupError> {
+        let mut own = Self::open(backend, wait, setup)?;
+        own.bring_up(setup, true)?;
+        Ok(own)
+    }
+
+    /// Starts a core whose legs are not up.
+    ///
+    /// # Errors
+    /// It does not start, or has too few ports.
+    pub fn open(
+        backend: BackendChoice,
+        wait: WaitSettings,
+        setup: &Setup,
+    ) -> Result<Self, SetupError> {
         let last = FIRST_PORT + u16::try_from(setup.streams * 2 + SPARE_PORTS)?;
         let config = IoConfig {
             cpus: io::Cpus::List(vec![setup.cpu]),
@@ -42,19 +58,32 @@ impl Own {
             taps_max: 1,
             ..IoConfig::default()
         };
-        let mut media = io::start(&config, Arc::new(|| {}), Arc::new(|| {}))?;
-        let core = media.cores.first_mut().ok_or("no media core")?;
+        let media = io::start(&config, Arc::new(|| {}), Arc::new(|| {}))?;
+        let core = media.cores.first().ok_or("no media core")?;
         let ports: Vec<MediaPort> = core.ports.iter().copied().take(setup.streams).collect();
         if ports.len() < setup.streams {
             return Err(format!("{} of {} ports are free", ports.len(), setup.streams).into());
         }
-        bring_up(core, &ports, setup)?;
         let targets = ports.iter().map(|port| (setup.parties.ip(), port.rtp).into()).collect();
         let mut threads = schedstat::own_threads(CORE_THREAD).map_err(tried("reading /proc"))?;
         // A core of the round before that still ends has the lower id.
         threads.drain(..threads.len().saturating_sub(1));
         let keys = (0..setup.streams).map(|stream| party_keys(setup, stream)).collect();
-        Ok(Self { media, targets, keys, threads })
+        Ok(Self { media, ports, targets, keys, threads })
+    }
+
+    /// Bridges the legs of every call.
+    ///
+    /// # Errors
+    /// The core does not carry out its commands.
+    pub fn bring_up(&mut self, setup: &Setup, rtcp_mux: bool) -> Result<(), SetupError> {
+        let core = self.media.cores.first_mut().ok_or("no media core")?;
+        bring_up(core, &self.ports, setup, rtcp_mux)
+    }
+
+    /// RTP ports that are open, those without a leg too.
+    pub fn ports(&self) -> usize {
+        self.media.cores.iter().map(|core| core.ports.len()).sum()
     }
 }
 
@@ -93,11 +122,17 @@ impl Relay for Own {
     }
 }
 
-fn bring_up(core: &mut Core, ports: &[MediaPort], setup: &Setup) -> Result<(), SetupError> {
+fn bring_up(
+    core: &mut Core,
+    ports: &[MediaPort],
+    setup: &Setup,
+    rtcp_mux: bool,
+) -> Result<(), SetupError> {
     let legs: Vec<LegId> = (0..u16::try_from(ports.len())?).map(leg).collect();
     let mut commands = Vec::new();
     for (index, (leg, port)) in legs.iter().zip(ports).enumerate() {
         let mut plan = plan(*port, setup.codecs[index % 2], setup.parties);
+        plan.media.rtcp_mux = rtcp_mux;
         let keys = party_keys(setup, index);
         // The leg has the other end of what its party has.
         plan.media.srtp = keys.map(|keys| SrtpKeys { send: keys.receive, receive: keys.send });

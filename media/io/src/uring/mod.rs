@@ -21,20 +21,23 @@ mod probe;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use plane::{Received, SocketId};
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
 use shared::{CoreId, MediaPort};
 
 use crate::clock;
 use crate::config::IoConfig;
-use crate::driver::{Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
+use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
 use crate::ports::{Opened, Pair, Room, open_share};
 use crate::report::StartError;
+use crate::rtcp::{self, RtcpSockets};
 use crate::sleeper::Doorbell;
 use crate::wait::Wait;
 
@@ -61,7 +64,13 @@ pub(crate) struct Uring {
     /// Where the doorbell's READ puts its count. Only the kernel writes it, nobody reads it.
     bell_count: Box<[u8; 8]>,
     bell_is_armed: bool,
-    /// First sockets in the ring's table: two a port.
+    rtcp: RtcpSockets,
+    /// Tells which RTCP sockets have something; the ring waits for it as for one socket.
+    rtcp_epoll: OwnedFd,
+    rtcp_is_awaited: bool,
+    rtcp_ready: Vec<epoll::Event>,
+    rtcp_bytes: Box<[u8]>,
+    /// First sockets in the ring's table: one a port.
     sockets: u32,
     /// Where the second sockets of the ports are in the ring's table, behind all first ones.
     seconds_base: u32,
@@ -82,6 +91,8 @@ enum Tag {
     SendConnected(u16),
     /// Of the second socket of this port, for the attempt.
     Connect(u16, u16),
+    /// Some RTCP socket has something.
+    Rtcp,
     /// What nothing depends on.
     Ignored,
 }
@@ -100,7 +111,8 @@ impl Tag {
             Self::Connect(port, attempt) => {
                 tag(4, u32::from(attempt) << Self::ATTEMPT_SHIFT | u32::from(port))
             }
-            Self::Ignored => tag(5, 0),
+            Self::Rtcp => tag(5, 0),
+            Self::Ignored => tag(6, 0),
         }
     }
 
@@ -111,6 +123,7 @@ impl Tag {
             2 => Self::Bell,
             3 => Self::SendConnected(data as u16),
             4 => Self::Connect(data as u16, (data >> Self::ATTEMPT_SHIFT) as u16),
+            5 => Self::Rtcp,
             _ => Self::Ignored,
         }
     }
@@ -131,11 +144,11 @@ impl Uring {
         let system = |what| move |source| StartError::System { core, what, source };
         let ring = build_ring(SUBMISSIONS, COMPLETIONS).map_err(system("io_uring_setup"))?;
         let files_max_here = usize::try_from(files_max).unwrap_or(usize::MAX);
-        let pairs_max = share.len().min(files_max_here / 2).clamp(1, usize::from(u16::MAX));
+        let pairs_max = share.len().min(files_max_here).clamp(1, usize::from(u16::MAX));
         // A second socket only makes sending cheaper: ports come first where files are few.
-        let seconds_max = (files_max_here.saturating_sub(pairs_max * 2)).min(pairs_max);
-        let seconds_base = u32::try_from(pairs_max * 2).unwrap_or(u32::MAX);
-        let slots = u32::try_from(pairs_max * 2 + seconds_max).unwrap_or(u32::MAX);
+        let seconds_max = (files_max_here.saturating_sub(pairs_max)).min(pairs_max);
+        let seconds_base = u32::try_from(pairs_max).unwrap_or(u32::MAX);
+        let slots = u32::try_from(pairs_max + seconds_max).unwrap_or(u32::MAX);
         ring.submitter().register_files_sparse(slots).map_err(system("a table of sockets"))?;
         let buffers = Buffers::new();
         buffers.register(&ring.submitter()).map_err(system("a ring of buffers"))?;
@@ -144,7 +157,9 @@ impl Uring {
             install(&ring, index, seconds_base, &pair)
         })?;
         let seconds = opened.ports.len().min(seconds_max);
-        let sockets = opened.ports.len() as u32 * 2;
+        let sockets = opened.ports.len() as u32;
+        let rtcp_epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(|error| system("epoll_create")(error.into()))?;
         let mut uring = Self {
             ring,
             buffers,
@@ -153,6 +168,11 @@ impl Uring {
             doorbell,
             bell_count: Box::new([0; 8]),
             bell_is_armed: false,
+            rtcp: RtcpSockets::new(&opened.ports, config),
+            rtcp_epoll,
+            rtcp_is_awaited: false,
+            rtcp_ready: Vec::with_capacity(RTCP_TURN),
+            rtcp_bytes: vec![0; BUFFER_BYTES].into_boxed_slice(),
             sockets,
             seconds_base,
             egress: Egress::new(seconds),
@@ -201,6 +221,47 @@ impl Uring {
         self.bell_is_armed = unsafe { self.push(&entry) };
     }
 
+    /// Waits for RTCP. A socket that still has something ends this wait at once.
+    fn await_rtcp(&mut self) {
+        if self.rtcp_is_awaited {
+            return;
+        }
+        let entry = opcode::PollAdd::new(Fd(self.rtcp_epoll.as_raw_fd()), libc::POLLIN as u32)
+            .build()
+            .user_data(Tag::Rtcp.encode());
+        // SAFETY: the entry points to nothing; the epoll set is kept open for the life of the ring.
+        self.rtcp_is_awaited = unsafe { self.push(&entry) };
+    }
+
+    /// One datagram of each RTCP socket that has any.
+    fn receive_rtcp(&mut self, handler: &mut impl PacketHandler) -> usize {
+        let only_look = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut ready = std::mem::take(&mut self.rtcp_ready);
+        let mut bytes = std::mem::take(&mut self.rtcp_bytes);
+        ready.clear();
+        let _ = epoll::wait(&self.rtcp_epoll, spare_capacity(&mut ready), Some(&only_look));
+        let mut packets = 0;
+        for event in &ready {
+            let Ok(number) = u32::try_from(event.data.u64()) else { continue };
+            let Some(socket) = self.rtcp.get(SocketId(number)) else { continue };
+            let Some((len, source)) = rtcp::receive(socket, &mut bytes) else { continue };
+            packets += 1;
+            self.counts.received += 1;
+            let (Some(packet), Some(source)) = (bytes.get_mut(..len), source) else {
+                self.counts.too_long += 1;
+                continue;
+            };
+            match handler.packet(SocketId(number), source, packet, self) {
+                Received::Consumed | Received::Dropped(_) => {}
+                Received::Forward { socket, to, len } => {
+                    self.send(socket, to, bytes.get(..len).unwrap_or_default());
+                }
+            }
+        }
+        (self.rtcp_ready, self.rtcp_bytes) = (ready, bytes);
+        packets
+    }
+
     /// Queues an entry, submitting first where the queue is full. `false` when the kernel takes none.
     ///
     /// # Safety
@@ -237,13 +298,13 @@ impl Uring {
     /// until [`Uring::submitted`] frees it.
     fn queue_send(&mut self, socket: SocketId, to: SocketAddr, parcel: Parcel) -> bool {
         let port = socket.port_index();
-        let way = if socket.is_rtcp() { Way::Addressed } else { self.egress.way(port, to) };
+        let way = self.egress.way(port, to);
         let send = |place: u32| {
             opcode::Send::new(Fixed(place), parcel.payload, parcel.payload_len)
                 .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
         };
         let addressed = || {
-            send(socket.0)
+            send(port as u32)
                 .dest_addr(parcel.address.cast())
                 .dest_addr_len(parcel.address_len)
                 .build()
@@ -344,7 +405,7 @@ impl Uring {
     fn socket_at(&self, place: u32) -> SocketId {
         match place.checked_sub(self.seconds_base) {
             Some(port) => SocketId::rtp(port as usize),
-            None => SocketId(place),
+            None => SocketId::rtp(place as usize),
         }
     }
 
@@ -401,7 +462,7 @@ impl Driver for Uring {
     fn receive(&mut self, handler: &mut impl PacketHandler) -> usize {
         let mut room = [const { MaybeUninit::uninit() }; TURN_PACKETS];
         let completions = self.ring.completion().fill(&mut room);
-        let mut packets = 0;
+        let (mut packets, mut has_rtcp) = (0, false);
         for completion in completions {
             match Tag::decode(completion.user_data()) {
                 Tag::Receive(place) => {
@@ -416,8 +477,13 @@ impl Driver for Uring {
                     self.egress.connected(usize::from(port), attempt, is_connected);
                 }
                 Tag::Bell => self.bell_is_armed = false,
+                Tag::Rtcp => has_rtcp = true,
                 Tag::Ignored => {}
             }
+        }
+        if has_rtcp {
+            self.rtcp_is_awaited = false;
+            packets += self.receive_rtcp(handler);
         }
         packets
     }
@@ -425,6 +491,7 @@ impl Driver for Uring {
     fn wait(&mut self, wait: Option<Wait>) {
         self.buffers.publish();
         self.begin_receptions();
+        self.await_rtcp();
         let Some(wait) = wait else { return self.submit() };
         self.arm_bell();
         self.counts.wakes += 1;
@@ -451,6 +518,12 @@ impl Driver for Uring {
 
 impl Sender for Uring {
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
+        if socket.is_rtcp() {
+            let is_sent = rtcp::send(self.rtcp.get(socket), to, packet);
+            self.counts.sent += 1;
+            self.counts.send_failed += u64::from(!is_sent);
+            return;
+        }
         let mut parcel = self.arena.put(to, packet);
         if parcel.is_none() {
             self.submit();
@@ -466,6 +539,10 @@ impl Sender for Uring {
             }
         }
     }
+
+    fn listen_for_rtcp(&mut self, port_index: usize, listens: bool) {
+        self.rtcp.listen(&self.rtcp_epoll, port_index, listens, &mut self.counts);
+    }
 }
 
 impl Drop for Uring {
@@ -477,6 +554,9 @@ impl Drop for Uring {
         let _ = self.ring.submitter().unregister_buf_ring(GROUP);
     }
 }
+
+/// RTCP sockets that are looked at in one turn.
+const RTCP_TURN: usize = 32;
 
 /// Receptions that are cancelled before their ends are worked off; they fit into the completion queue
 /// together with the answers.
@@ -499,11 +579,10 @@ fn build_ring(submissions: u32, completions: u32) -> io::Result<IoUring> {
         .build(submissions)
 }
 
-/// Puts a pair into the table; dropping the pair then closes only its numbers in the process.
+/// Puts a port's sockets into the table; dropping them then closes only their numbers in the process.
 fn install(ring: &IoUring, index: usize, seconds_base: u32, pair: &Pair) -> io::Result<()> {
     let index = u32::try_from(index).map_err(io::Error::other)?;
-    let sockets = [pair.rtp.as_raw_fd(), pair.rtcp.as_raw_fd()];
-    ring.submitter().register_files_update(index * 2, &sockets)?;
+    ring.submitter().register_files_update(index, &[pair.rtp.as_raw_fd()])?;
     let Some(second) = &pair.second else { return Ok(()) };
     ring.submitter().register_files_update(seconds_base + index, &[second.as_raw_fd()]).map(drop)
 }
@@ -554,10 +633,11 @@ mod tests {
 
     #[test]
     fn tags_read_back_as_written() {
-        let plain = [Tag::Receive(0), Tag::Receive(u32::MAX), Tag::Send, Tag::Bell, Tag::Ignored];
+        let plain = [Tag::Receive(0), Tag::Receive(u32::MAX), Tag::Send, Tag::Bell];
+        let plain = plain.into_iter().chain([Tag::Rtcp, Tag::Ignored]);
         let of_ports =
             [Tag::SendConnected(u16::MAX), Tag::Connect(u16::MAX, 1), Tag::Connect(1, 9)];
-        for tag in plain.into_iter().chain(of_ports) {
+        for tag in plain.chain(of_ports) {
             assert_eq!(Tag::decode(tag.encode()), tag);
         }
     }

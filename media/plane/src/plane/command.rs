@@ -24,7 +24,7 @@ impl Plane {
     pub(super) fn carry_out(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
         match command {
             MediaCommand::StartLeg { leg, plan } => {
-                if !self.start_leg(now, leg, &plan) {
+                if !self.start_leg(now, leg, &plan, out) {
                     self.refuse(leg, out);
                 }
                 out.event(MediaEvent::PlanReturned(plan));
@@ -78,7 +78,13 @@ impl Plane {
     }
 
     /// `false` when the slot or the port is not free, or is none of ours.
-    fn start_leg(&mut self, now: Instant, leg: LegId, plan: &LegPlan) -> bool {
+    fn start_leg(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        plan: &LegPlan,
+        out: &mut impl Output,
+    ) -> bool {
         let slot = usize::from(leg.slot);
         let Some(port) = self.port_place(plan.port) else { return false };
         let port_is_free = self.slot_by_port[usize::from(port)].is_none();
@@ -103,6 +109,9 @@ impl Plane {
         self.slot_by_port[usize::from(port)] = Some(leg.slot);
         self.wheel.insert(now, leg.slot, self.outbound[slot].wants_half_beats());
         self.choose_listening(slot);
+        if !plan.media.rtcp_mux {
+            out.listen_for_rtcp(usize::from(port), true);
+        }
         self.meters.legs += 1;
         true
     }
@@ -139,6 +148,10 @@ impl Plane {
         }
         self.checks[slot] = clock::millis(now);
         self.secure_leg(now, slot);
+        if plan.media.rtcp_mux != old.media.rtcp_mux {
+            let port = usize::from(self.outbound[slot].port);
+            out.listen_for_rtcp(port, !plan.media.rtcp_mux);
+        }
         if plan.media.codec != old.media.codec {
             self.change_tap_codec(slot, plan.media.codec);
         }
@@ -172,6 +185,9 @@ impl Plane {
         *quality = self.quality(slot, &leg);
         let port = usize::from(self.outbound[slot].port);
         self.slot_by_port[port] = None;
+        if !leg.plan.media.rtcp_mux {
+            out.listen_for_rtcp(port, false);
+        }
         self.inbound[slot] = Inbound::vacant();
         self.outbound[slot] = Outbound::vacant();
         self.wheel.remove(leg.id.slot);

@@ -596,6 +596,21 @@ fn multiplexed_reports_share_the_port_both_ways() {
 }
 
 #[test]
+fn only_a_leg_that_does_not_multiplex_has_an_rtcp_socket() {
+    let mut world = World::new(1);
+    let (a, b) = (world.start(|_| ()), world.start(|plan| plan.media.rtcp_mux = true));
+    assert_eq!(std::mem::take(&mut world.cores[0].1.rtcp), [(a, true)]);
+    for (party, rtcp_mux) in [(a, true), (a, true), (b, false)] {
+        let mut plan = plan(party as u16);
+        plan.media.rtcp_mux = rtcp_mux;
+        world.command(MediaCommand::UpdateLeg { leg: world.leg(party), plan: Box::new(plan) });
+    }
+    assert_eq!(std::mem::take(&mut world.cores[0].1.rtcp), [(a, false), (b, true)]);
+    let _ = (stop(&mut world, a), stop(&mut world, b));
+    assert_eq!(world.cores[0].1.rtcp, [(b, false)]);
+}
+
+#[test]
 fn the_round_trip_comes_from_the_peers_report() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
