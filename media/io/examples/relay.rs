@@ -1,6 +1,6 @@
 //! CPU time of one relayed packet on each backend, from the scheduler's own count.
 //!
-//! `cargo run --release -p io --example relay -- [streams] [seconds] [packets a second, 0 = saturated]`
+//! `cargo run --release -p io --example relay -- [streams] [seconds] [packets a second, 0 = saturated] [part of a backend's name] [rounds]`
 //!
 //! One generator socket plays all parties over loopback; it sends on the legs in turn and checks
 //! every byte that comes back. Run under `chrt -f 10` on a busy machine. The cost includes the
@@ -48,15 +48,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let streams = usize::try_from(number(500)?)?;
     let duration = Duration::from_secs(number(3)?);
     let load = Load { streams, duration, rate: number(0)? };
+    let only = arguments.next().unwrap_or_default();
+    let rounds = arguments.next().map_or(Ok(2), |text| text.parse())?;
     println!(
         "{:<22} {:>8} {:>8} {:>9} {:>8} {:>7} {:>7} {:>7}",
         "backend", "ns/pkt", "kpps", "wakes/s", "lost", "p50 us", "p99 us", "p99.9"
     );
     let one_by_one = WaitSettings { batch_packets: 1, ..WaitSettings::default() };
-    for _round in 0..2 {
-        measure("portable", BackendChoice::Portable, one_by_one, &load)?;
-        measure("io_uring, wake on 1", BackendChoice::IoUring, one_by_one, &load)?;
-        measure("io_uring, adaptive", BackendChoice::IoUring, WaitSettings::default(), &load)?;
+    let contenders = [
+        ("portable", BackendChoice::Portable, one_by_one),
+        ("io_uring, wake on 1", BackendChoice::IoUring, one_by_one),
+        ("io_uring, adaptive", BackendChoice::IoUring, WaitSettings::default()),
+    ];
+    for _round in 0..rounds {
+        for (name, backend, wait) in contenders {
+            if name.contains(&only) {
+                measure(name, backend, wait, &load)?;
+            }
+        }
     }
     Ok(())
 }
@@ -225,8 +234,9 @@ fn plan(port: MediaPort, party: SocketAddr) -> Box<LegPlan> {
             codec: Codec::Pcmu,
             payload_type_send: 0,
             payload_type_receive: 0,
-            event_payload_type_send: None,
-            event_payload_type_receive: None,
+            // Else the core would listen for digits in the audio.
+            event_payload_type_send: Some(101),
+            event_payload_type_receive: Some(101),
             direction: Direction::SendRecv,
             ptime_ms: 20,
             srtp: None,

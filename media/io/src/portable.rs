@@ -17,7 +17,7 @@ use shared::{CoreId, Instant, MediaPort};
 
 use crate::config::IoConfig;
 use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
-use crate::ports::{Opened, Room, open_share};
+use crate::ports::{Opened, open_share};
 use crate::report::StartError;
 use crate::rtcp::{self, RtcpSockets};
 use crate::sleeper::Doorbell;
@@ -84,11 +84,11 @@ impl Portable {
         epoll::add(&epoll, &timer, data, epoll::EventFlags::IN | epoll::EventFlags::ET)
             .map_err(system("epoll_ctl"))?;
         let mut sockets: Vec<OwnedFd> = Vec::with_capacity(share.len());
-        let room = Room { pairs_max: pairs_max(files_max, cores), seconds_max: 0 };
-        let opened = open_share(core, share, config, files_max, room, |index, pair| {
+        let ports_max = ports_max(files_max, cores);
+        let opened = open_share(core, share, config, files_max, ports_max, |index, socket| {
             let data = epoll::EventData::new_u64(u64::from(SocketId::rtp(index).0));
-            epoll::add(&epoll, &pair.rtp, data, epoll::EventFlags::IN)?;
-            sockets.push(pair.rtp.into());
+            epoll::add(&epoll, &socket, data, epoll::EventFlags::IN)?;
+            sockets.push(socket.into());
             Ok(())
         })?;
         let rtcp = RtcpSockets::new(&opened.ports, config);
@@ -124,8 +124,8 @@ impl Portable {
     }
 }
 
-/// RTP ports of one core when `files_max` files may be open in all.
-fn pairs_max(files_max: u64, cores: usize) -> usize {
+/// RTP ports of one core when `files_max` files may be open in all: each may have an RTCP socket too.
+fn ports_max(files_max: u64, cores: usize) -> usize {
     let for_others = (files_max / 4).min(FILES_FOR_OTHERS_MAX);
     let for_media = usize::try_from(files_max - for_others).unwrap_or(usize::MAX);
     (for_media / 2 / cores.max(1)).max(1)
@@ -227,9 +227,9 @@ mod tests {
 
     #[test]
     fn a_quarter_of_the_open_files_is_left_to_others() {
-        assert_eq!(pairs_max(1_024, 1), 384);
-        assert_eq!(pairs_max(20_000, 1), 7_952);
-        assert_eq!(pairs_max(20_000, 2), 3_976);
-        assert_eq!(pairs_max(0, 4), 1);
+        assert_eq!(ports_max(1_024, 1), 384);
+        assert_eq!(ports_max(20_000, 1), 7_952);
+        assert_eq!(ports_max(20_000, 2), 3_976);
+        assert_eq!(ports_max(0, 4), 1);
     }
 }

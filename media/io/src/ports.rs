@@ -5,20 +5,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use shared::{CoreId, MediaPort};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::IoConfig;
 use crate::report::{StartError, StartNote};
-
-/// The RTP socket of one port.
-#[derive(Debug)]
-pub(crate) struct Pair {
-    pub rtp: Socket,
-    /// Another one on the RTP port, where it was asked for.
-    pub second: Option<Socket>,
-}
 
 /// How sockets mark what they send, and how much they hold.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +24,6 @@ impl Marking {
     pub const fn of(config: &IoConfig) -> Self {
         Self { dscp: config.dscp, receive_buffer_bytes: config.receive_buffer_bytes }
     }
-}
-
-/// For how many ports there is room.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    pub pairs_max: usize,
-    /// The first so many of them get a second RTP socket.
-    pub seconds_max: usize,
 }
 
 /// What came of opening one core's share.
@@ -108,7 +93,7 @@ pub(crate) fn raise_files_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Opens a core's share, port by port, and hands each pair to `install` with its index. Busy ports
+/// Opens a core's share, port by port, and hands each RTP socket to `install` with its index. Busy ports
 /// are left out, where there is no more room it stops; both with a note.
 ///
 /// # Errors
@@ -118,22 +103,21 @@ pub(crate) fn open_share(
     share: &[MediaPort],
     config: &IoConfig,
     files_max: u64,
-    room: Room,
-    mut install: impl FnMut(usize, Pair) -> io::Result<()>,
+    ports_max: usize,
+    mut install: impl FnMut(usize, Socket) -> io::Result<()>,
 ) -> Result<Opened, StartError> {
     let mut opened = Opened { ports: Vec::with_capacity(share.len()), notes: Vec::new() };
     let mut busy: Vec<u16> = Vec::new();
     let mut out_of_files = false;
     for &port in share {
-        if opened.ports.len() == room.pairs_max || out_of_files {
+        if opened.ports.len() == ports_max || out_of_files {
             out_of_files = true;
             break;
         }
         let Some(&address) = config.addresses.get(usize::from(port.address)) else { continue };
-        let has_second = opened.ports.len() < room.seconds_max;
-        match open_pair(address, port.rtp, has_second, config) {
-            Ok(pair) => {
-                install(opened.ports.len(), pair).map_err(|source| StartError::System {
+        match open_port(address, port.rtp, config) {
+            Ok(socket) => {
+                install(opened.ports.len(), socket).map_err(|source| StartError::System {
                     core,
                     what: "installing a socket",
                     source,
@@ -180,41 +164,17 @@ fn is_file_limit(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-fn open_pair(
-    address: IpAddr,
-    rtp_port: u16,
-    has_second: bool,
-    config: &IoConfig,
-) -> io::Result<Pair> {
+/// The RTP socket of a port. Its RTCP socket is opened too and closed at once, only to see whether a leg could
+/// open it: see `rtcp.rs`.
+fn open_port(address: IpAddr, rtp_port: u16, config: &IoConfig) -> io::Result<Socket> {
     let rtcp_port = rtp_port.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
     let rtp = open_socket(SocketAddr::new(address, rtp_port), Marking::of(config))?;
-    // Only a look whether a leg could open it: see `rtcp.rs`.
     open_socket(SocketAddr::new(address, rtcp_port), Marking::of(config))?;
-    let second =
-        if has_second { Some(open_second(address, rtp_port, config, &rtp)?) } else { None };
-    Ok(Pair { rtp, second })
+    Ok(rtp)
 }
 
-/// One more socket on the port of `first`. Only while it is opened may the port be shared: nobody
-/// else gets in later, and `first` was opened without sharing, so nobody was there before.
-fn open_second(
-    address: IpAddr,
-    port: u16,
-    config: &IoConfig,
-    first: &Socket,
-) -> io::Result<Socket> {
-    first.set_reuse_address(true)?;
-    let second = open_shared(SocketAddr::new(address, port), Marking::of(config), true);
-    first.set_reuse_address(false)?;
-    second
-}
-
-/// A socket that nobody shares the port with.
+/// A bound socket that nobody shares the port with.
 pub(crate) fn open_socket(address: SocketAddr, marking: Marking) -> io::Result<Socket> {
-    open_shared(address, marking, false)
-}
-
-fn open_shared(address: SocketAddr, marking: Marking, is_shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     let class = u32::from(marking.dscp.min(63)) << 2;
     if address.is_ipv6() {
@@ -223,24 +183,29 @@ fn open_shared(address: SocketAddr, marking: Marking, is_shared: bool) -> io::Re
         let _ = socket.set_tclass_v6(class);
     } else {
         let _ = socket.set_tos_v4(class);
+        // Audio is never so long that a network cuts it up. That it might be would cost each datagram an identification,
+        // drawn from a shared table (RFC 6864 §4.1); what is too long for the link is refused instead, and counted.
+        let _ = set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE);
     }
     let _ = socket.set_recv_buffer_size(marking.receive_buffer_bytes);
-    socket.set_reuse_address(is_shared)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::sockopt::ip_mtu_discover;
+
     use super::*;
 
     #[test]
-    fn every_socket_marks_what_it_sends() {
+    fn every_socket_marks_what_it_sends_and_has_it_whole() {
         for dscp in [46, 0, 10] {
             let marking = Marking::of(&IoConfig { dscp, ..IoConfig::default() });
             let address = SocketAddr::from(([127, 0, 0, 1], 0));
             let socket = open_socket(address, marking).expect("a free port");
             assert_eq!(socket.tos_v4().expect("it can be read"), u32::from(dscp) << 2);
+            assert_eq!(ip_mtu_discover(&socket), Ok(Ipv4PathMtuDiscovery::PROBE));
             let address = (std::net::Ipv6Addr::LOCALHOST, 0).into();
             let Ok(socket) = open_socket(address, marking) else {
                 eprintln!("this machine has no IPv6 loopback: not tested");

@@ -3,8 +3,8 @@
 
 use io::{BackendChoice, WaitSettings};
 
-use super::parties_socket;
 use super::own::Own;
+use super::parties_socket;
 use super::relay::{Setup, SetupError, tried};
 use crate::calls::kernel_bytes;
 use crate::report::Section;

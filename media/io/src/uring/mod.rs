@@ -2,15 +2,16 @@
 //! complete inside the submission, one wait for packets, deadlines and the doorbell.
 //!
 //! What was measured to pay: deferred task work (5 % over no flags), fixed files (3 %), no completion
-//! for sends that succeed (0 to 8 %), connected sockets to send on (up to 7 % on a quiet machine), and above all waiting for many packets at once (a third of all CPU
+//! for sends that succeed (0 to 8 %), and above all waiting for many packets at once (a third of all CPU
 //! at 100,000 packets a second). What was measured not to: zero-copy sends (22 % worse for 172 bytes),
-//! a submission thread on the same core (85 % worse), multishot timeouts (they drift).
+//! a submission thread on the same core (85 % worse), multishot timeouts (they drift), a second socket a port,
+//! connected to the party (3 % at most, for twice the kernel's memory; the first one cannot be connected, or the kernel
+//! would answer strangers whom we have to count).
 #![allow(unsafe_code)]
 
 mod address;
 mod arena;
 mod buffers;
-mod egress;
 #[cfg(test)]
 mod interleavings;
 mod ledger;
@@ -31,11 +32,12 @@ use plane::{Received, SocketId};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use shared::{CoreId, MediaPort};
+use socket2::Socket;
 
 use crate::clock;
 use crate::config::IoConfig;
 use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
-use crate::ports::{Opened, Pair, Room, open_share};
+use crate::ports::{Opened, open_share};
 use crate::report::StartError;
 use crate::rtcp::{self, RtcpSockets};
 use crate::sleeper::Doorbell;
@@ -43,7 +45,6 @@ use crate::wait::Wait;
 
 use arena::{Arena, Parcel};
 use buffers::{Buffers, Filled, GROUP};
-use egress::{Egress, Way};
 pub(crate) use probe::probe;
 
 /// Submissions of one turn go to the kernel in one call.
@@ -72,9 +73,6 @@ pub(crate) struct Uring {
     rtcp_bytes: Box<[u8]>,
     /// First sockets in the ring's table: one a port.
     sockets: u32,
-    /// Where the second sockets of the ports are in the ring's table, behind all first ones.
-    seconds_base: u32,
-    egress: Egress,
     /// Sockets whose reception has ended and is to be begun again at the next turn, without repeats.
     rearm: Vec<u32>,
     counts: DriverCounts,
@@ -87,10 +85,6 @@ enum Tag {
     Receive(u32),
     Send,
     Bell,
-    /// By the second socket of this port.
-    SendConnected(u16),
-    /// Of the second socket of this port, for the attempt.
-    Connect(u16, u16),
     /// Some RTCP socket has something.
     Rtcp,
     /// What nothing depends on.
@@ -99,7 +93,6 @@ enum Tag {
 
 impl Tag {
     const KIND_SHIFT: u32 = 32;
-    const ATTEMPT_SHIFT: u32 = 16;
 
     fn encode(self) -> u64 {
         let tag = |kind: u64, data: u32| kind << Self::KIND_SHIFT | u64::from(data);
@@ -107,12 +100,8 @@ impl Tag {
             Self::Receive(place) => tag(0, place),
             Self::Send => tag(1, 0),
             Self::Bell => tag(2, 0),
-            Self::SendConnected(port) => tag(3, u32::from(port)),
-            Self::Connect(port, attempt) => {
-                tag(4, u32::from(attempt) << Self::ATTEMPT_SHIFT | u32::from(port))
-            }
-            Self::Rtcp => tag(5, 0),
-            Self::Ignored => tag(6, 0),
+            Self::Rtcp => tag(3, 0),
+            Self::Ignored => tag(4, 0),
         }
     }
 
@@ -121,9 +110,7 @@ impl Tag {
             0 => Self::Receive(data as u32),
             1 => Self::Send,
             2 => Self::Bell,
-            3 => Self::SendConnected(data as u16),
-            4 => Self::Connect(data as u16, (data >> Self::ATTEMPT_SHIFT) as u16),
-            5 => Self::Rtcp,
+            3 => Self::Rtcp,
             _ => Self::Ignored,
         }
     }
@@ -144,19 +131,14 @@ impl Uring {
         let system = |what| move |source| StartError::System { core, what, source };
         let ring = build_ring(SUBMISSIONS, COMPLETIONS).map_err(system("io_uring_setup"))?;
         let files_max_here = usize::try_from(files_max).unwrap_or(usize::MAX);
-        let pairs_max = share.len().min(files_max_here).clamp(1, usize::from(u16::MAX));
-        // A second socket only makes sending cheaper: ports come first where files are few.
-        let seconds_max = (files_max_here.saturating_sub(pairs_max)).min(pairs_max);
-        let seconds_base = u32::try_from(pairs_max).unwrap_or(u32::MAX);
-        let slots = u32::try_from(pairs_max + seconds_max).unwrap_or(u32::MAX);
+        let ports_max = share.len().min(files_max_here).clamp(1, usize::from(u16::MAX));
+        let slots = u32::try_from(ports_max).unwrap_or(u32::MAX);
         ring.submitter().register_files_sparse(slots).map_err(system("a table of sockets"))?;
         let buffers = Buffers::new();
         buffers.register(&ring.submitter()).map_err(system("a ring of buffers"))?;
-        let room = Room { pairs_max, seconds_max };
-        let opened = open_share(core, share, config, files_max, room, |index, pair| {
-            install(&ring, index, seconds_base, &pair)
+        let opened = open_share(core, share, config, files_max, ports_max, |index, socket| {
+            install(&ring, index, &socket)
         })?;
-        let seconds = opened.ports.len().min(seconds_max);
         let sockets = opened.ports.len() as u32;
         let rtcp_epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
             .map_err(|error| system("epoll_create")(error.into()))?;
@@ -174,22 +156,14 @@ impl Uring {
             rtcp_ready: Vec::with_capacity(RTCP_TURN),
             rtcp_bytes: vec![0; BUFFER_BYTES].into_boxed_slice(),
             sockets,
-            seconds_base,
-            egress: Egress::new(seconds),
             rearm: Vec::new(),
             counts: DriverCounts::default(),
         };
-        uring.rearm = uring.places().collect();
+        uring.rearm = (0..sockets).collect();
         uring.begin_receptions();
         uring.submit();
         uring.counts.rearmed = 0;
         Ok((uring, opened))
-    }
-
-    /// All places of the table that hold a socket.
-    fn places(&self) -> impl Iterator<Item = u32> {
-        let seconds = self.egress.len() as u32;
-        (0..self.sockets).chain(self.seconds_base..self.seconds_base + seconds)
     }
 
     /// (Re)arms every socket on the list.
@@ -294,67 +268,22 @@ impl Uring {
         self.buffers.publish();
     }
 
-    /// Queues one datagram, by the way that is best for its destination. The parcel's memory must stay
-    /// until [`Uring::submitted`] frees it.
-    fn queue_send(&mut self, socket: SocketId, to: SocketAddr, parcel: Parcel) -> bool {
-        let port = socket.port_index();
-        let way = self.egress.way(port, to);
-        let send = |place: u32| {
-            opcode::Send::new(Fixed(place), parcel.payload, parcel.payload_len)
-                .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-        };
-        let addressed = || {
-            send(port as u32)
-                .dest_addr(parcel.address.cast())
-                .dest_addr_len(parcel.address_len)
-                .build()
-        };
-        let (entry, tag) = match way {
-            Way::Connected => {
-                let place = self.seconds_base + port as u32;
-                (send(place).build(), Tag::SendConnected(port as u16))
-            }
-            Way::Addressed => (addressed(), Tag::Send),
-            Way::AddressedAndConnect(attempt) => {
-                self.connect(port, attempt, parcel);
-                (addressed(), Tag::Send)
-            }
-        };
-        let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag.encode());
+    /// Queues one datagram. The parcel's memory must stay until [`Uring::submitted`] frees it.
+    fn queue_send(&mut self, socket: SocketId, parcel: Parcel) -> bool {
+        let place = Fixed(socket.port_index() as u32);
+        let entry = opcode::Send::new(place, parcel.payload, parcel.payload_len)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .dest_addr(parcel.address.cast())
+            .dest_addr_len(parcel.address_len)
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(Tag::Send.encode());
         self.counts.sent += 1;
         // SAFETY: the parcel lies in the arena or in a buffer that is held for sends; both are only
         // reused once `submitted` has seen an empty queue.
         let is_queued = unsafe { self.push(&entry) };
         self.counts.send_failed += u64::from(!is_queued);
         is_queued
-    }
-
-    /// Connects the second socket of a port to the parcel's address. Both steps are carried out inside
-    /// the submission; while the socket is not connected it hears everybody, like the first.
-    fn connect(&mut self, port: usize, attempt: u16, parcel: Parcel) {
-        self.disconnect(port);
-        let place = Fixed(self.seconds_base + port as u32);
-        let entry = opcode::Connect::new(place, parcel.address.cast(), parcel.address_len)
-            .build()
-            .user_data(Tag::Connect(port as u16, attempt).encode());
-        // SAFETY: the kernel copies the address when it takes the entry over; until then the parcel
-        // lies where the send that follows needs it as well.
-        if !unsafe { self.push(&entry) } {
-            self.egress.connected(port, attempt, false);
-        }
-    }
-
-    /// Lets the second socket of a port hear everybody again. A source address that connecting chose
-    /// is forgotten, so that the next peer may be reached by another.
-    fn disconnect(&mut self, port: usize) {
-        let place = Fixed(self.seconds_base + port as u32);
-        let nobody = (&raw const NOBODY).cast();
-        let entry = opcode::Connect::new(place, nobody, size_of_val(&NOBODY) as u32)
-            .build()
-            .user_data(Tag::Ignored.encode())
-            .flags(squeue::Flags::SKIP_SUCCESS);
-        // SAFETY: the address is a static.
-        let _ = unsafe { self.push(&entry) };
     }
 
     /// Sends the first `len` bytes of the datagram in `filled` from where they are. Its front, where
@@ -366,7 +295,7 @@ impl Uring {
             self.buffers.give_back(filled);
             return;
         };
-        if self.queue_send(socket, to, parcel) {
+        if self.queue_send(socket, parcel) {
             self.buffers.lend_to_send(filled);
         } else {
             self.buffers.give_back(filled);
@@ -393,20 +322,12 @@ impl Uring {
             return true;
         };
         let packet = filled.bytes().get_mut(message::PAYLOAD_OFFSET..).unwrap_or(&mut []);
-        let socket = self.socket_at(place);
+        let socket = SocketId::rtp(place as usize);
         match handler.packet(socket, message.source, packet, self) {
             Received::Consumed | Received::Dropped(_) => self.buffers.give_back(filled),
             Received::Forward { socket, to, len } => self.forward(filled, socket, to, len),
         }
         true
-    }
-
-    /// The socket of a place in the table; a second socket stands for the first of its port.
-    fn socket_at(&self, place: u32) -> SocketId {
-        match place.checked_sub(self.seconds_base) {
-            Some(port) => SocketId::rtp(port as usize),
-            None => SocketId::rtp(place as usize),
-        }
     }
 
     fn reception_ended(&mut self, place: u32, result: i32) {
@@ -423,7 +344,7 @@ impl Uring {
     /// Cancels every reception, each by its own name: cancelling all at once has the kernel look
     /// through all of them for each. A cancelled reception holds its socket until its end is worked off.
     fn end_receptions(&mut self) {
-        let places: Vec<u32> = self.places().collect();
+        let places: Vec<u32> = (0..self.sockets).collect();
         for places in places.chunks(CANCELS) {
             for place in places {
                 let entry = opcode::AsyncCancel::new(Tag::Receive(*place).encode())
@@ -441,13 +362,6 @@ impl Uring {
                     break;
                 }
             }
-        }
-    }
-
-    fn connected_send_failed(&mut self, port: u16) {
-        self.counts.send_failed += 1;
-        if self.egress.refuse(usize::from(port)) {
-            self.disconnect(usize::from(port));
         }
     }
 }
@@ -471,11 +385,6 @@ impl Driver for Uring {
                 }
                 // Only failures complete visibly (SKIP_SUCCESS).
                 Tag::Send => self.counts.send_failed += 1,
-                Tag::SendConnected(port) => self.connected_send_failed(port),
-                Tag::Connect(port, attempt) => {
-                    let is_connected = completion.result() >= 0;
-                    self.egress.connected(usize::from(port), attempt, is_connected);
-                }
                 Tag::Bell => self.bell_is_armed = false,
                 Tag::Rtcp => has_rtcp = true,
                 Tag::Ignored => {}
@@ -531,7 +440,7 @@ impl Sender for Uring {
         }
         match parcel {
             Some(parcel) => {
-                self.queue_send(socket, to, parcel);
+                self.queue_send(socket, parcel);
             }
             None => {
                 self.counts.sent += 1;
@@ -563,10 +472,6 @@ const RTCP_TURN: usize = 32;
 const CANCELS: usize = 2_048;
 const _: () = assert!(CANCELS * 2 <= COMPLETIONS as usize);
 
-/// `AF_UNSPEC`: connecting to it disconnects a datagram socket.
-static NOBODY: [u8; 16] = [0; 16];
-const _: () = assert!(libc::AF_UNSPEC == 0);
-
 /// A ring with the flags that pay: one thread submits, and completions are worked off only when it
 /// asks for them, in its own time.
 fn build_ring(submissions: u32, completions: u32) -> io::Result<IoUring> {
@@ -579,12 +484,10 @@ fn build_ring(submissions: u32, completions: u32) -> io::Result<IoUring> {
         .build(submissions)
 }
 
-/// Puts a port's sockets into the table; dropping them then closes only their numbers in the process.
-fn install(ring: &IoUring, index: usize, seconds_base: u32, pair: &Pair) -> io::Result<()> {
+/// Puts a socket into the table; dropping it then closes only its number in the process.
+fn install(ring: &IoUring, index: usize, socket: &Socket) -> io::Result<()> {
     let index = u32::try_from(index).map_err(io::Error::other)?;
-    ring.submitter().register_files_update(index, &[pair.rtp.as_raw_fd()])?;
-    let Some(second) = &pair.second else { return Ok(()) };
-    ring.submitter().register_files_update(seconds_base + index, &[second.as_raw_fd()]).map(drop)
+    ring.submitter().register_files_update(index, &[socket.as_raw_fd()]).map(drop)
 }
 
 fn receive_request() -> Box<libc::msghdr> {
@@ -633,11 +536,8 @@ mod tests {
 
     #[test]
     fn tags_read_back_as_written() {
-        let plain = [Tag::Receive(0), Tag::Receive(u32::MAX), Tag::Send, Tag::Bell];
-        let plain = plain.into_iter().chain([Tag::Rtcp, Tag::Ignored]);
-        let of_ports =
-            [Tag::SendConnected(u16::MAX), Tag::Connect(u16::MAX, 1), Tag::Connect(1, 9)];
-        for tag in plain.chain(of_ports) {
+        let received = [Tag::Receive(0), Tag::Receive(u32::MAX)];
+        for tag in received.into_iter().chain([Tag::Send, Tag::Bell, Tag::Rtcp, Tag::Ignored]) {
             assert_eq!(Tag::decode(tag.encode()), tag);
         }
     }
