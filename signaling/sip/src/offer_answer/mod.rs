@@ -5,6 +5,7 @@ mod choose;
 mod write;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use shared::{Codec, Direction, NegotiatedMedia, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 use smallvec::SmallVec;
@@ -60,7 +61,11 @@ pub struct MediaSession {
     /// `sess-version` of the description sent last.
     version: u64,
     /// The description sent last, all but its version.
-    sent: Option<Vec<u8>>,
+    sent: Option<Arc<[u8]>>,
+    /// Our key's line in it.
+    crypto: Option<Crypto>,
+    /// Our description in the last exchange that came to its end.
+    agreed: Option<Said>,
     /// One for each media description there ever was; one of them is our stream.
     slots: Vec<Slot>,
     /// Payload type of telephone events in descriptions of ours.
@@ -69,8 +74,20 @@ pub struct MediaSession {
     rtcp_mux: bool,
     /// What we offered and wait to be answered.
     offered: Option<LocalMedia>,
+    /// What we offered is what was agreed on before.
+    is_repeated: bool,
     /// The last exchange that came to its end.
     negotiated: Option<NegotiatedMedia>,
+}
+
+/// A description of ours.
+#[derive(Clone)]
+struct Said {
+    /// All but its version.
+    body: Arc<[u8]>,
+    /// What it says: the codecs that it names, and its direction.
+    local: LocalMedia,
+    crypto: Option<Crypto>,
 }
 
 impl MediaSession {
@@ -80,10 +97,13 @@ impl MediaSession {
             session_id,
             version: u64::from(session_id),
             sent: None,
+            crypto: None,
+            agreed: None,
             slots: vec![Slot::Ours],
             event_payload_type: EVENT_PAYLOAD_TYPE,
             rtcp_mux: false,
             offered: None,
+            is_repeated: false,
             negotiated: None,
         }
     }
@@ -101,14 +121,26 @@ impl MediaSession {
     /// An offer: the first one, a new one, or the same again as a refresh (then with the same
     /// version).
     pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
+        let crypto = self.offered_crypto(local);
         let own = write::Own {
             event_payload_type: self.event_payload_type,
             rtcp_mux: self.rtcp_mux,
-            crypto: self.offered_crypto(local),
+            crypto,
         };
         let body = write::offer(&self.slots, local, &own);
         self.offered = Some(local.clone());
-        self.describe(local.address, body)
+        self.is_repeated = false;
+        self.describe(local.address, body.into(), crypto)
+    }
+
+    /// Offers what was agreed on, to the letter: a refresh must neither change the codec nor take the
+    /// peer off hold (RFC 4028 §7.4, RFC 3264 §8). `None` before anything was agreed on.
+    pub fn repeat(&mut self) -> Option<Vec<u8>> {
+        let Said { body, local, crypto } = self.agreed.clone()?;
+        let address = local.address;
+        self.offered = Some(local);
+        self.is_repeated = true;
+        Some(self.describe(address, body, crypto))
     }
 
     /// The offer was refused: what was agreed before stays (RFC 3261 §14.1).
@@ -147,7 +179,10 @@ impl MediaSession {
         let crypto = crypto.map(|(keys, theirs)| Crypto { tag: theirs.tag, key: keys.send });
         let body = write::answer(&self.slots, local, &media, crypto, &offer.time);
         self.negotiated = Some(media);
-        Ok((self.describe(local.address, body), media))
+        let said = self.describe(local.address, body.into(), crypto);
+        let codecs = [media.codec].into_iter().collect();
+        self.agree(LocalMedia { direction: media.direction, codecs, ..local.clone() });
+        Ok((said, media))
     }
 
     /// Takes the answer to our offer.
@@ -159,10 +194,10 @@ impl MediaSession {
         let local = self.offered.take().ok_or(NO_OFFER)?;
         let answer = sdp::parse(answer)?;
         let index = self.slots.iter().position(Slot::is_ours).unwrap_or(0);
-        let offered = self.offered_crypto(&local);
-        let chosen = choose::from_answer(&answer, index, &local, offered.as_ref())?;
+        let chosen = choose::from_answer(&answer, index, &local, self.crypto.as_ref())?;
         let media = self.negotiate_answer(&answer, &chosen, &local);
         self.negotiated = Some(media);
+        self.agree(local);
         Ok(media)
     }
 
@@ -178,6 +213,12 @@ impl MediaSession {
         master.map(|master| Crypto { tag: OFFERED_TAG, key: SrtpKey { suite, master } })
     }
 
+    /// The exchange is whole: what we said last stands.
+    fn agree(&mut self, local: LocalMedia) {
+        let crypto = self.crypto;
+        self.agreed = self.sent.clone().map(|body| Said { body, local, crypto });
+    }
+
     fn negotiate_answer(
         &self,
         answer: &SessionDescription,
@@ -185,6 +226,12 @@ impl MediaSession {
         local: &LocalMedia,
     ) -> NegotiatedMedia {
         let events = chosen.event_payload_type;
+        // An offer of ours has our own numbers, unless it repeats an answer, which has the peer's.
+        let before =
+            self.negotiated.filter(|media| self.is_repeated && media.codec == chosen.codec);
+        let own_events = Some(self.event_payload_type);
+        let own_events = before.map_or(own_events, |media| media.event_payload_type_receive);
+        let own = chosen.codec.static_payload_type();
         // Only what was asked for can be granted (RFC 5761 §5.1.1).
         let rtcp_mux = self.rtcp_mux && chosen.media.has("rtcp-mux");
         NegotiatedMedia {
@@ -193,9 +240,9 @@ impl MediaSession {
             rtcp_mux,
             codec: chosen.codec,
             payload_type_send: chosen.payload_type,
-            payload_type_receive: chosen.codec.static_payload_type(),
+            payload_type_receive: before.map_or(own, |media| media.payload_type_receive),
             event_payload_type_send: events,
-            event_payload_type_receive: events.map(|_| self.event_payload_type),
+            event_payload_type_receive: events.and(own_events),
             direction: choose::direction(answer, chosen, local.direction),
             ptime_ms: choose::ptime_ms(answer, chosen.media),
             srtp: srtp_keys(chosen, local),
@@ -204,13 +251,13 @@ impl MediaSession {
 
     /// Puts `v=` and `o=` before a body; the version rises when the body is not the one sent last
     /// (RFC 3264 §8).
-    fn describe(&mut self, address: IpAddr, body: Vec<u8>) -> Vec<u8> {
+    fn describe(&mut self, address: IpAddr, body: Arc<[u8]>, crypto: Option<Crypto>) -> Vec<u8> {
         if self.sent.as_ref().is_some_and(|sent| *sent != body) {
             self.version = self.version.saturating_add(1);
         }
         let mut out = write::head(self.session_id, self.version, address);
         out.extend_from_slice(&body);
-        self.sent = Some(body);
+        (self.sent, self.crypto) = (Some(body), crypto);
         out
     }
 }

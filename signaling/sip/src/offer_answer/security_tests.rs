@@ -177,6 +177,16 @@ fn our_key_stays_over_offers_and_answers_and_the_peer_may_change_its_own() {
 }
 
 #[test]
+fn a_session_that_is_offered_again_keeps_its_suite_and_tag() {
+    let mut session = MediaSession::new(1);
+    let offer = protected(&[short(4, KEY_A)]);
+    let (said, before) = session.answer(offer.as_bytes(), &local(MediaSecurity::Required)).unwrap();
+    assert!(text(&said).contains(&format!("a=crypto:{}", short(4, OURS))));
+    assert_eq!(session.repeat(), Some(said));
+    assert_eq!(session.accept_answer(offer.as_bytes()), Ok(before));
+}
+
+#[test]
 fn keys_are_in_no_debug_output() {
     let mut session = MediaSession::new(1);
     let offer = protected(&[long(7, KEY_A)]);

@@ -262,6 +262,30 @@ fn an_answer_gives_the_peers_numbers_for_sending_and_ours_for_receiving() {
     assert_eq!(MediaSession::new(1).accept_answer(b"v=0").unwrap_err().rule, "sdp_no_offer");
 }
 
+/// As a refresh of a session whose offers came from the peer: a phone with numbers of its own, on hold.
+#[test]
+fn what_was_agreed_on_is_offered_again_to_the_letter() {
+    let mut session = MediaSession::new(1);
+    assert_eq!(session.repeat(), None);
+    let held = peer(
+        "m=audio 4000 RTP/AVP 97 96\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n\
+         a=sendonly\r\n",
+    );
+    let (said, before) = session.answer(held.as_bytes(), &local()).unwrap();
+    assert_eq!(session.repeat().as_ref(), Some(&said));
+    assert!(session.has_offered());
+    let answer = held.replace("7 7 IN", "7 8 IN");
+    assert_eq!(session.accept_answer(answer.as_bytes()), Ok(before));
+    // After an offer that was refused too, but that one had a version of its own.
+    session.offer(&local());
+    session.withdraw_offer();
+    let again = session.repeat().map(|sdp| text(&sdp)).unwrap();
+    assert_eq!(again, text(&said).replace("root 1 1 ", "root 1 3 "));
+    // A peer that takes it for a resume is not believed: we said that we only listen.
+    let resumed = answer.replace("a=sendonly\r\n", "");
+    assert_eq!(session.accept_answer(resumed.as_bytes()), Ok(before));
+}
+
 #[test]
 fn offers_that_cross_are_glare() {
     let mut session = MediaSession::new(1);

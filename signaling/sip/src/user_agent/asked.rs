@@ -177,10 +177,8 @@ impl Session {
             return self.ask(core, now, Method::Update, &headers, None, Purpose::Refresh);
         }
         // An offer that is under way refreshes as well.
-        if talking.own_offer.is_none()
-            && let Some(local) = talking.media.local().cloned()
-        {
-            self.reoffer(core, now, local);
+        if talking.own_offer.is_none() {
+            self.reoffer(core, now, None);
         }
     }
 

@@ -34,6 +34,11 @@ impl SessionMedia {
         self.session.offer(local)
     }
 
+    /// What was agreed on, offered again without any change.
+    pub fn repeat(&mut self) -> Option<Vec<u8>> {
+        self.session.repeat()
+    }
+
     /// Our side again, for a peer that asks for an offer.
     pub fn offer_again(&mut self) -> Option<Vec<u8>> {
         self.local.clone().map(|local| self.session.offer(&local))

@@ -338,7 +338,7 @@ impl UserAgent {
                 self.order(session, |session, core| session.hang_up(core, now, headers));
             }
             Command::Reoffer { session, media } => {
-                self.order(session, |session, core| session.reoffer(core, now, media));
+                self.order(session, |session, core| session.reoffer(core, now, Some(media)));
             }
             Command::AnswerRefer { session, answer } => {
                 self.order(session, |session, core| session.answer_refer(core, now, answer));

@@ -16,9 +16,9 @@ use crate::offer_answer::LocalMedia;
 use crate::transaction::ClientKey;
 
 impl Session {
-    /// `Command::Reoffer`. While another exchange is under way it waits for its turn; a later one
+    /// `Command::Reoffer`, or a refresh where `local` is `None`. While another exchange is under way it waits for its turn; a later one
     /// takes the place of one that waits.
-    pub(super) fn reoffer(&mut self, core: &mut Core, now: Now, local: LocalMedia) -> bool {
+    pub(super) fn reoffer(&mut self, core: &mut Core, now: Now, local: Option<LocalMedia>) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
         if talking.own_transaction().is_some() {
             return false;
@@ -118,10 +118,17 @@ impl Talking {
         extensions: Extensions,
     ) {
         let Some(offer) = &mut self.own_offer else { return };
+        let sdp = match &offer.local {
+            Some(local) => Some(self.media.offer(local)),
+            None => self.media.repeat(),
+        };
+        let Some(sdp) = sdp else {
+            self.own_offer = None;
+            return;
+        };
         let hop = self.dialog.next_hop();
         let mut request = self.dialog.request(Method::Invite);
         request.contact = Contacts::one(self.contact.clone());
-        let sdp = self.media.offer(&offer.local);
         let _ = request.set_body(SDP_TYPE, sdp); // the type is a constant
         core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
         if let Some(timer) = &self.timer {

@@ -157,7 +157,8 @@ pub(super) struct PeerOffer {
 /// A re-INVITE of ours.
 #[derive(Debug)]
 pub(super) struct OwnOffer {
-    pub local: LocalMedia,
+    /// Our side from now on; `None`: what was agreed on, as a refresh.
+    pub local: Option<LocalMedia>,
     pub stage: OwnOfferStage,
     /// It was challenged and answered once.
     pub was_challenged: bool,

@@ -215,6 +215,27 @@ fn without_update_the_session_is_refreshed_by_a_re_invite_that_changes_nothing()
 }
 
 #[test]
+fn a_refresh_of_a_session_that_the_peer_holds_leaves_it_on_hold() {
+    let mut world = World::new(9);
+    talking(&mut world, Extensions { timer: true, ..Extensions::NONE });
+    let mut held = media(30_000);
+    held.direction = Direction::SendOnly;
+    world.command(Who::Bob, Command::Reoffer { session: B, media: held });
+    world.run(Duration::from_secs(1));
+    world.command(Who::Alice, Command::AnswerOffer { session: A, answer: Ok(media(20_000)) });
+    world.run(Duration::from_secs(1));
+    world.sent.clear();
+    world.told(Who::Alice);
+    world.told(Who::Bob);
+    world.run(Duration::from_secs(1_000));
+    assert_eq!(world.ladder(), ["A INVITE", "B 200 INVITE", "A ACK"]);
+    for who in [Who::Alice, Who::Bob] {
+        let told = world.told(who);
+        assert!(!told.iter().any(|event| matches!(event, UaEvent::Offer { .. })), "{told:?}");
+    }
+}
+
+#[test]
 fn a_session_that_nobody_refreshes_is_ended_before_its_time() {
     let mut world = World::new(10);
     talking(&mut world, Extensions::ALL);
