@@ -1,4 +1,5 @@
-"""Two parties that change and hold their media in every phase of a call. Arguments: see parties.py.
+"""Two parties that change and hold their media in every phase of a call. Arguments: see parties.py; `mixed` after
+them where only the caller's side is secure, for the phases in which both sides matter.
 
 Prints `ok`, the phase and what was changed for each check that held; ends with the first that did not.
 """
@@ -6,7 +7,7 @@ Prints `ok`, the phase and what was changed for each check that held; ends with 
 import sys
 
 sys.dont_write_bytecode = True
-from parties import PCMA, PCMU, SECURE, Party, Wrong, callee_port, hears, nothing, parties, passes, run, say, silent
+from parties import PATIENCE, PCMA, PCMU, SECURE, Party, Wrong, callee_port, hears, more, nothing, parties, passes, run, say, silent
 from parties import both as hear_each_other
 
 
@@ -47,7 +48,7 @@ def changes(phase, who, check):
         ("port by a late offer", {"address": "127.0.0.1", "method": "late"}),
         ("port by UPDATE", {"address": "127.0.0.1", "method": "UPDATE"}),
     ]
-    if SECURE:
+    if who.secure:
         steps += [("key", {"new_key": True}), ("key, port, codec", {"new_key": True, "address": "127.0.0.3", "codec": PCMA})]
     for name, what in steps:
         who.change(**what)
@@ -57,7 +58,7 @@ def changes(phase, who, check):
 def presses(phase, speaker, listener):
     listener.digits.clear()
     speaker.press(7)
-    run(2, lambda: listener.digits.count(7) >= 3, "no digit: %s" % listener.digits)
+    run(PATIENCE, lambda: listener.digits.count(7) >= 3, lambda: "no digit: %s" % listener.digits)
     say(phase, speaker.name, "presses")
 
 
@@ -88,8 +89,8 @@ def bridge():
     alice.change(direction="sendrecv")
     bob.change(direction="sendrecv")
     both("bridge", "both held and resume")
-    if SECURE:
-        for who in (alice, bob):
+    for who in (alice, bob):
+        if who.secure:
             who.wire.connect()
             who.change(address="127.0.0.1")
             both("bridge", who.name, "changes over a new connection")
@@ -146,13 +147,42 @@ def early():
     say("early media", "ends")
 
 
-alice, bob = Party("alice"), Party("bob", int(callee_port))
+def early_reliably():
+    """Both move by UPDATE before anybody has answered; the 200s have no SDP any more."""
+    alice.call("onbridge", "Supported: 100rel\r\n")
+    bob.ring()
+    bob.progress_reliably()
+    alice.hear_early()
+    passes((bob, alice))
+    say("reliable early media", "begins")
+    for what in ({"address": "127.0.0.1"}, {"address": "127.0.0.6", "codec": PCMA, "events": 98}):
+        for who in (alice, bob):
+            who.change(method="UPDATE", **what)
+            passes((bob, alice))
+            say("reliable early media", who.name, "moves by UPDATE")
+    bob.respond(bob.invite, "200 OK")
+    bob.wait_for_request("ACK")
+    alice.confirm_without_sdp()
+    both("reliable early media", "becomes a bridge")
+    for who in (alice, bob):
+        who.change(address="127.0.0.1")
+        both("reliable early media", who.name, "changes port afterwards")
+    presses("reliable early media", bob, alice)
+    alice.hang_up()
+    bob.respond(bob.wait_for_request("BYE"), "200 OK")
+    say("reliable early media", "ends")
+
+
+IS_MIXED = more == ["mixed"]
+alice, bob = Party("alice"), Party("bob", int(callee_port), SECURE and not IS_MIXED)
 parties += [alice, bob]
 try:
     bridge()
-    prompt("play")
-    prompt("gather")
     early()
+    if not IS_MIXED:
+        early_reliably()
+        prompt("play")
+        prompt("gather")
     print("over", flush=True)
 except Wrong as wrong:
     print("WRONG", wrong, flush=True)

@@ -7,13 +7,24 @@ use crate::{sdk, sipp, tls};
 
 const DOMAIN: &str = "desk.sip.sidetone.test";
 
-/// Plays all of `media_changes.py`.
-fn play(gateway: &Gateway, secure: Option<[String; 3]>) {
+/// Who speaks TLS and SRTP.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secure {
+    Nobody,
+    Caller,
+    Both,
+}
+
+/// Plays `media_changes.py`.
+fn play(gateway: &Gateway, secure: Secure, files: &[String]) {
     let callee_port = sipp::free_port();
-    let more = if secure.is_some() { ";secure=true" } else { "" };
+    let more = if secure == Secure::Both { ";secure=true" } else { "" };
     let application = Application::start(move |asked| {
         let to = asked.parameter("To").unwrap_or_default();
         match asked.path.as_str() {
+            "/voice" if to.contains("onbridge") => Answer::twiml(&format!(
+                "<Dial answerOnBridge=\"true\"><Sip>sip:bob@127.0.0.1:{callee_port}{more}</Sip></Dial>"
+            )),
             "/voice" if to.contains("bob") => Answer::twiml(&format!(
                 "<Dial><Sip>sip:bob@127.0.0.1:{callee_port}{more}</Sip></Dial>"
             )),
@@ -25,38 +36,49 @@ fn play(gateway: &Gateway, secure: Option<[String; 3]>) {
             _ => Answer::twiml("<Hangup/>"),
         }
     });
-    let is_secure = if secure.is_some() { "true" } else { "false" };
+    let is_secure = if secure == Secure::Nobody { "false" } else { "true" };
     let voice = application.url("/voice");
     let domain = gateway.domain("desk", &[("VoiceUrl", &voice), ("Secure", is_secure)]);
     gateway.allow_address(&domain, "127.0.0.1");
-    let address = if secure.is_some() { gateway.tls() } else { gateway.sip_udp }.to_string();
+    let address = gateway.sip_tls.unwrap_or(gateway.sip_udp).to_string();
     let port = callee_port.to_string();
     let mut arguments = vec![address.as_str(), DOMAIN, port.as_str()];
-    arguments.extend(secure.iter().flatten().map(String::as_str));
+    arguments.extend(files.iter().map(String::as_str));
+    arguments.extend((secure == Secure::Caller).then_some("mixed"));
     let output = sdk::python_file("media_changes.py", &arguments).output().expect("Python runs");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(printed.contains("\nover"), "{printed}\n{errors}");
-    assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"));
+    if secure != Secure::Caller {
+        assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"));
+    }
 }
 
 #[test]
 fn either_party_changes_and_holds_its_media_in_every_phase() {
     let gateway = Gateway::start_with_sip("extensions = [\"all\"]\n", "");
-    play(&gateway, None);
+    play(&gateway, Secure::Nobody, &[]);
     gateway.settled();
 }
 
 #[test]
 fn either_party_changes_and_holds_its_media_over_tls_with_srtp() {
+    play_over_tls(Secure::Both);
+}
+
+#[test]
+fn either_party_changes_and_holds_its_media_where_one_is_in_the_clear() {
+    play_over_tls(Secure::Caller);
+}
+
+fn play_over_tls(secure: Secure) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [certificate, key, authority] = tls::foreign_certificate(folder.path(), &["127.0.0.1"]);
     let more = format!("extensions = [\"all\"]\ntls_ca = {authority:?}\n");
     let gateway = Gateway::start_with_tls(&more, "");
     let files = [tls::authorities(&gateway), certificate, key];
-    play(&gateway, Some(files.map(|path| path.display().to_string())));
+    play(&gateway, secure, &files.map(|path| path.display().to_string()));
     let metrics = gateway.settled();
-    // What the parties send with a new key or from a new address they send after the answer.
     assert_eq!(metrics.sum("media_packets_dropped_total", "srtp_replayed"), 0, "{metrics:#?}");
 }
 

@@ -8,6 +8,7 @@ What does not hold raises `Wrong`.
 """
 
 import base64
+import functools
 import os
 import re
 import select
@@ -47,6 +48,7 @@ def alaw(byte):
 DECODE = {PCMU: [ulaw(byte) for byte in range(256)], PCMA: [alaw(byte) for byte in range(256)]}
 
 
+@functools.cache
 def encode(codec, level):
     return min(range(256), key=lambda byte: abs(DECODE[codec][byte] - level))
 
@@ -68,15 +70,17 @@ class Udp:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", own_port))
         self.local = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.gateway = GATEWAY
 
     def sockets(self):
         return [self.socket]
 
     def send(self, text, _=None):
-        self.socket.sendto(text.encode(), GATEWAY)
+        self.socket.sendto(text.encode(), self.gateway)
 
     def receive(self, _):
-        return [self.socket.recv(65536).decode()]
+        text, self.gateway = self.socket.recvfrom(65536)
+        return [text.decode()]
 
 
 class Tls:
@@ -160,9 +164,9 @@ def media_socket(address="127.0.0.1"):
 class Party:
     """One side of a call: its dialog, and its media with all addresses that it ever had."""
 
-    def __init__(self, name, own_port=None):
-        self.name = name
-        kind = Tls if SECURE else Udp
+    def __init__(self, name, own_port=None, secure=SECURE):
+        self.name, self.secure = name, secure
+        kind = Tls if secure else Udp
         self.wire = kind() if own_port is None else kind(own_port)
         self.inbox = []
         self.ssrc = int.from_bytes(os.urandom(4), "big")
@@ -189,12 +193,12 @@ class Party:
             "s=-",
             "c=IN IP4 %s" % (self.connection or address),
             "t=0 0",
-            "m=audio %d RTP/%s %d %d" % (own_port, "SAVP" if SECURE else "AVP", self.codec, self.events),
+            "m=audio %d RTP/%s %d %d" % (own_port, "SAVP" if self.secure else "AVP", self.codec, self.events),
             "a=rtpmap:%d telephone-event/8000" % self.events,
             "a=rtcp-mux",
             "a=" + self.direction,
         ]
-        if SECURE:
+        if self.secure:
             encoded = base64.b64encode(self.key).decode()
             lines.append("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + encoded)
         return "\r\n".join(lines) + "\r\n"
@@ -205,7 +209,7 @@ class Party:
         if self.remote not in (None, remote):
             raise Wrong("the gateway moved from %s to %s" % (self.remote, remote))
         self.remote = remote
-        if SECURE:
+        if self.secure:
             key = base64.b64decode(re.search(r"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:(\S+)", body).group(1))
             if self.gateway_key not in (None, key):
                 raise Wrong("the gateway changed its key")
@@ -220,7 +224,7 @@ class Party:
         packet = struct.pack("!BBHII", 0x80, kind | marker, self.sequence, timestamp & 0xFFFFFFFF, self.ssrc)
         self.sequence = self.sequence + 1 & 0xFFFF
         packet += payload
-        self.media.sendto(self.sender.protect(packet) if SECURE else packet, self.remote)
+        self.media.sendto(self.sender.protect(packet) if self.secure else packet, self.remote)
 
     def speak(self, now):
         if self.remote and self.talks and now >= self.due:
@@ -242,7 +246,7 @@ class Party:
         if ready is not self.media:
             self.elsewhere += 1
             return
-        if SECURE:
+        if self.secure:
             packet = self.receiver.unprotect(packet)
         kind, payload = packet[1] & 0x7F, packet[12:]
         if source != self.remote:
@@ -256,35 +260,50 @@ class Party:
 
     # SIP.
 
-    def request(self, method, body="", cseq=None):
+    def request(self, method, body="", cseq=None, more=""):
         cseq = cseq or self.cseq
         kind = "Content-Type: application/sdp\r\n" if body else ""
         self.wire.send(
             "%s %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=z9hG4bK%s\r\nMax-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\n"
-            "Call-ID: %s\r\nCSeq: %d %s\r\nContact: <sip:%s@%s;transport=%s>\r\n%sContent-Length: %d\r\n\r\n%s"
+            "Call-ID: %s\r\nCSeq: %d %s\r\nContact: <sip:%s@%s;transport=%s>\r\n%s%sContent-Length: %d\r\n\r\n%s"
             % (method, self.target, self.wire.name, self.wire.local, os.urandom(6).hex(), self.own, self.to, self.call_id,
-               cseq, method, self.name, self.wire.local, self.wire.name.lower(), kind, len(body), body)
+               cseq, method, self.name, self.wire.local, self.wire.name.lower(), more, kind, len(body), body)
         )
 
-    def respond(self, request, status, body=""):
+    def respond(self, request, status, body="", more=""):
         vias = "".join("Via: %s\r\n" % via for via in re.findall(r"(?im)^Via: *(.*?)\r?$", request))
         kind = "Content-Type: application/sdp\r\n" if body else ""
         to = header(request, "To")
         to += "" if ";tag=" in to else ";tag=" + self.name
         self.wire.send(
             "SIP/2.0 %s\r\n%sFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: <sip:%s@%s;transport=%s>\r\n"
-            "%sContent-Length: %d\r\n\r\n%s"
+            "%s%sContent-Length: %d\r\n\r\n%s"
             % (status, vias, header(request, "From"), to, header(request, "Call-ID"), header(request, "CSeq"), self.name,
-               self.wire.local, self.wire.name.lower(), kind, len(body), body),
+               self.wire.local, self.wire.name.lower(), more, kind, len(body), body),
             request,
         )
 
-    def call(self, user):
+    def call(self, user, more=""):
         self.forget_call()
         self.target = "sip:%s@%s" % (user, domain)
         self.to, self.own, self.call_id = "<%s>" % self.target, "<sip:alice@example.org>;tag=alice", os.urandom(8).hex()
         self.cseq = 1
-        self.request("INVITE", self.sdp())
+        self.request("INVITE", self.sdp(), more=more)
+
+    def hear_early(self):
+        """A reliable 183 with the answer, and its PRACK (RFC 3262)."""
+        progress = self.wait_for(lambda text: text.startswith("SIP/2.0 183") and header(text, "RSeq"))
+        self.to, self.target = header(progress, "To"), header(progress, "Contact").strip("<>")
+        self.take_sdp(progress.partition("\r\n\r\n")[2])
+        self.cseq += 1
+        self.request("PRACK", more="RAck: %s 1 INVITE\r\n" % header(progress, "RSeq"))
+        self.final("PRACK")
+
+    def confirm_without_sdp(self):
+        response = self.final("INVITE", 1)
+        if response.partition("\r\n\r\n")[2]:
+            raise Wrong("SDP again: " + response)
+        self.request("ACK", cseq=1)
 
     def confirm(self, answer_direction="sendrecv"):
         """200 and ACK."""
@@ -297,25 +316,26 @@ class Party:
         if said != wanted:
             raise Wrong("the gateway says %s to %s of %s" % (said, self.direction, self.name))
 
-    def final(self, method):
-        response = self.wait_for(lambda text: re.match(r"SIP/2.0 [2-6]", text) and header(text, "CSeq") == "%d %s" % (self.cseq, method))
+    def final(self, method, cseq=None):
+        number = "%d %s" % (cseq or self.cseq, method)
+        response = self.wait_for(lambda text: re.match(r"SIP/2.0 [2-6]", text) and header(text, "CSeq") == number)
         if not response.startswith("SIP/2.0 200"):
             raise Wrong("%s of %s: %s" % (method, self.name, response))
         return response
 
-    def wait_for(self, wanted, seconds=4):
+    def wait_for(self, wanted, seconds=None):
         def found():
             return next((text for text in self.inbox if wanted(text)), None)
 
-        run(seconds, found, "nothing came that %s waits for: %s" % (self.name, self.inbox))
+        run(seconds or PATIENCE, found, lambda: "nothing came that %s waits for: %s" % (self.name, self.inbox))
         text = found()
         self.inbox.remove(text)
         return text
 
-    def wait_for_request(self, method, seconds=4):
+    def wait_for_request(self, method, seconds=None):
         return self.wait_for(lambda text: text.startswith(method + " "), seconds)
 
-    def ring(self, seconds=4):
+    def ring(self, seconds=None):
         """Takes the gateway's INVITE."""
         self.forget_call()
         self.invite = self.wait_for_request("INVITE", seconds)
@@ -327,6 +347,17 @@ class Party:
         self.take_sdp(self.invite.partition("\r\n\r\n")[2])
         if status.startswith("200"):
             self.wait_for_request("ACK")
+
+    def progress_reliably(self):
+        """183 with SDP; the PRACK has to come."""
+        if "100rel" not in header(self.invite, "Supported"):
+            raise Wrong("100rel is not offered: " + self.invite)
+        self.respond(self.invite, "183 Session Progress", self.sdp(), "Require: 100rel\r\nRSeq: 7\r\n")
+        self.take_sdp(self.invite.partition("\r\n\r\n")[2])
+        prack = self.wait_for_request("PRACK")
+        if header(prack, "RAck") != "7 " + header(self.invite, "CSeq"):
+            raise Wrong("not the right response is confirmed: " + prack)
+        self.respond(prack, "200 OK")
 
     def change(self, method="INVITE", wanted="sendrecv", **what):
         self.prepare(**what)
@@ -395,7 +426,7 @@ def run(seconds, until=lambda: False, otherwise=None):
     while not until():
         if time.monotonic() > end:
             if otherwise:
-                raise Wrong(otherwise)
+                raise Wrong(otherwise())
             return
         turn()
 
@@ -413,36 +444,48 @@ def passes(*pairs):
 
 
 def hears(listener, level):
-    listener.heard.clear()
-
-    def arrived():
-        return [kind for kind, heard in listener.heard if like(heard, level)]
-
-    run(3, arrived, "%s does not hear %d: %s" % (listener.name, level, listener.heard[-5:]))
+    """Packets of that level come, one after another, in the listener's codec, and to no address it has left."""
+    last = latest(listener, 4, lambda heard: like(heard, level), "%s does not hear %d" % (listener.name, level))
+    if {kind for kind, _ in last} != {listener.codec}:
+        raise Wrong("%s hears payload types %s" % (listener.name, last))
+    # Nothing is on its way any more to where the listener was.
     listener.elsewhere = 0
-    run(1, lambda: len(arrived()) >= 4, "%s hears %d no more: %s" % (listener.name, level, listener.heard[-5:]))
-    if set(arrived()) != {listener.codec}:
-        raise Wrong("%s hears payload types %s" % (listener.name, set(arrived())))
+    latest(listener, 2, lambda heard: like(heard, level), "%s hears %d no more" % (listener.name, level))
     if listener.elsewhere:
         raise Wrong("%d packets came to an address that %s has left" % (listener.elsewhere, listener.name))
 
 
 def silent(listener):
     """Packets come, and nothing is in them."""
-    run(0.1)
+    latest(listener, 5, lambda heard: abs(heard) <= 60, "%s gets no silence" % listener.name)
+
+
+def latest(listener, count, wanted, otherwise):
+    """Waits until so many packets in a row are as wanted; those. What came before is forgotten."""
     listener.heard.clear()
-    run(1, lambda: len(listener.heard) >= 5, "%s gets no silence" % listener.name)
-    if any(abs(heard) > 60 for _, heard in listener.heard):
-        raise Wrong("%s hears %s" % (listener.name, listener.heard))
+
+    def are_there():
+        last = listener.heard[-count:]
+        return len(last) == count and all(wanted(heard) for _, heard in last)
+
+    run(PATIENCE, are_there, lambda: "%s: %s" % (otherwise, listener.heard[-8:]))
+    return listener.heard[-count:]
 
 
 def nothing(listener):
-    """No packet comes."""
-    run(0.06)
-    listener.heard.clear()
-    run(0.15)
-    if listener.heard:
-        raise Wrong("%s hears %s" % (listener.name, listener.heard))
+    """No packet comes any more."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        listener.heard.clear()
+        run(0.12)
+        if not listener.heard:
+            return
+        if time.monotonic() > end:
+            raise Wrong("%s hears %s" % (listener.name, listener.heard[-8:]))
+
+
+# Seconds; a machine that builds at the same time is slow.
+PATIENCE = 15
 
 
 def say(*words):

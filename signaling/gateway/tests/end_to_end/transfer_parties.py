@@ -19,15 +19,15 @@ def is_over(party):
 
 try:
     # The phone takes its time to start.
-    bob.ring(20)
+    bob.ring(40)
     bob.answer()
     say("bob is called")
-    carol.ring(20)
+    carol.ring(40)
     carol.answer()
     say("carol is called")
     if more[1] == "attended":
         # Until the phone joins them they hear the phone, which is silent, or nothing.
-        run(10, lambda: is_over(bob) or any(heard > 1000 for _, heard in bob.heard), "nobody was joined")
+        run(20, lambda: is_over(bob) or any(heard > 1000 for _, heard in bob.heard), lambda: "nobody was joined")
     both(bob, carol, "they hear each other")
     # The dialogs go on: one holds and comes back from elsewhere, by a new connection.
     bob.change(direction="inactive", wanted="inactive")
