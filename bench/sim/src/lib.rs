@@ -2,8 +2,8 @@
 //!
 //! [`run`] plays one story: two phones, an application, a store, one or three media cores, and the
 //! same `Control` that the gateway drives. Everything random comes from the seed, so a failing
-//! seed fails again. [`dialogs`] lets two user agents
-//! talk through trouble; [`fuzz`] feeds hostile bytes into the readers of the product.
+//! seed fails again. [`dialogs`] lets two user agents talk through trouble; [`whole`] takes the whole
+//! gateway through it; [`fuzz`] feeds hostile bytes into the readers of the product.
 #![forbid(unsafe_code)]
 
 pub mod dialogs;
@@ -14,6 +14,7 @@ pub mod planes;
 mod rng;
 mod seen;
 mod stories;
+pub mod whole;
 mod world;
 
 pub use network::Network;

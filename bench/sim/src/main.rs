@@ -1,4 +1,4 @@
-//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--planes 1000` plays media cores, `--dialogs 1000` dialogs, `--fuzz uri` feeds a reader.
+//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--planes 1000` plays media cores, `--dialogs 1000` dialogs, `--whole 1000` the whole gateway in trouble, `--fuzz uri` feeds a reader.
 
 use std::process::ExitCode;
 
@@ -11,10 +11,16 @@ fn main() -> ExitCode {
         return fuzz(name, seed, arguments.number("--inputs").unwrap_or(INPUTS));
     }
     if arguments.has("--dialogs") {
-        return dialogs(&arguments);
+        return many(&arguments, "--dialogs", "dialogs", sim::dialogs::run);
+    }
+    if arguments.has("--whole") {
+        if let Some(seed) = arguments.number("--seed") {
+            sim::whole::replay(seed).iter().for_each(|line| println!("{line}"));
+        }
+        return many(&arguments, "--whole", "whole houses", sim::whole::run);
     }
     if arguments.has("--planes") {
-        return planes(&arguments);
+        return many(&arguments, "--planes", "media cores", sim::planes::run);
     }
     if let Some(seed) = arguments.number("--seed") {
         sim::replay(seed).iter().for_each(|line| println!("{line}"));
@@ -62,35 +68,19 @@ fn play(total: u64) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Dialogs against their model: one seed, or many.
-fn dialogs(arguments: &Arguments) -> ExitCode {
+/// What is held to a model: one seed, or many.
+fn many(arguments: &Arguments, flag: &str, what: &str, run: fn(u64) -> Vec<String>) -> ExitCode {
     let seeds = match arguments.number("--seed") {
         Some(seed) => seed..seed + 1,
-        None => 0..arguments.number("--dialogs").unwrap_or(1_000),
+        None => 0..arguments.number(flag).unwrap_or(1_000),
     };
     let (total, mut failed) = (seeds.end - seeds.start, 0);
     for seed in seeds {
-        let wrong = sim::dialogs::run(seed);
+        let wrong = run(seed);
         failed += u32::from(!wrong.is_empty());
         wrong.iter().for_each(|line| println!("seed {seed}: {line}"));
     }
-    println!("{total} seeds of dialogs played, {failed} failed");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Media cores against their reference: one seed, or many.
-fn planes(arguments: &Arguments) -> ExitCode {
-    let seeds = match arguments.number("--seed") {
-        Some(seed) => seed..seed + 1,
-        None => 0..arguments.number("--planes").unwrap_or(1_000),
-    };
-    let (total, mut failed) = (seeds.end - seeds.start, 0);
-    for seed in seeds {
-        let wrong = sim::planes::run(seed);
-        failed += u32::from(!wrong.is_empty());
-        wrong.iter().for_each(|line| println!("seed {seed}: {line}"));
-    }
-    println!("{total} seeds of media cores played, {failed} failed");
+    println!("{total} seeds of {what} played, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -123,4 +113,6 @@ const USAGE: &str = "sim plays simulated calls and feeds hostile bytes:
   --seed N                                  shows the call of one seed
   --planes COUNT                            holds media cores to their reference, on one and three
   --planes --seed N                         the same for one seed
+  --dialogs COUNT | --dialogs --seed N      holds dialogs of two user agents to their model
+  --whole COUNT | --whole --seed N          holds the whole gateway in trouble to its model
   --fuzz TARGET|all [--seed N] [--inputs M] feeds M changed inputs, from seed N on";

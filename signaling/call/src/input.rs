@@ -113,6 +113,8 @@ pub enum CallInput {
         /// Whether the phone hangs up itself.
         patience: bool,
     },
+    /// The transfer that this call's phone asked for came to nothing: it goes on as before.
+    TransferFailed,
     /// Control has bridged this call with another ([`crate::CallEffect::Join`]).
     Joined {
         /// The other call.

@@ -134,6 +134,28 @@ fn with_answer_on_bridge_a_target_that_fails_brings_the_parties_back() {
 }
 
 #[test]
+fn a_transfer_that_came_to_nothing_is_forgotten() {
+    for (first, second) in [('a', 'a'), ('a', 'b'), ('b', 'a'), ('b', 'b')] {
+        let mut story = connected("referUrl=\"/refer\" answerOnBridge=\"true\"");
+        story.refers('a', first, TARGET);
+        story.document("<Dial><Sip>sip:carol@h.example</Sip></Dial>");
+        story.refuses('c', 486);
+        let words = story.refers('a', second, TARGET);
+        let taken = format!("a: answer refer of {second} 202");
+        assert_eq!(words.first(), Some(&taken), "{first} then {second}: {words:?}");
+    }
+    let mut story = connected("referUrl=\"/refer\" answerOnBridge=\"true\"");
+    story.refers('a', 'a', TARGET);
+    story.document("<Dial><Sip>sip:carol@h.example</Sip></Dial>");
+    story.refuses('c', 486);
+    let words = story.hangs_up('a');
+    assert!(
+        words.contains(&"b: hangup".to_owned()),
+        "the caller takes the callee along: {words:?}"
+    );
+}
+
+#[test]
 fn a_refer_url_that_fails_costs_the_call_unless_answer_on_bridge() {
     let mut story = connected("referUrl=\"/refer\"");
     story.refers('a', 'b', TARGET);

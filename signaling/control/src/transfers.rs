@@ -77,6 +77,8 @@ impl Control {
         }
         if leaves {
             self.tell(from, CallInput::TransferredAway { patience: true });
+        } else {
+            self.tell(from, CallInput::TransferFailed);
         }
     }
 

@@ -525,6 +525,11 @@ impl Dialing {
         self.referred = Some(child);
     }
 
+    /// The transfer of our own phone came to nothing.
+    pub(super) fn let_stay(&mut self) {
+        self.referred = None;
+    }
+
     /// The children there are.
     pub(super) fn parties(&self) -> Vec<CallSid> {
         self.children.keys().copied().collect()

@@ -224,6 +224,7 @@ impl Call {
             CallInput::Referred { from, referral } => self.referred(from, referral),
             CallInput::Transfer(transfer) => self.begin_transfer(*transfer),
             CallInput::TransferredAway { patience } => self.transferred_away(now, patience),
+            CallInput::TransferFailed => self.transfer_undone(),
             CallInput::Joined { peer, instead_of } => self.joined(now, peer, instead_of),
             CallInput::PeerEnded { peer } => self.peer_ended(now, peer),
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),

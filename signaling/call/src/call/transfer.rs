@@ -223,6 +223,13 @@ impl Call {
         }
     }
 
+    /// This call's own REFER came to nothing: its party is with it again, and may be transferred again.
+    pub(super) fn transfer_undone(&mut self) {
+        if let Activity::Dialing(dialing) = &mut self.activity {
+            dialing.let_stay();
+        }
+    }
+
     /// Control has bridged this call with another, which takes the place of its party.
     pub(super) fn joined(&mut self, now: Now, peer: CallSid, instead_of: CallSid) {
         if self.is_over() {

@@ -255,9 +255,13 @@ impl Story {
                 return;
             }
             CallEffect::TransferEnded { from, status, leaves } => {
-                if leaves {
-                    inputs.push_back((from, CallInput::TransferredAway { patience: true }));
-                }
+                inputs.push_back((
+                    from,
+                    match leaves {
+                        true => CallInput::TransferredAway { patience: true },
+                        false => CallInput::TransferFailed,
+                    },
+                ));
                 format!("tell {} {status}", self.name(from))
             }
             CallEffect::Join { from, with } => {

@@ -1,0 +1,145 @@
+//! Media cores that remember what they were told and move no audio: who would hear whom is read off them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use shared::media::{PlayEnd, PlayedValue};
+use shared::{Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
+
+/// All media cores of the house: a leg knows its own.
+#[derive(Default)]
+pub struct Cores {
+    legs: BTreeMap<LegId, Leg>,
+    pub events: VecDeque<MediaEvent>,
+}
+
+/// One party as a core knows it.
+struct Leg {
+    plan: LegPlan,
+    peer: Option<LegId>,
+    playing: Option<Playing>,
+}
+
+struct Playing {
+    play: PlayId,
+    value: PlayedValue,
+    /// `None`: until it is stopped.
+    until: Option<Instant>,
+}
+
+/// Whatever digits take on the line.
+const DIGITS: Duration = Duration::from_millis(500);
+
+impl Cores {
+    pub fn command(&mut self, now: Instant, command: MediaCommand) {
+        match command {
+            MediaCommand::StartLeg { leg, plan } => self.start(leg, *plan),
+            MediaCommand::UpdateLeg { leg, plan } => {
+                match self.legs.get_mut(&leg) {
+                    Some(known) => known.plan = *plan,
+                    None => self.events.push_back(MediaEvent::Refused { leg }),
+                }
+                self.events.push_back(MediaEvent::PlanReturned(plan));
+            }
+            MediaCommand::StopLeg { leg, quality } => {
+                self.end_play(leg, PlayEnd::LegStopped);
+                if self.legs.remove(&leg).is_none() {
+                    self.events.push_back(MediaEvent::Refused { leg });
+                }
+                self.events.push_back(MediaEvent::LegStopped { leg, quality });
+            }
+            MediaCommand::Bridge { leg, peer } => self.set_peer(leg, Some(peer)),
+            MediaCommand::Unbridge { leg } => self.set_peer(leg, None),
+            MediaCommand::Play { leg, play, prompt, repeat } => {
+                let lasts = Duration::from_millis(prompt.duration_ms() * u64::from(repeat));
+                let until = (repeat > 0).then(|| now + lasts);
+                self.play(leg, Playing { play, value: PlayedValue::Prompt(prompt), until });
+            }
+            MediaCommand::SendDigits { leg, play, digits } => {
+                let (value, until) = (PlayedValue::Digits(digits), Some(now + DIGITS));
+                self.play(leg, Playing { play, value, until });
+            }
+            MediaCommand::StopPlay { leg } => self.end_play(leg, PlayEnd::Stopped),
+            // Nothing is recorded in these stories.
+            MediaCommand::StartTap { leg, .. }
+            | MediaCommand::PauseTap { leg, .. }
+            | MediaCommand::StopTap { leg, .. } => {
+                self.events.push_back(MediaEvent::Refused { leg });
+            }
+        }
+    }
+
+    /// Ends what has played long enough.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let is_over = |leg: &Leg| {
+            let until = leg.playing.as_ref().and_then(|playing| playing.until);
+            until.is_some_and(|until| until <= now)
+        };
+        let over = self.legs.iter().filter(|(_, leg)| is_over(leg)).map(|(leg, _)| *leg);
+        for leg in over.collect::<Vec<_>>() {
+            self.end_play(leg, PlayEnd::Finished);
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.legs.values().filter_map(|leg| leg.playing.as_ref()?.until).min()
+    }
+
+    /// The legs there are.
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// The party that hears what is said from `speaker` to the gateway's port `to`, by what the cores
+    /// were told: where its media go to, and from which port.
+    pub fn listener_of(&self, speaker: SocketAddr, to: u16) -> Option<(u16, SocketAddr)> {
+        let is_from = |(_, leg): &(&LegId, &Leg)| leg.plan.port.rtp == to;
+        let (id, leg) = self.legs.iter().find(is_from)?;
+        let hears = leg.plan.media.direction.receives();
+        leg.plan.media.remote_rtp.filter(|remote| hears && *remote == speaker)?;
+        let peer = self.legs.get(&leg.peer?)?;
+        if peer.peer != Some(*id) || !peer.plan.media.direction.sends() {
+            return None;
+        }
+        Some((peer.plan.port.rtp, peer.plan.media.remote_rtp?))
+    }
+
+    fn start(&mut self, leg: LegId, plan: LegPlan) {
+        let is_taken = |other: &LegId| (other.core, other.slot) == (leg.core, leg.slot);
+        let is_port_taken = self.legs.values().any(|other| other.plan.port == plan.port);
+        if is_port_taken || self.legs.keys().any(is_taken) {
+            self.events.push_back(MediaEvent::Refused { leg });
+        } else {
+            self.legs.insert(leg, Leg { plan, peer: None, playing: None });
+        }
+        self.events.push_back(MediaEvent::PlanReturned(Box::new(plan)));
+    }
+
+    fn set_peer(&mut self, leg: LegId, peer: Option<LegId>) {
+        match self.legs.get_mut(&leg) {
+            Some(known) => known.peer = peer,
+            None => self.events.push_back(MediaEvent::Refused { leg }),
+        }
+    }
+
+    fn play(&mut self, leg: LegId, playing: Playing) {
+        self.end_play(leg, PlayEnd::Replaced);
+        match self.legs.get_mut(&leg) {
+            Some(known) => known.playing = Some(playing),
+            None => {
+                let Playing { play, value, .. } = playing;
+                let cause = PlayEnd::LegStopped;
+                self.events.push_back(MediaEvent::Refused { leg });
+                self.events.push_back(MediaEvent::PlayEnded { leg, play, cause, value });
+            }
+        }
+    }
+
+    fn end_play(&mut self, leg: LegId, cause: PlayEnd) {
+        let playing = self.legs.get_mut(&leg).and_then(|leg| leg.playing.take());
+        if let Some(Playing { play, value, .. }) = playing {
+            self.events.push_back(MediaEvent::PlayEnded { leg, play, cause, value });
+        }
+    }
+}
