@@ -377,13 +377,14 @@ fn end(house: &mut House, up: &Up) {
             house.is_wrong(format!("{party}'s call ended by {over:?}, not {expected:?}"));
         }
     }
-    let told: Vec<String> = house.asked[since..].iter().map(|asked| asked.path.clone()).collect();
+    let asked = house.asked[since..].to_vec();
+    let told: Vec<&str> = asked.iter().map(|asked| asked.path.as_str()).collect();
     let mut sorted = told.clone();
     sorted.sort_unstable();
     if sorted != ["next", "status"] || (who == 1 && told != ["next", "status"]) {
         house.is_wrong(format!("at the end of a call the application was told {told:?}"));
     }
-    for asked in house.asked[since..].to_vec() {
+    for asked in &asked {
         let status =
             asked.value(if asked.path == "next" { "DialCallStatus" } else { "CallStatus" });
         if status != "completed" || asked.call != sid {

@@ -85,6 +85,11 @@ enum Later {
         stream: FlowId,
         to_gateway: bool,
     },
+    /// The phone closes its connection itself.
+    LetGo {
+        party: usize,
+        stream: FlowId,
+    },
     /// For the process of that generation.
     Control(u8, OnControl),
     Party(usize, Command),
@@ -465,6 +470,10 @@ impl House {
                 self.deliver_on_stream(stream, to_gateway, &bytes);
             }
             Later::Closed { stream, to_gateway } => self.closed(stream, to_gateway),
+            Later::LetGo { party, stream } => {
+                let closed = sip::Input::FlowClosed { flow: stream };
+                self.parties[party].agent.handle(now, closed);
+            }
             Later::SendFailed { party, token } => self.tell_send_failed(party, token),
             Later::GatewayIsUp => self.start_gateway(),
         }
@@ -562,6 +571,14 @@ impl House {
         for wish in wishes {
             match wish {
                 Wish::Later { after, command } => self.does_later(after, party, command),
+                Wish::Reconnect => {
+                    let stream = self.parties[party].stream;
+                    self.parties[party].stream_gone(self.now, &mut self.rng);
+                    if let Some(stream) = stream {
+                        self.at(STREAM_DELAY, Later::Closed { stream, to_gateway: true });
+                        self.at(Duration::ZERO, Later::LetGo { party, stream });
+                    }
+                }
                 Wish::Bound { granted_s } => {
                     let phone = &self.parties[party];
                     let way = (phone.transport, self.address_of(party));

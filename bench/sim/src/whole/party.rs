@@ -96,6 +96,8 @@ pub enum Over {
 pub enum Wish {
     /// To do that later.
     Later { after: Duration, command: Command },
+    /// Another connection: nothing came back by the one there is.
+    Reconnect,
     /// Its contact holds for so long from now on; 0: it is gone.
     Bound { granted_s: u32 },
 }
@@ -464,6 +466,8 @@ impl Party {
                 registration.asks_s = registration.asks_s.map(|_| 600);
                 registration.next_at = Some(now.mono);
             }
+            // Never a pong came: who knows whether the other side is there at all.
+            408 if self.transport.is_reliable() => wishes.push(Wish::Reconnect),
             408 | 503 => registration.next_at = Some(now.mono + Duration::from_secs(20)),
             status => wrong.push(format!("{}'s REGISTER got {status}", self.user)),
         }
