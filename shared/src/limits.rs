@@ -51,6 +51,8 @@ pub const SIP_STREAM_IDLE_KEPT_ALIVE_MS: u64 = 180_000;
 pub const SIP_STREAM_PING_FIRST_MS: u64 = 10_000;
 /// From one ping on a stream of ours to the next, milliseconds.
 pub const SIP_STREAM_PING_EVERY_MS: u64 = 30_000;
+/// Pings of a peer on one stream in ten seconds. Past it: closed.
+pub const SIP_STREAM_PINGS_MAX: u32 = 100;
 /// From a ping to the end of the patience for its answer, milliseconds (RFC 5626 §4.4.1). Past it a
 /// peer that answered before is taken for gone: the stream is closed.
 pub const SIP_STREAM_PONG_MS: u64 = 10_000;

@@ -152,6 +152,8 @@ pub enum CloseReason {
     Wedged,
     /// It holds a part of a message, and all streams together hold too much of such.
     NoRoom,
+    /// It brings more than its source may ask, or more pings than any peer needs.
+    Flood,
 }
 
 /// Where the responses of one request go (RFC 3261 §18.2.2, RFC 3581 §4).

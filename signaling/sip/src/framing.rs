@@ -385,6 +385,13 @@ mod tests {
     }
 
     #[test]
+    fn a_length_past_all_numbers_is_a_body_too_long() {
+        let head =
+            b"MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: 99999999999999999999\r\n\r\n";
+        assert_eq!(one_error(head).status, 413);
+    }
+
+    #[test]
     fn a_refused_body_that_does_not_come_is_not_waited_for() {
         let head = b"MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: 99999\r\n\r\n";
         let mut framer = Framer::new(Instant::ZERO);

@@ -85,9 +85,19 @@ impl SignalingLoop {
         }
     }
 
+    /// Where the transport thread is behind, the order waits: nobody else would close that stream.
     fn close_flow(&mut self, flow: FlowId, reason: CloseReason) {
-        // A full queue here means that the transport thread is far behind; it closes by its deadlines.
-        let _ = self.down(Down::Close { flow, reason });
+        self.state.closing.push_back((flow, reason));
+        self.flush_closing();
+    }
+
+    /// As many as there are streams wait at most: each is closed once.
+    pub(super) fn flush_closing(&mut self) {
+        while let Some((flow, reason)) = self.state.closing.pop_front() {
+            if self.transport.send(Down::Close { flow, reason }).is_err() {
+                return self.state.closing.push_front((flow, reason));
+            }
+        }
     }
 
     fn down(&self, message: Down) -> Result<(), SendFailure> {

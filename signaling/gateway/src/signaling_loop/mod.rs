@@ -129,6 +129,8 @@ pub struct LoopState {
     followups: VecDeque<Input<'static>>,
     /// Commands that a core's ring had no room for, in order.
     backlog: BTreeMap<CoreId, VecDeque<MediaCommand>>,
+    /// Streams to be closed that the transport thread had no room to be told of.
+    closing: VecDeque<(sip::FlowId, sip::CloseReason)>,
     lost_cores: Vec<CoreId>,
     /// Restarts of each core that Control has been told of.
     restarts: BTreeMap<CoreId, u64>,
@@ -207,6 +209,7 @@ impl SignalingLoop {
         self.run_timers();
         self.watch_cores();
         self.flush_backlog();
+        self.flush_closing();
         self.watch_load();
         self.media.cores.iter().for_each(::io::Core::ring);
         self.publish();

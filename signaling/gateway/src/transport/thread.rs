@@ -711,6 +711,7 @@ const fn close_label(reason: CloseReason) -> &'static str {
         CloseReason::Idle => "idle",
         CloseReason::Wedged => "wedged",
         CloseReason::NoRoom => "unfinished_bytes",
+        CloseReason::Flood => "flood",
     }
 }
 

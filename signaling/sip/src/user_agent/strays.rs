@@ -7,7 +7,7 @@
 use super::UserAgent;
 use super::core::Core;
 use super::surface::UaEvent;
-use crate::flow::Flow;
+use crate::flow::{CloseReason, Flow};
 use crate::random::Origin64;
 use crate::strangers::Budget;
 
@@ -47,6 +47,8 @@ impl UserAgent {
         if is_unheard {
             core.meters.held_dropped += 1;
             core.emit(UaEvent::Unheard { rule: RULE });
+            // Nothing of it will be heard: the peer's own system holds it back then.
+            core.close_stream(flow.id, CloseReason::Flood);
         }
         is_unheard
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use shared::limits::{
     SIP_STREAM_IDLE_KEPT_ALIVE_MS, SIP_STREAM_IDLE_MS, SIP_STREAM_PING_EVERY_MS,
-    SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PONG_MS, SIP_STREAMS_UNFINISHED_BYTES_MAX,
+    SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PINGS_MAX, SIP_STREAM_PONG_MS,
+    SIP_STREAMS_UNFINISHED_BYTES_MAX,
 };
 use shared::{Instant, Now};
 
@@ -31,6 +32,8 @@ pub(super) struct Stream {
     is_kept: bool,
     /// Bytes of its framer that count towards the sum.
     unfinished: usize,
+    /// Since when pings are counted, and how many there were.
+    pinged: (Instant, u32),
 }
 
 /// How we find out about a peer that does not answer any more (RFC 5626 §4.4.1). Whoever opened a
@@ -81,7 +84,18 @@ impl Stream {
             armed: now,
             is_kept: false,
             unfinished: 0,
+            pinged: (now, 0),
         }
+    }
+
+    /// Whether the peer pings no more than it needs to; counts one.
+    fn may_ping(&mut self, now: Instant) -> bool {
+        let (since, pings) = &mut self.pinged;
+        if now.since(*since) >= PINGS_IN {
+            (*since, *pings) = (now, 0);
+        }
+        *pings += 1;
+        *pings <= SIP_STREAM_PINGS_MAX
     }
 
     fn is_ours(&self) -> bool {
@@ -175,7 +189,7 @@ impl Streams {
 }
 
 impl Core {
-    fn close_stream(&mut self, flow: FlowId, reason: CloseReason) {
+    pub(super) fn close_stream(&mut self, flow: FlowId, reason: CloseReason) {
         if self.streams.remove(flow) {
             self.meters.streams_closed += 1;
             self.effects.push_back(Effect::CloseFlow { flow, reason });
@@ -212,6 +226,9 @@ impl UserAgent {
                 Some(Ok(Frame::Message(bytes))) => {
                     stream.active_at = now.mono;
                     self.receive_message(now, flow, &bytes);
+                }
+                Some(Ok(Frame::Ping)) if !stream.may_ping(now.mono) => {
+                    return self.core.close_stream(flow.id, CloseReason::Flood);
                 }
                 Some(Ok(Frame::Ping)) => {
                     stream.is_kept_alive |= !stream.is_ours();
@@ -322,6 +339,7 @@ const IDLE: Duration = Duration::from_millis(SIP_STREAM_IDLE_MS);
 const IDLE_KEPT_ALIVE: Duration = Duration::from_millis(SIP_STREAM_IDLE_KEPT_ALIVE_MS);
 const PING_FIRST: Duration = Duration::from_millis(SIP_STREAM_PING_FIRST_MS);
 const PING_EVERY: Duration = Duration::from_millis(SIP_STREAM_PING_EVERY_MS);
+const PINGS_IN: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_millis(SIP_STREAM_PONG_MS);
 
 #[cfg(test)]
@@ -395,6 +413,28 @@ mod tests {
         assert_eq!(pings(&effects(&mut agent, at(50))), 1);
         // Nobody needs it: it ends as idle, as any stream.
         assert_eq!(closed(&effects(&mut agent, at(60))), Some(CloseReason::Idle));
+    }
+
+    #[test]
+    fn a_peer_that_pings_without_end_is_closed_and_not_answered_without_end() {
+        let mut agent = agent();
+        agent.handle(at(0), Input::FlowOpened { flow: flow(), token: None });
+        let pings = b"\r\n\r\n".repeat(10_000);
+        agent.handle(at(1), Input::Received { flow: flow(), bytes: &pings });
+        let effects: Vec<_> = std::iter::from_fn(|| agent.poll_effect()).collect();
+        assert_eq!(effects.len(), SIP_STREAM_PINGS_MAX as usize + 1);
+        assert_eq!(closed(&effects), Some(CloseReason::Flood));
+        assert_eq!(agent.meters().streams, 0);
+    }
+
+    #[test]
+    fn a_ping_a_second_is_answered_for_ever() {
+        let mut agent = agent();
+        agent.handle(at(0), Input::FlowOpened { flow: flow(), token: None });
+        for second in 1..9 {
+            agent.handle(at(second), Input::Received { flow: flow(), bytes: b"\r\n\r\n" });
+            assert_eq!(std::iter::from_fn(|| agent.poll_effect()).count(), 1);
+        }
     }
 
     #[test]
