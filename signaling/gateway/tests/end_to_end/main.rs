@@ -23,6 +23,7 @@ mod digits;
 mod durability;
 mod explain;
 mod extensions;
+mod floods;
 mod impairment;
 mod inbound;
 mod linphone;
