@@ -13,8 +13,9 @@ use super::hash::equal_in_constant_time;
 /// A nonce of ours, read back and proved by its code: when it was made, and its random part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nonce {
-    /// Unix milliseconds.
-    pub made_unix_ms: i64,
+    /// Milliseconds of the monotonic clock: a wall clock that is set makes no nonce stale, and none
+    /// fresh again. The key is the process's own, so no other process reads it.
+    pub made_ms: u64,
     /// What tells it from others.
     pub random: [u8; RANDOM_BYTES],
 }
@@ -41,19 +42,18 @@ impl Nonce {
         }
         let (time, rest) = bytes.split_at(TIME_BYTES);
         let (random, code) = rest.split_at(RANDOM_BYTES);
-        let made_unix_ms = time.iter().fold(0, |sum, &byte| (sum << 8) | i64::from(byte));
-        let nonce = Self { made_unix_ms, random: random.try_into().ok()? };
+        let made_ms = time.iter().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));
+        let nonce = Self { made_ms, random: random.try_into().ok()? };
         equal_in_constant_time(&nonce.code(key, realm), code).then_some(nonce)
     }
 
     /// Whether it may still be used.
-    pub fn is_fresh(&self, unix_ms: i64) -> bool {
-        let age_ms = unix_ms.saturating_sub(self.made_unix_ms);
-        (-CLOCK_STEP_MS..LIFE_MS).contains(&age_ms)
+    pub fn is_fresh(&self, now_ms: u64) -> bool {
+        now_ms.checked_sub(self.made_ms).is_some_and(|age_ms| age_ms < LIFE_MS)
     }
 
     fn time(&self) -> [u8; TIME_BYTES] {
-        let [_, _, time @ ..] = self.made_unix_ms.to_be_bytes();
+        let [_, _, time @ ..] = self.made_ms.to_be_bytes();
         time
     }
 
@@ -80,7 +80,7 @@ impl Nonce {
 pub struct NonceCounts {
     last: HashMap<[u8; RANDOM_BYTES], u32>,
     order: VecDeque<Nonce>,
-    forgotten_unix_ms: Option<i64>,
+    forgotten_ms: Option<u64>,
 }
 
 /// What the table says to a count.
@@ -97,8 +97,8 @@ pub enum CountVerdict {
 impl NonceCounts {
     /// Takes `count` into the table if it is higher than any before. Without qop a nonce can be
     /// used once only: the caller passes `u32::MAX`.
-    pub fn take(&mut self, nonce: Nonce, count: u32, unix_ms: i64) -> CountVerdict {
-        self.forget_old(unix_ms);
+    pub fn take(&mut self, nonce: Nonce, count: u32, now_ms: u64) -> CountVerdict {
+        self.forget_old(now_ms);
         if let Some(last) = self.last.get_mut(&nonce.random) {
             if count <= *last {
                 return CountVerdict::Replayed;
@@ -106,7 +106,7 @@ impl NonceCounts {
             *last = count;
             return CountVerdict::Rising;
         }
-        if self.forgotten_unix_ms.is_some_and(|forgotten| nonce.made_unix_ms <= forgotten) {
+        if self.forgotten_ms.is_some_and(|forgotten| nonce.made_ms <= forgotten) {
             return CountVerdict::Forgotten;
         }
         if self.order.len() >= NONCES_REMEMBERED_MAX {
@@ -129,8 +129,8 @@ impl NonceCounts {
 
     /// Nonces past their life answer stale by their time alone. The table is in the order of first
     /// use, so some stay a little longer: never longer than two lives.
-    fn forget_old(&mut self, unix_ms: i64) {
-        while self.order.front().is_some_and(|nonce| !nonce.is_fresh(unix_ms)) {
+    fn forget_old(&mut self, now_ms: u64) {
+        while self.order.front().is_some_and(|nonce| !nonce.is_fresh(now_ms)) {
             if let Some(nonce) = self.order.pop_front() {
                 self.last.remove(&nonce.random);
             }
@@ -140,8 +140,8 @@ impl NonceCounts {
     fn forget_first(&mut self) {
         if let Some(nonce) = self.order.pop_front() {
             self.last.remove(&nonce.random);
-            let before = self.forgotten_unix_ms.unwrap_or(i64::MIN);
-            self.forgotten_unix_ms = Some(before.max(nonce.made_unix_ms));
+            let before = self.forgotten_ms.unwrap_or(0);
+            self.forgotten_ms = Some(before.max(nonce.made_ms));
         }
     }
 }
@@ -150,9 +150,7 @@ const TIME_BYTES: usize = 6;
 const RANDOM_BYTES: usize = 16;
 const CODE_BYTES: usize = 14;
 const NONCE_BYTES: usize = TIME_BYTES + RANDOM_BYTES + CODE_BYTES;
-const LIFE_MS: i64 = NONCE_LIFE_S as i64 * 1_000;
-/// A wall clock that was set back a little does not make fresh nonces stale.
-const CLOCK_STEP_MS: i64 = 5_000;
+const LIFE_MS: u64 = NONCE_LIFE_S * 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -160,8 +158,8 @@ mod tests {
 
     const KEY: [u8; 32] = [3; 32];
 
-    fn nonce(made_unix_ms: i64, seed: u8) -> Nonce {
-        Nonce { made_unix_ms, random: [seed; RANDOM_BYTES] }
+    fn nonce(made_ms: u64, seed: u8) -> Nonce {
+        Nonce { made_ms, random: [seed; RANDOM_BYTES] }
     }
 
     #[test]

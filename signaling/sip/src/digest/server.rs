@@ -77,7 +77,7 @@ impl Server {
     /// The value of a `Proxy-Authenticate` or `WWW-Authenticate` header with a new nonce.
     pub fn challenge(&mut self, now: Now, stale: bool) -> String {
         let bytes = self.random.bytes();
-        let mut nonce = Nonce { made_unix_ms: now.unix_ms, random: [0; 16] };
+        let mut nonce = Nonce { made_ms: now.mono.as_millis(), random: [0; 16] };
         nonce.random.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
         let nonce = nonce.print(&self.key, &self.realm);
         let stale = if stale { ",stale=true" } else { "" };
@@ -158,10 +158,10 @@ impl Server {
         let Some(nonce) = Nonce::parse(answer.nonce, &self.key, &self.realm) else {
             return Verdict::Stale;
         };
-        if !nonce.is_fresh(now.unix_ms) {
+        if !nonce.is_fresh(now.mono.as_millis()) {
             return Verdict::Stale;
         }
-        match self.counts.take(nonce, answer.count, now.unix_ms) {
+        match self.counts.take(nonce, answer.count, now.mono.as_millis()) {
             CountVerdict::Rising => Verdict::Ok { user: answer.user.clone() },
             CountVerdict::Replayed | CountVerdict::Forgotten => Verdict::Stale,
         }
@@ -276,6 +276,24 @@ mod tests {
             check(&mut server, later, &wrong),
             Verdict::WrongPassword { user: "alice".into() }
         );
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_makes_no_nonce_stale_and_none_fresh_again() {
+        let mut server = server();
+        let challenge = server.challenge(NOW, false);
+        let value = answer(&challenge, "alice", "Secret123456", 1);
+        for step_ms in [7_200_000, -7_200_000] {
+            let set = Now { unix_ms: NOW.unix_ms + step_ms, ..NOW };
+            let used = check(&mut server, set, &value);
+            let is_first = step_ms > 0;
+            let expected =
+                if is_first { Verdict::Ok { user: "alice".into() } } else { Verdict::Stale };
+            assert_eq!(used, expected, "set by {step_ms} ms");
+        }
+        let later = NOW.after(std::time::Duration::from_secs(301));
+        let again = Now { unix_ms: NOW.unix_ms, ..later };
+        assert_eq!(check(&mut server, again, &value), Verdict::Stale, "its time is over");
     }
 
     #[test]
