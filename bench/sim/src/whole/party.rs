@@ -33,6 +33,8 @@ pub struct Party {
     /// What it does about the next call that comes.
     pub manner: Manner,
     extensions: Extensions,
+    /// Lets its caller hear something before it answers.
+    rings_early: bool,
     origin: Origin,
     next_number: u64,
     /// The tags of its dialogs, To and From, by Call-ID.
@@ -149,6 +151,7 @@ impl Party {
             calls: BTreeMap::new(),
             manner: Manner::Ignores,
             extensions: some(rng),
+            rings_early: rng.permille(250),
             origin,
             next_number: 0,
             tags: BTreeMap::new(),
@@ -415,7 +418,11 @@ impl Party {
         call.call_id = incoming.request.call_id.to_string();
         self.calls.insert(session, call);
         let headers = Vec::new();
-        let ringing = Command::Progress { session, status: 180, media: None, headers };
+        let (status, media) = match self.rings_early {
+            true => (183, Some(local(self.own, self.port_of(session), Direction::SendRecv))),
+            false => (180, None),
+        };
+        let ringing = Command::Progress { session, status, media, headers };
         wishes.push(Wish::Later { after: Duration::from_millis(50), command: ringing });
         match self.manner {
             Manner::Ignores => {}
