@@ -16,6 +16,7 @@ mod sdk;
 mod sipp;
 
 mod applications;
+mod baresip;
 mod conservation;
 mod demo;
 mod dial;

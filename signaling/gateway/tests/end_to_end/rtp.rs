@@ -1,6 +1,8 @@
 //! A party's media by hand: exact bytes out, exact bytes in.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// An RTP packet that came.
@@ -80,4 +82,88 @@ fn parse(bytes: &[u8]) -> Option<Packet> {
         ssrc: u32::from_be_bytes([head[8], head[9], head[10], head[11]]),
         payload: payload.to_vec(),
     })
+}
+
+/// A party that says one byte over and over, in packets of so many milliseconds, and counts what it
+/// hears. It begins when it first hears something, and ends when dropped.
+pub struct Talker {
+    shared: Arc<Heard>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Heard {
+    /// Packets by the byte that all their payload is.
+    of: [AtomicUsize; 256],
+    /// Packets with a payload that is mostly loud.
+    loud: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Talker {
+    pub fn start(party: Party, says: u8, packet_ms: u16) -> Self {
+        let shared = Arc::new(Heard {
+            of: [const { AtomicUsize::new(0) }; 256],
+            loud: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
+        });
+        let heard = Arc::clone(&shared);
+        let thread = Some(std::thread::spawn(move || talk(&party, says, packet_ms, &heard)));
+        Self { shared, thread }
+    }
+
+    /// Packets so far that were this byte and nothing else.
+    pub fn heard(&self, byte: u8) -> usize {
+        self.shared.of[usize::from(byte)].load(Ordering::Relaxed)
+    }
+
+    /// Packets so far that were mostly loud.
+    pub fn loud(&self) -> usize {
+        self.shared.loud.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Talker {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn talk(party: &Party, says: u8, packet_ms: u16, heard: &Heard) {
+    party.socket.set_read_timeout(Some(Duration::from_millis(2))).expect("a timeout");
+    let (mut gateway, mut number) = (None, 0u32);
+    let interval = Duration::from_millis(u64::from(packet_ms));
+    let mut due = Instant::now();
+    while !heard.is_over.load(Ordering::Relaxed) {
+        while let Some((packet, from)) = party.receive() {
+            // Reports and events are not counted.
+            if packet.payload_type == 0 {
+                count(heard, &packet.payload);
+            }
+            gateway = Some(from);
+        }
+        let Some(to) = gateway.filter(|_| Instant::now() >= due) else { continue };
+        let samples = u32::from(packet_ms) * 8;
+        let packet = Packet {
+            payload_type: 0,
+            marker: number == 0,
+            sequence: number as u16,
+            timestamp: number.wrapping_mul(samples),
+            ssrc: u32::from(says),
+            payload: vec![says; samples as usize],
+        };
+        party.send(to, &packet);
+        number += 1;
+        due = (due + interval).max(Instant::now() - interval);
+    }
+}
+
+fn count(heard: &Heard, payload: &[u8]) {
+    if let Some(first) = payload.first().filter(|first| payload.iter().all(|byte| byte == *first)) {
+        heard.of[usize::from(*first)].fetch_add(1, Ordering::Relaxed);
+    }
+    let loud = payload.iter().filter(|byte| **byte & 0x7F < 0x60).count();
+    heard.loud.fetch_add(usize::from(loud * 2 > payload.len()), Ordering::Relaxed);
 }

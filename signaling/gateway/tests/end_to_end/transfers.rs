@@ -31,13 +31,13 @@ fn printed(child: Child) -> String {
     text
 }
 
-fn gateway(more: &str) -> Gateway {
+pub fn gateway(more: &str) -> Gateway {
     Gateway::start_with_sip(&format!("default_domain = \"desk\"\n{more}"), TWO_CORES)
 }
 
 /// The callee on `port`: rings, answers, and is hung up by the gateway; or hangs up after so many
 /// milliseconds.
-fn callee(port: u16, media: &Party, hangs_up_after: Option<u32>) -> sipp::Running {
+pub fn callee(port: u16, media: &Party, hangs_up_after: Option<u32>) -> sipp::Running {
     let scenario = match hangs_up_after {
         None => sipp::callee("", "0 101"),
         Some(milliseconds) => hanging_up(milliseconds),
@@ -101,7 +101,7 @@ fn unix_ms() -> u64 {
     u64::try_from(now.as_millis()).expect("it fits")
 }
 
-fn dialling(bob: u16, carol: u16, attributes: &'static str) -> Application {
+pub fn dialling(bob: u16, carol: u16, attributes: &'static str) -> Application {
     dialling_with(bob, carol, attributes, "")
 }
 
