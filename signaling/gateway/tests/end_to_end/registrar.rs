@@ -324,13 +324,14 @@ fn every_rule_of_registration_refuses_a_sipp_with_its_status_and_code() {
     let messages = run("alice", &[(CONTACT, "Expires: 599\n", 423)]);
     assert!(messages.contains("Min-Expires: 600"), "{messages}");
     let many: String = (0..11).map(|n| format!("Contact: <sip:alice@192.0.2.{n}>\n")).collect();
-    // With the one above: five in a second, then one too many.
-    let mut six = vec![(CONTACT, "Expires: 86400\n", 200); 4];
+    std::thread::sleep(Duration::from_secs(1)); // the rate is of the real clock
+    // Five at once, then one too many: all by one SIPp, which does not dawdle between them.
+    let mut six = vec![(CONTACT, "Expires: 86400\n", 200); 5];
     six.push((CONTACT, "", 503));
     let messages = run("alice", &six);
     assert!(messages.contains(";expires=3600"), "cut: {messages}");
     assert!(messages.contains("Retry-After: 1"), "{messages}");
-    std::thread::sleep(Duration::from_secs(1)); // the rate is of the real clock
+    std::thread::sleep(Duration::from_secs(1));
     run(
         "alice",
         &[
@@ -346,6 +347,33 @@ fn every_rule_of_registration_refuses_a_sipp_with_its_status_and_code() {
     for code in ["32007", "32008", "32106"] {
         assert!(codes.iter().any(|known| known == code), "{code} in {codes:?}");
     }
+}
+
+#[test]
+fn a_phone_that_did_not_hear_its_200_gets_it_again_for_a_copy_of_its_register() {
+    let gateway = Gateway::start("");
+    let users: Vec<String> = (0..20).map(|n| format!("u{n:02}")).collect();
+    let names: Vec<&str> = users.iter().map(String::as_str).collect();
+    let domain = gateway.domain_to_register("http://127.0.0.1:9/voice", &names);
+    let mut list = "SEQUENTIAL\n".to_owned();
+    for user in &users {
+        list += &format!("{user};[authentication username={user} password={PASSWORD}]\n");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.csv");
+    std::fs::write(&file, list).expect("writable");
+    let scenario = register_steps(&[(CONTACT, "Expires: 3600\n", 200)])
+        .replace("[user]", "[field0]")
+        .replace(&format!("[authentication username=alice password={PASSWORD}]"), "[field1]")
+        .replace("<recv response=\"200\"/>", "<recv response=\"200\" lost=\"40\"/>");
+    let sipp = Sipp::new(&scenario).with(&format!("-r 50 -max_retrans 10 -inf {}", file.display()));
+    sipp.call(gateway.sip_udp, 20).expect_success();
+    gateway.wait_registered(&domain, 20);
+    let metrics = gateway.metrics();
+    let absorbed = metrics.value("signaling_retransmissions_absorbed_total");
+    assert!(absorbed > 0, "SIPp lost nothing");
+    assert_eq!(metrics.value("signaling_retransmissions_sent_total"), absorbed);
+    assert_eq!(metrics.value("signaling_answers_forgotten_total"), 0);
 }
 
 #[test]
