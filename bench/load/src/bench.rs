@@ -16,7 +16,7 @@ use crate::{BenchArguments, Part, calls, dsp, media, messages, registrar, transa
 pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
     let machine = Machine::read();
     // Before the clock starts: how long a build takes says nothing about the gateway.
-    let parts = [Part::Calls, Part::Media, Part::Registrar];
+    let parts = [Part::Calls, Part::Media, Part::Memory, Part::Registrar];
     let needs_gateway = parts.iter().any(|part| wants(arguments, *part));
     let gateway: Result<PathBuf, Trouble> = match &arguments.gateway {
         _ if !needs_gateway => Err("not asked for".into()),
@@ -109,6 +109,13 @@ fn measure(
         let (section, is_broken) = registrar::returning::measure(binary, effort);
         results.sections.push(section);
         results.is_broken |= is_broken;
+    }
+    if wants(arguments, Part::Memory)
+        && let Ok(binary) = &gateway
+    {
+        let measured = calls::memory::measure(binary, quick, deadline, &plots);
+        results.sections.extend(measured.sections);
+        results.is_broken |= measured.is_broken;
     }
     if wants(arguments, Part::Calls) {
         let measured = calls::measure(gateway, quick, deadline, &plots);

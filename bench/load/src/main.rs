@@ -69,6 +69,8 @@ pub(crate) enum Part {
     Media,
     /// Calls a second through the gateway.
     Calls,
+    /// Memory a call.
+    Memory,
     /// Registrations: time to answer and memory.
     Registrar,
 }

@@ -5,7 +5,7 @@ pub(crate) mod application;
 mod caller;
 mod ears;
 pub(crate) mod gateway;
-mod memory;
+pub(crate) mod memory;
 mod plot;
 pub(crate) mod rest;
 pub(crate) mod samples;
@@ -161,13 +161,6 @@ fn try_measure(
         is_broken |= !is_sound;
     }
     sections.push(plot::draw(&curves, plots));
-    drop((gateway, ears));
-    eprintln!("load: memory a bridged call");
-    sections.push(memory::measure(binary, quick)?);
-    eprintln!("load: memory a call by transport");
-    let (section, is_held_broken) = memory::measure_held(binary, quick, deadline, plots);
-    sections.push(section);
-    is_broken |= is_held_broken;
     Ok(Measured { sections, is_broken })
 }
 
