@@ -1,7 +1,8 @@
 """A pjsua2 phone: calls with digest, presses keys, holds and resumes, records what it hears.
 
 Arguments: target URI, user, password, codec (PCMU or PCMA), WAV file to write, then what to do:
-`srtp` first for SRTP and nothing else, `press=1`, `hold`, `resume`, `hangup`, `wait=SECONDS`, in order.
+`srtp` first for SRTP and nothing else, `press=1`, `hold`, `resume`, `reinit` (an offer of new media: port, and key), `hangup`,
+`wait=SECONDS`, in order.
 Prints one line for each thing that happens. With TLS_CA and TLS_PROXY in the environment: over TLS,
 believing the authorities of that file only, to that HOST:PORT. With SAYS: says that WAV file over and
 over, and sends nothing in its pauses (voice activity detection).
@@ -38,6 +39,8 @@ class Call(pj.Call):
         info = self.getInfo()  # kept: its media list lives as long as it does
         for media in info.media:
             say("media", media.status)
+            if media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+                say("media at", self.getMedTransportInfo(media.index).localRtpName)
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 if self.recorder is None:
                     self.recorder = pj.AudioMediaRecorder()
@@ -114,6 +117,10 @@ for step in steps:
     elif name == "resume":
         parameters = pj.CallOpParam(True)
         parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
+        call.reinvite(parameters)
+    elif name == "reinit":
+        parameters = pj.CallOpParam(True)
+        parameters.opt.flag = pj.PJSUA_CALL_REINIT_MEDIA
         call.reinvite(parameters)
     elif name == "hangup":
         call.hangup(pj.CallOpParam())

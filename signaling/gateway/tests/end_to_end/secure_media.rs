@@ -1,5 +1,6 @@
 //! SRTP with phones that others wrote: pjsua2 and baresip, and a peer made of libsrtp2.
 
+use std::collections::BTreeSet;
 use std::f64::consts::TAU;
 use std::process::{Command, Output, Stdio};
 
@@ -163,8 +164,13 @@ fn a_secure_domain_serves_pjsua_over_tls_with_srtp_and_nobody_with_less() {
             .expect("pjsua2 runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let printed = call(&["srtp", "wait=1", "press=5"]);
+    // Its media begins anew, on another port with another key, before it presses.
+    let steps = ["hold", "wait=0.5", "resume", "wait=0.5", "reinit", "wait=1", "press=5"];
+    let printed = call(&[&["srtp", "wait=0.5"][..], &steps].concat());
     assert!(printed.contains("CONFIRMED 200") && printed.contains("\nover"), "{printed}");
+    let at: BTreeSet<&str> =
+        printed.lines().filter_map(|line| line.strip_prefix("media at ")).collect();
+    assert!(at.len() >= 2, "{printed}");
     assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"), "{printed}");
     let bytes = std::fs::read(&wav).unwrap_or_default();
     let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
