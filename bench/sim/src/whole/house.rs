@@ -123,6 +123,8 @@ pub struct House {
     streams: BTreeMap<FlowId, Stream>,
     next_stream: u64,
     lost: BTreeMap<(SocketAddr, String), u8>,
+    /// The final status of every request so far, by branch and number.
+    answered: BTreeMap<String, u16>,
     later: BTreeMap<(Instant, u64), Later>,
     serial: u64,
     /// A phone that answers an offer of the gateway just now.
@@ -166,6 +168,7 @@ impl House {
             streams: BTreeMap::new(),
             next_stream: 1_000,
             lost: BTreeMap::new(),
+            answered: BTreeMap::new(),
             later: BTreeMap::new(),
             serial: 0,
             answering: None,
@@ -308,6 +311,8 @@ impl House {
         self.is_down = true;
         self.disk.alive_ms = self.now.unix_ms;
         self.cores = Cores::default();
+        // The next process does not know what this one answered.
+        self.answered.clear();
         for id in self.streams.keys().copied().collect::<Vec<_>>() {
             self.at(STREAM_DELAY, Later::Closed { stream: id, to_gateway: false });
         }
@@ -599,7 +604,21 @@ impl House {
         }
     }
 
+    /// A request has one final status, however often it is answered.
+    fn watch(&mut self, bytes: &[u8]) {
+        let Some((branch, status)) = final_response(bytes) else { return };
+        match self.answered.get(&branch) {
+            Some(before) if *before != status => {
+                let before = *before;
+                self.is_wrong(format!("{branch} was answered {before} and {status}"));
+            }
+            Some(_) => {}
+            None => drop(self.answered.insert(branch, status)),
+        }
+    }
+
     fn phone_sends(&mut self, party: usize, to: SendTo, bytes: &[u8], token: SendToken) {
+        self.watch(bytes);
         match to {
             SendTo::Datagram { remote, .. } => {
                 let from = self.parties[party].public;
@@ -744,15 +763,9 @@ impl House {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Sip(sip::Effect::Send { to, bytes, token }) => match to {
-                SendTo::Datagram { remote, .. } => self.transmit(GATEWAY, remote, &bytes),
-                SendTo::Flow(id) if self.streams.contains_key(&id) => {
-                    let later = Later::Bytes { stream: id, to_gateway: false, bytes: bytes.into() };
-                    self.at(STREAM_DELAY, later);
-                }
-                // A phone behind a NAT cannot be connected to.
-                SendTo::Flow(_) | SendTo::Connect { .. } => self.send_failed(None, token),
-            },
+            Effect::Sip(sip::Effect::Send { to, bytes, token }) => {
+                self.gateway_sends(to, &bytes, token);
+            }
             Effect::Sip(sip::Effect::CloseFlow { flow, reason }) => {
                 self.note(|| format!("the gateway closes a connection: {reason:?}"));
                 if self.streams.contains_key(&flow) {
@@ -790,6 +803,19 @@ impl House {
                 self.refused.push(refusal.rule);
             }
             Effect::Observe(_) => {}
+        }
+    }
+
+    fn gateway_sends(&mut self, to: SendTo, bytes: &[u8], token: SendToken) {
+        self.watch(bytes);
+        match to {
+            SendTo::Datagram { remote, .. } => self.transmit(GATEWAY, remote, bytes),
+            SendTo::Flow(id) if self.streams.contains_key(&id) => {
+                let bytes = bytes.to_vec();
+                self.at(STREAM_DELAY, Later::Bytes { stream: id, to_gateway: false, bytes });
+            }
+            // A phone behind a NAT cannot be connected to.
+            SendTo::Flow(_) | SendTo::Connect { .. } => self.send_failed(None, token),
         }
     }
 
@@ -921,6 +947,17 @@ fn signature(bytes: &[u8]) -> String {
     signature
 }
 
+/// Branch and number of the request that a final response answers, and its status.
+fn final_response(bytes: &[u8]) -> Option<(String, u16)> {
+    let text = std::str::from_utf8(bytes.strip_prefix(b"SIP/2.0 ")?).ok()?;
+    let status = text.get(..3)?.parse().ok().filter(|status| *status >= 200)?;
+    let mut lines = text.split("\r\n");
+    let via = lines.find(|line| line.starts_with("Via:"))?;
+    let branch = via.split(";branch=").nth(1)?.split(';').next()?;
+    let number = lines.find(|line| line.starts_with("CSeq:"))?;
+    Some((format!("{branch} {number}"), status))
+}
+
 fn name_of(command: &Command) -> String {
     let text = format!("{command:?}");
     text.split([' ', '{']).next().unwrap_or_default().to_owned()
@@ -935,3 +972,22 @@ fn text_of(event: &UaEvent) -> String {
 /// No message is lost more often than this.
 const LOSSES_MAX: u8 = 2;
 const STREAM_DELAY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_final_response_is_told_by_its_branch_and_number() {
+        let of = |status: &str| {
+            let text = format!(
+                "SIP/2.0 {status}\r\nVia: SIP/2.0/UDP 10.0.1.0:5060;branch=z9hG4bK7;rport=5060\r\n\
+                 From: <sip:a@b>;tag=1\r\nCall-ID: 1\r\nCSeq: 2 INVITE\r\n\r\n"
+            );
+            final_response(text.as_bytes())
+        };
+        assert_eq!(of("486 Busy Here"), Some(("z9hG4bK7 CSeq: 2 INVITE".to_owned(), 486)));
+        assert_eq!(of("180 Ringing"), None);
+        assert_eq!(final_response(b"BYE sip:a@b SIP/2.0\r\n\r\n"), None);
+    }
+}
