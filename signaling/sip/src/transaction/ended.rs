@@ -177,8 +177,8 @@ impl Ended {
 }
 
 /// Text of an answer that fits into the bytes of one ended transaction. More is taken from the share
-/// of large ones.
-const SMALL_TEXT_BYTES: usize = 24;
+/// of large ones. A multiple of 16, as the allocator gives it.
+const SMALL_TEXT_BYTES: usize = 16;
 /// What a large one takes in the queue of large ones, which at worst is half empty.
 const LARGE_KEY_BYTES: usize = 2 * size_of::<ServerKey>();
 
@@ -190,7 +190,7 @@ const fn in_table(bytes: usize) -> usize {
 /// What one takes in the tables that all are in: this one, and half of a queue.
 const TABLES_BYTES: usize = in_table(size_of::<(ServerKey, Entry)>()) + 2 * size_of::<ServerKey>();
 /// An answer of its own, or its line among merged requests: none has both.
-const KEPT_BYTES: usize = size_of::<Kept>() + SMALL_TEXT_BYTES;
+const KEPT_BYTES: usize = size_of::<Kept>().next_multiple_of(16) + SMALL_TEXT_BYTES;
 const MERGED_BYTES: usize = in_table(size_of::<MergeKey>());
 const _: () = assert!(TABLES_BYTES + KEPT_BYTES <= SERVER_TRANSACTION_ENDED_BYTES_MAX);
 const _: () = assert!(TABLES_BYTES + MERGED_BYTES <= SERVER_TRANSACTION_ENDED_BYTES_MAX);
