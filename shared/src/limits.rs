@@ -129,6 +129,9 @@ pub const DIGEST_FAILURES_A_MINUTE_MAX: u32 = 20;
 pub const RTP_BYTES_MAX: usize = 2 * 1024;
 /// One RTCP packet, bytes.
 pub const RTCP_BYTES_MAX: usize = 1_500;
+/// Of the files that the process may have open, RTCP sockets of all its media cores take at most one in so many; connections
+/// and recordings need theirs. Past it: the leg goes on without RTCP, counted.
+pub const RTCP_FILES_SHARE: u64 = 4;
 /// RTCP packets a second of one stream.
 pub const RTCP_RATE_MAX: u32 = 10;
 /// Packets behind the newest that the replay protection of SRTP tells apart. Older: dropped.

@@ -75,6 +75,6 @@ pub(crate) struct DriverCounts {
     pub rearmed: u64,
     /// Waits that slept.
     pub wakes: u64,
-    /// RTCP sockets that the kernel refused.
+    /// RTCP sockets that the kernel refused, or that would have been too many.
     pub rtcp_unopened: u64,
 }

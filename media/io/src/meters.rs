@@ -104,8 +104,8 @@ counters! {
     buffer_shortages,
     /// Receptions that stopped for another reason and were begun again.
     receive_rearmed,
-    /// Legs without RTCP, because the kernel refused a socket for it. When it moves: another process is on
-    /// the odd port, or the limit of open files is reached.
+    /// Legs without RTCP, because there was no socket for it. When it moves: another process is on the odd
+    /// port, or RTCP has its share of open files in use (`limits::RTCP_FILES_SHARE`).
     rtcp_unopened,
     /// Waits that slept.
     wakes,

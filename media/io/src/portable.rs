@@ -91,7 +91,7 @@ impl Portable {
             sockets.push(socket.into());
             Ok(())
         })?;
-        let rtcp = RtcpSockets::new(&opened.ports, config);
+        let rtcp = RtcpSockets::new(&opened.ports, config, ports_max);
         let driver = Self {
             sender: PortableSender { epoll, sockets, rtcp, counts: DriverCounts::default() },
             timer,

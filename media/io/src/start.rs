@@ -307,11 +307,11 @@ const SHORT_LIVES_MAX: u32 = 5;
 /// One life. Returns when the core was stopped or could not open its share.
 fn open_and_drive<M: Machine>(setup: &mut Setup<M>, cpu: Option<usize>) {
     let doorbell = Arc::clone(&setup.ends.doorbell);
-    let (id, files_max) = (setup.id, setup.files_max);
+    let (id, cores, files_max) = (setup.id, setup.cores, setup.files_max);
     let mut fallback = None;
     if setup.backend == Backend::IoUring {
         let bell = Arc::clone(&doorbell);
-        match Uring::open(id, &setup.share, &setup.config, files_max, bell) {
+        match Uring::open(id, cores, &setup.share, &setup.config, files_max, bell) {
             Err(StartError::System { what, source, .. })
                 if setup.config.backend == BackendChoice::Auto =>
             {
@@ -321,7 +321,6 @@ fn open_and_drive<M: Machine>(setup: &mut Setup<M>, cpu: Option<usize>) {
             driver => return drive(setup, cpu, Backend::IoUring, driver),
         }
     }
-    let cores = setup.cores;
     let mut driver = Portable::open(id, cores, &setup.share, &setup.config, files_max, doorbell);
     if let Ok((_, opened)) = &mut driver {
         opened.notes.extend(fallback);

@@ -103,7 +103,7 @@ const ROWS: &[Row] = &[
     (
         "media_rtcp_unopened_total",
         "counter",
-        "Legs without RTCP: the kernel refused a socket. Another process is on the odd port, or files ran out.",
+        "Legs without RTCP: another process is on the odd port, or RTCP uses its quarter of open files.",
         |f| f.rtcp_unopened,
     ),
     (

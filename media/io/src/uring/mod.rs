@@ -123,6 +123,7 @@ impl Uring {
     /// open files bounds a core's sockets and not the process's.
     pub fn open(
         core: CoreId,
+        cores: usize,
         share: &[MediaPort],
         config: &IoConfig,
         files_max: u64,
@@ -150,7 +151,7 @@ impl Uring {
             doorbell,
             bell_count: Box::new([0; 8]),
             bell_is_armed: false,
-            rtcp: RtcpSockets::new(&opened.ports, config),
+            rtcp: RtcpSockets::new(&opened.ports, config, rtcp::sockets_max(files_max, cores)),
             rtcp_epoll,
             rtcp_is_awaited: false,
             rtcp_ready: Vec::with_capacity(RTCP_TURN),
