@@ -277,3 +277,25 @@ fn baresip_joins_the_parties_of_its_two_calls_and_leaves() {
     callees.1.finish().expect_success();
     gateway.settled();
 }
+
+/// What alice's offer asks for; bob does so without having been asked.
+#[test]
+fn baresip_that_wants_packets_of_60_ms_talks_to_a_party_that_sends_them() {
+    let gateway = gateway("");
+    let ports = (sipp::free_port(), sipp::free_port());
+    let application = dialling(ports.0, ports.1, "");
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let bob = Party::new();
+    let callee = callee(ports.0, &bob, Some(1_500));
+    let bob = Talker::start(bob, BOB, 60);
+    let mut alice = Baresip::start(";ptime=60");
+    alice.command("dial", &target(&gateway, "1000"));
+    alice.event("CALL_ESTABLISHED");
+    assert!(alice.printed().contains("a=ptime:60"), "{}", alice.printed());
+    talk_both_ways(&alice, &bob);
+    alice.event("CALL_CLOSED");
+    let heard = alice.loud();
+    assert!(heard > 8_000, "{heard} loud samples of a second and a half");
+    callee.finish().expect_success();
+    gateway.settled();
+}

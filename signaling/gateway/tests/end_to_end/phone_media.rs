@@ -10,7 +10,11 @@ use serde_json::Value;
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::impairment;
+use crate::registrar;
+use crate::rtp::{Party, Talker};
 use crate::sdk;
+use crate::sipp;
+use crate::transfers;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 
@@ -52,6 +56,49 @@ fn silence_that_a_phone_does_not_send_is_no_loss_and_keeps_its_length_in_a_recor
     assert!((40.0..240.0).contains(&received), "of 300 in six seconds: {quality:#}");
     assert_eq!(number(&quality, "stream_restarts"), 0.0, "{quality:#}");
     assert!(number(&quality, "r_factor") > 85.0, "{quality:#}");
+}
+
+#[test]
+fn a_phone_that_sends_no_silence_and_one_with_packets_of_60_ms_hear_each_other() {
+    let gateway = Gateway::start_with_default_domain("desk");
+    let port = sipp::free_port();
+    let application = Application::start(move |_| {
+        Answer::twiml(&format!("<Dial><Sip>sip:bob@127.0.0.1:{port}</Sip></Dial>"))
+    });
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let bob = Party::new();
+    let callee = transfers::callee(port, &bob, None);
+    let bob = Talker::start(bob, 0xB0, 60);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let says = folder.path().join("spurts.wav");
+    std::fs::write(&says, spurts()).expect("writable");
+    let target = format!("sip:1000@{}", gateway.sip_udp);
+    let wav = folder.path().join("heard.wav");
+    let path = wav.display().to_string();
+    let arguments = [&*target, "alice", PASSWORD, "PCMU", &path, "wait=4", "hangup"];
+    let mut pjsua = sdk::python_file("pjsua_call.py", &arguments);
+    let output = pjsua.env("SAYS", &says).output().expect("pjsua2 runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    callee.finish().expect_success();
+    // Four seconds: of alice's half-second spurts one or two, each of 25 packets; of bob all, at
+    // the 16,000 Hz that pjsua2 records with.
+    let spurts = bob.loud();
+    assert!((15..100).contains(&spurts), "bob heard {spurts} loud packets\n{printed}");
+    let heard = registrar::loud(&wav);
+    assert!(heard > 52_000, "alice heard {heard} loud samples\n{printed}");
+    let calls = gateway.fetch("Calls.json").json();
+    let calls = calls["calls"].as_array().expect("a list");
+    let of = |direction: &str| {
+        let call = calls.iter().find(|call| call["direction"] == direction).expect("that call");
+        impairment::quality(&gateway, call["sid"].as_str().expect("a SID"))
+    };
+    let (alice, bob) = (of("inbound"), of("outbound-dial"));
+    assert_eq!(number(&bob, "packet_ms"), 60.0, "{bob:#}");
+    assert_eq!(number(&alice, "packet_ms"), 20.0, "{alice:#}");
+    for quality in [&alice, &bob] {
+        assert_eq!(number(quality, "packets_lost"), 0.0, "{quality:#}");
+        assert_eq!(number(quality, "packets_dropped"), 0.0, "{quality:#}");
+    }
 }
 
 /// Half a second of noise and two seconds of silence, over and over: 16 bit, 8,000 Hz, mono.

@@ -186,10 +186,18 @@ pub fn loud(wav: &Path) -> usize {
     samples.filter(|pair| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 500).count()
 }
 
+/// Who wants SRTP.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secure {
+    Nobody,
+    Domain,
+    /// `;secure=true`.
+    Uri,
+}
+
 /// REST rings a registered baresip; its document dials a registered pjsua2. Both ways heard.
-///
-/// `is_secure`: the domain is, and both phones have SRTP.
-fn two_registered_phones_talk(transport: &str, is_secure: bool) {
+fn two_registered_phones_talk(transport: &str, secure: Secure) {
+    let is_secure = secure != Secure::Nobody;
     let gateway = match transport {
         "tls" => Gateway::start_with_tls("", ""),
         _ => Gateway::start(""),
@@ -198,9 +206,10 @@ fn two_registered_phones_talk(transport: &str, is_secure: bool) {
     let domain = gateway.domain_to_register(&application.url("/voice"), &["bob"]);
     let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let srtp = if is_secure { ";mediaenc=srtp-mand" } else { "" };
-    if is_secure {
+    if secure == Secure::Domain {
         gateway.create(&format!("SIP/Domains/{domain}.json"), &[("Secure", "true")]);
     }
+    let parameter = if secure == Secure::Uri { ";secure=true" } else { "" };
     let mut alice = baresip(a.path(), &gateway, "alice", transport, srtp);
     let mut bob = pjsua(b.path(), &gateway, "bob", transport, is_secure);
     let rows = gateway.wait_registered(&domain, 2);
@@ -208,13 +217,13 @@ fn two_registered_phones_talk(transport: &str, is_secure: bool) {
     assert!(bob.wait_for("registration").contains("200 3600"));
 
     let twiml = format!(
-        "<Response><Dial action=\"{}\"><Sip>sip:bob@{DOMAIN};edge=tokyo</Sip></Dial></Response>",
+        "<Response><Dial action=\"{}\"><Sip>sip:bob@{DOMAIN}{parameter};edge=tokyo</Sip></Dial></Response>",
         application.url("/dialled")
     );
     let sid = sdk::python(
         &gateway,
         &format!(
-            "print(client.calls.create(to='sip:alice@{DOMAIN}', from_='1000', twiml='{twiml}').sid)"
+            "print(client.calls.create(to='sip:alice@{DOMAIN}{parameter}', from_='1000', twiml='{twiml}').sid)"
         ),
     );
     bob.wait_for("CONFIRMED");
@@ -234,22 +243,27 @@ fn two_registered_phones_talk(transport: &str, is_secure: bool) {
 
 #[test]
 fn registered_phones_are_called_by_rest_and_by_dial_over_udp() {
-    two_registered_phones_talk("udp", false);
+    two_registered_phones_talk("udp", Secure::Nobody);
 }
 
 #[test]
 fn registered_phones_are_called_by_rest_and_by_dial_over_tcp() {
-    two_registered_phones_talk("tcp", false);
+    two_registered_phones_talk("tcp", Secure::Nobody);
 }
 
 #[test]
 fn registered_phones_are_called_by_rest_and_by_dial_over_tls() {
-    two_registered_phones_talk("tls", false);
+    two_registered_phones_talk("tls", Secure::Nobody);
 }
 
 #[test]
 fn registered_phones_of_a_secure_domain_are_called_with_srtp() {
-    two_registered_phones_talk("tls", true);
+    two_registered_phones_talk("tls", Secure::Domain);
+}
+
+#[test]
+fn registered_phones_are_called_with_srtp_where_the_uri_says_secure() {
+    two_registered_phones_talk("tls", Secure::Uri);
 }
 
 #[test]
