@@ -25,6 +25,7 @@ mod durability;
 mod explain;
 mod extensions;
 mod floods;
+mod glare;
 mod impairment;
 mod inbound;
 mod linphone;
