@@ -77,6 +77,12 @@ impl Dialog {
         self.is_behind_nat = true;
     }
 
+    /// Leaves the numbers of its early dialog behind, whichever were used there: gaps are allowed
+    /// (§12.2.2), and a number that is not higher than a PRACK's is refused.
+    pub fn skip_early_numbers(&mut self) {
+        self.local_cseq = self.local_cseq.saturating_add(EARLY_REQUESTS_MAX);
+    }
+
     /// Goes on with the numbers and the routes of the early dialog it was: requests were sent in it.
     pub fn continues(&mut self, early: &Self) {
         self.local_cseq = early.local_cseq;
@@ -254,6 +260,9 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
+
+/// More requests than an early dialog sees of ours: PRACK and UPDATE, one at a time.
+const EARLY_REQUESTS_MAX: u32 = 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -176,6 +176,7 @@ impl Core {
         let Some((invite, destination)) = self.invite_of(key) else { return };
         self.meters.forks_ended += 1;
         let mut dialog = Dialog::from_response(&invite, response, destination);
+        dialog.skip_early_numbers();
         let hop = dialog.next_hop();
         let ack = dialog.ack(invite.cseq.number);
         let ack = self.send_ack(ack, &hop, None);

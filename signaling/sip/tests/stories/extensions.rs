@@ -108,6 +108,21 @@ fn a_200_waits_for_the_prack_of_what_was_sent_before() {
 }
 
 #[test]
+fn a_call_that_is_answered_while_it_is_taken_back_ends_though_a_prack_went_before() {
+    let mut world = World::with(1, Weather::default(), |_, config| config);
+    ringing(&mut world, Extensions::ALL, false);
+    progress(&mut world);
+    world.run(Duration::from_secs(5));
+    world.command(Who::Alice, Command::Cancel { session: A, headers: Vec::new() });
+    world.answer();
+    world.run(Duration::from_secs(20));
+    let told = world.told(Who::Bob);
+    let is_end =
+        |event: &UaEvent| matches!(event, UaEvent::Ended { cause: EndCause::RemoteBye { .. }, .. });
+    assert!(told.iter().any(is_end), "{told:?}");
+}
+
+#[test]
 fn without_a_prack_the_call_is_refused_in_time() {
     let mut world = World::new(3);
     ringing(&mut world, Extensions::ALL, false);
