@@ -1,5 +1,6 @@
 //! Transfers by phones that nobody here wrote: blind and attended by REFER, and `<Refer>`.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -112,6 +113,8 @@ fn dialling_with(
     attributes: &'static str,
     parameters: &'static str,
 ) -> Application {
+    // SIPp waits to be hung up; the others hang up themselves.
+    let limit_s = if parameters.is_empty() { 3 } else { 60 };
     Application::start(move |asked| {
         let to = asked.parameter("To").unwrap_or_default();
         match asked.path.as_str() {
@@ -122,7 +125,7 @@ fn dialling_with(
                 "<Dial {attributes}><Sip>sip:bob@127.0.0.1:{bob}{parameters}</Sip></Dial>"
             )),
             "/refer" => Answer::twiml(&format!(
-                "<Dial timeLimit=\"3\"><Sip>sip:carol@127.0.0.1:{carol}{parameters}</Sip></Dial>"
+                "<Dial timeLimit=\"{limit_s}\"><Sip>sip:carol@127.0.0.1:{carol}{parameters}</Sip></Dial>"
             )),
             _ => Answer::twiml("<Hangup/>"),
         }
@@ -294,7 +297,10 @@ fn pjsua_transfers_over_tls_with_srtp() {
         arguments.extend([second.as_str(), kind]);
         let mut callees = sdk::python_file("transfer_parties.py", &arguments);
         let callees = callees.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let callees = callees.expect("Python runs");
+        let mut callees = callees.expect("Python runs");
+        // They have to listen before the phone calls.
+        let mut heard = BufReader::new(callees.stdout.take().expect("piped"));
+        heard.read_line(&mut String::new()).expect("they are ready");
         let steps: &[&str] = match kind {
             "blind" => &["call=1000", "wait=0.3", "refer=<sip:carol@carol.example>", "over=0"],
             _ => &[
@@ -317,8 +323,8 @@ fn pjsua_transfers_over_tls_with_srtp() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("pjsua2 runs");
+        let heard = std::io::read_to_string(heard).expect("text");
         let callees = callees.wait_with_output().expect("it is our child");
-        let heard = String::from_utf8_lossy(&callees.stdout).into_owned();
         let errors = String::from_utf8_lossy(&callees.stderr).into_owned();
         let phone = printed(alice);
         assert!(heard.contains("\nover"), "{kind}: {heard}{errors}{phone}");
