@@ -295,6 +295,8 @@ pub const TIMELINE_ENTRIES_MAX: usize = 200;
 pub const TIMELINE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one log line.
 pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+/// Log lines that wait for standard error. Past it: left out, counted, and told once it takes lines again.
+pub const LOG_LINES_WAITING_MAX: usize = 1_024;
 /// Lines of the log about one rule that refuses, a second. Past it: left out, and told in the next.
 pub const REFUSAL_LINES_A_SECOND_MAX: u32 = 20;
 /// Writes waiting for the store. Past it: 503 to REST, calls go on.

@@ -75,7 +75,7 @@ fn serve(settings: &Settings, sources: &Sources) -> ExitCode {
     if gateway.account.generated {
         show_account(settings, &gateway);
     }
-    run_to_the_end(gateway, settings, sources, logs, |_| {})
+    run_to_the_end(gateway, settings, sources, logs.control(), |_| {})
 }
 
 /// Once, at the first start.
@@ -108,7 +108,7 @@ fn demo(arguments: DemoArguments, sources: Sources) -> ExitCode {
         Err(error) => return failed(&error),
     };
     let next = demo.shown(&gateway);
-    run_to_the_end(gateway, &settings, &sources, logs, |out| {
+    run_to_the_end(gateway, &settings, &sources, logs.control(), |out| {
         let _ = write!(out, "{next}");
     })
 }

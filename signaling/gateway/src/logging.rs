@@ -1,12 +1,17 @@
 //! Log lines on standard error: human or JSON, bounded in length and rate. Shell.
+//!
+//! A thread of its own writes them: a terminal that was stopped, a full pipe or a slow disk behind
+//! standard error holds up no call. Lines it cannot take are counted, and their number is told.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shared::config::{Log, LogFormat, LogLevel};
-use shared::limits::LOG_LINE_BYTES_MAX;
+use shared::limits::{LOG_LINE_BYTES_MAX, LOG_LINES_WAITING_MAX};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -26,19 +31,38 @@ impl LogControl {
     }
 }
 
+/// The log of the process. When dropped, lines that wait are still written, for [`LAST_LINES`] at most.
+pub struct Logging {
+    control: LogControl,
+    lines: Lines,
+}
+
+impl Logging {
+    /// What changes its level.
+    pub fn control(&self) -> LogControl {
+        self.control.clone()
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.lines.flush(LAST_LINES);
+    }
+}
+
 /// Starts logging for the whole process. To be called once.
-pub fn start(settings: &Log) -> LogControl {
+pub fn start(settings: &Log) -> Logging {
     let (filter, handle) = reload::Layer::new(filter(settings.level));
-    let writer = Lines::default();
+    let lines = Lines::to(io::stderr());
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone()).with_ansi(false);
     let started = match settings.format {
         LogFormat::Human => registry.with(layer.with_target(false)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
     // In tests one process starts several gateways; the first subscriber serves them all.
     let _ = started;
-    LogControl { filter: handle }
+    Logging { control: LogControl { filter: handle }, lines }
 }
 
 /// Libraries speak from `warn` on, whatever our own level is: their debug lines name numbers and bodies.
@@ -49,11 +73,64 @@ fn filter(level: LogLevel) -> EnvFilter {
     ))
 }
 
-/// Writes whole lines to standard error, cut at [`LOG_LINE_BYTES_MAX`], at most
-/// [`LINES_A_SECOND_MAX`] a second; what is left out is counted and told in the next second.
-#[derive(Clone, Default)]
+/// Hands whole lines to the thread that writes, cut at [`LOG_LINE_BYTES_MAX`], at most
+/// [`LINES_A_SECOND_MAX`] a second; what is left out is counted and told as soon as it can be.
+#[derive(Clone)]
 struct Lines {
     rate: Arc<Rate>,
+    /// Lines for which the queue had no room, since this was last told.
+    unwritten: Arc<AtomicU64>,
+    queue: SyncSender<Order>,
+}
+
+/// For the thread that writes.
+enum Order {
+    Line(Vec<u8>),
+    /// Answer when everything before is written.
+    Flush(SyncSender<()>),
+}
+
+impl Lines {
+    /// Starts the thread that writes to `out`. Where the system has no thread for it, nothing is logged.
+    fn to(out: impl Write + Send + 'static) -> Self {
+        let (queue, orders) = sync_channel(LOG_LINES_WAITING_MAX);
+        let unwritten = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&unwritten);
+        let write = move || write_lines(out, &orders, &counter);
+        if let Err(error) = thread::Builder::new().name("log".to_owned()).spawn(write) {
+            eprintln!("sidetone: no thread for the log, so there is none: {error}");
+        }
+        Self { rate: Arc::default(), unwritten, queue }
+    }
+
+    /// Never waits.
+    fn put(&self, line: Vec<u8>) {
+        if self.queue.try_send(Order::Line(line)).is_err() {
+            self.unwritten.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Waits until what was put before is written, so long at most.
+    fn flush(&self, wait: Duration) {
+        let (done, is_done) = sync_channel(1);
+        if self.queue.try_send(Order::Flush(done)).is_ok() {
+            let _ = is_done.recv_timeout(wait);
+        }
+    }
+}
+
+/// Nothing can be done about a standard error that is closed: its errors are passed over.
+fn write_lines(mut out: impl Write, orders: &Receiver<Order>, unwritten: &AtomicU64) {
+    for order in orders {
+        match order {
+            Order::Line(line) => drop(out.write_all(&line)),
+            Order::Flush(done) => drop(done.try_send(())),
+        }
+        let lost = unwritten.swap(0, Relaxed);
+        if lost > 0 {
+            let _ = writeln!(out, "log: {lost} lines were left out: standard error was too slow");
+        }
+    }
 }
 
 #[derive(Default)]
@@ -78,13 +155,13 @@ impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
-        Line { rate: Arc::clone(&self.rate), bytes: Vec::with_capacity(256) }
+        Line { lines: self.clone(), bytes: Vec::with_capacity(256) }
     }
 }
 
-/// One line in the making; written when dropped.
+/// One line in the making; put into the queue when dropped.
 struct Line {
-    rate: Arc<Rate>,
+    lines: Lines,
     bytes: Vec<u8>,
 }
 
@@ -105,14 +182,13 @@ impl Drop for Line {
     fn drop(&mut self) {
         let second =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let (admitted, lost) = self.rate.admit(second);
-        let mut out = io::stderr().lock();
+        let (admitted, lost) = self.lines.rate.admit(second);
         if lost > 0 {
-            let _ = writeln!(out, "log: {lost} lines were left out in the last second");
+            let told = format!("log: {lost} lines were left out in the last second\n");
+            self.lines.put(told.into_bytes());
         }
         if admitted {
-            // Nothing can be done about a closed standard error.
-            let _ = out.write_all(&bounded(&self.bytes));
+            self.lines.put(bounded(&self.bytes));
         }
     }
 }
@@ -137,6 +213,9 @@ fn bounded(bytes: &[u8]) -> Vec<u8> {
 /// Past it lines are counted, not written.
 const LINES_A_SECOND_MAX: u64 = 1_000;
 
+/// How long the end of the process waits for lines that are not written yet.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// At the end of a line that was too long.
 const CUT: &str = "… (cut)";
 
@@ -154,6 +233,60 @@ mod tests {
     #[test]
     fn control_bytes_cannot_forge_a_second_line() {
         assert_eq!(bounded(b"a\r\nb\x1b[31m\n"), b"a\\r\\nb\\x1b[31m\n");
+    }
+
+    /// Takes the first byte of a line only once it is told to, and keeps what it took.
+    struct Stopped {
+        go: Receiver<()>,
+        taken: std::sync::mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Stopped {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.go.recv(); // an error: told to go on for ever
+            let _ = self.taken.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_standard_error_that_takes_nothing_holds_nobody_up_and_what_was_lost_is_told() {
+        let (release, go) = sync_channel::<()>(1);
+        let (taken, lines) = std::sync::mpsc::channel();
+        let log = Lines::to(Stopped { go, taken });
+        // The thread holds one line at most; the rest finds the queue full. None of it waits.
+        let put = LOG_LINES_WAITING_MAX + 10;
+        for _ in 0..put {
+            log.put(b"x\n".to_vec());
+        }
+        let lost = log.unwritten.load(Relaxed);
+        assert!((9..=10).contains(&lost), "{lost}");
+        drop(release);
+        let told = format!("log: {lost} lines were left out: standard error was too slow\n");
+        let mut text = Vec::new();
+        while !String::from_utf8_lossy(&text).ends_with(&told) {
+            text.extend(lines.recv().expect("the thread goes on"));
+        }
+        // What waited and is not lost comes out as well.
+        drop(log);
+        text.extend(lines.iter().flatten());
+        let written = text.split(|byte| *byte == b'\n').filter(|line| *line == b"x").count();
+        assert_eq!(written as u64 + lost, put as u64);
+    }
+
+    #[test]
+    fn the_end_of_the_log_waits_for_its_last_line() {
+        let (release, go) = sync_channel::<()>(0);
+        let (taken, lines) = std::sync::mpsc::channel();
+        let log = Lines::to(Stopped { go, taken });
+        log.put(b"last\n".to_vec());
+        drop(release);
+        log.flush(Duration::from_secs(60));
+        assert_eq!(lines.try_recv(), Ok(b"last\n".to_vec()));
     }
 
     #[test]
