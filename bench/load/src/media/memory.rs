@@ -1,6 +1,8 @@
 //! Memory of a relayed call in the media plane: the kernel's, for sockets and what waits on them, and that of a
 //! core's own state. Shell.
 
+use std::time::Duration;
+
 use io::{BackendChoice, WaitSettings};
 
 use super::own::Own;
@@ -11,25 +13,24 @@ use crate::report::Section;
 
 /// Calls of a run: enough that what the rest of the machine does disappears in the mean.
 const CALLS: usize = 2_000;
-const CALLS_QUICK: usize = 500;
 
 const COLUMNS: &[&str] =
     &["backend", "RTCP", "sockets a call", "kernel KiB a call", "core KiB a call", "sum"];
 
-/// Brings calls up on media cores in this process, with RTCP on the RTP port and with a port of its own.
-pub(crate) fn measure(cpu: usize, quick: bool) -> Section {
+/// Brings calls up on media cores in this process, with RTCP on the RTP port and with a port of its own. To be
+/// called before anything else has sockets that it gives back meanwhile.
+pub(crate) fn measure(cpu: usize) -> Section {
     let mut section = Section::new("Memory of a relayed call, media plane", COLUMNS);
-    let calls = if quick { CALLS_QUICK } else { CALLS };
     for backend in [BackendChoice::IoUring, BackendChoice::Portable] {
         for rtcp_mux in [true, false] {
-            match kernel_bytes_a_call(backend, rtcp_mux, cpu, calls) {
+            match kernel_bytes_a_call(backend, rtcp_mux, cpu) {
                 Ok(kernel) => section.row(cells(backend, rtcp_mux, kernel)),
                 Err(error) => section.note(format!("{backend:?}, rtcp-mux {rtcp_mux}: {error}")),
             }
         }
     }
     section.note(format!(
-        "{calls} calls of two legs. Kernel: growth of Slab (/proc/meminfo), two open ports and what two legs add to \
+        "{CALLS} calls of two legs. Kernel: growth of Slab (/proc/meminfo), two open ports and what two legs add to \
          them, the socket with its file, inode and hash entries, and the reception that waits on it; packets under way come \
          and go. Core: the state of two legs, of which {} bytes each are the hot lines that relayed packets touch; \
          SRTP adds its own. Signaling's memory of a call is in the table of bridged calls.",
@@ -42,19 +43,36 @@ fn kernel_bytes_a_call(
     backend: BackendChoice,
     rtcp_mux: bool,
     cpu: usize,
-    calls: usize,
 ) -> Result<f64, SetupError> {
     let socket = parties_socket().map_err(tried("opening the parties' socket"))?;
     let parties = socket.local_addr().map_err(tried("opening the parties' socket"))?;
     let codecs = [shared::Codec::Pcmu; 2];
-    let setup = Setup { streams: calls * 2, codecs, is_secured: false, parties, cpu };
-    let before = kernel_bytes() as f64;
+    let setup = Setup { streams: CALLS * 2, codecs, is_secured: false, parties, cpu };
+    let before = kernel_bytes_at_rest();
     let mut own = Own::open(backend, WaitSettings::default(), &setup)?;
-    let idle = kernel_bytes() as f64;
+    let idle = kernel_bytes_at_rest();
     own.bring_up(&setup, rtcp_mux)?;
-    let up = kernel_bytes() as f64;
-    Ok(2.0 * (idle - before) / own.ports() as f64 + (up - idle) / calls as f64)
+    let up = kernel_bytes_at_rest();
+    Ok(2.0 * (idle - before) / own.ports() as f64 + (up - idle) / CALLS as f64)
 }
+
+/// The kernel frees what was closed some time later: waits until little changes.
+fn kernel_bytes_at_rest() -> f64 {
+    let mut before = kernel_bytes();
+    for _ in 0..LOOKS_MAX {
+        std::thread::sleep(LOOK);
+        let now = kernel_bytes();
+        if now.abs_diff(before) < REST_BYTES {
+            return now as f64;
+        }
+        before = now;
+    }
+    before as f64
+}
+
+const LOOK: Duration = Duration::from_millis(200);
+const LOOKS_MAX: u32 = 15;
+const REST_BYTES: u64 = 64 * 1_024;
 
 fn cells(backend: BackendChoice, rtcp_mux: bool, kernel: f64) -> Vec<String> {
     let core = 2.0 * plane::LEG_BYTES as f64;

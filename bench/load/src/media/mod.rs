@@ -171,6 +171,8 @@ pub(crate) struct Measured {
 pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measured {
     let cpus = Cpus::choose();
     let rtpengine = rtpengine::find_or_install(effort.may_install);
+    eprintln!("load: memory of a relayed call");
+    let memory = memory::measure(cpus.relay);
     let mut gateways = Gateways::start(binary, cpus.relay);
     let mut tallies = Vec::new();
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.quick || !effort.quick) {
@@ -185,7 +187,7 @@ pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measu
         let missing = rtpengine.as_ref().err().map(String::as_str);
         sections.push(tally.section(&scenario.title(), missing));
     }
-    sections.push(memory::measure(cpus.relay, effort.quick));
+    sections.push(memory);
     sections.push(plot::draw(&tallies, &effort.plots));
     Measured { sections, rtpengine, is_broken }
 }
