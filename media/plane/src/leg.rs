@@ -28,6 +28,9 @@ pub(crate) struct Leg {
     pub peer: Option<LegId>,
     /// Place of its SRTP state in the core's; `None`: it has none.
     pub srtp: Option<u16>,
+    /// The same while an offer/answer has switched SRTP off: should it come back with the same key,
+    /// its indices go on.
+    pub srtp_resting: Option<u16>,
     pub playing: Option<Playing>,
     /// Timestamp of the event that is being sent.
     pub event_timestamp: u32,
@@ -97,6 +100,7 @@ impl Leg {
             may_move_until_ms: None,
             peer: None,
             srtp: None,
+            srtp_resting: None,
             playing: None,
             event_timestamp: 0,
             keys: EventReceiver::default(),

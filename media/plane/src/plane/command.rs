@@ -181,7 +181,7 @@ impl Plane {
         self.end_taps(slot, TapEnd::LegStopped, out);
         self.send_goodbye(now, slot, out);
         let Some(leg) = self.legs[slot].take() else { return };
-        self.srtp_free.extend(leg.srtp);
+        self.srtp_free.extend(leg.srtp.or(leg.srtp_resting));
         *quality = self.quality(slot, &leg);
         let port = usize::from(self.outbound[slot].port);
         self.slot_by_port[port] = None;

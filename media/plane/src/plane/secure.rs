@@ -22,13 +22,12 @@ impl Plane {
     /// Makes the SRTP state what the leg's plan says: none, a new one, or the old one with its keys.
     pub(super) fn secure_leg(&mut self, now: Instant, slot: usize) {
         let Some(leg) = &mut self.legs[slot] else { return };
-        match (leg.plan.media.srtp, leg.srtp) {
-            (None, None) => {}
-            (None, Some(place)) => {
-                leg.srtp = None;
-                self.srtp_free.push(place);
-            }
+        let state = leg.srtp.take().or(leg.srtp_resting.take());
+        match (leg.plan.media.srtp, state) {
+            // Begun anew with the same key, SRTP would repeat the key stream (RFC 3711 §9.1).
+            (None, state) => leg.srtp_resting = state,
             (Some(keys), Some(place)) => {
+                leg.srtp = Some(place);
                 if let Some(session) = self.srtp.get_mut(usize::from(place)) {
                     session.update(&keys, clock::millis(now));
                 }

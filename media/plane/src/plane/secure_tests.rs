@@ -313,3 +313,25 @@ fn an_offer_may_switch_srtp_on_and_off() {
     world.update(a, |plan| plan.media.srtp = Some(keys(LONG, 2)));
     assert_eq!((before, world.cores[0].0.srtp.len()), (1, 1), "its place is used again");
 }
+
+/// RFC 3711 §9.1: one key stream for two packets gives both away.
+#[test]
+fn srtp_that_comes_back_with_its_old_key_goes_on_where_it_was() {
+    let mut world = World::new(1);
+    let mut a = Peer::start(&mut world, LONG);
+    let _ = a.speak(&mut world, &[7; 160]);
+    world.run(20_000);
+    let first = a.reports(&mut world).len();
+    assert!(first > 1, "{first}");
+    a.heard(&mut world);
+    world.update(a.party, |plan| plan.media.srtp = None);
+    world.run(100);
+    world.heard(a.party);
+    world.reports(a.party);
+    let again = keys(LONG, a.number);
+    world.update(a.party, |plan| plan.media.srtp = Some(again));
+    world.run(20_000);
+    // The receiver refuses an index that it has seen.
+    assert!(a.reports(&mut world).len() > 1);
+    assert!(a.heard(&mut world).len() > 100);
+}
