@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
@@ -109,13 +109,17 @@ pub(crate) fn open_share(
     let mut opened = Opened { ports: Vec::with_capacity(share.len()), notes: Vec::new() };
     let mut busy: Vec<u16> = Vec::new();
     let mut out_of_files = false;
-    for &port in share {
+    // All looks before the first socket that stays: the kernel frees what was closed some time later, and memory
+    // shared with sockets that come and go in between would be half used for good.
+    let looks: Vec<io::Result<()>> = share.iter().map(|port| look_at_rtcp(*port, config)).collect();
+    for (&port, look) in share.iter().zip(looks) {
         if opened.ports.len() == ports_max || out_of_files {
             out_of_files = true;
             break;
         }
         let Some(&address) = config.addresses.get(usize::from(port.address)) else { continue };
-        match open_port(address, port.rtp, config) {
+        let rtp = SocketAddr::new(address, port.rtp);
+        match look.and_then(|()| open_socket(rtp, Marking::of(config))) {
             Ok(socket) => {
                 install(opened.ports.len(), socket).map_err(|source| StartError::System {
                     core,
@@ -164,13 +168,11 @@ fn is_file_limit(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// The RTP socket of a port. Its RTCP socket is opened too and closed at once, only to see whether a leg could
-/// open it: see `rtcp.rs`.
-fn open_port(address: IpAddr, rtp_port: u16, config: &IoConfig) -> io::Result<Socket> {
-    let rtcp_port = rtp_port.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
-    let rtp = open_socket(SocketAddr::new(address, rtp_port), Marking::of(config))?;
-    open_socket(SocketAddr::new(address, rtcp_port), Marking::of(config))?;
-    Ok(rtp)
+/// Opens and closes the RTCP socket of a port, only to see whether a leg could open it: see `rtcp.rs`.
+fn look_at_rtcp(port: MediaPort, config: &IoConfig) -> io::Result<()> {
+    let Some(&address) = config.addresses.get(usize::from(port.address)) else { return Ok(()) };
+    let rtcp_port = port.rtp.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
+    open_socket(SocketAddr::new(address, rtcp_port), Marking::of(config)).map(drop)
 }
 
 /// A bound socket that nobody shares the port with.
