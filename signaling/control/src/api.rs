@@ -113,7 +113,7 @@ impl Control {
             let sentence = "The gateway is shutting down and takes no new calls.";
             return self.reply(token, Err(WriteError::new(503, 20503, sentence)));
         }
-        if self.overloaded {
+        if self.overload.is_any() {
             let sentence = "The gateway is overloaded and takes no new calls. Try again.";
             return self.reply(token, Err(WriteError::new(503, 20503, sentence)));
         }

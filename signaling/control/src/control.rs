@@ -12,7 +12,7 @@ use store::{Change, Snapshot, Writes};
 
 use crate::effect::{Effect, Observation};
 use crate::entry::{Entry, Session};
-use crate::input::{ApiToken, CommitToken, Input};
+use crate::input::{ApiToken, CommitToken, Input, Overload};
 use crate::placement::Placement;
 use crate::random::Random;
 use crate::records;
@@ -43,7 +43,7 @@ pub struct Control {
     pub(crate) alerted: BTreeMap<(AccountSid, u32), Instant>,
     pub(crate) draining: bool,
     /// More comes in than is worked on.
-    pub(crate) overloaded: bool,
+    pub(crate) overload: Overload,
     /// When an account may make its next call by REST (`limits.profile = "twilio"`).
     pub(crate) next_api_call: BTreeMap<AccountSid, Instant>,
     /// Ours at carriers.
@@ -103,7 +103,7 @@ impl Control {
             commits: BTreeMap::new(),
             alerted: BTreeMap::new(),
             draining: false,
-            overloaded: false,
+            overload: Overload::default(),
             next_api_call: BTreeMap::new(),
             registrations: Registrations::new(&settings.trunks),
             inbox: VecDeque::new(),
@@ -147,7 +147,7 @@ impl Control {
             Input::CoreRestarted { core, sentence } => {
                 self.on_core_restarted(now, core, &sentence);
             }
-            Input::Overload(is_overloaded) => self.overloaded = is_overloaded,
+            Input::Overload(overload) => self.overload = overload,
             Input::Settings(settings) => self.on_settings(now, *settings),
             Input::Drain => {
                 self.draining = true;

@@ -87,7 +87,8 @@ impl Control {
     /// has authenticated hears when to come again.
     fn is_overloaded_for(&mut self, now: Now, incoming: &Incoming) -> bool {
         let source = incoming.flow.remote.ip();
-        let is_dropped = self.overloaded && !self.is_vouched(now, source);
+        let is_overloaded = self.overload.is_of(incoming.flow.transport);
+        let is_dropped = is_overloaded && !self.is_vouched(now, source);
         if is_dropped {
             self.observe(Observation::Dropped { rule: "overload" });
         }
@@ -98,7 +99,9 @@ impl Control {
     fn on_options(&mut self, now: Now, incoming: Box<Incoming>) {
         let refusal = match self.known(now, &incoming) {
             Ok(()) if self.draining => draining(self.random.between(5, 30)),
-            Ok(()) if self.overloaded => overload(self.random.between(5, 30)),
+            Ok(()) if self.overload.is_of(incoming.flow.transport) => {
+                overload(self.random.between(5, 30))
+            }
             Ok(()) => {
                 return self.ua_commands.push_back(Command::Respond {
                     incoming,
@@ -207,7 +210,7 @@ impl Control {
             let refusal = Refusal::new("media_address", 488, sentence);
             return self.refuse_known(now, incoming, admitted, refusal);
         }
-        if self.overloaded {
+        if self.overload.is_of(incoming.flow.transport) {
             let refusal = overload(self.random.between(5, 30));
             return self.refuse_known(now, incoming, admitted, refusal);
         }

@@ -7,13 +7,15 @@ use store::{CallCommand, CallTarget};
 
 use super::calls::{ask, call_to};
 use super::rig::{Book, Invite, PASSWORD, Rig, header};
-use crate::Input;
+use crate::{Input, Overload};
+
+pub(super) const EVERYWHERE: Overload = Overload { datagrams: true, streams: true };
 
 #[test]
 fn an_overloaded_gateway_drops_strangers_and_tells_others_when_to_come_again() {
     let mut rig = Rig::new(Book::with_credentials());
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
-    rig.tell(Input::Overload(true));
+    rig.tell(Input::Overload(EVERYWHERE));
     let before = rig.dropped;
     rig.come_from(sip::flow::Transport::Udp, "192.0.2.99:5060");
     assert_eq!(rig.invite(&Invite::default()), [0; 0], "a stranger");
@@ -25,8 +27,18 @@ fn an_overloaded_gateway_drops_strangers_and_tells_others_when_to_come_again() {
     assert_eq!(rig.refused.last(), Some(&"overload"));
     let call = call_to(CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
     assert_eq!(ask(&mut rig, CallCommand::Create(Box::new(call))), Err(20503));
-    rig.tell(Input::Overload(false));
+    rig.tell(Input::Overload(Overload::default()));
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
+}
+
+/// Ten thousand phones that come back over TLS are no reason to be silent over UDP.
+#[test]
+fn what_floods_streams_refuses_nothing_over_udp() {
+    let mut rig = Rig::new(Book::with_credentials());
+    rig.tell(Input::Overload(Overload { datagrams: false, streams: true }));
+    assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
+    rig.come_from(sip::flow::Transport::Tcp, "192.0.2.99:5060");
+    assert_eq!(rig.invite(&Invite::default()), [0; 0], "a stranger by a stream");
 }
 
 #[test]
@@ -35,7 +47,7 @@ fn what_is_in_a_dialog_is_worked_on_under_overload() {
     assert_eq!(rig.invite(&Invite::default()), [100, 180]);
     rig.answer_webhook("<Say>Hello.</Say>");
     rig.ack_last(&Invite::default());
-    rig.tell(Input::Overload(true));
+    rig.tell(Input::Overload(EVERYWHERE));
     let before = rig.sent.len();
     rig.bye_last(&Invite::default());
     assert_eq!(rig.statuses(before), [200]);

@@ -5,6 +5,7 @@ use shared::limits::DIGEST_FAILURES_A_MINUTE_MAX;
 use shared::refusal::generic_phrase;
 use sip::flow::Transport;
 
+use super::overload::EVERYWHERE;
 use super::rig::{Book, CALLER, Invite, PASSWORD, Rig, header, sdp};
 use crate::Input;
 
@@ -128,7 +129,7 @@ fn what_the_node_cannot_take_now_is_told_to_who_may_call() {
     told(&rig, "calls_limit", Peer::Known);
     let mut rig = listed();
     rig.invite(&Invite::default());
-    rig.tell(Input::Overload(true));
+    rig.tell(Input::Overload(EVERYWHERE));
     rig.invite(&Invite::default());
     told(&rig, "overload", Peer::Known);
     let mut rig = listed();

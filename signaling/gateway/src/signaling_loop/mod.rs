@@ -5,6 +5,7 @@
 
 mod carry_out;
 mod figures;
+mod load;
 mod observe;
 mod udp;
 
@@ -33,6 +34,8 @@ use crate::metrics::Metrics;
 use crate::queue::Sender;
 use crate::store_thread::StoreHandle;
 use crate::transport::{Down, Up};
+
+use load::Load;
 
 pub use figures::SignalingFigures;
 pub use udp::UdpListener;
@@ -138,13 +141,14 @@ pub struct LoopState {
     taps: BTreeMap<TapId, CoreId>,
     refusal_lines: observe::RefusalLines,
     drain_until: Option<Instant>,
-    /// When nothing was waiting to be read.
-    caught_up_at: Instant,
-    is_overloaded: bool,
+    load: Load,
     ending: bool,
     next_heartbeat: Instant,
     buffer: Vec<u8>,
+    /// More than streams waits for the next turn.
     more: bool,
+    /// Streams have more for the next turn.
+    more_streams: bool,
 }
 
 impl SignalingLoop {
@@ -182,6 +186,7 @@ impl SignalingLoop {
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         self.media.signaling.announce();
         let busy = self.state.more
+            || self.state.more_streams
             || self.media.cores.iter().any(::io::Core::has_events)
             || self.udp.iter().any(UdpListener::is_readable);
         let timeout = if busy { Duration::ZERO } else { self.until_due() };
@@ -201,6 +206,7 @@ impl SignalingLoop {
 
     fn turn(&mut self) {
         self.state.more = false;
+        self.state.more_streams = false;
         self.take_media_events();
         self.take_messages();
         self.take_streams();
@@ -213,7 +219,7 @@ impl SignalingLoop {
         self.watch_load();
         self.media.cores.iter().for_each(::io::Core::ring);
         self.publish();
-        if self.state.more {
+        if self.state.more || self.state.more_streams {
             self.metrics.signaling_budget_turns_total.count();
         }
     }
@@ -284,7 +290,7 @@ impl SignalingLoop {
             self.control.handle(Clock.now(), Input::Sip(input));
             self.settle();
         }
-        self.state.more = true;
+        self.state.more_streams = true;
     }
 
     fn take_api(&mut self) {
@@ -312,7 +318,7 @@ impl SignalingLoop {
             self.control.handle_timeout(now);
             self.settle();
         }
-        self.state.more = due(&self.control);
+        self.state.more |= due(&self.control);
     }
 
     /// A core that died, stalled or began anew lost its legs; Control is told once.
@@ -350,23 +356,26 @@ impl SignalingLoop {
     /// What is not worked off for long waits too long: new work is refused until it is
     /// (limits-and-rules section 2, rule 9).
     fn watch_load(&mut self) {
-        let now = Clock.mono();
-        let is_behind = self.state.more || self.udp.iter().any(UdpListener::is_readable);
-        if !is_behind {
-            self.state.caught_up_at = now;
-        }
-        let is_overloaded = is_behind && now.since(self.state.caught_up_at) >= OVERLOADED_AFTER;
-        if is_overloaded == std::mem::replace(&mut self.state.is_overloaded, is_overloaded) {
+        let before = self.state.load.overload();
+        let has_datagrams = self.udp.iter().any(UdpListener::is_readable);
+        let (more, more_streams) = (self.state.more, self.state.more_streams);
+        let now = self.state.load.turned(Clock.mono(), more || has_datagrams, more || more_streams);
+        if now == before {
             return;
         }
-        self.metrics.signaling_overloaded.set(is_overloaded.into());
-        if is_overloaded {
+        self.metrics.signaling_overloaded.set(now.is_any().into());
+        if now.is_any() {
             self.metrics.signaling_overloads_total.count();
-            tracing::warn!("overloaded: more comes in than is worked on, new calls are refused");
+            let (udp, streams) = (now.datagrams, now.streams);
+            tracing::warn!(
+                udp,
+                streams,
+                "overloaded: more comes in than is worked on, new calls are refused"
+            );
         } else {
             tracing::info!("no longer overloaded: new calls are taken");
         }
-        self.handle(Input::Overload(is_overloaded));
+        self.handle(Input::Overload(now));
     }
 
     /// No last frame will come for what is recorded on this core.
@@ -474,6 +483,4 @@ const API_A_TURN: usize = 32;
 const TIMERS_A_TURN: usize = 64;
 const IDLE: Duration = Duration::from_millis(500);
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
-/// Behind for so long: what waits next is refused before it is 500 ms old.
-const OVERLOADED_AFTER: Duration = Duration::from_millis(250);
 const STALLED_MS: u64 = 5_000;
