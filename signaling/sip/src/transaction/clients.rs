@@ -46,6 +46,8 @@ pub(crate) enum ClientMachine {
         forks: Vec<Fork>,
         /// A CANCEL left, or leaves as soon as a provisional response comes.
         cancel: CancelState,
+        /// Requests in its dialogs go back along the destination's flow, whatever their Contact says.
+        stays_on_flow: bool,
     },
     /// Of anything else.
     Other(OtherClient),

@@ -6,7 +6,7 @@ use super::UserAgent;
 use super::core::{Core, summary};
 use super::surface::{ExtraHeader, SessionId, TraceDirection, TraceOwner};
 use crate::dialog::Dialog;
-use crate::flow::{Destination, Flow, SendTo, SendToken};
+use crate::flow::{Flow, SendTo, SendToken};
 use crate::message::{Method, Request, Response};
 use crate::random::Token;
 use crate::transaction::{
@@ -131,13 +131,26 @@ impl Core {
         is_ours.then_some(ClientKey { branch: token.value, is_cancel })
     }
 
-    /// The INVITE of a transaction, without its body.
-    pub fn invite_of(&mut self, key: ClientKey) -> Option<(Request, Destination)> {
-        self.clients.with(key, |entry| match &entry.machine {
-            ClientMachine::Invite { request, .. } => {
-                Some((Request::clone(request), entry.destination.clone()))
+    /// The peer of this INVITE is registered by its destination's flow: dialogs stay on it.
+    pub fn stay_on_flow(&mut self, key: ClientKey) {
+        self.clients.with(key, |entry| {
+            if let ClientMachine::Invite { stays_on_flow, .. } = &mut entry.machine {
+                *stays_on_flow = true;
             }
-            ClientMachine::Other(_) => None,
+        });
+    }
+
+    /// The INVITE of a transaction, without its body, and the dialog that this response to it makes.
+    pub fn dialog_of(&mut self, key: ClientKey, response: &Response) -> Option<(Request, Dialog)> {
+        self.clients.with(key, |entry| {
+            let ClientMachine::Invite { request, stays_on_flow, .. } = &entry.machine else {
+                return None;
+            };
+            let mut dialog = Dialog::from_response(request, response, entry.destination.clone());
+            if *stays_on_flow {
+                dialog.stay_on_flow();
+            }
+            Some((Request::clone(request), dialog))
         })?
     }
 
@@ -173,9 +186,8 @@ impl Core {
 
     /// A 2xx that nobody wants any more is acknowledged and its dialog ended at once (§13.2.2.4).
     fn end_fork(&mut self, now: Now, key: ClientKey, response: &Response) {
-        let Some((invite, destination)) = self.invite_of(key) else { return };
+        let Some((invite, mut dialog)) = self.dialog_of(key, response) else { return };
         self.meters.forks_ended += 1;
-        let mut dialog = Dialog::from_response(&invite, response, destination);
         dialog.skip_early_numbers();
         let hop = dialog.next_hop();
         let ack = dialog.ack(invite.cseq.number);

@@ -246,7 +246,8 @@ impl Core {
             let machine = InviteClient::new(now.mono, &self.config.timers, is_reliable, &bytes);
             request.body = Vec::new();
             let (request, forks) = (Box::new(request), Vec::new());
-            ClientMachine::Invite { machine, request, forks, cancel: CancelState::NotWanted }
+            let cancel = CancelState::NotWanted;
+            ClientMachine::Invite { machine, request, forks, cancel, stays_on_flow: false }
         } else {
             ClientMachine::Other(OtherClient::new(
                 now.mono,

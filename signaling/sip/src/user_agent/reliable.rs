@@ -9,7 +9,7 @@ use super::core::{Core, SDP_TYPE, Shape};
 use super::objection::sdp_of;
 use super::session::{Calling, EARLY_DIALOGS_MAX, EarlyDialog, Ringing, Session, State};
 use super::surface::{ExtraHeader, SessionId, UaEvent};
-use crate::dialog::{Dialog, Order};
+use crate::dialog::Order;
 use crate::flow::{Flow, SendToken};
 use crate::header::Headers;
 use crate::message::{Method, Request, Response};
@@ -301,13 +301,9 @@ impl Calling {
             Some(at) => at,
             None if self.early_dialogs.len() >= EARLY_DIALOGS_MAX => return true,
             None => {
-                let Some((invite, destination)) = core.invite_of(self.transaction) else {
+                let Some((_, dialog)) = core.dialog_of(self.transaction, response) else {
                     return true;
                 };
-                let mut dialog = Dialog::from_response(&invite, response, destination);
-                if self.destination.flow.is_some() {
-                    dialog.stay_on_flow();
-                }
                 self.early_dialogs.push(EarlyDialog { dialog, rseq: None });
                 self.early_dialogs.len() - 1
             }

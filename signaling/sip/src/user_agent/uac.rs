@@ -10,7 +10,6 @@ use super::refer::Referrals;
 use super::session::{Calling, Session, State, Talking};
 use super::surface::{EndCause, ExtraHeader, Failover, Invite, SessionId, UaEvent};
 use super::timer::{self, SessionTimer};
-use crate::dialog::Dialog;
 use crate::digest::ChallengeKind;
 use crate::digest::client::{Authorization, Challenge, Credentials};
 use crate::flow::{Destination, Transport};
@@ -88,6 +87,9 @@ impl Calling {
         core.authorize(&mut request, self.authorization.as_mut());
         core.trace_sent(Some(id), &request, &self.destination);
         self.transaction = core.start(now, request, self.destination.clone(), Some(id));
+        if self.invite.attempts.stays_on_flow {
+            core.stay_on_flow(self.transaction);
+        }
         self.failover_at = self.may_leave().then(|| now.mono + core.config.failover_after);
     }
 
@@ -383,11 +385,9 @@ impl Session {
 
     /// The first 2xx wins (§13.2.2.4); those of other forks are ended by the transaction.
     fn establish(&mut self, core: &mut Core, now: Now, mut calling: Calling, response: Response) {
-        let Some((invite, destination)) = core.invite_of(calling.transaction) else { return };
-        let mut dialog = Dialog::from_response(&invite, &response, destination);
-        if calling.invite.attempts.stays_on_flow {
-            dialog.stay_on_flow();
-        }
+        let Some((invite, mut dialog)) = core.dialog_of(calling.transaction, &response) else {
+            return;
+        };
         let tag = response.to.tag();
         let early = &calling.early_dialogs;
         if let Some(early) = early.iter().find(|early| early.dialog.has_remote_tag(tag)) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sip::{Command, EndCause, Flow, FlowId, Message, Transport, UaEvent};
 
-use crate::world::{A, B, Who, World, invite, udp};
+use crate::world::{A, B, Who, World, invite, udp, uri};
 
 fn cancel() -> Command {
     Command::Cancel { session: A, headers: vec![("Reason".into(), b"SIP;cause=200".to_vec())] }
@@ -118,6 +118,30 @@ fn the_first_2xx_of_a_forked_call_wins_and_the_second_is_ended() {
     assert_eq!(ladder, ["A ACK"], "a copy of it gets the ACK again and no second BYE");
     assert!(world.told(Who::Alice).is_empty());
     assert!(world.agent(Who::Alice).has_session(A));
+}
+
+/// Behind a NAT its Contact is of no use.
+#[test]
+fn a_2xx_that_nobody_wants_is_ended_along_the_flow_of_a_registered_phone() {
+    let mut world = World::new(5);
+    let mut to_bob = invite(Transport::Udp);
+    to_bob.attempts.stays_on_flow = true;
+    let incoming = world.call(to_bob);
+    world.admit(incoming);
+    world.answer();
+    world.run(Duration::from_secs(1));
+    let answer = world.sent.iter().find_map(|sent| match &sent.message {
+        Message::Response(response) if response.status == 200 => Some(response.clone()),
+        _ => None,
+    });
+    let mut fork = answer.unwrap();
+    fork.to.set_tag(sip::Text::cleaned("anotherphone"));
+    fork.contact = sip::Contacts::List(vec![sip::NameAddr::new(uri("sip:bob@203.0.113.77:5062"))]);
+    let before = world.sent.len();
+    world.inject(Who::Alice, udp(Who::Alice), &fork.to_bytes());
+    world.run(Duration::from_secs(1));
+    let ladder = world.ladder().split_off(before);
+    assert_eq!(ladder, ["A ACK", "A BYE", "B 481 BYE"]);
 }
 
 #[test]
