@@ -6,7 +6,7 @@ use shared::{Instant, IntervalQuality, LegId, LegPlan, RemoteReport};
 
 use crate::address::PackedAddress;
 use crate::clock;
-use crate::dtmf::{InBand, ToneRelay};
+use crate::dtmf::InBand;
 use crate::player::Playing;
 use crate::random::Random;
 use crate::rtcp::{CNAME_BYTES, ReportOnUs};
@@ -39,7 +39,8 @@ pub(crate) struct Leg {
     pub listens: bool,
     pub in_band: InBand,
     /// The bridged party's telephone events, for a party that negotiated none.
-    pub tones: ToneRelay,
+    /// Place of the tones in the core's; `None`: there are none.
+    pub tones: Option<u16>,
     pub first_tap: Option<u16>,
     pub started_at: Instant,
     pub first_packet_ms: Option<u32>,
@@ -106,7 +107,7 @@ impl Leg {
             keys: EventReceiver::default(),
             listens: false,
             in_band: InBand::default(),
-            tones: ToneRelay::default(),
+            tones: None,
             first_tap: None,
             started_at: now,
             first_packet_ms: None,
@@ -119,11 +120,6 @@ impl Leg {
 }
 
 impl Leg {
-    /// Whether we play digits as tones: what comes back of them is no digit of the party's.
-    pub fn plays_tones(&self) -> bool {
-        self.tones.is_active() || matches!(self.playing, Some(Playing::Digits(_)))
-    }
-
     /// Whether a press waits for its end, however it came.
     pub fn is_pressed(&self) -> bool {
         self.keys.is_waiting() || self.in_band.is_waiting()

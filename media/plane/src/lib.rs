@@ -24,6 +24,7 @@ mod relay;
 mod rtcp;
 pub mod rtp;
 mod simd;
+mod spare;
 pub mod srtp;
 mod tap;
 mod telephone_event;

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use shared::limits::{LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
 use shared::{CoreId, Instant, LegId, MediaCommand, MediaPort};
 
+use crate::dtmf::ToneRelay;
 use crate::inbound::Inbound;
 use crate::leg::Leg;
 use crate::mesh::{Assembly, MeshFrame};
@@ -23,6 +24,7 @@ use crate::meters::PlaneMeters;
 use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
 use crate::reception::ReceptionPast;
+use crate::spare::Spare;
 use crate::srtp::SrtpSession;
 use crate::tap::Tap;
 use crate::wheel::Wheel;
@@ -68,10 +70,10 @@ pub struct Plane {
     checks: Vec<u32>,
     pasts: Vec<ReceptionPast>,
     legs: Vec<Option<Leg>>,
-    /// SRTP of the legs that have it. Grows within what was reserved for all legs, so that memory which
-    /// nobody used is never touched.
-    srtp: Vec<SrtpSession>,
-    srtp_free: Vec<u16>,
+    /// Of legs that have SRTP.
+    srtp: Spare<SrtpSession>,
+    /// Of legs that play the bridged party's telephone events as tones.
+    tones: Spare<ToneRelay>,
     wheel: Wheel,
     taps: Vec<Tap>,
     taps_free: Vec<u16>,
@@ -108,8 +110,8 @@ impl Plane {
             checks: vec![0; legs_max],
             pasts: vec![ReceptionPast::default(); legs_max],
             legs: (0..legs_max).map(|_| None).collect(),
-            srtp: Vec::with_capacity(legs_max),
-            srtp_free: Vec::with_capacity(legs_max),
+            srtp: Spare::new(legs_max),
+            tones: Spare::new(legs_max),
             wheel: Wheel::new(legs_max),
             taps: (0..config.taps_max).map(|_| Tap::vacant()).collect(),
             taps_free: (0..config.taps_max as u16).rev().collect(),
@@ -200,7 +202,7 @@ impl Plane {
 pub const HOT_LEG_BYTES: usize = size_of::<Inbound>() + size_of::<Outbound>();
 const _: () = assert!(HOT_LEG_BYTES == 128);
 
-/// What a core holds for one leg in all, but for SRTP, taps and its places in the wheel: two entries of four
+/// What a core holds for one leg in all, but for SRTP, tones, taps and its places in the wheel: two entries of four
 /// bytes.
 pub const LEG_BYTES: usize =
     HOT_LEG_BYTES + size_of::<ReceptionPast>() + size_of::<Option<Leg>>() + size_of::<u32>() + 8;

@@ -109,7 +109,7 @@ impl Plane {
                     step => self.beat_digits(slot, step, now_samples, out),
                 }
             }
-            None if leg.tones.is_active() => {
+            None if self.tones.at(leg.tones).is_some_and(|tones| tones.is_active()) => {
                 if !beat.half {
                     self.beat_tones(slot, now_samples, out);
                 }
@@ -123,10 +123,11 @@ impl Plane {
     fn beat_tones(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let mut samples = [0; DIGIT_STEP_SAMPLES];
-        leg.tones.fill(now_samples, &mut samples);
+        let Some(tones) = self.tones.at(leg.tones) else { return };
+        tones.fill(now_samples, &mut samples);
         let outbound = &mut self.outbound[slot];
         let frame = samples.map(|sample| g711::encode(outbound.codec, sample));
-        if !leg.tones.is_active() {
+        if !tones.is_active() {
             outbound.playing = false;
             outbound.make_due();
         }

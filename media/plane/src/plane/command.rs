@@ -8,7 +8,6 @@ use shared::{Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
 
 use crate::address::PackedAddress;
 use crate::clock;
-use crate::dtmf::ToneRelay;
 use crate::inbound::{Inbound, Latch, Route};
 use crate::leg::Leg;
 use crate::outbound::Outbound;
@@ -163,7 +162,7 @@ impl Plane {
         let Some(leg) = &mut self.legs[slot] else { return };
         leg.listens = self.inband_digits && leg.plan.media.event_payload_type_receive.is_none();
         if self.outbound[slot].takes_events() {
-            leg.tones = ToneRelay::default();
+            self.tones.free(leg.tones.take());
             self.outbound[slot].playing = leg.playing.is_some();
         }
         self.mark_tapped(slot);
@@ -181,7 +180,8 @@ impl Plane {
         self.end_taps(slot, TapEnd::LegStopped, out);
         self.send_goodbye(now, slot, out);
         let Some(leg) = self.legs[slot].take() else { return };
-        self.srtp_free.extend(leg.srtp.or(leg.srtp_resting));
+        self.srtp.free(leg.srtp.or(leg.srtp_resting));
+        self.tones.free(leg.tones);
         *quality = self.quality(slot, &leg);
         let port = usize::from(self.outbound[slot].port);
         self.slot_by_port[port] = None;
@@ -226,7 +226,7 @@ impl Plane {
         let Some(leg) = &mut self.legs[slot] else { return };
         let id = leg.id;
         let before = std::mem::replace(&mut leg.peer, peer);
-        leg.tones = ToneRelay::default();
+        self.tones.free(leg.tones.take());
         self.outbound[slot].playing = leg.playing.is_some();
         let numbers = &mut self.outbound[slot].numbers;
         if numbers.feed.is_relay() {
@@ -294,7 +294,7 @@ impl Plane {
         self.end_playing(slot, PlayEnd::Replaced, out);
         let Some(leg) = &mut self.legs[slot] else { return };
         leg.playing = Some(playing);
-        leg.tones = ToneRelay::default();
+        self.tones.free(leg.tones.take());
         let outbound = &mut self.outbound[slot];
         outbound.playing = true;
         if outbound.numbers.feed != Feed::LOCAL {

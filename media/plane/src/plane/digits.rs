@@ -4,9 +4,10 @@
 use shared::{Instant, LegId};
 
 use crate::clock;
-use crate::dtmf::{Spoken, ToneNote};
+use crate::dtmf::{Spoken, ToneNote, ToneRelay};
 use crate::meters::DropReason;
 use crate::output::Output;
+use crate::player::Playing;
 use crate::relay::{Content, Incoming};
 use crate::rtp::HEADER_BYTES;
 use crate::telephone_event::Press;
@@ -30,7 +31,8 @@ impl Plane {
         }
         let (id, digits) = (leg.id, &mut self.meters.digits_received);
         let mut report = |press| tell(id, press, digits, out);
-        if leg.plays_tones() {
+        let plays_keys = self.tones.at(leg.tones).is_some_and(|tones| tones.is_active());
+        if plays_keys || matches!(leg.playing, Some(Playing::Digits(_))) {
             // What comes back now is the echo of our own tones.
             leg.in_band.reset().into_iter().for_each(report);
             return ToneNote::Voice;
@@ -71,10 +73,12 @@ impl Plane {
             return Ok(());
         }
         let Incoming { epoch, timestamp, .. } = incoming;
-        if !leg.tones.hear(epoch, timestamp, payload, clock::samples(now)) {
+        let place = *leg.tones.get_or_insert_with(|| self.tones.put(ToneRelay::default()));
+        let tones = self.tones.at(Some(place)).ok_or(DropReason::NoLeg)?;
+        if !tones.hear(epoch, timestamp, payload, clock::samples(now)) {
             return Err(DropReason::NoTelephoneEvents);
         }
-        if leg.tones.is_active() && !outbound.playing {
+        if tones.is_active() && !outbound.playing {
             outbound.playing = true;
             outbound.make_due();
         }

@@ -35,7 +35,7 @@ impl Plane {
         if !leg.reports.admit(clock::millis(now)) {
             return Err(DropReason::RtcpRate);
         }
-        let opened = match leg.srtp.and_then(|place| self.srtp.get_mut(usize::from(place))) {
+        let opened = match self.srtp.at(leg.srtp) {
             Some(session) => session.open_rtcp(clock::millis(now), packet)?,
             None => packet.len(),
         };

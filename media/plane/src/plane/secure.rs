@@ -28,24 +28,12 @@ impl Plane {
             (None, state) => leg.srtp_resting = state,
             (Some(keys), Some(place)) => {
                 leg.srtp = Some(place);
-                if let Some(session) = self.srtp.get_mut(usize::from(place)) {
+                if let Some(session) = self.srtp.at(leg.srtp) {
                     session.update(&keys, clock::millis(now));
                 }
             }
             (Some(keys), None) => {
-                let session = SrtpSession::new(&keys);
-                leg.srtp = Some(match self.srtp_free.pop() {
-                    Some(place) => {
-                        self.srtp[usize::from(place)] = session;
-                        place
-                    }
-                    None => {
-                        // A leg has at most one place, and there is room for one a leg.
-                        debug_assert!(self.srtp.len() < self.srtp.capacity());
-                        self.srtp.push(session);
-                        (self.srtp.len() - 1) as u16
-                    }
-                });
+                leg.srtp = Some(self.srtp.put(SrtpSession::new(&keys)));
             }
         }
     }
@@ -69,7 +57,7 @@ impl Plane {
             // Before the cipher: a stranger costs no more than on any other leg.
             return Err(DropReason::Stranger);
         }
-        let session = leg.srtp.and_then(|place| self.srtp.get_mut(usize::from(place)));
+        let session = self.srtp.at(leg.srtp);
         let len = session.ok_or(DropReason::NoLeg)?.open_rtp(now_ms, packet)?;
         if elsewhere {
             inbound.latch = Latch::Open;
@@ -158,8 +146,7 @@ impl Plane {
     }
 
     fn session(&mut self, slot: usize) -> Option<&mut SrtpSession> {
-        let place = self.legs[slot].as_ref()?.srtp?;
-        self.srtp.get_mut(usize::from(place))
+        self.srtp.at(self.legs[slot].as_ref()?.srtp)
     }
 }
 
