@@ -7,12 +7,12 @@ use call::{CallInput, CallSetup, HangupCause, ParentCommand};
 use shared::ids::TapId;
 use shared::time::soonest;
 use shared::{AccountSid, CallSid, Instant, LegId, Now};
-use sip::{Command, SessionId, UserAgent};
+use sip::{Command, Overload, SessionId, UserAgent};
 use store::{Change, Snapshot, Writes};
 
 use crate::effect::{Effect, Observation};
 use crate::entry::{Entry, Session};
-use crate::input::{ApiToken, CommitToken, Input, Overload};
+use crate::input::{ApiToken, CommitToken, Input};
 use crate::placement::Placement;
 use crate::random::Random;
 use crate::records;
@@ -147,7 +147,10 @@ impl Control {
             Input::CoreRestarted { core, sentence } => {
                 self.on_core_restarted(now, core, &sentence);
             }
-            Input::Overload(overload) => self.overload = overload,
+            Input::Overload(overload) => {
+                self.overload = overload;
+                self.ua.set_overload(now, overload);
+            }
             Input::Settings(settings) => self.on_settings(now, *settings),
             Input::Drain => {
                 self.draining = true;

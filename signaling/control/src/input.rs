@@ -101,7 +101,7 @@ pub enum Input<'a> {
     /// Take no new calls from now on (SIGTERM).
     Drain,
     /// More comes in than is worked on, or no longer: new work is refused meanwhile.
-    Overload(Overload),
+    Overload(sip::Overload),
     /// The settings were read again: those that may change while calls are up do.
     Settings(Box<crate::ControlSettings>),
     /// End every call now, as the process ends (a second SIGTERM, or the drain limit). Media cores are
@@ -150,26 +150,4 @@ pub struct RecordingFile {
 pub struct RecordingFailure {
     /// What happened, for people.
     pub sentence: String,
-}
-
-/// The ways by which more comes in than is worked on. Each way has its turn: what floods one does not
-/// make the other late, so new work is refused where it would wait, and only there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Overload {
-    /// UDP.
-    pub datagrams: bool,
-    /// TCP and TLS.
-    pub streams: bool,
-}
-
-impl Overload {
-    /// Whether any way has too much.
-    pub const fn is_any(self) -> bool {
-        self.datagrams || self.streams
-    }
-
-    /// Whether what comes by this transport would wait for too long.
-    pub const fn is_of(self, transport: sip::flow::Transport) -> bool {
-        if transport.is_reliable() { self.streams } else { self.datagrams }
-    }
 }

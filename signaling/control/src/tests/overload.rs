@@ -7,7 +7,8 @@ use store::{CallCommand, CallTarget};
 
 use super::calls::{ask, call_to};
 use super::rig::{Book, Invite, PASSWORD, Rig, header};
-use crate::{Input, Overload};
+use crate::Input;
+use sip::Overload;
 
 pub(super) const EVERYWHERE: Overload = Overload { datagrams: true, streams: true };
 

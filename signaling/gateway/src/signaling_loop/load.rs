@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use control::Overload;
 use shared::Instant;
+use sip::Overload;
 
 /// Since when each way has had something waiting at the end of every turn.
 #[derive(Debug, Default)]

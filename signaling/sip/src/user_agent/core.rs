@@ -16,6 +16,7 @@ use crate::flow::{Destination, ReplyRoute, SendTo, SendToken, Transport};
 use crate::header::Headers;
 use crate::message::{Method, Request, Response};
 use crate::name_addr::{Contacts, NameAddr};
+use crate::overload::OverloadControl;
 use crate::random::{Random, Token};
 use crate::strangers::Strangers;
 use crate::text::Text;
@@ -39,6 +40,7 @@ pub(super) struct Core {
     pub tags: HashMap<u64, SessionId>,
     pub streams: Streams,
     pub strangers: Strangers,
+    pub overload: OverloadControl,
     /// When the input that is worked on came.
     pub at: Instant,
     pub effects: VecDeque<Effect>,
@@ -118,6 +120,9 @@ impl Core {
     pub fn response(&mut self, request: &Request, status: u16, shape: Shape<'_>) -> Response {
         let reason = if shape.reason.is_empty() { generic_phrase(status) } else { shape.reason };
         let mut response = Response::for_request(request, status, reason);
+        if let Some(via) = response.via.first_mut() {
+            self.overload.answer(self.at, via);
+        }
         if let Some(tag) = shape.tag.filter(|_| response.to.tag().is_none()) {
             response.to.set_tag(tag);
         }

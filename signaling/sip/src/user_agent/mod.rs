@@ -42,6 +42,7 @@ use crate::digest;
 use crate::flow::{Flow, FlowId, SendToken};
 use crate::message::CallId;
 use crate::name_addr::Contacts;
+use crate::overload::{Overload, OverloadControl};
 use crate::random::{Random, Token};
 use crate::refer_to::Replaces;
 use crate::strangers::Strangers;
@@ -80,6 +81,7 @@ impl UserAgent {
             streams: streams::Streams::default(),
             strangers: Strangers::default(),
             at: Instant::ZERO,
+            overload: OverloadControl::default(),
             effects: VecDeque::new(),
             meters: UaMeters::default(),
             no_tcp: std::collections::BTreeMap::new(),
@@ -101,6 +103,7 @@ impl UserAgent {
         debug_assert!(self.core.effects.is_empty(), "drain the effects before the next input");
         self.mourn();
         self.core.at = now.mono;
+        self.core.overload.knows(now);
         match input {
             Input::Received { flow, bytes } => self.receive(now, flow, bytes),
             Input::FlowOpened { flow, token } => self.flow_opened(now, flow, token),
@@ -189,6 +192,11 @@ impl UserAgent {
     /// has authenticated.
     pub fn strangers(&mut self) -> &mut Strangers {
         &mut self.core.strangers
+    }
+
+    /// Whether more comes in than is worked on: peers that offer overload control are told (RFC 7339).
+    pub fn set_overload(&mut self, now: Now, overload: Overload) {
+        self.core.overload.set(now, overload);
     }
 
     /// Whether something vouched for that source lately.

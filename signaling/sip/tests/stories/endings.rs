@@ -311,3 +311,23 @@ fn a_connection_that_closes_before_any_response_is_a_503() {
     assert!(told.iter().any(is_rejected), "{told:?}");
     world.assert_nothing_is_left();
 }
+
+/// RFC 7339: the next hop is told by the response that it waits for anyway.
+#[test]
+fn a_peer_that_offers_overload_control_reads_in_each_response_how_much_to_keep_back() {
+    let mut world = World::new(14);
+    let bye = b"BYE sip:bob@desk.sip.test SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKoc;oc;oc-algo=\"loss\"\r\n\
+        From: <sip:alice@gw.test>;tag=1\r\nTo: <sip:bob@desk.sip.test>;tag=2\r\n\
+        Call-ID: overload\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n";
+    let now = world.now();
+    let overload = sip::Overload { datagrams: true, streams: false };
+    world.agent(Who::Bob).set_overload(now, overload);
+    world.inject(Who::Bob, udp(Who::Bob), bye);
+    let Some(Message::Response(response)) = world.sent.last().map(|sent| &sent.message) else {
+        panic!("{:?}", world.ladder());
+    };
+    assert_eq!(response.status, 481);
+    let told = response.via[0].to_string();
+    assert!(told.contains(";oc=50;oc-algo=\"loss\";oc-validity=500;oc-seq="), "{told}");
+}

@@ -1,0 +1,155 @@
+//! Overload: what comes in faster than it is worked on, and what peers that offer overload control by
+//! loss (RFC 7339) read about it in our responses. Sans-IO.
+
+use std::time::Duration;
+
+use shared::{Instant, Now};
+
+use crate::flow::Transport;
+use crate::via::{self, Via};
+
+/// The ways by which more comes in than is worked on. Each way has its turn: what floods one does not
+/// make the other late, so new work is refused where it would wait, and only there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overload {
+    /// UDP.
+    pub datagrams: bool,
+    /// TCP and TLS.
+    pub streams: bool,
+}
+
+impl Overload {
+    /// Whether any way has too much.
+    pub const fn is_any(self) -> bool {
+        self.datagrams || self.streams
+    }
+
+    /// Whether what comes by this transport would wait for too long.
+    pub const fn is_of(self, transport: Transport) -> bool {
+        if transport.is_reliable() { self.streams } else { self.datagrams }
+    }
+}
+
+/// Writes the parameters of RFC 7339 §4 into responses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OverloadControl {
+    overload: Overload,
+    /// The wall clock when the monotonic one was zero, never set back: `oc-seq` has to grow, over a
+    /// restart, too.
+    unix_ms_at_zero: u64,
+}
+
+impl OverloadControl {
+    /// From now on it is like this.
+    pub fn set(&mut self, now: Now, overload: Overload) {
+        self.overload = overload;
+        self.knows(now);
+    }
+
+    /// To be told the time before it answers.
+    pub fn knows(&mut self, now: Now) {
+        let unix_ms = u64::try_from(now.unix_ms).unwrap_or(0);
+        let at_zero = unix_ms.saturating_sub(millis(now.mono));
+        self.unix_ms_at_zero = self.unix_ms_at_zero.max(at_zero);
+    }
+
+    /// Answers what the request's topmost Via offers: nothing where it offers nothing, or no control by
+    /// loss. A peer that we ask for less does so for [`VALIDITY`], which each response begins anew.
+    pub fn answer(&self, at: Instant, via: &mut Via) {
+        let offered = &via.parameters;
+        let takes_loss = || {
+            let algorithms = offered.unquoted("oc-algo");
+            algorithms.is_none_or(|list| {
+                list.split(',').any(|name| name.trim().eq_ignore_ascii_case(LOSS))
+            })
+        };
+        if !offered.contains("oc") || !takes_loss() {
+            return;
+        }
+        let is_overloaded = match via.transport {
+            via::Transport::Udp => self.overload.datagrams,
+            _ => self.overload.streams,
+        };
+        let percent = if is_overloaded { LOSS_PERCENT } else { 0 };
+        let validity = if is_overloaded { VALIDITY } else { Duration::ZERO };
+        let seq_ms = self.unix_ms_at_zero.saturating_add(millis(at));
+        let seq = format!("{}.{:03}", seq_ms / 1_000, seq_ms % 1_000);
+        // The names and values are tokens.
+        let _ = via.parameters.set("oc", Some(&percent.to_string()));
+        let _ = via.parameters.set_quoted("oc-algo", LOSS);
+        let _ = via.parameters.set("oc-validity", Some(&validity.as_millis().to_string()));
+        let _ = via.parameters.set("oc-seq", Some(&seq));
+    }
+}
+
+const LOSS: &str = "loss";
+
+/// Of new requests, the part that a peer keeps back while we are overloaded: half of what was too much
+/// lets the queue run empty, and the next response says so.
+const LOSS_PERCENT: u8 = 50;
+
+/// How long that holds without another response: the RFC's default (§4.3).
+const VALIDITY: Duration = Duration::from_millis(500);
+
+fn millis(at: Instant) -> u64 {
+    u64::try_from(at.since(Instant::ZERO).as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UDP_ONLY: Overload = Overload { datagrams: true, streams: false };
+
+    fn answered(control: &OverloadControl, via: &str) -> String {
+        let mut via = Via::parse(via.as_bytes()).expect("a Via");
+        control.answer(Instant::from_millis(2_007), &mut via);
+        via.to_string()
+    }
+
+    fn control(overload: Overload) -> OverloadControl {
+        let mut control = OverloadControl::default();
+        let now = Now { mono: Instant::from_millis(1_000), unix_ms: 1_800_000_001_000 };
+        control.set(now, overload);
+        control
+    }
+
+    #[test]
+    fn who_offers_control_by_loss_reads_how_much_to_keep_back() {
+        let offer = "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1;oc;oc-algo=\"rate, Loss\"";
+        assert_eq!(
+            answered(&control(UDP_ONLY), offer),
+            "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1;oc=50;oc-algo=\"loss\";oc-validity=500;\
+             oc-seq=1800000002.007"
+        );
+        assert_eq!(
+            answered(&control(Overload::default()), offer),
+            "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1;oc=0;oc-algo=\"loss\";oc-validity=0;\
+             oc-seq=1800000002.007"
+        );
+    }
+
+    #[test]
+    fn who_offers_nothing_or_another_algorithm_reads_nothing() {
+        for offer in [
+            "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
+            "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1;oc;oc-algo=\"rate\"",
+        ] {
+            assert_eq!(answered(&control(UDP_ONLY), offer), offer);
+        }
+    }
+
+    #[test]
+    fn a_way_that_keeps_up_asks_for_no_less() {
+        let offer = "SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1;oc";
+        assert!(answered(&control(UDP_ONLY), offer).contains(";oc=0;"));
+    }
+
+    #[test]
+    fn the_sequence_grows_though_the_wall_clock_is_set_back() {
+        let mut control = control(UDP_ONLY);
+        control.set(Now { mono: Instant::from_millis(2_000), unix_ms: 0 }, UDP_ONLY);
+        let offer = "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1;oc";
+        assert!(answered(&control, offer).ends_with(";oc-seq=1800000002.007"));
+    }
+}
