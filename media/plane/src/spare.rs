@@ -37,8 +37,9 @@ impl<T> Spare<T> {
 
     /// Gives a place back.
     pub fn free(&mut self, place: Option<u16>) {
+        let Some(place) = place else { return };
         debug_assert!(self.free.len() < self.free.capacity());
-        self.free.extend(place);
+        self.free.push(place);
     }
 
     /// Places that were ever used.
@@ -57,11 +58,19 @@ mod tests {
         let mut spare = Spare::new(2);
         let (one, two) = (spare.put('a'), spare.put('b'));
         spare.free(Some(one));
-        spare.free(None);
         assert_eq!(spare.put('c'), one);
         assert_eq!(spare.at(Some(one)), Some(&mut 'c'));
         assert_eq!(spare.at(Some(two)), Some(&mut 'b'));
         assert_eq!(spare.at(None), None);
         assert_eq!(spare.len(), 2);
+    }
+
+    #[test]
+    fn who_has_no_place_gives_none_back_even_when_all_are_free() {
+        let mut spare = Spare::new(1);
+        let one = spare.put(());
+        spare.free(Some(one));
+        spare.free(None);
+        assert_eq!(spare.put(()), one);
     }
 }
