@@ -4,6 +4,10 @@
 //! source files, and fail with a sentence that says which rule of ARCHITECTURE.md was broken.
 #![forbid(unsafe_code)]
 
+pub mod cycles;
+pub mod measure;
+pub mod source;
+
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
