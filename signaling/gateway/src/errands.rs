@@ -19,9 +19,9 @@ use tokio::runtime::Handle;
 use crate::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTransport};
 use crate::prompts::PromptLoader;
 use crate::queue::Sender;
-use crate::recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 use crate::signaling_loop::Message;
 use crate::webhook::{MediaRequest, WebhookClient};
+use recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 
 /// Runs errands; owned by the signaling thread.
 pub struct Errands {

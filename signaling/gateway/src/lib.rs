@@ -22,7 +22,6 @@ pub mod metrics;
 pub mod phone_command;
 pub mod prompts;
 pub mod queue;
-pub mod recorder;
 pub mod rest;
 pub mod sealing;
 pub mod serve;

@@ -27,7 +27,6 @@ use crate::memory::{self, MemoryPlan};
 use crate::metrics::Metrics;
 use crate::prompts::PromptLoader;
 use crate::queue::{Doorbell, Sender, bounded};
-use crate::recorder::{Recorder, RecorderSettings};
 use crate::rest::Rest;
 use crate::settings::Settings;
 use crate::signaling_loop::{
@@ -39,6 +38,7 @@ use crate::store_thread;
 use crate::tls::{TlsControl, certified_addresses};
 use crate::transport::{Transport, TransportConfig, TransportHandle};
 use crate::webhook::{WebhookClient, WebhookSettings};
+use recorder::{Recorder, RecorderSettings};
 
 /// The gateway did not start. Each is a sentence with its remedy.
 #[derive(Debug, thiserror::Error)]
@@ -415,11 +415,11 @@ pub fn recordings_path(data: &DataDir) -> PathBuf {
 fn recover_recordings(data: &DataDir, opened: &mut Opened) {
     use store::{Change, RecordingStatus};
     for (account, recording) in std::mem::take(&mut opened.recovered.deleted) {
-        if let Err(error) = crate::recorder::remove(&recordings_path(data), account, recording) {
+        if let Err(error) = recorder::remove(&recordings_path(data), account, recording) {
             tracing::error!(%recording, %error, "a deleted recording's file is still there");
         }
     }
-    let files = match crate::recorder::recover(&recordings_path(data)) {
+    let files = match recorder::recover(&recordings_path(data)) {
         Ok(files) => files,
         Err(error) => {
             tracing::error!(%error, "recordings of the last process cannot be looked for");
@@ -432,8 +432,8 @@ fn recover_recordings(data: &DataDir, opened: &mut Opened) {
         let kept = files.iter().find(|file| file.recording == record.sid);
         let facts = kept.and_then(|file| file.facts).or_else(|| {
             // Settled on disk, but its row was not written any more.
-            let path = crate::recorder::path(&recordings_path(data), record.account, record.sid);
-            crate::recorder::inspect(&path).ok().flatten()
+            let path = recorder::path(&recordings_path(data), record.account, record.sid);
+            recorder::inspect(&path).ok().flatten()
         });
         record.updated_ms = unix_ms;
         record.duration_s = Some(facts.map_or(0, |facts| {

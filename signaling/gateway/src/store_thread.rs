@@ -17,7 +17,6 @@ use store::{Change, Outcome};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::queue::Sender;
-use crate::recorder;
 use crate::signaling_loop::Message;
 
 /// One change on its way to disk.

@@ -52,7 +52,7 @@ pub fn tone_share(samples: &[i16], hertz: f32) -> f32 {
 /// The file cannot be written.
 pub fn write_wav(path: &Path, samples: &[i16]) -> std::io::Result<()> {
     let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    let mut file = crate::recorder::header(1, data.len() as u64).to_vec();
+    let mut file = recorder::header(1, data.len() as u64).to_vec();
     file.extend_from_slice(&data);
     std::fs::write(path, file)
 }

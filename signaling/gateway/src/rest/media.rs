@@ -15,7 +15,7 @@ use hyper::body::{Bytes, Frame};
 use tokio::sync::mpsc;
 
 use crate::http_server::Body;
-use crate::recorder::{HEADER_BYTES, header as wav_header, inspect};
+use recorder::{HEADER_BYTES, header as wav_header, inspect};
 
 /// What came of it.
 pub(super) enum Answer {

@@ -181,8 +181,7 @@ impl Inner {
                 self.ask_control(ApiRequest::Call(command), &rendering).await
             }
             Step::RecordingMedia { recording, two_channels, rendering } => {
-                let path =
-                    crate::recorder::path(&self.recordings, recording.account, recording.sid);
+                let path = recorder::path(&self.recordings, recording.account, recording.sid);
                 match media::respond(path, two_channels, range, permit).await {
                     media::Answer::Sent(response) => with_headers(response, rendering.headers()),
                     media::Answer::Missing => respond(rendering.missing()),

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Bytes before the first sample.
-pub(crate) const HEADER_BYTES: u64 = 44;
+/// Length of [`header`]: bytes before the first sample.
+pub const HEADER_BYTES: u64 = 44;
 /// Samples a second of every recording.
-pub(super) const RATE_HZ: u32 = 8_000;
+pub(crate) const RATE_HZ: u32 = 8_000;
 const BYTES_A_SAMPLE: u16 = 2;
 
 /// What a finished recording is.
@@ -24,7 +24,7 @@ pub struct WavFacts {
 
 impl WavFacts {
     /// Facts of so many bytes of samples.
-    pub(super) fn of_data(channels: u16, data_bytes: u64) -> Self {
+    pub(crate) fn of_data(channels: u16, data_bytes: u64) -> Self {
         let bytes_a_ms = u64::from(RATE_HZ / 1_000 * u32::from(BYTES_A_SAMPLE * channels));
         Self {
             channels,
@@ -34,8 +34,8 @@ impl WavFacts {
     }
 }
 
-/// The header of a file with so many bytes of samples (RIFF, `fmt ` of PCM, `data`).
-pub(crate) fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
+/// The header of a WAV file with `data_bytes` bytes of samples (RIFF, `fmt ` of PCM, `data`).
+pub fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
     // Recordings end at 2 GiB, so that this never saturates (asserted below).
     let data = u32::try_from(data_bytes).unwrap_or(u32::MAX);
     let block = channels * BYTES_A_SAMPLE;
@@ -65,7 +65,7 @@ pub(crate) fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usi
 ///
 /// # Errors
 /// Of the file system.
-pub(super) fn put_right(file: &File) -> io::Result<WavFacts> {
+pub(crate) fn put_right(file: &File) -> io::Result<WavFacts> {
     let channels = channels_of(file)?.unwrap_or(1);
     let block = u64::from(channels * BYTES_A_SAMPLE);
     let data = file.metadata()?.len().saturating_sub(HEADER_BYTES) / block * block;

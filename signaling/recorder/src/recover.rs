@@ -7,7 +7,7 @@ use std::path::Path;
 use shared::{AccountSid, RecordingSid};
 
 use super::finish::make_durable;
-use super::wav::{self, WavFacts};
+use crate::wav::{self, WavFacts};
 
 /// A recording that was running when the last process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

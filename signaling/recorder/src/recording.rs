@@ -9,9 +9,9 @@ use plane::g711;
 use shared::media::FRAME_SAMPLES;
 use shared::{Codec, RecorderFrame, limits};
 
-use super::finish::{Finished, RecordingOutcome};
-use super::thread::OpenRecording;
-use super::wav::{self, HEADER_BYTES};
+use crate::event::{OpenRecording, RecordingOutcome};
+use crate::finish::Finished;
+use crate::wav::{self, HEADER_BYTES};
 
 /// Bytes kept in memory before they are written: a second of one channel.
 const BUFFER_BYTES: usize = 16_000;
@@ -60,8 +60,8 @@ pub(super) enum Taken {
 impl Recording {
     /// Makes the file with its header.
     pub(super) fn create(root: &Path, plan: OpenRecording) -> io::Result<Self> {
-        let path = super::path(root, plan.account, plan.recording);
-        let unfinished = path.with_extension(format!("wav.{}", super::UNFINISHED));
+        let path = crate::path(root, plan.account, plan.recording);
+        let unfinished = path.with_extension(format!("wav.{}", crate::UNFINISHED));
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }

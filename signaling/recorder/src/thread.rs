@@ -9,10 +9,11 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use shared::{AccountSid, RecorderFrame, RecordingSid, TapId};
+use shared::{RecorderFrame, TapId};
 
-use super::finish::{self, Finished, RecordingDone};
-use super::recording::{Recording, Taken};
+use crate::event::{OnEvent, OpenRecording, RecorderEvent};
+use crate::finish::{self, Finished};
+use crate::recording::{Recording, Taken};
 
 /// Commands that may wait for the thread.
 const COMMANDS_MAX: usize = 8_192;
@@ -35,44 +36,6 @@ pub struct RecorderSettings {
     /// No new recording below this share of the disk, in percent; 5 by default.
     pub free_percent_min: u64,
 }
-
-/// A recording to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenRecording {
-    /// The tap whose frames it takes.
-    pub tap: TapId,
-    /// Whose it is: the folder.
-    pub account: AccountSid,
-    /// Its SID: the file.
-    pub recording: RecordingSid,
-    /// 1: what the tap brings is mixed. 2: what the party says is channel 1, what it hears channel 2.
-    pub channels: u8,
-    /// Whether silence at both ends is cut.
-    pub trim: bool,
-}
-
-/// What the recorder tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecorderEvent {
-    /// The recording cannot be begun; no [`RecorderEvent::Done`] follows.
-    Refused {
-        /// Which tap.
-        tap: TapId,
-        /// Why, for the operator.
-        sentence: String,
-    },
-    /// The node's limit of length or size is reached. The tap should be stopped; the file is finished
-    /// already and [`RecorderEvent::Done`] follows.
-    LimitReached {
-        /// Which tap.
-        tap: TapId,
-    },
-    /// A recording is settled.
-    Done(RecordingDone),
-}
-
-/// How events leave; called on the recorder's threads, so it must not block.
-pub(super) type OnEvent = Arc<dyn Fn(RecorderEvent) + Send + Sync>;
 
 /// The recorder's queue is full or it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -352,8 +315,10 @@ mod tests {
     use shared::media::FRAME_SAMPLES;
     use shared::{Codec, limits};
 
-    use super::super::{RecordingOutcome, WavFacts, inspect, path, recover};
+    use shared::{AccountSid, RecordingSid};
+
     use super::*;
+    use crate::{RecordingDone, RecordingOutcome, WavFacts, inspect, path, recover};
 
     #[test]
     fn two_channels_hold_what_was_said_and_heard() {

@@ -5,48 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
-use shared::{AccountSid, RecordingSid, TapId};
-
-use super::thread::{OnEvent, OpenRecording, RecorderEvent};
-use super::wav::WavFacts;
-
-/// What a recording came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordingOutcome {
-    /// The file is on disk under its final name.
-    Completed,
-    /// No frame ever came; there is no file.
-    Absent,
-    /// The disk failed. What could be saved lies under the unfinished name, for the next start.
-    Failed {
-        /// Why, for the operator.
-        sentence: String,
-    },
-}
-
-/// A recording that is settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordingDone {
-    /// The tap it came from.
-    pub tap: TapId,
-    /// Whose it is.
-    pub account: AccountSid,
-    /// Its SID.
-    pub recording: RecordingSid,
-    /// What it came to.
-    pub outcome: RecordingOutcome,
-    /// Channels and size of the file, and its length after trimming.
-    pub facts: WavFacts,
-    /// Milliseconds the tap was up, pauses left out, before trimming (`RecordingDuration` of the
-    /// `<Record>` action).
-    pub taped_ms: u64,
-    /// Times that frames were lost on the way here; each is silence of the right length.
-    pub gaps: u32,
-    /// Milliseconds of that silence.
-    pub gap_ms: u64,
-    /// Loudest sample, 0 to 32,768.
-    pub peak: u16,
-}
+use crate::event::{OnEvent, OpenRecording, RecorderEvent, RecordingDone, RecordingOutcome};
+use crate::wav::WavFacts;
 
 /// A file whose bytes are all written.
 pub(super) struct Finished {

@@ -4,26 +4,25 @@
 //! or two. While it runs it lies beside that with `.part` at its end; its header is right about
 //! once a second, so that what a kill leaves behind can be played, and [`recover`] finishes it at the
 //! next start. At its end: sync, rename, sync of the folder, and only then the event that lets the
-//! row be written (limits-and-rules, rule 8).
+//! row be written: nothing that a row names is missing after a crash.
 //!
 //! Order of a recording's life: [`Recorder::open`] *before* `StartTap` goes to the core; frames until
 //! the one that is `last`; [`RecorderEvent::Done`], exactly once for each open that was not answered
 //! by [`RecorderEvent::Refused`].
 
+#![forbid(unsafe_code)]
+
+mod event;
 mod finish;
 mod recording;
 mod recover;
 mod thread;
 mod wav;
 
-pub use finish::{RecordingDone, RecordingOutcome};
+pub use event::{OpenRecording, RecorderEvent, RecordingDone, RecordingOutcome};
 pub use recover::{RecoveredRecording, recover};
-pub use thread::{
-    OpenRecording, Recorder, RecorderBusy, RecorderCounts, RecorderEvent, RecorderMeters,
-    RecorderSettings,
-};
-pub(crate) use wav::{HEADER_BYTES, header};
-pub use wav::{WavFacts, inspect};
+pub use thread::{Recorder, RecorderBusy, RecorderCounts, RecorderMeters, RecorderSettings};
+pub use wav::{HEADER_BYTES, WavFacts, header, inspect};
 
 use std::path::{Path, PathBuf};
 
