@@ -4,6 +4,7 @@
 //! side and the media side depend on this package and on nothing of each other.
 #![forbid(unsafe_code)]
 
+pub mod code;
 pub mod codec;
 pub mod config;
 pub mod edge;
@@ -19,6 +20,7 @@ pub mod source;
 pub mod srtp;
 pub mod time;
 
+pub use code::Code;
 pub use codec::{Codec, Direction};
 pub use extensions::Extensions;
 pub use ids::*;
