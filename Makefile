@@ -2,6 +2,8 @@
 .PHONY: run test bench soak fmt clients check
 
 CARGO ?= cargo
+# Where bench/clients/install puts nextest, on a machine without one.
+export PATH := $(CURDIR)/target/clients/nextest/bin:$(PATH)
 
 ## Builds (unoptimised: about a minute on two cores), starts the gateway with embedded defaults, prints what to do next.
 run:

@@ -11,4 +11,6 @@ pub mod source;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod tree;

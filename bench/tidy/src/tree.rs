@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+pub(super) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Layers without side effects (design section 3): no socket, clock, thread or file.
 const SANS_IO: &[&str] = &[
@@ -51,7 +51,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn sources(folders: &[&str]) -> Vec<(String, String)> {
+pub(super) fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for folder in folders {
         rust_files(&Path::new(ROOT).join(folder), &mut found);
