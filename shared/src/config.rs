@@ -5,6 +5,7 @@
 //! defaults, then the file, then `SIDETONE_SECTION__KEY` variables, then flags; the later wins.
 #![allow(missing_docs)] // The macro writes the docs of sections and keys; it does so for all of them.
 
+mod edge;
 pub mod layers;
 pub mod value;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+pub use edge::{Edge, EdgeTls};
 pub use layers::{Layers, Origin, Problem};
 pub use value::{
     AclReject, Backend, ByteSize, Cidr, Cores, LimitsProfile, LogFormat, LogLevel, PortRange,
@@ -249,6 +251,12 @@ pub const NAMED_SETTINGS: &[Setting] = &[
         shape: <Vec<SocketAddr>>::SHAPE,
     },
     Setting {
+        key: "edges.*.tls",
+        default: "[]",
+        doc: " TLS listeners of this edge; empty = the port of sip.tls at each address in listen.",
+        shape: <Vec<SocketAddr>>::SHAPE,
+    },
+    Setting {
         key: "edges.*.public_address",
         default: "\"auto\"",
         doc: " Address shown to peers of this edge; auto = that of its listener.",
@@ -357,34 +365,6 @@ pub const NAMED_SETTINGS: &[Setting] = &[
         shape: String::SHAPE,
     },
 ];
-
-/// `[edges.NAME]`: an edge this node serves.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Edge {
-    pub listen: Vec<SocketAddr>,
-    pub public_address: PublicAddress,
-    pub egress: PublicAddress,
-    pub tnx: String,
-}
-
-impl Edge {
-    fn read_all(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, Self> {
-        let mut edges = BTreeMap::new();
-        for name in layers.names_below("edges") {
-            let key = |key: &str| format!("edges.{name}.{key}");
-            let listen = layers.read(&key("listen"), problems);
-            let public_address = layers.read(&key("public_address"), problems);
-            let egress = layers.read(&key("egress"), problems);
-            let tnx = layers.read(&key("tnx"), problems);
-            if let (Some(listen), Some(public_address), Some(egress), Some(tnx)) =
-                (listen, public_address, egress, tnx)
-            {
-                edges.insert(name, Self { listen, public_address, egress, tnx });
-            }
-        }
-        edges
-    }
-}
 
 /// `[domains.NAME]`: what the settings file says of SIP domains.
 fn domain_extensions(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, Extensions> {
@@ -553,26 +533,6 @@ impl Config {
             .filter(|(key, set, _)| *set && layers.is_set(key))
             .map(|(key, _, instead)| format!("`{key}` is not in this version yet: {instead}."))
             .collect()
-    }
-}
-
-impl Edge {
-    /// Whether what leaves by this edge leaves from that listener of it.
-    pub fn sends_from(&self, listener: SocketAddr) -> bool {
-        match self.egress {
-            PublicAddress::Auto => false,
-            PublicAddress::Fixed(address) => address == listener.ip(),
-        }
-    }
-
-    fn egress_is_listened_on(&self) -> bool {
-        match self.egress {
-            PublicAddress::Auto => true,
-            PublicAddress::Fixed(address) => self
-                .listen
-                .iter()
-                .any(|listener| listener.ip() == address || listener.ip().is_unspecified()),
-        }
     }
 }
 

@@ -1,21 +1,21 @@
 //! The edges that this node serves: which addresses belong to which, for what comes in and what goes
-//! out (contract sip-interface.md §12). Pure.
+//! out (`shared::edge` has their names). Pure.
 
 use std::net::{IpAddr, SocketAddr};
 
 use sip::flow::Transport;
 use sip::{Destination, Flow, FlowId};
 
-/// One listener of an edge, over UDP and TCP alike.
+/// One listener of an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeListener {
     /// The edge, in the contract's own word for it, lower case.
     pub edge: Box<str>,
-    /// Its UDP socket.
-    pub socket: FlowId,
+    /// What it listens for.
+    pub service: Service,
     /// The address it is bound to, with the port that the system chose.
     pub bound: SocketAddr,
-    /// What peers are told instead of that address.
+    /// What peers are shown instead of that address.
     pub public: Option<IpAddr>,
     /// Whether what leaves by the edge leaves here.
     pub is_egress: bool,
@@ -23,8 +23,17 @@ pub struct EdgeListener {
     pub interconnect: Option<Box<str>>,
 }
 
+/// The transports of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// UDP by this socket, and TCP at the same address and port.
+    Plain(FlowId),
+    /// TLS.
+    Tls,
+}
+
 impl EdgeListener {
-    /// What peers are told of a socket that is bound to `bound`.
+    /// What peers are shown of a socket that is bound to `bound`.
     fn shown(&self, bound: SocketAddr) -> SocketAddr {
         self.public.map_or(bound, |public| SocketAddr::new(public, bound.port()))
     }
@@ -32,6 +41,20 @@ impl EdgeListener {
     fn is_at(&self, bound: SocketAddr) -> bool {
         let (ours, theirs) = (self.bound.ip().to_canonical(), bound.ip().to_canonical());
         ours == theirs || (ours.is_unspecified() && self.bound.port() == bound.port())
+    }
+
+    fn serves(&self, transport: Transport) -> bool {
+        match (self.service, transport) {
+            (Service::Plain(_), Transport::Udp | Transport::Tcp)
+            | (Service::Tls, Transport::Tls) => true,
+            (Service::Plain(_), Transport::Tls)
+            | (Service::Tls, Transport::Udp | Transport::Tcp) => false,
+        }
+    }
+
+    /// The address that its connections leave from; `None`: any.
+    fn source(&self) -> Option<IpAddr> {
+        Some(self.bound.ip()).filter(|address| !address.is_unspecified())
     }
 }
 
@@ -45,7 +68,7 @@ impl Edges {
         Self(listeners)
     }
 
-    /// The address that peers are told of a socket bound there, where an edge has one of its own.
+    /// The address that peers are shown of a socket bound there, where an edge has one of its own.
     /// Exact addresses come before those that are told apart by their port alone.
     pub fn shown(&self, bound: SocketAddr) -> Option<SocketAddr> {
         let exact = self.0.iter().find(|listener| listener.bound == bound);
@@ -53,18 +76,24 @@ impl Edges {
         found.filter(|listener| listener.public.is_some()).map(|listener| listener.shown(bound))
     }
 
-    /// The edge that a message came by, where it is not the node's own.
+    /// The edge that a message came by, where it is not the node's own. Edges behind one public
+    /// address are told apart by their ports.
     pub fn of_flow(&self, flow: &Flow) -> Option<&str> {
         let by_socket = |listener: &&EdgeListener| {
-            flow.transport == Transport::Udp && listener.socket == flow.id
+            flow.transport == Transport::Udp && listener.service == Service::Plain(flow.id)
         };
+        let is_stream = flow.transport != Transport::Udp;
+        let exact =
+            |listener: &&EdgeListener| is_stream && listener.shown(listener.bound) == flow.local;
         let by_address = |listener: &&EdgeListener| {
             let ip = flow.local.ip().to_canonical();
-            flow.transport != Transport::Udp
+            is_stream
                 && (listener.public.map(|public| public.to_canonical()) == Some(ip)
                     || listener.is_at(flow.local))
         };
-        let found = self.0.iter().find(by_socket).or_else(|| self.0.iter().find(by_address));
+        let all = || self.0.iter();
+        let found =
+            all().find(by_socket).or_else(|| all().find(exact)).or_else(|| all().find(by_address));
         found.map(|listener| &*listener.edge)
     }
 
@@ -81,24 +110,44 @@ impl Edges {
         self.0.iter().any(|listener| names(listener, edge))
     }
 
+    /// The address that a connection which shows `local` to its peer leaves from, where an edge has
+    /// one: what Via, Contact and SDP say is then what the peer sees.
+    pub fn source(&self, transport: Transport, local: SocketAddr) -> Option<IpAddr> {
+        let exact = |listener: &&EdgeListener| {
+            listener.serves(transport) && listener.shown(listener.bound) == local
+        };
+        // TLS may have its listener elsewhere: at `sip.tls`, on all addresses.
+        let by_address =
+            |listener: &&EdgeListener| listener.shown(listener.bound).ip() == local.ip();
+        let all = || self.0.iter();
+        all().find(exact).or_else(|| all().find(by_address))?.source()
+    }
+
     /// The way to a peer by an edge: from its listener, with its address in Via and Contact. Where
     /// the edge has none of that family, the way as it was.
     pub fn leave_by(&self, edge: &str, way: Destination) -> Destination {
         let same_family =
             |listener: &&EdgeListener| listener.bound.is_ipv4() == way.remote.is_ipv4();
         let of_edge = || self.0.iter().filter(|l| names(l, edge)).filter(same_family);
-        let egress = of_edge().find(|listener| listener.is_egress).or_else(|| of_edge().next());
-        let Some(listener) = egress else { return way };
+        let best = |serves: bool| {
+            let fit = || of_edge().filter(|listener| listener.serves(way.transport) == serves);
+            fit().find(|listener| listener.is_egress).or_else(|| fit().next())
+        };
+        let Some(listener) = best(true).or_else(|| best(false)) else { return way };
         let address = match listener.bound.ip() {
             ip if ip.is_unspecified() => way.local.ip(),
             ip => ip,
         };
-        let port = match way.transport {
-            Transport::Udp | Transport::Tcp => listener.bound.port(),
-            Transport::Tls => way.local.port(),
+        // An edge without TLS of its own has the node's, at its own address.
+        let port = match listener.serves(way.transport) {
+            true => listener.bound.port(),
+            false => way.local.port(),
         };
         let local = listener.shown(SocketAddr::new(address, port));
-        let flow = (way.transport == Transport::Udp).then_some(listener.socket);
+        let flow = match (listener.service, way.transport) {
+            (Service::Plain(socket), Transport::Udp) => Some(socket),
+            (Service::Plain(_) | Service::Tls, _) => None,
+        };
         Destination { local, flow, ..way }
     }
 }
@@ -115,17 +164,19 @@ mod tests {
     use super::*;
 
     fn edges() -> Edges {
-        let listener = |edge: &str, socket, bound: &str, public: Option<&str>| EdgeListener {
+        let listener = |edge: &str, service, bound: &str, public: Option<&str>| EdgeListener {
             edge: edge.into(),
-            socket: FlowId(socket),
+            service,
             bound: bound.parse().expect("an address"),
             public: public.map(|text| text.parse().expect("an address")),
             is_egress: false,
             interconnect: (edge == "ashburn-ix").then(|| "TX1".into()),
         };
         Edges::new(vec![
-            listener("frankfurt", 1, "10.0.0.2:5060", Some("192.0.2.2")),
-            listener("ashburn-ix", 2, "0.0.0.0:5070", None),
+            listener("frankfurt", Service::Plain(FlowId(1)), "10.0.0.2:5060", Some("192.0.2.2")),
+            listener("ashburn-ix", Service::Plain(FlowId(2)), "0.0.0.0:5070", None),
+            listener("tokyo", Service::Plain(FlowId(3)), "10.0.0.3:5060", None),
+            listener("tokyo", Service::Tls, "10.0.0.3:5081", None),
         ])
     }
 
@@ -151,7 +202,23 @@ mod tests {
             (left.local.to_string().as_str(), left.flow),
             ("10.0.0.1:5070", Some(FlowId(2)))
         );
-        assert_eq!(edges().leave_by("tokyo", way(Transport::Udp)), way(Transport::Udp));
+        assert_eq!(edges().leave_by("dublin", way(Transport::Udp)), way(Transport::Udp));
+    }
+
+    #[test]
+    fn a_connection_of_an_edge_leaves_from_the_address_that_it_shows() {
+        let left = |edge: &str, transport| {
+            let to = edges().leave_by(edge, way(transport));
+            (to.local.to_string(), edges().source(transport, to.local).map(|ip| ip.to_string()))
+        };
+        let from = |local: &str, source: &str| (local.to_owned(), Some(source.to_owned()));
+        assert_eq!(left("frankfurt", Transport::Tcp), from("192.0.2.2:5060", "10.0.0.2"));
+        // TLS by its own listener, and by that of the node at the edge's address.
+        assert_eq!(left("tokyo", Transport::Tls), from("10.0.0.3:5081", "10.0.0.3"));
+        assert_eq!(left("frankfurt", Transport::Tls), from("192.0.2.2:5060", "10.0.0.2"));
+        // One that listens on all addresses has none of its own.
+        assert_eq!(left("ashburn-ix", Transport::Tcp), ("10.0.0.1:5070".to_owned(), None));
+        assert_eq!(edges().source(Transport::Tcp, way(Transport::Tcp).local), None);
     }
 
     #[test]
@@ -167,6 +234,7 @@ mod tests {
         assert_eq!(edges.of_flow(&flow(9, Transport::Tls, "192.0.2.2:5061")), Some("frankfurt"));
         assert_eq!(edges.of_flow(&flow(9, Transport::Tcp, "10.0.0.1:5070")), Some("ashburn-ix"));
         assert_eq!(edges.of_flow(&flow(0, Transport::Udp, "10.0.0.1:5060")), None);
+        assert_eq!(edges.of_flow(&flow(9, Transport::Tls, "10.0.0.3:5081")), Some("tokyo"));
         let shown = edges.shown("10.0.0.2:5061".parse().expect("fixed"));
         assert_eq!(shown.map(|shown| shown.to_string()).as_deref(), Some("192.0.2.2:5061"));
     }

@@ -38,7 +38,7 @@ mod transfers;
 mod tests;
 
 pub use control::Control;
-pub use edges::{EdgeListener, Edges};
+pub use edges::{EdgeListener, Edges, Service};
 pub use effect::*;
 pub use input::*;
 pub use media_addresses::MediaAddresses;

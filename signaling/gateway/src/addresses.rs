@@ -23,7 +23,7 @@ struct Edge<'c> {
     public: Option<IpAddr>,
     udp: &'c [SocketAddr],
     tcp: &'c [SocketAddr],
-    tls: &'c [SocketAddr],
+    tls: Vec<SocketAddr>,
 }
 
 impl AddressList {
@@ -40,14 +40,15 @@ fn edges(config: &Config) -> Vec<Edge<'_>> {
         public: fixed(config.node.public_address),
         udp: &config.sip.udp,
         tcp: &config.sip.tcp,
-        tls: &config.sip.tls,
+        tls: config.sip.tls.clone(),
     };
+    let tls = config.edge_tls();
     let more = config.edges.iter().map(|(name, edge)| Edge {
         name,
         public: fixed(edge.public_address).or(fixed(edge.egress)),
         udp: &edge.listen,
         tcp: &edge.listen,
-        tls: &[],
+        tls: tls.get(name.as_str()).map(|tls| tls.all().collect()).unwrap_or_default(),
     });
     std::iter::once(home).chain(more).collect()
 }
@@ -69,7 +70,7 @@ fn json_of(config: &Config, edges: &[Edge<'_>]) -> String {
                 "signaling": {
                     "udp": shown(edge, edge.udp),
                     "tcp": shown(edge, edge.tcp),
-                    "tls": shown(edge, edge.tls),
+                    "tls": shown(edge, &edge.tls),
                 },
                 "media": media(config, edge),
             })
@@ -89,7 +90,7 @@ fn page(config: &Config, edges: &[Edge<'_>]) -> String {
     for edge in edges {
         let host = format!("sip.{}.{}", edge.name, config.node.domain_suffix);
         let _ = writeln!(text, "{} ({host})", edge.name);
-        for (what, list) in [("UDP", edge.udp), ("TCP", edge.tcp), ("TLS", edge.tls)] {
+        for (what, list) in [("UDP", edge.udp), ("TCP", edge.tcp), ("TLS", &edge.tls)] {
             if !list.is_empty() {
                 let _ = writeln!(text, "  signaling {what}  {}", shown(edge, list).join(", "));
             }
@@ -141,6 +142,7 @@ mod tests {
         assert!(list.page.contains("signaling UDP  192.0.2.8:5080"), "{}", list.page);
         let json: Value = serde_json::from_str(&list.json).expect("JSON");
         assert_eq!(json["edges"][0]["signaling"]["tls"][0], "192.0.2.7:5061");
+        assert_eq!(json["edges"][1]["signaling"]["tls"][0], "192.0.2.8:5061");
         assert_eq!(json["edges"][1]["media"][0], "192.0.2.8");
         assert_eq!(json["media_ports"]["first"], 10_000);
     }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::io::{BackendChoice, Cpus, IoConfig, Media};
-use control::{Control, ControlSettings, EdgeListener, Edges};
+use control::{Control, ControlSettings, EdgeListener, Edges, Service};
 use database::{Opened, Retention};
 use mio::Poll;
 use shared::config::{Backend, Config, Cores, Edge, PublicAddress, SpeechEngine};
@@ -275,8 +275,8 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         poll,
         doorbell,
         udp,
-        tcp_port: addresses.tcp.first().map(SocketAddr::port),
-        tls_port: addresses.tls.first().map(SocketAddr::port),
+        own_tcp: addresses.tcp.iter().copied().take(config.sip.tcp.len()).collect(),
+        own_tls: addresses.tls.iter().copied().take(config.sip.tls.len()).collect(),
         public_address: public_address(config),
         edges,
         queues: Queues { messages: messages_in, streams: streams_in, api: api_in },
@@ -475,13 +475,12 @@ fn open_sip(
                 source,
             })?);
         }
-        let edges = edges(config, &udp);
         let (main, more) = udp.split_at(config.sip.udp.len());
         let own = config.sip.tcp.iter().map(|address| same_port(*address, main));
+        let tls_of_edges = edge_tls_listeners(config).map(|(_, _, address)| address);
         let transport_config = TransportConfig {
             listen: own.chain(more.iter().map(UdpListener::local_address)).collect(),
-            edges: edges.clone(),
-            listen_tls: config.sip.tls.clone(),
+            listen_tls: config.sip.tls.iter().copied().chain(tls_of_edges).collect(),
             public_address: public_address(config),
             streams_max: usize::try_from(config.sip.streams_max).unwrap_or(usize::MAX),
             streams_source_max: usize::try_from(config.sip.streams_source_max)
@@ -489,16 +488,22 @@ fn open_sip(
             ..TransportConfig::default()
         };
         match Transport::open(transport_config, Arc::clone(metrics), up.clone()) {
-            Ok((transport, down)) => return Ok((udp, transport, down, edges)),
+            Ok((mut transport, down)) => {
+                let edges = edges(config, &udp, &transport);
+                transport.set_edges(edges.clone());
+                return Ok((udp, transport, down, edges));
+            }
             Err((address, source)) => {
-                let is_tls = config.sip.tls.contains(&address);
+                let of_edge = edge_tls_listeners(config).any(|(_, _, at)| at == address);
+                let is_tls = of_edge || config.sip.tls.contains(&address);
                 let chosen = !is_tls && !config.sip.tcp.contains(&address);
                 if chosen && attempt < SAME_PORT_ATTEMPTS {
                     continue;
                 }
-                let (transport, key) = match is_tls {
-                    true => ("SIP over TLS", "sip.tls"),
-                    false => ("SIP over TCP", "sip.tcp"),
+                let (transport, key) = match (is_tls, of_edge) {
+                    (true, true) => ("SIP over TLS", "edges.*.tls"),
+                    (true, false) => ("SIP over TLS", "sip.tls"),
+                    (false, _) => ("SIP over TCP", "sip.tcp"),
                 };
                 return Err(ServeError::Listen { address, transport, key, source });
             }
@@ -513,21 +518,36 @@ fn edge_listeners(config: &Config) -> impl Iterator<Item = (&String, &Edge, &Soc
     edges.flat_map(|(name, edge)| edge.listen.iter().map(move |address| (name, edge, address)))
 }
 
-/// The same with the ports that the system chose.
-fn edges(config: &Config, udp: &[UdpListener]) -> Edges {
-    let more = udp.iter().enumerate().skip(config.sip.udp.len());
-    let listeners =
-        edge_listeners(config).zip(more).map(|((name, edge, wanted), (index, bound))| {
-            EdgeListener {
-                edge: shared::edge::canonical(&name.to_ascii_lowercase()).into(),
-                socket: sip::FlowId(index as u64),
-                bound: bound.local_address(),
-                public: fixed(edge.public_address),
-                is_egress: edge.sends_from(*wanted),
-                interconnect: (!edge.tnx.is_empty()).then(|| edge.tnx.as_str().into()),
-            }
+/// Every TLS listener of every edge, in a fixed order.
+fn edge_tls_listeners(config: &Config) -> impl Iterator<Item = (&String, &Edge, SocketAddr)> {
+    let mut tls = config.edge_tls();
+    config.edges.iter().flat_map(move |(name, edge)| {
+        let own = tls.remove(name.as_str()).unwrap_or_default().own;
+        own.into_iter().map(move |address| (name, edge, address))
+    })
+}
+
+/// The listeners of both kinds, with the ports that the system chose.
+fn edges(config: &Config, udp: &[UdpListener], transport: &Transport) -> Edges {
+    let listener = |name: &str, edge: &Edge, wanted: SocketAddr, service, bound| EdgeListener {
+        edge: shared::edge::canonical(&name.to_ascii_lowercase()).into(),
+        service,
+        bound,
+        public: fixed(edge.public_address),
+        is_egress: edge.sends_from(wanted),
+        interconnect: (!edge.tnx.is_empty()).then(|| edge.tnx.as_str().into()),
+    };
+    let sockets = udp.iter().enumerate().skip(config.sip.udp.len());
+    let plain =
+        edge_listeners(config).zip(sockets).map(|((name, edge, wanted), (index, socket))| {
+            let service = Service::Plain(sip::FlowId(index as u64));
+            listener(name, edge, *wanted, service, socket.local_address())
         });
-    Edges::new(listeners.collect())
+    let bound = transport.local_addresses(sip::Transport::Tls).into_iter();
+    let secure = edge_tls_listeners(config).zip(bound.skip(config.sip.tls.len()));
+    let secure = secure
+        .map(|((name, edge, wanted), bound)| listener(name, edge, wanted, Service::Tls, bound));
+    Edges::new(plain.chain(secure).collect())
 }
 
 /// The settings with the ports that the system chose, for the list of addresses.
@@ -536,9 +556,13 @@ fn as_bound(config: &Config, addresses: &Addresses) -> Config {
     let mut udp = addresses.udp.iter().copied();
     bound.sip.udp = udp.by_ref().take(config.sip.udp.len()).collect();
     bound.sip.tcp = addresses.tcp.iter().copied().take(config.sip.tcp.len()).collect();
-    bound.sip.tls.clone_from(&addresses.tls);
-    for edge in bound.edges.values_mut() {
+    let mut tls = addresses.tls.iter().copied();
+    bound.sip.tls = tls.by_ref().take(config.sip.tls.len()).collect();
+    let wanted = config.edge_tls();
+    for (name, edge) in &mut bound.edges {
         edge.listen = udp.by_ref().take(edge.listen.len()).collect();
+        let own = wanted.get(name.as_str()).map_or(0, |wanted| wanted.own.len());
+        edge.tls = tls.by_ref().take(own).collect();
     }
     bound
 }
@@ -560,7 +584,9 @@ fn start_tls(
 ) -> Result<(TlsControl, crate::tls::TlsParts), ServeError> {
     let now = Clock.mono();
     let mut local = crate::local_address::LocalAddresses::default();
-    let listening = [addresses.tls.as_slice(), &addresses.https].concat();
+    // At an edge's address a listener on all addresses may answer.
+    let edges = config.edge_tls().into_values().flat_map(|edge| edge.shared).collect();
+    let listening = [addresses.tls.clone(), addresses.https.clone(), edges].concat();
     let certified = certified_addresses(config, &listening, |peer| local.towards(now, peer));
     let tell = move |minted| down.send_patiently(crate::transport::Down::Minted(minted));
     Ok(TlsControl::start(config, data.path(), certified, tell)?)

@@ -112,6 +112,9 @@ pub enum SendTo {
         transport: Transport,
         /// The peer.
         remote: SocketAddr,
+        /// The address that the message shows: a new connection leaves from there, where that address
+        /// is one of the machine's.
+        local: SocketAddr,
         /// The name to expect in a TLS certificate.
         host: Option<String>,
     },

@@ -13,7 +13,7 @@ use sip::{Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 
 use super::streams::{Streams, Way};
 use crate::clock::Clock;
-use crate::transport::Up;
+use crate::transport::{Peer, Up};
 
 /// How a handset is set up.
 #[derive(Clone, Debug)]
@@ -224,8 +224,8 @@ impl Handset {
                 None
             }
             (SendTo::Flow(flow), Some(streams)) => streams.send(flow, bytes, token),
-            (SendTo::Connect { transport, remote, host }, Some(streams)) => {
-                streams.send_to((transport, remote, host), bytes, token)
+            (SendTo::Connect { transport, remote, local, host }, Some(streams)) => {
+                streams.send_to(Peer { transport, remote, host, local }, bytes, token)
             }
             (SendTo::Flow(_) | SendTo::Connect { .. }, None) => Some(SendFailure::Unreachable),
         }

@@ -1,7 +1,6 @@
 //! The streams of a handset: the gateway's own transport thread, without a listener. Shell.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -80,13 +79,7 @@ impl Streams {
         self.down(Down::Send { flow, bytes, token })
     }
 
-    pub fn send_to(
-        &self,
-        (transport, remote, host): (sip::Transport, SocketAddr, Option<String>),
-        bytes: Box<[u8]>,
-        token: SendToken,
-    ) -> Option<SendFailure> {
-        let peer = Peer { transport, remote, host };
+    pub fn send_to(&self, peer: Peer, bytes: Box<[u8]>, token: SendToken) -> Option<SendFailure> {
         self.down(Down::SendTo { peer, bytes, token })
     }
 

@@ -1,6 +1,6 @@
 //! Effects of Control, carried out: each goes to the socket or thread that does it. Shell.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use control::{Effect, Input, ResolveFailure};
 use shared::{CoreId, MediaCommand};
@@ -69,11 +69,12 @@ impl SignalingLoop {
             SendTo::Connect {
                 transport: transport @ (Transport::Tcp | Transport::Tls),
                 remote,
+                local,
                 host,
             } => {
                 // A name counts only where it is proved: TCP streams to one address are all the same.
                 let host = host.filter(|_| transport == Transport::Tls);
-                let peer = Peer { transport, remote, host };
+                let peer = Peer { transport, remote, host, local };
                 self.down(Down::SendTo { peer, bytes, token })
             }
             SendTo::Connect { transport: Transport::Udp, remote, .. } => {
@@ -188,22 +189,62 @@ impl SignalingLoop {
         };
         let bound = match transport {
             Transport::Udp => self.listener_towards(remote)?,
-            Transport::Tcp => self.stream_address(remote, transport, self.tcp_port),
-            Transport::Tls => self.stream_address(remote, transport, self.tls_port),
+            Transport::Tcp | Transport::Tls => self.stream_address(remote, transport),
         };
         let local = self.advertised(bound, remote);
         Some(Destination { transport, remote, local, flow: None, host: None })
     }
 
-    /// Where a peer that we connect to could connect back: our first listener of that transport. Without
-    /// one nobody can; the default port says at least which service it is.
-    fn stream_address(
-        &mut self,
-        remote: SocketAddr,
-        transport: Transport,
-        port: Option<u16>,
-    ) -> SocketAddr {
-        let port = port.unwrap_or(transport.default_port());
-        SocketAddr::new(self.state.local.towards(Clock.mono(), remote.ip()), port)
+    /// Where a peer that we connect to can connect back: the listener on the address that the kernel
+    /// leaves from, else our first one that such a peer can reach; the connection leaves from there.
+    /// Without one nobody can; the default port says at least which service it is.
+    fn stream_address(&mut self, remote: SocketAddr, transport: Transport) -> SocketAddr {
+        let here = self.state.local.towards(Clock.mono(), remote.ip());
+        let listeners = match transport {
+            Transport::Tls => &self.own_tls,
+            Transport::Tcp | Transport::Udp => &self.own_tcp,
+        };
+        back_address(listeners, here, remote.ip())
+            .unwrap_or_else(|| SocketAddr::new(here, transport.default_port()))
+    }
+}
+
+/// The one of our listeners that a peer is shown. `here` is the kernel's address towards it.
+fn back_address(listeners: &[SocketAddr], here: IpAddr, peer: IpAddr) -> Option<SocketAddr> {
+    let of_family = || listeners.iter().filter(|at| at.is_ipv4() == here.is_ipv4());
+    let is_here = |at: &&SocketAddr| at.ip() == here || at.ip().is_unspecified();
+    if let Some(listener) = of_family().find(is_here) {
+        return Some(SocketAddr::new(here, listener.port()));
+    }
+    // Nothing leaves the machine from a loopback address.
+    let leaves = |at: &&SocketAddr| !at.ip().is_loopback() || peer.to_canonical().is_loopback();
+    let other = of_family().find(leaves).copied();
+    other.or_else(|| of_family().next().map(|at| SocketAddr::new(here, at.port())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_shows_a_listener_that_its_peer_can_reach() {
+        let back = |listeners: &[&str], here: &str, peer: &str| {
+            let listeners: Vec<_> =
+                listeners.iter().map(|at| at.parse().expect("an address")).collect();
+            let (here, peer) = (here.parse().expect("an address"), peer.parse().expect("one"));
+            back_address(&listeners, here, peer).map(|at| at.to_string())
+        };
+        let is = |text: &str| Some(text.to_owned());
+        let any = ["0.0.0.0:5060", "[::]:5062"];
+        assert_eq!(back(&any, "192.0.2.1", "192.0.2.9"), is("192.0.2.1:5060"));
+        assert_eq!(back(&any, "2001:db8::1", "2001:db8::9"), is("[2001:db8::1]:5062"));
+        // The kernel would leave from an address that nobody listens on.
+        let two = ["192.0.2.1:5060", "198.51.100.1:5070"];
+        assert_eq!(back(&two, "198.51.100.1", "198.51.100.9"), is("198.51.100.1:5070"));
+        assert_eq!(back(&two, "203.0.113.1", "203.0.113.9"), is("192.0.2.1:5060"));
+        let local = ["127.0.0.1:5060"];
+        assert_eq!(back(&local, "203.0.113.1", "203.0.113.9"), is("203.0.113.1:5060"));
+        assert_eq!(back(&local, "127.0.0.1", "127.0.0.2"), is("127.0.0.1:5060"));
+        assert_eq!(back(&[], "127.0.0.1", "127.0.0.2"), None);
     }
 }

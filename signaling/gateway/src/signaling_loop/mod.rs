@@ -92,10 +92,10 @@ pub struct SignalingLoop {
     pub doorbell: crate::queue::Doorbell,
     /// UDP listeners.
     pub udp: Vec<UdpListener>,
-    /// Port of the first TCP listener: what peers are told of connections that we open.
-    pub tcp_port: Option<u16>,
-    /// The same of the first TLS listener.
-    pub tls_port: Option<u16>,
+    /// TCP listeners of the node's own edge: what peers are shown of connections that we open.
+    pub own_tcp: Vec<std::net::SocketAddr>,
+    /// TLS listeners of the node's own edge.
+    pub own_tls: Vec<std::net::SocketAddr>,
     /// `node.public_address`, where it is set.
     pub public_address: Option<std::net::IpAddr>,
     /// Listeners of other edges than the node's own.

@@ -25,9 +25,8 @@ use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 
 use crate::tls::{Minted, TlsParts};
 
-/// A peer that we send to over a stream. Connections are kept by all of it: one to the same address
-/// that has proved another name is another connection. (What we show of ourselves is the same to all.)
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A peer that we send to over a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// TCP or TLS.
     pub transport: sip::Transport,
@@ -35,6 +34,8 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// TLS: the name that its certificate must carry; `None`: its address.
     pub host: Option<String>,
+    /// The address that the message shows it: decides where a connection leaves from.
+    pub local: SocketAddr,
 }
 
 /// Down to the transport thread.

@@ -8,6 +8,7 @@ use shared::Instant;
 use sip::{Flow, SendToken};
 
 use super::session::{Legacy, Session, Step, StepRead};
+use super::thread::Connection;
 use crate::tls::TlsFault;
 
 /// A stream of the transport thread.
@@ -18,8 +19,8 @@ pub(super) struct Stream {
     pub(super) state: State,
     /// `None` on a plain TCP stream.
     pub(super) tls: Option<Session>,
-    /// The name that the peer has proved, of a TLS stream that we opened.
-    pub(super) host: Option<String>,
+    /// What it is used again for; with the name that the peer has proved, where we opened it over TLS.
+    pub(super) connection: Connection,
     /// Since when bytes wait and the kernel takes none.
     stalled_since: Option<Instant>,
     /// Bytes may be waiting in the kernel: mio tells of new ones only.
@@ -75,13 +76,13 @@ pub(crate) enum ReadOutcome {
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, flow: Flow, state: State) -> Self {
+    pub(super) fn new(socket: TcpStream, flow: Flow, state: State, connection: Connection) -> Self {
         Self {
             socket,
             flow,
             state,
             tls: None,
-            host: None,
+            connection,
             stalled_since: None,
             readable: false,
             queued: None,

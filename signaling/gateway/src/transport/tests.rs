@@ -222,6 +222,40 @@ fn a_busy_port_names_the_address() {
     assert_eq!((named, error.kind()), (address, std::io::ErrorKind::AddrInUse));
 }
 
+#[test]
+fn a_connection_leaves_from_the_address_that_it_shows_and_another_address_gets_another_one() {
+    let edges = |edge: &str, bound: &str| control::EdgeListener {
+        edge: edge.into(),
+        service: control::Service::Plain(FlowId(1)),
+        bound: bound.parse().expect("an address"),
+        public: Some([192, 0, 2, 7].into()),
+        is_egress: false,
+        interconnect: None,
+    };
+    let frankfurt = edges("frankfurt", "127.0.0.3:5060");
+    let world = World::start(|config| config.edges = control::Edges::new(vec![frankfurt]));
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").expect("listening");
+    let remote = peer.local_addr().expect("bound");
+    let shown = [world.address, "192.0.2.7:5060".parse().expect("an address")];
+    let mut kept = Vec::new();
+    for (local, source) in shown.into_iter().zip(["127.0.0.1", "127.0.0.3"]) {
+        for token in [SendToken(1), SendToken(2)] {
+            let peer = Peer { local, ..tcp(remote) };
+            let bytes = Box::from(*b"x");
+            world.down.send(Down::SendTo { peer, bytes, token }).expect("room");
+        }
+        let (mut stream, from) = peer.accept().expect("connected");
+        assert_eq!(from.ip().to_string(), source);
+        stream.read_exact(&mut [0; 2]).expect("both messages on one connection");
+        kept.push(stream);
+        match world.next() {
+            Up::Opened { flow, token: Some(SendToken(1)) } => assert_eq!(flow.local, local),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 fn tcp(remote: SocketAddr) -> Peer {
-    Peer { transport: sip::Transport::Tcp, remote, host: None }
+    let local = SocketAddr::from(([0, 0, 0, 0], 0));
+    Peer { transport: sip::Transport::Tcp, remote, host: None, local }
 }

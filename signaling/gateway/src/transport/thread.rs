@@ -35,7 +35,7 @@ pub struct Transport {
     pub(super) streams: Slab<Stream>,
     /// Looked up only, never walked.
     by_flow: HashMap<FlowId, usize>,
-    by_peer: HashMap<Peer, usize>,
+    by_peer: HashMap<Connection, usize>,
     by_source: HashMap<IpAddr, Source>,
     pub(super) tls: TlsSide,
     /// Streams that are up with bytes that mio will not tell of again.
@@ -49,6 +49,17 @@ pub struct Transport {
     write_queues_bytes: usize,
     pub(super) buffer: Box<[u8]>,
     stopping: bool,
+}
+
+/// What a connection is used again for: a peer that has proved another name, or that is to see us at
+/// another address, gets another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Connection {
+    pub(super) transport: sip::Transport,
+    pub(super) remote: SocketAddr,
+    pub(super) host: Option<String>,
+    /// The address it leaves from; `None`: the kernel's choice.
+    pub(super) source: Option<IpAddr>,
 }
 
 /// Streams of one source address.
@@ -134,6 +145,11 @@ impl Transport {
     pub fn local_addresses(&self, transport: sip::Transport) -> Vec<SocketAddr> {
         let of = self.listeners.iter().filter(|listener| listener.transport == transport);
         of.map(|listener| listener.local).collect()
+    }
+
+    /// The listeners of edges, as they are bound, before the thread runs.
+    pub fn set_edges(&mut self, edges: control::Edges) {
+        self.config.edges = edges;
     }
 
     /// What is shown and believed over TLS, before the thread runs.
@@ -240,12 +256,13 @@ impl Transport {
     /// A connection of ours is there; over TLS the handshake begins.
     fn connected(&mut self, key: usize, token: SendToken) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let mut bound = stream.socket.local_addr().unwrap_or(stream.flow.local);
-        // What a peer is told must be somewhere it can connect to: the listener's port.
         let transport = stream.flow.transport;
-        let listener = self.listeners.iter().find(|listener| listener.transport == transport);
-        bound.set_port(listener.map_or(bound.port(), |listener| listener.local.port()));
-        stream.flow.local = shown(&self.config, bound);
+        // Without a listener there is no better address to show than the connection's own.
+        if !self.listeners.iter().any(|listener| listener.transport == transport)
+            && let Ok(bound) = stream.socket.local_addr()
+        {
+            stream.flow.local = bound;
+        }
         if stream.tls.is_some() {
             let begun = Clock.mono();
             let deadline = begun + self.config.handshake_for_max;
@@ -331,9 +348,12 @@ impl Transport {
     }
 
     fn send_to(&mut self, peer: Peer, bytes: Box<[u8]>, token: SendToken) {
-        let key = match self.by_peer.get(&peer) {
+        let Peer { transport, remote, host, local } = peer;
+        let source = self.source(transport, local).filter(|ip| ip.is_ipv4() == remote.is_ipv4());
+        let connection = Connection { transport, remote, host, source };
+        let key = match self.by_peer.get(&connection) {
             Some(key) => *key,
-            None => match self.connect(&peer, token) {
+            None => match self.connect(connection, local, token) {
                 Some(key) => key,
                 None => return self.send_failed(token, SendFailure::Unreachable),
             },
@@ -341,20 +361,44 @@ impl Transport {
         self.send(key, bytes, token);
     }
 
-    fn connect(&mut self, peer: &Peer, token: SendToken) -> Option<usize> {
+    /// The address that a connection leaves from which shows `local` to its peer; `None`: whichever the
+    /// kernel takes, where we listen on all addresses.
+    fn source(&self, transport: sip::Transport, local: SocketAddr) -> Option<IpAddr> {
+        if let Some(source) = self.config.edges.source(transport, local) {
+            return Some(source);
+        }
+        let shows_it = |listener: &&Listener| {
+            listener.transport == transport && shown(&self.config, listener.local) == local
+        };
+        let listener = self.listeners.iter().find(shows_it)?;
+        Some(listener.local.ip()).filter(|address| !address.is_unspecified())
+    }
+
+    fn connect(
+        &mut self,
+        connection: Connection,
+        local: SocketAddr,
+        token: SendToken,
+    ) -> Option<usize> {
         if self.streams.len() >= self.config.streams_max {
             self.metrics.transport_streams_closed_total.count("streams_max");
             return None;
         }
-        let session = match peer.transport {
-            sip::Transport::Tls => Some(Session::connecting(self.tls.connect(peer)?)),
+        let session = match connection.transport {
+            sip::Transport::Tls => Some(Session::connecting(self.tls.connect(&connection)?)),
             sip::Transport::Tcp => None,
             sip::Transport::Udp => return None,
         };
-        let socket = TcpStream::connect(peer.remote).ok()?;
+        let socket = match open(connection.remote, connection.source) {
+            Ok(socket) => socket,
+            Err(error) => {
+                let Connection { remote, source, .. } = connection;
+                tracing::debug!(%error, %remote, ?source, "a connection cannot be begun");
+                return None;
+            }
+        };
         let deadline = Clock.mono() + self.config.connect_for_max;
-        let local = SocketAddr::new(unspecified_like(peer.remote), 0);
-        let key = self.add(socket, local, peer.clone(), State::Connecting { deadline, token })?;
+        let key = self.add(socket, local, connection, State::Connecting { deadline, token })?;
         let stream = self.streams.get_mut(key)?;
         stream.tls = session;
         Some(key)
@@ -365,23 +409,21 @@ impl Transport {
         &mut self,
         mut socket: TcpStream,
         local: SocketAddr,
-        peer: Peer,
+        connection: Connection,
         state: State,
     ) -> Option<usize> {
         let id = FlowId(self.next_flow);
         self.next_flow += 1;
-        let Peer { transport, remote, .. } = peer;
+        let Connection { transport, remote, .. } = connection;
         let flow = Flow { id, transport, local, remote };
         let entry = self.streams.vacant_entry();
         let key = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket, Token(key), interest).ok()?;
         watch_over(&socket);
-        let mut stream = Stream::new(socket, flow, state);
-        stream.host.clone_from(&peer.host);
-        entry.insert(stream);
+        entry.insert(Stream::new(socket, flow, state, connection.clone()));
         self.by_flow.insert(id, key);
-        self.by_peer.insert(peer, key);
+        self.by_peer.insert(connection, key);
         self.by_source.entry(source_of(remote.ip())).or_default().streams += 1;
         self.metrics.transport_streams_open.add(1);
         if transport == sip::Transport::Tls {
@@ -420,7 +462,7 @@ impl Transport {
                 match listener.socket.accept() {
                     Ok((socket, remote)) => {
                         let transport = listener.transport;
-                        self.accepted(socket, Peer { transport, remote, host: None });
+                        self.accepted(socket, transport, remote);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.ready = false
@@ -437,11 +479,11 @@ impl Transport {
         }
     }
 
-    fn accepted(&mut self, socket: TcpStream, peer: Peer) {
-        let source = source_of(peer.remote.ip());
+    fn accepted(&mut self, socket: TcpStream, transport: sip::Transport, remote: SocketAddr) {
+        let source = source_of(remote.ip());
         let now = Clock.mono();
         let of_source = self.by_source.get(&source).copied().unwrap_or_default();
-        let is_tls = peer.transport == sip::Transport::Tls;
+        let is_tls = transport == sip::Transport::Tls;
         let is_vouched = self.tls.is_vouched(source, now);
         let refused = match () {
             () if self.streams.len() >= self.config.streams_max => Some("streams_max"),
@@ -460,7 +502,9 @@ impl Transport {
         let local = shown(&self.config, bound);
         let deadline = now + self.config.handshake_for_max;
         let state = State::Handshaking { begun: now, deadline, token: None };
-        let Some(key) = self.add(socket, local, peer, state) else { return };
+        let source = self.source(transport, local);
+        let connection = Connection { transport, remote, host: None, source };
+        let Some(key) = self.add(socket, local, connection, state) else { return };
         if let Some(stream) = self.streams.get_mut(key) {
             stream.readable = true;
             stream.tls = is_tls.then(Session::accepting);
@@ -560,14 +604,13 @@ impl Transport {
         stream.say_goodbye();
         let _ = self.poll.registry().deregister(&mut stream.socket);
         let Flow { id, remote, transport, .. } = stream.flow;
-        let peer = Peer { transport, remote, host: stream.host.clone() };
         self.readable.remove(&key);
         if let Some(turn) = stream.queued {
             self.handshakes.remove(&(turn, key));
         }
         self.by_flow.remove(&id);
-        if self.by_peer.get(&peer) == Some(&key) {
-            self.by_peer.remove(&peer);
+        if self.by_peer.get(&stream.connection) == Some(&key) {
+            self.by_peer.remove(&stream.connection);
         }
         let source = source_of(remote.ip());
         match self.by_source.get_mut(&source) {
@@ -691,16 +734,28 @@ fn listen(
     Ok(Listener { socket, local, transport, ready: true })
 }
 
-/// The address that a peer is told: the public one where it is set.
+/// The address that a peer is shown: the public one of the edge, or of the node for peers of its IP
+/// version, where it is set.
 fn shown(config: &TransportConfig, bound: SocketAddr) -> SocketAddr {
-    let by_node = || config.public_address.map(|public| SocketAddr::new(public, bound.port()));
+    let public = config.public_address.filter(|public| public.is_ipv4() == bound.is_ipv4());
+    let by_node = || public.map(|public| SocketAddr::new(public, bound.port()));
     config.edges.shown(bound).or_else(by_node).unwrap_or(bound)
 }
 
-fn unspecified_like(remote: SocketAddr) -> IpAddr {
-    match remote {
-        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+/// Begins to connect, from that address. mio tells when the connection is there, or why it is not.
+fn open(remote: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let Some(source) = source else { return TcpStream::connect(remote) };
+    let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    match socket.connect(&remote.into()) {
+        Err(error)
+            if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) =>
+        {
+            Err(error)
+        }
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 

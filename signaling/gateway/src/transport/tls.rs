@@ -9,10 +9,9 @@ use shared::Instant;
 use shared::limits::STREAM_SOURCES_VOUCHED_MAX;
 use sip::FlowId;
 
-use super::Peer;
 use super::session::{Legacy, Step};
 use super::stream::State;
-use super::thread::Transport;
+use super::thread::{Connection, Transport};
 use crate::clock::Clock;
 use crate::tls::{Choice, ClientTls, Minted, ServerTls, TlsFault, TlsParts};
 
@@ -34,9 +33,9 @@ impl TlsSide {
     }
 
     /// A session towards a peer; `None` where its name is none.
-    pub fn connect(&self, peer: &Peer) -> Option<ClientConnection> {
-        let address = peer.remote.ip().to_canonical().to_string();
-        let host = peer.host.as_deref().unwrap_or(&address);
+    pub fn connect(&self, to: &Connection) -> Option<ClientConnection> {
+        let address = to.remote.ip().to_canonical().to_string();
+        let host = to.host.as_deref().unwrap_or(&address);
         match self.client.as_ref()?.connect(host) {
             Ok(connection) => Some(connection),
             Err(error) => {
@@ -145,7 +144,7 @@ impl Transport {
         self.metrics.transport_tls_handshakes_failed_total.count(fault.reason);
         if let Some(stream) = self.streams.get(key) {
             let (peer, sentence) = (stream.flow.remote, &fault.sentence);
-            match (stream.state, &stream.host) {
+            match (stream.state, &stream.connection.host) {
                 // A peer of ours that we were sent to: somebody has to know.
                 (State::Handshaking { token: Some(_), .. }, host) => {
                     let host = host.as_deref().unwrap_or("its address");

@@ -22,6 +22,7 @@ mod demo;
 mod dial;
 mod digits;
 mod durability;
+mod edges;
 mod explain;
 mod extensions;
 mod floods;

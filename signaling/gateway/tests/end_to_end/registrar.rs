@@ -80,7 +80,7 @@ pub struct Phone {
 }
 
 impl Phone {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the phone is installed (make clients)");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -146,7 +146,7 @@ pub fn pjsua(
 }
 
 /// The same, registering at `registrar` from an address, believing to have another.
-fn pjsua_at(
+pub fn pjsua_at(
     folder: &Path,
     registrar: &str,
     (user, transport): (&str, &str),

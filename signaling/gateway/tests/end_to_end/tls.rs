@@ -26,7 +26,7 @@ pub fn authorities(gateway: &Gateway) -> PathBuf {
 }
 
 /// `openssl s_client`, all it prints; the chain has to be believed.
-fn s_client(address: SocketAddr, ca: &Path, more: &str) -> String {
+pub fn s_client(address: SocketAddr, ca: &Path, more: &str) -> String {
     let output = Command::new("openssl")
         .args(["s_client", "-connect", &address.to_string(), "-verify_return_error", "-CAfile"])
         .arg(ca)
@@ -336,19 +336,26 @@ fn the_rest_api_is_served_over_https_with_the_same_certificate() {
     assert!(!curl(&ca).0);
 }
 
-/// A pjsua2 phone that listens for TLS with this certificate, and its port.
-struct Callee {
+/// A pjsua2 phone that listens for TLS with this certificate, or for TCP, and its port.
+pub struct Callee {
     child: std::process::Child,
     lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
-    port: u16,
+    pub port: u16,
 }
 
 impl Callee {
-    fn start(certificate: &Path, key: &Path) -> Self {
-        use std::io::BufRead as _;
+    pub fn start(certificate: &Path, key: &Path) -> Self {
         let files = [certificate, key].map(|path| path.display().to_string());
-        let arguments = [files[0].as_str(), files[1].as_str(), "30"];
-        let mut command = sdk::python_file("pjsua_tls_answer.py", &arguments);
+        Self::start_with(&["30", "tls", files[0].as_str(), files[1].as_str()])
+    }
+
+    pub fn start_for_tcp() -> Self {
+        Self::start_with(&["30", "tcp"])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
+        use std::io::BufRead as _;
+        let mut command = sdk::python_file("pjsua_answer.py", arguments);
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("pjsua2");
         let stdout = child.stdout.take().expect("piped");
@@ -360,7 +367,7 @@ impl Callee {
         Self { child, lines, port }
     }
 
-    fn wait_for(&mut self, what: &str) -> String {
+    pub fn wait_for(&mut self, what: &str) -> String {
         let found = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
         found.unwrap_or_else(|| panic!("the phone ended without saying `{what}`"))
     }

@@ -100,19 +100,22 @@ impl Core {
         } else if self.streams.contains(flow) {
             SendTo::Flow(flow)
         } else {
-            SendTo::Connect { transport, remote: reply.address, host: None }
+            let (remote, local) = (reply.address, reply.flow.local);
+            SendTo::Connect { transport, remote, local, host: None }
         }
     }
 
     /// Where a request of ours goes now.
     pub fn request_to(&self, destination: &Destination) -> SendTo {
-        let Destination { transport, remote, flow, host, .. } = destination.clone();
+        let Destination { transport, remote, local, flow, host } = destination.clone();
         match (transport, flow) {
             (Transport::Udp, socket) => SendTo::Datagram { socket, remote },
             (Transport::Tcp | Transport::Tls, Some(flow)) if self.streams.contains(flow) => {
                 SendTo::Flow(flow)
             }
-            (Transport::Tcp | Transport::Tls, _) => SendTo::Connect { transport, remote, host },
+            (Transport::Tcp | Transport::Tls, _) => {
+                SendTo::Connect { transport, remote, local, host }
+            }
         }
     }
 

@@ -134,6 +134,8 @@ impl Calling {
         {
             return false;
         }
+        // A listener that the layer above chose takes TCP at its own port (`control::Edges`).
+        let port = if self.destination.flow.is_some() { local.port() } else { port };
         let by_tcp = Destination {
             transport: Transport::Tcp,
             local: std::net::SocketAddr::new(local.ip(), port),

@@ -1,7 +1,7 @@
-"""A pjsua2 phone that listens for SIP over TLS with a certificate and answers calls by itself.
+"""A pjsua2 phone that listens for SIP over TCP, or TLS with a certificate, and answers calls by itself.
 
-Arguments: certificate (PEM), its key, seconds to stay. Prints `listening PORT`, then one line for each
-thing that happens to its calls; ends after a call is over.
+Arguments: seconds to stay, transport (tcp or tls), for TLS the certificate (PEM) and its key. Prints
+`listening PORT`, then one line for each thing that happens to its calls; ends after a call is over.
 """
 
 import sys
@@ -9,7 +9,7 @@ import time
 
 import pjsua2 as pj
 
-certificate, key, seconds = sys.argv[1:]
+seconds, transport_name, *files = sys.argv[1:]
 
 
 def say(*words):
@@ -30,7 +30,12 @@ class Account(pj.Account):
 
     def onIncomingCall(self, prm):
         self.call = Call(self, prm.callId)
-        say("incoming", self.call.getInfo().remoteContact, prm.rdata.wholeMsg.splitlines()[0])
+        message = prm.rdata.wholeMsg.splitlines()
+        say("incoming", self.call.getInfo().remoteContact, message[0])
+        say("came from", prm.rdata.srcAddress)
+        for line in message:
+            if line.startswith(("Via:", "Contact:", "c=")):
+                say("says", line)
         parameters = pj.CallOpParam()
         parameters.statusCode = 200
         self.call.answer(parameters)
@@ -46,13 +51,15 @@ endpoint.libInit(config)
 transport = pj.TransportConfig()
 transport.port = 0
 transport.boundAddress = "127.0.0.1"
-transport.tlsConfig.certFile = certificate
-transport.tlsConfig.privKeyFile = key
-kind = endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
+if transport_name == "tls":
+    transport.tlsConfig.certFile, transport.tlsConfig.privKeyFile = files
+    kind = endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
+else:
+    kind = endpoint.transportCreate(pj.PJSIP_TRANSPORT_TCP, transport)
 endpoint.libStart()
 endpoint.audDevManager().setNullDev()
 account_config = pj.AccountConfig()
-account_config.idUri = "sip:bob@127.0.0.1;transport=tls"
+account_config.idUri = "sip:bob@127.0.0.1;transport=%s" % transport_name
 account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
 account_config.mediaConfig.transportConfig.port = 0
 account_config.mediaConfig.transportConfig.portRange = 0
