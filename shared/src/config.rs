@@ -505,6 +505,11 @@ impl Config {
             "needs `username`: the user that is registered",
         );
         require(
+            self.edges.keys().all(|name| is_label(name)),
+            "edges",
+            "names must be labels of a host name: letters, digits and hyphens",
+        );
+        require(
             self.edges.values().all(Edge::egress_is_listened_on),
             "edges",
             "`egress` must be an address that the same edge listens on",
@@ -537,12 +542,13 @@ impl Config {
 }
 
 fn is_domain(text: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    text.len() <= 200 && text.split('.').all(label)
+    text.len() <= 200 && text.split('.').all(is_label)
+}
+
+/// Whether a text can stand between the dots of a host name (RFC 1123 §2.1).
+pub fn is_label(text: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !text.is_empty() && text.len() <= 63 && text.bytes().all(is_fit)
 }
 
 /// The declaration that covers a key, with `*` standing for one name.

@@ -55,8 +55,8 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Print the DNS zone that these settings need
-    Dns,
+    /// Print the DNS zone that these settings and the SIP domains of the data folder need
+    Dns(DnsArguments),
     /// Say which rule would decide a hypothetical INVITE, REGISTER or OPTIONS, and why
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
@@ -83,6 +83,14 @@ pub struct DemoArguments {
     /// Also call it with the built-in phone, print PASS or FAIL for each check, and end
     #[arg(long)]
     pub call: bool,
+}
+
+/// `sidetone dns`.
+#[derive(Clone, Debug, Args)]
+pub struct DnsArguments {
+    /// A name server of the zone; again for each more. Without one: ns.SUFFIX, at this node's address
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    pub ns: Vec<String>,
 }
 
 /// `sidetone explain`.
@@ -163,6 +171,13 @@ fn source(text: &str) -> Result<SocketAddr, String> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let alone = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, 5060));
     alone.or_else(|_| text.parse()).map_err(|_| "expected an address, like 203.0.113.9".to_owned())
+}
+
+/// A name server: lower case, no dot at the end.
+fn host_name(text: &str) -> Result<String, String> {
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
+    let is_fit = name.len() <= 253 && name.split('.').all(shared::config::is_label);
+    is_fit.then_some(name).ok_or_else(|| "expected a host name, like ns1.example.net".to_owned())
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

@@ -8,7 +8,10 @@ use control::ControlSettings;
 use shared::ids::Origin;
 
 use crate::account::AccountVariables;
-use crate::cli::{Cli, Command, ConfigCommand, DemoArguments, Worker, not_in_this_version};
+use crate::cli::{
+    Cli, Command, ConfigCommand, DemoArguments, DnsArguments, Worker, not_in_this_version,
+};
+use crate::clock::Clock;
 use crate::demo;
 use crate::logging;
 use crate::queue::Sender;
@@ -18,6 +21,7 @@ use crate::signaling_loop::Message;
 use crate::signals::{self, Asked};
 use crate::tls::TlsControl;
 use crate::transport::Down;
+use crate::zone::{ZoneFacts, zone};
 
 /// Does what the command line asks.
 pub fn run(cli: Cli) -> ExitCode {
@@ -31,7 +35,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Config { command }) => {
             with_settings(&sources, |settings| config(command, settings))
         }
-        Some(Command::Dns) => with_settings(&sources, dns),
+        Some(Command::Dns(arguments)) => {
+            with_settings(&sources, |settings| dns(&arguments, settings))
+        }
         Some(Command::Worker { worker: Worker::Speech { voices } }) => {
             crate::speech::worker_main(&voices)
         }
@@ -228,8 +234,22 @@ fn config(command: ConfigCommand, settings: &Settings) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn dns(settings: &Settings) -> ExitCode {
-    print!("{}", crate::zone::zone(&settings.config));
+fn dns(arguments: &DnsArguments, settings: &Settings) -> ExitCode {
+    let domains = match crate::stored::domains(settings) {
+        Ok(domains) => domains,
+        Err(sentence) => {
+            eprintln!("sidetone: {sentence}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let facts = ZoneFacts {
+        domains,
+        name_servers: arguments.ns.clone(),
+        // Seconds since 1970: each zone has a higher one than the last, until 2106.
+        serial: u32::try_from(Clock.unix_ms() / 1_000).unwrap_or(u32::MAX),
+        here: crate::local_address::outside(),
+    };
+    print!("{}", zone(&settings.config, &facts));
     ExitCode::SUCCESS
 }
 

@@ -9,12 +9,8 @@ use shared::ids::Origin;
 use shared::refusal::generic_phrase;
 use shared::rules::RULES;
 use sip::{Method, Transport, Uri};
-use store::DomainSuffix;
 
 use crate::cli::ExplainArguments;
-use crate::data_dir::DataDir;
-use crate::sealing::KeyFileSealer;
-use crate::serve::database_in;
 use crate::settings::Settings;
 
 /// Answers and says so by the exit code: 0 served or challenged, 3 refused, 1 no answer.
@@ -43,14 +39,7 @@ fn answer(
     settings: &Settings,
 ) -> Result<(Question, Explanation), String> {
     let question = question(arguments)?;
-    let folder = &settings.config.node.data_dir;
-    let key = DataDir::read_key(folder).map_err(|error| {
-        format!("{error} Start the gateway once, or name its folder with --data.")
-    })?;
-    let suffix = DomainSuffix::new(&settings.config.node.domain_suffix);
-    let path = database_in(folder);
-    let snapshot = database::read_snapshot(&path, suffix, &KeyFileSealer::new(&key))
-        .map_err(|error| format!("{error} (data folder {})", folder.display()))?;
+    let snapshot = crate::stored::snapshot(settings)?;
     let origin = Origin { node: settings.config.node.id, generation: 0 };
     let control = ControlSettings::new(&settings.config, origin, "");
     let explanation = explain(&snapshot, &control, &question);

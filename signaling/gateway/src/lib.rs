@@ -31,6 +31,7 @@ pub mod signals;
 pub mod speech;
 pub mod spread;
 pub mod store_thread;
+pub mod stored;
 pub mod tls;
 pub mod transport;
 pub mod webhook;

@@ -42,6 +42,18 @@ impl LocalAddresses {
     }
 }
 
+/// The addresses from which this host reaches the rest of the world, one an IP version that has a route.
+pub fn outside() -> Vec<IpAddr> {
+    let found = DOCUMENTATION.into_iter().filter_map(ask_kernel);
+    found.filter(|address| !address.is_loopback()).collect()
+}
+
+/// Addresses that are nobody's (RFC 5737, RFC 3849): only default routes lead there.
+const DOCUMENTATION: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+
 fn ask_kernel(peer: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match peer {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

@@ -79,6 +79,15 @@ impl Gateway {
         Self::start_with(folder, &text)
     }
 
+    /// Starts with UDP and TCP at one port and TLS at another, for those who have to know them before.
+    pub fn start_at(port: u16, tls: u16, more: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, more);
+        let text = text.replace("p = [\"127.0.0.1:0\"]", &format!("p = [\"127.0.0.1:{port}\"]"));
+        let text = text.replace("tls = []", &format!("tls = [\"127.0.0.1:{tls}\"]"));
+        Self::start_with(folder, &text)
+    }
+
     /// Starts with an HTTPS listener beside the HTTP one.
     pub fn start_with_https() -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));

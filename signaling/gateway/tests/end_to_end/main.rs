@@ -50,3 +50,4 @@ mod tls;
 mod transfers;
 mod trunks;
 mod webhooks;
+mod zone;

@@ -151,7 +151,14 @@ fn dns_prints_the_zone_of_the_settings() {
     let output = sidetone(&["dns", "--set", "node.public_address=192.0.2.7"]);
     let zone = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success());
-    expect(&zone, &["$ORIGIN sidetone.test.", "*.sip ", "192.0.2.7", "_sip._udp.sip"]);
+    let home = ["$ORIGIN sidetone.test.", "IN SOA", "IN NS", "$ORIGIN sip.sidetone.test."];
+    expect(&zone, &home);
+    expect(&zone, &["IN A     192.0.2.7", "_sip._udp                IN SRV   10 10 5060 sip."]);
+    // A store that cannot be read is an error: it may hold domains.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("sidetone.db"), "no database").expect("writable");
+    let data = folder.path().display().to_string();
+    expect(&refused(&["dns", "--data", &data]), &["key"]);
 }
 
 #[test]

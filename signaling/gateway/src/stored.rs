@@ -1,0 +1,37 @@
+//! What the data folder holds, for commands that only read: a gateway may be running on it. Shell.
+
+use store::{DomainSuffix, Snapshot};
+
+use crate::data_dir::DataDir;
+use crate::sealing::KeyFileSealer;
+use crate::serve::database_in;
+use crate::settings::Settings;
+
+/// Accounts, domains, lists and mappings as they are now.
+///
+/// # Errors
+/// A sentence with its remedy, also where no gateway has run on the folder yet.
+pub fn snapshot(settings: &Settings) -> Result<Snapshot, String> {
+    let folder = &settings.config.node.data_dir;
+    let key = DataDir::read_key(folder).map_err(|error| {
+        format!("{error} Start the gateway once, or name its folder with --data.")
+    })?;
+    let suffix = DomainSuffix::new(&settings.config.node.domain_suffix);
+    database::read_snapshot(&database_in(folder), suffix, &KeyFileSealer::new(&key))
+        .map_err(|error| format!("{error} (data folder {})", folder.display()))
+}
+
+/// The labels of all SIP domains, in order; none where no gateway has run on the folder yet.
+///
+/// # Errors
+/// A sentence, where there is a store that cannot be read.
+pub fn domains(settings: &Settings) -> Result<Vec<String>, String> {
+    if !database_in(&settings.config.node.data_dir).exists() {
+        return Ok(Vec::new());
+    }
+    let snapshot = snapshot(settings)?;
+    let mut labels: Vec<String> =
+        snapshot.domains().map(|domain| domain.labels.as_str().to_owned()).collect();
+    labels.sort_unstable();
+    Ok(labels)
+}
