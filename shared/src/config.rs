@@ -231,6 +231,8 @@ settings! {
         calls: u32 = "0",
         /// Most memory that all limits together may come to; 0 = what the machine has.
         memory: ByteSize = "0",
+        /// Memory for all audio of prompts: files while they load, what plays, what is kept. At least 128 MiB.
+        audio: ByteSize = "\"256 MiB\"",
     }
 
     /// The log, on standard error.
@@ -496,6 +498,11 @@ impl Config {
             "node.domain_suffix",
             "must be a domain name: letters, digits and hyphens between dots",
         );
+        require(
+            self.limits.audio.0 >= crate::limits::AUDIO_BYTES_MIN,
+            "limits.audio",
+            "takes 128 MiB or more: the longest file that is played must have room",
+        );
         require(!self.node.data_dir.as_os_str().is_empty(), "node.data_dir", "must name a folder");
         let names: std::collections::BTreeSet<_> = self.trunks.iter().map(|t| &t.name).collect();
         require(names.len() == self.trunks.len(), "trunk", "names must be unique");
@@ -602,6 +609,7 @@ mod tests {
         assert_eq!(media.hold_timeout_s, crate::limits::MEDIA_TIMEOUT_HOLD_S);
         let streams = [sip.streams_max, sip.streams_source_max].map(|most| most as usize);
         assert_eq!(streams, [crate::limits::STREAMS_MAX, crate::limits::STREAMS_SOURCE_MAX]);
+        assert_eq!(config.limits.audio.0, crate::limits::AUDIO_BYTES);
     }
 
     #[test]
@@ -667,5 +675,8 @@ engine = "pico"
         let problems =
             Config::from_layers(&file("[[trunk]]\ntargets = []\n")).expect_err("no name");
         assert!(problems[0].to_string().contains("trunk.0.name"), "{problems:?}");
+        let problems = Config::from_layers(&file("[limits]\naudio = \"64 MiB\"\n"))
+            .expect_err("too little for one file");
+        assert!(problems[0].to_string().contains("128 MiB"), "{problems:?}");
     }
 }

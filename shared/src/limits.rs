@@ -210,6 +210,11 @@ pub const TWIML_IDLE_DOCUMENTS_MAX: u32 = 50;
 pub const SAY_CHARACTERS_MAX: usize = 4_096;
 /// Repetitions that `loop="0"` means.
 pub const LOOP_FOREVER: u32 = 1_000;
+/// Memory for all audio together: files while they load, prompts that play, prompts that are kept, bytes
+/// (`limits.audio`). Past it: kept prompts go, then a fetch waits within its time, then 11200.
+pub const AUDIO_BYTES: u64 = 256 * 1024 * 1024;
+/// Least memory for audio: the longest file that is played must have room, and others beside it.
+pub const AUDIO_BYTES_MIN: u64 = 128 * 1024 * 1024;
 /// Bytes of a played file. Past it: code 11750.
 pub const PLAY_BYTES_MAX: usize = 40 * 1024 * 1024;
 /// Decoded length of a played file, seconds.

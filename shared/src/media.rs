@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::codec::Codec;
 use crate::ids::{LegId, PlayId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
@@ -14,13 +16,14 @@ use crate::leg::{IntervalQuality, LegPlan, LegQuality};
 /// Decoded audio ready to be sent in either codec: 8,000 samples a second, one byte each.
 ///
 /// Both encodings are made from the same linear samples, so no leg hears audio that was
-/// coded twice. Invariant: both slices have the same length.
+/// coded twice. Invariant: both slices have the same length. The bytes may have an owner that counts
+/// them: they count until the last reference is dropped, on the control side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     /// G.711 mu-law.
-    pub mulaw: Box<[u8]>,
+    pub mulaw: Bytes,
     /// G.711 A-law.
-    pub alaw: Box<[u8]>,
+    pub alaw: Bytes,
 }
 
 impl Prompt {

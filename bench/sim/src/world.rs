@@ -568,7 +568,7 @@ impl World {
         let result = (self.application)(&url).map(|body| HttpAnswer {
             status: 200,
             content_type: Some("text/xml".to_owned()),
-            body: body.into_bytes(),
+            body: body.into_bytes().into(),
             final_url: url,
             duration_ms: 20,
         });

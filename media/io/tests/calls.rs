@@ -69,7 +69,7 @@ fn packets_for_no_leg_are_counted_as_such() {
 #[test]
 fn a_prompt_is_heard_and_a_tap_records_it() {
     let audio: Box<[u8]> = (0..800).map(|i| (i % 120) as u8).collect();
-    let prompt = Arc::new(Prompt { mulaw: audio.clone(), alaw: audio.clone() });
+    let prompt = Arc::new(Prompt { mulaw: audio.clone().into(), alaw: audio.clone().into() });
     for backend in backends() {
         let mut site = Site::open(&config(backend, 1));
         let mut frames = site.core(0).take_frames().expect("taken once");

@@ -86,7 +86,7 @@ fn a_core_at_work_neither_allocates_nor_calls_the_kernel_for_memory_or_locks() {
 /// A bit of all that a core does.
 fn work(site: &mut Site, parties: &mut (common::Party, common::Party)) {
     let audio: Box<[u8]> = (0..1_600).map(|i| (i % 120) as u8).collect();
-    let prompt = Arc::new(Prompt { mulaw: audio.clone(), alaw: audio });
+    let prompt = Arc::new(Prompt { mulaw: audio.clone().into(), alaw: audio.into() });
     let leg = parties.0.leg;
     let (tap, tracks, limits) = (TapId(1), TapTracks::Both, TapLimits::default());
     site.send(0, MediaCommand::StartTap { leg, tap, tracks, limits });

@@ -79,8 +79,8 @@ mod tests {
     use super::*;
 
     fn player(len: usize, repeat: u32) -> Player {
-        let mulaw: Box<[u8]> = (0..len).map(|at| at as u8).collect();
-        let prompt = Arc::new(Prompt { alaw: mulaw.clone(), mulaw });
+        let mulaw: Vec<u8> = (0..len).map(|at| at as u8).collect();
+        let prompt = Arc::new(Prompt { alaw: mulaw.clone().into(), mulaw: mulaw.into() });
         Player::new(PlayId(1), prompt, repeat)
     }
 

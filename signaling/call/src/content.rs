@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use shared::limits;
+use shared::Prompt;
 
 use crate::effect::Severity;
-use crate::input::HttpAnswer;
+use crate::input::{AnswerBody, HttpAnswer, PromptFailure};
 use crate::twiml::{Document, Finding, decode};
 
 /// What an answer asks for.
@@ -15,13 +15,8 @@ pub(crate) enum Content {
     Twiml(Document),
     /// A text to speak, then hang up.
     Speech(String),
-    /// A file to play, then hang up.
-    Audio {
-        /// Its media type.
-        content_type: String,
-        /// The file.
-        body: Arc<[u8]>,
-    },
+    /// A file to play, then hang up; or why it cannot be played.
+    Audio(Result<Arc<Prompt>, PromptFailure>),
 }
 
 impl Content {
@@ -33,20 +28,21 @@ impl Content {
         if !(200..300).contains(&answer.status) {
             return Err(fatal(11200, format!("the server answered with status {}", answer.status)));
         }
-        if answer.body.iter().all(u8::is_ascii_whitespace) {
+        let body = match answer.body {
+            AnswerBody::Audio(audio) => return Ok(Self::Audio(audio)),
+            AnswerBody::Bytes(body) => body,
+        };
+        if body.iter().all(u8::is_ascii_whitespace) {
             return Err(fatal(11770, "the answer has an empty body".to_owned()));
         }
         let content_type = answer.content_type.as_deref();
         match content_type.map(media_type).as_deref() {
             Some("text/xml" | "application/xml" | "text/html") => {
-                Document::parse(&decode(&answer.body, content_type)).map(Self::Twiml)
+                Document::parse(&decode(&body, content_type)).map(Self::Twiml)
             }
             Some("text/plain") => {
-                let text = decode(&answer.body, content_type);
+                let text = decode(&body, content_type);
                 Ok(Document::parse(text.trim()).map_or(Self::Speech(text), Self::Twiml))
-            }
-            Some(kind) if is_audio(kind) => {
-                Ok(Self::Audio { content_type: kind.to_owned(), body: answer.body.into() })
             }
             Some(kind) => {
                 let kind = crate::twiml::brief(kind);
@@ -59,15 +55,6 @@ impl Content {
 
 fn fatal(code: u32, message: String) -> Finding {
     Finding { code, severity: Severity::Error, message, position: None }
-}
-
-/// Most bytes of a body of this `Content-Type`, after decoding: audio may be as long as a played
-/// file, all else is a document. Past it the shell fails the request with 11750.
-pub fn body_bytes_max(content_type: Option<&str>) -> usize {
-    match content_type.map(media_type) {
-        Some(kind) if is_audio(&kind) => limits::PLAY_BYTES_MAX,
-        Some(_) | None => limits::WEBHOOK_BODY_BYTES_MAX,
-    }
 }
 
 /// Whether `<Play>` takes this media type (lower case, no parameters; contract twiml.md 2.2).
@@ -105,7 +92,20 @@ mod tests {
             assert!(matches!(of(200, Some(kind), twiml), Ok(Content::Twiml(_))), "{kind}");
         }
         assert_eq!(of(200, Some("text/plain"), "hello"), Ok(Content::Speech("hello".to_owned())));
-        assert!(matches!(of(200, Some("audio/x-wav"), "RIFF"), Ok(Content::Audio { .. })));
+    }
+
+    #[test]
+    fn audio_is_played_whatever_its_status_of_success_and_not_beside_an_error() {
+        let cannot = PromptFailure { code: 13420, sentence: "it is too long".to_owned() };
+        let answer = |status| HttpAnswer {
+            status,
+            content_type: Some("audio/x-wav".to_owned()),
+            body: AnswerBody::Audio(Err(cannot.clone())),
+            final_url: "http://h.example/".to_owned(),
+            duration_ms: 1,
+        };
+        assert_eq!(Content::of(answer(200)), Ok(Content::Audio(Err(cannot.clone()))));
+        assert_eq!(Content::of(answer(404)).expect_err("an error status").code, 11200);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         Content::of(HttpAnswer {
             status,
             content_type: content_type.map(str::to_owned),
-            body: body.as_bytes().to_vec(),
+            body: body.as_bytes().to_vec().into(),
             final_url: "http://h.example/".to_owned(),
             duration_ms: 1,
         })

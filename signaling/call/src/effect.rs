@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use shared::{CallSid, PlayId, RecordingSid, Refusal};
+use shared::{CallSid, PlayId, Prompt, RecordingSid, Refusal};
 
-use crate::input::ChildEvent;
-use crate::input::{ParentCommand, Transfer};
+use crate::input::{ChildEvent, ParentCommand, PromptFailure, Transfer};
 use crate::setup::{CallSetup, OutboundLeg, RecordingTrack};
 use crate::status::CallStatus;
 use crate::tone::Tone;
@@ -172,13 +171,8 @@ pub enum PromptSource {
     },
     /// A file to GET, without standard parameters.
     Url(crate::webhook::WebUrl),
-    /// Audio that came as the body of a TwiML request.
-    Audio {
-        /// Its media type, lower case, without parameters.
-        content_type: String,
-        /// The file.
-        body: Arc<[u8]>,
-    },
+    /// Audio that answered a TwiML request: ready, or not playable.
+    Audio(Result<Arc<Prompt>, PromptFailure>),
     /// A generated tone.
     Tone(Tone),
 }

@@ -1,6 +1,8 @@
 //! What a call is told. Sans-IO.
 
-use shared::{CallSid, Instant, PlayId, RecordingSid};
+use std::sync::Arc;
+
+use shared::{CallSid, Instant, PlayId, Prompt, RecordingSid};
 
 use crate::effect::{HttpId, PromptId};
 use crate::setup::{StatusCallback, Webhook};
@@ -203,12 +205,38 @@ pub struct HttpAnswer {
     pub status: u16,
     /// `Content-Type`, whole.
     pub content_type: Option<String>,
-    /// The body, at most [`crate::content::body_bytes_max`] for its type.
-    pub body: Vec<u8>,
+    /// What came with it.
+    pub body: AnswerBody,
     /// The URL that answered, after redirects (userinfo kept, no fragment).
     pub final_url: String,
     /// Milliseconds in all.
     pub duration_ms: u32,
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerBody {
+    /// As it was sent, at most [`shared::limits::WEBHOOK_BODY_BYTES_MAX`].
+    Bytes(Vec<u8>),
+    /// A file of a type that [`crate::content::is_audio`] knows, in answer to a TwiML request. The shell
+    /// decodes it while it arrives, so that no call holds a file; or says why it cannot be played.
+    Audio(Result<Arc<Prompt>, PromptFailure>),
+}
+
+impl AnswerBody {
+    /// The bytes; none of audio.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Audio(_) => &[],
+        }
+    }
+}
+
+impl From<Vec<u8>> for AnswerBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
 }
 
 /// No usable answer.

@@ -1,7 +1,7 @@
 //! Tones a call asks for: what they are, never how they sound in bytes. Sans-IO.
 
 /// A generated tone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tone {
     /// Ringback of a country.
     Ring(RingTone),
@@ -10,7 +10,7 @@ pub enum Tone {
 }
 
 /// Ringback of a country: a value of `ringTone` (contract twiml.md 2.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RingTone {
     /// The value of the attribute.
     pub name: &'static str,

@@ -32,7 +32,7 @@ fn input() -> impl Strategy<Value = CallInput> {
                 _ => Ok(HttpAnswer {
                     status: if kind == 1 { 404 } else { 200 },
                     content_type: Some("text/xml".to_owned()),
-                    body: DOCUMENTS[document].as_bytes().to_vec(),
+                    body: DOCUMENTS[document].as_bytes().to_vec().into(),
                     final_url: "http://app/voice".to_owned(),
                     duration_ms: 1,
                 }),

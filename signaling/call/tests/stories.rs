@@ -4,7 +4,10 @@
 
 mod story;
 
+use std::sync::Arc;
+
 use call::*;
+use shared::Prompt;
 use story::{Story, inbound, outbound};
 
 const GOODBYE: &str = "a: load say We are sorry, an application error has occurred. Goodbye.";
@@ -209,7 +212,11 @@ fn text_is_spoken_and_audio_is_played_then_the_call_ends() {
 
     let mut story = Story::new(inbound());
     story.start();
-    assert_eq!(story.body("audio/x-wav", "RIFF"), ["a: answer", "a: load audio/x-wav"]);
+    let beep = Prompt { mulaw: vec![0; 80].into(), alaw: vec![0; 80].into() };
+    let words = story.answered(200, Some("audio/x-wav"), AnswerBody::Audio(Ok(Arc::new(beep))));
+    assert_eq!(words, ["a: answer", "a: load audio"]);
+    story.prompt_ready();
+    assert_eq!(story.played()[0], "a: hangup");
 }
 
 #[test]

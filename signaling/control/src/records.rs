@@ -250,7 +250,8 @@ pub(crate) fn exchange(
 ) -> Arc<HttpExchange> {
     let (response_code, duration, content_type, body) = match result {
         Ok(answer) => {
-            let body = answer.body.get(..RESPONSE_BODY_MAX).unwrap_or(&answer.body);
+            let body = answer.body.bytes();
+            let body = body.get(..RESPONSE_BODY_MAX).unwrap_or(body);
             let body = String::from_utf8_lossy(body).into_owned();
             let content_type = answer.content_type.clone().unwrap_or_default();
             (Some(answer.status), answer.duration_ms, content_type, body)

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod addresses;
+pub mod audio;
 pub mod cli;
 pub mod clock;
 pub mod commands;

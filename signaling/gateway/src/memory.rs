@@ -88,7 +88,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("webhooks", limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX as u64, WEBHOOK_BYTES),
         ("HTTP requests", limits::HTTP_CONNECTIONS_MAX as u64, HTTP_BYTES),
         ("store queue", limits::STORE_QUEUE_MAX as u64, CHANGE_BYTES),
-        ("prompts", 1, PROMPTS_BYTES),
+        ("audio of prompts", 1, config.limits.audio.0),
     ]
 }
 
@@ -133,8 +133,6 @@ const WEBHOOK_BYTES: u64 =
 const HTTP_BYTES: u64 =
     (limits::REST_BODY_BYTES_MAX + limits::REST_HEADERS_BYTES_MAX + 32 * 1024) as u64;
 const CHANGE_BYTES: u64 = 4 * 1024;
-/// Decoded prompts kept for the next call.
-const PROMPTS_BYTES: u64 = 256 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ use store::DomainSuffix;
 
 use crate::account::{self, AccountVariables, MainAccount};
 use crate::addresses::AddressList;
+use crate::audio::{AudioIntake, AudioMemoryFigures};
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, random};
 use crate::dns::{Resolver, SipResolver};
@@ -310,6 +311,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
             media_metrics::write(text, &views);
             let counts = webhooks.meters().snapshot();
             write_webhook_counts(text, &counts);
+            write_audio_memory(text, webhooks.intake().memory().figures());
         }),
     });
     let plain = http.into_iter().map(|listener| (listener, None));
@@ -711,6 +713,7 @@ fn start_errands(
 ) -> Result<Errands, ServeError> {
     let _inside = runtime.enter();
     let resolver = Resolver::asking(&config.node.dns);
+    let intake = AudioIntake::new(config.limits.audio.0);
     let webhooks = WebhookClient::new(
         WebhookSettings {
             user_agent: config.webhook.user_agent.clone(),
@@ -719,8 +722,9 @@ fn start_errands(
             extra_roots: Vec::new(),
         },
         resolver.clone(),
+        intake.clone(),
     )?;
-    let prompts = PromptLoader::new(webhooks.clone(), start_speech(data));
+    let prompts = PromptLoader::new(webhooks.clone(), start_speech(data, &intake));
     Ok(Errands {
         runtime: runtime.handle().clone(),
         answers,
@@ -733,16 +737,17 @@ fn start_errands(
 }
 
 /// Without a voice calls go on: every <Say> fails with its code, and the log says why once.
-fn start_speech(data: &DataDir) -> Result<SpeechService, SpeechError> {
+fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, SpeechError> {
     let program =
         Program::this_binary().map_err(|error| SpeechError::Unavailable(error.to_string()));
     let speech = program.and_then(|program| {
-        SpeechService::start(SpeechSettings {
+        let settings = SpeechSettings {
             engine: SpeechEngine::Pico,
             voices_dir: data.path().join("voices"),
             program,
             workers: SPEECH_WORKERS,
-        })
+        };
+        SpeechService::start(settings, intake)
     });
     if let Err(error) = &speech {
         tracing::error!(%error, "<Say> cannot speak");
@@ -790,6 +795,39 @@ fn write_webhook_counts(text: &mut crate::metrics::Text, counts: &crate::webhook
     );
     for (code, count) in &counts.failures {
         text.sample("webhook_failures_total", &[("code", &code.to_string())], count);
+    }
+}
+
+fn write_audio_memory(text: &mut crate::metrics::Text, figures: AudioMemoryFigures) {
+    let rows: [(&str, &str, &str, u64); 4] = [
+        (
+            "prompts_memory_bytes",
+            "gauge",
+            "Memory of prompts that load, play or are kept.",
+            figures.used as u64,
+        ),
+        (
+            "prompts_memory_bytes_max",
+            "gauge",
+            "Most that prompts may take (limits.audio, less the buffers of files that load).",
+            figures.bytes_max as u64,
+        ),
+        (
+            "prompts_waiting_requests",
+            "gauge",
+            "Prompts that wait for memory. Not 0 for long: raise limits.audio.",
+            figures.waiting as u64,
+        ),
+        (
+            "prompts_without_room_total",
+            "counter",
+            "Prompts that failed because other audio had the memory. Raise limits.audio.",
+            figures.refused,
+        ),
+    ];
+    for (name, kind, help, value) in rows {
+        text.metric(name, kind, help);
+        text.sample(name, &[], value);
     }
 }
 

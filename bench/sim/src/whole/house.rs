@@ -780,8 +780,8 @@ impl House {
             Effect::Http { call, request, .. } => self.webhook(call, &request),
             Effect::LoadPrompt { call, prompt, .. } => {
                 let result = Ok(Arc::new(Prompt {
-                    mulaw: [0xff; 8_000].into(),
-                    alaw: [0xd5; 8_000].into(),
+                    mulaw: vec![0xff; 8_000].into(),
+                    alaw: vec![0xd5; 8_000].into(),
                 }));
                 self.on_control(30, move |control, now| {
                     let other_voice = None;
@@ -867,7 +867,7 @@ impl House {
         let result = Ok(HttpAnswer {
             status: 200,
             content_type: Some("text/xml".to_owned()),
-            body: document.into_bytes(),
+            body: document.into_bytes().into(),
             final_url: url,
             duration_ms: 20,
         });

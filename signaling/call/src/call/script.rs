@@ -164,9 +164,9 @@ impl Call {
                 self.answer(now);
                 self.speak_last(PromptSource::Say { text, voice, language });
             }
-            Ok(Content::Audio { content_type, body }) => {
+            Ok(Content::Audio(audio)) => {
                 self.answer(now);
-                self.speak_last(PromptSource::Audio { content_type, body });
+                self.speak_last(PromptSource::Audio(audio));
             }
             Err(finding) => self.fatal(now, finding),
         }

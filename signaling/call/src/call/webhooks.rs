@@ -59,7 +59,8 @@ impl Exchange {
     fn note(&mut self, answer: &HttpAnswer) {
         let kind = answer.content_type.as_deref().unwrap_or("");
         self.response_headers = format!("Status: {}\nContent-Type: {kind}", answer.status);
-        let start = answer.body.get(..BODY_SHOWN_BYTES).unwrap_or(&answer.body);
+        let body = answer.body.bytes();
+        let start = body.get(..BODY_SHOWN_BYTES).unwrap_or(body);
         self.response_body = String::from_utf8_lossy(start).into_owned();
     }
 }

@@ -195,7 +195,8 @@ impl Story {
                 let word = match &source {
                     PromptSource::Say { text, .. } => format!("load say {text}"),
                     PromptSource::Url(url) => format!("load {}", url.wire(None)),
-                    PromptSource::Audio { content_type, .. } => format!("load {content_type}"),
+                    PromptSource::Audio(Ok(_)) => "load audio".to_owned(),
+                    PromptSource::Audio(Err(failure)) => format!("load broken {}", failure.code),
                     PromptSource::Tone(tone::Tone::Beep) => "load beep".to_owned(),
                     PromptSource::Tone(tone::Tone::Ring(ring)) => {
                         format!("load ring {}", ring.name)
@@ -328,11 +329,20 @@ impl Story {
     }
 
     pub fn http(&mut self, status: u16, content_type: Option<&str>, body: &str) -> Vec<String> {
+        self.answered(status, content_type, body.as_bytes().to_vec().into())
+    }
+
+    pub fn answered(
+        &mut self,
+        status: u16,
+        content_type: Option<&str>,
+        body: AnswerBody,
+    ) -> Vec<String> {
         let request = self.last_request(HttpKind::Document).clone();
         let answer = HttpAnswer {
             status,
             content_type: content_type.map(str::to_owned),
-            body: body.as_bytes().to_vec(),
+            body,
             final_url: request.url.wire(None),
             duration_ms: 5,
         };
@@ -358,7 +368,7 @@ impl Story {
                 let answer = HttpAnswer {
                     status: 204,
                     content_type: None,
-                    body: Vec::new(),
+                    body: Vec::new().into(),
                     final_url: request.url.wire(None),
                     duration_ms: 1,
                 };

@@ -482,7 +482,7 @@ impl Rig {
         let result = Ok(HttpAnswer {
             status: 200,
             content_type: Some("text/xml".to_owned()),
-            body: format!("<Response>{verbs}</Response>").into_bytes(),
+            body: format!("<Response>{verbs}</Response>").into_bytes().into(),
             final_url: url,
             duration_ms: 5,
         });

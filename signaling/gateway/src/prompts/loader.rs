@@ -1,6 +1,11 @@
 //! Loads prompts and keeps them. Shell, on tokio.
+//!
+//! Everything that is wanted has a [`Key`]. A prompt that is kept is given at once; a load that is under way for the
+//! same key is shared ([`Flights`]), a failed one too; else a load begins. What it makes counts against the
+//! memory for audio ([`AudioMemory`]) for as long as anybody plays or keeps it. What is kept goes, the least recently used
+//! first, when that memory is wanted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use call::tone::Tone;
@@ -11,19 +16,18 @@ use plane::g711;
 use shared::{AccountSid, Prompt};
 use tokio::time::Instant;
 
-use super::audio::{self, AudioError};
 use super::cache::Cache;
-use crate::speech::{SpeechError, SpeechService, choose};
-use crate::webhook::{Fetched, MediaRequest, Permits, Validators, WebhookClient, WebhookFailure};
+use super::flights::Flights;
+use crate::audio::{AudioMemory, Charge};
+use crate::speech::{Language, SpeechError, SpeechService, VoiceChoice, choose};
+use crate::webhook::{Fetched, MediaRequest, Validators, WebhookClient, WebhookFailure};
 
-/// Spoken texts kept, in bytes of both codecs: about an hour of speech.
-const SPEECH_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Files kept, in bytes of both codecs: about two hours.
-const FILES_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Longest that a file may say it stays fresh.
 const FRESH_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// Files being decoded at once.
-const DECODERS_MAX: usize = 2;
+/// Patience for the little memory of a tone.
+const TONE_MAX: Duration = Duration::from_secs(5);
+/// Memory of an entry besides its prompt and its key, bytes.
+const ENTRY_BYTES: usize = 1_024;
 
 /// A prompt that can be played.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,162 +47,220 @@ pub struct PromptLoader {
 struct Inner {
     client: WebhookClient,
     speech: Result<SpeechService, SpeechError>,
-    spoken: Mutex<Cache<SpeechKey, Arc<Prompt>>>,
-    files: Mutex<Cache<FileKey, KeptFile>>,
-    /// One load at a time for each text and for each file; the others find it kept.
-    speaking: Permits<SpeechKey>,
-    fetching: Permits<FileKey>,
-    decoders: tokio::sync::Semaphore,
+    memory: AudioMemory,
+    kept: Mutex<Cache<Key, Kept>>,
+    flights: Flights<Key, Result<Arc<Prompt>, PromptFailure>>,
 }
 
-/// Text and code of the language that speaks it.
-type SpeechKey = (String, &'static str);
-/// Accounts do not see each other's files: an answer may depend on the signature.
-type FileKey = (AccountSid, String);
+/// What a prompt is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// A text and the language that speaks it.
+    Speech(String, &'static str),
+    /// Accounts do not see each other's files: an answer may depend on the signature.
+    File(AccountSid, String),
+    Tone(Tone),
+}
+
+impl Key {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Speech(text, _) | Self::File(_, text) => text.len(),
+            Self::Tone(_) => 0,
+        }
+    }
+}
 
 #[derive(Clone)]
-struct KeptFile {
+struct Kept {
     prompt: Arc<Prompt>,
+    /// Of a file: how it is asked for again, and until when it need not be.
     validators: Validators,
-    fresh_until: Instant,
+    /// `None`: for ever.
+    fresh_until: Option<Instant>,
+    _charge: Arc<Charge>,
+}
+
+impl Kept {
+    fn is_fresh(&self) -> bool {
+        self.fresh_until.is_none_or(|until| until > Instant::now())
+    }
 }
 
 impl PromptLoader {
-    /// A loader that fetches with `client`. Where there is no speech service, its error is what every
-    /// `<Say>` fails with.
+    /// A loader that fetches with `client` and counts audio in the memory of its intake. Where there is no
+    /// speech service, its error is what every `<Say>` fails with.
     pub fn new(client: WebhookClient, speech: Result<SpeechService, SpeechError>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                client,
-                speech,
-                spoken: Mutex::new(Cache::new(SPEECH_BYTES_MAX)),
-                files: Mutex::new(Cache::new(FILES_BYTES_MAX)),
-                speaking: Permits::new(1),
-                fetching: Permits::new(1),
-                decoders: tokio::sync::Semaphore::new(DECODERS_MAX),
-            }),
-        }
+        let memory = client.intake().memory().clone();
+        let inner = Arc::new(Inner {
+            client,
+            speech,
+            memory: memory.clone(),
+            kept: Mutex::new(Cache::new()),
+            flights: Flights::new(),
+        });
+        let keeper = Arc::downgrade(&inner);
+        memory.reclaim_by(move || Weak::upgrade(&keeper).is_some_and(|inner| inner.let_go()));
+        Self { inner }
     }
 
-    /// Makes a prompt ready. A file takes 60 s at most, speech 20 s; waiting for another call that
-    /// loads the same counts from anew.
+    /// Makes a prompt ready. A file takes 60 s at most, speech 30 s, from when the first of those who want it
+    /// asked; waiting for memory counts.
     ///
     /// # Errors
-    /// With the contract's code: 112xx and 11750 for a fetch, 13420 for a file that cannot be played,
-    /// 13520 and 13521 for a text, 12400 where this gateway is to blame.
+    /// With the contract's code: 112xx and 11750 for a fetch (11200 where other audio has the memory), 13420 for
+    /// a file that cannot be played, 13520 and 13521 for a text, 12400 where this gateway is to blame.
     pub async fn load(
         &self,
         source: PromptSource,
         who: &MediaRequest,
     ) -> Result<LoadedPrompt, PromptFailure> {
         let inner = &self.inner;
+        let mut fell_back = None;
         let prompt = match source {
             PromptSource::Say { text, voice, language } => {
-                return inner.speak(text, &voice, &language).await;
+                let choice = choose(&voice, &language);
+                fell_back.clone_from(&choice.fell_back);
+                inner.speech(text, choice).await?
             }
-            PromptSource::Url(url) => inner.file(&url, who).await?,
-            PromptSource::Audio { content_type, body } => inner.decode(content_type, body).await?,
-            PromptSource::Tone(tone) => Arc::new(g711::prompt(&tone_samples(tone))),
+            PromptSource::Url(url) => inner.file(url, who).await?,
+            PromptSource::Audio(audio) => audio?,
+            PromptSource::Tone(tone) => inner.tone(tone).await?,
         };
-        Ok(LoadedPrompt { prompt, fell_back: None })
+        Ok(LoadedPrompt { prompt, fell_back })
     }
 }
 
 impl Inner {
-    async fn speak(
-        &self,
+    async fn speech(
+        self: &Arc<Self>,
         text: String,
-        voice: &str,
-        language: &str,
-    ) -> Result<LoadedPrompt, PromptFailure> {
-        let choice = choose(voice, language);
-        let key = (text, choice.language.code());
-        let fell_back = choice.fell_back;
-        let find = || self.spoken.lock().find(&key);
-        if let Some(prompt) = find() {
-            return Ok(LoadedPrompt { prompt, fell_back });
-        }
-        let _turn = self.speaking.enter(key.clone()).await;
-        if let Some(prompt) = find() {
-            return Ok(LoadedPrompt { prompt, fell_back });
-        }
-        let speech = self.speech.as_ref().map_err(speech_failure)?;
-        let spoken = speech.speak(&key.0, voice, language).await;
-        let spoken = spoken.map_err(|error| speech_failure(&error))?;
-        if spoken.samples.is_empty() {
-            return Err(failure(13_520, "the text has nothing that can be spoken".to_owned()));
-        }
-        let prompt = Arc::new(g711::prompt(&spoken.samples));
-        let bytes = bytes_of(&prompt) + key.0.len();
-        self.spoken.lock().keep(key, prompt.clone(), bytes);
-        Ok(LoadedPrompt { prompt, fell_back: spoken.fell_back })
-    }
-
-    async fn file(&self, url: &WebUrl, who: &MediaRequest) -> Result<Arc<Prompt>, PromptFailure> {
-        let key = (who.account, key_of(url));
-        let fresh = |kept: &KeptFile| kept.fresh_until > Instant::now();
-        if let Some(kept) = self.files.lock().find(&key).filter(fresh) {
+        choice: VoiceChoice,
+    ) -> Result<Arc<Prompt>, PromptFailure> {
+        let key = Key::Speech(text, choice.language.code());
+        if let Some(kept) = self.kept.lock().find(&key) {
             return Ok(kept.prompt);
         }
-        let _turn = self.fetching.enter(key.clone()).await;
-        let kept = self.files.lock().find(&key);
-        if let Some(kept) = kept.as_ref().filter(|kept| fresh(kept)) {
-            return Ok(kept.prompt.clone());
+        let load = self.load_by(&key, move |inner, key| async move {
+            let Key::Speech(text, _) = &key else { return Err(broke_down()) };
+            let prompt = inner.speak(text, choice.language).await?;
+            inner.keep(key, &prompt, Validators::default(), None);
+            Ok(prompt)
+        });
+        load.await
+    }
+
+    async fn speak(&self, text: &str, language: Language) -> Result<Arc<Prompt>, PromptFailure> {
+        let speech = self.speech.as_ref().map_err(speech_failure)?;
+        let prompt = speech.speak(text, language).await;
+        let prompt = prompt.map_err(|error| speech_failure(&error))?;
+        if prompt.mulaw.is_empty() {
+            return Err(failure(13_520, "the text has nothing that can be spoken".to_owned()));
         }
+        Ok(Arc::new(prompt))
+    }
+
+    async fn tone(self: &Arc<Self>, tone: Tone) -> Result<Arc<Prompt>, PromptFailure> {
+        let key = Key::Tone(tone);
+        if let Some(kept) = self.kept.lock().find(&key) {
+            return Ok(kept.prompt);
+        }
+        let load = self.load_by(&key, move |inner, key| async move {
+            let Prompt { mulaw, alaw } = g711::prompt(&tone_samples(tone));
+            let bytes = mulaw.len() + alaw.len();
+            let charge = inner.memory.reserve(bytes, Instant::now() + TONE_MAX).await;
+            let mut charge = charge.map_err(|error| failure(12_400, error.to_string()))?;
+            let first = charge.split(mulaw.len());
+            let [mulaw, alaw] =
+                [(first, mulaw), (charge, alaw)].map(|(charge, bytes)| charge.own(bytes.into()));
+            let prompt = Arc::new(Prompt { mulaw, alaw });
+            inner.keep(key, &prompt, Validators::default(), None);
+            Ok(prompt)
+        });
+        load.await
+    }
+
+    async fn file(
+        self: &Arc<Self>,
+        url: WebUrl,
+        who: &MediaRequest,
+    ) -> Result<Arc<Prompt>, PromptFailure> {
+        let key = Key::File(who.account, key_of(&url));
+        if let Some(kept) = self.kept.lock().find(&key).filter(Kept::is_fresh) {
+            return Ok(kept.prompt);
+        }
+        let who = who.clone();
+        let load =
+            self.load_by(&key, |inner, key| async move { inner.fetch(key, &url, &who).await });
+        load.await
+    }
+
+    async fn fetch(
+        &self,
+        key: Key,
+        url: &WebUrl,
+        who: &MediaRequest,
+    ) -> Result<Arc<Prompt>, PromptFailure> {
+        let kept = self.kept.lock().find(&key);
         let validators = kept.as_ref().map(|kept| kept.validators.clone()).unwrap_or_default();
         let fetched =
             self.client.fetch_media(url, who, &validators).await.map_err(fetch_failure)?;
-        let prompt = match (fetched.status, kept) {
-            (304, Some(kept)) => kept.prompt,
-            (200..=299, _) => {
-                let media_type =
-                    call::content::media_type(fetched.content_type.as_deref().unwrap_or(""));
-                self.decode(media_type, fetched.body.as_slice().into()).await?
-            }
-            (status, _) => {
-                return Err(failure(
-                    11_200,
-                    format!("the media file answered with status {status}"),
-                ));
+        let Fetched { status, cache_control, validators, audio } = fetched;
+        let prompt = match (audio, kept) {
+            (Some(audio), _) => Arc::clone(&audio?),
+            (None, Some(kept)) if status == 304 => kept.prompt,
+            (None, _) => {
+                let sentence = format!("the media file answered with status {status}");
+                return Err(failure(11_200, sentence));
             }
         };
-        self.keep_file(key, &fetched, &prompt);
+        // Kept is what may be: with a time to live, or with something to ask by whether it is still good.
+        if let Some(fresh) = freshness(&cache_control)
+            && (!fresh.is_zero() || validators != Validators::default())
+        {
+            self.keep(key, &prompt, validators, Some(Instant::now() + fresh));
+        }
         Ok(prompt)
     }
 
-    /// Keeps what may be kept: with a time to live, or with something to ask by whether it is still good.
-    fn keep_file(&self, key: FileKey, fetched: &Fetched, prompt: &Arc<Prompt>) {
-        let Some(fresh) = freshness(&fetched.cache_control) else { return };
-        let can_ask = fetched.validators != Validators::default();
-        if fresh.is_zero() && !can_ask {
-            return;
-        }
-        let bytes = bytes_of(prompt) + key.1.len();
-        let kept = KeptFile {
-            prompt: prompt.clone(),
-            validators: fetched.validators.clone(),
-            fresh_until: Instant::now() + fresh,
-        };
-        self.files.lock().keep(key, kept, bytes);
+    /// Joins the load of this key that is under way, or begins it.
+    async fn load_by<F>(
+        self: &Arc<Self>,
+        key: &Key,
+        load: impl FnOnce(Arc<Self>, Key) -> F,
+    ) -> Result<Arc<Prompt>, PromptFailure>
+    where
+        F: Future<Output = Result<Arc<Prompt>, PromptFailure>> + Send + 'static,
+    {
+        let begin = || load(Arc::clone(self), key.clone());
+        self.flights.join(key.clone(), begin).await.unwrap_or_else(|| Err(broke_down()))
     }
 
-    /// Decodes on a thread that may take long.
-    async fn decode(
+    /// Keeps a prompt, if there is memory for its entry.
+    fn keep(
         &self,
-        media_type: String,
-        body: Arc<[u8]>,
-    ) -> Result<Arc<Prompt>, PromptFailure> {
-        let ours = |what: &str| failure(12_400, format!("the file could not be decoded: {what}"));
-        let _turn = self.decoders.acquire().await.map_err(|_| ours("the gateway is ending"))?;
-        let decoded = tokio::task::spawn_blocking(move || {
-            audio::decode(&media_type, &body).map(|samples| g711::prompt(&samples))
-        });
-        match decoded.await {
-            Ok(Ok(prompt)) => Ok(Arc::new(prompt)),
-            Ok(Err(error)) => Err(audio_failure(&error)),
-            Err(_) => Err(ours("the decoder broke down")),
-        }
+        key: Key,
+        prompt: &Arc<Prompt>,
+        validators: Validators,
+        fresh_until: Option<Instant>,
+    ) {
+        // The key stands in two places.
+        let Some(charge) = self.memory.try_reserve(ENTRY_BYTES + 2 * key.bytes()) else { return };
+        let prompt = Arc::clone(prompt);
+        let kept = Kept { prompt, validators, fresh_until, _charge: Arc::new(charge) };
+        self.kept.lock().keep(key, kept);
     }
+
+    /// Lets go of the kept prompt that was used least recently and that nobody plays.
+    fn let_go(&self) -> bool {
+        // Dropped after the lock is open again: its bytes go back to the memory.
+        let gone = self.kept.lock().let_go(|kept| Arc::strong_count(&kept.prompt) == 1);
+        gone.is_some()
+    }
+}
+
+fn broke_down() -> PromptFailure {
+    failure(12_400, "the load of the prompt broke down".to_owned())
 }
 
 /// How long a file is fresh (RFC 9111 §5.2.2); zero = ask each time; `None` = not to be kept.
@@ -244,24 +306,17 @@ fn key_of(url: &WebUrl) -> String {
     credentials.unwrap_or_default() + &url.wire(None)
 }
 
-fn bytes_of(prompt: &Prompt) -> usize {
-    prompt.mulaw.len() + prompt.alaw.len()
-}
-
 fn speech_failure(error: &SpeechError) -> PromptFailure {
     let code = match error {
         SpeechError::TooLong(_) => 13_521,
         SpeechError::Unspeakable(_) => 13_520,
         SpeechError::EngineNotBuilt(_)
         | SpeechError::Unavailable(_)
+        | SpeechError::NoRoom(_)
         | SpeechError::Busy
         | SpeechError::Timeout(_) => 12_400,
     };
     failure(code, error.to_string())
-}
-
-fn audio_failure(error: &AudioError) -> PromptFailure {
-    failure(13_420, error.to_string())
 }
 
 fn fetch_failure(error: WebhookFailure) -> PromptFailure {
@@ -282,6 +337,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::audio::AudioIntake;
     use crate::dns::Resolver;
     use crate::webhook::WebhookSettings;
 
@@ -297,8 +353,42 @@ mod tests {
         for load in loads.collect::<Vec<_>>() {
             assert_eq!(load.await.unwrap().unwrap().prompt.duration_ms(), 100);
         }
-        // All asked, but only the first got the file: the others were told 304.
-        assert_eq!((server.count(200), server.count(304)), (1, 7));
+        assert_eq!((server.count(200), server.count(304)), (1, 0));
+        loader.load(PromptSource::Url(server.url()), &who()).await.unwrap();
+        assert_eq!((server.count(200), server.count(304)), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn calls_that_want_a_file_at_once_share_it_even_where_it_may_not_be_kept() {
+        let server = Server::start("audio/basic", "Cache-Control: no-store\r\n").await;
+        let loader = loader();
+        let load = || {
+            let (loader, url) = (loader.clone(), server.url());
+            async move { loader.load(PromptSource::Url(url), &who()).await.unwrap().prompt }
+        };
+        let [first, second] = [tokio::spawn(load()), tokio::spawn(load())];
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(server.count(200), 1);
+        assert_eq!(loader.inner.memory.figures().used, 1_600);
+        drop((first, second));
+        assert_eq!(loader.inner.memory.figures().used, 0);
+    }
+
+    #[tokio::test]
+    async fn kept_prompts_that_nobody_plays_go_when_memory_is_wanted() {
+        let server = Server::start("audio/basic", "Cache-Control: max-age=60\r\n").await;
+        let loader = loader();
+        let memory = &loader.inner.memory;
+        let played = loader.load(PromptSource::Tone(Tone::Beep), &who()).await.unwrap();
+        loader.load(PromptSource::Url(server.url()), &who()).await.unwrap();
+        let beep = played.prompt.mulaw.len() * 2 + ENTRY_BYTES;
+        assert!(memory.figures().used > beep + 1_600);
+        let all = memory.figures().bytes_max;
+        assert!(memory.try_reserve(all - all / 8 - beep).is_some());
+        assert_eq!(memory.figures().used, beep, "the beep plays, the file has gone");
+        loader.load(PromptSource::Url(server.url()), &who()).await.unwrap();
+        assert_eq!(server.count(200), 2);
     }
 
     #[tokio::test]
@@ -335,10 +425,7 @@ mod tests {
         let ring = RingTone { name: "us", hertz: [440, 480], cadence_ms: [2_000, 4_000, 0, 0] };
         let loaded = loader().load(PromptSource::Tone(Tone::Ring(ring)), &who()).await.unwrap();
         assert_eq!(loaded.prompt.duration_ms(), 6_000);
-        let body = PromptSource::Audio {
-            content_type: "audio/basic".to_owned(),
-            body: vec![0; 80].into(),
-        };
+        let body = PromptSource::Audio(Ok(Arc::new(g711::prompt(&[0; 80]))));
         assert_eq!(loader().load(body, &who()).await.unwrap().prompt.duration_ms(), 10);
         let say = PromptSource::Say {
             text: "a".to_owned(),
@@ -413,7 +500,7 @@ mod tests {
             ..WebhookSettings::default()
         };
         let resolver = Resolver::fixed(BTreeMap::new(), BTreeMap::new());
-        let client = WebhookClient::new(settings, resolver).unwrap();
+        let client = WebhookClient::new(settings, resolver, AudioIntake::new(0)).unwrap();
         PromptLoader::new(
             client,
             Err(SpeechError::EngineNotBuilt(shared::config::SpeechEngine::Http)),

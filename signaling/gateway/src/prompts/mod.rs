@@ -2,14 +2,12 @@
 //!
 //! [`PromptLoader::load`] is the whole interface: what `call` asks for ([`call::PromptSource`]) becomes
 //! a [`shared::Prompt`] in both codecs, or a failure with the contract's code. Files are fetched by the
-//! webhook client, through its address guard; decoding runs on threads that may take long. What was
-//! loaded is kept for the next call, within bounds, and asked for once even when a hundred calls
-//! want it in the same moment.
+//! webhook client, through its address guard, and decoded while they arrive (`crate::audio`). What was loaded is
+//! kept for the next call while memory lasts, and loaded once even when a hundred calls want it in the same
+//! moment.
 
-mod audio;
 mod cache;
+mod flights;
 mod loader;
-pub(crate) mod resample;
 
-pub(crate) use audio::decode;
 pub use loader::{LoadedPrompt, PromptLoader};

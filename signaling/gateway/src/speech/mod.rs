@@ -12,6 +12,6 @@ mod service;
 mod voice;
 mod worker;
 
-pub use service::{Program, SpeechError, SpeechService, SpeechSettings, Spoken};
+pub use service::{Program, SpeechError, SpeechService, SpeechSettings};
 pub use voice::{Language, VoiceChoice, choose};
 pub use worker::worker_main;

@@ -8,20 +8,24 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plane::g711;
 use shared::config::SpeechEngine;
-use shared::limits;
+use shared::{Prompt, limits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
-use super::voice::{Language, choose};
+use super::voice::Language;
+use crate::audio::{AudioIntake, AudioMemory, Decoder, Pushed};
 
 /// Requests that may wait; past it a request fails at once.
 const QUEUE_MAX: usize = 512;
 /// One request in a worker; past it the worker is killed.
 const REQUEST_MAX: Duration = Duration::from_secs(20);
+/// Waiting for memory, within that.
+const ROOM_MAX: Duration = Duration::from_secs(15);
 /// A request with its time in the queue.
 const SPEAK_MAX: Duration = Duration::from_secs(30);
 /// A worker from its start to the first request.
@@ -65,15 +69,6 @@ pub struct SpeechSettings {
     pub workers: usize,
 }
 
-/// A spoken text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spoken {
-    /// 8,000 a second, linear.
-    pub samples: Vec<i16>,
-    /// A sentence for the warning 13511, when another voice or language was asked for.
-    pub fell_back: Option<String>,
-}
-
 /// Why there is no speech.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpeechError {
@@ -89,6 +84,9 @@ pub enum SpeechError {
     /// The system's: the voices or a worker cannot be made ready.
     #[error("speech is not available: {0}")]
     Unavailable(String),
+    /// Ours: other audio has the memory.
+    #[error("{0}")]
+    NoRoom(String),
     /// Ours: too much to speak at once.
     #[error("more than {QUEUE_MAX} texts are waiting to be spoken")]
     Busy,
@@ -106,16 +104,17 @@ pub struct SpeechService {
 struct Job {
     language: Language,
     text: String,
-    reply: oneshot::Sender<Result<Vec<i16>, SpeechError>>,
+    reply: oneshot::Sender<Result<Prompt, SpeechError>>,
 }
 
 impl SpeechService {
     /// Writes the voices where they are missing and starts the queue; worker processes start with
-    /// their first request. Must be called inside the tokio runtime.
+    /// their first request. What is spoken counts in the memory of `intake`. Must be called inside the tokio
+    /// runtime.
     ///
     /// # Errors
     /// An engine that is not built, or a folder that cannot be written.
-    pub fn start(settings: SpeechSettings) -> Result<Self, SpeechError> {
+    pub fn start(settings: SpeechSettings, intake: &AudioIntake) -> Result<Self, SpeechError> {
         match settings.engine {
             SpeechEngine::Pico => {}
             other @ (SpeechEngine::Command | SpeechEngine::Http) => {
@@ -130,44 +129,37 @@ impl SpeechService {
         let queue = Arc::new(Mutex::new(queue));
         let settings = Arc::new(settings);
         for _ in 0..settings.workers.max(1) {
-            let keeper = Keeper { settings: settings.clone(), worker: None };
+            let memory = intake.memory().clone();
+            let keeper = Keeper { settings: settings.clone(), memory, worker: None };
             tokio::spawn(keeper.run(queue.clone()));
         }
         Ok(Self { jobs })
     }
 
-    /// The text as samples; `voice` and `language` as the document has them. Done within 30 s.
+    /// The text, spoken. Done within 30 s.
     ///
     /// # Errors
     /// Says whether the text, the load or the system is to blame.
-    pub async fn speak(
-        &self,
-        text: &str,
-        voice: &str,
-        language: &str,
-    ) -> Result<Spoken, SpeechError> {
+    pub async fn speak(&self, text: &str, language: Language) -> Result<Prompt, SpeechError> {
         let characters = text.chars().count();
         if characters > limits::SAY_CHARACTERS_MAX {
             return Err(SpeechError::TooLong(characters));
         }
-        let choice = choose(voice, language);
         let (reply, answer) = oneshot::channel();
-        let job = Job { language: choice.language, text: text.to_owned(), reply };
+        let job = Job { language, text: text.to_owned(), reply };
         self.jobs.try_send(job).map_err(|_| SpeechError::Busy)?;
-        let samples = match timeout(SPEAK_MAX, answer).await {
-            Ok(Ok(result)) => result?,
-            Ok(Err(_)) => {
-                return Err(SpeechError::Unavailable("the worker's keeper ended".to_owned()));
-            }
-            Err(_) => return Err(SpeechError::Timeout(SPEAK_MAX)),
-        };
-        Ok(Spoken { samples, fell_back: choice.fell_back })
+        match timeout(SPEAK_MAX, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(SpeechError::Unavailable("the worker's keeper ended".to_owned())),
+            Err(_) => Err(SpeechError::Timeout(SPEAK_MAX)),
+        }
     }
 }
 
 /// Owns one worker process and replaces it when it fails.
 struct Keeper {
     settings: Arc<SpeechSettings>,
+    memory: AudioMemory,
     worker: Option<Worker>,
 }
 
@@ -185,19 +177,21 @@ impl Keeper {
         }
     }
 
-    async fn speak(&mut self, language: Language, text: &str) -> Result<Vec<i16>, SpeechError> {
+    async fn speak(&mut self, language: Language, text: &str) -> Result<Prompt, SpeechError> {
         let mut worker = match self.worker.take().filter(|worker| worker.language == language) {
             Some(worker) => worker,
             None => Worker::start(&self.settings, language).await?,
         };
         // The worker is put back only after it has spoken; in every other case it is dropped,
         // which kills it.
-        match timeout(REQUEST_MAX, worker.exchange(&frame::request(language, text))).await {
-            Ok(Ok(Ok(samples))) => {
+        let request = frame::request(language, text);
+        let deadline = Instant::now() + ROOM_MAX;
+        match timeout(REQUEST_MAX, worker.exchange(&request, &self.memory, deadline)).await {
+            Ok(Ok(Ok(prompt))) => {
                 self.worker = Some(worker);
-                Ok(samples)
+                Ok(prompt)
             }
-            Ok(Ok(Err(sentence))) => Err(SpeechError::Unspeakable(sentence)),
+            Ok(Ok(Err(error))) => Err(error),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a speech worker died and is replaced");
                 Err(SpeechError::Unspeakable(format!("the voice broke down on this text: {error}")))
@@ -264,19 +258,68 @@ impl Worker {
         Ok(())
     }
 
-    async fn exchange(&mut self, request: &[u8]) -> io::Result<Result<Vec<i16>, String>> {
+    /// Sends a text and reads what is spoken, a piece at a time: no more than the prompt is ever held.
+    async fn exchange(
+        &mut self,
+        request: &[u8],
+        memory: &AudioMemory,
+        deadline: Instant,
+    ) -> io::Result<Result<Prompt, SpeechError>> {
         self.requests.write_all(request).await?;
         self.requests.flush().await?;
-        let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "the worker talks nonsense");
         let length = self.answers.read_u32_le().await? as usize;
-        if length > ANSWER_BYTES_MAX {
-            return Err(nonsense());
+        let kind = self.answers.read_u8().await?;
+        let length = match length.checked_sub(1) {
+            Some(body) if length <= ANSWER_BYTES_MAX => body,
+            _ => return Err(nonsense()),
+        };
+        match kind {
+            frame::KIND_SAMPLES => self.read_samples(length, memory, deadline).await,
+            frame::KIND_FAILURE if length <= frame::FAILURE_BYTES_MAX => {
+                let mut sentence = vec![0; length];
+                self.answers.read_exact(&mut sentence).await?;
+                let sentence = String::from_utf8_lossy(&sentence).into_owned();
+                Ok(Err(SpeechError::Unspeakable(sentence)))
+            }
+            _ => Err(nonsense()),
         }
-        let mut answer = vec![0; length];
-        self.answers.read_exact(&mut answer).await?;
-        frame::parse_answer(&answer).ok_or_else(nonsense)
+    }
+
+    async fn read_samples(
+        &mut self,
+        length: usize,
+        memory: &AudioMemory,
+        deadline: Instant,
+    ) -> io::Result<Result<Prompt, SpeechError>> {
+        let mut decoder = Decoder::of_samples(length as u64);
+        let mut charge = memory.nothing();
+        let mut piece = [0; PIECE_BYTES];
+        let mut left = length;
+        while left > 0 {
+            let size = left.min(PIECE_BYTES);
+            self.answers.read_exact(&mut piece[..size]).await?;
+            left -= size;
+            let mut input = &piece[..size];
+            while let Pushed::NeedsRoom(bytes) =
+                decoder.push(&mut input).map_err(io::Error::other)?
+            {
+                if let Err(no_room) = charge.grow(bytes, deadline).await {
+                    return Ok(Err(SpeechError::NoRoom(no_room.to_string())));
+                }
+                decoder.allow(bytes);
+            }
+        }
+        // A text may come to no sound.
+        Ok(Ok(decoder.finish(charge).unwrap_or_else(|_| g711::prompt(&[]))))
     }
 }
+
+fn nonsense() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the worker talks nonsense")
+}
+
+/// Samples read from a worker at once, bytes.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// Writes each voice that is missing or has another length, so that a half written one is mended.
 fn write_voices(folder: &Path) -> io::Result<()> {
@@ -298,6 +341,8 @@ const VOICES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/voices.rs")
 
 #[cfg(test)]
 mod tests {
+    use shared::Codec;
+
     use super::*;
 
     /// Not a test of its own: the worker process of the tests below.
@@ -313,18 +358,12 @@ mod tests {
     #[tokio::test]
     async fn every_language_speaks_audibly_and_does_not_clip() {
         let folder = tempfile::tempdir().unwrap();
-        let service = SpeechService::start(settings(folder.path())).unwrap();
+        let service = start(settings(folder.path())).unwrap();
         for language in Language::ALL {
-            let spoken =
-                service.speak("One, two, three: hello.", "", language.code()).await.unwrap();
-            let peak = spoken.samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+            let spoken = service.speak("One, two, three: hello.", language).await.unwrap();
+            let peak = peak(&spoken);
             assert!((4_000..32_000).contains(&peak), "{language:?}: {peak}");
-            assert!(
-                (1_000 * 8..6_000 * 8).contains(&spoken.samples.len()),
-                "{}",
-                spoken.samples.len()
-            );
-            assert_eq!(spoken.fell_back, None);
+            assert!((1_000..6_000).contains(&spoken.duration_ms()), "{}", spoken.duration_ms());
         }
     }
 
@@ -332,15 +371,15 @@ mod tests {
     #[tokio::test]
     async fn speech_is_heard_as_no_digit() {
         let folder = tempfile::tempdir().unwrap();
-        let service = SpeechService::start(settings(folder.path())).unwrap();
+        let service = start(settings(folder.path())).unwrap();
         let text = "Please hold the line, seven operators are busy. Oh no! Hee hee, moo, lululu, aaah, 4 7 1 1.";
         for language in Language::ALL {
-            let spoken = service.speak(text, "", language.code()).await.unwrap();
-            for codec in [shared::Codec::Pcmu, shared::Codec::Pcma] {
-                let encode = |sample: &i16| plane::g711::encode(codec, *sample);
-                let codes: Vec<u8> = spoken.samples.iter().map(encode).collect();
+            let spoken = service.speak(text, language).await.unwrap();
+            for codec in [Codec::Pcmu, Codec::Pcma] {
                 let mut detector = plane::dtmf::Detector::default();
-                detector.hear(codec, &codes, |event, _| panic!("{language:?}: event {event}"));
+                detector.hear(codec, spoken.samples(codec), |event, _| {
+                    panic!("{language:?}: event {event}")
+                });
                 assert_eq!(detector.reset(), None, "{language:?}");
             }
         }
@@ -349,22 +388,21 @@ mod tests {
     #[tokio::test]
     async fn loud_text_stays_below_full_scale_and_markup_is_not_obeyed() {
         let folder = tempfile::tempdir().unwrap();
-        let service = SpeechService::start(settings(folder.path())).unwrap();
+        let service = start(settings(folder.path())).unwrap();
         let text = "<volume level=\"500\"/> WHAT A HUGE NOISE! Papa, papa, papa! 👍 \u{1}";
-        let spoken = service.speak(text, "Polly.Hans", "en-US").await.unwrap();
-        assert!(spoken.samples.iter().all(|sample| sample.unsigned_abs() < 32_000));
-        assert!(spoken.fell_back.unwrap().contains("Polly.Hans"));
+        let spoken = service.speak(text, Language::German).await.unwrap();
+        assert!(peak(&spoken) < 32_000);
     }
 
     #[tokio::test]
     async fn languages_in_turn_and_odd_texts_leave_the_service_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let service = SpeechService::start(settings(folder.path())).unwrap();
+        let service = start(settings(folder.path())).unwrap();
         for odd in ["", "%é%", "....", "👍 مرحبا", "\u{202e}x"] {
-            for language in ["de-DE", "en-US"] {
-                assert!(!service.speak("Radio", "", language).await.unwrap().samples.is_empty());
+            for language in [Language::German, Language::ALL[0]] {
+                assert!(service.speak("Radio", language).await.unwrap().duration_ms() > 0);
                 // Whatever comes of it, the next text is spoken.
-                let _ = service.speak(odd, "", language).await;
+                let _ = service.speak(odd, language).await;
             }
         }
     }
@@ -372,17 +410,35 @@ mod tests {
     #[tokio::test]
     async fn a_token_without_end_is_spoken_in_pieces() {
         let folder = tempfile::tempdir().unwrap();
-        let service = SpeechService::start(settings(folder.path())).unwrap();
+        let service = start(settings(folder.path())).unwrap();
         for token in ["7", "abcde", "x-"] {
-            let spoken = service.speak(&token.repeat(200 / token.len()), "", "").await.unwrap();
-            assert!(spoken.samples.len() > 8_000, "{token}: {}", spoken.samples.len());
+            let text = token.repeat(200 / token.len());
+            let spoken = service.speak(&text, Language::ALL[0]).await.unwrap();
+            assert!(spoken.duration_ms() > 1_000, "{token}: {}", spoken.duration_ms());
         }
+    }
+
+    #[tokio::test]
+    async fn speech_counts_in_the_memory_for_audio_and_fails_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let intake = AudioIntake::new(0);
+        let memory = intake.memory();
+        let service = SpeechService::start(settings(folder.path()), &intake).unwrap();
+        let spoken = service.speak("Radio", Language::German).await.unwrap();
+        assert_eq!(memory.figures().used, spoken.mulaw.len() * 2);
+        drop(spoken);
+        let _others: Vec<_> = std::iter::from_fn(|| memory.try_reserve(1024 * 1024)).collect();
+        let mut worker = Worker::start(&settings(folder.path()), Language::German).await.unwrap();
+        let request = frame::request(Language::German, &"Radio. ".repeat(200));
+        let failure = worker.exchange(&request, memory, Instant::now()).await.unwrap();
+        assert!(matches!(failure, Err(SpeechError::NoRoom(_))), "{failure:?}");
     }
 
     #[tokio::test]
     async fn a_dead_worker_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let mut keeper = Keeper { settings: Arc::new(settings(folder.path())), worker: None };
+        let settings = Arc::new(settings(folder.path()));
+        let mut keeper = Keeper { settings, memory: AudioMemory::new(1 << 24), worker: None };
         write_voices(folder.path()).unwrap();
         assert!(keeper.speak(Language::German, "Guten Tag").await.is_ok());
         keeper.worker.as_mut().unwrap()._process.start_kill().unwrap();
@@ -396,18 +452,21 @@ mod tests {
     async fn what_cannot_be_spoken_is_said_so() {
         let folder = tempfile::tempdir().unwrap();
         let http = SpeechSettings { engine: SpeechEngine::Http, ..settings(folder.path()) };
-        let error = SpeechService::start(http).map(|_| ()).unwrap_err();
+        let error = start(http).map(|_| ()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "speech.engine = \"http\" is not built in this version; use \"pico\""
         );
-        let service = SpeechService::start(settings(folder.path())).unwrap();
+        let service = start(settings(folder.path())).unwrap();
         let long = "a".repeat(limits::SAY_CHARACTERS_MAX + 1);
-        assert_eq!(service.speak(&long, "", "").await, Err(SpeechError::TooLong(4_097)));
+        assert_eq!(service.speak(&long, Language::German).await, Err(SpeechError::TooLong(4_097)));
         let program = Program { program: "/nowhere".into(), ..settings(folder.path()).program };
         let broken = SpeechSettings { program, ..settings(folder.path()) };
-        let service = SpeechService::start(broken).unwrap();
-        assert!(matches!(service.speak("a", "", "").await, Err(SpeechError::Unavailable(_))));
+        let service = start(broken).unwrap();
+        assert!(matches!(
+            service.speak("a", Language::German).await,
+            Err(SpeechError::Unavailable(_))
+        ));
     }
 
     #[test]
@@ -423,6 +482,16 @@ mod tests {
         fs::write(folder.path().join(name), b"cut").unwrap();
         write_voices(folder.path()).unwrap();
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), bytes);
+    }
+
+    fn start(settings: SpeechSettings) -> Result<SpeechService, SpeechError> {
+        SpeechService::start(settings, &AudioIntake::new(0))
+    }
+
+    /// Loudest sample, linear.
+    fn peak(prompt: &Prompt) -> u16 {
+        let linear = |code: &u8| g711::decode(Codec::Pcmu, *code).unsigned_abs();
+        prompt.mulaw.iter().map(linear).max().unwrap_or(0)
     }
 
     const WORKER_VARIABLE: &str = "SIDETONE_TEST_VOICES";

@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
 use super::pico::{PICO_HZ, Pico};
 use super::voice::Language;
-use crate::prompts::resample;
+use crate::audio::resample;
 
 /// Processor time of one request, seconds; past it the kernel ends the process.
 const REQUEST_CPU_S: u64 = 25;

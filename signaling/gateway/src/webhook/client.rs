@@ -8,12 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use call::webhook::RetryPolicy;
-use call::{Form, HttpAnswer, HttpId, HttpKind, HttpRequest, Method, WebUrl, WireRequest};
+use call::{
+    AnswerBody, Form, HttpAnswer, HttpId, HttpKind, HttpRequest, Method, PromptFailure, WebUrl,
+    WireRequest,
+};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use shared::config::Cidr;
-use shared::{AccountSid, CallSid, limits};
+use shared::{AccountSid, CallSid, Prompt, limits};
 use sip::digest::Credentials;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -21,11 +24,12 @@ use url::Url;
 use super::connector::{Connector, WebhookSetupError};
 use super::cookies::CookieJars;
 use super::digest::Logins;
-use super::exchange::{Answer, Bounds, Carrier, Outgoing};
+use super::exchange::{Answer, Bounds, Carrier, Expects, Outgoing};
 use super::fault::{Fault, WebhookFailure};
 use super::meters::WebhookMeters;
 use super::permits::Permits;
 use super::pool::Pool;
+use crate::audio::AudioIntake;
 use crate::dns::{AddressGuard, Resolver};
 
 /// Requests under way or waiting in all; past it a request fails at once with 11200.
@@ -85,27 +89,30 @@ pub struct Validators {
     pub last_modified: Option<String>,
 }
 
-/// A fetched media file.
+/// An answer to the request for a media file.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// Status of the last answer; 304 where the validators held.
     pub status: u16,
-    /// `Content-Type`, whole.
-    pub content_type: Option<String>,
     /// `Cache-Control`, all values joined.
     pub cache_control: String,
     /// What to ask with next time.
     pub validators: Validators,
-    /// The file; empty with 304.
-    pub body: Vec<u8>,
+    /// The file, or why it cannot be played; `None` where the status is not 2xx.
+    pub audio: Option<Result<Arc<Prompt>, PromptFailure>>,
 }
 
 impl WebhookClient {
-    /// A client that resolves names with `resolver`. Must be called inside the tokio runtime.
+    /// A client that resolves names with `resolver` and takes audio in by `intake`. Must be called inside the
+    /// tokio runtime.
     ///
     /// # Errors
     /// Only where TLS cannot be set up at all.
-    pub fn new(settings: WebhookSettings, resolver: Resolver) -> Result<Self, WebhookSetupError> {
+    pub fn new(
+        settings: WebhookSettings,
+        resolver: Resolver,
+        intake: AudioIntake,
+    ) -> Result<Self, WebhookSetupError> {
         let guard = AddressGuard::new(settings.allow_private, settings.own_listeners);
         let connector = Connector::new(resolver, guard, &settings.extra_roots)?;
         let user_agent = HeaderValue::from_str(&settings.user_agent)
@@ -113,7 +120,7 @@ impl WebhookClient {
         Ok(Self {
             inner: Arc::new(Inner {
                 user_agent,
-                carrier: Carrier { connector, pool: Pool::default() },
+                carrier: Carrier { connector, pool: Pool::default(), intake },
                 accounts: Permits::new(limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX),
                 hosts: Permits::new(limits::WEBHOOK_HOST_CONCURRENCY_MAX),
                 cookies: CookieJars::default(),
@@ -135,6 +142,8 @@ impl WebhookClient {
     ) -> Result<HttpAnswer, WebhookFailure> {
         let overrides = &request.url.overrides;
         let total_ms = overrides.total_ms.min(limits::WEBHOOK_TOTAL_MS);
+        let total = Duration::from_millis(total_ms.into());
+        let begun = Instant::now();
         let read = Duration::from_millis(overrides.read_ms.into());
         let plan = Plan {
             auth_token,
@@ -142,12 +151,17 @@ impl WebhookClient {
                 connect: Duration::from_millis(overrides.connect_ms.into()),
                 first_byte: read,
                 between: read,
-                body_max: call::content::body_bytes_max,
+                deadline: begun + total,
+                expects: match request.kind {
+                    HttpKind::Document => Expects::Document,
+                    HttpKind::StatusCallback
+                    | HttpKind::RecordingCallback
+                    | HttpKind::SideCallback => Expects::Nothing,
+                },
             },
-            total: Duration::from_millis(total_ms.into()),
+            total,
             conditions: HeaderMap::new(),
         };
-        let begun = Instant::now();
         let (answer, url) = self.inner.run(request, &plan).await?;
         Ok(HttpAnswer {
             status: answer.status.as_u16(),
@@ -158,8 +172,8 @@ impl WebhookClient {
         })
     }
 
-    /// Fetches a media file: GET without the standard parameters (contract twiml.md 2.2), with
-    /// `validators` of an older copy. Ends within 60 s, 15 s to the first byte.
+    /// Fetches a media file and decodes it while it arrives: GET without the standard parameters, with
+    /// `validators` of an older copy. Ends within 60 s, 15 s to the first byte; waiting for memory counts.
     ///
     /// # Errors
     /// No usable answer. Any HTTP status is an answer.
@@ -186,7 +200,8 @@ impl WebhookClient {
                 connect: Duration::from_millis(url.overrides.connect_ms.into()),
                 first_byte: MEDIA_FIRST_BYTE,
                 between: MEDIA_FIRST_BYTE,
-                body_max: |_| limits::PLAY_BYTES_MAX,
+                deadline: Instant::now() + MEDIA_TOTAL,
+                expects: Expects::Media,
             },
             total: MEDIA_TOTAL,
             conditions: conditions(validators),
@@ -204,6 +219,11 @@ impl WebhookClient {
     #[cfg(test)]
     pub(super) fn idle_connections(&self) -> usize {
         self.inner.carrier.pool.idle()
+    }
+
+    /// Where audio goes.
+    pub(crate) fn intake(&self) -> &AudioIntake {
+        &self.inner.carrier.intake
     }
 
     /// The client's counters.
@@ -234,7 +254,7 @@ impl Inner {
         let result = if in_flight.number > REQUESTS_MAX {
             Err(Fault::Busy)
         } else {
-            match timeout_at(begun + plan.total, self.follow(request, plan, &asked)).await {
+            match timeout_at(plan.bounds.deadline, self.follow(request, plan, &asked)).await {
                 Ok(result) => result,
                 Err(_) => Err(Fault::Total(plan.total)),
             }
@@ -425,13 +445,15 @@ fn fetched(answer: Answer) -> Fetched {
     let non_empty = |text: String| (!text.is_empty()).then_some(text);
     Fetched {
         status: answer.status.as_u16(),
-        content_type: answer.content_type().map(str::to_owned),
         cache_control: text(header::CACHE_CONTROL),
         validators: Validators {
             etag: non_empty(text(header::ETAG)),
             last_modified: non_empty(text(header::LAST_MODIFIED)),
         },
-        body: answer.body,
+        audio: match answer.body {
+            AnswerBody::Audio(audio) => Some(audio),
+            AnswerBody::Bytes(_) => None,
+        },
     }
 }
 

@@ -1,20 +1,25 @@
 //! One request over one connection, with every bound of the answer. Shell, on tokio.
 
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use call::{AnswerBody, PromptFailure};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use http::response::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
-use tokio::time::timeout;
+use hyper::body::{Body as _, Frame, Incoming};
+use shared::{Prompt, limits};
+use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
 use super::connector::{Connection, Connector, Origin};
 use super::fault::Fault;
 use super::meters::WebhookMeters;
 use super::pool::Pool;
+use crate::audio::{AudioIntake, Encoding, IntakeError};
 
 /// A request as it goes over the wire; made once for a hop, sent again on a retry.
 pub(super) struct Outgoing {
@@ -35,8 +40,34 @@ pub(super) struct Bounds {
     pub(super) first_byte: Duration,
     /// Between packets of the body.
     pub(super) between: Duration,
-    /// Bytes of the body after decoding, by its `Content-Type`.
-    pub(super) body_max: fn(Option<&str>) -> usize,
+    /// The end of the request, for what it waits for.
+    pub(super) deadline: Instant,
+    pub(super) expects: Expects,
+}
+
+/// What the body of an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expects {
+    /// A document; or audio to be played instead, by its `Content-Type`.
+    Document,
+    /// Nothing: the answer to a callback is never executed.
+    Nothing,
+    /// A file to be played.
+    Media,
+}
+
+impl Expects {
+    /// The media type of a body that is to be played.
+    fn audio(self, head: &Parts) -> Option<String> {
+        let content_type = content_type(&head.headers).unwrap_or("");
+        let media_type = call::content::media_type(content_type);
+        let is_played = match self {
+            Self::Document => call::content::is_audio(&media_type),
+            Self::Nothing => false,
+            Self::Media => true,
+        };
+        (is_played && head.status.is_success()).then_some(media_type)
+    }
 }
 
 /// A whole answer.
@@ -44,21 +75,26 @@ pub(super) struct Bounds {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// Decoded; empty for a redirect.
-    pub(super) body: Vec<u8>,
+    /// Without bytes for a redirect.
+    pub(super) body: AnswerBody,
 }
 
 impl Answer {
     /// `Content-Type`, whole.
     pub(super) fn content_type(&self) -> Option<&str> {
-        self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+        content_type(&self.headers)
     }
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
 }
 
 /// Carries requests: over an idle connection where there is one, else over a new one.
 pub(super) struct Carrier {
     pub(super) connector: Connector,
     pub(super) pool: Pool,
+    pub(super) intake: AudioIntake,
 }
 
 impl Carrier {
@@ -98,7 +134,7 @@ impl Carrier {
             .await
             .map_err(|_| Fault::Silence(bounds.first_byte))?
             .map_err(|error| Fault::from_http(&error, false))?;
-        let answer = read_answer(response, bounds).await?;
+        let answer = read_answer(response, bounds, &self.intake).await?;
         self.pool.give_back(origin.clone(), connection);
         Ok(answer)
     }
@@ -128,37 +164,96 @@ fn hyper_request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Fault> {
     Ok(request)
 }
 
-async fn read_answer(response: Response<Incoming>, bounds: &Bounds) -> Result<Answer, Fault> {
+async fn read_answer(
+    response: Response<Incoming>,
+    bounds: &Bounds,
+    intake: &AudioIntake,
+) -> Result<Answer, Fault> {
     let (head, body) = response.into_parts();
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let bytes_max = (bounds.body_max)(content_type);
-    let raw = read_body(body, bytes_max, bounds.between).await;
-    let body = match raw {
-        // What a redirect has in its body is nobody's concern, a missing end of it neither.
-        _ if head.status.is_redirection() => Vec::new(),
-        Ok(raw) => decode(raw, head.headers.get(CONTENT_ENCODING), bytes_max)?,
-        Err(fault) => return Err(fault),
+    let encoding = encoding(&head.headers);
+    let body = match bounds.expects.audio(&head) {
+        Some(media_type) => {
+            AnswerBody::Audio(read_audio(body, &media_type, encoding?, bounds, intake).await?)
+        }
+        None => match read_body(body, bounds.between).await {
+            // What a redirect or a missing file has in its body is nobody's concern, a fault in it neither.
+            _ if head.status.is_redirection() || bounds.expects == Expects::Media => Vec::new(),
+            Ok(raw) => unpack(raw, encoding?)?,
+            Err(fault) => return Err(fault),
+        }
+        .into(),
     };
     Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
-async fn read_body(
+/// Decodes a file while it arrives. Whatever is wrong with the file itself, the rest of it is not read.
+async fn read_audio(
     mut body: Incoming,
-    bytes_max: usize,
-    between: Duration,
-) -> Result<Vec<u8>, Fault> {
+    media_type: &str,
+    encoding: Encoding,
+    bounds: &Bounds,
+    intake: &AudioIntake,
+) -> Result<Result<Arc<Prompt>, PromptFailure>, Fault> {
+    let length = body.size_hint().exact();
+    let decoded = async {
+        let mut load = intake.begin(media_type, encoding, length, bounds.deadline).await?;
+        while let Some(frame) = next_frame(&mut body, bounds.between).await? {
+            if let Ok(data) = frame.into_data() {
+                load.push(data).await?;
+            }
+        }
+        Ok(load.finish().await?)
+    };
+    match decoded.await {
+        Ok(prompt) => Ok(Ok(prompt)),
+        Err(Unread::Unplayable(failure)) => Ok(Err(failure)),
+        Err(Unread::Fault(fault)) => Err(fault),
+    }
+}
+
+/// Why a file came to no prompt: it cannot be played, or the request failed.
+enum Unread {
+    Unplayable(PromptFailure),
+    Fault(Fault),
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<IntakeError> for Unread {
+    fn from(error: IntakeError) -> Self {
+        let unplayable =
+            |code| Self::Unplayable(PromptFailure { code, sentence: error.to_string() });
+        match error {
+            IntakeError::Audio(_) => unplayable(13_420),
+            IntakeError::Broken => unplayable(12_400),
+            IntakeError::TooLarge => Self::Fault(Fault::TooLarge(limits::PLAY_BYTES_MAX)),
+            IntakeError::Gzip(_) => Self::Fault(Fault::Protocol(error.to_string())),
+            IntakeError::NoRoom(_) | IntakeError::NoPlace | IntakeError::NoLargePlace => {
+                Self::Fault(Fault::NoRoom(error))
+            }
+        }
+    }
+}
+
+async fn next_frame(body: &mut Incoming, between: Duration) -> Result<Option<Frame<Bytes>>, Fault> {
+    let frame = timeout(between, body.frame()).await.map_err(|_| Fault::Silence(between))?;
+    frame.transpose().map_err(|error| Fault::from_http(&error, true))
+}
+
+async fn read_body(mut body: Incoming, between: Duration) -> Result<Vec<u8>, Fault> {
     let announced = body.size_hint().lower();
-    if announced > bytes_max as u64 {
-        return Err(Fault::TooLarge(bytes_max));
+    if announced > DOCUMENT_BYTES_MAX as u64 {
+        return Err(Fault::TooLarge(DOCUMENT_BYTES_MAX));
     }
     let mut bytes = Vec::new();
-    while let Some(frame) =
-        timeout(between, body.frame()).await.map_err(|_| Fault::Silence(between))?
-    {
-        let frame = frame.map_err(|error| Fault::from_http(&error, true))?;
+    while let Some(frame) = next_frame(&mut body, between).await? {
         if let Some(data) = frame.data_ref() {
-            if bytes.len() + data.len() > bytes_max {
-                return Err(Fault::TooLarge(bytes_max));
+            if bytes.len() + data.len() > DOCUMENT_BYTES_MAX {
+                return Err(Fault::TooLarge(DOCUMENT_BYTES_MAX));
             }
             bytes.extend_from_slice(data);
         }
@@ -166,24 +261,34 @@ async fn read_body(
     Ok(bytes)
 }
 
-/// Undoes `Content-Encoding`. The bound holds for what comes out, so a small bomb does no harm.
-fn decode(
-    raw: Vec<u8>,
-    encoding: Option<&HeaderValue>,
-    bytes_max: usize,
-) -> Result<Vec<u8>, Fault> {
-    let encoding = encoding.map_or(b"".as_slice(), HeaderValue::as_bytes);
-    if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
+/// `Content-Encoding`: one that was offered, or none.
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Fault> {
+    let name = headers.get(CONTENT_ENCODING).map_or(b"".as_slice(), HeaderValue::as_bytes);
+    let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
+    if name.is_empty() || is(b"identity") {
+        Ok(Encoding::Identity)
+    } else if is(b"gzip") || is(b"x-gzip") {
+        Ok(Encoding::Gzip)
+    } else {
+        let name = String::from_utf8_lossy(name).into_owned();
+        Err(Fault::Protocol(format!("Content-Encoding `{name}` was not offered")))
+    }
+}
+
+/// Undoes the encoding. The bound holds for what comes out, so a small bomb does no harm.
+fn unpack(raw: Vec<u8>, encoding: Encoding) -> Result<Vec<u8>, Fault> {
+    if encoding == Encoding::Identity {
         return Ok(raw);
     }
-    if !(encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip")) {
-        let name = String::from_utf8_lossy(encoding).into_owned();
-        return Err(Fault::Protocol(format!("Content-Encoding `{name}` was not offered")));
-    }
-    let mut decoded = Vec::new();
+    let mut unpacked = Vec::new();
     flate2::read::MultiGzDecoder::new(raw.as_slice())
-        .take(bytes_max as u64 + 1)
-        .read_to_end(&mut decoded)
+        .take(DOCUMENT_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut unpacked)
         .map_err(|error| Fault::Protocol(format!("the gzip body is broken: {error}")))?;
-    if decoded.len() > bytes_max { Err(Fault::TooLarge(bytes_max)) } else { Ok(decoded) }
+    if unpacked.len() > DOCUMENT_BYTES_MAX {
+        return Err(Fault::TooLarge(DOCUMENT_BYTES_MAX));
+    }
+    Ok(unpacked)
 }
+
+const DOCUMENT_BYTES_MAX: usize = limits::WEBHOOK_BODY_BYTES_MAX;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use call::HttpFailure;
 
+use crate::audio::IntakeError;
 use crate::dns::{LookupError, Refused};
 
 /// No usable answer: whose fault, in a sentence, with the contract's code.
@@ -67,6 +68,8 @@ pub(super) enum Fault {
     Location(String),
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    #[error("{0}")]
+    NoRoom(IntakeError),
     #[error("too many requests are waiting for their turn in this gateway")]
     Busy,
 }
@@ -91,7 +94,7 @@ impl Fault {
             Self::Redirects(_) => 11_215,
             Self::Location(_) => 11_216,
             Self::TooLarge(_) => 11_750,
-            Self::Busy => 11_200,
+            Self::NoRoom(_) | Self::Busy => 11_200,
         }
     }
 

@@ -25,6 +25,5 @@ mod tests;
 pub use client::{Fetched, MediaRequest, Validators, WebhookClient, WebhookSettings};
 pub use connector::WebhookSetupError;
 pub use fault::WebhookFailure;
-pub(crate) use permits::Permits;
 
 pub use meters::{WebhookCounts, WebhookMeters};

@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{Form, HttpId, HttpKind, HttpRequest, Method, WebUrl};
+use call::{AnswerBody, Form, HttpId, HttpKind, HttpRequest, Method, WebUrl};
 use parking_lot::Mutex;
 use shared::{AccountSid, CallSid};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::audio::AudioIntake;
 use crate::dns::Resolver;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -23,7 +24,7 @@ async fn a_post_carries_form_signature_token_and_user_agent() {
     let request = post(&format!("{}/voice?tenant=7", server.url()));
     let expected = request.wire().signature(TOKEN);
     let answer = client().send(request, TOKEN).await.unwrap();
-    assert_eq!((answer.status, answer.body.as_slice()), (200, b"<Response/>".as_slice()));
+    assert_eq!((answer.status, answer.body.bytes()), (200, b"<Response/>".as_slice()));
     assert_eq!(answer.content_type.as_deref(), Some("text/xml"));
     assert_eq!(answer.final_url, format!("{}/voice?tenant=7", server.url()));
     let seen = server.only();
@@ -72,7 +73,7 @@ async fn a_digest_challenge_is_answered_and_the_call_stays_logged_in() {
     let client = client();
     let url = format!("http://user:pw@{}/v?x=1", server.address);
     for _ in 0..2 {
-        assert_eq!(client.send(post(&url), TOKEN).await.unwrap().body, b"in");
+        assert_eq!(client.send(post(&url), TOKEN).await.unwrap().body.bytes(), b"in");
     }
     let seen: Vec<String> = server.seen().iter().map(|one| one.header("Authorization")).collect();
     assert_eq!(seen.len(), 3);
@@ -204,7 +205,12 @@ async fn the_guard_stands_at_the_first_hop_and_at_every_redirect() {
 async fn a_name_that_resolves_to_a_refused_address_is_refused() {
     let names =
         BTreeMap::from([("meta.example".to_owned(), vec!["169.254.169.254".parse().unwrap()])]);
-    let client = WebhookClient::new(settings(), Resolver::fixed(names, BTreeMap::new())).unwrap();
+    let client = WebhookClient::new(
+        settings(),
+        Resolver::fixed(names, BTreeMap::new()),
+        AudioIntake::new(0),
+    )
+    .unwrap();
     let failure = client.send(post("http://meta.example/"), TOKEN).await.unwrap_err();
     assert_eq!(failure.code, 11_210);
 }
@@ -267,7 +273,7 @@ async fn gzip_is_decoded_and_its_bound_is_that_of_the_decoded_body() {
     .await;
     let client = client();
     let small = client.send(post(&format!("{}/small", server.url())), TOKEN).await.unwrap();
-    assert_eq!(small.body, b"<Response/>");
+    assert_eq!(small.body.bytes(), b"<Response/>");
     let bomb = client.send(post(&format!("{}/bomb", server.url())), TOKEN).await.unwrap_err();
     assert_eq!(bomb.code, 11_750);
     let broken = client.send(post(&format!("{}/broken", server.url())), TOKEN).await.unwrap_err();
@@ -288,7 +294,7 @@ async fn a_body_of_the_limit_passes_and_one_byte_more_is_11750() {
     .await;
     let client = client();
     let fits = client.send(post(&format!("{}/fits", server.url())), TOKEN).await.unwrap();
-    assert_eq!(fits.body.len(), 65_536);
+    assert_eq!(fits.body.bytes().len(), 65_536);
     let failure = client.send(post(&format!("{}/over", server.url())), TOKEN).await.unwrap_err();
     assert_eq!(failure.code, 11_750);
 }
@@ -353,14 +359,14 @@ async fn https_checks_the_name_and_the_authority() {
     let names = names.map(|name| (name.to_owned(), vec![server.address.ip()])).into();
     let resolver = Resolver::fixed(names, BTreeMap::new());
     let trusting = WebhookSettings { extra_roots: vec![root], ..settings() };
-    let client = WebhookClient::new(trusting, resolver.clone()).unwrap();
+    let client = WebhookClient::new(trusting, resolver.clone(), AudioIntake::new(0)).unwrap();
     let port = server.address.port();
     let good = client.send(post(&format!("https://app.example:{port}/")), TOKEN).await;
-    assert_eq!(good.unwrap().body, b"<Response/>");
+    assert_eq!(good.unwrap().body.bytes(), b"<Response/>");
     let request = post(&format!("https://other.example:{port}/#rc=0"));
     let failure = client.send(request, TOKEN).await.unwrap_err();
     assert_eq!(failure.code, 11_235, "{failure}");
-    let distrusting = WebhookClient::new(settings(), resolver).unwrap();
+    let distrusting = WebhookClient::new(settings(), resolver, AudioIntake::new(0)).unwrap();
     let request = post(&format!("https://app.example:{port}/#rc=0"));
     let failure = distrusting.send(request, TOKEN).await.unwrap_err();
     assert_eq!(failure.code, 11_237, "{failure}");
@@ -372,7 +378,9 @@ async fn an_expired_certificate_is_11236_and_a_server_without_tls_11220() {
     let server = Server::start_tls(acceptor, |_| ok("text/xml", b"")).await;
     let names = BTreeMap::from([("app.example".to_owned(), vec![server.address.ip()])]);
     let trusting = WebhookSettings { extra_roots: vec![root], ..settings() };
-    let client = WebhookClient::new(trusting, Resolver::fixed(names, BTreeMap::new())).unwrap();
+    let client =
+        WebhookClient::new(trusting, Resolver::fixed(names, BTreeMap::new()), AudioIntake::new(0))
+            .unwrap();
     let request = post(&format!("https://app.example:{}/#rc=0", server.address.port()));
     let failure = client.send(request, TOKEN).await.unwrap_err();
     assert_eq!(failure.code, 11_236, "{failure}");
@@ -387,10 +395,58 @@ async fn an_expired_certificate_is_11236_and_a_server_without_tls_11220() {
 }
 
 #[tokio::test]
+async fn audio_in_place_of_a_document_is_decoded_while_it_arrives() {
+    let server = Server::start(|request| match request.path() {
+        "/packed" => answer(200, "audio/basic", "Content-Encoding: gzip\r\n", &gzip(&[0xFF; 800])),
+        "/unplayable" => answer(200, "audio/x-wav", "", b"<html>"),
+        "/error" => answer(500, "audio/basic", "", &[0xFF; 800]),
+        _ => ok("audio/basic", &[0xFF; 800]),
+    })
+    .await;
+    let client = client();
+    let body = async |path: &str| {
+        client.send(post(&format!("{}{path}", server.url())), TOKEN).await.unwrap().body
+    };
+    for path in ["/plain", "/packed"] {
+        let AnswerBody::Audio(Ok(prompt)) = body(path).await else { panic!("{path} is audio") };
+        assert_eq!(prompt.duration_ms(), 100, "{path}");
+    }
+    let AnswerBody::Audio(Err(failure)) = body("/unplayable").await else { panic!("not played") };
+    assert_eq!(failure.code, 13_420);
+    assert_eq!(body("/error").await.bytes().len(), 800);
+    let callback = HttpRequest { kind: HttpKind::StatusCallback, ..post(&server.url()) };
+    assert_eq!(client.send(callback, TOKEN).await.unwrap().body.bytes().len(), 800);
+    assert_eq!(client.intake().memory().figures().used, 0);
+}
+
+#[tokio::test]
+async fn audio_waits_for_memory_within_the_time_of_its_request_then_it_is_11200() {
+    let server = Server::start(|_| ok("audio/basic", &vec![0xFF; 4_000_000])).await;
+    let client = client();
+    let memory = client.intake().memory();
+    let others = memory.try_reserve(memory.figures().bytes_max / 8 * 7).unwrap();
+    let url = format!("{}#tt=500", server.url());
+    let failure = client.send(post(&url), TOKEN).await.unwrap_err();
+    assert_eq!(failure.code, 11_200);
+    assert!(failure.sentence.contains("limits.audio"), "{failure}");
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(post(&server.url()), TOKEN).await }
+    });
+    while memory.figures().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(others);
+    let answer = waiting.await.unwrap().unwrap();
+    assert!(matches!(answer.body, AnswerBody::Audio(Ok(_))));
+    assert_eq!(memory.figures().used, 8_000_000);
+}
+
+#[tokio::test]
 async fn media_is_fetched_without_parameters_and_revalidated() {
     let server = Server::start(|request| match request.header("If-None-Match").as_str() {
-        "\"v1\"" => answer(304, "audio/wav", "", b""),
-        _ => answer(200, "audio/wav", "ETag: \"v1\"\r\nCache-Control: max-age=5\r\n", b"RIFF"),
+        "\"v1\"" => answer(304, "audio/ulaw", "", b""),
+        _ => answer(200, "audio/ulaw", "ETag: \"v1\"\r\nCache-Control: max-age=5\r\n", &[0xFF; 80]),
     })
     .await;
     let client = client();
@@ -398,10 +454,11 @@ async fn media_is_fetched_without_parameters_and_revalidated() {
         MediaRequest { account: AccountSid(1), call: CallSid(1), auth_token: TOKEN.to_owned() };
     let url = WebUrl::parse(&format!("{}/a.wav?x=1", server.url())).unwrap();
     let first = client.fetch_media(&url, &who, &Validators::default()).await.unwrap();
-    assert_eq!((first.status, first.body.as_slice()), (200, b"RIFF".as_slice()));
+    assert_eq!(first.status, 200);
+    assert_eq!(first.audio.unwrap().unwrap().duration_ms(), 10);
     assert_eq!(first.cache_control, "max-age=5");
     let second = client.fetch_media(&url, &who, &first.validators).await.unwrap();
-    assert_eq!((second.status, second.body.len()), (304, 0));
+    assert_eq!((second.status, second.audio), (304, None));
     assert_eq!(server.seen()[0].line, "GET /a.wav?x=1 HTTP/1.1");
 }
 
@@ -593,7 +650,8 @@ fn client() -> WebhookClient {
 }
 
 fn with(settings: WebhookSettings) -> WebhookClient {
-    WebhookClient::new(settings, Resolver::fixed(BTreeMap::new(), BTreeMap::new())).unwrap()
+    let resolver = Resolver::fixed(BTreeMap::new(), BTreeMap::new());
+    WebhookClient::new(settings, resolver, AudioIntake::new(0)).unwrap()
 }
 
 fn settings() -> WebhookSettings {

@@ -13,16 +13,86 @@ const CROSSINGS: f64 = 32.0;
 /// Shape of the Kaiser window.
 const KAISER_BETA: f64 = 7.0;
 
-/// The samples at 8,000 Hz. Level and length in time stay; what lies above the narrower of the two
-/// bands is filtered out. `rate_hz` must be one of [`RATES_HZ`]: the caller has checked a file's.
+/// The samples at 8,000 Hz, all at once. `rate_hz` must be one of [`RATES_HZ`].
 pub(crate) fn to_prompt_rate(samples: &[i16], rate_hz: u32) -> Vec<i16> {
-    debug_assert!(RATES_HZ.contains(&rate_hz), "{rate_hz} Hz");
-    if rate_hz == PROMPT_HZ || samples.is_empty() {
-        return samples.to_vec();
+    let mut resampler = Resampler::new(rate_hz);
+    let mut made = Vec::new();
+    resampler.push(samples, |sample| made.push(sample));
+    resampler.finish(|sample| made.push(sample));
+    made
+}
+
+/// Brings samples to 8,000 Hz as they come. Level and length in time stay; what lies above the narrower of
+/// the two bands is filtered out.
+pub(crate) struct Resampler {
+    /// `None` where the samples have the rate already.
+    filter: Option<Filter>,
+    /// Samples that outputs still to be made lie on; the first belongs to output `made`, or comes before it.
+    window: Vec<i16>,
+    /// Place of the window's first sample; before the file's first one is silence.
+    start: i64,
+    read: u64,
+    made: u64,
+}
+
+impl Resampler {
+    /// `rate_hz` must be one of [`RATES_HZ`]: the caller has checked a file's.
+    pub(crate) fn new(rate_hz: u32) -> Self {
+        debug_assert!(RATES_HZ.contains(&rate_hz), "{rate_hz} Hz");
+        let filter = (rate_hz != PROMPT_HZ).then(|| Filter::new(rate_hz));
+        let before = filter.as_ref().map_or(0, Filter::before);
+        Self { filter, window: vec![0; before], start: -(before as i64), read: 0, made: 0 }
     }
-    let filter = Filter::new(rate_hz);
-    let length = (samples.len() as u64 * filter.up).div_ceil(filter.down);
-    (0..length).map(|index| filter.sample(samples, index)).collect()
+
+    /// Memory that a filter from this rate takes, bytes.
+    pub(crate) fn filter_bytes(rate_hz: u32) -> usize {
+        if rate_hz == PROMPT_HZ {
+            return 0;
+        }
+        let shape = Shape::new(rate_hz);
+        shape.taps * shape.up as usize * size_of::<f32>()
+    }
+
+    /// Samples at 8,000 Hz that `count` samples come to.
+    pub(crate) fn made_of(count: u64, rate_hz: u32) -> u64 {
+        (count * u64::from(PROMPT_HZ)).div_ceil(u64::from(rate_hz))
+    }
+
+    /// Takes samples and gives those that are ready.
+    pub(crate) fn push(&mut self, samples: &[i16], mut made: impl FnMut(i16)) {
+        self.read += samples.len() as u64;
+        match &self.filter {
+            None => samples.iter().copied().for_each(made),
+            Some(_) => {
+                self.window.extend_from_slice(samples);
+                self.make(&mut made);
+            }
+        }
+    }
+
+    /// The file is over: gives the rest.
+    pub(crate) fn finish(mut self, mut made: impl FnMut(i16)) {
+        let Some(filter) = &self.filter else { return };
+        let behind = self.window.len() + filter.taps;
+        self.window.resize(behind, 0);
+        self.make(&mut made);
+    }
+
+    /// Makes what the window is long enough for.
+    fn make(&mut self, made: &mut impl FnMut(i16)) {
+        let Some(filter) = &self.filter else { return };
+        let all = (self.read * filter.up).div_ceil(filter.down);
+        while self.made < all {
+            let first = usize::try_from(filter.first(self.made) - self.start).unwrap_or(0);
+            let Some(samples) = self.window.get(first..first + filter.taps) else { break };
+            made(filter.sample(samples, self.made));
+            self.made += 1;
+        }
+        let behind = usize::try_from(filter.first(self.made) - self.start).unwrap_or(0);
+        let behind = behind.min(self.window.len());
+        self.window.drain(..behind);
+        self.start += behind as i64;
+    }
 }
 
 /// One set of weights for each of the `up` places that an output sample can have between two
@@ -35,14 +105,30 @@ struct Filter {
     weights: Vec<f32>,
 }
 
-impl Filter {
+/// The size of a filter, and what its weights are made from.
+struct Shape {
+    up: u64,
+    down: u64,
+    taps: usize,
+    /// In cycles per input sample.
+    cutoff: f64,
+    /// In input samples.
+    half_width: f64,
+}
+
+impl Shape {
     fn new(rate_hz: u32) -> Self {
         let divisor = greatest_common_divisor(rate_hz, PROMPT_HZ);
         let (up, down) = (u64::from(PROMPT_HZ / divisor), u64::from(rate_hz / divisor));
-        // In cycles per input sample.
         let cutoff = PASSBAND * f64::from(rate_hz.min(PROMPT_HZ)) / f64::from(rate_hz) / 2.0;
         let half_width = CROSSINGS / (2.0 * cutoff);
-        let taps = 2 * half_width.ceil() as usize;
+        Self { up, down, taps: 2 * half_width.ceil() as usize, cutoff, half_width }
+    }
+}
+
+impl Filter {
+    fn new(rate_hz: u32) -> Self {
+        let Shape { up, down, taps, cutoff, half_width } = Shape::new(rate_hz);
         let mut weights = Vec::with_capacity(taps * up as usize);
         for phase in 0..up {
             let offset = phase as f64 / up as f64 + (taps / 2 - 1) as f64;
@@ -56,15 +142,21 @@ impl Filter {
         Self { up, down, taps, weights }
     }
 
+    /// Samples of silence before the first sample of a file.
+    const fn before(&self) -> usize {
+        self.taps / 2 - 1
+    }
+
+    /// Place of the first sample that this output lies on.
+    const fn first(&self, index: u64) -> i64 {
+        (index * self.down / self.up) as i64 - self.before() as i64
+    }
+
+    /// One output from the `taps` samples from [`Filter::first`] on.
     fn sample(&self, samples: &[i16], index: u64) -> i16 {
-        let place = index * self.down;
-        let row = (place % self.up) as usize * self.taps;
+        let row = (index * self.down % self.up) as usize * self.taps;
         let weights = self.weights.get(row..row + self.taps).unwrap_or(&[]);
-        // The first tap lies this many samples after the first one of the file; before it is silence.
-        let first = (place / self.up) as i64 - (self.taps as i64 / 2 - 1);
-        let skipped = usize::try_from(-first).unwrap_or(0).min(weights.len());
-        let start = usize::try_from(first).unwrap_or(0).min(samples.len());
-        let pairs = weights.iter().skip(skipped).zip(samples.iter().skip(start));
+        let pairs = weights.iter().zip(samples);
         let sum: f32 = pairs.map(|(weight, sample)| weight * f32::from(*sample)).sum();
         // `as` saturates: a peak between two full-scale samples is cut, not wrapped.
         sum.round() as i16
@@ -154,6 +246,25 @@ mod tests {
             let out = to_prompt_rate(&samples, rate);
             let expected = (samples.len() as u64 * 8_000).div_ceil(u64::from(rate));
             prop_assert_eq!(out.len() as u64, expected);
+            prop_assert_eq!(Resampler::made_of(samples.len() as u64, rate), expected);
+        }
+
+        #[test]
+        fn samples_that_come_in_pieces_make_the_same_as_all_at_once(
+            samples in prop::collection::vec(any::<i16>(), 0..900),
+            piece in 1usize..300,
+            rate in (40u32..=480).prop_map(|hundreds| hundreds * 100),
+        ) {
+            let mut resampler = Resampler::new(rate);
+            let mut out = Vec::new();
+            let mut read = 0;
+            for piece in samples.chunks(piece) {
+                resampler.push(piece, |sample| out.push(sample));
+                read += piece.len() as u64;
+                prop_assert!(out.len() as u64 <= Resampler::made_of(read, rate));
+            }
+            resampler.finish(|sample| out.push(sample));
+            prop_assert_eq!(out, to_prompt_rate(&samples, rate));
         }
     }
 

@@ -1,0 +1,599 @@
+//! Audio files to both laws at 8,000 Hz while they arrive: WAV, AU and raw mu-law. Pure.
+//!
+//! A decoder never holds a file, only what it makes of it, and that is allowed beforehand: [`Decoder::push`]
+//! stops where it needs more room than [`Decoder::allow`] has given it. A file that says how long it is asks once,
+//! for exactly that. One that does not asks for [`UNKNOWN_FIRST_BYTES`], then for the most that it can still
+//! come to, so that two steps are enough however long it gets.
+
+use plane::g711;
+use shared::{Codec, Prompt, limits};
+
+use super::head::{Format, Head};
+use super::memory::{Charge, LARGE_BYTES};
+use super::resample::{RATES_HZ, Resampler};
+
+/// Why a file cannot be played.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AudioError {
+    #[error("files of the type `{0}` are not played in this version; use WAV or mu-law")]
+    NotBuilt(String),
+    #[error("the type `{0}` is no audio that can be played")]
+    UnknownType(String),
+    #[error("the file is no {0}: {1}")]
+    Malformed(&'static str, &'static str),
+    #[error(
+        "WAV files with format {0} are not played; use PCM of 8, 16 or 24 bits, A-law or mu-law"
+    )]
+    Format(u16),
+    #[error("WAV files with {0} bits a sample are not played; use 8, 16 or 24")]
+    Bits(u16),
+    #[error("files with {0} channels are not played; use one or two")]
+    Channels(u16),
+    #[error("files with {0} samples a second are not played; use 4,000 to 48,000")]
+    Rate(u32),
+    #[error("the file is longer than {max} s", max = limits::PLAY_S_MAX)]
+    TooLong,
+    #[error("the file holds no audio")]
+    Empty,
+}
+
+/// What became of bytes that were pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// All were taken.
+    All,
+    /// Some are left: the decoder has to be allowed this memory first, bytes in all.
+    NeedsRoom(usize),
+}
+
+/// A file that is being decoded into both laws.
+pub(crate) type Decoder = Decoding<Laws>;
+
+/// A whole file as linear samples, 8,000 a second; two channels are mixed. `media_type` is lower case and has
+/// no parameters.
+///
+/// # Errors
+/// The file cannot be played.
+pub(crate) fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioError> {
+    let mut decoding: Decoding<Linear> = Decoding::new(media_type, Some(bytes.len() as u64))?;
+    let mut input = bytes;
+    while let Pushed::NeedsRoom(room) = decoding.push(&mut input)? {
+        decoding.allow(room);
+    }
+    decoding.ended().map(|linear| linear.samples)
+}
+
+/// Where samples go.
+pub(crate) trait Samples: Default {
+    /// Bytes that one sample takes.
+    const BYTES: usize;
+    /// Makes room for so many samples in all.
+    fn allow(&mut self, samples: usize);
+    /// Samples that there is room for in all.
+    fn room(&self) -> usize;
+    /// Takes one.
+    fn push(&mut self, sample: i16);
+    /// Samples taken.
+    fn len(&self) -> usize;
+}
+
+/// A file that is being decoded.
+pub(crate) struct Decoding<S> {
+    stage: Stage,
+    /// Bytes of the whole file, where known.
+    length: Option<u64>,
+    read: u64,
+    made: S,
+}
+
+enum Stage {
+    Head(Head),
+    Audio(Audio),
+}
+
+impl<S: Samples> Decoding<S> {
+    /// `media_type` is lower case and has no parameters; `length` is that of the file in bytes, where it is
+    /// announced.
+    ///
+    /// # Errors
+    /// Files of this type are not played.
+    pub(crate) fn new(media_type: &str, length: Option<u64>) -> Result<Self, AudioError> {
+        let stage = Stage::Head(Head::of(media_type)?);
+        Ok(Self { stage, length, read: 0, made: S::default() })
+    }
+
+    /// Takes bytes from the front of `input`.
+    ///
+    /// # Errors
+    /// The file cannot be played. Nothing more may be pushed.
+    pub(crate) fn push(&mut self, input: &mut &[u8]) -> Result<Pushed, AudioError> {
+        let offered = input.len();
+        if let Stage::Head(head) = &mut self.stage {
+            let format = head.read(input)?;
+            self.read += (offered - input.len()) as u64;
+            let Some(format) = format else { return Ok(Pushed::All) };
+            self.stage = Stage::Audio(Audio::new(format, self.length, self.read)?);
+        }
+        let offered = input.len();
+        let pushed = match &mut self.stage {
+            Stage::Audio(audio) => audio.push(input, &mut self.made),
+            Stage::Head(_) => Ok(Pushed::All),
+        };
+        self.read += (offered - input.len()) as u64;
+        pushed
+    }
+
+    /// Bytes of the file that were taken.
+    pub(crate) const fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Allows it this memory in all, bytes.
+    pub(crate) fn allow(&mut self, bytes: usize) {
+        let filter_bytes = match &self.stage {
+            Stage::Audio(audio) => Resampler::filter_bytes(audio.format.rate_hz),
+            Stage::Head(_) => 0,
+        };
+        self.made.allow(bytes.saturating_sub(filter_bytes) / S::BYTES);
+    }
+
+    fn ended(mut self) -> Result<S, AudioError> {
+        let mut audio = match self.stage {
+            Stage::Audio(audio) => audio,
+            Stage::Head(head) => {
+                let audio = Audio::new(head.ended()?, None, self.read)?;
+                self.made.allow(audio.cut.len());
+                audio
+            }
+        };
+        audio.push(&mut [].as_slice(), &mut self.made)?;
+        if let Some(resampler) = audio.resampler {
+            resampler.finish(|sample| self.made.push(sample));
+        }
+        if self.made.len() == 0 { Err(AudioError::Empty) } else { Ok(self.made) }
+    }
+}
+
+impl Decoder {
+    /// Linear samples of 8,000 Hz, little-endian and without a head: `bytes` of them.
+    pub(crate) fn of_samples(bytes: u64) -> Self {
+        let audio = Audio::of(Format::samples(bytes), Some(bytes), bytes);
+        Self { stage: Stage::Audio(audio), length: None, read: 0, made: Laws::default() }
+    }
+
+    /// The file is over: the prompt, whose bytes take over their part of the charge.
+    ///
+    /// # Errors
+    /// The file cannot be played.
+    pub(crate) fn finish(self, mut charge: Charge) -> Result<Prompt, AudioError> {
+        let Laws { mut mulaw, mut alaw, .. } = self.ended()?;
+        mulaw.shrink_to_fit();
+        alaw.shrink_to_fit();
+        let first = charge.split(mulaw.len());
+        Ok(Prompt { mulaw: first.own(mulaw), alaw: charge.own(alaw) })
+    }
+}
+
+/// Both laws, each from the same samples.
+#[derive(Default)]
+pub(crate) struct Laws {
+    mulaw: Vec<u8>,
+    alaw: Vec<u8>,
+    room: usize,
+}
+
+impl Samples for Laws {
+    const BYTES: usize = 2;
+
+    fn allow(&mut self, samples: usize) {
+        self.room = self.room.max(samples);
+        let more = self.room - self.mulaw.len();
+        self.mulaw.reserve_exact(more);
+        self.alaw.reserve_exact(more);
+    }
+
+    fn room(&self) -> usize {
+        self.room
+    }
+
+    fn push(&mut self, sample: i16) {
+        self.mulaw.push(g711::encode(Codec::Pcmu, sample));
+        self.alaw.push(g711::encode(Codec::Pcma, sample));
+    }
+
+    fn len(&self) -> usize {
+        self.mulaw.len()
+    }
+}
+
+#[derive(Default)]
+struct Linear {
+    samples: Vec<i16>,
+    room: usize,
+}
+
+impl Samples for Linear {
+    const BYTES: usize = 2;
+
+    fn allow(&mut self, samples: usize) {
+        self.room = self.room.max(samples);
+    }
+
+    fn room(&self) -> usize {
+        self.room
+    }
+
+    fn push(&mut self, sample: i16) {
+        self.samples.push(sample);
+    }
+
+    fn len(&self) -> usize {
+        self.samples.len()
+    }
+}
+
+/// What comes behind a head that made sense.
+struct Audio {
+    format: Format,
+    /// Bytes of all channels' samples of one moment.
+    block: usize,
+    /// Bytes that are still to come, at most; `is_announced`: exactly, if the file is whole.
+    left: u64,
+    is_announced: bool,
+    /// Blocks taken.
+    blocks: u64,
+    /// Bytes that wait for the rest of their block.
+    cut: Vec<u8>,
+    mono: Vec<i16>,
+    /// Made once there is room for its filter.
+    resampler: Option<Resampler>,
+}
+
+impl Audio {
+    /// `length` is that of the file, of which `read` bytes are read.
+    fn new(format: Format, length: Option<u64>, read: u64) -> Result<Self, AudioError> {
+        if !(1..=2).contains(&format.channels) {
+            return Err(AudioError::Channels(format.channels));
+        }
+        if !RATES_HZ.contains(&format.rate_hz) {
+            return Err(AudioError::Rate(format.rate_hz));
+        }
+        let behind = length.map(|length| length.saturating_sub(read));
+        let announced = match (format.bytes, behind) {
+            (Some(bytes), Some(behind)) => Some(bytes.min(behind)),
+            (one, other) => one.or(other),
+        };
+        let left_max = (limits::PLAY_BYTES_MAX as u64).saturating_sub(read);
+        let audio = Self::of(format, announced, announced.unwrap_or(left_max).min(left_max));
+        let is_long = audio.is_announced && audio.blocks_at_most() > audio.blocks_max();
+        if is_long { Err(AudioError::TooLong) } else { Ok(audio) }
+    }
+
+    fn of(mut format: Format, announced: Option<u64>, left: u64) -> Self {
+        Self {
+            block: format.coding.bytes() * usize::from(format.channels),
+            left,
+            is_announced: announced.is_some(),
+            blocks: 0,
+            cut: std::mem::take(&mut format.begun),
+            mono: Vec::new(),
+            resampler: None,
+            format,
+        }
+    }
+
+    fn push(&mut self, input: &mut &[u8], made: &mut impl Samples) -> Result<Pushed, AudioError> {
+        loop {
+            let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len());
+            let blocks = ((self.cut.len() + here) / self.block).min(BLOCKS_A_STEP);
+            if blocks == 0 {
+                self.take(here, input);
+                // Chunks behind the audio are not looked at.
+                if self.left == 0 {
+                    *input = &[];
+                }
+                return Ok(Pushed::All);
+            }
+            let after = self.blocks + blocks as u64;
+            if after > self.blocks_max() {
+                return Err(AudioError::TooLong);
+            }
+            let samples = Resampler::made_of(after, self.format.rate_hz) as usize;
+            if samples > made.room() {
+                return Ok(Pushed::NeedsRoom(self.room_wanted(samples, made)));
+            }
+            self.take(blocks * self.block - self.cut.len(), input);
+            self.decode(made);
+            self.blocks = after;
+        }
+    }
+
+    fn take(&mut self, count: usize, input: &mut &[u8]) {
+        let (taken, rest) = input.split_at(count);
+        self.cut.extend_from_slice(taken);
+        *input = rest;
+        self.left -= count as u64;
+    }
+
+    /// Decodes the whole blocks that were taken.
+    fn decode(&mut self, made: &mut impl Samples) {
+        let Format { coding, channels, rate_hz, .. } = self.format;
+        // The mean of the channels, so that nothing can clip.
+        let mixed = |block: &[u8]| {
+            let samples = block.chunks_exact(coding.bytes());
+            let sum: i32 = samples.map(|bytes| i32::from(coding.linear(bytes))).sum();
+            i16::try_from(sum / i32::from(channels)).unwrap_or(0)
+        };
+        self.mono.clear();
+        self.mono.extend(self.cut.chunks_exact(self.block).map(mixed));
+        self.cut.clear();
+        let resampler = self.resampler.get_or_insert_with(|| Resampler::new(rate_hz));
+        resampler.push(&self.mono, |sample| made.push(sample));
+    }
+
+    /// Memory to ask for where `samples` have no room, bytes in all.
+    fn room_wanted<S: Samples>(&self, samples: usize, made: &S) -> usize {
+        let blocks = self.blocks_at_most().min(self.blocks_max());
+        let most = Resampler::made_of(blocks, self.format.rate_hz) as usize;
+        let samples = match self.is_announced || made.room() > 0 {
+            true => most,
+            false => most.min(samples.max(UNKNOWN_FIRST_BYTES / S::BYTES)),
+        };
+        samples * S::BYTES + Resampler::filter_bytes(self.format.rate_hz)
+    }
+
+    /// Blocks that the file can come to.
+    fn blocks_at_most(&self) -> u64 {
+        self.blocks + (self.cut.len() as u64 + self.left) / self.block as u64
+    }
+
+    /// Blocks of the longest file that is played.
+    fn blocks_max(&self) -> u64 {
+        u64::from(limits::PLAY_S_MAX) * u64::from(self.format.rate_hz)
+    }
+}
+
+/// What a file of unknown length asks for first, bytes of both laws: half a minute. Most such files are speech
+/// that is made while it is sent.
+const UNKNOWN_FIRST_BYTES: usize = LARGE_BYTES / 2;
+/// Blocks between two looks at the room.
+const BLOCKS_A_STEP: usize = 2_048;
+/// Most memory that one file asks for, bytes: the longest that is played, and the largest filter.
+pub(crate) const DECODED_BYTES_MAX: usize = limits::PLAY_S_MAX as usize * 16_000 + FILTER_BYTES_MAX;
+/// A filter from a rate that has no divisor in common with 8,000 Hz.
+const FILTER_BYTES_MAX: usize = 8_000 * 416 * 4;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::head::{A_LAW, EXTENSIBLE, MU_LAW, PCM};
+    use super::super::memory::AudioMemory;
+    use super::*;
+
+    #[test]
+    fn every_coding_gives_the_same_tone() {
+        let expected: Vec<i16> = (0..800).map(sine).collect();
+        let pcm = |bits: u16, write: fn(i16) -> Vec<u8>| {
+            file(PCM, 1, 8_000, bits, &expected.iter().copied().flat_map(write).collect::<Vec<_>>())
+        };
+        let law = |tag: u16, codec: Codec| {
+            let data: Vec<u8> = expected.iter().map(|s| g711::encode(codec, *s)).collect();
+            file(tag, 1, 8_000, 8, &data)
+        };
+        let files = [
+            (pcm(16, |s| s.to_le_bytes().to_vec()), 0),
+            (pcm(24, |s| [&[0x55][..], &s.to_le_bytes()].concat()), 0),
+            (pcm(8, |s| vec![((s >> 8) + 128) as u8]), 256),
+            (law(MU_LAW, Codec::Pcmu), 400),
+            (law(A_LAW, Codec::Pcma), 400),
+        ];
+        for (file, tolerance) in files {
+            let samples = decode("audio/wav", &file).unwrap();
+            assert_eq!(samples.len(), expected.len());
+            let off = samples.iter().zip(&expected).map(|(a, b)| (a - b).abs()).max().unwrap();
+            assert!(off <= tolerance, "{off}");
+        }
+    }
+
+    #[test]
+    fn two_channels_are_mixed_without_clipping() {
+        let data: Vec<u8> = [i16::MAX, i16::MAX, 1_000, -1_000]
+            .iter()
+            .flat_map(|sample| sample.to_le_bytes())
+            .collect();
+        let samples = decode("audio/x-wav", &file(PCM, 2, 8_000, 16, &data)).unwrap();
+        assert_eq!(samples, [i16::MAX, 0]);
+    }
+
+    #[test]
+    fn higher_rates_are_brought_to_8_000() {
+        let data = vec![0; 44_100 * 2];
+        let samples = decode("audio/wave", &file(PCM, 1, 44_100, 16, &data)).unwrap();
+        assert_eq!(samples.len(), 8_000);
+    }
+
+    #[test]
+    fn extensible_headers_other_chunks_and_streamed_lengths_are_understood() {
+        let mut format = Vec::new();
+        for field in [EXTENSIBLE, 1] {
+            format.extend_from_slice(&field.to_le_bytes());
+        }
+        format.extend_from_slice(&8_000u32.to_le_bytes());
+        format.extend_from_slice(&16_000u32.to_le_bytes());
+        for field in [2u16, 16, 22, 16, 0, 0, PCM] {
+            format.extend_from_slice(&field.to_le_bytes());
+        }
+        format.extend_from_slice(&[0; 14]);
+        let mut bytes = b"RIFF\0\0\0\0WAVE".to_vec();
+        bytes.extend_from_slice(&[b"LIST".as_slice(), &3u32.to_le_bytes(), b"abc\0"].concat());
+        bytes.extend_from_slice(&[b"fmt ".as_slice(), &40u32.to_le_bytes(), &format].concat());
+        bytes.extend_from_slice(
+            &[b"data".as_slice(), &u32::MAX.to_le_bytes(), &[7, 0, 9, 0]].concat(),
+        );
+        assert_eq!(decode("audio/wav", &bytes), Ok(vec![7, 9]));
+    }
+
+    #[test]
+    fn raw_mulaw_and_au_are_played() {
+        let codes = [0xFF, 0x80, 0x00];
+        let expected: Vec<i16> =
+            codes.iter().map(|code| g711::decode(Codec::Pcmu, *code)).collect();
+        assert_eq!(decode("audio/ulaw", &codes), Ok(expected.clone()));
+        assert_eq!(decode("audio/basic", &codes), Ok(expected.clone()));
+        let mut au = b".snd".to_vec();
+        for field in [24u32, u32::MAX, 1, 8_000, 1] {
+            au.extend_from_slice(&field.to_be_bytes());
+        }
+        au.extend_from_slice(&codes);
+        assert_eq!(decode("audio/basic", &au), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_not_played_is_named() {
+        let error = |media_type, bytes: &[u8]| decode(media_type, bytes).unwrap_err();
+        assert_eq!(error("audio/mpeg", b"ID3"), AudioError::NotBuilt("audio/mpeg".to_owned()));
+        assert_eq!(error("text/html", b""), AudioError::UnknownType("text/html".to_owned()));
+        assert_eq!(error("audio/wav", &file(3, 1, 8_000, 32, &[0; 8])), AudioError::Format(3));
+        assert_eq!(error("audio/wav", &file(PCM, 3, 8_000, 16, &[0; 8])), AudioError::Channels(3));
+        assert_eq!(
+            error("audio/wav", &file(PCM, 1, 96_000, 16, &[0; 8])),
+            AudioError::Rate(96_000)
+        );
+        assert_eq!(error("audio/wav", &file(PCM, 1, 8_000, 32, &[0; 8])), AudioError::Bits(32));
+        assert_eq!(error("audio/wav", &file(PCM, 1, 8_000, 16, &[])), AudioError::Empty);
+        assert!(matches!(error("audio/wav", b"<html>"), AudioError::Malformed(..)));
+    }
+
+    #[test]
+    fn more_than_an_hour_is_too_long() {
+        let hour = vec![0; 3_600 * 4_000 + 1];
+        assert_eq!(
+            decode("audio/wav", &file(MU_LAW, 1, 4_000, 8, &hour)),
+            Err(AudioError::TooLong)
+        );
+    }
+
+    #[test]
+    fn a_file_that_says_its_length_asks_once_for_exactly_what_it_becomes() {
+        let wav = file(PCM, 1, 8_000, 16, &[7; 3_000 * 2]);
+        for length in [Some(wav.len() as u64), None] {
+            assert_eq!(asked_for(&wav, length), [6_000], "{length:?}");
+        }
+        let filtered = file(PCM, 2, 16_000, 16, &[7; 4_000 * 4]);
+        let filter_bytes = Resampler::filter_bytes(16_000);
+        assert_eq!(asked_for(&filtered, None), [2_000 * 2 + filter_bytes]);
+    }
+
+    #[test]
+    fn a_file_of_unknown_length_asks_for_a_little_then_for_all_that_it_can_become() {
+        let mut wav = file(PCM, 1, 8_000, 16, &vec![7; UNKNOWN_FIRST_BYTES + 2]);
+        wav[40..44].copy_from_slice(&[0xFF; 4]);
+        let all = (limits::PLAY_BYTES_MAX - 44) / 2 * 2;
+        assert_eq!(asked_for(&wav, None), [UNKNOWN_FIRST_BYTES, all]);
+        assert_eq!(asked_for(&wav[..800], None), [UNKNOWN_FIRST_BYTES]);
+        assert_eq!(asked_for(&wav[..844], Some(844)), [800]);
+    }
+
+    #[test]
+    fn no_file_asks_for_more_than_the_most() {
+        for rate in 4_000..=48_000 {
+            let samples = limits::PLAY_S_MAX as usize * 8_000;
+            let most = samples * 2 + Resampler::filter_bytes(rate);
+            assert!(most <= DECODED_BYTES_MAX, "{rate}");
+        }
+    }
+
+    #[test]
+    fn the_prompt_takes_what_it_needs_of_the_charge() {
+        let memory = AudioMemory::new(8 * 1024 * 1024);
+        let mut decoder = Decoder::new("audio/basic", None).unwrap();
+        let mut input = [0xFF; 800].as_slice();
+        assert_eq!(decoder.push(&mut input), Ok(Pushed::NeedsRoom(UNKNOWN_FIRST_BYTES)));
+        let charge = memory.try_reserve(UNKNOWN_FIRST_BYTES).unwrap();
+        decoder.allow(UNKNOWN_FIRST_BYTES);
+        assert_eq!(decoder.push(&mut input), Ok(Pushed::All));
+        let prompt = decoder.finish(charge).unwrap();
+        assert_eq!((prompt.mulaw.len(), memory.figures().used), (800, 1_600));
+        drop(prompt);
+        assert_eq!(memory.figures().used, 0);
+    }
+
+    #[test]
+    fn files_shorter_than_any_head_are_raw_mulaw() {
+        assert_eq!(decode("audio/basic", &[0xFF, 0xFF]), Ok(vec![0, 0]));
+        assert_eq!(decode("audio/basic", b""), Err(AudioError::Empty));
+        assert!(matches!(decode("audio/basic", b".snd\0"), Err(AudioError::Malformed(..))));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn pieces_make_the_same_as_the_whole(
+            samples: Vec<i16>,
+            channels in 1u16..=2,
+            rate in prop::sample::select(vec![8_000u32, 11_025, 44_100]),
+            piece in 1usize..50,
+        ) {
+            let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            let bytes = file(PCM, channels, rate, 16, &data);
+            let mut decoding: Decoding<Linear> = Decoding::new("audio/wav", None).unwrap();
+            for mut piece in bytes.chunks(piece) {
+                while let Pushed::NeedsRoom(room) = decoding.push(&mut piece).unwrap() {
+                    decoding.allow(room);
+                }
+            }
+            prop_assert_eq!(decoding.ended().map(|made| made.samples), decode("audio/wav", &bytes));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(head in 0usize..64, bytes: Vec<u8>) {
+            let _ = decode("audio/wav", &bytes);
+            let _ = decode("audio/basic", &[b".snd", bytes.as_slice()].concat());
+            let mut changed = file(PCM, 1, 8_000, 16, &[0; 64]);
+            let start = head.min(changed.len());
+            for (place, byte) in changed[start..].iter_mut().zip(&bytes) {
+                *place = *byte;
+            }
+            let _ = decode("audio/wav", &changed);
+        }
+    }
+
+    /// What the decoder asked for while it read the file.
+    fn asked_for(file: &[u8], length: Option<u64>) -> Vec<usize> {
+        let mut decoder = Decoder::new("audio/wav", length).unwrap();
+        let mut asked = Vec::new();
+        for mut piece in file.chunks(1_000) {
+            while let Pushed::NeedsRoom(bytes) = decoder.push(&mut piece).unwrap() {
+                asked.push(bytes);
+                decoder.allow(bytes);
+            }
+        }
+        asked
+    }
+
+    fn sine(at: usize) -> i16 {
+        ((at as f64 * 0.3).sin() * 9_000.0) as i16
+    }
+
+    fn file(tag: u16, channels: u16, rate_hz: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+        let block = channels * bits / 8;
+        let length = u32::try_from(data.len()).unwrap();
+        [
+            b"RIFF".as_slice(),
+            &(length + 36).to_le_bytes(),
+            b"WAVEfmt ",
+            &16u32.to_le_bytes(),
+            &tag.to_le_bytes(),
+            &channels.to_le_bytes(),
+            &rate_hz.to_le_bytes(),
+            &(rate_hz * u32::from(block)).to_le_bytes(),
+            &block.to_le_bytes(),
+            &bits.to_le_bytes(),
+            b"data",
+            &length.to_le_bytes(),
+            data,
+        ]
+        .concat()
+    }
+}

@@ -1,0 +1,344 @@
+//! The head of an audio file, from bytes as they come: WAV, AU and raw mu-law. Pure; every length is checked.
+
+use plane::g711;
+use shared::Codec;
+
+use super::decoder::AudioError;
+use super::resample::PROMPT_HZ;
+
+/// How one sample is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Unsigned, 128 is silence.
+    Pcm8,
+    Pcm16,
+    /// Big-endian, as AU has it.
+    Pcm16Big,
+    Pcm24,
+    Law(Codec),
+}
+
+impl Coding {
+    pub(super) const fn bytes(self) -> usize {
+        match self {
+            Self::Pcm8 | Self::Law(_) => 1,
+            Self::Pcm16 | Self::Pcm16Big => 2,
+            Self::Pcm24 => 3,
+        }
+    }
+
+    pub(super) fn linear(self, bytes: &[u8]) -> i16 {
+        match (self, bytes) {
+            (Self::Pcm8, [byte, ..]) => (i16::from(*byte) - 128) << 8,
+            (Self::Law(codec), [byte, ..]) => g711::decode(codec, *byte),
+            (Self::Pcm16, [low, high, ..]) => i16::from_le_bytes([*low, *high]),
+            (Self::Pcm16Big, [high, low, ..]) => i16::from_be_bytes([*high, *low]),
+            // The lowest byte is below what 16 bits can say.
+            (Self::Pcm24, [_, low, high, ..]) => i16::from_le_bytes([*low, *high]),
+            // Half a sample at the end of a cut file.
+            (Self::Pcm8 | Self::Law(_) | Self::Pcm16 | Self::Pcm16Big | Self::Pcm24, _) => 0,
+        }
+    }
+}
+
+/// What a head says of the audio behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) coding: Coding,
+    pub(super) channels: u16,
+    pub(super) rate_hz: u32,
+    /// Bytes of audio; `None` = to the end of the file.
+    pub(super) bytes: Option<u64>,
+    /// First bytes of the audio, which were read to find out that there is no head.
+    pub(super) begun: Vec<u8>,
+}
+
+impl Format {
+    /// Linear samples as the speech worker sends them.
+    pub(super) fn samples(bytes: u64) -> Self {
+        let coding = Coding::Pcm16;
+        Self { coding, channels: 1, rate_hz: PROMPT_HZ, bytes: Some(bytes), begun: Vec::new() }
+    }
+}
+
+/// A head that is being read.
+#[derive(Debug)]
+pub(super) enum Head {
+    Wav(WavHead),
+    /// `audio/basic` and `audio/ulaw`: an AU file, or mu-law without a head.
+    Basic(AuHead),
+}
+
+impl Head {
+    /// The head that files of this type have.
+    ///
+    /// # Errors
+    /// Files of this type are not played.
+    pub(super) fn of(media_type: &str) -> Result<Self, AudioError> {
+        match media_type {
+            "audio/wav" | "audio/wave" | "audio/x-wav" => Ok(Self::Wav(WavHead::default())),
+            "audio/ulaw" | "audio/basic" => Ok(Self::Basic(AuHead::default())),
+            other if call::content::is_audio(other) => Err(AudioError::NotBuilt(other.to_owned())),
+            other => Err(AudioError::UnknownType(other.to_owned())),
+        }
+    }
+
+    /// Reads from the front of `input`, which then begins with audio once the format is known.
+    pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Format>, AudioError> {
+        match self {
+            Self::Wav(head) => head.read(input),
+            Self::Basic(head) => head.read(input),
+        }
+    }
+
+    /// The file ended before its head did.
+    pub(super) fn ended(self) -> Result<Format, AudioError> {
+        match self {
+            Self::Wav(head) => Err(head.part.missing()),
+            // Fewer bytes than an AU file begins with.
+            Self::Basic(AuHead { part: AuPart::Magic, taken, .. }) => Ok(raw_mulaw(taken.0)),
+            Self::Basic(_) => Err(AudioError::Malformed("AU file", "its head is cut")),
+        }
+    }
+}
+
+/// RIFF WAVE: chunks in any order, `fmt ` before `data`. Streams that never knew their length say 0 or
+/// all ones; then what is there counts.
+#[derive(Debug, Default)]
+pub(super) struct WavHead {
+    part: WavPart,
+    taken: Taken,
+    /// Bytes of chunks that are not looked at.
+    skip: u64,
+    format: Option<WavFormat>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum WavPart {
+    #[default]
+    Riff,
+    Chunk,
+    /// A format chunk with its length and how much of it is read.
+    Format {
+        length: u64,
+        read: usize,
+    },
+}
+
+impl WavPart {
+    fn missing(self) -> AudioError {
+        let what = match self {
+            Self::Riff => "it does not begin as one",
+            Self::Chunk => "it has no audio",
+            Self::Format { .. } => "its format is cut",
+        };
+        AudioError::Malformed("WAV file", what)
+    }
+}
+
+impl WavHead {
+    fn read(&mut self, input: &mut &[u8]) -> Result<Option<Format>, AudioError> {
+        loop {
+            if !skipped(&mut self.skip, input) {
+                return Ok(None);
+            }
+            match self.part {
+                WavPart::Riff => {
+                    let Some(head) = self.taken.exactly(12, input) else { return Ok(None) };
+                    if !head.starts_with(b"RIFF") || !head.ends_with(b"WAVE") {
+                        return Err(self.part.missing());
+                    }
+                    self.part = WavPart::Chunk;
+                }
+                WavPart::Chunk => {
+                    let Some(head) = self.taken.exactly(8, input) else { return Ok(None) };
+                    let length = u64::from(u32_le(&head, 4));
+                    if head.starts_with(b"data") {
+                        return self.audio(length).map(Some);
+                    }
+                    if head.starts_with(b"fmt ") {
+                        let read = usize::try_from(length).unwrap_or(WavFormat::BYTES_MAX);
+                        self.part =
+                            WavPart::Format { length, read: read.min(WavFormat::BYTES_MAX) };
+                    } else {
+                        // Chunks begin at even places.
+                        self.skip = length + length % 2;
+                    }
+                }
+                WavPart::Format { length, read } => {
+                    let Some(chunk) = self.taken.exactly(read, input) else { return Ok(None) };
+                    self.format = Some(WavFormat::read(&chunk).ok_or(self.part.missing())?);
+                    self.skip = length + length % 2 - read as u64;
+                    self.part = WavPart::Chunk;
+                }
+            }
+        }
+    }
+
+    fn audio(&self, length: u64) -> Result<Format, AudioError> {
+        let early = AudioError::Malformed("WAV file", "its audio comes before its format");
+        let format = self.format.ok_or(early)?;
+        Ok(Format {
+            coding: format.coding()?,
+            channels: format.channels,
+            rate_hz: format.rate_hz,
+            bytes: (1..STREAMED).contains(&length).then_some(length),
+            begun: Vec::new(),
+        })
+    }
+}
+
+/// Lengths from here on mean "unknown": some tools write all ones less the header.
+const STREAMED: u64 = 0xFFFF_FF00;
+
+/// What the `fmt ` chunk says.
+#[derive(Clone, Copy, Debug)]
+struct WavFormat {
+    tag: u16,
+    channels: u16,
+    rate_hz: u32,
+    bits: u16,
+}
+
+impl WavFormat {
+    /// The longest form, that of extensible files.
+    const BYTES_MAX: usize = 40;
+
+    fn read(chunk: &[u8]) -> Option<Self> {
+        if chunk.len() < 16 {
+            return None;
+        }
+        let mut format = Self {
+            tag: u16_le(chunk, 0),
+            channels: u16_le(chunk, 2),
+            rate_hz: u32_le(chunk, 4),
+            // Then bytes a second and a block.
+            bits: u16_le(chunk, 14),
+        };
+        // Extension size, valid bits, speaker mask; then a GUID that begins with the real tag.
+        if format.tag == EXTENSIBLE && chunk.len() >= 26 {
+            format.tag = u16_le(chunk, 24);
+        }
+        Some(format)
+    }
+
+    const fn coding(self) -> Result<Coding, AudioError> {
+        match (self.tag, self.bits) {
+            (PCM, 8) => Ok(Coding::Pcm8),
+            (PCM, 16) => Ok(Coding::Pcm16),
+            (PCM, 24) => Ok(Coding::Pcm24),
+            (PCM, bits) => Err(AudioError::Bits(bits)),
+            (A_LAW, 8) => Ok(Coding::Law(Codec::Pcma)),
+            (MU_LAW, 8) => Ok(Coding::Law(Codec::Pcmu)),
+            (tag, _) => Err(AudioError::Format(tag)),
+        }
+    }
+}
+
+pub(super) const PCM: u16 = 1;
+pub(super) const A_LAW: u16 = 6;
+pub(super) const MU_LAW: u16 = 7;
+pub(super) const EXTENSIBLE: u16 = 0xFFFE;
+
+/// Sun/NeXT audio: a big-endian head, then samples to the end.
+#[derive(Debug, Default)]
+pub(super) struct AuHead {
+    part: AuPart,
+    taken: Taken,
+    skip: u64,
+    format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum AuPart {
+    #[default]
+    Magic,
+    Fields,
+    /// Text between the head and the audio.
+    Remark,
+}
+
+impl AuHead {
+    fn read(&mut self, input: &mut &[u8]) -> Result<Option<Format>, AudioError> {
+        loop {
+            if !skipped(&mut self.skip, input) {
+                return Ok(None);
+            }
+            match self.part {
+                AuPart::Magic => {
+                    let Some(magic) = self.taken.exactly(4, input) else { return Ok(None) };
+                    if magic != b".snd" {
+                        return Ok(Some(raw_mulaw(magic)));
+                    }
+                    self.part = AuPart::Fields;
+                }
+                AuPart::Fields => {
+                    let Some(fields) = self.taken.exactly(20, input) else { return Ok(None) };
+                    let offset = u64::from(u32_be(&fields, 0));
+                    let inside = AudioError::Malformed("AU file", "its audio begins in its head");
+                    self.skip = offset.checked_sub(24).ok_or(inside)?;
+                    self.format = Some(au_format(&fields)?);
+                    self.part = AuPart::Remark;
+                }
+                AuPart::Remark => return Ok(self.format.take()),
+            }
+        }
+    }
+}
+
+fn au_format(fields: &[u8]) -> Result<Format, AudioError> {
+    let coding = match u32_be(fields, 8) {
+        1 => Coding::Law(Codec::Pcmu),
+        3 => Coding::Pcm16Big,
+        27 => Coding::Law(Codec::Pcma),
+        other => return Err(AudioError::Format(u16::try_from(other).unwrap_or(u16::MAX))),
+    };
+    let channels = u16::try_from(u32_be(fields, 16)).unwrap_or(u16::MAX);
+    let rate_hz = u32_be(fields, 12);
+    // The length in the head is that of the audio or all ones, and many tools write neither.
+    Ok(Format { coding, channels, rate_hz, bytes: None, begun: Vec::new() })
+}
+
+fn raw_mulaw(begun: Vec<u8>) -> Format {
+    let coding = Coding::Law(Codec::Pcmu);
+    Format { coding, channels: 1, rate_hz: PROMPT_HZ, bytes: None, begun }
+}
+
+/// Bytes of a field that has not come whole.
+#[derive(Debug, Default)]
+struct Taken(Vec<u8>);
+
+impl Taken {
+    /// The field of `count` bytes, once all of it has come.
+    fn exactly(&mut self, count: usize, input: &mut &[u8]) -> Option<Vec<u8>> {
+        let wanted = count.saturating_sub(self.0.len()).min(input.len());
+        let (more, rest) = input.split_at(wanted);
+        self.0.extend_from_slice(more);
+        *input = rest;
+        (self.0.len() >= count).then(|| std::mem::take(&mut self.0))
+    }
+}
+
+/// Whether all of `skip` is behind.
+fn skipped(skip: &mut u64, input: &mut &[u8]) -> bool {
+    let passed = usize::try_from(*skip).unwrap_or(usize::MAX).min(input.len());
+    *input = &input[passed..];
+    *skip -= passed as u64;
+    *skip == 0
+}
+
+fn u16_le(bytes: &[u8], at: usize) -> u16 {
+    field(bytes, at).map_or(0, u16::from_le_bytes)
+}
+
+fn u32_le(bytes: &[u8], at: usize) -> u32 {
+    field(bytes, at).map_or(0, u32::from_le_bytes)
+}
+
+fn u32_be(bytes: &[u8], at: usize) -> u32 {
+    field(bytes, at).map_or(0, u32::from_be_bytes)
+}
+
+fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}

@@ -1,0 +1,305 @@
+//! One account of memory for all audio: files while they load, prompts that play, prompts that are kept.
+//!
+//! A [`Charge`] is a share of it and gives it back when it is dropped. Bytes of a prompt own theirs
+//! ([`Charge::own`]), so a prompt counts once however many calls play it, and until the last of them lets go.
+//! Who finds no room first makes kept prompts that nobody plays go, then waits for a share to come back.
+//!
+//! What needs more than [`LARGE_BYTES`] never takes the last [`SMALL_SHARE`]th: a few hours of music must not
+//! silence every `<Say>`. Whoever waits looks again at each return, so what fits need not queue behind what
+//! does not.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use shared::config::ByteSize;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// From here on a share is large, bytes.
+pub(crate) const LARGE_BYTES: usize = 1024 * 1024;
+/// Large shares leave one part in so many to small ones.
+const SMALL_SHARE: usize = 8;
+
+/// The account. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct AudioMemory(Arc<Inner>);
+
+struct Inner {
+    bytes_max: usize,
+    used: AtomicUsize,
+    returned: Notify,
+    refused: AtomicU64,
+    waiting: AtomicUsize,
+    /// Drops the kept prompt that was used least recently and that nobody plays; `false`: there is none.
+    reclaim: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+}
+
+/// No share came back in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no room for {} of audio: of the {} for all audio (limits.audio) {} are playing or loading",
+    ByteSize(*.wanted as u64), ByteSize(*.bytes_max as u64), ByteSize(*.used as u64)
+)]
+pub(crate) struct NoRoom {
+    wanted: usize,
+    used: usize,
+    bytes_max: usize,
+}
+
+/// What the account says at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AudioMemoryFigures {
+    /// Bytes that all shares together may come to.
+    pub(crate) bytes_max: usize,
+    /// Bytes of all shares.
+    pub(crate) used: usize,
+    /// Requests for a share that wait.
+    pub(crate) waiting: usize,
+    /// Requests that found no room in time.
+    pub(crate) refused: u64,
+}
+
+impl AudioMemory {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self(Arc::new(Inner {
+            bytes_max,
+            used: AtomicUsize::new(0),
+            returned: Notify::new(),
+            refused: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            reclaim: OnceLock::new(),
+        }))
+    }
+
+    /// Says how kept prompts are let go. Once; later calls change nothing.
+    pub(crate) fn reclaim_by(&self, reclaim: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.0.reclaim.set(Box::new(reclaim));
+    }
+
+    /// A share at once, or none.
+    pub(crate) fn try_reserve(&self, bytes: usize) -> Option<Charge> {
+        let mut charge = self.nothing();
+        charge.try_grow(bytes).then_some(charge)
+    }
+
+    /// A share, waited for until `deadline`.
+    ///
+    /// # Errors
+    /// There is no room until then.
+    pub(crate) async fn reserve(&self, bytes: usize, deadline: Instant) -> Result<Charge, NoRoom> {
+        let mut charge = self.nothing();
+        charge.grow(bytes, deadline).await?;
+        Ok(charge)
+    }
+
+    /// A share of nothing, to be grown.
+    pub(crate) fn nothing(&self) -> Charge {
+        Charge { memory: self.clone(), bytes: 0 }
+    }
+
+    /// For the metrics.
+    pub(crate) fn figures(&self) -> AudioMemoryFigures {
+        AudioMemoryFigures {
+            bytes_max: self.0.bytes_max,
+            used: self.0.used.load(Ordering::Relaxed),
+            waiting: self.0.waiting.load(Ordering::Relaxed),
+            refused: self.0.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    fn take(&self, more: usize, limit: usize) -> bool {
+        let taken = |used: usize| used.checked_add(more).filter(|used| *used <= limit);
+        loop {
+            if self.0.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok() {
+                return true;
+            }
+            if !self.0.reclaim.get().is_some_and(|reclaim| reclaim()) {
+                return false;
+            }
+        }
+    }
+}
+
+/// A share of the memory for audio.
+pub(crate) struct Charge {
+    memory: AudioMemory,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Makes it `bytes` in all, waiting for room until `deadline`; what it has already stays.
+    ///
+    /// # Errors
+    /// There is no room until then.
+    pub(crate) async fn grow(&mut self, bytes: usize, deadline: Instant) -> Result<(), NoRoom> {
+        if self.try_grow(bytes) {
+            return Ok(());
+        }
+        let memory = self.memory.clone();
+        let _waiting = Waiting::new(&memory);
+        let room = async {
+            loop {
+                let returned = memory.0.returned.notified();
+                tokio::pin!(returned);
+                // Listens from before it looks, so that no return falls between.
+                returned.as_mut().enable();
+                if self.try_grow(bytes) {
+                    return;
+                }
+                returned.await;
+            }
+        };
+        if timeout_at(deadline, room).await.is_ok() {
+            return Ok(());
+        }
+        memory.0.refused.fetch_add(1, Ordering::Relaxed);
+        let figures = memory.figures();
+        Err(NoRoom { wanted: bytes, used: figures.used, bytes_max: figures.bytes_max })
+    }
+
+    /// Makes it `bytes` in all, if there is room now.
+    pub(crate) fn try_grow(&mut self, bytes: usize) -> bool {
+        let bytes_max = self.memory.0.bytes_max;
+        let limit = match bytes > LARGE_BYTES {
+            true => bytes_max - bytes_max / SMALL_SHARE,
+            false => bytes_max,
+        };
+        let more = bytes.saturating_sub(self.bytes);
+        let grown = self.memory.take(more, limit);
+        if grown {
+            self.bytes += more;
+        }
+        grown
+    }
+
+    /// Gives back what is above `bytes`.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let over = self.bytes.saturating_sub(bytes);
+        self.bytes -= over;
+        self.give_back(over);
+    }
+
+    /// Gives these bytes to a buffer, which counts them until its last reference is dropped.
+    pub(crate) fn own(mut self, bytes: Vec<u8>) -> Bytes {
+        self.shrink(bytes.len());
+        Bytes::from_owner(Owned { bytes, _charge: self })
+    }
+
+    /// Parts with up to `bytes` of it.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let parted = self.bytes.min(bytes);
+        self.bytes -= parted;
+        Self { memory: self.memory.clone(), bytes: parted }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            self.memory.0.used.fetch_sub(bytes, Ordering::AcqRel);
+            self.memory.0.returned.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.give_back(self.bytes);
+    }
+}
+
+/// A buffer with its share.
+struct Owned {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// One that waits, counted.
+struct Waiting<'a>(&'a AudioMemory);
+
+impl<'a> Waiting<'a> {
+    fn new(memory: &'a AudioMemory) -> Self {
+        memory.0.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(memory)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    #[tokio::test]
+    async fn who_finds_no_room_gets_it_when_a_share_comes_back() {
+        let memory = AudioMemory::new(16 * MIB);
+        let held = memory.try_reserve(14 * MIB).unwrap();
+        let waiting = tokio::spawn({
+            let memory = memory.clone();
+            async move { memory.reserve(3 * MIB, in_a_minute()).await.map(|charge| charge.bytes) }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(memory.figures().waiting, 1);
+        drop(held);
+        assert_eq!(waiting.await.unwrap(), Ok(3 * MIB));
+        assert_eq!((memory.figures().used, memory.figures().waiting), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_at_its_deadline_with_the_sum_and_the_setting() {
+        let memory = AudioMemory::new(16 * MIB);
+        let _held = memory.try_reserve(14 * MIB).unwrap();
+        let soon = Instant::now() + Duration::from_millis(20);
+        let Err(refused) = memory.reserve(12 * MIB, soon).await else { panic!("no room") };
+        let text = refused.to_string();
+        assert!(text.contains("12 MiB") && text.contains("limits.audio"), "{text}");
+        assert_eq!((memory.figures().used, memory.figures().refused), (14 * MIB, 1));
+    }
+
+    #[tokio::test]
+    async fn large_shares_leave_room_for_small_ones() {
+        let memory = AudioMemory::new(16 * MIB);
+        let _music = memory.try_reserve(13 * MIB).unwrap();
+        assert!(memory.try_reserve(2 * MIB).is_none());
+        let _speech = memory.try_reserve(MIB).unwrap();
+        assert!(memory.try_reserve(MIB).is_some());
+    }
+
+    #[test]
+    fn a_prompts_bytes_count_until_the_last_reference_is_gone() {
+        let memory = AudioMemory::new(16 * MIB);
+        let mut charge = memory.try_reserve(1_000).unwrap();
+        let bytes = charge.split(500).own(vec![7; 300]);
+        drop(charge);
+        let second = bytes.clone();
+        drop(bytes);
+        assert_eq!(memory.figures().used, 300);
+        drop(second);
+        assert_eq!(memory.figures().used, 0);
+    }
+
+    #[test]
+    fn kept_audio_goes_before_anybody_waits() {
+        let memory = AudioMemory::new(MIB);
+        let kept = parking_lot::Mutex::new(vec![memory.try_reserve(MIB / 2).unwrap()]);
+        memory.reclaim_by(move || kept.lock().pop().is_some());
+        assert!(memory.try_reserve(MIB).is_some());
+    }
+
+    fn in_a_minute() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+}
