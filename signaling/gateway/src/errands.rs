@@ -3,6 +3,7 @@
 //! Each errand runs on the tokio runtime or on the recorder's threads and comes back as exactly one
 //! message to the signaling thread. How many are out at once is bounded: past it they fail at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use shared::{AccountSid, CallSid};
 use sip::{SessionId, Transport};
 use store::Secret;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use crate::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTransport};
 use crate::prompts::PromptLoader;
@@ -39,6 +41,8 @@ pub struct Errands {
     pub recorder: Option<Recorder>,
     /// Errands that are out.
     pub out: Arc<AtomicUsize>,
+    /// Prompts that are being made, by call: nobody plays them once the call has gone.
+    pub prompts_out: BTreeMap<CallSid, Vec<AbortHandle>>,
 }
 
 impl Errands {
@@ -66,7 +70,7 @@ impl Errands {
 
     /// Makes a prompt.
     pub fn prompt(
-        &self,
+        &mut self,
         call: CallSid,
         account: AccountSid,
         auth_token: Option<Secret>,
@@ -84,13 +88,16 @@ impl Errands {
         let auth_token =
             auth_token.map(|token| token.expose_secret().to_owned()).unwrap_or_default();
         let who = MediaRequest { account, call, auth_token };
-        self.runtime.spawn(async move {
+        let made = self.runtime.spawn(async move {
             let ended = match loader.load(source, &who).await {
                 Ok(loaded) => message(Ok(loaded.prompt), loaded.fell_back),
                 Err(failure) => message(Err(failure), None),
             };
             errand.end(ended).await;
         });
+        let out = self.prompts_out.entry(call).or_default();
+        out.retain(|made| !made.is_finished());
+        out.push(made.abort_handle());
     }
 
     /// Finds where a SIP request goes.
@@ -136,8 +143,11 @@ impl Errands {
         }
     }
 
-    /// Forgets what was kept for a call.
-    pub fn call_gone(&self, call: CallSid) {
+    /// Forgets what was kept for a call, and makes no prompt for it any more.
+    pub fn call_gone(&mut self, call: CallSid) {
+        for made in self.prompts_out.remove(&call).unwrap_or_default() {
+            made.abort();
+        }
         self.webhooks.forget(call);
     }
 

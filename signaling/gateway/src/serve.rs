@@ -1,5 +1,6 @@
 //! Puts the gateway together: data folder, listeners, threads; then waits for its end. Shell.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -733,6 +734,7 @@ fn start_errands(
         prompts,
         recorder: Some(recorder),
         out: Arc::new(AtomicUsize::new(0)),
+        prompts_out: BTreeMap::new(),
     })
 }
 

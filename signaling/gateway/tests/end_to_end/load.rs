@@ -102,8 +102,17 @@ fn last_value(stat: &str, name: &str) -> Option<u64> {
 
 /// Resident memory of a process in KiB.
 pub fn resident_kib(process: u32) -> u64 {
+    status_kib(process, "VmRSS:")
+}
+
+/// The most that it ever was.
+pub fn peak_kib(process: u32) -> u64 {
+    status_kib(process, "VmHWM:")
+}
+
+fn status_kib(process: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a VmRSS");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of its");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 

@@ -32,6 +32,7 @@ mod inbound;
 mod linphone;
 mod media_changes;
 mod media_cores;
+mod media_memory;
 mod outbound;
 mod phone_media;
 mod phone_register;
