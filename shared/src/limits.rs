@@ -26,13 +26,16 @@ pub const SIP_VIA_MAX: usize = 70;
 /// `Route` values, and `Record-Route` values.
 pub const SIP_ROUTE_MAX: usize = 20;
 /// SIP body, bytes. Past it: 413.
-pub const SIP_BODY_BYTES_MAX: usize = 32 * 1024;
-/// Parts of a multipart body; one level deep. Past it: 400, deeper: 415.
+pub const SIP_BODY_BYTES_MAX: usize = 48 * 1024;
+/// Parts of one multipart body. Past it: 400.
 pub const SIP_MULTIPART_PARTS_MAX: usize = 8;
-/// Whole SIP message, bytes. Past it: 513, or drop and close.
+/// Multipart bodies inside each other, the outermost included. Past it: 415.
+pub const SIP_MULTIPART_DEPTH_MAX: usize = 3;
+/// Whole SIP message, bytes: header section and body may not both be as long as each may be alone. Past it: 513.
 pub const SIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of a refused body that are still read from a stream, so that the peer can read the answer
-/// before the stream closes.
+/// Bytes of a refused body that are read past, so that the next message can be read; and bytes that are
+/// read from a stream that broke a rule of framing, so that the peer can read the answers before it closes.
+/// Past it: closed.
 pub const SIP_STREAM_DRAIN_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of messages that are not whole yet, of all streams together. Past it: the stream that
 /// would add more is closed.
@@ -43,6 +46,10 @@ pub const SIP_STREAM_FIRST_MESSAGE_MS: u64 = 10_000;
 pub const SIP_STREAM_HEADERS_MS: u64 = 10_000;
 /// Milliseconds for a body from the end of its headers. Past it: close.
 pub const SIP_STREAM_BODY_MS: u64 = 10_000;
+/// Milliseconds that a stream from which nothing more is read stays open for the answers to what came
+/// before: as long as an INVITE may wait for its final response at a peer that hears nothing (RFC 3261
+/// timer B). Past it: closed.
+pub const SIP_STREAM_BROKEN_MS: u64 = 32_000;
 /// A stream that brings nothing and carries no call, milliseconds. Past it: closed.
 pub const SIP_STREAM_IDLE_MS: u64 = 60_000;
 /// The same of a stream whose peer keeps it alive by pings (RFC 5626 §4.4.1).
@@ -311,11 +318,15 @@ pub const STORE_QUEUE_MAX: usize = 10_000;
 pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 
 const _: () = assert!(
-    SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
+    SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SDP_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
 );
+// A session description at its limit fits behind any headers, and each part alone into a message.
 const _: () = assert!(REGISTRATION_S.0 < REGISTRATION_S.1 && CONTACTS_MAX > 0);
 const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
 const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
+const _: () = assert!(SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX);
+const _: () = assert!(SIP_BODY_BYTES_MAX < SIP_STREAM_DRAIN_BYTES_MAX);
+const _: () = assert!(SDP_ATTRIBUTES_MAX >= SDP_FORMATS_MAX * 2);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
 const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());
 const _: () = assert!(LEGS_PER_CORE_MAX <= u16::MAX as usize + 1);

@@ -1,7 +1,8 @@
 //! Cuts a stream into messages by `Content-Length` (RFC 3261 §18.3). Sans-IO, memory bounded.
 //!
-//! Whatever the pieces a stream arrives in, the frames are the same. A stream that breaks a rule of
-//! framing cannot be read any further: it ends with one error that says what to answer.
+//! Whatever the pieces a stream arrives in, the frames are the same. A message that is only too long is
+//! one error, its body is read past, and the next message comes. A stream that breaks a rule of framing
+//! cannot be read any further: an error that says what to answer is the last that comes of it.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use shared::limits::{
     SIP_STREAM_DRAIN_BYTES_MAX, SIP_STREAM_FIRST_MESSAGE_MS, SIP_STREAM_HEADERS_MS,
 };
 
-use crate::message::{ParseError, refuse_head, stream_body_length};
+use crate::message::{ParseError, refuse_head, refuse_length, stream_body_length};
 
 /// What a stream carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +28,8 @@ pub enum Frame {
 
 /// One direction of a TCP or TLS flow.
 ///
-/// Feed, then call [`Framer::next_frame`] until `None`, then feed the rest. When
-/// [`Framer::is_finished`], close the stream, after the answer of the error, if there is one, has
-/// been written.
+/// Feed, then call [`Framer::next_frame`] until `None`, then feed the rest. Once [`Framer::is_broken`],
+/// close the stream when all that came before has its answer, and at once when [`Framer::is_exhausted`].
 #[derive(Debug)]
 pub struct Framer {
     /// Bytes not yet given out, from `start` on.
@@ -50,10 +50,13 @@ enum State {
     Head { scanned: usize, by: Instant },
     /// The headers are whole, the message has `total` bytes.
     Body { total: usize, by: Instant },
-    /// An error that is not yet told.
-    Failed { error: Box<ParseError>, drain: usize },
-    /// Told; `drain` more bytes are read and thrown away, but not for ever.
-    Draining { drain: usize, by: Instant },
+    /// In the body of a message that was refused for its length: `left` bytes are read past.
+    Skipping { left: usize, by: Instant },
+    /// An error after which no frame comes, and which is not told yet.
+    Failed { error: Box<ParseError> },
+    /// It was told. So many more bytes may come: they are thrown away, so that the peer, which may not
+    /// have read our answer yet, does not see its connection reset.
+    Broken { drain: usize },
 }
 
 impl Framer {
@@ -77,7 +80,7 @@ impl Framer {
     /// [`Framer::next_frame`] answered `None`. Never 0 then.
     pub fn feed(&mut self, now: Instant, bytes: &[u8]) -> usize {
         self.fed_at = now;
-        if let State::Failed { drain, .. } | State::Draining { drain, .. } = &mut self.state {
+        if let State::Broken { drain } = &mut self.state {
             *drain = drain.saturating_sub(bytes.len());
             return bytes.len();
         }
@@ -89,10 +92,12 @@ impl Framer {
         taken.len()
     }
 
-    /// The next whole frame, or the one error after which there is none.
+    /// The next whole frame, or the next error. Frames may follow the error unless
+    /// [`Framer::is_broken`].
     ///
     /// # Errors
-    /// A broken rule of framing; [`ParseError::answer`] says what goes back before the close.
+    /// A message that is too long, or a broken rule of framing; [`ParseError::answer`] says what goes
+    /// back.
     pub fn next_frame(&mut self) -> Option<Result<Frame, ParseError>> {
         loop {
             match self.step() {
@@ -112,9 +117,14 @@ impl Framer {
         self.buffer.capacity()
     }
 
-    /// Whether the stream is to be closed: an error was told and enough was read after it.
-    pub fn is_finished(&self) -> bool {
-        matches!(self.state, State::Draining { drain: 0, .. })
+    /// Whether no frame comes any more: a rule of framing was broken, or a deadline passed.
+    pub const fn is_broken(&self) -> bool {
+        matches!(self.state, State::Failed { .. } | State::Broken { .. })
+    }
+
+    /// Whether a broken stream has brought more than is read past.
+    pub const fn is_exhausted(&self) -> bool {
+        matches!(self.state, State::Broken { drain: 0 })
     }
 
     /// When [`Framer::handle_timeout`] is due, and why.
@@ -123,24 +133,18 @@ impl Framer {
         let part = match &self.state {
             State::Between { .. } => None,
             State::Head { by, .. } => Some((*by, "sip_stream_headers")),
-            State::Body { by, .. } => Some((*by, "sip_stream_body")),
-            State::Draining { drain, by } if *drain > 0 => return Some((*by, "sip_stream_drain")),
-            State::Failed { .. } | State::Draining { .. } => return None,
+            State::Body { by, .. } | State::Skipping { by, .. } => Some((*by, "sip_stream_body")),
+            State::Failed { .. } | State::Broken { .. } => return None,
         };
         shared::time::soonest(first, part)
     }
 
-    /// Ends the stream when a deadline has passed; the error then comes by
-    /// [`Framer::next_frame`] and is not answered.
+    /// Breaks the stream when a deadline has passed; the error then comes by [`Framer::next_frame`] and
+    /// is not answered.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Some((_, rule)) = self.poll_timeout().filter(|(by, _)| *by <= now) else {
-            return;
-        };
-        if let State::Draining { drain, .. } = &mut self.state {
-            *drain = 0;
-        } else {
+        if let Some((_, rule)) = self.poll_timeout().filter(|(by, _)| *by <= now) {
             let sentence = "the stream did not bring a whole message in time";
-            self.fail(ParseError::new(rule, 408, sentence), 0);
+            self.fail(ParseError::new(rule, 408, sentence));
         }
     }
 
@@ -158,13 +162,16 @@ impl Framer {
                 let total = *total;
                 self.step_body(total)
             }
-            State::Failed { error, drain } => {
+            State::Skipping { left, by } => {
+                let (left, by) = (*left, *by);
+                self.step_skipping(left, by)
+            }
+            State::Failed { error } => {
                 let error = error.clone();
-                let by = self.fed_at + Duration::from_millis(SIP_STREAM_BODY_MS);
-                self.state = State::Draining { drain: *drain, by };
+                self.state = State::Broken { drain: SIP_STREAM_DRAIN_BYTES_MAX };
                 Step::Failed(error)
             }
-            State::Draining { .. } => Step::NeedsMore,
+            State::Broken { .. } => Step::NeedsMore,
         }
     }
 
@@ -196,25 +203,40 @@ impl Framer {
         if let Some(cut) = pending.get(..HEAD_BYTES_MAX).filter(|_| len > HEAD_BYTES_MAX) {
             let sentence = "the header section is too long";
             let error = refuse_head(cut, "sip_headers_size", 400, sentence);
-            return self.fail(error, 0);
+            return self.fail(error);
         }
         let Some(head) = end.and_then(|end| pending.get(..end)) else {
             let scanned = pending.len().saturating_sub(HEAD_END_BYTES_MAX);
             self.state = State::Head { scanned, by };
             return Step::NeedsMore;
         };
-        match body_length(head) {
-            Ok(length) => {
-                let by = self.fed_at + Duration::from_millis(SIP_STREAM_BODY_MS);
-                self.state = State::Body { total: head.len().saturating_add(length), by };
-                Step::Again
-            }
-            Err(error) => {
-                let unread = SIP_STREAM_DRAIN_BYTES_MAX.saturating_sub(pending.len() - head.len());
-                let drain = if error.status == 413 { unread } else { 0 };
-                self.fail(error, drain)
+        let length = match body_length(head) {
+            Ok(length) => length,
+            Err(error) => return self.fail(error),
+        };
+        let (head_bytes, refusal) = (head.len(), refuse_length(head, length));
+        let by = self.fed_at + Duration::from_millis(SIP_STREAM_BODY_MS);
+        match refusal {
+            None => self.state = State::Body { total: head_bytes + length, by },
+            Some(error) if length > SIP_STREAM_DRAIN_BYTES_MAX => return self.fail(error),
+            Some(error) => {
+                self.start += head_bytes;
+                self.state = State::Skipping { left: length, by };
+                return Step::Failed(Box::new(error));
             }
         }
+        Step::Again
+    }
+
+    fn step_skipping(&mut self, left: usize, by: Instant) -> Step {
+        let skipped = left.min(self.pending().len());
+        self.start += skipped;
+        if skipped < left {
+            self.state = State::Skipping { left: left - skipped, by };
+            return Step::NeedsMore;
+        }
+        self.state = State::Between { line_breaks: 0 };
+        Step::Again
     }
 
     fn step_body(&mut self, total: usize) -> Step {
@@ -232,10 +254,10 @@ impl Framer {
         self.buffer.get(self.start..).unwrap_or_default()
     }
 
-    fn fail(&mut self, error: ParseError, drain: usize) -> Step {
+    fn fail(&mut self, error: ParseError) -> Step {
         self.buffer = Vec::new();
         self.start = 0;
-        self.state = State::Failed { error: Box::new(error), drain };
+        self.state = State::Failed { error: Box::new(error) };
         Step::Again
     }
 
@@ -370,18 +392,46 @@ mod tests {
         assert_eq!(frames(folded, &[9]), [Ok(Frame::Message(folded.to_vec()))]);
     }
 
+    fn with_length(length: usize) -> Vec<u8> {
+        format!("MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: {length}\r\n\r\n")
+            .into_bytes()
+    }
+
     #[test]
-    fn a_long_body_is_answered_drained_and_closed() {
-        let length = SIP_BODY_BYTES_MAX + 1;
-        let head =
-            format!("MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: {length}\r\n\r\n");
+    fn a_body_that_is_too_long_is_read_past_and_the_next_message_comes() {
+        let mut stream = with_length(SIP_BODY_BYTES_MAX + 1);
+        stream.extend(vec![b'x'; SIP_BODY_BYTES_MAX + 1]);
+        stream.extend(message("abc"));
+        for size in [1, 1_000, usize::MAX] {
+            let frames = frames(&stream, &[size]);
+            let [Err(error), Ok(Frame::Message(next))] = frames.as_slice() else {
+                panic!("{frames:?}")
+            };
+            assert_eq!((error.status, next), (413, &message("abc")));
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_in_all_is_513_and_read_past() {
+        let fill = format!("X: {}\r\n", "y".repeat(1_000)).repeat(20);
+        let head = String::from_utf8(with_length(SIP_BODY_BYTES_MAX)).unwrap();
+        let mut stream = head.replacen("l: ", &format!("{fill}l: "), 1).into_bytes();
+        stream.extend(vec![b'x'; SIP_BODY_BYTES_MAX]);
+        stream.extend(message(""));
+        let frames = frames(&stream, &[700]);
+        assert_eq!(frames.len(), 2);
+        assert_eq!(frames[0].as_ref().unwrap_err().status, 513);
+    }
+
+    #[test]
+    fn a_body_past_what_is_skipped_breaks_the_stream_until_it_is_exhausted() {
         let mut framer = Framer::new(Instant::ZERO);
-        framer.feed(Instant::ZERO, head.as_bytes());
+        framer.feed(Instant::ZERO, &with_length(SIP_STREAM_DRAIN_BYTES_MAX + 1));
         assert_eq!(framer.next_frame().unwrap().unwrap_err().status, 413);
-        assert!(!framer.is_finished());
+        assert!(framer.is_broken() && !framer.is_exhausted());
         framer.feed(Instant::ZERO, &vec![0; SIP_STREAM_DRAIN_BYTES_MAX]);
         assert_eq!(framer.next_frame(), None);
-        assert!(framer.is_finished());
+        assert!(framer.is_exhausted());
     }
 
     #[test]
@@ -393,13 +443,13 @@ mod tests {
 
     #[test]
     fn a_refused_body_that_does_not_come_is_not_waited_for() {
-        let head = b"MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a.b\r\nl: 99999\r\n\r\n";
         let mut framer = Framer::new(Instant::ZERO);
-        framer.feed(Instant::ZERO, head);
+        framer.feed(Instant::ZERO, &with_length(SIP_BODY_BYTES_MAX + 1));
         assert!(framer.next_frame().is_some());
+        assert!(!framer.is_broken());
         let (by, _) = framer.poll_timeout().unwrap();
         framer.handle_timeout(by);
-        assert!(framer.is_finished());
+        assert!(framer.is_broken());
     }
 
     #[test]
@@ -441,7 +491,7 @@ mod tests {
         framer.handle_timeout(at(35_000));
         let error = framer.next_frame().unwrap().unwrap_err();
         assert_eq!((error.rule, error.answerable), ("sip_stream_body", None));
-        assert!(framer.is_finished());
+        assert!(framer.is_broken());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod typed;
 pub use error::{Answerable, ParseError, StatelessAnswer};
 pub use method::{CSeq, CallId, Method};
 pub use raw::{RawHeader, RawMessage, StartLine, is_keep_alive, parse};
-pub(crate) use raw::{header_section, refuse_head, stream_body_length};
+pub(crate) use raw::{header_section, refuse_head, refuse_length, stream_body_length};
 
 use crate::header::Headers;
 use crate::multipart::session_description;

@@ -82,8 +82,7 @@ impl<'a> RawMessage<'a> {
         header_fault: Option<Fault>,
     ) -> Result<(), Fault> {
         if whole.len() > SIP_MESSAGE_BYTES_MAX {
-            let sentence = "the message is longer than the limit";
-            return Err(Fault::new("sip_message_size", 513, sentence));
+            return Err(MESSAGE_TOO_LONG);
         }
         self.start = read_start(start_line)?;
         if let Some(fault) = header_fault {
@@ -142,7 +141,7 @@ pub(crate) fn header_section(
 }
 
 /// Length of the body that follows these headers on a stream, where `Content-Length` must be there
-/// (RFC 3261 §18.3). `head` ends with the empty line.
+/// (RFC 3261 §18.3), however long it is. `head` ends with the empty line.
 pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
     let mut lines = Lines::new(head);
     let first = lines.next_line().unwrap_or_default();
@@ -154,8 +153,7 @@ pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
         Ok(_) if length_lines(head) != read => {
             Fault::new("sip_content_length", 400, "a Content-Length cannot be read")
         }
-        Ok(Some(length)) if length <= SIP_BODY_BYTES_MAX => return Ok(length),
-        Ok(Some(_)) => BODY_TOO_LONG,
+        Ok(Some(length)) => return Ok(length),
         Ok(None) => Fault::new("sip_content_length", 400, "no Content-Length on a stream"),
         Err(fault) => fault,
     };
@@ -175,7 +173,17 @@ fn length_lines(head: &[u8]) -> usize {
     head.split(|byte| matches!(byte, b'\r' | b'\n')).filter(is_length).count()
 }
 
-/// The error for a head that is refused before its end has come: answered from the headers so far.
+/// What is against a message on a stream with this whole head and so long a body behind it.
+pub(crate) fn refuse_length(head: &[u8], body: usize) -> Option<ParseError> {
+    let fault = match body {
+        _ if body > SIP_BODY_BYTES_MAX => BODY_TOO_LONG,
+        _ if head.len() + body > SIP_MESSAGE_BYTES_MAX => MESSAGE_TOO_LONG,
+        _ => return None,
+    };
+    Some(refuse_head(head, fault.rule, fault.status, fault.sentence))
+}
+
+/// The error for a message that is refused before its end has come: answered from the headers so far.
 pub(crate) fn refuse_head(
     head: &[u8],
     rule: &'static str,
@@ -438,6 +446,8 @@ fn cut_body<'a>(headers: &[RawHeader<'_>], rest: &'a [u8]) -> Result<&'a [u8], F
 /// Headers of an ordinary message: so many need no allocation.
 const HEADERS_INLINE: usize = 24;
 const BODY_TOO_LONG: Fault = Fault::new("sip_body_size", 413, "the body is longer than the limit");
+const MESSAGE_TOO_LONG: Fault =
+    Fault::new("sip_message_size", 513, "the message is longer than the limit");
 
 /// `Content-Length`: one value, or the same one again. Two different values would let two readers
 /// see two messages.

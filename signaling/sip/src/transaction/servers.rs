@@ -11,7 +11,7 @@ use super::ended::{Ended, Gone};
 use super::kept::Kept;
 use super::sources::{Source, Sources};
 use super::{Acknowledged, Due, End, InviteServer, MergeKey, ServerKey, Timers};
-use crate::flow::ReplyRoute;
+use crate::flow::{FlowId, ReplyRoute};
 use crate::message::Response;
 use crate::user_agent::SessionId;
 
@@ -23,6 +23,8 @@ pub(crate) struct Servers {
     merged: HashSet<MergeKey>,
     deadlines: BTreeSet<(Instant, ServerKey)>,
     sources: Sources,
+    /// Requests that came by a connection and have no final response yet, by connection; never 0.
+    unanswered: HashMap<FlowId, usize>,
     max: usize,
 }
 
@@ -33,6 +35,8 @@ struct Live {
     reply: ReplyRoute,
     source: Source,
     armed: Option<Instant>,
+    /// It counts in [`Servers::unanswered`].
+    is_awaited_on: Option<FlowId>,
 }
 
 /// What a server transaction is of.
@@ -114,6 +118,7 @@ impl Servers {
             merged: HashSet::new(),
             deadlines: BTreeSet::new(),
             sources: Sources::new(secret),
+            unanswered: HashMap::new(),
             max,
         }
     }
@@ -147,6 +152,11 @@ impl Servers {
     pub fn is_unanswered(&self, key: ServerKey) -> bool {
         let live = self.live.get(&key);
         live.is_some_and(|live| matches!(live.machine, ServerMachine::Other { .. }))
+    }
+
+    /// Whether a request that came by this connection still waits for its final response.
+    pub fn owes_answer_on(&self, flow: FlowId) -> bool {
+        self.unanswered.contains_key(&flow)
     }
 
     /// Where the responses of a transaction go that has not ended.
@@ -197,7 +207,11 @@ impl Servers {
         }
         let source = self.sources.of(reply.flow.remote.ip());
         self.sources.add(source);
-        self.live.insert(key, Live { machine, reply, source, armed: None });
+        let is_awaited_on = reply.flow.transport.is_reliable().then_some(reply.flow.id);
+        if let Some(flow) = is_awaited_on {
+            *self.unanswered.entry(flow).or_default() += 1;
+        }
+        self.live.insert(key, Live { machine, reply, source, armed: None, is_awaited_on });
         self.rearm(key);
     }
 
@@ -222,6 +236,10 @@ impl Servers {
             }
             ServerMachine::Invite { machine, .. } => {
                 machine.respond(now, timers, response.status, bytes);
+                if !response.is_provisional() {
+                    let answered_on = live.is_awaited_on.take();
+                    self.note_answer(answered_on);
+                }
                 self.rearm(key);
             }
             // A transport that loses nothing brings no copies (timer J is 0).
@@ -319,7 +337,19 @@ impl Servers {
         if let Some(at) = live.armed {
             self.deadlines.remove(&(at, key));
         }
+        self.note_answer(live.is_awaited_on);
         Some(live)
+    }
+
+    /// One request less waits on that connection.
+    fn note_answer(&mut self, flow: Option<FlowId>) {
+        let Some(flow) = flow else { return };
+        match self.unanswered.get_mut(&flow) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.unanswered.remove(&flow);
+            }
+        }
     }
 
     fn forget(&mut self, gone: Gone) {

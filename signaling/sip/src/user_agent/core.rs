@@ -110,7 +110,7 @@ impl Core {
         let Destination { transport, remote, local, flow, host } = destination.clone();
         match (transport, flow) {
             (Transport::Udp, socket) => SendTo::Datagram { socket, remote },
-            (Transport::Tcp | Transport::Tls, Some(flow)) if self.streams.contains(flow) => {
+            (Transport::Tcp | Transport::Tls, Some(flow)) if self.streams.is_read(flow) => {
                 SendTo::Flow(flow)
             }
             (Transport::Tcp | Transport::Tls, _) => {

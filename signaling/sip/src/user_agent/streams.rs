@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::limits::{
-    SIP_STREAM_IDLE_KEPT_ALIVE_MS, SIP_STREAM_IDLE_MS, SIP_STREAM_PING_EVERY_MS,
-    SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PINGS_MAX, SIP_STREAM_PONG_MS,
+    SIP_STREAM_BROKEN_MS, SIP_STREAM_IDLE_KEPT_ALIVE_MS, SIP_STREAM_IDLE_MS,
+    SIP_STREAM_PING_EVERY_MS, SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PINGS_MAX, SIP_STREAM_PONG_MS,
     SIP_STREAMS_UNFINISHED_BYTES_MAX,
 };
 use shared::{Instant, Now};
@@ -34,6 +34,19 @@ pub(super) struct Stream {
     unfinished: usize,
     /// Since when pings are counted, and how many there were.
     pinged: (Instant, u32),
+    /// Nothing more is read from it.
+    broken: Option<Broken>,
+}
+
+/// A connection whose peer broke a rule of framing, or was too slow. What came before is still answered
+/// on it: the peer may have no other way to us than this one.
+#[derive(Clone, Copy, Debug)]
+struct Broken {
+    reason: CloseReason,
+    /// When it is next seen whether all is answered: first as soon as this turn's effects are out.
+    look_at: Instant,
+    /// Closed then, whatever still waits for its answer.
+    until: Instant,
 }
 
 /// How we find out about a peer that does not answer any more (RFC 5626 §4.4.1). Whoever opened a
@@ -85,6 +98,7 @@ impl Stream {
             is_kept: false,
             unfinished: 0,
             pinged: (now, 0),
+            broken: None,
         }
     }
 
@@ -108,7 +122,19 @@ impl Stream {
         Instant::from_millis(at.as_millis().next_multiple_of(1_000))
     }
 
+    /// The framer reads no further; `error` says why.
+    fn note_broken(&mut self, now: Instant, error: &ParseError) {
+        let reason = match error.status {
+            REQUEST_TIMEOUT => CloseReason::Slow,
+            _ => CloseReason::Framing,
+        };
+        self.broken = Some(Broken { reason, look_at: now, until: now + BROKEN });
+    }
+
     fn deadline(&self) -> Instant {
+        if let Some(broken) = self.broken {
+            return broken.look_at;
+        }
         let framer = self.framer.poll_timeout().map(|(at, _)| at);
         let others = [framer, self.ping.deadline()].into_iter().flatten();
         others.fold(self.idle_at(), Instant::min)
@@ -128,6 +154,11 @@ pub(super) struct Streams {
 impl Streams {
     pub fn contains(&self, flow: FlowId) -> bool {
         self.open.contains_key(&flow)
+    }
+
+    /// Whether what the peer answers on this connection will be read.
+    pub fn is_read(&self, flow: FlowId) -> bool {
+        self.open.get(&flow).is_some_and(|stream| stream.broken.is_none())
     }
 
     pub fn len(&self) -> usize {
@@ -236,11 +267,16 @@ impl UserAgent {
                     self.core.send(SendTo::Flow(flow.id), b"\r\n", SendToken::NOBODY);
                 }
                 Some(Ok(Frame::Pong)) => self.core.meters.keep_alives += 1,
-                Some(Err(error)) => self.core.answer_broken(flow, &error, &[]),
+                Some(Err(error)) => {
+                    if stream.framer.is_broken() {
+                        stream.note_broken(now.mono, &error);
+                    }
+                    self.core.answer_broken(flow, &error, &[]);
+                }
             }
         }
         let stream = self.core.streams.open.get(&flow.id);
-        if stream.is_some_and(|stream| stream.framer.is_finished()) {
+        if stream.is_some_and(|stream| stream.framer.is_exhausted()) {
             self.core.close_stream(flow.id, CloseReason::Framing);
         }
     }
@@ -276,7 +312,14 @@ impl UserAgent {
         if stream.framer.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             stream.framer.handle_timeout(now.mono);
             self.drain_stream(now, flow);
-            self.core.close_stream(id, CloseReason::Slow);
+        }
+        let Some(stream) = self.core.streams.open.get_mut(&id) else { return };
+        if let Some(broken) = &mut stream.broken {
+            broken.look_at = (now.mono + BROKEN_LOOK).min(broken.until);
+            let (is_late, reason) = (now.mono >= broken.until, broken.reason);
+            if is_late || !self.core.servers.owes_answer_on(id) {
+                self.core.close_stream(id, reason);
+            }
         } else if is_idle && !is_in_use {
             self.core.close_stream(id, CloseReason::Idle);
         } else {
@@ -339,147 +382,12 @@ const IDLE: Duration = Duration::from_millis(SIP_STREAM_IDLE_MS);
 const IDLE_KEPT_ALIVE: Duration = Duration::from_millis(SIP_STREAM_IDLE_KEPT_ALIVE_MS);
 const PING_FIRST: Duration = Duration::from_millis(SIP_STREAM_PING_FIRST_MS);
 const PING_EVERY: Duration = Duration::from_millis(SIP_STREAM_PING_EVERY_MS);
+const BROKEN: Duration = Duration::from_millis(SIP_STREAM_BROKEN_MS);
+const BROKEN_LOOK: Duration = Duration::from_millis(100);
+/// The status of a framing error that is a deadline.
+const REQUEST_TIMEOUT: u16 = 408;
 const PINGS_IN: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_millis(SIP_STREAM_PONG_MS);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::Transport;
-    use crate::user_agent::{Input, UaConfig};
-
-    fn agent() -> UserAgent {
-        let origin = shared::Origin { node: 1, generation: 1 };
-        UserAgent::new(UaConfig::new(origin, "gw.test", "sip.test"), [1; 32])
-    }
-
-    fn flow() -> Flow {
-        Flow {
-            id: FlowId(9),
-            transport: Transport::Tls,
-            local: ([192, 0, 2, 2], 5061).into(),
-            remote: ([192, 0, 2, 1], 5061).into(),
-        }
-    }
-
-    fn at(seconds: u64) -> Now {
-        Now::default().after(Duration::from_secs(seconds))
-    }
-
-    /// What the agent does when all that is due by then is handled.
-    fn effects(agent: &mut UserAgent, now: Now) -> Vec<Effect> {
-        agent.handle_timeout(now);
-        std::iter::from_fn(|| agent.poll_effect()).collect()
-    }
-
-    fn pings(effects: &[Effect]) -> usize {
-        let is_ping = |effect: &&Effect| {
-            matches!(effect, Effect::Send { to: SendTo::Flow(FlowId(9)), bytes, .. }
-                if **bytes == *b"\r\n\r\n")
-        };
-        effects.iter().filter(is_ping).count()
-    }
-
-    fn closed(effects: &[Effect]) -> Option<CloseReason> {
-        effects.iter().find_map(|effect| match effect {
-            Effect::CloseFlow { flow: FlowId(9), reason } => Some(*reason),
-            _ => None,
-        })
-    }
-
-    fn opened_by_us() -> UserAgent {
-        let mut agent = agent();
-        let token = Some(SendToken(77));
-        agent.handle(at(0), Input::FlowOpened { flow: flow(), token });
-        agent
-    }
-
-    #[test]
-    fn a_peer_that_answered_pings_and_does_not_any_more_is_gone() {
-        let mut agent = opened_by_us();
-        assert_eq!(pings(&effects(&mut agent, at(10))), 1);
-        agent.handle(at(11), Input::Received { flow: flow(), bytes: b"\r\n" });
-        assert_eq!(pings(&effects(&mut agent, at(41))), 1);
-        assert_eq!(closed(&effects(&mut agent, at(51))), Some(CloseReason::Wedged));
-        assert_eq!(agent.meters().streams, 0);
-    }
-
-    #[test]
-    fn a_peer_that_knows_no_pings_is_left_alone() {
-        let mut agent = opened_by_us();
-        assert_eq!(pings(&effects(&mut agent, at(10))), 1);
-        let later = effects(&mut agent, at(20));
-        assert_eq!((pings(&later), closed(&later)), (0, None));
-        assert_eq!(pings(&effects(&mut agent, at(50))), 1);
-        // Nobody needs it: it ends as idle, as any stream.
-        assert_eq!(closed(&effects(&mut agent, at(60))), Some(CloseReason::Idle));
-    }
-
-    #[test]
-    fn a_peer_that_pings_without_end_is_closed_and_not_answered_without_end() {
-        let mut agent = agent();
-        agent.handle(at(0), Input::FlowOpened { flow: flow(), token: None });
-        let pings = b"\r\n\r\n".repeat(10_000);
-        agent.handle(at(1), Input::Received { flow: flow(), bytes: &pings });
-        let effects: Vec<_> = std::iter::from_fn(|| agent.poll_effect()).collect();
-        assert_eq!(effects.len(), SIP_STREAM_PINGS_MAX as usize + 1);
-        assert_eq!(closed(&effects), Some(CloseReason::Flood));
-        assert_eq!(agent.meters().streams, 0);
-    }
-
-    #[test]
-    fn a_ping_a_second_is_answered_for_ever() {
-        let mut agent = agent();
-        agent.handle(at(0), Input::FlowOpened { flow: flow(), token: None });
-        for second in 1..9 {
-            agent.handle(at(second), Input::Received { flow: flow(), bytes: b"\r\n\r\n" });
-            assert_eq!(std::iter::from_fn(|| agent.poll_effect()).count(), 1);
-        }
-    }
-
-    #[test]
-    fn streams_hold_only_so_much_of_unfinished_messages_together() {
-        let mut streams = Streams::default();
-        let now = Instant::ZERO;
-        let part = [b'x'; 2_000];
-        let give = |streams: &mut Streams, number| {
-            let flow = Flow { id: FlowId(number), ..flow() };
-            streams.open(now, flow, false);
-            let stream = streams.open.get_mut(&flow.id).unwrap();
-            stream.framer.feed(now, &part);
-            assert_eq!(stream.framer.next_frame(), None);
-            streams.has_room(flow.id, 9_000)
-        };
-        assert!((1..=4).all(|number| give(&mut streams, number)));
-        assert!(!give(&mut streams, 5), "the one that is too much");
-        assert!(streams.remove(FlowId(5)));
-        assert!(streams.has_room(FlowId(1), 9_000), "others are unharmed");
-        assert!(streams.remove(FlowId(2)));
-        assert!(give(&mut streams, 6));
-        let left = (1..=6).filter(|number| streams.remove(FlowId(*number))).count();
-        assert_eq!((left, streams.unfinished), (4, 0));
-    }
-
-    #[test]
-    fn answers_to_pings_alone_keep_no_stream() {
-        let mut agent = opened_by_us();
-        for seconds in [10, 41] {
-            assert_eq!(pings(&effects(&mut agent, at(seconds))), 1);
-            agent.handle(at(seconds + 1), Input::Received { flow: flow(), bytes: b"\r\n" });
-        }
-        assert_eq!(closed(&effects(&mut agent, at(60))), Some(CloseReason::Idle));
-    }
-
-    #[test]
-    fn a_stream_that_its_peer_keeps_alive_has_three_minutes_and_we_send_no_pings() {
-        let mut agent = agent();
-        agent.handle(at(0), Input::FlowOpened { flow: flow(), token: None });
-        let options = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK1\r\n\
-            From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
-            Content-Length: 0\r\n\r\n\r\n\r\n";
-        agent.handle(at(1), Input::Received { flow: flow(), bytes: options });
-        let now = effects(&mut agent, at(100));
-        assert_eq!((pings(&now), closed(&now)), (0, None));
-        assert_eq!(closed(&effects(&mut agent, at(181))), Some(CloseReason::Idle));
-    }
-}
+mod tests;
