@@ -86,19 +86,22 @@ pub const STREAM_SOURCES_VOUCHED_MAX: usize = 100_000;
 pub const STREAM_CONNECT_MS: u32 = 5_000;
 
 /// SDP bytes. Past it: 488.
-pub const SDP_BYTES_MAX: usize = 16 * 1024;
-/// SDP lines.
-pub const SDP_LINES_MAX: usize = 512;
-/// Bytes of one SDP line.
-pub const SDP_LINE_BYTES_MAX: usize = 1024;
-/// Media descriptions.
-pub const SDP_MEDIA_MAX: usize = 8;
-/// Formats of one media description.
-pub const SDP_FORMATS_MAX: usize = 32;
-/// Attributes of one media description.
-pub const SDP_ATTRIBUTES_MAX: usize = 64;
-/// ICE candidates of one media description. Past it: 488.
-pub const SDP_CANDIDATES_MAX: usize = 32;
+pub const SDP_BYTES_MAX: usize = 32 * 1024;
+/// SDP lines. Past it: 488.
+pub const SDP_LINES_MAX: usize = 2_048;
+/// Bytes of one SDP line that is read. Past it: 488; lines that nobody reads are skipped.
+pub const SDP_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a media type, a transport, a format or a host name in SDP. Past it: 400.
+pub const SDP_WORD_BYTES_MAX: usize = 255;
+/// Media descriptions: an answer has as many. Past it: 488.
+pub const SDP_MEDIA_MAX: usize = 32;
+/// Formats kept of one audio section. Past it: the first count.
+pub const SDP_FORMATS_MAX: usize = 64;
+/// Attributes kept of one audio section, and of the session: two for each format, and as many for keys and
+/// the rest. Past it: the first count.
+pub const SDP_ATTRIBUTES_MAX: usize = 256;
+/// `c=` lines kept of one audio section. Past it: the first count.
+pub const SDP_CONNECTIONS_MAX: usize = 8;
 
 /// Server transactions in all. Past it: 503 with Retry-After.
 pub const SERVER_TRANSACTIONS_MAX: usize = 1_000_000;
@@ -317,16 +320,16 @@ pub const STORE_QUEUE_MAX: usize = 10_000;
 /// A commit that takes so long, milliseconds: new writes that somebody waits for get 503.
 pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 
+// A session description at its limit fits behind any headers, and each part alone into a message.
 const _: () = assert!(
     SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SDP_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
 );
-// A session description at its limit fits behind any headers, and each part alone into a message.
-const _: () = assert!(REGISTRATION_S.0 < REGISTRATION_S.1 && CONTACTS_MAX > 0);
-const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
-const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
 const _: () = assert!(SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX);
 const _: () = assert!(SIP_BODY_BYTES_MAX < SIP_STREAM_DRAIN_BYTES_MAX);
 const _: () = assert!(SDP_ATTRIBUTES_MAX >= SDP_FORMATS_MAX * 2);
+const _: () = assert!(REGISTRATION_S.0 < REGISTRATION_S.1 && CONTACTS_MAX > 0);
+const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
+const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
 const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());
 const _: () = assert!(LEGS_PER_CORE_MAX <= u16::MAX as usize + 1);

@@ -17,6 +17,7 @@ mod sipp;
 
 mod applications;
 mod baresip;
+mod browsers;
 mod connections;
 mod conservation;
 mod demo;

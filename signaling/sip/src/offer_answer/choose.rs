@@ -90,7 +90,7 @@ fn choose<'a>(
     local: &LocalMedia,
     take_crypto: impl Fn(&MediaDescription) -> Option<Crypto>,
 ) -> Result<Chosen<'a>, SdpRefusal> {
-    if media.kind != "audio" || media.port == 0 {
+    if !media.is_audio() || media.port == 0 {
         return Err(NO_AUDIO);
     }
     let crypto = check_security(media, &local.security, take_crypto)?;

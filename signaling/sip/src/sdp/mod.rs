@@ -15,7 +15,7 @@ pub use codecs::{Format, FormatKind};
 pub use crypto::Crypto;
 pub use parse::parse;
 
-/// What a description says, borrowed lines turned into values; unknown lines are left out.
+/// What a description says, borrowed lines turned into values; lines that nobody reads are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionDescription {
     /// `c=` before the first media description.
@@ -37,11 +37,12 @@ pub struct MediaDescription {
     pub port: u16,
     /// `RTP/AVP`, `RTP/SAVP`, `udptl`, …
     pub protocol: String,
-    /// Payload types, or names for other protocols. At least one.
+    /// Payload types, or names for other protocols. At least one; of a section that is not audio the
+    /// first alone.
     pub formats: Vec<String>,
-    /// `c=`; more than one is allowed (RFC 8866 §5.7).
+    /// `c=`; more than one is allowed (RFC 8866 §5.7). Empty where the section is not audio.
     pub connections: Vec<Connection>,
-    /// `a=` in order.
+    /// The `a=` that are read here, in order. Empty where the section is not audio.
     pub attributes: Vec<Attribute>,
 }
 
@@ -91,6 +92,11 @@ impl SessionDescription {
 }
 
 impl MediaDescription {
+    /// Whether this is an audio section, the only kind that is ever served.
+    pub fn is_audio(&self) -> bool {
+        self.kind == AUDIO
+    }
+
     /// Whether an attribute is there, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.attributes.iter().any(|attribute| attribute.name.eq_ignore_ascii_case(name))
@@ -146,6 +152,9 @@ impl SdpRefusal {
         }
     }
 }
+
+/// The media type of the one stream that is served (RFC 8866 §8.2.1), in lower case.
+const AUDIO: &str = "audio";
 
 /// The contract's code for a description that cannot be read.
 const INVALID_SDP: u32 = 32102;

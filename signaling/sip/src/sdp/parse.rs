@@ -3,17 +3,21 @@
 use std::net::IpAddr;
 
 use shared::limits::{
-    SDP_ATTRIBUTES_MAX, SDP_BYTES_MAX, SDP_CANDIDATES_MAX, SDP_FORMATS_MAX, SDP_LINE_BYTES_MAX,
-    SDP_LINES_MAX, SDP_MEDIA_MAX,
+    SDP_ATTRIBUTES_MAX, SDP_BYTES_MAX, SDP_CONNECTIONS_MAX, SDP_FORMATS_MAX, SDP_LINE_BYTES_MAX,
+    SDP_LINES_MAX, SDP_MEDIA_MAX, SDP_WORD_BYTES_MAX,
 };
 
-use super::{Attribute, Connection, MediaDescription, SdpRefusal, SessionDescription};
+use super::{AUDIO, Attribute, Connection, MediaDescription, SdpRefusal, SessionDescription};
 
 /// Reads a description. Bytes that are not UTF-8 are replaced first; a line may end with LF alone;
-/// `o=`, `s=` and `t=` may be missing; line types that are not needed are not looked into.
+/// `o=`, `s=` and `t=` may be missing.
+///
+/// Only what is read here is kept: of a section other than audio its `m=` line, elsewhere the
+/// attributes in [`READ_ATTRIBUTES`]. Everything else is skipped whatever its number and length
+/// (RFC 8866 §5.13), because a peer that also does video or ICE writes hundreds of such lines.
 ///
 /// # Errors
-/// 488 past a limit, 400 for what is no description.
+/// 488 past a limit on the whole or on a line that is read, 400 for what is not a description.
 pub fn parse(bytes: &[u8]) -> Result<SessionDescription, SdpRefusal> {
     if bytes.len() > SDP_BYTES_MAX {
         return Err(SdpRefusal::not_acceptable("sdp_size", "the SDP is longer than the limit"));
@@ -23,9 +27,6 @@ pub fn parse(bytes: &[u8]) -> Result<SessionDescription, SdpRefusal> {
     for (index, line) in text.lines().enumerate() {
         if index >= SDP_LINES_MAX {
             return Err(SdpRefusal::not_acceptable("sdp_lines", "the SDP has too many lines"));
-        }
-        if line.len() > SDP_LINE_BYTES_MAX {
-            return Err(SdpRefusal::not_acceptable("sdp_line_size", "an SDP line is too long"));
         }
         if line.contains(['\0', '\r']) {
             return Err(SYNTAX);
@@ -56,13 +57,32 @@ impl Reader {
         if !self.has_version && kind != "v" {
             return Err(SdpRefusal::syntax("sdp_version", "the SDP does not begin with v=0"));
         }
+        if !self.reads(kind, value) {
+            return Ok(());
+        }
+        if line.len() > SDP_LINE_BYTES_MAX {
+            return Err(SdpRefusal::not_acceptable("sdp_line_size", "an SDP line is too long"));
+        }
         match kind {
             "v" => self.take_version(value),
             "c" => self.take_connection(value),
             "t" => self.take_time(value),
             "m" => self.take_media(value),
-            "a" => self.take_attribute(value),
-            _ => Ok(()),
+            _ => {
+                self.take_attribute(value);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a line says something that is kept.
+    fn reads(&self, kind: &str, value: &str) -> bool {
+        let is_skipped = self.media.last().is_some_and(|media| !media.is_audio());
+        match kind {
+            "v" | "t" | "m" => true,
+            "c" => !is_skipped,
+            "a" => !is_skipped && is_read_attribute(value),
+            _ => false,
         }
     }
 
@@ -77,11 +97,10 @@ impl Reader {
     fn take_connection(&mut self, value: &str) -> Result<(), SdpRefusal> {
         let connection = read_connection(value)?;
         match self.media.last_mut() {
-            // As many as attributes: they are bounded alike.
-            Some(media) if media.connections.len() < SDP_ATTRIBUTES_MAX => {
+            Some(media) if media.connections.len() < SDP_CONNECTIONS_MAX => {
                 media.connections.push(connection);
             }
-            Some(_) => return Err(TOO_MANY_ATTRIBUTES),
+            Some(_) => {}
             None => self.connection = self.connection.take().or(Some(connection)),
         }
         Ok(())
@@ -106,17 +125,15 @@ impl Reader {
         }
         let mut parts = value.split_ascii_whitespace();
         let mut word = || parts.next().filter(|word| is_word(word)).ok_or(SYNTAX);
-        let (kind, port, protocol) = (word()?, word()?, word()?);
-        let formats: Vec<_> = parts.map(str::to_owned).take(SDP_FORMATS_MAX + 1).collect();
-        if formats.len() > SDP_FORMATS_MAX {
-            let sentence = "a media description has too many formats";
-            return Err(SdpRefusal::not_acceptable("sdp_formats", sentence));
-        }
+        let (kind, port, protocol) = (word()?.to_ascii_lowercase(), word()?, word()?);
+        // A refused section is answered with one of its formats (RFC 3264 §6).
+        let formats_max = if kind == AUDIO { SDP_FORMATS_MAX } else { 1 };
+        let formats: Vec<_> = parts.take(formats_max).map(str::to_owned).collect();
         if formats.is_empty() || !formats.iter().all(|format| is_word(format)) {
             return Err(SYNTAX);
         }
         self.media.push(MediaDescription {
-            kind: kind.to_ascii_lowercase(),
+            kind,
             // `port/count` is for layered media, which is not served: the first port counts.
             port: port.split('/').next().and_then(|port| port.parse().ok()).ok_or(SYNTAX)?,
             protocol: protocol.to_owned(),
@@ -127,29 +144,16 @@ impl Reader {
         Ok(())
     }
 
-    fn take_attribute(&mut self, value: &str) -> Result<(), SdpRefusal> {
-        let (name, value) = match value.split_once(':') {
-            Some((name, value)) => (name, Some(value.trim().to_owned())),
-            None => (value, None),
-        };
+    /// Past the limit the first ones count.
+    fn take_attribute(&mut self, line: &str) {
         let attributes = match self.media.last_mut() {
             Some(media) => &mut media.attributes,
             None => &mut self.attributes,
         };
-        if attributes.len() == SDP_ATTRIBUTES_MAX {
-            return Err(TOO_MANY_ATTRIBUTES);
+        if attributes.len() < SDP_ATTRIBUTES_MAX {
+            let value = line.split_once(':').map(|(_, value)| value.trim().to_owned());
+            attributes.push(Attribute { name: attribute_name(line).to_owned(), value });
         }
-        let name = name.trim();
-        let is_candidate = |name: &str| name.eq_ignore_ascii_case("candidate");
-        if is_candidate(name)
-            && attributes.iter().filter(|known| is_candidate(&known.name)).count()
-                == SDP_CANDIDATES_MAX
-        {
-            let sentence = "a media description has too many ICE candidates";
-            return Err(SdpRefusal::not_acceptable("sdp_candidates", sentence));
-        }
-        attributes.push(Attribute { name: name.to_owned(), value });
-        Ok(())
     }
 
     fn into_description(self) -> SessionDescription {
@@ -178,14 +182,29 @@ fn read_connection(value: &str) -> Result<Connection, SdpRefusal> {
     }
 }
 
-/// Visible ASCII: what may be echoed in an answer.
-fn is_word(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic())
+/// What stands before the colon of an attribute.
+fn attribute_name(line: &str) -> &str {
+    line.split(':').next().unwrap_or_default().trim()
 }
 
+fn is_read_attribute(line: &str) -> bool {
+    let name = attribute_name(line);
+    READ_ATTRIBUTES.iter().any(|read| name.eq_ignore_ascii_case(read))
+}
+
+/// Visible ASCII of a length that may be kept and echoed in an answer.
+fn is_word(word: &str) -> bool {
+    (1..=SDP_WORD_BYTES_MAX).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The attributes that offer and answer look at.
+const READ_ATTRIBUTES: [&str; 11] = [
+    "rtpmap", "fmtp", "ptime", "maxptime", "rtcp", "rtcp-mux", "crypto", "sendrecv", "sendonly",
+    "recvonly", "inactive",
+];
+
 const SYNTAX: SdpRefusal = SdpRefusal::syntax("sdp_syntax", "the SDP cannot be read");
-const TOO_MANY_ATTRIBUTES: SdpRefusal =
-    SdpRefusal::not_acceptable("sdp_attributes", "a part of the SDP has too many attributes");
 
 #[cfg(test)]
 mod tests {
@@ -199,14 +218,53 @@ mod tests {
         parse(text.as_bytes()).err().map(|refusal| (refusal.rule, refusal.status))
     }
 
+    /// Four lines of ICE and of one stream's source for each unit, as a browser writes them.
+    fn browser_lines(count: usize) -> String {
+        let lines = "a=candidate:1 1 UDP 2130706431 192.0.2.1 4000 typ host\r\n\
+                     a=ssrc:1 cname:x\r\na=rtcp-fb:96 nack\r\na=extmap:1 urn:x\r\n";
+        lines.repeat(count)
+    }
+
     #[test]
-    fn candidates_are_as_many_as_the_limit_says() {
-        let candidates = |count| {
-            let line = "a=candidate:1 1 UDP 2130706431 192.0.2.1 4000 typ host\r\n";
-            format!("{AUDIO}{}", line.repeat(count))
-        };
-        assert_eq!(status(&candidates(SDP_CANDIDATES_MAX)), None);
-        assert_eq!(status(&candidates(SDP_CANDIDATES_MAX + 1)), Some(("sdp_candidates", 488)));
+    fn lines_that_nobody_reads_are_skipped_whatever_their_number_and_length() {
+        let long = "x".repeat(SDP_LINE_BYTES_MAX);
+        let text = format!(
+            "v=0\r\na=group:{long}\r\nm=audio 4000 RTP/AVP 0\r\n{}a=sendonly\r\na=x:{long}\r\n",
+            browser_lines(80)
+        );
+        let sdp = parse(text.as_bytes()).unwrap();
+        assert!(sdp.attributes.is_empty());
+        assert_eq!(sdp.media[0].attributes.len(), 1);
+        assert!(sdp.media[0].has("sendonly"));
+    }
+
+    #[test]
+    fn of_a_section_that_is_not_audio_only_its_first_line_is_kept() {
+        let formats: String = (0..300).map(|number| format!(" {number}")).collect();
+        let text = format!(
+            "v=0\r\nm=audio 4000 RTP/AVP 0\r\nm=video 4002 RTP/AVP{formats}\r\nc=ATM NSAP x\r\n\
+             a=rtpmap:96 VP8/90000\r\n{}",
+            browser_lines(70)
+        );
+        let sdp = parse(text.as_bytes()).unwrap();
+        let video = &sdp.media[1];
+        assert_eq!((video.formats.as_slice(), video.port), (["0".to_owned()].as_slice(), 4002));
+        assert!(video.attributes.is_empty() && video.connections.is_empty());
+    }
+
+    #[test]
+    fn past_what_is_kept_the_first_count() {
+        let text = format!(
+            "v=0\r\nm=audio 4000 RTP/AVP{}\r\n{}{}",
+            " 0".repeat(SDP_FORMATS_MAX + 1),
+            "c=IN IP4 192.0.2.1\r\n".repeat(SDP_CONNECTIONS_MAX + 1),
+            "a=ptime:20\r\n".repeat(SDP_ATTRIBUTES_MAX + 1)
+        );
+        let sdp = parse(text.as_bytes()).unwrap();
+        let audio = &sdp.media[0];
+        assert_eq!(audio.formats.len(), SDP_FORMATS_MAX);
+        assert_eq!(audio.connections.len(), SDP_CONNECTIONS_MAX);
+        assert_eq!(audio.attributes.len(), SDP_ATTRIBUTES_MAX);
     }
 
     #[test]
@@ -234,6 +292,7 @@ mod tests {
             "v=0\r\nm=audio x RTP/AVP 0",
             "v=0\r\nm=audio 70000 RTP/AVP 0",
             "v=0\r\nm=audio 1 RTP/AVP",
+            &format!("v=0\r\nm={} 1 RTP/AVP 0", "x".repeat(SDP_WORD_BYTES_MAX + 1)),
             "v=0\r\nc=IN IP4",
             "v=0\r\nt=x y",
             "v=0\r\nno line",
@@ -246,26 +305,20 @@ mod tests {
     #[test]
     fn each_limit_has_its_rule() {
         let media = "m=audio 4000 RTP/AVP 0\r\n";
+        let long = |line: &str, len: usize| format!("{line}{}", "1".repeat(len - line.len()));
         let cases = [
             ("sdp_size", format!("v=0\r\n{}", "s=x\r\n".repeat(SDP_BYTES_MAX / 5))),
             ("sdp_lines", format!("v=0\n{}", "s=\n".repeat(SDP_LINES_MAX))),
-            ("sdp_line_size", format!("v=0\r\ns={}", "x".repeat(SDP_LINE_BYTES_MAX - 1))),
+            ("sdp_line_size", format!("{AUDIO}{}", long("a=ptime:", SDP_LINE_BYTES_MAX + 1))),
             ("sdp_media", format!("v=0\r\n{}", media.repeat(SDP_MEDIA_MAX + 1))),
-            (
-                "sdp_formats",
-                format!("v=0\r\nm=audio 1 RTP/AVP{}", " 0".repeat(SDP_FORMATS_MAX + 1)),
-            ),
-            ("sdp_attributes", format!("{AUDIO}{}", "a=x\r\n".repeat(SDP_ATTRIBUTES_MAX + 1))),
         ];
         for (rule, text) in cases {
             assert_eq!(status(&text), Some((rule, 488)));
         }
         let at_the_limits = format!(
-            "v=0\r\ns={}\r\n{}m=audio 1 RTP/AVP{}\r\n{}",
-            "x".repeat(SDP_LINE_BYTES_MAX - 2),
-            media.repeat(SDP_MEDIA_MAX - 1),
-            " 0".repeat(SDP_FORMATS_MAX),
-            "a=x\r\n".repeat(SDP_ATTRIBUTES_MAX)
+            "v=0\r\n{}{}",
+            media.repeat(SDP_MEDIA_MAX),
+            long("a=ptime:", SDP_LINE_BYTES_MAX)
         );
         assert_eq!(status(&at_the_limits), None);
     }

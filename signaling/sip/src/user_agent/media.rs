@@ -1,5 +1,6 @@
 //! Offer and answer as a session needs them: what was said last on both sides. Sans-IO.
 
+use sha2::{Digest, Sha256};
 use shared::{Direction, NegotiatedMedia};
 
 use crate::offer_answer::{LocalMedia, MediaSession};
@@ -13,8 +14,9 @@ pub(super) struct SessionMedia {
     local: Option<LocalMedia>,
     /// Our side as it was last agreed on: what stays when an offer is refused (RFC 3261 §14.1).
     agreed: Option<LocalMedia>,
-    /// The peer's last accepted description, to know a refresh by.
-    remote: Option<Vec<u8>>,
+    /// SHA-256 of the peer's last accepted description, to know a refresh by: the description itself
+    /// may be 32 KiB, for as long as the call lasts.
+    remote: Option<[u8; 32]>,
 }
 
 impl std::fmt::Debug for SessionMedia {
@@ -63,7 +65,7 @@ impl SessionMedia {
     pub fn accept_answer(&mut self, answer: &[u8]) -> Result<NegotiatedMedia, SdpRefusal> {
         let media = self.session.accept_answer(answer)?;
         self.agreed = self.local.clone();
-        self.remote = Some(answer.to_vec());
+        self.remote = Some(sha256(answer));
         Ok(media)
     }
 
@@ -75,13 +77,13 @@ impl SessionMedia {
         let answer = self.session.answer(offer, local)?;
         self.local = Some(local.clone());
         self.agreed = self.local.clone();
-        self.remote = Some(offer.to_vec());
+        self.remote = Some(sha256(offer));
         Ok(answer)
     }
 
     /// The answer to an offer that changes nothing: the same bytes as before.
     pub fn refresh(&mut self, offer: &[u8]) -> Option<Vec<u8>> {
-        let local = self.local.clone().filter(|_| self.remote.as_deref() == Some(offer))?;
+        let local = self.local.clone().filter(|_| self.remote == Some(sha256(offer)))?;
         self.session.answer(offer, &local).ok().map(|(answer, _)| answer)
     }
 
@@ -91,4 +93,8 @@ impl SessionMedia {
         local.direction = Direction::SendRecv;
         self.session.clone().answer(offer, &local).map(|(_, media)| media.direction)
     }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }

@@ -49,7 +49,7 @@ impl UserAgent {
     }
 
     fn begin_ringing(&mut self, now: Now, incoming: Incoming, id: SessionId, key: ServerKey) {
-        let Incoming { flow, request, objection: _, extensions } = incoming;
+        let Incoming { flow, mut request, objection: _, extensions } = incoming;
         let tag = self.core.token();
         self.core.tags.insert(tag.value, id);
         let reply = ReplyRoute::of(flow, request.top_via());
@@ -62,6 +62,8 @@ impl UserAgent {
         self.core.respond(now, key, &trying);
         let media_id = u32::try_from(self.core.random.u64() >> 33).unwrap_or(1);
         let offer = sdp_of(&request.headers, &request.body).ok().flatten().map(<[u8]>::to_vec);
+        // Of the body nothing else is needed while the call rings.
+        request.body = Vec::new();
         let ringing = Ringing {
             dialog: Dialog::from_invite(&request, tag_text(tag), flow),
             contact: self.core.contact(&tag.to_string(), flow.local, flow.transport),
