@@ -400,7 +400,7 @@ pub const RULES: &[Rule] = &[
     rule("sip_message_size", "513", None, "The message is longer than the limit."),
     rule("sip_missing_header", "400", None, "Via, From, To, Call-ID or CSeq is missing."),
     rule("sip_multipart", "400", None, "The multipart body cannot be read."),
-    rule("sip_multipart_depth", "415", None, "A multipart body stands inside another."),
+    rule("sip_multipart_depth", "415", None, "Multipart bodies stand too deep inside each other."),
     rule("sip_multipart_parts", "400", None, "The multipart body has too many parts."),
     rule("sip_no_line", "400", None, "There is no line at all."),
     rule("sip_repeated_header", "400", None, "A header that stands once is repeated."),

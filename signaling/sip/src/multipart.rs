@@ -1,6 +1,6 @@
 //! Bodies, and the one part of them that is wanted (RFC 2046 §5.1, RFC 5621). Sans-IO.
 
-use shared::limits::SIP_MULTIPART_PARTS_MAX;
+use shared::limits::{SIP_MULTIPART_DEPTH_MAX, SIP_MULTIPART_PARTS_MAX};
 
 use crate::header::{Headers, MediaType};
 use crate::message::header_section;
@@ -16,12 +16,12 @@ pub struct Part<'a> {
     pub body: &'a [u8],
 }
 
-/// The session description of a message: its body, or the first SDP part of a multipart body.
-/// `None` when there is no body at all.
+/// The session description of a message: its body, or the first SDP part of a multipart body, which
+/// may stand in further multipart bodies (RFC 5621 §3). `None` when there is no body at all.
 ///
 /// # Errors
-/// 415 for bodies of another type or encoding, 400 for a multipart body that cannot be read or has
-/// no type.
+/// 415 for bodies of another type or encoding, or nested deeper than [`SIP_MULTIPART_DEPTH_MAX`]; 400
+/// for a multipart body that cannot be read or has no type.
 pub fn session_description<'a>(
     headers: &Headers,
     body: &'a [u8],
@@ -29,22 +29,37 @@ pub fn session_description<'a>(
     if body.is_empty() {
         return Ok(None);
     }
-    refuse_encodings(headers)?;
     let media_type = headers.content_type().ok_or(NO_TYPE)?;
+    description_in(headers, &media_type, body, SIP_MULTIPART_DEPTH_MAX).map(Some)
+}
+
+/// The first description in a body that may hold `depth` more multipart bodies inside each other.
+fn description_in<'a>(
+    headers: &Headers,
+    media_type: &MediaType,
+    body: &'a [u8],
+    depth: usize,
+) -> Result<&'a [u8], SdpRefusal> {
+    refuse_encodings(headers)?;
     if media_type.is(SDP) {
-        return Ok(Some(body));
+        return Ok(body);
     }
     if !media_type.essence.starts_with("multipart/") {
         return Err(OTHER_TYPE);
     }
-    let parts = parts(&media_type, body)?;
-    if parts.iter().any(|part| is_type(part, |essence| essence.starts_with("multipart/"))) {
-        return Err(NESTED);
+    let inside = depth.checked_sub(1).ok_or(NESTED)?;
+    let mut refusal = OTHER_TYPE;
+    for part in parts(media_type, body)? {
+        // A part without a type is text (RFC 2046 §5.2).
+        let Some(media_type) = part.headers.content_type() else { continue };
+        match description_in(&part.headers, &media_type, part.body, inside) {
+            Ok(description) => return Ok(description),
+            // What is wrong with a part matters only where no other one has the description.
+            Err(OTHER_TYPE) => {}
+            Err(other) => refusal = other,
+        }
     }
-    let part = parts.iter().find(|part| is_type(part, |essence| essence == SDP));
-    let part = part.ok_or(OTHER_TYPE)?;
-    refuse_encodings(&part.headers)?;
-    Ok(Some(part.body))
+    Err(refusal)
 }
 
 /// Splits a multipart body at its boundary.
@@ -114,10 +129,6 @@ fn read_part(part: &[u8]) -> Result<Part<'_>, SdpRefusal> {
     Ok(Part { headers, body })
 }
 
-fn is_type(part: &Part<'_>, wanted: impl Fn(&str) -> bool) -> bool {
-    part.headers.content_type().is_some_and(|media_type| wanted(&media_type.essence))
-}
-
 /// `Content-Encoding` other than identity, and transfer encodings that change bytes.
 fn refuse_encodings(headers: &Headers) -> Result<(), SdpRefusal> {
     const PLAIN: [&str; 4] = ["identity", "7bit", "8bit", "binary"];
@@ -139,8 +150,10 @@ const BOUNDARY_BYTES_MAX: usize = 70;
 const BROKEN: SdpRefusal = SdpRefusal::syntax("sip_multipart", "the multipart body cannot be read");
 const TOO_MANY: SdpRefusal =
     SdpRefusal::syntax("sip_multipart_parts", "the multipart body has too many parts");
-const NESTED: SdpRefusal =
-    SdpRefusal::media_type("sip_multipart_depth", "a multipart body stands inside another");
+const NESTED: SdpRefusal = SdpRefusal::media_type(
+    "sip_multipart_depth",
+    "multipart bodies stand too deep inside each other",
+);
 const NO_TYPE: SdpRefusal =
     SdpRefusal::syntax("sip_body_without_type", "the body has no readable Content-Type");
 const OTHER_TYPE: SdpRefusal =
@@ -184,14 +197,42 @@ mod tests {
         assert_eq!(rule(MIXED, &(part("text/plain") + close)), Err("sip_body_type"));
         assert_eq!(rule(MIXED, &part("text/plain")), Err("sip_multipart"));
         assert_eq!(rule("multipart/mixed", &(part("text/plain") + close)), Err("sip_multipart"));
-        let nested = part("multipart/related;boundary=c") + close;
-        assert_eq!(rule(MIXED, &nested), Err("sip_multipart_depth"));
         let many = part("text/plain").repeat(SIP_MULTIPART_PARTS_MAX + 1) + close;
         assert_eq!(rule(MIXED, &many), Err("sip_multipart_parts"));
         let mut encoded = headers("application/sdp");
         encoded.push("Content-Encoding", "gzip").unwrap();
         let refusal = session_description(&encoded, b"x").unwrap_err();
         assert_eq!((refusal.rule, refusal.status), ("sip_body_encoding", 415));
+    }
+
+    /// An SDP part inside so many multipart bodies.
+    fn nested(depth: usize) -> (String, String) {
+        let leaf = ("application/sdp".to_owned(), "v=0\r\n".to_owned());
+        (0..depth).fold(leaf, |(media_type, body), level| {
+            let text = format!("--b{level}\r\nContent-Type: text/plain\r\n\r\nhi\r\n");
+            let part = format!("--b{level}\r\nContent-Type: {media_type}\r\n\r\n{body}\r\n");
+            let media_type = format!("multipart/mixed;boundary=b{level}");
+            (media_type, format!("{text}{part}--b{level}--\r\n"))
+        })
+    }
+
+    #[test]
+    fn a_description_is_found_as_deep_as_the_limit_says() {
+        for depth in 0..=SIP_MULTIPART_DEPTH_MAX {
+            let (media_type, body) = nested(depth);
+            assert_eq!(rule(&media_type, &body), Ok(Some("v=0\r\n".to_owned())), "{depth}");
+        }
+        let (media_type, body) = nested(SIP_MULTIPART_DEPTH_MAX + 1);
+        assert_eq!(rule(&media_type, &body), Err("sip_multipart_depth"));
+    }
+
+    #[test]
+    fn a_part_that_is_not_needed_may_be_broken() {
+        let broken = "--a b\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\nno parts\r\n";
+        let description = "--a b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
+        let body = format!("{broken}{description}--a b--");
+        assert_eq!(rule(MIXED, &body), Ok(Some("v=0".to_owned())));
+        assert_eq!(rule(MIXED, &format!("{broken}--a b--")), Err("sip_multipart"));
     }
 
     proptest! {
