@@ -79,7 +79,9 @@ pub(super) fn ptime_ms(sdp: &SessionDescription, media: &MediaDescription) -> u8
     let milliseconds =
         |name| sdp.attribute(media, name).and_then(|value| value.parse::<u32>().ok());
     let wanted = milliseconds("ptime").filter(|ptime| ptime % 10 == 0 && (10..=60).contains(ptime));
-    let most = milliseconds("maxptime").map_or(60, |most| (most / 10 * 10).clamp(10, 60));
+    // No packet holds less than nothing: a limit of 0 is one that the peer does not have.
+    let most = milliseconds("maxptime").filter(|most| *most > 0);
+    let most = most.map_or(60, |most| (most / 10 * 10).clamp(10, 60));
     u8::try_from(wanted.unwrap_or(20).min(most)).unwrap_or(20)
 }
 

@@ -229,6 +229,7 @@ fn packet_time_follows_the_peer_where_it_can() {
     assert_eq!(ptime("a=ptime:100\r\n"), 20);
     assert_eq!(ptime("a=maxptime:15\r\n"), 10);
     assert_eq!(ptime("a=maxptime:5\r\n"), 10);
+    assert_eq!(ptime("a=maxptime:0\r\n"), 20, "a limit of nothing means nothing");
     assert_eq!(ptime("a=ptime:40\r\na=maxptime:30\r\n"), 30);
 }
 
