@@ -132,7 +132,7 @@ impl Dialog {
     /// The peer's Contact in a target refresh (§12.2): a re-INVITE or its 2xx.
     pub fn refresh_target(&mut self, contact: &crate::name_addr::Contacts) {
         if let Some(contact) = contact.first() {
-            self.target = contact.uri.clone();
+            self.target = contact.uri.clone().into_request_uri();
         }
     }
 
@@ -211,7 +211,7 @@ impl Dialog {
         // A strict router wants to find itself in the Request-URI and the target at the end.
         let mut route = rest.to_vec();
         route.push(NameAddr::new(self.target.clone()));
-        (without_route_parts(&first.uri), route)
+        (first.uri.clone().into_request_uri(), route)
     }
 }
 
@@ -228,16 +228,8 @@ pub(crate) fn named_transport(uri: &SipUri) -> Option<Transport> {
 }
 
 fn contact_or(contact: &crate::name_addr::Contacts, otherwise: &Uri) -> Uri {
-    contact.first().map_or_else(|| otherwise.clone(), |contact| contact.uri.clone())
-}
-
-/// A Request-URI has no headers and no `method` (§12.2.1.1, §19.1.1).
-fn without_route_parts(uri: &Uri) -> Uri {
-    let Uri::Sip(uri) = uri else { return uri.clone() };
-    let mut uri = uri.clone();
-    uri.headers.clear();
-    uri.parameters.remove("method");
-    Uri::Sip(uri)
+    let uri = contact.first().map_or(otherwise, |contact| &contact.uri);
+    uri.clone().into_request_uri()
 }
 
 /// The message came straight from the peer, and from elsewhere than the peer believes to be.
@@ -289,6 +281,14 @@ mod tests {
     }
 
     #[test]
+    fn headers_of_a_contact_do_not_come_into_our_request_uri() {
+        let mut dialog = dialog("");
+        let contact = NameAddr::parse("<sip:a@192.0.2.8;method=BYE;x=1?Subject=hi>").unwrap();
+        dialog.refresh_target(&crate::name_addr::Contacts::one(contact));
+        assert_eq!(dialog.request(Method::Bye).uri.to_string(), "sip:a@192.0.2.8;x=1");
+    }
+
+    #[test]
     fn numbers_of_the_peer_must_rise() {
         let mut dialog = dialog("");
         assert_eq!(dialog.take(7), Order::OutOfOrder);
@@ -319,7 +319,7 @@ mod tests {
         let text = format!(
             "INVITE sip:b@b.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5080;rport;branch=z9hG4bK1\r\n\
              From: <sip:a@a.test>;tag=1\r\nTo: <sip:b@b.test>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\n\
-             Contact: <sip:alice@192.0.2.7:5080>\r\n{record_route}\r\n"
+             Contact: <sip:alice@192.0.2.7:5080?Subject=hi>\r\n{record_route}\r\n"
         );
         let Ok(Message::Request(invite)) = Message::parse(text.as_bytes()) else { panic!() };
         Dialog::from_invite(&invite, Text::cleaned("ours"), flow("192.0.2.7:5080"))

@@ -110,11 +110,7 @@ impl Binding {
     pub fn target(&self) -> Option<Uri> {
         let contact = NameAddr::parse(&self.contact).ok()?;
         match contact.uri {
-            Uri::Sip(mut uri) => {
-                uri.headers.clear();
-                uri.parameters.remove("method");
-                Some(Uri::Sip(uri))
-            }
+            uri @ Uri::Sip(_) => Some(uri.into_request_uri()),
             Uri::Tel(_) | Uri::Other(_) => None,
         }
     }

@@ -45,6 +45,16 @@ impl Uri {
         }
     }
 
+    /// The URI as a Request-URI, which has neither headers nor a `method` (RFC 3261 §19.1.1, table 1).
+    #[must_use]
+    pub fn into_request_uri(mut self) -> Self {
+        if let Self::Sip(uri) = &mut self {
+            uri.headers.clear();
+            uri.parameters.remove("method");
+        }
+        self
+    }
+
     /// Whether both name the same resource by the rules of RFC 3261 §19.1.4 (not transitive).
     pub fn equivalent(&self, other: &Self) -> bool {
         compare::equivalent(self, other)
