@@ -16,7 +16,7 @@ pub(super) fn message(raw: &RawMessage<'_>) -> Result<Message, ParseError> {
 }
 
 fn read(raw: &RawMessage<'_>) -> Result<Message, Fault> {
-    let fields = Fields::collect(&raw.headers)?;
+    let fields = Fields::collect(raw)?;
     match raw.start {
         StartLine::Request { method, uri } => {
             request(method, uri, fields, raw.body).map(Message::Request)
@@ -81,6 +81,8 @@ fn response(status: u16, reason: &[u8], fields: Fields, body: &[u8]) -> Result<R
 /// Header fields sorted into their places.
 #[derive(Default)]
 struct Fields {
+    /// The status of a response; `None` in a request.
+    status: Option<u16>,
     via: Vec<Via>,
     from: Option<NameAddr>,
     to: Option<NameAddr>,
@@ -94,12 +96,39 @@ struct Fields {
 }
 
 impl Fields {
-    fn collect(headers: &[RawHeader<'_>]) -> Result<Self, Fault> {
-        let mut fields = Self::default();
-        for header in headers {
-            fields.take(header)?;
+    fn collect(raw: &RawMessage<'_>) -> Result<Self, Fault> {
+        let status = match raw.start {
+            StartLine::Request { .. } => None,
+            StartLine::Response { status, .. } => Some(status),
+        };
+        let mut fields = Self { status, ..Self::default() };
+        for header in &raw.headers {
+            match fields.take(header) {
+                Err(_) if fields.can_do_without(header.kind) => {}
+                taken => taken?,
+            }
         }
         Ok(fields)
+    }
+
+    /// Whether a response is of use although this header of it cannot be read: it then counts as
+    /// absent. A response is matched by Via and CSeq, and must end its transaction (RFC 3261
+    /// §17.1.1.2): dropped, it would come again until the transaction times out.
+    fn can_do_without(&self, kind: HeaderKind) -> bool {
+        match kind {
+            HeaderKind::Contact | HeaderKind::Route | HeaderKind::MaxForwards => {
+                self.status.is_some()
+            }
+            // A 2xx needs its path: requests in the dialog follow it (§12.1.2).
+            HeaderKind::RecordRoute => self.status.is_some_and(|status| status >= 300),
+            HeaderKind::Via
+            | HeaderKind::From
+            | HeaderKind::To
+            | HeaderKind::CallId
+            | HeaderKind::CSeq
+            | HeaderKind::ContentLength
+            | HeaderKind::Other => false,
+        }
     }
 
     fn take(&mut self, header: &RawHeader<'_>) -> Result<(), Fault> {
@@ -134,20 +163,23 @@ impl Fields {
 
     /// `*` stands alone (RFC 3261 §20.10).
     fn take_contact(&mut self, value: &[u8]) -> Result<(), Fault> {
-        match &mut self.contact {
-            None if value == b"*" => self.contact = Some(Contacts::Any),
-            None => {
-                let mut list = Vec::new();
-                NameAddr::read_list(value, &mut list).map_err(|_| CONTACT)?;
-                self.contact = Some(Contacts::List(list));
+        let mut list = match self.contact.take() {
+            None if value == b"*" => {
+                self.contact = Some(Contacts::Any);
+                return Ok(());
             }
-            Some(Contacts::List(list)) => {
-                NameAddr::read_list(value, list).map_err(|_| CONTACT)?;
-            }
+            None => Vec::new(),
+            Some(Contacts::List(list)) => list,
             Some(Contacts::Any) => return Err(CONTACT),
+        };
+        let before = list.len();
+        let read = NameAddr::read_list(value, &mut list).map_err(|_| CONTACT);
+        let taken = read.and_then(|()| bounded(list.len(), SIP_HEADER_VALUES_MAX, CONTACTS));
+        if taken.is_err() {
+            list.truncate(before);
         }
-        let count = self.contact.as_ref().map_or(0, |contacts| contacts.list().len());
-        bounded(count, SIP_HEADER_VALUES_MAX, CONTACTS)
+        self.contact = Some(Contacts::List(list));
+        taken
     }
 }
 

@@ -39,6 +39,25 @@ fn a_refusal_is_told_with_its_headers_and_repeated_until_its_ack() {
 }
 
 #[test]
+fn a_redirect_whose_contact_cannot_be_read_is_acknowledged_and_ends_the_try() {
+    let mut world = World::new(21);
+    let incoming = world.call(invite(Transport::Udp));
+    let mut response = sip::Response::for_request(&incoming.request, 302, "Moved Temporarily");
+    response.to.set_tag(sip::Text::cleaned("b"));
+    let text = String::from_utf8(response.to_bytes()).expect("text");
+    let broken =
+        "\r\nContact: \"Bob <sip:bob@h.example\r\nRecord-Route: nonsense\r\nContent-Length";
+    let text = text.replacen("\r\nContent-Length", broken, 1);
+    world.inject(Who::Alice, udp(Who::Alice), text.as_bytes());
+    let told = world.events(Who::Alice);
+    let Some(UaEvent::Rejected { status: 302, contacts, .. }) = told.last() else {
+        panic!("{told:?}")
+    };
+    assert!(contacts.list().is_empty());
+    assert!(world.ladder().contains(&"A ACK".to_owned()));
+}
+
+#[test]
 fn a_cancel_while_it_rings_gives_487() {
     let mut world = World::new(2);
     let incoming = world.call(invite(Transport::Udp));
