@@ -38,6 +38,19 @@ impl Control {
         self.extensions_of_domain(self.snapshot.domain(admitted.domain).map(|domain| &**domain))
     }
 
+    /// The same for a request that is refused before it is known whose it is: of the carrier at its
+    /// source, else of the domain that it names.
+    pub(crate) fn extensions_of_refused(&self, incoming: &Incoming) -> Extensions {
+        let source = incoming.flow.remote.ip();
+        match self.settings.trunk_at(source, self.registrations.trunk_at(source)) {
+            Some(trunk) => trunk.extensions,
+            None => {
+                let host = crate::admission::host_of(&incoming.request.uri).unwrap_or_default();
+                self.extensions_of_host(&host)
+            }
+        }
+    }
+
     /// The same for a call to phones that registered at the domain of this host.
     pub(crate) fn extensions_of_host(&self, host: &str) -> Extensions {
         self.extensions_of_domain(self.snapshot.admission(host).map(|found| &**found.domain))

@@ -155,7 +155,7 @@ impl Control {
         }
     }
 
-    fn on_invite(&mut self, now: Now, incoming: Box<Incoming>) {
+    fn on_invite(&mut self, now: Now, mut incoming: Box<Incoming>) {
         let request = self.facts(now, &incoming);
         let source = incoming.flow.remote.ip();
         let registered = self.registrations.trunk_at(source);
@@ -179,7 +179,11 @@ impl Control {
                 let kind = ChallengeKind::Proxy;
                 self.ua_commands.push_back(Command::Challenge { incoming, kind, stale });
             }
-            Decision::Refuse(refused) => self.refuse(now, incoming, refused),
+            Decision::Refuse(refused) => {
+                // A 420 names all extensions that the caller would not get (RFC 3261 §8.2.2.3).
+                let _ = incoming.choose_extensions(self.extensions_of_refused(&incoming));
+                self.refuse(now, incoming, refused);
+            }
             Decision::LockedOut => self.refuse_locked_out(now, incoming),
         }
     }

@@ -175,8 +175,8 @@ fn objections_come_after_silence_and_before_everything_that_is_answered() {
 #[test]
 fn headers_of_an_objection_leave_with_it_and_a_listed_source_reads_the_reason() {
     let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
-    assert_eq!(rig.invite(&Invite::header("Require: gizmo")), [420]);
-    assert_eq!(header(rig.last_response(), "Unsupported").unwrap(), "gizmo");
+    assert_eq!(rig.invite(&Invite::header("Require: 100rel, gizmo")), [420]);
+    assert_eq!(header(rig.last_response(), "Unsupported").unwrap(), "100rel, gizmo");
     assert_eq!(rig.invite(&Invite { hops: 0, ..Invite::default() }), [483]);
     let reason = header(rig.last_response(), "X-Twilio-Error").unwrap();
     assert!(reason.starts_with("32006 "), "{reason}");

@@ -173,6 +173,11 @@ fn what_is_not_served_is_refused_as_the_rfc_says_over_udp_and_tcp() {
         (asking("CANCEL"), "481", ""),
         (Asking { hops: 0, ..invite("0") }, "483", ""),
         (Asking { more: "Require: 100rel\r\n", ..invite("0") }, "420", "\r\nUnsupported: 100rel"),
+        (
+            Asking { more: "Require: 100rel, gizmo\r\n", ..invite("0") },
+            "420",
+            "\r\nUnsupported: 100rel, gizmo\r\n",
+        ),
         (invite("18 34"), "488", ""),
         (Asking { body: "hello".to_owned(), ..asking("INVITE") }, "400", ""),
         (invite("0"), "404", ""),

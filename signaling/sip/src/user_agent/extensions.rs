@@ -68,7 +68,7 @@ pub(super) fn objection(extensions: Extensions, request: &Request) -> Option<Obj
         return None;
     }
     let sentence = "the request requires a SIP extension that is not served here";
-    let refusal = Refusal::new("extension_required", 420, sentence);
+    let refusal = Refusal::new(REQUIRED, 420, sentence);
     let headers = vec![("Unsupported".to_owned(), missing.join(", ").into_bytes())];
     Some(Objection { refusal, headers })
 }
@@ -82,7 +82,9 @@ impl Incoming {
     /// short. `Command::Admit` and `Command::RejectStateless` answer with the headers that belong to it.
     pub fn choose_extensions(&mut self, extensions: Extensions) -> Result<(), Refusal> {
         self.extensions = extensions;
-        if self.objection.is_none() {
+        // One that nobody serves was found before: now it is known which others are missing too.
+        let is_open = |objection: &Objection| objection.refusal.rule == REQUIRED;
+        if self.objection.as_ref().is_none_or(is_open) {
             self.objection = objection(extensions, &self.request)
                 .or_else(|| timer::objection(extensions, &self.request));
         }
@@ -95,6 +97,9 @@ impl Incoming {
         !matches!(sdp, Ok(None))
     }
 }
+
+/// The rule that refuses an extension, by name.
+const REQUIRED: &str = "extension_required";
 
 #[cfg(test)]
 mod tests {

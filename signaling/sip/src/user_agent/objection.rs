@@ -92,7 +92,8 @@ fn merged() -> Objection {
     plain("merged_request", 482, "the same request came by another path and is being served")
 }
 
-/// Which of the switched extensions an INVITE gets is known when somebody has said whose it is.
+/// Which of the switched extensions an INVITE gets is known when somebody has said whose it is: then
+/// `Incoming::choose_extensions` lists all that are missing.
 fn extensions(request: &Request) -> Option<Objection> {
     let most = match request.method {
         Method::Invite => Extensions::ALL,
