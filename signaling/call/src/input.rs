@@ -189,7 +189,14 @@ pub struct AnswerFacts {
 pub enum HangupCause {
     /// BYE, or CANCEL before our answer.
     Peer,
-    /// Something broke: no ACK (32022), lost media core, no codec in common, ...
+    /// The peer's SDP answer cannot be used (32102).
+    BadAnswer {
+        /// The status of the 2xx that it came in; `None`: it came in an ACK.
+        status: Option<u16>,
+        /// A sentence for the operator.
+        sentence: String,
+    },
+    /// Something broke: no ACK (32022), lost media core, ...
     Failure {
         /// The contract's code, when there is one.
         code: Option<u32>,

@@ -51,9 +51,10 @@ fn a_child_is_dialled_rung_answered_and_bridged() {
 fn an_answer_that_cannot_be_used_is_told_to_the_action_with_its_code() {
     let (mut story, _) = Story::with(&format!("<Dial action=\"/d\">{SIP}</Dial>"));
     let sentence = "the answer has no audio".to_owned();
-    let cause = HangupCause::Failure { code: Some(32102), sentence };
+    let cause = HangupCause::BadAnswer { status: Some(200), sentence };
     story.tell('b', CallInput::Hungup { cause, headers: Vec::new() });
     assert_eq!(story.param("DialCallStatus").as_deref(), Some("failed"));
+    assert_eq!(story.param("DialSipResponseCode").as_deref(), Some("200"));
     assert_eq!(story.param("ErrorCode").as_deref(), Some("32102"));
     assert_eq!(story.param("ErrorMessage").as_deref(), Some("the answer has no audio"));
 }

@@ -167,8 +167,8 @@ impl Control {
                 failure(None, "The SIP session timer ran out: the peer did not refresh the call.")
             }
             EndCause::Internal => failure(None, "The SIP dialog broke inside the gateway."),
-            EndCause::BadAnswer { reason } => HangupCause::Failure {
-                code: Some(32102),
+            EndCause::BadAnswer { status, reason } => HangupCause::BadAnswer {
+                status,
                 sentence: format!("The peer's answer cannot be used: {reason}"),
             },
         };

@@ -191,23 +191,31 @@ impl Call {
         }
         self.facts.last_headers = headers;
         let answered = self.facts.answered.is_some();
-        let status = match (&cause, answered) {
-            // Nobody confirmed our answer: there never was a call (contract sip-interface.md §5).
-            (HangupCause::Failure { code: Some(NO_ACK), .. }, _) => CallStatus::Failed,
-            (_, true) => CallStatus::Completed,
-            (HangupCause::Peer, false) => CallStatus::NoAnswer,
-            (HangupCause::Failure { .. }, false) => CallStatus::Failed,
+        let failure = match cause {
+            HangupCause::Peer => None,
+            HangupCause::Failure { code, sentence } => Some((code, sentence)),
+            HangupCause::BadAnswer { status, sentence } => {
+                self.facts.sip_status = status.or(self.facts.sip_status);
+                Some((Some(INVALID_SDP), sentence))
+            }
         };
-        match cause {
-            HangupCause::Peer => self.timeline("sip", "the peer hung up"),
-            HangupCause::Failure { code: Some(code), sentence } => {
+        let status = match (&failure, answered) {
+            // Nobody confirmed our answer: there never was a call (contract sip-interface.md §5).
+            (Some((Some(NO_ACK), _)), _) => CallStatus::Failed,
+            (_, true) => CallStatus::Completed,
+            (None, false) => CallStatus::NoAnswer,
+            (Some(_), false) => CallStatus::Failed,
+        };
+        match failure {
+            None => self.timeline("sip", "the peer hung up"),
+            Some((Some(code), sentence)) => {
                 self.facts.error_code = Some(code);
                 self.notify(error(code, sentence.clone()), None);
                 if !answered {
                     self.facts.failed = Some((code, sentence));
                 }
             }
-            HangupCause::Failure { code: None, sentence } => self.timeline("error", sentence),
+            Some((None, sentence)) => self.timeline("error", sentence),
         }
         self.end(now, status, Ending::Gone);
     }
@@ -388,3 +396,5 @@ pub(super) fn error(code: u32, message: String) -> Finding {
 
 /// No ACK came for our 200.
 const NO_ACK: u32 = 32022;
+/// A session description cannot be used.
+const INVALID_SDP: u32 = 32102;

@@ -334,9 +334,9 @@ impl Control {
         headers: Option<Box<Headers>>,
     ) -> Option<UaEvent> {
         match cause {
-            EndCause::BadAnswer { ref reason } => {
+            EndCause::BadAnswer { status, ref reason } => {
                 let sentence = format!("The phone's answer cannot be used: {reason}");
-                self.contact_failed(now, session, 488, None, Some(sentence));
+                self.contact_failed(now, session, status.unwrap_or(200), None, Some(sentence));
                 None
             }
             EndCause::RemoteBye { .. }

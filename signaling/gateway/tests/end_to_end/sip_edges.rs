@@ -318,6 +318,42 @@ fn refusing(line: &str) -> String {
     format!("<recv request=\"INVITE\"/>\n{ringing}{refused}<recv request=\"ACK\"/>\n")
 }
 
+#[test]
+fn an_answer_that_cannot_be_used_and_a_redirect_to_nowhere_end_the_try() {
+    let (bad_answer, redirect) = (sipp::free_port(), sipp::free_port());
+    let application = Application::start(move |asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml(&format!(
+            "<Dial action=\"/answered\"><Sip>sip:bob@127.0.0.1:{bad_answer}</Sip></Dial>"
+        )),
+        "/answered" => Answer::twiml(&format!(
+            "<Dial action=\"/redirected\"><Sip>sip:bob@127.0.0.1:{redirect}</Sip></Dial>"
+        )),
+        _ => Answer::twiml("<Hangup/>"),
+    });
+    let gateway = gateway_for(&application);
+    let answering = Sipp::new(&sipp::callee("", "18"))
+        .key("media", "9")
+        .with(&format!("-p {bad_answer} -m 1"))
+        .spawn();
+    let nowhere = refusing("302 Moved Temporarily\nContact: \"Bob <sip:bob@127.0.0.1");
+    let redirecting = Sipp::new(&nowhere).with(&format!("-p {redirect} -m 1")).spawn();
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+    Sipp::new(&scenario)
+        .key("user", "1000")
+        .key("domain", "desk.sip.sidetone.test")
+        .key("media", "9")
+        .key("formats", "0")
+        .call(gateway.sip_udp, 1)
+        .expect_success();
+    answering.finish().expect_success();
+    redirecting.finish().expect_success();
+    for (path, status) in [("/answered", "200"), ("/redirected", "302")] {
+        let told = application.wait_for_path(path);
+        assert_eq!(told.parameter("DialCallStatus"), Some("failed"), "{path}");
+        assert_eq!(told.parameter("DialSipResponseCode"), Some(status), "{path}");
+    }
+}
+
 fn wait_for_listener(port: u16) {
     let deadline = std::time::Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {

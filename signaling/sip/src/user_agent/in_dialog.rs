@@ -122,7 +122,7 @@ impl Session {
         match outcome {
             Err(error) => {
                 if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {
-                    let cause = EndCause::BadAnswer { reason: error.to_string() };
+                    let cause = EndCause::BadAnswer { status: None, reason: error.to_string() };
                     self.end_with_bye(core, now, *talking, cause);
                 }
             }

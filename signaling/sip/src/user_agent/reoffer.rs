@@ -101,7 +101,10 @@ impl Session {
             Ok(media) => core.emit(UaEvent::Renegotiated { session, media }),
             Err(error) => {
                 if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {
-                    let cause = EndCause::BadAnswer { reason: error.to_string() };
+                    let cause = EndCause::BadAnswer {
+                        status: Some(response.status),
+                        reason: error.to_string(),
+                    };
                     self.end_with_bye(core, now, *talking, cause);
                 }
             }

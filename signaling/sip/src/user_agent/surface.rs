@@ -678,8 +678,10 @@ pub enum EndCause {
     },
     /// The session timer ran out without a refresh (RFC 4028 §10); BYE is sent.
     SessionExpired,
-    /// A 2xx whose SDP cannot be used; BYE is sent.
+    /// An SDP answer that cannot be used, in a 2xx or in an ACK; BYE is sent.
     BadAnswer {
+        /// The status of the 2xx; `None`: it was an ACK.
+        status: Option<u16>,
         /// What is wrong with it.
         reason: String,
     },

@@ -438,7 +438,8 @@ impl Session {
                 let bye = dialog.request(Method::Bye);
                 core.trace_sent(Some(self.id), &bye, &hop);
                 core.start(now, bye, hop, None);
-                self.end(core, EndCause::BadAnswer { reason }, Some(response.headers));
+                let cause = EndCause::BadAnswer { status: Some(response.status), reason };
+                self.end(core, cause, Some(response.headers));
             }
         }
     }
