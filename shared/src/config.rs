@@ -504,17 +504,23 @@ impl Config {
             "takes 128 MiB or more: the longest file that is played must have room",
         );
         require(!self.node.data_dir.as_os_str().is_empty(), "node.data_dir", "must name a folder");
+        let known_edges: Vec<_> = crate::edge::labels().collect();
+        require(
+            crate::edge::is_known(&self.node.edge) || self.edges.contains_key(&self.node.edge),
+            "node.edge",
+            &format!("must be an edge that `[edges.NAME]` declares, or {}", known_edges.join(", ")),
+        );
+        require(
+            self.edges.keys().all(|name| is_label(name) && !name.contains(char::is_uppercase)),
+            "edges",
+            "must have names of lower-case letters, digits and hyphens: hosts carry them",
+        );
         let names: std::collections::BTreeSet<_> = self.trunks.iter().map(|t| &t.name).collect();
         require(names.len() == self.trunks.len(), "trunk", "names must be unique");
         require(
             self.trunks.iter().all(|trunk| trunk.register.is_empty() || !trunk.username.is_empty()),
             "trunk.register",
             "needs `username`: the user that is registered",
-        );
-        require(
-            self.edges.keys().all(|name| is_label(name)),
-            "edges",
-            "names must be labels of a host name: letters, digits and hyphens",
         );
         require(
             self.edges.values().all(Edge::egress_is_listened_on),
@@ -665,6 +671,23 @@ engine = "pico"
         assert!(text[0].contains("test.toml:2"), "{text:?}");
         assert!(text[0].contains("did you mean `sip.udp`"), "{text:?}");
         assert!(text[1].contains("test.toml:4") && text[1].contains("node.id"), "{text:?}");
+    }
+
+    #[test]
+    fn an_edge_that_nobody_knows_is_an_error_wherever_it_is_written() {
+        let problem = |text| {
+            let problems = Config::from_layers(&file(text)).expect_err("a mistake");
+            problems.iter().map(Problem::to_string).collect::<String>()
+        };
+        let told = problem("[node]\nedge = \"mars\"\n");
+        assert!(told.contains("test.toml:2") && told.contains("node.edge"), "{told}");
+        assert!(told.contains("ashburn"), "{told}");
+        let told = problem("[sip]\nedge = \"mars\"\n");
+        assert!(told.contains("`sip.edge` is not a setting"), "{told}");
+        assert!(told.contains("did you mean `node.edge`"), "{told}");
+        assert!(problem("[edges.\"a b\"]\nlisten = []\n").contains("lower-case letters"));
+        let own = "[node]\nedge = \"plant7\"\n[edges.plant7]\nlisten = []\n";
+        assert_eq!(Config::from_layers(&file(own)).expect("declared").node.edge, "plant7");
     }
 
     #[test]

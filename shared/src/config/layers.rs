@@ -269,11 +269,17 @@ fn is_section(key: &str) -> bool {
     declared && setting(key).is_none()
 }
 
-/// The known key with the fewest edits between; names that stand for `*` are kept as typed.
+/// The known key with the fewest edits between; names that stand for `*` are kept as typed. A right name
+/// in the wrong section is one edit away, however unlike the sections are.
 fn nearest(key: &str) -> Option<String> {
+    let name_of = |key: &str| key.rsplit('.').next().map(str::to_owned);
+    let distance = |candidate: &String| match name_of(candidate) == name_of(key) {
+        true => edit_distance(candidate, key).min(1),
+        false => edit_distance(candidate, key),
+    };
     let candidates =
         SETTINGS.iter().chain(NAMED_SETTINGS).map(|setting| with_names(setting.key, key));
-    candidates.min_by_key(|candidate| edit_distance(candidate, key))
+    candidates.min_by_key(distance)
 }
 
 fn with_names(pattern: &str, key: &str) -> String {

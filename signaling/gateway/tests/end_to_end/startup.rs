@@ -272,6 +272,15 @@ fn a_hangup_signal_reads_settings_again_and_a_bad_file_changes_nothing() {
     wait_logged(&gateway, "the settings stay as they are");
     expect(&gateway.log(), &["log.levle", "log.level"]);
     assert_eq!(gateway.get("/readyz").status, 200);
+    for (section, told) in
+        [("sip", "did you mean `node.edge`"), ("node", "`node.edge` must be an edge")]
+    {
+        let head = format!("[{section}]\n");
+        let mars = good.replacen(&head, &format!("{head}edge = \"mars\"\n"), 1);
+        std::fs::write(&file, mars).expect("writable");
+        gateway.signal("HUP");
+        wait_logged(&gateway, told);
+    }
     std::fs::write(&file, format!("{good}\n[log]\nlevel = \"debug\"\n")).expect("writable");
     gateway.signal("HUP");
     wait_logged(&gateway, "settings read again");
