@@ -1,7 +1,9 @@
 //! G.711 as arithmetic and as tables made from it at compile time. Sans-IO.
 //!
 //! The arithmetic is that of ITU-T G.711 (tables 1a to 2b) on 16-bit linear samples: mu-law looks at
-//! the upper 14 bits, A-law at the upper 13. Between the two laws a sample goes through linear.
+//! the upper 14 bits, A-law at the upper 13. Between the two laws the recommendation gives a table for
+//! each direction (§3.5): unlike a way through linear samples, there and back keeps bits 1 to 7 of every
+//! code, so that a call which crosses from one law to the other twice gets no noisier.
 
 use shared::{Codec, Prompt};
 
@@ -11,10 +13,10 @@ use crate::simd::{self, HalfTable};
 pub static MULAW_TO_LINEAR: [i16; 256] = linear_table(Codec::Pcmu);
 /// A-law byte to linear sample.
 pub static ALAW_TO_LINEAR: [i16; 256] = linear_table(Codec::Pcma);
-/// Mu-law byte to the A-law byte of the same linear sample.
-pub static MULAW_TO_ALAW: [u8; 256] = law_table(Codec::Pcmu, Codec::Pcma);
-/// A-law byte to the mu-law byte of the same linear sample.
-pub static ALAW_TO_MULAW: [u8; 256] = law_table(Codec::Pcma, Codec::Pcmu);
+/// Mu-law byte to A-law byte, G.711 table 3.
+pub static MULAW_TO_ALAW: [u8; 256] = mulaw_to_alaw();
+/// A-law byte to mu-law byte, G.711 table 4.
+pub static ALAW_TO_MULAW: [u8; 256] = alaw_to_mulaw();
 
 static MULAW_HALF: HalfTable = half_of(&linear_table(Codec::Pcmu));
 static ALAW_HALF: HalfTable = half_of(&linear_table(Codec::Pcma));
@@ -146,16 +148,54 @@ const fn half_of(table: &[i16; 256]) -> HalfTable {
     half
 }
 
-const fn law_table(from: Codec, to: Codec) -> [u8; 256] {
+const fn mulaw_to_alaw() -> [u8; 256] {
     let mut table = [0; 256];
-    let mut code = 0;
-    while code < 256 {
-        table[code] = encode(to, decode_exactly(from, code as u8));
-        code += 1;
+    let mut number = 0;
+    while number < 128 {
+        let alaw = ALAW_OF_MULAW[number] - 1;
+        table[(MULAW_POSITIVE ^ number as u8) as usize] = ALAW_POSITIVE ^ alaw;
+        table[(MULAW_NEGATIVE ^ number as u8) as usize] = ALAW_NEGATIVE ^ alaw;
+        number += 1;
     }
     table
 }
 
+const fn alaw_to_mulaw() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut number = 0;
+    while number < 128 {
+        let mulaw = MULAW_OF_ALAW[number];
+        table[(ALAW_POSITIVE ^ number as u8) as usize] = MULAW_POSITIVE ^ mulaw;
+        table[(ALAW_NEGATIVE ^ number as u8) as usize] = MULAW_NEGATIVE ^ mulaw;
+        number += 1;
+    }
+    table
+}
+
+/// G.711 table 3: the number of the A-law value (1..=128) for each mu-law value (0..=127), of either sign.
+const ALAW_OF_MULAW: [u8; 128] = [
+    1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+    21, 22, 23, 24, 25, 27, 29, 31, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 46, 48, 49, 50,
+    51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75,
+    76, 77, 78, 79, 81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99,
+    100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118,
+    119, 120, 121, 122, 123, 124, 125, 126, 127, 128,
+];
+/// G.711 table 4: the number of the mu-law value (0..=127) for each A-law value (1..=128), of either sign.
+const MULAW_OF_ALAW: [u8; 128] = [
+    1, 3, 5, 7, 9, 11, 13, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+    32, 33, 33, 34, 34, 35, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 48, 49, 49, 50,
+    51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73,
+    74, 75, 76, 77, 78, 79, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96,
+    97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115,
+    116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127,
+];
+/// The codes of the smallest values of each law; an exclusive or with a value's number, counted from 0, gives
+/// that value's code.
+const MULAW_POSITIVE: u8 = 0xFF;
+const MULAW_NEGATIVE: u8 = 0x7F;
+const ALAW_POSITIVE: u8 = 0x80 ^ ALAW_TOGGLE;
+const ALAW_NEGATIVE: u8 = ALAW_TOGGLE;
 /// G.711 table 2: the decision values of mu-law begin at 33 in 14-bit units.
 const MULAW_BIAS: i16 = 33;
 /// G.711 table 1: even bits of an A-law code are inverted on the line.
@@ -227,15 +267,57 @@ mod tests {
         assert_eq!(ALAW_TO_MULAW[0xD5], encode(Codec::Pcmu, 8));
     }
 
+    /// All codes, from the most negative value to the most positive one.
+    fn codes_by_value(codec: Codec) -> Vec<u8> {
+        let mut codes: Vec<u8> = (0..=255).collect();
+        codes.sort_by_key(|code| decode(codec, *code));
+        codes
+    }
+
     #[test]
-    fn the_law_tables_go_through_linear() {
-        for code in 0..=255u8 {
-            let mut samples = [code];
-            translate(Codec::Pcmu, Codec::Pcma, &mut samples);
-            assert_eq!(samples[0], encode(Codec::Pcma, decode(Codec::Pcmu, code)));
-            let mut samples = [code];
-            translate(Codec::Pcma, Codec::Pcmu, &mut samples);
-            assert_eq!(samples[0], encode(Codec::Pcmu, decode(Codec::Pcma, code)));
+    fn the_values_that_there_and_back_changes_are_those_that_the_recommendation_names() {
+        let there_and_back = |one: [u8; 128], other: [u8; 128], offset: [u8; 2]| {
+            let numbers = (0..128u8).filter(move |number| {
+                let between = one[usize::from(*number)] - offset[0];
+                other[usize::from(between)] - offset[1] != *number
+            });
+            numbers.collect::<Vec<u8>>()
+        };
+        // G.711 note 2 to tables 3 and 4; A-law values count from 1.
+        let mulaw = there_and_back(ALAW_OF_MULAW, MULAW_OF_ALAW, [1, 0]);
+        assert_eq!(mulaw, [0, 2, 4, 6, 8, 10, 12, 14]);
+        let alaw = there_and_back(MULAW_OF_ALAW, ALAW_OF_MULAW, [0, 1]);
+        assert_eq!(alaw, [26, 28, 30, 32, 45, 47, 63, 80].map(|number| number - 1));
+        // Two values were moved for that: mu-80 to to mu-79.
+        assert_eq!((ALAW_OF_MULAW[80], MULAW_OF_ALAW[79]), (81, 79));
+    }
+
+    #[test]
+    fn there_and_back_keeps_bits_1_to_7_of_every_code() {
+        for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+            let mut samples: [u8; 256] = std::array::from_fn(|code| code as u8);
+            translate(from, to, &mut samples);
+            translate(to, from, &mut samples);
+            for (code, again) in (0..=255u8).zip(samples) {
+                assert_eq!(again >> 1, code >> 1, "{from:?} {code:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_law_tables_are_within_one_step_of_the_way_through_linear() {
+        for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+            let mut last = i16::MIN;
+            for code in codes_by_value(from) {
+                let mut samples = [code];
+                translate(from, to, &mut samples);
+                let value = decode(to, samples[0]);
+                assert!(value >= last, "{from:?} {code:#x} falls");
+                last = value;
+                let exact = i32::from(decode(from, code));
+                let step = exact.abs() / 16 + 16;
+                assert!((i32::from(value) - exact).abs() <= step, "{from:?} {code:#x}");
+            }
         }
     }
 
