@@ -209,7 +209,8 @@ pub enum MediaEvent {
         /// Final figures.
         quality: Box<LegQuality>,
     },
-    /// The first valid packet locked the leg to this source.
+    /// The leg is locked to this source: by one valid packet from the address of the SDP, else by
+    /// `limits::LATCH_PACKETS` from another that is acceptable. Told again when the lock moves.
     Latched {
         /// The leg.
         leg: LegId,

@@ -124,15 +124,15 @@ impl Inbound {
         self.latch == Latch::Locked && self.source.is(source)
     }
 
-    /// Lets the source of a valid packet in, or not. The address of the SDP locks at once; another
+    /// Lets the source of a valid packet in, or not; one that is locked already does not come here. The
+    /// address of the SDP locks at once, and takes the place of any other: that one was a guess. Another
     /// acceptable one is followed at once and locked after `limits::LATCH_PACKETS`.
     #[cold]
     pub fn admit(&mut self, plan: &LegPlan, source: SocketAddr) -> Result<LatchStep, DropReason> {
         let packed = PackedAddress::new(source);
         let is_exact = plan.media.remote_rtp.map(PackedAddress::new) == Some(packed);
         let step = match self.latch {
-            Latch::Locked => return Err(DropReason::Stranger),
-            Latch::Open | Latch::Deciding { .. } if is_exact => {
+            Latch::Open | Latch::Deciding { .. } | Latch::Locked if is_exact => {
                 self.latch = Latch::Locked;
                 LatchStep::Lock
             }
@@ -149,7 +149,9 @@ impl Inbound {
                     LatchStep::Unchanged
                 }
             }
-            Latch::Open | Latch::Deciding { .. } => return Err(DropReason::Stranger),
+            Latch::Open | Latch::Deciding { .. } | Latch::Locked => {
+                return Err(DropReason::Stranger);
+            }
         };
         self.source = packed;
         Ok(step)
@@ -233,6 +235,21 @@ mod tests {
         let exact = plan.media.remote_rtp.unwrap().to_string();
         assert_eq!(admit(&mut inbound, &plan, &exact), Ok(LatchStep::Lock));
         assert_eq!(admit(&mut inbound, &plan, "198.51.100.9:9"), Err(DropReason::Stranger));
+    }
+
+    #[test]
+    fn the_address_of_the_sdp_replaces_a_lock_that_a_guess_got_and_nothing_replaces_its_own() {
+        for latch in [LatchMode::Peer, LatchMode::Any] {
+            let plan = LegPlan { latch, ..plan(0) };
+            let exact = plan.media.remote_rtp.unwrap();
+            let guess = SocketAddr::new(exact.ip(), exact.port() + 20).to_string();
+            let mut inbound = Inbound::vacant();
+            let steps = [(); 5].map(|()| admit(&mut inbound, &plan, &guess));
+            assert_eq!(steps[4], Ok(LatchStep::Lock));
+            assert_eq!(admit(&mut inbound, &plan, &exact.to_string()), Ok(LatchStep::Lock));
+            assert!(inbound.is_locked_to(exact));
+            assert_eq!(admit(&mut inbound, &plan, &guess), Err(DropReason::Stranger));
+        }
     }
 
     #[test]

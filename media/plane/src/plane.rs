@@ -219,4 +219,6 @@ mod conduct_tests;
 #[cfg(test)]
 mod secure_tests;
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod tests;

@@ -225,7 +225,7 @@ impl Control {
             }
             MediaEvent::LegStopped { leg, quality } => self.on_leg_stopped(now, leg, &quality),
             MediaEvent::Latched { leg, .. } => {
-                self.note_leg(now, leg, "the first media packet came");
+                self.note_leg(now, leg, "media is locked to its source");
             }
             MediaEvent::Digit { leg, digit, .. } => {
                 let sid = self.legs.get(&leg).copied();

@@ -39,7 +39,8 @@ impl Plane {
     }
 
     /// Opens a packet of media in place; its length then. Only an authentic packet gets past here, so
-    /// only such ones latch; one from elsewhere than the locked source does so after a silence.
+    /// only such ones latch; one from elsewhere than the locked source does so after a silence, or at any
+    /// time from the address that the SDP names.
     pub(super) fn open_media(
         &mut self,
         now: Instant,
@@ -53,7 +54,9 @@ impl Plane {
         let last_ms = inbound.reception.last_ms;
         let silent_since = last_ms.wrapping_add(RELATCH_SILENCE_MS);
         let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
-        if elsewhere && !clock::is_due(now_ms, silent_since) && !leg.may_move(now_ms, last_ms) {
+        let is_named = PackedAddress::from_option(leg.plan.media.remote_rtp).is(source);
+        let may_move = clock::is_due(now_ms, silent_since) || leg.may_move(now_ms, last_ms);
+        if elsewhere && !is_named && !may_move {
             // Before the cipher: a stranger costs no more than on any other leg.
             return Err(DropReason::Stranger);
         }

@@ -225,6 +225,29 @@ fn only_authentic_packets_latch_and_the_others_are_counted() {
 }
 
 #[test]
+fn the_address_of_the_sdp_takes_an_authentic_lock_back_at_once_and_a_forged_packet_does_not() {
+    let mut world = World::new(1);
+    let mut a = Peer::start(&mut world, LONG);
+    let (party, named) = (a.party, world.party(a.party).address);
+    let mut elsewhere = named;
+    elsewhere.set_port(9_999);
+    for _ in 0..5 {
+        let sealed = a.sealed(&mut world, &[1; 160]);
+        let taken = world.receive_at(party, SocketId::rtp(party), elsewhere, &sealed);
+        assert_eq!(taken, Received::Consumed);
+    }
+    let forged = world.next_packet(party, &[3; 160]);
+    assert_eq!(world.receive(party, &forged), Received::Dropped(DropReason::SrtpUnauthentic));
+    world.heard(party);
+    world.run(20);
+    assert!(world.heard(party).iter().all(|sent| sent.to == elsewhere));
+    let sealed = a.sealed(&mut world, &[2; 160]);
+    assert_eq!(world.receive(party, &sealed), Received::Consumed);
+    world.run(40);
+    assert!(world.heard(party).iter().all(|sent| sent.to == named));
+}
+
+#[test]
 fn an_authentic_source_is_followed_after_two_seconds_of_silence_and_a_stranger_never() {
     let mut world = World::new(1);
     let mut a = Peer::start(&mut world, LONG);
