@@ -157,18 +157,6 @@ impl Inbound {
         Ok(step)
     }
 
-    /// Whether RTCP may come from there: the latched address, or one that may still be latched.
-    pub fn accepts_rtcp(&self, plan: &LegPlan, source: SocketAddr) -> bool {
-        let named = plan.media.remote_rtcp == Some(source);
-        match self.latch {
-            Latch::Open => named || accepts_ip(plan, source.ip()),
-            Latch::Deciding { .. } | Latch::Locked => {
-                let same_ip = self.source.has_ip(source.ip());
-                named || (plan.latch != LatchMode::Sdp && same_ip)
-            }
-        }
-    }
-
     /// The party's numbers begin anew.
     pub fn next_epoch(&mut self) {
         self.epoch = self.epoch.checked_add(1).unwrap_or(FIRST_EPOCH);

@@ -78,7 +78,7 @@ pub(crate) struct Reports {
     pub packets_reported: u32,
     pub sent: u32,
     pub received: u32,
-    /// Where reports really came from.
+    /// Where the locked peer's reports come from, once one has come.
     pub source: PackedAddress,
     /// The last sender report: its time as the peer told it, and when it came.
     pub last_sender_report: Option<(u32, Instant)>,

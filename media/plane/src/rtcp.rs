@@ -186,6 +186,12 @@ impl Report {
     }
 }
 
+/// Who sent a compound packet, as its first part says (§6.4): the SSRC behind the head, which SRTCP leaves in
+/// the clear (RFC 3711 §3.4).
+pub(crate) fn sender_ssrc(packet: &[u8]) -> Option<u32> {
+    word(packet, 1).ok()
+}
+
 /// NTP time of an instant, as 32.32 bits.
 pub(crate) fn ntp(now: Instant, unix_ms_at_zero: i64) -> u64 {
     let unix_ns = i128::from(unix_ms_at_zero) * 1_000_000 + i128::from(now.as_nanos());

@@ -1,12 +1,18 @@
 //! RTCP of a leg: reports read, reports sent. Reports end here and are never relayed. Sans-IO.
+//!
+//! RTCP goes to the peer that the media is locked to, and to nobody else at its address. The SDP says which
+//! port that is. A NAT may have made another one of it: then the first report tells the port, provided that it
+//! comes from the host of the media and from the SSRC of the media. Whoever else sends from that host knows
+//! no such SSRC.
 
 use std::net::SocketAddr;
 
-use shared::{Impairments, Instant, IntervalQuality, MediaEvent, quality};
+use shared::{Impairments, Instant, IntervalQuality, LatchMode, MediaEvent, quality};
 
 use crate::address::PackedAddress;
 use crate::clock;
-use crate::inbound::Latch;
+use crate::inbound::{Inbound, Latch, accepts_ip};
+use crate::leg::Leg;
 use crate::meters::DropReason;
 use crate::output::{Output, SocketId};
 use crate::rtcp::{self, Compound, REPORT_BYTES_MAX, Report, ReportBlock, SenderInfo};
@@ -29,7 +35,8 @@ impl Plane {
         if !socket.is_rtcp() && !leg.plan.media.rtcp_mux {
             return Err(DropReason::WrongPort);
         }
-        if !self.inbound[slot].accepts_rtcp(&leg.plan, source) {
+        let inbound = &self.inbound[slot];
+        if !accepts_report(leg, inbound, source, packet) {
             return Err(DropReason::RtcpStranger);
         }
         if !leg.reports.admit(clock::millis(now)) {
@@ -44,7 +51,7 @@ impl Plane {
             .map_err(|_| DropReason::RtcpMalformed)?;
         let reports = &mut leg.reports;
         reports.received = reports.received.saturating_add(1);
-        if socket.is_rtcp() {
+        if socket.is_rtcp() && inbound.latch != Latch::Open {
             reports.source = PackedAddress::new(source);
         }
         if let Some(sent_at) = compound.sender_report {
@@ -146,8 +153,8 @@ impl Plane {
         Some(Report { ssrc: outbound.ssrc, sender, block, cname, bye })
     }
 
-    /// Multiplexed: with the media. Else where reports came from, else what the SDP says, unless media
-    /// comes from another host than the SDP's: then its port there is not known until it speaks.
+    /// Multiplexed: with the media. Else where reports of the peer came from, else what the SDP says, unless
+    /// media comes from another host than the SDP's: then its port there is not known until it speaks.
     fn report_destination(&self, slot: usize) -> Option<(SocketId, SocketAddr)> {
         let leg = self.legs[slot].as_ref()?;
         let (inbound, outbound) = (&self.inbound[slot], &self.outbound[slot]);
@@ -162,6 +169,28 @@ impl Plane {
         let is_known = inbound.latch == Latch::Open || to.same_ip(inbound.source);
         (to.is_some() && is_known).then(|| (SocketId::rtcp(port), to.socket_addr()))
     }
+}
+
+/// Whether a report from there is the party's.
+fn accepts_report(leg: &Leg, inbound: &Inbound, source: SocketAddr, packet: &[u8]) -> bool {
+    let media = &leg.plan.media;
+    let is_named = |address: Option<SocketAddr>| PackedAddress::from_option(address).is(source);
+    if inbound.latch == Latch::Open {
+        // Nothing is steered by it yet.
+        return is_named(media.remote_rtcp) || accepts_ip(&leg.plan, source.ip());
+    }
+    if media.rtcp_mux {
+        return inbound.source.is(source) || is_named(media.remote_rtp);
+    }
+    if !inbound.source.has_ip(source.ip()) {
+        return false;
+    }
+    let known = leg.reports.source;
+    let is_of_media = inbound.reception.has_started()
+        && rtcp::sender_ssrc(packet) == Some(inbound.reception.ssrc);
+    is_named(media.remote_rtcp)
+        || known.is(source)
+        || !known.is_some() && leg.plan.latch != LatchMode::Sdp && is_of_media
 }
 
 /// Time since then in 1/65536 s.

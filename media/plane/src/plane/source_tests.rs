@@ -6,7 +6,7 @@ use shared::MediaEvent;
 
 use crate::meters::DropReason;
 use crate::output::{Received, SocketId};
-use crate::testing::World;
+use crate::testing::{World, plan};
 
 #[test]
 fn the_phone_that_the_sdp_names_is_heard_although_a_stray_stream_came_first() {
@@ -39,4 +39,78 @@ fn the_phone_that_the_sdp_names_is_heard_although_a_stray_stream_came_first() {
         _ => None,
     });
     assert_eq!(sources.collect::<Vec<_>>(), [stray, phone]);
+}
+
+/// A receiver report without blocks.
+fn report(ssrc: u32) -> Vec<u8> {
+    [&[0x80, 201, 0, 1][..], &ssrc.to_be_bytes()].concat()
+}
+
+fn at_port(address: SocketAddr, port: u16) -> SocketAddr {
+    SocketAddr::new(address.ip(), port)
+}
+
+#[test]
+fn reports_go_to_the_locked_peer_and_not_to_another_port_of_its_address() {
+    let mut world = World::new(1);
+    let a = world.start(|_| ());
+    let _ = world.speak(a, &[1; 160]);
+    let named = plan(0).media.remote_rtcp.unwrap();
+    let (ssrc, stray) = (world.party(a).ssrc, at_port(named, 7_001));
+    let refused = world.receive_at(a, SocketId::rtcp(a), stray, &report(9));
+    assert_eq!(refused, Received::Dropped(DropReason::RtcpStranger));
+    let taken = world.receive_at(a, SocketId::rtcp(a), named, &report(ssrc));
+    assert_eq!(taken, Received::Consumed);
+    // The right SSRC is no help once the peer's own port is known.
+    let refused = world.receive_at(a, SocketId::rtcp(a), stray, &report(ssrc));
+    assert_eq!(refused, Received::Dropped(DropReason::RtcpStranger));
+    world.run(30_000);
+    let reports = world.reports(a);
+    assert!(!reports.is_empty() && reports.iter().all(|sent| sent.to == named));
+}
+
+#[test]
+fn behind_a_nat_the_port_of_reports_is_the_one_that_the_ssrc_of_the_media_reports_from() {
+    let mut world = World::new(1);
+    let host = SocketAddr::from(([198, 51, 100, 1], 7_000));
+    let a = world.start(|plan| plan.signaling_peer = Some(host.ip()));
+    let (ssrc, mapped, stray) = (world.party(a).ssrc, at_port(host, 7_500), at_port(host, 7_600));
+    world.party(a).address = host;
+    for _ in 0..5 {
+        let _ = world.speak(a, &[1; 160]);
+    }
+    world.run(20_000);
+    assert!(world.reports(a).is_empty(), "nobody knows its port yet");
+    for (source, ssrc, is_taken) in [
+        (stray, 9, false),
+        (at_port(plan(0).media.remote_rtcp.unwrap(), 4_001), ssrc, false),
+        (mapped, ssrc, true),
+        (stray, ssrc, false),
+        (mapped, ssrc, true),
+    ] {
+        let received = world.receive_at(a, SocketId::rtcp(a), source, &report(ssrc));
+        let expected = match is_taken {
+            true => Received::Consumed,
+            false => Received::Dropped(DropReason::RtcpStranger),
+        };
+        assert_eq!(received, expected, "{source} {ssrc:#x}");
+    }
+    world.run(20_000);
+    let reports = world.reports(a);
+    assert!(!reports.is_empty() && reports.iter().all(|sent| sent.to == mapped));
+}
+
+#[test]
+fn multiplexed_reports_come_from_the_source_of_the_media_alone() {
+    let mut world = World::new(1);
+    let a = world.start(|plan| {
+        plan.media.rtcp_mux = true;
+        plan.media.remote_rtcp = plan.media.remote_rtp;
+    });
+    let _ = world.speak(a, &[1; 160]);
+    let (ssrc, phone) = (world.party(a).ssrc, world.party(a).address);
+    let stray = at_port(phone, 7_001);
+    let refused = world.receive_at(a, SocketId::rtp(a), stray, &report(ssrc));
+    assert_eq!(refused, Received::Dropped(DropReason::RtcpStranger));
+    assert_eq!(world.receive(a, &report(ssrc)), Received::Consumed);
 }
