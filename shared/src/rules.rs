@@ -324,7 +324,7 @@ pub const RULES: &[Rule] = &[
         "sdp_protocol",
         "488",
         None,
-        "The audio stream is not RTP/AVP, the only protocol served here.",
+        "The audio stream is neither RTP/AVP nor RTP/AVPF, the only protocols served here.",
     ),
     rule(
         "sdp_short_answer",

@@ -132,7 +132,10 @@ impl Plane {
             false => packet.len(),
         };
         let header = RtpHeader::parse(packet.get(..opened).unwrap_or_default())?;
-        let heard = self.inbound[slot].hear(header.payload_type)?;
+        let heard = match self.inbound[slot].hear(header.payload_type) {
+            Ok(heard) => heard,
+            Err(reason) => self.hear_under_own_number(slot, header.payload_type).ok_or(reason)?,
+        };
         if !self.inbound[slot].is_locked_to(source) {
             self.admit_source(now, slot, source, out)?;
         }
@@ -176,6 +179,16 @@ impl Plane {
             Route::Local { slot: peer } => self.forward(now, peer, incoming, &header, packet, out),
             Route::Mesh => self.send_to_mesh(slot, incoming, &header, packet, out),
         }
+    }
+
+    /// Telephone events under the number that we send them with: RFC 3264 §5.1 asks the party for our
+    /// number, and many use their own all the same.
+    #[cold]
+    fn hear_under_own_number(&self, slot: usize, payload_type: u8) -> Option<Heard> {
+        let media = &self.legs[slot].as_ref()?.plan.media;
+        let is_event = media.event_payload_type_receive.is_some()
+            && media.event_payload_type_send == Some(payload_type);
+        is_event.then_some(Heard::Media(Content::Event))
     }
 
     #[cold]

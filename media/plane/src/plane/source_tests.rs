@@ -114,3 +114,34 @@ fn multiplexed_reports_come_from_the_source_of_the_media_alone() {
     assert_eq!(refused, Received::Dropped(DropReason::RtcpStranger));
     assert_eq!(world.receive(a, &report(ssrc)), Received::Consumed);
 }
+
+#[test]
+fn telephone_events_are_heard_under_either_sides_number() {
+    for (payload_type, is_heard) in [(101, true), (96, true), (97, false)] {
+        let mut world = World::new(1);
+        let a = world.start(|plan| plan.media.event_payload_type_send = Some(96));
+        let b = world.start(|_| ());
+        world.bridge(a, b);
+        let _ = world.speak(a, &[1; 160]);
+        let audio = world.next_packet(a, &[]);
+        for duration in [160u16, 320, 480] {
+            let is_end = duration == 480;
+            let mut packet = audio.clone();
+            packet[1] = payload_type;
+            packet.extend_from_slice(&[5, if is_end { 0x8A } else { 0x0A }]);
+            packet.extend_from_slice(&duration.to_be_bytes());
+            packet[3] = packet[3].wrapping_add((duration / 160) as u8 - 1);
+            let _ = world.receive(a, &packet);
+            world.run(20);
+        }
+        world.run(200);
+        let digits = world.events().into_iter().filter_map(|event| match event {
+            MediaEvent::Digit { digit, .. } => Some(digit),
+            _ => None,
+        });
+        assert_eq!(digits.collect::<Vec<_>>(), if is_heard { vec![b'5'] } else { vec![] });
+        let relayed =
+            world.heard(b).iter().filter(|sent| sent.header().payload_type == 101).count();
+        assert_eq!(relayed > 0, is_heard, "{payload_type}");
+    }
+}

@@ -27,6 +27,12 @@ pub(super) struct Chosen<'a> {
     pub(super) crypto: Option<Crypto>,
 }
 
+impl Chosen<'_> {
+    pub(super) fn has_feedback(&self) -> bool {
+        has_feedback(self.media)
+    }
+}
+
 /// The first audio stream of an offer that can be served; if none, the refusal of the one that came
 /// furthest.
 pub(super) fn from_offer<'a>(
@@ -104,7 +110,7 @@ fn choose<'a>(
         media,
         codec,
         payload_type,
-        event_payload_type: event_payload_type(media),
+        event_payload_type: media.event_payload_type(),
         remote_rtp,
         remote_rtcp: remote_rtp.and_then(|rtp| remote_rtcp(media, rtp)),
         crypto,
@@ -117,7 +123,7 @@ fn check_security(
     security: &MediaSecurity,
     take_crypto: impl Fn(&MediaDescription) -> Option<Crypto>,
 ) -> Result<Option<Crypto>, SdpRefusal> {
-    let is_clear = media.protocol.eq_ignore_ascii_case("RTP/AVP");
+    let is_clear = media.protocol.eq_ignore_ascii_case("RTP/AVP") || has_feedback(media);
     let is_srtp = media.protocol.eq_ignore_ascii_case("RTP/SAVP");
     match security {
         MediaSecurity::Clear | MediaSecurity::AsOffered(_) if is_clear => Ok(None),
@@ -137,6 +143,11 @@ fn check_security(
     }
 }
 
+/// RTP with feedback by RTCP (RFC 4585), which whoever gives none speaks as well.
+fn has_feedback(media: &MediaDescription) -> bool {
+    media.protocol.eq_ignore_ascii_case("RTP/AVPF")
+}
+
 /// Any profile of SRTP, with DTLS and feedback or without.
 fn is_protected(protocol: &str) -> bool {
     protocol.to_ascii_uppercase().contains("SAVP")
@@ -149,13 +160,6 @@ fn first_codec(media: &MediaDescription, local: &LocalMedia) -> Option<(u8, Code
         }
         FormatKind::Audio(_) | FormatKind::TelephoneEvent | FormatKind::Unknown => None,
     })
-}
-
-fn event_payload_type(media: &MediaDescription) -> Option<u8> {
-    media
-        .payload_types()
-        .find(|format| format.kind == FormatKind::TelephoneEvent)
-        .map(|format| format.payload_type)
 }
 
 /// The peer's address; `None` for the unspecified one, which means hold (RFC 3264 §8.4).
@@ -208,7 +212,7 @@ const NO_AUDIO: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_no_audio", "the SDP has no audio stream that is wanted");
 const PROTOCOL: SdpRefusal = SdpRefusal::not_acceptable(
     "sdp_protocol",
-    "the audio stream is not RTP/AVP, the only protocol served here",
+    "the audio stream is neither RTP/AVP nor RTP/AVPF, the only protocols served here",
 );
 const SRTP: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_srtp", "only SRTP is offered, and it is not switched on here")

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use shared::{Codec, Direction, NegotiatedMedia, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 use smallvec::SmallVec;
 
-use crate::sdp::{self, Crypto, SdpRefusal, SessionDescription};
+use crate::sdp::{self, Crypto, DYNAMIC_FROM, SdpRefusal, SessionDescription};
 use choose::Chosen;
 use write::Slot;
 
@@ -72,6 +72,8 @@ pub struct MediaSession {
     event_payload_type: u8,
     /// Whether the peer multiplexes RTCP; asked for in offers of ours once it has asked.
     rtcp_mux: bool,
+    /// Whether the peer offers `RTP/AVPF` (RFC 4585): we send no feedback and say its profile back.
+    feedback: bool,
     /// What we offered and wait to be answered.
     offered: Option<LocalMedia>,
     /// What we offered is what was agreed on before.
@@ -102,6 +104,7 @@ impl MediaSession {
             slots: vec![Slot::Ours],
             event_payload_type: EVENT_PAYLOAD_TYPE,
             rtcp_mux: false,
+            feedback: false,
             offered: None,
             is_repeated: false,
             negotiated: None,
@@ -125,6 +128,7 @@ impl MediaSession {
         let own = write::Own {
             event_payload_type: self.event_payload_type,
             rtcp_mux: self.rtcp_mux,
+            feedback: self.feedback,
             crypto,
         };
         let body = write::offer(&self.slots, local, &own);
@@ -175,9 +179,16 @@ impl MediaSession {
         let events = media.event_payload_type_receive.filter(|number| *number >= DYNAMIC_FROM);
         self.event_payload_type = events.unwrap_or(EVENT_PAYLOAD_TYPE);
         self.rtcp_mux = media.rtcp_mux;
+        self.feedback = chosen.has_feedback();
         let crypto = media.srtp.zip(chosen.crypto);
         let crypto = crypto.map(|(keys, theirs)| Crypto { tag: theirs.tag, key: keys.send });
-        let body = write::answer(&self.slots, local, &media, crypto, &offer.time);
+        let own = write::Own {
+            event_payload_type: self.event_payload_type,
+            rtcp_mux: self.rtcp_mux,
+            feedback: self.feedback,
+            crypto,
+        };
+        let body = write::answer(&self.slots, local, &media, &own, &offer.time);
         self.negotiated = Some(media);
         let said = self.describe(local.address, body.into(), crypto);
         let codecs = [media.codec].into_iter().collect();
@@ -307,8 +318,6 @@ const OFFERED_TAG: u32 = 1;
 
 /// Payload type of telephone events in first offers (contract sip-interface.md §13).
 const EVENT_PAYLOAD_TYPE: u8 = 101;
-/// Where dynamic payload types begin (RFC 3551 §3).
-const DYNAMIC_FROM: u8 = 96;
 const GLARE: SdpRefusal = SdpRefusal {
     rule: "sdp_glare",
     status: 491,

@@ -121,7 +121,7 @@ fn refusals_name_their_rule_and_status() {
         ("m=audio 4000 RTP/AVP 2\r\na=rtpmap:2 G726-32/8000\r\n", "sdp_no_codec"),
         ("m=audio 4000 RTP/SAVP 0\r\n", "sdp_srtp"),
         ("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n", "sdp_srtp"),
-        ("m=audio 4000 RTP/AVPF 0\r\n", "sdp_protocol"),
+        ("m=audio 4000 TCP/RTP/AVP 0\r\n", "sdp_protocol"),
         ("m=image 4000 udptl t38\r\n", "sdp_no_audio"),
         ("m=audio 0 RTP/AVP 0\r\n", "sdp_no_audio"),
         ("", "sdp_no_audio"),
@@ -137,6 +137,46 @@ fn refusals_name_their_rule_and_status() {
     let broken = MediaSession::new(1).answer(b"nonsense", &local()).unwrap_err();
     assert_eq!((broken.status, broken.code), (400, Some(32102)));
     assert_eq!(answered("v=0\r\nm=audio 4000 RTP/AVP 0\r\n"), Err("sdp_no_connection"));
+}
+
+#[test]
+fn a_stream_with_feedback_is_served_without_it_and_keeps_its_profile() {
+    let offer = peer(
+        "m=audio 4000 RTP/AVPF 0 101\r\na=rtcp-fb:* nack\r\na=rtpmap:101 telephone-event/8000\r\n",
+    );
+    let mut session = MediaSession::new(1);
+    let (answer, media) = session.answer(offer.as_bytes(), &local()).unwrap();
+    let answer = text(&answer);
+    assert!(answer.contains("m=audio 20000 RTP/AVPF 0 101\r\n"), "{answer}");
+    assert!(!answer.contains("rtcp-fb"), "{answer}");
+    assert!(media.srtp.is_none());
+    assert!(text(&session.offer(&local())).contains(" RTP/AVPF 0 8 101\r\n"));
+    session.withdraw_offer();
+    let plain = peer("m=audio 4000 RTP/AVP 0\r\n");
+    let (answer, _) = session.answer(plain.as_bytes(), &local()).unwrap();
+    assert!(text(&answer).contains(" RTP/AVP 0\r\n"));
+    assert!(accepted(&offer).is_ok(), "an answer that says more than was offered");
+}
+
+#[test]
+fn events_without_a_mapping_are_events_where_no_other_is_mapped() {
+    for (lines, events) in [
+        ("m=audio 4000 RTP/AVP 0 101\r\na=fmtp:101 0-15\r\n", Some(101)),
+        ("m=audio 4000 RTP/AVP 0 97\r\na=fmtp:97 0-11,16\r\n", Some(97)),
+        ("m=audio 4000 RTP/AVP 0 101\r\n", None),
+        ("m=audio 4000 RTP/AVP 0 101\r\na=fmtp:101 mode=20\r\n", None),
+        ("m=audio 4000 RTP/AVP 0 101\r\na=fmtp:101 9-3\r\n", None),
+        ("m=audio 4000 RTP/AVP 0 18\r\na=fmtp:18 0-15\r\n", None),
+        ("m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 red/8000\r\na=fmtp:101 0-15\r\n", None),
+        (
+            "m=audio 4000 RTP/AVP 0 101 96\r\na=fmtp:101 0-15\r\na=rtpmap:96 telephone-event/8000\r\n",
+            Some(96),
+        ),
+    ] {
+        let (answer, media) = answered(&peer(lines)).unwrap();
+        assert_eq!(media.event_payload_type_receive, events, "{lines}");
+        assert_eq!(answer.contains("telephone-event"), events.is_some(), "{answer}");
+    }
 }
 
 #[test]

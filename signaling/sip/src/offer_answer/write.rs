@@ -45,17 +45,19 @@ pub(super) fn head(session_id: u32, version: u64, address: IpAddr) -> Vec<u8> {
     format!("v=0\r\no=root {session_id} {version} IN {family} {address}\r\n").into_bytes()
 }
 
-/// What an offer says besides what our side has.
+/// What a description of ours says besides what our side has.
 pub(super) struct Own {
     pub(super) event_payload_type: u8,
     pub(super) rtcp_mux: bool,
+    /// `RTP/AVPF` instead of `RTP/AVP`.
+    pub(super) feedback: bool,
     /// Our key, where the stream is to be protected.
     pub(super) crypto: Option<Crypto>,
 }
 
 /// All of an offer behind `o=`.
 pub(super) fn offer(slots: &[Slot], local: &LocalMedia, own: &Own) -> Vec<u8> {
-    let mut stream = Stream::new(local, own.crypto);
+    let mut stream = Stream::new(local, own);
     for &codec in &local.codecs {
         stream.codec(codec.static_payload_type(), codec);
     }
@@ -74,10 +76,10 @@ pub(super) fn answer(
     slots: &[Slot],
     local: &LocalMedia,
     media: &NegotiatedMedia,
-    crypto: Option<Crypto>,
+    own: &Own,
     time: &(String, String),
 ) -> Vec<u8> {
-    let mut stream = Stream::new(local, crypto);
+    let mut stream = Stream::new(local, own);
     stream.codec(media.payload_type_receive, media.codec);
     if let Some(payload_type) = media.event_payload_type_receive {
         stream.events(payload_type);
@@ -99,10 +101,14 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(local: &'a LocalMedia, crypto: Option<Crypto>) -> Self {
-        let protocol = if crypto.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+    fn new(local: &'a LocalMedia, own: &Own) -> Self {
+        let protocol = match (own.crypto, own.feedback) {
+            (Some(_), _) => "RTP/SAVP",
+            (None, false) => "RTP/AVP",
+            (None, true) => "RTP/AVPF",
+        };
         let mut stream = Self { local, protocol, formats: Vec::new(), lines: String::new() };
-        if let Some(crypto) = crypto {
+        if let Some(crypto) = own.crypto {
             stream.line(format_args!("crypto:{}", crypto.write()));
         }
         stream

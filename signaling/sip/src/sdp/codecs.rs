@@ -32,14 +32,41 @@ pub(super) fn formats(media: &MediaDescription) -> impl Iterator<Item = Format> 
     })
 }
 
+/// The payload type of telephone events. Where none has an `rtpmap`, a dynamic one counts whose `fmtp` lists
+/// events (RFC 4733 §2.4.1): older gateways take the mapping for understood.
+pub(super) fn event_payload_type(media: &MediaDescription) -> Option<u8> {
+    let mapped = formats(media).find(|format| format.kind == FormatKind::TelephoneEvent);
+    let lists_events = |format: &Format| {
+        let (payload_type, is_dynamic) = (format.payload_type, format.payload_type >= DYNAMIC_FROM);
+        is_dynamic
+            && value_for(media, "rtpmap", payload_type).is_none()
+            && value_for(media, "fmtp", payload_type).is_some_and(is_event_list)
+    };
+    let format = mapped.or_else(|| formats(media).find(lists_events))?;
+    Some(format.payload_type)
+}
+
+/// Numbers and ranges of numbers up to 255, with commas between them.
+fn is_event_list(value: &str) -> bool {
+    value.split(',').all(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u8>().ok();
+        number(first).zip(number(last)).is_some_and(|(first, last)| first <= last)
+    })
+}
+
+/// What the attribute `name:NUMBER value` says of a payload type.
+fn value_for<'a>(media: &'a MediaDescription, name: &str, payload_type: u8) -> Option<&'a str> {
+    let named = media.attributes.iter().filter(|attribute| attribute.name == name);
+    named.filter_map(|attribute| attribute.value.as_deref()).find_map(|value| {
+        let (number, value) = value.trim_start().split_once([' ', '\t'])?;
+        (number.parse() == Ok(payload_type)).then(|| value.trim())
+    })
+}
+
 /// The `rtpmap` decides; without one the static table does.
 fn kind_of(media: &MediaDescription, payload_type: u8) -> FormatKind {
-    let mapped = media.attributes.iter().filter(|attribute| attribute.name == "rtpmap");
-    let encoding = mapped.filter_map(|attribute| attribute.value.as_deref()).find_map(|value| {
-        let (number, encoding) = value.trim_start().split_once([' ', '\t'])?;
-        (number.parse() == Ok(payload_type)).then(|| encoding.trim())
-    });
-    match (encoding, payload_type) {
+    match (value_for(media, "rtpmap", payload_type), payload_type) {
         (Some(encoding), _) => kind_by_name(encoding),
         (None, 0) => FormatKind::Audio(Codec::Pcmu),
         (None, 8) => FormatKind::Audio(Codec::Pcma),
@@ -67,3 +94,6 @@ fn kind_by_name(encoding: &str) -> FormatKind {
         FormatKind::Unknown
     }
 }
+
+/// Where dynamic payload types begin (RFC 3551 §3).
+pub(crate) const DYNAMIC_FROM: u8 = 96;

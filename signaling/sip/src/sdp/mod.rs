@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use shared::{Direction, Refusal};
 
+pub(crate) use codecs::DYNAMIC_FROM;
 pub use codecs::{Format, FormatKind};
 pub use crypto::Crypto;
 pub use parse::parse;
@@ -106,6 +107,11 @@ impl MediaDescription {
     /// [`FormatKind::Unknown`].
     pub fn payload_types(&self) -> impl Iterator<Item = Format> {
         codecs::formats(self)
+    }
+
+    /// The payload type of telephone events.
+    pub fn event_payload_type(&self) -> Option<u8> {
+        codecs::event_payload_type(self)
     }
 }
 
