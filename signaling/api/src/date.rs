@@ -80,6 +80,9 @@ pub(crate) enum Until {
 }
 
 /// Reads the filters `name`, `name<` and `name>` of a list.
+///
+/// `name` means a whole day where it is a date or midnight (UTC): the SDKs write a date as its midnight.
+/// The bounds of a range mean the moment they name.
 pub(crate) fn range(query: &Form, name: &str, until: Until) -> Result<TimeRange, WriteError> {
     let mut range = TimeRange::default();
     let read = |suffix: &str| -> Result<Option<Moment>, WriteError> {
@@ -99,8 +102,10 @@ pub(crate) fn range(query: &Form, name: &str, until: Until) -> Result<TimeRange,
         });
     }
     if let Some(moment) = read("")? {
+        let is_midnight = moment.start_ms.rem_euclid(DAY_MS) == 0;
+        let length_ms = if is_midnight { DAY_MS } else { moment.length_ms };
         range.from_ms = Some(moment.start_ms);
-        range.before_ms = Some(moment.start_ms + moment.length_ms);
+        range.before_ms = Some(moment.start_ms + length_ms);
     }
     Ok(range)
 }

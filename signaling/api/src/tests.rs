@@ -647,6 +647,13 @@ fn call_filters_take_dates_and_inequalities_in_the_name() {
     let cases = [
         ("StartTime=2025-01-06", 1),
         ("StartTime=2025-01-05", 0),
+        ("StartTime=2025-01-06T00:00:00Z", 1),
+        ("StartTime=2025-01-06T00:00:01Z", 0),
+        ("StartTime=2025-01-06T09:00:00Z", 1),
+        ("StartTime=2025-01-05T00:00:00Z", 0),
+        ("StartTime%3C=2025-01-06T00:00:00Z", 0),
+        ("StartTime%3E=2025-01-07T00:00:00Z", 0),
+        ("EndTime=2025-01-06T00:00:00Z", 1),
         ("StartTime%3C=2025-01-06", 0),
         ("StartTime%3C=2025-01-07", 1),
         ("StartTime%3E=2025-01-06", 1),

@@ -45,6 +45,7 @@ fn a_recorded_call_is_there_in_every_view_and_its_audio_goes_with_its_recording(
 }
 
 const RECORDED_CALL: &str = "import requests\n\
+    from datetime import timedelta\n\
     call, = client.calls.list(status='completed')\n\
     recording, = client.recordings.list(call_sid=call.sid)\n\
     assert (recording.duration, recording.channels, recording.source) == ('2', 1, 'RecordVerb')\n\
@@ -69,6 +70,12 @@ const RECORDED_CALL: &str = "import requests\n\
     assert gone.request['parameters']['RecordingSid'] == recording.sid\n\
     note, = client.notifications.list(log='0')\n\
     assert (note.error_code, note.call_sid) == ('11200', call.sid)\n\
+    day, day_before = call.start_time.date(), call.start_time.date() - timedelta(days=1)\n\
+    assert [row.sid for row in client.calls.list(start_time=day)] == [call.sid]\n\
+    assert [row.sid for row in client.recordings.list(date_created=day)] == [recording.sid]\n\
+    assert [row.sid for row in client.notifications.list(message_date=day)] == [note.sid]\n\
+    assert client.calls.list(start_time=day_before) == []\n\
+    assert client.calls.list(start_time_before=day) == []\n\
     assert client.calls(call.sid).notifications(note.sid).fetch().request_url.endswith('/gone')\n\
     alert = client.monitor.v1.alerts.list()[0].fetch()\n\
     assert (alert.sid, alert.error_code, alert.resource_sid) == (note.sid, '11200', call.sid)\n\
