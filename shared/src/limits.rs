@@ -317,6 +317,15 @@ pub const REFUSAL_LINES_A_SECOND_MAX: u32 = 20;
 /// Writes waiting for the store. Past it: 503 to REST, calls go on.
 pub const STORE_QUEUE_MAX: usize = 10_000;
 
+/// Bytes of history that waits for a store that cannot write: records, notifications, exchanges, timelines.
+/// Past it: the oldest are lost, with a metric, an alert to their account and a log line. Records of calls
+/// that are up are kept.
+pub const HISTORY_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of disk that are taken at start for history of which the process ends before the store can write it
+/// (a sixteenth of the free space where that is less). Past it: rows are kept in memory only.
+pub const HISTORY_JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// A commit that takes so long, milliseconds: new writes that somebody waits for get 503.
 pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 

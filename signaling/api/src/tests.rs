@@ -147,9 +147,9 @@ impl House {
             }
             Step::Call { command, rendering } => {
                 let reply = match (command, self.call.clone()) {
-                    (CallCommand::ReadTimeline { .. }, _) => {
-                        Ok(Reply::Timeline(r#"{"entries":[{"at_ms":1}],"left_out":0}"#.to_owned()))
-                    }
+                    (CallCommand::ReadTimeline { .. }, _) => Ok(Reply::Timeline(Some(
+                        r#"{"entries":[{"at_ms":1}],"left_out":0}"#.to_owned(),
+                    ))),
                     (_, Some(call)) => Ok(Reply::Call(Arc::new(call))),
                     (_, None) => Err(store::WriteError::invalid(
                         21220,

@@ -2,6 +2,7 @@
 //! and on HTTP workers (readers).
 #![forbid(unsafe_code)]
 
+mod journal;
 mod open;
 mod reader;
 mod recover;
@@ -14,8 +15,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use journal::{Journal, Journaled};
 pub use open::{OpenError, Opened, open, read_snapshot};
 pub use reader::Reader;
 pub use recover::Recovered;
 pub use retention::{Retained, Retention};
-pub use writer::Writer;
+pub use writer::{CannotWrite, Writer};

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use shared::ids::Origin;
+use shared::limits::HISTORY_JOURNAL_BYTES_MAX;
 use store::{Change, DomainSuffix, Resource, Sealer, Snapshot};
 
+use crate::journal::{self, Journal};
 use crate::recover::{self, Recovered};
 use crate::writer::Writer;
 use crate::{rows, schema};
@@ -20,6 +22,8 @@ pub struct Opened {
     pub snapshot: Snapshot,
     /// What the previous process left behind.
     pub recovered: Recovered,
+    /// For history that cannot be committed. `None` where the disk has no room for it.
+    pub journal: Option<Journal>,
 }
 
 /// Why the database cannot be opened. The operator's or the system's fault.
@@ -59,10 +63,19 @@ pub enum OpenError {
     /// SQLite cannot open or read it.
     #[error("the database cannot be used: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// What the previous process could not commit cannot be read.
+    #[error("the history in {} cannot be read: {source}", .path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
-/// Opens the file at `path`, or makes it, and brings it to order: the schema is made newer, calls that
-/// were live when the process was killed are closed as failed.
+/// Opens the file at `path`, or makes it, and brings it to order: the schema is made newer, history that
+/// the previous process could not commit is written, and calls that were live when it was killed are
+/// closed as failed.
 ///
 /// Call once a process; the caller holds the data folder's lock. `unix_ms` and `origin` date and name
 /// the notifications about closed calls.
@@ -85,10 +98,40 @@ pub fn open(
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     schema::migrate(&mut connection)?;
     check_realm(&connection, &suffix)?;
-    let recovered = recover::recover(&mut connection, unix_ms, origin)?;
+    let late = read_journal(path)?;
+    let recovered = recover::recover(&mut connection, &*sealer, &late, unix_ms, origin)?;
     let snapshot = load(&connection, suffix, &*sealer)?;
     let writer = Writer::new(connection, sealer);
-    Ok(Opened { writer, snapshot, recovered })
+    Ok(Opened { writer, snapshot, recovered, journal: make_journal(path) })
+}
+
+/// Where history is kept that could not be committed: beside the database.
+pub fn journal_path(database: &Path) -> PathBuf {
+    database.with_file_name("history.journal")
+}
+
+fn read_journal(database: &Path) -> Result<Vec<Change>, OpenError> {
+    let path = journal_path(database);
+    let rows = journal::read(&path, HISTORY_JOURNAL_BYTES_MAX);
+    rows.map_err(|source| OpenError::Journal { path, source })
+}
+
+/// Takes the journal's space, little of what there is on a small disk.
+fn make_journal(database: &Path) -> Option<Journal> {
+    let path = journal_path(database);
+    let folder = database.parent().unwrap_or(Path::new("."));
+    let free = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+    // An older journal's space is this one's.
+    let free = free + std::fs::metadata(&path).map_or(0, |file| file.len());
+    let journal = Journal::make(&path, HISTORY_JOURNAL_BYTES_MAX.min(free / 16));
+    journal
+        .inspect_err(|error| {
+            tracing::warn!(
+                path = %path.display(), %error,
+                "no space is set aside for history that a full disk would lose with the process"
+            );
+        })
+        .ok()
 }
 
 /// Reads the configuration of a file that a gateway may be running on; nothing is written.

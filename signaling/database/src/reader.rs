@@ -1,4 +1,7 @@
 //! Reads for the REST API, on a connection of its own. WAL: never waits for the writer.
+//!
+//! History that waits for the writer is read too: first what waits, then what is on disk, so that a row
+//! that is written in between is missed by neither.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +14,11 @@ use shared::{
     IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
 };
 use store::{
-    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Credential, CredentialList,
-    Cursor, Domain, DomainAuth, HttpExchange, IpAccessControlList, IpAddress, Key, MappedList,
-    MappingKind, MappingView, NotificationFilter, NotificationLevel, NotificationRecord, Page,
-    PageRequest, ReadError, RecordingFilter, RecordingRecord, Sealer, TimeRange,
+    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Change, Credential,
+    CredentialList, Cursor, Domain, DomainAuth, HttpExchange, IpAccessControlList, IpAddress, Key,
+    MappedList, MappingKind, MappingView, NotificationFilter, NotificationLevel,
+    NotificationRecord, Page, PageRequest, ReadError, RecordingFilter, RecordingRecord, RowKey,
+    RowKind, Sealer, TimeRange, TimelineRecord, Unwritten,
 };
 
 use crate::open::connect;
@@ -25,6 +29,7 @@ use crate::sql::{Bits, kind_number};
 pub struct Reader {
     connection: Connection,
     sealer: Arc<dyn Sealer>,
+    unwritten: Option<Arc<dyn Unwritten>>,
 }
 
 type Read<T> = Result<T, ReadError>;
@@ -36,7 +41,37 @@ impl Reader {
     /// Those of SQLite.
     pub fn open(path: &Path, sealer: Arc<dyn Sealer>) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Ok(Self { connection: connect(path, flags)?, sealer })
+        Ok(Self { connection: connect(path, flags)?, sealer, unwritten: None })
+    }
+
+    /// The same reader, which also sees history that waits for the writer.
+    #[must_use]
+    pub fn seeing(self, unwritten: Arc<impl Unwritten + 'static>) -> Self {
+        Self { unwritten: Some(unwritten), ..self }
+    }
+
+    /// The newest version of a row that waits for the writer.
+    fn waiting<T: HistoryRow>(&self, account: AccountSid, bits: u128) -> Option<T> {
+        let key = RowKey { kind: T::KIND, account, bits };
+        T::of(&self.unwritten.as_ref()?.row(key)?)
+    }
+
+    /// A page of history, `list` on disk and what waits for the writer: of that `takes` says which rows
+    /// belong to the list.
+    fn history<T: HistoryRow>(
+        &self,
+        account: AccountSid,
+        list: &List,
+        page: PageRequest,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        takes: impl Fn(&T) -> bool,
+    ) -> Read<Page<T>> {
+        let waiting = self.unwritten.as_ref().map(|unwritten| {
+            unwritten.rows(T::KIND, account, store::bounds(page.cursor)).into_iter()
+        });
+        let waiting = waiting.into_iter().flatten();
+        let waiting = waiting.map(|(bits, change)| (bits, T::of(&change).filter(&takes))).collect();
+        store::merge(page, waiting, T::bits, |page| self.page(list.clone(), page, &read))
     }
 
     fn one<T>(
@@ -163,6 +198,9 @@ impl store::Reader for Reader {
     }
 
     fn call(&self, account: AccountSid, sid: CallSid) -> Read<Option<CallRecord>> {
+        if let Some(row) = self.waiting(account, sid.0) {
+            return Ok(Some(row));
+        }
         self.one(
             "SELECT * FROM calls WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
@@ -170,11 +208,21 @@ impl store::Reader for Reader {
         )
     }
 
-    fn timeline(&self, call: CallSid) -> Read<Option<String>> {
-        self.one("SELECT json FROM timelines WHERE call = ?1", &[&Bits(call.0)], |row| row.get(0))
+    fn timeline(&self, account: AccountSid, call: CallSid) -> Read<Option<String>> {
+        if let Some(row) = self.waiting::<TimelineRecord>(account, call.0) {
+            return Ok(Some(row.json));
+        }
+        self.one(
+            "SELECT json FROM timelines WHERE call = ?1 AND account = ?2",
+            &[&Bits(call.0), &Bits(account.0)],
+            |row| row.get(0),
+        )
     }
 
     fn recording(&self, account: AccountSid, sid: RecordingSid) -> Read<Option<RecordingRecord>> {
+        if let Some(row) = self.waiting(account, sid.0) {
+            return Ok(Some(row));
+        }
         self.one(
             "SELECT * FROM recordings WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
@@ -187,6 +235,9 @@ impl store::Reader for Reader {
         account: AccountSid,
         sid: NotificationSid,
     ) -> Read<Option<NotificationRecord>> {
+        if let Some(row) = self.waiting(account, sid.0) {
+            return Ok(Some(row));
+        }
         self.one(
             "SELECT * FROM notifications WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
@@ -304,7 +355,7 @@ impl store::Reader for Reader {
             // Lets the index of live calls answer: they are few among all.
             list = list.with("end_ms IS NULL", []);
         }
-        self.page(list, page, rows::call)
+        self.history(account, &list, page, rows::call, |row| filter.takes(row))
     }
 
     fn recordings(
@@ -321,7 +372,7 @@ impl store::Reader for Reader {
         if !filter.include_deleted {
             list = list.with("status <> 'deleted'", []);
         }
-        self.page(list, page, rows::recording)
+        self.history(account, &list, page, rows::recording, |row| filter.takes(row))
     }
 
     fn notifications(
@@ -341,7 +392,7 @@ impl store::Reader for Reader {
             };
             list = list.with("level = ?", [number.into()]);
         }
-        self.page(list, page, rows::notification)
+        self.history(account, &list, page, rows::notification, |row| filter.takes(row))
     }
 
     fn exchanges(
@@ -354,11 +405,46 @@ impl store::Reader for Reader {
             .ordered_by("id")
             .of_account(account)
             .with("call = ?", [Bits(call.0).into()]);
-        self.page(list, page, rows::exchange)
+        self.history(account, &list, page, rows::exchange, |row| row.call == call)
     }
 }
 
+/// A row of history, as a change that puts it carries it.
+trait HistoryRow: Clone {
+    const KIND: RowKind;
+    fn of(change: &Change) -> Option<Self>;
+    fn bits(&self) -> u128;
+}
+
+macro_rules! history_rows {
+    ($($row:ident: $kind:ident, $change:ident, $bits:expr;)*) => {$(
+        impl HistoryRow for $row {
+            const KIND: RowKind = RowKind::$kind;
+
+            fn of(change: &Change) -> Option<Self> {
+                match change {
+                    Change::$change(row) => Some((**row).clone()),
+                    _ => None,
+                }
+            }
+
+            fn bits(&self) -> u128 {
+                $bits(self)
+            }
+        }
+    )*};
+}
+
+history_rows! {
+    CallRecord: Call, PutCall, |row: &Self| row.sid.0;
+    RecordingRecord: Recording, PutRecording, |row: &Self| row.sid.0;
+    NotificationRecord: Notification, AddNotification, |row: &Self| row.sid.0;
+    HttpExchange: Exchange, AddExchange, |row: &Self| row.id;
+    TimelineRecord: Timeline, PutTimeline, |row: &Self| row.call.0;
+}
+
 /// A list query in the making: newest first by a SID column.
+#[derive(Clone)]
 struct List {
     columns: String,
     tables: String,

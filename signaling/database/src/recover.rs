@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use rusqlite::{Connection, Transaction, params};
 use shared::ids::{Origin, sid_bits};
 use shared::{AccountSid, RecordingSid};
-use store::{BindingRecord, CallRecord, CallStatus, RecordingRecord};
+use store::{BindingRecord, CallRecord, CallStatus, Change, RecordingRecord, Sealer};
 
 use crate::rows;
 use crate::sql::{Bits, word};
+use crate::writer;
 
 /// What the previous process left behind when it was killed.
 #[derive(Debug, Default)]
@@ -35,15 +36,19 @@ const DELETED_LATELY_MS: i64 = 3_600_000;
 /// The contract's code for our own fault (hosted-apps.md, twiml.md: internal failure).
 const INTERNAL_FAILURE: u32 = 12400;
 
-/// Closes live calls in one transaction. Their end is the last moment the previous process is known
-/// to have been alive, not the moment of this start.
+/// Writes `late`, rows of history that the previous process could not commit, and closes live calls, in one
+/// transaction. Their end is the last moment the previous process is known to have been alive, not the
+/// moment of this start.
 pub(crate) fn recover(
     connection: &mut Connection,
+    sealer: &dyn Sealer,
+    late: &[Change],
     unix_ms: i64,
     origin: Origin,
 ) -> rusqlite::Result<Recovered> {
     let transaction = connection.transaction()?;
     let alive_ms = last_alive(&transaction)?;
+    writer::write_late(&transaction, sealer, late)?;
     let live: Vec<CallRecord> = transaction
         .prepare("SELECT * FROM calls WHERE end_ms IS NULL")?
         .query_map([], rows::call)?
@@ -75,6 +80,9 @@ pub(crate) fn recover(
         .query_map([], rows::binding)?
         .collect::<Result<_, _>>()?;
     transaction.commit()?;
+    if !late.is_empty() {
+        tracing::warn!(rows = late.len(), "wrote history that the last process could not write");
+    }
     if !live.is_empty() {
         tracing::warn!(calls = live.len(), "closed calls that were up when the process was killed");
     }

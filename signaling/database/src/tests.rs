@@ -9,12 +9,13 @@ use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, Record
 use store::{
     Account, AccountFilter, BindingChanges, BindingRecord, BindingTransport, CallDirection,
     CallFilter, CallRecord, CallStatus, Change, Conflict, Cursor, DomainFields, DomainSuffix,
-    HttpExchange, HttpMethod, MappedList, Mint, NotificationFilter, Outcome, PageRequest,
-    Reader as _, RecordingFilter, RecordingRecord, RecordingSource, RecordingStatus, Reply,
-    Resource, ResourceKind, SealError, Sealer, Secret, Snapshot, TimelineRecord, Write,
+    HistoryQueue, HttpExchange, HttpMethod, MappedList, Mint, NotificationFilter, Outcome,
+    PageRequest, Reader as _, RecordingFilter, RecordingRecord, RecordingSource, RecordingStatus,
+    Reply, Resource, ResourceKind, SealError, Sealer, Secret, Snapshot, TimeRange, TimelineRecord,
+    Write,
 };
 
-use crate::{OpenError, Opened, Reader, Retention};
+use crate::{Journal, Journaled, OpenError, Opened, Reader, Retention};
 
 const ORIGIN: Origin = Origin { node: 1, generation: 1 };
 const T0: i64 = 1_736_154_000_000;
@@ -155,6 +156,22 @@ fn call(number: u64, status: CallStatus, created_ms: i64) -> CallRecord {
         caller_name: None,
         created_ms,
         updated_ms: created_ms + 2_000,
+    }
+}
+
+fn exchange(id: u128, call: CallSid) -> HttpExchange {
+    HttpExchange {
+        id,
+        account: MAIN,
+        call,
+        method: HttpMethod::Post,
+        url: "http://127.0.0.1/voice".to_owned(),
+        parameters: vec![("CallSid".to_owned(), call.to_string())],
+        response_code: Some(200),
+        request_duration_ms: 12,
+        content_type: "text/xml".to_owned(),
+        response_body: "<Response/>".to_owned(),
+        created_ms: T0,
     }
 }
 
@@ -447,10 +464,8 @@ fn call_filters_are_exact_and_ranges_half_open() {
     assert_eq!(count(CallFilter { from: Some("bob".to_owned()), ..Default::default() }), 0);
     assert_eq!(count(CallFilter { status: Some(CallStatus::Ringing), ..Default::default() }), 1);
     assert_eq!(count(CallFilter { status: Some(CallStatus::Busy), ..Default::default() }), 1);
-    let start = store::TimeRange {
-        from_ms: Some(T0 + DAY_MS + 1_000),
-        before_ms: Some(T0 + 3 * DAY_MS + 1_000),
-    };
+    let start =
+        TimeRange { from_ms: Some(T0 + DAY_MS + 1_000), before_ms: Some(T0 + 3 * DAY_MS + 1_000) };
     assert_eq!(count(CallFilter { start, ..Default::default() }), 2);
     let other = reader.calls(AccountSid(1), &CallFilter::default(), first(50)).unwrap();
     assert!(other.rows.is_empty());
@@ -462,19 +477,7 @@ fn an_ended_call_can_be_deleted_with_all_that_belongs_to_it() {
     let (ended, live) = (call(1, CallStatus::Completed, T0), call(2, CallStatus::Ringing, T0));
     house.commit(put(ended.clone()));
     house.commit(put(live.clone()));
-    let exchange = HttpExchange {
-        id: 5,
-        account: MAIN,
-        call: ended.sid,
-        method: HttpMethod::Post,
-        url: "http://127.0.0.1/voice".to_owned(),
-        parameters: vec![("CallSid".to_owned(), ended.sid.to_string())],
-        response_code: Some(200),
-        request_duration_ms: 12,
-        content_type: "text/xml".to_owned(),
-        response_body: "<Response/>".to_owned(),
-        created_ms: T0,
-    };
+    let exchange = exchange(5, ended.sid);
     house.commit(Change::AddExchange(Arc::new(exchange.clone())));
     house.commit(Change::PutTimeline(Arc::new(TimelineRecord {
         call: ended.sid,
@@ -496,7 +499,7 @@ fn an_ended_call_can_be_deleted_with_all_that_belongs_to_it() {
     );
     let reader = house.reader();
     assert_eq!(reader.call(MAIN, ended.sid).unwrap(), None);
-    assert_eq!(reader.timeline(ended.sid).unwrap(), None);
+    assert_eq!(reader.timeline(MAIN, ended.sid).unwrap(), None);
     assert!(reader.exchanges(MAIN, ended.sid, first(9)).unwrap().rows.is_empty());
 }
 
@@ -565,6 +568,118 @@ fn a_full_disk_refuses_the_whole_batch_and_recovers() {
 
     house.opened.writer.connection().pragma_update(None, "max_page_count", 1 << 30).unwrap();
     house.commit(put(call(1, CallStatus::Completed, T0)));
+}
+
+#[test]
+fn history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_next_start() {
+    let mut house = House::new();
+    house.commit(put(call(1, CallStatus::InProgress, T0)));
+    let ended = call(1, CallStatus::Completed, T0);
+    // Begun and ended while nothing could be committed, and one that was up to the last.
+    let (unknown, live) = (call(2, CallStatus::Busy, T0), call(3, CallStatus::Ringing, T0));
+    let timeline =
+        TimelineRecord { call: ended.sid, account: MAIN, json: "{\"entries\":[]}".to_owned() };
+    let exchange = exchange(u128::MAX - 1, ended.sid);
+    let late = [
+        put(ended.clone()),
+        put(call(2, CallStatus::Ringing, T0)),
+        put(unknown.clone()),
+        put(live.clone()),
+        Change::PutTimeline(Arc::new(timeline.clone())),
+        Change::AddExchange(Arc::new(exchange.clone())),
+        Change::PutRecording(Arc::new(recording(1, RecordingStatus::Completed))),
+    ];
+    let mut journal = house.opened.journal.take().unwrap();
+    for row in &late {
+        assert_eq!(journal.append([row]).unwrap(), Journaled { kept: 1, left_out: 0 });
+    }
+
+    let house = house.reopen(T0 + DAY_MS);
+
+    let reader = house.reader();
+    let found = |sid| reader.call(MAIN, sid).unwrap().unwrap();
+    assert_eq!((found(ended.sid), found(unknown.sid)), (ended.clone(), unknown));
+    assert_eq!(found(live.sid).status, CallStatus::Failed);
+    assert_eq!(house.opened.recovered.calls_closed, 1);
+    assert_eq!(reader.timeline(MAIN, ended.sid).unwrap(), Some(timeline.json));
+    assert_eq!(reader.exchanges(MAIN, ended.sid, first(9)).unwrap().rows, [exchange]);
+    assert!(house.opened.recovered.recordings.is_empty(), "it had been settled");
+    assert!(house.opened.journal.as_ref().is_some_and(Journal::is_empty));
+    assert!(
+        crate::journal::read(&crate::open::journal_path(&house.path()), 1 << 20)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_journal_keeps_room_for_how_calls_ended_and_reads_past_no_torn_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.journal");
+    let mut journal = Journal::make(&path, 4_096).unwrap();
+    let detail = Change::AddExchange(Arc::new(exchange(1, CallSid(1))));
+    let details = journal.append(std::iter::repeat_n(&detail, 50)).unwrap();
+    assert!(details.kept > 0 && details.left_out > 0, "{details:?}");
+    let end = put(call(1, CallStatus::Completed, T0));
+    assert_eq!(journal.append([&end]).unwrap(), Journaled { kept: 1, left_out: 0 });
+    let ends = journal.append(std::iter::repeat_n(&end, 50)).unwrap();
+    assert!(ends.left_out > 0, "{ends:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 4_096, "it never grows");
+
+    let rows = crate::journal::read(&path, 4_096).unwrap();
+    assert_eq!(rows.len(), details.kept + 1 + ends.kept);
+    assert_eq!(rows[details.kept], end);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte == b'}').unwrap();
+    bytes[last..].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(crate::journal::read(&path, 4_096).unwrap().len(), rows.len() - 1);
+}
+
+#[test]
+fn lists_are_the_same_wherever_their_rows_are() {
+    let calls: Vec<_> = (0..40_u64)
+        .map(|n| {
+            let status = CallStatus::ALL[n as usize % CallStatus::ALL.len()];
+            call(n, status, T0 + n as i64 * DAY_MS / 8)
+        })
+        .collect();
+    let mut house = House::new();
+    let mut queue = HistoryQueue::new(1 << 20);
+    for (number, row) in calls.iter().enumerate() {
+        if number % 3 > 0 {
+            // An older version, which most lists would place elsewhere.
+            let older = if number % 3 == 1 { CallStatus::Queued } else { row.status };
+            house.commit(put(CallRecord { status: older, to: "old".to_owned(), ..row.clone() }));
+        }
+        queue.put(put(row.clone())).unwrap();
+    }
+    let mut whole = House::new();
+    calls.iter().for_each(|row| whole.commit(put(row.clone())));
+    let (merged, whole) = (house.reader().seeing(Arc::new(queue)), whole.reader());
+    let start = TimeRange { from_ms: Some(T0 + DAY_MS), before_ms: Some(T0 + 3 * DAY_MS) };
+    let filters = [
+        CallFilter::default(),
+        CallFilter { status: Some(CallStatus::Queued), ..CallFilter::default() },
+        CallFilter { status: Some(CallStatus::Completed), ..CallFilter::default() },
+        CallFilter { to: Some("old".to_owned()), ..CallFilter::default() },
+        CallFilter { from: Some("alice".to_owned()), start, ..CallFilter::default() },
+        CallFilter { end: start, ..CallFilter::default() },
+    ];
+    for filter in filters {
+        let mut cursor = Cursor::Start;
+        loop {
+            let request = PageRequest { size: 3, cursor };
+            let page = merged.calls(MAIN, &filter, request).unwrap();
+            assert_eq!(page, whole.calls(MAIN, &filter, request).unwrap(), "{filter:?}");
+            match page.rows.last() {
+                Some(last) if page.has_next => cursor = Cursor::After(last.sid.0),
+                _ => break,
+            }
+        }
+    }
+    assert_eq!(merged.call(MAIN, calls[1].sid).unwrap().as_ref(), Some(&calls[1]));
+    assert_eq!(merged.call(AccountSid(1), calls[1].sid).unwrap(), None, "another account's");
 }
 
 #[test]

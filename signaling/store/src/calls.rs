@@ -7,7 +7,7 @@ use crate::patch::Patch;
 use crate::secret::Secret;
 
 /// What is kept of a call (contract rest.md §6). Written at creation, at each status, and at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CallRecord {
     /// Its SID.
     pub sid: CallSid,
@@ -44,7 +44,9 @@ pub struct CallRecord {
 }
 
 /// Status of a call. `initiated` and `answered` exist only as callback events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum CallStatus {
     /// Made by the API, not dialled yet.
     Queued,
@@ -106,7 +108,9 @@ impl CallStatus {
 }
 
 /// How a call came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum CallDirection {
     /// Somebody called us.
     Inbound,

@@ -50,7 +50,9 @@ pub struct Domain {
 }
 
 /// The method of a webhook.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum HttpMethod {
     /// Parameters in the query.
     Get,

@@ -9,6 +9,8 @@ mod calls;
 mod change;
 mod credential;
 mod domain;
+mod history;
+mod merge;
 mod name;
 mod patch;
 mod plan;
@@ -35,6 +37,8 @@ pub use calls::{
 pub use change::{Change, Conflict, Outcome, Resource, ResourceKey, ResourceKind};
 pub use credential::{Cidr, Credential, CredentialList, IpAccessControlList, IpAddress};
 pub use domain::{Domain, HttpMethod, MappedList, Mapping, MappingKind};
+pub use history::{HistoryQueue, Place, RowKey, RowKind};
+pub use merge::{Unwritten, bounds, merge};
 pub use name::{DomainHost, DomainLabels, DomainSuffix};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};

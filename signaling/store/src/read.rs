@@ -121,7 +121,8 @@ pub struct NotificationFilter {
 #[error("the store cannot be read: {0}")]
 pub struct ReadError(pub String);
 
-/// Reads committed state. Whatever a [`crate::Reply`] told is visible to a read that begins after it.
+/// Reads committed state, and history that is on its way to disk. Whatever a [`crate::Reply`] or a webhook
+/// said is visible to a read that begins after it.
 ///
 /// A resource of another account than asked is `None`, so that its existence does not leak.
 ///
@@ -178,7 +179,7 @@ pub trait Reader {
     /// A call, live or ended.
     fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, ReadError>;
     /// The JSON of an ended call's timeline.
-    fn timeline(&self, call: CallSid) -> Result<Option<String>, ReadError>;
+    fn timeline(&self, account: AccountSid, call: CallSid) -> Result<Option<String>, ReadError>;
     /// A recording's metadata, a deleted one's too.
     fn recording(
         &self,

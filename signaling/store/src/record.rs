@@ -5,7 +5,7 @@ use shared::{AccountSid, CallSid, ConferenceSid, NotificationSid, RecordingSid};
 use crate::domain::HttpMethod;
 
 /// A recording's metadata (contract rest.md §7). Its audio is a file of the recorder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RecordingRecord {
     /// Its SID; also names the file.
     pub sid: RecordingSid,
@@ -36,7 +36,9 @@ pub struct RecordingRecord {
 }
 
 /// Status of a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum RecordingStatus {
     /// Being written.
     InProgress,
@@ -98,7 +100,9 @@ impl RecordingStatus {
 }
 
 /// What started a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum RecordingSource {
     /// `<Dial record>`.
     DialVerb,
@@ -144,7 +148,7 @@ impl RecordingSource {
 }
 
 /// Something that went wrong: read as a `Notification` (§6.3) and as a monitor `Alert` (§11).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NotificationRecord {
     /// Its SID.
     pub sid: NotificationSid,
@@ -165,7 +169,9 @@ pub struct NotificationRecord {
 }
 
 /// How bad a notification is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum NotificationLevel {
     /// `Log=0`, `error`.
     Error,
@@ -174,7 +180,7 @@ pub enum NotificationLevel {
 }
 
 /// An HTTP request of ours and its answer, as far as a notification shows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HttpMessages {
     /// Method of the request.
     pub method: HttpMethod,
@@ -189,9 +195,10 @@ pub struct HttpMessages {
 }
 
 /// One HTTP exchange of a call: a row of `Calls/{sid}/Events` (contract rest.md §6.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HttpExchange {
     /// Orders the rows and is unique: make it with [`shared::ids::sid_bits`].
+    #[serde(with = "bits")]
     pub id: u128,
     /// The account of the call.
     pub account: AccountSid,
@@ -216,7 +223,7 @@ pub struct HttpExchange {
 }
 
 /// The timeline of an ended call (design section 8): one blob, JSON, at most 16 KiB.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TimelineRecord {
     /// The call.
     pub call: CallSid,
@@ -224,4 +231,19 @@ pub struct TimelineRecord {
     pub account: AccountSid,
     /// A JSON array of entries.
     pub json: String,
+}
+
+/// 128 bits as hexadecimal text: numbers of JSON are too small.
+mod bits {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bits: &u128, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&format!("{bits:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        let text = String::deserialize(from)?;
+        u128::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
 }

@@ -233,8 +233,8 @@ pub enum Reply {
     Call(Arc<CallRecord>),
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
-    /// A live call's timeline so far: a JSON array.
-    Timeline(String),
+    /// A live call's timeline so far, as JSON. `None` of a call that has ended: the store has it.
+    Timeline(Option<String>),
     /// It is gone.
     Deleted,
 }

@@ -150,7 +150,7 @@ pub(crate) fn reply_json(rendering: &Rendering, reply: &Reply) -> Value {
         Reply::IpAddress(row) => ip_addresses::json(row),
         Reply::Call(row) => calls::json(row),
         Reply::Recording(row) => recordings::json_of_call(row, &rendering.frame.base),
-        Reply::Timeline(json) => timeline::json(json),
+        Reply::Timeline(json) => timeline::json(json.as_deref().unwrap_or("{}")),
         Reply::Deleted => Value::Null,
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn fetch(context: &Context<'_>, call: CallSid) -> Answered {
     context.must_read()?;
     let account = context.account.sid;
     found(context.reader.call(account, call))?;
-    match context.reader.timeline(call).map_err(unreadable)? {
+    match context.reader.timeline(account, call).map_err(unreadable)? {
         Some(timeline) => context.ok(&json(&timeline)),
         None => context.command(CallCommand::ReadTimeline { account, call }, 200),
     }

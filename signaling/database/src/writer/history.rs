@@ -143,7 +143,7 @@ pub(super) fn add_notification(transaction: &Transaction<'_>, row: &Notification
 
 pub(super) fn add_exchange(transaction: &Transaction<'_>, row: &HttpExchange) -> Written {
     let parameters = serde_json::to_string(&row.parameters)
-        .map_err(|error| Failure::Broken(error.to_string()))?;
+        .map_err(|error| Failure::Refused(error.to_string()))?;
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO exchanges VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

@@ -27,14 +27,32 @@ enum Failure {
     /// Its precondition did not hold: only this change fails.
     Conflict(Conflict),
     /// The store cannot write: the batch fails.
-    Broken(String),
+    Broken(rusqlite::Error),
+    /// The database does not take this change, whatever space there is: only this change fails.
+    Refused(String),
 }
+
+/// Nothing of a batch was written: the disk is full, or fails.
+#[derive(Debug, thiserror::Error)]
+#[error("the store cannot write: {0}")]
+pub struct CannotWrite(#[from] rusqlite::Error);
 
 type Written = Result<(), Failure>;
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Broken(error.to_string())
+        use ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+        let is_of_the_change = match &error {
+            rusqlite::Error::SqliteFailure(failure, _) => {
+                matches!(failure.code, ConstraintViolation | TooBig | TypeMismatch)
+            }
+            rusqlite::Error::ToSqlConversionFailure(_) => true,
+            _ => false,
+        };
+        match is_of_the_change {
+            true => Self::Refused(error.to_string()),
+            false => Self::Broken(error),
+        }
     }
 }
 
@@ -47,41 +65,46 @@ impl Writer {
         &mut self.connection
     }
 
-    /// Commits a batch as one transaction, synced to disk when this returns: one outcome a change, in
-    /// order. A change whose precondition fails does not touch the others; where the disk fails,
-    /// nothing of the batch was written and every outcome is `Unavailable`.
-    ///
-    /// `unix_ms` is kept as the last moment this process was known to run; see [`crate::Recovered`].
+    /// The same as [`Writer::try_commit`], every outcome `Unavailable` where nothing was written.
     pub fn commit(&mut self, unix_ms: i64, batch: &[Change]) -> Vec<Outcome> {
-        match self.try_commit(unix_ms, batch) {
-            Ok(outcomes) => outcomes,
-            Err(problem) => {
-                tracing::error!(changes = batch.len(), %problem, "the store cannot write");
-                vec![Outcome::Unavailable; batch.len()]
-            }
-        }
+        self.try_commit(unix_ms, batch).unwrap_or_else(|problem| {
+            tracing::error!(changes = batch.len(), "{problem}");
+            vec![Outcome::Unavailable; batch.len()]
+        })
     }
 
-    fn try_commit(&mut self, unix_ms: i64, batch: &[Change]) -> Result<Vec<Outcome>, String> {
-        let text = |error: rusqlite::Error| error.to_string();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(text)?;
+    /// Commits a batch as one transaction, synced to disk when this returns: one outcome a change, in
+    /// order. A change whose precondition fails, or which the database does not take, does not touch
+    /// the others.
+    ///
+    /// `unix_ms` is kept as the last moment this process was known to run; see [`crate::Recovered`].
+    ///
+    /// # Errors
+    /// Where the disk is full or fails: nothing of the batch was written, all of it may be tried again.
+    pub fn try_commit(
+        &mut self,
+        unix_ms: i64,
+        batch: &[Change],
+    ) -> Result<Vec<Outcome>, CannotWrite> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
             outcomes.push(match write(&transaction, &*self.sealer, change) {
                 Ok(()) => Outcome::Committed,
                 Err(Failure::Conflict(conflict)) => Outcome::Conflict(conflict),
                 // Dropping the transaction rolls it back.
-                Err(Failure::Broken(problem)) => return Err(problem),
+                Err(Failure::Broken(error)) => return Err(error.into()),
+                Err(Failure::Refused(problem)) => {
+                    tracing::error!(%problem, "the database does not take a change");
+                    Outcome::Unavailable
+                }
             });
         }
         transaction
             .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('alive_ms', ?1)")
-            .and_then(|mut statement| statement.execute([unix_ms.to_string()]))
-            .map_err(text)?;
-        transaction.commit().map_err(text)?;
+            .and_then(|mut statement| statement.execute([unix_ms.to_string()]))?;
+        transaction.commit()?;
         Ok(outcomes)
     }
 
@@ -96,6 +119,14 @@ impl Writer {
             .map(drop)
     }
 
+    /// Brings everything into the main file, so that a copy of it alone is whole. For the end of the process.
+    ///
+    /// # Errors
+    /// Those of SQLite; the log then keeps what the main file lacks.
+    pub fn checkpoint(&mut self) -> rusqlite::Result<()> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
     /// Writes a consistent copy of the whole database to a file that must not be there yet.
     ///
     /// # Errors
@@ -103,6 +134,27 @@ impl Writer {
     pub fn back_up(&self, path: &std::path::Path) -> rusqlite::Result<()> {
         self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop)
     }
+}
+
+/// Writes rows of history that an earlier process kept in its journal.
+///
+/// # Errors
+/// Those of SQLite. A row that the database does not take is left out, and said in the log.
+pub(crate) fn write_late(
+    transaction: &Transaction<'_>,
+    sealer: &dyn Sealer,
+    rows: &[Change],
+) -> rusqlite::Result<()> {
+    for row in rows {
+        match write(transaction, sealer, row) {
+            Ok(()) | Err(Failure::Conflict(_)) => {}
+            Err(Failure::Refused(problem)) => {
+                tracing::error!(%problem, "the database does not take a row of the last process");
+            }
+            Err(Failure::Broken(error)) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Writes one change. Preconditions are checked before anything is written, or by the one statement
@@ -149,7 +201,7 @@ fn conflict_of(
                     Err(Failure::Conflict(Conflict::NameTaken(kind)))
                 }
                 ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Err(Failure::Conflict(foreign_key)),
-                _ => Err(Failure::Broken(message.unwrap_or_else(|| error.to_string()))),
+                _ => Err(Failure::Refused(message.unwrap_or_else(|| error.to_string()))),
             }
         }
         Err(error) => Err(error.into()),

@@ -60,7 +60,7 @@ fn insert_account(
     let token = row.auth_token.expose_secret().as_bytes();
     let sealed = sealer
         .seal(&row.sid.0.to_be_bytes(), token)
-        .map_err(|error| Failure::Broken(error.to_string()))?;
+        .map_err(|error| Failure::Refused(error.to_string()))?;
     Ok(transaction
         .prepare_cached("INSERT INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
         .execute(params![

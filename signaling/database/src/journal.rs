@@ -1,0 +1,184 @@
+//! History that the database could not take, kept for the next process. Blocks.
+//!
+//! While the disk is full, calls go on and end. Their rows wait in memory, and are appended here as well:
+//! to a file whose space was taken when the disk still had some. At the next start they are written into
+//! the database before calls are closed that were up, so that a call that had ended says how.
+//!
+//! One JSON document a line, zeros behind the last. A line that a kill cut short is not read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, fallocate};
+use serde::{Deserialize, Serialize};
+use store::{
+    CallRecord, Change, HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord,
+};
+
+/// The file, empty, its space taken.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    bytes_max: u64,
+    used: u64,
+}
+
+/// How many rows a call of [`Journal::append`] kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Journaled {
+    /// Rows that the next process will find.
+    pub kept: usize,
+    /// Rows that had no room.
+    pub left_out: usize,
+}
+
+/// A line as it is written.
+#[derive(Serialize)]
+enum Line<'a> {
+    Call(&'a CallRecord),
+    Recording(&'a RecordingRecord),
+    Notification(&'a NotificationRecord),
+    Exchange(&'a HttpExchange),
+    Timeline(&'a TimelineRecord),
+}
+
+/// The same as it is read.
+#[derive(Deserialize)]
+enum Kept {
+    Call(CallRecord),
+    Recording(RecordingRecord),
+    Notification(NotificationRecord),
+    Exchange(HttpExchange),
+    Timeline(TimelineRecord),
+}
+
+impl Journal {
+    /// Makes the file, or empties one that was read, and takes `bytes` of the disk for it.
+    ///
+    /// # Errors
+    /// Those of the file system, no space left among them.
+    pub fn make(path: &Path, bytes: u64) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        let mut first = [0];
+        let is_empty = file.read_at(&mut first, 0)? == 0 || first == [0];
+        let used = if is_empty { 0 } else { file.metadata()?.len() };
+        let mut journal = Self { file, bytes_max: bytes, used };
+        journal.clear()?;
+        journal.file.set_len(bytes)?;
+        match fallocate(&journal.file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => {}
+            // File systems without it: zeros take the space as well.
+            Err(rustix::io::Errno::OPNOTSUPP) => journal.fill_with_zeros(0, bytes)?,
+            Err(errno) => return Err(errno.into()),
+        }
+        journal.file.sync_all()?;
+        Ok(journal)
+    }
+
+    /// Appends rows of history, synced when this returns. What happened in detail (exchanges, timelines)
+    /// may take half of the room, so that how calls ended finds some.
+    ///
+    /// # Errors
+    /// Those of the file system; none of the rows counts as kept then.
+    pub fn append<'c>(
+        &mut self,
+        rows: impl IntoIterator<Item = &'c Change>,
+    ) -> io::Result<Journaled> {
+        let (mut lines, mut journaled) = (Vec::new(), Journaled::default());
+        for row in rows {
+            let Some((line, is_detail)) = line_of(row) else { continue };
+            let mut text = serde_json::to_vec(&line)?;
+            text.push(b'\n');
+            let bytes_max = if is_detail { self.bytes_max / 2 } else { self.bytes_max };
+            if self.used + (lines.len() + text.len()) as u64 > bytes_max {
+                journaled.left_out += 1;
+                continue;
+            }
+            lines.append(&mut text);
+            journaled.kept += 1;
+        }
+        self.file.write_all_at(&lines, self.used)?;
+        self.file.sync_data()?;
+        self.used += lines.len() as u64;
+        Ok(journaled)
+    }
+
+    /// Forgets all rows: they are in the database.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn clear(&mut self) -> io::Result<()> {
+        if self.used > 0 {
+            self.fill_with_zeros(0, self.used)?;
+            self.file.sync_data()?;
+        }
+        self.used = 0;
+        Ok(())
+    }
+
+    /// Whether it holds no row.
+    pub const fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        let zeros = [0; 64 * 1024];
+        let mut at = from;
+        while at < to {
+            let count = (to - at).min(zeros.len() as u64);
+            self.file.write_all_at(&zeros[..count as usize], at)?;
+            at += count;
+        }
+        Ok(())
+    }
+}
+
+/// The rows that an earlier process left; none where there is no file. `bytes_max` at most are read.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<Change>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let kept = lines.map_while(|line| serde_json::from_slice::<Kept>(line).ok());
+    Ok(kept.map(Change::from).collect())
+}
+
+/// The line of a row, and whether it is a detail.
+fn line_of(change: &Change) -> Option<(Line<'_>, bool)> {
+    Some(match change {
+        Change::PutCall(row) => (Line::Call(row), false),
+        Change::PutRecording(row) => (Line::Recording(row), false),
+        Change::AddNotification(row) => (Line::Notification(row), false),
+        Change::AddExchange(row) => (Line::Exchange(row), true),
+        Change::PutTimeline(row) => (Line::Timeline(row), true),
+        _ => return None,
+    })
+}
+
+impl From<Kept> for Change {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Call(row) => Self::PutCall(Arc::new(row)),
+            Kept::Recording(row) => Self::PutRecording(Arc::new(row)),
+            Kept::Notification(row) => Self::AddNotification(Arc::new(row)),
+            Kept::Exchange(row) => Self::AddExchange(Arc::new(row)),
+            Kept::Timeline(row) => Self::PutTimeline(Arc::new(row)),
+        }
+    }
+}
