@@ -583,8 +583,8 @@ impl World {
     fn on_commit(&mut self, token: Option<control::CommitToken>, change: &Change) {
         if let Change::PutCall(record) = change {
             self.records.insert(record.sid, (**record).clone());
-            // The answer to a REST update writes the record too, in whatever state the call is.
-            if record.status.is_final() && token.is_none() {
+            // The answer to a REST update writes the record too: of a call that ends, without its end.
+            if record.end_ms.is_some() {
                 *self.endings.entry(record.sid.to_string()).or_default() += 1;
             }
         }

@@ -65,14 +65,6 @@ pub(crate) enum Waiting {
     CallCreated { token: ApiToken, created: Box<(CallSetup, std::sync::Arc<store::CallRecord>)> },
     /// A REGISTER: answer it.
     Registered(Box<crate::registrar::Registered>),
-    /// `POST Calls/{sid}`: answer with the record.
-    CallUpdated { token: ApiToken, record: std::sync::Arc<store::CallRecord> },
-    /// A settled recording: its call may tell the application now.
-    RecordingSettled {
-        call: CallSid,
-        recording: shared::RecordingSid,
-        outcome: call::RecordingOutcome,
-    },
 }
 
 impl Control {
@@ -152,6 +144,7 @@ impl Control {
                 self.ua.set_overload(now, overload);
             }
             Input::Settings(settings) => self.on_settings(now, *settings),
+            Input::HistoryLost { rows } => self.on_history_lost(now, &rows),
             Input::Drain => {
                 self.draining = true;
                 self.unregister(now);

@@ -1,5 +1,6 @@
 //! Requests that come in: strangers, admission, refusals, new calls. Sans-IO.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -395,12 +396,31 @@ impl Control {
 
     fn alert(&mut self, now: Now, account: Option<AccountSid>, refusal: &Refusal) {
         let (Some(account), Some(code)) = (account, refusal.code) else { return };
+        if self.may_alert(now, account, code) {
+            self.notify_of_refusal(now, account, None, code, refusal);
+        }
+    }
+
+    /// Whether an account's last alert of this code is old enough for another.
+    fn may_alert(&mut self, now: Now, account: AccountSid, code: u32) -> bool {
         let told = self.alerted.get(&(account, code));
         if told.is_some_and(|at| now.mono.since(*at).as_secs() < ALERT_EVERY_S) {
-            return;
+            return false;
         }
         self.alerted.insert((account, code), now.mono);
-        self.notify_of_refusal(now, account, None, code, refusal);
+        true
+    }
+
+    /// Each account whose history was lost has an alert that says so.
+    pub(crate) fn on_history_lost(&mut self, now: Now, rows: &BTreeMap<AccountSid, u64>) {
+        for (account, count) in rows {
+            if self.may_alert(now, *account, records::INTERNAL_FAILURE) {
+                let of = records::Of { account: *account, call: None, unix_ms: now.unix_ms };
+                let random = self.random.number();
+                let record = records::history_lost(of, self.settings.origin, random, *count);
+                self.commit(None, Change::AddNotification(Arc::new(record)));
+            }
+        }
     }
 
     fn notify_of_refusal(

@@ -1,5 +1,6 @@
 //! What Control is told. Sans-IO.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId};
@@ -97,6 +98,11 @@ pub enum Input<'a> {
         tap: TapId,
         /// The file, or why there is none.
         result: Result<RecordingFile, RecordingFailure>,
+    },
+    /// Rows of history that waited for the store were lost, as more came than may wait.
+    HistoryLost {
+        /// How many of each account.
+        rows: BTreeMap<AccountSid, u64>,
     },
     /// Take no new calls from now on (SIGTERM).
     Drain,

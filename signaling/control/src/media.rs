@@ -16,7 +16,7 @@ use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{Command, SessionId};
 use store::Change;
 
-use crate::control::{Control, Waiting};
+use crate::control::Control;
 use crate::effect::{Effect, Observation, RecordingOrder};
 use crate::entry::{Recording, Session};
 use crate::extensions::DigitsBy;
@@ -332,7 +332,7 @@ impl Control {
         self.tell(sid, CallInput::RecordingEnded { recording, cause });
     }
 
-    /// The file is settled: the record goes to disk, and only then the call hears of it.
+    /// The file is settled: its record is on its way to disk before the call tells the application.
     pub(crate) fn on_recording_done(
         &mut self,
         now: Now,
@@ -350,8 +350,12 @@ impl Control {
         };
         let record = records::recording_begins(entry.account, top(entry, sid), begun);
         let record = records::recording_settled(record, &outcome, bytes, now.unix_ms);
-        let waiting = Waiting::RecordingSettled { call: sid, recording, outcome };
-        self.commit(Some(waiting), Change::PutRecording(record.into()));
+        self.commit(None, Change::PutRecording(record.into()));
+        self.entry_mut(sid, |entry| {
+            entry.recordings.remove(&recording);
+        });
+        self.tell(sid, CallInput::RecordingDone { recording, outcome });
+        self.forget_if_over(now, sid);
     }
 
     fn recording_of(&self, tap: TapId) -> Option<(CallSid, RecordingSid)> {

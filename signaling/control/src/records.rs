@@ -185,6 +185,26 @@ pub(crate) fn refusal(
     }
 }
 
+/// The notification about history that was lost, as the store could not write it.
+pub(crate) fn history_lost(of: Of, origin: Origin, random: u64, rows: u64) -> NotificationRecord {
+    NotificationRecord {
+        sid: NotificationSid::mint(of.unix_ms, origin, random),
+        account: of.account,
+        call: of.call,
+        level: NotificationLevel::Error,
+        error_code: INTERNAL_FAILURE,
+        message: format!(
+            "The gateway's disk is full or fails: {rows} rows of the history of ended calls \
+             (records, timelines, events, notifications) are lost."
+        ),
+        exchange: None,
+        created_ms: of.unix_ms,
+    }
+}
+
+/// The contract's code for a fault of the gateway itself.
+pub(crate) const INTERNAL_FAILURE: u32 = 12400;
+
 /// The record of a recording that begins.
 pub(crate) fn recording_begins(
     account: AccountSid,

@@ -321,16 +321,11 @@ impl Call {
         self.conclude(now);
     }
 
-    /// Terminal callback, word to the parent, final record.
+    /// Final record, terminal callback, word to the parent. The record comes first: an application that reads
+    /// the call from inside its callback finds it ended.
     fn conclude(&mut self, now: Now) {
         debug_assert!(!self.facts.concluded, "a call is concluded once");
         self.facts.concluded = true;
-        self.progress_event(now, ProgressEvent::Completed);
-        if self.is_tied_child() {
-            self.tied = false;
-            let end = self.child_end();
-            self.effect(CallEffect::ToParent(ChildEvent::Ended(end)));
-        }
         self.effect(CallEffect::Ended(FinalRecord {
             status: self.status,
             started_unix_ms: self.facts.started.unix_ms,
@@ -340,6 +335,12 @@ impl Call {
             sip_status: self.facts.sip_status,
             error_code: self.facts.error_code,
         }));
+        self.progress_event(now, ProgressEvent::Completed);
+        if self.is_tied_child() {
+            self.tied = false;
+            let end = self.child_end();
+            self.effect(CallEffect::ToParent(ChildEvent::Ended(end)));
+        }
     }
 
     fn child_end(&self) -> ChildEnd {
