@@ -88,6 +88,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("webhooks", limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX as u64, WEBHOOK_BYTES),
         ("HTTP requests", limits::HTTP_CONNECTIONS_MAX as u64, HTTP_BYTES),
         ("store queue", limits::STORE_QUEUE_MAX as u64, CHANGE_BYTES),
+        ("history on its way to disk", share, limits::HISTORY_WAITING_BYTES_MAX as u64),
         ("audio of prompts", 1, config.limits.audio.0),
     ]
 }

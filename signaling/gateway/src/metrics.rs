@@ -296,6 +296,10 @@ metrics! {
     store_changes_total: Labelled, by "outcome";
     /// Changes waiting for the store now. Near 10,000 REST writes get 503.
     store_queue_changes: Gauge;
+    /// Bytes of history that waits for the store now. Stays up while it cannot write: look at the disk.
+    store_history_waiting_bytes: Gauge;
+    /// Rows of history lost, as more came than may wait while the store could not write.
+    store_history_rows_lost_total: Counter;
     /// Time from taking a group of changes to its commit being on disk.
     store_commit_seconds: Histogram;
     /// Changes in one commit, summed; divide by the count of store_commit_seconds.

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::data_dir::{DataDir, random};
 use crate::dns::{Resolver, SipResolver};
 use crate::errands::{Errands, recorded};
+use crate::history::history;
 use crate::http_server::{self, HttpServer};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{self, MemoryPlan};
@@ -36,7 +37,7 @@ use crate::signaling_loop::{
     STREAM_MESSAGES_MAX, SignalingFigures, SignalingLoop, UdpListener,
 };
 use crate::speech::{Program, SpeechError, SpeechService, SpeechSettings};
-use crate::store_thread;
+use crate::store_thread::{self, StoreParts};
 use crate::tls::{TlsControl, certified_addresses};
 use crate::transport::{Transport, TransportConfig, TransportHandle};
 use crate::webhook::{WebhookClient, WebhookSettings};
@@ -258,16 +259,16 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         age_ms: i64::from(config.retention.days) * 24 * 3_600_000,
         bytes: config.retention.bytes.0,
     };
-    let store = system(
-        "the store thread",
-        store_thread::start(
-            opened.writer,
-            retention,
-            recordings_path(&data),
-            Arc::clone(&metrics),
-            messages.clone(),
-        ),
-    )?;
+    let (sender, history) = history();
+    let store = StoreParts {
+        writer: opened.writer,
+        journal: opened.journal,
+        retention,
+        recordings: recordings_path(&data),
+        history: Arc::clone(&history),
+        metrics: Arc::clone(&metrics),
+    };
+    let store = system("the store thread", store_thread::start(store, sender, messages.clone()))?;
     let views = core_views(&media);
     let figures = Arc::new(SignalingFigures::default());
     let ready = Arc::new(AtomicBool::new(false));
@@ -298,8 +299,10 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     )?;
 
     let reader = database::Reader::open(&database_path(&data), Arc::clone(&sealer))
-        .map_err(|error| ServeError::Database(error.into(), data.path().to_owned()))?;
-    let rest = Rest::new(database_path(&data), recordings_path(&data), sealer, api.clone());
+        .map_err(|error| ServeError::Database(error.into(), data.path().to_owned()))?
+        .seeing(Arc::clone(&history));
+    let rest =
+        Rest::new(database_path(&data), recordings_path(&data), sealer, api.clone(), history);
     let server = Arc::new(HttpServer {
         room: http_server::Room::default(),
         metrics,

@@ -1,20 +1,24 @@
-//! The store thread: takes what is queued, commits it as one group, answers. Shell; may block.
+//! The store thread: takes history and what is queued, commits it as one group, answers. Shell; may block.
+//!
+//! History that the disk does not take stays in its queue, seen by readers, and goes into the journal besides.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use control::{CommitToken, Input};
-use database::{Retention, Writer};
+use database::{CannotWrite, Journal, Retention, Writer};
 use shared::Instant;
 use shared::limits::{STORE_COMMIT_MS_MAX, STORE_QUEUE_MAX};
-use store::{Change, Outcome};
+use store::{Change, Outcome, Place};
 
 use crate::clock::Clock;
+use crate::history::{History, HistorySender};
+use crate::late_history::LateHistory;
 use crate::metrics::Metrics;
 use crate::queue::Sender;
 use crate::signaling_loop::Message;
@@ -48,17 +52,29 @@ impl Commit {
     }
 }
 
+/// What comes through the queue.
+#[derive(Debug)]
+enum Work {
+    /// A change.
+    Write(Order),
+    /// There is history to be written.
+    History,
+}
+
 /// The queue into the store thread. Dropping it lets the thread write what is queued and end.
 #[derive(Debug)]
 pub struct StoreHandle {
-    orders: Option<SyncSender<Order>>,
+    work: Option<SyncSender<Work>>,
+    history: HistorySender,
+    /// Whether the thread was told that there is history, and has not looked since.
+    nudged: Arc<AtomicBool>,
     commit: Arc<Commit>,
     metrics: Arc<Metrics>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl StoreHandle {
-    /// Queues a change.
+    /// Queues a change. History is there for readers when this returns.
     ///
     /// # Errors
     /// Gives it back when [`STORE_QUEUE_MAX`] changes are waiting or the thread is gone, and, where
@@ -69,28 +85,46 @@ impl StoreHandle {
     }
 
     fn queue_at(&self, now: Instant, order: Order) -> Result<(), Order> {
-        use std::sync::mpsc::TrySendError::{Disconnected, Full};
-        let Some(orders) = &self.orders else { return Err(order) };
+        if order.token.is_none() && order.change.row_key().is_some() {
+            return self.queue_history(order);
+        }
+        let Some(work) = &self.work else { return Err(order) };
         if order.token.is_some() && self.commit.is_stalled(now) {
             self.metrics.store_changes_total.count("stalled");
             return Err(order);
         }
-        match orders.try_send(order) {
+        match work.try_send(Work::Write(order)) {
             Ok(()) => {
                 self.metrics.store_queue_changes.add(1);
                 Ok(())
             }
-            Err(Full(order) | Disconnected(order)) => {
+            Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) => {
                 self.metrics.store_changes_total.count("queue_full");
+                let Work::Write(order) = work else { unreachable!("sent right above") };
                 Err(order)
             }
         }
+    }
+
+    fn queue_history(&self, order: Order) -> Result<(), Order> {
+        if let Err(row) = self.history.send(*order.change) {
+            self.metrics.store_changes_total.count("queue_full");
+            self.metrics.store_history_rows_lost_total.count();
+            return Err(Order { token: None, change: Box::new(row) });
+        }
+        if let Some(work) = &self.work
+            && !self.nudged.swap(true, Ordering::AcqRel)
+        {
+            // Where the queue is full the thread looks at history anyway.
+            let _ = work.try_send(Work::History);
+        }
+        Ok(())
     }
 }
 
 impl Drop for StoreHandle {
     fn drop(&mut self) {
-        drop(self.orders.take());
+        drop(self.work.take());
         if let Some(thread) = self.thread.take() {
             // A panic there has been logged; there is nothing more to write with.
             let _ = thread.join();
@@ -98,47 +132,68 @@ impl Drop for StoreHandle {
     }
 }
 
-/// Starts the thread. `recordings` is the folder of all recordings. Outcomes go to `answers`, in the order of the orders.
+/// What the store thread works with.
+pub struct StoreParts {
+    /// The database.
+    pub writer: Writer,
+    /// For history that the database does not take before the process ends.
+    pub journal: Option<Journal>,
+    /// How much history is kept.
+    pub retention: Retention,
+    /// Folder of all recordings: a deleted one's file goes after the commit.
+    pub recordings: PathBuf,
+    /// Rows that wait.
+    pub history: Arc<History>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Starts the thread. Outcomes go to `answers`, in the order of the orders; history comes by `sender`.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub fn start(
-    writer: Writer,
-    retention: Retention,
-    recordings: PathBuf,
-    metrics: Arc<Metrics>,
+    parts: StoreParts,
+    sender: HistorySender,
     answers: Sender<Message>,
 ) -> io::Result<StoreHandle> {
-    let (orders, queue) = sync_channel(STORE_QUEUE_MAX);
-    let failed = Arc::new(AtomicBool::new(false));
+    let (work, queue) = sync_channel(STORE_QUEUE_MAX);
     let commit = Arc::new(Commit::default());
+    let nudged = Arc::new(AtomicBool::new(false));
+    let metrics = Arc::clone(&parts.metrics);
     let store = StoreThread {
-        writer,
-        retention,
-        recordings,
-        metrics: Arc::clone(&metrics),
+        late: LateHistory::new(parts.journal),
+        writer: parts.writer,
+        retention: parts.retention,
+        recordings: parts.recordings,
+        history: parts.history,
+        metrics: parts.metrics,
         answers,
-        failed,
+        nudged: Arc::clone(&nudged),
         under_way: Arc::clone(&commit),
+        next_try: None,
         deletes_early: false,
         next_retention_ms: 0,
         next_alive_ms: 0,
     };
     let thread =
         std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&queue))?;
-    Ok(StoreHandle { orders: Some(orders), commit, metrics, thread: Some(thread) })
+    let (work, thread) = (Some(work), Some(thread));
+    Ok(StoreHandle { work, history: sender, nudged, commit, metrics, thread })
 }
 
 struct StoreThread {
     writer: Writer,
+    late: LateHistory,
     retention: Retention,
-    /// Folder of all recordings: a deleted one's file goes after the commit.
     recordings: PathBuf,
+    history: Arc<History>,
     metrics: Arc<Metrics>,
     answers: Sender<Message>,
-    /// Whether the last commit failed: said once when it begins and once when it ends.
-    failed: Arc<AtomicBool>,
+    nudged: Arc<AtomicBool>,
     under_way: Arc<Commit>,
+    /// The last commit failed: when the next is tried.
+    next_try: Option<Instant>,
     /// Whether the last turn of retention deleted for size.
     deletes_early: bool,
     next_retention_ms: i64,
@@ -146,31 +201,77 @@ struct StoreThread {
 }
 
 impl StoreThread {
-    fn run(mut self, queue: &Receiver<Order>) {
+    fn run(mut self, queue: &Receiver<Work>) {
         loop {
             match queue.recv_timeout(IDLE) {
-                Ok(first) => self.commit(group(first, queue)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.note_alive(Clock.unix_ms()),
+                Ok(first) => self.turn(group(first, queue)),
+                Err(RecvTimeoutError::Timeout) => self.turn(Vec::new()),
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
             self.keep_house();
         }
     }
 
-    fn commit(&mut self, orders: Vec<Order>) {
+    /// Writes what waits: history first, as it was made before the orders were given. While the disk fails it
+    /// is tried a few times a second; orders in between are refused at once.
+    fn turn(&mut self, mut orders: Vec<Order>) {
+        // Before the look at history, so that what comes after it is said again.
+        self.nudged.store(false, Ordering::Release);
+        let now = Clock.mono();
+        let mut works = self.next_try.is_none_or(|at| now >= at);
+        let mut more = true;
+        while works && more {
+            let rows = self.history.oldest(None, GROUP_MAX);
+            more = rows.len() == GROUP_MAX;
+            let orders = if more { Vec::new() } else { std::mem::take(&mut orders) };
+            works = self.commit(rows, orders);
+        }
+        self.answer(orders, &[]);
+        if !works {
+            self.late.keep(&self.history);
+        }
+        let (first, bytes) = self.history.waiting();
+        self.late.forget_written(first);
+        self.metrics.store_history_waiting_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.report_lost();
+    }
+
+    /// One transaction. Whether the disk took it; where it did not, history stays where it is.
+    fn commit(&mut self, rows: Vec<(Place, Change)>, orders: Vec<Order>) -> bool {
+        if rows.is_empty() && orders.is_empty() {
+            return true;
+        }
         let begun = Clock.mono();
-        let (tokens, changes): (Vec<_>, Vec<_>) =
-            orders.into_iter().map(|order| (order.token, *order.change)).unzip();
+        let (places, mut changes): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        changes.extend(orders.iter().map(|order| (*order.change).clone()));
         self.under_way.begins(begun);
-        let outcomes = self.writer.commit(Clock.unix_ms(), &changes);
+        let result = self.writer.try_commit(Clock.unix_ms(), &changes);
         self.under_way.ends();
-        self.metrics.store_queue_changes.add(-i64::try_from(changes.len()).unwrap_or(0));
         self.metrics.store_commit_seconds.observe(Clock.mono().since(begun));
         self.metrics.store_commit_changes_total.add(changes.len() as u64);
-        self.note_failure(&outcomes);
-        self.remove_files(&changes, &outcomes);
-        for (token, outcome) in tokens.into_iter().zip(outcomes) {
+        self.note_failure(result.as_ref().err());
+        let outcomes = result.unwrap_or_default();
+        let works = !outcomes.is_empty();
+        let (of_rows, of_orders) = outcomes.split_at(places.len().min(outcomes.len()));
+        if works {
+            self.history.written(&places);
+            of_rows
+                .iter()
+                .for_each(|outcome| self.metrics.store_changes_total.count(label(outcome)));
+        }
+        self.answer(orders, of_orders);
+        works
+    }
+
+    /// Tells who waits; an order without an outcome could not be written.
+    fn answer(&self, orders: Vec<Order>, outcomes: &[Outcome]) {
+        self.metrics.store_queue_changes.add(-i64::try_from(orders.len()).unwrap_or(0));
+        for (index, Order { token, change }) in orders.into_iter().enumerate() {
+            let outcome = outcomes.get(index).copied().unwrap_or(Outcome::Unavailable);
             self.metrics.store_changes_total.count(label(&outcome));
+            if outcome == Outcome::Committed {
+                self.remove_file(&change);
+            }
             if let Some(token) = token {
                 // Blocks while the signaling thread is behind: that holds the queue back, truthfully.
                 self.answers.send_patiently(Message::Input(Input::Committed { token, outcome }));
@@ -178,30 +279,52 @@ impl StoreThread {
         }
     }
 
-    /// Before the answer, so that who was told 204 finds the file gone.
-    fn remove_files(&self, changes: &[Change], outcomes: &[Outcome]) {
-        for (change, outcome) in changes.iter().zip(outcomes) {
-            let Change::DeleteRecording { account, recording, .. } = change else { continue };
-            if *outcome != Outcome::Committed {
-                continue;
-            }
-            if let Err(error) = recorder::remove(&self.recordings, *account, *recording) {
-                tracing::error!(%recording, %error, "a deleted recording's file is still there");
-            }
+    /// Of a deleted recording. Before the answer, so that who was told 204 finds the file gone.
+    fn remove_file(&self, change: &Change) {
+        let Change::DeleteRecording { account, recording, .. } = change else { return };
+        if let Err(error) = recorder::remove(&self.recordings, *account, *recording) {
+            tracing::error!(%recording, %error, "a deleted recording's file is still there");
         }
     }
 
-    fn note_failure(&self, outcomes: &[Outcome]) {
-        let failed = outcomes.contains(&Outcome::Unavailable);
-        if self.failed.swap(failed, Ordering::Relaxed) == failed {
-            return;
-        }
-        match failed {
-            true => tracing::error!(
-                "the store cannot write: REST writes get 503, live calls go on; \
+    /// Said once when it begins and once when it ends.
+    fn note_failure(&mut self, failure: Option<&CannotWrite>) {
+        let failed_before = self.next_try.is_some();
+        self.next_try = failure.map(|_| Clock.mono() + RETRY_EVERY);
+        match (failed_before, failure) {
+            (false, Some(failure)) => tracing::error!(
+                "{failure}: REST writes get 503, live calls go on, their history waits; \
                  look at free space and permissions of the data folder"
             ),
-            false => tracing::warn!("the store writes again"),
+            (true, None) => tracing::warn!("the store writes again"),
+            (false, None) | (true, Some(_)) => {}
+        }
+    }
+
+    fn report_lost(&self) {
+        let rows = self.history.take_lost();
+        if rows.is_empty() {
+            return;
+        }
+        let count: u64 = rows.values().sum();
+        self.metrics.store_history_rows_lost_total.add(count);
+        tracing::error!(
+            rows = count,
+            "history of ended calls is lost: more came than waits for a store that cannot write"
+        );
+        self.answers.send_patiently(Message::Input(Input::HistoryLost { rows }));
+    }
+
+    /// Everything that waits is written, or kept for the next start; the database's main file is whole then.
+    fn end(mut self) {
+        self.next_try = None;
+        self.turn(Vec::new());
+        if self.next_try.is_some() {
+            return self.late.say_what_is_left(&self.history);
+        }
+        self.note_alive(Clock.unix_ms());
+        if let Err(error) = self.writer.checkpoint() {
+            tracing::warn!(%error, "the database's main file lacks what its log has: copy both");
         }
     }
 
@@ -246,10 +369,13 @@ impl StoreThread {
 }
 
 /// The first order and what else is waiting, up to a group's size.
-fn group(first: Order, queue: &Receiver<Order>) -> Vec<Order> {
-    let mut orders = vec![first];
-    orders.extend(queue.try_iter().take(GROUP_MAX - 1));
-    orders
+fn group(first: Work, queue: &Receiver<Work>) -> Vec<Order> {
+    let work = std::iter::once(first).chain(queue.try_iter().take(GROUP_MAX - 1));
+    work.filter_map(|work| match work {
+        Work::Write(order) => Some(order),
+        Work::History => None,
+    })
+    .collect()
 }
 
 const fn label(outcome: &Outcome) -> &'static str {
@@ -264,19 +390,23 @@ const fn label(outcome: &Outcome) -> &'static str {
 /// waits for a hundred milliseconds of rows.
 const GROUP_MAX: usize = 1_000;
 const IDLE: Duration = Duration::from_millis(500);
+/// Between tries while the store cannot write.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
 const ALIVE_EVERY_MS: i64 = 5_000;
 const RETENTION_EVERY_MS: i64 = 60_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::history;
 
     #[test]
     fn who_waits_is_refused_while_the_disk_stalls_and_what_nobody_waits_for_is_queued() {
-        let (orders, queue) = sync_channel(4);
+        let (work, queue) = sync_channel(4);
         let (commit, metrics) = (Arc::new(Commit::default()), Arc::new(Metrics::default()));
-        let (orders, thread) = (Some(orders), None);
-        let store = StoreHandle { orders, commit, metrics, thread };
+        let (work, thread, nudged) = (Some(work), None, Arc::default());
+        let (history, _) = history();
+        let store = StoreHandle { work, history, nudged, commit, metrics, thread };
         let order = |token| {
             let account = shared::AccountSid(1);
             let change = Change::DeleteCall { account, call: shared::CallSid(1) };
@@ -289,7 +419,7 @@ mod tests {
         assert!(store.queue_at(at(stalled - 1), waited_for()).is_ok());
         assert!(store.queue_at(at(stalled), waited_for()).is_err());
         assert_eq!(store.metrics.store_changes_total.value("stalled"), 1);
-        assert!(store.queue_at(at(stalled), order(None)).is_ok(), "a call's record");
+        assert!(store.queue_at(at(stalled), order(None)).is_ok(), "nobody waits");
         store.commit.ends();
         assert!(store.queue_at(at(stalled), waited_for()).is_ok());
         assert_eq!(queue.try_iter().count(), 3);

@@ -10,11 +10,13 @@ use control::ApiRequest;
 use database::Reader;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use parking_lot::Mutex;
-use store::Sealer;
+use shared::{AccountSid, CallSid};
+use store::{CallCommand, Reader as _, Reply, Sealer};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::data_dir::random;
+use crate::history::History;
 use crate::http_server::{Body, WholeRequest, base_url, problem, whole_body};
 use crate::queue::Sender;
 use crate::signaling_loop::{ApiAnswer, ApiCall};
@@ -31,6 +33,8 @@ struct Inner {
     sealer: Arc<dyn Sealer>,
     guard: Guard,
     control: Sender<ApiCall>,
+    /// What the readers see besides the database.
+    history: Arc<History>,
     /// Connections that are not in use. Each reader has its own and gives it back.
     readers: Mutex<Vec<Reader>>,
     /// Reads at once: more would only fight for the same disk.
@@ -38,12 +42,13 @@ struct Inner {
 }
 
 impl Rest {
-    /// The API over this store, with writes to `control`.
+    /// The API over this store and what waits for it, with writes to `control`.
     pub fn new(
         database: PathBuf,
         recordings: PathBuf,
         sealer: Arc<dyn Sealer>,
         control: Sender<ApiCall>,
+        history: Arc<History>,
     ) -> Self {
         let inner = Inner {
             database,
@@ -51,6 +56,7 @@ impl Rest {
             sealer,
             guard: Guard::default(),
             control,
+            history,
             readers: Mutex::new(Vec::new()),
             turns: Semaphore::new(READERS_MAX),
         };
@@ -156,7 +162,8 @@ impl Inner {
         let reader = match reader {
             Some(reader) => reader,
             None => Reader::open(&self.database, Arc::clone(&self.sealer))
-                .map_err(|error| Unread(error.to_string()))?,
+                .map_err(|error| Unread(error.to_string()))?
+                .seeing(Arc::clone(&self.history)),
         };
         // Should it panic, this connection is dropped with it and the task's error is answered.
         let done = work(self, &reader);
@@ -166,7 +173,7 @@ impl Inner {
 
     /// The permit is held until the answer is made; a recording's until its last byte is sent.
     async fn carry_out(
-        &self,
+        self: &Arc<Self>,
         step: Step,
         permit: Permit,
         range: Option<&HeaderValue>,
@@ -176,6 +183,9 @@ impl Inner {
             Step::Write { account, write, rendering } => {
                 let write = Box::new(write);
                 self.ask_control(ApiRequest::Write { account, write }, &rendering).await
+            }
+            Step::Call { command: CallCommand::ReadTimeline { account, call }, rendering } => {
+                self.timeline(account, call, &rendering).await
             }
             Step::Call { command, rendering } => {
                 self.ask_control(ApiRequest::Call(command), &rendering).await
@@ -196,17 +206,32 @@ impl Inner {
         }
     }
 
-    /// Gives a write to Control and waits for it to be on disk.
+    /// The timeline of a call that is up. Where it ended since its row was read, the store has it.
+    async fn timeline(
+        self: &Arc<Self>,
+        account: AccountSid,
+        call: CallSid,
+        rendering: &Rendering,
+    ) -> Response<Body> {
+        let request = ApiRequest::Call(CallCommand::ReadTimeline { account, call });
+        let mut answer = self.answer_of_control(request).await;
+        if matches!(answer, Some(Ok(Reply::Timeline(None)))) {
+            let stored = self.read(move |_, reader| reader.timeline(account, call)).await;
+            answer = stored.ok().and_then(Result::ok).map(|stored| Ok(Reply::Timeline(stored)));
+        }
+        rendered(answer.as_ref(), rendering)
+    }
+
+    /// Gives a write or a command to Control and answers what it says.
     async fn ask_control(&self, request: ApiRequest, rendering: &Rendering) -> Response<Body> {
-        let (reply, answer) = oneshot::channel::<ApiAnswer>();
-        if self.control.send(ApiCall { request, reply }).is_err() {
-            return respond(rendering.unavailable());
-        }
-        match answer.await {
-            Ok(result) => respond(api::render(rendering, &result)),
-            // The gateway is ending.
-            Err(_) => respond(rendering.unavailable()),
-        }
+        rendered(self.answer_of_control(request).await.as_ref(), rendering)
+    }
+
+    /// `None` where the queue to Control is full, or the gateway is ending.
+    async fn answer_of_control(&self, request: ApiRequest) -> Option<ApiAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.control.send(ApiCall { request, reply }).ok()?;
+        answer.await.ok()
     }
 }
 
@@ -219,6 +244,13 @@ fn method(method: &Method) -> api::Method {
         Method::OPTIONS => api::Method::Options,
         _ => api::Method::Other,
     }
+}
+
+fn rendered(answer: Option<&ApiAnswer>, rendering: &Rendering) -> Response<Body> {
+    respond(match answer {
+        Some(answer) => api::render(rendering, answer),
+        None => rendering.unavailable(),
+    })
 }
 
 fn respond(answer: api::Response) -> Response<Body> {

@@ -25,7 +25,7 @@ fn python_script(gateway: &Gateway, body: &str) -> String {
     )
 }
 
-/// Python that goes on by itself, its lines read as they come.
+/// Python that goes on by itself, its lines read as they come. It is killed when this is dropped.
 pub struct Running {
     child: std::process::Child,
     lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
@@ -42,6 +42,13 @@ impl Running {
         let rest = self.lines.by_ref().map_while(Result::ok).collect();
         let _ = self.child.wait();
         rest
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
