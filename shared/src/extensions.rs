@@ -16,16 +16,34 @@ pub struct Extensions {
     pub info: bool,
     /// An INVITE without SDP: our offer goes into a response.
     pub late_offer: bool,
+    /// An INVITE with `Replaces` takes the place of a dialog (RFC 3891). Not a switch: the gateway serves
+    /// it always, our phone never.
+    pub replaces: bool,
 }
 
 impl Extensions {
     /// None: the contract's own methods only.
-    pub const NONE: Self =
-        Self { prack: false, update: false, timer: false, info: false, late_offer: false };
+    pub const NONE: Self = Self {
+        prack: false,
+        update: false,
+        timer: false,
+        info: false,
+        late_offer: false,
+        replaces: false,
+    };
+
+    /// What every call of the gateway gets, whatever is switched off.
+    pub const LEAST: Self = Self { replaces: true, ..Self::NONE };
 
     /// All of them.
-    pub const ALL: Self =
-        Self { prack: true, update: true, timer: true, info: true, late_offer: true };
+    pub const ALL: Self = Self {
+        prack: true,
+        update: true,
+        timer: true,
+        info: true,
+        late_offer: true,
+        replaces: true,
+    };
 
     fn switch_on(&mut self, name: &str) -> Option<()> {
         match name {
@@ -45,7 +63,7 @@ impl SettingValue for Extensions {
     const SHAPE: &'static str = "a list of 100rel, update, timer, info, late-offer, or all";
 
     fn read(value: &Value) -> Option<Self> {
-        let mut extensions = Self::NONE;
+        let mut extensions = Self::LEAST;
         for name in Vec::<String>::read(value)? {
             extensions.switch_on(&name)?;
         }
@@ -61,9 +79,9 @@ mod tests {
     fn names_switch_extensions_on_and_unknown_ones_are_no_value() {
         let read = |text: &str| Extensions::read(&Value::Text(text.to_owned()));
         assert_eq!(read("all"), Some(Extensions::ALL));
-        let some = Extensions { timer: true, info: true, ..Extensions::NONE };
+        let some = Extensions { timer: true, info: true, ..Extensions::LEAST };
         assert_eq!(read("timer,info"), Some(some));
         assert_eq!(read("timer,prack"), None);
-        assert_eq!(Extensions::read(&Value::List(Vec::new())), Some(Extensions::NONE));
+        assert_eq!(Extensions::read(&Value::List(Vec::new())), Some(Extensions::LEAST));
     }
 }

@@ -250,6 +250,20 @@ pub const RULES: &[Rule] = &[
     rule("refer_to_size", "400", None, "The Refer-To of a transfer is longer than 256 bytes."),
     rule("refer_emergency", "603", None, "Nobody is transferred to an emergency number."),
     rule(
+        "replaces_broken",
+        "400",
+        None,
+        "Replaces cannot be read, stands twice, or stands in a request other than INVITE.",
+    ),
+    rule("replaces_unknown", "481", None, "Replaces names no answered call of this account."),
+    rule(
+        "replaces_early_only",
+        "486",
+        None,
+        "Replaces wants a call that nobody has answered, and this one is answered.",
+    ),
+    rule("replaces_over", "603", None, "The call that Replaces names is just ending."),
+    rule(
         "refer_replaces",
         "603",
         None,

@@ -123,6 +123,7 @@ impl Play {
             timer: rng.permille(600),
             info: false,
             late_offer: true,
+            replaces: false,
         };
         let extensions = some(&mut self.rng);
         let invite = Invite {

@@ -76,6 +76,7 @@ impl Control {
         let realm = snapshot.realm().to_owned();
         let mut config = sip::UaConfig::new(settings.origin, &realm, &realm);
         config.methods.push(sip::Method::Register);
+        config.extensions = shared::Extensions::LEAST;
         config.tcp_port = settings.tcp_port;
         config.offers_sha256 = settings.digest_sha256;
         Self {

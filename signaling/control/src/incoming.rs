@@ -160,7 +160,11 @@ impl Control {
         let request = self.facts(now, &incoming);
         let source = incoming.flow.remote.ip();
         let registered = self.registrations.trunk_at(source);
-        let policy = policy(&self.settings, source, registered);
+        let mut policy = policy(&self.settings, source, registered);
+        let replaced = self.domain_of_replaced(&incoming);
+        if let Some(domain) = &replaced {
+            policy.default_domain = Some(domain.labels.as_str());
+        }
         let (ua, lockout) = (&mut self.ua, &mut self.lockout);
         let decision = admission::decide(&self.snapshot, policy, request, |found| {
             let hashes = |user: &str, algorithm| admission::stored_hashes(found, user, algorithm);
@@ -203,6 +207,10 @@ impl Control {
         let extensions = self.extensions_of_incoming(&incoming, admitted);
         if let Err(refusal) = incoming.choose_extensions(extensions) {
             return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        // No call begins: there is one already, so neither a drain nor a limit on calls is in its way.
+        if let Some(replaces) = incoming.replaces() {
+            return self.take_over(now, incoming, admitted, &replaces);
         }
         if self.draining {
             let refusal = draining(self.random.between(5, 30));
@@ -359,7 +367,7 @@ impl Control {
         self.observe(Observation::Refused { refusal, method, source, account });
     }
 
-    fn refuse_known(
+    pub(crate) fn refuse_known(
         &mut self,
         now: Now,
         incoming: Box<Incoming>,
@@ -452,16 +460,21 @@ const TRIAL_PORT: u16 = 9;
 /// What would keep a call from being answered, found out before it rings: afterwards only its
 /// application could be told.
 fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), Refusal> {
+    check_media(incoming, &leg.local_media())?;
+    match setup.document {
+        DocumentSource::None => admission::document(&None),
+        _ => Ok(()),
+    }
+}
+
+/// What would keep our answer from being made.
+pub(crate) fn check_media(incoming: &Incoming, local: &LocalMedia) -> Result<(), Refusal> {
     if !incoming.has_offer() && !incoming.extensions.late_offer {
         let sentence = "The INVITE has no SDP, and the domain does not take late offers: switch on \
                         late-offer for it, or let the caller send an offer.";
         return Err(Refusal::new("no_offer", 400, sentence).code(32103));
     }
-    incoming.check_offer(&leg.local_media())?;
-    match setup.document {
-        DocumentSource::None => admission::document(&None),
-        _ => Ok(()),
-    }
+    incoming.check_offer(local)
 }
 
 /// What a request is to prove with: the kind of challenge, and the stored hashes of a user.

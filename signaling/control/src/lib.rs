@@ -31,6 +31,7 @@ mod registrar;
 mod registrations;
 mod sessions;
 mod settings;
+mod take_over;
 mod timeline;
 mod transfers;
 

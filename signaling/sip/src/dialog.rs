@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::flow::{Destination, Flow, Transport};
 use crate::message::{CallId, Method, Request, Response};
 use crate::name_addr::NameAddr;
+use crate::refer_to::Replaces;
 use crate::text::Text;
 use crate::uri::{SipUri, Uri};
 use crate::via::{Rport, Via};
@@ -96,11 +97,18 @@ impl Dialog {
 
     /// Whether a `Replaces` means this dialog: it names us by `to-tag` where the peer wrote it for
     /// us, and by `from-tag` where it copied its own view (RFC 3891 §3).
-    pub fn is_replaced_by(&self, replaces: &crate::refer_to::Replaces) -> bool {
+    pub fn is_replaced_by(&self, replaces: &Replaces) -> bool {
         let (local, remote) = (self.local.tag(), self.remote.tag());
-        let (to, from) = (Some(&replaces.to_tag), Some(&replaces.from_tag));
-        let fits = (local == to && remote == from) || (local == from && remote == to);
-        self.call_id == replaces.call_id && fits
+        let is_turned = local == Some(&replaces.from_tag) && remote == Some(&replaces.to_tag);
+        self.is_taken_over_by(replaces) || (self.call_id == replaces.call_id && is_turned)
+    }
+
+    /// Whether the `Replaces` of an INVITE to us means this dialog: `to-tag` is ours (RFC 3891 §3).
+    pub fn is_taken_over_by(&self, replaces: &Replaces) -> bool {
+        let (local, remote) = (self.local.tag(), self.remote.tag());
+        self.call_id == replaces.call_id
+            && local == Some(&replaces.to_tag)
+            && remote == Some(&replaces.from_tag)
     }
 
     /// Our address with our tag, for `Referred-By`.

@@ -138,6 +138,7 @@ impl Party {
             timer: rng.permille(500),
             info: false,
             late_offer: false,
+            replaces: false,
         };
         let origin = Origin { node: 100 + u16::from(last), generation: 1 };
         Self {

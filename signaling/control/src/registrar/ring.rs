@@ -246,9 +246,9 @@ impl Control {
         Branch { session: self.new_session(sid), number, address, security, peer }
     }
 
-    /// The address of the call's one leg as a contact sees it that reaches us at `local`; one of another
+    /// The address of the call's one leg as a phone sees it that reaches us at `local`; one of another
     /// IP version than the leg's is shown the leg's own.
-    fn shown_to(&self, sid: CallSid, local: IpAddr) -> IpAddr {
+    pub(crate) fn shown_to(&self, sid: CallSid, local: IpAddr) -> IpAddr {
         let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
         match leg {
             Some(leg) if leg.address.is_ipv4() == local.is_ipv4() => {

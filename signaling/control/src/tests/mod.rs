@@ -8,5 +8,6 @@ mod overload;
 mod registrar;
 mod rig;
 mod secure;
+mod take_over;
 mod trunks;
 mod truth;

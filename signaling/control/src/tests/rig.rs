@@ -110,7 +110,7 @@ impl Book {
     }
 
     pub fn map_address(&mut self, address: &str) {
-        let create = Write::CreateIpAccessControlList { friendly_name: "office".to_owned() };
+        let create = Write::CreateIpAccessControlList { friendly_name: address.to_owned() };
         let Reply::IpAccessControlList(list) = self.write(create) else { panic!("a list") };
         let address = address.parse().expect("an address");
         let friendly_name = "office".to_owned();

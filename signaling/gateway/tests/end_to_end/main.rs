@@ -41,6 +41,7 @@ mod phone_register;
 mod phones;
 mod quiet_core;
 mod registrar;
+mod replaces;
 mod rest_in_webhook;
 mod rest_resources;
 mod returning;

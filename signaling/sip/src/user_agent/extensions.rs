@@ -7,6 +7,7 @@ use super::core::ALLOW;
 use super::surface::{ExtraHeader, Incoming, Objection};
 use super::timer;
 use crate::message::{Method, Request};
+use crate::refer_to::Replaces;
 
 /// Whether a switch is on.
 type Switch = fn(Extensions) -> bool;
@@ -19,8 +20,11 @@ const METHODS: [(Method, Switch); 3] = [
 ];
 
 /// Option tags, with their switches.
-const TAGS: [(&str, Switch); 2] =
-    [("100rel", |extensions| extensions.prack), ("timer", |extensions| extensions.timer)];
+const TAGS: [(&str, Switch); 3] = [
+    ("replaces", |extensions| extensions.replaces),
+    ("100rel", |extensions| extensions.prack),
+    ("timer", |extensions| extensions.timer),
+];
 
 /// The methods of a session, for `Allow`.
 pub(super) fn allow(extensions: Extensions) -> String {
@@ -91,6 +95,12 @@ impl Incoming {
         self.objection.as_ref().map_or(Ok(()), |objection| Err(objection.refusal.clone()))
     }
 
+    /// The dialog that the request is to take the place of (RFC 3891 §3). One that cannot be read is an
+    /// objection.
+    pub fn replaces(&self) -> Option<Replaces> {
+        Replaces::parse(self.request.headers.get("Replaces")?.as_bytes())
+    }
+
     /// Whether the request brings an offer.
     pub fn has_offer(&self) -> bool {
         let sdp = super::objection::sdp_of(&self.request.headers, &self.request.body);
@@ -111,7 +121,8 @@ mod tests {
         assert_eq!(supported(Extensions::NONE), "");
         let all = allow(Extensions::ALL);
         assert!(all.ends_with("NOTIFY, PRACK, UPDATE, INFO"), "{all}");
-        assert_eq!(supported(Extensions::ALL), "100rel, timer");
+        assert_eq!(supported(Extensions::LEAST), "replaces");
+        assert_eq!(supported(Extensions::ALL), "replaces, 100rel, timer");
         let update = Extensions { update: true, ..Extensions::NONE };
         assert!(serves(update, &Method::Update) && !serves(update, &Method::Prack));
         assert!(!serves(Extensions::ALL, &Method::Message));

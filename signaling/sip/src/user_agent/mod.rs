@@ -28,9 +28,10 @@ mod uas;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use shared::{Instant, Now};
+use shared::{Instant, Now, Refusal};
 
 pub use meters::UaMeters;
+pub use session::replaces_unknown;
 pub use surface::{
     Attempts, Command, Effect, EndCause, ExtraHeader, Failover, Incoming, Input, Invite, Objection,
     OutgoingRequest, OwnContact, RequestId, Responded, Sequence, SessionId, Trace, TraceDirection,
@@ -181,6 +182,19 @@ impl UserAgent {
             let is_meant = self.sessions.get(&id)?.is_replaced_by(replaces);
             is_meant.then_some(id)
         })
+    }
+
+    /// The session that an INVITE with this `Replaces` is to take the place of (RFC 3891 §3): its dialog
+    /// is up, and seen from the sender it has our tag in `to-tag`.
+    ///
+    /// # Errors
+    /// 481 for a dialog that is not here or not answered yet, 486 where only an unanswered one was
+    /// meant, 603 for one that ends just now.
+    pub fn taken_over_by(&self, replaces: &Replaces) -> Result<SessionId, Refusal> {
+        let token = Token::parse(replaces.to_tag.as_bytes());
+        let id = token.and_then(|token| self.core.tags.get(&token.value).copied());
+        let session = id.and_then(|id| self.sessions.get(&id));
+        session.ok_or_else(replaces_unknown)?.taken_over_by(replaces)
     }
 
     /// The digest server, to verify the credentials of an [`Incoming`].

@@ -7,6 +7,7 @@ use super::surface::{ExtraHeader, Objection};
 use crate::header::{Headers, MediaType};
 use crate::message::{Method, Request};
 use crate::multipart::session_description;
+use crate::refer_to::Replaces;
 use crate::sdp::SdpRefusal;
 use crate::uri::Uri;
 
@@ -21,6 +22,7 @@ pub(super) fn objection(
         .or_else(|| hops(request))
         .or_else(|| is_merged.then(merged))
         .or_else(|| extensions(request))
+        .or_else(|| replaces(request))
         .or_else(|| body(request))
 }
 
@@ -100,6 +102,18 @@ fn extensions(request: &Request) -> Option<Objection> {
         _ => Extensions::NONE,
     };
     super::extensions::objection(most, request)
+}
+
+/// `Replaces` stands once, in an INVITE, and can be read (RFC 3891 §3).
+fn replaces(request: &Request) -> Option<Objection> {
+    let mut values = request.headers.all("Replaces");
+    let first = values.next()?;
+    let is_sound = request.method == Method::Invite
+        && values.next().is_none()
+        && Replaces::parse(first.as_bytes()).is_some();
+    let sentence =
+        "Replaces cannot be read, stands twice, or stands in a request other than INVITE";
+    (!is_sound).then(|| plain("replaces_broken", 400, sentence))
 }
 
 /// Bodies matter to INVITE alone; elsewhere they are passed over.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::{Extensions, Instant, NegotiatedMedia, Now};
+use shared::{Extensions, Instant, NegotiatedMedia, Now, Refusal};
 
 use super::asked::Asked;
 use super::core::Core;
@@ -19,6 +19,7 @@ use crate::message::{CallId, Request};
 use crate::name_addr::NameAddr;
 use crate::offer_answer::LocalMedia;
 use crate::random::Token;
+use crate::refer_to::Replaces;
 use crate::text::Text;
 use crate::transaction::{ClientKey, Clients, Retransmission, ServerKey};
 
@@ -243,13 +244,37 @@ impl Session {
     }
 
     /// Whether a `Replaces` means this dialog, which must be up.
-    pub fn is_replaced_by(&self, replaces: &crate::refer_to::Replaces) -> bool {
+    pub fn is_replaced_by(&self, replaces: &Replaces) -> bool {
         match &self.state {
             State::Talking(talking) => {
                 !replaces.early_only && talking.dialog.is_replaced_by(replaces)
             }
             State::Ringing(_) | State::Calling(_) | State::Ending(_) | State::Gone => false,
         }
+    }
+
+    /// Whether an INVITE with this `Replaces` may take the place of this session's dialog.
+    pub fn taken_over_by(&self, replaces: &Replaces) -> Result<SessionId, Refusal> {
+        let (dialog, is_over) = match &self.state {
+            State::Talking(talking) => (&talking.dialog, false),
+            State::Ending(ending) => (&ending.dialog, true),
+            // A dialog that the peer began may not be taken over before it is answered (§3), and one
+            // that we began has a tag of the peer's only once somebody answers.
+            State::Ringing(_) | State::Calling(_) | State::Gone => return Err(replaces_unknown()),
+        };
+        if !dialog.is_taken_over_by(replaces) {
+            return Err(replaces_unknown());
+        }
+        if is_over {
+            let sentence = "The call that Replaces names is just ending.";
+            return Err(Refusal::new("replaces_over", 603, sentence));
+        }
+        if replaces.early_only {
+            let sentence =
+                "Replaces wants a call that nobody has answered, and this one is answered.";
+            return Err(Refusal::new("replaces_early_only", 486, sentence));
+        }
+        Ok(self.id)
     }
 
     /// Forgets the session and tells why.
@@ -284,6 +309,13 @@ impl Talking {
                 extensions.update && headers.allow().contains(&crate::message::Method::Update);
         }
     }
+}
+
+/// The refusal of a `Replaces` that names no dialog which its sender may take over (RFC 3891 §3): one
+/// that belongs to somebody else is not told from one that does not exist.
+pub fn replaces_unknown() -> Refusal {
+    let sentence = "Replaces names no answered call of this account.";
+    Refusal::new("replaces_unknown", 481, sentence)
 }
 
 /// How often a provisional response is repeated (RFC 3261 §13.3.1.1).

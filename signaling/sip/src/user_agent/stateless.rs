@@ -82,7 +82,7 @@ impl Core {
     ) {
         if matches!(status, 200..=299) && incoming.request.method == crate::message::Method::Options
         {
-            headers.extend(capabilities(Extensions::NONE));
+            headers.extend(capabilities(self.config.extensions));
         }
         let shape = Shape { headers: &headers, ..Shape::default() };
         if remember {

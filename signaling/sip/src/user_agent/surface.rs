@@ -62,6 +62,8 @@ pub struct UaConfig {
     pub offers_sha256: bool,
     /// Methods taken outside of dialogs, besides ACK, BYE and CANCEL; others get 405 or 501.
     pub methods: Vec<Method>,
+    /// What a 2xx to OPTIONS outside of dialogs says is supported: what every session gets.
+    pub extensions: Extensions,
 }
 
 impl UaConfig {
@@ -80,6 +82,7 @@ impl UaConfig {
             tcp_port: None,
             offers_sha256: false,
             methods: vec![Method::Invite, Method::Options],
+            extensions: Extensions::NONE,
         }
     }
 }

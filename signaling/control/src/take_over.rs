@@ -1,0 +1,109 @@
+//! INVITEs with `Replaces`: another phone takes the place of the one in an answered call (RFC 3891). Sans-IO.
+//!
+//! The call stays what it is. Its machine, its bridge, its recordings and its leg go on; behind the leg
+//! one SIP dialog gives way to another. The new one is answered on the leg's own port, the old one gets
+//! BYE, and nothing that it still says reaches the call. The application notices nothing, and the other
+//! party only hears another voice.
+
+use std::sync::Arc;
+
+use shared::{CallSid, Now, Refusal};
+use sip::offer_answer::LocalMedia;
+use sip::refer_to::Replaces;
+use sip::user_agent::{Incoming, replaces_unknown};
+use sip::{Command, SessionId};
+use store::Domain;
+
+use crate::admission::Admitted;
+use crate::control::Control;
+use crate::entry::Session;
+use crate::incoming::check_media;
+use crate::timeline::Kind;
+
+/// A call whose dialog gives way.
+struct Replaced {
+    call: CallSid,
+    session: SessionId,
+    /// Our side of the media towards the new phone: the leg's port, and a key that the old phone does
+    /// not know.
+    media: LocalMedia,
+}
+
+impl Control {
+    /// The domain of the call that a `Replaces` names: it admits the request where the Request-URI is
+    /// our own Contact, which a phone that was sent to us by REFER has from there (RFC 5589 §7.3).
+    pub(crate) fn domain_of_replaced(&self, incoming: &Incoming) -> Option<Arc<Domain>> {
+        let session = self.ua.taken_over_by(&incoming.replaces()?).ok()?;
+        let entry = self.calls.get(&self.call_of(session)?)?;
+        let parent = entry.parent.and_then(|parent| self.calls.get(&parent));
+        let facts = parent.unwrap_or(entry).call.setup().sip.as_ref()?;
+        self.snapshot.domain(facts.domain_sid?).cloned()
+    }
+
+    /// An INVITE with `Replaces` whose sender has authenticated.
+    pub(crate) fn take_over(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        admitted: &Admitted,
+        replaces: &Replaces,
+    ) {
+        match self.replaced_by(&incoming, admitted, replaces) {
+            Ok(replaced) => self.change_dialog(now, incoming, admitted, replaced),
+            Err(refusal) => self.refuse_known(now, incoming, admitted, refusal),
+        }
+    }
+
+    fn replaced_by(
+        &mut self,
+        incoming: &Incoming,
+        admitted: &Admitted,
+        replaces: &Replaces,
+    ) -> Result<Replaced, Refusal> {
+        let session = self.ua.taken_over_by(replaces)?;
+        let call = self.call_of(session).ok_or_else(replaces_unknown)?;
+        let is_secure = self.snapshot.domain(admitted.domain).is_some_and(|domain| domain.secure);
+        let security = self.new_security(is_secure);
+        let address = self.shown_to(call, incoming.flow.local.ip().to_canonical());
+        let entry = self.calls.get(&call).filter(|entry| entry.account == admitted.account);
+        let leg = entry.ok_or_else(replaces_unknown)?.leg.as_ref().filter(|leg| leg.is_up());
+        let media = leg.ok_or_else(replaces_unknown)?.local_media();
+        let media = LocalMedia { address, security, ..media };
+        check_media(incoming, &media)?;
+        Ok(Replaced { call, session, media })
+    }
+
+    fn change_dialog(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        admitted: &Admitted,
+        replaced: Replaced,
+    ) {
+        let Replaced { call, session: old, media } = replaced;
+        let (source, call_id) = (incoming.flow.remote, incoming.request.call_id.to_string());
+        let way = incoming.flow.transport.via_name();
+        let session = self.next_session_id();
+        self.ua_commands.push_back(Command::Admit { incoming, session });
+        self.settle_user_agent(now);
+        if !self.ua.has_session(session) {
+            return; // refused by the user agent, which has said so: the call stays as it was
+        }
+        self.sessions.remove(&old);
+        self.sessions.insert(session, call);
+        let domain = self.snapshot.domain(admitted.domain);
+        let latch = domain
+            .and_then(|domain| self.settings.domain_latches.get(domain.labels.as_str()).copied());
+        self.entry_mut(call, |entry| {
+            entry.session = Session::Live { id: session, call_id, peer: Some(source.ip()) };
+            if let Some(leg) = &mut entry.leg {
+                (leg.address, leg.security, leg.latch) = (media.address, media.security, latch);
+            }
+        });
+        self.note(now, call, Kind::Sip, format!("<- INVITE with Replaces from {source} ({way})"));
+        let headers = self.call_headers(call);
+        self.ua_commands.push_back(Command::Answer { session, media, headers });
+        let headers = vec![("Reason".to_owned(), crate::reason::ELSEWHERE.to_vec())];
+        self.ua_commands.push_back(Command::Bye { session: old, headers });
+    }
+}
