@@ -299,12 +299,6 @@ pub const RULES: &[Rule] = &[
         None,
         "The body of a message on a stream was not finished in time.",
     ),
-    rule(
-        "sip_stream_drain",
-        "close",
-        None,
-        "What follows a refused message on a stream was not read in time.",
-    ),
     rule("accept", "406", None, "The caller does not accept application/sdp."),
     rule(
         "merged_request",
