@@ -28,6 +28,7 @@ mod edges;
 mod explain;
 mod extensions;
 mod floods;
+mod full_disk;
 mod glare;
 mod impairment;
 mod inbound;
