@@ -151,6 +151,8 @@ settings! {
         acl_reject: AclReject = "\"drop\"",
         /// Whether challenges offer SHA-256 before MD5 (RFC 8760); old phones may not take two.
         digest_sha256: bool = "false",
+        /// Seconds in which whoever is called must say something, 100 at least; past it the next target, or the call fails. 1 to 32.
+        silence_s: u32 = "4",
         /// Status of <Reject> and reason="rejected": 404 or 603.
         reject_status: RejectStatus = "404",
         /// Extensions of all domains: 100rel, update, timer, info, late-offer, or all. [domains.NAME] goes before.
@@ -493,6 +495,8 @@ impl Config {
             "takes at most 255 addresses",
         );
         require(self.media.dscp <= 63, "media.dscp", "takes 0 to 63");
+        // Timer B ends an INVITE after 32 s whatever is said here (RFC 3261 §17.1.1.2).
+        require((1..=32).contains(&self.sip.silence_s), "sip.silence_s", "takes 1 to 32");
         require(
             is_domain(&self.node.domain_suffix),
             "node.domain_suffix",

@@ -103,6 +103,9 @@ pub const SDP_ATTRIBUTES_MAX: usize = 256;
 /// `c=` lines kept of one audio section. Past it: the first count.
 pub const SDP_CONNECTIONS_MAX: usize = 8;
 
+/// Milliseconds in which the target of an INVITE must say something, 100 at least (`sip.silence_s`).
+/// Past it: the next target, or the call fails.
+pub const SIP_SILENCE_MS: u64 = 4_000;
 /// Server transactions in all. Past it: 503 with Retry-After.
 pub const SERVER_TRANSACTIONS_MAX: usize = 1_000_000;
 /// Memory of one that has answered and only waits for copies of its request, bytes. A refused INVITE

@@ -247,7 +247,9 @@ pub const TALES: &[Tale] = &[
         answers: (true, true),
         act: |world| world.call(ms(100)),
         expect: |check| {
-            check.next("DialCallStatus", "no-answer");
+            check.next("DialCallStatus", "failed");
+            check.next("ErrorCode", "32011");
+            check.next("DialSipResponseCode", "408");
             check.statuses(CallDirection::Inbound, &["completed"]);
         },
     },

@@ -79,6 +79,7 @@ const OUTSIDERS: &[(&str, &[&str], &str)] = &[
     ("rustls", &["gateway", "load"], "TLS is a transport of shells"),
     ("io-uring", &["io"], "rings belong to media/io"),
     ("socket2", &["io", "gateway", "load"], "sockets belong to shells"),
+    ("nix", &["gateway"], "sockets belong to shells"),
     ("rusqlite", &["database"], "SQL stays behind the store"),
 ];
 

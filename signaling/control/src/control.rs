@@ -79,6 +79,7 @@ impl Control {
         config.extensions = shared::Extensions::LEAST;
         config.tcp_port = settings.tcp_port;
         config.offers_sha256 = settings.digest_sha256;
+        config.silence_max = settings.silence_max;
         Self {
             ua: UserAgent::new(config, random.bytes()),
             ua_commands: VecDeque::new(),

@@ -178,7 +178,7 @@ impl Control {
         }
         let mut headers = self.invite_headers(sid, &recipient);
         headers.extend(asserted.headers);
-        let attempts = self.attempts(invite, &recipient);
+        let attempts = Self::attempts(invite, &recipient);
         let extensions = self.extensions_of(invite);
         let session = self.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
@@ -234,11 +234,10 @@ impl Control {
     }
 
     /// How the INVITE goes through its destinations (contract sip-interface.md §8 and §18).
-    fn attempts(&self, invite: &PendingInvite, recipient: &Recipient) -> Attempts {
+    fn attempts(invite: &PendingInvite, recipient: &Recipient) -> Attempts {
         let is_trunk = invite.trunk.is_some() && !invite.was_redirected;
         Attempts {
             failover: if is_trunk { Failover::UnlessDecided } else { Failover::Unavailable },
-            has_other_target: is_trunk && invite.trunk.and_then(|at| self.next_trunk(at)).is_some(),
             may_use_tcp: recipient.transport.is_none(),
             stays_on_flow: false,
         }

@@ -11,8 +11,8 @@ use sip::{Contacts, SessionId, Uri};
 use crate::control::Control;
 use crate::entry::PendingInvite;
 
-/// A target that was tried in vain while there was another: a warning each.
-const FAILED_TRY: u32 = 32011;
+/// A target that was tried in vain: a warning where there is another, else the end of the call.
+pub(crate) const FAILED_TRY: u32 = 32011;
 /// A redirect that is not followed.
 const NOT_FOLLOWED: u32 = 32219;
 

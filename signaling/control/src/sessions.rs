@@ -1,6 +1,7 @@
 //! What the user agent says, carried to calls. Sans-IO.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use call::{AnswerFacts, Call, CallInput, CallSetup, HangupCause};
@@ -12,6 +13,7 @@ use store::Change;
 use crate::control::Control;
 use crate::effect::{Effect, Observation};
 use crate::entry::{Entry, Session};
+use crate::outbound_elsewhere::FAILED_TRY;
 use crate::records;
 use crate::timeline::{Kind, Timeline};
 
@@ -61,7 +63,7 @@ impl Control {
             UaEvent::FailedOver { session, status, is_answer, peer } => {
                 self.on_failed_over(now, session, status, is_answer, peer);
             }
-            UaEvent::Rejected { session, status, headers, contacts, .. } => {
+            UaEvent::Rejected { session, status, headers, contacts, peer, .. } => {
                 let Some(sid) = self.call_of(session) else { return };
                 if self.goes_elsewhere(now, sid, status, headers.is_some(), &contacts) {
                     return;
@@ -75,7 +77,7 @@ impl Control {
                     Some(headers) => {
                         CallInput::SipRejected { status, call_id, headers: texts(&headers) }
                     }
-                    None => unreachable_target(status),
+                    None => unreachable_target(status, peer),
                 };
                 self.tell(sid, told);
             }
@@ -313,13 +315,17 @@ impl Control {
     }
 }
 
-/// No response came: why is ours to say (contract sip-interface.md §8).
-pub(crate) fn unreachable_target(status: u16) -> CallInput {
+/// No response came: there is nobody, which is not the same as somebody who does not pick up.
+pub(crate) fn unreachable_target(status: u16, peer: Option<SocketAddr>) -> CallInput {
+    let target = peer.map_or_else(String::new, |peer| format!(" {peer}"));
     let sentence = match status {
-        408 => "The SIP target did not answer the INVITE at all.",
-        _ => "The SIP target cannot be reached: no connection, or nothing could be sent to it.",
+        408 => format!("The SIP target{target} did not answer the INVITE at all, not even by 100."),
+        _ => format!(
+            "The SIP target{target} cannot be reached: no connection, a closed port, or nothing \
+             could be sent to it."
+        ),
     };
-    CallInput::LegFailed { code: Some(32011), status: Some(status), sentence: sentence.to_owned() }
+    CallInput::LegFailed { code: Some(FAILED_TRY), status: Some(status), sentence }
 }
 
 /// Values of one `Reason` header that a timeline tells.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use call::CallSettings;
 use shared::config::{AclReject, Config, LimitsProfile, SrtpUse, Trunk};
@@ -25,6 +26,8 @@ pub struct ControlSettings {
     pub answer_strangers: bool,
     /// Port of our TCP listener, for requests too large for a datagram; `None`: there is none.
     pub tcp_port: Option<u16>,
+    /// In so long whoever is called must say something.
+    pub silence_max: Duration,
     /// Whether SHA-256 is offered beside MD5 in challenges.
     pub digest_sha256: bool,
     /// Which sources a leg takes media from.
@@ -94,6 +97,7 @@ impl ControlSettings {
                 .first()
                 .map(std::net::SocketAddr::port)
                 .filter(|port| *port != 0),
+            silence_max: Duration::from_secs(config.sip.silence_s.into()),
             digest_sha256: config.sip.digest_sha256,
             latch: config.media.latch,
             srtp: config.media.srtp,

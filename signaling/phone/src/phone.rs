@@ -56,6 +56,8 @@ impl Phone {
         let origin = Origin { node: u16::MAX, generation: seed[0] };
         let mut ua_config = UaConfig::new(origin, &config.host, &config.host);
         ua_config.meets_strangers = false;
+        // Whoever tries a server by hand wants to see what it does, not how soon we give it up.
+        ua_config.silence_max = ua_config.timers.transaction_timeout();
         ua_config.product = concat!("Sidetone-phone/", env!("CARGO_PKG_VERSION")).to_owned();
         let plane = Plane::new(PlaneConfig {
             core: CoreId(0),

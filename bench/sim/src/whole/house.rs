@@ -920,6 +920,8 @@ fn gateway(
     let mut settings = ControlSettings::new(&config, origin, "http://192.0.2.1:8080");
     settings.udp = vec![GATEWAY];
     settings.tcp_port = Some(GATEWAY.port());
+    // A house's network may lose every INVITE of four seconds; the tales of `model` hold the default.
+    settings.silence_max = Duration::from_secs(32);
     settings.domain_extensions.insert("desk".to_owned(), Extensions::ALL);
     // Who hears nothing for a while is put out by media cores, of which there are none here.
     let mut control = Control::new(settings, snapshot, rng.bytes());

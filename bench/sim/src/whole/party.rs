@@ -548,7 +548,10 @@ fn session_of(event: &UaEvent) -> Option<SessionId> {
 }
 
 fn agent(origin: Origin, rng: &mut Rng) -> UserAgent {
-    UserAgent::new(UaConfig::new(origin, "phone.test", "phone.test"), rng.bytes())
+    let mut config = UaConfig::new(origin, "phone.test", "phone.test");
+    config.meets_strangers = false;
+    config.silence_max = config.timers.transaction_timeout();
+    UserAgent::new(config, rng.bytes())
 }
 
 fn local(own: SocketAddr, port: u16, direction: Direction) -> LocalMedia {

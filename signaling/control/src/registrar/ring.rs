@@ -4,7 +4,7 @@
 //! others are canceled; until then the call hears of ringing once, and no early media: nobody could
 //! say whose.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::{CallSid, LatchMode, Now};
@@ -45,13 +45,16 @@ struct Branch {
 }
 
 /// What a contact said instead of answering.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Failure {
     status: u16,
+    /// Set by [`Control::contact_failed`].
     call_id: String,
     /// `None`: nothing came from it.
     headers: Option<Vec<(String, String)>>,
     sentence: Option<String>,
+    /// Where its INVITE went.
+    peer: Option<SocketAddr>,
 }
 
 impl Failure {
@@ -272,9 +275,10 @@ impl Control {
                 self.contact_answered(now, session);
                 Some(event)
             }
-            UaEvent::Rejected { session, status, headers, .. } if self.is_fork(session) => {
+            UaEvent::Rejected { session, status, headers, peer, .. } if self.is_fork(session) => {
                 let headers = headers.map(|headers| texts(&headers));
-                self.contact_failed(now, session, status, headers, None);
+                let failure = Failure { status, headers, peer, ..Failure::default() };
+                self.contact_failed(now, session, failure);
                 None
             }
             UaEvent::Ended { session, cause, headers } if self.is_fork(session) => {
@@ -336,7 +340,9 @@ impl Control {
         match cause {
             EndCause::BadAnswer { status, ref reason } => {
                 let sentence = format!("The phone's answer cannot be used: {reason}");
-                self.contact_failed(now, session, status.unwrap_or(200), None, Some(sentence));
+                let (status, sentence) = (status.unwrap_or(200), Some(sentence));
+                let failure = Failure { status, sentence, ..Failure::default() };
+                self.contact_failed(now, session, failure);
                 None
             }
             EndCause::RemoteBye { .. }
@@ -349,24 +355,17 @@ impl Control {
         }
     }
 
-    fn contact_failed(
-        &mut self,
-        now: Now,
-        session: SessionId,
-        status: u16,
-        headers: Option<Vec<(String, String)>>,
-        sentence: Option<String>,
-    ) {
+    fn contact_failed(&mut self, now: Now, session: SessionId, mut failure: Failure) {
         let Some(sid) = self.call_of(session) else { return };
+        let status = failure.status;
         let call_id = self.ua.call_id(session).map(ToString::to_string);
-        let call_id = call_id.unwrap_or_else(|| self.call_id_of(sid));
+        failure.call_id = call_id.unwrap_or_else(|| self.call_id_of(sid));
         self.sessions.remove(&session);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(forks) = entry.forks.as_mut() else { return };
         let at = forks.ringing.iter().position(|branch| branch.session == session);
         let number = at.map_or(0, |at| forks.ringing.remove(at).number);
         let text = format!("contact {number} of {}: {status}", forks.total);
-        let failure = Failure { status, call_id, headers, sentence };
         let is_best = forks.best.as_ref().is_none_or(|best| failure.rank() < best.rank());
         if is_best {
             forks.best = Some(failure);
@@ -418,7 +417,7 @@ impl Control {
 
 /// What the call is told when no contact took it.
 fn told(best: Failure) -> CallInput {
-    let Failure { status, call_id, headers, sentence } = best;
+    let Failure { status, call_id, headers, sentence, peer } = best;
     match (status, headers, sentence) {
         (300..=399, _, _) => CallInput::LegFailed {
             code: Some(32219),
@@ -429,7 +428,7 @@ fn told(best: Failure) -> CallInput {
         (_, _, Some(sentence)) => {
             CallInput::LegFailed { code: Some(32102), status: Some(status), sentence }
         }
-        (_, None, None) => crate::sessions::unreachable_target(status),
+        (_, None, None) => crate::sessions::unreachable_target(status, peer),
     }
 }
 

@@ -7,7 +7,7 @@ use sip::{Message, Method};
 use store::{CallCommand, CallStatus, CallTarget};
 
 use super::calls::{ask, call_to};
-use super::rig::{Book, Invite, PASSWORD, Rig, sdp};
+use super::rig::{Book, CALLEE, Invite, PASSWORD, Rig, sdp};
 use crate::Input;
 
 #[test]
@@ -46,7 +46,7 @@ fn a_refusal_that_decides_the_call_ends_it_at_the_first_target() {
 }
 
 #[test]
-fn four_seconds_of_silence_send_a_number_to_the_next_target_and_the_last_one_gets_its_time() {
+fn four_seconds_of_silence_send_a_number_to_the_next_target_and_then_fail_the_call() {
     let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
     let call = number(&mut rig);
     rig.resolve();
@@ -56,10 +56,40 @@ fn four_seconds_of_silence_send_a_number_to_the_next_target_and_the_last_one_get
     assert_eq!(hosts(&rig), ["b.example"]);
     assert_eq!(warnings(&rig), [32011]);
     rig.resolve();
-    rig.after(Duration::from_secs(20));
-    assert_ne!(rig.record(call).status, CallStatus::Failed, "it may still answer");
-    rig.respond(200, &sdp("RTP/AVP 0", ""));
-    assert_eq!(rig.record(call).status, CallStatus::InProgress);
+    rig.after(Duration::from_millis(4_100));
+    assert_nobody_is_there(&rig, call);
+}
+
+#[test]
+fn a_target_that_says_nothing_at_all_is_nobody_and_not_a_phone_that_rang() {
+    let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
+    let call = create(&mut rig, CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
+    rig.resolve();
+    rig.after(Duration::from_millis(4_100));
+    assert_nobody_is_there(&rig, call);
+    let call = create(&mut rig, CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
+    rig.resolve();
+    rig.respond(100, "");
+    rig.after(Duration::from_millis(4_100));
+    assert!(!rig.record(call).status.is_final(), "somebody is there");
+}
+
+#[test]
+fn a_closed_port_fails_the_call_at_once() {
+    let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
+    let call = create(&mut rig, CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
+    rig.resolve();
+    let (remote, quoted) = (CALLEE.parse().unwrap(), last_invite(&rig).to_bytes());
+    rig.tell(Input::Sip(sip::Input::Undelivered { remote, quoted: &quoted }));
+    assert_nobody_is_there(&rig, call);
+}
+
+/// The one value that says so, to the record and to the account, with the address.
+fn assert_nobody_is_there(rig: &Rig, call: shared::CallSid) {
+    assert_eq!(rig.record(call).status, CallStatus::Failed);
+    let told = rig.notifications.last().expect("the account hears of it");
+    assert_eq!((told.error_code, told.call), (32011, Some(call)));
+    assert!(told.message.contains(CALLEE), "{}", told.message);
 }
 
 #[test]

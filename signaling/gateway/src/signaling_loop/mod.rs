@@ -8,6 +8,7 @@ mod figures;
 mod load;
 mod observe;
 mod udp;
+mod undelivered;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -164,7 +165,7 @@ impl SignalingLoop {
             self.wait(&mut events)?;
             let begun = Clock.mono();
             for event in &events {
-                udp::note_readable(&mut self.udp, event.token());
+                udp::note_event(&mut self.udp, event);
             }
             self.turn();
             self.metrics.signaling_turn_seconds.observe(Clock.mono().since(begun));
@@ -212,6 +213,7 @@ impl SignalingLoop {
         self.take_streams();
         self.take_api();
         self.take_datagrams();
+        self.take_undelivered();
         self.run_timers();
         self.watch_cores();
         self.flush_backlog();

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
+use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use sip::{Flow, FlowId, SendFailure, Transport};
 
 use super::SignalingLoop;
+use super::undelivered::{self, Queued};
 use control::Input;
 
 /// One UDP listener.
@@ -17,6 +19,8 @@ pub struct UdpListener {
     id: FlowId,
     local: SocketAddr,
     readable: bool,
+    /// Datagrams of ours may have come back.
+    has_errors: bool,
 }
 
 impl UdpListener {
@@ -35,11 +39,12 @@ impl UdpListener {
         // A burst of calls must fit; the kernel gives at most net.core.rmem_max and that is fine.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        undelivered::queue_errors(&socket, address.is_ipv6())?;
         socket.bind(&address.into())?;
         let mut socket = UdpSocket::from_std(socket.into());
         registry.register(&mut socket, Token(index), Interest::READABLE)?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, id: FlowId(index as u64), local, readable: true })
+        Ok(Self { socket, id: FlowId(index as u64), local, readable: true, has_errors: false })
     }
 
     /// The address it is bound to, with the port that the system chose.
@@ -47,16 +52,17 @@ impl UdpListener {
         self.local
     }
 
-    /// Whether datagrams may be waiting.
+    /// Whether datagrams, or errors of such, may be waiting.
     pub const fn is_readable(&self) -> bool {
-        self.readable
+        self.readable || self.has_errors
     }
 }
 
 /// Notes that mio told of a listener.
-pub(super) fn note_readable(listeners: &mut [UdpListener], token: Token) {
-    if let Some(listener) = listeners.get_mut(token.0) {
+pub(super) fn note_event(listeners: &mut [UdpListener], event: &Event) {
+    if let Some(listener) = listeners.get_mut(event.token().0) {
         listener.readable = true;
+        listener.has_errors |= event.is_error();
     }
 }
 
@@ -79,14 +85,35 @@ impl SignalingLoop {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.readable = false;
                     }
-                    // An ICMP error for something that was sent before: the transaction times out.
-                    Err(_) => {
-                        self.metrics.signaling_datagrams_dropped_total.count("receive_error");
-                    }
+                    // Something that was sent before came back: the queue of errors says what.
+                    Err(_) => listener.has_errors = true,
                 }
             }
         }
         self.state.buffer = buffer;
+    }
+
+    /// Takes what the network gave back of each listener, to the end of the queue or of the budget.
+    pub(super) fn take_undelivered(&mut self) {
+        let mut buffer = [0; QUOTED_BYTES];
+        for index in 0..self.udp.len() {
+            for _ in 0..DATAGRAMS_A_TURN {
+                let Some(listener) = self.udp.get_mut(index).filter(|l| l.has_errors) else {
+                    break;
+                };
+                match undelivered::take(&listener.socket, &mut buffer) {
+                    Queued::Undelivered { remote, length } => {
+                        self.metrics.signaling_datagrams_dropped_total.count("undelivered");
+                        let quoted = buffer.get(..length).unwrap_or_default();
+                        self.handle(Input::Sip(sip::Input::Undelivered { remote, quoted }));
+                    }
+                    Queued::Passing => {
+                        self.metrics.signaling_datagrams_dropped_total.count("passing_error");
+                    }
+                    Queued::Empty => listener.has_errors = false,
+                }
+            }
+        }
     }
 
     /// What a peer is told of a listener of ours. `node.public_address` is for peers of its IP version.
@@ -120,13 +147,16 @@ impl SignalingLoop {
             dropped.count("no_listener");
             return Err(SendFailure::Refused);
         };
-        match listener.socket.send_to(bytes, remote) {
+        // The first send after an ICMP error reports that, whomever it was about, and sends nothing.
+        let send = || listener.socket.send_to(bytes, remote);
+        let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        match send().or_else(|error| if is_full(&error) { Err(error) } else { send() }) {
             Ok(_) => {
                 self.metrics.signaling_datagrams_sent_total.count();
                 Ok(())
             }
             // As if lost on the way: the transaction sends it again.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if is_full(&error) => {
                 dropped.count("send_buffer_full");
                 Ok(())
             }
@@ -146,4 +176,6 @@ impl SignalingLoop {
 }
 
 const DATAGRAMS_A_TURN: usize = 256;
+/// As much of a datagram of ours as is looked at when it comes back: our branch stands in its first lines.
+const QUOTED_BYTES: usize = 1_024;
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;

@@ -36,6 +36,7 @@ mod linphone;
 mod media_changes;
 mod media_cores;
 mod media_memory;
+mod nobody_there;
 mod outbound;
 mod phone_media;
 mod phone_register;

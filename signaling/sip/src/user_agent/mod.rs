@@ -27,6 +27,7 @@ mod uac;
 mod uas;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 
 use shared::{Instant, Now, Refusal};
 
@@ -40,14 +41,17 @@ pub use surface::{
 
 use self::core::Core;
 use crate::digest;
-use crate::flow::{Flow, FlowId, SendToken};
+use crate::flow::{Flow, FlowId, SendToken, Transport};
 use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};
-use crate::random::{Random, Token};
+use crate::random::{Random, TOKEN_CHARACTERS, Token};
 use crate::refer_to::Replaces;
 use crate::strangers::Strangers;
-use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
+use crate::transaction::{
+    ClientEntry, ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers,
+};
+use crate::via::MAGIC_COOKIE;
 use request::Requests;
 use session::{Session, State};
 
@@ -110,6 +114,7 @@ impl UserAgent {
             Input::FlowOpened { flow, token } => self.flow_opened(now, flow, token),
             Input::FlowClosed { flow } => self.flow_closed(now, flow),
             Input::SendFailed { token, reason: _ } => self.send_failed(now, token),
+            Input::Undelivered { remote, quoted } => self.undelivered(now, remote, quoted),
             Input::Command(command) => self.command(now, command),
         }
         self.gauge();
@@ -304,6 +309,21 @@ impl UserAgent {
         }
     }
 
+    /// A request that nobody answered yet has failed; whatever else is quoted says nothing: a peer
+    /// that answered once is there, and the transaction of a response ends by itself.
+    fn undelivered(&mut self, now: Now, remote: SocketAddr, quoted: &[u8]) {
+        let Some(branch) = own_branch(self.core.config.origin, quoted) else { return };
+        let key = ClientKey { branch, is_cancel: false };
+        let is_meant = |entry: &ClientEntry| {
+            let to = &entry.destination;
+            to.transport == Transport::Udp && to.remote == remote && entry.machine.is_calling()
+        };
+        if self.core.clients.get(key).is_some_and(is_meant) {
+            self.core.meters.sends_failed += 1;
+            self.transaction_failed(now, key);
+        }
+    }
+
     fn transaction_failed(&mut self, now: Now, key: ClientKey) {
         let owner = self.core.clients.remove(key).and_then(|entry| entry.owner());
         self.owner_failed(now, key, owner, UNAVAILABLE);
@@ -416,6 +436,14 @@ impl UserAgent {
             self.sessions.insert(id, session);
         }
     }
+}
+
+/// The branch of ours in the beginning of a message of ours: Via is the first header that we write.
+fn own_branch(origin: shared::Origin, message: &[u8]) -> Option<u64> {
+    let (_, tail) = message.split_at_checked(memchr::memmem::find(message, MAGIC_COOKIE)?)?;
+    let token = tail.get(MAGIC_COOKIE.len()..)?.get(..TOKEN_CHARACTERS)?;
+    let token = Token::parse(token)?;
+    (token.origin == origin.into()).then_some(token.value)
 }
 
 /// What a request without any response counts as (RFC 3261 §8.1.3.1).

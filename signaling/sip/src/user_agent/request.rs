@@ -143,7 +143,7 @@ impl UserAgent {
         self.core.trace_sent(Some(owner), &request, &to);
         let key = self.core.start(now, request, to, None);
         let has_next = pending.tried < pending.message.destinations.len();
-        pending.failover_at = has_next.then(|| now.mono + self.core.config.failover_after);
+        pending.failover_at = has_next.then(|| now.mono + self.core.config.silence_max);
         self.requests.insert(key, pending);
     }
 }

@@ -84,8 +84,8 @@ pub(super) struct Calling {
     pub tried: usize,
     pub transaction: ClientKey,
     pub destination: Destination,
-    /// When silence means the next destination.
-    pub failover_at: Option<Instant>,
+    /// When a destination that has said nothing is given up; `None` once it has.
+    pub silent_at: Option<Instant>,
     /// Our offer, not yet answered.
     pub media: SessionMedia,
     /// What early answers came to, by the peer's tag.
@@ -194,7 +194,7 @@ impl Session {
                 let reliable = ringing.reliable.as_ref().and_then(Reliable::deadline);
                 [refresh, reliable].into_iter().flatten().min()
             }
-            State::Calling(calling) => calling.failover_at,
+            State::Calling(calling) => calling.silent_at,
             State::Talking(talking) => talking.deadline(),
             State::Ending(_) | State::Gone => None,
         }
@@ -204,7 +204,7 @@ impl Session {
     pub fn handle_timeout(&mut self, core: &mut Core, now: Now) {
         match std::mem::replace(&mut self.state, State::Gone) {
             State::Ringing(ringing) => self.refresh_ringing(core, now, ringing),
-            State::Calling(calling) => self.fail_over_on_silence(core, now, calling),
+            State::Calling(calling) => self.give_up_on_silence(core, now, calling),
             State::Talking(talking) => self.handle_talking_timeout(core, now, talking),
             state @ (State::Ending(_) | State::Gone) => self.state = state,
         }

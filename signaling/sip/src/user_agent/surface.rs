@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use shared::limits::SIP_SILENCE_MS;
 use shared::{Extensions, NegotiatedMedia, Origin, Refusal};
 
 use super::objection::sdp_of;
@@ -46,8 +47,9 @@ pub struct UaConfig {
     pub realm: String,
     /// Timer values.
     pub timers: Timers,
-    /// A destination that says nothing at all for so long is given up for the next one.
-    pub failover_after: Duration,
+    /// A destination that says nothing at all for so long is given up, for the next one or for good.
+    /// Timer B (64·T1) still ends an INVITE where it is the shorter.
+    pub silence_max: Duration,
     /// Server transactions in all.
     pub server_transactions_max: usize,
     /// Whether sources may be strangers, so that budgets by source hold (limits-and-rules section 1).
@@ -75,7 +77,7 @@ impl UaConfig {
             host: host.to_owned(),
             realm: realm.to_owned(),
             timers: Timers::default(),
-            failover_after: Duration::from_secs(4),
+            silence_max: Duration::from_millis(SIP_SILENCE_MS),
             server_transactions_max: shared::limits::SERVER_TRANSACTIONS_MAX,
             meets_strangers: true,
             requests_max: shared::limits::SIP_REQUESTS_MAX,
@@ -115,6 +117,15 @@ pub enum Input<'a> {
         token: SendToken,
         /// Why.
         reason: SendFailure,
+    },
+    /// The network gave a datagram of ours back: ICMP says that its host, network, port or protocol
+    /// cannot be reached, or that the datagram is malformed (RFC 3261 §18.4).
+    Undelivered {
+        /// Where it was sent.
+        remote: SocketAddr,
+        /// As much of it as the ICMP message quotes. Only a quote that reaches the branch counts:
+        /// whoever is not on the path cannot forge it.
+        quoted: &'a [u8],
     },
     /// What the layer above wants.
     Command(Command),
@@ -387,8 +398,6 @@ pub struct Invite {
 pub struct Attempts {
     /// Which refusals mean the next destination.
     pub failover: Failover,
-    /// The caller has another target: the last destination is left for its silence, too.
-    pub has_other_target: bool,
     /// The URI names no transport: a request that is too large for a datagram goes by TCP where the
     /// peer takes it (RFC 3261 §18.1.1).
     pub may_use_tcp: bool,
@@ -539,6 +548,8 @@ pub enum UaEvent {
         headers: Option<Box<Headers>>,
         /// Its Contacts: where a 3xx sends us, best first.
         contacts: Contacts,
+        /// The destination that was tried last; `None` where nothing was sent.
+        peer: Option<SocketAddr>,
     },
     /// A message that cannot be read was answered or dropped.
     Broken {

@@ -31,6 +31,7 @@ impl UserAgent {
             reason: reason.to_owned(),
             headers: None,
             contacts: Contacts::none(),
+            peer: None,
         };
         let Some(destination) = invite.destinations.first().cloned() else {
             return self.core.emit(rejected(503, "no destination"));
@@ -48,7 +49,7 @@ impl UserAgent {
             contact: self.core.contact("", destination.local, destination.transport),
             media: SessionMedia::new(media_id),
             transaction: ClientKey { branch: 0, is_cancel: false },
-            failover_at: None,
+            silent_at: None,
             early: Vec::new(),
             early_dialogs: Vec::new(),
             min_se_s: None,
@@ -90,7 +91,7 @@ impl Calling {
         if self.invite.attempts.stays_on_flow {
             core.stay_on_flow(self.transaction);
         }
-        self.failover_at = self.may_leave().then(|| now.mono + core.config.failover_after);
+        self.silent_at = Some(now.mono + core.config.silence_max);
     }
 
     /// The INVITE as it is written towards the current destination, credentials aside.
@@ -154,13 +155,6 @@ impl Calling {
         self.destination = by_udp;
         self.send(core, now, id);
         true
-    }
-
-    /// Whether there is another way to go, here or for whoever asked.
-    fn may_leave(&self) -> bool {
-        self.by_udp.is_some()
-            || self.tried < self.invite.destinations.len()
-            || self.invite.attempts.has_other_target
     }
 
     /// Goes on to the next destination, this one having come to `given_up`; `false` when there is none.
@@ -299,8 +293,14 @@ impl Session {
             }
             status => {
                 let reason = response.reason.to_lossy().into_owned();
-                let (headers, contacts) = (Some(Box::new(response.headers)), response.contact);
-                core.emit(UaEvent::Rejected { session: id, status, reason, headers, contacts });
+                core.emit(UaEvent::Rejected {
+                    session: id,
+                    status,
+                    reason,
+                    headers: Some(Box::new(response.headers)),
+                    contacts: response.contact,
+                    peer: Some(calling.destination.remote),
+                });
             }
         }
     }
@@ -319,40 +319,36 @@ impl Session {
             self.state = State::Calling(calling);
             return;
         }
-        self.reject_unheard(core, status);
+        self.reject_unheard(core, &calling, status);
     }
 
     /// No response came, and there is nobody else to ask.
-    fn reject_unheard(&mut self, core: &mut Core, status: u16) {
-        let reason = shared::refusal::generic_phrase(status).to_owned();
-        let (session, headers, contacts) = (self.id, None, Contacts::none());
-        core.emit(UaEvent::Rejected { session, status, reason, headers, contacts });
+    fn reject_unheard(&mut self, core: &mut Core, calling: &Calling, status: u16) {
+        core.emit(UaEvent::Rejected {
+            session: self.id,
+            status,
+            reason: shared::refusal::generic_phrase(status).to_owned(),
+            headers: None,
+            contacts: Contacts::none(),
+            peer: Some(calling.destination.remote),
+        });
     }
 
-    /// The destination said nothing at all for too long. Should it still answer, it is told off.
-    pub(super) fn fail_over_on_silence(
+    /// The destination said nothing at all for too long, not even 100: it is given up, for the next
+    /// one where there is one. A final response that still comes is acknowledged, a 2xx ended by BYE.
+    pub(super) fn give_up_on_silence(
         &mut self,
         core: &mut Core,
         now: Now,
         mut calling: Box<Calling>,
     ) {
-        if calling.failover_at.is_none_or(|at| now.mono < at) {
+        if calling.silent_at.is_none_or(|at| now.mono < at) {
             self.state = State::Calling(calling);
             return;
         }
-        let (silent, status) = (calling.transaction, super::TIMEOUT);
-        calling.failover_at = None;
-        if calling.send_by_udp(core, now, self.id)
-            || calling.send_to_next(core, now, self.id, GivenUp { status, is_answer: false })
-        {
-            core.abandon_invite(now, silent, Vec::new());
-            self.state = State::Calling(calling);
-        } else if calling.invite.attempts.has_other_target {
-            core.abandon_invite(now, silent, Vec::new());
-            self.reject_unheard(core, status);
-        } else {
-            self.state = State::Calling(calling);
-        }
+        calling.silent_at = None;
+        core.abandon_invite(now, calling.transaction, Vec::new());
+        self.invite_failed(core, now, calling, super::TIMEOUT);
     }
 
     /// `Command::Cancel`.
@@ -364,7 +360,7 @@ impl Session {
     }
 
     fn note_progress(&mut self, core: &mut Core, calling: &mut Calling, response: Response) {
-        calling.failover_at = None;
+        calling.silent_at = None;
         if response.status == 100 {
             return;
         }

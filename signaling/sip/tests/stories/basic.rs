@@ -154,16 +154,96 @@ fn a_refused_connection_and_a_503_go_on_to_the_next_destination() {
 }
 
 #[test]
-fn nobody_there_is_a_408_after_32_s() {
+fn a_destination_that_says_nothing_at_all_for_4_s_is_a_408() {
     let mut world = World::new(8);
     world.is_cut = true;
     let invite = Box::new(invite(Transport::Udp));
     world.command(Who::Alice, Command::Invite { session: A, invite });
-    world.run(Duration::from_millis(31_900));
+    world.run(Duration::from_millis(3_900));
     assert!(world.told(Who::Alice).is_empty());
-    let told = world.events(Who::Alice);
-    assert!(matches!(told.last(), Some(UaEvent::Rejected { status: 408, headers: None, .. })));
+    world.run(Duration::from_millis(200));
+    let told = world.told(Who::Alice);
+    let Some(UaEvent::Rejected { status: 408, headers: None, peer, .. }) = told.last() else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*peer, Some(Who::Bob.address()));
+    world.run(Duration::from_secs(30));
     world.assert_nothing_is_left();
+}
+
+#[test]
+fn a_100_is_enough_to_be_waited_for() {
+    let mut world = World::new(9);
+    let incoming = world.call(invite(Transport::Udp));
+    world.admit(incoming);
+    world.run(Duration::from_secs(60));
+    let told = world.told(Who::Alice);
+    assert!(!told.iter().any(|event| matches!(event, UaEvent::Rejected { .. })), "{told:?}");
+    world.answer();
+    let told = world.events(Who::Alice);
+    assert!(told.iter().any(|event| matches!(event, UaEvent::Answered { .. })), "{told:?}");
+}
+
+#[test]
+fn a_phone_that_wakes_up_after_it_was_given_up_is_canceled() {
+    let mut world = World::new(10);
+    world.is_cut = true;
+    let invite = Box::new(invite(Transport::Udp));
+    world.command(Who::Alice, Command::Invite { session: A, invite });
+    world.run(Duration::from_secs(5));
+    world.told(Who::Alice);
+    world.is_cut = false;
+    world.run(Duration::from_secs(4));
+    let incoming = world.incoming(Who::Bob);
+    world.admit(incoming);
+    world.run(Duration::from_secs(1));
+    let told = world.told(Who::Bob);
+    assert!(told.iter().any(|event| matches!(event, UaEvent::Canceled { .. })), "{told:?}");
+    assert!(world.told(Who::Alice).is_empty(), "nobody waits for it any more");
+    world.run(Duration::from_secs(60));
+    world.assert_nothing_is_left();
+}
+
+/// RFC 3261 §18.4. The quote must reach our branch, so that nobody off the path can forge it.
+#[test]
+fn a_datagram_that_the_network_gives_back_is_a_503_at_once() {
+    let mut world = World::new(11);
+    world.is_cut = true;
+    let invite = Box::new(invite(Transport::Udp));
+    world.command(Who::Alice, Command::Invite { session: A, invite });
+    let bytes = match &world.sent[0].message {
+        Message::Request(request) => request.to_bytes(),
+        other => panic!("{other:?}"),
+    };
+    let bob = Who::Bob.address();
+    world.undelivered(Who::Alice, bob, &bytes[..8]);
+    world.undelivered(Who::Alice, Who::Alice.address(), &bytes);
+    let forged = String::from_utf8_lossy(&bytes).replace("z9hG4bK0001", "z9hG4bK0002");
+    world.undelivered(Who::Alice, bob, forged.as_bytes());
+    assert!(world.told(Who::Alice).is_empty(), "too short, another address, another branch");
+    world.undelivered(Who::Alice, bob, &bytes[..200]);
+    let told = world.told(Who::Alice);
+    let is_told = |event: &UaEvent| matches!(event, UaEvent::Rejected { status: 503, headers: None, peer: Some(peer), .. } if *peer == bob);
+    assert!(told.iter().any(is_told), "{told:?}");
+    world.assert_nothing_is_left();
+}
+
+#[test]
+fn a_peer_that_has_answered_once_is_there_whatever_the_network_gives_back() {
+    let mut world = World::new(12);
+    let incoming = world.call(invite(Transport::Udp));
+    world.admit(incoming);
+    world.run(Duration::from_secs(1));
+    world.told(Who::Alice);
+    let bytes = match &world.sent[0].message {
+        Message::Request(request) => request.to_bytes(),
+        other => panic!("{other:?}"),
+    };
+    world.undelivered(Who::Alice, Who::Bob.address(), &bytes);
+    assert!(world.told(Who::Alice).is_empty());
+    world.answer();
+    let told = world.events(Who::Alice);
+    assert!(told.iter().any(|event| matches!(event, UaEvent::Answered { .. })), "{told:?}");
 }
 
 /// 200 seeds of loss, copies and disorder: the call comes up on both sides or on neither, and

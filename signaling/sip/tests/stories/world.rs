@@ -99,7 +99,11 @@ impl World {
         let mut random = Random::new(bytes);
         let mut agent = |who: Who, node| {
             let origin = Origin { node, generation: 1 };
-            let config = UaConfig::new(origin, "gw.test", "sip.test");
+            let mut config = UaConfig::new(origin, "gw.test", "sip.test");
+            if weather.loss > 0 {
+                // It may lose every request of the first four seconds.
+                config.silence_max = config.timers.transaction_timeout();
+            }
             UserAgent::new(configure(who, config), random.bytes())
         };
         let agents = [agent(Who::Alice, 1), agent(Who::Bob, 2)];
@@ -138,6 +142,13 @@ impl World {
         let now = self.now;
         self.agent(to).handle(now, Input::Received { flow, bytes });
         self.drain(to);
+    }
+
+    /// The network gives a datagram back to its sender.
+    pub fn undelivered(&mut self, who: Who, remote: SocketAddr, quoted: &[u8]) {
+        let now = self.now;
+        self.agent(who).handle(now, Input::Undelivered { remote, quoted });
+        self.drain(who);
     }
 
     /// Runs until nothing is due within `span`.
@@ -361,7 +372,13 @@ impl World {
     /// Alice calls; gives what Bob hears of it.
     pub fn call(&mut self, invite: Invite) -> Box<Incoming> {
         self.command(Who::Alice, Command::Invite { session: A, invite: Box::new(invite) });
-        self.run(Duration::from_secs(5));
+        let is_there = |event: &UaEvent| matches!(event, UaEvent::Incoming(_));
+        for _ in 0..50 {
+            self.run(Duration::from_millis(100));
+            if self.events[Who::Bob as usize].iter().any(is_there) {
+                break;
+            }
+        }
         self.incoming(Who::Bob)
     }
 
