@@ -287,6 +287,16 @@ impl Control {
         self.settings.calls_max == 0 || self.calls.len() < self.settings.calls_max
     }
 
+    /// `SipDomain`: the name that the caller used for the domain, with its edge; where the Request-URI
+    /// names it by an address, or a carrier's call something else, the domain's own.
+    fn called_domain(&self, target: &sip::Uri, domain: &Domain) -> String {
+        let host = admission::host_of(target).filter(|host| {
+            let found = self.snapshot.admission(host);
+            found.is_some_and(|found| found.domain.sid == domain.sid)
+        });
+        host.unwrap_or_else(|| domain.domain_name.clone())
+    }
+
     fn inbound_setup(
         &mut self,
         now: Now,
@@ -319,7 +329,7 @@ impl Control {
             caller_name: None,
             application: None,
             sip: Some(SipFacts {
-                domain: admission::host_of(&request.uri).unwrap_or_default(),
+                domain: self.called_domain(&request.uri, domain),
                 domain_sid: Some(domain.sid),
                 call_id: request.call_id.to_string(),
                 source_ip: incoming.flow.remote.ip(),

@@ -42,6 +42,21 @@ fn our_own_address_is_the_default_domain_where_there_is_one() {
 }
 
 #[test]
+fn a_webhook_names_the_domain_as_the_caller_did_or_by_its_name() {
+    let settings = |s: &mut crate::ControlSettings| s.default_domain = Some("desk".to_owned());
+    for (target, expected) in [
+        ("sip:1000@desk.sip.sidetone.test", "desk.sip.sidetone.test"),
+        ("sip:1000@desk.sip.frankfurt.sidetone.test", "desk.sip.frankfurt.sidetone.test"),
+        ("sip:1000@198.51.100.1", "desk.sip.sidetone.test"),
+    ] {
+        let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), settings);
+        assert_eq!(rig.invite(&Invite::to(target)), RINGING, "{target}");
+        let (_, request) = rig.http.remove(0);
+        assert_eq!(request.standard.value("SipDomain"), Some(expected), "{target}");
+    }
+}
+
+#[test]
 fn a_closed_account_declines_and_an_edge_label_does_not_matter() {
     let mut book = Book::with_credentials();
     book.change_account(|account| account.status = AccountStatus::Suspended);
