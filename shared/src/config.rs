@@ -341,7 +341,7 @@ pub const NAMED_SETTINGS: &[Setting] = &[
     Setting {
         key: "trunk.*.domain",
         default: "\"\"",
-        doc: " SIP domain (NAME, or NAME.sip.SUFFIX) that takes the carrier's calls; empty = they are refused.",
+        doc: " SIP domain (NAME, or NAME.sip.SUFFIX) that takes the carrier's calls, whatever host they name; empty = they are refused.",
         shape: String::SHAPE,
     },
     Setting {

@@ -34,6 +34,12 @@ pub const RULES: &[Rule] = &[
         "The host of the Request-URI is no SIP domain of this gateway. 403 over TLS, and where sip.acl_reject says so. Make the domain, or mend the caller's Request-URI.",
     ),
     rule(
+        "carrier_without_domain",
+        "404",
+        Some(32002),
+        "A carrier calls whose [[trunk]] names no SIP domain that there is. Set domain to the one that takes its calls.",
+    ),
+    rule(
         "account_inactive",
         "603",
         Some(10001),
@@ -49,7 +55,7 @@ pub const RULES: &[Rule] = &[
         "source_not_listed",
         "drop",
         Some(32201),
-        "The source address is in none of the lists mapped for calls; 403 where sip.acl_reject says so. Add the address to a list.",
+        "The source address is in none of the lists mapped for calls, so the domain hears nothing from it, whatever the method; 403 where sip.acl_reject says so, and to a carrier. Add the address to a list.",
     ),
     rule(
         "credentials_broken",

@@ -460,7 +460,7 @@ impl Play {
             | UaEvent::Broken { .. }
             | UaEvent::Unheard { .. }
             | UaEvent::FailedOver { .. } => {}
-            UaEvent::Incoming(_) | UaEvent::Trace(_) => {}
+            UaEvent::Incoming(_) | UaEvent::Stray(_) | UaEvent::Trace(_) => {}
         }
         None
     }

@@ -55,8 +55,30 @@ pub struct Policy<'a> {
     pub default_domain: Option<&'a str>,
     /// 403 instead of silence.
     pub answer_strangers: bool,
-    /// Labels of the domain that takes the calls of the carrier at the request's source.
-    pub trunk_domain: Option<&'a str>,
+    /// The carrier at the request's source. It is trusted: whatever it sends gets a response.
+    pub carrier: Option<Carrier<'a>>,
+}
+
+/// The `[[trunk]]` that a source address belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Carrier<'a> {
+    /// Its name in the settings.
+    pub name: &'a str,
+    /// Labels of the domain that takes its calls, where the settings name one.
+    pub domain: Option<&'a str>,
+}
+
+impl Policy<'_> {
+    /// Whether a domain is the one that takes the calls of the carrier at the request's source.
+    pub(crate) fn is_of_carrier(&self, found: &Admission<'_>) -> bool {
+        let domain = self.carrier.and_then(|carrier| carrier.domain);
+        domain == Some(found.domain.labels.as_str())
+    }
+
+    /// Whether a refusal is answered where others would get silence.
+    const fn answers(&self) -> bool {
+        self.answer_strangers || self.carrier.is_some()
+    }
 }
 
 /// The facts of a request that the rules look at.
@@ -85,15 +107,15 @@ pub fn decide(
 ) -> Decision {
     let found = match find(snapshot, policy, request) {
         Ok(found) => found,
-        Err(refusal) => return refuse(refusal, None, false),
+        Err(refused) => return Decision::Refuse(refused),
     };
     let account = Some(found.account.sid);
-    let is_trunk = policy.trunk_domain == Some(found.domain.labels.as_str());
-    let is_listed = is_trunk || is_listed(&found, request.flow);
+    let is_trunk = policy.is_of_carrier(&found);
+    let is_vouched = request.is_vouched || policy.carrier.is_some();
     if let Err(refusal) = check_place(&found, policy, request.flow, is_trunk) {
-        return refuse(objection_first(refusal, request), account, request.is_vouched);
+        return refuse(objection_first(refusal, request), account, is_vouched);
     }
-    let is_vouched = request.is_vouched || is_listed;
+    let is_vouched = is_vouched || is_listed(&found, request.flow);
     if let Some(objection) = request.objection {
         return refuse(objection.clone(), account, is_vouched);
     }
@@ -119,14 +141,59 @@ pub fn decide(
 /// The domain that a request names, for a method that needs no credentials (OPTIONS) or gets none.
 ///
 /// # Errors
-/// The refusal for an unknown domain, or what SIP has against the request.
+/// The refusal for an unknown domain, for a source outside of its IP lists, or what SIP has against
+/// the request.
 pub fn known<'s>(
     snapshot: &'s Snapshot,
     policy: Policy<'_>,
     request: Request<'_>,
-) -> Result<Admission<'s>, Refusal> {
+) -> Result<Admission<'s>, Refused> {
     let found = find(snapshot, policy, request)?;
-    request.objection.map_or(Ok(found), |objection| Err(objection.clone()))
+    let refused = |refusal| Refused {
+        refusal,
+        account: Some(found.account.sid),
+        trusted: request.is_vouched || policy.carrier.is_some(),
+    };
+    check_source(&found, policy, request.flow).map_err(refused)?;
+    request.objection.map_or(Ok(found), |objection| Err(refused(objection.clone())))
+}
+
+/// With IP lists mapped, nothing from another source is answered, whatever it asks: a domain does not
+/// show itself to scanners. The carrier of the domain's trunk is listed by the settings.
+///
+/// # Errors
+/// The refusal, silent unless the settings say otherwise.
+pub(crate) fn check_source(
+    found: &Admission<'_>,
+    policy: Policy<'_>,
+    flow: &Flow,
+) -> Result<(), Refusal> {
+    let is_bound = found.call_auth().ip_access_control_list && !policy.is_of_carrier(found);
+    if is_bound && !found.source_is_listed(flow.remote.ip()) {
+        return Err(not_listed(policy));
+    }
+    Ok(())
+}
+
+/// The same for a request that belongs to no dialog although it says so: one to an address of ours
+/// is heard, for a dialog's requests name our Contact.
+///
+/// # Errors
+/// As [`check_source`], and whose domain it is.
+pub(crate) fn check_stray(
+    snapshot: &Snapshot,
+    policy: Policy<'_>,
+    flow: &Flow,
+    target: &Uri,
+) -> Result<(), Refused> {
+    let Some(found) = host_of(target).and_then(|host| snapshot.admission(&host)) else {
+        return Ok(());
+    };
+    check_source(&found, policy, flow).map_err(|refusal| Refused {
+        refusal,
+        account: Some(found.account.sid),
+        trusted: policy.carrier.is_some(),
+    })
 }
 
 /// Whether the domain has IP lists for calls and the source is in one.
@@ -168,28 +235,40 @@ fn objection_first(refusal: Refusal, request: Request<'_>) -> Refusal {
     }
 }
 
+/// The domain of a request: the one that its Request-URI names, else that of the carrier it comes
+/// from, whatever it names (its own realm, a number, a private address of ours), else the default
+/// domain where it names our address.
+///
+/// # Errors
+/// The refusal where there is none.
 pub(crate) fn find<'s>(
     snapshot: &'s Snapshot,
     policy: Policy<'_>,
     request: Request<'_>,
-) -> Result<Admission<'s>, Refusal> {
+) -> Result<Admission<'s>, Refused> {
     let flow = request.flow;
     let host = host_of(request.target);
-    let named = host.as_deref().and_then(|host| snapshot.admission(host));
+    let by_labels = |labels: Option<&str>| snapshot.admission_by_labels(labels?);
+    let by_carrier = || by_labels(policy.carrier?.domain);
+    // Over TLS a bare address is refused: no certificate proves it.
     let own_address = flow.transport != Transport::Tls
         && host.as_deref().is_some_and(|host| names_own_address(host, flow));
-    let is_ours = own_address && policy.trunk_domain.is_some();
-    let by_trunk = || {
-        snapshot.admission_by_labels(policy.trunk_domain.filter(|_| is_ours).unwrap_or_default())
+    let by_default = || by_labels(policy.default_domain.filter(|_| own_address));
+    let named = host.as_deref().and_then(|host| snapshot.admission(host));
+    if let Some(found) = named.or_else(by_carrier).or_else(by_default) {
+        return Ok(found);
+    }
+    let (refusal, account) = match policy.carrier {
+        Some(carrier) => (carrier_without_domain(carrier), operator(snapshot)),
+        None => (unknown_domain(policy, flow), None),
     };
-    let by_default = || match (own_address, policy.default_domain) {
-        (true, Some(labels)) => snapshot.admission_by_labels(labels),
-        _ => None,
-    };
-    named
-        .or_else(by_trunk)
-        .or_else(by_default)
-        .ok_or_else(|| objection_first(unknown_domain(policy, flow), request))
+    let trusted = policy.carrier.is_some();
+    Err(Refused { refusal: objection_first(refusal, request), account, trusted })
+}
+
+/// The account that hears of what concerns no other: a carrier is the operator's own.
+fn operator(snapshot: &Snapshot) -> Option<AccountSid> {
+    snapshot.accounts().find(|account| account.parent.is_none()).map(|account| account.sid)
 }
 
 /// Rules 3, 4 and 5: what needs no credentials to be known.
@@ -215,10 +294,7 @@ fn check_place(
         )
         .code(32200));
     }
-    if auth.ip_access_control_list && !found.source_is_listed(flow.remote.ip()) {
-        return Err(not_listed(policy));
-    }
-    Ok(())
+    check_source(found, policy, flow)
 }
 
 pub(crate) fn account_inactive() -> Refusal {
@@ -257,9 +333,19 @@ fn unknown_domain(policy: Policy<'_>, flow: &Flow) -> Refusal {
     }
 }
 
+/// It may call us, and nobody takes its calls.
+fn carrier_without_domain(carrier: Carrier<'_>) -> Refusal {
+    let sentence = format!(
+        "The carrier {} sends a request, and its [[trunk]] names no SIP domain that there is: set \
+         domain to the one that takes its calls.",
+        carrier.name
+    );
+    Refusal::new("carrier_without_domain", 404, sentence).code(32002)
+}
+
 fn not_listed(policy: Policy<'_>) -> Refusal {
     let sentence = "Authentication failure - source IP Address not in ACL";
-    let refusal = if policy.answer_strangers {
+    let refusal = if policy.answers() {
         Refusal::new("source_not_listed", 403, sentence)
     } else {
         Refusal::silent("source_not_listed", sentence)

@@ -81,11 +81,7 @@ pub fn explain(
     settings: &ControlSettings,
     question: &Question,
 ) -> Explanation {
-    let policy = Policy {
-        default_domain: settings.default_domain.as_deref(),
-        answer_strangers: settings.answer_strangers,
-        trunk_domain: settings.trunk_domain(question.source.ip(), None),
-    };
+    let policy = settings.policy(question.source.ip(), None);
     let (id, transport) = (FlowId(0), question.transport);
     let flow = Flow { id, transport, local: question.local, remote: question.source };
     let request = admission::Request {
@@ -94,7 +90,7 @@ pub fn explain(
         objection: None,
         is_vouched: false,
     };
-    let found = admission::known(snapshot, policy, request).ok();
+    let found = admission::find(snapshot, policy, request).ok();
     let outcome = match question.method {
         Method::Invite => {
             let decision = admission::decide(snapshot, policy, request, |found| {
@@ -117,7 +113,7 @@ pub fn explain(
         }
         _ => of_options(admission::known(snapshot, policy, request).map(drop)),
     };
-    Explanation { steps: steps(question, found.as_ref(), &outcome), outcome }
+    Explanation { steps: steps(question, policy, found.as_ref(), &outcome), outcome }
 }
 
 fn user(question: &Question) -> &str {
@@ -179,18 +175,28 @@ fn refused_outcome(refused: Refused) -> Outcome {
     }
 }
 
-fn of_options(known: Result<(), Refusal>) -> Outcome {
+fn of_options(known: Result<(), Refused>) -> Outcome {
     match known {
-        Ok(()) => Outcome::Served("200 OK: a known domain answers OPTIONS to anybody".to_owned()),
-        Err(refusal) => Outcome::Refused { refusal, is_trusted: false, is_alerted: false },
+        Ok(()) => Outcome::Served("200 OK: OPTIONS needs no credentials".to_owned()),
+        Err(refused) => refused_outcome(refused),
     }
 }
 
 /// The steps up to the one whose rule decided.
-fn steps(question: &Question, found: Option<&Admission<'_>>, outcome: &Outcome) -> Vec<Step> {
+fn steps(
+    question: &Question,
+    policy: Policy<'_>,
+    found: Option<&Admission<'_>>,
+    outcome: &Outcome,
+) -> Vec<Step> {
     let Some(found) = found else {
         let host = admission::host_of(&question.target).unwrap_or_default();
-        let text = format!("`{host}` is no SIP domain of this gateway");
+        let text = match policy.carrier {
+            Some(carrier) => {
+                format!("the [[trunk]] {} names no SIP domain that there is", carrier.name)
+            }
+            None => format!("`{host}` is no SIP domain of this gateway"),
+        };
         return vec![Step { name: "domain", found: text, passed: false }];
     };
     let rule = match outcome {
@@ -198,12 +204,12 @@ fn steps(question: &Question, found: Option<&Admission<'_>>, outcome: &Outcome) 
         Outcome::Challenged { .. } => Some("wrong_credentials"),
         Outcome::Refused { refusal, .. } => Some(refusal.rule),
     };
-    let is_trunk = matches!(outcome, Outcome::Served(text) if text.contains(BY_TRUNK));
+    let is_trunk = policy.is_of_carrier(found);
     let all = match question.method {
-        Method::Invite if is_trunk => vec![domain_step(found), trunk_step(question)],
+        Method::Invite if is_trunk => carrier_steps(question, found),
         Method::Invite => invite_steps(question, found),
-        Method::Register => register_steps(question, found),
-        _ => vec![domain_step(found)],
+        Method::Register => register_steps(question, found, is_trunk),
+        _ => vec![domain_step(found), source_step(question, found, is_trunk)],
     };
     let mut steps = Vec::new();
     for (rules, name, text) in all {
@@ -228,49 +234,71 @@ fn domain_step(found: &Admission<'_>) -> Looked {
 /// How a carrier's call is served.
 const BY_TRUNK: &str = "180 Ringing to the carrier of a [[trunk]]";
 
-fn trunk_step(question: &Question) -> Looked {
-    let text = format!("{} is an address of a [[trunk]] with this domain", question.source.ip());
-    (&[], "carrier", text)
+fn carrier_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
+    vec![
+        domain_step(found),
+        account_step(found),
+        source_step(question, found, true),
+        security_step(question, found),
+        document_step(found),
+    ]
+}
+
+fn account_step(found: &Admission<'_>) -> Looked {
+    let account = if found.account_is_active() { "active" } else { "suspended or closed" };
+    (&["account_inactive"], "account", account.to_owned())
+}
+
+fn source_step(question: &Question, found: &Admission<'_>, is_trunk: bool) -> Looked {
+    let source = question.source.ip();
+    let is_bound = found.call_auth().ip_access_control_list;
+    let text = match (is_trunk, is_bound, found.source_is_listed(source)) {
+        (true, ..) => format!("{source} is an address of a [[trunk]] with this domain"),
+        (_, false, _) => "no list is mapped: any address may ask".to_owned(),
+        (_, true, true) => format!("{source} is in a mapped list"),
+        (_, true, false) => format!("{source} is in none of the mapped lists"),
+    };
+    (&["source_not_listed"], "source address", text)
+}
+
+fn security_step(question: &Question, found: &Admission<'_>) -> Looked {
+    let transport = question.transport.via_name();
+    let secure = match found.domain.secure {
+        true => format!("the domain is secure: TLS and SRTP only; this came by {transport}"),
+        false => format!("the domain takes any transport; this came by {transport}"),
+    };
+    (&["secure_domain_needs_tls", "secure_domain_needs_srtp"], "security", secure)
+}
+
+fn document_step(found: &Admission<'_>) -> Looked {
+    let document = found.domain.voice_url.clone().unwrap_or_else(|| "no VoiceUrl".to_owned());
+    (&["no_voice_url"], "document", document)
 }
 
 fn invite_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
     let auth = found.call_auth();
-    let account = if found.account_is_active() { "active" } else { "suspended or closed" };
     let mapped = match (auth.ip_access_control_list, auth.credential_list) {
         (false, false) => "nothing is mapped for calls",
         (true, false) => "IP access control lists are mapped for calls",
         (false, true) => "credential lists are mapped for calls",
         (true, true) => "IP access control lists and credential lists are mapped: both must pass",
     };
-    let source = question.source.ip();
-    let listed = match (auth.ip_access_control_list, found.source_is_listed(source)) {
-        (false, _) => "no list is mapped: any address may ask".to_owned(),
-        (true, true) => format!("{source} is in a mapped list"),
-        (true, false) => format!("{source} is in none of the mapped lists"),
-    };
-    let transport = question.transport.via_name();
-    let secure = match found.domain.secure {
-        true => format!("the domain is secure: TLS and SRTP only; this came by {transport}"),
-        false => format!("the domain takes any transport; this came by {transport}"),
-    };
-    let document = found.domain.voice_url.clone().unwrap_or_else(|| "no VoiceUrl".to_owned());
     vec![
         domain_step(found),
-        (&["account_inactive"], "account", account.to_owned()),
+        account_step(found),
         (&["domain_without_authentication"], "authentication", mapped.to_owned()),
-        (&["source_not_listed"], "source address", listed),
+        source_step(question, found, false),
         (
             &["wrong_credentials", "credentials_broken", "digest_locked_out"],
             "credentials",
             credentials(question, found),
         ),
-        (&["secure_domain_needs_tls", "secure_domain_needs_srtp"], "security", secure),
-        (&["no_voice_url"], "document", document),
+        security_step(question, found),
+        document_step(found),
     ]
 }
 
-fn register_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
-    let account = if found.account_is_active() { "active" } else { "suspended or closed" };
+fn register_steps(question: &Question, found: &Admission<'_>, is_trunk: bool) -> Vec<Looked> {
     let switch = if found.domain.sip_registration { "on" } else { "off" };
     let mapped = match found.registration_auth() {
         true => "credential lists are mapped for registrations",
@@ -291,7 +319,8 @@ fn register_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
         if found.domain.secure { "the domain is secure" } else { "any transport is taken" };
     vec![
         domain_step(found),
-        (&["account_inactive"], "account", account.to_owned()),
+        account_step(found),
+        source_step(question, found, is_trunk),
         (&["registration_off"], "registration", format!("SipRegistration is {switch}")),
         (&["registration_without_credentials"], "authentication", mapped.to_owned()),
         (

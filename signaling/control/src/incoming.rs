@@ -24,7 +24,6 @@ use crate::entry::{Leg, Session};
 use crate::identity;
 use crate::records;
 use crate::sessions::texts;
-use crate::settings::ControlSettings;
 
 /// An account hears of the same refusal at most once in so many seconds.
 const ALERT_EVERY_S: u64 = 10;
@@ -45,7 +44,7 @@ impl Control {
     /// Whether the source may ask at all: one that nothing vouches for has a budget.
     fn has_budget(&mut self, now: Now, incoming: &Incoming) -> bool {
         let source = incoming.flow.remote;
-        if self.registrar.vouches_for(source.ip()) {
+        if self.registrar.vouches_for(source.ip()) || self.is_carrier(source.ip()) {
             return true;
         }
         match self.ua.strangers().take(now.mono, source.ip()) {
@@ -98,10 +97,10 @@ impl Control {
 
     /// A known domain answers without credentials (contract sip-interface.md §2).
     fn on_options(&mut self, now: Now, incoming: Box<Incoming>) {
-        let refusal = match self.known(now, &incoming) {
-            Ok(()) if self.draining => draining(self.random.between(5, 30)),
+        let refused = match self.known(now, &incoming) {
+            Ok(()) if self.draining => nobodys(draining(self.random.between(5, 30))),
             Ok(()) if self.overload.is_of(incoming.flow.transport) => {
-                overload(self.random.between(5, 30))
+                nobodys(overload(self.random.between(5, 30)))
             }
             Ok(()) => {
                 return self.ua_commands.push_back(Command::Respond {
@@ -111,26 +110,49 @@ impl Control {
                     remember: false,
                 });
             }
-            Err(refusal) => refusal,
+            Err(refused) => refused,
         };
-        self.refuse(now, incoming, Refused { refusal, account: None, trusted: false });
+        self.refuse(now, incoming, refused);
     }
 
     /// A method that is not served.
     fn on_other(&mut self, now: Now, incoming: Box<Incoming>) {
-        let refusal = match self.known(now, &incoming) {
-            Err(refusal) => refusal,
-            Ok(()) => Refusal::new("method_not_allowed", 405, "The method is not handled."),
-        };
-        self.refuse(now, incoming, Refused { refusal, account: None, trusted: false });
+        let refused = self.known(now, &incoming).err().unwrap_or_else(|| {
+            nobodys(Refusal::new("method_not_allowed", 405, "The method is not handled."))
+        });
+        self.refuse(now, incoming, refused);
     }
 
-    fn known(&self, now: Now, incoming: &Incoming) -> Result<(), Refusal> {
+    /// A request that names a dialog, or a transaction, that there is not: 481 (RFC 3261 §12.2.2, §9.2),
+    /// where its source may hear anything at all.
+    pub(crate) fn on_stray(&mut self, now: Now, incoming: Box<Incoming>) {
+        let policy = self.policy_for(&incoming);
+        let (flow, target) = (&incoming.flow, &incoming.request.uri);
+        match admission::check_stray(&self.snapshot, policy, flow, target) {
+            Err(refused) => self.refuse(now, incoming, refused),
+            Ok(()) => self.ua_commands.push_back(Command::Respond {
+                incoming,
+                status: 481,
+                headers: Vec::new(),
+                remember: false,
+            }),
+        }
+    }
+
+    fn known(&self, now: Now, incoming: &Incoming) -> Result<(), Refused> {
         let request = self.facts(now, incoming);
+        admission::known(&self.snapshot, self.policy_for(incoming), request).map(drop)
+    }
+
+    /// What the settings say about the source of a request.
+    pub(crate) fn policy_for(&self, incoming: &Incoming) -> Policy<'_> {
         let source = incoming.flow.remote.ip();
-        let registered = self.registrations.trunk_at(source);
-        let policy = policy(&self.settings, source, registered);
-        admission::known(&self.snapshot, policy, request).map(drop)
+        self.settings.policy(source, self.registrations.trunk_at(source))
+    }
+
+    /// Whether the settings know the source as a carrier's.
+    fn is_carrier(&self, source: IpAddr) -> bool {
+        self.settings.trunk_at(source, self.registrations.trunk_at(source)).is_some()
     }
 
     pub(crate) fn facts<'a>(&self, now: Now, incoming: &'a Incoming) -> admission::Request<'a> {
@@ -142,9 +164,12 @@ impl Control {
         }
     }
 
-    /// Whether an IP list, a digest of the last minutes or a registration vouches for the source.
+    /// Whether an IP list, a digest of the last minutes, a registration or the settings vouch for the
+    /// source.
     fn is_vouched(&self, now: Now, source: IpAddr) -> bool {
-        self.ua.is_vouched(now.mono, source) || self.registrar.vouches_for(source)
+        self.ua.is_vouched(now.mono, source)
+            || self.registrar.vouches_for(source)
+            || self.is_carrier(source)
     }
 
     /// A list, a digest or a registration vouches for the source of a request, for so long.
@@ -159,8 +184,7 @@ impl Control {
     fn on_invite(&mut self, now: Now, mut incoming: Box<Incoming>) {
         let request = self.facts(now, &incoming);
         let source = incoming.flow.remote.ip();
-        let registered = self.registrations.trunk_at(source);
-        let mut policy = policy(&self.settings, source, registered);
+        let mut policy = self.settings.policy(source, self.registrations.trunk_at(source));
         let replaced = self.domain_of_replaced(&incoming);
         if let Some(domain) = &replaced {
             policy.default_domain = Some(domain.labels.as_str());
@@ -456,12 +480,9 @@ impl Control {
     }
 }
 
-fn policy(settings: &ControlSettings, source: IpAddr, registered: Option<usize>) -> Policy<'_> {
-    Policy {
-        default_domain: settings.default_domain.as_deref(),
-        answer_strangers: settings.answer_strangers,
-        trunk_domain: settings.trunk_domain(source, registered),
-    }
+/// A refusal for a reason of the node's own: no account did anything wrong.
+const fn nobodys(refusal: Refusal) -> Refused {
+    Refused { refusal, account: None, trusted: false }
 }
 
 /// Any port: only whether an answer could be made is asked.

@@ -33,6 +33,7 @@ impl Control {
         let Some(event) = self.of_forks(now, event) else { return };
         match event {
             UaEvent::Incoming(incoming) => self.on_incoming(now, incoming),
+            UaEvent::Stray(incoming) => self.on_stray(now, incoming),
             UaEvent::Progress { session, status, media, .. } => {
                 let Some(sid) = self.call_of(session) else { return };
                 let early_media = media.is_some();

@@ -11,6 +11,7 @@ use shared::ids::Origin;
 use shared::limits::TWILIO_API_CALLS_A_SECOND;
 use shared::{Extensions, LatchMode};
 
+use crate::admission::{Carrier, Policy};
 use crate::media_addresses::MediaAddresses;
 
 /// Settings of [`crate::Control`].
@@ -63,15 +64,20 @@ pub struct ControlSettings {
 }
 
 impl ControlSettings {
-    /// Labels of the domain that takes the calls of the carrier at `source`: one whose `addresses`
-    /// list it, or that we are `registered` at.
-    pub fn trunk_domain(&self, source: IpAddr, registered: Option<usize>) -> Option<&str> {
-        let trunk = self.trunk_at(source, registered)?;
-        let labels = trunk.domain.split(".sip.").next().unwrap_or_default();
-        (!labels.is_empty()).then_some(labels)
+    /// What they say about a request from `source`; see [`Self::trunk_at`] for `registered`.
+    pub(crate) fn policy(&self, source: IpAddr, registered: Option<usize>) -> Policy<'_> {
+        Policy {
+            default_domain: self.default_domain.as_deref(),
+            answer_strangers: self.answer_strangers,
+            carrier: self.trunk_at(source, registered).map(|trunk| Carrier {
+                name: &trunk.name,
+                domain: trunk.domain.split(".sip.").next().filter(|labels| !labels.is_empty()),
+            }),
+        }
     }
 
-    /// The carrier at `source`, found as for [`Self::trunk_domain`].
+    /// The carrier at `source`: one whose `addresses` list it, or the one of that index, where we are
+    /// `registered`.
     pub fn trunk_at(&self, source: IpAddr, registered: Option<usize>) -> Option<&Trunk> {
         let source = source.to_canonical();
         let is_listed = |trunk: &&Trunk| trunk.addresses.iter().any(|block| block.contains(source));

@@ -354,6 +354,8 @@ impl Phone {
             UaEvent::Incoming(incoming) if *incoming.method() == Method::Invite => {
                 self.on_invite(incoming);
             }
+            // A phone of one server answers strays by itself.
+            UaEvent::Stray(_) => {}
             UaEvent::Incoming(incoming) => self.commands.push_back(sip::Command::Respond {
                 incoming,
                 status: 200,

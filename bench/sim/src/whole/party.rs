@@ -317,6 +317,7 @@ impl Party {
                 return Some(self.rings(*incoming, wishes));
             }
             UaEvent::Incoming(_)
+            | UaEvent::Stray(_)
             | UaEvent::Trace(_)
             | UaEvent::Broken { .. }
             | UaEvent::Unheard { .. } => return None,
@@ -371,6 +372,7 @@ impl Party {
             })),
             UaEvent::Digit { .. } | UaEvent::FailedOver { .. } => {}
             UaEvent::Incoming(_)
+            | UaEvent::Stray(_)
             | UaEvent::Trace(_)
             | UaEvent::Broken { .. }
             | UaEvent::Unheard { .. }
@@ -540,6 +542,7 @@ fn session_of(event: &UaEvent) -> Option<SessionId> {
         | UaEvent::ReferProgress { session, .. }
         | UaEvent::Ended { session, .. } => Some(*session),
         UaEvent::Incoming(_)
+        | UaEvent::Stray(_)
         | UaEvent::Broken { .. }
         | UaEvent::Unheard { .. }
         | UaEvent::Responded(_)

@@ -7,7 +7,9 @@ use sip::registrar::AddressOfRecord;
 use sip::{NameAddr, Uri};
 use store::{Admission, Snapshot};
 
-use crate::admission::{Policy, Refused, Request, Unproven, check_verdict, find, user_of};
+use crate::admission::{
+    Policy, Refused, Request, Unproven, check_source, check_verdict, find, user_of,
+};
 
 /// What admission says about a REGISTER.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +42,10 @@ pub(crate) fn decide(
 ) -> Decision {
     let found = match find(snapshot, policy, request) {
         Ok(found) => found,
-        Err(refusal) => return refuse(refusal, None, false),
+        Err(refused) => return Decision::Refuse(refused),
     };
     let account = Some(found.account.sid);
-    let before = check_place(&found).and_then(|()| match request.objection {
+    let before = check_place(&found, policy, request).and_then(|()| match request.objection {
         None => Ok(()),
         Some(objection) => Err(objection.clone()),
     });
@@ -66,10 +68,15 @@ pub(crate) fn decide(
 }
 
 /// What needs no credentials to be known.
-fn check_place(found: &Admission<'_>) -> Result<(), Refusal> {
+fn check_place(
+    found: &Admission<'_>,
+    policy: Policy<'_>,
+    request: Request<'_>,
+) -> Result<(), Refusal> {
     if !found.account_is_active() {
         return Err(crate::admission::account_inactive());
     }
+    check_source(found, policy, request.flow)?;
     if !found.domain.sip_registration {
         let sentence = "Registration is off for the domain. Set SipRegistration=true on it.";
         return Err(Refusal::new("registration_off", 403, sentence).code(32210));

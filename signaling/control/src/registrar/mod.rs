@@ -41,11 +41,8 @@ const REGISTRATION_VOUCHES: Duration = Duration::from_secs(REGISTRATION_S.1 as u
 impl Control {
     pub(crate) fn on_register(&mut self, now: Now, incoming: Box<Incoming>) {
         let request = self.facts(now, &incoming);
-        let policy = crate::admission::Policy {
-            default_domain: self.settings.default_domain.as_deref(),
-            answer_strangers: self.settings.answer_strangers,
-            trunk_domain: None,
-        };
+        let source = incoming.flow.remote.ip();
+        let policy = self.settings.policy(source, self.registrations.trunk_at(source));
         let (ua, lockout) = (&mut self.ua, &mut self.lockout);
         let to = &incoming.request.to;
         let decision = admission::decide(&self.snapshot, policy, request, to, |found| {

@@ -199,15 +199,46 @@ fn headers_of_an_objection_leave_with_it_and_a_listed_source_reads_the_reason() 
 }
 
 #[test]
-fn options_to_a_known_domain_is_answered_to_anybody_and_else_to_nobody() {
+fn options_to_a_domain_without_ip_lists_is_answered_to_anybody_and_else_to_nobody() {
     let options = Invite { method: "OPTIONS", sdp: String::new(), ..Invite::default() };
-    let mut rig = Rig::new(Book::with_ip_list("203.0.113.1"));
+    let mut rig = Rig::new(Book::with_credentials());
     assert_eq!(rig.invite(&options), [200]);
     assert!(header(rig.last_response(), "Allow").unwrap().contains("INVITE"));
     let elsewhere = Invite { target: "sip:198.51.100.1", ..options.clone() };
     assert_eq!(rig.invite(&elsewhere), SILENCE);
     let picky = Invite { headers: "Require: gizmo\r\n".to_owned(), ..options };
     assert_eq!(rig.invite(&picky), [420]);
+}
+
+#[test]
+fn a_domain_with_ip_lists_hears_nothing_of_another_source_whatever_it_asks() {
+    let asked = |method| Invite { method, sdp: String::new(), ..Invite::default() };
+    let methods =
+        ["OPTIONS", "MESSAGE", "SUBSCRIBE", "GIZMO", "REGISTER", "BYE", "CANCEL", "INVITE"];
+    let book = |address: &str| {
+        let mut book = Book::with_registrations();
+        book.map_address(address);
+        book
+    };
+    for (method, listed) in methods.into_iter().zip([200, 405, 405, 501, 401, 481, 481, 407]) {
+        let mut rig = Rig::new(book("203.0.113.1"));
+        assert_eq!(rig.invite(&asked(method)), SILENCE, "{method}");
+        assert_eq!(rig.refused, ["source_not_listed"], "{method}");
+        assert_eq!(rig.notifications[0].error_code, 32201, "{method}");
+        let edge = Invite { target: "sip:1@desk.sip.frankfurt.sidetone.test", ..asked(method) };
+        assert_eq!(rig.invite(&edge), SILENCE, "{method}: by the name of an edge");
+        let mut rig = Rig::with_settings(book("203.0.113.1"), |s| s.answer_strangers = true);
+        assert_eq!(rig.invite(&asked(method)), [403], "{method}: by the setting");
+        let mut rig = Rig::new(book("192.0.2.7"));
+        assert_eq!(rig.invite(&asked(method)), [listed], "{method}: a listed source");
+    }
+}
+
+#[test]
+fn a_stray_request_to_our_address_is_answered_for_a_dialog_names_our_contact() {
+    let bye = Invite { method: "BYE", ..Invite::to("sip:1000@198.51.100.1") };
+    let mut rig = Rig::new(Book::with_ip_list("203.0.113.1"));
+    assert_eq!(rig.invite(&bye), [481]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared::config::Trunk;
 use shared::{LatchMode, MediaCommand};
+use sip::flow::Transport;
 use sip::message::Request;
 use sip::{Message, Method};
 use store::CallStatus;
@@ -100,7 +101,7 @@ fn a_call_from_the_registrar_reaches_the_trunk_s_domain_as_a_number_without_its_
             .to_owned(),
         ..Invite::default()
     };
-    rig.come_from(sip::flow::Transport::Udp, CALLEE);
+    rig.come_from(Transport::Udp, CALLEE);
     assert!(rig.invite(&invite).is_empty(), "not before it has us");
     rig.after(Duration::from_secs(1));
     rig.resolve();
@@ -111,7 +112,7 @@ fn a_call_from_the_registrar_reaches_the_trunk_s_domain_as_a_number_without_its_
     assert!(form.contains(&("From", "+15550100")), "{form:?}");
     assert!(!form.iter().any(|(name, _)| name.starts_with("SipHeader_")), "{form:?}");
     assert_eq!(rig.records.last().unwrap().status, CallStatus::Ringing);
-    rig.come_from(sip::flow::Transport::Udp, CALLER);
+    rig.come_from(Transport::Udp, CALLER);
     assert!(rig.invite(&invite).is_empty(), "another source is a stranger");
 }
 
@@ -125,9 +126,78 @@ fn a_listed_address_of_a_trunk_needs_no_registration() {
     let named = Invite { target: "sip:+15550199@desk.sip.sidetone.test", ..Invite::default() };
     assert_eq!(rig.invite(&Invite::to("sip:+15550199@198.51.100.1")), [100, 180]);
     assert_eq!(rig.invite(&named), [100, 180]);
-    assert_eq!(rig.invite(&Invite::to("sip:1@other.sip.sidetone.test")), [0; 0]);
-    rig.come_from(sip::flow::Transport::Udp, CALLEE);
+    assert_eq!(rig.invite(&Invite::to("sip:1@other.sip.sidetone.test")), [100, 180]);
+    rig.come_from(Transport::Udp, CALLEE);
     assert_eq!(rig.invite(&named), [407], "others need the password as ever");
+}
+
+/// The carrier's own words for us, one after the other.
+#[test]
+fn a_carrier_is_known_by_its_source_whatever_its_request_uri_names() {
+    for target in [
+        "tel:+15550123",
+        "sip:+15550123@carrier.example",
+        "sip:+15550123@203.0.113.99",
+        "sip:+15550123@10.0.0.1",
+        "sips:+15550123@198.51.100.1",
+        "sip:+15550123@nobody.sip.sidetone.test",
+    ] {
+        for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+            let mut rig = of_carrier("desk");
+            rig.come_from(transport, CALLER);
+            assert_eq!(rig.invite(&Invite::to(target)), [100, 180], "{target} by {transport:?}");
+            let (_, request) = rig.http.remove(0);
+            let form: Vec<_> = request.standard.iter().chain(request.extra.iter()).collect();
+            assert!(form.contains(&("To", "+15550123")), "{form:?}");
+            assert!(form.contains(&("SipDomain", "desk.sip.sidetone.test")), "{form:?}");
+            assert!(rig.notifications.is_empty() && rig.refused.is_empty());
+        }
+    }
+    let mut rig = of_carrier("desk");
+    rig.come_from(Transport::Udp, CALLEE);
+    assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [0; 0], "another source");
+    let options = |target| Invite { method: "OPTIONS", sdp: String::new(), ..Invite::to(target) };
+    assert_eq!(rig.invite(&options("sip:carrier.example")), [0; 0]);
+    rig.come_from(Transport::Udp, CALLER);
+    assert_eq!(rig.invite(&options("sip:carrier.example")), [200]);
+}
+
+#[test]
+fn a_carrier_always_gets_a_response_and_the_account_hears_of_a_refusal() {
+    for domain in ["", "gone"] {
+        let mut rig = of_carrier(domain);
+        assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [404], "`{domain}`");
+        assert_eq!(rig.refused, ["carrier_without_domain"]);
+        let told = &rig.notifications[0];
+        assert_eq!((told.error_code, told.account), (32002, super::rig::ACCOUNT));
+        assert!(told.message.contains("carrier"), "{}", told.message);
+        let reason = super::rig::header(rig.last_response(), "X-Twilio-Error").unwrap();
+        assert!(reason.starts_with("32002 "), "{reason}");
+    }
+    // A domain with its own rules: the carrier is not in its list, and hears so.
+    let mut rig = Rig::with_settings(Book::with_ip_list("203.0.113.1"), |settings| {
+        settings.trunks = vec![carrier("gone")];
+    });
+    assert_eq!(rig.invite(&Invite::default()), [403]);
+    assert_eq!(rig.notifications[0].error_code, 32201);
+}
+
+#[test]
+fn a_flood_of_calls_of_a_carrier_is_no_flood_of_a_stranger() {
+    let mut rig = of_carrier("gone");
+    for call in 0..500 {
+        assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [404], "call {call}");
+    }
+    assert_eq!(rig.dropped, 0);
+}
+
+fn of_carrier(domain: &str) -> Rig {
+    Rig::with_settings(book(), |settings| settings.trunks = vec![carrier(domain)])
+}
+
+fn carrier(domain: &str) -> Trunk {
+    let addresses = vec!["192.0.2.7/32".parse().unwrap()];
+    Trunk { name: "carrier".to_owned(), addresses, domain: domain.to_owned(), ..Trunk::default() }
 }
 
 #[test]

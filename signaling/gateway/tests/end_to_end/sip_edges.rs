@@ -202,6 +202,28 @@ fn what_is_not_served_is_refused_as_the_rfc_says_over_udp_and_tcp() {
 }
 
 #[test]
+fn a_domain_with_an_ip_list_hears_nothing_of_other_sources_over_udp_and_tcp() {
+    let gateway = Gateway::start("");
+    let domain = gateway.domain("desk", &[("VoiceUrl", "http://127.0.0.1:9/voice")]);
+    gateway.allow_address(&domain, "192.0.2.1");
+    let methods = ["OPTIONS", "MESSAGE", "REGISTER", "SOMETHING", "BYE", "CANCEL", "INVITE"];
+    for open in [Wire::udp as fn(&Gateway) -> Wire, Wire::tcp] {
+        let mut wire = open(&gateway);
+        for method in methods {
+            let tag = format!("{method}{}", wire.name());
+            wire.send(asking(method).text(&wire, &tag).as_bytes());
+        }
+        assert_eq!(wire.receive(SILENCE), "", "{}", wire.name());
+    }
+    let refused = "signaling_refusals_requests_total{rule=\"source_not_listed\"}";
+    assert_eq!(gateway.metrics().value(refused), 2 * methods.len() as u64);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let mut wire = Wire::udp(&gateway);
+    wire.send(asking("OPTIONS").text(&wire, "listed").as_bytes());
+    assert!(wire.final_response("OPTIONS").starts_with("SIP/2.0 200 "));
+}
+
+#[test]
 fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
     let outcomes = [
         ("486 Busy Here", 486, "busy"),

@@ -123,6 +123,44 @@ fn a_redirect_is_followed_to_where_it_leads() {
     moved.finish().expect_success();
 }
 
+/// What carriers write where we would expect our domain: a number, their own realm, another address.
+#[test]
+fn a_carrier_is_known_by_its_address_whatever_its_request_uri_names() {
+    let gateway = Gateway::start(
+        "[[trunk]]\nname = \"carrier\"\naddresses = [\"127.0.0.1/32\"]\ndomain = \"desk\"\n",
+    );
+    let application = Application::start(|_| Answer::twiml("<Reject reason=\"busy\"/>"));
+    gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+    let party = Party::new();
+    let targets = ["tel:+15550123", "sip:+15550123@carrier.example", "sip:+15550123@10.0.0.1"];
+    for (count, target) in (1..).zip(targets) {
+        let scenario = sipp::invite("") + &sipp::refused(486);
+        let caller = Sipp::new(&scenario.replace("sip:[user]@[domain]", target))
+            .key("media", &party.port().to_string())
+            .key("formats", "0");
+        caller.call(gateway.sip_udp, 1).expect_success();
+        let asked = application.asked();
+        assert_eq!(asked.len(), count, "{target}");
+        let last = asked.last().expect("one a call");
+        assert_eq!(last.parameter("To"), Some("+15550123"), "{target}");
+        assert_eq!(last.parameter("SipDomain"), Some("desk.sip.sidetone.test"), "{target}");
+    }
+}
+
+#[test]
+fn a_carrier_that_nobody_takes_calls_of_hears_so_and_so_does_the_account() {
+    let gateway = Gateway::start("[[trunk]]\nname = \"carrier\"\naddresses = [\"127.0.0.1/32\"]\n");
+    let party = Party::new();
+    let scenario = sipp::invite("") + &sipp::refused(404);
+    let caller = Sipp::new(&scenario.replace("sip:[user]@[domain]", "tel:+15550123"))
+        .key("media", &party.port().to_string())
+        .key("formats", "0");
+    let messages = caller.call(gateway.sip_udp, 1).expect_success().messages();
+    assert!(messages.contains("X-Twilio-Error: 32002 "), "{messages}");
+    let told = gateway.fetch("Notifications.json").json();
+    assert_eq!(told["notifications"][0]["error_code"], "32002", "{told}");
+}
+
 fn callee(port: u16, party: &Party, headers: &str) -> Running {
     Sipp::new(&sipp::callee(headers, "0"))
         .key("media", &party.port().to_string())

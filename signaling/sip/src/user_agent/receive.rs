@@ -97,7 +97,7 @@ impl UserAgent {
             return self.receive_in_dialog(now, flow, request);
         }
         if request.method == Method::Bye {
-            return self.dialog_unknown(flow, &request);
+            return self.dialog_unknown(flow, request);
         }
         let is_merged = self.core.servers.is_merged(self.core.keys.merge(&request));
         let objection = objection(&request, &self.core.config.methods, is_merged);
@@ -108,18 +108,27 @@ impl UserAgent {
 
     fn receive_in_dialog(&mut self, now: Now, flow: Flow, request: Request) {
         let Some(id) = self.session_of(&request) else {
-            return self.dialog_unknown(flow, &request);
+            return self.dialog_unknown(flow, request);
         };
         self.trace_request(id, flow, &request);
         self.with_session(id, |session, core| session.receive(core, now, flow, request));
     }
 
-    fn dialog_unknown(&mut self, flow: Flow, request: &Request) {
+    fn dialog_unknown(&mut self, flow: Flow, request: Request) {
         self.core.meters.dialogs_unknown += 1;
-        if !self.core.may_answer_stray(flow) {
-            return;
+        self.answer_stray(flow, request);
+    }
+
+    /// 481, unless the layer above knows a reason to say nothing.
+    fn answer_stray(&mut self, flow: Flow, request: Request) {
+        if !self.core.config.meets_strangers {
+            return self.core.respond_stateless(flow, &request, 481, Shape::default());
         }
-        self.core.respond_stateless(flow, request, 481, Shape::default());
+        if self.core.may_answer_stray(flow) {
+            let (objection, extensions) = (None, Extensions::NONE);
+            let incoming = Box::new(Incoming { flow, request, objection, extensions });
+            self.core.emit(UaEvent::Stray(incoming));
+        }
     }
 
     /// The session whose tag stands in To, if Call-ID and the other tag fit as well.
@@ -161,10 +170,7 @@ impl UserAgent {
         let invite = key.and_then(|key| Some((key, self.core.servers.invite(key)?)));
         let Some((key, (is_open, session))) = invite else {
             self.core.meters.cancels_unknown += 1;
-            if !self.core.may_answer_stray(flow) {
-                return;
-            }
-            return self.core.respond_stateless(flow, cancel, 481, Shape::default());
+            return self.answer_stray(flow, cancel.clone());
         };
         let tag = session.and_then(|id| self.sessions.get(&id)).map(|session| session.tag_text());
         if let Some(id) = session {

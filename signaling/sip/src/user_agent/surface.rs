@@ -514,6 +514,9 @@ impl Responded {
 pub enum UaEvent {
     /// A request outside of a dialog: INVITE, OPTIONS, REGISTER.
     Incoming(Box<Incoming>),
+    /// A request for a dialog or a transaction that there is not: to be answered with 481, or not at
+    /// all. Never where [`UaConfig::meets_strangers`] is `false`: it is answered at once there.
+    Stray(Box<Incoming>),
     /// A provisional response to our INVITE (not 100).
     Progress {
         /// The session.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use shared::limits::{SERVER_TRANSACTIONS_SOURCE_MAX, STRANGER_BURST, STRANGER_HELD_S};
 use shared::{Instant, Now, Origin};
 use sip::strangers::{Budget, VOUCHED};
-use sip::{Effect, Flow, FlowId, Input, Transport, UaConfig, UserAgent};
+use sip::{Effect, Flow, FlowId, Input, Transport, UaConfig, UaEvent, UserAgent};
 
-use crate::world::{Who, World, udp};
+use crate::world::{Who, World, no_dialog, udp};
 
 const ORIGIN: Origin = Origin { node: 0xBEEF, generation: 7 };
 
@@ -22,11 +22,23 @@ impl Rig {
         Self { agent, now: Now { mono: Instant::from_millis(1_000), unix_ms: 1_700_000_000_000 } }
     }
 
-    /// How many messages leave for these bytes.
+    /// How many messages leave for these bytes, stray requests being answered.
     fn answers(&mut self, flow: Flow, bytes: &[u8]) -> usize {
-        self.agent.handle(self.now, Input::Received { flow, bytes });
-        let effects = std::iter::from_fn(|| self.agent.poll_effect());
-        effects.filter(|effect| matches!(effect, Effect::Send { .. })).count()
+        let now = self.now;
+        self.agent.handle(now, Input::Received { flow, bytes });
+        let effects: Vec<Effect> = std::iter::from_fn(|| self.agent.poll_effect()).collect();
+        let mut sent = 0;
+        for effect in effects {
+            match effect {
+                Effect::Event(UaEvent::Stray(stray)) => {
+                    self.agent.handle(now, Input::Command(no_dialog(stray)));
+                    sent += std::iter::from_fn(|| self.agent.poll_effect()).count();
+                }
+                Effect::Send { .. } => sent += 1,
+                Effect::CloseFlow { .. } | Effect::Event(_) => {}
+            }
+        }
+        sent
     }
 }
 

@@ -5,8 +5,11 @@
 mod cases;
 
 use shared::{Instant, Now, Origin, Refusal};
-use sip::{Command, Effect, Flow, FlowId, Input, Transport, UaConfig, UaEvent, UserAgent};
+use sip::{
+    Command, Effect, Flow, FlowId, Incoming, Input, Transport, UaConfig, UaEvent, UserAgent,
+};
 
+use crate::world::no_dialog;
 use cases::{Case, Outcome, RFC_4475, RFC_5118, Wire};
 
 #[test]
@@ -65,14 +68,12 @@ fn answers(transport: Transport, bytes: &[u8]) -> (Vec<u16>, bool) {
     let (mut statuses, mut is_closed) = (Vec::new(), false);
     while let Some(effect) = agent.poll_effect() {
         match effect {
-            Effect::Event(UaEvent::Incoming(incoming)) => {
-                let refusal = match &incoming.objection {
-                    Some(objection) => objection.refusal.clone(),
-                    None => Refusal::new("unknown_user", 404, "nobody of that name"),
+            Effect::Event(UaEvent::Incoming(_) | UaEvent::Stray(_)) => {
+                let command = match effect {
+                    Effect::Event(UaEvent::Stray(incoming)) => no_dialog(incoming),
+                    Effect::Event(UaEvent::Incoming(incoming)) => refuse(incoming),
+                    other => unreachable!("{other:?}"),
                 };
-                let headers = Vec::new();
-                let command =
-                    Command::RejectStateless { incoming, refusal, headers, trusted: false };
                 // Effects behind this one would trip the check that all were drained.
                 let mut rest = Vec::new();
                 while let Some(effect) = agent.poll_effect() {
@@ -87,6 +88,15 @@ fn answers(transport: Transport, bytes: &[u8]) -> (Vec<u16>, bool) {
     let meters = agent.meters();
     assert_eq!((meters.sessions, meters.server_transactions), (0, 0), "no state for strangers");
     (statuses, is_closed)
+}
+
+/// What the request is objected to with, or that nobody has that name.
+fn refuse(incoming: Box<Incoming>) -> Command {
+    let refusal = match &incoming.objection {
+        Some(objection) => objection.refusal.clone(),
+        None => Refusal::new("unknown_user", 404, "nobody of that name"),
+    };
+    Command::RejectStateless { incoming, refusal, headers: Vec::new(), trusted: false }
 }
 
 fn note(effect: Effect, statuses: &mut Vec<u16>, is_closed: &mut bool) {

@@ -224,14 +224,19 @@ impl World {
     }
 
     fn drain(&mut self, who: Who) {
+        let mut strays = Vec::new();
         while let Some(effect) = self.agent(who).poll_effect() {
             match effect {
+                Effect::Event(UaEvent::Stray(incoming)) => strays.push(incoming),
                 Effect::Event(event) => self.events[who as usize].push_back(event),
                 Effect::CloseFlow { flow, .. } => {
                     self.streams.remove(&flow);
                 }
                 Effect::Send { to, bytes, token } => self.send(who, to, bytes.into(), token),
             }
+        }
+        for incoming in strays {
+            self.command(who, no_dialog(incoming));
         }
     }
 
@@ -302,6 +307,11 @@ pub fn describe(sent: &Sent) -> String {
             format!("{who} {} {}", response.status, response.cseq.method)
         }
     }
+}
+
+/// What a layer above that hides from nobody answers a stray request with.
+pub fn no_dialog(incoming: Box<Incoming>) -> Command {
+    Command::Respond { incoming, status: 481, headers: Vec::new(), remember: false }
 }
 
 /// The datagram flow on which `to` hears the other agent.
