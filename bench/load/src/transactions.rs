@@ -212,6 +212,7 @@ fn invite() -> Invite {
         media: local_media(CALLER),
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
+        max_forwards: sip::message::INITIAL_MAX_FORWARDS,
         extensions: shared::Extensions::NONE,
         credentials: None,
         route: Vec::new(),

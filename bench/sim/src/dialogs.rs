@@ -136,6 +136,7 @@ impl Play {
             headers: Vec::new(),
             media: self.parties[0].local(),
             late_offer: self.rng.permille(250),
+            max_forwards: sip::message::INITIAL_MAX_FORWARDS,
             extensions,
             credentials: None,
             route: Vec::new(),

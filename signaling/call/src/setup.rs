@@ -97,6 +97,8 @@ pub enum Target {
         to: String,
         /// The contract's code: 13224, 13223, 13243, ...
         code: u32,
+        /// The SIP status that says the same, if one does.
+        status: Option<u16>,
         /// Why, for the operator.
         sentence: String,
     },
@@ -288,6 +290,9 @@ pub struct CallSetup {
     pub fallback: Option<Webhook>,
     /// Status callback.
     pub status_callback: Option<StatusCallback>,
+    /// Hops left (RFC 3261 §8.1.1.6): `Max-Forwards` of the INVITE that this call came by or leaves
+    /// with. Whatever the call dials has one less, or a loop across calls would never end (RFC 7332 §4).
+    pub max_forwards: u8,
     /// Longest time from the answer, in seconds.
     pub time_limit_s: u32,
     /// Recording from the answer (REST `Record=true`).

@@ -432,3 +432,18 @@ fn children_have_sids_and_seeds_of_their_own_and_replay() {
     assert_ne!(one.sids[1], one.sids[2]);
     assert_ne!(one.setups[1].seed, one.setups[2].seed);
 }
+
+#[test]
+fn a_call_without_hops_dials_nobody_and_says_so() {
+    let document = format!("<Dial action=\"/d\">{SIP}</Dial>");
+    let (mut story, _) = Story::with_setup(CallSetup { max_forwards: 1, ..inbound() }, &document);
+    assert_eq!(story.setups[1].max_forwards, 0);
+    assert!(!story.refuses('b', 404).is_empty());
+    let (story, words) = Story::with_setup(CallSetup { max_forwards: 0, ..inbound() }, &document);
+    assert!(words.contains(&"b: notify 32006".to_owned()), "{words:?}");
+    for (name, value) in
+        [("DialCallStatus", "failed"), ("DialSipResponseCode", "483"), ("ErrorCode", "32006")]
+    {
+        assert_eq!(story.param(name).as_deref(), Some(value), "{name}");
+    }
+}

@@ -255,3 +255,17 @@ fn refer_without_action_ends_the_leg_and_on_a_carrier_leg_it_is_an_error() {
     let words = story.document("<Refer><Sip>sip:c@h.example</Sip></Refer>");
     assert_eq!(words.first().unwrap(), "a: notify 13801");
 }
+
+#[test]
+fn phones_that_transfer_to_each_other_use_up_the_hops_of_the_call() {
+    let mut story = connected("referUrl=\"/refer\"");
+    assert_eq!(story.setups[1].max_forwards, 69);
+    let dial = "<Dial referUrl=\"/refer\"><Sip>sip:carol@h.example</Sip></Dial>";
+    for (from, to, hops) in [('b', 'c', 68), ('c', 'd', 67)] {
+        story.refers('a', from, TARGET);
+        story.document(dial);
+        story.answers(to);
+        assert_eq!(story.setups.last().unwrap().max_forwards, hops);
+        story.hangs_up(from);
+    }
+}

@@ -9,6 +9,7 @@ use call::{
 };
 use shared::limits::API_CALLERS_REMEMBERED_MAX;
 use shared::{AccountSid, CallSid, Now};
+use sip::message::INITIAL_MAX_FORWARDS;
 use store::{
     CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, Patch, RecordCall, Reply, Settled,
     Submitted, TwimlSource, UpdateAction, UpdateCall, Write, WriteError,
@@ -184,6 +185,7 @@ impl Control {
                 webhook: webhook(callback),
                 events: events(create.status_callback_events),
             }),
+            max_forwards: INITIAL_MAX_FORWARDS,
             time_limit_s: create.time_limit_s,
             record: create.record.as_ref().map(record_settings),
             settings: self.settings.call.clone(),

@@ -266,9 +266,11 @@ impl Control {
 
     /// `X-Twilio-CallSid` on what we say about a call (contract sip-interface.md §5).
     pub(crate) fn call_headers(&self, sid: CallSid) -> Vec<sip::user_agent::ExtraHeader> {
-        vec![("X-Twilio-CallSid".to_owned(), sid.to_string().into_bytes())]
+        vec![(CALL_SID.to_owned(), sid.to_string().into_bytes())]
     }
 }
 
+/// The header that names a call of ours on its INVITE, its 200 and its ACK.
+pub(crate) const CALL_SID: &str = "X-Twilio-CallSid";
 /// `<Say>` in another voice or language than was asked for.
 const OTHER_VOICE: u32 = 13511;

@@ -79,6 +79,8 @@ pub(crate) struct PendingInvite {
     pub trunk: Option<(usize, usize)>,
     /// The peer sent us on by 3xx: that happens once.
     pub was_redirected: bool,
+    /// Its `Max-Forwards`: the call's, less a redirect.
+    pub max_forwards: u8,
 }
 
 /// The call's media on its core.

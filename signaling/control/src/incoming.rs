@@ -11,6 +11,7 @@ use call::{
 use shared::srtp::SRTP_MASTER_BYTES;
 use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal, SrtpMaster};
 use sip::digest::{Algorithm, ChallengeKind, Verdict};
+use sip::message::INITIAL_MAX_FORWARDS;
 use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::strangers::{Budget, VOUCHED};
 use sip::user_agent::Incoming;
@@ -18,6 +19,7 @@ use sip::{Command, Flow, Method, Transport};
 use store::{Change, Domain};
 
 use crate::admission::{self, Admitted, Decision, Policy, Refused};
+use crate::call_effects::CALL_SID;
 use crate::control::Control;
 use crate::effect::{Effect, Observation};
 use crate::entry::{Leg, Session};
@@ -240,6 +242,10 @@ impl Control {
             let refusal = draining(self.random.between(5, 30));
             return self.refuse_known(now, incoming, admitted, refusal);
         }
+        let hops_left = match self.hops_left_of(&incoming) {
+            Ok(hops_left) => hops_left,
+            Err(refusal) => return self.refuse_known(now, incoming, admitted, refusal),
+        };
         let local = self.media_side(&incoming);
         if self.settings.media_addresses.serving(local).is_empty() {
             let sentence =
@@ -265,7 +271,7 @@ impl Control {
         let Some(domain) = self.snapshot.domain(admitted.domain).cloned() else {
             return self.placement.release(place);
         };
-        let setup = self.inbound_setup(now, &incoming, admitted, &domain);
+        let setup = self.inbound_setup(now, &incoming, admitted, (&domain, hops_left));
         let mut leg = Leg::new(place, address, self.new_security(domain.secure));
         leg.latch = self.settings.domain_latches.get(domain.labels.as_str()).copied();
         if let Err(refusal) = check_call(&incoming, &setup, &leg) {
@@ -286,6 +292,23 @@ impl Control {
         self.start_call(now, setup, live);
         self.legs.insert(place.leg, sid);
         self.entry_mut(sid, |entry| entry.leg = Some(leg));
+    }
+
+    /// The hops that a call may still go: its `Max-Forwards`, and one less than the live call of ours
+    /// has that it continues. A PBX that is no proxy sends its own INVITE with 70 hops, but passes on
+    /// our `X-Twilio-CallSid` as it does other headers with `X-`.
+    fn hops_left_of(&self, incoming: &Incoming) -> Result<u8, Refusal> {
+        let request = &incoming.request;
+        let named = request.headers.get(CALL_SID).and_then(|value| value.to_lossy().parse().ok());
+        let continued = named.and_then(|sid| self.calls.get(&sid));
+        let own = request.max_forwards.unwrap_or(INITIAL_MAX_FORWARDS);
+        let Some(continued) = continued else { return Ok(own) };
+        let left = continued.call.setup().max_forwards.checked_sub(1);
+        left.map(|left| left.min(own)).ok_or_else(|| {
+            let sentence = "The call comes back from a call of this gateway that had no hops left: \
+                            look for the route that leads back.";
+            Refusal::new("max_forwards", 483, sentence).code(32006)
+        })
     }
 
     /// The address at which the caller's media reaches us: where its SIP came, unless its offer is of
@@ -326,7 +349,7 @@ impl Control {
         now: Now,
         incoming: &Incoming,
         admitted: &Admitted,
-        domain: &Domain,
+        (domain, hops_left): (&Domain, u8),
     ) -> CallSetup {
         let request = &incoming.request;
         let webhook = |url: &Option<String>, method| {
@@ -368,6 +391,7 @@ impl Control {
             fallback,
             status_callback: callback
                 .map(|webhook| StatusCallback { webhook, events: vec![ProgressEvent::Completed] }),
+            max_forwards: hops_left,
             time_limit_s: self.settings.call.call_s_max,
             record: None,
             settings: self.settings.call.clone(),

@@ -40,7 +40,8 @@ impl Control {
         }
         let is_number = matches!(leg.target, Target::Number(_));
         let trunk = is_number.then(|| self.trunk_from(0).unwrap_or_default());
-        let invite = Box::new(PendingInvite { leg, trunk, was_redirected: false });
+        let max_forwards = self.hops_left(sid);
+        let invite = Box::new(PendingInvite { leg, trunk, was_redirected: false, max_forwards });
         if let Err(no_way) = self.look_up(now, sid, invite) {
             self.no_way(now, sid, no_way);
         }
@@ -182,6 +183,7 @@ impl Control {
         let extensions = self.extensions_of(invite);
         let session = self.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
+        let max_forwards = invite.max_forwards;
         self.entry_mut(sid, |entry| {
             entry.session = Session::Live { id: session, call_id: String::new(), peer: Some(peer) };
             entry.outgoing = Some(pending);
@@ -199,6 +201,7 @@ impl Control {
             attempts,
             late_offer: false,
             extensions,
+            max_forwards,
             credentials: recipient.credentials,
             route: Vec::new(),
         };
@@ -243,6 +246,11 @@ impl Control {
         }
     }
 
+    /// `Max-Forwards` of the INVITE that a call leaves with.
+    pub(crate) fn hops_left(&self, sid: CallSid) -> u8 {
+        self.calls.get(&sid).map_or(0, |entry| entry.call.setup().max_forwards)
+    }
+
     pub(crate) fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<ExtraHeader> {
         let account = self.calls.get(&sid).map(|entry| entry.account.to_string());
         let mut headers = self.call_headers(sid);
@@ -283,8 +291,8 @@ impl Control {
             (Target::Number(number), trunk) => {
                 self.trunk_recipient(number, trunk.unwrap_or_default())
             }
-            (Target::Impossible { code, sentence, .. }, _) => {
-                Err(NoWay { code: Some(*code), status: None, sentence: sentence.clone() })
+            (Target::Impossible { code, status, sentence, .. }, _) => {
+                Err(NoWay { code: Some(*code), status: *status, sentence: sentence.clone() })
             }
         }
     }

@@ -144,6 +144,8 @@ impl Control {
         }
         invite.leg.target = Target::Sip(target);
         invite.was_redirected = true;
+        let hops_left = invite.max_forwards.checked_sub(1);
+        invite.max_forwards = hops_left.ok_or("the call has no hops left (Max-Forwards)")?;
         Ok(invite)
     }
 }

@@ -252,6 +252,7 @@ impl Phone {
             media: self.local_media(false),
             attempts: sip::user_agent::Attempts::default(),
             late_offer: false,
+            max_forwards: sip::message::INITIAL_MAX_FORWARDS,
             extensions: shared::Extensions::NONE,
             credentials,
             route: Vec::new(),

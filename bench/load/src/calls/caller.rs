@@ -280,6 +280,7 @@ fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
         },
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
+        max_forwards: sip::message::INITIAL_MAX_FORWARDS,
         extensions: shared::Extensions::NONE,
         credentials: (plan.login == Login::Digest).then(|| Credentials::new(USER, PASSWORD)),
         route: Vec::new(),

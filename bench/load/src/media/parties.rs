@@ -164,6 +164,7 @@ impl Parties {
             headers: Vec::new(),
             media: media(setup, End::Caller, number),
             late_offer: false,
+            max_forwards: sip::message::INITIAL_MAX_FORWARDS,
             extensions: shared::Extensions::NONE,
             credentials: Some(Credentials::new(USER, PASSWORD)),
             route: Vec::new(),

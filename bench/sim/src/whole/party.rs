@@ -247,6 +247,7 @@ impl Party {
             headers: Vec::new(),
             media,
             late_offer: false,
+            max_forwards: sip::message::INITIAL_MAX_FORWARDS,
             credentials: Some(Credentials::new(self.user, PASSWORD)),
             route: Vec::new(),
             attempts: Attempts::default(),

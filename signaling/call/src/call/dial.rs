@@ -140,10 +140,14 @@ impl Call {
         let (document, target) = match screening {
             None => (DocumentSource::None, noun.target),
             Some(Ok(webhook)) => (DocumentSource::Url(webhook), noun.target),
-            Some(Err(sentence)) => (
-                DocumentSource::None,
-                Target::Impossible { to: reported(&noun.target), code: 11100, sentence },
-            ),
+            Some(Err(sentence)) => {
+                (DocumentSource::None, impossible(&noun.target, 11100, None, sentence))
+            }
+        };
+        let hops_left = self.setup.max_forwards.checked_sub(1);
+        let target = match hops_left {
+            Some(_) => target,
+            None => impossible(&target, TOO_MANY_HOPS, Some(483), LOOP.to_owned()),
         };
         let caller_id = self.caller_id(spec.caller_id.as_deref(), noun.kind);
         CallSetup {
@@ -174,6 +178,7 @@ impl Call {
                     }
                 }
             }),
+            max_forwards: hops_left.unwrap_or_default(),
             time_limit_s: self.setup.settings.call_s_max,
             record: None,
             settings: self.setup.settings.clone(),
@@ -601,6 +606,11 @@ fn child_parameters(kind: NounKind, end: &ChildEnd, form: &mut Form) {
     }
 }
 
+/// A target that is not rung, reported as the one that was asked for.
+fn impossible(target: &Target, code: u32, status: Option<u16>, sentence: String) -> Target {
+    Target::Impossible { to: reported(target), code, status, sentence }
+}
+
 /// What `To` of a child reports.
 fn reported(target: &Target) -> String {
     match target {
@@ -626,5 +636,9 @@ const fn is_caller_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_' | b'.')
 }
 
+/// Refused as the next hop would refuse it.
+const TOO_MANY_HOPS: u32 = 32006;
+const LOOP: &str = "The call has no hops left (Max-Forwards): somebody sends it back here again and \
+                    again. Look for the route that leads back.";
 /// Characters of a caller id on a SIP target.
 const CALLER_ID_MAX: usize = 128;

@@ -52,10 +52,10 @@ impl Call {
         match self.setup.leg.clone() {
             None => self.start_inbound(now),
             Some(leg) => match leg.target {
-                Target::Impossible { code, sentence, .. } => {
+                Target::Impossible { code, status, sentence, .. } => {
                     self.set_status(now, CallStatus::Initiated);
                     self.progress_event(now, ProgressEvent::Initiated);
-                    self.leg_failed(now, Some(code), None, sentence);
+                    self.leg_failed(now, Some(code), status, sentence);
                 }
                 Target::Sip(_) | Target::Number(_) => {
                     let ring_s = leg.ring_s.saturating_add(self.setup.settings.ring_extra_s);

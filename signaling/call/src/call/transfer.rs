@@ -91,6 +91,8 @@ impl Call {
         if self.is_over() || self.transfer.is_some() {
             return;
         }
+        // A transfer is a hop: phones that transfer to each other must come to an end, too.
+        self.setup.max_forwards = self.setup.max_forwards.saturating_sub(1);
         let kept = mem::replace(&mut self.activity, Activity::Idle);
         self.transfer = Some(Box::new(Transferring {
             from: transfer.from,

@@ -58,6 +58,7 @@ pub fn inbound() -> CallSetup {
             webhook: Webhook::post("http://app/status"),
             events: vec![ProgressEvent::Ringing, ProgressEvent::Completed],
         }),
+        max_forwards: 70,
         time_limit_s: 14_400,
         record: None,
         settings: Arc::new(CallSettings::default()),

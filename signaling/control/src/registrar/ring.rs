@@ -228,6 +228,7 @@ impl Control {
                 media,
                 attempts: Attempts { stays_on_flow: true, ..Attempts::default() },
                 late_offer: false,
+                max_forwards: self.hops_left(sid),
                 extensions: self.extensions_of_host(&target.host),
                 credentials: recipient.credentials.clone(),
                 route: binding.route(),

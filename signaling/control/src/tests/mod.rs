@@ -3,6 +3,7 @@
 mod admission;
 mod calls;
 mod explain;
+mod hops;
 mod outbound;
 mod overload;
 mod registrar;

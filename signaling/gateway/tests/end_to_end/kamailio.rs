@@ -1,4 +1,5 @@
-//! Kamailio as a carrier: registrar with SHA-256 digest, proxy in front of one callee.
+//! Kamailio as a carrier: registrar with SHA-256 digest, proxy in front of one callee; and as a PBX
+//! with a route that leads back.
 
 use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
@@ -16,9 +17,18 @@ pub struct Kamailio {
 impl Kamailio {
     /// User `gw` with password `secret` registers; whoever it calls is rung at `callee`.
     pub fn carrier(port: u16, callee: u16) -> Self {
+        Self::start(port, &CARRIER.replace("CALLEE", &callee.to_string()))
+    }
+
+    /// Whoever calls it is sent to the gateway at that port, under the carrier's own realm, with the hops
+    /// that were left.
+    pub fn sending_back(port: u16, gateway: u16) -> Self {
+        Self::start(port, &SENDING_BACK.replace("GATEWAY", &gateway.to_string()))
+    }
+
+    fn start(port: u16, script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let script = CARRIER.replace("PORT", &port.to_string());
-        let script = script.replace("CALLEE", &callee.to_string());
+        let script = script.replace("PORT", &port.to_string());
         let file = folder.path().join("kamailio.cfg");
         std::fs::write(&file, script).expect("writable");
         let child = Command::new("/usr/sbin/kamailio")
@@ -111,6 +121,31 @@ request_route {
     record_route();
   }
   $du = "sip:127.0.0.1:CALLEE";
+  t_relay();
+}
+"#;
+
+const SENDING_BACK: &str = r#"#!KAMAILIO
+debug=1
+log_stderror=yes
+children=1
+disable_tcp=yes
+auto_aliases=no
+listen=udp:127.0.0.1:PORT
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+request_route {
+  if (is_method("CANCEL") && !t_check_trans()) {
+    exit;
+  }
+  # Nothing but Max-Forwards says that the call was here before.
+  remove_hf("X-Twilio-CallSid");
+  $rd = "carrier.example";
+  $du = "sip:127.0.0.1:GATEWAY";
   t_relay();
 }
 "#;

@@ -33,6 +33,7 @@ mod glare;
 mod impairment;
 mod inbound;
 mod linphone;
+mod loops;
 mod media_changes;
 mod media_cores;
 mod media_memory;

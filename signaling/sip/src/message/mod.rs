@@ -19,6 +19,10 @@ use crate::text::Text;
 use crate::uri::Uri;
 use crate::via::Via;
 
+/// `Max-Forwards` of a request that continues no other (RFC 3261 §8.1.1.6), and what one without the
+/// header counts as (§16.6 step 3).
+pub const INITIAL_MAX_FORWARDS: u8 = 70;
+
 /// A request or a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -86,7 +90,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without Via, contact and body, with `Max-Forwards: 70`.
+    /// A request without Via, contact and body, with [`INITIAL_MAX_FORWARDS`].
     pub fn new(
         method: Method,
         uri: Uri,
@@ -103,7 +107,7 @@ impl Request {
             from,
             to,
             call_id,
-            max_forwards: Some(70),
+            max_forwards: Some(INITIAL_MAX_FORWARDS),
             contact: Contacts::none(),
             route: Vec::new(),
             record_route: Vec::new(),

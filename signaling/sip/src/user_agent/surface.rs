@@ -13,6 +13,8 @@ use crate::digest::{
 };
 use crate::flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 use crate::header::Headers;
+#[cfg(doc)]
+use crate::message::INITIAL_MAX_FORWARDS;
 use crate::message::{CallId, Method, Request};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::offer_answer::{LocalMedia, MediaSession};
@@ -391,6 +393,9 @@ pub struct Invite {
     pub attempts: Attempts,
     /// What the session gets beyond the contract's own methods.
     pub extensions: Extensions,
+    /// `Max-Forwards`: [`INITIAL_MAX_FORWARDS`], or one less than the call has that this one
+    /// continues (RFC 7332 §4).
+    pub max_forwards: u8,
 }
 
 /// How an INVITE of ours goes through its destinations.

@@ -106,6 +106,7 @@ impl Calling {
             self.call_id.clone(),
             self.cseq,
         );
+        request.max_forwards = Some(self.invite.max_forwards);
         request.contact = Contacts::one(self.contact.clone());
         request.route = self.invite.route.iter().cloned().map(NameAddr::new).collect();
         core.add_headers(&mut request.headers, &self.invite.headers);

@@ -288,3 +288,10 @@ fn calls_come_about_and_end_cleanly_in_any_weather() {
         world.assert_nothing_is_left();
     }
 }
+
+#[test]
+fn an_invite_leaves_with_the_hops_that_its_call_has_left() {
+    let mut world = World::new(13);
+    let incoming = world.call(sip::Invite { max_forwards: 17, ..invite(Transport::Udp) });
+    assert_eq!(incoming.request.max_forwards, Some(17));
+}

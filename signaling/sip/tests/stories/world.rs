@@ -363,6 +363,7 @@ pub fn invite(transport: Transport) -> Invite {
         media: media(20_000),
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
+        max_forwards: sip::message::INITIAL_MAX_FORWARDS,
         extensions: shared::Extensions::NONE,
         credentials: None,
         route: Vec::new(),

@@ -135,7 +135,7 @@ pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<
         Err(fault) => {
             let address = uri.text.split('?').next().unwrap_or("");
             let to = address.chars().take(limits::SIP_NOUN_URI_MAX).collect();
-            Target::Impossible { to, code: fault.code, sentence: fault.sentence }
+            Target::Impossible { to, code: fault.code, status: None, sentence: fault.sentence }
         }
         Ok((mut target, faults)) => {
             for fault in faults {
@@ -158,7 +158,7 @@ pub(crate) fn read_other(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Resul
         _ => own_text(node),
     };
     let sentence = format!("<{name}> cannot be called: this gateway has no such transport");
-    let target = Target::Impossible { to, code: 13224, sentence };
+    let target = Target::Impossible { to, code: 13224, status: None, sentence };
     Ok(noun(NounKind::Other, target, &attributes, node, reading))
 }
 
@@ -325,6 +325,7 @@ pub fn number(text: &str) -> Target {
             sentence: format!("`{}` is not a telephone number", crate::twiml::brief(text)),
             to: text.trim().to_owned(),
             code: 13223,
+            status: None,
         },
     }
 }
