@@ -5,12 +5,16 @@ use std::sync::Arc;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use shared::ids::Origin;
-use shared::{AccountSid, CallSid, CredentialListSid, Instant, NotificationSid, Now, RecordingSid};
+use shared::{
+    AccountSid, BindingSid, CallSid, CredentialListSid, DomainSid, Instant, NotificationSid, Now,
+    RecordingSid,
+};
 use store::{
-    Account, CallCommand, CallDirection, CallRecord, CallStatus, Change, DomainSuffix,
-    HttpExchange, HttpMessages, HttpMethod, Mint, NotificationLevel, NotificationRecord,
-    RecordingRecord, RecordingSource, RecordingStatus, Reply, Resource, SealError, Sealer, Secret,
-    Settled, Snapshot, Submitted, TimelineRecord, Writes,
+    Account, BindingChanges, BindingRecord, BindingTransport, CallCommand, CallDirection,
+    CallRecord, CallStatus, Change, DomainSuffix, HttpExchange, HttpMessages, HttpMethod, Mint,
+    NotificationLevel, NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
+    Reply, Resource, SealError, Sealer, Secret, Settled, Snapshot, Submitted, TimelineRecord,
+    Writes,
 };
 
 use crate::{Guard, Handled, Method, Request, Response, Step, admit, handle, render};
@@ -244,12 +248,15 @@ fn an_account_looks_as_the_contract_shows_it() {
             "date_updated": DATE,
             "uri": format!("{base}.json"),
             "subresource_uris": {
+                "balance": format!("{base}/Balance.json"),
                 "calls": format!("{base}/Calls.json"),
                 "keys": format!("{base}/Keys.json"),
                 "notifications": format!("{base}/Notifications.json"),
+                "outgoing_caller_ids": format!("{base}/OutgoingCallerIds.json"),
                 "recordings": format!("{base}/Recordings.json"),
                 "signing_keys": format!("{base}/SigningKeys.json"),
                 "sip": format!("{base}/SIP.json"),
+                "usage": format!("{base}/Usage.json"),
             },
         })
     );
@@ -841,6 +848,66 @@ fn what_is_not_there_says_what_it_is() {
     assert_eq!(house.get(&account_path("/Calls")).status, 200, "no suffix is JSON");
     assert_eq!(house.request(Method::Other, &account_path("/Calls.json"), "").code(), 20004);
     assert_eq!(house.delete(&account_path("/Calls.json")).code(), 20004);
+}
+
+#[test]
+fn what_is_never_billed_is_an_empty_list_or_a_zero() {
+    let mut house = House::new();
+    for (path, key) in [
+        ("/Usage/Records.json", "usage_records"),
+        ("/Usage/Records/LastMonth.json?StartDate=2025-01-01", "usage_records"),
+        ("/Usage/Triggers.json", "usage_triggers"),
+        ("/OutgoingCallerIds.json", "outgoing_caller_ids"),
+    ] {
+        let answer = house.get(&account_path(path));
+        assert_eq!((answer.status, &answer.body[key]), (200, &json!([])), "{path}");
+        assert_eq!(answer.body["next_page_uri"], Value::Null, "{path}");
+    }
+    let balance = json!({"account_sid": MAIN.to_string(), "balance": "0.00", "currency": "USD"});
+    assert_eq!(house.get(&account_path("/Balance.json")).body, balance);
+    assert_eq!(house.get(&account_path("/Usage/Records/Hourly.json")).status, 404);
+    assert_eq!(house.post(&account_path("/Usage/Triggers.json"), "").status, 405);
+    let answer = house.post(&account_path("/OutgoingCallerIds.json"), "PhoneNumber=%2B1");
+    assert_eq!((answer.status, answer.code()), (404, 20404));
+    assert!(answer.body["message"].as_str().unwrap().contains("not built"), "{answer:?}");
+}
+
+#[test]
+fn a_registration_is_deleted_once() {
+    let mut house = House::new();
+    let form = "DomainName=plant7.sip.sidetone.test";
+    let domain = house.post(&account_path("/SIP/Domains.json"), form).sid();
+    let binding = registration(domain.parse().unwrap());
+    let path = account_path(&format!("/SIP/Domains/{domain}/Registrations/{}.json", binding.sid));
+    let changes = BindingChanges { put: vec![binding], removed: Vec::new() };
+    house.commit(Change::ChangeBindings(Arc::new(changes)));
+    assert_eq!(house.get(&path).body["username"], "alice");
+    assert_eq!(house.post(&path, "").status, 405);
+    assert_eq!((house.delete(&path).status, house.delete(&path).status), (204, 404));
+    assert_eq!(house.get(&path).status, 404);
+}
+
+/// A contact of alice, for an hour.
+fn registration(domain: DomainSid) -> BindingRecord {
+    BindingRecord {
+        sid: BindingSid(7),
+        account: MAIN,
+        domain,
+        user: "alice".to_owned(),
+        contact: b"<sip:alice@192.0.2.9>".to_vec(),
+        path: Vec::new(),
+        call_id: "c".to_owned(),
+        cseq: 1,
+        transport: BindingTransport::Udp,
+        remote: "192.0.2.9:5060".parse().unwrap(),
+        local: "192.0.2.1:5060".parse().unwrap(),
+        edge: "ashburn".to_owned(),
+        outbound: None,
+        user_agent: String::new(),
+        created_ms: T0,
+        updated_ms: T0,
+        expires_ms: T0 + 3_600_000,
+    }
 }
 
 #[test]

@@ -55,7 +55,12 @@ impl Control {
         random[32..].copy_from_slice(&self.random.number().to_le_bytes());
         let mint = Mint { unix_ms: now.unix_ms, origin: self.settings.origin, random };
         match self.writes.submit(&self.snapshot, account, write, mint, token) {
-            Submitted::Commit { id, change } => self.commit(Some(Waiting::Write(id)), change),
+            Submitted::Commit { id, change } => {
+                if let Change::ChangeBindings(changes) = &change {
+                    self.unregister_phones(&changes.removed);
+                }
+                self.commit(Some(Waiting::Write(id)), change);
+            }
             Submitted::Refused(token, error) => self.reply(token, Err(error)),
         }
     }

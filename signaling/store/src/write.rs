@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shared::{
-    AccountSid, CallSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid,
-    IpAddressSid, KeySid, RecordingSid,
+    AccountSid, BindingSid, CallSid, CredentialListSid, CredentialSid, DomainSid,
+    IpAccessControlListSid, IpAddressSid, KeySid, RecordingSid,
 };
 
 use crate::account::{Account, AccountStatus, Key};
@@ -157,6 +157,13 @@ pub enum Write {
         list: IpAccessControlListSid,
         /// Which.
         ip_address: IpAddressSid,
+    },
+    /// `DELETE SIP/Domains/{sid}/Registrations/{sid}`: the phone is not called any more.
+    DeleteBinding {
+        /// The domain of the path.
+        domain: DomainSid,
+        /// Which.
+        binding: BindingSid,
     },
     /// `DELETE Calls/{sid}`: only of an ended call (20009); the database decides.
     DeleteCall(CallSid),

@@ -64,12 +64,15 @@ pub(crate) fn json(row: &Account) -> Value {
         "date_updated": rfc2822(row.updated_ms),
         "uri": format!("{base}.json"),
         "subresource_uris": {
+            "balance": format!("{base}/Balance.json"),
             "calls": format!("{base}/Calls.json"),
             "keys": format!("{base}/Keys.json"),
             "notifications": format!("{base}/Notifications.json"),
+            "outgoing_caller_ids": format!("{base}/OutgoingCallerIds.json"),
             "recordings": format!("{base}/Recordings.json"),
             "signing_keys": format!("{base}/SigningKeys.json"),
             "sip": format!("{base}/SIP.json"),
+            "usage": format!("{base}/Usage.json"),
         },
     })
 }

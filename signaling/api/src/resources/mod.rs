@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod alerts;
+pub(crate) mod billing;
 pub(crate) mod call_commands;
 pub(crate) mod calls;
 pub(crate) mod credential_lists;
@@ -41,6 +42,10 @@ pub(crate) fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
         }
         ["Notifications"] => notifications::collection(context, None),
         ["Notifications", sid] => notifications::instance(context, None, sid),
+        ["Balance"] => billing::balance(context),
+        ["OutgoingCallerIds"] => billing::outgoing_caller_ids(context),
+        ["OutgoingCallerIds", _] => Err(not_built("Validation of OutgoingCallerIds")),
+        ["Usage", rest @ ..] => billing::usage(context, rest),
         [name, ..] if NOT_BUILT.contains(name) => Err(not_built(name)),
         _ => Err(WriteError::not_found()),
     }
@@ -52,16 +57,13 @@ const NOT_BUILT: &[&str] = &[
     "Applications",
     "AuthorizedConnectApps",
     "AvailablePhoneNumbers",
-    "Balance",
     "Conferences",
     "ConnectApps",
     "IncomingPhoneNumbers",
     "Messages",
-    "OutgoingCallerIds",
     "Queues",
     "Tokens",
     "Transcriptions",
-    "Usage",
 ];
 
 fn sip(context: &Context<'_>, path: &[&str]) -> Answered {

@@ -1,15 +1,16 @@
-//! `/SIP/Domains/{sid}/Registrations`: who is registered, from where, until when. Ours: the contract
-//! has no such resource.
+//! `/SIP/Domains/{sid}/Registrations`: who is registered, from where, until when; and a way to end a
+//! registration. Our own: the contract has no such resource.
 
 use serde_json::{Value, json};
 use shared::{BindingSid, DomainSid};
-use store::{BindingRecord, WriteError};
+use store::{BindingRecord, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::date::rfc2822;
-use crate::handle::{Answered, Context};
+use crate::handle::{Answered, Context, InstanceVerb, READ_OR_DELETE};
 use crate::paging::{ListRow, paging};
 use crate::resources::{found, sid, uri};
+use crate::response::method_not_allowed;
 
 /// The contacts of a domain, newest first; `Username` narrows them to one user.
 pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
@@ -25,15 +26,19 @@ pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
     context.ok(&paging.v2010(context.frame, "registrations", page))
 }
 
-/// One contact.
+/// One contact. Deleting it unregisters the phone until it registers again.
 pub(crate) fn instance(context: &Context<'_>, domain: &str, binding: &str) -> Answered {
-    context.must_read()?;
+    let verb = context.instance_verb_of(READ_OR_DELETE)?;
     let domain = domain_of(context, domain)?;
     let row = found(context.reader.binding(domain, sid(binding)?))?;
     if row.expires_ms <= context.now.unix_ms {
         return Err(WriteError::not_found());
     }
-    context.ok(&json(&row))
+    match verb {
+        InstanceVerb::Fetch => context.ok(&json(&row)),
+        InstanceVerb::Update => Err(method_not_allowed(READ_OR_DELETE)),
+        InstanceVerb::Delete => context.delete(Write::DeleteBinding { domain, binding: row.sid }),
+    }
 }
 
 fn domain_of(context: &Context<'_>, domain: &str) -> Result<DomainSid, WriteError> {

@@ -195,6 +195,16 @@ impl Control {
         self.commit_removed(removed);
     }
 
+    /// Bindings that REST deletes: as with a REGISTER, calls stop ringing them at once and the answer
+    /// waits for the disk.
+    pub(crate) fn unregister_phones(&mut self, bindings: &[BindingSid]) {
+        for flow in self.registrar.remove(bindings) {
+            if !self.registrar.is_on_stream(flow) {
+                self.ua.keep_stream(flow, false);
+            }
+        }
+    }
+
     /// Bindings whose time is over.
     pub(crate) fn expire_bindings(&mut self, now: Instant) {
         while self.registrar.deadline().is_some_and(|at| at <= now) {

@@ -8,10 +8,10 @@ use sip::Contacts;
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
 use sip::flow::Transport;
-use store::Outcome;
+use store::{Outcome, Write};
 
-use super::rig::{Book, Invite, PASSWORD, Rig, header, sdp};
-use crate::{Effect, Input};
+use super::rig::{ACCOUNT, Book, Invite, PASSWORD, Rig, header, sdp};
+use crate::{ApiRequest, ApiToken, Effect, Input};
 
 const PHONE: &str = "203.0.113.9:40112";
 const DOMAIN: &str = "sip:desk.sip.sidetone.test";
@@ -241,6 +241,24 @@ fn a_contact_ends_with_its_time_or_with_its_connection() {
     assert_eq!(rig.control.registrations().0, 1, "its stream is not closed for being idle");
     rig.tell(Input::Sip(sip::Input::FlowClosed { flow: sip::FlowId(1) }));
     assert_eq!(rig.control.registrations().0, 0);
+}
+
+#[test]
+fn a_contact_deleted_by_rest_rings_no_more_and_leaves_its_connection_to_idle_out() {
+    let book = Book::with_registrations();
+    let domain = book.domain.sid;
+    let mut rig = Rig::new(book);
+    rig.come_from(Transport::Tcp, PHONE);
+    assert_eq!(register(&mut rig, &ALICE), 200);
+    let binding = rig.bindings()[0].sid;
+    let write = Box::new(Write::DeleteBinding { domain, binding });
+    let request = ApiRequest::Write { account: ACCOUNT, write };
+    rig.tell(Input::Api { token: ApiToken(1), request });
+    assert_eq!(rig.control.registrations().0, 0);
+    assert!(rig.bindings().is_empty(), "gone from the disk too");
+    rig.after(Duration::from_secs(600));
+    let closed = |effect: &Effect| matches!(effect, Effect::Sip(sip::Effect::CloseFlow { flow, .. }) if *flow == sip::FlowId(1));
+    assert!(rig.effects.iter().any(closed), "a connection without a registration is not kept");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::rest;
 use crate::sdk;
 use crate::sipp::Sipp;
 use crate::tls;
@@ -361,6 +362,24 @@ fn every_rule_of_registration_refuses_a_sipp_with_its_status_and_code() {
     for code in ["32007", "32008", "32106"] {
         assert!(codes.iter().any(|known| known == code), "{code} in {codes:?}");
     }
+}
+
+#[test]
+fn a_registration_that_rest_deletes_is_not_called_any_more() {
+    let gateway = Gateway::start("");
+    let domain = gateway.domain_to_register("http://127.0.0.1:9/voice", &[]);
+    let steps = register_steps(&[(CONTACT, "Expires: 3600\n", 200)]);
+    Sipp::new(&steps).key("user", "alice").call(gateway.sip_udp, 1).expect_success();
+    let row = gateway.wait_registered(&domain, 1).remove(0);
+    let uri = row["uri"].as_str().expect("a path");
+    let delete = || rest::request(&gateway, "DELETE", uri, &[]).status;
+    assert_eq!((delete(), delete()), (204, 404));
+    gateway.wait_registered(&domain, 0);
+    let to = format!("sip:alice@{DOMAIN}");
+    let form = [("To", &*to), ("From", "1000"), ("Twiml", "<Response/>")];
+    let call = gateway.create("Calls.json", &form).text("sid");
+    let timeline = gateway.wait_for_timeline(&call);
+    assert!(gateway.notified().contains(&"32009".to_owned()), "nobody is registered: {timeline}");
 }
 
 #[test]

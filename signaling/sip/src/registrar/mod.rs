@@ -161,7 +161,9 @@ impl Registrar {
     /// A connection is gone, and with it the bindings that were reached by it. Answers their names.
     pub fn stream_closed(&mut self, flow: FlowId) -> Vec<BindingSid> {
         let gone: Vec<BindingSid> = self.on_stream(flow).collect();
-        gone.iter().for_each(|sid| self.remove(*sid));
+        for sid in &gone {
+            self.forget(*sid);
+        }
         gone
     }
 
@@ -190,11 +192,19 @@ impl Registrar {
         users.iter().for_each(|of| self.replace(of, Vec::new()));
     }
 
+    /// Removes these bindings. Answers the connections that they were reached by.
+    pub fn remove(&mut self, bindings: &[BindingSid]) -> Vec<FlowId> {
+        let gone = bindings.iter().filter_map(|sid| self.forget(*sid));
+        gone.filter(|flow| flow.transport.is_reliable()).map(|flow| flow.id).collect()
+    }
+
     /// Removes what has expired, at most `most` bindings. Answers their names.
     pub fn expire(&mut self, now: Instant, most: usize) -> Vec<BindingSid> {
         let due = self.expiries.iter().take_while(|(at, _)| *at <= now).take(most);
         let gone: Vec<BindingSid> = due.map(|(_, sid)| *sid).collect();
-        gone.iter().for_each(|sid| self.remove(*sid));
+        for sid in &gone {
+            self.forget(*sid);
+        }
         gone
     }
 
@@ -236,11 +246,14 @@ impl Registrar {
         Ok(Changes { put: Vec::new(), removed })
     }
 
-    fn remove(&mut self, sid: BindingSid) {
-        let Some(of) = self.owners.get(&sid).cloned() else { return };
+    /// Answers the flow it was reached by.
+    fn forget(&mut self, sid: BindingSid) -> Option<Flow> {
+        let of = self.owners.get(&sid).cloned()?;
         let mut left = self.users.get(&of).cloned().unwrap_or_default();
-        left.retain(|binding| binding.sid != sid);
+        let at = left.iter().position(|binding| binding.sid == sid)?;
+        let gone = left.remove(at);
         self.replace(&of, left);
+        Some(gone.flow)
     }
 
     fn check_room(&self, known: &[Binding], wanted: &[Binding]) -> Result<(), Refusal> {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use shared::DomainSid;
+use shared::{BindingSid, DomainSid};
 
 use super::{Checked, Plan, deleted, inserted, updated};
+use crate::binding::BindingChanges;
 use crate::change::{Change, Resource, ResourceKey, ResourceKind};
 use crate::domain::{Domain, HttpMethod, MappedList, Mapping};
 use crate::name::DomainLabels;
@@ -125,6 +126,14 @@ impl Plan<'_> {
             return Err(rules::name_taken(ResourceKind::Domain));
         }
         Ok(())
+    }
+
+    /// Whether the binding exists is for the caller to know: bindings are not in the snapshot.
+    pub(super) fn delete_binding(&self, domain: DomainSid, binding: BindingSid) -> Checked {
+        self.domain(domain)?;
+        let changes = BindingChanges { put: Vec::new(), removed: vec![binding] };
+        let change = Change::ChangeBindings(Arc::new(changes));
+        Ok(Planned { change, reply: Reply::Deleted })
     }
 
     pub(super) fn create_mapping(&self, domain: DomainSid, list: MappedList) -> Checked {

@@ -154,6 +154,7 @@ impl Snapshot {
                 plan.ip_address(*list, *ip_address)?;
                 deleted(ResourceKey::IpAddress(*ip_address))
             }
+            Write::DeleteBinding { domain, binding } => plan.delete_binding(*domain, *binding),
             Write::DeleteCall(call) => Ok(Planned {
                 change: Change::DeleteCall { account, call: *call },
                 reply: Reply::Deleted,

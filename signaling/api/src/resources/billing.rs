@@ -1,0 +1,46 @@
+//! `/Balance`, `/Usage` and `/OutgoingCallerIds`: nothing is billed and no number is verified here, so
+//! the answers are a zero and empty lists. The SDKs raise an exception without a code on a 404.
+
+use serde_json::json;
+use store::{Page, WriteError};
+
+use crate::handle::{Answered, Context};
+use crate::paging::paging;
+use crate::response::not_built;
+
+/// `GET Balance`.
+pub(crate) fn balance(context: &Context<'_>) -> Answered {
+    context.must_read()?;
+    context.ok(&json!({
+        "account_sid": context.account.sid.to_string(),
+        "balance": "0.00",
+        "currency": "USD",
+    }))
+}
+
+/// Everything below `Usage`: records, their sub-lists by period, and triggers.
+pub(crate) fn usage(context: &Context<'_>, path: &[&str]) -> Answered {
+    match path {
+        ["Records"] => empty(context, "usage_records"),
+        ["Records", period] if PERIODS.contains(period) => empty(context, "usage_records"),
+        ["Triggers"] => empty(context, "usage_triggers"),
+        _ => Err(WriteError::not_found()),
+    }
+}
+
+/// `GET OutgoingCallerIds`; validating a number is not built.
+pub(crate) fn outgoing_caller_ids(context: &Context<'_>) -> Answered {
+    context.must_read().map_err(|_| not_built("Validation of OutgoingCallerIds"))?;
+    empty(context, "outgoing_caller_ids")
+}
+
+fn empty(context: &Context<'_>, key: &str) -> Answered {
+    context.must_read()?;
+    let paging = paging(&context.form)?;
+    let page = Page { rows: Vec::new(), has_previous: false, has_next: false };
+    context.ok(&paging.v2010(context.frame, key, page))
+}
+
+/// Sub-lists of `Usage/Records`.
+const PERIODS: [&str; 8] =
+    ["AllTime", "Daily", "LastMonth", "Monthly", "ThisMonth", "Today", "Yearly", "Yesterday"];
