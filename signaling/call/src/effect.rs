@@ -6,6 +6,7 @@ use shared::{CallSid, PlayId, Prompt, RecordingSid, Refusal};
 
 use crate::input::{ChildEvent, ParentCommand, PromptFailure, Transfer};
 use crate::setup::{CallSetup, OutboundLeg, RecordingTrack};
+use crate::speech::Speech;
 use crate::status::CallStatus;
 use crate::tone::Tone;
 use crate::webhook::HttpRequest;
@@ -162,8 +163,8 @@ pub enum CallEffect {
 pub enum PromptSource {
     /// Speech.
     Say {
-        /// Text, white space collapsed; SSML elements are reduced to their text.
-        text: String,
+        /// Words and their manner.
+        speech: Speech,
         /// Voice as asked; the engine maps what it does not know.
         voice: String,
         /// Language as asked.

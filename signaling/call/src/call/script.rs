@@ -15,6 +15,7 @@ use crate::effect::{CallEffect, PromptSource, Severity};
 use crate::form::Form;
 use crate::input::{ChildEvent, HttpAnswer, HttpFailure};
 use crate::setup::{DocumentSource, Webhook};
+use crate::speech::Speech;
 use crate::status::CallStatus;
 use crate::twiml::verb::{Link, Play, Reject, SideCallback};
 use crate::twiml::{Document, Finding, Placed, Position, Verb};
@@ -162,7 +163,7 @@ impl Call {
                 let (voice, language) = self.default_voice();
                 let text: String = text.chars().take(limits::SAY_CHARACTERS_MAX).collect();
                 self.answer(now);
-                self.speak_last(PromptSource::Say { text, voice, language });
+                self.speak_last(PromptSource::Say { speech: Speech::plain(text), voice, language });
             }
             Ok(Content::Audio(audio)) => {
                 self.answer(now);
@@ -366,7 +367,7 @@ impl Call {
         self.answer(now);
         let (voice, language) = self.default_voice();
         let text = self.setup.settings.error_sentence.clone();
-        self.speak_last(PromptSource::Say { text, voice, language });
+        self.speak_last(PromptSource::Say { speech: Speech::plain(text), voice, language });
     }
 
     pub(super) fn default_voice(&self) -> (String, String) {

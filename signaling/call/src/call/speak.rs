@@ -45,7 +45,7 @@ impl Call {
         }
         let (voice, language) = self.default_voice();
         PromptSource::Say {
-            text: say.text,
+            speech: say.speech,
             voice: say.voice.unwrap_or(voice),
             language: say.language.unwrap_or(language),
         }

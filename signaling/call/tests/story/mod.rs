@@ -194,7 +194,7 @@ impl Story {
             CallEffect::LoadPrompt { prompt, source } => {
                 self.prompt = Some(prompt);
                 let word = match &source {
-                    PromptSource::Say { text, .. } => format!("load say {text}"),
+                    PromptSource::Say { speech, .. } => format!("load say {}", speech.words()),
                     PromptSource::Url(url) => format!("load {}", url.wire(None)),
                     PromptSource::Audio(Ok(_)) => "load audio".to_owned(),
                     PromptSource::Audio(Err(failure)) => format!("load broken {}", failure.code),

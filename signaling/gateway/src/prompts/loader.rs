@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use call::tone::Tone;
 use call::webhook::WebUrl;
-use call::{PromptFailure, PromptSource};
+use call::{PromptFailure, PromptSource, Speech};
 use parking_lot::Mutex;
 use plane::g711;
 use shared::{AccountSid, Prompt};
@@ -55,8 +55,8 @@ struct Inner {
 /// What a prompt is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    /// A text and the language that speaks it.
-    Speech(String, &'static str),
+    /// A speech and the language that speaks it.
+    Speech(Speech, &'static str),
     /// Accounts do not see each other's files: an answer may depend on the signature.
     File(AccountSid, String),
     Tone(Tone),
@@ -65,7 +65,8 @@ enum Key {
 impl Key {
     fn bytes(&self) -> usize {
         match self {
-            Self::Speech(text, _) | Self::File(_, text) => text.len(),
+            Self::Speech(speech, _) => speech.words().len() + size_of_val(&*speech.parts),
+            Self::File(_, text) => text.len(),
             Self::Tone(_) => 0,
         }
     }
@@ -118,10 +119,10 @@ impl PromptLoader {
         let inner = &self.inner;
         let mut fell_back = None;
         let prompt = match source {
-            PromptSource::Say { text, voice, language } => {
+            PromptSource::Say { speech, voice, language } => {
                 let choice = choose(&voice, &language);
                 fell_back.clone_from(&choice.fell_back);
-                inner.speech(text, choice).await?
+                inner.speech(speech, choice).await?
             }
             PromptSource::Url(url) => inner.file(url, who).await?,
             PromptSource::Audio(audio) => audio?,
@@ -134,25 +135,29 @@ impl PromptLoader {
 impl Inner {
     async fn speech(
         self: &Arc<Self>,
-        text: String,
+        speech: Speech,
         choice: VoiceChoice,
     ) -> Result<Arc<Prompt>, PromptFailure> {
-        let key = Key::Speech(text, choice.language.code());
+        let key = Key::Speech(speech, choice.language.code());
         if let Some(kept) = self.kept.lock().find(&key) {
             return Ok(kept.prompt);
         }
         let load = self.load_by(&key, move |inner, key| async move {
-            let Key::Speech(text, _) = &key else { return Err(broke_down()) };
-            let prompt = inner.speak(text, choice.language).await?;
+            let Key::Speech(speech, _) = &key else { return Err(broke_down()) };
+            let prompt = inner.speak(speech, choice.language).await?;
             inner.keep(key, &prompt, Validators::default(), None);
             Ok(prompt)
         });
         load.await
     }
 
-    async fn speak(&self, text: &str, language: Language) -> Result<Arc<Prompt>, PromptFailure> {
-        let speech = self.speech.as_ref().map_err(speech_failure)?;
-        let prompt = speech.speak(text, language).await;
+    async fn speak(
+        &self,
+        speech: &Speech,
+        language: Language,
+    ) -> Result<Arc<Prompt>, PromptFailure> {
+        let service = self.speech.as_ref().map_err(speech_failure)?;
+        let prompt = service.speak(speech, language).await;
         let prompt = prompt.map_err(|error| speech_failure(&error))?;
         if prompt.mulaw.is_empty() {
             return Err(failure(13_520, "the text has nothing that can be spoken".to_owned()));
@@ -428,7 +433,7 @@ mod tests {
         let body = PromptSource::Audio(Ok(Arc::new(g711::prompt(&[0; 80]))));
         assert_eq!(loader().load(body, &who()).await.unwrap().prompt.duration_ms(), 10);
         let say = PromptSource::Say {
-            text: "a".to_owned(),
+            speech: Speech::plain("a"),
             voice: String::new(),
             language: String::new(),
         };

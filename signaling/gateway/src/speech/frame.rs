@@ -1,10 +1,9 @@
 //! What goes between the gateway and its speech worker: frames with a length. Pure.
 //!
-//! Down: `u32` length, `u8` language, text in UTF-8. Up, once: [`READY`]; then for each request `u32`
+//! Down: `u32` length, `u8` language, markup in UTF-8. Up, once: [`READY`]; then for each request `u32`
 //! length, `u8` kind, and samples (`i16`, 8,000 Hz) or a sentence. Numbers are little-endian.
 
-use shared::limits;
-
+use super::markup::MARKUP_BYTES_MAX;
 use super::voice::Language;
 
 /// What a worker says first. Anything before it is noise of the process' start.
@@ -13,8 +12,8 @@ pub(super) const READY: &[u8; 16] = b"\0sidetone-speech";
 pub(super) const NOISE_BYTES_MAX: usize = 64 * 1024;
 /// Longest speech of one request; past it the request fails.
 pub(super) const SPEECH_S_MAX: usize = 1_800;
-/// Bytes of a request after its length: a character has at most four.
-pub(super) const REQUEST_BYTES_MAX: usize = 1 + 4 * limits::SAY_CHARACTERS_MAX;
+/// Bytes of a request after its length.
+pub(super) const REQUEST_BYTES_MAX: usize = 1 + MARKUP_BYTES_MAX;
 /// Bytes of an answer after its length.
 pub(super) const ANSWER_BYTES_MAX: usize = 1 + SPEECH_S_MAX * 8_000 * 2;
 
@@ -27,9 +26,9 @@ pub(super) const KIND_SAMPLES: u8 = 0;
 pub(super) const KIND_FAILURE: u8 = 1;
 
 /// A request for speech.
-pub(super) fn request(language: Language, text: &str) -> Vec<u8> {
+pub(super) fn request(language: Language, markup: &str) -> Vec<u8> {
     let number = Language::ALL.iter().position(|one| *one == language).unwrap_or(0);
-    framed(u8::try_from(number).unwrap_or(0), text.as_bytes())
+    framed(u8::try_from(number).unwrap_or(0), markup.as_bytes())
 }
 
 /// Reads a request without its length.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ttspico::{Engine, EngineStatus, PicoError, System, Voice};
 
 use super::frame::SPEECH_S_MAX;
+use super::markup::PAUSE;
 use super::voice::Language;
 
 /// Samples a second that the engine makes.
@@ -14,10 +15,6 @@ pub(super) const PICO_HZ: u32 = 16_000;
 const MEMORY_BYTES: usize = 8 * 1024 * 1024;
 /// Samples taken from the engine in one step; its buffer is counted in 16 bits.
 const STEP_SAMPLES: usize = 8_192;
-/// Characters of one token that the engine takes without trouble.
-const TOKEN_CHARACTERS_MAX: usize = 40;
-/// What the engine's peaks reach is just above full scale; 8 dB less keeps them whole in G.711.
-const LEVEL: f32 = 0.398;
 
 /// An engine with the voice of one language.
 pub(super) struct Pico {
@@ -36,24 +33,39 @@ impl Pico {
         Ok(Self { engine: engine_of_complete_voice(voice)? })
     }
 
-    /// The text as samples of [`PICO_HZ`], at a level that does not clip.
-    pub(super) fn speak(&mut self, text: &str) -> Result<Vec<i16>, String> {
-        // A zero byte at the end lets the engine speak what it has.
-        let mut rest: Vec<u8> = spoken_text(text).into_bytes();
-        rest.push(0);
-        let mut rest = rest.as_slice();
+    /// The markup as samples of [`PICO_HZ`].
+    pub(super) fn speak(&mut self, markup: &str) -> Result<Vec<i16>, String> {
         let mut samples = Vec::new();
+        for (index, piece) in markup.split(PAUSE).enumerate() {
+            match index % 2 {
+                0 if piece.is_empty() => {}
+                0 => self.say(piece, &mut samples)?,
+                _ => {
+                    let ms: usize =
+                        piece.parse().map_err(|_| "a pause has no length".to_owned())?;
+                    let silence = ms.saturating_mul(PICO_HZ as usize / 1_000);
+                    check_length(samples.len().saturating_add(silence))?;
+                    samples.resize(samples.len() + silence, 0);
+                }
+            }
+        }
+        Ok(samples)
+    }
+
+    fn say(&mut self, markup: &str, samples: &mut Vec<i16>) -> Result<(), String> {
+        // A zero byte at the end lets the engine speak what it has.
+        let text = [markup.as_bytes(), &[0]].concat();
+        let mut rest = text.as_slice();
         while !rest.is_empty() {
             let taken = self.engine.put_text(rest).map_err(explain)?;
             rest = rest.get(taken..).unwrap_or(&[]);
             let before = samples.len();
-            self.drain(&mut samples)?;
+            self.drain(samples)?;
             if taken == 0 && samples.len() == before {
                 return Err("the voice takes no more of the text".to_owned());
             }
         }
-        samples.iter_mut().for_each(|sample| *sample = (f32::from(*sample) * LEVEL) as i16);
-        Ok(samples)
+        Ok(())
     }
 
     fn drain(&mut self, samples: &mut Vec<i16>) -> Result<(), String> {
@@ -61,9 +73,7 @@ impl Pico {
         loop {
             let (count, status) = self.engine.get_data(&mut step[..]).map_err(explain)?;
             samples.extend(step.iter().take(count));
-            if samples.len() > SPEECH_S_MAX * PICO_HZ as usize {
-                return Err(format!("the text takes longer than {SPEECH_S_MAX} s to speak"));
-            }
+            check_length(samples.len())?;
             if status == EngineStatus::Idle {
                 return Ok(());
             }
@@ -81,40 +91,13 @@ fn engine_of_complete_voice(voice: Rc<RefCell<Voice>>) -> Result<Engine, PicoErr
     unsafe { Voice::create_engine(voice) }
 }
 
-/// Pico reads `<` as markup and stops at a zero byte; control characters have no sound. A token
-/// of more than about 60 characters makes it fail or fall silent, so that long ones are cut in pieces.
-fn spoken_text(text: &str) -> String {
-    let mut spoken = String::with_capacity(text.len());
-    let mut token = 0;
-    for character in text.chars() {
-        let is_gap =
-            matches!(character, '<' | '>') || character.is_control() || character.is_whitespace();
-        if is_gap || token == TOKEN_CHARACTERS_MAX {
-            spoken.push(' ');
-            token = 0;
-        }
-        if !is_gap {
-            spoken.push(character);
-            token += 1;
-        }
+fn check_length(samples: usize) -> Result<(), String> {
+    if samples > SPEECH_S_MAX * PICO_HZ as usize {
+        return Err(format!("the text takes longer than {SPEECH_S_MAX} s to speak"));
     }
-    spoken
+    Ok(())
 }
 
 fn explain(error: PicoError) -> String {
     format!("the voice failed: {error}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_and_control_characters_do_not_reach_the_engine() {
-        assert_eq!(spoken_text("a<break/>b\0c\n"), "a break/ b c ");
-        assert_eq!(
-            spoken_text(&"x".repeat(90)).split(' ').map(str::len).collect::<Vec<_>>(),
-            [40, 40, 10]
-        );
-    }
 }

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use call::Speech;
 use plane::g711;
 use shared::config::SpeechEngine;
 use shared::{Prompt, limits};
@@ -17,6 +18,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
+use super::markup::markup;
 use super::voice::Language;
 use crate::audio::{AudioIntake, AudioMemory, Decoder, Pushed};
 
@@ -103,7 +105,7 @@ pub struct SpeechService {
 
 struct Job {
     language: Language,
-    text: String,
+    markup: String,
     reply: oneshot::Sender<Result<Prompt, SpeechError>>,
 }
 
@@ -136,17 +138,17 @@ impl SpeechService {
         Ok(Self { jobs })
     }
 
-    /// The text, spoken. Done within 30 s.
+    /// The speech, spoken. Done within 30 s.
     ///
     /// # Errors
     /// Says whether the text, the load or the system is to blame.
-    pub async fn speak(&self, text: &str, language: Language) -> Result<Prompt, SpeechError> {
-        let characters = text.chars().count();
+    pub async fn speak(&self, speech: &Speech, language: Language) -> Result<Prompt, SpeechError> {
+        let characters = speech.characters();
         if characters > limits::SAY_CHARACTERS_MAX {
             return Err(SpeechError::TooLong(characters));
         }
         let (reply, answer) = oneshot::channel();
-        let job = Job { language, text: text.to_owned(), reply };
+        let job = Job { language, markup: markup(speech), reply };
         self.jobs.try_send(job).map_err(|_| SpeechError::Busy)?;
         match timeout(SPEAK_MAX, answer).await {
             Ok(Ok(result)) => result,
@@ -172,19 +174,19 @@ impl Keeper {
             if job.reply.is_closed() {
                 continue;
             }
-            let result = self.speak(job.language, &job.text).await;
+            let result = self.speak(job.language, &job.markup).await;
             let _ = job.reply.send(result);
         }
     }
 
-    async fn speak(&mut self, language: Language, text: &str) -> Result<Prompt, SpeechError> {
+    async fn speak(&mut self, language: Language, markup: &str) -> Result<Prompt, SpeechError> {
         let mut worker = match self.worker.take().filter(|worker| worker.language == language) {
             Some(worker) => worker,
             None => Worker::start(&self.settings, language).await?,
         };
         // The worker is put back only after it has spoken; in every other case it is dropped,
         // which kills it.
-        let request = frame::request(language, text);
+        let request = frame::request(language, markup);
         let deadline = Instant::now() + ROOM_MAX;
         match timeout(REQUEST_MAX, worker.exchange(&request, &self.memory, deadline)).await {
             Ok(Ok(Ok(prompt))) => {
@@ -341,6 +343,7 @@ const VOICES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/voices.rs")
 
 #[cfg(test)]
 mod tests {
+    use call::speech::{Manner, Part};
     use shared::Codec;
 
     use super::*;
@@ -360,7 +363,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = start(settings(folder.path())).unwrap();
         for language in Language::ALL {
-            let spoken = service.speak("One, two, three: hello.", language).await.unwrap();
+            let spoken =
+                service.speak(&Speech::plain("One, two, three: hello."), language).await.unwrap();
             let peak = peak(&spoken);
             assert!((4_000..32_000).contains(&peak), "{language:?}: {peak}");
             assert!((1_000..6_000).contains(&spoken.duration_ms()), "{}", spoken.duration_ms());
@@ -374,7 +378,7 @@ mod tests {
         let service = start(settings(folder.path())).unwrap();
         let text = "Please hold the line, seven operators are busy. Oh no! Hee hee, moo, lululu, aaah, 4 7 1 1.";
         for language in Language::ALL {
-            let spoken = service.speak(text, language).await.unwrap();
+            let spoken = service.speak(&Speech::plain(text), language).await.unwrap();
             for codec in [Codec::Pcmu, Codec::Pcma] {
                 let mut detector = plane::dtmf::Detector::default();
                 detector.hear(codec, spoken.samples(codec), |event, _| {
@@ -390,8 +394,55 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = start(settings(folder.path())).unwrap();
         let text = "<volume level=\"500\"/> WHAT A HUGE NOISE! Papa, papa, papa! 👍 \u{1}";
-        let spoken = service.speak(text, Language::German).await.unwrap();
+        let spoken = service.speak(&Speech::plain(text), Language::German).await.unwrap();
         assert!(peak(&spoken) < 32_000);
+    }
+
+    /// What each manner of SSML does to the sound of the same words.
+    #[tokio::test]
+    async fn a_manner_is_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = start(settings(folder.path())).unwrap();
+        let service = &service;
+        let said = async |words: &str, manner: Manner| {
+            let text = words.to_owned();
+            let speech = Speech { parts: vec![Part::Text { text, manner }] };
+            service.speak(&speech, Language::ALL[0]).await.unwrap()
+        };
+        let length = |prompt: &Prompt| prompt.mulaw.len();
+        let plain = said("One hundred and five.", Manner::PLAIN).await;
+        let slow = said("One hundred and five.", Manner { rate: 50, ..Manner::PLAIN }).await;
+        assert!(length(&slow) * 10 > length(&plain) * 16, "{}", length(&slow));
+        let fast = said("One hundred and five.", Manner { rate: 200, ..Manner::PLAIN }).await;
+        assert!(length(&fast) * 10 < length(&plain) * 8, "{}", length(&fast));
+        let soft = said("One hundred and five.", Manner { volume: 25, ..Manner::PLAIN }).await;
+        assert!(peak(&soft) * 3 < peak(&plain), "{} {}", peak(&soft), peak(&plain));
+        let loud = said("One hundred and five.", Manner { volume: 250, ..Manner::PLAIN }).await;
+        assert!(peak(&loud) > peak(&plain) * 2, "{} {}", peak(&loud), peak(&plain));
+        let silent = said("One hundred and five.", Manner { volume: 0, ..Manner::PLAIN }).await;
+        assert!(peak(&silent) * 40 < peak(&plain), "{}", peak(&silent));
+        let high = said("One hundred and five.", Manner { pitch: 150, ..Manner::PLAIN }).await;
+        assert!(period(&high) * 10 < period(&plain) * 9, "{} {}", period(&high), period(&plain));
+        let number = said("105", Manner::PLAIN).await;
+        let digits = said("105", Manner { spelled: true, ..Manner::PLAIN }).await;
+        assert!(length(&digits) * 10 > length(&number) * 13, "{}", length(&digits));
+        let sounds = Manner { sounds: Some("hEloU".to_owned()), ..Manner::PLAIN };
+        let (sounds, word) = (said("one", sounds).await, said("one", Manner::PLAIN).await);
+        assert!(sounds != word, "the sounds replace the word");
+        let paused = Speech { parts: vec![Part::Pause(1_000), Part::Pause(500)] };
+        let paused = service.speak(&paused, Language::ALL[0]).await.unwrap();
+        assert_eq!(paused.duration_ms(), 1_500);
+    }
+
+    /// Samples of one period of the voice, by autocorrelation between 50 and 400 Hz.
+    fn period(prompt: &Prompt) -> usize {
+        let codes = prompt.samples(Codec::Pcmu).iter();
+        let samples: Vec<i16> = codes.map(|code| g711::decode(Codec::Pcmu, *code)).collect();
+        let correlation = |lag: &usize| -> i64 {
+            let pairs = samples.iter().zip(&samples[*lag..]);
+            pairs.map(|(a, b)| i64::from(*a) * i64::from(*b)).sum()
+        };
+        (20..160).max_by_key(correlation).unwrap()
     }
 
     #[tokio::test]
@@ -400,9 +451,12 @@ mod tests {
         let service = start(settings(folder.path())).unwrap();
         for odd in ["", "%é%", "....", "👍 مرحبا", "\u{202e}x"] {
             for language in [Language::German, Language::ALL[0]] {
-                assert!(service.speak("Radio", language).await.unwrap().duration_ms() > 0);
+                assert!(
+                    service.speak(&Speech::plain("Radio"), language).await.unwrap().duration_ms()
+                        > 0
+                );
                 // Whatever comes of it, the next text is spoken.
-                let _ = service.speak(odd, language).await;
+                let _ = service.speak(&Speech::plain(odd), language).await;
             }
         }
     }
@@ -413,7 +467,7 @@ mod tests {
         let service = start(settings(folder.path())).unwrap();
         for token in ["7", "abcde", "x-"] {
             let text = token.repeat(200 / token.len());
-            let spoken = service.speak(&text, Language::ALL[0]).await.unwrap();
+            let spoken = service.speak(&Speech::plain(text), Language::ALL[0]).await.unwrap();
             assert!(spoken.duration_ms() > 1_000, "{token}: {}", spoken.duration_ms());
         }
     }
@@ -424,7 +478,7 @@ mod tests {
         let intake = AudioIntake::new(0);
         let memory = intake.memory();
         let service = SpeechService::start(settings(folder.path()), &intake).unwrap();
-        let spoken = service.speak("Radio", Language::German).await.unwrap();
+        let spoken = service.speak(&Speech::plain("Radio"), Language::German).await.unwrap();
         assert_eq!(memory.figures().used, spoken.mulaw.len() * 2);
         drop(spoken);
         let _others: Vec<_> = std::iter::from_fn(|| memory.try_reserve(1024 * 1024)).collect();
@@ -458,13 +512,13 @@ mod tests {
             "speech.engine = \"http\" is not built in this version; use \"pico\""
         );
         let service = start(settings(folder.path())).unwrap();
-        let long = "a".repeat(limits::SAY_CHARACTERS_MAX + 1);
+        let long = Speech::plain("a".repeat(limits::SAY_CHARACTERS_MAX + 1));
         assert_eq!(service.speak(&long, Language::German).await, Err(SpeechError::TooLong(4_097)));
         let program = Program { program: "/nowhere".into(), ..settings(folder.path()).program };
         let broken = SpeechSettings { program, ..settings(folder.path()) };
         let service = start(broken).unwrap();
         assert!(matches!(
-            service.speak("a", Language::German).await,
+            service.speak(&Speech::plain("a"), Language::German).await,
             Err(SpeechError::Unavailable(_))
         ));
     }

@@ -10,6 +10,7 @@ pub mod redirect;
 pub mod refer;
 pub mod reject;
 pub mod say;
+pub(crate) mod ssml;
 
 use roxmltree::Node;
 

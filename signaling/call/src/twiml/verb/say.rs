@@ -3,15 +3,16 @@
 use roxmltree::Node;
 use shared::limits;
 
-use super::Read;
+use super::{Read, ssml};
+use crate::speech::Speech;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 
 /// Speak a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Say {
-    /// Text, white space collapsed, SSML reduced to its text; never empty.
-    pub text: String,
+    /// Words, white space collapsed, SSML resolved; never without a word.
+    pub speech: Speech,
     /// Voice as asked.
     pub voice: Option<String>,
     /// Language as asked.
@@ -31,12 +32,12 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
     let position = reading.place(node);
-    let text = spoken(node, reading);
-    if text.is_empty() {
+    let speech = ssml::read(node, reading)?;
+    if speech.words().trim().is_empty() {
         reading.warn(13520, "<Say> has no text: skipped".to_owned(), position);
         return Ok(None);
     }
-    if text.chars().count() > limits::SAY_CHARACTERS_MAX {
+    if speech.characters() > limits::SAY_CHARACTERS_MAX {
         let message =
             format!("<Say> has more than {} characters: skipped", limits::SAY_CHARACTERS_MAX);
         reading.warn(13521, message, position);
@@ -48,7 +49,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
         reading.warn(13511, message, position);
     }
     Ok(Some(Say {
-        text,
+        speech,
         voice: voice.filter(|voice| is_voice(voice)),
         language: attributes.text("language").filter(|text| !text.is_empty()).map(str::to_owned),
         repeat: repeat(attributes.whole("loop")),
@@ -69,51 +70,18 @@ fn is_voice(voice: &str) -> bool {
         || voice.starts_with("Google.")
 }
 
-/// What is spoken: the text of all nodes; SSML elements are a word boundary or nothing, and unknown
-/// elements are skipped with a warning.
-fn spoken(node: Node<'_, '_>, reading: &mut Reading<'_>) -> String {
-    let mut text = String::new();
-    collect(node, reading, &mut text);
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Recursion is bounded by the depth limit of documents.
-fn collect(node: Node<'_, '_>, reading: &mut Reading<'_>, text: &mut String) {
-    for child in node.children() {
-        if let Some(written) = child.text().filter(|_| child.is_text()) {
-            text.push_str(written);
-        }
-        if !child.is_element() {
-            continue;
-        }
-        match child.tag_name().name() {
-            "break" => text.push_str(", "),
-            "sub" => text.push_str(child.attribute("alias").unwrap_or("")),
-            "p" | "s" => {
-                text.push(' ');
-                collect(child, reading, text);
-                text.push_str(". ");
-            }
-            "emphasis" | "lang" | "phoneme" | "prosody" | "say-as" | "w" => {
-                collect(child, reading, text);
-            }
-            _ => reading.skip(child, "Say"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::twiml::tests::{codes, one, skipped};
     use crate::twiml::verb::Verb;
 
     #[test]
-    fn white_space_collapses_and_ssml_leaves_its_text() {
+    fn white_space_collapses_within_and_between_ssml_elements() {
         let say = one(
             "<Say>\n  Hello <emphasis>dear</emphasis>\n <sub alias=\"World Wide\">W</sub> </Say>",
         );
         let Verb::Say(say) = say else { panic!("{say:?}") };
-        assert_eq!(say.text, "Hello dear World Wide");
+        assert_eq!(say.speech.words(), "Hello dear World Wide");
         assert_eq!((say.repeat, say.voice), (1, None));
     }
 
