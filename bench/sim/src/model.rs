@@ -551,7 +551,7 @@ fn create() -> CallCommand {
         time_limit_s: 600,
         record: None,
         sip_auth: None,
-        call_reason: None,
+        warnings: Vec::new(),
     }))
 }
 

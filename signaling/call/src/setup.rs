@@ -7,6 +7,7 @@ use std::sync::Arc;
 use shared::{AccountSid, ApplicationSid, CallSid, DomainSid, ids::Origin, limits};
 
 use crate::status::{CallDirection, ProgressEvent};
+use crate::twiml::Finding;
 
 /// HTTP method of a webhook (contract webhooks.md 1: only these two).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -297,6 +298,8 @@ pub struct CallSetup {
     pub time_limit_s: u32,
     /// Recording from the answer (REST `Record=true`).
     pub record: Option<RecordSettings>,
+    /// What the customer asked for and does not get: told when the call starts.
+    pub warnings: Vec<Finding>,
     /// What all calls share.
     pub settings: Arc<CallSettings>,
     /// Where SIDs that this call mints (children, recordings) come from.

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use call::twiml::Finding;
 use call::{
     ApiUpdate, CallDirection, CallInput, CallSetup, DocumentSource, OutboundLeg, ProgressEvent,
-    RecordSettings, RecordingCallback, RecordingEvent, RecordingTrack, SipCredentials,
+    RecordSettings, RecordingCallback, RecordingEvent, RecordingTrack, Severity, SipCredentials,
     StatusCallback, Target, Webhook,
 };
 use shared::limits::API_CALLERS_REMEMBERED_MAX;
 use shared::{AccountSid, CallSid, Now};
 use sip::message::INITIAL_MAX_FORWARDS;
 use store::{
-    CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, Patch, RecordCall, Reply, Settled,
-    Submitted, TwimlSource, UpdateAction, UpdateCall, Write, WriteError,
+    CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, ParameterWarning, Patch,
+    RecordCall, Reply, Settled, Submitted, TwimlSource, UpdateAction, UpdateCall, Write,
+    WriteError,
 };
 
 use crate::control::{Control, Waiting};
@@ -193,6 +195,7 @@ impl Control {
             max_forwards: INITIAL_MAX_FORWARDS,
             time_limit_s: create.time_limit_s,
             record: create.record.as_ref().map(record_settings),
+            warnings: create.warnings.iter().map(finding).collect(),
             settings: self.settings.call.clone(),
             origin: self.settings.origin,
             seed: self.random.bytes(),
@@ -251,6 +254,11 @@ fn webhook(from: &store::Webhook) -> Webhook {
         store::HttpMethod::Post => call::Method::Post,
     };
     Webhook { url: from.url.clone(), method }
+}
+
+fn finding(from: &ParameterWarning) -> Finding {
+    let message = from.sentence.clone();
+    Finding { code: from.code, severity: Severity::Warning, message, position: None }
 }
 
 fn document(from: &TwimlSource) -> DocumentSource {

@@ -394,6 +394,7 @@ impl Control {
             max_forwards: hops_left,
             time_limit_s: self.settings.call.call_s_max,
             record: None,
+            warnings: Vec::new(),
             settings: self.settings.call.clone(),
             origin: self.settings.origin,
             seed: self.random.bytes(),

@@ -205,8 +205,18 @@ pub struct CreateCall {
     pub record: Option<RecordCall>,
     /// For a 401 or 407 of the far side.
     pub sip_auth: Option<SipAuth>,
-    /// `CallReason`, kept for whoever can carry it.
-    pub call_reason: Option<String>,
+    /// Parameters that are accepted and have no effect, each with the contract's code: the call is
+    /// made, and its notifications name them.
+    pub warnings: Vec<ParameterWarning>,
+}
+
+/// A parameter of `POST Calls` that has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterWarning {
+    /// The contract's code.
+    pub code: u32,
+    /// One sentence that names the parameter.
+    pub sentence: String,
 }
 
 /// Whom an outbound call reaches.

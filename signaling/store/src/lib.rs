@@ -31,8 +31,8 @@ pub use admission::Admission;
 pub use binding::{BindingChanges, BindingRecord, BindingTransport};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
-    RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth, TwimlSource,
-    UpdateAction, UpdateCall, Webhook,
+    ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth,
+    TwimlSource, UpdateAction, UpdateCall, Webhook,
 };
 pub use change::{Change, Conflict, Outcome, Resource, ResourceKey, ResourceKind};
 pub use credential::{Cidr, Credential, CredentialList, IpAccessControlList, IpAddress};

@@ -6,9 +6,9 @@ use shared::limits::{
 };
 use shared::{AccountSid, CallSid};
 use store::{
-    CallEvents, CallTarget, CreateCall, HttpMethod, Patch, RecordCall, RecordingAction,
-    RecordingEvents, RecordingTrack, Secret, SipAuth, TwimlSource, UpdateAction, UpdateCall,
-    Webhook, WriteError,
+    CallEvents, CallTarget, CreateCall, HttpMethod, ParameterWarning, Patch, RecordCall,
+    RecordingAction, RecordingEvents, RecordingTrack, Secret, SipAuth, TwimlSource, UpdateAction,
+    UpdateCall, Webhook, WriteError,
 };
 
 use crate::form::Form;
@@ -20,8 +20,6 @@ const TIMEOUT_S: u32 = 60;
 const SEND_DIGITS_MAX: usize = 32;
 const SIP_AUTH_CHARACTERS_MAX: usize = 255;
 const NUMBER_DIGITS_MAX: usize = 15;
-/// Longest `CallReason` that is kept.
-const CALL_REASON_CHARACTERS_MAX: usize = 50;
 /// Headers besides `X-` ones that a target may carry (sip-interface.md §9).
 const TARGET_HEADERS: [&str; 4] =
     ["User-to-User", "Remote-Party-ID", "P-Preferred-Identity", "P-Called-Party-ID"];
@@ -49,9 +47,7 @@ pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, Wri
         time_limit_s: form.number("TimeLimit", (1, CALL_S.1), 20422)?.unwrap_or(CALL_S.0),
         record: record(form)?,
         sip_auth: sip_auth(form)?,
-        call_reason: form
-            .value("CallReason")
-            .map(|text| text.chars().take(CALL_REASON_CHARACTERS_MAX).collect()),
+        warnings: without_effect(form).into_iter().collect(),
     })
 }
 
@@ -125,6 +121,36 @@ fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// Answering-machine parameters that come without `MachineDetection`, or with `SendDigits`, which
+/// switches it off: nothing listens for a machine.
+fn without_effect(form: &Form) -> Option<ParameterWarning> {
+    let asked = |name: &&&str| form.value(name).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
+    let names: Vec<&str> = MACHINE_DETECTION.iter().filter(asked).copied().collect();
+    if names.is_empty() {
+        return None;
+    }
+    let is_async = names.contains(&"AsyncAmd");
+    let code =
+        if is_async && form.value("AsyncAmdStatusCallback").is_none() { 21262 } else { 21234 };
+    let sentence = format!(
+        "{} without effect: the call is made without machine detection, which is not built in this \
+         version of the gateway",
+        names.join(", ")
+    );
+    Some(ParameterWarning { code, sentence })
+}
+
+/// What says how a machine is to be detected; `MachineDetection` says that it is.
+const MACHINE_DETECTION: [&str; 7] = [
+    "AsyncAmd",
+    "AsyncAmdStatusCallback",
+    "AsyncAmdStatusCallbackMethod",
+    "MachineDetectionSilenceTimeout",
+    "MachineDetectionSpeechEndThreshold",
+    "MachineDetectionSpeechThreshold",
+    "MachineDetectionTimeout",
+];
+
 /// `Url` wins over `Twiml`.
 fn twiml_source(form: &Form, method: HttpMethod) -> Result<Option<TwimlSource>, WriteError> {
     if let Some(url) = form.url("Url", 21205)? {
@@ -168,6 +194,11 @@ fn target(to: &str) -> Result<CallTarget, WriteError> {
         Some("client") => {
             let message = "To `client:` is not built in this version of the gateway";
             Err(WriteError::invalid(21211, message))
+        }
+        Some("app") => {
+            let message = "To `app:` names an application, and applications are not built in this \
+                           version of the gateway: call a SIP URI or a number";
+            Err(WriteError::invalid(21218, message))
         }
         Some(_) | None => number(to).map(CallTarget::Number).ok_or_else(|| {
             if to.chars().any(char::is_alphabetic) {
@@ -455,6 +486,22 @@ mod tests {
     }
 
     #[test]
+    fn machine_detection_that_nobody_does_is_named_and_the_call_is_made() {
+        let warned = |changes: &[(&str, &str)]| {
+            let warnings = with(changes).unwrap().warnings;
+            warnings.into_iter().map(|warning| (warning.code, warning.sentence)).next()
+        };
+        let (code, sentence) = warned(&[("AsyncAmd", "true")]).unwrap();
+        assert_eq!(code, 21262, "no callback");
+        assert!(sentence.starts_with("AsyncAmd without effect"), "{sentence}");
+        let callback = ("AsyncAmdStatusCallback", "https://app.example/amd");
+        assert_eq!(warned(&[("AsyncAmd", "true"), callback]).unwrap().0, 21234);
+        assert_eq!(warned(&[("MachineDetectionTimeout", "5")]).unwrap().0, 21234);
+        assert_eq!(warned(&[("AsyncAmd", "false")]), None);
+        assert_eq!(warned(&[("MachineDetection", "Enable"), ("SendDigits", "1")]), None);
+    }
+
+    #[test]
     fn each_bad_parameter_of_a_call_has_its_code() {
         let (long_uri, long_headers) =
             (format!("sip:{}@h", "x".repeat(255)), format!("sip:b@h?X-A={}", "x".repeat(1_024)));
@@ -470,6 +517,7 @@ mod tests {
             (&[("To", "sip:bob@ho st")], 21211),
             (&[("To", "sip:bob@host\r\nX: y")], 21211),
             (&[("To", "client:joe")], 21211),
+            (&[("To", "app:AP00000000000000000000000000000001")], 21218),
             (&[("To", "bob")], 21217),
             (&[("To", "+")], 21211),
             (&[("To", "+1234567890123456")], 21211),

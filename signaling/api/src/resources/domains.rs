@@ -64,25 +64,30 @@ fn fields(form: &Form) -> Result<DomainFields, WriteError> {
         sip_registration: form.boolean_patch("SipRegistration")?,
         emergency_calling_enabled: form.boolean_patch("EmergencyCallingEnabled")?,
         secure: form.boolean_patch("Secure")?,
-        byoc_trunk_sid: patterned(form, "ByocTrunkSid", "BY")?,
-        emergency_caller_sid: patterned(form, "EmergencyCallerSid", "PN")?,
+        byoc_trunk_sid: unknown(form, ("ByocTrunkSid", "BY"), (21300, "BYOC trunks"))?,
+        emergency_caller_sid: unknown(
+            form,
+            ("EmergencyCallerSid", "PN"),
+            (INVALID, "phone number resources"),
+        )?,
     })
 }
 
-/// A SID of a resource that is only kept and echoed.
-fn patterned(form: &Form, name: &str, prefix: &str) -> Result<store::Patch<String>, WriteError> {
-    let is_sid = |text: &str| {
-        text.strip_prefix(prefix).is_some_and(|digits| {
-            digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-        })
-    };
-    match form.value(name) {
-        Some(text) if !is_sid(text) => Err(WriteError::invalid(
-            INVALID,
-            format!("{name} must be a SID that begins with {prefix}"),
-        )),
-        _ => Ok(form.patch(name)),
+/// The SID of a resource that does not exist in this version: clearing it is the only change there is.
+fn unknown(
+    form: &Form,
+    (name, prefix): (&str, &str),
+    (code, resources): (u32, &str),
+) -> Result<store::Patch<String>, WriteError> {
+    let Some(text) = form.value(name) else { return Ok(form.patch(name)) };
+    let digits = text.strip_prefix(prefix).unwrap_or_default();
+    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let message = format!("{name} must be a SID that begins with {prefix}");
+        return Err(WriteError::invalid(INVALID, message));
     }
+    let message =
+        format!("{name} is unknown: {resources} are not built in this version of the gateway");
+    Err(WriteError::invalid(code, message))
 }
 
 pub(crate) fn json(row: &Domain, auth: DomainAuth) -> Value {

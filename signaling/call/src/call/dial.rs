@@ -160,6 +160,7 @@ impl Call {
             forwarded_from: None,
             caller_name: None,
             application: None,
+            warnings: Vec::new(),
             sip: None,
             leg: Some(OutboundLeg {
                 target,

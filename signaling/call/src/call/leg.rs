@@ -49,6 +49,9 @@ impl Call {
             return;
         }
         self.facts.started = now;
+        for finding in mem::take(&mut self.setup.warnings) {
+            self.notify(finding, None);
+        }
         match self.setup.leg.clone() {
             None => self.start_inbound(now),
             Some(leg) => match leg.target {

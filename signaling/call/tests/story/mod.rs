@@ -61,6 +61,7 @@ pub fn inbound() -> CallSetup {
         max_forwards: 70,
         time_limit_s: 14_400,
         record: None,
+        warnings: Vec::new(),
         settings: Arc::new(CallSettings::default()),
         origin: Origin { node: 0, generation: 0 },
         seed: [7; 32],

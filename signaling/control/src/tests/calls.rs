@@ -478,7 +478,7 @@ pub fn call_to(to: store::CallTarget) -> CreateCall {
         time_limit_s: 600,
         record: None,
         sip_auth: None,
-        call_reason: None,
+        warnings: Vec::new(),
     }
 }
 

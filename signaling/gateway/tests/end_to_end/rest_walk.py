@@ -142,7 +142,7 @@ for act in (
     refused(404, 20404, act)
 call = {'to': 'sip:bob@pbx.example', 'from_': 'alice', 'url': 'https://app.example/v'}
 for change, code in (
-    ({'to': ''}, 21201), ({'to': 'bob'}, 21217), ({'from_': ''}, 21213), ({'url': '/v'}, 21205),
+    ({'to': ''}, 21201), ({'to': 'bob'}, 21217), ({'to': 'app:AP' + 32 * '0'}, 21218), ({'from_': ''}, 21213), ({'url': '/v'}, 21205),
     ({'method': 'PUT'}, 21209), ({'timeout': 0}, 21208), ({'send_digits': 'x'}, 21206),
     ({'status_callback': 'http://my_host.example/s'}, 21205),
     ({'machine_detection': 'Enable'}, 21234), ({'application_sid': 'AP' + 32 * '0'}, 21218),
@@ -154,6 +154,11 @@ assert client.calls.list(status='completed', start_time_after=yesterday) == []
 assert client.recordings.list(date_created_after=yesterday, call_sid=nobody) == []
 assert client.notifications.list(log=0, message_date_before=yesterday.date()) == []
 assert client.monitor.v1.alerts.list(log_level='error', start_date=yesterday) == []
+
+# What is never billed: empty lists and a zero, for a 404 is an exception without a code.
+assert client.usage.records.list() == [] and client.usage.records.last_month.list() == []
+assert client.usage.triggers.list() == [] and client.outgoing_caller_ids.list() == []
+assert (client.balance.fetch().balance, client.balance.fetch().currency) == ('0.00', 'USD')
 
 # Another account's resource is not there.
 foreign = site.sip.domains.create(domain_name='foreign.sip.sidetone.test')

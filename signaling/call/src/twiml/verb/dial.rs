@@ -246,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn a_trunk_that_is_not_known_fails_its_target_and_detection_is_named() {
+        let dial =
+            dial("<Dial><Number byoc=\"BY1\">+14155551212</Number><Number>1000</Number></Dial>");
+        assert!(
+            matches!(&dial.targets[0].target, Target::Impossible { code: 21300, to, .. } if to == "+14155551212")
+        );
+        assert_eq!(dial.targets[1].target, Target::Number("1000".to_owned()));
+        for attribute in ["machineDetection=\"Enable\"", "machineDetectionTimeout=\"9\""] {
+            assert_eq!(codes(&format!("<Dial><Sip {attribute}>sip:a@h</Sip></Dial>")), [13750]);
+        }
+    }
+
+    #[test]
     fn at_most_ten_targets() {
         let text = format!("<Dial>{}</Dial>", "<Sip>sip:a@h</Sip>".repeat(11));
         assert_eq!(dial(&text).targets.len(), 10);

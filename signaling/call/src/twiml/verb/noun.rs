@@ -9,7 +9,7 @@ use crate::setup::{SipCredentials, SipTarget, Target};
 use crate::sip_noun;
 use crate::status::ProgressEvent;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
-use crate::twiml::{Finding, Reading, own_text};
+use crate::twiml::{Finding, Reading, brief, own_text};
 
 /// One party to ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,16 +52,26 @@ const CALLBACK_EVENT: Attribute = attribute(
 const DETECTION: Attribute =
     attribute("machineDetection", Kind::Word(&["Enable", "DetectMessageEnd"]), "Not supported.");
 const DETECTION_TIMEOUT: Attribute =
-    attribute("machineDetectionTimeout", Kind::Ignored, "No effect.");
+    attribute("machineDetectionTimeout", Kind::Text, "Not supported.");
 const DETECTION_SPEECH: Attribute =
-    attribute("machineDetectionSpeechThreshold", Kind::Ignored, "No effect.");
+    attribute("machineDetectionSpeechThreshold", Kind::Text, "Not supported.");
 const DETECTION_END: Attribute =
-    attribute("machineDetectionSpeechEndThreshold", Kind::Ignored, "No effect.");
+    attribute("machineDetectionSpeechEndThreshold", Kind::Text, "Not supported.");
 const DETECTION_SILENCE: Attribute =
-    attribute("machineDetectionSilenceTimeout", Kind::Ignored, "No effect.");
-const DETECTION_CALLBACK: Attribute = attribute("amdStatusCallback", Kind::Ignored, "No effect.");
+    attribute("machineDetectionSilenceTimeout", Kind::Text, "Not supported.");
+const DETECTION_CALLBACK: Attribute = attribute("amdStatusCallback", Kind::Text, "Not supported.");
 const DETECTION_METHOD: Attribute =
-    attribute("amdStatusCallbackMethod", Kind::Ignored, "No effect.");
+    attribute("amdStatusCallbackMethod", Kind::Text, "Not supported.");
+
+const MACHINE_DETECTION: [Attribute; 7] = [
+    DETECTION,
+    DETECTION_TIMEOUT,
+    DETECTION_SPEECH,
+    DETECTION_END,
+    DETECTION_SILENCE,
+    DETECTION_CALLBACK,
+    DETECTION_METHOD,
+];
 
 pub(crate) const NUMBER: &[Attribute] = &[
     URL,
@@ -75,7 +85,7 @@ pub(crate) const NUMBER: &[Attribute] = &[
         "Sent at the answer.",
     )
     .code(13222),
-    attribute("byoc", Kind::Ignored, "No effect."),
+    attribute("byoc", Kind::Text, "SID of a BYOC trunk.").code(21300),
     DETECTION,
     DETECTION_TIMEOUT,
     DETECTION_SPEECH,
@@ -124,7 +134,20 @@ pub(crate) fn plain_number(text: &str) -> Noun {
 pub(crate) fn read_number(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
     let attributes = Attributes::read(node, NUMBER, reading)?;
     reading.no_children(node);
-    Ok(noun(NounKind::Number, number(&own_text(node)), &attributes, node, reading))
+    let target = match attributes.text("byoc").filter(|sid| !sid.is_empty()) {
+        None => number(&own_text(node)),
+        // Over another trunk the call would show another number and cost another carrier's price.
+        Some(sid) => Target::Impossible {
+            to: own_text(node),
+            code: 21300,
+            sentence: format!(
+                "BYOC trunk `{}` is unknown: this gateway has no trunk resources, numbers leave by \
+                 the [[trunk]] of its settings",
+                brief(sid)
+            ),
+        },
+    };
+    Ok(noun(NounKind::Number, target, &attributes, node, reading))
 }
 
 pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
@@ -174,7 +197,7 @@ fn noun(
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) -> Noun {
-    if attributes.is_written("machineDetection") {
+    if MACHINE_DETECTION.iter().any(|declared| attributes.is_written(declared.name)) {
         let message =
             "machine detection is not supported by this gateway: the call is not examined";
         let position = reading.place(node);
@@ -238,14 +261,14 @@ fn sip_uri(
     Ok(uri)
 }
 
-const URI: &[Attribute] = &[
+pub(crate) const URI: &[Attribute] = &[
     attribute("priority", Kind::Whole(0, 65_535), "Lower is tried first."),
     attribute("weight", Kind::Whole(0, 65_535), "Higher is tried first."),
     attribute("username", Kind::Text, "Digest user name.").code(13249),
     attribute("password", Kind::Text, "Digest password.").code(13249),
 ];
 
-const HEADER: &[Attribute] =
+pub(crate) const HEADER: &[Attribute] =
     &[attribute("name", Kind::Text, "Name."), attribute("value", Kind::Text, "Value.")];
 
 fn header_children(
@@ -322,7 +345,7 @@ pub fn number(text: &str) -> Target {
         (true, false, 3..=7) => Target::Number(digits.to_owned()),
         (true, false, 8..=15) => Target::Number(format!("+{digits}")),
         _ => Target::Impossible {
-            sentence: format!("`{}` is not a telephone number", crate::twiml::brief(text)),
+            sentence: format!("`{}` is not a telephone number", brief(text)),
             to: text.trim().to_owned(),
             code: 13223,
             status: None,
