@@ -11,6 +11,8 @@ pub mod source;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod tree;

@@ -1,5 +1,7 @@
 //! Requests against a real database: every resource's golden JSON, every verb, the traps of the SDKs.
 
+mod coverage;
+
 use std::sync::Arc;
 
 use base64::Engine as _;

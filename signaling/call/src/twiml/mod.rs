@@ -240,4 +240,6 @@ fn unreadable(reason: String, position: Option<Position>) -> Finding {
 }
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ mod baresip;
 mod browsers;
 mod connections;
 mod conservation;
+mod coverage;
 mod demo;
 mod dial;
 mod digits;
