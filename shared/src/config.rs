@@ -189,7 +189,7 @@ settings! {
         hold_timeout_s: u32 = "3600",
     }
 
-    /// REST API, console, /healthz, /readyz and /metrics.
+    /// REST API, /healthz, /readyz and /metrics.
     http: Http {
         /// Plain HTTP listeners; port 0 takes a free one.
         listen: Vec<SocketAddr> = "[\"127.0.0.1:8080\"]",
@@ -217,7 +217,7 @@ settings! {
         free_disk_min: ByteSize = "\"2 GiB\"",
     }
 
-    /// How long records, alerts, timelines and captures stay: whichever bound is met first, oldest first.
+    /// How long records, alerts and timelines stay: whichever bound is met first, oldest first.
     retention: Retention {
         /// Days.
         days: u32 = "7",
