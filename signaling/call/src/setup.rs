@@ -243,6 +243,9 @@ pub struct CallSettings {
     pub own_domains: Vec<(String, DomainSid)>,
     /// Most seconds a call may last (`timeLimit`, `maxLength` are cut to it).
     pub call_s_max: u32,
+    /// The edges that this node serves, its own among them (`shared::edge::canonical`): others in the
+    /// connection overrides of a URL change nothing.
+    pub edges: Vec<Box<str>>,
 }
 
 impl Default for CallSettings {
@@ -256,6 +259,7 @@ impl Default for CallSettings {
             language: "en-US".to_owned(),
             own_domains: Vec::new(),
             call_s_max: limits::CALL_S.0,
+            edges: Vec::new(),
         }
     }
 }

@@ -652,3 +652,18 @@ fn a_recording_that_fails_falls_through() {
     let (mut story, _) = Story::with("<Record playBeep=\"false\"/><Say>x</Say>");
     assert_eq!(story.recording_ended(RecordingEnd::Failed), ["a: notify 13610", "a: load say x"]);
 }
+
+#[test]
+fn an_edge_that_is_not_served_is_named_once_a_call() {
+    let settings = CallSettings { edges: vec!["dublin".into()], ..CallSettings::default() };
+    let document = DocumentSource::Url(Webhook::post("http://app/voice#e=dublin"));
+    let settings = std::sync::Arc::new(settings);
+    let mut story = Story::new(CallSetup { document, settings, ..inbound() });
+    story.start();
+    assert!(story.notes.is_empty(), "{:?}", story.notes);
+    story.document("<Redirect>http://app/next#e=dublin,tokyo</Redirect>");
+    story.document("<Redirect>http://app/last#e=sydney</Redirect>");
+    let codes: Vec<u32> = story.notes.iter().map(|note| note.code).collect();
+    assert_eq!(codes, [11241]);
+    assert!(story.notes[0].message.contains("`tokyo`"), "{:?}", story.notes);
+}

@@ -125,8 +125,15 @@ impl ControlSettings {
             call: Arc::new(CallSettings {
                 api_base: api_base.to_owned(),
                 reject_status: config.sip.reject_status.status(),
+                edges: served_edges(config),
                 ..CallSettings::default()
             }),
         }
     }
+}
+
+/// The node's own edge, and those with listeners of their own.
+fn served_edges(config: &Config) -> Vec<Box<str>> {
+    let names = std::iter::once(&config.node.edge).chain(config.edges.keys());
+    names.map(|name| shared::edge::canonical(&name.to_ascii_lowercase()).into()).collect()
 }

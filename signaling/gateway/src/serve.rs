@@ -556,6 +556,19 @@ fn edges(config: &Config, udp: &[UdpListener], transport: &Transport) -> Edges {
     Edges::new(plain.chain(secure).collect())
 }
 
+/// What webhooks leave from by each edge: the addresses it sends SIP from, where it names any.
+fn webhook_sources(config: &Config) -> BTreeMap<String, Vec<IpAddr>> {
+    let mut sources: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+    let named = edge_listeners(config).filter(|(_, _, address)| !address.ip().is_unspecified());
+    for (name, edge, address) in named {
+        let of_edge = sources.entry(shared::edge::canonical(&name.to_ascii_lowercase()).to_owned());
+        let of_edge = of_edge.or_default();
+        let at = if edge.sends_from(*address) { 0 } else { of_edge.len() };
+        of_edge.insert(at, address.ip());
+    }
+    sources
+}
+
 /// The settings with the ports that the system chose, for the list of addresses.
 fn as_bound(config: &Config, addresses: &Addresses) -> Config {
     let mut bound = config.clone();
@@ -723,6 +736,7 @@ fn start_errands(
             user_agent: config.webhook.user_agent.clone(),
             allow_private: config.webhook.allow_private.clone(),
             own_listeners: addresses.own(),
+            edges: webhook_sources(config),
             extra_roots: Vec::new(),
         },
         resolver.clone(),

@@ -120,6 +120,8 @@ struct Facts {
     dial_recording: Option<(RecordingSid, Instant)>,
     /// The warning of a voice that is mapped was given.
     voice_warned: bool,
+    /// An edge that is not served was named.
+    edge_warned: bool,
 }
 
 /// Local names, counted up.

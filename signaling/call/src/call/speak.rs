@@ -82,6 +82,7 @@ impl Call {
     pub(super) fn load(&mut self, source: PromptSource) -> PromptId {
         let prompt = self.names.prompt();
         if let PromptSource::Url(url) = &source {
+            self.warn_of_edges(url);
             self.files.insert(prompt, url.clone());
         }
         self.effect(CallEffect::LoadPrompt { prompt, source });

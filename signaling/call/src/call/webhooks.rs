@@ -78,6 +78,7 @@ impl Call {
         standard: Form,
         extra: Form,
     ) -> (HttpId, Exchange) {
+        self.warn_of_edges(&url);
         let id = self.names.http();
         let request = HttpRequest {
             id,
@@ -93,6 +94,22 @@ impl Call {
         let exchange = Exchange::of(&request);
         self.effect(CallEffect::Http(Box::new(request)));
         (id, exchange)
+    }
+
+    /// Names, once a call, an edge of the connection overrides that the node cannot leave by.
+    pub(super) fn warn_of_edges(&mut self, url: &WebUrl) {
+        let served = &self.setup.settings.edges;
+        let is_served = |edge: &String| served.iter().any(|known| **known == *edge.as_str());
+        let Some(edge) = url.overrides.edges.iter().find(|edge| !is_served(edge)) else { return };
+        if self.facts.edge_warned {
+            return;
+        }
+        let message = format!(
+            "this node does not serve the edge `{edge}` of the connection overrides: requests leave by \
+             its default address"
+        );
+        self.facts.edge_warned = true;
+        self.notify(warning(11241, message), None);
     }
 
     /// Requests a document and waits for it.

@@ -1,6 +1,7 @@
 //! The webhook client: turns, retries, redirects, cookies, signatures. Shell, on tokio.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +25,7 @@ use url::Url;
 use super::connector::{Connector, WebhookSetupError};
 use super::cookies::CookieJars;
 use super::digest::Logins;
-use super::exchange::{Answer, Bounds, Carrier, Expects, Outgoing};
+use super::exchange::{Answer, Bounds, Carrier, Expects, Outgoing, Way};
 use super::fault::{Fault, WebhookFailure};
 use super::meters::WebhookMeters;
 use super::permits::Permits;
@@ -49,6 +50,8 @@ pub struct WebhookSettings {
     /// SIP and HTTP listeners of this process, as bound; never connected to. The bundled
     /// application of `demo` is not one of them.
     pub own_listeners: Vec<SocketAddr>,
+    /// Addresses that each edge sends from, by its canonical name; the node's own edge is not among them.
+    pub edges: BTreeMap<String, Vec<IpAddr>>,
     /// Certificate authorities trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
@@ -114,7 +117,7 @@ impl WebhookClient {
         intake: AudioIntake,
     ) -> Result<Self, WebhookSetupError> {
         let guard = AddressGuard::new(settings.allow_private, settings.own_listeners);
-        let connector = Connector::new(resolver, guard, &settings.extra_roots)?;
+        let connector = Connector::new(resolver, guard, settings.edges, &settings.extra_roots)?;
         let user_agent = HeaderValue::from_str(&settings.user_agent)
             .unwrap_or(HeaderValue::from_static("TwilioProxy/1.1"));
         Ok(Self {
@@ -310,8 +313,13 @@ impl Inner {
         let overrides = &request.url.overrides;
         let mut login_left = wire.basic_auth.as_ref();
         loop {
-            let attempt =
-                self.carrier.exchange(&outgoing, overrides.sni, &plan.bounds, &self.meters).await;
+            // Each retry leaves by the next edge of the list.
+            let attempts = usize::from(overrides.retries.saturating_sub(*retries_left));
+            let way = Way {
+                sni: overrides.sni,
+                edge: overrides.edges.iter().cycle().nth(attempts).map(String::as_str),
+            };
+            let attempt = self.carrier.exchange(&outgoing, way, &plan.bounds, &self.meters).await;
             // A Digest challenge is answered once; it is no retry, because nothing had failed.
             if let (Ok(refused), Some(login)) = (&attempt, login_left.take())
                 && refused.status == http::StatusCode::UNAUTHORIZED

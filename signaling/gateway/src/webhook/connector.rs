@@ -1,6 +1,8 @@
 //! Opens a guarded connection to the customer's web server. Shell, on tokio.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use shared::limits;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -35,6 +37,8 @@ pub(super) struct Origin {
     pub(super) port: u16,
     /// Whether TLS names the host (override `sni`).
     pub(super) sni: bool,
+    /// The edge whose address it leaves from (override `e`); `None`: the system chooses.
+    pub(super) edge: Option<String>,
 }
 
 /// The client cannot be made; ours or the system's fault.
@@ -49,16 +53,18 @@ pub enum WebhookSetupError {
 pub(super) struct Connector {
     resolver: Resolver,
     guard: AddressGuard,
+    edges: BTreeMap<String, Vec<IpAddr>>,
     tls: TlsConnector,
     tls_nameless: TlsConnector,
     http: Builder,
 }
 
 impl Connector {
-    /// `extra_roots` are trusted besides the system's certificate authorities.
+    /// `edges` are the addresses that each edge sends from; `extra_roots` are trusted besides the system's certificate authorities.
     pub(super) fn new(
         resolver: Resolver,
         guard: AddressGuard,
+        edges: BTreeMap<String, Vec<IpAddr>>,
         extra_roots: &[CertificateDer<'static>],
     ) -> Result<Self, WebhookSetupError> {
         let roots = Arc::new(trusted_roots(extra_roots));
@@ -70,10 +76,16 @@ impl Connector {
         Ok(Self {
             resolver,
             guard,
+            edges,
             tls: TlsConnector::from(client_config(&roots, true)?),
             tls_nameless: TlsConnector::from(client_config(&roots, false)?),
             http,
         })
+    }
+
+    /// Whether the edge has addresses of its own here.
+    pub(super) fn serves(&self, edge: &str) -> bool {
+        self.edges.contains_key(edge)
     }
 
     /// A new connection; `connect_max` bounds TCP over all addresses that are tried.
@@ -83,7 +95,9 @@ impl Connector {
         connect_max: Duration,
     ) -> Result<Connection, Fault> {
         let addresses = self.permitted(origin).await?;
-        let stream = connect_one_of(&addresses, connect_max).await?;
+        let sources = origin.edge.as_ref().and_then(|edge| self.edges.get(edge));
+        let sources = sources.map_or(&[][..], Vec::as_slice);
+        let stream = connect_one_of(&addresses, sources, connect_max).await?;
         // Requests are small and whole: waiting to fill a segment would only add delay.
         let _ = stream.set_nodelay(true);
         if !origin.https {
@@ -135,19 +149,33 @@ impl Connector {
 }
 
 /// Tries the addresses in turn, each with its share of the time that is left.
-async fn connect_one_of(addresses: &[SocketAddr], at_most: Duration) -> Result<TcpStream, Fault> {
+async fn connect_one_of(
+    addresses: &[SocketAddr],
+    sources: &[IpAddr],
+    at_most: Duration,
+) -> Result<TcpStream, Fault> {
     let deadline = Instant::now() + at_most;
     let mut fault = Fault::ConnectTimeout(at_most);
     for (index, address) in addresses.iter().enumerate() {
         let attempts_left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         let share = deadline.saturating_duration_since(Instant::now()) / attempts_left;
-        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+        match timeout_at(Instant::now() + share, connect_from(sources, *address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => fault = Fault::from_connect(error),
             Err(_) => fault = Fault::ConnectTimeout(at_most),
         }
     }
     Err(fault)
+}
+
+/// Connects from the first source of the address's IP version; without one the system chooses.
+async fn connect_from(sources: &[IpAddr], address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(source) = sources.iter().find(|source| source.is_ipv4() == address.is_ipv4()) else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(*source, 0))?;
+    socket.connect(address).await
 }
 
 fn trusted_roots(extra: &[CertificateDer<'static>]) -> RootCertStore {

@@ -31,6 +31,15 @@ pub(super) struct Outgoing {
     pub(super) body: Bytes,
 }
 
+/// How a connection is made, as the connection overrides of a URL want it.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    /// Whether TLS names the host.
+    pub(super) sni: bool,
+    /// The edge it leaves by; one that is not served here changes nothing.
+    pub(super) edge: Option<&'a str>,
+}
+
 /// Time and size bounds of one exchange.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
@@ -105,11 +114,12 @@ impl Carrier {
     pub(super) async fn exchange(
         &self,
         outgoing: &Outgoing,
-        sni: bool,
+        way: Way<'_>,
         bounds: &Bounds,
         meters: &WebhookMeters,
     ) -> Result<Answer, Fault> {
-        let origin = origin_of(&outgoing.url, sni);
+        let edge = way.edge.filter(|edge| self.connector.serves(edge)).map(str::to_owned);
+        let origin = Origin { sni: way.sni, edge, ..origin_of(&outgoing.url) };
         if let Some(connection) = self.pool.take(&origin) {
             meters.connection_reused();
             match self.over(connection, &origin, outgoing, bounds).await {
@@ -141,12 +151,13 @@ impl Carrier {
 }
 
 /// Scheme, host and port of a URL.
-fn origin_of(url: &Url, sni: bool) -> Origin {
+fn origin_of(url: &Url) -> Origin {
     Origin {
         https: url.scheme() == "https",
         host: url.host_str().unwrap_or("").to_owned(),
         port: url.port_or_known_default().unwrap_or(80),
-        sni,
+        sni: true,
+        edge: None,
     }
 }
 

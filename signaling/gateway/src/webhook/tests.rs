@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,20 @@ async fn a_post_carries_form_signature_token_and_user_agent() {
     assert_eq!(seen.header("Accept-Encoding"), "gzip");
     assert_eq!(seen.header("Content-Type"), "application/x-www-form-urlencoded; charset=UTF-8");
     assert_eq!(seen.header("Host"), server.address.to_string());
+}
+
+/// Linux gives every address of 127.0.0.0/8 to the loopback interface.
+#[tokio::test]
+async fn each_retry_leaves_by_the_next_edge_that_the_url_names() {
+    let server = Server::start(|_| answer(503, "text/plain", "", b"")).await;
+    let edges = [("dublin", "127.0.0.2"), ("tokyo", "127.0.0.3")];
+    let edges = edges.map(|(name, ip)| (name.to_owned(), vec![ip.parse().unwrap()]));
+    let client = with(WebhookSettings { edges: BTreeMap::from(edges), ..settings() });
+    let url = format!("{}/v#e=dublin,sydney,tokyo&rc=2&rp=5xx", server.url());
+    let answer = client.send(post(&url), TOKEN).await.unwrap();
+    assert_eq!(answer.status, 503);
+    let sources: Vec<String> = server.sources.lock().iter().map(|ip| ip.to_string()).collect();
+    assert_eq!(sources, ["127.0.0.2", "127.0.0.1", "127.0.0.3"], "sydney is not served");
 }
 
 #[tokio::test]
@@ -491,6 +505,8 @@ impl Seen {
 struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// Where each connection came from.
+    sources: Arc<Mutex<Vec<IpAddr>>>,
 }
 
 type Handler = Arc<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
@@ -509,11 +525,16 @@ impl Server {
 
     async fn run(acceptor: Option<tokio_rustls::TlsAcceptor>, handler: Handler) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
-        let seen = server.seen.clone();
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            seen: Arc::default(),
+            sources: Arc::default(),
+        };
+        let (seen, sources) = (server.seen.clone(), server.sources.clone());
         tokio::spawn(async move {
             loop {
-                let (stream, _) = listener.accept().await.unwrap();
+                let (stream, peer) = listener.accept().await.unwrap();
+                sources.lock().push(peer.ip());
                 tokio::spawn(serve(acceptor.clone(), stream, handler.clone(), seen.clone()));
             }
         });
