@@ -409,6 +409,7 @@ fn a_domain_looks_as_the_contract_shows_it_through_its_life() {
         ("ByocTrunkSid=x", 21231),
         ("ByocTrunkSid=BY00000000000000000000000000000001", 21300),
         ("EmergencyCallerSid=PN00000000000000000000000000000001", 21231),
+        ("EmergencyCallingEnabled=true", 21231),
         ("DomainName=a_b.sip.twilio.com", 21232),
         ("Secure=perhaps", 20422),
     ] {

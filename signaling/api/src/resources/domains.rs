@@ -62,7 +62,7 @@ fn fields(form: &Form) -> Result<DomainFields, WriteError> {
         voice_status_callback_url: form.url_patch("VoiceStatusCallbackUrl", INVALID)?,
         voice_status_callback_method: form.method_patch("VoiceStatusCallbackMethod", INVALID)?,
         sip_registration: form.boolean_patch("SipRegistration")?,
-        emergency_calling_enabled: form.boolean_patch("EmergencyCallingEnabled")?,
+        emergency_calling_enabled: emergency_calling(form)?,
         secure: form.boolean_patch("Secure")?,
         byoc_trunk_sid: unknown(form, ("ByocTrunkSid", "BY"), (21300, "BYOC trunks"))?,
         emergency_caller_sid: unknown(
@@ -71,6 +71,17 @@ fn fields(form: &Form) -> Result<DomainFields, WriteError> {
             (INVALID, "phone number resources"),
         )?,
     })
+}
+
+/// A domain that only seems to route emergency calls is worse than one that says it does not.
+fn emergency_calling(form: &Form) -> Result<store::Patch<bool>, WriteError> {
+    let wanted = form.boolean_patch("EmergencyCallingEnabled")?;
+    if wanted == store::Patch::Set(true) {
+        let message = "EmergencyCallingEnabled cannot be set: emergency calling, with its route to a \
+                       carrier and its call-back number, is not built in this version of the gateway";
+        return Err(WriteError::invalid(INVALID, message));
+    }
+    Ok(wanted)
 }
 
 /// The SID of a resource that does not exist in this version: clearing it is the only change there is.

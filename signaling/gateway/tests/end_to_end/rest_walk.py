@@ -1,5 +1,6 @@
 # Every resource of the API with the official Python SDK. Runs after `client` is set up.
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -63,6 +64,11 @@ refused(400, 21232, lambda: client.sip.domains.create(domain_name='plant_8.sip.s
 refused(400, 21232, lambda: client.sip.domains.create(domain_name='a.nobody.sip.sidetone.test'))
 refused(400, 21232, lambda: client.sip.domains.create(domain_name=sub.sid + '.sip.sidetone.test'))
 refused(400, 21231, lambda: client.sip.domains.create(domain_name='p9', voice_url='/v'))
+for change, code in (
+    ({'byoc_trunk_sid': 'BY' + 32 * '0'}, 21300), ({'emergency_calling_enabled': True}, 21231),
+    ({'emergency_caller_sid': 'PN' + 32 * '0'}, 21231),
+):
+    refused(400, code, lambda: client.sip.domains.create(domain_name='p9', **change))
 below = site.sip.domains.create(domain_name='line1.plant7.sip.sidetone.test')
 refused(400, 21233, lambda: domain.delete())
 assert site.sip.domains(below.sid).delete()
@@ -149,6 +155,12 @@ for change, code in (
     ({'sip_auth_username': 'a'}, 21225), ({'to': 'sip:b@h?Via=x'}, 21228),
 ):
     refused(400, code, lambda: client.calls.create(**{**call, **change}))
+made = client.calls.create(to='sip:b@127.0.0.1:9', from_='alice', twiml='<Response/>', async_amd='true')
+deadline = time.monotonic() + 10
+while not (named := client.calls(made.sid).notifications.list(log=1)):
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+assert named[-1].error_code == '21262' and 'AsyncAmd' in named[-1].message_text, named[-1].message_text
 yesterday = datetime.now(timezone.utc) - timedelta(days=1)
 assert client.calls.list(status='completed', start_time_after=yesterday) == []
 assert client.recordings.list(date_created_after=yesterday, call_sid=nobody) == []
