@@ -47,7 +47,7 @@ pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, Wri
         time_limit_s: form.number("TimeLimit", (1, CALL_S.1), 20422)?.unwrap_or(CALL_S.0),
         record: record(form)?,
         sip_auth: sip_auth(form)?,
-        warnings: without_effect(form).into_iter().collect(),
+        warnings: without_effect(form).into_iter().chain(unknown_events(form)).collect(),
     })
 }
 
@@ -139,6 +139,23 @@ fn without_effect(form: &Form) -> Option<ParameterWarning> {
     );
     Some(ParameterWarning { code, sentence })
 }
+
+/// Words of the two lists of events that name none: the cloud warns about them and passes them over.
+fn unknown_events(form: &Form) -> impl Iterator<Item = ParameterWarning> {
+    let lists: [(&str, &[&str]); 2] = [
+        ("StatusCallbackEvent", &["initiated", "ringing", "answered", "completed"]),
+        ("RecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
+    ];
+    lists.into_iter().filter_map(|(name, known)| {
+        let word = form.words(name).find(|word| !known.contains(word))?;
+        let word: String = word.chars().take(EVENT_SHOWN_CHARACTERS).collect();
+        let sentence = format!("`{word}` of {name} is not one of: {}", known.join(", "));
+        Some(ParameterWarning { code: 21626, sentence })
+    })
+}
+
+/// Characters of an unknown event that its warning repeats.
+const EVENT_SHOWN_CHARACTERS: usize = 40;
 
 /// What says how a machine is to be detected; `MachineDetection` says that it is.
 const MACHINE_DETECTION: [&str; 7] = [
@@ -368,7 +385,7 @@ fn send_digits(text: &str) -> Result<String, WriteError> {
     Ok(text.to_owned())
 }
 
-/// Unknown events are passed over, as the cloud only warns about them.
+/// Unknown events are passed over: [`unknown_events`] warns about them.
 fn call_events(form: &Form) -> CallEvents {
     let mut events = CallEvents::NONE;
     for word in form.words("StatusCallbackEvent") {
@@ -486,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn machine_detection_that_nobody_does_is_named_and_the_call_is_made() {
+    fn what_has_no_effect_is_named_and_the_call_is_made() {
         let warned = |changes: &[(&str, &str)]| {
             let warnings = with(changes).unwrap().warnings;
             warnings.into_iter().map(|warning| (warning.code, warning.sentence)).next()
@@ -498,6 +515,8 @@ mod tests {
         assert_eq!(warned(&[("AsyncAmd", "true"), callback]).unwrap().0, 21234);
         assert_eq!(warned(&[("MachineDetectionTimeout", "5")]).unwrap().0, 21234);
         assert_eq!(warned(&[("AsyncAmd", "false")]), None);
+        let (code, sentence) = warned(&[("StatusCallbackEvent", "answered hungup")]).unwrap();
+        assert!(code == 21626 && sentence.starts_with("`hungup`"), "{sentence}");
         assert_eq!(warned(&[("MachineDetection", "Enable"), ("SendDigits", "1")]), None);
     }
 
