@@ -135,6 +135,9 @@ pub const SOURCES_REMEMBERED_MAX: usize = 65_536;
 pub const NONCE_LIFE_S: u64 = 300;
 /// Used nonces remembered for the `nc` rule. Past it: the oldest is forgotten and answers stale.
 pub const NONCES_REMEMBERED_MAX: usize = 1_000_000;
+/// Memory of one remembered nonce that the sum over all is reckoned with, bytes: tables double, and hold
+/// the old half until they have moved.
+pub const NONCE_BYTES: usize = 96;
 /// Failed digests a minute for one (user, source) pair. Past it: that pair is dropped for a while.
 pub const DIGEST_FAILURES_A_MINUTE_MAX: u32 = 20;
 
@@ -202,6 +205,8 @@ pub const WEBHOOK_CONNECT_MS: u32 = 5_000;
 pub const WEBHOOK_HOST_CONCURRENCY_MAX: usize = 200;
 /// Requests at once for one account; more wait inside their 15 s.
 pub const WEBHOOK_ACCOUNT_CONCURRENCY_MAX: usize = 1_000;
+/// Requests at once for all accounts; more wait inside their 15 s. One account leaves some to the others.
+pub const WEBHOOK_CONCURRENCY_MAX: usize = 1_500;
 
 /// TwiML document, bytes. Past it: code 11750 by webhook, 12100 otherwise.
 pub const TWIML_BYTES_MAX: usize = 64 * 1024;
@@ -263,6 +268,11 @@ pub const HTTP_WRITE_STALLED_MS: u32 = 30_000;
 pub const REST_CONCURRENCY_MAX: usize = 100;
 /// Rows of one page.
 pub const REST_PAGE_MAX: u32 = 1_000;
+/// Bytes of answers that wait to be read by their peers, of all connections together; those of less than
+/// [`REST_ANSWER_SMALL_BYTES`] are not counted. Past it: 503.
+pub const REST_ANSWERS_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// An answer up to here is part of what a connection takes anyway, bytes.
+pub const REST_ANSWER_SMALL_BYTES: usize = 32 * 1024;
 /// Failed logins a minute of one source and user. Past it: 429 for a minute.
 pub const REST_FAILURES_A_MINUTE_MAX: u32 = 10;
 
@@ -345,5 +355,6 @@ const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
 const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());
 const _: () = assert!(LEGS_PER_CORE_MAX <= u16::MAX as usize + 1);
+const _: () = assert!(WEBHOOK_ACCOUNT_CONCURRENCY_MAX < WEBHOOK_CONCURRENCY_MAX);
 const _: () = assert!(HTTP_CONNECTIONS_SOURCE_MAX < HTTP_CONNECTIONS_MAX);
 const _: () = assert!(TWIML_INLINE_CHARACTERS_MAX * 4 <= TWIML_BYTES_MAX);

@@ -19,6 +19,7 @@ use rustls::pki_types::CertificateDer;
 use shared::config::Cidr;
 use shared::{AccountSid, CallSid, Prompt, limits};
 use sip::digest::Credentials;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -67,6 +68,8 @@ struct Inner {
     carrier: Carrier,
     accounts: Permits<AccountSid>,
     hosts: Permits<(String, u16)>,
+    /// All requests under way: what they take of memory together is part of the start-up sum.
+    all: Semaphore,
     cookies: CookieJars,
     logins: Logins,
     meters: WebhookMeters,
@@ -126,6 +129,7 @@ impl WebhookClient {
                 carrier: Carrier { connector, pool: Pool::default(), intake },
                 accounts: Permits::new(limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX),
                 hosts: Permits::new(limits::WEBHOOK_HOST_CONCURRENCY_MAX),
+                all: Semaphore::new(limits::WEBHOOK_CONCURRENCY_MAX),
                 cookies: CookieJars::default(),
                 logins: Logins::default(),
                 meters: WebhookMeters::default(),
@@ -220,6 +224,11 @@ impl WebhookClient {
     }
 
     #[cfg(test)]
+    pub(super) fn places(&self) -> &Semaphore {
+        &self.inner.all
+    }
+
+    #[cfg(test)]
     pub(super) fn idle_connections(&self) -> usize {
         self.inner.carrier.pool.idle()
     }
@@ -309,6 +318,8 @@ impl Inner {
         retries_left: &mut u8,
     ) -> Result<Answer, Fault> {
         let _turn = self.hosts.enter((request.url.host().to_owned(), request.url.port())).await;
+        // The last of the turns, so that who waits for a slow host holds none that others wait for.
+        let _place = self.all.acquire().await.map_err(|_| Fault::Busy)?;
         let mut outgoing = self.outgoing(request, wire, plan)?;
         let overrides = &request.url.overrides;
         let mut login_left = wire.basic_auth.as_ref();

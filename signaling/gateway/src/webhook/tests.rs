@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use call::{AnswerBody, Form, HttpId, HttpKind, HttpRequest, Method, WebUrl};
 use parking_lot::Mutex;
-use shared::{AccountSid, CallSid};
+use shared::{AccountSid, CallSid, limits};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -146,6 +146,18 @@ async fn a_host_gets_200_requests_at_once_and_the_others_wait_their_turn() {
     }
     assert!(at_once.lock().1 <= 200, "{:?}", at_once.lock());
     assert_eq!(client.meters().snapshot().in_flight, 0);
+}
+
+#[tokio::test]
+async fn requests_of_all_accounts_together_are_bounded_and_wait_within_their_time() {
+    let server = Server::start(|_| ok("text/xml", b"1")).await;
+    let client = client();
+    let others = limits::WEBHOOK_CONCURRENCY_MAX as u32;
+    let held = client.places().acquire_many(others).await.unwrap();
+    let failure = client.send(post(&format!("{}#tt=100", server.url())), TOKEN).await.unwrap_err();
+    assert_eq!(failure.code, 11_203);
+    drop(held);
+    assert!(client.send(post(&server.url()), TOKEN).await.is_ok());
 }
 
 #[tokio::test]
