@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::{Guard, Handled, Permit, Rendering, Step};
+use bytes::Bytes;
 use control::ApiRequest;
 use database::Reader;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use parking_lot::Mutex;
+use shared::limits::{REST_ANSWER_SMALL_BYTES, REST_ANSWERS_BYTES_MAX};
 use shared::{AccountSid, CallSid};
 use store::{CallCommand, Reader as _, Reply, Sealer};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::data_dir::random;
@@ -39,6 +41,7 @@ struct Inner {
     readers: Mutex<Vec<Reader>>,
     /// Reads at once: more would only fight for the same disk.
     turns: Semaphore,
+    answers: Answers,
 }
 
 impl Rest {
@@ -59,6 +62,7 @@ impl Rest {
             history,
             readers: Mutex::new(Vec::new()),
             turns: Semaphore::new(READERS_MAX),
+            answers: Answers::new(REST_ANSWERS_BYTES_MAX),
         };
         Self { inner: Some(Arc::new(inner)) }
     }
@@ -179,7 +183,7 @@ impl Inner {
         range: Option<&HeaderValue>,
     ) -> Response<Body> {
         match step {
-            Step::Answer(response) => respond(response),
+            Step::Answer(response) => self.answers.respond(response),
             Step::Write { account, write, rendering } => {
                 let write = Box::new(write);
                 self.ask_control(ApiRequest::Write { account, write }, &rendering).await
@@ -253,8 +257,53 @@ fn rendered(answer: Option<&ApiAnswer>, rendering: &Rendering) -> Response<Body>
     })
 }
 
-fn respond(answer: api::Response) -> Response<Body> {
-    let mut response = Response::new(whole_body(answer.body));
+/// The memory of answers that wait for their peers to read them: a page of a thousand rows is a megabyte
+/// and more.
+struct Answers(Arc<Semaphore>);
+
+/// An answer with its share.
+struct Waiting {
+    body: String,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Waiting {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_bytes()
+    }
+}
+
+impl Answers {
+    fn new(bytes_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes_max / 1024)))
+    }
+
+    /// The answer, or 503 where those that wait have the memory.
+    fn respond(&self, mut answer: api::Response) -> Response<Body> {
+        if answer.body.len() <= REST_ANSWER_SMALL_BYTES {
+            return respond(answer);
+        }
+        let kib = u32::try_from(answer.body.capacity() / 1024 + 1).unwrap_or(u32::MAX);
+        let Ok(share) = Arc::clone(&self.0).try_acquire_many_owned(kib) else {
+            let sentence =
+                "Too many large answers wait to be read. Ask for smaller pages, or read them.";
+            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, sentence);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            return response;
+        };
+        let body = std::mem::take(&mut answer.body);
+        let body = Bytes::from_owner(Waiting { body, _share: share });
+        with_body(answer, body)
+    }
+}
+
+fn respond(mut answer: api::Response) -> Response<Body> {
+    let body = std::mem::take(&mut answer.body);
+    with_body(answer, body.into())
+}
+
+fn with_body(answer: api::Response, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(whole_body(body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     with_headers(response, answer.headers)
@@ -274,4 +323,31 @@ fn with_headers(
 }
 
 /// Connections to the store for reading.
-const READERS_MAX: usize = 8;
+pub(crate) const READERS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn large_answers_that_nobody_reads_are_bounded_and_small_ones_pass() {
+        let answers = Answers::new(1024 * 1024);
+        let answer = |bytes: usize| api::Response {
+            status: 200,
+            headers: Vec::new(),
+            body: "x".repeat(bytes),
+        };
+        let unread = answers.respond(answer(700_000));
+        assert_eq!(unread.status(), StatusCode::OK);
+        let refused = answers.respond(answer(700_000));
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key(header::RETRY_AFTER));
+        assert_eq!(answers.respond(answer(REST_ANSWER_SMALL_BYTES)).status(), StatusCode::OK);
+        let read = unread.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(read.len(), 700_000);
+        drop(read);
+        assert_eq!(answers.respond(answer(700_000)).status(), StatusCode::OK);
+    }
+}
