@@ -27,4 +27,4 @@ pub use handle::{Core, Media};
 pub use meters::{CoreFigures, CoreMeters, Heartbeat};
 pub use report::{StartError, StartNote};
 pub use sleeper::Sleeper;
-pub use start::{Probe, probe, start};
+pub use start::{CORE_BYTES, Probe, probe, start};

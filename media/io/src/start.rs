@@ -151,6 +151,18 @@ const MESH_SLOTS: usize = 32_768;
 /// Most and fewest for one ordered pair.
 const MESH_SLOTS_PAIR: (usize, usize) = (512, 4_096);
 
+/// Memory of one core with every leg, tap and ring slot in use, bytes.
+pub const CORE_BYTES: usize = limits::LEGS_PER_CORE_MAX * plane::LEG_BYTES_MAX
+    + limits::TAPS_PER_CORE_MAX * plane::TAP_BYTES
+    + limits::COMMAND_SLOTS * size_of::<MediaCommand>()
+    + limits::EVENT_SLOTS * size_of::<MediaEvent>()
+    + limits::RECORDER_SLOTS * size_of::<RecorderFrame>()
+    + MESH_SLOTS * size_of::<MeshFrame>()
+    + BACKEND_BYTES;
+/// Packet buffers of either backend and the rings it shares with the kernel: 2,048 buffers of 2.2 KiB, and as many
+/// packets under way.
+const BACKEND_BYTES: usize = 12 * 1024 * 1024;
+
 fn check(config: &IoConfig, cores: usize) -> Result<(), StartError> {
     if config.addresses.is_empty() {
         return Err(StartError::NoAddress);

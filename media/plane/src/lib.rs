@@ -36,4 +36,4 @@ mod wheel;
 pub use mesh::{MESH_PAYLOAD_BYTES, MeshFrame};
 pub use meters::{DropReason, Drops, PlaneMeters};
 pub use output::{Output, Received, SocketId};
-pub use plane::{HOT_LEG_BYTES, LEG_BYTES, Plane, PlaneConfig};
+pub use plane::{HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, TAP_BYTES};

@@ -207,6 +207,12 @@ const _: () = assert!(HOT_LEG_BYTES == 128);
 pub const LEG_BYTES: usize =
     HOT_LEG_BYTES + size_of::<ReceptionPast>() + size_of::<Option<Leg>>() + size_of::<u32>() + 8;
 
+/// The same for a leg that uses all of it, SRTP and tones too.
+pub const LEG_BYTES_MAX: usize = LEG_BYTES + size_of::<SrtpSession>() + size_of::<ToneRelay>() + 4;
+
+/// What a core holds for one tap.
+pub const TAP_BYTES: usize = size_of::<Tap>() + 4;
+
 const fn port_order(port: MediaPort) -> (u8, u16) {
     (port.address, port.rtp)
 }

@@ -872,7 +872,7 @@ fn api_host(addresses: &Addresses) -> SocketAddr {
     }
 }
 
-const SPEECH_WORKERS: usize = 2;
+pub(crate) const SPEECH_WORKERS: usize = 2;
 const HTTP_WORKERS: usize = 2;
 const HTTP_SHUTDOWN: Duration = Duration::from_millis(500);
 /// Tries for a port that is free for UDP and TCP.

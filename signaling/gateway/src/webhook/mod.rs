@@ -26,4 +26,6 @@ pub use client::{Fetched, MediaRequest, Validators, WebhookClient, WebhookSettin
 pub use connector::WebhookSetupError;
 pub use fault::WebhookFailure;
 
+pub(crate) use pool::IDLE_TOTAL_MAX;
+
 pub use meters::{WebhookCounts, WebhookMeters};

@@ -15,7 +15,7 @@ pub(super) const IDLE_MAX: Duration = Duration::from_millis(1_500);
 /// Idle connections of one origin; past it the new one is closed.
 const IDLE_ORIGIN_MAX: usize = 64;
 /// Idle connections in all; past it the new one is closed.
-const IDLE_TOTAL_MAX: usize = 1_024;
+pub(crate) const IDLE_TOTAL_MAX: usize = 1_024;
 /// How long a connection may take to become idle after its answer was read.
 const SETTLE_MAX: Duration = Duration::from_millis(200);
 

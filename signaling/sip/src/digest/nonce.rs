@@ -158,6 +158,31 @@ mod tests {
 
     const KEY: [u8; 32] = [3; 32];
 
+    #[test]
+    fn a_full_table_takes_no_more_than_the_start_up_sum_reckons() {
+        let mut counts = NonceCounts::default();
+        let mut most = 0;
+        for number in 0..=NONCES_REMEMBERED_MAX as u64 {
+            let before = bytes_of(&counts);
+            let mut random = [0; RANDOM_BYTES];
+            random[..8].copy_from_slice(&number.to_be_bytes());
+            counts.take(Nonce { made_ms: 1, random }, 1, 1);
+            // While a table doubles, its old half is there too.
+            let after = bytes_of(&counts);
+            most = most.max(if after > before { after + before / 2 } else { after });
+        }
+        assert_eq!(counts.len(), NONCES_REMEMBERED_MAX);
+        let each = most / NONCES_REMEMBERED_MAX;
+        assert!(each <= shared::limits::NONCE_BYTES, "{each} bytes each");
+    }
+
+    /// A bucket has a control byte, and one in eight stays free.
+    fn bytes_of(counts: &NonceCounts) -> usize {
+        let buckets = (counts.last.capacity() * 8 / 7).next_power_of_two();
+        buckets * (size_of::<([u8; RANDOM_BYTES], u32)>() + 1)
+            + counts.order.capacity() * size_of::<Nonce>()
+    }
+
     fn nonce(made_ms: u64, seed: u8) -> Nonce {
         Nonce { made_ms, random: [seed; RANDOM_BYTES] }
     }
