@@ -527,6 +527,11 @@ impl Config {
             "needs `username`: the user that is registered",
         );
         require(
+            self.edges.keys().all(|name| is_label(name)),
+            "edges",
+            "names must be labels of a host name: letters, digits and hyphens",
+        );
+        require(
             self.edges.values().all(Edge::egress_is_listened_on),
             "edges",
             "`egress` must be an address that the same edge listens on",
