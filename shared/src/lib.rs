@@ -19,6 +19,7 @@ pub mod rules;
 pub mod source;
 pub mod srtp;
 pub mod time;
+pub mod tls;
 
 pub use code::Code;
 pub use codec::{Codec, Direction};
@@ -33,3 +34,4 @@ pub use refusal::Refusal;
 pub use source::source_of;
 pub use srtp::{SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 pub use time::{Instant, Now};
+pub use tls::TlsFailure;

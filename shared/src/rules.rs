@@ -2,6 +2,8 @@
 //!
 //! `bench/tidy` compares the table with the rules that the sources name: a new refusal needs its line.
 
+use crate::tls::TlsFailure;
+
 /// A rule that can refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -23,6 +25,12 @@ const fn rule(
     meaning: &'static str,
 ) -> Rule {
     Rule { name, answer, code, meaning }
+}
+
+/// A failure of TLS ends the connection, whichever side opened it.
+const fn tls(failure: TlsFailure) -> Rule {
+    let code = Some(failure.code());
+    Rule { name: failure.rule(), answer: "close", code, meaning: failure.sentence() }
 }
 
 /// All rules: who may ask first, then what a request must look like.
@@ -435,6 +443,20 @@ pub const RULES: &[Rule] = &[
     rule("sip_via", "400", None, "A Via cannot be read."),
     rule("sip_vias", "400", None, "Too many Via values."),
     rule("uri_scheme", "416", None, "The Request-URI is neither sip, sips nor tel."),
+    tls(TlsFailure::OldVersion),
+    tls(TlsFailure::NothingInCommon),
+    tls(TlsFailure::UnknownAuthority),
+    tls(TlsFailure::WrongDate),
+    tls(TlsFailure::WrongName),
+    tls(TlsFailure::BadCertificate),
+    tls(TlsFailure::NoCertificate),
+    tls(TlsFailure::OurCertificateRefused),
+    tls(TlsFailure::Alert),
+    tls(TlsFailure::NotTls),
+    tls(TlsFailure::Broken),
+    tls(TlsFailure::Closed),
+    tls(TlsFailure::TimedOut),
+    tls(TlsFailure::Other),
 ];
 
 /// The rule of that name.
@@ -452,6 +474,8 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), RULES.len());
+        let has = |failure: &TlsFailure| names.contains(&failure.rule());
+        assert!(TlsFailure::ALL.iter().all(has));
         for rule in RULES {
             assert!(rule.meaning.ends_with('.') && rule.meaning.len() > 10, "{}", rule.name);
             let is_status =

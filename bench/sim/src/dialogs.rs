@@ -460,6 +460,7 @@ impl Play {
             | UaEvent::Responded(_)
             | UaEvent::Broken { .. }
             | UaEvent::Unheard { .. }
+            | UaEvent::TlsFailed { .. }
             | UaEvent::FailedOver { .. } => {}
             UaEvent::Incoming(_) | UaEvent::Stray(_) | UaEvent::Trace(_) => {}
         }

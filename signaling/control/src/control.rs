@@ -116,6 +116,9 @@ impl Control {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.watch_clock(now);
         match input {
+            Input::TlsRefused { source, name, failure } => {
+                self.on_tls_refused(now, source, name.as_deref(), failure);
+            }
             Input::Sip(input) => {
                 if let sip::Input::FlowClosed { flow } = &input {
                     self.stream_closed(*flow);

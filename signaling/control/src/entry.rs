@@ -8,6 +8,7 @@ use call::{Call, HttpId, OutboundLeg, PromptId, RecordingPlan};
 use shared::ids::{PlayId, TapId};
 use shared::{
     AccountSid, CallSid, Codec, Direction, Instant, LatchMode, LegPlan, Prompt, RecordingSid,
+    TlsFailure,
 };
 use sip::SessionId;
 use sip::offer_answer::{LocalMedia, MediaSecurity};
@@ -81,6 +82,9 @@ pub(crate) struct PendingInvite {
     pub was_redirected: bool,
     /// Its `Max-Forwards`: the call's, less a redirect.
     pub max_forwards: u8,
+    /// Why TLS with the peer that is tried now did not come about: set by the user agent just before it
+    /// says that it gave the peer up.
+    pub tls_failure: Option<TlsFailure>,
 }
 
 /// The call's media on its core.

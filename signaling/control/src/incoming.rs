@@ -1,7 +1,7 @@
 //! Requests that come in: strangers, admission, refusals, new calls. Sans-IO.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use call::{
     CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
 };
 use shared::srtp::SRTP_MASTER_BYTES;
-use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal, SrtpMaster};
+use shared::{AccountSid, CallSid, Codec, Direction, Now, Refusal, SrtpMaster, TlsFailure};
 use sip::digest::{Algorithm, ChallengeKind, Verdict};
 use sip::message::INITIAL_MAX_FORWARDS;
 use sip::offer_answer::{LocalMedia, MediaSecurity};
@@ -424,6 +424,24 @@ impl Control {
             trusted,
         });
         self.observe(Observation::Refused { refusal, method, source, account });
+    }
+
+    /// A phone that speaks no TLS that is spoken here: the account of the domain whose name it asked for
+    /// learns why the phone cannot register or call.
+    pub(crate) fn on_tls_refused(
+        &mut self,
+        now: Now,
+        source: SocketAddr,
+        name: Option<&str>,
+        failure: TlsFailure,
+    ) {
+        let account = name.and_then(|name| {
+            let host = self.snapshot.suffix().host(name)?;
+            Some(self.snapshot.domain_by_labels(host.labels.as_str())?.account)
+        });
+        let refusal = Refusal::silent(failure.rule(), failure.sentence()).code(failure.code());
+        self.alert(now, account, &refusal);
+        self.observe(Observation::Refused { refusal, method: "TLS", source, account });
     }
 
     pub(crate) fn refuse_known(

@@ -1,11 +1,12 @@
 //! What Control is told. Sans-IO.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, CoreId, MediaEvent, MediaPort, Prompt};
+use shared::{AccountSid, CallSid, CoreId, MediaEvent, MediaPort, Prompt, TlsFailure};
 use sip::{Destination, SessionId};
 use store::{CallCommand, Outcome, Write};
 
@@ -22,6 +23,15 @@ pub struct CommitToken(pub u64);
 pub enum Input<'a> {
     /// From a SIP transport.
     Sip(sip::Input<'a>),
+    /// A peer connected over TLS and was refused before it could send a request.
+    TlsRefused {
+        /// The peer.
+        source: SocketAddr,
+        /// The name that it asked for (RFC 6066 §3).
+        name: Option<String>,
+        /// Why.
+        failure: TlsFailure,
+    },
     /// From a media core.
     Media {
         /// Which core.

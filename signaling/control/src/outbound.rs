@@ -13,6 +13,7 @@ use crate::effect::{Effect, ResolveTarget};
 use crate::entry::{Leg, PendingInvite, Session};
 use crate::identity::{self, Asserted};
 use crate::input::ResolveFailure;
+use crate::outbound_elsewhere::FAILED_TRY;
 
 /// Whom an INVITE goes to, once nouns and trunks are out of the way.
 pub(crate) struct Recipient {
@@ -41,7 +42,9 @@ impl Control {
         let is_number = matches!(leg.target, Target::Number(_));
         let trunk = is_number.then(|| self.trunk_from(0).unwrap_or_default());
         let max_forwards = self.hops_left(sid);
-        let invite = Box::new(PendingInvite { leg, trunk, was_redirected: false, max_forwards });
+        let invite =
+            PendingInvite { leg, trunk, was_redirected: false, max_forwards, tls_failure: None };
+        let invite = Box::new(invite);
         if let Err(no_way) = self.look_up(now, sid, invite) {
             self.no_way(now, sid, no_way);
         }
@@ -130,7 +133,7 @@ impl Control {
         failure: ResolveFailure,
     ) {
         let ResolveFailure { code, status, sentence } = failure;
-        if self.goes_to_next_target(now, sid, invite, &sentence) {
+        if self.goes_to_next_target(now, sid, invite, FAILED_TRY, &sentence) {
             return;
         }
         self.no_way(now, sid, NoWay { code, status: Some(status), sentence });

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use call::{SipTarget, SipTransport, Target};
-use shared::{CallSid, Now};
+use shared::{CallSid, Now, TlsFailure};
 use sip::user_agent::Failover;
 use sip::{Contacts, SessionId, Uri};
 
@@ -27,9 +27,32 @@ impl Control {
         peer: SocketAddr,
     ) {
         let Some(sid) = self.call_of(session) else { return };
-        let sentence =
-            format!("{}: {}. The next address is tried.", peer, failed(status, is_answer));
-        self.warn(now, sid, FAILED_TRY, sentence);
+        let tls_failure = self.take_tls_failure(sid);
+        let (code, why) = failed(status, is_answer, tls_failure);
+        self.warn(now, sid, code, format!("{peer}: {why}. The next address is tried."));
+    }
+
+    /// TLS with the peer of a session did not come about: the timeline says why at once, the warning or
+    /// the end that follows says it to the account.
+    pub(crate) fn on_tls_failed(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        peer: SocketAddr,
+        failure: TlsFailure,
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        let text = format!("TLS with {peer} failed ({}): {}", failure.rule(), failure.sentence());
+        self.note(now, sid, crate::timeline::Kind::Sip, text);
+        let invite = self.calls.get_mut(&sid).and_then(|entry| entry.outgoing.as_mut());
+        if let Some(invite) = invite {
+            invite.tls_failure = Some(failure);
+        }
+    }
+
+    /// Why TLS with the peer that was tried last did not come about, once.
+    pub(crate) fn take_tls_failure(&mut self, sid: CallSid) -> Option<TlsFailure> {
+        self.calls.get_mut(&sid)?.outgoing.as_mut()?.tls_failure.take()
     }
 
     /// Whether a refused INVITE has another target, and has set out for it.
@@ -37,8 +60,7 @@ impl Control {
         &mut self,
         now: Now,
         sid: CallSid,
-        status: u16,
-        is_answer: bool,
+        (status, is_answer, tls): (u16, bool, Option<TlsFailure>),
         contacts: &Contacts,
     ) -> bool {
         let Some(entry) = self.calls.get_mut(&sid) else { return false };
@@ -49,7 +71,8 @@ impl Control {
         match status {
             300..=399 if is_answer => self.follows_redirect(now, sid, invite, status, contacts),
             status if !is_answer || Failover::UnlessDecided.goes_on(status) => {
-                self.goes_to_next_target(now, sid, invite, &failed(status, is_answer))
+                let (code, why) = failed(status, is_answer, tls);
+                self.goes_to_next_target(now, sid, invite, code, &why)
             }
             _ => false,
         }
@@ -61,6 +84,7 @@ impl Control {
         now: Now,
         sid: CallSid,
         mut invite: Box<PendingInvite>,
+        code: u32,
         why: &str,
     ) -> bool {
         while let Some(at) = invite.trunk.filter(|_| !invite.was_redirected) {
@@ -71,7 +95,7 @@ impl Control {
                 at.1.saturating_add(1),
                 why.trim_end_matches('.')
             );
-            self.warn(now, sid, FAILED_TRY, sentence);
+            self.warn(now, sid, code, sentence);
             invite.trunk = Some(next);
             if self.look_up(now, sid, invite.clone()).is_ok() {
                 return true;
@@ -150,10 +174,16 @@ impl Control {
     }
 }
 
-fn failed(status: u16, is_answer: bool) -> String {
-    match (is_answer, status) {
+/// The contract's code for a target that was tried in vain, and what it came to.
+fn failed(status: u16, is_answer: bool, tls: Option<TlsFailure>) -> (u32, String) {
+    if let Some(failure) = tls {
+        let sentence = failure.sentence().trim_end_matches('.');
+        return (failure.code(), format!("TLS with it did not come about: {sentence}"));
+    }
+    let why = match (is_answer, status) {
         (true, _) => format!("it answered {status}"),
         (false, 408) => "it said nothing".to_owned(),
         (false, _) => "it cannot be reached".to_owned(),
-    }
+    };
+    (FAILED_TRY, why)
 }

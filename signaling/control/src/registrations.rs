@@ -193,7 +193,7 @@ impl Control {
         let Some(registration) = self.registrations.list.get_mut(index) else { return };
         let granted_s = granted_s(&responded, registration.ask_s);
         let least_s = responded.headers.as_ref().and_then(sip::Headers::min_expires);
-        let Responded { status, sequence, headers, .. } = responded;
+        let Responded { status, sequence, headers, reason, .. } = responded;
         registration.sequence = sequence.or(registration.sequence.take());
         match status {
             200..=299 => {
@@ -212,8 +212,13 @@ impl Control {
                 registration.state = State::Due(now.mono);
             }
             _ => {
-                let said = if headers.is_some() { "answered" } else { "did not answer:" };
-                self.registration_failed(now, index, format!("the registrar {said} {status}"));
+                let sentence = match headers {
+                    Some(_) => format!("the registrar answered {status}"),
+                    None => {
+                        format!("the registrar did not answer: {}", reason.trim_end_matches('.'))
+                    }
+                };
+                self.registration_failed(now, index, sentence);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use call::{AnswerFacts, Call, CallInput, CallSetup, HangupCause};
-use shared::{CallSid, Now};
+use shared::{CallSid, Now, TlsFailure};
 use sip::user_agent::{EndCause, TraceDirection, TraceOwner};
 use sip::{Command, Headers, SessionId, UaEvent};
 use store::Change;
@@ -61,12 +61,21 @@ impl Control {
                 account: None,
             }),
             UaEvent::Unheard { rule } => self.observe(Observation::Dropped { rule }),
+            UaEvent::TlsFailed { session, peer, failure } => {
+                self.on_tls_failed(now, session, peer, failure);
+            }
             UaEvent::FailedOver { session, status, is_answer, peer } => {
                 self.on_failed_over(now, session, status, is_answer, peer);
             }
             UaEvent::Rejected { session, status, headers, contacts, peer, .. } => {
                 let Some(sid) = self.call_of(session) else { return };
-                if self.goes_elsewhere(now, sid, status, headers.is_some(), &contacts) {
+                let tls_failure = self.take_tls_failure(sid);
+                if self.goes_elsewhere(
+                    now,
+                    sid,
+                    (status, headers.is_some(), tls_failure),
+                    &contacts,
+                ) {
                     return;
                 }
                 let call_id = self.call_id_of(sid);
@@ -78,7 +87,7 @@ impl Control {
                     Some(headers) => {
                         CallInput::SipRejected { status, call_id, headers: texts(&headers) }
                     }
-                    None => unreachable_target(status, peer),
+                    None => unreachable_target(status, peer, tls_failure),
                 };
                 self.tell(sid, told);
             }
@@ -317,8 +326,17 @@ impl Control {
 }
 
 /// No response came: there is nobody, which is not the same as somebody who does not pick up.
-pub(crate) fn unreachable_target(status: u16, peer: Option<SocketAddr>) -> CallInput {
+pub(crate) fn unreachable_target(
+    status: u16,
+    peer: Option<SocketAddr>,
+    tls: Option<TlsFailure>,
+) -> CallInput {
     let target = peer.map_or_else(String::new, |peer| format!(" {peer}"));
+    if let Some(failure) = tls {
+        let why = failure.sentence();
+        let sentence = format!("TLS with the SIP target{target} did not come about: {why}");
+        return CallInput::LegFailed { code: Some(failure.code()), status: Some(status), sentence };
+    }
     let sentence = match status {
         408 => format!("The SIP target{target} did not answer the INVITE at all, not even by 100."),
         _ => format!(

@@ -116,7 +116,7 @@ impl Histogram {
 }
 
 /// Values of one label that are told apart.
-pub const LABELS_MAX: usize = 128;
+pub const LABELS_MAX: usize = 192;
 
 /// Upper bounds of the buckets, in seconds.
 const BOUNDS_S: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];

@@ -416,6 +416,9 @@ impl Phone {
                 let headers = headers.map(|headers| texts(&headers)).unwrap_or_default();
                 self.event(Event::Ended { by_peer, headers });
             }
+            UaEvent::TlsFailed { peer, failure, .. } => {
+                self.event(Event::Trace(format!("TLS with {peer} failed: {}", failure.sentence())));
+            }
             UaEvent::FailedOver { .. } | UaEvent::Broken { .. } | UaEvent::Unheard { .. } => {}
             UaEvent::Responded(responded) => self.on_responded(now, *responded),
             UaEvent::Trace(trace) => {

@@ -134,6 +134,8 @@ impl SendToken {
 pub enum SendFailure {
     /// No connection came about in time, or it was refused.
     Unreachable,
+    /// The connection was there, TLS on it was not.
+    Tls(shared::TlsFailure),
     /// The connection went away before the bytes were written.
     Closed,
     /// The connection's write queue is full (the shell closes it).

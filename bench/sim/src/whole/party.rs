@@ -371,7 +371,7 @@ impl Party {
             UaEvent::Ended { cause, .. } => call.end(over(&cause, &mut |text| {
                 wrong.push(format!("{user}: {text}"));
             })),
-            UaEvent::Digit { .. } | UaEvent::FailedOver { .. } => {}
+            UaEvent::Digit { .. } | UaEvent::TlsFailed { .. } | UaEvent::FailedOver { .. } => {}
             UaEvent::Incoming(_)
             | UaEvent::Stray(_)
             | UaEvent::Trace(_)
@@ -529,6 +529,7 @@ fn session_of(event: &UaEvent) -> Option<SessionId> {
         UaEvent::Progress { session, .. }
         | UaEvent::Answered { session, .. }
         | UaEvent::Rejected { session, .. }
+        | UaEvent::TlsFailed { session, .. }
         | UaEvent::FailedOver { session, .. }
         | UaEvent::Confirmed { session, .. }
         | UaEvent::Negotiated { session, .. }

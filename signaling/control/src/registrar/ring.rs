@@ -429,7 +429,7 @@ fn told(best: Failure) -> CallInput {
         (_, _, Some(sentence)) => {
             CallInput::LegFailed { code: Some(32102), status: Some(status), sentence }
         }
-        (_, None, None) => crate::sessions::unreachable_target(status, peer),
+        (_, None, None) => crate::sessions::unreachable_target(status, peer, None),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::TlsFailure;
 use shared::config::Trunk;
 use sip::{Message, Method};
 use store::{CallCommand, CallStatus, CallTarget};
@@ -165,6 +166,58 @@ fn a_large_invite_goes_by_tcp_and_by_udp_where_that_is_refused() {
     create(&mut rig, CallTarget::Sip(named));
     rig.resolve();
     assert!(text(last_invite(&rig)).contains("Via: SIP/2.0/UDP"), "as it was asked");
+}
+
+#[test]
+fn tls_that_does_not_come_about_is_told_to_the_account_with_its_reason() {
+    let fail = |rig: &mut Rig, failure| {
+        let (token, reason) = (rig.last_send, sip::SendFailure::Tls(failure));
+        rig.tell(Input::Sip(sip::Input::SendFailed { token, reason }));
+    };
+    let errors = |rig: &Rig| -> Vec<(u32, String)> {
+        rig.notifications.iter().map(|one| (one.error_code, one.message.clone())).collect()
+    };
+    // Each target of a trunk for its own reason, the last one with the call.
+    let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
+    let call = number(&mut rig);
+    rig.resolve();
+    fail(&mut rig, TlsFailure::OldVersion);
+    assert_eq!(hosts(&rig), ["b.example"]);
+    assert_eq!(warnings(&rig), [32222]);
+    rig.resolve();
+    fail(&mut rig, TlsFailure::UnknownAuthority);
+    assert_eq!(rig.record(call).status, CallStatus::Failed);
+    let (code, message) = errors(&rig).pop().expect("the end of the call");
+    assert_eq!(code, 32011);
+    assert!(message.contains(TlsFailure::UnknownAuthority.sentence()), "{message}");
+    rig.let_go();
+    let timeline = rig.timelines.last().expect("written");
+    assert!(timeline.contains("(tls_old_version)"), "{timeline}");
+
+    // A reason of one try is not that of the next.
+    let mut rig = with_targets(&["sip:a.example", "sip:b.example"]);
+    number(&mut rig);
+    rig.resolve();
+    fail(&mut rig, TlsFailure::OldVersion);
+    rig.resolve();
+    let (token, reason) = (rig.last_send, sip::SendFailure::Unreachable);
+    rig.tell(Input::Sip(sip::Input::SendFailed { token, reason }));
+    let (code, message) = errors(&rig).pop().expect("the end of the call");
+    assert!(code == 32011 && !message.contains("TLS"), "{message}");
+}
+
+#[test]
+fn a_phone_without_tls_1_2_is_told_to_the_account_whose_domain_it_asked_for() {
+    let mut rig = Rig::new(Book::with_credentials());
+    let source: std::net::SocketAddr = "192.0.2.9:40000".parse().expect("fixed");
+    for name in [Some("desk.sip.frankfurt.sidetone.test"), Some("nobody.sip.sidetone.test"), None] {
+        let (name, failure) = (name.map(str::to_owned), TlsFailure::OldVersion);
+        rig.tell(Input::TlsRefused { source, name, failure });
+    }
+    let told: Vec<_> = rig.notifications.iter().map(|one| one.error_code).collect();
+    assert_eq!(told, [32222], "of the name that is a domain, once");
+    assert_eq!(rig.refusals.len(), 3, "log and metric have all of them");
+    assert!(rig.refusals.iter().all(|refusal| refusal.rule == "tls_old_version"));
 }
 
 #[test]

@@ -209,6 +209,8 @@ impl Handset {
                 Up::SendFailed { token, reason } => {
                     sip::Input::SendFailed { token: *token, reason: *reason }
                 }
+                // A phone listens for nobody.
+                Up::TlsRefused { .. } => continue,
             };
             self.phone.handle(self.clock.now(), Input::Sip(input));
             self.carry_out();

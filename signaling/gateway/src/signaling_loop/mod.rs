@@ -288,6 +288,11 @@ impl SignalingLoop {
                 Up::SendFailed { token, reason } => {
                     sip::Input::SendFailed { token: *token, reason: *reason }
                 }
+                Up::TlsRefused { source, name, failure } => {
+                    let (source, name, failure) = (*source, name.clone(), *failure);
+                    self.handle(Input::TlsRefused { source, name, failure });
+                    continue;
+                }
             };
             self.control.handle(Clock.now(), Input::Sip(input));
             self.settle();

@@ -1,29 +1,32 @@
-//! Why a TLS handshake or connection failed: one word for counters, one sentence for the log. Shell.
+//! Which failure an error of TLS is, with what the library says of it for the log. Shell.
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use shared::TlsFailure;
 
 /// Why TLS with a peer came to an end before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFault {
-    /// Label of the counter.
-    pub reason: &'static str,
-    /// For the log.
-    pub sentence: String,
+    /// What the account, the metric and the log name.
+    pub failure: TlsFailure,
+    /// The library's own words, for the log.
+    pub detail: String,
+    /// The name that a peer which connected asked for, where it matters who it meant.
+    pub name: Option<String>,
 }
 
 impl TlsFault {
     /// Sorts an error of rustls.
     pub fn of(error: &Error) -> Self {
-        Self { reason: reason(error), sentence: error.to_string() }
+        Self::new(failure(error), error.to_string())
     }
 
     /// One that is not rustls's.
-    pub fn new(reason: &'static str, sentence: impl Into<String>) -> Self {
-        Self { reason, sentence: sentence.into() }
+    pub fn new(failure: TlsFailure, detail: impl Into<String>) -> Self {
+        Self { failure, detail: detail.into(), name: None }
     }
 }
 
-fn reason(error: &Error) -> &'static str {
+fn failure(error: &Error) -> TlsFailure {
     match error {
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -31,43 +34,43 @@ fn reason(error: &Error) -> &'static str {
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::Tls13RequiredForQuic
             | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => "old_version",
-        Error::AlertReceived(AlertDescription::ProtocolVersion) => "old_version",
+        )
+        | Error::AlertReceived(AlertDescription::ProtocolVersion) => TlsFailure::OldVersion,
         Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::HandshakeFailure) => {
-            "nothing_in_common"
+            TlsFailure::NothingInCommon
         }
-        Error::InvalidCertificate(certificate) => certificate_reason(certificate),
+        Error::InvalidCertificate(certificate) => certificate_failure(certificate),
         Error::AlertReceived(
             AlertDescription::UnknownCA
             | AlertDescription::BadCertificate
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateExpired
             | AlertDescription::UnsupportedCertificate,
-        ) => "our_certificate_refused",
-        Error::AlertReceived(_) => "alert",
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => "not_tls",
+        ) => TlsFailure::OurCertificateRefused,
+        Error::AlertReceived(_) => TlsFailure::Alert,
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => TlsFailure::NotTls,
         Error::InvalidMessage(_)
         | Error::PeerMisbehaved(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. }
         | Error::PeerSentOversizedRecord
-        | Error::DecryptError => "broken",
-        Error::NoCertificatesPresented => "no_certificate",
-        _ => "other",
+        | Error::DecryptError => TlsFailure::Broken,
+        Error::NoCertificatesPresented => TlsFailure::NoCertificate,
+        _ => TlsFailure::Other,
     }
 }
 
-const fn certificate_reason(error: &CertificateError) -> &'static str {
+const fn certificate_failure(error: &CertificateError) -> TlsFailure {
     match error {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "wrong_name"
+            TlsFailure::WrongName
         }
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => "wrong_date",
-        CertificateError::UnknownIssuer => "unknown_authority",
-        _ => "bad_certificate",
+        | CertificateError::NotValidYetContext { .. } => TlsFailure::WrongDate,
+        CertificateError::UnknownIssuer => TlsFailure::UnknownAuthority,
+        _ => TlsFailure::BadCertificate,
     }
 }
 
@@ -77,21 +80,24 @@ mod tests {
 
     #[test]
     fn each_fault_has_a_word_that_says_whose_it_is() {
-        let word = |error| TlsFault::of(&error).reason;
-        assert_eq!(word(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)), "old_version");
+        let word = |error| TlsFault::of(&error).failure;
+        assert_eq!(
+            word(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)),
+            TlsFailure::OldVersion
+        );
         let none = PeerIncompatible::NoCipherSuitesInCommon;
-        assert_eq!(word(Error::PeerIncompatible(none)), "nothing_in_common");
+        assert_eq!(word(Error::PeerIncompatible(none)), TlsFailure::NothingInCommon);
         assert_eq!(
             word(Error::InvalidCertificate(CertificateError::NotValidForName)),
-            "wrong_name"
+            TlsFailure::WrongName
         );
         assert_eq!(
             word(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
-            "unknown_authority"
+            TlsFailure::UnknownAuthority
         );
         assert_eq!(
             word(Error::AlertReceived(AlertDescription::UnknownCA)),
-            "our_certificate_refused"
+            TlsFailure::OurCertificateRefused
         );
     }
 }

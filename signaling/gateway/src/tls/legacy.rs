@@ -14,6 +14,8 @@ use openssl::ssl::{
 };
 use openssl::x509::X509;
 
+use shared::TlsFailure;
+
 use super::{Identity, TlsFault};
 use crate::transport::{ReadOutcome, Step, StepRead};
 
@@ -86,7 +88,9 @@ impl LegacySession {
             _ if flushed.is_err() => Step::Gone,
             Ok(()) => Step::Done("TLSv1.2 legacy"),
             Err(error) if is_hungry(&error) => Step::More,
-            Err(error) => Step::Failed(TlsFault::new("legacy", error.to_string())),
+            Err(error) => {
+                Step::Failed(TlsFault::new(TlsFailure::Other, format!("OpenSSL: {error}")))
+            }
         }
     }
 
@@ -111,7 +115,10 @@ impl LegacySession {
                 Err(error) if error.code() == ErrorCode::ZERO_RETURN => return ReadOutcome::Gone,
                 Err(error) => {
                     let _ = self.flush(socket); // the alert, if there is one
-                    return ReadOutcome::Failed(TlsFault::new("legacy", error.to_string()));
+                    return ReadOutcome::Failed(TlsFault::new(
+                        TlsFailure::Other,
+                        format!("OpenSSL: {error}"),
+                    ));
                 }
             }
             match socket.read(buffer) {

@@ -4,6 +4,7 @@ mod authority;
 mod client;
 mod control;
 mod fault;
+mod hello;
 mod identity;
 #[cfg(feature = "legacy-tls")]
 pub mod legacy;
@@ -14,6 +15,7 @@ pub use authority::{Authority, AuthorityError, CertifiedName, LEAF_DAYS};
 pub use client::ClientTls;
 pub use control::{HttpsSettings, TlsControl, TlsError, TlsParts, certified_addresses};
 pub use fault::TlsFault;
+pub use hello::server_name;
 pub use identity::{Identity, IdentityError};
 pub use minter::{Minted, Minter};
 pub use server::{Choice, NAMES_MAX, ServerMaker, ServerTls};

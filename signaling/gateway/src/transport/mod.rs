@@ -104,6 +104,15 @@ pub enum Up {
         /// The stream.
         flow: FlowId,
     },
+    /// A peer that connected over TLS was refused for a reason that its account has to know.
+    TlsRefused {
+        /// The peer.
+        source: SocketAddr,
+        /// The name that it asked for.
+        name: Option<String>,
+        /// Why.
+        failure: shared::TlsFailure,
+    },
     /// Bytes did not go out.
     SendFailed {
         /// Which.

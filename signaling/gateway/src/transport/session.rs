@@ -9,6 +9,7 @@ use rustls::{ClientConnection, Connection, ServerConfig};
 
 use super::stream::ReadOutcome;
 use crate::tls::TlsFault;
+use shared::TlsFailure;
 
 /// Where TLS on a stream is in its life.
 pub(super) enum Session {
@@ -42,11 +43,11 @@ impl std::fmt::Debug for Session {
 #[derive(Default)]
 pub(super) struct Hello {
     acceptor: Acceptor,
-    /// As they came: OpenSSL may be handed them.
+    /// As they came: they say whether it is TLS at all and how old; OpenSSL may be handed them.
     bytes: Vec<u8>,
     length: usize,
-    /// Its first bytes, which say whether it is TLS at all and how old.
-    head: [u8; HEAD_BYTES],
+    /// Its version is one that rustls reads: `bytes` are kept for OpenSSL only.
+    is_read_by_rustls: bool,
 }
 
 /// Where a handshake stands after something was read.
@@ -241,41 +242,67 @@ impl Hello {
         keep: bool,
     ) -> Result<Option<Accepted>, (TlsFault, Alert)> {
         if self.length + bytes.len() > HELLO_BYTES_MAX {
-            return Err((TlsFault::new("broken", "the ClientHello is too long"), Alert::None));
-        }
-        for (place, byte) in self.head.iter_mut().skip(self.length).zip(bytes) {
-            *place = *byte;
+            return Err((
+                TlsFault::new(TlsFailure::Broken, "the ClientHello is too long"),
+                Alert::None,
+            ));
         }
         self.length += bytes.len();
-        if let Some(fault) = self.fault() {
-            let alert = if fault.reason == "old_version" { Alert::Old } else { Alert::None };
-            return Err((fault, alert));
-        }
-        if keep {
+        if keep || !self.is_read_by_rustls {
             self.bytes.extend_from_slice(bytes);
+        }
+        match self.version() {
+            None if !self.is_tls() => {
+                let fault = TlsFault::new(TlsFailure::NotTls, "the first byte begins no handshake");
+                return Err((fault, Alert::None));
+            }
+            // The name comes later in it, and says whose phone this is.
+            Some(version) if version < TLS_1_2 => return self.take_old(),
+            Some(_) if !keep => {
+                self.is_read_by_rustls = true;
+                self.bytes = Vec::new();
+            }
+            None | Some(_) => {}
         }
         while !bytes.is_empty() {
             match self.acceptor.read_tls(&mut bytes) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
-                    return Err((TlsFault::new("broken", error.to_string()), Alert::None));
+                    return Err((
+                        TlsFault::new(TlsFailure::Broken, error.to_string()),
+                        Alert::None,
+                    ));
                 }
             }
         }
         self.acceptor.accept().map_err(|(error, alert)| (TlsFault::of(&error), Alert::Ours(alert)))
     }
 
-    /// What the first bytes alone tell, in words that an operator can act on.
-    fn fault(&self) -> Option<TlsFault> {
-        let known = self.head.get(..self.length.min(HEAD_BYTES)).unwrap_or_default();
-        if known.first().is_some_and(|kind| *kind != HANDSHAKE) {
-            return Some(TlsFault::new("not_tls", "the peer does not speak TLS on the TLS port"));
+    /// Whether the bytes so far may begin a TLS connection.
+    fn is_tls(&self) -> bool {
+        self.bytes.first().is_none_or(|kind| *kind == HANDSHAKE)
+    }
+
+    /// The newest version that the peer offers without extensions, once it is there: behind the headers
+    /// of record (5 bytes) and handshake (4 bytes, RFC 5246 §7.4.1.2). Only TLS 1.2 peers have newer ones.
+    fn version(&self) -> Option<[u8; 2]> {
+        if self.is_read_by_rustls {
+            return Some(TLS_1_2);
         }
-        // Record header (5), handshake header (4), then the client's version (RFC 5246 §7.4.1.2).
-        let version = known.get(9..11)?;
-        (version < [3, 3].as_slice())
-            .then(|| TlsFault::new("old_version", "the peer offers TLS 1.1 at most; 1.2 is needed"))
+        self.bytes.get(9..11).filter(|_| self.is_tls())?.try_into().ok()
+    }
+
+    /// Waits for the end of the first record of an old peer.
+    fn take_old(&self) -> Result<Option<Accepted>, (TlsFault, Alert)> {
+        let length = self.bytes.get(3..5).and_then(|length| length.try_into().ok());
+        let whole = RECORD_HEADER_BYTES + usize::from(u16::from_be_bytes(length.unwrap_or([0; 2])));
+        if self.bytes.len() < whole {
+            return Ok(None);
+        }
+        let mut fault = TlsFault::new(TlsFailure::OldVersion, "the peer offers TLS 1.1 at most");
+        fault.name = crate::tls::server_name(&self.bytes);
+        Err((fault, Alert::Old))
     }
 }
 
@@ -424,7 +451,8 @@ impl<'a> Legacy<'a> {
 const RECORD_BYTES: usize = 16 * 1024;
 /// Real ones are below 2 KiB; with post-quantum key shares below 4 KiB.
 const HELLO_BYTES_MAX: usize = 16 * 1024;
-/// As far as the client's version.
-const HEAD_BYTES: usize = 11;
+const RECORD_HEADER_BYTES: usize = 5;
+/// The version of TLS 1.2 on the wire, and of TLS 1.3, which says so in an extension.
+const TLS_1_2: [u8; 2] = [3, 3];
 /// Content type of a handshake record (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use shared::{Instant, source_of};
+use shared::{Instant, TlsFailure, source_of};
 use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 use slab::Slab;
 
@@ -578,7 +578,8 @@ impl Transport {
             }
             ReadOutcome::Gone => self.close(key, "peer"),
             ReadOutcome::Failed(fault) => {
-                tracing::debug!(source = %stream.flow.remote.ip(), "TLS: {}", fault.sentence);
+                let rule = fault.failure.rule();
+                tracing::debug!(rule, source = %stream.flow.remote.ip(), "TLS: {}", fault.detail);
                 self.close(key, "tls");
             }
         }
@@ -597,6 +598,16 @@ impl Transport {
     }
 
     pub(super) fn close(&mut self, key: usize, reason: &'static str) {
+        self.close_failed(key, reason, SendFailure::Unreachable);
+    }
+
+    /// The same; `unreached` is why nothing could be sent, where the stream was never up.
+    pub(super) fn close_failed(
+        &mut self,
+        key: usize,
+        reason: &'static str,
+        unreached: SendFailure,
+    ) {
         if self.streams.get(key).is_some_and(Stream::is_handshaking) {
             self.count_handshake(key, -1);
         }
@@ -625,7 +636,7 @@ impl Transport {
             self.metrics.transport_tls_streams_open.add(-1);
         }
         self.metrics.transport_streams_closed_total.count(reason);
-        let failure = if stream.is_up() { SendFailure::Closed } else { SendFailure::Unreachable };
+        let failure = if stream.is_up() { SendFailure::Closed } else { unreached };
         for token in stream.unsent().collect::<Vec<_>>() {
             self.send_failed(token, failure);
         }
@@ -664,10 +675,12 @@ impl Transport {
             })
             .collect();
         for (key, reason) in late {
-            if reason == "handshake_timeout" {
-                self.metrics.transport_tls_handshakes_failed_total.count("timeout");
+            match reason {
+                "handshake_timeout" => {
+                    self.handshake_over(key, reason, TlsFailure::TimedOut);
+                }
+                _ => self.close(key, reason),
             }
-            self.close(key, reason);
         }
         for listener in &mut self.listeners {
             listener.ready = true;
@@ -678,7 +691,7 @@ impl Transport {
     }
 
     /// Tells the signaling thread, in order; what it has no room for waits, and reading stops meanwhile.
-    fn up(&mut self, message: Up) {
+    pub(super) fn up(&mut self, message: Up) {
         if !self.waiting_up.is_empty() {
             return self.waiting_up.push_back(message);
         }

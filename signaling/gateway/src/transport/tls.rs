@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::{ClientConnection, ServerConfig};
-use shared::Instant;
 use shared::limits::STREAM_SOURCES_VOUCHED_MAX;
-use sip::FlowId;
+use shared::{Instant, TlsFailure};
+use sip::{FlowId, SendFailure};
 
+use super::Up;
 use super::session::{Legacy, Step};
 use super::stream::State;
 use super::thread::{Connection, Transport};
@@ -81,10 +82,7 @@ impl Transport {
             Step::More => {}
             Step::Named(name) => self.named(key, name.as_deref()),
             Step::Done(agreed) => self.agreed(key, agreed),
-            Step::Gone => {
-                self.metrics.transport_tls_handshakes_failed_total.count("gone");
-                self.close(key, "peer");
-            }
+            Step::Gone => self.handshake_over(key, "peer", TlsFailure::Closed),
             Step::Failed(fault) => self.handshake_failed(key, &fault),
         }
     }
@@ -141,20 +139,32 @@ impl Transport {
     }
 
     fn handshake_failed(&mut self, key: usize, fault: &TlsFault) {
-        self.metrics.transport_tls_handshakes_failed_total.count(fault.reason);
+        let (failure, detail) = (fault.failure, &fault.detail);
         if let Some(stream) = self.streams.get(key) {
-            let (peer, sentence) = (stream.flow.remote, &fault.sentence);
-            match (stream.state, &stream.connection.host) {
-                // A peer of ours that we were sent to: somebody has to know.
-                (State::Handshaking { token: Some(_), .. }, host) => {
-                    let host = host.as_deref().unwrap_or("its address");
-                    tracing::warn!(reason = fault.reason, %peer, host, "TLS towards a peer failed: {sentence}");
-                }
-                _ => {
-                    tracing::debug!(reason = fault.reason, %peer, "TLS of a peer failed: {sentence}")
+            let (rule, peer) = (failure.rule(), stream.flow.remote);
+            if is_ours(stream.state) {
+                // The account of the call hears it, too; trunks have none.
+                let host = stream.connection.host.as_deref().unwrap_or("its address");
+                let sentence = failure.sentence();
+                tracing::warn!(rule, %peer, host, detail, "TLS towards a peer failed: {sentence}");
+            } else {
+                tracing::debug!(rule, %peer, detail, "TLS of a peer failed");
+                if failure == TlsFailure::OldVersion {
+                    self.up(Up::TlsRefused { source: peer, name: fault.name.clone(), failure });
                 }
             }
         }
-        self.close(key, "tls");
+        self.handshake_over(key, "tls", failure);
     }
+
+    /// Ends a stream that has not agreed on keys; `label` is for the counter of closed streams.
+    pub(super) fn handshake_over(&mut self, key: usize, label: &'static str, failure: TlsFailure) {
+        self.metrics.transport_tls_handshakes_failed_total.count(failure.rule());
+        self.close_failed(key, label, SendFailure::Tls(failure));
+    }
+}
+
+/// Whether a stream that shakes hands is one that we opened.
+const fn is_ours(state: State) -> bool {
+    matches!(state, State::Handshaking { token: Some(_), .. })
 }

@@ -56,6 +56,7 @@ mod slope;
 mod soak;
 mod startup;
 mod tls;
+mod tls_failures;
 mod transfers;
 mod trunks;
 mod webhooks;

@@ -80,7 +80,7 @@ fn openssl_gets_modern_versions_and_suites_only_and_a_certificate_for_the_name()
         metrics.value(&format!("transport_tls_handshakes_failed_total{{reason=\"{reason}\"}}"))
     };
     assert!(metrics.sum("transport_tls_handshakes_done_total", "version") >= 10);
-    assert_eq!((failed("old_version"), failed("nothing_in_common")), (2, 3));
+    assert_eq!((failed("tls_old_version"), failed("tls_nothing_in_common")), (2, 3));
 }
 
 /// One SIP request by OpenSSL, and what came back.
@@ -252,14 +252,22 @@ fn half_open_connections_and_a_flood_of_handshakes_delay_no_datagram() {
 
 /// A certificate for these names, by an authority of its own: the leaf's and key's files, and the authority's.
 pub fn foreign_certificate(folder: &Path, names: &[&str]) -> [PathBuf; 3] {
+    foreign_certificate_until(folder, names, 4_000)
+}
+
+/// The same, over at the end of that year.
+pub fn foreign_certificate_until(folder: &Path, names: &[&str], year: i32) -> [PathBuf; 3] {
     let mut root = rcgen::CertificateParams::default();
     root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let name = format!("authority of {}", folder.display());
+    root.distinguished_name.push(rcgen::DnType::CommonName, name);
     let root_key = rcgen::KeyPair::generate().expect("a key");
     let root_certificate = root.self_signed(&root_key).expect("signed");
     let issuer = rcgen::Issuer::new(root, root_key);
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut leaf = rcgen::CertificateParams::new(names).expect("names");
     leaf.distinguished_name = rcgen::DistinguishedName::new();
+    leaf.not_after = rcgen::date_time_ymd(year, 12, 31);
     let key = rcgen::KeyPair::generate().expect("a key");
     let certificate = leaf.signed_by(&key, &issuer).expect("signed");
     let files = ["leaf.pem", "leaf.key", "authority.pem"].map(|name| folder.join(name));
@@ -415,7 +423,7 @@ fn a_call_out_over_tls_goes_to_a_peer_that_proves_its_name_and_to_no_other() {
         asked.path == "/status" && asked.parameter("CallStatus") == Some("failed")
     });
     assert_eq!(failed.parameter("SipResponseCode"), Some("503"));
-    let metric = "transport_tls_handshakes_failed_total{reason=\"wrong_name\"}";
+    let metric = "transport_tls_handshakes_failed_total{reason=\"tls_wrong_name\"}";
     assert!(gateway.metrics().value(metric) >= 1);
     assert!(gateway.log().contains("TLS towards a peer failed"), "{}", gateway.log());
 }

@@ -29,7 +29,7 @@ mod uas;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use shared::{Instant, Now, Refusal};
+use shared::{Instant, Now, Refusal, TlsFailure};
 
 pub use meters::UaMeters;
 pub use session::replaces_unknown;
@@ -41,7 +41,7 @@ pub use surface::{
 
 use self::core::Core;
 use crate::digest;
-use crate::flow::{Flow, FlowId, SendToken, Transport};
+use crate::flow::{Flow, FlowId, SendFailure, SendToken, Transport};
 use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};
@@ -113,7 +113,7 @@ impl UserAgent {
             Input::Received { flow, bytes } => self.receive(now, flow, bytes),
             Input::FlowOpened { flow, token } => self.flow_opened(now, flow, token),
             Input::FlowClosed { flow } => self.flow_closed(now, flow),
-            Input::SendFailed { token, reason: _ } => self.send_failed(now, token),
+            Input::SendFailed { token, reason } => self.send_failed(now, token, reason),
             Input::Undelivered { remote, quoted } => self.undelivered(now, remote, quoted),
             Input::Command(command) => self.command(now, command),
         }
@@ -300,12 +300,25 @@ impl UserAgent {
         }
     }
 
-    fn send_failed(&mut self, now: Now, token: SendToken) {
+    fn send_failed(&mut self, now: Now, token: SendToken, reason: SendFailure) {
         self.core.meters.sends_failed += 1;
         let key = ClientKey { branch: token.0, is_cancel: false };
-        let is_calling = self.core.clients.with(key, |entry| entry.machine.is_calling());
-        if is_calling == Some(true) {
-            self.transaction_failed(now, key);
+        if !self.core.clients.get(key).is_some_and(|entry| entry.machine.is_calling()) {
+            return;
+        }
+        if let SendFailure::Tls(failure) = reason {
+            self.tls_failed(key, failure);
+        }
+        self.transaction_failed(now, key);
+    }
+
+    /// Says why, before it is said what comes of it.
+    fn tls_failed(&mut self, key: ClientKey, failure: TlsFailure) {
+        self.requests.note_failure(key, failure);
+        let Some(entry) = self.core.clients.get(key) else { return };
+        let (session, peer) = (entry.owner(), entry.destination.remote);
+        if let Some(session) = session {
+            self.core.emit(UaEvent::TlsFailed { session, peer, failure });
         }
     }
 

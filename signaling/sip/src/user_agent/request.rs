@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use shared::{Instant, Now};
+use shared::{Instant, Now, TlsFailure};
 
 use super::core::{Core, tag_text};
 use super::surface::{OutgoingRequest, RequestId, Responded, Sequence, TraceOwner, UaEvent};
@@ -41,6 +41,8 @@ struct Pending {
     authorization: Option<Authorization>,
     /// Challenges answered; an `authorization` before the first is from an earlier request.
     challenges: u8,
+    /// Why TLS with the current destination did not come about.
+    tls_failure: Option<TlsFailure>,
 }
 
 impl UserAgent {
@@ -84,8 +86,11 @@ impl UserAgent {
         if pending.take_next(&mut self.core) {
             return self.send_request(now, pending);
         }
-        let reason = shared::refusal::generic_phrase(status).to_owned();
-        self.core.emit(pending.responded(status, reason, None));
+        let reason = match pending.tls_failure {
+            Some(failure) => failure.sentence(),
+            None => shared::refusal::generic_phrase(status),
+        };
+        self.core.emit(pending.responded(status, reason.to_owned(), None));
     }
 
     /// Leaves destinations that said nothing at all for too long. A response that still comes from
@@ -131,6 +136,7 @@ impl UserAgent {
             failover_at: None,
             authorization,
             challenges: 0,
+            tls_failure: None,
             message,
         })
     }
@@ -195,6 +201,7 @@ impl Pending {
         // A nonce of one server means nothing to another.
         self.authorization = None;
         self.challenges = 0;
+        self.tls_failure = None;
         true
     }
 
@@ -244,6 +251,13 @@ impl Requests {
     fn take(&mut self, key: ClientKey) -> Option<Pending> {
         self.heard(key);
         self.pending.remove(&key)
+    }
+
+    /// Why nothing went out to the destination, for whoever asked.
+    pub fn note_failure(&mut self, key: ClientKey, failure: TlsFailure) {
+        if let Some(pending) = self.pending.get_mut(&key) {
+            pending.tls_failure = Some(failure);
+        }
     }
 
     /// The destination lives: it is not left for its silence any more.

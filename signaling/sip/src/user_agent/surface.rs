@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::limits::SIP_SILENCE_MS;
-use shared::{Extensions, NegotiatedMedia, Origin, Refusal};
+use shared::{Extensions, NegotiatedMedia, Origin, Refusal, TlsFailure};
 
 use super::objection::sdp_of;
 use crate::digest::{
@@ -570,6 +570,16 @@ pub enum UaEvent {
     Unheard {
         /// The rule that fired.
         rule: &'static str,
+    },
+    /// TLS with the peer of a session did not come about, so a request of the session was not sent. What
+    /// that means for the session follows: `FailedOver`, `Rejected` or its end.
+    TlsFailed {
+        /// The session.
+        session: SessionId,
+        /// The peer.
+        peer: SocketAddr,
+        /// Why.
+        failure: TlsFailure,
     },
     /// A destination of our INVITE was given up; the next one is being tried.
     FailedOver {
