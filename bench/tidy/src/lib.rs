@@ -1,7 +1,8 @@
-//! Tests over the tree: the layers between packages, and what each layer must not touch.
+//! Tests over the tree: the layers between packages, what each layer must not touch, and the paths
+//! that Markdown files name.
 //!
-//! There is nothing to call here; the tests are the product. They read `cargo metadata` and the
-//! source files, and fail with a sentence that says which rule of ARCHITECTURE.md was broken.
+//! The tests are the product. They read `cargo metadata` and the source files, and fail with a
+//! sentence that names the broken rule of ARCHITECTURE.md. `measure` and `cycles` also print.
 #![forbid(unsafe_code)]
 
 pub mod cycles;
@@ -14,5 +15,6 @@ mod layers;
 mod pages;
 #[cfg(test)]
 mod programs;
+mod paths;
 #[cfg(test)]
 mod tree;
