@@ -68,8 +68,7 @@ pub(crate) fn make_users(gateway: &Gateway, domain: &str, count: usize) -> Resul
     for first in (0..count).step_by(USERS_A_LIST) {
         let name = format!("users {first}");
         let list = create(gateway, "SIP/CredentialLists.json", &[("FriendlyName", &name)])?;
-        let users: Vec<String> =
-            (first..count.min(first + USERS_A_LIST)).map(crate::registrar::user).collect();
+        let users: Vec<String> = (first..count.min(first + USERS_A_LIST)).map(user).collect();
         let resource = format!("SIP/CredentialLists/{list}/Credentials.json");
         let make = |users: &[String]| -> Result<(), String> {
             users.iter().try_for_each(|user| {
@@ -90,6 +89,11 @@ pub(crate) fn make_users(gateway: &Gateway, domain: &str, count: usize) -> Resul
         create(gateway, &path, &[("CredentialListSid", &list)])?;
     }
     Ok(())
+}
+
+/// The name of a user that [`make_users`] makes, counted from 0.
+pub(crate) fn user(index: usize) -> String {
+    format!("u{index:05}")
 }
 
 const USERS_A_LIST: usize = 1_000;

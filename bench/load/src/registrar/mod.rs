@@ -17,7 +17,7 @@ use sip::digest::{ChallengeKind, Credentials};
 use sip::{Message, Response};
 
 use crate::calls::gateway::Gateway;
-use crate::calls::rest::{PASSWORD, create, make_users};
+use crate::calls::rest::{PASSWORD, create, make_users, user};
 use crate::calls::samples::Samples;
 use crate::endpoint::Trouble;
 use crate::report::{Section, whole};
@@ -228,11 +228,6 @@ impl Phones {
         thread::yield_now();
         Ok(())
     }
-}
-
-/// The name of a phone's user.
-pub(crate) fn user(index: usize) -> String {
-    format!("u{index:05}")
 }
 
 const DOMAIN: &str = "office.sip.sidetone.test";

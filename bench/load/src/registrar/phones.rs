@@ -19,8 +19,8 @@ use sip::digest::{ChallengeKind, Credentials};
 use sip::{Message, Response};
 use socket2::{Domain, Socket, Type};
 
-use super::{DOMAIN, user};
-use crate::calls::rest::PASSWORD;
+use super::DOMAIN;
+use crate::calls::rest::{PASSWORD, user};
 use crate::endpoint::Trouble;
 
 /// All phones.
