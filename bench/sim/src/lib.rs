@@ -6,14 +6,19 @@
 //! gateway through it; [`fuzz`] feeds hostile bytes into the readers of the product.
 #![forbid(unsafe_code)]
 
+mod audio;
 pub mod dialogs;
 pub mod fuzz;
-mod model;
+mod ground;
 mod network;
 pub mod planes;
 mod rng;
+mod schedule;
 mod seen;
 mod stories;
+mod tale;
+mod tales;
+mod webhook;
 pub mod whole;
 mod world;
 

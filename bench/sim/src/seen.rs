@@ -6,8 +6,10 @@ use phone::Event;
 use shared::{Codec, Prompt};
 use store::{CallDirection, CallRecord, CallStatus};
 
+use crate::audio::noise;
 use crate::rng::Rng;
-use crate::world::{Asked, World, noise};
+use crate::webhook::Asked;
+use crate::world::World;
 
 /// Keys that are pressed in every story that presses any.
 pub const KEYS: &str = "12";

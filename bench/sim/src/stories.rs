@@ -6,10 +6,11 @@ use call::HttpFailure;
 use phone::Command;
 use store::{CallDirection, TwimlSource, UpdateAction};
 
-use crate::model::{self, TALES};
 use crate::network::Network;
 use crate::rng::Rng;
 use crate::seen::{KEYS, voice};
+use crate::tale;
+use crate::tales::{self, TALES};
 use crate::world::{Application, Ground, World};
 
 /// What one seed came to.
@@ -85,7 +86,7 @@ fn play(seed: u64) -> (World, &'static str, Vec<String>) {
     let mut rng = Rng::new(seed);
     if seed.is_multiple_of(3) {
         let tale = &TALES[rng.below(TALES.len() as u64) as usize];
-        let (world, wrong) = model::play(tale, &mut rng);
+        let (world, wrong) = tale::play(tale, &mut rng);
         return (world, tale.name, wrong);
     }
     let network = Network::random(&mut rng);
@@ -126,7 +127,7 @@ fn act(world: &mut World, rng: &mut Rng) {
         change_by_rest(world, rng);
     }
     if rng.permille(150) {
-        model::call_bob(world, rng.below(10_000));
+        tales::call_bob(world, rng.below(10_000));
     }
     if rng.permille(100) {
         let jump_ms = rng.below(7_200_000) as i64 - 3_600_000;
@@ -154,7 +155,7 @@ fn change_by_rest(world: &mut World, rng: &mut Rng) {
             UpdateAction::Redirect { twiml: TwimlSource::Inline(text), fallback: None }
         },
     };
-    model::update(world, rng.below(9_000), direction, action);
+    tales::update(world, rng.below(9_000), direction, action);
 }
 
 /// An application whose voice URL, fallback and the rest may fail.

@@ -16,9 +16,9 @@ use shared::{
     MediaEvent, MediaPort, NegotiatedMedia, PlayId, Prompt, RecorderFrame,
 };
 
+use crate::audio::noise;
 use crate::network::Network;
 use crate::rng::Rng;
-use crate::world::noise;
 
 use reference::{Arrival, Outcome, Reference, Speech};
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use shared::Instant;
 use sip::Transport;
 
-use super::house::House;
 use super::party::Party;
 
 /// Every binding that must be there.
@@ -18,17 +17,17 @@ pub struct Book {
     bindings: BTreeMap<(&'static str, SocketAddr), Bound>,
 }
 
-/// One of them.
+/// One binding.
 #[derive(Clone, Copy, Debug)]
-struct Bound {
-    until: Instant,
-    is_stream: bool,
+pub struct Bound {
+    pub until: Instant,
+    is_connection: bool,
     /// Where the gateway saw the phone.
-    remote: SocketAddr,
+    pub remote: SocketAddr,
 }
 
-/// What a phone heard lags behind what the gateway did by no more than this.
-const DOUBT: Duration = Duration::from_secs(45);
+/// What a phone knows lags behind what the gateway did by no more than this.
+pub const DOUBT: Duration = Duration::from_secs(45);
 
 impl Book {
     /// A phone was told that its contact holds for so long, or that it is gone.
@@ -45,18 +44,18 @@ impl Book {
             return;
         }
         let until = now + Duration::from_secs(u64::from(granted_s));
-        let is_stream = transport.is_reliable();
-        self.bindings.insert(key, Bound { until, is_stream, remote });
+        let is_connection = transport.is_reliable();
+        self.bindings.insert(key, Bound { until, is_connection, remote });
     }
 
     /// The gateway knows that a connection is gone.
-    pub fn stream_closed(&mut self, remote: SocketAddr) {
-        self.bindings.retain(|_, bound| !(bound.is_stream && bound.remote == remote));
+    pub fn connection_closed(&mut self, remote: SocketAddr) {
+        self.bindings.retain(|_, bound| !(bound.is_connection && bound.remote == remote));
     }
 
     /// No connection outlives the process.
     pub fn gateway_restarted(&mut self) {
-        self.bindings.retain(|_, bound| !bound.is_stream);
+        self.bindings.retain(|_, bound| !bound.is_connection);
     }
 
     /// Whether it is certain now which contacts of a user are bound, and still is in a minute.
@@ -66,48 +65,15 @@ impl Book {
         untils.all(|until| until > now + DOUBT * 3 || until + DOUBT < now)
     }
 
+    /// Every binding that must be there, by user and contact.
+    pub fn bindings(&self) -> &BTreeMap<(&'static str, SocketAddr), Bound> {
+        &self.bindings
+    }
+
     /// Where a user's contacts are that must be bound now.
     pub fn of(&self, now: Instant, user: &str) -> Vec<SocketAddr> {
         let of_user = self.bindings.iter().filter(|((known, _), _)| *known == user);
         let live = of_user.filter(|(_, bound)| bound.until > now);
         live.map(|(_, bound)| bound.remote).collect()
     }
-}
-
-/// Holds the registrar and the disk to the book.
-pub fn check(house: &mut House) {
-    let now = house.now;
-    let mut wrong = Vec::new();
-    let kept = house.disk.bindings.len();
-    let (bound, _, _) = house.control.registrations();
-    if bound != kept {
-        wrong.push(format!("{bound} bindings are in use and {kept} on disk"));
-    }
-    for ((user, _), expected) in &house.book.bindings {
-        let mut rows = house.disk.bindings.values();
-        let row = rows.find(|row| row.user == *user && row.remote == expected.remote);
-        let Some(row) = row else {
-            if expected.until > now.mono + DOUBT {
-                let left_s = expected.until.since(now.mono).as_secs();
-                wrong.push(format!("{user} lost a binding that holds for {left_s} s"));
-            }
-            continue;
-        };
-        let left_ms = i64::try_from(expected.until.since(now.mono).as_millis()).unwrap_or(i64::MAX);
-        let says_ms = row.expires_ms - now.unix_ms;
-        let doubt_ms = i64::try_from(DOUBT.as_millis()).unwrap_or(0);
-        if expected.until > now.mono && (left_ms - says_ms).abs() > doubt_ms {
-            wrong.push(format!("{user}'s binding holds for {left_ms} ms, the disk says {says_ms}"));
-        }
-    }
-    for row in house.disk.bindings.values() {
-        let mut known = house.book.bindings.iter();
-        let is_known = known.any(|((user, _), bound)| {
-            row.user == *user && row.remote == bound.remote && bound.until + DOUBT > now.mono
-        });
-        if !is_known {
-            wrong.push(format!("a binding of {} at {} is kept wrongly", row.user, row.remote));
-        }
-    }
-    wrong.into_iter().for_each(|text| house.is_wrong(text));
 }

@@ -1,99 +1,114 @@
-//! The whole `Control` under trouble: registrations, calls, holds and transfers through loss, NATs that
-//! forget, broken connections, killed processes and clocks that are set; held to a reference model that says
-//! what each party, each record and the registrar must have come to.
+//! The whole `Control` in trouble, held to a reference model.
 //!
-//! `house` is the world, `party` a phone in it, `core` media cores that move no audio; the model is
-//! `book` (who must be registered), `calls` (whom a call rings, what comes of it, who hears whom) and
-//! `transfers`.
+//! Phones register, call, hold and transfer through loss, NATs that forget, broken connections, killed
+//! processes and clocks that are set. The product runs in `world`: `network`, `process` (with `core`,
+//! media cores that move no audio), `disk`, `application`, and a `party` for each phone.
+//!
+//! The model says beforehand what each party, each record and the registrar must come to, and the checks
+//! compare: `book` and `registrations` (who is registered), `ringing` (whom a call rings, with which
+//! outcome), `hearing` (who hears whom), `calls` and `transfers` (what happens in a call, and how it ends),
+//! `records` (what the disk says), `leftovers` (what must be gone).
 
+mod application;
 mod book;
 mod calls;
 mod core;
-mod ground;
-mod house;
+mod disk;
+mod final_responses;
+mod hearing;
+mod journal;
+mod leftovers;
+mod network;
 mod party;
+mod process;
+mod records;
+mod registrations;
+mod ringing;
 mod transfers;
+mod up;
+mod world;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use house::House;
+use world::World;
 
 /// Plays one seed; what was wrong, empty when nothing was.
 pub fn run(seed: u64) -> Vec<String> {
-    play(seed, false).wrong
+    play(seed, false).into_journal().into_wrong()
 }
 
 /// What happened in one seed, for a person.
 pub fn replay(seed: u64) -> Vec<String> {
-    play(seed, true).trace().to_vec()
+    play(seed, true).into_journal().into_trace()
 }
 
 const GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
-const PASSWORD: &str = "Secret-Passw0rd";
-const START_UNIX_MS: i64 = 1_700_000_000_000;
 
-fn play(seed: u64, is_traced: bool) -> House {
-    let mut house = House::new(seed, is_traced);
-    for party in 0..house.parties.len() {
-        if house.rng.permille(900) {
-            let asks_s = asks_s(&mut house);
-            house.wants_registration(party, Some(asks_s));
+/// By then everything that was sent is answered, whatever was lost on the way.
+const SETTLES: Duration = Duration::from_secs(40);
+
+fn play(seed: u64, is_traced: bool) -> World {
+    let mut world = World::new(seed, is_traced);
+    for party in 0..world.parties.len() {
+        if world.rng.permille(900) {
+            let asks_s = asks_s(&mut world);
+            world.wants_registration(party, Some(asks_s));
         }
     }
-    house.run_until_registered();
-    book::check(&mut house);
-    for _ in 0..3 + house.rng.below(5) {
-        one_thing(&mut house);
-        house.run_about(5, 60);
-        house.run_until_registered();
-        book::check(&mut house);
+    world.run_until_registered();
+    registrations::check(&mut world);
+    for _ in 0..3 + world.rng.below(5) {
+        one_thing(&mut world);
+        world.run_about(5, 60);
+        world.run_until_registered();
+        registrations::check(&mut world);
     }
-    come_to_an_end(&mut house);
-    house
+    come_to_an_end(&mut world);
+    world
 }
 
 /// One thing of many: a call with all that may happen in it, or trouble.
-fn one_thing(house: &mut House) {
-    let party = house.rng.below(house.parties.len() as u64) as usize;
-    match house.rng.below(13) {
-        0..4 => calls::play(house),
-        4 => house.run_about(0, 5_000),
+fn one_thing(world: &mut World) {
+    let party = world.rng.below(world.parties.len() as u64) as usize;
+    match world.rng.below(13) {
+        0..4 => calls::play(world),
+        4 => world.run_about(0, 5_000),
         5 => {
-            let asks_s = house.rng.permille(500).then(|| asks_s(house));
-            house.wants_registration(party, asks_s);
+            let asks_s = world.rng.permille(500).then(|| asks_s(world));
+            world.wants_registration(party, asks_s);
         }
-        6 => house.forget_mapping(party),
-        7 => house.break_stream(party),
+        6 => world.forget_mapping(party),
+        7 => world.break_connection(party),
         8 => {
-            let moves = house.rng.permille(500);
-            house.reboot(party, moves);
+            let moves = world.rng.permille(500);
+            world.reboot(party, moves);
         }
         9..11 => {
-            let step_ms = house.rng.below(14_400_000) as i64 - 7_200_000;
-            house.set_clock(step_ms);
+            let step_ms = world.rng.below(14_400_000) as i64 - 7_200_000;
+            world.set_clock(step_ms);
         }
         _ => {
-            let down = Duration::from_millis(500 + house.rng.below(20_000));
-            house.kill_gateway(down);
+            let down = Duration::from_millis(500 + world.rng.below(20_000));
+            world.kill_gateway(down);
         }
     }
 }
 
-fn asks_s(house: &mut House) -> u32 {
-    [60, 600, 1_200, 3_600, 7_200][house.rng.below(5) as usize]
+fn asks_s(world: &mut World) -> u32 {
+    [60, 600, 1_200, 3_600, 7_200][world.rng.below(5) as usize]
 }
 
 /// Everybody hangs up; then nothing may be left but what must be registered, and that rings.
-fn come_to_an_end(house: &mut House) {
-    house.everybody_hangs_up();
-    house.run(Duration::from_secs(120));
-    house.run_until_registered();
+fn come_to_an_end(world: &mut World) {
+    world.everybody_hangs_up();
+    world.run(Duration::from_secs(120));
+    world.run_until_registered();
     // The last REGISTER's transactions end, and no next one begins.
-    house.run(Duration::from_secs(39));
-    book::check(house);
-    house.check_leftovers();
-    calls::check_records(house);
+    world.run(Duration::from_secs(39));
+    registrations::check(world);
+    leftovers::check(world);
+    records::check(world);
 }
 
 #[cfg(test)]

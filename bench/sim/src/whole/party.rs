@@ -14,20 +14,19 @@ use sip::{
     UaEvent, Uri, UserAgent,
 };
 
-use super::{GATEWAY, PASSWORD};
+use super::GATEWAY;
+use crate::ground::{DOMAIN, PASSWORD};
 use crate::rng::Rng;
 
-/// A phone, the network address that others see of it, and all that it saw.
+/// A phone, its registration and its calls.
 pub struct Party {
     pub user: &'static str,
     pub agent: UserAgent,
     pub transport: Transport,
     /// Its own address, as its Contact shows it.
     pub own: SocketAddr,
-    /// What the gateway sees: another one behind a NAT.
-    pub public: SocketAddr,
-    /// Its connection to the gateway.
-    pub stream: Option<FlowId>,
+    /// Its TCP connection to the gateway, as it believes.
+    pub connection: Option<FlowId>,
     pub registration: Registration,
     pub calls: BTreeMap<SessionId, PhoneCall>,
     /// What it does about the next call that comes.
@@ -129,9 +128,6 @@ impl Party {
     pub fn new(number: usize, user: &'static str, rng: &mut Rng) -> Self {
         let last = u8::try_from(number).unwrap_or(0);
         let own = SocketAddr::from(([10, 0, 1, last], 5060));
-        let is_behind_nat = rng.permille(500);
-        // Two phones a NAT: one address, different ports.
-        let nat = SocketAddr::from(([203, 0, 113, 1 + last / 2], 20_000 + 1_000 * u16::from(last)));
         let some = |rng: &mut Rng| Extensions {
             prack: rng.permille(500),
             update: rng.permille(500),
@@ -146,8 +142,7 @@ impl Party {
             agent: agent(origin, rng),
             transport: if rng.permille(400) { Transport::Tcp } else { Transport::Udp },
             own,
-            public: if is_behind_nat { nat } else { own },
-            stream: None,
+            connection: None,
             registration: Registration::default(),
             calls: BTreeMap::new(),
             manner: Manner::Ignores,
@@ -197,7 +192,7 @@ impl Party {
         let asks_s = self.registration.asks_s;
         let next_at = asks_s.map(|_| now.mono + Duration::from_secs(3));
         self.registration = Registration { asks_s, next_at, ..Registration::default() };
-        self.stream = None;
+        self.connection = None;
         self.calls.values_mut().filter(|call| call.is_live()).for_each(|call| {
             call.over = Some(Over::ByUs);
             call.asked = None;
@@ -220,12 +215,12 @@ impl Party {
     }
 
     pub fn flow(&self) -> Flow {
-        let id = self.stream.filter(|_| self.transport.is_reliable()).unwrap_or(FlowId(0));
+        let id = self.connection.filter(|_| self.transport.is_reliable()).unwrap_or(FlowId(0));
         Flow { id, transport: self.transport, local: self.own, remote: GATEWAY }
     }
 
     fn destination(&self) -> Destination {
-        let flow = if self.transport.is_reliable() { self.stream } else { Some(FlowId(0)) };
+        let flow = if self.transport.is_reliable() { self.connection } else { Some(FlowId(0)) };
         let (transport, remote, local) = (self.transport, GATEWAY, self.own);
         Destination { transport, remote, local, flow, host: None }
     }
@@ -296,8 +291,8 @@ impl Party {
     }
 
     /// The connection is gone: whatever was registered by it is asked for anew.
-    pub fn stream_gone(&mut self, now: Now, rng: &mut Rng) {
-        self.stream = None;
+    pub fn connection_gone(&mut self, now: Now, rng: &mut Rng) {
+        self.connection = None;
         let registration = &mut self.registration;
         if registration.asks_s.is_some() && registration.waits.is_none() {
             let pause = Duration::from_millis(1_000 + rng.below(20_000));
@@ -572,9 +567,6 @@ fn local(own: SocketAddr, port: u16, direction: Direction) -> LocalMedia {
 fn uri(text: &str) -> Uri {
     Uri::parse(text).expect("a URI of the simulator")
 }
-
-/// The domain that everybody registers at.
-pub const DOMAIN: &str = "desk.sip.sidetone.test";
 
 /// What a user agent hears: bytes of a flow.
 pub fn received(flow: Flow, bytes: &[u8]) -> Input<'_> {

@@ -140,6 +140,7 @@ pub(crate) fn read_number(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Resu
         Some(sid) => Target::Impossible {
             to: own_text(node),
             code: 21300,
+            status: None,
             sentence: format!(
                 "BYOC trunk `{}` is unknown: this gateway has no trunk resources, numbers leave by \
                  the [[trunk]] of its settings",

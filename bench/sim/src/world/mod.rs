@@ -1,70 +1,41 @@
 //! The world around `Control`: phones, network, application, store, recorder, media cores.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+mod cores;
+mod recorder;
+
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use call::{HttpAnswer, HttpFailure};
-use control::{
-    ApiRequest, ApiToken, Control, ControlSettings, Effect, Input, Observation, RecordingFile,
-};
+use control::{ApiRequest, ApiToken, Control, ControlSettings, Effect, Input, Observation};
 use phone::{Phone, PhoneConfig};
-use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
+use plane::SocketId;
 use shared::config::SrtpUse;
-use shared::ids::TapId;
 use shared::time::soonest;
-use shared::{
-    AccountSid, CallSid, Codec, CoreId, Instant, MediaEvent, MediaPort, Now, Prompt, RecorderFrame,
-};
+use shared::{CallSid, Codec, Instant, Now, Prompt, RecorderFrame};
 use sip::flow::{Flow, FlowId, SendTo, Transport};
-use store::{
-    CallCommand, CallRecord, Change, DomainFields, MappedList, Mint, Outcome, Patch, Reply, Secret,
-    Snapshot, Write,
-};
+use store::{CallCommand, CallRecord, Change, DomainFields, MappedList, Outcome, Patch, Snapshot};
 
+use crate::audio::noise;
+use crate::ground::{PASSWORD, START_UNIX_MS, snapshot};
 use crate::network::Network;
 use crate::rng::Rng;
+use crate::schedule::Schedule;
+use crate::webhook::Asked;
+
+use cores::{Cores, Packet};
+use recorder::Recorder;
 
 pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-pub const ACCOUNT: AccountSid = AccountSid(1);
-pub const PASSWORD: &str = "Secret-Passw0rd";
 const SIP_PORT: u16 = 5060;
 const PHONE_MEDIA_PORT: u16 = 4000;
 pub const PHONES: usize = 3;
-const START_UNIX_MS: i64 = 1_700_000_000_000;
-const PORTS_PER_CORE: u16 = 8;
 
 /// The address of a phone.
 pub fn phone_ip(phone: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2 + phone as u8))
-}
-
-/// What one core wants, collected.
-#[derive(Default)]
-struct Hands {
-    packets: VecDeque<(SocketId, SocketAddr, Vec<u8>)>,
-    events: VecDeque<MediaEvent>,
-    frames: VecDeque<RecorderFrame>,
-    mesh: VecDeque<(CoreId, MeshFrame)>,
-}
-
-impl Output for Hands {
-    fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
-        self.packets.push_back((socket, to, packet.to_vec()));
-    }
-    fn event(&mut self, event: MediaEvent) {
-        self.events.push_back(event);
-    }
-    fn record(&mut self, frame: RecorderFrame) -> bool {
-        self.frames.push_back(frame);
-        true
-    }
-    fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
-        self.mesh.push_back((core, frame.clone()));
-        true
-    }
 }
 
 type OnControl = Box<dyn FnOnce(&mut Control, Now)>;
@@ -80,22 +51,6 @@ enum Later {
 
 /// A REST request, made up when its time has come; `None`: it is not made.
 pub type Ask = Box<dyn FnOnce(&World) -> Option<CallCommand>>;
-
-/// A webhook as the application saw it.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    pub call: CallSid,
-    pub url: String,
-    pub form: Vec<(String, String)>,
-}
-
-impl Asked {
-    /// A parameter; empty where it is not there.
-    pub fn value(&self, name: &str) -> &str {
-        let found = self.form.iter().find(|(known, _)| known == name);
-        found.map_or("", |(_, value)| value)
-    }
-}
 
 /// What a world is made of.
 #[derive(Clone, Copy, Debug)]
@@ -134,10 +89,11 @@ pub struct World {
     pub replies: Vec<Result<(), u32>>,
     /// How long webhooks, prompts and commits take: apart, so that packets change nothing there.
     delays: Rng,
-    planes: Vec<(Plane, Hands, Vec<MediaPort>)>,
-    recordings: BTreeMap<TapId, u64>,
-    later: BTreeMap<(Instant, u64), Later>,
-    sequence: u64,
+    cores: Cores,
+    recorder: Recorder,
+    later: Schedule<Later>,
+    /// Number of REST requests so far.
+    requests: u64,
     legs_at_start: usize,
 }
 
@@ -152,29 +108,16 @@ impl World {
         let Ground { cores, legs_a_core, network, answers } = ground;
         let mut rng = Rng::new(seed);
         let now = Now { mono: Instant::from_millis(1_000), unix_ms: START_UNIX_MS };
-        let config = settings();
+        let layers = shared::config::Layers::default();
+        let config = shared::config::Config::from_layers(&layers).expect("the defaults make sense");
         let origin = shared::ids::Origin { node: 1, generation: 1 };
         let mut control_settings = ControlSettings::new(&config, origin, "http://10.0.0.1:8080");
         control_settings.srtp = SrtpUse::Offered;
-        let mut control = Control::new(control_settings, snapshot(&mut rng), rng.bytes());
-        let mut planes = Vec::new();
-        for core in 0..cores {
-            let first = 10_000 + u16::from(core) * PORTS_PER_CORE * 2;
-            let ports: Vec<MediaPort> = (0..PORTS_PER_CORE)
-                .map(|index| MediaPort { address: 0, rtp: first + index * 2 })
-                .collect();
-            let plane = Plane::new(PlaneConfig {
-                core: CoreId(core),
-                cores,
-                ports: ports.clone(),
-                legs_max: legs_a_core,
-                taps_max: 8,
-                seed: rng.number(),
-                inband_digits: true,
-                unix_ms_at_zero: START_UNIX_MS - 1_000,
-            });
-            control.handle(now, Input::CoreStarted { ports: ports.clone(), legs_max: legs_a_core });
-            planes.push((plane, Hands::default(), ports));
+        let mut control = Control::new(control_settings, one_user(&mut rng), rng.bytes());
+        let mut media = Cores::default();
+        for _ in 0..cores {
+            let ports = media.add(cores, legs_a_core, rng.number());
+            control.handle(now, Input::CoreStarted { ports, legs_max: legs_a_core });
         }
         let phones: Vec<Phone> = answers
             .iter()
@@ -198,27 +141,27 @@ impl World {
             prompts: Vec::new(),
             replies: Vec::new(),
             delays,
-            planes,
-            recordings: BTreeMap::new(),
-            later: BTreeMap::new(),
-            sequence: 0,
+            cores: media,
+            recorder: Recorder::default(),
+            later: Schedule::new(),
+            requests: 0,
             legs_at_start,
         }
     }
 
     /// Something a phone's user does, some time from now.
     pub fn user(&mut self, after: Duration, phone: usize, command: phone::Command) {
-        self.at(after, Later::Phone(phone, command));
+        self.after(after, Later::Phone(phone, command));
     }
 
     /// A REST request, some time from now.
     pub fn ask(&mut self, after: Duration, ask: Ask) {
-        self.at(after, Later::Rest(ask));
+        self.after(after, Later::Rest(ask));
     }
 
     /// The wall clock is set, some time from now.
     pub fn set_clock(&mut self, after: Duration, jump_ms: i64) {
-        self.at(after, Later::Clock { jump_ms });
+        self.after(after, Later::Clock { jump_ms });
     }
 
     /// A call from phone 0 to the gateway's domain.
@@ -274,26 +217,22 @@ impl World {
                 wrong.push(format!("phone {index} still has a call"));
             }
         }
-        for (plane, _, _) in &self.planes {
-            let meters = plane.meters();
-            if meters.received_balance() != 0 || meters.mesh_balance() != 0 {
-                wrong.push("packets received are not sent + consumed + dropped (I4)".to_owned());
-            }
+        if !self.cores.are_balanced() {
+            wrong.push("packets received are not sent + consumed + dropped (I4)".to_owned());
         }
         for (call, times) in &self.endings {
             if *times != 1 {
                 wrong.push(format!("{call} ended {times} times"));
             }
         }
-        if !self.recordings.is_empty() {
-            wrong.push(format!("{} recordings never ended", self.recordings.len()));
+        if self.recorder.len() != 0 {
+            wrong.push(format!("{} recordings never ended", self.recorder.len()));
         }
         wrong
     }
 
-    fn at(&mut self, after: Duration, later: Later) {
-        self.sequence += 1;
-        self.later.insert((self.now.mono + after, self.sequence), later);
+    fn after(&mut self, after: Duration, later: Later) {
+        self.later.add(self.now.mono + after, later);
     }
 
     fn next_instant(&self) -> Option<Instant> {
@@ -301,11 +240,8 @@ impl World {
         for phone in &self.phones {
             next = soonest(next, phone.poll_timeout());
         }
-        for (plane, _, _) in &self.planes {
-            next = soonest(next, plane.poll_timeout());
-        }
-        let later = self.later.keys().next().map(|(at, _)| (*at, "later"));
-        soonest(next, later).map(|(at, _)| at)
+        next = soonest(next, self.cores.poll_timeout());
+        next.map(|(at, _)| at).into_iter().chain(self.later.next()).min()
     }
 
     fn step(&mut self) {
@@ -319,16 +255,8 @@ impl World {
                 phone.handle_timeout(now);
             }
         }
-        for (plane, hands, _) in &mut self.planes {
-            if due(plane.poll_timeout()) {
-                plane.tick(now.mono, hands);
-            }
-        }
-        while let Some(entry) = self.later.first_entry() {
-            if entry.key().0 > now.mono {
-                break;
-            }
-            let later = entry.remove();
+        self.cores.handle_timeout(now.mono);
+        while let Some(later) = self.later.pop_due(now.mono) {
             self.happen(later);
             self.settle();
         }
@@ -345,7 +273,8 @@ impl World {
             Later::Clock { jump_ms } => self.now.unix_ms += jump_ms,
             Later::Rest(ask) => {
                 if let Some(command) = ask(self) {
-                    let token = ApiToken(self.sequence);
+                    self.requests += 1;
+                    let token = ApiToken(self.requests);
                     let request = ApiRequest::Call(command);
                     self.control.handle(now, Input::Api { token, request });
                 }
@@ -361,7 +290,7 @@ impl World {
             return self.control.handle(now, input);
         }
         if to.ip() == GATEWAY {
-            return self.deliver_media(from, to, &mut bytes);
+            return self.cores.receive(now.mono, from, to.port(), &mut bytes);
         }
         for (index, phone) in self.phones.iter_mut().enumerate() {
             if phone_ip(index) != to.ip() {
@@ -386,22 +315,6 @@ impl World {
         }
     }
 
-    fn deliver_media(&mut self, from: SocketAddr, to: SocketAddr, bytes: &mut [u8]) {
-        let now = self.now.mono;
-        for (plane, hands, ports) in &mut self.planes {
-            let rtp = to.port() & !1;
-            let Some(index) = ports.iter().position(|port| port.rtp == rtp) else { continue };
-            let is_rtp = to.port() == rtp;
-            let socket = if is_rtp { SocketId::rtp(index) } else { SocketId::rtcp(index) };
-            if let Received::Forward { socket, to, len } =
-                plane.receive(now, socket, from, bytes, hands)
-            {
-                hands.packets.push_back((socket, to, bytes[..len].to_vec()));
-            }
-            return;
-        }
-    }
-
     /// Carries effects until everybody is quiet at this instant.
     fn settle(&mut self) {
         loop {
@@ -416,38 +329,31 @@ impl World {
                     self.carry_out_phone(index, effect);
                 }
             }
-            quiet &= !self.settle_planes();
+            quiet &= !self.settle_cores();
             if quiet {
                 return;
             }
         }
     }
 
-    fn settle_planes(&mut self) -> bool {
+    fn settle_cores(&mut self) -> bool {
         let mut any = false;
-        for index in 0..self.planes.len() {
-            let core = CoreId(index as u8);
-            while let Some((to, frame)) = self.planes[index].1.mesh.pop_front() {
-                any = true;
-                let (plane, hands, _) = &mut self.planes[usize::from(to.0)];
-                plane.mesh_receive(self.now.mono, &frame, hands);
-            }
-            while let Some(event) = self.planes[index].1.events.pop_front() {
+        for core in self.cores.ids() {
+            any |= self.cores.carry_mesh(self.now.mono, core);
+            while let Some(event) = self.cores.poll_event(core) {
                 any = true;
                 self.control.handle(self.now, Input::Media { core, event });
                 while let Some(effect) = self.control.poll_effect() {
                     self.carry_out(effect);
                 }
             }
-            while let Some(frame) = self.planes[index].1.frames.pop_front() {
+            while let Some(frame) = self.cores.poll_frame(core) {
                 any = true;
-                self.on_frame(&frame);
+                self.record(&frame);
             }
-            while let Some((socket, to, bytes)) = self.planes[index].1.packets.pop_front() {
+            while let Some(Packet { from, to, bytes }) = self.cores.poll_packet(core) {
                 any = true;
-                let rtp = self.planes[index].2[socket.port_index()].rtp;
-                let port = rtp + u16::from(socket.is_rtcp());
-                self.transmit(SocketAddr::new(GATEWAY, port), to, bytes);
+                self.transmit(SocketAddr::new(GATEWAY, from), to, bytes);
             }
         }
         any
@@ -455,30 +361,21 @@ impl World {
 
     fn transmit(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         for after in self.network.deliveries(&mut self.rng) {
-            self.at(after, Later::Datagram { from, to, bytes: bytes.clone() });
+            self.after(after, Later::Datagram { from, to, bytes: bytes.clone() });
         }
     }
 
-    fn on_frame(&mut self, frame: &RecorderFrame) {
-        let Some(frames) = self.recordings.get_mut(&frame.tap) else {
-            self.faults.push(format!("a frame of an unknown tap {:?}", frame.tap));
-            return;
+    fn record(&mut self, frame: &RecorderFrame) {
+        let file = match self.recorder.take(frame) {
+            Ok(Some(file)) => file,
+            Ok(None) => return,
+            Err(wrong) => return self.faults.push(wrong),
         };
-        if !frame.last {
-            *frames += 1;
-            return;
-        }
-        let (tap, frames) = (frame.tap, *frames);
-        self.recordings.remove(&tap);
-        let file = RecordingFile {
-            duration_ms: frames * 20,
-            bytes: frames * 320 + 44,
-            empty: frames == 0,
-        };
+        let tap = frame.tap;
         let done = move |control: &mut Control, now: Now| {
             control.handle(now, Input::RecordingDone { tap, result: Ok(file) });
         };
-        self.at(Duration::from_millis(30), Later::Control(Box::new(done)));
+        self.after(Duration::from_millis(30), Later::Control(Box::new(done)));
     }
 
     fn carry_out_phone(&mut self, index: usize, effect: phone::Effect) {
@@ -511,8 +408,7 @@ impl World {
                 self.replies.push(reply.map(drop).map_err(|error| error.code));
             }
             Effect::Media { core, command } => {
-                let (plane, hands, _) = &mut self.planes[usize::from(core.0)];
-                plane.command(self.now.mono, command, hands);
+                self.cores.command(self.now.mono, core, command);
             }
             Effect::Commit { token, change } => self.on_commit(token, &change),
             Effect::Http { call, request, .. } => self.webhook(call, &request),
@@ -529,7 +425,7 @@ impl World {
                     );
                 };
                 let after = Duration::from_millis(self.delays.below(100));
-                self.at(after, Later::Control(Box::new(ready)));
+                self.after(after, Later::Control(Box::new(ready)));
             }
             Effect::Resolve { session, target } => {
                 let ip: IpAddr = target.host.parse().unwrap_or(phone_ip(1));
@@ -544,14 +440,14 @@ impl World {
                     let result = Ok(vec![destination]);
                     control.handle(now, Input::Resolved { session, result });
                 };
-                self.at(Duration::from_millis(3), Later::Control(Box::new(resolved)));
+                self.after(Duration::from_millis(3), Later::Control(Box::new(resolved)));
             }
             Effect::DiscardRecording { tap } => {
-                self.recordings.remove(&tap);
+                self.recorder.discard(tap);
                 self.faults.push(format!("a core refused {tap:?}"));
             }
             Effect::OpenRecording(order) => {
-                self.recordings.insert(order.tap, 0);
+                self.recorder.open(order.tap);
             }
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.faults.push(format!("{place}: {sentence}"));
@@ -561,10 +457,9 @@ impl World {
     }
 
     fn webhook(&mut self, call: CallSid, request: &call::HttpRequest) {
-        let url = request.url.wire(None);
-        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let form = request.standard.iter().chain(request.extra.iter()).map(own).collect();
-        self.asked.push(Asked { call, url: url.clone(), form });
+        let asked = Asked::new(call, request);
+        let url = asked.url.clone();
+        self.asked.push(asked);
         let result = (self.application)(&url).map(|body| HttpAnswer {
             status: 200,
             content_type: Some("text/xml".to_owned()),
@@ -577,7 +472,7 @@ impl World {
             control.handle(now, Input::Http { call, request: id, result });
         };
         let after = Duration::from_millis(5 + self.delays.below(200));
-        self.at(after, Later::Control(Box::new(answer)));
+        self.after(after, Later::Control(Box::new(answer)));
     }
 
     fn on_commit(&mut self, token: Option<control::CommitToken>, change: &Change) {
@@ -593,7 +488,7 @@ impl World {
             control.handle(now, Input::Committed { token, outcome: Outcome::Committed });
         };
         let after = Duration::from_millis(1 + self.delays.below(20));
-        self.at(after, Later::Control(Box::new(committed)));
+        self.after(after, Later::Control(Box::new(committed)));
     }
 }
 
@@ -620,52 +515,9 @@ fn new_phone(phone: usize, answers: bool, rng: &mut Rng) -> Phone {
     Phone::new(config, rng.bytes())
 }
 
-/// Speech of a kind: no two frames alike, so that whoever hears it can say which frame it was.
-pub fn noise(rng: &mut Rng, samples: usize) -> Prompt {
-    let wave: Vec<i16> = (0..samples).map(|_| (rng.below(16_000) as i16) - 8_000).collect();
-    plane::g711::prompt(&wave)
-}
-
-fn settings() -> shared::config::Config {
-    let layers = shared::config::Layers::default();
-    shared::config::Config::from_layers(&layers).expect("the defaults make sense")
-}
-
-/// One account, one domain with one user, by the product's own rules.
-fn snapshot(rng: &mut Rng) -> Snapshot {
-    let mut snapshot = Snapshot::new(store::DomainSuffix::new("sidetone.test"));
-    let token = Secret::new("0123456789abcdef0123456789abcdef");
-    let account = store::Account::main(ACCOUNT, token, "sim", START_UNIX_MS);
-    let insert = Change::Insert(store::Resource::Account(Arc::new(account)));
-    snapshot.apply(&insert);
-    let rng = RefCell::new(rng);
-    let write = |snapshot: &mut Snapshot, write: Write| -> Reply {
-        let mut random = [0; 40];
-        random[..32].copy_from_slice(&rng.borrow_mut().bytes());
-        let origin = shared::ids::Origin { node: 1, generation: 1 };
-        let mint = Mint { unix_ms: START_UNIX_MS, origin, random };
-        let planned = snapshot.check(ACCOUNT, &write, &mint).expect("allowed");
-        snapshot.apply(&planned.change);
-        planned.reply
-    };
-    let fields = DomainFields {
-        domain_name: Some("desk.sip.sidetone.test".to_owned()),
-        voice_url: Patch::Set("http://10.0.0.9/voice".to_owned()),
-        voice_fallback_url: Patch::Set("http://10.0.0.9/fallback".to_owned()),
-        voice_status_callback_url: Patch::Set("http://10.0.0.9/status".to_owned()),
-        ..DomainFields::default()
-    };
-    let Reply::Domain { domain, .. } = write(&mut snapshot, Write::CreateDomain(Box::new(fields)))
-    else {
-        unreachable!("a domain was asked for")
-    };
-    let create = Write::CreateCredentialList { friendly_name: "desk".to_owned() };
-    let Reply::CredentialList(list) = write(&mut snapshot, create) else {
-        unreachable!("a list was asked for")
-    };
-    let (username, password) = ("alice".to_owned(), Secret::new(PASSWORD));
-    write(&mut snapshot, Write::CreateCredential { list: list.sid, username, password });
-    let mapped = MappedList::CallsCredentialList(list.sid);
-    write(&mut snapshot, Write::CreateMapping { domain: domain.sid, list: mapped });
-    snapshot
+/// A domain whose one user may call.
+fn one_user(rng: &mut Rng) -> Snapshot {
+    let voice_fallback_url = Patch::Set("http://10.0.0.9/fallback".to_owned());
+    let fields = DomainFields { voice_fallback_url, ..DomainFields::default() };
+    snapshot(rng, fields, &["alice"], &[MappedList::CallsCredentialList])
 }

@@ -1,113 +1,17 @@
-//! Stories on a network that loses nothing, and all that must be seen in each: the reference that the
-//! product is held to, on one core, on three, and with every leg on a core of its own.
+//! The tales: what people do in one call, and all that must be seen. Every third seed plays one.
 
 use std::time::Duration;
 
-use call::HttpFailure;
 use phone::{Command, Event};
 use store::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallTarget, CreateCall, HttpMethod, Patch,
     TwimlSource, UpdateAction, UpdateCall, Webhook,
 };
 
-use crate::network::Network;
-use crate::rng::Rng;
+use crate::ground::ACCOUNT;
 use crate::seen::{KEYS, voice};
-use crate::world::{ACCOUNT, Application, Ground, PHONES, World};
-
-/// A story and what it must come to.
-pub struct Tale {
-    /// Its name.
-    pub name: &'static str,
-    /// Documents by path; an empty one fails (connection refused).
-    documents: &'static [(&'static str, &'static str)],
-    /// Whether bob and carol answer by themselves.
-    answers: (bool, bool),
-    /// What people do.
-    act: fn(&mut World),
-    /// What must be seen.
-    expect: fn(&mut Check<'_>),
-}
-
-/// Collects what is not as it must be.
-pub struct Check<'w> {
-    world: &'w World,
-    wrong: Vec<String>,
-}
-
-impl Check<'_> {
-    fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, seen: T, expected: T) {
-        if seen != expected {
-            self.wrong.push(format!("{what}: {seen:?} instead of {expected:?}"));
-        }
-    }
-
-    fn holds(&mut self, what: &str, holds: bool) {
-        if !holds {
-            self.wrong.push(format!("not so: {what}"));
-        }
-    }
-
-    /// The final statuses of the calls of a direction.
-    fn statuses(&mut self, direction: CallDirection, expected: &[&str]) {
-        let mut seen: Vec<&str> =
-            self.world.calls(direction).iter().map(|record| record.status.name()).collect();
-        seen.sort_unstable();
-        self.same(direction.name(), seen, expected.to_vec());
-    }
-
-    /// The action was asked once, and a parameter of it was this.
-    fn next(&mut self, name: &str, expected: &str) {
-        let values: Vec<String> =
-            self.world.asked_at("/next").iter().map(|asked| asked.value(name).to_owned()).collect();
-        self.same(name, values, vec![expected.to_owned()]);
-    }
-
-    /// A phone heard what another one, or the gateway, said.
-    fn hears(&mut self, phone: usize, speaker: usize) {
-        let heard = self.world.hears(phone, &voice(speaker), Some(speaker));
-        self.holds(&format!("phone {phone} hears phone {speaker}"), heard);
-    }
-
-    fn hears_prompt(&mut self, phone: usize, prompt: usize) {
-        let prompt = self.world.prompts.get(prompt).cloned();
-        let heard = prompt.is_some_and(|prompt| self.world.hears(phone, &prompt, None));
-        self.holds(&format!("phone {phone} hears the prompt"), heard);
-    }
-}
-
-/// Plays a tale and says what was wrong.
-pub fn play(tale: &Tale, rng: &mut Rng) -> (World, Vec<String>) {
-    let (cores, legs_a_core) = [(1, 8), (3, 8), (3, 1)][rng.below(3) as usize];
-    let network = Network { delay_ms: 1 + rng.below(40), ..Network::PERFECT };
-    let mut answers = [true; PHONES];
-    (answers[1], answers[2]) = tale.answers;
-    let ground = Ground { cores, legs_a_core, network, answers };
-    let mut world = World::on(rng.number(), ground, application(tale.documents));
-    (tale.act)(&mut world);
-    let quiet = world.run(Duration::from_secs(600));
-    let mut wrong = world.broken_rules();
-    if !quiet {
-        wrong.push("it goes on after 600 s".to_owned());
-    }
-    let mut check = Check { world: &world, wrong };
-    (tale.expect)(&mut check);
-    let wrong = check.wrong;
-    (world, wrong)
-}
-
-fn application(documents: &'static [(&'static str, &'static str)]) -> Application {
-    Box::new(move |url| {
-        let verbs = documents.iter().find(|(path, _)| url.ends_with(path)).map(|(_, verbs)| *verbs);
-        match verbs {
-            Some("") => {
-                let sentence = "connection refused".to_owned();
-                Err(HttpFailure { code: 11202, sentence, duration_ms: 1 })
-            }
-            verbs => Ok(format!("<Response>{}</Response>", verbs.unwrap_or_default())),
-        }
-    })
-}
+use crate::tale::Tale;
+use crate::world::World;
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -583,6 +487,8 @@ pub fn update(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
+    use crate::tale::play;
 
     /// Every tale on a few networks; seeds play them on more.
     #[test]
