@@ -10,6 +10,8 @@ pub mod measure;
 pub mod source;
 
 #[cfg(test)]
+mod circles;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod pages;
