@@ -42,13 +42,13 @@ pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// New rounds begin no later.
+/// No round begins later after the bench's start.
 const TIME_MAX: Duration = Duration::from_secs(1_200);
 
 #[derive(Default)]
 struct Results {
     sections: Vec<Section>,
-    /// Version, or why there is none; `None` where it was not looked for.
+    /// Its version, or why it is missing; `None` where this run did not look for it.
     rtpengine: Option<Result<String, String>>,
     is_broken: bool,
 }

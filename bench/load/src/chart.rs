@@ -8,13 +8,13 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
-/// What a chart says besides its lines.
+/// Titles and scales of a chart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axes<'a> {
     pub title: &'a str,
     pub x: &'a str,
     pub y: &'a str,
-    /// Whether y rises by factors.
+    /// Whether the y axis is logarithmic.
     pub logarithmic: bool,
     /// Names of x = 0, 1, 2 …; empty where x is a number.
     pub x_names: &'a [&'a str],
@@ -30,7 +30,7 @@ pub(crate) struct Line {
 /// Draws the lines that have points.
 ///
 /// # Errors
-/// None has, or the file cannot be written.
+/// No line has points, or the file cannot be written.
 pub(crate) fn draw(axes: &Axes<'_>, lines: &[Line], file: &Path) -> Result<(), Box<dyn Error>> {
     let points = lines.iter().flat_map(|line| &line.points);
     let (right, top) =
@@ -59,7 +59,7 @@ pub(crate) fn draw(axes: &Axes<'_>, lines: &[Line], file: &Path) -> Result<(), B
 const SIZE: (u32, u32) = (880, 520);
 const FONT: &str = "sans-serif";
 const FAINT: RGBColor = RGBColor(228, 228, 228);
-/// Told apart without red against green.
+/// Colours that differ without red against green.
 const COLOURS: &[RGBColor] = &[
     RGBColor(0, 98, 155),
     RGBColor(190, 70, 30),

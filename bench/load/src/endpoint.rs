@@ -1,4 +1,4 @@
-//! One sans-IO user agent on one socket: what the bench's callers and callees speak SIP with. Shell.
+//! One sans-IO user agent on one socket, for the bench's callers and callees. Shell.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -18,7 +18,7 @@ use sip::{
 };
 use socket2::SockRef;
 
-/// What stops a part of the bench; a sentence.
+/// The reason why a part of the bench stops, as a sentence.
 pub(crate) type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The user agent with its socket.
@@ -28,25 +28,25 @@ pub(crate) struct Endpoint {
     agent: UserAgent,
 }
 
-/// How the endpoint reaches the gateway: a socket for all calls, or one connection for all calls, as a
-/// proxy or PBX would.
+/// The endpoint's path to the gateway: one socket or one connection for all calls, as a proxy or PBX
+/// would have.
 enum Link {
     Udp(UdpSocket),
     Tcp(Stream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
-/// A connection with what the system did not take yet.
+/// A connection, with the bytes that the system did not accept yet.
 struct Stream {
     socket: TcpStream,
     unsent: VecDeque<u8>,
 }
 
 impl Endpoint {
-    /// On a free UDP port of loopback.
+    /// Opens a free UDP port on loopback.
     ///
     /// # Errors
-    /// The system gives no socket.
+    /// The system refuses a socket.
     pub fn open() -> Result<Self, Trouble> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
@@ -55,10 +55,10 @@ impl Endpoint {
         Ok(Self { link: Link::Udp(socket), local, agent: agent() })
     }
 
-    /// On a connection to the gateway.
+    /// Opens a TCP connection to the gateway.
     ///
     /// # Errors
-    /// The gateway does not accept it.
+    /// The gateway refuses the connection.
     pub fn connect(gateway: SocketAddr, events: &mut Vec<UaEvent>) -> Result<Self, Trouble> {
         let socket = TcpStream::connect(gateway)?;
         socket.set_nodelay(true)?;
@@ -67,10 +67,11 @@ impl Endpoint {
         Self::connected(link, gateway, events)
     }
 
-    /// On a TLS connection to the gateway, which has to prove to be `name` by the authorities of a file.
+    /// Opens a TLS connection to the gateway, whose certificate must name `name` and lead to an authority of
+    /// the file.
     ///
     /// # Errors
-    /// The gateway does not accept it, or is not `name`.
+    /// The gateway refuses the connection, or its certificate does not prove `name`.
     pub fn connect_tls(
         gateway: SocketAddr,
         authorities: &Path,
@@ -107,7 +108,7 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// The way to a peer.
+    /// The destination of requests to a peer.
     pub fn destination(&self, remote: SocketAddr) -> Destination {
         Destination::along(self.flow(remote))
     }
@@ -125,12 +126,12 @@ impl Endpoint {
         self.agent.meters()
     }
 
-    /// Carries a command out; what it comes to is told by later events.
+    /// Carries a command out; later events report its result.
     pub fn command(&mut self, command: Command, events: &mut Vec<UaEvent>) {
         self.handle(Input::Command(command), events);
     }
 
-    /// Waits until something arrives, a timer is due or it is `until`, and works it off.
+    /// Waits until bytes arrive, a timer is due or `until` is reached, and handles it.
     ///
     /// # Errors
     /// The socket fails.
@@ -177,7 +178,7 @@ impl Endpoint {
                     self.handle(Input::Received { flow, bytes: &bytes[..len] }, events);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // An earlier send met a closed port: the call will say so.
+                // An earlier send met a closed port; the call's own timers report it.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(error) => return Err(error.into()),
             }
@@ -203,7 +204,7 @@ impl Endpoint {
     fn send(&mut self, to: SendTo, bytes: &[u8]) {
         match (&mut self.link, to) {
             (Link::Udp(socket), SendTo::Datagram { remote, .. }) => {
-                // What the system does not take is retransmitted, and that is counted.
+                // A datagram that the system refuses is retransmitted later, and retransmissions are counted.
                 let _ = socket.send_to(bytes, remote);
             }
             (Link::Tcp(stream), SendTo::Flow(_) | SendTo::Connect { .. }) => {
@@ -247,7 +248,7 @@ impl Link {
     }
 }
 
-/// Gives the system the records that it takes.
+/// Writes as many TLS records as the system accepts.
 fn flush_tls(stream: &mut StreamOwned<ClientConnection, TcpStream>) -> io::Result<()> {
     while stream.conn.wants_write() {
         match stream.conn.write_tls(&mut stream.sock) {
@@ -288,8 +289,8 @@ fn agent() -> UserAgent {
     UserAgent::new(config, seed)
 }
 
-/// The longest a turn waits.
+/// Longest wait of one turn.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(20);
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
-/// Datagrams between two looks at the schedule.
+/// Datagrams read before timers are looked at again.
 const RECEIVE_BUDGET: u32 = 64;

@@ -1,9 +1,9 @@
-//! What the numbers were measured on: CPU, cores, kernel, compiler. Shell.
+//! The machine behind the numbers: CPU, cores, kernel, compiler. Shell.
 
 use std::fs;
 use std::process::Command;
 
-/// A machine and what was built on it.
+/// A machine and its compiler. A value that cannot be read says so.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     /// CPU model as the kernel names it.
@@ -12,16 +12,16 @@ pub(crate) struct Machine {
     pub cpus: usize,
     /// Kernel release.
     pub kernel: String,
-    /// Mitigations that make system calls dearer, as the kernel names them.
+    /// Active mitigations that make system calls slower, as the kernel names them.
     pub mitigations: String,
     /// Compiler version.
     pub rustc: String,
-    /// Processes that wanted to run in the minute before the bench began.
+    /// Load average of the minute before the bench began.
     pub load_before: String,
 }
 
 impl Machine {
-    /// Reads this machine. What cannot be read says so.
+    /// Reads this machine.
     pub fn read() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -36,7 +36,7 @@ impl Machine {
     }
 }
 
-/// The first line that a program prints when asked for its version.
+/// The first line that a program prints for its version option.
 pub(crate) fn first_line(program: &str, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
@@ -44,7 +44,7 @@ pub(crate) fn first_line(program: &str, argument: &str) -> Option<String> {
     output.status.success().then_some(line)
 }
 
-/// Those that are on, of the few that show in the cost of a packet.
+/// The active mitigations among the few that change the cost of a packet.
 fn mitigations() -> String {
     let found = ["meltdown", "spectre_v2", "spec_rstack_overflow", "retbleed"].map(|name| {
         let state = trimmed(&format!("/sys/devices/system/cpu/vulnerabilities/{name}"));

@@ -41,13 +41,13 @@ pub(crate) struct BenchArguments {
     /// The short form: fewer and shorter rounds, under a minute once everything is built
     #[arg(long)]
     quick: bool,
-    /// Only these parts; may be given more than once
+    /// Run only this part; may be given more than once
     #[arg(long, value_enum)]
     only: Vec<Part>,
-    /// Where the table goes besides standard output
+    /// File of the table, besides standard output
     #[arg(long, value_name = "FILE", default_value = "target/bench/report.md")]
     report: PathBuf,
-    /// TLS phones that come back after a restart [default: 10000; 500 in the short form]
+    /// TLS phones that reconnect after a restart [default: 10000; 500 in the short form]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=19_000))]
     phones: Option<u16>,
     /// Do not install rtpengine where it is missing

@@ -1,4 +1,4 @@
-//! What it costs to read and to write one SIP message. Shell: reads a clock.
+//! Cost of reading and of writing one SIP message. Shell: reads a clock.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -101,7 +101,7 @@ fn time(rounds: usize, round: Duration, mut work: impl FnMut()) -> Rounds {
     measured
 }
 
-/// Messages between two looks at the clock.
+/// Messages between two readings of the clock.
 const BATCH: u32 = 64;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-/// A table with what has to be known to read it.
+/// A table with the notes that explain it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     title: String,
@@ -62,7 +62,7 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[impl AsRef<str>]) -> fmt::Result {
     writeln!(f)
 }
 
-/// A whole number with commas, or a dash for nothing.
+/// A whole number with commas, or a dash for `None`.
 pub(crate) fn whole(value: Option<f64>) -> String {
     let Some(value) = value else { return "–".to_owned() };
     let digits = format!("{:.0}", value.abs());
@@ -76,7 +76,7 @@ pub(crate) fn whole(value: Option<f64>) -> String {
     if value <= -0.5 { format!("-{grouped}") } else { grouped }
 }
 
-/// So many times as much, or a dash for nothing.
+/// A factor such as `1.42x`, or a dash for `None`.
 pub(crate) fn factor(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}x"))
 }

@@ -1,4 +1,4 @@
-//! Rounds of one measurement and what they come to. Pure.
+//! Rounds of one measurement, their median and their range. Pure.
 
 /// Values of one quantity, a round each.
 #[derive(Clone, Debug, Default)]

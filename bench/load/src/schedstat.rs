@@ -1,8 +1,8 @@
 //! CPU time of threads and processes, as the scheduler counted it. Shell.
 //!
-//! `schedstat` counts nanoseconds on the CPU, so it tells what work cost also where a neighbour
-//! took the CPU in between. The number of a running thread is as old as the last timer tick
-//! (at most 10 ms); read it while the thread sleeps.
+//! `schedstat` counts nanoseconds on the CPU, so it states the cost of work even where another process
+//! took the CPU in between. The number of a running thread is as old as the last timer tick (at most
+//! 10 ms); read it while the thread sleeps.
 
 use std::fs;
 use std::io;
@@ -36,7 +36,7 @@ impl Thread {
 /// All threads of a process, by id.
 ///
 /// # Errors
-/// There is no such process.
+/// The process does not exist.
 pub(crate) fn threads(process: u32) -> io::Result<Vec<Thread>> {
     let mut threads = Vec::new();
     for entry in fs::read_dir(folder(process))? {
@@ -44,7 +44,7 @@ pub(crate) fn threads(process: u32) -> io::Result<Vec<Thread>> {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // One that ended in between is none of them any more.
+        // A thread that ended in between is left out.
         let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
         threads.push(Thread { process, id, name: name.trim().to_owned() });
     }
@@ -62,7 +62,7 @@ pub(crate) fn own_threads(name: &str) -> io::Result<Vec<Thread>> {
     Ok(found)
 }
 
-/// CPU time of some threads together; one that ended counts nothing.
+/// Sum of the CPU time of threads; a thread that ended counts 0.
 pub(crate) fn cpu_ns(threads: &[Thread]) -> u64 {
     threads.iter().filter_map(|thread| thread.cpu_ns().ok()).sum()
 }

@@ -1,4 +1,4 @@
-//! Which CPU a thread runs on and how it is scheduled, so that neighbours disturb less. Shell.
+//! Pins threads and schedules them in real time, so that other processes disturb less. Shell.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -11,22 +11,22 @@ use crate::schedstat::Thread;
 /// The two CPUs of a media measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cpus {
-    /// Where the relay runs, ours and its peers.
+    /// CPU of the relay, ours or a peer.
     pub relay: usize,
-    /// Where the generator runs.
+    /// CPU of the generator.
     pub generator: usize,
 }
 
 impl Cpus {
-    /// The last CPU that this process may use for the relay, the first for the generator. On a
-    /// machine with one CPU they are the same.
+    /// Takes the last CPU that this process may use for the relay and the first for the generator. On a
+    /// machine with one CPU both are that one.
     pub fn choose() -> Self {
         let allowed = allowed();
         let first = allowed.first().copied().unwrap_or(0);
         Self { relay: allowed.last().copied().unwrap_or(first), generator: first }
     }
 
-    /// Whether generator and relay do not share a CPU.
+    /// Whether generator and relay have a CPU each.
     pub const fn are_apart(self) -> bool {
         self.relay != self.generator
     }
@@ -60,11 +60,11 @@ fn only(cpu: usize) -> CpuSet {
     set
 }
 
-/// Puts a thread under SCHED_FIFO, so that ordinary processes do not run beside it. Says whether
-/// the system allowed it (CAP_SYS_NICE and util-linux' `chrt`).
+/// Puts a thread under SCHED_FIFO, so that ordinary processes do not preempt it. `true` where the system
+/// allows it (CAP_SYS_NICE and util-linux' `chrt`).
 ///
-/// Real-time threads may take 95 % of a second in the kernel's default settings: bursts are to
-/// be shorter than 0.9 s with a pause between them.
+/// Real-time threads may take 95 % of a second by the kernel's defaults: keep bursts below 0.9 s, with a
+/// pause between them.
 pub(crate) fn make_fifo(thread_id: i32) -> bool {
     Command::new("chrt")
         .args(["--fifo", "--pid", FIFO_PRIORITY, &thread_id.to_string()])

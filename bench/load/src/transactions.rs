@@ -1,5 +1,5 @@
-//! What a whole call costs in transactions and dialogs: two user agents, bytes handed over in
-//! memory. Shell: reads a clock to measure, not for the machines.
+//! Cost of a whole call in transactions and dialogs: two user agents, with bytes handed over in memory.
+//! Shell: reads a clock to measure; the machines run on a virtual one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
@@ -24,7 +24,7 @@ pub(crate) fn measure(rounds: usize, round: Duration) -> Section {
         &["what", "ns a call", "calls/s", "ns a message"],
     );
     let mut pair = Pair::new();
-    // Transactions linger for 32 s after a call: measured only once as many end as begin.
+    // Transactions linger for 32 s after a call: measure only once they end as fast as they begin.
     for _ in 0..CALLS_A_SECOND * LINGER_S {
         pair.call();
     }
@@ -70,7 +70,7 @@ const CALLS_A_SECOND: u64 = 1_000;
 /// Longer than the longest timer that follows a call.
 const LINGER_S: u64 = 40;
 
-/// A caller, a callee and the virtual clock both live by.
+/// A caller, a callee and their virtual clock.
 struct Pair {
     now: Now,
     caller: UserAgent,
@@ -133,7 +133,7 @@ impl Pair {
         self.carry(side);
     }
 
-    /// Hands over what one side wants, until both are quiet.
+    /// Carries messages between both sides until both are quiet.
     fn carry(&mut self, side: Side) {
         let mut effects = Vec::new();
         while let Some(effect) = self.agent(side).poll_effect() {
@@ -174,7 +174,7 @@ impl Pair {
                 self.command(Side::Callee, Command::Bye { session, headers: Vec::new() });
             }
             (Side::Callee, UaEvent::Ended { .. }) => self.completed += 1,
-            // Nothing else in an ordinary call asks for an answer; one that goes wrong is not counted.
+            // No other event of an ordinary call wants an answer; a call that fails is not counted.
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The customer's application of the bench: a tiny HTTP server that answers TwiML by path. Shell.
+//! The customer's application of the bench: a small HTTP server that answers TwiML by path. Shell.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ impl Application {
     /// Serves each path with its document; anything else gets 404.
     ///
     /// # Errors
-    /// The system gives no listener.
+    /// The system refuses a listener.
     pub fn start(documents: Vec<(String, String)>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -27,7 +27,7 @@ impl Application {
             for stream in listener.incoming().flatten() {
                 let (count, documents) = (Arc::clone(&count), Arc::clone(&documents));
                 let serve = move || {
-                    // A connection that breaks ends; the gateway opens another.
+                    // A broken connection ends here; the gateway opens another one.
                     let _ = serve(stream, &documents, &count);
                 };
                 let _ = thread::Builder::new().name("application".to_owned()).spawn(serve);

@@ -18,46 +18,46 @@ use crate::endpoint::{Endpoint, LONGEST_WAIT, Trouble};
 /// Calls at one rate.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Calls to begin a second.
+    /// Calls to start each second.
     pub rate: u32,
-    /// How many in all.
+    /// Total number of calls.
     pub calls: u32,
-    /// Called domain.
+    /// Domain that the callers call.
     pub domain: String,
-    /// The gateway.
+    /// The gateway's address for `transport`.
     pub gateway: SocketAddr,
-    /// How the callers reach it.
+    /// Transport of the callers.
     pub transport: Transport,
-    /// Authorities by which the gateway proves to be the domain, for TLS.
+    /// File of the authorities that vouch for the gateway's certificate; read for TLS only.
     pub authorities: PathBuf,
-    /// Whether they have a user and a password.
+    /// How the gateway admits the callers.
     pub login: Login,
-    /// Where the callers hear.
+    /// RTP port of every caller.
     pub media_port: u16,
-    /// Longest a call may take from its INVITE to its end.
+    /// Longest time from a call's INVITE to its end.
     pub patience: Duration,
 }
 
-/// What the calls came to.
+/// Results of the calls of one plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub started: u32,
-    /// Came up and were ended by the gateway's BYE.
+    /// Calls that were answered and then ended by the gateway's BYE.
     pub completed: u32,
-    /// Calls at once, at most.
+    /// Most calls at once.
     pub live_max: usize,
-    /// Others, by what happened.
+    /// Number of all other calls, by what happened to them.
     pub failures: BTreeMap<String, u32>,
-    /// Messages that the callers had to send again.
+    /// Messages that the callers retransmitted.
     pub retransmissions: u64,
     /// From the first INVITE to the 200, digest round included, in microseconds.
     pub setup_us: Histogram<u64>,
-    /// From the first INVITE to the last one's.
+    /// From the first call's INVITE to the last call's INVITE.
     pub offered_for: Duration,
 }
 
 impl Outcome {
-    /// Calls a second that were really begun.
+    /// Calls started each second, as measured.
     pub fn offered_rate(&self) -> f64 {
         f64::from(self.started.saturating_sub(1)) / self.offered_for.as_secs_f64().max(1e-9)
     }
@@ -71,11 +71,11 @@ pub(crate) fn place(plan: &Plan) -> Result<Outcome, Trouble> {
     Callers::new(plan)?.run()
 }
 
-/// Calls that stay up, for what they take while they do.
+/// Calls that stay up, to measure the memory that they hold.
 pub(crate) struct Held<'a>(Callers<'a>);
 
 impl<'a> Held<'a> {
-    /// No call yet.
+    /// Opens the endpoint; no call is up yet.
     ///
     /// # Errors
     /// A socket fails.
@@ -86,7 +86,7 @@ impl<'a> Held<'a> {
         Ok(Self(callers))
     }
 
-    /// Brings so many more calls up, at the rate of the plan.
+    /// Brings `calls` more calls up, at the rate of the plan.
     ///
     /// # Errors
     /// A call does not come up, or ends; says what happened.
@@ -122,7 +122,7 @@ impl<'a> Held<'a> {
 struct Callers<'a> {
     plan: &'a Plan,
     endpoint: Endpoint,
-    /// What the endpoint told and is not yet looked at.
+    /// Events of the endpoint that wait to be handled.
     events: Vec<UaEvent>,
     invite: Invite,
     /// Calls that are not over, with the time of their INVITE.
@@ -200,7 +200,7 @@ impl<'a> Callers<'a> {
         self.note_all();
     }
 
-    /// So that the next rate begins with a gateway that has nothing of this one.
+    /// Ends every call, so that the next rate starts with an idle gateway.
     fn hang_up_the_rest(&mut self) -> Result<(), Trouble> {
         for session in std::mem::take(&mut self.live).into_keys() {
             let headers = Vec::new();
@@ -243,7 +243,7 @@ impl<'a> Callers<'a> {
             UaEvent::Refused { session, refusal } => {
                 self.failed(session, refusal.sentence.to_string());
             }
-            // Nothing else ends a call of ours or asks for an answer.
+            // No other event ends one of our calls or wants an answer.
             _ => {}
         }
     }

@@ -15,15 +15,15 @@ use tempfile::TempDir;
 use crate::endpoint::Trouble;
 use crate::schedstat::{self, Thread};
 
-/// Account of the bench.
+/// AccountSid of the bench.
 pub(crate) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
-/// Its token. The gateway listens on loopback and ends with the bench.
+/// Its AuthToken. It is no secret: the gateway listens on loopback and ends with the bench.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// Builds the release binary (nothing is done where it is up to date) and says where it is.
+/// Builds the release binary where it is not up to date, and returns its path.
 ///
 /// # Errors
-/// It does not build.
+/// The build fails.
 pub(crate) fn build() -> Result<PathBuf, Trouble> {
     eprintln!("load: building the gateway");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -48,7 +48,7 @@ pub(crate) struct Gateway {
     pub sip_tcp: SocketAddr,
     pub sip_tls: SocketAddr,
     pub http: SocketAddr,
-    /// Backend and number of media cores, as its ready line says.
+    /// Backend and number of media cores, from its ready line.
     pub media: String,
 }
 
@@ -64,8 +64,8 @@ impl Gateway {
         Self::start_in(folder, binary, &settings)
     }
 
-    /// Ends it as an operator would (SIGTERM) and starts the binary again in the same folder, on the
-    /// same addresses.
+    /// Stops the process by SIGTERM, as an operator would, and starts the binary again in the same folder,
+    /// on the same addresses.
     ///
     /// # Errors
     /// It does not end, or does not start again; says the end of its log.
@@ -124,7 +124,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Where it listens for a transport.
+    /// The address on which it listens for a transport.
     pub fn sip_by(&self, transport: Transport) -> SocketAddr {
         match transport {
             Transport::Udp => self.sip,
@@ -138,7 +138,7 @@ impl Gateway {
         self.folder.path().join("data/tls/ca.pem")
     }
 
-    /// Memory of its process, in bytes.
+    /// Resident memory of its process, in bytes.
     ///
     /// # Errors
     /// It ended.
@@ -149,23 +149,12 @@ impl Gateway {
         kib.map(|kib| kib * 1_024).ok_or_else(|| std::io::Error::other("no VmRSS"))
     }
 
-    /// Its threads.
+    /// Threads of its process.
     ///
     /// # Errors
     /// It ended.
     pub fn threads(&self) -> std::io::Result<Vec<Thread>> {
         schedstat::threads(self.child.id())
-    }
-
-    /// Bytes of memory that the process holds.
-    ///
-    /// # Errors
-    /// It ended.
-    pub fn memory_bytes(&self) -> std::io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kib.unwrap_or(0) * 1_024)
     }
 
     /// The last lines of its log.

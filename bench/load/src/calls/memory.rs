@@ -1,5 +1,5 @@
-//! Memory a call takes as calls grow, of the gateway's process and of the kernel: bridged calls, and calls
-//! by each transport and way in. Shell.
+//! Memory of a call, in the gateway's process and in the kernel, while the number of calls grows: bridged
+//! calls, and calls by each transport and login. Shell.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -23,7 +23,7 @@ use crate::report::{Section, whole};
 const STEPS: &[usize] = &[100, 500, 1_000, 1_500, 2_000];
 const STEPS_QUICK: &[usize] = &[100, 500];
 
-/// Measures bridged calls, then held ones by transport and way in.
+/// Measures bridged calls, then held calls by transport and login.
 pub(crate) fn measure(binary: &Path, quick: bool, deadline: Instant, plots: &Path) -> Measured {
     eprintln!("load: memory a bridged call");
     let bridged = measure_bridged(binary, quick).map_err(|trouble| {
@@ -40,7 +40,7 @@ pub(crate) fn measure(binary: &Path, quick: bool, deadline: Instant, plots: &Pat
     }
 }
 
-/// Brings calls up by SIP (digest, webhook, `<Dial>`) step by step and reads what they take.
+/// Brings calls up by SIP (digest, webhook, `<Dial>`) step by step and reads the memory after each step.
 ///
 /// # Errors
 /// The gateway does not start, or a call does not come up.
@@ -82,7 +82,7 @@ fn measure_bridged(binary: &Path, quick: bool) -> Result<Section, Trouble> {
     Ok(section)
 }
 
-/// Held calls at once. The last is what one media core has legs for, and what 20,000 open files allow.
+/// Held calls at once. The last number is bounded by the legs of one media core and by 20,000 open files.
 const HELD: &[u32] = &[100, 500, 1_000, 2_000, 4_000, 8_000];
 const HELD_QUICK: &[u32] = &[100, 400];
 const HELD_RATE: u32 = 400;
@@ -90,7 +90,7 @@ const HELD_PATIENCE: Duration = Duration::from_secs(20);
 /// 8,150 legs.
 const HELD_PORTS: &str = "ports = \"10000-26299\"\n";
 
-/// Ways that calls come by.
+/// Transports and logins to measure.
 const WAYS: [(&str, Transport, Login); 6] = [
     ("UDP, digest", Transport::Udp, Login::Digest),
     ("UDP, IP list", Transport::Udp, Login::Address),
@@ -100,7 +100,7 @@ const WAYS: [(&str, Transport, Login); 6] = [
     ("TLS, IP list", Transport::Tls, Login::Address),
 ];
 
-/// Holds calls by each transport and way in, a gateway of its own for each, and reads what they take.
+/// Holds calls by each transport and login, each on a gateway started for it, and reads the memory.
 fn measure_held(binary: &Path, quick: bool, deadline: Instant, plots: &Path) -> (Section, bool) {
     let mut section = Section::new("Memory of a call by transport", HELD_COLUMNS);
     let mut curves = Vec::new();
@@ -108,7 +108,7 @@ fn measure_held(binary: &Path, quick: bool, deadline: Instant, plots: &Path) -> 
     for (name, transport, login) in WAYS.into_iter().filter(|way| !quick || way.0 == "UDP, digest")
     {
         if Instant::now() > deadline {
-            section.note(format!("{name}: NOT MEASURED: the bench's time was up."));
+            section.note(format!("{name}: NOT MEASURED: the bench's time ran out."));
             continue;
         }
         eprintln!("load:   held calls: {name}");
@@ -145,7 +145,7 @@ fn measure_held(binary: &Path, quick: bool, deadline: Instant, plots: &Path) -> 
     (section, is_broken)
 }
 
-/// What so many calls took.
+/// Memory with a number of calls up.
 struct Held {
     calls: f64,
     idle: Reading,

@@ -3,12 +3,12 @@
 
 pub(crate) mod application;
 mod caller;
-mod ears;
 pub(crate) mod gateway;
 pub(crate) mod memory;
 mod plot;
 pub(crate) mod rest;
 pub(crate) mod samples;
+mod sink;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,15 @@ use crate::report::{Section, whole};
 use crate::schedstat::{self, Thread};
 use application::Application;
 use caller::{Outcome, Plan};
-use ears::Ears;
 use gateway::Gateway;
 use rest::Login;
+use sink::MediaSink;
 use sip::Transport;
 
 pub(crate) use gateway::build;
 pub(crate) use memory::kernel_bytes;
 
-/// What came of it.
+/// Results of the call bench.
 pub(crate) struct Measured {
     pub sections: Vec<Section>,
     /// The gateway did not start, or calls failed at the lowest rate.
@@ -44,7 +44,7 @@ struct Story {
     login: Login,
     title: &'static str,
     first_rate: u32,
-    /// Whether the short form has it too.
+    /// Whether the short form (`--quick`) includes it.
     quick: bool,
 }
 
@@ -120,7 +120,7 @@ const STORIES: &[Story] = &[
     },
 ];
 
-/// Measures a gateway binary, or says why there is none.
+/// Measures a gateway binary, or reports why it is missing.
 pub(crate) fn measure(
     binary: Result<PathBuf, Trouble>,
     quick: bool,
@@ -145,7 +145,7 @@ fn try_measure(
 ) -> Result<Measured, Trouble> {
     let application = Application::start(documents())?;
     let gateway = Gateway::start(binary, Ipv4Addr::LOCALHOST, "")?;
-    let ears = Ears::open()?;
+    let sink = MediaSink::open()?;
     let mut sections = Vec::new();
     let mut is_broken = false;
     let mut curves = Vec::new();
@@ -154,7 +154,7 @@ fn try_measure(
         let url = application.url(story.document);
         rest::make_domain(&gateway, story.domain, &url, story.login)?;
         let bench =
-            Bench { story, gateway: &gateway, application: &application, ears: &ears, quick };
+            Bench { story, gateway: &gateway, application: &application, sink: &sink, quick };
         let (section, steps, is_sound) = bench.climb(deadline)?;
         sections.push(section);
         curves.push((story.title, steps));
@@ -168,23 +168,23 @@ struct Bench<'a> {
     story: &'a Story,
     gateway: &'a Gateway,
     application: &'a Application,
-    ears: &'a Ears,
+    sink: &'a MediaSink,
     quick: bool,
 }
 
-/// What one rate came to.
+/// Results at one rate.
 struct Step {
     rate: u32,
     outcome: Outcome,
     signaling_ns: u64,
     process_ns: u64,
     asked: u64,
-    heard: u64,
-    overheard: u64,
+    received: u64,
+    dropped: u64,
 }
 
 impl Step {
-    /// Every call came up and was ended by the gateway, nothing had to be sent twice, and the
+    /// Every call was answered and then ended by the gateway, no message was retransmitted, and the
     /// callers kept their rate.
     fn is_clean(&self) -> bool {
         let outcome = &self.outcome;
@@ -193,13 +193,13 @@ impl Step {
             && outcome.offered_rate() > f64::from(self.rate) * RATE_KEPT
     }
 
-    /// Set up so quickly that the gateway had no queue.
+    /// Calls were set up so quickly that the gateway cannot have had a queue.
     fn is_brisk(&self) -> bool {
         self.outcome.setup_us.value_at_quantile(0.99) < 100_000
     }
 }
 
-/// Share of its rate that the generator has to keep.
+/// Part of the intended rate that the callers must reach.
 const RATE_KEPT: f64 = 0.97;
 const RATE_MAX: u32 = 12_800;
 /// Halvings of the gap between the last clean rate and the first that is not.
@@ -209,8 +209,8 @@ impl Bench<'_> {
     /// Raises the rate until calls fail, then closes in. The steps as a table, and whether the
     /// first calls of all were clean.
     fn climb(&self, deadline: Instant) -> Result<(Section, Vec<Step>, bool), Trouble> {
-        // The source of the callers is vouched for by a successful digest from here on, and what is
-        // made at the first use (voice, connections) is made.
+        // From here on a successful digest vouches for the callers' source, and everything that is
+        // made at first use (voice, connections) exists.
         let first = self.step(10, 10)?;
         let mut steps = Vec::new();
         let (mut clean, mut failed) = (0, None);
@@ -251,7 +251,7 @@ impl Bench<'_> {
         if step.is_clean() || self.quick {
             return Ok(step);
         }
-        // What is left of too many calls is not to count against the next ones.
+        // Calls left over from an excessive rate must not count against the next rate.
         std::thread::sleep(SETTLE);
         let again = self.step(rate, rate * seconds)?;
         if !again.is_clean() {
@@ -269,7 +269,7 @@ impl Bench<'_> {
             authorities: self.gateway.authorities(),
             transport: self.story.transport,
             login: self.story.login,
-            media_port: self.ears.port,
+            media_port: self.sink.port,
             patience: PATIENCE,
         };
         let threads = self.gateway.threads()?;
@@ -277,17 +277,17 @@ impl Bench<'_> {
             threads.iter().filter(|thread| thread.name == "signaling").cloned().collect();
         let before = (schedstat::cpu_ns(&signaling), schedstat::cpu_ns(&threads));
         drop(threads);
-        let (asked, heard) = (self.application.asked(), self.ears.heard());
-        let overheard = self.ears.overheard();
+        let (asked, received) = (self.application.asked(), self.sink.received());
+        let dropped = self.sink.dropped();
         let outcome = caller::place(&plan)?;
         let step = Step {
             rate,
             signaling_ns: schedstat::cpu_ns(&signaling).saturating_sub(before.0),
-            // Threads that came in between count from their start.
+            // Threads started in between count from their start.
             process_ns: schedstat::cpu_ns(&self.gateway.threads()?).saturating_sub(before.1),
             asked: self.application.asked() - asked,
-            heard: self.ears.heard() - heard,
-            overheard: self.ears.overheard() - overheard,
+            received: self.sink.received() - received,
+            dropped: self.sink.dropped() - dropped,
             outcome,
         };
         eprintln!("load:   {rate} calls/s: {} of {calls} completed", step.outcome.completed);
@@ -300,7 +300,7 @@ impl Bench<'_> {
         let highest = |is_fine: fn(&Step) -> bool| steps.iter().rev().find(|step| is_fine(step));
         match highest(Step::is_clean) {
             Some(best) => section.note(highest_note("without failure", best)),
-            None if steps.is_empty() => section.note("NOT MEASURED: the bench's time was up."),
+            None if steps.is_empty() => section.note("NOT MEASURED: the bench's time ran out."),
             None => section.note(format!("NO RATE WITHOUT FAILURE. {}", failures(first))),
         }
         if let Some(best) = highest(|step| step.is_clean() && step.is_brisk()) {
@@ -310,9 +310,9 @@ impl Bench<'_> {
             section.note(format!("At {} calls/s: {}.", step.rate, failures(step)));
         }
         section.note(format!(
-            "Gateway: the release build unless another was named, all defaults, media {}, its own process; callers, application and \
+            "Gateway: the release build unless `--gateway` names another one, all defaults, media {}, its own process; callers, application and \
              gateway share all CPUs of the machine. Without failure: every call came up and was ended \
-             by the gateway, no message had to be sent again, the callers kept their rate.",
+             by the gateway, no message was retransmitted, the callers kept their rate.",
             self.gateway.media
         ));
         section.note(
@@ -332,15 +332,15 @@ const COLUMNS: &[&str] = &[
     "calls",
     "at once, most",
     "failed",
-    "sent again",
+    "retransmitted",
     "set-up p50 ms",
     "p99 ms",
     "max ms",
     "signaling us/call",
     "whole gateway us/call",
     "webhooks/call",
-    "RTP heard/call",
-    "RTP missed by callers/call",
+    "RTP received/call",
+    "RTP dropped by callers/call",
 ];
 
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -362,8 +362,8 @@ fn cells(step: &Step) -> Vec<String> {
         a_call(step.signaling_ns),
         a_call(step.process_ns),
         format!("{:.2}", step.asked as f64 / calls),
-        format!("{:.1}", step.heard as f64 / calls),
-        format!("{:.1}", step.overheard as f64 / calls),
+        format!("{:.1}", step.received as f64 / calls),
+        format!("{:.1}", step.dropped as f64 / calls),
     ]
 }
 

@@ -1,5 +1,5 @@
-//! Plots of the call bench: what a call costs and how long its set-up takes over the rate. Shell: writes
-//! SVG files.
+//! Plots of the call bench: cost of a call and time of its set-up over the call rate. Shell: writes SVG
+//! files.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::Step;
 use crate::chart::{self, Axes, Line};
 use crate::report::Section;
 
-/// Draws both plots; the section says where they are, or why one is not.
+/// Draws both plots; the section names their files, or the reason why one is missing.
 pub(super) fn draw(curves: &[(&str, Vec<Step>)], folder: &Path) -> Section {
     let mut section = Section::new("Calls: plots", &[]);
     let cost = Axes {

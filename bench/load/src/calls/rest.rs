@@ -1,4 +1,4 @@
-//! The few REST requests that make a domain and a user. Shell.
+//! The few REST requests that create a domain and its users. Shell.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,21 +11,21 @@ use url::form_urlencoded;
 use super::gateway::{ACCOUNT, Gateway, TOKEN};
 use crate::endpoint::Trouble;
 
-/// User of every domain of the bench.
+/// The user of each domain that [`make_domain`] creates with digest.
 pub(crate) const USER: &str = "alice";
-/// Its password.
+/// Password of every user.
 pub(crate) const PASSWORD: &str = "Secret-Passw0rd";
 
-/// How callers of a domain are let in.
+/// How a domain admits its callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
-    /// By the bench's user and its password.
+    /// By digest, with [`USER`] and [`PASSWORD`].
     Digest,
-    /// By their address.
+    /// By an IP access control list.
     Address,
 }
 
-/// Makes `name.sip.sidetone.test` with a voice URL and its way in.
+/// Creates `name.sip.sidetone.test` with a voice URL and the lists that admit its callers.
 ///
 /// # Errors
 /// The API refuses; says what.
@@ -59,8 +59,8 @@ pub(crate) fn make_domain(
     Ok(())
 }
 
-/// Makes so many users in lists of a thousand, mapped to the domain for registrations: by several
-/// connections at once, so that their commits share a sync.
+/// Creates `count` users in lists of a thousand, mapped to the domain for registrations. Several
+/// connections work at once, so that commits share a sync.
 ///
 /// # Errors
 /// The API refuses; says what.
@@ -99,7 +99,7 @@ pub(crate) fn user(index: usize) -> String {
 const USERS_A_LIST: usize = 1_000;
 const REST_CONNECTIONS: usize = 16;
 
-/// Creates a resource below the account; its SID.
+/// Creates a resource below the account and returns its SID.
 ///
 /// # Errors
 /// The API refuses; says what.

@@ -1,4 +1,4 @@
-//! What a gateway's `/metrics` says, as numbers. Shell.
+//! The samples of a gateway's `/metrics`. Shell.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -34,7 +34,7 @@ impl Samples {
         )
     }
 
-    /// Over all label values of a metric; 0 where there is none.
+    /// Sum over all label values of a metric; 0 where the metric is missing.
     pub fn sum(&self, metric: &str) -> u64 {
         let of_metric = |name: &str| name.split('{').next() == Some(metric);
         self.0.iter().filter(|(name, _)| of_metric(name)).map(|(_, value)| *value as u64).sum()

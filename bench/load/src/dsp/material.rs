@@ -1,4 +1,4 @@
-//! What the detectors are given: keys of all kinds, noise, recorded speech. Reads files of Debian packages.
+//! Input of the detectors: keys of all kinds, noise, recorded speech. Reads files of Debian packages.
 
 use std::f64::consts::TAU;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use plane::g711;
 use shared::Codec;
 
-/// One key that is in the material.
+/// One key in the material.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
     pub digit: u8,
@@ -15,7 +15,7 @@ pub(super) struct Expected {
     pub ends: u64,
 }
 
-/// Samples with the keys in them.
+/// Samples and the keys that they contain.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Material {
     pub samples: Vec<i16>,
@@ -23,8 +23,8 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// What ITU-T Q.24 asks to be taken: every key at four levels, three twists, three lengths and three
-    /// frequencies, with a pause of 60 ms; and noise this far below the tones, where it is wanted.
+    /// Keys that a detector must accept by ITU-T Q.24: every key at four levels, three twists, three lengths
+    /// and three frequencies, with a pause of 60 ms, and optional noise this far below the tones.
     pub fn keys(noise_below_db: Option<f64>) -> Self {
         let mut material = Self::default();
         let mut random = 1;
@@ -69,7 +69,7 @@ impl Material {
         Self { samples, expected: Vec::new() }.through_mulaw()
     }
 
-    /// Minutes of it.
+    /// Duration in minutes.
     pub fn minutes(&self) -> f64 {
         self.samples.len() as f64 / 480_000.0
     }
@@ -93,7 +93,7 @@ impl Material {
         self.samples.resize(self.samples.len() + PAUSE_SAMPLES, 0);
     }
 
-    /// Both detectors hear what came over a line: decoded mu-law.
+    /// Both detectors get the audio as a line delivers it: decoded mu-law.
     fn through_mulaw(mut self) -> Self {
         for sample in &mut self.samples {
             *sample = g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, *sample));

@@ -1,4 +1,4 @@
-//! What samples cost: the DTMF detector beside spandsp's on the same material, G.711 beside a copy. Shell.
+//! Cost of samples: the DTMF detector beside spandsp's on one material, G.711 beside a copy. Shell.
 
 mod material;
 mod spandsp;
@@ -16,7 +16,7 @@ use crate::rounds::Rounds;
 use crate::schedstat::own_cpu_ns;
 
 use material::Material;
-use spandsp::{Spandsp, Told};
+use spandsp::{Detection, Spandsp};
 
 /// Rounds of each measurement, and how long one is.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub(crate) fn measure(effort: Effort) -> Vec<Section> {
     vec![detectors(effort, &peer, &recordings), judged(&peer, &recordings), translation(effort)]
 }
 
-/// Cost of 160 samples, a channel.
+/// Cost of 160 samples of one channel.
 fn detectors(effort: Effort, peer: &Result<Spandsp, String>, recordings: &Material) -> Section {
     let columns = ["material", "ns/160 samples", "spandsp", "spandsp / ours", "channels a core"];
     let mut section = Section::new("DTMF detector, cost of one channel", &columns);
@@ -65,22 +65,22 @@ fn detectors(effort: Effort, peer: &Result<Spandsp, String>, recordings: &Materi
         ]);
     }
     section.note(format!(
-        "Form in use: {}. Ours includes decoding mu-law, spandsp is given linear samples. CPU time, medians of {} rounds, hot cache.",
+        "Form in use: {}. Ours includes decoding mu-law, spandsp gets linear samples. CPU time, medians of {} rounds, hot cache.",
         g711::form(),
         effort.rounds
     ));
     match peer {
         Ok(peer) => {
-            section.note(format!("spandsp {} (Debian), dtmf_rx as it comes.", peer.version))
+            section.note(format!("spandsp {} (Debian), dtmf_rx with its defaults.", peer.version))
         }
         Err(reason) => section.note(format!("No spandsp: {reason}.")),
     }
     section
 }
 
-/// Hits and false hits of both on the same samples.
+/// Hits and false hits of both detectors on one material.
 fn judged(peer: &Result<Spandsp, String>, recordings: &Material) -> Section {
-    let columns = ["material", "keys", "ours: heard", "false", "spandsp: heard", "false"];
+    let columns = ["material", "keys", "ours: detected", "false", "spandsp: detected", "false"];
     let mut section = Section::new("DTMF detector, hits and false hits", &columns);
     let materials = [
         ("what Q.24 asks for", Material::keys(None)),
@@ -95,14 +95,14 @@ fn judged(peer: &Result<Spandsp, String>, recordings: &Material) -> Section {
         }
         let ours = score(material, &digits(material));
         let theirs = peer.as_ref().ok().and_then(|peer| peer.digits(&material.samples).ok());
-        let theirs = theirs.map(|told| score(material, &told));
+        let theirs = theirs.map(|detected| score(material, &detected));
         let cell = |value: Option<usize>| value.map_or_else(|| "–".to_owned(), |n| n.to_string());
         section.row([
             format!("{name}, {:.0} min", material.minutes()),
             material.expected.len().to_string(),
             ours.0.to_string(),
             ours.1.to_string(),
-            cell(theirs.map(|(heard, _)| heard)),
+            cell(theirs.map(|(hits, _)| hits)),
             cell(theirs.map(|(_, wrong)| wrong)),
         ]);
     }
@@ -188,37 +188,37 @@ fn peer_cost(effort: Effort, peer: &Spandsp, material: &Material) -> Option<Roun
     (0..effort.rounds).map(|_| peer.cost(&material.samples, passes).ok()).collect()
 }
 
-fn digits(material: &Material) -> Vec<Told> {
+fn digits(material: &Material) -> Vec<Detection> {
     let mut detector = Detector::default();
-    let mut told = Vec::new();
+    let mut detected = Vec::new();
     for (at, frame) in material.codes().chunks(160).enumerate() {
         let position = (at as u64 + 1) * 160;
         detector.hear(Codec::Pcmu, frame, |event, _| {
-            told.push((position, DIGITS[usize::from(event) % DIGITS.len()]));
+            detected.push((position, DIGITS[usize::from(event) % DIGITS.len()]));
         });
     }
-    told
+    detected
 }
 
-/// How many of the expected keys were told near their place, and how many were told beside them.
-fn score(material: &Material, told: &[Told]) -> (usize, usize) {
-    let mut taken = vec![false; told.len()];
-    let mut heard = 0;
+/// Number of expected keys that were detected near their place, and number of false detections.
+fn score(material: &Material, detected: &[Detection]) -> (usize, usize) {
+    let mut taken = vec![false; detected.len()];
+    let mut hits = 0;
     let mut first = 0;
     for key in &material.expected {
-        while told.get(first).is_some_and(|(position, _)| *position < key.begins) {
+        while detected.get(first).is_some_and(|(position, _)| *position < key.begins) {
             first += 1;
         }
-        let near = |(position, _): &Told| *position <= key.ends + LATE_SAMPLES;
-        let place = (first..told.len())
-            .take_while(|at| near(&told[*at]))
-            .find(|at| !taken[*at] && told[*at].1 == key.digit);
+        let near = |(position, _): &Detection| *position <= key.ends + LATE_SAMPLES;
+        let place = (first..detected.len())
+            .take_while(|at| near(&detected[*at]))
+            .find(|at| !taken[*at] && detected[*at].1 == key.digit);
         if let Some(place) = place {
             taken[place] = true;
-            heard += 1;
+            hits += 1;
         }
     }
-    (heard, told.len() - heard)
+    (hits, detected.len() - hits)
 }
 
 /// CPU nanoseconds of one `work`, a value a round.
@@ -238,11 +238,11 @@ fn time(effort: Effort, mut work: impl FnMut()) -> Rounds {
     measured
 }
 
-/// Calls between two looks at the clock.
+/// Calls between two readings of the clock.
 const BATCH: u32 = 4_096;
 /// About what spandsp takes for 160 samples.
 const PEER_NS: usize = 600;
-/// A key may be told so long after its end.
+/// A key counts if it is detected at most this number of samples after its end.
 const LATE_SAMPLES: u64 = 480;
 /// RFC 4733 table 3.
 const DIGITS: &[u8; 16] = b"0123456789*#ABCD";
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn the_detector_hears_all_that_q24_asks_for() {
         let material = Material::keys(None);
-        let (heard, wrong) = score(&material, &digits(&material));
-        assert_eq!((heard, wrong), (material.expected.len(), 0));
+        let (hits, wrong) = score(&material, &digits(&material));
+        assert_eq!((hits, wrong), (material.expected.len(), 0));
     }
 }

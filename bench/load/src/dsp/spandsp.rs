@@ -1,4 +1,4 @@
-//! spandsp's DTMF receiver on the same samples, by a small program that is compiled when the bench runs. Shell.
+//! spandsp's DTMF receiver on our samples, in a small program that the bench compiles when it runs. Shell.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ pub(super) struct Spandsp {
     pub version: String,
 }
 
-/// A digit that was told, and after how many samples.
-pub(super) type Told = (u64, u8);
+/// A detected digit, and the number of samples before the detection.
+pub(super) type Detection = (u64, u8);
 
 impl Spandsp {
-    /// Compiles the driver; where that cannot be, why.
+    /// Compiles the driver.
     ///
     /// # Errors
-    /// A sentence: no library, no compiler, no place.
+    /// A sentence that names what is missing: library, compiler or folder.
     pub fn build(may_install: bool) -> Result<Self, String> {
         if !Path::new(LIBRARY).exists() && may_install {
             install(&["libspandsp2"]);
@@ -50,11 +50,11 @@ impl Spandsp {
         Ok(Self { program, samples: folder.join("samples.raw"), version: version() })
     }
 
-    /// What it tells of these samples.
+    /// The digits that it detects in samples.
     ///
     /// # Errors
     /// The driver failed.
-    pub fn digits(&self, samples: &[i16]) -> Result<Vec<Told>, String> {
+    pub fn digits(&self, samples: &[i16]) -> Result<Vec<Detection>, String> {
         let text = self.run(samples, &["hits"])?;
         let line = |line: &str| {
             let (position, digit) = line.split_once(' ')?;
@@ -88,7 +88,7 @@ impl Spandsp {
     }
 }
 
-/// Installs Debian packages where there are none; whether they are there shows afterwards.
+/// Installs Debian packages where they are missing. Failures are ignored: the caller looks for the files.
 pub(super) fn install(packages: &[&str]) {
     eprintln!("load: installing {}", packages.join(" "));
     let apt_get = |arguments: &[&str]| {

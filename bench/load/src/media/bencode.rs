@@ -11,7 +11,7 @@ pub(crate) enum Value {
     Number(i64),
     /// A list.
     List(Vec<Value>),
-    /// A dictionary; keys are sorted, as the format wants.
+    /// A dictionary; the format requires sorted keys.
     Dictionary(BTreeMap<Vec<u8>, Value>),
 }
 
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An answer of ng is at most a few deep.
+/// Bound of the nesting; answers of ng nest a few levels.
 const DEPTH_MAX: usize = 16;
 
 #[cfg(test)]

@@ -20,21 +20,21 @@ use super::relay::Relay;
 pub(crate) enum Pace {
     /// As fast as they come back, with [`WINDOW`] of them under way: the relay is saturated.
     Saturated,
-    /// So many packets a second over all streams, whatever comes back.
+    /// This number of packets a second over all streams, whatever comes back.
     PacketsASecond(u32),
 }
 
 /// Packets under way when saturated.
 pub(crate) const WINDOW: u64 = 256;
 
-/// What a burst came to. Packets are RTP test packets.
+/// Results of a burst. Packets are RTP test packets.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub sent: u64,
     pub returned: u64,
-    /// With a byte that should not be there, or out of a stream that was never sent on.
+    /// Packets with a wrong byte, or of a stream that was never sent.
     pub corrupt: u64,
-    /// Behind one of the same stream that was sent later, or twice.
+    /// Packets that arrived after a later one of their stream, or twice.
     pub disordered: u64,
     pub elapsed: Duration,
     /// From send to return, in microseconds.
@@ -55,7 +55,7 @@ impl Outcome {
 pub(crate) struct Generator {
     socket: UdpSocket,
     streams: Vec<Stream>,
-    /// Which party a relay's port sends to, where some speak SRTP: all parties are one socket.
+    /// The party that a relay's port sends to. Needed where some speak SRTP, since all parties share one socket.
     stream_of_port: BTreeMap<u16, usize>,
     payloads: Payloads,
     reference: Reference,
@@ -66,11 +66,11 @@ pub(crate) struct Generator {
 struct Stream {
     /// The relay's port for this party.
     target: SocketAddr,
-    /// What this party speaks.
+    /// Codec of this party.
     codec: Codec,
-    /// What the other party hears.
+    /// Codec of the other party.
     heard: Codec,
-    /// How this party seals and opens.
+    /// SRTP contexts of this party; `None` in the clear.
     srtp: Option<Box<(SrtpSender, SrtpReceiver)>>,
     sent: u32,
     /// Number of the newest packet that came back, plus one.
@@ -82,10 +82,10 @@ struct Stream {
 /// A packet that is older than this many of its stream has no delay: 0.64 s of real time.
 const SEND_TIMES: usize = 32;
 
-/// The socket of all parties. It exists before the relay, which has to know where they are.
+/// Opens the socket of all parties, before the relay, which must know its address.
 ///
 /// # Errors
-/// The system gives none.
+/// The system refuses a socket.
 pub(crate) fn parties_socket() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.set_nonblocking(true)?;
@@ -129,7 +129,7 @@ impl Generator {
         }
     }
 
-    /// Sends for `duration`, then waits for what is under way. Spins: it takes its CPU whole.
+    /// Sends for `duration`, then waits for packets under way. Spins: it occupies its CPU.
     ///
     /// # Errors
     /// The socket fails.
@@ -159,7 +159,7 @@ impl Generator {
             if returned > 0 {
                 last_return = Instant::now();
             } else if last_return.elapsed() > GIVE_UP {
-                // What was under way is lost; begin again so that the loop never stops.
+                // Packets under way are lost; begin again so that the loop never stops.
                 under_way = 0;
                 last_return = Instant::now();
             }
@@ -209,7 +209,7 @@ impl Generator {
         }
     }
 
-    /// Takes one datagram; whether there was a test packet.
+    /// Reads one datagram; `true` where it is a test packet.
     fn take_one(&mut self, outcome: &mut Outcome) -> io::Result<bool> {
         let mut bytes = [0_u8; 2_048];
         loop {
@@ -232,7 +232,7 @@ impl Generator {
         }
     }
 
-    /// Opens what came for a party that speaks SRTP; the length then. RTCP is left as it is.
+    /// Opens a packet for a party that speaks SRTP and returns its length then. RTCP stays as it is.
     fn open(&mut self, source: SocketAddr, packet: &mut [u8]) -> Result<usize, Unopened> {
         let stream = self.stream_of_port.get(&source.port());
         let stream = stream.and_then(|index| self.streams.get_mut(*index));
@@ -243,7 +243,7 @@ impl Generator {
         }
     }
 
-    /// Silence and reports that the relay makes by itself are no test packets.
+    /// Silence and reports that the relay makes by itself are not test packets.
     fn account(&mut self, packet: &[u8], outcome: &mut Outcome) -> bool {
         let Ok(packet) = <&[u8; PACKET_BYTES]>::try_from(packet) else { return false };
         let (_, payload) = packet.split_last_chunk().expect("a header and a payload");
@@ -280,7 +280,7 @@ impl Generator {
 /// In the clear, or sealed with another key than agreed, or twice.
 struct Unopened;
 
-/// What tells RTCP from RTP on one port (RFC 5761 §4).
+/// Payload types of RTCP on a shared port (RFC 5761 §4).
 const RTCP_FIRST: u8 = 192;
 const RTCP_LAST: u8 = 223;
 
@@ -292,9 +292,9 @@ impl Outcome {
 }
 
 const DELAY_MAX_US: u64 = 10_000_000;
-/// Packets sent before what came back is read.
+/// Packets sent before returned packets are read.
 const BURST: u64 = 32;
-/// Nothing for so long: what is under way is lost.
+/// After this time without a packet, packets under way are lost.
 const GIVE_UP: Duration = Duration::from_millis(60);
 /// Without CSRCs and extension (RFC 3550 §5.1).
 const HEADER_BYTES: usize = 12;

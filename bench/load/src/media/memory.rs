@@ -1,5 +1,5 @@
-//! Memory of a relayed call in the media plane: the kernel's, for sockets and what waits on them, and that of a
-//! core's own state. Shell.
+//! Memory of a relayed call in the media plane: the kernel's for sockets and their queues, and the core's
+//! for its state. Shell.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use super::relay::{Setup, SetupError, tried};
 use crate::calls::kernel_bytes;
 use crate::report::Section;
 
-/// Calls of a run: enough that what the rest of the machine does disappears in the mean.
+/// Calls of a run: enough that other activity of the machine disappears in the mean.
 const CALLS: usize = 2_000;
 
 const COLUMNS: &[&str] =
     &["backend", "RTCP", "sockets a call", "kernel KiB a call", "core KiB a call", "sum"];
 
-/// Brings calls up on media cores in this process, with RTCP on the RTP port and with a port of its own. To be
-/// called before anything else has sockets that it gives back meanwhile.
+/// Brings calls up on media cores in this process, with RTCP on the RTP port and on a port of its own. Call it
+/// before other parts of this process open sockets and close them meanwhile.
 pub(crate) fn measure(cpu: usize) -> Section {
     let mut section = Section::new("Memory of a relayed call, media plane", COLUMNS);
     for backend in [BackendChoice::IoUring, BackendChoice::Portable] {
@@ -45,7 +45,7 @@ fn kernel_bytes_a_call(
     rtcp_mux: bool,
     cpu: usize,
 ) -> Result<f64, SetupError> {
-    // Nobody reads it: what the legs say must not pile up there.
+    // Nobody reads this socket: packets of the legs must not pile up in it.
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
     let socket = socket.map_err(tried("opening the parties' socket"))?;
     let small = SockRef::from(&socket).set_recv_buffer_size(0);
@@ -61,7 +61,7 @@ fn kernel_bytes_a_call(
     Ok(2.0 * (idle - before) / own.ports() as f64 + (up - idle) / CALLS as f64)
 }
 
-/// The kernel frees what was closed some time later: waits until little changes.
+/// Waits until kernel memory changes little: the kernel frees closed sockets with a delay.
 fn kernel_bytes_at_rest() -> f64 {
     let mut before = kernel_bytes();
     for _ in 0..LOOKS_MAX {

@@ -35,16 +35,16 @@ use round::Figures;
 use rtpengine::Rtpengine;
 use tally::{Tally, Verdict};
 
-/// How much is measured.
+/// Extent of the measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Effort {
     /// Rounds of each contender in each scenario.
     pub rounds: usize,
     /// Length of a burst; with its warm-up below 0.9 s (see `scheduling::make_fifo`).
     pub burst: Duration,
-    /// Whether only the scenarios that tell most are run.
+    /// Whether only the most informative scenarios run.
     pub quick: bool,
-    /// When to stop beginning new rounds.
+    /// No round begins after this instant.
     pub deadline: Instant,
     /// Whether a missing rtpengine is installed.
     pub may_install: bool,
@@ -52,7 +52,7 @@ pub(crate) struct Effort {
     pub plots: PathBuf,
 }
 
-/// A load under which relays are compared.
+/// A load on which relays are compared.
 #[derive(Clone, Copy, Debug)]
 struct Scenario {
     codecs: [Codec; 2],
@@ -70,18 +70,18 @@ const fn saturated(codecs: [Codec; 2], streams: usize, quick: bool) -> Scenario 
     Scenario { codecs, is_secured: false, streams, pace: Pace::Saturated, quick }
 }
 
-/// 50 packets a second a stream is what calls send; 2,000 streams are 1,000 calls.
+/// A call sends 50 packets a second on each stream; 2,000 streams are 1,000 calls.
 const fn paced(codecs: [Codec; 2], streams: u32, quick: bool) -> Scenario {
     let pace = Pace::PacketsASecond(streams * 50);
     Scenario { codecs, is_secured: false, streams: streams as usize, pace, quick }
 }
 
-/// The same with callers that speak SRTP.
+/// A scenario with callers that speak SRTP.
 const fn secured(scenario: Scenario) -> Scenario {
     Scenario { is_secured: true, ..scenario }
 }
 
-/// Those that tell most first: where time runs out, the points of the curves are missing.
+/// The most informative scenarios first: where time runs out, points of the curves are missing.
 const SCENARIOS: &[Scenario] = &[
     saturated(RELAY, 2_000, true),
     paced(RELAY, 2_000, true),
@@ -115,7 +115,7 @@ impl Scenario {
         format!("{what}, {} streams ({} calls), {pace}", self.streams, self.streams / 2)
     }
 
-    /// Waking for each packet is a policy of its own only where the core sleeps between packets.
+    /// Waking for each packet differs from adaptive waiting only where the core sleeps between packets.
     fn contenders(&self) -> &'static [Contender] {
         match self.pace {
             Pace::Saturated => &[Contender::IoUring, Contender::Portable, Contender::Rtpengine],
@@ -129,12 +129,12 @@ impl Scenario {
     }
 }
 
-/// A relay to measure, with the way it waits.
+/// A relay to measure, with its wait policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
-    /// Our core on io_uring as it is by default: batches where it is woken often.
+    /// Our core on io_uring by default: it waits for batches where it is woken often.
     IoUring,
-    /// The same, woken for each packet.
+    /// Our core on io_uring, woken for each packet.
     IoUringOneByOne,
     /// Our core on epoll.
     Portable,
@@ -157,17 +157,17 @@ impl Contender {
     }
 }
 
-/// What all scenarios came to.
+/// Results of all scenarios.
 pub(crate) struct Measured {
-    /// One for each scenario, after one that says the conditions.
+    /// The conditions first, then one section a scenario.
     pub sections: Vec<Section>,
-    /// The version of rtpengine, or why there is none.
+    /// The version of rtpengine, or why it is missing.
     pub rtpengine: Result<String, String>,
-    /// A relay of ours broke a promise: bytes changed or packets unaccounted for.
+    /// One of our relays broke a promise: bytes changed or packets are unaccounted for.
     pub is_broken: bool,
 }
 
-/// Runs all scenarios against that gateway, or says why there is none.
+/// Runs all scenarios against a gateway binary, or reports why it is missing.
 pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measured {
     let cpus = Cpus::choose();
     let rtpengine = rtpengine::find_or_install(effort.may_install);
@@ -196,7 +196,7 @@ pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measu
 const IO_URING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const PORTABLE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
-/// The gateway on each backend; one that does not start says why in every scenario.
+/// Starts the gateway on each backend; where it does not start, every scenario states the reason.
 struct Gateways {
     io_uring: Result<Product, String>,
     portable: Result<Product, String>,
@@ -276,7 +276,7 @@ fn start_peer(scenario: &Scenario, cpus: Cpus) -> Result<(Rtpengine, Generator),
     Ok((relay, generator))
 }
 
-/// Calls come up anew each round: a gateway that idles with calls up sends silence.
+/// Brings the calls up anew each round, because a gateway sends silence on idle calls.
 fn run_product(
     product: &mut Product,
     scenario: &Scenario,

@@ -16,7 +16,7 @@ use crate::schedstat::{self, Thread};
 /// One media core with calls up.
 pub(crate) struct Own {
     media: Media,
-    /// Of the legs.
+    /// The setup that the legs follow.
     ports: Vec<MediaPort>,
     targets: Vec<SocketAddr>,
     keys: Vec<Option<SrtpKeys>>,
@@ -66,7 +66,7 @@ impl Own {
         }
         let targets = ports.iter().map(|port| (setup.parties.ip(), port.rtp).into()).collect();
         let mut threads = schedstat::own_threads(CORE_THREAD).map_err(tried("reading /proc"))?;
-        // A core of the round before that still ends has the lower id.
+        // A core of the round before may still be ending; it has the lower id.
         threads.drain(..threads.len().saturating_sub(1));
         let keys = (0..setup.streams).map(|stream| party_keys(setup, stream)).collect();
         Ok(Self { media, ports, targets, keys, threads })
@@ -81,15 +81,15 @@ impl Own {
         bring_up(core, &self.ports, setup, rtcp_mux)
     }
 
-    /// RTP ports that are open, those without a leg too.
+    /// Open RTP ports, with or without a leg.
     pub fn ports(&self) -> usize {
         self.media.cores.iter().map(|core| core.ports.len()).sum()
     }
 }
 
-/// Below the ephemeral ports of an ordinary kernel, above what clients of the tests use.
+/// Below the ephemeral ports of an ordinary kernel, above the ports of the test clients.
 const FIRST_PORT: u16 = 10_000;
-/// Some ports may be taken by others.
+/// Spare ports, because others may hold some.
 const SPARE_PORTS: usize = 400;
 /// The name that package `io` gives the thread of its first core.
 const CORE_THREAD: &str = "media-0";
@@ -134,7 +134,7 @@ fn bring_up(
         let mut plan = plan(*port, setup.codecs[index % 2], setup.parties);
         plan.media.rtcp_mux = rtcp_mux;
         let keys = party_keys(setup, index);
-        // The leg has the other end of what its party has.
+        // The leg's keys mirror those of its party.
         plan.media.srtp = keys.map(|keys| SrtpKeys { send: keys.receive, receive: keys.send });
         let plan = Box::new(plan);
         commands.push(MediaCommand::StartLeg { leg: *leg, plan });

@@ -20,14 +20,14 @@ pub(crate) struct Parties {
     endpoint: Endpoint,
     events: Vec<UaEvent>,
     calls: BTreeMap<u32, Call>,
-    /// Which call a session is of, and at which end.
+    /// The call of each session, and the end that it is.
     sessions: BTreeMap<SessionId, (u32, End)>,
     next_session: u64,
     next_call: u32,
     failure: Option<String>,
 }
 
-/// One call: where the gateway wants the audio of its two parties, as it becomes known.
+/// One call: what each of its two parties learned, as it becomes known.
 #[derive(Clone, Copy, Debug, Default)]
 struct Call {
     caller: Option<SessionId>,
@@ -38,9 +38,9 @@ struct Call {
 /// What a party learned from offer and answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PartyEnd {
-    /// Where it sends.
+    /// Destination of its audio.
     pub target: SocketAddr,
-    /// Its keys, as it has them, where SRTP was agreed on.
+    /// Its own view of the keys where SRTP was agreed on.
     pub keys: Option<SrtpKeys>,
 }
 
@@ -52,7 +52,7 @@ enum End {
 
 impl Parties {
     /// # Errors
-    /// The system gives no socket.
+    /// The system refuses a socket.
     pub fn open() -> Result<Self, SetupError> {
         Ok(Self {
             endpoint: Endpoint::open()?,
@@ -65,15 +65,15 @@ impl Parties {
         })
     }
 
-    /// Where calls are answered.
+    /// The address that answers calls.
     pub const fn address(&self) -> SocketAddr {
         self.endpoint.local
     }
 
-    /// Brings calls up, two streams a call: what the party of each stream learned, callers even.
+    /// Brings calls up, two streams a call, and returns what the party of each stream learned; callers are even.
     ///
     /// # Errors
-    /// A call is refused or does not come up in time; says how.
+    /// A call is refused or is not up in time; the sentence says how.
     pub fn bring_up(
         &mut self,
         gateway: SocketAddr,
@@ -157,7 +157,7 @@ impl Parties {
             destinations: vec![self.endpoint.destination(gateway)],
             request_uri: uri("1000")?,
             to: uri("1000")?,
-            // The caller ID reaches the callee: that is how the two ends of a call are put together.
+            // The caller ID reaches the callee and matches the two ends of a call.
             from: uri(&number.to_string())?,
             from_display: None,
             contact_user: USER.to_owned(),
@@ -206,7 +206,7 @@ impl Parties {
                 self.failed(session, refusal.sentence.to_string());
             }
             UaEvent::Ended { session, cause, .. } => self.failed(session, format!("{cause:?}")),
-            // Nothing else changes a call of ours or asks for an answer.
+            // No other event changes one of our calls or wants an answer.
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What test packets carry: every byte follows from stream and number, so every byte is checked. Pure.
+//! Payload of test packets: every byte follows from stream and number, so every byte is checked. Pure.
 //!
 //! Sequence number, timestamp and SSRC are rewritten on the way, so the first 16 payload bytes name
 //! the packet themselves: a nibble a byte, in symbols that stay apart when they are transcoded.
@@ -15,12 +15,12 @@ const MAGIC: u64 = 0x5A3C;
 /// Noise bytes to choose from; the last packet's worth cannot begin a packet.
 const NOISE_BYTES: usize = 16 * 1_024;
 
-/// A test packet's name.
+/// Identity of a test packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
-    /// Which stream.
+    /// Index of the stream.
     pub stream: u16,
-    /// Which of its packets, from 0.
+    /// Number of the packet in its stream, from 0.
     pub number: u32,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Payloads {
     alphabets: [[Alphabet; 2]; 2],
     /// The nibble that a received byte is nearest to, by codec received.
     nearest: [[u8; 256]; 2],
-    /// What another relay was seen to make of a byte, by codec sent.
+    /// The byte that another relay produced for each byte, by codec sent.
     learned: [[Option<u8>; 256]; 2],
 }
 
@@ -39,12 +39,12 @@ struct Alphabet {
     noise: Vec<u8>,
 }
 
-/// Which table transcoded bytes are held against.
+/// The table that transcoded bytes are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reference {
     /// Ours: ITU-T G.711 by way of linear samples.
     Tables,
-    /// Whatever the relay did with a byte the first time, it has to do again.
+    /// Learned: the first result for a byte must repeat.
     Learned,
 }
 
@@ -62,7 +62,7 @@ impl Payloads {
         self.alphabet(codec, codec).write(name, payload);
     }
 
-    /// The packet that a received payload says it is; `None` for what is no test packet.
+    /// The identity in a received payload; `None` where it is not a test packet.
     pub fn name(&self, received: Codec, payload: &[u8; PAYLOAD_BYTES]) -> Option<Name> {
         let nearest = &self.nearest[received as usize];
         let digits = payload.iter().take(NAME_BYTES);
@@ -72,7 +72,7 @@ impl Payloads {
         is_ours.then_some(Name { stream: (value >> 32) as u16, number: value as u32 })
     }
 
-    /// Whether every byte is what it has to be.
+    /// Whether every byte is right.
     pub fn is_intact(
         &mut self,
         sent: Codec,
@@ -103,7 +103,7 @@ impl Payloads {
 }
 
 impl Alphabet {
-    /// What is written in `from`, as it looks in `to`.
+    /// A byte of codec `from`, transcoded to `to`.
     fn new(from: Codec, to: Codec, noise: &[u8]) -> Self {
         let mut symbols = LEVELS.map(|level| g711::encode(from, level));
         let mut noise = noise.to_vec();
@@ -132,7 +132,7 @@ fn start_of(name: Name) -> usize {
 /// 2^64 divided by the golden ratio: spreads neighbouring names.
 const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Bytes in no order, the same at every start.
+/// Pseudo-random bytes, equal in every run.
 fn noise() -> Vec<u8> {
     let mut state = MIX;
     let next = || {

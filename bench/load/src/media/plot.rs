@@ -8,7 +8,7 @@ use super::{Contender, RELAY, Scenario};
 use crate::chart::{self, Axes, Line};
 use crate::report::Section;
 
-/// Draws all plots; the section says where they are, or why one is not.
+/// Draws all plots; the section names their files, or the reason why one is missing.
 pub(super) fn draw(tallies: &[(&Scenario, Tally)], folder: &Path) -> Section {
     let mut section = Section::new("Media: plots", &[]);
     let cost = Axes {

@@ -22,13 +22,13 @@ pub(crate) struct Product {
     targets: Vec<SocketAddr>,
     keys: Vec<Option<SrtpKeys>>,
     threads: Vec<Thread>,
-    /// The application lives as long as its domain calls it.
+    /// Kept alive while the domain calls it.
     _application: Application,
 }
 
 impl Product {
-    /// Starts a gateway with a media core on that CPU (`None`: as by default) and that backend (a word of `media.backend`), on
-    /// an address of loopback of its own, so that it has the whole range of ports.
+    /// Starts a gateway on an address of loopback of its own, so that it has the whole range of ports.
+    /// `cpu`: where its media core runs (`None`: the default); `backend`: a word of `media.backend`.
     ///
     /// # Errors
     /// It does not start, or refuses the domain.
@@ -71,7 +71,7 @@ impl Product {
         let domain = format!("{DOMAIN}.sip.sidetone.test");
         let ends = self.parties.bring_up(self.gateway.sip, &domain, setup)?;
         self.targets = ends.iter().map(|end| end.target).collect();
-        // Without a key there is nothing to tell parties apart for.
+        // Without keys nobody needs to tell parties apart.
         self.keys = match setup.is_secured {
             true => ends.iter().map(|end| end.keys).collect(),
             false => Vec::new(),
@@ -99,7 +99,7 @@ impl Product {
 }
 
 const DOMAIN: &str = "bench";
-/// The name that the thread of the first media core has.
+/// Name of the first media core's thread.
 const CORE_THREAD: &str = "media-0";
 
 impl Relay for Product {
@@ -118,7 +118,7 @@ impl Relay for Product {
     fn conserve(&self) -> Result<(), String> {
         let end = Instant::now() + SETTLE_MAX;
         loop {
-            // Cores publish their counters some times a second.
+            // Cores publish their counters several times a second.
             match self.balance() {
                 Ok(()) => return Ok(()),
                 Err(difference) if Instant::now() > end => return Err(difference),

@@ -1,4 +1,4 @@
-//! What all relays that are measured have in common, ours and their peers.
+//! The face of every measured relay, ours and their peers. Pure.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,54 +7,54 @@ use shared::{Codec, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 
 use crate::schedstat::Thread;
 
-/// Something that relays between the two parties of each call, already set up.
+/// A relay between the two parties of each call, already set up.
 pub(crate) trait Relay {
-    /// Where the party of each stream sends.
+    /// Destination of each stream's party.
     fn targets(&self) -> &[SocketAddr];
 
-    /// The SRTP keys of the party of each stream, as that party has them; empty where all is in the clear.
+    /// SRTP keys of each stream's party, in that party's view; empty where all media is in the clear.
     fn keys(&self) -> &[Option<SrtpKeys>] {
         &[]
     }
 
-    /// The threads whose CPU time is the cost.
+    /// Threads whose CPU time is the cost.
     fn threads(&self) -> &[Thread];
 
-    /// Looks at the relay's own counters at rest.
+    /// Checks the relay's own counters at rest.
     ///
     /// # Errors
-    /// Packets are unaccounted for: says which.
+    /// Packets are unaccounted for; the sentence says which.
     fn conserve(&self) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// What every relay is set up for.
+/// The calls that every relay is set up for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
-    /// Directions, two a call. Even.
+    /// Number of directions, two a call; even.
     pub streams: usize,
-    /// What the two parties of a call speak.
+    /// Codecs of the two parties of a call.
     pub codecs: [Codec; 2],
     /// Whether callers speak SRTP; the other party never does.
     pub is_secured: bool,
-    /// Where both parties are.
+    /// Address of the socket of both parties.
     pub parties: SocketAddr,
     /// The CPU to run on.
     pub cpu: usize,
 }
 
-/// The key that the party of a stream sends with: another for each, of no secrecy.
+/// The key of a stream's party: different for each stream, and not secret.
 pub(crate) fn party_key(stream: usize) -> SrtpKey {
     let mut bytes = [0x53; 30];
     bytes.iter_mut().zip(stream.to_be_bytes()).for_each(|(byte, number)| *byte = number);
     SrtpKey { suite: SrtpSuite::AesCm128HmacSha1Tag80, master: SrtpMaster::new(bytes) }
 }
 
-/// A relay could not be set up; a sentence.
+/// The reason why a relay could not be set up, as a sentence.
 pub(crate) type SetupError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An [`io::Error`] with what was tried.
+/// An [`io::Error`] together with the attempt that failed.
 pub(crate) fn tried(what: &str) -> impl FnOnce(io::Error) -> SetupError {
     move |error| format!("{what}: {error}").into()
 }

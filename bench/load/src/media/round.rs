@@ -8,20 +8,20 @@ use super::relay::{Relay, SetupError, tried};
 use crate::schedstat;
 use crate::scheduling::{self, Cpus};
 
-/// What a round came to.
+/// Results of a round.
 pub(crate) struct Figures {
     pub outcome: Outcome,
     /// CPU time of the relay's threads during the burst.
     pub relay_cpu_ns: u64,
-    /// CPU time of the generator's thread during the burst, of the burst's length. Below 1 a
-    /// neighbour took its CPU.
+    /// CPU time of the generator's thread as a fraction of the burst's length. Below 1, another process
+    /// took its CPU.
     pub generator_share: f64,
     /// Whether relay and generator ran under SCHED_FIFO.
     pub is_fifo: bool,
 }
 
 impl Figures {
-    /// Whether a neighbour ran, and not our relay was slow.
+    /// Whether another process disturbed the round: the generator lost its CPU, or a packet took 20 ms.
     pub fn is_disturbed(&self) -> bool {
         self.generator_share < 0.97 || self.outcome.delay_us.max() > 20_000
     }

@@ -16,7 +16,7 @@ use crate::scheduling;
 /// Finds rtpengine, or installs Debian's package where this process may.
 ///
 /// # Errors
-/// There is none; says why and what would help.
+/// It is missing; the sentence says why and what would help.
 pub(crate) fn find_or_install(may_install: bool) -> Result<String, String> {
     if let Some(version) = version() {
         return Ok(version);
@@ -45,7 +45,7 @@ fn apt_get(arguments: &[&str]) -> bool {
     Command::new("apt-get")
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
-        // The package's own service is not wanted: Debian's scripts start none in this runlevel.
+        // The package's own service must not run: Debian's scripts start none in this runlevel.
         .env("RUNLEVEL", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -72,7 +72,7 @@ impl Rtpengine {
         let child = Command::new("rtpengine")
             .args(["--foreground", "--config-file=none", "--table=-1", "--num-threads=1"])
             .args(["--media-num-threads=1", "--log-level=0", "--log-stderr", "--tos=184"])
-            // Calls without media are not to end between rounds.
+            // Calls without media must survive the pauses between rounds.
             .args(["--timeout=3600", "--silent-timeout=3600", "--offer-timeout=3600"])
             .arg(format!("--interface={}", setup.parties.ip()))
             .arg(format!("--listen-ng={control}"))
@@ -95,7 +95,7 @@ impl Rtpengine {
                 relay.keys.extend([keys, None]);
             }
         }
-        // Threads that came with the first call.
+        // Threads that the first call started.
         relay.threads = schedstat::threads(relay.child.id()).map_err(tried("reading /proc"))?;
         scheduling::pin(&relay.threads, setup.cpu);
         Ok(relay)
@@ -122,7 +122,7 @@ impl Relay for Rtpengine {
 
 impl Drop for Rtpengine {
     fn drop(&mut self) {
-        // It has nothing to save; its own end takes seconds.
+        // Kill: it has nothing to save, and a regular end takes seconds.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -156,7 +156,7 @@ impl Ng {
         Err("rtpengine does not answer".into())
     }
 
-    /// Offer and answer of one call: where its two parties send, and the caller's keys.
+    /// Offer and answer of one call; returns the destinations of its two parties and the caller's keys.
     fn set_up(
         &mut self,
         call: usize,
@@ -261,7 +261,7 @@ fn audio_port(answer: &Value) -> Result<u16, SetupError> {
     port.ok_or_else(|| "an SDP of rtpengine without an audio port".into())
 }
 
-/// The key that rtpengine seals with, by its answer to a caller that offered one.
+/// The key with which rtpengine protects media, from its answer to a caller that offered SRTP.
 fn crypto(answer: &Value) -> Result<Crypto, SetupError> {
     let sdp = answer.text_of("sdp").ok_or("an answer of rtpengine without SDP")?;
     let lines = sdp.lines().filter_map(|line| line.strip_prefix("a=crypto:"));

@@ -9,12 +9,12 @@ use super::round::Figures;
 use crate::report::{Section, factor, whole};
 use crate::rounds::Rounds;
 
-/// Whether our relays kept their promises.
+/// Whether one of our relays kept its promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// No byte changed, every packet accounted for, every round ran.
+    /// No byte changed, every packet is accounted for, every round ran.
     Sound,
-    /// Not so.
+    /// At least one of these failed.
     Broken,
 }
 
@@ -36,7 +36,7 @@ struct Entry {
     disordered: u64,
     is_fifo: bool,
     failure: Option<String>,
-    /// Delays of quiet rounds where there are any, of all rounds else, in microseconds.
+    /// Delays in microseconds: of quiet rounds, or of all rounds where none was quiet.
     quiet_delays: Option<Histogram<u64>>,
     delays: Option<Histogram<u64>>,
 }
@@ -76,7 +76,7 @@ impl Tally {
         }
     }
 
-    /// Notes why a contender has no round, or one less.
+    /// Notes why a round of a contender is missing.
     pub fn fail(&mut self, contender: Contender, reason: String) {
         eprintln!("load:   {}: {reason}", contender.name());
         if let Some(entry) = self.entry(contender) {
@@ -84,7 +84,7 @@ impl Tally {
         }
     }
 
-    /// Notes that time was up after so many rounds.
+    /// Notes that time ran out after `rounds` rounds.
     pub fn cut_short(&mut self, rounds: usize) {
         self.cut_after = Some(rounds);
     }
@@ -103,7 +103,7 @@ impl Tally {
         }
     }
 
-    /// The table; `missing` says why there is no rtpengine.
+    /// The table; `missing` is the reason why rtpengine is missing.
     pub fn section(&self, title: &str, missing: Option<&str>) -> Section {
         let mut section = Section::new(title, COLUMNS);
         for entry in &self.entries {
@@ -120,7 +120,7 @@ impl Tally {
             }
         }
         if let Some(rounds) = self.cut_after {
-            section.note(format!("Cut short after {rounds} rounds: the bench's time was up."));
+            section.note(format!("Cut short after {rounds} rounds: the bench's time ran out."));
         }
         section
     }
@@ -138,8 +138,8 @@ impl Tally {
         Some(delays.value_at_quantile(quantile) as f64)
     }
 
-    /// How many times the CPU of `this` the `other` takes, a value a round: both ran within seconds,
-    /// so that what slows the machine for longer falls on both.
+    /// CPU time of `other` divided by that of `this`, a value a round: both ran within seconds of each
+    /// other, so a slower machine affects both.
     fn times(&self, other: Contender, this: &Entry) -> Rounds {
         let mut times = Rounds::default();
         let Some(other) = self.entries.iter().find(|entry| entry.contender == other) else {
@@ -239,7 +239,7 @@ impl Entry {
 fn merge(all: &mut Option<Histogram<u64>>, some: &Histogram<u64>) {
     match all {
         Some(all) => {
-            // Same bounds, so nothing can be out of range.
+            // Both have equal bounds, so no value is out of range.
             let _ = all.add(some);
         }
         None => *all = Some(some.clone()),

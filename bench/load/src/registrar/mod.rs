@@ -1,6 +1,6 @@
-//! Registrations: how fast they are answered while all of them are refreshed, and what they take of
-//! memory. One socket plays every phone, as behind one NAT. Beside it: phones over TLS that come back
-//! after a restart ([`returning`]). Shell.
+//! Registrations: latency while all of them are refreshed, and memory of a binding. One socket plays every
+//! phone, as behind one NAT. Beside it: phones over TLS that reconnect after a restart ([`returning`]).
+//! Shell.
 
 mod phones;
 mod probe;
@@ -22,7 +22,7 @@ use crate::calls::samples::Samples;
 use crate::endpoint::Trouble;
 use crate::report::{Section, whole};
 
-/// How much is registered, how fast, for how long.
+/// Number of users, REGISTERs a second, and duration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     pub users: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Effort {
     pub seconds: u32,
 }
 
-/// Measures and writes the section; the flag says whether a promise is broken.
+/// Measures and writes the section; `true` where a promise is broken.
 pub(crate) fn measure(binary: &Path, effort: Effort) -> (Section, bool) {
     let columns =
         ["bindings", "REGISTER/s", "answered", "p50 ms", "p99 ms", "most ms", "bytes a binding"];
@@ -53,12 +53,12 @@ fn run(binary: &Path, effort: Effort, section: &mut Section) -> Result<bool, Tro
         &[("DomainName", DOMAIN), ("SipRegistration", "true")],
     )?;
     make_users(&gateway, &domain, effort.users)?;
-    let before = gateway.memory_bytes()?;
+    let before = gateway.resident_bytes()?;
     let mut phones = Phones::new(gateway.sip, effort.users)?;
     phones.register_one()?;
     let filled = phones.run(effort.rate, effort.users, CONTACTS)?;
     let bindings = Samples::of(&gateway)?.sum("registrar_bindings");
-    let after = gateway.memory_bytes()?;
+    let after = gateway.resident_bytes()?;
     let count = (effort.rate * effort.seconds) as usize;
     let refreshed = phones.run(effort.rate, count, 1)?;
     let ms = |ns: u64| format!("{:.1}", ns as f64 / 1e6);
@@ -75,8 +75,8 @@ fn run(binary: &Path, effort: Effort, section: &mut Section) -> Result<bool, Tro
     let commits = Samples::of(&gateway)?;
     section.note(format!(
         "{} users with {CONTACTS} contacts each, set by {} REGISTER in {:.1} s; then one contact a REGISTER \
-         for {} s, digest by a nonce that was given before, every 200 sent after its row was synced. All \
-         from one port. Bytes: growth of the process while the contacts were set. Changes written in all: {}.",
+         for {} s, digest with a known nonce, each 200 sent after its row was synced. All \
+         from one port. Bytes: growth of the process while the contacts were set. Changes written: {}.",
         whole(Some(effort.users as f64)),
         whole(Some(filled.answered as f64)),
         filled.took.as_secs_f64(),
@@ -90,7 +90,7 @@ fn run(binary: &Path, effort: Effort, section: &mut Section) -> Result<bool, Tro
     Ok(!is_whole)
 }
 
-/// What a run of REGISTERs came to.
+/// Results of a run of REGISTERs.
 struct Ran {
     answered: usize,
     rate: f64,
@@ -122,13 +122,13 @@ impl Phones {
         Ok(Self { socket, each, buffer: vec![0; 8_192] })
     }
 
-    /// The first right digest vouches for all: before it, a source may ask fifty times a second.
+    /// Registers one phone first: until a digest succeeds, a source is limited to 50 requests a second.
     fn register_one(&mut self) -> Result<(), Trouble> {
         let ran = self.run(10, 1, CONTACTS)?;
         if ran.answered == 1 { Ok(()) } else { Err("the first phone was not registered".into()) }
     }
 
-    /// `count` REGISTERs at `rate` a second, one phone after the other.
+    /// Sends `count` REGISTERs at `rate` a second, one phone after the other.
     fn run(&mut self, rate: u32, count: usize, contacts: usize) -> Result<Ran, Trouble> {
         let gap = Duration::from_secs(1) / rate;
         let begun = Instant::now();
@@ -150,7 +150,8 @@ impl Phones {
         Ok(Ran { answered, rate: count as f64 / took.as_secs_f64(), took, latency })
     }
 
-    /// Hears one response until `until`; answers a challenge. Says how many phones are registered by it.
+    /// Waits until `until` for one response and answers a challenge. Returns the number of phones that the
+    /// response registers: 0 or 1.
     fn hear(&mut self, until: Instant, latency: &mut Histogram<u64>) -> Result<usize, Trouble> {
         let left = until.saturating_duration_since(Instant::now());
         self.socket.set_read_timeout(Some(left.max(Duration::from_micros(50))))?;
@@ -231,7 +232,7 @@ impl Phones {
 }
 
 const DOMAIN: &str = "office.sip.sidetone.test";
-/// Contacts of each user: the most.
+/// Contacts of each user, the most that the gateway allows.
 const CONTACTS: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;

@@ -23,26 +23,26 @@ use super::DOMAIN;
 use crate::calls::rest::{PASSWORD, user};
 use crate::endpoint::Trouble;
 
-/// All phones.
+/// All phones and the poll that drives them.
 pub(super) struct Fleet {
     phones: Vec<Phone>,
     poll: OwnedFd,
-    /// When who tries again.
+    /// When each waiting phone tries again, by index.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
 }
 
-/// What coming came to.
+/// Counts of one return of all phones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub registered: usize,
-    /// Connections that were refused, closed, or not registered in time.
+    /// Attempts that were refused, closed, or not registered in time.
     pub tries_failed: usize,
-    /// Handshakes with a certificate, and by the ticket of an earlier one.
+    /// Full handshakes, and handshakes resumed by a ticket.
     pub full: usize,
     pub resumed: usize,
 }
 
-/// How long it took until half of them were registered, and until all who are.
+/// Time until half of the phones were registered, and until the last of those that are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Came {
     pub half: Duration,
@@ -53,7 +53,7 @@ pub(super) struct Came {
 struct Phone {
     index: usize,
     address: Ipv4Addr,
-    /// Of its own: it has the phone's tickets.
+    /// One for each phone, because it holds the phone's tickets.
     config: Arc<ClientConfig>,
     cseq: u32,
     tries: u32,
@@ -72,10 +72,10 @@ struct Line {
 }
 
 impl Fleet {
-    /// So many phones at so many addresses of loopback that believe these authorities.
+    /// Phones spread over a number of loopback addresses; they trust the authorities of a file.
     ///
     /// # Errors
-    /// The file of authorities cannot be read, or the system gives no poll.
+    /// The file of authorities cannot be read, or the system refuses a poll.
     pub fn new(phones: usize, addresses: usize, authorities: &Path) -> Result<Self, Trouble> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(authorities)? {
@@ -104,8 +104,8 @@ impl Fleet {
         self.phones.len()
     }
 
-    /// Every phone lets go of what it has, connects and registers: the last of them begins after
-    /// `spread`. Ends when all are registered, or after `patience`.
+    /// Every phone drops its connection, connects again and registers; the last one begins after `spread`.
+    /// Ends when all are registered, or after `patience`.
     ///
     /// # Errors
     /// The system refuses what a phone needs; not what the gateway refuses, which is counted.
@@ -138,7 +138,7 @@ impl Fleet {
         Ok(came)
     }
 
-    /// A few at a time, so that those on their way are not held up.
+    /// Begins a few due attempts at a time, so that connections under way are not delayed.
     fn begin_due(&mut self, gateway: SocketAddr, came: &mut Came) -> Result<(), Trouble> {
         for _ in 0..BEGINS_A_TURN {
             let now = Instant::now();
@@ -228,7 +228,7 @@ impl Phone {
         Ok(())
     }
 
-    /// Reads and writes what the socket allows. `true`: the phone is registered by it.
+    /// Reads and writes as much as the socket allows; `true` where that registers the phone.
     fn go_on(&mut self, tally: &mut Tally) -> Result<bool, Trouble> {
         let Some(line) = &mut self.line else { return Ok(false) };
         line.exchange()?;
@@ -336,7 +336,7 @@ fn address(number: usize) -> Result<Ipv4Addr, Trouble> {
 
 /// Tickets that a phone keeps.
 const TICKETS: usize = 2;
-/// A phone gives up a try that has not led to a registration.
+/// A phone gives up an attempt that has not led to a registration by then.
 const TRY_MAX: Duration = Duration::from_secs(10);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 const EVENTS: usize = 256;

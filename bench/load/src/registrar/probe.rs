@@ -1,4 +1,4 @@
-//! Some who ask OPTIONS over UDP all the time and take how long the answers need. Shell.
+//! Clients that send OPTIONS over UDP all the time and measure the latency of the answers. Shell.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -12,13 +12,13 @@ use hdrhistogram::Histogram;
 use super::DOMAIN;
 use crate::endpoint::Trouble;
 
-/// Those who ask; they do until [`Probe::finish`].
+/// Clients that send until [`Probe::finish`].
 pub(super) struct Probe {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Result<Tally, Trouble>>>,
 }
 
-/// What was asked and how long it took.
+/// Requests sent and the latency of their answers.
 pub(super) struct Tally {
     pub asked: u32,
     unanswered: u32,
@@ -34,14 +34,14 @@ impl Tally {
         self.asked - self.unanswered
     }
 
-    /// In milliseconds; one without an answer has taken [`LOST`].
+    /// In milliseconds; a request without an answer counts as [`LOST`].
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
         self.latency_us.value_at_quantile(quantile) as f64 / 1_000.0
     }
 }
 
 impl Probe {
-    /// Begins to ask.
+    /// Starts to send.
     ///
     /// # Errors
     /// The system gives no socket or thread.
@@ -58,7 +58,7 @@ impl Probe {
         Ok(Self { stop, threads })
     }
 
-    /// Asks no more, and waits for the answers that are on their way.
+    /// Stops sending, and waits for answers under way.
     ///
     /// # Errors
     /// The socket failed.
@@ -103,7 +103,7 @@ fn ask(socket: &UdpSocket, ends: &AtomicBool) -> Result<Tally, Trouble> {
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            // The gateway is not there: what was sent is lost.
+            // The gateway is down: this request is lost.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
             Err(error) => return Err(error.into()),
         }
@@ -124,7 +124,7 @@ fn options(number: u32, local: SocketAddr) -> String {
     )
 }
 
-/// Which of [`options`] is answered by 200.
+/// Number of the request of [`options`] that a 200 answers.
 fn number(bytes: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(bytes).ok()?;
     let call_id = text.lines().find_map(|line| line.strip_prefix("Call-ID: p"))?;
@@ -138,7 +138,7 @@ const ADDRESSES: [Ipv4Addr; 4] = [
     Ipv4Addr::new(127, 200, 0, 3),
     Ipv4Addr::new(127, 200, 0, 4),
 ];
-/// Each stays below what a source may ask that nothing vouches for.
+/// Below the rate limit of an unauthenticated source.
 const GAP: Duration = Duration::from_millis(25);
 /// An answer that takes longer is lost.
 const LOST: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Phones over TLS that all come back after a restart, while somebody asks OPTIONS over UDP. Shell.
+//! Phones over TLS that all reconnect after a restart, while others send OPTIONS over UDP. Shell.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -14,15 +14,15 @@ use crate::endpoint::Trouble;
 use crate::report::{Section, whole};
 use crate::schedstat;
 
-/// How many phones there are, and how often they are made to come back.
+/// Number of phones, and the forms of return to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     pub phones: usize,
-    /// All forms of coming back, or the hardest one only.
+    /// All forms of return, or only the hardest one.
     pub is_full: bool,
 }
 
-/// Measures and writes the section; the flag says whether a promise is broken.
+/// Measures and writes the section; `true` where a promise is broken.
 pub(crate) fn measure(binary: &Path, effort: Effort) -> (Section, bool) {
     let title = format!("Restart: {} TLS phones come back", whole(Some(effort.phones as f64)));
     let mut section = Section::new(&title, COLUMNS);
@@ -36,7 +36,7 @@ pub(crate) fn measure(binary: &Path, effort: Effort) -> (Section, bool) {
     (section, is_broken)
 }
 
-/// One way of coming back.
+/// One form of return.
 struct Form {
     name: &'static str,
     /// Source addresses that the phones share.
@@ -87,7 +87,7 @@ fn run(binary: &Path, effort: Effort, section: &mut Section) -> Result<bool, Tro
     Ok(is_broken)
 }
 
-/// What one way of coming back gave.
+/// Results of one form of return.
 struct Row {
     all: Duration,
     half: Duration,
@@ -169,5 +169,5 @@ const COLUMNS: &[&str] = &[
 ];
 
 const FIRST_SPREAD: Duration = Duration::from_secs(5);
-/// Given up after that: the rows say how many were back.
+/// Longest wait for a return; the rows state how many phones were back.
 const PATIENCE: Duration = Duration::from_secs(90);

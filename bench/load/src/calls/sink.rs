@@ -1,4 +1,4 @@
-//! Where all callers hear: a socket that takes what is spoken to them and counts it. Shell.
+//! The RTP sink of all callers: a socket whose thread counts and drops the packets. Shell.
 
 use std::fs;
 use std::io;
@@ -11,25 +11,27 @@ use std::time::Duration;
 use socket2::SockRef;
 
 /// The socket and its thread; both end when dropped.
-pub(crate) struct Ears {
+pub(crate) struct MediaSink {
     pub port: u16,
-    heard: Arc<AtomicU64>,
+    received: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Ears {
+impl MediaSink {
+    /// Opens a free port on loopback.
+    ///
     /// # Errors
-    /// The system gives no socket or thread.
+    /// The system refuses a socket or a thread.
     pub fn open() -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_read_timeout(Some(Duration::from_millis(50)))?;
         SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         let port = socket.local_addr()?.port();
-        let heard = Arc::new(AtomicU64::new(0));
+        let received = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
-        let (count, ends) = (Arc::clone(&heard), Arc::clone(&stop));
-        let thread = thread::Builder::new().name("ears".to_owned()).spawn(move || {
+        let (count, ends) = (Arc::clone(&received), Arc::clone(&stop));
+        let thread = thread::Builder::new().name("media-sink".to_owned()).spawn(move || {
             let mut bytes = [0; 2_048];
             while !ends.load(Ordering::Relaxed) {
                 if socket.recv(&mut bytes).is_ok() {
@@ -37,22 +39,22 @@ impl Ears {
                 }
             }
         })?;
-        Ok(Self { port, heard, stop, thread: Some(thread) })
+        Ok(Self { port, received, stop, thread: Some(thread) })
     }
 
-    /// Packets heard so far.
-    pub fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
+    /// Packets received so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
-    /// Packets that reached the socket and found it full, so far: this side was too slow for them.
-    pub fn overheard(&self) -> u64 {
+    /// Packets that the kernel dropped because the socket was full, so far: this side was too slow.
+    pub fn dropped(&self) -> u64 {
         let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
         drops(&table, self.port).unwrap_or(0)
     }
 }
 
-impl Drop for Ears {
+impl Drop for MediaSink {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -63,7 +65,7 @@ impl Drop for Ears {
 
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
-/// The last column of the line of a local port in the kernel's table of UDP sockets.
+/// The drops of a local port: the last column of its line in the kernel's table of UDP sockets.
 fn drops(table: &str, port: u16) -> Option<u64> {
     let ending = format!(":{port:04X}");
     let line = table.lines().find(|line| {
