@@ -1,10 +1,10 @@
 //! Dialogs of two user agents under loss, copies, disorder, glare, restarts and clock jumps, against a model
 //! of what each party must have seen.
 //!
-//! The model is small and independent of the machines: a session ends once and is silent
-//! afterwards; when the network is good again and both parties are still up, what each believes
-//! of the other's media is what the other last agreed to; a transfer is told in the order in which
-//! it went, without gaps or repeats; at the end nothing is left on either side.
+//! The model is small and independent of the machines. A session ends once and is silent afterwards. When
+//! the network is good again and both parties are still up, each believes of the other's media what the
+//! other last agreed to. NOTIFYs of a transfer arrive in order, without gaps or repeats. At the end nothing
+//! is left on either side.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use sip::{
 
 use crate::rng::Rng;
 
-/// Plays one seed; what was wrong, empty when nothing was.
+/// Plays one seed; the findings, empty where nothing is wrong.
 pub fn run(seed: u64) -> Vec<String> {
     let mut play = Play::new(seed);
     play.call();
@@ -33,8 +33,7 @@ pub fn run(seed: u64) -> Vec<String> {
     play.wrong
 }
 
-/// When the bad network and the commands are over, when all must have settled, and when every
-/// transaction must have ended.
+/// End of the bad network and of the commands; end of the time to settle; end of every transaction.
 const TROUBLE_ENDS: Instant = Instant::from_millis(80_000);
 const QUIET: Instant = Instant::from_millis(180_000);
 const END: Instant = Instant::from_millis(420_000);
@@ -50,24 +49,24 @@ struct Play {
     parties: [Party; 2],
     queue: BTreeMap<(Instant, u64), Due>,
     serial: u64,
-    /// The agent that is answering an offer of its peer just now.
+    /// The agent that is answering an offer of its peer in this step.
     answering: Option<usize>,
     wrong: Vec<String>,
 }
 
 #[derive(Default)]
 struct Party {
-    /// It has a session and was not told its end.
+    /// Whether it has a session and no event of its end yet.
     is_live: bool,
     ends: u32,
     is_up: bool,
     is_restarted: bool,
     port: u16,
     direction: Option<Direction>,
-    /// What an own offer asks for while it is out.
+    /// Its own open offer.
     asked: Option<(u16, Direction)>,
     media: Option<NegotiatedMedia>,
-    /// What was told to the peer of its REFER, and heard of the own.
+    /// Statuses sent about the peer's REFER, and statuses received about its own.
     told: Vec<u16>,
     heard: Vec<u16>,
     refers: u32,
@@ -149,7 +148,7 @@ impl Play {
             let who = self.rng.below(2) as usize;
             let act = if self.rng.permille(750) { Act::Reoffer } else { Act::Refer };
             self.post(at, Due::Act { who, act });
-            // Glare: the other side offers in the same moment.
+            // Glare: the other side sends an offer at this moment too.
             if self.rng.permille(400) {
                 let at = at + self.rng.below(30);
                 self.post(at, Due::Act { who: 1 - who, act: Act::Reoffer });
@@ -181,7 +180,7 @@ impl Play {
         if self.rng.permille(300) {
             self.act(1 - first, Act::Bye);
         } else if !self.parties[first].is_live {
-            // The other one may not know yet.
+            // The other party may not know yet.
             self.post(40_000, Due::Act { who: 1 - first, act: Act::Bye });
         }
     }
@@ -281,7 +280,7 @@ impl Play {
                 let party = &mut self.parties[who];
                 (party.is_live, party.is_up, party.is_restarted) = (false, false, true);
             }
-            // The process stood still, and somebody set the clock meanwhile.
+            // The process is suspended, and the clock is set meanwhile.
             Due::Jump { mono_ms, unix_ms } => {
                 self.now.mono = self.now.mono + Duration::from_millis(mono_ms);
                 self.now.unix_ms += unix_ms;
@@ -324,7 +323,7 @@ impl Play {
                 self.answering = None;
                 return;
             }
-            // One transfer a party: the model tells them apart by that.
+            // One transfer a party, so that the model can tell transfers apart.
             Act::Refer if !party.is_up || party.refers > 0 => return,
             Act::Refer => {
                 party.refers += 1;
@@ -390,7 +389,7 @@ impl Play {
         self.queue.insert((at, self.serial), due);
     }
 
-    /// What an agent says, against what it may say now.
+    /// Compares an event of an agent with the events that it may have now.
     fn saw(&mut self, who: usize, event: UaEvent) -> Option<Command> {
         if let UaEvent::Incoming(mut incoming) = event {
             if self.parties[who].is_restarted || self.parties[who].is_live {

@@ -1,9 +1,9 @@
 //! The simulator: the product's own machines on a virtual clock and a bad network, from one seed.
 //!
-//! [`run`] plays one story: two phones, an application, a store, one or three media cores, and the
-//! same `Control` that the gateway drives. Everything random comes from the seed, so a failing
-//! seed fails again. [`dialogs`] lets two user agents talk through trouble; [`whole`] takes the whole
-//! gateway through it; [`fuzz`] feeds hostile bytes into the readers of the product.
+//! [`run`] plays one story: three phones, an application, a store, one or three media cores, and the
+//! `Control` that the gateway drives. All randomness comes from the seed, so a seed that fails once fails
+//! again. [`dialogs`] plays two user agents, [`planes`] media cores, [`whole`] a gateway with its phones for
+//! hours, each against a model; [`fuzz`] feeds hostile bytes to the product's readers.
 #![forbid(unsafe_code)]
 
 mod audio;

@@ -1,4 +1,4 @@
-//! `sim` from the command line: `--seeds 20000` plays calls, `--seed 17` shows one, `--planes 1000` plays media cores, `--dialogs 1000` dialogs, `--whole 1000` the whole gateway in trouble, `--fuzz uri` feeds a reader.
+//! `sim` on the command line: plays many seeds of a simulation, shows one, or fuzzes a reader.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         if let Some(seed) = arguments.number("--seed") {
             sim::whole::replay(seed).iter().for_each(|line| println!("{line}"));
         }
-        return many(&arguments, "--whole", "whole houses", sim::whole::run);
+        return many(&arguments, "--whole", "whole gateways", sim::whole::run);
     }
     if arguments.has("--planes") {
         return many(&arguments, "--planes", "media cores", sim::planes::run);
@@ -68,7 +68,7 @@ fn play(total: u64) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What is held to a model: one seed, or many.
+/// Plays one seed or many of a simulation that a model checks.
 fn many(arguments: &Arguments, flag: &str, what: &str, run: fn(u64) -> Vec<String>) -> ExitCode {
     let seeds = match arguments.number("--seed") {
         Some(seed) => seed..seed + 1,
@@ -84,19 +84,21 @@ fn many(arguments: &Arguments, flag: &str, what: &str, run: fn(u64) -> Vec<Strin
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One target, or `all`.
+/// Plays one fuzz target, or `all`.
 fn fuzz(name: &str, seed: u64, inputs: u64) -> ExitCode {
     let chosen: Vec<&Target> =
         TARGETS.iter().filter(|target| name == "all" || target.name == name).collect();
     if chosen.is_empty() {
         let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-        eprintln!("no target {name}; there are: all, {}", names.join(", "));
+        eprintln!("unknown target {name}; known targets: all, {}", names.join(", "));
         return ExitCode::from(2);
     }
     let mut failed = false;
     for target in chosen {
         match fuzz::play(target, seed, inputs) {
-            Ok(()) => println!("{}: {inputs} inputs from seed {seed}, no fault", target.name),
+            Ok(()) => {
+                println!("{}: {inputs} inputs from seed {seed}, no broken promise", target.name)
+            }
             Err(failure) => {
                 failed = true;
                 println!("{}: {}\n  {}", failure.target, failure.input, failure.bytes);
@@ -109,10 +111,8 @@ fn fuzz(name: &str, seed: u64, inputs: u64) -> ExitCode {
 const INPUTS: u64 = 100_000;
 
 const USAGE: &str = "sim plays simulated calls and feeds hostile bytes:
-  --seeds COUNT                             plays the calls of seeds 0..COUNT
-  --seed N                                  shows the call of one seed
-  --planes COUNT                            holds media cores to their reference, on one and three
-  --planes --seed N                         the same for one seed
-  --dialogs COUNT | --dialogs --seed N      holds dialogs of two user agents to their model
-  --whole COUNT | --whole --seed N          holds the whole gateway in trouble to its model
-  --fuzz TARGET|all [--seed N] [--inputs M] feeds M changed inputs, from seed N on";
+  --seeds COUNT | --seed N                  plays calls of seeds 0..COUNT, or shows the call of seed N
+  --planes COUNT | --planes --seed N        compares media cores with their reference, one core and three
+  --dialogs COUNT | --dialogs --seed N      compares dialogs of two user agents with their model
+  --whole COUNT | --whole --seed N          compares a whole gateway in trouble with its model
+  --fuzz TARGET|all [--seed N] [--inputs M] feeds M mutated inputs to readers, from seed N on";

@@ -1,4 +1,4 @@
-//! A network that loses, delays, doubles and reorders.
+//! A network that loses, delays, doubles and reorders datagrams.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Network {
     /// Every datagram arrives once, in order.
     pub const PERFECT: Self = Self { loss: 0, duplicates: 0, delay_ms: 5, jitter_ms: 0 };
 
-    /// One network out of many.
+    /// One of four networks, from perfect to very bad.
     pub fn random(rng: &mut Rng) -> Self {
         match rng.below(4) {
             0 => Self::PERFECT,
@@ -31,7 +31,7 @@ impl Network {
         }
     }
 
-    /// After what time a datagram arrives: never, once or twice.
+    /// The delay of each copy of a datagram: none where it is lost, two where it is doubled.
     pub fn deliveries(self, rng: &mut Rng) -> Vec<Duration> {
         if rng.permille(self.loss) {
             return Vec::new();

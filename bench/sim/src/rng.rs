@@ -24,7 +24,7 @@ impl Rng {
         self.number() % bound.max(1)
     }
 
-    /// True in so many of a thousand cases.
+    /// True in `chances` of a thousand cases.
     pub fn permille(&mut self, chances: u64) -> bool {
         self.below(1_000) < chances
     }

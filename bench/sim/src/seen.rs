@@ -1,4 +1,4 @@
-//! What was seen in a world, and what must hold in every one.
+//! What a world saw, and the rules that hold in every world.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::rng::Rng;
 use crate::webhook::Asked;
 use crate::world::World;
 
-/// Keys that are pressed in every story that presses any.
+/// Keys that phones press, in every story in which they press any.
 pub const KEYS: &str = "12";
 
-/// Frames that a phone may hold when a call ends.
+/// Most frames in a phone's jitter buffer when a call ends.
 const JITTER_FRAMES: usize = 4;
 
-/// What the user of a phone says.
+/// The audio that the user of a phone says; differs by phone.
 pub fn voice(phone: usize) -> Arc<Prompt> {
     Arc::new(noise(&mut Rng::new(phone as u64 + 1), 8_000))
 }
@@ -28,7 +28,7 @@ impl World {
         self.asked.iter().filter(|asked| asked.url.ends_with(path)).collect()
     }
 
-    /// Records of calls that came or went this way, oldest first.
+    /// Records of the calls of a direction, oldest first.
     pub fn calls(&self, direction: CallDirection) -> Vec<&CallRecord> {
         self.records.values().filter(|record| record.direction == direction).collect()
     }
@@ -42,8 +42,8 @@ impl World {
         self.heard[phone].iter().rev().find_map(up)
     }
 
-    /// Whether a phone heard all of this that somebody with `codec` said (the gateway: its own),
-    /// byte for byte, or through the G.711 tables where the codecs differ.
+    /// Whether a phone heard all of `said` from a phone (`None`: from the gateway), byte for byte, or through
+    /// the G.711 tables where the codecs differ.
     pub fn hears(&self, phone: usize, said: &Prompt, speaker: Option<usize>) -> bool {
         let Some(own) = self.codec(phone) else { return false };
         let codec = speaker.map_or(Some(own), |speaker| self.codec(speaker));
@@ -69,7 +69,7 @@ impl World {
         heard.windows(expected.len()).any(|window| window == expected)
     }
 
-    /// How often a phone heard a key.
+    /// The keys that a phone heard, in order.
     pub fn keys(&self, phone: usize) -> String {
         let key = |event: &Event| match event {
             Event::Key(key) => Some(*key),
@@ -78,7 +78,7 @@ impl World {
         self.heard[phone].iter().filter_map(key).collect()
     }
 
-    /// What must hold when all is quiet, whatever the network and the users did.
+    /// Findings once all is quiet, by the rules that hold whatever the network and the users did.
     pub fn broken_rules(&self) -> Vec<String> {
         let mut wrong = self.leftovers();
         for record in self.records.values() {
@@ -144,7 +144,7 @@ fn check_request(asked: &Asked, wrong: &mut Vec<String>) {
     }
 }
 
-/// Whether `heard` is `pressed`, or what is left where some keys came at the wrong time.
+/// Whether `heard` is `pressed`, with some keys left out: those pressed at a time when nobody listens.
 fn is_part(heard: &str, pressed: &str) -> bool {
     let mut pressed = pressed.chars();
     heard.chars().all(|key| pressed.any(|other| other == key))

@@ -13,16 +13,16 @@ use crate::tale;
 use crate::tales::{self, TALES};
 use crate::world::{Application, Ground, World};
 
-/// What one seed came to.
+/// Result of one seed.
 #[derive(Debug)]
 pub struct Report {
-    /// What the story was.
+    /// Name of the story.
     pub story: &'static str,
-    /// What is wrong; empty when all is well.
+    /// Findings; empty where nothing is wrong.
     pub wrong: Vec<String>,
 }
 
-/// The longest that a story may take on the virtual clock.
+/// Longest time of a story on the virtual clock.
 const LIMIT: Duration = Duration::from_secs(1_800);
 
 /// Documents for calls in which anything may happen.
@@ -64,7 +64,7 @@ pub fn run(seed: u64) -> Report {
     Report { story, wrong }
 }
 
-/// What the phones of a seed saw and how its calls ended, for a person.
+/// Plays a seed and describes what its phones saw and how its calls ended, for a person.
 pub fn replay(seed: u64) -> Vec<String> {
     let (world, story, wrong) = play(seed);
     let mut lines = vec![format!("seed {seed}: {story}, {:?}", world.network)];
@@ -81,7 +81,7 @@ pub fn replay(seed: u64) -> Vec<String> {
     lines
 }
 
-/// Every third seed is a tale of the model, the others are calls in which anything may happen.
+/// Every third seed plays a tale; in the calls of the others anything may happen.
 fn play(seed: u64) -> (World, &'static str, Vec<String>) {
     let mut rng = Rng::new(seed);
     if seed.is_multiple_of(3) {
@@ -135,7 +135,7 @@ fn act(world: &mut World, rng: &mut Rng) {
     }
     let first = rng.below(3) as usize;
     world.user(ms(rng.below(12_000)), first, Command::HangUp);
-    // Whoever is left hangs up too, in the end.
+    // In the end every phone that still has a call hangs up.
     for (phone, at) in [(0, 90_000), (1, 95_000), (2, 96_000)] {
         world.user(ms(at), phone, Command::HangUp);
     }
@@ -158,7 +158,7 @@ fn change_by_rest(world: &mut World, rng: &mut Rng) {
     tales::update(world, rng.below(9_000), direction, action);
 }
 
-/// An application whose voice URL, fallback and the rest may fail.
+/// An application of which the voice URL, the fallback and all other URLs may fail, each by itself.
 fn application(verbs: &'static str, fails: (bool, bool, bool)) -> Application {
     Box::new(move |url| {
         let (fails, verbs) = match url.rsplit('/').next() {

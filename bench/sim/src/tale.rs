@@ -13,7 +13,7 @@ use crate::rng::Rng;
 use crate::seen::voice;
 use crate::world::{Application, Ground, PHONES, World};
 
-/// A story and what it must come to.
+/// A story and its expected outcome.
 pub struct Tale {
     pub name: &'static str,
     /// Documents by path; an empty one fails (connection refused).
@@ -26,7 +26,7 @@ pub struct Tale {
     pub expect: fn(&mut Check<'_>),
 }
 
-/// Collects what is not as it must be.
+/// Compares what a world saw with what a tale expects, and collects the differences.
 pub struct Check<'w> {
     pub world: &'w World,
     wrong: Vec<String>,
@@ -45,7 +45,7 @@ impl Check<'_> {
         }
     }
 
-    /// The final statuses of the calls of a direction.
+    /// The calls of a direction ended with these statuses, in alphabetical order.
     pub fn statuses(&mut self, direction: CallDirection, expected: &[&str]) {
         let mut seen: Vec<&str> =
             self.world.calls(direction).iter().map(|record| record.status.name()).collect();
@@ -53,14 +53,14 @@ impl Check<'_> {
         self.same(direction.name(), seen, expected.to_vec());
     }
 
-    /// The action was asked once, and a parameter of it was this.
+    /// The action URL was requested once, with this value of a parameter.
     pub fn next(&mut self, name: &str, expected: &str) {
         let values: Vec<String> =
             self.world.asked_at("/next").iter().map(|asked| asked.value(name).to_owned()).collect();
         self.same(name, values, vec![expected.to_owned()]);
     }
 
-    /// A phone heard what another one, or the gateway, said.
+    /// A phone heard all that another phone said.
     pub fn hears(&mut self, phone: usize, speaker: usize) {
         let heard = self.world.hears(phone, &voice(speaker), Some(speaker));
         self.holds(&format!("phone {phone} hears phone {speaker}"), heard);
@@ -73,7 +73,7 @@ impl Check<'_> {
     }
 }
 
-/// Plays a tale and says what was wrong.
+/// Plays a tale; the world at its end, and the findings.
 pub fn play(tale: &Tale, rng: &mut Rng) -> (World, Vec<String>) {
     let (cores, legs_a_core) = [(1, 8), (3, 8), (3, 1)][rng.below(3) as usize];
     let network = Network { delay_ms: 1 + rng.below(40), ..Network::PERFECT };

@@ -24,7 +24,7 @@ const THANKS: (&str, &str) = ("/next", "<Say>Thank you.</Say>");
 const TO_BOB: (&str, &str) =
     ("/voice", "<Dial action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>");
 
-/// Every tale.
+/// Every tale. Their order is part of what a seed means.
 pub const TALES: &[Tale] = &[
     Tale {
         name: "a caller hears what is said",
@@ -249,7 +249,7 @@ pub const TALES: &[Tale] = &[
         },
     },
     Tale {
-        name: "the application calls somebody and is told all of it",
+        name: "the application calls somebody and gets every status callback",
         documents: &[("/answered", "<Say>Hello.</Say>")],
         answers: (true, true),
         act: |world| call_bob(world, 100),
@@ -426,7 +426,7 @@ pub const TALES: &[Tale] = &[
     },
 ];
 
-/// Alice and another one speak one after the other, then Alice presses keys.
+/// Alice speaks, then another phone, then Alice presses keys.
 fn talk(world: &mut World, other: usize) {
     world.user(ms(4_000), ALICE, Command::Play(voice(ALICE)));
     world.user(ms(5_200), other, Command::Play(voice(other)));
@@ -459,12 +459,12 @@ fn create() -> CallCommand {
     }))
 }
 
-/// The application calls bob.
+/// The application calls bob by REST.
 pub fn call_bob(world: &mut World, at_ms: u64) {
     world.ask(ms(at_ms), Box::new(|_| Some(create())));
 }
 
-/// The application changes the first call of that direction.
+/// The application changes the first call of a direction by REST; nothing happens where there is none.
 pub fn update(
     world: &mut World,
     at_ms: u64,

@@ -1,4 +1,4 @@
-//! The committed corpus: small files of our own, and the SIP messages of the parser's tests.
+//! The committed corpus: our small files, and the SIP messages of the parser's tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ pub fn check(bytes: &[u8]) {
     assert!(!signature::sign(b"token", "https://a.example/x", &form).is_empty());
 }
 
-/// Marks of the format and names of ours.
+/// Marks of the format and our parameter names.
 pub const WORDS: &[&str] = &[
     "&",
     "=",

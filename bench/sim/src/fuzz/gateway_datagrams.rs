@@ -1,4 +1,4 @@
-//! A whole gateway in the middle of a call under SIP datagrams from its caller and from strangers.
+//! A whole gateway during a call, under SIP datagrams from its caller and from unauthenticated sources.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -123,7 +123,7 @@ impl OneLeg {
     }
 }
 
-/// Takes everything and keeps nothing but what is asked about.
+/// Accepts everything and keeps only what the checks need.
 #[derive(Default)]
 struct Hands {
     legs_stopped: usize,

@@ -1,8 +1,8 @@
 //! Fuzz targets: hostile bytes into the product's readers, by seed here, by coverage in `bench/sim/fuzz`. No clock, no socket.
 //!
-//! A target is a plain function over bytes that panics when a promise is broken. [`play`] feeds it
-//! the committed corpus and then changed copies of it; everything random comes from the seed, so a
-//! failing seed fails again: `cargo run -p sim -- --fuzz uri --seed 17 --inputs 1`.
+//! A target is a plain function over bytes that panics when a promise is broken. [`play`] feeds it the
+//! committed corpus and then mutated copies of it. All randomness comes from the seed, so a seed that fails
+//! once fails again: `cargo run -p sim -- --fuzz uri --seed 17 --inputs 1`.
 
 pub mod acl_cidr;
 pub mod config_file;
@@ -36,16 +36,16 @@ use std::panic::catch_unwind;
 
 use crate::rng::Rng;
 
-/// One thing that takes bytes from strangers.
+/// One reader of bytes from unauthenticated sources.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// As in `limits-and-rules`, the corpus folder and `cargo fuzz run`.
+    /// Name of the corpus folder, and of the target of `cargo fuzz run`.
     pub name: &'static str,
     /// Panics when a promise is broken.
     pub check: fn(&[u8]),
-    /// What the format's reader looks for: put in at random places.
+    /// Words of the format, inserted at random places.
     pub words: &'static [&'static str],
-    /// How many changed inputs `cargo test` plays.
+    /// Number of mutated inputs that `cargo test` plays.
     pub inputs: u64,
 }
 
@@ -81,7 +81,7 @@ const fn target(name: &'static str, check: fn(&[u8]), words: &'static [&'static 
     Target { name, check, words, inputs: 2_000 }
 }
 
-/// A whole gateway is built for each input, or a minute of media goes by in it.
+/// For targets that build a whole gateway for each input, or play a minute of media.
 const fn slow(name: &'static str, check: fn(&[u8]), words: &'static [&'static str]) -> Target {
     Target { name, check, words, inputs: 100 }
 }
@@ -89,7 +89,7 @@ const fn slow(name: &'static str, check: fn(&[u8]), words: &'static [&'static st
 /// An input that broke a promise. The panic itself was printed when it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Which target.
+    /// Name of the target.
     pub target: &'static str,
     /// A corpus file, or the seed that makes the input again.
     pub input: String,
@@ -97,7 +97,7 @@ pub struct Failure {
     pub bytes: String,
 }
 
-/// Plays the corpus as it stands and then `inputs` changed inputs, of seeds `seed..`.
+/// Plays the corpus unchanged and then `inputs` mutated inputs, of seeds `seed..`.
 ///
 /// # Errors
 /// The first input that broke a promise.
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// The corpus and some thousand changed inputs of each; many more by `cargo run -p sim -- --fuzz`.
+    /// Plays the corpus and several thousand mutated inputs of each; `cargo run -p sim -- --fuzz` plays more.
     #[test]
     fn no_target_breaks_a_promise() {
         let failures: Vec<Failure> =

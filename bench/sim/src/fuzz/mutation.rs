@@ -1,4 +1,4 @@
-//! Changes a sample into something a stranger might send. Everything from the generator given.
+//! Mutates a sample into something that a hostile peer might send. Uses only the given generator.
 
 use std::ops::Range;
 

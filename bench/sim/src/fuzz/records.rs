@@ -3,9 +3,9 @@
 /// One message of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What the target makes of it: who sends, where to, how long after the one before.
+    /// Read by each target: sender, destination, time since the message before.
     pub control: u8,
-    /// As long as its length says, or as the input has.
+    /// As long as its length states, or as the input is.
     pub bytes: &'a [u8],
 }
 
@@ -22,7 +22,7 @@ pub fn records(input: &[u8]) -> impl Iterator<Item = Record<'_>> {
     .take(RECORDS_MAX)
 }
 
-/// More says nothing new and takes long.
+/// More messages find nothing new and take long.
 pub const RECORDS_MAX: usize = 64;
 
 #[cfg(test)]

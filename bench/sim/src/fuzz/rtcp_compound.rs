@@ -5,8 +5,8 @@ use shared::limits::RTCP_BYTES_MAX;
 
 use super::media_packets::one_leg;
 
-/// A valid packet is used, another one dropped for its own reason; either way a report of ours and the
-/// final figures still come.
+/// A valid packet is used, an invalid one is dropped for its reason; either way our report and the final
+/// figures still follow.
 pub fn check(packet: &[u8]) {
     let mut leg = one_leg();
     let received = leg.report(packet);

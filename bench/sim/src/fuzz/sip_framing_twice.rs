@@ -1,4 +1,4 @@
-//! Differential: our framing of streams against a second, simple reader of `Content-Length`.
+//! Differential: our framing of connections against a second, simple reader of `Content-Length`.
 
 use sip::Frame;
 
@@ -23,7 +23,7 @@ pub fn check(stream: &[u8]) {
     assert_eq!(ours, simple);
 }
 
-/// Reads lines, remembers a `Content-Length`, takes so many bytes; in doubt it stops.
+/// Reads lines, remembers a `Content-Length`, takes that number of bytes; in doubt it stops.
 fn simple_frames(stream: &[u8]) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     let mut at = 0;

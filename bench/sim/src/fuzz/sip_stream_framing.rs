@@ -1,11 +1,11 @@
-//! SIP over streams: the frames are the same, whatever pieces the bytes come in.
+//! SIP over connections: the frames are equal, whatever pieces the bytes arrive in.
 
 use shared::Instant;
 use shared::limits::SIP_MESSAGE_BYTES_MAX;
 use sip::message::ParseError;
 use sip::{Frame, Framer};
 
-/// What a stream came to: its frames and errors, in order.
+/// Result of a stream: its frames and errors, in order.
 pub type Frames = Vec<Result<Frame, ParseError>>;
 
 /// The first two bytes say the sizes of the pieces, the rest is the stream.

@@ -1,7 +1,7 @@
 //! Fragments in NOTIFYs: a status from 100 to 699 or nothing, whatever follows.
 
-/// What is read is a status, reads the same from a fragment of ours, and does not depend on what
-/// follows the first line.
+/// What is read is a status, reads equal from our own fragment, and does not depend on what follows
+/// the first line.
 pub fn check(bytes: &[u8]) {
     let Some(status) = sip::sipfrag::status(bytes) else { return };
     assert!((100..=699).contains(&status), "{status}");

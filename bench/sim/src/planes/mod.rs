@@ -1,8 +1,9 @@
-//! Media cores under a bad network, strangers and any commands, held to [`reference`] packet by packet.
+//! Media cores under a bad network, unknown sources and random commands, compared with [`reference`] packet by
+//! packet.
 //!
-//! Four parties speak; the network loses, doubles and reorders what they say; strangers and garbage
-//! come in between; legs start, stop, are bridged, held, moved and played to. The same story runs on one
-//! core and on three, and both must let every party hear the same.
+//! Four parties speak. The network loses, doubles and reorders their packets; packets of unknown sources and
+//! garbage arrive in between; legs start, stop, are bridged, held, moved and played to. Each story runs on
+//! one core and on three, and every party must hear equal packets on both.
 
 mod reference;
 
@@ -22,7 +23,7 @@ use crate::rng::Rng;
 
 use reference::{Arrival, Outcome, Reference, Speech};
 
-/// Plays the story of a seed on one core and on three; all that was not as it must be.
+/// Plays the story of a seed on one core and on three; the findings.
 pub fn run(seed: u64) -> Vec<String> {
     let [one, three] = [1, 3].map(|cores| Story::new(seed, cores).play());
     let named = |wrong: &[String], name: &str| -> Vec<String> {
@@ -48,12 +49,12 @@ fn first_difference<T: PartialEq>(a: &[T], b: &[T]) -> Option<usize> {
     (same < a.len().max(b.len())).then_some(same)
 }
 
-/// When a packet was heard, and how it begins.
+/// First bytes of a packet and its time.
 fn told((at_ms, bytes): &(u64, Vec<u8>)) -> String {
     format!("{:02x?} at {at_ms} ms", &bytes[..bytes.len().min(20)])
 }
 
-/// What was seen.
+/// Result of a story.
 struct Played {
     /// Milliseconds and bytes of each RTP packet, by party.
     heard: Vec<Vec<(u64, Vec<u8>)>>,
@@ -69,7 +70,7 @@ struct Flight {
     arrival: Arrival,
 }
 
-/// A party as it speaks.
+/// A party and the state of its RTP stream.
 struct Party {
     address: SocketAddr,
     ssrc: u32,
@@ -77,7 +78,7 @@ struct Party {
     first_sequence: u16,
     first_timestamp: u32,
     codec: Codec,
-    /// Says nothing until then.
+    /// Milliseconds; silent until then.
     quiet_until: u64,
     renumbered_at: u64,
     generation: u32,
@@ -99,7 +100,7 @@ struct Story {
     heard: Vec<Vec<(u64, Vec<u8>)>>,
 }
 
-/// What a core did since it was looked at.
+/// Output of a core that waits to be carried.
 #[derive(Default)]
 struct Hands {
     sent: VecDeque<(SocketId, SocketAddr, Vec<u8>)>,
@@ -203,7 +204,7 @@ impl Story {
         Played { heard: self.heard, wrong: self.reference.wrong }
     }
 
-    /// One packet of the party's, if it speaks now.
+    /// Sends one packet of a party, if it speaks now.
     fn speak(&mut self, index: usize) {
         let party = &mut self.parties[index];
         if self.now_ms < party.quiet_until {
@@ -224,7 +225,7 @@ impl Story {
         self.fly(index, source, false, bytes, Arrival::Speech(speech));
     }
 
-    /// Something that nobody may hear.
+    /// Sends a packet that no party may hear.
     fn intrude(&mut self) {
         let index = self.rng.below(PARTIES as u64) as usize;
         let party = &self.parties[index];
@@ -272,7 +273,7 @@ impl Story {
         }
     }
 
-    /// One datagram at a leg's socket, against what the reference says of it.
+    /// Hands one datagram to a leg's socket and compares the result with the reference.
     fn arrive(&mut self, flight: Flight) {
         let Flight { party, source, is_rtcp, mut bytes, arrival } = flight;
         let expected = self.reference.arrives(self.now_ms, party, source, &arrival);
@@ -315,7 +316,7 @@ impl Story {
         self.take_events();
     }
 
-    /// Carries frames between cores; what was sent, with the party and where to.
+    /// Carries frames between cores; the packets sent, with party and destination.
     fn settle(&mut self) -> Vec<(usize, SocketAddr, Vec<u8>)> {
         let now = Instant::from_millis(self.now_ms);
         for from in 0..self.cores.len() {
@@ -341,7 +342,7 @@ impl Story {
         }
     }
 
-    /// Something that signaling may ask, or a party may do.
+    /// Plays one command of signaling, or one act of a party.
     fn act(&mut self) {
         let index = self.rng.below(PARTIES as u64) as usize;
         let other = (index + 1 + self.rng.below(PARTIES as u64 - 1) as usize) % PARTIES;
@@ -436,14 +437,14 @@ impl Story {
         self.reference.plays(index, play, None);
     }
 
-    /// The party begins its numbers anew, after what was on the way has arrived.
+    /// The party starts new sequence numbers and timestamps, once packets under way have arrived.
     fn renumber(&mut self, index: usize) {
         let party = &mut self.parties[index];
         if self.now_ms < party.renumbered_at + 2_000 {
             return;
         }
         party.renumbered_at = self.now_ms;
-        // Nothing that it said before comes after what it says then.
+        // No packet of the old numbers arrives after one of the new.
         self.flights.retain(|_, flight| flight.party != index);
         party.ssrc = self.rng.number() as u32;
         party.first_sequence = self.rng.number() as u16;
@@ -516,7 +517,7 @@ impl Story {
     }
 }
 
-/// What a party says: 160 bytes that name it and the packet.
+/// Payload of a party: 160 bytes that identify party and packet.
 fn payload(party: usize, number: u16) -> Vec<u8> {
     let mut rng = Rng::new((party as u64) << 32 | u64::from(number));
     (0..160).map(|_| rng.number() as u8).collect()

@@ -1,8 +1,8 @@
-//! What must become of every packet: a second, simpler telling of the media core's rules.
+//! The fate of every packet, by a second and simpler implementation of the media core's rules.
 //!
-//! Slow and plain on purpose: sets of what came, no windows, no wrapping statistics. It knows what the
-//! story's parties did and says in advance what each datagram leads to, bytes included; what a core
-//! sends by itself it checks as it comes.
+//! Slow and plain on purpose: sets of received packets, no windows, no wrapping statistics. It knows what the
+//! parties of the story did and predicts the result of each datagram, bytes included. Packets that a core
+//! sends by itself it checks as they arrive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -13,12 +13,12 @@ use plane::{DropReason, g711, rtp};
 use shared::media::PlayEnd;
 use shared::{Codec, LegPlan, LegQuality, LossPattern, MediaEvent, PlayId, Prompt};
 
-/// A datagram as the story meant it.
+/// What a datagram is meant to be.
 #[derive(Clone, Debug)]
 pub enum Arrival {
     /// Audio of the party.
     Speech(Speech),
-    /// Something that is dropped with this reason, whatever the leg does.
+    /// A packet that is dropped for this reason in every state of the leg.
     Hostile(DropReason),
     /// A report of the party.
     Report,
@@ -34,7 +34,7 @@ pub struct Speech {
     pub payload: Vec<u8>,
 }
 
-/// What became of a datagram at the core that received it.
+/// What a core did with a datagram that it received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Consumed,
@@ -42,19 +42,19 @@ pub enum Outcome {
     Dropped(DropReason),
 }
 
-/// What must become of it: one of these, and who hears which bytes.
+/// The expected result: one of these outcomes, and the bytes that each party hears.
 pub struct Expected {
     pub outcomes: Vec<Outcome>,
     pub heard: Option<(usize, SocketAddr, Vec<u8>)>,
 }
 
-/// All legs as they must be.
+/// Expected state of all legs.
 pub struct Reference {
     legs: Vec<Option<Leg>>,
     cores: usize,
-    /// Plays that have not ended, with their party.
+    /// Plays under way, with their party.
     plays: BTreeMap<PlayId, usize>,
-    /// What a leg that was stopped must report.
+    /// Figures that a stopped leg must report.
     settled: BTreeMap<u16, Settled>,
     latches: i64,
     pub wrong: Vec<String>,
@@ -70,11 +70,11 @@ struct Leg {
     playing: Option<Playing>,
 }
 
-/// What came from the party.
+/// The stream from the party.
 #[derive(Default)]
 struct Heard {
     ssrc: Option<u32>,
-    /// The first of this stream, and the numbers of those after it that came.
+    /// First sequence number of this stream, and the offsets of the packets received since.
     first: u16,
     came: BTreeSet<u16>,
     settled: Settled,
@@ -181,7 +181,7 @@ impl Reference {
         leg.heard.settle();
         let settled = Settled { sent: leg.out.sent, ..leg.heard.settled };
         self.settled.insert(party as u16, settled);
-        // Whoever was bridged with it was so with this leg, not with the party's next one.
+        // A bridge was with this leg, not with the party's next one.
         self.legs
             .iter_mut()
             .flatten()
@@ -198,7 +198,7 @@ impl Reference {
         }
         let is_up = peer.is_none_or(|peer| self.legs[peer].is_some());
         if let (false, Some(leg)) = (is_up, &mut self.legs[party]) {
-            // A leg id of the past: it will never be bridged back.
+            // A leg id of the past is never bridged back.
             leg.peer = None;
         }
     }
@@ -210,7 +210,7 @@ impl Reference {
         leg.playing = Some(prompt.map_or(Playing::Digits, |prompt| Playing::Prompt { prompt, at }));
     }
 
-    /// Takes one datagram, and says what must become of it.
+    /// Takes one datagram; the expected result.
     pub fn arrives(
         &mut self,
         now_ms: u64,
@@ -226,7 +226,7 @@ impl Reference {
         let speech = match arrival {
             Arrival::Hostile(reason) => return only(Outcome::Dropped(*reason)),
             Arrival::Report => {
-                // Ten a second are read; of an address that the party left none.
+                // A core reads ten reports a second, and none from an address that the party left.
                 let dropped = [DropReason::RtcpRate, DropReason::RtcpStranger];
                 let dropped = dropped.map(Outcome::Dropped);
                 return Expected {
@@ -275,7 +275,7 @@ impl Reference {
         }
     }
 
-    /// A core sent this by itself.
+    /// Checks a packet that a core sent by itself.
     pub fn sends(&mut self, now_ms: u64, party: usize, to: SocketAddr, bytes: &[u8]) {
         let wrong = match &mut self.legs[party] {
             Some(leg) if leg.plan.media.remote_rtp == Some(to) => leg.check_own(now_ms, bytes),
@@ -349,7 +349,7 @@ impl Reference {
 }
 
 impl Leg {
-    /// The packet that the party must hear of a bridged one's; `None`: it is too late.
+    /// The packet that the party must hear for a packet of its bridged party; `None`: that one is too late.
     fn relay(
         &mut self,
         now_ms: u64,
@@ -391,7 +391,7 @@ impl Leg {
         Some(self.packet(!is_same, sequence, timestamp, &payload))
     }
 
-    /// Silence, prompts and events: what is not as it must be.
+    /// Checks silence, prompts and events; the findings.
     fn check_own(&mut self, now_ms: u64, bytes: &[u8]) -> Vec<String> {
         let header = rtp::RtpHeader::parse(bytes).expect("RTP");
         let payload = &bytes[12..];
@@ -498,7 +498,7 @@ impl Heard {
         false
     }
 
-    /// The losses of the stream that is over.
+    /// Adds the losses of a stream that is over.
     fn settle(&mut self) {
         let came = std::mem::take(&mut self.came);
         let Some((first, last)) = came.first().zip(came.last()) else { return };

@@ -1,5 +1,5 @@
-//! The reference registrar: which contacts must be bound, by what the phones were granted and by
-//! monotonic time alone.
+//! The reference registrar: which contacts must be bound. It knows only the lifetimes granted to the phones
+//! and monotonic time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub struct Bound {
 pub const DOUBT: Duration = Duration::from_secs(45);
 
 impl Book {
-    /// A phone was told that its contact holds for so long, or that it is gone.
+    /// A phone learned that its contact is bound for `granted_s` seconds; 0: that it is removed.
     pub fn bound(
         &mut self,
         now: Instant,
@@ -58,7 +58,7 @@ impl Book {
         self.bindings.retain(|_, bound| !bound.is_connection);
     }
 
-    /// Whether it is certain now which contacts of a user are bound, and still is in a minute.
+    /// Whether it is certain which contacts of a user are bound, now and for the next minute.
     pub fn is_certain(&self, now: Instant, user: &str) -> bool {
         let of_user = self.bindings.iter().filter(|((known, _), _)| *known == user);
         let mut untils = of_user.map(|(_, bound)| bound.until);
@@ -70,7 +70,7 @@ impl Book {
         &self.bindings
     }
 
-    /// Where a user's contacts are that must be bound now.
+    /// Addresses of the contacts of a user that must be bound now.
     pub fn of(&self, now: Instant, user: &str) -> Vec<SocketAddr> {
         let of_user = self.bindings.iter().filter(|((known, _), _)| *known == user);
         let live = of_user.filter(|(_, bound)| bound.until > now);

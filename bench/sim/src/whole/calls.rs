@@ -17,14 +17,14 @@ use super::transfers;
 use super::up::Up;
 use super::world::World;
 
-/// Somebody calls somebody; things happen in the call; it ends.
+/// A phone calls a user; things happen in the call; it ends.
 pub fn play(world: &mut World) {
     let caller = world.rng.below(world.parties.len() as u64) as usize;
     let users = ["alice", "bob", "carol", "dave"];
     let user = users[world.rng.below(4) as usize];
     let on_bridge = world.rng.permille(500);
     let is_same = world.parties[caller].user == user;
-    // Where a phone is about to find out that nobody hears it, who rings is a matter of luck.
+    // Where a phone has a dead connection and is about to notice, the model cannot say who rings.
     let all_heard = (0..world.parties.len())
         .all(|party| world.network.carries(world.parties[party].connection));
     if is_same || !all_heard || !world.book.is_certain(world.now.mono, user) {
@@ -56,8 +56,8 @@ pub fn play(world: &mut World) {
     end(world, &up);
 }
 
-/// The caller hangs up before anybody knows what comes of it: all of it ends, in whatever order the
-/// CANCEL, the answers and the BYE meet.
+/// The caller hangs up before the outcome is known. The whole call must end, in whatever order CANCEL,
+/// answers and BYE cross.
 fn give_up(world: &mut World, caller: usize, user: &str, on_bridge: bool) {
     prepare(world, user);
     let since = world.application.asked().len();
@@ -76,11 +76,13 @@ fn give_up(world: &mut World, caller: usize, user: &str, on_bridge: bool) {
     let times = |path: &str| told.iter().filter(|asked| asked.path() == path).count();
     let (status, next) = (times("status"), times("next"));
     if status != usize::from(!told.is_empty()) || next > 1 {
-        world.is_wrong(format!("who gave up was reported {status} times, next {next} times"));
+        world.is_wrong(format!(
+            "a caller that gave up caused {status} status callbacks and {next} actions"
+        ));
     }
 }
 
-/// One or both offer something else, or the same again.
+/// One or both parties send an offer, with changed or equal media.
 fn offer(world: &mut World, up: &Up) {
     let both = world.rng.permille(300);
     let first = world.rng.below(2) as usize;
@@ -105,7 +107,7 @@ fn reoffer(world: &mut World, party: usize, session: SessionId) {
     }
 }
 
-/// The called party offers in the moment in which the gateway refreshes the session: glare.
+/// The called party sends an offer at about the moment when the gateway refreshes the session: glare.
 fn offer_with_refresh(world: &mut World, up: &Up) {
     let refresh_at = up.at + Duration::from_secs(900);
     let pause = refresh_at.since(world.now.mono);
@@ -115,7 +117,7 @@ fn offer_with_refresh(world: &mut World, up: &Up) {
     reoffer(world, up.callee.0, up.callee.1);
 }
 
-/// Somebody hangs up, or the gateway is killed.
+/// One party hangs up, or the gateway is killed.
 fn end(world: &mut World, up: &Up) {
     if world.rng.permille(200) {
         return end_by_kill(world, up);
@@ -138,13 +140,13 @@ fn end(world: &mut World, up: &Up) {
     let mut sorted = told.clone();
     sorted.sort_unstable();
     if sorted != ["next", "status"] || (who == 1 && told != ["next", "status"]) {
-        world.is_wrong(format!("at the end of a call the application was told {told:?}"));
+        world.is_wrong(format!("at the end of a call the application got {told:?}"));
     }
     for asked in &asked {
         let status =
             asked.value(if asked.path() == "next" { "DialCallStatus" } else { "CallStatus" });
         if status != "completed" || asked.call != sid {
-            world.is_wrong(format!("{} was told {status}", asked.path()));
+            world.is_wrong(format!("{} got {status}", asked.path()));
         }
     }
     check_statuses(world, sid, CallStatus::Completed, &[CallStatus::Completed]);
@@ -158,7 +160,7 @@ fn end(world: &mut World, up: &Up) {
     nothing_is_up(world);
 }
 
-/// Whoever hangs up after a transfer, the other one is told.
+/// After a transfer either party hangs up, and the other one gets a BYE.
 fn end_transferred(world: &mut World, up: &Up) {
     let who = world.rng.below(2) as usize;
     let ((party, session), other) = (up.parties()[who], up.parties()[1 - who]);
@@ -173,8 +175,8 @@ fn end_transferred(world: &mut World, up: &Up) {
     nothing_is_up(world);
 }
 
-/// The process dies in the middle: the phones find out when they say something, the records say that
-/// the call was cut.
+/// The process dies during the call: the phones notice at their next request, and the records end as
+/// failed.
 fn end_by_kill(world: &mut World, up: &Up) {
     let down = Duration::from_millis(500 + world.rng.below(20_000));
     world.kill_gateway(down);

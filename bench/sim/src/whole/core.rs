@@ -1,4 +1,4 @@
-//! Media cores that remember what they were told and move no audio: who would hear whom is read off them.
+//! Media cores that keep plans, bridges and plays and move no audio: they show who would hear whom.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use shared::media::{PlayEnd, PlayedValue};
 use shared::{Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
 
-/// All media cores of the house: a leg knows its own.
+/// All media cores of a gateway as one; a leg's id names its core.
 #[derive(Default)]
 pub struct Cores {
     legs: BTreeMap<LegId, Leg>,
     pub events: VecDeque<MediaEvent>,
 }
 
-/// One party as a core knows it.
+/// One leg.
 struct Leg {
     plan: LegPlan,
     peer: Option<LegId>,
@@ -24,11 +24,11 @@ struct Leg {
 struct Playing {
     play: PlayId,
     value: PlayedValue,
-    /// `None`: until it is stopped.
+    /// `None`: plays until it is stopped.
     until: Option<Instant>,
 }
 
-/// Whatever digits take on the line.
+/// Time that digits take, however many.
 const DIGITS: Duration = Duration::from_millis(500);
 
 impl Cores {
@@ -61,7 +61,7 @@ impl Cores {
                 self.play(leg, Playing { play, value, until });
             }
             MediaCommand::StopPlay { leg } => self.end_play(leg, PlayEnd::Stopped),
-            // Nothing is recorded in these stories.
+            // No document of this simulation records.
             MediaCommand::StartTap { leg, .. }
             | MediaCommand::PauseTap { leg, .. }
             | MediaCommand::StopTap { leg, .. } => {
@@ -70,7 +70,7 @@ impl Cores {
         }
     }
 
-    /// Ends what has played long enough.
+    /// Ends plays that are over.
     pub fn handle_timeout(&mut self, now: Instant) {
         let is_over = |leg: &Leg| {
             let until = leg.playing.as_ref().and_then(|playing| playing.until);
@@ -86,13 +86,13 @@ impl Cores {
         self.legs.values().filter_map(|leg| leg.playing.as_ref()?.until).min()
     }
 
-    /// The legs there are.
+    /// Number of legs.
     pub fn len(&self) -> usize {
         self.legs.len()
     }
 
-    /// The party that hears what is said from `speaker` to the gateway's port `to`, by what the cores
-    /// were told: where its media go to, and from which port.
+    /// The party that hears audio sent from `speaker` to the gateway's port `to`, by plans and bridges: the
+    /// port that its audio leaves by, and its address.
     pub fn listener_of(&self, speaker: SocketAddr, to: u16) -> Option<(u16, SocketAddr)> {
         let is_from = |(_, leg): &(&LegId, &Leg)| leg.plan.port.rtp == to;
         let (id, leg) = self.legs.iter().find(is_from)?;

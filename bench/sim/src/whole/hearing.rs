@@ -1,4 +1,4 @@
-//! Who hears whom: read off the media cores, and held to the calls that are up.
+//! Who hears whom: read off the media cores, and compared with the calls that are up.
 
 use std::net::SocketAddr;
 
@@ -7,14 +7,14 @@ use sip::SessionId;
 use super::up::Up;
 use super::world::World;
 
-/// Of all calls that are up, these parties hear each other, as far as both want it, and nobody else does.
+/// The parties of each call in `ups` hear each other, as far as both directions allow, and nobody else.
 pub fn check_hearing(world: &mut World, ups: &[Up]) {
     let mut wrong = Vec::new();
     for party in 0..world.parties.len() {
         for session in world.parties[party].live() {
             let call = &world.parties[party].calls[&session];
             if call.asked.is_some() {
-                wrong.push(format!("{party} was never told what came of its offer"));
+                wrong.push(format!("{party} never got an answer to its offer"));
             }
             let other = ups.iter().find_map(|up| {
                 let [one, other] = up.parties();

@@ -4,7 +4,7 @@
 //! processes and clocks that are set. The product runs in `world`: `network`, `process` (with `core`,
 //! media cores that move no audio), `disk`, `application`, and a `party` for each phone.
 //!
-//! The model says beforehand what each party, each record and the registrar must come to, and the checks
+//! The model states beforehand how each party, each record and the registrar must end, and the checks
 //! compare: `book` and `registrations` (who is registered), `ringing` (whom a call rings, with which
 //! outcome), `hearing` (who hears whom), `calls` and `transfers` (what happens in a call, and how it ends),
 //! `records` (what the disk says), `leftovers` (what must be gone).
@@ -33,19 +33,19 @@ use std::time::Duration;
 
 use world::World;
 
-/// Plays one seed; what was wrong, empty when nothing was.
+/// Plays one seed; the findings, empty where nothing is wrong.
 pub fn run(seed: u64) -> Vec<String> {
     play(seed, false).into_journal().into_wrong()
 }
 
-/// What happened in one seed, for a person.
+/// Plays one seed and returns its trace, for a person.
 pub fn replay(seed: u64) -> Vec<String> {
     play(seed, true).into_journal().into_trace()
 }
 
 const GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
 
-/// By then everything that was sent is answered, whatever was lost on the way.
+/// Longer than any transaction: by then every request is answered, whatever was lost on the way.
 const SETTLES: Duration = Duration::from_secs(40);
 
 fn play(seed: u64, is_traced: bool) -> World {
@@ -68,7 +68,7 @@ fn play(seed: u64, is_traced: bool) -> World {
     world
 }
 
-/// One thing of many: a call with all that may happen in it, or trouble.
+/// Plays one of many things: a call with all that may happen in it, or trouble.
 fn one_thing(world: &mut World) {
     let party = world.rng.below(world.parties.len() as u64) as usize;
     match world.rng.below(13) {
@@ -99,12 +99,12 @@ fn asks_s(world: &mut World) -> u32 {
     [60, 600, 1_200, 3_600, 7_200][world.rng.below(5) as usize]
 }
 
-/// Everybody hangs up; then nothing may be left but what must be registered, and that rings.
+/// Everybody hangs up; then nothing may be left but the bindings of the book.
 fn come_to_an_end(world: &mut World) {
     world.everybody_hangs_up();
     world.run(Duration::from_secs(120));
     world.run_until_registered();
-    // The last REGISTER's transactions end, and no next one begins.
+    // The transactions of the last REGISTER end before the next one begins.
     world.run(Duration::from_secs(39));
     registrations::check(world);
     leftovers::check(world);
@@ -115,12 +115,12 @@ fn come_to_an_end(world: &mut World) {
 mod tests {
     /// A hundred times as many by `make soak`.
     #[test]
-    fn the_first_five_hundred_houses_end_as_the_model_says() {
+    fn the_first_five_hundred_gateways_end_as_the_model_says() {
         play_all(0..500);
     }
 
     #[test]
-    fn the_next_five_hundred_houses_end_as_the_model_says() {
+    fn the_next_five_hundred_gateways_end_as_the_model_says() {
         play_all(500..1_000);
     }
 

@@ -1,10 +1,10 @@
 //! The network between phones and the gateway: datagrams that are lost, doubled and delayed, TCP
 //! connections, and NATs that forget both.
 //!
-//! It owns what no end of it knows: the address behind which each phone appears, connections that are
-//! dead before either side notices, and how often each message was lost. It says what arrives and when;
-//! the world schedules that. No message is lost more than [`LOSSES_MAX`] times, however often it is
-//! sent: so what a party must have seen in the end is certain, and the model says it exactly.
+//! It owns what neither end knows: the address behind which each phone appears, connections that are dead
+//! before either side notices, and the losses of each message. It decides what arrives and when; the world
+//! schedules that. No message is lost more than [`LOSSES_MAX`] times, however often it is sent. So it is
+//! certain what each party must have seen in the end, and the model can state it exactly.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! A phone with a user: one SIP user agent, its registration, its calls, and what it saw of each.
+//! A phone with a user: one SIP user agent, its registration, and its view of each call.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,10 +29,10 @@ pub struct Party {
     pub connection: Option<FlowId>,
     pub registration: Registration,
     pub calls: BTreeMap<SessionId, PhoneCall>,
-    /// What it does about the next call that comes.
+    /// What it does about the next incoming call.
     pub manner: Manner,
     extensions: Extensions,
-    /// Lets its caller hear something before it answers.
+    /// Whether it sends early media (183 with SDP) before it answers.
     rings_early: bool,
     origin: Origin,
     next_number: u64,
@@ -40,7 +40,7 @@ pub struct Party {
     tags: BTreeMap<String, (String, String)>,
 }
 
-/// What a phone does about a call that comes.
+/// What a phone does about an incoming call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     Ignores,
@@ -51,9 +51,9 @@ pub enum Manner {
 /// What a phone knows of its registration.
 #[derive(Default)]
 pub struct Registration {
-    /// Seconds that it asks for; `None`: it does not want one.
+    /// Seconds that it asks for; `None`: it does not want to be registered.
     pub asks_s: Option<u32>,
-    /// The REGISTER under way, and what it asks for.
+    /// The REGISTER under way, and the seconds that it asks for.
     pub waits: Option<(RequestId, u32)>,
     /// When the next REGISTER is due.
     pub next_at: Option<Instant>,
@@ -67,12 +67,12 @@ pub struct PhoneCall {
     pub is_incoming: bool,
     pub is_up: bool,
     pub over: Option<Over>,
-    /// Its own port and wish, and what an own offer asks for while it is out.
+    /// Its RTP port and direction as last agreed on; in `asked`, those of its own open offer.
     pub port: u16,
     pub direction: Direction,
     pub asked: Option<(u16, Direction)>,
     pub media: Option<NegotiatedMedia>,
-    /// Statuses that were told of its REFER, the answer to it first.
+    /// Statuses of its REFER: first of the response, then of each NOTIFY.
     pub told: Vec<u16>,
     pub call_id: String,
     ends: u32,
@@ -83,23 +83,23 @@ pub struct PhoneCall {
 pub enum Over {
     /// The INVITE was refused.
     Refused(u16),
-    /// The caller took it back.
+    /// The caller sent CANCEL.
     Canceled,
     /// The other side hung up.
     ByPeer,
-    /// The phone did.
+    /// The phone hung up.
     ByUs,
-    /// The other side does not know the call any more, or does not answer.
+    /// The other side no longer knows the call, or does not answer.
     Lost,
 }
 
-/// What a phone wants of the house.
+/// What a phone wants of the world.
 pub enum Wish {
-    /// To do that later.
+    /// To execute a command later.
     Later { after: Duration, command: Command },
-    /// Another connection: nothing came back by the one there is.
+    /// A new connection: nothing comes back on the present one.
     Reconnect,
-    /// Its contact holds for so long from now on; 0: it is gone.
+    /// To note that its contact is bound for this number of seconds; 0: that it is removed.
     Bound { granted_s: u32 },
 }
 
@@ -154,7 +154,7 @@ impl Party {
         }
     }
 
-    /// Reads the tags of a dialog off what comes in: an attended transfer names them.
+    /// Notes the tags of a dialog from a received message: an attended transfer names them.
     pub fn note_tags(&mut self, bytes: &[u8]) {
         if !bytes.starts_with(b"SIP/2.0 200") && !bytes.starts_with(b"ACK") {
             return;
@@ -170,7 +170,7 @@ impl Party {
         }
     }
 
-    /// `Refer-To` of a transfer to whom that other call of this phone is with.
+    /// `Refer-To` of a transfer to the peer of another call of this phone.
     pub fn replacing(&self, session: SessionId) -> Option<String> {
         let call_id = self.agent.call_id(session)?.to_string();
         let (to, from) = self.tags.get(&call_id)?;
@@ -178,14 +178,14 @@ impl Party {
         Some(format!("sip:someone@{DOMAIN}?Replaces={call_id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}"))
     }
 
-    /// What was told of an earlier transfer does not count any more.
+    /// Forgets the statuses of an earlier transfer.
     pub fn forget_told(&mut self, session: SessionId) {
         if let Some(call) = self.calls.get_mut(&session) {
             call.told.clear();
         }
     }
 
-    /// Power is gone and comes back: nothing is remembered but the user's wish to be registered.
+    /// Loses power and comes back; only the user's wish to be registered survives.
     pub fn reboot(&mut self, now: Now, rng: &mut Rng) {
         self.origin.generation = self.origin.generation.wrapping_add(1);
         self.agent = agent(self.origin, rng);
@@ -199,7 +199,7 @@ impl Party {
         });
     }
 
-    /// The contact that a REGISTER of it shows: what the registrar tells bindings apart by.
+    /// The contact of its REGISTERs, by which the registrar distinguishes bindings.
     pub fn contact(&self) -> SocketAddr {
         self.own
     }
@@ -208,7 +208,7 @@ impl Party {
         self.calls.values().all(|call| !call.is_live())
     }
 
-    /// The calls that live, oldest first.
+    /// Live calls, oldest first.
     pub fn live(&self) -> Vec<SessionId> {
         let live = self.calls.iter().filter(|(_, call)| call.is_live());
         live.map(|(session, _)| *session).collect()
@@ -225,7 +225,7 @@ impl Party {
         Destination { transport, remote, local, flow, host: None }
     }
 
-    /// Calls a user part of the domain; the session.
+    /// Calls a user of the domain; the session, and the command that starts it.
     pub fn call(&mut self, target: &str) -> (SessionId, Command) {
         let session = SessionId(self.number());
         let call = PhoneCall::new(false, self.port_of(session));
@@ -251,7 +251,7 @@ impl Party {
         (session, Command::Invite { session, invite: Box::new(invite) })
     }
 
-    /// Asks for the contact to hold so long; 0 takes it back.
+    /// The command that registers the contact for `asks_s` seconds; 0 removes it.
     pub fn register(&mut self, asks_s: u32) -> Command {
         let request = RequestId(self.number());
         let mut parameters = Parameters::new();
@@ -273,7 +273,7 @@ impl Party {
         Command::Request { request, message: Box::new(message) }
     }
 
-    /// Offers other media; `None` where there is nothing to offer in, or an offer is out.
+    /// The command that offers other media; `None` where the call is not up, or an offer is open.
     pub fn reoffer(
         &mut self,
         session: SessionId,
@@ -290,7 +290,7 @@ impl Party {
         Some(Command::Reoffer { session, media: local(own, port, direction) })
     }
 
-    /// The connection is gone: whatever was registered by it is asked for anew.
+    /// The connection is gone: the phone registers anew, a little later.
     pub fn connection_gone(&mut self, now: Now, rng: &mut Rng) {
         self.connection = None;
         let registration = &mut self.registration;
@@ -300,7 +300,7 @@ impl Party {
         }
     }
 
-    /// What the user agent says.
+    /// Takes an event of the user agent; the command that answers it.
     pub fn saw(
         &mut self,
         now: Now,
@@ -326,11 +326,11 @@ impl Party {
         let session = session_of(&event)?;
         let user = self.user;
         let Some(call) = self.calls.get_mut(&session) else {
-            wrong.push(format!("{user} hears of a call that it never had: {event:?}"));
+            wrong.push(format!("{user} has an event of a call that it never had: {event:?}"));
             return None;
         };
         if !call.is_live() {
-            wrong.push(format!("{user} hears after the end of a call: {event:?}"));
+            wrong.push(format!("{user} has an event after the end of a call: {event:?}"));
             return None;
         }
         match event {
@@ -347,7 +347,7 @@ impl Party {
             UaEvent::Renegotiated { media, .. } => call.media = Some(media),
             UaEvent::ReofferRefused { .. } => call.asked = None,
             UaEvent::Offer { session, .. } => {
-                // While an offer of ours waits for its turn, what holds is what was agreed on last.
+                // While our own offer waits for its turn, the last agreement holds.
                 let answer = Ok(local(self.own, call.port, call.direction));
                 return Some(Command::AnswerOffer { session, answer });
             }
@@ -377,7 +377,8 @@ impl Party {
         None
     }
 
-    /// An offer of our own was answered, where the event was not the echo of an answer of ours.
+    /// The peer answered this phone's own offer. Not to be called where the event reports this phone's own
+    /// answer to an offer of the peer.
     pub fn own_offer_taken(&mut self, session: SessionId) {
         let Some(call) = self.calls.get_mut(&session) else { return };
         if let Some((port, direction)) = call.asked.take() {
@@ -385,7 +386,7 @@ impl Party {
         }
     }
 
-    /// Whether the user still does what was to be done later; notes it.
+    /// Whether a command that was scheduled still makes sense; notes its result.
     pub fn does(&mut self, command: &Command) -> bool {
         match command {
             Command::Answer { session, .. } => {
@@ -472,7 +473,7 @@ impl Party {
                 registration.asks_s = registration.asks_s.map(|_| 600);
                 registration.next_at = Some(now.mono);
             }
-            // Never a pong came: who knows whether the other side is there at all.
+            // No response over a connection: the other side may be gone.
             408 if self.transport.is_reliable() => wishes.push(Wish::Reconnect),
             408 | 503 => registration.next_at = Some(now.mono + Duration::from_secs(20)),
             status => wrong.push(format!("{}'s REGISTER got {status}", self.user)),
@@ -488,7 +489,7 @@ impl Party {
         self.next_number
     }
 
-    /// Every call of a phone has ports of its own.
+    /// RTP port of a call: each call of a phone has its own.
     fn port_of(&self, session: SessionId) -> u16 {
         4_000 + 40 * u16::try_from(session.0 % 1_000).unwrap_or(0)
     }
@@ -501,7 +502,7 @@ impl PhoneCall {
         self.asked = None;
     }
 
-    /// Told once that it is over, or never where power went.
+    /// Whether the phone learned of the end once, or never where it lost power.
     pub const fn was_told_once(&self) -> bool {
         self.ends <= 1
     }
@@ -568,7 +569,7 @@ fn uri(text: &str) -> Uri {
     Uri::parse(text).expect("a URI of the simulator")
 }
 
-/// What a user agent hears: bytes of a flow.
+/// Bytes received on a flow, as an input of a user agent.
 pub fn received(flow: Flow, bytes: &[u8]) -> Input<'_> {
     Input::Received { flow, bytes }
 }

@@ -14,7 +14,7 @@ use super::GATEWAY;
 use super::core::Cores;
 use crate::rng::Rng;
 
-/// Something that a thread beside `Control` brings back later.
+/// The result of another thread's work, handed to `Control` later.
 pub type Task = Box<dyn FnOnce(&mut Control, Now)>;
 
 /// The process and what it needs to start again.
@@ -46,7 +46,7 @@ impl Process {
         self.control = Some(start(self.snapshot.clone(), self.generation, now, kept, rng));
     }
 
-    /// Ends the process without a word to anybody.
+    /// Ends the process at once; nobody is notified.
     pub fn kill(&mut self) {
         self.control = None;
         self.cores = Cores::default();

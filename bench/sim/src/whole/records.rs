@@ -14,7 +14,7 @@ pub fn check_statuses(world: &mut World, sid: CallSid, own: CallStatus, children
     }
 }
 
-/// Every call there ever was has one end, in order, whatever the clock did.
+/// Every call has one end, after its start, whatever the clock did.
 pub fn check(world: &mut World) {
     let mut wrong = Vec::new();
     for record in world.disk.records() {
@@ -37,7 +37,7 @@ pub fn check(world: &mut World) {
             .filter(|asked| asked.call == sid && asked.path() == "status");
         let most = usize::from(record.direction == CallDirection::Inbound);
         if told.count() > most {
-            wrong.push(format!("{sid} was reported more than once"));
+            wrong.push(format!("{sid} has more than one final status callback"));
         }
     }
     wrong.into_iter().for_each(|text| world.is_wrong(text));

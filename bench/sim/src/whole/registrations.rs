@@ -1,9 +1,9 @@
-//! Holds the registrar and the disk to the book.
+//! Compares the registrar and the disk with the book of expected bindings.
 
 use super::book::DOUBT;
 use super::world::World;
 
-/// Holds the registrar and the disk to the book.
+/// Compares the registrar and the disk with the book.
 pub fn check(world: &mut World) {
     let now = world.now;
     let mut wrong = Vec::new();

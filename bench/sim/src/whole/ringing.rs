@@ -2,7 +2,7 @@
 //! application and the records say of it.
 //!
 //! [`prepare`] decides what each phone of the user will do and computes the outcome from that alone;
-//! [`ring`] plays the call and compares. [`Rang`] counts how often each phone rang meanwhile.
+//! [`ring`] plays the call and compares. [`Rang`] counts the times that each phone rang meanwhile.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::records::check_statuses;
 use super::up::Up;
 use super::world::World;
 
-/// What must come of ringing somebody.
+/// Expected outcome of ringing a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Answered(usize),
@@ -23,8 +23,8 @@ pub enum Outcome {
     Failed(&'static str),
 }
 
-/// Rings a user and holds what comes of it to the model.
-/// `beside`: what is up meanwhile, and stays as it is.
+/// Rings a user and compares the outcome with the model; the call, where it is up then.
+/// `beside`: calls that are up meanwhile, and stay as they are.
 pub fn ring(
     world: &mut World,
     caller: usize,
@@ -63,7 +63,7 @@ pub fn ring(
     match outcome {
         Outcome::Answered(callee) => {
             if !is_up || paths != ["voice "] {
-                world.is_wrong(format!("an answered caller is {over:?}, told: {paths:?}"));
+                world.is_wrong(format!("an answered caller is {over:?}, webhooks: {paths:?}"));
                 return None;
             }
             let calls = &world.parties[callee].calls;
@@ -87,7 +87,7 @@ pub fn ring(
             let expected =
                 ["voice ".to_owned(), format!("next {status}"), format!("status {ends}")];
             if paths != expected {
-                world.is_wrong(format!("the application was told {paths:?}, not {expected:?}"));
+                world.is_wrong(format!("the application got {paths:?}, not {expected:?}"));
             }
             let is_right = match over {
                 Some(Over::Refused(_)) => on_bridge,
@@ -102,7 +102,7 @@ pub fn ring(
     }
 }
 
-/// Says what each phone of a user does about a call, and so what must come of it.
+/// Decides what each phone of a user does about a call; the outcome that follows.
 pub fn prepare(world: &mut World, user: &str) -> Outcome {
     let mut left = world.book.of(world.now.mono, user).len();
     let mut acts = Vec::new();
@@ -149,14 +149,14 @@ pub fn prepare(world: &mut World, user: &str) -> Outcome {
     Outcome::Failed("no-answer")
 }
 
-/// Whether a call to a phone's user arrives at the phone.
+/// Whether a call to a phone's user reaches this phone.
 fn is_reached(world: &World, party: usize) -> bool {
     let (user, connection) = (world.parties[party].user, world.parties[party].connection);
     let mut rows = world.disk.bindings();
     rows.any(|row| row.user == user && world.network.reaches(party, connection, row))
 }
 
-/// A refusal for all, then what a person did, then the rest.
+/// Which refusal wins: one for all contacts, then a person's decision, then the rest. Lower wins.
 const fn rank(status: u16) -> u8 {
     match status {
         600.. => 0,
@@ -173,7 +173,7 @@ const fn dial_status(status: u16) -> &'static str {
     }
 }
 
-/// How often each phone rang so far, and whether it must ring now.
+/// The times that each phone rang so far, and whether it must ring now.
 pub struct Rang(Vec<(usize, bool)>);
 
 impl Rang {
@@ -185,8 +185,8 @@ impl Rang {
         Self(world.parties.iter().enumerate().map(must).collect())
     }
 
-    /// Every phone of the user that can be reached rang once, and no other; who did not get the call
-    /// is told so.
+    /// Every phone of the user that can be reached rang once, and no other phone rang. The phones that did
+    /// not get the call got a CANCEL.
     pub fn check(&self, world: &mut World, outcome: Outcome) {
         let mut wrong = Vec::new();
         for (party, (before, must)) in self.0.iter().copied().enumerate() {
@@ -208,7 +208,7 @@ impl Rang {
                 Manner::Answers { .. } | Manner::Ignores => over == Some(Over::Canceled),
             };
             if !is_right {
-                wrong.push(format!("phone {party} is {over:?} where {outcome:?} came of it"));
+                wrong.push(format!("phone {party} is {over:?} where the outcome is {outcome:?}"));
             }
         }
         wrong.into_iter().for_each(|text| world.is_wrong(text));

@@ -1,4 +1,4 @@
-//! Transfers in the world, blind and attended, and what must come of them.
+//! Transfers of calls, blind and attended, and their expected outcome.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::up::Up;
 use super::world::World;
 use crate::ground::DOMAIN;
 
-/// A party of a call transfers the other one: the call that is up afterwards, if any.
+/// A party of a call transfers the other one; the call that is up afterwards, if any.
 pub fn play(world: &mut World, up: &Up) -> Option<Up> {
     let from = world.rng.below(2) as usize;
     let parties = up.parties().map(|(party, _)| world.parties[party].user);
@@ -34,7 +34,7 @@ pub fn play(world: &mut World, up: &Up) -> Option<Up> {
     }
 }
 
-/// The phone asks for the other party to be sent to somebody (contract sip-interface.md 16.1).
+/// A phone sends a REFER that names another user (RFC 5589 section 6).
 fn blind(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     let outcome = ringing::prepare(world, user);
     let rang = Rang::before(world, user);
@@ -45,7 +45,7 @@ fn blind(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     rang.check(world, outcome);
     let (last, stays) = match outcome {
         Outcome::Answered(_) => (200, false),
-        // Without answerOnBridge the phone is let go as soon as the document is there.
+        // Without answerOnBridge the transferor is released as soon as the document arrives.
         Outcome::Failed(_) if !up.on_bridge => (200, false),
         Outcome::Failed("busy") => (486, true),
         Outcome::Failed("no-answer") => (480, true),
@@ -68,7 +68,7 @@ fn blind(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     }
 }
 
-/// Who was joined by an attended transfer is in no `<Dial>` any more: the call goes on.
+/// A call joined by an attended transfer is outside `<Dial>`: a REFER is refused, and the call goes on.
 fn refused(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     let (party, session) = up.parties()[from];
     refer(world, (party, session), format!("sip:{user}@{DOMAIN}"));
@@ -76,12 +76,12 @@ fn refused(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     let call = &world.parties[party].calls[&session];
     if call.told != [603] || !call.is_live() {
         let told = call.told.clone();
-        world.is_wrong(format!("{party} was told {told:?} of a transfer outside of <Dial>"));
+        world.is_wrong(format!("{party} got {told:?} for a transfer outside <Dial>"));
     }
     Some(*up)
 }
 
-/// Somebody hangs up in the middle of a transfer: whatever comes of it, all of it ends.
+/// A party hangs up during a transfer; whatever its outcome, everything must end.
 fn interrupted(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     ringing::prepare(world, user);
     refer(world, up.parties()[from], format!("sip:{user}@{DOMAIN}"));
@@ -97,7 +97,7 @@ fn interrupted(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up
     None
 }
 
-/// The phone calls somebody else first, and then joins the two (RFC 3891, contract 16.1).
+/// A phone calls another user first, and then joins the two (RFC 3891, RFC 5589 section 7).
 fn attended(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     let (transferor, other) = (up.parties()[from], up.parties()[1 - from]);
     let on_bridge = world.rng.permille(500);
@@ -124,19 +124,18 @@ fn joined(world: &World, caller: (usize, SessionId), callee: (usize, SessionId))
     Up { caller, callee, on_bridge: false, is_joined: true, sid: None, at: world.now.mono }
 }
 
-/// The call that rang last at a phone.
+/// The newest incoming call of a phone.
 fn newest(world: &World, party: usize) -> SessionId {
     let calls = world.parties[party].calls.iter().rev();
     let mut incoming = calls.filter(|(_, call)| call.is_incoming);
     incoming.next().map_or(SessionId(0), |(session, _)| *session)
 }
 
-/// The answer to a REFER, that it is tried, and the last word; who is slow to be told the last one may
-/// have hung up, or been hung up on, before.
+/// The transferor got 202 for its REFER, then NOTIFYs of 100 and of the final status.
 fn check_told(world: &mut World, (party, session): (usize, SessionId), last: u16) {
     let told = world.parties[party].calls[&session].told.clone();
     if told != [202, 100, last] {
-        world.is_wrong(format!("{party} was told {told:?} of its transfer, not {last}"));
+        world.is_wrong(format!("{party} got {told:?} for its transfer, not {last}"));
     }
 }
 
@@ -147,5 +146,5 @@ fn check_over(world: &mut World, (party, session): (usize, SessionId), expected:
     }
 }
 
-/// How long the gateway waits for the BYE of who transferred (contract sip-interface.md 16.1), and some.
+/// Longer than the gateway waits for the BYE of the transferor.
 const PATIENCE: Duration = Duration::from_secs(50);

@@ -3,16 +3,16 @@
 use shared::{CallSid, Instant};
 use sip::SessionId;
 
-/// A call that is up, as the model knows it.
+/// A call that is up: its two parties and how it came to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Up {
     pub caller: (usize, SessionId),
     pub callee: (usize, SessionId),
-    /// The document answered when the called party did.
+    /// Whether the document uses `answerOnBridge`: the caller was answered when the called party was.
     pub on_bridge: bool,
-    /// An attended transfer made it.
+    /// Whether an attended transfer made it.
     pub is_joined: bool,
-    /// Of the caller, where the call is as it began; `None` after a transfer.
+    /// CallSid of the caller; `None` after a transfer.
     pub sid: Option<CallSid>,
     /// When the called party answered.
     pub at: Instant,

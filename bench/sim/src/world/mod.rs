@@ -40,7 +40,7 @@ pub fn phone_ip(phone: usize) -> IpAddr {
 
 type OnControl = Box<dyn FnOnce(&mut Control, Now)>;
 
-/// Something that happens later.
+/// What happens later.
 enum Later {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     Control(OnControl),
@@ -49,23 +49,23 @@ enum Later {
     Clock { jump_ms: i64 },
 }
 
-/// A REST request, made up when its time has come; `None`: it is not made.
+/// Makes a REST request when its time has come; `None`: no request is sent.
 pub type Ask = Box<dyn FnOnce(&World) -> Option<CallCommand>>;
 
 /// What a world is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground {
-    /// Media cores.
+    /// Number of media cores.
     pub cores: u8,
-    /// Legs of each: with one, every bridge goes across cores.
+    /// Legs of each core: with one, every bridge crosses cores.
     pub legs_a_core: usize,
     /// The network of SIP and media.
     pub network: Network,
-    /// Which phones answer by themselves.
+    /// Whether each phone answers by itself.
     pub answers: [bool; PHONES],
 }
 
-/// What the application answers to a URL.
+/// Answers a URL with a document or a failure.
 pub type Application = Box<dyn FnMut(&str) -> Result<String, HttpFailure>>;
 
 /// Everything, at one instant.
@@ -83,11 +83,11 @@ pub struct World {
     pub asked: Vec<Asked>,
     /// The last record of every call.
     pub records: BTreeMap<CallSid, CallRecord>,
-    /// Everything that was said by `<Say>`, in order.
+    /// Every prompt of `<Say>`, in order.
     pub prompts: Vec<Arc<Prompt>>,
-    /// Whether each REST request was done, in order.
+    /// Reply to each REST request, in order; an error is its code.
     pub replies: Vec<Result<(), u32>>,
-    /// How long webhooks, prompts and commits take: apart, so that packets change nothing there.
+    /// Delays of webhooks, prompts and commits. A stream of its own, so that packets do not change them.
     delays: Rng,
     cores: Cores,
     recorder: Recorder,
@@ -103,7 +103,7 @@ impl World {
         Self::on(seed, ground, application)
     }
 
-    /// The same with more said about it.
+    /// A world with all its parameters.
     pub fn on(seed: u64, ground: Ground, application: Application) -> Self {
         let Ground { cores, legs_a_core, network, answers } = ground;
         let mut rng = Rng::new(seed);
@@ -149,22 +149,22 @@ impl World {
         }
     }
 
-    /// Something a phone's user does, some time from now.
+    /// Lets a phone's user do something, some time from now.
     pub fn user(&mut self, after: Duration, phone: usize, command: phone::Command) {
         self.after(after, Later::Phone(phone, command));
     }
 
-    /// A REST request, some time from now.
+    /// Sends a REST request, some time from now.
     pub fn ask(&mut self, after: Duration, ask: Ask) {
         self.after(after, Later::Rest(ask));
     }
 
-    /// The wall clock is set, some time from now.
+    /// Sets the wall clock, some time from now.
     pub fn set_clock(&mut self, after: Duration, jump_ms: i64) {
         self.after(after, Later::Clock { jump_ms });
     }
 
-    /// A call from phone 0 to the gateway's domain.
+    /// Lets phone 0 call the gateway's domain, some time from now.
     pub fn call(&mut self, after: Duration) {
         let target = sip::Uri::parse(b"sip:1000@desk.sip.sidetone.test").expect("a URI");
         let destination = sip::Destination {
@@ -179,13 +179,13 @@ impl World {
         self.user(after, 0, command);
     }
 
-    /// A SIP datagram to the gateway, now, from anybody.
+    /// Hands the gateway a SIP datagram from any address, now.
     pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.deliver(from, SocketAddr::new(GATEWAY, SIP_PORT), bytes.to_vec());
         self.settle();
     }
 
-    /// Runs until nothing is left to happen or `limit` has passed; says which.
+    /// Runs until nothing is left to happen (`true`) or `limit` has passed (`false`).
     pub fn run(&mut self, limit: Duration) -> bool {
         let end = self.now.mono + limit;
         self.settle();
@@ -202,7 +202,7 @@ impl World {
         true
     }
 
-    /// What must hold once all is quiet.
+    /// Findings once all is quiet: whatever should be gone and is not.
     pub fn leftovers(&self) -> Vec<String> {
         let mut wrong = self.faults.clone();
         if self.control.calls_live() != 0 {
