@@ -2,6 +2,7 @@
 //! and on HTTP workers (readers).
 #![forbid(unsafe_code)]
 
+mod found;
 mod journal;
 mod open;
 mod reader;
@@ -15,6 +16,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use found::{Found, files, find};
 pub use journal::{Journal, Journaled};
 pub use open::{OpenError, Opened, open, read_snapshot};
 pub use reader::Reader;

@@ -63,9 +63,21 @@ pub enum OpenError {
     /// SQLite cannot open or read it.
     #[error("the database cannot be used: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// What the previous process could not commit cannot be read.
-    #[error("the history in {} cannot be read: {source}", .path.display())]
-    Journal {
+    /// Something wrote over the write-ahead log.
+    #[error(
+        "the database's log {} is damaged ({what}): what was committed there is lost. To go on with what the \
+         main file holds, move the log away",
+        .path.display()
+    )]
+    DamagedLog {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A file of the store cannot be read.
+    #[error("{} cannot be read: {source}", .path.display())]
+    Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -113,7 +125,7 @@ pub fn journal_path(database: &Path) -> PathBuf {
 fn read_journal(database: &Path) -> Result<Vec<Change>, OpenError> {
     let path = journal_path(database);
     let rows = journal::read(&path, HISTORY_JOURNAL_BYTES_MAX);
-    rows.map_err(|source| OpenError::Journal { path, source })
+    rows.map_err(|source| OpenError::Unreadable { path, source })
 }
 
 /// Takes the journal's space, little of what there is on a small disk.

@@ -15,7 +15,7 @@ use store::{
     Write,
 };
 
-use crate::{Journal, Journaled, OpenError, Opened, Reader, Retention};
+use crate::{Found, Journal, Journaled, OpenError, Opened, Reader, Retention};
 
 const ORIGIN: Origin = Origin { node: 1, generation: 1 };
 const T0: i64 = 1_736_154_000_000;
@@ -634,6 +634,63 @@ fn a_journal_keeps_room_for_how_calls_ended_and_reads_past_no_torn_line() {
     bytes[last..].fill(0);
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(crate::journal::read(&path, 4_096).unwrap().len(), rows.len() - 1);
+}
+
+#[test]
+fn what_is_found_at_a_path_is_nothing_an_empty_store_or_one_with_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = path(&folder);
+    let find = || crate::find(&path).unwrap();
+    assert_eq!(find(), Found::Nothing);
+    std::fs::write(&path, b"").unwrap();
+    assert_eq!(find(), Found::Nothing);
+    drop(open(&folder, "sidetone.test", T0).unwrap());
+    assert_eq!(find(), Found::Empty);
+    let house = House::new();
+    assert_eq!(crate::find(&house.path()).unwrap(), Found::Accounts);
+    std::fs::write(&path, [7; 8_192]).unwrap();
+    assert!(matches!(crate::find(&path), Err(OpenError::Sqlite(_))));
+}
+
+#[test]
+fn a_log_that_something_wrote_over_is_told_from_one_that_a_power_failure_tore() {
+    let log_of = |path: &std::path::Path| crate::files(path)[1].clone();
+    // Many commits in the log, as after a kill.
+    let killed = || {
+        let mut house = House::new();
+        for number in 0..9 {
+            house.commit(put(call(number, CallStatus::Completed, T0)));
+        }
+        let House { folder, opened, .. } = house;
+        std::mem::forget(opened.writer);
+        folder
+    };
+    let damage = |change: &dyn Fn(&mut Vec<u8>)| {
+        let folder = killed();
+        let log = log_of(&path(&folder));
+        let mut bytes = std::fs::read(&log).unwrap();
+        assert!(bytes.len() > 20_000);
+        change(&mut bytes);
+        std::fs::write(&log, bytes).unwrap();
+        crate::find(&path(&folder))
+    };
+    let is_damaged = |found| matches!(found, Err(OpenError::DamagedLog { .. }));
+    assert!(damage(&|_| {}).is_ok(), "as a kill leaves it");
+    assert!(damage(&|bytes| bytes.truncate(bytes.len() - 100)).is_ok(), "its last frame is torn");
+    assert!(damage(&|bytes| bytes.extend([0; 9_000])).is_ok(), "space behind the last frame");
+    let last = |bytes: &mut Vec<u8>| bytes.len() - 50;
+    assert!(
+        damage(&|bytes| {
+            let at = last(bytes);
+            bytes[at] ^= 1
+        })
+        .is_ok(),
+        "a torn last page"
+    );
+    assert!(is_damaged(damage(&|bytes| bytes.fill(0xA7))), "garbage");
+    assert!(is_damaged(damage(&|bytes| bytes[..32].fill(0xA7))), "its header");
+    assert!(is_damaged(damage(&|bytes| bytes[9_000..9_040].fill(0xA7))), "in its middle");
+    assert!(is_damaged(damage(&|bytes| *bytes = b"garbage".to_vec())), "a few bytes");
 }
 
 #[test]

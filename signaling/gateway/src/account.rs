@@ -141,6 +141,7 @@ mod tests {
         variables: &AccountVariables,
     ) -> Result<MainAccount, AccountError> {
         let data = DataDir::open(folder).expect("opened");
+        data.keep_key().expect("written");
         let origin = Origin { node: 0, generation: data.generation };
         let sealer = std::sync::Arc::new(KeyFileSealer::new(&data.key));
         let suffix = DomainSuffix::new("sidetone.test");

@@ -38,7 +38,7 @@ pub struct SettingsArguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway (what happens without a command, too)
-    Serve,
+    Serve(ServeArguments),
     /// Run it on loopback with a ready account, SIP user and TwiML application, and print how to call it
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArguments),
@@ -75,6 +75,14 @@ pub enum Command {
         #[command(subcommand)]
         worker: Worker,
     },
+}
+
+/// `sidetone serve`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct ServeArguments {
+    /// Begin with an empty store where the folder's own is gone or damaged; its rest is put aside
+    #[arg(long)]
+    pub new_store: bool,
 }
 
 /// `sidetone demo`.

@@ -9,13 +9,14 @@ use shared::ids::Origin;
 
 use crate::account::AccountVariables;
 use crate::cli::{
-    Cli, Command, ConfigCommand, DemoArguments, DnsArguments, Worker, not_in_this_version,
+    Cli, Command, ConfigCommand, DemoArguments, DnsArguments, ServeArguments, Worker,
+    not_in_this_version,
 };
 use crate::clock::Clock;
 use crate::demo;
 use crate::logging;
 use crate::queue::Sender;
-use crate::serve::{self, Gateway};
+use crate::serve::{self, Gateway, StoreWanted};
 use crate::settings::{Settings, Sources};
 use crate::signaling_loop::Message;
 use crate::signals::{self, Asked};
@@ -27,8 +28,11 @@ use crate::zone::{ZoneFacts, zone};
 pub fn run(cli: Cli) -> ExitCode {
     let sources = cli.settings.sources();
     match cli.command {
-        None | Some(Command::Serve) => {
-            with_settings(&sources, |settings| serve(settings, &sources))
+        None => {
+            with_settings(&sources, |settings| serve(ServeArguments::default(), settings, &sources))
+        }
+        Some(Command::Serve(arguments)) => {
+            with_settings(&sources, |settings| serve(arguments, settings, &sources))
         }
         Some(Command::Demo(arguments)) => demo(arguments, sources),
         Some(Command::Phone { arguments }) => crate::phone_command::run(&arguments),
@@ -72,9 +76,11 @@ fn later(word: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn serve(settings: &Settings, sources: &Sources) -> ExitCode {
+fn serve(arguments: ServeArguments, settings: &Settings, sources: &Sources) -> ExitCode {
     let logs = logging::start(&settings.config.log);
-    let gateway = match serve::start(settings, &AccountVariables::from_environment()) {
+    let wanted = if arguments.new_store { StoreWanted::New } else { StoreWanted::AsItIs };
+    let variables = AccountVariables::from_environment();
+    let gateway = match serve::start_with(settings, &variables, wanted) {
         Ok(gateway) => gateway,
         Err(error) => return failed(&error),
     };

@@ -3,6 +3,8 @@
 //! | file | what | mode |
 //! |---|---|---|
 //! | `lock` | held by the running gateway; two starts on one folder never meet | 0600 |
+//! | `sidetone.db` | the store; `-wal` and `-shm` belong to it while the gateway runs | 0644, in a folder of 0700 |
+//! | `history.journal` | space for history that a full disk keeps from the store | 0600 |
 //! | `key` | 32 bytes in hexadecimal: seals the secrets in the store | 0600 |
 //! | `generation` | how often a gateway was started here, wrapping at 256 | 0600 |
 //! | `credentials` | the first account, as shell variables | 0600 |
@@ -20,8 +22,10 @@ pub struct DataDir {
     path: PathBuf,
     /// The kernel lets go of the lock when this is closed, also after a kill.
     _lock: File,
-    /// Seals stored secrets.
+    /// Seals stored secrets. A new one is only here until [`DataDir::keep_key`].
     pub key: [u8; 32],
+    /// Whether the folder had no key.
+    pub key_is_new: bool,
     /// Of this process.
     pub generation: u8,
 }
@@ -60,7 +64,8 @@ pub enum DataDirError {
 }
 
 impl DataDir {
-    /// Makes the folder where it is missing, locks it, reads or makes the key, counts the generation up.
+    /// Makes the folder where it is missing, locks it, reads the key or thinks of one, counts the generation
+    /// up.
     ///
     /// # Errors
     /// [`DataDirError`], each a sentence with its remedy.
@@ -71,9 +76,39 @@ impl DataDir {
             .create(path)
             .map_err(|source| system("make the data folder", path, source))?;
         let lock = lock(path)?;
-        let key = read_or_make_key(&path.join("key"))?;
+        let (key, key_is_new) = read_or_make_key(&path.join("key"))?;
         let generation = next_generation(&path.join("generation"))?;
-        Ok(Self { path: path.to_owned(), _lock: lock, key, generation })
+        Ok(Self { path: path.to_owned(), _lock: lock, key, key_is_new, generation })
+    }
+
+    /// Keeps a new key. To be called when the store has been made and before anything is sealed: a key
+    /// without a store then says that the store is gone.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep_key(&self) -> Result<(), DataDirError> {
+        if !self.key_is_new {
+            return Ok(());
+        }
+        write_whole(&self.path.join("key"), format!("{}\n", hex(&self.key)).as_bytes())
+    }
+
+    /// What in the folder shows that a store was here, if anything does.
+    pub fn trace_of_store(&self) -> Option<PathBuf> {
+        let key = self.path.join("key");
+        let recordings = self.path.join("recordings");
+        let has_recordings = || {
+            let accounts = std::fs::read_dir(&recordings).into_iter().flatten().flatten();
+            let files = accounts.filter_map(|account| std::fs::read_dir(account.path()).ok());
+            files.flatten().next().is_some()
+        };
+        if !self.key_is_new {
+            return Some(key);
+        }
+        if self.credentials_path().exists() {
+            return Some(self.credentials_path());
+        }
+        has_recordings().then_some(recordings)
     }
 
     /// The key of a folder that a gateway may be running on: nothing is locked, made or written.
@@ -134,16 +169,17 @@ fn lock(folder: &Path) -> Result<File, DataDirError> {
     Ok(file)
 }
 
-fn read_or_make_key(path: &Path) -> Result<[u8; 32], DataDirError> {
+/// The key, and whether it is new.
+fn read_or_make_key(path: &Path) -> Result<([u8; 32], bool), DataDirError> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
-            parse_key(text.trim()).ok_or_else(|| DataDirError::Key { path: path.to_owned() })
+            let key = parse_key(text.trim());
+            Ok((key.ok_or_else(|| DataDirError::Key { path: path.to_owned() })?, false))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut key = [0; 32];
             random(&mut key);
-            write_whole(path, format!("{}\n", hex(&key)).as_bytes())?;
-            Ok(key)
+            Ok((key, true))
         }
         Err(source) => Err(system("read", path, source)),
     }
@@ -217,6 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("data");
         let data = DataDir::open(&path).expect("opened");
+        data.keep_key().expect("written");
         data.write_credentials("AC0", "secret").expect("written");
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join("key")), 0o600);
@@ -238,7 +275,10 @@ mod tests {
     #[test]
     fn the_key_stays_and_the_generation_grows_and_wraps() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let key = DataDir::open(folder.path()).expect("opened").key;
+        let first = DataDir::open(folder.path()).expect("opened");
+        first.keep_key().expect("written");
+        let key = first.key;
+        drop(first);
         let second = DataDir::open(folder.path()).expect("opened");
         assert_eq!((second.key, second.generation), (key, 1));
         drop(second);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -52,6 +52,14 @@ pub enum ServeError {
     /// The database.
     #[error("{0} (data folder {1})")]
     Database(database::OpenError, PathBuf),
+    /// A store was here and is gone, or cannot be used.
+    #[error("{problem} (data folder {}). {STORE_REMEDY}", .folder.display())]
+    Store {
+        /// What is wrong.
+        problem: String,
+        /// Where.
+        folder: PathBuf,
+    },
     /// The first account.
     #[error(transparent)]
     Account(#[from] account::AccountError),
@@ -91,6 +99,9 @@ pub enum ServeError {
     #[error("cannot set up TLS for webhooks: {0}")]
     Webhooks(#[from] crate::webhook::WebhookSetupError),
 }
+
+const STORE_REMEDY: &str = "Restore the folder from a backup; or begin anew with `sidetone serve --new-store`, \
+    which keeps the key and the recordings and puts what is left of the store aside";
 
 fn listen_remedy(source: &std::io::Error, address: &SocketAddr) -> String {
     match source.kind() {
@@ -188,6 +199,18 @@ impl Addresses {
 /// # Errors
 /// [`ServeError`]; what was started is stopped again.
 pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gateway, ServeError> {
+    start_with(settings, variables, StoreWanted::AsItIs)
+}
+
+/// The same, saying what is to be done where the store is gone.
+///
+/// # Errors
+/// [`ServeError`]; what was started is stopped again.
+pub fn start_with(
+    settings: &Settings,
+    variables: &AccountVariables,
+    wanted: StoreWanted,
+) -> Result<Gateway, ServeError> {
     let config = &settings.config;
     for sentence in config.not_built(&settings.layers) {
         tracing::warn!("{sentence}");
@@ -195,7 +218,9 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     let data = DataDir::open(&config.node.data_dir)?;
     let origin = Origin { node: config.node.id, generation: data.generation };
     let plan = plan_memory(config)?;
+    check_store(&data, wanted)?;
     let (mut opened, sealer) = open_store(config, &data, origin)?;
+    data.keep_key()?;
     let account = account::ensure(
         &data,
         &mut opened.writer,
@@ -205,6 +230,8 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
         Clock.unix_ms(),
     )?;
     recover_recordings(&data, &mut opened);
+    // A copy of the main file holds the accounts from now on, whatever becomes of the log.
+    opened.writer.checkpoint().map_err(|error| database_error(error.into(), &data))?;
 
     let metrics = Arc::new(Metrics::default());
     let poll = system("the signaling poll", Poll::new())?;
@@ -299,7 +326,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     )?;
 
     let reader = database::Reader::open(&database_path(&data), Arc::clone(&sealer))
-        .map_err(|error| ServeError::Database(error.into(), data.path().to_owned()))?
+        .map_err(|error| database_error(error.into(), &data))?
         .seeing(Arc::clone(&history));
     let rest =
         Rest::new(database_path(&data), recordings_path(&data), sealer, api.clone(), history);
@@ -386,6 +413,63 @@ fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
     Ok(plan)
 }
 
+/// What is to be done where a data folder's store is gone or damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreWanted {
+    /// Refuse to start.
+    #[default]
+    AsItIs,
+    /// Put aside what is left of it and begin with an empty one.
+    New,
+}
+
+/// Refuses a folder whose store is gone or damaged: an empty one in its place would answer 401 to every
+/// application and know no phone.
+fn check_store(data: &DataDir, wanted: StoreWanted) -> Result<(), ServeError> {
+    use database::Found::{Accounts, Empty, Nothing};
+    let path = database_path(data);
+    let trace = data.trace_of_store();
+    let problem = match (database::find(&path), &trace) {
+        (Ok(Accounts), _) if data.key_is_new => {
+            "the store is there and the file `key` is gone, without which its secrets cannot be read"
+                .to_owned()
+        }
+        (Ok(Accounts), _) | (Ok(Empty | Nothing), None) => return Ok(()),
+        // Interrupted after the key was kept and before the account was made.
+        (Ok(Empty), Some(_)) if !data.credentials_path().exists() => return Ok(()),
+        (Ok(Empty | Nothing), Some(trace)) => {
+            format!("{} shows that a store was here, and {} is gone", trace.display(), path.display())
+        }
+        (Err(error), _) => error.to_string(),
+    };
+    if wanted == StoreWanted::AsItIs {
+        return Err(ServeError::Store { problem, folder: data.path().to_owned() });
+    }
+    tracing::warn!("beginning anew, as --new-store asks for: {problem}");
+    put_aside(data, &path)
+}
+
+/// Renames what is left of a store, and the credentials of its account.
+fn put_aside(data: &DataDir, database: &Path) -> Result<(), ServeError> {
+    let suffix = format!("old-{}", Clock.unix_ms() / 1_000);
+    let credentials = data.credentials_path();
+    for file in database::files(database).into_iter().chain([credentials]) {
+        let mut aside = file.clone().into_os_string();
+        aside.push(format!(".{suffix}"));
+        match std::fs::rename(&file, &aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ServeError::System { what: "with a new store", source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn database_error(error: database::OpenError, data: &DataDir) -> ServeError {
+    ServeError::Database(error, data.path().to_owned())
+}
+
 type SharedSealer = Arc<dyn store::Sealer>;
 
 fn open_store(
@@ -397,7 +481,7 @@ fn open_store(
     let suffix = DomainSuffix::new(&config.node.domain_suffix);
     let path = database_path(data);
     let opened = database::open(&path, suffix, Arc::clone(&sealer), Clock.unix_ms(), origin)
-        .map_err(|error| ServeError::Database(error, data.path().to_owned()))?;
+        .map_err(|error| database_error(error, data))?;
     Ok((opened, sealer))
 }
 
@@ -407,7 +491,7 @@ pub fn database_path(data: &DataDir) -> PathBuf {
 }
 
 /// The same by the folder's path.
-pub fn database_in(folder: &std::path::Path) -> PathBuf {
+pub fn database_in(folder: &Path) -> PathBuf {
     folder.join("sidetone.db")
 }
 

@@ -1,7 +1,7 @@
 //! What survives: restarts, kills, drains.
 
 use crate::application::{Answer, Application};
-use crate::gateway::{ACCOUNT, Gateway, TOKEN};
+use crate::gateway::{ACCOUNT, Gateway, TOKEN, binary};
 use crate::rtp::{Packet, Party};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
@@ -121,6 +121,68 @@ fn every_acknowledged_domain_survives_a_kill() {
     }
     let lost: Vec<&String> = acknowledged.iter().filter(|line| !kept.contains(*line)).collect();
     assert!(lost.is_empty(), "acknowledged but lost: {lost:?}");
+}
+
+/// Starts in a folder that the gateway must refuse; what it says.
+fn refused_in(folder: &std::path::Path) -> String {
+    let mut command = std::process::Command::new("timeout");
+    command.arg("20").arg(binary()).arg("serve").arg("--config").arg(folder.join("sidetone.toml"));
+    let output = command.output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    said
+}
+
+#[test]
+fn a_store_that_is_gone_is_not_replaced_in_silence() {
+    let gateway = Gateway::start("");
+    gateway.domain("desk", &[]);
+    let (status, folder) = gateway.terminate();
+    assert!(status.success(), "{status}");
+    let database = folder.path().join("data/sidetone.db");
+    let whole = std::fs::read(&database).expect("a database");
+
+    std::fs::write(&database, b"").expect("emptied");
+    assert!(refused_in(folder.path()).contains("shows that a store was here"));
+    std::fs::remove_file(&database).expect("deleted");
+    let said = refused_in(folder.path());
+    assert!(said.contains("backup") && said.contains("--new-store"), "{said}");
+    assert!(!database.exists(), "a refused start makes nothing");
+    std::fs::write(&database, vec![7; whole.len()]).expect("overwritten");
+    assert!(refused_in(folder.path()).contains("not a database"));
+
+    // The remedies: the file alone is a whole copy after a clean exit; or a new store.
+    std::fs::write(&database, &whole).expect("restored");
+    let key = folder.path().join("data/key");
+    let hidden = folder.path().join("key");
+    std::fs::rename(&key, &hidden).expect("moved away");
+    assert!(refused_in(folder.path()).contains("the file `key` is gone"));
+    std::fs::rename(&hidden, &key).expect("moved back");
+    let gateway = Gateway::start_in(folder, "");
+    let domains = gateway.fetch("SIP/Domains.json").json();
+    assert_eq!(domains["domains"][0]["domain_name"], "desk.sip.sidetone.test");
+    let (_, folder) = gateway.terminate();
+    std::fs::remove_file(&database).expect("deleted");
+    let gateway = Gateway::start_anew_in(folder);
+    let domains = gateway.fetch("SIP/Domains.json").json();
+    assert_eq!(domains["domains"].as_array().map(Vec::len), Some(0), "{domains}");
+}
+
+#[test]
+fn garbage_in_the_log_of_a_killed_gateway_is_refused() {
+    let gateway = Gateway::start("");
+    gateway.domain("desk", &[]);
+    let folder = gateway.kill();
+    let log = folder.path().join("data/sidetone.db-wal");
+    let bytes = std::fs::read(&log).expect("a log");
+    assert!(!bytes.is_empty(), "a kill leaves commits in the log");
+    std::fs::write(&log, vec![0xA7; bytes.len()]).expect("overwritten");
+    let said = refused_in(folder.path());
+    assert!(said.contains("sidetone.db-wal is damaged"), "{said}");
+    std::fs::write(&log, &bytes).expect("restored");
+    let gateway = Gateway::start_in(folder, "");
+    let domains = gateway.fetch("SIP/Domains.json").json();
+    assert_eq!(domains["domains"][0]["domain_name"], "desk.sip.sidetone.test");
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Gateway {
         // The gateway stays our child (-D), and only the denied call is looked at.
         denied.args("-D -f --seccomp-bpf -qq -e trace=io_uring_setup".split(' '));
         denied.args("-e inject=io_uring_setup:error=EPERM -o /dev/null".split(' ')).arg(binary());
-        Self::start_by(denied, folder, &text)
+        Self::start_by(denied, folder, &text, &[])
     }
 
     /// Starts with a name server of its own.
@@ -161,16 +161,23 @@ impl Gateway {
         Self::start_with(folder, &text)
     }
 
-    fn start_with(folder: Arc<TempDir>, text: &str) -> Self {
-        Self::start_by(Command::new(binary()), folder, text)
+    /// Starts with a new store in the folder of one that is gone.
+    pub fn start_anew_in(folder: Arc<TempDir>) -> Self {
+        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        Self::start_by(Command::new(binary()), folder, &text, &["--new-store"])
     }
 
-    fn start_by(mut command: Command, folder: Arc<TempDir>, text: &str) -> Self {
+    fn start_with(folder: Arc<TempDir>, text: &str) -> Self {
+        Self::start_by(Command::new(binary()), folder, text, &[])
+    }
+
+    fn start_by(mut command: Command, folder: Arc<TempDir>, text: &str, flags: &[&str]) -> Self {
         let settings = folder.path().join("sidetone.toml");
         std::fs::write(&settings, text).expect("writable");
         let mut child = command
             .args(["serve", "--config"])
             .arg(&settings)
+            .args(flags)
             .env("SIDETONE_ACCOUNT_SID", ACCOUNT)
             .env("SIDETONE_AUTH_TOKEN", TOKEN)
             .env("RUST_BACKTRACE", "1")

@@ -1,0 +1,175 @@
+//! What stands in a data folder before it is opened: SQLite would begin anew without a word. Blocks.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use rusqlite::OpenFlags;
+
+use crate::open::{OpenError, connect};
+
+/// What there is at a database's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No file, or one without tables.
+    Nothing,
+    /// Tables without any account: a first start was interrupted.
+    Empty,
+    /// Accounts.
+    Accounts,
+}
+
+/// Looks at the database at `path`; what it holds stays as it is.
+///
+/// # Errors
+/// [`OpenError::DamagedLog`] where its log lost commits, [`OpenError::Sqlite`] where it is no database.
+pub fn find(path: &Path) -> Result<Found, OpenError> {
+    let bytes = match std::fs::metadata(path) {
+        Ok(file) => file.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(source) => return Err(OpenError::Unreadable { path: path.to_owned(), source }),
+    };
+    // SQLite deletes the log of a file without a byte: it is not asked about that one.
+    if bytes == 0 {
+        return Ok(Found::Nothing);
+    }
+    check_log(&log_path(path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, flags)?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        return Ok(Found::Nothing);
+    }
+    let accounts: i64 =
+        connection.query_row("SELECT count(*) FROM accounts", [], |row| row.get(0))?;
+    Ok(if accounts == 0 { Found::Empty } else { Found::Accounts })
+}
+
+/// The files that belong to the database at `path`, itself among them.
+pub fn files(path: &Path) -> [PathBuf; 4] {
+    let shared_memory = with_suffix(path, "-shm");
+    [path.to_owned(), log_path(path), shared_memory, crate::open::journal_path(path)]
+}
+
+fn log_path(database: &Path) -> PathBuf {
+    with_suffix(database, "-wal")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Whether the write-ahead log still has all that was committed to it.
+///
+/// SQLite reads a log up to the first frame whose checksum is wrong and drops the rest: right after a power
+/// failure, where the last transaction is torn, and silent where something wrote over the file. Every commit is
+/// synced before the next begins, so two commits behind a broken frame are commits that were lost.
+fn check_log(path: &Path) -> Result<(), OpenError> {
+    let damaged = |what| OpenError::DamagedLog { path: path.to_owned(), what };
+    let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
+    let mut file = match File::open(path) {
+        Ok(file) => BufReader::with_capacity(1 << 20, file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(unreadable(source)),
+    };
+    let mut header = [0; HEADER_BYTES];
+    if !fill(&mut file, &mut header).map_err(unreadable)? {
+        // Shorter than its header: nothing was ever committed to it.
+        return match header.iter().all(|byte| *byte == 0) {
+            true => Ok(()),
+            false => Err(damaged("its header is cut short")),
+        };
+    }
+    let Some(mut log) = Log::new(&header) else {
+        return Err(damaged("its header is not that of a log"));
+    };
+    let mut frame = vec![0; FRAME_HEADER_BYTES + log.page_bytes];
+    let (mut is_broken, mut commits_behind) = (false, 0);
+    while fill(&mut file, &mut frame).map_err(unreadable)? {
+        is_broken = is_broken || !log.takes(&frame);
+        commits_behind += u32::from(is_broken && log.is_commit(&frame));
+    }
+    if commits_behind > 1 { Err(damaged("commits stand behind a broken one")) } else { Ok(()) }
+}
+
+/// Reads a whole piece; whether there was one.
+fn fill(file: &mut impl Read, piece: &mut [u8]) -> io::Result<bool> {
+    match file.read_exact(piece) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A log as far as it was read (SQLite file format, section 4: the write-ahead log).
+struct Log {
+    page_bytes: usize,
+    /// Whether checksums add words of the file in big-endian order.
+    big_endian: bool,
+    salts: [u8; 8],
+    /// Of the frames that were taken.
+    sum: (u32, u32),
+}
+
+impl Log {
+    /// The log of this header; `None` where it is none.
+    fn new(header: &[u8; HEADER_BYTES]) -> Option<Self> {
+        let magic = word(header, 0);
+        let page_bytes = usize::try_from(word(header, 8)).ok()?;
+        let mut log = Self {
+            page_bytes,
+            big_endian: magic & 1 == 1,
+            salts: header[16..24].try_into().ok()?,
+            sum: (0, 0),
+        };
+        log.sum = log.add(log.sum, &header[..24]);
+        let is_whole = log.sum == (word(header, 24), word(header, 28));
+        let is_page = PAGE_BYTES.contains(&page_bytes) && page_bytes.is_power_of_two();
+        (magic & !1 == MAGIC && is_whole && is_page).then_some(log)
+    }
+
+    /// Whether the frame follows those that were taken.
+    fn takes(&mut self, frame: &[u8]) -> bool {
+        let sum = self.add(self.sum, &frame[..8]);
+        let sum = self.add(sum, &frame[FRAME_HEADER_BYTES..]);
+        let follows = self.is_of_this_log(frame) && sum == (word(frame, 16), word(frame, 20));
+        if follows {
+            self.sum = sum;
+        }
+        follows
+    }
+
+    /// Whether the frame ends a transaction of this log, as far as its own header says.
+    fn is_commit(&self, frame: &[u8]) -> bool {
+        self.is_of_this_log(frame) && word(frame, 4) > 0
+    }
+
+    /// Frames that an earlier round of the same file left have other salts.
+    fn is_of_this_log(&self, frame: &[u8]) -> bool {
+        frame[8..16] == self.salts
+    }
+
+    fn add(&self, (mut first, mut second): (u32, u32), bytes: &[u8]) -> (u32, u32) {
+        let read = |at: usize| {
+            let word = word(bytes, at);
+            if self.big_endian { word } else { word.swap_bytes() }
+        };
+        for at in (0..bytes.len()).step_by(8) {
+            first = first.wrapping_add(read(at)).wrapping_add(second);
+            second = second.wrapping_add(read(at + 4)).wrapping_add(first);
+        }
+        (first, second)
+    }
+}
+
+/// Four bytes as a big-endian number.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+const MAGIC: u32 = 0x377f_0682;
+const HEADER_BYTES: usize = 32;
+const FRAME_HEADER_BYTES: usize = 24;
+const PAGE_BYTES: std::ops::RangeInclusive<usize> = 512..=65_536;
