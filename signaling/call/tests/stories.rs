@@ -657,7 +657,7 @@ fn a_recording_that_fails_falls_through() {
 fn an_edge_that_is_not_served_is_named_once_a_call() {
     let settings = CallSettings { edges: vec!["dublin".into()], ..CallSettings::default() };
     let document = DocumentSource::Url(Webhook::post("http://app/voice#e=dublin"));
-    let settings = std::sync::Arc::new(settings);
+    let settings = Arc::new(settings);
     let mut story = Story::new(CallSetup { document, settings, ..inbound() });
     story.start();
     assert!(story.notes.is_empty(), "{:?}", story.notes);
