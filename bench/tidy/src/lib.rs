@@ -15,8 +15,8 @@ mod circles;
 mod layers;
 #[cfg(test)]
 mod pages;
+mod paths;
 #[cfg(test)]
 mod programs;
-mod paths;
 #[cfg(test)]
 mod tree;

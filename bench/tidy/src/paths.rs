@@ -12,14 +12,8 @@ use crate::source::ROOT;
 /// Paths that do not exist, by Markdown file, each with the reason. A path that exists, or that its
 /// file no longer names, must leave this list.
 const MISSING: &[(&str, &str, &str)] = &[
-    ("ARCHITECTURE.md", "gateway/src/speech/pico.rs", "to mend: begins at signaling/"),
-    ("CONTRIBUTING.md", "signaling/call/src/twiml/verb/echo.rs", "the file that the reader adds"),
-    ("CONTRIBUTING.md", "twiml/mod.rs", "to mend: begins at signaling/call/src/"),
-    ("CONTRIBUTING.md", "bench/sim/stories", "to mend: tales stand in bench/sim/src/tales.rs"),
-    ("CONTRIBUTING.md", "plan.rs", "to mend: signaling/store/src/plan/"),
     ("signaling/sip/README.md", "transaction/ended", "to mend: a file, src/transaction/ended.rs"),
     ("signaling/sip/README.md", "../shared/data", "beside the workspace, and optional"),
-    ("signaling/sip/src/user_agent/README.md", "dialog.rs", "to mend: ../dialog.rs"),
 ];
 
 /// Endings by which a word is a file's name, whatever its first folder.

@@ -1,8 +1,7 @@
 //! SIPp as caller and as callee, with scenarios written by the tests.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -45,17 +44,9 @@ impl Sipp {
         running.finish()
     }
 
-    /// The port that it is told to listen on.
-    fn port(&self) -> Option<u16> {
-        let at = self.arguments.iter().position(|argument| argument == "-p")?;
-        self.arguments.get(at + 1)?.parse().ok()
-    }
-
     /// Starts it as it is: a callee with `-p`, or a caller with its target among the arguments.
-    ///
-    /// One with `-p` listens when this returns: the gateway hears at once of a port that is closed.
     pub fn spawn(self) -> Running {
-        let mut child = Command::new("sipp")
+        let child = Command::new("sipp")
             .args(&self.arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -63,23 +54,7 @@ impl Sipp {
             .stderr(Stdio::piped())
             .spawn()
             .expect("SIPp is installed (make clients)");
-        let is_by_udp = !self.arguments.iter().any(|argument| argument == "-t");
-        if let Some(port) = self.port().filter(|_| is_by_udp) {
-            wait_until_it_listens(&mut child, port);
-        }
         Running { child: Some(child), folder: self.folder }
-    }
-}
-
-/// No event tells of a foreign socket.
-fn wait_until_it_listens(child: &mut Child, port: u16) {
-    let begun = Instant::now();
-    while UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-        let has_ended = child.try_wait().expect("it is our child").is_some();
-        if has_ended || begun.elapsed() > Duration::from_secs(10) {
-            return; // whoever waits for it says what it printed
-        }
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -141,7 +116,7 @@ impl Finished {
 
 /// A free UDP port for a callee. SIPp cannot tell the port it got.
 pub fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket.local_addr().expect("bound").port()
 }
 
