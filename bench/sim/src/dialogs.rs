@@ -455,6 +455,9 @@ impl Play {
                 party.ends += 1;
                 party.is_live = false;
             }
+            UaEvent::OfferRefused { refusal, .. } => {
+                self.wrong.push(format!("{name} refused an offer: {}", refusal.sentence));
+            }
             UaEvent::Digit { .. }
             | UaEvent::Responded(_)
             | UaEvent::Broken { .. }

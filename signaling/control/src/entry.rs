@@ -63,6 +63,14 @@ pub(crate) enum Session {
 }
 
 impl Session {
+    /// The address that its SIP comes from, once it is known.
+    pub const fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Live { peer, .. } => *peer,
+            Self::None | Self::Resolving { .. } | Self::Over => None,
+        }
+    }
+
     /// Its id, while there is one.
     pub fn id(&self) -> Option<SessionId> {
         match self {

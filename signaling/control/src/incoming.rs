@@ -508,7 +508,7 @@ impl Control {
         }
     }
 
-    fn notify_of_refusal(
+    pub(crate) fn notify_of_refusal(
         &mut self,
         now: Now,
         account: AccountSid,

@@ -10,7 +10,7 @@ use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
 use shared::srtp::SRTP_MASTER_BYTES;
 use shared::{
     CallSid, CoreId, Direction, LatchMode, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    NegotiatedMedia, Now, RecordingSid, SrtpMaster,
+    NegotiatedMedia, Now, RecordingSid, Refusal, SrtpMaster,
 };
 use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{Command, SessionId};
@@ -96,10 +96,7 @@ impl Control {
         let latch = self.latch_of(sid);
         let (ssrc, start) = (self.random.number(), self.random.number());
         let Some(entry) = self.calls.get_mut(&sid) else { return };
-        let peer = match &entry.session {
-            Session::Live { peer, .. } => *peer,
-            _ => None,
-        };
+        let peer = entry.session.peer();
         let Some(leg) = entry.leg.as_mut().filter(|leg| !leg.stopping) else { return };
         let old = leg.plan;
         let plan = LegPlan {
@@ -214,6 +211,24 @@ impl Control {
         let Some(media) = self.local_media(sid) else { return };
         self.note(now, sid, Kind::Media, format!("the peer offers {}", direction.name()));
         self.ua_commands.push_back(Command::AnswerOffer { session, answer: Ok(media) });
+    }
+
+    /// A new offer of the peer that the user agent refused.
+    pub(crate) fn on_offer_refused(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        method: &'static str,
+        refusal: Refusal,
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        let Refusal { rule, sentence, .. } = &refusal;
+        self.note(now, sid, Kind::Refusal, format!("{method} refused by {rule}: {sentence}"));
+        let account = self.calls.get(&sid).map(|entry| entry.account);
+        if let Some((code, account)) = refusal.code.zip(account) {
+            self.notify_of_refusal(now, account, Some(sid), code, &refusal);
+        }
+        self.observe_refusal(sid, method, refusal);
     }
 
     pub(crate) fn on_media(&mut self, now: Now, core: CoreId, event: MediaEvent) {

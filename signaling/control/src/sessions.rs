@@ -115,6 +115,9 @@ impl Control {
                 self.tell(sid, hungup);
             }
             UaEvent::Offer { session, direction } => self.on_offer(now, session, direction),
+            UaEvent::OfferRefused { session, method, refusal } => {
+                self.on_offer_refused(now, session, method, refusal);
+            }
             UaEvent::ReofferRefused { .. } => {}
             UaEvent::Digit { session, digit, duration_ms } => {
                 self.on_info_digit(now, session, digit, duration_ms);

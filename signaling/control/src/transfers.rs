@@ -1,6 +1,6 @@
 //! Transfers: REFERs that come in and go out, and calls that are joined by them. Sans-IO.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use call::{CallInput, Referral};
 use shared::{CallSid, Now, Refusal};
@@ -8,7 +8,6 @@ use sip::{Command, ReferTo, SessionId};
 
 use crate::control::Control;
 use crate::effect::Observation;
-use crate::entry::Session;
 use crate::timeline::Kind;
 
 impl Control {
@@ -52,21 +51,17 @@ impl Control {
         let kind = if answer.is_ok() { Kind::Sip } else { Kind::Refusal };
         self.note(now, from, kind, text);
         if let Err(refusal) = &answer {
-            let refusal = refusal.clone();
-            let Some(entry) = self.calls.get(&from) else { return };
-            let peer = match &entry.session {
-                Session::Live { peer, .. } => *peer,
-                Session::None | Session::Resolving { .. } | Session::Over => None,
-            };
-            let source = SocketAddr::new(peer.unwrap_or(self.unknown_address()), 0);
-            let account = Some(entry.account);
-            self.observe(Observation::Refused { refusal, method: "REFER", source, account });
+            self.observe_refusal(from, "REFER", refusal.clone());
         }
         self.ua_commands.push_back(Command::AnswerRefer { session, answer });
     }
 
-    const fn unknown_address(&self) -> std::net::IpAddr {
-        std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)
+    /// Something that a call's peer asked for in the dialog was refused; its port is not kept.
+    pub(crate) fn observe_refusal(&mut self, sid: CallSid, method: &'static str, refusal: Refusal) {
+        let Some(entry) = self.calls.get(&sid) else { return };
+        let address = entry.session.peer().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let (source, account) = (SocketAddr::new(address, 0), Some(entry.account));
+        self.observe(Observation::Refused { refusal, method, source, account });
     }
 
     /// The last word to the phone that asked; its call goes, if the transfer came about.

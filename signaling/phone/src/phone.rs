@@ -407,6 +407,9 @@ impl Phone {
                 self.commands.push_back(sip::Command::AnswerRefer { session, answer });
             }
             UaEvent::ReferAnswered { .. } | UaEvent::ReferProgress { .. } => {}
+            UaEvent::OfferRefused { refusal, .. } => {
+                self.event(Event::Trace(format!("a new offer is refused: {}", refusal.sentence)));
+            }
             UaEvent::ReofferRefused { status, .. } => {
                 self.event(Event::Trace(format!("the new offer was refused with {status}")));
             }

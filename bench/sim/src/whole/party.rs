@@ -362,6 +362,9 @@ impl Party {
                 wrong.push(format!("{user}'s phone refused a call: {}", refusal.sentence));
                 call.end(Over::Refused(refusal.status.unwrap_or(500)));
             }
+            UaEvent::OfferRefused { refusal, .. } => {
+                wrong.push(format!("{user}'s phone refused an offer: {}", refusal.sentence));
+            }
             UaEvent::Canceled { .. } => call.end(Over::Canceled),
             UaEvent::Ended { cause, .. } => call.end(over(&cause, &mut |text| {
                 wrong.push(format!("{user}: {text}"));
@@ -533,6 +536,7 @@ fn session_of(event: &UaEvent) -> Option<SessionId> {
         | UaEvent::Canceled { session, .. }
         | UaEvent::Offer { session, .. }
         | UaEvent::Renegotiated { session, .. }
+        | UaEvent::OfferRefused { session, .. }
         | UaEvent::ReofferRefused { session, .. }
         | UaEvent::Digit { session, .. }
         | UaEvent::Refer { session, .. }

@@ -8,7 +8,7 @@ use super::session::{
     Ending, OwnOfferStage, PEER_OFFER_PATIENCE, PeerOffer, Session, State, Talking, Unacknowledged,
 };
 use super::stateless::capabilities;
-use super::surface::{EndCause, ExtraHeader, Objection, UaEvent};
+use super::surface::{EndCause, ExtraHeader, Objection, SessionId, UaEvent};
 use super::timer::SessionTimer;
 use super::uac::answerable;
 use super::uas::{hang_up_ringing, reason_text};
@@ -16,6 +16,7 @@ use crate::dialog::Order;
 use crate::flow::{Flow, ReplyRoute, SendToken};
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::LocalMedia;
+use crate::sdp::SdpRefusal;
 use crate::transaction::{ClientKey, InviteServer, ServerKey, ServerMachine};
 
 impl Session {
@@ -169,8 +170,13 @@ impl Session {
         let State::Talking(talking) = &mut self.state else { return false };
         let Some(offer) = talking.peer_offer.take() else { return false };
         let answered = match answer {
-            Ok(local) => talking.media.answer(&offer.sdp, &local).map_err(|error| error.status),
-            Err(status) => Err(if (300..=699).contains(&status) { status } else { 488 }),
+            Ok(local) => talking.media.answer(&offer.sdp, &local),
+            Err(status) => {
+                let status = if (300..=699).contains(&status) { status } else { 488 };
+                let response = core.response(&offer.request, status, Shape::default());
+                core.respond(now, offer.key, &response);
+                return true;
+            }
         };
         match answered {
             Ok((sdp, media)) => {
@@ -179,10 +185,7 @@ impl Session {
                 let extensions = self.extensions;
                 talking.accept_offer(core, now, extensions, &offer.request, offer.key, Some(&sdp));
             }
-            Err(status) => {
-                let response = core.response(&offer.request, status, Shape::default());
-                core.respond(now, offer.key, &response);
-            }
+            Err(error) => core.refuse_offer(now, self.id, &offer.request, offer.key, error),
         }
         true
     }
@@ -307,11 +310,7 @@ impl Session {
         let is_update = request.method == Method::Update;
         let sdp = match sdp_of(&request.headers, &request.body) {
             Ok(sdp) => sdp.map(<[u8]>::to_vec),
-            Err(error) => {
-                let response = core.response(&request, error.status, Shape::default());
-                core.respond(now, key, &response);
-                return;
-            }
+            Err(error) => return core.refuse_offer(now, self.id, &request, key, error),
         };
         let Some(sdp) = sdp else {
             let offer = if is_update { None } else { talking.media.offer_again() };
@@ -332,10 +331,7 @@ impl Session {
                 talking.peer_offer = Some(PeerOffer { request, sdp, key, give_up_at });
                 core.emit(UaEvent::Offer { session: self.id, direction });
             }
-            Err(error) => {
-                let response = core.response(&request, error.status, Shape::default());
-                core.respond(now, key, &response);
-            }
+            Err(error) => core.refuse_offer(now, self.id, &request, key, error),
         }
     }
 
@@ -390,6 +386,27 @@ impl Session {
             }
             None => self.end(core, ending.cause, Some(response.headers)),
         }
+    }
+}
+
+impl Core {
+    /// Refuses an offer in a dialog: the peer, which is no stranger, reads why, and so does whoever writes logs.
+    fn refuse_offer(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        request: &Request,
+        key: ServerKey,
+        error: SdpRefusal,
+    ) {
+        let refusal = error.refusal();
+        let mut headers = Vec::new();
+        self.add_reasons(&refusal, &mut headers, true);
+        let shape = Shape { headers: &headers, ..Shape::default() };
+        let response = self.response(request, error.status, shape);
+        self.respond(now, key, &response);
+        let method = if request.method == Method::Update { "UPDATE" } else { "INVITE" };
+        self.emit(UaEvent::OfferRefused { session, method, refusal });
     }
 }
 
@@ -464,7 +481,7 @@ impl Core {
     /// 503 left).
     pub(super) fn begin_other(
         &mut self,
-        session: super::surface::SessionId,
+        session: SessionId,
         flow: Flow,
         request: &Request,
     ) -> Option<ServerKey> {
@@ -482,7 +499,7 @@ impl Core {
     /// A transaction for a re-INVITE; `None` when there is no room (then 503 left).
     fn begin_reinvite(
         &mut self,
-        session: super::surface::SessionId,
+        session: SessionId,
         flow: Flow,
         request: &Request,
     ) -> Option<ServerKey> {

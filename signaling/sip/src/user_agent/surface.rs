@@ -637,6 +637,15 @@ pub enum UaEvent {
         /// The outcome.
         media: NegotiatedMedia,
     },
+    /// The user agent refused an offer of the peer in the dialog; the session and its media stay as they were.
+    OfferRefused {
+        /// The session.
+        session: SessionId,
+        /// `INVITE` or `UPDATE`.
+        method: &'static str,
+        /// Status as sent, rule, code and sentence.
+        refusal: Refusal,
+    },
     /// The peer refused our `Reoffer`; the media stay as they were.
     ReofferRefused {
         /// The session.
