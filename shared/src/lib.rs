@@ -4,6 +4,7 @@
 //! side and the media side depend on this package and on nothing of each other.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod code;
 pub mod codec;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod ids;
 pub mod leg;
 pub mod limits;
 pub mod media;
+pub mod own;
 pub mod quality;
 pub mod refusal;
 pub mod rules;
@@ -29,6 +31,7 @@ pub use leg::{
     IntervalQuality, LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia, RemoteReport,
 };
 pub use media::{MediaCommand, MediaEvent, Prompt, RecorderFrame};
+pub use own::OwnSockets;
 pub use quality::{Impairments, LossPattern, Rating};
 pub use refusal::Refusal;
 pub use source::source_of;

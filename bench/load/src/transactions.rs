@@ -6,7 +6,7 @@ use std::time::{Duration, Instant as Clock};
 
 use shared::ids::Origin;
 use shared::{Codec, Direction, Instant, Now};
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, Transport,
     UaConfig, UaEvent, Uri, UserAgent,
@@ -190,6 +190,7 @@ fn local_media(address: SocketAddr) -> LocalMedia {
         direction: Direction::SendRecv,
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         security: MediaSecurity::Clear,
+        targets: MediaTargets::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::{Codec, Direction, Extensions, Instant, NegotiatedMedia, Now, Origin, Refusal};
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::user_agent::Attempts;
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, Transport,
@@ -497,6 +497,7 @@ fn media(port: u16, direction: Direction) -> LocalMedia {
         direction,
         codecs,
         security: MediaSecurity::Clear,
+        targets: MediaTargets::default(),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
-use shared::limits;
+use shared::{OwnSockets, limits};
 
 /// Which CPUs carry a media core each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub struct IoConfig {
     pub addresses: Vec<IpAddr>,
     /// Port range (`media.ports`), shared out among the cores on every address.
     pub ports: RangeInclusive<u16>,
+    /// Our own sockets, whose packets are no party's.
+    pub own: Arc<OwnSockets>,
     /// Legs of one core, at most [`limits::LEGS_PER_CORE_MAX`]. Rings are sized by it.
     pub legs_max: usize,
     /// Recordings of one core at once, at most [`limits::TAPS_PER_CORE_MAX`].
@@ -103,6 +106,7 @@ impl Default for IoConfig {
             backend: BackendChoice::Auto,
             addresses: vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
             ports: 10_000..=19_999,
+            own: Arc::default(),
             legs_max: limits::LEGS_PER_CORE_MAX,
             taps_max: limits::TAPS_PER_CORE_MAX,
             inband_digits: true,

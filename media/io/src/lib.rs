@@ -9,6 +9,7 @@ mod config;
 mod cpus;
 mod driver;
 mod handle;
+mod interfaces;
 mod meters;
 mod portable;
 mod ports;
@@ -24,6 +25,7 @@ mod wait;
 
 pub use config::{Backend, BackendChoice, Cpus, IoConfig, WaitSettings};
 pub use handle::{Core, Media};
+pub use interfaces::machine_addresses;
 pub use meters::{CoreFigures, CoreMeters, Heartbeat};
 pub use report::{StartError, StartNote};
 pub use sleeper::Sleeper;

@@ -370,6 +370,7 @@ fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
         core: setup.id,
         cores: u8::try_from(setup.cores).unwrap_or(u8::MAX),
         ports,
+        own: Arc::clone(&config.own),
         legs_max: config.legs_max.clamp(1, limits::LEGS_PER_CORE_MAX),
         taps_max: config.taps_max.min(limits::TAPS_PER_CORE_MAX),
         seed: config.seed ^ u64::from(setup.id.0).wrapping_add(1).wrapping_mul(SEED_STEP),

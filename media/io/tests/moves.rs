@@ -4,11 +4,12 @@
 mod common;
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
 
 use common::{PATIENCE, Party, Site, backends, config, payload, plan, rtp, rtp_address, when};
 use io::BackendChoice;
 use plane::DropReason;
-use shared::MediaCommand;
+use shared::{MediaCommand, OwnSockets};
 
 /// Packets after which a backend takes a call as steady.
 const STEADY: u32 = 40;
@@ -73,6 +74,30 @@ fn a_party_that_moves_is_heard_and_served_at_its_new_address_only() {
         let strange = |figures: &io::CoreFigures| figures.dropped(DropReason::Stranger) == 1;
         when(&site.media.cores[0], strange);
         talk(&mut alice, &mut bob);
+    }
+}
+
+/// Two offers that do so turned a hundred packets a second into as many as the core could carry.
+#[test]
+fn legs_whose_parties_name_each_others_ports_do_not_feed_each_other() {
+    for backend in backends() {
+        let mut config = config(backend, 1);
+        let mut own = OwnSockets::new([]);
+        own.add(Ipv4Addr::LOCALHOST.into(), config.ports.clone());
+        config.own = Arc::new(own);
+        let mut site = Site::open(&config);
+        let (alice, bob) = (site.join(0, 0), site.join(0, 1));
+        site.bridge(&alice, &bob);
+        for (leg, port, named) in
+            [(alice.leg, alice.port, bob.port), (bob.leg, bob.port, alice.port)]
+        {
+            let plan = Box::new(plan(port, rtp_address(named)));
+            site.send(0, MediaCommand::UpdateLeg { leg, plan });
+        }
+        // Silence of both goes round, and no further: half a second of it.
+        let looped = |figures: &io::CoreFigures| figures.dropped(DropReason::OwnSocket);
+        let figures = when(&site.media.cores[0], |figures| looped(figures) >= 50);
+        assert_eq!((figures.packets_forwarded, figures.received_balance()), (0, 0));
     }
 }
 

@@ -165,6 +165,7 @@ fn plane_with(legs: u16, codec_b: Codec, bridged: bool, srtp: impl Fn(u16) -> bo
         core: CoreId(0),
         cores: 2,
         ports: (0..legs).map(port).collect(),
+        own: std::sync::Arc::default(),
         legs_max: usize::from(legs),
         taps_max: 0,
         seed: 1,

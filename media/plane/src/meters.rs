@@ -58,11 +58,13 @@ pub enum DropReason {
     SrtpExhausted,
     /// More than `limits::TIMESTAMP_JUMP_MAX` from the media time; the next one there is believed.
     TimestampJump,
+    /// From one of this gateway's own sockets: a stream that would go round for ever.
+    OwnSocket,
 }
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NoLeg,
         Self::TooShort,
         Self::TooLong,
@@ -90,6 +92,7 @@ impl DropReason {
         Self::SrtpReplayed,
         Self::SrtpExhausted,
         Self::TimestampJump,
+        Self::OwnSocket,
     ];
 
     /// The value of the metric label `reason`.
@@ -122,6 +125,7 @@ impl DropReason {
             Self::SrtpReplayed => "srtp_replayed",
             Self::SrtpExhausted => "srtp_exhausted",
             Self::TimestampJump => "timestamp_jump",
+            Self::OwnSocket => "own_socket",
         }
     }
 }

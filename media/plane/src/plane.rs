@@ -12,9 +12,10 @@ mod secure;
 mod taps;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use shared::limits::{LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
-use shared::{CoreId, Instant, LegId, MediaCommand, MediaPort};
+use shared::{CoreId, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
 
 use crate::dtmf::ToneRelay;
 use crate::inbound::Inbound;
@@ -38,6 +39,8 @@ pub struct PlaneConfig {
     pub cores: u8,
     /// The ports of this core, in the order that gives [`SocketId`]s. At most 65,535.
     pub ports: Vec<MediaPort>,
+    /// The sockets of all cores, and those of SIP: what comes from one is never a party's.
+    pub own: Arc<OwnSockets>,
     /// Legs at once, at most `limits::LEGS_PER_CORE_MAX`: slots `0..legs_max` are valid.
     pub legs_max: usize,
     /// Taps at once, at most `limits::TAPS_PER_CORE_MAX`; each takes about 4 KiB.
@@ -57,6 +60,7 @@ pub struct PlaneConfig {
 #[derive(Debug)]
 pub struct Plane {
     core: CoreId,
+    own: Arc<OwnSockets>,
     seed: u64,
     inband_digits: bool,
     unix_ms_at_zero: i64,
@@ -100,6 +104,7 @@ impl Plane {
         ports.sort_unstable_by_key(|(port, _)| port_order(*port));
         Self {
             core: config.core,
+            own: config.own,
             seed: config.seed,
             inband_digits: config.inband_digits,
             unix_ms_at_zero: config.unix_ms_at_zero,

@@ -1,11 +1,12 @@
 //! Plans, peers and a small world of cores for unit tests.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
     Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, RecorderFrame,
+    MediaPort, NegotiatedMedia, OwnSockets, RecorderFrame,
 };
 
 use crate::mesh::MeshFrame;
@@ -131,11 +132,18 @@ pub(crate) struct Party {
 
 impl World {
     pub fn new(cores: u8) -> Self {
+        Self::owning(cores, OwnSockets::default())
+    }
+
+    /// The same where these sockets are known as the gateway's own.
+    pub fn owning(cores: u8, own: OwnSockets) -> Self {
+        let own = Arc::new(own);
         let make = |core| {
             let config = PlaneConfig {
                 core: CoreId(core),
                 cores,
                 ports: (0..8).map(port).collect(),
+                own: Arc::clone(&own),
                 legs_max: 8,
                 taps_max: 64,
                 seed: 7,

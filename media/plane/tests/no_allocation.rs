@@ -172,6 +172,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         core: CoreId(0),
         cores: 2,
         ports: (0..LEGS).map(|index| plan(index).port).collect(),
+        own: Arc::default(),
         legs_max: usize::from(LEGS),
         taps_max: 16,
         seed: 1,

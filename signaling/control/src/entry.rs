@@ -11,7 +11,7 @@ use shared::{
     TlsFailure,
 };
 use sip::SessionId;
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use store::{CallRecord, HttpMethod};
 
 use crate::extensions::DigitsBy;
@@ -138,14 +138,16 @@ impl Leg {
         self.plan.is_some() && !self.stopping
     }
 
-    /// Our side of the media: its port on the address that its peer can reach.
-    pub fn local_media(&self) -> LocalMedia {
+    /// Our side of the media: its port on the address that its peer can reach, and where that peer may have
+    /// its own.
+    pub fn local_media(&self, targets: MediaTargets) -> LocalMedia {
         LocalMedia {
             address: self.address,
             port: self.place.port.rtp,
             direction: Direction::SendRecv,
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
             security: self.security,
+            targets,
         }
     }
 }

@@ -274,7 +274,8 @@ impl Control {
         let setup = self.inbound_setup(now, &incoming, admitted, (&domain, hops_left));
         let mut leg = Leg::new(place, address, self.new_security(domain.secure));
         leg.latch = self.settings.domain_latches.get(domain.labels.as_str()).copied();
-        if let Err(refusal) = check_call(&incoming, &setup, &leg) {
+        let local = leg.local_media(self.settings.media_targets(Some(incoming.flow.remote.ip())));
+        if let Err(refusal) = check_call(&incoming, &setup, &local) {
             self.placement.release(place);
             return self.refuse_call(now, incoming, &setup, refusal);
         }
@@ -323,6 +324,7 @@ impl Control {
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
             // Only the address is in question, and nothing is answered: no key of ours is shown.
             security: MediaSecurity::AsOffered(SrtpMaster::new([0; SRTP_MASTER_BYTES])),
+            targets: self.settings.media_targets(Some(incoming.flow.remote.ip())),
         });
         match refusal {
             Err(refusal) if refusal.rule == "sdp_address_family" => other,
@@ -533,8 +535,8 @@ const TRIAL_PORT: u16 = 9;
 
 /// What would keep a call from being answered, found out before it rings: afterwards only its
 /// application could be told.
-fn check_call(incoming: &Incoming, setup: &CallSetup, leg: &Leg) -> Result<(), Refusal> {
-    check_media(incoming, &leg.local_media())?;
+fn check_call(incoming: &Incoming, setup: &CallSetup, local: &LocalMedia) -> Result<(), Refusal> {
+    check_media(incoming, local)?;
     match setup.document {
         DocumentSource::None => admission::document(&None),
         _ => Ok(()),

@@ -28,7 +28,9 @@ use crate::timeline::Kind;
 impl Control {
     /// Our side of a call's media: its port on the address that its peer can reach.
     pub(crate) fn local_media(&self, sid: CallSid) -> Option<LocalMedia> {
-        Some(self.calls.get(&sid)?.leg.as_ref()?.local_media())
+        let entry = self.calls.get(&sid)?;
+        let targets = self.settings.media_targets(entry.session.peer());
+        Some(entry.leg.as_ref()?.local_media(targets))
     }
 
     /// What the SDP for a port shows to a peer that reaches us at `local`: by an edge with a public

@@ -9,7 +9,8 @@ use call::CallSettings;
 use shared::config::{AclReject, Config, LimitsProfile, SrtpUse, Trunk};
 use shared::ids::Origin;
 use shared::limits::TWILIO_API_CALLS_A_SECOND;
-use shared::{Extensions, LatchMode};
+use shared::{Extensions, LatchMode, OwnSockets};
+use sip::offer_answer::MediaTargets;
 
 use crate::admission::{Carrier, Policy};
 use crate::media_addresses::MediaAddresses;
@@ -59,6 +60,8 @@ pub struct ControlSettings {
     pub udp: Vec<std::net::SocketAddr>,
     /// Registered contacts at once.
     pub bindings_max: usize,
+    /// Our own UDP sockets, where no peer has its media.
+    pub own: Arc<OwnSockets>,
     /// What all calls share.
     pub call: Arc<CallSettings>,
 }
@@ -74,6 +77,13 @@ impl ControlSettings {
                 domain: trunk.domain.split(".sip.").next().filter(|labels| !labels.is_empty()),
             }),
         }
+    }
+
+    /// Where a peer whose SIP comes from `peer` may have its media; one without a known address is not on
+    /// this machine.
+    pub fn media_targets(&self, peer: Option<IpAddr>) -> MediaTargets {
+        let is_local = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        MediaTargets { own: Arc::clone(&self.own), peer_is_remote: !is_local }
     }
 
     /// The carrier at `source`: one whose `addresses` list it, or the one of that index, where we are
@@ -121,6 +131,7 @@ impl ControlSettings {
             edge: shared::edge::canonical(&config.node.edge.to_ascii_lowercase()).into(),
             edges: crate::edges::Edges::default(),
             udp: Vec::new(),
+            own: Arc::default(),
             bindings_max: usize::try_from(config.sip.bindings_max).unwrap_or(usize::MAX),
             call: Arc::new(CallSettings {
                 api_base: api_base.to_owned(),

@@ -67,7 +67,8 @@ impl Control {
         let address = self.shown_to(call, incoming.flow.local.ip().to_canonical());
         let entry = self.calls.get(&call).filter(|entry| entry.account == admitted.account);
         let leg = entry.ok_or_else(replaces_unknown)?.leg.as_ref().filter(|leg| leg.is_up());
-        let media = leg.ok_or_else(replaces_unknown)?.local_media();
+        let targets = self.settings.media_targets(Some(incoming.flow.remote.ip()));
+        let media = leg.ok_or_else(replaces_unknown)?.local_media(targets);
         let media = LocalMedia { address, security, ..media };
         check_media(incoming, &media)?;
         Ok(Replaced { call, session, media })

@@ -22,6 +22,7 @@ pub mod logging;
 pub mod media_metrics;
 pub mod memory;
 pub mod metrics;
+pub mod own_sockets;
 pub mod phone_command;
 pub mod prompts;
 pub mod queue;

@@ -12,6 +12,7 @@ use ::io::{BackendChoice, Cpus, IoConfig, Media};
 use control::{Control, ControlSettings, EdgeListener, Edges, Service};
 use database::{Opened, Retention};
 use mio::Poll;
+use shared::OwnSockets;
 use shared::config::{Backend, Config, Cores, Edge, PublicAddress, SpeechEngine};
 use shared::ids::Origin;
 use store::DomainSuffix;
@@ -28,6 +29,7 @@ use crate::http_server::{self, HttpServer};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{self, MemoryPlan};
 use crate::metrics::Metrics;
+use crate::own_sockets::own_sockets;
 use crate::prompts::PromptLoader;
 use crate::queue::{Doorbell, Sender, bounded};
 use crate::rest::Rest;
@@ -243,9 +245,11 @@ pub fn start_with(
     let (udp, mut transport, down, edges) = open_sip(config, &poll, &metrics, streams)?;
     let http = open_http(&config.http.listen, "HTTP", "http.listen")?;
     let https = open_http(&config.http.https, "HTTPS", "http.https")?;
-    let mut media = start_media(config, &doorbell)?;
+    let udp_addresses: Vec<SocketAddr> = udp.iter().map(UdpListener::local_address).collect();
+    let own = Arc::new(own_sockets(config, &udp_addresses));
+    let mut media = start_media(config, &doorbell, Arc::clone(&own))?;
     let addresses = Addresses {
-        udp: udp.iter().map(UdpListener::local_address).collect(),
+        udp: udp_addresses,
         tcp: transport.local_addresses(sip::Transport::Tcp),
         tls: transport.local_addresses(sip::Transport::Tls),
         http: http.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
@@ -278,6 +282,7 @@ pub fn start_with(
     let snapshot = opened.snapshot.clone();
     control_settings.udp.clone_from(&addresses.udp);
     control_settings.edges.clone_from(&edges);
+    control_settings.own = own;
     let mut control = Control::new(control_settings, opened.snapshot, seed);
     control.restore_bindings(Clock.now(), opened.recovered.bindings);
     control.expect_back(Clock.now(), opened.recovered.returning);
@@ -716,7 +721,11 @@ fn open_http(
     addresses.iter().map(named).collect()
 }
 
-fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeError> {
+fn start_media(
+    config: &Config,
+    signaling: &Doorbell,
+    own: Arc<OwnSockets>,
+) -> Result<Media, ServeError> {
     let mut seed = [0; 8];
     random(&mut seed);
     let io_config = IoConfig {
@@ -731,6 +740,7 @@ fn start_media(config: &Config, signaling: &Doorbell) -> Result<Media, ServeErro
         },
         addresses: config.media.addresses.clone(),
         ports: config.media.ports.first..=config.media.ports.last,
+        own,
         inband_digits: config.media.inband_digits,
         seed: u64::from_le_bytes(seed),
         dscp: u8::try_from(config.media.dscp).unwrap_or(u8::MAX),

@@ -12,7 +12,7 @@ use shared::{
     MediaPort, NegotiatedMedia, Now, SrtpMaster,
 };
 use sip::digest::Credentials;
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::random::Random;
 use sip::user_agent::{EndCause, Incoming, Invite, TraceDirection};
 use sip::{Method, RequestId, Responded, SessionId, UaConfig, UaEvent, Uri, UserAgent};
@@ -63,6 +63,7 @@ impl Phone {
             core: CoreId(0),
             cores: 1,
             ports: vec![MediaPort { address: 0, rtp: config.media_port }],
+            own: std::sync::Arc::default(),
             legs_max: 1,
             taps_max: 1,
             seed: u64::from_le_bytes([
@@ -347,6 +348,7 @@ impl Phone {
             direction: if held { Direction::SendOnly } else { Direction::SendRecv },
             codecs: self.config.codecs.iter().copied().collect(),
             security: self.security(),
+            targets: MediaTargets::default(),
         }
     }
 

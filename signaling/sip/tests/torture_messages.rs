@@ -10,7 +10,7 @@ use shared::Codec;
 use sip::header::{DateError, Headers};
 use sip::message::{CSeq, Message, Request, Response};
 use sip::multipart::{parts, session_description};
-use sip::offer_answer::{LocalMedia, MediaSecurity, MediaSession};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaSession, MediaTargets};
 use sip::via::Transport;
 use sip::{Contacts, Escaped, Method, ParseError, Text, Uri, Via};
 
@@ -358,6 +358,7 @@ fn ipv6_in_session_descriptions_is_negotiated() {
             direction: shared::Direction::SendRecv,
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
             security: MediaSecurity::Clear,
+            targets: MediaTargets::default(),
         };
         let body = request(file).body;
         MediaSession::new(1).answer(&body, &local).map(|(_, media)| media.remote_rtp)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use shared::{Codec, Direction};
 use sip::digest::Credentials;
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::{Command, EndCause, Invite, SessionId, Transport, UaEvent, Uri};
 use smallvec::smallvec;
 
@@ -277,6 +277,7 @@ fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
             direction: Direction::SendRecv,
             codecs: smallvec![Codec::Pcmu, Codec::Pcma],
             security: MediaSecurity::Clear,
+            targets: MediaTargets::default(),
         },
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use shared::{Codec, Direction, NegotiatedMedia, SrtpKeys};
 use sip::digest::Credentials;
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::{Command, Incoming, Invite, Method, NameAddr, SessionId, UaEvent, Uri};
 use smallvec::smallvec;
 
@@ -262,6 +262,7 @@ fn media(setup: &Setup, end: End, call: u32) -> LocalMedia {
         port: setup.parties.port(),
         direction: Direction::SendRecv,
         codecs: smallvec![codec],
+        targets: MediaTargets::default(),
         security: match (end, setup.is_secured) {
             (End::Caller, true) => MediaSecurity::Required(party_key(call as usize).master),
             (End::Caller, false) | (End::Callee, _) => MediaSecurity::Clear,

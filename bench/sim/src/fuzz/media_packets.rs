@@ -35,6 +35,7 @@ impl Core {
             core: CoreId(0),
             cores: 1,
             ports: PORTS.to_vec(),
+            own: std::sync::Arc::default(),
             legs_max: 2,
             taps_max: 2,
             seed: 1,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use shared::{Codec, Direction, NegotiatedMedia, SrtpMaster};
-use sip::offer_answer::{LocalMedia, MediaSecurity, MediaSession};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaSession, MediaTargets};
 use sip::sdp;
 
 /// An offer is refused with a reason or answered by a description that fits it; whatever came, the
@@ -66,6 +66,7 @@ fn local() -> LocalMedia {
         direction: Direction::SendRecv,
         codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
+        targets: MediaTargets::default(),
     }
 }
 

@@ -133,6 +133,7 @@ impl Story {
                 core: CoreId(core),
                 cores,
                 ports: (0..PARTIES).map(port).collect(),
+                own: Arc::default(),
                 legs_max: PARTIES,
                 taps_max: 1,
                 inband_digits: true,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::{Codec, Direction, Extensions, Instant, NegotiatedMedia, Now, Origin, Refusal};
 use sip::digest::Credentials;
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::user_agent::Attempts;
 use sip::{
     Command, Destination, EndCause, Flow, FlowId, Input, Invite, Message, Method, OutgoingRequest,
@@ -566,6 +566,7 @@ fn local(own: SocketAddr, port: u16, direction: Direction) -> LocalMedia {
         direction,
         codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
+        targets: MediaTargets::default(),
     }
 }
 

@@ -66,6 +66,7 @@ impl Cores {
             core,
             cores,
             ports: ports.clone(),
+            own: std::sync::Arc::default(),
             legs_max,
             taps_max: 8,
             seed,

@@ -191,6 +191,8 @@ impl Plane {
         is_event.then_some(Heard::Media(Content::Event))
     }
 
+    /// Decides about a source that is not the locked one. Our own sockets are refused here and so are never
+    /// locked: packets of a locked source need no such check.
     #[cold]
     fn admit_source(
         &mut self,
@@ -199,6 +201,9 @@ impl Plane {
         source: SocketAddr,
         out: &mut impl Output,
     ) -> Result<(), DropReason> {
+        if self.own.contains(source) {
+            return Err(DropReason::OwnSocket);
+        }
         let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
         let now_ms = clock::millis(now);
         if leg.has_left(source, now_ms) {

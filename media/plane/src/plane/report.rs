@@ -35,6 +35,9 @@ impl Plane {
         if !socket.is_rtcp() && !leg.plan.media.rtcp_mux {
             return Err(DropReason::WrongPort);
         }
+        if self.own.contains(source) {
+            return Err(DropReason::OwnSocket);
+        }
         let inbound = &self.inbound[slot];
         if !accepts_report(leg, inbound, source, packet) {
             return Err(DropReason::RtcpStranger);

@@ -2,11 +2,66 @@
 
 use std::net::SocketAddr;
 
-use shared::MediaEvent;
+use shared::{LatchMode, LegPlan, MediaEvent, OwnSockets};
 
 use crate::meters::DropReason;
 use crate::output::{Received, SocketId};
 use crate::testing::{World, plan};
+
+#[test]
+fn what_comes_from_our_own_sockets_is_dropped_whatever_the_sdp_says() {
+    let mut own = OwnSockets::new([]);
+    own.add([192, 0, 2, 1].into(), 10_000..=10_015);
+    let ours: SocketAddr = "192.0.2.1:10004".parse().unwrap();
+    let names_us = |plan: &mut LegPlan| {
+        plan.media.remote_rtp = Some(ours);
+        plan.media.remote_rtcp = Some(SocketAddr::new(ours.ip(), ours.port() + 1));
+    };
+    for latch in [LatchMode::Sdp, LatchMode::Peer, LatchMode::Any] {
+        let mut world = World::owning(1, own.clone());
+        let a = world.start(|plan| {
+            plan.latch = latch;
+            names_us(plan);
+        });
+        let b = world.start(|_| ());
+        world.bridge(a, b);
+        for _ in 0..10 {
+            let dropped = world.speak(a, &[1; 160]);
+            assert_eq!(dropped, Received::Dropped(DropReason::OwnSocket), "{latch:?}");
+        }
+        let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
+        let source = SocketAddr::new(ours.ip(), ours.port() + 1);
+        let dropped = world.receive_at(a, SocketId::rtcp(a), source, &report);
+        assert_eq!(dropped, Received::Dropped(DropReason::OwnSocket), "{latch:?}");
+        let drops = world.cores[0].0.meters().packets_dropped;
+        assert_eq!(drops.count(DropReason::OwnSocket), 11);
+        assert!(world.heard(b).is_empty() && world.events().is_empty());
+    }
+}
+
+#[test]
+fn two_legs_that_name_each_others_ports_do_not_multiply_a_packet() {
+    let mut own = OwnSockets::new([]);
+    own.add([192, 0, 2, 200].into(), 10_000..=10_015);
+    let at = |index: u16| SocketAddr::from(([192, 0, 2, 200], 10_000 + index * 2));
+    let mut world = World::owning(1, own);
+    let a = world.start(|plan| plan.media.remote_rtp = Some(at(1)));
+    let b = world.start(|plan| plan.media.remote_rtp = Some(at(0)));
+    world.bridge(a, b);
+    for _ in 0..50 {
+        world.run(20);
+        for (from, to) in [(a, b), (b, a)] {
+            for sent in world.heard(from) {
+                let source = at(from as u16);
+                let looped = world.receive_at(to, SocketId::rtp(to), source, &sent.packet);
+                assert_eq!(looped, Received::Dropped(DropReason::OwnSocket));
+            }
+        }
+    }
+    let meters = world.cores[0].0.meters();
+    assert_eq!(meters.packets_forwarded, 0);
+    assert!(meters.packets_received <= 102, "{}", meters.packets_received);
+}
 
 #[test]
 fn the_phone_that_the_sdp_names_is_heard_although_a_stray_stream_came_first() {

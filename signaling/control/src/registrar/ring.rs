@@ -217,6 +217,7 @@ impl Control {
             let Some(mut media) = self.local_media(sid) else { continue };
             media.address = branch.address;
             media.security = branch.security;
+            media.targets = self.settings.media_targets(Some(branch.peer));
             let invite = Invite {
                 destinations: vec![binding.destination()],
                 request_uri: binding.target().unwrap_or_else(|| to.clone()),

@@ -288,13 +288,24 @@ fn a_hundred_calls_a_second_of_one_authenticated_address_are_all_heard() {
 
 #[test]
 fn an_offer_that_cannot_be_answered_is_refused_before_it_rings() {
+    let at = |address: &str, port: u16| {
+        let sdp =
+            sdp("RTP/AVP 0", "").replace("c=IN IP4 192.0.2.7", &format!("c=IN IP4 {address}"));
+        sdp.replace("m=audio 4000", &format!("m=audio {port}"))
+    };
     let cases = [
         ("no codec in common", sdp("RTP/AVP 18 3", ""), 488),
         ("SRTP", sdp("RTP/SAVP 0", ""), 488),
         ("broken", "v=0\r\nnonsense".to_owned(), 400),
+        ("loopback of another machine", at("127.0.0.1", 4_000), 488),
+        ("our own media port", at("192.0.2.1", 10_002), 488),
     ];
+    let mut own = shared::OwnSockets::new([]);
+    own.add([192, 0, 2, 1].into(), 10_000..=10_015);
+    let own = std::sync::Arc::new(own);
     for (what, sdp, status) in cases {
-        let mut rig = Rig::new(Book::with_credentials());
+        let settings = |settings: &mut crate::ControlSettings| settings.own = own.clone();
+        let mut rig = Rig::with_settings(Book::with_credentials(), settings);
         let invite = Invite { sdp, ..Invite::default() };
         assert_eq!(rig.invite_as(&invite, "alice", PASSWORD), [100, status], "{what}");
         assert!(rig.http.is_empty(), "{what}: the application is not asked");

@@ -1,77 +1,9 @@
-//! What an address is, and whether we may connect to it. Pure.
+//! Whether we may connect to an address. Pure but for the question whether it is this machine's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use shared::address::{AddressClass, classify};
 use shared::config::Cidr;
-
-/// What kind of place an address is (IANA special-purpose registries).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressClass {
-    /// Reachable from everywhere.
-    Global,
-    /// Reachable only from here: loopback, private, shared, documentation, benchmarking, reserved.
-    Private,
-    /// Never a place to connect to; the word says why.
-    Never(&'static str),
-}
-
-/// The class of an address. An IPv6 address that embeds an IPv4 one (mapped, compatible, 6to4,
-/// NAT64) has the class of the embedded one, so that no spelling opens a door.
-pub fn classify(address: IpAddr) -> AddressClass {
-    match address {
-        IpAddr::V4(address) => classify_v4(address),
-        IpAddr::V6(address) => match embedded_v4(address) {
-            Some(embedded) => classify_v4(embedded),
-            None => classify_v6(address),
-        },
-    }
-}
-
-fn classify_v4(address: Ipv4Addr) -> AddressClass {
-    let [a, b, c, _] = address.octets();
-    match (a, b, c) {
-        (0, ..) => AddressClass::Never("unspecified"),
-        (169, 254, _) => AddressClass::Never("link-local"),
-        (224..=239, ..) => AddressClass::Never("multicast"),
-        _ if address.is_broadcast() => AddressClass::Never("broadcast"),
-        (10 | 127, ..)
-        | (172, 16..=31, _)
-        | (192, 168, _)
-        | (100, 64..=127, _)
-        | (192, 0, 0 | 2)
-        | (198, 18 | 19, _)
-        | (198, 51, 100)
-        | (203, 0, 113)
-        | (240..=255, ..) => AddressClass::Private,
-        _ => AddressClass::Global,
-    }
-}
-
-fn classify_v6(address: Ipv6Addr) -> AddressClass {
-    let [first, second, ..] = address.segments();
-    match first {
-        _ if address.is_unspecified() => AddressClass::Never("unspecified"),
-        0xff00..=0xffff => AddressClass::Never("multicast"),
-        0xfe80..=0xfebf => AddressClass::Never("link-local"),
-        0x2001 if second == 0x0db8 => AddressClass::Private,
-        0x2000..=0x3fff => AddressClass::Global,
-        _ => AddressClass::Private,
-    }
-}
-
-/// The IPv4 address inside `::ffff:0:0/96`, `::/96` (but `::` and `::1`), `64:ff9b::/96`, `2002::/16`.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let last_four = || Some(Ipv4Addr::from_bits((address.to_bits() & 0xFFFF_FFFF) as u32));
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => last_four(),
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0, ..] => last_four(),
-        [0x2002, high, low, ..] => {
-            Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
-        }
-        _ => None,
-    }
-}
 
 /// Decides which resolved addresses may be connected to (limits-and-rules, "Webhook and media
 /// addresses"). Asked for every connection and at every redirect, with the very address that is
@@ -131,10 +63,15 @@ impl AddressGuard {
         let ip = address.ip().to_canonical();
         match classify(ip) {
             AddressClass::Never(class) => return Err(Refused::Never { address: ip, class }),
-            AddressClass::Private if !self.allow_private.iter().any(|block| block.contains(ip)) => {
+            AddressClass::Private | AddressClass::Loopback | AddressClass::Reserved
+                if !self.allow_private.iter().any(|block| block.contains(ip)) =>
+            {
                 return Err(Refused::Private { address: ip });
             }
-            AddressClass::Private | AddressClass::Global => {}
+            AddressClass::Private
+            | AddressClass::Loopback
+            | AddressClass::Reserved
+            | AddressClass::Global => {}
         }
         let is_own = self.own_listeners.iter().any(|own| {
             own.port() == address.port()
@@ -154,37 +91,16 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn special_addresses_have_their_class_in_every_spelling() {
-        let never = ["0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "255.255.255.255"];
-        for text in never {
-            assert!(matches!(class(text), AddressClass::Never(_)), "{text}");
-            assert!(matches!(class(&format!("::ffff:{text}")), AddressClass::Never(_)), "{text}");
-            assert!(matches!(class(&format!("64:ff9b::{text}")), AddressClass::Never(_)), "{text}");
-        }
-        for text in ["::", "fe80::1", "ff02::1", "2002:a9fe:a9fe::1"] {
-            assert!(matches!(class(text), AddressClass::Never(_)), "{text}");
-        }
-        let private =
-            ["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd00::1"];
-        for text in private.into_iter().chain(["::ffff:10.0.0.1", "2002:7f00:1::", "240.0.0.1"]) {
-            assert_eq!(class(text), AddressClass::Private, "{text}");
-        }
-        for text in ["8.8.8.8", "172.32.0.1", "2606:4700::1", "::ffff:8.8.8.8"] {
-            assert_eq!(class(text), AddressClass::Global, "{text}");
-        }
-    }
 
     #[test]
     fn a_private_address_needs_to_be_listed_and_a_mapped_one_counts_as_ipv4() {
         let guard = AddressGuard::new(vec!["10.0.0.0/8".parse().unwrap()], vec![]);
         assert_eq!(guard.check(socket("10.0.0.1:80")), Ok(()));
         assert_eq!(guard.check(socket("[::ffff:10.0.0.1]:80")), Ok(()));
-        assert!(matches!(guard.check(socket("192.168.0.1:80")), Err(Refused::Private { .. })));
+        for text in ["192.168.0.1:80", "127.0.0.1:80", "240.0.0.1:80", "[::1]:80"] {
+            assert!(matches!(guard.check(socket(text)), Err(Refused::Private { .. })), "{text}");
+        }
         assert!(matches!(
             guard.check(socket("[::ffff:192.168.0.1]:80")),
             Err(Refused::Private { .. })
@@ -211,20 +127,6 @@ mod tests {
         assert!(own("192.0.2.7:5060"));
         assert!(!own("10.0.0.6:8080"));
         assert!(!own("10.0.0.5:8081"));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn a_mapped_address_has_the_class_of_the_ipv4_address(bits: u32) {
-            let plain = Ipv4Addr::from_bits(bits);
-            let mapped = IpAddr::V6(plain.to_ipv6_mapped());
-            prop_assert_eq!(classify(mapped), classify(IpAddr::V4(plain)));
-        }
-    }
-
-    fn class(text: &str) -> AddressClass {
-        classify(text.parse().unwrap())
     }
 
     fn socket(text: &str) -> SocketAddr {

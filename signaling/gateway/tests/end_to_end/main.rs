@@ -38,6 +38,7 @@ mod loops;
 mod media_changes;
 mod media_cores;
 mod media_memory;
+mod media_peers;
 mod nobody_there;
 mod outbound;
 mod phone_media;

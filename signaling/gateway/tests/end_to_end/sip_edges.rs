@@ -134,7 +134,7 @@ fn asking(method: &str) -> Asking<'_> {
 fn offer(formats: &str) -> String {
     format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-         m=audio 9 RTP/AVP {formats}\r\n"
+         m=audio 4000 RTP/AVP {formats}\r\n"
     )
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use shared::{Codec, Direction};
 
-use super::{LocalMedia, MediaSecurity};
+use super::{LocalMedia, MediaSecurity, MediaTargets};
 use crate::sdp::{
     Connection, Crypto, FormatKind, MediaDescription, SdpRefusal, SessionDescription,
 };
@@ -103,8 +103,7 @@ fn choose<'a>(
     }
     let crypto = check_security(media, &local.security, take_crypto)?;
     let (payload_type, codec) = first_codec(media, local).ok_or(NO_CODEC)?;
-    let address = remote_address(sdp, media, local.address)?;
-    let remote_rtp = address.map(|address| SocketAddr::new(address, media.port));
+    let remote_rtp = remote_rtp(sdp, media, local)?;
     Ok(Chosen {
         index,
         media,
@@ -112,7 +111,7 @@ fn choose<'a>(
         payload_type,
         event_payload_type: media.event_payload_type(),
         remote_rtp,
-        remote_rtcp: remote_rtp.and_then(|rtp| remote_rtcp(media, rtp)),
+        remote_rtcp: remote_rtp.and_then(|rtp| remote_rtcp(media, rtp, &local.targets)),
         crypto,
     })
 }
@@ -162,37 +161,44 @@ fn first_codec(media: &MediaDescription, local: &LocalMedia) -> Option<(u8, Code
     })
 }
 
-/// The peer's address; `None` for the unspecified one, which means hold (RFC 3264 §8.4).
-fn remote_address(
+/// Where the peer wants RTP; `None` for the unspecified address, which means hold (RFC 3264 §8.4).
+fn remote_rtp(
     sdp: &SessionDescription,
     media: &MediaDescription,
-    ours: IpAddr,
-) -> Result<Option<IpAddr>, SdpRefusal> {
-    let address = match sdp.connection(media, ours).ok_or(NO_ADDRESS)? {
+    local: &LocalMedia,
+) -> Result<Option<SocketAddr>, SdpRefusal> {
+    let address = match sdp.connection(media, local.address).ok_or(NO_ADDRESS)? {
         Connection::Address(address) => *address,
         Connection::Name(_) => return Err(HOST_NAME),
     };
     if address.is_unspecified() {
         return Ok(None);
     }
-    if address.is_multicast() || address == IpAddr::V4(std::net::Ipv4Addr::BROADCAST) {
-        return Err(MULTICAST);
-    }
-    if address.is_ipv4() == ours.is_ipv4() { Ok(Some(address)) } else { Err(FAMILY) }
+    let target = SocketAddr::new(address, media.port);
+    local.targets.check(target)?;
+    if address.is_ipv4() == local.address.is_ipv4() { Ok(Some(target)) } else { Err(FAMILY) }
 }
 
-/// `a=rtcp:port [IN IP4 address]` (RFC 3605), else the port after RTP's. An address of another
-/// family is read past.
-fn remote_rtcp(media: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr> {
-    let named = media.attributes.iter().find(|attribute| attribute.name == "rtcp");
-    let value = named.and_then(|attribute| attribute.value.as_deref()).unwrap_or_default();
-    let mut parts = value.split_ascii_whitespace();
-    let port = parts.next().and_then(|port| port.parse().ok()).filter(|port| *port != 0);
+/// `a=rtcp:port [IN IP4 address]` (RFC 3605), else the port after RTP's. What cannot be served of it is read
+/// past: an address of another family, and a place that media may not go to.
+fn remote_rtcp(
+    media: &MediaDescription,
+    rtp: SocketAddr,
+    targets: &MediaTargets,
+) -> Option<SocketAddr> {
+    let may_go_to = |target: &SocketAddr| targets.check(*target).is_ok();
+    let next = rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port));
+    named_rtcp(media, rtp).filter(may_go_to).or(next.filter(may_go_to))
+}
+
+fn named_rtcp(media: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr> {
+    let named = media.attributes.iter().find(|attribute| attribute.name == "rtcp")?;
+    let mut parts = named.value.as_deref()?.split_ascii_whitespace();
+    let port = parts.next()?.parse().ok()?;
     let address = parts.nth(2).and_then(|address| address.parse::<IpAddr>().ok());
-    let address = address.map(|address| address.to_canonical()).filter(|address| {
-        address.is_ipv4() == rtp.is_ipv4() && !address.is_unspecified() && !address.is_multicast()
-    });
-    let port = port.or_else(|| rtp.port().checked_add(1))?;
+    let address = address
+        .map(|address| address.to_canonical())
+        .filter(|address| address.is_ipv4() == rtp.is_ipv4() && !address.is_unspecified());
     Some(SocketAddr::new(address.unwrap_or(rtp.ip()), port))
 }
 
@@ -242,8 +248,6 @@ const NO_ADDRESS: SdpRefusal =
     SdpRefusal::syntax("sdp_no_connection", "the SDP has no c= line for the audio stream");
 const HOST_NAME: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_host_name", "the c= line has a host name, not an address");
-const MULTICAST: SdpRefusal =
-    SdpRefusal::not_acceptable("sdp_multicast", "the c= line has a multicast address");
 const FAMILY: SdpRefusal = SdpRefusal::not_acceptable(
     "sdp_address_family",
     "the c= line is of another IP version than our media address",

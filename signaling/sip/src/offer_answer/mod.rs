@@ -2,6 +2,7 @@
 //! [`NegotiatedMedia`] out.
 
 mod choose;
+mod target;
 mod write;
 
 use std::net::IpAddr;
@@ -13,6 +14,8 @@ use smallvec::SmallVec;
 use crate::sdp::{self, Crypto, DYNAMIC_FROM, SdpRefusal, SessionDescription};
 use choose::Chosen;
 use write::Slot;
+
+pub use target::MediaTargets;
 
 /// What our side has for the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct LocalMedia {
     pub codecs: SmallVec<[Codec; 2]>,
     /// Whether the stream is protected.
     pub security: MediaSecurity,
+    /// Where the peer may have its media.
+    pub targets: MediaTargets,
 }
 
 /// How a stream of ours may be protected (contract sip-interface.md §10). The key is ours, for what

@@ -16,6 +16,7 @@ fn local(security: fn(SrtpMaster) -> MediaSecurity) -> LocalMedia {
         direction: Direction::SendRecv,
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         security: security(SrtpMaster::new([0x5A; 30])),
+        targets: MediaTargets::default(),
     }
 }
 

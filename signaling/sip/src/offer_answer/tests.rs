@@ -12,6 +12,7 @@ fn local() -> LocalMedia {
         direction: Direction::SendRecv,
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         security: MediaSecurity::Clear,
+        targets: MediaTargets::default(),
     }
 }
 
@@ -128,6 +129,9 @@ fn refusals_name_their_rule_and_status() {
         ("m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n", "sdp_address_family"),
         ("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 phone.example.com\r\n", "sdp_host_name"),
         ("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 224.2.1.1/127/3\r\n", "sdp_multicast"),
+        ("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 169.254.1.1\r\n", "sdp_link_local"),
+        ("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.1.2.3\r\n", "sdp_reserved_address"),
+        ("m=audio 53 RTP/AVP 0\r\n", "sdp_low_port"),
         ("m=audio 4000 RTP/SAVP 0\r\nm=audio 4002 RTP/AVP 18\r\n", "sdp_no_codec"),
     ];
     for (lines, rule) in cases {
@@ -137,6 +141,50 @@ fn refusals_name_their_rule_and_status() {
     let broken = MediaSession::new(1).answer(b"nonsense", &local()).unwrap_err();
     assert_eq!((broken.status, broken.code), (400, Some(32102)));
     assert_eq!(answered("v=0\r\nm=audio 4000 RTP/AVP 0\r\n"), Err("sdp_no_connection"));
+}
+
+#[test]
+fn neither_offer_nor_answer_may_name_our_own_sockets_or_a_loopback_that_is_not_ours() {
+    let mut own = shared::OwnSockets::new([]);
+    own.add([198, 51, 100, 9].into(), 10_000..=10_003);
+    let targets = MediaTargets { own: Arc::new(own), peer_is_remote: true };
+    let guarded = LocalMedia { targets, ..local() };
+    for (lines, rule) in [
+        ("m=audio 10002 RTP/AVP 0\r\n", "sdp_own_address"),
+        ("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 127.0.0.1\r\n", "sdp_loopback"),
+    ] {
+        let sdp = peer(lines);
+        let mut session = MediaSession::new(1);
+        let refusal = session.answer(sdp.as_bytes(), &guarded).unwrap_err();
+        assert_eq!((refusal.rule, refusal.status), (rule, 488));
+        session.offer(&guarded);
+        let refusal = session.accept_answer(sdp.as_bytes()).unwrap_err();
+        assert_eq!((refusal.rule, refusal.status), (rule, 488));
+        assert!(session.negotiated().is_none());
+    }
+    // An unspecified address is a hold, whatever stands beside it.
+    let hold = peer("m=audio 9 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n");
+    let (_, media) = MediaSession::new(1).answer(hold.as_bytes(), &guarded).unwrap();
+    assert_eq!(media.remote_rtp, None);
+}
+
+#[test]
+fn an_rtcp_line_that_names_no_place_for_a_peer_is_read_past() {
+    let mut own = shared::OwnSockets::new([]);
+    own.add([198, 51, 100, 7].into(), 10_000..=10_003);
+    let targets = MediaTargets { own: Arc::new(own), peer_is_remote: true };
+    let guarded = LocalMedia { targets, ..local() };
+    for (line, port) in [
+        ("a=rtcp:10001 IN IP4 198.51.100.7\r\n", Some(4001)),
+        ("a=rtcp:4005 IN IP4 127.0.0.1\r\n", Some(4001)),
+        ("a=rtcp:53\r\n", Some(4001)),
+        ("a=rtcp:4005\r\n", Some(4005)),
+    ] {
+        let offer = peer(&format!("m=audio 4000 RTP/AVP 0\r\n{line}"));
+        let (_, media) = MediaSession::new(1).answer(offer.as_bytes(), &guarded).unwrap();
+        assert_eq!(media.remote_rtcp.map(|rtcp| rtcp.port()), port, "{line}");
+        assert!(media.remote_rtcp.is_none_or(|rtcp| rtcp.ip() == media.remote_rtp.unwrap().ip()));
+    }
 }
 
 #[test]

@@ -64,6 +64,23 @@ fn a_refused_offer_leaves_the_media_as_they_were() {
 }
 
 #[test]
+fn an_offer_that_cannot_be_served_is_refused_by_name_and_the_session_goes_on() {
+    let mut world = World::new(3);
+    world.talking(Transport::Udp);
+    world.command(Who::Alice, Command::Reoffer { session: A, media: media(53) });
+    let told = world.events(Who::Bob);
+    let Some(UaEvent::OfferRefused { method, refusal, .. }) = told.last() else {
+        panic!("{told:?}");
+    };
+    assert_eq!((*method, refusal.rule, refusal.status), ("INVITE", "sdp_low_port", Some(488)));
+    let told = world.events(Who::Alice);
+    assert!(matches!(told.last(), Some(UaEvent::ReofferRefused { status: 488, .. })), "{told:?}");
+    assert!(world.agent(Who::Alice).has_session(A) && world.agent(Who::Bob).has_session(B));
+    world.bye(Who::Alice);
+    world.assert_nothing_is_left();
+}
+
+#[test]
 fn a_refresh_after_a_refused_offer_of_ours_gets_what_was_agreed_before() {
     let mut world = World::new(7);
     world.talking(Transport::Udp);

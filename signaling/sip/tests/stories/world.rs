@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::{Instant, Now, Origin};
-use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::random::Random;
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Incoming, Input, Invite, Message, SendFailure,
@@ -336,6 +336,7 @@ pub fn media(port: u16) -> LocalMedia {
         direction: shared::Direction::SendRecv,
         codecs: [shared::Codec::Pcmu, shared::Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
+        targets: MediaTargets::default(),
     }
 }
 
