@@ -46,10 +46,6 @@ impl PackedAddress {
         SocketAddr::new(ip, self.port)
     }
 
-    pub fn has_ip(self, ip: IpAddr) -> bool {
-        self.is_some() && self.ip == bits(ip).to_be_bytes()
-    }
-
     pub fn same_ip(self, other: Self) -> bool {
         self.is_some() && other.is_some() && self.ip == other.ip
     }

@@ -78,8 +78,9 @@ pub(crate) struct Reports {
     pub packets_reported: u32,
     pub sent: u32,
     pub received: u32,
-    /// Where the locked peer's reports come from, once one has come.
+    /// Where the last report that was taken came from, and as which SSRC: the peer's, if it fits the media.
     pub source: PackedAddress,
+    pub ssrc: u32,
     /// The last sender report: its time as the peer told it, and when it came.
     pub last_sender_report: Option<(u32, Instant)>,
     pub round_trip_us: Option<u32>,
@@ -222,6 +223,7 @@ impl Reports {
             sent: 0,
             received: 0,
             source: PackedAddress::NONE,
+            ssrc: 0,
             last_sender_report: None,
             round_trip_us: None,
             round_trip_max_us: None,

@@ -215,15 +215,11 @@ impl Plane {
             && accepts_ip(&leg.plan, source.ip())
         {
             inbound.latch = Latch::Open;
-            inbound.source = PackedAddress::NONE;
+            leg.reports.source = PackedAddress::NONE;
         }
-        let before = inbound.source;
         let step = inbound.admit(&leg.plan, source)?;
         if step != LatchStep::Unchanged {
             self.outbound[slot].destination = destination(&leg.plan, inbound);
-        }
-        if inbound.source != before {
-            leg.reports.source = PackedAddress::NONE;
         }
         if step == LatchStep::Lock {
             out.event(MediaEvent::Latched { leg: leg.id, source });

@@ -12,7 +12,7 @@ use shared::{Impairments, Instant, IntervalQuality, LatchMode, MediaEvent, quali
 use crate::address::PackedAddress;
 use crate::clock;
 use crate::inbound::{Inbound, Latch, accepts_ip};
-use crate::leg::Leg;
+use crate::leg::{Leg, Reports};
 use crate::meters::DropReason;
 use crate::output::{Output, SocketId};
 use crate::rtcp::{self, Compound, REPORT_BYTES_MAX, Report, ReportBlock, SenderInfo};
@@ -39,7 +39,8 @@ impl Plane {
             return Err(DropReason::OwnSocket);
         }
         let inbound = &self.inbound[slot];
-        if !accepts_report(leg, inbound, source, packet) {
+        let ssrc = rtcp::sender_ssrc(packet);
+        if !accepts_report(leg, inbound, source, ssrc) {
             return Err(DropReason::RtcpStranger);
         }
         if !leg.reports.admit(clock::millis(now)) {
@@ -54,8 +55,8 @@ impl Plane {
             .map_err(|_| DropReason::RtcpMalformed)?;
         let reports = &mut leg.reports;
         reports.received = reports.received.saturating_add(1);
-        if socket.is_rtcp() && inbound.latch != Latch::Open {
-            reports.source = PackedAddress::new(source);
+        if socket.is_rtcp() {
+            (reports.source, reports.ssrc) = (PackedAddress::new(source), ssrc.unwrap_or_default());
         }
         if let Some(sent_at) = compound.sender_report {
             reports.last_sender_report = Some((sent_at, now));
@@ -167,33 +168,40 @@ impl Plane {
             let to = outbound.destination;
             return to.is_some().then(|| (SocketId::rtp(port), to.socket_addr()));
         }
+        let Reports { source, ssrc, .. } = leg.reports;
         let named = PackedAddress::from_option(media.remote_rtcp);
-        let to = if leg.reports.source.is_some() { leg.reports.source } else { named };
+        let to = if is_peers(leg, inbound, source, ssrc) { source } else { named };
         let is_known = inbound.latch == Latch::Open || to.same_ip(inbound.source);
         (to.is_some() && is_known).then(|| (SocketId::rtcp(port), to.socket_addr()))
     }
 }
 
-/// Whether a report from there is the party's.
-fn accepts_report(leg: &Leg, inbound: &Inbound, source: SocketAddr, packet: &[u8]) -> bool {
+/// Whether a report from there is read: the party's, or before any media one that may turn out to be.
+fn accepts_report(leg: &Leg, inbound: &Inbound, source: SocketAddr, ssrc: Option<u32>) -> bool {
     let media = &leg.plan.media;
-    let is_named = |address: Option<SocketAddr>| PackedAddress::from_option(address).is(source);
+    let is_at = |address: Option<SocketAddr>| PackedAddress::from_option(address).is(source);
     if inbound.latch == Latch::Open {
-        // Nothing is steered by it yet.
-        return is_named(media.remote_rtcp) || accepts_ip(&leg.plan, source.ip());
+        return is_at(media.remote_rtcp) || accepts_ip(&leg.plan, source.ip());
     }
     if media.rtcp_mux {
-        return inbound.source.is(source) || is_named(media.remote_rtp);
+        return inbound.source.is(source) || is_at(media.remote_rtp);
     }
-    if !inbound.source.has_ip(source.ip()) {
-        return false;
-    }
-    let known = leg.reports.source;
-    let is_of_media = inbound.reception.has_started()
-        && rtcp::sender_ssrc(packet) == Some(inbound.reception.ssrc);
-    is_named(media.remote_rtcp)
-        || known.is(source)
-        || !known.is_some() && leg.plan.latch != LatchMode::Sdp && is_of_media
+    let known = leg.reports;
+    let is_other_port =
+        is_peers(leg, inbound, known.source, known.ssrc) && !known.source.is(source);
+    let new = PackedAddress::new(source);
+    is_at(media.remote_rtcp) && inbound.source.same_ip(new)
+        || !is_other_port && ssrc.is_some_and(|ssrc| is_peers(leg, inbound, new, ssrc))
+}
+
+/// Whether the sender of that report is the locked peer: at the host of the media, and at the port that the SDP
+/// names or as the SSRC of the media.
+fn is_peers(leg: &Leg, inbound: &Inbound, source: PackedAddress, ssrc: u32) -> bool {
+    let is_named = source == PackedAddress::from_option(leg.plan.media.remote_rtcp);
+    let reception = &inbound.reception;
+    let is_of_media =
+        leg.plan.latch != LatchMode::Sdp && reception.has_started() && reception.ssrc == ssrc;
+    inbound.latch != Latch::Open && source.same_ip(inbound.source) && (is_named || is_of_media)
 }
 
 /// Time since then in 1/65536 s.

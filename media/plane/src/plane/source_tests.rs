@@ -156,6 +156,26 @@ fn behind_a_nat_the_port_of_reports_is_the_one_that_the_ssrc_of_the_media_report
 }
 
 #[test]
+fn a_report_that_came_before_the_media_counts_once_its_ssrc_turns_out_to_be_the_medias() {
+    for (as_media, is_followed) in [(true, true), (false, false)] {
+        let mut world = World::new(1);
+        let host = SocketAddr::from(([198, 51, 100, 1], 7_000));
+        let a = world.start(|plan| plan.signaling_peer = Some(host.ip()));
+        let ssrc = if as_media { world.party(a).ssrc } else { 9 };
+        let early = world.receive_at(a, SocketId::rtcp(a), at_port(host, 7_500), &report(ssrc));
+        assert_eq!(early, Received::Consumed);
+        world.party(a).address = host;
+        for _ in 0..5 {
+            let _ = world.speak(a, &[1; 160]);
+        }
+        world.run(20_000);
+        let reports = world.reports(a);
+        assert_eq!(!reports.is_empty(), is_followed);
+        assert!(reports.iter().all(|sent| sent.to == at_port(host, 7_500)));
+    }
+}
+
+#[test]
 fn multiplexed_reports_come_from_the_source_of_the_media_alone() {
     let mut world = World::new(1);
     let a = world.start(|plan| {

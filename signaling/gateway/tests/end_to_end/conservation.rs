@@ -122,7 +122,7 @@ fn send_what_must_be_dropped(
     let rtcp = SocketAddr::new(to.ip(), to.port() + 1);
     alice.send(rtcp, &numbers.next(0, &[MARK; 160]));
     alice.send(to, &receiver_report());
-    alice.send(rtcp, &receiver_report()[..6]);
+    alice.send_from(&alice.rtcp, rtcp, &receiver_report()[..6]);
     alice.send_from(&stranger, gateway.last_media_port(), &numbers.next(0, &[MARK; 160]));
     vec![
         ("stranger", 7),
