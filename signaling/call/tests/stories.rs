@@ -17,20 +17,20 @@ const GOODBYE: &str = "a: load say We are sorry, an application error has occurr
 #[test]
 fn reject_is_404_and_no_answer() {
     let (story, words) = Story::with("<Reject/>");
-    assert_eq!(words, ["a: reject 404", "a: callback no-answer", "a: ended no-answer"]);
+    assert_eq!(words, ["a: reject 404", "a: ended no-answer", "a: callback no-answer"]);
     assert_eq!(story.records[0].1.duration_s, None);
 }
 
 #[test]
 fn reject_busy_is_486_and_busy() {
     let (_, words) = Story::with("<Reject reason=\"busy\"/>");
-    assert_eq!(words, ["a: reject 486", "a: callback busy", "a: ended busy"]);
+    assert_eq!(words, ["a: reject 486", "a: ended busy", "a: callback busy"]);
 }
 
 #[test]
 fn an_empty_document_answers_and_hangs_up() {
     let (_, words) = Story::with("");
-    assert_eq!(words, ["a: answer", "a: hangup", "a: callback completed", "a: ended completed"]);
+    assert_eq!(words, ["a: answer", "a: hangup", "a: ended completed", "a: callback completed"]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_hang_up_in_gather_requests_nothing() {
     let (mut story, _) = Story::with(GATHER);
     story.prompt_ready();
     let words = story.hangs_up('a');
-    assert_eq!(words, ["a: callback completed", "a: ended completed"]);
+    assert_eq!(words, ["a: ended completed", "a: callback completed"]);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_failure_without_fallback_is_announced() {
     assert!(story.notes[0].response_headers.starts_with("Status: 500"));
     assert_eq!(story.notes[0].response_body, "oops");
     story.prompt_ready();
-    assert_eq!(story.played()[..2], ["a: hangup", "a: callback completed"]);
+    assert_eq!(story.played()[..2], ["a: hangup", "a: ended completed"]);
     assert_eq!(story.records[0].1.error_code, Some(11200));
 }
 
@@ -304,7 +304,7 @@ fn no_voice_url_is_404_and_failed() {
     let mut story = Story::new(CallSetup { document: DocumentSource::None, ..inbound() });
     assert_eq!(
         story.start(),
-        ["a: notify 11100", "a: reject 404", "a: callback failed", "a: ended failed"]
+        ["a: notify 11100", "a: reject 404", "a: ended failed", "a: callback failed"]
     );
 }
 
@@ -397,7 +397,7 @@ fn a_redirect_hop_leaves_verb_parameters_behind() {
 fn a_caller_that_cancels_is_no_answer() {
     let mut story = Story::new(inbound());
     story.start();
-    assert_eq!(story.hangs_up('a'), ["a: callback no-answer", "a: ended no-answer"]);
+    assert_eq!(story.hangs_up('a'), ["a: ended no-answer", "a: callback no-answer"]);
     // The document that was still on its way does nothing, and then nothing is awaited.
     assert!(story.document("<Say>x</Say>").is_empty());
     assert_eq!(story.callbacks_answered(), ["a: finished"]);
@@ -408,7 +408,7 @@ fn the_time_limit_counts_from_the_answer() {
     let setup = CallSetup { time_limit_s: 10, ..inbound() };
     let (mut story, _) = Story::with_setup(setup, "<Pause length=\"60\"/><Say>x</Say>");
     assert_eq!(story.wait(60)[0], "a: answer");
-    assert_eq!(story.wait(10), ["a: hangup", "a: callback completed", "a: ended completed"]);
+    assert_eq!(story.wait(10), ["a: hangup", "a: ended completed", "a: callback completed"]);
     assert_eq!(story.records[0].1.duration_s, Some(10));
 }
 
@@ -461,7 +461,7 @@ fn rest_completes_a_ringing_call_with_603_and_an_answered_one_with_bye() {
     let mut story = Story::new(inbound());
     story.start();
     let words = story.tell('a', CallInput::Api(ApiUpdate::Complete));
-    assert_eq!(words, ["a: reject 603", "a: callback canceled", "a: ended canceled"]);
+    assert_eq!(words, ["a: reject 603", "a: ended canceled", "a: callback canceled"]);
 
     let (mut story, _) = Story::with("<Say>x</Say>");
     assert!(story.tell('a', CallInput::Api(ApiUpdate::Cancel)).is_empty());
@@ -481,7 +481,7 @@ fn an_outbound_call_asks_for_its_document_after_the_answer() {
     assert_eq!(story.param("Direction").as_deref(), Some("outbound-api"));
     assert_eq!(story.param("SipCallId"), None);
     story.wait(61);
-    assert_eq!(story.document(""), ["a: hangup", "a: callback completed", "a: ended completed"]);
+    assert_eq!(story.document(""), ["a: hangup", "a: ended completed", "a: callback completed"]);
     for (name, value) in [
         ("SequenceNumber", "3"),
         ("CallDuration", "61"),
@@ -497,7 +497,7 @@ fn a_busy_outbound_call_reports_its_code_as_event_two() {
     let mut story = Story::new(outbound());
     story.start();
     story.rings('a');
-    assert_eq!(story.refuses('a', 486), ["a: callback busy", "a: ended busy"]);
+    assert_eq!(story.refuses('a', 486), ["a: ended busy", "a: callback busy"]);
     for (name, value) in
         [("SequenceNumber", "2"), ("SipResponseCode", "486"), ("CallDuration", "0")]
     {
@@ -511,7 +511,7 @@ fn an_outbound_call_rings_for_its_time_and_is_cancelled() {
     story.start();
     story.rings('a');
     assert!(story.wait(59).is_empty());
-    assert_eq!(story.wait(1), ["a: hangup", "a: callback no-answer", "a: ended no-answer"]);
+    assert_eq!(story.wait(1), ["a: hangup", "a: ended no-answer", "a: callback no-answer"]);
     assert_eq!(story.callback_param("SipResponseCode").as_deref(), Some("487"));
 }
 
@@ -523,7 +523,7 @@ fn an_outbound_call_that_fails_before_ringing_has_event_one() {
         CallInput::LegFailed { code: Some(13224), status: None, sentence: "no trunk".to_owned() };
     assert_eq!(
         story.tell('a', failed),
-        ["a: notify 13224", "a: callback failed", "a: ended failed"]
+        ["a: notify 13224", "a: ended failed", "a: callback failed"]
     );
     assert_eq!(story.callback_param("SequenceNumber").as_deref(), Some("1"));
     assert_eq!(story.callback_param("SipResponseCode"), None);
@@ -534,7 +534,7 @@ fn rest_cancels_while_ringing_and_silently_while_queued() {
     let mut story = Story::new(outbound());
     story.start();
     let words = story.tell('a', CallInput::Api(ApiUpdate::Cancel));
-    assert_eq!(words, ["a: hangup", "a: callback canceled", "a: ended canceled"]);
+    assert_eq!(words, ["a: hangup", "a: ended canceled", "a: callback canceled"]);
 
     let mut story = Story::new(outbound());
     let words = story.tell('a', CallInput::Api(ApiUpdate::Cancel));
@@ -640,7 +640,7 @@ fn a_hang_up_while_recording_is_told_to_the_action() {
     let words = story.hangs_up('a');
     assert_eq!(
         words,
-        ["a: stop record", "a: POST /r", "a: callback completed", "a: ended completed"]
+        ["a: stop record", "a: POST /r", "a: ended completed", "a: callback completed"]
     );
     assert_eq!(story.param("Digits").as_deref(), Some("hangup"));
     assert_eq!(story.param("CallStatus").as_deref(), Some("completed"));
