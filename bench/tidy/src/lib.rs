@@ -12,9 +12,10 @@ pub mod source;
 #[cfg(test)]
 mod circles;
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
-mod pages;
 mod paths;
 #[cfg(test)]
 mod programs;

@@ -1,9 +1,9 @@
-//! README's list of what is missing, against the table of coverage.
+//! What README says is missing, against the table of coverage.
 
 use std::fs;
 use std::path::Path;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+use crate::source::ROOT;
 
 /// README lists what `signaling/contract/coverage.tsv` says is missing, word for word.
 #[test]
