@@ -3,7 +3,7 @@
 use plane::g711;
 use shared::Codec;
 
-use super::decoder::AudioError;
+use super::error::AudioError;
 use super::resample::PROMPT_HZ;
 
 /// How one sample is written.

@@ -13,7 +13,8 @@ use shared::{Prompt, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::decoder::{AudioError, DECODED_BYTES_MAX, Decoder, Pushed};
+use super::decoder::{DECODED_BYTES_MAX, Decoder, Pushed};
+use super::error::AudioError;
 use super::memory::{AudioMemory, Charge, LARGE_BYTES, NoRoom};
 
 /// Files that load at once; more wait for a place within their time.

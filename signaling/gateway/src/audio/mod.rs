@@ -5,6 +5,7 @@
 //! [`resample`] (to 8,000 Hz), which know no clock and no socket.
 
 mod decoder;
+mod error;
 mod head;
 mod intake;
 mod memory;
