@@ -20,10 +20,12 @@ impl Kamailio {
         Self::start(port, &CARRIER.replace("CALLEE", &callee.to_string()))
     }
 
-    /// Whoever calls it is sent to the gateway at that port, under the carrier's own realm, with the hops
-    /// that were left.
-    pub fn sending_back(port: u16, gateway: u16) -> Self {
-        Self::start(port, &SENDING_BACK.replace("GATEWAY", &gateway.to_string()))
+    /// Sends every call back to the gateway at that port, under the carrier's own realm, with the hops that
+    /// were left and with `media` as its RTP port: a PBX that anchors media shows its own, and an offer
+    /// with a media port of the gateway's would be refused for that.
+    pub fn sending_back(port: u16, gateway: u16, media: u16) -> Self {
+        let script = SENDING_BACK.replace("GATEWAY", &gateway.to_string());
+        Self::start(port, &script.replace("MEDIA", &media.to_string()))
     }
 
     fn start(port: u16, script: &str) -> Self {
@@ -144,6 +146,9 @@ request_route {
   }
   # Nothing but Max-Forwards says that the call was here before.
   remove_hf("X-Twilio-CallSid");
+  if (is_method("INVITE")) {
+    replace_body("m=audio [0-9]+", "m=audio MEDIA");
+  }
   $rd = "carrier.example";
   $du = "sip:127.0.0.1:GATEWAY";
   t_relay();

@@ -16,7 +16,8 @@ fn a_kamailio_that_sends_a_trunks_calls_back_is_stopped_by_max_forwards() {
         "[[trunk]]\nname = \"pbx\"\ntargets = [\"sip:127.0.0.1:{port}\"]\n\
          addresses = [\"127.0.0.1/32\"]\ndomain = \"desk\"\n"
     ));
-    let _pbx = Kamailio::sending_back(port, gateway.sip_udp.port());
+    let party = Party::new();
+    let _pbx = Kamailio::sending_back(port, gateway.sip_udp.port(), party.port());
     let application = Application::start(|asked| match asked.path.as_str() {
         "/voice" => Answer::twiml(
             "<Dial answerOnBridge=\"true\" action=\"/done\"><Number>+15550123</Number></Dial>",
@@ -26,7 +27,6 @@ fn a_kamailio_that_sends_a_trunks_calls_back_is_stopped_by_max_forwards() {
     gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
     let scenario = sipp::invite("") + &sipp::refused(503);
     let scenario = scenario.replace("Max-Forwards: 70", &format!("Max-Forwards: {HOPS}"));
-    let party = Party::new();
     let caller = Sipp::new(&scenario)
         .key("user", "+15550123")
         .key("domain", "desk.sip.sidetone.test")

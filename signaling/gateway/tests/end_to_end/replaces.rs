@@ -49,7 +49,7 @@ fn support_for_replaces_is_told_and_a_dialog_that_is_not_here_is_481() {
     let keys = |sipp: Sipp| {
         sipp.key("user", "1000")
             .key("domain", "desk.sip.sidetone.test")
-            .key("media", "9")
+            .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
             .key("formats", "0")
     };
     keys(Sipp::new(&scenario)).call(gateway.sip_udp, 1).expect_success();

@@ -165,7 +165,12 @@ yesterday = datetime.now(timezone.utc) - timedelta(days=1)
 assert client.calls.list(status='completed', start_time_after=yesterday) == []
 assert client.recordings.list(date_created_after=yesterday, call_sid=nobody) == []
 assert client.notifications.list(log=0, message_date_before=yesterday.date()) == []
-assert client.monitor.v1.alerts.list(log_level='error', start_date=yesterday) == []
+# Nobody listens at the port that was called: the account has one alert of it.
+while client.calls(made.sid).fetch().status != 'failed':
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+alerts = client.monitor.v1.alerts.list(log_level='error', start_date=yesterday)
+assert [(alert.error_code, alert.resource_sid) for alert in alerts] == [('32011', made.sid)], alerts
 
 # What is never billed: empty lists and a zero, for a 404 is an exception without a code.
 assert client.usage.records.list() == [] and client.usage.records.last_month.list() == []

@@ -251,7 +251,7 @@ fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
         Sipp::new(&scenario)
             .key("user", "1000")
             .key("domain", "desk.sip.sidetone.test")
-            .key("media", "9")
+            .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
             .key("formats", "0")
             .call(gateway.sip_udp, 1)
             .expect_success();
@@ -354,7 +354,7 @@ fn an_answer_that_cannot_be_used_and_a_redirect_to_nowhere_end_the_try() {
     });
     let gateway = gateway_for(&application);
     let answering = Sipp::new(&sipp::callee("", "18"))
-        .key("media", "9")
+        .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
         .with(&format!("-p {bad_answer} -m 1"))
         .spawn();
     let nowhere = refusing("302 Moved Temporarily\nContact: \"Bob <sip:bob@127.0.0.1");
@@ -363,7 +363,7 @@ fn an_answer_that_cannot_be_used_and_a_redirect_to_nowhere_end_the_try() {
     Sipp::new(&scenario)
         .key("user", "1000")
         .key("domain", "desk.sip.sidetone.test")
-        .key("media", "9")
+        .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
         .key("formats", "0")
         .call(gateway.sip_udp, 1)
         .expect_success();

@@ -114,6 +114,9 @@ impl Finished {
     }
 }
 
+/// A media port where nobody listens, for calls whose sound does not matter. Ports below 1024 would be refused.
+pub const SILENT_MEDIA_PORT: u16 = 1025;
+
 /// A free UDP port for a callee. SIPp cannot tell the port it got.
 pub fn free_port() -> u16 {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");

@@ -16,7 +16,7 @@ fn caller(headers: &str, then: &str, media: u16) -> Sipp {
 }
 
 fn call(gateway: &Gateway, headers: &str, then: &str) -> Finished {
-    caller(headers, then, 9).call(gateway.sip_udp, 1).expect_success()
+    caller(headers, then, sipp::SILENT_MEDIA_PORT).call(gateway.sip_udp, 1).expect_success()
 }
 
 fn desk(gateway: &Gateway, fields: &[(&str, &str)]) {
