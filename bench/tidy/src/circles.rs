@@ -138,11 +138,6 @@ const KNOWN: &[Known] = &[
         reason: "the REST routes use the bodies of the HTTP server, which holds the routes",
     },
     Known {
-        package: "signaling/gateway",
-        files: &["metrics.rs", "spread.rs"],
-        reason: "histograms are exposed by a trait declared on the page that lists them",
-    },
-    Known {
         package: "signaling/sip",
         files: &[
             "transaction/clients.rs",

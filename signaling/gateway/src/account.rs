@@ -3,9 +3,10 @@
 use database::Writer;
 use shared::AccountSid;
 use shared::ids::Origin;
+use shell::random;
 use store::{Account, Change, Mint, Outcome, Resource, Secret, Snapshot};
 
-use crate::data_dir::{DataDir, DataDirError, random};
+use crate::data_dir::{DataDir, DataDirError};
 
 /// The main account as the operator knows it.
 #[derive(Clone, Debug)]

@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use control::ControlSettings;
 use shared::ids::Origin;
+use shell::{Clock, Sender};
 
 use crate::account::AccountVariables;
 use crate::cli::{
     Cli, Command, ConfigCommand, DemoArguments, DnsArguments, ServeArguments, Worker,
     not_in_this_version,
 };
-use crate::clock::Clock;
 use crate::demo;
 use crate::logging;
-use crate::queue::Sender;
 use crate::serve::{self, Gateway, StoreWanted};
 use crate::settings::{Settings, Sources};
 use crate::signaling_loop::Message;

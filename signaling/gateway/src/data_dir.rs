@@ -15,6 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use shell::{hex, random};
 
 /// The data folder, held for this process until dropped.
 #[derive(Debug)]
@@ -224,19 +225,6 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
 
 fn system(what: &'static str, path: &Path, source: io::Error) -> DataDirError {
     DataDirError::System { what, path: path.to_owned(), source }
-}
-
-/// Fills a slice from the system's random numbers.
-///
-/// # Panics
-/// When the system has none: nothing safe can be done then.
-pub fn random(bytes: &mut [u8]) {
-    aws_lc_rs::rand::fill(bytes).expect("the system gives random numbers");
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

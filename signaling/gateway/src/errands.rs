@@ -11,8 +11,10 @@ use std::time::Duration;
 use call::webhook::HttpRequest;
 use call::{HttpFailure, PromptFailure, PromptId, PromptSource};
 use control::{Input, RecordingFailure, RecordingFile, RecordingOrder, ResolveTarget};
+use recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 use shared::ids::TapId;
 use shared::{AccountSid, CallSid};
+use shell::Sender;
 use sip::{SessionId, Transport};
 use store::Secret;
 use tokio::runtime::Handle;
@@ -20,10 +22,8 @@ use tokio::task::AbortHandle;
 
 use crate::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTransport};
 use crate::prompts::PromptLoader;
-use crate::queue::Sender;
 use crate::signaling_loop::Message;
 use crate::webhook::{MediaRequest, WebhookClient};
-use recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 
 /// Runs errands; owned by the signaling thread.
 pub struct Errands {

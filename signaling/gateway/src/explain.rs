@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_metric_has_a_label_for_each_rule() {
-        assert!(RULES.len() < crate::metrics::LABELS_MAX);
+        assert!(RULES.len() < shell::LABELS_MAX);
         assert!(rules().contains("source_not_listed               drop    32201"));
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use io::{Backend, CoreFigures, CoreMeters, Heartbeat};
 use plane::DropReason;
 
-use crate::clock::Clock;
-use crate::metrics::Text;
+use shell::{Clock, Text};
 
 /// One core as /metrics sees it.
 #[derive(Clone, Debug)]

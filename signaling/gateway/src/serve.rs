@@ -12,16 +12,17 @@ use ::io::{BackendChoice, Cpus, IoConfig, Media};
 use control::{Control, ControlSettings, EdgeListener, Edges, Service};
 use database::{Opened, Retention};
 use mio::Poll;
+use recorder::{Recorder, RecorderSettings};
 use shared::OwnSockets;
 use shared::config::{Backend, Config, Cores, Edge, PublicAddress, SpeechEngine};
 use shared::ids::Origin;
+use shell::{Clock, Doorbell, Sender, bounded, random};
 use store::DomainSuffix;
 
 use crate::account::{self, AccountVariables, MainAccount};
 use crate::addresses::AddressList;
 use crate::audio::{AudioIntake, AudioMemoryFigures};
-use crate::clock::Clock;
-use crate::data_dir::{DataDir, random};
+use crate::data_dir::DataDir;
 use crate::dns::{Resolver, SipResolver};
 use crate::errands::{Errands, recorded};
 use crate::history::history;
@@ -31,7 +32,6 @@ use crate::memory::{self, MemoryPlan};
 use crate::metrics::Metrics;
 use crate::own_sockets::own_sockets;
 use crate::prompts::PromptLoader;
-use crate::queue::{Doorbell, Sender, bounded};
 use crate::rest::Rest;
 use crate::settings::Settings;
 use crate::signaling_loop::{
@@ -43,7 +43,6 @@ use crate::store_thread::{self, StoreParts};
 use crate::tls::{TlsControl, certified_addresses};
 use crate::transport::{Transport, TransportConfig, TransportHandle};
 use crate::webhook::{WebhookClient, WebhookSettings};
-use recorder::{Recorder, RecorderSettings};
 
 /// The gateway did not start. Each is a sentence with its remedy.
 #[derive(Debug, thiserror::Error)]
@@ -868,7 +867,7 @@ fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, S
     speech
 }
 
-fn write_webhook_counts(text: &mut crate::metrics::Text, counts: &crate::webhook::WebhookCounts) {
+fn write_webhook_counts(text: &mut shell::Text, counts: &crate::webhook::WebhookCounts) {
     let rows: [(&str, &str, &str, u64); 6] = [
         (
             "webhook_requests_total",
@@ -911,7 +910,7 @@ fn write_webhook_counts(text: &mut crate::metrics::Text, counts: &crate::webhook
     }
 }
 
-fn write_audio_memory(text: &mut crate::metrics::Text, figures: AudioMemoryFigures) {
+fn write_audio_memory(text: &mut shell::Text, figures: AudioMemoryFigures) {
     let rows: [(&str, &str, &str, u64); 4] = [
         (
             "prompts_memory_bytes",

@@ -14,13 +14,12 @@ use control::{CommitToken, Input};
 use database::{CannotWrite, Journal, Retention, Writer};
 use shared::Instant;
 use shared::limits::{STORE_COMMIT_MS_MAX, STORE_QUEUE_MAX};
+use shell::{Clock, Sender};
 use store::{Change, Outcome, Place};
 
-use crate::clock::Clock;
 use crate::history::{History, HistorySender};
 use crate::late_history::LateHistory;
 use crate::metrics::Metrics;
-use crate::queue::Sender;
 use crate::signaling_loop::Message;
 
 /// One change on its way to disk.
@@ -247,7 +246,7 @@ impl StoreThread {
         self.under_way.begins(begun);
         let result = self.writer.try_commit(Clock.unix_ms(), &changes);
         self.under_way.ends();
-        self.metrics.store_commit_seconds.observe(Clock.mono().since(begun));
+        self.metrics.store_commit_seconds.observe_duration(Clock.mono().since(begun));
         self.metrics.store_commit_changes_total.add(changes.len() as u64);
         self.note_failure(result.as_ref().err());
         let outcomes = result.unwrap_or_default();

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use control::ApiRequest;
 use shared::{AccountSid, CredentialListSid, DomainSid};
+use shell::{hex, random};
 use store::{
     Cursor, DomainFields, HttpMethod, MappedList, PageRequest, Patch, Reader as _, Reply, Secret,
     Write, WriteError,
 };
 use tokio::sync::oneshot;
 
-use crate::data_dir::{hex, random};
 use crate::serve::Gateway;
 use crate::settings::Sources;
 use crate::signaling_loop::ApiCall;

@@ -24,11 +24,11 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Bytes, Incoming};
+use shell::{Clock, Text};
 use tokio::net::TcpListener;
 
 use crate::addresses::AddressList;
-use crate::clock::Clock;
-use crate::metrics::{Metrics, Text};
+use crate::metrics::Metrics;
 use crate::rest::Rest;
 use crate::tls::HttpsSettings;
 
@@ -141,7 +141,7 @@ impl HttpServer {
         };
         self.metrics.http_requests_open.add(-1);
         self.metrics.http_requests_answered_total.count(class(response.status()));
-        self.metrics.http_request_seconds.observe(Clock.mono().since(begun));
+        self.metrics.http_request_seconds.observe_duration(Clock.mono().since(begun));
         Ok(closing(response, close))
     }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use phone::{Command, Effect, Event, Input, Phone, PhoneConfig};
 use plane::SocketId;
 use shared::{Codec, Instant};
+use shell::Clock;
 use sip::{Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 
 use super::streams::{Streams, Way};
-use crate::clock::Clock;
 use crate::transport::{Peer, Up};
 
 /// How a handset is set up.
@@ -84,7 +84,7 @@ impl Handset {
             unix_ms_at_zero: clock.unix_ms() - clock.mono().as_millis() as i64,
         };
         let mut seed = [0; 32];
-        crate::data_dir::random(&mut seed);
+        shell::random(&mut seed);
         let poll = mio::Poll::new()?;
         let [mut sip, mut rtp, mut rtcp] = [sip, rtp, rtcp].map(mio::net::UdpSocket::from_std);
         for (socket, token) in [(&mut sip, SIP), (&mut rtp, RTP), (&mut rtcp, RTCP)] {
@@ -283,7 +283,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 /// An even port and the next one, both free.
 fn media_pair(ip: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
     let mut start = [0; 2];
-    crate::data_dir::random(&mut start);
+    shell::random(&mut start);
     let span = MEDIA_PORTS.end - MEDIA_PORTS.start;
     let offset = (u16::from_le_bytes(start) % span) & !1;
     for step in (0..span).step_by(2) {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use shell::{Doorbell, Sender, bounded};
 use sip::{CloseReason, FlowId, SendFailure, SendToken};
 
 use crate::metrics::Metrics;
-use crate::queue::{Doorbell, Sender, bounded};
 use crate::tls::{ClientTls, TlsParts};
 use crate::transport::{Down, Peer, Transport, TransportConfig, TransportHandle, Up};
 

@@ -12,10 +12,10 @@ use api::Permit;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Frame};
+use recorder::{HEADER_BYTES, header as wav_header, inspect};
 use tokio::sync::mpsc;
 
 use crate::http_server::Body;
-use recorder::{HEADER_BYTES, header as wav_header, inspect};
 
 /// What came of it.
 pub(super) enum Answer {

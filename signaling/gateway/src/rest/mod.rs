@@ -13,14 +13,12 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use parking_lot::Mutex;
 use shared::limits::{REST_ANSWER_SMALL_BYTES, REST_ANSWERS_BYTES_MAX};
 use shared::{AccountSid, CallSid};
+use shell::{Clock, Sender, random};
 use store::{CallCommand, Reader as _, Reply, Sealer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::clock::Clock;
-use crate::data_dir::random;
 use crate::history::History;
 use crate::http_server::{Body, WholeRequest, base_url, problem, whole_body};
-use crate::queue::Sender;
 use crate::signaling_loop::{ApiAnswer, ApiCall};
 
 /// Answers REST requests. Cheap to clone.

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use control::{Effect, Input, ResolveFailure};
 use shared::{CoreId, MediaCommand};
+use shell::Clock;
 use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken, Transport};
 use store::Outcome;
 
 use super::SignalingLoop;
-use crate::clock::Clock;
 use crate::dns::{SipEndpoint, SipTargetError, SipTransport};
 use crate::store_thread::Order;
 use crate::transport::{Down, Peer};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use sip::UaMeters;
 
-use crate::metrics::Text;
+use shell::Text;
 
 /// A line of the table below: name, type, help, value.
 type Row = (&'static str, &'static str, &'static str, fn(&Seen<'_>) -> u64);

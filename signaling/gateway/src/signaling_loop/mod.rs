@@ -23,16 +23,15 @@ use ::io::{Heartbeat, Media};
 use mio::{Events, Poll, Token};
 use shared::ids::TapId;
 use shared::{CoreId, Instant, MediaCommand};
+use shell::{Clock, Sender};
 use sip::SessionId;
 use store::{Reply, WriteError};
 use tokio::sync::oneshot;
 
-use crate::clock::Clock;
 use crate::dns::{SipEndpoint, SipTargetError};
 use crate::errands::Errands;
 use crate::local_address::LocalAddresses;
 use crate::metrics::Metrics;
-use crate::queue::Sender;
 use crate::store_thread::StoreHandle;
 use crate::transport::{Down, Up};
 
@@ -90,7 +89,7 @@ pub struct SignalingLoop {
     /// Its sockets and doorbell.
     pub poll: Poll,
     /// Rung by the other threads.
-    pub doorbell: crate::queue::Doorbell,
+    pub doorbell: shell::Doorbell,
     /// UDP listeners.
     pub udp: Vec<UdpListener>,
     /// TCP listeners of the node's own edge: what peers are shown of connections that we open.
@@ -168,7 +167,7 @@ impl SignalingLoop {
                 udp::note_event(&mut self.udp, event);
             }
             self.turn();
-            self.metrics.signaling_turn_seconds.observe(Clock.mono().since(begun));
+            self.metrics.signaling_turn_seconds.observe_duration(Clock.mono().since(begun));
         }
         self.end();
         Ok(())

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use shared::Instant;
 use shared::limits::REFUSAL_LINES_A_SECOND_MAX;
+use shell::Clock;
 
 use super::SignalingLoop;
-use crate::clock::Clock;
 
 /// How many lines of the log each rule has had in this second: strangers decide how often they are
 /// refused, and must not fill the log, nor push out what others have to say.

@@ -125,9 +125,7 @@ impl SignalingLoop {
             Some(public) if public.is_ipv4() == peer.ip().to_canonical().is_ipv4() => {
                 SocketAddr::new(public, bound.port())
             }
-            Some(_) | None => {
-                self.state.local.of_listener(crate::clock::Clock.mono(), bound, peer.ip())
-            }
+            Some(_) | None => self.state.local.of_listener(shell::Clock.mono(), bound, peer.ip()),
         }
     }
 

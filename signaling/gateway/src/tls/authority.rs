@@ -22,9 +22,9 @@ use rcgen::{
     SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use shell::{hex, random};
 
 use super::identity::{Identity, IdentityError};
-use crate::data_dir::{hex, random};
 
 /// A certificate authority that can issue leaves.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 use rustls::ServerConfig;
 use shared::config::{Config, PublicAddress};
+use shell::Clock;
 use store::DomainSuffix;
 
 use super::authority::{Authority, AuthorityError, CertifiedName};
@@ -14,7 +15,6 @@ use super::client::ClientTls;
 use super::identity::{CERTIFICATE, Identity, IdentityError, KEY};
 use super::minter::{Minted, Minter};
 use super::server::{ServerMaker, ServerTls};
-use crate::clock::Clock;
 
 /// TLS cannot be set up as the settings want it.
 #[derive(Debug, thiserror::Error)]

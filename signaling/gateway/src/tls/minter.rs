@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rustls::ServerConfig;
+use shell::Clock;
 use store::DomainSuffix;
 
 use super::authority::{Authority, CertifiedName};
 use super::server::{ServerMaker, zone_of};
-use crate::clock::Clock;
 
 /// A leaf that was asked for.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{ClientConnection, Connection, ServerConfig};
+use shared::TlsFailure;
 
 use super::stream::ReadOutcome;
 use crate::tls::TlsFault;
-use shared::TlsFailure;
 
 /// Where TLS on a stream is in its life.
 pub(super) enum Session {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use shell::{Doorbell, Sender, bounded};
 use sip::{CloseReason, Flow, SendFailure, SendToken};
 
 use super::*;
 use crate::metrics::Metrics;
-use crate::queue::{Doorbell, Sender, bounded};
 
 struct World {
     handle: Option<TransportHandle>,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use shared::{Instant, TlsFailure, source_of};
+use shell::{Clock, Doorbell, Sender, bounded};
 use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 use slab::Slab;
 
@@ -18,9 +19,7 @@ use super::session::Session;
 use super::stream::{HandshakeTurn, ReadOutcome, State, Stream};
 use super::tls::TlsSide;
 use super::{Down, Peer, TransportConfig, Up};
-use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::queue::{Doorbell, Sender, bounded};
 use crate::tls::TlsParts;
 
 /// A transport thread that is not running yet: its listeners are open.

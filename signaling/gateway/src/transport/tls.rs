@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rustls::{ClientConnection, ServerConfig};
 use shared::limits::STREAM_SOURCES_VOUCHED_MAX;
 use shared::{Instant, TlsFailure};
+use shell::Clock;
 use sip::{FlowId, SendFailure};
 
 use super::Up;
 use super::session::{Legacy, Step};
 use super::stream::State;
 use super::thread::{Connection, Transport};
-use crate::clock::Clock;
 use crate::tls::{Choice, ClientTls, Minted, ServerTls, TlsFault, TlsParts};
 
 /// What the transport thread keeps for TLS.
@@ -132,7 +132,7 @@ impl Transport {
         let Some(stream) = self.streams.get(key) else { return };
         let State::Handshaking { begun, token, .. } = stream.state else { return };
         self.metrics.transport_tls_handshakes_done_total.count(version);
-        self.metrics.transport_tls_handshake_seconds.observe(Clock.mono().since(begun));
+        self.metrics.transport_tls_handshake_seconds.observe_duration(Clock.mono().since(begun));
         self.count_handshake(key, -1);
         self.stream_up(key, token);
         self.write(key);
