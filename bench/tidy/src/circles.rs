@@ -129,11 +129,6 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: "signaling/gateway",
-        files: &["errands.rs", "signaling_loop/mod.rs", "store_thread.rs"],
-        reason: "the inbox of the event loop is declared in the loop",
-    },
-    Known {
-        package: "signaling/gateway",
         files: &["http_server/mod.rs", "rest/mod.rs", "rest/media.rs"],
         reason: "the REST routes use the bodies of the HTTP server, which holds the routes",
     },

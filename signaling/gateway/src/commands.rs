@@ -14,10 +14,10 @@ use crate::cli::{
     not_in_this_version,
 };
 use crate::demo;
+use crate::inbox::Message;
 use crate::logging;
 use crate::serve::{self, Gateway, StoreWanted};
 use crate::settings::{Settings, Sources};
-use crate::signaling_loop::Message;
 use crate::signals::{self, Asked};
 use crate::tls::TlsControl;
 use crate::transport::Down;

@@ -21,8 +21,8 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTransport};
+use crate::inbox::Message;
 use crate::prompts::PromptLoader;
-use crate::signaling_loop::Message;
 use crate::webhook::{MediaRequest, WebhookClient};
 
 /// Runs errands; owned by the signaling thread.
@@ -227,7 +227,7 @@ pub fn recorded(event: RecorderEvent) -> Option<Message> {
 }
 
 /// Errands at once: fewer than the queue home has room for, so that an answer is never lost.
-const ERRANDS_MAX: usize = crate::signaling_loop::MESSAGES_MAX / 2;
+const ERRANDS_MAX: usize = crate::inbox::MESSAGES_MAX / 2;
 const DELIVERIES_MAX: usize = 6_000;
 const DELIVERY_PAUSE: Duration = Duration::from_millis(5);
 const TOO_MANY: &str = "The gateway has too many requests to the outside under way.";

@@ -15,6 +15,7 @@ pub mod errands;
 pub mod explain;
 pub mod history;
 pub mod http_server;
+pub mod inbox;
 pub mod late_history;
 mod leg_scales;
 pub mod local_address;

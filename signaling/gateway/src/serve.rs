@@ -27,6 +27,7 @@ use crate::dns::{Resolver, SipResolver};
 use crate::errands::{Errands, recorded};
 use crate::history::history;
 use crate::http_server::{self, HttpServer};
+use crate::inbox::{API_CALLS_MAX, ApiCall, Inbox, MESSAGES_MAX, Message, STREAM_MESSAGES_MAX};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{self, MemoryPlan};
 use crate::metrics::Metrics;
@@ -34,10 +35,7 @@ use crate::own_sockets::own_sockets;
 use crate::prompts::PromptLoader;
 use crate::rest::Rest;
 use crate::settings::Settings;
-use crate::signaling_loop::{
-    API_CALLS_MAX, ApiCall, DOORBELL, LoopState, MESSAGES_MAX, Message, Queues,
-    STREAM_MESSAGES_MAX, SignalingFigures, SignalingLoop, UdpListener,
-};
+use crate::signaling_loop::{DOORBELL, LoopState, SignalingFigures, SignalingLoop, UdpListener};
 use crate::speech::{Program, SpeechError, SpeechService, SpeechSettings};
 use crate::store_thread::{self, StoreParts};
 use crate::tls::{TlsControl, certified_addresses};
@@ -313,7 +311,7 @@ pub fn start_with(
         own_tls: addresses.tls.iter().copied().take(config.sip.tls.len()).collect(),
         public_address: public_address(config),
         edges,
-        queues: Queues { messages: messages_in, streams: streams_in, api: api_in },
+        inbox: Inbox { messages: messages_in, streams: streams_in, api: api_in },
         transport: down.clone(),
         media,
         store,

@@ -18,9 +18,9 @@ use shell::{Clock, Sender};
 use store::{Change, Outcome, Place};
 
 use crate::history::{History, HistorySender};
+use crate::inbox::Message;
 use crate::late_history::LateHistory;
 use crate::metrics::Metrics;
-use crate::signaling_loop::Message;
 
 /// One change on its way to disk.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use store::{
 };
 use tokio::sync::oneshot;
 
+use crate::inbox::ApiCall;
 use crate::serve::Gateway;
 use crate::settings::Sources;
-use crate::signaling_loop::ApiCall;
 
 use application::Application;
 

@@ -16,9 +16,9 @@ use super::audio;
 use super::handset::{Handset, HandsetSettings};
 use crate::account::AccountVariables;
 use crate::demo::{self, Demo};
+use crate::inbox::Message;
 use crate::serve::{self, Gateway};
 use crate::settings::Settings;
-use crate::signaling_loop::Message;
 
 /// The whole must be over within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::history::History;
 use crate::http_server::{Body, WholeRequest, base_url, problem, whole_body};
-use crate::signaling_loop::{ApiAnswer, ApiCall};
+use crate::inbox::{ApiAnswer, ApiCall};
 
 /// Answers REST requests. Cheap to clone.
 #[derive(Clone)]

@@ -14,22 +14,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use control::{ApiRequest, ApiToken, Control, Input};
+use control::{ApiToken, Control, Input};
 
 use ::io::{Heartbeat, Media};
 use mio::{Events, Poll, Token};
 use shared::ids::TapId;
 use shared::{CoreId, Instant, MediaCommand};
 use shell::{Clock, Sender};
-use sip::SessionId;
-use store::{Reply, WriteError};
 use tokio::sync::oneshot;
 
-use crate::dns::{SipEndpoint, SipTargetError};
 use crate::errands::Errands;
+use crate::inbox::{ApiAnswer, ApiCall, Inbox, Message};
 use crate::local_address::LocalAddresses;
 use crate::metrics::Metrics;
 use crate::store_thread::StoreHandle;
@@ -39,48 +36,6 @@ use load::Load;
 
 pub use figures::SignalingFigures;
 pub use udp::UdpListener;
-
-/// What comes of a REST request that Control decides.
-pub type ApiAnswer = Result<Reply, WriteError>;
-
-/// A REST request on its way to Control.
-#[derive(Debug)]
-pub struct ApiCall {
-    /// What is asked.
-    pub request: ApiRequest,
-    /// Where the answer goes. Dropped unanswered when the gateway ends.
-    pub reply: oneshot::Sender<ApiAnswer>,
-}
-
-/// Into the signaling thread from the other threads, streams and REST aside.
-#[derive(Debug)]
-pub enum Message {
-    /// For Control as it is: answers of the store, of webhooks, prompts and recordings.
-    Input(Input<'static>),
-    /// A SIP target was resolved; the local addresses are added here.
-    Resolved {
-        /// Who asked.
-        session: SessionId,
-        /// What came of it.
-        result: Result<Vec<SipEndpoint>, SipTargetError>,
-    },
-    /// SIGHUP: settings that may change while calls are up.
-    Settings(Box<control::ControlSettings>),
-    /// First SIGTERM.
-    Drain,
-    /// Second SIGTERM.
-    End,
-}
-
-/// Queues into the signaling thread.
-pub struct Queues {
-    /// Answers and signals.
-    pub messages: Receiver<Message>,
-    /// Streams.
-    pub streams: Receiver<Up>,
-    /// REST.
-    pub api: Receiver<ApiCall>,
-}
 
 /// All that the signaling thread owns.
 pub struct SignalingLoop {
@@ -101,7 +56,7 @@ pub struct SignalingLoop {
     /// Listeners of other edges than the node's own.
     pub edges: control::Edges,
     /// From the other threads.
-    pub queues: Queues,
+    pub inbox: Inbox,
     /// To the transport thread.
     pub transport: Sender<Down>,
     /// The media cores.
@@ -259,7 +214,7 @@ impl SignalingLoop {
 
     fn take_messages(&mut self) {
         for _ in 0..MESSAGES_A_TURN {
-            let Ok(message) = self.queues.messages.try_recv() else { return };
+            let Ok(message) = self.inbox.messages.try_recv() else { return };
             match message {
                 Message::Input(input) => {
                     self.note_answer(&input);
@@ -279,7 +234,7 @@ impl SignalingLoop {
 
     fn take_streams(&mut self) {
         for _ in 0..STREAMS_A_TURN {
-            let Ok(message) = self.queues.streams.try_recv() else { return };
+            let Ok(message) = self.inbox.streams.try_recv() else { return };
             let input = match &message {
                 Up::Opened { flow, token } => sip::Input::FlowOpened { flow: *flow, token: *token },
                 Up::Received { flow, bytes } => sip::Input::Received { flow: *flow, bytes },
@@ -301,7 +256,7 @@ impl SignalingLoop {
 
     fn take_api(&mut self) {
         for _ in 0..API_A_TURN {
-            let Ok(ApiCall { request, reply }) = self.queues.api.try_recv() else { return };
+            let Ok(ApiCall { request, reply }) = self.inbox.api.try_recv() else { return };
             // Nobody waits any more (the client went away): nothing is to be done for it.
             if reply.is_closed() {
                 continue;
@@ -443,7 +398,7 @@ impl SignalingLoop {
         self.take_messages();
         drop(self.media);
         // The store thread writes what is queued and ends; outcomes that nobody waits for are dropped.
-        drop(self.queues);
+        drop(self.inbox);
         drop(self.store);
     }
 }
@@ -473,13 +428,6 @@ fn fate(core: CoreId, heartbeat: Heartbeat, has_restarted: bool) -> Fate {
 
 /// The doorbell's token; UDP listeners count up from 0.
 pub const DOORBELL: Token = Token(usize::MAX);
-
-/// Answers on their way: one for each webhook, prompt, name and commit that can be outstanding.
-pub const MESSAGES_MAX: usize = 65_536;
-/// What the transport thread may be ahead; past it it stops reading.
-pub const STREAM_MESSAGES_MAX: usize = 4_096;
-/// REST requests on their way. Past it: 503.
-pub const API_CALLS_MAX: usize = 1_024;
 
 const DATAGRAM_BYTES_MAX: usize = 64 * 1024;
 const EVENTS_A_TURN: usize = 2_048;
