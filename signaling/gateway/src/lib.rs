@@ -5,7 +5,6 @@
 
 pub mod account;
 pub mod addresses;
-pub mod audio;
 pub mod cli;
 pub mod commands;
 pub mod data_dir;

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::io::{BackendChoice, Cpus, IoConfig, Media};
+use audio::{AudioIntake, AudioMemoryFigures};
 use control::{Control, ControlSettings, EdgeListener, Edges, Service};
 use database::{Opened, Retention};
 use mio::Poll;
@@ -21,7 +22,6 @@ use store::DomainSuffix;
 
 use crate::account::{self, AccountVariables, MainAccount};
 use crate::addresses::AddressList;
-use crate::audio::{AudioIntake, AudioMemoryFigures};
 use crate::data_dir::DataDir;
 use crate::dns::{Resolver, SipResolver};
 use crate::errands::{Errands, recorded};

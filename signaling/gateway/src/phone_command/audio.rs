@@ -63,8 +63,7 @@ pub fn write_wav(path: &Path, samples: &[i16]) -> std::io::Result<()> {
 /// A sentence.
 pub fn read_file(path: &Path) -> Result<Vec<i16>, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    crate::audio::decode("audio/wav", &bytes)
-        .map_err(|error| format!("{}: {error}", path.display()))
+    audio::decode("audio/wav", &bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use audio::{AudioMemory, Charge};
 use call::tone::Tone;
 use call::webhook::WebUrl;
 use call::{PromptFailure, PromptSource, Speech};
@@ -18,7 +19,6 @@ use tokio::time::Instant;
 
 use super::cache::Cache;
 use super::flights::Flights;
-use crate::audio::{AudioMemory, Charge};
 use crate::speech::{Language, SpeechError, SpeechService, VoiceChoice, choose};
 use crate::webhook::{Fetched, MediaRequest, Validators, WebhookClient, WebhookFailure};
 
@@ -342,9 +342,9 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::audio::AudioIntake;
     use crate::dns::Resolver;
     use crate::webhook::WebhookSettings;
+    use audio::AudioIntake;
 
     #[tokio::test]
     async fn a_file_is_fetched_once_for_many_calls_and_asked_again_by_its_etag() {

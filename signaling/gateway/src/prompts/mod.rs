@@ -2,7 +2,7 @@
 //!
 //! [`PromptLoader::load`] is the whole interface: what `call` asks for ([`call::PromptSource`]) becomes
 //! a [`shared::Prompt`] in both codecs, or a failure with the contract's code. Files are fetched by the
-//! webhook client, through its address guard, and decoded while they arrive (`crate::audio`). What was loaded is
+//! webhook client, through its address guard, and decoded while they arrive (package `audio`). What was loaded is
 //! kept for the next call while memory lasts, and loaded once even when a hundred calls want it in the same
 //! moment.
 

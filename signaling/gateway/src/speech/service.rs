@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audio::{AudioIntake, AudioMemory, Decoder, Pushed};
 use call::Speech;
 use plane::g711;
 use shared::config::SpeechEngine;
@@ -20,7 +21,6 @@ use tokio::time::{Instant, timeout};
 use super::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
 use super::markup::markup;
 use super::voice::Language;
-use crate::audio::{AudioIntake, AudioMemory, Decoder, Pushed};
 
 /// Requests that may wait; past it a request fails at once.
 const QUEUE_MAX: usize = 512;

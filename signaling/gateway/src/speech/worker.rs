@@ -4,13 +4,13 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use audio::to_prompt_rate;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
 use super::pico::{PICO_HZ, Pico};
 use super::voice::Language;
-use crate::audio::resample;
 
 /// Processor time of one request, seconds; past it the kernel ends the process.
 const REQUEST_CPU_S: u64 = 25;
@@ -89,7 +89,7 @@ impl Speaker {
             }
         };
         let samples = pico.speak(text)?;
-        Ok(resample::to_prompt_rate(&samples, PICO_HZ))
+        Ok(to_prompt_rate(&samples, PICO_HZ))
     }
 }
 

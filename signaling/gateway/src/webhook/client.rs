@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use audio::AudioIntake;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -31,7 +32,6 @@ use super::fault::{Fault, WebhookFailure};
 use super::meters::WebhookMeters;
 use super::permits::Permits;
 use super::pool::Pool;
-use crate::audio::AudioIntake;
 use crate::dns::{AddressGuard, Resolver};
 
 /// Requests under way or waiting in all; past it a request fails at once with 11200.

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audio::{AudioIntake, Encoding, IntakeError};
 use bytes::Bytes;
 use call::{AnswerBody, PromptFailure};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
@@ -19,7 +20,6 @@ use super::connector::{Connection, Connector, Origin};
 use super::fault::Fault;
 use super::meters::WebhookMeters;
 use super::pool::Pool;
-use crate::audio::{AudioIntake, Encoding, IntakeError};
 
 /// A request as it goes over the wire; made once for a hop, sent again on a retry.
 pub(super) struct Outgoing {

@@ -4,9 +4,9 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
+use audio::IntakeError;
 use call::HttpFailure;
 
-use crate::audio::IntakeError;
 use crate::dns::{LookupError, Refused};
 
 /// No usable answer: whose fault, in a sentence, with the contract's code.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use audio::AudioIntake;
 use call::{AnswerBody, Form, HttpId, HttpKind, HttpRequest, Method, WebUrl};
 use parking_lot::Mutex;
 use shared::{AccountSid, CallSid, limits};
@@ -13,7 +14,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::audio::AudioIntake;
 use crate::dns::Resolver;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";

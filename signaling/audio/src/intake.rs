@@ -13,9 +13,9 @@ use shared::{Prompt, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::decoder::{DECODED_BYTES_MAX, Decoder, Pushed};
-use super::error::AudioError;
-use super::memory::{AudioMemory, Charge, LARGE_BYTES, NoRoom};
+use crate::decoder::{DECODED_BYTES_MAX, Decoder, Pushed};
+use crate::error::AudioError;
+use crate::memory::{AudioMemory, Charge, LARGE_BYTES, NoRoom};
 
 /// Files that load at once; more wait for a place within their time.
 const LOADS_MAX: usize = 256;
@@ -42,9 +42,9 @@ struct Inner {
     decoders: Semaphore,
 }
 
-/// Why a file did not come in.
+/// A file was not taken in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum IntakeError {
+pub enum IntakeError {
     /// The file's fault.
     #[error(transparent)]
     Audio(#[from] AudioError),
@@ -63,7 +63,7 @@ pub(crate) enum IntakeError {
     /// Other large files have theirs.
     #[error("{LARGE_LOADS_MAX} large audio files are loading already")]
     NoLargePlace,
-    /// Ours.
+    /// A defect of this package: the thread that decodes panicked.
     #[error("the decoder broke down")]
     Broken,
 }
@@ -82,7 +82,7 @@ impl AudioIntake {
     }
 
     /// The memory for audio, less the buffers of files that load.
-    pub(crate) fn memory(&self) -> &AudioMemory {
+    pub fn memory(&self) -> &AudioMemory {
         &self.0.memory
     }
 
@@ -91,7 +91,7 @@ impl AudioIntake {
     ///
     /// # Errors
     /// Files of this type are not played, or no place is free until the deadline.
-    pub(crate) async fn begin(
+    pub async fn begin(
         &self,
         media_type: &str,
         encoding: Encoding,
@@ -121,15 +121,17 @@ impl AudioIntake {
     }
 }
 
-/// How a body is encoded.
+/// The Content-Encoding of a body (RFC 9110 §8.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub enum Encoding {
+    /// As it is.
     Identity,
+    /// gzip.
     Gzip,
 }
 
 /// A file that loads.
-pub(crate) struct Load {
+pub struct Load {
     intake: AudioIntake,
     /// Away only while a thread decodes, and for good after an error.
     pipe: Option<Pipe>,
@@ -144,7 +146,7 @@ impl Load {
     ///
     /// # Errors
     /// The file cannot be played, or finds no room until its deadline. Nothing more may be pushed.
-    pub(crate) async fn push(&mut self, mut piece: Bytes) -> Result<(), IntakeError> {
+    pub async fn push(&mut self, mut piece: Bytes) -> Result<(), IntakeError> {
         loop {
             let (rest, needs) = self.work(move |pipe| pipe.push(piece)).await?;
             let Some(needs) = needs else { return Ok(()) };
@@ -157,7 +159,7 @@ impl Load {
     ///
     /// # Errors
     /// The file cannot be played, or finds no room until its deadline.
-    pub(crate) async fn finish(mut self) -> Result<Arc<Prompt>, IntakeError> {
+    pub async fn finish(mut self) -> Result<Arc<Prompt>, IntakeError> {
         while let Some(needs) = self.work(Pipe::finish).await? {
             self.make_room(needs).await?;
         }

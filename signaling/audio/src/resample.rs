@@ -3,9 +3,9 @@
 use std::f64::consts::PI;
 
 /// The rate of every prompt.
-pub(crate) const PROMPT_HZ: u32 = 8_000;
+pub const PROMPT_HZ: u32 = 8_000;
 /// Rates that files may have (limits-and-rules, `<Play>` row).
-pub(crate) const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=48_000;
+pub const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=48_000;
 /// Share of the narrower band that passes; the rest is the filter's slope, so that nothing folds back.
 const PASSBAND: f64 = 0.925;
 /// Zero crossings of the sinc on each side. With the window below: 70 dB down beyond the slope.
@@ -14,7 +14,7 @@ const CROSSINGS: f64 = 32.0;
 const KAISER_BETA: f64 = 7.0;
 
 /// The samples at 8,000 Hz, all at once. `rate_hz` must be one of [`RATES_HZ`].
-pub(crate) fn to_prompt_rate(samples: &[i16], rate_hz: u32) -> Vec<i16> {
+pub fn to_prompt_rate(samples: &[i16], rate_hz: u32) -> Vec<i16> {
     let mut resampler = Resampler::new(rate_hz);
     let mut made = Vec::new();
     resampler.push(samples, |sample| made.push(sample));
@@ -24,7 +24,7 @@ pub(crate) fn to_prompt_rate(samples: &[i16], rate_hz: u32) -> Vec<i16> {
 
 /// Brings samples to 8,000 Hz as they come. Level and length in time stay; what lies above the narrower of
 /// the two bands is filtered out.
-pub(crate) struct Resampler {
+pub struct Resampler {
     /// `None` where the samples have the rate already.
     filter: Option<Filter>,
     /// Samples that outputs still to be made lie on; the first belongs to output `made`, or comes before it.
@@ -37,7 +37,7 @@ pub(crate) struct Resampler {
 
 impl Resampler {
     /// `rate_hz` must be one of [`RATES_HZ`]: the caller has checked a file's.
-    pub(crate) fn new(rate_hz: u32) -> Self {
+    pub fn new(rate_hz: u32) -> Self {
         debug_assert!(RATES_HZ.contains(&rate_hz), "{rate_hz} Hz");
         let filter = (rate_hz != PROMPT_HZ).then(|| Filter::new(rate_hz));
         let before = filter.as_ref().map_or(0, Filter::before);
@@ -45,7 +45,7 @@ impl Resampler {
     }
 
     /// Memory that a filter from this rate takes, bytes.
-    pub(crate) fn filter_bytes(rate_hz: u32) -> usize {
+    pub fn filter_bytes(rate_hz: u32) -> usize {
         if rate_hz == PROMPT_HZ {
             return 0;
         }
@@ -54,12 +54,12 @@ impl Resampler {
     }
 
     /// Samples at 8,000 Hz that `count` samples come to.
-    pub(crate) fn made_of(count: u64, rate_hz: u32) -> u64 {
+    pub fn made_of(count: u64, rate_hz: u32) -> u64 {
         (count * u64::from(PROMPT_HZ)).div_ceil(u64::from(rate_hz))
     }
 
     /// Takes samples and gives those that are ready.
-    pub(crate) fn push(&mut self, samples: &[i16], mut made: impl FnMut(i16)) {
+    pub fn push(&mut self, samples: &[i16], mut made: impl FnMut(i16)) {
         self.read += samples.len() as u64;
         match &self.filter {
             None => samples.iter().copied().for_each(made),
@@ -71,7 +71,7 @@ impl Resampler {
     }
 
     /// The file is over: gives the rest.
-    pub(crate) fn finish(mut self, mut made: impl FnMut(i16)) {
+    pub fn finish(mut self, mut made: impl FnMut(i16)) {
         let Some(filter) = &self.filter else { return };
         let behind = self.window.len() + filter.taps;
         self.window.resize(behind, 0);

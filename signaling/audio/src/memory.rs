@@ -17,13 +17,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 /// From here on a share is large, bytes.
-pub(crate) const LARGE_BYTES: usize = 1024 * 1024;
-/// Large shares leave one part in so many to small ones.
+pub const LARGE_BYTES: usize = 1024 * 1024;
+/// Large shares leave one part in eight to small ones.
 const SMALL_SHARE: usize = 8;
 
 /// The account. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct AudioMemory(Arc<Inner>);
+pub struct AudioMemory(Arc<Inner>);
 
 struct Inner {
     bytes_max: usize,
@@ -31,7 +31,7 @@ struct Inner {
     returned: Notify,
     refused: AtomicU64,
     waiting: AtomicUsize,
-    /// Drops the kept prompt that was used least recently and that nobody plays; `false`: there is none.
+    /// Drops the kept prompt that was used least recently and that nobody plays; `false`: there was none.
     reclaim: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
@@ -41,27 +41,28 @@ struct Inner {
     "no room for {} of audio: of the {} for all audio (limits.audio) {} are playing or loading",
     ByteSize(*.wanted as u64), ByteSize(*.bytes_max as u64), ByteSize(*.used as u64)
 )]
-pub(crate) struct NoRoom {
+pub struct NoRoom {
     wanted: usize,
     used: usize,
     bytes_max: usize,
 }
 
-/// What the account says at one moment.
+/// The account at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AudioMemoryFigures {
+pub struct AudioMemoryFigures {
     /// Bytes that all shares together may come to.
-    pub(crate) bytes_max: usize,
+    pub bytes_max: usize,
     /// Bytes of all shares.
-    pub(crate) used: usize,
+    pub used: usize,
     /// Requests for a share that wait.
-    pub(crate) waiting: usize,
+    pub waiting: usize,
     /// Requests that found no room in time.
-    pub(crate) refused: u64,
+    pub refused: u64,
 }
 
 impl AudioMemory {
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    /// An account of `bytes_max` bytes, all of them free.
+    pub fn new(bytes_max: usize) -> Self {
         Self(Arc::new(Inner {
             bytes_max,
             used: AtomicUsize::new(0),
@@ -73,12 +74,12 @@ impl AudioMemory {
     }
 
     /// Says how kept prompts are let go. Once; later calls change nothing.
-    pub(crate) fn reclaim_by(&self, reclaim: impl Fn() -> bool + Send + Sync + 'static) {
+    pub fn reclaim_by(&self, reclaim: impl Fn() -> bool + Send + Sync + 'static) {
         let _ = self.0.reclaim.set(Box::new(reclaim));
     }
 
     /// A share at once, or none.
-    pub(crate) fn try_reserve(&self, bytes: usize) -> Option<Charge> {
+    pub fn try_reserve(&self, bytes: usize) -> Option<Charge> {
         let mut charge = self.nothing();
         charge.try_grow(bytes).then_some(charge)
     }
@@ -87,19 +88,19 @@ impl AudioMemory {
     ///
     /// # Errors
     /// There is no room until then.
-    pub(crate) async fn reserve(&self, bytes: usize, deadline: Instant) -> Result<Charge, NoRoom> {
+    pub async fn reserve(&self, bytes: usize, deadline: Instant) -> Result<Charge, NoRoom> {
         let mut charge = self.nothing();
         charge.grow(bytes, deadline).await?;
         Ok(charge)
     }
 
     /// A share of nothing, to be grown.
-    pub(crate) fn nothing(&self) -> Charge {
+    pub fn nothing(&self) -> Charge {
         Charge { memory: self.clone(), bytes: 0 }
     }
 
     /// For the metrics.
-    pub(crate) fn figures(&self) -> AudioMemoryFigures {
+    pub fn figures(&self) -> AudioMemoryFigures {
         AudioMemoryFigures {
             bytes_max: self.0.bytes_max,
             used: self.0.used.load(Ordering::Relaxed),
@@ -122,7 +123,7 @@ impl AudioMemory {
 }
 
 /// A share of the memory for audio.
-pub(crate) struct Charge {
+pub struct Charge {
     memory: AudioMemory,
     bytes: usize,
 }
@@ -132,7 +133,7 @@ impl Charge {
     ///
     /// # Errors
     /// There is no room until then.
-    pub(crate) async fn grow(&mut self, bytes: usize, deadline: Instant) -> Result<(), NoRoom> {
+    pub async fn grow(&mut self, bytes: usize, deadline: Instant) -> Result<(), NoRoom> {
         if self.try_grow(bytes) {
             return Ok(());
         }
@@ -159,7 +160,7 @@ impl Charge {
     }
 
     /// Makes it `bytes` in all, if there is room now.
-    pub(crate) fn try_grow(&mut self, bytes: usize) -> bool {
+    pub fn try_grow(&mut self, bytes: usize) -> bool {
         let bytes_max = self.memory.0.bytes_max;
         let limit = match bytes > LARGE_BYTES {
             true => bytes_max - bytes_max / SMALL_SHARE,
@@ -174,20 +175,20 @@ impl Charge {
     }
 
     /// Gives back what is above `bytes`.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
+    pub fn shrink(&mut self, bytes: usize) {
         let over = self.bytes.saturating_sub(bytes);
         self.bytes -= over;
         self.give_back(over);
     }
 
     /// Gives these bytes to a buffer, which counts them until its last reference is dropped.
-    pub(crate) fn own(mut self, bytes: Vec<u8>) -> Bytes {
+    pub fn own(mut self, bytes: Vec<u8>) -> Bytes {
         self.shrink(bytes.len());
         Bytes::from_owner(Owned { bytes, _charge: self })
     }
 
     /// Parts with up to `bytes` of it.
-    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+    pub fn split(&mut self, bytes: usize) -> Self {
         let parted = self.bytes.min(bytes);
         self.bytes -= parted;
         Self { memory: self.memory.clone(), bytes: parted }

@@ -8,14 +8,14 @@
 use plane::g711;
 use shared::{Codec, Prompt, limits};
 
-use super::error::AudioError;
-use super::head::{Format, Head};
-use super::memory::{Charge, LARGE_BYTES};
-use super::resample::{RATES_HZ, Resampler};
+use crate::error::AudioError;
+use crate::head::{Format, Head};
+use crate::memory::{Charge, LARGE_BYTES};
+use crate::resample::{RATES_HZ, Resampler};
 
 /// What became of bytes that were pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
+pub enum Pushed {
     /// All were taken.
     All,
     /// Some are left: the decoder has to be allowed this memory first, bytes in all.
@@ -23,14 +23,14 @@ pub(crate) enum Pushed {
 }
 
 /// A file that is being decoded into both laws.
-pub(crate) type Decoder = Decoding<Laws>;
+pub type Decoder = Decoding<Laws>;
 
 /// A whole file as linear samples, 8,000 a second; two channels are mixed. `media_type` is lower case and has
 /// no parameters.
 ///
 /// # Errors
 /// The file cannot be played.
-pub(crate) fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioError> {
+pub fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioError> {
     let mut decoding: Decoding<Linear> = Decoding::new(media_type, Some(bytes.len() as u64))?;
     let mut input = bytes;
     while let Pushed::NeedsRoom(room) = decoding.push(&mut input)? {
@@ -40,7 +40,7 @@ pub(crate) fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioEr
 }
 
 /// Where samples go.
-pub(crate) trait Samples: Default {
+pub trait Samples: Default {
     /// Bytes that one sample takes.
     const BYTES: usize;
     /// Makes room for so many samples in all.
@@ -54,7 +54,7 @@ pub(crate) trait Samples: Default {
 }
 
 /// A file that is being decoded.
-pub(crate) struct Decoding<S> {
+pub struct Decoding<S> {
     stage: Stage,
     /// Bytes of the whole file, where known.
     length: Option<u64>,
@@ -73,7 +73,7 @@ impl<S: Samples> Decoding<S> {
     ///
     /// # Errors
     /// Files of this type are not played.
-    pub(crate) fn new(media_type: &str, length: Option<u64>) -> Result<Self, AudioError> {
+    pub fn new(media_type: &str, length: Option<u64>) -> Result<Self, AudioError> {
         let stage = Stage::Head(Head::of(media_type)?);
         Ok(Self { stage, length, read: 0, made: S::default() })
     }
@@ -82,7 +82,7 @@ impl<S: Samples> Decoding<S> {
     ///
     /// # Errors
     /// The file cannot be played. Nothing more may be pushed.
-    pub(crate) fn push(&mut self, input: &mut &[u8]) -> Result<Pushed, AudioError> {
+    pub fn push(&mut self, input: &mut &[u8]) -> Result<Pushed, AudioError> {
         let offered = input.len();
         if let Stage::Head(head) = &mut self.stage {
             let format = head.read(input)?;
@@ -100,12 +100,12 @@ impl<S: Samples> Decoding<S> {
     }
 
     /// Bytes of the file that were taken.
-    pub(crate) const fn read(&self) -> u64 {
+    pub const fn read(&self) -> u64 {
         self.read
     }
 
     /// Allows it this memory in all, bytes.
-    pub(crate) fn allow(&mut self, bytes: usize) {
+    pub fn allow(&mut self, bytes: usize) {
         let filter_bytes = match &self.stage {
             Stage::Audio(audio) => Resampler::filter_bytes(audio.format.rate_hz),
             Stage::Head(_) => 0,
@@ -132,7 +132,7 @@ impl<S: Samples> Decoding<S> {
 
 impl Decoder {
     /// Linear samples of 8,000 Hz, little-endian and without a head: `bytes` of them.
-    pub(crate) fn of_samples(bytes: u64) -> Self {
+    pub fn of_samples(bytes: u64) -> Self {
         let audio = Audio::of(Format::samples(bytes), Some(bytes), bytes);
         Self { stage: Stage::Audio(audio), length: None, read: 0, made: Laws::default() }
     }
@@ -141,7 +141,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The file cannot be played.
-    pub(crate) fn finish(self, mut charge: Charge) -> Result<Prompt, AudioError> {
+    pub fn finish(self, mut charge: Charge) -> Result<Prompt, AudioError> {
         let Laws { mut mulaw, mut alaw, .. } = self.ended()?;
         mulaw.shrink_to_fit();
         alaw.shrink_to_fit();
@@ -152,7 +152,7 @@ impl Decoder {
 
 /// Both laws, each from the same samples.
 #[derive(Default)]
-pub(crate) struct Laws {
+pub struct Laws {
     mulaw: Vec<u8>,
     alaw: Vec<u8>,
     room: usize,
@@ -335,7 +335,7 @@ const UNKNOWN_FIRST_BYTES: usize = LARGE_BYTES / 2;
 /// Blocks between two looks at the room.
 const BLOCKS_A_STEP: usize = 2_048;
 /// Most memory that one file asks for, bytes: the longest that is played, and the largest filter.
-pub(crate) const DECODED_BYTES_MAX: usize = limits::PLAY_S_MAX as usize * 16_000 + FILTER_BYTES_MAX;
+pub const DECODED_BYTES_MAX: usize = limits::PLAY_S_MAX as usize * 16_000 + FILTER_BYTES_MAX;
 /// A filter from a rate that has no divisor in common with 8,000 Hz.
 const FILTER_BYTES_MAX: usize = 8_000 * 416 * 4;
 
@@ -343,9 +343,9 @@ const FILTER_BYTES_MAX: usize = 8_000 * 416 * 4;
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::head::{A_LAW, EXTENSIBLE, MU_LAW, PCM};
-    use super::super::memory::AudioMemory;
     use super::*;
+    use crate::head::{A_LAW, EXTENSIBLE, MU_LAW, PCM};
+    use crate::memory::AudioMemory;
 
     #[test]
     fn every_coding_gives_the_same_tone() {

@@ -3,8 +3,8 @@
 use plane::g711;
 use shared::Codec;
 
-use super::error::AudioError;
-use super::resample::PROMPT_HZ;
+use crate::error::AudioError;
+use crate::resample::PROMPT_HZ;
 
 /// How one sample is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,21 @@
+//! Audio files decoded while they arrive, within one account of memory. Shell, on tokio.
+//!
+//! [`AudioIntake`] takes a file from its first byte to a [`shared::Prompt`]. Below it stand the formats
+//! (`head.rs`), the samples (`decoder.rs`) and the conversion to 8,000 Hz (`resample.rs`), which know no clock and
+//! no socket. Files that load, prompts that play and prompts that are kept all count against one
+//! [`AudioMemory`], so that one setting (`limits.audio`) bounds the audio of the process.
+
+#![forbid(unsafe_code)]
+
+mod decoder;
+mod error;
+mod head;
+mod intake;
+mod memory;
+mod resample;
+
+pub use decoder::{Decoder, Pushed, decode};
+pub use error::AudioError;
+pub use intake::{AudioIntake, Encoding, IntakeError, Load};
+pub use memory::{AudioMemory, AudioMemoryFigures, Charge, NoRoom};
+pub use resample::to_prompt_rate;
