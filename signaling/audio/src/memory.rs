@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use shared::config::ByteSize;
+use shell::Text;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -58,6 +59,42 @@ pub struct AudioMemoryFigures {
     pub waiting: usize,
     /// Requests that found no room in time.
     pub refused: u64,
+}
+
+impl AudioMemoryFigures {
+    /// Adds every counter to a page of metrics.
+    pub fn write(&self, text: &mut Text) {
+        let rows: [(&str, &str, &str, u64); 4] = [
+            (
+                "prompts_memory_bytes",
+                "gauge",
+                "Memory of prompts that load, play or are kept.",
+                self.used as u64,
+            ),
+            (
+                "prompts_memory_bytes_max",
+                "gauge",
+                "Most that prompts may take (limits.audio, less the buffers of files that load).",
+                self.bytes_max as u64,
+            ),
+            (
+                "prompts_waiting_requests",
+                "gauge",
+                "Prompts that wait for memory. Not 0 for long: raise limits.audio.",
+                self.waiting as u64,
+            ),
+            (
+                "prompts_without_room_total",
+                "counter",
+                "Prompts that failed because other audio had the memory. Raise limits.audio.",
+                self.refused,
+            ),
+        ];
+        for (name, kind, help, value) in rows {
+            text.metric(name, kind, help);
+            text.sample(name, &[], value);
+        }
+    }
 }
 
 impl AudioMemory {

@@ -19,11 +19,11 @@ use sip::{SessionId, Transport};
 use store::Secret;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use webhook::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTransport};
+use webhook::{MediaRequest, WebhookClient};
 
-use crate::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTransport};
 use crate::inbox::Message;
 use crate::prompts::PromptLoader;
-use crate::webhook::{MediaRequest, WebhookClient};
 
 /// Runs errands; owned by the signaling thread.
 pub struct Errands {

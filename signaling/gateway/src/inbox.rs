@@ -16,8 +16,8 @@ use control::{ApiRequest, Input};
 use sip::SessionId;
 use store::{Reply, WriteError};
 use tokio::sync::oneshot;
+use webhook::dns::{SipEndpoint, SipTargetError};
 
-use crate::dns::{SipEndpoint, SipTargetError};
 use crate::transport::Up;
 
 /// Control's answer to a REST request.

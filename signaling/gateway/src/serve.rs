@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::io::{BackendChoice, Cpus, IoConfig, Media};
-use audio::{AudioIntake, AudioMemoryFigures};
+use audio::AudioIntake;
 use control::{Control, ControlSettings, EdgeListener, Edges, Service};
 use database::{Opened, Retention};
 use mio::Poll;
@@ -19,11 +19,12 @@ use shared::config::{Backend, Config, Cores, Edge, PublicAddress, SpeechEngine};
 use shared::ids::Origin;
 use shell::{Clock, Doorbell, Sender, bounded, random};
 use store::DomainSuffix;
+use webhook::dns::{Resolver, SipResolver};
+use webhook::{WebhookClient, WebhookSettings};
 
 use crate::account::{self, AccountVariables, MainAccount};
 use crate::addresses::AddressList;
 use crate::data_dir::DataDir;
-use crate::dns::{Resolver, SipResolver};
 use crate::errands::{Errands, recorded};
 use crate::history::history;
 use crate::http_server::{self, HttpServer};
@@ -40,7 +41,6 @@ use crate::speech::{Program, SpeechError, SpeechService, SpeechSettings};
 use crate::store_thread::{self, StoreParts};
 use crate::tls::{TlsControl, certified_addresses};
 use crate::transport::{Transport, TransportConfig, TransportHandle};
-use crate::webhook::{WebhookClient, WebhookSettings};
 
 /// The gateway did not start. Each is a sentence with its remedy.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +96,7 @@ pub enum ServeError {
     },
     /// TLS of webhooks.
     #[error("cannot set up TLS for webhooks: {0}")]
-    Webhooks(#[from] crate::webhook::WebhookSetupError),
+    Webhooks(#[from] webhook::WebhookSetupError),
 }
 
 const STORE_REMEDY: &str = "Restore the folder from a backup; or begin anew with `sidetone serve --new-store`, \
@@ -342,9 +342,8 @@ pub fn start_with(
         more_metrics: Box::new(move |text| {
             figures.write(text);
             media_metrics::write(text, &views);
-            let counts = webhooks.meters().snapshot();
-            write_webhook_counts(text, &counts);
-            write_audio_memory(text, webhooks.intake().memory().figures());
+            webhooks.meters().snapshot().write(text);
+            webhooks.intake().memory().figures().write(text);
         }),
     });
     let plain = http.into_iter().map(|listener| (listener, None));
@@ -863,82 +862,6 @@ fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, S
         tracing::error!(%error, "<Say> cannot speak");
     }
     speech
-}
-
-fn write_webhook_counts(text: &mut shell::Text, counts: &crate::webhook::WebhookCounts) {
-    let rows: [(&str, &str, &str, u64); 6] = [
-        (
-            "webhook_requests_total",
-            "counter",
-            "Webhooks, retries and redirects not counted again.",
-            counts.requests,
-        ),
-        (
-            "webhook_requests_open",
-            "gauge",
-            "Webhooks that have begun and not ended.",
-            counts.in_flight,
-        ),
-        ("webhook_retries_total", "counter", "Second attempts.", counts.retries),
-        ("webhook_redirects_total", "counter", "Redirects followed.", counts.redirects),
-        (
-            "webhook_connections_opened_total",
-            "counter",
-            "Connections opened. As fast as requests: the application closes each.",
-            counts.connections_opened,
-        ),
-        (
-            "webhook_connections_reused_total",
-            "counter",
-            "Requests on a connection that was open.",
-            counts.connections_reused,
-        ),
-    ];
-    for (name, kind, help, value) in rows {
-        text.metric(name, kind, help);
-        text.sample(name, &[], value);
-    }
-    text.metric(
-        "webhook_failures_total",
-        "counter",
-        "Webhooks without a usable answer, by the contract's code.",
-    );
-    for (code, count) in &counts.failures {
-        text.sample("webhook_failures_total", &[("code", &code.to_string())], count);
-    }
-}
-
-fn write_audio_memory(text: &mut shell::Text, figures: AudioMemoryFigures) {
-    let rows: [(&str, &str, &str, u64); 4] = [
-        (
-            "prompts_memory_bytes",
-            "gauge",
-            "Memory of prompts that load, play or are kept.",
-            figures.used as u64,
-        ),
-        (
-            "prompts_memory_bytes_max",
-            "gauge",
-            "Most that prompts may take (limits.audio, less the buffers of files that load).",
-            figures.bytes_max as u64,
-        ),
-        (
-            "prompts_waiting_requests",
-            "gauge",
-            "Prompts that wait for memory. Not 0 for long: raise limits.audio.",
-            figures.waiting as u64,
-        ),
-        (
-            "prompts_without_room_total",
-            "counter",
-            "Prompts that failed because other audio had the memory. Raise limits.audio.",
-            figures.refused,
-        ),
-    ];
-    for (name, kind, help, value) in rows {
-        text.metric(name, kind, help);
-        text.sample(name, &[], value);
-    }
 }
 
 fn public_address(config: &Config) -> Option<IpAddr> {

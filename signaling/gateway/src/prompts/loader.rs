@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 use plane::g711;
 use shared::{AccountSid, Prompt};
 use tokio::time::Instant;
+use webhook::{Fetched, MediaRequest, Validators, WebhookClient, WebhookFailure};
 
 use super::cache::Cache;
 use super::flights::Flights;
 use crate::speech::{Language, SpeechError, SpeechService, VoiceChoice, choose};
-use crate::webhook::{Fetched, MediaRequest, Validators, WebhookClient, WebhookFailure};
 
 /// Longest that a file may say it stays fresh.
 const FRESH_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -342,9 +342,9 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::dns::Resolver;
-    use crate::webhook::WebhookSettings;
     use audio::AudioIntake;
+    use webhook::WebhookSettings;
+    use webhook::dns::Resolver;
 
     #[tokio::test]
     async fn a_file_is_fetched_once_for_many_calls_and_asked_again_by_its_etag() {

@@ -7,9 +7,9 @@ use shared::{CoreId, MediaCommand};
 use shell::Clock;
 use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken, Transport};
 use store::Outcome;
+use webhook::dns::{SipEndpoint, SipTargetError, SipTransport};
 
 use super::SignalingLoop;
-use crate::dns::{SipEndpoint, SipTargetError, SipTransport};
 use crate::store_thread::Order;
 use crate::transport::{Down, Peer};
 

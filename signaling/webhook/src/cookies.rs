@@ -16,7 +16,7 @@ const JARS_MAX: usize = 100_000;
 
 /// The cookie jars of all calls. What is past a bound is dropped and counted by the caller.
 #[derive(Default)]
-pub(super) struct CookieJars(Mutex<HashMap<CallSid, Vec<Cookie>>>);
+pub(crate) struct CookieJars(Mutex<HashMap<CallSid, Vec<Cookie>>>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Cookie {
@@ -32,7 +32,7 @@ struct Cookie {
 
 impl CookieJars {
     /// The `Cookie` header for a request, if there is any: longer paths first (RFC 6265 §5.4).
-    pub(super) fn header(&self, call: CallSid, url: &Url, now: SystemTime) -> Option<String> {
+    pub(crate) fn header(&self, call: CallSid, url: &Url, now: SystemTime) -> Option<String> {
         let jars = self.0.lock();
         let mut matching: Vec<&Cookie> =
             jars.get(&call)?.iter().filter(|cookie| cookie.goes_to(url, now)).collect();
@@ -43,7 +43,7 @@ impl CookieJars {
     }
 
     /// Takes the `Set-Cookie` values of an answer; returns how many were dropped for a bound.
-    pub(super) fn store<'a>(
+    pub(crate) fn store<'a>(
         &self,
         call: CallSid,
         url: &Url,
@@ -64,7 +64,7 @@ impl CookieJars {
     }
 
     /// The call is over.
-    pub(super) fn forget(&self, call: CallSid) {
+    pub(crate) fn forget(&self, call: CallSid) {
         self.0.lock().remove(&call);
     }
 

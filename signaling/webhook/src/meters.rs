@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use shell::Text;
 
 /// Counters since start; read by [`WebhookMeters::snapshot`].
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ pub struct WebhookMeters {
     failures: Mutex<BTreeMap<u32, u64>>,
 }
 
-/// What the counters said at one moment.
+/// The counters at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebhookCounts {
     /// `webhook_requests_total`: logical requests, retries and redirects not counted again.
@@ -37,8 +38,54 @@ pub struct WebhookCounts {
     pub connections_reused: u64,
     /// `webhook_cookies_dropped_total`: past the bounds of a call's cookie jar.
     pub cookies_dropped: u64,
-    /// `webhook_failures_total` by the contract's code.
+    /// `webhook_failures_total` by error code.
     pub failures: BTreeMap<u32, u64>,
+}
+
+impl WebhookCounts {
+    /// Adds every counter to a page of metrics.
+    pub fn write(&self, text: &mut Text) {
+        let rows: [(&str, &str, &str, u64); 6] = [
+            (
+                "webhook_requests_total",
+                "counter",
+                "Webhooks, retries and redirects not counted again.",
+                self.requests,
+            ),
+            (
+                "webhook_requests_open",
+                "gauge",
+                "Webhooks that have begun and not ended.",
+                self.in_flight,
+            ),
+            ("webhook_retries_total", "counter", "Second attempts.", self.retries),
+            ("webhook_redirects_total", "counter", "Redirects followed.", self.redirects),
+            (
+                "webhook_connections_opened_total",
+                "counter",
+                "Connections opened. As fast as requests: the application closes each.",
+                self.connections_opened,
+            ),
+            (
+                "webhook_connections_reused_total",
+                "counter",
+                "Requests on a connection that was open.",
+                self.connections_reused,
+            ),
+        ];
+        for (name, kind, help, value) in rows {
+            text.metric(name, kind, help);
+            text.sample(name, &[], value);
+        }
+        text.metric(
+            "webhook_failures_total",
+            "counter",
+            "Webhooks without a usable answer, by error code.",
+        );
+        for (code, count) in &self.failures {
+            text.sample("webhook_failures_total", &[("code", &code.to_string())], count);
+        }
+    }
 }
 
 impl WebhookMeters {
@@ -58,42 +105,42 @@ impl WebhookMeters {
     }
 
     /// A request began; the guard counts its end, however it ends.
-    pub(super) fn begin(&self) -> InFlight<'_> {
+    pub(crate) fn begin(&self) -> InFlight<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight { meters: self, number: before + 1 }
     }
 
-    pub(super) fn retried(&self) {
+    pub(crate) fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn redirected(&self) {
+    pub(crate) fn redirected(&self) {
         self.redirects.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn connection_opened(&self) {
+    pub(crate) fn connection_opened(&self) {
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn connection_reused(&self) {
+    pub(crate) fn connection_reused(&self) {
         self.connections_reused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn cookies_dropped(&self, count: u64) {
+    pub(crate) fn cookies_dropped(&self, count: u64) {
         self.cookies_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(super) fn failed(&self, code: u32) {
+    pub(crate) fn failed(&self, code: u32) {
         *self.failures.lock().entry(code).or_default() += 1;
     }
 }
 
 /// One request under way.
-pub(super) struct InFlight<'a> {
+pub(crate) struct InFlight<'a> {
     meters: &'a WebhookMeters,
     /// How many are under way, this one included.
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 impl Drop for InFlight<'_> {

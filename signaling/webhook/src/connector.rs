@@ -17,11 +17,11 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::fault::Fault;
 use crate::dns::{AddressGuard, Resolver};
+use crate::fault::Fault;
 
 /// One HTTP/1.1 connection, ready for a request.
-pub(super) type Connection = SendRequest<Full<Bytes>>;
+pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
 /// TLS handshake, at most.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
@@ -30,15 +30,15 @@ const ADDRESSES_MAX: usize = 4;
 
 /// Where a connection leads: connections of one origin can stand in for each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) https: bool,
+pub(crate) struct Origin {
+    pub(crate) https: bool,
     /// Lower case; IPv6 in brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// Whether TLS names the host (override `sni`).
-    pub(super) sni: bool,
+    pub(crate) sni: bool,
     /// The edge whose address it leaves from (override `e`); `None`: the system chooses.
-    pub(super) edge: Option<String>,
+    pub(crate) edge: Option<String>,
 }
 
 /// The client cannot be made; ours or the system's fault.
@@ -50,7 +50,7 @@ pub enum WebhookSetupError {
 }
 
 /// Makes connections, each to an address that the guard let through a moment before.
-pub(super) struct Connector {
+pub(crate) struct Connector {
     resolver: Resolver,
     guard: AddressGuard,
     edges: BTreeMap<String, Vec<IpAddr>>,
@@ -61,7 +61,7 @@ pub(super) struct Connector {
 
 impl Connector {
     /// `edges` are the addresses that each edge sends from; `extra_roots` are trusted besides the system's certificate authorities.
-    pub(super) fn new(
+    pub(crate) fn new(
         resolver: Resolver,
         guard: AddressGuard,
         edges: BTreeMap<String, Vec<IpAddr>>,
@@ -84,12 +84,12 @@ impl Connector {
     }
 
     /// Whether the edge has addresses of its own here.
-    pub(super) fn serves(&self, edge: &str) -> bool {
+    pub(crate) fn serves(&self, edge: &str) -> bool {
         self.edges.contains_key(edge)
     }
 
     /// A new connection; `connect_max` bounds TCP over all addresses that are tried.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         &self,
         origin: &Origin,
         connect_max: Duration,

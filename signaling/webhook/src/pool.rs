@@ -7,21 +7,21 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connector::{Connection, Origin};
+use crate::connector::{Connection, Origin};
 
 /// How long a connection may be idle. Common servers close after 2 s (gunicorn) or 5 s (Node.js,
 /// Apache); staying below all of them keeps requests from meeting a connection that is just closing.
-pub(super) const IDLE_MAX: Duration = Duration::from_millis(1_500);
+pub(crate) const IDLE_MAX: Duration = Duration::from_millis(1_500);
 /// Idle connections of one origin; past it the new one is closed.
 const IDLE_ORIGIN_MAX: usize = 64;
 /// Idle connections in all; past it the new one is closed.
-pub(crate) const IDLE_TOTAL_MAX: usize = 1_024;
+pub const IDLE_TOTAL_MAX: usize = 1_024;
 /// How long a connection may take to become idle after its answer was read.
 const SETTLE_MAX: Duration = Duration::from_millis(200);
 
 /// The idle connections of all origins. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Pool(Arc<Mutex<Idle>>);
+pub(crate) struct Pool(Arc<Mutex<Idle>>);
 
 #[derive(Default)]
 struct Idle {
@@ -37,7 +37,7 @@ struct IdleConnection {
 
 impl Pool {
     /// The connection used last, if one still works.
-    pub(super) fn take(&self, origin: &Origin) -> Option<Connection> {
+    pub(crate) fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.0.lock();
         loop {
             let taken = idle.origins.get_mut(origin)?.pop()?;
@@ -49,7 +49,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer was read to its end, as soon as it says that it is idle.
-    pub(super) fn give_back(&self, origin: Origin, mut connection: Connection) {
+    pub(crate) fn give_back(&self, origin: Origin, mut connection: Connection) {
         let pool = self.clone();
         tokio::spawn(async move {
             if let Ok(Ok(())) = timeout(SETTLE_MAX, connection.ready()).await {
@@ -60,7 +60,7 @@ impl Pool {
 
     /// How many connections are idle.
     #[cfg(test)]
-    pub(super) fn idle(&self) -> usize {
+    pub(crate) fn idle(&self) -> usize {
         self.0.lock().total
     }
 

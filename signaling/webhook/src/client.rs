@@ -24,15 +24,15 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::connector::{Connector, WebhookSetupError};
-use super::cookies::CookieJars;
-use super::digest::Logins;
-use super::exchange::{Answer, Bounds, Carrier, Expects, Outgoing, Way};
-use super::fault::{Fault, WebhookFailure};
-use super::meters::WebhookMeters;
-use super::permits::Permits;
-use super::pool::Pool;
+use crate::connector::{Connector, WebhookSetupError};
+use crate::cookies::CookieJars;
+use crate::digest::Logins;
 use crate::dns::{AddressGuard, Resolver};
+use crate::exchange::{Answer, Bounds, Carrier, Expects, Outgoing, Way};
+use crate::fault::{Fault, WebhookFailure};
+use crate::meters::WebhookMeters;
+use crate::permits::Permits;
+use crate::pool::Pool;
 
 /// Requests under way or waiting in all; past it a request fails at once with 11200.
 const REQUESTS_MAX: u64 = 20_000;
@@ -224,17 +224,17 @@ impl WebhookClient {
     }
 
     #[cfg(test)]
-    pub(super) fn places(&self) -> &Semaphore {
+    pub(crate) fn places(&self) -> &Semaphore {
         &self.inner.all
     }
 
     #[cfg(test)]
-    pub(super) fn idle_connections(&self) -> usize {
+    pub(crate) fn idle_connections(&self) -> usize {
         self.inner.carrier.pool.idle()
     }
 
-    /// Where audio goes.
-    pub(crate) fn intake(&self) -> &AudioIntake {
+    /// Takes in the audio files that [`WebhookClient::media`] fetches.
+    pub fn intake(&self) -> &AudioIntake {
         &self.inner.carrier.intake
     }
 

@@ -31,7 +31,7 @@ impl From<WebhookFailure> for HttpFailure {
 
 /// Why one attempt gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     #[error("the host name cannot be resolved: {0}")]
     Dns(#[from] LookupError),
     #[error("the address is refused: {0}")]
@@ -76,7 +76,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The contract's code.
-    pub(super) const fn code(&self) -> u32 {
+    pub(crate) const fn code(&self) -> u32 {
         match self {
             Self::Dns(_) | Self::Guard(_) => 11_210,
             Self::ConnectTimeout(_) => 11_201,
@@ -99,7 +99,7 @@ impl Fault {
     }
 
     /// Whether the connection could not be made: retry policy `ct`.
-    pub(super) const fn is_connect(&self) -> bool {
+    pub(crate) const fn is_connect(&self) -> bool {
         matches!(
             self,
             Self::ConnectTimeout(_)
@@ -113,12 +113,12 @@ impl Fault {
     }
 
     /// Whether no byte of an answer came: retry policy `rt`. A partial answer is never retried.
-    pub(super) const fn is_unanswered(&self) -> bool {
+    pub(crate) const fn is_unanswered(&self) -> bool {
         matches!(self, Self::ClosedUnanswered | Self::Silence(_))
     }
 
     /// What a failed TCP connect means.
-    pub(super) fn from_connect(error: io::Error) -> Self {
+    pub(crate) fn from_connect(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::ConnectRefused,
             _ => Self::Connect(error),
@@ -126,7 +126,7 @@ impl Fault {
     }
 
     /// What a failed TLS handshake means.
-    pub(super) fn from_handshake(error: &io::Error) -> Self {
+    pub(crate) fn from_handshake(error: &io::Error) -> Self {
         use rustls::CertificateError as Bad;
         let text = error.to_string();
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -145,7 +145,7 @@ impl Fault {
     }
 
     /// What an error of the HTTP connection means; `answered` = the head of an answer had come.
-    pub(super) fn from_http(error: &hyper::Error, answered: bool) -> Self {
+    pub(crate) fn from_http(error: &hyper::Error, answered: bool) -> Self {
         let io_kind =
             error.source().and_then(|s| s.downcast_ref::<io::Error>()).map(io::Error::kind);
         let is_garbage =

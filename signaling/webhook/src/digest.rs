@@ -9,14 +9,14 @@ use sip::digest::Credentials;
 use sip::digest::client::Challenge;
 use url::{Position, Url};
 
-use super::exchange::Answer;
+use crate::exchange::Answer;
 
 /// Logins kept at once; past it a new one holds for its request only.
 const LOGINS_MAX: usize = 10_000;
 
 /// The challenges that the calls of this gateway have answered, by call and origin.
 #[derive(Default)]
-pub(super) struct Logins(Mutex<BTreeMap<(CallSid, String), Login>>);
+pub(crate) struct Logins(Mutex<BTreeMap<(CallSid, String), Login>>);
 
 struct Login {
     challenge: Challenge,
@@ -26,7 +26,7 @@ struct Login {
 
 impl Logins {
     /// The `Authorization` for a request, where this call is logged in there.
-    pub(super) fn header(
+    pub(crate) fn header(
         &self,
         call: CallSid,
         url: &Url,
@@ -40,7 +40,7 @@ impl Logins {
     }
 
     /// Answers the challenge of a 401 and keeps it; `None` where there is none that is understood.
-    pub(super) fn answer(
+    pub(crate) fn answer(
         &self,
         call: CallSid,
         url: &Url,
@@ -60,7 +60,7 @@ impl Logins {
     }
 
     /// The call is over.
-    pub(super) fn forget(&self, call: CallSid) {
+    pub(crate) fn forget(&self, call: CallSid) {
         let mut logins = self.0.lock();
         let of_call = logins.range((call, String::new())..).map(|(key, _)| key.clone());
         let keys: Vec<_> = of_call.take_while(|(of, _)| *of == call).collect();

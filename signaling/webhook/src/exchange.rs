@@ -16,47 +16,47 @@ use shared::{Prompt, limits};
 use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
-use super::connector::{Connection, Connector, Origin};
-use super::fault::Fault;
-use super::meters::WebhookMeters;
-use super::pool::Pool;
+use crate::connector::{Connection, Connector, Origin};
+use crate::fault::Fault;
+use crate::meters::WebhookMeters;
+use crate::pool::Pool;
 
 /// A request as it goes over the wire; made once for a hop, sent again on a retry.
-pub(super) struct Outgoing {
-    pub(super) method: Method,
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
     /// Without userinfo and fragment.
-    pub(super) url: Url,
+    pub(crate) url: Url,
     /// All but `Host`.
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// How a connection is made, as the connection overrides of a URL want it.
 #[derive(Clone, Copy)]
-pub(super) struct Way<'a> {
+pub(crate) struct Way<'a> {
     /// Whether TLS names the host.
-    pub(super) sni: bool,
+    pub(crate) sni: bool,
     /// The edge it leaves by; one that is not served here changes nothing.
-    pub(super) edge: Option<&'a str>,
+    pub(crate) edge: Option<&'a str>,
 }
 
 /// Time and size bounds of one exchange.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// TCP connect.
-    pub(super) connect: Duration,
+    pub(crate) connect: Duration,
     /// First byte.
-    pub(super) first_byte: Duration,
+    pub(crate) first_byte: Duration,
     /// Between packets of the body.
-    pub(super) between: Duration,
+    pub(crate) between: Duration,
     /// The end of the request, for what it waits for.
-    pub(super) deadline: Instant,
-    pub(super) expects: Expects,
+    pub(crate) deadline: Instant,
+    pub(crate) expects: Expects,
 }
 
 /// What the body of an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expects {
+pub(crate) enum Expects {
     /// A document; or audio to be played instead, by its `Content-Type`.
     Document,
     /// Nothing: the answer to a callback is never executed.
@@ -81,16 +81,16 @@ impl Expects {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     /// Without bytes for a redirect.
-    pub(super) body: AnswerBody,
+    pub(crate) body: AnswerBody,
 }
 
 impl Answer {
     /// `Content-Type`, whole.
-    pub(super) fn content_type(&self) -> Option<&str> {
+    pub(crate) fn content_type(&self) -> Option<&str> {
         content_type(&self.headers)
     }
 }
@@ -100,10 +100,10 @@ fn content_type(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Carries requests: over an idle connection where there is one, else over a new one.
-pub(super) struct Carrier {
-    pub(super) connector: Connector,
-    pub(super) pool: Pool,
-    pub(super) intake: AudioIntake,
+pub(crate) struct Carrier {
+    pub(crate) connector: Connector,
+    pub(crate) pool: Pool,
+    pub(crate) intake: AudioIntake,
 }
 
 impl Carrier {
@@ -111,7 +111,7 @@ impl Carrier {
     ///
     /// A reused connection that turns out to be closed before a byte of the answer came counts as no
     /// connection made: the request goes out again on a new one, with the same idempotency token.
-    pub(super) async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         outgoing: &Outgoing,
         way: Way<'_>,

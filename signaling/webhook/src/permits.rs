@@ -39,7 +39,7 @@ impl<K: Hash + Eq + Clone> Permits<K> {
     }
 
     #[cfg(test)]
-    pub(super) fn keys(&self) -> usize {
+    pub(crate) fn keys(&self) -> usize {
         self.queues.lock().len()
     }
 }
