@@ -75,7 +75,7 @@ fn no_package_depends_on_one_above_it() {
 /// Outside packages that only one layer may know, with the reason.
 const OUTSIDERS: &[(&str, &[&str], &str)] = &[
     ("mio", &["gateway", "shell"], "event loops belong to shells"),
-    ("tokio", &["gateway", "audio", "webhook"], "no async runtime below the shells"),
+    ("tokio", &["gateway", "audio", "webhook", "speech"], "no async runtime below the shells"),
     ("rustls", &["gateway", "webhook", "load"], "TLS is a transport of shells"),
     ("io-uring", &["io"], "rings belong to media/io"),
     ("socket2", &["io", "gateway", "load"], "sockets belong to shells"),

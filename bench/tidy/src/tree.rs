@@ -33,7 +33,7 @@ const SIDE_EFFECTS: &[(&str, &str)] = &[
 /// Where unsafe code may live (I3). The voice's binding has no safe way to its engine: one call, in
 /// the worker process, in a file of its own.
 const UNSAFE_HOMES: &[&str] =
-    &["media/io/src", "media/plane/src/simd", "signaling/gateway/src/speech/pico.rs"];
+    &["media/io/src", "media/plane/src/simd", "signaling/speech/src/pico.rs"];
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };

@@ -41,9 +41,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Dns(arguments)) => {
             with_settings(&sources, |settings| dns(&arguments, settings))
         }
-        Some(Command::Worker { worker: Worker::Speech { voices } }) => {
-            crate::speech::worker_main(&voices)
-        }
+        Some(Command::Worker { worker: Worker::Speech { voices } }) => speech::worker_main(&voices),
         Some(Command::Explain(question)) => {
             with_settings(&sources, |settings| crate::explain::run(&question, settings))
         }

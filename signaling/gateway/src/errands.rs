@@ -16,6 +16,7 @@ use shared::ids::TapId;
 use shared::{AccountSid, CallSid};
 use shell::Sender;
 use sip::{SessionId, Transport};
+use speech::prompts::PromptLoader;
 use store::Secret;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -23,7 +24,6 @@ use webhook::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTrans
 use webhook::{MediaRequest, WebhookClient};
 
 use crate::inbox::Message;
-use crate::prompts::PromptLoader;
 
 /// Runs errands; owned by the signaling thread.
 pub struct Errands {

@@ -8,9 +8,9 @@ use audio::to_prompt_rate;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
-use super::pico::{PICO_HZ, Pico};
-use super::voice::Language;
+use crate::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
+use crate::pico::{PICO_HZ, Pico};
+use crate::voice::Language;
 
 /// Processor time of one request, seconds; past it the kernel ends the process.
 const REQUEST_CPU_S: u64 = 25;

@@ -70,7 +70,7 @@ fn spelled(text: &str) -> String {
 
 /// Stands around the milliseconds of a pause: the engine's own breaks last a second at most, so that the
 /// worker makes the silence. No text holds it.
-pub(super) const PAUSE: char = '\u{1}';
+pub(crate) const PAUSE: char = '\u{1}';
 
 /// Level of the plain voice, in per cent of the engine's own. The engine's peaks reach just above full
 /// scale; 8 dB less keeps them whole in G.711 and leaves room for a louder manner.
@@ -80,7 +80,7 @@ const TOKEN_CHARACTERS_MAX: usize = 40;
 /// Bytes of markup of one speech. A character has at most four bytes and a space after each piece of a
 /// token, and is followed by two more where it is spelled; every element adds at most two parts, each
 /// with its tags.
-pub(super) const MARKUP_BYTES_MAX: usize =
+pub(crate) const MARKUP_BYTES_MAX: usize =
     7 * limits::SAY_CHARACTERS_MAX + TAGS_BYTES_MAX * (2 * limits::TWIML_ELEMENTS_MAX + 1);
 /// Bytes of all tags of one part, its sounds left out: they count as characters.
 const TAGS_BYTES_MAX: usize = 192;

@@ -19,7 +19,7 @@ pub enum Language {
 
 impl Language {
     /// All of them; the place is the number in a worker's frame.
-    pub(super) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::AmericanEnglish,
         Self::BritishEnglish,
         Self::German,
@@ -41,7 +41,7 @@ impl Language {
     }
 
     /// File names of the voice: text analysis and signal generation.
-    pub(super) const fn files(self) -> [&'static str; 2] {
+    pub(crate) const fn files(self) -> [&'static str; 2] {
         match self {
             Self::AmericanEnglish => ["en-US_ta.bin", "en-US_lh0_sg.bin"],
             Self::BritishEnglish => ["en-GB_ta.bin", "en-GB_kh0_sg.bin"],

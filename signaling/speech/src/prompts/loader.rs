@@ -20,7 +20,7 @@ use webhook::{Fetched, MediaRequest, Validators, WebhookClient, WebhookFailure};
 
 use super::cache::Cache;
 use super::flights::Flights;
-use crate::speech::{Language, SpeechError, SpeechService, VoiceChoice, choose};
+use crate::{Language, SpeechError, SpeechService, VoiceChoice, choose};
 
 /// Longest that a file may say it stays fresh.
 const FRESH_MAX: Duration = Duration::from_secs(24 * 3_600);

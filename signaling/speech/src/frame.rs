@@ -3,43 +3,43 @@
 //! Down: `u32` length, `u8` language, markup in UTF-8. Up, once: [`READY`]; then for each request `u32`
 //! length, `u8` kind, and samples (`i16`, 8,000 Hz) or a sentence. Numbers are little-endian.
 
-use super::markup::MARKUP_BYTES_MAX;
-use super::voice::Language;
+use crate::markup::MARKUP_BYTES_MAX;
+use crate::voice::Language;
 
 /// What a worker says first. Anything before it is noise of the process' start.
-pub(super) const READY: &[u8; 16] = b"\0sidetone-speech";
+pub(crate) const READY: &[u8; 16] = b"\0sidetone-speech";
 /// Bytes of noise before [`READY`], at most.
-pub(super) const NOISE_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const NOISE_BYTES_MAX: usize = 64 * 1024;
 /// Longest speech of one request; past it the request fails.
-pub(super) const SPEECH_S_MAX: usize = 1_800;
+pub(crate) const SPEECH_S_MAX: usize = 1_800;
 /// Bytes of a request after its length.
-pub(super) const REQUEST_BYTES_MAX: usize = 1 + MARKUP_BYTES_MAX;
+pub(crate) const REQUEST_BYTES_MAX: usize = 1 + MARKUP_BYTES_MAX;
 /// Bytes of an answer after its length.
-pub(super) const ANSWER_BYTES_MAX: usize = 1 + SPEECH_S_MAX * 8_000 * 2;
+pub(crate) const ANSWER_BYTES_MAX: usize = 1 + SPEECH_S_MAX * 8_000 * 2;
 
 /// Bytes of a sentence that says why there is no speech.
-pub(super) const FAILURE_BYTES_MAX: usize = 4 * 1024;
+pub(crate) const FAILURE_BYTES_MAX: usize = 4 * 1024;
 
 /// Kind of an answer that is samples.
-pub(super) const KIND_SAMPLES: u8 = 0;
+pub(crate) const KIND_SAMPLES: u8 = 0;
 /// Kind of an answer that is a sentence.
-pub(super) const KIND_FAILURE: u8 = 1;
+pub(crate) const KIND_FAILURE: u8 = 1;
 
 /// A request for speech.
-pub(super) fn request(language: Language, markup: &str) -> Vec<u8> {
+pub(crate) fn request(language: Language, markup: &str) -> Vec<u8> {
     let number = Language::ALL.iter().position(|one| *one == language).unwrap_or(0);
     framed(u8::try_from(number).unwrap_or(0), markup.as_bytes())
 }
 
 /// Reads a request without its length.
-pub(super) fn parse_request(bytes: &[u8]) -> Option<(Language, &str)> {
+pub(crate) fn parse_request(bytes: &[u8]) -> Option<(Language, &str)> {
     let (number, text) = bytes.split_first()?;
     let language = *Language::ALL.get(usize::from(*number))?;
     Some((language, std::str::from_utf8(text).ok()?))
 }
 
 /// What came of a request.
-pub(super) fn answer(result: &Result<Vec<i16>, String>) -> Vec<u8> {
+pub(crate) fn answer(result: &Result<Vec<i16>, String>) -> Vec<u8> {
     match result {
         Ok(samples) => {
             let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();

@@ -18,9 +18,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
-use super::markup::markup;
-use super::voice::Language;
+use crate::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
+use crate::markup::markup;
+use crate::voice::Language;
 
 /// Requests that may wait; past it a request fails at once.
 const QUEUE_MAX: usize = 512;
@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn worker_process() {
         if let Some(voices) = std::env::var_os(WORKER_VARIABLE) {
-            super::super::worker_main(Path::new(&voices));
+            crate::worker_main(Path::new(&voices));
             // What the test harness would print now is no frame.
             std::process::exit(0);
         }

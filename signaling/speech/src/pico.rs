@@ -5,25 +5,25 @@ use std::rc::Rc;
 
 use ttspico::{Engine, EngineStatus, PicoError, System, Voice};
 
-use super::frame::SPEECH_S_MAX;
-use super::markup::PAUSE;
-use super::voice::Language;
+use crate::frame::SPEECH_S_MAX;
+use crate::markup::PAUSE;
+use crate::voice::Language;
 
 /// Samples a second that the engine makes.
-pub(super) const PICO_HZ: u32 = 16_000;
+pub(crate) const PICO_HZ: u32 = 16_000;
 /// Memory of one engine with its voice; the largest voice needs about 2.5 MB.
 const MEMORY_BYTES: usize = 8 * 1024 * 1024;
 /// Samples taken from the engine in one step; its buffer is counted in 16 bits.
 const STEP_SAMPLES: usize = 8_192;
 
 /// An engine with the voice of one language.
-pub(super) struct Pico {
+pub(crate) struct Pico {
     engine: Engine,
 }
 
 impl Pico {
     /// Loads a voice from the current folder: the engine bounds the length of a path.
-    pub(super) fn load(language: Language) -> Result<Self, PicoError> {
+    pub(crate) fn load(language: Language) -> Result<Self, PicoError> {
         let system = System::new(MEMORY_BYTES)?;
         let voice = System::create_voice(system.clone(), "voice")?;
         for file in language.files() {
@@ -34,7 +34,7 @@ impl Pico {
     }
 
     /// The markup as samples of [`PICO_HZ`].
-    pub(super) fn speak(&mut self, markup: &str) -> Result<Vec<i16>, String> {
+    pub(crate) fn speak(&mut self, markup: &str) -> Result<Vec<i16>, String> {
         let mut samples = Vec::new();
         for (index, piece) in markup.split(PAUSE).enumerate() {
             match index % 2 {
