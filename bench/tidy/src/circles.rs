@@ -115,20 +115,6 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: "signaling/gateway",
-        files: &[
-            "tls/control.rs",
-            "tls/legacy.rs",
-            "tls/minter.rs",
-            "tls/server.rs",
-            "transport/session.rs",
-            "transport/stream.rs",
-            "transport/thread.rs",
-            "transport/tls.rs",
-        ],
-        reason: "TLS sessions and the connections that hold them name each other's steps",
-    },
-    Known {
-        package: "signaling/gateway",
         files: &["http_server/mod.rs", "rest/mod.rs", "rest/media.rs"],
         reason: "the REST routes use the bodies of the HTTP server, which holds the routes",
     },

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use control::ControlSettings;
 use shared::ids::Origin;
 use shell::{Clock, Sender};
+use transport::Down;
+use transport::tls::TlsControl;
 
 use crate::account::AccountVariables;
 use crate::cli::{
@@ -19,8 +21,6 @@ use crate::logging;
 use crate::serve::{self, Gateway, StoreWanted};
 use crate::settings::{Settings, Sources};
 use crate::signals::{self, Asked};
-use crate::tls::TlsControl;
-use crate::transport::Down;
 use crate::zone::{ZoneFacts, zone};
 
 /// Does what the command line asks.

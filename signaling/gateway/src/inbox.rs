@@ -7,7 +7,7 @@
 //! | queue | holds | when full |
 //! |---|---|---|
 //! | [`Message`] | answers to what Control asked for, signals | has room for every answer that can be outstanding |
-//! | [`Up`](crate::transport::Up) | bytes and events of connections | the transport thread stops reading: TCP slows the peers down |
+//! | [`Up`](transport::Up) | bytes and events of connections | the transport thread stops reading: TCP slows the peers down |
 //! | [`ApiCall`] | REST requests | the HTTP server answers 503 |
 
 use std::sync::mpsc::Receiver;
@@ -18,7 +18,7 @@ use store::{Reply, WriteError};
 use tokio::sync::oneshot;
 use webhook::dns::{SipEndpoint, SipTargetError};
 
-use crate::transport::Up;
+use transport::Up;
 
 /// Control's answer to a REST request.
 pub type ApiAnswer = Result<Reply, WriteError>;

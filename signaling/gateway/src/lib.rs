@@ -31,6 +31,4 @@ pub mod signaling_loop;
 pub mod signals;
 pub mod store_thread;
 pub mod stored;
-pub mod tls;
-pub mod transport;
 pub mod zone;

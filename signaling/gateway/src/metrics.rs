@@ -1,5 +1,7 @@
 //! The counters of the signaling and store threads, and of legs that ended. Shell.
 
+use std::sync::Arc;
+
 use shared::LegQuality;
 use shared::quality::jitter_ms;
 use shell::{Counter, Gauge, Histogram, Labelled, Seconds};
@@ -15,30 +17,6 @@ shell::metrics! {
         signaling_datagrams_sent_total: Counter;
         /// SIP datagrams not sent or not taken, by reason. Anything but a few needs a look at sockets and peers.
         signaling_datagrams_dropped_total: Labelled, by "reason";
-        /// Streams (TCP and TLS) opened, by who opened them.
-        transport_streams_opened_total: Labelled, by "side";
-        /// Streams refused or closed by us, by reason.
-        transport_streams_closed_total: Labelled, by "reason";
-        /// Streams open now.
-        transport_streams_open: Gauge;
-        /// Of those, streams over TLS.
-        transport_tls_streams_open: Gauge;
-        /// TLS handshakes that have begun and not ended.
-        transport_tls_handshakes_open: Gauge;
-        /// TLS handshakes that came to an end, by version.
-        transport_tls_handshakes_done_total: Labelled, by "version";
-        /// TLS handshakes that failed, by reason. The log says more (debug), of our own calls as a warning.
-        transport_tls_handshakes_failed_total: Labelled, by "reason";
-        /// Time from a TLS connection to agreed keys.
-        transport_tls_handshake_seconds: Histogram<Seconds>;
-        /// Certificates issued on demand for names that peers asked for.
-        transport_tls_certificates_issued_total: Counter;
-        /// Bytes waiting to be written to streams now.
-        transport_write_queue_bytes: Gauge;
-        /// Bytes received on streams.
-        transport_bytes_received_total: Counter;
-        /// Bytes sent on streams.
-        transport_bytes_sent_total: Counter;
         /// Requests refused, by the rule that fired. The log and the call's timeline say more.
         signaling_refusals_requests_total: Labelled, by "rule";
         /// Calls begun, by direction.
@@ -52,7 +30,7 @@ shell::metrics! {
         /// Errors and warnings written to accounts, by kind.
         signaling_notifications_written_total: Labelled, by "kind";
         /// Inputs dropped because a queue between threads was full, by queue. Means overload.
-        signaling_queue_inputs_dropped_total: Labelled, by "queue";
+        signaling_queue_inputs_dropped_total: Arc<Labelled>, by "queue";
         /// Turns of the signaling thread that used up their budget and left work for the next.
         signaling_budget_turns_total: Counter;
         /// Times that more came in than was worked on, so that new calls were refused.

@@ -21,6 +21,8 @@ use shell::{Clock, Doorbell, Sender, bounded, random};
 use speech::prompts::PromptLoader;
 use speech::{Program, SpeechError, SpeechService, SpeechSettings};
 use store::DomainSuffix;
+use transport::tls::{TlsControl, certified_addresses};
+use transport::{Transport, TransportConfig, TransportHandle, TransportMetrics};
 use webhook::dns::{Resolver, SipResolver};
 use webhook::{WebhookClient, WebhookSettings};
 
@@ -39,8 +41,6 @@ use crate::rest::Rest;
 use crate::settings::Settings;
 use crate::signaling_loop::{DOORBELL, LoopState, SignalingFigures, SignalingLoop, UdpListener};
 use crate::store_thread::{self, StoreParts};
-use crate::tls::{TlsControl, certified_addresses};
-use crate::transport::{Transport, TransportConfig, TransportHandle};
 
 /// The gateway did not start. Each is a sentence with its remedy.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ pub enum ServeError {
     Recorder(std::io::Error, PathBuf),
     /// TLS.
     #[error(transparent)]
-    Tls(#[from] crate::tls::TlsError),
+    Tls(#[from] transport::tls::TlsError),
     /// Anything else the system refuses at start.
     #[error("cannot start {what}: {source}")]
     System {
@@ -137,7 +137,7 @@ pub struct Gateway {
     /// TLS, to be set up again when the settings are read again.
     pub tls: Arc<TlsControl>,
     /// Down to the transport thread: TLS that was set up again.
-    pub down: Sender<crate::transport::Down>,
+    pub down: Sender<transport::Down>,
     /// The HTTP side.
     pub runtime: tokio::runtime::Runtime,
     signaling: JoinHandle<std::io::Result<()>>,
@@ -233,13 +233,15 @@ pub fn start_with(
     opened.writer.checkpoint().map_err(|error| database_error(error.into(), &data))?;
 
     let metrics = Arc::new(Metrics::default());
+    let transport_metrics = Arc::new(TransportMetrics::default());
     let poll = system("the signaling poll", Poll::new())?;
     let doorbell = system("its doorbell", Doorbell::new(&poll, DOORBELL))?;
     let (messages, messages_in) = bounded(MESSAGES_MAX, &doorbell);
     let (streams, streams_in) = bounded(STREAM_MESSAGES_MAX, &doorbell);
     let (api, api_in) = bounded(API_CALLS_MAX, &doorbell);
 
-    let (udp, mut transport, down, edges) = open_sip(config, &poll, &metrics, streams)?;
+    let (udp, mut transport, down, edges) =
+        open_sip(config, &poll, &metrics, &transport_metrics, streams)?;
     let http = open_http(&config.http.listen, "HTTP", "http.listen")?;
     let https = open_http(&config.http.https, "HTTPS", "http.https")?;
     let udp_addresses: Vec<SocketAddr> = udp.iter().map(UdpListener::local_address).collect();
@@ -340,6 +342,7 @@ pub fn start_with(
         authorities: tls.bundle(),
         addresses: AddressList::new(&as_bound(config, &addresses)),
         more_metrics: Box::new(move |text| {
+            transport_metrics.write(text);
             figures.write(text);
             media_metrics::write(text, &views);
             webhooks.meters().snapshot().write(text);
@@ -543,15 +546,16 @@ fn recover_recordings(data: &DataDir, opened: &mut Opened) {
     }
 }
 
-type Sip = (Vec<UdpListener>, Transport, Sender<crate::transport::Down>, Edges);
+type Sip = (Vec<UdpListener>, Transport, Sender<transport::Down>, Edges);
 
 /// Opens the SIP listeners. Where UDP and TCP are both asked for port 0 on one address they get the
 /// same port, as a peer expects.
 fn open_sip(
     config: &Config,
     poll: &Poll,
-    metrics: &Arc<Metrics>,
-    up: Sender<crate::transport::Up>,
+    metrics: &Metrics,
+    transport_metrics: &Arc<TransportMetrics>,
+    up: Sender<transport::Up>,
 ) -> Result<Sip, ServeError> {
     for attempt in 0.. {
         let mut udp = Vec::new();
@@ -578,7 +582,9 @@ fn open_sip(
                 .unwrap_or(usize::MAX),
             ..TransportConfig::default()
         };
-        match Transport::open(transport_config, Arc::clone(metrics), up.clone()) {
+        let dropped = Arc::clone(&metrics.signaling_queue_inputs_dropped_total);
+        match Transport::open(transport_config, Arc::clone(transport_metrics), dropped, up.clone())
+        {
             Ok((mut transport, down)) => {
                 let edges = edges(config, &udp, &transport);
                 transport.set_edges(edges.clone());
@@ -684,15 +690,15 @@ fn start_tls(
     config: &Config,
     data: &DataDir,
     addresses: &Addresses,
-    down: Sender<crate::transport::Down>,
-) -> Result<(TlsControl, crate::tls::TlsParts), ServeError> {
+    down: Sender<transport::Down>,
+) -> Result<(TlsControl, transport::tls::TlsParts), ServeError> {
     let now = Clock.mono();
     let mut local = crate::local_address::LocalAddresses::default();
     // At an edge's address a listener on all addresses may answer.
     let edges = config.edge_tls().into_values().flat_map(|edge| edge.shared).collect();
     let listening = [addresses.tls.clone(), addresses.https.clone(), edges].concat();
     let certified = certified_addresses(config, &listening, |peer| local.towards(now, peer));
-    let tell = move |minted| down.send_patiently(crate::transport::Down::Minted(minted));
+    let tell = move |minted| down.send_patiently(transport::Down::Minted(minted));
     Ok(TlsControl::start(config, data.path(), certified, tell)?)
 }
 

@@ -1,6 +1,7 @@
 //! The Prometheus text exposition format 0.0.4. Shell.
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
 /// A page of metrics, written from top to bottom.
 #[derive(Debug, Default)]
@@ -35,6 +36,12 @@ impl Text {
 pub trait Exposed {
     /// Writes help, type and samples. `label` is empty for an instrument without a label.
     fn expose(&self, text: &mut Text, name: &'static str, label: &'static str, help: &str);
+}
+
+impl<T: Exposed> Exposed for Arc<T> {
+    fn expose(&self, text: &mut Text, name: &'static str, label: &'static str, help: &str) {
+        T::expose(self, text, name, label, help);
+    }
 }
 
 #[cfg(test)]

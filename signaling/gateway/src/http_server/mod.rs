@@ -26,11 +26,11 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Bytes, Incoming};
 use shell::{Clock, Text};
 use tokio::net::TcpListener;
+use transport::tls::HttpsSettings;
 
 use crate::addresses::AddressList;
 use crate::metrics::Metrics;
 use crate::rest::Rest;
-use crate::tls::HttpsSettings;
 
 pub use room::Room;
 

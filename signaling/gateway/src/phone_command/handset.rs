@@ -11,9 +11,9 @@ use plane::SocketId;
 use shared::{Codec, Instant};
 use shell::Clock;
 use sip::{Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
+use transport::{Peer, Up};
 
 use super::streams::{Streams, Way};
-use crate::transport::{Peer, Up};
 
 /// How a handset is set up.
 #[derive(Clone, Debug)]

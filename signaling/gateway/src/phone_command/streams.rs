@@ -7,10 +7,8 @@ use std::sync::mpsc::Receiver;
 
 use shell::{Doorbell, Sender, bounded};
 use sip::{CloseReason, FlowId, SendFailure, SendToken};
-
-use crate::metrics::Metrics;
-use crate::tls::{ClientTls, TlsParts};
-use crate::transport::{Down, Peer, Transport, TransportConfig, TransportHandle, Up};
+use transport::tls::{ClientTls, TlsParts};
+use transport::{Down, Peer, Transport, TransportConfig, TransportHandle, Up};
 
 /// How a handset reaches its server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +59,7 @@ impl Streams {
         let doorbell = Doorbell::new(poll, token)?;
         let (sender, up) = bounded(UP_MAX, &doorbell);
         let config = TransportConfig::default();
-        let opened = Transport::open(config, Arc::new(Metrics::default()), sender);
+        let opened = Transport::open(config, Arc::default(), Arc::default(), sender);
         let (mut transport, down) = opened.map_err(|(_, error)| error)?;
         let client = ClientTls::new(ca, [], None).map_err(io::Error::other)?;
         transport.set_tls(TlsParts { server: None, client });

@@ -7,11 +7,11 @@ use shared::{CoreId, MediaCommand};
 use shell::Clock;
 use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken, Transport};
 use store::Outcome;
+use transport::{Down, Peer};
 use webhook::dns::{SipEndpoint, SipTargetError, SipTransport};
 
 use super::SignalingLoop;
 use crate::store_thread::Order;
-use crate::transport::{Down, Peer};
 
 impl SignalingLoop {
     pub(super) fn carry_out(&mut self, effect: Effect) {

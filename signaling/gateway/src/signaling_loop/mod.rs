@@ -24,13 +24,13 @@ use shared::ids::TapId;
 use shared::{CoreId, Instant, MediaCommand};
 use shell::{Clock, Sender};
 use tokio::sync::oneshot;
+use transport::{Down, Up};
 
 use crate::errands::Errands;
 use crate::inbox::{ApiAnswer, ApiCall, Inbox, Message};
 use crate::local_address::LocalAddresses;
 use crate::metrics::Metrics;
 use crate::store_thread::StoreHandle;
-use crate::transport::{Down, Up};
 
 use load::Load;
 

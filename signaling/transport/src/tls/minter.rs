@@ -8,7 +8,7 @@ use shell::Clock;
 use store::DomainSuffix;
 
 use super::authority::{Authority, CertifiedName};
-use super::server::{ServerMaker, zone_of};
+use super::maker::ServerMaker;
 
 /// A leaf that was asked for.
 #[derive(Debug)]
@@ -75,6 +75,14 @@ fn names_for(name: &str, suffix: &DomainSuffix) -> Vec<CertifiedName> {
         names.push(CertifiedName::Dns(format!("*.{zone}")));
     }
     names
+}
+
+/// The zone of one of our names: `sip.<suffix>` or `sip.<edge>.<suffix>`.
+fn zone_of(name: &str, suffix: &DomainSuffix) -> Option<String> {
+    suffix.host(name)?;
+    // The labels before it may hold "sip" themselves: the last one counts.
+    let at = name.rfind(".sip.")?;
+    name.get(at + 1..).map(str::to_owned)
 }
 
 const ASKED_MAX: usize = 64;

@@ -4,49 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use shared::Instant;
 use store::DomainSuffix;
 
-use super::identity::{Identity, IdentityError};
 use super::minter::{Minted, Minter};
-
-/// Makes server settings that differ in their certificates only, so that tickets fit all of them.
-#[derive(Clone)]
-pub struct ServerMaker {
-    tickets: Arc<dyn ProducesTickets>,
-    alpn: Vec<Vec<u8>>,
-}
-
-impl ServerMaker {
-    /// # Errors
-    /// When the system gives no randomness for the ticket keys.
-    pub fn new(alpn: &[&[u8]]) -> Result<Self, IdentityError> {
-        let tickets = rustls::crypto::aws_lc_rs::Ticketer::new()?;
-        Ok(Self { tickets, alpn: alpn.iter().map(|name| name.to_vec()).collect() })
-    }
-
-    /// TLS 1.2 and 1.3, ECDHE with AES-GCM or ChaCha20: all that rustls has. Sessions are resumed by
-    /// tickets, so that nothing is kept for a peer that left.
-    ///
-    /// # Panics
-    /// Never: the versions are those of the provider.
-    pub fn config(&self, identity: &Identity) -> Arc<ServerConfig> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(rustls::ALL_VERSIONS)
-            .expect("the provider's own versions")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(identity.clone()));
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = Arc::clone(&self.tickets);
-        config.send_tls13_tickets = 1;
-        // All suites are good; one order for all makes what a peer gets predictable.
-        config.ignore_client_order = true;
-        config.alpn_protocols.clone_from(&self.alpn);
-        Arc::new(config)
-    }
-}
 
 /// The server side of TLS of the transport thread, which alone has it: no lock.
 pub struct ServerTls {
@@ -167,14 +128,6 @@ impl MintedNames {
     }
 }
 
-/// The zone that a name of ours lies in: `sip.<suffix>` or `sip.<edge>.<suffix>`.
-pub(super) fn zone_of(name: &str, suffix: &DomainSuffix) -> Option<String> {
-    suffix.host(name)?;
-    // The labels before it may hold "sip" themselves: the last one counts.
-    let at = name.rfind(".sip.")?;
-    name.get(at + 1..).map(str::to_owned)
-}
-
 /// Names with a leaf of their own that are kept.
 pub const NAMES_MAX: usize = 1_024;
 /// Leaves issued at once, and then one in so many milliseconds.
@@ -190,6 +143,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::authority::{Authority, CertifiedName};
+    use super::super::maker::ServerMaker;
     use super::*;
 
     struct World {

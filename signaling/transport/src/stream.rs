@@ -2,46 +2,57 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
 
 use mio::net::TcpStream;
 use shared::Instant;
 use sip::{Flow, SendToken};
 
-use super::session::{Legacy, Session, Step, StepRead};
-use super::thread::Connection;
-use crate::tls::TlsFault;
+use crate::session::{Legacy, Session};
+use crate::step::{ReadOutcome, Step, StepRead};
 
 /// A stream of the transport thread.
 #[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) socket: TcpStream,
-    pub(super) flow: Flow,
-    pub(super) state: State,
+pub(crate) struct Stream {
+    pub(crate) socket: TcpStream,
+    pub(crate) flow: Flow,
+    pub(crate) state: State,
     /// `None` on a plain TCP stream.
-    pub(super) tls: Option<Session>,
+    pub(crate) tls: Option<Session>,
     /// What it is used again for; with the name that the peer has proved, where we opened it over TLS.
-    pub(super) connection: Connection,
+    pub(crate) connection: Connection,
     /// Since when bytes wait and the kernel takes none.
     stalled_since: Option<Instant>,
     /// Bytes may be waiting in the kernel: mio tells of new ones only.
-    pub(super) readable: bool,
+    pub(crate) readable: bool,
     /// Where its handshake stands among those that wait for a step of ours.
-    pub(super) queued: Option<HandshakeTurn>,
+    pub(crate) queued: Option<HandshakeTurn>,
     outgoing: VecDeque<Queued>,
     /// Unwritten bytes in `outgoing`.
-    pub(super) queued_bytes: usize,
+    pub(crate) queued_bytes: usize,
+}
+
+/// What a connection is used again for: a peer that has proved another name, or that is to see us at
+/// another address, gets another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Connection {
+    pub(crate) transport: sip::Transport,
+    pub(crate) remote: SocketAddr,
+    pub(crate) host: Option<String>,
+    /// The address it leaves from; `None`: the kernel's choice.
+    pub(crate) source: Option<IpAddr>,
 }
 
 /// A place among the handshakes that wait: begun ones first, then in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct HandshakeTurn {
-    pub(super) is_new: bool,
-    pub(super) number: u64,
+pub(crate) struct HandshakeTurn {
+    pub(crate) is_new: bool,
+    pub(crate) number: u64,
 }
 
 /// Where a stream is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Opened by us, not up yet; given up at the deadline.
     Connecting { deadline: Instant, token: SendToken },
     /// TLS keys are being agreed on; given up at the deadline. The token is that of the send that
@@ -62,21 +73,8 @@ struct Queued {
     token: SendToken,
 }
 
-/// What came of reading.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ReadOutcome {
-    /// So many bytes are in the buffer.
-    Bytes(usize),
-    /// Nothing now.
-    WouldBlock,
-    /// The peer closed, or the connection broke.
-    Gone,
-    /// The peer breaks the rules of TLS.
-    Failed(TlsFault),
-}
-
 impl Stream {
-    pub(super) fn new(socket: TcpStream, flow: Flow, state: State, connection: Connection) -> Self {
+    pub(crate) fn new(socket: TcpStream, flow: Flow, state: State, connection: Connection) -> Self {
         Self {
             socket,
             flow,
@@ -92,7 +90,7 @@ impl Stream {
     }
 
     /// Whether bytes go out and come in.
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         match self.state {
             State::Connecting { .. } | State::Handshaking { .. } => false,
             State::Silent { .. } | State::Open | State::Closing { .. } => true,
@@ -100,21 +98,21 @@ impl Stream {
     }
 
     /// Whether TLS keys are being agreed on.
-    pub(super) const fn is_handshaking(&self) -> bool {
+    pub(crate) const fn is_handshaking(&self) -> bool {
         matches!(self.state, State::Handshaking { .. })
     }
 
     /// Whether nothing waits to be written, records of TLS included.
-    pub(super) fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.queued_bytes == 0 && self.outgoing.is_empty()
     }
 
     /// Since when bytes wait and the kernel takes none.
-    pub(super) const fn stalled_since(&self) -> Option<Instant> {
+    pub(crate) const fn stalled_since(&self) -> Option<Instant> {
         self.stalled_since
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Connecting { deadline, .. }
             | State::Handshaking { deadline, .. }
@@ -124,7 +122,7 @@ impl Stream {
         }
     }
 
-    pub(super) fn enqueue(&mut self, bytes: Box<[u8]>, token: SendToken) {
+    pub(crate) fn enqueue(&mut self, bytes: Box<[u8]>, token: SendToken) {
         self.queued_bytes += bytes.len();
         self.outgoing.push_back(Queued { bytes, written: 0, token });
     }
@@ -133,7 +131,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the connection is broken.
-    pub(super) fn write(&mut self, now: Instant) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, now: Instant) -> io::Result<usize> {
         let written = match self.tls {
             None => self.write_plain(),
             Some(_) => self.write_records(),
@@ -190,7 +188,7 @@ impl Stream {
         Ok(total)
     }
 
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
         let outcome = match &mut self.tls {
             None => read_plain(&mut self.socket, buffer),
             Some(session) => session.read(&mut self.socket, buffer),
@@ -202,7 +200,7 @@ impl Stream {
     }
 
     /// Goes on with the handshake of TLS by what the socket has.
-    pub(super) fn shake_hands(&mut self, buffer: &mut [u8], legacy: Legacy<'_>) -> Step {
+    pub(crate) fn shake_hands(&mut self, buffer: &mut [u8], legacy: Legacy<'_>) -> Step {
         let Some(session) = &mut self.tls else { return Step::Gone };
         let StepRead { step, is_blocked } = session.shake_hands(&mut self.socket, buffer, legacy);
         self.readable &= !is_blocked;
@@ -213,7 +211,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the connection is broken.
-    pub(super) fn flush_handshake(&mut self) -> io::Result<()> {
+    pub(crate) fn flush_handshake(&mut self) -> io::Result<()> {
         match &mut self.tls {
             Some(session) => session.flush(&mut self.socket).map(drop),
             None => Ok(()),
@@ -221,14 +219,14 @@ impl Stream {
     }
 
     /// Ends TLS in order, where there is any.
-    pub(super) fn say_goodbye(&mut self) {
+    pub(crate) fn say_goodbye(&mut self) {
         if let Some(session) = &mut self.tls {
             session.close(&mut self.socket);
         }
     }
 
     /// The sends that will not happen any more, in order.
-    pub(super) fn unsent(&self) -> impl Iterator<Item = SendToken> {
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = SendToken> {
         self.outgoing.iter().map(|queued| queued.token).filter(|token| *token != SendToken::NOBODY)
     }
 }

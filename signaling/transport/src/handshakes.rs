@@ -1,69 +1,27 @@
-//! The TLS side of the transport thread: handshakes, a few in each turn. Shell.
+//! Handshakes of TLS on the transport thread, a few steps in each turn. Shell.
+//!
+//! A peer that connects says in its ClientHello which name it wants; its leaf may have to be issued
+//! first, by a thread of its own, and the handshake waits for that. Begun handshakes come before new ones, then
+//! the order in which they came: after a restart all phones are back at once, and a handshake that is
+//! dropped half done costs the most.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::{ClientConnection, ServerConfig};
-use shared::limits::STREAM_SOURCES_VOUCHED_MAX;
-use shared::{Instant, TlsFailure};
+use rustls::ServerConfig;
+use shared::TlsFailure;
 use shell::Clock;
-use sip::{FlowId, SendFailure};
+use sip::SendFailure;
 
-use super::Up;
-use super::session::{Legacy, Step};
-use super::stream::State;
-use super::thread::{Connection, Transport};
-use crate::tls::{Choice, ClientTls, Minted, ServerTls, TlsFault, TlsParts};
-
-/// What the transport thread keeps for TLS.
-#[derive(Default)]
-pub(super) struct TlsSide {
-    server: Option<ServerTls>,
-    client: Option<ClientTls>,
-    /// Streams that wait for a leaf of that name; bounded by the streams that shake hands.
-    waiting: BTreeMap<String, Vec<(usize, FlowId)>>,
-    /// Looked up only; walked to forget what is over.
-    vouched: HashMap<IpAddr, Instant>,
-}
-
-impl TlsSide {
-    pub fn set(&mut self, parts: TlsParts) {
-        self.server = parts.server;
-        self.client = Some(parts.client);
-    }
-
-    /// A session towards a peer; `None` where its name is none.
-    pub fn connect(&self, to: &Connection) -> Option<ClientConnection> {
-        let address = to.remote.ip().to_canonical().to_string();
-        let host = to.host.as_deref().unwrap_or(&address);
-        match self.client.as_ref()?.connect(host) {
-            Ok(connection) => Some(connection),
-            Err(error) => {
-                tracing::debug!(%error, "TLS towards a peer cannot be begun");
-                None
-            }
-        }
-    }
-
-    /// The limit on the streams of one source does not bind this one until then.
-    pub fn vouch(&mut self, source: IpAddr, until: Instant, now: Instant) {
-        if self.vouched.len() >= STREAM_SOURCES_VOUCHED_MAX {
-            self.vouched.retain(|_, until| *until > now);
-        }
-        if self.vouched.len() < STREAM_SOURCES_VOUCHED_MAX || self.vouched.contains_key(&source) {
-            self.vouched.insert(source, until);
-        }
-    }
-
-    pub fn is_vouched(&self, source: IpAddr, now: Instant) -> bool {
-        self.vouched.get(&source).is_some_and(|until| *until > now)
-    }
-}
+use crate::message::Up;
+use crate::session::{Legacy, Session};
+use crate::step::Step;
+use crate::stream::State;
+use crate::thread::Transport;
+use crate::tls::{Choice, Minted, TlsFault};
 
 impl Transport {
     /// One step of a handshake.
-    pub(super) fn go_on_with_handshake(&mut self, key: usize) {
+    pub(crate) fn go_on_with_handshake(&mut self, key: usize) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.queued = None;
         if !stream.readable || !stream.is_handshaking() {
@@ -101,7 +59,7 @@ impl Transport {
     }
 
     /// A leaf has come: those who wait for it go on.
-    pub(super) fn minted(&mut self, minted: Minted) {
+    pub(crate) fn minted(&mut self, minted: Minted) {
         let waiting = self.tls.waiting.remove(&minted.name).unwrap_or_default();
         let Some(server) = self.tls.server.as_mut() else { return };
         self.metrics.transport_tls_certificates_issued_total.count();
@@ -109,8 +67,7 @@ impl Transport {
         for (key, flow) in waiting {
             // The slot may have another stream by now.
             let is_it = self.streams.get(key).is_some_and(|stream| {
-                stream.flow.id == flow
-                    && stream.tls.as_ref().is_some_and(super::session::Session::is_named)
+                stream.flow.id == flow && stream.tls.as_ref().is_some_and(Session::is_named)
             });
             if is_it {
                 self.serve(key, Arc::clone(&config));
@@ -158,7 +115,7 @@ impl Transport {
     }
 
     /// Ends a stream that has not agreed on keys; `label` is for the counter of closed streams.
-    pub(super) fn handshake_over(&mut self, key: usize, label: &'static str, failure: TlsFailure) {
+    pub(crate) fn handshake_over(&mut self, key: usize, label: &'static str, failure: TlsFailure) {
         self.metrics.transport_tls_handshakes_failed_total.count(failure.rule());
         self.close_failed(key, label, SendFailure::Tls(failure));
     }

@@ -11,54 +11,47 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use shared::{Instant, TlsFailure, source_of};
-use shell::{Clock, Doorbell, Sender, bounded};
+use shell::{Clock, Doorbell, Labelled, Sender, bounded};
 use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 use slab::Slab;
 
-use super::session::Session;
-use super::stream::{HandshakeTurn, ReadOutcome, State, Stream};
-use super::tls::TlsSide;
-use super::{Down, Peer, TransportConfig, Up};
-use crate::metrics::Metrics;
+use crate::config::TransportConfig;
+use crate::message::{Down, Peer, Up};
+use crate::metrics::TransportMetrics;
+use crate::session::Session;
+use crate::step::ReadOutcome;
+use crate::stream::{Connection, HandshakeTurn, State, Stream};
 use crate::tls::TlsParts;
+use crate::tls_side::TlsSide;
 
 /// A transport thread that is not running yet: its listeners are open.
 pub struct Transport {
-    pub(super) config: TransportConfig,
-    pub(super) metrics: Arc<Metrics>,
+    pub(crate) config: TransportConfig,
+    pub(crate) metrics: Arc<TransportMetrics>,
+    /// Shared with the signaling thread: inputs that a full queue delayed or dropped, by queue.
+    dropped: Arc<Labelled>,
     poll: Poll,
     doorbell: Doorbell,
     down: Receiver<Down>,
     up: Sender<Up>,
     listeners: Vec<Listener>,
-    pub(super) streams: Slab<Stream>,
+    pub(crate) streams: Slab<Stream>,
     /// Looked up only, never walked.
     by_flow: HashMap<FlowId, usize>,
     by_peer: HashMap<Connection, usize>,
     by_source: HashMap<IpAddr, Source>,
-    pub(super) tls: TlsSide,
+    pub(crate) tls: TlsSide,
     /// Streams that are up with bytes that mio will not tell of again.
-    pub(super) readable: BTreeSet<usize>,
+    pub(crate) readable: BTreeSet<usize>,
     /// The same of streams that shake hands, in the order in which they get their next step.
-    pub(super) handshakes: BTreeSet<(HandshakeTurn, usize)>,
+    pub(crate) handshakes: BTreeSet<(HandshakeTurn, usize)>,
     next_handshake: u64,
     /// What the signaling thread had no room for yet, in order.
     waiting_up: VecDeque<Up>,
     next_flow: u64,
     write_queues_bytes: usize,
-    pub(super) buffer: Box<[u8]>,
+    pub(crate) buffer: Box<[u8]>,
     stopping: bool,
-}
-
-/// What a connection is used again for: a peer that has proved another name, or that is to see us at
-/// another address, gets another one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Connection {
-    pub(super) transport: sip::Transport,
-    pub(super) remote: SocketAddr,
-    pub(super) host: Option<String>,
-    /// The address it leaves from; `None`: the kernel's choice.
-    pub(super) source: Option<IpAddr>,
 }
 
 /// Streams of one source address.
@@ -95,13 +88,14 @@ impl TransportHandle {
 }
 
 impl Transport {
-    /// Opens the listeners.
+    /// Opens the listeners. `dropped` is shared with the signaling thread, whose metric it is.
     ///
     /// # Errors
     /// The address that cannot be listened on, and why.
     pub fn open(
         config: TransportConfig,
-        metrics: Arc<Metrics>,
+        metrics: Arc<TransportMetrics>,
+        dropped: Arc<Labelled>,
         up: Sender<Up>,
     ) -> Result<(Self, Sender<Down>), (SocketAddr, io::Error)> {
         let anywhere = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -118,6 +112,7 @@ impl Transport {
         let transport = Self {
             config,
             metrics,
+            dropped,
             poll,
             doorbell,
             down,
@@ -273,7 +268,7 @@ impl Transport {
     }
 
     /// A stream is up: bytes of SIP may go both ways.
-    pub(super) fn stream_up(&mut self, key: usize, token: Option<SendToken>) {
+    pub(crate) fn stream_up(&mut self, key: usize, token: Option<SendToken>) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.state = match token {
             Some(_) => State::Open,
@@ -285,7 +280,7 @@ impl Transport {
         self.up(opened);
     }
 
-    pub(super) fn write(&mut self, key: usize) {
+    pub(crate) fn write(&mut self, key: usize) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if stream.is_handshaking() {
             if stream.flush_handshake().is_err() {
@@ -432,7 +427,7 @@ impl Transport {
     }
 
     /// A handshake has begun (+1) or is over (-1).
-    pub(super) fn count_handshake(&mut self, key: usize, change: isize) {
+    pub(crate) fn count_handshake(&mut self, key: usize, change: isize) {
         let Some(stream) = self.streams.get(key) else { return };
         let source = source_of(stream.flow.remote.ip());
         self.count_handshake_of(source, change);
@@ -518,7 +513,7 @@ impl Transport {
 
     /// A stream may have something to read: it waits for its turn. A handshake that has begun goes before
     /// new ones, for it soon needs nothing more; the others go in the order in which they came.
-    pub(super) fn queue(&mut self, key: usize) {
+    pub(crate) fn queue(&mut self, key: usize) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if !stream.is_handshaking() {
             self.readable.insert(key);
@@ -596,12 +591,12 @@ impl Transport {
         self.close(key, close_label(reason));
     }
 
-    pub(super) fn close(&mut self, key: usize, reason: &'static str) {
+    pub(crate) fn close(&mut self, key: usize, reason: &'static str) {
         self.close_failed(key, reason, SendFailure::Unreachable);
     }
 
     /// The same; `unreached` is why nothing could be sent, where the stream was never up.
-    pub(super) fn close_failed(
+    pub(crate) fn close_failed(
         &mut self,
         key: usize,
         reason: &'static str,
@@ -690,12 +685,12 @@ impl Transport {
     }
 
     /// Tells the signaling thread, in order; what it has no room for waits, and reading stops meanwhile.
-    pub(super) fn up(&mut self, message: Up) {
+    pub(crate) fn up(&mut self, message: Up) {
         if !self.waiting_up.is_empty() {
             return self.waiting_up.push_back(message);
         }
         if let Err(message) = self.up.send(message) {
-            self.metrics.signaling_queue_inputs_dropped_total.add("transport_delayed", 1);
+            self.dropped.count("transport_delayed");
             self.waiting_up.push_back(message);
         }
     }

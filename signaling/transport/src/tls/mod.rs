@@ -7,7 +7,8 @@ mod fault;
 mod hello;
 mod identity;
 #[cfg(feature = "legacy-tls")]
-pub mod legacy;
+pub(crate) mod legacy;
+mod maker;
 mod minter;
 mod server;
 
@@ -17,5 +18,6 @@ pub use control::{HttpsSettings, TlsControl, TlsError, TlsParts, certified_addre
 pub use fault::TlsFault;
 pub use hello::server_name;
 pub use identity::{Identity, IdentityError};
+pub use maker::ServerMaker;
 pub use minter::{Minted, Minter};
-pub use server::{Choice, NAMES_MAX, ServerMaker, ServerTls};
+pub use server::{Choice, NAMES_MAX, ServerTls};

@@ -7,17 +7,16 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use shell::{Doorbell, Sender, bounded};
-use sip::{CloseReason, Flow, SendFailure, SendToken};
+use sip::{CloseReason, Flow, FlowId, SendFailure, SendToken};
 
 use super::*;
-use crate::metrics::Metrics;
 
 struct World {
     handle: Option<TransportHandle>,
     down: Sender<Down>,
     up: Receiver<Up>,
     address: SocketAddr,
-    metrics: Arc<Metrics>,
+    metrics: Arc<TransportMetrics>,
     _poll: mio::Poll,
 }
 
@@ -31,9 +30,10 @@ impl World {
         let poll = mio::Poll::new().expect("a poll");
         let doorbell = Doorbell::new(&poll, mio::Token(0)).expect("a doorbell");
         let (sender, up) = bounded(64, &doorbell);
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(TransportMetrics::default());
         let (transport, down) =
-            Transport::open(config, Arc::clone(&metrics), sender).expect("listening");
+            Transport::open(config, Arc::clone(&metrics), Arc::default(), sender)
+                .expect("listening");
         let address = transport.local_addresses(sip::Transport::Tcp)[0];
         let handle = transport.run(down.clone()).expect("a thread");
         Self { handle: Some(handle), down, up, address, metrics, _poll: poll }
@@ -217,7 +217,7 @@ fn a_busy_port_names_the_address() {
     let doorbell = Doorbell::new(&poll, mio::Token(0)).expect("a doorbell");
     let (sender, _up) = bounded(1, &doorbell);
     let config = TransportConfig { listen: vec![address], ..TransportConfig::default() };
-    let error = Transport::open(config, Arc::default(), sender).err();
+    let error = Transport::open(config, Arc::default(), Arc::default(), sender).err();
     let (named, error) = error.expect("the port is taken");
     assert_eq!((named, error.kind()), (address, std::io::ErrorKind::AddrInUse));
 }

@@ -8,11 +8,11 @@ use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{ClientConnection, Connection, ServerConfig};
 use shared::TlsFailure;
 
-use super::stream::ReadOutcome;
+use crate::step::{Agreed, ReadOutcome, Step, StepRead};
 use crate::tls::TlsFault;
 
 /// Where TLS on a stream is in its life.
-pub(super) enum Session {
+pub(crate) enum Session {
     /// A peer has connected; its ClientHello is not whole.
     Hello(Box<Hello>),
     /// Its ClientHello is read; a certificate for the name in it is on its way.
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Session {
 
 /// The first bytes of a peer.
 #[derive(Default)]
-pub(super) struct Hello {
+pub(crate) struct Hello {
     acceptor: Acceptor,
     /// As they came: they say whether it is TLS at all and how old; OpenSSL may be handed them.
     bytes: Vec<u8>,
@@ -49,23 +49,6 @@ pub(super) struct Hello {
     /// Its version is one that rustls reads: `bytes` are kept for OpenSSL only.
     is_read_by_rustls: bool,
 }
-
-/// Where a handshake stands after something was read.
-pub(crate) enum Step {
-    /// More has to come.
-    More,
-    /// The peer has said which name it wants, if any: [`Session::serve`] goes on.
-    Named(Option<String>),
-    /// Done: bytes of SIP may go both ways.
-    Done(Agreed),
-    /// The stream is gone without a word.
-    Gone,
-    /// It failed; an alert has been sent if there was one to send.
-    Failed(TlsFault),
-}
-
-/// What a handshake came to, as a label.
-pub(crate) type Agreed = &'static str;
 
 impl Session {
     /// For a peer that has connected to us.
@@ -215,23 +198,6 @@ impl Session {
             Self::Hello(_) | Self::Named(_) | Self::Over => {}
         }
         *self = Self::Over;
-    }
-}
-
-/// What came of one read in a handshake.
-pub(crate) struct StepRead {
-    pub(super) step: Step,
-    /// The socket has nothing more: mio will tell.
-    pub(super) is_blocked: bool,
-}
-
-impl StepRead {
-    pub(crate) const fn more(step: Step) -> Self {
-        Self { step, is_blocked: false }
-    }
-
-    pub(crate) const fn blocked(step: Step) -> Self {
-        Self { step, is_blocked: true }
     }
 }
 
@@ -401,16 +367,16 @@ fn flush(connection: &mut Connection, socket: &mut TcpStream) -> io::Result<bool
 
 /// Whether, and how, peers with older suites are served.
 #[derive(Clone, Copy)]
-pub(super) struct Legacy<'a> {
+pub(crate) struct Legacy<'a> {
     #[cfg(feature = "legacy-tls")]
-    pub(super) tls: Option<&'a crate::tls::legacy::LegacyTls>,
+    pub(crate) tls: Option<&'a crate::tls::legacy::LegacyTls>,
     #[cfg(not(feature = "legacy-tls"))]
-    pub(super) none: std::marker::PhantomData<&'a ()>,
+    pub(crate) none: std::marker::PhantomData<&'a ()>,
 }
 
 #[cfg(not(feature = "legacy-tls"))]
 impl<'a> Legacy<'a> {
-    pub(super) const fn of(_: Option<&'a crate::tls::ServerTls>) -> Self {
+    pub(crate) const fn of(_: Option<&'a crate::tls::ServerTls>) -> Self {
         Self { none: std::marker::PhantomData }
     }
 
@@ -422,7 +388,7 @@ impl<'a> Legacy<'a> {
 
 #[cfg(feature = "legacy-tls")]
 impl<'a> Legacy<'a> {
-    pub(super) fn of(server: Option<&'a crate::tls::ServerTls>) -> Self {
+    pub(crate) fn of(server: Option<&'a crate::tls::ServerTls>) -> Self {
         Self { tls: server.and_then(|server| server.legacy.as_ref()) }
     }
 

@@ -13,8 +13,9 @@ use store::DomainSuffix;
 use super::authority::{Authority, AuthorityError, CertifiedName};
 use super::client::ClientTls;
 use super::identity::{CERTIFICATE, Identity, IdentityError, KEY};
+use super::maker::ServerMaker;
 use super::minter::{Minted, Minter};
-use super::server::{ServerMaker, ServerTls};
+use super::server::ServerTls;
 
 /// TLS cannot be set up as the settings want it.
 #[derive(Debug, thiserror::Error)]

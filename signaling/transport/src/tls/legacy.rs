@@ -16,8 +16,9 @@ use openssl::x509::X509;
 
 use shared::TlsFailure;
 
-use super::{Identity, TlsFault};
-use crate::transport::{ReadOutcome, Step, StepRead};
+use super::fault::TlsFault;
+use super::identity::Identity;
+use crate::step::{ReadOutcome, Step, StepRead};
 
 /// What OpenSSL serves with.
 pub struct LegacyTls {
@@ -185,6 +186,6 @@ impl Write for Pipe {
     }
 }
 
-/// Contract sip-interface.md §11, less the two that rustls has.
+/// The suites of the cloud's list that rustls has not; ECDHE with AES-GCM is rustls's.
 const SUITES: &str = "ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256:AES256-GCM-SHA384:\
     AES128-GCM-SHA256:AES256-SHA256:AES128-SHA256:AES256-SHA:AES128-SHA";
