@@ -120,18 +120,8 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: "signaling/sip",
-        files: &[
-            "transaction/clients.rs",
-            "transaction/ended.rs",
-            "transaction/servers.rs",
-            "user_agent/core.rs",
-            "user_agent/extensions.rs",
-            "user_agent/objection.rs",
-            "user_agent/streams.rs",
-            "user_agent/surface.rs",
-            "user_agent/timer.rs",
-        ],
-        reason: "ids and headers that transactions use are declared in the user agent",
+        files: &["user_agent/core.rs", "user_agent/streams.rs"],
+        reason: "the core holds the connections, whose file also acts on the core",
     },
     Known {
         package: "signaling/sip",
@@ -143,11 +133,6 @@ const KNOWN: &[Known] = &[
             "user_agent/uac.rs",
         ],
         reason: "a session holds requests, REFERs and reliable responses, which end in the session",
-    },
-    Known {
-        package: "signaling/sip",
-        files: &["registrar/binding.rs", "registrar/request.rs"],
-        reason: "a binding is made from a contact of a request, which is checked against bindings",
     },
     Known {
         package: "signaling/store",

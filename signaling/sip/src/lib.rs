@@ -7,9 +7,11 @@ pub mod dtmf_relay;
 pub mod flow;
 pub mod framing;
 pub mod header;
+mod ids;
 pub mod message;
 pub mod multipart;
 pub mod name_addr;
+mod objection;
 pub mod offer_answer;
 mod overload;
 pub mod parameters;
@@ -28,9 +30,11 @@ pub mod via;
 
 pub use flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken, Transport};
 pub use framing::{Frame, Framer};
-pub use header::Headers;
+pub use header::{ExtraHeader, Headers};
+pub use ids::{RequestId, SessionId};
 pub use message::{CSeq, CallId, Message, Method, ParseError, Request, Response, StatelessAnswer};
 pub use name_addr::{Contacts, DisplayName, NameAddr};
+pub use objection::Objection;
 pub use overload::Overload;
 pub use parameters::Parameters;
 pub use refer_to::{ReferTo, Replaces};
@@ -38,8 +42,7 @@ pub use text::{Escaped, Text};
 pub use transaction::Timers;
 pub use uri::{Host, HostName, SipUri, TelUri, Uri};
 pub use user_agent::{
-    Command, Effect, EndCause, ExtraHeader, Incoming, Input, Invite, Objection, OutgoingRequest,
-    OwnContact, RequestId, Responded, Sequence, SessionId, Trace, TraceDirection, TraceOwner,
-    UaConfig, UaEvent, UaMeters, UserAgent,
+    Command, Effect, EndCause, Incoming, Input, Invite, OutgoingRequest, OwnContact, Responded,
+    Sequence, Trace, TraceDirection, TraceOwner, UaConfig, UaEvent, UaMeters, UserAgent,
 };
 pub use via::{Rport, Via};

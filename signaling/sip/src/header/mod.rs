@@ -40,6 +40,10 @@ impl Header {
     }
 }
 
+/// A header that the caller adds: name and value. One that breaks out of its line, or that the
+/// user agent writes itself, is left out and counted (`UaMeters::headers_refused`).
+pub type ExtraHeader = (String, Vec<u8>);
+
 /// Header fields in their order. What [`crate::message::Request`] and
 /// [`crate::message::Response`] hold in fields of their own never stands here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

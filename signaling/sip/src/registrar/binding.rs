@@ -6,7 +6,7 @@ use shared::limits::BINDING_TEXT_BYTES_MAX;
 use shared::{BindingSid, Instant, Now, Refusal};
 
 use super::Registering;
-use super::request::Contact;
+use super::request::{Contact, Outbound};
 use super::seconds_left;
 use crate::flow::{Destination, Flow};
 use crate::message::Request;
@@ -44,15 +44,6 @@ pub struct Binding {
     pub expires_ms: i64,
 }
 
-/// What tells flows of one phone apart (RFC 5626 §4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outbound {
-    /// `+sip.instance`, without quotes.
-    pub instance: Box<str>,
-    /// `reg-id`.
-    pub reg_id: u32,
-}
-
 impl Binding {
     pub(super) fn new(
         now: Now,
@@ -84,6 +75,18 @@ impl Binding {
             return Err(Refusal::new("binding_size", 403, sentence));
         }
         Ok(binding)
+    }
+
+    /// Whether a contact of a request means this binding: by instance and flow number where both
+    /// state them (RFC 5626 §6), else by URI.
+    pub(super) fn is_meant_by(&self, contact: &Contact<'_>) -> bool {
+        match (&contact.outbound, &self.outbound) {
+            (Some(wanted), Some(kept)) => wanted == kept,
+            (Some(_), None) | (None, Some(_)) | (None, None) => {
+                let kept = NameAddr::parse(&self.contact);
+                kept.is_ok_and(|kept| kept.uri.equivalent(contact.uri))
+            }
+        }
     }
 
     /// A request of the same Call-ID must have a higher CSeq (RFC 3261 §10.3 step 7).

@@ -17,11 +17,12 @@ use std::time::Duration;
 use shared::limits::CONTACTS_MAX;
 use shared::{BindingSid, DomainSid, Instant, Now, Refusal};
 
-pub use binding::{Binding, Outbound};
+pub use binding::Binding;
+pub use request::Outbound;
 
 use crate::flow::{Flow, FlowId};
 use crate::message::Request;
-use crate::user_agent::Objection;
+use crate::objection::Objection;
 use rate::Rate;
 use request::{Contact, Wanted};
 
@@ -319,7 +320,7 @@ fn plan(
     let mut bindings = known.to_vec();
     let mut changes = Changes::default();
     for contact in contacts {
-        let at = bindings.iter().position(|binding| contact.is_of(binding));
+        let at = bindings.iter().position(|binding| binding.is_meant_by(contact));
         if let Some(binding) = at.and_then(|at| bindings.get(at)) {
             // One that this very request has set is told twice: the last word counts.
             if !changes.put.contains(&binding.sid) {

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use shared::Refusal;
 use shared::limits::{CONTACTS_MAX, REGISTRATION_S, SIP_ROUTE_MAX};
 
-use super::{Binding, Outbound, Registering};
+use super::Registering;
 use crate::message::Request;
 use crate::name_addr::{Contacts, NameAddr, saturating_seconds};
+use crate::objection::Objection;
 use crate::text::Text;
 use crate::uri::{Host, Uri};
-use crate::user_agent::Objection;
 
 /// What a REGISTER asks for.
 pub(super) enum Wanted<'a> {
@@ -24,12 +24,21 @@ pub(super) enum Wanted<'a> {
 
 /// One contact of a REGISTER.
 pub(super) struct Contact<'a> {
-    uri: &'a Uri,
+    pub uri: &'a Uri,
     /// As it is kept and shown: without `expires`.
     pub text: Vec<u8>,
     /// Seconds it is to last, cut to the most; 0: to be removed.
     pub expires_s: u32,
     pub outbound: Option<Box<Outbound>>,
+}
+
+/// What tells flows of one phone apart (RFC 5626 §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// `+sip.instance`, without quotes.
+    pub instance: Box<str>,
+    /// `reg-id`.
+    pub reg_id: u32,
 }
 
 impl<'a> Wanted<'a> {
@@ -66,18 +75,6 @@ impl<'a> Contact<'a> {
         let mut text = Vec::new();
         kept.write_to(&mut text);
         Ok(Self { uri: &contact.uri, text, expires_s, outbound: outbound(contact) })
-    }
-
-    /// Whether it is the same contact: by instance and flow number where both say them (RFC 5626
-    /// §6), else by URI.
-    pub fn is_of(&self, binding: &Binding) -> bool {
-        match (&self.outbound, &binding.outbound) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            (Some(_), None) | (None, Some(_)) | (None, None) => {
-                let known = NameAddr::parse(&binding.contact);
-                known.is_ok_and(|known| known.uri.equivalent(self.uri))
-            }
-        }
     }
 }
 
@@ -137,11 +134,5 @@ fn too_brief() -> Objection {
     Objection {
         refusal: Refusal::new("register_too_brief", 423, sentence),
         headers: vec![("Min-Expires".to_owned(), least.to_string().into_bytes())],
-    }
-}
-
-impl From<Refusal> for Objection {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, headers: Vec::new() }
     }
 }

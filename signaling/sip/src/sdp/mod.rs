@@ -16,6 +16,9 @@ pub use codecs::{Format, FormatKind};
 pub use crypto::Crypto;
 pub use parse::parse;
 
+/// The media type of a session description (RFC 8866 §8.2.1).
+pub(crate) const MEDIA_TYPE: &str = "application/sdp";
+
 /// What a description says, borrowed lines turned into values; lines that nobody reads are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionDescription {

@@ -6,9 +6,9 @@ use shared::Instant;
 
 use super::{ClientKey, Due, InviteClient, OtherClient};
 use crate::flow::{Destination, Flow, SendTo};
+use crate::ids::SessionId;
 use crate::message::Request;
 use crate::text::Text;
-use crate::user_agent::SessionId;
 
 /// All client transactions. Bounded by the sessions that make them.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ pub(crate) enum CancelState {
     #[default]
     NotWanted,
     /// Asked for before anything came back: it must wait for a provisional response.
-    Waiting(Vec<crate::user_agent::ExtraHeader>),
+    Waiting(Vec<crate::header::ExtraHeader>),
     /// It left.
     Sent,
 }

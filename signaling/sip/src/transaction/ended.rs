@@ -9,7 +9,7 @@ use shared::limits::{SERVER_ANSWERS_BYTES_MAX, SERVER_TRANSACTION_ENDED_BYTES_MA
 use super::kept::Kept;
 use super::sources::Source;
 use super::{MergeKey, ServerKey};
-use crate::user_agent::SessionId;
+use crate::ids::SessionId;
 
 /// All of them.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use super::kept::Kept;
 use super::sources::{Source, Sources};
 use super::{Acknowledged, Due, End, InviteServer, MergeKey, ServerKey, Timers};
 use crate::flow::{FlowId, ReplyRoute};
+use crate::ids::SessionId;
 use crate::message::Response;
-use crate::user_agent::SessionId;
 
 /// All server transactions.
 #[derive(Debug)]

@@ -4,10 +4,11 @@
 use shared::{Instant, Now};
 
 use super::core::Core;
+use super::event::EndCause;
 use super::session::{Session, State};
-use super::surface::{EndCause, ExtraHeader};
 use super::timer::SessionTimer;
 use super::uac::answerable;
+use crate::header::ExtraHeader;
 use crate::message::{Method, Response};
 use crate::name_addr::Contacts;
 use crate::transaction::ClientKey;

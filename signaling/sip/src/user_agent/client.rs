@@ -4,9 +4,11 @@ use shared::Now;
 
 use super::UserAgent;
 use super::core::{Core, summary};
-use super::surface::{ExtraHeader, SessionId, TraceDirection, TraceOwner};
+use super::event::{TraceDirection, TraceOwner};
 use crate::dialog::Dialog;
 use crate::flow::{Flow, SendTo, SendToken};
+use crate::header::ExtraHeader;
+use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::random::Token;
 use crate::transaction::{

@@ -7,17 +7,19 @@ use std::net::SocketAddr;
 use shared::refusal::generic_phrase;
 use shared::{Instant, Now};
 
+use super::config::UaConfig;
+use super::event::{Effect, Trace, TraceDirection, TraceOwner, UaEvent};
 use super::meters::UaMeters;
 use super::streams::Streams;
-use super::surface::{
-    Effect, ExtraHeader, SessionId, Trace, TraceDirection, TraceOwner, UaConfig, UaEvent,
-};
 use crate::flow::{Destination, ReplyRoute, SendTo, SendToken, Transport};
+use crate::header::ExtraHeader;
 use crate::header::Headers;
+use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::overload::OverloadControl;
 use crate::random::{Random, Token};
+use crate::sdp;
 use crate::strangers::Strangers;
 use crate::text::Text;
 use crate::transaction::{
@@ -132,7 +134,7 @@ impl Core {
         response.contact = shape.contact.map_or(shape.bindings, Contacts::one);
         self.add_headers(&mut response.headers, shape.headers);
         if let Some(sdp) = shape.sdp {
-            let _ = response.set_body(SDP_TYPE, sdp.to_vec()); // the type is a constant
+            let _ = response.set_body(sdp::MEDIA_TYPE, sdp.to_vec()); // the type is a constant
         }
         // Last, where a copy of the request gets it too.
         let _ = response.headers.set("Server", &self.config.product); // ours, checked at start
@@ -372,10 +374,6 @@ pub(super) fn summary(response: &Response) -> String {
 pub(super) fn tag_text(token: Token) -> Text {
     Text::cleaned(token.to_string())
 }
-
-/// The methods that we serve, for `Allow`.
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
-pub(super) const SDP_TYPE: &str = "application/sdp";
 
 /// Peers without TCP that are remembered, and for how long.
 const NO_TCP_PEERS_MAX: usize = 1_024;

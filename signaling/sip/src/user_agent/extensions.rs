@@ -3,14 +3,15 @@
 
 use shared::{Extensions, Refusal};
 
-use super::core::ALLOW;
-use super::surface::{ExtraHeader, Incoming, Objection};
-use super::timer;
+use crate::header::ExtraHeader;
 use crate::message::{Method, Request};
-use crate::refer_to::Replaces;
+use crate::objection::Objection;
 
 /// Whether a switch is on.
 type Switch = fn(Extensions) -> bool;
+
+/// Methods that every session serves, for `Allow`.
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
 
 /// Methods beyond [`ALLOW`], with their switches.
 const METHODS: [(Method, Switch); 3] = [
@@ -77,39 +78,8 @@ pub(super) fn objection(extensions: Extensions, request: &Request) -> Option<Obj
     Some(Objection { refusal, headers })
 }
 
-impl Incoming {
-    /// Chooses the extensions of this INVITE's session, and finds out whether it can begin with
-    /// them: to be asked before the call rings.
-    ///
-    /// # Errors
-    /// 420 for an extension that it requires and does not get, 422 for a session timer that is too
-    /// short. `Command::Admit` and `Command::RejectStateless` answer with the headers that belong to it.
-    pub fn choose_extensions(&mut self, extensions: Extensions) -> Result<(), Refusal> {
-        self.extensions = extensions;
-        // One that nobody serves was found before: now it is known which others are missing too.
-        let is_open = |objection: &Objection| objection.refusal.rule == REQUIRED;
-        if self.objection.as_ref().is_none_or(is_open) {
-            self.objection = objection(extensions, &self.request)
-                .or_else(|| timer::objection(extensions, &self.request));
-        }
-        self.objection.as_ref().map_or(Ok(()), |objection| Err(objection.refusal.clone()))
-    }
-
-    /// The dialog that the request is to take the place of (RFC 3891 §3). One that cannot be read is an
-    /// objection.
-    pub fn replaces(&self) -> Option<Replaces> {
-        Replaces::parse(self.request.headers.get("Replaces")?.as_bytes())
-    }
-
-    /// Whether the request brings an offer.
-    pub fn has_offer(&self) -> bool {
-        let sdp = super::objection::sdp_of(&self.request.headers, &self.request.body);
-        !matches!(sdp, Ok(None))
-    }
-}
-
 /// The rule that refuses an extension, by name.
-const REQUIRED: &str = "extension_required";
+pub(super) const REQUIRED: &str = "extension_required";
 
 #[cfg(test)]
 mod tests {

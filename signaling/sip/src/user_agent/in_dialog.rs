@@ -3,18 +3,21 @@
 use shared::{Extensions, Now};
 
 use super::core::{Core, Shape};
+use super::event::{EndCause, UaEvent};
 use super::objection::{method_not_served, objection_in_dialog, sdp_of};
 use super::session::{
     Ending, OwnOfferStage, PEER_OFFER_PATIENCE, PeerOffer, Session, State, Talking, Unacknowledged,
 };
 use super::stateless::capabilities;
-use super::surface::{EndCause, ExtraHeader, Objection, SessionId, UaEvent};
 use super::timer::SessionTimer;
 use super::uac::answerable;
 use super::uas::{hang_up_ringing, reason_text};
 use crate::dialog::Order;
 use crate::flow::{Flow, ReplyRoute, SendToken};
+use crate::header::ExtraHeader;
+use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
+use crate::objection::Objection;
 use crate::offer_answer::LocalMedia;
 use crate::sdp::SdpRefusal;
 use crate::transaction::{ClientKey, InviteServer, ServerKey, ServerMachine};

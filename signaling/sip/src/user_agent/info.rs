@@ -3,10 +3,11 @@
 use shared::Now;
 
 use super::core::{Core, Shape};
+use super::event::UaEvent;
 use super::session::Session;
-use super::surface::{ExtraHeader, UaEvent};
 use crate::dtmf_relay::DtmfRelay;
 use crate::flow::Flow;
+use crate::header::ExtraHeader;
 use crate::message::Request;
 
 impl Session {

@@ -5,13 +5,18 @@
 
 mod asked;
 mod client;
+mod command;
+mod config;
 mod core;
+mod event;
 mod extensions;
 mod in_dialog;
+mod incoming;
 mod info;
 mod media;
 mod meters;
 mod objection;
+mod outgoing;
 mod receive;
 mod refer;
 mod reliable;
@@ -21,7 +26,6 @@ mod session;
 mod stateless;
 mod strays;
 mod streams;
-mod surface;
 mod timer;
 mod uac;
 mod uas;
@@ -31,17 +35,19 @@ use std::net::SocketAddr;
 
 use shared::{Instant, Now, Refusal, TlsFailure};
 
+pub use crate::header::ExtraHeader;
+pub use command::{Command, Input};
+pub use config::UaConfig;
+pub use event::{Effect, EndCause, Responded, Trace, TraceDirection, TraceOwner, UaEvent};
+pub use incoming::Incoming;
 pub use meters::UaMeters;
+pub use outgoing::{Attempts, Failover, Invite, OutgoingRequest, OwnContact, Sequence};
 pub use session::replaces_unknown;
-pub use surface::{
-    Attempts, Command, Effect, EndCause, ExtraHeader, Failover, Incoming, Input, Invite, Objection,
-    OutgoingRequest, OwnContact, RequestId, Responded, Sequence, SessionId, Trace, TraceDirection,
-    TraceOwner, UaConfig, UaEvent,
-};
 
 use self::core::Core;
 use crate::digest;
 use crate::flow::{Flow, FlowId, SendFailure, SendToken, Transport};
+use crate::ids::{RequestId, SessionId};
 use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};

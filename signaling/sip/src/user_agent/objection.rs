@@ -2,12 +2,13 @@
 
 use shared::{Extensions, Refusal};
 
-use super::core::SDP_TYPE;
-use super::surface::{ExtraHeader, Objection};
+use crate::header::ExtraHeader;
 use crate::header::{Headers, MediaType};
 use crate::message::{Method, Request};
 use crate::multipart::session_description;
+use crate::objection::Objection;
 use crate::refer_to::Replaces;
+use crate::sdp;
 use crate::sdp::SdpRefusal;
 use crate::uri::Uri;
 
@@ -121,7 +122,7 @@ fn body(request: &Request) -> Option<Objection> {
     if request.method != Method::Invite {
         return None;
     }
-    if !request.headers.accepts(SDP_TYPE) {
+    if !request.headers.accepts(sdp::MEDIA_TYPE) {
         return Some(plain("accept", 406, "the caller does not accept application/sdp"));
     }
     let refusal = sdp_of(&request.headers, &request.body).err()?;

@@ -4,9 +4,11 @@ use shared::{Extensions, Now};
 
 use super::UserAgent;
 use super::core::Shape;
+use super::event::{TraceDirection, UaEvent};
+use super::incoming::Incoming;
 use super::objection::objection;
-use super::surface::{Incoming, SessionId, TraceDirection, UaEvent};
 use crate::flow::{Flow, ReplyRoute, SendToken, Transport};
+use crate::ids::SessionId;
 use crate::message::{self, Message, Method, RawMessage, Request, StartLine};
 use crate::random::Token;
 use crate::transaction::{Acknowledged, Repeat, ServerKey};

@@ -6,9 +6,10 @@ use shared::{Instant, Now, Refusal};
 
 use super::asked::Purpose;
 use super::core::{Core, Shape};
+use super::event::UaEvent;
 use super::session::{PEER_OFFER_PATIENCE, Session, State};
-use super::surface::{ExtraHeader, UaEvent};
 use crate::flow::Flow;
+use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::message::{Method, Request};
 use crate::refer_to::ReferTo;

@@ -5,16 +5,19 @@ use std::collections::VecDeque;
 
 use shared::{Extensions, Instant, Now, Refusal};
 
-use super::core::{Core, SDP_TYPE, Shape};
+use super::core::{Core, Shape};
+use super::event::UaEvent;
 use super::objection::sdp_of;
 use super::session::{Calling, EARLY_DIALOGS_MAX, EarlyDialog, Ringing, Session, State};
-use super::surface::{ExtraHeader, SessionId, UaEvent};
 use crate::dialog::Order;
 use crate::flow::{Flow, SendToken};
+use crate::header::ExtraHeader;
 use crate::header::Headers;
+use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::LocalMedia;
 use crate::scan::Scanner;
+use crate::sdp;
 use crate::transaction::Retransmission;
 
 /// Reliable provisional responses to one INVITE of the peer.
@@ -319,7 +322,7 @@ impl Calling {
         let rack = format!("{rseq} {} INVITE", self.cseq);
         core.add_headers(&mut prack.headers, &[("RAck".to_owned(), rack.into_bytes())]);
         if let Some(answer) = answer {
-            let _ = prack.set_body(SDP_TYPE, answer); // the type is a constant
+            let _ = prack.set_body(sdp::MEDIA_TYPE, answer); // the type is a constant
         }
         core.authorize(&mut prack, self.authorization.as_mut());
         core.trace_sent(Some(id), &prack, &hop);

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use shared::{Extensions, Instant, Now};
 
-use super::core::{Core, SDP_TYPE};
+use super::core::Core;
+use super::event::{EndCause, UaEvent};
 use super::objection::sdp_of;
 use super::session::{OwnOffer, OwnOfferStage, Session, State, Talking};
-use super::surface::{EndCause, UaEvent};
 use super::timer::SessionTimer;
 use super::uac::answerable;
 use crate::message::{Method, Response};
 use crate::name_addr::Contacts;
 use crate::offer_answer::LocalMedia;
+use crate::sdp;
 use crate::transaction::ClientKey;
 
 impl Session {
@@ -117,7 +118,7 @@ impl Talking {
         &mut self,
         core: &mut Core,
         now: Now,
-        id: super::surface::SessionId,
+        id: crate::ids::SessionId,
         extensions: Extensions,
     ) {
         let Some(offer) = &mut self.own_offer else { return };
@@ -132,7 +133,7 @@ impl Talking {
         let hop = self.dialog.next_hop();
         let mut request = self.dialog.request(Method::Invite);
         request.contact = Contacts::one(self.contact.clone());
-        let _ = request.set_body(SDP_TYPE, sdp); // the type is a constant
+        let _ = request.set_body(sdp::MEDIA_TYPE, sdp); // the type is a constant
         core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
         if let Some(timer) = &self.timer {
             core.add_headers(&mut request.headers, &timer.request_headers());
@@ -155,7 +156,7 @@ impl Talking {
         &mut self,
         core: &mut Core,
         now: Now,
-        id: super::surface::SessionId,
+        id: crate::ids::SessionId,
         extensions: Extensions,
         response: &Response,
     ) -> bool {

@@ -6,11 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 use shared::{Instant, Now, TlsFailure};
 
 use super::core::{Core, tag_text};
-use super::surface::{OutgoingRequest, RequestId, Responded, Sequence, TraceOwner, UaEvent};
+use super::event::{Responded, TraceOwner, UaEvent};
+use super::outgoing::{OutgoingRequest, Sequence};
 use super::uac::{CHALLENGES_MAX, answerable};
 use super::{UNAVAILABLE, UserAgent};
 use crate::digest::client::Authorization;
 use crate::flow::Destination;
+use crate::ids::RequestId;
 use crate::message::{CallId, Method, Request, Response};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::text::Text;

@@ -3,8 +3,9 @@
 use shared::{Extensions, Now, Refusal};
 
 use super::core::{Core, Shape};
-use super::surface::{ExtraHeader, Incoming};
+use super::incoming::Incoming;
 use crate::digest::ChallengeKind;
+use crate::header::ExtraHeader;
 use crate::name_addr::Contacts;
 
 impl Core {
@@ -111,7 +112,7 @@ impl Core {
 pub(super) fn capabilities(extensions: Extensions) -> [ExtraHeader; 4] {
     [
         ("Allow", super::extensions::allow(extensions)),
-        ("Accept", super::core::SDP_TYPE.to_owned()),
+        ("Accept", crate::sdp::MEDIA_TYPE.to_owned()),
         ("Accept-Encoding", "identity".to_owned()),
         ("Supported", super::extensions::supported(extensions)),
     ]

@@ -6,7 +6,7 @@
 
 use super::UserAgent;
 use super::core::Core;
-use super::surface::UaEvent;
+use super::event::UaEvent;
 use crate::flow::{CloseReason, Flow};
 use crate::random::Origin64;
 use crate::strangers::Budget;

@@ -12,7 +12,7 @@ use shared::{Instant, Now};
 
 use super::UserAgent;
 use super::core::Core;
-use super::surface::Effect;
+use super::event::Effect;
 use crate::flow::{CloseReason, Flow, FlowId, SendTo, SendToken};
 use crate::framing::{Frame, Framer};
 use crate::message::ParseError;
@@ -358,7 +358,7 @@ impl Core {
     /// What could not be read: answered where that is right, and counted.
     pub fn answer_broken(&mut self, flow: Flow, error: &ParseError, bytes: &[u8]) {
         let refusal = Box::new(error.refusal());
-        self.emit(super::surface::UaEvent::Broken { refusal, source: flow.remote });
+        self.emit(super::event::UaEvent::Broken { refusal, source: flow.remote });
         if !self.may_answer_stray(flow) {
             return;
         }

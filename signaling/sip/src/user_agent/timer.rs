@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use shared::{Extensions, Instant, Refusal};
 
-use super::surface::{ExtraHeader, Objection};
+use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::message::{Method, Request};
+use crate::objection::Objection;
 use crate::scan::Scanner;
 
 /// The session timer of one dialog.

@@ -3,18 +3,22 @@
 use shared::{NegotiatedMedia, Now};
 
 use super::UserAgent;
-use super::core::{Core, SDP_TYPE, tag_text};
+use super::core::{Core, tag_text};
+use super::event::{EndCause, UaEvent};
 use super::media::SessionMedia;
 use super::objection::sdp_of;
+use super::outgoing::{Failover, Invite};
 use super::refer::Referrals;
 use super::session::{Calling, Session, State, Talking};
-use super::surface::{EndCause, ExtraHeader, Failover, Invite, SessionId, UaEvent};
 use super::timer::{self, SessionTimer};
 use crate::digest::ChallengeKind;
 use crate::digest::client::{Authorization, Challenge, Credentials};
 use crate::flow::{Destination, Transport};
+use crate::header::ExtraHeader;
+use crate::ids::SessionId;
 use crate::message::{CallId, Method, Request, Response};
 use crate::name_addr::{Contacts, DisplayName, NameAddr};
+use crate::sdp;
 use crate::text::Text;
 use crate::transaction::ClientKey;
 
@@ -114,7 +118,7 @@ impl Calling {
         core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
         core.add_headers(&mut request.headers, &timer::invite_headers(extensions, self.min_se_s));
         if let Some(offer) = offer {
-            let _ = request.set_body(SDP_TYPE, offer.to_vec()); // the type is a constant
+            let _ = request.set_body(sdp::MEDIA_TYPE, offer.to_vec()); // the type is a constant
         }
         request
     }
@@ -400,7 +404,7 @@ impl Session {
         core.add_headers(&mut ack.headers, &calling.ack_headers());
         copy_credentials(&invite, &mut ack);
         if let Some(sdp) = answer_in_ack {
-            let _ = ack.set_body(SDP_TYPE, sdp); // the type is a constant
+            let _ = ack.set_body(sdp::MEDIA_TYPE, sdp); // the type is a constant
         }
         let sent = core.send_ack(ack, &hop, Some(self.id));
         core.remember_ack(calling.transaction, &response, &sent);

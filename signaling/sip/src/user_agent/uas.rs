@@ -4,18 +4,22 @@
 use shared::{NegotiatedMedia, Now, Refusal};
 
 use super::UserAgent;
-use super::core::{Core, SDP_TYPE, Shape, tag_text};
+use super::core::{Core, Shape, tag_text};
+use super::event::{EndCause, TraceDirection, UaEvent};
+use super::incoming::Incoming;
 use super::media::SessionMedia;
 use super::objection::sdp_of;
 use super::refer::Referrals;
 use super::reliable::Reliable;
 use super::session::{PROVISIONAL_REFRESH, Ringing, Session, State, Talking, Unacknowledged};
-use super::surface::{EndCause, ExtraHeader, Incoming, SessionId, TraceDirection, UaEvent};
 use super::timer::SessionTimer;
 use crate::dialog::Dialog;
 use crate::flow::{Flow, ReplyRoute, SendToken};
+use crate::header::ExtraHeader;
+use crate::ids::SessionId;
 use crate::message::{Method, Request};
 use crate::offer_answer::LocalMedia;
+use crate::sdp;
 use crate::sdp::SdpRefusal;
 use crate::transaction::{InviteServer, Retransmission, ServerKey, ServerMachine};
 
@@ -291,7 +295,7 @@ impl Session {
         let mut headers = Vec::new();
         core.add_reasons(refusal, &mut headers, true);
         if status == 415 {
-            headers.push(("Accept".into(), SDP_TYPE.into()));
+            headers.push(("Accept".into(), sdp::MEDIA_TYPE.into()));
         }
         self.reject(core, now, status, "", &headers)
     }
