@@ -124,17 +124,6 @@ const KNOWN: &[Known] = &[
         reason: "the core holds the connections, whose file also acts on the core",
     },
     Known {
-        package: "signaling/sip",
-        files: &[
-            "user_agent/asked.rs",
-            "user_agent/refer.rs",
-            "user_agent/reliable.rs",
-            "user_agent/session.rs",
-            "user_agent/uac.rs",
-        ],
-        reason: "a session holds requests, REFERs and reliable responses, which end in the session",
-    },
-    Known {
         package: "signaling/store",
         files: &["change.rs", "rules.rs"],
         reason: "a conflict of a change is explained by rules, which name kinds of changes",

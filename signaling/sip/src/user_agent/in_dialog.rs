@@ -3,6 +3,7 @@
 use shared::{Extensions, Now};
 
 use super::core::{Core, Shape};
+use super::credentials::answerable;
 use super::event::{EndCause, UaEvent};
 use super::objection::{method_not_served, objection_in_dialog, sdp_of};
 use super::session::{
@@ -10,7 +11,6 @@ use super::session::{
 };
 use super::stateless::capabilities;
 use super::timer::SessionTimer;
-use super::uac::answerable;
 use super::uas::{hang_up_ringing, reason_text};
 use crate::dialog::Order;
 use crate::flow::{Flow, ReplyRoute, SendToken};
@@ -56,7 +56,7 @@ impl Session {
             State::Calling(calling) => calling.transaction == key,
             State::Talking(talking) => {
                 talking.own_transaction().is_some_and(|(own, _)| own == key)
-                    || talking.asked.iter().any(|asked| asked.transaction == key)
+                    || talking.pending.contains(key)
             }
             State::Ending(ending) => ending.transaction == key,
             State::Ringing(_) | State::Gone => false,
@@ -75,7 +75,7 @@ impl Session {
             State::Calling(calling) => self.receive_while_calling(core, now, calling, response),
             State::Talking(talking) => {
                 self.state = State::Talking(talking);
-                if !self.receive_asked_response(core, now, key, &response) {
+                if !self.receive_pending_response(core, now, key, &response) {
                     self.receive_reoffer_response(core, now, key, response);
                 }
             }
@@ -92,7 +92,7 @@ impl Session {
         key: ClientKey,
         status: u16,
     ) {
-        if !self.waits_for(key) || self.asked_failed(core, now, key, status) {
+        if !self.waits_for(key) || self.pending_failed(core, now, key, status) {
             return;
         }
         match std::mem::replace(&mut self.state, State::Gone) {
@@ -472,9 +472,12 @@ impl Talking {
             core.orphan(transaction);
             core.expire_orphan(now, transaction);
         }
-        self.referrals.let_go(core, now);
-        for asked in self.asked.drain(..) {
-            core.orphan(asked.transaction);
+        if let Some(referral) = self.referrals.take_unanswered() {
+            let response = core.response(&referral.request, 481, Shape::default());
+            core.respond(now, referral.key, &response);
+        }
+        for transaction in self.pending.drain() {
+            core.orphan(transaction);
         }
     }
 }

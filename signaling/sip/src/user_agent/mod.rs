@@ -3,11 +3,13 @@
 //! Start reading at [`UserAgent`]; `surface` holds the values that go in and out, `receive` finds
 //! out whose a message is, `uas` and `uac` begin sessions, `in_dialog` and `reoffer` run them.
 
-mod asked;
 mod client;
 mod command;
 mod config;
 mod core;
+mod credentials;
+mod dialog_requests;
+mod early;
 mod event;
 mod extensions;
 mod in_dialog;
@@ -17,8 +19,10 @@ mod media;
 mod meters;
 mod objection;
 mod outgoing;
+mod pending_requests;
 mod receive;
 mod refer;
+mod referrals;
 mod reliable;
 mod reoffer;
 mod request;

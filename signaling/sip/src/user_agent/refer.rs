@@ -1,12 +1,11 @@
 //! REFER both ways: the request, its subscription, NOTIFYs in order (RFC 3515, 4488, 6665). Sans-IO.
 
-use std::collections::VecDeque;
+use shared::{Now, Refusal};
 
-use shared::{Instant, Now, Refusal};
-
-use super::asked::Purpose;
 use super::core::{Core, Shape};
 use super::event::UaEvent;
+use super::pending_requests::Purpose;
+use super::referrals::{Notice, PeerReferral};
 use super::session::{PEER_OFFER_PATIENCE, Session, State};
 use crate::flow::Flow;
 use crate::header::ExtraHeader;
@@ -14,53 +13,6 @@ use crate::header::Headers;
 use crate::message::{Method, Request};
 use crate::refer_to::ReferTo;
 use crate::sipfrag;
-use crate::transaction::ServerKey;
-
-/// The transfers of one dialog: at most one in each direction at a time.
-#[derive(Debug, Default)]
-pub(super) struct Referrals {
-    /// REFERs of the peer so far.
-    received: u32,
-    /// A REFER of the peer that the layer above has not answered.
-    asked: Option<AskedReferral>,
-    /// The subscription of the peer.
-    told: Option<Subscription>,
-    /// A REFER of ours that is not over.
-    is_referring: bool,
-    /// A REFER of ours that waits for the ACK of the call.
-    wanted: Option<(String, Vec<ExtraHeader>)>,
-}
-
-#[derive(Debug)]
-struct AskedReferral {
-    request: Request,
-    key: ServerKey,
-    give_up_at: Instant,
-}
-
-/// What the peer is told of its REFER, in order: the next NOTIFY leaves when the one before was
-/// answered.
-#[derive(Debug)]
-struct Subscription {
-    event: String,
-    is_sending: bool,
-    notices: VecDeque<(u16, bool)>,
-}
-
-impl Referrals {
-    /// The dialog ends: a REFER that nobody has answered yet ends with it.
-    pub fn let_go(&mut self, core: &mut Core, now: Now) {
-        if let Some(asked) = self.asked.take() {
-            let response = core.response(&asked.request, 481, Shape::default());
-            core.respond(now, asked.key, &response);
-        }
-    }
-
-    /// When a REFER has waited long enough.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.asked.as_ref().map(|asked| asked.give_up_at)
-    }
-}
 
 impl Session {
     /// A REFER of the peer: goes up as `UaEvent::Refer`.
@@ -74,7 +26,7 @@ impl Session {
         let id = self.id;
         let State::Talking(talking) = &mut self.state else { return };
         let referrals = &mut talking.referrals;
-        if referrals.asked.is_some() || referrals.told.is_some() {
+        if referrals.is_peer_referring() {
             return core.refuse_later(now, flow, &request, id, 491);
         }
         let mut values = request.headers.all("Refer-To");
@@ -88,9 +40,8 @@ impl Session {
             return core.respond_remembered(now, flow, &request, Some(id), 400, shape);
         };
         let Some(key) = core.begin_other(id, flow, &request) else { return };
-        referrals.received = referrals.received.saturating_add(1);
         let give_up_at = now.mono + PEER_OFFER_PATIENCE;
-        referrals.asked = Some(AskedReferral { request, key, give_up_at });
+        referrals.receive(PeerReferral { request, key, give_up_at });
         core.emit(UaEvent::Refer { session: id, refer: Box::new(refer) });
     }
 
@@ -102,7 +53,7 @@ impl Session {
         answer: Result<(), Refusal>,
     ) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
-        let Some(asked) = talking.referrals.asked.take() else { return false };
+        let Some(referral) = talking.referrals.take_unanswered() else { return false };
         let mut headers = Vec::new();
         let status = match &answer {
             Ok(()) => 202,
@@ -112,22 +63,17 @@ impl Session {
             }
         };
         // RFC 4488: the peer may not want to be told.
-        let refer_sub = asked.request.headers.get_str("Refer-Sub");
+        let refer_sub = referral.request.headers.get_str("Refer-Sub");
         let is_silent = refer_sub.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
         if status == 202 && is_silent {
             headers.push(("Refer-Sub".to_owned(), b"false".to_vec()));
         }
         let contact = Some(talking.contact.clone());
         let shape = Shape { contact, headers: &headers, ..Shape::default() };
-        let response = core.response(&asked.request, status, shape);
-        core.respond(now, asked.key, &response);
+        let response = core.response(&referral.request, status, shape);
+        core.respond(now, referral.key, &response);
         if status == 202 && !is_silent {
-            let event = match talking.referrals.received {
-                0 | 1 => "refer".to_owned(),
-                _ => format!("refer;id={}", asked.request.cseq.number),
-            };
-            let notices = VecDeque::new();
-            talking.referrals.told = Some(Subscription { event, is_sending: false, notices });
+            talking.referrals.subscribe(referral.request.cseq.number);
             self.notify_refer(core, now, 100, false);
         }
         true
@@ -142,41 +88,39 @@ impl Session {
         is_final: bool,
     ) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
-        let Some(told) = &mut talking.referrals.told else { return false };
-        if told.notices.len() < NOTICES_MAX || is_final {
-            told.notices.push_back((status, is_final));
+        if !talking.referrals.notify(status, is_final) {
+            return false;
         }
-        if !told.is_sending {
-            self.send_notice(core, now);
-        }
+        self.send_notice(core, now);
         true
     }
 
     /// A NOTIFY was answered: the next, or the end of the subscription (RFC 6665 §4.2.2).
     pub(super) fn notified(&mut self, core: &mut Core, now: Now, status: u16, was_final: bool) {
         let State::Talking(talking) = &mut self.state else { return };
-        if was_final || status >= 300 {
-            talking.referrals.told = None;
-            return;
-        }
-        if let Some(told) = &mut talking.referrals.told {
-            told.is_sending = false;
-        }
+        talking.referrals.notice_answered(status, was_final);
         self.send_notice(core, now);
     }
 
     fn send_notice(&mut self, core: &mut Core, now: Now) {
         let State::Talking(talking) = &mut self.state else { return };
-        let Some(told) = &mut talking.referrals.told else { return };
-        let Some((status, is_final)) = told.notices.pop_front() else { return };
-        told.is_sending = true;
+        let Some(Notice { event, status, is_final }) = talking.referrals.next_notice() else {
+            return;
+        };
         let state = if is_final { "terminated;reason=noresource" } else { "active;expires=60" };
         let headers = vec![
-            ("Event".to_owned(), told.event.clone().into_bytes()),
+            ("Event".to_owned(), event.into_bytes()),
             ("Subscription-State".to_owned(), state.as_bytes().to_vec()),
         ];
         let body = Some((sipfrag::MEDIA_TYPE, sipfrag::of_status(status)));
-        self.ask(core, now, Method::Notify, &headers, body, Purpose::Notice { is_final });
+        self.request_in_dialog(
+            core,
+            now,
+            Method::Notify,
+            &headers,
+            body,
+            Purpose::Notice { is_final },
+        );
     }
 
     /// `Command::Refer`: asks the peer to call somebody else.
@@ -188,10 +132,9 @@ impl Session {
         headers: Vec<ExtraHeader>,
     ) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
-        if talking.referrals.is_referring || talking.referrals.wanted.is_some() {
+        if !talking.referrals.refer(target, headers) {
             return false;
         }
-        talking.referrals.wanted = Some((target, headers));
         self.send_wanted_refer(core, now);
         true
     }
@@ -202,18 +145,17 @@ impl Session {
         if talking.unacknowledged.as_ref().is_some_and(|waits| waits.is_first) {
             return;
         }
-        let Some((target, mut headers)) = talking.referrals.wanted.take() else { return };
-        talking.referrals.is_referring = true;
+        let Some((target, mut headers)) = talking.referrals.take_waiting() else { return };
         let by = format!("<{}>", talking.dialog.local_uri());
         headers.push(("Refer-To".to_owned(), format!("<{target}>").into_bytes()));
         headers.push(("Referred-By".to_owned(), by.into_bytes()));
-        self.ask(core, now, Method::Refer, &headers, None, Purpose::Refer);
+        self.request_in_dialog(core, now, Method::Refer, &headers, None, Purpose::Refer);
     }
 
     /// The final response to our REFER.
     pub(super) fn referred(&mut self, core: &mut Core, status: u16) {
         if let State::Talking(talking) = &mut self.state {
-            talking.referrals.is_referring = status < 300;
+            talking.referrals.own_answered(status);
         }
         core.emit(UaEvent::ReferAnswered { session: self.id, status });
     }
@@ -233,11 +175,13 @@ impl Session {
             let shape = Shape { headers: &headers, ..Shape::default() };
             return core.respond_remembered(now, flow, request, id, 489, shape);
         }
-        if !talking.referrals.is_referring {
+        if !talking.referrals.is_referring() {
             return core.respond_remembered(now, flow, request, id, 481, Shape::default());
         }
         let is_over = subscription_is_over(&request.headers);
-        talking.referrals.is_referring = !is_over;
+        if is_over {
+            talking.referrals.own_over();
+        }
         core.respond_remembered(now, flow, request, id, 200, Shape::default());
         let status = sipfrag::status(&request.body);
         core.emit(UaEvent::ReferProgress { session: self.id, status, is_over });
@@ -264,6 +208,3 @@ fn subscription_is_over(headers: &Headers) -> bool {
     let word = state.and_then(|value| value.split(|byte| *byte == b';').next());
     word.is_some_and(|word| word.trim_ascii().eq_ignore_ascii_case(b"terminated"))
 }
-
-/// NOTIFYs that wait for the one before; the last word always has room.
-const NOTICES_MAX: usize = 8;

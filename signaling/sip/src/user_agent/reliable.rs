@@ -1,36 +1,30 @@
-//! Reliable provisional responses and PRACK, as both sides (RFC 3262), and UPDATE in early dialogs
-//! (RFC 3311). Sans-IO.
+//! Reliable provisional responses to one INVITE of the peer (RFC 3262). Sans-IO.
+//!
+//! One at a time: a response is repeated until its PRACK comes, and those behind it wait (§3). The 200
+//! waits as well, so that the peer never reads an answer in it before it has confirmed the one before.
 
 use std::collections::VecDeque;
 
-use shared::{Extensions, Instant, Now, Refusal};
+use shared::{Extensions, Instant};
 
-use super::core::{Core, Shape};
-use super::event::UaEvent;
-use super::objection::sdp_of;
-use super::session::{Calling, EARLY_DIALOGS_MAX, EarlyDialog, Ringing, Session, State};
-use crate::dialog::Order;
-use crate::flow::{Flow, SendToken};
-use crate::header::ExtraHeader;
-use crate::header::Headers;
-use crate::ids::SessionId;
-use crate::message::{Method, Request, Response};
+use crate::header::{ExtraHeader, Headers};
+use crate::message::{Request, Response};
 use crate::offer_answer::LocalMedia;
+use crate::random::Random;
 use crate::scan::Scanner;
-use crate::sdp;
-use crate::transaction::Retransmission;
+use crate::transaction::{Retransmission, Timers};
 
-/// Reliable provisional responses to one INVITE of the peer.
+/// The responses to one INVITE.
 #[derive(Debug)]
 pub(super) struct Reliable {
-    /// The peer requires them all, not only those with SDP.
+    /// The peer requires all of them to be reliable, not only those with SDP.
     is_required: bool,
     /// `RSeq` of the next.
     next: u32,
-    pending: Option<Unconfirmed>,
-    /// They wait for the PRACK of the one before (§3: one at a time until the first is confirmed).
+    unconfirmed: Option<Unconfirmed>,
+    /// They wait for the PRACK of the one before.
     waiting: VecDeque<(u16, Option<LocalMedia>, Vec<ExtraHeader>)>,
-    /// The 200 that waits for the last PRACK (§3).
+    /// The 200 that waits for the last PRACK.
     answer: Option<(LocalMedia, Vec<ExtraHeader>)>,
 }
 
@@ -44,25 +38,46 @@ struct Unconfirmed {
     give_up_at: Instant,
 }
 
+/// What waited for a PRACK and goes out now.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// The 200.
+    Answer(LocalMedia, Vec<ExtraHeader>),
+    /// A provisional response.
+    Progress(u16, Option<LocalMedia>, Vec<ExtraHeader>),
+}
+
+/// What the deadline of a response asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// No PRACK came in 64·T1: the INVITE is refused.
+    GiveUp,
+    /// Send these bytes again.
+    Resend(Vec<u8>),
+    /// Its time has not come.
+    Nothing,
+}
+
 impl Reliable {
-    /// What an INVITE gets: `None` where it does not know of them, or the switch is off.
-    pub fn of(core: &mut Core, extensions: Extensions, request: &Request) -> Option<Self> {
+    /// The state of an INVITE; `None` where its sender does not know reliable responses, or the switch
+    /// is off.
+    pub fn of(random: &mut Random, extensions: Extensions, request: &Request) -> Option<Self> {
         let has = |tags: Vec<String>| tags.iter().any(|tag| tag == "100rel");
         let is_required = has(request.headers.require());
         let knows = is_required || has(request.headers.supported());
         (knows && extensions.prack).then(|| Self {
             is_required,
             // §3: a random start, far from the end of 31 bits.
-            next: 1 + core.random.below(1 << 20),
-            pending: None,
+            next: 1 + random.below(1 << 20),
+            unconfirmed: None,
             waiting: VecDeque::new(),
             answer: None,
         })
     }
 
-    /// When something is due.
+    /// When [`Reliable::due`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.pending.as_ref().map(|pending| pending.resend.at.min(pending.give_up_at))
+        self.unconfirmed.as_ref().map(|sent| sent.resend.at.min(sent.give_up_at))
     }
 
     /// Whether a response with or without SDP goes out reliably.
@@ -70,26 +85,26 @@ impl Reliable {
         self.is_required || has_sdp
     }
 
-    /// Lets a response wait for the PRACK of the one before; `false` when none is awaited. Past
-    /// the bound the newest is left out: it only says again that it rings.
+    /// Lets a response wait for the PRACK of the one before; `false` when none is awaited. Past the
+    /// bound the newest is dropped: it only repeats that the call rings.
     pub fn queue(
         &mut self,
         status: u16,
         media: Option<&LocalMedia>,
         headers: &[ExtraHeader],
     ) -> bool {
-        if self.pending.is_some() && self.waiting.len() < WAITING_MAX {
+        if self.unconfirmed.is_some() && self.waiting.len() < WAITING_MAX {
             self.waiting.push_back((status, media.cloned(), headers.to_vec()));
         }
-        self.pending.is_some()
+        self.unconfirmed.is_some()
     }
 
     /// Lets the 200 wait for the last PRACK; `false` when none is awaited.
     pub fn queue_answer(&mut self, media: &LocalMedia, headers: &[ExtraHeader]) -> bool {
-        if self.pending.is_some() {
+        if self.unconfirmed.is_some() {
             self.answer = Some((media.clone(), headers.to_vec()));
         }
-        self.pending.is_some()
+        self.unconfirmed.is_some()
     }
 
     /// The headers that make a response reliable.
@@ -101,280 +116,53 @@ impl Reliable {
     }
 
     /// The response has left.
-    pub fn sent(&mut self, core: &Core, now: Now, bytes: &[u8], has_sdp: bool) {
-        let timers = core.config.timers;
-        self.pending = Some(Unconfirmed {
+    pub fn sent(&mut self, now: Instant, timers: &Timers, bytes: &[u8], has_sdp: bool) {
+        debug_assert!(self.unconfirmed.is_none(), "one at a time");
+        self.unconfirmed = Some(Unconfirmed {
             rseq: self.next,
             bytes: bytes.to_vec(),
             has_sdp,
             // §3: T1 doubled without T2's bound.
-            resend: Retransmission::start(now.mono, timers.t1, timers.transaction_timeout()),
-            give_up_at: now.mono + timers.transaction_timeout(),
+            resend: Retransmission::start(now, timers.t1, timers.transaction_timeout()),
+            give_up_at: now + timers.transaction_timeout(),
         });
         self.next = self.next.saturating_add(1);
     }
-}
 
-impl Session {
-    /// A request in the early dialog of the peer's INVITE that is served there.
-    pub(super) fn receive_early(
-        &mut self,
-        core: &mut Core,
-        now: Now,
-        flow: Flow,
-        request: &Request,
-    ) {
-        let id = Some(self.id);
-        let State::Ringing(ringing) = &mut self.state else { return };
-        if ringing.dialog.take(request.cseq.number) == Order::OutOfOrder {
-            core.meters.out_of_order += 1;
-            let shape = Shape { reason: "CSeq Out Of Order", ..Shape::default() };
-            return core.respond_remembered(now, flow, request, id, 500, shape);
-        }
-        ringing.dialog.heard_on(flow, &request.via);
-        match request.method {
-            Method::Prack => self.receive_prack(core, now, flow, request),
-            Method::Info => self.receive_info(core, now, flow, request),
-            Method::Update => match ringing.answer_early_offer(request) {
-                Ok((sdp, media)) => {
-                    ringing.dialog.refresh_target(&request.contact);
-                    let contact = Some(ringing.contact.clone());
-                    let shape = Shape { contact, sdp: sdp.as_deref(), ..Shape::default() };
-                    core.respond_remembered(now, flow, request, id, 200, shape);
-                    if let Some(media) = media {
-                        core.emit(UaEvent::Renegotiated { session: self.id, media });
-                    }
-                }
-                Err(status) => {
-                    core.refuse_later(now, flow, request, self.id, status);
-                }
-            },
-            _ => core.refuse_later(now, flow, request, self.id, 500),
-        }
+    /// A PRACK came that names the INVITE with this CSeq. Whether the response that it confirms had
+    /// SDP; `None` when it confirms nothing.
+    pub fn confirm(&mut self, prack: &Headers, invite_cseq: u32) -> Option<bool> {
+        let named = RAck::of(prack)?;
+        let is_named =
+            |sent: &mut Unconfirmed| named == RAck { rseq: sent.rseq, cseq: invite_cseq };
+        self.unconfirmed.take_if(is_named).map(|sent| sent.has_sdp)
     }
 
-    fn receive_prack(&mut self, core: &mut Core, now: Now, flow: Flow, request: &Request) {
-        let id = Some(self.id);
-        let State::Ringing(ringing) = &mut self.state else { return };
-        let named = RAck::of(&request.headers);
-        let invite = ringing.request.cseq.number;
-        let pending = ringing.reliable.as_mut().and_then(|reliable| {
-            reliable
-                .pending
-                .take_if(|pending| named == Some(RAck { rseq: pending.rseq, cseq: invite }))
-        });
-        let Some(pending) = pending else {
-            return core.respond_remembered(now, flow, request, id, 481, Shape::default());
-        };
-        let answered = match ringing.media.has_offered() {
-            true => ringing.take_answer_of_prack(request).map(|media| (None, media)),
-            false => {
-                ringing.is_settled |= pending.has_sdp;
-                ringing.answer_early_offer(request)
-            }
-        };
-        match answered {
-            Ok((sdp, media)) => {
-                let shape = Shape { sdp: sdp.as_deref(), ..Shape::default() };
-                core.respond_remembered(now, flow, request, id, 200, shape);
-                if let Some(media) = media {
-                    core.emit(UaEvent::Negotiated { session: self.id, media });
-                }
-            }
-            // The response is confirmed all the same; what was agreed before stays.
-            Err(status) => {
-                core.respond_remembered(now, flow, request, id, status, Shape::default());
-            }
+    /// What goes out after a PRACK. The 200 makes what still waits before it needless.
+    pub fn next(&mut self) -> Option<Next> {
+        if let Some((media, headers)) = self.answer.take() {
+            self.waiting.clear();
+            return Some(Next::Answer(media, headers));
         }
-        self.send_next_reliable(core, now);
+        let (status, media, headers) = self.waiting.pop_front()?;
+        Some(Next::Progress(status, media, headers))
     }
 
-    fn send_next_reliable(&mut self, core: &mut Core, now: Now) {
-        let State::Ringing(ringing) = &mut self.state else { return };
-        let Some(reliable) = &mut ringing.reliable else { return };
-        if let Some((media, headers)) = reliable.answer.take() {
-            reliable.waiting.clear();
-            self.answer(core, now, &media, &headers);
-        } else if let Some((status, media, headers)) = reliable.waiting.pop_front() {
-            self.progress(core, now, status, media, &headers);
+    /// Works on the deadline of the response that waits for its PRACK.
+    pub fn due(&mut self, now: Instant) -> Due {
+        let Some(sent) = &mut self.unconfirmed else { return Due::Nothing };
+        if now >= sent.give_up_at {
+            return Due::GiveUp;
         }
-    }
-
-    /// A deadline of a response that waits for its PRACK. `false`: the INVITE was refused for it.
-    pub(super) fn resend_reliable(&mut self, core: &mut Core, now: Now) -> bool {
-        let State::Ringing(ringing) = &mut self.state else { return true };
-        let Some(pending) = ringing.reliable.as_mut().and_then(|r| r.pending.as_mut()) else {
-            return true;
-        };
-        if now.mono >= pending.give_up_at {
-            let sentence = "no PRACK came for a provisional response of ours within 32 seconds";
-            let refusal = Refusal::new("prack_timeout", 504, sentence);
-            self.refuse(core, now, &refusal);
-            core.emit(UaEvent::Refused { session: self.id, refusal });
-            return false;
+        if now < sent.resend.at {
+            return Due::Nothing;
         }
-        if now.mono >= pending.resend.at {
-            pending.resend = pending.resend.next(now.mono);
-            let again = pending.bytes.clone();
-            if let Some(reply) = core.servers.reply(ringing.key) {
-                core.meters.retransmissions_sent += 1;
-                let to = core.reply_to(reply);
-                core.send(to, &again, SendToken::NOBODY);
-            }
-        }
-        true
-    }
-
-    /// A request in an early dialog of our INVITE.
-    pub(super) fn receive_while_inviting(
-        &mut self,
-        core: &mut Core,
-        now: Now,
-        flow: Flow,
-        request: &Request,
-    ) {
-        let id = Some(self.id);
-        let State::Calling(calling) = &mut self.state else { return };
-        let tag = request.from.tag();
-        let at = calling.early_dialogs.iter().position(|early| early.dialog.has_remote_tag(tag));
-        let known = at.and_then(|at| calling.early_dialogs.get_mut(at));
-        let (Some(early), Method::Update) = (known, &request.method) else {
-            return core.respond_remembered(now, flow, request, id, 481, Shape::default());
-        };
-        if early.dialog.take(request.cseq.number) == Order::OutOfOrder {
-            core.meters.out_of_order += 1;
-            return core.respond_remembered(now, flow, request, id, 500, Shape::default());
-        }
-        early.dialog.refresh_target(&request.contact);
-        match calling.answer_update(request) {
-            Ok((sdp, media)) => {
-                let contact = Some(calling.contact.clone());
-                let shape = Shape { contact, sdp: sdp.as_deref(), ..Shape::default() };
-                core.respond_remembered(now, flow, request, id, 200, shape);
-                if let Some(media) = media {
-                    core.emit(UaEvent::Renegotiated { session: self.id, media });
-                }
-            }
-            Err(status) => core.refuse_later(now, flow, request, self.id, status),
-        }
+        sent.resend = sent.resend.next(now);
+        Due::Resend(sent.bytes.clone())
     }
 }
 
-type Answered = Result<(Option<Vec<u8>>, Option<shared::NegotiatedMedia>), u16>;
-
-impl Ringing {
-    /// Answers an offer in PRACK or UPDATE with our side as it is; no offer, no answer.
-    fn answer_early_offer(&mut self, request: &Request) -> Answered {
-        let sdp = sdp_of(&request.headers, &request.body).map_err(|refusal| refusal.status)?;
-        let Some(offer) = sdp else { return Ok((None, None)) };
-        let local = self.media.local().cloned().filter(|_| self.is_settled).ok_or(491_u16)?;
-        let (answer, media) = self.media.answer(offer, &local).map_err(|refusal| refusal.status)?;
-        Ok((Some(answer), Some(media)))
-    }
-
-    /// The answer to our offer in a reliable response.
-    fn take_answer_of_prack(
-        &mut self,
-        request: &Request,
-    ) -> Result<Option<shared::NegotiatedMedia>, u16> {
-        let sdp = sdp_of(&request.headers, &request.body).map_err(|refusal| refusal.status)?;
-        let answer = sdp.ok_or(400_u16)?;
-        let media = self.media.accept_answer(answer).map_err(|refusal| refusal.status)?;
-        self.is_settled = true;
-        Ok(Some(media))
-    }
-}
-
-impl Calling {
-    /// A provisional response with `Require: 100rel` gets a PRACK (§4). `false` for a copy or one out
-    /// of order, of which nothing more is to be made.
-    pub(super) fn confirm(
-        &mut self,
-        core: &mut Core,
-        now: Now,
-        id: SessionId,
-        response: &Response,
-    ) -> bool {
-        let Some(rseq) = rseq_of(response).filter(|_| self.invite.extensions.prack) else {
-            return true;
-        };
-        let tag = response.to.tag();
-        let at = self.early_dialogs.iter().position(|early| early.dialog.has_remote_tag(tag));
-        let at = match at {
-            Some(at) => at,
-            None if self.early_dialogs.len() >= EARLY_DIALOGS_MAX => return true,
-            None => {
-                let Some((_, dialog)) = core.dialog_of(self.transaction, response) else {
-                    return true;
-                };
-                self.early_dialogs.push(EarlyDialog { dialog, rseq: None });
-                self.early_dialogs.len() - 1
-            }
-        };
-        let answer = self.answer_reliable_offer(response);
-        let Some(early) = self.early_dialogs.get_mut(at) else { return true };
-        if early.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
-            return false;
-        }
-        early.rseq = Some(rseq);
-        let hop = early.dialog.next_hop();
-        let mut prack = early.dialog.request(Method::Prack);
-        let rack = format!("{rseq} {} INVITE", self.cseq);
-        core.add_headers(&mut prack.headers, &[("RAck".to_owned(), rack.into_bytes())]);
-        if let Some(answer) = answer {
-            let _ = prack.set_body(sdp::MEDIA_TYPE, answer); // the type is a constant
-        }
-        core.authorize(&mut prack, self.authorization.as_mut());
-        core.trace_sent(Some(id), &prack, &hop);
-        let transaction = core.start(now, prack, hop, Some(id));
-        core.orphan(transaction);
-        true
-    }
-
-    /// With a late offer a reliable response may bring the offer; its answer goes into the PRACK.
-    fn answer_reliable_offer(&mut self, response: &Response) -> Option<Vec<u8>> {
-        let tag = response.to.tag();
-        let is_new = !self.early.iter().any(|(known, ..)| known.as_ref() == tag);
-        let offer = sdp_of(&response.headers, &response.body).ok().flatten();
-        let offer = offer.filter(|_| self.invite.late_offer && is_new)?;
-        let mut media = self.media.clone();
-        let (answer, negotiated) = media.answer(offer, &self.invite.media).ok()?;
-        self.early.push((tag.cloned(), media, negotiated));
-        Some(answer)
-    }
-
-    /// Answers an offer in an UPDATE with our side as it is. Before the first exchange is over: 491
-    /// (RFC 3311 §5.2).
-    fn answer_update(&mut self, request: &Request) -> Answered {
-        let sdp = sdp_of(&request.headers, &request.body).map_err(|refusal| refusal.status)?;
-        let Some(offer) = sdp else { return Ok((None, None)) };
-        let tag = request.from.tag();
-        let known = self.early.iter_mut().find(|(known, ..)| known.as_ref() == tag);
-        let (_, media, negotiated) = known.ok_or(491_u16)?;
-        let answered = media.answer(offer, &self.invite.media).map_err(|refusal| refusal.status)?;
-        *negotiated = answered.1;
-        Ok((Some(answered.0), Some(answered.1)))
-    }
-}
-
-impl Core {
-    /// Refuses a request that may come again; 500 tells when.
-    pub(super) fn refuse_later(
-        &mut self,
-        now: Now,
-        flow: Flow,
-        request: &Request,
-        session: SessionId,
-        status: u16,
-    ) {
-        let retry = [("Retry-After".to_owned(), self.random.below(10).to_string().into_bytes())];
-        let headers: &[ExtraHeader] = if status == 500 { &retry } else { &[] };
-        let shape = Shape { headers, ..Shape::default() };
-        self.respond_remembered(now, flow, request, Some(session), status, shape);
-    }
-}
-
-/// Which response a PRACK confirms: `RSeq` and the number of its INVITE.
+/// The response that a PRACK confirms: `RSeq`, and the number of its INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RAck {
     rseq: u32,
@@ -395,8 +183,8 @@ impl RAck {
     }
 }
 
-/// `RSeq` of a response that is to be confirmed.
-fn rseq_of(response: &Response) -> Option<u32> {
+/// `RSeq` of a response that wants a PRACK.
+pub(super) fn rseq_of(response: &Response) -> Option<u32> {
     let is_reliable = response.headers.require().iter().any(|tag| tag == "100rel");
     let value = response.headers.get("RSeq").filter(|_| is_reliable && response.status != 100)?;
     u32::try_from(crate::text::decimal(value.as_bytes())?).ok()

@@ -5,11 +5,11 @@ use std::time::Duration;
 use shared::{Extensions, Instant, Now};
 
 use super::core::Core;
+use super::credentials::answerable;
 use super::event::{EndCause, UaEvent};
 use super::objection::sdp_of;
 use super::session::{OwnOffer, OwnOfferStage, Session, State, Talking};
 use super::timer::SessionTimer;
-use super::uac::answerable;
 use crate::message::{Method, Response};
 use crate::name_addr::Contacts;
 use crate::offer_answer::LocalMedia;

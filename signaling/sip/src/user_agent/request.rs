@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use shared::{Instant, Now, TlsFailure};
 
 use super::core::{Core, tag_text};
+use super::credentials::{CHALLENGES_MAX, answerable};
 use super::event::{Responded, TraceOwner, UaEvent};
 use super::outgoing::{OutgoingRequest, Sequence};
-use super::uac::{CHALLENGES_MAX, answerable};
 use super::{UNAVAILABLE, UserAgent};
 use crate::digest::client::Authorization;
 use crate::flow::Destination;

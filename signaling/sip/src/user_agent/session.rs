@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use shared::{Extensions, Instant, NegotiatedMedia, Now, Refusal};
 
-use super::asked::Asked;
 use super::core::Core;
 use super::event::{EndCause, UaEvent};
 use super::media::SessionMedia;
 use super::outgoing::Invite;
-use super::refer::Referrals;
+use super::pending_requests::PendingRequests;
+use super::referrals::Referrals;
 use super::reliable::Reliable;
 use super::timer::SessionTimer;
 use crate::dialog::Dialog;
@@ -126,8 +126,8 @@ pub(super) struct Talking {
     pub authorization: Option<Authorization>,
     /// We made the Call-ID: decides who waits longer after glare (§14.1).
     pub is_caller: bool,
-    /// Requests of ours other than INVITE and BYE.
-    pub asked: Vec<Asked>,
+    /// Our requests other than INVITE and BYE.
+    pub pending: PendingRequests,
     pub referrals: Referrals,
     /// The session timer (RFC 4028).
     pub timer: Option<SessionTimer>,

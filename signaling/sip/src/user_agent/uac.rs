@@ -4,15 +4,15 @@ use shared::{NegotiatedMedia, Now};
 
 use super::UserAgent;
 use super::core::{Core, tag_text};
+use super::credentials::{CHALLENGES_MAX, answerable, copy_credentials};
 use super::event::{EndCause, UaEvent};
 use super::media::SessionMedia;
 use super::objection::sdp_of;
 use super::outgoing::{Failover, Invite};
-use super::refer::Referrals;
+use super::pending_requests::PendingRequests;
+use super::referrals::Referrals;
 use super::session::{Calling, Session, State, Talking};
 use super::timer::{self, SessionTimer};
-use crate::digest::ChallengeKind;
-use crate::digest::client::{Authorization, Challenge, Credentials};
 use crate::flow::{Destination, Transport};
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
@@ -421,7 +421,7 @@ impl Session {
                     bye_wanted: None,
                     authorization: calling.authorization,
                     is_caller: true,
-                    asked: Vec::new(),
+                    pending: PendingRequests::default(),
                     referrals: Referrals::default(),
                     timer,
                     peer_updates: false,
@@ -471,46 +471,6 @@ impl Calling {
     }
 }
 
-impl Core {
-    /// Adds the credentials header of a session, with a count of its own.
-    pub(super) fn authorize(
-        &mut self,
-        request: &mut Request,
-        authorization: Option<&mut Authorization>,
-    ) {
-        let Some(authorization) = authorization else { return };
-        let cnonce = format!("{:016x}", self.random.u64());
-        let (method, uri) = (request.method.as_str().to_owned(), request.uri.to_string());
-        let (name, value) = authorization.header(method.as_bytes(), uri.as_bytes(), &cnonce);
-        let _ = request.headers.set(&name, value); // a realm with control bytes was not parsed
-    }
-}
-
-/// The answer to the challenge of a response, unless it was answered before and is not stale.
-pub(super) fn answerable(
-    response: &Response,
-    credentials: &Credentials,
-    before: Option<&Authorization>,
-) -> Option<Authorization> {
-    let kind = ChallengeKind::from_status(response.status)?;
-    let values = response.headers.all(kind.challenge_header()).map(Text::as_bytes);
-    let challenge = Challenge::choose(values, credentials)?;
-    let was_answered = before.is_some_and(|before| {
-        before.kind() == kind && before.challenge().realm() == challenge.realm()
-    });
-    let may_answer = !was_answered || challenge.stale;
-    may_answer.then(|| Authorization::new(kind, challenge, credentials.clone()))
-}
-
-/// The ACK of a 2xx has the credentials of its INVITE (§13.2.2.4).
-fn copy_credentials(invite: &Request, ack: &mut Request) {
-    for name in [ChallengeKind::Www.answer_header(), ChallengeKind::Proxy.answer_header()] {
-        if let Some(value) = invite.headers.get(name) {
-            let _ = ack.headers.set(name, value.as_bytes()); // it stood in a message of ours
-        }
-    }
-}
-
 /// A request of more bytes does not go by UDP where TCP is open to it (RFC 3261 §18.1.1).
 const DATAGRAM_BYTES: usize = 1_300;
 /// What is added when a request leaves: Via and User-Agent.
@@ -518,7 +478,5 @@ const VIA_BYTES: usize = 150;
 /// What the answer to a challenge adds.
 const CREDENTIALS_BYTES: usize = 300;
 
-/// A first challenge by each kind, and one that is stale.
-pub(super) const CHALLENGES_MAX: u8 = 3;
 /// Forks whose early answer is remembered.
 const EARLY_FORKS_MAX: usize = 16;

@@ -9,7 +9,8 @@ use super::event::{EndCause, TraceDirection, UaEvent};
 use super::incoming::Incoming;
 use super::media::SessionMedia;
 use super::objection::sdp_of;
-use super::refer::Referrals;
+use super::pending_requests::PendingRequests;
+use super::referrals::Referrals;
 use super::reliable::Reliable;
 use super::session::{PROVISIONAL_REFRESH, Ringing, Session, State, Talking, Unacknowledged};
 use super::timer::SessionTimer;
@@ -75,7 +76,7 @@ impl UserAgent {
             offer,
             answer: None,
             refresh: None,
-            reliable: Reliable::of(&mut self.core, extensions, &request),
+            reliable: Reliable::of(&mut self.core.random, extensions, &request),
             is_settled: false,
             request,
             key,
@@ -152,7 +153,7 @@ impl Session {
         let (bytes, _) = core.respond(now, ringing.key, &response);
         match ringing.reliable.as_mut().filter(|_| is_reliable) {
             // It is repeated until its PRACK comes; the minute's reminder has another RSeq.
-            Some(reliable) => reliable.sent(core, now, &bytes, has_sdp),
+            Some(reliable) => reliable.sent(now.mono, &core.config.timers, &bytes, has_sdp),
             None => ringing.refresh = Some((now.mono + PROVISIONAL_REFRESH, bytes)),
         }
         true
@@ -347,7 +348,7 @@ impl Ringing {
             bye_wanted: None,
             authorization: None,
             is_caller: false,
-            asked: Vec::new(),
+            pending: PendingRequests::default(),
             referrals: Referrals::default(),
             timer: None,
             peer_updates: false,

@@ -4,42 +4,19 @@
 use shared::{Instant, Now};
 
 use super::core::Core;
+use super::credentials::answerable;
 use super::event::EndCause;
+use super::pending_requests::{PendingRequest, Purpose};
 use super::session::{Session, State};
 use super::timer::SessionTimer;
-use super::uac::answerable;
 use crate::header::ExtraHeader;
 use crate::message::{Method, Response};
 use crate::name_addr::Contacts;
 use crate::transaction::ClientKey;
 
-/// One request that waits for its final response.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub transaction: ClientKey,
-    pub purpose: Purpose,
-    method: Method,
-    headers: Vec<ExtraHeader>,
-    body: Option<(&'static str, Vec<u8>)>,
-    was_challenged: bool,
-    /// How often it was sent again because a later request had overtaken it.
-    overtaken: u8,
-}
-
-/// What it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// UPDATE: the session timer.
-    Refresh,
-    /// REFER.
-    Refer,
-    /// NOTIFY about a REFER of the peer; the last one ends the subscription.
-    Notice { is_final: bool },
-}
-
 impl Session {
     /// Sends a request in the dialog.
-    pub(super) fn ask(
+    pub(super) fn request_in_dialog(
         &mut self,
         core: &mut Core,
         now: Now,
@@ -48,38 +25,30 @@ impl Session {
         body: Option<(&'static str, Vec<u8>)>,
         purpose: Purpose,
     ) {
-        let transaction = ClientKey { branch: 0, is_cancel: false };
         let headers = headers.to_vec();
-        let asked = Asked {
-            transaction,
-            purpose,
-            method,
-            headers,
-            body,
-            was_challenged: false,
-            overtaken: 0,
-        };
-        self.send_asked(core, now, asked);
+        let request =
+            PendingRequest { method, headers, body, purpose, was_challenged: false, overtaken: 0 };
+        self.send_in_dialog(core, now, request);
     }
 
-    fn send_asked(&mut self, core: &mut Core, now: Now, mut asked: Asked) {
+    fn send_in_dialog(&mut self, core: &mut Core, now: Now, pending: PendingRequest) {
         let id = self.id;
         let State::Talking(talking) = &mut self.state else { return };
         let hop = talking.dialog.next_hop();
-        let mut request = talking.dialog.request(asked.method.clone());
+        let mut request = talking.dialog.request(pending.method.clone());
         request.contact = Contacts::one(talking.contact.clone());
-        core.add_headers(&mut request.headers, &asked.headers);
-        if let Some((kind, body)) = &asked.body {
+        core.add_headers(&mut request.headers, &pending.headers);
+        if let Some((kind, body)) = &pending.body {
             let _ = request.set_body(kind, body.clone()); // the type is a constant
         }
         core.authorize(&mut request, talking.authorization.as_mut());
         core.trace_sent(Some(id), &request, &hop);
-        asked.transaction = core.start(now, request, hop, Some(id));
-        talking.asked.push(asked);
+        let transaction = core.start(now, request, hop, Some(id));
+        talking.pending.insert(transaction, pending);
     }
 
     /// A response to one of these; `false` when the transaction is of something else.
-    pub(super) fn receive_asked_response(
+    pub(super) fn receive_pending_response(
         &mut self,
         core: &mut Core,
         now: Now,
@@ -87,49 +56,46 @@ impl Session {
         response: &Response,
     ) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
-        let Some(at) = talking.asked.iter().position(|asked| asked.transaction == key) else {
-            return false;
-        };
         if response.is_provisional() {
-            return true;
+            return talking.pending.contains(key);
         }
-        let mut asked = talking.asked.swap_remove(at);
+        let Some(mut pending) = talking.pending.take(key) else { return false };
         let credentials = talking.authorization.as_ref().map(|before| before.credentials().clone());
         let again = credentials
-            .filter(|_| !asked.was_challenged)
+            .filter(|_| !pending.was_challenged)
             .and_then(|credentials| answerable(response, &credentials, None));
         if let Some(authorization) = again {
             talking.authorization = Some(authorization);
-            asked.was_challenged = true;
-            self.send_asked(core, now, asked);
+            pending.was_challenged = true;
+            self.send_in_dialog(core, now, pending);
             return true;
         }
         // A re-INVITE of ours was quicker: the peer answers what is older with 500 (§12.2.2).
-        let is_notice = matches!(asked.purpose, Purpose::Notice { .. });
-        if response.status == 500 && is_notice && asked.overtaken < OVERTAKEN_MAX {
-            asked.overtaken = asked.overtaken.saturating_add(1);
-            self.send_asked(core, now, asked);
+        let is_notice = matches!(pending.purpose, Purpose::Notice { .. });
+        if response.status == 500 && is_notice && pending.overtaken < OVERTAKEN_MAX {
+            pending.overtaken = pending.overtaken.saturating_add(1);
+            self.send_in_dialog(core, now, pending);
             return true;
         }
-        if response.is_success() && asked.purpose == Purpose::Refresh {
+        if response.is_success() && pending.purpose == Purpose::Refresh {
             talking.dialog.refresh_target(&response.contact);
             let extensions = self.extensions;
             talking.timer = SessionTimer::of_response(now.mono, extensions, &response.headers);
             return true;
         }
-        if asked.purpose == Purpose::Refresh && response.status == 422 {
+        if pending.purpose == Purpose::Refresh && response.status == 422 {
             let raised = talking.timer.as_mut().is_some_and(|timer| timer.raise(&response.headers));
             if raised {
                 self.refresh_session(core, now);
                 return true;
             }
         }
-        self.asked_ended(core, now, asked.purpose, response.status);
+        self.pending_ended(core, now, pending.purpose, response.status);
         true
     }
 
     /// No response came to one of these, or it could not be sent; `false` when it is something else.
-    pub(super) fn asked_failed(
+    pub(super) fn pending_failed(
         &mut self,
         core: &mut Core,
         now: Now,
@@ -137,15 +103,12 @@ impl Session {
         status: u16,
     ) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
-        let Some(at) = talking.asked.iter().position(|asked| asked.transaction == key) else {
-            return false;
-        };
-        let asked = talking.asked.swap_remove(at);
-        self.asked_ended(core, now, asked.purpose, status);
+        let Some(pending) = talking.pending.take(key) else { return false };
+        self.pending_ended(core, now, pending.purpose, status);
         true
     }
 
-    fn asked_ended(&mut self, core: &mut Core, now: Now, purpose: Purpose, status: u16) {
+    fn pending_ended(&mut self, core: &mut Core, now: Now, purpose: Purpose, status: u16) {
         match purpose {
             Purpose::Refer => self.referred(core, status),
             Purpose::Notice { is_final } => self.notified(core, now, status, is_final),
@@ -175,7 +138,14 @@ impl Session {
         if talking.peer_updates {
             let mut headers = timer.request_headers();
             headers.extend(super::extensions::headers(self.extensions));
-            return self.ask(core, now, Method::Update, &headers, None, Purpose::Refresh);
+            return self.request_in_dialog(
+                core,
+                now,
+                Method::Update,
+                &headers,
+                None,
+                Purpose::Refresh,
+            );
         }
         // An offer that is under way refreshes as well.
         if talking.own_offer.is_none() {

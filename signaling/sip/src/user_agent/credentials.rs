@@ -1,0 +1,50 @@
+//! Digest credentials of our own requests: answers to 401 and 407 (RFC 3261 §22.2). Sans-IO.
+
+use super::core::Core;
+use crate::digest::ChallengeKind;
+use crate::digest::client::{Authorization, Challenge, Credentials};
+use crate::message::{Request, Response};
+use crate::text::Text;
+
+impl Core {
+    /// Adds the credentials header of a session, with a count of its own.
+    pub(super) fn authorize(
+        &mut self,
+        request: &mut Request,
+        authorization: Option<&mut Authorization>,
+    ) {
+        let Some(authorization) = authorization else { return };
+        let cnonce = format!("{:016x}", self.random.u64());
+        let (method, uri) = (request.method.as_str().to_owned(), request.uri.to_string());
+        let (name, value) = authorization.header(method.as_bytes(), uri.as_bytes(), &cnonce);
+        let _ = request.headers.set(&name, value); // a realm with control bytes was not parsed
+    }
+}
+
+/// The answer to the challenge of a response, unless it was answered before and is not stale.
+pub(super) fn answerable(
+    response: &Response,
+    credentials: &Credentials,
+    before: Option<&Authorization>,
+) -> Option<Authorization> {
+    let kind = ChallengeKind::from_status(response.status)?;
+    let values = response.headers.all(kind.challenge_header()).map(Text::as_bytes);
+    let challenge = Challenge::choose(values, credentials)?;
+    let was_answered = before.is_some_and(|before| {
+        before.kind() == kind && before.challenge().realm() == challenge.realm()
+    });
+    let may_answer = !was_answered || challenge.stale;
+    may_answer.then(|| Authorization::new(kind, challenge, credentials.clone()))
+}
+
+/// The ACK of a 2xx has the credentials of its INVITE (§13.2.2.4).
+pub(super) fn copy_credentials(invite: &Request, ack: &mut Request) {
+    for name in [ChallengeKind::Www.answer_header(), ChallengeKind::Proxy.answer_header()] {
+        if let Some(value) = invite.headers.get(name) {
+            let _ = ack.headers.set(name, value.as_bytes()); // it stood in a message of ours
+        }
+    }
+}
+
+/// A first challenge by each kind, and one that is stale.
+pub(super) const CHALLENGES_MAX: u8 = 3;
