@@ -119,11 +119,6 @@ const KNOWN: &[Known] = &[
         reason: "the REST routes use the bodies of the HTTP server, which holds the routes",
     },
     Known {
-        package: "signaling/sip",
-        files: &["user_agent/core.rs", "user_agent/streams.rs"],
-        reason: "the core holds the connections, whose file also acts on the core",
-    },
-    Known {
         package: "signaling/store",
         files: &["change.rs", "rules.rs"],
         reason: "a conflict of a change is explained by rules, which name kinds of changes",

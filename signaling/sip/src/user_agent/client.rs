@@ -77,7 +77,7 @@ impl UserAgent {
             self.core.send_waiting_cancel(now, key);
         }
         let is_wanted =
-            |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.waits_for(key));
+            |id: &SessionId| self.sessions.get(*id).is_some_and(|session| session.waits_for(key));
         match owner.filter(is_wanted) {
             Some(id) => self.with_session(id, |session, core| {
                 session.receive_response(core, now, key, response);

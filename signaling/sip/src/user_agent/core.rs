@@ -1,16 +1,17 @@
 //! What every part of the user agent shares: transactions, addresses of our own, the way out.
 //! Sans-IO.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use shared::refusal::generic_phrase;
 use shared::{Instant, Now};
 
 use super::config::UaConfig;
+use super::connections::Connections;
 use super::event::{Effect, Trace, TraceDirection, TraceOwner, UaEvent};
 use super::meters::UaMeters;
-use super::streams::Streams;
+use super::tcp_refusals::TcpRefusals;
 use crate::flow::{Destination, ReplyRoute, SendTo, SendToken, Transport};
 use crate::header::ExtraHeader;
 use crate::header::Headers;
@@ -38,17 +39,14 @@ pub(super) struct Core {
     pub servers: Servers,
     pub clients: Clients,
     pub digest: crate::digest::Server,
-    /// Sessions by the value of our tag.
-    pub tags: HashMap<u64, SessionId>,
-    pub streams: Streams,
+    pub connections: Connections,
     pub strangers: Strangers,
     pub overload: OverloadControl,
     /// When the input that is worked on came.
     pub at: Instant,
     pub effects: VecDeque<Effect>,
     pub meters: UaMeters,
-    /// Peers that took no TCP lately: until when they are not asked again.
-    pub no_tcp: BTreeMap<SocketAddr, Instant>,
+    pub tcp_refusals: TcpRefusals,
 }
 
 /// The parts of a response that are not copied from its request.
@@ -99,7 +97,7 @@ impl Core {
         let (flow, transport) = (reply.flow.id, reply.flow.transport);
         if transport == Transport::Udp {
             SendTo::Datagram { socket: Some(flow), remote: reply.address }
-        } else if self.streams.contains(flow) {
+        } else if self.connections.contains(flow) {
             SendTo::Flow(flow)
         } else {
             let (remote, local) = (reply.address, reply.flow.local);
@@ -112,7 +110,7 @@ impl Core {
         let Destination { transport, remote, local, flow, host } = destination.clone();
         match (transport, flow) {
             (Transport::Udp, socket) => SendTo::Datagram { socket, remote },
-            (Transport::Tcp | Transport::Tls, Some(flow)) if self.streams.is_read(flow) => {
+            (Transport::Tcp | Transport::Tls, Some(flow)) if self.connections.is_read(flow) => {
                 SendTo::Flow(flow)
             }
             (Transport::Tcp | Transport::Tls, _) => {
@@ -300,19 +298,6 @@ impl Core {
         self.send(to, bytes, token);
     }
 
-    /// Whether the peer took no TCP lately.
-    pub fn has_no_tcp(&self, now: Now, peer: SocketAddr) -> bool {
-        self.no_tcp.get(&peer).is_some_and(|until| now.mono < *until)
-    }
-
-    /// The peer takes no TCP: it is not asked again for a while. Past the bound the first goes.
-    pub fn note_no_tcp(&mut self, now: Now, peer: SocketAddr) {
-        if self.no_tcp.len() >= NO_TCP_PEERS_MAX {
-            self.no_tcp.pop_first();
-        }
-        self.no_tcp.insert(peer, now.mono + NO_TCP);
-    }
-
     /// Our address towards a destination, as a Contact.
     pub fn contact(&self, user: &str, local: SocketAddr, transport: Transport) -> NameAddr {
         let mut uri = SipUri::at(local.ip(), local.port()).with_user(user);
@@ -375,9 +360,6 @@ pub(super) fn tag_text(token: Token) -> Text {
     Text::cleaned(token.to_string())
 }
 
-/// Peers without TCP that are remembered, and for how long.
-const NO_TCP_PEERS_MAX: usize = 1_024;
-const NO_TCP: std::time::Duration = std::time::Duration::from_secs(600);
 const TRACE_PHRASE_CHARACTERS_MAX: usize = 64;
 /// Headers that only the user agent writes; those with a field of their own are refused anyway.
 const OWN_HEADERS: [&str; 4] = ["Server", "User-Agent", "Content-Type", "c"];

@@ -6,6 +6,7 @@
 mod client;
 mod command;
 mod config;
+mod connections;
 mod core;
 mod credentials;
 mod dialog_requests;
@@ -27,14 +28,15 @@ mod reliable;
 mod reoffer;
 mod request;
 mod session;
+mod sessions;
 mod stateless;
 mod strays;
-mod streams;
+mod tcp_refusals;
 mod timer;
 mod uac;
 mod uas;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use shared::{Instant, Now, Refusal, TlsFailure};
@@ -51,7 +53,7 @@ pub use session::replaces_unknown;
 use self::core::Core;
 use crate::digest;
 use crate::flow::{Flow, FlowId, SendFailure, SendToken, Transport};
-use crate::ids::{RequestId, SessionId};
+use crate::ids::SessionId;
 use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};
@@ -62,8 +64,11 @@ use crate::transaction::{
     ClientEntry, ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers,
 };
 use crate::via::MAGIC_COOKIE;
+use connections::Connections;
 use request::Requests;
-use session::{Session, State};
+use session::Session;
+use sessions::Sessions;
+use tcp_refusals::TcpRefusals;
 
 /// SIP transactions and dialogs of one node.
 ///
@@ -71,15 +76,9 @@ use session::{Session, State};
 #[derive(Debug)]
 pub struct UserAgent {
     core: Core,
-    sessions: HashMap<SessionId, Session>,
-    deadlines: BTreeSet<(Instant, SessionId)>,
-    /// The session that is being worked on, with the value of its tag. Found here by the next input,
-    /// it was lost in a panic.
-    in_hand: Option<(SessionId, u64)>,
-    /// Requests of ours outside of dialogs.
+    sessions: Sessions,
+    /// Our requests outside of dialogs.
     requests: Requests,
-    /// The request that is being worked on. Found here by the next input, it was lost in a panic.
-    request_in_hand: Option<RequestId>,
 }
 
 impl UserAgent {
@@ -92,25 +91,17 @@ impl UserAgent {
             servers: Servers::new(config.server_transactions_max, random.key_for("sources")),
             clients: Clients::default(),
             digest: digest::Server::new(&config.realm, random.key_for("digest")),
-            tags: HashMap::new(),
-            streams: streams::Streams::default(),
+            connections: Connections::default(),
             strangers: Strangers::default(),
             at: Instant::ZERO,
             overload: OverloadControl::default(),
             effects: VecDeque::new(),
             meters: UaMeters::default(),
-            no_tcp: std::collections::BTreeMap::new(),
+            tcp_refusals: TcpRefusals::default(),
             config,
             random,
         };
-        Self {
-            core,
-            sessions: HashMap::new(),
-            deadlines: BTreeSet::new(),
-            in_hand: None,
-            requests: Requests::default(),
-            request_in_hand: None,
-        }
+        Self { core, sessions: Sessions::default(), requests: Requests::default() }
     }
 
     /// Takes one input.
@@ -148,18 +139,11 @@ impl UserAgent {
         while let Some((key, fate)) = self.core.clients.next_due(now.mono) {
             self.client_due(now, key, fate);
         }
-        while let Some(&(at, id)) = self.deadlines.first() {
-            if at > now.mono {
-                break;
-            }
-            self.deadlines.pop_first();
-            self.with_session(id, |session, core| {
-                session.armed = None;
-                session.handle_timeout(core, now);
-            });
+        while let Some(id) = self.sessions.next_due(now.mono) {
+            self.with_session(id, |session, core| session.handle_timeout(core, now));
         }
         self.leave_silent_destinations(now);
-        self.handle_stream_timeouts(now);
+        self.handle_connection_timeouts(now);
         self.gauge();
     }
 
@@ -171,10 +155,10 @@ impl UserAgent {
 
     /// When [`UserAgent::handle_timeout`] is due, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        let session = self.deadlines.first().map(|(at, _)| (*at, "sip session"));
-        let streams = self.core.streams.deadline();
+        let session = self.sessions.deadline().map(|at| (at, "sip session"));
+        let connections = self.core.connections.deadline();
         let request = self.requests.deadline().map(|at| (at, "sip request"));
-        let others = shared::time::soonest(shared::time::soonest(session, request), streams);
+        let others = shared::time::soonest(shared::time::soonest(session, request), connections);
         shared::time::soonest(others, self.core.transaction_deadline())
     }
 
@@ -185,17 +169,15 @@ impl UserAgent {
 
     /// The Call-ID of a session, as both sides know it.
     pub fn call_id(&self, session: SessionId) -> Option<&CallId> {
-        self.sessions.get(&session)?.call_id()
+        self.sessions.get(session)?.call_id()
     }
 
     /// The session whose dialog a `Replaces` names, in whichever order it has our tag.
     pub fn replaced(&self, replaces: &Replaces) -> Option<SessionId> {
         let tags = [&replaces.to_tag, &replaces.from_tag];
         tags.into_iter().find_map(|tag| {
-            let token = Token::parse(tag.as_bytes())?;
-            let id = *self.core.tags.get(&token.value)?;
-            let is_meant = self.sessions.get(&id)?.is_replaced_by(replaces);
-            is_meant.then_some(id)
+            let session = self.sessions.of_tag(tag.as_bytes())?;
+            session.is_replaced_by(replaces).then_some(session.id)
         })
     }
 
@@ -206,9 +188,7 @@ impl UserAgent {
     /// 481 for a dialog that is not here or not answered yet, 486 where only an unanswered one was
     /// meant, 603 for one that ends just now.
     pub fn taken_over_by(&self, replaces: &Replaces) -> Result<SessionId, Refusal> {
-        let token = Token::parse(replaces.to_tag.as_bytes());
-        let id = token.and_then(|token| self.core.tags.get(&token.value).copied());
-        let session = id.and_then(|id| self.sessions.get(&id));
+        let session = self.sessions.of_tag(replaces.to_tag.as_bytes());
         session.ok_or_else(replaces_unknown)?.taken_over_by(replaces)
     }
 
@@ -244,12 +224,12 @@ impl UserAgent {
     /// Keeps an open stream from being closed for idleness, or leaves it to that again: a phone is
     /// registered by it.
     pub fn keep_stream(&mut self, flow: FlowId, is_kept: bool) {
-        self.core.streams.keep(flow, is_kept);
+        self.core.connections.keep(flow, is_kept);
     }
 
     /// Whether a session still lives.
     pub fn has_session(&self, session: SessionId) -> bool {
-        self.sessions.contains_key(&session)
+        self.sessions.contains(session)
     }
 
     fn gauge(&mut self) {
@@ -257,18 +237,17 @@ impl UserAgent {
         core.meters.server_transactions = core.servers.len() as u64;
         core.meters.answers_forgotten = core.servers.answers_forgotten();
         core.meters.client_transactions = core.clients.len() as u64;
-        core.meters.streams = core.streams.len() as u64;
+        core.meters.streams = core.connections.len() as u64;
         core.meters.sessions = self.sessions.len() as u64;
         core.meters.requests = self.requests.len() as u64;
     }
 
     /// Tells of a session or request that a panic took, so that whoever waits for it goes on.
     fn mourn(&mut self) {
-        if let Some((session, tag)) = self.in_hand.take() {
-            self.core.tags.remove(&tag);
+        if let Some(session) = self.sessions.take_lost() {
             self.core.emit(UaEvent::Ended { session, cause: EndCause::Internal, headers: None });
         }
-        if let Some(request) = self.request_in_hand.take() {
+        if let Some(request) = self.requests.take_lost() {
             self.core.emit(UaEvent::Responded(Box::new(Responded::nothing(
                 request,
                 500,
@@ -293,7 +272,7 @@ impl UserAgent {
 
     fn flow_opened(&mut self, now: Now, flow: Flow, token: Option<SendToken>) {
         if flow.transport.is_reliable() {
-            self.core.streams.open(now.mono, flow, token.is_some());
+            self.core.connections.open(now.mono, flow, token.is_some());
         }
         if let Some(token) = token {
             let key = ClientKey { branch: token.0, is_cancel: false };
@@ -304,7 +283,7 @@ impl UserAgent {
     /// Requests that nobody answered yet may never have been read; what rings goes on, for the
     /// response may come over a new connection (RFC 3261 §18.2.2).
     fn flow_closed(&mut self, now: Now, flow: FlowId) {
-        self.core.streams.remove(flow);
+        self.core.connections.remove(flow);
         for key in self.core.clients.calling_on(flow) {
             self.transaction_failed(now, key);
         }
@@ -434,30 +413,9 @@ impl UserAgent {
     /// Lets `work` on a session that is taken out of the table: should it panic, that session is
     /// lost and no other.
     fn with_session(&mut self, id: SessionId, work: impl FnOnce(&mut Session, &mut Core)) {
-        let Some(mut session) = self.sessions.remove(&id) else { return };
-        self.in_hand = Some((id, session.tag.value));
+        let Some(mut session) = self.sessions.take(id) else { return };
         work(&mut session, &mut self.core);
-        self.in_hand = None;
-        self.keep(session);
-    }
-
-    fn keep(&mut self, mut session: Session) {
-        let id = session.id;
-        let deadline = session.deadline();
-        if session.armed != deadline {
-            if let Some(old) = session.armed {
-                self.deadlines.remove(&(old, id));
-            }
-            if let Some(new) = deadline {
-                self.deadlines.insert((new, id));
-            }
-            session.armed = deadline;
-        }
-        if matches!(session.state, State::Gone) {
-            self.core.tags.remove(&session.tag.value);
-        } else {
-            self.sessions.insert(id, session);
-        }
+        self.sessions.put_back(session);
     }
 }
 
@@ -499,7 +457,7 @@ mod tests {
         assert_eq!((session, cause), (SessionId(1), EndCause::Internal));
         assert!(agent.poll_effect().is_none());
         assert!(!agent.has_session(SessionId(1)) && agent.has_session(SessionId(2)));
-        assert_eq!(agent.core.tags.len(), 1);
+        assert_eq!(agent.sessions.len(), 1);
     }
 
     fn ring(agent: &mut UserAgent, session: SessionId) {

@@ -10,7 +10,6 @@ use super::objection::objection;
 use crate::flow::{Flow, ReplyRoute, SendToken, Transport};
 use crate::ids::SessionId;
 use crate::message::{self, Message, Method, RawMessage, Request, StartLine};
-use crate::random::Token;
 use crate::transaction::{Acknowledged, Repeat, ServerKey};
 
 impl UserAgent {
@@ -18,7 +17,7 @@ impl UserAgent {
         match flow.transport {
             Transport::Udp if message::is_keep_alive(bytes) => self.core.meters.keep_alives += 1,
             Transport::Udp => self.receive_message(now, flow, bytes),
-            Transport::Tcp | Transport::Tls => self.receive_stream(now, flow, bytes),
+            Transport::Tcp | Transport::Tls => self.receive_on_connection(now, flow, bytes),
         }
     }
 
@@ -135,10 +134,8 @@ impl UserAgent {
 
     /// The session whose tag stands in To, if Call-ID and the other tag fit as well.
     fn session_of(&self, request: &Request) -> Option<SessionId> {
-        let tag = Token::parse(request.to.tag()?.as_bytes())?;
-        let id = *self.core.tags.get(&tag.value)?;
-        let session = self.sessions.get(&id)?;
-        (session.tag == tag && session.owns(request)).then_some(id)
+        let session = self.sessions.of_tag(request.to.tag()?.as_bytes())?;
+        session.owns(request).then_some(session.id)
     }
 
     /// An ACK ends in its INVITE transaction, or it is for a 2xx and goes to the dialog.
@@ -174,7 +171,7 @@ impl UserAgent {
             self.core.meters.cancels_unknown += 1;
             return self.answer_stray(flow, cancel.clone());
         };
-        let tag = session.and_then(|id| self.sessions.get(&id)).map(|session| session.tag_text());
+        let tag = session.and_then(|id| self.sessions.get(id)).map(|session| session.tag_text());
         if let Some(id) = session {
             self.trace_request(id, flow, cancel);
         }

@@ -23,6 +23,8 @@ use crate::transaction::ClientKey;
 pub(super) struct Requests {
     pending: HashMap<ClientKey, Pending>,
     deadlines: BTreeSet<(Instant, ClientKey)>,
+    /// The request that is being worked on. Found here by the next input, a panic took it.
+    in_hand: Option<RequestId>,
 }
 
 /// One request, over all its challenges and destinations.
@@ -67,7 +69,6 @@ impl UserAgent {
             return;
         }
         let Some(mut pending) = self.requests.take(key) else { return };
-        self.request_in_hand = Some(pending.id);
         let goes_on = match response.status {
             401 | 407 => pending.take_challenge(&response),
             UNAVAILABLE => pending.take_next(&mut self.core),
@@ -79,20 +80,22 @@ impl UserAgent {
             let reason = response.reason.to_lossy().into_owned();
             self.core.emit(pending.responded(response.status, reason, Some(response)));
         }
-        self.request_in_hand = None;
+        self.requests.put_down();
     }
 
     /// Nobody answered, or it could not be sent.
     pub(super) fn request_failed(&mut self, now: Now, key: ClientKey, status: u16) {
         let Some(mut pending) = self.requests.take(key) else { return };
         if pending.take_next(&mut self.core) {
-            return self.send_request(now, pending);
+            self.send_request(now, pending);
+        } else {
+            let reason = match pending.tls_failure {
+                Some(failure) => failure.sentence(),
+                None => shared::refusal::generic_phrase(status),
+            };
+            self.core.emit(pending.responded(status, reason.to_owned(), None));
         }
-        let reason = match pending.tls_failure {
-            Some(failure) => failure.sentence(),
-            None => shared::refusal::generic_phrase(status),
-        };
-        self.core.emit(pending.responded(status, reason.to_owned(), None));
+        self.requests.put_down();
     }
 
     /// Leaves destinations that said nothing at all for too long. A response that still comes from
@@ -252,7 +255,20 @@ impl Requests {
 
     fn take(&mut self, key: ClientKey) -> Option<Pending> {
         self.heard(key);
-        self.pending.remove(&key)
+        let pending = self.pending.remove(&key)?;
+        self.in_hand = Some(pending.id);
+        Some(pending)
+    }
+
+    /// The request that was taken is sent again, or over.
+    fn put_down(&mut self) {
+        self.in_hand = None;
+        debug_assert!(self.deadlines.len() <= self.pending.len(), "a deadline of no request");
+    }
+
+    /// The request that was taken and never put down: a panic took it.
+    pub fn take_lost(&mut self) -> Option<RequestId> {
+        self.in_hand.take()
     }
 
     /// Why nothing went out to the destination, for whoever asked.

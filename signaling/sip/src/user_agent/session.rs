@@ -35,8 +35,6 @@ pub(super) struct Session {
     pub state: State,
     /// What it gets beyond the contract's own methods.
     pub extensions: Extensions,
-    /// The deadline in the table.
-    pub armed: Option<Instant>,
 }
 
 /// What a session waits for.

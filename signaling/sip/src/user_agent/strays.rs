@@ -48,7 +48,7 @@ impl UserAgent {
             core.meters.held_dropped += 1;
             core.emit(UaEvent::Unheard { rule: RULE });
             // Nothing of it will be heard: the peer's own system holds it back then.
-            core.close_stream(flow.id, CloseReason::Flood);
+            core.close_connection(flow.id, CloseReason::Flood);
         }
         is_unheard
     }

@@ -25,7 +25,7 @@ use crate::transaction::ClientKey;
 impl UserAgent {
     /// `Command::Invite`.
     pub(super) fn invite(&mut self, now: Now, id: SessionId, invite: Invite) {
-        if self.sessions.contains_key(&id) {
+        if self.sessions.contains(id) {
             self.core.meters.commands_ignored += 1;
             return;
         }
@@ -67,10 +67,9 @@ impl UserAgent {
             from,
             invite,
         });
-        self.core.tags.insert(tag.value, id);
         calling.send(&mut self.core, now, id);
         let extensions = calling.invite.extensions;
-        self.keep(Session { id, tag, state: State::Calling(calling), extensions, armed: None });
+        self.sessions.insert(Session { id, tag, state: State::Calling(calling), extensions });
     }
 }
 
@@ -136,7 +135,7 @@ impl Calling {
         if !is_udp
             || self.by_udp.is_some()
             || bytes <= DATAGRAM_BYTES
-            || core.has_no_tcp(now, remote)
+            || core.tcp_refusals.hold(now.mono, remote)
         {
             return false;
         }
@@ -156,7 +155,7 @@ impl Calling {
     /// Back to UDP where the peer takes no TCP; `false` where it was not TCP for its size.
     fn send_by_udp(&mut self, core: &mut Core, now: Now, id: SessionId) -> bool {
         let Some(by_udp) = self.by_udp.take() else { return false };
-        core.note_no_tcp(now, by_udp.remote);
+        core.tcp_refusals.note(now.mono, by_udp.remote);
         self.destination = by_udp;
         self.send(core, now, id);
         true

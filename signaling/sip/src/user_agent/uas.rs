@@ -29,7 +29,7 @@ impl UserAgent {
     pub(super) fn admit(&mut self, now: Now, incoming: Incoming, id: SessionId) {
         let key = self.core.keys.of(&incoming.request);
         let key = key.filter(|key| !self.core.servers.contains(*key));
-        let (Some(key), false) = (key, self.sessions.contains_key(&id)) else {
+        let (Some(key), false) = (key, self.sessions.contains(id)) else {
             // A copy was admitted while this one waited: the first answers for both.
             let sentence = "the same INVITE is being served already";
             let refusal = Refusal::silent("invite_copy", sentence);
@@ -56,7 +56,6 @@ impl UserAgent {
     fn begin_ringing(&mut self, now: Now, incoming: Incoming, id: SessionId, key: ServerKey) {
         let Incoming { flow, mut request, objection: _, extensions } = incoming;
         let tag = self.core.token();
-        self.core.tags.insert(tag.value, id);
         let reply = ReplyRoute::of(flow, request.top_via());
         let machine = InviteServer::new(flow.transport.is_reliable());
         let merge = Some(self.core.keys.merge(&request));
@@ -82,7 +81,7 @@ impl UserAgent {
             key,
         };
         let state = State::Ringing(Box::new(ringing));
-        self.keep(Session { id, tag, state, extensions, armed: None });
+        self.sessions.insert(Session { id, tag, state, extensions });
     }
 }
 

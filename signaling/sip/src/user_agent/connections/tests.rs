@@ -1,8 +1,13 @@
 //! Patience with connections, by values.
 
+use std::time::Duration;
+
+use shared::limits::SIP_STREAM_PINGS_MAX;
+
 use super::*;
 use crate::flow::Transport;
-use crate::user_agent::{Command, Incoming, Input, SessionId, UaConfig, UaEvent};
+use crate::ids::SessionId;
+use crate::user_agent::{Command, Incoming, Input, UaConfig};
 
 fn agent() -> UserAgent {
     let origin = shared::Origin { node: 1, generation: 1 };
@@ -91,29 +96,6 @@ fn a_ping_a_second_is_answered_for_ever() {
         agent.handle(at(second), Input::Received { flow: flow(), bytes: b"\r\n\r\n" });
         assert_eq!(std::iter::from_fn(|| agent.poll_effect()).count(), 1);
     }
-}
-
-#[test]
-fn streams_hold_only_so_much_of_unfinished_messages_together() {
-    let mut streams = Streams::default();
-    let now = Instant::ZERO;
-    let part = [b'x'; 2_000];
-    let give = |streams: &mut Streams, number| {
-        let flow = Flow { id: FlowId(number), ..flow() };
-        streams.open(now, flow, false);
-        let stream = streams.open.get_mut(&flow.id).unwrap();
-        stream.framer.feed(now, &part);
-        assert_eq!(stream.framer.next_frame(), None);
-        streams.has_room(flow.id, 9_000)
-    };
-    assert!((1..=4).all(|number| give(&mut streams, number)));
-    assert!(!give(&mut streams, 5), "the one that is too much");
-    assert!(streams.remove(FlowId(5)));
-    assert!(streams.has_room(FlowId(1), 9_000), "others are unharmed");
-    assert!(streams.remove(FlowId(2)));
-    assert!(give(&mut streams, 6));
-    let left = (1..=6).filter(|number| streams.remove(FlowId(*number))).count();
-    assert_eq!((left, streams.unfinished), (4, 0));
 }
 
 #[test]
