@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use shared::Prompt;
 
-use crate::effect::Severity;
+use crate::finding::{Finding, brief};
 use crate::input::{AnswerBody, HttpAnswer, PromptFailure};
-use crate::twiml::{Document, Finding, decode};
+use crate::twiml::{Document, decode};
 
 /// What an answer asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +26,17 @@ impl Content {
     /// 11200 an error status, 11770 empty, 12300 another type, and those of [`Document::parse`].
     pub(crate) fn of(answer: HttpAnswer) -> Result<Self, Finding> {
         if !(200..300).contains(&answer.status) {
-            return Err(fatal(11200, format!("the server answered with status {}", answer.status)));
+            return Err(Finding::error(
+                11200,
+                format!("the server answered with status {}", answer.status),
+            ));
         }
         let body = match answer.body {
             AnswerBody::Audio(audio) => return Ok(Self::Audio(audio)),
             AnswerBody::Bytes(body) => body,
         };
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Err(fatal(11770, "the answer has an empty body".to_owned()));
+            return Err(Finding::error(11770, "the answer has an empty body"));
         }
         let content_type = answer.content_type.as_deref();
         match content_type.map(media_type).as_deref() {
@@ -45,16 +48,15 @@ impl Content {
                 Ok(Document::parse(text.trim()).map_or(Self::Speech(text), Self::Twiml))
             }
             Some(kind) => {
-                let kind = crate::twiml::brief(kind);
-                Err(fatal(12300, format!("the content type `{kind}` is neither TwiML nor audio")))
+                let kind = brief(kind);
+                Err(Finding::error(
+                    12300,
+                    format!("the content type `{kind}` is neither TwiML nor audio"),
+                ))
             }
-            None => Err(fatal(12300, "the answer has no content type".to_owned())),
+            None => Err(Finding::error(12300, "the answer has no content type")),
         }
     }
-}
-
-fn fatal(code: u32, message: String) -> Finding {
-    Finding { code, severity: Severity::Error, message, position: None }
 }
 
 /// Whether `<Play>` takes this media type (lower case, no parameters; contract twiml.md 2.2).

@@ -4,21 +4,14 @@ use std::sync::Arc;
 
 use shared::{CallSid, PlayId, Prompt, RecordingSid, Refusal};
 
+use crate::finding::Severity;
+use crate::ids::PromptId;
 use crate::input::{ChildEvent, ParentCommand, PromptFailure, Transfer};
 use crate::setup::{CallSetup, OutboundLeg, RecordingTrack};
 use crate::speech::Speech;
 use crate::status::CallStatus;
 use crate::tone::Tone;
 use crate::webhook::HttpRequest;
-
-/// An HTTP request of one call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HttpId(pub u32);
-
-/// A prompt of one call. Played at most once; Control may drop it when its play ended or was
-/// stopped, at [`CallEffect::ForgetPrompt`], and at the end of the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PromptId(pub u32);
 
 /// Out of a [`crate::Call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,15 +219,6 @@ pub struct StatusChange {
     pub status: CallStatus,
     /// When, Unix milliseconds.
     pub unix_ms: i64,
-}
-
-/// Severity of a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// The document stops; log level 0.
-    Error,
-    /// Logged, a default is used; log level 1.
-    Warning,
 }
 
 /// A debugger entry (contract webhooks.md 8.1 step 2).

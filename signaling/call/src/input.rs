@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::{CallSid, Instant, PlayId, Prompt, RecordingSid};
 
-use crate::effect::{HttpId, PromptId};
+use crate::ids::{HttpId, PromptId};
 use crate::setup::{StatusCallback, Webhook};
 use crate::status::CallStatus;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use shared::{AccountSid, ApplicationSid, CallSid, DomainSid, ids::Origin, limits};
 
+use crate::finding::Finding;
 use crate::status::{CallDirection, ProgressEvent};
-use crate::twiml::Finding;
 
 /// HTTP method of a webhook (contract webhooks.md 1: only these two).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -8,6 +8,7 @@ use std::net::Ipv6Addr;
 
 use shared::limits;
 
+use crate::finding::brief;
 use crate::form::percent_decode;
 use crate::setup::{SipTarget, SipTransport};
 
@@ -304,7 +305,7 @@ fn decode_value(value: &str) -> String {
 /// # Errors
 /// 32111 bad name, 32112 bad value, 32113 reserved prefix, 32115 too long a reason, 13252 not on the list.
 pub fn check_header(name: String, value: String) -> Result<(String, String), SipNounFault> {
-    let shown = crate::twiml::brief(&name);
+    let shown = brief(&name);
     let fault = |code, why: &str| {
         Err(SipNounFault { code, sentence: format!("header `{shown}` is not sent: {why}") })
     };

@@ -3,8 +3,9 @@
 use shared::{AccountSid, CallSid, limits};
 use url::Url;
 
-use crate::effect::HttpId;
+use crate::finding::Finding;
 use crate::form::Form;
+use crate::ids::HttpId;
 use crate::setup::Method;
 
 /// What a request is for: decides its log line and whether its answer matters.
@@ -117,6 +118,12 @@ pub struct WebUrlError {
     pub code: u32,
     /// What is wrong with it.
     pub sentence: String,
+}
+
+impl From<WebUrlError> for Finding {
+    fn from(error: WebUrlError) -> Self {
+        Self::error(error.code, error.sentence)
+    }
 }
 
 /// A checked absolute http or https URL, with its connection overrides taken out of the fragment.

@@ -10,8 +10,9 @@ use super::leg::Leg;
 use super::script::{Flow, url_error};
 use super::webhooks::{push_headers, warning};
 use super::{Activity, Call};
-use crate::effect::{CallEffect, PromptId, PromptSource, RecordingPlan, RecordingSource};
+use crate::effect::{CallEffect, PromptSource, RecordingPlan, RecordingSource};
 use crate::form::Form;
+use crate::ids::PromptId;
 use crate::input::{ChildEnd, ChildEvent, ParentCommand, PromptFailure};
 use crate::setup::{CallSetup, DocumentSource, OutboundLeg, StatusCallback, Target, Webhook};
 use crate::status::{CallDirection, CallStatus};
@@ -207,7 +208,7 @@ impl Call {
         if fits {
             return Some(asked.to_owned());
         }
-        let shown = crate::twiml::brief(asked);
+        let shown = crate::finding::brief(asked);
         let message =
             format!("callerId `{shown}` is not allowed for this target: the caller's is used");
         self.notify(warning(code, message), None);

@@ -7,8 +7,9 @@ use shared::{Instant, Now, PlayId, limits};
 
 use super::script::url_error;
 use super::{Activity, Call};
-use crate::effect::{CallEffect, PromptId, PromptSource};
+use crate::effect::{CallEffect, PromptSource};
 use crate::form::Form;
+use crate::ids::PromptId;
 use crate::input::PromptFailure;
 use crate::twiml::Position;
 use crate::twiml::verb::Gather;

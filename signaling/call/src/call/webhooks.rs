@@ -5,8 +5,9 @@ use shared::{Now, RecordingSid, limits};
 
 use super::{Activity, Call, leg::is_x_header, record::nearest_second};
 use crate::date::rfc2822;
-use crate::effect::{CallEffect, HttpId, Notification};
+use crate::effect::{CallEffect, Notification};
 use crate::form::Form;
+use crate::ids::HttpId;
 use crate::input::{HttpAnswer, HttpFailure};
 use crate::setup::{Method, Target, Webhook};
 use crate::status::{CallDirection, ProgressEvent};
@@ -340,5 +341,5 @@ pub(super) fn push_headers(
 
 /// A warning without a place in a document.
 pub(super) fn warning(code: u32, message: String) -> Finding {
-    Finding { code, severity: crate::effect::Severity::Warning, message, position: None }
+    Finding { code, severity: crate::finding::Severity::Warning, message, position: None }
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use roxmltree::Node;
 use shared::limits;
 
-use super::{Finding, Position, Reading, brief};
-use crate::effect::Severity;
+use super::Reading;
+use crate::finding::{Finding, Position, Severity, brief};
 use crate::setup::Method;
 
 /// What an attribute may hold.

@@ -8,44 +8,16 @@ mod body;
 mod positions;
 pub mod verb;
 
-use std::fmt;
-
 use roxmltree::{Node, ParsingOptions};
 use shared::limits;
 
 pub use body::decode;
 pub use verb::Verb;
 
-use crate::effect::Severity;
+pub use crate::finding::{Finding, Position};
+
+use crate::finding::brief;
 use positions::Positions;
-
-/// Where something stands in a document, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// Line.
-    pub line: u32,
-    /// Column, in characters.
-    pub column: u32,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
-/// Something to tell the customer about a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The contract's code.
-    pub code: u32,
-    /// ERROR stops the document.
-    pub severity: Severity,
-    /// One sentence.
-    pub message: String,
-    /// Where.
-    pub position: Option<Position>,
-}
 
 /// A verb and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +56,9 @@ impl Document {
         let root = tree.root_element();
         let mut reading = Reading { positions: Positions::new(text), findings: Vec::new() };
         if root.tag_name().name() != "Response" {
-            return Err(Finding {
-                code: 12102,
-                severity: Severity::Error,
-                message: format!("the root is <{}>, not <Response>", brief(root.tag_name().name())),
-                position: Some(reading.position(root.range().start)),
-            });
+            let name = brief(root.tag_name().name());
+            let finding = Finding::error(12102, format!("the root is <{name}>, not <Response>"));
+            return Err(finding.at(reading.place(root)));
         }
         check_size(root, &reading)?;
         let verbs = reading.verbs(root);
@@ -128,12 +97,7 @@ impl Reading<'_> {
 
     /// Notes a warning.
     pub(crate) fn warn(&mut self, code: u32, message: String, position: Position) {
-        self.findings.push(Finding {
-            code,
-            severity: Severity::Warning,
-            message,
-            position: Some(position),
-        });
+        self.findings.push(Finding::warning(code, message).at(position));
     }
 
     /// Notes that an element does not belong where it stands (12200) and is skipped.
@@ -188,16 +152,6 @@ pub(crate) fn own_text(node: Node<'_, '_>) -> String {
     text.trim().to_owned()
 }
 
-/// A customer's text, short enough for a sentence.
-pub(crate) fn brief(text: &str) -> String {
-    let mut shown: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
-    if text.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 fn check_version(text: &str) -> Result<(), Finding> {
     let Some(declaration) = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"))
     else {
@@ -207,12 +161,10 @@ fn check_version(text: &str) -> Result<(), Finding> {
     let version = version.trim_start_matches([' ', '\t', '\r', '\n', '=']);
     let quoted = |quote: char| version.strip_prefix(quote).and_then(|rest| rest.split_once(quote));
     match quoted('"').or_else(|| quoted('\'')) {
-        Some((version, _)) if version != "1.0" => Err(Finding {
-            code: 12101,
-            severity: Severity::Error,
-            message: format!("XML version `{}` is not supported: only 1.0", brief(version)),
-            position: Some(Position { line: 1, column: 1 }),
-        }),
+        Some((version, _)) if version != "1.0" => {
+            let message = format!("XML version `{}` is not supported: only 1.0", brief(version));
+            Err(Finding::error(12101, message).at(Position { line: 1, column: 1 }))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -236,7 +188,7 @@ fn check_size(root: Node<'_, '_>, reading: &Reading<'_>) -> Result<(), Finding> 
 
 fn unreadable(reason: String, position: Option<Position>) -> Finding {
     let message = format!("the document cannot be read: {reason}");
-    Finding { code: 12100, severity: Severity::Error, message, position }
+    Finding { position, ..Finding::error(12100, message) }
 }
 
 #[cfg(test)]

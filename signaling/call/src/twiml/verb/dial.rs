@@ -6,6 +6,7 @@ use shared::limits;
 use super::noun::{self, Noun};
 use super::record::{self, RecordingLink};
 use super::{Link, Read, broken};
+use crate::finding::Finding;
 use crate::setup::RecordingTrack;
 use crate::tone::RingTone;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -152,10 +153,7 @@ fn dial_record(attributes: &Attributes) -> Option<DialRecord> {
     })
 }
 
-fn targets(
-    node: Node<'_, '_>,
-    reading: &mut Reading<'_>,
-) -> Result<Vec<Noun>, crate::twiml::Finding> {
+fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, Finding> {
     let mut targets = Vec::new();
     for child in node.children().filter(Node::is_element) {
         let name = child.tag_name().name();

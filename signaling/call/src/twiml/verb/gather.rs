@@ -3,8 +3,9 @@
 use roxmltree::Node;
 
 use super::{Link, Pause, Play, Read, Say, broken, pause, play, say};
+use crate::finding::{Finding, Position};
+use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
-use crate::twiml::{Position, Reading};
 
 /// Collect digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,10 +124,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather
     }))
 }
 
-fn prompts(
-    node: Node<'_, '_>,
-    reading: &mut Reading<'_>,
-) -> Result<Vec<GatherPrompt>, crate::twiml::Finding> {
+fn prompts(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<GatherPrompt>, Finding> {
     let mut prompts = Vec::new();
     for child in node.children().filter(Node::is_element) {
         let position = reading.place(child);

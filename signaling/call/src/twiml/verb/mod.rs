@@ -24,8 +24,8 @@ pub use refer::Refer;
 pub use reject::Reject;
 pub use say::Say;
 
-use super::{Finding, Reading, brief};
-use crate::effect::Severity;
+use super::Reading;
+use crate::finding::{Finding, brief};
 use crate::setup::Method;
 
 /// A URL as written, absolute or relative, and the method of its request.
@@ -187,5 +187,5 @@ pub(crate) fn broken(
     node: Node<'_, '_>,
     reading: &Reading<'_>,
 ) -> Finding {
-    Finding { code, severity: Severity::Error, message, position: Some(reading.place(node)) }
+    Finding::error(code, message).at(reading.place(node))
 }

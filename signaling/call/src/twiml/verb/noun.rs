@@ -5,11 +5,12 @@ use roxmltree::Node;
 use shared::limits;
 
 use super::{Link, play};
+use crate::finding::{Finding, brief};
 use crate::setup::{SipCredentials, SipTarget, Target};
 use crate::sip_noun;
 use crate::status::ProgressEvent;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
-use crate::twiml::{Finding, Reading, brief, own_text};
+use crate::twiml::{Reading, own_text};
 
 /// One party to ring.
 #[derive(Clone, Debug, PartialEq, Eq)]

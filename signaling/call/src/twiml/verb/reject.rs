@@ -3,8 +3,9 @@
 use roxmltree::Node;
 
 use super::{Read, Verb};
+use crate::finding::Finding;
+use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
-use crate::twiml::{Finding, Reading};
 
 /// Refuse an unanswered incoming call; on an answered one it hangs up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,10 @@
 
 use roxmltree::Node;
 
+use crate::finding::{Finding, brief};
 use crate::speech::{Manner, Part, Speech};
+use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
-use crate::twiml::{Finding, Reading, brief};
 
 /// Reads the content of `<Say>`. The depth limit of documents bounds the recursion.
 ///
