@@ -47,17 +47,6 @@ const KNOWN: &[Known] = &[
         reason: "the router and `Context` share a file with the replies that resources build",
     },
     Known {
-        package: "signaling/call",
-        files: &[
-            "call/dial.rs",
-            "call/leg.rs",
-            "call/record.rs",
-            "call/script.rs",
-            "call/webhooks.rs",
-        ],
-        reason: "five parts of one call use helpers that stand in one another's files",
-    },
-    Known {
         package: "signaling/control",
         files: &[
             "call_effects.rs",

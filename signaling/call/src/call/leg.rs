@@ -3,43 +3,17 @@
 use std::mem;
 use std::time::Duration;
 
-use shared::{Instant, Now};
+use shared::Now;
 
-use super::dial::Parting;
-use super::webhooks::warning;
-use super::{Activity, Call};
+use super::Call;
+use super::activity::{Activity, Waits as _};
+use super::headers::is_x_header;
+use super::state::{Ending, Leg};
 use crate::effect::{CallEffect, FinalRecord};
-use crate::finding::Severity;
+use crate::finding::Finding;
 use crate::input::{AnswerFacts, ChildEnd, ChildEvent, HangupCause, ParentCommand};
 use crate::setup::{DocumentSource, Target};
 use crate::status::{CallStatus, ProgressEvent, status_of_final_response};
-use crate::twiml::Finding;
-
-/// How far the leg is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leg {
-    /// Not started.
-    New,
-    /// Inbound and unanswered.
-    Ringing,
-    /// Outbound and unanswered; we give up at `until`.
-    Inviting { until: Instant },
-    /// Answered.
-    Up,
-    /// Ended.
-    Over,
-}
-
-/// How the leg ends on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// By us: BYE or CANCEL.
-    Bye,
-    /// By us: a final error response.
-    Reject(u16),
-    /// By the peer, or it never was.
-    Gone,
-}
 
 /// How long a call that is over is kept for callbacks and recordings that never come.
 pub(super) const LINGER: Duration = Duration::from_secs(120);
@@ -78,7 +52,7 @@ impl Call {
         self.leg = Leg::Ringing;
         if self.setup.document == DocumentSource::None {
             let message = "no voice URL is configured: the call is refused with 404".to_owned();
-            self.notify(error(11100, message), None);
+            self.notify(Finding::error(11100, message), None);
             self.end(now, CallStatus::Failed, Ending::Reject(404));
             return;
         }
@@ -115,11 +89,7 @@ impl Call {
         self.start_api_recording(now);
         let digits = self.setup.leg.as_ref().and_then(|leg| leg.send_digits.clone());
         match digits {
-            Some(digits) => {
-                let play = self.names.play();
-                self.activity = Activity::SendingDigits { play };
-                self.effect(CallEffect::SendDigits { digits: digits.into(), play });
-            }
+            Some(digits) => self.send_digits_first(digits),
             None => self.first_document(now),
         }
     }
@@ -175,7 +145,7 @@ impl Call {
         }
         self.facts.sip_status = status;
         if let Some(code) = code {
-            self.notify(error(code, sentence.clone()), None);
+            self.notify(Finding::error(code, sentence.clone()), None);
             self.facts.error_code = Some(code);
             self.facts.failed = Some((code, sentence));
         } else {
@@ -214,7 +184,7 @@ impl Call {
             None => self.timeline("sip", "the peer hung up"),
             Some((Some(code), sentence)) => {
                 self.facts.error_code = Some(code);
-                self.notify(error(code, sentence.clone()), None);
+                self.notify(Finding::error(code, sentence.clone()), None);
                 if !answered {
                     self.facts.failed = Some((code, sentence));
                 }
@@ -227,7 +197,7 @@ impl Call {
     pub(super) fn media_lost(&mut self, now: Now) {
         if self.facts.answered.is_some() && !self.is_over() {
             let message = "No media came from the party for the media timeout: hanging up.";
-            self.notify(warning(32014, message.to_owned()), None);
+            self.notify(Finding::warning(32014, message.to_owned()), None);
             self.end(now, CallStatus::Completed, Ending::Bye);
         }
     }
@@ -273,13 +243,15 @@ impl Call {
     /// The one way a leg ends. What the aborted verb still owes the application is sent here.
     pub(super) fn end(&mut self, now: Now, status: CallStatus, how: Ending) {
         debug_assert!(!self.is_over(), "a leg ends once");
-        let mut activity = mem::replace(&mut self.activity, Activity::Idle);
-        if let Activity::Fetching { request } = &activity {
-            self.abandon(*request);
+        let mut activity = mem::take(&mut self.activity);
+        if let Activity::Fetching(fetching) = &activity {
+            self.abandon(fetching.request);
         }
         if let Some(kept) = self.end_transfer() {
-            if let Activity::Dialing(dialing) = activity {
-                self.abort_dial(now, *dialing);
+            // The document of a transfer was running: its own `<Dial>` ends without an action, and the
+            // activity from before the transfer ends as if it had never been left.
+            if let Activity::Dialing(mut dialing) = activity {
+                dialing.abort(self, now);
             }
             activity = kept;
         }
@@ -294,40 +266,15 @@ impl Call {
         self.facts.limit_at = None;
         self.script.verbs.clear();
         self.set_status(now, status);
-        match activity {
-            Activity::Referring(referring) => self.refer_aftermath(&referring),
-            Activity::Joined { peer, .. } => self.effect(CallEffect::PeerEnds { sid: peer }),
-            Activity::Recording(verb) => self.record_aftermath(now, &verb),
-            Activity::Dialing(dialing) => {
-                if let Some(parting) = self.leave_children(now, *dialing) {
-                    self.activity = Activity::Parting(Box::new(parting));
-                    return;
-                }
-            }
-            Activity::Parting(_)
-            | Activity::Idle
-            | Activity::Ringing
-            | Activity::SendingDigits { .. }
-            | Activity::Speaking(_)
-            | Activity::PlayingDigits { .. }
-            | Activity::Pausing { .. }
-            | Activity::Gathering(_)
-            | Activity::Fetching { .. }
-            | Activity::Departing { .. }
-            | Activity::WithParent => {}
+        match activity.on_leg_over(self, now) {
+            Some(last) => self.activity = last,
+            None => self.conclude(now),
         }
-        self.conclude(now);
-    }
-
-    /// The children have said their last words, or took too long.
-    pub(super) fn part(&mut self, now: Now, parting: Parting) {
-        self.dial_aftermath(now, parting);
-        self.conclude(now);
     }
 
     /// Final record, terminal callback, word to the parent. The record comes first: an application that reads
     /// the call from inside its callback finds it ended.
-    fn conclude(&mut self, now: Now) {
+    pub(super) fn conclude(&mut self, now: Now) {
         debug_assert!(!self.facts.concluded, "a call is concluded once");
         self.facts.concluded = true;
         self.effect(CallEffect::Ended(FinalRecord {
@@ -387,16 +334,6 @@ impl Call {
         self.requests.clear();
         self.recordings.clear();
     }
-}
-
-/// Whether a header is passed to the application by its `X-` (any case).
-pub(super) fn is_x_header(name: &str) -> bool {
-    name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
-}
-
-/// An error without a place in a document.
-pub(super) fn error(code: u32, message: String) -> Finding {
-    Finding { code, severity: Severity::Error, message, position: None }
 }
 
 /// No ACK came for our 200.

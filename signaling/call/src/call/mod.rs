@@ -1,38 +1,42 @@
 //! The machine of one product call. Sans-IO.
 //!
-//! `leg.rs` is the SIP side (ringing, answer, end), `script.rs` documents and their failures, `speak.rs`,
-//! `gather.rs`, `record.rs`, `dial.rs`, `refer.rs` the verbs that take time, `transfer.rs` REFERs of the
-//! parties of a dial, `webhooks.rs` requests and callbacks.
+//! A call moves along two lines. Its *leg* goes from new over ringing to up and over (`leg.rs`); it never
+//! goes back, and [`Call::end`] is the one way into `Over`. Its *script* (`script.rs`) runs documents verb by
+//! verb; a verb that takes time becomes the *activity* (`activity/`), and the script goes on when that is
+//! over. Nothing else moves a call: an input reaches the leg, the activity, or one of the maps of what is
+//! awaited (`webhooks.rs` for requests, `recordings.rs` for recordings).
+//!
+//! After `Over` no verb runs. The activity still sends what the application has to get, the final record and
+//! the last callback follow, and the call finishes when every callback and recording has been settled, or
+//! [`leg::LINGER`] later. `transfer.rs` runs a second script over a kept activity, to which it can go back.
 
-mod dial;
-mod gather;
+mod activity;
+mod exchange;
+mod headers;
 mod leg;
-mod record;
-mod refer;
+mod recordings;
 mod script;
-mod speak;
+mod state;
+mod timer;
 mod transfer;
 mod webhooks;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::mem;
 
-use shared::{CallSid, Instant, Now, PlayId, RecordingSid, time::soonest};
+use shared::{CallSid, Instant, Now, RecordingSid};
 
-use self::dial::{Dialing, Parting};
-use self::gather::Gathering;
-use self::leg::Leg;
-use self::record::{RecordVerb, RecordingState};
-use self::refer::Referring;
+use self::activity::{Activity, Waits as _};
+use self::exchange::Pending;
+use self::recordings::RecordingState;
 use self::script::Script;
-use self::speak::Speaking;
+use self::state::{Ending, Facts, Leg, Names};
+use self::timer::Timer;
 use self::transfer::Transferring;
-use self::webhooks::Pending;
 use crate::effect::{CallEffect, StatusChange, TimelineEntry};
 use crate::ids::{HttpId, PromptId};
-use crate::input::{AnswerFacts, ApiUpdate, CallInput};
+use crate::input::{ApiUpdate, CallInput};
 use crate::random::Random;
-use crate::setup::CallSetup;
+use crate::setup::{CallSetup, DocumentSource};
 use crate::status::{CallDirection, CallStatus};
 use crate::webhook::WebUrl;
 
@@ -58,98 +62,6 @@ pub struct Call {
     effects: VecDeque<CallEffect>,
 }
 
-/// What the call waits for.
-#[derive(Debug)]
-enum Activity {
-    /// Not started, or over and waiting for callbacks and recordings only.
-    Idle,
-    /// Our INVITE is out.
-    Ringing,
-    /// Digits after the answer, before the first document.
-    SendingDigits { play: PlayId },
-    /// A document was requested.
-    Fetching { request: HttpId },
-    /// A prompt: `<Say>`, `<Play>`, the error sentence.
-    Speaking(Speaking),
-    /// `<Play digits>`.
-    PlayingDigits { play: PlayId },
-    /// `<Pause>`.
-    Pausing { until: Instant },
-    /// `<Gather>`.
-    Gathering(Box<Gathering>),
-    /// `<Record>`.
-    Recording(Box<RecordVerb>),
-    /// `<Dial>`.
-    Dialing(Box<Dialing>),
-    /// `<Refer>`.
-    Referring(Box<Referring>),
-    /// A child that is ready for its parent, or bridged with it.
-    WithParent,
-    /// Bridged with a call that is neither child nor parent, by an attended transfer. A `<Dial>` of
-    /// ours ends with it.
-    Joined { peer: CallSid, dialing: Option<Box<Dialing>> },
-    /// Our phone transferred the other party and is to hang up.
-    Departing { until: Instant },
-    /// Our leg is over; the children's last words are awaited for the action of `<Dial>`.
-    Parting(Box<Parting>),
-}
-
-/// What happened so far, for records and parameters.
-#[derive(Debug, Default)]
-struct Facts {
-    started: Now,
-    answered: Option<Now>,
-    ended: Option<Now>,
-    /// Final record written; the value only lives on for callbacks and recordings.
-    concluded: bool,
-    finished: bool,
-    /// When the longest call time is over.
-    limit_at: Option<Instant>,
-    /// Progress events so far, asked for or not.
-    sequence: u32,
-    sip_status: Option<u16>,
-    error_code: Option<u32>,
-    answer: AnswerFacts,
-    /// `X-*` of the final response or of the BYE.
-    last_headers: Vec<(String, String)>,
-    early_media: bool,
-    /// A failure that the parent's `<Dial>` is told instead of our status.
-    failed: Option<(u32, String)>,
-    /// Recording by REST (`Record=true`).
-    api_recording: Option<RecordingSid>,
-    /// Recording by the `<Dial>` that made this call, and when it began.
-    dial_recording: Option<(RecordingSid, Instant)>,
-    /// The warning of a voice that is mapped was given.
-    voice_warned: bool,
-    /// An edge that is not served was named.
-    edge_warned: bool,
-}
-
-/// Local names, counted up.
-#[derive(Debug, Default)]
-struct Names {
-    http: u32,
-    prompt: u32,
-    play: u32,
-}
-
-impl Names {
-    fn http(&mut self) -> HttpId {
-        self.http += 1;
-        HttpId(self.http)
-    }
-
-    fn prompt(&mut self) -> PromptId {
-        self.prompt += 1;
-        PromptId(self.prompt)
-    }
-
-    fn play(&mut self) -> PlayId {
-        self.play += 1;
-        PlayId(self.play)
-    }
-}
-
 impl Call {
     /// A call that does nothing before [`CallInput::Started`].
     pub fn new(setup: CallSetup) -> Self {
@@ -164,7 +76,7 @@ impl Call {
             leg: Leg::New,
             tied: setup.direction == CallDirection::OutboundDial,
             script: Script::default(),
-            activity: Activity::Idle,
+            activity: Activity::default(),
             transfer: None,
             requests: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -182,8 +94,8 @@ impl Call {
     pub fn successor(setup: CallSetup, started: Now) -> Self {
         let mut call = Self::new(setup);
         call.facts.started = started;
-        // Answers to requests of the other may still come: they must fit none of ours.
-        call.names.http = u32::MAX / 2;
+        // Answers to requests of the broken call may still come: they must match none of this one.
+        call.names = Names::of_successor();
         call
     }
 
@@ -211,8 +123,12 @@ impl Call {
             CallInput::Confirmed => self.timeline("sip", "ACK received"),
             CallInput::Hungup { cause, headers } => self.hung_up(now, cause, headers),
             CallInput::Http { request, result } => self.http_ended(now, request, result),
-            CallInput::PromptReady { prompt, result } => self.prompt_ready(now, prompt, result),
-            CallInput::PlayEnded { play } => self.play_ended(now, play),
+            CallInput::PromptReady { prompt, result } => {
+                self.on_activity(|activity, call| activity.on_prompt(call, now, prompt, &result));
+            }
+            CallInput::PlayEnded { play } => {
+                self.on_activity(|activity, call| activity.on_play_ended(call, now, play));
+            }
             CallInput::Digit(digit) => self.digit(now, digit),
             CallInput::RecordingEnded { recording, cause } => {
                 self.recording_ended(now, recording, cause);
@@ -243,13 +159,15 @@ impl Call {
         debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
         // Each timer that runs is gone or later afterwards; the count only bounds a mistake.
         for _ in 0..TIMERS_A_TURN_MAX {
-            let due = self.poll_timeout().filter(|(at, _)| *at <= now.mono);
-            let Some((_, what)) = due else { return };
-            match what {
-                LIMIT => self.end(now, CallStatus::Completed, leg::Ending::Bye),
-                RING => self.ring_timeout(now),
-                LINGER => self.give_up(),
-                _ => self.activity_timeout(now),
+            let due = self.next_timer().filter(|(at, _)| *at <= now.mono);
+            let Some((_, timer)) = due else { return };
+            match timer {
+                Timer::Activity(_) => {
+                    self.on_activity(|activity, call| activity.on_timeout(call, now));
+                }
+                Timer::Ring => self.ring_timeout(now),
+                Timer::TimeLimit => self.end(now, CallStatus::Completed, Ending::Bye),
+                Timer::Linger => self.give_up(),
             }
             self.finish_if_done();
         }
@@ -262,33 +180,25 @@ impl Call {
 
     /// When [`Call::handle_timeout`] wants to run next, and for what.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.next_timer().map(|(at, timer)| (at, timer.name()))
+    }
+
+    /// The earliest timer; of two at the same instant, the first of the list.
+    fn next_timer(&self) -> Option<(Instant, Timer)> {
         if self.facts.finished {
             return None;
         }
-        let activity = match &self.activity {
-            Activity::Pausing { until } => Some((*until, "call pause")),
-            Activity::Gathering(gathering) => gathering.deadline().map(|at| (at, "call gather")),
-            Activity::Dialing(dialing) => dialing.limit_at.map(|at| (at, "call dial limit")),
-            Activity::Parting(parting) => Some((parting.until, "call parting")),
-            Activity::Referring(referring) => Some((referring.until, "call refer")),
-            Activity::Departing { until } => Some((*until, "call departing")),
-            Activity::Idle
-            | Activity::Ringing
-            | Activity::SendingDigits { .. }
-            | Activity::Fetching { .. }
-            | Activity::Speaking(_)
-            | Activity::PlayingDigits { .. }
-            | Activity::Recording(_)
-            | Activity::Joined { .. }
-            | Activity::WithParent => None,
-        };
         let ring = match self.leg {
-            Leg::Inviting { until } => Some((until, RING)),
+            Leg::Inviting { until } => Some((until, Timer::Ring)),
             Leg::New | Leg::Ringing | Leg::Up | Leg::Over => None,
         };
-        let limit = self.facts.limit_at.map(|at| (at, LIMIT));
-        let linger = self.facts.ended.map(|ended| (ended.mono + leg::LINGER, LINGER));
-        soonest(soonest(activity, ring), soonest(limit, linger))
+        let timers = [
+            self.activity.deadline().map(|(at, name)| (at, Timer::Activity(name))),
+            ring,
+            self.facts.limit_at.map(|at| (at, Timer::TimeLimit)),
+            self.facts.ended.map(|ended| (ended.mono + leg::LINGER, Timer::Linger)),
+        ];
+        timers.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Its SID.
@@ -326,43 +236,13 @@ impl Call {
         matches!(self.leg, Leg::Over)
     }
 
-    fn activity_timeout(&mut self, now: Now) {
-        match mem::replace(&mut self.activity, Activity::Idle) {
-            Activity::Pausing { .. } => self.next_verb(now),
-            Activity::Gathering(gathering) => self.gather_timeout(now, gathering),
-            Activity::Dialing(dialing) => self.dial_limit(dialing),
-            Activity::Parting(parting) => self.part(now, *parting),
-            referring @ Activity::Referring(_) => {
-                self.activity = referring;
-                self.refer_over(now);
-            }
-            Activity::Departing { .. } => {
-                self.end(now, CallStatus::Completed, leg::Ending::Bye);
-            }
-            other @ (Activity::Idle
-            | Activity::Ringing
-            | Activity::SendingDigits { .. }
-            | Activity::Fetching { .. }
-            | Activity::Speaking(_)
-            | Activity::PlayingDigits { .. }
-            | Activity::Recording(_)
-            | Activity::Joined { .. }
-            | Activity::WithParent) => self.activity = other,
-        }
-    }
-
     fn digit(&mut self, now: Now, digit: u8) {
         if self.is_over() {
             return;
         }
         self.timeline("digit", format!("key {} pressed", char::from(digit)));
-        match mem::replace(&mut self.activity, Activity::Idle) {
-            Activity::Gathering(gathering) => self.gather_digit(now, gathering, digit),
-            Activity::Recording(verb) => self.record_digit(now, verb, digit),
-            Activity::Dialing(dialing) => self.dial_digit(dialing, digit),
-            // Digits outside of these verbs are not kept (contract twiml.md 2.4 step 8).
-            other => self.activity = other,
-        }
+        // A digit that the activity does not take is dropped: a later `<Gather>` begins with none.
+        self.on_activity(|activity, call| activity.on_digit(call, now, digit));
     }
 
     fn api(&mut self, now: Now, update: ApiUpdate) {
@@ -377,9 +257,9 @@ impl Call {
             }
             ApiUpdate::Redirect { webhook, fallback } => {
                 self.setup.fallback = fallback.or(self.setup.fallback.take());
-                self.redirect(now, crate::setup::DocumentSource::Url(webhook));
+                self.redirect(now, DocumentSource::Url(webhook));
             }
-            ApiUpdate::Twiml(text) => self.redirect(now, crate::setup::DocumentSource::Twiml(text)),
+            ApiUpdate::Twiml(text) => self.redirect(now, DocumentSource::Twiml(text)),
             ApiUpdate::Complete => self.complete(now),
             ApiUpdate::Cancel if self.facts.answered.is_none() => self.complete(now),
             ApiUpdate::Cancel => {}
@@ -410,6 +290,3 @@ impl Call {
 }
 
 const TIMERS_A_TURN_MAX: usize = 16;
-const LIMIT: &str = "call time limit";
-const RING: &str = "call ring time";
-const LINGER: &str = "call linger";

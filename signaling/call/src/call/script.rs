@@ -3,23 +3,23 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::time::Duration;
 
 use shared::{Now, limits};
 
-use super::leg::{Ending, Leg, error};
-use super::webhooks::Exchange;
-use super::{Activity, Call};
+use super::Call;
+use super::activity::{Activity, Waits as _};
+use super::exchange::Exchange;
+use super::state::{Ending, Leg};
 use crate::content::Content;
 use crate::effect::{CallEffect, PromptSource};
-use crate::finding::Severity;
+use crate::finding::Finding;
 use crate::form::Form;
 use crate::input::{ChildEvent, HttpAnswer, HttpFailure};
 use crate::setup::{DocumentSource, Webhook};
 use crate::speech::Speech;
 use crate::status::CallStatus;
 use crate::twiml::verb::{Link, Play, Reject, SideCallback};
-use crate::twiml::{Document, Finding, Placed, Position, Verb};
+use crate::twiml::{Document, Placed, Verb};
 use crate::webhook::{HttpKind, WebUrl, WebUrlError};
 
 /// The running document and how many there were.
@@ -41,7 +41,7 @@ pub(super) struct Script {
 
 /// Whether a verb ended at once or waits for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
+enum Flow {
     /// Go on with the next verb.
     Next,
     /// An input or a timer goes on.
@@ -63,7 +63,7 @@ impl Call {
             Ok(url) => self.fetch(url, webhook.method, Form::new(), false),
             Err(fault) => {
                 self.script.exchange = Exchange { url: webhook.url.clone(), ..Exchange::default() };
-                self.fatal(now, url_error(fault, None));
+                self.fatal(now, fault.into());
             }
         }
     }
@@ -72,7 +72,7 @@ impl Call {
     pub(super) fn follow(&mut self, now: Now, link: &Link, extra: Form) {
         match self.resolve(&link.url) {
             Ok(url) => self.fetch(url, link.method, extra, false),
-            Err(fault) => self.fatal(now, url_error(fault, None)),
+            Err(fault) => self.fatal(now, fault.into()),
         }
     }
 
@@ -117,30 +117,10 @@ impl Call {
 
     /// Stops the running verb without its action.
     fn abort_activity(&mut self, now: Now) {
-        match mem::replace(&mut self.activity, Activity::Idle) {
-            Activity::Fetching { request } => self.abandon(request),
-            Activity::Speaking(speaking) => self.stop_speaking(&speaking),
-            Activity::SendingDigits { .. } | Activity::PlayingDigits { .. } => {
-                self.effect(CallEffect::StopPlay);
-            }
-            Activity::Gathering(gathering) => self.stop_prompts(*gathering),
-            Activity::Recording(verb) => self.abort_record(now, &verb),
-            Activity::Dialing(dialing) => self.abort_dial(now, *dialing),
-            Activity::Joined { peer, .. } => {
-                self.effect(CallEffect::Unbridge { child: peer });
-                self.effect(CallEffect::PeerEnds { sid: peer });
-            }
-            Activity::Idle
-            | Activity::Ringing
-            | Activity::Pausing { .. }
-            | Activity::WithParent
-            | Activity::Referring(_)
-            | Activity::Departing { .. }
-            | Activity::Parting(_) => {}
-        }
+        mem::take(&mut self.activity).abort(self, now);
         // REST decides: the transfer is off, and what was kept for the way back ends.
-        if let Some(Activity::Dialing(dialing)) = self.end_transfer() {
-            self.abort_dial(now, *dialing);
+        if let Some(Activity::Dialing(mut dialing)) = self.end_transfer() {
+            dialing.abort(self, now);
         }
     }
 
@@ -155,7 +135,7 @@ impl Call {
         self.script.from_fallback = fallback;
         let answer = match result {
             Ok(answer) => answer,
-            Err(failure) => return self.fatal(now, error(failure.code, failure.sentence)),
+            Err(failure) => return self.fatal(now, Finding::error(failure.code, failure.sentence)),
         };
         self.script.base = WebUrl::parse(&answer.final_url).ok();
         match Content::of(answer) {
@@ -208,7 +188,7 @@ impl Call {
             self.script.documents, self.script.idle_documents
         );
         self.facts.error_code = Some(11215);
-        self.notify(error(11215, message), None);
+        self.notify(Finding::error(11215, message), None);
         self.hang_up(now);
     }
 
@@ -224,31 +204,18 @@ impl Call {
     }
 
     fn run(&mut self, now: Now, Placed { verb, position }: Placed) -> Flow {
-        let takes_time = matches!(
-            verb,
-            Verb::Say(_)
-                | Verb::Play(_)
-                | Verb::Pause(_)
-                | Verb::Gather(_)
-                | Verb::Record(_)
-                | Verb::Dial(_)
-                | Verb::Refer(_)
-        );
-        if takes_time {
+        if verb.takes_time() {
             self.script.idle_documents = 0;
         }
         match verb {
             Verb::Say(say) => self.say(now, say),
             Verb::Play(Play::File { url, repeat }) => self.play_file(now, &url, repeat, position),
             Verb::Play(Play::Digits(digits)) => self.play_digits(now, digits),
-            Verb::Pause(pause) => {
-                let until = now.mono + Duration::from_secs(u64::from(pause.length_s));
-                self.activity = Activity::Pausing { until };
-            }
+            Verb::Pause(pause) => self.pause(now, &pause),
             Verb::Gather(gather) => self.gather(now, *gather, position),
             Verb::Record(record) => self.record(now, *record, position),
-            Verb::Dial(dial) => return self.dial(now, *dial, position),
-            Verb::Refer(refer) => return self.refer_away(now, refer, position),
+            Verb::Dial(dial) => self.dial(now, *dial, position),
+            Verb::Refer(refer) => self.refer_away(now, refer, position),
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),
             Verb::Hangup => self.hang_up(now),
@@ -256,12 +223,7 @@ impl Call {
                 if let Some(callback) = callback {
                     self.side_error(now, &callback, &what);
                 }
-                let finding = Finding {
-                    code: 13750,
-                    severity: Severity::Error,
-                    message: what,
-                    position: Some(position),
-                };
+                let finding = Finding::error(13750, what).at(position);
                 if goes_on {
                     self.notify(finding, None);
                     return Flow::Next;
@@ -358,7 +320,7 @@ impl Call {
                 self.fetch(url, fallback.method, extra, true);
             }
             Err(fault) => {
-                self.notify(url_error(fault, None), None);
+                self.notify(fault.into(), None);
                 self.announce_error(now);
             }
         }
@@ -375,9 +337,4 @@ impl Call {
         let settings = &self.setup.settings;
         (settings.voice.clone(), settings.language.clone())
     }
-}
-
-/// A URL that cannot be used, as the end of a document.
-pub(super) fn url_error(fault: WebUrlError, position: Option<Position>) -> Finding {
-    Finding { code: fault.code, severity: Severity::Error, message: fault.sentence, position }
 }

@@ -3,14 +3,15 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::time::Duration;
 
 use shared::{CallSid, Now, Refusal, limits};
 
-use super::dial::Dialing;
-use super::leg::{Ending, error};
-use super::{Activity, Call};
+use super::Call;
+use super::activity::Activity;
+use super::activity::dial::Dialing;
+use super::state::Ending;
 use crate::effect::CallEffect;
+use crate::finding::Finding;
 use crate::form::Form;
 use crate::input::{Referral, Transfer};
 use crate::status::CallStatus;
@@ -34,9 +35,6 @@ pub(super) struct Transferring {
     failure: u16,
 }
 
-/// How long the BYE of a party that transferred is waited for (contract sip-interface.md 16.1).
-const DEPARTURE: Duration = Duration::from_secs(32);
-
 impl Call {
     /// A party of this call's `<Dial>` asks to be transferred away.
     pub(super) fn referred(&mut self, from: CallSid, referral: Referral) {
@@ -58,7 +56,7 @@ impl Call {
             Ok(found) => found,
             Err(refusal) => {
                 if let Some(code) = refusal.code {
-                    self.notify(error(code, refusal.sentence.to_string()), None);
+                    self.notify(Finding::error(code, refusal.sentence.to_string()), None);
                 }
                 return self.effect(CallEffect::AnswerRefer { from, answer: Err(refusal) });
             }
@@ -93,7 +91,7 @@ impl Call {
         }
         // A transfer is a hop: phones that transfer to each other must come to an end, too.
         self.setup.max_forwards = self.setup.max_forwards.saturating_sub(1);
-        let kept = mem::replace(&mut self.activity, Activity::Idle);
+        let kept = mem::take(&mut self.activity);
         self.transfer = Some(Box::new(Transferring {
             from: transfer.from,
             on_bridge: transfer.on_bridge,
@@ -189,7 +187,7 @@ impl Call {
         }
     }
 
-    fn leave_dial(&mut self, now: Now, dialing: &mut Dialing, from: CallSid) {
+    pub(super) fn leave_dial(&mut self, now: Now, dialing: &mut Dialing, from: CallSid) {
         dialing.part_with(from);
         if let Some(recording) = dialing.recording() {
             self.stop_recording(now, recording);
@@ -201,15 +199,16 @@ impl Call {
         if self.is_over() {
             return;
         }
-        match mem::replace(&mut self.activity, Activity::Idle) {
+        match mem::take(&mut self.activity) {
             Activity::Dialing(mut dialing) => {
                 let children = dialing.parties();
                 for child in children {
                     self.leave_dial(now, &mut dialing, child);
                 }
             }
-            Activity::Joined { dialing: Some(dialing), .. } => {
-                if let Some(recording) = dialing.recording() {
+            Activity::Joined(joined) => {
+                let recording = joined.dialing.and_then(|dialing| dialing.recording());
+                if let Some(recording) = recording {
                     self.stop_recording(now, recording);
                 }
             }
@@ -218,8 +217,7 @@ impl Call {
         self.tied = false;
         self.script.verbs.clear();
         if patience {
-            self.timeline("sip", "transferred away: waiting for the BYE");
-            self.activity = Activity::Departing { until: now.mono + DEPARTURE };
+            self.await_departure(now);
         } else {
             self.end(now, CallStatus::Completed, Ending::Bye);
         }
@@ -229,37 +227,6 @@ impl Call {
     pub(super) fn transfer_undone(&mut self) {
         if let Activity::Dialing(dialing) = &mut self.activity {
             dialing.let_stay();
-        }
-    }
-
-    /// Control has bridged this call with another, which takes the place of its party.
-    pub(super) fn joined(&mut self, now: Now, peer: CallSid, instead_of: CallSid) {
-        if self.is_over() {
-            return self.effect(CallEffect::PeerEnds { sid: peer });
-        }
-        let dialing = match mem::replace(&mut self.activity, Activity::Idle) {
-            Activity::Dialing(mut dialing) => {
-                self.leave_dial(now, &mut dialing, instead_of);
-                Some(dialing)
-            }
-            Activity::Joined { dialing, .. } => dialing,
-            _ => {
-                self.tied = false;
-                None
-            }
-        };
-        self.timeline("child", format!("joined with {peer} in the place of {instead_of}"));
-        self.activity = Activity::Joined { peer, dialing };
-    }
-
-    /// The call that this one was joined with is over.
-    pub(super) fn peer_ended(&mut self, now: Now, peer: CallSid) {
-        match mem::replace(&mut self.activity, Activity::Idle) {
-            Activity::Joined { peer: known, dialing } if known == peer => match dialing {
-                Some(dialing) => self.dial_ended(now, dialing, CallStatus::Completed),
-                None => self.hang_up(now),
-            },
-            other => self.activity = other,
         }
     }
 }

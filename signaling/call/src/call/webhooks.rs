@@ -1,73 +1,23 @@
 //! Requests of a call: standard parameters, status callbacks, what is awaited (contract webhooks.md 2 - 5).
 //! Sans-IO.
 
-use shared::{Now, RecordingSid, limits};
+use shared::{Now, RecordingSid};
 
-use super::{Activity, Call, leg::is_x_header, record::nearest_second};
+use super::Call;
+use super::activity::Activity;
+use super::activity::fetch::Fetching;
+use super::exchange::{Exchange, Pending};
+use super::headers::{is_x_header, push_headers};
+use super::recordings::nearest_second;
 use crate::date::rfc2822;
 use crate::effect::{CallEffect, Notification};
+use crate::finding::Finding;
 use crate::form::Form;
 use crate::ids::HttpId;
 use crate::input::{HttpAnswer, HttpFailure};
 use crate::setup::{Method, Target, Webhook};
 use crate::status::{CallDirection, ProgressEvent};
-use crate::twiml::Finding;
 use crate::webhook::{HttpKind, HttpRequest, WebUrl};
-
-/// What an answer will be taken for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Pending {
-    /// A document: executed.
-    Document { exchange: Exchange, fallback: bool },
-    /// A callback: a failure is noted, the answer is never executed.
-    Callback { exchange: Exchange },
-    /// Nobody waits any more.
-    Abandoned,
-}
-
-/// A request and its answer, as a notification shows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Exchange {
-    /// URL without userinfo.
-    pub url: String,
-    /// Method.
-    pub method: Option<Method>,
-    /// Parameters, form encoded.
-    pub variables: String,
-    /// Status and content type.
-    pub response_headers: String,
-    /// First bytes of the body.
-    pub response_body: String,
-}
-
-impl Exchange {
-    fn of(request: &HttpRequest) -> Self {
-        let mut parameters = request.standard.clone();
-        parameters.extend(&request.extra);
-        Self {
-            url: request.url.wire(None),
-            method: Some(request.method),
-            variables: parameters.to_body(),
-            ..Self::default()
-        }
-    }
-
-    /// A media file is fetched without parameters (contract webhooks.md 1).
-    pub(super) fn of_file(url: &WebUrl) -> Self {
-        Self { url: url.wire(None), method: Some(Method::Get), ..Self::default() }
-    }
-
-    fn note(&mut self, answer: &HttpAnswer) {
-        let kind = answer.content_type.as_deref().unwrap_or("");
-        self.response_headers = format!("Status: {}\nContent-Type: {kind}", answer.status);
-        let body = answer.body.bytes();
-        let start = body.get(..BODY_SHOWN_BYTES).unwrap_or(body);
-        self.response_body = String::from_utf8_lossy(start).into_owned();
-    }
-}
-
-/// Bytes of an answer's body that a notification keeps.
-const BODY_SHOWN_BYTES: usize = 1_024;
 
 impl Call {
     /// Sends a request; what its answer means is kept in `requests`.
@@ -110,7 +60,7 @@ impl Call {
              its default address"
         );
         self.facts.edge_warned = true;
-        self.notify(warning(11241, message), None);
+        self.notify(Finding::warning(11241, message), None);
     }
 
     /// Requests a document and waits for it.
@@ -118,7 +68,7 @@ impl Call {
         let standard = self.document_parameters();
         let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
         self.requests.insert(request, Pending::Document { exchange, fallback });
-        self.activity = Activity::Fetching { request };
+        self.activity = Activity::Fetching(Fetching { request });
     }
 
     /// Requests an action whose answer cannot be executed any more.
@@ -158,7 +108,7 @@ impl Call {
                     }
                     Err(failure) => (failure.code, failure.sentence),
                 };
-                self.notify(warning(fault.0, fault.1), Some(&exchange));
+                self.notify(Finding::warning(fault.0, fault.1), Some(&exchange));
             }
             Pending::Abandoned => {}
         }
@@ -246,7 +196,7 @@ impl Call {
                     self.request(kind, url, webhook.method, form, Form::new());
                 self.requests.insert(request, Pending::Callback { exchange });
             }
-            Err(error) => self.notify(warning(error.code, error.sentence), None),
+            Err(error) => self.notify(Finding::warning(error.code, error.sentence), None),
         }
     }
 
@@ -314,32 +264,4 @@ impl Call {
         }
         form
     }
-}
-
-/// One parameter a header name; repeated headers are joined in order (contract webhooks.md 3.1).
-pub(super) fn push_headers(
-    form: &mut Form,
-    prefix: &str,
-    headers: &[(String, String)],
-    passes: impl Fn(&str) -> bool,
-) {
-    let mut joined: Vec<(&str, String)> = Vec::new();
-    let passing = headers.iter().filter(|(name, _)| passes(name));
-    for (name, value) in passing.take(limits::SIP_HEADER_LINES_MAX) {
-        let known = joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        if let Some((_, values)) = known {
-            values.push_str(", ");
-            values.push_str(value);
-        } else {
-            joined.push((name, value.clone()));
-        }
-    }
-    for (name, value) in joined {
-        form.push(format!("{prefix}{name}"), value);
-    }
-}
-
-/// A warning without a place in a document.
-pub(super) fn warning(code: u32, message: String) -> Finding {
-    Finding { code, severity: crate::finding::Severity::Warning, message, position: None }
 }

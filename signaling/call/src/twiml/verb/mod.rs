@@ -101,6 +101,25 @@ impl Verb {
             Self::Broken(_) => "broken",
         }
     }
+
+    /// Whether the verb lets time pass. Documents in a row without such a verb are limited
+    /// ([`shared::limits::TWIML_IDLE_DOCUMENTS_MAX`]): they send a call in circles as fast as a server answers.
+    pub(crate) const fn takes_time(&self) -> bool {
+        match self {
+            Self::Say(_)
+            | Self::Play(_)
+            | Self::Pause(_)
+            | Self::Gather(_)
+            | Self::Record(_)
+            | Self::Dial(_)
+            | Self::Refer(_) => true,
+            Self::Redirect(_)
+            | Self::Reject(_)
+            | Self::Hangup
+            | Self::Unsupported { .. }
+            | Self::Broken(_) => false,
+        }
+    }
 }
 
 /// What a verb's reader answers: `None` = skipped, with a warning noted.

@@ -1,54 +1,52 @@
-//! `<Refer>`: our REFER, what the phone tells of it, the action (contract twiml.md 2.10). Sans-IO.
+//! `<Refer>`: our REFER, the NOTIFYs that report on it, the action (RFC 3515). Sans-IO.
+//!
+//! The verb is over when the phone has refused the REFER, or has both accepted it and sent a final status
+//! by NOTIFY. The two may arrive in either order, because a NOTIFY can overtake the 202 (RFC 3515 §2.4.4).
 
-use std::mem;
 use std::time::Duration;
 
 use shared::{Instant, Now};
 
-use super::leg::error;
-use super::script::Flow;
-use super::{Activity, Call};
+use super::{Activity, Still, Waits};
+use crate::call::Call;
 use crate::effect::CallEffect;
+use crate::finding::{Finding, Position};
 use crate::form::Form;
 use crate::setup::Target;
 use crate::status::{CallStatus, status_of_final_response};
-use crate::twiml::Position;
 use crate::twiml::verb::{Link, Refer};
 
 /// A `<Refer>` that runs.
 #[derive(Debug)]
-pub(super) struct Referring {
+pub(crate) struct Referring {
     action: Option<Link>,
     /// Final response to the REFER.
     response: Option<u16>,
-    /// Last status that the phone told.
+    /// Status of the last NOTIFY that carried one.
     notified: Option<u16>,
-    /// Then nothing more is waited for.
-    pub(super) until: Instant,
+    /// When the verb is over without a final NOTIFY.
+    until: Instant,
 }
 
-/// How long NOTIFYs are waited for (contract sip-interface.md 16.2).
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a phone may take until its final NOTIFY.
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Call {
-    pub(super) fn refer_away(&mut self, now: Now, refer: Refer, position: Position) -> Flow {
+    pub(crate) fn refer_away(&mut self, now: Now, refer: Refer, position: Position) {
         if !self.is_sip() {
             let message = "<Refer> works on SIP legs only: this one comes over a carrier";
-            let mut finding = error(13801, message.to_owned());
-            finding.position = Some(position);
-            self.fatal(now, finding);
-            return Flow::Waits;
+            return self.fatal(now, Finding::error(13801, message).at(position));
         }
         self.answer(now);
         let Refer { action, target } = refer;
-        let until = now.mono + PATIENCE;
+        let until = now.mono + NOTIFY_TIMEOUT;
         let referring = Referring { action, response: None, notified: None, until };
         self.activity = Activity::Referring(Box::new(referring));
         self.effect(CallEffect::Refer { target });
-        Flow::Waits
     }
 
-    pub(super) fn refer_answered(&mut self, now: Now, status: u16) {
+    /// The final response to our REFER.
+    pub(crate) fn refer_answered(&mut self, now: Now, status: u16) {
         let Activity::Referring(referring) = &mut self.activity else { return };
         referring.response = Some(status);
         let is_over = status >= 300 || referring.notified.is_some_and(is_final);
@@ -58,11 +56,12 @@ impl Call {
         }
     }
 
-    pub(super) fn refer_progress(&mut self, now: Now, status: Option<u16>, is_over: bool) {
+    /// A NOTIFY about our REFER; `is_over` when it ends the subscription.
+    pub(crate) fn refer_progress(&mut self, now: Now, status: Option<u16>, is_over: bool) {
         let Activity::Referring(referring) = &mut self.activity else { return };
         referring.notified = status.or(referring.notified);
         let ends = is_over || status.is_some_and(is_final);
-        // A NOTIFY may overtake the 202; the action tells both.
+        // The action reports the response to the REFER as well.
         let ends = ends && referring.response.is_some();
         if let Some(status) = status {
             self.timeline("sip", format!("the transfer is at {status}"));
@@ -72,23 +71,11 @@ impl Call {
         }
     }
 
-    /// The phone said its last word, refused, or was waited for long enough.
-    pub(super) fn refer_over(&mut self, now: Now) {
-        match mem::replace(&mut self.activity, Activity::Idle) {
-            Activity::Referring(referring) => match &referring.action {
-                Some(action) => self.follow(now, action, referring.result(false)),
-                None => self.next_verb(now),
-            },
-            other => self.activity = other,
-        }
-    }
-
-    /// The caller hung up before the end: the action is told, its answer is not executed.
-    pub(super) fn refer_aftermath(&mut self, referring: &Referring) {
-        let Some(action) = &referring.action else { return };
-        if let Ok(url) = self.resolve(&action.url) {
-            self.report_action(url, action.method, referring.result(true));
-        }
+    fn refer_over(&mut self, now: Now) {
+        self.on_activity(|activity, call| match activity {
+            Activity::Referring(referring) => referring.finish(call, now),
+            _ => Still::Waiting,
+        });
     }
 
     /// Whether the leg is SIP between the party and us, not a carrier's.
@@ -100,7 +87,36 @@ impl Call {
     }
 }
 
+impl Waits for Referring {
+    fn deadline(&self) -> Option<(Instant, &'static str)> {
+        Some((self.until, "call refer"))
+    }
+
+    fn on_timeout(&mut self, call: &mut Call, now: Now) -> Still {
+        self.finish(call, now)
+    }
+
+    /// Requests the action; its answer is not executed.
+    fn on_leg_over(self, call: &mut Call, _now: Now) -> Option<Activity> {
+        if let Some(action) = &self.action
+            && let Ok(url) = call.resolve(&action.url)
+        {
+            call.report_action(url, action.method, self.result(true));
+        }
+        None
+    }
+}
+
 impl Referring {
+    fn finish(&self, call: &mut Call, now: Now) -> Still {
+        match &self.action {
+            Some(action) => call.follow(now, action, self.result(false)),
+            None => call.next_verb(now),
+        }
+        Still::Over
+    }
+
+    /// Parameters of the action.
     fn result(&self, hung_up: bool) -> Form {
         let mut form = Form::new();
         let notified = self.notified.filter(|status| is_final(*status));

@@ -1,0 +1,130 @@
+//! The calls that a `<Dial>` makes: set-up, caller id, hops. Sans-IO.
+
+use shared::{CallSid, Now};
+
+use crate::call::Call;
+use crate::finding::{Finding, brief};
+use crate::setup::{CallSetup, DocumentSource, OutboundLeg, StatusCallback, Target, Webhook};
+use crate::status::CallDirection;
+use crate::twiml::verb::noun::{Noun, NounKind};
+use crate::twiml::verb::{Dial, Link};
+
+impl Call {
+    /// Everything that the child of one noun is born with. A noun that cannot be rung makes a child all the
+    /// same, which ends `failed`: the action then reports it like any other.
+    pub(super) fn child_setup(&mut self, now: Now, spec: &Dial, noun: Noun) -> CallSetup {
+        let screening = noun.screening.as_ref().map(|link| self.resolve_link(link));
+        let (document, target) = match screening {
+            None => (DocumentSource::None, noun.target),
+            Some(Ok(webhook)) => (DocumentSource::Url(webhook), noun.target),
+            Some(Err(sentence)) => {
+                (DocumentSource::None, impossible(&noun.target, 11100, None, sentence))
+            }
+        };
+        let hops_left = self.setup.max_forwards.checked_sub(1);
+        let target = match hops_left {
+            Some(_) => target,
+            None => impossible(&target, TOO_MANY_HOPS, Some(483), LOOP.to_owned()),
+        };
+        let caller_id = self.caller_id(spec.caller_id.as_deref(), noun.kind);
+        CallSetup {
+            sid: CallSid::mint(now.unix_ms, self.setup.origin, self.random.bits()),
+            account: self.setup.account,
+            parent: Some(self.setup.sid),
+            direction: CallDirection::OutboundDial,
+            from: caller_id.clone().unwrap_or_else(|| self.setup.from.clone()),
+            to: reported(&target),
+            forwarded_from: None,
+            caller_name: None,
+            application: None,
+            warnings: Vec::new(),
+            sip: None,
+            leg: Some(OutboundLeg {
+                target,
+                caller_id: caller_id.unwrap_or_else(|| user_of(&self.setup.from)),
+                ring_s: spec.timeout_s,
+                send_digits: noun.send_digits,
+            }),
+            document,
+            fallback: None,
+            status_callback: noun.status_callback.and_then(|(link, events)| {
+                match self.resolve_link(&link) {
+                    Ok(webhook) => Some(StatusCallback { webhook, events }),
+                    Err(sentence) => {
+                        self.notify(Finding::warning(11100, sentence), None);
+                        None
+                    }
+                }
+            }),
+            max_forwards: hops_left.unwrap_or_default(),
+            time_limit_s: self.setup.settings.call_s_max,
+            record: None,
+            settings: self.setup.settings.clone(),
+            origin: self.setup.origin,
+            seed: self.random.block(),
+        }
+    }
+
+    fn resolve_link(&self, link: &Link) -> Result<Webhook, String> {
+        match self.resolve(&link.url) {
+            Ok(url) => Ok(Webhook { url: url.configured(), method: link.method }),
+            Err(fault) => Err(fault.sentence),
+        }
+    }
+
+    /// The caller id a document asks for, where the noun allows it (contract twiml.md 2.6).
+    fn caller_id(&mut self, asked: Option<&str>, kind: NounKind) -> Option<String> {
+        let asked = asked?;
+        let (fits, code) = match kind {
+            NounKind::Number => (is_number(asked), 13214),
+            NounKind::Sip if asked.len() > CALLER_ID_MAX => (false, 13248),
+            NounKind::Sip => (asked.bytes().all(is_caller_id_byte), 13214),
+            NounKind::Other => (true, 13214),
+        };
+        if fits {
+            return Some(asked.to_owned());
+        }
+        let shown = brief(asked);
+        let message =
+            format!("callerId `{shown}` is not allowed for this target: the caller's is used");
+        self.notify(Finding::warning(code, message), None);
+        None
+    }
+}
+
+/// A target that is not rung, reported as the one that was asked for.
+fn impossible(target: &Target, code: u32, status: Option<u16>, sentence: String) -> Target {
+    Target::Impossible { to: reported(target), code, status, sentence }
+}
+
+/// What `To` of a child reports.
+fn reported(target: &Target) -> String {
+    match target {
+        Target::Sip(target) => target.reported.clone(),
+        Target::Number(number) => number.clone(),
+        Target::Impossible { to, .. } => to.clone(),
+    }
+}
+
+/// The user part of a SIP URI, or the text itself.
+fn user_of(from: &str) -> String {
+    let rest = from.strip_prefix("sip:").unwrap_or(from);
+    rest.split_once('@').map_or(rest, |(user, _)| user).to_owned()
+}
+
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Letters, digits, `+ - _ .` (contract twiml.md 2.6).
+const fn is_caller_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_' | b'.')
+}
+
+/// Refused as the next hop would refuse it.
+const TOO_MANY_HOPS: u32 = 32006;
+const LOOP: &str = "The call has no hops left (Max-Forwards): somebody sends it back here again and \
+                    again. Look for the route that leads back.";
+/// Characters of a caller id on a SIP target.
+const CALLER_ID_MAX: usize = 128;

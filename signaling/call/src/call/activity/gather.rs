@@ -1,0 +1,224 @@
+//! `<Gather>`: prompts and digits. Sans-IO.
+//!
+//! All prompts are loaded before the first is played, so that a file that fails stops the verb and not
+//! half of a sentence. The key timer starts when the prompts are over, or at the first key; a key does
+//! not wait for the prompts. With `bargeIn` it stops them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use shared::{Instant, Now, PlayId, limits};
+
+use super::{Activity, Still, Waits};
+use crate::call::Call;
+use crate::effect::{CallEffect, PromptSource};
+use crate::finding::{Finding, Position};
+use crate::form::Form;
+use crate::ids::PromptId;
+use crate::input::PromptFailure;
+use crate::twiml::verb::Gather;
+use crate::twiml::verb::gather::GatherPrompt;
+
+/// A `<Gather>` that runs.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    spec: Gather,
+    digits: String,
+    /// What the party has still to hear.
+    queue: VecDeque<Item>,
+    /// Prompts that are not ready yet: nothing is played before all are.
+    loading: BTreeSet<PromptId>,
+    stage: Stage,
+    /// When the wait for the next key is over; `None` until the prompts are over or a key came.
+    silence_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    Prompt { prompt: PromptId, repeat: u32 },
+    Pause(Duration),
+}
+
+/// What the party hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Loading,
+    Playing(PlayId),
+    Pausing { until: Instant },
+    Silent,
+}
+
+impl Call {
+    pub(crate) fn gather(&mut self, now: Now, spec: Gather, position: Position) {
+        if let Err(fault) = self.resolve(&spec.action.url) {
+            return self.fatal(now, Finding::from(fault).at(position));
+        }
+        let sources = match self.gather_sources(&spec) {
+            Ok(sources) => sources,
+            Err(finding) => return self.fatal(now, finding),
+        };
+        self.answer(now);
+        let mut gathering = Gathering {
+            spec,
+            digits: String::new(),
+            queue: VecDeque::new(),
+            loading: BTreeSet::new(),
+            stage: Stage::Loading,
+            silence_until: None,
+        };
+        for source in sources {
+            let item = match source {
+                Ok((source, repeat)) => {
+                    let prompt = self.load(source);
+                    gathering.loading.insert(prompt);
+                    Item::Prompt { prompt, repeat }
+                }
+                Err(pause) => Item::Pause(pause),
+            };
+            gathering.queue.push_back(item);
+        }
+        gathering.go_on(self, now);
+        self.activity = Activity::Gathering(Box::new(gathering));
+    }
+
+    /// What has to be loaded, or how long to wait, in order. Every URL is checked before any is asked for.
+    #[expect(clippy::type_complexity, reason = "a list of either, used once")]
+    fn gather_sources(
+        &mut self,
+        spec: &Gather,
+    ) -> Result<Vec<Result<(PromptSource, u32), Duration>>, Finding> {
+        let mut sources = Vec::new();
+        for prompt in &spec.prompts {
+            sources.push(match prompt {
+                GatherPrompt::Say(say) => Ok((self.say_source(say.clone()), say.repeat)),
+                GatherPrompt::Play { url, repeat, position } => match self.resolve(url) {
+                    Ok(url) => Ok((PromptSource::Url(url), *repeat)),
+                    Err(fault) => return Err(Finding::from(fault).at(*position)),
+                },
+                GatherPrompt::Pause(pause) => Err(Duration::from_secs(u64::from(pause.length_s))),
+            });
+        }
+        Ok(sources)
+    }
+}
+
+impl Gathering {
+    fn restart_timer(&mut self, now: Now) {
+        let timeout = Duration::from_secs(u64::from(self.spec.timeout_s));
+        self.silence_until = Some(now.mono + timeout);
+    }
+
+    /// Plays what is next, or lets the timer run when there is nothing more.
+    fn go_on(&mut self, call: &mut Call, now: Now) {
+        if !self.loading.is_empty() {
+            return;
+        }
+        self.stage = match self.queue.pop_front() {
+            Some(Item::Prompt { prompt, repeat }) => Stage::Playing(call.play(prompt, repeat)),
+            Some(Item::Pause(pause)) => Stage::Pausing { until: now.mono + pause },
+            None => Stage::Silent,
+        };
+        if self.stage == Stage::Silent && self.silence_until.is_none() {
+            self.restart_timer(now);
+        }
+    }
+
+    /// Stops the prompts; the verb may go on.
+    fn silence(&mut self, call: &mut Call) {
+        if matches!(self.stage, Stage::Playing(_)) {
+            call.effect(CallEffect::StopPlay);
+        }
+        self.stage = Stage::Silent;
+        self.loading.clear();
+        for item in self.queue.drain(..) {
+            if let Item::Prompt { prompt, .. } = item {
+                call.effect(CallEffect::ForgetPrompt { prompt });
+            }
+        }
+    }
+
+    /// Ends the verb with the digits so far. `key` is the finishing key, if one was pressed.
+    fn finish(&mut self, call: &mut Call, now: Now, key: Option<u8>) -> Still {
+        self.silence(call);
+        if self.digits.is_empty() && !self.spec.action_on_empty_result {
+            call.next_verb(now);
+            return Still::Over;
+        }
+        let mut form = Form::new();
+        form.push("Digits", std::mem::take(&mut self.digits));
+        form.push("FinishedOnKey", key.map(|key| char::from(key).to_string()).unwrap_or_default());
+        call.follow(now, &self.spec.action, form);
+        Still::Over
+    }
+}
+
+impl Waits for Gathering {
+    fn deadline(&self) -> Option<(Instant, &'static str)> {
+        let until = match self.stage {
+            Stage::Pausing { until } => Some(self.silence_until.map_or(until, |at| at.min(until))),
+            Stage::Loading | Stage::Playing(_) | Stage::Silent => self.silence_until,
+        };
+        until.map(|at| (at, "call gather"))
+    }
+
+    fn on_timeout(&mut self, call: &mut Call, now: Now) -> Still {
+        match (self.stage, self.silence_until) {
+            (_, Some(at)) if at <= now.mono => return self.finish(call, now, None),
+            (Stage::Pausing { .. }, _) => self.go_on(call, now),
+            (Stage::Loading | Stage::Playing(_) | Stage::Silent, _) => {}
+        }
+        Still::Waiting
+    }
+
+    fn on_digit(&mut self, call: &mut Call, now: Now, digit: u8) -> Still {
+        if self.spec.finish_on_key == Some(digit) {
+            return self.finish(call, now, Some(digit));
+        }
+        if self.digits.len() < limits::DIGITS_QUEUED_MAX {
+            self.digits.push(char::from(digit));
+        }
+        let wanted = self.spec.num_digits.and_then(|number| usize::try_from(number).ok());
+        if wanted.is_some_and(|wanted| self.digits.len() >= wanted) {
+            return self.finish(call, now, None);
+        }
+        self.restart_timer(now);
+        if self.spec.barge_in {
+            self.silence(call);
+        }
+        Still::Waiting
+    }
+
+    fn on_prompt(
+        &mut self,
+        call: &mut Call,
+        now: Now,
+        prompt: PromptId,
+        result: &Result<(), PromptFailure>,
+    ) -> Still {
+        if !self.loading.remove(&prompt) {
+            return Still::Waiting;
+        }
+        let Err(failure) = result else {
+            self.go_on(call, now);
+            return Still::Waiting;
+        };
+        let failed = |item: &Item| matches!(item, Item::Prompt { prompt: p, .. } if *p == prompt);
+        self.queue.retain(|item| !failed(item));
+        self.silence(call);
+        // Inside of <Gather> a bad content type has its own code.
+        let code = if failure.code == 13420 { 13325 } else { failure.code };
+        call.prompt_failed(now, prompt, code, &failure.sentence);
+        Still::Over
+    }
+
+    fn on_play_ended(&mut self, call: &mut Call, now: Now, play: PlayId) -> Still {
+        if self.stage == Stage::Playing(play) {
+            self.go_on(call, now);
+        }
+        Still::Waiting
+    }
+
+    fn abort(&mut self, call: &mut Call, _now: Now) {
+        self.silence(call);
+    }
+}

@@ -1,0 +1,35 @@
+//! SIP headers as webhook parameters. Sans-IO.
+
+use shared::limits;
+
+use crate::form::Form;
+
+/// Whether the application gets this header: its name begins with `X-`, in any case.
+pub(super) fn is_x_header(name: &str) -> bool {
+    name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
+}
+
+/// Adds one parameter `prefix` + name a header that `passes`. Values of a repeated header are joined
+/// by `, ` in their order (RFC 3261 §7.3.1); names are compared without case and shown as first seen.
+/// Lines past [`limits::SIP_HEADER_LINES_MAX`] are left out.
+pub(super) fn push_headers(
+    form: &mut Form,
+    prefix: &str,
+    headers: &[(String, String)],
+    passes: impl Fn(&str) -> bool,
+) {
+    let mut joined: Vec<(&str, String)> = Vec::new();
+    let passing = headers.iter().filter(|(name, _)| passes(name));
+    for (name, value) in passing.take(limits::SIP_HEADER_LINES_MAX) {
+        let known = joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        if let Some((_, values)) = known {
+            values.push_str(", ");
+            values.push_str(value);
+        } else {
+            joined.push((name, value.clone()));
+        }
+    }
+    for (name, value) in joined {
+        form.push(format!("{prefix}{name}"), value);
+    }
+}

@@ -1,0 +1,184 @@
+//! What all recordings of a call have in common: start, stop, status callbacks. Sans-IO.
+//!
+//! A recording is started by `<Record>`, by `<Dial record>` or by REST (`Record=true`). It ends on the leg
+//! (`RecordingEnded`) before its file is settled (`RecordingDone`); the call lives until all are settled.
+
+use std::time::Duration;
+
+use shared::{Now, RecordingSid, limits};
+
+use super::Call;
+use super::activity::Waits as _;
+use crate::date::rfc2822;
+use crate::effect::{CallEffect, RecordingPlan, RecordingSource};
+use crate::finding::Finding;
+use crate::form::Form;
+use crate::input::{RecordingEnd, RecordingOutcome};
+use crate::setup::{RecordingCallback, RecordingEvent, Webhook};
+use crate::twiml::verb::record::RecordingLink;
+use crate::webhook::HttpKind;
+
+/// A recording of this call, until its file is settled.
+#[derive(Clone, Debug)]
+pub(super) struct RecordingState {
+    plan: RecordingPlan,
+    callback: Option<RecordingCallback>,
+    /// When it began.
+    pub started: Now,
+    ended: Option<Now>,
+    /// The file is settled: nothing more comes.
+    pub done: bool,
+}
+
+impl RecordingState {
+    /// Whole seconds so far, to the nearest one.
+    pub(super) fn seconds(&self, now: Now) -> u32 {
+        nearest_second(self.ended.unwrap_or(now).mono.since(self.started.mono))
+    }
+}
+
+/// Whole seconds, to the nearest one.
+pub(super) fn nearest_second(duration: Duration) -> u32 {
+    u32::try_from((duration.as_millis() + 500) / 1_000).unwrap_or(u32::MAX)
+}
+
+impl Call {
+    /// Recording asked with the REST call.
+    pub(super) fn start_api_recording(&mut self, now: Now) {
+        let Some(record) = self.setup.record.clone() else { return };
+        let plan = RecordingPlan {
+            recording: self.mint_recording(now),
+            source: RecordingSource::OutboundApi,
+            track: record.track,
+            channels: record.channels,
+            silence_ms: 0,
+            max_ms: limits::RECORDING_S_MAX.saturating_mul(1_000),
+            trim: record.trim,
+        };
+        self.facts.api_recording = Some(plan.recording);
+        self.start_recording(now, plan, record.callback);
+    }
+
+    pub(super) fn mint_recording(&mut self, now: Now) -> RecordingSid {
+        RecordingSid::mint(now.unix_ms, self.setup.origin, self.random.bits())
+    }
+
+    /// The callback of a verb with its URL resolved; a bad one is a warning (13256).
+    pub(super) fn recording_callback(
+        &mut self,
+        link: Option<&RecordingLink>,
+    ) -> Option<RecordingCallback> {
+        let link = link?;
+        match self.resolve(&link.link.url) {
+            Ok(url) => Some(RecordingCallback {
+                webhook: Webhook { url: url.configured(), method: link.link.method },
+                events: link.events.clone(),
+            }),
+            Err(fault) => {
+                self.notify(Finding::warning(13256, fault.sentence), None);
+                None
+            }
+        }
+    }
+
+    pub(super) fn start_recording(
+        &mut self,
+        now: Now,
+        plan: RecordingPlan,
+        callback: Option<RecordingCallback>,
+    ) {
+        let recording = plan.recording;
+        // Settled ones are needed by nobody but the terminal callback: the map stays small.
+        let kept = self.facts.api_recording;
+        self.recordings.retain(|sid, state| !state.done || Some(*sid) == kept);
+        let state =
+            RecordingState { plan: plan.clone(), callback, started: now, ended: None, done: false };
+        self.recordings.insert(recording, state.clone());
+        self.timeline("recording", format!("{recording} started"));
+        self.effect(CallEffect::StartRecording(plan));
+        self.recording_event(&state, RecordingEvent::InProgress, "in-progress", None);
+    }
+
+    pub(super) fn stop_recording(&mut self, now: Now, recording: RecordingSid) {
+        let Some(state) = self.recordings.get_mut(&recording) else { return };
+        if state.ended.is_none() {
+            state.ended = Some(now);
+            self.effect(CallEffect::StopRecording { recording });
+        }
+    }
+
+    pub(super) fn stop_all_recordings(&mut self, now: Now) {
+        let running: Vec<RecordingSid> = self.recordings.keys().copied().collect();
+        for recording in running {
+            self.stop_recording(now, recording);
+        }
+    }
+
+    /// A recording takes no more audio; its file is not settled yet.
+    pub(super) fn recording_ended(
+        &mut self,
+        now: Now,
+        recording: RecordingSid,
+        cause: RecordingEnd,
+    ) {
+        if let Some(state) = self.recordings.get_mut(&recording) {
+            state.ended.get_or_insert(now);
+        }
+        self.on_activity(|activity, call| activity.on_recording_ended(call, now, recording, cause));
+    }
+
+    pub(super) fn recording_done(&mut self, recording: RecordingSid, outcome: &RecordingOutcome) {
+        let Some(state) = self.recordings.get_mut(&recording).filter(|state| !state.done) else {
+            return;
+        };
+        state.done = true;
+        let state = state.clone();
+        match outcome {
+            RecordingOutcome::Completed { duration_s } => {
+                self.recording_event(
+                    &state,
+                    RecordingEvent::Completed,
+                    "completed",
+                    Some(*duration_s),
+                );
+            }
+            RecordingOutcome::Absent => {
+                self.recording_event(&state, RecordingEvent::Absent, "absent", None);
+            }
+            RecordingOutcome::Failed { sentence } => {
+                self.timeline("error", format!("{recording} failed: {sentence}"));
+                self.recording_event(&state, RecordingEvent::Completed, "failed", None);
+            }
+        }
+    }
+
+    fn recording_event(
+        &mut self,
+        state: &RecordingState,
+        event: RecordingEvent,
+        status: &str,
+        duration_s: Option<u32>,
+    ) {
+        let Some(callback) = &state.callback else { return };
+        if !callback.events.contains(&event) {
+            return;
+        }
+        let plan = &state.plan;
+        let mut form = Form::new();
+        form.push("AccountSid", self.setup.account.to_string());
+        // The parent leg's SID: a recording belongs to the call whose verb made it.
+        form.push("CallSid", self.setup.sid.to_string());
+        form.push("RecordingSid", plan.recording.to_string());
+        form.push("RecordingUrl", self.recording_url(plan.recording));
+        form.push("RecordingStatus", status);
+        if let Some(duration_s) = duration_s {
+            form.push("RecordingDuration", duration_s.to_string());
+        }
+        form.push("RecordingChannels", plan.channels.to_string());
+        form.push("RecordingStartTime", rfc2822(state.started.unix_ms));
+        form.push("RecordingSource", plan.source.as_str());
+        form.push("RecordingTrack", plan.track.as_str());
+        form.push("ErrorCode", "0");
+        self.callback(HttpKind::RecordingCallback, &callback.webhook, form);
+    }
+}

@@ -1,0 +1,97 @@
+//! The plain state of a call that several of its files read and write. Sans-IO.
+
+use shared::{Instant, Now, PlayId, RecordingSid};
+
+use crate::ids::{HttpId, PromptId};
+use crate::input::AnswerFacts;
+
+/// How far the SIP leg is. Moves forward only, from top to bottom; `Ringing` and `Inviting` exclude each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leg {
+    /// [`crate::CallInput::Started`] has not come yet.
+    New,
+    /// Inbound and unanswered.
+    Ringing,
+    /// Outbound and unanswered; at `until` the call cancels its INVITE.
+    Inviting { until: Instant },
+    /// Answered.
+    Up,
+    /// Ended.
+    Over,
+}
+
+/// How the leg ends on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// We send BYE or CANCEL.
+    Bye,
+    /// We send this final error response.
+    Reject(u16),
+    /// Nothing is sent: the peer ended the leg, or no INVITE ever left.
+    Gone,
+}
+
+/// What happened so far: the source of the final record and of webhook parameters.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub started: Now,
+    pub answered: Option<Now>,
+    pub ended: Option<Now>,
+    /// The final record is written; the call only waits for callbacks and recordings.
+    pub concluded: bool,
+    /// [`crate::CallEffect::Finished`] is said; later inputs are ignored.
+    pub finished: bool,
+    /// When the longest time of an answered call is over.
+    pub limit_at: Option<Instant>,
+    /// Progress events so far, counted whether or not their callback was wanted.
+    pub sequence: u32,
+    /// Final status of our INVITE.
+    pub sip_status: Option<u16>,
+    /// Error code that the final record shows.
+    pub error_code: Option<u32>,
+    pub answer: AnswerFacts,
+    /// Headers of the final response or of the BYE.
+    pub last_headers: Vec<(String, String)>,
+    /// A provisional response brought audio.
+    pub early_media: bool,
+    /// Code and sentence that the parent's `<Dial>` reports instead of this call's status.
+    pub failed: Option<(u32, String)>,
+    /// The recording that REST asked for (`Record=true`).
+    pub api_recording: Option<RecordingSid>,
+    /// The recording of the parent's `<Dial>`, and when it began.
+    pub dial_recording: Option<(RecordingSid, Instant)>,
+    /// The customer was warned that a voice is mapped to a local one; once a call.
+    pub voice_warned: bool,
+    /// The customer was warned of an edge that this node does not serve; once a call.
+    pub edge_warned: bool,
+}
+
+/// Counters behind the ids that the call mints.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    http: u32,
+    prompt: u32,
+    play: u32,
+}
+
+impl Names {
+    /// Ids that answers to an earlier call with the same SID do not match.
+    pub(super) fn of_successor() -> Self {
+        Self { http: u32::MAX / 2, ..Self::default() }
+    }
+
+    pub(super) fn http(&mut self) -> HttpId {
+        self.http += 1;
+        HttpId(self.http)
+    }
+
+    pub(super) fn prompt(&mut self) -> PromptId {
+        self.prompt += 1;
+        PromptId(self.prompt)
+    }
+
+    pub(super) fn play(&mut self) -> PlayId {
+        self.play += 1;
+        PlayId(self.play)
+    }
+}

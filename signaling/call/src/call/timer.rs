@@ -1,0 +1,26 @@
+//! The timers of a call. Sans-IO.
+
+/// Why a call wants to run at a later time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// The activity's own deadline, under the name that the log shows.
+    Activity(&'static str),
+    /// Our INVITE has been out for the whole ring time: it is cancelled.
+    Ring,
+    /// The answered call has lasted as long as it may: it is hung up.
+    TimeLimit,
+    /// Callbacks and recordings of an ended call have had their time: it finishes without them.
+    Linger,
+}
+
+impl Timer {
+    /// The name for the log.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Activity(name) => name,
+            Self::Ring => "call ring time",
+            Self::TimeLimit => "call time limit",
+            Self::Linger => "call linger",
+        }
+    }
+}
