@@ -256,6 +256,7 @@ impl World {
             }
         }
         self.cores.handle_timeout(now.mono);
+        self.settle_control();
         while let Some(later) = self.later.pop_due(now.mono) {
             self.happen(later);
             self.settle();
@@ -318,11 +319,7 @@ impl World {
     /// Carries effects until everybody is quiet at this instant.
     fn settle(&mut self) {
         loop {
-            let mut quiet = true;
-            while let Some(effect) = self.control.poll_effect() {
-                quiet = false;
-                self.carry_out(effect);
-            }
+            let mut quiet = !self.settle_control();
             for index in 0..self.phones.len() {
                 while let Some(effect) = self.phones[index].poll_effect() {
                     quiet = false;
@@ -336,6 +333,16 @@ impl World {
         }
     }
 
+    /// Carries out what Control wants; whether it wanted anything.
+    fn settle_control(&mut self) -> bool {
+        let mut any = false;
+        while let Some(effect) = self.control.poll_effect() {
+            any = true;
+            self.carry_out(effect);
+        }
+        any
+    }
+
     fn settle_cores(&mut self) -> bool {
         let mut any = false;
         for core in self.cores.ids() {
@@ -343,9 +350,7 @@ impl World {
             while let Some(event) = self.cores.poll_event(core) {
                 any = true;
                 self.control.handle(self.now, Input::Media { core, event });
-                while let Some(effect) = self.control.poll_effect() {
-                    self.carry_out(effect);
-                }
+                self.settle_control();
             }
             while let Some(frame) = self.cores.poll_frame(core) {
                 any = true;
