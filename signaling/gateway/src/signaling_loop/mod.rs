@@ -130,6 +130,7 @@ impl SignalingLoop {
 
     /// Control learns of the cores before any call.
     fn tell_cores(&mut self) {
+        self.settle(); // phones that are expected back are vouched for
         let cores: Vec<_> = self.media.cores.iter().map(|core| core.ports.clone()).collect();
         for ports in cores {
             let legs_max = shared::limits::LEGS_PER_CORE_MAX.min(ports.len());
