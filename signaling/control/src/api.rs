@@ -8,7 +8,6 @@ use call::{
     RecordSettings, RecordingCallback, RecordingEvent, RecordingTrack, Severity, SipCredentials,
     StatusCallback, Target, Webhook,
 };
-use shared::limits::API_CALLERS_REMEMBERED_MAX;
 use shared::{AccountSid, CallSid, Now};
 use sip::message::INITIAL_MAX_FORWARDS;
 use store::{
@@ -17,11 +16,14 @@ use store::{
     WriteError,
 };
 
-use crate::control::{Control, Waiting};
+use crate::control::Control;
 use crate::effect::Effect;
-use crate::entry::{Entry, Session};
-use crate::input::{ApiRequest, ApiToken, CommitToken};
+use crate::input::ApiRequest;
 use crate::records;
+use crate::state::commits::Waiting;
+use crate::state::live_call::LiveCall;
+use crate::state::session::Session;
+use crate::tokens::{ApiToken, CommitToken};
 
 /// The text that clients look for and retry on (contract rest.md 2).
 const NOT_IN_PROGRESS: &str = "Call is not in-progress. Cannot redirect.";
@@ -68,7 +70,7 @@ impl Control {
     }
 
     pub(crate) fn on_committed(&mut self, now: Now, token: CommitToken, outcome: Outcome) {
-        match self.commits.remove(&token) {
+        match self.commits.complete(token) {
             None => {}
             Some(Waiting::Write(id)) => self.settle_write(id, outcome),
             Some(Waiting::CallCreated { token, created }) => match outcome {
@@ -120,7 +122,8 @@ impl Control {
             Ok(setup) => setup,
             Err(error) => return self.reply(token, Err(error)),
         };
-        if !self.is_in_time(now, create.account) {
+        let rate = self.settings.api_calls_a_second;
+        if !self.api_rate.take(now.mono, create.account, rate) {
             let sentence = "More than one call a second by the API (limits.profile is twilio).";
             return self.reply(token, Err(WriteError::new(429, 20429, sentence)));
         }
@@ -130,28 +133,11 @@ impl Control {
         self.commit(Some(waiting), change);
     }
 
-    /// Whether the account may make a call now, at the rate that the limits' profile allows.
-    fn is_in_time(&mut self, now: Now, account: AccountSid) -> bool {
-        let Some(pause_ms) = 1_000_u64.checked_div(self.settings.api_calls_a_second.into()) else {
-            return true;
-        };
-        if self.next_api_call.get(&account).is_some_and(|at| now.mono < *at) {
-            return false;
-        }
-        if self.next_api_call.len() >= API_CALLERS_REMEMBERED_MAX {
-            self.next_api_call.pop_first();
-        }
-        let next = now.mono + std::time::Duration::from_millis(pause_ms);
-        self.next_api_call.insert(account, next);
-        true
-    }
-
     /// Calls that will want a leg and have none yet: on their way to disk, or to an address. A 201 is
     /// a promise that there is room.
     fn legs_promised(&self) -> usize {
-        let on_the_way = |waiting: &&Waiting| matches!(waiting, Waiting::CallCreated { .. });
-        let waits = |entry: &&Entry| entry.leg.is_none() && !entry.record.status.is_final();
-        self.commits.values().filter(on_the_way).count() + self.calls.values().filter(waits).count()
+        let waits = |entry: &&LiveCall| entry.leg.is_none() && !entry.record.status.is_final();
+        self.commits.calls_created() + self.calls.values().filter(waits).count()
     }
 
     fn outbound_setup(&mut self, now: Now, create: &CreateCall) -> Result<CallSetup, WriteError> {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use call::{CallEffect, CallInput, ParentCommand, PromptId, PromptSource};
 use shared::ids::PlayId;
-use shared::{CallSid, MediaCommand, NotificationSid, Now};
+use shared::{CallSid, MediaCommand, Now};
 use sip::Command;
 use store::Change;
 
 use crate::control::Control;
 use crate::effect::{Effect, Observation};
-use crate::entry::{Request, Session};
 use crate::records;
-use crate::timeline::Kind;
+use crate::state::live_call::Request;
+use crate::state::session::Session;
+use crate::state::timeline::Kind;
 
 impl Control {
     pub(crate) fn on_call_effect(&mut self, now: Now, sid: CallSid, effect: CallEffect) {
@@ -71,7 +72,7 @@ impl Control {
     pub(crate) fn entry_mut(
         &mut self,
         sid: CallSid,
-        change: impl FnOnce(&mut crate::entry::Entry),
+        change: impl FnOnce(&mut crate::state::live_call::LiveCall),
     ) {
         if let Some(entry) = self.calls.get_mut(&sid) {
             change(entry);
@@ -200,39 +201,6 @@ impl Control {
         self.note(now, sid, kind, entry.text);
     }
 
-    fn on_notification(&mut self, now: Now, sid: CallSid, notification: &call::Notification) {
-        let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
-        let random = self.random.number();
-        let notification_sid = NotificationSid::mint(now.unix_ms, self.settings.origin, random);
-        let record =
-            records::notification(notification_sid, account, Some(sid), notification, now.unix_ms);
-        self.commit(None, Change::AddNotification(Arc::new(record)));
-        let text = format!("{} ({})", notification.message, notification.code);
-        self.note(now, sid, Kind::Refusal, text);
-        self.observe(Observation::Notified {
-            call: sid,
-            code: notification.code,
-            message: notification.message.as_str().into(),
-            error: notification.severity == call::Severity::Error,
-        });
-    }
-
-    /// Writes a warning of Control's own about a call: notification, timeline, log and metric.
-    pub(crate) fn warn(&mut self, now: Now, sid: CallSid, code: u32, sentence: String) {
-        let warning = call::Notification {
-            code,
-            severity: call::Severity::Warning,
-            message: sentence,
-            url: String::new(),
-            method: None,
-            request_variables: String::new(),
-            response_headers: String::new(),
-            response_body: String::new(),
-            position: None,
-        };
-        self.on_notification(now, sid, &warning);
-    }
-
     fn on_ended(&mut self, now: Now, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.record = Arc::new(records::ended(&entry.record, end));
@@ -248,13 +216,13 @@ impl Control {
             return;
         };
         let headers = self.call_headers(sid);
-        self.ua_commands.push_back(Command::Answer { session, media, headers });
+        self.command(Command::Answer { session, media, headers });
     }
 
     pub(crate) fn reject(&mut self, sid: CallSid, status: u16) {
         if let Some(session) = self.live_session(sid) {
             let (reason, headers) = (String::new(), Vec::new());
-            self.ua_commands.push_back(Command::Reject { session, status, reason, headers });
+            self.command(Command::Reject { session, status, reason, headers });
         }
         self.session_over(sid);
     }

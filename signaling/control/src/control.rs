@@ -4,21 +4,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use call::{CallInput, CallSetup, HangupCause, ParentCommand};
-use shared::ids::TapId;
 use shared::time::soonest;
-use shared::{AccountSid, CallSid, Instant, LegId, Now};
-use sip::{Command, Overload, SessionId, UserAgent};
+use shared::{CallSid, Instant, Now};
+use sip::{Command, Overload, UserAgent};
 use store::{Change, Snapshot, Writes};
 
 use crate::effect::{Effect, Observation};
-use crate::entry::{Entry, Session};
-use crate::input::{ApiToken, CommitToken, Input};
+use crate::input::Input;
 use crate::placement::Placement;
 use crate::random::Random;
 use crate::records;
-use crate::registrations::Registrations;
 use crate::settings::ControlSettings;
-use crate::timeline::Kind;
+use crate::state::alerts::Alerts;
+use crate::state::api_rate::ApiRate;
+use crate::state::clock_watch::ClockWatch;
+use crate::state::commits::{Commits, Waiting};
+use crate::state::links::Links;
+use crate::state::live_call::LiveCall;
+use crate::state::registrations::Registrations;
+use crate::state::timeline::Kind;
+use crate::tokens::ApiToken;
+
+/// Most calls that [`Control::assert_consistent`] goes through.
+const CALLS_CHECKED_MAX: usize = 100;
 
 /// One UserAgent, all Calls, the bridges between them.
 ///
@@ -26,45 +34,34 @@ use crate::timeline::Kind;
 /// arm [`Control::poll_timeout`].
 pub struct Control {
     pub(crate) settings: ControlSettings,
+    /// The committed configuration.
     pub(crate) snapshot: Snapshot,
     pub(crate) ua: UserAgent,
-    pub(crate) ua_commands: VecDeque<Command>,
+    /// Pairs of user and source with too many wrong passwords.
     pub(crate) lockout: sip::digest::Lockout,
+    /// Contacts that phones registered here.
     pub(crate) registrar: sip::registrar::Registrar,
-    pub(crate) clock_watch: crate::registrar::ClockWatch,
-    pub(crate) calls: BTreeMap<CallSid, Entry>,
-    pub(crate) sessions: BTreeMap<SessionId, CallSid>,
-    pub(crate) legs: BTreeMap<LegId, CallSid>,
-    pub(crate) taps: BTreeMap<TapId, CallSid>,
+    pub(crate) clock_watch: ClockWatch,
+    pub(crate) calls: BTreeMap<CallSid, LiveCall>,
+    pub(crate) links: Links,
     pub(crate) placement: Placement,
+    /// REST writes under way.
     pub(crate) writes: Writes<ApiToken>,
-    pub(crate) commits: BTreeMap<CommitToken, Waiting>,
-    /// When an account was last told of a refusal with a code: one alert in ten seconds is enough.
-    pub(crate) alerted: BTreeMap<(AccountSid, u32), Instant>,
+    pub(crate) commits: Commits,
+    pub(crate) alerts: Alerts,
+    /// No new calls: the process is about to end.
     pub(crate) draining: bool,
-    /// More comes in than is worked on.
+    /// Transports that bring more than the gateway handles.
     pub(crate) overload: Overload,
-    /// When an account may make its next call by REST (`limits.profile = "twilio"`).
-    pub(crate) next_api_call: BTreeMap<AccountSid, Instant>,
-    /// Ours at carriers.
+    pub(crate) api_rate: ApiRate,
+    /// Our registrations with carriers.
     pub(crate) registrations: Registrations,
     pub(crate) random: Random,
+    ua_commands: VecDeque<Command>,
     inbox: VecDeque<(CallSid, CallInput)>,
+    /// When calls want [`Control::handle_timeout`]; each has its own key in `LiveCall::deadline`.
     deadlines: BTreeSet<(Instant, CallSid)>,
     effects: VecDeque<Effect>,
-    next_session: u64,
-    next_tap: u64,
-    next_commit: u64,
-}
-
-/// Who waits for a commit.
-pub(crate) enum Waiting {
-    /// A REST write, by its id in [`Writes`].
-    Write(u64),
-    /// `POST Calls`: answer, then start the call.
-    CallCreated { token: ApiToken, created: Box<(CallSetup, std::sync::Arc<store::CallRecord>)> },
-    /// A REGISTER: answer it.
-    Registered(Box<crate::registrar::Registered>),
 }
 
 impl Control {
@@ -82,38 +79,34 @@ impl Control {
         config.silence_max = settings.silence_max;
         Self {
             ua: UserAgent::new(config, random.bytes()),
-            ua_commands: VecDeque::new(),
             lockout: sip::digest::Lockout::default(),
             registrar: sip::registrar::Registrar::new(
                 settings.bindings_max.saturating_mul(shared::limits::BINDING_BYTES),
             ),
-            clock_watch: crate::registrar::ClockWatch::default(),
+            clock_watch: ClockWatch::default(),
             calls: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            legs: BTreeMap::new(),
-            taps: BTreeMap::new(),
+            links: Links::default(),
             placement: Placement::default(),
             writes: Writes::default(),
-            commits: BTreeMap::new(),
-            alerted: BTreeMap::new(),
+            commits: Commits::default(),
+            alerts: Alerts::default(),
             draining: false,
             overload: Overload::default(),
-            next_api_call: BTreeMap::new(),
+            api_rate: ApiRate::default(),
             registrations: Registrations::new(&settings.trunks),
+            ua_commands: VecDeque::new(),
             inbox: VecDeque::new(),
             deadlines: BTreeSet::new(),
             effects: VecDeque::new(),
-            next_session: 0,
-            next_tap: 0,
-            next_commit: 0,
             random,
             settings,
             snapshot,
         }
     }
 
-    /// Takes one input and follows it to its end.
+    /// Takes one input and follows it to its end: afterwards all machines are quiet.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
         self.watch_clock(now);
         match input {
             Input::TlsRefused { source, name, failure } => {
@@ -157,6 +150,7 @@ impl Control {
             Input::End => self.on_end(now),
         }
         self.pump(now);
+        self.assert_consistent();
     }
 
     /// Takes over what may change while calls are up; the rest stays as it was at the start. Trunks
@@ -200,6 +194,19 @@ impl Control {
             self.drive_call(now, sid, |call| call.handle_timeout(now));
             self.pump(now);
         }
+        self.assert_consistent();
+    }
+
+    /// In debug builds, checks the beliefs about state that is kept twice: links, and the index of
+    /// deadlines. With many calls a check after each input would cost more than the input.
+    fn assert_consistent(&self) {
+        if !cfg!(debug_assertions) || self.calls.len() > CALLS_CHECKED_MAX {
+            return;
+        }
+        self.links.assert_consistent(&self.calls);
+        let armed = self.calls.values().filter_map(|entry| Some((entry.deadline?, entry.sid)));
+        let armed: BTreeSet<(Instant, CallSid)> = armed.collect();
+        assert_eq!(armed, self.deadlines, "deadlines of calls and their index");
     }
 
     /// What is to be done, in order.
@@ -251,16 +258,10 @@ impl Control {
     /// of precedence: what the user agent says is heard before anything new is asked of it, and a
     /// call's effects are carried out before the next call is told anything.
     fn pump(&mut self, now: Now) {
-        loop {
-            if let Some(effect) = self.ua.poll_effect() {
-                self.on_user_agent(now, effect);
-            } else if let Some(command) = self.ua_commands.pop_front() {
-                self.drive_user_agent(now, sip::Input::Command(command));
-            } else if let Some((sid, input)) = self.inbox.pop_front() {
-                self.drive_call(now, sid, |call| call.handle(now, input));
-            } else {
-                return;
-            }
+        self.settle_user_agent(now);
+        while let Some((sid, input)) = self.inbox.pop_front() {
+            self.drive_call(now, sid, |call| call.handle(now, input));
+            self.settle_user_agent(now);
         }
     }
 
@@ -364,7 +365,7 @@ impl Control {
     }
 
     fn end_leg_of_broken(&mut self, now: Now, sid: CallSid) {
-        let rings_here = |entry: &Entry| {
+        let rings_here = |entry: &LiveCall| {
             entry.record.direction == store::CallDirection::Inbound
                 && entry.record.status == store::CallStatus::Ringing
         };
@@ -377,17 +378,13 @@ impl Control {
     }
 
     pub(crate) fn children_of(&self, sid: CallSid) -> Vec<CallSid> {
-        let is_child = |entry: &&Entry| entry.parent == Some(sid);
+        let is_child = |entry: &&LiveCall| entry.parent == Some(sid);
         self.calls.values().filter(is_child).map(|entry| entry.sid).collect()
     }
 
     /// Drops a call that waits for nothing any more, with its timeline on the way to disk.
     pub(crate) fn forget_if_over(&mut self, now: Now, sid: CallSid) {
-        let over = |entry: &Entry| {
-            let quiet = entry.finished && entry.leg.is_none() && entry.recordings.is_empty();
-            quiet && !entry.is_asked && matches!(entry.session, Session::Over | Session::None)
-        };
-        if !self.calls.get(&sid).is_some_and(over) {
+        if !self.calls.get(&sid).is_some_and(LiveCall::is_over) {
             return;
         }
         let Some(entry) = self.calls.remove(&sid) else { return };
@@ -410,6 +407,12 @@ impl Control {
         }
     }
 
+    /// A command for the user agent, carried out when this input is followed to its end, or at the next
+    /// [`Control::settle_user_agent`].
+    pub(crate) fn command(&mut self, command: Command) {
+        self.ua_commands.push_back(command);
+    }
+
     pub(crate) fn push(&mut self, effect: Effect) {
         self.effects.push_back(effect);
     }
@@ -420,32 +423,8 @@ impl Control {
 
     /// Writes without waiting, or with somebody who waits.
     pub(crate) fn commit(&mut self, waiting: Option<Waiting>, change: Change) {
-        let token = waiting.map(|waiting| {
-            let token = CommitToken(self.next_commit);
-            self.next_commit += 1;
-            self.commits.insert(token, waiting);
-            token
-        });
+        let token = waiting.map(|waiting| self.commits.wait(waiting));
         self.push(Effect::Commit { token, change: Box::new(change) });
-    }
-
-    pub(crate) fn new_session(&mut self, call: CallSid) -> SessionId {
-        let id = self.next_session_id();
-        self.sessions.insert(id, call);
-        id
-    }
-
-    /// A session that no call will hear of.
-    pub(crate) fn next_session_id(&mut self) -> SessionId {
-        self.next_session += 1;
-        SessionId(self.next_session)
-    }
-
-    pub(crate) fn new_tap(&mut self, call: CallSid) -> TapId {
-        self.next_tap += 1;
-        let tap = TapId(self.next_tap);
-        self.taps.insert(tap, call);
-        tap
     }
 
     pub(crate) fn note(&mut self, now: Now, sid: CallSid, kind: Kind, text: impl Into<String>) {

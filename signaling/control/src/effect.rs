@@ -13,7 +13,7 @@ use sip::SessionId;
 use sip::flow::Transport;
 use store::{Change, Reply, Secret, WriteError};
 
-use crate::input::{ApiToken, CommitToken};
+use crate::tokens::{ApiToken, CommitToken};
 
 /// Out of [`crate::Control`].
 #[derive(Debug)]

@@ -9,18 +9,9 @@ use sip::{Incoming, SessionId};
 
 use crate::admission::Admitted;
 use crate::control::Control;
-use crate::entry::PendingInvite;
-use crate::timeline::Kind;
-
-/// How a call's digits come. The first way that brings one is the way until media are negotiated
-/// anew: a phone that tells each key twice is heard once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DigitsBy {
-    /// Telephone events or tones.
-    Media,
-    /// SIP INFO.
-    Info,
-}
+use crate::state::leg::DigitsBy;
+use crate::state::session::PendingInvite;
+use crate::state::timeline::Kind;
 
 impl Control {
     /// What a call that comes in gets beyond the contract's own methods: its carrier's, its

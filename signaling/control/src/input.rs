@@ -10,13 +10,8 @@ use shared::{AccountSid, CallSid, CoreId, MediaEvent, MediaPort, Prompt, TlsFail
 use sip::{Destination, SessionId};
 use store::{CallCommand, Outcome, Write};
 
-/// Names a REST request that waits for an answer; chosen by the shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ApiToken(pub u64);
-
-/// Names a commit that Control waits for; chosen by Control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommitToken(pub u64);
+use crate::settings::ControlSettings;
+use crate::tokens::{ApiToken, CommitToken};
 
 /// Into [`crate::Control`].
 #[derive(Debug)]
@@ -119,7 +114,7 @@ pub enum Input<'a> {
     /// More comes in than is worked on, or no longer: new work is refused meanwhile.
     Overload(sip::Overload),
     /// The settings were read again: those that may change while calls are up do.
-    Settings(Box<crate::ControlSettings>),
+    Settings(Box<ControlSettings>),
     /// End every call now, as the process ends (a second SIGTERM, or the drain limit). Media cores are
     /// gone right after, so nothing is asked of them any more.
     End,

@@ -10,7 +10,9 @@ use store::{
     RecordingRecord, RecordingSource, RecordingStatus,
 };
 
-use crate::entry::{Recording, Request};
+use crate::state::leg::Recording;
+use crate::state::live_call::Request;
+use crate::state::timeline::{Kind, Timeline};
 
 /// Longest text of a webhook's answer that an exchange keeps.
 const RESPONSE_BODY_MAX: usize = 4 * 1024;
@@ -56,11 +58,11 @@ pub(crate) fn refused_timeline(
     unix_ms: i64,
     refusal: &Refusal,
 ) -> store::TimelineRecord {
-    let mut timeline = crate::timeline::Timeline::default();
+    let mut timeline = Timeline::default();
     let Refusal { rule, status, sentence, .. } = refusal;
     let status = status.map_or("nothing sent".to_owned(), |status| status.to_string());
     let text = format!("{sentence} (rule {rule}, {status})");
-    timeline.add(unix_ms, crate::timeline::Kind::Refusal, text);
+    timeline.add(unix_ms, Kind::Refusal, text);
     store::TimelineRecord { call: setup.sid, account: setup.account, json: timeline.to_json() }
 }
 

@@ -1,10 +1,9 @@
 //! What the user agent says, carried to calls. Sans-IO.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use call::{AnswerFacts, Call, CallInput, CallSetup, HangupCause};
+use call::{AnswerFacts, CallInput, CallSetup, HangupCause};
 use shared::{CallSid, Now, TlsFailure};
 use sip::user_agent::{EndCause, TraceDirection, TraceOwner};
 use sip::{Command, Headers, SessionId, UaEvent};
@@ -12,10 +11,11 @@ use store::Change;
 
 use crate::control::Control;
 use crate::effect::{Effect, Observation};
-use crate::entry::{Entry, Session};
-use crate::outbound_elsewhere::FAILED_TRY;
+use crate::outgoing::elsewhere::FAILED_TRY;
 use crate::records;
-use crate::timeline::{Kind, Timeline};
+use crate::state::live_call::LiveCall;
+use crate::state::session::Session;
+use crate::state::timeline::Kind;
 
 impl Control {
     pub(crate) fn on_user_agent(&mut self, now: Now, effect: sip::Effect) {
@@ -218,36 +218,13 @@ impl Control {
         session: Session,
     ) {
         let (sid, direction) = (setup.sid, setup.direction.as_str());
-        let mut timeline = Timeline::default();
-        timeline.add(now.unix_ms, Kind::Call, format!("{direction} call began"));
-        let entry = Entry {
-            sid,
-            account: setup.account,
-            parent: setup.parent,
-            call: Call::new(setup),
-            record,
-            timeline,
-            session,
-            outgoing: None,
-            forks: None,
-            leg: None,
-            prompts: BTreeMap::new(),
-            plays: BTreeMap::new(),
-            recordings: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            deadline: None,
-            finished: false,
-            panics: 0,
-            was_told_of_voice: false,
-            is_asked: false,
-        };
-        self.calls.insert(sid, entry);
+        self.calls.insert(sid, LiveCall::new(now, setup, record, session));
         self.observe(Observation::CallStarted { call: sid, direction });
         self.tell(sid, CallInput::Started);
     }
 
     pub(crate) fn call_of(&self, session: SessionId) -> Option<CallSid> {
-        self.sessions.get(&session).copied()
+        self.links.call_of_session(session)
     }
 
     pub(crate) fn live_session(&self, sid: CallSid) -> Option<SessionId> {
@@ -295,7 +272,7 @@ impl Control {
         match self.live_session(sid) {
             Some(session) => {
                 let headers = vec![("Reason".to_owned(), self.reason_of_end(sid).into())];
-                self.ua_commands.push_back(Command::Bye { session, headers });
+                self.command(Command::Bye { session, headers });
             }
             None => self.session_over(sid),
         }
@@ -322,7 +299,7 @@ impl Control {
         self.drop_forks(sid);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         if let Some(id) = entry.session.id() {
-            self.sessions.remove(&id);
+            self.links.remove_session(id);
         }
         entry.session = Session::Over;
     }

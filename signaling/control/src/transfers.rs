@@ -8,7 +8,7 @@ use sip::{Command, ReferTo, SessionId};
 
 use crate::control::Control;
 use crate::effect::Observation;
-use crate::timeline::Kind;
+use crate::state::timeline::Kind;
 
 impl Control {
     /// A phone asks to be transferred: whoever runs the `<Dial>` decides.
@@ -53,7 +53,7 @@ impl Control {
         if let Err(refusal) = &answer {
             self.observe_refusal(from, "REFER", refusal.clone());
         }
-        self.ua_commands.push_back(Command::AnswerRefer { session, answer });
+        self.command(Command::AnswerRefer { session, answer });
     }
 
     /// Something that a call's peer asked for in the dialog was refused; its port is not kept.
@@ -68,7 +68,7 @@ impl Control {
     pub(crate) fn end_transfer(&mut self, from: CallSid, status: u16, leaves: bool) {
         if let Some(session) = self.live_session(from) {
             let is_final = true;
-            self.ua_commands.push_back(Command::NotifyRefer { session, status, is_final });
+            self.command(Command::NotifyRefer { session, status, is_final });
         }
         if leaves {
             self.tell(from, CallInput::TransferredAway { patience: true });
@@ -98,7 +98,7 @@ impl Control {
             return self.tell(sid, CallInput::ReferAnswered { status: 503 });
         };
         let headers = self.call_headers(sid);
-        self.ua_commands.push_back(Command::Refer { session, target, headers });
+        self.command(Command::Refer { session, target, headers });
     }
 
     fn bridge_peer(&self, sid: CallSid) -> Option<CallSid> {

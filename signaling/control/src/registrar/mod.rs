@@ -20,20 +20,11 @@ use sip::{Command, Flow, FlowId, NameAddr, Transport};
 use store::{BindingChanges, BindingRecord, BindingTransport, Change, Outcome};
 
 use crate::admission::Refused;
-use crate::control::{Control, Waiting};
-use crate::effect::Effect;
-use crate::incoming::{Proof, verify};
+use crate::control::Control;
+use crate::effect::{Effect, Observation};
+use crate::incoming::digest::{Proof, verify};
+use crate::state::commits::{Registered, Waiting};
 use admission::{Decision, Registrant};
-
-pub(crate) use clock::ClockWatch;
-pub(crate) use ring::Forks;
-
-/// A REGISTER whose change is on its way to disk.
-pub(crate) struct Registered {
-    incoming: Box<Incoming>,
-    account: AccountSid,
-    of: AddressOfRecord,
-}
 
 /// The longest that a registration lasts: it is refreshed in time, or the phone is gone.
 const REGISTRATION_VOUCHES: Duration = Duration::from_secs(REGISTRATION_S.1 as u64);
@@ -59,7 +50,7 @@ impl Control {
             }
             Decision::Challenge { stale } => {
                 let kind = ChallengeKind::Www;
-                self.ua_commands.push_back(Command::Challenge { incoming, kind, stale });
+                self.command(Command::Challenge { incoming, kind, stale });
             }
             Decision::Refuse(refused) => self.refuse(now, incoming, refused),
             Decision::LockedOut => self.refuse_locked_out(now, incoming),
@@ -123,14 +114,14 @@ impl Control {
             .retry_after
             .map(|seconds| ("Retry-After".to_owned(), seconds.to_string().into_bytes()));
         let (source, status) = (incoming.flow.remote, refusal.status.unwrap_or(503));
-        self.ua_commands.push_back(Command::Respond {
+        self.command(Command::Respond {
             incoming,
             status,
             headers: headers.into_iter().collect(),
             remember: true,
         });
         let account = Some(account);
-        self.observe(crate::Observation::Refused { refusal, method: "REGISTER", source, account });
+        self.observe(Observation::Refused { refusal, method: "REGISTER", source, account });
     }
 
     /// 200 with every contact there is, as the phones sent them.
@@ -141,7 +132,7 @@ impl Control {
             bindings.filter_map(|binding| binding.shown(now.mono)).collect();
         let path = incoming.request.headers.all("Path");
         let headers = path.map(|value| ("Path".to_owned(), value.as_bytes().to_vec())).collect();
-        self.ua_commands.push_back(Command::Registered { incoming, contacts, headers });
+        self.command(Command::Registered { incoming, contacts, headers });
     }
 
     /// Takes over what an earlier process kept. To be called before any input.

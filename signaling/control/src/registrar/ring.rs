@@ -4,72 +4,22 @@
 //! others are canceled; until then the call hears of ringing once, and no early media: nobody could
 //! say whose.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::{CallSid, LatchMode, Now};
 use sip::digest::Credentials;
 use sip::flow::Transport;
-use sip::offer_answer::MediaSecurity;
 use sip::registrar::{AddressOfRecord, Binding};
 use sip::user_agent::{Attempts, EndCause, ExtraHeader, Invite};
 use sip::{Command, Headers, SessionId, UaEvent, Uri};
 
 use crate::control::Control;
-use crate::entry::Session;
-use crate::outbound::{NoWay, Recipient};
+use crate::outgoing::{NoWay, Recipient};
 use crate::sessions::texts;
-use crate::timeline::Kind;
-
-/// The contacts that ring for one call.
-#[derive(Debug)]
-pub(crate) struct Forks {
-    ringing: Vec<Branch>,
-    /// How many there were.
-    total: usize,
-    /// The best failure so far (RFC 3261 §16.7 step 6).
-    best: Option<Failure>,
-}
-
-/// One contact that rings.
-#[derive(Clone, Debug)]
-struct Branch {
-    session: SessionId,
-    /// Counted from 1, for the timeline.
-    number: usize,
-    /// The address that its SDP shows.
-    address: IpAddr,
-    /// Each contact gets a key of its own: what one learns opens nothing of another's.
-    security: MediaSecurity,
-    peer: IpAddr,
-}
-
-/// What a contact said instead of answering.
-#[derive(Debug, Default)]
-struct Failure {
-    status: u16,
-    /// Set by [`Control::contact_failed`].
-    call_id: String,
-    /// `None`: nothing came from it.
-    headers: Option<Vec<(String, String)>>,
-    sentence: Option<String>,
-    /// Where its INVITE went.
-    peer: Option<SocketAddr>,
-}
-
-impl Failure {
-    /// The least is what the caller hears: a refusal for all, then what a person did, then the rest.
-    const fn rank(&self) -> u8 {
-        match self.status {
-            600.. => 0,
-            486 | 480 | 487 => 1,
-            400..=499 if self.headers.is_some() => 2,
-            500..=599 if self.headers.is_some() => 3,
-            300..=399 => 4,
-            _ => 5,
-        }
-    }
-}
+use crate::state::forks::{Branch, Failure, Forks};
+use crate::state::session::Session;
+use crate::state::timeline::Kind;
 
 impl Control {
     /// Whether a host is a name of ours: calls to it ring contacts and never ask DNS.
@@ -206,8 +156,7 @@ impl Control {
         let Some(first) = branches.first().cloned() else { return };
         self.entry_mut(sid, |entry| {
             entry.session = live(&first);
-            let total = branches.len();
-            entry.forks = Some(Forks { ringing: branches.clone(), total, best: None });
+            entry.forks = Some(Forks::new(branches.clone()));
         });
         let recipient = recipient(target);
         let headers = self.invite_headers(sid, &recipient);
@@ -235,7 +184,7 @@ impl Control {
                 route: binding.route(),
             };
             let (session, invite) = (branch.session, Box::new(invite));
-            self.ua_commands.push_back(Command::Invite { session, invite });
+            self.command(Command::Invite { session, invite });
         }
         self.settle_user_agent(now);
         let call_id = self.call_id_of(sid);
@@ -248,7 +197,7 @@ impl Control {
         let address = self.shown_to(sid, binding.flow.local.ip());
         let peer = binding.flow.remote.ip();
         let security = self.new_security(secure);
-        Branch { session: self.new_session(sid), number, address, security, peer }
+        Branch { session: self.links.new_session(sid), number, address, security, peer }
     }
 
     /// The address of the call's one leg as a phone sees it that reaches us at `local`; one of another
@@ -269,7 +218,8 @@ impl Control {
     pub(crate) fn of_forks(&mut self, now: Now, event: UaEvent) -> Option<UaEvent> {
         match event {
             UaEvent::Progress { session, status, media, headers } => {
-                let is_one_of_several = self.forks_of(session).is_some_and(|forks| forks.total > 1);
+                let is_one_of_several =
+                    self.forks_of(session).is_some_and(|forks| forks.total() > 1);
                 let media = media.filter(|_| !is_one_of_several);
                 Some(UaEvent::Progress { session, status, media, headers })
             }
@@ -292,7 +242,7 @@ impl Control {
 
     fn forks_of(&self, session: SessionId) -> Option<&Forks> {
         let forks = self.calls.get(&self.call_of(session)?)?.forks.as_ref()?;
-        forks.ringing.iter().any(|branch| branch.session == session).then_some(forks)
+        forks.rings(session).then_some(forks)
     }
 
     fn is_fork(&self, session: SessionId) -> bool {
@@ -308,8 +258,9 @@ impl Control {
         let Some(forks) = self.calls.get_mut(&sid).and_then(|entry| entry.forks.take()) else {
             return;
         };
-        let total = forks.total;
-        for branch in forks.ringing {
+        let total = forks.total();
+        let (ringing, _) = forks.into_parts();
+        for branch in ringing {
             if branch.session != session {
                 self.silence(&branch, ELSEWHERE);
                 continue;
@@ -362,17 +313,12 @@ impl Control {
         let status = failure.status;
         let call_id = self.ua.call_id(session).map(ToString::to_string);
         failure.call_id = call_id.unwrap_or_else(|| self.call_id_of(sid));
-        self.sessions.remove(&session);
+        self.links.remove_session(session);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(forks) = entry.forks.as_mut() else { return };
-        let at = forks.ringing.iter().position(|branch| branch.session == session);
-        let number = at.map_or(0, |at| forks.ringing.remove(at).number);
-        let text = format!("contact {number} of {}: {status}", forks.total);
-        let is_best = forks.best.as_ref().is_none_or(|best| failure.rank() < best.rank());
-        if is_best {
-            forks.best = Some(failure);
-        }
-        let next = forks.ringing.first().cloned();
+        let number = forks.fail(session, failure);
+        let text = format!("contact {number} of {}: {status}", forks.total());
+        let next = forks.ringing().first().cloned();
         match next.filter(|_| status < 600) {
             Some(next) => {
                 if entry.session.id() == Some(session) {
@@ -390,10 +336,11 @@ impl Control {
     fn all_failed(&mut self, now: Now, sid: CallSid) {
         let forks = self.calls.get_mut(&sid).and_then(|entry| entry.forks.take());
         let Some(forks) = forks else { return };
-        forks.ringing.iter().for_each(|branch| self.silence(branch, DECLINED));
+        let (ringing, best) = forks.into_parts();
+        ringing.iter().for_each(|branch| self.silence(branch, DECLINED));
         self.session_over(sid);
         self.stop_leg(now, sid);
-        if let Some(best) = forks.best {
+        if let Some(best) = best {
             self.tell(sid, told(best));
         }
     }
@@ -402,18 +349,18 @@ impl Control {
     pub(crate) fn drop_forks(&mut self, sid: CallSid) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let (Some(forks), kept) = (entry.forks.take(), entry.session.id()) else { return };
-        let others = forks.ringing.iter().filter(|branch| Some(branch.session) != kept);
+        let others = forks.ringing().iter().filter(|branch| Some(branch.session) != kept);
         others.for_each(|branch| self.silence(branch, ""));
     }
 
     /// Cancels one contact; nothing that it still says reaches the call.
     fn silence(&mut self, branch: &Branch, reason: &str) {
-        self.sessions.remove(&branch.session);
+        self.links.remove_session(branch.session);
         let headers: Vec<ExtraHeader> = match reason {
             "" => Vec::new(),
             reason => vec![("Reason".to_owned(), reason.as_bytes().to_vec())],
         };
-        self.ua_commands.push_back(Command::Cancel { session: branch.session, headers });
+        self.command(Command::Cancel { session: branch.session, headers });
     }
 }
 

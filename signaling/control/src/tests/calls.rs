@@ -438,6 +438,7 @@ fn restart_core(rig: &mut Rig, core: u8) {
 fn panic_in(rig: &mut Rig, call: CallSid) {
     let now = rig.now;
     rig.control.drive_call(now, call, |_| panic!("as the test wants"));
+    rig.drain();
     // Nothing, but it carries on what is waiting.
     rig.tell(Input::Media {
         core: CoreId(0),

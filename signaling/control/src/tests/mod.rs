@@ -4,6 +4,7 @@ mod admission;
 mod calls;
 mod explain;
 mod hops;
+mod invariants;
 mod outbound;
 mod overload;
 mod registrar;

@@ -281,6 +281,7 @@ fn phones_that_lost_their_streams_by_a_restart_are_no_strangers_when_they_come_b
     let source = PHONE.parse::<std::net::SocketAddr>().expect("an address").ip();
     let until_ms = rig.now.unix_ms + 1_800_000;
     rig.control.expect_back(rig.now, [(source, until_ms)]);
+    rig.drain();
     for _ in 0..1_000 {
         rig.invite(&Invite::default());
     }

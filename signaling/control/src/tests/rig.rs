@@ -517,7 +517,7 @@ impl Rig {
         self.confirm_stops();
     }
 
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         while let Some(effect) = self.control.poll_effect() {
             match effect {
                 Effect::Sip(sip::Effect::Send { to, bytes, token }) => {

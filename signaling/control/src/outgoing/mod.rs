@@ -8,12 +8,15 @@ use sip::flow::Transport;
 use sip::user_agent::{Attempts, ExtraHeader, Failover, Invite};
 use sip::{Command, Destination, SessionId, Uri};
 
+pub(crate) mod elsewhere;
+
 use crate::control::Control;
 use crate::effect::{Effect, ResolveTarget};
-use crate::entry::{Leg, PendingInvite, Session};
 use crate::identity::{self, Asserted};
 use crate::input::ResolveFailure;
-use crate::outbound_elsewhere::FAILED_TRY;
+use crate::state::leg::Leg;
+use crate::state::session::{PendingInvite, Session};
+use crate::state::timeline::Kind;
 
 /// Whom an INVITE goes to, once nouns and trunks are out of the way.
 pub(crate) struct Recipient {
@@ -58,11 +61,11 @@ impl Control {
         invite: Box<PendingInvite>,
     ) -> Result<(), NoWay> {
         let recipient = self.recipient(&invite)?;
-        let session = self.new_session(sid);
+        let session = self.links.new_session(sid);
         self.entry_mut(sid, |entry| entry.session = Session::Resolving { id: session, invite });
         self.resolve(session, &recipient);
         let way = recipient.transport.map_or("by DNS", Transport::via_name);
-        self.note(now, sid, crate::timeline::Kind::Sip, format!("resolving {way}"));
+        self.note(now, sid, Kind::Sip, format!("resolving {way}"));
         Ok(())
     }
 
@@ -90,7 +93,7 @@ impl Control {
                 return;
             }
         };
-        self.sessions.remove(&session);
+        self.links.remove_session(session);
         match result {
             Ok(destinations) if !destinations.is_empty() => {
                 let destinations = self.leave_by_edge(now, sid, &invite, destinations);
@@ -116,7 +119,7 @@ impl Control {
         if !self.settings.edges.has(edge) {
             if shared::edge::canonical(edge) != &*self.settings.edge {
                 let text = format!("this node has no edge `{edge}` of its own: it leaves as usual");
-                self.note(now, sid, crate::timeline::Kind::Sip, text);
+                self.note(now, sid, Kind::Sip, text);
             }
             return destinations;
         }
@@ -133,7 +136,7 @@ impl Control {
         failure: ResolveFailure,
     ) {
         let ResolveFailure { code, status, sentence } = failure;
-        if self.goes_to_next_target(now, sid, invite, FAILED_TRY, &sentence) {
+        if self.goes_to_next_target(now, sid, invite, elsewhere::FAILED_TRY, &sentence) {
             return;
         }
         self.no_way(now, sid, NoWay { code, status: Some(status), sentence });
@@ -184,7 +187,7 @@ impl Control {
         headers.extend(asserted.headers);
         let attempts = Self::attempts(invite, &recipient);
         let extensions = self.extensions_of(invite);
-        let session = self.new_session(sid);
+        let session = self.links.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
         let max_forwards = invite.max_forwards;
         self.entry_mut(sid, |entry| {
@@ -208,7 +211,7 @@ impl Control {
             credentials: recipient.credentials,
             route: Vec::new(),
         };
-        self.ua_commands.push_back(Command::Invite { session, invite: Box::new(invite) });
+        self.command(Command::Invite { session, invite: Box::new(invite) });
         self.settle_user_agent(now);
         let call_id = self.call_id_of(sid);
         if !call_id.is_empty() {
@@ -233,7 +236,7 @@ impl Control {
             .map(|leg| leg.place.leg.core);
         let Some((place, address)) = self.take_place(core, local) else { return false };
         let security = self.new_security(secure);
-        self.legs.insert(place.leg, sid);
+        self.links.add_leg(place.leg, sid);
         let leg = Leg::new(place, address, security);
         self.entry_mut(sid, |entry| entry.leg = Some(leg));
         true

@@ -9,7 +9,8 @@ use sip::user_agent::Failover;
 use sip::{Contacts, SessionId, Uri};
 
 use crate::control::Control;
-use crate::entry::PendingInvite;
+use crate::state::session::PendingInvite;
+use crate::state::timeline::Kind;
 
 /// A target that was tried in vain: a warning where there is another, else the end of the call.
 pub(crate) const FAILED_TRY: u32 = 32011;
@@ -43,7 +44,7 @@ impl Control {
     ) {
         let Some(sid) = self.call_of(session) else { return };
         let text = format!("TLS with {peer} failed ({}): {}", failure.rule(), failure.sentence());
-        self.note(now, sid, crate::timeline::Kind::Sip, text);
+        self.note(now, sid, Kind::Sip, text);
         let invite = self.calls.get_mut(&sid).and_then(|entry| entry.outgoing.as_mut());
         if let Some(invite) = invite {
             invite.tls_failure = Some(failure);
@@ -66,7 +67,7 @@ impl Control {
         let Some(entry) = self.calls.get_mut(&sid) else { return false };
         let Some(invite) = entry.outgoing.take() else { return false };
         if let Some(session) = entry.session.id() {
-            self.sessions.remove(&session);
+            self.links.remove_session(session);
         }
         match status {
             300..=399 if is_answer => self.follows_redirect(now, sid, invite, status, contacts),
@@ -131,7 +132,7 @@ impl Control {
         match self.redirected(invite, contacts) {
             Ok(invite) => {
                 let note = format!("redirected by {status}");
-                self.note(now, sid, crate::timeline::Kind::Sip, note);
+                self.note(now, sid, Kind::Sip, note);
                 self.look_up(now, sid, invite).is_ok()
             }
             Err(why) => {

@@ -3,19 +3,19 @@
 
 use call::{CallInput, HangupCause, RecordingEnd};
 use shared::ids::TapId;
-use shared::{CallSid, CoreId, LegId, LegQuality, MediaCommand, Now, RecordingSid};
+use shared::{CallSid, CoreId, LegQuality, MediaCommand, Now, RecordingSid};
 
 use crate::control::Control;
 use crate::effect::{Effect, Observation};
-use crate::timeline::Kind;
+use crate::state::timeline::Kind;
 
 impl Control {
     /// A core died or stalled: its legs are gone with it, its calls end with that cause, and it gets
     /// no more until the process restarts.
     pub(crate) fn on_core_lost(&mut self, now: Now, core: CoreId, sentence: &str) {
         self.placement.retire(core);
-        for (leg, sid) in self.legs_of(core) {
-            self.legs.remove(&leg);
+        for (leg, sid) in self.links.legs_on(core) {
+            self.links.remove_leg(leg);
             if !self.move_leg(sid) {
                 self.lose_leg(now, sid, sentence);
             }
@@ -29,7 +29,7 @@ impl Control {
     /// every leg is stopped once more: a core answers that for a leg that it never had as well, and
     /// only then is the place given to another leg.
     pub(crate) fn on_core_restarted(&mut self, now: Now, core: CoreId, sentence: &str) {
-        for (leg, sid) in self.legs_of(core) {
+        for (leg, sid) in self.links.legs_on(core) {
             let Some(entry) = self.calls.get_mut(&sid) else { continue };
             let Some(held) = entry.leg.as_mut().filter(|held| held.plan.is_some()) else {
                 // The core has not heard of it yet: nothing is lost.
@@ -56,7 +56,7 @@ impl Control {
             let Some(entry) = self.calls.get_mut(&sid) else { continue };
             match entry.leg.take() {
                 Some(leg) => {
-                    self.legs.remove(&leg.place.leg);
+                    self.links.remove_leg(leg.place.leg);
                     self.leave_media(sid, leg.peer);
                     match leg.stopping {
                         true => self.forget_if_over(now, sid),
@@ -74,11 +74,6 @@ impl Control {
         self.observe(Observation::Fault { place: "media core", sentence });
     }
 
-    fn legs_of(&self, core: CoreId) -> Vec<(LegId, CallSid)> {
-        let is_there = |(leg, _): &(&LegId, &CallSid)| leg.core == core;
-        self.legs.iter().filter(is_there).map(|(leg, sid)| (*leg, *sid)).collect()
-    }
-
     /// A call that came in and that nobody was shown a port of yet goes to another core.
     fn move_leg(&mut self, sid: CallSid) -> bool {
         let Some(entry) = self.calls.get_mut(&sid) else { return false };
@@ -90,7 +85,7 @@ impl Control {
         let Some(place) = self.placement.take(None, &addresses) else { return false };
         leg.address = self.settings.media_addresses.shown(place.port.address, leg.address);
         leg.place = place;
-        self.legs.insert(place.leg, sid);
+        self.links.add_leg(place.leg, sid);
         true
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use shared::limits::{TIMELINE_BYTES_MAX, TIMELINE_ENTRIES_MAX};
 
-use crate::quality::QualityFigures;
+use super::figures::QualityFigures;
 
 /// What kind of thing an entry tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -1,29 +1,28 @@
 //! Legs, prompts, bridges, recordings: calls and media cores joined. Sans-IO.
 
-use std::net::IpAddr;
-use std::time::Duration;
+mod cores;
+mod quality;
+mod recordings;
 
-use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
+use std::net::IpAddr;
+
+use call::CallInput;
 use shared::config::SrtpUse;
-use shared::ids::TapId;
-use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
+use shared::media::PlayEnd;
 use shared::srtp::SRTP_MASTER_BYTES;
 use shared::{
     CallSid, CoreId, Direction, LatchMode, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    NegotiatedMedia, Now, RecordingSid, Refusal, SrtpMaster,
+    NegotiatedMedia, Now, Refusal, SrtpMaster,
 };
 use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{Command, SessionId};
-use store::Change;
 
 use crate::control::Control;
-use crate::effect::{Effect, Observation, RecordingOrder};
-use crate::entry::{Recording, Session};
-use crate::extensions::DigitsBy;
-use crate::input::{RecordingFailure, RecordingFile};
+use crate::effect::{Effect, Observation};
 use crate::placement::Place;
-use crate::records;
-use crate::timeline::Kind;
+use crate::state::leg::DigitsBy;
+use crate::state::session::Session;
+use crate::state::timeline::Kind;
 
 impl Control {
     /// Our side of a call's media: its port on the address that its peer can reach.
@@ -146,7 +145,7 @@ impl Control {
         let (place, peer) = (leg.place, leg.peer.take());
         if leg.plan.is_none() {
             entry.leg = None;
-            self.legs.remove(&place.leg);
+            self.links.remove_leg(place.leg);
             self.placement.release(place);
         } else {
             leg.stopping = true;
@@ -201,7 +200,7 @@ impl Control {
             let (Some(session), Some(media)) = (session, media) else { return };
             let headers = self.call_headers(sid);
             let progress = Command::Progress { session, status: 183, media: Some(media), headers };
-            self.ua_commands.push_back(progress);
+            self.command(progress);
             self.settle_user_agent(now); // brings the leg up
         }
         self.bridge(now, sid, child);
@@ -212,7 +211,7 @@ impl Control {
         let Some(sid) = self.call_of(session) else { return };
         let Some(media) = self.local_media(sid) else { return };
         self.note(now, sid, Kind::Media, format!("the peer offers {}", direction.name()));
-        self.ua_commands.push_back(Command::AnswerOffer { session, answer: Ok(media) });
+        self.command(Command::AnswerOffer { session, answer: Ok(media) });
     }
 
     /// A new offer of the peer that the user agent refused.
@@ -245,14 +244,14 @@ impl Control {
                 self.note_leg(now, leg, "media is locked to its source");
             }
             MediaEvent::Digit { leg, digit, .. } => {
-                let sid = self.legs.get(&leg).copied();
+                let sid = self.links.call_of_leg(leg);
                 if let Some(sid) = sid.filter(|sid| self.takes_digit(*sid, DigitsBy::Media)) {
                     self.tell(sid, CallInput::Digit(digit));
                 }
             }
             MediaEvent::PlayEnded { leg, play, cause, value } => {
                 drop(value);
-                let Some(sid) = self.legs.get(&leg).copied() else { return };
+                let Some(sid) = self.links.call_of_leg(leg) else { return };
                 self.entry_mut(sid, |entry| {
                     if let Some(prompt) = entry.plays.remove(&play) {
                         entry.prompts.remove(&prompt);
@@ -267,7 +266,7 @@ impl Control {
             }
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
             MediaEvent::MediaTimeout { leg } => {
-                let Some(sid) = self.legs.get(&leg).copied() else { return };
+                let Some(sid) = self.links.call_of_leg(leg) else { return };
                 self.end_session(sid);
                 self.tell(sid, CallInput::MediaLost);
             }
@@ -279,13 +278,13 @@ impl Control {
     }
 
     fn note_leg(&mut self, now: Now, leg: LegId, text: &'static str) {
-        if let Some(sid) = self.legs.get(&leg).copied() {
+        if let Some(sid) = self.links.call_of_leg(leg) {
             self.note(now, sid, Kind::Media, text);
         }
     }
 
     fn on_leg_stopped(&mut self, now: Now, leg: LegId, quality: &LegQuality) {
-        let Some(sid) = self.legs.remove(&leg) else { return };
+        let Some(sid) = self.links.remove_leg(leg) else { return };
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(ended) = entry.leg.take() else { return };
         let observation = Self::settle_quality(&mut entry.timeline, now, quality);
@@ -293,107 +292,9 @@ impl Control {
         self.placement.release(ended.place);
         self.forget_if_over(now, sid);
     }
-
-    pub(crate) fn start_recording(&mut self, now: Now, sid: CallSid, plan: RecordingPlan) {
-        let recording = plan.recording;
-        let tap = self.new_tap(sid);
-        let tracks = match plan.track {
-            RecordingTrack::Inbound => TapTracks::Inbound,
-            RecordingTrack::Outbound => TapTracks::Outbound,
-            RecordingTrack::Both => TapTracks::Both,
-        };
-        let limits = TapLimits { silence_ms: plan.silence_ms, max_ms: plan.max_ms };
-        let is_up = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
-        if !is_up.is_some_and(|leg| leg.is_up()) {
-            self.taps.remove(&tap);
-            let sentence = records::no_leg_to_record(recording);
-            self.tell(sid, CallInput::RecordingEnded { recording, cause: RecordingEnd::Failed });
-            let outcome = RecordingOutcome::Failed { sentence };
-            return self.tell(sid, CallInput::RecordingDone { recording, outcome });
-        }
-        let Some(entry) = self.calls.get_mut(&sid) else { return };
-        let order = RecordingOrder {
-            tap,
-            recording,
-            account: entry.account,
-            channels: plan.channels,
-            trim: plan.trim,
-        };
-        let begun = Recording { tap, plan, start_ms: now.unix_ms };
-        let record = records::recording_begins(entry.account, top(entry, sid), &begun);
-        entry.recordings.insert(recording, begun);
-        self.push(Effect::OpenRecording(order));
-        self.commit(None, Change::PutRecording(record.into()));
-        self.media(sid, |leg| MediaCommand::StartTap { leg, tap, tracks, limits });
-    }
-
-    pub(crate) fn stop_recording(&mut self, sid: CallSid, recording: RecordingSid) {
-        let Some(entry) = self.calls.get(&sid) else { return };
-        let Some(tap) = entry.recordings.get(&recording).map(|begun| begun.tap) else { return };
-        self.media(sid, |leg| MediaCommand::StopTap { leg, tap });
-    }
-
-    fn on_tap_ended(&mut self, tap: TapId, cause: TapEnd) {
-        let Some((sid, recording)) = self.recording_of(tap) else { return };
-        let cause = match cause {
-            TapEnd::Stopped => RecordingEnd::Stopped,
-            TapEnd::Silence => RecordingEnd::Silence,
-            TapEnd::MaxLength => RecordingEnd::MaxLength,
-            TapEnd::LegStopped => RecordingEnd::LegStopped,
-            TapEnd::Refused => {
-                // No frame will come, so the recorder is told; its answer settles the recording.
-                self.push(Effect::DiscardRecording { tap });
-                RecordingEnd::Failed
-            }
-        };
-        self.tell(sid, CallInput::RecordingEnded { recording, cause });
-    }
-
-    /// The file is settled: its record is on its way to disk before the call tells the application.
-    pub(crate) fn on_recording_done(
-        &mut self,
-        now: Now,
-        tap: TapId,
-        result: Result<RecordingFile, RecordingFailure>,
-    ) {
-        let Some((sid, recording)) = self.recording_of(tap) else { return };
-        self.taps.remove(&tap);
-        let Some(entry) = self.calls.get_mut(&sid) else { return };
-        let Some(begun) = entry.recordings.get(&recording) else { return };
-        let (outcome, bytes) = match result {
-            Ok(file) if file.empty => (RecordingOutcome::Absent, None),
-            Ok(file) => (completed(file.duration_ms), Some(file.bytes)),
-            Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
-        };
-        let record = records::recording_begins(entry.account, top(entry, sid), begun);
-        let record = records::recording_settled(record, &outcome, bytes, now.unix_ms);
-        self.commit(None, Change::PutRecording(record.into()));
-        self.entry_mut(sid, |entry| {
-            entry.recordings.remove(&recording);
-        });
-        self.tell(sid, CallInput::RecordingDone { recording, outcome });
-        self.forget_if_over(now, sid);
-    }
-
-    fn recording_of(&self, tap: TapId) -> Option<(CallSid, RecordingSid)> {
-        let sid = *self.taps.get(&tap)?;
-        let entry = self.calls.get(&sid)?;
-        let (recording, _) = entry.recordings.iter().find(|(_, begun)| begun.tap == tap)?;
-        Some((sid, *recording))
-    }
 }
 
-/// A recording belongs to the parent leg (contract rest.md 7).
-fn top(entry: &crate::entry::Entry, sid: CallSid) -> CallSid {
-    entry.parent.unwrap_or(sid)
-}
-
-fn completed(duration_ms: u64) -> RecordingOutcome {
-    let seconds = Duration::from_millis(duration_ms).as_secs_f64().round();
-    RecordingOutcome::Completed { duration_s: seconds as u32 }
-}
-
-fn set_peer(entry: &mut crate::entry::Entry, peer: Option<CallSid>) {
+fn set_peer(entry: &mut crate::state::live_call::LiveCall, peer: Option<CallSid>) {
     if let Some(leg) = entry.leg.as_mut() {
         leg.peer = peer;
     }

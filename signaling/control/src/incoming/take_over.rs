@@ -14,11 +14,11 @@ use sip::user_agent::{Incoming, replaces_unknown};
 use sip::{Command, SessionId};
 use store::Domain;
 
+use super::invite::check_media;
 use crate::admission::Admitted;
 use crate::control::Control;
-use crate::entry::Session;
-use crate::incoming::check_media;
-use crate::timeline::Kind;
+use crate::state::session::Session;
+use crate::state::timeline::Kind;
 
 /// A call whose dialog gives way.
 struct Replaced {
@@ -84,14 +84,13 @@ impl Control {
         let Replaced { call, session: old, media } = replaced;
         let (source, call_id) = (incoming.flow.remote, incoming.request.call_id.to_string());
         let way = incoming.flow.transport.via_name();
-        let session = self.next_session_id();
-        self.ua_commands.push_back(Command::Admit { incoming, session });
+        let session = self.links.unlinked_session();
+        self.command(Command::Admit { incoming, session });
         self.settle_user_agent(now);
         if !self.ua.has_session(session) {
             return; // refused by the user agent, which has said so: the call stays as it was
         }
-        self.sessions.remove(&old);
-        self.sessions.insert(session, call);
+        self.links.replace_session(old, session, call);
         let domain = self.snapshot.domain(admitted.domain);
         let latch = domain
             .and_then(|domain| self.settings.domain_latches.get(domain.labels.as_str()).copied());
@@ -103,8 +102,8 @@ impl Control {
         });
         self.note(now, call, Kind::Sip, format!("<- INVITE with Replaces from {source} ({way})"));
         let headers = self.call_headers(call);
-        self.ua_commands.push_back(Command::Answer { session, media, headers });
+        self.command(Command::Answer { session, media, headers });
         let headers = vec![("Reason".to_owned(), crate::reason::ELSEWHERE.to_vec())];
-        self.ua_commands.push_back(Command::Bye { session: old, headers });
+        self.command(Command::Bye { session: old, headers });
     }
 }

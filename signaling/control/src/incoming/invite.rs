@@ -1,0 +1,190 @@
+//! An INVITE, from admission to a call that rings. Sans-IO.
+
+use std::net::IpAddr;
+
+use call::{CallSetup, DocumentSource};
+use shared::srtp::SRTP_MASTER_BYTES;
+use shared::{Codec, Direction, Now, Refusal, SrtpMaster};
+use sip::Command;
+use sip::digest::ChallengeKind;
+use sip::message::INITIAL_MAX_FORWARDS;
+use sip::offer_answer::{LocalMedia, MediaSecurity};
+use sip::strangers::VOUCHED;
+use sip::user_agent::Incoming;
+
+use super::digest::{Proof, verify};
+use super::refusals::{draining, overload};
+use crate::admission::{self, Admitted, Decision};
+use crate::call_effects::CALL_SID;
+use crate::control::Control;
+use crate::state::leg::Leg;
+use crate::state::session::Session;
+
+/// Any port: only whether an answer could be made is asked.
+const TRIAL_PORT: u16 = 9;
+
+impl Control {
+    pub(super) fn on_invite(&mut self, now: Now, mut incoming: Box<Incoming>) {
+        let request = self.facts(now, &incoming);
+        let source = incoming.flow.remote.ip();
+        let mut policy = self.settings.policy(source, self.registrations.trunk_at(source));
+        let replaced = self.domain_of_replaced(&incoming);
+        if let Some(domain) = &replaced {
+            policy.default_domain = Some(domain.labels.as_str());
+        }
+        let (ua, lockout) = (&mut self.ua, &mut self.lockout);
+        let decision = admission::decide(&self.snapshot, policy, request, |found| {
+            let hashes = |user: &str, algorithm| admission::stored_hashes(found, user, algorithm);
+            let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
+            let verdict = verify(ua, lockout, now, &incoming, proof);
+            if admission::is_listed(found, &incoming.flow) {
+                ua.strangers().vouch(now.mono, source, VOUCHED);
+            }
+            verdict
+        });
+        match decision {
+            Decision::Admit(admitted) => {
+                self.vouch(now, incoming.flow, VOUCHED);
+                self.admit(now, incoming, &admitted);
+            }
+            Decision::Challenge { stale } => {
+                let kind = ChallengeKind::Proxy;
+                self.command(Command::Challenge { incoming, kind, stale });
+            }
+            Decision::Refuse(refused) => {
+                // A 420 names all extensions that the caller would not get (RFC 3261 §8.2.2.3).
+                let _ = incoming.choose_extensions(self.extensions_of_refused(&incoming));
+                self.refuse(now, incoming, refused);
+            }
+            Decision::LockedOut => self.refuse_locked_out(now, incoming),
+        }
+    }
+
+    /// From here on the peer has authenticated.
+    fn admit(&mut self, now: Now, mut incoming: Box<Incoming>, admitted: &Admitted) {
+        let extensions = self.extensions_of_incoming(&incoming, admitted);
+        if let Err(refusal) = incoming.choose_extensions(extensions) {
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        // No call begins: there is one already, so neither a drain nor a limit on calls is in its way.
+        if let Some(replaces) = incoming.replaces() {
+            return self.take_over(now, incoming, admitted, &replaces);
+        }
+        if self.draining {
+            let refusal = draining(self.random.between(5, 30));
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        let hops_left = match self.hops_left_of(&incoming) {
+            Ok(hops_left) => hops_left,
+            Err(refusal) => return self.refuse_known(now, incoming, admitted, refusal),
+        };
+        let local = self.media_side(&incoming);
+        if self.settings.media_addresses.serving(local).is_empty() {
+            let sentence =
+                "No media address is of the caller's IP version: add one to media.addresses.";
+            let refusal = Refusal::new("media_address", 488, sentence);
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        if self.overload.is_of(incoming.flow.transport) {
+            let refusal = overload(self.random.between(5, 30));
+            return self.refuse_known(now, incoming, admitted, refusal);
+        }
+        let place = if self.has_room_for_calls() { self.take_place(None, local) } else { None };
+        let Some((place, address)) = place else {
+            let refusal = Refusal::new(
+                "calls_limit",
+                503,
+                "All media legs are in use, or the limit on calls is reached.",
+            )
+            .code(10004)
+            .retry_after(self.random.between(5, 30));
+            return self.refuse_known(now, incoming, admitted, refusal);
+        };
+        let Some(domain) = self.snapshot.domain(admitted.domain).cloned() else {
+            return self.placement.release(place);
+        };
+        let setup = self.inbound_setup(now, &incoming, admitted, (&domain, hops_left));
+        let mut leg = Leg::new(place, address, self.new_security(domain.secure));
+        leg.latch = self.settings.domain_latches.get(domain.labels.as_str()).copied();
+        let local = leg.local_media(self.settings.media_targets(Some(incoming.flow.remote.ip())));
+        if let Err(refusal) = check_call(&incoming, &setup, &local) {
+            self.placement.release(place);
+            return self.refuse_call(now, incoming, &setup, refusal);
+        }
+        let sid = setup.sid;
+        let session = self.links.new_session(sid);
+        let live = Session::Live {
+            id: session,
+            call_id: incoming.request.call_id.to_string(),
+            peer: Some(incoming.flow.remote.ip()),
+        };
+        self.command(Command::Admit { incoming, session });
+        let headers = self.call_headers(sid);
+        let ringing = Command::Progress { session, status: 180, media: None, headers };
+        self.command(ringing);
+        self.start_call(now, setup, live);
+        self.links.add_leg(place.leg, sid);
+        self.entry_mut(sid, |entry| entry.leg = Some(leg));
+    }
+
+    /// The hops that a call may still go: its `Max-Forwards`, and one less than the live call of ours
+    /// has that it continues. A PBX that is no proxy sends its own INVITE with 70 hops, but passes on
+    /// our `X-Twilio-CallSid` as it does other headers with `X-`.
+    fn hops_left_of(&self, incoming: &Incoming) -> Result<u8, Refusal> {
+        let request = &incoming.request;
+        let named = request.headers.get(CALL_SID).and_then(|value| value.to_lossy().parse().ok());
+        let continued = named.and_then(|sid| self.calls.get(&sid));
+        let own = request.max_forwards.unwrap_or(INITIAL_MAX_FORWARDS);
+        let Some(continued) = continued else { return Ok(own) };
+        let left = continued.call.setup().max_forwards.checked_sub(1);
+        left.map(|left| left.min(own)).ok_or_else(|| {
+            let sentence = "The call comes back from a call of this gateway that had no hops left: \
+                            look for the route that leads back.";
+            Refusal::new("max_forwards", 483, sentence).code(32006)
+        })
+    }
+
+    /// The address at which the caller's media reaches us: where its SIP came, unless its offer is of
+    /// the other IP version and we have an address of that.
+    fn media_side(&self, incoming: &Incoming) -> IpAddr {
+        let local = incoming.flow.local.ip().to_canonical();
+        let Some(other) = self.settings.media_addresses.other_version(local) else { return local };
+        let refusal = incoming.check_offer(&LocalMedia {
+            address: local,
+            port: TRIAL_PORT,
+            direction: Direction::SendRecv,
+            codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
+            // Only the address is in question, and nothing is answered: no key of ours is shown.
+            security: MediaSecurity::AsOffered(SrtpMaster::new([0; SRTP_MASTER_BYTES])),
+            targets: self.settings.media_targets(Some(incoming.flow.remote.ip())),
+        });
+        match refusal {
+            Err(refusal) if refusal.rule == "sdp_address_family" => other,
+            Ok(()) | Err(_) => local,
+        }
+    }
+
+    pub(crate) fn has_room_for_calls(&self) -> bool {
+        self.settings.calls_max == 0 || self.calls.len() < self.settings.calls_max
+    }
+}
+
+/// What would keep a call from being answered, found out before it rings: afterwards only its
+/// application could be told.
+fn check_call(incoming: &Incoming, setup: &CallSetup, local: &LocalMedia) -> Result<(), Refusal> {
+    check_media(incoming, local)?;
+    match setup.document {
+        DocumentSource::None => admission::document(&None),
+        _ => Ok(()),
+    }
+}
+
+/// What would keep our answer from being made.
+pub(crate) fn check_media(incoming: &Incoming, local: &LocalMedia) -> Result<(), Refusal> {
+    if !incoming.has_offer() && !incoming.extensions.late_offer {
+        let sentence = "The INVITE has no SDP, and the domain does not take late offers: switch on \
+                        late-offer for it, or let the caller send an offer.";
+        return Err(Refusal::new("no_offer", 400, sentence).code(32103));
+    }
+    incoming.check_offer(local)
+}

@@ -1,0 +1,130 @@
+//! Refusals of requests that come in. Each is one value (`shared::Refusal`), from which the response, the
+//! log, the metric and the account's alert are made, so that they cannot disagree. Sans-IO.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use call::CallSetup;
+use shared::{Now, Refusal, TlsFailure};
+use sip::user_agent::Incoming;
+use sip::{Command, Method};
+use store::Change;
+
+use crate::admission::{Admitted, Refused};
+use crate::control::Control;
+use crate::effect::Observation;
+use crate::records;
+
+impl Control {
+    /// Nothing is answered to a pair of user and source that failed too often.
+    pub(crate) fn refuse_locked_out(&mut self, now: Now, incoming: Box<Incoming>) {
+        let source = incoming.flow.remote.ip();
+        let sentence = format!("Too many wrong passwords for this user from {source}.");
+        let refusal = Refusal::silent("digest_locked_out", sentence).code(32202);
+        let refused = Refused { refusal, account: None, trusted: false };
+        self.refuse(now, incoming, refused);
+    }
+
+    /// Refuses statelessly and tells everybody the same: peer, log, metric, account.
+    pub(crate) fn refuse(&mut self, now: Now, incoming: Box<Incoming>, refused: Refused) {
+        self.refuse_with(now, incoming, refused, Vec::new());
+    }
+
+    /// The same with headers that belong to it.
+    pub(crate) fn refuse_with(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        refused: Refused,
+        headers: Vec<sip::ExtraHeader>,
+    ) {
+        let Refused { refusal, account, trusted } = refused;
+        let (source, method) = (incoming.flow.remote, method_label(incoming.method()));
+        self.alert(now, account, &refusal);
+        self.command(Command::RejectStateless {
+            incoming,
+            refusal: refusal.clone(),
+            headers,
+            trusted,
+        });
+        self.observe(Observation::Refused { refusal, method, source, account });
+    }
+
+    /// A phone that speaks no TLS that is spoken here: the account of the domain whose name it asked for
+    /// learns why the phone cannot register or call.
+    pub(crate) fn on_tls_refused(
+        &mut self,
+        now: Now,
+        source: SocketAddr,
+        name: Option<&str>,
+        failure: TlsFailure,
+    ) {
+        let account = name.and_then(|name| {
+            let host = self.snapshot.suffix().host(name)?;
+            Some(self.snapshot.domain_by_labels(host.labels.as_str())?.account)
+        });
+        let refusal = Refusal::silent(failure.rule(), failure.sentence()).code(failure.code());
+        self.alert(now, account, &refusal);
+        self.observe(Observation::Refused { refusal, method: "TLS", source, account });
+    }
+
+    pub(crate) fn refuse_known(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        admitted: &Admitted,
+        refusal: Refusal,
+    ) {
+        let account = Some(admitted.account);
+        self.refuse(now, incoming, Refused { refusal, account, trusted: true });
+    }
+
+    /// Refuses an INVITE that would have been a call but for what it asks: there is a record of it
+    /// (contract webhooks.md 7.2), and a transaction, so that copies make no second one.
+    pub(super) fn refuse_call(
+        &mut self,
+        now: Now,
+        incoming: Box<Incoming>,
+        setup: &CallSetup,
+        refusal: Refusal,
+    ) {
+        let source = incoming.flow.remote;
+        let session = self.links.unlinked_session();
+        self.command(Command::Admit { incoming, session });
+        self.command(Command::Refuse { session, refusal: refusal.clone() });
+        let record = records::refused_call(setup, now.unix_ms);
+        self.commit(None, Change::PutCall(Arc::new(record)));
+        let timeline = records::refused_timeline(setup, now.unix_ms, &refusal);
+        self.commit(None, Change::PutTimeline(Arc::new(timeline)));
+        if let Some(code) = refusal.code {
+            self.notify_of_refusal(now, setup.account, Some(setup.sid), code, &refusal);
+        }
+        let account = Some(setup.account);
+        self.observe(Observation::Refused { refusal, method: "INVITE", source, account });
+    }
+}
+
+/// A refusal for a reason of the node's own: no account did anything wrong.
+pub(super) const fn nobodys(refusal: Refusal) -> Refused {
+    Refused { refusal, account: None, trusted: false }
+}
+
+/// The method as a label of logs and metrics: the peer's own word never.
+pub(super) const fn method_label(method: &Method) -> &'static str {
+    match method {
+        Method::Invite => "INVITE",
+        Method::Options => "OPTIONS",
+        Method::Register => "REGISTER",
+        _ => "other",
+    }
+}
+
+pub(super) fn overload(retry_after: u32) -> Refusal {
+    let sentence = "More comes in than is worked on: no new calls are taken for the moment.";
+    Refusal::new("overload", 503, sentence).code(10004).retry_after(retry_after)
+}
+
+pub(super) fn draining(retry_after: u32) -> Refusal {
+    Refusal::new("draining", 503, "The gateway is shutting down and takes no new calls.")
+        .retry_after(retry_after)
+}

@@ -1,0 +1,99 @@
+//! The set-up of a call that comes in: its application, and the facts that webhooks report. Sans-IO.
+
+use call::{
+    CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
+};
+use shared::{CallSid, Now};
+use sip::user_agent::Incoming;
+use store::Domain;
+
+use crate::admission::{self, Admitted};
+use crate::control::Control;
+use crate::identity;
+use crate::sessions::texts;
+
+impl Control {
+    /// `SipDomain`: the name that the caller used for the domain, with its edge; where the Request-URI
+    /// names it by an address, or a carrier's call something else, the domain's own.
+    fn called_domain(&self, target: &sip::Uri, domain: &Domain) -> String {
+        let host = admission::host_of(target).filter(|host| {
+            let found = self.snapshot.admission(host);
+            found.is_some_and(|found| found.domain.sid == domain.sid)
+        });
+        host.unwrap_or_else(|| domain.domain_name.clone())
+    }
+
+    pub(super) fn inbound_setup(
+        &mut self,
+        now: Now,
+        incoming: &Incoming,
+        admitted: &Admitted,
+        (domain, hops_left): (&Domain, u8),
+    ) -> CallSetup {
+        let request = &incoming.request;
+        let webhook = |url: &Option<String>, method| {
+            url.as_ref().map(|url| Webhook { url: url.clone(), method: webhook_method(method) })
+        };
+        let voice = webhook(&domain.voice_url, domain.voice_method);
+        let fallback = webhook(&domain.voice_fallback_url, domain.voice_fallback_method);
+        let callback =
+            webhook(&domain.voice_status_callback_url, domain.voice_status_callback_method);
+        CallSetup {
+            sid: CallSid::mint(now.unix_ms, self.settings.origin, self.random.number()),
+            account: admitted.account,
+            parent: None,
+            direction: CallDirection::Inbound,
+            from: match admitted.is_trunk {
+                true => identity::caller(request),
+                false => reported(&request.from.uri),
+            },
+            to: match admitted.is_trunk {
+                true => identity::called(request),
+                false => reported(&request.uri),
+            },
+            forwarded_from: admitted.is_trunk.then(|| identity::diverted(request)).flatten(),
+            caller_name: None,
+            application: None,
+            sip: Some(SipFacts {
+                domain: self.called_domain(&request.uri, domain),
+                domain_sid: Some(domain.sid),
+                call_id: request.call_id.to_string(),
+                source_ip: incoming.flow.remote.ip(),
+                username: admitted.username.clone(),
+                headers: match admitted.is_trunk {
+                    true => Vec::new(),
+                    false => texts(&request.headers),
+                },
+            }),
+            leg: None,
+            document: voice.map_or(DocumentSource::None, DocumentSource::Url),
+            fallback,
+            status_callback: callback
+                .map(|webhook| StatusCallback { webhook, events: vec![ProgressEvent::Completed] }),
+            max_forwards: hops_left,
+            time_limit_s: self.settings.call.call_s_max,
+            record: None,
+            warnings: Vec::new(),
+            settings: self.settings.call.clone(),
+            origin: self.settings.origin,
+            seed: self.random.bytes(),
+        }
+    }
+}
+
+fn webhook_method(method: store::HttpMethod) -> call::Method {
+    match method {
+        store::HttpMethod::Get => call::Method::Get,
+        store::HttpMethod::Post => call::Method::Post,
+    }
+}
+
+/// A URI as webhooks report it: without display name, brackets and tag; `sips:` as `sip:` over TLS
+/// (contract webhooks.md 3.2).
+fn reported(uri: &sip::Uri) -> String {
+    let text = uri.to_string();
+    match text.strip_prefix("sips:") {
+        Some(rest) => format!("sip:{rest};transport=tls"),
+        None => text,
+    }
+}

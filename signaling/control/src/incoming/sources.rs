@@ -1,0 +1,99 @@
+//! Sources of requests: who vouches for one, and what one without a voucher may still ask. Sans-IO.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use shared::{Now, Refusal};
+use sip::digest::ChallengeKind;
+use sip::strangers::Budget;
+use sip::user_agent::Incoming;
+use sip::{Command, Flow, Method, Transport};
+
+use super::refusals::method_label;
+use crate::admission::Policy;
+use crate::control::Control;
+use crate::effect::{Effect, Observation};
+
+impl Control {
+    /// Whether the source may ask at all: one that nothing vouches for has a budget.
+    pub(super) fn has_budget(&mut self, now: Now, incoming: &Incoming) -> bool {
+        let source = incoming.flow.remote;
+        if self.registrar.vouches_for(source.ip()) || self.is_carrier(source.ip()) {
+            return true;
+        }
+        match self.ua.strangers().take(now.mono, source.ip()) {
+            Budget::Within => true,
+            Budget::ChallengeOnly => {
+                self.challenge_only(now, incoming);
+                false
+            }
+            Budget::Held => {
+                self.observe(Observation::Dropped { rule: "stranger_rate" });
+                false
+            }
+            Budget::HeldFromNow => {
+                let sentence = "Too many requests from a source that nothing vouches for: it is \
+                                not heard for 10 seconds.";
+                let refusal = Refusal::silent("stranger_rate", sentence);
+                let method = method_label(incoming.method());
+                self.observe(Observation::Refused { refusal, method, source, account: None });
+                false
+            }
+        }
+    }
+
+    /// A source that asks too much is asked for a password where it may have one, and not listened to
+    /// any further.
+    fn challenge_only(&mut self, now: Now, incoming: &Incoming) {
+        self.observe(Observation::Dropped { rule: "stranger_challenged_only" });
+        let kind = match incoming.method() {
+            Method::Invite => ChallengeKind::Proxy,
+            Method::Register => ChallengeKind::Www,
+            _ => return,
+        };
+        if self.known(now, incoming).is_ok() {
+            let incoming = Box::new(incoming.clone());
+            self.command(Command::Challenge { incoming, kind, stale: false });
+        }
+    }
+
+    /// Whether there is no time for strangers: what is in a dialog does not come by here, and who
+    /// has authenticated hears when to come again.
+    pub(super) fn is_overloaded_for(&mut self, now: Now, incoming: &Incoming) -> bool {
+        let source = incoming.flow.remote.ip();
+        let is_overloaded = self.overload.is_of(incoming.flow.transport);
+        let is_dropped = is_overloaded && !self.is_vouched(now, source);
+        if is_dropped {
+            self.observe(Observation::Dropped { rule: "overload" });
+        }
+        is_dropped
+    }
+
+    /// What the settings say about the source of a request.
+    pub(crate) fn policy_for(&self, incoming: &Incoming) -> Policy<'_> {
+        let source = incoming.flow.remote.ip();
+        self.settings.policy(source, self.registrations.trunk_at(source))
+    }
+
+    /// Whether the settings know the source as a carrier's.
+    fn is_carrier(&self, source: IpAddr) -> bool {
+        self.settings.trunk_at(source, self.registrations.trunk_at(source)).is_some()
+    }
+
+    /// Whether an IP list, a digest of the last minutes, a registration or the settings vouch for the
+    /// source.
+    pub(super) fn is_vouched(&self, now: Now, source: IpAddr) -> bool {
+        self.ua.is_vouched(now.mono, source)
+            || self.registrar.vouches_for(source)
+            || self.is_carrier(source)
+    }
+
+    /// A list, a digest or a registration vouches for the source of a request, for so long.
+    pub(crate) fn vouch(&mut self, now: Now, flow: Flow, at_least: Duration) {
+        let source = flow.remote.ip();
+        self.ua.strangers().vouch(now.mono, source, at_least);
+        if flow.transport != Transport::Udp {
+            self.push(Effect::Vouch { source, until: now.mono + at_least });
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Recordings: a tap of a leg, its file, its record. Sans-IO.
+//!
+//! Two answers end a recording, in this order: the core's, that no more frames come (the call goes on),
+//! and the recorder's, that the file is settled (the application is told). A core that refuses the tap or
+//! is lost sends no last frame; the recorder is then told in its place.
+
+use std::time::Duration;
+
+use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
+use shared::ids::TapId;
+use shared::media::{TapEnd, TapLimits, TapTracks};
+use shared::{CallSid, MediaCommand, Now, RecordingSid};
+use store::Change;
+
+use crate::control::Control;
+use crate::effect::{Effect, RecordingOrder};
+use crate::input::{RecordingFailure, RecordingFile};
+use crate::records;
+use crate::state::leg::Recording;
+use crate::state::live_call::LiveCall;
+
+impl Control {
+    pub(crate) fn start_recording(&mut self, now: Now, sid: CallSid, plan: RecordingPlan) {
+        let recording = plan.recording;
+        let tap = self.links.new_tap(sid);
+        let tracks = match plan.track {
+            RecordingTrack::Inbound => TapTracks::Inbound,
+            RecordingTrack::Outbound => TapTracks::Outbound,
+            RecordingTrack::Both => TapTracks::Both,
+        };
+        let limits = TapLimits { silence_ms: plan.silence_ms, max_ms: plan.max_ms };
+        let is_up = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
+        if !is_up.is_some_and(|leg| leg.is_up()) {
+            self.links.remove_tap(tap);
+            let sentence = records::no_leg_to_record(recording);
+            self.tell(sid, CallInput::RecordingEnded { recording, cause: RecordingEnd::Failed });
+            let outcome = RecordingOutcome::Failed { sentence };
+            return self.tell(sid, CallInput::RecordingDone { recording, outcome });
+        }
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let order = RecordingOrder {
+            tap,
+            recording,
+            account: entry.account,
+            channels: plan.channels,
+            trim: plan.trim,
+        };
+        let begun = Recording { tap, plan, start_ms: now.unix_ms };
+        let record = records::recording_begins(entry.account, top(entry, sid), &begun);
+        entry.recordings.insert(recording, begun);
+        self.push(Effect::OpenRecording(order));
+        self.commit(None, Change::PutRecording(record.into()));
+        self.media(sid, |leg| MediaCommand::StartTap { leg, tap, tracks, limits });
+    }
+
+    pub(crate) fn stop_recording(&mut self, sid: CallSid, recording: RecordingSid) {
+        let Some(entry) = self.calls.get(&sid) else { return };
+        let Some(tap) = entry.recordings.get(&recording).map(|begun| begun.tap) else { return };
+        self.media(sid, |leg| MediaCommand::StopTap { leg, tap });
+    }
+
+    pub(super) fn on_tap_ended(&mut self, tap: TapId, cause: TapEnd) {
+        let Some((sid, recording)) = self.recording_of(tap) else { return };
+        let cause = match cause {
+            TapEnd::Stopped => RecordingEnd::Stopped,
+            TapEnd::Silence => RecordingEnd::Silence,
+            TapEnd::MaxLength => RecordingEnd::MaxLength,
+            TapEnd::LegStopped => RecordingEnd::LegStopped,
+            TapEnd::Refused => {
+                // No frame will come, so the recorder is told; its answer settles the recording.
+                self.push(Effect::DiscardRecording { tap });
+                RecordingEnd::Failed
+            }
+        };
+        self.tell(sid, CallInput::RecordingEnded { recording, cause });
+    }
+
+    /// The file is settled: its record is on its way to disk before the call tells the application.
+    pub(crate) fn on_recording_done(
+        &mut self,
+        now: Now,
+        tap: TapId,
+        result: Result<RecordingFile, RecordingFailure>,
+    ) {
+        let Some((sid, recording)) = self.recording_of(tap) else { return };
+        self.links.remove_tap(tap);
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(begun) = entry.recordings.get(&recording) else { return };
+        let (outcome, bytes) = match result {
+            Ok(file) if file.empty => (RecordingOutcome::Absent, None),
+            Ok(file) => (completed(file.duration_ms), Some(file.bytes)),
+            Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
+        };
+        let record = records::recording_begins(entry.account, top(entry, sid), begun);
+        let record = records::recording_settled(record, &outcome, bytes, now.unix_ms);
+        self.commit(None, Change::PutRecording(record.into()));
+        self.entry_mut(sid, |entry| {
+            entry.recordings.remove(&recording);
+        });
+        self.tell(sid, CallInput::RecordingDone { recording, outcome });
+        self.forget_if_over(now, sid);
+    }
+
+    fn recording_of(&self, tap: TapId) -> Option<(CallSid, RecordingSid)> {
+        let sid = self.links.call_of_tap(tap)?;
+        let entry = self.calls.get(&sid)?;
+        let (recording, _) = entry.recordings.iter().find(|(_, begun)| begun.tap == tap)?;
+        Some((sid, *recording))
+    }
+}
+
+/// A recording belongs to the parent leg (contract rest.md 7).
+fn top(entry: &LiveCall, sid: CallSid) -> CallSid {
+    entry.parent.unwrap_or(sid)
+}
+
+fn completed(duration_ms: u64) -> RecordingOutcome {
+    let seconds = Duration::from_millis(duration_ms).as_secs_f64().round();
+    RecordingOutcome::Completed { duration_s: seconds as u32 }
+}

@@ -1,0 +1,85 @@
+//! Notifications: what an account reads about its calls and its refusals. Sans-IO.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shared::{AccountSid, CallSid, NotificationSid, Now, Refusal};
+use store::Change;
+
+use crate::control::Control;
+use crate::effect::Observation;
+use crate::records;
+use crate::state::timeline::Kind;
+
+impl Control {
+    pub(crate) fn alert(&mut self, now: Now, account: Option<AccountSid>, refusal: &Refusal) {
+        let (Some(account), Some(code)) = (account, refusal.code) else { return };
+        if self.alerts.take(now.mono, account, code) {
+            self.notify_of_refusal(now, account, None, code, refusal);
+        }
+    }
+
+    /// Each account whose history was lost has an alert that says so.
+    pub(crate) fn on_history_lost(&mut self, now: Now, rows: &BTreeMap<AccountSid, u64>) {
+        for (account, count) in rows {
+            if self.alerts.take(now.mono, *account, records::INTERNAL_FAILURE) {
+                let of = records::Of { account: *account, call: None, unix_ms: now.unix_ms };
+                let random = self.random.number();
+                let record = records::history_lost(of, self.settings.origin, random, *count);
+                self.commit(None, Change::AddNotification(Arc::new(record)));
+            }
+        }
+    }
+
+    pub(crate) fn notify_of_refusal(
+        &mut self,
+        now: Now,
+        account: AccountSid,
+        call: Option<CallSid>,
+        code: u32,
+        refusal: &Refusal,
+    ) {
+        let random = self.random.number();
+        let of = records::Of { account, call, unix_ms: now.unix_ms };
+        let record = records::refusal(of, self.settings.origin, random, code, refusal);
+        self.commit(None, Change::AddNotification(Arc::new(record)));
+    }
+
+    pub(crate) fn on_notification(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        notification: &call::Notification,
+    ) {
+        let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
+        let random = self.random.number();
+        let notification_sid = NotificationSid::mint(now.unix_ms, self.settings.origin, random);
+        let record =
+            records::notification(notification_sid, account, Some(sid), notification, now.unix_ms);
+        self.commit(None, Change::AddNotification(Arc::new(record)));
+        let text = format!("{} ({})", notification.message, notification.code);
+        self.note(now, sid, Kind::Refusal, text);
+        self.observe(Observation::Notified {
+            call: sid,
+            code: notification.code,
+            message: notification.message.as_str().into(),
+            error: notification.severity == call::Severity::Error,
+        });
+    }
+
+    /// Writes a warning of Control's own about a call: notification, timeline, log and metric.
+    pub(crate) fn warn(&mut self, now: Now, sid: CallSid, code: u32, sentence: String) {
+        let warning = call::Notification {
+            code,
+            severity: call::Severity::Warning,
+            message: sentence,
+            url: String::new(),
+            method: None,
+            request_variables: String::new(),
+            response_headers: String::new(),
+            response_body: String::new(),
+            position: None,
+        };
+        self.on_notification(now, sid, &warning);
+    }
+}

@@ -1,0 +1,90 @@
+//! One live call as Control holds it: the machine, its SIP session, its leg, its records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use call::{Call, CallSetup, HttpId, PromptId};
+use shared::ids::PlayId;
+use shared::{AccountSid, CallSid, Instant, Now, Prompt, RecordingSid};
+use store::{CallRecord, HttpMethod};
+
+use super::forks::Forks;
+use super::leg::{Leg, Recording};
+use super::session::{PendingInvite, Session};
+use super::timeline::{Kind, Timeline};
+
+/// One live call. It is forgotten when the machine has finished and its session, its leg and its
+/// recordings are all over, in whatever order they end.
+pub(crate) struct LiveCall {
+    pub call: Call,
+    pub sid: CallSid,
+    pub account: AccountSid,
+    pub parent: Option<CallSid>,
+    pub record: Arc<CallRecord>,
+    pub timeline: Timeline,
+    pub session: Session,
+    /// The INVITE that was sent, while another target may still be tried.
+    pub outgoing: Option<Box<PendingInvite>>,
+    /// The contacts that ring, while a registered user is called and none has answered.
+    pub forks: Option<Forks>,
+    pub leg: Option<Leg>,
+    pub prompts: BTreeMap<PromptId, Arc<Prompt>>,
+    pub plays: BTreeMap<PlayId, PromptId>,
+    pub recordings: BTreeMap<RecordingSid, Recording>,
+    pub requests: BTreeMap<HttpId, Request>,
+    /// The last answer of [`Call::poll_timeout`]: its key in Control's index of deadlines.
+    pub deadline: Option<Instant>,
+    /// [`call::CallEffect::Finished`] came.
+    pub finished: bool,
+    /// Panics of its machine so far. After the first, `call` is a successor; after the second, it is not
+    /// driven any more.
+    pub panics: u8,
+    /// A warning said that a prompt speaks in another voice than it names: one a call is enough.
+    pub was_told_of_voice: bool,
+    /// A REST request is being carried out and will be answered with its record.
+    pub is_asked: bool,
+}
+
+/// A webhook that is under way.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub method: HttpMethod,
+    pub url: String,
+    pub parameters: Vec<(String, String)>,
+}
+
+impl LiveCall {
+    /// A call that begins now.
+    pub fn new(now: Now, setup: CallSetup, record: Arc<CallRecord>, session: Session) -> Self {
+        let mut timeline = Timeline::default();
+        let direction = setup.direction.as_str();
+        timeline.add(now.unix_ms, Kind::Call, format!("{direction} call began"));
+        Self {
+            sid: setup.sid,
+            account: setup.account,
+            parent: setup.parent,
+            call: Call::new(setup),
+            record,
+            timeline,
+            session,
+            outgoing: None,
+            forks: None,
+            leg: None,
+            prompts: BTreeMap::new(),
+            plays: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            deadline: None,
+            finished: false,
+            panics: 0,
+            was_told_of_voice: false,
+            is_asked: false,
+        }
+    }
+
+    /// Whether nothing is left that could still need the call.
+    pub fn is_over(&self) -> bool {
+        let is_quiet = self.finished && self.leg.is_none() && self.recordings.is_empty();
+        is_quiet && !self.is_asked && matches!(self.session, Session::Over | Session::None)
+    }
+}

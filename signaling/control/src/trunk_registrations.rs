@@ -1,0 +1,142 @@
+//! Registers trunks with their carriers (`[[trunk]] register`), refreshes the bindings, and takes them
+//! back at a drain (RFC 3261 §10.2). Sans-IO; [`crate::state::registrations`] has the states.
+
+use shared::Now;
+use sip::{
+    Command, Destination, Method, OutgoingRequest, OwnContact, Parameters, Responded, SessionId,
+    Uri,
+};
+
+use crate::control::Control;
+use crate::effect::{Effect, Observation, ResolveTarget};
+use crate::input::ResolveFailure;
+use crate::outgoing::{sip_transport, trunk_credentials};
+use crate::state::registrations::Response;
+
+impl Control {
+    /// Sets out for every registrar that is due.
+    pub(crate) fn registrations_due(&mut self, now: Now) {
+        for index in 0..self.registrations.len() {
+            if !self.registrations.is_due(index, now.mono) {
+                continue;
+            }
+            let session = self.links.unlinked_session();
+            match self.registrar_of_trunk(index) {
+                Some((_, target)) => {
+                    self.registrations.resolve(index, session);
+                    self.push(Effect::Resolve { session, target });
+                }
+                None => {
+                    let sentence = "`register` is not a SIP URI".to_owned();
+                    self.registration_failed(now, index, sentence);
+                }
+            }
+        }
+    }
+
+    /// The Request-URI of REGISTER, and where to look it up.
+    fn registrar_of_trunk(&self, index: usize) -> Option<(Uri, ResolveTarget)> {
+        let trunk = self.settings.trunks.get(self.registrations.trunk_of(index)?)?;
+        let (target, _) = call::sip_noun::parse(&trunk.register).ok()?;
+        let mut uri = Uri::parse(target.uri.as_bytes()).ok()?.as_sip()?.clone();
+        uri.user = None;
+        uri.password = None;
+        let transport = target.transport.map(sip_transport);
+        let target = ResolveTarget { host: target.host, port: target.port, transport };
+        Some((uri.into(), target))
+    }
+
+    /// Addresses came that no call asked for: a registration may have.
+    pub(crate) fn on_registrar_resolved(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        result: Result<Vec<Destination>, ResolveFailure>,
+    ) {
+        let Some(index) = self.registrations.take_resolved(session) else { return };
+        match result {
+            Ok(destinations) if !destinations.is_empty() => {
+                self.registrations.set_registrar(index, destinations);
+                self.send_register(now, index);
+            }
+            Ok(_) => {
+                self.registration_failed(now, index, "the registrar has no address".to_owned())
+            }
+            Err(failure) => self.registration_failed(now, index, failure.sentence),
+        }
+    }
+
+    fn send_register(&mut self, now: Now, index: usize) {
+        let Some((request_uri, _)) = self.registrar_of_trunk(index) else { return };
+        let trunk = self.registrations.trunk_of(index);
+        let Some(trunk) = trunk.and_then(|trunk| self.settings.trunks.get(trunk)) else { return };
+        let Some(address) = address_of_record(&request_uri, &trunk.username) else {
+            let sentence = "the user name cannot stand in a SIP URI".to_owned();
+            return self.registration_failed(now, index, sentence);
+        };
+        let Some(refresh) = self.registrations.ask(index) else { return };
+        let expires_s = if self.draining { 0 } else { refresh.ask_s };
+        let mut parameters = Parameters::new();
+        let _ = parameters.set("expires", Some(&expires_s.to_string())); // digits are a token
+        let message = Box::new(OutgoingRequest {
+            method: Method::Register,
+            destinations: refresh.destinations,
+            request_uri,
+            to: address.clone(),
+            from: address,
+            contact: Some(OwnContact { user: trunk.username.clone(), parameters }),
+            continues: refresh.continues,
+            headers: vec![("Expires".to_owned(), expires_s.to_string().into_bytes())],
+            credentials: trunk_credentials(trunk),
+            route: Vec::new(),
+        });
+        self.command(Command::Request { request: refresh.request, message });
+    }
+
+    /// The final response to a request outside of dialogs, or its absence.
+    pub(crate) fn on_responded(&mut self, now: Now, responded: Responded) {
+        let Some((index, response)) = self.registrations.on_response(now.mono, responded) else {
+            return;
+        };
+        match response {
+            Response::Bound { granted_s, is_new: true } => {
+                self.observe_registration(index, true, format!("registered for {granted_s} s"));
+            }
+            Response::Bound { is_new: false, .. } | Response::TooBrief => {}
+            Response::Failed(sentence) => self.registration_failed(now, index, sentence),
+        }
+    }
+
+    fn registration_failed(&mut self, now: Now, index: usize, sentence: String) {
+        let random = self.random.between(0, 250);
+        let pause = self.registrations.fail(now.mono, index, random);
+        let sentence = format!("{sentence}; asked again in {} s", pause.as_secs());
+        self.observe_registration(index, false, sentence);
+    }
+
+    /// Takes every registration back, so that no carrier sends calls here any more. Their responses are
+    /// not waited for.
+    pub(crate) fn unregister(&mut self, now: Now) {
+        for index in 0..self.registrations.len() {
+            if self.registrations.take_bound(index) {
+                self.send_register(now, index);
+            }
+            self.registrations.end(index);
+        }
+    }
+
+    fn observe_registration(&mut self, index: usize, is_bound: bool, sentence: String) {
+        let trunk = self.registrations.trunk_of(index);
+        let trunk = trunk.and_then(|trunk| self.settings.trunks.get(trunk));
+        let trunk = trunk.map(|trunk| trunk.name.clone()).unwrap_or_default();
+        self.observe(Observation::Registration { trunk, is_bound, sentence });
+    }
+}
+
+fn address_of_record(registrar: &Uri, user: &str) -> Option<Uri> {
+    let mut uri = registrar.as_sip()?.clone();
+    uri.parameters = Parameters::new();
+    let host = Uri::Sip(uri).to_string();
+    let host = host.strip_prefix("sip:")?;
+    Uri::parse(format!("sip:{user}@{host}").as_bytes()).ok()
+}
