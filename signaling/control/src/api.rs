@@ -225,7 +225,7 @@ impl Control {
         let Some(entry) = self.calls.get_mut(&update.call) else { return };
         entry.is_asked = false;
         let record = entry.record.clone();
-        self.forget_if_over(now, update.call);
+        self.forget_if_over(update.call);
         // A call that ended put its last record itself.
         if record.end_ms.is_none() {
             self.commit(None, Change::PutCall(record.clone()));

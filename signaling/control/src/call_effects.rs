@@ -22,7 +22,7 @@ impl Control {
             CallEffect::Invite(leg) => self.begin_invite(now, sid, *leg),
             CallEffect::Answer => self.answer(sid),
             CallEffect::Reject { status } => self.reject(sid, status),
-            CallEffect::Hangup => self.hang_up(now, sid),
+            CallEffect::Hangup => self.hang_up(sid),
             CallEffect::LoadPrompt { prompt, source } => self.load_prompt(sid, prompt, source),
             CallEffect::ForgetPrompt { prompt } => {
                 self.entry_mut(sid, |entry| drop(entry.prompts.remove(&prompt)));
@@ -64,7 +64,7 @@ impl Control {
             CallEffect::Status(change) => self.on_status(now, sid, change),
             CallEffect::Notify(notification) => self.on_notification(now, sid, &notification),
             CallEffect::Timeline(entry) => self.on_timeline(now, sid, entry),
-            CallEffect::Ended(end) => self.on_ended(now, sid, &end),
+            CallEffect::Ended(end) => self.on_ended(sid, &end),
             CallEffect::Finished => self.entry_mut(sid, |entry| entry.finished = true),
         }
     }
@@ -201,11 +201,11 @@ impl Control {
         self.note(now, sid, kind, entry.text);
     }
 
-    fn on_ended(&mut self, now: Now, sid: CallSid, end: &call::FinalRecord) {
+    fn on_ended(&mut self, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.record = Arc::new(records::ended(&entry.record, end));
         let change = Change::PutCall(entry.record.clone());
-        self.stop_leg(now, sid);
+        self.stop_leg(sid);
         self.commit(None, change);
         let (status, duration_s) = (end.status.as_str(), end.duration_s);
         self.observe(Observation::CallEnded { call: sid, status, duration_s });
@@ -227,9 +227,9 @@ impl Control {
         self.session_over(sid);
     }
 
-    fn hang_up(&mut self, now: Now, sid: CallSid) {
+    fn hang_up(&mut self, sid: CallSid) {
         self.end_session(sid);
-        self.stop_leg(now, sid);
+        self.stop_leg(sid);
     }
 
     /// `X-Twilio-CallSid` on what we say about a call (contract sip-interface.md §5).

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use call::{CallInput, CallSetup, HangupCause, ParentCommand};
+use call::CallInput;
 use shared::time::soonest;
 use shared::{CallSid, Instant, Now};
 use sip::{Command, Overload, UserAgent};
@@ -13,7 +13,6 @@ use crate::effect::{Effect, Observation};
 use crate::input::Input;
 use crate::placement::Placement;
 use crate::random::Random;
-use crate::records;
 use crate::settings::ControlSettings;
 use crate::state::alerts::Alerts;
 use crate::state::api_rate::ApiRate;
@@ -292,7 +291,7 @@ impl Control {
             self.settle_user_agent(now);
         }
         self.arm(sid);
-        self.forget_if_over(now, sid);
+        self.forget_if_over(sid);
     }
 
     /// Carries out waiting commands and hears what comes of them, without telling calls yet: after
@@ -310,71 +309,20 @@ impl Control {
     }
 
     fn arm(&mut self, sid: CallSid) {
+        self.disarm(sid);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
-        let deadline = entry.call.poll_timeout().map(|(at, _)| at);
-        if let Some(old) = entry.deadline.take() {
-            self.deadlines.remove(&(old, sid));
-        }
-        if let Some(at) = deadline {
+        if let Some((at, _)) = entry.call.poll_timeout() {
             entry.deadline = Some(at);
             self.deadlines.insert((at, sid));
         }
     }
 
-    /// A call that panicked ends: its leg with BYE or 500, its children too. A successor that has
-    /// done nothing yet says what a failed call says: callback, word to the parent, record.
-    fn on_call_panic(&mut self, now: Now, sid: CallSid) {
-        let sentence = format!("Call {sid} panicked and was ended; please report it with the log.");
-        self.observe(Observation::Fault { place: "call", sentence });
-        let seed = self.random.bytes();
-        let Some(entry) = self.calls.get_mut(&sid) else { return };
-        entry.timeline.add(now.unix_ms, Kind::Refusal, "The call failed inside the gateway.");
-        entry.panics = entry.panics.saturating_add(1);
-        if entry.panics > 1 {
-            return self.give_up_on(now, sid);
-        }
-        let unix_ms = entry.record.start_ms.unwrap_or(entry.record.created_ms);
-        let started = Now { mono: now.mono, unix_ms };
-        let setup = CallSetup { seed, ..entry.call.setup().clone() };
-        entry.call = call::Call::successor(setup, started);
-        entry.requests.clear();
-        entry.prompts.clear();
-        entry.plays.clear();
-        self.end_leg_of_broken(now, sid);
-        for child in self.children_of(sid) {
-            self.tell(child, CallInput::Parent(ParentCommand::Hangup));
-        }
-        let sentence = "The call failed inside the gateway.".to_owned();
-        let cause = HangupCause::Failure { code: None, sentence };
-        let hungup = CallInput::Hungup { cause, headers: Vec::new() };
-        self.drive_call(now, sid, |call| call.handle(now, hungup));
-    }
-
-    /// Even the successor panicked: the record is all that can be saved.
-    fn give_up_on(&mut self, now: Now, sid: CallSid) {
-        let Some(entry) = self.calls.get_mut(&sid) else { return };
-        entry.finished = true;
-        entry.record = std::sync::Arc::new(records::broken(&entry.record, now.unix_ms));
-        let change = Change::PutCall(entry.record.clone());
-        if let Some(at) = entry.deadline.take() {
+    /// The call waits for no time any more.
+    pub(crate) fn disarm(&mut self, sid: CallSid) {
+        let deadline = self.calls.get_mut(&sid).and_then(|entry| entry.deadline.take());
+        if let Some(at) = deadline {
             self.deadlines.remove(&(at, sid));
         }
-        self.commit(None, change);
-        self.end_leg_of_broken(now, sid);
-        self.forget_if_over(now, sid);
-    }
-
-    fn end_leg_of_broken(&mut self, now: Now, sid: CallSid) {
-        let rings_here = |entry: &LiveCall| {
-            entry.record.direction == store::CallDirection::Inbound
-                && entry.record.status == store::CallStatus::Ringing
-        };
-        if self.calls.get(&sid).is_some_and(rings_here) {
-            self.reject(sid, 500);
-        } else {
-            self.end_session(sid);
-        }
-        self.stop_leg(now, sid);
     }
 
     pub(crate) fn children_of(&self, sid: CallSid) -> Vec<CallSid> {
@@ -383,14 +331,12 @@ impl Control {
     }
 
     /// Drops a call that waits for nothing any more, with its timeline on the way to disk.
-    pub(crate) fn forget_if_over(&mut self, now: Now, sid: CallSid) {
+    pub(crate) fn forget_if_over(&mut self, sid: CallSid) {
         if !self.calls.get(&sid).is_some_and(LiveCall::is_over) {
             return;
         }
+        self.disarm(sid);
         let Some(entry) = self.calls.remove(&sid) else { return };
-        if let Some(at) = entry.deadline {
-            self.deadlines.remove(&(at, sid));
-        }
         let timeline = store::TimelineRecord {
             call: sid,
             account: entry.account,
@@ -398,7 +344,6 @@ impl Control {
         };
         self.commit(None, Change::PutTimeline(std::sync::Arc::new(timeline)));
         self.push(Effect::CallGone { call: sid });
-        let _ = now;
     }
 
     pub(crate) fn tell(&mut self, sid: CallSid, input: CallInput) {

@@ -21,8 +21,7 @@ impl Control {
         incoming: &Incoming,
         admitted: &Admitted,
     ) -> Extensions {
-        let source = incoming.flow.remote.ip();
-        let trunk = self.settings.trunk_at(source, self.registrations.trunk_at(source));
+        let trunk = self.carrier_at(incoming.flow.remote.ip());
         if let Some(trunk) = trunk.filter(|_| admitted.is_trunk) {
             return trunk.extensions;
         }
@@ -32,8 +31,7 @@ impl Control {
     /// The same for a request that is refused before it is known whose it is: of the carrier at its
     /// source, else of the domain that it names.
     pub(crate) fn extensions_of_refused(&self, incoming: &Incoming) -> Extensions {
-        let source = incoming.flow.remote.ip();
-        match self.settings.trunk_at(source, self.registrations.trunk_at(source)) {
+        match self.carrier_at(incoming.flow.remote.ip()) {
             Some(trunk) => trunk.extensions,
             None => {
                 let host = crate::admission::host_of(&incoming.request.uri).unwrap_or_default();

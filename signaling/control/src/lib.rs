@@ -8,6 +8,7 @@
 mod admission;
 mod api;
 mod call_effects;
+mod call_panics;
 mod control;
 mod edges;
 mod effect;

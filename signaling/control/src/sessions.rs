@@ -82,7 +82,7 @@ impl Control {
                 let reason = headers.as_ref().and_then(|headers| headers.get("Reason"));
                 self.note_reason(now, sid, reason.map(|value| value.to_lossy()).as_deref());
                 self.session_over(sid);
-                self.stop_leg(now, sid);
+                self.stop_leg(sid);
                 let told = match headers {
                     Some(headers) => {
                         CallInput::SipRejected { status, call_id, headers: texts(&headers) }
@@ -104,13 +104,13 @@ impl Control {
             }
             UaEvent::Refused { session, refusal } => {
                 let code = refusal.code.or(Some(32102));
-                self.lost(now, session, code, refusal.sentence.into_owned());
+                self.lost(session, code, refusal.sentence.into_owned());
             }
             UaEvent::Canceled { session, reason } => {
                 let Some(sid) = self.call_of(session) else { return };
                 self.note_reason(now, sid, reason.as_deref());
                 self.session_over(sid);
-                self.stop_leg(now, sid);
+                self.stop_leg(sid);
                 let hungup = CallInput::Hungup { cause: HangupCause::Peer, headers: Vec::new() };
                 self.tell(sid, hungup);
             }
@@ -170,7 +170,7 @@ impl Control {
             EndCause::LocalBye | EndCause::LocalCancel => {
                 let Some(sid) = self.call_of(session) else { return };
                 self.session_over(sid);
-                return self.forget_if_over(now, sid);
+                return self.forget_if_over(sid);
             }
             EndCause::AckTimeout => {
                 failure(Some(32022), "No ACK came for our 200 within 32 seconds.")
@@ -189,15 +189,15 @@ impl Control {
         };
         let Some(sid) = self.call_of(session) else { return };
         self.session_over(sid);
-        self.stop_leg(now, sid);
+        self.stop_leg(sid);
         let headers = headers.map(texts).unwrap_or_default();
         self.tell(sid, CallInput::Hungup { cause, headers });
     }
 
-    fn lost(&mut self, now: Now, session: SessionId, code: Option<u32>, sentence: String) {
+    fn lost(&mut self, session: SessionId, code: Option<u32>, sentence: String) {
         let Some(sid) = self.call_of(session) else { return };
         self.session_over(sid);
-        self.stop_leg(now, sid);
+        self.stop_leg(sid);
         let cause = HangupCause::Failure { code, sentence };
         self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
     }

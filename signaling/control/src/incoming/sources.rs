@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use shared::config::Trunk;
 use shared::{Now, Refusal};
 use sip::digest::ChallengeKind;
 use sip::strangers::Budget;
@@ -18,7 +19,7 @@ impl Control {
     /// Whether the source may ask at all: one that nothing vouches for has a budget.
     pub(super) fn has_budget(&mut self, now: Now, incoming: &Incoming) -> bool {
         let source = incoming.flow.remote;
-        if self.registrar.vouches_for(source.ip()) || self.is_carrier(source.ip()) {
+        if self.registrar.vouches_for(source.ip()) || self.carrier_at(source.ip()).is_some() {
             return true;
         }
         match self.ua.strangers().take(now.mono, source.ip()) {
@@ -75,9 +76,9 @@ impl Control {
         self.settings.policy(source, self.registrations.trunk_at(source))
     }
 
-    /// Whether the settings know the source as a carrier's.
-    fn is_carrier(&self, source: IpAddr) -> bool {
-        self.settings.trunk_at(source, self.registrations.trunk_at(source)).is_some()
+    /// The carrier at a source: a trunk that lists the address, or whose registrar has it.
+    pub(crate) fn carrier_at(&self, source: IpAddr) -> Option<&Trunk> {
+        self.settings.trunk_at(source, self.registrations.trunk_at(source))
     }
 
     /// Whether an IP list, a digest of the last minutes, a registration or the settings vouch for the
@@ -85,7 +86,7 @@ impl Control {
     pub(super) fn is_vouched(&self, now: Now, source: IpAddr) -> bool {
         self.ua.is_vouched(now.mono, source)
             || self.registrar.vouches_for(source)
-            || self.is_carrier(source)
+            || self.carrier_at(source).is_some()
     }
 
     /// A list, a digest or a registration vouches for the source of a request, for so long.

@@ -59,7 +59,7 @@ impl Control {
                     self.links.remove_leg(leg.place.leg);
                     self.leave_media(sid, leg.peer);
                     match leg.stopping {
-                        true => self.forget_if_over(now, sid),
+                        true => self.forget_if_over(sid),
                         false => self.fail(now, sid, STOPPED),
                     }
                 }
@@ -94,7 +94,7 @@ impl Control {
         let Some(leg) = entry.leg.take() else { return };
         self.leave_media(sid, leg.peer);
         if leg.stopping {
-            return self.forget_if_over(now, sid);
+            return self.forget_if_over(sid);
         }
         self.fail(now, sid, sentence);
     }

@@ -73,9 +73,7 @@ impl Control {
         let dialed = entry.and_then(|entry| entry.outgoing.as_ref()?.trunk);
         let trunk = match (dialed, entry.map(|entry| &entry.session)) {
             (Some((trunk, _)), _) => self.settings.trunks.get(trunk),
-            (None, Some(Session::Live { peer: Some(peer), .. })) => {
-                self.settings.trunk_at(*peer, self.registrations.trunk_at(*peer))
-            }
+            (None, Some(Session::Live { peer: Some(peer), .. })) => self.carrier_at(*peer),
             (None, _) => None,
         };
         let own = match trunk {
@@ -136,7 +134,7 @@ impl Control {
     }
 
     /// Takes a call's leg down, or gives its place back where the core never had it.
-    pub(crate) fn stop_leg(&mut self, now: Now, sid: CallSid) {
+    pub(crate) fn stop_leg(&mut self, sid: CallSid) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(leg) = entry.leg.as_mut() else { return };
         if leg.stopping {
@@ -156,7 +154,6 @@ impl Control {
         if let Some(peer) = peer {
             self.leave_bridge(peer, sid);
         }
-        let _ = now;
     }
 
     pub(crate) fn bridge(&mut self, now: Now, sid: CallSid, child: CallSid) {
@@ -290,7 +287,7 @@ impl Control {
         let observation = Self::settle_quality(&mut entry.timeline, now, quality);
         self.observe(observation);
         self.placement.release(ended.place);
-        self.forget_if_over(now, sid);
+        self.forget_if_over(sid);
     }
 }
 

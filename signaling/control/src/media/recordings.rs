@@ -98,7 +98,7 @@ impl Control {
             entry.recordings.remove(&recording);
         });
         self.tell(sid, CallInput::RecordingDone { recording, outcome });
-        self.forget_if_over(now, sid);
+        self.forget_if_over(sid);
     }
 
     fn recording_of(&self, tap: TapId) -> Option<(CallSid, RecordingSid)> {

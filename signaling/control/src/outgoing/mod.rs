@@ -49,7 +49,7 @@ impl Control {
             PendingInvite { leg, trunk, was_redirected: false, max_forwards, tls_failure: None };
         let invite = Box::new(invite);
         if let Err(no_way) = self.look_up(now, sid, invite) {
-            self.no_way(now, sid, no_way);
+            self.no_way(sid, no_way);
         }
     }
 
@@ -139,7 +139,7 @@ impl Control {
         if self.goes_to_next_target(now, sid, invite, elsewhere::FAILED_TRY, &sentence) {
             return;
         }
-        self.no_way(now, sid, NoWay { code, status: Some(status), sentence });
+        self.no_way(sid, NoWay { code, status: Some(status), sentence });
     }
 
     fn send_invite(
@@ -167,7 +167,7 @@ impl Control {
         });
         let (recipient, uri, from, asserted) = match built {
             Ok(built) => built,
-            Err(no_way) => return self.no_way(now, sid, no_way),
+            Err(no_way) => return self.no_way(sid, no_way),
         };
         // The name in the URI is what a TLS peer has to prove, whatever DNS made of it (RFC 5922 §4).
         let mut destinations = destinations;
@@ -181,7 +181,7 @@ impl Control {
                 }
                 false => "All media legs are in use.",
             };
-            return self.no_way(now, sid, no_way(sentence));
+            return self.no_way(sid, no_way(sentence));
         }
         let mut headers = self.invite_headers(sid, &recipient);
         headers.extend(asserted.headers);
@@ -344,9 +344,9 @@ impl Control {
         })
     }
 
-    pub(crate) fn no_way(&mut self, now: Now, sid: CallSid, no_way: NoWay) {
+    pub(crate) fn no_way(&mut self, sid: CallSid, no_way: NoWay) {
         self.session_over(sid);
-        self.stop_leg(now, sid);
+        self.stop_leg(sid);
         let NoWay { code, status, sentence } = no_way;
         self.tell(sid, CallInput::LegFailed { code, status, sentence });
     }

@@ -5,6 +5,7 @@
 
 pub(crate) mod admission;
 mod clock;
+mod contacts;
 mod ring;
 
 use std::net::IpAddr;

@@ -7,10 +7,9 @@
 use std::net::IpAddr;
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
-use shared::{CallSid, LatchMode, Now};
+use shared::{CallSid, Now};
 use sip::digest::Credentials;
-use sip::flow::Transport;
-use sip::registrar::{AddressOfRecord, Binding};
+use sip::registrar::Binding;
 use sip::user_agent::{Attempts, EndCause, ExtraHeader, Invite};
 use sip::{Command, Headers, SessionId, UaEvent, Uri};
 
@@ -22,107 +21,13 @@ use crate::state::session::Session;
 use crate::state::timeline::Kind;
 
 impl Control {
-    /// Whether a host is a name of ours: calls to it ring contacts and never ask DNS.
-    pub(crate) fn is_own_host(&self, host: &str) -> bool {
-        self.snapshot.suffix().host(host).is_some()
-    }
-
     /// Rings every contact of a registered user (contract sip-interface.md §7).
     pub(crate) fn ring(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
         let Target::Sip(target) = &leg.target else { return };
         match self.contacts(sid, target) {
             Ok(bindings) => self.ring_contacts(now, sid, &leg, target, &bindings),
-            Err(no_way) => self.no_way(now, sid, no_way),
+            Err(no_way) => self.no_way(sid, no_way),
         }
-    }
-
-    /// The contacts that a URI of ours means, or why it means nobody.
-    fn contacts(&self, sid: CallSid, target: &SipTarget) -> Result<Vec<Binding>, NoWay> {
-        let host = self.snapshot.suffix().host(&target.host);
-        let host = host.ok_or_else(|| unknown_domain(&target.host))?;
-        let domain = self.snapshot.domain_by_labels(host.labels.as_str());
-        let domain = domain.ok_or_else(|| unknown_domain(&target.host))?;
-        let account = self.calls.get(&sid).map(|entry| entry.account);
-        let parent = account.and_then(|sid| self.snapshot.account(sid)?.parent);
-        if account != Some(domain.account) && parent != Some(domain.account) {
-            let sentence = format!("{} belongs to another account.", domain.domain_name);
-            return Err(no_way(32214, 403, sentence));
-        }
-        let edge = match host.edge.as_deref() {
-            None => None,
-            Some(label @ ("us1" | "us1-ix")) => Some(shared::edge::canonical(label)),
-            Some(label) => {
-                let sentence = format!(
-                    "A registered user is called without an edge in the host: leave `{label}` out of \
-                     {}.",
-                    target.host
-                );
-                return Err(no_way(32220, 404, sentence));
-            }
-        };
-        let user = user_of(target).ok_or_else(|| no_user(&domain.domain_name))?;
-        let of = AddressOfRecord { domain: domain.sid, user: user.into() };
-        let all = self.registrar.bindings(&of);
-        if all.is_empty() {
-            let sentence =
-                format!("Nobody is registered as {} at {}.", of.user, domain.domain_name);
-            return Err(no_way(32009, 480, sentence));
-        }
-        self.may_still_be_registered(domain, &of)?;
-        let by_edge = |binding: &&Binding| edge.is_none_or(|edge| &*binding.edge == edge);
-        let there: Vec<Binding> = all.iter().filter(by_edge).cloned().collect();
-        if there.is_empty() {
-            let edge = edge.unwrap_or_default();
-            let sentence = format!("{} is registered, but not through the edge {edge}.", of.user);
-            return Err(no_way(32221, 480, sentence));
-        }
-        let secure = self.rings_securely(target);
-        let is_fit = |binding: &Binding| !secure || binding.flow.transport == Transport::Tls;
-        let fit: Vec<Binding> = there.into_iter().filter(is_fit).collect();
-        if fit.is_empty() {
-            let sentence = format!("{} is registered, but no contact of it over TLS.", of.user);
-            return Err(no_way(32209, 480, sentence));
-        }
-        Ok(fit)
-    }
-
-    /// Contacts stay until they expire, but ring only while their user could register them anew: the
-    /// domain takes registrations, and a list that is mapped for them has the user.
-    fn may_still_be_registered(
-        &self,
-        domain: &store::Domain,
-        of: &AddressOfRecord,
-    ) -> Result<(), NoWay> {
-        let name = &domain.domain_name;
-        if !domain.sip_registration {
-            let sentence = format!("Registration is off for {name}: its contacts do not ring.");
-            return Err(no_way(32009, 480, sentence));
-        }
-        let found = self.snapshot.admission_by_labels(domain.labels.as_str());
-        let is_known = found.is_some_and(|found| {
-            found.account_is_active() && found.registration_credentials(&of.user).next().is_some()
-        });
-        if !is_known {
-            let sentence = format!(
-                "{} may not register at {name} any more: its contacts do not ring.",
-                of.user
-            );
-            return Err(no_way(32009, 480, sentence));
-        }
-        Ok(())
-    }
-
-    /// Whether only contacts over TLS ring, with SRTP: the domain is `Secure`, or the URI says so.
-    fn rings_securely(&self, target: &SipTarget) -> bool {
-        let host = self.snapshot.suffix().host(&target.host);
-        let domain = host.and_then(|host| self.snapshot.domain_by_labels(host.labels.as_str()));
-        target.secure || domain.is_some_and(|domain| domain.secure)
-    }
-
-    /// The latch of the domain that its phones registered at, if it has its own.
-    fn latch_of_host(&self, host: &str) -> Option<LatchMode> {
-        let found = self.snapshot.admission(host)?;
-        self.settings.domain_latches.get(found.domain.labels.as_str()).copied()
     }
 
     fn ring_contacts(
@@ -136,13 +41,13 @@ impl Control {
         let Some((from, to)) = self.own_uri(&leg.caller_id).zip(Uri::parse(&target.uri).ok())
         else {
             let sentence = "The caller id cannot stand in a From header.".to_owned();
-            return self.no_way(now, sid, NoWay { code: None, status: Some(503), sentence });
+            return self.no_way(sid, NoWay { code: None, status: Some(503), sentence });
         };
         let Some(local) = bindings.first().map(|binding| binding.flow.local.ip()) else { return };
         let secure = self.rings_securely(target);
         if !self.has_leg_for_invite(sid, local, secure) {
             let sentence = "All media legs are in use.".to_owned();
-            return self.no_way(now, sid, NoWay { code: None, status: Some(503), sentence });
+            return self.no_way(sid, NoWay { code: None, status: Some(503), sentence });
         }
         let latch = self.latch_of_host(&target.host);
         self.entry_mut(sid, |entry| {
@@ -328,18 +233,18 @@ impl Control {
             }
             None => {
                 self.note(now, sid, Kind::Sip, text);
-                self.all_failed(now, sid);
+                self.all_failed(sid);
             }
         }
     }
 
-    fn all_failed(&mut self, now: Now, sid: CallSid) {
+    fn all_failed(&mut self, sid: CallSid) {
         let forks = self.calls.get_mut(&sid).and_then(|entry| entry.forks.take());
         let Some(forks) = forks else { return };
         let (ringing, best) = forks.into_parts();
         ringing.iter().for_each(|branch| self.silence(branch, DECLINED));
         self.session_over(sid);
-        self.stop_leg(now, sid);
+        self.stop_leg(sid);
         if let Some(best) = best {
             self.tell(sid, told(best));
         }
@@ -410,25 +315,6 @@ fn ringing_text(branch: &Branch, total: usize, binding: &Binding) -> String {
         flow.remote,
         binding.edge
     )
-}
-
-/// The user part of a target, escapes read.
-fn user_of(target: &SipTarget) -> Option<String> {
-    crate::admission::user_of(&Uri::parse(&target.uri).ok()?)
-}
-
-fn no_way(code: u32, status: u16, sentence: String) -> NoWay {
-    NoWay { code: Some(code), status: Some(status), sentence }
-}
-
-fn unknown_domain(host: &str) -> NoWay {
-    no_way(32002, 404, format!("{host} is no SIP domain of this gateway."))
-}
-
-fn no_user(domain: &str) -> NoWay {
-    let sentence =
-        format!("The URI names no user of {domain}: a domain itself is not called from here.");
-    no_way(32223, 404, sentence)
 }
 
 /// RFC 3326: phones then count no missed call.

@@ -1,0 +1,125 @@
+//! Which contacts a call to a registered user rings, and why there may be none. Sans-IO.
+
+use call::SipTarget;
+use shared::{CallSid, LatchMode};
+use sip::Uri;
+use sip::flow::Transport;
+use sip::registrar::{AddressOfRecord, Binding};
+
+use crate::control::Control;
+use crate::outgoing::NoWay;
+
+impl Control {
+    /// Whether a host is a name of ours: calls to it ring contacts and never ask DNS.
+    pub(crate) fn is_own_host(&self, host: &str) -> bool {
+        self.snapshot.suffix().host(host).is_some()
+    }
+
+    /// The contacts that a URI of ours means, or why it means nobody.
+    pub(super) fn contacts(&self, sid: CallSid, target: &SipTarget) -> Result<Vec<Binding>, NoWay> {
+        let host = self.snapshot.suffix().host(&target.host);
+        let host = host.ok_or_else(|| unknown_domain(&target.host))?;
+        let domain = self.snapshot.domain_by_labels(host.labels.as_str());
+        let domain = domain.ok_or_else(|| unknown_domain(&target.host))?;
+        let account = self.calls.get(&sid).map(|entry| entry.account);
+        let parent = account.and_then(|sid| self.snapshot.account(sid)?.parent);
+        if account != Some(domain.account) && parent != Some(domain.account) {
+            let sentence = format!("{} belongs to another account.", domain.domain_name);
+            return Err(no_way(32214, 403, sentence));
+        }
+        let edge = match host.edge.as_deref() {
+            None => None,
+            Some(label @ ("us1" | "us1-ix")) => Some(shared::edge::canonical(label)),
+            Some(label) => {
+                let sentence = format!(
+                    "A registered user is called without an edge in the host: leave `{label}` out of \
+                     {}.",
+                    target.host
+                );
+                return Err(no_way(32220, 404, sentence));
+            }
+        };
+        let user = user_of(target).ok_or_else(|| no_user(&domain.domain_name))?;
+        let of = AddressOfRecord { domain: domain.sid, user: user.into() };
+        let all = self.registrar.bindings(&of);
+        if all.is_empty() {
+            let sentence =
+                format!("Nobody is registered as {} at {}.", of.user, domain.domain_name);
+            return Err(no_way(32009, 480, sentence));
+        }
+        self.may_still_be_registered(domain, &of)?;
+        let by_edge = |binding: &&Binding| edge.is_none_or(|edge| &*binding.edge == edge);
+        let there: Vec<Binding> = all.iter().filter(by_edge).cloned().collect();
+        if there.is_empty() {
+            let edge = edge.unwrap_or_default();
+            let sentence = format!("{} is registered, but not through the edge {edge}.", of.user);
+            return Err(no_way(32221, 480, sentence));
+        }
+        let secure = self.rings_securely(target);
+        let is_fit = |binding: &Binding| !secure || binding.flow.transport == Transport::Tls;
+        let fit: Vec<Binding> = there.into_iter().filter(is_fit).collect();
+        if fit.is_empty() {
+            let sentence = format!("{} is registered, but no contact of it over TLS.", of.user);
+            return Err(no_way(32209, 480, sentence));
+        }
+        Ok(fit)
+    }
+
+    /// Contacts stay until they expire, but ring only while their user could register them anew: the
+    /// domain takes registrations, and a list that is mapped for them has the user.
+    fn may_still_be_registered(
+        &self,
+        domain: &store::Domain,
+        of: &AddressOfRecord,
+    ) -> Result<(), NoWay> {
+        let name = &domain.domain_name;
+        if !domain.sip_registration {
+            let sentence = format!("Registration is off for {name}: its contacts do not ring.");
+            return Err(no_way(32009, 480, sentence));
+        }
+        let found = self.snapshot.admission_by_labels(domain.labels.as_str());
+        let is_known = found.is_some_and(|found| {
+            found.account_is_active() && found.registration_credentials(&of.user).next().is_some()
+        });
+        if !is_known {
+            let sentence = format!(
+                "{} may not register at {name} any more: its contacts do not ring.",
+                of.user
+            );
+            return Err(no_way(32009, 480, sentence));
+        }
+        Ok(())
+    }
+
+    /// Whether only contacts over TLS ring, with SRTP: the domain is `Secure`, or the URI says so.
+    pub(super) fn rings_securely(&self, target: &SipTarget) -> bool {
+        let host = self.snapshot.suffix().host(&target.host);
+        let domain = host.and_then(|host| self.snapshot.domain_by_labels(host.labels.as_str()));
+        target.secure || domain.is_some_and(|domain| domain.secure)
+    }
+
+    /// The latch of the domain that its phones registered at, if it has its own.
+    pub(super) fn latch_of_host(&self, host: &str) -> Option<LatchMode> {
+        let found = self.snapshot.admission(host)?;
+        self.settings.domain_latches.get(found.domain.labels.as_str()).copied()
+    }
+}
+
+/// The user part of a target, escapes read.
+fn user_of(target: &SipTarget) -> Option<String> {
+    crate::admission::user_of(&Uri::parse(&target.uri).ok()?)
+}
+
+fn no_way(code: u32, status: u16, sentence: String) -> NoWay {
+    NoWay { code: Some(code), status: Some(status), sentence }
+}
+
+fn unknown_domain(host: &str) -> NoWay {
+    no_way(32002, 404, format!("{host} is no SIP domain of this gateway."))
+}
+
+fn no_user(domain: &str) -> NoWay {
+    let sentence =
+        format!("The URI names no user of {domain}: a domain itself is not called from here.");
+    no_way(32223, 404, sentence)
+}
