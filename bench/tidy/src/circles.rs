@@ -23,30 +23,6 @@ impl Known {
 
 const KNOWN: &[Known] = &[
     Known {
-        package: "signaling/api",
-        files: &[
-            "handle.rs",
-            "resources/mod.rs",
-            "resources/accounts.rs",
-            "resources/alerts.rs",
-            "resources/billing.rs",
-            "resources/calls.rs",
-            "resources/credential_lists.rs",
-            "resources/credentials.rs",
-            "resources/domains.rs",
-            "resources/events.rs",
-            "resources/ip_access_control_lists.rs",
-            "resources/ip_addresses.rs",
-            "resources/keys.rs",
-            "resources/mappings.rs",
-            "resources/notifications.rs",
-            "resources/recordings.rs",
-            "resources/registrations.rs",
-            "resources/timeline.rs",
-        ],
-        reason: "the router and `Context` share a file with the replies that resources build",
-    },
-    Known {
         package: "signaling/database",
         files: &["open.rs", "schema.rs"],
         reason: "the errors of the schema are declared in `open`, which applies it",

@@ -3,19 +3,24 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod context;
 mod date;
 mod form;
 mod guard;
 mod handle;
+mod lookup;
 mod paging;
+mod reply;
 mod request;
 mod resources;
 mod response;
+mod routes;
 
 #[cfg(test)]
 mod tests;
 
+pub use context::{Rendering, Step};
 pub use guard::{Guard, Permit};
-pub use handle::{Admitted, Handled, Rendering, Step, admit, handle, render};
+pub use handle::{Admitted, Handled, admit, handle, render};
 pub use request::{Method, Request};
 pub use response::Response;

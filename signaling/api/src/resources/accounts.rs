@@ -5,8 +5,8 @@ use shared::AccountSid;
 use store::{Account, AccountFilter, AccountStatus, Write, WriteError};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ_OR_WRITE};
 use crate::date::rfc2822;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, READ_OR_WRITE};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
 

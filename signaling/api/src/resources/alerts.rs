@@ -5,10 +5,10 @@ use shared::NotificationSid;
 use store::{NotificationFilter, NotificationLevel, NotificationRecord, TimeRange};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, Context};
 use crate::date::{iso8601, moment};
-use crate::handle::{Answered, Context};
+use crate::lookup::{found, sid};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid};
 use crate::response::{Frame, invalid_parameter, more_info};
 
 /// How far back alerts are shown.

@@ -4,7 +4,7 @@
 use serde_json::json;
 use store::{Page, WriteError};
 
-use crate::handle::{Answered, Context};
+use crate::context::{Answered, Context};
 use crate::paging::paging;
 use crate::response::not_built;
 

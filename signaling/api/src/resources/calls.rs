@@ -5,10 +5,11 @@ use shared::CallSid;
 use store::{CallCommand, CallFilter, CallRecord, CallStatus, Write};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
 use crate::date::{Until, range, rfc2822};
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
-use crate::resources::{call_commands, found, sid, uri};
+use crate::resources::call_commands;
 use crate::response::invalid_parameter;
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {

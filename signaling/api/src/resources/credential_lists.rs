@@ -5,10 +5,10 @@ use shared::CredentialListSid;
 use store::{CredentialList, Write};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
 use crate::date::rfc2822;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid, uri};
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
     match context.collection_verb()? {

@@ -5,11 +5,11 @@ use shared::DomainSid;
 use store::{Domain, DomainAuth, DomainFields, Write, WriteError};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
 use crate::date::rfc2822;
 use crate::form::Form;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid, uri};
 
 /// A domain parameter is invalid; the message names it.
 const INVALID: u32 = 21231;

@@ -5,10 +5,10 @@ use shared::CallSid;
 use store::HttpExchange;
 
 use crate::auth::unreadable;
+use crate::context::{Answered, Context};
 use crate::date::rfc2822;
-use crate::handle::{Answered, Context};
+use crate::lookup::found;
 use crate::paging::{ListRow, paging};
-use crate::resources::found;
 
 pub(crate) fn collection(context: &Context<'_>, call: CallSid) -> Answered {
     context.must_read()?;

@@ -7,10 +7,10 @@ use shared::{IpAccessControlListSid, IpAddressSid};
 use store::{IpAddress, Write, WriteError};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
 use crate::date::rfc2822;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid, uri};
 
 /// The address or its list is invalid.
 const INVALID: u32 = 21235;

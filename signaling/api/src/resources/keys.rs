@@ -5,10 +5,10 @@ use shared::KeySid;
 use store::{Key, Secret, Write};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
 use crate::date::rfc2822;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb};
+use crate::lookup::{found, sid};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid};
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
     context.must_be_main_credentials()?;

@@ -5,10 +5,10 @@ use shared::DomainSid;
 use store::{MappedList, MappingKind, MappingView, Write, WriteError};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ_OR_DELETE, Step};
 use crate::date::rfc2822;
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, READ_OR_DELETE, Step};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid, uri};
 use crate::response::method_not_allowed;
 
 /// One mapping resource of one domain.

@@ -5,10 +5,10 @@ use shared::{CallSid, NotificationSid};
 use store::{NotificationFilter, NotificationLevel, NotificationRecord};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, Context};
 use crate::date::{Until, range, rfc2822};
-use crate::handle::{Answered, Context};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid, uri};
 use crate::response::more_info;
 
 pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {

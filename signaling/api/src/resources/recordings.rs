@@ -5,11 +5,12 @@ use shared::{CallSid, RecordingSid};
 use store::{CallCommand, RecordingFilter, RecordingRecord, RecordingStatus, Write, WriteError};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ, READ_OR_DELETE, Step};
 use crate::date::{Until, range, rfc2822};
-use crate::handle::{Answered, CollectionVerb, Context, InstanceVerb, READ, READ_OR_DELETE, Step};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::request::Suffix;
-use crate::resources::{call_commands, found, sid, uri};
+use crate::resources::call_commands;
 use crate::response::{invalid_parameter, method_not_allowed};
 
 pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {

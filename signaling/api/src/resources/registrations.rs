@@ -6,10 +6,10 @@ use shared::{BindingSid, DomainSid};
 use store::{BindingRecord, Write, WriteError};
 
 use crate::auth::unreadable;
+use crate::context::{Answered, Context, InstanceVerb, READ_OR_DELETE};
 use crate::date::rfc2822;
-use crate::handle::{Answered, Context, InstanceVerb, READ_OR_DELETE};
+use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
-use crate::resources::{found, sid, uri};
 use crate::response::method_not_allowed;
 
 /// The contacts of a domain, newest first; `Username` narrows them to one user.

@@ -5,8 +5,8 @@ use shared::CallSid;
 use store::CallCommand;
 
 use crate::auth::unreadable;
-use crate::handle::{Answered, Context};
-use crate::resources::found;
+use crate::context::{Answered, Context};
+use crate::lookup::found;
 
 /// From the store once it is written there. Before that Control has it, for a while also after the end
 /// of the call: the media core reports last.

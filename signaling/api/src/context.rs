@@ -1,0 +1,208 @@
+//! What every resource works with: the admitted request, the verbs it may use, and the steps that answer it.
+//!
+//! This file lies below the resources and the routes, so that a resource imports it and nothing imports
+//! a resource but the routes.
+
+use shared::{AccountSid, Now};
+use store::{Account, CallCommand, Reader, RecordingRecord, Write, WriteError};
+
+use crate::auth::Login;
+use crate::form::Form;
+use crate::request::{Method, Suffix};
+use crate::response::{Frame, Response, method_not_allowed};
+
+/// What is to be done about a request.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this.
+    Answer(Response),
+    /// Give the write to Control; [`render`] what it answers.
+    Write {
+        /// The account of the path.
+        account: AccountSid,
+        /// The write.
+        write: Write,
+        /// For [`render`].
+        rendering: Rendering,
+    },
+    /// Give the command to Control; [`render`] what it answers.
+    Call {
+        /// The command.
+        command: CallCommand,
+        /// For [`render`].
+        rendering: Rendering,
+    },
+    /// Send the WAV file of this recording, `audio/x-wav`, honouring Range.
+    RecordingMedia {
+        /// Its record: completed, so there is a file.
+        recording: Box<RecordingRecord>,
+        /// Two channels as they are recorded; else they are mixed into one.
+        two_channels: bool,
+        /// For [`Rendering::missing`], when the file is gone.
+        rendering: Rendering,
+    },
+}
+
+/// How to answer a request whose write or command is under way.
+#[derive(Clone, Debug)]
+pub struct Rendering {
+    pub(crate) frame: Frame,
+    /// Status of success: 200 or 201.
+    pub(crate) status: u16,
+    /// The two mapping resources of old have another shape.
+    pub(crate) legacy_mapping: bool,
+}
+
+impl Rendering {
+    /// 404 for this request.
+    pub fn missing(&self) -> Response {
+        self.frame.error(&WriteError::not_found())
+    }
+
+    /// 503 for this request: Control does not answer, or a queue to it is full.
+    pub fn unavailable(&self) -> Response {
+        self.frame.error(&WriteError::unavailable())
+    }
+
+    /// 416 for this request: `Range` begins past the end of a recording.
+    pub fn range_not_satisfiable(&self) -> Response {
+        let message = "The range begins after the end of the recording";
+        self.frame.error(&WriteError::new(416, 20416, message))
+    }
+
+    /// What every answer to this request carries: its id, and what browsers must know. For a body
+    /// that is not made here.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        self.frame.headers()
+    }
+}
+
+/// A request that was let in: what every resource works with.
+pub(crate) struct Context<'c> {
+    pub method: Method,
+    /// Parameters: of the query when reading, of the body when writing.
+    pub form: Form,
+    pub suffix: Suffix,
+    pub now: Now,
+    pub reader: &'c dyn Reader,
+    pub frame: &'c Frame,
+    pub login: Login,
+    /// The account of the path.
+    pub account: Account,
+}
+
+/// What a resource answers.
+pub(crate) type Answered = Result<Step, WriteError>;
+
+impl Context<'_> {
+    /// Accounts and keys open only to an auth token.
+    pub(crate) fn must_be_main_credentials(&self) -> Result<(), WriteError> {
+        if !self.login.by_key {
+            return Ok(());
+        }
+        Err(WriteError::new(
+            401,
+            20003,
+            "An API key cannot be used for accounts and keys: authenticate with the AccountSid and AuthToken",
+        ))
+    }
+
+    pub(crate) fn must_be_json(&self) -> Result<(), WriteError> {
+        let what = match self.suffix {
+            Suffix::None | Suffix::Json => return Ok(()),
+            Suffix::Xml => "XML",
+            Suffix::Csv => "CSV",
+            Suffix::Html => "HTML",
+            Suffix::Wav | Suffix::Mp3 => return Err(WriteError::not_found()),
+        };
+        Err(WriteError::new(
+            406,
+            20406,
+            format!("{what} is not built in this version of the gateway: ask for .json"),
+        ))
+    }
+
+    pub(crate) fn ok(&self, body: &serde_json::Value) -> Answered {
+        Ok(Step::Answer(self.frame.json(200, body)))
+    }
+
+    pub(crate) fn create(&self, write: Write) -> Answered {
+        self.write(write, 201)
+    }
+
+    pub(crate) fn update(&self, write: Write) -> Answered {
+        self.write(write, 200)
+    }
+
+    /// A write that answers 204.
+    pub(crate) fn delete(&self, write: Write) -> Answered {
+        self.write(write, 204)
+    }
+
+    pub(crate) fn command(&self, command: CallCommand, status: u16) -> Answered {
+        Ok(Step::Call { command, rendering: self.rendering(status) })
+    }
+
+    pub(crate) fn rendering(&self, status: u16) -> Rendering {
+        Rendering { frame: self.frame.clone(), status, legacy_mapping: false }
+    }
+
+    fn write(&self, write: Write, status: u16) -> Answered {
+        let rendering = self.rendering(status);
+        Ok(Step::Write { account: self.account.sid, write, rendering })
+    }
+
+    /// The verbs of a collection.
+    pub(crate) fn collection_verb(&self) -> Result<CollectionVerb, WriteError> {
+        match self.method {
+            Method::Get => Ok(CollectionVerb::List),
+            Method::Post => Ok(CollectionVerb::Create),
+            Method::Head | Method::Delete | Method::Options | Method::Other => {
+                Err(method_not_allowed(READ_OR_WRITE))
+            }
+        }
+    }
+
+    /// The verbs of one resource that has them all.
+    pub(crate) fn instance_verb(&self) -> Result<InstanceVerb, WriteError> {
+        self.instance_verb_of(READ_WRITE_OR_DELETE)
+    }
+
+    /// The verbs of one resource that may lack some: it has those that `allow` names, and refuses the
+    /// others itself with [`method_not_allowed`].
+    pub(crate) fn instance_verb_of(&self, allow: &'static str) -> Result<InstanceVerb, WriteError> {
+        match self.method {
+            Method::Get => Ok(InstanceVerb::Fetch),
+            Method::Post => Ok(InstanceVerb::Update),
+            Method::Delete => Ok(InstanceVerb::Delete),
+            Method::Head | Method::Options | Method::Other => Err(method_not_allowed(allow)),
+        }
+    }
+
+    /// Collections and resources that can only be read.
+    pub(crate) fn must_read(&self) -> Result<(), WriteError> {
+        if self.method == Method::Get { Ok(()) } else { Err(method_not_allowed(READ)) }
+    }
+}
+
+/// The methods of a resource as `Allow` names them. HEAD is a GET without a body, and OPTIONS is
+/// answered for every path (CORS).
+pub(crate) const READ: &str = "GET, HEAD, OPTIONS";
+pub(crate) const READ_OR_WRITE: &str = "GET, HEAD, POST, OPTIONS";
+pub(crate) const READ_OR_DELETE: &str = "GET, HEAD, DELETE, OPTIONS";
+pub(crate) const READ_WRITE_OR_DELETE: &str = "GET, HEAD, POST, DELETE, OPTIONS";
+
+/// What a request does with a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CollectionVerb {
+    List,
+    Create,
+}
+
+/// What a request does with one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InstanceVerb {
+    Fetch,
+    Update,
+    Delete,
+}

@@ -1,0 +1,27 @@
+//! The JSON of a write or call command that Control has carried out: the same shape as a fetch of its resource.
+
+use serde_json::Value;
+use store::Reply;
+
+use crate::context::Rendering;
+use crate::resources::{
+    accounts, calls, credential_lists, credentials, domains, ip_access_control_lists, ip_addresses,
+    keys, mappings, recordings, timeline,
+};
+
+pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
+    match reply {
+        Reply::Account(row) => accounts::json(row),
+        Reply::Key { key, secret } => keys::json(key, secret.as_ref()),
+        Reply::Domain { domain, auth } => domains::json(domain, *auth),
+        Reply::Mapping(view) => mappings::json(view, rendering.legacy_mapping),
+        Reply::CredentialList(row) => credential_lists::json(row),
+        Reply::Credential(row) => credentials::json(row),
+        Reply::IpAccessControlList(row) => ip_access_control_lists::json(row),
+        Reply::IpAddress(row) => ip_addresses::json(row),
+        Reply::Call(row) => calls::json(row),
+        Reply::Recording(row) => recordings::json_of_call(row, &rendering.frame.base),
+        Reply::Timeline(text) => timeline::json(text.as_deref().unwrap_or("{}")),
+        Reply::Deleted => Value::Null,
+    }
+}

@@ -1,0 +1,206 @@
+//! Which path leads to which resource. The one file that imports the resources, so that adding one adds a
+//! line here and changes no other resource.
+
+use shared::Now;
+use store::{AccountStatus, MappingKind, Reader, WriteError};
+
+use crate::auth::{self, Login};
+use crate::context::{Answered, Context};
+use crate::form::Form;
+use crate::lookup::sid;
+use crate::request::{Method, Request, segments, split_suffix};
+use crate::resources::{
+    accounts, alerts, billing, calls, credential_lists, credentials, domains, events,
+    ip_access_control_lists, ip_addresses, keys, mappings, notifications, recordings,
+    registrations, timeline,
+};
+use crate::response::{Frame, not_built};
+
+pub(crate) fn dispatch(
+    request: &Request<'_>,
+    frame: &Frame,
+    login: Login,
+    now: Now,
+    reader: &dyn Reader,
+) -> Answered {
+    let (path, suffix) = split_suffix(request.path);
+    let segments = segments(path);
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let (version, path) = segments.split_first().ok_or_else(WriteError::not_found)?;
+    let reads = matches!(request.method, Method::Get | Method::Head);
+    if !reads && request.content_type.is_some_and(is_json) {
+        return Err(WriteError::new(
+            415,
+            20415,
+            "Send parameters as application/x-www-form-urlencoded: JSON bodies are not part of this API",
+        ));
+    }
+    let form = Form::parse(if reads { request.query.as_bytes() } else { request.body });
+    let method = if reads { Method::Get } else { request.method };
+    let account = login.account.clone();
+    let mut context = Context { method, form, suffix, now, reader, frame, login, account };
+    if *version == "v1" {
+        return v1(&context, path);
+    }
+    match path {
+        ["Accounts"] => {
+            context.must_be_main_credentials()?;
+            context.must_be_json()?;
+            accounts::collection(&context)
+        }
+        ["Accounts", sid, rest @ ..] => {
+            let sid = sid.parse().map_err(|_| WriteError::not_found())?;
+            context.account = auth::path_account(&context.login, sid, reader)?;
+            account_tree(&context, rest)
+        }
+        _ => Err(WriteError::not_found()),
+    }
+}
+
+/// Everything below `/2010-04-01/Accounts/{sid}`.
+fn account_tree(context: &Context<'_>, path: &[&str]) -> Answered {
+    if path.is_empty() {
+        context.must_be_main_credentials()?;
+        context.must_be_json()?;
+        return accounts::instance(context);
+    }
+    let writes = context.method != Method::Get;
+    if writes && context.account.status != AccountStatus::Active {
+        return Err(auth::not_active());
+    }
+    // A recording's own path without a suffix is its audio; everything else is JSON.
+    let is_media = matches!(path, ["Recordings", _]);
+    if !is_media {
+        context.must_be_json()?;
+    }
+    below_account(context, path)
+}
+
+/// Everything below `/v1`: monitor and, later, voice.
+fn v1(context: &Context<'_>, path: &[&str]) -> Answered {
+    match path {
+        ["Alerts"] => alerts::collection(context),
+        ["Alerts", sid] => alerts::instance(context, sid),
+        [name @ ("ByocTrunks" | "ConnectionPolicies" | "IpRecords" | "SourceIpMappings"), ..] => {
+            Err(not_built(name))
+        }
+        _ => Err(WriteError::not_found()),
+    }
+}
+
+/// Everything below an account.
+fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
+    match path {
+        ["Keys" | "SigningKeys"] => keys::collection(context),
+        ["Keys" | "SigningKeys", sid] => keys::instance(context, sid),
+        ["SIP", rest @ ..] => sip(context, rest),
+        ["Calls"] => calls::collection(context),
+        ["Calls", sid] => calls::instance(context, sid),
+        ["Calls", sid, rest @ ..] => below_call(context, sid, rest),
+        ["Recordings"] => recordings::collection(context, None),
+        ["Recordings", sid] => recordings::instance_or_media(context, sid),
+        ["Recordings", _, name @ ("Transcriptions" | "AddOnResults"), ..] => {
+            Err(not_built(&format!("Recordings/{name}")))
+        }
+        ["Notifications"] => notifications::collection(context, None),
+        ["Notifications", sid] => notifications::instance(context, None, sid),
+        ["Balance"] => billing::balance(context),
+        ["OutgoingCallerIds"] => billing::outgoing_caller_ids(context),
+        ["OutgoingCallerIds", _] => Err(not_built("Validation of OutgoingCallerIds")),
+        ["Usage", rest @ ..] => billing::usage(context, rest),
+        [name, ..] if NOT_BUILT.contains(name) => Err(not_built(name)),
+        _ => Err(WriteError::not_found()),
+    }
+}
+
+/// Resources of the contract that come later (rest-coverage.md).
+const NOT_BUILT: &[&str] = &[
+    "Addresses",
+    "Applications",
+    "AuthorizedConnectApps",
+    "AvailablePhoneNumbers",
+    "Conferences",
+    "ConnectApps",
+    "IncomingPhoneNumbers",
+    "Messages",
+    "Queues",
+    "Tokens",
+    "Transcriptions",
+];
+
+fn sip(context: &Context<'_>, path: &[&str]) -> Answered {
+    match path {
+        ["Domains"] => domains::collection(context),
+        ["Domains", sid] => domains::instance(context, sid),
+        ["Domains", sid, "Registrations"] => registrations::collection(context, sid),
+        ["Domains", sid, "Registrations", binding] => {
+            registrations::instance(context, sid, binding)
+        }
+        ["Domains", sid, rest @ ..] => below_domain(context, sid, rest),
+        ["CredentialLists"] => credential_lists::collection(context),
+        ["CredentialLists", list] => credential_lists::instance(context, list),
+        ["CredentialLists", list, "Credentials"] => credentials::collection(context, list),
+        ["CredentialLists", list, "Credentials", sid] => credentials::instance(context, list, sid),
+        ["IpAccessControlLists"] => ip_access_control_lists::collection(context),
+        ["IpAccessControlLists", list] => ip_access_control_lists::instance(context, list),
+        ["IpAccessControlLists", list, "IpAddresses" | "Addresses"] => {
+            ip_addresses::collection(context, list)
+        }
+        ["IpAccessControlLists", list, "IpAddresses" | "Addresses", sid] => {
+            ip_addresses::instance(context, list, sid)
+        }
+        _ => Err(WriteError::not_found()),
+    }
+}
+
+fn below_domain(context: &Context<'_>, domain: &str, path: &[&str]) -> Answered {
+    use MappingKind::{CallsCredentialList, CallsIpAccessControlList, RegistrationsCredentialList};
+    let (kind, legacy, rest) = match path {
+        ["Auth", "Calls", "CredentialListMappings", rest @ ..] => {
+            (CallsCredentialList, false, rest)
+        }
+        ["Auth", "Calls", "IpAccessControlListMappings", rest @ ..] => {
+            (CallsIpAccessControlList, false, rest)
+        }
+        ["Auth", "Registrations", "CredentialListMappings", rest @ ..] => {
+            (RegistrationsCredentialList, false, rest)
+        }
+        ["CredentialListMappings", rest @ ..] => (CallsCredentialList, true, rest),
+        ["IpAccessControlListMappings", rest @ ..] => (CallsIpAccessControlList, true, rest),
+        _ => return Err(WriteError::not_found()),
+    };
+    let mappings = mappings::Mappings::new(context, domain, kind, legacy)?;
+    match rest {
+        [] => mappings.collection(),
+        [sid] => mappings.instance(sid),
+        _ => Err(WriteError::not_found()),
+    }
+}
+
+fn below_call(context: &Context<'_>, call: &str, path: &[&str]) -> Answered {
+    let sid = sid(call)?;
+    match path {
+        ["Recordings"] => recordings::collection(context, Some(sid)),
+        ["Recordings", recording] => recordings::instance_of_call(context, sid, recording),
+        ["Notifications"] => notifications::collection(context, Some(sid)),
+        ["Notifications", notification] => {
+            notifications::instance(context, Some(sid), notification)
+        }
+        ["Events"] => events::collection(context, sid),
+        ["Timeline"] => timeline::fetch(context, sid),
+        [
+            name @ ("Streams"
+            | "Siprec"
+            | "Transcriptions"
+            | "Payments"
+            | "UserDefinedMessages"
+            | "UserDefinedMessageSubscriptions"),
+            ..,
+        ] => Err(not_built(&format!("Calls/{name}"))),
+        _ => Err(WriteError::not_found()),
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    content_type.trim_start().to_ascii_lowercase().starts_with("application/json")
+}
