@@ -32,11 +32,6 @@ const KNOWN: &[Known] = &[
         files: &["http_server/mod.rs", "rest/mod.rs", "rest/media.rs"],
         reason: "the REST routes use the bodies of the HTTP server, which holds the routes",
     },
-    Known {
-        package: "signaling/store",
-        files: &["change.rs", "rules.rs"],
-        reason: "a conflict of a change is explained by rules, which name kinds of changes",
-    },
 ];
 
 /// Circles of a package, as [`cycles::circles`] returns them.

@@ -12,6 +12,7 @@ use crate::binding::BindingChanges;
 use crate::calls::CallRecord;
 use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
 use crate::domain::{Domain, MappedList, Mapping};
+use crate::kind::ResourceKind;
 use crate::record::{HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord};
 use crate::write::WriteError;
 
@@ -135,25 +136,6 @@ pub enum Conflict {
     CallLive,
     /// The recording still runs.
     RecordingRunning,
-}
-
-/// Kinds of configuration resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ResourceKind {
-    /// An account.
-    Account,
-    /// An API key.
-    Key,
-    /// A SIP domain.
-    Domain,
-    /// A credential list.
-    CredentialList,
-    /// A credential.
-    Credential,
-    /// An IP access control list.
-    IpAccessControlList,
-    /// An address of one.
-    IpAddress,
 }
 
 impl Resource {

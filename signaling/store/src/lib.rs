@@ -10,6 +10,7 @@ mod change;
 mod credential;
 mod domain;
 mod history;
+mod kind;
 mod merge;
 mod name;
 mod patch;
@@ -34,10 +35,11 @@ pub use calls::{
     ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth,
     TwimlSource, UpdateAction, UpdateCall, Webhook,
 };
-pub use change::{Change, Conflict, Outcome, Resource, ResourceKey, ResourceKind};
+pub use change::{Change, Conflict, Outcome, Resource, ResourceKey};
 pub use credential::{Cidr, Credential, CredentialList, IpAccessControlList, IpAddress};
 pub use domain::{Domain, HttpMethod, MappedList, Mapping, MappingKind};
 pub use history::{HistoryQueue, Place, RowKey, RowKind};
+pub use kind::ResourceKind;
 pub use merge::{Unwritten, bounds, merge};
 pub use name::{DomainHost, DomainLabels, DomainSuffix};
 pub use patch::Patch;

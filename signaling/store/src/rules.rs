@@ -7,7 +7,7 @@ use shared::limits::{
     PASSWORD_CHARACTERS_MIN, SUB_ACCOUNTS_MAX, USERNAME_CHARACTERS_MAX,
 };
 
-use crate::change::ResourceKind;
+use crate::kind::ResourceKind;
 use crate::secret::Secret;
 use crate::write::WriteError;
 

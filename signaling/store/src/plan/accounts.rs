@@ -6,7 +6,8 @@ use shared::{AccountSid, KeySid};
 
 use super::{Checked, Plan, inserted, updated};
 use crate::account::{Account, AccountStatus, Key};
-use crate::change::{Resource, ResourceKind};
+use crate::change::Resource;
+use crate::kind::ResourceKind;
 use crate::rules;
 use crate::secret::SecretHash;
 use crate::write::{Reply, WriteError};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use shared::{IpAccessControlListSid, IpAddressSid};
 
 use super::{Checked, Plan, deleted, inserted, updated};
-use crate::change::{Resource, ResourceKey, ResourceKind};
+use crate::change::{Resource, ResourceKey};
 use crate::credential::{Cidr, IpAccessControlList, IpAddress};
+use crate::kind::ResourceKind;
 use crate::rules;
 use crate::write::{Reply, WriteError};
 

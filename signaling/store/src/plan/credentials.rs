@@ -5,8 +5,9 @@ use std::sync::Arc;
 use shared::{CredentialListSid, CredentialSid};
 
 use super::{Checked, Plan, deleted, inserted, updated};
-use crate::change::{Resource, ResourceKey, ResourceKind};
+use crate::change::{Resource, ResourceKey};
 use crate::credential::{Credential, CredentialList};
+use crate::kind::ResourceKind;
 use crate::rules;
 use crate::secret::{Ha1, Secret};
 use crate::write::{Reply, WriteError};

@@ -6,8 +6,9 @@ use shared::{BindingSid, DomainSid};
 
 use super::{Checked, Plan, deleted, inserted, updated};
 use crate::binding::BindingChanges;
-use crate::change::{Change, Resource, ResourceKey, ResourceKind};
+use crate::change::{Change, Resource, ResourceKey};
 use crate::domain::{Domain, HttpMethod, MappedList, Mapping};
+use crate::kind::ResourceKind;
 use crate::name::DomainLabels;
 use crate::patch::Patch;
 use crate::plan::Planned;

@@ -11,8 +11,9 @@ use shared::AccountSid;
 use shared::ids::Origin;
 
 use crate::account::{Account, AccountStatus};
-use crate::change::{Change, Resource, ResourceKey, ResourceKind};
+use crate::change::{Change, Resource, ResourceKey};
 use crate::credential::IpAddress;
+use crate::kind::ResourceKind;
 use crate::rules;
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
