@@ -23,11 +23,6 @@ impl Known {
 
 const KNOWN: &[Known] = &[
     Known {
-        package: "signaling/database",
-        files: &["open.rs", "schema.rs"],
-        reason: "the errors of the schema are declared in `open`, which applies it",
-    },
-    Known {
         package: "signaling/gateway",
         files: &["http_server/mod.rs", "rest/mod.rs", "rest/media.rs"],
         reason: "the REST routes use the bodies of the HTTP server, which holds the routes",

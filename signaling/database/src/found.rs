@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::OpenFlags;
 
-use crate::open::{OpenError, connect};
+use crate::error::OpenError;
+use crate::open::connect;
 
 /// What there is at a database's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

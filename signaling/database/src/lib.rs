@@ -2,6 +2,7 @@
 //! and on HTTP workers (readers).
 #![forbid(unsafe_code)]
 
+mod error;
 mod found;
 mod journal;
 mod open;
@@ -16,9 +17,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use error::OpenError;
 pub use found::{Found, files, find};
 pub use journal::{Journal, Journaled};
-pub use open::{OpenError, Opened, open, read_snapshot};
+pub use open::{Opened, open, read_snapshot};
 pub use reader::Reader;
 pub use recover::Recovered;
 pub use retention::{Retained, Retention};

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::open::OpenError;
+use crate::error::OpenError;
 
 /// Brings the file to the newest schema. Each step runs in its own transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
