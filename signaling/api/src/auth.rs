@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use shared::{AccountSid, Instant, KeySid};
-use store::{Account, AccountStatus, Reader, WriteError};
+use store::{Account, AccountStatus, Key, Reader, WriteError};
 
 use crate::guard::Guard;
 use crate::request::Request;
@@ -83,7 +83,8 @@ fn find(user: &str, password: &str, reader: &dyn Reader) -> Result<Option<Login>
             .map(|account| Login { account, by_key: false }));
     }
     let Ok(sid) = user.parse::<KeySid>() else { return Ok(None) };
-    let key = reader.key(sid).map_err(unreadable)?;
+    // Whatever its account: the key says which account asks.
+    let key = reader.resource::<Key>(None, sid.0).map_err(unreadable)?;
     let Some(key) = key.filter(|key| key.secret_hash.matches(password)) else { return Ok(None) };
     let account = reader.account(key.account).map_err(unreadable)?;
     Ok(account.map(|account| Login { account, by_key: true }))

@@ -5,6 +5,7 @@
 mod auth;
 mod context;
 mod date;
+mod described;
 mod form;
 mod guard;
 mod handle;

@@ -20,5 +20,10 @@ pub(crate) fn found<T>(read: Result<Option<T>, ReadError>) -> Result<T, WriteErr
 
 /// The path of an account's resource.
 pub(crate) fn uri(account: AccountSid, rest: &str) -> String {
+    uri_of(&account.to_string(), rest)
+}
+
+/// As [`uri`], of an account that is text already.
+pub(crate) fn uri_of(account: &str, rest: &str) -> String {
     format!("/2010-04-01/Accounts/{account}/{rest}")
 }

@@ -4,10 +4,8 @@ use serde_json::Value;
 use store::Reply;
 
 use crate::context::Rendering;
-use crate::resources::{
-    accounts, calls, credential_lists, credentials, domains, ip_access_control_lists, ip_addresses,
-    keys, mappings, recordings, timeline,
-};
+use crate::described;
+use crate::resources::{accounts, calls, domains, keys, mappings, recordings, timeline};
 
 pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
     match reply {
@@ -15,10 +13,10 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
         Reply::Key { key, secret } => keys::json(key, secret.as_ref()),
         Reply::Domain { domain, auth } => domains::json(domain, *auth),
         Reply::Mapping(view) => mappings::json(view, rendering.legacy_mapping),
-        Reply::CredentialList(row) => credential_lists::json(row),
-        Reply::Credential(row) => credentials::json(row),
-        Reply::IpAccessControlList(row) => ip_access_control_lists::json(row),
-        Reply::IpAddress(row) => ip_addresses::json(row),
+        Reply::CredentialList(row) => described::json(&**row),
+        Reply::Credential(row) => described::json(&**row),
+        Reply::IpAccessControlList(row) => described::json(&**row),
+        Reply::IpAddress(row) => described::json(&**row),
         Reply::Call(row) => calls::json(row),
         Reply::Recording(row) => recordings::json_of_call(row, &rendering.frame.base),
         Reply::Timeline(text) => timeline::json(text.as_deref().unwrap_or("{}")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use shared::ids::Origin;
 use shared::limits::HISTORY_JOURNAL_BYTES_MAX;
-use store::{Change, DomainSuffix, Resource, Sealer, Snapshot};
+use store::{Change, DomainSuffix, Resource, ResourceKind, Sealer, Snapshot};
 
 use crate::error::OpenError;
 use crate::journal::{self, Journal};
@@ -147,18 +147,13 @@ fn load(
         }
         Ok::<(), rusqlite::Error>(())
     };
-    let insert = Change::Insert;
-    each("accounts", &|row| Ok(insert(Resource::Account(rows::account(row, sealer)?.into()))))?;
-    each("api_keys", &|row| Ok(insert(Resource::Key(rows::key(row)?.into()))))?;
-    each("domains", &|row| Ok(insert(Resource::Domain(rows::domain(row)?.into()))))?;
-    each("credential_lists", &|row| {
-        Ok(insert(Resource::CredentialList(rows::credential_list(row)?.into())))
-    })?;
-    each("credentials", &|row| Ok(insert(Resource::Credential(rows::credential(row)?.into()))))?;
-    each("ip_access_control_lists", &|row| {
-        Ok(insert(Resource::IpAccessControlList(rows::ip_access_control_list(row)?.into())))
-    })?;
-    each("ip_addresses", &|row| Ok(insert(Resource::IpAddress(rows::ip_address(row)?.into()))))?;
+    for kind in ResourceKind::ALL {
+        let description = kind.description();
+        each(description.table, &|row| {
+            let values = rows::values(row, description, sealer)?;
+            Ok(Change::Insert(Resource::from_values(*kind, values).map_err(rows::damaged)?))
+        })?;
+    }
     each("mappings", &|row| Ok(Change::Map(rows::mapping(row)?)))?;
     Ok(snapshot)
 }

@@ -9,16 +9,12 @@ use std::sync::Arc;
 use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use shared::ids::{Origin, sid_bits};
-use shared::{
-    AccountSid, BindingSid, CallSid, CredentialListSid, CredentialSid, DomainSid,
-    IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
-};
+use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
 use store::{
-    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Change, Credential,
-    CredentialList, Cursor, Domain, DomainAuth, HttpExchange, IpAccessControlList, IpAddress, Key,
-    MappedList, MappingKind, MappingView, NotificationFilter, NotificationLevel,
-    NotificationRecord, Page, PageRequest, ReadError, RecordingFilter, RecordingRecord, RowKey,
-    RowKind, Sealer, TimeRange, TimelineRecord, Unwritten,
+    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Change, Cursor, Description,
+    Domain, DomainAuth, HttpExchange, MappedList, MappingKind, MappingView, NotificationFilter,
+    NotificationLevel, NotificationRecord, Page, PageRequest, ReadError, RecordingFilter,
+    RecordingRecord, RowKey, RowKind, Sealer, TimeRange, TimelineRecord, Unwritten,
 };
 
 use crate::open::connect;
@@ -74,6 +70,10 @@ impl Reader {
         store::merge(page, waiting, T::bits, |page| self.page(list.clone(), page, &read))
     }
 
+    fn domain_with_auth(&self, row: &Row<'_>) -> rusqlite::Result<(Domain, DomainAuth)> {
+        Ok((rows::described(row, &*self.sealer)?, rows::domain_auth(row)?))
+    }
+
     fn one<T>(
         &self,
         sql: &str,
@@ -107,21 +107,45 @@ fn unreadable(error: rusqlite::Error) -> ReadError {
 }
 
 impl store::Reader for Reader {
-    fn account(&self, sid: AccountSid) -> Read<Option<Account>> {
-        self.one("SELECT * FROM accounts WHERE sid = ?1", &[&Bits(sid.0)], |row| {
-            rows::account(row, &*self.sealer)
-        })
+    fn row(
+        &self,
+        description: &'static Description,
+        owner: Option<u128>,
+        sid: u128,
+    ) -> Read<Option<Vec<store::Value>>> {
+        let sql = format!("SELECT * FROM {} WHERE sid = ?1", description.table);
+        let read = |row: &Row<'_>| rows::values(row, description, &*self.sealer);
+        match owner {
+            None => self.one(&sql, &[&Bits(sid)], read),
+            Some(owner) => {
+                let sql = format!("{sql} AND {} = ?2", description.owner);
+                self.one(&sql, &[&Bits(sid), &Bits(owner)], read)
+            }
+        }
     }
 
-    fn key(&self, sid: KeySid) -> Read<Option<Key>> {
-        self.one("SELECT * FROM api_keys WHERE sid = ?1", &[&Bits(sid.0)], rows::key)
+    fn rows(
+        &self,
+        description: &'static Description,
+        owner: u128,
+        page: PageRequest,
+    ) -> Read<Page<Vec<store::Value>>> {
+        let list = List::of("*", description.table)
+            .with(&format!("{} = ?", description.owner), [Bits(owner).into()]);
+        self.page(list, page, |row| rows::values(row, description, &*self.sealer))
+    }
+
+    fn account(&self, sid: AccountSid) -> Read<Option<Account>> {
+        self.one("SELECT * FROM accounts WHERE sid = ?1", &[&Bits(sid.0)], |row| {
+            rows::described(row, &*self.sealer)
+        })
     }
 
     fn domain(&self, account: AccountSid, sid: DomainSid) -> Read<Option<(Domain, DomainAuth)>> {
         self.one(
             &format!("SELECT {DOMAIN_COLUMNS} FROM domains WHERE sid = ?1 AND account = ?2"),
             &[&Bits(sid.0), &Bits(account.0)],
-            domain_with_auth,
+            |row| self.domain_with_auth(row),
         )
     }
 
@@ -142,50 +166,6 @@ impl store::Reader for Reader {
             ),
             &[&Bits(account.0), &Bits(domain.0), &kind_number(kind), &Bits(list.bits())],
             |row| mapping_view(row, account),
-        )
-    }
-
-    fn credential_list(
-        &self,
-        account: AccountSid,
-        sid: CredentialListSid,
-    ) -> Read<Option<CredentialList>> {
-        self.one(
-            "SELECT * FROM credential_lists WHERE sid = ?1 AND account = ?2",
-            &[&Bits(sid.0), &Bits(account.0)],
-            rows::credential_list,
-        )
-    }
-
-    fn credential(&self, list: CredentialListSid, sid: CredentialSid) -> Read<Option<Credential>> {
-        self.one(
-            "SELECT * FROM credentials WHERE sid = ?1 AND list = ?2",
-            &[&Bits(sid.0), &Bits(list.0)],
-            rows::credential,
-        )
-    }
-
-    fn ip_access_control_list(
-        &self,
-        account: AccountSid,
-        sid: IpAccessControlListSid,
-    ) -> Read<Option<IpAccessControlList>> {
-        self.one(
-            "SELECT * FROM ip_access_control_lists WHERE sid = ?1 AND account = ?2",
-            &[&Bits(sid.0), &Bits(account.0)],
-            rows::ip_access_control_list,
-        )
-    }
-
-    fn ip_address(
-        &self,
-        list: IpAccessControlListSid,
-        sid: IpAddressSid,
-    ) -> Read<Option<IpAddress>> {
-        self.one(
-            "SELECT * FROM ip_addresses WHERE sid = ?1 AND list = ?2",
-            &[&Bits(sid.0), &Bits(list.0)],
-            rows::ip_address,
         )
     }
 
@@ -255,16 +235,12 @@ impl store::Reader for Reader {
             .with("(sid = ? OR parent = ?)", [Bits(account.0).into(), Bits(account.0).into()])
             .equal("friendly_name", filter.friendly_name.as_deref())
             .equal("status", filter.status.map(|status| status.name()));
-        self.page(list, page, |row| rows::account(row, &*self.sealer))
-    }
-
-    fn keys(&self, account: AccountSid, page: PageRequest) -> Read<Page<Key>> {
-        self.page(List::of("*", "api_keys").of_account(account), page, rows::key)
+        self.page(list, page, |row| rows::described(row, &*self.sealer))
     }
 
     fn domains(&self, account: AccountSid, page: PageRequest) -> Read<Page<(Domain, DomainAuth)>> {
         let list = List::of(DOMAIN_COLUMNS, "domains").of_account(account);
-        self.page(list, page, domain_with_auth)
+        self.page(list, page, |row| self.domain_with_auth(row))
     }
 
     fn mappings(
@@ -285,38 +261,6 @@ impl store::Reader for Reader {
             .with("mappings.domain = ?", [Bits(domain.0).into()])
             .with("mappings.kind = ?", [i64::from(kind_number(kind)).into()]);
         self.page(list, page, |row| mapping_view(row, account))
-    }
-
-    fn credential_lists(
-        &self,
-        account: AccountSid,
-        page: PageRequest,
-    ) -> Read<Page<CredentialList>> {
-        let list = List::of("*", "credential_lists").of_account(account);
-        self.page(list, page, rows::credential_list)
-    }
-
-    fn credentials(&self, list: CredentialListSid, page: PageRequest) -> Read<Page<Credential>> {
-        let rows_of = List::of("*", "credentials").with("list = ?", [Bits(list.0).into()]);
-        self.page(rows_of, page, rows::credential)
-    }
-
-    fn ip_access_control_lists(
-        &self,
-        account: AccountSid,
-        page: PageRequest,
-    ) -> Read<Page<IpAccessControlList>> {
-        let list = List::of("*", "ip_access_control_lists").of_account(account);
-        self.page(list, page, rows::ip_access_control_list)
-    }
-
-    fn ip_addresses(
-        &self,
-        list: IpAccessControlListSid,
-        page: PageRequest,
-    ) -> Read<Page<IpAddress>> {
-        let rows_of = List::of("*", "ip_addresses").with("list = ?", [Bits(list.0).into()]);
-        self.page(rows_of, page, rows::ip_address)
     }
 
     fn bindings(
@@ -574,10 +518,6 @@ const DOMAIN_COLUMNS: &str = "domains.*,
         AS has_ip_access_control_list,
     EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 1)
         AS has_credential_list";
-
-fn domain_with_auth(row: &Row<'_>) -> rusqlite::Result<(Domain, DomainAuth)> {
-    Ok((rows::domain(row)?, rows::domain_auth(row)?))
-}
 
 fn mapping_view(row: &Row<'_>, account: AccountSid) -> rusqlite::Result<MappingView> {
     Ok(MappingView {

@@ -1,22 +1,22 @@
 //! From rows to the types of package `store`.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Result, Row};
 use shared::{
-    AccountSid, BindingSid, CallSid, ConferenceSid, CredentialListSid, CredentialSid, DomainSid,
-    IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
 };
 use store::{
-    Account, AccountStatus, BindingRecord, BindingTransport, CallDirection, CallRecord, CallStatus,
-    Cidr, Credential, CredentialList, Domain, DomainAuth, DomainLabels, Ha1, HttpExchange,
-    HttpMessages, HttpMethod, IpAccessControlList, IpAddress, Key, MappedList, Mapping,
-    NotificationLevel, NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
-    Sealer, Secret, SecretHash,
+    BindingRecord, BindingTransport, CallDirection, CallRecord, CallStatus, Described, Description,
+    DomainAuth, HttpExchange, HttpMessages, HttpMethod, MappedList, Mapping, NotificationLevel,
+    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, Sealer, Secret, Value,
 };
 
-use crate::sql::{Address, Bits, kind_of_number, word};
+use crate::sql::{Bits, kind_of_number, word};
 
 /// A value that does not read back: a damaged file, or another program wrote to it.
-fn damaged(problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+pub(crate) fn damaged(
+    problem: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, problem.into())
 }
 
@@ -28,67 +28,37 @@ fn optional_bits(row: &Row<'_>, column: &str) -> Result<Option<u128>> {
     Ok(row.get::<_, Option<Bits>>(column)?.map(|bits| bits.0))
 }
 
-fn revision(row: &Row<'_>) -> Result<u64> {
-    let number: i64 = row.get("revision")?;
-    u64::try_from(number).map_err(damaged)
+/// The values of a described row, one a column, secrets unsealed.
+///
+/// A secret is sealed together with its row's SID, so that one row's cannot be put into another.
+pub(crate) fn values(
+    row: &Row<'_>,
+    description: &Description,
+    sealer: &dyn Sealer,
+) -> Result<Vec<Value>> {
+    let mut values: Vec<Value> = Vec::with_capacity(description.columns.len());
+    for column in description.columns {
+        let value = match row.get_ref(column.name)? {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => Value::Integer(number),
+            ValueRef::Text(text) => Value::Text(String::from_utf8(text.to_vec()).map_err(damaged)?),
+            ValueRef::Blob(bytes) if column.sealed => {
+                let sid = values.first().and_then(Value::sid_bits);
+                let sid = sid.ok_or_else(|| damaged("the SID of a row with a secret"))?;
+                let plain = sealer.unseal(&sid.to_be_bytes(), bytes).map_err(damaged)?;
+                Value::Secret(Secret::new(String::from_utf8(plain).map_err(damaged)?))
+            }
+            ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+            ValueRef::Real(_) => return Err(damaged("a fraction where none is kept")),
+        };
+        values.push(value);
+    }
+    Ok(values)
 }
 
-pub(crate) fn account(row: &Row<'_>, sealer: &dyn Sealer) -> Result<Account> {
-    let sid = AccountSid(bits(row, "sid")?);
-    let sealed: Vec<u8> = row.get("auth_token")?;
-    let plain = sealer.unseal(&sid.0.to_be_bytes(), &sealed).map_err(damaged)?;
-    Ok(Account {
-        sid,
-        parent: optional_bits(row, "parent")?.map(AccountSid),
-        friendly_name: row.get("friendly_name")?,
-        status: word(row, "status", AccountStatus::from_name)?,
-        auth_token: Secret::new(String::from_utf8(plain).map_err(damaged)?),
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        revision: revision(row)?,
-    })
-}
-
-pub(crate) fn key(row: &Row<'_>) -> Result<Key> {
-    Ok(Key {
-        sid: KeySid(bits(row, "sid")?),
-        account: AccountSid(bits(row, "account")?),
-        friendly_name: row.get("friendly_name")?,
-        secret_hash: SecretHash(row.get("secret_hash")?),
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        revision: revision(row)?,
-    })
-}
-
-pub(crate) fn domain(row: &Row<'_>) -> Result<Domain> {
-    let labels: String = row.get("labels")?;
-    Ok(Domain {
-        sid: DomainSid(bits(row, "sid")?),
-        account: AccountSid(bits(row, "account")?),
-        domain_name: row.get("domain_name")?,
-        labels: DomainLabels::parse(&labels).map_err(damaged)?,
-        parent: optional_bits(row, "parent")?.map(DomainSid),
-        friendly_name: row.get("friendly_name")?,
-        voice_url: row.get("voice_url")?,
-        voice_method: word(row, "voice_method", HttpMethod::from_name)?,
-        voice_fallback_url: row.get("voice_fallback_url")?,
-        voice_fallback_method: word(row, "voice_fallback_method", HttpMethod::from_name)?,
-        voice_status_callback_url: row.get("voice_status_callback_url")?,
-        voice_status_callback_method: word(
-            row,
-            "voice_status_callback_method",
-            HttpMethod::from_name,
-        )?,
-        sip_registration: row.get("sip_registration")?,
-        emergency_calling_enabled: row.get("emergency_calling_enabled")?,
-        secure: row.get("secure")?,
-        byoc_trunk_sid: row.get("byoc_trunk_sid")?,
-        emergency_caller_sid: row.get("emergency_caller_sid")?,
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        revision: revision(row)?,
-    })
+/// A row of a described kind.
+pub(crate) fn described<R: Described>(row: &Row<'_>, sealer: &dyn Sealer) -> Result<R> {
+    R::from_values(values(row, &R::DESCRIPTION, sealer)?).map_err(damaged)
 }
 
 /// The columns `has_ip_access_control_list` and `has_credential_list` beside a domain.
@@ -96,56 +66,6 @@ pub(crate) fn domain_auth(row: &Row<'_>) -> Result<DomainAuth> {
     Ok(DomainAuth {
         ip_access_control_list: row.get("has_ip_access_control_list")?,
         credential_list: row.get("has_credential_list")?,
-    })
-}
-
-pub(crate) fn credential_list(row: &Row<'_>) -> Result<CredentialList> {
-    Ok(CredentialList {
-        sid: CredentialListSid(bits(row, "sid")?),
-        account: AccountSid(bits(row, "account")?),
-        friendly_name: row.get("friendly_name")?,
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        revision: revision(row)?,
-    })
-}
-
-pub(crate) fn credential(row: &Row<'_>) -> Result<Credential> {
-    Ok(Credential {
-        sid: CredentialSid(bits(row, "sid")?),
-        account: AccountSid(bits(row, "account")?),
-        list: CredentialListSid(bits(row, "list")?),
-        username: row.get("username")?,
-        ha1: Ha1 { md5: row.get("ha1_md5")?, sha256: row.get("ha1_sha256")? },
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        revision: revision(row)?,
-    })
-}
-
-pub(crate) fn ip_access_control_list(row: &Row<'_>) -> Result<IpAccessControlList> {
-    Ok(IpAccessControlList {
-        sid: IpAccessControlListSid(bits(row, "sid")?),
-        account: AccountSid(bits(row, "account")?),
-        friendly_name: row.get("friendly_name")?,
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        revision: revision(row)?,
-    })
-}
-
-pub(crate) fn ip_address(row: &Row<'_>) -> Result<IpAddress> {
-    let address: Address = row.get("address")?;
-    let prefix: u8 = row.get("prefix")?;
-    Ok(IpAddress {
-        sid: IpAddressSid(bits(row, "sid")?),
-        account: AccountSid(bits(row, "account")?),
-        list: IpAccessControlListSid(bits(row, "list")?),
-        friendly_name: row.get("friendly_name")?,
-        block: Cidr::new(address.0, Some(prefix)).ok_or_else(|| damaged("prefix of an address"))?,
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        revision: revision(row)?,
     })
 }
 

@@ -1,9 +1,9 @@
 //! Values as SQLite keeps them.
 
-use std::net::IpAddr;
-
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use store::MappingKind;
+use rusqlite::types::{
+    FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value as Kept, ValueRef,
+};
+use store::{MappingKind, SealError, Sealer, Value};
 
 /// SID bits as a 16-byte blob, most significant byte first, so that blobs sort like SIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,21 @@ impl FromSql for Bits {
     }
 }
 
-/// An address as text.
-pub(crate) struct Address(pub(crate) IpAddr);
-
-impl FromSql for Address {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map(Self).map_err(|_| FromSqlError::InvalidType)
-    }
+/// The value that SQLite keeps for a value of the row with this SID: secrets are sealed.
+///
+/// # Errors
+/// Those of the sealer.
+pub(crate) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept, SealError> {
+    Ok(match value {
+        Value::Null => Kept::Null,
+        Value::Integer(number) => Kept::Integer(number),
+        Value::Text(text) => Kept::Text(text),
+        Value::Bytes(bytes) => Kept::Blob(bytes),
+        Value::Secret(secret) => {
+            let plain = secret.expose_secret().as_bytes();
+            Kept::Blob(sealer.seal(&sid.to_be_bytes(), plain)?)
+        }
+    })
 }
 
 /// A word of the contract, read by the type's own `from_name`.

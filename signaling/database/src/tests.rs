@@ -874,3 +874,19 @@ fn the_snapshot_after_any_history_is_what_a_fresh_start_loads() {
     let house = house.reopen(T0);
     assert_eq!(format!("{:?}", house.opened.snapshot), held);
 }
+
+#[test]
+fn tables_have_the_columns_of_their_descriptions() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder, "sidetone.test", T0).unwrap());
+    let connection = rusqlite::Connection::open(path(&folder)).unwrap();
+    for kind in ResourceKind::ALL {
+        let description = kind.description();
+        let mut statement =
+            connection.prepare("SELECT name FROM pragma_table_info(?1) ORDER BY cid").unwrap();
+        let names = statement.query_map([description.table], |row| row.get(0)).unwrap();
+        let names: Vec<String> = names.map(Result::unwrap).collect();
+        let described: Vec<_> = description.columns.iter().map(|column| column.name).collect();
+        assert_eq!(names, described, "{kind:?}");
+    }
+}

@@ -1,28 +1,43 @@
 //! Accounts and API keys. Sans-IO.
 
+use shared::limits::{FRIENDLY_NAME_CHARACTERS_MAX, KEYS_ACCOUNT_MAX, SUB_ACCOUNTS_MAX};
 use shared::{AccountSid, KeySid};
 
+use crate::resource::{Column, Stored, Value, resource};
 use crate::secret::{Secret, SecretHash};
 
-/// An account; with a parent it is a sub-account (contract rest.md §4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its SID.
-    pub sid: AccountSid,
-    /// The account that made it; `None` for the main account.
-    pub parent: Option<AccountSid>,
-    /// At most 64 characters.
-    pub friendly_name: String,
-    /// Whether it may be used.
-    pub status: AccountStatus,
-    /// The password of REST requests and the key of webhook signatures. Sealed on disk.
-    pub auth_token: Secret,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
-    /// Raised by each update; a change that was planned on an older one conflicts.
-    pub revision: u64,
+resource! {
+    /// An account; with a parent it is a sub-account.
+    pub struct Account {
+        /// User name of its REST requests, and part of every path.
+        sid: AccountSid => [Column::fixed("sid")],
+        /// The account that created it; `None` for the main account.
+        parent: Option<AccountSid> => [Column::fixed("parent")],
+        /// At most 64 characters.
+        friendly_name: String => [Column::changing("friendly_name")],
+        /// Whether it may be used.
+        status: AccountStatus => [Column::changing("status")],
+        /// The password of REST requests and the key of webhook signatures.
+        auth_token: Secret => [Column::fixed("auth_token").sealed()],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms")],
+        /// Goes up by one with each update; a change that was planned on an older revision conflicts.
+        revision: u64 => [Column::changing("revision")],
+    }
+    described as {
+        table: "accounts",
+        owner: "parent",
+        limit: SUB_ACCOUNTS_MAX,
+        limit_reached: (21480, "subaccounts of an account"),
+        name_taken: (20409, "This SID is already taken"),
+        in_use: (20409, "The resource is in use"),
+        friendly_name: (20002, FRIENDLY_NAME_CHARACTERS_MAX),
+        path: None,
+        list_key: "accounts",
+        below: &[],
+    }
 }
 
 /// Whether an account may be used.
@@ -52,21 +67,44 @@ impl AccountStatus {
     }
 }
 
-/// An API key of an account: a second pair of REST credentials (contract rest.md §1.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// Its SID, the user name of a request.
-    pub sid: KeySid,
-    /// The account it opens, and no other.
-    pub account: AccountSid,
-    /// At most 64 characters.
-    pub friendly_name: String,
-    /// Digest of the secret, which is shown once, at creation.
-    pub secret_hash: SecretHash,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
-    /// Raised by each update.
-    pub revision: u64,
+impl Stored for AccountStatus {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Text(self.name().to_owned()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        Self::from_name(&String::take(values)?)
+    }
+}
+
+resource! {
+    /// An API key of an account: a second pair of REST credentials, which opens neither accounts nor keys.
+    pub struct Key {
+        /// User name of its REST requests.
+        sid: KeySid => [Column::fixed("sid").shown_as_sid("sid", KeySid::PREFIX)],
+        /// The one account it opens.
+        account: AccountSid => [Column::fixed("account")],
+        /// At most 64 characters; may be empty.
+        friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
+        /// Digest of the secret, which is shown once, at creation.
+        secret_hash: SecretHash => [Column::fixed("secret_hash")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
+        /// Goes up by one with each update.
+        revision: u64 => [Column::changing("revision")],
+    }
+    described as {
+        table: "api_keys",
+        owner: "account",
+        limit: KEYS_ACCOUNT_MAX,
+        limit_reached: (20422, "API keys of an account"),
+        name_taken: (20409, "This SID is already taken"),
+        in_use: (20409, "The resource is in use"),
+        friendly_name: (20002, FRIENDLY_NAME_CHARACTERS_MAX),
+        path: None,
+        list_key: "keys",
+        below: &[],
+    }
 }

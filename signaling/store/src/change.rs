@@ -138,35 +138,6 @@ pub enum Conflict {
     RecordingRunning,
 }
 
-impl Resource {
-    /// Its kind.
-    pub const fn kind(&self) -> ResourceKind {
-        match self {
-            Self::Account(_) => ResourceKind::Account,
-            Self::Key(_) => ResourceKind::Key,
-            Self::Domain(_) => ResourceKind::Domain,
-            Self::CredentialList(_) => ResourceKind::CredentialList,
-            Self::Credential(_) => ResourceKind::Credential,
-            Self::IpAccessControlList(_) => ResourceKind::IpAccessControlList,
-            Self::IpAddress(_) => ResourceKind::IpAddress,
-        }
-    }
-}
-
-impl ResourceKey {
-    /// Its kind.
-    pub const fn kind(self) -> ResourceKind {
-        match self {
-            Self::Key(_) => ResourceKind::Key,
-            Self::Domain(_) => ResourceKind::Domain,
-            Self::CredentialList(_) => ResourceKind::CredentialList,
-            Self::Credential(_) => ResourceKind::Credential,
-            Self::IpAccessControlList(_) => ResourceKind::IpAccessControlList,
-            Self::IpAddress(_) => ResourceKind::IpAddress,
-        }
-    }
-}
-
 impl From<Conflict> for WriteError {
     /// What the customer is told when the database found what the check could not yet know.
     fn from(conflict: Conflict) -> Self {

@@ -2,89 +2,184 @@
 
 use std::net::IpAddr;
 
+use shared::limits::{
+    CREDENTIAL_LISTS_ACCOUNT_MAX, CREDENTIALS_LIST_MAX, FRIENDLY_NAME_CHARACTERS_MAX,
+    FRIENDLY_NAME_LONG_CHARACTERS_MAX, IP_ACCESS_CONTROL_LISTS_ACCOUNT_MAX, IP_ADDRESSES_LIST_MAX,
+};
 use shared::{AccountSid, CredentialListSid, CredentialSid, IpAccessControlListSid, IpAddressSid};
 
+use crate::resource::{Column, Stored, Value, resource};
 use crate::secret::Ha1;
 
-/// A list of SIP users (contract rest.md §5.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CredentialList {
-    /// Its SID.
-    pub sid: CredentialListSid,
-    /// The account that owns it.
-    pub account: AccountSid,
-    /// At most 64 characters, unique in the account.
-    pub friendly_name: String,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
-    /// Raised by each update.
-    pub revision: u64,
+resource! {
+    /// A list of SIP users. Mapped to a domain, they may call through it or register at it.
+    pub struct CredentialList {
+        /// Named by mappings and by the paths of its credentials.
+        sid: CredentialListSid => [Column::fixed("sid").shown_as_sid("sid", CredentialListSid::PREFIX)],
+        /// The account that owns it.
+        account: AccountSid => [Column::fixed("account").shown_as_sid("account_sid", AccountSid::PREFIX)],
+        /// 1 to 64 characters, unique in the account.
+        friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
+        /// Goes up by one with each update.
+        revision: u64 => [Column::changing("revision")],
+    }
+    described as {
+        table: "credential_lists",
+        owner: "account",
+        limit: CREDENTIAL_LISTS_ACCOUNT_MAX,
+        limit_reached: (21239, "credential lists of an account"),
+        name_taken: (21240, "A credential list with this FriendlyName already exists"),
+        in_use: (21241, "The credential list is still mapped to a domain"),
+        friendly_name: (21240, FRIENDLY_NAME_CHARACTERS_MAX),
+        path: Some("SIP/CredentialLists"),
+        list_key: "credential_lists",
+        below: &[("credentials", "Credentials")],
+    }
 }
 
-/// A SIP user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
-    /// Its SID.
-    pub sid: CredentialSid,
-    /// The account that owns its list.
-    pub account: AccountSid,
-    /// Its list.
-    pub list: CredentialListSid,
-    /// At most 32 characters, unique in the list.
-    pub username: String,
-    /// What digest authentication needs; the password itself is not kept.
-    pub ha1: Ha1,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
-    /// Raised by each update.
-    pub revision: u64,
+resource! {
+    /// A SIP user.
+    pub struct Credential {
+        /// Not what the user sends: that is `username`.
+        sid: CredentialSid => [Column::fixed("sid").shown_as_sid("sid", CredentialSid::PREFIX)],
+        /// The account that owns its list.
+        account: AccountSid => [Column::fixed("account").shown_as_sid("account_sid", AccountSid::PREFIX)],
+        /// The list it belongs to, for good.
+        list: CredentialListSid => [
+            Column::fixed("list").shown_as_sid("credential_list_sid", CredentialListSid::PREFIX),
+        ],
+        /// 1 to 32 characters, unique in the list.
+        username: String => [Column::fixed("username").shown("username")],
+        /// What digest authentication needs; the password itself is not kept.
+        ha1: Ha1 => [Column::changing("ha1_md5"), Column::changing("ha1_sha256")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
+        /// Goes up by one with each update.
+        revision: u64 => [Column::changing("revision")],
+    }
+    described as {
+        table: "credentials",
+        owner: "list",
+        limit: CREDENTIALS_LIST_MAX,
+        limit_reached: (21242, "credentials of a credential list"),
+        name_taken: (21240, "A credential with this Username already exists in the credential list"),
+        in_use: (20409, "The resource is in use"),
+        friendly_name: (21240, FRIENDLY_NAME_CHARACTERS_MAX),
+        path: Some("SIP/CredentialLists/{credential_list_sid}/Credentials"),
+        list_key: "credentials",
+        below: &[],
+    }
 }
 
-/// A list of addresses calls may come from (contract rest.md §5.4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IpAccessControlList {
-    /// Its SID.
-    pub sid: IpAccessControlListSid,
-    /// The account that owns it.
-    pub account: AccountSid,
-    /// At most 255 characters, unique in the account.
-    pub friendly_name: String,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
-    /// Raised by each update.
-    pub revision: u64,
+impl Stored for Ha1 {
+    fn put(&self, values: &mut Vec<Value>) {
+        self.md5.put(values);
+        self.sha256.put(values);
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        Some(Self { md5: Stored::take(values)?, sha256: Stored::take(values)? })
+    }
 }
 
-/// An address, or a block of them, in an IP access control list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IpAddress {
-    /// Its SID.
-    pub sid: IpAddressSid,
-    /// The account that owns its list.
-    pub account: AccountSid,
-    /// Its list.
-    pub list: IpAccessControlListSid,
-    /// At most 255 characters, unique in the list.
-    pub friendly_name: String,
-    /// The address and how many leading bits of it count.
-    pub block: Cidr,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
-    /// Raised by each update.
-    pub revision: u64,
+resource! {
+    /// A list of addresses. Mapped to a domain, calls may come from them.
+    pub struct IpAccessControlList {
+        /// Named by mappings and by the paths of its addresses.
+        sid: IpAccessControlListSid => [
+            Column::fixed("sid").shown_as_sid("sid", IpAccessControlListSid::PREFIX),
+        ],
+        /// The account that owns it.
+        account: AccountSid => [Column::fixed("account").shown_as_sid("account_sid", AccountSid::PREFIX)],
+        /// 1 to 255 characters, unique in the account.
+        friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
+        /// Goes up by one with each update.
+        revision: u64 => [Column::changing("revision")],
+    }
+    described as {
+        table: "ip_access_control_lists",
+        owner: "account",
+        limit: IP_ACCESS_CONTROL_LISTS_ACCOUNT_MAX,
+        limit_reached: (21255, "IP access control lists of an account"),
+        name_taken: (21235, "An IP access control list with this FriendlyName already exists"),
+        in_use: (21236, "The IP access control list is still mapped to a domain"),
+        friendly_name: (21235, FRIENDLY_NAME_LONG_CHARACTERS_MAX),
+        path: Some("SIP/IpAccessControlLists"),
+        list_key: "ip_access_control_lists",
+        below: &[("ip_addresses", "IpAddresses")],
+    }
+}
+
+resource! {
+    /// An address, or a block of them, in an IP access control list.
+    pub struct IpAddress {
+        /// Named by its path.
+        sid: IpAddressSid => [Column::fixed("sid").shown_as_sid("sid", IpAddressSid::PREFIX)],
+        /// The account that owns its list.
+        account: AccountSid => [Column::fixed("account").shown_as_sid("account_sid", AccountSid::PREFIX)],
+        /// The list it belongs to, for good.
+        list: IpAccessControlListSid => [
+            Column::fixed("list")
+                .shown_as_sid("ip_access_control_list_sid", IpAccessControlListSid::PREFIX),
+        ],
+        /// 1 to 255 characters, unique in the list.
+        friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
+        /// The address and the number of its leading bits that count; unique in the list.
+        block: Cidr => [
+            Column::changing("address").shown("ip_address"),
+            Column::changing("prefix").shown("cidr_prefix_length"),
+        ],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
+        /// Goes up by one with each update.
+        revision: u64 => [Column::changing("revision")],
+    }
+    described as {
+        table: "ip_addresses",
+        owner: "list",
+        limit: IP_ADDRESSES_LIST_MAX,
+        limit_reached: (21237, "addresses of an IP access control list"),
+        name_taken: (
+            21235,
+            "This FriendlyName or IpAddress already exists in the IP access control list",
+        ),
+        in_use: (20409, "The resource is in use"),
+        friendly_name: (21235, FRIENDLY_NAME_LONG_CHARACTERS_MAX),
+        path: Some("SIP/IpAccessControlLists/{ip_access_control_list_sid}/IpAddresses"),
+        list_key: "ip_addresses",
+        below: &[],
+    }
+}
+
+impl Stored for Cidr {
+    fn put(&self, values: &mut Vec<Value>) {
+        self.address.to_string().put(values);
+        i64::from(self.prefix).put(values);
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        let address = String::take(values)?.parse().ok()?;
+        let prefix = i64::take(values)?.try_into().ok()?;
+        Self::new(address, Some(prefix))
+    }
 }
 
 /// A block of addresses: an address as it was given, and the length of its prefix (RFC 4632).
 ///
-/// Never holds an IPv4-mapped IPv6 address: `::ffff:a.b.c.d` is `a.b.c.d` (limits-and-rules §2, rule 4).
+/// Never holds an IPv4-mapped IPv6 address: `::ffff:a.b.c.d` is `a.b.c.d`, so that a
+/// dual-stack socket and an IPv4 one agree on who called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
     address: IpAddr,

@@ -1,52 +1,87 @@
 //! SIP domains and what is mapped to them. Sans-IO.
 
+use shared::limits::{DOMAINS_ACCOUNT_MAX, FRIENDLY_NAME_CHARACTERS_MAX};
 use shared::{AccountSid, CredentialListSid, DomainSid, IpAccessControlListSid};
 
 use crate::name::DomainLabels;
+use crate::resource::{Column, Stored, Value, resource};
 
-/// A SIP domain: where calls come in (contract rest.md §5.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Domain {
-    /// Its SID.
-    pub sid: DomainSid,
-    /// The account that owns it.
-    pub account: AccountSid,
-    /// The name as the customer wrote it, lower case, with its suffix.
-    pub domain_name: String,
-    /// The labels before `.sip`: what makes it unique and what requests are matched by.
-    pub labels: DomainLabels,
-    /// The domain right above a subdomain, where that is a resource. Keeps it from being deleted.
-    pub parent: Option<DomainSid>,
-    /// At most 64 characters.
-    pub friendly_name: String,
-    /// Where a call's first document comes from.
-    pub voice_url: Option<String>,
-    /// Method of `voice_url`.
-    pub voice_method: HttpMethod,
-    /// Asked when `voice_url` fails.
-    pub voice_fallback_url: Option<String>,
-    /// Method of `voice_fallback_url`.
-    pub voice_fallback_method: HttpMethod,
-    /// Told when a call ends.
-    pub voice_status_callback_url: Option<String>,
-    /// Method of `voice_status_callback_url`.
-    pub voice_status_callback_method: HttpMethod,
-    /// Whether REGISTER is accepted.
-    pub sip_registration: bool,
-    /// Whether emergency calls are routed.
-    pub emergency_calling_enabled: bool,
-    /// Whether only TLS and SRTP are accepted.
-    pub secure: bool,
-    /// A trunk's SID, kept and echoed.
-    pub byoc_trunk_sid: Option<String>,
-    /// A number's SID, kept and echoed.
-    pub emergency_caller_sid: Option<String>,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
-    /// Raised by each update.
-    pub revision: u64,
+resource! {
+    /// A SIP domain: the host that callers name, and what answers their calls.
+    pub struct Domain {
+        /// Named by mappings, registrations and its path.
+        sid: DomainSid => [Column::fixed("sid")],
+        /// The account that owns it.
+        account: AccountSid => [Column::fixed("account")],
+        /// The name as the customer wrote it, lower case, with its suffix.
+        domain_name: String => [Column::changing("domain_name")],
+        /// The labels before `.sip`: unique over the node, and what requests are matched by.
+        labels: DomainLabels => [Column::changing("labels")],
+        /// The domain right above a subdomain, where that is a resource. Keeps it from being deleted.
+        parent: Option<DomainSid> => [Column::changing("parent")],
+        /// At most 64 characters.
+        friendly_name: String => [Column::changing("friendly_name")],
+        /// Where a call's first document is fetched; without one, calls are refused.
+        voice_url: Option<String> => [Column::changing("voice_url")],
+        /// Method of `voice_url`.
+        voice_method: HttpMethod => [Column::changing("voice_method")],
+        /// Fetched when `voice_url` fails.
+        voice_fallback_url: Option<String> => [Column::changing("voice_fallback_url")],
+        /// Method of `voice_fallback_url`.
+        voice_fallback_method: HttpMethod => [Column::changing("voice_fallback_method")],
+        /// Notified when a call ends.
+        voice_status_callback_url: Option<String> => [Column::changing("voice_status_callback_url")],
+        /// Method of `voice_status_callback_url`.
+        voice_status_callback_method: HttpMethod => [Column::changing("voice_status_callback_method")],
+        /// Whether REGISTER is accepted.
+        sip_registration: bool => [Column::changing("sip_registration")],
+        /// Whether emergency calls are routed. Always false: the API refuses to set it.
+        emergency_calling_enabled: bool => [Column::changing("emergency_calling_enabled")],
+        /// Whether only TLS and SRTP are accepted.
+        secure: bool => [Column::changing("secure")],
+        /// A trunk's SID, kept and echoed.
+        byoc_trunk_sid: Option<String> => [Column::changing("byoc_trunk_sid")],
+        /// A number's SID, kept and echoed.
+        emergency_caller_sid: Option<String> => [Column::changing("emergency_caller_sid")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms")],
+        /// Goes up by one with each update.
+        revision: u64 => [Column::changing("revision")],
+    }
+    described as {
+        table: "domains",
+        owner: "account",
+        limit: DOMAINS_ACCOUNT_MAX,
+        limit_reached: (21230, "SIP domains of an account"),
+        name_taken: (21232, "This DomainName is already taken"),
+        in_use: (21233, "The SIP domain still has subdomains"),
+        friendly_name: (21231, FRIENDLY_NAME_CHARACTERS_MAX),
+        path: Some("SIP/Domains"),
+        list_key: "domains",
+        below: &[],
+    }
+}
+
+impl Stored for DomainLabels {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Text(self.as_str().to_owned()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        Self::parse(&String::take(values)?).ok()
+    }
+}
+
+impl Stored for HttpMethod {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Text(self.name().to_owned()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        Self::from_name(&String::take(values)?)
+    }
 }
 
 /// The method of a webhook.

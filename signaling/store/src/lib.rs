@@ -8,6 +8,7 @@ mod binding;
 mod calls;
 mod change;
 mod credential;
+mod descriptions;
 mod domain;
 mod history;
 mod kind;
@@ -17,6 +18,7 @@ mod patch;
 mod plan;
 mod read;
 mod record;
+mod resource;
 mod rules;
 mod secret;
 mod snapshot;
@@ -52,7 +54,7 @@ pub use record::{
     HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
     RecordingSource, RecordingStatus, TimelineRecord,
 };
-pub use rules::limit as limit_of;
+pub use resource::{Column, Damaged, Described, Description, Shape, Shown, Value};
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
 pub use write::{DomainAuth, DomainFields, MappingView, Reply, Write, WriteError};

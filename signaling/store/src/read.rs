@@ -1,16 +1,15 @@
 //! How lists and resources are read. The trait is the driver's to implement.
 
 use shared::{
-    AccountSid, BindingSid, CallSid, ConferenceSid, CredentialListSid, CredentialSid, DomainSid,
-    IpAccessControlListSid, IpAddressSid, KeySid, NotificationSid, RecordingSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
 };
 
-use crate::account::{Account, AccountStatus, Key};
+use crate::account::{Account, AccountStatus};
 use crate::binding::BindingRecord;
 use crate::calls::{CallRecord, CallStatus};
-use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
 use crate::domain::{Domain, MappedList, MappingKind};
 use crate::record::{HttpExchange, NotificationLevel, NotificationRecord, RecordingRecord};
+use crate::resource::{Damaged, Described, Description, Value};
 use crate::write::{DomainAuth, MappingView};
 
 /// Which rows of a list: rows are newest first (SIDs carry their time), a cursor is a row's SID,
@@ -129,10 +128,22 @@ pub struct ReadError(pub String);
 /// # Errors
 /// Every method fails only when the store cannot be read.
 pub trait Reader {
+    /// Values of the row of a described kind that has this SID and, if given, this owner.
+    fn row(
+        &self,
+        description: &'static Description,
+        owner: Option<u128>,
+        sid: u128,
+    ) -> Result<Option<Vec<Value>>, ReadError>;
+    /// Values of the rows of a described kind that have this owner; whose that is, the caller has checked.
+    fn rows(
+        &self,
+        description: &'static Description,
+        owner: u128,
+        page: PageRequest,
+    ) -> Result<Page<Vec<Value>>, ReadError>;
     /// An account, whoever its parent is: authentication asks this.
     fn account(&self, sid: AccountSid) -> Result<Option<Account>, ReadError>;
-    /// An API key, whatever its account: authentication asks this.
-    fn key(&self, sid: KeySid) -> Result<Option<Key>, ReadError>;
     /// A SIP domain, and which kinds of lists it has for calls.
     fn domain(
         &self,
@@ -146,30 +157,6 @@ pub trait Reader {
         domain: DomainSid,
         list: MappedList,
     ) -> Result<Option<MappingView>, ReadError>;
-    /// A credential list.
-    fn credential_list(
-        &self,
-        account: AccountSid,
-        sid: CredentialListSid,
-    ) -> Result<Option<CredentialList>, ReadError>;
-    /// A credential of a list; whose list that is, the caller has checked.
-    fn credential(
-        &self,
-        list: CredentialListSid,
-        sid: CredentialSid,
-    ) -> Result<Option<Credential>, ReadError>;
-    /// An IP access control list.
-    fn ip_access_control_list(
-        &self,
-        account: AccountSid,
-        sid: IpAccessControlListSid,
-    ) -> Result<Option<IpAccessControlList>, ReadError>;
-    /// An address of a list; whose list that is, the caller has checked.
-    fn ip_address(
-        &self,
-        list: IpAccessControlListSid,
-        sid: IpAddressSid,
-    ) -> Result<Option<IpAddress>, ReadError>;
     /// A registered contact; whose domain that is, the caller has checked.
     fn binding(
         &self,
@@ -200,8 +187,6 @@ pub trait Reader {
         filter: &AccountFilter,
         page: PageRequest,
     ) -> Result<Page<Account>, ReadError>;
-    /// API keys of an account.
-    fn keys(&self, account: AccountSid, page: PageRequest) -> Result<Page<Key>, ReadError>;
     /// SIP domains of an account.
     fn domains(
         &self,
@@ -216,30 +201,6 @@ pub trait Reader {
         kind: MappingKind,
         page: PageRequest,
     ) -> Result<Page<MappingView>, ReadError>;
-    /// Credential lists of an account.
-    fn credential_lists(
-        &self,
-        account: AccountSid,
-        page: PageRequest,
-    ) -> Result<Page<CredentialList>, ReadError>;
-    /// Credentials of a list; whose list that is, the caller has checked.
-    fn credentials(
-        &self,
-        list: CredentialListSid,
-        page: PageRequest,
-    ) -> Result<Page<Credential>, ReadError>;
-    /// IP access control lists of an account.
-    fn ip_access_control_lists(
-        &self,
-        account: AccountSid,
-        page: PageRequest,
-    ) -> Result<Page<IpAccessControlList>, ReadError>;
-    /// Addresses of a list; whose list that is, the caller has checked.
-    fn ip_addresses(
-        &self,
-        list: IpAccessControlListSid,
-        page: PageRequest,
-    ) -> Result<Page<IpAddress>, ReadError>;
     /// Contacts that are registered at a domain at that moment (Unix milliseconds), of one user or
     /// of all; whose domain that is, the caller has checked.
     fn bindings(
@@ -277,4 +238,38 @@ pub trait Reader {
         call: CallSid,
         page: PageRequest,
     ) -> Result<Page<HttpExchange>, ReadError>;
+}
+
+impl dyn Reader + '_ {
+    /// The resource that has this SID and, if given, this owner: an account, or the list it belongs to.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub fn resource<R: Described>(
+        &self,
+        owner: Option<u128>,
+        sid: u128,
+    ) -> Result<Option<R>, ReadError> {
+        Ok(self.row(&R::DESCRIPTION, owner, sid)?.map(R::from_values).transpose()?)
+    }
+
+    /// A page of an owner's resources of one kind; whose the owner is, the caller has checked.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub fn resources<R: Described>(
+        &self,
+        owner: u128,
+        page: PageRequest,
+    ) -> Result<Page<R>, ReadError> {
+        let Page { rows, has_previous, has_next } = self.rows(&R::DESCRIPTION, owner, page)?;
+        let rows = rows.into_iter().map(R::from_values).collect::<Result<_, _>>()?;
+        Ok(Page { rows, has_previous, has_next })
+    }
+}
+
+impl From<Damaged> for ReadError {
+    fn from(damaged: Damaged) -> Self {
+        Self(damaged.to_string())
+    }
 }

@@ -1,19 +1,19 @@
-//! `/SIP/CredentialLists/{CL}/Credentials`: passwords go in and never come out (contract rest.md §5.3).
+//! `/SIP/CredentialLists/{CL}/Credentials`: passwords go in and never come out.
 
-use serde_json::{Value, json};
 use shared::{CredentialListSid, CredentialSid};
-use store::{Credential, Secret, Write};
+use store::{Credential, CredentialList, Secret, Write};
 
-use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
-use crate::date::rfc2822;
-use crate::lookup::{found, sid, uri};
-use crate::paging::{ListRow, paging};
+use crate::described;
+use crate::lookup::sid;
 
 pub(crate) fn collection(context: &Context<'_>, list: &str) -> Answered {
     let list: CredentialListSid = sid(list)?;
     match context.collection_verb()? {
-        CollectionVerb::List => list_rows(context, list),
+        CollectionVerb::List => {
+            described::must_be_there::<CredentialList>(context, list.0)?;
+            described::list::<Credential>(context, list.0)
+        }
         CollectionVerb::Create => context.create(Write::CreateCredential {
             list,
             username: context.form.raw("Username").unwrap_or_default().to_owned(),
@@ -27,8 +27,8 @@ pub(crate) fn instance(context: &Context<'_>, list: &str, credential: &str) -> A
     let credential: CredentialSid = sid(credential)?;
     match context.instance_verb()? {
         InstanceVerb::Fetch => {
-            found(context.reader.credential_list(context.account.sid, list))?;
-            context.ok(&json(&found(context.reader.credential(list, credential))?))
+            described::must_be_there::<CredentialList>(context, list.0)?;
+            described::fetch::<Credential>(context, list.0, credential.0)
         }
         InstanceVerb::Update => {
             let password = password(context);
@@ -38,30 +38,6 @@ pub(crate) fn instance(context: &Context<'_>, list: &str, credential: &str) -> A
     }
 }
 
-fn list_rows(context: &Context<'_>, list: CredentialListSid) -> Answered {
-    found(context.reader.credential_list(context.account.sid, list))?;
-    let paging = paging(&context.form)?;
-    let page = context
-        .reader
-        .credentials(list, paging.request)
-        .map_err(unreadable)?
-        .map(|row| ListRow { json: json(&row), prefix: CredentialSid::PREFIX, bits: row.sid.0 });
-    context.ok(&paging.v2010(context.frame, "credentials", page))
-}
-
 fn password(context: &Context<'_>) -> Secret {
     Secret::new(context.form.raw("Password").unwrap_or_default())
-}
-
-pub(crate) fn json(row: &Credential) -> Value {
-    let path = format!("SIP/CredentialLists/{}/Credentials/{}.json", row.list, row.sid);
-    json!({
-        "sid": row.sid.to_string(),
-        "account_sid": row.account.to_string(),
-        "credential_list_sid": row.list.to_string(),
-        "username": row.username,
-        "date_created": rfc2822(row.created_ms),
-        "date_updated": rfc2822(row.updated_ms),
-        "uri": uri(row.account, &path),
-    })
 }

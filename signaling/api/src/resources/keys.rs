@@ -1,19 +1,22 @@
-//! `/Keys` and `/SigningKeys`: one store under two names (contract rest.md §4).
+//! `/Keys` and `/SigningKeys`: one store under two names.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::KeySid;
 use store::{Key, Secret, Write};
 
-use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
-use crate::date::rfc2822;
-use crate::lookup::{found, sid};
-use crate::paging::{ListRow, paging};
+use crate::described;
+use crate::lookup::sid;
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
     context.must_be_main_credentials()?;
     match context.collection_verb()? {
-        CollectionVerb::List => list(context),
+        CollectionVerb::List => {
+            // The one list under two paths has two keys.
+            let signing = context.frame.path.contains("/SigningKeys");
+            let key = if signing { "signing_keys" } else { "keys" };
+            described::list_named::<Key>(context, context.account.sid.0, key)
+        }
         CollectionVerb::Create => context.create(Write::CreateKey { friendly_name: name(context) }),
     }
 }
@@ -22,11 +25,7 @@ pub(crate) fn instance(context: &Context<'_>, key: &str) -> Answered {
     context.must_be_main_credentials()?;
     let key: KeySid = sid(key)?;
     match context.instance_verb()? {
-        InstanceVerb::Fetch => {
-            let mine = |row: &Key| row.account == context.account.sid;
-            let row = found(context.reader.key(key).map(|row| row.filter(mine)))?;
-            context.ok(&json(&row, None))
-        }
+        InstanceVerb::Fetch => described::fetch::<Key>(context, context.account.sid.0, key.0),
         InstanceVerb::Update => {
             context.update(Write::UpdateKey { key, friendly_name: name(context) })
         }
@@ -34,29 +33,13 @@ pub(crate) fn instance(context: &Context<'_>, key: &str) -> Answered {
     }
 }
 
-fn list(context: &Context<'_>) -> Answered {
-    let paging = paging(&context.form)?;
-    let page = context
-        .reader
-        .keys(context.account.sid, paging.request)
-        .map_err(unreadable)?
-        .map(|row| ListRow { json: json(&row, None), prefix: KeySid::PREFIX, bits: row.sid.0 });
-    // The one list under two paths has two keys.
-    let signing = context.frame.path.contains("/SigningKeys");
-    context.ok(&paging.v2010(context.frame, if signing { "signing_keys" } else { "keys" }, page))
-}
-
 fn name(context: &Context<'_>) -> Option<String> {
     context.form.value("FriendlyName").map(str::to_owned)
 }
 
+/// A key, at creation with its secret: the only answer that ever holds it.
 pub(crate) fn json(row: &Key, secret: Option<&Secret>) -> Value {
-    let mut json = json!({
-        "sid": row.sid.to_string(),
-        "friendly_name": row.friendly_name,
-        "date_created": rfc2822(row.created_ms),
-        "date_updated": rfc2822(row.updated_ms),
-    });
+    let mut json = described::json(row);
     if let Some(secret) = secret {
         json["secret"] = secret.expose_secret().into();
     }

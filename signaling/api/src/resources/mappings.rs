@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 use shared::DomainSid;
-use store::{MappedList, MappingKind, MappingView, Write, WriteError};
+use store::{
+    CredentialList, IpAccessControlList, MappedList, MappingKind, MappingView, Write, WriteError,
+};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ_OR_DELETE, Step};
 use crate::date::rfc2822;
+use crate::described;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
@@ -103,13 +106,12 @@ impl<'m> Mappings<'m> {
 
     /// The list must be the account's. It is asked again when the mapping is written.
     fn must_be_there(&self, list: MappedList) -> Result<(), WriteError> {
-        let (reader, account) = (self.context.reader, self.context.account.sid);
         match list {
             MappedList::CallsIpAccessControlList(sid) => {
-                found(reader.ip_access_control_list(account, sid)).map(drop)
+                described::must_be_there::<IpAccessControlList>(self.context, sid.0)
             }
             MappedList::CallsCredentialList(sid) | MappedList::RegistrationsCredentialList(sid) => {
-                found(reader.credential_list(account, sid)).map(drop)
+                described::must_be_there::<CredentialList>(self.context, sid.0)
             }
         }
     }

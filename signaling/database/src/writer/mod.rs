@@ -162,7 +162,7 @@ pub(crate) fn write_late(
 fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) -> Written {
     match change {
         Change::Insert(resource) => insert(transaction, sealer, resource),
-        Change::Update(resource) => update(transaction, resource),
+        Change::Update(resource) => update(transaction, sealer, resource),
         Change::Delete(key) => delete(transaction, *key),
         Change::Map(mapping) => map(transaction, mapping),
         Change::Unmap { domain, list } => unmap(transaction, Bits(domain.0), *list),

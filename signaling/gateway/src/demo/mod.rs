@@ -12,8 +12,8 @@ use control::ApiRequest;
 use shared::{AccountSid, CredentialListSid, DomainSid};
 use shell::{hex, random};
 use store::{
-    Cursor, DomainFields, HttpMethod, MappedList, PageRequest, Patch, Reader as _, Reply, Secret,
-    Write, WriteError,
+    Credential, CredentialList, Cursor, DomainFields, HttpMethod, MappedList, PageRequest, Patch,
+    Reader, Reply, Secret, Write, WriteError,
 };
 use tokio::sync::oneshot;
 
@@ -161,7 +161,8 @@ impl Maker<'_> {
     }
 
     fn credential_list(&self) -> Result<CredentialListSid, DemoError> {
-        let lists = self.gateway.reader.credential_lists(self.account, ALL)?;
+        let reader: &dyn Reader = &self.gateway.reader;
+        let lists = reader.resources::<CredentialList>(self.account.0, ALL)?;
         if let Some(list) = lists.rows.into_iter().find(|list| list.friendly_name == NAME) {
             return Ok(list.sid);
         }
@@ -174,7 +175,8 @@ impl Maker<'_> {
 
     /// The password may have been lost with its file: it is set anew at every start.
     fn credential(&self, list: CredentialListSid, password: &Secret) -> Result<(), DemoError> {
-        let users = self.gateway.reader.credentials(list, ALL)?.rows;
+        let reader: &dyn Reader = &self.gateway.reader;
+        let users = reader.resources::<Credential>(list.0, ALL)?.rows;
         let known = users.into_iter().find(|user| user.username == NAME).map(|user| user.sid);
         let password = password.clone();
         let write = match known {

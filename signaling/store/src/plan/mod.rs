@@ -186,7 +186,7 @@ impl Plan<'_> {
     }
 
     fn room_for(&self, kind: ResourceKind, count: usize) -> Result<(), WriteError> {
-        if count >= rules::limit(kind) { Err(rules::limit_reached(kind)) } else { Ok(()) }
+        if count >= kind.description().limit { Err(rules::limit_reached(kind)) } else { Ok(()) }
     }
 }
 
