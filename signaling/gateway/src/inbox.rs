@@ -12,25 +12,12 @@
 
 use std::sync::mpsc::Receiver;
 
-use control::{ApiRequest, Input};
+use control::Input;
+use http_server::ApiCall;
 use sip::SessionId;
-use store::{Reply, WriteError};
-use tokio::sync::oneshot;
 use webhook::dns::{SipEndpoint, SipTargetError};
 
 use transport::Up;
-
-/// Control's answer to a REST request.
-pub type ApiAnswer = Result<Reply, WriteError>;
-
-/// A REST request on its way to Control.
-#[derive(Debug)]
-pub struct ApiCall {
-    /// The read, write or command.
-    pub request: ApiRequest,
-    /// Takes the answer. Dropped unanswered when the gateway ends.
-    pub reply: oneshot::Sender<ApiAnswer>,
-}
 
 /// Into the signaling thread from all other threads; connections and REST have their own queues.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 #![deny(unsafe_code)]
 
 pub mod account;
-pub mod addresses;
 pub mod cli;
 pub mod commands;
 pub mod data_dir;
@@ -12,7 +11,6 @@ pub mod demo;
 pub mod errands;
 pub mod explain;
 pub mod history;
-pub mod http_server;
 pub mod inbox;
 pub mod late_history;
 mod leg_scales;
@@ -23,7 +21,6 @@ pub mod memory;
 pub mod metrics;
 pub mod own_sockets;
 pub mod phone_command;
-pub mod rest;
 pub mod sealing;
 pub mod serve;
 pub mod settings;

@@ -93,7 +93,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("webhooks", limits::WEBHOOK_CONCURRENCY_MAX as u64, WEBHOOK_BYTES),
         ("idle webhook connections", webhook::IDLE_TOTAL_MAX as u64, WEBHOOK_IDLE_BYTES),
         ("HTTP requests", limits::HTTP_CONNECTIONS_MAX as u64, HTTP_BYTES),
-        ("REST pages being made", crate::rest::READERS_MAX as u64, REST_PAGE_BYTES),
+        ("REST pages being made", http_server::READERS_MAX as u64, REST_PAGE_BYTES),
         ("REST answers being read", share, limits::REST_ANSWERS_BYTES_MAX as u64),
         ("store queue", limits::STORE_QUEUE_MAX as u64, CHANGE_BYTES),
         ("history on its way to disk", share, limits::HISTORY_WAITING_BYTES_MAX as u64),

@@ -57,14 +57,6 @@ shell::metrics! {
         media_leg_first_packet_milliseconds: Histogram<Milliseconds>;
         /// Times that a party began to sound bad, or good again.
         media_leg_verdicts_total: Labelled, by "verdict";
-        /// HTTP requests answered, by status class.
-        http_requests_answered_total: Labelled, by "status";
-        /// HTTP requests refused before the API saw them, by reason.
-        http_requests_refused_total: Labelled, by "reason";
-        /// HTTP requests in work now.
-        http_requests_open: Gauge;
-        /// Time from a request's last byte to its answer.
-        http_request_seconds: Histogram<Seconds>;
         /// Changes committed, by outcome.
         store_changes_total: Labelled, by "outcome";
         /// Changes waiting for the store now. Near 10,000 REST writes get 503.

@@ -12,6 +12,7 @@ use ::io::{BackendChoice, Cpus, IoConfig, Media};
 use audio::AudioIntake;
 use control::{Control, ControlSettings, EdgeListener, Edges, Service};
 use database::{Opened, Retention};
+use http_server::{AddressList, ApiCall, BoxedReader, HttpServer, Https, OpenReader, Rest};
 use mio::Poll;
 use recorder::{Recorder, RecorderSettings};
 use shared::OwnSockets;
@@ -27,17 +28,14 @@ use webhook::dns::{Resolver, SipResolver};
 use webhook::{WebhookClient, WebhookSettings};
 
 use crate::account::{self, AccountVariables, MainAccount};
-use crate::addresses::AddressList;
 use crate::data_dir::DataDir;
 use crate::errands::{Errands, recorded};
-use crate::history::history;
-use crate::http_server::{self, HttpServer};
-use crate::inbox::{API_CALLS_MAX, ApiCall, Inbox, MESSAGES_MAX, Message, STREAM_MESSAGES_MAX};
+use crate::history::{History, history};
+use crate::inbox::{API_CALLS_MAX, Inbox, MESSAGES_MAX, Message, STREAM_MESSAGES_MAX};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{self, MemoryPlan};
 use crate::metrics::Metrics;
 use crate::own_sockets::own_sockets;
-use crate::rest::Rest;
 use crate::settings::Settings;
 use crate::signaling_loop::{DOORBELL, LoopState, SignalingFigures, SignalingLoop, UdpListener};
 use crate::store_thread::{self, StoreParts};
@@ -332,16 +330,18 @@ pub fn start_with(
     let reader = database::Reader::open(&database_path(&data), Arc::clone(&sealer))
         .map_err(|error| database_error(error.into(), &data))?
         .seeing(Arc::clone(&history));
-    let rest =
-        Rest::new(database_path(&data), recordings_path(&data), sealer, api.clone(), history);
+    let open_reader = open_reader(database_path(&data), sealer, history);
+    let rest = Rest::new(open_reader, recordings_path(&data), api.clone());
+    let http_metrics = Arc::default();
     let server = Arc::new(HttpServer {
         room: http_server::Room::default(),
-        metrics,
+        metrics: http_metrics,
         ready: Arc::clone(&ready),
         rest,
         authorities: tls.bundle(),
         addresses: AddressList::new(&as_bound(config, &addresses)),
         more_metrics: Box::new(move |text| {
+            metrics.write(text);
             transport_metrics.write(text);
             figures.write(text);
             media_metrics::write(text, &views);
@@ -350,7 +350,9 @@ pub fn start_with(
         }),
     });
     let plain = http.into_iter().map(|listener| (listener, None));
-    let secure = https.into_iter().map(|listener| (listener, Some(tls.https())));
+    let settings = tls.https();
+    let https_settings: Https = Arc::new(move || settings.read().clone());
+    let secure = https.into_iter().map(|listener| (listener, Some(Arc::clone(&https_settings))));
     for (listener, tls) in plain.chain(secure) {
         let _inside = runtime.enter();
         let listener = system("an HTTP listener", tokio::net::TcpListener::from_std(listener))?;
@@ -487,6 +489,16 @@ fn open_store(
     let opened = database::open(&path, suffix, Arc::clone(&sealer), Clock.unix_ms(), origin)
         .map_err(|error| database_error(error, data))?;
     Ok((opened, sealer))
+}
+
+/// Connections to the store for the REST API, which see the history that waits for the writer, too.
+fn open_reader(database: PathBuf, sealer: SharedSealer, history: Arc<History>) -> OpenReader {
+    Box::new(move || {
+        let reader = database::Reader::open(&database, Arc::clone(&sealer));
+        let reader = reader.map_err(|error| error.to_string())?.seeing(Arc::clone(&history));
+        let reader: BoxedReader = Box::new(reader);
+        Ok(reader)
+    })
 }
 
 /// Where the embedded store is.

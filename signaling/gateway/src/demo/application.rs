@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use store::Secret;
 use tokio::net::TcpListener;
 
-use crate::http_server::{Body, WholeRequest, read_whole, text};
+use http_server::{Body, WholeRequest, read_whole, text};
 
 /// What the application has to know.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use control::ApiRequest;
+use http_server::ApiCall;
 use shared::{AccountSid, CredentialListSid, DomainSid};
 use shell::{hex, random};
 use store::{
@@ -17,7 +18,6 @@ use store::{
 };
 use tokio::sync::oneshot;
 
-use crate::inbox::ApiCall;
 use crate::serve::Gateway;
 use crate::settings::Sources;
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use control::{ApiToken, Control, Input};
 
 use ::io::{Heartbeat, Media};
+use http_server::{ApiAnswer, ApiCall};
 use mio::{Events, Poll, Token};
 use shared::ids::TapId;
 use shared::{CoreId, Instant, MediaCommand};
@@ -27,7 +28,7 @@ use tokio::sync::oneshot;
 use transport::{Down, Up};
 
 use crate::errands::Errands;
-use crate::inbox::{ApiAnswer, ApiCall, Inbox, Message};
+use crate::inbox::{Inbox, Message};
 use crate::local_address::LocalAddresses;
 use crate::metrics::Metrics;
 use crate::store_thread::StoreHandle;

@@ -4,12 +4,18 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::TcpListener;
+
 use super::*;
 
 struct World {
     address: SocketAddr,
     ready: Arc<AtomicBool>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<HttpMetrics>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -20,7 +26,7 @@ fn start() -> World {
         .build()
         .expect("a runtime");
     let ready = Arc::new(AtomicBool::new(false));
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(HttpMetrics::default());
     let server = Arc::new(HttpServer {
         metrics: Arc::clone(&metrics),
         ready: Arc::clone(&ready),

@@ -1,19 +1,4 @@
-//! The HTTP server: bounds around every request, health, metrics, and the REST API behind. Shell.
-//!
-//! | bound | past it |
-//! |---|---|
-//! | connections at once, in all and of one source | accepted and closed |
-//! | request line | 414 |
-//! | headers | 431 |
-//! | body | 413 |
-//! | time to read a request | 408 |
-//! | a peer that does not read its answer | closed |
-//! | requests of one account at once | 429 |
-
-mod connection;
-mod patience;
-mod read;
-mod room;
+//! Accepts connections, bounds them, and answers each request. Shell, on tokio.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,26 +6,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::Full;
-use http_body_util::combinators::BoxBody;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use rustls::ServerConfig;
 use shell::{Clock, Text};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use transport::tls::HttpsSettings;
 
 use crate::addresses::AddressList;
-use crate::metrics::Metrics;
+use crate::body::{Body, WholeRequest, closing, text};
+use crate::connection;
+use crate::metrics::HttpMetrics;
+use crate::read;
 use crate::rest::Rest;
+use crate::room::Room;
 
-pub use room::Room;
-
-/// A response body: a small text, or a recording as it is read from disk.
-pub type Body = BoxBody<Bytes, std::io::Error>;
+/// The TLS settings for the next connection of an HTTPS listener: a reload changes them. `None` closes it.
+pub type Https = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
 
 /// What all connections share.
 pub struct HttpServer {
     /// Counters.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<HttpMetrics>,
     /// Whether calls are taken.
     pub ready: Arc<AtomicBool>,
     /// The REST API.
@@ -48,31 +35,16 @@ pub struct HttpServer {
     /// The roots of our own authority, PEM: what a phone needs to believe our certificates. `None`
     /// where the operator's certificate is shown.
     pub authorities: Option<String>,
-    /// What peers open their firewalls for.
+    /// The addresses that peers open their firewalls for.
     pub addresses: AddressList,
     /// The places of connections, of all listeners together.
     pub room: Room,
-    /// Adds what other threads count to /metrics.
+    /// Adds the counters of other threads to /metrics.
     pub more_metrics: Box<dyn Fn(&mut Text) + Send + Sync>,
 }
 
-/// A request that was read whole, within its bounds.
-#[derive(Debug)]
-pub struct WholeRequest {
-    /// The method.
-    pub method: Method,
-    /// Path and query as received, path percent-encoded.
-    pub uri: http::Uri,
-    /// Headers.
-    pub headers: http::HeaderMap,
-    /// The body.
-    pub body: Bytes,
-    /// Who asks.
-    pub peer: SocketAddr,
-}
-
 /// Accepts connections until the task is dropped; over TLS with these settings, where they are given.
-pub async fn serve(listener: TcpListener, tls: Option<HttpsSettings>, server: Arc<HttpServer>) {
+pub async fn serve(listener: TcpListener, tls: Option<Https>, server: Arc<HttpServer>) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -92,10 +64,10 @@ pub async fn serve(listener: TcpListener, tls: Option<HttpsSettings>, server: Ar
         let server = Arc::clone(&server);
         // Small answers must not wait for each other (RFC 896).
         let _ = stream.set_nodelay(true);
-        let tls = tls.as_ref().map(|settings| settings.read().clone());
+        let tls = tls.as_ref().map(|settings| settings());
         tokio::spawn(async move {
             match tls {
-                None => connection::serve(stream, peer, server).await,
+                None => server.serve_connection(stream, peer).await,
                 Some(tls) => over_tls(stream, peer, server, tls).await,
             }
             drop(place);
@@ -108,12 +80,12 @@ async fn over_tls(
     stream: tokio::net::TcpStream,
     peer: SocketAddr,
     server: Arc<HttpServer>,
-    settings: Option<Arc<rustls::ServerConfig>>,
+    settings: Option<Arc<ServerConfig>>,
 ) {
     let Some(settings) = settings else { return };
     let acceptor = tokio_rustls::TlsAcceptor::from(settings);
     match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => connection::serve(stream, peer, server).await,
+        Ok(Ok(stream)) => server.serve_connection(stream, peer).await,
         Ok(Err(error)) => {
             server.metrics.http_requests_refused_total.count("tls");
             tracing::debug!(%error, "an HTTPS handshake failed");
@@ -123,6 +95,15 @@ async fn over_tls(
 }
 
 impl HttpServer {
+    async fn serve_connection<S>(self: Arc<Self>, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let metrics = Arc::clone(&self.metrics);
+        let answer = service_fn(move |request| Box::pin(Arc::clone(&self).answer(request, peer)));
+        connection::serve(stream, answer, &metrics).await;
+    }
+
     /// Answers one request, whatever it is.
     async fn answer(
         self: Arc<Self>,
@@ -145,23 +126,25 @@ impl HttpServer {
         Ok(closing(response, close))
     }
 
+    /// A page of [`PAGES`], else the REST API, which also answers paths that nobody has.
     async fn route(&self, request: WholeRequest) -> Response<Body> {
         let is_read = matches!(request.method, Method::GET | Method::HEAD);
-        match request.uri.path() {
-            "/healthz" if is_read => text(StatusCode::OK, "ok\n"),
-            "/readyz" if is_read => self.readiness(),
-            "/addresses" if is_read => text(StatusCode::OK, self.addresses.page.clone()),
-            "/addresses.json" if is_read => {
-                let mut response = text(StatusCode::OK, self.addresses.json.clone());
-                let kind = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
-                response
-            }
-            "/metrics" if is_read => self.metrics(),
-            "/ca.pem" if is_read => self.certificate_authorities(),
-            "/" if is_read => text(StatusCode::OK, FRONT_PAGE),
-            _ => self.rest.answer(request).await,
+        let page = PAGES.iter().find(|(path, _)| is_read && *path == request.uri.path());
+        match page {
+            Some((_, page)) => page(self),
+            None => self.rest.answer(request).await,
         }
+    }
+
+    fn address_page(&self) -> Response<Body> {
+        text(StatusCode::OK, self.addresses.page.clone())
+    }
+
+    fn address_json(&self) -> Response<Body> {
+        let mut response = text(StatusCode::OK, self.addresses.json.clone());
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
     }
 
     fn readiness(&self) -> Response<Body> {
@@ -195,57 +178,10 @@ impl HttpServer {
     }
 }
 
-/// Reads a request whole, or gives the answer that refuses it.
-///
-/// # Errors
-/// The refusal: 408, 413, 414, 431 or 400.
-pub async fn read_whole(
-    request: http::Request<Incoming>,
-    peer: SocketAddr,
-) -> Result<WholeRequest, Response<Body>> {
-    read::whole(request, peer).await.map_err(read::Refused::response)
-}
-
-/// A response with a plain text.
-pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(whole_body(body));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// An error in the shape that SDKs read, for what is refused before the API sees it.
-pub fn problem(status: StatusCode, sentence: &str) -> Response<Body> {
-    let body = serde_json::json!({ "message": sentence, "status": status.as_u16() });
-    let mut response = text(status, body.to_string());
-    let kind = HeaderValue::from_static("application/json;charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// What absolute URLs of this server begin with. The scheme is here and nowhere else.
-pub fn base_url(host: impl std::fmt::Display) -> String {
-    format!("http://{host}")
-}
-
-/// A body that is there already.
-pub fn whole_body(bytes: impl Into<Bytes>) -> Body {
-    use http_body_util::BodyExt as _;
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
-}
-
-/// The CLI sends `Connection: close` and wants to read the same back (contract rest.md section 1).
+/// The CLI sends `Connection: close` and wants to read the same back (RFC 9112 §9.6).
 fn wants_close(headers: &http::HeaderMap) -> bool {
     let value = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok());
     value.is_some_and(|value| value.to_ascii_lowercase().contains("close"))
-}
-
-fn closing(mut response: Response<Body>, close: bool) -> Response<Body> {
-    if close {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 fn class(status: StatusCode) -> &'static str {
@@ -257,6 +193,20 @@ fn class(status: StatusCode) -> &'static str {
     }
 }
 
+/// A page that is made from what the server holds, without the store.
+type Page = fn(&HttpServer) -> Response<Body>;
+
+/// Pages for GET and HEAD, by their exact path.
+const PAGES: &[(&str, Page)] = &[
+    ("/", |_| text(StatusCode::OK, FRONT_PAGE)),
+    ("/healthz", |_| text(StatusCode::OK, "ok\n")),
+    ("/readyz", HttpServer::readiness),
+    ("/metrics", HttpServer::metrics),
+    ("/ca.pem", HttpServer::certificate_authorities),
+    ("/addresses", HttpServer::address_page),
+    ("/addresses.json", HttpServer::address_json),
+];
+
 const FRONT_PAGE: &str = "\
 This is a Sidetone voice gateway.\n\
 REST API: /2010-04-01/Accounts/{AccountSid}.json (user AccountSid, password AuthToken)\n\
@@ -266,6 +216,3 @@ Certificate authorities to trust for TLS: /ca.pem\n";
 /// Past it an HTTPS connection is closed.
 const HANDSHAKE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-
-#[cfg(test)]
-mod tests;

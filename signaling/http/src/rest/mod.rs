@@ -8,18 +8,34 @@ use std::sync::Arc;
 use api::{Guard, Handled, Permit, Rendering, Step};
 use bytes::Bytes;
 use control::ApiRequest;
-use database::Reader;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use parking_lot::Mutex;
 use shared::limits::{REST_ANSWER_SMALL_BYTES, REST_ANSWERS_BYTES_MAX};
 use shared::{AccountSid, CallSid};
 use shell::{Clock, Sender, random};
-use store::{CallCommand, Reader as _, Reply, Sealer};
+use store::{CallCommand, Reply, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::history::History;
-use crate::http_server::{Body, WholeRequest, base_url, problem, whole_body};
-use crate::inbox::{ApiAnswer, ApiCall};
+use crate::body::{Body, WholeRequest, base_url, problem, whole_body};
+
+/// Control's answer to a REST request.
+pub type ApiAnswer = Result<Reply, WriteError>;
+
+/// A REST request on its way to Control.
+#[derive(Debug)]
+pub struct ApiCall {
+    /// The read, write or command.
+    pub request: ApiRequest,
+    /// Takes the answer. Dropped unanswered when the gateway ends.
+    pub reply: oneshot::Sender<ApiAnswer>,
+}
+
+/// A connection to the store for reading.
+pub type BoxedReader = Box<dyn store::Reader + Send>;
+
+/// Opens a connection to the store, or says why it cannot, in a sentence for the log. Called on threads that
+/// may block; [`READERS_MAX`] connections are open at most.
+pub type OpenReader = Box<dyn Fn() -> Result<BoxedReader, String> + Send + Sync>;
 
 /// Answers REST requests. Cheap to clone.
 #[derive(Clone)]
@@ -28,36 +44,26 @@ pub struct Rest {
 }
 
 struct Inner {
-    database: PathBuf,
     recordings: PathBuf,
-    sealer: Arc<dyn Sealer>,
     guard: Guard,
     control: Sender<ApiCall>,
-    /// What the readers see besides the database.
-    history: Arc<History>,
+    open_reader: OpenReader,
     /// Connections that are not in use. Each reader has its own and gives it back.
-    readers: Mutex<Vec<Reader>>,
+    readers: Mutex<Vec<BoxedReader>>,
     /// Reads at once: more would only fight for the same disk.
     turns: Semaphore,
     answers: Answers,
 }
 
 impl Rest {
-    /// The API over this store and what waits for it, with writes to `control`.
-    pub fn new(
-        database: PathBuf,
-        recordings: PathBuf,
-        sealer: Arc<dyn Sealer>,
-        control: Sender<ApiCall>,
-        history: Arc<History>,
-    ) -> Self {
+    /// The API over this store, with writes and questions about live calls to `control`. Recordings are in
+    /// the folder `recordings`.
+    pub fn new(open_reader: OpenReader, recordings: PathBuf, control: Sender<ApiCall>) -> Self {
         let inner = Inner {
-            database,
             recordings,
-            sealer,
             guard: Guard::default(),
             control,
-            history,
+            open_reader,
             readers: Mutex::new(Vec::new()),
             turns: Semaphore::new(READERS_MAX),
             answers: Answers::new(REST_ANSWERS_BYTES_MAX),
@@ -151,7 +157,7 @@ impl Inner {
     /// Reads on a thread that may block, when it is this request's turn.
     async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self, &Reader) -> T + Send + 'static,
+        work: impl FnOnce(&Self, &dyn store::Reader) -> T + Send + 'static,
     ) -> Result<T, Unread> {
         let _turn = self.turns.acquire().await.map_err(|error| Unread(error.to_string()))?;
         let inner = Arc::clone(self);
@@ -159,16 +165,17 @@ impl Inner {
         task.await.map_err(|error| Unread(error.to_string()))?
     }
 
-    fn read_blocking<T>(&self, work: impl FnOnce(&Self, &Reader) -> T) -> Result<T, Unread> {
+    fn read_blocking<T>(
+        &self,
+        work: impl FnOnce(&Self, &dyn store::Reader) -> T,
+    ) -> Result<T, Unread> {
         let reader = self.readers.lock().pop();
         let reader = match reader {
             Some(reader) => reader,
-            None => Reader::open(&self.database, Arc::clone(&self.sealer))
-                .map_err(|error| Unread(error.to_string()))?
-                .seeing(Arc::clone(&self.history)),
+            None => (self.open_reader)().map_err(Unread)?,
         };
         // Should it panic, this connection is dropped with it and the task's error is answered.
-        let done = work(self, &reader);
+        let done = work(self, &*reader);
         self.readers.lock().push(reader);
         Ok(done)
     }
@@ -321,7 +328,7 @@ fn with_headers(
 }
 
 /// Connections to the store for reading.
-pub(crate) const READERS_MAX: usize = 8;
+pub const READERS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
 //! The list of addresses that peers open their firewalls for: `/addresses` for people,
-//! `/addresses.json` for machines (contract sip-interface.md §12). Pure.
+//! `/addresses.json` for machines. Pure.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};

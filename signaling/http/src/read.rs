@@ -10,11 +10,11 @@ use shared::limits::{
     REST_BODY_BYTES_MAX, REST_HEADERS_BYTES_MAX, REST_READ_MS, REST_URL_BYTES_MAX,
 };
 
-use super::{Body, WholeRequest, problem};
+use crate::body::{Body, WholeRequest, closing, problem};
 
-/// Why a request is not given to anybody.
+/// A request is refused before the API sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// 414.
     Url,
     /// 431.
@@ -29,8 +29,19 @@ pub(super) enum Refused {
     Host,
 }
 
+/// Reads a request whole, or gives the answer that refuses it.
+///
+/// # Errors
+/// The refusal: 408, 413, 414, 431 or 400.
+pub async fn read_whole(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<WholeRequest, Response<Body>> {
+    whole(request, peer).await.map_err(Refused::response)
+}
+
 /// Reads the body of a request whose head is here.
-pub(super) async fn whole(
+pub(crate) async fn whole(
     request: http::Request<Incoming>,
     peer: SocketAddr,
 ) -> Result<WholeRequest, Refused> {
@@ -63,7 +74,7 @@ pub(super) async fn whole(
 
 impl Refused {
     /// The metric's label.
-    pub(super) const fn reason(self) -> &'static str {
+    pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Url => "url",
             Self::Headers => "headers",
@@ -75,7 +86,7 @@ impl Refused {
     }
 
     /// The answer; the connection ends with it, as what follows cannot be trusted.
-    pub(super) fn response(self) -> Response<Body> {
+    pub(crate) fn response(self) -> Response<Body> {
         let (status, sentence) = match self {
             Self::Url => (StatusCode::URI_TOO_LONG, "The URL is longer than 8 KiB."),
             Self::Headers => {
@@ -88,7 +99,7 @@ impl Refused {
             Self::Broken => (StatusCode::BAD_REQUEST, "The body broke off."),
             Self::Host => (StatusCode::BAD_REQUEST, "The request must name one host."),
         };
-        super::closing(problem(status, sentence), true)
+        closing(problem(status, sentence), true)
     }
 }
 
@@ -106,6 +117,6 @@ fn names_its_host(head: &http::request::Parts) -> bool {
     }
 }
 
-pub(super) const READ_MAX: Duration = Duration::from_millis(REST_READ_MS as u64);
+pub(crate) const READ_MAX: Duration = Duration::from_millis(REST_READ_MS as u64);
 /// Colon, blank and line end of a header.
 const HEADER_PUNCTUATION_BYTES: usize = 4;

@@ -1,27 +1,29 @@
 //! One connection of the HTTP server. Shell.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::limits::{HTTP_WRITE_STALLED_MS, REST_HEADERS_BYTES_MAX, REST_URL_BYTES_MAX};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-use super::HttpServer;
-use super::patience::Patience;
-use super::read::READ_MAX;
+use crate::body::Body;
+use crate::metrics::HttpMetrics;
+use crate::patience::Patience;
+use crate::read::READ_MAX;
 
-/// Serves requests until the peer or a bound ends the connection.
-pub(super) async fn serve<S>(stream: S, peer: SocketAddr, server: Arc<HttpServer>)
+/// Serves requests by `service` until the peer or a bound ends the connection.
+pub(crate) async fn serve<S, A>(stream: S, service: A, metrics: &HttpMetrics)
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Unpin,
+    A::Future: Unpin,
 {
-    let metrics = Arc::clone(&server.metrics);
-    let service = service_fn(move |request| Box::pin(Arc::clone(&server).answer(request, peer)));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(READ_MAX)
@@ -32,7 +34,7 @@ where
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
     if let Err(error) = ended {
-        // Nothing of a request came: a kept connection that is not used any more.
+        // Where nothing of a request came, a kept connection is not used any more.
         if error.is_timeout() && !parts.read_buf.is_empty() {
             metrics.http_requests_refused_total.count("slow");
             // The head never came whole: hyper would close without a word.

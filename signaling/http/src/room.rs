@@ -21,7 +21,7 @@ struct Taken {
 
 /// One connection's place, free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     room: Room,
     source: IpAddr,
 }
@@ -34,7 +34,7 @@ impl Room {
     ///
     /// # Errors
     /// Which limit is reached, as the metric's label.
-    pub(super) fn enter(&self, peer: IpAddr) -> Result<Place, &'static str> {
+    pub(crate) fn enter(&self, peer: IpAddr) -> Result<Place, &'static str> {
         let source = source_of(peer);
         let mut taken = self.0.lock();
         let of_source = taken.by_source.get(&source).copied().unwrap_or(0);

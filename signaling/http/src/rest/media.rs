@@ -15,9 +15,9 @@ use hyper::body::{Bytes, Frame};
 use recorder::{HEADER_BYTES, header as wav_header, inspect};
 use tokio::sync::mpsc;
 
-use crate::http_server::Body;
+use crate::body::Body;
 
-/// What came of it.
+/// The answer to a request for audio.
 pub(super) enum Answer {
     /// The audio, or the part that was asked for.
     Sent(Response<Body>),

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Ends writes that make no way for so long: who asks and does not read would keep its place, and
-/// what is to be written to it, for ever.
+/// Ends writes that make no progress for `at_most`: a client that does not read its answer would keep its
+/// place, and the answer in memory, for ever.
 #[derive(Debug)]
-pub(super) struct Patience<S> {
+pub(crate) struct Patience<S> {
     stream: S,
     at_most: Duration,
     /// Runs while a write waits.
@@ -20,11 +20,11 @@ pub(super) struct Patience<S> {
 }
 
 impl<S> Patience<S> {
-    pub(super) fn new(stream: S, at_most: Duration) -> Self {
+    pub(crate) fn new(stream: S, at_most: Duration) -> Self {
         Self { stream, at_most, stalled: Box::pin(sleep(at_most)), is_waiting: false }
     }
 
-    /// What came of a write: anything but waiting ends the wait.
+    /// Passes the outcome of a write on; any outcome but `Pending` ends the wait.
     fn watch<T>(
         &mut self,
         context: &mut Context<'_>,

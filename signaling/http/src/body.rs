@@ -1,0 +1,65 @@
+//! Requests that were read whole, and the answers to them. Shell.
+//!
+//! Below the server, which holds the REST API, and below the API, which answers in these.
+
+use std::net::SocketAddr;
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use hyper::body::Bytes;
+
+/// A response body: a small text, or a recording as it is read from disk.
+pub type Body = BoxBody<Bytes, std::io::Error>;
+
+/// A request that was read whole, within its bounds.
+#[derive(Debug)]
+pub struct WholeRequest {
+    /// The method.
+    pub method: Method,
+    /// Path and query as received, path percent-encoded.
+    pub uri: http::Uri,
+    /// Headers.
+    pub headers: http::HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The client's address.
+    pub peer: SocketAddr,
+}
+
+/// A response with a plain text.
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(whole_body(body));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// An error in the shape that SDKs read, for what is refused before the API sees it.
+pub fn problem(status: StatusCode, sentence: &str) -> Response<Body> {
+    let body = serde_json::json!({ "message": sentence, "status": status.as_u16() });
+    let mut response = text(status, body.to_string());
+    let kind = HeaderValue::from_static("application/json;charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// The beginning of absolute URLs of this server. The scheme stands here and nowhere else.
+pub fn base_url(host: impl std::fmt::Display) -> String {
+    format!("http://{host}")
+}
+
+/// A body that is whole already.
+pub fn whole_body(bytes: impl Into<Bytes>) -> Body {
+    use http_body_util::BodyExt as _;
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// Adds `Connection: close` where the connection ends with this response.
+pub(crate) fn closing(mut response: Response<Body>, close: bool) -> Response<Body> {
+    if close {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

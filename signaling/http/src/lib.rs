@@ -1,0 +1,37 @@
+//! The HTTP server: bounds around every request, health, metrics, and the REST API behind. Shell, on tokio.
+//!
+//! | bound | past it |
+//! |---|---|
+//! | connections at once, in all and of one source | accepted and closed |
+//! | request line | 414 |
+//! | headers | 431 |
+//! | body | 413 |
+//! | time to read a request | 408 |
+//! | a peer that does not read its answer | closed |
+//! | requests of one account at once | 429 |
+//!
+//! hyper is driven directly: a router in between would only have to step aside for paths that end in `.json`.
+//! The store is behind [`store::Reader`] and the calls behind a queue to Control, so no driver of
+//! either is named here.
+
+#![forbid(unsafe_code)]
+
+mod addresses;
+mod body;
+mod connection;
+mod metrics;
+mod patience;
+mod read;
+mod rest;
+mod room;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use addresses::AddressList;
+pub use body::{Body, WholeRequest, base_url, problem, text, whole_body};
+pub use metrics::HttpMetrics;
+pub use read::read_whole;
+pub use rest::{ApiAnswer, ApiCall, BoxedReader, OpenReader, READERS_MAX, Rest};
+pub use room::Room;
+pub use server::{HttpServer, Https, serve};

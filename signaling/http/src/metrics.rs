@@ -1,0 +1,17 @@
+//! The counters of the HTTP server. Shell.
+
+use shell::{Gauge, Histogram, Labelled, Seconds};
+
+shell::metrics! {
+    /// Requests by outcome and time, one field a metric of the same name.
+    pub struct HttpMetrics {
+        /// HTTP requests answered, by status class.
+        http_requests_answered_total: Labelled, by "status";
+        /// HTTP requests refused before the API saw them, by reason.
+        http_requests_refused_total: Labelled, by "reason";
+        /// HTTP requests in work now.
+        http_requests_open: Gauge;
+        /// Time from a request's last byte to its answer.
+        http_request_seconds: Histogram<Seconds>;
+    }
+}
