@@ -1,4 +1,6 @@
-//! Dialogs (RFC 3261 §12): who talks to whom, in which order, over which path. Sans-IO.
+//! Dialogs (RFC 3261 §12): both ends, their sequence numbers, and the path between them. Sans-IO.
+//! Besides the remote target a dialog knows where the last message of its peer came from. Requests
+//! go there where the Contact cannot be reached: behind a NAT, or where it is a name.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,25 +24,25 @@ pub(crate) struct Dialog {
     remote_cseq: Option<u32>,
     /// The peer's Contact.
     target: Uri,
-    /// First hop first.
+    /// Route set, first hop first.
     route_set: Vec<NameAddr>,
     /// Where the peer's last message came from.
     peer: Destination,
-    /// The peer is behind a NAT: its Contact cannot be reached, where it sends from can.
+    /// The peer is behind a NAT: requests go to the source of its messages instead of its Contact.
     is_behind_nat: bool,
 }
 
-/// What the number of a request in the dialog means (RFC 3261 §12.2.2).
+/// The CSeq of a request compared with those before (RFC 3261 §12.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Newer than all before; noted.
+    /// Higher than all before; noted.
     InOrder,
-    /// Not newer: answered 500.
+    /// Not higher: answered 500.
     OutOfOrder,
 }
 
 impl Dialog {
-    /// The dialog that an INVITE from the peer makes with this tag of ours (§12.1.1).
+    /// The dialog of the peer's INVITE, with this local tag (§12.1.1).
     pub fn from_invite(invite: &Request, tag: Text, flow: Flow) -> Self {
         Self {
             call_id: invite.call_id.clone(),
@@ -78,32 +80,32 @@ impl Dialog {
         self.is_behind_nat = true;
     }
 
-    /// Leaves the numbers of its early dialog behind, whichever were used there: gaps are allowed
-    /// (§12.2.2), and a number that is not higher than a PRACK's is refused.
+    /// Raises the CSeq past all that its early dialog may have used: gaps are allowed (§12.2.2),
+    /// but a number that is not higher than a PRACK's is refused.
     pub fn skip_early_numbers(&mut self) {
         self.local_cseq = self.local_cseq.saturating_add(EARLY_REQUESTS_MAX);
     }
 
-    /// Goes on with the numbers and the routes of the early dialog it was: requests were sent in it.
+    /// Continues CSeq and route set of its early dialog, in which requests were sent.
     pub fn continues(&mut self, early: &Self) {
         self.local_cseq = early.local_cseq;
         self.remote_cseq = early.remote_cseq;
     }
 
-    /// Whether the peer has that tag.
+    /// Whether this is the remote tag.
     pub fn has_remote_tag(&self, tag: Option<&Text>) -> bool {
         self.remote.tag() == tag
     }
 
-    /// Whether a `Replaces` means this dialog: it names us by `to-tag` where the peer wrote it for
-    /// us, and by `from-tag` where it copied its own view (RFC 3891 §3).
+    /// Whether a `Replaces` names this dialog. Our tag is the `to-tag` where the peer wrote the
+    /// header for us, and the `from-tag` where it copied its own view (RFC 3891 §3).
     pub fn is_replaced_by(&self, replaces: &Replaces) -> bool {
         let (local, remote) = (self.local.tag(), self.remote.tag());
         let is_turned = local == Some(&replaces.from_tag) && remote == Some(&replaces.to_tag);
         self.is_taken_over_by(replaces) || (self.call_id == replaces.call_id && is_turned)
     }
 
-    /// Whether the `Replaces` of an INVITE to us means this dialog: `to-tag` is ours (RFC 3891 §3).
+    /// Whether the `Replaces` of an INVITE to us names this dialog: `to-tag` is ours (RFC 3891 §3).
     pub fn is_taken_over_by(&self, replaces: &Replaces) -> bool {
         let (local, remote) = (self.local.tag(), self.remote.tag());
         self.call_id == replaces.call_id
@@ -121,14 +123,14 @@ impl Dialog {
         &self.call_id
     }
 
-    /// Whether a request belongs here: Call-ID and both tags (§12.2.2).
+    /// Whether a request belongs to this dialog: Call-ID and both tags (§12.2.2).
     pub fn owns(&self, request: &Request) -> bool {
         self.call_id == request.call_id
             && self.local.tag() == request.to.tag()
             && self.remote.tag() == request.from.tag()
     }
 
-    /// Looks at the number of a request from the peer, and notes it. Not for ACK and CANCEL.
+    /// Checks the CSeq of a request from the peer, and notes a higher one. Not for ACK and CANCEL.
     pub fn take(&mut self, cseq: u32) -> Order {
         if self.remote_cseq.is_some_and(|last| cseq <= last) {
             return Order::OutOfOrder;
@@ -137,14 +139,15 @@ impl Dialog {
         Order::InOrder
     }
 
-    /// The peer's Contact in a target refresh (§12.2): a re-INVITE or its 2xx.
+    /// Takes the Contact of a target refresh (§12.2): a re-INVITE or its 2xx.
     pub fn refresh_target(&mut self, contact: &crate::name_addr::Contacts) {
         if let Some(contact) = contact.first() {
             self.target = contact.uri.clone().into_request_uri();
         }
     }
 
-    /// The peer was heard over this flow: a new address after its NAT, or a new connection.
+    /// Notes the flow of a message of the peer: its NAT may have a new address for it, or it opened
+    /// a new connection.
     pub fn heard_on(&mut self, flow: Flow, via: &[Via]) {
         self.peer = Destination { host: self.peer.host.take(), ..Destination::along(flow) };
         self.is_behind_nat = is_behind_nat(via, flow.remote);
@@ -155,19 +158,19 @@ impl Dialog {
         &self.peer
     }
 
-    /// The next request of ours, without Via (§12.2.1.1).
+    /// Our next request, without Via (§12.2.1.1).
     pub fn request(&mut self, method: Method) -> Request {
         self.local_cseq = self.local_cseq.saturating_add(1);
         self.with_number(method, self.local_cseq)
     }
 
-    /// The ACK for a 2xx to our INVITE of that number (§13.2.2.4).
+    /// The ACK for a 2xx to our INVITE with this CSeq (§13.2.2.4).
     pub fn ack(&self, cseq: u32) -> Request {
         self.with_number(Method::Ack, cseq)
     }
 
     /// Where our requests go: to the first route or the peer's Contact where that is an address we
-    /// can reach, else to where the peer was last heard.
+    /// can reach, else to the source of its last message.
     pub fn next_hop(&self) -> Destination {
         let hop = self.route_set.first().map_or(&self.target, |route| &route.uri);
         let Uri::Sip(hop) = hop else { return self.peer.clone() };
@@ -200,7 +203,7 @@ impl Dialog {
         }
     }
 
-    /// Request-URI and Route by the kind of the first proxy (§12.2.1.1).
+    /// Sets Request-URI and Route, for a loose or a strict first proxy (§12.2.1.1).
     fn with_number(&self, method: Method, number: u32) -> Request {
         let (uri, route) = self.path();
         let (local, remote) = (self.local.clone(), self.remote.clone());
@@ -216,7 +219,7 @@ impl Dialog {
         if first.uri.as_sip().is_some_and(SipUri::is_loose) {
             return (self.target.clone(), self.route_set.clone());
         }
-        // A strict router wants to find itself in the Request-URI and the target at the end.
+        // A strict router expects itself in the Request-URI and the target as the last Route.
         let mut route = rest.to_vec();
         route.push(NameAddr::new(self.target.clone()));
         (first.uri.clone().into_request_uri(), route)
@@ -240,7 +243,7 @@ fn contact_or(contact: &crate::name_addr::Contacts, otherwise: &Uri) -> Uri {
     uri.clone().into_request_uri()
 }
 
-/// The message came straight from the peer, and from elsewhere than the peer believes to be.
+/// Whether the message came straight from the peer, and from another address than its Via claims.
 fn is_behind_nat(via: &[Via], source: SocketAddr) -> bool {
     let [via] = via else { return false };
     let Some(believed) = via.host.ip() else { return false };
@@ -249,7 +252,7 @@ fn is_behind_nat(via: &[Via], source: SocketAddr) -> bool {
     believed.to_canonical() != source.ip().to_canonical() || (wants_source_port && port_differs)
 }
 
-/// Addresses that mean nothing outside of their own network.
+/// Whether an address means nothing outside of its own network.
 fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -261,7 +264,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// More requests than an early dialog sees of ours: PRACK and UPDATE, one at a time.
+/// More than the requests that we send in an early dialog: PRACK and UPDATE, one at a time.
 const EARLY_REQUESTS_MAX: u32 = 1_000;
 
 #[cfg(test)]

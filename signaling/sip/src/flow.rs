@@ -1,4 +1,4 @@
-//! Flows: where a message came from and where one goes. Sans-IO: ids and addresses, no sockets.
+//! Flows: where a message came from, and where one goes. Sans-IO: ids and addresses, no sockets.
 
 use std::net::SocketAddr;
 
@@ -11,14 +11,14 @@ pub struct FlowId(pub u64);
 pub enum Transport {
     /// Datagrams: the transaction layer retransmits.
     Udp,
-    /// A stream: no retransmissions but those of a 2xx.
+    /// A byte stream: only a 2xx is retransmitted.
     Tcp,
-    /// A stream over TLS.
+    /// TLS over TCP.
     Tls,
 }
 
 impl Transport {
-    /// Whether the transport delivers by itself, so that a transaction need not retransmit.
+    /// Whether the transport itself delivers, so that transactions do not retransmit.
     pub const fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
@@ -44,7 +44,7 @@ impl Transport {
         }
     }
 
-    /// The port that a URI or a Via without one means (RFC 3261 §19.1.2).
+    /// Default port of a URI or a Via (RFC 3261 §19.1.2).
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => 5060,
@@ -53,25 +53,25 @@ impl Transport {
     }
 }
 
-/// One peer seen over one socket: what a received message carries besides its bytes.
+/// One peer seen over one socket or connection: what a received message carries besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// The socket or connection.
     pub id: FlowId,
-    /// Its protocol.
+    /// Its transport.
     pub transport: Transport,
     /// The address to advertise towards that peer in Contact and Via.
     pub local: SocketAddr,
-    /// The peer's address as the socket saw it. Only this is ever believed.
+    /// The peer's address as the socket saw it. The only source address that is ever trusted.
     pub remote: SocketAddr,
 }
 
-/// Where a request of ours goes: one line of what RFC 3263 came to.
+/// Where one of our requests goes: one result of RFC 3263.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// The protocol.
+    /// Its transport.
     pub transport: Transport,
-    /// The peer.
+    /// Address and port of the peer.
     pub remote: SocketAddr,
     /// The address to advertise towards that peer.
     pub local: SocketAddr,
@@ -82,7 +82,7 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Back along the flow that a message came by.
+    /// The way back along the flow of a received message.
     pub fn along(flow: Flow) -> Self {
         Self {
             transport: flow.transport,
@@ -94,49 +94,49 @@ impl Destination {
     }
 }
 
-/// What the shell does with the bytes of an `Effect::Send`.
+/// Where the shell sends the bytes of an `Effect::Send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendTo {
-    /// One datagram, from this listener or else from any of the right family.
+    /// One datagram, from this listener, or from any of the right address family.
     Datagram {
-        /// The listener.
+        /// The listener; `None`: any.
         socket: Option<FlowId>,
-        /// The peer.
+        /// Address and port of the peer.
         remote: SocketAddr,
     },
-    /// Onto an open connection. When it is gone: `Input::SendFailed`.
+    /// Onto an open connection; `Input::SendFailed` when it is gone.
     Flow(FlowId),
-    /// Onto a connection to that address: one that is open or opening, else a new one.
+    /// Onto a connection to that address: an open or opening one, else a new one.
     Connect {
         /// TCP or TLS.
         transport: Transport,
-        /// The peer.
+        /// Address and port of the peer.
         remote: SocketAddr,
-        /// The address that the message shows: a new connection leaves from there, where that address
-        /// is one of the machine's.
+        /// Our address in the message. A new connection is bound to it, where it is one of the
+        /// machine's.
         local: SocketAddr,
         /// The name to expect in a TLS certificate.
         host: Option<String>,
     },
 }
 
-/// Names a send for `Input::SendFailed`. Zero is never told about: nobody waits for it.
+/// Names a send for `Input::SendFailed`. Zero is never reported: nobody waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SendToken(pub u64);
 
 impl SendToken {
-    /// A send whose failure changes nothing.
+    /// A send whose failure is not reported.
     pub const NOBODY: Self = Self(0);
 }
 
-/// Why bytes did not go out. The address was refused, the connection failed, or a queue was full.
+/// Reasons why bytes did not go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendFailure {
-    /// No connection came about in time, or it was refused.
+    /// The connection was refused, or not established in time.
     Unreachable,
-    /// The connection was there, TLS on it was not.
+    /// The connection was established, but TLS on it failed.
     Tls(shared::TlsFailure),
-    /// The connection went away before the bytes were written.
+    /// The connection closed before the bytes were written.
     Closed,
     /// The connection's write queue is full (the shell closes it).
     QueueFull,
@@ -144,36 +144,38 @@ pub enum SendFailure {
     Refused,
 }
 
-/// Why a connection ends, for the shell's log and counters.
+/// Reasons for closing a connection, for the log and counters of the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// Bytes that no framing can be found in, or a message past a limit.
+    /// The bytes break a rule of framing, or a message exceeds a limit.
     Framing,
-    /// A message was not finished in time, or none came at all.
+    /// A message was not complete in time, or none came at all.
     Slow,
-    /// No call and no message for a long time.
+    /// No call and no message for the idle time.
     Idle,
-    /// The peer answered pings and does not any more.
+    /// The peer answered pings before, and stopped.
     Wedged,
-    /// It holds a part of a message, and all streams together hold too much of such.
+    /// All connections together hold too many bytes of unfinished messages, and this one added the
+    /// last.
     NoRoom,
-    /// It brings more than its source may ask, or more pings than any peer needs.
+    /// Its source exceeds its rate limit, or it carries more pings than any peer needs.
     Flood,
 }
 
 /// Where the responses of one request go (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReplyRoute {
-    /// What the request came by.
+    /// The flow of the request.
     pub flow: Flow,
-    /// By datagram to there; where the stream is gone, by a new stream to there.
+    /// Destination of a datagram, or of a new connection where the old one is gone.
     pub address: SocketAddr,
 }
 
 impl ReplyRoute {
     /// The way back of a request whose top Via has its source noted.
     pub fn of(flow: Flow, via: Option<&crate::via::Via>) -> Self {
-        // The address was overwritten with what the socket saw; only the port is the sender's word.
+        // Only the port is what the sender claims: the address was overwritten with what the socket
+        // saw.
         let port = via.and_then(crate::via::Via::response_address).map(|address| address.port());
         let address = SocketAddr::new(flow.remote.ip(), port.unwrap_or(flow.remote.port()));
         match flow.transport {

@@ -1,8 +1,9 @@
-//! Cuts a stream into messages by `Content-Length` (RFC 3261 §18.3). Sans-IO, memory bounded.
+//! Cuts a connection's bytes into messages by `Content-Length` (RFC 3261 §18.3). Sans-IO, memory
+//! bounded.
 //!
-//! Whatever the pieces a stream arrives in, the frames are the same. A message that is only too long is
-//! one error, its body is read past, and the next message comes. A stream that breaks a rule of framing
-//! cannot be read any further: an error that says what to answer is the last that comes of it.
+//! The frames do not depend on the pieces in which bytes arrive. A message that is merely too long
+//! is one error; its body is skipped, and the next message follows. A broken rule of framing ends
+//! the reading: the last frame is an error that says what to answer.
 
 use std::time::Duration;
 
@@ -14,22 +15,23 @@ use shared::limits::{
 
 use crate::message::{ParseError, refuse_head, refuse_length, stream_body_length};
 
-/// What a stream carried.
+/// One element of a connection's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// The bytes of one whole message, for [`crate::Message::parse`].
     Message(Vec<u8>),
     /// A double CRLF between messages: answered by one CRLF (RFC 5626 §4.4.1).
     Ping,
-    /// A single CRLF between messages: the answer to a ping of ours. Only certain, and only told,
-    /// when the next message begins.
+    /// A single CRLF between messages: the answer to our ping. Certain, and reported, only when the
+    /// next message begins.
     Pong,
 }
 
-/// One direction of a TCP or TLS flow.
+/// The received bytes of one TCP or TLS connection.
 ///
-/// Feed, then call [`Framer::next_frame`] until `None`, then feed the rest. Once [`Framer::is_broken`],
-/// close the stream when all that came before has its answer, and at once when [`Framer::is_exhausted`].
+/// Feed, then call [`Framer::next_frame`] until `None`, then feed the rest. Once
+/// [`Framer::is_broken`], close the connection as soon as all earlier requests have their answers,
+/// and at once when [`Framer::is_exhausted`].
 #[derive(Debug)]
 pub struct Framer {
     /// Bytes not yet given out, from `start` on.
@@ -44,23 +46,24 @@ pub struct Framer {
 
 #[derive(Debug)]
 enum State {
-    /// Between messages, after so many line breaks (0 or 1).
+    /// Between messages, after 0 or 1 line breaks.
     Between { line_breaks: u8 },
-    /// In the start line and headers; `scanned` bytes hold no end of them.
+    /// In the start line and headers; the first `scanned` bytes do not hold their end.
     Head { scanned: usize, by: Instant },
     /// The headers are whole, the message has `total` bytes.
     Body { total: usize, by: Instant },
-    /// In the body of a message that was refused for its length: `left` bytes are read past.
+    /// In the body of a message that was refused for its length: `left` bytes are still to be
+    /// skipped.
     Skipping { left: usize, by: Instant },
-    /// An error after which no frame comes, and which is not told yet.
+    /// An error that ends the reading, and that is not reported yet.
     Failed { error: Box<ParseError> },
-    /// It was told. So many more bytes may come: they are thrown away, so that the peer, which may not
-    /// have read our answer yet, does not see its connection reset.
+    /// The error was reported. `drain` more bytes are read and dropped, so that the peer does not
+    /// see its connection reset before it has read our answer.
     Broken { drain: usize },
 }
 
 impl Framer {
-    /// A framer for a stream that opened now.
+    /// A framer for a connection that a peer opened now.
     pub fn new(now: Instant) -> Self {
         Self {
             buffer: Vec::new(),
@@ -71,13 +74,14 @@ impl Framer {
         }
     }
 
-    /// The same for a stream that we opened: the peer has nothing to say before it answers.
+    /// A framer for a connection that we opened: no deadline for a first message, since the peer
+    /// only answers.
     pub fn answering(now: Instant) -> Self {
         Self { first_message_by: None, ..Self::new(now) }
     }
 
-    /// Takes bytes as far as there is room and answers how many; the rest is to be fed again after
-    /// [`Framer::next_frame`] answered `None`. Never 0 then.
+    /// Takes bytes as far as there is room and returns how many. Feed the rest after
+    /// [`Framer::next_frame`] returned `None`: it takes at least one byte then.
     pub fn feed(&mut self, now: Instant, bytes: &[u8]) -> usize {
         self.fed_at = now;
         if let State::Broken { drain } = &mut self.state {
@@ -112,22 +116,22 @@ impl Framer {
         }
     }
 
-    /// Bytes of memory that wait for the rest of a message.
+    /// Bytes held for a message that is not complete.
     pub fn held_bytes(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Whether no frame comes any more: a rule of framing was broken, or a deadline passed.
+    /// Whether the reading has ended: a rule of framing was broken, or a deadline passed.
     pub const fn is_broken(&self) -> bool {
         matches!(self.state, State::Failed { .. } | State::Broken { .. })
     }
 
-    /// Whether a broken stream has brought more than is read past.
+    /// Whether a broken connection brought more bytes than are read and dropped.
     pub const fn is_exhausted(&self) -> bool {
         matches!(self.state, State::Broken { drain: 0 })
     }
 
-    /// When [`Framer::handle_timeout`] is due, and why.
+    /// When [`Framer::handle_timeout`] is due, and for what.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let first = self.first_message_by.map(|by| (by, "sip_stream_first_message"));
         let part = match &self.state {
@@ -139,7 +143,7 @@ impl Framer {
         shared::time::soonest(first, part)
     }
 
-    /// Breaks the stream when a deadline has passed; the error then comes by [`Framer::next_frame`] and
+    /// Ends the reading when a deadline has passed. [`Framer::next_frame`] returns the error, which
     /// is not answered.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some((_, rule)) = self.poll_timeout().filter(|(by, _)| *by <= now) {
@@ -261,7 +265,7 @@ impl Framer {
         Step::Again
     }
 
-    /// An idle stream holds no buffer: there may be 20,000 of them.
+    /// An idle connection holds no buffer: there may be 20,000 of them.
     fn release_room(&mut self) {
         if self.start == self.buffer.len() {
             self.buffer = Vec::new();
@@ -300,10 +304,11 @@ fn body_length(head: &[u8]) -> Result<usize, ParseError> {
     stream_body_length(head)
 }
 
-/// `LF CR LF`: an end of the headers can begin so many bytes before the end of what has come.
+/// Length of `LF CR LF`, the longest end of the headers: it may begin that many bytes before the
+/// end of the buffer.
 const HEAD_END_BYTES_MAX: usize = 3;
 
-/// A head that has not ended after so many bytes is not waited for any longer.
+/// Most bytes of start line and headers. Past it their end is no longer awaited.
 const HEAD_BYTES_MAX: usize = SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::header::ExtraHeader;
 /// A refusal that RFC 3261 §8.2 asks for, with the headers that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objection {
-    /// Status, rule and sentence.
+    /// Status, rule and sentence of the answer.
     pub refusal: Refusal,
     /// `Allow`, `Unsupported`, `Accept` and the like.
     pub headers: Vec<ExtraHeader>,

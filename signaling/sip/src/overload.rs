@@ -1,5 +1,5 @@
-//! Overload: what comes in faster than it is worked on, and what peers that offer overload control by
-//! loss (RFC 7339) read about it in our responses. Sans-IO.
+//! Overload control by loss (RFC 7339): our responses tell peers that offer it to drop a part of
+//! their new requests while input arrives faster than it is handled. Sans-IO.
 
 use std::time::Duration;
 
@@ -8,23 +8,24 @@ use shared::{Instant, Now};
 use crate::flow::Transport;
 use crate::via::{self, Via};
 
-/// The ways by which more comes in than is worked on. Each way has its turn: what floods one does not
-/// make the other late, so new work is refused where it would wait, and only there.
+/// The kinds of transport on which input arrives faster than it is handled. The event loop serves
+/// both in turn: a flood on one does not delay the other, so new work is refused only where it
+/// would wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overload {
-    /// UDP.
+    /// UDP datagrams.
     pub datagrams: bool,
-    /// TCP and TLS.
+    /// TCP and TLS connections.
     pub streams: bool,
 }
 
 impl Overload {
-    /// Whether any way has too much.
+    /// Whether either kind is overloaded.
     pub const fn is_any(self) -> bool {
         self.datagrams || self.streams
     }
 
-    /// Whether what comes by this transport would wait for too long.
+    /// Whether new work on this transport would wait too long.
     pub const fn is_of(self, transport: Transport) -> bool {
         if transport.is_reliable() { self.streams } else { self.datagrams }
     }
@@ -34,27 +35,27 @@ impl Overload {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OverloadControl {
     overload: Overload,
-    /// The wall clock when the monotonic one was zero, never set back: `oc-seq` has to grow, over a
-    /// restart, too.
+    /// The wall clock at zero of the monotonic one, never set back: `oc-seq` has to grow, over
+    /// restarts too.
     unix_ms_at_zero: u64,
 }
 
 impl OverloadControl {
-    /// From now on it is like this.
+    /// Sets the state from now on.
     pub fn set(&mut self, now: Now, overload: Overload) {
         self.overload = overload;
         self.knows(now);
     }
 
-    /// To be told the time before it answers.
+    /// Notes the time; call it before [`OverloadControl::answer`].
     pub fn knows(&mut self, now: Now) {
         let unix_ms = u64::try_from(now.unix_ms).unwrap_or(0);
         let at_zero = unix_ms.saturating_sub(millis(now.mono));
         self.unix_ms_at_zero = self.unix_ms_at_zero.max(at_zero);
     }
 
-    /// Answers what the request's topmost Via offers: nothing where it offers nothing, or no control by
-    /// loss. A peer that we ask for less does so for [`VALIDITY`], which each response begins anew.
+    /// Fills in the overload parameters of a response's topmost Via, where the request offered
+    /// control by loss. The peer drops requests for [`VALIDITY`], which each response renews.
     pub fn answer(&self, at: Instant, via: &mut Via) {
         let offered = &via.parameters;
         let takes_loss = || {
@@ -84,11 +85,11 @@ impl OverloadControl {
 
 const LOSS: &str = "loss";
 
-/// Of new requests, the part that a peer keeps back while we are overloaded: half of what was too much
-/// lets the queue run empty, and the next response says so.
+/// Percentage of new requests that a peer drops while we are overloaded. Half of what was too much
+/// lets the queue run empty, and the next response lifts the restriction.
 const LOSS_PERCENT: u8 = 50;
 
-/// How long that holds without another response: the RFC's default (§4.3).
+/// How long the restriction holds without another response: the default of RFC 7339 §4.3.
 const VALIDITY: Duration = Duration::from_millis(500);
 
 fn millis(at: Instant) -> u64 {

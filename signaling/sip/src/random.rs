@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use shared::Origin;
 
-/// A deterministic generator. With an unguessable seed nobody can tell its output from chance.
+/// A deterministic generator. With an unguessable seed its output cannot be told from chance.
 #[derive(Clone)]
 pub struct Random {
     key: [u8; 32],
@@ -17,7 +17,7 @@ impl Random {
         Self { key: seed, counter: 0 }
     }
 
-    /// A key for one purpose, that tells nothing about the seed or the other keys.
+    /// A key for one purpose. It reveals nothing about the seed or the other keys.
     pub fn key_for(&self, purpose: &str) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"key ");
@@ -49,19 +49,20 @@ impl Random {
 }
 
 impl std::fmt::Debug for Random {
-    /// Never the key.
+    /// Hides the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Random").field("counter", &self.counter).finish_non_exhaustive()
     }
 }
 
-/// A token that peers send back: node, process generation and 64 bits of its own, so that another
-/// node or the next process can route a stray without shared state (ARCHITECTURE.md).
+/// A token that peers send back, such as a tag or a branch: node, process generation and 64 bits.
+/// By the first two another node or the next process can route a stray message without shared state
+/// (ARCHITECTURE.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
-    /// Who made it.
+    /// Node and process generation that made it.
     pub origin: Origin64,
-    /// Random, or a keyed hash of what it stands for.
+    /// Random, or a keyed hash of the message that it answers.
     pub value: u64,
 }
 
@@ -85,7 +86,7 @@ impl From<Origin64> for Origin {
 }
 
 impl std::fmt::Display for Origin64 {
-    /// How every token of this origin begins: 4 and 2 hexadecimal digits in lower case.
+    /// The common prefix of all tokens of this origin: 4 and 2 hexadecimal digits in lower case.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:04x}{:02x}", self.node, self.generation)
     }

@@ -1,7 +1,9 @@
-//! How much sources may ask that nothing vouches for (limits-and-rules section 1). Sans-IO.
+//! Rate limits of unauthenticated sources. Sans-IO. A source is vouched for by an IP list, a
+//! correct digest or a registration; all others have a budget of requests a second each. Past it
+//! they are only challenged, and past a second allowance they are blocked for a while.
 //!
-//! Two tables, each with a fixed most of entries: a flood of forged sources pushes forged sources
-//! out, never one that is vouched for.
+//! Two tables of bounded size: a flood of forged sources evicts forged sources, never one that is
+//! vouched for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -13,23 +15,23 @@ use shared::limits::{
 };
 use shared::{Instant, source_of};
 
-/// Who is vouched for, and what all others have asked lately.
+/// The sources that are vouched for, and the recent rates of all others.
 #[derive(Debug)]
 pub struct Strangers {
     vouched: Sources<Instant>,
     asking: Sources<Bucket>,
 }
 
-/// What a source may.
+/// What a source may get for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// Be heard.
+    /// Full service.
     Within,
-    /// Be challenged, and nothing more: no credentials are looked at.
+    /// A challenge only: its credentials are not verified.
     ChallengeOnly,
-    /// Nothing for a while, beginning with this request: to be told once.
+    /// Nothing: this request is the one that blocks the source. Reported once.
     HeldFromNow,
-    /// Nothing.
+    /// Nothing: the source is blocked.
     Held,
 }
 
@@ -44,7 +46,7 @@ impl Strangers {
         Self { vouched: Sources::new(sources_max), asking: Sources::new(sources_max) }
     }
 
-    /// An IP list, a right digest or a registration vouches for the source, for so long at least.
+    /// Vouches for a source, at least for `VOUCHED`.
     pub fn vouch(&mut self, now: Instant, source: IpAddr, at_least: Duration) {
         let source = source_of(source);
         self.asking.remove(source);
@@ -52,17 +54,17 @@ impl Strangers {
         self.vouched.put(now, source, before.max(now + at_least));
     }
 
-    /// Whether something vouched for it lately.
+    /// Whether a source is vouched for.
     pub fn is_vouched(&self, now: Instant, source: IpAddr) -> bool {
         self.vouched.get(source_of(source)).is_some_and(|until| now < until)
     }
 
-    /// Whether the source asked so much that it is not heard now.
+    /// Whether a source is blocked now.
     pub fn is_held(&self, now: Instant, source: IpAddr) -> bool {
         self.asking.get(source_of(source)).is_some_and(|bucket| now < bucket.held_until)
     }
 
-    /// Counts a request of a source.
+    /// Counts a request of a source against its budget.
     pub fn take(&mut self, now: Instant, source: IpAddr) -> Budget {
         if self.is_vouched(now, source) {
             return Budget::Within;
@@ -75,7 +77,8 @@ impl Strangers {
     }
 }
 
-/// What one source has asked: the time at which all of it would be asked at the allowed rate.
+/// The recent rate of one source: the time at which its requests so far would fit the allowed rate
+/// (a virtual-scheduling rate limiter, GCRA).
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     even_at: Instant,
@@ -100,7 +103,7 @@ impl Bucket {
     }
 }
 
-/// A value for each source, at most so many; the one put longest ago goes first.
+/// A bounded map from sources to values. Past the bound the entry set longest ago is evicted.
 #[derive(Debug)]
 struct Sources<T> {
     by_source: HashMap<IpAddr, (Instant, T)>,
@@ -135,10 +138,10 @@ impl<T: Copy> Sources<T> {
     }
 }
 
-/// How long a right digest or an IP list vouches for a source.
+/// How long a correct digest or an IP list vouches for a source.
 pub const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
 const HELD: Duration = Duration::from_secs(STRANGER_HELD_S);
-/// What one request costs in time.
+/// Time that one request takes at the allowed rate.
 const REQUEST: Duration = Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND);
 const CHALLENGED: Duration =
     Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND * STRANGER_CHALLENGED);

@@ -1,4 +1,5 @@
-//! The table of client transactions. Sans-IO.
+//! The table of client transactions (RFC 3261 §17.1): the machines by key, with one deadline each.
+//! Sans-IO.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -20,15 +21,15 @@ pub(crate) struct Clients {
 /// One client transaction.
 #[derive(Debug)]
 pub(crate) struct ClientEntry {
-    /// Its machine.
+    /// Its protocol machine.
     pub machine: ClientMachine,
-    /// Where its requests go.
+    /// Where its retransmissions go: the connection, once one is known.
     pub to: SendTo,
-    /// The same before it was resolved to a flow.
+    /// The destination that it was made for.
     pub destination: Destination,
-    /// Whose it is.
+    /// The session that sent it; `None` for a request outside of sessions.
     pub session: Option<SessionId>,
-    /// The session wants nothing of it any more: a late 2xx is acknowledged and ended.
+    /// The session no longer waits for it: a late 2xx is acknowledged and its dialog ended.
     pub is_orphan: bool,
     armed: Option<Instant>,
 }
@@ -36,7 +37,7 @@ pub(crate) struct ClientEntry {
 /// The machine of a client transaction.
 #[derive(Debug)]
 pub(crate) enum ClientMachine {
-    /// Of an INVITE.
+    /// An INVITE (§17.1.1).
     Invite {
         /// States and timers.
         machine: InviteClient,
@@ -44,54 +45,56 @@ pub(crate) enum ClientMachine {
         request: Box<Request>,
         /// 2xx answers that were acknowledged, by their To tag: a copy gets the same ACK again.
         forks: Vec<Fork>,
-        /// A CANCEL left, or leaves as soon as a provisional response comes.
+        /// Progress of its CANCEL.
         cancel: CancelState,
         /// Requests in its dialogs go back along the destination's flow, whatever their Contact says.
         stays_on_flow: bool,
     },
-    /// Of anything else.
+    /// Any other request (§17.1.2).
     Other(OtherClient),
 }
 
-/// How far the taking back of an INVITE has come (RFC 3261 §9.1).
+/// Progress of the CANCEL of an INVITE (RFC 3261 §9.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum CancelState {
-    /// Nobody asked for it.
+    /// Not wanted.
     #[default]
     NotWanted,
-    /// Asked for before anything came back: it must wait for a provisional response.
+    /// Wanted before any response came: it waits for a provisional one (§9.1). Holds its additional
+    /// headers.
     Waiting(Vec<crate::header::ExtraHeader>),
-    /// It left.
+    /// Sent.
     Sent,
 }
 
-/// An acknowledged 2xx.
+/// One acknowledged 2xx; each fork has its own To tag.
 #[derive(Debug)]
 pub(crate) struct Fork {
-    /// The To tag.
+    /// To tag of the 2xx.
     pub tag: Option<Text>,
-    /// Its ACK.
+    /// The ACK as sent.
     pub ack: Box<[u8]>,
     /// Where the ACK goes.
     pub to: SendTo,
 }
 
-/// What a deadline came to.
+/// What a deadline asks for.
 #[derive(Debug)]
 pub(crate) enum ClientFate {
     /// Send these bytes again.
     Resend(ClientKey, SendTo, Box<[u8]>),
-    /// No final response came.
+    /// No final response came in time. Holds the session that waits for one.
     TimedOut(Option<SessionId>),
-    /// It is gone.
+    /// The transaction is over, and forgotten.
     Ended,
 }
 
-/// Forks of one INVITE that are told apart. More are acknowledged and ended each time they come.
+/// Forks of one INVITE whose ACKs are kept. Further ones are acknowledged and ended each time their
+/// 2xx comes.
 pub(crate) const FORKS_MAX: usize = 16;
 
 impl ClientMachine {
-    /// Whether nothing at all came back yet.
+    /// Whether no response came yet.
     pub fn is_calling(&self) -> bool {
         match self {
             Self::Invite { machine, .. } => machine.is_calling(),
@@ -122,7 +125,7 @@ impl ClientMachine {
 }
 
 impl ClientEntry {
-    /// The connection that its request went out on, or that its response came by.
+    /// Binds the transaction to the connection that carries it.
     pub fn goes_by(&mut self, flow: Flow) {
         if flow.transport.is_reliable() && flow.transport == self.destination.transport {
             self.destination.flow = Some(flow.id);
@@ -130,19 +133,19 @@ impl ClientEntry {
         }
     }
 
-    /// Who wants the responses.
+    /// The session that waits for responses; `None` once it no longer does.
     pub fn owner(&self) -> Option<SessionId> {
         self.session.filter(|_| !self.is_orphan)
     }
 }
 
 impl Clients {
-    /// How many there are.
+    /// Client transactions now.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Takes a new transaction.
+    /// Adds a new transaction.
     pub fn insert(
         &mut self,
         key: ClientKey,
@@ -157,12 +160,12 @@ impl Clients {
         self.rearm(key);
     }
 
-    /// The transaction of that key.
+    /// The transaction with this key.
     pub fn get(&self, key: ClientKey) -> Option<&ClientEntry> {
         self.entries.get(&key)
     }
 
-    /// Lets `change` work on a transaction and sees to its deadline; `None` when it is gone.
+    /// Runs `change` on a transaction and updates its deadline; `None` when it is gone.
     pub fn with<T>(
         &mut self,
         key: ClientKey,
@@ -173,7 +176,7 @@ impl Clients {
         Some(outcome)
     }
 
-    /// Forgets a transaction.
+    /// Removes a transaction.
     pub fn remove(&mut self, key: ClientKey) -> Option<ClientEntry> {
         let entry = self.entries.remove(&key)?;
         if let Some(at) = entry.armed {
@@ -201,7 +204,7 @@ impl Clients {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Works on one deadline that has come; `None` when there is none.
+    /// Handles one deadline that has passed; `None` when there is none.
     pub fn next_due(&mut self, now: Instant) -> Option<(ClientKey, ClientFate)> {
         let (_, key) = *self.deadlines.first().filter(|(at, _)| *at <= now)?;
         let Some(entry) = self.entries.get_mut(&key) else {

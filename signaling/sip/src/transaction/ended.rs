@@ -1,5 +1,7 @@
-//! Server transactions that have answered and wait for nothing but copies: small, and by the million.
-//! Sans-IO.
+//! Server transactions that have answered and only wait for retransmissions of their request.
+//! Sans-IO. There may be a million of them, so each keeps at most 256 bytes: what a copy of the
+//! request does not say itself (`kept`). Each timer has one length, so a queue in the order of
+//! arrival is its index.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,27 +13,28 @@ use super::sources::Source;
 use super::{MergeKey, ServerKey};
 use crate::ids::SessionId;
 
-/// All of them.
+/// All ended transactions.
 #[derive(Debug)]
 pub(crate) struct Ended {
     entries: HashMap<ServerKey, Entry>,
-    /// Those of timers J and L (64·T1), in the order in which they go.
+    /// Transactions under timer J or L (64·T1), in the order in which they expire.
     answered: VecDeque<ServerKey>,
-    /// Those of timer I (T4).
+    /// Transactions under timer I (T4), in the same order.
     confirmed: VecDeque<ServerKey>,
     large: Large,
 }
 
-/// What is left of one.
+/// What remains of one transaction.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// A 2xx to an INVITE left. The dialog repeats it; copies of the INVITE end here (RFC 6026 §7.1).
+    /// A 2xx to an INVITE was sent. The session repeats it; retransmissions of the INVITE end here
+    /// (RFC 6026 §7.1).
     Accepted { session: SessionId, merge: Option<MergeKey> },
-    /// Another final response to an INVITE left and its ACK came; copies of that end here.
+    /// Another final response to an INVITE has its ACK; copies of the ACK end here.
     Confirmed { merge: Option<MergeKey> },
     /// Any other request was answered.
     Answered(Box<Kept>),
-    /// So it was, but the answer was too large to be kept for so long: copies get nothing.
+    /// The answer was too large to be kept that long: copies of the request get nothing.
     Forgotten,
 }
 
@@ -42,16 +45,16 @@ struct Entry {
     end: End,
 }
 
-/// What others knew of one that is gone.
+/// References to a transaction that is gone, for their owners to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gone {
-    /// Whose it was.
+    /// Source of the request.
     pub source: Source,
-    /// By what merged requests found it.
+    /// Key under which merged requests found it.
     pub merge: Option<MergeKey>,
 }
 
-/// Answers with more text than fits into the bytes of one: in a share that they have together.
+/// Answers with more text than one ended transaction may hold: they share a common bound.
 #[derive(Debug)]
 struct Large {
     keys: VecDeque<ServerKey>,
@@ -77,7 +80,7 @@ impl Default for Ended {
 }
 
 impl End {
-    /// Of a response that is kept as far as possible.
+    /// The remains of a response, kept as far as its size allows.
     pub fn of(kept: Option<Kept>) -> Self {
         kept.map_or(Self::Forgotten, |kept| Self::Answered(Box::new(kept)))
     }
@@ -89,7 +92,7 @@ impl End {
         }
     }
 
-    /// Bytes of its share of what large answers have together; 0 where it is small.
+    /// Bytes that it takes from the bound of large answers; 0 for a small one.
     fn large_bytes(&self) -> usize {
         match self {
             Self::Answered(kept) if kept.text_bytes() > SMALL_TEXT_BYTES => {
@@ -104,22 +107,22 @@ impl End {
 }
 
 impl Ended {
-    /// How many there are.
+    /// Ended transactions now.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Answers that were forgotten before their time, since the start.
+    /// Answers forgotten before their time, since the start.
     pub fn forgotten(&self) -> u64 {
         self.large.forgotten
     }
 
-    /// What is left of the transaction of that key.
+    /// What remains of the transaction with this key.
     pub fn get(&self, key: ServerKey) -> Option<&End> {
         self.entries.get(&key).map(|entry| &entry.end)
     }
 
-    /// Takes one that is not here yet.
+    /// Adds an ended transaction.
     pub fn insert(&mut self, key: ServerKey, ends_at: Instant, source: Source, end: End) {
         let queue = match end {
             End::Confirmed { .. } => &mut self.confirmed,
@@ -137,13 +140,13 @@ impl Ended {
         }
     }
 
-    /// When the next one goes.
+    /// When the next one expires.
     pub fn deadline(&self) -> Option<Instant> {
         let fronts = [self.answered.front(), self.confirmed.front()].into_iter().flatten();
         fronts.filter_map(|key| Some(self.entries.get(key)?.ends_at)).min()
     }
 
-    /// Takes one out whose time has come.
+    /// Removes one whose time is over.
     pub fn next_gone(&mut self, now: Instant) -> Option<Gone> {
         let is_due = |key: &&ServerKey| self.entries.get(key).is_some_and(|it| it.ends_at <= now);
         let queue = if self.answered.front().filter(is_due).is_some() {
@@ -157,14 +160,14 @@ impl Ended {
         let entry = self.entries.remove(&key)?;
         let bytes = entry.end.large_bytes();
         if bytes > 0 {
-            // They go in the order in which they came, as all that are answered do.
+            // They expire in the order of arrival: all have the same timer.
             self.large.keys.pop_front();
             self.large.bytes = self.large.bytes.saturating_sub(bytes);
         }
         Some(Gone { source: entry.source, merge: entry.end.merge() })
     }
 
-    /// The oldest go first: their peers have had the most time to hear them.
+    /// Forgets the oldest first: their peers have had the most time to receive them.
     fn forget_large(&mut self) {
         while self.large.bytes > self.large.bytes_max {
             let Some(key) = self.large.keys.pop_front() else { return };
@@ -176,10 +179,10 @@ impl Ended {
     }
 }
 
-/// Text of an answer that fits into the bytes of one ended transaction. More is taken from the share
-/// of large ones. A multiple of 16, as the allocator gives it.
+/// Bytes of text that one ended transaction may hold. Longer text counts against the bound of large
+/// answers. A multiple of 16, the unit of the allocator.
 const SMALL_TEXT_BYTES: usize = 16;
-/// What a large one takes in the queue of large ones, which at worst is half empty.
+/// Bytes of a large answer in the queue of large ones, which at worst is half empty.
 const LARGE_KEY_BYTES: usize = 2 * size_of::<ServerKey>();
 
 /// At worst a table has just doubled and 7 of 16 places are taken, each with a byte of its own.
@@ -187,9 +190,9 @@ const fn in_table(bytes: usize) -> usize {
     ((bytes + 1) * 16).div_ceil(7)
 }
 
-/// What one takes in the tables that all are in: this one, and half of a queue.
+/// Bytes in the tables that hold every ended transaction: this one, and half of a queue.
 const TABLES_BYTES: usize = in_table(size_of::<(ServerKey, Entry)>()) + 2 * size_of::<ServerKey>();
-/// An answer of its own, or its line among merged requests: none has both.
+/// Bytes of its answer, or of its entry among merged requests: none has both.
 const KEPT_BYTES: usize = size_of::<Kept>().next_multiple_of(16) + SMALL_TEXT_BYTES;
 const MERGED_BYTES: usize = in_table(size_of::<MergeKey>());
 const _: () = assert!(TABLES_BYTES + KEPT_BYTES <= SERVER_TRANSACTION_ENDED_BYTES_MAX);
@@ -197,7 +200,7 @@ const _: () = assert!(TABLES_BYTES + MERGED_BYTES <= SERVER_TRANSACTION_ENDED_BY
 
 #[cfg(test)]
 impl Ended {
-    /// Bytes that all take now, but for the share of large answers.
+    /// Bytes of all ended transactions now, without large answers.
     fn bytes(&self) -> usize {
         let places = self.entries.capacity().next_power_of_two();
         let small = |entry: &Entry| match &entry.end {

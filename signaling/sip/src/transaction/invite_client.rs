@@ -6,7 +6,7 @@ use shared::Instant;
 
 use super::{Due, Retransmission, Timers};
 
-/// One INVITE of ours.
+/// One INVITE that we sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InviteClient {
     is_reliable: bool,
@@ -15,11 +15,12 @@ pub(crate) struct InviteClient {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing came yet (timers A and B).
+    /// No response yet (timers A and B).
     Calling { request: Box<[u8]>, resend: Option<Retransmission>, give_up_at: Instant },
-    /// A provisional response came. How long it may ring is for the user to say, by taking it back.
+    /// A provisional response came. The transaction user decides how long it may ring, and cancels
+    /// it.
     Proceeding { give_up_at: Option<Instant> },
-    /// A 2xx came; more of them, also of other forks, are passed on (timer M).
+    /// A 2xx came; further ones, also of other forks, are passed on (timer M).
     Accepted { ends_at: Instant },
     /// Another final response came; its copies get our ACK again (timer D).
     Completed { ack: Option<Box<[u8]>>, ends_at: Instant },
@@ -28,18 +29,19 @@ enum State {
 /// What to do with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InviteResponse {
-    /// The user wants it.
+    /// Pass it to the transaction user.
     Pass,
-    /// The user wants it; acknowledge it first, and note the ACK by [`InviteClient::acknowledged`].
+    /// Acknowledge it, note the ACK by [`InviteClient::acknowledged`], and pass it to the
+    /// transaction user.
     AcknowledgeAndPass,
     /// It is a copy: send [`InviteClient::ack`] again.
     AcknowledgeAgain,
-    /// It says nothing new.
+    /// Ignore it: it adds nothing.
     Ignore,
 }
 
 impl InviteClient {
-    /// An INVITE that leaves now.
+    /// An INVITE that is sent now.
     pub fn new(now: Instant, timers: &Timers, is_reliable: bool, request: &[u8]) -> Self {
         let give_up_at = now + timers.transaction_timeout();
         // Timer A has no cap of its own: it ends with timer B.
@@ -49,7 +51,7 @@ impl InviteClient {
         Self { is_reliable, state: State::Calling { request, resend, give_up_at } }
     }
 
-    /// Whether nothing at all came yet.
+    /// Whether no response came yet.
     pub fn is_calling(&self) -> bool {
         matches!(self.state, State::Calling { .. })
     }
@@ -59,7 +61,7 @@ impl InviteClient {
         matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
     }
 
-    /// A response that matches.
+    /// Takes a response that matches.
     pub fn receive(&mut self, now: Instant, timers: &Timers, status: u16) -> InviteResponse {
         let in_64_t1 = now + timers.transaction_timeout();
         match (&self.state, status) {
@@ -85,7 +87,7 @@ impl InviteClient {
         }
     }
 
-    /// The ACK that left for a 3xx–6xx.
+    /// Notes the ACK that was sent for a 3xx–6xx.
     pub fn acknowledged(&mut self, bytes: &[u8]) {
         if let State::Completed { ack, .. } = &mut self.state {
             *ack = Some(bytes.into());
@@ -108,7 +110,7 @@ impl InviteClient {
         }
     }
 
-    /// When [`Self::due`] has something to say.
+    /// When [`Self::due`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Calling { resend, give_up_at, .. } => {
@@ -119,7 +121,7 @@ impl InviteClient {
         }
     }
 
-    /// The deadline has come.
+    /// Handles the deadline.
     pub fn due(&mut self, now: Instant) -> Due {
         match &mut self.state {
             State::Calling { give_up_at, .. }
@@ -142,8 +144,7 @@ impl InviteClient {
         }
     }
 
-    /// A ringing INVITE that was taken back and gets no final response is forgotten after
-    /// `patience` (RFC 3261 §9.1).
+    /// Forgets a canceled INVITE that gets no final response within `patience` (RFC 3261 §9.1).
     pub fn expire_after(&mut self, now: Instant, patience: Duration) {
         if let State::Proceeding { give_up_at } = &mut self.state {
             *give_up_at = Some(now + patience);

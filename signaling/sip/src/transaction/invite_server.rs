@@ -1,5 +1,5 @@
-//! The INVITE server transaction up to its 2xx or its ACK (RFC 3261 §17.2.1); what remains of it then
-//! is an [`End`](super::End). Sans-IO.
+//! The INVITE server transaction up to its 2xx or its ACK (RFC 3261 §17.2.1). Then an
+//! [`End`](super::End) remains of it. Sans-IO.
 
 use shared::Instant;
 
@@ -14,18 +14,19 @@ pub(crate) struct InviteServer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// Waits for a final response of ours; keeps the last provisional one.
+    /// Waits for our final response; keeps the last provisional one.
     Proceeding { last: Option<Box<[u8]>> },
-    /// A final response other than 2xx left, is repeated whole and waits for its ACK (timers G and H).
+    /// A final response other than 2xx was sent. It is repeated until its ACK comes (timers G and
+    /// H).
     Completed { response: Box<[u8]>, resend: Option<Retransmission>, give_up_at: Instant },
 }
 
-/// What an ACK meant.
+/// The meaning of an ACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acknowledged {
-    /// It was for a 3xx–6xx, or a copy: done with.
+    /// It is for a 3xx–6xx, or a copy: it ends here.
     Absorbed,
-    /// It is for a 2xx: the dialog wants it.
+    /// It is for a 2xx, and belongs to the dialog.
     ForDialog,
     /// There is nothing to acknowledge yet.
     TooEarly,
@@ -42,12 +43,12 @@ impl InviteServer {
         matches!(self.state, State::Proceeding { .. })
     }
 
-    /// Whether copies of the ACK can come: not over a transport that repeats nothing.
+    /// Whether copies of the ACK can come: not over a reliable transport.
     pub fn is_reliable(&self) -> bool {
         self.is_reliable
     }
 
-    /// Notes a response other than 2xx that leaves now. Of the final ones the first counts.
+    /// Notes a response other than 2xx that is sent now. Only the first final one counts.
     pub fn respond(&mut self, now: Instant, timers: &Timers, status: u16, bytes: &[u8]) {
         if !self.is_open() {
             return;
@@ -63,7 +64,7 @@ impl InviteServer {
         };
     }
 
-    /// What to send when the INVITE comes again.
+    /// The response to a retransmission of the INVITE.
     pub fn last_response(&self) -> Option<&[u8]> {
         match &self.state {
             State::Proceeding { last } => last.as_deref(),
@@ -71,7 +72,7 @@ impl InviteServer {
         }
     }
 
-    /// When [`Self::due`] has something to say.
+    /// When [`Self::due`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Proceeding { .. } => None,
@@ -81,7 +82,7 @@ impl InviteServer {
         }
     }
 
-    /// The deadline has come.
+    /// Handles the deadline.
     pub fn due(&mut self, now: Instant) -> Due {
         match &mut self.state {
             State::Completed { give_up_at, .. } if now >= *give_up_at => Due::GiveUp,

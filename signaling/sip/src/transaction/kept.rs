@@ -1,4 +1,4 @@
-//! What is kept of a final response, so that a copy of its request can be answered. Sans-IO.
+//! The part of a final response that is kept to answer copies of its request. Sans-IO.
 
 use std::net::IpAddr;
 
@@ -9,15 +9,15 @@ use crate::message::{Request, Response};
 use crate::random::Token;
 use crate::text::Text;
 
-/// All of a final response that a copy of its request does not say once more: Via, From, To, Call-ID
-/// and CSeq come of the copy, `Server` is ours anyway.
+/// The part of a final response that a copy of its request does not repeat. Via, From, To, Call-ID
+/// and CSeq come from the copy, and `Server` is constant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
-    /// The reason phrase where it is not the standard's, our lines, the body.
+    /// The reason phrase unless it is the standard's, our header lines, and the body.
     text: Box<[u8]>,
-    /// Value of our To tag, for requests that came without one.
+    /// Value of our To tag, where the request had none.
     tag: u64,
-    /// Who asked. Nobody else gets the answer.
+    /// Source of the request. No other source gets the answer.
     peer: IpAddr,
     status: u16,
     lines_bytes: u16,
@@ -25,7 +25,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// What to keep of a response to a request of `peer`; `None` where its lines are past all limits.
+    /// The part to keep of a response to `peer`; `None` where its lines exceed all limits.
     pub fn of(response: &Response, peer: IpAddr) -> Option<Self> {
         let is_usual = response.reason.as_bytes() == generic_phrase(response.status).as_bytes();
         let reason = if is_usual { &[] } else { response.reason.as_bytes() };
@@ -41,17 +41,17 @@ impl Kept {
         })
     }
 
-    /// Bytes of it that are not part of [`Kept`] itself.
+    /// Bytes on the heap.
     pub fn text_bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// Whether a copy comes from where the request came from.
+    /// Whether this is the source of the request.
     pub fn is_for(&self, peer: IpAddr) -> bool {
         self.peer == peer
     }
 
-    /// The response to a copy: the same bytes as at first, if it is one.
+    /// The response to a copy of the request: the same bytes as the first time.
     pub fn again(&self, copy: &Request, origin: Origin, product: &str) -> Vec<u8> {
         let (reason, rest) = cut(&self.text, self.reason_bytes.into());
         let (lines, body) = cut(rest, self.lines_bytes.into());

@@ -1,4 +1,4 @@
-//! What finds the transaction of a message (RFC 3261 §17.1.3, §17.2.3). Sans-IO.
+//! Keys that find the transaction of a message (RFC 3261 §17.1.3, §17.2.3). Sans-IO.
 
 use sha2::{Digest, Sha256};
 
@@ -8,24 +8,24 @@ use crate::scan::split_list;
 use crate::via::Via;
 
 /// A server transaction: 128 bits of a keyed hash over what RFC 3261 §17.2.3 compares. The key is
-/// secret, so nobody can look for two requests that meet in one.
+/// secret, so nobody can search for two requests that collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ServerKey([u64; 2]);
 
-/// A request apart from the path it took, to find merged ones (RFC 3261 §8.2.2.2).
+/// A request without the path it took, to find merged ones (RFC 3261 §8.2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct MergeKey([u64; 2]);
 
 /// A client transaction: the number in our branch, and whether it is the CANCEL of that branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClientKey {
-    /// From the branch. Never 0, so that it can be a `SendToken`.
+    /// The number in the branch. Never 0, so that it can be a `SendToken`.
     pub branch: u64,
     /// A CANCEL has the branch of its INVITE (RFC 3261 §9.1).
     pub is_cancel: bool,
 }
 
-/// Makes server keys.
+/// Computes server keys.
 #[derive(Clone)]
 pub(crate) struct ServerKeys {
     secret: [u8; 32],
@@ -36,7 +36,7 @@ impl ServerKeys {
         Self { secret }
     }
 
-    /// The transaction that this request is or belongs to: an ACK to its INVITE.
+    /// The transaction of this request; of an ACK that of its INVITE.
     pub fn of(&self, request: &Request) -> Option<ServerKey> {
         match request.method {
             Method::Ack => self.with_method(request, &Method::Invite),
@@ -44,8 +44,8 @@ impl ServerKeys {
         }
     }
 
-    /// The same from a message that is not read any further, so that a copy costs little. `None`
-    /// where RFC 2543 rules apply: then the typed form decides.
+    /// The key from a message of which only the lines are known, so that a copy costs little.
+    /// `None` where the rules of RFC 2543 apply, which need the typed form.
     pub fn of_raw(&self, raw: &RawMessage<'_>) -> Option<ServerKey> {
         let StartLine::Request { method, .. } = raw.start else { return None };
         let first = raw.all(HeaderKind::Via).next()?;
@@ -54,12 +54,12 @@ impl ServerKeys {
         via.has_rfc3261_branch().then(|| ServerKey(cut(self.by_branch(method, &via))))
     }
 
-    /// The INVITE that a CANCEL wants to take back (RFC 3261 §9.2).
+    /// The INVITE that a CANCEL names (RFC 3261 §9.2).
     pub fn canceled_by(&self, cancel: &Request) -> Option<ServerKey> {
         self.with_method(cancel, &Method::Invite)
     }
 
-    /// One request, whichever way it came.
+    /// One request, whichever path it came by.
     pub fn merge(&self, request: &Request) -> MergeKey {
         let mut hash = self.start(b"merge");
         part(&mut hash, request.call_id.as_str().as_bytes());
@@ -68,7 +68,7 @@ impl ServerKeys {
         MergeKey(cut(hash))
     }
 
-    /// 64 bits for the To tag of a response that leaves no state: the same for every copy.
+    /// 64 bits for the To tag of a stateless response: the same for every copy of the request.
     pub fn stateless_tag(&self, request: &Request) -> u64 {
         let mut hash = self.start(b"tag");
         part(&mut hash, request.call_id.as_str().as_bytes());
@@ -83,7 +83,7 @@ impl ServerKeys {
         cut(hash)[0]
     }
 
-    /// The same for bytes that are no message.
+    /// 64 bits for the To tag of an answer to bytes that are not a message.
     pub fn stateless_tag_of_bytes(&self, bytes: &[u8]) -> u64 {
         let mut hash = self.start(b"tag");
         part(&mut hash, bytes);
@@ -94,7 +94,7 @@ impl ServerKeys {
         let via = request.top_via()?;
         let mut hash = self.by_branch(method.as_str().as_bytes(), via);
         if !via.has_rfc3261_branch() {
-            // The rules of RFC 2543: there the rest of the request tells transactions apart.
+            // RFC 2543: the rest of the request distinguishes transactions.
             part(&mut hash, request.uri.to_string().as_bytes());
             part(&mut hash, request.call_id.as_str().as_bytes());
             part(&mut hash, tag(&request.from));
@@ -119,7 +119,7 @@ impl ServerKeys {
 }
 
 impl std::fmt::Debug for ServerKeys {
-    /// Never the secret.
+    /// Hides the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerKeys").finish_non_exhaustive()
     }
@@ -135,7 +135,7 @@ fn tag(address: &crate::name_addr::NameAddr) -> &[u8] {
     address.tag().map_or(b"", |tag| tag.as_bytes())
 }
 
-/// Each part with its length, so that no two lists of parts read the same.
+/// Hashes each part with its length, so that no two lists of parts read the same.
 fn part(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_be_bytes());
     hash.update(bytes);

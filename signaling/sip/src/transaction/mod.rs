@@ -1,7 +1,7 @@
 //! The transactions of RFC 3261 §17 with RFC 6026, and the tables they live in.
 //! Sans-IO.
 //!
-//! A machine knows states and timers and nothing of messages: it is told what arrived and says
+//! A machine knows states and timers, not messages: it takes the status or the method, and returns
 //! what to do. [`Servers`] and [`Clients`] find the machine for a message.
 
 mod clients;
@@ -31,11 +31,11 @@ use shared::Instant;
 /// The base values that RFC 3261 table 4 derives every other timer from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timers {
-    /// Round trip estimate.
+    /// Estimate of the round-trip time.
     pub t1: Duration,
-    /// Longest retransmission interval of what is not an INVITE, and of a 2xx.
+    /// Longest retransmission interval of requests other than INVITE, and of a 2xx.
     pub t2: Duration,
-    /// How long a message may live in the network.
+    /// Longest time that a message stays in the network.
     pub t4: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Timers {
 /// The next retransmission and how long to wait after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Retransmission {
-    /// When.
+    /// When it is sent.
     pub at: Instant,
     interval: Duration,
     cap: Duration,
@@ -81,29 +81,29 @@ impl Retransmission {
         (!is_reliable).then(|| Self::start(now, t1, cap))
     }
 
-    /// The one after this one.
+    /// The retransmission after this one.
     #[must_use]
     pub fn next(self, now: Instant) -> Self {
         let interval = self.interval.saturating_mul(2).min(self.cap);
         Self { at: now + interval, interval, ..self }
     }
 
-    /// From now on at the slowest pace (timer E in Proceeding).
+    /// From now on at the longest interval (timer E in Proceeding).
     #[must_use]
     pub fn slowest(self) -> Self {
         Self { interval: self.cap, ..self }
     }
 }
 
-/// What a machine asks for when its deadline has come.
+/// What a machine asks for at its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// It was too early.
+    /// Nothing yet: the deadline has moved.
     Nothing,
     /// Send the last message again.
     Resend,
-    /// Nobody answered: tell the user of the transaction, then forget it.
+    /// No response came: report it to the transaction user, then forget the transaction.
     GiveUp,
-    /// Its work is done: forget it.
+    /// Its work is done: forget the transaction.
     End,
 }

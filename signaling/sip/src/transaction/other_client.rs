@@ -1,4 +1,4 @@
-//! The client transaction of everything but INVITE (RFC 3261 §17.1.2). Sans-IO.
+//! The client transaction of requests other than INVITE (RFC 3261 §17.1.2). Sans-IO.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use shared::Instant;
 
 use super::{Due, Retransmission, Timers};
 
-/// One request of ours other than INVITE and ACK.
+/// One request that we sent, other than INVITE and ACK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OtherClient {
     is_reliable: bool,
@@ -22,7 +22,7 @@ enum State {
 }
 
 impl OtherClient {
-    /// A request that leaves now.
+    /// A request that is sent now.
     pub fn new(now: Instant, timers: &Timers, is_reliable: bool, request: &[u8]) -> Self {
         let resend = Retransmission::unless_reliable(now, is_reliable, timers.t1, timers.t2);
         let give_up_at = now + timers.transaction_timeout();
@@ -30,12 +30,12 @@ impl OtherClient {
         Self { is_reliable, state: State::Open { request, resend, give_up_at, heard: false } }
     }
 
-    /// Whether nothing at all came yet.
+    /// Whether no response came yet.
     pub fn is_calling(&self) -> bool {
         matches!(self.state, State::Open { heard: false, .. })
     }
 
-    /// A response that matches: whether the user wants it.
+    /// Takes a response that matches; `true`: pass it to the transaction user.
     pub fn receive(&mut self, now: Instant, timers: &Timers, status: u16) -> bool {
         match &mut self.state {
             State::Completed { .. } => false,
@@ -60,7 +60,7 @@ impl OtherClient {
         }
     }
 
-    /// When [`Self::due`] has something to say.
+    /// When [`Self::due`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Open { resend, give_up_at, .. } => {
@@ -70,7 +70,7 @@ impl OtherClient {
         }
     }
 
-    /// The deadline has come.
+    /// Handles the deadline.
     pub fn due(&mut self, now: Instant) -> Due {
         match &mut self.state {
             State::Open { give_up_at, .. } if now >= *give_up_at => Due::GiveUp,

@@ -1,5 +1,6 @@
-//! The table of server transactions: bounded, by key, with one deadline each. Those that have answered
-//! and only wait for copies are small ([`Ended`]); a refused INVITE is whole until its ACK. Sans-IO.
+//! The table of server transactions (RFC 3261 §17.2): bounded, by key, with one deadline each.
+//! Sans-IO. One that has answered and only waits for retransmissions moves to [`Ended`], where it
+//! is small; a refused INVITE stays whole until its ACK.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -23,12 +24,12 @@ pub(crate) struct Servers {
     merged: HashSet<MergeKey>,
     deadlines: BTreeSet<(Instant, ServerKey)>,
     sources: Sources,
-    /// Requests that came by a connection and have no final response yet, by connection; never 0.
+    /// Number of requests without a final response, by the connection they came by; never 0.
     unanswered: HashMap<FlowId, usize>,
     max: usize,
 }
 
-/// One that has not answered yet, or repeats a refusal until its ACK.
+/// A transaction that has not answered yet, or repeats a refusal until its ACK.
 #[derive(Debug)]
 struct Live {
     machine: ServerMachine,
@@ -39,43 +40,43 @@ struct Live {
     is_awaited_on: Option<FlowId>,
 }
 
-/// What a server transaction is of.
+/// What a server transaction answers.
 #[derive(Debug)]
 pub(crate) enum ServerMachine {
-    /// An INVITE, the session it is of, and how copies by other paths find it.
+    /// An INVITE, its session, and the key under which merged requests find it.
     Invite { machine: InviteServer, session: SessionId, merge: Option<MergeKey> },
-    /// Anything else that waits for our answer (§17.2.2), and the session it came in.
+    /// Another request that waits for our answer (§17.2.2), and its session.
     Other { session: Option<SessionId> },
 }
 
-/// Where a response went, and whose timeline it belongs to.
+/// Where a response was sent, and the session whose timeline it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answered {
-    /// Where to.
+    /// Its destination.
     pub reply: ReplyRoute,
-    /// The session.
+    /// The session; `None` outside of sessions.
     pub session: Option<SessionId>,
 }
 
-/// What a copy of a request gets.
+/// The answer to a retransmission.
 #[derive(Debug)]
 pub(crate) enum Repeat<'a> {
-    /// Nothing.
+    /// No answer yet.
     Nothing,
-    /// These bytes once more.
+    /// These bytes again.
     Same(&'a [u8], ReplyRoute),
-    /// The response that comes of the copy itself and of what was kept.
+    /// A response to be rebuilt from the retransmission and what was kept.
     Rebuilt(&'a Kept),
 }
 
-/// What a deadline came to.
+/// What a deadline asks for.
 #[derive(Debug)]
 pub(crate) enum ServerFate {
     /// Send these bytes again.
     Resend(ReplyRoute, Box<[u8]>),
-    /// No ACK came for a refusal: nobody need be told, the session is gone already.
+    /// No ACK came for a refusal. For the counters: the session is already gone.
     Unacknowledged,
-    /// It is gone.
+    /// The transaction is over, and forgotten.
     Ended,
 }
 
@@ -128,27 +129,27 @@ impl Servers {
         self.len() >= self.max
     }
 
-    /// Whether this source has as many as one may that nothing vouches for.
+    /// Whether an unauthenticated source has as many transactions as it may.
     pub fn is_full_of(&self, source: IpAddr) -> bool {
         self.sources.count(self.sources.of(source)) >= SERVER_TRANSACTIONS_SOURCE_MAX
     }
 
-    /// How many there are, ended ones too.
+    /// Server transactions now, ended ones included.
     pub fn len(&self) -> usize {
         self.live.len() + self.ended.len()
     }
 
-    /// Answers that were forgotten before their time, since the start.
+    /// Answers forgotten before their time, since the start.
     pub fn answers_forgotten(&self) -> u64 {
         self.ended.forgotten()
     }
 
-    /// Whether there is a transaction of that key.
+    /// Whether a transaction with this key exists.
     pub fn contains(&self, key: ServerKey) -> bool {
         self.live.contains_key(&key) || self.ended.get(key).is_some()
     }
 
-    /// Whether this is a request other than INVITE that waits for our answer.
+    /// Whether a request other than INVITE waits for our answer under this key.
     pub fn is_unanswered(&self, key: ServerKey) -> bool {
         let live = self.live.get(&key);
         live.is_some_and(|live| matches!(live.machine, ServerMachine::Other { .. }))
@@ -159,12 +160,12 @@ impl Servers {
         self.unanswered.contains_key(&flow)
     }
 
-    /// Where the responses of a transaction go that has not ended.
+    /// Where responses of a transaction go; `None` once it has ended.
     pub fn reply(&self, key: ServerKey) -> Option<ReplyRoute> {
         self.live.get(&key).map(|live| live.reply)
     }
 
-    /// What a copy of that request gets; `None` where there is no such transaction.
+    /// The answer to a retransmission; `None` without such a transaction.
     pub fn copy(&self, key: ServerKey) -> Option<Repeat<'_>> {
         if let Some(live) = self.live.get(&key) {
             let last = live.last_response();
@@ -176,8 +177,8 @@ impl Servers {
         })
     }
 
-    /// The INVITE of that key: whether a final response may still be sent, and its session where that
-    /// may still live.
+    /// The INVITE with this key: whether a final response may still be sent, and its session where
+    /// that may still live.
     pub fn invite(&self, key: ServerKey) -> Option<(bool, Option<SessionId>)> {
         if let Some(live) = self.live.get(&key) {
             return match &live.machine {
@@ -194,12 +195,13 @@ impl Servers {
         }
     }
 
-    /// Whether a request that has no transaction here came by another path and has one by that.
+    /// Whether a request without a transaction came by another path before, and has one there (RFC
+    /// 3261 §8.2.2.2).
     pub fn is_merged(&self, merge: MergeKey) -> bool {
         self.merged.contains(&merge)
     }
 
-    /// Takes a new transaction. The caller has looked for room and for the key.
+    /// Adds a new transaction. The caller has checked that there is room and that the key is free.
     pub fn insert(&mut self, key: ServerKey, machine: ServerMachine, reply: ReplyRoute) {
         debug_assert!(!self.contains(key), "copies end in the transaction that is there");
         if let ServerMachine::Invite { merge: Some(merge), .. } = &machine {
@@ -215,8 +217,8 @@ impl Servers {
         self.rearm(key);
     }
 
-    /// Notes a response that leaves now and tells where to; `None` when the transaction is gone, or
-    /// has its final response already.
+    /// Notes a response that is sent now, and returns where; `None` when the transaction is gone,
+    /// or has its final response already.
     pub fn respond(
         &mut self,
         key: ServerKey,
@@ -242,7 +244,7 @@ impl Servers {
                 }
                 self.rearm(key);
             }
-            // A transport that loses nothing brings no copies (timer J is 0).
+            // A reliable transport brings no retransmissions (timer J is 0).
             ServerMachine::Other { .. } if answered.reply.flow.transport.is_reliable() => {
                 self.remove(key);
             }
@@ -254,7 +256,7 @@ impl Servers {
         Some(answered)
     }
 
-    /// An ACK that matches an INVITE, and what it means.
+    /// Takes an ACK; `None` when it matches no INVITE.
     pub fn acknowledge(
         &mut self,
         key: ServerKey,
@@ -287,7 +289,7 @@ impl Servers {
         live.into_iter().chain(self.ended.deadline()).min()
     }
 
-    /// Works on one deadline that has come; `None` when there is none.
+    /// Handles one deadline that has passed; `None` when there is none.
     pub fn next_due(&mut self, now: Instant) -> Option<ServerFate> {
         if let Some(gone) = self.ended.next_gone(now) {
             self.forget(gone);
@@ -316,7 +318,7 @@ impl Servers {
         }
     }
 
-    /// From now on only copies are waited for.
+    /// Moves a transaction to those that only wait for retransmissions.
     fn end(&mut self, key: ServerKey, ends_at: Instant, end: End) {
         if let Some(live) = self.take(key) {
             self.ended.insert(key, ends_at, live.source, end);
@@ -341,7 +343,7 @@ impl Servers {
         Some(live)
     }
 
-    /// One request less waits on that connection.
+    /// Counts one request less that waits on that connection.
     fn note_answer(&mut self, flow: Option<FlowId>) {
         let Some(flow) = flow else { return };
         match self.unanswered.get_mut(&flow) {

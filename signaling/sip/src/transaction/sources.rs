@@ -1,19 +1,19 @@
-//! How many server transactions each source has: counted in a fixed space. Sans-IO.
+//! Server transactions of each source, counted in fixed space. Sans-IO.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use shared::source_of;
 
-/// The counts. Sources that fall into one place share a count: which they are is secret, so nobody can
-/// choose with whom, and only where one of them is at the limit does the other notice.
+/// The counts, by a keyed hash of the source. Sources with the same hash share a count. The key is
+/// secret, so nobody can choose with whom, and one notices only when the other is at the limit.
 #[derive(Debug)]
 pub(crate) struct Sources {
     secret: [u8; 32],
     counts: Box<[u32]>,
 }
 
-/// The place of a source.
+/// The place of a source in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Source(u16);
 
@@ -31,19 +31,19 @@ impl Sources {
         Source((hash.finish() % PLACES as u64) as u16)
     }
 
-    /// How many there are.
+    /// Transactions of a source, and of those that share its place.
     pub fn count(&self, source: Source) -> usize {
         self.counts.get(usize::from(source.0)).map_or(0, |count| *count as usize)
     }
 
-    /// One more.
+    /// Counts one more.
     pub fn add(&mut self, source: Source) {
         if let Some(count) = self.counts.get_mut(usize::from(source.0)) {
             *count = count.saturating_add(1);
         }
     }
 
-    /// One less.
+    /// Counts one less.
     pub fn remove(&mut self, source: Source) {
         if let Some(count) = self.counts.get_mut(usize::from(source.0)) {
             *count = count.saturating_sub(1);
@@ -51,7 +51,8 @@ impl Sources {
     }
 }
 
-/// 64 KiB. With a million transactions a place has 61, far from what one source may have.
+/// 64 KiB in all. A million transactions of many sources put 61 in a place, far below the limit of
+/// one source.
 const PLACES: usize = 1 << 14;
 const _: () = assert!(PLACES <= 1 << u16::BITS);
 

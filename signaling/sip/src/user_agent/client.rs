@@ -1,4 +1,5 @@
-//! Responses to requests of ours, and what can be done with an INVITE once it left. Sans-IO.
+//! Responses to our requests, and the fate of an INVITE that was sent: ACK, CANCEL, late forks.
+//! Sans-IO.
 
 use shared::Now;
 
@@ -17,15 +18,15 @@ use crate::transaction::{
 };
 use crate::via::MAGIC_COOKIE;
 
-/// What a transaction makes of a response.
+/// How a response proceeds from its transaction.
 enum Verdict {
-    /// It is new to the owner; to nobody if that is `None`.
+    /// It is new to the owner; `None`: nobody waits for it.
     Pass { owner: Option<SessionId>, is_invite: bool },
-    /// As above; a final refusal to be acknowledged first.
+    /// As above, but acknowledge the refusal first.
     AcknowledgeAndPass { owner: Option<SessionId> },
-    /// A copy of a final response: the same ACK again.
+    /// A copy of a final response: send the same ACK again.
     Again { ack: Box<[u8]>, to: SendTo },
-    /// It says nothing new.
+    /// It adds nothing.
     Ignore,
 }
 
@@ -186,7 +187,7 @@ impl Core {
         });
     }
 
-    /// A 2xx that nobody wants any more is acknowledged and its dialog ended at once (§13.2.2.4).
+    /// Acknowledges a 2xx that no session waits for, and ends its dialog at once (§13.2.2.4).
     fn end_fork(&mut self, now: Now, key: ClientKey, response: &Response) {
         let Some((invite, mut dialog)) = self.dialog_of(key, response) else { return };
         self.meters.forks_ended += 1;
@@ -199,8 +200,9 @@ impl Core {
         self.start(now, bye, hop, None);
     }
 
-    /// Takes an INVITE back: CANCEL now, or as soon as a provisional response shows that it
-    /// arrived (§9.1). Its session hears nothing of it any more; a 2xx that is quicker is ended.
+    /// Cancels an INVITE now, or as soon as a provisional response shows that it arrived (§9.1).
+    /// Its session gets none of its responses any more; a 2xx that is quicker is acknowledged and
+    /// ended.
     pub fn abandon_invite(&mut self, now: Now, key: ClientKey, headers: Vec<ExtraHeader>) {
         let may_cancel = self.clients.with(key, |entry| {
             entry.is_orphan = true;
@@ -217,12 +219,12 @@ impl Core {
         }
     }
 
-    /// A transaction whose session does not care for its outcome any more.
+    /// Detaches a transaction from its session, which no longer waits for its outcome.
     pub fn orphan(&mut self, key: ClientKey) {
         self.clients.with(key, |entry| entry.is_orphan = true);
     }
 
-    /// An INVITE that nobody waits for and that may never get its final response: the peer is gone.
+    /// Bounds the life of an INVITE that nobody waits for: its peer may be gone.
     pub fn expire_orphan(&mut self, now: Now, key: ClientKey) {
         let patience = self.config.timers.transaction_timeout();
         self.clients.with(key, |entry| {

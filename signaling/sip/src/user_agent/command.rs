@@ -13,99 +13,102 @@ use crate::ids::{RequestId, SessionId};
 use crate::name_addr::NameAddr;
 use crate::offer_answer::LocalMedia;
 
-/// Into the user agent.
+/// What the user agent takes in.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A datagram, or the next bytes of a stream.
+    /// A datagram, or the next bytes of a TCP or TLS connection.
     Received {
-        /// Where it came by.
+        /// The socket or connection that it came by, and its peer.
         flow: Flow,
-        /// The bytes.
+        /// The bytes as read; of a datagram all of them.
         bytes: &'a [u8],
     },
-    /// A connection is up: accepted, or opened for the send of that token.
+    /// A connection is up: accepted, or opened to carry out an `Effect::Send`.
     FlowOpened {
         /// The connection.
         flow: Flow,
-        /// The send that asked for it.
+        /// The send that opened it; `None` for an accepted one.
         token: Option<SendToken>,
     },
-    /// A connection is gone.
+    /// A connection is closed, whichever side closed it.
     FlowClosed {
         /// The connection.
         flow: FlowId,
     },
     /// Bytes of `Effect::Send` did not go out.
     SendFailed {
-        /// Which.
+        /// The token of that send.
         token: SendToken,
-        /// Why.
+        /// The reason, as the shell saw it.
         reason: SendFailure,
     },
-    /// The network gave a datagram of ours back: ICMP says that its host, network, port or protocol
-    /// cannot be reached, or that the datagram is malformed (RFC 3261 §18.4).
+    /// The network returned one of our datagrams: ICMP says that its host, network, port or
+    /// protocol cannot be reached, or that the datagram is malformed (RFC 3261 §18.4).
     Undelivered {
-        /// Where it was sent.
+        /// The address that it was sent to.
         remote: SocketAddr,
-        /// As much of it as the ICMP message quotes. Only a quote that reaches the branch counts:
-        /// whoever is not on the path cannot forge it.
+        /// The part of it that the ICMP message quotes. Only a quote that reaches the branch
+        /// counts: nobody off the path can forge that.
         quoted: &'a [u8],
     },
-    /// What the layer above wants.
+    /// A command of the layer above.
     Command(Command),
 }
 
-/// What the layer above wants done. One that names a session that is gone is counted and ignored.
+/// A command of the layer above. One that names a session that is gone is counted and ignored
+/// (`UaMeters::commands_ignored`).
 #[derive(Debug)]
 pub enum Command {
-    /// Answer a request and keep no state (a stranger's retransmission is answered alike); one that is
-    /// held ([`super::UserAgent::hold`]) is answered from its transaction.
+    /// Answer a request without state: a retransmission gets an answer of its own. One that is held
+    /// ([`super::UserAgent::hold`]) is answered from its transaction.
     RejectStateless {
         /// The request.
         incoming: Box<Incoming>,
         /// Status (`None`: nothing is sent), code and sentence.
         refusal: Refusal,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
-        /// The peer has authenticated: `X-Twilio-Error` and `Warning` tell it code and sentence.
+        /// The peer has authenticated: `X-Twilio-Error` and `Warning` carry code and sentence.
         trusted: bool,
     },
-    /// Ask for digest credentials, statelessly.
+    /// Ask for digest credentials, without state.
     Challenge {
         /// The request.
         incoming: Box<Incoming>,
         /// 401 or 407.
         kind: ChallengeKind,
-        /// The nonce was too old, the password right: the client need not ask its user again.
+        /// The password was right and only the nonce too old: the client need not prompt its user
+        /// again.
         stale: bool,
     },
-    /// Answer a request other than INVITE. `remember`: retransmissions get the same answer from a
-    /// transaction (for a source that authenticated); else nothing is kept.
+    /// Answer a request other than INVITE.
     Respond {
         /// The request.
         incoming: Box<Incoming>,
         /// Final status.
         status: u16,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
-        /// Whether to keep a transaction.
+        /// Whether a transaction repeats the answer to retransmissions. Only for sources that have
+        /// authenticated.
         remember: bool,
     },
-    /// Answer a REGISTER with 200 and the contacts that there are, from a transaction
-    /// (RFC 3261 §10.3 step 8).
+    /// Answer a REGISTER with 200 and the current contacts, from a transaction (RFC 3261 §10.3 step
+    /// 8).
     Registered {
         /// The request.
         incoming: Box<Incoming>,
         /// All bindings of the address of record, each with its `expires`.
         contacts: Vec<NameAddr>,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
     },
-    /// Take an INVITE: a transaction, an early dialog, 100 Trying.
+    /// Accept an INVITE for processing: begins a transaction and an early dialog, and sends 100
+    /// Trying.
     Admit {
         /// The INVITE.
         incoming: Box<Incoming>,
-        /// Its session from now on.
+        /// The name of its new session.
         session: SessionId,
     },
     /// Send a provisional response. `media` answers the offer early (183).
@@ -116,7 +119,7 @@ pub enum Command {
         status: u16,
         /// Our side of the media.
         media: Option<LocalMedia>,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
     },
     /// Accept the INVITE with 200. Without an offer from the peer this sends ours.
@@ -125,7 +128,7 @@ pub enum Command {
         session: SessionId,
         /// Our side of the media.
         media: LocalMedia,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
     },
     /// Refuse the INVITE.
@@ -136,10 +139,10 @@ pub enum Command {
         status: u16,
         /// Reason phrase; empty: the standard's.
         reason: String,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
     },
-    /// Refuse the INVITE of a peer that has authenticated: `X-Twilio-Error` and `Warning` tell it
+    /// Refuse the INVITE of a peer that has authenticated: `X-Twilio-Error` and `Warning` carry
     /// code and sentence. A refusal without a status is sent as 500.
     Refuse {
         /// The session.
@@ -147,33 +150,33 @@ pub enum Command {
         /// Status, code and sentence.
         refusal: Refusal,
     },
-    /// Call somebody.
+    /// Send an INVITE.
     Invite {
         /// The new session.
         session: SessionId,
-        /// Whom, how.
+        /// Its destinations, addresses and media.
         invite: Box<Invite>,
     },
-    /// Ask somebody something outside of any dialog: REGISTER, OPTIONS, MESSAGE. Answered by
-    /// exactly one `UaEvent::Responded`.
+    /// Send a request outside of any dialog: REGISTER, OPTIONS, MESSAGE. Exactly one
+    /// `UaEvent::Responded` follows.
     Request {
         /// The new request.
         request: RequestId,
-        /// Whom, what.
+        /// Its method, destinations and addresses.
         message: Box<OutgoingRequest>,
     },
-    /// Take an INVITE of ours back. Ends with `UaEvent::Ended` (also where the 200 was quicker).
+    /// Cancel our INVITE. `UaEvent::Ended` follows, also where the 200 was quicker.
     Cancel {
         /// The session.
         session: SessionId,
-        /// More headers (`Reason`).
+        /// Additional headers, such as `Reason`.
         headers: Vec<ExtraHeader>,
     },
     /// End the session, whatever state it is in: BYE, CANCEL or 480.
     Bye {
         /// The session.
         session: SessionId,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
     },
     /// Offer new media in a confirmed dialog (re-INVITE).
@@ -187,26 +190,26 @@ pub enum Command {
     AnswerRefer {
         /// The session.
         session: SessionId,
-        /// Whether the transfer is tried.
+        /// `Ok` where the transfer is attempted.
         answer: Result<(), Refusal>,
     },
-    /// Tell the peer how its REFER goes on. Ignored where it does not want to be told.
+    /// Report to the peer how its REFER proceeds. Ignored where the peer declined the subscription.
     NotifyRefer {
         /// The session.
         session: SessionId,
         /// The status line of the fragment.
         status: u16,
-        /// The last one: the subscription ends.
+        /// Whether this is the last report: it ends the subscription.
         is_final: bool,
     },
-    /// Ask the peer to call somebody else, once the call is confirmed. Ignored while a REFER of ours
-    /// is not over.
+    /// Transfer the peer by REFER, once the call is confirmed. Ignored while our previous REFER is
+    /// not over.
     Refer {
         /// The session.
         session: SessionId,
         /// The URI that goes between the brackets of `Refer-To`, headers included.
         target: String,
-        /// More headers.
+        /// Additional headers.
         headers: Vec<ExtraHeader>,
     },
     /// Answer `UaEvent::Offer`.

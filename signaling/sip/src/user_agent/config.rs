@@ -11,39 +11,40 @@ use crate::transaction::Timers;
 /// Settings of a user agent.
 #[derive(Clone, Debug)]
 pub struct UaConfig {
-    /// Node and generation, in every branch, tag and Call-ID.
+    /// Node and process generation, written into every branch, tag and Call-ID.
     pub origin: Origin,
     /// Product and version, for `Server` and `User-Agent`.
     pub product: String,
-    /// Host of our own From and Call-ID when the caller names none; also in `Warning`.
+    /// Host of our Call-IDs, and the agent named in `Warning`.
     pub host: String,
     /// The one digest realm.
     pub realm: String,
-    /// Timer values.
+    /// T1, T2 and T4.
     pub timers: Timers,
-    /// A destination that says nothing at all for so long is given up, for the next one or for good.
-    /// Timer B (64·T1) still ends an INVITE where it is the shorter.
+    /// How long a destination may stay silent, without even a 100, before the next one is tried or
+    /// the request fails. Timer B (64·T1) still ends an INVITE where it is shorter.
     pub silence_max: Duration,
-    /// Server transactions in all.
+    /// Most server transactions at a time. Past it requests get 503.
     pub server_transactions_max: usize,
-    /// Whether sources may be strangers, so that budgets by source hold (limits-and-rules section 1).
-    /// `false` for a test phone: it talks to the one server that it was told of.
+    /// Whether unauthenticated sources are held to a budget each (`strangers`). `false` for a phone
+    /// that talks to one server only.
     pub meets_strangers: bool,
-    /// Requests of ours outside of dialogs at once. Past it: `Responded` with 503, nothing is sent.
+    /// Most of our requests outside of dialogs at a time. Past it: `Responded` with 503, nothing is
+    /// sent.
     pub requests_max: usize,
-    /// Port of our TCP listener: a request that is too large for a datagram goes by TCP, and names it
-    /// in Via and Contact. `None`: it goes by UDP.
+    /// Port of our TCP listener: a request that is too large for a datagram goes by TCP and names
+    /// this port in Via and Contact. `None`: it goes by UDP.
     pub tcp_port: Option<u16>,
     /// Whether SHA-256 is offered beside MD5 (RFC 8760).
     pub offers_sha256: bool,
-    /// Methods taken outside of dialogs, besides ACK, BYE and CANCEL; others get 405 or 501.
+    /// Methods served outside of dialogs, besides ACK, BYE and CANCEL; others get 405 or 501.
     pub methods: Vec<Method>,
-    /// What a 2xx to OPTIONS outside of dialogs says is supported: what every session gets.
+    /// Extensions that every session has, listed in a 2xx to OPTIONS outside of dialogs.
     pub extensions: Extensions,
 }
 
 impl UaConfig {
-    /// The defaults of the contract for a node.
+    /// The default settings of a gateway node.
     pub fn new(origin: Origin, host: &str, realm: &str) -> Self {
         Self {
             origin,

@@ -1,5 +1,5 @@
-//! What every part of the user agent shares: transactions, addresses of our own, the way out.
-//! Sans-IO.
+//! What every part of the user agent shares: transactions, tokens, our addresses, the effects that
+//! wait. Sans-IO.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -30,7 +30,8 @@ use crate::transaction::{
 use crate::uri::{Host, SipUri};
 use crate::via::{MAGIC_COOKIE, Via};
 
-/// All of the user agent but its sessions.
+/// The user agent without its sessions and requests, so that one of those can be worked on beside
+/// it.
 #[derive(Debug)]
 pub(super) struct Core {
     pub config: UaConfig,
@@ -42,7 +43,7 @@ pub(super) struct Core {
     pub connections: Connections,
     pub strangers: Strangers,
     pub overload: OverloadControl,
-    /// When the input that is worked on came.
+    /// Time of the current input.
     pub at: Instant,
     pub effects: VecDeque<Effect>,
     pub meters: UaMeters,
@@ -68,7 +69,7 @@ impl Core {
         self.effects.push_back(Effect::Event(event));
     }
 
-    /// Tells the timeline of a session or request about a message.
+    /// Adds a message to the timeline of a session or request.
     pub fn trace(
         &mut self,
         owner: impl Into<TraceOwner>,
@@ -86,13 +87,13 @@ impl Core {
         self.effects.push_back(Effect::Send { to, bytes: bytes.into(), token });
     }
 
-    /// A token that is ours and nobody can guess.
+    /// An unguessable token of this node.
     pub fn token(&mut self) -> Token {
         let value = self.random.u64().max(1);
         Token::new(self.config.origin, value)
     }
 
-    /// Where the responses of a request go now: over its stream while that is open.
+    /// Where responses to a request go now: over its connection while that is open.
     pub fn reply_to(&self, reply: ReplyRoute) -> SendTo {
         let (flow, transport) = (reply.flow.id, reply.flow.transport);
         if transport == Transport::Udp {
@@ -105,7 +106,7 @@ impl Core {
         }
     }
 
-    /// Where a request of ours goes now.
+    /// Where one of our requests goes now.
     pub fn request_to(&self, destination: &Destination) -> SendTo {
         let Destination { transport, remote, local, flow, host } = destination.clone();
         match (transport, flow) {
@@ -119,7 +120,7 @@ impl Core {
         }
     }
 
-    /// A response with all that every response of ours has.
+    /// A response with the headers that all our responses carry.
     pub fn response(&mut self, request: &Request, status: u16, shape: Shape<'_>) -> Response {
         let reason = if shape.reason.is_empty() { generic_phrase(status) } else { shape.reason };
         let mut response = Response::for_request(request, status, reason);
@@ -134,12 +135,12 @@ impl Core {
         if let Some(sdp) = shape.sdp {
             let _ = response.set_body(sdp::MEDIA_TYPE, sdp.to_vec()); // the type is a constant
         }
-        // Last, where a copy of the request gets it too.
+        // Last, where `Kept` puts it when it answers a copy of the request.
         let _ = response.headers.set("Server", &self.config.product); // ours, checked at start
         response
     }
 
-    /// Adds headers of the caller; those that may not stand there are counted.
+    /// Adds headers of the caller. Counts and drops those that only the user agent writes.
     pub fn add_headers(&mut self, headers: &mut Headers, extra: &[ExtraHeader]) {
         for (name, value) in extra {
             let is_own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
@@ -215,7 +216,8 @@ impl Core {
         self.keys.of(request).is_some_and(|key| self.servers.is_unanswered(key))
     }
 
-    /// The transaction of a request other than INVITE: a new one, or the one that holds it.
+    /// The transaction of a request other than INVITE: a new one, or the one that holds it; `None`
+    /// without room.
     fn take_unanswered(
         &mut self,
         flow: crate::flow::Flow,
@@ -238,7 +240,7 @@ impl Core {
         tag_text(Token::new(self.config.origin, self.keys.stateless_tag(request)))
     }
 
-    /// Sends a request of ours in a new transaction: Via and User-Agent are added here.
+    /// Sends a request in a new transaction; adds Via and User-Agent.
     pub fn start(
         &mut self,
         now: Now,
@@ -268,7 +270,7 @@ impl Core {
         key
     }
 
-    /// Sends an ACK for a 2xx: it has no transaction. Returns what a copy of the 2xx gets again.
+    /// Sends an ACK for a 2xx, which has no transaction. Returns the ACK, for copies of the 2xx.
     pub fn send_ack(
         &mut self,
         mut ack: Request,
@@ -283,7 +285,7 @@ impl Core {
         (bytes, to)
     }
 
-    /// Puts a transaction into the table and its first request on the way.
+    /// Adds a transaction to the table and sends its first request.
     pub fn insert_client(
         &mut self,
         key: ClientKey,
@@ -305,14 +307,14 @@ impl Core {
         NameAddr::new(uri)
     }
 
-    /// Whether a new deadline of a stream or transaction is the soonest.
+    /// The soonest deadline of a transaction, and which kind it is.
     pub fn transaction_deadline(&self) -> Option<(Instant, &'static str)> {
         let servers = self.servers.deadline().map(|at| (at, "sip server transaction"));
         let clients = self.clients.deadline().map(|at| (at, "sip client transaction"));
         shared::time::soonest(servers, clients)
     }
 
-    /// Via, User-Agent, and the bytes.
+    /// Adds Via and User-Agent; returns the bytes.
     fn seal(&mut self, request: &mut Request, destination: &Destination, token: Token) -> Vec<u8> {
         let local = destination.local;
         let transport = match destination.transport {
@@ -361,5 +363,6 @@ pub(super) fn tag_text(token: Token) -> Text {
 }
 
 const TRACE_PHRASE_CHARACTERS_MAX: usize = 64;
-/// Headers that only the user agent writes; those with a field of their own are refused anyway.
+/// Headers that only the user agent writes; those with a field of their own are refused by
+/// `Headers::push`.
 const OWN_HEADERS: [&str; 4] = ["Server", "User-Agent", "Content-Type", "c"];

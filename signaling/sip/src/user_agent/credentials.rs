@@ -7,7 +7,7 @@ use crate::message::{Request, Response};
 use crate::text::Text;
 
 impl Core {
-    /// Adds the credentials header of a session, with a count of its own.
+    /// Adds the credentials header of a session, with the next nonce count.
     pub(super) fn authorize(
         &mut self,
         request: &mut Request,
@@ -21,7 +21,8 @@ impl Core {
     }
 }
 
-/// The answer to the challenge of a response, unless it was answered before and is not stale.
+/// The answer to the challenge in a response. `None` without a usable challenge, or when the same
+/// realm was answered before and does not call the nonce stale: the password is wrong.
 pub(super) fn answerable(
     response: &Response,
     credentials: &Credentials,
@@ -46,5 +47,5 @@ pub(super) fn copy_credentials(invite: &Request, ack: &mut Request) {
     }
 }
 
-/// A first challenge by each kind, and one that is stale.
+/// One 401, one 407 and one stale nonce.
 pub(super) const CHALLENGES_MAX: u8 = 3;

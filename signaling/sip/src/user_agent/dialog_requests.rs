@@ -1,5 +1,5 @@
-//! Requests of ours in a dialog that is up, INVITE and BYE aside: REFER, NOTIFY, and the UPDATE
-//! that refreshes a session. Sans-IO.
+//! Our requests in a confirmed dialog, INVITE and BYE aside: REFER, NOTIFY, and the UPDATE that
+//! refreshes a session. Sans-IO.
 
 use shared::{Instant, Now};
 
@@ -47,7 +47,7 @@ impl Session {
         talking.pending.insert(transaction, pending);
     }
 
-    /// A response to one of these; `false` when the transaction is of something else.
+    /// A response to one of these; `false` for the transaction of another request.
     pub(super) fn receive_pending_response(
         &mut self,
         core: &mut Core,
@@ -70,7 +70,7 @@ impl Session {
             self.send_in_dialog(core, now, pending);
             return true;
         }
-        // A re-INVITE of ours was quicker: the peer answers what is older with 500 (§12.2.2).
+        // Our re-INVITE has overtaken it: the peer answers the lower CSeq with 500 (§12.2.2).
         let is_notice = matches!(pending.purpose, Purpose::Notice { .. });
         if response.status == 500 && is_notice && pending.overtaken < OVERTAKEN_MAX {
             pending.overtaken = pending.overtaken.saturating_add(1);
@@ -94,7 +94,8 @@ impl Session {
         true
     }
 
-    /// No response came to one of these, or it could not be sent; `false` when it is something else.
+    /// No response came to one of these, or it could not be sent; `false` for the transaction of
+    /// another request.
     pub(super) fn pending_failed(
         &mut self,
         core: &mut Core,
@@ -147,7 +148,7 @@ impl Session {
                 Purpose::Refresh,
             );
         }
-        // An offer that is under way refreshes as well.
+        // An open offer refreshes as well.
         if talking.own_offer.is_none() {
             self.reoffer(core, now, None);
         }
@@ -161,7 +162,7 @@ impl Session {
             }
             return;
         }
-        // Whoever refuses UPDATE may take a re-INVITE; 491 and 5xx may pass by.
+        // A peer that refuses UPDATE may accept a re-INVITE; 491 and 5xx may be temporary.
         talking.peer_updates &= matches!(status, 491 | 500..=599) && status != 501;
         if let Some(timer) = &mut talking.timer {
             timer.at = again_at(now.mono, timer.over_at);

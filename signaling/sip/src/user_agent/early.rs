@@ -18,7 +18,7 @@ use crate::message::{Method, Request, Response};
 use crate::sdp;
 
 impl Session {
-    /// A request in the early dialog of the peer's INVITE that is served there.
+    /// A request in the early dialog of the peer's INVITE.
     pub(super) fn receive_early(
         &mut self,
         core: &mut Core,
@@ -79,7 +79,7 @@ impl Session {
                     core.emit(UaEvent::Negotiated { session: self.id, media });
                 }
             }
-            // The response is confirmed all the same; what was agreed before stays.
+            // The response is confirmed all the same, and the media stay as they were.
             Err(status) => {
                 core.respond_remembered(now, flow, request, id, status, Shape::default());
             }
@@ -100,7 +100,8 @@ impl Session {
         }
     }
 
-    /// A deadline of a response that waits for its PRACK. `false`: the INVITE was refused for it.
+    /// Handles the deadline of a reliable response. `false`: no PRACK came, and the INVITE was
+    /// refused.
     pub(super) fn resend_reliable(&mut self, core: &mut Core, now: Now) -> bool {
         let State::Ringing(ringing) = &mut self.state else { return true };
         let Some(reliable) = &mut ringing.reliable else { return true };
@@ -162,7 +163,8 @@ impl Session {
 type Answered = Result<(Option<Vec<u8>>, Option<NegotiatedMedia>), u16>;
 
 impl Ringing {
-    /// Answers an offer in PRACK or UPDATE with our side as it is; no offer, no answer.
+    /// Answers an offer in PRACK or UPDATE without changing our side. Without an offer there is no
+    /// answer.
     fn answer_early_offer(&mut self, request: &Request) -> Answered {
         let sdp = sdp_of(&request.headers, &request.body).map_err(|refusal| refusal.status)?;
         let Some(offer) = sdp else { return Ok((None, None)) };
@@ -182,8 +184,8 @@ impl Ringing {
 }
 
 impl Calling {
-    /// A provisional response with `Require: 100rel` gets a PRACK (§4). `false` for a copy or one out
-    /// of order, of which nothing more is to be made.
+    /// A provisional response with `Require: 100rel` gets a PRACK (§4). `false` for a copy or one
+    /// out of order, which is to be ignored.
     pub(super) fn confirm(
         &mut self,
         core: &mut Core,
@@ -239,8 +241,8 @@ impl Calling {
         Some(answer)
     }
 
-    /// Answers an offer in an UPDATE with our side as it is. Before the first exchange is over: 491
-    /// (RFC 3311 §5.2).
+    /// Answers an offer in an UPDATE without changing our side; 491 before the first exchange is
+    /// over (RFC 3311 §5.2).
     fn answer_update(&mut self, request: &Request) -> Answered {
         let sdp = sdp_of(&request.headers, &request.body).map_err(|refusal| refusal.status)?;
         let Some(offer) = sdp else { return Ok((None, None)) };
@@ -254,7 +256,7 @@ impl Calling {
 }
 
 impl Core {
-    /// Refuses a request that may come again; 500 tells when.
+    /// Refuses a request that the peer may send again; 500 carries `Retry-After`.
     pub(super) fn refuse_later(
         &mut self,
         now: Now,

@@ -14,36 +14,37 @@ use crate::ids::{RequestId, SessionId};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::refer_to::ReferTo;
 
-/// Out of the user agent.
+/// What the user agent gives out.
 #[derive(Debug)]
 pub enum Effect {
     /// Put these bytes on the network.
     Send {
-        /// Where.
+        /// The destination.
         to: SendTo,
         /// A whole message, or a keep-alive.
         bytes: Box<[u8]>,
-        /// For `Input::SendFailed`.
+        /// Names the send in `Input::SendFailed`.
         token: SendToken,
     },
     /// Close a connection.
     CloseFlow {
-        /// Which.
+        /// The connection.
         flow: FlowId,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
-    /// Something happened that the layer above decides or records.
+    /// An event for the layer above.
     Event(UaEvent),
 }
 
-/// What the layer above learns.
+/// An event for the layer above to decide on or to record.
 #[derive(Debug)]
 pub enum UaEvent {
     /// A request outside of a dialog: INVITE, OPTIONS, REGISTER.
     Incoming(Box<Incoming>),
-    /// A request for a dialog or a transaction that there is not: to be answered with 481, or not at
-    /// all. Never where [`UaConfig::meets_strangers`] is `false`: it is answered at once there.
+    /// A request in an unknown dialog or transaction. The layer above answers 481, or stays silent.
+    /// Where [`UaConfig::meets_strangers`] is `false` the user agent answers 481 itself, without
+    /// this event.
     Stray(Box<Incoming>),
     /// A provisional response to our INVITE (not 100).
     Progress {
@@ -51,7 +52,7 @@ pub enum UaEvent {
         session: SessionId,
         /// 101 to 199.
         status: u16,
-        /// What its SDP came to.
+        /// The media of an SDP answer in it; `None` without one.
         media: Option<NegotiatedMedia>,
         /// Its headers.
         headers: Box<Headers>,
@@ -60,11 +61,11 @@ pub enum UaEvent {
     Answered {
         /// The session.
         session: SessionId,
-        /// What offer and answer came to.
+        /// The media that offer and answer agree on.
         media: NegotiatedMedia,
         /// Its headers.
         headers: Box<Headers>,
-        /// Where the peer is: for the latch.
+        /// The address that the peer answered from, for the media latch.
         peer: SocketAddr,
     },
     /// A final refusal of our INVITE. The session is gone.
@@ -77,7 +78,7 @@ pub enum UaEvent {
         reason: String,
         /// Its headers; `None` where no response came.
         headers: Option<Box<Headers>>,
-        /// Its Contacts: where a 3xx sends us, best first.
+        /// Its Contacts; of a 3xx the targets to try, best first.
         contacts: Contacts,
         /// The destination that was tried last; `None` where nothing was sent.
         peer: Option<SocketAddr>,
@@ -86,60 +87,62 @@ pub enum UaEvent {
     Broken {
         /// What is wrong with it.
         refusal: Box<Refusal>,
-        /// From where.
+        /// The source address.
         source: SocketAddr,
     },
-    /// A message was left unread, or unanswered, because its source asks too much: to be counted.
+    /// A message was left unread or unanswered because its source exceeds its rate limit. For the
+    /// counters.
     Unheard {
         /// The rule that fired.
         rule: &'static str,
     },
-    /// TLS with the peer of a session did not come about, so a request of the session was not sent. What
-    /// that means for the session follows: `FailedOver`, `Rejected` or its end.
+    /// The TLS handshake with a session's peer failed, so a request of the session was not sent.
+    /// `FailedOver`, `Rejected` or the end of the session follows.
     TlsFailed {
         /// The session.
         session: SessionId,
-        /// The peer.
+        /// The peer's address.
         peer: SocketAddr,
-        /// Why.
+        /// The reason.
         failure: TlsFailure,
     },
-    /// A destination of our INVITE was given up; the next one is being tried.
+    /// The user agent gave up on a destination of our INVITE and tries the next one.
     FailedOver {
         /// The session.
         session: SessionId,
         /// The peer's refusal, 408 for its silence, 503 for no way to send.
         status: u16,
-        /// Whether the peer said so itself.
+        /// Whether the status is a response of the peer; else it stands for silence or a failed
+        /// send.
         is_answer: bool,
         /// The destination that was given up.
         peer: SocketAddr,
     },
-    /// What `Command::Request` came to.
+    /// The outcome of `Command::Request`.
     Responded(Box<Responded>),
     /// The ACK of our 200 arrived.
     Confirmed {
         /// The session.
         session: SessionId,
-        /// What offer and answer came to, when the answer was in the ACK.
+        /// The media, where the answer was in the ACK.
         media: Option<NegotiatedMedia>,
     },
-    /// What our first answer came to: told right after `Command::Progress` or `Command::Answer`.
+    /// The media of our first answer. Follows `Command::Progress` or `Command::Answer` at once.
     Negotiated {
         /// The session.
         session: SessionId,
-        /// The outcome.
+        /// The media from now on.
         media: NegotiatedMedia,
     },
-    /// The user agent itself refused an INVITE that was admitted or answered: an objection, no
-    /// room, an offer that holds nothing we can take. The session is gone.
+    /// The user agent itself refused an admitted INVITE: an objection, no room, or an offer without
+    /// anything that we support. The session is gone.
     Refused {
         /// The session.
         session: SessionId,
         /// Status as sent, rule, code and sentence.
         refusal: Refusal,
     },
-    /// The peer took its INVITE back. The session is gone; 487 is sent.
+    /// The peer canceled its INVITE. The session is gone; 487 is sent.
     Canceled {
         /// The session.
         session: SessionId,
@@ -157,7 +160,7 @@ pub enum UaEvent {
     Renegotiated {
         /// The session.
         session: SessionId,
-        /// The outcome.
+        /// The media from now on.
         media: NegotiatedMedia,
     },
     /// The user agent refused an offer of the peer in the dialog; the session and its media stay as they were.
@@ -176,52 +179,52 @@ pub enum UaEvent {
         /// Status, 408 for silence.
         status: u16,
     },
-    /// The peer pressed a key and says so by INFO.
+    /// A digit by INFO.
     Digit {
         /// The session.
         session: SessionId,
         /// `0-9 * # A-D`.
         digit: u8,
-        /// How long, in milliseconds.
+        /// Duration of the key press in milliseconds.
         duration_ms: u32,
     },
-    /// The peer asks us to call somebody else; answer with `Command::AnswerRefer`.
+    /// The peer wants to transfer us; answer with `Command::AnswerRefer`.
     Refer {
         /// The session.
         session: SessionId,
-        /// Whom.
+        /// The transfer target.
         refer: Box<ReferTo>,
     },
     /// The final response to our REFER.
     ReferAnswered {
         /// The session.
         session: SessionId,
-        /// 202, or why not; 408 for silence.
+        /// 202, or the status that refuses it; 408 for silence.
         status: u16,
     },
-    /// What the peer tells of our REFER. It may come before `ReferAnswered`.
+    /// Progress of our REFER, by NOTIFY. It may come before `ReferAnswered`.
     ReferProgress {
         /// The session.
         session: SessionId,
         /// The status in the fragment, if it has one.
         status: Option<u16>,
-        /// The peer tells no more.
+        /// The subscription is over: no further progress follows.
         is_over: bool,
     },
     /// The session is gone.
     Ended {
         /// The session.
         session: SessionId,
-        /// Why.
+        /// The reason.
         cause: EndCause,
         /// Headers of the peer's BYE, or of its response to ours.
         headers: Option<Box<Headers>>,
     },
-    /// A message went by: one line for a call's timeline and the log.
+    /// A message was sent or received: one line for the timeline and the log.
     Trace(Box<Trace>),
 }
 
-/// Why a session that had been answered (or canceled by us) ended.
+/// Reasons for the end of a session that was answered, or that we canceled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndCause {
     /// The peer's BYE; `reason` is its `Reason` header.
@@ -233,9 +236,9 @@ pub enum EndCause {
     LocalBye,
     /// `Command::Cancel` was carried out.
     LocalCancel,
-    /// No ACK came for our 200 within 64·T1 (contract code 32022); BYE is sent.
+    /// No ACK came for our 200 within 64·T1 (error code 32022); BYE is sent.
     AckTimeout,
-    /// The peer does not know the dialog any more, or a request in it timed out (RFC 3261 §12.2.1.2).
+    /// The peer no longer knows the dialog, or a request in it timed out (RFC 3261 §12.2.1.2).
     DialogLost {
         /// 481 or 408.
         status: u16,
@@ -249,14 +252,14 @@ pub enum EndCause {
         /// What is wrong with it.
         reason: String,
     },
-    /// The session was lost in a panic of ours. Nothing more can be sent for it.
+    /// A panic of the user agent took the session. Nothing more can be sent for it.
     Internal,
 }
 
-/// What a request outside of dialogs came to.
+/// The outcome of a request outside of dialogs.
 #[derive(Clone, Debug)]
 pub struct Responded {
-    /// Which.
+    /// The connection.
     pub request: RequestId,
     /// 200 to 699: the peer's, or 408 for silence, 503 for no way to send (RFC 3261 §8.1.3.1), 500
     /// for what cannot be sent at all.
@@ -269,12 +272,12 @@ pub struct Responded {
     pub contacts: Contacts,
     /// Our Contact as the request showed it.
     pub own_contact: Option<NameAddr>,
-    /// For the request that follows; `None` where nothing was sent.
+    /// State for the request that follows; `None` where nothing was sent.
     pub sequence: Option<Sequence>,
 }
 
 impl Responded {
-    /// No response, for nothing was sent, or it was lost here.
+    /// An outcome without a response: nothing was sent, or a panic took the request.
     pub(super) fn nothing(request: RequestId, status: u16, reason: &str) -> Self {
         Self {
             request,
@@ -288,7 +291,7 @@ impl Responded {
     }
 }
 
-/// Which way a traced message went.
+/// Direction of a traced message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TraceDirection {
     /// From the peer.
@@ -302,7 +305,7 @@ pub enum TraceDirection {
 pub enum TraceOwner {
     /// A session.
     Session(SessionId),
-    /// A request of ours outside of dialogs.
+    /// Our request outside of dialogs.
     Request(RequestId),
 }
 
@@ -315,14 +318,14 @@ impl From<SessionId> for TraceOwner {
 /// One SIP message of a session or request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// Whose.
+    /// The session or request that it belongs to.
     pub owner: TraceOwner,
-    /// Which way.
+    /// Received or sent.
     pub direction: TraceDirection,
     /// `INVITE`, or `180 Ringing (INVITE)`. Never a URI, a number or a digit.
     pub summary: String,
-    /// The peer.
+    /// The peer's address.
     pub peer: SocketAddr,
-    /// How it travelled.
+    /// The transport that it used.
     pub transport: Transport,
 }

@@ -1,5 +1,5 @@
-//! Extensions as a session uses them: `Allow`, `Supported`, `Require`, and what is against an
-//! INVITE that wants more (RFC 3261 §8.2.2.3). Sans-IO.
+//! Extensions of a session: `Allow`, `Supported`, `Require`, and the refusal of an INVITE that
+//! requires more (RFC 3261 §8.2.2.3). Sans-IO.
 
 use shared::{Extensions, Refusal};
 
@@ -57,7 +57,7 @@ pub(super) fn serves(extensions: Extensions, method: &Method) -> bool {
     }
 }
 
-/// Required option tags that these extensions do not have.
+/// Required option tags that these extensions lack.
 pub(super) fn missing(extensions: Extensions, request: &Request) -> Vec<String> {
     let mut wanted = request.headers.require();
     wanted.retain(|wanted| {
@@ -78,7 +78,7 @@ pub(super) fn objection(extensions: Extensions, request: &Request) -> Option<Obj
     Some(Objection { refusal, headers })
 }
 
-/// The rule that refuses an extension, by name.
+/// Rule name of a refused extension.
 pub(super) const REQUIRED: &str = "extension_required";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Requests and responses in a dialog that is up, and its end (RFC 3261 §12.2, §14.2, §15). Sans-IO.
+//! Requests and responses in a confirmed dialog, and its end (RFC 3261 §12.2, §14.2, §15). Sans-IO.
 
 use shared::{Extensions, Now};
 
@@ -23,7 +23,7 @@ use crate::sdp::SdpRefusal;
 use crate::transaction::{ClientKey, InviteServer, ServerKey, ServerMachine};
 
 impl Session {
-    /// A request with our tag that belongs to this session. ACK and CANCEL come otherwise.
+    /// A request in this session's dialog. ACK and CANCEL have functions of their own.
     pub(super) fn receive(&mut self, core: &mut Core, now: Now, flow: Flow, request: Request) {
         let id = Some(self.id);
         if let Some(objection) = in_dialog_objection(&request, self.extensions) {
@@ -50,7 +50,7 @@ impl Session {
         }
     }
 
-    /// Whether a client transaction is the one that this session waits for now.
+    /// Whether this session waits for the outcome of a client transaction.
     pub(super) fn waits_for(&self, key: ClientKey) -> bool {
         match &self.state {
             State::Calling(calling) => calling.transaction == key,
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    /// The request that this session waits for got no response at all, or could not be sent.
+    /// A request of this session got no response, or could not be sent.
     pub(super) fn request_failed(
         &mut self,
         core: &mut Core,
@@ -108,7 +108,7 @@ impl Session {
         }
     }
 
-    /// An ACK that no transaction took: for a 2xx of ours.
+    /// The ACK for our 2xx.
     pub(super) fn receive_ack(&mut self, core: &mut Core, now: Now, ack: &Request) {
         let State::Talking(talking) = &mut self.state else {
             core.meters.acks_stray += 1;
@@ -117,7 +117,7 @@ impl Session {
         let is_meant = |waits: &mut Unacknowledged| waits.cseq == ack.cseq.number;
         let Some(waits) = talking.unacknowledged.take_if(is_meant) else { return };
         let outcome = if waits.wants_answer {
-            // No answer at all is as bad as one that cannot be read.
+            // A missing answer fails like an unreadable one.
             let answer = sdp_of(&ack.headers, &ack.body).map(Option::unwrap_or_default);
             answer.and_then(|answer| talking.media.accept_answer(answer)).map(Some)
         } else {
@@ -143,7 +143,7 @@ impl Session {
         }
     }
 
-    /// `Command::Bye`, in whatever state.
+    /// `Command::Bye`, in any state.
     pub(super) fn hang_up(&mut self, core: &mut Core, now: Now, headers: Vec<ExtraHeader>) -> bool {
         match &mut self.state {
             State::Ringing(_) => {
@@ -183,7 +183,7 @@ impl Session {
         };
         match answered {
             Ok((sdp, media)) => {
-                // First, so that media is as agreed when the peer reads of it.
+                // Before the 200, so that media is ready when the peer reads the answer.
                 core.emit(UaEvent::Renegotiated { session: self.id, media });
                 let extensions = self.extensions;
                 talking.accept_offer(core, now, extensions, &offer.request, offer.key, Some(&sdp));
@@ -193,7 +193,7 @@ impl Session {
         true
     }
 
-    /// A deadline of a dialog that is up.
+    /// A deadline of a confirmed dialog.
     pub(super) fn handle_talking_timeout(
         &mut self,
         core: &mut Core,
@@ -222,7 +222,7 @@ impl Session {
         self.session_timer_due(core, now);
     }
 
-    /// Ends a dialog with a BYE whose outcome nobody waits for.
+    /// Ends the session with a BYE, without waiting for its response.
     pub(super) fn end_with_bye(
         &mut self,
         core: &mut Core,
@@ -254,7 +254,7 @@ impl Session {
             Method::Info => self.receive_info(core, now, flow, &request),
             Method::Refer => self.receive_refer(core, now, flow, request),
             Method::Notify => self.receive_notify(core, now, flow, &request),
-            // Every response of ours that wants one has had it, or the call would not be up.
+            // The 200 waits for the PRACK of every reliable response, so none can still be open.
             Method::Prack => {
                 let id = Some(self.id);
                 core.respond_remembered(now, flow, &request, id, 481, Shape::default());
@@ -284,7 +284,8 @@ impl Session {
             core.respond(now, key, &response);
             return;
         }
-        // A peer that uses the dialog has our 2xx, even where its ACK was lost or overtaken.
+        // A request in the dialog proves that the peer has our 2xx, even where its ACK was lost or
+        // overtaken.
         if let Some(waits) = talking.unacknowledged.take()
             && waits.is_first
         {
@@ -325,7 +326,8 @@ impl Session {
         }
         match talking.media.offered_direction(&sdp) {
             Ok(direction) => {
-                // Only an INVITE may take its time (RFC 3261 §17.2.2, RFC 4320).
+                // Only an INVITE may stay without a final response for long (RFC 3261 §17.2.2, RFC
+                // 4320).
                 if !is_update {
                     let trying = core.response(&request, 100, Shape::default());
                     core.respond(now, key, &trying);
@@ -393,7 +395,7 @@ impl Session {
 }
 
 impl Core {
-    /// Refuses an offer in a dialog: the peer, which is no stranger, reads why, and so does whoever writes logs.
+    /// Refuses an offer in a dialog. The peer has authenticated, so it gets the sentence too.
     fn refuse_offer(
         &mut self,
         now: Now,
@@ -414,7 +416,7 @@ impl Core {
 }
 
 impl Talking {
-    /// The re-INVITE of ours that is on its way, with its number.
+    /// The transaction and CSeq of our re-INVITE that has no final response.
     pub(super) fn own_transaction(&self) -> Option<(ClientKey, u32)> {
         match self.own_offer.as_ref()?.stage {
             OwnOfferStage::Sent { transaction, cseq } => Some((transaction, cseq)),
@@ -422,8 +424,8 @@ impl Talking {
         }
     }
 
-    /// Why a re-INVITE cannot be looked at now (§14.2): 491 while an offer of ours waits, 500 while
-    /// one of the peer does.
+    /// The status that refuses an offer for now (§14.2): 491 while our offer is open, 500 while an
+    /// earlier one of the peer is.
     fn is_busy(&self) -> Option<u16> {
         if self.own_transaction().is_some() || self.media.has_offered() {
             Some(491)
@@ -462,7 +464,7 @@ impl Talking {
         }
     }
 
-    /// The dialog ends: what is half done on it ends too.
+    /// Ends the exchanges that are open in a dialog that ends.
     fn let_go(&mut self, core: &mut Core, now: Now) {
         if let Some(offer) = self.peer_offer.take() {
             let response = core.response(&offer.request, 487, Shape::default());
@@ -483,8 +485,8 @@ impl Talking {
 }
 
 impl Core {
-    /// A transaction for another request that is answered later; `None` when there is no room (then
-    /// 503 left).
+    /// Begins the transaction of a request other than INVITE that is answered later; `None` without
+    /// room, and 503 was sent.
     pub(super) fn begin_other(
         &mut self,
         session: SessionId,
@@ -502,7 +504,7 @@ impl Core {
         Some(key)
     }
 
-    /// A transaction for a re-INVITE; `None` when there is no room (then 503 left).
+    /// Begins the transaction of a re-INVITE; `None` without room, and 503 was sent.
     fn begin_reinvite(
         &mut self,
         session: SessionId,
@@ -522,7 +524,7 @@ impl Core {
     }
 }
 
-/// What is against a request in a dialog.
+/// The first rule that a request in a dialog breaks.
 fn in_dialog_objection(request: &Request, extensions: Extensions) -> Option<Objection> {
     match super::extensions::serves(extensions, &request.method) {
         true => objection_in_dialog(request, extensions),

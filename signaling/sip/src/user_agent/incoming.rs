@@ -16,15 +16,16 @@ use crate::sdp::SdpRefusal;
 /// retransmission comes as another `Incoming` until it is admitted.
 #[derive(Clone, Debug)]
 pub struct Incoming {
-    /// Where it came by.
+    /// The socket or connection that it came by, and its source.
     pub flow: Flow,
     /// The request. Its top Via carries `received` and `rport` already.
     pub request: Request,
-    /// What SIP itself has against it (RFC 3261 §8.2): the caller may stay silent or refuse for a
-    /// reason of its own first. `Command::Admit` answers with it instead of making a session.
+    /// The first rule of RFC 3261 §8.2 that the request breaks. The layer above may stay silent or
+    /// refuse for a reason of its own first; `Command::Admit` answers with this instead of making a
+    /// session.
     pub objection: Option<Objection>,
-    /// What its session gets beyond the contract's own methods: none, unless
-    /// [`Incoming::choose_extensions`] says otherwise before `Command::Admit`.
+    /// Extensions that its session may use: none, unless [`Incoming::choose_extensions`] sets them
+    /// before `Command::Admit`.
     pub extensions: Extensions,
 }
 
@@ -34,12 +35,12 @@ impl Incoming {
         &self.request.method
     }
 
-    /// Whether an answer with `local` could come of the request's offer; one without a body leaves
-    /// the offer to us. To be asked before the call rings, since afterwards only a 200 tells.
+    /// Checks that `local` can answer the request's offer; without a body there is nothing to
+    /// check. Call it before the call rings: afterwards only the 200 would reveal the failure.
     ///
     /// # Errors
-    /// What `Command::Answer` would refuse with: 400 or 415 for what cannot be read, 488 for what
-    /// cannot be served.
+    /// The refusal that `Command::Answer` would send: 400 or 415 for a body that cannot be read,
+    /// 488 for an offer that cannot be served.
     pub fn check_offer(&self, local: &LocalMedia) -> Result<(), Refusal> {
         let sdp = sdp_of(&self.request.headers, &self.request.body);
         let Some(offer) = sdp.map_err(SdpRefusal::refusal)? else { return Ok(()) };
@@ -47,15 +48,17 @@ impl Incoming {
         trial.answer(offer, local).map(drop).map_err(SdpRefusal::refusal)
     }
 
-    /// Chooses the extensions of this INVITE's session, and finds out whether it can begin with
-    /// them: to be asked before the call rings.
+    /// Sets the extensions of this INVITE's session, and checks that the session can begin with
+    /// them. Call it before the call rings.
     ///
     /// # Errors
-    /// 420 for an extension that it requires and does not get, 422 for a session timer that is too
-    /// short. `Command::Admit` and `Command::RejectStateless` answer with the headers that belong to it.
+    /// 420 for an extension that it requires and that is off, 422 for a session timer that is too
+    /// short. `Command::Admit` and `Command::RejectStateless` answer with the headers that belong
+    /// to it.
     pub fn choose_extensions(&mut self, extensions: Extensions) -> Result<(), Refusal> {
         self.extensions = extensions;
-        // One that nobody serves was found before: now it is known which others are missing too.
+        // An extension that is never served was found before; with the switches known, list all
+        // that are missing.
         let is_open = |objection: &Objection| objection.refusal.rule == REQUIRED;
         if self.objection.as_ref().is_none_or(is_open) {
             self.objection = extensions::objection(extensions, &self.request)
@@ -64,13 +67,13 @@ impl Incoming {
         self.objection.as_ref().map_or(Ok(()), |objection| Err(objection.refusal.clone()))
     }
 
-    /// The dialog that the request is to take the place of (RFC 3891 §3). One that cannot be read is an
+    /// The dialog that the request replaces (RFC 3891 §3). A header that cannot be read is an
     /// objection.
     pub fn replaces(&self) -> Option<Replaces> {
         Replaces::parse(self.request.headers.get("Replaces")?.as_bytes())
     }
 
-    /// Whether the request brings an offer.
+    /// Whether the request carries an offer.
     pub fn has_offer(&self) -> bool {
         let sdp = sdp_of(&self.request.headers, &self.request.body);
         !matches!(sdp, Ok(None))

@@ -1,4 +1,4 @@
-//! Offer and answer as a session needs them: what was said last on both sides. Sans-IO.
+//! Offer and answer of one session, with the last description of each side. Sans-IO.
 
 use sha2::{Digest, Sha256};
 use shared::{Direction, NegotiatedMedia};
@@ -10,17 +10,17 @@ use crate::sdp::SdpRefusal;
 #[derive(Clone)]
 pub(super) struct SessionMedia {
     session: MediaSession,
-    /// Our side, as the caller last gave it.
+    /// Our side, as the layer above last set it.
     local: Option<LocalMedia>,
-    /// Our side as it was last agreed on: what stays when an offer is refused (RFC 3261 §14.1).
+    /// Our side as it was last agreed on: it stays when an offer is refused (RFC 3261 §14.1).
     agreed: Option<LocalMedia>,
-    /// SHA-256 of the peer's last accepted description, to know a refresh by: the description itself
-    /// may be 32 KiB, for as long as the call lasts.
+    /// SHA-256 of the peer's last accepted description, to recognise a refresh. The description
+    /// itself may have 32 KiB, which no call should hold for its whole life.
     remote: Option<[u8; 32]>,
 }
 
 impl std::fmt::Debug for SessionMedia {
-    /// Not what the peer sent: descriptions hold keys.
+    /// Never the description: it holds keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionMedia").field("session", &self.session).finish_non_exhaustive()
     }
@@ -46,7 +46,7 @@ impl SessionMedia {
         self.local.clone().map(|local| self.session.offer(&local))
     }
 
-    /// Our side, as the caller last gave it.
+    /// Our side, as the layer above last set it.
     pub fn local(&self) -> Option<&LocalMedia> {
         self.local.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Counters of the user agent: nothing is dropped or refused without one of them moving. Sans-IO.
+//! Counters of the user agent. Whatever is dropped or refused moves one of them. Sans-IO.
 
 /// Counts since the start. One writer; the gateway copies them out for `/metrics`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,15 +9,15 @@ pub struct UaMeters {
     pub responses_received: u64,
     /// Messages sent, copies included.
     pub messages_sent: u64,
-    /// Copies sent because nobody answered. Rising: loss on the way, or a slow peer.
+    /// Retransmissions sent. Rising: loss on the path, or a slow peer.
     pub retransmissions_sent: u64,
     /// Copies of requests that ended in their transaction.
     pub retransmissions_absorbed: u64,
-    /// Large answers that were forgotten before the last copy of their request could come.
+    /// Large answers that were forgotten before the last copy of their request could arrive.
     pub answers_forgotten: u64,
     /// CRLFs and empty datagrams that keep a path open.
     pub keep_alives: u64,
-    /// Pings on streams that we opened.
+    /// Pings sent on connections that we opened.
     pub pings_sent: u64,
     /// INVITEs that went by TCP because they are too large for a datagram.
     pub sent_by_tcp_for_size: u64,
@@ -25,21 +25,21 @@ pub struct UaMeters {
     pub broken_answered: u64,
     /// Messages that broke a rule and were dropped: responses, ACK, no readable Via.
     pub broken_dropped: u64,
-    /// Messages that would be answered 4xx by the user agent alone, of sources past their budget.
+    /// Messages of sources past their budget that got no 4xx.
     pub strays_dropped: u64,
-    /// Requests of sources that asked too much and are not heard for a while, unread.
+    /// Requests dropped unread: their source exceeded its limit and is blocked for a while.
     pub held_dropped: u64,
-    /// Streams closed because of what they carried, or how slowly.
+    /// Connections that the user agent closed: broken framing, slowness, floods, idleness.
     pub streams_closed: u64,
-    /// Responses that belong to no transaction of ours.
+    /// Responses that match none of our transactions.
     pub responses_stray: u64,
-    /// ACKs that belong to nothing (those for stateless refusals among them).
+    /// ACKs that match neither transaction nor dialog, those for stateless refusals among them.
     pub acks_stray: u64,
-    /// Requests in a dialog we do not know: 481.
+    /// Requests in an unknown dialog: 481.
     pub dialogs_unknown: u64,
-    /// CANCELs of what we do not know: 481.
+    /// CANCELs of an unknown INVITE: 481.
     pub cancels_unknown: u64,
-    /// Requests in a dialog that were not newer than the one before: 500.
+    /// Requests in a dialog whose CSeq did not rise: 500.
     pub out_of_order: u64,
     /// Requests in a dialog with a method that is not served: 405 or 501.
     pub methods_refused: u64,
@@ -47,27 +47,27 @@ pub struct UaMeters {
     pub challenges_sent: u64,
     /// Requests refused without state, challenges aside.
     pub refused_stateless: u64,
-    /// Requests that were met with silence on purpose.
+    /// Requests that a rule leaves without any answer.
     pub silent: u64,
     /// Requests refused for want of room in the transaction table: 503.
     pub transactions_refused: u64,
     /// Commands that named a session that is gone, or one in a state that cannot do it.
     pub commands_ignored: u64,
-    /// Headers of the caller that may not stand in a message.
+    /// Headers of the layer above that may not stand in a message.
     pub headers_refused: u64,
-    /// Sends that the shell could not do.
+    /// Sends that failed in the shell.
     pub sends_failed: u64,
     /// Client transactions without a final response.
     pub timeouts: u64,
-    /// Destinations given up for the next one.
+    /// Failovers: destinations left for the next one.
     pub failovers: u64,
     /// 2xx without an ACK within 64·T1.
     pub acks_missing: u64,
     /// 2xx of forks that came too late: acknowledged and ended.
     pub forks_ended: u64,
-    /// Requests of ours outside of dialogs that were not even sent: too many at once, no destination.
+    /// Our requests outside of dialogs that were not sent: too many at once, or no destination.
     pub requests_refused: u64,
-    /// Requests of ours outside of dialogs that wait for a response, now.
+    /// Our requests outside of dialogs without a final response now.
     pub requests: u64,
     /// Server transactions now.
     pub server_transactions: u64,
@@ -75,6 +75,6 @@ pub struct UaMeters {
     pub client_transactions: u64,
     /// Sessions now.
     pub sessions: u64,
-    /// Open streams now.
+    /// Open TCP and TLS connections now.
     pub streams: u64,
 }

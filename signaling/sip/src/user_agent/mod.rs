@@ -1,7 +1,10 @@
 //! The user agent: messages and commands in, messages and events out. Sans-IO.
 //!
-//! Start reading at [`UserAgent`]; `surface` holds the values that go in and out, `receive` finds
-//! out whose a message is, `uas` and `uac` begin sessions, `in_dialog` and `reoffer` run them.
+//! [`UserAgent`] takes commands and bytes and gives out events and bytes (`command`, `event`).
+//! `receive` finds the owner of a message: a transaction, a session, or the layer above. A session
+//! begins in `uas` or `uac` and lives on in `in_dialog` and `reoffer`. Sessions work beside the
+//! `Core`, which all of them share: one session is taken out of its table, works on the core, and
+//! is put back, so a panic in it costs no other.
 
 mod client;
 mod command;
@@ -82,8 +85,8 @@ pub struct UserAgent {
 }
 
 impl UserAgent {
-    /// A user agent with nothing going on. `seed` is 32 random bytes that nobody can guess: tags,
-    /// branches and nonces come of it.
+    /// A user agent without sessions. `seed` is 32 unguessable random bytes: tags, branches and
+    /// nonces derive from it.
     pub fn new(config: UaConfig, seed: [u8; 32]) -> Self {
         let random = Random::new(seed);
         let core = Core {
@@ -121,7 +124,7 @@ impl UserAgent {
         self.gauge();
     }
 
-    /// Works on everything that is due.
+    /// Handles all deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.mourn();
         self.core.at = now.mono;
@@ -147,13 +150,13 @@ impl UserAgent {
         self.gauge();
     }
 
-    /// The next thing to do for the shell, or to know for the layer above.
+    /// The next effect; `None` when all are drained.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.mourn();
         self.core.effects.pop_front()
     }
 
-    /// When [`UserAgent::handle_timeout`] is due, and why.
+    /// When [`UserAgent::handle_timeout`] is due, and for what.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let session = self.sessions.deadline().map(|at| (at, "sip session"));
         let connections = self.core.connections.deadline();
@@ -162,12 +165,12 @@ impl UserAgent {
         shared::time::soonest(others, self.core.transaction_deadline())
     }
 
-    /// Counters, and how much there is of everything now.
+    /// Counters since the start, and current sizes.
     pub fn meters(&self) -> UaMeters {
         self.core.meters
     }
 
-    /// The Call-ID of a session, as both sides know it.
+    /// The Call-ID of a session; `None` when it is gone.
     pub fn call_id(&self, session: SessionId) -> Option<&CallId> {
         self.sessions.get(session)?.call_id()
     }
@@ -181,48 +184,50 @@ impl UserAgent {
         })
     }
 
-    /// The session that an INVITE with this `Replaces` is to take the place of (RFC 3891 §3): its dialog
-    /// is up, and seen from the sender it has our tag in `to-tag`.
+    /// The session that an INVITE with this `Replaces` may replace (RFC 3891 §3): its dialog is
+    /// confirmed, and `to-tag` holds our tag.
     ///
     /// # Errors
-    /// 481 for a dialog that is not here or not answered yet, 486 where only an unanswered one was
-    /// meant, 603 for one that ends just now.
+    /// 481 for a dialog that is unknown or not answered yet, 486 for an answered one where
+    /// `early-only` was set, 603 for one that is just ending.
     pub fn taken_over_by(&self, replaces: &Replaces) -> Result<SessionId, Refusal> {
         let session = self.sessions.of_tag(replaces.to_tag.as_bytes());
         session.ok_or_else(replaces_unknown)?.taken_over_by(replaces)
     }
 
-    /// The digest server, to verify the credentials of an [`Incoming`].
+    /// The digest server, to verify credentials of an [`Incoming`].
     pub fn digest(&mut self) -> &mut digest::Server {
         &mut self.core.digest
     }
 
-    /// Who is vouched for, and what everybody else has asked: for the layer above, which knows who
-    /// has authenticated.
+    /// Rate limits of unauthenticated sources. The layer above knows who has authenticated, and
+    /// notes it there.
     pub fn strangers(&mut self) -> &mut Strangers {
         &mut self.core.strangers
     }
 
-    /// Whether more comes in than is worked on: peers that offer overload control are told (RFC 7339).
+    /// Sets the overload state, which responses report to peers that offer overload control (RFC
+    /// 7339).
     pub fn set_overload(&mut self, now: Now, overload: Overload) {
         self.core.overload.set(now, overload);
     }
 
-    /// Whether something vouched for that source lately.
+    /// Whether this source authenticated, registered or stood on an IP list lately.
     pub fn is_vouched(&self, now: Instant, source: std::net::IpAddr) -> bool {
         self.core.strangers.is_vouched(now, source)
     }
 
-    /// Takes a request other than INVITE whose answer needs time, or must stay the same: copies of it
-    /// end here until `Command::Respond` (with `remember`), `Command::Registered` or
-    /// `Command::RejectStateless` answers it. For sources that have authenticated. Without room
-    /// nothing is kept, and copies come as requests of their own.
+    /// Begins a transaction for a request other than INVITE whose answer needs time, or must stay
+    /// the same. Retransmissions end there until `Command::Respond` (with `remember`),
+    /// `Command::Registered` or `Command::RejectStateless` answers it. Only for sources that have
+    /// authenticated. Without room nothing is kept, and retransmissions come as requests of their
+    /// own.
     pub fn hold(&mut self, incoming: &Incoming) {
         self.core.hold(incoming.flow, &incoming.request);
     }
 
-    /// Keeps an open stream from being closed for idleness, or leaves it to that again: a phone is
-    /// registered by it.
+    /// Exempts a connection from closing for idleness, or ends the exemption. For connections that
+    /// carry a registration.
     pub fn keep_stream(&mut self, flow: FlowId, is_kept: bool) {
         self.core.connections.keep(flow, is_kept);
     }
@@ -242,7 +247,8 @@ impl UserAgent {
         core.meters.requests = self.requests.len() as u64;
     }
 
-    /// Tells of a session or request that a panic took, so that whoever waits for it goes on.
+    /// Reports a session or request that a panic took, so that the layer above does not wait for
+    /// it.
     fn mourn(&mut self) {
         if let Some(session) = self.sessions.take_lost() {
             self.core.emit(UaEvent::Ended { session, cause: EndCause::Internal, headers: None });
@@ -280,8 +286,9 @@ impl UserAgent {
         }
     }
 
-    /// Requests that nobody answered yet may never have been read; what rings goes on, for the
-    /// response may come over a new connection (RFC 3261 §18.2.2).
+    /// Fails requests without any response: the peer may never have read them. One that has a
+    /// provisional response goes on, for the final one may come over a new connection (RFC 3261
+    /// §18.2.2).
     fn flow_closed(&mut self, now: Now, flow: FlowId) {
         self.core.connections.remove(flow);
         for key in self.core.clients.calling_on(flow) {
@@ -301,7 +308,7 @@ impl UserAgent {
         self.transaction_failed(now, key);
     }
 
-    /// Says why, before it is said what comes of it.
+    /// Reports the reason before the failure itself.
     fn tls_failed(&mut self, key: ClientKey, failure: TlsFailure) {
         self.requests.note_failure(key, failure);
         let Some(entry) = self.core.clients.get(key) else { return };
@@ -311,8 +318,8 @@ impl UserAgent {
         }
     }
 
-    /// A request that nobody answered yet has failed; whatever else is quoted says nothing: a peer
-    /// that answered once is there, and the transaction of a response ends by itself.
+    /// Fails the quoted request when it has no response yet. A peer that responded once is
+    /// reachable, and a server transaction ends by itself.
     fn undelivered(&mut self, now: Now, remote: SocketAddr, quoted: &[u8]) {
         let Some(branch) = own_branch(self.core.config.origin, quoted) else { return };
         let key = ClientKey { branch, is_cancel: false };
@@ -331,7 +338,7 @@ impl UserAgent {
         self.owner_failed(now, key, owner, UNAVAILABLE);
     }
 
-    /// Tells whoever waits for a transaction that no response will come of it.
+    /// Reports to the owner of a transaction that it ended without a final response.
     fn owner_failed(&mut self, now: Now, key: ClientKey, owner: Option<SessionId>, status: u16) {
         match owner {
             Some(id) => self.with_session(id, |session, core| {
@@ -401,7 +408,7 @@ impl UserAgent {
         }
     }
 
-    /// Lets a session carry out a command; one that it cannot is counted.
+    /// Lets a session carry out a command. Counts one that its state does not allow.
     fn order(&mut self, id: SessionId, work: impl FnOnce(&mut Session, &mut Core) -> bool) {
         let mut is_done = false;
         self.with_session(id, |session, core| is_done = work(session, core));
@@ -410,8 +417,8 @@ impl UserAgent {
         }
     }
 
-    /// Lets `work` on a session that is taken out of the table: should it panic, that session is
-    /// lost and no other.
+    /// Runs `work` on a session that is taken out of the table: a panic loses that session and no
+    /// other.
     fn with_session(&mut self, id: SessionId, work: impl FnOnce(&mut Session, &mut Core)) {
         let Some(mut session) = self.sessions.take(id) else { return };
         work(&mut session, &mut self.core);
@@ -419,7 +426,7 @@ impl UserAgent {
     }
 }
 
-/// The branch of ours in the beginning of a message of ours: Via is the first header that we write.
+/// Our branch in the beginning of one of our messages: Via is the first header that we write.
 fn own_branch(origin: shared::Origin, message: &[u8]) -> Option<u64> {
     let (_, tail) = message.split_at_checked(memchr::memmem::find(message, MAGIC_COOKIE)?)?;
     let token = tail.get(MAGIC_COOKIE.len()..)?.get(..TOKEN_CHARACTERS)?;
@@ -427,9 +434,9 @@ fn own_branch(origin: shared::Origin, message: &[u8]) -> Option<u64> {
     (token.origin == origin.into()).then_some(token.value)
 }
 
-/// What a request without any response counts as (RFC 3261 §8.1.3.1).
+/// The status of a request without any response (RFC 3261 §8.1.3.1).
 const TIMEOUT: u16 = 408;
-/// What a request that could not be sent counts as.
+/// The status of a request that could not be sent.
 const UNAVAILABLE: u16 = 503;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What SIP itself has against a request outside of dialogs, in the order of RFC 3261 §8.2. Sans-IO.
+//! Checks of a request by the rules of SIP alone, in the order of RFC 3261 §8.2. Sans-IO.
 
 use shared::{Extensions, Refusal};
 
@@ -12,7 +12,7 @@ use crate::sdp;
 use crate::sdp::SdpRefusal;
 use crate::uri::Uri;
 
-/// The first thing wrong with a request; `None` when it may be served.
+/// The first rule that a request breaks; `None` when it may be served.
 pub(super) fn objection(
     request: &Request,
     methods: &[Method],
@@ -45,7 +45,7 @@ pub(super) fn method_not_served(method: &Method, extensions: Extensions) -> Obje
 }
 
 /// The SDP of a message; `None` where there is no body, or one of another type that the sender lets
-/// us pass over (RFC 3261 §20.11 `handling=optional`).
+/// us ignore (RFC 3261 §20.11 `handling=optional`).
 pub(super) fn sdp_of<'a>(
     headers: &Headers,
     body: &'a [u8],
@@ -58,7 +58,7 @@ pub(super) fn sdp_of<'a>(
 
 fn is_optional(headers: &Headers) -> bool {
     headers.get("Content-Disposition").is_some_and(|value| {
-        // The grammar is that of a media type without its slash: give it one.
+        // A disposition has the grammar of a media type without its slash: add one.
         let value = [b"x/", value.as_bytes()].concat();
         MediaType::parse(&value).is_some_and(|disposition| {
             let handling = disposition.parameters.get("handling");
@@ -81,7 +81,7 @@ fn scheme(request: &Request) -> Option<Objection> {
     }
 }
 
-/// An OPTIONS with no hops left is a traceroute that ends here: it is answered (§11).
+/// An OPTIONS without hops left is a traceroute that ends here, and is answered (§11).
 fn hops(request: &Request) -> Option<Objection> {
     let is_spent = request.max_forwards == Some(0) && request.method != Method::Options;
     is_spent.then(|| {
@@ -95,8 +95,8 @@ fn merged() -> Objection {
     plain("merged_request", 482, "the same request came by another path and is being served")
 }
 
-/// Which of the switched extensions an INVITE gets is known when somebody has said whose it is: then
-/// `Incoming::choose_extensions` lists all that are missing.
+/// Refuses extensions that are never served. Which of the others an INVITE may use depends on its
+/// domain, and `Incoming::choose_extensions` lists all that are missing then.
 fn extensions(request: &Request) -> Option<Objection> {
     let most = match request.method {
         Method::Invite => Extensions::ALL,
@@ -117,7 +117,7 @@ fn replaces(request: &Request) -> Option<Objection> {
     (!is_sound).then(|| plain("replaces_broken", 400, sentence))
 }
 
-/// Bodies matter to INVITE alone; elsewhere they are passed over.
+/// Only the body of an INVITE is checked; elsewhere it is ignored.
 fn body(request: &Request) -> Option<Objection> {
     if request.method != Method::Invite {
         return None;
@@ -141,5 +141,5 @@ fn header(name: &str, value: &str) -> ExtraHeader {
     (name.to_owned(), value.as_bytes().to_vec())
 }
 
-/// What bodies an INVITE may have.
+/// Media types that the body of an INVITE may have.
 const ACCEPT: &str = "application/sdp, multipart/mixed";

@@ -1,4 +1,4 @@
-//! What the layer above sends: an INVITE, or a request outside of dialogs. Sans-IO.
+//! Requests that the layer above sends: an INVITE, or a request outside of dialogs. Sans-IO.
 
 use shared::Extensions;
 
@@ -15,7 +15,7 @@ use crate::uri::Uri;
 /// An INVITE to send.
 #[derive(Clone, Debug)]
 pub struct Invite {
-    /// Where to, first to last; the next is tried on silence, on 503 and when a send fails.
+    /// Destinations in the order to try them. The next one follows silence, a 503 or a failed send.
     pub destinations: Vec<Destination>,
     /// The Request-URI.
     pub request_uri: Uri,
@@ -25,52 +25,53 @@ pub struct Invite {
     pub from: Uri,
     /// Display name of From.
     pub from_display: Option<String>,
-    /// User part of our Contact; empty for none.
+    /// User part of our Contact; empty for a Contact without one.
     pub contact_user: String,
-    /// More headers.
+    /// Additional headers.
     pub headers: Vec<ExtraHeader>,
     /// Our side of the media.
     pub media: LocalMedia,
-    /// Whether the offer goes into the INVITE; else the peer offers and our answer is in the ACK.
+    /// Send no offer in the INVITE: the peer offers in its 2xx, and our ACK carries the answer.
     pub late_offer: bool,
-    /// For the challenges of this call alone.
+    /// Answer challenges to this call; `None`: a challenge is a refusal.
     pub credentials: Option<Credentials>,
-    /// Route set known beforehand (an outbound proxy, a Path), first hop first, without brackets.
+    /// Preloaded route set (an outbound proxy, a Path), first hop first, without brackets.
     pub route: Vec<Uri>,
     /// When the next destination is tried, and by what transport.
     pub attempts: Attempts,
-    /// What the session gets beyond the contract's own methods.
+    /// Extensions that the session may use.
     pub extensions: Extensions,
     /// `Max-Forwards`: [`INITIAL_MAX_FORWARDS`], or one less than the call has that this one
     /// continues (RFC 7332 §4).
     pub max_forwards: u8,
 }
 
-/// How an INVITE of ours goes through its destinations.
+/// How an INVITE proceeds through its destinations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
-    /// Which refusals mean the next destination.
+    /// Refusals after which the next destination is tried.
     pub failover: Failover,
     /// The URI names no transport: a request that is too large for a datagram goes by TCP where the
-    /// peer takes it (RFC 3261 §18.1.1).
+    /// peer accepts it (RFC 3261 §18.1.1).
     pub may_use_tcp: bool,
     /// The peer is registered by the destination's flow: requests in the dialog go back along it,
     /// whatever its Contact says.
     pub stays_on_flow: bool,
 }
 
-/// Which refusals mean the next destination. Silence and a failed send always do.
+/// Refusals after which the next destination is tried. Silence and a failed send always do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Failover {
     /// 503 alone (RFC 3263 §4.3).
     #[default]
     Unavailable,
-    /// All but those that decide the call (contract sip-interface.md section 8).
+    /// All but those that speak for the called party or the number itself, such as 404, 486 and
+    /// 6xx: no other destination would answer differently.
     UnlessDecided,
 }
 
 impl Failover {
-    /// Whether this final status sends the call to the next destination.
+    /// Whether the call goes to the next destination after this final status.
     pub const fn goes_on(self, status: u16) -> bool {
         match self {
             Self::Unavailable => status == 503,
@@ -87,7 +88,7 @@ impl Failover {
 pub struct OutgoingRequest {
     /// The method.
     pub method: Method,
-    /// Where to, first to last; the next is tried on silence, on 503 and when a send fails.
+    /// Destinations in the order to try them. The next one follows silence, a 503 or a failed send.
     pub destinations: Vec<Destination>,
     /// The Request-URI; of a REGISTER the registrar, without a user (RFC 3261 §10.2).
     pub request_uri: Uri,
@@ -95,20 +96,20 @@ pub struct OutgoingRequest {
     pub to: Uri,
     /// URI of From.
     pub from: Uri,
-    /// Our Contact, if there is to be one.
+    /// Our Contact; `None`: the request carries no Contact.
     pub contact: Option<OwnContact>,
     /// The `Responded::sequence` of the request that this one follows: a registration keeps its
     /// Call-ID, and its CSeq rises (RFC 3261 §10.2.4). `None` starts anew.
     pub continues: Option<Sequence>,
-    /// More headers.
+    /// Additional headers.
     pub headers: Vec<ExtraHeader>,
-    /// For the challenges of this request alone.
+    /// Answer challenges to this request; `None`: a challenge is its final response.
     pub credentials: Option<Credentials>,
-    /// Route set known beforehand, first hop first, without brackets.
+    /// Preloaded route set, first hop first, without brackets.
     pub route: Vec<Uri>,
 }
 
-/// A Contact of ours: its host is our address towards wherever the request goes.
+/// Our Contact. Its host is our address towards the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnContact {
     /// User part; empty for none.
@@ -117,11 +118,12 @@ pub struct OwnContact {
     pub parameters: Parameters,
 }
 
-/// What requests that follow each other have in common. Opaque: out of one, into the next.
+/// State that one request hands to the next of a sequence, such as the refreshes of a registration.
+/// Opaque.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     pub(super) call_id: CallId,
-    /// Of the last request that was sent.
+    /// CSeq of the last request sent.
     pub(super) cseq: u32,
     /// The challenge that was answered last; used again until the server asks anew (§22.3).
     pub(super) authorization: Option<Authorization>,

@@ -1,4 +1,6 @@
-//! From bytes to whoever they are for: transaction, dialog, or the layer above. Sans-IO.
+//! Finds the owner of a message: a transaction, a session, or the layer above. Sans-IO. Cheapest
+//! first: sources past their limit, copies of requests (found from the top Via alone), then the
+//! full parser, then dialogs. Only a request that none of them owns goes up.
 
 use shared::{Extensions, Now};
 
@@ -40,7 +42,8 @@ impl UserAgent {
         }
     }
 
-    /// A copy of a request ends in its transaction, before more of it is read than its answer needs.
+    /// Answers a copy of a request from its transaction, without reading more than that answer
+    /// needs.
     fn absorb_copy(&mut self, flow: Flow, raw: &RawMessage<'_>) -> bool {
         let is_ack = matches!(raw.start, StartLine::Request { method, .. } if method == b"ACK");
         let key = if is_ack { None } else { self.core.keys.of_raw(raw) };
@@ -54,8 +57,9 @@ impl UserAgent {
         key.is_some_and(|key| self.answer_copy(key, flow, read))
     }
 
-    /// Answers a copy as its transaction was answered last; `false` when there is no such transaction.
-    /// What ended long ago is answered out of the copy itself, and only where the request came from.
+    /// Sends the last response of a transaction again; `false` when there is no such transaction.
+    /// An ended one keeps only a part of it: the rest comes from the copy, and only the original
+    /// source gets it.
     fn answer_copy(
         &mut self,
         key: ServerKey,
@@ -120,7 +124,7 @@ impl UserAgent {
         self.answer_stray(flow, request);
     }
 
-    /// 481, unless the layer above knows a reason to say nothing.
+    /// Leaves the 481 to the layer above, which may have a reason to stay silent.
     fn answer_stray(&mut self, flow: Flow, request: Request) {
         if !self.core.config.meets_strangers {
             return self.core.respond_stateless(flow, &request, 481, Shape::default());
@@ -159,7 +163,8 @@ impl UserAgent {
         }
     }
 
-    /// RFC 3261 §9.2: 200 for what is known, and 487 for its INVITE if that is still open.
+    /// Answers a known CANCEL with 200, and its INVITE with 487 while that has no final response
+    /// (RFC 3261 §9.2).
     fn receive_cancel(&mut self, now: Now, flow: Flow, cancel: &Request) {
         let own = self.core.keys.of(cancel);
         if own.is_some_and(|key| self.answer_copy(key, flow, || Some(cancel.clone()))) {
@@ -188,7 +193,8 @@ impl UserAgent {
     }
 }
 
-/// Via says where the message came from, whatever the sender wrote there (RFC 3261 §18.2.1, RFC 3581).
+/// Writes the source into the top Via, over what the sender wrote there (RFC 3261 §18.2.1, RFC
+/// 3581).
 fn note_source(request: &mut Request, flow: Flow) {
     if let Some(via) = request.via.first_mut() {
         via.note_source(flow.remote);

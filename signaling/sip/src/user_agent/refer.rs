@@ -1,4 +1,5 @@
-//! REFER both ways: the request, its subscription, NOTIFYs in order (RFC 3515, 4488, 6665). Sans-IO.
+//! Transfers both ways: REFER, its subscription and its NOTIFYs (RFC 3515, 4488, 6665). Sans-IO.
+//! `Referrals` holds the state and decides what is next; here a session sends and answers.
 
 use shared::{Now, Refusal};
 
@@ -15,7 +16,7 @@ use crate::refer_to::ReferTo;
 use crate::sipfrag;
 
 impl Session {
-    /// A REFER of the peer: goes up as `UaEvent::Refer`.
+    /// The peer's REFER, which goes up as `UaEvent::Refer`.
     pub(super) fn receive_refer(
         &mut self,
         core: &mut Core,
@@ -62,7 +63,7 @@ impl Session {
                 refusal.status.unwrap_or(603)
             }
         };
-        // RFC 4488: the peer may not want to be told.
+        // RFC 4488: the peer may decline the subscription.
         let refer_sub = referral.request.headers.get_str("Refer-Sub");
         let is_silent = refer_sub.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
         if status == 202 && is_silent {
@@ -79,7 +80,7 @@ impl Session {
         true
     }
 
-    /// `Command::NotifyRefer`: how the transfer goes on.
+    /// `Command::NotifyRefer`: reports the progress of the transfer.
     pub(super) fn notify_refer(
         &mut self,
         core: &mut Core,
@@ -123,7 +124,7 @@ impl Session {
         );
     }
 
-    /// `Command::Refer`: asks the peer to call somebody else.
+    /// `Command::Refer`: transfers the peer.
     pub(super) fn refer(
         &mut self,
         core: &mut Core,
@@ -160,7 +161,7 @@ impl Session {
         core.emit(UaEvent::ReferAnswered { session: self.id, status });
     }
 
-    /// A NOTIFY of the peer about our REFER; it may overtake the 202.
+    /// The peer's NOTIFY about our REFER; it may overtake the 202.
     pub(super) fn receive_notify(
         &mut self,
         core: &mut Core,
@@ -187,7 +188,7 @@ impl Session {
         core.emit(UaEvent::ReferProgress { session: self.id, status, is_over });
     }
 
-    /// The layer above did not answer a REFER in time.
+    /// Refuses a REFER that the layer above did not answer in time.
     pub(super) fn give_up_referral(&mut self, core: &mut Core, now: Now) {
         let State::Talking(talking) = &mut self.state else { return };
         if talking.referrals.deadline().is_some_and(|at| now.mono >= at) {

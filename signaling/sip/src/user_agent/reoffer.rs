@@ -1,4 +1,5 @@
-//! Re-INVITEs of ours, and what happens when both sides offer at once (RFC 3261 §14.1). Sans-IO.
+//! Our re-INVITEs, and glare: both sides offer at once (RFC 3261 §14.1). Sans-IO. An offer is
+//! `Waiting` until the dialog is free and its pause is over, then `Sent`; 491 makes it wait again.
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use crate::sdp;
 use crate::transaction::ClientKey;
 
 impl Session {
-    /// `Command::Reoffer`, or a refresh where `local` is `None`. While another exchange is under way it waits for its turn; a later one
-    /// takes the place of one that waits.
+    /// `Command::Reoffer`, or a refresh where `local` is `None`. It waits while another exchange is
+    /// open, and replaces one that waits.
     pub(super) fn reoffer(&mut self, core: &mut Core, now: Now, local: Option<LocalMedia>) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
         if talking.own_transaction().is_some() {
@@ -180,5 +181,5 @@ fn glare_pause(core: &mut Core, is_caller: bool) -> Duration {
     Duration::from_millis(10 * u64::from(steps))
 }
 
-/// How soon to look again whether the dialog is free.
+/// Pause before the next check whether the dialog is free.
 const BUSY_PAUSE: Duration = Duration::from_millis(200);

@@ -1,5 +1,6 @@
-//! Requests of ours outside of dialogs: REGISTER, OPTIONS and the like (RFC 3261 §8.1, §10.2).
-//! Sans-IO.
+//! Our requests outside of dialogs: REGISTER, OPTIONS and the like (RFC 3261 §8.1, §10.2). Sans-IO.
+//! One request goes through challenges and destinations, each time in a new transaction. It is in
+//! the table under its current one, and taken out while something works on it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,7 +24,7 @@ use crate::transaction::ClientKey;
 pub(super) struct Requests {
     pending: HashMap<ClientKey, Pending>,
     deadlines: BTreeSet<(Instant, ClientKey)>,
-    /// The request that is being worked on. Found here by the next input, a panic took it.
+    /// The request that is taken out. Found here by the next input, a panic took it.
     in_hand: Option<RequestId>,
 }
 
@@ -40,12 +41,13 @@ struct Pending {
     /// Destinations tried, the current one included.
     tried: usize,
     destination: Destination,
-    /// When silence means the next destination.
+    /// When the next destination is tried for silence; `None` once a response came, or without a
+    /// next one.
     failover_at: Option<Instant>,
     authorization: Option<Authorization>,
-    /// Challenges answered; an `authorization` before the first is from an earlier request.
+    /// Challenges answered so far. An `authorization` before the first is from an earlier request.
     challenges: u8,
-    /// Why TLS with the current destination did not come about.
+    /// The failure of TLS with the current destination.
     tls_failure: Option<TlsFailure>,
 }
 
@@ -62,7 +64,7 @@ impl UserAgent {
         }
     }
 
-    /// A response that is new.
+    /// A new response to one of these.
     pub(super) fn request_answered(&mut self, now: Now, key: ClientKey, response: Response) {
         if response.is_provisional() {
             self.requests.heard(key);
@@ -83,7 +85,7 @@ impl UserAgent {
         self.requests.put_down();
     }
 
-    /// Nobody answered, or it could not be sent.
+    /// A request got no response, or could not be sent.
     pub(super) fn request_failed(&mut self, now: Now, key: ClientKey, status: u16) {
         let Some(mut pending) = self.requests.take(key) else { return };
         if pending.take_next(&mut self.core) {
@@ -98,8 +100,8 @@ impl UserAgent {
         self.requests.put_down();
     }
 
-    /// Leaves destinations that said nothing at all for too long. A response that still comes from
-    /// there belongs to nothing any more: it is counted as stray.
+    /// Leaves destinations that stayed silent for too long. A late response from there counts as
+    /// stray.
     pub(super) fn leave_silent_destinations(&mut self, now: Now) {
         while let Some(key) = self.requests.next_due(now.mono) {
             self.core.clients.remove(key);
@@ -183,7 +185,8 @@ impl Pending {
         request
     }
 
-    /// Whether the challenge of this response can be answered: then it is, from now on.
+    /// Takes the challenge of this response for the next attempt; `false` when it cannot be
+    /// answered.
     fn take_challenge(&mut self, response: &Response) -> bool {
         let Some(credentials) = &self.message.credentials else { return false };
         // A server may forget the nonce of an earlier request without calling it stale.
@@ -231,7 +234,7 @@ impl Pending {
 }
 
 impl Requests {
-    /// How many there are.
+    /// Requests without a final response.
     pub fn len(&self) -> usize {
         self.pending.len()
     }
@@ -241,7 +244,7 @@ impl Requests {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Whose a transaction is.
+    /// The request of a transaction.
     pub fn owner(&self, key: ClientKey) -> Option<RequestId> {
         self.pending.get(&key).map(|pending| pending.id)
     }
@@ -271,14 +274,14 @@ impl Requests {
         self.in_hand.take()
     }
 
-    /// Why nothing went out to the destination, for whoever asked.
+    /// Notes why TLS failed, for the outcome of the request.
     pub fn note_failure(&mut self, key: ClientKey, failure: TlsFailure) {
         if let Some(pending) = self.pending.get_mut(&key) {
             pending.tls_failure = Some(failure);
         }
     }
 
-    /// The destination lives: it is not left for its silence any more.
+    /// The destination responded: silence no longer moves the request to the next one.
     fn heard(&mut self, key: ClientKey) {
         let Some(pending) = self.pending.get_mut(&key) else { return };
         if let Some(at) = pending.failover_at.take() {

@@ -1,4 +1,8 @@
-//! One INVITE usage: what it waits for. Sans-IO.
+//! One INVITE usage and its states. Sans-IO. `Ringing` (their INVITE) and `Calling` (ours) lead to
+//! `Talking`, that to `Ending` by our BYE, and each of them to `Gone`. A session owns its dialog
+//! and its media; its requests are transactions of the core, named by key. The states live here as
+//! data; `uas`, `uac`, `early`, `in_dialog`, `reoffer`, `refer` and `dialog_requests` move between
+//! them.
 
 use std::time::Duration;
 
@@ -33,7 +37,7 @@ pub(super) struct Session {
     /// Our tag in all its dialogs.
     pub tag: Token,
     pub state: State,
-    /// What it gets beyond the contract's own methods.
+    /// Extensions that it may use.
     pub extensions: Extensions,
 }
 
@@ -44,11 +48,11 @@ pub(super) enum State {
     Ringing(Box<Ringing>),
     /// For the peer's answer to our INVITE.
     Calling(Box<Calling>),
-    /// For the end: the dialog is up.
+    /// For its end: the dialog is confirmed.
     Talking(Box<Talking>),
     /// For the response to our BYE.
     Ending(Box<Ending>),
-    /// Nothing: it is to be forgotten.
+    /// For nothing: its owner removes it.
     Gone,
 }
 
@@ -69,7 +73,7 @@ pub(super) struct Ringing {
     pub refresh: Option<(Instant, Vec<u8>)>,
     /// Reliable provisional responses, where the peer knows them and may have them.
     pub reliable: Option<Reliable>,
-    /// Offer and answer are exchanged, and the peer has confirmed both: the 200 has no SDP.
+    /// The peer has confirmed offer and answer by PRACK: the 200 carries no SDP.
     pub is_settled: bool,
 }
 
@@ -85,19 +89,19 @@ pub(super) struct Calling {
     pub tried: usize,
     pub transaction: ClientKey,
     pub destination: Destination,
-    /// When a destination that has said nothing is given up; `None` once it has.
+    /// When a silent destination is given up; `None` once it has responded.
     pub silent_at: Option<Instant>,
     /// Our offer, not yet answered.
     pub media: SessionMedia,
-    /// What early answers came to, by the peer's tag.
+    /// Media of early answers, by the peer's tag.
     pub early: Vec<(Option<Text>, SessionMedia, NegotiatedMedia)>,
     /// Early dialogs in which requests were sent.
     pub early_dialogs: Vec<EarlyDialog>,
-    /// What a 422 demanded of the session timer, seconds.
+    /// Minimum session interval that a 422 demanded, seconds.
     pub min_se_s: Option<u32>,
     pub authorization: Option<Authorization>,
     pub challenges: u8,
-    /// The INVITE went by TCP for its size: here it goes by UDP, should the peer not take that.
+    /// Destination to fall back to, while the INVITE goes by TCP for its size.
     pub by_udp: Option<Destination>,
 }
 
@@ -109,31 +113,31 @@ pub(super) struct EarlyDialog {
     pub rseq: Option<u32>,
 }
 
-/// A dialog is up.
+/// A confirmed dialog.
 #[derive(Debug)]
 pub(super) struct Talking {
     pub dialog: Dialog,
     pub contact: NameAddr,
     pub media: SessionMedia,
-    /// A 2xx of ours that waits for its ACK.
+    /// Our 2xx that waits for its ACK.
     pub unacknowledged: Option<Unacknowledged>,
     pub peer_offer: Option<PeerOffer>,
     pub own_offer: Option<OwnOffer>,
     /// `Command::Bye` came before the ACK: it waits (RFC 3261 §15).
     pub bye_wanted: Option<Vec<ExtraHeader>>,
     pub authorization: Option<Authorization>,
-    /// We made the Call-ID: decides who waits longer after glare (§14.1).
+    /// We made the Call-ID, so we wait longer after glare (§14.1).
     pub is_caller: bool,
     /// Our requests other than INVITE and BYE.
     pub pending: PendingRequests,
     pub referrals: Referrals,
     /// The session timer (RFC 4028).
     pub timer: Option<SessionTimer>,
-    /// The peer's `Allow` has UPDATE.
+    /// The peer's `Allow` lists UPDATE, and the session may use it.
     pub peer_updates: bool,
 }
 
-/// A 2xx of ours, repeated until its ACK comes (§13.3.1.4).
+/// Our 2xx, repeated until its ACK comes (§13.3.1.4).
 #[derive(Debug)]
 pub(super) struct Unacknowledged {
     pub cseq: u32,
@@ -141,7 +145,7 @@ pub(super) struct Unacknowledged {
     pub reply: ReplyRoute,
     pub resend: Retransmission,
     pub give_up_at: Instant,
-    /// Of the first INVITE, not of a re-INVITE.
+    /// It answers the first INVITE, not a re-INVITE.
     pub is_first: bool,
     /// It carried our offer: the answer comes in the ACK.
     pub wants_answer: bool,
@@ -156,22 +160,22 @@ pub(super) struct PeerOffer {
     pub give_up_at: Instant,
 }
 
-/// A re-INVITE of ours.
+/// Our re-INVITE.
 #[derive(Debug)]
 pub(super) struct OwnOffer {
-    /// Our side from now on; `None`: what was agreed on, as a refresh.
+    /// Our side from now on; `None`: a refresh that repeats what was agreed on.
     pub local: Option<LocalMedia>,
     pub stage: OwnOfferStage,
     /// It was challenged and answered once.
     pub was_challenged: bool,
 }
 
-/// How far it has come.
+/// Stage of our re-INVITE.
 #[derive(Debug)]
 pub(super) enum OwnOfferStage {
-    /// The peer works on it.
+    /// It has no final response.
     Sent { transaction: ClientKey, cseq: u32 },
-    /// Both sides offered at once: again then (§14.1).
+    /// It is sent (again) then: the dialog was busy, or both sides offered at once (§14.1).
     Waiting { until: Instant },
 }
 
@@ -211,7 +215,7 @@ impl Session {
         }
     }
 
-    /// The flow that the session's peer was heard on, so that it is not closed as idle.
+    /// The connection or socket that the peer uses, so that it does not close as idle.
     pub fn flow(&self, clients: &Clients) -> Option<FlowId> {
         match &self.state {
             State::Ringing(ringing) => ringing.dialog.peer().flow,
@@ -233,7 +237,7 @@ impl Session {
         }
     }
 
-    /// Whether a request with our tag is of this session's dialog.
+    /// Whether a request with our tag belongs to this session's dialog.
     pub fn owns(&self, request: &Request) -> bool {
         match &self.state {
             State::Ringing(ringing) => ringing.dialog.owns(request),
@@ -244,7 +248,7 @@ impl Session {
         }
     }
 
-    /// Whether a `Replaces` means this dialog, which must be up.
+    /// Whether a `Replaces` names this dialog, which must be confirmed.
     pub fn is_replaced_by(&self, replaces: &Replaces) -> bool {
         match &self.state {
             State::Talking(talking) => {
@@ -259,8 +263,8 @@ impl Session {
         let (dialog, is_over) = match &self.state {
             State::Talking(talking) => (&talking.dialog, false),
             State::Ending(ending) => (&ending.dialog, true),
-            // A dialog that the peer began may not be taken over before it is answered (§3), and one
-            // that we began has a tag of the peer's only once somebody answers.
+            // A dialog that the peer began may not be replaced before it is answered (§3), and one
+            // that we began has the peer's tag only once it is answered.
             State::Ringing(_) | State::Calling(_) | State::Gone => return Err(replaces_unknown()),
         };
         if !dialog.is_taken_over_by(replaces) {
@@ -278,7 +282,7 @@ impl Session {
         Ok(self.id)
     }
 
-    /// Forgets the session and tells why.
+    /// Ends the session and reports why.
     pub fn end(&mut self, core: &mut Core, cause: EndCause, headers: Option<Headers>) {
         self.state = State::Gone;
         let headers = headers.map(Box::new);
@@ -303,7 +307,7 @@ impl Talking {
         [ack, peer, own, timer, self.referrals.deadline()].into_iter().flatten().min()
     }
 
-    /// Notes what the peer serves, where it says so.
+    /// Notes the methods that the peer serves, where it lists them.
     pub fn note_methods(&mut self, extensions: Extensions, headers: &Headers) {
         if headers.contains("Allow") {
             self.peer_updates =
@@ -312,8 +316,8 @@ impl Talking {
     }
 }
 
-/// The refusal of a `Replaces` that names no dialog which its sender may take over (RFC 3891 §3): one
-/// that belongs to somebody else is not told from one that does not exist.
+/// The refusal of a `Replaces` that names no dialog of its sender's account (RFC 3891 §3). A dialog
+/// of another account looks the same as an unknown one.
 pub fn replaces_unknown() -> Refusal {
     let sentence = "Replaces names no answered call of this account.";
     Refusal::new("replaces_unknown", 481, sentence)
@@ -321,7 +325,8 @@ pub fn replaces_unknown() -> Refusal {
 
 /// How often a provisional response is repeated (RFC 3261 §13.3.1.1).
 pub(super) const PROVISIONAL_REFRESH: Duration = Duration::from_secs(60);
-/// Early dialogs of one INVITE that reliable responses make.
+/// Early dialogs of one INVITE that are kept for PRACK and UPDATE. Past it a response gets no
+/// PRACK.
 pub(super) const EARLY_DIALOGS_MAX: usize = 16;
-/// How long `UaEvent::Offer` waits for its answer, well before the peer's own patience ends.
+/// How long `UaEvent::Offer` waits for its answer: well within timer B of the peer (32 s).
 pub(super) const PEER_OFFER_PATIENCE: Duration = Duration::from_secs(10);

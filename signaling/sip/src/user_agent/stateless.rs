@@ -1,4 +1,5 @@
-//! Answers that leave no state behind, for strangers (limits-and-rules: rule 3). Sans-IO.
+//! Answers that leave no state behind: whoever has not authenticated must not make the gateway keep
+//! anything. Sans-IO.
 
 use shared::{Extensions, Now, Refusal};
 
@@ -9,8 +10,8 @@ use crate::header::ExtraHeader;
 use crate::name_addr::Contacts;
 
 impl Core {
-    /// `Command::RejectStateless`. A request that is held is answered from its transaction: its digest is
-    /// spent, so a copy would be challenged where it should hear the refusal again.
+    /// `Command::RejectStateless`. A request that is held is answered from its transaction. Its
+    /// nonce count is used up, so a copy would be challenged instead of getting the refusal again.
     pub fn reject_stateless(
         &mut self,
         now: Now,
@@ -39,7 +40,8 @@ impl Core {
         }
     }
 
-    /// `Retry-After` for everybody; the operator's code and sentence for who has authenticated.
+    /// Adds `Retry-After` for every peer, and error code and sentence for one that has
+    /// authenticated.
     pub fn add_reasons(&self, refusal: &Refusal, headers: &mut Vec<ExtraHeader>, is_trusted: bool) {
         if let Some(seconds) = refusal.retry_after {
             headers.push(("Retry-After".into(), seconds.to_string().into_bytes()));
@@ -62,7 +64,8 @@ impl Core {
         self.meters.challenges_sent += 1;
         let value = self.digest.challenge(now, stale);
         let mut headers = Vec::with_capacity(2);
-        // The stronger one first: a client answers the first that it understands (RFC 8760 §2.4).
+        // The stronger algorithm first: a client answers the first that it understands (RFC 8760
+        // §2.4).
         if self.config.offers_sha256 {
             let stronger = format!("{value},algorithm=SHA-256").into_bytes();
             headers.push((kind.challenge_header().to_owned(), stronger));
@@ -72,7 +75,7 @@ impl Core {
         self.respond_stateless(incoming.flow, &incoming.request, kind.status(), shape);
     }
 
-    /// `Command::Respond`. A 2xx to OPTIONS also says what is served (RFC 3261 §11.2).
+    /// `Command::Respond`. A 2xx to OPTIONS also lists what is served (RFC 3261 §11.2).
     pub fn respond_to(
         &mut self,
         now: Now,
@@ -108,7 +111,7 @@ impl Core {
     }
 }
 
-/// What a 2xx to OPTIONS says.
+/// Headers of a 2xx to OPTIONS.
 pub(super) fn capabilities(extensions: Extensions) -> [ExtraHeader; 4] {
     [
         ("Allow", super::extensions::allow(extensions)),

@@ -1,8 +1,8 @@
-//! What strangers may make the user agent say by itself: little. Sans-IO.
+//! How much unauthenticated sources may make the user agent answer by itself. Sans-IO.
 //!
-//! Requests that begin something go up, and the layer above counts them. What the user agent answers
-//! on its own (400 to broken ones, 481 to dialogs that it does not know) is counted here, from the
-//! same budget: nobody gets an answer to everything, and no forged source is flooded with answers.
+//! The layer above counts the requests that go up to it. Answers of the user agent itself (400 to
+//! broken messages, 481 to unknown dialogs) are counted here, against the same budget. So no source
+//! gets an answer to everything, and no forged source is flooded with answers.
 
 use super::UserAgent;
 use super::core::Core;
@@ -12,7 +12,7 @@ use crate::random::Origin64;
 use crate::strangers::Budget;
 
 impl Core {
-    /// Whether an answer may leave that nobody but the user agent decided on; counts it.
+    /// Counts an answer of the user agent itself; `false`: its source is past its budget.
     pub(super) fn may_answer_stray(&mut self, flow: Flow) -> bool {
         if !self.config.meets_strangers {
             return true;
@@ -27,7 +27,7 @@ impl Core {
         }
     }
 
-    /// Whether there is room for a server transaction of that source.
+    /// Whether a server transaction of this source has room.
     pub(super) fn has_room_for(&self, flow: Flow) -> bool {
         let source = flow.remote.ip();
         let is_bound = self.config.meets_strangers && self.servers.is_full_of(source);
@@ -36,8 +36,8 @@ impl Core {
 }
 
 impl UserAgent {
-    /// Whether a message is left unread: its source asked too much a moment ago, and it is neither a
-    /// response nor does it name a dialog of ours.
+    /// Whether to leave a message unread: its source is blocked for a while, and the message is
+    /// neither a response nor names one of our dialogs.
     pub(super) fn is_unheard(&mut self, flow: Flow, bytes: &[u8]) -> bool {
         let core = &mut self.core;
         let is_held =
@@ -47,21 +47,22 @@ impl UserAgent {
         if is_unheard {
             core.meters.held_dropped += 1;
             core.emit(UaEvent::Unheard { rule: RULE });
-            // Nothing of it will be heard: the peer's own system holds it back then.
+            // Nothing on it will be read, so close it: the peer's system stops sending then.
             core.close_connection(flow.id, CloseReason::Flood);
         }
         is_unheard
     }
 }
 
-/// The rule of the layer above that bounds strangers: what is dropped here counts as its.
+/// The rule of the layer above that limits unauthenticated sources; what is dropped here counts
+/// under it.
 const RULE: &str = "stranger_rate";
 
 fn is_response(bytes: &[u8]) -> bool {
     bytes.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"))
 }
 
-/// Whether a tag of this origin stands anywhere; a closer look is the parser's.
+/// Whether a tag of this origin stands anywhere in the message. The parser checks where.
 fn names_tag_of(origin: Origin64, bytes: &[u8]) -> bool {
     let tag = format!("tag={origin}");
     memchr::memmem::find(bytes, tag.as_bytes()).is_some()

@@ -19,13 +19,13 @@ pub(super) struct SessionTimer {
     pub min_s: u32,
     /// Whether we are the refresher.
     pub is_ours: bool,
-    /// When to refresh, or when to give up (§10).
+    /// When to refresh, or, where the peer refreshes, when to give up (§10).
     pub at: Instant,
     /// When the session is over without a refresh.
     pub over_at: Instant,
 }
 
-/// One side of an exchange.
+/// The side that refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refresher {
     Uac,
@@ -40,7 +40,7 @@ pub(super) struct SessionExpires {
 }
 
 impl SessionExpires {
-    /// Reads the header; what cannot be read counts as absent.
+    /// Reads the header; an unreadable one counts as absent.
     pub fn of(headers: &Headers) -> Option<Self> {
         let value = headers.get("Session-Expires")?;
         let mut scanner = Scanner::new(value.as_bytes());
@@ -78,7 +78,7 @@ impl SessionTimer {
         Self { interval_s: seconds, min_s, is_ours, at, over_at: now + (interval - early) }
     }
 
-    /// What a 2xx of ours to this INVITE or UPDATE agrees to (§9), with the headers that say so.
+    /// The timer that our 2xx to this INVITE or UPDATE agrees to (§9), with its headers.
     pub fn of_request(
         now: Instant,
         extensions: Extensions,
@@ -86,7 +86,8 @@ impl SessionTimer {
     ) -> Option<(Self, Vec<ExtraHeader>)> {
         let asked = SessionExpires::of(&request.headers).filter(|_| extensions.timer)?;
         let knows = knows_timers(request);
-        // A peer that cannot refresh leaves it to us: a proxy asked for it (§9, table 2).
+        // A peer without session timers cannot refresh: a proxy asked for the timer, so we refresh
+        // (§9, table 2).
         let refresher = match asked.refresher {
             Some(refresher) if knows => refresher,
             None if knows => Refresher::Uac,
@@ -102,7 +103,7 @@ impl SessionTimer {
         Some((Self::start(now, seconds, min_s, refresher == Refresher::Uas), headers))
     }
 
-    /// What the peer's 2xx to our INVITE or UPDATE agrees to (§7.2); `None` for no timer.
+    /// The timer that the peer's 2xx to our INVITE or UPDATE agrees to (§7.2); `None` for no timer.
     pub fn of_response(now: Instant, extensions: Extensions, headers: &Headers) -> Option<Self> {
         let agreed = SessionExpires::of(headers).filter(|_| extensions.timer)?;
         let seconds = agreed.seconds.max(INTERVAL_S_MIN);
@@ -110,7 +111,7 @@ impl SessionTimer {
         Some(Self::start(now, seconds, INTERVAL_S_MIN, is_ours))
     }
 
-    /// What a refresh of ours asks for: the roles stay (§7.4).
+    /// Headers of our refresh; the roles stay (§7.4).
     pub fn request_headers(&self) -> Vec<ExtraHeader> {
         let refresher = if self.is_ours { Refresher::Uac } else { Refresher::Uas };
         let asked = SessionExpires { seconds: self.interval_s, refresher: Some(refresher) };
@@ -121,7 +122,7 @@ impl SessionTimer {
         headers
     }
 
-    /// The peer wants longer intervals (422): takes its least. `false` when it is no more than ours.
+    /// Takes the minimum of a 422; `false` when it does not exceed our interval.
     pub fn raise(&mut self, response: &Headers) -> bool {
         let Some(least) = min_se(response).filter(|least| *least > self.interval_s) else {
             return false;
@@ -131,7 +132,7 @@ impl SessionTimer {
     }
 }
 
-/// What a first INVITE of ours asks for: `seconds`, or what a 422 demanded.
+/// Headers of our first INVITE: our interval, or the minimum that a 422 demanded.
 pub(super) fn invite_headers(extensions: Extensions, min_s: Option<u32>) -> Vec<ExtraHeader> {
     let asked =
         SessionExpires { seconds: min_s.unwrap_or(INTERVAL_S).max(INTERVAL_S), refresher: None };
@@ -151,7 +152,7 @@ pub(super) fn min_se(headers: &Headers) -> Option<u32> {
     u32::try_from(crate::text::decimal(digits)?).ok().map(|seconds| seconds.min(INTERVAL_S_MAX))
 }
 
-/// 422 for an interval that is shorter than ours may be, to a peer that can choose another (§9).
+/// 422 for an interval below our minimum, to a peer that can choose another (§9).
 pub(super) fn objection(extensions: Extensions, request: &Request) -> Option<Objection> {
     if !extensions.timer || !matches!(request.method, Method::Invite | Method::Update) {
         return None;
@@ -171,11 +172,11 @@ fn knows_timers(request: &Request) -> bool {
     is_timer(request.headers.supported()) || is_timer(request.headers.require())
 }
 
-/// What INVITEs of ours ask for, seconds (§4).
+/// Interval that our INVITEs ask for, seconds (§4).
 const INTERVAL_S: u32 = 1_800;
-/// The least that is accepted, seconds (§5).
+/// Shortest interval accepted, seconds (§5).
 const INTERVAL_S_MIN: u32 = 90;
-/// The most that is believed, seconds: a day.
+/// Longest interval believed, seconds: one day.
 const INTERVAL_S_MAX: u32 = 86_400;
 
 #[cfg(test)]

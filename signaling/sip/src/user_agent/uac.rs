@@ -1,4 +1,4 @@
-//! Sessions that begin with an INVITE of ours, up to its final response (RFC 3261 §13.2). Sans-IO.
+//! Sessions that begin with our INVITE, up to its final response (RFC 3261 §13.2). Sans-IO.
 
 use shared::{NegotiatedMedia, Now};
 
@@ -97,7 +97,7 @@ impl Calling {
         self.silent_at = Some(now.mono + core.config.silence_max);
     }
 
-    /// The INVITE as it is written towards the current destination, credentials aside.
+    /// The INVITE for the current destination, without credentials.
     fn request(&mut self, core: &mut Core, offer: Option<&[u8]>) -> Request {
         let local = self.destination.local;
         self.contact = core.contact(&self.invite.contact_user, local, self.destination.transport);
@@ -122,8 +122,8 @@ impl Calling {
         request
     }
 
-    /// A request that may not fit the path's datagrams goes by TCP, if that is open to it (RFC 3261
-    /// §18.1.1); `by_udp` keeps the way back.
+    /// A request that may not fit the path's datagrams goes by TCP where its URI allows that (RFC
+    /// 3261 §18.1.1). `by_udp` keeps the destination to fall back to.
     fn goes_by_tcp_instead(&mut self, core: &mut Core, now: Now, request: &Request) -> bool {
         let Some(port) = core.config.tcp_port.filter(|_| self.invite.attempts.may_use_tcp) else {
             return false;
@@ -139,7 +139,7 @@ impl Calling {
         {
             return false;
         }
-        // A listener that the layer above chose takes TCP at its own port (`control::Edges`).
+        // A chosen listener accepts TCP at its own port (`signaling/control/src/edges.rs`).
         let port = if self.destination.flow.is_some() { local.port() } else { port };
         let by_tcp = Destination {
             transport: Transport::Tcp,
@@ -152,7 +152,8 @@ impl Calling {
         true
     }
 
-    /// Back to UDP where the peer takes no TCP; `false` where it was not TCP for its size.
+    /// Falls back to UDP where the peer accepts no TCP; `false` unless the INVITE went by TCP for
+    /// its size.
     fn send_by_udp(&mut self, core: &mut Core, now: Now, id: SessionId) -> bool {
         let Some(by_udp) = self.by_udp.take() else { return false };
         core.tcp_refusals.note(now.mono, by_udp.remote);
@@ -161,7 +162,8 @@ impl Calling {
         true
     }
 
-    /// Goes on to the next destination, this one having come to `given_up`; `false` when there is none.
+    /// Proceeds to the next destination, and reports `given_up` for this one; `false` when there is
+    /// none.
     fn send_to_next(
         &mut self,
         core: &mut Core,
@@ -201,7 +203,8 @@ impl Calling {
             return false;
         }
         self.challenges = self.challenges.saturating_add(1);
-        // A trunk's password answers one realm, the first where none is set (limits-and-rules rule 5).
+        // A trunk's password answers one realm, by default the first that challenges: a second
+        // destination that names another realm must not get a hash of it.
         if let (Some(credentials), Failover::UnlessDecided) =
             (&mut self.invite.credentials, self.invite.attempts.failover)
         {
@@ -213,7 +216,8 @@ impl Calling {
         true
     }
 
-    /// The peer wants longer session intervals: once more with its least (RFC 4028 §7.3).
+    /// Sends the INVITE again, once, with the minimum session interval that the peer demands (RFC
+    /// 4028 §7.3).
     fn raise_session_interval(
         &mut self,
         core: &mut Core,
@@ -230,7 +234,7 @@ impl Calling {
         true
     }
 
-    /// What an SDP answer in a response comes to; of a fork that said it before, the same.
+    /// The media of an SDP answer in a response. A fork that answered before keeps its media.
     fn take_answer(
         &self,
         response: &Response,
@@ -249,7 +253,7 @@ impl Calling {
         }
     }
 
-    /// Headers of the INVITE that its ACK repeats (contract sip-interface.md section 5).
+    /// `X-Twilio-` headers of the INVITE, which its ACK repeats.
     fn ack_headers(&self) -> Vec<ExtraHeader> {
         let is_ours = |header: &&ExtraHeader| {
             header.0.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("X-Twilio-"))
@@ -258,7 +262,7 @@ impl Calling {
     }
 }
 
-/// What a destination came to that is left for the next one.
+/// The outcome of a destination that gave way to the next one.
 #[derive(Clone, Copy)]
 struct GivenUp {
     status: u16,
@@ -309,7 +313,7 @@ impl Session {
         }
     }
 
-    /// Nobody answered, or it could not be sent.
+    /// The INVITE got no response, or could not be sent.
     pub(super) fn invite_failed(
         &mut self,
         core: &mut Core,
@@ -326,7 +330,7 @@ impl Session {
         self.reject_unheard(core, &calling, status);
     }
 
-    /// No response came, and there is nobody else to ask.
+    /// Reports a failure without a response, when no destination is left.
     fn reject_unheard(&mut self, core: &mut Core, calling: &Calling, status: u16) {
         core.emit(UaEvent::Rejected {
             session: self.id,
@@ -338,8 +342,8 @@ impl Session {
         });
     }
 
-    /// The destination said nothing at all for too long, not even 100: it is given up, for the next
-    /// one where there is one. A final response that still comes is acknowledged, a 2xx ended by BYE.
+    /// Gives up on a destination that sent nothing in time, not even 100, and tries the next one. A
+    /// late final response is acknowledged, and a late 2xx ended by BYE.
     pub(super) fn give_up_on_silence(
         &mut self,
         core: &mut Core,
@@ -385,7 +389,7 @@ impl Session {
         });
     }
 
-    /// The first 2xx wins (§13.2.2.4); those of other forks are ended by the transaction.
+    /// The first 2xx wins (§13.2.2.4); `Core::end_fork` ends those of other forks.
     fn establish(&mut self, core: &mut Core, now: Now, mut calling: Calling, response: Response) {
         let Some((invite, mut dialog)) = core.dialog_of(calling.transaction, &response) else {
             return;
@@ -448,13 +452,13 @@ impl Session {
 type Settled = Result<(SessionMedia, NegotiatedMedia), String>;
 
 impl Calling {
-    /// What the SDP of a 2xx comes to; with a late offer also what our ACK says.
+    /// The media of a 2xx, and with a late offer the answer for our ACK.
     fn settle(&mut self, response: &Response) -> (Settled, Option<Vec<u8>>) {
         if !self.invite.late_offer {
             let answer = self.take_answer(response);
             return (answer.unwrap_or_else(|| Err("the 2xx has no SDP answer".to_owned())), None);
         }
-        // The offer came reliably before, and its answer went by PRACK.
+        // The offer came in a reliable response, and PRACK carried the answer.
         if let Some(Ok(settled)) = self.take_answer(response) {
             return (Ok(settled), None);
         }
@@ -470,12 +474,13 @@ impl Calling {
     }
 }
 
-/// A request of more bytes does not go by UDP where TCP is open to it (RFC 3261 §18.1.1).
+/// A larger request goes by TCP where its URI allows that (RFC 3261 §18.1.1).
 const DATAGRAM_BYTES: usize = 1_300;
-/// What is added when a request leaves: Via and User-Agent.
+/// Bytes that `Core::start` adds: Via and User-Agent.
 const VIA_BYTES: usize = 150;
-/// What the answer to a challenge adds.
+/// Bytes of a credentials header.
 const CREDENTIALS_BYTES: usize = 300;
 
-/// Forks whose early answer is remembered.
+/// Forks of one INVITE whose early answers are kept. Past it an early answer is dropped; the 2xx
+/// brings it again.
 const EARLY_FORKS_MAX: usize = 16;

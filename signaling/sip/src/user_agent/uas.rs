@@ -25,7 +25,8 @@ use crate::sdp::SdpRefusal;
 use crate::transaction::{InviteServer, Retransmission, ServerKey, ServerMachine};
 
 impl UserAgent {
-    /// `Command::Admit`: from here on there is state, so the caller has made sure who asks.
+    /// `Command::Admit`. The first state that a request makes: the layer above has authenticated
+    /// its sender.
     pub(super) fn admit(&mut self, now: Now, incoming: Incoming, id: SessionId) {
         let key = self.core.keys.of(&incoming.request);
         let key = key.filter(|key| !self.core.servers.contains(*key));
@@ -66,7 +67,8 @@ impl UserAgent {
         self.core.respond(now, key, &trying);
         let media_id = u32::try_from(self.core.random.u64() >> 33).unwrap_or(1);
         let offer = sdp_of(&request.headers, &request.body).ok().flatten().map(<[u8]>::to_vec);
-        // Of the body nothing else is needed while the call rings.
+        // The session keeps the SDP above; the rest of the body would only take memory while the
+        // call rings.
         request.body = Vec::new();
         let ringing = Ringing {
             dialog: Dialog::from_invite(&request, tag_text(tag), flow),
@@ -151,7 +153,7 @@ impl Session {
         let response = core.response(&ringing.request, status, shape);
         let (bytes, _) = core.respond(now, ringing.key, &response);
         match ringing.reliable.as_mut().filter(|_| is_reliable) {
-            // It is repeated until its PRACK comes; the minute's reminder has another RSeq.
+            // `Reliable` repeats it until its PRACK comes, so it needs no refresh.
             Some(reliable) => reliable.sent(now.mono, &core.config.timers, &bytes, has_sdp),
             None => ringing.refresh = Some((now.mono + PROVISIONAL_REFRESH, bytes)),
         }
@@ -243,7 +245,7 @@ impl Session {
                 core.emit(UaEvent::Canceled { session: self.id, reason });
             }
             State::Talking(talking) => {
-                // Of a re-INVITE: the session goes on as it was.
+                // The CANCEL of a re-INVITE leaves the session as it was.
                 if let Some(offer) = talking.peer_offer.take_if(|offer| offer.key == key) {
                     let response = core.response(&offer.request, 487, Shape::default());
                     core.respond(now, key, &response);
@@ -271,7 +273,7 @@ impl Session {
         self.receive_early(core, now, flow, request);
     }
 
-    /// The minute is over: the last provisional response again.
+    /// Repeats the last provisional response, or a reliable one that has no PRACK.
     pub(super) fn refresh_ringing(&mut self, core: &mut Core, now: Now, ringing: Box<Ringing>) {
         self.state = State::Ringing(ringing);
         if !self.resend_reliable(core, now) {
@@ -308,7 +310,7 @@ impl Session {
 }
 
 impl Core {
-    /// What repeats a 2xx until its ACK comes, whatever the transport (§13.3.1.4).
+    /// State that repeats a 2xx until its ACK comes, over every transport (§13.3.1.4).
     pub(super) fn await_ack(
         &self,
         now: Now,
@@ -355,12 +357,12 @@ impl Ringing {
     }
 }
 
-/// The `Reason` header of a BYE or CANCEL, for people.
+/// The `Reason` header of a BYE or CANCEL as text.
 pub(super) fn reason_text(request: &Request) -> Option<String> {
     request.headers.get("Reason").map(|value| value.to_lossy().into_owned())
 }
 
-/// Hanging up what rings.
+/// `Command::Bye` before our final response: 480.
 pub(super) fn hang_up_ringing(
     session: &mut Session,
     core: &mut Core,
