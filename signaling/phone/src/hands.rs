@@ -1,4 +1,4 @@
-//! What the phone's media core acts with: it collects; the phone carries out. Sans-IO.
+//! Collects the effects of the phone's media core, which the phone then carries out. Sans-IO.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use plane::{MeshFrame, Output, SocketId};
 use shared::{CoreId, MediaEvent, RecorderFrame};
 
-/// Everything a plane wanted, in order of its kind.
+/// The effects of one call of the plane, in order for each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
     pub packets: VecDeque<(SocketId, SocketAddr, Vec<u8>)>,

@@ -1,4 +1,7 @@
-//! The phone itself. Sans-IO.
+//! The phone: routes inputs between its SIP user agent, its media core and its registration.
+//! Sans-IO. Each input is followed to its end: events of the user agent become commands of the core
+//! and the other way round, until both are quiet. There is one call at a time, so one leg; a prompt
+//! and a key sequence share it, and replace each other.
 
 use std::collections::VecDeque;
 
@@ -38,25 +41,26 @@ pub struct Phone {
     random: Random,
 }
 
-/// The call there is.
+/// The current call.
 struct Current {
     session: SessionId,
-    /// Whether we still have to answer it.
+    /// Whether it is an incoming call that is not answered yet.
     rings_here: bool,
     leg: Option<LegId>,
     held: bool,
 }
 
-/// The phone hears one thing at a time.
+/// The only tap: the received audio of the one call.
 const TAP: TapId = TapId(1);
 
 impl Phone {
-    /// A phone; `seed` must differ between phones.
+    /// A phone without a call. `seed` must differ between phones.
     pub fn new(config: PhoneConfig, seed: [u8; 32]) -> Self {
         let origin = Origin { node: u16::MAX, generation: seed[0] };
         let mut ua_config = UaConfig::new(origin, &config.host, &config.host);
         ua_config.meets_strangers = false;
-        // Whoever tries a server by hand wants to see what it does, not how soon we give it up.
+        // A user who tries a server by hand wants to see what it does, so silence does not end the
+        // attempt early.
         ua_config.silence_max = ua_config.timers.transaction_timeout();
         ua_config.product = concat!("Sidetone-phone/", env!("CARGO_PKG_VERSION")).to_owned();
         let plane = Plane::new(PlaneConfig {
@@ -89,7 +93,7 @@ impl Phone {
         }
     }
 
-    /// Takes one input and follows it to its end.
+    /// Handles one input to its end.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
             Input::Sip(input) => self.ua.handle(now, input),
@@ -106,7 +110,7 @@ impl Phone {
         self.pump(now);
     }
 
-    /// Runs what is due.
+    /// Handles all deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Now) {
         if self.ua.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.ua.handle_timeout(now);
@@ -120,7 +124,7 @@ impl Phone {
         self.pump(now);
     }
 
-    /// What is to be done.
+    /// The next effect; `None` when all are drained.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
@@ -141,7 +145,7 @@ impl Phone {
         self.registration.is_some()
     }
 
-    /// Figures of the media core.
+    /// Counters of the media core.
     pub fn media_meters(&self) -> &plane::PlaneMeters {
         self.plane.meters()
     }
@@ -282,7 +286,7 @@ impl Phone {
         }
     }
 
-    /// Lets the registration take a step, with a number for what it may want to send.
+    /// Runs one step of the registration, with the name of the request that it may send.
     fn registered(&mut self, work: impl FnOnce(&mut Registration, RequestId) -> Step) {
         let request = self.new_request();
         let Some(registration) = &mut self.registration else { return };
@@ -330,7 +334,7 @@ impl Phone {
         self.commands.push_back(sip::Command::Reoffer { session: call.session, media });
     }
 
-    /// One key a call, so that none is used for two.
+    /// A fresh SRTP key for each call.
     fn security(&self) -> MediaSecurity {
         if !self.config.srtp {
             return MediaSecurity::Clear;
@@ -357,7 +361,7 @@ impl Phone {
             UaEvent::Incoming(incoming) if *incoming.method() == Method::Invite => {
                 self.on_invite(incoming);
             }
-            // A phone of one server answers strays by itself.
+            // Never emitted: with `meets_strangers` off the user agent answers strays itself.
             UaEvent::Stray(_) => {}
             UaEvent::Incoming(incoming) => self.commands.push_back(sip::Command::Respond {
                 incoming,
@@ -459,7 +463,7 @@ impl Phone {
         }
     }
 
-    /// Starts the leg with a tap on what is heard, or tells the core what changed.
+    /// Starts the leg with a tap on the received audio, or updates it.
     fn set_media(&mut self, now: Now, media: NegotiatedMedia) {
         let Some(call) = self.call.as_mut() else { return };
         let plan = Box::new(LegPlan {
@@ -524,5 +528,5 @@ fn texts(headers: &sip::Headers) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The socket that RTCP of a phone without rtcp-mux comes to.
+/// The RTCP socket of a phone without rtcp-mux.
 pub const RTCP: SocketId = SocketId::rtcp(0);

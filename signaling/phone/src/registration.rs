@@ -1,4 +1,7 @@
-//! The phone's binding at a registrar: asked for, kept alive, taken back (RFC 3261 §10.2). Sans-IO.
+//! The phone's registration (RFC 3261 §10.2). Sans-IO. At most one REGISTER is open at a time:
+//! `Asking` waits for its response, `Bound` for the time to refresh, `Leaving` for the response to
+//! the removal. A user who leaves while one is open has to wait for its response, so the wish is
+//! kept in `Asking`.
 
 use std::time::Duration;
 
@@ -11,60 +14,61 @@ use sip::{
 
 use crate::surface::Event;
 
-/// What a registration is made of.
+/// Parameters of a registration.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     /// The address of record: To and From.
     pub address: Uri,
-    /// Where the registrar is.
+    /// Destinations of the registrar, first to last.
     pub destinations: Vec<Destination>,
     /// User part of our Contact.
     pub contact_user: String,
     pub credentials: Option<Credentials>,
 }
 
-/// One binding.
+/// One registration.
 #[derive(Debug)]
 pub(crate) struct Registration {
     account: Account,
     /// The Request-URI of REGISTER: the address of record without its user.
     registrar: Uri,
     expires_s: u32,
-    /// The registrar named its least already: it is not followed a second time.
+    /// A 423 was followed once: a second one ends the registration.
     was_too_brief: bool,
     sequence: Option<Sequence>,
-    /// When the binding ends that the registrar granted last.
+    /// When the last granted binding expires.
     bound_until: Option<Instant>,
     state: State,
 }
 
-/// What the registration waits for.
+/// States of a registration.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// For the first word of the registrar, or for its word on a refresh. `leaves`: the user does
-    /// not want it any more.
+    /// A REGISTER is open, the first or a refresh. `leaves`: the user wants to remove the
+    /// registration.
     Asking { request: RequestId, leaves: bool },
-    /// For the time to refresh.
+    /// Registered, until the time to refresh.
     Bound { refresh_at: Instant },
-    /// For the registrar's word that the binding is gone.
+    /// The removal is open.
     Leaving { request: RequestId },
 }
 
-/// What is to be done.
+/// The next step of the phone.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Send a REGISTER.
     Ask(Box<OutgoingRequest>),
-    /// Tell the user.
+    /// Report an event.
     Tell(Event),
-    /// Tell the user, and forget the registration.
+    /// Report an event, and drop the registration.
     End(Event),
     /// Nothing.
     Wait,
 }
 
 impl Registration {
-    /// A registration and its first REGISTER, sent as `request`; `None` if the address is no SIP URI.
+    /// A registration and its first REGISTER, sent as `request`; `None` if the address is not a SIP
+    /// URI.
     pub fn begin(
         account: Account,
         expires_s: u32,
@@ -87,7 +91,7 @@ impl Registration {
         Some((registration, message))
     }
 
-    /// Whether that request is this registration's.
+    /// Whether this request belongs to the registration.
     pub fn waits_for(&self, id: RequestId) -> bool {
         match self.state {
             State::Asking { request, .. } | State::Leaving { request } => request == id,
@@ -103,13 +107,14 @@ impl Registration {
         }
     }
 
-    /// The time to refresh has come: as `request`.
+    /// Refreshes, with a REGISTER sent as `request`.
     pub fn refresh(&mut self, request: RequestId) -> Step {
         self.state = State::Asking { request, leaves: false };
         Step::Ask(self.register(self.expires_s))
     }
 
-    /// The user does not want it any more: as `request`, unless the registrar has to answer first.
+    /// Removes the registration, with a REGISTER sent as `request`; while another one is open,
+    /// after its response.
     pub fn leave(&mut self, request: RequestId) -> Step {
         match &mut self.state {
             State::Bound { .. } => self.take_back(request),
@@ -121,7 +126,7 @@ impl Registration {
         }
     }
 
-    /// The registrar's word, or that there was none. `next` is for what has to be sent now.
+    /// Takes the outcome of a REGISTER. `next` names the request to send now, if any.
     pub fn responded(&mut self, now: Now, responded: Responded, next: RequestId) -> Step {
         let granted_s = self.granted_s(&responded);
         let least_s = responded.headers.as_ref().and_then(sip::Headers::min_expires);
@@ -159,7 +164,7 @@ impl Registration {
         self.state = State::Bound { refresh_at };
     }
 
-    /// A registrar in trouble is asked again while the binding still stands.
+    /// After a server failure a refresh is tried again while the binding is valid.
     fn try_later(&mut self, now: Now) -> bool {
         let left = self.bound_until.map_or(Duration::ZERO, |until| until.since(now.mono));
         let pause = left / 2;
@@ -170,7 +175,7 @@ impl Registration {
         is_time
     }
 
-    /// Asks for as long as the registrar wants it at least (§10.2.8), once.
+    /// Asks again for the minimum that the registrar demands (§10.2.8), once.
     fn take_least(&mut self, least_s: Option<u32>) -> bool {
         let Some(least_s) = least_s.filter(|least| *least > self.expires_s) else { return false };
         self.expires_s = least_s;
@@ -182,8 +187,8 @@ impl Registration {
         Step::Ask(self.register(0))
     }
 
-    /// What our Contact was granted (§10.2.4). A registrar that rewrote it granted the least of all
-    /// that it lists; one that lists nothing said it in `Expires`, or took what was asked.
+    /// The lifetime granted to our Contact (§10.2.4). Where the registrar rewrote the Contact it is
+    /// the shortest of all listed; where it lists none, `Expires`, or the requested lifetime.
     fn granted_s(&self, responded: &Responded) -> u32 {
         let listed = responded.contacts.list();
         let own = responded.own_contact.as_ref();
@@ -213,7 +218,7 @@ impl Registration {
     }
 }
 
-/// A registrar that grants next to nothing is still asked once a second at most.
+/// Shortest pause between refreshes, however short the granted lifetime.
 const REFRESH_PAUSE_MIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What goes into a phone and what comes out. Sans-IO.
+//! Inputs, commands, effects and events of a phone. Sans-IO.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,57 +22,57 @@ pub struct PhoneConfig {
     pub media_port: u16,
     /// Codecs it offers and takes, best first.
     pub codecs: Vec<Codec>,
-    /// SRTP and nothing else, offered and taken; else none.
+    /// `true`: offers and accepts SRTP only; `false`: never SRTP.
     pub srtp: bool,
-    /// Whether an incoming call is answered by itself.
+    /// Whether the phone answers incoming calls without a command.
     pub answers: bool,
     /// Unix milliseconds at `Instant::ZERO`, for RTCP.
     pub unix_ms_at_zero: i64,
 }
 
-/// Into a phone.
+/// What a phone takes in.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// From its SIP transport.
+    /// Input of its SIP transport.
     Sip(sip::Input<'a>),
     /// A datagram at its media ports.
     Media {
         /// RTP or RTCP: [`SocketId::rtp`]`(0)` or [`SocketId::rtcp`]`(0)`.
         socket: SocketId,
-        /// From where.
+        /// Source address.
         source: SocketAddr,
         /// The packet; it may be rewritten.
         packet: &'a mut [u8],
     },
-    /// What its user wants.
+    /// A command of its user.
     Command(Command),
 }
 
-/// What the phone's user wants.
+/// A command of the phone's user.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Call somebody. Ignored while there is a call.
+    /// Place a call. Ignored while there is a call.
     Call {
-        /// Whom.
+        /// The URI to call.
         target: Uri,
-        /// Where to send it.
+        /// Destinations, first to last.
         destinations: Vec<Destination>,
-        /// More headers of the INVITE.
+        /// Additional headers of the INVITE.
         headers: Vec<(String, Vec<u8>)>,
     },
     /// Register, and refresh at half of what the registrar grants, until [`Command::Unregister`].
     /// Ignored while there is a registration.
     Register {
-        /// The address whose calls are to come here; its host is the registrar. Not a SIP URI:
-        /// refused with 400.
+        /// The address of record; its host is the registrar. Anything but a SIP URI is refused with
+        /// 400.
         address: Uri,
-        /// Where to send it.
+        /// Destinations, first to last.
         destinations: Vec<Destination>,
-        /// How long to ask for, seconds. Where that is too brief (423), the registrar's least is
-        /// asked for, once.
+        /// Requested lifetime in seconds. After a 423 the phone asks once for the registrar's
+        /// minimum.
         expires_s: u32,
     },
-    /// Take the registration back.
+    /// Remove the registration.
     Unregister,
     /// Answer the call that rings here.
     Answer,
@@ -83,7 +83,7 @@ pub enum Command {
     },
     /// End the call, in any state.
     HangUp,
-    /// Put the other party on hold, or take it back.
+    /// Put the other party on hold (`true`), or resume.
     Hold(bool),
     /// Speak: play a prompt once.
     Play(Arc<Prompt>),
@@ -91,49 +91,49 @@ pub enum Command {
     Press(Arc<str>),
 }
 
-/// Out of a phone.
+/// What a phone gives out.
 #[derive(Debug)]
 pub enum Effect {
-    /// For its SIP transport: a send, or a connection to close. Never an event.
+    /// For its SIP transport: a message to send, or a connection to close. Never an event.
     Sip(sip::Effect),
     /// A datagram from its media ports.
     Media {
         /// RTP or RTCP.
         socket: SocketId,
-        /// Where to.
+        /// Destination address.
         to: SocketAddr,
         /// The packet.
         packet: Vec<u8>,
     },
-    /// Something its user sees or hears.
+    /// An event for its user.
     Event(Event),
 }
 
 /// What the user of a phone sees and hears.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Somebody calls.
+    /// An incoming call.
     Incoming {
         /// Headers of the INVITE beyond those that SIP itself needs.
         headers: Vec<(String, String)>,
     },
-    /// The other side rings, or says something else that is provisional.
+    /// The other side rings, or sent another provisional response.
     Progress {
         /// 180, 183, …
         status: u16,
     },
     /// The call is up, with media.
     Up {
-        /// In which codec.
+        /// The negotiated codec.
         codec: Codec,
-        /// Headers of the answer, where we called.
+        /// Headers of the 2xx; empty where the phone answered.
         headers: Vec<(String, String)>,
     },
     /// The call was refused.
     Refused {
         /// Final SIP status.
         status: u16,
-        /// Its phrase.
+        /// Reason phrase.
         reason: String,
     },
     /// The call is over.
@@ -143,23 +143,24 @@ pub enum Event {
         /// Headers of its BYE.
         headers: Vec<(String, String)>,
     },
-    /// Calls to the address come here: the first time and after each refresh.
+    /// The registration succeeded: reported the first time and after each refresh.
     Registered {
-        /// How long the registrar granted, seconds.
+        /// Granted lifetime in seconds.
         expires_s: u32,
-        /// All the bindings that it has for the address.
+        /// All bindings of the address of record.
         contacts: Vec<String>,
     },
-    /// The registrar refused, or did not answer while the binding stood. The registration is over.
+    /// The registrar refused, or did not respond before the binding expired. The registration is
+    /// over.
     RegisterRefused {
         /// Final SIP status; 408 for silence, 503 for no way to send.
         status: u16,
-        /// Its phrase.
+        /// Reason phrase.
         reason: String,
     },
-    /// The registrar has forgotten us, as asked.
+    /// The registration was removed, as requested.
     Unregistered,
-    /// 20 ms of what the other party says, as it came (loss is filled with silence).
+    /// 20 ms of audio from the other party; lost packets are silence.
     Heard {
         /// Its codec.
         codec: Codec,
@@ -168,10 +169,10 @@ pub enum Event {
     },
     /// The other party pressed a key.
     Key(char),
-    /// What was played or pressed is over.
+    /// A prompt or a key sequence was played to its end.
     Spoken,
     /// Media figures, at the end of a call.
     Quality(LegQuality),
-    /// A SIP message went by: one line.
+    /// A SIP message was sent or received: one line.
     Trace(String),
 }
