@@ -2,18 +2,18 @@
 
 use crate::scan::trim_spaces;
 
-/// One key that was pressed, as the body of an INFO tells it.
+/// One key press in the body of an INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DtmfRelay {
     /// `0-9 * # A-D`; `None` for a hook flash.
     pub digit: Option<u8>,
-    /// How long, in milliseconds; at most [`DURATION_MS_MAX`].
+    /// Duration in milliseconds; at most [`DURATION_MS_MAX`].
     pub duration_ms: u32,
 }
 
 impl DtmfRelay {
-    /// Reads `Signal=5` and `Duration=160` lines, in any order and case. Other lines are passed
-    /// over; `None` without a readable signal.
+    /// Reads `Signal=5` and `Duration=160` lines, in any order and case. Other lines are ignored;
+    /// `None` without a readable signal.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let mut signal = None;
         let mut duration_ms = None;
@@ -48,7 +48,7 @@ impl DtmfRelay {
     }
 }
 
-/// The key itself, or its event number from 10 on; the outer `None` is no signal at all.
+/// The key itself, or its event number from 10 on; the outer `None`: not a signal.
 fn read_signal(value: &[u8]) -> Option<Option<u8>> {
     match value {
         [digit @ (b'0'..=b'9' | b'*' | b'#' | b'A'..=b'D')] => Some(Some(*digit)),
@@ -64,7 +64,7 @@ fn read_signal(value: &[u8]) -> Option<Option<u8>> {
     }
 }
 
-/// What a body without a duration means, milliseconds.
+/// Duration of a body that names none, milliseconds.
 const DURATION_MS: u32 = 160;
 /// Longest key press that is believed, milliseconds.
 pub const DURATION_MS_MAX: u32 = 10_000;

@@ -1,4 +1,5 @@
-//! Bodies, and the one part of them that is wanted (RFC 2046 §5.1, RFC 5621). Sans-IO.
+//! Finds the session description in a body, which may be multipart (RFC 2046 §5.1, RFC 5621).
+//! Sans-IO.
 
 use shared::limits::{SIP_MULTIPART_DEPTH_MAX, SIP_MULTIPART_PARTS_MAX};
 
@@ -54,7 +55,7 @@ fn description_in<'a>(
         let Some(media_type) = part.headers.content_type() else { continue };
         match description_in(&part.headers, &media_type, part.body, inside) {
             Ok(description) => return Ok(description),
-            // What is wrong with a part matters only where no other one has the description.
+            // An error in one part matters only where no other part has the description.
             Err(OTHER_TYPE) => {}
             Err(other) => refusal = other,
         }
@@ -89,7 +90,7 @@ pub fn parts<'a>(media_type: &MediaType, body: &'a [u8]) -> Result<Vec<Part<'a>>
 }
 
 struct Delimiter<'a> {
-    /// Up to the line break that belongs to the delimiter.
+    /// The bytes before the line break that belongs to the delimiter.
     before: &'a [u8],
     behind: &'a [u8],
     is_last: bool,
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!((refusal.rule, refusal.status), ("sip_body_encoding", 415));
     }
 
-    /// An SDP part inside so many multipart bodies.
+    /// An SDP part inside `depth` multipart bodies.
     fn nested(depth: usize) -> (String, String) {
         let leaf = ("application/sdp".to_owned(), "v=0\r\n".to_owned());
         (0..depth).fold(leaf, |(media_type, body), level| {

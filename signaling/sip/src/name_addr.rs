@@ -11,7 +11,7 @@ use crate::uri::{Uri, UriError};
 /// A display name, a URI, and the parameters of the header value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NameAddr {
-    /// The name shown to people.
+    /// The display name.
     pub display_name: Option<DisplayName>,
     /// The address.
     pub uri: Uri,
@@ -20,12 +20,12 @@ pub struct NameAddr {
 }
 
 impl NameAddr {
-    /// `<uri>` without name and parameters.
+    /// `<uri>` without display name and parameters.
     pub fn new(uri: impl Into<Uri>) -> Self {
         Self { display_name: None, uri: uri.into(), parameters: Parameters::new() }
     }
 
-    /// The same with a tag.
+    /// This address with a tag.
     #[must_use]
     pub fn with_tag(mut self, tag: Text) -> Self {
         self.set_tag(tag);
@@ -62,8 +62,8 @@ impl NameAddr {
         self.parameters.get("tag")
     }
 
-    /// Sets the `tag` parameter. Bytes that would end the parameter are dropped, so that a tag
-    /// made from anything stays one parameter.
+    /// Sets the `tag` parameter. Bytes that would end the parameter are dropped, so that any tag
+    /// stays one parameter.
     pub fn set_tag(&mut self, tag: Text) {
         let sound = tag.as_bytes().iter().all(|&byte| text::is_token_byte(byte));
         let tag = if sound {
@@ -75,8 +75,8 @@ impl NameAddr {
         self.parameters.put(Text::from_wire(b"tag"), Some(tag));
     }
 
-    /// The `expires` parameter in seconds; numbers past `u32` count as its most, anything that is
-    /// no number as absent (RFC 3261 §20.10).
+    /// The `expires` parameter in seconds; a number past `u32` is `u32::MAX`, and anything else
+    /// counts as absent (RFC 3261 §20.10).
     pub fn expires(&self) -> Option<u32> {
         self.parameters.get("expires").and_then(|value| saturating_seconds(value.as_bytes()))
     }
@@ -118,7 +118,7 @@ impl NameAddr {
     }
 }
 
-/// Takes a display name when one stands before a `<`; what follows is `<` then.
+/// Takes a display name that stands before a `<`, and leaves the scanner at the `<`.
 fn read_display_name(scanner: &mut Scanner<'_>) -> Result<Option<DisplayName>, NameAddrError> {
     if scanner.peek() == Some(b'"') {
         let name = scanner.quoted().ok_or(NameAddrError::DisplayName)?;
@@ -141,7 +141,7 @@ fn read_display_name(scanner: &mut Scanner<'_>) -> Result<Option<DisplayName>, N
     Ok(DisplayName::from_quoted(name))
 }
 
-/// Why a value is no address. The sender's fault.
+/// Reasons why a value is not a valid address. Always the sender's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameAddrError {
     /// An open quote, or bytes that need quotes.
@@ -153,20 +153,20 @@ pub enum NameAddrError {
     /// A URI with headers and no brackets (RFC 3261 §20.10).
     #[error("a URI with a question mark must stand in angle brackets")]
     Bare,
-    /// The URI.
+    /// A broken URI.
     #[error(transparent)]
     Uri(#[from] UriError),
-    /// Something that is no parameter follows the URI.
+    /// The URI is followed by something other than parameters.
     #[error("what follows the URI is not a list of parameters")]
     Parameters,
 }
 
-/// A display name: the inside of its quotes, escapes untouched, so that any bytes pass unchanged.
+/// A display name: the bytes between its quotes, still escaped, so that they pass unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DisplayName(Text);
 
 impl DisplayName {
-    /// A name of ours.
+    /// Makes a display name from text.
     ///
     /// # Errors
     /// Control characters.
@@ -177,7 +177,7 @@ impl DisplayName {
         Ok(Self(Text::from_wire(inner)))
     }
 
-    /// The name with escapes read, what is not UTF-8 replaced.
+    /// The name, unescaped, with invalid UTF-8 replaced.
     pub fn to_lossy(&self) -> String {
         String::from_utf8_lossy(&parameters::unescape(self.0.as_bytes())).into_owned()
     }
@@ -235,7 +235,7 @@ impl Default for Contacts {
     }
 }
 
-/// Seconds as digits; more than `u32` holds is its most.
+/// Seconds as digits; a number past `u32` is `u32::MAX`.
 pub(crate) fn saturating_seconds(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -258,7 +258,7 @@ fn thousandths(text: &str) -> Option<u16> {
     }
 }
 
-/// Tokens and white space; bytes past ASCII are common in names of phones and harmless, for we
+/// Tokens and white space. Bytes past ASCII are common in names from phones, and harmless since we
 /// write every name in quotes.
 const fn is_bare_name_byte(byte: u8) -> bool {
     text::is_token_byte(byte) || matches!(byte, b' ' | b'\t') || byte >= 0x80

@@ -7,9 +7,9 @@ use crate::text::{self, IllegalText, Text};
 /// One parameter: a name, and a value unless it is a flag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Parameter {
-    /// As received; names compare without regard to case.
+    /// The name as received; names compare without regard to case.
     name: Text,
-    /// As received: a quoted value keeps its quotes and escapes.
+    /// The value as received: with its quotes and escapes. `None` for a flag.
     value: Option<Text>,
 }
 
@@ -19,7 +19,7 @@ impl Parameter {
         &self.name
     }
 
-    /// The value as it stands on the wire, with its quotes.
+    /// The value as on the wire, with its quotes; `None` for a flag.
     pub fn value(&self) -> Option<&Text> {
         self.value.as_ref()
     }
@@ -40,7 +40,7 @@ impl Parameters {
         self.find(name).and_then(Parameter::value)
     }
 
-    /// The value as text with quotes and escapes taken off; `None` when absent, a flag or not UTF-8.
+    /// The value as text, unquoted; `None` when absent, a flag or not UTF-8.
     pub fn unquoted(&self, name: &str) -> Option<String> {
         let value = self.get(name)?;
         String::from_utf8(unquote(value.as_bytes())).ok()
@@ -54,7 +54,7 @@ impl Parameters {
     /// Sets a parameter to a value that needs no quotes, or to a flag.
     ///
     /// # Errors
-    /// A name that is no token, or a value that is neither token nor host.
+    /// A name that is not a token, or a value that is neither a token nor a host.
     pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), IllegalText> {
         text::check(name.as_bytes(), text::is_token_byte)?;
         let value = match value {
@@ -71,7 +71,7 @@ impl Parameters {
     /// Sets a header parameter to a quoted value.
     ///
     /// # Errors
-    /// A name that is no token, or a value with control characters.
+    /// A name that is not a token, or a value with control characters.
     pub fn set_quoted(&mut self, name: &str, value: &str) -> Result<(), IllegalText> {
         text::check(name.as_bytes(), text::is_token_byte)?;
         let value = Text::new(value)?;
@@ -80,7 +80,7 @@ impl Parameters {
         Ok(())
     }
 
-    /// The same with a parameter whose value is known to be sound, such as a parsed tag.
+    /// Sets a parameter to a value that is known to be valid, such as a parsed tag.
     pub(crate) fn put(&mut self, name: Text, value: Option<Text>) {
         match self.0.iter_mut().find(|parameter| parameter.name.eq_ignore_case(&name)) {
             Some(parameter) => parameter.value = value,
@@ -93,22 +93,22 @@ impl Parameters {
         self.0.push(Parameter { name, value });
     }
 
-    /// Takes out every parameter of this name.
+    /// Removes every parameter of this name.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|parameter| !parameter.name.eq_ignore_case(name));
     }
 
-    /// All in order.
+    /// All parameters in order.
     pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Number of parameters.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -144,7 +144,7 @@ pub(crate) fn quote(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Takes quotes and escapes off; what is not quoted stays.
+/// Removes quotes and escapes; an unquoted value stays as it is.
 pub(crate) fn unquote(bytes: &[u8]) -> Vec<u8> {
     let Some(inner) = bytes.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
         return bytes.to_vec();
@@ -152,7 +152,7 @@ pub(crate) fn unquote(bytes: &[u8]) -> Vec<u8> {
     unescape(inner)
 }
 
-/// Takes the backslashes of quoted pairs off.
+/// Removes the backslashes of quoted pairs.
 pub(crate) fn unescape(inner: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(inner.len());
     let mut bytes = inner.iter();

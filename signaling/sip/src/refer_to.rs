@@ -6,20 +6,20 @@ use crate::scan::Scanner;
 use crate::text::{Escaped, Text};
 use crate::uri::Uri;
 
-/// Whom a REFER wants called.
+/// The target of a REFER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferTo {
     /// The header's value as received.
     pub raw: String,
-    /// The address in it.
+    /// The target URI.
     pub uri: Uri,
-    /// The dialog that the new call is to take the place of.
+    /// The dialog that the new call replaces.
     pub replaces: Option<Replaces>,
 }
 
 impl ReferTo {
-    /// Reads a value: an address in brackets or bare, parameters behind it passed over.
-    /// `None` for anything that is no address, and for a `method` other than INVITE.
+    /// Reads a value: an address, in brackets or bare; parameters behind it are ignored. `None` for
+    /// anything else, and for a `method` other than INVITE.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let address = NameAddr::parse(value).ok()?;
         let replaces = match &address.uri {
@@ -43,7 +43,7 @@ impl ReferTo {
         Some(Self { raw, uri: address.uri, replaces })
     }
 
-    /// The user part, or the number: what is dialled.
+    /// The user part, or the telephone number: the dialled number.
     pub fn user(&self) -> Option<String> {
         match &self.uri {
             Uri::Sip(uri) => uri.user.as_ref().map(Escaped::decode_lossy),
@@ -58,11 +58,11 @@ impl ReferTo {
 pub struct Replaces {
     /// Its Call-ID.
     pub call_id: CallId,
-    /// The tag of whoever is to accept the replacement: ours, when the dialog is ours.
+    /// The tag of the side that receives the new INVITE: our tag, when the dialog is with us.
     pub to_tag: Text,
     /// The tag of the other side.
     pub from_tag: Text,
-    /// Only while it is unanswered.
+    /// `early-only`: only while the dialog is unanswered.
     pub early_only: bool,
 }
 

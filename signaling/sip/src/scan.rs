@@ -1,9 +1,9 @@
-//! Walks over one unfolded header value. Sans-IO, no allocation.
+//! A scanner of one unfolded header value. Sans-IO, no allocation.
 
 use crate::parameters::Parameters;
 use crate::text::{self, Text};
 
-/// What is left of a header value. Every method either takes a whole element or nothing.
+/// The rest of a header value. Every method takes a whole element or nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanner<'a> {
     rest: &'a [u8],
@@ -14,7 +14,7 @@ impl<'a> Scanner<'a> {
         Self { rest: value }
     }
 
-    /// For a value that no reader of lines has seen: `None` where it has a line break.
+    /// A scanner of a value that did not come from a parsed line: `None` where it has a line break.
     pub(crate) fn of_one_line(value: &'a [u8]) -> Option<Self> {
         memchr::memchr2(b'\r', b'\n', value).is_none().then_some(Self::new(value))
     }
@@ -58,13 +58,13 @@ impl<'a> Scanner<'a> {
         self.take_while(|byte| matches!(byte, b' ' | b'\t'));
     }
 
-    /// Takes bytes as long as they are wanted; may take none.
+    /// Takes bytes while `wanted` holds; may take none.
     pub(crate) fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let end = self.rest.iter().position(|&byte| !wanted(byte)).unwrap_or(self.rest.len());
         self.take(end)
     }
 
-    /// Takes everything before the byte, and the byte; nothing when it does not come.
+    /// Takes everything before the byte, and the byte; nothing when the byte does not occur.
     pub(crate) fn take_until(&mut self, byte: u8) -> Option<&'a [u8]> {
         let end = memchr::memchr(byte, self.rest)?;
         let taken = self.take(end);
@@ -78,14 +78,14 @@ impl<'a> Scanner<'a> {
         (!token.is_empty()).then_some(token)
     }
 
-    /// Takes a quoted string and answers what is between its quotes, escapes untouched.
+    /// Takes a quoted string and returns the bytes between its quotes, still escaped.
     pub(crate) fn quoted(&mut self) -> Option<&'a [u8]> {
         let end = quoted_end(self.rest)?;
         let whole = self.take(end);
         whole.get(1..end.checked_sub(1)?)
     }
 
-    /// Takes `*(SEMI name [EQUAL value])`; `None` when something follows a `;` that is no parameter.
+    /// Takes `*(SEMI name [EQUAL value])`; `None` when a `;` is followed by anything else.
     pub(crate) fn parameters(&mut self) -> Option<Parameters> {
         let mut parameters = Parameters::new();
         while self.eat_padded(b';') {
@@ -118,7 +118,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// White space taken off both ends.
+/// The value without white space at both ends.
 pub(crate) fn trim_spaces(bytes: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let start = bytes.iter().position(|byte| !is_space(byte)).unwrap_or(bytes.len());

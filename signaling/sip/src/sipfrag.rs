@@ -2,7 +2,7 @@
 
 use crate::text::decimal;
 
-/// The status of a fragment that begins with a status line; `None` for anything else.
+/// The status in a fragment's status line; `None` for anything else.
 pub fn status(body: &[u8]) -> Option<u16> {
     let line = body.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
     let (version, rest) = line.split_at_checked(VERSION.len())?;

@@ -1,4 +1,4 @@
-//! Texts that may stand in a message: no line break can hide in them. Sans-IO.
+//! Texts that are safe in a message: none can hold a line break. Sans-IO.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,10 +18,10 @@ pub enum IllegalText {
         /// The byte.
         byte: u8,
     },
-    /// Nothing, where the grammar wants at least one character.
+    /// Empty, where the grammar wants at least one character.
     #[error("an empty text is not allowed here")]
     Empty,
-    /// More than the limit of its place.
+    /// Longer than its place allows.
     #[error("{len} bytes are more than the {max} allowed here")]
     TooLong {
         /// Bytes given.
@@ -34,14 +34,14 @@ pub enum IllegalText {
 /// Bytes of a header value or a part of one: any bytes but line breaks, so that no value can
 /// start a header of its own.
 ///
-/// Values made here ([`Text::new`]) hold no control characters at all, values from the wire may
-/// hold them behind a backslash (RFC 3261 §25.1 `quoted-pair`). Often UTF-8, never surely: a
-/// Latin-1 display name passes unchanged.
+/// Values made here ([`Text::new`]) hold no control characters. Values from the wire may hold them
+/// behind a backslash (RFC 3261 §25.1 `quoted-pair`). Not necessarily UTF-8: a Latin-1 display name
+/// passes unchanged.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Box<[u8]>);
 
 impl Text {
-    /// A text of ours.
+    /// Makes a text that we write.
     ///
     /// # Errors
     /// Any control character but the horizontal tab.
@@ -69,7 +69,7 @@ impl Text {
         Ok(Self(bytes.into()))
     }
 
-    /// Bytes that a parser has seen to hold no line break.
+    /// A text from bytes in which the parser found no line break.
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
         debug_assert!(!bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
         Self(bytes.into())
@@ -85,12 +85,12 @@ impl Text {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// The text with what is not UTF-8 replaced: for logs and webhooks, never for the wire.
+    /// The text with invalid UTF-8 replaced: for logs and webhooks, never for the wire.
     pub fn to_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
     }
 
-    /// Whether there is nothing.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -156,7 +156,7 @@ impl Escaped {
         Self(out.into())
     }
 
-    /// A part that is in escaped form already; the delimiters of a user part are allowed.
+    /// Takes a part that is already escaped; the delimiters of a user part are allowed.
     ///
     /// # Errors
     /// Bytes outside of the grammar of `user`, or a `%` without two hexadecimal digits.
@@ -178,7 +178,7 @@ impl Escaped {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// What is meant: `%41` is `A`. Escapes are read once, never twice.
+    /// The unescaped bytes: `%41` is `A`. Unescapes once, never twice.
     pub fn decode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.0.len());
         let mut rest: &[u8] = &self.0;
@@ -197,7 +197,7 @@ impl Escaped {
         out
     }
 
-    /// The meaning as text, with what is not UTF-8 replaced.
+    /// The unescaped text, with invalid UTF-8 replaced.
     pub fn decode_lossy(&self) -> String {
         String::from_utf8_lossy(&self.decode()).into_owned()
     }
@@ -237,7 +237,7 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
     TOKEN_BYTES[byte as usize]
 }
 
-/// A table, because every byte of every header name and parameter is looked up.
+/// A table, because every byte of every header name and parameter is checked.
 const TOKEN_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
@@ -276,7 +276,7 @@ pub(crate) const fn is_uri_parameter_byte(byte: u8) -> bool {
     is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
 }
 
-/// At least one byte, and all of them allowed.
+/// Whether there is at least one byte, and all are allowed.
 pub(crate) fn check(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), IllegalText> {
     if bytes.is_empty() {
         return Err(IllegalText::Empty);
@@ -288,7 +288,7 @@ pub(crate) fn check(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), Il
     }
 }
 
-/// Each byte allowed or part of a whole `%HH`; may be empty.
+/// Whether each byte is allowed or part of a complete `%HH`; may be empty.
 pub(crate) fn check_escapes(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), IllegalText> {
     let mut rest = bytes;
     while let Some((&byte, tail)) = rest.split_first() {

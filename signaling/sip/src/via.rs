@@ -21,7 +21,7 @@ pub enum Transport {
     Ws,
     /// WebSocket over TLS.
     Wss,
-    /// Another one, as received.
+    /// Any other transport, as received.
     Other(Text),
 }
 
@@ -38,12 +38,12 @@ impl Transport {
         }
     }
 
-    /// Whether messages are framed by `Content-Length` and never repeated by us.
+    /// Whether messages are framed by `Content-Length` and never retransmitted.
     pub const fn is_reliable(&self) -> bool {
         !matches!(self, Self::Udp)
     }
 
-    /// Port where none is named (RFC 3261 §19.1.2).
+    /// Default port (RFC 3261 §19.1.2).
     pub const fn default_port(&self) -> u16 {
         match self {
             Self::Tls | Self::Wss => 5061,
@@ -63,16 +63,16 @@ impl Transport {
 /// The `rport` parameter (RFC 3581).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rport {
-    /// Without a value: answer to the port this came from.
+    /// Without a value: the response goes to the source port.
     Requested,
-    /// The port a server saw.
+    /// The source port that a server saw.
     Seen(u16),
 }
 
 /// One `Via` value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Via {
-    /// How it was sent.
+    /// The transport that carried it.
     pub transport: Transport,
     /// `sent-by` host.
     pub host: Host,
@@ -80,19 +80,19 @@ pub struct Via {
     pub port: Option<u16>,
     /// `branch`: the transaction; begins with `z9hG4bK` when made by RFC 3261 rules.
     pub branch: Option<Text>,
-    /// `received`: the source address the next server saw.
+    /// `received`: the source address that the next server saw.
     pub received: Option<IpAddr>,
     /// `rport`.
     pub rport: Option<Rport>,
-    /// All others, in order.
+    /// All other parameters, in order.
     pub parameters: Parameters,
 }
 
 impl Via {
-    /// A Via of ours, asking for `rport`.
+    /// Our Via, with an `rport` without a value.
     ///
     /// # Errors
-    /// A branch that is no token.
+    /// A branch that is not a token.
     pub fn new(
         transport: Transport,
         host: Host,
@@ -134,8 +134,8 @@ impl Via {
         if scanner.is_empty() { Ok(()) } else { Err(ViaError) }
     }
 
-    /// Reads as much of the first Via as can be read, for the answer to a broken request: any SIP
-    /// version, and parameters up to the first broken one.
+    /// Reads the first Via as far as possible, to answer a broken request: any SIP version, and
+    /// parameters up to the first broken one.
     pub(crate) fn read_leniently(value: &[u8]) -> Option<Self> {
         let mut scanner = Scanner::new(value);
         let (transport, host, port) = read_sent_by(&mut scanner, |_| true).ok()?;
@@ -154,7 +154,7 @@ impl Via {
     }
 
     /// `sent-by` and the branch name a transaction (RFC 3261 §17.2.3): whether the branch has the
-    /// magic cookie and something behind it.
+    /// magic cookie and more behind it.
     pub fn has_rfc3261_branch(&self) -> bool {
         let cookie = MAGIC_COOKIE;
         self.branch.as_ref().is_some_and(|branch| {
@@ -164,15 +164,14 @@ impl Via {
         })
     }
 
-    /// The `sent-by` port with the transport's default.
+    /// The `sent-by` port, or the default of the transport.
     pub fn port_or_default(&self) -> u16 {
         self.port.unwrap_or(self.transport.default_port())
     }
 
-    /// What a server does with the top Via of a request before anything else: writes down where
-    /// the request really came from. `received` appears when the address differs from `sent-by` or
-    /// `rport` was asked for; `rport` gets the port (RFC 3261 §18.2.1, RFC 3581 §4). What the
-    /// sender wrote there itself is overwritten.
+    /// Notes the real source of a request in its top Via, which a server does before anything else.
+    /// `received` appears when the address differs from `sent-by` or `rport` was asked for; `rport`
+    /// gets the port (RFC 3261 §18.2.1, RFC 3581 §4). Values from the sender are overwritten.
     pub fn note_source(&mut self, source: SocketAddr) {
         let address = source.ip().to_canonical();
         let asked = self.rport.is_some();
@@ -181,8 +180,8 @@ impl Via {
         self.rport = asked.then_some(Rport::Seen(source.port()));
     }
 
-    /// Where a response goes by datagram: `received` and `rport`, else `sent-by`; `None` when that
-    /// is a name and nothing was noted (RFC 3261 §18.2.2 without `maddr`, which is ignored).
+    /// Destination of a response datagram: `received` and `rport`, else `sent-by`; `None` when that
+    /// is a name without `received` (RFC 3261 §18.2.2 without `maddr`, which is ignored).
     pub fn response_address(&self) -> Option<SocketAddr> {
         let address = self.received.or_else(|| self.host.ip())?;
         let port = match self.rport {
@@ -232,7 +231,7 @@ impl Via {
         }
     }
 
-    /// Sorts parameters into the fields; the first of a name counts.
+    /// Sorts parameters into the fields; the first of each name counts.
     fn take_parameters(&mut self, parameters: Parameters) -> Result<(), ViaError> {
         for parameter in parameters.iter() {
             let (name, value) = (parameter.name(), parameter.value());
@@ -250,7 +249,7 @@ impl Via {
     }
 }
 
-/// A value that is no Via. The sender's fault.
+/// A value that is not a valid Via. Always the sender's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the Via is not `SIP/2.0/transport host[:port]` with parameters")]
 pub struct ViaError;
@@ -263,7 +262,7 @@ impl fmt::Display for Via {
     }
 }
 
-/// What branches of RFC 3261 begin with (§8.1.1.7).
+/// The prefix of branches by RFC 3261 (§8.1.1.7).
 pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
 
 /// Reads `SIP / 2.0 / transport host [: port]`, white space anywhere between.
@@ -304,7 +303,7 @@ fn parameter_ahead<'a>(scanner: &Scanner<'a>) -> &'a [u8] {
     rest.get(..rest.len() - one.rest().len()).unwrap_or_default()
 }
 
-/// An address; IPv6 with or without brackets, for both are seen (RFC 5118 §4.5).
+/// An address; IPv6 with or without brackets, since both occur (RFC 5118 §4.5).
 fn read_received(value: &Text) -> Option<IpAddr> {
     let text = value.as_str()?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);

@@ -1,4 +1,4 @@
-//! Each bound on a message: what is at it passes, what is past it gets its status.
+//! Each bound on a message: a message at the bound passes, and one past it gets its status.
 
 use shared::limits::{
     SIP_BODY_BYTES_MAX, SIP_HEADER_LINES_MAX, SIP_HEADER_NAME_BYTES_MAX,

@@ -1,4 +1,4 @@
-//! What holds for any bytes: the parser is total, and parse-build-parse is a fixed point.
+//! Properties for any bytes: the parser is total, and parse-build-parse is a fixed point.
 
 use proptest::prelude::*;
 use sip::{Headers, Message, NameAddr, Text, Uri, Via};
@@ -17,7 +17,7 @@ const SEEDS: [&str; 3] = [
      Authorization: Digest username=\"a\", uri=\"sip:reg.example\"\r\n\r\n",
 ];
 
-/// A change to a message: at a place, so many bytes out, these bytes in.
+/// A change to a message: the place, the number of bytes removed, the bytes inserted.
 type Edit = (prop::sample::Index, usize, Vec<u8>);
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {

@@ -1,4 +1,5 @@
-//! Runs the torture messages through the parser: ours always, the RFCs' own where they are there.
+//! Runs the torture messages through the parser: our own always, those of the RFCs where they are
+//! present.
 
 #[path = "torture/cases.rs"]
 mod cases;
@@ -110,7 +111,7 @@ fn only_messages_that_may_be_answered_have_an_answer_on_the_wire() {
 
 #[test]
 fn the_originals_have_the_same_outcome() {
-    // A clone has only the project: nothing to do there.
+    // A clone has only the project, without the originals.
     let Some(folder) = originals() else { return };
     for (name, table) in [("rfc4475", &RFC_4475[..]), ("rfc5118", &RFC_5118[..])] {
         for case in table {

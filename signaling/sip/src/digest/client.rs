@@ -6,19 +6,19 @@ use super::ChallengeKind;
 use super::hash::{Algorithm, Ha1, ResponseInput, response};
 use super::parameters::{DigestError, DigestParameters, quoted};
 
-/// User and password for the challenges of one call.
+/// User and password that answer the challenges of one call or request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// User name.
     pub user: String,
     /// Password.
     pub password: String,
-    /// The only realm that gets an answer; `None`: whichever asks (the caller chose the target).
+    /// The only realm that gets an answer; `None`: any realm, since the caller chose the target.
     pub realm: Option<String>,
 }
 
 impl Credentials {
-    /// Credentials for whichever realm asks.
+    /// Credentials for any realm.
     pub fn new(user: &str, password: &str) -> Self {
         Self { user: user.to_owned(), password: password.to_owned(), realm: None }
     }
@@ -30,7 +30,7 @@ impl Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Never the password.
+    /// Hides the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("realm", &self.realm).finish_non_exhaustive()
     }
@@ -45,7 +45,7 @@ pub struct Challenge {
     algorithm: Algorithm,
     algorithm_was_named: bool,
     qop_auth: bool,
-    /// The password was right before, only the nonce was too old.
+    /// `stale=true`: the password was right and only the nonce too old.
     pub stale: bool,
 }
 
@@ -53,7 +53,7 @@ impl Challenge {
     /// Reads one header value.
     ///
     /// # Errors
-    /// Another scheme, an algorithm or qop that is not spoken here, or a broken list.
+    /// Another scheme, an unsupported algorithm or qop, or a broken list.
     pub fn parse(value: &[u8]) -> Result<Self, DigestError> {
         let parameters = DigestParameters::parse(value)?;
         let name = parameters.find("algorithm");
@@ -79,8 +79,8 @@ impl Challenge {
         })
     }
 
-    /// The challenge to answer among several (RFC 8760 §2.4: the first that is understood wins,
-    /// servers list the strongest first).
+    /// The challenge to answer among several: the first that is supported, since servers list the
+    /// strongest first (RFC 8760 §2.4).
     pub fn choose<'a>(
         values: impl IntoIterator<Item = &'a [u8]>,
         credentials: &Credentials,
@@ -91,7 +91,7 @@ impl Challenge {
             .find(|challenge| credentials.fits(&challenge.realm))
     }
 
-    /// The realm that asks.
+    /// The realm of the challenge.
     pub fn realm(&self) -> &[u8] {
         &self.realm
     }
@@ -138,7 +138,7 @@ impl Challenge {
     }
 }
 
-/// The challenge that a session answers, and how often it has.
+/// A challenge with its credentials, and the count of answers to its nonce.
 #[derive(Clone, Debug)]
 pub struct Authorization {
     kind: ChallengeKind,
@@ -165,12 +165,12 @@ impl Authorization {
         self.kind
     }
 
-    /// Whose password answers.
+    /// The credentials that answer.
     pub const fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// The challenge that is answered.
+    /// The challenge.
     pub const fn challenge(&self) -> &Challenge {
         &self.challenge
     }

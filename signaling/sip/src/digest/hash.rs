@@ -5,13 +5,13 @@ use std::fmt::{self, Write as _};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-/// A hash of digest authentication.
+/// A hash algorithm of digest authentication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
-    /// The one that everybody speaks; also what no `algorithm` means.
+    /// Supported by every peer; also the meaning of an absent `algorithm`.
     #[default]
     Md5,
-    /// RFC 8760.
+    /// SHA-256 (RFC 8760).
     Sha256,
 }
 
@@ -24,7 +24,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that name; the `-sess` forms and others are not spoken here.
+    /// The algorithm of this name; `None` for the `-sess` forms and all others.
     pub fn parse(name: &[u8]) -> Option<Self> {
         [Self::Md5, Self::Sha256]
             .into_iter()
@@ -40,7 +40,8 @@ impl Algorithm {
     }
 }
 
-/// H(A1) = H(user:realm:password) as hexadecimal digits: all that is ever stored of a password.
+/// H(A1) = H(user:realm:password) as hexadecimal digits: the only form in which a password is
+/// stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ha1 {
     algorithm: Algorithm,
@@ -48,12 +49,12 @@ pub struct Ha1 {
 }
 
 impl Ha1 {
-    /// The hash of a password.
+    /// Computes the hash of a password.
     pub fn new(algorithm: Algorithm, user: &[u8], realm: &[u8], password: &[u8]) -> Self {
         Self { algorithm, hex: algorithm.hex_of(&[user, realm, password]) }
     }
 
-    /// A stored hash: 32 hexadecimal digits are MD5, 64 are SHA-256, of either case.
+    /// Reads a stored hash: 32 hexadecimal digits are MD5, 64 are SHA-256, in either case.
     pub fn from_hex(hex: &str) -> Option<Self> {
         let algorithm = match hex.len() {
             32 => Algorithm::Md5,
@@ -76,13 +77,13 @@ impl Ha1 {
 }
 
 impl fmt::Debug for Ha1 {
-    /// Never the hash: it opens the account as well as the password does.
+    /// Hides the hash, which opens the account as the password does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ha1").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
 
-/// What a response is computed over besides H(A1).
+/// The input of a response besides H(A1).
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseInput<'a> {
     /// The nonce as sent.
@@ -107,7 +108,7 @@ pub fn response(ha1: &Ha1, input: ResponseInput<'_>) -> String {
     }
 }
 
-/// Compares without telling by its duration where the difference is.
+/// Compares in constant time.
 pub fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     let difference = a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y));
     a.len() == b.len() && std::hint::black_box(difference) == 0

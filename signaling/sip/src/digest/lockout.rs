@@ -1,4 +1,5 @@
-//! Holding back who guesses passwords: by user and source together, never by user alone. Sans-IO.
+//! Lockout of password guessing, by user and source together. Sans-IO. Never by user alone: anybody
+//! could lock a user out then.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -7,10 +8,10 @@ use std::time::Duration;
 use shared::limits::DIGEST_FAILURES_A_MINUTE_MAX;
 use shared::{Instant, source_of};
 
-/// Counts failed digests for each pair of user and source, and says which pairs are held back.
+/// Counts failed digests of each pair of user and source, and decides which pairs are locked out.
 ///
-/// Past 20 in a minute a pair is held back for 60 s, then for twice as long each time, at most an
-/// hour. Bounded: past [`PAIRS_MAX`] pairs the one that was quiet for longest is forgotten.
+/// Past 20 in a minute a pair is locked out for 60 s, then for twice as long each time, at most an
+/// hour. Bounded: past [`PAIRS_MAX`] pairs the one without a failure for longest is forgotten.
 #[derive(Debug, Default)]
 pub struct Lockout {
     pairs: HashMap<(String, IpAddr), Pair>,
@@ -26,17 +27,17 @@ struct Pair {
     last_seen: Instant,
 }
 
-/// Pairs remembered.
+/// Pairs with recent failures.
 pub const PAIRS_MAX: usize = 100_000;
 
 impl Lockout {
-    /// Whether requests of this pair are dropped for now.
+    /// Whether requests of this pair are dropped now.
     pub fn is_held(&self, now: Instant, user: &str, source: IpAddr) -> bool {
         let key = (short(user), source_of(source));
         self.pairs.get(&key).is_some_and(|pair| now < pair.held_until)
     }
 
-    /// Notes a failure. Returns whether it made the pair held back.
+    /// Notes a failure; `true`: it locks the pair out.
     pub fn failed(&mut self, now: Instant, user: &str, source: IpAddr) -> bool {
         let key = (short(user), source_of(source));
         self.forget_quiet(now);
@@ -48,7 +49,7 @@ impl Lockout {
         is_held_now
     }
 
-    /// A right password forgets the failures of that pair.
+    /// Forgets the failures of a pair: its password was correct.
     pub fn succeeded(&mut self, user: &str, source: IpAddr) {
         let key = (short(user), source_of(source));
         if let Some(pair) = self.pairs.remove(&key) {
@@ -56,12 +57,12 @@ impl Lockout {
         }
     }
 
-    /// Pairs remembered.
+    /// Pairs with recent failures.
     pub fn len(&self) -> usize {
         self.pairs.len()
     }
 
-    /// Whether nobody failed lately.
+    /// Whether no pair failed lately.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }
@@ -108,9 +109,9 @@ impl Pair {
 const WINDOW: Duration = Duration::from_secs(60);
 const FIRST_HOLD: Duration = Duration::from_secs(60);
 const LONGEST_HOLD: Duration = Duration::from_secs(3_600);
-/// A pair without a failure for so long starts again.
+/// A pair without a failure for this long starts again at zero.
 const QUIET: Duration = Duration::from_secs(2 * 3_600);
-/// User names are cut for the table: the store's are at most 32 characters.
+/// User names are cut to this for the table: stored ones have at most 32 characters.
 const USER_BYTES_MAX: usize = 64;
 
 fn short(user: &str) -> String {

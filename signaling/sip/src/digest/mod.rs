@@ -1,7 +1,7 @@
 //! Digest authentication (RFC 7616, and RFC 2617 as RFC 3261 §22 uses it). Sans-IO.
 //!
 //! [`server::Server`] challenges and verifies, [`client`] answers challenges, [`lockout::Lockout`]
-//! holds back guessing. Nothing here ever sees a stored password: only H(A1).
+//! stops guessing. The server knows no password, only H(A1).
 
 pub mod client;
 pub mod hash;
@@ -17,7 +17,7 @@ pub use lockout::Lockout;
 pub use parameters::{DigestError, DigestParameters};
 pub use server::{Server, Verdict};
 
-/// Who asks: the far end itself (401) or something on the way (407).
+/// The side that challenges: the far end (401) or a proxy (407).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChallengeKind {
     /// 401, `WWW-Authenticate`, `Authorization`.
@@ -35,7 +35,7 @@ impl ChallengeKind {
         }
     }
 
-    /// The kind that a status asks by.
+    /// The kind of challenge that a status carries; `None` for other statuses.
     pub const fn from_status(status: u16) -> Option<Self> {
         match status {
             401 => Some(Self::Www),

@@ -1,4 +1,5 @@
-//! Nonces that carry their own proof, and the table of those in use. Sans-IO.
+//! Nonces that prove themselves, and the table of those in use. Sans-IO. A nonce holds its time and
+//! a code under our key, so none has to be kept before its first correct use.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,13 +11,13 @@ use shared::limits::{NONCE_LIFE_S, NONCES_REMEMBERED_MAX};
 
 use super::hash::equal_in_constant_time;
 
-/// A nonce of ours, read back and proved by its code: when it was made, and its random part.
+/// One of our nonces, verified by its code: its time and its random part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nonce {
-    /// Milliseconds of the monotonic clock: a wall clock that is set makes no nonce stale, and none
-    /// fresh again. The key is the process's own, so no other process reads it.
+    /// Milliseconds of the monotonic clock, so that setting the wall clock neither ages nor renews
+    /// a nonce. The key belongs to the process, so no other process reads it.
     pub made_ms: u64,
-    /// What tells it from others.
+    /// Random part.
     pub random: [u8; RANDOM_BYTES],
 }
 
@@ -33,7 +34,7 @@ impl Nonce {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a nonce; `None` when it is not one of this key and realm.
+    /// Reads a nonce; `None` unless it was made with this key and realm.
     pub fn parse(text: &[u8], key: &[u8; 32], realm: &str) -> Option<Self> {
         let mut bytes = [0; NONCE_BYTES];
         let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
@@ -47,7 +48,7 @@ impl Nonce {
         equal_in_constant_time(&nonce.code(key, realm), code).then_some(nonce)
     }
 
-    /// Whether it may still be used.
+    /// Whether it is still valid.
     pub fn is_fresh(&self, now_ms: u64) -> bool {
         now_ms.checked_sub(self.made_ms).is_some_and(|age_ms| age_ms < LIFE_MS)
     }
@@ -72,7 +73,7 @@ impl Nonce {
     }
 }
 
-/// Which counts were used with which nonce, so that nothing is used twice (RFC 7616 §5.12).
+/// The counts used with each nonce, so that none is used twice (RFC 7616 §5.12).
 ///
 /// Bounded: past the limit the oldest is forgotten, and from then on every nonce as old as that
 /// one counts as stale unless it is in the table.
@@ -83,20 +84,20 @@ pub struct NonceCounts {
     forgotten_ms: Option<u64>,
 }
 
-/// What the table says to a count.
+/// The verdict on a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountVerdict {
-    /// Higher than any before.
+    /// Higher than all before.
     Rising,
-    /// Seen before: a copy, or two clients with one nonce.
+    /// Used before: a copy, or two clients with one nonce.
     Replayed,
-    /// The nonce is older than what the table remembers.
+    /// The nonce is older than the oldest that was forgotten.
     Forgotten,
 }
 
 impl NonceCounts {
-    /// Takes `count` into the table if it is higher than any before. Without qop a nonce can be
-    /// used once only: the caller passes `u32::MAX`.
+    /// Notes `count` if it is higher than all before. Without qop a nonce can be used once only:
+    /// the caller passes `u32::MAX`.
     pub fn take(&mut self, nonce: Nonce, count: u32, now_ms: u64) -> CountVerdict {
         self.forget_old(now_ms);
         if let Some(last) = self.last.get_mut(&nonce.random) {
@@ -127,8 +128,8 @@ impl NonceCounts {
         self.order.is_empty()
     }
 
-    /// Nonces past their life answer stale by their time alone. The table is in the order of first
-    /// use, so some stay a little longer: never longer than two lives.
+    /// Removes expired nonces, which count as stale by their time alone. The table is in the order
+    /// of first use, so some stay longer: at most two lifetimes.
     fn forget_old(&mut self, now_ms: u64) {
         while self.order.front().is_some_and(|nonce| !nonce.is_fresh(now_ms)) {
             if let Some(nonce) = self.order.pop_front() {

@@ -2,22 +2,22 @@
 
 use std::borrow::Cow;
 
-/// What is wrong with a challenge or with credentials; always the peer's fault.
+/// Reasons why a challenge or credentials cannot be read. Always the peer's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// Basic, Bearer or what else.
+    /// A scheme other than Digest, such as Basic or Bearer.
     #[error("not the Digest scheme")]
     OtherScheme,
-    /// A name without value, a quote that does not end.
+    /// A name without a value, or an unterminated quote.
     #[error("the parameter list of a Digest header is broken")]
     Broken,
-    /// A name twice: two readers might take different ones.
+    /// A name that stands twice: two readers might take different values.
     #[error("a Digest parameter is given twice")]
     Twice,
-    /// More than any client sends.
+    /// More parameters than any client sends.
     #[error("more than {MAX} Digest parameters")]
     TooMany,
-    /// A required one.
+    /// A required parameter is missing.
     #[error("the Digest parameter `{name}` is missing")]
     Missing {
         /// Its name.
@@ -35,7 +35,7 @@ impl<'a> DigestParameters<'a> {
     /// Reads one header value.
     ///
     /// # Errors
-    /// Another scheme, or a list that cannot be read in one way only.
+    /// Another scheme, or a list that is broken or ambiguous.
     pub fn parse(value: &'a [u8]) -> Result<Self, DigestError> {
         let value = value.trim_ascii();
         let (scheme, mut rest) = value.split_at_checked(6).ok_or(DigestError::OtherScheme)?;
@@ -70,10 +70,10 @@ impl<'a> DigestParameters<'a> {
         self.list.iter().find(has_name).map(|(_, value)| &**value)
     }
 
-    /// The value of a parameter that must be there.
+    /// The value of a required parameter.
     ///
     /// # Errors
-    /// It is not.
+    /// The parameter is missing.
     pub fn required(&self, name: &'static str) -> Result<&[u8], DigestError> {
         self.find(name).ok_or(DigestError::Missing { name })
     }
@@ -92,7 +92,7 @@ pub(super) fn quoted(value: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Parameters a value may have: the standards know eleven.
+/// Most parameters of one value: the standards define eleven.
 const MAX: usize = 32;
 
 type Parameter<'a> = (&'a [u8], Cow<'a, [u8]>, &'a [u8]);

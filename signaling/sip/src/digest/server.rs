@@ -7,7 +7,8 @@ use super::nonce::{CountVerdict, Nonce, NonceCounts};
 use super::parameters::{DigestError, DigestParameters};
 use crate::random::Random;
 
-/// Makes challenges and verifies answers. Keeps nothing of a client that has not proved itself.
+/// Makes challenges and verifies answers. Keeps no state of a client before its first correct
+/// answer.
 #[derive(Debug)]
 pub struct Server {
     realm: String,
@@ -17,7 +18,7 @@ pub struct Server {
     counts: NonceCounts,
 }
 
-/// What one request's credentials came to.
+/// The verdict on the credentials of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The client knows the password of this user.
@@ -25,17 +26,17 @@ pub enum Verdict {
         /// The user name as sent.
         user: String,
     },
-    /// No credentials for our realm: challenge.
+    /// No credentials for our realm: to be challenged.
     Missing,
-    /// The password is right, the nonce is not (too old, of another process, used before):
-    /// challenge with `stale=true`.
+    /// The password is right, but the nonce is too old, from another process or used before: to be
+    /// challenged with `stale=true`.
     Stale,
-    /// Nobody of that name. Towards the peer the same as a wrong password.
+    /// No such user. The peer sees the same as for a wrong password.
     WrongUser {
         /// The user name as sent.
         user: String,
     },
-    /// Not the password of that user.
+    /// A wrong password.
     WrongPassword {
         /// The user name as sent.
         user: String,
@@ -45,12 +46,12 @@ pub enum Verdict {
         /// The user name as sent.
         user: String,
     },
-    /// Credentials that cannot be read: 400.
+    /// Unreadable credentials: 400.
     Broken(DigestError),
 }
 
 impl Server {
-    /// A server of one realm. `seed` is 32 random bytes of its own.
+    /// A server of one realm. `seed` is 32 random bytes that nothing else uses.
     pub fn new(realm: &str, seed: [u8; 32]) -> Self {
         let random = Random::new(seed);
         let opaque: String =
@@ -69,7 +70,7 @@ impl Server {
         &self.realm
     }
 
-    /// Nonces remembered, for the meters.
+    /// Nonces in the table, for the meters.
     pub fn nonces(&self) -> usize {
         self.counts.len()
     }
@@ -89,7 +90,7 @@ impl Server {
 
     /// Checks the credentials of one request. `values` are the values of its `Authorization` or
     /// `Proxy-Authorization` headers, `request_uri` its Request-URI as received, `ha1` finds the
-    /// stored MD5 hash of a user (asked at most once).
+    /// stored MD5 hash of a user, and is called at most once.
     pub fn verify<'a>(
         &mut self,
         now: Now,
@@ -101,7 +102,8 @@ impl Server {
         self.verify_by(now, method, request_uri, values, |user, _| ha1(user))
     }
 
-    /// The same where hashes of several algorithms are kept: `ha1` is told which one is wanted.
+    /// [`Server::verify`] where hashes of several algorithms are stored: `ha1` takes the algorithm
+    /// too.
     pub fn verify_by<'a>(
         &mut self,
         now: Now,
@@ -122,7 +124,7 @@ impl Server {
         let known =
             ha1(&answer.user, answer.algorithm).filter(|ha1| ha1.algorithm() == answer.algorithm);
         let user_is_known = known.is_some();
-        // An unknown user costs the same sums as a known one, so that time tells nothing.
+        // An unknown user costs the same hashes as a known one, so that time reveals nothing.
         let ha1 = known.unwrap_or_else(|| self.nobody(answer.algorithm));
         let is_right = equal_in_constant_time(
             response(&ha1, answer.input(method)).as_bytes(),
@@ -214,7 +216,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// `nc` is eight hexadecimal digits (RFC 7616 §3.4); some clients leave leading zeros away.
+/// `nc` has eight hexadecimal digits (RFC 7616 §3.4); some clients omit leading zeros.
 fn parse_count(nc: &[u8]) -> Result<u32, DigestError> {
     let text = std::str::from_utf8(nc).map_err(|_| DigestError::Broken)?;
     if text.is_empty() || text.len() > 8 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -223,8 +225,8 @@ fn parse_count(nc: &[u8]) -> Result<u32, DigestError> {
     u32::from_str_radix(text, 16).map_err(|_| DigestError::Broken)
 }
 
-/// Whether the digest `uri` names what the request asks for: case, default port and parameters
-/// do not count, because many a phone writes the two differently.
+/// Whether the digest `uri` names the target of the request. Case, default port and parameters do
+/// not count, because many phones write the two differently.
 fn same_uri(digest: &[u8], request: &[u8]) -> bool {
     loose(digest) == loose(request)
 }

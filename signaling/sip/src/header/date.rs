@@ -17,16 +17,16 @@ pub struct SipDate {
     pub second: u8,
 }
 
-/// A `Date` that is not of the form `Sat, 13 Nov 2010 23:29:00 GMT`. The sender's fault.
+/// A `Date` that is not of the form `Sat, 13 Nov 2010 23:29:00 GMT`. Always the sender's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the Date is not of the form `Sat, 13 Nov 2010 23:29:00 GMT`")]
 pub struct DateError;
 
 impl SipDate {
-    /// Reads a date; the day of the week is only checked to be one.
+    /// Reads a date. The day of the week must be one, but need not fit the date.
     ///
     /// # Errors
-    /// Any other form, or another time zone than GMT.
+    /// Any other form, or a time zone other than GMT.
     pub fn parse(value: &[u8]) -> Result<Self, DateError> {
         let text = std::str::from_utf8(value).map_err(|_| DateError)?;
         let (weekday, rest) = text.split_once(", ").ok_or(DateError)?;

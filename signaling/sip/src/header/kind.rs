@@ -1,4 +1,4 @@
-//! Names that the parser itself looks at, and compact forms. Sans-IO.
+//! Headers that the parser itself reads, and compact forms. Sans-IO.
 
 /// Headers with a field of their own in a message, or that frame it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl HeaderKind {
     }
 }
 
-/// The long form of a compact name (RFC 3261 §20 and the registry); others as they are.
+/// The long form of a compact name (RFC 3261 §20 and the IANA registry); other names unchanged.
 pub(crate) fn full_name(name: &[u8]) -> &[u8] {
     let [letter] = name else {
         return name;

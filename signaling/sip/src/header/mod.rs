@@ -1,5 +1,4 @@
-//! Header fields that have no place of their own in a message: kept in order, byte by byte.
-//! Sans-IO.
+//! Header fields without a field of their own in a message: kept in order, byte by byte. Sans-IO.
 
 mod date;
 mod kind;
@@ -14,7 +13,7 @@ pub(crate) use kind::full_name;
 use crate::scan;
 use crate::text::{IllegalText, Text};
 
-/// A header field: the name as received or as we spell it, and its unfolded value.
+/// A header field: its name as received or as we write it, and its unfolded value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The name, case and compact form as received.
@@ -29,7 +28,7 @@ impl Header {
         &self.name
     }
 
-    /// The value.
+    /// The value without line breaks; may not be UTF-8.
     pub fn value(&self) -> &Text {
         &self.value
     }
@@ -40,12 +39,12 @@ impl Header {
     }
 }
 
-/// A header that the caller adds: name and value. One that breaks out of its line, or that the
-/// user agent writes itself, is left out and counted (`UaMeters::headers_refused`).
+/// Name and value of a header that the layer above adds to a message. One with a line break, or one
+/// that the user agent writes itself, is dropped and counted (`UaMeters::headers_refused`).
 pub type ExtraHeader = (String, Vec<u8>);
 
-/// Header fields in their order. What [`crate::message::Request`] and
-/// [`crate::message::Response`] hold in fields of their own never stands here.
+/// Header fields in order, without those that [`crate::message::Request`] and
+/// [`crate::message::Response`] hold in fields of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<Header>);
 
@@ -60,7 +59,7 @@ impl Headers {
         self.0.iter().find(|header| header.is(name)).map(Header::value)
     }
 
-    /// The same as text, when it is UTF-8.
+    /// Value of the first header of this name as text; `None` when absent or not UTF-8.
     pub fn get_str(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Text::as_str)
     }
@@ -83,7 +82,7 @@ impl Headers {
     /// Appends a header.
     ///
     /// # Errors
-    /// A name that is no token, one that has a field of its own in the message (such as `Via`,
+    /// A name that is not a token, one that has a field of its own in the message (such as `Via`,
     /// which would then stand twice), or a value with control characters.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
         let name = checked_name(name)?;
@@ -105,27 +104,27 @@ impl Headers {
         Ok(())
     }
 
-    /// Takes out every header of this name.
+    /// Removes every header of this name.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|header| !header.is(name));
     }
 
-    /// All in order.
+    /// All headers in order.
     pub fn iter(&self) -> impl Iterator<Item = &Header> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Number of headers.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Appends what the parser has checked.
+    /// Appends a header that the parser has checked.
     pub(crate) fn push_wire(&mut self, name: &[u8], value: &[u8]) {
         self.0.push(Header { name: Text::from_wire(name), value: Text::from_wire(value) });
     }
@@ -141,16 +140,16 @@ impl Headers {
     }
 }
 
-/// Why a header cannot be added. Ours or the customer's fault, never the peer's.
+/// Reasons why a header cannot be added. Our error or the customer's, never the peer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// Not a token.
+    /// The name is not a token.
     #[error("not a header name: {0}")]
     Name(IllegalText),
     /// The header has a field of its own in the message.
     #[error("this header has a field of its own and cannot be added by name")]
     Reserved,
-    /// A line break or another control character.
+    /// The value holds a line break or another control character.
     #[error("not a header value: {0}")]
     Value(#[from] IllegalText),
 }

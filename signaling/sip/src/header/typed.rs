@@ -1,5 +1,5 @@
-//! Readers for single headers of [`Headers`]. What cannot be read counts as absent, as RFC 3261
-//! §8.2 wants for headers a request does not depend on. Sans-IO.
+//! Readers of single headers in [`Headers`]. An unreadable one counts as absent, as RFC 3261 §8.2
+//! wants for headers that a request does not depend on. Sans-IO.
 
 use super::{DateError, Headers, SipDate};
 use crate::message::Method;
@@ -45,7 +45,7 @@ pub struct Reason {
     pub protocol: String,
     /// `cause`: a SIP status or a Q.850 cause.
     pub cause: Option<u16>,
-    /// `text`, quotes taken off.
+    /// `text`, unquoted.
     pub text: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl Headers {
         MediaType::parse(self.get("Content-Type")?.as_bytes())
     }
 
-    /// `Expires` in seconds; past `u32` its most.
+    /// `Expires` in seconds; a number past `u32` is `u32::MAX`.
     pub fn expires(&self) -> Option<u32> {
         self.seconds("Expires")
     }
@@ -65,7 +65,7 @@ impl Headers {
         self.seconds("Min-Expires")
     }
 
-    /// `Retry-After` in seconds, comment and parameters read past.
+    /// `Retry-After` in seconds; comment and parameters are skipped.
     pub fn retry_after(&self) -> Option<u32> {
         self.seconds("Retry-After")
     }
@@ -99,12 +99,12 @@ impl Headers {
         self.elements("Accept").any(|range| is_range_of(range, essence))
     }
 
-    /// All values of `Reason`; those that cannot be read are left out.
+    /// All readable values of `Reason`.
     pub fn reasons(&self) -> Vec<Reason> {
         self.elements("Reason").filter_map(read_reason).collect()
     }
 
-    /// `Date`, when it is there: the time, or that it is no RFC 1123 date in GMT.
+    /// `Date`; `None` when absent, an error when it is not an RFC 1123 date in GMT.
     pub fn date(&self) -> Option<Result<SipDate, DateError>> {
         self.get("Date").map(|value| SipDate::parse(value.as_bytes()))
     }
@@ -115,12 +115,12 @@ impl Headers {
         self.all("Authorization")
     }
 
-    /// The same for `Proxy-Authorization`.
+    /// Credentials of `Proxy-Authorization`, one value a header, commas not split.
     pub fn proxy_authorization(&self) -> impl Iterator<Item = &Text> {
         self.all("Proxy-Authorization")
     }
 
-    /// The digits in front of a value, unless something else than `;`, `(` or white space follows.
+    /// The leading digits of a value; `None` when anything but `;`, `(` or white space follows.
     fn seconds(&self, name: &str) -> Option<u32> {
         let mut scanner = Scanner::new(self.get(name)?.as_bytes());
         let digits = scanner.take_while(|byte| byte.is_ascii_digit());

@@ -29,7 +29,7 @@ pub(super) fn response(response: &Response) -> Vec<u8> {
     out
 }
 
-/// The lines that are not copied from the request, but for the header `without`.
+/// The header lines that are not copied from the request, except the header `without`.
 pub(super) fn own_lines(response: &Response, without: &str) -> Vec<u8> {
     let mut out = Vec::new();
     write_contact(&mut out, &response.contact);
@@ -39,7 +39,7 @@ pub(super) fn own_lines(response: &Response, without: &str) -> Vec<u8> {
     out
 }
 
-/// The response with the lines that [`own_lines`] wrote in front of its headers, and with that body.
+/// The response with lines from [`own_lines`] before its headers, and with this body.
 pub(super) fn response_with(response: &Response, lines: &[u8], body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(TYPICAL_BYTES + lines.len() + body.len());
     write_copied(&mut out, response);
@@ -48,7 +48,7 @@ pub(super) fn response_with(response: &Response, lines: &[u8], body: &[u8]) -> V
     out
 }
 
-/// Status line, and what for the most part is copied from the request.
+/// Status line, and the headers copied from the request.
 fn write_copied(out: &mut Vec<u8>, response: &Response) {
     out.extend_from_slice(format!("SIP/2.0 {:03} ", response.status).as_bytes());
     out.extend_from_slice(response.reason.as_bytes());
@@ -58,7 +58,7 @@ fn write_copied(out: &mut Vec<u8>, response: &Response) {
     write_identity(out, &response.from, &response.to, &response.call_id, &response.cseq);
 }
 
-/// One header a value: what every peer reads.
+/// One header line a value, which every peer can read.
 fn write_vias(out: &mut Vec<u8>, vias: &[Via]) {
     for via in vias {
         out.extend_from_slice(b"Via: ");
@@ -75,7 +75,7 @@ fn write_addresses(out: &mut Vec<u8>, name: &[u8], addresses: &[NameAddr]) {
     }
 }
 
-/// One header for all, as the contract's REGISTER responses show them (sip-interface.md section 6).
+/// One header line for all contacts, as Twilio writes them in REGISTER responses.
 fn write_contacts(out: &mut Vec<u8>, contacts: &[NameAddr]) {
     for (index, contact) in contacts.iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"Contact: " } else { b"," });
@@ -112,5 +112,5 @@ fn write_end(out: &mut Vec<u8>, contact: &Contacts, headers: &Headers, body: &[u
     out.extend_from_slice(body);
 }
 
-/// Room for the headers of an ordinary message.
+/// Initial capacity: the headers of an ordinary message fit.
 const TYPICAL_BYTES: usize = 1024;

@@ -1,4 +1,4 @@
-//! Broken messages: what was wrong, and how to answer without keeping anything. Sans-IO.
+//! Broken messages: the rule that they break, and a stateless answer. Sans-IO.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -11,44 +11,44 @@ use crate::name_addr::NameAddr;
 use crate::text::Text;
 use crate::via::Via;
 
-/// Why bytes are no message. Always the sender's fault.
+/// The reason why bytes are not a valid message. Always the sender's error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct ParseError {
-    /// The rule that fired, in snake case: also the metric's label.
+    /// Name of the rule that fired, in snake case; also the label of the metric.
     pub rule: &'static str,
-    /// The status that a request of this kind deserves; sent only when [`ParseError::answerable`] is there.
+    /// The status of the answer, which is sent only with [`ParseError::answerable`].
     pub status: u16,
-    /// What is wrong, for log and timeline.
+    /// A sentence for log and timeline.
     pub sentence: Cow<'static, str>,
-    /// What is needed to answer; `None` for responses, ACK, and requests without a readable Via,
+    /// The data for an answer; `None` for responses, ACK, and requests without a readable Via,
     /// which are dropped.
     pub answerable: Option<Box<Answerable>>,
 }
 
-/// What a stateless answer to a broken request copies from it.
+/// The parts of a broken request that a stateless answer copies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answerable {
     /// The top Via, as far as it could be read.
     pub via: Via,
     /// All other Via values that could be read, as far as they could.
     pub more_vias: Vec<Via>,
-    /// `From`, unfolded, unread.
+    /// `From`, unfolded and not parsed.
     pub from: Option<Text>,
-    /// `To`, unfolded, unread.
+    /// `To`, unfolded and not parsed.
     pub to: Option<Text>,
     /// `Call-ID`.
     pub call_id: Option<Text>,
-    /// `CSeq`, unfolded, unread.
+    /// `CSeq`, unfolded and not parsed.
     pub cseq: Option<Text>,
 }
 
-/// A response to a request that could not be read: nothing is kept for it.
+/// A stateless response to a broken request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatelessAnswer {
     /// The whole response.
     pub bytes: Vec<u8>,
-    /// Where it goes by datagram; on a stream it goes back on the same stream.
+    /// Destination of a datagram. Over TCP and TLS it goes back on the same connection.
     pub to: SocketAddr,
 }
 
@@ -61,10 +61,10 @@ impl ParseError {
         Self { rule, status, sentence: sentence.into(), answerable: None }
     }
 
-    /// The response to this broken request; `None` when it is to be dropped.
+    /// The response to this broken request; `None` when that is to be dropped.
     ///
-    /// `source` is the socket's peer, `tag` becomes the To tag where there is none, so that the
-    /// same request repeated gets the same answer when `tag` is made from it.
+    /// `source` is the socket's peer. `tag` becomes the To tag where there is none; derive it from
+    /// the request, so that a copy gets the same answer.
     pub fn answer(&self, source: SocketAddr, tag: &Text) -> Option<StatelessAnswer> {
         let parts = self.answerable.as_deref()?;
         let mut via = parts.via.clone();
@@ -85,7 +85,7 @@ impl ParseError {
         Some(StatelessAnswer { bytes: out, to: via.response_address().unwrap_or(source) })
     }
 
-    /// The same as a refusal, for log, metric and alert.
+    /// The error as a refusal, for log, metric and alert.
     pub fn refusal(&self) -> Refusal {
         match &self.answerable {
             Some(_) => Refusal::new(self.rule, self.status, self.sentence.clone()),
@@ -100,7 +100,7 @@ impl Answerable {
         CSeq::parse(self.cseq.as_ref()?.as_bytes())
     }
 
-    /// A To that can be read gets the tag where it has none; one that cannot goes back unchanged.
+    /// Adds the tag to a readable To without one; an unreadable To goes back unchanged.
     fn to_with_tag(&self, tag: &Text) -> Option<Text> {
         let to = self.to.as_ref()?;
         match NameAddr::parse(to) {

@@ -7,17 +7,17 @@ use crate::text::{self, Text};
 /// A request method. Case counts (RFC 3261 §7.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
-    /// INVITE
+    /// INVITE (RFC 3261 §13).
     Invite,
-    /// ACK
+    /// ACK (RFC 3261 §13, §17).
     Ack,
-    /// BYE
+    /// BYE (RFC 3261 §15).
     Bye,
-    /// CANCEL
+    /// CANCEL (RFC 3261 §9).
     Cancel,
-    /// OPTIONS
+    /// OPTIONS (RFC 3261 §11).
     Options,
-    /// REGISTER
+    /// REGISTER (RFC 3261 §10).
     Register,
     /// REFER (RFC 3515)
     Refer,
@@ -35,12 +35,12 @@ pub enum Method {
     Message,
     /// PUBLISH (RFC 3903)
     Publish,
-    /// Another token.
+    /// Any other token.
     Other(Text),
 }
 
 impl Method {
-    /// Reads a method; `None` when it is no token.
+    /// Reads a method; `None` when it is not a token.
     pub fn parse(name: impl AsRef<[u8]>) -> Option<Self> {
         let name = name.as_ref();
         match KNOWN.iter().find(|(known, _)| known.as_bytes() == name) {
@@ -84,7 +84,7 @@ const KNOWN: [(&str, Method); 14] = [
 /// `CSeq`: a number below 2³¹ and the method (RFC 3261 §8.1.1.5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CSeq {
-    /// Order of requests in a dialog.
+    /// Sequence number of the request.
     pub number: u32,
     /// Must equal the method of the request.
     pub method: Method,
@@ -123,7 +123,7 @@ impl CallId {
         Some(Self(Text::from_wire(bytes)))
     }
 
-    /// The text.
+    /// The Call-ID as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str().unwrap_or_default()
     }

@@ -1,4 +1,6 @@
-//! Requests and responses: owned, typed, and what leaves is always rebuilt from them. Sans-IO.
+//! Requests and responses: owned and typed. Whatever is sent is written from these types, never
+//! from received bytes. Sans-IO. `raw` finds the lines, `typed` reads them, `build` writes them,
+//! `error` answers what is broken.
 
 mod build;
 mod error;
@@ -19,8 +21,8 @@ use crate::text::Text;
 use crate::uri::Uri;
 use crate::via::Via;
 
-/// `Max-Forwards` of a request that continues no other (RFC 3261 §8.1.1.6), and what one without the
-/// header counts as (§16.6 step 3).
+/// `Max-Forwards` of a request that continues no other (RFC 3261 §8.1.1.6), and the value of an
+/// absent header (§16.6 step 3).
 pub const INITIAL_MAX_FORWARDS: u8 = 70;
 
 /// A request or a response.
@@ -58,7 +60,7 @@ impl Message {
     }
 }
 
-/// A request. `Content-Length` is no field: it is counted when the request is written.
+/// A request. `Content-Length` is not a field: it is computed when the request is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method.
@@ -67,21 +69,21 @@ pub struct Request {
     pub uri: Uri,
     /// The path so far, the last hop first. Never empty when parsed.
     pub via: Vec<Via>,
-    /// Who asks.
+    /// `From`: the caller.
     pub from: NameAddr,
-    /// Who was asked for first.
+    /// `To`: the original target.
     pub to: NameAddr,
-    /// Names the dialog or the registration sequence.
+    /// Identifies the dialog or the sequence of registrations.
     pub call_id: CallId,
-    /// Order, and the method again.
+    /// Sequence number and method.
     pub cseq: CSeq,
     /// Hops left; `None` when absent (RFC 2543).
     pub max_forwards: Option<u8>,
-    /// Where the sender is reached.
+    /// `Contact`: where the sender is reached.
     pub contact: Contacts,
-    /// Proxies still to visit.
+    /// `Route`: proxies still to visit, next first.
     pub route: Vec<NameAddr>,
-    /// Proxies that want to stay in the path.
+    /// `Record-Route`: proxies that stay in the path.
     pub record_route: Vec<NameAddr>,
     /// All other headers in order, `Content-Type` among them.
     pub headers: Headers,
@@ -121,7 +123,7 @@ impl Request {
         self.via.first()
     }
 
-    /// Puts a body in, with its type.
+    /// Sets the body and its type.
     ///
     /// # Errors
     /// A type with control characters; then nothing changes.
@@ -135,8 +137,8 @@ impl Request {
         Ok(())
     }
 
-    /// The session description in the body, also where it is one part of a multipart body; `None`
-    /// when there is no body.
+    /// The session description in the body, or in one part of a multipart body; `None` without a
+    /// body.
     ///
     /// # Errors
     /// See [`session_description`].
@@ -150,26 +152,26 @@ impl Request {
     }
 }
 
-/// A response. `Content-Length` is no field: it is counted when the response is written.
+/// A response. `Content-Length` is not a field: it is computed when the response is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// 100..=699.
     pub status: u16,
-    /// The phrase behind the status; for people only.
+    /// Reason phrase; for people only.
     pub reason: Text,
     /// The path back, our own Via first. Never empty when parsed.
     pub via: Vec<Via>,
-    /// As in the request.
+    /// Copied from the request.
     pub from: NameAddr,
-    /// As in the request, with the tag of the answering side.
+    /// Copied from the request, with the tag of the answering side.
     pub to: NameAddr,
-    /// As in the request.
+    /// Copied from the request.
     pub call_id: CallId,
-    /// As in the request.
+    /// Copied from the request.
     pub cseq: CSeq,
     /// Where the sender is reached, or the bindings of a registration.
     pub contact: Contacts,
-    /// Proxies in the path of the dialog.
+    /// `Record-Route`: proxies in the path of the dialog.
     pub record_route: Vec<NameAddr>,
     /// All other headers in order, `Content-Type` among them.
     pub headers: Headers,
@@ -179,8 +181,8 @@ pub struct Response {
 
 impl Response {
     /// The response to a request: Via, From, To, Call-ID and CSeq are copied, `Record-Route` too
-    /// where a dialog can come of it (RFC 3261 §8.2.6.2, §12.1.1). The To tag is left to the
-    /// caller. Control characters in `reason` become spaces.
+    /// where it can create a dialog (RFC 3261 §8.2.6.2, §12.1.1). The To tag is left to the caller.
+    /// Control characters in `reason` become spaces.
     pub fn for_request(request: &Request, status: u16, reason: &str) -> Self {
         let makes_dialog = matches!(status, 101..=299)
             && matches!(
@@ -217,7 +219,7 @@ impl Response {
         matches!(self.status, 200..=299)
     }
 
-    /// Puts a body in, with its type.
+    /// Sets the body and its type.
     ///
     /// # Errors
     /// A type with control characters; then nothing changes.
@@ -231,8 +233,8 @@ impl Response {
         Ok(())
     }
 
-    /// The session description in the body, also where it is one part of a multipart body; `None`
-    /// when there is no body.
+    /// The session description in the body, or in one part of a multipart body; `None` without a
+    /// body.
     ///
     /// # Errors
     /// See [`session_description`].
@@ -245,13 +247,12 @@ impl Response {
         build::response(self)
     }
 
-    /// Its lines that are not copied from the request, but for the header `without`.
+    /// The header lines that are not copied from the request, except the header `without`.
     pub(crate) fn own_lines(&self, without: &str) -> Vec<u8> {
         build::own_lines(self, without)
     }
 
-    /// The response with lines that [`Response::own_lines`] wrote in front of its headers, and with
-    /// that body.
+    /// The response with lines from [`Response::own_lines`] before its headers, and with this body.
     pub(crate) fn to_bytes_with(&self, lines: &[u8], body: &[u8]) -> Vec<u8> {
         build::response_with(self, lines, body)
     }

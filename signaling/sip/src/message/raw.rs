@@ -24,14 +24,14 @@ pub enum StartLine<'a> {
     Request {
         /// A token.
         method: &'a [u8],
-        /// The Request-URI, not yet read.
+        /// The Request-URI, not parsed.
         uri: &'a [u8],
     },
     /// `SIP/2.0 status reason`.
     Response {
         /// 100..=699.
         status: u16,
-        /// Any text.
+        /// The reason phrase.
         reason: &'a [u8],
     },
 }
@@ -39,11 +39,11 @@ pub enum StartLine<'a> {
 /// One header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawHeader<'a> {
-    /// What the parser itself knows it as.
+    /// Its kind, as far as the parser itself reads it.
     pub kind: HeaderKind,
     /// The name as received, without white space.
     pub name: &'a [u8],
-    /// The value as received, folds inside.
+    /// The value as received, with its folds.
     value: &'a [u8],
     folded: bool,
 }
@@ -55,7 +55,7 @@ impl<'a> RawHeader<'a> {
     }
 }
 
-/// A message whose lines are found and within the limits, and whose body has its length.
+/// A message whose lines are found and within the limits, and whose body is complete.
 #[derive(Clone, Debug)]
 pub struct RawMessage<'a> {
     /// The first line.
@@ -73,7 +73,7 @@ impl<'a> RawMessage<'a> {
         self.headers.iter().filter(wanted).map(RawHeader::value)
     }
 
-    /// Reads start line and body. Of several faults the one that comes first in the message counts.
+    /// Reads start line and body. Of several errors the first in the message counts.
     fn finish(
         &mut self,
         whole: &'a [u8],
@@ -92,7 +92,7 @@ impl<'a> RawMessage<'a> {
         Ok(())
     }
 
-    /// Turns a fault found later into an error that can be answered where that is right.
+    /// Turns an error of a later stage into one that is answered where RFC 3261 wants it.
     pub(super) fn blame(&self, fault: Fault) -> ParseError {
         let may_answer =
             matches!(self.start, StartLine::Request { method, .. } if method != b"ACK");
@@ -117,7 +117,7 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
     let Some(first) = lines.next_line() else {
         return Err(ParseError::new("sip_no_line", 400, "there is no line at all"));
     };
-    // Filled where it will stay: moving a kilobyte of headers about costs as much as finding them.
+    // Filled in place: moving a kilobyte of headers costs as much as finding them.
     let start = StartLine::Response { status: 0, reason: &[] };
     let mut message = RawMessage { start, headers: SmallVec::new(), body: &[] };
     let header_fault = read_headers(&mut lines, &mut message.headers);
@@ -127,8 +127,8 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
     Ok(message)
 }
 
-/// The header fields in front of an empty line, and what follows it: the same form inside the parts
-/// of a multipart body.
+/// The header fields before an empty line, and the bytes after it. The parts of a multipart body
+/// have the same form.
 pub(crate) fn header_section(
     bytes: &[u8],
 ) -> Result<(SmallVec<[RawHeader<'_>; HEADERS_INLINE]>, &[u8]), ParseError> {
@@ -146,7 +146,7 @@ pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
     let mut lines = Lines::new(head);
     let first = lines.next_line().unwrap_or_default();
     let mut headers = SmallVec::new();
-    // A header fault is for the parser of the whole message to tell; here only the length counts.
+    // The parser of the whole message reports other errors in headers; only the length counts here.
     let _ = read_headers(&mut lines, &mut headers);
     let read = headers.iter().filter(|header| header.kind == HeaderKind::ContentLength).count();
     let fault = match content_length(&headers) {
@@ -160,8 +160,9 @@ pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
     Err(fault.into_error(&headers, may_answer(first)))
 }
 
-/// Lines that some reader may take for a `Content-Length`, be they broken or past a limit: where one
-/// of them did not count for us, another node may see the next message begin elsewhere.
+/// Counts lines that some reader may take for a `Content-Length`, broken ones and those past a
+/// limit included. Where we ignored one of them, another node might see the next message begin
+/// elsewhere.
 fn length_lines(head: &[u8]) -> usize {
     let is_length = |line: &&[u8]| {
         let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
@@ -173,7 +174,7 @@ fn length_lines(head: &[u8]) -> usize {
     head.split(|byte| matches!(byte, b'\r' | b'\n')).filter(is_length).count()
 }
 
-/// What is against a message on a stream with this whole head and so long a body behind it.
+/// The error of a message on a connection with this head and a body of this length.
 pub(crate) fn refuse_length(head: &[u8], body: usize) -> Option<ParseError> {
     let fault = match body {
         _ if body > SIP_BODY_BYTES_MAX => BODY_TOO_LONG,
@@ -183,7 +184,8 @@ pub(crate) fn refuse_length(head: &[u8], body: usize) -> Option<ParseError> {
     Some(refuse_head(head, fault.rule, fault.status, fault.sentence))
 }
 
-/// The error for a message that is refused before its end has come: answered from the headers so far.
+/// The error of a message that is refused before it is complete; the headers so far give the
+/// answer.
 pub(crate) fn refuse_head(
     head: &[u8],
     rule: &'static str,
@@ -248,8 +250,8 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Reads up to the empty line. Answers the first fault; reading goes on behind it to find what an
-/// answer needs. Bounded by the limits on lines and bytes.
+/// Reads up to the empty line. Returns the first error, but reads on to find the parts of an
+/// answer. Bounded by the limits on lines and bytes.
 fn read_headers<'a>(
     lines: &mut Lines<'a>,
     headers: &mut SmallVec<[RawHeader<'a>; HEADERS_INLINE]>,
@@ -319,7 +321,7 @@ fn value_bytes_max(name: &[u8]) -> usize {
 
 /// No control bytes but tabs, folds, and those behind a backslash in quotes (`quoted-pair`).
 fn is_sound_value(value: &[u8], folded: bool) -> bool {
-    // Without a branch a byte, so that the compiler can look at many at once.
+    // No branch for each byte, so that the compiler vectorises it.
     let has_control = value
         .iter()
         .fold(false, |found, &byte| found | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F));
@@ -339,9 +341,9 @@ fn is_sound_value(value: &[u8], folded: bool) -> bool {
     true
 }
 
-/// Only looked at when there are more lines than one name may have values. A name with too many has
-/// most of all lines then, so that one is found by a vote (Boyer and Moore): a stranger's message must
-/// not cost the square of its lines.
+/// Checked only when there are more lines than one name may have values. A name with too many then
+/// holds the majority of lines, which one pass finds (Boyer–Moore majority vote). Comparing all
+/// pairs would cost the square of the lines, on unauthenticated input.
 fn too_many_values(headers: &[RawHeader<'_>]) -> Option<Fault> {
     const { assert!(SIP_HEADER_LINES_MAX <= 2 * SIP_HEADER_VALUES_MAX) };
     if headers.len() <= SIP_HEADER_VALUES_MAX {
@@ -403,7 +405,7 @@ fn read_status_line(line: &[u8]) -> Result<StartLine<'_>, Fault> {
     }
     let digits = rest.get(..3).ok_or(broken("the status is not three digits"))?;
     let reason = match rest.get(3..) {
-        // The space is wanted even where no reason follows; phones leave it out.
+        // RFC 3261 wants the space even without a reason; phones omit it.
         Some([]) | None => &[],
         Some([b' ', reason @ ..]) => reason,
         Some(_) => return Err(broken("the status is not three digits")),
@@ -429,7 +431,7 @@ fn is_version(version: &[u8]) -> bool {
     is_sip && is_number() && is_number() && parts.next().is_none()
 }
 
-/// Cuts the body to `Content-Length`; all of the rest where there is none (datagrams only).
+/// Cuts the body to `Content-Length`; without one (datagrams only) it is all of the rest.
 fn cut_body<'a>(headers: &[RawHeader<'_>], rest: &'a [u8]) -> Result<&'a [u8], Fault> {
     let body = match content_length(headers)? {
         Some(length) if length > SIP_BODY_BYTES_MAX => return Err(BODY_TOO_LONG),
@@ -443,7 +445,7 @@ fn cut_body<'a>(headers: &[RawHeader<'_>], rest: &'a [u8]) -> Result<&'a [u8], F
     if body.len() > SIP_BODY_BYTES_MAX { Err(BODY_TOO_LONG) } else { Ok(body) }
 }
 
-/// Headers of an ordinary message: so many need no allocation.
+/// Header lines that need no allocation: an ordinary message has fewer.
 const HEADERS_INLINE: usize = 24;
 const BODY_TOO_LONG: Fault = Fault::new("sip_body_size", 413, "the body is longer than the limit");
 const MESSAGE_TOO_LONG: Fault =
@@ -471,7 +473,7 @@ fn content_length(headers: &[RawHeader<'_>]) -> Result<Option<usize>, Fault> {
     Ok(length)
 }
 
-/// Digits; more than `usize` holds is more than any limit.
+/// Reads digits. A number past `usize` exceeds every limit.
 fn read_length(value: &[u8]) -> Option<usize> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -479,7 +481,7 @@ fn read_length(value: &[u8]) -> Option<usize> {
     Some(text::decimal(value).and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX))
 }
 
-/// What an answer needs; `None` when no Via can be read, or when this is an ACK by its CSeq.
+/// The parts of an answer; `None` without a readable Via, or when CSeq shows an ACK.
 fn answerable(headers: &[RawHeader<'_>]) -> Option<Answerable> {
     let first = |kind| {
         let header = headers.iter().find(|header| header.kind == kind)?;

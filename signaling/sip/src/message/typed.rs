@@ -37,7 +37,7 @@ fn request(method: &[u8], uri: &[u8], fields: Fields, body: &[u8]) -> Result<Req
         UriError::TooLong => Fault::new("sip_uri_size", 414, "the Request-URI is too long"),
         _ => Fault::new("sip_request_uri", 400, "the Request-URI cannot be read"),
     })?;
-    // RFC 3261 §19.1.1, table 1: what headers in a Request-URI ask for is for nobody to do.
+    // RFC 3261 §19.1.1, table 1: headers in a Request-URI are not allowed, so they are dropped.
     if uri.as_sip().is_some_and(|uri| !uri.headers.is_empty()) {
         return Err(Fault::new("sip_request_uri", 400, "the Request-URI has headers"));
     }
@@ -111,9 +111,9 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Whether a response is of use although this header of it cannot be read: it then counts as
-    /// absent. A response is matched by Via and CSeq, and must end its transaction (RFC 3261
-    /// §17.1.1.2): dropped, it would come again until the transaction times out.
+    /// Whether a response is useful although this header cannot be read; the header then counts as
+    /// absent. Via and CSeq match a response to its transaction, which it must end (RFC 3261
+    /// §17.1.1.2): a dropped one would come again until the transaction times out.
     fn can_do_without(&self, kind: HeaderKind) -> bool {
         match kind {
             HeaderKind::Contact | HeaderKind::Route | HeaderKind::MaxForwards => {
@@ -195,7 +195,7 @@ fn hops(value: &[u8]) -> Result<u8, Fault> {
     ))
 }
 
-/// A second value of a header that has one is two readings of one message: refused.
+/// Refuses a second value of a header that has one: two readers could take different ones.
 fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Fault> {
     match place.replace(value) {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! Which media description, codec, address, direction and packet time come of a description.
+//! Chooses media description, codec, address, direction and packet time from a description.
 //! Sans-IO.
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +10,7 @@ use crate::sdp::{
     Connection, Crypto, FormatKind, MediaDescription, SdpRefusal, SessionDescription,
 };
 
-/// The audio stream found in a description of the peer.
+/// The audio stream chosen from the peer's description.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chosen<'a> {
     pub(super) index: usize,
@@ -20,7 +20,7 @@ pub(super) struct Chosen<'a> {
     pub(super) payload_type: u8,
     /// The peer's number for telephone events.
     pub(super) event_payload_type: Option<u8>,
-    /// `None` = the address is unspecified (RFC 2543 hold).
+    /// `None`: the unspecified address, a hold by RFC 2543.
     pub(super) remote_rtp: Option<SocketAddr>,
     pub(super) remote_rtcp: Option<SocketAddr>,
     /// The peer's key, where the stream is protected.
@@ -33,8 +33,8 @@ impl Chosen<'_> {
     }
 }
 
-/// The first audio stream of an offer that can be served; if none, the refusal of the one that came
-/// furthest.
+/// The first audio stream of an offer that can be served; without one, the refusal of the stream
+/// that came closest.
 pub(super) fn from_offer<'a>(
     offer: &'a SessionDescription,
     local: &LocalMedia,
@@ -50,7 +50,7 @@ pub(super) fn from_offer<'a>(
     Err(refusal)
 }
 
-/// The stream of an answer that stands where ours stood in the offer.
+/// The stream of an answer at our place in the offer.
 pub(super) fn from_answer<'a>(
     answer: &'a SessionDescription,
     index: usize,
@@ -68,7 +68,7 @@ pub(super) fn from_answer<'a>(
     choose(answer, index, media, local, |media| media.cryptos().find(is_taken))
 }
 
-/// Our direction: what both sides want, and never sending to an unspecified address.
+/// Our direction: what both sides allow, and never sending to an unspecified address.
 pub(super) fn direction(
     sdp: &SessionDescription,
     chosen: &Chosen<'_>,
@@ -80,12 +80,12 @@ pub(super) fn direction(
 }
 
 /// Packet time we send with: the peer's `ptime` when it is a multiple of 10 from 10 to 60, else 20,
-/// and never more than its `maxptime` (contract sip-interface.md §13).
+/// and never more than its `maxptime`.
 pub(super) fn ptime_ms(sdp: &SessionDescription, media: &MediaDescription) -> u8 {
     let milliseconds =
         |name| sdp.attribute(media, name).and_then(|value| value.parse::<u32>().ok());
     let wanted = milliseconds("ptime").filter(|ptime| ptime % 10 == 0 && (10..=60).contains(ptime));
-    // No packet holds less than nothing: a limit of 0 is one that the peer does not have.
+    // A `maxptime` of 0 would allow no packet at all, so it counts as absent.
     let most = milliseconds("maxptime").filter(|most| *most > 0);
     let most = most.map_or(60, |most| (most / 10 * 10).clamp(10, 60));
     u8::try_from(wanted.unwrap_or(20).min(most)).unwrap_or(20)
@@ -116,7 +116,7 @@ fn choose<'a>(
     })
 }
 
-/// Whether the stream is protected as it has to be, and with which key of the peer's.
+/// Checks that the stream is protected as our side requires, and returns the peer's key.
 fn check_security(
     media: &MediaDescription,
     security: &MediaSecurity,
@@ -142,7 +142,7 @@ fn check_security(
     }
 }
 
-/// RTP with feedback by RTCP (RFC 4585), which whoever gives none speaks as well.
+/// RTP with RTCP feedback (RFC 4585). A side that sends no feedback conforms to it as well.
 fn has_feedback(media: &MediaDescription) -> bool {
     media.protocol.eq_ignore_ascii_case("RTP/AVPF")
 }
@@ -161,7 +161,8 @@ fn first_codec(media: &MediaDescription, local: &LocalMedia) -> Option<(u8, Code
     })
 }
 
-/// Where the peer wants RTP; `None` for the unspecified address, which means hold (RFC 3264 §8.4).
+/// Where the peer receives RTP; `None` for the unspecified address, which means hold (RFC 3264
+/// §8.4).
 fn remote_rtp(
     sdp: &SessionDescription,
     media: &MediaDescription,
@@ -179,8 +180,8 @@ fn remote_rtp(
     if address.is_ipv4() == local.address.is_ipv4() { Ok(Some(target)) } else { Err(FAMILY) }
 }
 
-/// `a=rtcp:port [IN IP4 address]` (RFC 3605), else the port after RTP's. What cannot be served of it is read
-/// past: an address of another family, and a place that media may not go to.
+/// `a=rtcp:port [IN IP4 address]` (RFC 3605), else the port after RTP's. An address of another
+/// family, or one that media may not go to, is ignored.
 fn remote_rtcp(
     media: &MediaDescription,
     rtp: SocketAddr,
@@ -202,7 +203,7 @@ fn named_rtcp(media: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(address.unwrap_or(rtp.ip()), port))
 }
 
-/// Of two refusals the one of the stream that was closer to being served.
+/// The refusal of the stream that came closer to being served.
 fn further(a: SdpRefusal, b: SdpRefusal) -> SdpRefusal {
     const ORDER: [SdpRefusal; 7] =
         [NO_AUDIO, PROTOCOL, SRTP, SRTP_PROFILE, SRTP_REQUIRED, NO_CRYPTO, NO_CODEC];
@@ -210,7 +211,7 @@ fn further(a: SdpRefusal, b: SdpRefusal) -> SdpRefusal {
     if rank(b) > rank(a) { b } else { a }
 }
 
-/// The contract's codes for SRTP where it is not wanted, and for its absence where it is.
+/// Error codes for SRTP where it is off, and for its absence where it is required.
 const SRTP_NOT_ACCEPTED: u32 = 32207;
 const SRTP_NEEDED: u32 = 32208;
 

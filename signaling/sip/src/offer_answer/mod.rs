@@ -1,5 +1,7 @@
 //! Offer and answer for our one audio stream (RFC 3264). Sans-IO: descriptions in, descriptions and
-//! [`NegotiatedMedia`] out.
+//! [`NegotiatedMedia`] out. `choose` reads the peer's description, `target` checks its address,
+//! `write` writes ours. [`MediaSession`] keeps what RFC 3264 §8 demands over all exchanges of a
+//! dialog. At most one offer of ours is open; a failed exchange changes nothing.
 
 mod choose;
 mod target;
@@ -17,31 +19,31 @@ use write::Slot;
 
 pub use target::MediaTargets;
 
-/// What our side has for the stream.
+/// Our side of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMedia {
     /// The address that goes into `c=` and `o=`.
     pub address: IpAddr,
     /// The RTP port; RTCP is on the next one unless multiplexed.
     pub port: u16,
-    /// What we would like: an answer never goes further than the offer allows.
+    /// The direction that we want; an answer never exceeds what the offer allows.
     pub direction: Direction,
-    /// What we speak, best first. An offer of ours names them in this order; of an offer to us the
-    /// first of the offer that is among these is taken.
+    /// Supported codecs, best first. Our offer lists them in this order; of an offer to us the
+    /// first one in its own order that is among these is chosen.
     pub codecs: SmallVec<[Codec; 2]>,
-    /// Whether the stream is protected.
+    /// Protection of the stream.
     pub security: MediaSecurity,
-    /// Where the peer may have its media.
+    /// The addresses that the peer may name for its media.
     pub targets: MediaTargets,
 }
 
-/// How a stream of ours may be protected (contract sip-interface.md §10). The key is ours, for what
-/// we send; it stays the same over all offers and answers of a session.
+/// How our stream is protected (RFC 4568). The key is ours, for what we send, and stays the same
+/// over all exchanges of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaSecurity {
     /// In the clear, `RTP/AVP`; SRTP is refused.
     Clear,
-    /// As the peer offers it; in the clear in first offers of ours.
+    /// As the peer offers it; our first offers are in the clear.
     AsOffered(SrtpMaster),
     /// Protected, `RTP/SAVP`; anything in the clear is refused.
     Required(SrtpMaster),
@@ -65,40 +67,42 @@ pub struct MediaSession {
     session_id: u32,
     /// `sess-version` of the description sent last.
     version: u64,
-    /// The description sent last, all but its version.
+    /// The description sent last, without its version.
     sent: Option<Arc<[u8]>>,
-    /// Our key's line in it.
+    /// Our `a=crypto` line in it.
     crypto: Option<Crypto>,
-    /// Our description in the last exchange that came to its end.
+    /// Our description in the last completed exchange.
     agreed: Option<Said>,
-    /// One for each media description there ever was; one of them is our stream.
+    /// One for each media description so far, since none is ever removed; one of them is our
+    /// stream.
     slots: Vec<Slot>,
-    /// Payload type of telephone events in descriptions of ours.
+    /// Payload type of telephone events in our descriptions.
     event_payload_type: u8,
-    /// Whether the peer multiplexes RTCP; asked for in offers of ours once it has asked.
+    /// Whether the peer multiplexes RTCP; our offers ask for it once it has asked.
     rtcp_mux: bool,
-    /// Whether the peer offers `RTP/AVPF` (RFC 4585): we send no feedback and say its profile back.
+    /// Whether the peer offers `RTP/AVPF` (RFC 4585): we send no feedback, and answer with its
+    /// profile.
     feedback: bool,
-    /// What we offered and wait to be answered.
+    /// Our offer that waits for its answer.
     offered: Option<LocalMedia>,
-    /// What we offered is what was agreed on before.
+    /// That offer repeats what was agreed on before.
     is_repeated: bool,
-    /// The last exchange that came to its end.
+    /// Result of the last completed exchange.
     negotiated: Option<NegotiatedMedia>,
 }
 
-/// A description of ours.
+/// One of our descriptions.
 #[derive(Clone)]
 struct Said {
-    /// All but its version.
+    /// The text without its version.
     body: Arc<[u8]>,
-    /// What it says: the codecs that it names, and its direction.
+    /// The codecs that it lists, and its direction.
     local: LocalMedia,
     crypto: Option<Crypto>,
 }
 
 impl MediaSession {
-    /// A session of which nothing was said yet. `session_id` is random.
+    /// A session without any exchange. `session_id` is random.
     pub fn new(session_id: u32) -> Self {
         Self {
             session_id,
@@ -116,18 +120,18 @@ impl MediaSession {
         }
     }
 
-    /// What the last whole exchange came to; an offer that fails leaves it as it is.
+    /// Result of the last completed exchange. A failed offer does not change it.
     pub const fn negotiated(&self) -> Option<&NegotiatedMedia> {
         self.negotiated.as_ref()
     }
 
-    /// Whether an offer of ours waits for its answer. An offer from the peer is then 491.
+    /// Whether our offer waits for its answer. An offer from the peer gets 491 meanwhile.
     pub const fn has_offered(&self) -> bool {
         self.offered.is_some()
     }
 
-    /// An offer: the first one, a new one, or the same again as a refresh (then with the same
-    /// version).
+    /// Makes an offer: the first, a changed one, or the same one with the same version as a
+    /// refresh.
     pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
         let crypto = self.offered_crypto(local);
         let own = write::Own {
@@ -142,8 +146,8 @@ impl MediaSession {
         self.describe(local.address, body.into(), crypto)
     }
 
-    /// Offers what was agreed on, to the letter: a refresh must neither change the codec nor take the
-    /// peer off hold (RFC 4028 §7.4, RFC 3264 §8). `None` before anything was agreed on.
+    /// Repeats the agreed description unchanged: a refresh must neither change the codec nor take
+    /// the peer off hold (RFC 4028 §7.4, RFC 3264 §8). `None` before the first completed exchange.
     pub fn repeat(&mut self) -> Option<Vec<u8>> {
         let Said { body, local, crypto } = self.agreed.clone()?;
         let address = local.address;
@@ -152,7 +156,7 @@ impl MediaSession {
         Some(self.describe(address, body, crypto))
     }
 
-    /// The offer was refused: what was agreed before stays (RFC 3261 §14.1).
+    /// Withdraws our offer, which was refused; the agreed media stay (RFC 3261 §14.1).
     pub fn withdraw_offer(&mut self) {
         self.offered = None;
     }
@@ -160,8 +164,8 @@ impl MediaSession {
     /// Answers an offer.
     ///
     /// # Errors
-    /// 400 for what cannot be read, 488 for what cannot be served; nothing changes then. 491 while an
-    /// offer of ours waits (RFC 3261 §14.2).
+    /// 400 for what cannot be read, 488 for what cannot be served; nothing changes then. 491 while
+    /// our offer waits (RFC 3261 §14.2).
     pub fn answer(
         &mut self,
         offer: &[u8],
@@ -180,7 +184,7 @@ impl MediaSession {
         if let Some(slot) = self.slots.get_mut(chosen.index) {
             *slot = Slot::Ours;
         }
-        // A number of the peer's that is dynamic cannot meet one of our static ones in an offer.
+        // The peer's dynamic payload types cannot collide with our static ones.
         let events = media.event_payload_type_receive.filter(|number| *number >= DYNAMIC_FROM);
         self.event_payload_type = events.unwrap_or(EVENT_PAYLOAD_TYPE);
         self.rtcp_mux = media.rtcp_mux;
@@ -204,8 +208,8 @@ impl MediaSession {
     /// Takes the answer to our offer.
     ///
     /// # Errors
-    /// 400 for what cannot be read or answers no offer, 488 for an answer that refuses the stream or
-    /// takes nothing that we speak. The offer counts as withdrawn then.
+    /// 400 for what cannot be read or answers no offer, 488 for an answer that refuses the stream
+    /// or chooses nothing that we offered. The offer is withdrawn then.
     pub fn accept_answer(&mut self, answer: &[u8]) -> Result<NegotiatedMedia, SdpRefusal> {
         let local = self.offered.take().ok_or(NO_OFFER)?;
         let answer = sdp::parse(answer)?;
@@ -217,7 +221,7 @@ impl MediaSession {
         Ok(media)
     }
 
-    /// The one line of an offer of ours: a session that is protected stays so.
+    /// The `a=crypto` line of our offer: a protected session stays protected.
     fn offered_crypto(&self, local: &LocalMedia) -> Option<Crypto> {
         let is_protected = self.negotiated.is_some_and(|media| media.srtp.is_some());
         let master = match local.security {
@@ -229,7 +233,7 @@ impl MediaSession {
         master.map(|master| Crypto { tag: OFFERED_TAG, key: SrtpKey { suite, master } })
     }
 
-    /// The exchange is whole: what we said last stands.
+    /// Completes the exchange: our last description is agreed.
     fn agree(&mut self, local: LocalMedia) {
         let crypto = self.crypto;
         self.agreed = self.sent.clone().map(|body| Said { body, local, crypto });
@@ -242,7 +246,7 @@ impl MediaSession {
         local: &LocalMedia,
     ) -> NegotiatedMedia {
         let events = chosen.event_payload_type;
-        // An offer of ours has our own numbers, unless it repeats an answer, which has the peer's.
+        // Our offer has our payload types, unless it repeats an answer, which has the peer's.
         let before =
             self.negotiated.filter(|media| self.is_repeated && media.codec == chosen.codec);
         let own_events = Some(self.event_payload_type);
@@ -279,7 +283,7 @@ impl MediaSession {
 }
 
 impl std::fmt::Debug for MediaSession {
-    /// Not what was sent: descriptions hold keys.
+    /// Hides the descriptions, which hold keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MediaSession")
             .field("version", &self.version)
@@ -288,7 +292,7 @@ impl std::fmt::Debug for MediaSession {
     }
 }
 
-/// What an answer to this offer says, from our side. Payload types are those of the offer, both ways.
+/// The media of our answer to this offer. Payload types are those of the offer, both ways.
 fn negotiate_offer(
     offer: &SessionDescription,
     chosen: &Chosen<'_>,
@@ -310,18 +314,18 @@ fn negotiate_offer(
     }
 }
 
-/// The peer's key of the line that was chosen, and ours with the same suite.
+/// The peer's key of the chosen line, and ours with the same suite.
 fn srtp_keys(chosen: &Chosen<'_>, local: &LocalMedia) -> Option<SrtpKeys> {
     let receive = chosen.crypto?.key;
     let master = local.security.master()?;
     Some(SrtpKeys { send: SrtpKey { suite: receive.suite, master }, receive })
 }
 
-/// The only suite in offers of ours, and its tag (contract sip-interface.md §10).
+/// The only suite in our offers, which every SRTP peer supports (RFC 4568 §6.2), and its tag.
 const OFFERED_SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1Tag80;
 const OFFERED_TAG: u32 = 1;
 
-/// Payload type of telephone events in first offers (contract sip-interface.md §13).
+/// Payload type of telephone events in first offers (dynamic, RFC 3551 §3).
 const EVENT_PAYLOAD_TYPE: u8 = 101;
 const GLARE: SdpRefusal = SdpRefusal {
     rule: "sdp_glare",

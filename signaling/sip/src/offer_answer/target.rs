@@ -1,8 +1,9 @@
-//! Where a peer's description may point our media: never at nobody, never back at us. Sans-IO.
+//! Checks the address to which a peer's description sends our media: never nowhere, never back to
+//! us. Sans-IO.
 //!
-//! RTP goes where SDP says before anything has come from there, so a description is the only ticket that a
-//! flood of packets needs. Two that name each other's ports on this gateway would make one packet go round for
-//! ever.
+//! RTP goes where SDP says before anything has come from there, so a description alone could aim a
+//! flood of packets. Two descriptions that name each other's ports on this gateway would make a
+//! packet loop for ever.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,10 +13,10 @@ use shared::address::{AddressClass, classify};
 
 use crate::sdp::SdpRefusal;
 
-/// What a peer may not name, besides what nobody may.
+/// Addresses that this peer may not name, besides those that no peer may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MediaTargets {
-    /// Our own sockets. None are known to a test phone.
+    /// Our own media sockets; empty for a test phone.
     pub own: Arc<OwnSockets>,
     /// The peer's SIP comes from another machine: a loopback address in its description means that machine.
     pub peer_is_remote: bool,
@@ -41,8 +42,8 @@ impl MediaTargets {
     }
 }
 
-/// Where the well-known ports end (RFC 6335 §6): no phone has its media there, and services that answer a
-/// stray datagram do.
+/// End of the well-known ports (RFC 6335 §6). No phone receives media there, but services that
+/// answer any datagram do.
 const UNPRIVILEGED_FROM: u16 = 1_024;
 
 const MULTICAST: SdpRefusal =

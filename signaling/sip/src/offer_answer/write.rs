@@ -1,4 +1,4 @@
-//! Writes our session descriptions (contract sip-interface.md §25). Sans-IO.
+//! Writes our session descriptions. Sans-IO.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -8,18 +8,18 @@ use shared::{Codec, NegotiatedMedia};
 use super::LocalMedia;
 use crate::sdp::{Crypto, MediaDescription};
 
-/// A place among the media descriptions of a session: places are never given up (RFC 3264 §8.2).
+/// A place among the media descriptions of a session. Places are never removed (RFC 3264 §8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     /// Our audio stream.
     Ours,
-    /// A stream of the peer that is refused: kept with port 0.
+    /// A stream of the peer that is refused: it keeps its place with port 0.
     Refused {
         /// `video`, `image`, …
         kind: String,
-        /// As offered.
+        /// The protocol as offered.
         protocol: String,
-        /// The first that was offered.
+        /// The first format of the offer.
         format: String,
     },
 }
@@ -45,17 +45,17 @@ pub(super) fn head(session_id: u32, version: u64, address: IpAddr) -> Vec<u8> {
     format!("v=0\r\no=root {session_id} {version} IN {family} {address}\r\n").into_bytes()
 }
 
-/// What a description of ours says besides what our side has.
+/// The parts of our description that depend on the exchange.
 pub(super) struct Own {
     pub(super) event_payload_type: u8,
     pub(super) rtcp_mux: bool,
     /// `RTP/AVPF` instead of `RTP/AVP`.
     pub(super) feedback: bool,
-    /// Our key, where the stream is to be protected.
+    /// Our `a=crypto` line, where the stream is protected.
     pub(super) crypto: Option<Crypto>,
 }
 
-/// All of an offer behind `o=`.
+/// An offer without `v=` and `o=`.
 pub(super) fn offer(slots: &[Slot], local: &LocalMedia, own: &Own) -> Vec<u8> {
     let mut stream = Stream::new(local, own);
     for &codec in &local.codecs {
@@ -71,7 +71,7 @@ pub(super) fn offer(slots: &[Slot], local: &LocalMedia, own: &Own) -> Vec<u8> {
     description(slots, &stream, ("0", "0"))
 }
 
-/// All of an answer behind `o=`.
+/// An answer without `v=` and `o=`.
 pub(super) fn answer(
     slots: &[Slot],
     local: &LocalMedia,
@@ -92,7 +92,7 @@ pub(super) fn answer(
     description(slots, &stream, (&time.0, &time.1))
 }
 
-/// Our media description as it grows.
+/// Builds our media description line by line.
 struct Stream<'a> {
     local: &'a LocalMedia,
     protocol: &'static str,

@@ -1,4 +1,4 @@
-//! One binding: a contact, how long it holds, and the flow that its phone is reached by. Sans-IO.
+//! One binding: a contact, its expiry, and the flow that reaches its phone. Sans-IO.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use crate::message::Request;
 use crate::name_addr::NameAddr;
 use crate::uri::Uri;
 
-/// A contact of a user (RFC 3261 §10.3). Texts are kept as they go out again, in the smallest form.
+/// A contact of a user (RFC 3261 §10.3). Texts are stored as they are written again, in boxes
+/// without spare capacity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// Its name, for the store and for people.
+    /// Its identifier in the store and in the REST API.
     pub sid: BindingSid,
     /// The Contact as the phone sent it, without `expires`.
     pub contact: Box<[u8]>,
@@ -26,21 +27,21 @@ pub struct Binding {
     pub call_id: Box<str>,
     /// CSeq of that REGISTER.
     pub cseq: u32,
-    /// What that REGISTER came by: calls go back along it, whatever the Contact says.
+    /// The flow of that REGISTER: calls go back along it, whatever the Contact says.
     pub flow: Flow,
-    /// The edge it was made through, lower case.
+    /// The edge that it was made through, in lower case.
     pub edge: Box<str>,
-    /// Instance and flow number of the phone (RFC 5626), where it says both.
+    /// Instance and flow number of the phone (RFC 5626); `None` unless it states both.
     pub outbound: Option<Box<Outbound>>,
     /// `User-Agent`, cut to 64 bytes.
     pub user_agent: Box<str>,
-    /// When it was made, Unix milliseconds.
+    /// When it was created, Unix milliseconds.
     pub created_ms: i64,
-    /// When it was set last, Unix milliseconds.
+    /// When it was refreshed last, Unix milliseconds.
     pub updated_ms: i64,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Instant,
-    /// The same in Unix milliseconds.
+    /// When it expires, Unix milliseconds.
     pub expires_ms: i64,
 }
 
@@ -109,7 +110,8 @@ impl Binding {
         Some(contact)
     }
 
-    /// The Request-URI of a call to it: the contact without what a Request-URI may not have.
+    /// The Request-URI of a call to it: the contact without headers and `method`. `None` unless it
+    /// is a SIP URI.
     pub fn target(&self) -> Option<Uri> {
         let contact = NameAddr::parse(&self.contact).ok()?;
         match contact.uri {
@@ -132,7 +134,7 @@ impl Binding {
         Destination::along(self.flow)
     }
 
-    /// What it takes of memory, its places in the indexes reckoned in.
+    /// Bytes of memory that it takes, its entries in the indexes included.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.text_bytes() + INDEXES_BYTES
     }
@@ -154,5 +156,6 @@ fn cut(text: &str) -> &str {
 }
 
 const USER_AGENT_BYTES_MAX: usize = 64;
-/// Address of record, its table, and the four indexes: what `bench` measured, rounded up.
+/// Bytes of its address of record, its table entry and the four indexes, as measured by `bench` and
+/// rounded up.
 const INDEXES_BYTES: usize = 400;

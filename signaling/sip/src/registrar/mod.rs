@@ -1,7 +1,8 @@
-//! The registrar's table: which contacts an address of record has (RFC 3261 §10.3). Sans-IO.
+//! The registrar: the contacts of each address of record (RFC 3261 §10.3). Sans-IO.
 //!
-//! [`Registrar::register`] carries a REGISTER out that has proved who sends it; `request` reads what
-//! it wants; [`Binding`] is one contact with the flow it is reached by.
+//! [`Registrar::register`] carries out an authenticated REGISTER: `request` reads and checks it as
+//! a whole, `plan` computes the new bindings, and only then one function changes the table with all
+//! its indexes. So a refused REGISTER changes nothing.
 
 mod binding;
 mod rate;
@@ -26,37 +27,37 @@ use crate::objection::Objection;
 use rate::Rate;
 use request::{Contact, Wanted};
 
-/// A user of a domain: whom contacts are registered for.
+/// A user of a domain, for whom contacts are registered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressOfRecord {
     /// The domain, its edge label removed.
     pub domain: DomainSid,
-    /// User part of the To URI, escapes read.
+    /// User part of the To URI, unescaped.
     pub user: Box<str>,
 }
 
-/// What a REGISTER says besides its headers.
+/// A REGISTER with its flow and its edge.
 #[derive(Clone, Copy, Debug)]
 pub struct Registering<'a> {
     /// The request, its top Via carrying its source.
     pub request: &'a Request,
-    /// What it came by: calls go back along it.
+    /// The flow that it came by: calls go back along it.
     pub flow: Flow,
-    /// The edge that it named, or that it came by.
+    /// The edge that its To names, or else that received it.
     pub edge: &'a str,
 }
 
-/// What a REGISTER changed: for the store, and for the streams that are to stay open.
+/// The changes of a REGISTER, for the store and for the connections to keep open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Bindings that are new or newer.
+    /// Bindings that were added or refreshed.
     pub put: Vec<BindingSid>,
-    /// Bindings that are gone.
+    /// Bindings that were removed.
     pub removed: Vec<BindingSid>,
 }
 
 impl Changes {
-    /// Whether nothing changed: the REGISTER only asked.
+    /// Whether nothing changed: the REGISTER was a query.
     pub fn is_empty(&self) -> bool {
         self.put.is_empty() && self.removed.is_empty()
     }
@@ -68,7 +69,7 @@ pub struct Registrar {
     users: BTreeMap<Arc<AddressOfRecord>, Vec<Binding>>,
     owners: HashMap<BindingSid, Arc<AddressOfRecord>>,
     expiries: BTreeSet<(Instant, BindingSid)>,
-    /// Of streams only: a datagram flow never closes.
+    /// Bindings by TCP or TLS connection. A datagram flow never closes.
     streams: BTreeSet<(FlowId, BindingSid)>,
     sources: HashMap<IpAddr, u32>,
     rate: Rate,
@@ -77,7 +78,7 @@ pub struct Registrar {
 }
 
 impl Registrar {
-    /// An empty table that holds at most so many bytes of bindings.
+    /// An empty table for at most `bytes_max` bytes of bindings.
     pub fn new(bytes_max: usize) -> Self {
         Self {
             users: BTreeMap::new(),
@@ -91,11 +92,11 @@ impl Registrar {
         }
     }
 
-    /// Carries out a REGISTER whose sender has proved to be that user: all of it or nothing.
-    /// `mint` names a new binding.
+    /// Carries out a REGISTER whose sender has authenticated as this user: all of it or nothing.
+    /// `mint` makes the identifier of a new binding.
     ///
     /// # Errors
-    /// What it is refused with: 400, 403, 423, 500 or 503, with the headers that belong to it.
+    /// The refusal: 400, 403, 423, 500 or 503, with its headers.
     pub fn register(
         &mut self,
         now: Now,
@@ -119,7 +120,7 @@ impl Registrar {
         }
     }
 
-    /// Takes a binding over that an earlier process kept.
+    /// Restores a stored binding of an earlier process.
     pub fn restore(&mut self, of: AddressOfRecord, binding: Binding) {
         let mut bindings = self.users.get(&of).cloned().unwrap_or_default();
         bindings.push(binding);
@@ -131,14 +132,14 @@ impl Registrar {
         self.users.get(of).map_or(&[], Vec::as_slice)
     }
 
-    /// The wall clock was set: what is kept in Unix milliseconds says when bindings end by it.
+    /// Shifts expiries in Unix milliseconds after the wall clock was set.
     pub fn clock_set(&mut self, step_ms: i64) {
         for binding in self.users.values_mut().flatten() {
             binding.expires_ms = binding.expires_ms.saturating_add(step_ms);
         }
     }
 
-    /// The first user behind that one (`None`: the first of all), with the bindings.
+    /// The user after this one in order (`None`: the first of all), with the bindings.
     pub fn user_after(
         &self,
         after: Option<&AddressOfRecord>,
@@ -149,17 +150,17 @@ impl Registrar {
         next.map(|(of, bindings)| (of, bindings.as_slice()))
     }
 
-    /// Whether somebody is registered from that address: it is no stranger's.
+    /// Whether a user is registered from this address, which vouches for it.
     pub fn vouches_for(&self, source: IpAddr) -> bool {
         self.sources.contains_key(&source.to_canonical())
     }
 
-    /// Whether a stream carries a registration.
+    /// Whether a connection carries a registration.
     pub fn is_on_stream(&self, flow: FlowId) -> bool {
         self.on_stream(flow).next().is_some()
     }
 
-    /// A connection is gone, and with it the bindings that were reached by it. Answers their names.
+    /// Removes the bindings of a closed connection, and returns them.
     pub fn stream_closed(&mut self, flow: FlowId) -> Vec<BindingSid> {
         let gone: Vec<BindingSid> = self.on_stream(flow).collect();
         for sid in &gone {
@@ -168,7 +169,7 @@ impl Registrar {
         gone
     }
 
-    /// The domains that somebody is registered at.
+    /// The domains with a registered user.
     pub fn domains(&self) -> impl Iterator<Item = DomainSid> {
         let mut after = None;
         std::iter::from_fn(move || {
@@ -185,7 +186,7 @@ impl Registrar {
         })
     }
 
-    /// A domain is gone, and with it its users.
+    /// Removes all users of a domain.
     pub fn domain_gone(&mut self, domain: DomainSid) {
         let first = AddressOfRecord { domain, user: "".into() };
         let of_domain = self.users.range(Arc::new(first)..).map(|(of, _)| Arc::clone(of));
@@ -193,13 +194,13 @@ impl Registrar {
         users.iter().for_each(|of| self.replace(of, Vec::new()));
     }
 
-    /// Removes these bindings. Answers the connections that they were reached by.
+    /// Removes these bindings, and returns the connections that carried them.
     pub fn remove(&mut self, bindings: &[BindingSid]) -> Vec<FlowId> {
         let gone = bindings.iter().filter_map(|sid| self.forget(*sid));
         gone.filter(|flow| flow.transport.is_reliable()).map(|flow| flow.id).collect()
     }
 
-    /// Removes what has expired, at most `most` bindings. Answers their names.
+    /// Removes at most `most` expired bindings, and returns them.
     pub fn expire(&mut self, now: Instant, most: usize) -> Vec<BindingSid> {
         let due = self.expiries.iter().take_while(|(at, _)| *at <= now).take(most);
         let gone: Vec<BindingSid> = due.map(|(_, sid)| *sid).collect();
@@ -214,22 +215,22 @@ impl Registrar {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// How many bindings there are.
+    /// Bindings now.
     pub fn len(&self) -> usize {
         self.owners.len()
     }
 
-    /// Whether nobody is registered.
+    /// Whether no user is registered.
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty()
     }
 
-    /// How many users have a binding.
+    /// Users with a binding.
     pub fn users(&self) -> usize {
         self.users.len()
     }
 
-    /// Bytes that the bindings take, indexes reckoned in.
+    /// Bytes of all bindings, indexes included.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -247,7 +248,7 @@ impl Registrar {
         Ok(Changes { put: Vec::new(), removed })
     }
 
-    /// Answers the flow it was reached by.
+    /// Removes one binding, and returns its flow.
     fn forget(&mut self, sid: BindingSid) -> Option<Flow> {
         let of = self.owners.get(&sid).cloned()?;
         let mut left = self.users.get(&of).cloned().unwrap_or_default();
@@ -303,13 +304,14 @@ impl Registrar {
     }
 }
 
-/// What a user's bindings become.
+/// The new bindings of a user.
 struct Planned {
     bindings: Vec<Binding>,
     changes: Changes,
 }
 
-/// RFC 3261 §10.3 step 7, and RFC 5626 §6 where a contact names its instance.
+/// Computes the new bindings (RFC 3261 §10.3 step 7; RFC 5626 §6 where a contact names its
+/// instance).
 fn plan(
     now: Now,
     known: &[Binding],
@@ -322,7 +324,7 @@ fn plan(
     for contact in contacts {
         let at = bindings.iter().position(|binding| binding.is_meant_by(contact));
         if let Some(binding) = at.and_then(|at| bindings.get(at)) {
-            // One that this very request has set is told twice: the last word counts.
+            // A contact that stands twice in this request was set by it: the last one counts.
             if !changes.put.contains(&binding.sid) {
                 binding.check_order(registering.request)?;
             }
@@ -370,7 +372,7 @@ fn full() -> Refusal {
     Refusal::new("bindings_limit", 503, sentence).retry_after(RETRY_WHEN_FULL_S)
 }
 
-/// Seconds that remain, never 0 while there are any: what a response's `expires` says.
+/// Remaining seconds, rounded up, for `expires` in a response.
 pub(crate) fn seconds_left(now: Instant, until: Instant) -> u64 {
     let left = until.since(now);
     let whole = left.as_secs();

@@ -1,4 +1,4 @@
-//! How often one user may register (contract sip-interface.md section 6). Sans-IO.
+//! Rate limit of REGISTER requests by user: `REGISTERS_A_SECOND_MAX`. Sans-IO.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,9 +8,10 @@ use shared::limits::REGISTERS_A_SECOND_MAX;
 
 use super::AddressOfRecord;
 
-/// What each user has asked lately: the time at which all of it would be asked at the allowed rate.
+/// The recent rate of each user: the time at which its requests so far would fit the allowed rate.
 ///
-/// Bounded by time: a user that was quiet for a second is forgotten, two generations at once.
+/// Bounded by time: two generations of a second each, so a user without a request for that long is
+/// forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     young: HashMap<AddressOfRecord, Instant>,
@@ -19,7 +20,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Counts a request; `false`: it is one too many and does not count.
+    /// Counts a request; `false`: it exceeds the rate and does not count.
     pub fn take(&mut self, now: Instant, of: &AddressOfRecord) -> bool {
         if now.since(self.turned_at) >= SECOND {
             self.old = std::mem::take(&mut self.young);
@@ -36,5 +37,5 @@ impl Rate {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What one request costs in time.
+/// Time that one request takes at the allowed rate.
 const REQUEST: Duration = Duration::from_millis(1_000 / REGISTERS_A_SECOND_MAX as u64);

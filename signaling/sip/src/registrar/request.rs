@@ -1,4 +1,4 @@
-//! What a REGISTER wants, checked before anything is changed (RFC 3261 §10.3). Sans-IO.
+//! Reads a REGISTER, and checks all of it before anything changes (RFC 3261 §10.3). Sans-IO.
 
 use std::net::IpAddr;
 
@@ -12,27 +12,27 @@ use crate::objection::Objection;
 use crate::text::Text;
 use crate::uri::{Host, Uri};
 
-/// What a REGISTER asks for.
+/// The kind of a REGISTER.
 pub(super) enum Wanted<'a> {
-    /// No Contact: which bindings there are.
+    /// No Contact: a query for the current bindings.
     Query,
-    /// `Contact: *` with `Expires: 0`.
+    /// `Contact: *` with `Expires: 0`: removes all bindings.
     RemoveAll,
-    /// These contacts set or removed; `path` is kept with each.
+    /// Sets or removes these contacts; `path` is stored with each.
     Set { contacts: Vec<Contact<'a>>, path: Vec<u8> },
 }
 
 /// One contact of a REGISTER.
 pub(super) struct Contact<'a> {
     pub uri: &'a Uri,
-    /// As it is kept and shown: without `expires`.
+    /// As it is stored and shown: without `expires`.
     pub text: Vec<u8>,
-    /// Seconds it is to last, cut to the most; 0: to be removed.
+    /// Requested lifetime in seconds, cut to the maximum; 0: to be removed.
     pub expires_s: u32,
     pub outbound: Option<Box<Outbound>>,
 }
 
-/// What tells flows of one phone apart (RFC 5626 §4).
+/// Identifies one flow of a phone (RFC 5626 §4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbound {
     /// `+sip.instance`, without quotes.
@@ -78,7 +78,8 @@ impl<'a> Contact<'a> {
     }
 }
 
-/// A phone must be somewhere: not here, unless it registers from here.
+/// Refuses a loopback contact of a phone on another machine: calls to it would come back to this
+/// gateway.
 fn check_target(contact: &NameAddr, source: IpAddr) -> Result<(), Refusal> {
     let Uri::Sip(uri) = &contact.uri else {
         let sentence = "The Contact is no SIP URI, so nothing can be sent to it.";
@@ -110,7 +111,8 @@ fn header_expires(request: &Request) -> Option<u32> {
     request.headers.get("Expires").and_then(|value| saturating_seconds(value.as_bytes()))
 }
 
-/// The Path of a request (RFC 3327), as one value: read once to be sure that it can be read.
+/// The Path of a request (RFC 3327) as one value. It is parsed here once, so that a broken one is
+/// refused now and not at the first call.
 fn path(request: &Request) -> Result<Vec<u8>, Refusal> {
     let values: Vec<&[u8]> = request.headers.all("Path").map(Text::as_bytes).collect();
     let path = values.join(&b", "[..]);

@@ -1,4 +1,4 @@
-//! The table of bindings, told requests and asked for what is left: units. Sans-IO.
+//! Unit tests of the registrar: requests in, bindings and indexes checked.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ impl World {
             *minted += 1;
             BindingSid(*minted)
         };
-        // A second apart: the rate is not what is tested here.
+        // A second apart, so that the rate limit stays out of these tests.
         let now = now_after(u64::from(self.cseq));
         self.registrar.register(now, &user(name), registering, mint)
     }

@@ -1,4 +1,4 @@
-//! What payload types mean (RFC 3551 table 4, RFC 8866 §6.6). Sans-IO.
+//! The meaning of payload types (RFC 3551 table 4, RFC 8866 §6.6). Sans-IO.
 
 use shared::Codec;
 
@@ -9,14 +9,14 @@ use super::MediaDescription;
 pub struct Format {
     /// 0..=127.
     pub payload_type: u8,
-    /// What it means.
+    /// Its codec or event format.
     pub kind: FormatKind,
 }
 
-/// What a payload type means to us.
+/// The formats that we distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormatKind {
-    /// A codec of ours.
+    /// A codec that we support.
     Audio(Codec),
     /// `telephone-event/8000` (RFC 4733).
     TelephoneEvent,
@@ -24,7 +24,7 @@ pub enum FormatKind {
     Unknown,
 }
 
-/// Formats in order; those that are no payload types are left out.
+/// Formats in order, without those that are not payload types.
 pub(super) fn formats(media: &MediaDescription) -> impl Iterator<Item = Format> {
     media.formats.iter().filter_map(|format| {
         let payload_type = format.parse().ok().filter(|payload_type| *payload_type < 128)?;
@@ -32,8 +32,8 @@ pub(super) fn formats(media: &MediaDescription) -> impl Iterator<Item = Format> 
     })
 }
 
-/// The payload type of telephone events. Where none has an `rtpmap`, a dynamic one counts whose `fmtp` lists
-/// events (RFC 4733 §2.4.1): older gateways take the mapping for understood.
+/// The payload type of telephone events. Where none has an `rtpmap`, a dynamic one counts whose
+/// `fmtp` lists events (RFC 4733 §2.4.1): older gateways imply the mapping.
 pub(super) fn event_payload_type(media: &MediaDescription) -> Option<u8> {
     let mapped = formats(media).find(|format| format.kind == FormatKind::TelephoneEvent);
     let lists_events = |format: &Format| {
@@ -55,7 +55,7 @@ fn is_event_list(value: &str) -> bool {
     })
 }
 
-/// What the attribute `name:NUMBER value` says of a payload type.
+/// The value of an attribute `name:NUMBER value` for a payload type.
 fn value_for<'a>(media: &'a MediaDescription, name: &str, payload_type: u8) -> Option<&'a str> {
     let named = media.attributes.iter().filter(|attribute| attribute.name == name);
     named.filter_map(|attribute| attribute.value.as_deref()).find_map(|value| {

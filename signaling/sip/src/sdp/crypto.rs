@@ -1,4 +1,4 @@
-//! `a=crypto` lines: keys of SRTP in SDP (RFC 4568). Sans-IO, total over any text.
+//! `a=crypto` lines: SRTP keys in SDP (RFC 4568). Sans-IO, total over any text.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -6,18 +6,18 @@ use shared::{SrtpKey, SrtpMaster, SrtpSuite};
 
 use super::MediaDescription;
 
-/// An `a=crypto` line that can be served.
+/// A supported `a=crypto` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crypto {
-    /// Names the line; the answer repeats the one it takes.
+    /// Tag of the line; the answer repeats the tag of the one it chooses.
     pub tag: u32,
-    /// The suite, and the key of whoever wrote the line.
+    /// The suite, and the key of the side that wrote the line.
     pub key: SrtpKey,
 }
 
 impl Crypto {
-    /// Reads what follows `a=crypto:`. `None` for what cannot be served: an unknown suite, several
-    /// keys, a master key identifier, or session parameters that take protection away.
+    /// Reads what follows `a=crypto:`. `None` for an unsupported line: an unknown suite, several
+    /// keys, a master key identifier, or session parameters that reduce the protection.
     pub fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_ascii_whitespace();
         let tag = words.next().and_then(read_tag)?;
@@ -27,7 +27,7 @@ impl Crypto {
         parameters_serve.then_some(Self { tag, key: SrtpKey { suite, master } })
     }
 
-    /// What follows `a=crypto:` in a line of ours.
+    /// The value of our own `a=crypto:` line.
     pub fn write(&self) -> String {
         let key = STANDARD.encode(self.key.master.expose());
         format!("{} {} inline:{key}", self.tag, self.key.suite.name())
@@ -35,7 +35,7 @@ impl Crypto {
 }
 
 impl MediaDescription {
-    /// Its `a=crypto` lines that can be served, in order.
+    /// Its supported `a=crypto` lines, in order.
     pub fn cryptos(&self) -> impl Iterator<Item = Crypto> {
         let lines = self.attributes.iter().filter(|line| line.name.eq_ignore_ascii_case("crypto"));
         lines.filter_map(|line| Crypto::parse(line.value.as_deref()?))
@@ -48,8 +48,8 @@ fn read_tag(word: &str) -> Option<u32> {
     if is_tag { word.parse().ok() } else { None }
 }
 
-/// `inline:` key and salt in base64, then at most a lifetime. A lifetime may be read past: no call
-/// lasts for 2³¹ packets. A key identifier would stand in every packet, which is not served.
+/// `inline:` key and salt in base64, then at most a lifetime. A lifetime may be ignored: no call
+/// lasts for 2³¹ packets. A key identifier would stand in every packet, which is not supported.
 fn read_key(word: &str) -> Option<SrtpMaster> {
     let (method, rest) = word.split_once(':')?;
     if !method.eq_ignore_ascii_case("inline") {
@@ -69,8 +69,8 @@ fn is_lifetime(text: &str) -> bool {
     digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.bytes().any(|byte| byte != b'0')
 }
 
-/// Session parameters that change nothing for us: the peer's window, and extensions that say of
-/// themselves that they may be read past (RFC 4568 §6.3.6, §6.3.7).
+/// Session parameters without an effect on us: the peer's window, and extensions that are marked as
+/// optional (RFC 4568 §6.3.6, §6.3.7).
 fn may_be_read_past(parameter: &str) -> bool {
     parameter.starts_with('-') || parameter.to_ascii_uppercase().starts_with("WSH=")
 }

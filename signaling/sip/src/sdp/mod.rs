@@ -1,7 +1,7 @@
 //! Session descriptions (RFC 8866), as far as one audio stream needs them. Sans-IO.
 //!
-//! Own reader: the limits must hold before anything is kept, six line types are all that count, and
-//! what peers write elsewhere (`t=` past 64 bits, Latin-1 in `s=`) must not cost the call.
+//! A parser of our own: the limits must hold before anything is allocated, only six line types
+//! matter, and odd values elsewhere (`t=` past 64 bits, Latin-1 in `s=`) must not cost the call.
 
 mod codecs;
 mod crypto;
@@ -19,12 +19,12 @@ pub use parse::parse;
 /// The media type of a session description (RFC 8866 §8.2.1).
 pub(crate) const MEDIA_TYPE: &str = "application/sdp";
 
-/// What a description says, borrowed lines turned into values; lines that nobody reads are left out.
+/// A parsed description. Lines without a use here are dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionDescription {
     /// `c=` before the first media description.
     pub connection: Option<Connection>,
-    /// First `t=`: start and stop, as digits; `0 0` when absent.
+    /// First `t=`: start and stop as digits; `0 0` when absent.
     pub time: (String, String),
     /// `a=` before the first media description.
     pub attributes: Vec<Attribute>,
@@ -32,7 +32,7 @@ pub struct SessionDescription {
     pub media: Vec<MediaDescription>,
 }
 
-/// One `m=` with what follows it.
+/// One media description: an `m=` and the lines after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaDescription {
     /// `audio`, `video`, `image`, …
@@ -41,12 +41,12 @@ pub struct MediaDescription {
     pub port: u16,
     /// `RTP/AVP`, `RTP/SAVP`, `udptl`, …
     pub protocol: String,
-    /// Payload types, or names for other protocols. At least one; of a section that is not audio the
-    /// first alone.
+    /// Payload types, or names for other protocols. At least one; only the first where the section
+    /// is not audio.
     pub formats: Vec<String>,
     /// `c=`; more than one is allowed (RFC 8866 §5.7). Empty where the section is not audio.
     pub connections: Vec<Connection>,
-    /// The `a=` that are read here, in order. Empty where the section is not audio.
+    /// The attributes that are used here, in order. Empty where the section is not audio.
     pub attributes: Vec<Attribute>,
 }
 
@@ -59,12 +59,12 @@ pub struct Attribute {
     pub value: Option<String>,
 }
 
-/// `c=`.
+/// A `c=` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection {
     /// An address; IPv4 mapped into IPv6 is IPv4.
     Address(IpAddr),
-    /// A host name, which nobody resolves for media here.
+    /// A host name, which is not resolved for media.
     Name(String),
 }
 
@@ -82,8 +82,8 @@ impl SessionDescription {
         value_in(&media.attributes, name).or_else(|| value_in(&self.attributes, name))
     }
 
-    /// Where a media description wants its packets: the first `c=` of the wanted family, else the
-    /// first there is; the session's where it has none.
+    /// Where a media description receives its packets: the first `c=` of the wanted family, else
+    /// the first of any family; the session's where it has none.
     pub fn connection<'a>(
         &'a self,
         media: &'a MediaDescription,
@@ -106,8 +106,7 @@ impl MediaDescription {
         self.attributes.iter().any(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }
 
-    /// Payload types in order with what they mean; those that mean nothing to us as
-    /// [`FormatKind::Unknown`].
+    /// Payload types in order with their meaning; unsupported ones are [`FormatKind::Unknown`].
     pub fn payload_types(&self) -> impl Iterator<Item = Format> {
         codecs::formats(self)
     }
@@ -118,7 +117,7 @@ impl MediaDescription {
     }
 }
 
-/// Why a description is refused, and with what.
+/// The refusal of a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct SdpRefusal {
@@ -126,9 +125,9 @@ pub struct SdpRefusal {
     pub rule: &'static str,
     /// 400 for what cannot be read, 488 for what cannot be served, 415 for bodies of other types.
     pub status: u16,
-    /// The contract's error code, where it has one.
+    /// Twilio's error code; `None` where none fits.
     pub code: Option<u32>,
-    /// What is wrong.
+    /// A sentence for log, alert and peer.
     pub sentence: &'static str,
 }
 
@@ -143,7 +142,7 @@ impl SdpRefusal {
         Self { rule, status: 488, code: None, sentence }
     }
 
-    /// A body of a type that is not read here: 415.
+    /// A body of an unsupported type: 415.
     pub(crate) const fn media_type(rule: &'static str, sentence: &'static str) -> Self {
         Self { rule, status: 415, code: None, sentence }
     }
@@ -152,7 +151,7 @@ impl SdpRefusal {
         Self { code: Some(code), ..self }
     }
 
-    /// The same as the value that goes to log, metric, alert and timeline.
+    /// The refusal as the common value for log, metric, alert and timeline.
     pub fn refusal(self) -> Refusal {
         let refusal = Refusal::new(self.rule, self.status, self.sentence);
         match self.code {
@@ -165,7 +164,7 @@ impl SdpRefusal {
 /// The media type of the one stream that is served (RFC 8866 §8.2.1), in lower case.
 const AUDIO: &str = "audio";
 
-/// The contract's code for a description that cannot be read.
+/// Error code 32102: a description that cannot be read.
 const INVALID_SDP: u32 = 32102;
 
 fn value_in<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {

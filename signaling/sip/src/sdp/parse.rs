@@ -12,9 +12,9 @@ use super::{AUDIO, Attribute, Connection, MediaDescription, SdpRefusal, SessionD
 /// Reads a description. Bytes that are not UTF-8 are replaced first; a line may end with LF alone;
 /// `o=`, `s=` and `t=` may be missing.
 ///
-/// Only what is read here is kept: of a section other than audio its `m=` line, elsewhere the
-/// attributes in [`READ_ATTRIBUTES`]. Everything else is skipped whatever its number and length
-/// (RFC 8866 §5.13), because a peer that also does video or ICE writes hundreds of such lines.
+/// Keeps of a section other than audio its `m=` line, and elsewhere the attributes in
+/// [`READ_ATTRIBUTES`]. All other lines are skipped, whatever their number and length (RFC 8866
+/// §5.13): a peer with video or ICE writes hundreds of them.
 ///
 /// # Errors
 /// 488 past a limit on the whole or on a line that is read, 400 for what is not a description.
@@ -31,7 +31,7 @@ pub fn parse(bytes: &[u8]) -> Result<SessionDescription, SdpRefusal> {
         if line.contains(['\0', '\r']) {
             return Err(SYNTAX);
         }
-        // Empty lines are no lines of SDP, but common at the end.
+        // Empty lines are not SDP, but common at the end.
         if !line.is_empty() {
             reader.take(line)?;
         }
@@ -75,7 +75,7 @@ impl Reader {
         }
     }
 
-    /// Whether a line says something that is kept.
+    /// Whether a line is kept.
     fn reads(&self, kind: &str, value: &str) -> bool {
         let is_skipped = self.media.last().is_some_and(|media| !media.is_audio());
         match kind {
@@ -144,7 +144,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Past the limit the first ones count.
+    /// Past the limit further ones are dropped.
     fn take_attribute(&mut self, line: &str) {
         let attributes = match self.media.last_mut() {
             Some(media) => &mut media.attributes,
@@ -182,7 +182,7 @@ fn read_connection(value: &str) -> Result<Connection, SdpRefusal> {
     }
 }
 
-/// What stands before the colon of an attribute.
+/// The name of an attribute, before its colon.
 fn attribute_name(line: &str) -> &str {
     line.split(':').next().unwrap_or_default().trim()
 }

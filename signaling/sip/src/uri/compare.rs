@@ -4,8 +4,8 @@ use super::{SipUri, TelUri, Uri};
 use crate::parameters::{Parameter, Parameters};
 use crate::text::{Escaped, Text};
 
-/// A parameter that stands twice in one URI (which RFC 3261 §19.1.1 forbids) agrees with nothing
-/// but the very same URI.
+/// A parameter that stands twice in one URI (which RFC 3261 §19.1.1 forbids) equals only an
+/// identical URI.
 pub(super) fn equivalent(a: &Uri, b: &Uri) -> bool {
     match (a, b) {
         (a, b) if a == b => true,
@@ -33,7 +33,7 @@ fn tel_equivalent(a: &TelUri, b: &TelUri) -> bool {
         && b.parameters.iter().all(|parameter| same_value_in(parameter, &a.parameters))
 }
 
-/// A part that is there never equals one that is absent; cases matter.
+/// A present part never equals an absent one; case matters.
 fn same_part(a: Option<&Escaped>, b: Option<&Escaped>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.same_meaning(b),
@@ -42,7 +42,7 @@ fn same_part(a: Option<&Escaped>, b: Option<&Escaped>) -> bool {
     }
 }
 
-/// Parameters in both must agree; these alone count also when only one side has them.
+/// Parameters in both must agree. These must also agree when only one side has them.
 const NEVER_OPTIONAL: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 fn parameters_match(a: &Parameters, b: &Parameters) -> bool {
@@ -73,7 +73,7 @@ fn same_text(a: &Text, b: &Text) -> bool {
     }
 }
 
-/// Headers are never ignored: each has its equal on the other side, in any order.
+/// Headers are never ignored: each must have its equal on the other side, in any order.
 fn headers_match(a: &[(Escaped, Escaped)], b: &[(Escaped, Escaped)]) -> bool {
     let mut left: Vec<_> = b.iter().collect();
     a.len() == b.len()

@@ -21,7 +21,7 @@ impl Host {
     /// Reads a name, an IPv4 address or an IPv6 address in brackets.
     ///
     /// An IPv6 address with three colons before its IPv4 part is read as with two: the grammar of
-    /// RFC 3261 made implementations write it (RFC 5118 §4.10).
+    /// RFC 3261 led implementations to write it (RFC 5118 §4.10).
     ///
     /// # Errors
     /// Anything else.

@@ -24,7 +24,7 @@ pub enum Uri {
     Sip(SipUri),
     /// `tel:`.
     Tel(TelUri),
-    /// Another scheme, whole, scheme included. A Request-URI of this kind is answered 416.
+    /// A URI of another scheme, scheme included. A Request-URI of this kind is answered 416.
     Other(Text),
 }
 
@@ -32,7 +32,7 @@ impl Uri {
     /// Reads a URI from bytes that hold nothing else.
     ///
     /// # Errors
-    /// What is no URI, or is past the limits of length or parameters.
+    /// Bytes that are not a URI, or that exceed the limits of length or parameters.
     pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, UriError> {
         parse::parse(bytes.as_ref())
     }
@@ -84,11 +84,11 @@ pub struct SipUri {
     pub secure: bool,
     /// The user part in its escaped form; may hold `;`-separated parts of its own.
     pub user: Option<Escaped>,
-    /// The password part, which nobody should use.
+    /// The password part, which RFC 3261 §19.1.1 advises against.
     pub password: Option<Escaped>,
     /// The host.
     pub host: Host,
-    /// The port; `None` means the transport's default, or what DNS says.
+    /// The port; `None` means the default of the transport, or the result of DNS.
     pub port: Option<u16>,
     /// `transport`, `lr`, `user`, `maddr`, …
     pub parameters: Parameters,
@@ -110,14 +110,14 @@ impl SipUri {
         }
     }
 
-    /// The same with a user, which is escaped where it must be.
+    /// This URI with a user part, escaped where necessary.
     #[must_use]
     pub fn with_user(mut self, user: impl AsRef<[u8]>) -> Self {
         self.user = Some(Escaped::encode(user)).filter(|user| !user.as_str().is_empty());
         self
     }
 
-    /// The same with a port.
+    /// This URI with a port.
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -140,7 +140,7 @@ impl SipUri {
         }
     }
 
-    /// The user with escapes read, what is not UTF-8 replaced; empty when there is none.
+    /// The user part, unescaped, with invalid UTF-8 replaced; empty without one.
     pub fn user_lossy(&self) -> String {
         self.user.as_ref().map(Escaped::decode_lossy).unwrap_or_default()
     }
@@ -151,7 +151,7 @@ impl SipUri {
         Some(value.as_str()?.to_ascii_lowercase())
     }
 
-    /// Whether `lr` is there: the proxy is a loose router (RFC 3261 §19.1.1).
+    /// Whether `lr` is present: the proxy is a loose router (RFC 3261 §19.1.1).
     pub fn is_loose(&self) -> bool {
         self.parameters.contains("lr")
     }

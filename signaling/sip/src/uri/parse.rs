@@ -6,7 +6,7 @@ use super::{Host, SipUri, TelUri, Uri};
 use crate::parameters::Parameters;
 use crate::text::{self, Escaped, IllegalText, Text};
 
-/// Why bytes are no URI. The sender's fault.
+/// Reasons why a byte string is not a valid URI. Always the sender's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UriError {
     /// Longer than [`SIP_URI_BYTES_MAX`]; 414 in a Request-URI.
@@ -15,18 +15,18 @@ pub enum UriError {
     /// More than [`SIP_URI_PARAMETERS_MAX`] parameters.
     #[error("the URI has more than {SIP_URI_PARAMETERS_MAX} parameters")]
     TooManyParameters,
-    /// No scheme, or one that is not wanted here.
+    /// No scheme, or one that this place does not allow.
     #[error("the URI has no usable scheme")]
     Scheme,
-    /// A byte where it may not stand.
+    /// A part that breaks the grammar.
     #[error("in the {part} of the URI: {source}")]
     Part {
-        /// Which part.
+        /// Name of the part.
         part: &'static str,
         /// What is wrong with it.
         source: IllegalText,
     },
-    /// A port that is no number from 1 to 65535.
+    /// A port that is not a number from 1 to 65535.
     #[error("the port of the URI is not a number from 1 to 65535")]
     Port,
 }
@@ -74,11 +74,11 @@ fn parse_sip(rest: &[u8], secure: bool) -> Result<SipUri, UriError> {
 struct UserInfo<'a> {
     user: Option<Escaped>,
     password: Option<Escaped>,
-    /// What follows the `@`.
+    /// The part after the `@`.
     rest: &'a [u8],
 }
 
-/// The first `@` ends the user part: behind it no `@` can stand unescaped.
+/// The first `@` ends the user part: no unescaped `@` may follow it.
 fn split_user(rest: &[u8]) -> Result<UserInfo<'_>, UriError> {
     let Some(at) = memchr::memchr(b'@', rest) else {
         return Ok(UserInfo { user: None, password: None, rest });

@@ -1,4 +1,4 @@
-//! Calls that come about: over both transports, with early media, late offers, bad weather.
+//! Calls that are answered: over both transports, with early media, late offers, packet loss.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Calls that end before or after their answer, and races on the way.
+//! Calls that end before or after their answer, and races between the messages.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Too much from one source: what is answered, what is kept, what is not even read.
+//! Floods from one source: which requests are answered, which are kept, which stay unread.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ fn a_source_that_is_vouched_for_has_all_its_strays_answered() {
     assert_eq!(answers, 1_000);
 }
 
-/// The peer of a call need not be anybody that we know: we may have called it.
+/// The peer of a call need not be vouched for: we may have called it.
 #[test]
 fn a_flood_in_a_dialog_is_answered_and_kept_only_so_far() {
     let mut world = World::new(1);

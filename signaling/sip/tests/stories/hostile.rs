@@ -1,4 +1,4 @@
-//! What strangers may send: nothing panics, nothing is kept.
+//! Input from unauthenticated sources: nothing panics, nothing is kept.
 
 use proptest::prelude::*;
 use sip::{Flow, FlowId, Transport};

@@ -72,7 +72,7 @@ fn incoming(world: &mut World) -> Box<Incoming> {
     world.incoming(Who::Bob)
 }
 
-/// The one thing that Alice is told.
+/// The only event of Alice.
 fn outcome(world: &mut World) -> Responded {
     let mut told = world.events(Who::Alice);
     match (told.pop(), told.as_slice()) {

@@ -1,4 +1,4 @@
-//! Requests outside of dialogs: what SIP has against them, and where the answers go.
+//! Requests outside of dialogs: which rules of SIP refuse them, and where the answers go.
 
 use shared::{Instant, Now, Origin, Refusal};
 use sip::{

@@ -20,11 +20,11 @@ pub struct Weather {
     pub loss: u32,
     /// Delivered twice, in percent.
     pub copies: u32,
-    /// Delay on top of 10 ms, up to so many milliseconds: more than 0 means disorder.
+    /// Largest random delay on top of 10 ms, milliseconds; more than 0 means disorder.
     pub jitter_ms: u32,
 }
 
-/// Which agent.
+/// One of the two agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     /// Makes calls in most stories.
@@ -178,13 +178,13 @@ impl World {
         self.advance(end);
     }
 
-    /// Runs for 5 s and gives what an agent has to tell, messages of the timeline left out.
+    /// Runs for 5 s and returns the events of an agent, without timeline messages.
     pub fn events(&mut self, who: Who) -> Vec<UaEvent> {
         self.run(Duration::from_secs(5));
         self.told(who)
     }
 
-    /// The same without letting time pass.
+    /// The events of an agent, without letting time pass.
     pub fn told(&mut self, who: Who) -> Vec<UaEvent> {
         self.events[who as usize]
             .drain(..)
@@ -309,12 +309,12 @@ pub fn describe(sent: &Sent) -> String {
     }
 }
 
-/// What a layer above that hides from nobody answers a stray request with.
+/// The answer to a stray request by a layer above that never stays silent.
 pub fn no_dialog(incoming: Box<Incoming>) -> Command {
     Command::Respond { incoming, status: 481, headers: Vec::new(), remember: false }
 }
 
-/// The datagram flow on which `to` hears the other agent.
+/// The datagram flow on which `to` receives from the other agent.
 pub fn udp(to: Who) -> Flow {
     Flow {
         id: FlowId(1),
@@ -381,7 +381,7 @@ pub const A: SessionId = SessionId(1);
 pub const B: SessionId = SessionId(2);
 
 impl World {
-    /// Alice calls; gives what Bob hears of it.
+    /// Alice calls; returns the request that Bob reports.
     pub fn call(&mut self, invite: Invite) -> Box<Incoming> {
         self.command(Who::Alice, Command::Invite { session: A, invite: Box::new(invite) });
         let is_there = |event: &UaEvent| matches!(event, UaEvent::Incoming(_));
@@ -394,7 +394,7 @@ impl World {
         self.incoming(Who::Bob)
     }
 
-    /// The request that an agent was told of last.
+    /// The last request that an agent reported.
     pub fn incoming(&mut self, who: Who) -> Box<Incoming> {
         let told = self.told(who);
         let incoming = told.into_iter().rev().find_map(|event| match event {
@@ -413,7 +413,7 @@ impl World {
         self.command(Who::Bob, answer);
     }
 
-    /// A call that is up, with nothing left to tell.
+    /// A confirmed call, with all events drained.
     pub fn talking(&mut self, transport: Transport) {
         let incoming = self.call(invite(transport));
         self.admit(incoming);

@@ -1,7 +1,7 @@
-//! Every condition of RFC 4475 and RFC 5118 with what must come of it: at the parser, and on the
+//! Every condition of RFC 4475 and RFC 5118 with its expected outcome: at the parser, and on the
 //! wire of a user agent. Include with `#[path]` where messages are sent for real.
 
-/// What the parser must say.
+/// Expected outcome at the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Well-formed.
@@ -12,7 +12,7 @@ pub enum Outcome {
     Drop,
 }
 
-/// What must leave a user agent that is responsible for the domain, over UDP. Over a stream a
+/// Expected answer over UDP of a user agent that is responsible for the domain. Over a stream a
 /// message whose length is in doubt may be followed by a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
@@ -29,7 +29,7 @@ pub enum Wire {
 pub struct Case {
     /// Our own message: `tests/torture/{file}.sip`.
     pub file: &'static str,
-    /// The RFC's, below the folder of the originals.
+    /// The original message, below the folder of the originals.
     pub original: &'static str,
     /// RFC section.
     pub section: &'static str,
