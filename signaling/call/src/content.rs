@@ -1,4 +1,4 @@
-//! What the body of an answer is (contract twiml.md 1.1). Sans-IO.
+//! The body of an answer: TwiML, a text to speak, or audio. Sans-IO.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use crate::finding::{Finding, brief};
 use crate::input::{AnswerBody, HttpAnswer, PromptFailure};
 use crate::twiml::{Document, decode};
 
-/// What an answer asks for.
+/// What the call does with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A document to run.
     Twiml(Document),
     /// A text to speak, then hang up.
     Speech(String),
-    /// A file to play, then hang up; or why it cannot be played.
+    /// A file to play, then hang up; `Err` when it cannot be played.
     Audio(Result<Arc<Prompt>, PromptFailure>),
 }
 
 impl Content {
-    /// Chooses by status, emptiness and media type, in this order.
+    /// Decides by status, emptiness and media type, in this order.
     ///
     /// # Errors
     /// 11200 an error status, 11770 empty, 12300 another type, and those of [`Document::parse`].
@@ -59,7 +59,7 @@ impl Content {
     }
 }
 
-/// Whether `<Play>` takes this media type (lower case, no parameters; contract twiml.md 2.2).
+/// Whether `<Play>` takes this media type (lower case, without parameters).
 pub fn is_audio(media_type: &str) -> bool {
     AUDIO_TYPES.contains(&media_type)
 }

@@ -1,4 +1,4 @@
-//! Wall clock to text (RFC 2822 §3.3), as `Timestamp` and `RecordingStartTime` want it. Sans-IO.
+//! Wall clock to text (RFC 2822 §3.3), for `Timestamp` and `RecordingStartTime`. Sans-IO.
 
 /// For example `Fri, 20 Aug 2010 01:13:42 +0000`.
 pub fn rfc2822(unix_ms: i64) -> String {

@@ -1,4 +1,4 @@
-//! What a call wants done. Sans-IO.
+//! What a call asks Control to do. Sans-IO.
 
 use std::sync::Arc;
 
@@ -16,77 +16,77 @@ use crate::webhook::HttpRequest;
 /// Out of a [`crate::Call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEffect {
-    /// Send a request; answered by [`crate::CallInput::Http`].
+    /// Send a request. [`crate::CallInput::Http`] answers it.
     Http(Box<HttpRequest>),
-    /// Outbound: send the INVITE. Control adds `X-Twilio-AccountSid`, `-CallSid`.
+    /// Outbound: send the INVITE. Control adds `X-Twilio-AccountSid` and `X-Twilio-CallSid`.
     Invite(Box<OutboundLeg>),
     /// Inbound: 200 with SDP. Media effects may follow at once.
     Answer,
     /// Inbound, unanswered: final error response. The call is over.
     Reject {
-        /// SIP status.
+        /// SIP status, 300 to 699.
         status: u16,
     },
-    /// End the SIP leg: BYE when answered, CANCEL on an unanswered outgoing INVITE. The call takes
-    /// itself as over; a crossing BYE needs not be told.
+    /// End the SIP leg: BYE when answered, CANCEL on an unanswered outgoing INVITE. The leg is over for
+    /// the call: it ignores the BYE of a peer that hangs up at the same time.
     Hangup,
-    /// Make a prompt ready; answered by [`crate::CallInput::PromptReady`].
+    /// Make a prompt ready. [`crate::CallInput::PromptReady`] answers it.
     LoadPrompt {
-        /// Its name.
+        /// Names the prompt in what follows.
         prompt: PromptId,
-        /// What it is.
+        /// What to make it of.
         source: PromptSource,
     },
-    /// A loaded (or still loading) prompt is not needed.
+    /// Drop a prompt that is loaded or still loading: it will not be played.
     ForgetPrompt {
-        /// Which.
+        /// A prompt of [`CallEffect::LoadPrompt`].
         prompt: PromptId,
     },
-    /// Play a ready prompt; answered by [`crate::CallInput::PlayEnded`].
+    /// Play a ready prompt. [`crate::CallInput::PlayEnded`] answers it.
     Play {
-        /// Which.
+        /// A prompt of [`CallEffect::LoadPrompt`].
         prompt: PromptId,
-        /// Names this playing.
+        /// Names this playback in what follows.
         play: PlayId,
-        /// How often; 0 = until stopped.
+        /// How many times; 0 = until stopped.
         repeat: u32,
     },
-    /// Stop what is playing (prompt or digits), if anything. No `PlayEnded` is awaited.
+    /// Stop the prompt or the digits that are playing, if any. The call expects no `PlayEnded`.
     StopPlay,
-    /// Send telephone events; answered by [`crate::CallInput::PlayEnded`].
+    /// Send telephone events (RFC 4733). [`crate::CallInput::PlayEnded`] answers it.
     SendDigits {
-        /// `0-9 A-D * # w W`.
+        /// `0-9 A-D * #`; `w` and `W` are pauses.
         digits: Arc<str>,
-        /// Names this sending.
+        /// Names these digits in what follows.
         play: PlayId,
     },
-    /// Begin a recording of this leg.
+    /// Start a recording of this leg.
     StartRecording(RecordingPlan),
-    /// End a recording; answered by [`crate::CallInput::RecordingEnded`], then `RecordingDone`.
+    /// End a recording. [`crate::CallInput::RecordingEnded`], then `RecordingDone` answer it.
     StopRecording {
-        /// Which.
+        /// A recording of [`CallEffect::StartRecording`].
         recording: RecordingSid,
     },
-    /// Make and start these calls, children of this one. At once, in this order.
+    /// Make these calls, children of this one, and start them at once, in this order.
     Dial {
-        /// Whole setups, SIDs minted.
+        /// Their set-ups, with SIDs that this call has minted.
         children: Vec<CallSetup>,
     },
-    /// Carry to a child as [`crate::CallInput::Parent`]. A child that is gone needs no answer.
+    /// Carry to a child as [`crate::CallInput::Parent`]; drop it when the child is gone.
     ToChild {
-        /// Which child.
+        /// The child.
         sid: CallSid,
-        /// What.
+        /// The input that it gets.
         command: ParentCommand,
     },
     /// Carry to the parent as [`crate::CallInput::Child`].
     ToParent(ChildEvent),
-    /// Let this leg hear the child's early media; where this leg is unanswered, 183 with SDP first.
+    /// Connect the child's early media to this leg. An unanswered leg needs 183 with SDP first.
     EarlyMedia {
         /// The ringing child.
         child: CallSid,
     },
-    /// Connect both legs, both ways. Replaces [`CallEffect::EarlyMedia`].
+    /// Connect both legs in both directions. Replaces [`CallEffect::EarlyMedia`].
     Bridge {
         /// The other leg.
         child: CallSid,
@@ -96,8 +96,8 @@ pub enum CallEffect {
         /// The other leg.
         child: CallSid,
     },
-    /// Send a REFER in the dialog of this call; answered by [`crate::CallInput::ReferAnswered`] and
-    /// [`crate::CallInput::ReferProgress`].
+    /// Send a REFER in the dialog of this call (RFC 3515). [`crate::CallInput::ReferAnswered`] and
+    /// [`crate::CallInput::ReferProgress`] answer it.
     Refer {
         /// The URI for `Refer-To`.
         target: String,
@@ -106,91 +106,90 @@ pub enum CallEffect {
     AnswerRefer {
         /// The call whose phone sent it.
         from: CallSid,
-        /// Whether the transfer is tried.
+        /// `Ok`: 202, and the transfer is tried.
         answer: Result<(), Refusal>,
     },
     /// Carry to a child as [`crate::CallInput::Transfer`].
     Transfer {
-        /// Which child.
+        /// The child.
         sid: CallSid,
-        /// What.
+        /// The input that it gets.
         transfer: Box<Transfer>,
     },
-    /// A transfer is over: the last word to the phone that asked. When it `leaves`, its call is told
-    /// [`crate::CallInput::TransferredAway`].
+    /// A transfer is over: send the final NOTIFY to the phone that asked for it.
     TransferEnded {
         /// The call of that phone.
         from: CallSid,
-        /// How it ended.
+        /// SIP status for the NOTIFY (RFC 3515 §2.4.5).
         status: u16,
-        /// Whether the phone is done with.
+        /// Whether the phone leaves the call: its call then gets [`crate::CallInput::TransferredAway`].
         leaves: bool,
     },
-    /// An attended transfer: bridge the party that `from` talks with and the one that `with` talks
-    /// with; both are told [`crate::CallInput::Joined`], `from` and `with` go.
+    /// An attended transfer: bridge the party that `from` talks with and the party that `with` talks
+    /// with. Their calls get [`crate::CallInput::Joined`]; `from` and `with` end.
     Join {
         /// The call whose phone asked.
         from: CallSid,
         /// The call that its `Replaces` names.
         with: CallSid,
     },
-    /// This call leaves the one it was joined with; carried as [`crate::CallInput::PeerEnded`].
+    /// This call leaves the call that it was joined with. Carry it as [`crate::CallInput::PeerEnded`].
     PeerEnds {
-        /// That call.
+        /// The call that stays.
         sid: CallSid,
     },
-    /// The status moved: write it to the record.
+    /// The status has changed: write it to the record.
     Status(StatusChange),
     /// Write a notification (debugger entry, alert).
     Notify(Box<Notification>),
-    /// An entry for the call's timeline.
+    /// Add an entry to the call's timeline.
     Timeline(TimelineEntry),
     /// The call is over: its final record. Exactly once.
     Ended(FinalRecord),
-    /// Nothing is awaited any more: the value may be dropped. Exactly once, the last effect.
+    /// The call waits for nothing any more and may be dropped. Exactly once, the last effect.
     Finished,
 }
 
 /// What a prompt is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PromptSource {
-    /// Speech.
+    /// Synthesised speech.
     Say {
-        /// Words and their manner.
+        /// The words, with their manner.
         speech: Speech,
-        /// Voice as asked; the engine maps what it does not know.
+        /// Voice as the document names it; the engine maps one that it does not have.
         voice: String,
-        /// Language as asked.
+        /// Locale as the document names it (`en-US`).
         language: String,
     },
-    /// A file to GET, without standard parameters.
+    /// A file to GET, without parameters.
     Url(crate::webhook::WebUrl),
-    /// Audio that answered a TwiML request: ready, or not playable.
+    /// Audio that answered a TwiML request: decoded, or the reason why it cannot be played.
     Audio(Result<Arc<Prompt>, PromptFailure>),
     /// A generated tone.
     Tone(Tone),
 }
 
-/// A recording to begin on this leg.
+/// A recording to start on this leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingPlan {
     /// Its SID, minted by the call.
     pub recording: RecordingSid,
-    /// What made it.
+    /// Who asked for it.
     pub source: RecordingSource,
-    /// Which audio.
+    /// The directions of audio that it holds.
     pub track: RecordingTrack,
     /// 1 or 2; with 2 the party of this leg is channel 1.
     pub channels: u8,
-    /// Received silence that ends it, milliseconds; 0 = never.
+    /// Milliseconds of received silence that end it; 0 = silence never does.
     pub silence_ms: u32,
-    /// Longest, milliseconds.
+    /// Its greatest length in milliseconds.
     pub max_ms: u32,
-    /// Whether silence at both ends is cut.
+    /// Whether silence is cut from its start and its end.
     pub trim: bool,
 }
 
-/// The `RecordingSource` parameter (contract webhooks.md 5.6).
+/// Who asked for a recording: the `RecordingSource` parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingSource {
     /// `<Record>`.
@@ -212,62 +211,62 @@ impl RecordingSource {
     }
 }
 
-/// The status moved.
+/// A new status, for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusChange {
-    /// To this.
+    /// The status from now on.
     pub status: CallStatus,
-    /// When, Unix milliseconds.
+    /// When it changed, Unix milliseconds.
     pub unix_ms: i64,
 }
 
-/// A debugger entry (contract webhooks.md 8.1 step 2).
+/// An entry in the customer's debugger: what failed, and the request and answer that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// The contract's code.
+    /// Error code of the API.
     pub code: u32,
-    /// How bad.
+    /// Whether the document stops.
     pub severity: Severity,
-    /// What happened, one sentence, with element and `line:column` where known.
+    /// One sentence, with element and `line:column` where known.
     pub message: String,
     /// The URL that was requested or that the document came from; empty when inline.
     pub url: String,
-    /// The method it was requested with.
+    /// The method of that request; `None` when inline.
     pub method: Option<crate::setup::Method>,
     /// Parameters of that request, form encoded.
     pub request_variables: String,
-    /// Status and content type of the answer, one a line.
+    /// Status and content type of the answer, one a line; empty without an answer.
     pub response_headers: String,
-    /// First bytes of the answer's body.
+    /// First bytes of the answer's body, at most 1,024.
     pub response_body: String,
-    /// Line and column in the document, from 1.
+    /// Line and column in the document, both from 1; `None` when it is not about a place in a document.
     pub position: Option<(u32, u32)>,
 }
 
-/// One thing that happened, for people.
+/// One line of a call's timeline, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineEntry {
-    /// Of what kind: `webhook`, `verb`, `status`, `child`, `digit`, `error`, ...
+    /// `webhook`, `verb`, `status`, `child`, `digit`, `error`, ...
     pub kind: &'static str,
-    /// What.
+    /// What happened, in one sentence.
     pub text: String,
 }
 
-/// What a call came to.
+/// The final record of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinalRecord {
-    /// Final status.
+    /// A terminal status.
     pub status: CallStatus,
-    /// When it began, Unix milliseconds.
+    /// [`crate::CallInput::Started`], Unix milliseconds.
     pub started_unix_ms: i64,
-    /// When it was answered.
+    /// The answer, Unix milliseconds; `None` when there was none.
     pub answered_unix_ms: Option<i64>,
-    /// When it ended.
+    /// The end of the leg, Unix milliseconds.
     pub ended_unix_ms: i64,
     /// Whole seconds from answer to end, rounded up; `None` when unanswered.
     pub duration_s: Option<u32>,
-    /// Final status of an outgoing INVITE.
+    /// Final status of an outgoing INVITE; `None` on inbound calls and when no INVITE was sent.
     pub sip_status: Option<u16>,
-    /// The contract's code that ended it, when one did.
+    /// Error code of the API that ended the call; `None` when no error did.
     pub error_code: Option<u32>,
 }

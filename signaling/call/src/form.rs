@@ -1,4 +1,4 @@
-//! Form parameters and their two encodings (contract webhooks.md 1). Sans-IO.
+//! Form parameters, as a body and as a query. Sans-IO.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// No parameters.
+    /// An empty form.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
@@ -17,22 +17,22 @@ impl Form {
         self.0.push((name.into(), value.into()));
     }
 
-    /// Adds all of `other` at the end.
+    /// Adds all parameters of `other` at the end.
     pub fn extend(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);
     }
 
-    /// The first value of a name.
+    /// The first value of a name; `None` when there is none.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.iter().find(|(candidate, _)| *candidate == name).map(|(_, value)| value)
     }
 
-    /// All parameters in order.
+    /// Names and values in sending order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether there is none.
+    /// Whether it has no parameters.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -42,13 +42,13 @@ impl Form {
         self.encode("+")
     }
 
-    /// As a query: a space is `%20` (as captured requests have it).
+    /// As a query: a space is `%20`, as in requests of the API itself.
     pub fn to_query(&self) -> String {
         self.encode("%20")
     }
 
     /// Reads a body or a query: `+` and `%20` are spaces, a name without `=` has an empty value,
-    /// bytes that are no UTF-8 become U+FFFD, a broken escape stays as it stands.
+    /// bytes that are not UTF-8 become U+FFFD, a broken escape is kept as text.
     pub fn parse(text: &str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         Self(
@@ -101,7 +101,7 @@ fn decode(raw: &str) -> String {
     percent_decode(&raw.replace('+', " "))
 }
 
-/// Decodes `%XX` once; a broken escape stays as it stands.
+/// Decodes `%XX` once; a broken escape is kept as text.
 pub(crate) fn percent_decode(raw: &str) -> String {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();

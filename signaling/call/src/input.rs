@@ -1,4 +1,4 @@
-//! What a call is told. Sans-IO.
+//! What a call reacts to. Sans-IO.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::status::CallStatus;
 /// Into a [`crate::Call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallInput {
-    /// Begin. Inbound: admitted, 180 is sent. Outbound: dial now.
+    /// Starts the call. Inbound: it is admitted and 180 is sent. Outbound: dial now.
     Started,
-    /// Our INVITE is out: its `Call-ID`. May be left out; then `DialSipCallId` is known from the
-    /// answer or the refusal only.
+    /// Our INVITE has been sent. May be left out: `DialSipCallId` is then known from the answer or the
+    /// refusal only.
     InviteSent {
         /// `Call-ID`.
         call_id: String,
@@ -23,7 +23,7 @@ pub enum CallInput {
     SipProgress {
         /// 180, 183, ...
         status: u16,
-        /// Whether it brought SDP and audio flows to the leg.
+        /// Whether it carried SDP, so that audio reaches the leg.
         early_media: bool,
     },
     /// Our INVITE was answered; media of the leg is up.
@@ -31,91 +31,90 @@ pub enum CallInput {
     /// Our INVITE got a final response that is not 2xx (digest already tried), or its transaction
     /// timed out (408) or its transport failed (503).
     SipRejected {
-        /// Final status.
+        /// Final status, 300 to 699.
         status: u16,
         /// `Call-ID` of the INVITE.
         call_id: String,
-        /// Headers of the response; `X-*` are picked here.
+        /// All headers of the response; the call picks `X-*`.
         headers: Vec<(String, String)>,
     },
     /// The INVITE could not be sent at all: no route, no DNS answer, a refused address.
     LegFailed {
-        /// The contract's code (13224, 13254, ...), when there is one.
+        /// Error code of the API (13224, 13254, ...), when there is one.
         code: Option<u32>,
-        /// SIP status to report; `None` = parameter absent.
+        /// SIP status to report; `None` leaves the parameter out.
         status: Option<u16>,
         /// A sentence for the operator.
         sentence: String,
     },
-    /// Inbound: the ACK of our 200 came.
+    /// Inbound: the ACK of our 200 has arrived.
     Confirmed,
-    /// The leg ended, not by us.
+    /// The leg ended, and not by us.
     Hungup {
-        /// Why.
+        /// Who or what ended it.
         cause: HangupCause,
-        /// Headers of the peer's BYE; `X-*` are picked here.
+        /// All headers of the peer's BYE; the call picks `X-*`.
         headers: Vec<(String, String)>,
     },
     /// An HTTP request ended. Every [`crate::CallEffect::Http`] gets exactly one of these.
     Http {
-        /// Which.
+        /// The request of that effect.
         request: HttpId,
-        /// What came of it; any HTTP status is an answer, also 4xx and 5xx.
+        /// Any HTTP status is an answer, 4xx and 5xx included.
         result: Result<HttpAnswer, HttpFailure>,
     },
     /// A prompt can be played, or never will.
     PromptReady {
-        /// Which.
+        /// The prompt of [`crate::CallEffect::LoadPrompt`].
         prompt: PromptId,
-        /// Failure with the contract's code.
+        /// `Err` when it will never be ready.
         result: Result<(), PromptFailure>,
     },
-    /// A prompt or digits that were playing ended (finished; stopped ones may be told or not).
+    /// A prompt or digits have been played to their end. May follow [`crate::CallEffect::StopPlay`] as well.
     PlayEnded {
-        /// Which.
+        /// The playback of that effect.
         play: PlayId,
     },
-    /// A key was pressed on this leg: `0-9 * # A-D`.
+    /// The party pressed a key, in ASCII: `0-9 * # A-D`.
     Digit(u8),
     /// A recording takes no more audio.
     RecordingEnded {
-        /// Which.
+        /// The recording of [`crate::CallEffect::StartRecording`].
         recording: RecordingSid,
-        /// Why.
+        /// What ended it.
         cause: RecordingEnd,
     },
     /// A recording's file is settled: it can be fetched, or there is none.
     RecordingDone {
-        /// Which.
+        /// The recording of [`crate::CallEffect::StartRecording`].
         recording: RecordingSid,
-        /// What came of it.
+        /// Whether there is a file.
         outcome: RecordingOutcome,
     },
-    /// A child says something ([`crate::CallEffect::ToParent`]).
+    /// An event of a child ([`crate::CallEffect::ToParent`]).
     Child {
-        /// Which child.
+        /// The child.
         sid: CallSid,
-        /// What.
+        /// What happened to it.
         event: ChildEvent,
     },
-    /// The parent says something ([`crate::CallEffect::ToChild`]).
+    /// A command of the parent ([`crate::CallEffect::ToChild`]).
     Parent(ParentCommand),
-    /// A party of this call's `<Dial>` sent a REFER; answered by [`crate::CallEffect::AnswerRefer`].
+    /// A party of this call's `<Dial>` sent a REFER. [`crate::CallEffect::AnswerRefer`] answers it.
     Referred {
         /// The call of that party: this one, or a child.
         from: CallSid,
-        /// What it asks for.
+        /// The contents of the REFER.
         referral: Referral,
     },
     /// This call's party is to be transferred ([`crate::CallEffect::Transfer`]).
     Transfer(Box<Transfer>),
-    /// The transfer that this call's phone asked for came about: its BYE is awaited, or
-    /// (`patience: false`) it is hung up.
+    /// The transfer that this call's phone asked for has succeeded: the phone leaves the call.
     TransferredAway {
-        /// Whether the phone hangs up itself.
+        /// Whether the phone sends the BYE; else the call sends it at once.
         patience: bool,
     },
-    /// The transfer that this call's phone asked for came to nothing: it goes on as before.
+    /// The transfer that this call's phone asked for has failed: the call goes on as before.
     TransferFailed,
     /// Control has bridged this call with another ([`crate::CallEffect::Join`]).
     Joined {
@@ -126,79 +125,79 @@ pub enum CallInput {
     },
     /// The call that this one was joined with is over.
     PeerEnded {
-        /// Which.
+        /// The call that is over.
         peer: CallSid,
     },
     /// The final response to our REFER ([`crate::CallEffect::Refer`]).
     ReferAnswered {
-        /// 202, or why not.
+        /// 202 accepts; 300 and above refuses.
         status: u16,
     },
-    /// The phone tells of our REFER.
+    /// A NOTIFY about our REFER (RFC 3515 §2.4.4).
     ReferProgress {
-        /// The status it tells.
+        /// The SIP status in its body; `None` when it has none.
         status: Option<u16>,
-        /// It tells no more.
+        /// Whether it ends the subscription.
         is_over: bool,
     },
     /// The REST API changes the call. Control has validated that it is not over.
     Api(ApiUpdate),
-    /// No media for the leg's media timeout: the call is to end.
+    /// No media arrived for the leg's media timeout: the call has to end.
     MediaLost,
 }
 
-/// What a REFER asks for.
+/// The contents of a REFER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referral {
     /// `Refer-To` as received.
     pub target: String,
     /// The user part or number in it; empty when there is none.
     pub user: String,
-    /// Its `Replaces` names the dialog of this call: its party is joined with ours.
+    /// The call whose dialog its `Replaces` names (RFC 3891): an attended transfer.
     pub instead_of: Option<CallSid>,
 }
 
-/// A transfer of a call's party.
+/// A transfer that runs on the call of the other party.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// The call of whoever asked for it.
+    /// The call of the phone that asked for it.
     pub from: CallSid,
-    /// Where the document comes from.
+    /// The URL of the document (`referUrl`).
     pub url: crate::webhook::WebUrl,
-    /// How it is requested.
+    /// The method of its request.
     pub method: crate::setup::Method,
-    /// `ReferTransferTarget`.
+    /// `Refer-To` as received: the `ReferTransferTarget` parameter.
     pub target: String,
-    /// Whoever asked stays until the new party is there.
+    /// Whether the phone stays until the new party is bridged (`answerOnBridge`).
     pub on_bridge: bool,
 }
 
-/// What an answered outgoing INVITE tells.
+/// Facts from the answer to an outgoing INVITE.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerFacts {
     /// `Call-ID` of our INVITE.
     pub call_id: String,
-    /// Where the 200 came from.
+    /// Source address of the 200; `None` when it is not known.
     pub source_ip: Option<std::net::IpAddr>,
-    /// Headers of the 200; `X-*` are picked here.
+    /// All headers of the 200; the call picks `X-*`.
     pub headers: Vec<(String, String)>,
 }
 
-/// Why a leg ended, not by us.
+/// Who or what ended a leg, when we did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HangupCause {
     /// BYE, or CANCEL before our answer.
     Peer,
     /// The peer's SDP answer cannot be used (32102).
     BadAnswer {
-        /// The status of the 2xx that it came in; `None`: it came in an ACK.
+        /// The status of the 2xx that carried it; `None` when an ACK did.
         status: Option<u16>,
         /// A sentence for the operator.
         sentence: String,
     },
     /// Something broke: no ACK (32022), lost media core, ...
     Failure {
-        /// The contract's code, when there is one.
+        /// Error code of the API, when there is one.
         code: Option<u32>,
         /// A sentence for the operator.
         sentence: String,
@@ -210,13 +209,13 @@ pub enum HangupCause {
 pub struct HttpAnswer {
     /// Status of the last response.
     pub status: u16,
-    /// `Content-Type`, whole.
+    /// `Content-Type` with its parameters.
     pub content_type: Option<String>,
-    /// What came with it.
+    /// Its body.
     pub body: AnswerBody,
     /// The URL that answered, after redirects (userinfo kept, no fragment).
     pub final_url: String,
-    /// Milliseconds in all.
+    /// Milliseconds from the start, redirects and retries included.
     pub duration_ms: u32,
 }
 
@@ -226,12 +225,12 @@ pub enum AnswerBody {
     /// As it was sent, at most [`shared::limits::WEBHOOK_BODY_BYTES_MAX`].
     Bytes(Vec<u8>),
     /// A file of a type that [`crate::content::is_audio`] knows, in answer to a TwiML request. The shell
-    /// decodes it while it arrives, so that no call holds a file; or says why it cannot be played.
+    /// decodes it while it arrives, so that no call holds a whole file.
     Audio(Result<Arc<Prompt>, PromptFailure>),
 }
 
 impl AnswerBody {
-    /// The bytes; none of audio.
+    /// The bytes; empty for audio.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -246,54 +245,54 @@ impl From<Vec<u8>> for AnswerBody {
     }
 }
 
-/// No usable answer.
+/// The reason why a request has no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpFailure {
-    /// The contract's code: 112xx, 11750.
+    /// Error code of the API: 112xx, 11750.
     pub code: u32,
     /// What happened, for the operator.
     pub sentence: String,
-    /// Milliseconds in all.
+    /// Milliseconds from the start, redirects and retries included.
     pub duration_ms: u32,
 }
 
-/// A prompt that cannot be played.
+/// The reason why a prompt cannot be played.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFailure {
-    /// The contract's code: 112xx, 11750, 13420, 13520, ...
+    /// Error code of the API: 112xx, 11750, 13420, 13520, ...
     pub code: u32,
     /// What happened, for the operator.
     pub sentence: String,
 }
 
-/// Why a recording takes no more audio.
+/// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingEnd {
     /// [`crate::CallEffect::StopRecording`].
     Stopped,
-    /// Its silence limit.
+    /// [`crate::RecordingPlan::silence_ms`].
     Silence,
-    /// Its length limit.
+    /// [`crate::RecordingPlan::max_ms`].
     MaxLength,
     /// The leg ended.
     LegStopped,
-    /// It could not begin or go on (no tap, disk).
+    /// It could not start or go on: no tap was free, or the disk failed.
     Failed,
 }
 
-/// What a recording came to.
+/// The outcome of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordingOutcome {
     /// The file can be fetched.
     Completed {
-        /// Whole seconds.
+        /// Its length in whole seconds.
         duration_s: u32,
     },
     /// Nothing was recorded.
     Absent,
-    /// It was lost.
+    /// Its audio was lost.
     Failed {
-        /// Why, for the operator.
+        /// The reason, for the operator.
         sentence: String,
     },
 }
@@ -301,75 +300,75 @@ pub enum RecordingOutcome {
 /// From a child to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChildEvent {
-    /// First 180 or 183, or the first with early media.
+    /// Its first 180 or 183, and the first that carries early media.
     Ringing {
-        /// Whether the child's audio can be heard already.
+        /// Whether the child's audio already reaches its leg.
         early_media: bool,
     },
-    /// 200: this child wins.
+    /// It was answered with 200.
     Answered,
-    /// Screened (or nothing to screen): may be bridged now.
+    /// Its screening document is over, or it has none: it may be bridged.
     Ready,
-    /// It took another way (REST redirect of the child): the `<Dial>` is over, the child lives on.
+    /// REST redirected the child: it lives on, and the `<Dial>` is over.
     Left,
-    /// It is over.
+    /// It has ended.
     Ended(ChildEnd),
 }
 
-/// What a `<Dial>` has to know of an ended child.
+/// How a child ended, as the action of `<Dial>` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildEnd {
-    /// Final status.
+    /// Its terminal status.
     pub status: CallStatus,
     /// Final status of its INVITE; `None` when none was sent.
     pub sip_status: Option<u16>,
-    /// `Call-ID` of its INVITE; `None` when it is no SIP noun or none was sent.
+    /// `Call-ID` of its INVITE; `None` when none was sent or the noun is not `<Sip>`.
     pub sip_call_id: Option<String>,
     /// `X-*` headers of the final response or of the BYE.
     pub headers: Vec<(String, String)>,
     /// Seconds from answer to end; `None` when it was never answered.
     pub duration_s: Option<u32>,
-    /// The contract's code, when it failed by one (13224, ...), with its sentence.
+    /// Error code of the API (13224, ...) and its sentence, when the child failed by one.
     pub error: Option<(u32, String)>,
 }
 
 /// From a parent to its child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParentCommand {
-    /// Stop ringing (or end, when answered): another target won, or the parent is gone.
+    /// Stop ringing, or end when answered: another target won, or the parent is gone.
     Cancel,
-    /// The parent is bridged with you.
+    /// The child is bridged with its parent.
     Bridged {
-        /// The recording of the `<Dial>` and when it began: your last callback names it.
+        /// The recording of the `<Dial>` and when it began, for the child's last status callback.
         recording: Option<(RecordingSid, Instant)>,
     },
-    /// The parent is gone and you are being transferred: go on alone.
+    /// The parent is gone while the child is being transferred: the child goes on alone.
     Release,
-    /// End.
+    /// End the call.
     Hangup,
 }
 
-/// A change by REST.
+/// A change that the REST API makes to a live call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiUpdate {
-    /// Run another document. Aborts the running verb without its action.
+    /// Run the document at this URL. Aborts the running verb without its action.
     Redirect {
-        /// Its URL.
+        /// The URL and its method.
         webhook: Webhook,
-        /// New fallback, when given.
+        /// The new fallback URL; `None` keeps the present one.
         fallback: Option<Webhook>,
     },
-    /// Run this document.
+    /// Run this document. Aborts the running verb without its action.
     Twiml(String),
-    /// Who is told of the end, and how long the call may last, each when given.
+    /// Change what does not touch the running verb.
     Terms {
-        /// New status callback.
+        /// The new status callback; `None` keeps the present one.
         status_callback: Option<StatusCallback>,
-        /// New longest time from the answer, seconds.
+        /// The new longest time from the answer in seconds; `None` keeps the present one.
         time_limit_s: Option<u32>,
     },
     /// `Status=completed`.
     Complete,
-    /// `Status=canceled`: only before the answer; an answered call ignores it.
+    /// `Status=canceled`: ends the call before its answer; an answered call ignores it.
     Cancel,
 }

@@ -1,23 +1,23 @@
 //! Sans-IO product call: TwiML, verbs, webhooks as forms, status model, signature.
 //!
 //! One [`Call`] is one `CallSid`: one leg, maybe with a parent. It never touches a socket, a clock
-//! or a dialog; it is told what happened by [`CallInput`] and says what it wants by [`CallEffect`].
+//! or a dialog: it takes what happened as [`CallInput`] and returns what to do as [`CallEffect`].
 //!
 //! How Control drives it:
 //!
 //! 1. **Inbound**: after admission and 180, `Call::new(setup)`, then [`CallInput::Started`]. The
-//!    call asks for its document ([`CallEffect::Http`]) and later says [`CallEffect::Answer`] or
+//!    call requests its document ([`CallEffect::Http`]) and later returns [`CallEffect::Answer`] or
 //!    [`CallEffect::Reject`].
 //! 2. **Outbound** (REST or a `<Dial>` child): `Call::new(setup)`, then [`CallInput::Started`]. The
-//!    call says [`CallEffect::Invite`], is told [`CallInput::SipProgress`], then
+//!    call returns [`CallEffect::Invite`]; it gets [`CallInput::SipProgress`], then
 //!    [`CallInput::SipAnswered`], [`CallInput::SipRejected`] or [`CallInput::LegFailed`].
 //! 3. **Children**: [`CallEffect::Dial`] carries whole [`CallSetup`]s. Control makes each `Call`,
 //!    starts it, and carries [`CallEffect::ToParent`] to [`CallInput::Child`] of the parent and
-//!    [`CallEffect::ToChild`] to [`CallInput::Parent`] of the child. Bridging is asked by the
-//!    parent only ([`CallEffect::Bridge`], [`CallEffect::EarlyMedia`], [`CallEffect::Unbridge`]).
-//! 4. **End**: [`CallEffect::Ended`] is the call's final record; its SIP leg is over by then (a
-//!    [`CallEffect::Hangup`] or [`CallEffect::Reject`] came first when we ended it). The value may
-//!    be dropped after [`CallEffect::Finished`], when no callback or recording is awaited any more.
+//!    [`CallEffect::ToChild`] to [`CallInput::Parent`] of the child. Only the parent
+//!    asks for bridging ([`CallEffect::Bridge`], [`CallEffect::EarlyMedia`], [`CallEffect::Unbridge`]).
+//! 4. **End**: [`CallEffect::Ended`] is the call's final record. Its SIP leg is over by then; where we
+//!    ended it, [`CallEffect::Hangup`] or [`CallEffect::Reject`] came first. Drop the value after
+//!    [`CallEffect::Finished`], when the call waits for no callback or recording any more.
 #![forbid(unsafe_code)]
 
 mod call;

@@ -1,9 +1,9 @@
-//! Randomness of one call, expanded from its seed: the same seed gives the same call. Sans-IO.
+//! Randomness of one call, expanded from its seed, so that the simulator can replay a call. Sans-IO.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// HMAC-SHA256 in counter mode: who sees one token cannot tell the next.
+/// HMAC-SHA256 in counter mode: an application that sees one idempotency token cannot compute the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Random {
     seed: [u8; 32],

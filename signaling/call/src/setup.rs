@@ -1,4 +1,4 @@
-//! What a call is born with. Plain values: Control makes them, a [`crate::Call`] owns them. Sans-IO.
+//! The set-up of a call. Plain values: Control makes them, a [`crate::Call`] owns them. Sans-IO.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use shared::{AccountSid, ApplicationSid, CallSid, DomainSid, ids::Origin, limits
 use crate::finding::Finding;
 use crate::status::{CallDirection, ProgressEvent};
 
-/// HTTP method of a webhook (contract webhooks.md 1: only these two).
+/// HTTP method of a webhook; the API knows only these two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Method {
     /// Parameters in the query.
@@ -34,7 +34,7 @@ impl Method {
 pub struct Webhook {
     /// The URL; checked when it is used, so that a bad one is an error of the call (11100).
     pub url: String,
-    /// The method.
+    /// The method of the request.
     pub method: Method,
 }
 
@@ -48,39 +48,39 @@ impl Webhook {
 /// Where a call's first document comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DocumentSource {
-    /// Requested: at once on an inbound call, after the answer on an outbound one. On a
+    /// From this URL: at once on an inbound call, after the answer on an outbound one. On a
     /// `<Dial>` child this is the screening document of the noun.
     Url(Webhook),
-    /// Given inline (REST `Twiml`).
+    /// The document itself (REST `Twiml`).
     Twiml(String),
-    /// None: an inbound call is refused with 404, a `<Dial>` child is bridged at once.
+    /// There is none: an inbound call is refused with 404, a `<Dial>` child is bridged at once.
     None,
 }
 
 /// A call status callback and the events it wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCallback {
-    /// Where to.
+    /// URL and method.
     pub webhook: Webhook,
-    /// Which events. Inbound calls send `completed` only, whatever stands here.
+    /// The events that are sent. Inbound calls send `completed` only, whatever this list says.
     pub events: Vec<ProgressEvent>,
 }
 
-/// What an incoming INVITE says to the application (contract webhooks.md 3.1).
+/// Facts of an incoming INVITE for the parameters `Sip*` of TwiML requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipFacts {
-    /// Host part of the INVITE target.
+    /// Host part of the Request-URI.
     pub domain: String,
-    /// The domain's SID.
+    /// SID of that SIP domain; `None` leaves the parameter out.
     pub domain_sid: Option<DomainSid>,
     /// `Call-ID`.
     pub call_id: String,
     /// Source address of the signaling.
     pub source_ip: IpAddr,
-    /// Digest user name of the authenticated caller.
+    /// Digest user name of the caller; `None` when an IP list alone admitted the call.
     pub username: Option<String>,
-    /// Every header of the INVITE, or only those of interest: this package picks `X-*` and
-    /// `User-to-User`. Name as received, value whole; non-UTF-8 bytes replaced by the caller.
+    /// Headers of the INVITE, of which the call picks `X-*` and `User-to-User`. Names as received, values
+    /// whole, bytes that are not UTF-8 replaced.
     pub headers: Vec<(String, String)>,
 }
 
@@ -91,16 +91,16 @@ pub enum Target {
     Sip(SipTarget),
     /// A telephone number in E.164, with `+`: Control finds the trunk.
     Number(String),
-    /// A party that cannot be rung: a noun without transport here, a bad URI or number. The call
-    /// ends `failed` with this code and never says [`crate::CallEffect::Invite`].
+    /// A party that cannot be rung: a noun that this gateway does not serve, a bad URI or number. The
+    /// call ends `failed` with this code and never returns [`crate::CallEffect::Invite`].
     Impossible {
-        /// What `To` reports.
+        /// The value of the `To` parameter.
         to: String,
-        /// The contract's code: 13224, 13223, 13243, ...
+        /// Error code of the API: 13224, 13223, 13243, ...
         code: u32,
-        /// The SIP status that says the same, if one does.
+        /// The SIP status to report, where one fits.
         status: Option<u16>,
-        /// Why, for the operator.
+        /// The reason, for the operator.
         sentence: String,
     },
 }
@@ -125,17 +125,17 @@ pub struct SipTarget {
     pub reported: String,
     /// Host, without brackets for IPv6, lower case.
     pub host: String,
-    /// Port, when written.
+    /// Port; `None` when the URI has none.
     pub port: Option<u16>,
-    /// Transport by parameter or `sips:`; `None`: DNS says, else UDP.
+    /// Transport by parameter or `sips:`; `None` leaves it to DNS (RFC 3263), else UDP.
     pub transport: Option<SipTransport>,
-    /// `secure=true`: over TLS, and the media is SRTP or the call fails.
+    /// `secure=true`: signaling by TLS, and media by SRTP or the call fails.
     pub secure: bool,
-    /// The wanted egress, when the URI named one (`edge`, or `region` mapped to its edge).
+    /// The edge that the INVITE leaves by, when the URI names one (`edge`, or `region` mapped to its edge).
     pub edge: Option<String>,
     /// Headers for the INVITE: allow-listed, decoded once, free of control characters.
     pub headers: Vec<(String, String)>,
-    /// Digest credentials for 401 and 407.
+    /// Digest credentials to answer 401 and 407 with.
     pub credentials: Option<SipCredentials>,
 }
 
@@ -157,38 +157,38 @@ impl fmt::Debug for SipCredentials {
 /// The outgoing side of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundLeg {
-    /// Who to ring.
+    /// The party to ring.
     pub target: Target,
     /// User part of our `From` (caller id): a number or a SIP user.
     pub caller_id: String,
-    /// Ring time in seconds, from the INVITE (contract twiml.md 2.6).
+    /// Ring time in seconds, from the INVITE.
     pub ring_s: u32,
     /// Digits sent after the answer and before the first document or the bridge
     /// (`<Number sendDigits>`, REST `SendDigits`).
     pub send_digits: Option<String>,
 }
 
-/// Recording asked with a REST call (`Record=true`).
+/// The recording that a REST call asks for (`Record=true`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordSettings {
     /// 1 or 2.
     pub channels: u8,
-    /// Which audio.
+    /// The directions of audio that it holds.
     pub track: RecordingTrack,
-    /// Whether silence at both ends is cut.
+    /// Whether silence is cut from its start and its end.
     pub trim: bool,
-    /// Recording status callback.
+    /// Its status callback; `None` sends none.
     pub callback: Option<RecordingCallback>,
 }
 
-/// Which audio a recording holds (`RecordingTrack`).
+/// The directions of audio that a recording holds (`RecordingTrack`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RecordingTrack {
     /// What this leg's party says.
     Inbound,
     /// What this leg's party hears.
     Outbound,
-    /// Both.
+    /// Both directions.
     #[default]
     Both,
 }
@@ -207,16 +207,16 @@ impl RecordingTrack {
 /// A recording status callback and its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingCallback {
-    /// Where to.
+    /// URL and method.
     pub webhook: Webhook,
-    /// Which events; default `completed`.
+    /// The events that are sent; `completed` where the customer names none.
     pub events: Vec<RecordingEvent>,
 }
 
 /// An event of `recordingStatusCallbackEvent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingEvent {
-    /// Recording began.
+    /// It has started.
     InProgress,
     /// The file can be fetched.
     Completed,
@@ -224,27 +224,27 @@ pub enum RecordingEvent {
     Absent,
 }
 
-/// What is the same for all calls of a node or account.
+/// Settings that all calls of a node or account share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallSettings {
     /// Scheme, host and port of the REST API, without a slash at the end: begins `RecordingUrl`.
     pub api_base: String,
-    /// SIP status of `<Reject>` with reason `rejected` (contract: 404; older habit 603).
+    /// SIP status of `<Reject>` with reason `rejected`: 404 as the API has it, or 603 of older gateways.
     pub reject_status: u16,
-    /// Seconds added to every ring time (contract twiml.md 2.6 step 5).
+    /// Seconds added to every ring time.
     pub ring_extra_s: u32,
-    /// What is said when a document fails and nothing helps.
+    /// The sentence spoken when a document fails and no fallback URL helps.
     pub error_sentence: String,
     /// Voice of `<Say>` without `voice`.
     pub voice: String,
     /// Language of `<Say>` without `language`.
     pub language: String,
-    /// Hosts that are this gateway's own SIP domains, for `SipDomainSid` in screening requests.
+    /// SIP domains of this gateway, by host, for `SipDomainSid` in screening requests.
     pub own_domains: Vec<(String, DomainSid)>,
-    /// Most seconds a call may last (`timeLimit`, `maxLength` are cut to it).
+    /// The longest time of a call in seconds; `timeLimit` is cut to it.
     pub call_s_max: u32,
-    /// The edges that this node serves, its own among them (`shared::edge::canonical`): others in the
-    /// connection overrides of a URL change nothing.
+    /// The edges that this node serves, its own included (`shared::edge::canonical`). Any other edge in the
+    /// connection overrides of a URL has no effect.
     pub edges: Vec<Box<str>>,
 }
 
@@ -264,50 +264,50 @@ impl Default for CallSettings {
     }
 }
 
-/// All that a [`crate::Call`] is born with.
+/// Everything that a [`crate::Call`] starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallSetup {
-    /// The call.
+    /// Its SID.
     pub sid: CallSid,
-    /// Its account.
+    /// The account that owns it.
     pub account: AccountSid,
-    /// The call whose `<Dial>` made this one.
+    /// The call whose `<Dial>` made this one; `None` for all others.
     pub parent: Option<CallSid>,
-    /// Who made it.
+    /// Whether it came in, or who had it made.
     pub direction: CallDirection,
-    /// `From` as webhooks report it (contract webhooks.md 3.2).
+    /// `From` as webhooks report it: a SIP URI or a number.
     pub from: String,
-    /// `To` as webhooks report it.
+    /// `To` as webhooks report it: a SIP URI or a number.
     pub to: String,
     /// `ForwardedFrom`, when the carrier signals a diversion.
     pub forwarded_from: Option<String>,
-    /// `CallerName`, with caller-name lookup.
+    /// `CallerName`; `None` leaves the parameter out.
     pub caller_name: Option<String>,
     /// `ApplicationSid`, when the call was routed through a TwiML application.
     pub application: Option<ApplicationSid>,
     /// Facts of an incoming INVITE; `None` on outbound calls.
     pub sip: Option<SipFacts>,
-    /// Whom to ring; `None` on inbound calls.
+    /// The party to ring; `None` on inbound calls.
     pub leg: Option<OutboundLeg>,
-    /// The first document.
+    /// Source of the first document.
     pub document: DocumentSource,
-    /// Fallback URL. Never used by `<Dial>` children.
+    /// Where to go when a document fails. `<Dial>` children have none.
     pub fallback: Option<Webhook>,
-    /// Status callback.
+    /// `None` sends no status callbacks.
     pub status_callback: Option<StatusCallback>,
     /// Hops left (RFC 3261 §8.1.1.6): `Max-Forwards` of the INVITE that this call came by or leaves
-    /// with. Whatever the call dials has one less, or a loop across calls would never end (RFC 7332 §4).
+    /// with. Every call that it dials has one less, so that a loop across calls ends (RFC 7332 §4).
     pub max_forwards: u8,
     /// Longest time from the answer, in seconds.
     pub time_limit_s: u32,
     /// Recording from the answer (REST `Record=true`).
     pub record: Option<RecordSettings>,
-    /// What the customer asked for and does not get: told when the call starts.
+    /// Notifications that the call sends when it starts: what the customer asked for and does not get.
     pub warnings: Vec<Finding>,
     /// What all calls share.
     pub settings: Arc<CallSettings>,
-    /// Where SIDs that this call mints (children, recordings) come from.
+    /// The node part of SIDs that this call mints for children and recordings.
     pub origin: Origin,
-    /// Randomness of this call: SIDs and idempotency tokens are expanded from it.
+    /// Randomness, from which SIDs and idempotency tokens are expanded.
     pub seed: [u8; 32],
 }

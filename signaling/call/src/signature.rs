@@ -1,4 +1,4 @@
-//! Signatures of requests to the application (contract webhooks.md 9). Sans-IO.
+//! Signatures of requests to the application (`X-Twilio-Signature`). Sans-IO.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

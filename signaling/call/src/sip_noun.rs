@@ -1,8 +1,7 @@
-//! The URI of a `<Sip>` noun and of a REST `To`: checked, taken apart, rebuilt (contract twiml.md 4,
-//! sip-interface.md 8 and 9). Sans-IO.
+//! The URI of a `<Sip>` noun and of a REST `To`: checked, taken apart, rebuilt. Sans-IO.
 //!
-//! Nothing of the customer's text reaches an INVITE as it stands: the URI is rebuilt from its parts
-//! and a header is a name of the allow-list with a value free of control characters.
+//! No text of the customer reaches an INVITE unchecked: the URI is rebuilt from its parts, and a header
+//! has an allow-listed name and a value free of control characters.
 
 use std::net::Ipv6Addr;
 
@@ -12,24 +11,24 @@ use crate::finding::brief;
 use crate::form::percent_decode;
 use crate::setup::{SipTarget, SipTransport};
 
-/// Why a URI cannot be dialled, or what was left out of it.
+/// The reason why a URI cannot be dialled, or why a part of it is left out. The customer's error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence} ({code})")]
 pub struct SipNounFault {
-    /// The contract's code.
+    /// Error code of the API: 13243, 1325x, 3211x.
     pub code: u32,
-    /// What is wrong.
+    /// The reason, in a sentence for the notification.
     pub sentence: String,
 }
 
-/// `+` in a header value is a space (contract twiml.md 4.2 calls this unsure and proposes it). The
-/// one place to change.
+/// Whether `+` in a header value is a space. The API's documentation leaves it open; an HTML form would
+/// read it so. This constant is the one place to change.
 const PLUS_IS_SPACE: bool = true;
 
-/// Reads `[sip:]user@host[:port][;parameters][?headers]`. Also returns what was left out, and why.
+/// Reads `[sip:]user@host[:port][;parameters][?headers]`, with a fault for each part that is left out.
 ///
 /// # Errors
-/// 13243 where it is no SIP URI.
+/// 13243 where it is not a SIP URI.
 pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault> {
     let mut faults = Vec::new();
     let text = text.trim();
@@ -52,7 +51,7 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
     let parameters = Parameters::read(parts, secure_scheme, &mut faults)?;
     let user = user.map_or_else(String::new, |user| format!("{user}@"));
     let uri = format!("sip:{user}{host_port}{}", parameters.sent);
-    // What leaves is read by the one SIP parser: its word is the last (limits-and-rules §2, rule 1).
+    // What leaves must pass the one SIP parser (I6 in ARCHITECTURE.md).
     sip::Uri::parse(&uri).map_err(|error| invalid(error.to_string()))?;
     let target = SipTarget {
         uri,
@@ -71,10 +70,10 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
 /// The target alone, for a REST `To` and for trunks.
 ///
 /// # Errors
-/// As [`parse`]; also the first fault of its headers, which a REST client can mend.
+/// As [`parse`]; also the first fault of its headers, which a REST client can correct.
 pub fn sip_target(text: &str) -> Result<SipTarget, SipNounFault> {
     let (target, faults) = parse(text)?;
-    // An edge may be one of this gateway's own: no mistake of the client's.
+    // An unknown edge may be one that this gateway defines: not an error of the client.
     match faults.into_iter().find(|fault| fault.code != 32114) {
         None => Ok(target),
         Some(fault) => Err(fault),
@@ -177,7 +176,7 @@ impl Parameters {
         secure_scheme: bool,
         faults: &mut Vec<SipNounFault>,
     ) -> Result<Self, SipNounFault> {
-        // Wherever it stands, it decides about the transport (contract sip-interface.md 10).
+        // `secure` forces TLS, also over a `transport` that stands before it.
         let secure = parts.clone().any(|part| part.eq_ignore_ascii_case("secure=true"));
         let over_tls = secure_scheme || secure;
         let (sent, reported) = (String::new(), String::new());
@@ -228,7 +227,7 @@ impl Parameters {
                     faults.push(SipNounFault { code: 32114, sentence });
                 }
             }
-            // An interconnect is an edge by another name: the private network.
+            // An interconnect is an edge that leaves by a private network.
             "tnx" => {
                 self.edge = Some(format!("tnx={value}"));
                 self.reported.push_str(&format!(";{part}"));
@@ -261,7 +260,7 @@ fn transport(value: &str) -> Result<SipTransport, SipNounFault> {
     }
 }
 
-/// Reads the header part. A bad header is left out and the call goes on (sip-interface.md 9).
+/// Reads the header part. An invalid header is left out and the call goes on.
 fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<(String, String)> {
     if text.chars().count() >= limits::SIP_NOUN_HEADERS_MAX {
         let most = limits::SIP_NOUN_HEADERS_MAX;
@@ -284,7 +283,7 @@ fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<(String, Stri
 fn header(pair: &str) -> Result<(String, String), SipNounFault> {
     let (name, value) = match pair.split_once('=') {
         Some((name, value)) => (percent_decode(name), decode_value(value)),
-        // Seen in the wild: the `=` itself is escaped.
+        // Some customers escape the `=` itself.
         None => match decode_value(pair).split_once('=') {
             Some((name, value)) => (name.to_owned(), value.to_owned()),
             None => (percent_decode(pair), String::new()),
@@ -300,10 +299,11 @@ fn decode_value(value: &str) -> String {
     }
 }
 
-/// A header that may go into an INVITE, name as written.
+/// Checks a header that goes into an INVITE; keeps its name as written.
 ///
 /// # Errors
-/// 32111 bad name, 32112 bad value, 32113 reserved prefix, 32115 too long a reason, 13252 not on the list.
+/// 32111 invalid name, 32112 invalid value, 32113 reserved prefix, 32115 branded call reason too long, 13252 not
+/// on the allow-list.
 pub fn check_header(name: String, value: String) -> Result<(String, String), SipNounFault> {
     let shown = brief(&name);
     let fault = |code, why: &str| {
@@ -333,7 +333,7 @@ pub fn check_header(name: String, value: String) -> Result<(String, String), Sip
     Ok((name, value.trim().to_owned()))
 }
 
-/// Names besides `X-*`.
+/// Names that are allowed besides `X-*`.
 const ALLOWED: [&str; 4] =
     ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
 

@@ -1,8 +1,7 @@
-//! What a voice is to say: text in parts, each with the manner that SSML asks for. Sans-IO.
+//! Text for a voice, in parts, each with the manner that SSML asks for. Sans-IO.
 //!
-//! SSML nests; a [`Speech`] is flat, because a voice speaks from left to right: every part carries the
-//! manner that holds for it, whatever elements gave it. How a voice is made to speak that way is the
-//! engine's matter.
+//! SSML nests, a [`Speech`] is flat, because a voice speaks from left to right: every part carries the
+//! manner that results from all elements around it. The engine decides how its voice speaks that way.
 
 /// A text to speak, read from `<Say>` and its SSML.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,14 +17,14 @@ pub enum Part {
     Text {
         /// White space collapsed; a single space at an end separates words of neighbouring parts.
         text: String,
-        /// How.
+        /// How they are spoken.
         manner: Manner,
     },
-    /// Silence, milliseconds.
+    /// Silence, in milliseconds.
     Pause(u32),
 }
 
-/// How a part is spoken. Percentages of the voice's own; 100 everywhere is the plain voice.
+/// How a part is spoken. Numbers are per cent of the voice's own; 100 is the plain voice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Manner {
     /// Speed, 20 to 500.
@@ -34,14 +33,14 @@ pub struct Manner {
     pub pitch: u32,
     /// Amplitude, 0 to 250.
     pub volume: u32,
-    /// One character after the other.
+    /// Whether the text is spelled, character by character.
     pub spelled: bool,
     /// Sounds in X-SAMPA that replace the words; a voice without one of them speaks the words.
     pub sounds: Option<String>,
 }
 
 impl Manner {
-    /// The voice as it is.
+    /// The plain voice.
     pub const PLAIN: Self =
         Self { rate: 100, pitch: 100, volume: 100, spelled: false, sounds: None };
 }
@@ -61,7 +60,7 @@ impl Speech {
         words.collect()
     }
 
-    /// Characters of the words, and of the sounds that replace some: what the limit counts.
+    /// Characters of the words and of the sounds that replace some, as `limits::SAY_CHARACTERS_MAX` counts.
     pub fn characters(&self) -> usize {
         let of_part = |part: &Part| match part {
             Part::Text { text, manner } => {
@@ -72,7 +71,7 @@ impl Speech {
         self.parts.iter().map(of_part).sum()
     }
 
-    /// Adds words; words of one manner are one part.
+    /// Adds words at the end. Neighbouring words of one manner share a part.
     pub(crate) fn push(&mut self, words: &str, manner: &Manner) {
         match self.parts.last_mut() {
             Some(Part::Text { text, manner: last }) if last == manner && last.sounds.is_none() => {

@@ -1,15 +1,15 @@
-//! The status model of a call and its SIP mapping (contract webhooks.md 6 and 7). Sans-IO.
+//! The status model of a call and its one table of SIP responses. Sans-IO.
 
 use std::fmt;
 
-/// Who made the call (contract webhooks.md 2).
+/// Where a call came from: the `Direction` parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallDirection {
-    /// An INVITE that came to us.
+    /// A party called us.
     Inbound,
-    /// Made by the REST API.
+    /// The REST API made it.
     OutboundApi,
-    /// Made by a `<Dial>`.
+    /// A `<Dial>` made it.
     OutboundDial,
 }
 
@@ -24,22 +24,22 @@ impl CallDirection {
     }
 }
 
-/// The `CallStatus` (contract webhooks.md 6). Moves forward only.
+/// The status of a call: the `CallStatus` parameter. It only moves forward, in the order of the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallStatus {
-    /// REST call accepted, not dialled.
+    /// A REST call that is accepted and not dialled yet.
     Queued,
-    /// Dialling started.
+    /// Our INVITE is being sent.
     Initiated,
     /// Ringing; also every incoming call before its answer.
     Ringing,
     /// Answered.
     InProgress,
-    /// Was answered and has ended.
+    /// It was answered and has ended.
     Completed,
-    /// Busy.
+    /// The party is busy (486, 600), or `<Reject reason="busy">`.
     Busy,
-    /// Ended without answer, or rejected.
+    /// It ended without an answer, or was rejected.
     NoAnswer,
     /// Could not be completed.
     Failed,
@@ -63,7 +63,7 @@ impl CallStatus {
         }
     }
 
-    /// Whether the call is over.
+    /// Whether no other status can follow.
     pub const fn is_terminal(self) -> bool {
         match self {
             Self::Queued | Self::Initiated | Self::Ringing | Self::InProgress => false,
@@ -78,10 +78,11 @@ impl fmt::Display for CallStatus {
     }
 }
 
-/// What a failed outgoing INVITE means for the call (contract webhooks.md 7.1): the one table.
+/// The status of a call whose INVITE failed. No other place maps SIP responses to statuses.
 ///
-/// `status` is the final response that was received; a timeout without any response is 408, a
-/// failure of DNS, TCP or TLS is 503. Our own CANCEL is not decided here: its cause decides.
+/// `status` is the final response; a timeout without any response counts as 408, a failure of DNS, TCP
+/// or TLS as 503 (RFC 3261 §8.1.3.1). The 487 of our own CANCEL is not looked up: the cause of the CANCEL
+/// gives the status.
 pub const fn status_of_final_response(status: u16) -> CallStatus {
     match status {
         486 | 600 => CallStatus::Busy,
@@ -95,16 +96,16 @@ pub const fn status_of_final_response(status: u16) -> CallStatus {
 pub enum ProgressEvent {
     /// The INVITE is sent.
     Initiated,
-    /// First 180 or 183.
+    /// The first 180 or 183 arrived.
     Ringing,
-    /// 200.
+    /// The call was answered.
     Answered,
-    /// Any end.
+    /// The call has ended, in whatever way.
     Completed,
 }
 
 impl ProgressEvent {
-    /// Reads one word of `statusCallbackEvent`.
+    /// Reads one word of `statusCallbackEvent`; `None` when it is not an event.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "initiated" => Some(Self::Initiated),
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn final_responses_map_as_the_contract_table_says() {
+    fn final_responses_map_to_their_statuses() {
         let table = [
             (486, CallStatus::Busy),
             (600, CallStatus::Busy),

@@ -1,4 +1,4 @@
-//! Tones a call asks for: what they are, never how they sound in bytes. Sans-IO.
+//! Tones that a call plays, by frequency and cadence; the shell renders them. Sans-IO.
 
 /// A generated tone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,19 +9,19 @@ pub enum Tone {
     Beep,
 }
 
-/// Ringback of a country: a value of `ringTone` (contract twiml.md 2.6).
+/// Ringback of a country: a value of `ringTone`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RingTone {
     /// The value of the attribute.
     pub name: &'static str,
-    /// The frequencies that sound together, in Hz; 0 = none.
+    /// The frequencies that sound together, in Hz; 0 = no second one.
     pub hertz: [u16; 2],
-    /// On and off times in milliseconds, repeated for ever; 0 = none.
+    /// On and off times in milliseconds, repeated until stopped; trailing zeros are unused.
     pub cadence_ms: [u16; 4],
 }
 
 impl RingTone {
-    /// The tone of a value of `ringTone`.
+    /// The tone of a value of `ringTone`; `None` when no tone has that name.
     pub fn of(name: &str) -> Option<Self> {
         TABLE.iter().find(|(known, _, _)| *known == name).map(|&(name, hertz, cadence_ms)| Self {
             name,
@@ -31,7 +31,7 @@ impl RingTone {
     }
 }
 
-/// The tone that is heard when a document names none.
+/// The tone of a document that names none.
 pub const DEFAULT_RING_TONE: RingTone =
     RingTone { name: "us", hertz: [440, 480], cadence_ms: [2_000, 4_000, 0, 0] };
 

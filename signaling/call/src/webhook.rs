@@ -8,7 +8,7 @@ use crate::form::Form;
 use crate::ids::HttpId;
 use crate::setup::Method;
 
-/// What a request is for: decides its log line and whether its answer matters.
+/// The purpose of a request: decides its log line and whether its answer is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HttpKind {
     /// A TwiML request: voice URL, action, redirect, screening, fallback.
@@ -17,24 +17,24 @@ pub enum HttpKind {
     StatusCallback,
     /// A recording status callback; its answer is never executed.
     RecordingCallback,
-    /// The status callback of a side feature (stream, SIPREC, transcription); never executed.
+    /// The status callback of a side feature (stream, SIPREC, transcription); its answer is never executed.
     SideCallback,
 }
 
-/// A request to send. [`HttpRequest::wire`] is what goes out.
+/// A request to send. [`HttpRequest::wire`] renders it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// Its name in the answer.
+    /// Names it in [`crate::CallInput::Http`].
     pub id: HttpId,
-    /// What for.
+    /// Its purpose.
     pub kind: HttpKind,
-    /// Whose auth token signs it.
+    /// The account whose auth token signs it.
     pub account: AccountSid,
-    /// The call: its cookie jar.
+    /// The call whose cookies it carries.
     pub call: CallSid,
     /// GET or POST.
     pub method: Method,
-    /// Where to.
+    /// The URL, connection overrides included.
     pub url: WebUrl,
     /// Standard parameters: sent again after a redirect.
     pub standard: Form,
@@ -49,7 +49,7 @@ pub struct HttpRequest {
 pub struct WireRequest {
     /// Method of the request line.
     pub method: Method,
-    /// URL without userinfo and fragment, with the parameters of a GET: what is sent and signed.
+    /// URL without userinfo and fragment, with the parameters of a GET, as it is sent and signed.
     pub url: String,
     /// Body of a POST (`application/x-www-form-urlencoded; charset=UTF-8`).
     pub body: Option<String>,
@@ -67,7 +67,7 @@ impl WireRequest {
 }
 
 impl HttpRequest {
-    /// What goes out.
+    /// The request as it is sent and signed.
     pub fn wire(&self) -> WireRequest {
         let mut parameters = self.standard.clone();
         parameters.extend(&self.extra);
@@ -91,10 +91,11 @@ impl HttpRequest {
     }
 
     /// The request that follows a redirect: 301, 302, 303 turn into GET, 307 and 308 keep the
-    /// method; verb parameters stay behind (contract webhooks.md 1). Overrides of the first URL hold on.
+    /// method (RFC 9110 §15.4). Parameters of the verb are not sent again; connection overrides of the
+    /// first URL stay in force.
     ///
     /// # Errors
-    /// 11216 where `Location` is no usable URL.
+    /// 11216 where `Location` is not a usable URL.
     pub fn redirected(&self, status: u16, location: &str) -> Result<Self, WebUrlError> {
         let mut url = self
             .url
@@ -110,13 +111,13 @@ impl HttpRequest {
     }
 }
 
-/// A URL that cannot be used.
+/// The reason why a URL cannot be used: the customer's error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence} ({code})")]
 pub struct WebUrlError {
-    /// The contract's code: 11100, 11216, 11240 - 11243.
+    /// Error code of the API: 11100, 11216, 11240 to 11243.
     pub code: u32,
-    /// What is wrong with it.
+    /// The reason, with the URL but without its password.
     pub sentence: String,
 }
 
@@ -131,7 +132,7 @@ impl From<WebUrlError> for Finding {
 pub struct WebUrl {
     url: Url,
     fragment: Option<String>,
-    /// Connection overrides.
+    /// Connection overrides from the fragment.
     pub overrides: Overrides,
 }
 
@@ -139,7 +140,7 @@ impl WebUrl {
     /// Reads an absolute URL.
     ///
     /// # Errors
-    /// 11100 where it is none, has another scheme or an underscore in its host; 11240 - 11243 for
+    /// 11100 where it is not a URL, has another scheme or an underscore in its host; 11240 to 11243 for
     /// its connection overrides.
     pub fn parse(text: &str) -> Result<Self, WebUrlError> {
         let text = text.trim();
@@ -165,7 +166,7 @@ impl WebUrl {
         Self::check(url)
     }
 
-    /// As it is sent and signed: no userinfo, no fragment, `query` appended.
+    /// As it is sent and signed: without userinfo and fragment, with `query` appended.
     pub fn wire(&self, query: Option<&Form>) -> String {
         let mut url = self.url.clone();
         let _ = url.set_username("");
@@ -181,14 +182,14 @@ impl WebUrl {
         text
     }
 
-    /// As it was configured: userinfo and fragment included. Reads back to the same value.
+    /// As the customer wrote it: userinfo and fragment included. Reads back to the same value.
     pub fn configured(&self) -> String {
         let mut url = self.url.clone();
         url.set_fragment(self.fragment.as_deref());
         url.to_string()
     }
 
-    /// User and password, decoded.
+    /// User and password, decoded; `None` when the URL has neither.
     pub fn basic_auth(&self) -> Option<(String, String)> {
         if self.url.username().is_empty() && self.url.password().is_none() {
             return None;
@@ -202,7 +203,7 @@ impl WebUrl {
         self.url.host_str().unwrap_or("")
     }
 
-    /// Port, also when it is the scheme's own.
+    /// Port; the scheme's default when the URL has none.
     pub fn port(&self) -> u16 {
         self.url.port_or_known_default().unwrap_or(80)
     }
@@ -232,7 +233,7 @@ impl WebUrl {
 
 fn invalid(text: &str, reason: &str) -> WebUrlError {
     let (scheme, rest) = text.split_once("//").unwrap_or(("", text));
-    // A password must not end in a notification.
+    // A password must not reach a notification.
     let shown = match rest.rsplit_once('@') {
         Some((_, after)) => format!("{scheme}//…@{after}"),
         None => text.to_owned(),
@@ -241,32 +242,32 @@ fn invalid(text: &str, reason: &str) -> WebUrlError {
     WebUrlError { code: 11100, sentence: format!("`{shown}` is not a usable URL: {reason}") }
 }
 
-/// Connection overrides in the fragment of a URL (contract webhooks.md 8.2). Times in
-/// milliseconds. They can only shorten the hard limit of 15 s.
+/// Connection overrides in the fragment of a URL (`#ct=2000&rc=2`), removed before the request is sent.
+/// Times are in milliseconds and can only shorten the hard limit of 15 s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overrides {
-    /// TCP connect, 100 - 10,000.
+    /// `ct`: TCP connect, 100 to 10,000.
     pub connect_ms: u32,
-    /// First byte, and between packets, 100 - 15,000.
+    /// `rt`: until the first byte and between reads, 100 to 15,000.
     pub read_ms: u32,
-    /// All, retries included, 100 - 15,000.
+    /// `tt`: the whole exchange, retries included, 100 to 15,000.
     pub total_ms: u32,
-    /// Retries, 0 - 5.
+    /// `rc`: retries, 0 to 5.
     pub retries: u8,
-    /// What is retried.
+    /// `rp`: the failures that are retried.
     pub retry: RetryPolicy,
-    /// Whether TLS sends the server's name.
+    /// `sni`: whether TLS sends the server's name.
     pub sni: bool,
-    /// Egress edges, rotated over retries; empty = default.
+    /// `e`: the edges that the request leaves by, rotated over retries; empty = this node's default.
     pub edges: Vec<String>,
 }
 
-/// What is tried again (`rp`).
+/// The failures after which a request is retried (`rp`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Connect or TLS failure.
     pub connect: bool,
-    /// No response.
+    /// The read timeout passed without a response.
     pub read: bool,
     /// A 4xx answer.
     pub status_4xx: bool,
@@ -289,10 +290,10 @@ impl Default for Overrides {
 }
 
 impl Overrides {
-    /// Reads a fragment. Unknown keys are ignored: a fragment may be an ordinary one.
+    /// Reads a fragment. Unknown keys are ignored, because any URL may have a fragment.
     ///
     /// # Errors
-    /// 11240 malformed edge, 11241 unknown edge, 11242 interconnect, 11243 any other bad value.
+    /// 11240 malformed edge, 11241 unknown edge, 11242 interconnect, 11243 any other invalid value.
     pub fn parse(fragment: &str) -> Result<Self, WebUrlError> {
         let mut overrides = Self::default();
         for (key, value) in fragment.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -337,7 +338,7 @@ fn retry_policy(value: &str) -> Result<RetryPolicy, WebUrlError> {
             other => {
                 return Err(bad(
                     11243,
-                    format!("`{other}` is no retry policy: ct, rt, 4xx, 5xx, all"),
+                    format!("`{other}` is not a retry policy: ct, rt, 4xx, 5xx, all"),
                 ));
             }
         }
@@ -429,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_told_in_errors() {
+    fn errors_do_not_show_a_password() {
         let fault = WebUrl::parse("http://user:secret@under_score.example/x").unwrap_err();
         assert!(fault.sentence.contains("under_score") && !fault.sentence.contains("secret"));
     }

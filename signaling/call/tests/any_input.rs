@@ -1,4 +1,4 @@
-//! Whatever a call is told, in whatever order: no panic, one end, one finish, bounded effects.
+//! Any inputs in any order cause no panic, one end, one finish and a bounded number of effects.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
@@ -22,7 +22,7 @@ const DOCUMENTS: [&str; 10] = [
     "not xml",
 ];
 
-/// Ids are small numbers so that many inputs name something that is really there.
+/// Ids are small numbers, so that many inputs name something that exists.
 fn input() -> impl Strategy<Value = CallInput> {
     let http =
         (1..6_u32, 0..DOCUMENTS.len(), 0..4_u8).prop_map(|(id, document, kind)| CallInput::Http {
@@ -61,7 +61,7 @@ fn input() -> impl Strategy<Value = CallInput> {
     ]
 }
 
-/// Inputs that name what the call itself made up: children and recordings.
+/// Inputs that name children and recordings of the call.
 fn of_made_things(
     choice: u8,
     children: &[CallSid],

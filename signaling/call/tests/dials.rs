@@ -1,4 +1,4 @@
-//! Stories of `<Dial>`: a parent and its children (contract twiml.md 2.6, 3, 4, 6).
+//! Stories of `<Dial>`: a parent and its children.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
@@ -70,7 +70,7 @@ fn an_answer_cancels_the_other_targets() {
     let (mut story, words) = Story::with(&format!("<Dial>{SIP}<Sip>carol@h.example</Sip></Dial>"));
     assert_eq!(words, ["a: answer", "a: dial 2", "b: invite", "c: invite"]);
     let mut words = story.answers('c');
-    // Whether the winner or the loser is told first is Control's choice.
+    // Control chooses whether the winner or the loser gets its command first.
     words.sort();
     assert_eq!(words, ["a: bridge c", "b: ended canceled", "b: finished", "b: hangup"]);
     assert_eq!(story.status('b'), CallStatus::Canceled);

@@ -1,4 +1,4 @@
-//! Stories of single calls: documents, verbs, failures, ends (contract twiml.md 1 - 2 and 6).
+//! Stories of single calls: documents, verbs, failures, ends.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
@@ -12,7 +12,7 @@ use story::{Story, inbound, outbound};
 
 const GOODBYE: &str = "a: load say We are sorry, an application error has occurred. Goodbye.";
 
-// ---- contract twiml.md 6: worked mini-flows ----
+// ---- whole calls, from the first document to the end ----
 
 #[test]
 fn reject_is_404_and_no_answer() {
@@ -398,7 +398,7 @@ fn a_caller_that_cancels_is_no_answer() {
     let mut story = Story::new(inbound());
     story.start();
     assert_eq!(story.hangs_up('a'), ["a: ended no-answer", "a: callback no-answer"]);
-    // The document that was still on its way does nothing, and then nothing is awaited.
+    // The document that arrives now has no effect, and the call waits for nothing more.
     assert!(story.document("<Say>x</Say>").is_empty());
     assert_eq!(story.callbacks_answered(), ["a: finished"]);
 }

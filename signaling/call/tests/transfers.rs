@@ -1,4 +1,4 @@
-//! Stories of transfers: REFERs of the parties of a `<Dial>`, and `<Refer>` (contract twiml.md 2.10, 2.12).
+//! Stories of transfers: REFERs of the parties of a `<Dial>`, and `<Refer>`.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 

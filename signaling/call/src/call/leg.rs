@@ -1,4 +1,8 @@
 //! The SIP side of a call: ringing, answer, refusal, end. Sans-IO.
+//!
+//! `New → Ringing | Inviting → Up → Over` ([`Leg`]). The leg decides what the status may be; verbs only ask
+//! to answer or to end. [`Call::end`] runs once a call, in a fixed order: it stops requests and recordings,
+//! sends the SIP message, changes the status, lets the activity send its last requests, and concludes.
 
 use std::mem;
 use std::time::Duration;
@@ -15,7 +19,7 @@ use crate::input::{AnswerFacts, ChildEnd, ChildEvent, HangupCause, ParentCommand
 use crate::setup::{DocumentSource, Target};
 use crate::status::{CallStatus, ProgressEvent, status_of_final_response};
 
-/// How long a call that is over is kept for callbacks and recordings that never come.
+/// How long an ended call waits for callbacks and recordings that are not settled.
 pub(super) const LINGER: Duration = Duration::from_secs(120);
 
 impl Call {
@@ -94,7 +98,7 @@ impl Call {
         }
     }
 
-    /// Answers an incoming call, where it is not yet.
+    /// Answers an incoming call; does nothing when the call is answered or outgoing.
     pub(super) fn answer(&mut self, now: Now) {
         if self.leg == Leg::Ringing {
             self.effect(CallEffect::Answer);
@@ -109,7 +113,7 @@ impl Call {
         self.set_status(now, CallStatus::InProgress);
     }
 
-    /// The longest time of an answered call, from its answer.
+    /// Sets the end of the longest time of an answered call, counted from its answer.
     pub(super) fn limit_time(&mut self) {
         let limit_s = self.setup.time_limit_s.min(self.setup.settings.call_s_max);
         let limit = Duration::from_secs(u64::from(limit_s));
@@ -174,7 +178,7 @@ impl Call {
             }
         };
         let status = match (&failure, answered) {
-            // Nobody confirmed our answer: there never was a call (contract sip-interface.md §5).
+            // Without an ACK the INVITE transaction never completed, so the call counts as never answered.
             (Some((Some(NO_ACK), _)), _) => CallStatus::Failed,
             (_, true) => CallStatus::Completed,
             (None, false) => CallStatus::NoAnswer,
@@ -221,11 +225,11 @@ impl Call {
         }
     }
 
-    /// Ends the call because REST or the parent says so (contract webhooks.md 7).
+    /// Ends the call for REST or the parent: `canceled` before the answer, `completed` after it.
     pub(super) fn complete(&mut self, now: Now) {
         match self.leg {
             Leg::New => {
-                // Cancelled while queued: no callback at all (contract webhooks.md 5.5).
+                // A call that is cancelled while queued sends no callback at all.
                 self.setup.status_callback = None;
                 self.facts.started = now;
                 self.end(now, CallStatus::Canceled, Ending::Gone);
@@ -240,7 +244,7 @@ impl Call {
         }
     }
 
-    /// The one way a leg ends. What the aborted verb still owes the application is sent here.
+    /// Ends the leg. Nothing else does.
     pub(super) fn end(&mut self, now: Now, status: CallStatus, how: Ending) {
         debug_assert!(!self.is_over(), "a leg ends once");
         let mut activity = mem::take(&mut self.activity);
@@ -272,8 +276,8 @@ impl Call {
         }
     }
 
-    /// Final record, terminal callback, word to the parent. The record comes first: an application that reads
-    /// the call from inside its callback finds it ended.
+    /// Sends final record, terminal callback and [`ChildEvent::Ended`]. The record goes first, so that an
+    /// application that reads the call from inside its callback finds it ended.
     pub(super) fn conclude(&mut self, now: Now) {
         debug_assert!(!self.facts.concluded, "a call is concluded once");
         self.facts.concluded = true;
@@ -311,14 +315,14 @@ impl Call {
         }
     }
 
-    /// Whole seconds from the answer to the end, or to now, rounded up.
+    /// Whole seconds from the answer to the end, or to now, rounded up; `None` when unanswered.
     pub(super) fn duration_s(&self, now: Now) -> Option<u32> {
         let answered = self.facts.answered?;
         let duration = self.facts.ended.unwrap_or(now).mono.since(answered.mono);
         u32::try_from(duration.as_millis().div_ceil(1_000)).ok()
     }
 
-    /// Says [`CallEffect::Finished`] once nothing is awaited any more.
+    /// Returns [`CallEffect::Finished`] when every request and recording is settled.
     pub(super) fn finish_if_done(&mut self) {
         let done = self.facts.concluded
             && self.requests.is_empty()
@@ -329,14 +333,14 @@ impl Call {
         }
     }
 
-    /// What was awaited never came.
+    /// Drops the requests and recordings that are not settled.
     pub(super) fn give_up(&mut self) {
         self.requests.clear();
         self.recordings.clear();
     }
 }
 
-/// No ACK came for our 200.
+/// Error code: no ACK arrived for our 200.
 const NO_ACK: u32 = 32022;
-/// A session description cannot be used.
+/// Error code: a session description cannot be used.
 const INVALID_SDP: u32 = 32102;

@@ -1,14 +1,14 @@
 //! The machine of one product call. Sans-IO.
 //!
-//! A call moves along two lines. Its *leg* goes from new over ringing to up and over (`leg.rs`); it never
-//! goes back, and [`Call::end`] is the one way into `Over`. Its *script* (`script.rs`) runs documents verb by
-//! verb; a verb that takes time becomes the *activity* (`activity/`), and the script goes on when that is
-//! over. Nothing else moves a call: an input reaches the leg, the activity, or one of the maps of what is
-//! awaited (`webhooks.rs` for requests, `recordings.rs` for recordings).
+//! Two things move in a call. Its *leg* (`leg.rs`) goes from `New` through `Ringing` or `Inviting` to `Up`
+//! and `Over`; it never goes back, and [`Call::end`] is the only way into `Over`. Its *script* (`script.rs`)
+//! runs documents verb by verb; a verb that takes time becomes the *activity* (`activity/`), and the script
+//! continues when the activity is over. Every input goes to the leg, to the activity, or to a map of
+//! outstanding work: requests (`webhooks.rs`) and recordings (`recordings.rs`).
 //!
-//! After `Over` no verb runs. The activity still sends what the application has to get, the final record and
-//! the last callback follow, and the call finishes when every callback and recording has been settled, or
-//! [`leg::LINGER`] later. `transfer.rs` runs a second script over a kept activity, to which it can go back.
+//! After `Over` no verb runs. The activity sends the last requests that it owes the application, then the
+//! final record and the last callback leave. The call finishes when every callback and recording is settled,
+//! or after [`leg::LINGER`]. `transfer.rs` runs a second script and keeps the activity, to return to it.
 
 mod activity;
 mod exchange;
@@ -40,21 +40,21 @@ use crate::setup::{CallSetup, DocumentSource};
 use crate::status::{CallDirection, CallStatus};
 use crate::webhook::WebUrl;
 
-/// One product call: one leg, maybe a parent.
+/// One product call: one leg, and a parent when a `<Dial>` made it.
 #[derive(Debug)]
 pub struct Call {
     setup: CallSetup,
     random: Random,
     status: CallStatus,
     leg: Leg,
-    /// Whether the `<Dial>` of the parent still counts on this call.
+    /// The parent's `<Dial>` still waits for this call. A REST redirect or a transfer cuts the tie.
     tied: bool,
     script: Script,
     activity: Activity,
-    /// The running document is that of a transfer whose outcome is open.
+    /// The transfer whose document runs, until the transfer has succeeded or failed.
     transfer: Option<Box<Transferring>>,
     requests: BTreeMap<HttpId, Pending>,
-    /// Files of the running document that were asked for: what failed is told by its own URL.
+    /// Files of the running document, so that a failed one is reported with its own URL.
     files: BTreeMap<PromptId, WebUrl>,
     recordings: BTreeMap<RecordingSid, RecordingState>,
     facts: Facts,
@@ -88,20 +88,20 @@ impl Call {
         }
     }
 
-    /// Stands in for a call that broke, with the setup of that one and a fresh seed. It has done
-    /// nothing yet; told its end by [`CallInput::Hungup`], it says what a failed call says: status
-    /// callback, word to the parent, final record. `started` is when the broken one began.
+    /// Replaces a call that panicked, with the set-up of that call and a fresh seed. [`CallInput::Hungup`]
+    /// makes it end as a failed call does: final record, status callback, event to the parent. `started`
+    /// is when the broken call started.
     pub fn successor(setup: CallSetup, started: Now) -> Self {
         let mut call = Self::new(setup);
         call.facts.started = started;
-        // Answers to requests of the broken call may still come: they must match none of this one.
+        // Answers to requests of the broken call may still arrive: they must match no request of this one.
         call.names = Names::of_successor();
         call
     }
 
     /// Takes one input. Drain [`Call::poll_effect`] afterwards, before the next input.
     ///
-    /// Inputs that come too late (for a verb that was aborted, a leg that is over) do nothing.
+    /// Late inputs (for a verb that was aborted, for a leg that is over) have no effect.
     pub fn handle(&mut self, now: Now, input: CallInput) {
         debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
         if self.facts.finished {
@@ -157,7 +157,7 @@ impl Call {
     /// Runs every timer that is due.
     pub fn handle_timeout(&mut self, now: Now) {
         debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
-        // Each timer that runs is gone or later afterwards; the count only bounds a mistake.
+        // A timer that has run is gone or later; the bound only guards against an error in that.
         for _ in 0..TIMERS_A_TURN_MAX {
             let due = self.next_timer().filter(|(at, _)| *at <= now.mono);
             let Some((_, timer)) = due else { return };
@@ -173,12 +173,12 @@ impl Call {
         }
     }
 
-    /// The next thing to do.
+    /// The next effect; `None` when all are taken.
     pub fn poll_effect(&mut self) -> Option<CallEffect> {
         self.effects.pop_front()
     }
 
-    /// When [`Call::handle_timeout`] wants to run next, and for what.
+    /// When [`Call::handle_timeout`] should run next, and the name of that timer for the log.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         self.next_timer().map(|(at, timer)| (at, timer.name()))
     }
@@ -201,37 +201,38 @@ impl Call {
         timers.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// Its SID.
+    /// `CallSid`.
     pub const fn sid(&self) -> CallSid {
         self.setup.sid
     }
 
-    /// Its status.
+    /// `CallStatus`.
     pub const fn status(&self) -> CallStatus {
         self.status
     }
 
-    /// What it was born with; `fallback`, `status_callback` and `document` follow REST changes.
+    /// The values that it was made from; REST changes `fallback`, `status_callback`, `document` and
+    /// `time_limit_s`.
     pub const fn setup(&self) -> &CallSetup {
         &self.setup
     }
 
-    /// Whether the `<Dial>` of the parent still counts on this call.
+    /// Whether the `<Dial>` of the parent still waits for this call.
     pub const fn is_tied(&self) -> bool {
         self.tied
     }
 
-    /// When it was answered, Unix milliseconds.
+    /// When it was answered, in Unix milliseconds; `None` until then.
     pub fn answered_unix_ms(&self) -> Option<i64> {
         self.facts.answered.map(|now| now.unix_ms)
     }
 
-    /// Whether it was answered: media of ours may be known to the party.
+    /// Whether it was answered, so that the party may know our media address.
     pub const fn has_answered(&self) -> bool {
         self.facts.answered.is_some()
     }
 
-    /// Whether its leg is over: nothing but callbacks and recordings may follow.
+    /// Whether its leg is over. Only callbacks and recordings can follow.
     pub fn is_over(&self) -> bool {
         matches!(self.leg, Leg::Over)
     }
@@ -241,7 +242,7 @@ impl Call {
             return;
         }
         self.timeline("digit", format!("key {} pressed", char::from(digit)));
-        // A digit that the activity does not take is dropped: a later `<Gather>` begins with none.
+        // A digit that the activity does not take is dropped: the next `<Gather>` starts without digits.
         self.on_activity(|activity, call| activity.on_digit(call, now, digit));
     }
 

@@ -1,6 +1,6 @@
-//! What all recordings of a call have in common: start, stop, status callbacks. Sans-IO.
+//! Recordings of a call: start, stop, status callbacks. Sans-IO.
 //!
-//! A recording is started by `<Record>`, by `<Dial record>` or by REST (`Record=true`). It ends on the leg
+//! `<Record>`, `<Dial record>` or REST (`Record=true`) start a recording. It ends on the leg
 //! (`RecordingEnded`) before its file is settled (`RecordingDone`); the call lives until all are settled.
 
 use std::time::Duration;
@@ -23,27 +23,27 @@ use crate::webhook::HttpKind;
 pub(super) struct RecordingState {
     plan: RecordingPlan,
     callback: Option<RecordingCallback>,
-    /// When it began.
+    /// When it started.
     pub started: Now,
     ended: Option<Now>,
-    /// The file is settled: nothing more comes.
+    /// Its file is settled: no further input is about it.
     pub done: bool,
 }
 
 impl RecordingState {
-    /// Whole seconds so far, to the nearest one.
+    /// Its length so far, to the nearest second.
     pub(super) fn seconds(&self, now: Now) -> u32 {
         nearest_second(self.ended.unwrap_or(now).mono.since(self.started.mono))
     }
 }
 
-/// Whole seconds, to the nearest one.
+/// A duration to the nearest second.
 pub(super) fn nearest_second(duration: Duration) -> u32 {
     u32::try_from((duration.as_millis() + 500) / 1_000).unwrap_or(u32::MAX)
 }
 
 impl Call {
-    /// Recording asked with the REST call.
+    /// Starts the recording that the REST call asked for, if any.
     pub(super) fn start_api_recording(&mut self, now: Now) {
         let Some(record) = self.setup.record.clone() else { return };
         let plan = RecordingPlan {
@@ -63,7 +63,7 @@ impl Call {
         RecordingSid::mint(now.unix_ms, self.setup.origin, self.random.bits())
     }
 
-    /// The callback of a verb with its URL resolved; a bad one is a warning (13256).
+    /// The recording callback of a verb with its URL resolved. One that cannot be used is a warning (13256).
     pub(super) fn recording_callback(
         &mut self,
         link: Option<&RecordingLink>,
@@ -88,7 +88,7 @@ impl Call {
         callback: Option<RecordingCallback>,
     ) {
         let recording = plan.recording;
-        // Settled ones are needed by nobody but the terminal callback: the map stays small.
+        // Only the terminal callback needs a settled recording, and only that of REST: the map stays small.
         let kept = self.facts.api_recording;
         self.recordings.retain(|sid, state| !state.done || Some(*sid) == kept);
         let state =
@@ -166,7 +166,7 @@ impl Call {
         let plan = &state.plan;
         let mut form = Form::new();
         form.push("AccountSid", self.setup.account.to_string());
-        // The parent leg's SID: a recording belongs to the call whose verb made it.
+        // A recording belongs to the call whose verb made it: with `<Dial record>` that is the parent.
         form.push("CallSid", self.setup.sid.to_string());
         form.push("RecordingSid", plan.recording.to_string());
         form.push("RecordingUrl", self.recording_url(plan.recording));

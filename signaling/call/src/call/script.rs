@@ -1,5 +1,8 @@
-//! Documents: fetched, adopted, run verb by verb, and what happens when one fails (contract twiml.md 1,
-//! webhooks.md 8.1). Sans-IO.
+//! Documents: requested, adopted, run verb by verb; and the ways out when one fails. Sans-IO.
+//!
+//! A document replaces the one before it. Verbs run until one takes time or moves the call elsewhere; after
+//! the last verb the call hangs up, or, on a screened child, reports that it is ready. A document that fails
+//! is replaced by that of the fallback URL, once; then the error sentence is spoken and the call hangs up.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -22,34 +25,34 @@ use crate::twiml::verb::{Link, Play, Reject, SideCallback};
 use crate::twiml::{Document, Placed, Verb};
 use crate::webhook::{HttpKind, WebUrl, WebUrlError};
 
-/// The running document and how many there were.
+/// The running document, and counters that bound an application that redirects in circles.
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    /// Verbs that are still to run.
+    /// Verbs that have not run yet.
     pub verbs: VecDeque<Placed>,
-    /// Where the document came from; `None` when inline.
+    /// URL of the document, for relative URLs in it; `None` when inline.
     pub base: Option<WebUrl>,
-    /// The request that brought it.
+    /// The request that returned it, for notifications.
     pub exchange: Exchange,
-    /// It came from the fallback URL: its failure has no further fallback.
+    /// It came from the fallback URL: when it fails, there is no further fallback.
     from_fallback: bool,
     documents: u32,
     idle_documents: u32,
-    /// How an `answerOnBridge` dial failed while this leg is unanswered.
+    /// The outcome of a failed `answerOnBridge` dial, while this leg is unanswered.
     pub unanswered_dial: Option<CallStatus>,
 }
 
-/// Whether a verb ended at once or waits for something.
+/// What follows a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
-    /// Go on with the next verb.
+    /// The next verb, at once.
     Next,
-    /// An input or a timer goes on.
+    /// Nothing now: the verb waits, or has moved the call elsewhere.
     Waits,
 }
 
 impl Call {
-    /// Begins with the document the call was set up with.
+    /// Requests or runs the document that the call was set up with.
     pub(super) fn first_document(&mut self, now: Now) {
         match self.setup.document.clone() {
             DocumentSource::Url(webhook) => self.fetch_webhook(now, &webhook),
@@ -68,7 +71,7 @@ impl Call {
         }
     }
 
-    /// Goes to the document of a link, with the parameters of a verb.
+    /// Requests the document of a link, with the parameters of a verb.
     pub(super) fn follow(&mut self, now: Now, link: &Link, extra: Form) {
         match self.resolve(&link.url) {
             Ok(url) => self.fetch(url, link.method, extra, false),
@@ -76,7 +79,7 @@ impl Call {
         }
     }
 
-    /// An absolute URL from what a document says. Empty is the document's own URL.
+    /// The absolute URL of a text in a document. An empty text is the document's own URL.
     pub(super) fn resolve(&self, text: &str) -> Result<WebUrl, WebUrlError> {
         match &self.script.base {
             Some(base) => base.join(text),
@@ -89,11 +92,11 @@ impl Call {
         }
     }
 
-    /// REST sends the call elsewhere, in any state.
+    /// REST replaces the document, in any state of the call.
     pub(super) fn redirect(&mut self, now: Now, document: DocumentSource) {
         match self.leg {
             Leg::New | Leg::Inviting { .. } => {
-                // Not answered yet: this is the document to begin with.
+                // Before the answer no document runs: this one becomes the first.
                 self.setup.document = document;
                 if self.tied {
                     self.tied = false;
@@ -115,10 +118,10 @@ impl Call {
         }
     }
 
-    /// Stops the running verb without its action.
+    /// Stops the running verb, and a transfer if one is under way, without an action.
     fn abort_activity(&mut self, now: Now) {
         mem::take(&mut self.activity).abort(self, now);
-        // REST decides: the transfer is off, and what was kept for the way back ends.
+        // The transfer is over as well, and with it the `<Dial>` that it would have returned to.
         if let Some(Activity::Dialing(mut dialing)) = self.end_transfer() {
             dialing.abort(self, now);
         }
@@ -181,7 +184,7 @@ impl Call {
         self.next_verb(now);
     }
 
-    /// The application sends the call in circles.
+    /// Ends a call that its application redirects in circles.
     fn end_loop(&mut self, now: Now) {
         let message = format!(
             "the call ran {} documents, {} in a row without a verb that takes time: it is ended",
@@ -192,7 +195,7 @@ impl Call {
         self.hang_up(now);
     }
 
-    /// Runs verbs until one waits.
+    /// Runs verbs until one takes time or moves the call; hangs up after the last.
     pub(super) fn next_verb(&mut self, now: Now) {
         while let Some(placed) = self.script.verbs.pop_front() {
             self.timeline("verb", format!("<{}> at {}", placed.verb.name(), placed.position));
@@ -235,7 +238,7 @@ impl Call {
         Flow::Waits
     }
 
-    /// Tells the status callback of a side feature that it did not start.
+    /// Reports to the status callback of a side feature that it did not start.
     fn side_error(&mut self, now: Now, callback: &SideCallback, reason: &str) {
         let Ok(url) = self.resolve(&callback.link.url) else { return };
         let [event, value, error] = callback.event;
@@ -260,7 +263,7 @@ impl Call {
         }
     }
 
-    /// No verb is left: a screened child is ready, all others hang up.
+    /// No verb is left: a screened child reports that it is ready, any other call hangs up.
     fn document_over(&mut self, now: Now) {
         if self.transfer.is_some() {
             return self.transfer_failed(now);
@@ -273,8 +276,8 @@ impl Call {
         self.hang_up(now);
     }
 
-    /// Ends the call by the document: an unanswered one is answered first, unless an `answerOnBridge`
-    /// dial failed on it, whose outcome is passed on (contract twiml.md 6).
+    /// Ends the call for its document. An unanswered call is answered first, so that it ends `completed`;
+    /// after a failed `answerOnBridge` dial the caller gets the response of that failure instead.
     pub(super) fn hang_up(&mut self, now: Now) {
         match (self.leg, self.script.unanswered_dial) {
             (Leg::Over, _) => {}
@@ -296,7 +299,7 @@ impl Call {
         }
     }
 
-    /// A document, or getting one, failed: fallback URL, else the error sentence (webhooks.md 8.1).
+    /// A document or its request failed: requests the fallback URL, or speaks the error sentence.
     pub(super) fn fatal(&mut self, now: Now, finding: Finding) {
         let (code, message) = (finding.code, finding.message.clone());
         self.notify(finding, None);
@@ -306,7 +309,7 @@ impl Call {
             return self.transfer_failed(now);
         }
         if self.is_tied_child() {
-            // Screening: the child is hung up and the dial fails (webhooks.md 8.1).
+            // A child never speaks the error sentence to a party that the caller wanted to reach.
             self.facts.failed = Some((code, message));
             return self.end(now, CallStatus::Completed, Ending::Bye);
         }

@@ -1,5 +1,11 @@
-//! Transfers by a party of a `<Dial>`: its REFER, the document for the other party, the way back,
-//! and two calls that were joined (contract twiml.md 2.12, sip-interface.md 16.1). Sans-IO.
+//! Transfers by a party of a `<Dial>`: its REFER, the document for the other party, the way back. Sans-IO.
+//!
+//! The call whose `<Dial>` runs decides on every REFER, whichever of its parties sent it ([`Call::referred`]).
+//! A blind transfer then runs on the call of the *other* party: it keeps its activity and its verbs in
+//! [`Transferring`] and executes the document of `referUrl`. The transferor is released when the document
+//! arrives, or, with `answerOnBridge`, when the new party is bridged; until then the call can return to what it
+//! kept. An attended transfer (`Replaces`) runs no document: Control bridges the two far parties
+//! (`activity/joined.rs`).
 
 use std::collections::VecDeque;
 use std::mem;
@@ -18,25 +24,26 @@ use crate::status::CallStatus;
 use crate::twiml::Placed;
 use crate::webhook::WebUrl;
 
-/// This call runs the document of a transfer; the party that transferred it is not released yet.
+/// A transfer whose document runs on this call, until the transferor is released or the parties are
+/// connected again.
 #[derive(Debug)]
 pub(super) struct Transferring {
-    /// The call of the party that transfers.
+    /// The call of the transferor.
     from: CallSid,
-    /// It stays until the target is there.
+    /// The transferor stays until the new party is bridged.
     on_bridge: bool,
-    /// The document came, and both parties are apart.
+    /// The document has arrived, and both parties are unbridged.
     is_apart: bool,
-    /// What this call did before, to go back to.
+    /// The activity before the transfer, to return to.
     kept: Activity,
     verbs: VecDeque<Placed>,
     base: Option<WebUrl>,
-    /// What the party is told if it comes to nothing.
+    /// SIP status of the final NOTIFY if the transfer fails.
     failure: u16,
 }
 
 impl Call {
-    /// A party of this call's `<Dial>` asks to be transferred away.
+    /// A party of this call's `<Dial>` sent a REFER: refuses it, or starts the transfer of the other party.
     pub(super) fn referred(&mut self, from: CallSid, referral: Referral) {
         let is_own = from == self.setup.sid;
         let decided = match &self.activity {
@@ -62,7 +69,7 @@ impl Call {
             }
         };
         let (other, url, method) = other;
-        self.timeline("sip", "a transfer is asked for");
+        self.timeline("sip", "the phone asks for a transfer");
         self.effect(CallEffect::AnswerRefer { from, answer: Ok(()) });
         if let Some(with) = referral.instead_of {
             return self.effect(CallEffect::Join { from, with });
@@ -84,12 +91,12 @@ impl Call {
         }
     }
 
-    /// The other party of the bridge is transferred: gets the document.
+    /// This call's party is transferred: requests the document of `referUrl`.
     pub(super) fn begin_transfer(&mut self, transfer: Transfer) {
         if self.is_over() || self.transfer.is_some() {
             return;
         }
-        // A transfer is a hop: phones that transfer to each other must come to an end, too.
+        // A transfer counts as a hop, so that phones that transfer to each other run out of hops.
         self.setup.max_forwards = self.setup.max_forwards.saturating_sub(1);
         let kept = mem::take(&mut self.activity);
         self.transfer = Some(Box::new(Transferring {
@@ -103,11 +110,11 @@ impl Call {
         }));
         let mut extra = Form::new();
         extra.push("ReferTransferTarget", transfer.target);
-        // As from a fallback URL: when it fails, the way back is the transfer's own.
+        // No fallback URL: when the document fails, the call returns to what it kept.
         self.fetch(transfer.url, transfer.method, extra, true);
     }
 
-    /// The document of a transfer came.
+    /// The document of a transfer has arrived.
     pub(super) fn transfer_document(&mut self, now: Now) {
         let Some(transfer) = self.transfer.as_mut().filter(|transfer| !transfer.is_apart) else {
             return;
@@ -120,7 +127,7 @@ impl Call {
         self.effect(CallEffect::Unbridge { child });
     }
 
-    /// The transfer came about: whoever asked for it goes.
+    /// The transfer has succeeded: releases the transferor.
     pub(super) fn release_transferor(&mut self, now: Now) {
         let Some(transfer) = self.transfer.take() else { return };
         let from = transfer.from;
@@ -132,7 +139,8 @@ impl Call {
         self.timeline("child", format!("{from} transferred this call"));
     }
 
-    /// The document failed or ended without a new party: back to each other, or the end.
+    /// The document failed or ended without a new party: connects both parties again, or ends the call when
+    /// the transferor has gone.
     pub(super) fn transfer_failed(&mut self, now: Now) {
         let Some(transfer) = self.transfer.take() else { return };
         let (from, status) = (transfer.from, transfer.failure);
@@ -145,13 +153,13 @@ impl Call {
         if transfer.is_apart {
             self.effect(CallEffect::Bridge { child: from });
         }
-        self.timeline("child", "the transfer came to nothing: the parties are connected again");
+        self.timeline("child", "the transfer failed: the parties are connected again");
         self.activity = transfer.kept;
         self.script.verbs = transfer.verbs;
         self.script.base = transfer.base;
     }
 
-    /// What the transferor is told when the document's `<Dial>` is the last that happens.
+    /// Notes how the document's `<Dial>` ended, for the final NOTIFY if nothing follows it.
     pub(super) fn note_transfer_outcome(&mut self, status: CallStatus) {
         if let Some(transfer) = &mut self.transfer {
             transfer.failure = match status {
@@ -162,7 +170,8 @@ impl Call {
         }
     }
 
-    /// Our leg ends in the middle: what was kept ends as it would have.
+    /// The leg ends, or REST redirects it, during the transfer. Returns the kept activity, which the caller
+    /// has to end.
     pub(super) fn end_transfer(&mut self) -> Option<Activity> {
         let transfer = self.transfer.take()?;
         let (from, status) = (transfer.from, 487);
@@ -170,7 +179,8 @@ impl Call {
         Some(transfer.kept)
     }
 
-    /// Whoever asked for the transfer is gone before its end: it goes on alone.
+    /// The transferor has ended before the transfer did: the transfer goes on without it. Returns whether
+    /// `from` was the transferor.
     pub(super) fn transferor_gone(&mut self, now: Now, from: CallSid) -> bool {
         let Some(transfer) = self.transfer.take_if(|transfer| transfer.from == from) else {
             return false;
@@ -194,7 +204,8 @@ impl Call {
         }
     }
 
-    /// This call's own REFER is done with: its phone hangs up, or we do.
+    /// The transfer that this call's phone asked for has succeeded. With `patience` the phone sends the BYE,
+    /// else we do.
     pub(super) fn transferred_away(&mut self, now: Now, patience: bool) {
         if self.is_over() {
             return;
@@ -223,7 +234,8 @@ impl Call {
         }
     }
 
-    /// This call's own REFER came to nothing: its party is with it again, and may be transferred again.
+    /// The transfer that this call's phone asked for has failed: its party is connected again, and another
+    /// REFER is possible.
     pub(super) fn transfer_undone(&mut self) {
         if let Activity::Dialing(dialing) = &mut self.activity {
             dialing.let_stay();
@@ -256,5 +268,5 @@ fn check_target(referral: &Referral) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Numbers that nobody is transferred to (contract sip-interface.md 16.1, 22).
+/// Emergency numbers, which are never the target of a transfer: the caller has to call them directly.
 const EMERGENCY: [&str; 6] = ["911", "933", "112", "999", "+911", "+112"];

@@ -1,5 +1,7 @@
-//! Requests of a call: standard parameters, status callbacks, what is awaited (contract webhooks.md 2 - 5).
-//! Sans-IO.
+//! Requests of a call: standard parameters, status callbacks, notifications. Sans-IO.
+//!
+//! Every request that leaves has an entry in `Call::requests` until [`crate::CallInput::Http`] answers it. The
+//! entry decides what the answer does, so that a verb can go away without waiting for its answer.
 
 use shared::{Now, RecordingSid};
 
@@ -20,7 +22,7 @@ use crate::status::{CallDirection, ProgressEvent};
 use crate::webhook::{HttpKind, HttpRequest, WebUrl};
 
 impl Call {
-    /// Sends a request; what its answer means is kept in `requests`.
+    /// Sends a request. The caller adds its entry to `requests`.
     fn request(
         &mut self,
         kind: HttpKind,
@@ -47,7 +49,7 @@ impl Call {
         (id, exchange)
     }
 
-    /// Names, once a call, an edge of the connection overrides that the node cannot leave by.
+    /// Warns, once a call, of an edge in the connection overrides that this node does not serve.
     pub(super) fn warn_of_edges(&mut self, url: &WebUrl) {
         let served = &self.setup.settings.edges;
         let is_served = |edge: &String| served.iter().any(|known| **known == *edge.as_str());
@@ -63,7 +65,7 @@ impl Call {
         self.notify(Finding::warning(11241, message), None);
     }
 
-    /// Requests a document and waits for it.
+    /// Requests a document; the call waits for it.
     pub(super) fn fetch(&mut self, url: WebUrl, method: Method, extra: Form, fallback: bool) {
         let standard = self.document_parameters();
         let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
@@ -71,14 +73,14 @@ impl Call {
         self.activity = Activity::Fetching(Fetching { request });
     }
 
-    /// Requests an action whose answer cannot be executed any more.
+    /// Requests an action after the leg is over: the answer is not executed.
     pub(super) fn report_action(&mut self, url: WebUrl, method: Method, extra: Form) {
         let standard = self.document_parameters();
         let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
         self.requests.insert(request, Pending::Callback { exchange });
     }
 
-    /// Nobody waits for this document any more.
+    /// Drops the answer to a document request when it arrives.
     pub(super) fn abandon(&mut self, request: HttpId) {
         if let Some(pending) = self.requests.get_mut(&request) {
             *pending = Pending::Abandoned;
@@ -114,7 +116,7 @@ impl Call {
         }
     }
 
-    /// Writes a notification; without an exchange it shows that of the running document.
+    /// Sends a notification. Without an exchange it shows the request of the running document.
     pub(super) fn notify(&mut self, finding: Finding, exchange: Option<&Exchange>) {
         let exchange = exchange.unwrap_or(&self.script.exchange).clone();
         let place = finding.position.map(|at| format!(" (at {at})")).unwrap_or_default();
@@ -132,12 +134,12 @@ impl Call {
         })));
     }
 
-    /// Counts a progress event and sends its callback, if asked for.
+    /// Counts a progress event and sends its callback, if the customer wants it.
     pub(super) fn progress_event(&mut self, now: Now, event: ProgressEvent) {
         let sequence = self.facts.sequence;
         self.facts.sequence += 1;
         let Some(callback) = self.setup.status_callback.clone() else { return };
-        // An inbound call sends `completed` and nothing else, whatever was asked.
+        // An inbound call sends `completed` only, whatever the customer configured.
         let asked = match self.setup.direction {
             CallDirection::Inbound => event == ProgressEvent::Completed,
             CallDirection::OutboundApi | CallDirection::OutboundDial => {
@@ -174,7 +176,7 @@ impl Call {
         }
     }
 
-    /// `RecordingUrl`, `RecordingSid`, `RecordingDuration`.
+    /// Adds `RecordingUrl`, `RecordingSid`, `RecordingDuration`.
     pub(super) fn recording_parameters(&self, now: Now, recording: RecordingSid, form: &mut Form) {
         form.push("RecordingUrl", self.recording_url(recording));
         form.push("RecordingSid", recording.to_string());
@@ -182,13 +184,13 @@ impl Call {
         form.push("RecordingDuration", duration_s.to_string());
     }
 
-    /// The REST resource of a recording, without extension.
+    /// The URL of a recording's REST resource, without extension.
     pub(super) fn recording_url(&self, recording: RecordingSid) -> String {
         let (base, account) = (&self.setup.settings.api_base, self.setup.account);
         format!("{base}/2010-04-01/Accounts/{account}/Recordings/{recording}")
     }
 
-    /// Sends a callback; a URL that cannot be used is a warning.
+    /// Sends a callback. A URL that cannot be used becomes a warning.
     pub(super) fn callback(&mut self, kind: HttpKind, webhook: &Webhook, form: Form) {
         match WebUrl::parse(&webhook.url) {
             Ok(url) => {
@@ -200,7 +202,7 @@ impl Call {
         }
     }
 
-    /// Parameters of every TwiML request (contract webhooks.md 2, 3.1, 5.3).
+    /// Parameters of every TwiML request: the standard ones and those of SIP.
     fn document_parameters(&self) -> Form {
         let mut form = self.standard_parameters();
         if let Some(sip) = &self.setup.sip {
@@ -237,7 +239,7 @@ impl Call {
         push_headers(form, "SipHeader_", &answer.headers, is_x_header);
     }
 
-    /// Parameters that status callbacks have too (contract webhooks.md 2).
+    /// The standard parameters, which TwiML requests and status callbacks share.
     fn standard_parameters(&self) -> Form {
         let setup = &self.setup;
         let mut form = Form::new();

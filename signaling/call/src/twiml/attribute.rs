@@ -1,8 +1,8 @@
-//! Attribute tables: a verb declares its attributes, one reader checks them all. Sans-IO.
+//! Attribute tables: a verb declares its attributes, and one reader checks them all. Sans-IO.
 //!
 //! Read first, resolve second: [`Attributes::read`] turns raw text into checked values and findings;
 //! a verb then picks its values by name. An invalid value is a finding with the attribute's code,
-//! and the default takes its place; where the contract calls the code an ERROR the verb is broken.
+//! and the default takes its place; an attribute that is declared fatal breaks the verb instead.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use super::Reading;
 use crate::finding::{Finding, Position, Severity, brief};
 use crate::setup::Method;
 
-/// What an attribute may hold.
+/// The values that an attribute may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A whole number in this range, both ends in.
+    /// A whole number in this range, both ends included.
     Whole(u32, u32),
-    /// The same, or `auto`, which means the default.
+    /// As `Whole`, or `auto`, which means the default.
     WholeOrAuto(u32, u32),
     /// `true` or `false`, any case.
     Flag,
@@ -30,11 +30,11 @@ pub(crate) enum Kind {
     Word(&'static [&'static str]),
     /// Some of these words, separated by spaces.
     Words(&'static [&'static str]),
-    /// Only these characters, and no more of them than the number says.
+    /// These characters only, and at most this many.
     Keys(&'static str, usize),
     /// Any text.
     Text,
-    /// Known, and without effect here: accepted in silence (contract twiml.md 7).
+    /// An attribute of the API that has no effect here: accepted without a warning.
     Ignored,
 }
 
@@ -43,11 +43,11 @@ pub(crate) enum Kind {
 pub(crate) struct Attribute {
     /// Its name, case-sensitive.
     pub name: &'static str,
-    /// What it may hold.
+    /// The values that it may have.
     pub kind: Kind,
-    /// What holds when it is absent or invalid.
+    /// Its value when it is absent or invalid.
     pub default: Option<&'static str>,
-    /// Code of an invalid value.
+    /// Error code of an invalid value.
     pub code: u32,
     /// Whether an invalid value breaks the verb.
     pub severity: Severity,
@@ -56,25 +56,26 @@ pub(crate) struct Attribute {
     pub doc: &'static str,
 }
 
-/// Declares an attribute; an invalid value is the schema warning until [`Attribute::code`] names another.
+/// Declares an attribute. An invalid value is a warning with code 12200 until [`Attribute::code`] and
+/// [`Attribute::fatal`] change that.
 pub(crate) const fn attribute(name: &'static str, kind: Kind, doc: &'static str) -> Attribute {
     Attribute { name, kind, default: None, code: 12200, severity: Severity::Warning, doc }
 }
 
 impl Attribute {
-    /// With this default.
+    /// Sets the default.
     pub(crate) const fn default(mut self, text: &'static str) -> Self {
         self.default = Some(text);
         self
     }
 
-    /// With this code for an invalid value.
+    /// Sets the error code of an invalid value.
     pub(crate) const fn code(mut self, code: u32) -> Self {
         self.code = code;
         self
     }
 
-    /// An invalid value breaks the verb.
+    /// Makes an invalid value break the verb.
     pub(crate) const fn fatal(mut self) -> Self {
         self.severity = Severity::Error;
         self
@@ -184,12 +185,12 @@ impl Attributes {
         self.written.contains(&name)
     }
 
-    /// A whole number that has a default.
+    /// A whole number; 0 without a default.
     pub(crate) fn whole(&self, name: &str) -> u32 {
         self.whole_or_none(name).unwrap_or_default()
     }
 
-    /// A whole number.
+    /// A whole number; `None` when it is absent and has no default.
     pub(crate) fn whole_or_none(&self, name: &str) -> Option<u32> {
         match self.values.get(name) {
             Some(Value::Whole(number)) => Some(*number),
@@ -210,7 +211,7 @@ impl Attributes {
         }
     }
 
-    /// A word that has a default.
+    /// A word; empty without a default.
     pub(crate) fn word(&self, name: &str) -> &'static str {
         match self.values.get(name) {
             Some(Value::Word(word)) => word,
@@ -218,7 +219,7 @@ impl Attributes {
         }
     }
 
-    /// Words.
+    /// Words; empty without a default.
     pub(crate) fn words(&self, name: &str) -> &[&'static str] {
         match self.values.get(name) {
             Some(Value::Words(words)) => words,
@@ -226,7 +227,7 @@ impl Attributes {
         }
     }
 
-    /// A text: of kind `Text`, `Keys`, `Url`.
+    /// A text of kind `Text`, `Keys` or `Url`; `None` when it is absent and has no default.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.values.get(name) {
             Some(Value::Text(text)) => Some(text),

@@ -1,9 +1,9 @@
-//! The bytes of a document to text (contract twiml.md 1.1: BOM, charset, XML declaration). Sans-IO.
+//! The bytes of a document to text: byte order mark, charset, XML declaration. Sans-IO.
 
 use encoding_rs::{Encoding, UTF_8};
 
-/// Decodes a body: a byte order mark decides, then `charset` of the content type, then the XML
-/// declaration, else UTF-8. Bytes that do not fit become U+FFFD.
+/// Decodes a body. The byte order mark gives the encoding, else the `charset` of the content type, else the
+/// XML declaration, else it is UTF-8. Invalid bytes become U+FFFD.
 pub fn decode(body: &[u8], content_type: Option<&str>) -> String {
     if let Some((encoding, length)) = Encoding::for_bom(body) {
         return text(encoding, body.get(length..).unwrap_or(&[]));

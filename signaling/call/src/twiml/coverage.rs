@@ -97,7 +97,7 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
 
 fn check(line: &Line, name: &str) -> Result<(), String> {
     let (state, code) = line.state.split_once(' ').unwrap_or((line.state, "0"));
-    let code: u32 = code.parse().map_err(|_| "a state with a code that is no number")?;
+    let code: u32 = code.parse().map_err(|_| "a state with a code that is not a number")?;
     let before = read_with(line.place, None);
     if matches!(name, "-" | "*") {
         let fits = match state {
@@ -111,7 +111,7 @@ fn check(line: &Line, name: &str) -> Result<(), String> {
     let seen: Vec<Seen> = VALUES.iter().map(|v| read_with(line.place, Some((name, v)))).collect();
     let has = |found: &dyn Fn(&Seen) -> bool| seen.iter().any(found);
     let fits = match state {
-        // A value that is merely refused is no effect: it must change what is to be done.
+        // A refused value is not an effect: a value has an effect when it changes the verb.
         "works" => has(&|seen| seen.verbs != before.verbs && !seen.warnings.contains(&12200)),
         "ignored" => {
             has(&|seen| seen.warnings == before.warnings)

@@ -1,7 +1,7 @@
-//! TwiML: text to verbs, with findings that name line and column (contract twiml.md 1). Sans-IO.
+//! TwiML: text to verbs, with findings that name line and column. Sans-IO.
 //!
-//! Reading never fails on what a verb says, only on what the document is: a verb that cannot run
-//! becomes [`Verb::Broken`] and stops the document when it is reached, not before.
+//! Reading fails only on the document as a whole: malformed, too large, another root. A verb that cannot
+//! run becomes [`Verb::Broken`] and stops the document when it is reached, so that the verbs before it run.
 
 mod attribute;
 mod body;
@@ -19,12 +19,12 @@ pub use crate::finding::{Finding, Position};
 use crate::finding::brief;
 use positions::Positions;
 
-/// A verb and where it stands.
+/// A verb and its place in the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
-    /// The verb.
+    /// What to run.
     pub verb: Verb,
-    /// Where its element begins.
+    /// Where its element starts.
     pub position: Position,
 }
 
@@ -33,7 +33,7 @@ pub struct Placed {
 pub struct Document {
     /// Verbs, top to bottom.
     pub verbs: Vec<Placed>,
-    /// Warnings.
+    /// Warnings, at most 20.
     pub warnings: Vec<Finding>,
 }
 
@@ -72,10 +72,10 @@ impl Document {
     }
 }
 
-/// Warnings that one document can cause; each is a notification that somebody stores.
+/// Warnings that one document can cause; each becomes a notification in the store.
 const WARNINGS_MAX: usize = 20;
 
-/// Elements, text and comments that the tree may hold: every element may have text around it.
+/// Nodes of the tree: every element may have text and comments around it.
 const NODES_MAX: u32 = (limits::TWIML_ELEMENTS_MAX as u32) * 8;
 
 /// A document while it is read.
@@ -90,22 +90,22 @@ impl Reading<'_> {
         self.positions.at(offset)
     }
 
-    /// Where an element begins.
+    /// Where an element starts.
     pub(crate) fn place(&self, node: Node<'_, '_>) -> Position {
         self.position(node.range().start)
     }
 
-    /// Notes a warning.
+    /// Adds a warning.
     pub(crate) fn warn(&mut self, code: u32, message: String, position: Position) {
         self.findings.push(Finding::warning(code, message).at(position));
     }
 
-    /// Notes that an element does not belong where it stands (12200) and is skipped.
+    /// Warns that an element is not allowed in its parent (12200) and is skipped.
     pub(crate) fn skip(&mut self, node: Node<'_, '_>, parent: &str) {
         self.skip_as(12200, node, parent);
     }
 
-    /// The same with the parent's own code.
+    /// Warns as [`Reading::skip`], with the error code of the parent.
     pub(crate) fn skip_as(&mut self, code: u32, node: Node<'_, '_>, parent: &str) {
         let name = brief(node.tag_name().name());
         let position = self.place(node);

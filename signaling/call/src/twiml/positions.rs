@@ -1,9 +1,9 @@
-//! Byte offsets of a document to lines and columns, each in a bounded number of steps. Sans-IO.
+//! Byte offsets of a document to lines and columns, each in bounded time. Sans-IO.
 
 use super::Position;
 
-/// Where every [`STEP`]th byte of a text stands. A document may have thousands of places to name, all of
-/// them in one long line: none of them is counted from the start.
+/// The position of every [`STEP`]th byte of a text. A document may have thousands of findings in one long
+/// line; counting each from the start would take quadratic time.
 pub(super) struct Positions<'a> {
     text: &'a str,
     marks: Vec<Position>,
@@ -24,7 +24,7 @@ impl<'a> Positions<'a> {
         Self { text, marks }
     }
 
-    /// Line and column of the character at a byte offset; past the end those of the end.
+    /// Line and column of the character at a byte offset; those of the end for an offset past it.
     pub fn at(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let index = (offset / STEP).min(self.marks.len().saturating_sub(1));

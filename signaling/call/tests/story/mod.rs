@@ -1,5 +1,5 @@
-//! A tiny language for stories of calls: script inputs, read effects as words. It is also the smallest
-//! Control there is: it carries values between a parent and its children.
+//! A tiny language for stories of calls: script inputs, read effects as words. It also does
+//! what Control does between a parent and its children: it carries their values.
 
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
@@ -148,7 +148,7 @@ impl Story {
         self.calls[&self.sid(name)].status()
     }
 
-    /// Tells a call something and everything that follows from it.
+    /// Gives a call an input, then every input that follows from it.
     pub fn tell(&mut self, name: char, input: CallInput) -> Vec<String> {
         let mut inputs = VecDeque::from([(self.sid(name), input)]);
         self.words.clear();
@@ -311,7 +311,7 @@ impl Story {
         request.extra.value(name).or(request.standard.value(name)).map(str::to_owned)
     }
 
-    /// The same of the last status or recording callback.
+    /// The last parameter of this name in a status or recording callback.
     pub fn callback_param(&self, name: &str) -> Option<String> {
         let callback = self.requests.iter().rev().find(|r| r.kind != HttpKind::Document).unwrap();
         callback.standard.value(name).map(str::to_owned)
@@ -321,7 +321,7 @@ impl Story {
         self.requests.iter().rev().find(|request| request.kind == kind).unwrap()
     }
 
-    /// The last document request is answered by these verbs.
+    /// Answers the last document request with these verbs.
     pub fn document(&mut self, verbs: &str) -> Vec<String> {
         self.body("text/xml", &format!("<Response>{verbs}</Response>"))
     }
@@ -359,7 +359,7 @@ impl Story {
         self.tell(name, CallInput::Http { request: request.id, result: Err(failure) })
     }
 
-    /// Every callback that waits is answered with 204.
+    /// Answers every outstanding callback with 204.
     pub fn callbacks_answered(&mut self) -> Vec<String> {
         let mut words = Vec::new();
         for request in self.requests.clone() {
@@ -462,7 +462,7 @@ impl Story {
         self.recordings.last().unwrap().recording
     }
 
-    /// Time passes; timers run when they are due.
+    /// Lets time pass; timers run when they are due.
     pub fn wait(&mut self, seconds: u64) -> Vec<String> {
         let until = self.now.after(Duration::from_secs(seconds));
         self.words.clear();

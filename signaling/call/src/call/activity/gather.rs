@@ -1,8 +1,8 @@
 //! `<Gather>`: prompts and digits. Sans-IO.
 //!
-//! All prompts are loaded before the first is played, so that a file that fails stops the verb and not
-//! half of a sentence. The key timer starts when the prompts are over, or at the first key; a key does
-//! not wait for the prompts. With `bargeIn` it stops them.
+//! All prompts are loaded before the first is played, so that a file that fails stops the verb before it
+//! has spoken half a sentence. The timer of `timeout` starts when the prompts are over or at the first key,
+//! whichever comes first, and again at each key. With `bargeIn` a key stops the prompts.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -24,9 +24,9 @@ use crate::twiml::verb::gather::GatherPrompt;
 pub(crate) struct Gathering {
     spec: Gather,
     digits: String,
-    /// What the party has still to hear.
+    /// Prompts and pauses that are still to come.
     queue: VecDeque<Item>,
-    /// Prompts that are not ready yet: nothing is played before all are.
+    /// Prompts that are not ready yet; until it is empty nothing is played.
     loading: BTreeSet<PromptId>,
     stage: Stage,
     /// When the wait for the next key is over; `None` until the prompts are over or a key came.
@@ -39,7 +39,7 @@ enum Item {
     Pause(Duration),
 }
 
-/// What the party hears.
+/// What plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Loading,
@@ -81,7 +81,8 @@ impl Call {
         self.activity = Activity::Gathering(Box::new(gathering));
     }
 
-    /// What has to be loaded, or how long to wait, in order. Every URL is checked before any is asked for.
+    /// Prompts with their repetitions (`Ok`) and pauses (`Err`), in order. Checks every URL before the first
+    /// prompt is loaded.
     #[expect(clippy::type_complexity, reason = "a list of either, used once")]
     fn gather_sources(
         &mut self,
@@ -108,7 +109,7 @@ impl Gathering {
         self.silence_until = Some(now.mono + timeout);
     }
 
-    /// Plays what is next, or lets the timer run when there is nothing more.
+    /// Plays the next prompt, once all are loaded; after the last one the timer starts.
     fn go_on(&mut self, call: &mut Call, now: Now) {
         if !self.loading.is_empty() {
             return;

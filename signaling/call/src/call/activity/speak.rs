@@ -1,4 +1,4 @@
-//! `<Say>`, `<Play>` of a file, and the last words of a call: one prompt at a time. Sans-IO.
+//! `<Say>`, `<Play>` of a file, and the last prompt of a call: one at a time. Sans-IO.
 
 use shared::{Now, PlayId};
 
@@ -34,8 +34,7 @@ impl Call {
         self.speak(source, repeat, Then::NextVerb);
     }
 
-    /// The prompt of a `<Say>`, with defaults filled in. Warns once a call of a voice that is mapped to a
-    /// local one.
+    /// The prompt of a `<Say>`, with defaults filled in. Warns once a call that a voice is mapped.
     pub(crate) fn say_source(&mut self, say: Say) -> PromptSource {
         let foreign = say.voice.as_deref().filter(|voice| voice.contains('.'));
         if let Some(voice) = foreign.filter(|_| !self.facts.voice_warned) {

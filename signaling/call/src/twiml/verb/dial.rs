@@ -1,4 +1,4 @@
-//! `<Dial>` (contract twiml.md 2.6). Its nouns are in `noun.rs`. Sans-IO.
+//! `<Dial>`: attributes and targets. Its nouns are in `noun.rs`. Sans-IO.
 
 use roxmltree::Node;
 use shared::limits;
@@ -12,45 +12,45 @@ use crate::tone::RingTone;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 use crate::twiml::{Reading, own_text};
 
-/// Call others and connect the first that answers.
+/// Calls other parties and bridges the first that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
-    /// Requested at the end; without one the next verb follows.
+    /// Requested at the end; `None`: the next verb follows.
     pub action: Option<Link>,
-    /// Ring time, seconds.
+    /// Ring time of a target, in seconds.
     pub timeout_s: u32,
-    /// Longest connection, seconds.
+    /// Longest time of the bridge, in seconds.
     pub time_limit_s: u32,
-    /// Whether `*` of the caller ends the connection.
+    /// Whether the caller's `*` hangs up the other party.
     pub hangup_on_star: bool,
-    /// Whether the caller is answered only when connected.
+    /// Whether the caller is answered only when the other party is bridged.
     pub answer_on_bridge: bool,
-    /// Caller id, checked by the rules of each noun.
+    /// Caller id as written; each noun checks it. `None`: the caller's own.
     pub caller_id: Option<String>,
-    /// Recording.
+    /// `None` records nothing.
     pub record: Option<DialRecord>,
-    /// Ringback that goes before the child's own.
+    /// Ringback that replaces the child's early media; `None` lets early media through.
     pub ring_tone: Option<RingTone>,
-    /// One after another instead of all at once.
+    /// Whether targets are tried one by one, instead of all at once.
     pub sequential: bool,
-    /// Asked when a party sends a REFER; without one it is refused.
+    /// Requested when a party sends a REFER; `None` refuses every REFER.
     pub refer_url: Option<Link>,
-    /// Whom, 1 to 10.
+    /// The parties to call, 1 to 10; empty when the document names none.
     pub targets: Vec<Noun>,
 }
 
 /// Recording of a `<Dial>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialRecord {
-    /// From the first ring, not from the answer.
+    /// Whether it starts when the targets ring, not when one is bridged.
     pub from_ringing: bool,
     /// 1 or 2.
     pub channels: u8,
-    /// Which audio.
+    /// The directions of audio that it holds.
     pub track: RecordingTrack,
-    /// Whether silence at both ends is cut.
+    /// Whether silence is cut from its start and its end.
     pub trim: bool,
-    /// Recording status callback.
+    /// Its status callback; `None` sends none.
     pub callback: Option<RecordingLink>,
 }
 

@@ -1,4 +1,4 @@
-//! `<Gather>` (contract twiml.md 2.4). DTMF; there is no speech engine. Sans-IO.
+//! `<Gather>`: attributes and nested prompts. DTMF only, because there is no speech engine. Sans-IO.
 
 use roxmltree::Node;
 
@@ -7,40 +7,40 @@ use crate::finding::{Finding, Position};
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 
-/// Collect digits.
+/// Collects digits, while prompts play.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
-    /// Where the digits go.
+    /// Requested with the digits.
     pub action: Link,
-    /// Seconds without a key that end it.
+    /// Seconds without a key after which it ends.
     pub timeout_s: u32,
-    /// Number of keys that end it.
+    /// Number of keys after which it ends; `None`: any number.
     pub num_digits: Option<u32>,
-    /// Key that ends it and is not reported.
+    /// The key (ASCII) that ends it and is not part of the digits; `None`: no key does.
     pub finish_on_key: Option<u8>,
-    /// Whether `action` is requested without digits too.
+    /// Whether `action` is requested when there are no digits, too.
     pub action_on_empty_result: bool,
     /// Whether a key stops the prompts.
     pub barge_in: bool,
-    /// Prompts, in order.
+    /// Prompts, in the order of the document.
     pub prompts: Vec<GatherPrompt>,
 }
 
-/// A verb nested in `<Gather>`.
+/// A prompt nested in `<Gather>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GatherPrompt {
-    /// Speak.
+    /// `<Say>`.
     Say(Say),
-    /// Play a file.
+    /// `<Play>` of a file.
     Play {
         /// URL as written.
         url: String,
-        /// How often, 1 or more.
+        /// How many times, 1 or more.
         repeat: u32,
-        /// For the error of a bad URL.
+        /// Place of the element, for the error of an invalid URL.
         position: Position,
     },
-    /// Wait.
+    /// `<Pause>`.
     Pause(Pause),
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use crate::twiml::verb::Verb;
 
     #[test]
-    fn defaults_are_those_of_the_contract() {
+    fn defaults_are_those_of_the_api() {
         let gather = gather("<Gather/>");
         assert_eq!((gather.timeout_s, gather.num_digits), (5, None));
         assert_eq!(gather.finish_on_key, Some(b'#'));

@@ -1,4 +1,4 @@
-//! One file a verb: its attribute table, its type, how it is read. Sans-IO.
+//! Verbs, one file each: attribute table, type, reader. Sans-IO.
 
 pub mod dial;
 pub mod gather;
@@ -33,58 +33,57 @@ use crate::setup::Method;
 pub struct Link {
     /// The text; empty means the document's own URL.
     pub url: String,
-    /// The method.
+    /// The method of its request.
     pub method: Method,
 }
 
 /// The status callback of a side feature that is not built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideCallback {
-    /// Where to.
+    /// URL and method.
     pub link: Link,
-    /// Name of the event parameter, its value, and the name of the parameter with the reason
-    /// (contract webhooks.md 5.10).
+    /// Name of the event parameter, its value, and the name of the parameter with the reason.
     pub event: [&'static str; 3],
 }
 
-/// A verb that was read: something to run, or the reason why not.
+/// A verb that can run, or the reason why it cannot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Speak.
+    /// Speaks a text.
     Say(Say),
-    /// Play a file or send digits.
+    /// Plays a file or sends digits.
     Play(Play),
-    /// Wait.
+    /// Waits.
     Pause(Pause),
-    /// Collect digits.
+    /// Collects digits.
     Gather(Box<Gather>),
-    /// Record the caller.
+    /// Records the caller.
     Record(Box<Record>),
-    /// Call others.
+    /// Calls other parties and bridges the first that answers.
     Dial(Box<Dial>),
-    /// Go to another document.
+    /// Replaces the document.
     Redirect(Redirect),
-    /// Ask the phone to call somebody else.
+    /// Has the party's phone call somebody else.
     Refer(Refer),
-    /// Refuse the call.
+    /// Refuses the call.
     Reject(Reject),
-    /// End the call.
+    /// Ends the call.
     Hangup,
-    /// Known, and not built: 13750 when it is reached.
+    /// A verb of the API that this gateway does not have: 13750 when it is reached.
     Unsupported {
-        /// What, in a sentence.
+        /// The sentence for the notification.
         what: String,
         /// Whether the document goes on after it (`<Start>`, `<Stop>`: side features).
         goes_on: bool,
-        /// The status callback of its noun, which is told of the error.
+        /// The status callback of its noun, which reports the error.
         callback: Option<SideCallback>,
     },
-    /// An attribute or child with an ERROR code: stops the document when it is reached.
+    /// A verb with an error in an attribute or child: stops the document when it is reached.
     Broken(Finding),
 }
 
 impl Verb {
-    /// The element's name, for people.
+    /// The element's name, for the timeline.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Say(_) => "Say",
@@ -102,8 +101,8 @@ impl Verb {
         }
     }
 
-    /// Whether the verb lets time pass. Documents in a row without such a verb are limited
-    /// ([`shared::limits::TWIML_IDLE_DOCUMENTS_MAX`]): they send a call in circles as fast as a server answers.
+    /// Whether the verb lets time pass. Documents in a row without such a verb are limited to
+    /// [`shared::limits::TWIML_IDLE_DOCUMENTS_MAX`], because they loop as fast as a server answers.
     pub(crate) const fn takes_time(&self) -> bool {
         match self {
             Self::Say(_)
@@ -122,10 +121,10 @@ impl Verb {
     }
 }
 
-/// What a verb's reader answers: `None` = skipped, with a warning noted.
+/// The result of a verb's reader. `None`: the element is skipped, with a warning.
 pub(crate) type Read<T> = Result<Option<T>, Finding>;
 
-/// Reads one child of `<Response>`; `None` = unknown or skipped, with a warning noted.
+/// Reads one child of `<Response>`. `None`: it is unknown or skipped, with a warning.
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb> {
     let name = node.tag_name().name();
     let verb = match name {
@@ -164,7 +163,7 @@ fn unsupported(element: &str, goes_on: bool, callback: Option<SideCallback>) -> 
     Verb::Unsupported { what, goes_on, callback }
 }
 
-/// Who wants to know that the noun of a `<Start>` did not start.
+/// The status callback that reports that the noun of a `<Start>` did not start.
 fn side_callback(node: Node<'_, '_>) -> Option<SideCallback> {
     let noun = node.first_element_child().filter(|_| node.tag_name().name() == "Start")?;
     let (url, method, event) = match noun.tag_name().name() {

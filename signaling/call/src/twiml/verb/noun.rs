@@ -1,5 +1,5 @@
-//! Nouns of `<Dial>` that ring somebody: `<Number>`, `<Sip>`, and those without transport here
-//! (contract twiml.md 3 and 4). Sans-IO.
+//! Nouns of `<Dial>` that ring one party: `<Number>`, `<Sip>`, and those that this gateway cannot reach.
+//! Sans-IO.
 
 use roxmltree::Node;
 use shared::limits;
@@ -15,15 +15,15 @@ use crate::twiml::{Reading, own_text};
 /// One party to ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noun {
-    /// Which noun: `Number`, `Sip`, ... decides the parameters of the action.
+    /// The element; decides the parameters of the action.
     pub kind: NounKind,
-    /// Whom.
+    /// The party.
     pub target: Target,
-    /// Screening document, run on the child before it is bridged.
+    /// Screening document, run on the child before it is bridged; `None` bridges at once.
     pub screening: Option<Link>,
-    /// Status callback of the child.
+    /// Status callback of the child with its events; `None` sends none.
     pub status_callback: Option<(Link, Vec<ProgressEvent>)>,
-    /// Digits sent when the child answers.
+    /// Digits sent when the child answers, before its screening document.
     pub send_digits: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub enum NounKind {
     Number,
     /// `<Sip>`.
     Sip,
-    /// `<Client>`, `<Sim>`, `<WhatsApp>`: fails with 13224.
+    /// `<Client>`, `<Sim>`, `<WhatsApp>`: the child fails with 13224.
     Other,
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn read_number(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Resu
     reading.no_children(node);
     let target = match attributes.text("byoc").filter(|sid| !sid.is_empty()) {
         None => number(&own_text(node)),
-        // Over another trunk the call would show another number and cost another carrier's price.
+        // A call by another trunk would show another number and cost another carrier's price.
         Some(sid) => Target::Impossible {
             to: own_text(node),
             code: 21300,
@@ -174,7 +174,7 @@ pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<
     Ok(noun(NounKind::Sip, target, &attributes, node, reading))
 }
 
-/// `<Client>`, `<Sim>`, `<WhatsApp>`: the child is made and fails (contract twiml.md 3).
+/// `<Client>`, `<Sim>`, `<WhatsApp>`: the child is made and fails, so that the action can report it.
 pub(crate) fn read_other(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
     let attributes = Attributes::read(node, OTHER, reading)?;
     let name = node.tag_name().name();
@@ -220,7 +220,7 @@ fn noun(
     }
 }
 
-/// What a `<Sip>` says, in its text or in its newer children.
+/// The URI of a `<Sip>`, from its text or from its `<Uri>` and `<Headers>`.
 struct SipUri {
     text: String,
     headers: Vec<(String, String)>,
@@ -290,7 +290,7 @@ fn header_children(
     Ok(headers)
 }
 
-/// Headers of the newer form obey the rules, and the limit, of the header part.
+/// Adds the headers of `<Headers>`, under the rules and the limit of a URI's header part.
 fn add_headers(
     target: &mut SipTarget,
     headers: Vec<(String, String)>,
@@ -334,8 +334,8 @@ fn credentials(
     Some(SipCredentials { username: username.to_owned(), password: password.to_owned() })
 }
 
-/// E.164 from what people write: `+` and digits, or a North American number without it, or a short
-/// code of 3 to 7 digits, which only a trunk can know.
+/// The number that a text means: `+` and digits (E.164), a North American number without `+`, or a short
+/// code of 3 to 7 digits, which is left as it is because only the trunk knows it.
 pub fn number(text: &str) -> Target {
     let written: String =
         text.chars().filter(|c| !c.is_whitespace() && !"()-.".contains(*c)).collect();

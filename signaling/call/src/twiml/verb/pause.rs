@@ -1,4 +1,4 @@
-//! `<Pause>` (contract twiml.md 2.3). Sans-IO.
+//! `<Pause>`: attributes. Sans-IO.
 
 use roxmltree::Node;
 
@@ -6,10 +6,10 @@ use super::Read;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 
-/// Wait. As the first verb it delays the answer.
+/// Waits. As the first verb it delays the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Seconds.
+    /// Seconds to wait.
     pub length_s: u32,
 }
 

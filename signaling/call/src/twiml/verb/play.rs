@@ -1,4 +1,4 @@
-//! `<Play>` (contract twiml.md 2.2). Sans-IO.
+//! `<Play>`: attributes and URL. Sans-IO.
 
 use roxmltree::Node;
 use shared::limits;
@@ -7,20 +7,20 @@ use super::{Read, say::repeat};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 use crate::twiml::{Reading, own_text};
 
-/// Characters of `digits`.
+/// The characters that `digits` may have; `w` and `W` are pauses.
 pub(crate) const DIGITS: &str = "0123456789ABCD#*wW";
 
-/// Play a file, or send digits.
+/// Plays a file, or sends digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Play {
-    /// A file.
+    /// Plays a file.
     File {
         /// URL as written, not empty.
         url: String,
-        /// How often, 1 or more.
+        /// How many times, 1 or more.
         repeat: u32,
     },
-    /// Telephone events towards the party.
+    /// Sends telephone events (RFC 4733) to the party; the characters of [`DIGITS`].
     Digits(String),
 }
 

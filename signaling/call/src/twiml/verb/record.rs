@@ -1,4 +1,4 @@
-//! `<Record>` (contract twiml.md 2.5). Sans-IO.
+//! `<Record>`: attributes, and those that `<Dial>` shares. Sans-IO.
 
 use roxmltree::Node;
 use shared::limits;
@@ -8,31 +8,31 @@ use crate::setup::RecordingEvent;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 
-/// Record the caller.
+/// Records the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Requested when the recording has ended.
     pub action: Link,
-    /// Silence that ends it, seconds; 0 = none.
+    /// Seconds of silence that end it; 0 = silence never does.
     pub timeout_s: u32,
-    /// Keys that end it.
+    /// The keys that end it; empty: no key does.
     pub finish_on_key: String,
-    /// Longest recording, seconds.
+    /// Its greatest length in seconds.
     pub max_length_s: u32,
     /// Whether a beep comes first.
     pub play_beep: bool,
-    /// Whether silence at both ends is cut.
+    /// Whether silence is cut from its start and its end.
     pub trim: bool,
-    /// Recording status callback.
+    /// Its status callback; `None` sends none.
     pub callback: Option<RecordingLink>,
 }
 
 /// A recording status callback as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingLink {
-    /// Where to.
+    /// URL and method.
     pub link: Link,
-    /// Which events.
+    /// The events that are sent.
     pub events: Vec<RecordingEvent>,
 }
 
@@ -122,7 +122,7 @@ mod tests {
     use crate::twiml::verb::Verb;
 
     #[test]
-    fn defaults_are_those_of_the_contract() {
+    fn defaults_are_those_of_the_api() {
         let record = record("<Record/>");
         assert_eq!((record.timeout_s, record.max_length_s), (5, 3_600));
         assert_eq!(record.finish_on_key, "1234567890*#");

@@ -1,4 +1,4 @@
-//! `<Redirect>` (contract twiml.md 2.8). Sans-IO.
+//! `<Redirect>`: URL and method. Sans-IO.
 
 use roxmltree::Node;
 
@@ -6,10 +6,10 @@ use super::{Link, Read};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 use crate::twiml::{Reading, own_text};
 
-/// Go to another document; an empty URL is the current one.
+/// Replaces the document; an empty URL requests the current one again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
-    /// Where to.
+    /// URL and method of the next document.
     pub link: Link,
 }
 

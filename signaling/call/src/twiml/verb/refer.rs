@@ -1,4 +1,4 @@
-//! `<Refer>` (contract twiml.md 2.10). Sans-IO.
+//! `<Refer>`: attributes and URI. Sans-IO.
 
 use roxmltree::Node;
 
@@ -6,10 +6,10 @@ use super::{Link, Read};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 use crate::twiml::{Reading, own_text};
 
-/// Ask the party's phone to call somebody else.
+/// Has the party's phone call somebody else, by REFER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refer {
-    /// Requested at the end; without one the next verb follows.
+    /// Requested at the end; `None`: the next verb follows.
     pub action: Option<Link>,
     /// The URI for `Refer-To`, headers included, without brackets.
     pub target: String,
@@ -36,7 +36,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Refer>
     Ok(Some(Refer { action, target }))
 }
 
-/// A URI as written, with `sip:` where no scheme stands; `None` where it is none.
+/// The URI as written, with `sip:` where it has no scheme; `None` when it is not a URI.
 fn refer_to(text: &str) -> Option<String> {
     let has_scheme = ["sip:", "sips:", "tel:"]
         .iter()

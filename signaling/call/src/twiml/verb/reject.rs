@@ -1,4 +1,4 @@
-//! `<Reject>` (contract twiml.md 2.11) and `<Hangup>` (2.9). Sans-IO.
+//! `<Reject>` and `<Hangup>`. Sans-IO.
 
 use roxmltree::Node;
 
@@ -7,12 +7,12 @@ use crate::finding::Finding;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 
-/// Refuse an unanswered incoming call; on an answered one it hangs up.
+/// Refuses an unanswered incoming call; hangs up an answered one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reject {
-    /// 404, the call ends `no-answer`.
+    /// Refuses with `CallSettings::reject_status`; the call ends `no-answer`.
     Rejected,
-    /// 486, the call ends `busy`.
+    /// Refuses with 486; the call ends `busy`.
     Busy,
 }
 

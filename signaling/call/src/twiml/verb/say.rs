@@ -1,4 +1,4 @@
-//! `<Say>` (contract twiml.md 2.1). Sans-IO.
+//! `<Say>`: attributes and text. Sans-IO.
 
 use roxmltree::Node;
 use shared::limits;
@@ -8,16 +8,16 @@ use crate::speech::Speech;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 
-/// Speak a text.
+/// Speaks a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Say {
-    /// Words, white space collapsed, SSML resolved; never without a word.
+    /// The words, with white space collapsed and SSML resolved; at least one word.
     pub speech: Speech,
-    /// Voice as asked.
+    /// Voice as written; `None`: the default of the settings.
     pub voice: Option<String>,
-    /// Language as asked.
+    /// Locale as written; `None`: the default of the settings.
     pub language: Option<String>,
-    /// How often, 1 or more.
+    /// How many times, 1 or more.
     pub repeat: u32,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
     }))
 }
 
-/// `loop` as a count: 0 means for ever, which is a thousand times.
+/// `loop` as a count: 0 means without end, which this gateway cuts to 1,000.
 pub(crate) fn repeat(wanted: u32) -> u32 {
     match wanted {
         0 => limits::LOOP_FOREVER,

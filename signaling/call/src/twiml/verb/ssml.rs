@@ -1,8 +1,8 @@
 //! SSML inside `<Say>`: elements and attributes as tables, resolved into a flat [`Speech`]. Sans-IO.
 //!
-//! Each element changes the manner of what it holds, or adds a pause. What this gateway's voices
-//! cannot do is named by a warning and its text is spoken plainly: a word that the caller hears in
-//! the wrong way is better than one that is missing.
+//! Each element changes the manner of its content, or adds a pause. Where this gateway's voices cannot
+//! follow it, a warning says so and the text is spoken plainly: a word in the wrong manner is better than
+//! a missing word.
 
 use roxmltree::Node;
 
@@ -14,7 +14,7 @@ use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 /// Reads the content of `<Say>`. The depth limit of documents bounds the recursion.
 ///
 /// # Errors
-/// The finding of an attribute that breaks the verb; SSML has none today.
+/// The finding of an attribute that breaks the verb. No SSML attribute does today.
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Speech, Finding> {
     let mut speech = Speech::default();
     collect(node, &Manner::PLAIN, reading, &mut speech)?;
@@ -165,14 +165,14 @@ fn unsupported(code: u32, message: &str, node: Node<'_, '_>, reading: &mut Readi
     reading.warn(code, message.to_owned(), position);
 }
 
-/// A value that its kind alone cannot judge.
+/// Warns of a value that passed its kind and is invalid all the same.
 fn invalid(code: u32, name: &str, value: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
     let element = node.tag_name().name();
     let message = format!("`{}` is not valid for `{name}` of <{element}>: ignored", brief(value));
     unsupported(code, &message, node, reading);
 }
 
-/// A sentence falls at its end only where the text says that it ends.
+/// Ends the text with a full stop, because a voice lowers its pitch only at a sentence mark.
 fn end_sentence(speech: &mut Speech, manner: &Manner) {
     let words = speech.parts.iter().rev().find_map(|part| match part {
         Part::Text { text, .. } if !text.trim().is_empty() => Some(text.trim_end()),
@@ -230,7 +230,8 @@ fn scaled(now: u32, percent: u32, (least, most): (u32, u32)) -> u32 {
     (now.saturating_mul(percent) / 100).clamp(least, most)
 }
 
-/// Words are absolute, percentages and decibels are of what holds around the element (SSML 1.1 §3.2.4).
+/// Words are absolute; percentages and decibels are relative to the manner around the element (SSML 1.1
+/// §3.2.4).
 fn prosody(
     manner: &mut Manner,
     attributes: &Attributes,
@@ -304,12 +305,12 @@ fn signed(text: &str) -> Option<(f64, f64)> {
     Some((sign, decimal(number)?))
 }
 
-/// Casts saturate: a value out of range is clamped by the caller.
+/// The cast saturates; the caller clamps a value out of range.
 fn percent_of(now: u32, percent: f64) -> u32 {
     (f64::from(now) * percent / 100.0) as u32
 }
 
-/// What `<say-as>` does with its words.
+/// What `<say-as>` does with its text.
 #[derive(PartialEq, Eq)]
 enum Said {
     Spoken,
@@ -325,7 +326,7 @@ fn say_as(
     let kind = attributes.word("interpret-as");
     match kind {
         "characters" | "spell-out" | "digits" | "telephone" => manner.spelled = true,
-        // The voice reads a number as one by itself.
+        // The voice reads digits as a number by itself.
         "cardinal" | "number" => manner.spelled = false,
         "expletive" => return Said::Hidden,
         "" => {}
@@ -339,7 +340,7 @@ fn say_as(
     Said::Spoken
 }
 
-/// The sounds in X-SAMPA, where they can be written in it.
+/// The sounds in X-SAMPA; `None`, with a warning, where they cannot be written in it.
 fn sounds(
     attributes: &Attributes,
     node: Node<'_, '_>,
@@ -424,15 +425,15 @@ const IPA: &[(char, &str)] = &[
 const RATE: (u32, u32) = (20, 500);
 const PITCH: (u32, u32) = (50, 200);
 const VOLUME: (u32, u32) = (0, 250);
-/// Gains are cut to this much either way.
+/// Gains are cut to this many decibels up or down.
 const DECIBELS_MAX: f64 = 60.0;
 
 const PAUSE_MS_MAX: f64 = 10_000.0;
 const SENTENCE_MS: u32 = 250;
 const PARAGRAPH_MS: u32 = 600;
-/// Silence in place of a word that is not to be heard.
+/// Silence in place of an expletive.
 const EXPLETIVE_MS: u32 = 400;
-/// Characters of the sounds of one element.
+/// Most characters of the sounds of one element.
 const SOUNDS_MAX: usize = 100;
 
 #[cfg(test)]

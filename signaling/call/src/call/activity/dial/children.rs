@@ -72,7 +72,7 @@ impl Call {
         }
     }
 
-    /// The caller id a document asks for, where the noun allows it (contract twiml.md 2.6).
+    /// The `callerId` of a document, if it is valid for the noun; else warns, and the caller's id is used.
     fn caller_id(&mut self, asked: Option<&str>, kind: NounKind) -> Option<String> {
         let asked = asked?;
         let (fits, code) = match kind {
@@ -92,12 +92,12 @@ impl Call {
     }
 }
 
-/// A target that is not rung, reported as the one that was asked for.
+/// A target that cannot be rung, reported under the name that the document gave it.
 fn impossible(target: &Target, code: u32, status: Option<u16>, sentence: String) -> Target {
     Target::Impossible { to: reported(target), code, status, sentence }
 }
 
-/// What `To` of a child reports.
+/// The value of the child's `To` parameter.
 fn reported(target: &Target) -> String {
     match target {
         Target::Sip(target) => target.reported.clone(),
@@ -117,14 +117,14 @@ fn is_number(text: &str) -> bool {
     (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Letters, digits, `+ - _ .` (contract twiml.md 2.6).
+/// Letters, digits, `+ - _ .`: all of a caller id on a SIP target.
 const fn is_caller_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_' | b'.')
 }
 
-/// Refused as the next hop would refuse it.
+/// Error code of a call without hops left. The child is refused as the next hop would refuse it.
 const TOO_MANY_HOPS: u32 = 32006;
 const LOOP: &str = "The call has no hops left (Max-Forwards): somebody sends it back here again and \
                     again. Look for the route that leads back.";
-/// Characters of a caller id on a SIP target.
+/// Longest caller id on a SIP target, in bytes.
 const CALLER_ID_MAX: usize = 128;

@@ -36,25 +36,25 @@ use crate::twiml::verb::{Dial, Link};
 #[derive(Debug)]
 pub(crate) struct Dialing {
     spec: Dial,
-    /// Targets that are not tried yet (sequential).
+    /// Targets that have not been tried yet; empty unless `sequential`.
     waiting: VecDeque<Noun>,
-    /// Children that live, with whether they were answered.
+    /// Children that have not ended.
     children: BTreeMap<CallSid, Child>,
     /// The child that answered first.
     winner: Option<CallSid>,
-    /// Both parties were really connected.
+    /// The winner has been bridged. Stays set when it has ended.
     connected: bool,
-    /// The child whose audio is heard before the bridge.
+    /// The child whose early media the caller gets.
     early: Option<CallSid>,
     ringback: Ringback,
     recording: Option<RecordingSid>,
-    /// When the longest connection is over.
+    /// When `timeLimit` is over; `None` until the bridge.
     limit_at: Option<Instant>,
-    /// How children ended, for the outcome of several.
+    /// The statuses that children ended with, for the outcome of several.
     outcomes: Vec<CallStatus>,
-    /// The child that is transferred because our own phone asked for it.
+    /// The child that is transferred because this call's phone asked for it.
     referred: Option<CallSid>,
-    /// The child that the action reports.
+    /// The child that the action reports, with its end when it has ended.
     last: Option<(CallSid, NounKind, Option<ChildEnd>)>,
 }
 
@@ -64,13 +64,13 @@ struct Child {
     answered: bool,
 }
 
-/// What we let the parent hear while it rings.
+/// The ringback for this leg while the children ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ringback {
     Off,
     Loading(PromptId),
     Playing(PlayId),
-    /// It could not be made: silence, and not asked for again.
+    /// It could not be loaded: the caller gets silence, and it is not loaded again.
     Failed,
 }
 
@@ -265,7 +265,7 @@ impl Call {
         }
     }
 
-    /// Ends what connects this leg with a child, if anything does.
+    /// Disconnects this leg from a child, if they are bridged or share early media.
     fn cut(&mut self, dialing: &mut Dialing, sid: CallSid) {
         let bridged = dialing.connected && dialing.winner == Some(sid);
         if bridged || dialing.early == Some(sid) {
@@ -281,7 +281,7 @@ impl Call {
         }
     }
 
-    /// The verb is over and our leg is not: action or next verb.
+    /// The verb is over and our leg is not: requests the action or runs the next verb.
     pub(crate) fn dial_ended(&mut self, now: Now, mut dialing: Box<Dialing>, status: CallStatus) {
         self.stop_ringback(&mut dialing);
         self.note_transfer_outcome(status);
@@ -289,7 +289,7 @@ impl Call {
             self.stop_recording(now, recording);
         }
         if self.leg == Leg::Ringing {
-            // A child that was answered and went away unbridged is no answer to our caller.
+            // A child that answered and left unbridged was never connected with our caller.
             let is_answer = status == CallStatus::Completed;
             self.script.unanswered_dial =
                 Some(if is_answer { CallStatus::NoAnswer } else { status });
@@ -310,7 +310,7 @@ impl Call {
         }
     }
 
-    /// Lets the parent hear a tone, where it is answered and hears nothing yet.
+    /// Loads the ringback, if this leg is answered and has none yet.
     fn ring_back(&mut self, dialing: &mut Dialing) {
         if self.leg == Leg::Up && dialing.ringback == Ringback::Off {
             let tone = Tone::Ring(dialing.spec.ring_tone.unwrap_or(DEFAULT_RING_TONE));
@@ -381,8 +381,8 @@ impl Waits for Dialing {
 }
 
 impl Dialing {
-    /// The party that a REFER of `from` transfers, and who is asked about it; `None` where `from` is
-    /// not connected here, or a transfer is under way.
+    /// The child that takes part in a transfer by `from`, and the `referUrl`. `None` when `from` is not
+    /// connected here, or a transfer is under way.
     pub(crate) fn referral_to(
         &self,
         from: CallSid,
@@ -393,37 +393,36 @@ impl Dialing {
         is_party.then_some((winner, self.spec.refer_url.as_ref()))
     }
 
-    /// Whether the phone that transfers stays until the new party is there.
+    /// Whether a transferor stays until the new party is bridged.
     pub(crate) const fn answers_on_bridge(&self) -> bool {
         self.spec.answer_on_bridge
     }
 
-    /// Our own phone transfers this child.
+    /// This call's phone transfers this child.
     pub(crate) fn let_transfer(&mut self, child: CallSid) {
         self.referred = Some(child);
     }
 
-    /// The transfer of our own phone came to nothing.
+    /// The transfer by this call's phone has failed.
     pub(crate) fn let_stay(&mut self) {
         self.referred = None;
     }
 
-    /// The children there are.
+    /// The children that have not ended.
     pub(crate) fn parties(&self) -> Vec<CallSid> {
         self.children.keys().copied().collect()
     }
 
-    /// A child goes its own way.
+    /// A child leaves the verb and lives on.
     pub(crate) fn part_with(&mut self, child: CallSid) {
         self.children.remove(&child);
     }
 
-    /// The recording of the verb.
     pub(crate) const fn recording(&self) -> Option<RecordingSid> {
         self.recording
     }
 
-    /// A child is gone; what it came to is kept for the action.
+    /// A child is gone; its end is kept for the outcome and the action.
     fn forget(&mut self, sid: CallSid, end: Option<ChildEnd>) {
         let Some(child) = self.children.remove(&sid) else { return };
         self.outcomes.extend(end.as_ref().map(|end| end.status));

@@ -65,7 +65,7 @@ impl Call {
         Some(Parting { dialing, action, until: now.mono + CHILDREN_END_TIMEOUT })
     }
 
-    /// A child says something while its parent's leg is over.
+    /// An event of a child while this leg is over.
     pub(super) fn parting_child(
         &mut self,
         now: Now,
@@ -108,7 +108,7 @@ impl Waits for Parting {
 }
 
 impl Dialing {
-    /// `DialCallStatus` when no child is left .
+    /// `DialCallStatus` when no child is left.
     pub(super) fn outcome(&self, last: CallStatus) -> CallStatus {
         if self.winner.is_some() || self.outcomes.len() == 1 {
             return last;
