@@ -1,4 +1,15 @@
-//! Who may call: the rules of contract sip-interface.md §2, in their order. Sans-IO.
+//! Who may call: the rules of admission, in their order. Sans-IO.
+//!
+//! 1. The Request-URI names a domain, or the source is a carrier whose trunk has one.
+//! 2. The account of the domain is active.
+//! 3. The domain has IP lists or credential lists mapped for calls.
+//! 4. With IP lists, the source is in one.
+//! 5. SIP has nothing against the request (`sip::Objection`).
+//! 6. With credential lists, the digest is right.
+//! 7. A secure domain is called over TLS.
+//!
+//! The rules that may end in silence come first, so that a malformed request learns nothing that a sound
+//! one would not. What may depend on a password comes last.
 
 use std::net::IpAddr;
 
@@ -8,19 +19,19 @@ use sip::flow::Transport;
 use sip::{Flow, Host, Uri};
 use store::{Admission, Credential, Snapshot};
 
-/// What admission says about an INVITE.
+/// The verdict about an INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It may become a call.
     Admit(Admitted),
     /// Ask for credentials.
     Challenge {
-        /// The nonce was too old, the password right.
+        /// The password was right but the nonce too old.
         stale: bool,
     },
-    /// Refuse; a refusal without a status leaves in silence.
+    /// Refuse; a refusal without a status is silent.
     Refuse(Refused),
-    /// This user failed too often from this source: nothing is answered.
+    /// This user failed too often from this source: no response.
     LockedOut,
 }
 
@@ -33,29 +44,29 @@ pub struct Admitted {
     pub domain: DomainSid,
     /// The digest user, where credentials were asked for.
     pub username: Option<String>,
-    /// It is a carrier's: numbers, and no headers for the application (contract §21).
+    /// It comes from a carrier: webhooks report numbers, and none of its headers.
     pub is_trunk: bool,
 }
 
-/// A request that is refused, and who may know why.
+/// A refused request, and who may know the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The whole truth.
+    /// Rule, status, code and sentence.
     pub refusal: Refusal,
-    /// Whose notification it becomes; `None`: nobody's.
+    /// The account that gets a notification; `None`: none does.
     pub account: Option<AccountSid>,
-    /// The peer has authenticated and may read code and sentence.
+    /// Whether the peer is authenticated and may read code and sentence.
     pub trusted: bool,
 }
 
-/// What the node's settings say about strangers.
+/// What the node's settings say about the source of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<'a> {
-    /// Labels of the domain that serves our own address.
+    /// Labels of the domain that serves Request-URIs with our own address.
     pub default_domain: Option<&'a str>,
-    /// 403 instead of silence.
+    /// Unauthenticated sources get 403 instead of silence.
     pub answer_strangers: bool,
-    /// The carrier at the request's source. It is trusted: whatever it sends gets a response.
+    /// The carrier at the request's source. It is trusted: all its requests get a response.
     pub carrier: Option<Carrier<'a>>,
 }
 
@@ -64,18 +75,18 @@ pub struct Policy<'a> {
 pub struct Carrier<'a> {
     /// Its name in the settings.
     pub name: &'a str,
-    /// Labels of the domain that takes its calls, where the settings name one.
+    /// Labels of the domain that takes its calls; `None`: the settings name none.
     pub domain: Option<&'a str>,
 }
 
 impl Policy<'_> {
-    /// Whether a domain is the one that takes the calls of the carrier at the request's source.
+    /// Whether the domain takes the calls of the carrier at the request's source.
     pub(crate) fn is_of_carrier(&self, found: &Admission<'_>) -> bool {
         let domain = self.carrier.and_then(|carrier| carrier.domain);
         domain == Some(found.domain.labels.as_str())
     }
 
-    /// Whether a refusal is answered where others would get silence.
+    /// Whether a refusal gets a response where others would get silence.
     const fn answers(&self) -> bool {
         self.answer_strangers || self.carrier.is_some()
     }
@@ -84,21 +95,21 @@ impl Policy<'_> {
 /// The facts of a request that the rules look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// Where it came by.
+    /// The flow that it came by.
     pub flow: &'a Flow,
     /// Its Request-URI.
     pub target: &'a Uri,
-    /// What SIP itself has against it.
+    /// The refusal that SIP itself demands (a missing header, an unknown extension …).
     pub objection: Option<&'a Refusal>,
-    /// Its source has authenticated a little while ago.
+    /// Whether its source authenticated recently.
     pub is_vouched: bool,
 }
 
-/// Applies the rules to an INVITE. Silence comes first, so that a malformed request finds out nothing
-/// that a sound one would not; then what SIP has against it, then the other rules.
+/// Applies the rules to an INVITE.
 ///
-/// `verify` checks the request's digest against the stored hashes of a user; it is called at most
-/// once, and only after the IP list has passed; `None`: the pair of user and source is locked out.
+/// `verify` checks the request's digest against the stored hashes of a user. It is called at most once,
+/// and only after the IP list has passed. It returns `None` when the pair of user and source is locked
+/// out.
 pub fn decide(
     snapshot: &Snapshot,
     policy: Policy<'_>,
@@ -138,11 +149,10 @@ pub fn decide(
     Decision::Admit(Admitted { account, domain, username, is_trunk })
 }
 
-/// The domain that a request names, for a method that needs no credentials (OPTIONS) or gets none.
+/// The domain that a request names, for a method that needs no credentials (OPTIONS).
 ///
 /// # Errors
-/// The refusal for an unknown domain, for a source outside of its IP lists, or what SIP has against
-/// the request.
+/// The refusal for an unknown domain, for a source outside its IP lists, or the one that SIP demands.
 pub fn known<'s>(
     snapshot: &'s Snapshot,
     policy: Policy<'_>,
@@ -158,8 +168,8 @@ pub fn known<'s>(
     request.objection.map_or(Ok(found), |objection| Err(refused(objection.clone())))
 }
 
-/// With IP lists mapped, nothing from another source is answered, whatever it asks: a domain does not
-/// show itself to scanners. The carrier of the domain's trunk is listed by the settings.
+/// With IP lists mapped, no request from another source gets a response: a domain does not show itself to
+/// scanners. The settings list the carrier of the domain's trunk.
 ///
 /// # Errors
 /// The refusal, silent unless the settings say otherwise.
@@ -175,11 +185,11 @@ pub(crate) fn check_source(
     Ok(())
 }
 
-/// The same for a request that belongs to no dialog although it says so: one to an address of ours
-/// is heard, for a dialog's requests name our Contact.
+/// [`check_source`] for a request that claims a dialog which does not exist. One whose Request-URI is our
+/// own address passes: requests in a dialog name our Contact.
 ///
 /// # Errors
-/// As [`check_source`], and whose domain it is.
+/// As [`check_source`], with the account of the domain.
 pub(crate) fn check_stray(
     snapshot: &Snapshot,
     policy: Policy<'_>,
@@ -201,12 +211,12 @@ pub fn is_listed(found: &Admission<'_>, flow: &Flow) -> bool {
     found.call_auth().ip_access_control_list && found.source_is_listed(flow.remote.ip())
 }
 
-/// The stored hashes of a user of the lists that are mapped for calls: two lists may each have one.
+/// The stored hashes of a user in the lists that are mapped for calls: one for each list that has it.
 pub fn stored_hashes(found: &Admission<'_>, user: &str, algorithm: Algorithm) -> Vec<Ha1> {
     hashes_of(found.call_credentials(user), algorithm)
 }
 
-/// What digest authentication needs of credentials.
+/// The hashes of these credentials for one algorithm (RFC 7616 §3.4.2).
 pub(crate) fn hashes_of<'c>(
     credentials: impl Iterator<Item = &'c std::sync::Arc<Credential>>,
     algorithm: Algorithm,
@@ -227,7 +237,7 @@ fn refuse(refusal: Refusal, account: Option<AccountSid>, trusted: bool) -> Decis
     Decision::Refuse(Refused { refusal, account, trusted })
 }
 
-/// A refusal that would be answered gives way to what SIP has against the request; silence does not.
+/// The refusal that SIP demands comes before one with a status; silence comes before both.
 fn objection_first(refusal: Refusal, request: Request<'_>) -> Refusal {
     match request.objection {
         Some(objection) if refusal.status.is_some() => objection.clone(),
@@ -235,12 +245,12 @@ fn objection_first(refusal: Refusal, request: Request<'_>) -> Refusal {
     }
 }
 
-/// The domain of a request: the one that its Request-URI names, else that of the carrier it comes
-/// from, whatever it names (its own realm, a number, a private address of ours), else the default
-/// domain where it names our address.
+/// The domain of a request: the one that its Request-URI names; else that of the carrier it comes from,
+/// which may name its own realm, a number, or a private address of ours; else the default domain, when the
+/// Request-URI names our address.
 ///
 /// # Errors
-/// The refusal where there is none.
+/// The refusal when there is none of these.
 pub(crate) fn find<'s>(
     snapshot: &'s Snapshot,
     policy: Policy<'_>,
@@ -250,7 +260,7 @@ pub(crate) fn find<'s>(
     let host = host_of(request.target);
     let by_labels = |labels: Option<&str>| snapshot.admission_by_labels(labels?);
     let by_carrier = || by_labels(policy.carrier?.domain);
-    // Over TLS a bare address is refused: no certificate proves it.
+    // Over TLS a bare address is refused: no certificate can prove it.
     let own_address = flow.transport != Transport::Tls
         && host.as_deref().is_some_and(|host| names_own_address(host, flow));
     let by_default = || by_labels(policy.default_domain.filter(|_| own_address));
@@ -266,12 +276,12 @@ pub(crate) fn find<'s>(
     Err(Refused { refusal: objection_first(refusal, request), account, trusted })
 }
 
-/// The account that hears of what concerns no other: a carrier is the operator's own.
+/// The account that is alerted when no other is concerned: the carriers are the operator's.
 fn operator(snapshot: &Snapshot) -> Option<AccountSid> {
     snapshot.accounts().find(|account| account.parent.is_none()).map(|account| account.sid)
 }
 
-/// Rules 3, 4 and 5: what needs no credentials to be known.
+/// Rules 2, 3 and 4, which need no credentials.
 fn check_place(
     found: &Admission<'_>,
     policy: Policy<'_>,
@@ -302,13 +312,13 @@ pub(crate) fn account_inactive() -> Refusal {
     Refusal::new("account_inactive", 603, sentence).code(10001)
 }
 
-/// Why the digest does not prove who asks.
+/// A digest that does not prove its user.
 pub(crate) enum Unproven {
     Ask { stale: bool },
     Wrong(Refusal),
 }
 
-/// Rule 6: the user, or why not.
+/// Rule 6: the authenticated user.
 pub(crate) fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
     match verdict {
         Verdict::Ok { user } => Ok(user),
@@ -325,7 +335,7 @@ pub(crate) fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
 }
 
 fn unknown_domain(policy: Policy<'_>, flow: &Flow) -> Refusal {
-    let sentence = "The host of the Request-URI is no SIP domain of this gateway.";
+    let sentence = "The host of the Request-URI is not a SIP domain of this gateway.";
     if flow.transport == Transport::Tls || policy.answer_strangers {
         Refusal::new("unknown_domain", 403, sentence)
     } else {
@@ -333,11 +343,11 @@ fn unknown_domain(policy: Policy<'_>, flow: &Flow) -> Refusal {
     }
 }
 
-/// It may call us, and nobody takes its calls.
+/// A carrier whose trunk names no domain to take its calls.
 fn carrier_without_domain(carrier: Carrier<'_>) -> Refusal {
     let sentence = format!(
-        "The carrier {} sends a request, and its [[trunk]] names no SIP domain that there is: set \
-         domain to the one that takes its calls.",
+        "The carrier {} sends a request, and its [[trunk]] names a SIP domain that does not \
+         exist, or none: set domain to the one that takes its calls.",
         carrier.name
     );
     Refusal::new("carrier_without_domain", 404, sentence).code(32002)
@@ -353,13 +363,13 @@ fn not_listed(policy: Policy<'_>) -> Refusal {
     refusal.code(32201)
 }
 
-/// One refusal for unknown users and wrong passwords: a stranger cannot tell them apart.
+/// One refusal for unknown users and wrong passwords, so that nobody can probe for users.
 fn wrong_credentials() -> Refusal {
     let sentence = "User or password are wrong for the credential lists mapped to this domain.";
     Refusal::new("wrong_credentials", 403, sentence).code(32202)
 }
 
-/// Rule 8. It comes after the credentials: whether a domain is secure is no stranger's business.
+/// Rule 7. It comes after the credentials, so that only users learn whether a domain is secure.
 fn secure_needs_tls() -> Refusal {
     Refusal::new(
         "secure_domain_needs_tls",
@@ -370,10 +380,10 @@ fn secure_needs_tls() -> Refusal {
     .code(32209)
 }
 
-/// A call needs somebody who says what to do with it.
+/// A call needs an application that says what to do with it.
 ///
 /// # Errors
-/// The refusal where the domain names nobody.
+/// The refusal when the domain has no voice URL.
 pub fn document(voice_url: &Option<String>) -> Result<(), Refusal> {
     if voice_url.is_some() {
         return Ok(());
@@ -395,7 +405,7 @@ pub fn host_of(target: &Uri) -> Option<String> {
     }
 }
 
-/// The user part of a SIP URI, escapes read.
+/// The user part of a SIP URI with its escapes decoded; `None`: there is none.
 pub(crate) fn user_of(uri: &Uri) -> Option<String> {
     uri.as_sip().map(sip::SipUri::user_lossy).filter(|user| !user.is_empty())
 }

@@ -1,4 +1,9 @@
-//! REST writes and commands about live calls: validate, commit, apply, answer (design section 2). Sans-IO.
+//! REST writes and commands about live calls. Sans-IO.
+//!
+//! A write of a stored resource is checked, committed, applied to the snapshot and then answered: a 2xx is
+//! a promise that survives a crash (ARCHITECTURE.md I5). A command about a live call is answered at once by
+//! what Control did, as the call is lost with the process anyway. `POST Calls` is both: the record is on
+//! disk before the 201, and only then the call starts.
 
 use std::sync::Arc;
 
@@ -25,7 +30,7 @@ use crate::state::live_call::LiveCall;
 use crate::state::session::Session;
 use crate::tokens::{ApiToken, CommitToken};
 
-/// The text that clients look for and retry on (contract rest.md 2).
+/// Clients compare this text to see that a redirect came too early, and retry.
 const NOT_IN_PROGRESS: &str = "Call is not in-progress. Cannot redirect.";
 
 impl Control {
@@ -133,8 +138,8 @@ impl Control {
         self.commit(Some(waiting), change);
     }
 
-    /// Calls that will want a leg and have none yet: on their way to disk, or to an address. A 201 is
-    /// a promise that there is room.
+    /// Calls that will take a leg and have none yet: their record is on its way to disk, or their target is
+    /// being resolved. A 201 is a promise that there is room.
     fn legs_promised(&self) -> usize {
         let waits = |entry: &&LiveCall| entry.leg.is_none() && !entry.record.status.is_final();
         self.commits.calls_created() + self.calls.values().filter(waits).count()
@@ -188,7 +193,7 @@ impl Control {
         })
     }
 
-    /// Changes a live call and answers at once, with its record: nothing of that waits for the disk.
+    /// Changes a live call and answers at once with its record, without waiting for the disk.
     fn update_call(&mut self, now: Now, token: ApiToken, update: UpdateCall) {
         let live = self
             .calls
@@ -217,7 +222,7 @@ impl Control {
                 ApiUpdate::Redirect { webhook, fallback }
             }
         });
-        // Its record is the answer, also where the change ends it for good.
+        // Its record is the answer, even when the change ends it: it is not forgotten before.
         self.entry_mut(update.call, |entry| entry.is_asked = true);
         for input in [Some(terms), action].into_iter().flatten() {
             self.drive_call(now, update.call, |call| call.handle(now, CallInput::Api(input)));
@@ -226,7 +231,7 @@ impl Control {
         entry.is_asked = false;
         let record = entry.record.clone();
         self.forget_if_over(update.call);
-        // A call that ended put its last record itself.
+        // A call that ended has written its last record itself.
         if record.end_ms.is_none() {
             self.commit(None, Change::PutCall(record.clone()));
         }

@@ -1,4 +1,8 @@
-//! What a call wants done, carried out. Sans-IO.
+//! Effects of calls, carried out. Sans-IO.
+//!
+//! Each arm turns the wish of one call into commands for the user agent, a core or the shell, or into an
+//! input of a related call. Where the wish cannot be carried out (no leg, no prompt), the call gets the
+//! input that it waits for at once, so that no call hangs.
 
 use std::sync::Arc;
 
@@ -145,7 +149,7 @@ impl Control {
         self.tell(sid, CallInput::PromptReady { prompt, result });
     }
 
-    /// Another voice speaks than was asked for: one warning a call is enough.
+    /// Another voice speaks than the verb names: one warning a call.
     fn warn_of_voice(&mut self, now: Now, sid: CallSid, sentence: String) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         if !std::mem::replace(&mut entry.was_told_of_voice, true) {
@@ -163,7 +167,7 @@ impl Control {
                 entry.plays.insert(play, prompt);
             });
         } else {
-            // A call without media waits for nothing that could come.
+            // No core will report the end of it.
             self.tell(sid, CallInput::PlayEnded { play });
         }
     }
@@ -183,7 +187,7 @@ impl Control {
         let record = Arc::new(records::with_status(&entry.record, change.status, change.unix_ms));
         entry.record = record.clone();
         entry.timeline.add(now.unix_ms, Kind::Call, format!("status {}", change.status));
-        // A terminal status is written once, with the final figures (`Ended`).
+        // A terminal status is written once, with the final figures: see `on_ended`.
         if !change.status.is_terminal() {
             self.commit(None, Change::PutCall(record));
         }
@@ -191,7 +195,7 @@ impl Control {
 
     fn on_timeline(&mut self, now: Now, sid: CallSid, entry: call::TimelineEntry) {
         let kind = match entry.kind {
-            // `CallEffect::Status` says it already.
+            // `on_status` has written it.
             "status" => return,
             "webhook" => Kind::Webhook,
             "verb" => Kind::Verb,
@@ -232,13 +236,13 @@ impl Control {
         self.stop_leg(sid);
     }
 
-    /// `X-Twilio-CallSid` on what we say about a call (contract sip-interface.md §5).
+    /// `X-Twilio-CallSid`, on each request and response of a call.
     pub(crate) fn call_headers(&self, sid: CallSid) -> Vec<sip::user_agent::ExtraHeader> {
         vec![(CALL_SID.to_owned(), sid.to_string().into_bytes())]
     }
 }
 
-/// The header that names a call of ours on its INVITE, its 200 and its ACK.
+/// The header that names our call on its INVITE, its 200 and its ACK.
 pub(crate) const CALL_SID: &str = "X-Twilio-CallSid";
-/// `<Say>` in another voice or language than was asked for.
+/// Error code: `<Say>` in another voice or language than it names.
 const OTHER_VOICE: u32 = 13511;

@@ -17,8 +17,8 @@ use crate::state::live_call::LiveCall;
 use crate::state::timeline::Kind;
 
 impl Control {
-    /// A call that panicked ends: its leg with BYE or 500, its children too. A successor that has
-    /// done nothing yet says what a failed call says: callback, word to the parent, record.
+    /// Ends a call that panicked: its session with BYE or 500, its children too. A successor reports the
+    /// failure: callback, event to the parent, record.
     pub(crate) fn on_call_panic(&mut self, now: Now, sid: CallSid) {
         let sentence = format!("Call {sid} panicked and was ended; please report it with the log.");
         self.observe(Observation::Fault { place: "call", sentence });
@@ -46,7 +46,7 @@ impl Control {
         self.drive_call(now, sid, |call| call.handle(now, hungup));
     }
 
-    /// Even the successor panicked: the record is all that can be saved.
+    /// The successor panicked as well: only the record can be saved.
     fn give_up_on(&mut self, now: Now, sid: CallSid) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.finished = true;

@@ -1,4 +1,14 @@
 //! The machine itself: its state, its one loop, its timers. Sans-IO.
+//!
+//! Control composes two kinds of machines: one `UserAgent`, and a `Call` for each live call. They never
+//! see each other. Each says what it wants by effects, and Control turns those into inputs of the other,
+//! or into effects of its own for the shell. One input may set off a long chain (a 200 starts a leg, the
+//! call plays a prompt, the prompt fails, the call hangs up, BYE leaves); `pump` follows it to its end
+//! before `handle` returns, so the shell never sees a state in between.
+//!
+//! Three queues carry the values, in this order of precedence: effects of the user agent, commands for it,
+//! inputs for calls. What a call does to its SIP session takes effect before its next effect: after
+//! `Answer`, the leg is up before the prompt that follows plays on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -152,8 +162,8 @@ impl Control {
         self.assert_consistent();
     }
 
-    /// Takes over what may change while calls are up; the rest stays as it was at the start. Trunks
-    /// that are other ones now are registered anew.
+    /// Takes over the settings that may change while calls are up; the others need a restart. When the
+    /// trunks change, all of them register again.
     fn on_settings(&mut self, now: Now, new: ControlSettings) {
         if new.trunks != self.settings.trunks {
             self.unregister(now);
@@ -172,7 +182,7 @@ impl Control {
         own.call = std::sync::Arc::new(call::CallSettings { api_base, ..(*new.call).clone() });
     }
 
-    /// Runs what is due.
+    /// Runs every timer that is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.watch_clock(now);
         self.rewrite_bindings(now);
@@ -208,12 +218,12 @@ impl Control {
         assert_eq!(armed, self.deadlines, "deadlines of calls and their index");
     }
 
-    /// What is to be done, in order.
+    /// The next effect, in the order in which the shell carries them out.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// When to call [`Control::handle_timeout`], and who asked.
+    /// When to call [`Control::handle_timeout`] next, and the name of the timer.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let calls = self.deadlines.first().map(|(at, _)| (*at, "call"));
         let registration = self.registrations.deadline().map(|at| (at, "registration"));
@@ -223,22 +233,22 @@ impl Control {
         soonest(soonest(self.ua.poll_timeout(), calls), registrations)
     }
 
-    /// Calls that are live.
+    /// Number of live calls.
     pub fn calls_live(&self) -> usize {
         self.calls.len()
     }
 
-    /// Legs that the media cores still have room for.
+    /// Number of legs that the media cores still have room for.
     pub fn legs_free(&self) -> usize {
         self.placement.room()
     }
 
-    /// Registrations at carriers that are wanted, and those that hold.
+    /// Number of trunks that register with their carrier, and of those that are registered.
     pub fn trunk_registrations(&self) -> (usize, usize) {
         self.registrations.counts()
     }
 
-    /// Draining, and nothing is left.
+    /// Whether a drain is complete: no call is left.
     pub fn is_drained(&self) -> bool {
         self.draining && self.calls.is_empty()
     }
@@ -253,9 +263,7 @@ impl Control {
         &self.snapshot
     }
 
-    /// Carries values between the machines until all are quiet. The order of the arms is the order
-    /// of precedence: what the user agent says is heard before anything new is asked of it, and a
-    /// call's effects are carried out before the next call is told anything.
+    /// Carries values between the machines until all are quiet.
     fn pump(&mut self, now: Now) {
         self.settle_user_agent(now);
         while let Some((sid, input)) = self.inbox.pop_front() {
@@ -268,7 +276,7 @@ impl Control {
         self.guarded("user agent", |control| control.ua.handle(now, input));
     }
 
-    /// A panic in a machine is a fault to be told, not the end of the process (design section 4).
+    /// Runs the user agent; a panic in it is reported as a fault and does not end the process.
     fn guarded(&mut self, place: &'static str, run: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| run(self))).is_err() {
             let sentence = "A panic was caught; please report it with the log above.".to_owned();
@@ -276,7 +284,7 @@ impl Control {
         }
     }
 
-    /// Gives a call one input and carries its effects out, the user agent being heard in between.
+    /// Gives a call one input and carries out its effects, settling the user agent after each.
     pub(crate) fn drive_call(&mut self, now: Now, sid: CallSid, run: impl FnOnce(&mut call::Call)) {
         let Some(entry) = self.calls.get_mut(&sid).filter(|entry| entry.panics < 2) else { return };
         if catch_unwind(AssertUnwindSafe(|| run(&mut entry.call))).is_err() {
@@ -294,8 +302,8 @@ impl Control {
         self.forget_if_over(sid);
     }
 
-    /// Carries out waiting commands and hears what comes of them, without telling calls yet: after
-    /// `Answer` the leg must be up before the next effect plays on it.
+    /// Carries out waiting commands and the effects that follow. Inputs for calls wait in the inbox, so
+    /// that a call may use this in the middle of its own effects.
     pub(crate) fn settle_user_agent(&mut self, now: Now) {
         loop {
             if let Some(effect) = self.ua.poll_effect() {
@@ -317,7 +325,7 @@ impl Control {
         }
     }
 
-    /// The call waits for no time any more.
+    /// Takes a call out of the index of deadlines.
     pub(crate) fn disarm(&mut self, sid: CallSid) {
         let deadline = self.calls.get_mut(&sid).and_then(|entry| entry.deadline.take());
         if let Some(at) = deadline {
@@ -330,7 +338,7 @@ impl Control {
         self.calls.values().filter(is_child).map(|entry| entry.sid).collect()
     }
 
-    /// Drops a call that waits for nothing any more, with its timeline on the way to disk.
+    /// Drops a call that is over, and sends its timeline to disk.
     pub(crate) fn forget_if_over(&mut self, sid: CallSid) {
         if !self.calls.get(&sid).is_some_and(LiveCall::is_over) {
             return;
@@ -352,8 +360,8 @@ impl Control {
         }
     }
 
-    /// A command for the user agent, carried out when this input is followed to its end, or at the next
-    /// [`Control::settle_user_agent`].
+    /// Queues a command for the user agent, until the next [`Control::settle_user_agent`] or the end of this
+    /// input.
     pub(crate) fn command(&mut self, command: Command) {
         self.ua_commands.push_back(command);
     }
@@ -366,7 +374,7 @@ impl Control {
         self.push(Effect::Observe(observation));
     }
 
-    /// Writes without waiting, or with somebody who waits.
+    /// Writes to the store. `waiting` is done when the commit completes; `None` for history.
     pub(crate) fn commit(&mut self, waiting: Option<Waiting>, change: Change) {
         let token = waiting.map(|waiting| self.commits.wait(waiting));
         self.push(Effect::Commit { token, change: Box::new(change) });

@@ -1,5 +1,8 @@
-//! The edges that this node serves: which addresses belong to which, for what comes in and what goes
-//! out (`shared::edge` has their names). Pure.
+//! The edges that this node serves, and the addresses of each (`shared::edge` has their names). Pure.
+//!
+//! A peer must see one address throughout: in Via, Contact and SDP, and as the source of packets and
+//! connections. So an edge decides at once where a message came by, what it shows, and what it leaves
+//! from.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,17 +12,17 @@ use sip::{Destination, Flow, FlowId};
 /// One listener of an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeListener {
-    /// The edge, in the contract's own word for it, lower case.
+    /// The edge by its canonical name, in lower case.
     pub edge: Box<str>,
-    /// What it listens for.
+    /// The transports that it listens for.
     pub service: Service,
-    /// The address it is bound to, with the port that the system chose.
+    /// The address it is bound to, with the port that the system chose for 0.
     pub bound: SocketAddr,
-    /// What peers are shown instead of that address.
+    /// The address that peers see instead; `None`: the bound one.
     pub public: Option<IpAddr>,
-    /// Whether what leaves by the edge leaves here.
+    /// Whether messages that leave by the edge prefer this listener.
     pub is_egress: bool,
-    /// The interconnect (`tnx`) that means this edge.
+    /// The interconnect (`tnx`) that stands for this edge.
     pub interconnect: Option<Box<str>>,
 }
 
@@ -33,7 +36,7 @@ pub enum Service {
 }
 
 impl EdgeListener {
-    /// What peers are shown of a socket that is bound to `bound`.
+    /// The address that peers see of a socket bound to `bound`.
     fn shown(&self, bound: SocketAddr) -> SocketAddr {
         self.public.map_or(bound, |public| SocketAddr::new(public, bound.port()))
     }
@@ -52,32 +55,32 @@ impl EdgeListener {
         }
     }
 
-    /// The address that its connections leave from; `None`: any.
+    /// The address that its connections leave from; `None`: the system chooses.
     fn source(&self) -> Option<IpAddr> {
         Some(self.bound.ip()).filter(|address| !address.is_unspecified())
     }
 }
 
-/// Every listener of every edge besides those of `[sip]`, which are the node's own edge.
+/// Every listener of every edge, except those of `[sip]`, which belong to the node's own edge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edges(Vec<EdgeListener>);
 
 impl Edges {
-    /// These listeners.
+    /// The edges with these listeners.
     pub const fn new(listeners: Vec<EdgeListener>) -> Self {
         Self(listeners)
     }
 
-    /// The address that peers are shown of a socket bound there, where an edge has one of its own.
-    /// Exact addresses come before those that are told apart by their port alone.
+    /// The public address of a socket bound there; `None`: its edge has none. Exact addresses come before
+    /// those that differ in their port alone.
     pub fn shown(&self, bound: SocketAddr) -> Option<SocketAddr> {
         let exact = self.0.iter().find(|listener| listener.bound == bound);
         let found = exact.or_else(|| self.0.iter().find(|listener| listener.is_at(bound)));
         found.filter(|listener| listener.public.is_some()).map(|listener| listener.shown(bound))
     }
 
-    /// The edge that a message came by, where it is not the node's own. Edges behind one public
-    /// address are told apart by their ports.
+    /// The edge that a message came by; `None`: the node's own. Edges behind one public address differ in
+    /// their ports.
     pub fn of_flow(&self, flow: &Flow) -> Option<&str> {
         let by_socket = |listener: &&EdgeListener| {
             flow.transport == Transport::Udp && listener.service == Service::Plain(flow.id)
@@ -97,7 +100,7 @@ impl Edges {
         found.map(|listener| &*listener.edge)
     }
 
-    /// The listener whose address this is, as peers see it.
+    /// The listener that has this address, as peers see it.
     pub fn at(&self, address: IpAddr) -> Option<&EdgeListener> {
         self.0.iter().find(|listener| {
             let seen = listener.public.unwrap_or(listener.bound.ip());
@@ -105,13 +108,13 @@ impl Edges {
         })
     }
 
-    /// Whether the edge, or the interconnect (`tnx=NAME`), has a listener here.
+    /// Whether the edge, or the interconnect (`tnx=NAME`), has a listener on this node.
     pub fn has(&self, edge: &str) -> bool {
         self.0.iter().any(|listener| names(listener, edge))
     }
 
-    /// The address that a connection which shows `local` to its peer leaves from, where an edge has
-    /// one: what Via, Contact and SDP say is then what the peer sees.
+    /// The address that a connection leaves from when its messages show `local`; `None`: the system
+    /// chooses. The peer then sees the address that Via, Contact and SDP name.
     pub fn source(&self, transport: Transport, local: SocketAddr) -> Option<IpAddr> {
         let exact = |listener: &&EdgeListener| {
             listener.serves(transport) && listener.shown(listener.bound) == local
@@ -123,8 +126,8 @@ impl Edges {
         all().find(exact).or_else(|| all().find(by_address))?.source()
     }
 
-    /// The way to a peer by an edge: from its listener, with its address in Via and Contact. Where
-    /// the edge has none of that family, the way as it was.
+    /// The way to a peer by an edge: from its listener, with its address in Via and Contact. An edge
+    /// without a listener of that IP version changes nothing.
     pub fn leave_by(&self, edge: &str, way: Destination) -> Destination {
         let same_family =
             |listener: &&EdgeListener| listener.bound.is_ipv4() == way.remote.is_ipv4();

@@ -1,4 +1,4 @@
-//! What Control wants done. Sans-IO.
+//! What Control asks its shell to do. Sans-IO.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,62 +20,62 @@ use crate::tokens::{ApiToken, CommitToken};
 pub enum Effect {
     /// For a SIP transport. Never `sip::Effect::Event`: those end here.
     Sip(sip::Effect),
-    /// A digest or a registration over a stream vouches for a source: limits on the streams of one
-    /// source do not bind it until then.
+    /// A digest or a registration over a connection vouches for a source: until then, the limit on
+    /// connections of one source does not apply to it.
     Vouch {
         /// The source.
         source: IpAddr,
-        /// Until when.
+        /// When that ends.
         until: Instant,
     },
     /// For a media core.
     Media {
-        /// Which core.
+        /// The core that gets it.
         core: CoreId,
-        /// What to do.
+        /// The command.
         command: MediaCommand,
     },
     /// The answer to a REST request.
     ApiReply {
-        /// Which request.
+        /// The request that it answers.
         token: ApiToken,
-        /// What came of it.
+        /// The result, or the error that the client sees.
         reply: Result<Reply, WriteError>,
     },
-    /// Write to the store. Without a token nobody waits for the answer.
+    /// Write to the store; with a token, answered by [`crate::Input::Committed`].
     Commit {
-        /// Names the answer.
+        /// Names the answer; `None`: history, which nothing waits for.
         token: Option<CommitToken>,
-        /// What to write.
+        /// The change, in one transaction.
         change: Box<Change>,
     },
     /// Send a webhook; answered by [`crate::Input::Http`].
     Http {
-        /// The call that asks.
+        /// The call that sends it.
         call: CallSid,
         /// The account, for limits.
         account: AccountSid,
         /// The account's auth token: signs the request.
         auth_token: Secret,
-        /// What to send.
+        /// URL, method and parameters.
         request: Box<HttpRequest>,
     },
     /// Make a prompt; answered by [`crate::Input::PromptReady`].
     LoadPrompt {
-        /// The call that asks.
+        /// The call that plays it.
         call: CallSid,
         /// The account, for limits.
         account: AccountSid,
-        /// Which of its prompts.
+        /// Names the prompt within the call.
         prompt: PromptId,
-        /// What it is made of.
+        /// Text to speak, or a file to fetch.
         source: PromptSource,
     },
-    /// Find where a SIP request is to be sent; answered by [`crate::Input::Resolved`].
+    /// Find the addresses of a SIP target (RFC 3263); answered by [`crate::Input::Resolved`].
     Resolve {
         /// Names the answer.
         session: SessionId,
-        /// What to find.
+        /// Host, port and transport of the URI.
         target: ResolveTarget,
     },
     /// Open a recording file before its first frame; answered by [`crate::Input::RecordingDone`]
@@ -84,10 +84,10 @@ pub enum Effect {
     /// The core refused the tap, or is lost: no more frames will come. The recorder settles what
     /// it has and answers with [`crate::Input::RecordingDone`].
     DiscardRecording {
-        /// Which.
+        /// The tap of the recording.
         tap: TapId,
     },
-    /// A call is gone: forget what was kept for it (cookies).
+    /// The call is over: drop what belongs to it, such as the cookies of its application.
     CallGone {
         /// The call.
         call: CallSid,
@@ -96,102 +96,102 @@ pub enum Effect {
     Observe(Observation),
 }
 
-/// Host and port of a SIP URI, as RFC 3263 wants them.
+/// Host, port and transport of a SIP URI: the input of RFC 3263.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveTarget {
     /// Name or literal address, without brackets.
     pub host: String,
-    /// Port, when written.
+    /// Port, where the URI has one.
     pub port: Option<u16>,
-    /// Transport by parameter; `None`: DNS says, else UDP.
+    /// The `transport` parameter; `None`: as DNS says, else UDP.
     pub transport: Option<Transport>,
 }
 
 /// A recording to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingOrder {
-    /// How frames name it.
+    /// The name that its frames carry.
     pub tap: TapId,
-    /// Its SID, the file's name.
+    /// Its SID: the name of the file.
     pub recording: RecordingSid,
-    /// Its account, the folder's name.
+    /// Its account: the name of the folder.
     pub account: AccountSid,
     /// 1 = mixed, 2 = the party of the leg left, the other right.
     pub channels: u8,
-    /// Whether silence at both ends is cut.
+    /// Whether to cut silence at both ends.
     pub trim: bool,
 }
 
-/// Something people want to know of: one record for log and metric.
+/// An event for operators: one value for log and metric.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
     /// A request was refused.
     Refused {
-        /// The whole truth.
+        /// Rule, status, code and sentence.
         refusal: Refusal,
-        /// The method.
+        /// The SIP method as a label: `INVITE`, `REGISTER`, `OPTIONS`, `TLS`, `broken`, `other` …
         method: &'static str,
-        /// From where.
+        /// The peer.
         source: SocketAddr,
-        /// The account, when known.
+        /// The account; `None`: not known, or none is concerned.
         account: Option<AccountSid>,
     },
-    /// A message was dropped without a look: to be counted, not logged.
+    /// A message was dropped unread: counted, not logged, as a flood would fill the log.
     Dropped {
-        /// The rule.
+        /// The rule that fired.
         rule: &'static str,
     },
     /// A call began.
     CallStarted {
-        /// The call.
+        /// Its SID.
         call: CallSid,
         /// `inbound`, `outbound-api` or `outbound-dial`.
         direction: &'static str,
     },
     /// A call ended.
     CallEnded {
-        /// The call.
+        /// Its SID.
         call: CallSid,
-        /// Its final status.
+        /// Its final status, as REST shows it.
         status: &'static str,
-        /// Whole seconds from answer to end.
+        /// Whole seconds from answer to end; `None`: it was never answered.
         duration_s: Option<u32>,
     },
-    /// A leg's media is over.
+    /// The media of a leg ended.
     LegEnded {
         /// Its final figures.
         quality: Box<LegQuality>,
     },
-    /// A party began to sound bad, or good again.
+    /// The quality of a party crossed the threshold, in either direction.
     QualityChanged {
-        /// Whether it sounds bad now.
+        /// Whether it is bad now.
         is_bad: bool,
     },
     /// A notification was written.
     Notified {
-        /// The call.
+        /// The call that it is about.
         call: CallSid,
-        /// The contract's code.
+        /// Its error code (32011, 13254 …).
         code: u32,
-        /// What it says.
+        /// Its sentence.
         message: Arc<str>,
-        /// Whether it is an error (else a warning).
+        /// Whether it is an error, else a warning.
         error: bool,
     },
-    /// A registration of ours at a carrier came about, or was lost.
+    /// Our registration with a carrier was established, or lost.
     Registration {
-        /// The trunk's name.
+        /// Name of the trunk in the settings.
         trunk: String,
-        /// Whether the carrier has us now.
+        /// Whether the carrier holds our binding now.
         is_bound: bool,
-        /// What happened.
+        /// The reason, for people.
         sentence: String,
     },
-    /// Something inside went wrong: needs a person.
+    /// A fault of the gateway itself, which needs a person.
     Fault {
-        /// Where.
+        /// The part of the gateway.
         place: &'static str,
-        /// What.
+        /// What happened, for people.
         sentence: String,
     },
 }

@@ -1,6 +1,6 @@
 //! `sidetone explain`: which rule decides a hypothetical request, by the rules themselves. Sans-IO.
 //!
-//! The verdict is [`admission::decide`]'s own; the steps only tell what it looked at on the way.
+//! The verdict is the one of [`admission::decide`]; the steps only describe what it looked at.
 
 use std::net::SocketAddr;
 
@@ -14,40 +14,40 @@ use crate::admission::{self, Decision, Policy, Refused};
 use crate::registrar::admission as registrar;
 use crate::settings::ControlSettings;
 
-/// A request that nobody has sent.
+/// A hypothetical request.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// INVITE, REGISTER or OPTIONS.
     pub method: Method,
     /// The Request-URI.
     pub target: Uri,
-    /// The address that the socket would see.
+    /// The source address of the packet.
     pub source: SocketAddr,
-    /// Our address that it would come to: counts where the Request-URI names it.
+    /// Our address that it comes to: matters when the Request-URI names it.
     pub local: SocketAddr,
-    /// How it would come.
+    /// The transport that it comes by.
     pub transport: Transport,
     /// Its digest user; `None`: no credentials yet.
     pub user: Option<String>,
-    /// The user's password; `None`: the right one.
+    /// The password that it uses; `None`: the right one.
     pub password: Option<String>,
 }
 
-/// What a question comes to.
+/// The answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// What was looked at, in order, up to the step that decides.
+    /// The rules in their order, up to the one that decides.
     pub steps: Vec<Step>,
-    /// What happens.
+    /// The outcome of the last step.
     pub outcome: Outcome,
 }
 
-/// One rule of the pipeline (contract sip-interface.md §2).
+/// One rule of admission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Its name.
     pub name: &'static str,
-    /// What was found.
+    /// The fact that the rule looked at, for people.
     pub found: String,
     /// Whether the request gets past it.
     pub passed: bool,
@@ -56,26 +56,26 @@ pub struct Step {
 /// What happens to the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is served.
+    /// It is served; how, for people.
     Served(String),
-    /// It is asked for credentials: 401 or 407.
+    /// It is challenged for credentials.
     Challenged {
-        /// The status.
+        /// 401 for REGISTER, 407 for INVITE.
         status: u16,
     },
-    /// It is refused; who has not authenticated reads the generic phrase alone.
+    /// It is refused. An unauthenticated peer reads the generic phrase of the status alone.
     Refused {
         /// Status, code, rule and sentence.
         refusal: Refusal,
         /// Whether the peer reads code and sentence.
         is_trusted: bool,
-        /// Whether an account is told.
+        /// Whether an account gets a notification.
         is_alerted: bool,
     },
 }
 
-/// Follows a request through the rules, with what the store says now. What only a running gateway
-/// knows (its load, a drain, sources that ask too much, users locked out) is taken as quiet.
+/// Follows a request through the rules, with the present content of the store. It assumes that nothing else
+/// is in the way: no overload, no drain, no source past its rate, no user locked out.
 pub fn explain(
     snapshot: &Snapshot,
     settings: &ControlSettings,
@@ -120,7 +120,7 @@ fn user(question: &Question) -> &str {
     question.user.as_deref().unwrap_or_default()
 }
 
-/// What the digest would come to.
+/// The verdict about the digest that the question describes.
 fn verdict(snapshot: &Snapshot, question: &Question, stored: Vec<Ha1>) -> Verdict {
     let Some(user) = question.user.clone() else { return Verdict::Missing };
     if stored.is_empty() {
@@ -145,7 +145,7 @@ fn of_invite(decision: Decision, found: Option<&Admission<'_>>) -> Outcome {
                 let url = found.and_then(|found| found.domain.voice_url.as_deref());
                 let url = url.unwrap_or_default();
                 let way = if admitted.is_trunk { BY_TRUNK } else { "180 Ringing" };
-                Outcome::Served(format!("{way}, then {url} is asked what to do"))
+                Outcome::Served(format!("{way}, then {url} says what to do"))
             }
         },
         Decision::Challenge { .. } => Outcome::Challenged { status: 407 },
@@ -182,7 +182,7 @@ fn of_options(known: Result<(), Refused>) -> Outcome {
     }
 }
 
-/// The steps up to the one whose rule decided.
+/// The steps, up to the one whose rule decided.
 fn steps(
     question: &Question,
     policy: Policy<'_>,
@@ -193,9 +193,12 @@ fn steps(
         let host = admission::host_of(&question.target).unwrap_or_default();
         let text = match policy.carrier {
             Some(carrier) => {
-                format!("the [[trunk]] {} names no SIP domain that there is", carrier.name)
+                format!(
+                    "the [[trunk]] {} names a SIP domain that does not exist, or none",
+                    carrier.name
+                )
             }
-            None => format!("`{host}` is no SIP domain of this gateway"),
+            None => format!("`{host}` is not a SIP domain of this gateway"),
         };
         return vec![Step { name: "domain", found: text, passed: false }];
     };
@@ -222,7 +225,7 @@ fn steps(
     steps
 }
 
-/// The rules that a step may refuse by, its name, what was found.
+/// The rules that a step may refuse by, its name, the fact it looked at.
 type Looked = (&'static [&'static str], &'static str, String);
 
 fn domain_step(found: &Admission<'_>) -> Looked {
@@ -231,7 +234,7 @@ fn domain_step(found: &Admission<'_>) -> Looked {
     (&["unknown_domain"], "domain", text)
 }
 
-/// How a carrier's call is served.
+/// The first response to a carrier's call.
 const BY_TRUNK: &str = "180 Ringing to the carrier of a [[trunk]]";
 
 fn carrier_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
@@ -335,7 +338,7 @@ fn register_steps(question: &Question, found: &Admission<'_>, is_trunk: bool) ->
 
 fn credentials(question: &Question, found: &Admission<'_>) -> String {
     if !found.call_auth().credential_list {
-        return "no credential list is mapped: nobody is asked for a password".to_owned();
+        return "no credential list is mapped: no password is needed".to_owned();
     }
     let Some(user) = &question.user else {
         return "the request has none: it is challenged, as every first one is".to_owned();

@@ -1,4 +1,4 @@
-//! Extensions of domains and trunks, and digits that come by INFO. Sans-IO.
+//! SIP extensions of domains and trunks, and digits by INFO. Sans-IO.
 
 use std::sync::Arc;
 
@@ -14,8 +14,7 @@ use crate::state::session::PendingInvite;
 use crate::state::timeline::Kind;
 
 impl Control {
-    /// What a call that comes in gets beyond the contract's own methods: its carrier's, its
-    /// domain's, or those of all domains.
+    /// Extensions of an incoming call: those of its carrier, else of its domain, else of all domains.
     pub(crate) fn extensions_of_incoming(
         &self,
         incoming: &Incoming,
@@ -28,8 +27,8 @@ impl Control {
         self.extensions_of_domain(self.snapshot.domain(admitted.domain).map(|domain| &**domain))
     }
 
-    /// The same for a request that is refused before it is known whose it is: of the carrier at its
-    /// source, else of the domain that it names.
+    /// Extensions that a refused request may read of: those of the carrier at its source, else of the domain
+    /// that it names.
     pub(crate) fn extensions_of_refused(&self, incoming: &Incoming) -> Extensions {
         match self.carrier_at(incoming.flow.remote.ip()) {
             Some(trunk) => trunk.extensions,
@@ -40,7 +39,7 @@ impl Control {
         }
     }
 
-    /// The same for a call to phones that registered at the domain of this host.
+    /// Extensions of a call to phones that registered at the domain of this host.
     pub(crate) fn extensions_of_host(&self, host: &str) -> Extensions {
         self.extensions_of_domain(self.snapshot.admission(host).map(|found| &**found.domain))
     }
@@ -51,7 +50,7 @@ impl Control {
         own.copied().unwrap_or(self.settings.extensions)
     }
 
-    /// The same for a call that goes out: a trunk's own, else those of all domains.
+    /// Extensions of an outgoing call: those of its trunk, else of all domains.
     pub(crate) fn extensions_of(&self, invite: &PendingInvite) -> Extensions {
         let trunk = match invite.leg.target {
             Target::Number(_) => {
@@ -62,14 +61,14 @@ impl Control {
         trunk.map_or(self.settings.extensions, |trunk| trunk.extensions)
     }
 
-    /// Whether a digit that came this way counts.
+    /// Whether a digit that came this way counts: the first way to bring one wins.
     pub(crate) fn takes_digit(&mut self, sid: CallSid, by: DigitsBy) -> bool {
         let leg = self.calls.get_mut(&sid).and_then(|entry| entry.leg.as_mut());
         leg.is_some_and(|leg| *leg.digits_by.get_or_insert(by) == by)
     }
 
-    /// A digit by INFO does what a telephone event does: the call hears it, and the party it is
-    /// bridged with too.
+    /// A digit by INFO acts like a telephone event: the call gets it, and so does the party on the other side
+    /// of the bridge.
     pub(crate) fn on_info_digit(
         &mut self,
         now: Now,
@@ -92,5 +91,5 @@ impl Control {
     }
 }
 
-/// Names the sending of a digit that no call waits for: calls count up from 1.
+/// Names the sending of a relayed digit, whose end no call waits for. Calls count their own from 1.
 const RELAYED_DIGIT: PlayId = PlayId(u32::MAX);

@@ -1,12 +1,15 @@
-//! Who calls, between us and a carrier: numbers, `P-Asserted-Identity`, `Privacy` (RFC 3325, RFC 3323;
-//! contract sip-interface.md §4 and §21). Pure.
+//! Caller and callee between us and a carrier: numbers, `P-Asserted-Identity`, `Privacy` (RFC 3325,
+//! RFC 3323). Pure.
+//!
+//! A carrier is trusted (a Trust Domain in the sense of RFC 3325), so its assertions are believed and ours
+//! are sent. Other peers get and give no asserted identity.
 
 use shared::config::Trunk;
 use sip::user_agent::ExtraHeader;
 use sip::{NameAddr, Request, Uri};
 
-/// The caller of a carrier's INVITE as webhooks report it: the number in From; where there is none,
-/// in `Remote-Party-ID`, then in `P-Asserted-Identity`. A caller who wants privacy is `anonymous`.
+/// The caller of a carrier's INVITE as webhooks report it: the number in From, else in `Remote-Party-ID`,
+/// else in `P-Asserted-Identity`, else the user of From. A caller who asks for privacy is `anonymous`.
 pub(crate) fn caller(request: &Request) -> String {
     if wants_privacy(request) {
         return ANONYMOUS.to_owned();
@@ -22,7 +25,8 @@ pub(crate) fn caller(request: &Request) -> String {
         .unwrap_or_else(|| ANONYMOUS.to_owned())
 }
 
-/// Whom a carrier's INVITE calls: the number in the Request-URI, else in To.
+/// The callee of a carrier's INVITE: the number in the Request-URI, else in To, else the user or the whole
+/// of the Request-URI.
 pub(crate) fn called(request: &Request) -> String {
     number_of(&request.uri)
         .or_else(|| number_of(&request.to.uri))
@@ -30,7 +34,7 @@ pub(crate) fn called(request: &Request) -> String {
         .unwrap_or_else(|| request.uri.to_string())
 }
 
-/// The number that a carrier's call was diverted from (RFC 5806).
+/// The number that diverted a carrier's call to us (RFC 5806).
 pub(crate) fn diverted(request: &Request) -> Option<String> {
     let value = request.headers.get("Diversion")?;
     number_of(&NameAddr::parse(value.as_bytes()).ok()?.uri)
@@ -42,24 +46,24 @@ fn wants_privacy(request: &Request) -> bool {
     text.split([';', ',']).any(|word| matches!(word.trim(), "id" | "user" | "full"))
 }
 
-/// Whether a caller id says that there is none.
+/// Whether a caller id means that the caller withholds it.
 pub(crate) fn is_withheld(caller_id: &str) -> bool {
     let known = [ANONYMOUS, "restricted", "private", "unavailable", "unknown"];
     caller_id.is_empty() || known.iter().any(|word| word.eq_ignore_ascii_case(caller_id))
 }
 
-/// What an INVITE to a carrier says about its caller: From's user and host, and headers.
+/// The caller of an INVITE to a carrier, as its headers name it.
 pub(crate) struct Asserted {
-    /// `sip:` and this.
+    /// User and host of From: `sip:` precedes it.
     pub from: String,
-    /// Display name of From.
+    /// Display name of From; `None`: it has none.
     pub display: Option<String>,
     /// `P-Asserted-Identity` and `Privacy`.
     pub headers: Vec<ExtraHeader>,
 }
 
-/// The identity of a caller towards a carrier. A withheld one is anonymous in From and asks for
-/// privacy; the carrier still hears the trunk's `identity`, where there is one (RFC 3325 §7).
+/// The identity of a caller towards a carrier. A withheld one is anonymous in From and asks for privacy;
+/// `P-Asserted-Identity` still tells the carrier the trunk's `identity`, if it has one (RFC 3325 §7).
 pub(crate) fn asserted(caller_id: &str, trunk: &Trunk, realm: &str) -> Asserted {
     let host = if trunk.from_host.is_empty() { realm } else { &trunk.from_host };
     let identity = |number: &str| {
@@ -82,7 +86,7 @@ fn number_of(uri: &Uri) -> Option<String> {
     user_of(uri).filter(|user| is_number(user))
 }
 
-/// The user part without parameters of its own (`+15550100;npdi`).
+/// The user part without its own parameters (`+15550100;npdi`).
 fn user_of(uri: &Uri) -> Option<String> {
     let text = match uri {
         Uri::Sip(uri) => uri.user.as_ref()?.to_string(),

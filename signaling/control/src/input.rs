@@ -1,4 +1,4 @@
-//! What Control is told. Sans-IO.
+//! The inputs of Control, each with the effect that it answers. Sans-IO.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,36 +22,36 @@ pub enum Input<'a> {
     TlsRefused {
         /// The peer.
         source: SocketAddr,
-        /// The name that it asked for (RFC 6066 §3).
+        /// The server name that it sent (RFC 6066 §3).
         name: Option<String>,
-        /// Why.
+        /// The reason of the refusal.
         failure: TlsFailure,
     },
     /// From a media core.
     Media {
-        /// Which core.
+        /// The core.
         core: CoreId,
-        /// What it says.
+        /// Its event.
         event: MediaEvent,
     },
-    /// A media core started and opened these ports. Told once a core, in order, before any call.
+    /// A media core started. Comes once for each core, in the order of their ids, before any call.
     CoreStarted {
-        /// The ports it opened.
+        /// The ports that it opened.
         ports: Vec<MediaPort>,
-        /// How many legs it carries.
+        /// Number of legs that it carries at most.
         legs_max: usize,
     },
-    /// A media core panicked and began anew, empty, with the same ports and rings: the calls that were up
+    /// A media core panicked and started over, empty, with the same ports and rings: the calls that were up
     /// on it end with this cause, and it carries calls again at once.
     CoreRestarted {
-        /// Which core.
+        /// The core.
         core: CoreId,
         /// What happened, for people.
         sentence: String,
     },
     /// A media core died or stalled: its calls end with this cause, and it is retired.
     CoreLost {
-        /// Which core.
+        /// The core.
         core: CoreId,
         /// What happened, for people.
         sentence: String,
@@ -60,63 +60,63 @@ pub enum Input<'a> {
     Api {
         /// Names the answer.
         token: ApiToken,
-        /// What is asked.
+        /// The write or the command.
         request: ApiRequest,
     },
     /// The store answers a commit.
     Committed {
-        /// Which commit.
+        /// The commit that it answers.
         token: CommitToken,
-        /// What came of it.
+        /// Whether the change is on disk, and if not, why.
         outcome: Outcome,
     },
     /// A webhook ended. Every [`crate::Effect::Http`] gets exactly one of these.
     Http {
-        /// The call that asked.
+        /// The call that sent it.
         call: CallSid,
-        /// Which of its requests.
+        /// Names the request within the call.
         request: HttpId,
-        /// What came of it.
+        /// The response, or why there is none.
         result: Result<HttpAnswer, HttpFailure>,
     },
     /// A prompt is ready or never will be. Every [`crate::Effect::LoadPrompt`] gets exactly one.
     PromptReady {
-        /// The call that asked.
+        /// The call that plays it.
         call: CallSid,
-        /// Which of its prompts.
+        /// Names the prompt within the call.
         prompt: PromptId,
-        /// The audio.
+        /// The audio, or why there is none.
         result: Result<Arc<Prompt>, PromptFailure>,
-        /// It is in another voice or language than was asked for: a sentence, told once a call.
+        /// A sentence where another voice or language speaks than the verb names: one warning a call.
         other_voice: Option<String>,
     },
     /// A SIP target was resolved. Every [`crate::Effect::Resolve`] gets exactly one.
     Resolved {
-        /// The session that is to be sent.
+        /// The session of the [`crate::Effect::Resolve`].
         session: SessionId,
-        /// Where to, best first; never empty when `Ok`.
+        /// Addresses, best first; never empty when `Ok`.
         result: Result<Vec<Destination>, ResolveFailure>,
     },
     /// The recorder settled a file. Every [`crate::Effect::OpenRecording`] gets exactly one.
     RecordingDone {
-        /// Which.
+        /// The tap of the recording.
         tap: TapId,
         /// The file, or why there is none.
         result: Result<RecordingFile, RecordingFailure>,
     },
-    /// Rows of history that waited for the store were lost, as more came than may wait.
+    /// Rows of history were dropped, because more waited for the store than may wait.
     HistoryLost {
-        /// How many of each account.
+        /// Number of rows of each account.
         rows: BTreeMap<AccountSid, u64>,
     },
     /// Take no new calls from now on (SIGTERM).
     Drain,
-    /// More comes in than is worked on, or no longer: new work is refused meanwhile.
+    /// The load changed: while a transport is overloaded, new work that comes by it is refused.
     Overload(sip::Overload),
-    /// The settings were read again: those that may change while calls are up do.
+    /// The settings were read again: takes over those that may change while calls are up.
     Settings(Box<ControlSettings>),
-    /// End every call now, as the process ends (a second SIGTERM, or the drain limit). Media cores are
-    /// gone right after, so nothing is asked of them any more.
+    /// End every call now, as the process ends (a second SIGTERM, or the drain limit). The media cores stop
+    /// right after, so they get no more commands.
     End,
 }
 
@@ -127,19 +127,19 @@ pub enum ApiRequest {
     Write {
         /// The account in the path.
         account: AccountSid,
-        /// What to write.
+        /// The write.
         write: Box<Write>,
     },
-    /// Something about live calls.
+    /// A command about live calls.
     Call(CallCommand),
 }
 
-/// Why a SIP target has no address.
+/// A SIP target that has no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveFailure {
-    /// The contract's code (13254), when there is one.
+    /// The error code to report (13254); `None`: the call fails without one.
     pub code: Option<u32>,
-    /// SIP status to report (503, 404).
+    /// The SIP status to report: 503 or 404.
     pub status: u16,
     /// What happened, for people.
     pub sentence: String,
@@ -152,11 +152,11 @@ pub struct RecordingFile {
     pub duration_ms: u64,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// Whether any audio at all was there.
+    /// Whether there was no audio at all.
     pub empty: bool,
 }
 
-/// Why there is no recording.
+/// A recording that has no file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingFailure {
     /// What happened, for people.

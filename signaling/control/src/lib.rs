@@ -1,8 +1,8 @@
 //! The composed machine: one UserAgent, all Calls, the bridges between them. Sans-IO.
 //!
-//! [`Control`] holds the values and carries messages between the machines; the gateway and the
-//! simulator drive the same one. One input, then drain [`Control::poll_effect`] until `None`,
-//! then arm [`Control::poll_timeout`].
+//! [`Control`] holds the machines and carries values between them; the gateway and the simulator drive the
+//! same one. One input, then drain [`Control::poll_effect`] until `None`, then arm
+//! [`Control::poll_timeout`].
 #![forbid(unsafe_code)]
 
 mod admission;

@@ -1,10 +1,10 @@
-//! Our media addresses: which of them a peer can be served on, and what its SDP shows. Sans-IO.
+//! Our media addresses: which ones serve a peer, and which one its SDP shows. Pure.
 
 use std::net::IpAddr;
 
 use shared::config::PublicAddress;
 
-/// The addresses that media ports are open on, in the order that `MediaPort::address` counts.
+/// The addresses that media ports are bound to; `MediaPort::address` is an index into them.
 #[derive(Clone, Debug)]
 pub struct MediaAddresses {
     bound: Vec<IpAddr>,
@@ -21,8 +21,9 @@ impl MediaAddresses {
         Self { bound: bound.to_vec(), public }
     }
 
-    /// Where a peer can be served that reaches us at `local`, best first: that very address, then all
-    /// addresses of its IP version, then other single ones. Empty where we have none of that version.
+    /// Indices of the addresses that serve a peer which reaches us at `local`, best first: that very address,
+    /// then unspecified ones (`0.0.0.0`, `::`), then the others of its IP version. Empty if there is none of
+    /// that version.
     pub fn serving(&self, local: IpAddr) -> Vec<u8> {
         let rank = |bound: &IpAddr| match bound {
             _ if bound.is_ipv4() != local.is_ipv4() => None,
@@ -37,22 +38,22 @@ impl MediaAddresses {
         ranked.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// What the SDP for a port on this address shows to a peer that reaches us at `local`. A setting
-    /// of `public_address` always wins for its IP version.
+    /// The address in the SDP for a port on this address, for a peer that reaches us at `local`. The setting
+    /// `public_address` always wins for its IP version.
     pub fn shown(&self, index: u8, local: IpAddr) -> IpAddr {
         let address = self.reached_at(index, local);
         self.public.filter(|public| public.is_ipv4() == address.is_ipv4()).unwrap_or(address)
     }
 
-    /// Where the port is reached without a NAT: at the address it is bound to, or where that is any
-    /// address, at the one that the peer knows.
+    /// The address of the port without NAT: the bound one or, if that is unspecified, the one that the peer
+    /// knows.
     pub fn reached_at(&self, index: u8, local: IpAddr) -> IpAddr {
         let bound = self.bound.get(usize::from(index)).copied().unwrap_or(local);
         if bound.is_unspecified() { local } else { bound }
     }
 
-    /// An address of ours of the other IP version: for a peer whose media is of another version than
-    /// its SIP. Only a single one will do, as nobody has said which one that peer reaches us at.
+    /// One of our addresses of the other IP version, for a peer whose media is of another version than its
+    /// SIP. An unspecified one will not do: nothing says which address that peer could reach.
     pub fn other_version(&self, local: IpAddr) -> Option<IpAddr> {
         let is_other =
             |bound: &&IpAddr| bound.is_ipv4() != local.is_ipv4() && !bound.is_unspecified();

@@ -12,6 +12,7 @@ use crate::records;
 use crate::state::timeline::Kind;
 
 impl Control {
+    /// Notifies an account of a refusal with a code, unless it had the same recently.
     pub(crate) fn alert(&mut self, now: Now, account: Option<AccountSid>, refusal: &Refusal) {
         let (Some(account), Some(code)) = (account, refusal.code) else { return };
         if self.alerts.take(now.mono, account, code) {
@@ -19,7 +20,7 @@ impl Control {
         }
     }
 
-    /// Each account whose history was lost has an alert that says so.
+    /// Notifies each account whose history was lost.
     pub(crate) fn on_history_lost(&mut self, now: Now, rows: &BTreeMap<AccountSid, u64>) {
         for (account, count) in rows {
             if self.alerts.take(now.mono, *account, records::INTERNAL_FAILURE) {
@@ -31,6 +32,7 @@ impl Control {
         }
     }
 
+    /// Writes the notification of a refusal.
     pub(crate) fn notify_of_refusal(
         &mut self,
         now: Now,
@@ -45,6 +47,7 @@ impl Control {
         self.commit(None, Change::AddNotification(Arc::new(record)));
     }
 
+    /// A notification that a call wants written: store, timeline, log and metric.
     pub(crate) fn on_notification(
         &mut self,
         now: Now,

@@ -1,14 +1,14 @@
 //! Hands out legs and media ports of the media cores. Sans-IO.
 //!
-//! Control decides where a leg lives without asking the core: SDP never waits (design section 6).
-//! Slots and ports are used again least recently used first, and only after the core has said
-//! that the leg is down, so a late packet or event never meets a successor.
+//! Control decides where a leg lives without asking the core, so SDP never waits. Slots and ports are
+//! reused least recently used first, and only after the core has confirmed that the leg is down, so a late
+//! packet or event never meets a successor.
 
 use std::collections::VecDeque;
 
 use shared::{CoreId, LegId, MediaPort};
 
-/// All media cores as Control sees them.
+/// Free slots and ports of all media cores.
 #[derive(Debug, Default)]
 pub struct Placement {
     cores: Vec<Core>,
@@ -28,7 +28,7 @@ struct Core {
     alive: bool,
     free_slots: VecDeque<u16>,
     generations: Vec<u32>,
-    /// By the number of their address.
+    /// For each media address, by its index.
     free_ports: Vec<VecDeque<MediaPort>>,
     legs: usize,
 }
@@ -59,9 +59,9 @@ impl Placement {
         id
     }
 
-    /// A place on `preferred` if it has room, else on the core with the fewest legs, with a port on the
-    /// first of `addresses` (see `MediaPort::address`) that has one left.
-    /// `None` when no core has a slot and such a port left.
+    /// Takes a place on `preferred` if it has room, else on the core with the fewest legs, with a port on the
+    /// first of `addresses` (see `MediaPort::address`) that has one left. Returns `None` when no core has both
+    /// a slot and such a port.
     pub fn take(&mut self, preferred: Option<CoreId>, addresses: &[u8]) -> Option<Place> {
         let has_room = |id: &CoreId| self.has_room(*id, addresses);
         let id = preferred.filter(has_room).or_else(|| self.emptiest(addresses))?;
@@ -74,7 +74,7 @@ impl Placement {
         Some(Place { leg: LegId { core: id, slot, generation: *generation }, port })
     }
 
-    /// Gives a place back after the core has said that the leg is down.
+    /// Gives a place back. The core must have confirmed that the leg is down, or never had it.
     pub fn release(&mut self, place: Place) {
         let Some(core) = self.cores.get_mut(usize::from(place.leg.core.0)) else { return };
         core.legs = core.legs.saturating_sub(1);
@@ -84,14 +84,14 @@ impl Placement {
         }
     }
 
-    /// Takes a core out of use; its slots and ports stay out until the process restarts.
+    /// Takes a core out of use until the process restarts, with its slots and ports.
     pub fn retire(&mut self, id: CoreId) {
         if let Some(core) = self.cores.get_mut(usize::from(id.0)) {
             core.alive = false;
         }
     }
 
-    /// Legs that could still be placed, over all living cores.
+    /// Number of legs that the living cores still have room for.
     pub fn room(&self) -> usize {
         self.living().map(|(_, core)| core.room()).sum()
     }

@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 /// Numbers and seeds expanded from one 32-byte seed: SHA-256 of seed and counter.
 ///
-/// The gateway seeds it from the operating system; nothing that leaves can be guessed from
-/// what left before as long as the seed is secret.
+/// The gateway seeds it from the operating system. While the seed is secret, no output can be guessed from
+/// earlier ones.
 #[derive(Clone)]
 pub struct Random {
     seed: [u8; 32],

@@ -1,14 +1,15 @@
-//! Why a call ended, between SIP and the telephone network (RFC 3326, ITU-T Q.850). Pure.
+//! The `Reason` header: why a call ended, in terms of SIP or the telephone network (RFC 3326, ITU-T Q.850).
+//! Pure.
 
 use sip::header::Reason;
 
-/// The end of a call as everybody expects it.
+/// A call that somebody hung up.
 pub(crate) const NORMAL: &[u8] = b"Q.850;cause=16;text=\"Normal call clearing\"";
-/// Somebody else of those that rang answered.
+/// Another of the phones that rang answered: phones do not list the call as missed.
 pub(crate) const ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
 
-/// A line for the timeline. The peer's own text is cut short: it may hold anything.
-pub(crate) fn told(reason: &Reason) -> String {
+/// The line for the timeline. The peer's text is cut, because it may be long.
+pub(crate) fn timeline_text(reason: &Reason) -> String {
     let Reason { protocol, cause, text } = reason;
     let protocol: String = protocol.chars().take(PROTOCOL_CHARACTERS_MAX).collect();
     let cause_text = cause.map_or("no cause".to_owned(), |cause| format!("cause {cause}"));
@@ -20,7 +21,7 @@ pub(crate) fn told(reason: &Reason) -> String {
     format!("reason {protocol} {cause_text}{words}")
 }
 
-/// What a Q.850 cause means, for those that carriers send.
+/// The meaning of a Q.850 cause, for those that carriers send.
 const fn q850(cause: u16) -> Option<&'static str> {
     Some(match cause {
         1 => "unallocated number",
@@ -67,10 +68,13 @@ mod tests {
             cause,
             text: text.map(str::to_owned),
         };
-        assert_eq!(told(&reason("Q.850", Some(17), None)), "reason Q.850 cause 17: user busy");
+        assert_eq!(
+            timeline_text(&reason("Q.850", Some(17), None)),
+            "reason Q.850 cause 17: user busy"
+        );
         let own = reason("SIP", Some(200), Some("Call completed elsewhere"));
-        assert_eq!(told(&own), "reason SIP cause 200: Call completed elsewhere");
-        assert_eq!(told(&reason("X", None, None)), "reason X no cause");
-        assert!(told(&reason("SIP", None, Some(&"x".repeat(500)))).len() < 120);
+        assert_eq!(timeline_text(&own), "reason SIP cause 200: Call completed elsewhere");
+        assert_eq!(timeline_text(&reason("X", None, None)), "reason X no cause");
+        assert!(timeline_text(&reason("SIP", None, Some(&"x".repeat(500)))).len() < 120);
     }
 }

@@ -1,4 +1,4 @@
-//! From a call's values to what the store keeps. Pure.
+//! Records for the store, from the values of a call. Pure.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::state::leg::Recording;
 use crate::state::live_call::Request;
 use crate::state::timeline::{Kind, Timeline};
 
-/// Longest text of a webhook's answer that an exchange keeps.
+/// Bytes of a webhook's response body that an exchange keeps.
 const RESPONSE_BODY_MAX: usize = 4 * 1024;
 
 /// The first record of a call.
@@ -42,7 +42,7 @@ pub(crate) fn call_record(setup: &CallSetup, unix_ms: i64) -> CallRecord {
     }
 }
 
-/// The record of a call that was refused before it rang (contract webhooks.md 7.2).
+/// The record of a call that was refused before it rang.
 pub(crate) fn refused_call(setup: &CallSetup, unix_ms: i64) -> CallRecord {
     CallRecord {
         status: store::CallStatus::Failed,
@@ -52,7 +52,7 @@ pub(crate) fn refused_call(setup: &CallSetup, unix_ms: i64) -> CallRecord {
     }
 }
 
-/// The timeline of that call: the refusal alone.
+/// The timeline of a call that was refused before it rang: the refusal alone.
 pub(crate) fn refused_timeline(
     setup: &CallSetup,
     unix_ms: i64,
@@ -90,7 +90,7 @@ pub(crate) fn ended(record: &CallRecord, end: &FinalRecord) -> CallRecord {
     record
 }
 
-/// The record of a call that broke inside the gateway and could not say so itself.
+/// The record of a call that failed inside the gateway, without a final record of its machine.
 pub(crate) fn broken(record: &CallRecord, unix_ms: i64) -> CallRecord {
     let mut record = record.clone();
     record.status = store::CallStatus::Failed;
@@ -100,7 +100,7 @@ pub(crate) fn broken(record: &CallRecord, unix_ms: i64) -> CallRecord {
     record
 }
 
-/// `initiated` shows as `queued` in the resource (contract webhooks.md 6).
+/// The status as the resource shows it: `initiated` appears as `queued`.
 fn stored_status(status: CallStatus) -> store::CallStatus {
     match status {
         CallStatus::Queued | CallStatus::Initiated => store::CallStatus::Queued,
@@ -160,7 +160,7 @@ pub(crate) fn notification(
     }
 }
 
-/// Whom a notification without a webhook belongs to.
+/// Owner and time of a notification without a webhook.
 pub(crate) struct Of {
     pub account: AccountSid,
     pub call: Option<CallSid>,
@@ -187,7 +187,7 @@ pub(crate) fn refusal(
     }
 }
 
-/// The notification about history that was lost, as the store could not write it.
+/// The notification about history that was lost because the store could not write it.
 pub(crate) fn history_lost(of: Of, origin: Origin, random: u64, rows: u64) -> NotificationRecord {
     NotificationRecord {
         sid: NotificationSid::mint(of.unix_ms, origin, random),
@@ -204,7 +204,7 @@ pub(crate) fn history_lost(of: Of, origin: Origin, random: u64, rows: u64) -> No
     }
 }
 
-/// The contract's code for a fault of the gateway itself.
+/// Error code of a fault of the gateway itself.
 pub(crate) const INTERNAL_FAILURE: u32 = 12400;
 
 /// The record of a recording that begins.
@@ -255,7 +255,7 @@ pub(crate) fn recording_settled(
     record
 }
 
-/// Where an exchange belongs and how it is ordered.
+/// Owner, time and id of an exchange.
 pub(crate) struct ExchangeOf {
     pub account: AccountSid,
     pub call: CallSid,
@@ -295,7 +295,7 @@ pub(crate) fn exchange(
     })
 }
 
-/// The SID a recording is named by in a sentence.
+/// The sentence about a recording of a call without media.
 pub(crate) fn no_leg_to_record(recording: RecordingSid) -> String {
     format!("Recording {recording} could not begin: the call has no media yet.")
 }

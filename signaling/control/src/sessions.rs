@@ -1,4 +1,9 @@
-//! What the user agent says, carried to calls. Sans-IO.
+//! Events of the user agent, carried to calls. Sans-IO.
+//!
+//! An event names a session; `Links` has its call, or no call any more. The change to the call's session and
+//! leg comes first, then the input for its machine, which finds them as they are now. Events of the contacts
+//! of a registered user pass through `crate::registrar::ring` before: it lets through what concerns the
+//! call as a whole.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -202,14 +207,14 @@ impl Control {
         self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
     }
 
-    /// Makes a call live: record, timeline, machine, first input.
+    /// Starts a call and writes its first record.
     pub(crate) fn start_call(&mut self, now: Now, setup: CallSetup, session: Session) {
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
         self.commit(None, Change::PutCall(record.clone()));
         self.insert_call(now, setup, record, session);
     }
 
-    /// The same where the record is on disk already.
+    /// Starts a call whose record is on disk already.
     pub(crate) fn insert_call(
         &mut self,
         now: Now,
@@ -223,10 +228,12 @@ impl Control {
         self.tell(sid, CallInput::Started);
     }
 
+    /// The live call of a session.
     pub(crate) fn call_of(&self, session: SessionId) -> Option<CallSid> {
         self.links.call_of_session(session)
     }
 
+    /// The session that the user agent has of a call.
     pub(crate) fn live_session(&self, sid: CallSid) -> Option<SessionId> {
         match self.calls.get(&sid)?.session {
             Session::Live { id, .. } => Some(id),
@@ -234,7 +241,8 @@ impl Control {
         }
     }
 
-    /// The Call-ID of a call's session: kept here because the user agent forgets it at the end.
+    /// The Call-ID of a call's session; empty: it has none. It is kept with the call, because the user agent
+    /// forgets it when the session ends.
     pub(crate) fn call_id_of(&mut self, sid: CallSid) -> String {
         let Some(entry) = self.calls.get_mut(&sid) else { return String::new() };
         let Session::Live { id, call_id, .. } = &mut entry.session else { return String::new() };
@@ -254,7 +262,8 @@ impl Control {
         });
     }
 
-    /// Why the peer ended or refused the call, in its own words (RFC 3326): Q.850 causes in words of ours.
+    /// Notes why the peer ended or refused the call (RFC 3326): Q.850 causes in our words, others in the
+    /// peer's.
     fn note_reason(&mut self, now: Now, sid: CallSid, value: Option<&str>) {
         let Some(value) = value else { return };
         let mut headers = Headers::new();
@@ -262,11 +271,11 @@ impl Control {
             return;
         }
         for reason in headers.reasons().iter().take(REASONS_MAX) {
-            self.note(now, sid, Kind::Sip, crate::reason::told(reason));
+            self.note(now, sid, Kind::Sip, crate::reason::timeline_text(reason));
         }
     }
 
-    /// Asks the user agent to end the session, whatever state it is in; its `Ended` closes it.
+    /// Asks the user agent to end the session, in whatever state it is. Its `Ended` closes it.
     pub(crate) fn end_session(&mut self, sid: CallSid) {
         self.drop_forks(sid);
         match self.live_session(sid) {
@@ -278,7 +287,7 @@ impl Control {
         }
     }
 
-    /// What our BYE or CANCEL says: a phone whose call was answered elsewhere need not list it as missed.
+    /// The `Reason` of our BYE or CANCEL: a phone whose call was answered elsewhere does not list it as missed.
     fn reason_of_end(&self, sid: CallSid) -> &'static [u8] {
         let is_up = |sid: CallSid| {
             let entry = self.calls.get(&sid);
@@ -295,6 +304,7 @@ impl Control {
         }
     }
 
+    /// The session of a call is over: later events of it do not reach the call.
     pub(crate) fn session_over(&mut self, sid: CallSid) {
         self.drop_forks(sid);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
@@ -305,7 +315,7 @@ impl Control {
     }
 }
 
-/// No response came: there is nobody, which is not the same as somebody who does not pick up.
+/// The failure of a target that did not respond at all. It is not `no-answer`: that is a phone which rang.
 pub(crate) fn unreachable_target(
     status: u16,
     peer: Option<SocketAddr>,
@@ -314,11 +324,13 @@ pub(crate) fn unreachable_target(
     let target = peer.map_or_else(String::new, |peer| format!(" {peer}"));
     if let Some(failure) = tls {
         let why = failure.sentence();
-        let sentence = format!("TLS with the SIP target{target} did not come about: {why}");
+        let sentence = format!("The TLS handshake with the SIP target{target} failed: {why}");
         return CallInput::LegFailed { code: Some(failure.code()), status: Some(status), sentence };
     }
     let sentence = match status {
-        408 => format!("The SIP target{target} did not answer the INVITE at all, not even by 100."),
+        408 => format!(
+            "The SIP target{target} did not respond to the INVITE at all, not even with 100."
+        ),
         _ => format!(
             "The SIP target{target} cannot be reached: no connection, a closed port, or nothing \
              could be sent to it."
@@ -327,10 +339,10 @@ pub(crate) fn unreachable_target(
     CallInput::LegFailed { code: Some(FAILED_TRY), status: Some(status), sentence }
 }
 
-/// Values of one `Reason` header that a timeline tells.
+/// Most values of one `Reason` header in a timeline.
 const REASONS_MAX: usize = 3;
 
-/// Headers as text, name as received; bytes that are no UTF-8 are replaced.
+/// Headers as text, names as received. Bytes that are not UTF-8 are replaced by U+FFFD.
 pub(crate) fn texts(headers: &Headers) -> Vec<(String, String)> {
     headers
         .iter()

@@ -1,4 +1,4 @@
-//! What Control is built with: settings of the node in the form it needs them. Sans-IO.
+//! Settings of the node in the form that Control needs. Pure.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,56 +18,56 @@ use crate::media_addresses::MediaAddresses;
 /// Settings of [`crate::Control`].
 #[derive(Clone, Debug)]
 pub struct ControlSettings {
-    /// Node and process generation, in every id.
+    /// Node and process generation: part of every SID.
     pub origin: Origin,
-    /// Where media ports are open, and what SDP shows.
+    /// The addresses of media ports, and the ones that SDP shows.
     pub media_addresses: MediaAddresses,
-    /// Labels of the domain that serves Request-URIs naming our own address.
+    /// Labels of the domain that serves Request-URIs with our own address; `None`: no domain does.
     pub default_domain: Option<String>,
-    /// Whether a source outside the IP lists, and an unknown domain, is answered 403 (else silence).
+    /// Whether a source outside the IP lists, or an unknown domain, gets 403 (else silence).
     pub answer_strangers: bool,
-    /// Port of our TCP listener, for requests too large for a datagram; `None`: there is none.
+    /// Port of our TCP listener, for requests that are too large for a datagram; `None`: there is none.
     pub tcp_port: Option<u16>,
-    /// In so long whoever is called must say something.
+    /// Time in which a called peer must send its first response.
     pub silence_max: Duration,
     /// Whether SHA-256 is offered beside MD5 in challenges.
     pub digest_sha256: bool,
-    /// Which sources a leg takes media from.
+    /// Which sources a leg takes media from, unless its trunk or domain has its own setting.
     pub latch: LatchMode,
-    /// Where SRTP is taken.
+    /// Which offers of SRTP are accepted.
     pub srtp: SrtpUse,
-    /// Seconds without media that end a call; 0 = never.
+    /// Seconds without media after which a call ends; 0 = never.
     pub media_timeout_s: u32,
-    /// The same on hold.
+    /// Seconds without media after which a call on hold ends; 0 = never.
     pub hold_timeout_s: u32,
-    /// Calls at once; 0 = what the media cores carry.
+    /// Most calls at once; 0 = as many as the media cores carry.
     pub calls_max: usize,
-    /// Calls a second that an account may make by REST; 0 = as many as there is room for.
+    /// Calls per second that an account may make by REST; 0 = no limit.
     pub api_calls_a_second: u32,
-    /// Extensions of SIP domains that have none of their own.
+    /// Extensions of SIP domains without their own setting.
     pub extensions: Extensions,
     /// Extensions of single SIP domains, by their labels.
     pub domain_extensions: BTreeMap<String, Extensions>,
-    /// Latch of single SIP domains, by their labels, before that of all.
+    /// Latch of single SIP domains, by their labels.
     pub domain_latches: BTreeMap<String, LatchMode>,
-    /// Carriers for telephone numbers.
+    /// Carriers for telephone numbers, in the order in which calls try them.
     pub trunks: Vec<Trunk>,
-    /// The edge of a host that names none.
+    /// The node's own edge: that of a host which names none.
     pub edge: Box<str>,
-    /// Listeners of other edges.
+    /// Listeners of the other edges.
     pub edges: crate::edges::Edges,
-    /// UDP listeners as bound, in the order of their flow ids: a kept binding finds its own again.
+    /// UDP listeners as bound, in the order of their flow ids: a restored binding finds its own again.
     pub udp: Vec<std::net::SocketAddr>,
-    /// Registered contacts at once.
+    /// Most registered contacts at once.
     pub bindings_max: usize,
-    /// Our own UDP sockets, where no peer has its media.
+    /// Our own UDP sockets: no peer can have its media there.
     pub own: Arc<OwnSockets>,
-    /// What all calls share.
+    /// Settings that all calls share.
     pub call: Arc<CallSettings>,
 }
 
 impl ControlSettings {
-    /// What they say about a request from `source`; see [`Self::trunk_at`] for `registered`.
+    /// The settings that apply to a request from `source`; see [`Self::trunk_at`] for `registered`.
     pub(crate) fn policy(&self, source: IpAddr, registered: Option<usize>) -> Policy<'_> {
         Policy {
             default_domain: self.default_domain.as_deref(),
@@ -79,15 +79,15 @@ impl ControlSettings {
         }
     }
 
-    /// Where a peer whose SIP comes from `peer` may have its media; one without a known address is not on
-    /// this machine.
+    /// Where a peer whose SIP comes from `peer` may have its media. A peer without a known address is taken as
+    /// remote.
     pub fn media_targets(&self, peer: Option<IpAddr>) -> MediaTargets {
         let is_local = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
         MediaTargets { own: Arc::clone(&self.own), peer_is_remote: !is_local }
     }
 
-    /// The carrier at `source`: one whose `addresses` list it, or the one of that index, where we are
-    /// `registered`.
+    /// The carrier at `source`: one whose `addresses` include it, else the trunk with the index `registered`,
+    /// whose registrar has that address.
     pub fn trunk_at(&self, source: IpAddr, registered: Option<usize>) -> Option<&Trunk> {
         let source = source.to_canonical();
         let is_listed = |trunk: &&Trunk| trunk.addresses.iter().any(|block| block.contains(source));

@@ -1,4 +1,8 @@
-//! Transfers: REFERs that come in and go out, and calls that are joined by them. Sans-IO.
+//! Transfers by REFER (RFC 3515, RFC 5589), in both directions. Sans-IO.
+//!
+//! A phone's REFER goes to the call that runs the `<Dial>`: its application decides. An attended transfer
+//! between two of our calls (`Replaces` in `Refer-To`) needs no new call: the other parties of the two are
+//! bridged, and the phone's two calls end.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -11,7 +15,7 @@ use crate::effect::Observation;
 use crate::state::timeline::Kind;
 
 impl Control {
-    /// A phone asks to be transferred: whoever runs the `<Dial>` decides.
+    /// A phone asks for a transfer: the call that runs the `<Dial>` decides.
     pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: &ReferTo) {
         let Some(sid) = self.call_of(session) else { return };
         let Some(entry) = self.calls.get(&sid) else { return };
@@ -25,8 +29,8 @@ impl Control {
         self.tell(owner, CallInput::Referred { from: sid, referral });
     }
 
-    /// The call that the `Replaces` of a REFER names; one that is not ours is for the application
-    /// to judge, as part of `ReferTransferTarget`.
+    /// The call that the `Replaces` of a REFER names. One that is not ours is left to the application, as part
+    /// of `ReferTransferTarget`.
     fn replaced(&self, sid: CallSid, refer: &ReferTo) -> Result<Option<CallSid>, Refusal> {
         let session = refer.replaces.as_ref().and_then(|replaces| self.ua.replaced(replaces));
         let Some(with) = session.and_then(|session| self.call_of(session)) else { return Ok(None) };
@@ -42,6 +46,7 @@ impl Control {
         }
     }
 
+    /// Accepts or refuses the REFER of a call's phone.
     pub(crate) fn answer_refer(&mut self, now: Now, from: CallSid, answer: Result<(), Refusal>) {
         let Some(session) = self.live_session(from) else { return };
         let text = match &answer {
@@ -56,7 +61,8 @@ impl Control {
         self.command(Command::AnswerRefer { session, answer });
     }
 
-    /// Something that a call's peer asked for in the dialog was refused; its port is not kept.
+    /// Reports the refusal of a request in a dialog. The call keeps the address of its peer but not the port,
+    /// which is shown as 0.
     pub(crate) fn observe_refusal(&mut self, sid: CallSid, method: &'static str, refusal: Refusal) {
         let Some(entry) = self.calls.get(&sid) else { return };
         let address = entry.session.peer().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
@@ -64,7 +70,7 @@ impl Control {
         self.observe(Observation::Refused { refusal, method, source, account });
     }
 
-    /// The last word to the phone that asked; its call goes, if the transfer came about.
+    /// The final NOTIFY to the phone that asked. Its call ends if the transfer succeeded.
     pub(crate) fn end_transfer(&mut self, from: CallSid, status: u16, leaves: bool) {
         if let Some(session) = self.live_session(from) {
             let is_final = true;
@@ -77,8 +83,7 @@ impl Control {
         }
     }
 
-    /// An attended transfer between two calls of ours: their other parties hear each other at once,
-    /// on whatever cores they are.
+    /// An attended transfer between two of our calls: their other parties hear each other at once.
     pub(crate) fn join(&mut self, now: Now, from: CallSid, with: CallSid) {
         let (Some(one), Some(other)) = (self.bridge_peer(from), self.bridge_peer(with)) else {
             return self.end_transfer(from, 603, false);
@@ -92,7 +97,7 @@ impl Control {
         self.tell(with, CallInput::TransferredAway { patience: false });
     }
 
-    /// Asks the phone of a call to call somebody else.
+    /// Sends REFER to the phone of a call.
     pub(crate) fn refer(&mut self, sid: CallSid, target: String) {
         let Some(session) = self.live_session(sid) else {
             return self.tell(sid, CallInput::ReferAnswered { status: 503 });

@@ -4,16 +4,17 @@ use shared::Now;
 use sip::digest::{Algorithm, ChallengeKind, Verdict};
 use sip::user_agent::Incoming;
 
-/// Lists of one domain that are searched for a user's password.
+/// Most lists of one domain that are searched for a user's password: each costs a hash.
 const LISTS_WITH_ONE_USER_MAX: usize = 8;
 
-/// What a request is to prove with: the kind of challenge, and the stored hashes of a user.
+/// The proof that a request owes: the kind of its challenge, and the stored hashes of a user.
 pub(crate) struct Proof<'p> {
     pub kind: ChallengeKind,
     pub hashes: &'p dyn Fn(&str, Algorithm) -> Vec<sip::digest::Ha1>,
 }
 
-/// Checks the digest; a pair of user and source that failed too often is not even looked at.
+/// Checks the digest and counts failures. `None`: the pair of user and source failed too often, so even the
+/// right password is not accepted.
 pub(crate) fn verify(
     ua: &mut sip::UserAgent,
     lockout: &mut sip::digest::Lockout,
@@ -38,7 +39,7 @@ pub(crate) fn verify(
     Some(verdict)
 }
 
-/// Tries every list of the domain that has the user: two may have it with different passwords.
+/// Tries every mapped list that has the user: two lists may give it different passwords.
 fn check_digest(
     server: &mut sip::digest::Server,
     now: Now,
@@ -65,7 +66,7 @@ fn check_digest(
         verdict = check(&target, list);
     }
     match verdict {
-        // Clients with an outbound proxy (SIPp always) sign the address they send to.
+        // Clients with an outbound proxy (and SIPp always) sign the address that they send to.
         Verdict::WrongUri { .. } => check(&format!("sip:{}", incoming.flow.local), list),
         verdict => verdict,
     }

@@ -20,7 +20,7 @@ use crate::control::Control;
 use crate::state::leg::Leg;
 use crate::state::session::Session;
 
-/// Any port: only whether an answer could be made is asked.
+/// Any port will do for a trial answer that is never sent (9 is `discard`).
 const TRIAL_PORT: u16 = 9;
 
 impl Control {
@@ -60,13 +60,14 @@ impl Control {
         }
     }
 
-    /// From here on the peer has authenticated.
+    /// An INVITE of an authenticated peer: it takes over a call, becomes one, or is refused for a reason that
+    /// the peer may read.
     fn admit(&mut self, now: Now, mut incoming: Box<Incoming>, admitted: &Admitted) {
         let extensions = self.extensions_of_incoming(&incoming, admitted);
         if let Err(refusal) = incoming.choose_extensions(extensions) {
             return self.refuse_known(now, incoming, admitted, refusal);
         }
-        // No call begins: there is one already, so neither a drain nor a limit on calls is in its way.
+        // No call begins, there is one already: neither a drain nor a limit on calls is in the way.
         if let Some(replaces) = incoming.replaces() {
             return self.take_over(now, incoming, admitted, &replaces);
         }
@@ -127,9 +128,9 @@ impl Control {
         self.entry_mut(sid, |entry| entry.leg = Some(leg));
     }
 
-    /// The hops that a call may still go: its `Max-Forwards`, and one less than the live call of ours
-    /// has that it continues. A PBX that is no proxy sends its own INVITE with 70 hops, but passes on
-    /// our `X-Twilio-CallSid` as it does other headers with `X-`.
+    /// The hops that a call has left: its `Max-Forwards`, or one less than the live call that it continues,
+    /// whichever is fewer. A PBX that is not a proxy sends a new INVITE with 70 hops, but it passes on our
+    /// `X-Twilio-CallSid` as it does other headers with `X-`, so a loop still ends.
     fn hops_left_of(&self, incoming: &Incoming) -> Result<u8, Refusal> {
         let request = &incoming.request;
         let named = request.headers.get(CALL_SID).and_then(|value| value.to_lossy().parse().ok());
@@ -144,8 +145,8 @@ impl Control {
         })
     }
 
-    /// The address at which the caller's media reaches us: where its SIP came, unless its offer is of
-    /// the other IP version and we have an address of that.
+    /// The address at which the caller's media reaches us: the one that its SIP came to, unless its offer is
+    /// of the other IP version and we have an address of that.
     fn media_side(&self, incoming: &Incoming) -> IpAddr {
         let local = incoming.flow.local.ip().to_canonical();
         let Some(other) = self.settings.media_addresses.other_version(local) else { return local };
@@ -154,7 +155,7 @@ impl Control {
             port: TRIAL_PORT,
             direction: Direction::SendRecv,
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
-            // Only the address is in question, and nothing is answered: no key of ours is shown.
+            // Only the address matters, and the answer is thrown away: a key of zeros is never sent.
             security: MediaSecurity::AsOffered(SrtpMaster::new([0; SRTP_MASTER_BYTES])),
             targets: self.settings.media_targets(Some(incoming.flow.remote.ip())),
         });
@@ -169,8 +170,8 @@ impl Control {
     }
 }
 
-/// What would keep a call from being answered, found out before it rings: afterwards only its
-/// application could be told.
+/// Finds out before the call rings whether it could be answered: afterwards, only its application would
+/// learn of it.
 fn check_call(incoming: &Incoming, setup: &CallSetup, local: &LocalMedia) -> Result<(), Refusal> {
     check_media(incoming, local)?;
     match setup.document {
@@ -179,7 +180,7 @@ fn check_call(incoming: &Incoming, setup: &CallSetup, local: &LocalMedia) -> Res
     }
 }
 
-/// What would keep our answer from being made.
+/// Whether an answer can be made to the offer.
 pub(crate) fn check_media(incoming: &Incoming, local: &LocalMedia) -> Result<(), Refusal> {
     if !incoming.has_offer() && !incoming.extensions.late_offer {
         let sentence = "The INVITE has no SDP, and the domain does not take late offers: switch on \

@@ -20,6 +20,7 @@ use crate::control::Control;
 use refusals::{draining, nobodys, overload};
 
 impl Control {
+    /// A request outside of dialogs that the user agent could parse.
     pub(crate) fn on_incoming(&mut self, now: Now, incoming: Box<Incoming>) {
         if !self.has_budget(now, &incoming) || self.is_overloaded_for(now, &incoming) {
             return;
@@ -32,7 +33,7 @@ impl Control {
         }
     }
 
-    /// A known domain answers without credentials (contract sip-interface.md §2).
+    /// OPTIONS: a known domain answers without credentials, so that peers may use it as a ping.
     fn on_options(&mut self, now: Now, incoming: Box<Incoming>) {
         let refused = match self.known(now, &incoming) {
             Ok(()) if self.draining => nobodys(draining(self.random.between(5, 30))),
@@ -60,8 +61,8 @@ impl Control {
         self.refuse(now, incoming, refused);
     }
 
-    /// A request that names a dialog, or a transaction, that there is not: 481 (RFC 3261 §12.2.2, §9.2),
-    /// where its source may hear anything at all.
+    /// A request for a dialog or a transaction that does not exist: 481 (RFC 3261 §12.2.2, §9.2), if its
+    /// source gets responses at all.
     pub(crate) fn on_stray(&mut self, now: Now, incoming: Box<Incoming>) {
         let policy = self.policy_for(&incoming);
         let (flow, target) = (&incoming.flow, &incoming.request.uri);
@@ -76,11 +77,13 @@ impl Control {
         }
     }
 
+    /// Whether the request names a domain that its source may see.
     fn known(&self, now: Now, incoming: &Incoming) -> Result<(), Refused> {
         let request = self.facts(now, incoming);
         admission::known(&self.snapshot, self.policy_for(incoming), request).map(drop)
     }
 
+    /// The facts of a request that admission looks at.
     pub(crate) fn facts<'a>(&self, now: Now, incoming: &'a Incoming) -> admission::Request<'a> {
         admission::Request {
             flow: &incoming.flow,

@@ -16,7 +16,7 @@ use crate::effect::Observation;
 use crate::records;
 
 impl Control {
-    /// Nothing is answered to a pair of user and source that failed too often.
+    /// A pair of user and source that failed too often gets no response.
     pub(crate) fn refuse_locked_out(&mut self, now: Now, incoming: Box<Incoming>) {
         let source = incoming.flow.remote.ip();
         let sentence = format!("Too many wrong passwords for this user from {source}.");
@@ -25,12 +25,12 @@ impl Control {
         self.refuse(now, incoming, refused);
     }
 
-    /// Refuses statelessly and tells everybody the same: peer, log, metric, account.
+    /// Refuses without state: response, log, metric and alert.
     pub(crate) fn refuse(&mut self, now: Now, incoming: Box<Incoming>, refused: Refused) {
         self.refuse_with(now, incoming, refused, Vec::new());
     }
 
-    /// The same with headers that belong to it.
+    /// As [`Self::refuse`], with headers of the response.
     pub(crate) fn refuse_with(
         &mut self,
         now: Now,
@@ -50,8 +50,8 @@ impl Control {
         self.observe(Observation::Refused { refusal, method, source, account });
     }
 
-    /// A phone that speaks no TLS that is spoken here: the account of the domain whose name it asked for
-    /// learns why the phone cannot register or call.
+    /// A failed TLS handshake of a phone: the account of the domain that the phone named is alerted, as it
+    /// could not find out otherwise why the phone neither registers nor calls.
     pub(crate) fn on_tls_refused(
         &mut self,
         now: Now,
@@ -68,6 +68,7 @@ impl Control {
         self.observe(Observation::Refused { refusal, method: "TLS", source, account });
     }
 
+    /// Refuses a request of an authenticated peer.
     pub(crate) fn refuse_known(
         &mut self,
         now: Now,
@@ -79,8 +80,8 @@ impl Control {
         self.refuse(now, incoming, Refused { refusal, account, trusted: true });
     }
 
-    /// Refuses an INVITE that would have been a call but for what it asks: there is a record of it
-    /// (contract webhooks.md 7.2), and a transaction, so that copies make no second one.
+    /// Refuses an admitted INVITE that cannot become a call, for its offer or its domain. There is a record
+    /// of it, and a transaction, so that retransmissions make no second record.
     pub(super) fn refuse_call(
         &mut self,
         now: Now,
@@ -104,12 +105,12 @@ impl Control {
     }
 }
 
-/// A refusal for a reason of the node's own: no account did anything wrong.
+/// A refusal for which no account is responsible.
 pub(super) const fn nobodys(refusal: Refusal) -> Refused {
     Refused { refusal, account: None, trusted: false }
 }
 
-/// The method as a label of logs and metrics: the peer's own word never.
+/// The method as a label of logs and metrics: a fixed set, whatever the peer sends.
 pub(super) const fn method_label(method: &Method) -> &'static str {
     match method {
         Method::Invite => "INVITE",
@@ -120,7 +121,7 @@ pub(super) const fn method_label(method: &Method) -> &'static str {
 }
 
 pub(super) fn overload(retry_after: u32) -> Refusal {
-    let sentence = "More comes in than is worked on: no new calls are taken for the moment.";
+    let sentence = "The gateway is overloaded and takes no new calls for the moment.";
     Refusal::new("overload", 503, sentence).code(10004).retry_after(retry_after)
 }
 

@@ -13,8 +13,8 @@ use crate::identity;
 use crate::sessions::texts;
 
 impl Control {
-    /// `SipDomain`: the name that the caller used for the domain, with its edge; where the Request-URI
-    /// names it by an address, or a carrier's call something else, the domain's own.
+    /// `SipDomain`: the name that the caller used for the domain, with its edge. Where the Request-URI has an
+    /// address, or whatever a carrier writes there, it is the domain's own name.
     fn called_domain(&self, target: &sip::Uri, domain: &Domain) -> String {
         let host = admission::host_of(target).filter(|host| {
             let found = self.snapshot.admission(host);
@@ -88,8 +88,7 @@ fn webhook_method(method: store::HttpMethod) -> call::Method {
     }
 }
 
-/// A URI as webhooks report it: without display name, brackets and tag; `sips:` as `sip:` over TLS
-/// (contract webhooks.md 3.2).
+/// A URI as webhooks report it: without display name, brackets and tag; `sips:` as `sip:` over TLS.
 fn reported(uri: &sip::Uri) -> String {
     let text = uri.to_string();
     match text.strip_prefix("sips:") {

@@ -16,7 +16,8 @@ use crate::control::Control;
 use crate::effect::{Effect, Observation};
 
 impl Control {
-    /// Whether the source may ask at all: one that nothing vouches for has a budget.
+    /// Whether the request is within the budget of its source. Carriers and addresses with a registered
+    /// contact have no budget.
     pub(super) fn has_budget(&mut self, now: Now, incoming: &Incoming) -> bool {
         let source = incoming.flow.remote;
         if self.registrar.vouches_for(source.ip()) || self.carrier_at(source.ip()).is_some() {
@@ -33,8 +34,8 @@ impl Control {
                 false
             }
             Budget::HeldFromNow => {
-                let sentence = "Too many requests from a source that nothing vouches for: it is \
-                                not heard for 10 seconds.";
+                let sentence = "Too many requests from an unauthenticated source: its requests are \
+                                ignored for 10 seconds.";
                 let refusal = Refusal::silent("stranger_rate", sentence);
                 let method = method_label(incoming.method());
                 self.observe(Observation::Refused { refusal, method, source, account: None });
@@ -43,8 +44,7 @@ impl Control {
         }
     }
 
-    /// A source that asks too much is asked for a password where it may have one, and not listened to
-    /// any further.
+    /// A source past its burst gets a challenge, where the method has one, and no further look: it is cheap.
     fn challenge_only(&mut self, now: Now, incoming: &Incoming) {
         self.observe(Observation::Dropped { rule: "stranger_challenged_only" });
         let kind = match incoming.method() {
@@ -58,8 +58,8 @@ impl Control {
         }
     }
 
-    /// Whether there is no time for strangers: what is in a dialog does not come by here, and who
-    /// has authenticated hears when to come again.
+    /// Whether the request is dropped because of overload. Requests in a dialog do not come by here, and
+    /// vouched sources get 503 with Retry-After instead.
     pub(super) fn is_overloaded_for(&mut self, now: Now, incoming: &Incoming) -> bool {
         let source = incoming.flow.remote.ip();
         let is_overloaded = self.overload.is_of(incoming.flow.transport);
@@ -70,7 +70,7 @@ impl Control {
         is_dropped
     }
 
-    /// What the settings say about the source of a request.
+    /// The settings that apply to the source of a request.
     pub(crate) fn policy_for(&self, incoming: &Incoming) -> Policy<'_> {
         let source = incoming.flow.remote.ip();
         self.settings.policy(source, self.registrations.trunk_at(source))
@@ -81,15 +81,14 @@ impl Control {
         self.settings.trunk_at(source, self.registrations.trunk_at(source))
     }
 
-    /// Whether an IP list, a digest of the last minutes, a registration or the settings vouch for the
-    /// source.
+    /// Whether an IP list, a recent digest, a registration or a trunk vouches for the source.
     pub(super) fn is_vouched(&self, now: Now, source: IpAddr) -> bool {
         self.ua.is_vouched(now.mono, source)
             || self.registrar.vouches_for(source)
             || self.carrier_at(source).is_some()
     }
 
-    /// A list, a digest or a registration vouches for the source of a request, for so long.
+    /// Vouches for the source of an admitted request, for at least this time.
     pub(crate) fn vouch(&mut self, now: Now, flow: Flow, at_least: Duration) {
         let source = flow.remote.ip();
         self.ua.strangers().vouch(now.mono, source, at_least);

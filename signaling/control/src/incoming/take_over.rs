@@ -1,9 +1,9 @@
 //! INVITEs with `Replaces`: another phone takes the place of the one in an answered call (RFC 3891). Sans-IO.
 //!
 //! The call stays what it is. Its machine, its bridge, its recordings and its leg go on; behind the leg
-//! one SIP dialog gives way to another. The new one is answered on the leg's own port, the old one gets
-//! BYE, and nothing that it still says reaches the call. The application notices nothing, and the other
-//! party only hears another voice.
+//! one SIP dialog gives way to another. The new one is answered on the leg's own port. The old one gets
+//! BYE, and its later events do not reach the call. The application notices nothing, and the other party
+//! only hears another voice.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ struct Replaced {
 }
 
 impl Control {
-    /// The domain of the call that a `Replaces` names: it admits the request where the Request-URI is
-    /// our own Contact, which a phone that was sent to us by REFER has from there (RFC 5589 §7.3).
+    /// The domain of the call that a `Replaces` names. It admits the request when the Request-URI is our own
+    /// Contact: a phone that follows a REFER has that from `Refer-To` (RFC 5589 §7.3).
     pub(crate) fn domain_of_replaced(&self, incoming: &Incoming) -> Option<Arc<Domain>> {
         let session = self.ua.taken_over_by(&incoming.replaces()?).ok()?;
         let entry = self.calls.get(&self.call_of(session)?)?;
@@ -88,7 +88,7 @@ impl Control {
         self.command(Command::Admit { incoming, session });
         self.settle_user_agent(now);
         if !self.ua.has_session(session) {
-            return; // refused by the user agent, which has said so: the call stays as it was
+            return; // the user agent refused it: the call stays as it was
         }
         self.links.replace_session(old, session, call);
         let domain = self.snapshot.domain(admitted.domain);

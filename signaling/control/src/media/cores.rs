@@ -1,5 +1,4 @@
-//! Media cores that stop, begin anew, or are stopped with the gateway: what becomes of their calls.
-//! Sans-IO.
+//! Media cores that die or start over, and the end of the process: what happens to their calls. Sans-IO.
 
 use call::{CallInput, HangupCause, RecordingEnd};
 use shared::ids::TapId;
@@ -10,8 +9,8 @@ use crate::effect::{Effect, Observation};
 use crate::state::timeline::Kind;
 
 impl Control {
-    /// A core died or stalled: its legs are gone with it, its calls end with that cause, and it gets
-    /// no more until the process restarts.
+    /// A core died or stalled: its legs are lost, its calls end with that cause, and it gets no more until
+    /// the process restarts. A call that still rings moves to another core.
     pub(crate) fn on_core_lost(&mut self, now: Now, core: CoreId, sentence: &str) {
         self.placement.retire(core);
         for (leg, sid) in self.links.legs_on(core) {
@@ -23,16 +22,16 @@ impl Control {
         self.observe_core(sentence);
     }
 
-    /// A core panicked and began anew, empty: the calls whose legs were up there end with that cause.
+    /// A core panicked and started over, empty: the calls whose legs were up there end with that cause.
     ///
-    /// It may have carried out commands since, and some of ours may still be on their way to it. So
-    /// every leg is stopped once more: a core answers that for a leg that it never had as well, and
-    /// only then is the place given to another leg.
+    /// It may have carried out commands since, and others may still be on their way to it. So every leg is
+    /// stopped once more: a core answers that even for a leg that it never had, and only its answer frees
+    /// the place.
     pub(crate) fn on_core_restarted(&mut self, now: Now, core: CoreId, sentence: &str) {
         for (leg, sid) in self.links.legs_on(core) {
             let Some(entry) = self.calls.get_mut(&sid) else { continue };
             let Some(held) = entry.leg.as_mut().filter(|held| held.plan.is_some()) else {
-                // The core has not heard of it yet: nothing is lost.
+                // The core never had this leg: nothing is lost.
                 continue;
             };
             let (peer, was_stopping) = (held.peer.take(), held.stopping);
@@ -48,7 +47,7 @@ impl Control {
         self.observe_core(sentence);
     }
 
-    /// The gateway is stopped: every call ends now, its recordings settle and its record is written.
+    /// The process ends: so does every call. Its recordings settle and its record is written.
     pub(crate) fn on_end(&mut self, now: Now) {
         self.draining = true;
         let sids: Vec<CallSid> = self.calls.keys().copied().collect();
@@ -74,7 +73,7 @@ impl Control {
         self.observe(Observation::Fault { place: "media core", sentence });
     }
 
-    /// A call that came in and that nobody was shown a port of yet goes to another core.
+    /// Moves the leg of an incoming call to another core, if no SDP has shown its port yet.
     fn move_leg(&mut self, sid: CallSid) -> bool {
         let Some(entry) = self.calls.get_mut(&sid) else { return false };
         let is_unseen = entry.call.setup().leg.is_none() && !entry.call.has_answered();
@@ -99,7 +98,7 @@ impl Control {
         self.fail(now, sid, sentence);
     }
 
-    /// The bridge is left and every recording told that no frame will come.
+    /// Leaves the bridge, and discards every recording: no frame will come.
     fn leave_media(&mut self, sid: CallSid, peer: Option<CallSid>) {
         if let Some(peer) = peer {
             self.leave_bridge(peer, sid);
@@ -114,7 +113,7 @@ impl Control {
         }
     }
 
-    /// Ends a call with BYE, or a refusal where it rings, and with this cause.
+    /// Ends a call with this cause: by BYE, or by a refusal while it rings.
     fn fail(&mut self, now: Now, sid: CallSid, sentence: &str) {
         self.note(now, sid, Kind::Refusal, sentence.to_owned());
         self.end_session(sid);

@@ -1,4 +1,9 @@
-//! Legs, prompts, bridges, recordings: calls and media cores joined. Sans-IO.
+//! Legs and bridges: calls and media cores joined. Sans-IO.
+//!
+//! A leg begins with a place (slot and port), taken without asking the core, so that SDP can show the port
+//! at once. `StartLeg` follows when offer and answer are complete. `StopLeg` ends it, and only the core's
+//! `LegStopped` frees the place: until then late packets and events still belong to this leg. A bridge is a
+//! value of Control between two legs; each side keeps the other call in `Leg::peer`.
 
 mod cores;
 mod quality;
@@ -32,8 +37,8 @@ impl Control {
         Some(entry.leg.as_ref()?.local_media(targets))
     }
 
-    /// What the SDP for a port shows to a peer that reaches us at `local`: by an edge with a public
-    /// address that one, by an edge without one never the node's.
+    /// The address in the SDP for a port, for a peer that reaches us at `local`. On an edge it is the edge's
+    /// public address or, without one, the bound one: never the node's public address.
     pub(crate) fn shown_address(&self, index: u8, local: IpAddr) -> IpAddr {
         let addresses = &self.settings.media_addresses;
         match self.settings.edges.at(local) {
@@ -43,7 +48,7 @@ impl Control {
         }
     }
 
-    /// A place for a leg whose peer reaches us at `local`, and the address that its SDP shows.
+    /// Takes a place for a leg whose peer reaches us at `local`. Returns it with the address for its SDP.
     pub(crate) fn take_place(
         &mut self,
         core: Option<CoreId>,
@@ -54,7 +59,7 @@ impl Control {
         Some((place, self.shown_address(place.port.address, local)))
     }
 
-    /// How the media of a new leg is protected, with a fresh key of ours.
+    /// How the media of a new leg is protected, with a fresh key.
     pub(crate) fn new_security(&mut self, required: bool) -> MediaSecurity {
         let mut key = [0; SRTP_MASTER_BYTES];
         key.iter_mut().zip(self.random.bytes()).for_each(|(to, from)| *to = from);
@@ -66,8 +71,8 @@ impl Control {
         }
     }
 
-    /// Which sources a call's leg takes media from: as its carrier's trunk says, or where there is none
-    /// its SIP domain, else as all do.
+    /// The latch of a call's leg: that of its carrier's trunk, or of its SIP domain, else the general
+    /// setting.
     fn latch_of(&self, sid: CallSid) -> LatchMode {
         let entry = self.calls.get(&sid);
         let dialed = entry.and_then(|entry| entry.outgoing.as_ref()?.trunk);
@@ -83,9 +88,9 @@ impl Control {
         own.unwrap_or(self.settings.latch)
     }
 
-    /// What offer and answer came to: starts the leg, or tells the core what changed.
+    /// Offer and answer are complete: starts the leg, or updates it on the core.
     pub(crate) fn set_media(&mut self, now: Now, sid: CallSid, media: NegotiatedMedia) {
-        // A phone that holds with `sendonly` may have no music to send (contract sip-interface.md §13, §14).
+        // A phone on hold may send nothing, even with `sendonly` when it has no music.
         let timeout_s = match media.direction {
             Direction::SendRecv => self.settings.media_timeout_s,
             Direction::SendOnly | Direction::RecvOnly | Direction::Inactive => {
@@ -121,7 +126,7 @@ impl Control {
         self.note(now, sid, Kind::Media, text);
     }
 
-    /// Sends a command for a call's leg; says whether there is one that is up.
+    /// Sends a command for a call's leg. Returns `false` when the call has no leg that is up.
     pub(crate) fn media(
         &mut self,
         sid: CallSid,
@@ -133,7 +138,7 @@ impl Control {
         true
     }
 
-    /// Takes a call's leg down, or gives its place back where the core never had it.
+    /// Stops a call's leg, or gives its place back if the core never had it.
     pub(crate) fn stop_leg(&mut self, sid: CallSid) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(leg) = entry.leg.as_mut() else { return };
@@ -156,6 +161,7 @@ impl Control {
         }
     }
 
+    /// Bridges the legs of two calls, on whatever cores they are.
     pub(crate) fn bridge(&mut self, now: Now, sid: CallSid, child: CallSid) {
         let leg_of = |control: &Self, sid| {
             let leg = control.calls.get(&sid)?.leg.as_ref()?;
@@ -175,6 +181,7 @@ impl Control {
         self.note(now, child, Kind::Media, format!("bridged with {sid}"));
     }
 
+    /// Ends the bridge between two calls, if there is one.
     pub(crate) fn unbridge(&mut self, sid: CallSid, child: CallSid) {
         self.leave_bridge(sid, child);
         self.leave_bridge(child, sid);
@@ -189,7 +196,7 @@ impl Control {
         }
     }
 
-    /// The parent hears its ringing child. An unanswered parent gets 183 with SDP first.
+    /// Bridges a ringing child with its parent. An unanswered parent gets 183 with SDP first.
     pub(crate) fn early_media(&mut self, now: Now, sid: CallSid, child: CallSid) {
         let Some(entry) = self.calls.get(&sid) else { return };
         if !entry.leg.as_ref().is_some_and(|leg| leg.is_up()) {
@@ -203,7 +210,7 @@ impl Control {
         self.bridge(now, sid, child);
     }
 
-    /// A re-INVITE of the peer: we take what it offers, on the same port.
+    /// A re-INVITE of the peer: accepted, on the same port.
     pub(crate) fn on_offer(&mut self, now: Now, session: SessionId, direction: Direction) {
         let Some(sid) = self.call_of(session) else { return };
         let Some(media) = self.local_media(sid) else { return };
@@ -211,7 +218,7 @@ impl Control {
         self.command(Command::AnswerOffer { session, answer: Ok(media) });
     }
 
-    /// A new offer of the peer that the user agent refused.
+    /// The user agent refused a new offer of the peer.
     pub(crate) fn on_offer_refused(
         &mut self,
         now: Now,
@@ -229,6 +236,7 @@ impl Control {
         self.observe_refusal(sid, method, refusal);
     }
 
+    /// An event of a core. One that names a leg without a call is late, and ignored.
     pub(crate) fn on_media(&mut self, now: Now, core: CoreId, event: MediaEvent) {
         match event {
             MediaEvent::PlanReturned(plan) => drop(plan),
@@ -270,7 +278,7 @@ impl Control {
             MediaEvent::QualityChanged { leg, is_bad, interval } => {
                 self.on_quality_changed(now, leg, is_bad, &interval);
             }
-            MediaEvent::RtcpBye { leg } => self.note_leg(now, leg, "the peer said goodbye by RTCP"),
+            MediaEvent::RtcpBye { leg } => self.note_leg(now, leg, "the peer sent RTCP BYE"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! How the media of a call was: sentences and figures for its timeline. Sans-IO.
+//! The quality of a call's media: sentences and figures for its timeline. Sans-IO.
 
 use shared::quality::jitter_ms;
 use shared::{IntervalQuality, LegId, LegQuality, Now};
@@ -9,8 +9,7 @@ use crate::state::figures::{QualityFigures, milliseconds, tenths};
 use crate::state::timeline::{Kind, Timeline};
 
 impl Control {
-    /// A party began to sound bad, or good again: a line in its timeline, as long as there are not
-    /// too many of them.
+    /// The quality of a party crossed the threshold: a line in its timeline, up to a limit.
     pub(crate) fn on_quality_changed(
         &mut self,
         now: Now,
@@ -28,7 +27,7 @@ impl Control {
         self.observe(Observation::QualityChanged { is_bad });
     }
 
-    /// The final figures: into the timeline, and out to be counted.
+    /// Puts the final figures into the timeline, and returns them for the metrics.
     pub(crate) fn settle_quality(
         timeline: &mut Timeline,
         now: Now,
@@ -79,8 +78,7 @@ fn round_trip_words(round_trip_us: u32) -> String {
     format!(", round trip {} ms", milliseconds(round_trip_us))
 }
 
-/// Lines about one call's quality in its timeline: a line that flutters all day leaves room for the
-/// rest.
+/// Most lines about quality in one timeline: a connection that flutters all day leaves room for the rest.
 const QUALITY_NOTES_MAX: u8 = 20;
 
 #[cfg(test)]

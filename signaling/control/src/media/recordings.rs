@@ -1,8 +1,8 @@
 //! Recordings: a tap of a leg, its file, its record. Sans-IO.
 //!
 //! Two answers end a recording, in this order: the core's, that no more frames come (the call goes on),
-//! and the recorder's, that the file is settled (the application is told). A core that refuses the tap or
-//! is lost sends no last frame; the recorder is then told in its place.
+//! and the recorder's, that the file is settled (the application gets its callback). A core that refuses the
+//! tap or is lost sends no last frame; `DiscardRecording` then makes the recorder settle what it has.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl Control {
             TapEnd::MaxLength => RecordingEnd::MaxLength,
             TapEnd::LegStopped => RecordingEnd::LegStopped,
             TapEnd::Refused => {
-                // No frame will come, so the recorder is told; its answer settles the recording.
+                // No last frame will come; the recorder's answer settles the recording.
                 self.push(Effect::DiscardRecording { tap });
                 RecordingEnd::Failed
             }
@@ -75,7 +75,7 @@ impl Control {
         self.tell(sid, CallInput::RecordingEnded { recording, cause });
     }
 
-    /// The file is settled: its record is on its way to disk before the call tells the application.
+    /// The file is settled. Its record is on its way to disk before the callback can name it.
     pub(crate) fn on_recording_done(
         &mut self,
         now: Now,
@@ -109,7 +109,7 @@ impl Control {
     }
 }
 
-/// A recording belongs to the parent leg (contract rest.md 7).
+/// REST shows a recording under the parent call.
 fn top(entry: &LiveCall, sid: CallSid) -> CallSid {
     entry.parent.unwrap_or(sid)
 }

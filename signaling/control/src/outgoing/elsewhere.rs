@@ -1,5 +1,8 @@
-//! An INVITE of ours that came to nothing at one target and goes to another: the next of a trunk, or
-//! where a 3xx sends it (contract sip-interface.md §8). Sans-IO.
+//! An INVITE that failed at one target and goes to another: the next one of a trunk, or the Contact of a 3xx
+//! response. Sans-IO.
+//!
+//! Trunks are tried in the order of the settings, each with all of its targets, and each failure is a
+//! warning of the call. A redirect is followed once a call, so that two peers cannot send it back and forth.
 
 use std::net::SocketAddr;
 
@@ -12,13 +15,13 @@ use crate::control::Control;
 use crate::state::session::PendingInvite;
 use crate::state::timeline::Kind;
 
-/// A target that was tried in vain: a warning where there is another, else the end of the call.
+/// Error code of a target that failed: a warning while there is another, else the end of the call.
 pub(crate) const FAILED_TRY: u32 = 32011;
-/// A redirect that is not followed.
+/// Error code of a redirect that is not followed.
 const NOT_FOLLOWED: u32 = 32219;
 
 impl Control {
-    /// The user agent left one address of the target for the next.
+    /// The user agent gave up one address of the target and tries the next.
     pub(crate) fn on_failed_over(
         &mut self,
         now: Now,
@@ -33,8 +36,8 @@ impl Control {
         self.warn(now, sid, code, format!("{peer}: {why}. The next address is tried."));
     }
 
-    /// TLS with the peer of a session did not come about: the timeline says why at once, the warning or
-    /// the end that follows says it to the account.
+    /// The TLS handshake with the peer of a session failed. The timeline gets the reason at once; the account
+    /// gets it in the warning or the failure that follows.
     pub(crate) fn on_tls_failed(
         &mut self,
         now: Now,
@@ -51,12 +54,12 @@ impl Control {
         }
     }
 
-    /// Why TLS with the peer that was tried last did not come about, once.
+    /// The TLS failure of the last peer. It is returned once.
     pub(crate) fn take_tls_failure(&mut self, sid: CallSid) -> Option<TlsFailure> {
         self.calls.get_mut(&sid)?.outgoing.as_mut()?.tls_failure.take()
     }
 
-    /// Whether a refused INVITE has another target, and has set out for it.
+    /// Sends a refused INVITE to another target. Returns `false` when it has none.
     pub(crate) fn goes_elsewhere(
         &mut self,
         now: Now,
@@ -79,7 +82,8 @@ impl Control {
         }
     }
 
-    /// Sets out for the next target of the trunk, or the first of the next trunk; `false`: there is none.
+    /// Sends the INVITE to the next target of the trunk, or the first of the next trunk. Returns `false` when
+    /// there is none.
     pub(crate) fn goes_to_next_target(
         &mut self,
         now: Now,
@@ -105,7 +109,7 @@ impl Control {
         false
     }
 
-    /// The target behind this one.
+    /// The target after this one, as indices of trunk and target.
     pub(crate) fn next_trunk(&self, at: (usize, usize)) -> Option<(usize, usize)> {
         let (trunk, target) = (at.0, at.1.checked_add(1)?);
         if self.settings.trunks.get(trunk).is_some_and(|trunk| target < trunk.targets.len()) {
@@ -114,13 +118,13 @@ impl Control {
         self.trunk_from(trunk.checked_add(1)?)
     }
 
-    /// The first target of the first trunk from here on that has one.
+    /// The first target of the first trunk, from index `first` on, that has any.
     pub(crate) fn trunk_from(&self, first: usize) -> Option<(usize, usize)> {
         let mut trunks = self.settings.trunks.iter().enumerate().skip(first);
         trunks.find(|(_, trunk)| !trunk.targets.is_empty()).map(|(index, _)| (index, 0))
     }
 
-    /// One hop, the first Contact alone, never back to us; neither credentials nor `edge` go with it.
+    /// Follows a 3xx: one hop, the first Contact alone, never back to us, without credentials and `edge`.
     fn follows_redirect(
         &mut self,
         now: Now,
@@ -153,7 +157,7 @@ impl Control {
             return Err("it is the second in a row");
         }
         let contact = contacts.first().ok_or("it has no Contact")?;
-        let Uri::Sip(uri) = &contact.uri else { return Err("its Contact is no SIP URI") };
+        let Uri::Sip(uri) = &contact.uri else { return Err("its Contact is not a SIP URI") };
         let (mut target, _) =
             call::sip_noun::parse(&uri.to_string()).map_err(|_| "its Contact cannot be dialled")?;
         if self.snapshot.suffix().host(&target.host).is_some() {
@@ -161,7 +165,7 @@ impl Control {
         }
         if let Target::Sip(SipTarget { headers, transport, secure, .. }) = &mut invite.leg.target {
             target.headers = std::mem::take(headers);
-            // What began over TLS stays there, and so does SRTP.
+            // A redirect cannot downgrade a call from TLS, or from SRTP.
             if *transport == Some(SipTransport::Tls) {
                 target.transport = Some(SipTransport::Tls);
             }
@@ -175,15 +179,15 @@ impl Control {
     }
 }
 
-/// The contract's code for a target that was tried in vain, and what it came to.
+/// Error code and reason of a target that failed.
 fn failed(status: u16, is_answer: bool, tls: Option<TlsFailure>) -> (u32, String) {
     if let Some(failure) = tls {
         let sentence = failure.sentence().trim_end_matches('.');
-        return (failure.code(), format!("TLS with it did not come about: {sentence}"));
+        return (failure.code(), format!("the TLS handshake failed: {sentence}"));
     }
     let why = match (is_answer, status) {
         (true, _) => format!("it answered {status}"),
-        (false, 408) => "it said nothing".to_owned(),
+        (false, 408) => "it did not respond".to_owned(),
         (false, _) => "it cannot be reached".to_owned(),
     };
     (FAILED_TRY, why)

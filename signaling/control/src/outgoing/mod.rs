@@ -1,4 +1,10 @@
 //! Calls that go out: target, trunk, addresses, INVITE. Sans-IO.
+//!
+//! The way of one INVITE: `begin_invite` picks the target (a registered user rings in
+//! `crate::registrar::ring` instead), `look_up` asks for its addresses, `on_resolved` continues, `send_invite`
+//! takes a leg and hands the INVITE to the user agent, which tries the addresses one after another.
+//! When all of them fail, `elsewhere` looks for a further target. The first one that is left without any
+//! ends the call by `no_way`.
 
 use call::{CallInput, OutboundLeg, SipTarget, SipTransport, Target};
 use shared::config::Trunk;
@@ -18,19 +24,19 @@ use crate::state::leg::Leg;
 use crate::state::session::{PendingInvite, Session};
 use crate::state::timeline::Kind;
 
-/// Whom an INVITE goes to, once nouns and trunks are out of the way.
+/// The target of an INVITE, the same for nouns and trunks.
 pub(crate) struct Recipient {
     pub uri: String,
     pub host: String,
     pub port: Option<u16>,
     pub transport: Option<Transport>,
-    /// The media is SRTP, or there is no call.
+    /// The media must be SRTP, else the call fails.
     pub secure: bool,
     pub headers: Vec<(String, String)>,
     pub credentials: Option<Credentials>,
 }
 
-/// Why a leg cannot be sent at all.
+/// A call that cannot be sent: its INVITE has no target.
 pub(crate) struct NoWay {
     pub code: Option<u32>,
     pub status: Option<u16>,
@@ -38,6 +44,7 @@ pub(crate) struct NoWay {
 }
 
 impl Control {
+    /// The call wants its INVITE sent.
     pub(crate) fn begin_invite(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
         if matches!(&leg.target, Target::Sip(target) if self.is_own_host(&target.host)) {
             return self.ring(now, sid, leg);
@@ -53,7 +60,7 @@ impl Control {
         }
     }
 
-    /// Asks for the addresses of an INVITE's target: [`Control::on_resolved`] goes on from there.
+    /// Asks for the addresses of an INVITE's target; [`Control::on_resolved`] continues.
     pub(crate) fn look_up(
         &mut self,
         now: Now,
@@ -78,6 +85,7 @@ impl Control {
         self.push(Effect::Resolve { session, target });
     }
 
+    /// The addresses of an INVITE's target, or the failure to find any.
     pub(crate) fn on_resolved(
         &mut self,
         now: Now,
@@ -104,8 +112,8 @@ impl Control {
         }
     }
 
-    /// `;edge=`, `;region=` and `;tnx=`: from which of our addresses a call leaves. One that this
-    /// node does not serve changes nothing, and the timeline says so.
+    /// `;edge=`, `;region=` and `;tnx=` choose the address that a call leaves from. An edge that this node does
+    /// not serve changes nothing, and the timeline says so.
     fn leave_by_edge(
         &mut self,
         now: Now,
@@ -169,7 +177,7 @@ impl Control {
             Ok(built) => built,
             Err(no_way) => return self.no_way(sid, no_way),
         };
-        // The name in the URI is what a TLS peer has to prove, whatever DNS made of it (RFC 5922 §4).
+        // A TLS peer has to prove the name in the URI, whatever DNS made of it (RFC 5922 §4).
         let mut destinations = destinations;
         for destination in destinations.iter_mut().filter(|to| to.transport == Transport::Tls) {
             destination.host = Some(recipient.host.clone());
@@ -219,8 +227,8 @@ impl Control {
         }
     }
 
-    /// Takes a place for the leg, unless an earlier target has it already. A child's leg goes to
-    /// its parent's core where that has room: relay without the mesh.
+    /// Takes a place for the leg, unless it has one from an earlier target. A child's leg goes to its parent's
+    /// core while that has room: their bridge then stays off the mesh.
     pub(crate) fn has_leg_for_invite(
         &mut self,
         sid: CallSid,
@@ -242,7 +250,8 @@ impl Control {
         true
     }
 
-    /// How the INVITE goes through its destinations (contract sip-interface.md §8 and §18).
+    /// Which failures send the INVITE to its next address: for a trunk, most refusals; for a URI, only an
+    /// address that cannot be reached or answers 503 (RFC 3263 §4.3).
     fn attempts(invite: &PendingInvite, recipient: &Recipient) -> Attempts {
         let is_trunk = invite.trunk.is_some() && !invite.was_redirected;
         Attempts {
@@ -252,11 +261,12 @@ impl Control {
         }
     }
 
-    /// `Max-Forwards` of the INVITE that a call leaves with.
+    /// `Max-Forwards` of a call's INVITE.
     pub(crate) fn hops_left(&self, sid: CallSid) -> u8 {
         self.calls.get(&sid).map_or(0, |entry| entry.call.setup().max_forwards)
     }
 
+    /// Headers of an INVITE besides those of SIP itself: ours, then those of its URI.
     pub(crate) fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<ExtraHeader> {
         let account = self.calls.get(&sid).map(|entry| entry.account.to_string());
         let mut headers = self.call_headers(sid);
@@ -269,7 +279,7 @@ impl Control {
         headers
     }
 
-    /// Who calls: `<user>@sip.<suffix>` (contract sip-interface.md §8), and more to a carrier.
+    /// The caller in From: `<user>@sip.<suffix>`; towards a carrier also its asserted identity.
     fn identity(&self, invite: &PendingInvite) -> Asserted {
         let (user, realm) = (invite.leg.caller_id.as_str(), self.snapshot.realm());
         let trunk = invite.trunk.filter(|_| !invite.was_redirected);
@@ -283,7 +293,7 @@ impl Control {
         }
     }
 
-    /// `sip:<user>@sip.<suffix>`: the From of every call we make (contract sip-interface.md §8).
+    /// `sip:<user>@sip.<suffix>`: the From of every call to a registered user.
     pub(crate) fn own_uri(&self, user: &str) -> Option<Uri> {
         let realm = self.snapshot.realm();
         let text =
@@ -344,6 +354,7 @@ impl Control {
         })
     }
 
+    /// The call has no target left: it ends, and its machine gets the reason.
     pub(crate) fn no_way(&mut self, sid: CallSid, no_way: NoWay) {
         self.session_over(sid);
         self.stop_leg(sid);
@@ -368,7 +379,7 @@ const fn transport(transport: SipTransport) -> Transport {
     }
 }
 
-/// A transport as the user agent names it.
+/// The transport as the user agent names it.
 pub(crate) const fn sip_transport(transport: SipTransport) -> Transport {
     match transport {
         SipTransport::Udp => Transport::Udp,

@@ -1,4 +1,8 @@
-//! Who may register: the rules of contract sip-interface.md §6, in their order. Sans-IO.
+//! Who may register: the rules of admission, in their order. Sans-IO.
+//!
+//! The same as for calls (`crate::admission`) as far as domain, account and source go; then the domain takes
+//! registrations, a credential list is mapped for them, the digest is right, and its user is the user of
+//! To.
 
 use shared::{AccountSid, Refusal};
 use sip::digest::Verdict;
@@ -11,20 +15,20 @@ use crate::admission::{
     Policy, Refused, Request, Unproven, check_source, check_verdict, find, user_of,
 };
 
-/// What admission says about a REGISTER.
+/// The verdict about a REGISTER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Its sender is this user.
+    /// Its sender has proved to be this user.
     Admit(Registrant),
     /// Ask for credentials.
     Challenge { stale: bool },
-    /// Refuse; a refusal without a status leaves in silence.
+    /// Refuse; a refusal without a status is silent.
     Refuse(Refused),
-    /// This user failed too often from this source: nothing is answered.
+    /// This user failed too often from this source: no response.
     LockedOut,
 }
 
-/// Who has proved to register.
+/// The user whose contacts the REGISTER may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Registrant {
     pub account: AccountSid,
@@ -32,7 +36,7 @@ pub(crate) struct Registrant {
 }
 
 /// Applies the rules to a REGISTER. `verify` checks its digest against the lists that are mapped for
-/// registrations, at most once; `None`: the pair of user and source is locked out.
+/// registrations, at most once. It returns `None` when the pair of user and source is locked out.
 pub(crate) fn decide(
     snapshot: &Snapshot,
     policy: Policy<'_>,
@@ -67,7 +71,7 @@ pub(crate) fn decide(
     Decision::Admit(Registrant { account: found.account.sid, of })
 }
 
-/// What needs no credentials to be known.
+/// The rules that need no credentials.
 fn check_place(
     found: &Admission<'_>,
     policy: Policy<'_>,
@@ -89,7 +93,7 @@ fn check_place(
     Ok(())
 }
 
-/// What only who has authenticated may read.
+/// The rules whose refusals only an authenticated user may read.
 fn check_user(
     snapshot: &Snapshot,
     policy: Policy<'_>,
@@ -118,7 +122,7 @@ fn refuse(refusal: Refusal, account: Option<AccountSid>, trusted: bool) -> Decis
     Decision::Refuse(Refused { refusal, account, trusted })
 }
 
-/// The edge that the host of a request names, lower case.
+/// The edge that the host of a Request-URI names, in lower case.
 pub(crate) fn edge_of(snapshot: &Snapshot, target: &Uri) -> Option<Box<str>> {
     let host = crate::admission::host_of(target)?;
     snapshot.suffix().host(&host)?.edge

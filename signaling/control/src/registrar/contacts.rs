@@ -1,4 +1,8 @@
-//! Which contacts a call to a registered user rings, and why there may be none. Sans-IO.
+//! The contacts that a call to a registered user rings. Sans-IO.
+//!
+//! A call reaches users of its own account and of its parent account. The contacts that remain are those of
+//! the edge in the host, and for a secure call those over TLS. Each filter that leaves none has its own
+//! refusal, so that the caller learns which one it was.
 
 use call::SipTarget;
 use shared::{CallSid, LatchMode};
@@ -10,12 +14,12 @@ use crate::control::Control;
 use crate::outgoing::NoWay;
 
 impl Control {
-    /// Whether a host is a name of ours: calls to it ring contacts and never ask DNS.
+    /// Whether a host is one of our names: calls to it ring contacts and never ask DNS.
     pub(crate) fn is_own_host(&self, host: &str) -> bool {
         self.snapshot.suffix().host(host).is_some()
     }
 
-    /// The contacts that a URI of ours means, or why it means nobody.
+    /// The contacts of the user that a URI names, or why there is none to ring.
     pub(super) fn contacts(&self, sid: CallSid, target: &SipTarget) -> Result<Vec<Binding>, NoWay> {
         let host = self.snapshot.suffix().host(&target.host);
         let host = host.ok_or_else(|| unknown_domain(&target.host))?;
@@ -59,14 +63,14 @@ impl Control {
         let is_fit = |binding: &Binding| !secure || binding.flow.transport == Transport::Tls;
         let fit: Vec<Binding> = there.into_iter().filter(is_fit).collect();
         if fit.is_empty() {
-            let sentence = format!("{} is registered, but no contact of it over TLS.", of.user);
+            let sentence = format!("{} is registered, but none of its contacts over TLS.", of.user);
             return Err(no_way(32209, 480, sentence));
         }
         Ok(fit)
     }
 
-    /// Contacts stay until they expire, but ring only while their user could register them anew: the
-    /// domain takes registrations, and a list that is mapped for them has the user.
+    /// Contacts stay until they expire, but ring only while their user could register again: the domain takes
+    /// registrations, and a list that is mapped for them has the user.
     fn may_still_be_registered(
         &self,
         domain: &store::Domain,
@@ -98,14 +102,14 @@ impl Control {
         target.secure || domain.is_some_and(|domain| domain.secure)
     }
 
-    /// The latch of the domain that its phones registered at, if it has its own.
+    /// The latch of the domain of this host; `None`: it has no setting of its own.
     pub(super) fn latch_of_host(&self, host: &str) -> Option<LatchMode> {
         let found = self.snapshot.admission(host)?;
         self.settings.domain_latches.get(found.domain.labels.as_str()).copied()
     }
 }
 
-/// The user part of a target, escapes read.
+/// The user part of a target, with its escapes decoded.
 fn user_of(target: &SipTarget) -> Option<String> {
     crate::admission::user_of(&Uri::parse(&target.uri).ok()?)
 }
@@ -115,11 +119,12 @@ fn no_way(code: u32, status: u16, sentence: String) -> NoWay {
 }
 
 fn unknown_domain(host: &str) -> NoWay {
-    no_way(32002, 404, format!("{host} is no SIP domain of this gateway."))
+    no_way(32002, 404, format!("{host} is not a SIP domain of this gateway."))
 }
 
 fn no_user(domain: &str) -> NoWay {
-    let sentence =
-        format!("The URI names no user of {domain}: a domain itself is not called from here.");
+    let sentence = format!(
+        "The URI names no user of {domain}, and a domain itself cannot be called from here."
+    );
     no_way(32223, 404, sentence)
 }

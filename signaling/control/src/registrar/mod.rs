@@ -1,7 +1,8 @@
-//! REGISTER: admitted, kept on disk, answered; bindings that end by themselves. Sans-IO.
+//! REGISTER: admitted, kept on disk, answered; bindings that expire. Sans-IO.
 //!
-//! The table changes as soon as a REGISTER is admitted, its 200 leaves when the change is on disk:
-//! a call in between rings the phone, and a 200 is never a promise that a restart breaks.
+//! The table changes as soon as a REGISTER is admitted, but its 200 leaves when the change is on disk: a call
+//! in between rings the phone, and a 200 is never a promise that a restart breaks. Retransmissions in between
+//! wait in the transaction (`UserAgent::hold`), as their digest is spent.
 
 pub(crate) mod admission;
 mod clock;
@@ -27,7 +28,7 @@ use crate::incoming::digest::{Proof, verify};
 use crate::state::commits::{Registered, Waiting};
 use admission::{Decision, Registrant};
 
-/// The longest that a registration lasts: it is refreshed in time, or the phone is gone.
+/// The longest that a registration lasts: after that the phone has refreshed it, or is gone.
 const REGISTRATION_VOUCHES: Duration = Duration::from_secs(REGISTRATION_S.1 as u64);
 
 impl Control {
@@ -74,7 +75,7 @@ impl Control {
         let changes = match self.registrar.register(now, &of, registering, mint) {
             Ok(changes) => changes,
             Err(objection) => {
-                // Copies hear the same: their digest is spent. But for who asks too often.
+                // Retransmissions get the same response, as their digest is spent; 503 stays stateless.
                 if objection.refusal.status != Some(503) {
                     self.ua.hold(&incoming);
                 }
@@ -89,14 +90,14 @@ impl Control {
         }
         let put = self.records_of(account, &of, &changes.put);
         let change = BindingChanges { put, removed: changes.removed };
-        // Copies of the request wait with it for the disk.
+        // Retransmissions wait with it for the disk.
         self.ua.hold(&incoming);
         let registered = Box::new(Registered { incoming, account, of });
         let waiting = Waiting::Registered(registered);
         self.commit(Some(waiting), Change::ChangeBindings(Arc::new(change)));
     }
 
-    /// The change of a REGISTER is on disk, or never will be.
+    /// The store has committed the change of a REGISTER, or failed to.
     pub(crate) fn on_registered(&mut self, now: Now, registered: Registered, outcome: Outcome) {
         let refusal = match outcome {
             Outcome::Committed => return self.answer_register(now, registered),
@@ -125,7 +126,7 @@ impl Control {
         self.observe(Observation::Refused { refusal, method: "REGISTER", source, account });
     }
 
-    /// 200 with every contact there is, as the phones sent them.
+    /// 200 with every contact of the user, as the phones sent them (RFC 3261 §10.3 step 8).
     fn answer_register(&mut self, now: Now, registered: Registered) {
         let Registered { incoming, of, .. } = registered;
         let bindings = self.registrar.bindings(&of).iter();
@@ -136,7 +137,7 @@ impl Control {
         self.command(Command::Registered { incoming, contacts, headers });
     }
 
-    /// Takes over what an earlier process kept. To be called before any input.
+    /// Restores the bindings of an earlier process. Call it before any input.
     pub fn restore_bindings(&mut self, now: Now, records: Vec<BindingRecord>) {
         self.watch_clock(now);
         for record in records {
@@ -147,9 +148,9 @@ impl Control {
         }
     }
 
-    /// Phones that had registered over streams of an earlier process come back from these sources, until
-    /// then (Unix milliseconds): they are no strangers, and may all come at once. To be called before
-    /// any input.
+    /// Expects phones that had registered over connections of an earlier process: each source is vouched for
+    /// until its time (Unix milliseconds), as all of its phones may come back at once. Call it before any
+    /// input, and drain its effects.
     pub fn expect_back(&mut self, now: Now, sources: impl IntoIterator<Item = (IpAddr, i64)>) {
         for (source, until_ms) in sources {
             let left_ms = u64::try_from(until_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
@@ -159,7 +160,8 @@ impl Control {
         }
     }
 
-    /// A UDP binding is reached from the listener that its phone knows, where that is still there.
+    /// The flow of a restored binding. A phone on UDP is reached from the listener that it knows, if that is
+    /// still there.
     fn flow_of(&self, record: &BindingRecord) -> Flow {
         let transport = match record.transport {
             BindingTransport::Udp => Transport::Udp,
@@ -181,13 +183,13 @@ impl Control {
         Flow { id, transport, local, remote: record.remote }
     }
 
-    /// A connection is gone: so are the bindings that were reached by it.
+    /// A connection closed: the bindings that it carried are removed.
     pub(crate) fn stream_closed(&mut self, flow: FlowId) {
         let removed = self.registrar.stream_closed(flow);
         self.commit_removed(removed);
     }
 
-    /// Bindings that REST deletes: as with a REGISTER, calls stop ringing them at once and the answer
+    /// Removes bindings that REST deletes. As with a REGISTER, calls stop ringing them at once and the response
     /// waits for the disk.
     pub(crate) fn unregister_phones(&mut self, bindings: &[BindingSid]) {
         for flow in self.registrar.remove(bindings) {
@@ -197,7 +199,7 @@ impl Control {
         }
     }
 
-    /// Bindings whose time is over.
+    /// Removes expired bindings.
     pub(crate) fn expire_bindings(&mut self, now: Instant) {
         while self.registrar.deadline().is_some_and(|at| at <= now) {
             let removed = self.registrar.expire(now, BINDINGS_A_CHANGE_MAX);
@@ -205,7 +207,7 @@ impl Control {
         }
     }
 
-    /// How many contacts are registered, of how many users, and what memory they take.
+    /// Number of registered contacts, number of their users, and bytes of memory that they take.
     pub fn registrations(&self) -> (usize, usize, usize) {
         (self.registrar.len(), self.registrar.users(), self.registrar.bytes())
     }
@@ -217,7 +219,7 @@ impl Control {
         }
     }
 
-    /// Users of a domain that is gone are gone with it: the store has removed their rows.
+    /// Forgets the bindings of deleted domains: the store has removed their rows with the domain.
     pub(crate) fn forget_bindings(&mut self) {
         let snapshot = &self.snapshot;
         let gone = self.registrar.domains().filter(|sid| snapshot.domain(*sid).is_none());
@@ -231,7 +233,7 @@ impl Control {
         self.registrar.bindings(of).iter().filter(on_stream).map(|b| b.flow.id).collect()
     }
 
-    /// Streams that carry a registration may be idle, those that carry none any more may not.
+    /// Connections that carry a registration may be idle; others may not.
     fn keep_streams(&mut self, of: &AddressOfRecord, before: &[FlowId]) {
         for flow in self.streams_of(of) {
             self.ua.keep_stream(flow, true);
@@ -282,7 +284,7 @@ fn record_of(account: AccountSid, of: &AddressOfRecord, binding: &Binding) -> Bi
 }
 
 fn binding_of(now: Now, record: BindingRecord, flow: Flow) -> Binding {
-    // A clock that was set while no process ran could say anything: no registration lasts longer.
+    // The clock may have been set while no process ran: no registration lasts longer than the maximum.
     let left_ms = record.expires_ms.saturating_sub(now.unix_ms).clamp(0, REGISTRATION_MS_MAX);
     let expires_ms = now.unix_ms.saturating_add(left_ms);
     let left_ms = u64::try_from(left_ms).unwrap_or(0);

@@ -1,8 +1,9 @@
-//! Calls to registered users: whom they ring, and one leg that rings several contacts. Sans-IO.
+//! Calls to registered users: one leg that rings several contacts. Sans-IO.
 //!
-//! Every contact gets an INVITE of its own, all with the offer of one leg. The first 2xx wins and the
-//! others are canceled; until then the call hears of ringing once, and no early media: nobody could
-//! say whose.
+//! Every contact gets its own INVITE and session, all with the port of one leg (forking as in RFC 3261
+//! §16.7, without a proxy). The call sees one session: the first contact that still rings. The first 2xx wins
+//! and the others are canceled; if all fail, the best failure is reported. With more than one contact there
+//! is no early media before the 2xx, as the leg could not tell whose to play.
 
 use std::net::IpAddr;
 
@@ -21,7 +22,7 @@ use crate::state::session::Session;
 use crate::state::timeline::Kind;
 
 impl Control {
-    /// Rings every contact of a registered user (contract sip-interface.md §7).
+    /// Rings every contact of a registered user.
     pub(crate) fn ring(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
         let Target::Sip(target) = &leg.target else { return };
         match self.contacts(sid, target) {
@@ -105,8 +106,8 @@ impl Control {
         Branch { session: self.links.new_session(sid), number, address, security, peer }
     }
 
-    /// The address of the call's one leg as a phone sees it that reaches us at `local`; one of another
-    /// IP version than the leg's is shown the leg's own.
+    /// The address of the call's one leg for a phone that reaches us at `local`. A phone on the other IP version
+    /// gets the leg's own address.
     pub(crate) fn shown_to(&self, sid: CallSid, local: IpAddr) -> IpAddr {
         let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
         match leg {
@@ -118,8 +119,8 @@ impl Control {
         }
     }
 
-    /// What the contacts of a call say, gathered into what the call is told: the event if it is for
-    /// the call, `None` if it was one contact's alone.
+    /// Gathers the events of a call's contacts. Returns the event if it concerns the call, `None` if it was one
+    /// contact's alone.
     pub(crate) fn of_forks(&mut self, now: Now, event: UaEvent) -> Option<UaEvent> {
         match event {
             UaEvent::Progress { session, status, media, headers } => {
@@ -154,7 +155,7 @@ impl Control {
         self.forks_of(session).is_some()
     }
 
-    /// The first 2xx: the call is with this contact from now on, the others stop ringing.
+    /// The first 2xx: this contact has the call, the others stop ringing.
     fn contact_answered(&mut self, now: Now, session: SessionId) {
         if !self.is_fork(session) {
             return;
@@ -186,8 +187,7 @@ impl Control {
         }
     }
 
-    /// A contact whose session ended before the call was with it: by a 2xx that cannot be used, or
-    /// because it was hung up.
+    /// The session of a ringing contact ended: by a 2xx that cannot be used, or by the end of the call.
     fn contact_ended(
         &mut self,
         now: Now,
@@ -246,11 +246,11 @@ impl Control {
         self.session_over(sid);
         self.stop_leg(sid);
         if let Some(best) = best {
-            self.tell(sid, told(best));
+            self.tell(sid, failure_of_all(best));
         }
     }
 
-    /// Stops every contact of a call but the one that its session is.
+    /// Stops every contact of a call except the one that the call has as its session.
     pub(crate) fn drop_forks(&mut self, sid: CallSid) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let (Some(forks), kept) = (entry.forks.take(), entry.session.id()) else { return };
@@ -258,7 +258,7 @@ impl Control {
         others.for_each(|branch| self.silence(branch, ""));
     }
 
-    /// Cancels one contact; nothing that it still says reaches the call.
+    /// Cancels one contact. Its later events do not reach the call.
     fn silence(&mut self, branch: &Branch, reason: &str) {
         self.links.remove_session(branch.session);
         let headers: Vec<ExtraHeader> = match reason {
@@ -269,8 +269,8 @@ impl Control {
     }
 }
 
-/// What the call is told when no contact took it.
-fn told(best: Failure) -> CallInput {
+/// The input for the call when no contact answered.
+fn failure_of_all(best: Failure) -> CallInput {
     let Failure { status, call_id, headers, sentence, peer } = best;
     match (status, headers, sentence) {
         (300..=399, _, _) => CallInput::LegFailed {
@@ -304,7 +304,8 @@ fn recipient(target: &SipTarget) -> Recipient {
     }
 }
 
-/// Which contact: its transport, where it is and how it came, never its URI.
+/// The line for the timeline: number, transport, address and edge of a contact, never its URI, which may be
+/// private.
 fn ringing_text(branch: &Branch, total: usize, binding: &Binding) -> String {
     let flow = binding.flow;
     let path = if binding.path.is_empty() { "" } else { ", by a proxy" };
@@ -317,6 +318,6 @@ fn ringing_text(branch: &Branch, total: usize, binding: &Binding) -> String {
     )
 }
 
-/// RFC 3326: phones then count no missed call.
+/// RFC 3326: phones then do not list a missed call.
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 const DECLINED: &str = "SIP;cause=600;text=\"Busy everywhere\"";

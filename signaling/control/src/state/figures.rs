@@ -8,13 +8,13 @@ use shared::quality::jitter_ms;
 /// shares in percent, rounded to the digits that mean something.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct QualityFigures {
-    /// R factor of what the party said, as it reached us (ITU-T G.107); none when it was never heard.
+    /// R factor of the party's audio as it reached us (ITU-T G.107); `None`: none came.
     pub r_factor: Option<f64>,
-    /// Mean opinion score estimated from it.
+    /// Mean opinion score, estimated from the R factor.
     pub mos: Option<f64>,
-    /// Lowest R factor of an interval of about 5 s.
+    /// Lowest R factor of any interval of about 5 s.
     pub r_factor_worst_interval: Option<f64>,
-    /// Such intervals, and those that sounded bad.
+    /// Number of such intervals, and of those below the threshold.
     pub intervals: u32,
     pub intervals_bad: u32,
     /// Packets.
@@ -24,7 +24,7 @@ pub(crate) struct QualityFigures {
     pub packets_duplicated: u64,
     pub packets_reordered: u64,
     pub packets_dropped: u64,
-    /// How often the party's numbers began anew.
+    /// How often the party's SSRC or sequence numbers started over.
     pub stream_restarts: u32,
     pub loss_percent: f64,
     /// RFC 3611, `Gmin` 16.
@@ -40,11 +40,11 @@ pub(crate) struct QualityFigures {
     pub round_trip_max_ms: Option<f64>,
     pub rtcp_received: u32,
     pub rtcp_sent: u32,
-    /// What the party reported about our packets.
+    /// The party's RTCP reports about our packets; `None`: none came.
     pub remote: Option<RemoteFigures>,
 }
 
-/// The party's own figures about what we sent.
+/// Figures of the party's RTCP reports about our packets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct RemoteFigures {
     pub packets_lost: i32,

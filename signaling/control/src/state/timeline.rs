@@ -1,4 +1,4 @@
-//! One bounded timeline a call: SIP, webhooks, verbs, media, refusals (design section 8). Sans-IO.
+//! The timeline of a call: a bounded list of what happened, in SIP, webhooks, verbs, media, refusals.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,19 @@ use shared::limits::{TIMELINE_BYTES_MAX, TIMELINE_ENTRIES_MAX};
 
 use super::figures::QualityFigures;
 
-/// What kind of thing an entry tells.
+/// The subject of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A SIP message, one line.
+    /// A SIP message, in one line.
     Sip,
     /// A webhook request or its answer.
     Webhook,
     /// A verb that began or ended.
     Verb,
-    /// A media fact.
+    /// An event of the media.
     Media,
-    /// Something was refused or went wrong, with its rule.
+    /// A refusal or a failure, with its rule.
     Refusal,
     /// Anything else in the life of the call.
     Call,
@@ -27,29 +27,29 @@ pub enum Kind {
 /// One line of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Entry {
-    /// When, in milliseconds since 1970 UTC.
+    /// Unix milliseconds.
     pub at_ms: i64,
-    /// What kind.
+    /// The subject.
     pub kind: Kind,
-    /// The sentence.
+    /// The sentence, for people.
     pub text: Cow<'static, str>,
 }
 
-/// The entries of one call, at most 200 and 16 KiB. What does not fit is counted, the
-/// beginning of a call being worth more than its thousandth digit.
+/// The entries of one call: at most [`TIMELINE_ENTRIES_MAX`], and [`TIMELINE_BYTES_MAX`] of text. Later
+/// entries are counted instead, because the beginning of a call is worth more than its thousandth digit.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Timeline {
     entries: Vec<Entry>,
     /// Entries that did not fit.
     left_out: u32,
-    /// Figures of the media, once it ended.
+    /// Figures of the media; `None` until it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     quality: Option<Box<QualityFigures>>,
     #[serde(skip)]
     bytes: usize,
 }
 
-/// What one entry costs besides its text: time, kind and JSON punctuation.
+/// Bytes of one entry besides its text: time, kind and JSON punctuation.
 const ENTRY_OVERHEAD_BYTES: usize = 48;
 
 impl Timeline {
@@ -65,7 +65,7 @@ impl Timeline {
         self.entries.push(Entry { at_ms, kind, text });
     }
 
-    /// Keeps the final figures of the media; beside the entries, so that there is always room.
+    /// Keeps the final figures of the media, beside the entries, so that there is always room for them.
     pub(crate) fn set_quality(&mut self, figures: QualityFigures) {
         self.quality = Some(Box::new(figures));
     }
@@ -75,7 +75,7 @@ impl Timeline {
         &self.entries
     }
 
-    /// The JSON blob that is stored at the end of the call.
+    /// The JSON text that the store keeps after the call.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and numbers always serialise")
     }
