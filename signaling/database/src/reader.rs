@@ -132,7 +132,14 @@ impl store::Reader for Reader {
     ) -> Read<Page<Vec<store::Value>>> {
         let list = List::of("*", description.table)
             .with(&format!("{} = ?", description.owner), [Bits(owner).into()]);
-        self.page(list, page, |row| rows::values(row, description, &*self.sealer))
+        let page = self.page(list, page, |row| rows::values(row, description, &*self.sealer))?;
+        let sids = |pair: &[Vec<store::Value>]| (pair[0][0].sid_bits(), pair[1][0].sid_bits());
+        debug_assert!(
+            page.rows.windows(2).map(sids).all(|(newer, older)| newer > older),
+            "a page of {} is newest first",
+            description.table
+        );
+        Ok(page)
     }
 
     fn account(&self, sid: AccountSid) -> Read<Option<Account>> {
@@ -500,6 +507,7 @@ impl List {
         rows.truncate(page.size as usize);
         if backwards {
             rows.reverse();
+            debug_assert!(rows.len() <= page.size as usize);
             return Ok(Page { rows, has_previous: more, has_next: has_before });
         }
         Ok(Page { rows, has_previous: has_before, has_next: more })

@@ -31,6 +31,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// Its revision, 1 at creation.
+            pub fn revision(&self) -> u64 {
+                match self {
+                    $(Self::$kind(row) => row.revision,)*
+                }
+            }
+
             /// Its values, one a column of its kind's [`Description`].
             pub fn values(&self) -> Vec<Value> {
                 match self {

@@ -76,6 +76,11 @@ pub fn merge<T>(
             let bits = bits(&row);
             if !hidden.contains(&bits) {
                 rows.insert(bits, row);
+        debug_assert!(found.rows.len() <= size, "a page has at most the rows asked for");
+        debug_assert!(
+            found.rows.windows(2).all(|pair| bits(&pair[0]) > bits(&pair[1])),
+            "a page is newest first, each row once"
+        );
                 kept += 1;
             }
         }

@@ -121,7 +121,18 @@ impl Snapshot {
     /// held here and pass without effect.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Insert(resource) | Change::Update(resource) => self.put(resource),
+            Change::Insert(resource) => {
+                debug_assert_eq!(self.revision(resource), None, "the SID of a new row is new");
+                self.put(resource);
+            }
+            Change::Update(resource) => {
+                debug_assert_eq!(
+                    self.revision(resource).map(|held| held + 1),
+                    Some(resource.revision()),
+                    "an update follows the revision before it"
+                );
+                self.put(resource);
+            }
             Change::Delete(key) => self.remove(*key),
             Change::Map(mapping) => {
                 self.mappings.insert((mapping.domain, mapping.list), *mapping);
@@ -129,8 +140,10 @@ impl Snapshot {
             }
             Change::Unmap { domain, list } => self.unmap(*domain, *list),
             Change::PutCall(_)
+                debug_assert!(self.domains.get(mapping.domain).is_some(), "the domain is held");
             | Change::DeleteCall { .. }
             | Change::PutRecording(_)
+                debug_assert_eq!(self.mappings.len(), self.mapped.len());
             | Change::DeleteRecording { .. }
             | Change::AddNotification(_)
             | Change::AddExchange(_)
@@ -181,10 +194,28 @@ impl Snapshot {
             ResourceKey::Key(sid) => drop(self.keys.remove(sid)),
             ResourceKey::Domain(sid) => {
                 let lists: Vec<_> = self.mappings(sid).map(|mapping| mapping.list).collect();
+    /// The revision held of a resource; `None` where none is held.
+    fn revision(&self, resource: &Resource) -> Option<u64> {
+        match resource {
+            Resource::Account(row) => self.accounts.get(row.sid).map(|row| row.revision),
+            Resource::Key(row) => self.keys.get(row.sid).map(|row| row.revision),
+            Resource::Domain(row) => self.domains.get(row.sid).map(|row| row.revision),
+            Resource::CredentialList(row) => {
+                self.credential_lists.get(row.sid).map(|row| row.revision)
+            }
+            Resource::Credential(row) => self.credentials.get(row.sid).map(|row| row.revision),
+            Resource::IpAccessControlList(row) => {
+                self.ip_lists.get(row.sid).map(|row| row.revision)
+            }
+            Resource::IpAddress(row) => self.ip_addresses.get(row.sid).map(|row| row.revision),
+        }
+    }
+
                 for list in lists {
                     self.unmap(sid, list);
                 }
                 self.forget_parent(sid);
+                debug_assert!(!self.has_subdomains(sid), "a domain with subdomains stays");
                 self.domains.remove(sid);
             }
             ResourceKey::CredentialList(sid) => {
@@ -193,6 +224,7 @@ impl Snapshot {
                     self.credentials.remove(row);
                 }
                 self.credential_lists.remove(sid);
+                debug_assert!(!self.list_is_mapped(sid.0), "a mapped list stays");
             }
             ResourceKey::Credential(sid) => drop(self.credentials.remove(sid)),
             ResourceKey::IpAccessControlList(sid) => {
@@ -201,6 +233,7 @@ impl Snapshot {
                     self.ip_addresses.remove(row);
                 }
                 self.ip_lists.remove(sid);
+                debug_assert!(!self.list_is_mapped(sid.0), "a mapped list stays");
             }
             ResourceKey::IpAddress(sid) => drop(self.ip_addresses.remove(sid)),
         }
@@ -214,6 +247,7 @@ impl Snapshot {
     fn forget_parent(&mut self, domain: DomainSid) {
         if let Some(parent) = self.domains.get(domain).and_then(|row| row.parent) {
             self.subdomains.remove(&(parent, domain));
+        debug_assert_eq!(self.mappings.len(), self.mapped.len());
         }
     }
 }

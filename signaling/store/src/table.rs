@@ -66,12 +66,14 @@ impl<R: Row> Table<R> {
 
     /// Inserts a row, or replaces the one with its key.
     pub(crate) fn put(&mut self, row: Arc<R>) {
+        debug_assert!(!self.name_is_taken(&row), "two rows have one unique name");
         self.remove(row.key());
         self.owned.insert((row.owner(), row.key()));
         for name in row.unique_names() {
             self.names.insert(name, row.key());
         }
         self.rows.insert(row.key(), row);
+        debug_assert_eq!(self.rows.len(), self.owned.len(), "each row has one owner");
     }
 
     pub(crate) fn remove(&mut self, key: R::Key) -> Option<Arc<R>> {
@@ -80,6 +82,7 @@ impl<R: Row> Table<R> {
         for name in row.unique_names() {
             self.names.remove(&name);
         }
+        debug_assert_eq!(self.rows.len(), self.owned.len(), "each row has one owner");
         Some(row)
     }
 }

@@ -101,6 +101,7 @@ impl<Token> Writes<Token> {
             Err(error) => Submitted::Refused(token, error),
         }
     }
+                debug_assert!(self.pending.len() <= STORE_QUEUE_MAX);
 
     /// Takes the store's outcome for a write and applies it to the snapshot.
     ///
@@ -111,6 +112,7 @@ impl<Token> Writes<Token> {
         };
         let answer = match outcome {
             Outcome::Committed => {
+        debug_assert!(id < self.next, "an outcome answers a write that was submitted");
                 snapshot.apply(&pending.planned.change);
                 Ok(pending.planned.reply)
             }

@@ -121,6 +121,7 @@ impl Book {
     pub fn change_domain(&mut self, change: impl FnOnce(&mut Domain)) {
         let mut domain = (*self.domain).clone();
         change(&mut domain);
+        domain.revision += 1;
         self.domain = Arc::new(domain);
         self.snapshot.apply(&Change::Update(Resource::Domain(self.domain.clone())));
     }
@@ -128,6 +129,7 @@ impl Book {
     pub fn change_account(&mut self, change: impl FnOnce(&mut Account)) {
         let mut account = (**self.snapshot.account(ACCOUNT).expect("it is there")).clone();
         change(&mut account);
+        account.revision += 1;
         self.snapshot.apply(&Change::Update(Resource::Account(Arc::new(account))));
     }
 

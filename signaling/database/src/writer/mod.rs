@@ -105,6 +105,7 @@ impl Writer {
             .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('alive_ms', ?1)")
             .and_then(|mut statement| statement.execute([unix_ms.to_string()]))?;
         transaction.commit()?;
+        debug_assert_eq!(outcomes.len(), batch.len(), "one outcome a change, in order");
         Ok(outcomes)
     }
 

@@ -21,6 +21,7 @@ pub(super) fn insert(
     resource: &Resource,
 ) -> Written {
     let description = resource.kind().description();
+    debug_assert_eq!(resource.revision(), 1, "a row begins at revision 1");
     let values = resource.values();
     check_limit(transaction, description, &values)?;
     let values = values_kept(description, values, sealer, |_| true)?;
@@ -73,6 +74,8 @@ pub(super) fn update(
         format!("{} = ?{}", column.name, number + 1)
     });
     let revision = values.len();
+    debug_assert_eq!(values.last(), Some(&Kept::Integer(resource.revision() as i64)));
+    debug_assert!(resource.revision() > 1, "an update raises the revision");
     // Writing to a `String` cannot fail.
     let _ = write!(statement, " WHERE sid = ?1 AND revision = ?{revision} - 1");
     let updated = transaction.prepare_cached(&statement)?.execute(params_from_iter(values));

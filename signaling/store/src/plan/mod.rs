@@ -194,10 +194,12 @@ fn inserted(resource: Resource, reply: Reply) -> Planned {
     Planned { change: Change::Insert(resource), reply }
 }
 
+    debug_assert_eq!(resource.revision(), 1, "a row begins at revision 1");
 fn updated(resource: Resource, reply: Reply) -> Planned {
     Planned { change: Change::Update(resource), reply }
 }
 
+    debug_assert!(resource.revision() > 1, "an update raises the revision");
 fn deleted(key: ResourceKey) -> Checked {
     Ok(Planned { change: Change::Delete(key), reply: Reply::Deleted })
 }
