@@ -1,4 +1,4 @@
-//! What admission of a call or a registration asks the snapshot (contract sip-interface.md §2). Sans-IO.
+//! Questions that admission of a call or a registration asks the snapshot. Sans-IO.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::domain::{Domain, MappingKind};
 use crate::snapshot::Snapshot;
 use crate::write::DomainAuth;
 
-/// A SIP domain that a Request-URI named, with all that decides about a request to it.
+/// A SIP domain that a Request-URI named, and what the snapshot says about requests to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission<'s> {
     snapshot: &'s Snapshot,
@@ -20,13 +20,13 @@ pub struct Admission<'s> {
 }
 
 impl Snapshot {
-    /// The domain a Request-URI's host means, edge and region labels aside. `None`: unknown host.
+    /// The domain that a Request-URI's host names, edge and region labels aside; `None` for an unknown host.
     pub fn admission(&self, host: &str) -> Option<Admission<'_>> {
         let host = self.suffix.host(host)?;
         self.admission_by_labels(host.labels.as_str())
     }
 
-    /// The same by the labels before `.sip`: for the setting `sip.default_domain`.
+    /// The domain with these labels before `.sip`, for the setting `sip.default_domain`.
     pub fn admission_by_labels(&self, labels: &str) -> Option<Admission<'_>> {
         let domain = self.domain_by_labels(labels)?;
         let account = self.accounts.get(domain.account)?;
@@ -35,30 +35,31 @@ impl Snapshot {
 }
 
 impl<'s> Admission<'s> {
-    /// Whether the account (and its parent) may be used.
+    /// True where the account and its parent are active.
     pub fn account_is_active(&self) -> bool {
         self.snapshot.account_is_active(self.account.sid)
     }
 
-    /// Which kinds of lists are mapped for calls. None: the domain refuses all calls. Both: both must pass.
+    /// The kinds of lists mapped for calls. With neither, the domain refuses all calls; with both, a call must
+    /// pass both.
     pub fn call_auth(&self) -> DomainAuth {
         self.snapshot.domain_auth(self.domain.sid)
     }
 
-    /// Whether `source` is in one of the IP access control lists mapped for calls.
+    /// True where an IP access control list mapped for calls has `source`.
     pub fn source_is_listed(&self, source: IpAddr) -> bool {
         self.lists(MappingKind::CallsIpAccessControlList)
             .flat_map(|list| self.snapshot.ip_addresses.owned_by(list))
             .any(|row| row.block.contains(source))
     }
 
-    /// Users of that name in the credential lists mapped for calls. Two lists may each have one,
-    /// with different passwords; either may call.
+    /// Users of that name in the credential lists mapped for calls. Two lists may each have one, with different
+    /// passwords; either password is good.
     pub fn call_credentials(&self, username: &str) -> impl Iterator<Item = &'s Arc<Credential>> {
         self.credentials(MappingKind::CallsCredentialList, username)
     }
 
-    /// Whether anything is mapped for registrations. With nothing, REGISTER is refused.
+    /// True where a list is mapped for registrations. Without one, REGISTER is refused.
     pub fn registration_auth(&self) -> bool {
         self.lists(MappingKind::RegistrationsCredentialList).next().is_some()
     }

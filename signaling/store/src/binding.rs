@@ -4,58 +4,58 @@ use std::net::SocketAddr;
 
 use shared::{AccountSid, BindingSid, DomainSid};
 
-/// A contact of a SIP user (contract sip-interface.md §6).
+/// A contact that a SIP user registered (RFC 3261 §10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindingRecord {
-    /// Its SID.
+    /// Named by the API; a REGISTER that refreshes the contact keeps it.
     pub sid: BindingSid,
     /// The account of its domain.
     pub account: AccountSid,
-    /// The domain of the user.
+    /// The domain the user registered at.
     pub domain: DomainSid,
-    /// The user.
+    /// User part of the address of record.
     pub user: String,
     /// The Contact as the phone sent it, without `expires`. May not be UTF-8.
     pub contact: Vec<u8>,
-    /// Values of Path; empty without any.
+    /// Values of Path (RFC 3327), as sent; empty without any.
     pub path: Vec<u8>,
     /// Call-ID of the REGISTER that set it.
     pub call_id: String,
     /// CSeq of that REGISTER.
     pub cseq: u32,
-    /// What it is reached by.
+    /// Transport that requests to the contact take.
     pub transport: BindingTransport,
     /// The phone's address as our socket saw it.
     pub remote: SocketAddr,
-    /// The address of ours that the phone knows.
+    /// Our address that the phone sent its REGISTER to.
     pub local: SocketAddr,
-    /// The edge it was made through.
+    /// Name of the edge that received the REGISTER.
     pub edge: String,
-    /// `+sip.instance`, with its flow number.
+    /// `+sip.instance` and `reg-id` (RFC 5626); `None` where the phone sent neither.
     pub outbound: Option<(String, u32)>,
     /// `User-Agent`.
     pub user_agent: String,
-    /// When it was made first, Unix milliseconds.
+    /// First REGISTER, Unix milliseconds.
     pub created_ms: i64,
-    /// When it was set last, Unix milliseconds.
+    /// Latest REGISTER, Unix milliseconds.
     pub updated_ms: i64,
-    /// When it ends, Unix milliseconds.
+    /// Expiry unless refreshed, Unix milliseconds.
     pub expires_ms: i64,
 }
 
-/// What a binding is reached by.
+/// Transport that requests to a contact take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BindingTransport {
-    /// Datagrams.
+    /// Any socket of the gateway reaches it, also after a restart.
     Udp,
-    /// A connection: gone with the process, and the binding with it.
+    /// The connection ends with the process, and the binding with it.
     Tcp,
-    /// A connection over TLS: likewise.
+    /// As TCP: the connection ends with the process, and the binding with it.
     Tls,
 }
 
 impl BindingTransport {
-    /// The word for it.
+    /// The word that the database keeps and the API shows.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
@@ -70,7 +70,7 @@ impl BindingTransport {
     }
 }
 
-/// What one REGISTER, a lost connection or the clock changed.
+/// Contacts that one REGISTER, a lost connection or the clock changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BindingChanges {
     /// New, or newer.

@@ -6,36 +6,36 @@ use crate::domain::HttpMethod;
 use crate::patch::Patch;
 use crate::secret::Secret;
 
-/// What is kept of a call (contract rest.md §6). Written at creation, at each status, and at the end.
+/// The record of a call: what `GET Calls/{sid}` shows. Written at creation, at each status, and at the end.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CallRecord {
-    /// Its SID.
+    /// Named by paths, webhooks and recordings.
     pub sid: CallSid,
     /// The account it belongs to.
     pub account: AccountSid,
-    /// The call that dialled it.
+    /// The call whose `<Dial>` placed this one; `None` for a call from outside or from `POST Calls`.
     pub parent: Option<CallSid>,
-    /// Whom it reaches: a number or a URI, as the contract shows it.
+    /// The callee: a number or a SIP URI.
     pub to: String,
-    /// Who calls: a number, a name or a URI.
+    /// The caller: a number, a name or a SIP URI.
     pub from: String,
-    /// Where it stands.
+    /// Latest status.
     pub status: CallStatus,
-    /// How it came to be.
+    /// Inbound, or placed by the API or by `<Dial>`.
     pub direction: CallDirection,
-    /// When it was answered, Unix milliseconds; for an unanswered call that ended, when it was made.
+    /// Answer, Unix milliseconds; of a call that ended unanswered, its creation. `None` before.
     pub start_ms: Option<i64>,
-    /// When it ended, Unix milliseconds. `None` = live.
+    /// End, Unix milliseconds; `None` while the call is live.
     pub end_ms: Option<i64>,
     /// Whole seconds from answer to end; `None` unless answered and ended.
     pub duration_s: Option<u32>,
-    /// How long it is expected to wait before it is dialled, milliseconds.
+    /// Expected wait before it is dialled, milliseconds.
     pub queue_time_ms: u32,
-    /// What machine detection found, in the contract's words.
+    /// Result of machine detection, in the contract's words; `None` where it did not run.
     pub answered_by: Option<String>,
-    /// Whom it was diverted by.
+    /// The party that diverted the call; `None` where it was not diverted.
     pub forwarded_from: Option<String>,
-    /// The caller's display name.
+    /// The caller's display name; `None` without one.
     pub caller_name: Option<String>,
     /// Unix milliseconds.
     pub created_ms: i64,
@@ -43,12 +43,12 @@ pub struct CallRecord {
     pub updated_ms: i64,
 }
 
-/// Status of a call. `initiated` and `answered` exist only as callback events.
+/// Status of a call. `initiated` and `answered` are callback events only, never a status.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum CallStatus {
-    /// Made by the API, not dialled yet.
+    /// Created by the API, not dialled yet.
     Queued,
     /// Ringing.
     Ringing,
@@ -56,9 +56,9 @@ pub enum CallStatus {
     InProgress,
     /// Answered and ended.
     Completed,
-    /// The other side was busy.
+    /// The callee was busy.
     Busy,
-    /// It could not be made, or something broke.
+    /// The call could not be placed, or it broke.
     Failed,
     /// Nobody answered in time.
     NoAnswer,
@@ -98,7 +98,7 @@ impl CallStatus {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 
-    /// Whether a call in this status is over.
+    /// True of the statuses that end a call.
     pub const fn is_final(self) -> bool {
         match self {
             Self::Queued | Self::Ringing | Self::InProgress => false,
@@ -107,12 +107,12 @@ impl CallStatus {
     }
 }
 
-/// How a call came to be.
+/// Direction of a call, and what placed an outbound one.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum CallDirection {
-    /// Somebody called us.
+    /// An INVITE to the gateway.
     Inbound,
     /// `POST Calls`.
     OutboundApi,
@@ -139,13 +139,13 @@ impl CallDirection {
     }
 }
 
-/// What the REST API asks about live calls. Control answers each with a [`crate::Reply`] or a
-/// [`crate::WriteError`] under the token it came with.
+/// Commands of the REST API about live calls. Control answers each with a [`crate::Reply`] or a
+/// [`crate::WriteError`], under the token it came with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallCommand {
-    /// `POST Calls`: answered with the new record as soon as that is on disk; dialled after.
+    /// `POST Calls`: answered with the new record once that is on disk, and dialled only then.
     Create(Box<CreateCall>),
-    /// `POST Calls/{sid}`: answered with the record, code 21220 when the call is over.
+    /// `POST Calls/{sid}`: answered with the record, or code 21220 where the call has ended.
     Update(Box<UpdateCall>),
     /// `POST Calls/{sid}/Recordings`: code 21220 unless the call is in progress.
     StartRecording {
@@ -162,12 +162,12 @@ pub enum CallCommand {
         account: AccountSid,
         /// The call.
         call: CallSid,
-        /// Which; `None` = `Twilio.CURRENT`.
+        /// The recording; `None` is `Twilio.CURRENT`, the one that runs.
         recording: Option<RecordingSid>,
-        /// What to do with it.
+        /// Pause, resume or stop.
         action: RecordingAction,
     },
-    /// `GET Calls/{sid}/Timeline.json` of a call that is still up: answered with `Reply::Timeline`.
+    /// `GET Calls/{sid}/Timeline.json` of a live call: answered with `Reply::Timeline`.
     ReadTimeline {
         /// The account of the path.
         account: AccountSid,
@@ -176,41 +176,41 @@ pub enum CallCommand {
     },
 }
 
-/// All that `POST Calls` carries, checked for form (contract rest.md §6.1).
+/// The parameters of `POST Calls`, checked for form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateCall {
-    /// The account that pays and owns the call.
+    /// The account that owns the call.
     pub account: AccountSid,
-    /// Whom to call.
+    /// The callee.
     pub to: CallTarget,
-    /// Who calls: a number, or the user part of our From.
+    /// The caller: a number, or the user part of our From.
     pub from: String,
-    /// Shown instead of `from`.
+    /// Caller ID shown instead of `from`; `None` shows `from`.
     pub caller_id: Option<String>,
-    /// What runs when the call is answered.
+    /// The document that runs once the call is answered.
     pub twiml: TwimlSource,
-    /// Asked when the first document cannot be had.
+    /// Fetched where the first document cannot be; `None` ends the call.
     pub fallback: Option<Webhook>,
-    /// Who is told about the call's life.
+    /// Status callback; `None` sends none.
     pub status_callback: Option<Webhook>,
-    /// Which events it is told. Only `completed` when the parameter was absent.
+    /// Events that the status callback reports; only `completed` where the parameter was absent.
     pub status_callback_events: CallEvents,
-    /// Keys to press once it is answered: `0-9 A-D # * w W`, at most 32.
+    /// Digits to send after the answer: `0-9 A-D # * w W`, at most 32; `None` sends none.
     pub send_digits: Option<String>,
-    /// How long it may ring, seconds, 1 to 600.
+    /// Longest ringing, seconds, 1 to 600.
     pub timeout_s: u32,
-    /// Longest length, seconds.
+    /// Longest call from answer to end, seconds; `None` leaves the limit of the gateway.
     pub time_limit_s: u32,
-    /// Recorded from answer, when asked.
+    /// Recording from the answer on; `None` records nothing.
     pub record: Option<RecordCall>,
-    /// For a 401 or 407 of the far side.
+    /// Credentials for a 401 or 407 of the far side; `None` ends the call there.
     pub sip_auth: Option<SipAuth>,
-    /// Parameters that are accepted and have no effect, each with the contract's code: the call is
-    /// made, and its notifications name them.
+    /// Parameters that are accepted without effect, each with the contract's code: the call is placed, and
+    /// a notification names each of them.
     pub warnings: Vec<ParameterWarning>,
 }
 
-/// A parameter of `POST Calls` that has no effect.
+/// A parameter of `POST Calls` that is accepted without effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterWarning {
     /// The contract's code.
@@ -219,7 +219,7 @@ pub struct ParameterWarning {
     pub sentence: String,
 }
 
-/// Whom an outbound call reaches.
+/// Callee of an outbound call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallTarget {
     /// A SIP URI with its parameters and header part, as it was written: starts with `sip:`.
@@ -229,7 +229,7 @@ pub enum CallTarget {
 }
 
 impl CallTarget {
-    /// The text as the contract shows it.
+    /// The text that the record and webhooks show.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Sip(text) | Self::Number(text) => text,
@@ -237,42 +237,42 @@ impl CallTarget {
     }
 }
 
-/// Where a call's TwiML comes from.
+/// Source of a call's TwiML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TwimlSource {
-    /// Fetched.
+    /// Fetched from a URL.
     Url(Webhook),
     /// Given in the request, at most 4,000 characters.
     Inline(String),
 }
 
-/// An absolute http(s) URL and how to ask it.
+/// An absolute http(s) URL and the method of requests to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// The URL as it was written, user name and password included.
     pub url: String,
-    /// The method.
+    /// GET puts parameters in the query, POST in a form body.
     pub method: HttpMethod,
 }
 
-/// Events of a call's status callback.
+/// Set of events that a call's status callback reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallEvents {
-    /// It left our queue.
+    /// The call left the gateway's queue and is dialled.
     pub initiated: bool,
-    /// It rings.
+    /// The callee rings (180, or 183 with media).
     pub ringing: bool,
-    /// It was answered.
+    /// The callee answered.
     pub answered: bool,
-    /// It ended, however.
+    /// The call ended, in any final status.
     pub completed: bool,
 }
 
 impl CallEvents {
-    /// The contract's default.
+    /// The set where the parameter is absent.
     pub const COMPLETED: Self =
         Self { initiated: false, ringing: false, answered: false, completed: true };
-    /// No event at all: what to start from when reading a list of them.
+    /// The empty set, to which a list of events adds.
     pub const NONE: Self =
         Self { initiated: false, ringing: false, answered: false, completed: false };
 }
@@ -280,63 +280,63 @@ impl CallEvents {
 /// How to record a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordCall {
-    /// Two channels: first the parent leg.
+    /// Two channels, the parent leg first; otherwise both legs mixed into one.
     pub dual_channel: bool,
-    /// Which audio.
+    /// Audio of one direction, or both.
     pub track: RecordingTrack,
-    /// Whether silence at both ends is cut.
+    /// Cut silence at both ends.
     pub trim_silence: bool,
-    /// Who is told about the recording.
+    /// Status callback of the recording; `None` sends none.
     pub callback: Option<Webhook>,
-    /// Which events it is told.
+    /// Events that the status callback reports.
     pub callback_events: RecordingEvents,
 }
 
-/// Which audio of a call a recording holds.
+/// Direction of the audio that a recording holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RecordingTrack {
-    /// What the gateway hears.
+    /// Audio received by the gateway.
     Inbound,
-    /// What the gateway says.
+    /// Audio sent by the gateway.
     Outbound,
-    /// Both.
+    /// Both directions.
     #[default]
     Both,
 }
 
-/// Events of a recording's status callback.
+/// Set of events that a recording's status callback reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingEvents {
-    /// It began.
+    /// The recording began.
     pub in_progress: bool,
-    /// Its file is ready.
+    /// The file is ready.
     pub completed: bool,
-    /// There was nothing to record.
+    /// No audio was received, so there is no file.
     pub absent: bool,
 }
 
 impl RecordingEvents {
-    /// The contract's default.
+    /// The set where the parameter is absent.
     pub const COMPLETED: Self = Self { in_progress: false, completed: true, absent: false };
-    /// No event at all.
+    /// The empty set.
     pub const NONE: Self = Self { in_progress: false, completed: false, absent: false };
 }
 
-/// What to do with a running recording.
+/// Change of a running recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingAction {
-    /// Write silence, or nothing, until resumed.
+    /// Write silence, or nothing, until it is resumed.
     Pause {
         /// `PauseBehavior=skip`: the pause leaves no silence behind.
         skip: bool,
     },
-    /// Go on.
+    /// End a pause.
     Resume,
-    /// End it.
+    /// End the recording.
     Stop,
 }
 
-/// User and password for a challenge of the far side.
+/// User and password that answer a challenge of the far side (RFC 3261 §22).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipAuth {
     /// At most 255 characters.
@@ -345,33 +345,33 @@ pub struct SipAuth {
     pub password: Secret,
 }
 
-/// All that `POST Calls/{sid}` carries, checked for form (contract rest.md §6.2).
+/// The parameters of `POST Calls/{sid}`, checked for form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateCall {
-    /// The account of the path; a call of another one is not found.
+    /// The account of the path; a call of another account is not found.
     pub account: AccountSid,
     /// The call.
     pub call: CallSid,
-    /// What to do with it now, if anything.
+    /// Action on the call; `None` changes only the settings below.
     pub action: Option<UpdateAction>,
-    /// Who is told when it ends.
+    /// New status callback for the end of the call; `None` keeps the old one.
     pub status_callback: Patch<Webhook>,
-    /// Longest length from answer, seconds.
+    /// New longest call from answer to end, seconds; `None` keeps the old one.
     pub time_limit_s: Option<u32>,
 }
 
-/// What an update does to a live call.
+/// Action of an update on a live call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpdateAction {
-    /// End it if it is queued or ringing; no effect once it is up.
+    /// End it where it is queued or ringing; without effect once it is answered.
     Cancel,
     /// End it in any live state.
     Complete,
-    /// Leave what runs and run another document.
+    /// Abandon the running document and run another.
     Redirect {
         /// The document.
         twiml: TwimlSource,
-        /// Asked when that cannot be had.
+        /// Fetched where the document cannot be; `None` ends the call.
         fallback: Option<Webhook>,
     },
 }

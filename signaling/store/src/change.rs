@@ -1,4 +1,4 @@
-//! What goes to disk, and what came of it. Sans-IO.
+//! Changes of the store, and the outcome of each. Sans-IO.
 
 use std::sync::Arc;
 
@@ -20,25 +20,25 @@ use crate::write::WriteError;
 /// database checks inside the transaction, so that concurrent writers conflict truthfully.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A new resource. Precondition: its names are free, what it belongs to is there, and the
-    /// limit on its kind is not reached.
+    /// A new resource. Precondition: its names are free, its owner exists, and the limit on its kind is
+    /// not reached.
     Insert(Resource),
     /// A resource with new content. Precondition: the stored revision is one lower.
     Update(Resource),
-    /// A resource goes. Precondition: it is there and nothing hangs on it.
+    /// A resource is deleted. Precondition: it exists and nothing refers to it.
     Delete(ResourceKey),
-    /// A list is mapped to a domain. Precondition: both are there and it is not mapped yet.
+    /// A list is mapped to a domain. Precondition: both exist and the list is not mapped yet.
     Map(Mapping),
-    /// A mapping goes. Precondition: it is there.
+    /// A mapping is deleted. Precondition: it exists.
     Unmap {
         /// The domain.
         domain: DomainSid,
         /// The list.
         list: MappedList,
     },
-    /// A call's record, new or newer. No precondition: one machine owns it.
+    /// A call's record, new or newer. No precondition: one machine owns it, so no other writes it.
     PutCall(Arc<CallRecord>),
-    /// A call's record goes. Precondition: it is there and has ended.
+    /// A call's record is deleted. Precondition: it exists and the call has ended.
     DeleteCall {
         /// The account it must belong to.
         account: AccountSid,
@@ -47,12 +47,12 @@ pub enum Change {
     },
     /// A recording's metadata, new or newer. No precondition.
     PutRecording(Arc<RecordingRecord>),
-    /// A recording becomes `deleted`. Precondition: it is there and does not run. The gateway
-    /// removes the file after the commit.
+    /// A recording becomes `deleted`. Precondition: it exists and is not running. The gateway removes the
+    /// file after the commit, so that no record names a file that is gone.
     DeleteRecording {
         /// The account it must belong to.
         account: AccountSid,
-        /// The call it must belong to, if said.
+        /// The call it must belong to; `None` accepts any.
         call: Option<CallSid>,
         /// The recording.
         recording: RecordingSid,
@@ -65,8 +65,8 @@ pub enum Change {
     AddExchange(Arc<HttpExchange>),
     /// The timeline of an ended call. No precondition.
     PutTimeline(Arc<TimelineRecord>),
-    /// Registered contacts, new, newer or gone. Precondition: the domains of new ones are there.
-    /// One that is gone already is no conflict.
+    /// Registered contacts, new, newer or gone. Precondition: the domains of new ones exist. Removing one
+    /// that is gone already is not a conflict.
     ChangeBindings(Arc<BindingChanges>),
 }
 
@@ -106,7 +106,7 @@ pub enum ResourceKey {
     IpAddress(IpAddressSid),
 }
 
-/// What came of a [`Change`].
+/// The outcome of a [`Change`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is on disk.
@@ -117,18 +117,18 @@ pub enum Outcome {
     Unavailable,
 }
 
-/// Which precondition did not hold.
+/// The precondition that did not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// Somebody changed the resource since: plan again on the newer one.
+    /// Another write changed the resource first: plan again on the newer revision.
     Stale,
-    /// A name is taken by now.
+    /// Another write took a unique name first.
     NameTaken(ResourceKind),
-    /// A limit is reached by now.
+    /// Another write took the last place under a limit.
     LimitReached(ResourceKind),
-    /// What it names is not there (any more).
+    /// A resource that the change names does not exist, or does not any more.
     Missing,
-    /// A subdomain or a mapping still hangs on it.
+    /// A subdomain or a mapping still refers to it.
     InUse(ResourceKind),
     /// The list is mapped already.
     AlreadyMapped,
@@ -139,7 +139,7 @@ pub enum Conflict {
 }
 
 impl From<Conflict> for WriteError {
-    /// What the customer is told when the database found what the check could not yet know.
+    /// The customer's answer where the database found what the check could not know yet.
     fn from(conflict: Conflict) -> Self {
         match conflict {
             Conflict::Stale => Self::new(

@@ -84,7 +84,7 @@ impl Stored for HttpMethod {
     }
 }
 
-/// The method of a webhook.
+/// The method of a webhook request.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -117,7 +117,7 @@ impl HttpMethod {
     }
 }
 
-/// A list mapped to a domain, and for what (contract rest.md §5.2). The legacy mapping resources
+/// A list mapped to a domain, and for what. The legacy mapping resources
 /// are the two `Calls` kinds under another path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MappedList {

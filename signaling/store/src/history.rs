@@ -1,8 +1,8 @@
 //! History on its way to disk: a bounded queue that readers see, newest version of each row. Sans-IO.
 //!
-//! Control says what happened and goes on; the writer takes rows from here in groups. A row leaves when
+//! Control queues a row and does not wait; the writer takes rows from here in groups. A row leaves when
 //! it is on disk, so a reader that looks here first and into the database next misses none. While the
-//! store cannot write, rows wait here up to a number of bytes; past it the oldest are lost and counted by
+//! store cannot write, rows wait here up to a number of bytes; past it the oldest are dropped and counted by
 //! account. The records of calls that are up are never lost: applications know their SIDs.
 
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use shared::AccountSid;
 use crate::change::Change;
 use crate::record::HttpMessages;
 
-/// Names a row of history.
+/// Identifies a row of history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowKey {
-    /// Which kind of row.
+    /// Kind of the row.
     pub kind: RowKind,
     /// The account it belongs to.
     pub account: AccountSid,
@@ -39,7 +39,7 @@ pub enum RowKind {
 }
 
 impl Change {
-    /// Which row of history this puts; `None` for every other change.
+    /// The row of history that this change puts; `None` for every other change.
     ///
     /// Such a change has no precondition, needs no answer, and a newer one of the same row replaces it.
     pub fn row_key(&self) -> Option<RowKey> {
@@ -61,7 +61,7 @@ impl Change {
         Some(RowKey { kind, account, bits })
     }
 
-    /// Whether it is the record of a call that is up.
+    /// True of the record of a live call.
     fn is_of_live_call(&self) -> bool {
         matches!(self, Self::PutCall(row) if row.end_ms.is_none())
     }
@@ -102,7 +102,7 @@ fn messages_bytes(messages: &HttpMessages) -> usize {
 /// A row besides its text: the record, its key twice, its share of two trees.
 const ROW_BYTES: usize = 512;
 
-/// Where a version of a row stands in the queue. A newer version has a later place.
+/// Place of a row's version in the queue. A newer version has a later place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(u64);
 
@@ -110,12 +110,12 @@ pub struct Place(u64);
 #[derive(Debug)]
 pub struct HistoryQueue {
     rows: BTreeMap<RowKey, Row>,
-    /// The same rows in the order in which they are written.
+    /// The rows again, in the order in which they are written.
     order: BTreeMap<Place, RowKey>,
     next: u64,
     bytes: usize,
     bytes_max: usize,
-    /// Rows that were lost and not yet reported.
+    /// Rows that were dropped and not yet reported, by account.
     lost: BTreeMap<AccountSid, u64>,
 }
 
@@ -127,7 +127,7 @@ struct Row {
 }
 
 impl HistoryQueue {
-    /// An empty queue for `bytes_max` bytes, records of live calls not counted against it.
+    /// An empty queue of at most `bytes_max` bytes, records of live calls not counted.
     pub const fn new(bytes_max: usize) -> Self {
         Self {
             rows: BTreeMap::new(),
@@ -139,8 +139,8 @@ impl HistoryQueue {
         }
     }
 
-    /// Queues a row; a newer version takes the place of one that waits. A change that is no row of
-    /// history comes back.
+    /// Queues a row; a newer version takes the place of one that waits. A change that is not a row
+    /// of history comes back.
     ///
     /// # Errors
     /// The change, where [`Change::row_key`] is `None`.
@@ -164,7 +164,7 @@ impl HistoryQueue {
         self.from(None, count)
     }
 
-    /// The same, only those behind `after`.
+    /// As [`HistoryQueue::oldest`], only rows behind `after`.
     pub fn from(&self, after: Option<Place>, count: usize) -> Vec<(Place, Change)> {
         let first = after.map_or(Place(0), |place| Place(place.0 + 1));
         let places = self.order.range(first..).take(count);
@@ -182,32 +182,32 @@ impl HistoryQueue {
         }
     }
 
-    /// Rows that wait.
+    /// Number of rows that wait.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether none waits.
+    /// True where no row waits.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Bytes they hold.
+    /// Bytes that the waiting rows hold.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The oldest place that is taken.
+    /// Place of the oldest row; `None` where none waits.
     pub fn first_place(&self) -> Option<Place> {
         self.order.keys().next().copied()
     }
 
-    /// How many rows of each account were lost since this was asked last.
+    /// Number of rows dropped since the last call of this, by account.
     pub fn take_lost(&mut self) -> BTreeMap<AccountSid, u64> {
         std::mem::take(&mut self.lost)
     }
 
-    /// A row that waits.
+    /// The newest version of a row that waits.
     pub fn row(&self, key: RowKey) -> Option<&Change> {
         self.rows.get(&key).map(|row| &row.change)
     }

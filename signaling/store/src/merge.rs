@@ -1,4 +1,8 @@
-//! A page of a list whose rows are partly in the database and partly on their way there. Pure.
+//! A page of a list whose rows are partly on disk and partly waiting for the writer. Pure.
+//!
+//! The waiting rows are few and known whole; the database is read page by page. A waiting row hides the version on
+//! disk, so a page from disk may shrink when the two are merged: then the next page is read, until enough rows are
+//! kept or the disk has no more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +21,7 @@ use crate::record::{NotificationRecord, RecordingRecord, RecordingStatus};
 ///
 /// A reader asks here first and the database next: a row that is written in between is in both.
 pub trait Unwritten: Send + Sync {
-    /// The newest version of a row that waits.
+    /// The newest version of a row, where one waits.
     fn row(&self, key: RowKey) -> Option<Change>;
     /// All rows of one kind and account whose bits are within the bounds, both included.
     fn rows(&self, kind: RowKind, account: AccountSid, bounds: (u128, u128))
@@ -39,11 +43,11 @@ impl Unwritten for HistoryQueue {
     }
 }
 
-/// One page: what `unwritten` holds, and what `read` finds in the database.
+/// One page of the rows in `unwritten` and those that `read` finds on disk.
 ///
-/// `unwritten` are the rows within [`bounds`] of the page's cursor that wait, each with whether it belongs
-/// to the list: `None` hides an older version on disk that did. `read` answers pages of the list as
-/// it is on disk, `bits` the order of a row.
+/// `unwritten` has the waiting rows within [`bounds`] of the page's cursor; `None` for a row that does not belong
+/// to the list, though an older version on disk may. `read` returns pages of the list as it is on disk, `bits`
+/// the SID by which a row is ordered.
 ///
 /// # Errors
 /// Those of `read`.
@@ -61,7 +65,7 @@ pub fn merge<T>(
     let hidden: BTreeSet<u128> = unwritten.iter().map(|(bits, _)| *bits).collect();
     let mut rows: BTreeMap<u128, T> =
         unwritten.into_iter().filter_map(|(bits, row)| Some((bits, row?))).collect();
-    // Whether rows on disk beyond this one may be hidden, so that there being more says little.
+    // Rows on disk beyond this one may all be hidden, so that "more on disk" need not mean more to show.
     let hides_beyond = |last: u128| match backwards {
         true => hidden.range(last..).next().is_some(),
         false => hidden.range(..last).next().is_some(),
@@ -72,15 +76,15 @@ pub fn merge<T>(
         let last = if backwards { found.rows.first() } else { found.rows.last() };
         let last = last.map(&bits);
         let more = if backwards { found.has_previous } else { found.has_next };
-        for row in found.rows {
-            let bits = bits(&row);
-            if !hidden.contains(&bits) {
-                rows.insert(bits, row);
         debug_assert!(found.rows.len() <= size, "a page has at most the rows asked for");
         debug_assert!(
             found.rows.windows(2).all(|pair| bits(&pair[0]) > bits(&pair[1])),
             "a page is newest first, each row once"
         );
+        for row in found.rows {
+            let bits = bits(&row);
+            if !hidden.contains(&bits) {
+                rows.insert(bits, row);
                 kept += 1;
             }
         }
@@ -104,7 +108,7 @@ pub fn merge<T>(
     Ok(Page { rows, has_previous: page.cursor != Cursor::Start, has_next: more })
 }
 
-/// The bits that rows of this page and those beyond it can have.
+/// Lowest and highest bits that the rows at a cursor and beyond it can have.
 pub fn bounds(cursor: Cursor) -> (u128, u128) {
     match cursor {
         Cursor::Start => (0, u128::MAX),
@@ -114,7 +118,7 @@ pub fn bounds(cursor: Cursor) -> (u128, u128) {
 }
 
 impl TimeRange {
-    /// Whether a time is inside. No time is in no range, as in SQL.
+    /// True where the time is inside. An absent time is inside only an open range, as in SQL.
     fn holds(self, unix_ms: Option<i64>) -> bool {
         let from = self.from_ms.is_none_or(|from| unix_ms.is_some_and(|time| time >= from));
         let before = self.before_ms.is_none_or(|before| unix_ms.is_some_and(|time| time < before));
@@ -123,7 +127,7 @@ impl TimeRange {
 }
 
 impl CallFilter {
-    /// Whether a call belongs to the list.
+    /// True where the call belongs to the list.
     pub fn takes(&self, row: &CallRecord) -> bool {
         let Self { to, from, parent, status, start, end } = self;
         to.as_ref().is_none_or(|to| *to == row.to)
@@ -136,7 +140,7 @@ impl CallFilter {
 }
 
 impl RecordingFilter {
-    /// Whether a recording belongs to the list.
+    /// True where the recording belongs to the list.
     pub fn takes(&self, row: &RecordingRecord) -> bool {
         let Self { call, conference, created, include_deleted } = self;
         call.is_none_or(|call| call == row.call)
@@ -147,7 +151,7 @@ impl RecordingFilter {
 }
 
 impl NotificationFilter {
-    /// Whether a notification belongs to the list.
+    /// True where the notification belongs to the list.
     pub fn takes(&self, row: &NotificationRecord) -> bool {
         let Self { call, level, created } = self;
         (call.is_none() || *call == row.call)

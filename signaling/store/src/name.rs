@@ -4,7 +4,7 @@ use std::fmt;
 
 use shared::AccountSid;
 
-/// The suffix that scripts written for the cloud send; always accepted beside our own.
+/// The suffix in scripts written for the cloud; always accepted beside our own.
 const CLOUD_SUFFIX: &str = "twilio.com";
 /// Longest host name (RFC 1035 §2.3.4).
 const NAME_CHARACTERS_MAX: usize = 253;
@@ -13,7 +13,7 @@ const LABEL_CHARACTERS_MAX: usize = 63;
 
 /// The labels of a SIP domain before `.sip`, lower case: `plant7` or `line1.plant7`.
 ///
-/// What is unique over the node, whatever suffix the customer wrote.
+/// Unique over the node, whatever suffix the customer wrote.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomainLabels(Box<str>);
 
@@ -22,7 +22,7 @@ impl DomainLabels {
     /// (it would make hosts ambiguous).
     ///
     /// # Errors
-    /// A sentence's part that says what is wrong.
+    /// The predicate of a sentence about the text, such as `has an empty label`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let lower = text.to_ascii_lowercase();
         for label in lower.split('.') {
@@ -34,17 +34,17 @@ impl DomainLabels {
         Ok(Self(lower.into()))
     }
 
-    /// The text.
+    /// The text, lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What is right above: `plant7` for `line1.plant7`, nothing for `plant7`.
+    /// The labels without the first: `plant7` for `line1.plant7`, `None` for `plant7`.
     pub fn above(&self) -> Option<Self> {
         self.0.split_once('.').map(|(_, above)| Self(above.into()))
     }
 
-    /// The account whose reserved name this is, or lies below of: its last label is an Account SID.
+    /// The account for which this name is reserved: the one whose SID is the last label.
     pub fn reserved_for(&self) -> Option<AccountSid> {
         let last = self.0.rsplit('.').next()?;
         let digits = last.strip_prefix("ac")?;
@@ -83,16 +83,16 @@ fn check_label(label: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A host as a request names it, taken apart: `{labels}.sip[.{edge}].{suffix}` (contract sip-interface.md §1).
+/// A host as a request names it, taken apart: `{labels}.sip[.{edge}].{suffix}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainHost {
-    /// Which domain.
+    /// Labels of the domain.
     pub labels: DomainLabels,
-    /// The edge or legacy region after `sip`, lower case.
+    /// The edge or legacy region after `sip`, lower case; `None` without one.
     pub edge: Option<Box<str>>,
 }
 
-/// Our suffix (setting `node.domain_suffix`), lower case: what turns texts into domain names.
+/// The suffix of SIP domains (setting `node.domain_suffix`), lower case. Turns texts into domain names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainSuffix(Box<str>);
 
@@ -102,7 +102,7 @@ impl DomainSuffix {
         Self(suffix.trim_matches('.').to_ascii_lowercase().into())
     }
 
-    /// The text.
+    /// The text, lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -112,8 +112,7 @@ impl DomainSuffix {
         format!("sip.{}", self.0)
     }
 
-    /// Takes a host apart that a Request-URI named, without port. A trailing dot and upper case are
-    /// accepted, as DNS would.
+    /// Takes apart the host of a Request-URI, without port. Accepts upper case and a trailing dot, as DNS does.
     pub fn host(&self, host: &str) -> Option<DomainHost> {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let front = self.front(&host)?;
@@ -128,10 +127,10 @@ impl DomainSuffix {
     }
 
     /// Reads a `DomainName` parameter: a full name under our suffix or the cloud's, or one bare label.
-    /// Answers the name to keep and its labels.
+    /// Returns the name to keep, and its labels.
     ///
     /// # Errors
-    /// What is wrong with it, as part of a sentence.
+    /// The predicate of a sentence about the name, such as `has an empty label`.
     pub fn name(&self, text: &str) -> Result<(String, DomainLabels), &'static str> {
         let lower = text.to_ascii_lowercase();
         if lower.len() > NAME_CHARACTERS_MAX {
@@ -149,7 +148,7 @@ impl DomainSuffix {
         Ok((lower, labels))
     }
 
-    /// What stands before our suffix or the cloud's, without the dot.
+    /// The host without its suffix, ours or the cloud's, and without the dot before that.
     fn front<'h>(&self, host: &'h str) -> Option<&'h str> {
         [&*self.0, CLOUD_SUFFIX]
             .into_iter()

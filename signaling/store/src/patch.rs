@@ -1,6 +1,6 @@
-//! One field of an update: kept, cleared or set. Sans-IO.
+//! A field of an update: kept, cleared or set. Sans-IO.
 
-/// What a form says about one field: an absent parameter keeps it, an empty one clears it.
+/// Change of one field by a form: an absent parameter keeps it, an empty one clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// The parameter was absent.

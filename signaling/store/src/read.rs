@@ -1,4 +1,4 @@
-//! How lists and resources are read. The trait is the driver's to implement.
+//! Reads of resources and lists: a trait that the driver of a database implements.
 
 use shared::{
     AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
@@ -12,13 +12,13 @@ use crate::record::{HttpExchange, NotificationLevel, NotificationRecord, Recordi
 use crate::resource::{Damaged, Described, Description, Value};
 use crate::write::{DomainAuth, MappingView};
 
-/// Which rows of a list: rows are newest first (SIDs carry their time), a cursor is a row's SID,
-/// so pages stay what they are while rows are inserted.
+/// A page of a list. Rows are newest first, as SIDs carry their time. The cursor is a row's SID and not a number of
+/// rows, so that inserted rows do not shift a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Rows at most, 1 to [`shared::limits::REST_PAGE_MAX`].
+    /// Most rows, 1 to [`shared::limits::REST_PAGE_MAX`].
     pub size: u32,
-    /// Where to begin.
+    /// Where the page begins.
     pub cursor: Cursor,
 }
 
@@ -39,9 +39,9 @@ pub enum Cursor {
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,
-    /// Whether rows come before these.
+    /// True where rows come before these.
     pub has_previous: bool,
-    /// Whether rows come after these.
+    /// True where rows come after these.
     pub has_next: bool,
 }
 
@@ -56,34 +56,34 @@ impl<T> Page<T> {
     }
 }
 
-/// A range of Unix milliseconds: from `from_ms` on, and before `before_ms`.
+/// A half-open range of Unix milliseconds; a `None` leaves that side open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeRange {
-    /// First millisecond inside.
+    /// The first millisecond inside.
     pub from_ms: Option<i64>,
-    /// First millisecond after.
+    /// The first millisecond after it.
     pub before_ms: Option<i64>,
 }
 
 /// Filters of the account list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountFilter {
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub friendly_name: Option<String>,
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub status: Option<AccountStatus>,
 }
 
 /// Filters of the call list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub to: Option<String>,
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub from: Option<String>,
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub parent: Option<CallSid>,
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub status: Option<CallStatus>,
     /// On [`CallRecord::start_ms`].
     pub start: TimeRange,
@@ -94,36 +94,36 @@ pub struct CallFilter {
 /// Filters of recording lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordingFilter {
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub call: Option<CallSid>,
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub conference: Option<ConferenceSid>,
     /// On [`RecordingRecord::created_ms`].
     pub created: TimeRange,
-    /// Whether deleted ones are listed too.
+    /// List deleted recordings too.
     pub include_deleted: bool,
 }
 
 /// Filters of notification and alert lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotificationFilter {
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub call: Option<CallSid>,
-    /// Exact.
+    /// Only rows with exactly this value; `None` lists all.
     pub level: Option<NotificationLevel>,
     /// On [`NotificationRecord::created_ms`].
     pub created: TimeRange,
 }
 
-/// Why something cannot be read. Ours or the system's fault; the caller hears 503.
+/// The store cannot be read: the disk or the file is at fault, never the request, which is answered 503.
 #[derive(Debug, thiserror::Error)]
 #[error("the store cannot be read: {0}")]
 pub struct ReadError(pub String);
 
-/// Reads committed state, and history that is on its way to disk. Whatever a [`crate::Reply`] or a webhook
-/// said is visible to a read that begins after it.
+/// Reads committed state, and history that waits for the writer. A read that begins after a [`crate::Reply`] or a
+/// webhook was sent sees all that it said.
 ///
-/// A resource of another account than asked is `None`, so that its existence does not leak.
+/// A resource of an account other than the given one is `None`, so that its existence does not leak.
 ///
 /// # Errors
 /// Every method fails only when the store cannot be read.
@@ -135,16 +135,17 @@ pub trait Reader {
         owner: Option<u128>,
         sid: u128,
     ) -> Result<Option<Vec<Value>>, ReadError>;
-    /// Values of the rows of a described kind that have this owner; whose that is, the caller has checked.
+    /// Values of the rows of a described kind that have this owner. The caller has checked that the owner is
+    /// the account's.
     fn rows(
         &self,
         description: &'static Description,
         owner: u128,
         page: PageRequest,
     ) -> Result<Page<Vec<Value>>, ReadError>;
-    /// An account, whoever its parent is: authentication asks this.
+    /// An account, whatever its parent. For authentication.
     fn account(&self, sid: AccountSid) -> Result<Option<Account>, ReadError>;
-    /// A SIP domain, and which kinds of lists it has for calls.
+    /// A SIP domain, and the kinds of lists it has for calls.
     fn domain(
         &self,
         account: AccountSid,
@@ -157,7 +158,7 @@ pub trait Reader {
         domain: DomainSid,
         list: MappedList,
     ) -> Result<Option<MappingView>, ReadError>;
-    /// A registered contact; whose domain that is, the caller has checked.
+    /// A registered contact. The caller has checked that the domain is the account's.
     fn binding(
         &self,
         domain: DomainSid,
@@ -167,7 +168,7 @@ pub trait Reader {
     fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, ReadError>;
     /// The JSON of an ended call's timeline.
     fn timeline(&self, account: AccountSid, call: CallSid) -> Result<Option<String>, ReadError>;
-    /// A recording's metadata, a deleted one's too.
+    /// A recording's metadata, also of a deleted one.
     fn recording(
         &self,
         account: AccountSid,
@@ -201,8 +202,8 @@ pub trait Reader {
         kind: MappingKind,
         page: PageRequest,
     ) -> Result<Page<MappingView>, ReadError>;
-    /// Contacts that are registered at a domain at that moment (Unix milliseconds), of one user or
-    /// of all; whose domain that is, the caller has checked.
+    /// Contacts registered at a domain at that moment (Unix milliseconds), of one user or of all. The caller has
+    /// checked that the domain is the account's.
     fn bindings(
         &self,
         domain: DomainSid,
@@ -253,7 +254,7 @@ impl dyn Reader + '_ {
         Ok(self.row(&R::DESCRIPTION, owner, sid)?.map(R::from_values).transpose()?)
     }
 
-    /// A page of an owner's resources of one kind; whose the owner is, the caller has checked.
+    /// A page of an owner's resources of one kind. The caller has checked that the owner is the account's.
     ///
     /// # Errors
     /// See [`Reader`].

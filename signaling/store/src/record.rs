@@ -1,33 +1,33 @@
-//! Records of what happened: recordings, notifications, HTTP exchanges. Sans-IO.
+//! Records of history beside calls: recordings, notifications, HTTP exchanges, timelines. Sans-IO.
 
 use shared::{AccountSid, CallSid, ConferenceSid, NotificationSid, RecordingSid};
 
 use crate::domain::HttpMethod;
 
-/// A recording's metadata (contract rest.md §7). Its audio is a file of the recorder.
+/// A recording's metadata. The recorder keeps the audio in a file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RecordingRecord {
-    /// Its SID; also names the file.
+    /// Also names the file.
     pub sid: RecordingSid,
     /// The account it belongs to.
     pub account: AccountSid,
-    /// The parent leg's call.
+    /// The call that it records: of two legs, the parent's.
     pub call: CallSid,
-    /// The conference, of a conference recording.
+    /// The conference; `None` for the recording of a call.
     pub conference: Option<ConferenceSid>,
-    /// Where it stands.
+    /// Latest status.
     pub status: RecordingStatus,
-    /// What started it.
+    /// Verb or request that started it.
     pub source: RecordingSource,
-    /// 1 or 2.
+    /// Audio channels, 1 or 2.
     pub channels: u8,
     /// Whole seconds; `None` while it runs.
     pub duration_s: Option<u32>,
     /// Bytes of the WAV file; `None` while it runs.
     pub bytes: Option<u64>,
-    /// When its first sample was heard, Unix milliseconds.
+    /// First sample, Unix milliseconds.
     pub start_ms: i64,
-    /// The contract's code when it failed.
+    /// The contract's code where it failed; `None` otherwise.
     pub error_code: Option<u32>,
     /// Unix milliseconds.
     pub created_ms: i64,
@@ -40,21 +40,21 @@ pub struct RecordingRecord {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum RecordingStatus {
-    /// Being written.
+    /// Audio is being written.
     InProgress,
     /// Paused by the API.
     Paused,
-    /// Ended by the API, not yet a file.
+    /// Ended by the API, its file not finished.
     Stopped,
-    /// Being made into its final file.
+    /// Ended, its file being finished.
     Processing,
-    /// The file is there.
+    /// The file can be downloaded.
     Completed,
-    /// Nothing was heard.
+    /// No audio was received, so there is no file.
     Absent,
-    /// It broke; see its error code.
+    /// It failed; its error code says how.
     Failed,
-    /// Deleted; only the metadata lives on for a while.
+    /// Deleted: the file is gone, the metadata stays for a while.
     Deleted,
 }
 
@@ -90,7 +90,7 @@ impl RecordingStatus {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 
-    /// Whether the recorder still works on it.
+    /// True while the recorder works on it.
     pub const fn is_running(self) -> bool {
         match self {
             Self::InProgress | Self::Paused | Self::Stopped | Self::Processing => true,
@@ -99,14 +99,14 @@ impl RecordingStatus {
     }
 }
 
-/// What started a recording.
+/// Verb or request that started a recording.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum RecordingSource {
     /// `<Dial record>`.
     DialVerb,
-    /// A conference.
+    /// `record` of a conference.
     Conference,
     /// `Record=true` of `POST Calls`.
     OutboundApi,
@@ -114,7 +114,7 @@ pub enum RecordingSource {
     RecordVerb,
     /// `POST Calls/{sid}/Recordings`.
     StartCallRecordingApi,
-    /// The conference's API.
+    /// The REST API of a conference.
     StartConferenceRecordingApi,
 }
 
@@ -147,28 +147,28 @@ impl RecordingSource {
     }
 }
 
-/// Something that went wrong: read as a `Notification` (§6.3) and as a monitor `Alert` (§11).
+/// A failure or warning that the customer can read, as a `Notification` and as a monitor `Alert`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NotificationRecord {
-    /// Its SID.
+    /// Also the SID of its `Alert`.
     pub sid: NotificationSid,
-    /// The account it is told to.
+    /// The account that can read it.
     pub account: AccountSid,
-    /// The call it is about.
+    /// The call it is about; `None` where it concerns no single call.
     pub call: Option<CallSid>,
-    /// How bad.
+    /// Error or warning.
     pub level: NotificationLevel,
     /// The contract's error code.
     pub error_code: u32,
-    /// One sentence.
+    /// One sentence for the customer.
     pub message: String,
-    /// The HTTP request it is about, where there was one.
+    /// The HTTP request it is about; `None` without one.
     pub exchange: Option<HttpMessages>,
     /// Unix milliseconds.
     pub created_ms: i64,
 }
 
-/// How bad a notification is.
+/// Severity of a notification.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -179,7 +179,7 @@ pub enum NotificationLevel {
     Warning,
 }
 
-/// An HTTP request of ours and its answer, as far as a notification shows them.
+/// An HTTP request of the gateway and its answer, as far as a notification shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HttpMessages {
     /// Method of the request.
@@ -190,11 +190,11 @@ pub struct HttpMessages {
     pub request_variables: String,
     /// Header lines of the answer.
     pub response_headers: String,
-    /// The answer's body, cut.
+    /// The answer's body, cut to the limit of what is kept.
     pub response_body: String,
 }
 
-/// One HTTP exchange of a call: a row of `Calls/{sid}/Events` (contract rest.md §6.3).
+/// One HTTP exchange of a call: a row of `Calls/{sid}/Events`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HttpExchange {
     /// Orders the rows and is unique: make it with [`shared::ids::sid_bits`].
@@ -210,19 +210,19 @@ pub struct HttpExchange {
     pub url: String,
     /// The parameters in order.
     pub parameters: Vec<(String, String)>,
-    /// Status of the answer; `None` when there was none.
+    /// Status of the answer; `None` where none came.
     pub response_code: Option<u16>,
     /// From sending to the last byte, milliseconds.
     pub request_duration_ms: u32,
     /// `Content-Type` of the answer.
     pub content_type: String,
-    /// The answer's body, cut.
+    /// The answer's body, cut to the limit of what is kept.
     pub response_body: String,
     /// Unix milliseconds.
     pub created_ms: i64,
 }
 
-/// The timeline of an ended call (design section 8): one blob, JSON, at most 16 KiB.
+/// The timeline of an ended call: one JSON text of at most 16 KiB, so that a long call cannot grow the store.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TimelineRecord {
     /// The call.
@@ -233,7 +233,7 @@ pub struct TimelineRecord {
     pub json: String,
 }
 
-/// 128 bits as hexadecimal text: numbers of JSON are too small.
+/// 128 bits as hexadecimal text: many readers of JSON keep only 53 bits of a number.
 mod bits {
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};

@@ -1,4 +1,6 @@
-//! The contract's rules for texts and limits, each with its code and sentence (rest.md §2, §12). Sans-IO.
+//! The contract's rules for texts and limits, each with its code and sentence. Sans-IO.
+//!
+//! Values that differ by kind come from the descriptions; here are the sentences and the checks.
 
 use shared::limits::{PASSWORD_CHARACTERS_MIN, USERNAME_CHARACTERS_MAX};
 

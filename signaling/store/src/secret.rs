@@ -1,4 +1,4 @@
-//! Values that must never be printed. Sans-IO.
+//! Secrets: values that logs and errors never show. Sans-IO.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ impl Secret {
         &self.0
     }
 
-    /// Compares without telling by time how many bytes agreed; only the length shows.
+    /// Compares in a time that depends only on the length, so that it does not reveal how many bytes agree.
     pub fn matches(&self, candidate: &str) -> bool {
         same_bytes(self.0.as_bytes(), candidate.as_bytes())
     }
@@ -42,7 +42,7 @@ impl SecretHash {
         Self(sha2::Sha256::digest(secret.as_bytes()).into())
     }
 
-    /// Whether `candidate` is the secret.
+    /// True where `candidate` is the secret.
     pub fn matches(&self, candidate: &str) -> bool {
         same_bytes(&self.0, &Self::of(candidate).0)
     }
@@ -59,7 +59,7 @@ impl fmt::Debug for SecretHash {
 /// Whoever holds one can answer a challenge, so `Debug` hides both.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ha1 {
-    /// For `algorithm=MD5`, also when none is named.
+    /// For `algorithm=MD5`, and for responses without `algorithm`.
     pub md5: [u8; 16],
     /// For `algorithm=SHA-256`.
     pub sha256: [u8; 32],
@@ -97,7 +97,7 @@ pub trait Sealer: Send + Sync {
     /// The inverse of [`Sealer::seal`].
     ///
     /// # Errors
-    /// When the key is another one, or the bytes or the context were changed.
+    /// Where the key is another, or the bytes or the context were changed.
     fn unseal(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError>;
 }
 
@@ -110,7 +110,7 @@ fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    // An accumulator instead of an early return: the time must not say where they differ.
+    // An accumulator and no early return: the time must not reveal where they differ.
     let difference = a.iter().zip(b).fold(0_u8, |sum, (x, y)| sum | (x ^ y));
     std::hint::black_box(difference) == 0
 }

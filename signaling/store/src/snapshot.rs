@@ -1,4 +1,9 @@
-//! Everything a call or a write is decided by, in memory: accounts, keys, domains, lists, mappings. Sans-IO.
+//! The configuration in memory: accounts, keys, domains, lists and mappings, by which calls and writes are decided.
+//! Sans-IO.
+//!
+//! It follows the disk: it changes only by committed changes, in the order of their commits, so a call is never
+//! admitted by something that a crash takes back. Indexes (`mapped`, `subdomains`, the names and owners in each
+//! [`Table`]) answer in logarithmic time what a write or a call asks; they follow the rows in the same step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,9 +35,9 @@ pub struct Snapshot {
     pub(crate) ip_lists: Table<IpAccessControlList>,
     pub(crate) ip_addresses: Table<IpAddress>,
     mappings: BTreeMap<(DomainSid, MappedList), Mapping>,
-    /// List bits and the domains it is mapped to: whether a list may be deleted.
+    /// Bits of a list and the domains it is mapped to: such a list cannot be deleted.
     mapped: BTreeSet<(u128, DomainSid, MappedList)>,
-    /// Domain and subdomain right below: whether a domain may be deleted.
+    /// A domain and a subdomain right below it: such a domain cannot be deleted.
     subdomains: BTreeSet<(DomainSid, DomainSid)>,
 }
 
@@ -55,7 +60,7 @@ impl Snapshot {
         }
     }
 
-    /// The digest realm of every domain (contract sip-interface.md §3).
+    /// The digest realm, one for every domain (RFC 7616 §3.3).
     pub fn realm(&self) -> &str {
         &self.realm
     }
@@ -65,7 +70,7 @@ impl Snapshot {
         &self.suffix
     }
 
-    /// An account.
+    /// The account with this SID.
     pub fn account(&self, sid: AccountSid) -> Option<&Arc<Account>> {
         self.accounts.get(sid)
     }
@@ -75,7 +80,7 @@ impl Snapshot {
         self.accounts.iter()
     }
 
-    /// Whether an account may be used: active itself, and its parent too.
+    /// True where the account is active, and its parent too.
     pub fn account_is_active(&self, sid: AccountSid) -> bool {
         let active = |account: &Arc<Account>| account.status == AccountStatus::Active;
         self.accounts.get(sid).is_some_and(|account| {
@@ -84,7 +89,7 @@ impl Snapshot {
         })
     }
 
-    /// A SIP domain.
+    /// The SIP domain with this SID.
     pub fn domain(&self, sid: DomainSid) -> Option<&Arc<Domain>> {
         self.domains.get(sid)
     }
@@ -99,7 +104,7 @@ impl Snapshot {
         self.domains.named(0, labels)
     }
 
-    /// Lists mapped to a domain, in a fixed order.
+    /// Lists mapped to a domain, by kind and SID.
     pub fn mappings(&self, domain: DomainSid) -> impl Iterator<Item = &Mapping> {
         let first = MappedList::CallsIpAccessControlList(IpAccessControlListSid(0));
         self.mappings
@@ -108,7 +113,7 @@ impl Snapshot {
             .map(|(_, mapping)| mapping)
     }
 
-    /// Which kinds of lists a domain has for calls.
+    /// The kinds of lists that a domain has for calls.
     pub fn domain_auth(&self, domain: DomainSid) -> DomainAuth {
         let has = |kind| self.mappings(domain).any(|mapping| mapping.list.kind() == kind);
         DomainAuth {
@@ -117,8 +122,8 @@ impl Snapshot {
         }
     }
 
-    /// Takes a committed change over. Changes of history (calls, recordings, notifications) are not
-    /// held here and pass without effect.
+    /// Applies a committed change. History (calls, recordings, notifications) is not held here: its changes
+    /// have no effect.
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Insert(resource) => {
@@ -135,15 +140,15 @@ impl Snapshot {
             }
             Change::Delete(key) => self.remove(*key),
             Change::Map(mapping) => {
+                debug_assert!(self.domains.get(mapping.domain).is_some(), "the domain is held");
                 self.mappings.insert((mapping.domain, mapping.list), *mapping);
                 self.mapped.insert((mapping.list.bits(), mapping.domain, mapping.list));
+                debug_assert_eq!(self.mappings.len(), self.mapped.len());
             }
             Change::Unmap { domain, list } => self.unmap(*domain, *list),
             Change::PutCall(_)
-                debug_assert!(self.domains.get(mapping.domain).is_some(), "the domain is held");
             | Change::DeleteCall { .. }
             | Change::PutRecording(_)
-                debug_assert_eq!(self.mappings.len(), self.mapped.len());
             | Change::DeleteRecording { .. }
             | Change::AddNotification(_)
             | Change::AddExchange(_)
@@ -189,11 +194,6 @@ impl Snapshot {
         }
     }
 
-    fn remove(&mut self, key: ResourceKey) {
-        match key {
-            ResourceKey::Key(sid) => drop(self.keys.remove(sid)),
-            ResourceKey::Domain(sid) => {
-                let lists: Vec<_> = self.mappings(sid).map(|mapping| mapping.list).collect();
     /// The revision held of a resource; `None` where none is held.
     fn revision(&self, resource: &Resource) -> Option<u64> {
         match resource {
@@ -211,29 +211,34 @@ impl Snapshot {
         }
     }
 
+    fn remove(&mut self, key: ResourceKey) {
+        match key {
+            ResourceKey::Key(sid) => drop(self.keys.remove(sid)),
+            ResourceKey::Domain(sid) => {
+                debug_assert!(!self.has_subdomains(sid), "a domain with subdomains stays");
+                let lists: Vec<_> = self.mappings(sid).map(|mapping| mapping.list).collect();
                 for list in lists {
                     self.unmap(sid, list);
                 }
                 self.forget_parent(sid);
-                debug_assert!(!self.has_subdomains(sid), "a domain with subdomains stays");
                 self.domains.remove(sid);
             }
             ResourceKey::CredentialList(sid) => {
+                debug_assert!(!self.list_is_mapped(sid.0), "a mapped list stays");
                 let rows: Vec<_> = self.credentials.owned_by(sid.0).map(|row| row.sid).collect();
                 for row in rows {
                     self.credentials.remove(row);
                 }
                 self.credential_lists.remove(sid);
-                debug_assert!(!self.list_is_mapped(sid.0), "a mapped list stays");
             }
             ResourceKey::Credential(sid) => drop(self.credentials.remove(sid)),
             ResourceKey::IpAccessControlList(sid) => {
+                debug_assert!(!self.list_is_mapped(sid.0), "a mapped list stays");
                 let rows: Vec<_> = self.ip_addresses.owned_by(sid.0).map(|row| row.sid).collect();
                 for row in rows {
                     self.ip_addresses.remove(row);
                 }
                 self.ip_lists.remove(sid);
-                debug_assert!(!self.list_is_mapped(sid.0), "a mapped list stays");
             }
             ResourceKey::IpAddress(sid) => drop(self.ip_addresses.remove(sid)),
         }
@@ -242,12 +247,12 @@ impl Snapshot {
     fn unmap(&mut self, domain: DomainSid, list: MappedList) {
         self.mappings.remove(&(domain, list));
         self.mapped.remove(&(list.bits(), domain, list));
+        debug_assert_eq!(self.mappings.len(), self.mapped.len());
     }
 
     fn forget_parent(&mut self, domain: DomainSid) {
         if let Some(parent) = self.domains.get(domain).and_then(|row| row.parent) {
             self.subdomains.remove(&(parent, domain));
-        debug_assert_eq!(self.mappings.len(), self.mapped.len());
         }
     }
 }
@@ -345,7 +350,7 @@ impl Row for IpAddress {
     fn owner(&self) -> u128 {
         self.list.0
     }
-    /// The block is a name too: an address stands once in a list.
+    /// The block is a name too: an address occurs once in a list.
     fn unique_names(&self) -> Vec<(u128, String)> {
         let block = format!("block {}/{}", self.block.address(), self.block.prefix());
         vec![(self.list.0, format!("name {}", self.friendly_name)), (self.list.0, block)]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What a row tells its table.
+/// A row: its key, its owner, and the names no other row may have.
 pub(crate) trait Row {
-    /// Its SID.
+    /// SID.
     type Key: Ord + Copy;
     /// The least key.
     const FIRST: Self::Key;
@@ -39,13 +39,13 @@ impl<R: Row> Table<R> {
         self.rows.values()
     }
 
-    /// Who has a name, if anybody.
+    /// The row that has this name.
     pub(crate) fn named(&self, scope: u128, name: &str) -> Option<&Arc<R>> {
         // A borrowed key pair would need its own type; names are short and lookups few a call.
         self.names.get(&(scope, name.to_owned())).and_then(|key| self.rows.get(key))
     }
 
-    /// Whether another row than `row` itself has one of its names.
+    /// True where a row other than `row` has one of its names.
     pub(crate) fn name_is_taken(&self, row: &R) -> bool {
         row.unique_names()
             .into_iter()

@@ -1,4 +1,4 @@
-//! What the REST API asks to be written, and what it is told. Sans-IO.
+//! Writes of the REST API, and the replies to them. Sans-IO.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -28,23 +28,23 @@ pub enum Write {
     },
     /// `POST Accounts/{sid}`: the path's account itself.
     UpdateAccount {
-        /// New name.
+        /// New name; `None` keeps the old one.
         friendly_name: Option<String>,
-        /// New status, as it was written.
+        /// New status; `None` keeps the old one.
         status: Option<AccountStatus>,
-        /// Whose credentials asked: the account itself, or its parent.
+        /// The account whose credentials were used: this one, or its parent.
         by: AccountSid,
     },
     /// `POST Keys`, `POST SigningKeys`.
     CreateKey {
-        /// Name.
+        /// `None` leaves the name empty.
         friendly_name: Option<String>,
     },
     /// `POST Keys/{sid}`.
     UpdateKey {
         /// Which.
         key: KeySid,
-        /// New name.
+        /// New name; `None` keeps the old one.
         friendly_name: Option<String>,
     },
     /// `DELETE Keys/{sid}`.
@@ -55,7 +55,7 @@ pub enum Write {
     UpdateDomain {
         /// Which.
         domain: DomainSid,
-        /// What changes.
+        /// New values of the fields that change.
         fields: Box<DomainFields>,
     },
     /// `DELETE SIP/Domains/{sid}`. Its mappings go with it.
@@ -64,14 +64,14 @@ pub enum Write {
     CreateMapping {
         /// The domain.
         domain: DomainSid,
-        /// The list and what for.
+        /// The list, and what it is mapped for.
         list: MappedList,
     },
     /// `DELETE …Mappings/{sid}`.
     DeleteMapping {
         /// The domain.
         domain: DomainSid,
-        /// The list and what for.
+        /// The list, and what it is mapped for.
         list: MappedList,
     },
     /// `POST SIP/CredentialLists`.
@@ -135,7 +135,7 @@ pub enum Write {
         friendly_name: String,
         /// Required; version 4 or 6.
         address: IpAddr,
-        /// Default: the whole address.
+        /// Length of the prefix; `None` is the single address.
         prefix: Option<u8>,
     },
     /// `POST …/IpAddresses/{sid}`.
@@ -144,11 +144,11 @@ pub enum Write {
         list: IpAccessControlListSid,
         /// Which.
         ip_address: IpAddressSid,
-        /// New name.
+        /// New name; `None` keeps the old one.
         friendly_name: Option<String>,
-        /// New address; keeps the prefix where that fits.
+        /// New address, which keeps the prefix where that fits; `None` keeps the old one.
         address: Option<IpAddr>,
-        /// New prefix.
+        /// New length of the prefix; `None` keeps the old one.
         prefix: Option<u8>,
     },
     /// `DELETE …/IpAddresses/{sid}`.
@@ -158,16 +158,16 @@ pub enum Write {
         /// Which.
         ip_address: IpAddressSid,
     },
-    /// `DELETE SIP/Domains/{sid}/Registrations/{sid}`: the phone is not called any more.
+    /// `DELETE SIP/Domains/{sid}/Registrations/{sid}`: calls no longer reach the phone.
     DeleteBinding {
         /// The domain of the path.
         domain: DomainSid,
         /// Which.
         binding: BindingSid,
     },
-    /// `DELETE Calls/{sid}`: only of an ended call (20009); the database decides.
+    /// `DELETE Calls/{sid}`: only of an ended call (20009). The database decides, as the snapshot holds no calls.
     DeleteCall(CallSid),
-    /// `DELETE Recordings/{sid}`: only of one that does not run any more.
+    /// `DELETE Recordings/{sid}`: only of one that has ended.
     DeleteRecording {
         /// Which.
         recording: RecordingSid,
@@ -207,7 +207,7 @@ pub struct DomainFields {
     pub emergency_caller_sid: Patch<String>,
 }
 
-/// What a write or a call command is answered with once it is on disk.
+/// The answer to a write once it is on disk, or to a call command once it is carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The account as it is now.
@@ -226,7 +226,7 @@ pub enum Reply {
         /// Which kinds of lists are mapped for calls: gives `auth_type`.
         auth: DomainAuth,
     },
-    /// The mapping, told by its list.
+    /// The mapping, identified by its list.
     Mapping(MappingView),
     /// The list as it is now.
     CredentialList(Arc<CredentialList>),
@@ -240,9 +240,9 @@ pub enum Reply {
     Call(Arc<CallRecord>),
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
-    /// A live call's timeline so far, as JSON. `None` of a call that has ended: the store has it.
+    /// A live call's timeline so far, as JSON. `None` where the call has ended: the store has it.
     Timeline(Option<String>),
-    /// It is gone.
+    /// The resource is deleted.
     Deleted,
 }
 
@@ -255,7 +255,7 @@ pub struct DomainAuth {
     pub credential_list: bool,
 }
 
-/// A mapping as the API shows it: there is no SID but the list's.
+/// A mapping as the API shows it: under the SID of its list, as it has none of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingView {
     /// The account of domain and list.
@@ -266,7 +266,7 @@ pub struct MappingView {
     pub friendly_name: String,
 }
 
-/// Why a write is refused, in the contract's terms (rest.md §2). The customer's doing, except 503.
+/// The reason a request is refused, in the contract's terms. Always the customer's error, except 503.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct WriteError {
@@ -276,7 +276,7 @@ pub struct WriteError {
     pub code: u32,
     /// A sentence for the customer. Empty with 20404: the API names the path then.
     pub message: Cow<'static, str>,
-    /// The methods that the resource has, for `Allow` (RFC 9110 §15.5.6); empty but with 405.
+    /// The methods that the resource has, for `Allow` (RFC 9110 §15.5.6); empty except with 405.
     pub allow: &'static str,
 }
 
@@ -291,7 +291,7 @@ impl WriteError {
         Self { status, code, message: message.into(), allow: "" }
     }
 
-    /// There is no such resource in this account.
+    /// The account has no such resource.
     pub const fn not_found() -> Self {
         Self { status: 404, code: 20404, message: Cow::Borrowed(""), allow: "" }
     }

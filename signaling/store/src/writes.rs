@@ -1,4 +1,9 @@
-//! The way of a write: checked, committed, applied, answered. Sans-IO machine for Control.
+//! Writes on their way to disk. Sans-IO; Control holds one machine.
+//!
+//! A write is *checked* against the snapshot and becomes a change; it is then *pending* while the store thread
+//! commits it; it ends *answered*, applied to the snapshot or refused. Several writes are pending at once, so
+//! each is checked against a snapshot that lacks the others: the change carries its precondition, the database
+//! tests that inside the transaction, and a write that lost a race is checked again on the newer snapshot.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +15,7 @@ use crate::plan::{Mint, Planned};
 use crate::snapshot::Snapshot;
 use crate::write::{Reply, Write, WriteError};
 
-/// How often a write is planned again because another one changed the same resource first.
+/// Most checks of one write. Past it, so many others change the same resource that the customer must decide.
 const ATTEMPTS_MAX: u8 = 8;
 
 /// Writes on their way to disk, each with the token its answer goes to.
@@ -30,7 +35,7 @@ struct Pending<Token> {
     attempts: u8,
 }
 
-/// What became of a new write.
+/// The result of submitting a write.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Submitted<Token> {
     /// To be committed; the outcome comes back by [`Writes::settle`] under `id`.
@@ -44,12 +49,12 @@ pub enum Submitted<Token> {
     Refused(Token, WriteError),
 }
 
-/// What became of an outcome.
+/// The result of settling an outcome.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Settled<Token> {
     /// It is on disk and applied to the snapshot (`Ok`), or nothing was changed (`Err`). Answer it.
     Answer(Token, Box<Result<Reply, WriteError>>),
-    /// Another write came first; this one was planned again and has to be committed.
+    /// Another write came first; this one was checked again, and its new change is to be committed.
     Again {
         /// Names the write.
         id: u64,
@@ -67,12 +72,12 @@ impl<Token> Default for Writes<Token> {
 }
 
 impl<Token> Writes<Token> {
-    /// How many writes wait for the store.
+    /// Number of writes that wait for the store.
     pub fn len(&self) -> usize {
         self.pending.len()
     }
 
-    /// Whether none waits.
+    /// True where no write waits.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
@@ -96,23 +101,23 @@ impl<Token> Writes<Token> {
                 let change = planned.change.clone();
                 let pending = Pending { token, account, write, mint, planned, attempts: 1 };
                 self.pending.insert(id, pending);
+                debug_assert!(self.pending.len() <= STORE_QUEUE_MAX);
                 Submitted::Commit { id, change }
             }
             Err(error) => Submitted::Refused(token, error),
         }
     }
-                debug_assert!(self.pending.len() <= STORE_QUEUE_MAX);
 
     /// Takes the store's outcome for a write and applies it to the snapshot.
     ///
     /// Outcomes must come in the order of their commits: the snapshot follows the disk.
     pub fn settle(&mut self, snapshot: &mut Snapshot, id: u64, outcome: Outcome) -> Settled<Token> {
+        debug_assert!(id < self.next, "an outcome answers a write that was submitted");
         let Some(pending) = self.pending.remove(&id) else {
             return Settled::Unknown;
         };
         let answer = match outcome {
             Outcome::Committed => {
-        debug_assert!(id < self.next, "an outcome answers a write that was submitted");
                 snapshot.apply(&pending.planned.change);
                 Ok(pending.planned.reply)
             }

@@ -1,4 +1,4 @@
-//! Accounts and API keys: who may make, rename and suspend them (contract rest.md §4). Sans-IO.
+//! Rules of accounts and API keys: who may create, rename and suspend them. Sans-IO.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! IP access control lists and their addresses (contract rest.md §5.4). Sans-IO.
+//! Rules of IP access control lists and their addresses. Sans-IO.
 
 use std::net::IpAddr;
 use std::sync::Arc;

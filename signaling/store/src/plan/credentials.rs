@@ -1,4 +1,4 @@
-//! Credential lists and their users (contract rest.md §5.3). Sans-IO.
+//! Rules of credential lists and their users. Sans-IO.
 
 use std::sync::Arc;
 

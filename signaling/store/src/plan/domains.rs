@@ -1,4 +1,4 @@
-//! SIP domains, their names and what is mapped to them (contract rest.md §5.1, §5.2). Sans-IO.
+//! Rules of SIP domains, their names and the lists mapped to them. Sans-IO.
 
 use std::sync::Arc;
 
@@ -78,8 +78,8 @@ impl Plan<'_> {
         deleted(ResourceKey::Domain(sid))
     }
 
-    /// Reads a name and finds what it lies below of. A name below another one needs that one, owned by
-    /// this account or its parent; every account owns its own SID as a name (sip-interface.md §1).
+    /// Reads a name and finds the domain right above it. A name below another needs that domain to exist, owned
+    /// by this account or its parent; every account owns its own SID as a name.
     pub(super) fn domain_name(
         &self,
         text: &str,

@@ -1,4 +1,7 @@
 //! From a write to a change: every rule of the contract that the snapshot can decide. Sans-IO.
+//!
+//! A pure function of snapshot, write and [`Mint`]: the same write can be checked again when another one changed
+//! the resource first. It keeps the SID then, as the mint is part of the write's own state.
 
 mod accounts;
 mod addresses;
@@ -59,7 +62,7 @@ impl Mint {
     }
 }
 
-/// A write that the snapshot allows: what goes to disk, and what is answered once it is there.
+/// A write that the snapshot allows: the change to commit, and the reply once it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// To be committed.
@@ -87,10 +90,10 @@ impl Account {
 }
 
 impl Snapshot {
-    /// Whether `account` may do `write` now, and what that would change.
+    /// The change that `write` makes for `account`, or the rule that refuses it.
     ///
-    /// Pure: nothing is taken over before [`Snapshot::apply`]. What other writes in flight do in the
-    /// meantime is found by the change's precondition.
+    /// Changes nothing: that is for [`Snapshot::apply`], after the commit. Other writes may be in flight; the
+    /// change's precondition finds those that get in its way.
     ///
     /// # Errors
     /// The contract's code, status and a sentence.
@@ -173,7 +176,7 @@ impl Snapshot {
     }
 }
 
-/// One write under way: who, against what, with which time and randomness.
+/// A write being checked: its account, the snapshot it is checked against, its time and randomness.
 struct Plan<'a> {
     snapshot: &'a Snapshot,
     account: &'a Arc<Account>,
@@ -191,15 +194,15 @@ impl Plan<'_> {
 }
 
 fn inserted(resource: Resource, reply: Reply) -> Planned {
+    debug_assert_eq!(resource.revision(), 1, "a row begins at revision 1");
     Planned { change: Change::Insert(resource), reply }
 }
 
-    debug_assert_eq!(resource.revision(), 1, "a row begins at revision 1");
 fn updated(resource: Resource, reply: Reply) -> Planned {
+    debug_assert!(resource.revision() > 1, "an update raises the revision");
     Planned { change: Change::Update(resource), reply }
 }
 
-    debug_assert!(resource.revision() > 1, "an update raises the revision");
 fn deleted(key: ResourceKey) -> Checked {
     Ok(Planned { change: Change::Delete(key), reply: Reply::Deleted })
 }
