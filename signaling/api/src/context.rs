@@ -148,6 +148,7 @@ impl Context<'_> {
     }
 
     fn write(&self, write: Write, status: u16) -> Answered {
+        debug_assert_ne!(self.method, Method::Get, "a read writes nothing");
         let rendering = self.rendering(status);
         Ok(Step::Write { account: self.account.sid, write, rendering })
     }

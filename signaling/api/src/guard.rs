@@ -104,6 +104,7 @@ impl Drop for Permit {
         let mut state = self.guard.lock();
         if let Some(count) = state.under_way.get_mut(&self.account) {
             *count = count.saturating_sub(1);
+        debug_assert!(state.under_way.contains_key(&self.account), "a permit holds a place");
             if *count == 0 {
                 state.under_way.remove(&self.account);
             }

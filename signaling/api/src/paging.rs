@@ -105,6 +105,14 @@ impl Paging {
         let link = |number, token: Option<&str>| self.link(path, number, token);
         let next = page.rows.last().filter(|_| page.has_next).map(|row| token("PA", row));
         let previous = page.rows.first().filter(|_| page.has_previous).map(|row| token("PB", row));
+        debug_assert!(
+            page.rows.len() <= self.request.size as usize,
+            "a page has the size asked for"
+        );
+        debug_assert!(
+            page.rows.windows(2).all(|pair| pair[0].bits > pair[1].bits),
+            "a page is newest first, or the tokens of its links would skip rows"
+        );
         Links {
             this: link(self.number, self.token.as_deref()),
             first: link(0, None),
