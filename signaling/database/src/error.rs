@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why the database cannot be opened. The operator's or the system's fault.
+/// Reason the database cannot be opened. Always the operator's or the system's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A newer program wrote the file.
@@ -15,7 +15,7 @@ pub enum OpenError {
         /// Newest version this program knows.
         newest: u32,
     },
-    /// An older program wrote the file, and it cannot be brought up to date only by reading it.
+    /// An older program wrote the file, and a reader may not migrate it.
     #[error(
         "the database has schema version {found}, this program reads {newest}: start the gateway once"
     )]
@@ -39,7 +39,7 @@ pub enum OpenError {
     /// SQLite cannot open or read it.
     #[error("the database cannot be used: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// Something wrote over the write-ahead log.
+    /// The write-ahead log was overwritten.
     #[error(
         "the database's log {} is damaged ({what}): what was committed there is lost. To go on with what the \
          main file holds, move the log away",
@@ -48,7 +48,7 @@ pub enum OpenError {
     DamagedLog {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage found.
         what: &'static str,
     },
     /// A file of the store cannot be read.
@@ -56,7 +56,7 @@ pub enum OpenError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: std::io::Error,
     },
 }

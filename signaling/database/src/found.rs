@@ -1,4 +1,4 @@
-//! What stands in a data folder before it is opened: SQLite would begin anew without a word. Blocks.
+//! A look at a data folder before it is opened, because SQLite would silently start an empty database. Blocks.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -9,28 +9,28 @@ use rusqlite::OpenFlags;
 use crate::error::OpenError;
 use crate::open::connect;
 
-/// What there is at a database's path.
+/// State of a database's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// No file, or one without tables.
     Nothing,
     /// Tables without any account: a first start was interrupted.
     Empty,
-    /// Accounts.
+    /// At least one account.
     Accounts,
 }
 
-/// Looks at the database at `path`; what it holds stays as it is.
+/// Looks at the database at `path` without changing it.
 ///
 /// # Errors
-/// [`OpenError::DamagedLog`] where its log lost commits, [`OpenError::Sqlite`] where it is no database.
+/// [`OpenError::DamagedLog`] where its log lost commits, [`OpenError::Sqlite`] where it is not a database.
 pub fn find(path: &Path) -> Result<Found, OpenError> {
     let bytes = match std::fs::metadata(path) {
         Ok(file) => file.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(source) => return Err(OpenError::Unreadable { path: path.to_owned(), source }),
     };
-    // SQLite deletes the log of a file without a byte: it is not asked about that one.
+    // SQLite deletes the log of an empty file, so it must not open this one.
     if bytes == 0 {
         return Ok(Found::Nothing);
     }
@@ -46,7 +46,7 @@ pub fn find(path: &Path) -> Result<Found, OpenError> {
     Ok(if accounts == 0 { Found::Empty } else { Found::Accounts })
 }
 
-/// The files that belong to the database at `path`, itself among them.
+/// The files of the database at `path`, itself included.
 pub fn files(path: &Path) -> [PathBuf; 4] {
     let shared_memory = with_suffix(path, "-shm");
     [path.to_owned(), log_path(path), shared_memory, crate::open::journal_path(path)]
@@ -62,11 +62,11 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Whether the write-ahead log still has all that was committed to it.
+/// Checks that the write-ahead log still has every commit written to it.
 ///
-/// SQLite reads a log up to the first frame whose checksum is wrong and drops the rest: right after a power
-/// failure, where the last transaction is torn, and silent where something wrote over the file. Every commit is
-/// synced before the next begins, so two commits behind a broken frame are commits that were lost.
+/// SQLite reads a log up to the first frame whose checksum is wrong and drops the rest. That is right after a power
+/// failure, which tears the last transaction, but hides an overwritten file. Every commit is synced before the
+/// next begins, so two commits behind a broken frame are commits that were lost.
 fn check_log(path: &Path) -> Result<(), OpenError> {
     let damaged = |what| OpenError::DamagedLog { path: path.to_owned(), what };
     let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
@@ -95,7 +95,7 @@ fn check_log(path: &Path) -> Result<(), OpenError> {
     if commits_behind > 1 { Err(damaged("commits stand behind a broken one")) } else { Ok(()) }
 }
 
-/// Reads a whole piece; whether there was one.
+/// Fills `piece`; false at the end of the file.
 fn fill(file: &mut impl Read, piece: &mut [u8]) -> io::Result<bool> {
     match file.read_exact(piece) {
         Ok(()) => Ok(true),
@@ -104,18 +104,18 @@ fn fill(file: &mut impl Read, piece: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-/// A log as far as it was read (SQLite file format, section 4: the write-ahead log).
+/// The part of a log read so far (SQLite file format, "The Write-Ahead Log").
 struct Log {
     page_bytes: usize,
-    /// Whether checksums add words of the file in big-endian order.
+    /// Checksums add words of the file in big-endian order, otherwise little-endian.
     big_endian: bool,
     salts: [u8; 8],
-    /// Of the frames that were taken.
+    /// Running checksum over the frames accepted so far.
     sum: (u32, u32),
 }
 
 impl Log {
-    /// The log of this header; `None` where it is none.
+    /// The log that starts with this header; `None` where the header is not one.
     fn new(header: &[u8; HEADER_BYTES]) -> Option<Self> {
         let magic = word(header, 0);
         let page_bytes = usize::try_from(word(header, 8)).ok()?;
@@ -131,7 +131,7 @@ impl Log {
         (magic & !1 == MAGIC && is_whole && is_page).then_some(log)
     }
 
-    /// Whether the frame follows those that were taken.
+    /// True where the frame follows those accepted so far.
     fn takes(&mut self, frame: &[u8]) -> bool {
         let sum = self.add(self.sum, &frame[..8]);
         let sum = self.add(sum, &frame[FRAME_HEADER_BYTES..]);
@@ -142,12 +142,12 @@ impl Log {
         follows
     }
 
-    /// Whether the frame ends a transaction of this log, as far as its own header says.
+    /// True where the frame's own header says that it ends a transaction of this log.
     fn is_commit(&self, frame: &[u8]) -> bool {
         self.is_of_this_log(frame) && word(frame, 4) > 0
     }
 
-    /// Frames that an earlier round of the same file left have other salts.
+    /// Frames left by an earlier round through the same file have other salts.
     fn is_of_this_log(&self, frame: &[u8]) -> bool {
         frame[8..16] == self.salts
     }

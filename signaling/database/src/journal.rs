@@ -1,10 +1,10 @@
 //! History that the database could not take, kept for the next process. Blocks.
 //!
-//! While the disk is full, calls go on and end. Their rows wait in memory, and are appended here as well:
-//! to a file whose space was taken when the disk still had some. At the next start they are written into
-//! the database before calls are closed that were up, so that a call that had ended says how.
+//! While the disk is full, calls continue and end. Their rows wait in memory, and are appended here as well, to a
+//! file whose space was allocated while the disk had some. The next start writes them into the database before it
+//! closes calls that were live, so that a call that had ended keeps its true end.
 //!
-//! One JSON document a line, zeros behind the last. A line that a kill cut short is not read.
+//! One JSON document per line, zeros after the last. A line that a kill cut short is not read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -18,7 +18,7 @@ use store::{
     CallRecord, Change, HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord,
 };
 
-/// The file, empty, its space taken.
+/// The open file, its space allocated.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -26,12 +26,12 @@ pub struct Journal {
     used: u64,
 }
 
-/// How many rows a call of [`Journal::append`] kept.
+/// Rows that one call of [`Journal::append`] kept and dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Journaled {
-    /// Rows that the next process will find.
+    /// Rows on disk, for the next process.
     pub kept: usize,
-    /// Rows that had no room.
+    /// Rows without room.
     pub left_out: usize,
 }
 
@@ -45,7 +45,7 @@ enum Line<'a> {
     Timeline(&'a TimelineRecord),
 }
 
-/// The same as it is read.
+/// A line as it is read.
 #[derive(Deserialize)]
 enum Kept {
     Call(CallRecord),
@@ -56,10 +56,10 @@ enum Kept {
 }
 
 impl Journal {
-    /// Makes the file, or empties one that was read, and takes `bytes` of the disk for it.
+    /// Creates the file, or empties one that was read, and allocates `bytes` of the disk for it.
     ///
     /// # Errors
-    /// Those of the file system, no space left among them.
+    /// Those of the file system, also where the space is not free.
     pub fn make(path: &Path, bytes: u64) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -76,7 +76,7 @@ impl Journal {
         journal.file.set_len(bytes)?;
         match fallocate(&journal.file, FallocateFlags::empty(), 0, bytes) {
             Ok(()) => {}
-            // File systems without it: zeros take the space as well.
+            // The file system cannot allocate: writing zeros takes the space as well.
             Err(rustix::io::Errno::OPNOTSUPP) => journal.fill_with_zeros(0, bytes)?,
             Err(errno) => return Err(errno.into()),
         }
@@ -84,11 +84,11 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Appends rows of history, synced when this returns. What happened in detail (exchanges, timelines)
-    /// may take half of the room, so that how calls ended finds some.
+    /// Appends rows of history; they are on disk when this returns. Details (exchanges, timelines) may fill half
+    /// of the space only, so that the ends of calls find room.
     ///
     /// # Errors
-    /// Those of the file system; none of the rows counts as kept then.
+    /// Those of the file system; none of the rows is kept then.
     pub fn append<'c>(
         &mut self,
         rows: impl IntoIterator<Item = &'c Change>,
@@ -112,7 +112,7 @@ impl Journal {
         Ok(journaled)
     }
 
-    /// Forgets all rows: they are in the database.
+    /// Forgets all rows, once they are in the database.
     ///
     /// # Errors
     /// Those of the file system.
@@ -125,7 +125,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether it holds no row.
+    /// True where it holds no row.
     pub const fn is_empty(&self) -> bool {
         self.used == 0
     }
@@ -142,7 +142,7 @@ impl Journal {
     }
 }
 
-/// The rows that an earlier process left; none where there is no file. `bytes_max` at most are read.
+/// The rows that an earlier process left; empty without a file. Reads at most `bytes_max`.
 ///
 /// # Errors
 /// Those of the file system.
@@ -159,7 +159,7 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<Change>> {
     Ok(kept.map(Change::from).collect())
 }
 
-/// The line of a row, and whether it is a detail.
+/// The line of a row, and true where the row is a detail; `None` for a change that is not history.
 fn line_of(change: &Change) -> Option<(Line<'_>, bool)> {
     Some(match change {
         Change::PutCall(row) => (Line::Call(row), false),

@@ -1,5 +1,5 @@
-//! The drivers behind package `store`: SQLite, bundled. Blocks; lives on the store thread (the writer)
-//! and on HTTP workers (readers).
+//! The drivers behind package `store`: SQLite, bundled. They block: the writer lives on the store thread, readers
+//! on HTTP workers.
 #![forbid(unsafe_code)]
 
 mod error;

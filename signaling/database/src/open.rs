@@ -1,4 +1,5 @@
-//! Opening the file: schema, realm, recovery, snapshot.
+//! Opening the file, in the one order that is safe: bring the schema up to date, refuse a file of another realm,
+//! recover from a kill, and only then read the snapshot, so that it holds what recovery wrote.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,27 +16,26 @@ use crate::recover::{self, Recovered};
 use crate::writer::Writer;
 use crate::{rows, schema};
 
-/// A database that was opened: what the gateway starts from.
+/// An open database: all that the gateway starts from.
 pub struct Opened {
     /// For the store thread.
     pub writer: Writer,
-    /// For Control. Without any account this is the first start.
+    /// For Control. Empty of accounts at the first start.
     pub snapshot: Snapshot,
-    /// What the previous process left behind.
+    /// State that the previous process left behind.
     pub recovered: Recovered,
-    /// For history that cannot be committed. `None` where the disk has no room for it.
+    /// Space for history that cannot be committed; `None` where the disk has none to set aside.
     pub journal: Option<Journal>,
 }
 
-/// Opens the file at `path`, or makes it, and brings it to order: the schema is made newer, history that
-/// the previous process could not commit is written, and calls that were live when it was killed are
-/// closed as failed.
+/// Opens the file at `path`, or creates it, and brings it up to date: migrates the schema, writes the history that
+/// the previous process could not commit, and closes calls that were live when it was killed as failed.
 ///
-/// Call once a process; the caller holds the data folder's lock. `unix_ms` and `origin` date and name
+/// Call once per process, with the lock of the data folder held. `unix_ms` and `origin` date and name
 /// the notifications about closed calls.
 ///
 /// # Errors
-/// See [`OpenError`]; nothing else was changed then.
+/// See [`OpenError`]. A migration that succeeded stays; nothing else was changed.
 pub fn open(
     path: &Path,
     suffix: DomainSuffix,
@@ -46,7 +46,7 @@ pub fn open(
     let mut connection = connect(path, OpenFlags::default())?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A commit has returned only when the log is on disk (limits-and-rules §2, rule 8).
+    // A commit returns only once the log is on disk: an answered write survives a power failure.
     connection.pragma_update(None, "synchronous", "FULL")?;
     // A burst may grow the log; a checkpoint cuts it back to this.
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
@@ -59,7 +59,7 @@ pub fn open(
     Ok(Opened { writer, snapshot, recovered, journal: make_journal(path) })
 }
 
-/// Where history is kept that could not be committed: beside the database.
+/// Path of the journal for history that could not be committed: beside the database.
 pub fn journal_path(database: &Path) -> PathBuf {
     database.with_file_name("history.journal")
 }
@@ -70,12 +70,12 @@ fn read_journal(database: &Path) -> Result<Vec<Change>, OpenError> {
     rows.map_err(|source| OpenError::Unreadable { path, source })
 }
 
-/// Takes the journal's space, little of what there is on a small disk.
+/// Sets the journal's space aside: a sixteenth of what is free at most, so that a small disk keeps room.
 fn make_journal(database: &Path) -> Option<Journal> {
     let path = journal_path(database);
     let folder = database.parent().unwrap_or(Path::new("."));
     let free = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
-    // An older journal's space is this one's.
+    // The new journal takes over the space of the old one.
     let free = free + std::fs::metadata(&path).map_or(0, |file| file.len());
     let journal = Journal::make(&path, HISTORY_JOURNAL_BYTES_MAX.min(free / 16));
     journal
@@ -88,7 +88,7 @@ fn make_journal(database: &Path) -> Option<Journal> {
         .ok()
 }
 
-/// Reads the configuration of a file that a gateway may be running on; nothing is written.
+/// Reads the configuration of a file that a running gateway may hold open. Writes nothing.
 ///
 /// # Errors
 /// [`OpenError`]; [`OpenError::Older`] where no gateway of this version has run on it yet.

@@ -1,7 +1,7 @@
-//! Reads for the REST API, on a connection of its own. WAL: never waits for the writer.
+//! Reads for the REST API, on a connection of their own: with a write-ahead log they never wait for the writer.
 //!
-//! History that waits for the writer is read too: first what waits, then what is on disk, so that a row
-//! that is written in between is missed by neither.
+//! They include history that waits for the writer. The queue is read first and the disk second, so that a row
+//! written in between is found at least once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::open::connect;
 use crate::rows;
 use crate::sql::{Bits, kind_number};
 
-/// A reader. Each HTTP worker has its own.
+/// A connection for reads. Each HTTP worker has its own.
 pub struct Reader {
     connection: Connection,
     sealer: Arc<dyn Sealer>,
@@ -40,20 +40,19 @@ impl Reader {
         Ok(Self { connection: connect(path, flags)?, sealer, unwritten: None })
     }
 
-    /// The same reader, which also sees history that waits for the writer.
+    /// The reader, which from now on also sees the history in `unwritten`.
     #[must_use]
     pub fn seeing(self, unwritten: Arc<impl Unwritten + 'static>) -> Self {
         Self { unwritten: Some(unwritten), ..self }
     }
 
-    /// The newest version of a row that waits for the writer.
+    /// The newest version of a row, where one waits for the writer.
     fn waiting<T: HistoryRow>(&self, account: AccountSid, bits: u128) -> Option<T> {
         let key = RowKey { kind: T::KIND, account, bits };
         T::of(&self.unwritten.as_ref()?.row(key)?)
     }
 
-    /// A page of history, `list` on disk and what waits for the writer: of that `takes` says which rows
-    /// belong to the list.
+    /// A page of history: `list` on disk, merged with the rows that wait for the writer and that `takes` accepts.
     fn history<T: HistoryRow>(
         &self,
         account: AccountSid,
@@ -303,7 +302,7 @@ impl store::Reader for Reader {
             .within("end_ms", filter.end)
             .made_about(filter.end);
         if filter.status.is_some_and(|status| !status.is_final()) {
-            // Lets the index of live calls answer: they are few among all.
+            // Selects the index of live calls, which are few among all.
             list = list.with("end_ms IS NULL", []);
         }
         self.history(account, &list, page, rows::call, |row| filter.takes(row))
@@ -360,7 +359,7 @@ impl store::Reader for Reader {
     }
 }
 
-/// A row of history, as a change that puts it carries it.
+/// A row of history that a change carries.
 trait HistoryRow: Clone {
     const KIND: RowKind;
     fn of(change: &Change) -> Option<Self>;
@@ -394,7 +393,7 @@ history_rows! {
     TimelineRecord: Timeline, PutTimeline, |row: &Self| row.call.0;
 }
 
-/// A list query in the making: newest first by a SID column.
+/// A query of a list under construction, newest first by a SID column.
 #[derive(Clone)]
 struct List {
     columns: String,
@@ -454,9 +453,9 @@ impl List {
         self
     }
 
-    /// Narrows a range of start or end times to the SIDs that can be in it, which the primary key finds:
-    /// a call starts and ends at most two days after its SID was made (ring time 600 s, backlog and
-    /// length 24 h each). A day more either way forgives clocks that were set.
+    /// Narrows a range of start or end times to the SIDs that can be in it, which the primary key finds. A call
+    /// starts and ends at most two days after its SID was made (ring time 600 s, backlog and length 24 h each);
+    /// a day more on either side allows for clocks that were set.
     fn made_about(mut self, range: TimeRange) -> Self {
         const DAY_MS: i64 = 86_400_000;
         let bits = |unix_ms: i64| {
@@ -472,7 +471,7 @@ impl List {
         self
     }
 
-    /// Reads one row more than asked: whether it is there says whether there is another page.
+    /// Reads one row more than the page has: where it exists, there is another page.
     fn run<T>(
         mut self,
         connection: &Connection,
@@ -520,7 +519,7 @@ impl From<Bits> for Value {
     }
 }
 
-/// A domain and which kinds of lists are mapped to it for calls (kinds 0 and 1 of `kind_number`).
+/// A domain, and the kinds of lists mapped to it for calls (kinds 0 and 1 of `kind_number`).
 const DOMAIN_COLUMNS: &str = "domains.*,
     EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 0)
         AS has_ip_access_control_list,

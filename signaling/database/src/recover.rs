@@ -1,4 +1,4 @@
-//! After a kill: what was live is closed, truthfully.
+//! Recovery after a kill: what was live is closed as failed, at the last moment the process is known to have run.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,33 +12,33 @@ use crate::rows;
 use crate::sql::{Bits, word};
 use crate::writer;
 
-/// What the previous process left behind when it was killed.
+/// State that the previous process left behind when it was killed.
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// Calls that were live and are now closed as failed, each with a notification.
     pub calls_closed: usize,
-    /// Recordings that were running: the recorder repairs their files and puts their records.
+    /// Recordings that were running. The recorder repairs their files and writes their records.
     pub recordings: Vec<RecordingRecord>,
-    /// Recordings that were deleted in the last hour of the previous process: their files may still be
-    /// there, as a file goes after the commit.
+    /// Recordings deleted in the last hour of the previous process. Their files may still exist, as a file is removed
+    /// after the commit.
     pub deleted: Vec<(AccountSid, RecordingSid)>,
-    /// Registered contacts that still hold: those over UDP. A connection does not outlive its
-    /// process, so those over one are gone.
+    /// Registered contacts that are still valid: those over UDP. A connection ends with its process, and the
+    /// contacts reached over it with the connection.
     pub bindings: Vec<BindingRecord>,
-    /// Where the phones of those came from that are gone with their connection, each with the latest
-    /// expiry (Unix milliseconds): they will come back.
+    /// Sources of the contacts that ended with their connection, each with the latest expiry (Unix milliseconds):
+    /// their phones will register again.
     pub returning: BTreeMap<IpAddr, i64>,
 }
 
-/// How long before its end the previous process may have deleted a recording and not yet its file.
+/// Longest time between the deletion of a recording and that of its file.
 const DELETED_LATELY_MS: i64 = 3_600_000;
 
-/// The contract's code for our own fault (hosted-apps.md, twiml.md: internal failure).
+/// The contract's code for an internal failure.
 const INTERNAL_FAILURE: u32 = 12400;
 
-/// Writes `late`, rows of history that the previous process could not commit, and closes live calls, in one
-/// transaction. Their end is the last moment the previous process is known to have been alive, not the
-/// moment of this start.
+/// Writes `late`, the rows of history that the previous process could not commit, and closes live calls, in one
+/// transaction. Their end is the last moment the previous process is known to have run, not the moment of this
+/// start: no call outlives the process.
 pub(crate) fn recover(
     connection: &mut Connection,
     sealer: &dyn Sealer,
@@ -139,7 +139,7 @@ fn close(
             duration_s,
             unix_ms
         ])?;
-    // The call's own random bits make the SID unique among those of this millisecond.
+    // The call's random bits make the SID unique among those of this millisecond.
     let sid = sid_bits(unix_ms, origin, call.sid.0 as u64);
     transaction
         .prepare_cached(

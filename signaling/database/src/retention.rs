@@ -1,4 +1,6 @@
-//! Old history goes: by age, then by size (design section 1, `[retention]`).
+//! Deletion of old history: by age, then by size (settings `[retention]`).
+//!
+//! It runs in bounded turns on the store thread between commits, so that a backlog of old rows never delays a call.
 
 use rusqlite::{Connection, params};
 use shared::ids::{Origin, sid_bits};
@@ -6,13 +8,13 @@ use shared::ids::{Origin, sid_bits};
 use crate::sql::Bits;
 use crate::writer::Writer;
 
-/// How much history is kept: ended calls with their timelines and exchanges, notifications. Recordings
-/// stay; only the metadata of deleted ones goes, after 40 days.
+/// Limits of the history that is kept: ended calls with their timelines and exchanges, and notifications.
+/// Recordings stay; only the metadata of deleted ones is removed, after 40 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Milliseconds a record is kept, counted from its creation.
+    /// Age at which a record is deleted, milliseconds since its creation.
     pub age_ms: i64,
-    /// Bytes the database may hold.
+    /// Most bytes that the pages in use may hold.
     pub bytes: u64,
 }
 
@@ -22,35 +24,35 @@ impl Default for Retention {
     }
 }
 
-/// What one turn of retention did.
+/// Result of one turn of retention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retained {
     /// Calls deleted.
     pub calls: usize,
     /// Notifications deleted.
     pub notifications: usize,
-    /// Whether any of them went for their size, younger than they might have become.
+    /// True where some were deleted to save space, before their age.
     pub early: bool,
-    /// Whether there is more to do: call again after other writes had their turn.
+    /// True where more remains: call again after other writes had their turn.
     pub more: bool,
 }
 
-/// Rows of one kind a turn deletes at most, so that commits never wait long.
+/// Most rows of one kind that a turn deletes, so that commits never wait long.
 const ROWS_A_TURN: u32 = 1_000;
-/// Free pages given back to the file system a turn.
+/// Most free pages that a turn returns to the file system.
 const PAGES_A_TURN: u32 = 1_000;
-/// How long a deleted recording's metadata lives on (contract rest.md §12).
+/// Time that a deleted recording's metadata is kept, as the contract promises: 40 days.
 const DELETED_RECORDING_MS: i64 = 40 * 24 * 3_600_000;
 
 impl Writer {
-    /// One bounded turn of retention. The store thread calls it now and then while it has nothing to
-    /// commit, and again as long as `more` says so.
+    /// Runs one bounded turn. The store thread calls it from time to time while it has nothing to commit, and again
+    /// while `more` is true.
     ///
     /// # Errors
     /// Those of SQLite; nothing was deleted then.
     pub fn retain(&mut self, retention: Retention, unix_ms: i64) -> rusqlite::Result<Retained> {
         let full = self.bytes_used()? > retention.bytes;
-        // Over the size: whatever is oldest goes, whatever its age.
+        // Over the size: delete the oldest, whatever its age.
         let oldest_ms = if full { unix_ms } else { unix_ms - retention.age_ms };
         let connection = self.connection();
         let transaction = connection.transaction()?;
@@ -73,7 +75,7 @@ impl Writer {
         Ok(Retained { calls, notifications, early, more: deleted_full_turn || early })
     }
 
-    /// Bytes of the pages that hold something.
+    /// Bytes of the pages in use.
     fn bytes_used(&mut self) -> rusqlite::Result<u64> {
         let connection = self.connection();
         let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -82,7 +84,7 @@ impl Writer {
     }
 }
 
-/// Ended calls go with all that belongs to them; live ones stay, whatever their age.
+/// Deletes ended calls with all that belongs to them. Live calls stay, whatever their age.
 fn delete_calls(connection: &Connection, before: Bits) -> rusqlite::Result<usize> {
     let sids: Vec<Bits> = connection
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! From rows to the types of package `store`.
+//! Rows of SQLite as the types of package `store`.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Result, Row};
@@ -13,7 +13,7 @@ use store::{
 
 use crate::sql::{Bits, kind_of_number, word};
 
-/// A value that does not read back: a damaged file, or another program wrote to it.
+/// The error for a value that does not read back: the file is damaged, or another program wrote to it.
 pub(crate) fn damaged(
     problem: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> rusqlite::Error {
@@ -61,7 +61,7 @@ pub(crate) fn described<R: Described>(row: &Row<'_>, sealer: &dyn Sealer) -> Res
     R::from_values(values(row, &R::DESCRIPTION, sealer)?).map_err(damaged)
 }
 
-/// The columns `has_ip_access_control_list` and `has_credential_list` beside a domain.
+/// The columns `has_ip_access_control_list` and `has_credential_list` that a query adds to a domain.
 pub(crate) fn domain_auth(row: &Row<'_>) -> Result<DomainAuth> {
     Ok(DomainAuth {
         ip_access_control_list: row.get("has_ip_access_control_list")?,

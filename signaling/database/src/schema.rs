@@ -1,10 +1,10 @@
-//! Tables, and how older files become newer ones.
+//! Tables, and the migrations that bring an older file up to date.
 
 use rusqlite::Connection;
 
 use crate::error::OpenError;
 
-/// Brings the file to the newest schema. Each step runs in its own transaction.
+/// Brings the file to the newest schema. Each step is a transaction of its own, so a kill leaves a whole version.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let newest = MIGRATIONS.len() as u32;
@@ -20,7 +20,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether the file has the newest schema.
+/// Checks that the file has the newest schema.
 pub(crate) fn check(connection: &Connection) -> Result<(), OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let newest = MIGRATIONS.len() as u32;
@@ -31,7 +31,7 @@ pub(crate) fn check(connection: &Connection) -> Result<(), OpenError> {
     }
 }
 
-/// Step n brings a file from version n to n + 1. Never edit one that was released: add another.
+/// Step n brings a file from version n to n + 1. A released step is never edited: files that ran it exist.
 ///
 /// SIDs are 16-byte blobs: their order is their age, so every index grows at its end.
 /// Times are Unix milliseconds.

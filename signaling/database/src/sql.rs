@@ -40,7 +40,7 @@ pub(crate) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept,
     })
 }
 
-/// A word of the contract, read by the type's own `from_name`.
+/// A word of the contract in a text column, read by the type's `from_name`.
 pub(crate) fn word<T>(
     row: &rusqlite::Row<'_>,
     column: &str,
@@ -53,7 +53,7 @@ pub(crate) fn word<T>(
     })
 }
 
-/// The number a mapping's kind is kept as.
+/// The number that the database keeps for a kind of mapping.
 pub(crate) const fn kind_number(kind: MappingKind) -> u8 {
     match kind {
         MappingKind::CallsIpAccessControlList => 0,

@@ -1,4 +1,4 @@
-//! Rows of registered contacts: small, many, often written anew.
+//! Rows of registered contacts: small, many, and rewritten by each refresh.
 
 use rusqlite::{Transaction, params};
 use store::{BindingChanges, BindingRecord, Conflict, ResourceKind};
@@ -46,6 +46,6 @@ fn put(transaction: &Transaction<'_>, row: &BindingRecord) -> Written {
             row.updated_ms,
             row.expires_ms,
         ]);
-    // The one key that can fail is the domain's, which was deleted meanwhile.
+    // The only foreign key is the domain's: it was deleted meanwhile.
     conflict_of(written, ResourceKind::Domain, Conflict::Missing).map(drop)
 }

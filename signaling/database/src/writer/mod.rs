@@ -1,4 +1,10 @@
-//! The one writer: batches of changes, each batch one transaction, each change with its precondition.
+//! The one writer: a batch of changes is one transaction, synced once, and each change is checked against its own
+//! precondition inside it.
+//!
+//! Three outcomes differ in what they touch. A conflict fails one change and the rest of the batch goes on: its
+//! precondition is tested before anything is written, or by the one statement that writes, so no savepoint is
+//! needed. A change that the database refuses whatever its state fails alone too. A disk that is full or fails
+//! fails the whole batch, which may be tried again.
 
 mod bindings;
 mod history;
@@ -16,23 +22,23 @@ use history::{
 };
 use resources::{delete, insert, map, unmap, update};
 
-/// Writes changes. Lives on the store thread.
+/// The connection for writes. Lives on the store thread.
 pub struct Writer {
     connection: Connection,
     sealer: Arc<dyn Sealer>,
 }
 
-/// Why a change was not written.
+/// Reason a change was not written.
 enum Failure {
     /// Its precondition did not hold: only this change fails.
     Conflict(Conflict),
     /// The store cannot write: the batch fails.
     Broken(rusqlite::Error),
-    /// The database does not take this change, whatever space there is: only this change fails.
+    /// The database refuses this change, whatever the space: only this change fails.
     Refused(String),
 }
 
-/// Nothing of a batch was written: the disk is full, or fails.
+/// The disk is full or fails: nothing of a batch was written.
 #[derive(Debug, thiserror::Error)]
 #[error("the store cannot write: {0}")]
 pub struct CannotWrite(#[from] rusqlite::Error);
@@ -65,7 +71,7 @@ impl Writer {
         &mut self.connection
     }
 
-    /// The same as [`Writer::try_commit`], every outcome `Unavailable` where nothing was written.
+    /// As [`Writer::try_commit`], with every outcome `Unavailable` where nothing was written.
     pub fn commit(&mut self, unix_ms: i64, batch: &[Change]) -> Vec<Outcome> {
         self.try_commit(unix_ms, batch).unwrap_or_else(|problem| {
             tracing::error!(changes = batch.len(), "{problem}");
@@ -73,14 +79,13 @@ impl Writer {
         })
     }
 
-    /// Commits a batch as one transaction, synced to disk when this returns: one outcome a change, in
-    /// order. A change whose precondition fails, or which the database does not take, does not touch
-    /// the others.
+    /// Commits a batch as one transaction, on disk when this returns. Returns one outcome per change, in order. A
+    /// change whose precondition fails, or which the database refuses, does not affect the others.
     ///
-    /// `unix_ms` is kept as the last moment this process was known to run; see [`crate::Recovered`].
+    /// `unix_ms` is stored as the last moment this process is known to have run; see [`crate::Recovered`].
     ///
     /// # Errors
-    /// Where the disk is full or fails: nothing of the batch was written, all of it may be tried again.
+    /// Where the disk is full or fails: nothing of the batch was written, and all of it may be tried again.
     pub fn try_commit(
         &mut self,
         unix_ms: i64,
@@ -96,7 +101,7 @@ impl Writer {
                 // Dropping the transaction rolls it back.
                 Err(Failure::Broken(error)) => return Err(error.into()),
                 Err(Failure::Refused(problem)) => {
-                    tracing::error!(%problem, "the database does not take a change");
+                    tracing::error!(%problem, "the database refuses a change");
                     Outcome::Unavailable
                 }
             });
@@ -109,7 +114,7 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Says on disk that the process still runs, also when nothing is written: about every 10 s.
+    /// Records that the process still runs, for times without writes. Call about every 10 s.
     ///
     /// # Errors
     /// Those of SQLite.
@@ -120,7 +125,7 @@ impl Writer {
             .map(drop)
     }
 
-    /// Brings everything into the main file, so that a copy of it alone is whole. For the end of the process.
+    /// Moves the log into the main file, so that a copy of that file alone is whole. For the end of the process.
     ///
     /// # Errors
     /// Those of SQLite; the log then keeps what the main file lacks.
@@ -128,7 +133,7 @@ impl Writer {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
-    /// Writes a consistent copy of the whole database to a file that must not be there yet.
+    /// Writes a consistent copy of the whole database to a file that must not exist yet.
     ///
     /// # Errors
     /// Those of SQLite; blocks other writes while it runs.
@@ -140,7 +145,7 @@ impl Writer {
 /// Writes rows of history that an earlier process kept in its journal.
 ///
 /// # Errors
-/// Those of SQLite. A row that the database does not take is left out, and said in the log.
+/// Those of SQLite. A row that the database refuses is left out and logged.
 pub(crate) fn write_late(
     transaction: &Transaction<'_>,
     sealer: &dyn Sealer,
@@ -150,7 +155,7 @@ pub(crate) fn write_late(
         match write(transaction, sealer, row) {
             Ok(()) | Err(Failure::Conflict(_)) => {}
             Err(Failure::Refused(problem)) => {
-                tracing::error!(%problem, "the database does not take a row of the last process");
+                tracing::error!(%problem, "the database refuses a row of the last process");
             }
             Err(Failure::Broken(error)) => return Err(error),
         }
@@ -158,8 +163,7 @@ pub(crate) fn write_late(
     Ok(())
 }
 
-/// Writes one change. Preconditions are checked before anything is written, or by the one statement
-/// that writes, so a conflict leaves nothing behind and needs no savepoint.
+/// Writes one change, or leaves nothing of it behind.
 fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) -> Written {
     match change {
         Change::Insert(resource) => insert(transaction, sealer, resource),
