@@ -1,4 +1,4 @@
-//! Who asks: Basic authentication by account or key (contract rest.md §1.1).
+//! Basic authentication (RFC 7617) by account and auth token, or by API key and secret.
 
 use base64::Engine as _;
 use shared::{AccountSid, Instant, KeySid};
@@ -7,18 +7,18 @@ use store::{Account, AccountStatus, Key, Reader, WriteError};
 use crate::guard::Guard;
 use crate::request::Request;
 
-/// Longest `Authorization` value that is looked at.
+/// Longest `Authorization` value that is read.
 const AUTHORIZATION_BYTES_MAX: usize = 1_024;
 
-/// Whom the credentials belong to.
+/// The owner of good credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
     pub account: Account,
-    /// An auth token opens everything; a key not the accounts and the keys, nor any sub-account.
+    /// An API key was used. It opens neither accounts nor keys nor sub-accounts; an auth token opens all.
     pub by_key: bool,
 }
 
-/// Checks the credentials. The lock comes first, so that a locked pair learns nothing.
+/// Checks the credentials. The lock is checked first, so that a locked pair learns nothing from its tries.
 pub(crate) fn login(
     request: &Request<'_>,
     now: Instant,
@@ -44,8 +44,8 @@ pub(crate) fn login(
     Ok(login)
 }
 
-/// The account of the path: the login's own, or with an auth token one of its sub-accounts. Any other
-/// one is not found, so that existence does not leak.
+/// The account of the path: the login's own or, with an auth token, one of its sub-accounts. Any other account is
+/// not found, so that its existence does not leak.
 pub(crate) fn path_account(
     login: &Login,
     sid: AccountSid,
@@ -60,17 +60,17 @@ pub(crate) fn path_account(
         .ok_or_else(WriteError::not_found)
 }
 
-/// Code 20003: no, wrong or insufficient credentials.
+/// Code 20003: credentials are absent, wrong or insufficient.
 pub(crate) fn unauthorized() -> WriteError {
     WriteError::new(401, 20003, "Authenticate")
 }
 
-/// Code 20005.
+/// Code 20005: the account or its parent is suspended or closed.
 pub(crate) fn not_active() -> WriteError {
     WriteError::new(403, 20005, "The account is not active")
 }
 
-/// The store cannot be read: the caller may try again.
+/// Code 20503: the store cannot be read, and the client may try again.
 pub(crate) fn unreadable(_: store::ReadError) -> WriteError {
     WriteError::new(503, 20503, "The store cannot be read right now")
 }
@@ -83,7 +83,7 @@ fn find(user: &str, password: &str, reader: &dyn Reader) -> Result<Option<Login>
             .map(|account| Login { account, by_key: false }));
     }
     let Ok(sid) = user.parse::<KeySid>() else { return Ok(None) };
-    // Whatever its account: the key says which account asks.
+    // Read without an account: the key itself says which account it belongs to.
     let key = reader.resource::<Key>(None, sid.0).map_err(unreadable)?;
     let Some(key) = key.filter(|key| key.secret_hash.matches(password)) else { return Ok(None) };
     let account = reader.account(key.account).map_err(unreadable)?;

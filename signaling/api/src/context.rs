@@ -11,45 +11,45 @@ use crate::form::Form;
 use crate::request::{Method, Suffix};
 use crate::response::{Frame, Response, method_not_allowed};
 
-/// What is to be done about a request.
+/// The next step for a request.
 #[derive(Debug)]
 pub enum Step {
-    /// Send this.
+    /// Send this answer.
     Answer(Response),
-    /// Give the write to Control; [`render`] what it answers.
+    /// Give the write to Control, then [`crate::render`] its answer.
     Write {
         /// The account of the path.
         account: AccountSid,
-        /// The write.
+        /// The write, checked for form only.
         write: Write,
-        /// For [`render`].
+        /// For [`crate::render`].
         rendering: Rendering,
     },
-    /// Give the command to Control; [`render`] what it answers.
+    /// Give the command to Control, then [`crate::render`] its answer.
     Call {
-        /// The command.
+        /// The command, checked for form only.
         command: CallCommand,
-        /// For [`render`].
+        /// For [`crate::render`].
         rendering: Rendering,
     },
     /// Send the WAV file of this recording, `audio/x-wav`, honouring Range.
     RecordingMedia {
-        /// Its record: completed, so there is a file.
+        /// Its record. Its status is completed, so a file exists.
         recording: Box<RecordingRecord>,
-        /// Two channels as they are recorded; else they are mixed into one.
+        /// Send two channels as recorded; otherwise mix them into one.
         two_channels: bool,
-        /// For [`Rendering::missing`], when the file is gone.
+        /// For [`Rendering::missing`], where the file is gone.
         rendering: Rendering,
     },
 }
 
-/// How to answer a request whose write or command is under way.
+/// Form of the answer to a request whose write or command Control has.
 #[derive(Clone, Debug)]
 pub struct Rendering {
     pub(crate) frame: Frame,
     /// Status of success: 200 or 201.
     pub(crate) status: u16,
-    /// The two mapping resources of old have another shape.
+    /// The two legacy mapping resources have another shape.
     pub(crate) legacy_mapping: bool,
 }
 
@@ -59,7 +59,7 @@ impl Rendering {
         self.frame.error(&WriteError::not_found())
     }
 
-    /// 503 for this request: Control does not answer, or a queue to it is full.
+    /// 503 for this request: Control does not answer, or its queue is full.
     pub fn unavailable(&self) -> Response {
         self.frame.error(&WriteError::unavailable())
     }
@@ -70,17 +70,17 @@ impl Rendering {
         self.frame.error(&WriteError::new(416, 20416, message))
     }
 
-    /// What every answer to this request carries: its id, and what browsers must know. For a body
-    /// that is not made here.
+    /// Headers of every answer to this request: its id, and CORS for browsers. For an answer whose body is made
+    /// elsewhere.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         self.frame.headers()
     }
 }
 
-/// A request that was let in: what every resource works with.
+/// An admitted request, as every resource sees it.
 pub(crate) struct Context<'c> {
     pub method: Method,
-    /// Parameters: of the query when reading, of the body when writing.
+    /// Parameters: of the query for a read, of the body for a write.
     pub form: Form,
     pub suffix: Suffix,
     pub now: Now,
@@ -91,11 +91,11 @@ pub(crate) struct Context<'c> {
     pub account: Account,
 }
 
-/// What a resource answers.
+/// Result of a resource: the next step, or the error to answer with.
 pub(crate) type Answered = Result<Step, WriteError>;
 
 impl Context<'_> {
-    /// Accounts and keys open only to an auth token.
+    /// Refuses API keys: accounts and keys open only to an auth token.
     pub(crate) fn must_be_main_credentials(&self) -> Result<(), WriteError> {
         if !self.login.by_key {
             return Ok(());
@@ -153,7 +153,7 @@ impl Context<'_> {
         Ok(Step::Write { account: self.account.sid, write, rendering })
     }
 
-    /// The verbs of a collection.
+    /// The verb of a request to a collection; 405 for any other method.
     pub(crate) fn collection_verb(&self) -> Result<CollectionVerb, WriteError> {
         match self.method {
             Method::Get => Ok(CollectionVerb::List),
@@ -164,13 +164,13 @@ impl Context<'_> {
         }
     }
 
-    /// The verbs of one resource that has them all.
+    /// The verb of a request to a resource that has them all; 405 for any other method.
     pub(crate) fn instance_verb(&self) -> Result<InstanceVerb, WriteError> {
         self.instance_verb_of(READ_WRITE_OR_DELETE)
     }
 
-    /// The verbs of one resource that may lack some: it has those that `allow` names, and refuses the
-    /// others itself with [`method_not_allowed`].
+    /// The verb of a request to a resource that has those in `allow`. The resource itself refuses the others with
+    /// [`method_not_allowed`].
     pub(crate) fn instance_verb_of(&self, allow: &'static str) -> Result<InstanceVerb, WriteError> {
         match self.method {
             Method::Get => Ok(InstanceVerb::Fetch),
@@ -180,7 +180,7 @@ impl Context<'_> {
         }
     }
 
-    /// Collections and resources that can only be read.
+    /// Refuses every method but GET and HEAD.
     pub(crate) fn must_read(&self) -> Result<(), WriteError> {
         if self.method == Method::Get { Ok(()) } else { Err(method_not_allowed(READ)) }
     }
@@ -193,14 +193,14 @@ pub(crate) const READ_OR_WRITE: &str = "GET, HEAD, POST, OPTIONS";
 pub(crate) const READ_OR_DELETE: &str = "GET, HEAD, DELETE, OPTIONS";
 pub(crate) const READ_WRITE_OR_DELETE: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
-/// What a request does with a collection.
+/// Verb of a request to a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CollectionVerb {
     List,
     Create,
 }
 
-/// What a request does with one resource.
+/// Verb of a request to a single resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstanceVerb {
     Fetch,

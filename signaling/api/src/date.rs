@@ -1,4 +1,4 @@
-//! Dates as the contract writes and reads them (rest.md §1).
+//! Dates as the contract writes and reads them.
 
 use shared::time::{civil_date, days_since_1970};
 use store::{TimeRange, WriteError};
@@ -12,7 +12,7 @@ const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// `Tue, 31 Aug 2010 20:36:28 +0000` (RFC 2822): v2010. ISO text would become `None` in Python.
+/// `Tue, 31 Aug 2010 20:36:28 +0000` (RFC 2822), for v2010. The Python SDK reads an ISO date there as `None`.
 pub(crate) fn rfc2822(unix_ms: i64) -> String {
     let (year, month, day) = civil_date(unix_ms.div_euclid(DAY_MS));
     let weekday = WEEKDAYS[unix_ms.div_euclid(DAY_MS).rem_euclid(7) as usize];
@@ -21,7 +21,7 @@ pub(crate) fn rfc2822(unix_ms: i64) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
-/// `2020-03-18T23:31:36Z` (ISO 8601): v1.
+/// `2020-03-18T23:31:36Z` (ISO 8601), for v1.
 pub(crate) fn iso8601(unix_ms: i64) -> String {
     let (year, month, day) = civil_date(unix_ms.div_euclid(DAY_MS));
     let (hour, minute, second) = time_of_day(unix_ms);
@@ -33,7 +33,7 @@ fn time_of_day(unix_ms: i64) -> (i64, i64, i64) {
     (seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A moment that a filter names: its first millisecond, and how long it lasts (a day or a second).
+/// A moment that a filter names, as an interval: a whole day or one second, in Unix milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub start_ms: i64,
@@ -72,7 +72,7 @@ fn digits(text: &str, count: usize) -> Option<i64> {
     if fits { text.parse().ok() } else { None }
 }
 
-/// How `Name<` reads: calls mean before, the others on or before.
+/// Meaning of `Name<`: "before" for calls, "on or before" for the other lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
     Before,
@@ -81,8 +81,8 @@ pub(crate) enum Until {
 
 /// Reads the filters `name`, `name<` and `name>` of a list.
 ///
-/// `name` means a whole day where it is a date or midnight (UTC): the SDKs write a date as its midnight.
-/// The bounds of a range mean the moment they name.
+/// `name` means a whole day where it is a date or midnight (UTC), because the SDKs write a date as its midnight.
+/// The bounds of a range mean the moment itself.
 pub(crate) fn range(query: &Form, name: &str, until: Until) -> Result<TimeRange, WriteError> {
     let mut range = TimeRange::default();
     let read = |suffix: &str| -> Result<Option<Moment>, WriteError> {

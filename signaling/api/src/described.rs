@@ -1,4 +1,4 @@
-//! What follows from a resource's description alone: its JSON, its list, one row of it.
+//! JSON, list and fetch of a resource, from its description alone.
 
 use serde_json::{Map, Value, json};
 use store::{Described, Description, Shape, Value as Kept, WriteError};
@@ -14,7 +14,7 @@ pub(crate) fn list<R: Described>(context: &Context<'_>, owner: u128) -> Answered
     list_named::<R>(context, owner, R::DESCRIPTION.list_key)
 }
 
-/// As [`list`], under another key: one list may stand under two paths.
+/// As [`list`], under another key: a list may have two paths.
 pub(crate) fn list_named<R: Described>(context: &Context<'_>, owner: u128, key: &str) -> Answered {
     let paging = paging(&context.form)?;
     let page = context.reader.resources::<R>(owner, paging.request).map_err(unreadable)?;
@@ -30,7 +30,8 @@ pub(crate) fn fetch<R: Described>(context: &Context<'_>, owner: u128, sid: u128)
     context.ok(&json(&found(context.reader.resource::<R>(Some(owner), sid))?))
 }
 
-/// The row must be the account's, before anything that belongs to it is read by its SID alone.
+/// Checks that the account owns a row. Do this before reading what belongs to the row, which is found by its SID
+/// alone.
 pub(crate) fn must_be_there<R: Described>(
     context: &Context<'_>,
     sid: u128,

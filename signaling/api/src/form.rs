@@ -1,11 +1,11 @@
-//! Parameters of a query or a form body, and the forms their values may have.
+//! Parameters of a query or a form body, and readers for each form of value.
 
 use store::{HttpMethod, Patch, WriteError};
 use url::Url;
 
 use crate::response::invalid_parameter;
 
-/// Longest URL parameter that is kept.
+/// Longest URL that a parameter may have.
 const URL_CHARACTERS_MAX: usize = 4_000;
 
 /// Names and values in order; a name may repeat.
@@ -32,7 +32,7 @@ impl Form {
         self.raw(name).filter(|value| !value.is_empty())
     }
 
-    /// Every word of every value of a name: lists come repeated or separated by blanks.
+    /// All words of all values of a name: a list comes as repeated parameters or as one value with blanks.
     pub(crate) fn words(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0
             .iter()
@@ -40,7 +40,7 @@ impl Form {
             .flat_map(|(_, value)| value.split_ascii_whitespace())
     }
 
-    /// Absent keeps, empty clears.
+    /// Text of an update: an absent parameter keeps the old one, an empty one clears it.
     pub(crate) fn patch(&self, name: &str) -> Patch<String> {
         match self.raw(name) {
             None => Patch::Keep,
@@ -49,7 +49,7 @@ impl Form {
         }
     }
 
-    /// `true` or `false` in any case.
+    /// `true` or `false`, upper or lower case.
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, WriteError> {
         let Some(value) = self.value(name) else { return Ok(None) };
         if value.eq_ignore_ascii_case("true") {
@@ -61,7 +61,7 @@ impl Form {
         }
     }
 
-    /// The same for an update.
+    /// [`Form::boolean`] of an update.
     pub(crate) fn boolean_patch(&self, name: &str) -> Result<Patch<bool>, WriteError> {
         match self.raw(name) {
             None => Ok(Patch::Keep),
@@ -75,7 +75,7 @@ impl Form {
         self.value(name).map(|value| http_url(name, value, code)).transpose()
     }
 
-    /// The same for an update.
+    /// [`Form::url`] of an update.
     pub(crate) fn url_patch(&self, name: &str, code: u32) -> Result<Patch<String>, WriteError> {
         match self.raw(name) {
             None => Ok(Patch::Keep),
@@ -92,7 +92,7 @@ impl Form {
             .ok_or_else(|| WriteError::invalid(code, format!("{name} must be GET or POST")))
     }
 
-    /// The same for an update.
+    /// [`Form::method`] of an update.
     pub(crate) fn method_patch(
         &self,
         name: &str,
@@ -105,7 +105,7 @@ impl Form {
         }
     }
 
-    /// One of a few words, in any case.
+    /// One of the given words, upper or lower case.
     pub(crate) fn one_of<T: Copy>(
         &self,
         name: &str,
@@ -120,7 +120,7 @@ impl Form {
         Err(invalid_parameter(format!("{name} must be one of: {}", list.join(", "))))
     }
 
-    /// A whole number within a range; `code` is the contract's for anything else.
+    /// A whole number within a range, both ends included; `code` is the contract's for anything else.
     pub(crate) fn number(
         &self,
         name: &str,

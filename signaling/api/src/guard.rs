@@ -1,4 +1,7 @@
-//! Who may try again: failed logins by source and user, requests under way by account.
+//! Limits on clients: failed logins by source and user, concurrent requests by account.
+//!
+//! A pair of source and user is locked for a minute after too many failures within one. The user alone is not a key,
+//! or anybody could lock a user out; the source alone is not one either, as many users may share an address.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,15 +11,15 @@ use std::time::Duration;
 use shared::limits::{REST_CONCURRENCY_MAX, REST_FAILURES_A_MINUTE_MAX};
 use shared::{AccountSid, Instant, source_of};
 
-/// How long failures count, and how long a lock lasts.
+/// Time that failures count, and that a lock lasts.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Pairs of source and user remembered. Past it the oldest window is forgotten: an attacker with that
-/// many addresses is slowed by the network, not by this table.
+/// Most pairs of source and user that are remembered. Past it the oldest is forgotten: against an attacker with that
+/// many addresses, this table does not help.
 const PAIRS_MAX: usize = 10_000;
-/// Characters of a user name that tell pairs apart: a SID has 34.
+/// Characters of a user name that distinguish pairs; a SID has 34.
 const USER_CHARACTERS_MAX: usize = 64;
 
-/// Shared by all HTTP workers; each operation holds its lock for a few steps.
+/// The limits, shared by all HTTP workers. An operation holds the lock for a few steps and never blocks in it.
 #[derive(Clone, Debug, Default)]
 pub struct Guard(Arc<Mutex<State>>);
 
@@ -32,18 +35,17 @@ struct Failures {
     count: u32,
 }
 
-/// One request of an account under way. Keep it until the answer is sent; dropping it ends it.
+/// A place among the concurrent requests of an account. Keep it until the answer is sent; dropping it frees it.
 #[derive(Debug)]
 pub struct Permit {
     guard: Guard,
     account: AccountSid,
-    /// Requests of the account under way, this one included.
+    /// Concurrent requests of the account, this one included.
     pub under_way: usize,
 }
 
 impl Guard {
-    /// Whether this pair failed too often in its last minute. Never the user alone, or anyone could
-    /// lock a user out.
+    /// True where this pair failed too often within a minute.
     pub(crate) fn is_locked(&self, source: IpAddr, user: &str, now: Instant) -> bool {
         let mut state = self.lock();
         let key = pair(source, user);
@@ -57,7 +59,7 @@ impl Guard {
         }
     }
 
-    /// Counts a failed login. The failure that reaches the limit starts the locked minute.
+    /// Counts a failed login. The failure that reaches the limit starts the minute of the lock.
     pub(crate) fn count_failure(&self, source: IpAddr, user: &str, now: Instant) {
         let mut state = self.lock();
         let key = pair(source, user);
@@ -76,12 +78,12 @@ impl Guard {
         }
     }
 
-    /// A login that worked forgives the ones before.
+    /// Forgets the failures of a pair, after a login that succeeded.
     pub(crate) fn forgive(&self, source: IpAddr, user: &str) {
         self.lock().failures.remove(&pair(source, user));
     }
 
-    /// Takes one of the account's places, if one is free.
+    /// Takes one of the account's places; `None` where all are taken.
     pub(crate) fn enter(&self, account: AccountSid) -> Option<Permit> {
         let mut state = self.lock();
         let count = state.under_way.entry(account).or_insert(0);
@@ -94,7 +96,7 @@ impl Guard {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No step below can panic half-way; a poisoned lock holds whole values.
+        // No step under the lock can panic half-way, so a poisoned lock still holds whole values.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,9 +104,9 @@ impl Guard {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.guard.lock();
+        debug_assert!(state.under_way.contains_key(&self.account), "a permit holds a place");
         if let Some(count) = state.under_way.get_mut(&self.account) {
             *count = count.saturating_sub(1);
-        debug_assert!(state.under_way.contains_key(&self.account), "a permit holds a place");
             if *count == 0 {
                 state.under_way.remove(&self.account);
             }

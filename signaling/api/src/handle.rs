@@ -15,9 +15,9 @@ use crate::request::{Method, Request, segments, split_suffix};
 use crate::response::{Frame, Response};
 use crate::{reply, routes};
 
-/// A request whose credentials are good, and its account's place among the requests at once.
+/// A request with good credentials, and its place among the account's concurrent requests.
 ///
-/// The place is taken before the request waits for its turn to read, so that what waits counts.
+/// The place is taken before the request waits for its turn to read, so that waiting requests count too.
 #[derive(Debug)]
 pub struct Admitted {
     frame: Frame,
@@ -25,23 +25,22 @@ pub struct Admitted {
     permit: Permit,
 }
 
-/// What is to be done about a request, and the place it takes while that is done.
+/// The next step for a request, and the place it holds until it is answered.
 #[derive(Debug)]
 pub struct Handled {
-    /// What is to be done.
+    /// The next step.
     pub step: Step,
-    /// To be kept until the answer is sent, its body included.
+    /// Keep it until the answer is sent, body included.
     pub permit: Permit,
 }
 
-/// Checks the credentials and takes the account's place, or answers at once.
+/// Checks the credentials and takes a place for the account, or answers at once.
 ///
-/// Reads one or two rows of the store, so it blocks as long as `reader` does. Never panics, whatever
-/// the request holds.
+/// Reads one or two rows of the store, so it blocks as long as `reader` does.
 ///
 /// # Errors
-/// The answer: to OPTIONS, to a path that is none of the API's, to bad credentials, and to the
-/// hundred-and-first request at once.
+/// The answer: to OPTIONS, to a path outside the API, to bad credentials, and to a request past the account's limit
+/// of concurrent ones.
 pub fn admit(
     request: &Request<'_>,
     now: Now,
@@ -68,9 +67,9 @@ pub fn admit(
     Ok(Admitted { frame, login, permit })
 }
 
-/// Answers what can be answered by reading, and says what is to be written otherwise.
+/// Answers a read, or returns the write or command to be carried out.
 ///
-/// Reads the store, so it blocks as long as `reader` does. Never panics, whatever the request holds.
+/// Reads the store, so it blocks as long as `reader` does.
 pub fn handle(request: &Request<'_>, admitted: Admitted, now: Now, reader: &dyn Reader) -> Handled {
     let Admitted { frame, login, permit } = admitted;
     let step = routes::dispatch(request, &frame, login, now, reader)

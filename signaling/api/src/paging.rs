@@ -1,4 +1,7 @@
-//! Pages of lists, in the v2010 envelope and in the v1 one (contract rest.md §1.2).
+//! Pages of lists, in the envelope of v2010 and in that of v1.
+//!
+//! A page is addressed by the SID of a row at its border, in `PageToken`; `Page` only numbers it for display. So a page
+//! stays the same while newer rows are inserted, and costs the same however far down the list it is.
 
 use serde_json::{Value, json};
 use shared::limits::REST_PAGE_MAX;
@@ -7,21 +10,22 @@ use store::{Cursor, Page, PageRequest, WriteError};
 use crate::form::Form;
 use crate::response::{Frame, invalid_parameter};
 
-/// Rows of a page when none is asked for.
+/// Rows of a page where the request names no size.
 const PAGE_SIZE: u32 = 50;
 
-/// What a list request asks for.
+/// The page that a request asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Paging {
     pub request: PageRequest,
-    /// For display: the cursor decides.
+    /// Number of the page, for display only: the cursor decides.
     number: u64,
     token: Option<String>,
-    /// Filters, to be carried through all links.
+    /// Filters, which every link repeats.
     filters: Vec<(String, String)>,
 }
 
-/// Reads `PageSize`, `Page` and `PageToken`. Too big a size is cut to 1,000: SDKs send any limit.
+/// Reads `PageSize`, `Page` and `PageToken`. A size above 1,000 is cut to that, as the
+/// SDKs send any limit that the caller gives.
 pub(crate) fn paging(query: &Form) -> Result<Paging, WriteError> {
     let size = match query.value("PageSize") {
         None => PAGE_SIZE,
@@ -56,16 +60,16 @@ pub(crate) fn paging(query: &Form) -> Result<Paging, WriteError> {
     Ok(Paging { request: PageRequest { size, cursor }, number, token, filters })
 }
 
-/// A row of a list: what it looks like, and the SID a cursor names it by.
+/// A row of a list: its JSON, and the SID by which a cursor names it.
 pub(crate) struct ListRow {
     pub json: Value,
-    /// Two letters.
+    /// Prefix of the SID, two letters.
     pub prefix: &'static str,
     pub bits: u128,
 }
 
 impl Paging {
-    /// The v2010 envelope. Nothing but the meta keys and one list: SDKs insist.
+    /// The v2010 envelope: the meta keys and one list. The SDKs take any further key for the list.
     pub(crate) fn v2010(&self, frame: &Frame, key: &str, page: Page<ListRow>) -> Value {
         let start = self.number * u64::from(self.request.size);
         let count = page.rows.len() as u64;
@@ -83,7 +87,7 @@ impl Paging {
         })
     }
 
-    /// The v1 envelope: absolute URLs, because the SDKs follow them as they are.
+    /// The v1 envelope. Its URLs are absolute, because the SDKs follow them as they are.
     pub(crate) fn v1(&self, frame: &Frame, key: &str, page: Page<ListRow>) -> Value {
         let links = self.links(&format!("{}{}", frame.base, frame.path), &page);
         json!({
@@ -101,10 +105,6 @@ impl Paging {
     }
 
     fn links(&self, path: &str, page: &Page<ListRow>) -> Links {
-        let token = |way: &str, row: &ListRow| format!("{way}{}{:032x}", row.prefix, row.bits);
-        let link = |number, token: Option<&str>| self.link(path, number, token);
-        let next = page.rows.last().filter(|_| page.has_next).map(|row| token("PA", row));
-        let previous = page.rows.first().filter(|_| page.has_previous).map(|row| token("PB", row));
         debug_assert!(
             page.rows.len() <= self.request.size as usize,
             "a page has the size asked for"
@@ -113,6 +113,10 @@ impl Paging {
             page.rows.windows(2).all(|pair| pair[0].bits > pair[1].bits),
             "a page is newest first, or the tokens of its links would skip rows"
         );
+        let token = |way: &str, row: &ListRow| format!("{way}{}{:032x}", row.prefix, row.bits);
+        let link = |number, token: Option<&str>| self.link(path, number, token);
+        let next = page.rows.last().filter(|_| page.has_next).map(|row| token("PA", row));
+        let previous = page.rows.first().filter(|_| page.has_previous).map(|row| token("PB", row));
         Links {
             this: link(self.number, self.token.as_deref()),
             first: link(0, None),
@@ -140,7 +144,7 @@ struct Links {
     previous: Option<String>,
 }
 
-/// `PA` + SID: after that row; `PB` + SID: the page that ends before it.
+/// Reads a token: `PA` and a SID is the page after that row, `PB` and a SID the page that ends before it.
 fn cursor(token: &str) -> Option<Cursor> {
     let (way, sid) = (token.get(..2)?, token.get(2..)?);
     let (prefix, digits) = (sid.get(..2)?, sid.get(2..)?);
@@ -158,7 +162,7 @@ fn cursor(token: &str) -> Option<Cursor> {
     }
 }
 
-/// Links of v2010 end in `.json`, also when the request had no suffix.
+/// Links of v2010 end in `.json`, also where the request had no suffix.
 fn json_path(path: &str) -> String {
     if path.ends_with(".json") { path.to_owned() } else { format!("{path}.json") }
 }

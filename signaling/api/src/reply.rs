@@ -1,4 +1,4 @@
-//! The JSON of a write or call command that Control has carried out: the same shape as a fetch of its resource.
+//! The JSON of a reply by Control: the shape that a fetch of the resource has.
 
 use serde_json::Value;
 use store::Reply;

@@ -1,23 +1,23 @@
-//! A request as the gateway hands it over, and its path taken apart.
+//! A request from the gateway, and the parts of its path.
 
 use std::net::IpAddr;
 
-/// A request, read whole within the limits of `shared::limits` (`REST_*`).
+/// A request, read to its end within the limits `REST_*` of `shared::limits`.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
-    /// The method.
+    /// Method, HEAD apart from GET.
     pub method: Method,
     /// The path as it was sent, still percent-encoded.
     pub path: &'r str,
     /// The query as it was sent, without `?`; empty when there is none.
     pub query: &'r str,
-    /// The body.
+    /// The whole body; empty without one.
     pub body: &'r [u8],
-    /// `Content-Type`, if any.
+    /// Value of `Content-Type`; `None` without one.
     pub content_type: Option<&'r str>,
-    /// `Authorization`, if any.
+    /// Value of `Authorization`; `None` without one.
     pub authorization: Option<&'r str>,
-    /// The socket's peer.
+    /// Address of the connection's peer.
     pub source: IpAddr,
     /// Scheme and host the client used, such as `http://gw.example:8080`: absolute URLs begin with it.
     pub base: &'r str,
@@ -25,24 +25,24 @@ pub struct Request<'r> {
     pub id: [u8; 16],
 }
 
-/// A method. Reads and writes of the API are GET, POST and DELETE.
+/// HTTP method. The API uses GET, POST and DELETE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// Fetches a resource or a page of a list.
     Get,
-    /// Reads like GET; the gateway leaves the body out.
+    /// As GET; the gateway leaves the body out.
     Head,
-    /// Creates and updates.
+    /// Creates or updates.
     Post,
-    /// Deletes.
+    /// Deletes a resource.
     Delete,
-    /// Asked by browsers before the others.
+    /// Sent by browsers before a request to another origin (CORS).
     Options,
-    /// Any other.
+    /// Any other method; refused everywhere.
     Other,
 }
 
-/// What the end of a path asks for.
+/// Representation that the end of a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suffix {
     None,
@@ -54,7 +54,7 @@ pub(crate) enum Suffix {
     Mp3,
 }
 
-/// Cuts the suffix off the last segment: only the final one, as `Twilio.CURRENT.json` holds two dots.
+/// Cuts the suffix off the last segment. Only the final one, as in `Twilio.CURRENT.json`.
 pub(crate) fn split_suffix(path: &str) -> (&str, Suffix) {
     const SUFFIXES: [(&str, Suffix); 6] = [
         (".json", Suffix::Json),
@@ -77,7 +77,7 @@ pub(crate) fn segments(path: &str) -> Vec<String> {
     path.split('/').filter(|segment| !segment.is_empty()).map(percent_decode).collect()
 }
 
-/// Decodes `%XX`; what is no valid escape stays as it is, what is no UTF-8 becomes U+FFFD.
+/// Decodes `%XX`. An invalid escape stays as it is; bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

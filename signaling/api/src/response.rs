@@ -1,4 +1,4 @@
-//! Answers: status, headers, body.
+//! Answers: status, headers and body, and the errors that no resource words itself.
 
 use serde_json::{Value, json};
 use store::WriteError;
@@ -8,23 +8,23 @@ use crate::request::Request;
 /// An answer, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// Header names and values.
+    /// Names and values of headers, in order.
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty with 204.
     pub body: String,
 }
 
-/// What every answer to one request shares. Kept while a write is under way.
+/// The part that every answer to one request shares. Kept while Control carries out a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// The path as it was sent: named in 404 answers.
+    /// The path as it was sent, which a 404 names.
     pub path: String,
     /// Scheme and host the client used.
     pub base: String,
     id: [u8; 16],
-    /// Requests of the account under way, this one included; 0 = account unknown.
+    /// Concurrent requests of the account, this one included; 0 where the account is unknown.
     pub concurrent: usize,
 }
 
@@ -48,7 +48,7 @@ impl Frame {
         Response { status: 204, headers: self.headers(), body: String::new() }
     }
 
-    /// The error body of contract rest.md §2. A 404 without words of its own names the path.
+    /// The contract's error body: code, message, link and status. A 404 without a message names the path.
     pub(crate) fn error(&self, error: &WriteError) -> Response {
         let message = if error.status == 404 && error.message.is_empty() {
             format!("The requested resource {} was not found", self.path)
@@ -75,7 +75,7 @@ impl Frame {
         response
     }
 
-    /// What every answer carries beside its content type.
+    /// Headers of every answer beside `Content-Type`.
     pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
         let id: String = self.id.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut headers = vec![
@@ -99,22 +99,22 @@ impl Frame {
     }
 }
 
-/// The page about an error code that clients expect to be linked.
+/// URL of the page about an error code. Clients expect it in each error.
 pub(crate) fn more_info(code: u32) -> String {
     format!("https://www.twilio.com/docs/errors/{code}")
 }
 
-/// Code 20404 with a sentence that names what this version lacks.
+/// Code 20404, with a sentence that names the missing feature.
 pub(crate) fn not_built(what: &str) -> WriteError {
     WriteError::new(404, 20404, format!("{what} is not built in this version of the gateway"))
 }
 
-/// Code 20004: a known path, another verb. `allow` names those it has.
+/// Code 20004: the path lacks this method. `allow` names those it has.
 pub(crate) fn method_not_allowed(allow: &'static str) -> WriteError {
     WriteError { allow, ..WriteError::new(405, 20004, "Method not allowed") }
 }
 
-/// Code 20422: a parameter that no code of its own names.
+/// Code 20422: an invalid parameter without a code of its own.
 pub(crate) fn invalid_parameter(message: impl Into<String>) -> WriteError {
     WriteError::invalid(20422, message.into())
 }

@@ -1,5 +1,5 @@
-//! Which path leads to which resource. The one file that imports the resources, so that adding one adds a
-//! line here and changes no other resource.
+//! Routes: from the segments of a path to the resource. Only this file and `reply.rs` import resources, so a new
+//! resource adds a line to each and changes no other.
 
 use shared::Now;
 use store::{AccountStatus, MappingKind, Reader, WriteError};
@@ -76,7 +76,7 @@ fn account_tree(context: &Context<'_>, path: &[&str]) -> Answered {
     below_account(context, path)
 }
 
-/// Everything below `/v1`: monitor and, later, voice.
+/// Everything below `/v1`: monitor.
 fn v1(context: &Context<'_>, path: &[&str]) -> Answered {
     match path {
         ["Alerts"] => alerts::collection(context),
@@ -113,7 +113,8 @@ fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
     }
 }
 
-/// Resources of the contract that come later (rest-coverage.md).
+/// Resources of the contract that are not built, by the first segment of their path; see
+/// `signaling/contract/coverage.tsv`.
 const NOT_BUILT: &[&str] = &[
     "Addresses",
     "Applications",

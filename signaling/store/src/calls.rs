@@ -199,7 +199,7 @@ pub struct CreateCall {
     pub send_digits: Option<String>,
     /// Longest ringing, seconds, 1 to 600.
     pub timeout_s: u32,
-    /// Longest call from answer to end, seconds; `None` leaves the limit of the gateway.
+    /// Longest call from answer to end, seconds.
     pub time_limit_s: u32,
     /// Recording from the answer on; `None` records nothing.
     pub record: Option<RecordCall>,
@@ -354,7 +354,7 @@ pub struct UpdateCall {
     pub call: CallSid,
     /// Action on the call; `None` changes only the settings below.
     pub action: Option<UpdateAction>,
-    /// New status callback for the end of the call; `None` keeps the old one.
+    /// Status callback for the end of the call.
     pub status_callback: Patch<Webhook>,
     /// New longest call from answer to end, seconds; `None` keeps the old one.
     pub time_limit_s: Option<u32>,

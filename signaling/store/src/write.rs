@@ -42,7 +42,7 @@ pub enum Write {
     },
     /// `POST Keys/{sid}`.
     UpdateKey {
-        /// Which.
+        /// The key of the path.
         key: KeySid,
         /// New name; `None` keeps the old one.
         friendly_name: Option<String>,
@@ -53,7 +53,7 @@ pub enum Write {
     CreateDomain(Box<DomainFields>),
     /// `POST SIP/Domains/{sid}`.
     UpdateDomain {
-        /// Which.
+        /// The domain of the path.
         domain: DomainSid,
         /// New values of the fields that change.
         fields: Box<DomainFields>,
@@ -62,28 +62,28 @@ pub enum Write {
     DeleteDomain(DomainSid),
     /// `POST …Mappings` of a domain.
     CreateMapping {
-        /// The domain.
+        /// The domain of the path.
         domain: DomainSid,
         /// The list, and what it is mapped for.
         list: MappedList,
     },
     /// `DELETE …Mappings/{sid}`.
     DeleteMapping {
-        /// The domain.
+        /// The domain of the path.
         domain: DomainSid,
         /// The list, and what it is mapped for.
         list: MappedList,
     },
     /// `POST SIP/CredentialLists`.
     CreateCredentialList {
-        /// Required.
+        /// Required: empty is refused.
         friendly_name: String,
     },
     /// `POST SIP/CredentialLists/{sid}`.
     UpdateCredentialList {
-        /// Which.
+        /// The list of the path.
         list: CredentialListSid,
-        /// Required.
+        /// Required: empty is refused.
         friendly_name: String,
     },
     /// `DELETE SIP/CredentialLists/{sid}`. Its credentials go with it.
@@ -92,37 +92,37 @@ pub enum Write {
     CreateCredential {
         /// The list.
         list: CredentialListSid,
-        /// Required.
+        /// Required: empty is refused.
         username: String,
-        /// Required.
+        /// Required: empty or weak is refused.
         password: Secret,
     },
     /// `POST …/Credentials/{sid}`: only the password can change.
     UpdateCredential {
         /// The list of the path.
         list: CredentialListSid,
-        /// Which.
+        /// The credential of the path.
         credential: CredentialSid,
-        /// Required.
+        /// Required: empty or weak is refused.
         password: Secret,
     },
     /// `DELETE …/Credentials/{sid}`.
     DeleteCredential {
         /// The list of the path.
         list: CredentialListSid,
-        /// Which.
+        /// The credential of the path.
         credential: CredentialSid,
     },
     /// `POST SIP/IpAccessControlLists`.
     CreateIpAccessControlList {
-        /// Required.
+        /// Required: empty is refused.
         friendly_name: String,
     },
     /// `POST SIP/IpAccessControlLists/{sid}`.
     UpdateIpAccessControlList {
-        /// Which.
+        /// The list of the path.
         list: IpAccessControlListSid,
-        /// Required.
+        /// Required: empty is refused.
         friendly_name: String,
     },
     /// `DELETE SIP/IpAccessControlLists/{sid}`. Its addresses go with it.
@@ -131,7 +131,7 @@ pub enum Write {
     CreateIpAddress {
         /// The list.
         list: IpAccessControlListSid,
-        /// Required.
+        /// Required: empty is refused.
         friendly_name: String,
         /// Required; version 4 or 6.
         address: IpAddr,
@@ -142,7 +142,7 @@ pub enum Write {
     UpdateIpAddress {
         /// The list of the path.
         list: IpAccessControlListSid,
-        /// Which.
+        /// The address of the path.
         ip_address: IpAddressSid,
         /// New name; `None` keeps the old one.
         friendly_name: Option<String>,
@@ -155,21 +155,21 @@ pub enum Write {
     DeleteIpAddress {
         /// The list of the path.
         list: IpAccessControlListSid,
-        /// Which.
+        /// The address of the path.
         ip_address: IpAddressSid,
     },
     /// `DELETE SIP/Domains/{sid}/Registrations/{sid}`: calls no longer reach the phone.
     DeleteBinding {
         /// The domain of the path.
         domain: DomainSid,
-        /// Which.
+        /// The binding of the path.
         binding: BindingSid,
     },
     /// `DELETE Calls/{sid}`: only of an ended call (20009). The database decides, as the snapshot holds no calls.
     DeleteCall(CallSid),
     /// `DELETE Recordings/{sid}`: only of one that has ended.
     DeleteRecording {
-        /// Which.
+        /// The recording of the path.
         recording: RecordingSid,
         /// The call of the path, where the path had one.
         call: Option<CallSid>,

@@ -1,4 +1,6 @@
-//! `/Accounts`: the account of the credentials and its sub-accounts (contract rest.md §4).
+//! `/Accounts`: the account of the credentials and its sub-accounts.
+//!
+//! Its JSON is written out: owner, type and the many sub-resources are not columns.
 
 use serde_json::{Value, json};
 use shared::AccountSid;

@@ -1,4 +1,4 @@
-//! `/v1/Alerts` of monitor: notifications in the shape of the newer API (contract rest.md §11).
+//! `/v1/Alerts` of monitor: notifications in the shape of the newer API.
 
 use serde_json::{Value, json};
 use shared::NotificationSid;
@@ -11,7 +11,7 @@ use crate::lookup::{found, sid};
 use crate::paging::{ListRow, paging};
 use crate::response::{Frame, invalid_parameter, more_info};
 
-/// How far back alerts are shown.
+/// Age of the oldest alert that is shown, as the contract promises: 30 days.
 const LOOK_BACK_MS: i64 = 30 * 86_400_000;
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
@@ -26,7 +26,7 @@ pub(crate) fn collection(context: &Context<'_>) -> Answered {
     let level = context.form.one_of("LogLevel", &levels)?;
     let mut created = dates(context)?;
     if level == Some(None) {
-        // There are no notices and no debug alerts: an empty range.
+        // The gateway raises neither notices nor debug alerts: an empty range.
         created = TimeRange { from_ms: Some(i64::MAX), before_ms: Some(i64::MIN) };
     }
     let filter = NotificationFilter { call: None, level: level.flatten(), created };
@@ -68,7 +68,7 @@ fn json(row: &NotificationRecord, frame: &Frame, whole: bool) -> Value {
         NotificationLevel::Warning => ("warning", "WARN"),
     };
     let code = row.error_code.to_string();
-    // Form-encoded: the CLI prints its `Msg`.
+    // Form-encoded, because the CLI prints the value of `Msg`.
     let text = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("Msg", &row.message)
         .append_pair("ErrorCode", &code)

@@ -1,5 +1,5 @@
-//! `/Balance`, `/Usage` and `/OutgoingCallerIds`: nothing is billed and no number is verified here, so
-//! the answers are a zero and empty lists. The SDKs raise an exception without a code on a 404.
+//! `/Balance`, `/Usage` and `/OutgoingCallerIds`: the gateway neither bills nor verifies numbers, so it
+//! answers with a zero and empty lists. On a 404 the SDKs would raise an exception without a code.
 
 use serde_json::json;
 use store::{Page, WriteError};

@@ -1,5 +1,5 @@
-//! Parameters of `POST Calls`, `POST Calls/{sid}` and their recordings: read, checked for form, made into
-//! commands (contract rest.md §6.1 to §6.3).
+//! Parameters of `POST Calls`, `POST Calls/{sid}` and their recordings: read, checked for form, and made
+//! into commands for Control.
 
 use shared::limits::{
     CALL_S, RING_S, SIP_NOUN_HEADERS_MAX, SIP_NOUN_URI_MAX, TWIML_INLINE_CHARACTERS_MAX,
@@ -15,12 +15,12 @@ use crate::form::Form;
 use crate::request::percent_decode;
 use crate::response::invalid_parameter;
 
-/// Ring time when none is asked for, seconds.
+/// Ring time where the request names none, seconds.
 const TIMEOUT_S: u32 = 60;
 const SEND_DIGITS_MAX: usize = 32;
 const SIP_AUTH_CHARACTERS_MAX: usize = 255;
 const NUMBER_DIGITS_MAX: usize = 15;
-/// Headers besides `X-` ones that a target may carry (sip-interface.md §9).
+/// Headers besides `X-` ones that the URI of a callee may set.
 const TARGET_HEADERS: [&str; 4] =
     ["User-to-User", "Remote-Party-ID", "P-Preferred-Identity", "P-Called-Party-ID"];
 
@@ -72,7 +72,7 @@ pub(crate) fn update(
             Some(found.ok_or_else(|| invalid_parameter(message))?.1)
         }
     };
-    // Ending a call decides: a document for it would never run.
+    // Ending a call takes precedence: a document for it would never run.
     let action =
         status.or_else(|| redirect.map(|twiml| UpdateAction::Redirect { twiml, fallback }));
     let status_callback = match form.raw("StatusCallback") {
@@ -83,7 +83,7 @@ pub(crate) fn update(
     Ok(UpdateCall { account, call, action, status_callback, time_limit_s })
 }
 
-/// Reads `POST Calls/{sid}/Recordings`. Silence stays by default, other than with `POST Calls`.
+/// Reads `POST Calls/{sid}/Recordings`. By default silence stays, unlike with `POST Calls`.
 pub(crate) fn start_recording(form: &Form) -> Result<RecordCall, WriteError> {
     recording_parameters(form, false)
 }
@@ -100,7 +100,7 @@ pub(crate) fn recording_action(form: &Form) -> Result<RecordingAction, WriteErro
     form.one_of("Status", &actions)?.ok_or_else(|| invalid_parameter("Status is required"))
 }
 
-/// `ApplicationSid` would replace the URLs; without applications none is known.
+/// `ApplicationSid` would replace the URLs; applications are not built, so every SID is unknown.
 fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
     if form.value("ApplicationSid").is_some() {
         let message =
@@ -121,8 +121,8 @@ fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// Answering-machine parameters that come without `MachineDetection`, or with `SendDigits`, which
-/// switches it off: nothing listens for a machine.
+/// Warnings about machine-detection parameters without `MachineDetection`, or with `SendDigits`, which switches it
+/// off: nothing would detect a machine.
 fn without_effect(form: &Form) -> Option<ParameterWarning> {
     let asked = |name: &&&str| form.value(name).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
     let names: Vec<&str> = MACHINE_DETECTION.iter().filter(asked).copied().collect();
@@ -140,7 +140,7 @@ fn without_effect(form: &Form) -> Option<ParameterWarning> {
     Some(ParameterWarning { code, sentence })
 }
 
-/// Words of the two lists of events that name none: the cloud warns about them and passes them over.
+/// Warnings about words of the two event lists that are not events. The cloud ignores them with a warning too.
 fn unknown_events(form: &Form) -> impl Iterator<Item = ParameterWarning> {
     let lists: [(&str, &[&str]); 2] = [
         ("StatusCallbackEvent", &["initiated", "ringing", "answered", "completed"]),
@@ -154,10 +154,10 @@ fn unknown_events(form: &Form) -> impl Iterator<Item = ParameterWarning> {
     })
 }
 
-/// Characters of an unknown event that its warning repeats.
+/// Most characters of an unknown event that its warning repeats.
 const EVENT_SHOWN_CHARACTERS: usize = 40;
 
-/// What says how a machine is to be detected; `MachineDetection` says that it is.
+/// Parameters that tune machine detection; `MachineDetection` switches it on.
 const MACHINE_DETECTION: [&str; 7] = [
     "AsyncAmd",
     "AsyncAmdStatusCallback",
@@ -168,7 +168,7 @@ const MACHINE_DETECTION: [&str; 7] = [
     "MachineDetectionTimeout",
 ];
 
-/// `Url` wins over `Twiml`.
+/// The source of the first document: `Url` takes precedence over `Twiml`.
 fn twiml_source(form: &Form, method: HttpMethod) -> Result<Option<TwimlSource>, WriteError> {
     if let Some(url) = form.url("Url", 21205)? {
         return Ok(Some(TwimlSource::Url(Webhook { url, method })));
@@ -186,7 +186,7 @@ fn webhook(form: &Form, url: &str, method: &str) -> Result<Option<Webhook>, Writ
     Ok(form.url(url, 21205)?.map(|url| Webhook { url, method }))
 }
 
-/// `StatusCallback`: as other URLs, but its host name has no underscore (contract rest.md §6.1).
+/// Reads `StatusCallback`: a URL whose host name, unlike that of others, may not have an underscore.
 fn status_callback(form: &Form) -> Result<Option<Webhook>, WriteError> {
     let callback = webhook(form, "StatusCallback", "StatusCallbackMethod")?;
     let host = |callback: &Webhook| {
@@ -227,7 +227,7 @@ fn target(to: &str) -> Result<CallTarget, WriteError> {
     }
 }
 
-/// `sips:` is `sip:` over TLS (contract sip-interface.md §11); a transport of its own it cannot have.
+/// Turns `sips:` into `sip:` over TLS; such a URI may not name a transport of its own.
 fn over_tls(sips: &str) -> String {
     let (uri, headers) = match sips.split_once('?') {
         Some((uri, headers)) => (uri, format!("?{headers}")),
@@ -240,7 +240,7 @@ fn over_tls(sips: &str) -> String {
     format!("sip:{};transport=tls{headers}", rest.join(";"))
 }
 
-/// Checks a SIP URI for form; where it leads is Control's to find.
+/// Checks a SIP URI for form. Control resolves it.
 fn sip_target(to: &str) -> Result<CallTarget, WriteError> {
     let (uri, headers) = to.split_once('?').unwrap_or((to, ""));
     let invalid =
@@ -286,7 +286,7 @@ fn is_host_port(text: &str) -> bool {
     host_is_fine && port_is_fine
 }
 
-/// Checks the header part of a target: `X-One=1&X-Two=2`, percent-encoded once.
+/// Checks the header part of a callee's URI: `X-One=1&X-Two=2`, percent-encoded once.
 fn check_headers(part: &str) -> Result<(), WriteError> {
     if part.chars().count() >= SIP_NOUN_HEADERS_MAX {
         let message =
@@ -322,7 +322,7 @@ fn check_headers(part: &str) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// Reads `From`: towards SIP a user part, towards a number a number.
+/// Reads `From`: a user part where the callee is a SIP URI, a number where it is a number.
 fn caller(to: &CallTarget, from: &str) -> Result<String, WriteError> {
     if from.is_empty() {
         return Err(WriteError::invalid(21213, "No 'From' number is specified"));
@@ -366,7 +366,7 @@ fn is_user_part(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'_' | b'.'))
 }
 
-/// A phone number without its punctuation: `+` and digits, or digits.
+/// A phone number, its punctuation removed: `+` and digits, or digits.
 fn number(text: &str) -> Option<String> {
     let kept: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();
     let digits = kept.strip_prefix('+').unwrap_or(&kept);
@@ -385,7 +385,7 @@ fn send_digits(text: &str) -> Result<String, WriteError> {
     Ok(text.to_owned())
 }
 
-/// Unknown events are passed over: [`unknown_events`] warns about them.
+/// Reads a list of events. Ignores unknown ones: [`unknown_events`] warns about them.
 fn call_events(form: &Form) -> CallEvents {
     let mut events = CallEvents::NONE;
     for word in form.words("StatusCallbackEvent") {
@@ -401,7 +401,7 @@ fn call_events(form: &Form) -> CallEvents {
 }
 
 fn record(form: &Form) -> Result<Option<RecordCall>, WriteError> {
-    // Checked also when nothing is recorded: a wrong word is a mistake either way.
+    // Checked also where nothing is recorded: a wrong word is a mistake either way.
     let parameters = recording_parameters(form, true)?;
     Ok(form.boolean("Record")?.unwrap_or(false).then_some(parameters))
 }

@@ -1,4 +1,4 @@
-//! `/Calls`: list, fetch, delete, and the way to Control for what acts on live calls (contract rest.md §6).
+//! `/Calls`: list, fetch and delete; commands about live calls go to Control.
 
 use serde_json::{Value, json};
 use shared::CallSid;
@@ -110,7 +110,7 @@ pub(crate) fn json(row: &CallRecord) -> Value {
     })
 }
 
-/// Numbers of the North American plan as `(415) 555-0100`; everything else as it is.
+/// A number of the North American plan as `(415) 555-0100`; any other text as it is.
 fn formatted(text: &str) -> String {
     let digits = text.strip_prefix("+1").unwrap_or_default();
     if digits.len() != 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

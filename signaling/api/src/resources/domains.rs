@@ -1,4 +1,6 @@
-//! `/SIP/Domains` (contract rest.md §5.1).
+//! `/SIP/Domains`: the hosts that callers name, and the URLs that answer their calls.
+//!
+//! Its JSON is written out: `auth_type` comes from the mappings.
 
 use serde_json::{Value, json};
 use shared::DomainSid;
@@ -11,7 +13,7 @@ use crate::form::Form;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 
-/// A domain parameter is invalid; the message names it.
+/// Code of an invalid parameter of a domain; the message names the parameter.
 const INVALID: u32 = 21231;
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
@@ -73,7 +75,7 @@ fn fields(form: &Form) -> Result<DomainFields, WriteError> {
     })
 }
 
-/// A domain that only seems to route emergency calls is worse than one that says it does not.
+/// Refuses emergency calling: a domain that only seems to route emergency calls is worse than one that does not.
 fn emergency_calling(form: &Form) -> Result<store::Patch<bool>, WriteError> {
     let wanted = form.boolean_patch("EmergencyCallingEnabled")?;
     if wanted == store::Patch::Set(true) {
@@ -84,7 +86,7 @@ fn emergency_calling(form: &Form) -> Result<store::Patch<bool>, WriteError> {
     Ok(wanted)
 }
 
-/// The SID of a resource that does not exist in this version: clearing it is the only change there is.
+/// Reads the SID of a kind of resource that is not built: it can only be cleared.
 fn unknown(
     form: &Form,
     (name, prefix): (&str, &str),
@@ -132,7 +134,7 @@ pub(crate) fn json(row: &Domain, auth: DomainAuth) -> Value {
     })
 }
 
-/// Empty with nothing mapped: such a domain refuses all calls.
+/// The contract's word for the lists mapped for calls. Empty without any: such a domain refuses all calls.
 const fn auth_type(auth: DomainAuth) -> &'static str {
     match (auth.ip_access_control_list, auth.credential_list) {
         (false, false) => "",

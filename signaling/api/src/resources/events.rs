@@ -1,4 +1,4 @@
-//! `/Calls/{CA}/Events`: the HTTP exchanges of a call (contract rest.md §6.3).
+//! `/Calls/{CA}/Events`: the HTTP exchanges of a call.
 
 use serde_json::{Map, Value, json};
 use shared::CallSid;

@@ -9,7 +9,7 @@ use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
 use crate::described;
 use crate::lookup::sid;
 
-/// The address or its list is invalid.
+/// Code of an invalid address or prefix.
 const INVALID: u32 = 21235;
 
 pub(crate) fn collection(context: &Context<'_>, list: &str) -> Answered {

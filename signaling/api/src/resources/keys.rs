@@ -1,4 +1,4 @@
-//! `/Keys` and `/SigningKeys`: one store under two names.
+//! `/Keys` and `/SigningKeys`: one list of API keys under two paths.
 
 use serde_json::Value;
 use shared::KeySid;
@@ -12,7 +12,7 @@ pub(crate) fn collection(context: &Context<'_>) -> Answered {
     context.must_be_main_credentials()?;
     match context.collection_verb()? {
         CollectionVerb::List => {
-            // The one list under two paths has two keys.
+            // The list has a key of its own under each of its two paths.
             let signing = context.frame.path.contains("/SigningKeys");
             let key = if signing { "signing_keys" } else { "keys" };
             described::list_named::<Key>(context, context.account.sid.0, key)
@@ -37,7 +37,7 @@ fn name(context: &Context<'_>) -> Option<String> {
     context.form.value("FriendlyName").map(str::to_owned)
 }
 
-/// A key, at creation with its secret: the only answer that ever holds it.
+/// A key, with its secret at creation: the only answer that ever has it.
 pub(crate) fn json(row: &Key, secret: Option<&Secret>) -> Value {
     let mut json = described::json(row);
     if let Some(secret) = secret {

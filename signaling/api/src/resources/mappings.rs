@@ -1,4 +1,4 @@
-//! The lists mapped to a domain: three resources, two of them under a legacy path too (contract rest.md §5.2).
+//! The lists mapped to a domain: three resources, two of them under a legacy path too.
 
 use serde_json::{Value, json};
 use shared::DomainSid;
@@ -14,7 +14,7 @@ use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
 
-/// One mapping resource of one domain.
+/// The mappings of one kind, of one domain.
 pub(crate) struct Mappings<'m> {
     context: &'m Context<'m>,
     domain: DomainSid,
@@ -23,7 +23,7 @@ pub(crate) struct Mappings<'m> {
 }
 
 impl<'m> Mappings<'m> {
-    /// Finds the domain: its mappings are not found without it.
+    /// Finds the domain. Without it, its mappings are not found.
     pub(crate) fn new(
         context: &'m Context<'m>,
         domain: &str,
@@ -104,7 +104,7 @@ impl<'m> Mappings<'m> {
         })
     }
 
-    /// The list must be the account's. It is asked again when the mapping is written.
+    /// Checks that the account owns the list. The write checks it again.
     fn must_be_there(&self, list: MappedList) -> Result<(), WriteError> {
         match list {
             MappedList::CallsIpAccessControlList(sid) => {
@@ -116,7 +116,7 @@ impl<'m> Mappings<'m> {
         }
     }
 
-    /// It is the list of the parameter that is not found, not the path.
+    /// Words a 404 so that it names the parameter: the list is not found, the path is.
     fn names_the_list(&self, error: WriteError) -> WriteError {
         if error.status != 404 {
             return error;
@@ -149,7 +149,7 @@ impl<'m> Mappings<'m> {
     }
 }
 
-/// There is no mapping SID: a mapping shows its list's. The legacy shape has two fields more.
+/// A mapping, under the SID of its list, as it has none of its own. The legacy shape has two more fields.
 pub(crate) fn json(view: &MappingView, legacy: bool) -> Value {
     let list = list_sid(view.mapping.list);
     let mut json = json!({

@@ -1,4 +1,4 @@
-//! `/Notifications` and `/Calls/{CA}/Notifications`: what went wrong (contract rest.md §6.3).
+//! `/Notifications` and `/Calls/{CA}/Notifications`: failures and warnings for the customer.
 
 use serde_json::{Value, json};
 use shared::{CallSid, NotificationSid};

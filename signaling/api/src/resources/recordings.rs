@@ -1,4 +1,4 @@
-//! `/Recordings`, `/Calls/{CA}/Recordings` and the audio itself (contract rest.md §6.3, §7).
+//! `/Recordings`, `/Calls/{CA}/Recordings` and the audio itself.
 
 use serde_json::{Value, json};
 use shared::{CallSid, RecordingSid};
@@ -32,7 +32,7 @@ pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answer
     }
 }
 
-/// `/Recordings/{RE}`: no suffix and `.wav` are the audio, `.json` the metadata.
+/// `/Recordings/{RE}`: audio without a suffix or with `.wav`, metadata with `.json`.
 pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answered {
     let recording: RecordingSid = sid(recording)?;
     match (context.instance_verb_of(READ_OR_DELETE)?, context.suffix) {
@@ -169,14 +169,14 @@ pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
     })
 }
 
-/// The same below a call, where the contract adds the track. Which one it was is not kept.
+/// A recording below its call, where the contract adds the track; null, as it is not kept.
 pub(crate) fn json_of_call(row: &RecordingRecord, base: &str) -> Value {
     let mut json = json(row, base);
     json["track"] = Value::Null;
     json
 }
 
-/// The contract has no word for a failed recording; `absent` with an error code is what its clients read.
+/// The contract's word for a status. It has none for a failed recording: clients read `absent` with an error code.
 const fn status_name(status: RecordingStatus) -> &'static str {
     match status {
         RecordingStatus::Failed => RecordingStatus::Absent.name(),

@@ -1,5 +1,5 @@
-//! `/SIP/Domains/{sid}/Registrations`: who is registered, from where, until when; and a way to end a
-//! registration. Our own: the contract has no such resource.
+//! `/SIP/Domains/{sid}/Registrations`: registered contacts, their source and expiry; deleting one ends the
+//! registration. Our own resource: the contract has none like it.
 
 use serde_json::{Value, json};
 use shared::{BindingSid, DomainSid};
@@ -12,7 +12,7 @@ use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
 
-/// The contacts of a domain, newest first; `Username` narrows them to one user.
+/// The contacts of a domain, newest first; `Username` limits them to one user.
 pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
     context.must_read()?;
     let domain = domain_of(context, domain)?;
@@ -26,7 +26,7 @@ pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
     context.ok(&paging.v2010(context.frame, "registrations", page))
 }
 
-/// One contact. Deleting it unregisters the phone until it registers again.
+/// One contact. Deleting it unregisters the phone until its next REGISTER.
 pub(crate) fn instance(context: &Context<'_>, domain: &str, binding: &str) -> Answered {
     let verb = context.instance_verb_of(READ_OR_DELETE)?;
     let domain = domain_of(context, domain)?;

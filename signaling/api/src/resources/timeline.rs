@@ -1,4 +1,4 @@
-//! `/Calls/{CA}/Timeline`: ours: what happened in a call, in order (design section 8).
+//! `/Calls/{CA}/Timeline`: the events of a call in order. Our own resource: the contract has none like it.
 
 use serde_json::{Value, json};
 use shared::CallSid;
@@ -8,8 +8,8 @@ use crate::auth::unreadable;
 use crate::context::{Answered, Context};
 use crate::lookup::found;
 
-/// From the store once it is written there. Before that Control has it, for a while also after the end
-/// of the call: the media core reports last.
+/// Answers from the store once the timeline is written there. Until then Control has it, for a while also after the
+/// end of the call, because the report of the media core comes last.
 pub(crate) fn fetch(context: &Context<'_>, call: CallSid) -> Answered {
     context.must_read()?;
     let account = context.account.sid;
@@ -20,8 +20,8 @@ pub(crate) fn fetch(context: &Context<'_>, call: CallSid) -> Answered {
     }
 }
 
-/// Entries oldest first, each `at_ms`, `kind` and `text`; `left_out` counts those that did not fit;
-/// `quality` is null until the media has ended.
+/// The timeline as the API shows it: entries oldest first, each with `at_ms`, `kind` and `text`; `left_out` counts
+/// those that did not fit; `quality` is null until the media has ended.
 pub(crate) fn json(timeline: &str) -> Value {
     let mut timeline: Value = serde_json::from_str(timeline).unwrap_or_default();
     let entries = timeline.get_mut("entries").map(Value::take);
