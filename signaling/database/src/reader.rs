@@ -112,15 +112,14 @@ impl store::Reader for Reader {
         owner: Option<u128>,
         sid: u128,
     ) -> Read<Option<Vec<store::Value>>> {
-        let sql = format!("SELECT * FROM {} WHERE sid = ?1", description.table);
+        let Description { table, owner: column, .. } = description;
         let read = |row: &Row<'_>| rows::values(row, description, &*self.sealer);
-        match owner {
-            None => self.one(&sql, &[&Bits(sid)], read),
-            Some(owner) => {
-                let sql = format!("{sql} AND {} = ?2", description.owner);
-                self.one(&sql, &[&Bits(sid), &Bits(owner)], read)
-            }
-        }
+        // Without an owner, the second condition holds for every row.
+        self.one(
+            &format!("SELECT * FROM {table} WHERE sid = ?1 AND (?2 IS NULL OR {column} = ?2)"),
+            &[&Bits(sid), &owner.map(Bits)],
+            read,
+        )
     }
 
     fn rows(
@@ -129,8 +128,7 @@ impl store::Reader for Reader {
         owner: u128,
         page: PageRequest,
     ) -> Read<Page<Vec<store::Value>>> {
-        let list = List::of("*", description.table)
-            .with(&format!("{} = ?", description.owner), [Bits(owner).into()]);
+        let list = List::of("*", description.table).equal_sid(description.owner, Some(owner));
         let page = self.page(list, page, |row| rows::values(row, description, &*self.sealer))?;
         let sids = |pair: &[Vec<store::Value>]| (pair[0][0].sid_bits(), pair[1][0].sid_bits());
         debug_assert!(

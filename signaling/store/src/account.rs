@@ -3,8 +3,9 @@
 use shared::limits::{FRIENDLY_NAME_CHARACTERS_MAX, KEYS_ACCOUNT_MAX, SUB_ACCOUNTS_MAX};
 use shared::{AccountSid, KeySid};
 
-use crate::resource::{Column, Stored, Value, resource};
+use crate::resource::{Column, Value, resource};
 use crate::secret::{Secret, SecretHash};
+use crate::stored::Stored;
 
 resource! {
     /// An account; with a parent it is a sub-account.

@@ -8,8 +8,9 @@ use shared::limits::{
 };
 use shared::{AccountSid, CredentialListSid, CredentialSid, IpAccessControlListSid, IpAddressSid};
 
-use crate::resource::{Column, Stored, Value, resource};
+use crate::resource::{Column, Value, resource};
 use crate::secret::Ha1;
+use crate::stored::Stored;
 
 resource! {
     /// A list of SIP users. Mapped to a domain, they may call through it or register at it.

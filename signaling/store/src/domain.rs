@@ -4,7 +4,8 @@ use shared::limits::{DOMAINS_ACCOUNT_MAX, FRIENDLY_NAME_CHARACTERS_MAX};
 use shared::{AccountSid, CredentialListSid, DomainSid, IpAccessControlListSid};
 
 use crate::name::DomainLabels;
-use crate::resource::{Column, Stored, Value, resource};
+use crate::resource::{Column, Value, resource};
+use crate::stored::Stored;
 
 resource! {
     /// A SIP domain: the host that callers name, and what answers their calls.

@@ -22,6 +22,7 @@ mod resource;
 mod rules;
 mod secret;
 mod snapshot;
+mod stored;
 mod table;
 mod write;
 mod writes;

@@ -8,13 +8,8 @@
 //! What differs from kind to kind by more than a value stays code: the rules in `plan/`, and the parameters
 //! of a request in the resource's file of package `api`.
 
-use shared::{
-    AccountSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid, IpAddressSid,
-    KeySid,
-};
-
 use crate::kind::ResourceKind;
-use crate::secret::{Secret, SecretHash};
+use crate::secret::Secret;
 
 /// What the rules, the database and the API know about a kind of resource.
 #[derive(Debug)]
@@ -166,15 +161,6 @@ pub trait Described: Sized {
     fn from_values(values: Vec<Value>) -> Result<Self, Damaged>;
 }
 
-/// A type that is kept in one column, or in several that follow each other.
-pub(crate) trait Stored: Sized {
-    /// Appends a value for each of its columns.
-    fn put(&self, values: &mut Vec<Value>);
-
-    /// Takes as many values as [`Stored::put`] appends. `None` where they do not make such a value.
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self>;
-}
-
 /// Declares the type of a row and describes it: after each field the columns that keep it.
 macro_rules! resource {
     (
@@ -199,7 +185,7 @@ macro_rules! resource {
 
             fn values(&self) -> Vec<$crate::resource::Value> {
                 let mut values = Vec::with_capacity(Self::DESCRIPTION.columns.len());
-                $($crate::resource::Stored::put(&self.$field, &mut values);)*
+                $($crate::stored::Stored::put(&self.$field, &mut values);)*
                 debug_assert_eq!(values.len(), Self::DESCRIPTION.columns.len());
                 values
             }
@@ -209,7 +195,7 @@ macro_rules! resource {
             ) -> Result<Self, $crate::resource::Damaged> {
                 let mut values = values.into_iter();
                 Ok(Self {
-                    $($field: $crate::resource::Stored::take(&mut values).ok_or(
+                    $($field: $crate::stored::Stored::take(&mut values).ok_or(
                         $crate::resource::Damaged {
                             table: Self::DESCRIPTION.table,
                             field: stringify!($field),
@@ -221,127 +207,3 @@ macro_rules! resource {
     };
 }
 pub(crate) use resource;
-
-macro_rules! stored_sids {
-    ($($sid:ident),*) => {$(
-        impl Stored for $sid {
-            fn put(&self, values: &mut Vec<Value>) {
-                values.push(Value::Bytes(self.0.to_be_bytes().to_vec()));
-            }
-
-            fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-                values.next()?.sid_bits().map(Self)
-            }
-        }
-    )*};
-}
-
-stored_sids!(
-    AccountSid,
-    KeySid,
-    DomainSid,
-    CredentialListSid,
-    CredentialSid,
-    IpAccessControlListSid,
-    IpAddressSid
-);
-
-impl<T: Stored> Stored for Option<T> {
-    fn put(&self, values: &mut Vec<Value>) {
-        match self {
-            None => values.push(Value::Null),
-            Some(value) => value.put(values),
-        }
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        match values.next()? {
-            Value::Null => Some(None),
-            value => T::take(&mut std::iter::once(value)).map(Some),
-        }
-    }
-}
-
-impl Stored for String {
-    fn put(&self, values: &mut Vec<Value>) {
-        values.push(Value::Text(self.clone()));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        match values.next()? {
-            Value::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-impl Stored for i64 {
-    fn put(&self, values: &mut Vec<Value>) {
-        values.push(Value::Integer(*self));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        match values.next()? {
-            Value::Integer(number) => Some(number),
-            _ => None,
-        }
-    }
-}
-
-/// A count, such as a revision, which never comes near 2^63.
-impl Stored for u64 {
-    fn put(&self, values: &mut Vec<Value>) {
-        debug_assert!(i64::try_from(*self).is_ok(), "the count {self} does not fit in a column");
-        values.push(Value::Integer(*self as i64));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        i64::take(values)?.try_into().ok()
-    }
-}
-
-impl Stored for bool {
-    fn put(&self, values: &mut Vec<Value>) {
-        values.push(Value::Integer(i64::from(*self)));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        i64::take(values).map(|number| number != 0)
-    }
-}
-
-impl Stored for Secret {
-    fn put(&self, values: &mut Vec<Value>) {
-        values.push(Value::Secret(self.clone()));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        match values.next()? {
-            Value::Secret(secret) => Some(secret),
-            _ => None,
-        }
-    }
-}
-
-impl<const N: usize> Stored for [u8; N] {
-    fn put(&self, values: &mut Vec<Value>) {
-        values.push(Value::Bytes(self.to_vec()));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        match values.next()? {
-            Value::Bytes(bytes) => bytes.try_into().ok(),
-            _ => None,
-        }
-    }
-}
-
-impl Stored for SecretHash {
-    fn put(&self, values: &mut Vec<Value>) {
-        self.0.put(values);
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        Stored::take(values).map(Self)
-    }
-}

@@ -26,9 +26,9 @@ pub(super) fn insert(
     check_limit(transaction, description, &values)?;
     let values = values_kept(description, values, sealer, |_| true)?;
     let mut statement = format!("INSERT INTO {} (", description.table);
-    push_list(&mut statement, description.columns, |_, column| column.name.to_owned());
+    comma_separated(&mut statement, description.columns, |s, _, column| s.write_str(column.name));
     statement.push_str(") VALUES (");
-    push_list(&mut statement, description.columns, |number, _| format!("?{number}"));
+    comma_separated(&mut statement, description.columns, |s, number, _| write!(s, "?{number}"));
     statement.push(')');
     let inserted = transaction.prepare_cached(&statement)?.execute(params_from_iter(values));
     conflict_of(inserted, description.kind, Conflict::Missing).map(drop)
@@ -70,8 +70,8 @@ pub(super) fn update(
     let values = values_kept(description, values, sealer, is_written)?;
     let changing: Vec<Column> = description.columns.iter().filter(|c| c.changes).copied().collect();
     let mut statement = format!("UPDATE {table} SET ");
-    push_list(&mut statement, &changing, |number, column| {
-        format!("{} = ?{}", column.name, number + 1)
+    comma_separated(&mut statement, &changing, |s, number, column| {
+        write!(s, "{} = ?{}", column.name, number + 1)
     });
     let revision = values.len();
     debug_assert_eq!(values.last(), Some(&Kept::Integer(resource.revision() as i64)));
@@ -105,13 +105,18 @@ fn values_kept(
     kept.collect()
 }
 
-/// Appends a text for each column, counted from 1, separated by commas.
-fn push_list(statement: &mut String, columns: &[Column], text: impl Fn(usize, &Column) -> String) {
+/// Appends what `part` writes for each column and its number, counted from 1, separated by commas.
+fn comma_separated(
+    statement: &mut String,
+    columns: &[Column],
+    part: impl Fn(&mut String, usize, &Column) -> std::fmt::Result,
+) {
     for (number, column) in (1..).zip(columns) {
         if number > 1 {
             statement.push_str(", ");
         }
-        statement.push_str(&text(number, column));
+        // Writing to a `String` cannot fail.
+        let _ = part(statement, number, column);
     }
 }
 

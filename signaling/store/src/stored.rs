@@ -1,0 +1,145 @@
+//! Types of fields as plain values: what a column keeps of each, and back. Sans-IO.
+//!
+//! A field may take several columns that follow each other (a block of addresses: address and prefix), so a type
+//! appends and takes as many values as it needs.
+
+use shared::{
+    AccountSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid, IpAddressSid,
+    KeySid,
+};
+
+use crate::resource::Value;
+use crate::secret::{Secret, SecretHash};
+
+/// A type that is kept in one column, or in several that follow each other.
+pub(crate) trait Stored: Sized {
+    /// Appends a value for each of its columns.
+    fn put(&self, values: &mut Vec<Value>);
+
+    /// Takes as many values as [`Stored::put`] appends. `None` where they do not make such a value.
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self>;
+}
+
+macro_rules! stored_sids {
+    ($($sid:ident),*) => {$(
+        impl Stored for $sid {
+            fn put(&self, values: &mut Vec<Value>) {
+                values.push(Value::Bytes(self.0.to_be_bytes().to_vec()));
+            }
+
+            fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+                values.next()?.sid_bits().map(Self)
+            }
+        }
+    )*};
+}
+
+stored_sids!(
+    AccountSid,
+    KeySid,
+    DomainSid,
+    CredentialListSid,
+    CredentialSid,
+    IpAccessControlListSid,
+    IpAddressSid
+);
+
+impl<T: Stored> Stored for Option<T> {
+    fn put(&self, values: &mut Vec<Value>) {
+        match self {
+            None => values.push(Value::Null),
+            Some(value) => value.put(values),
+        }
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        match values.next()? {
+            Value::Null => Some(None),
+            value => T::take(&mut std::iter::once(value)).map(Some),
+        }
+    }
+}
+
+impl Stored for String {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Text(self.clone()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        match values.next()? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for i64 {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Integer(*self));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        match values.next()? {
+            Value::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
+/// A count, such as a revision, which never comes near 2^63.
+impl Stored for u64 {
+    fn put(&self, values: &mut Vec<Value>) {
+        debug_assert!(i64::try_from(*self).is_ok(), "the count {self} does not fit in a column");
+        values.push(Value::Integer(*self as i64));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        i64::take(values)?.try_into().ok()
+    }
+}
+
+impl Stored for bool {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Integer(i64::from(*self)));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        i64::take(values).map(|number| number != 0)
+    }
+}
+
+impl Stored for Secret {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Secret(self.clone()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        match values.next()? {
+            Value::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+}
+
+impl<const N: usize> Stored for [u8; N] {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Bytes(self.to_vec()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        match values.next()? {
+            Value::Bytes(bytes) => bytes.try_into().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for SecretHash {
+    fn put(&self, values: &mut Vec<Value>) {
+        self.0.put(values);
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        Stored::take(values).map(Self)
+    }
+}
