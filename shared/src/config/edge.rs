@@ -3,21 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Config, Layers, Problem, PublicAddress};
+use super::Config;
+use super::checks::Checks;
+use super::layers::{Layers, Problem};
+use super::node::is_label;
+use super::section::{Section, section};
+use super::value::PublicAddress;
 
-/// An edge this node serves besides its own, which `[sip]` and `[node]` describe.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Edge {
-    /// Listeners, each for UDP and TCP.
-    pub listen: Vec<SocketAddr>,
-    /// Listeners for TLS. Empty: see [`Config::edge_tls`].
-    pub tls: Vec<SocketAddr>,
-    /// What peers of the edge see.
-    pub public_address: PublicAddress,
-    /// The address of `listen` that calls leave from.
-    pub egress: PublicAddress,
-    /// SID of the interconnect that means this edge; empty: none.
-    pub tnx: String,
+section! {
+    /// An edge this node serves besides its own, which `[sip]` and `[node]` describe.
+    #[derive(Clone, Debug, PartialEq)]
+    Edge in "edges.*" {
+        /// UDP and TCP listeners of this edge, besides those of [sip].
+        listen: Vec<SocketAddr> = "[]",
+        /// TLS listeners of this edge; empty = the port of sip.tls at each address in listen.
+        tls: Vec<SocketAddr> = "[]",
+        /// Address shown to peers of this edge; auto = that of its listener.
+        public_address: PublicAddress = "\"auto\"",
+        /// Address, of those it listens on, that calls by this edge leave from; auto = the first.
+        egress: PublicAddress = "\"auto\"",
+        /// Interconnect SID whose calls (`;tnx=SID`) leave by this edge, a private network; empty = none.
+        tnx: String = "\"\"",
+    }
 }
 
 /// Where peers of one edge find TLS.
@@ -37,27 +44,29 @@ impl EdgeTls {
 }
 
 impl Edge {
+    /// Reads every `[edges.NAME]`, by name.
     pub(super) fn read_all(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, Self> {
-        let names = layers.names_below("edges").into_iter();
-        names
-            .filter_map(|name| Some((name.clone(), Self::read(layers, &name, problems)?)))
-            .collect()
+        Self::read_named(layers, "edges", problems).into_iter().collect()
     }
 
-    fn read(layers: &Layers, name: &str, problems: &mut Vec<Problem>) -> Option<Self> {
-        let key = |key: &str| format!("edges.{name}.{key}");
-        let listen = layers.read(&key("listen"), problems);
-        let tls = layers.read(&key("tls"), problems);
-        let public_address = layers.read(&key("public_address"), problems);
-        let egress = layers.read(&key("egress"), problems);
-        let tnx = layers.read(&key("tnx"), problems);
-        Some(Self {
-            listen: listen?,
-            tls: tls?,
-            public_address: public_address?,
-            egress: egress?,
-            tnx: tnx?,
-        })
+    /// Checks all edges together; `own` is the edge of this node.
+    pub(super) fn check_all(edges: &BTreeMap<String, Self>, own: &str, checks: &mut Checks<'_>) {
+        let known: Vec<_> = crate::edge::labels().collect();
+        checks.require(
+            crate::edge::is_known(own) || edges.contains_key(own),
+            "node.edge",
+            &format!("must be an edge that `[edges.NAME]` declares, or {}", known.join(", ")),
+        );
+        checks.require(
+            edges.keys().all(|name| is_label(name) && !name.contains(char::is_uppercase)),
+            "edges",
+            "must have names of lower-case letters, digits and hyphens: hosts carry them",
+        );
+        checks.require(
+            edges.values().all(Self::egress_is_listened_on),
+            "edges",
+            "`egress` must be an address that the same edge listens on",
+        );
     }
 
     /// Whether calls that leave by the edge leave from this listener.
@@ -68,7 +77,7 @@ impl Edge {
         }
     }
 
-    pub(super) fn egress_is_listened_on(&self) -> bool {
+    fn egress_is_listened_on(&self) -> bool {
         match self.egress {
             PublicAddress::Auto => true,
             PublicAddress::Fixed(address) => self

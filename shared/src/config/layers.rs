@@ -1,4 +1,8 @@
-//! Values on top of each other, each with where it came from; unknown keys and the nearest known one. Pure.
+//! The values that were given, in layers: defaults, file, variables, flags. Pure.
+//!
+//! A later layer replaces the value of an earlier one, key by key, so what is kept is one value a key, each
+//! with its origin. A former name is resolved when its value comes in: a variable with the old name goes
+//! before a file with the new one, and nothing behind this file sees an old name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,12 +11,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::value::{SettingValue, Value};
-use super::{NAMED_SETTINGS, SETTINGS, setting};
+use super::{current_key, fixed_settings, matches_pattern, named_settings, setting};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// Built in.
+    /// The declaration.
     Default,
     /// A settings file.
     File {
@@ -23,7 +27,7 @@ pub enum Origin {
     },
     /// An environment variable.
     Environment {
-        /// Its name.
+        /// Name of the variable.
         name: String,
     },
     /// The command line, or the command itself (`demo`).
@@ -31,6 +35,12 @@ pub enum Origin {
         /// As typed.
         name: String,
     },
+}
+
+impl Origin {
+    fn is_same_layer(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
 }
 
 impl fmt::Display for Origin {
@@ -46,9 +56,9 @@ impl fmt::Display for Origin {
 /// One thing that is wrong with the settings, as a sentence for the person who wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where.
+    /// Where it is written.
     pub origin: Origin,
-    /// What, naming the key.
+    /// The problem, naming the key.
     pub text: String,
 }
 
@@ -67,6 +77,8 @@ struct Layered {
     origin: Origin,
     /// Plain text of a variable or a flag: it may be meant as text or as TOML.
     plain: bool,
+    /// The former name of the key under which it was given.
+    former: Option<String>,
 }
 
 /// All values that were given, by key; a later layer has replaced an earlier one.
@@ -75,6 +87,10 @@ pub struct Layers {
     values: BTreeMap<String, Layered>,
     /// Tables without any key in them: nothing is set, but their name must be known.
     empty_tables: BTreeMap<String, Origin>,
+    /// Keys given under a former name, replaced values too.
+    renamed: Vec<Problem>,
+    /// Keys given under two names in one layer.
+    doubled: Vec<Problem>,
 }
 
 impl Layers {
@@ -125,12 +141,12 @@ impl Layers {
             }
             value => {
                 let value = plain_value(value);
-                self.values.insert(key, Layered { value, origin, plain: false });
+                self.add_value(key, Layered { value, origin, plain: false, former: None });
             }
         }
     }
 
-    /// Adds one environment variable `SIDETONE_SECTION__KEY`. Other variables are not for here.
+    /// Adds one environment variable `SIDETONE_SECTION__KEY`. Variables without that prefix are ignored.
     ///
     /// # Errors
     /// When the name has the prefix but is a mistyped setting: the problem names the right one.
@@ -147,7 +163,7 @@ impl Layers {
     /// A variable without `__` names no setting; it is an error only where one was plainly meant.
     fn check_stray_variable(name: &str, rest: &str) -> Result<(), Problem> {
         let flat = rest.to_ascii_lowercase();
-        let meant = SETTINGS.iter().find(|setting| setting.key.replace('.', "_") == flat);
+        let meant = fixed_settings().find(|setting| setting.key.replace('.', "_") == flat);
         match meant {
             None => Ok(()),
             Some(setting) => Err(Problem {
@@ -167,7 +183,29 @@ impl Layers {
 
     fn add_plain(&mut self, key: String, text: &str, origin: Origin) {
         let value = Value::Text(text.to_owned());
-        self.values.insert(key, Layered { value, origin, plain: true });
+        self.add_value(key, Layered { value, origin, plain: true, former: None });
+    }
+
+    /// Puts a value on top of what the key had before.
+    fn add_value(&mut self, key: String, mut layered: Layered) {
+        let key = match current_key(&key) {
+            Some(current) => {
+                let text = format!("`{key}` is now named `{current}`: rename it");
+                self.renamed.push(Problem { origin: layered.origin.clone(), text });
+                layered.former = Some(key);
+                current
+            }
+            None => key,
+        };
+        if let Some(below) = self.values.get(&key)
+            && below.origin.is_same_layer(&layered.origin)
+            && let (Some(former), None) | (None, Some(former)) = (&below.former, &layered.former)
+        {
+            let text =
+                format!("`{former}` is the former name of `{key}`, which is set as well: keep one");
+            self.doubled.push(Problem { origin: layered.origin.clone(), text });
+        }
+        self.values.insert(key, layered);
     }
 
     /// Whether somebody set this key.
@@ -190,12 +228,13 @@ impl Layers {
 
     /// Every key that has a value below names (`edges.frankfurt.listen`), in order.
     pub fn named_keys(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().map(String::as_str).filter(|key| {
-            NAMED_SETTINGS.iter().any(|setting| super::matches_pattern(setting.key, key))
-        })
+        self.values
+            .keys()
+            .map(String::as_str)
+            .filter(|key| named_settings().any(|setting| matches_pattern(setting.key, key)))
     }
 
-    /// Reads one setting; on a value of the wrong shape pushes a problem and gives `None`.
+    /// Reads one setting; pushes a problem and gives `None` for a value of the wrong shape.
     pub(super) fn read<T: SettingValue>(
         &self,
         key: &str,
@@ -212,9 +251,30 @@ impl Layers {
         read
     }
 
-    /// A problem with the value of a key: `key` and then the text.
+    /// A problem with the value of a key: the key, as it was written, and then the text.
     pub(super) fn problem(&self, key: &str, text: &str) -> Problem {
-        Problem { origin: self.origin(key), text: format!("`{key}` {text}") }
+        let former = self.values.get(key).and_then(|layered| layered.former.as_deref());
+        Problem { origin: self.origin(key), text: format!("`{}` {text}", former.unwrap_or(key)) }
+    }
+
+    /// A warning for every key that was given under a former name.
+    pub(super) fn renamed(&self) -> impl Iterator<Item = &Problem> {
+        self.renamed.iter()
+    }
+
+    /// A problem for every key that one layer gives under both its names: which one counts would be a guess.
+    pub(super) fn doubled(&self) -> impl Iterator<Item = &Problem> {
+        self.doubled.iter()
+    }
+
+    /// Every value's key and origin, in the order of the keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&String, &Origin)> {
+        self.values.iter().map(|(key, layered)| (key, &layered.origin))
+    }
+
+    /// Tables without a key in them, and where they stand.
+    pub(super) fn empty_tables(&self) -> impl Iterator<Item = (&String, &Origin)> {
+        self.empty_tables.iter()
     }
 
     /// The names one level below a section, in order (numbers as numbers).
@@ -228,14 +288,6 @@ impl Layers {
         let mut names: Vec<String> = names.into_iter().collect();
         names.sort_by_key(|name| name.parse::<u32>().unwrap_or(u32::MAX));
         names
-    }
-
-    /// A problem for every key that is no setting, naming the nearest that is.
-    pub(super) fn unknown_keys(&self) -> Vec<Problem> {
-        let values = self.values.iter().map(|(key, layered)| (key, &layered.origin));
-        let unknown = values.filter(|(key, _)| setting(key).is_none());
-        let tables = self.empty_tables.iter().filter(|(key, _)| !is_section(key));
-        unknown.chain(tables).map(|(key, origin)| unknown_key(key, origin)).collect()
     }
 }
 
@@ -251,65 +303,6 @@ impl Layered {
             false => T::read(&self.value).or(toml),
         }
     }
-}
-
-fn unknown_key(key: &str, origin: &Origin) -> Problem {
-    let hint = match is_section(key) {
-        true => format!(": it is a section, its keys are written `{key}.name`"),
-        false => nearest(key).map_or_else(String::new, |near| format!("; did you mean `{near}`?")),
-    };
-    Problem { origin: origin.clone(), text: format!("`{key}` is not a setting{hint}") }
-}
-
-fn is_section(key: &str) -> bool {
-    let declared = SETTINGS.iter().chain(NAMED_SETTINGS).any(|setting| {
-        let mut pattern = setting.key.split('.');
-        key.split('.').all(|part| pattern.next().is_some_and(|want| want == "*" || want == part))
-    });
-    declared && setting(key).is_none()
-}
-
-/// The known key with the fewest edits between; names that stand for `*` are kept as typed. A right name
-/// in the wrong section is one edit away, however unlike the sections are.
-fn nearest(key: &str) -> Option<String> {
-    let name_of = |key: &str| key.rsplit('.').next().map(str::to_owned);
-    let distance = |candidate: &String| match name_of(candidate) == name_of(key) {
-        true => edit_distance(candidate, key).min(1),
-        false => edit_distance(candidate, key),
-    };
-    let candidates =
-        SETTINGS.iter().chain(NAMED_SETTINGS).map(|setting| with_names(setting.key, key));
-    candidates.min_by_key(distance)
-}
-
-fn with_names(pattern: &str, key: &str) -> String {
-    let mut parts = key.split('.');
-    let filled = pattern.split('.').map(|want| match (want, parts.next()) {
-        ("*", Some(part)) => part,
-        ("*", None) => "NAME",
-        (want, _) => want,
-    });
-    filled.collect::<Vec<_>>().join(".")
-}
-
-/// Levenshtein's distance, in characters; a swap of neighbours counts as one edit.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut next = vec![i];
-        for j in 1..=b.len() {
-            let same = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (row[j - 1] + same).min(row[j] + 1).min(next[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before[j - 2] + 1);
-            }
-            next.push(best);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// The variable that sets a key.
@@ -363,7 +356,7 @@ fn toml_text(value: &Value) -> String {
     }
 }
 
-/// In front of every variable that names a setting.
+/// Prefix of every variable that names a setting.
 pub const VARIABLE_PREFIX: &str = "SIDETONE_";
 
 #[cfg(test)]
@@ -417,20 +410,5 @@ mod tests {
     fn broken_toml_names_its_line() {
         let problem = Layers::default().add_file("a.toml", "[node]\nid = \n").expect_err("broken");
         assert!(problem.to_string().starts_with("a.toml:2:"), "{problem}");
-    }
-
-    #[test]
-    fn unknown_sections_and_names_get_the_nearest_key() {
-        let mut layers = Layers::default();
-        layers
-            .add_file(
-                "a.toml",
-                "[htpp]\nlisten = []\n[speach]\n[edges.x]\npublic_adress = \"auto\"\n",
-            )
-            .expect("valid TOML");
-        let text: Vec<String> = layers.unknown_keys().iter().map(Problem::to_string).collect();
-        assert!(text.iter().any(|text| text.contains("`http.listen`")), "{text:?}");
-        assert!(text.iter().any(|text| text.contains("`speach`")), "{text:?}");
-        assert!(text.iter().any(|text| text.contains("`edges.x.public_address`")), "{text:?}");
     }
 }

@@ -227,7 +227,7 @@ fn reload(
 fn config(command: ConfigCommand, settings: &Settings) -> ExitCode {
     match command {
         ConfigCommand::Check => {
-            for sentence in settings.config.not_built(&settings.layers) {
+            for sentence in settings.config.warnings(&settings.layers) {
                 println!("note: {sentence}");
             }
             println!("{}", settings.summary());

@@ -15,7 +15,7 @@ pub struct MemoryPlan {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the limits may take {needed} of memory and this machine has {available}: {detail}. \
-     Lower limits.calls, sip.streams_max or the number of media cores, or set limits.memory"
+     Lower limits.calls, sip.connections_max or the number of media cores, or set limits.memory"
 )]
 pub struct DoesNotFit {
     needed: ByteSize,
@@ -71,7 +71,7 @@ impl MemoryPlan {
 
 fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     let ports = u64::from(config.media.ports.ports()) * config.media.addresses.len() as u64;
-    let streams = u64::from(config.sip.streams_max);
+    let streams = u64::from(config.sip.connections_max);
     let recordings = cores * limits::TAPS_PER_CORE_MAX as u64;
     let share = match config.limits.profile {
         LimitsProfile::Node | LimitsProfile::Twilio => 1,

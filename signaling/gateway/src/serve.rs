@@ -209,7 +209,7 @@ pub fn start_with(
     wanted: StoreWanted,
 ) -> Result<Gateway, ServeError> {
     let config = &settings.config;
-    for sentence in config.not_built(&settings.layers) {
+    for sentence in config.warnings(&settings.layers) {
         tracing::warn!("{sentence}");
     }
     let data = DataDir::open(&config.node.data_dir)?;
@@ -589,8 +589,8 @@ fn open_sip(
             listen: own.chain(more.iter().map(UdpListener::local_address)).collect(),
             listen_tls: config.sip.tls.iter().copied().chain(tls_of_edges).collect(),
             public_address: public_address(config),
-            streams_max: usize::try_from(config.sip.streams_max).unwrap_or(usize::MAX),
-            streams_source_max: usize::try_from(config.sip.streams_source_max)
+            streams_max: usize::try_from(config.sip.connections_max).unwrap_or(usize::MAX),
+            streams_source_max: usize::try_from(config.sip.connections_source_max)
                 .unwrap_or(usize::MAX),
             ..TransportConfig::default()
         };
@@ -784,10 +784,10 @@ fn core_views(media: &Media) -> Vec<CoreView> {
     media.cores.iter().map(view).collect()
 }
 
-/// Streams need descriptors, too: fewer where the limit leaves no more, so that media, store and
+/// Connections need descriptors, too: fewer where the limit leaves no more, so that media, store and
 /// webhooks never go without. Said as a warning only to those who asked for more.
 fn streams_that_fit(settings: &Settings, media: &Media) -> usize {
-    let wanted = usize::try_from(settings.config.sip.streams_max).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(settings.config.sip.connections_max).unwrap_or(usize::MAX);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let Some(limit) = limit else { return wanted };
     let ports: usize = media.cores.iter().map(|core| core.ports.len() * 2).sum();
@@ -797,10 +797,10 @@ fn streams_that_fit(settings: &Settings, media: &Media) -> usize {
         return wanted;
     }
     let sentence = format!(
-        "at most {left} SIP streams at once, not {wanted} (sip.streams_max): the limit of open files \
+        "at most {left} SIP connections at once, not {wanted} (sip.connections_max): the limit of open files \
          is {limit}; raise it (ulimit -n, LimitNOFILE=) or narrow media.ports"
     );
-    match settings.layers.is_set("sip.streams_max") {
+    match settings.layers.is_set("sip.connections_max") {
         true => tracing::warn!("{sentence}"),
         false => tracing::info!("{sentence}"),
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use shared::config::layers::VARIABLE_PREFIX;
-use shared::config::{Config, Layers, Origin, Problem, SETTINGS, setting};
+use shared::config::{Config, Layers, Origin, Problem, fixed_settings, setting};
 
 /// Where to look, as the command line says.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +112,7 @@ impl Settings {
     pub fn shown(&self) -> String {
         let mut out = String::new();
         let mut section = "";
-        for setting in SETTINGS {
+        for setting in fixed_settings() {
             let (of, key) = setting.key.split_once('.').unwrap_or(("", setting.key));
             if of != section {
                 let _ = writeln!(out, "{}[{of}]", if section.is_empty() { "" } else { "\n" });
@@ -150,7 +150,7 @@ impl Settings {
     /// Keys whose values differ from `other`, in the order of the reference page.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let shown = |settings: &Self, key: &str| settings.layers.shown(key);
-        let fixed = SETTINGS.iter().map(|setting| setting.key);
+        let fixed = fixed_settings().map(|setting| setting.key);
         let mut keys: Vec<_> = fixed.filter(|key| shown(self, key) != shown(other, key)).collect();
         if self.config.edges != other.config.edges {
             keys.push("edges");
@@ -163,8 +163,7 @@ impl Settings {
 
     /// One sentence for `config check`.
     pub fn summary(&self) -> String {
-        let changed = SETTINGS
-            .iter()
+        let changed = fixed_settings()
             .filter(|setting| self.layers.origin(setting.key) != Origin::Default)
             .count();
         let file = self.file.as_ref().map_or_else(
@@ -174,7 +173,7 @@ impl Settings {
         format!(
             "The settings are valid ({file}; {changed} of {} settings differ from nothing being set, \
              {} edges, {} trunks).",
-            SETTINGS.len(),
+            fixed_settings().count(),
             self.config.edges.len(),
             self.config.trunks.len()
         )

@@ -14,9 +14,9 @@ pub struct TransportConfig {
     pub public_address: Option<IpAddr>,
     /// Listeners of other edges: what streams that come by them say.
     pub edges: control::Edges,
-    /// `sip.streams_max`.
+    /// `sip.connections_max`.
     pub streams_max: usize,
-    /// `sip.streams_source_max`.
+    /// `sip.connections_source_max`.
     pub streams_source_max: usize,
     /// Of those, TLS streams that have not agreed on keys.
     pub handshakes_source_max: usize,

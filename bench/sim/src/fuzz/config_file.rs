@@ -11,7 +11,7 @@ pub fn check(bytes: &[u8]) {
         return;
     }
     match Config::from_layers(&layers) {
-        Ok(config) => drop(config.not_built(&layers)),
+        Ok(config) => drop(config.warnings(&layers)),
         Err(problems) => {
             assert!(!problems.is_empty(), "refused without a reason");
             assert!(problems.iter().all(|problem| !problem.text.is_empty()));

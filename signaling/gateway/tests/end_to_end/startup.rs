@@ -180,8 +180,18 @@ fn what_the_settings_ask_but_this_version_has_not_is_said_once() {
 }
 
 #[test]
+fn former_names_of_settings_are_accepted_with_one_warning() {
+    let gateway = Gateway::start_with_sip("streams_max = 50\n", "");
+    let log = gateway.log();
+    let warning = "`sip.streams_max` is now named `sip.connections_max`: rename it";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+    let output = sidetone(&["config", "show", "--set", "sip.streams_source_max=9"]);
+    expect(&String::from_utf8_lossy(&output.stdout), &["connections_source_max = \"9\"  # --set"]);
+}
+
+#[test]
 fn a_low_limit_of_open_files_means_fewer_ports_and_is_said() {
-    let words = serve_with(&["media.backend=portable", "sip.streams_max=50"]);
+    let words = serve_with(&["media.backend=portable", "sip.connections_max=50"]);
     let folder = tempfile::tempdir().expect("a temporary folder");
     // 100 ports are 100 sockets: 120 files leave the gateway some of them and no more.
     let mut child = Command::new("sh")
