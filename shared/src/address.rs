@@ -1,8 +1,8 @@
-//! What kind of place an IP address is. Pure.
+//! The class of an IP address: whether and from where it can be reached. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What kind of place an address is (IANA special-purpose registries).
+/// Reachability of an address (IANA special-purpose registries).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressClass {
     /// Reachable from everywhere.
@@ -11,14 +11,14 @@ pub enum AddressClass {
     Loopback,
     /// Reachable only from here: private, shared, documentation, benchmarking.
     Private,
-    /// Set aside and not routed in the Internet (240.0.0.0/4); some networks use it inside.
+    /// Reserved and not routed in the Internet (240.0.0.0/4); some networks use it internally.
     Reserved,
-    /// Never a place to send to; the word says why.
+    /// Never a destination; the word gives the reason.
     Never(&'static str),
 }
 
 /// The class of an address. An IPv6 address that embeds an IPv4 one (mapped, compatible, 6to4,
-/// NAT64) has the class of the embedded one, so that no spelling opens a door.
+/// NAT64) has the class of the embedded one, so that no spelling evades a check.
 pub fn classify(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(address) => classify_v4(address),

@@ -45,7 +45,7 @@ pub enum Direction {
     SendOnly,
     /// We only receive: the peer holds us.
     RecvOnly,
-    /// Neither.
+    /// Neither side sends.
     Inactive,
 }
 
@@ -60,7 +60,7 @@ impl Direction {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
 
-    /// The same stream seen from the other side.
+    /// The direction as the peer sees it.
     pub const fn reversed(self) -> Self {
         match self {
             Self::SendRecv => Self::SendRecv,

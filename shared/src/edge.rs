@@ -1,13 +1,12 @@
-//! The edges and legacy regions of the contract (sip-interface.md §12): names for sets of addresses.
-//! Sans-IO.
+//! Twilio's edges and legacy regions: names for sets of addresses. Pure.
 
-/// One edge: the label in host names, and every other name for it.
+/// One edge: its label in host names, and its other names.
 struct Names {
     edge: &'static str,
     others: &'static [&'static str],
 }
 
-/// `{edge}` and `{region}` labels, and the private interconnect of each (contract §12).
+/// All edges, with the legacy region labels and the private interconnect of each.
 const EDGES: &[Names] = &[
     Names { edge: "ashburn", others: &["us1"] },
     Names { edge: "umatilla", others: &["san-jose", "us2"] },
@@ -27,14 +26,14 @@ const EDGES: &[Names] = &[
     Names { edge: "sydney-ix", others: &["au1-ix"] },
 ];
 
-/// The edge that a label of a host, an `edge` or a `region` means. A name that is none of the
-/// contract's is an edge of the operator's: it means itself. Lower case in, lower case out.
+/// The edge for a host label or the value of an `edge` or `region` parameter. An unknown name is an edge
+/// of the operator's own and stands for itself. Lower case in, lower case out.
 pub fn canonical(label: &str) -> &str {
     let names = EDGES.iter().find(|names| names.edge == label || names.others.contains(&label));
     names.map_or(label, |names| names.edge)
 }
 
-/// Whether the contract knows the label.
+/// Whether the label is an edge or a region of Twilio's.
 pub fn is_known(label: &str) -> bool {
     EDGES.iter().any(|names| names.edge == label || names.others.contains(&label))
 }

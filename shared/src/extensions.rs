@@ -1,9 +1,9 @@
-//! Which SIP extensions a domain or trunk gets beyond the contract's own methods. Pure.
+//! The SIP extensions that a domain or a trunk may use. Pure.
 
 use crate::config::value::{SettingValue, Value};
 
-/// Switches of the methods and option tags that the contract leaves to the operator
-/// (sip-interface.md section 17): on for trunks, off for domains unless somebody asks.
+/// Switches of the methods and option tags that Twilio's SIP interface does not offer: on for trunks, off
+/// for domains unless the settings name them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
     /// Reliable provisional responses: `100rel` and PRACK (RFC 3262).
@@ -16,13 +16,13 @@ pub struct Extensions {
     pub info: bool,
     /// An INVITE without SDP: our offer goes into a response.
     pub late_offer: bool,
-    /// An INVITE with `Replaces` takes the place of a dialog (RFC 3891). Not a switch: the gateway serves
-    /// it always, our phone never.
+    /// An INVITE with `Replaces` takes the place of a dialog (RFC 3891). Not a switch: the gateway always
+    /// serves it, the built-in phone never.
     pub replaces: bool,
 }
 
 impl Extensions {
-    /// None: the contract's own methods only.
+    /// No extension.
     pub const NONE: Self = Self {
         prack: false,
         update: false,
@@ -32,10 +32,10 @@ impl Extensions {
         replaces: false,
     };
 
-    /// What every call of the gateway gets, whatever is switched off.
+    /// The extensions of every call of the gateway, whatever is switched off.
     pub const LEAST: Self = Self { replaces: true, ..Self::NONE };
 
-    /// All of them.
+    /// All extensions.
     pub const ALL: Self = Self {
         prack: true,
         update: true,

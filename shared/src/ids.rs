@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A text that is not a SID of the wanted kind.
+/// The text is not a SID of the expected kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SID: expected `{prefix}` and 32 hexadecimal digits")]
 pub struct SidError {
@@ -11,7 +11,7 @@ pub struct SidError {
     pub prefix: &'static str,
 }
 
-/// What goes into a new SID besides its random part.
+/// Node and process generation that a new SID records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The node (setting `node.id`).
@@ -42,7 +42,7 @@ macro_rules! sids {
         pub struct $name(pub u128);
 
         impl $name {
-            /// The two letters in front.
+            /// The two-letter prefix.
             pub const PREFIX: &'static str = $prefix;
 
             /// A new SID; see [`sid_bits`] for the layout. `random` is 56 bits from the caller.
@@ -119,7 +119,7 @@ sids! {
     IpAddressSid = "IP";
     /// A notification, also read as an alert.
     NotificationSid = "NO";
-    /// A contact that is registered for a SIP user: ours, the contract has no such resource.
+    /// A contact that is registered for a SIP user. An addition of Sidetone's: Twilio has no such resource.
     BindingSid = "RG";
 }
 
@@ -138,19 +138,19 @@ pub struct CoreId(pub u8);
 
 /// One party's media on one core. A leg never changes its core (ARCHITECTURE.md, I1).
 ///
-/// Control hands the slot out and raises the generation each time a slot is used again, so a
-/// late command or event for a leg that has ended never reaches its successor.
+/// Control assigns the slot and raises the generation each time a slot is reused, so that a late
+/// command or event for a leg that has ended never reaches its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LegId {
     /// The core that owns the leg.
     pub core: CoreId,
     /// Index into the leg slab of that core.
     pub slot: u16,
-    /// How often the slot was used before.
+    /// Number of earlier legs in the slot, wrapping.
     pub generation: u32,
 }
 
-/// One playing of a prompt or of digits on a leg; chosen by Control, unique per leg.
+/// One playback of a prompt or of digits on a leg; chosen by Control, unique per leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlayId(pub u32);
 

@@ -1,4 +1,4 @@
-//! What SDP came to, and what a media core has to know of one party.
+//! The outcome of offer/answer, the plan of a leg made from it, and the figures of a leg. Pure.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,7 +6,8 @@ use crate::codec::{Codec, Direction};
 use crate::quality::{self, Impairments, LossPattern, Rating};
 use crate::srtp::SrtpKeys;
 
-/// Which sources a leg takes media from until it is locked to one (design: the latch).
+/// Sources that a leg takes media from until it is locked to one. The lock ("latch") lets a party behind a
+/// NAT be reached at the address that its packets come from, and keeps other sources out of the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LatchMode {
     /// Only the address and port of the SDP.
@@ -59,9 +60,9 @@ pub struct NegotiatedMedia {
 pub struct LegPlan {
     /// Our port for this leg. Never changes during the life of a leg.
     pub port: MediaPort,
-    /// What offer and answer came to.
+    /// The outcome of offer/answer.
     pub media: NegotiatedMedia,
-    /// Which sources are taken.
+    /// Sources that media is taken from until the leg is locked to one.
     pub latch: LatchMode,
     /// Address of the SIP peer, for [`LatchMode::Peer`].
     pub signaling_peer: Option<IpAddr>,
@@ -75,46 +76,46 @@ pub struct LegPlan {
     pub media_timeout_ms: u32,
 }
 
-/// What a leg came to, told once when it stops. Counts are packets of RTP unless said otherwise.
+/// Final figures of a leg, reported once when it stops. Counts are RTP packets unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LegQuality {
     /// Valid packets received from the locked source, copies included.
     pub received: u64,
     /// Packets sent to the peer.
     pub sent: u64,
-    /// Packets that never came, by sequence number; neither a copy nor a late packet hides or makes one.
+    /// Packets that never arrived, by sequence number; neither duplicates nor late packets change the count.
     pub lost: u64,
     /// The pattern of those losses.
     pub losses: LossPattern,
-    /// Of those received: copies of packets that had come already.
+    /// Of those received: duplicates.
     pub duplicates: u64,
-    /// Of those received: packets that came after a later one.
+    /// Of those received: packets that arrived after a later one.
     pub reordered: u64,
-    /// How often the party's numbers began anew (SSRC, sequence or timestamp), the first time aside.
+    /// Restarts of the party's stream: a new SSRC, or a jump of sequence number or timestamp.
     pub restarts: u32,
-    /// Packets dropped by us on this leg, all reasons.
+    /// Packets that we dropped on this leg, all reasons.
     pub dropped: u64,
     /// Interarrival jitter at the end, in RTP timestamp units (RFC 3550 §6.4.1).
     pub jitter_rtp_units: u32,
     /// Largest jitter seen, in RTP timestamp units.
     pub jitter_max_rtp_units: u32,
-    /// Media in one packet of the party's, in milliseconds; 0 when none came.
+    /// Packet time of the party, in milliseconds; 0 when no packet arrived.
     pub packet_ms: u32,
     /// Last round trip from RTCP in microseconds; `None` when the peer sent no usable report.
     pub round_trip_us: Option<u32>,
     /// Longest round trip from RTCP in microseconds.
     pub round_trip_max_us: Option<u32>,
-    /// Milliseconds from the start of the leg to the first packet; `None` when none came.
+    /// Milliseconds from the start of the leg to the first packet; `None` when none arrived.
     pub first_packet_ms: Option<u32>,
     /// RTCP packets received.
     pub rtcp_received: u32,
     /// RTCP packets sent.
     pub rtcp_sent: u32,
-    /// What the peer said last about the packets that we send; `None` when it never reported on us.
+    /// The peer's last report about our packets; `None` when it never reported on them.
     pub remote: Option<RemoteReport>,
-    /// Intervals between reports of ours in which packets came.
+    /// Intervals between our RTCP reports in which packets arrived.
     pub intervals: u32,
-    /// Of those: intervals that were rated bad.
+    /// Of those: intervals rated bad.
     pub intervals_bad: u32,
     /// Lowest R factor of an interval, in tenths; `None` without intervals.
     pub worst_r_tenths: Option<u16>,
@@ -123,7 +124,7 @@ pub struct LegQuality {
 /// A peer's report block about our stream (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RemoteReport {
-    /// Packets of ours that it misses in all; copies count against it, so it may be negative.
+    /// Our packets that it misses, in all; duplicates reduce it, so it may be negative.
     pub lost: i32,
     /// Largest share lost in one interval of its reports, in 1/256.
     pub fraction_lost_max: u8,
@@ -131,12 +132,12 @@ pub struct RemoteReport {
     pub jitter_rtp_units: u32,
 }
 
-/// One interval between two reports of ours, as one rates it.
+/// Quality of one interval between two of our RTCP reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IntervalQuality {
-    /// Packets that should have come.
+    /// Packets that should have arrived.
     pub expected: u32,
-    /// Of those: never came.
+    /// Of those: lost.
     pub lost: u32,
     /// Interarrival jitter at its end, in RTP timestamp units.
     pub jitter_rtp_units: u32,
@@ -147,7 +148,7 @@ pub struct IntervalQuality {
 }
 
 impl LegQuality {
-    /// Packets that should have come: those that did, copies aside, and those that never came.
+    /// Packets that should have arrived: those received, without duplicates, and those lost.
     pub const fn expected(&self) -> u64 {
         self.received.saturating_sub(self.duplicates).saturating_add(self.lost)
     }
@@ -157,12 +158,12 @@ impl LegQuality {
         self.losses.loss_percent(self.expected())
     }
 
-    /// One-way delay from mouth to ear in milliseconds, as far as it can be known here.
+    /// Estimate of the one-way delay from mouth to ear, in milliseconds.
     pub fn delay_ms(&self) -> f64 {
         quality::delay_ms(self.round_trip_us, self.jitter_rtp_units, self.packet_ms)
     }
 
-    /// How the party sounded over the whole leg; `None` when it was never heard.
+    /// Rating of the party's audio over the whole leg; `None` when no packet arrived.
     pub fn rating(&self) -> Option<Rating> {
         let expected = self.expected();
         let impairments = Impairments {

@@ -1,7 +1,7 @@
-//! What both planes name: ids, leg plans, media commands and events, limits, meters, time.
+//! Vocabulary of both planes: ids, leg plans, media commands and events, refusals, limits, settings, time.
 //!
-//! Nothing here touches a socket, a clock, a thread or a file; both the signaling
-//! side and the media side depend on this package and on nothing of each other.
+//! Nothing here touches a socket, a clock, a thread or a file. The signaling side and the media side
+//! both depend on this package and not on each other.
 #![forbid(unsafe_code)]
 
 pub mod address;

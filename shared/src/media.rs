@@ -1,8 +1,8 @@
 //! The words between signaling and a media core: commands down, events up, frames to the recorder.
 //!
-//! They travel on bounded single-producer single-consumer rings. A heap value that rides in a
-//! command (`Box`, `Arc`) comes home in an event and is dropped on the signaling thread: a media
-//! core neither allocates nor frees (ARCHITECTURE.md, I2).
+//! They travel on bounded single-producer single-consumer rings. A heap value in a command (`Box`,
+//! `Arc`) returns in an event and is dropped on the signaling thread: a media core neither allocates nor
+//! frees (ARCHITECTURE.md, I2).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::leg::{IntervalQuality, LegPlan, LegQuality};
 
 /// Decoded audio ready to be sent in either codec: 8,000 samples a second, one byte each.
 ///
-/// Both encodings are made from the same linear samples, so no leg hears audio that was
-/// coded twice. Invariant: both slices have the same length. The bytes may have an owner that counts
-/// them: they count until the last reference is dropped, on the control side.
+/// Both encodings are made from the same linear samples, so no leg plays audio that was coded twice.
+/// Invariant: both slices have the same length. The owner of the bytes may count them against a limit;
+/// they then count until the last reference is dropped, on the control side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     /// G.711 mu-law.
@@ -41,73 +41,72 @@ impl Prompt {
     }
 }
 
-/// Which audio of a leg a tap copies.
+/// Audio of a leg that a tap copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapTracks {
-    /// What the party says.
+    /// Received from the party.
     Inbound,
-    /// What the party hears.
+    /// Sent to the party.
     Outbound,
     /// Both, in one frame; the recorder mixes or keeps them apart.
     Both,
 }
 
-/// When a tap ends by itself.
+/// Conditions that end a tap without a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapLimits {
-    /// Milliseconds of received silence that end the tap; 0 = never. Missing RTP is not silence
-    /// (contract twiml.md 2.5).
+    /// Milliseconds of received silence that end the tap; 0 = never. Missing RTP does not count as silence.
     pub silence_ms: u32,
     /// Longest recording in milliseconds; 0 = no limit but the node's.
     pub max_ms: u32,
 }
 
-/// What signaling tells a media core. At most 64 bytes (asserted below).
+/// A command from signaling to a media core. At most 64 bytes (asserted below).
 #[derive(Debug)]
 pub enum MediaCommand {
-    /// Take a leg up: it sends silence (or comfort of the direction) from now on.
+    /// Start a leg: it sends silence from now on, where its direction lets it send.
     StartLeg {
         /// The leg; its slot must be free.
         leg: LegId,
-        /// What is known of the party; comes home in [`MediaEvent::PlanReturned`].
+        /// Port, media and peer of the leg; returns in [`MediaEvent::PlanReturned`].
         plan: Box<LegPlan>,
     },
-    /// A new offer/answer changed what is known. Sequence numbers and SSRC go on.
+    /// Apply the outcome of a new offer/answer. Sequence numbers and SSRC continue.
     UpdateLeg {
         /// The leg.
         leg: LegId,
-        /// The whole new plan; comes home in [`MediaEvent::PlanReturned`].
+        /// The whole new plan; returns in [`MediaEvent::PlanReturned`].
         plan: Box<LegPlan>,
     },
-    /// Take a leg down. Answered by [`MediaEvent::LegStopped`], always.
+    /// Stop a leg. Always answered by [`MediaEvent::LegStopped`].
     StopLeg {
         /// The leg.
         leg: LegId,
-        /// Where the core writes the final figures; comes home in the answer.
+        /// Box that the core writes the final figures to; returns in the answer.
         quality: Box<LegQuality>,
     },
-    /// What `leg` receives goes to `peer`, and `leg` sends what comes from `peer`. Control tells both
-    /// cores, each for its own leg; `peer` may be on another core.
+    /// Relay between `leg` and `peer`: what one receives, the other sends. Control sends this command twice,
+    /// to the core of each leg; the two may be on different cores.
     Bridge {
         /// The leg on the core that gets this command.
         leg: LegId,
         /// The other party.
         peer: LegId,
     },
-    /// Ends what [`MediaCommand::Bridge`] began, on this leg.
+    /// End the relay of [`MediaCommand::Bridge`] on this leg.
     Unbridge {
         /// The leg.
         leg: LegId,
     },
-    /// Play a prompt to the party. A prompt that is playing is ended first (cause `Replaced`).
+    /// Play a prompt to the party. It replaces a playing prompt (cause `Replaced`).
     Play {
         /// The leg.
         leg: LegId,
         /// Names this playing in its end event.
         play: PlayId,
-        /// The audio; comes home in [`MediaEvent::PlayEnded`].
+        /// The audio; returns in [`MediaEvent::PlayEnded`].
         prompt: Arc<Prompt>,
-        /// How often it is played; 0 = until stopped.
+        /// Number of rounds; 0 = until stopped.
         repeat: u32,
     },
     /// Send digits to the party: telephone events (RFC 4733) where it negotiated them, else their tones
@@ -117,7 +116,7 @@ pub enum MediaCommand {
         leg: LegId,
         /// Names this sending in its end event.
         play: PlayId,
-        /// `0-9 A-D * #`, `w` = 0.5 s pause, `W` = 1 s pause; comes home in [`MediaEvent::PlayEnded`].
+        /// `0-9 A-D * #`, `w` = 0.5 s pause, `W` = 1 s pause; returns in [`MediaEvent::PlayEnded`].
         digits: Arc<str>,
     },
     /// Stop the prompt or the digits that are playing, if any.
@@ -131,9 +130,9 @@ pub enum MediaCommand {
         leg: LegId,
         /// Names the tap in frames and events.
         tap: TapId,
-        /// Which audio.
+        /// Audio to copy.
         tracks: TapTracks,
-        /// When it ends by itself.
+        /// Conditions that end it without a command.
         limits: TapLimits,
     },
     /// Pause or resume a tap: paused time gives no frames.
@@ -182,7 +181,7 @@ pub enum TapEnd {
     Refused,
 }
 
-/// The heap value of an ended playing, on its way home to be dropped.
+/// Heap value of a playback that ended, returned to be dropped.
 #[derive(Debug)]
 pub enum PlayedValue {
     /// A prompt.
@@ -191,15 +190,15 @@ pub enum PlayedValue {
     Digits(Arc<str>),
 }
 
-/// What a media core tells signaling. At most 64 bytes (asserted below).
+/// An event from a media core to signaling. At most 64 bytes (asserted below).
 #[derive(Debug)]
 pub enum MediaEvent {
-    /// A plan's box, to be dropped.
+    /// The box of a plan, to be dropped.
     PlanReturned(Box<LegPlan>),
-    /// A command named a leg that is not there (ended, or a slot in use), or a core had no room for
-    /// it. Heap values come home by their own events (`PlanReturned`, `LegStopped`, `PlayEnded`).
+    /// A command named a leg that does not exist (it ended, or its slot is in use), or the core had no room.
+    /// Heap values return in their own events (`PlanReturned`, `LegStopped`, `PlayEnded`).
     Refused {
-        /// The leg that was named.
+        /// The leg that the command named.
         leg: LegId,
     },
     /// The leg is down; its slot and port may be used again.
@@ -210,31 +209,31 @@ pub enum MediaEvent {
         quality: Box<LegQuality>,
     },
     /// The leg is locked to this source: by one valid packet from the address of the SDP, else by
-    /// `limits::LATCH_PACKETS` from another that is acceptable. Told again when the lock moves.
+    /// `limits::LATCH_PACKETS` from another acceptable source. Sent again when the lock moves.
     Latched {
         /// The leg.
         leg: LegId,
         /// The source.
         source: SocketAddr,
     },
-    /// A key was pressed: told once, at its end or as soon as it is certain (RFC 4733 §2.5.2).
+    /// A key press, reported once: at its end, or as soon as it is certain (RFC 4733 §2.5.2).
     Digit {
         /// The leg.
         leg: LegId,
         /// One of `0-9 * # A-D`.
         digit: u8,
-        /// How long it was held, in milliseconds.
+        /// Time from press to release, in milliseconds.
         duration_ms: u16,
     },
-    /// A playing ended.
+    /// A prompt or a digit string ended.
     PlayEnded {
         /// The leg.
         leg: LegId,
-        /// Which playing.
+        /// The name that the command gave it.
         play: PlayId,
         /// Why.
         cause: PlayEnd,
-        /// What was played, to be dropped.
+        /// Its heap value, to be dropped.
         value: PlayedValue,
     },
     /// A tap ended; its last frame is in the recorder ring already.
@@ -246,21 +245,21 @@ pub enum MediaEvent {
         /// Why.
         cause: TapEnd,
     },
-    /// No valid packet for the plan's media timeout although we expect media.
+    /// No valid packet arrived for the plan's media timeout, although the direction lets the party send.
     MediaTimeout {
         /// The leg.
         leg: LegId,
     },
-    /// A leg began to sound bad, or good again; told at most once an interval of our reports.
+    /// The party's audio became bad, or good again; at most once between two of our RTCP reports.
     QualityChanged {
         /// The leg.
         leg: LegId,
-        /// Whether it sounds bad now.
+        /// Whether it is bad now.
         is_bad: bool,
-        /// The interval that says so.
+        /// Figures of the interval that decided it.
         interval: IntervalQuality,
     },
-    /// The peer said goodbye by RTCP (RFC 3550 §6.6); only informative.
+    /// The peer sent an RTCP BYE (RFC 3550 §6.6); informative only.
     RtcpBye {
         /// The leg.
         leg: LegId,
@@ -272,22 +271,22 @@ pub enum MediaEvent {
 pub struct RecorderFrame {
     /// The tap.
     pub tap: TapId,
-    /// 20 ms periods since the tap began; a gap means frames were lost on the way to the recorder.
+    /// Number of the 20 ms period since the tap began; a gap means frames lost on the way to the recorder.
     pub index: u32,
     /// Codec of both tracks.
     pub codec: Codec,
-    /// What the party said; `None` when the track is not tapped. No packet: the codec's silence.
+    /// Received from the party; `None` when the track is not tapped. Lost packets are the codec's silence.
     pub inbound: Option<[u8; FRAME_SAMPLES]>,
-    /// What the party heard.
+    /// Sent to the party; `None` when the track is not tapped.
     pub outbound: Option<[u8; FRAME_SAMPLES]>,
-    /// The tap ends with this frame, which then carries no audio.
+    /// Whether the tap ends with this frame, which then carries no audio.
     pub last: bool,
 }
 
 /// Samples of 20 ms at 8,000 Hz.
 pub const FRAME_SAMPLES: usize = 160;
 
-/// A ring slot is one cache line: the rings are copied through, never walked by pointer.
+/// A ring slot is one cache line: values are copied through the rings, never reached by pointer.
 const SLOT_BYTES_MAX: usize = 64;
 const _: () = assert!(size_of::<MediaCommand>() <= SLOT_BYTES_MAX);
 const _: () = assert!(size_of::<MediaEvent>() <= SLOT_BYTES_MAX);

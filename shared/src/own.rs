@@ -1,14 +1,14 @@
-//! The gateway's own UDP sockets, as anybody could address them: nothing is sent to them as to a peer, and what
-//! comes from them is not a peer's. Pure.
+//! The gateway's own UDP sockets, at every address by which they can be reached. The gateway sends nothing to
+//! them as to a peer and takes nothing from them as from a peer, or a packet could circle for ever. Pure.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-/// Media ports and SIP listeners of this process. The ports of a range are all taken for open: where the range
-/// is, no other program of this machine is a party of a call.
+/// Media ports and SIP listeners of this process. All ports of a range count as open: no other program of this
+/// machine can be a party of a call from inside the range.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnSockets {
-    /// Every address of this machine, sorted: what a socket on the unspecified address answers to.
+    /// Every address of this machine, sorted: a socket on the unspecified address is reached by all of them.
     machine: Vec<IpAddr>,
     open: Vec<Open>,
 }
@@ -21,7 +21,7 @@ struct Open {
 }
 
 impl OwnSockets {
-    /// No socket yet; `machine` are the addresses of all network interfaces.
+    /// Starts without a socket; `machine` lists the addresses of all network interfaces.
     pub fn new(machine: impl IntoIterator<Item = IpAddr>) -> Self {
         let mut machine: Vec<IpAddr> =
             machine.into_iter().map(|address| address.to_canonical()).collect();
@@ -36,7 +36,7 @@ impl OwnSockets {
         self.open.push(Open { address: address.to_canonical(), ports });
     }
 
-    /// Whether a packet to there would come back to us, and one from there is ours.
+    /// Whether a packet to this address would return to us, and a packet from it is our own.
     pub fn contains(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         let is_at = |open: &Open| match open.address {

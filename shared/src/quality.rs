@@ -1,16 +1,16 @@
-//! How a stream sounds, from what became of its packets (ITU-T G.107, G.113; RFC 3611 §4.7). Pure.
+//! Audio quality of a stream, from its losses and delays (ITU-T G.107, G.113; RFC 3611 §4.7). Pure.
 //!
 //! The E-model, simplified to what a gateway can know: default values for everything that lies
 //! before and behind the network, packet loss with its burst ratio, and the delay from mouth to ear.
 
-/// Losses of a stream as a pattern, in packets. Settled losses only: a late packet is none.
+/// Losses of a stream as a pattern, in packets. Only final losses count, not late packets.
 ///
 /// Bursts and gaps are those of RFC 3611 §4.7.2 with `Gmin` = 16: a burst begins and ends with a lost
-/// packet and never has 16 received ones in a row; a single loss with 16 received on both sides
+/// packet and never has 16 consecutive received ones; a single loss with 16 received on both sides
 /// belongs to the gap around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LossPattern {
-    /// Packets that never came.
+    /// Packets that never arrived.
     pub lost: u64,
     /// Runs of consecutive losses, of one packet or more.
     pub runs: u64,
@@ -22,7 +22,7 @@ pub struct LossPattern {
     pub burst_lost: u64,
 }
 
-/// What the E-model is asked about.
+/// Inputs of the E-model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Impairments {
     /// Packets lost, in percent.
@@ -33,7 +33,7 @@ pub struct Impairments {
     pub delay_ms: f64,
 }
 
-/// How it sounds.
+/// Result of the E-model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rating {
     /// Transmission rating factor R, 0..=93.2: above 80 satisfied, below 70 many are not.
@@ -75,7 +75,7 @@ impl LossPattern {
         (mean_run * (1.0 - share)).clamp(1.0, BURST_RATIO_MAX)
     }
 
-    /// What was added since `earlier`, which is of the same stream.
+    /// The difference to `earlier`, an older pattern of the same stream.
     #[must_use]
     pub const fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -109,7 +109,7 @@ impl Impairments {
     }
 }
 
-/// One-way delay as far as a gateway can see it: half the round trip, one packet that the sender
+/// Estimate of the one-way delay: half the round trip, one packet that the sender
 /// collects, and a jitter buffer of four times the smoothed jitter, at least one packet.
 pub fn delay_ms(round_trip_us: Option<u32>, jitter_rtp_units: u32, packet_ms: u32) -> f64 {
     let packet = f64::from(packet_ms);
@@ -149,7 +149,7 @@ const G711_IE: f64 = 0.0;
 /// G.113 appendix I: packet-loss robustness of G.711 with appendix I concealment.
 const G711_BPL: f64 = 25.1;
 const BURST_RATIO_MAX: f64 = 8.0;
-/// Above this delay people begin to talk into each other.
+/// Above this delay people begin to interrupt each other.
 const DELAY_KNEE_MS: f64 = 177.3;
 /// RFC 3550's jitter is a smoothed mean deviation; a buffer has to hold nearly all packets.
 const JITTER_BUFFER_FACTOR: f64 = 4.0;

@@ -1,18 +1,18 @@
-//! One value for every refusal: what the peer sees, what the log, metric, alert and timeline say.
+//! One value for every refusal, from which SIP response, log, metric, alert and timeline follow. Pure.
 
 use std::borrow::Cow;
 
-/// Why something was refused, and what each audience is told (design section 5).
+/// The reason for a refusal, and its form for each audience.
 ///
 /// The same value goes to the SIP response, the log, the metric (by `rule`), the alert (by `code`)
-/// and the call's timeline, so they can never disagree.
+/// and the call's timeline, so they cannot disagree (ARCHITECTURE.md, I9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The rule that fired, in snake case: also the metric's `reason` label.
     pub rule: &'static str,
     /// SIP status towards the peer; `None` = nothing leaves (silence).
     pub status: Option<u16>,
-    /// The contract's error code (for example 32201); `None` where it names none.
+    /// Twilio's error code (for example 32201); `None` where it has none for this case.
     pub code: Option<u32>,
     /// A sentence for the operator: what was refused, why, and what to do about it.
     pub sentence: Cow<'static, str>,
@@ -37,14 +37,14 @@ impl Refusal {
         Self { rule, status: None, code: None, sentence: sentence.into(), retry_after: None }
     }
 
-    /// The same with the contract's error code.
+    /// The same with an error code of Twilio's.
     #[must_use]
     pub fn code(mut self, code: u32) -> Self {
         self.code = Some(code);
         self
     }
 
-    /// The same with a `Retry-After`.
+    /// The same with a `Retry-After` in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
@@ -52,7 +52,7 @@ impl Refusal {
     }
 }
 
-/// The generic phrase of a SIP status, which is all that a stranger gets to read.
+/// The generic phrase of a SIP status: all that an unauthenticated peer learns.
 pub const fn generic_phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",

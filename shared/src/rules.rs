@@ -1,4 +1,4 @@
-//! Every rule that can refuse something in SIP, for `sidetone explain --rules` and for people.
+//! Every rule by which SIP is refused, as `sidetone explain --rules` lists them. Pure.
 //!
 //! `bench/tidy` compares the table with the rules that the sources name: a new refusal needs its line.
 
@@ -7,14 +7,14 @@ use crate::tls::TlsFailure;
 /// A rule that can refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Its name: in the log, in the `rule` label of `signaling_refusals_requests_total`, in
+    /// Its name, as in the log, in the `rule` label of `signaling_refusals_requests_total` and in
     /// [`crate::Refusal::rule`].
     pub name: &'static str,
-    /// What the peer gets: a SIP status, `drop` (nothing) or `close` (of the stream).
+    /// Answer to the peer: a SIP status, `drop` (no answer) or `close` (the connection closes).
     pub answer: &'static str,
-    /// The contract's code, where it has one: such a refusal is written to the account.
+    /// Twilio's error code, where it has one: such a refusal is also a notification of the account.
     pub code: Option<u32>,
-    /// What was refused and what to do about it.
+    /// The fault and its remedy.
     pub meaning: &'static str,
 }
 
@@ -33,19 +33,19 @@ const fn tls(failure: TlsFailure) -> Rule {
     Rule { name: failure.rule(), answer: "close", code, meaning: failure.sentence() }
 }
 
-/// All rules: who may ask first, then what a request must look like.
+/// All rules: first those of admission, then those on the form of a message, last those of TLS.
 pub const RULES: &[Rule] = &[
     rule(
         "unknown_domain",
         "drop",
         None,
-        "The host of the Request-URI is no SIP domain of this gateway. 403 over TLS, and where sip.acl_reject says so. Make the domain, or mend the caller's Request-URI.",
+        "The host of the Request-URI is not a SIP domain of this gateway. 403 over TLS, and where sip.acl_reject says so. Create the domain, or correct the caller's Request-URI.",
     ),
     rule(
         "carrier_without_domain",
         "404",
         Some(32002),
-        "A carrier calls whose [[trunk]] names no SIP domain that there is. Set domain to the one that takes its calls.",
+        "The [[trunk]] of the calling carrier names no existing SIP domain. Set its domain to the one that takes its calls.",
     ),
     rule(
         "account_inactive",
@@ -57,31 +57,31 @@ pub const RULES: &[Rule] = &[
         "domain_without_authentication",
         "403",
         Some(32200),
-        "Nothing is mapped for calls. Map an IP access control list or a credential list to the domain.",
+        "The domain has no list mapped for calls. Map an IP access control list or a credential list to it.",
     ),
     rule(
         "source_not_listed",
         "drop",
         Some(32201),
-        "The source address is in none of the lists mapped for calls, so the domain hears nothing from it, whatever the method; 403 where sip.acl_reject says so, and to a carrier. Add the address to a list.",
+        "The source address is in none of the lists mapped for calls, so every method from it is ignored; 403 where sip.acl_reject says so, and to a carrier. Add the address to a list.",
     ),
     rule(
         "credentials_broken",
         "400",
         Some(32202),
-        "The digest credentials cannot be read. Mend the caller.",
+        "The digest credentials cannot be read. Correct the caller.",
     ),
     rule(
         "wrong_credentials",
         "403",
         Some(32202),
-        "User or password are wrong for the lists mapped to the domain. Check both in the phone.",
+        "User or password is wrong for the lists mapped to the domain. Check both in the phone.",
     ),
     rule(
         "digest_locked_out",
         "drop",
         Some(32202),
-        "Too many wrong passwords for this user from this address: the pair is not heard for a while. Mend the phone and wait.",
+        "Too many wrong passwords for this user from this address: the pair is ignored for a while. Correct the phone and wait.",
     ),
     rule(
         "secure_domain_needs_tls",
@@ -93,7 +93,7 @@ pub const RULES: &[Rule] = &[
         "no_voice_url",
         "404",
         Some(11100),
-        "The domain has no VoiceUrl: nobody says what to do with its calls. Set it.",
+        "The domain has no VoiceUrl, so no application answers its calls. Set it.",
     ),
     rule(
         "media_address",
@@ -117,19 +117,19 @@ pub const RULES: &[Rule] = &[
         "stranger_rate",
         "drop",
         None,
-        "Too many requests from a source that nothing vouches for: it is not heard for ten seconds.",
+        "Too many requests from a source that nothing vouches for: it is ignored for ten seconds.",
     ),
     rule(
         "overload",
         "503",
         Some(10004),
-        "More comes in than is worked on; strangers are dropped. Find who sends so much, or spread it.",
+        "The gateway is overloaded and drops requests of unauthenticated sources. Find the source of the load, or spread it.",
     ),
     rule(
         "stranger_challenged_only",
         "407",
         None,
-        "A source that nothing vouches for asks too much: it is challenged and not listened to further.",
+        "Too many requests from a source that nothing vouches for: it is challenged, and its credentials are not checked.",
     ),
     rule(
         "registration_off",
@@ -141,39 +141,44 @@ pub const RULES: &[Rule] = &[
         "registration_without_credentials",
         "403",
         Some(32212),
-        "Nothing is mapped for registrations. Map a credential list to the domain.",
+        "The domain has no list mapped for registrations. Map a credential list to it.",
     ),
     rule(
         "register_other_user",
         "403",
         Some(32106),
-        "A user registers contacts for itself alone: the digest user must equal the user of To.",
+        "A user may register contacts only for itself: the digest user must equal the user of To.",
     ),
     rule(
         "register_other_domain",
         "404",
         None,
-        "To and Request-URI name different domains, or the domain was deleted meanwhile.",
+        "To and Request-URI name different domains, or the domain was deleted in the meantime.",
     ),
     rule(
         "register_too_brief",
         "423",
         None,
-        "The registration is asked for less than 600 seconds; Min-Expires says so.",
+        "The requested registration is shorter than 600 seconds; Min-Expires says so.",
     ),
     rule(
         "register_star",
         "400",
         None,
-        "A Contact of * stands beside others, or without Expires: 0 (RFC 3261 section 10.3).",
+        "A Contact of * comes with other contacts, or without Expires: 0 (RFC 3261 section 10.3).",
     ),
     rule(
         "register_path",
         "400",
         None,
-        "The Path cannot be read, or has more than 20 values. Mend the proxy in front.",
+        "The Path cannot be read, or has more than 20 values. Correct the proxy in front.",
     ),
-    rule("register_out_of_order", "500", None, "An older REGISTER of the same Call-ID came late."),
+    rule(
+        "register_out_of_order",
+        "500",
+        None,
+        "An older REGISTER of the same Call-ID arrived late.",
+    ),
     rule(
         "register_rate",
         "503",
@@ -198,18 +203,18 @@ pub const RULES: &[Rule] = &[
         Some(32105),
         "The Contact names the loopback address. Set the phone's own address in it.",
     ),
-    rule("contact_scheme", "400", None, "A Contact is no SIP URI."),
+    rule("contact_scheme", "400", None, "A Contact is not a SIP URI."),
     rule(
         "binding_size",
         "403",
         None,
-        "Contact, Path and the rest of a binding are larger than what is kept of one.",
+        "Contact, Path and the rest of a binding are longer together than the limit of 2,048 bytes.",
     ),
     rule(
         "store_unavailable",
         "503",
         None,
-        "The registration could not be written to disk: look at the disk and at the log.",
+        "The registration could not be written to disk: check the disk and the log.",
     ),
     rule(
         "method_not_allowed",
@@ -234,7 +239,7 @@ pub const RULES: &[Rule] = &[
         "session_interval_too_small",
         "422",
         None,
-        "The session timer that is asked for is shorter than 90 seconds; Min-SE says so.",
+        "The requested session timer is shorter than 90 seconds; Min-SE says so.",
     ),
     rule(
         "no_offer",
@@ -252,17 +257,17 @@ pub const RULES: &[Rule] = &[
         "refer_no_url",
         "603",
         Some(13802),
-        "A phone asked for a transfer and the Dial has no referUrl. The call goes on.",
+        "A phone requested a transfer and the Dial has no referUrl. The call goes on.",
     ),
     rule(
         "refer_not_in_dial",
         "603",
         None,
-        "A phone asked for a transfer while its call is not connected by Dial, or another transfer is under way.",
+        "A phone requested a transfer while its call is not connected by Dial, or another transfer is under way.",
     ),
-    rule("refer_url", "603", Some(11100), "The referUrl of the Dial is no URL."),
+    rule("refer_url", "603", Some(11100), "The referUrl of the Dial is not a URL."),
     rule("refer_to_size", "400", None, "The Refer-To of a transfer is longer than 256 bytes."),
-    rule("refer_emergency", "603", None, "Nobody is transferred to an emergency number."),
+    rule("refer_emergency", "603", None, "A transfer to an emergency number is never made."),
     rule(
         "replaces_broken",
         "400",
@@ -274,7 +279,7 @@ pub const RULES: &[Rule] = &[
         "replaces_early_only",
         "486",
         None,
-        "Replaces wants a call that nobody has answered, and this one is answered.",
+        "Replaces with early-only names a call that is already answered.",
     ),
     rule("replaces_over", "603", None, "The call that Replaces names is just ending."),
     rule(
@@ -283,8 +288,13 @@ pub const RULES: &[Rule] = &[
         None,
         "An attended transfer joins the parties of two connected calls of one account; these are not.",
     ),
-    rule("refer_unanswered", "500", None, "Nobody decided on a transfer in time: a fault here."),
-    rule("refer_unwanted", "603", None, "The built-in test phone transfers no calls."),
+    rule(
+        "refer_unanswered",
+        "500",
+        None,
+        "The gateway did not decide on a transfer in time: a fault of this gateway.",
+    ),
+    rule("refer_unwanted", "603", None, "The built-in test phone does not transfer calls."),
     rule(
         "server_transactions",
         "503",
@@ -300,18 +310,23 @@ pub const RULES: &[Rule] = &[
         "Both sides offered new media at once; each tries again after a while.",
     ),
     rule("busy", "486", None, "The built-in phone has a call already."),
-    rule("sip_stream_first_message", "close", None, "A stream brought no whole message in time."),
+    rule(
+        "sip_stream_first_message",
+        "close",
+        None,
+        "A connection brought no whole message in time.",
+    ),
     rule(
         "sip_stream_headers",
         "close",
         None,
-        "The headers of a message on a stream were not finished in time.",
+        "The headers of a message on a connection were not complete in time.",
     ),
     rule(
         "sip_stream_body",
         "close",
         None,
-        "The body of a message on a stream was not finished in time.",
+        "The body of a message on a connection was not complete in time.",
     ),
     rule("accept", "406", None, "The caller does not accept application/sdp."),
     rule(
@@ -346,31 +361,31 @@ pub const RULES: &[Rule] = &[
         "sdp_loopback",
         "488",
         None,
-        "The c= line has a loopback address, and the SIP peer is on another machine. Mend the phone's or proxy's SDP.",
+        "The c= line has a loopback address, and the SIP peer is on another machine. Correct the phone's or proxy's SDP.",
     ),
     rule(
         "sdp_low_port",
         "488",
         None,
-        "The media port is below 1024, where no phone has its media.",
+        "The media port is below 1024, where no phone receives media.",
     ),
     rule("sdp_multicast", "488", None, "The c= line has a multicast or broadcast address."),
     rule("sdp_network", "488", None, "The SDP names no IP network."),
-    rule("sdp_no_audio", "488", None, "The SDP has no audio stream that is wanted."),
+    rule("sdp_no_audio", "488", None, "The SDP has no active audio stream."),
     rule("sdp_no_codec", "488", None, "The audio stream has no codec in common with us."),
     rule("sdp_no_connection", "400", Some(32102), "The SDP has no c= line for the audio stream."),
-    rule("sdp_no_offer", "400", Some(32102), "An answer came and nothing was offered."),
+    rule("sdp_no_offer", "400", Some(32102), "An answer came without an offer."),
     rule(
         "sdp_own_address",
         "488",
         None,
-        "The SDP names an address and port of this gateway as the peer's own: its media would come back to us for ever. A peer on this machine keeps out of media.ports.",
+        "The SDP names an address and port of this gateway as the peer's own: its media would return to us for ever. A peer on this machine must use ports outside of media.ports.",
     ),
     rule(
         "sdp_reserved_address",
         "488",
         None,
-        "The c= line has an address of 0.0.0.0/8 or 240.0.0.0/4, where nobody is.",
+        "The c= line has an address of 0.0.0.0/8 or 240.0.0.0/4, which is never routed.",
     ),
     rule(
         "sdp_protocol",
@@ -388,7 +403,7 @@ pub const RULES: &[Rule] = &[
         "sdp_no_crypto",
         "488",
         Some(32207),
-        "No a=crypto line can be served: another suite, a key identifier, or protection taken away. Offer AES_CM_128_HMAC_SHA1_80.",
+        "No a=crypto line can be served: another suite, a key identifier, or protection switched off. Offer AES_CM_128_HMAC_SHA1_80.",
     ),
     rule("sdp_size", "488", None, "The SDP is longer than the limit."),
     rule(
@@ -413,7 +428,7 @@ pub const RULES: &[Rule] = &[
         "sdp_srtp_unasked",
         "488",
         Some(32207),
-        "The answer says SRTP and none was offered. Mend the called side.",
+        "The answer says SRTP and none was offered. Correct the called side.",
     ),
     rule("sdp_syntax", "400", Some(32102), "The SDP cannot be read."),
     rule(
@@ -422,10 +437,10 @@ pub const RULES: &[Rule] = &[
         Some(32102),
         "The SDP does not begin with v=0, or the SDP version is not 0, once.",
     ),
-    rule("sip_body_encoding", "415", None, "The body has an encoding not read here."),
+    rule("sip_body_encoding", "415", None, "The body has an encoding that is not supported."),
     rule("sip_body_short", "400", None, "The body is shorter than Content-Length says."),
     rule("sip_body_size", "413", None, "The body is longer than the limit."),
-    rule("sip_body_type", "415", None, "The body is no session description."),
+    rule("sip_body_type", "415", None, "The body is not a session description."),
     rule("sip_body_without_type", "400", None, "The body has no readable Content-Type."),
     rule("sip_call_id", "400", None, "Call-ID cannot be read."),
     rule("sip_contact", "400", None, "A Contact cannot be read."),
@@ -434,7 +449,7 @@ pub const RULES: &[Rule] = &[
         "sip_content_length",
         "400",
         None,
-        "A Content-Length cannot be read, or no Content-Length on a stream, or Content-Length is not a number, or two different Content-Length values.",
+        "A Content-Length cannot be read, is missing on a connection, is not a number, or stands twice with different values.",
     ),
     rule("sip_control_byte", "400", None, "A header value holds a control byte."),
     rule("sip_cseq", "400", None, "CSeq cannot be read."),
@@ -452,10 +467,10 @@ pub const RULES: &[Rule] = &[
     rule("sip_message_size", "513", None, "The message is longer than the limit."),
     rule("sip_missing_header", "400", None, "Via, From, To, Call-ID or CSeq is missing."),
     rule("sip_multipart", "400", None, "The multipart body cannot be read."),
-    rule("sip_multipart_depth", "415", None, "Multipart bodies stand too deep inside each other."),
+    rule("sip_multipart_depth", "415", None, "Multipart bodies are nested too deep."),
     rule("sip_multipart_parts", "400", None, "The multipart body has too many parts."),
-    rule("sip_no_line", "400", None, "There is no line at all."),
-    rule("sip_repeated_header", "400", None, "A header that stands once is repeated."),
+    rule("sip_no_line", "400", None, "The message has no line."),
+    rule("sip_repeated_header", "400", None, "A header that may appear once is repeated."),
     rule(
         "sip_request_uri",
         "400",
@@ -499,7 +514,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_stands_once_and_tells_a_sentence() {
+    fn each_rule_stands_once_and_has_a_sentence() {
         let mut names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
         names.sort_unstable();
         names.dedup();

@@ -1,10 +1,10 @@
-//! What counts as one source where limits are by source. Pure.
+//! The unit that limits per source count by. Pure.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The source that limits count for an address: itself, and of IPv6 its /64. One subscriber has at
-/// least so many addresses to choose from, so that a limit on each of them would bind nobody.
-/// `::ffff:a.b.c.d` is `a.b.c.d` (limits-and-rules section 2, rule 4).
+/// The source that an address counts as: an IPv4 address itself, an IPv6 address its /64, because one
+/// subscriber chooses freely among the addresses of at least a /64 and a limit on each would bind nobody.
+/// `::ffff:a.b.c.d` is `a.b.c.d`.
 #[must_use]
 pub fn source_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -1,7 +1,7 @@
 //! Keys of SRTP as signaling hands them to a media core (RFC 3711, RFC 4568). Never printed.
 
-/// A crypto suite of RFC 4568 §6.2. Both cipher with AES-128 in counter mode and authenticate with
-/// HMAC-SHA1; they differ in the length of the tag of RTP packets alone.
+/// A crypto suite of RFC 4568 §6.2. Both encrypt with AES-128 in counter mode and authenticate with
+/// HMAC-SHA1; they differ only in the length of the authentication tag of RTP packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SrtpSuite {
     /// `AES_CM_128_HMAC_SHA1_80`: the one we offer.
@@ -19,7 +19,7 @@ impl SrtpSuite {
         }
     }
 
-    /// The suite of that name; upper and lower case are the same (RFC 4568 §9.2, as any ABNF text).
+    /// The suite with this name, in any case (RFC 4568 §9.2: ABNF strings ignore case).
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::AesCm128HmacSha1Tag80, Self::AesCm128HmacSha1Tag32]
             .into_iter()
@@ -43,12 +43,12 @@ pub const SRTP_MASTER_BYTES: usize = 30;
 pub struct SrtpMaster([u8; SRTP_MASTER_BYTES]);
 
 impl SrtpMaster {
-    /// Key and salt, one behind the other. Ours are random.
+    /// Makes a master from 16 bytes of key followed by 14 bytes of salt. Ours are random.
     pub const fn new(key_and_salt: [u8; SRTP_MASTER_BYTES]) -> Self {
         Self(key_and_salt)
     }
 
-    /// Key and salt: for the cipher and for the `inline:` of our own `a=crypto` line, for nothing else.
+    /// Key and salt: for the cipher and for the `inline:` of our own `a=crypto` line only.
     pub const fn expose(&self) -> &[u8; SRTP_MASTER_BYTES] {
         &self.0
     }
@@ -61,21 +61,21 @@ impl std::fmt::Debug for SrtpMaster {
     }
 }
 
-/// What protects the packets of one direction.
+/// Protection of the packets of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SrtpKey {
-    /// Ciphers and tags.
+    /// Cipher and tag length.
     pub suite: SrtpSuite,
-    /// The secret.
+    /// Master key and salt.
     pub master: SrtpMaster,
 }
 
-/// What protects a leg's packets, RTP and RTCP.
+/// Protection of a leg's packets, RTP and RTCP, one key a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SrtpKeys {
-    /// Ours: for what we send.
+    /// Our key, for packets that we send.
     pub send: SrtpKey,
-    /// The peer's: for what we receive.
+    /// The peer's key, for packets that we receive.
     pub receive: SrtpKey,
 }
 

@@ -1,4 +1,4 @@
-//! Time as a value. Machines are told the time; only shells read a clock.
+//! Time as a value: machines take it as an argument, only shells read a clock. Pure.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Sub for Instant {
     }
 }
 
-/// What a machine is told about time with every input.
+/// The time, as every input of a machine carries it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// Monotonic time, for deadlines and durations.
@@ -75,7 +75,7 @@ impl Now {
     }
 }
 
-/// Keeps the sooner of two optional deadlines; the name says who asked.
+/// The sooner of two optional deadlines; the word names the timer, for the log.
 pub fn soonest(
     a: Option<(Instant, &'static str)>,
     b: Option<(Instant, &'static str)>,

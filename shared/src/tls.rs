@@ -1,12 +1,11 @@
-//! Why TLS with a peer did not come about: one value for the metric, the log, the alert and the rules.
+//! Failures of TLS with a peer: one value for the metric, the log, the alert and the rules. Pure.
 
-/// What ended a TLS handshake. The words are those of whoever looks for the fault: ours are to be mended
-/// here, the peer's there.
+/// The reason that a TLS handshake failed. Each names the side at fault, which is the side to repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TlsFailure {
-    /// The peer has no TLS 1.2 or newer.
+    /// The peer does not speak TLS 1.2 or newer.
     OldVersion,
-    /// No cipher suite, signature or group that both have.
+    /// No cipher suite, signature scheme or group in common.
     NothingInCommon,
     /// No authority that we trust issued the peer's certificate.
     UnknownAuthority,
@@ -20,22 +19,22 @@ pub enum TlsFailure {
     NoCertificate,
     /// The peer does not accept our certificate.
     OurCertificateRefused,
-    /// Another alert of the peer.
+    /// Any other alert from the peer.
     Alert,
-    /// What answers speaks no TLS.
+    /// The peer answers with something other than TLS.
     NotTls,
     /// The peer breaks the rules of TLS.
     Broken,
     /// The connection was closed in the middle.
     Closed,
-    /// It took too long.
+    /// It took longer than `limits::STREAM_HANDSHAKE_MS`.
     TimedOut,
     /// Anything else.
     Other,
 }
 
 impl TlsFailure {
-    /// Every one of them, in the order of `sidetone explain --rules`.
+    /// All failures, in the order of `sidetone explain --rules`.
     pub const ALL: [Self; 14] = [
         Self::OldVersion,
         Self::NothingInCommon,
@@ -74,7 +73,7 @@ impl TlsFailure {
         }
     }
 
-    /// The contract's code for an account: 32222 for the version, else 32011, a peer that cannot be
+    /// Twilio's code for the account's alert: 32222 for the version, else 32011, a peer that cannot be
     /// reached.
     pub const fn code(self) -> u32 {
         match self {
@@ -95,7 +94,7 @@ impl TlsFailure {
         }
     }
 
-    /// What is wrong and what to do about it; the subject is the peer.
+    /// The fault and its remedy; the subject of the sentence is the peer.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::OldVersion => {
