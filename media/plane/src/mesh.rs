@@ -98,6 +98,7 @@ impl Assembly {
             self.empty();
             self.of = of;
         }
+        debug_assert!(self.packet.capacity() >= RTP_BYTES_MAX, "I2: it would allocate");
         self.packet.extend_from_slice(frame.payload());
         self.parts += 1;
         given_up

@@ -5,6 +5,7 @@
 
 mod beat;
 mod command;
+mod consistency;
 mod digits;
 mod packet;
 mod report;

@@ -114,6 +114,7 @@ impl Numbers {
         if sequence.wrapping_sub(self.next_sequence) as i16 >= 0 {
             self.next_sequence = sequence.wrapping_add(1);
         }
+        debug_assert!(self.is_behind(sequence), "I8: the number could be sent again");
         self.advance(packet.content, timestamp, packet.len, now_samples);
         Ok(Stamp { sequence, timestamp, starts })
     }
@@ -122,7 +123,10 @@ impl Numbers {
     pub fn local(&mut self, len: u16, now_samples: u32) -> Stamp {
         let starts = self.feed != Feed::LOCAL;
         let timestamp = self.local_timestamp(now_samples);
+        let step = timestamp.wrapping_sub(self.last_timestamp) as i32;
+        debug_assert!(step >= 0, "I8: media time goes back");
         let sequence = self.take_sequence();
+        debug_assert!(self.is_behind(sequence), "I8: the number could be sent again");
         self.feed = Feed::LOCAL;
         self.last_timestamp = timestamp;
         self.last_at = now_samples;
@@ -142,6 +146,11 @@ impl Numbers {
         self.last_timestamp = self.local_timestamp(now_samples);
         self.last_at = now_samples;
         self.last_len = len;
+    }
+
+    /// Whether numbers that we choose ourselves come after this one.
+    fn is_behind(&self, sequence: u16) -> bool {
+        self.next_sequence.wrapping_sub(sequence) as i16 > 0
     }
 
     /// Whether the bridged party feeds the leg and was heard within `samples`.

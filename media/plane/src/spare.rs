@@ -22,7 +22,7 @@ impl<T> Spare<T> {
                 place
             }
             None => {
-                debug_assert!(self.places.len() < self.places.capacity());
+                debug_assert!(self.places.len() < self.places.capacity(), "I2: it would allocate");
                 self.places.push(value);
                 (self.places.len() - 1) as u16
             }
@@ -38,7 +38,8 @@ impl<T> Spare<T> {
     /// Gives a place back.
     pub fn free(&mut self, place: Option<u16>) {
         let Some(place) = place else { return };
-        debug_assert!(self.free.len() < self.free.capacity());
+        debug_assert!(self.free.len() < self.free.capacity(), "I2: it would allocate");
+        debug_assert!(!self.free.contains(&place), "a place was given back twice");
         self.free.push(place);
     }
 

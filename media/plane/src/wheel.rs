@@ -92,7 +92,10 @@ impl Wheel {
     }
 
     fn push(&mut self, phase: usize, beat: Beat) {
-        self.phases[phase].push(beat);
+        let beats = &mut self.phases[phase];
+        debug_assert!(beats.len() < beats.capacity(), "I2: it would allocate");
+        debug_assert!(!beats.contains(&beat), "a leg beats twice in one slot");
+        beats.push(beat);
         self.beats += 1;
     }
 }

@@ -112,6 +112,7 @@ impl Plane {
             out.listen_for_rtcp(usize::from(port), true);
         }
         self.meters.legs += 1;
+        self.assert_consistent(slot);
         true
     }
 
@@ -155,6 +156,7 @@ impl Plane {
             self.change_tap_codec(slot, plan.media.codec);
         }
         self.choose_listening(slot);
+        self.assert_consistent(slot);
     }
 
     /// Digits are looked for in the audio where the party has no other way to tell them.
@@ -193,6 +195,7 @@ impl Plane {
         self.wheel.remove(leg.id.slot);
         self.meters.legs -= 1;
         self.reroute_leg(leg.peer);
+        self.assert_consistent(slot);
     }
 
     fn quality(&self, slot: usize, leg: &Leg) -> LegQuality {
@@ -236,15 +239,17 @@ impl Plane {
         self.reroute_leg(before);
         self.reroute_leg(peer);
         self.reroute_leg(Some(id));
+        self.assert_consistent(slot);
     }
 
     /// Finds out anew where a leg's packets go: to a local peer only when that is bridged back.
     fn reroute_leg(&mut self, leg: Option<LegId>) {
         let Some(slot) = leg.and_then(|leg| self.slot_of(leg)) else { return };
         self.inbound[slot].route = self.route(slot);
+        self.assert_consistent(slot);
     }
 
-    fn route(&self, slot: usize) -> Route {
+    pub(super) fn route(&self, slot: usize) -> Route {
         let Some(leg) = &self.legs[slot] else { return Route::Nowhere };
         let Some(peer) = leg.peer else { return Route::Nowhere };
         if peer.core != self.core {
@@ -300,15 +305,18 @@ impl Plane {
         if outbound.numbers.feed != Feed::LOCAL {
             outbound.make_due();
         }
+        self.assert_consistent(slot);
     }
 
     /// Ends what plays, if anything does.
     pub(super) fn end_playing(&mut self, slot: usize, cause: PlayEnd, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let Some(playing) = leg.playing.take() else { return };
+        let id = leg.id;
         self.outbound[slot].playing = false;
+        self.assert_consistent(slot);
         let (play, value) = playing.into_parts();
-        out.event(MediaEvent::PlayEnded { leg: leg.id, play, cause, value });
+        out.event(MediaEvent::PlayEnded { leg: id, play, cause, value });
     }
 
     fn refuse(&mut self, leg: LegId, out: &mut impl Output) {

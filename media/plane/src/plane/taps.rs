@@ -25,6 +25,7 @@ impl Plane {
         tap.next = up.first_tap.replace(index);
         self.mark_tapped(slot);
         self.meters.taps += 1;
+        self.assert_consistent(slot);
         true
     }
 
@@ -101,8 +102,13 @@ impl Plane {
         let counts = self.taps[usize::from(index)].finish(cause, &mut |frame| out.record(frame));
         self.count_frames(counts);
         if !self.complete_tap(index, out) {
+            debug_assert!(
+                self.taps_ending.len() < self.taps_ending.capacity(),
+                "I2: it would allocate"
+            );
             self.taps_ending.push(index);
         }
+        self.assert_consistent(slot);
     }
 
     /// `false` when the recorder's ring is full.
@@ -117,6 +123,7 @@ impl Plane {
         out.event(MediaEvent::TapEnded { leg: tap.leg, tap: tap.id, cause });
         self.meters.tap_frames += 1;
         self.meters.taps -= 1;
+        debug_assert!(self.taps_free.len() < self.taps_free.capacity(), "I2: it would allocate");
         self.taps_free.push(index);
         true
     }
