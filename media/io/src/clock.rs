@@ -1,4 +1,4 @@
-//! The one clock of the process: `CLOCK_MONOTONIC` as it is, so that all threads agree.
+//! The one clock of the process: `CLOCK_MONOTONIC`, so that all threads agree.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use shared::{Instant, Now};
@@ -20,7 +20,7 @@ pub fn read() -> Now {
     Now { mono: now(), unix_ms: unix_ms() }
 }
 
-/// Unix time in milliseconds at [`Instant::ZERO`], by today's wall clock.
+/// Unix time in milliseconds at [`Instant::ZERO`], by the present wall clock.
 pub fn unix_ms_at_zero() -> i64 {
     let now = read();
     now.unix_ms - i64::try_from(now.mono.as_millis()).unwrap_or(0)

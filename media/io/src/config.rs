@@ -1,4 +1,4 @@
-//! What a media side is started with. Plain values; the gateway makes them from `[media]`.
+//! Configuration of the media side. Plain values; the gateway makes them from `[media]`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
@@ -7,31 +7,31 @@ use std::time::Duration;
 
 use shared::{OwnSockets, limits};
 
-/// Which CPUs carry a media core each.
+/// CPUs that carry a media core each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Cpus {
     /// The isolated CPUs where the kernel has any (`isolcpus=`); else, of the n CPUs this process
-    /// may use, the last `max(1, n - 2)`: two are left to signaling, HTTP and interrupts. So a box
-    /// with one or two CPUs gets one core, on its last CPU.
+    /// may use, the last `max(1, n - 2)`: two are left to signaling, HTTP and interrupts. A machine with
+    /// one or two CPUs thus gets one core, on its last CPU.
     #[default]
     Auto,
-    /// These, one core each, in this order. A CPU that is not there gives an unpinned core and a note.
+    /// These, one core each, in this order. A missing CPU gives an unpinned core and a note.
     List(Vec<usize>),
 }
 
-/// Which way packets go in and out.
+/// Backend to use for packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// io_uring where it works, else portable, with a note that says why.
+    /// io_uring where it works, else portable, with a note that gives the reason.
     #[default]
     Auto,
-    /// io_uring, or an error that says why not.
+    /// io_uring, or an error that gives the reason.
     IoUring,
     /// epoll: works everywhere.
     Portable,
 }
 
-/// What a core runs on.
+/// Backend in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// One io_uring a core.
@@ -50,10 +50,10 @@ impl Backend {
     }
 }
 
-/// When one wake-up is made to serve many packets. Only io_uring can wait for a number of packets.
+/// Policy that lets one wake-up serve many packets. Only io_uring can wait for a number of packets.
 ///
-/// A wake-up costs 3 to 9 us of CPU; below the rate here there are few, above it waiting saves more
-/// than a third of all CPU and adds at most `batch_wait` of delay.
+/// A wake-up costs 3 to 9 us of CPU. Below the rate here they are few; above it batching saves more than a
+/// third of all CPU and adds at most `batch_wait` of delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitSettings {
     /// Packets to wait for while batching; 1 turns batching off.
@@ -81,15 +81,15 @@ pub struct IoConfig {
     pub addresses: Vec<IpAddr>,
     /// Port range (`media.ports`), shared out among the cores on every address.
     pub ports: RangeInclusive<u16>,
-    /// Our own sockets, whose packets are no party's.
+    /// Our own sockets: a packet from one of them is never a party's.
     pub own: Arc<OwnSockets>,
     /// Legs of one core, at most [`limits::LEGS_PER_CORE_MAX`]. Rings are sized by it.
     pub legs_max: usize,
     /// Recordings of one core at once, at most [`limits::TAPS_PER_CORE_MAX`].
     pub taps_max: usize,
-    /// Whether digits are looked for in the audio of parties without telephone events (`media.inband_digits`).
+    /// Whether to detect digits in the audio of parties without telephone events (`media.inband_digits`).
     pub inband_digits: bool,
-    /// Seed of what the cores choose at random; each core gets its own from it.
+    /// Seed of the cores' random choices; each core derives its own from it.
     pub seed: u64,
     /// The wait policy.
     pub wait: WaitSettings,

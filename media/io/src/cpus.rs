@@ -1,4 +1,4 @@
-//! Which CPU carries which core, and pinning.
+//! Assignment of cores to CPUs, and pinning.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use core_affinity::CoreId as CpuId;
 
 use crate::config::Cpus;
 
-/// CPUs left to everything that is not media, where there are enough.
+/// CPUs left to everything but media, where there are enough.
 const CPUS_FOR_OTHERS: usize = 2;
 
-/// The CPUs that are to carry a core each; never empty.
+/// The CPUs that carry a core each; never empty.
 pub(crate) fn choose(wanted: &Cpus) -> Vec<usize> {
     match wanted {
         Cpus::List(list) if !list.is_empty() => list.clone(),

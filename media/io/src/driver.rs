@@ -1,4 +1,4 @@
-//! What a backend is to a core: packets in, packets out, one place to wait.
+//! The interface of a backend: packets in, packets out, one place to wait.
 
 use std::net::SocketAddr;
 
@@ -12,10 +12,10 @@ use crate::wait::Wait;
 pub(crate) const BUFFER_BYTES: usize = 33 * 64;
 const _: () = assert!(BUFFER_BYTES > shared::limits::RTP_BYTES_MAX);
 
-/// Packets handled before commands, mesh and deadlines are looked at again: about 0.2 ms of work.
+/// Packets handled before the next look at commands, mesh and deadlines: about 0.2 ms of work.
 pub(crate) const TURN_PACKETS: usize = 128;
 
-/// Sends datagrams. What is passed in is copied (or sent) before `send` returns.
+/// Sends datagrams. The bytes passed in are copied (or sent) before `send` returns.
 pub(crate) trait Sender {
     /// A datagram that the kernel refuses is counted in [`DriverCounts::send_failed`].
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]);
@@ -25,9 +25,9 @@ pub(crate) trait Sender {
     fn listen_for_rtcp(&mut self, port_index: usize, listens: bool);
 }
 
-/// Is given the packets of a turn.
+/// Receives the packets of a turn.
 pub(crate) trait PacketHandler {
-    /// One packet, which may be rewritten in place. The driver sends what is [`Received::Forward`].
+    /// Takes one packet and may rewrite it in place. The driver sends it on [`Received::Forward`].
     fn packet(
         &mut self,
         socket: SocketId,
@@ -37,44 +37,44 @@ pub(crate) trait PacketHandler {
     ) -> Received;
 }
 
-/// A backend. Made and used on one thread only.
+/// A backend. Created and used on one thread only.
 pub(crate) trait Driver {
     /// The part that sends.
     type Sender: Sender;
 
-    /// For packets that a tick or a command makes.
+    /// The sender for packets that a tick or a command makes.
     fn sender(&mut self) -> &mut Self::Sender;
 
-    /// Hands out at most [`TURN_PACKETS`] packets that are there; answers how many. Never waits.
+    /// Passes at most [`TURN_PACKETS`] received packets to the handler; answers their number. Never waits.
     fn receive(&mut self, handler: &mut impl PacketHandler) -> usize;
 
-    /// Sends all that is queued and lets the kernel work. `None` only looks; else it waits.
+    /// Sends everything queued and lets the kernel work. `None` returns at once; else it waits.
     fn wait(&mut self, wait: Option<Wait>);
 
-    /// Whether packets are there already, so that nothing should be waited for.
+    /// Whether packets are ready, so that the loop must not wait.
     fn has_packets(&mut self) -> bool;
 
     /// The counters.
     fn counts(&self) -> &DriverCounts;
 }
 
-/// What a driver counts.
+/// Counters of a driver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DriverCounts {
-    /// Datagrams the kernel gave us.
+    /// Datagrams received from the kernel.
     pub received: u64,
     /// Of those: longer than [`BUFFER_BYTES`], or without a usable source; the plane never saw them.
     pub too_long: u64,
-    /// Datagrams given to the kernel, failed ones too.
+    /// Datagrams passed to the kernel, failed ones included.
     pub sent: u64,
-    /// Of those: refused by the kernel.
+    /// Of those: refused by it.
     pub send_failed: u64,
-    /// Receptions that ended because no buffer was left. Nothing is lost by that alone.
+    /// Receptions that ended because no buffer was left. That alone loses nothing.
     pub buffer_shortages: u64,
-    /// Receptions that ended for another reason and were begun again.
+    /// Receptions that ended for another reason and were restarted.
     pub rearmed: u64,
     /// Waits that slept.
     pub wakes: u64,
-    /// RTCP sockets that the kernel refused, or that would have been too many.
+    /// RTCP sockets that the kernel refused, or that exceeded their share of open files.
     pub rtcp_unopened: u64,
 }

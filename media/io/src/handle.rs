@@ -17,9 +17,9 @@ use crate::sleeper::{Doorbell, Sleeper};
 pub struct Media {
     /// One handle a core, in the order of their ids.
     pub cores: Vec<Core>,
-    /// What was started with less than asked; say it once.
+    /// Parts that were started with less than asked, to be logged once.
     pub notes: Vec<StartNote>,
-    /// For the thread that reads events: announces its sleep so that it is rung only when needed.
+    /// For the thread that reads events: announces its sleep, so that cores wake it only when needed.
     pub signaling: Arc<Sleeper>,
     /// The same for the thread that reads recorder frames.
     pub recorder: Arc<Sleeper>,
@@ -32,9 +32,9 @@ pub struct Core {
     pub id: CoreId,
     /// The CPU it is pinned to.
     pub cpu: Option<usize>,
-    /// What it runs on.
+    /// Backend in use.
     pub backend: Backend,
-    /// The ports it has open; the order says nothing to users of this handle.
+    /// The ports it has open, in no particular order.
     pub ports: Vec<MediaPort>,
     /// Its counters.
     pub meters: Arc<CoreMeters>,
@@ -60,44 +60,44 @@ impl Core {
     }
 
     /// Wakes the core if it sleeps for long. Call after [`Core::send`], at most once a turn: a core
-    /// that turns within 20 ms anyway is left alone.
+    /// whose next turn is within 20 ms is left alone.
     pub fn ring(&self) {
         self.doorbell.ring_if_asleep();
     }
 
-    /// The next event, if any. Heap values in it are to be dropped here.
+    /// The next event, if any. The caller drops the heap values in it.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
         self.events.pop().ok()
     }
 
-    /// Whether [`Core::poll_event`] would give one.
+    /// Whether [`Core::poll_event`] would return one.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// The frames of tapped legs, for the recorder thread. `None` when they were taken before.
+    /// Takes the ring of tapped legs' frames, for the recorder thread. `None` when it was taken before.
     pub fn take_frames(&mut self) -> Option<Consumer<RecorderFrame>> {
         self.frames.take()
     }
 
-    /// How often the core began anew after a panic. When this grows, every leg that was up on the core
-    /// is gone without an event; signaling is rung.
+    /// Restarts of the core after a panic. When this grows, every leg that was up on the core is gone
+    /// without an event; signaling is woken.
     pub fn restarts(&self) -> u64 {
         self.meters.figures().restarts
     }
 
-    /// Whether the thread runs. When it does not, all legs of this core are gone.
+    /// Whether the thread runs. If not, all legs of this core are gone.
     pub fn alive(&self) -> bool {
         self.meters.heartbeat(Instant::ZERO) != Heartbeat::Dead
     }
 
-    /// How the core fares; see [`Heartbeat`].
+    /// Health of the core; see [`Heartbeat`].
     pub fn heartbeat(&self) -> Heartbeat {
         self.meters.heartbeat(clock::now())
     }
 
-    /// Asks the core to end; its handle's drop waits for it. Stop all before the first is dropped,
-    /// and they end at the same time.
+    /// Asks the core to end; dropping its handle waits for it. Stop all cores before dropping the first, and
+    /// they end at the same time.
     pub fn stop(&self) {
         self.doorbell.stop();
     }

@@ -8,7 +8,7 @@ use std::ptr;
 /// Every IPv4 and IPv6 address of every interface at this moment.
 ///
 /// # Errors
-/// What the kernel said when it would not list them.
+/// The kernel's error when it refuses to list them.
 pub fn machine_addresses() -> io::Result<Vec<IpAddr>> {
     let mut first = ptr::null_mut();
     // SAFETY: the call writes `first` when it succeeds; `List` frees it once.
@@ -27,7 +27,7 @@ pub fn machine_addresses() -> io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
-/// What `getifaddrs` allocated.
+/// The list that `getifaddrs` allocated.
 struct List(*mut libc::ifaddrs);
 
 impl Drop for List {

@@ -1,6 +1,6 @@
-//! Media core shells: one pinned thread a core that drives a [`plane::Plane`] on io_uring or epoll.
+//! Shell of the media cores: one pinned thread a core that drives a [`plane::Plane`] on io_uring or epoll.
 //!
-//! [`start`] opens the ports, starts the threads and gives a [`Core`] for each: commands down, events
+//! [`start`] opens the ports, starts the threads and returns a [`Core`] for each: commands down, events
 //! up, frames to the recorder, counters to read. After that a core's thread takes no lock, allocates
 //! nothing and blocks only in its one wait (ARCHITECTURE.md, I2).
 
@@ -8,6 +8,7 @@ pub mod clock;
 mod config;
 mod cpus;
 mod driver;
+mod event_loop;
 mod handle;
 mod interfaces;
 mod meters;
@@ -19,7 +20,6 @@ mod sleeper;
 mod start;
 #[cfg(test)]
 mod tests;
-mod turn;
 mod uring;
 mod wait;
 

@@ -1,4 +1,4 @@
-//! Counters of one core: written by the core alone, read by anybody. No locks.
+//! Counters of one core: written by the core only, readable from any thread. No locks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -7,19 +7,19 @@ use shared::Instant;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The figures of one core at one time. Counters begin at 0 when the core starts, also when it
-        /// begins anew after a panic (`restarts`).
+        /// The figures of one core at one time. Counters start at 0 with the core, and again when it
+        /// restarts after a panic (`restarts`).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct CoreFigures {
             $($(#[$doc])* pub $name: u64,)*
-            /// Packets from sockets that were thrown away, by [`DropReason::ALL`].
+            /// Packets from sockets that were dropped, by [`DropReason::ALL`].
             pub dropped: [u64; DropReason::ALL.len()],
-            /// Packets from other cores that were thrown away, by [`DropReason::ALL`].
+            /// Packets from other cores that were dropped, by [`DropReason::ALL`].
             pub mesh_dropped: [u64; DropReason::ALL.len()],
         }
 
-        /// Where a core publishes its [`CoreFigures`]. One writer; padded so that it shares no cache
-        /// line with anything else.
+        /// Shared memory in which a core publishes its [`CoreFigures`]. One writer; padded so that it shares
+        /// no cache line with anything else.
         #[derive(Debug)]
         #[repr(align(128))]
         pub struct CoreMeters {
@@ -68,7 +68,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Datagrams the kernel gave us. Equals `packets_forwarded + packets_to_mesh + packets_consumed`
+    /// Datagrams received from the kernel. Equals `packets_forwarded + packets_to_mesh + packets_consumed`
     /// and all of `dropped`.
     packets_received,
     /// Of those: rewritten and sent to a peer on this core.
@@ -77,9 +77,9 @@ counters! {
     packets_to_mesh,
     /// Of those: used here (RTCP, digits, taps).
     packets_consumed,
-    /// Datagrams given to the kernel, failed ones too.
+    /// Datagrams passed to the kernel, failed ones included.
     packets_sent,
-    /// Of those: refused by the kernel. When it moves: look at routes, firewall and socket buffers.
+    /// Of those: refused by the kernel. When it moves: check routes, firewall and socket buffers.
     send_failed,
     /// RTP packets made from prompts.
     sent_prompt,
@@ -97,15 +97,15 @@ counters! {
     mesh_forwarded,
     /// Of those: used here.
     mesh_consumed,
-    /// Frames of packets whose other parts never came.
+    /// Frames of packets whose other parts never arrived.
     mesh_frames_incomplete,
-    /// Receptions that stopped for want of a buffer and were begun again. When it moves often: the
-    /// core is too slow for its load, or stalled by a neighbour.
+    /// Receptions that stopped for want of a buffer and were restarted. When it moves often: the core is too
+    /// slow for its load, or another process takes its CPU.
     buffer_shortages,
-    /// Receptions that stopped for another reason and were begun again.
+    /// Receptions that stopped for another reason and were restarted.
     receive_rearmed,
-    /// Legs without RTCP, because there was no socket for it. When it moves: another process is on the odd
-    /// port, or RTCP has its share of open files in use (`limits::RTCP_FILES_SHARE`).
+    /// Legs without RTCP, because there was no socket for it. When it moves: another process holds the odd
+    /// port, or RTCP uses its whole share of open files (`limits::RTCP_FILES_SHARE`).
     rtcp_unopened,
     /// Waits that slept.
     wakes,
@@ -115,14 +115,14 @@ counters! {
     turns,
     /// Commands taken.
     commands,
-    /// Commands refused: for legs that are not there, or without room.
+    /// Commands refused: for legs that do not exist, or for want of room.
     commands_refused,
-    /// Events told.
+    /// Events sent to signaling.
     events,
-    /// Informative events (latched, digit, goodbye) left out because signaling did not keep up.
+    /// Informative events (latched, digit, quality, BYE) dropped because signaling did not keep up.
     events_dropped,
-    /// Events that signaling waits for, lost because the ring was full. Always 0; anything else is a
-    /// fault of ours.
+    /// Events that signaling waits for, lost because the ring was full. Always 0; anything else is a fault
+    /// of the gateway.
     events_lost,
     /// Digits reported.
     digits_received,
@@ -130,25 +130,25 @@ counters! {
     tap_frames,
     /// Frames it had no room for. When it moves: the recorder's disk is too slow.
     tap_frames_lost,
-    /// One-millisecond slots that were worked off.
+    /// One-millisecond slots that were served.
     ticks,
-    /// Slots that were left out because the core was too late.
+    /// Slots that were skipped because the core was late.
     ticks_skipped,
     /// Legs that are up now.
     legs,
     /// Taps that are up now.
     taps,
-    /// How late ticks were, in microseconds: median since the start.
+    /// Lateness of ticks in microseconds: median since the start.
     tick_late_p50_us,
     /// The same: 99th percentile.
     tick_late_p99_us,
     /// The same: worst.
     tick_late_max_us,
-    /// How often the core began anew after a panic: each time all its legs were gone.
+    /// Restarts of the core after a panic; each ended all its legs.
     restarts,
-    /// When the last turn ended, nanoseconds of the process clock.
+    /// End of the last turn, in nanoseconds of the process clock.
     last_turn_ns,
-    /// When the next turn is due at the latest, same clock; `u64::MAX` while nothing is.
+    /// Deadline of the next turn, same clock; `u64::MAX` while nothing is due.
     next_turn_ns,
 }
 
@@ -159,7 +159,7 @@ impl CoreFigures {
         i128::from(self.packets_received) - i128::from(out + self.dropped.iter().sum::<u64>())
     }
 
-    /// Packets from sockets thrown away for this reason.
+    /// Packets from sockets dropped for this reason.
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
     }
@@ -194,18 +194,18 @@ impl CoreFigures {
     }
 }
 
-/// Publishing takes a tenth of a microsecond, so the second attempt nearly always does.
+/// Publishing takes a tenth of a microsecond, so the second attempt nearly always succeeds.
 const READ_ATTEMPTS: usize = 1_000;
 
-/// How a core fares, as seen from outside.
+/// Health of a core, as seen from another thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heartbeat {
-    /// It turns, or sleeps with nothing due.
+    /// It runs, or sleeps with nothing due.
     Beating,
-    /// Its next turn is overdue by this many milliseconds. A few are a busy machine; a core is stalled
-    /// where the caller says so (a second is generous).
+    /// Its next turn is overdue. A few milliseconds are a busy machine; the caller decides when a core counts
+    /// as stalled (a second is generous).
     Late {
-        /// Milliseconds.
+        /// Milliseconds since the turn was due.
         by_ms: u64,
     },
     /// Its thread has ended: its legs are gone.
@@ -216,7 +216,7 @@ impl CoreMeters {
     /// The figures as of the core's last turn, all of one and the same turn.
     pub fn figures(&self) -> CoreFigures {
         let attempts = (0..READ_ATTEMPTS).find_map(|_| self.try_figures());
-        // Without luck: the core was stopped in the middle of publishing, or publishes all the time.
+        // Every attempt failed: the core was stopped in the middle of publishing, or publishes all the time.
         attempts.unwrap_or_else(|| self.load())
     }
 
@@ -238,7 +238,7 @@ impl CoreMeters {
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
-    /// How the core fares at `now`.
+    /// Health of the core at `now`.
     pub fn heartbeat(&self, now: Instant) -> Heartbeat {
         if self.is_dead.load(Ordering::Acquire) {
             return Heartbeat::Dead;

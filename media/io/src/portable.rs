@@ -1,5 +1,5 @@
-//! The portable backend: epoll, then all receptions, then all sends. The reference for io_uring and
-//! the fallback where that is denied.
+//! The portable backend: epoll, then all receptions, then all sends. The reference for the io_uring backend
+//! and the fallback where io_uring is denied.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,7 +38,7 @@ pub(crate) struct Portable {
     timer: OwnedFd,
     armed: Option<Instant>,
     doorbell: Arc<Doorbell>,
-    /// Ready sockets of the last wait; handed out by the next `receive`.
+    /// Ready sockets of the last wait, read by the next `receive`.
     ready: Vec<epoll::Event>,
     /// One buffer for each packet of a turn, as all are received before the first is sent.
     buffers: Box<[[u8; BUFFER_BYTES]]>,
@@ -47,7 +47,7 @@ pub(crate) struct Portable {
 
 pub(crate) struct PortableSender {
     epoll: OwnedFd,
-    /// RTP, by the index of the port.
+    /// RTP sockets, by the index of the port.
     sockets: Vec<OwnedFd>,
     rtcp: RtcpSockets,
     counts: DriverCounts,
@@ -79,7 +79,7 @@ impl Portable {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, flags).map_err(system("timerfd_create"))?;
-        // Edge-triggered: a deadline that has passed is told once and need not be read.
+        // Edge-triggered: a passed deadline is reported once and need not be read.
         let data = epoll::EventData::new_u64(TIMER);
         epoll::add(&epoll, &timer, data, epoll::EventFlags::IN | epoll::EventFlags::ET)
             .map_err(system("epoll_ctl"))?;
@@ -104,13 +104,13 @@ impl Portable {
         Ok((driver, opened))
     }
 
-    /// Lets the timer end a wait at `deadline`; the one call is spared while it stays the same.
+    /// Sets the timer that ends a wait at `deadline`; without a system call while it stays the same.
     fn arm(&mut self, deadline: Instant) {
         if self.armed == Some(deadline) {
             return;
         }
         let interval = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // The process clock is CLOCK_MONOTONIC as it is; 0 would disarm.
+        // The process clock is CLOCK_MONOTONIC; 0 would disarm the timer.
         let at = timespec(deadline.since(Instant::ZERO).max(Duration::from_nanos(1)));
         let timer = Itimerspec { it_interval: interval, it_value: at };
         let is_armed = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &timer).is_ok();
@@ -119,7 +119,7 @@ impl Portable {
 
     fn answer_bell(&self) {
         let mut count = [0; 8];
-        // EAGAIN means that somebody rang and the count is read already.
+        // EAGAIN: the count was read already.
         let _ = rustix::io::read(&self.doorbell, &mut count);
     }
 }
@@ -143,7 +143,7 @@ impl Driver for Portable {
         for (buffer, (event, bytes)) in self.ready.iter().zip(&mut self.buffers).enumerate() {
             let Ok(number) = u32::try_from(event.data.u64()) else { continue };
             let number = SocketId(number);
-            // An RTCP socket may have been closed since.
+            // The RTCP socket may have been closed since.
             let Some(socket) = self.sender.socket(number) else { continue };
             let Some((len, source)) = rtcp::receive(socket, &mut bytes[..]) else { continue };
             packets += 1;

@@ -1,4 +1,4 @@
-//! Media ports: which core gets which, whether the kernel could give them away, and opening them.
+//! Media ports: their division among cores, the overlap with ephemeral ports, and opening them.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::IoConfig;
 use crate::report::{StartError, StartNote};
 
-/// How sockets mark what they send, and how much they hold.
+/// Options of media sockets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Marking {
     dscp: u8,
@@ -26,7 +26,7 @@ impl Marking {
     }
 }
 
-/// What came of opening one core's share.
+/// Result of opening one core's share.
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// The ports, in the order in which their sockets were installed.
@@ -34,7 +34,7 @@ pub(crate) struct Opened {
     pub notes: Vec<StartNote>,
 }
 
-/// Shares the range out: core `i` of `cores` gets a block of neighbouring ports on every address.
+/// Divides the range: core `i` of `cores` gets a block of neighbouring ports on every address.
 pub(crate) fn share(
     ports: &RangeInclusive<u16>,
     addresses: usize,
@@ -55,14 +55,14 @@ pub(crate) fn share(
     shares
 }
 
-/// Refuses a range that the kernel hands out to outgoing connections, unless all of it is reserved.
+/// Refuses a range that the kernel assigns to outgoing connections, unless all of it is reserved.
 pub(crate) fn check_ephemeral(ports: &RangeInclusive<u16>) -> Result<(), StartError> {
     let read = |name| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default();
     overlap(ports, &read("ip_local_port_range"), &read("ip_local_reserved_ports"))
 }
 
-/// As [`check_ephemeral`], on the texts of the two kernel settings. Texts that do not parse are
-/// no overlap: then nothing is known.
+/// As [`check_ephemeral`], on the texts of the two kernel settings. Texts that do not parse count as no
+/// overlap.
 fn overlap(ports: &RangeInclusive<u16>, ephemeral: &str, reserved: &str) -> Result<(), StartError> {
     let mut bounds = ephemeral.split_whitespace().map(str::parse::<u16>);
     let (Some(Ok(low)), Some(Ok(high))) = (bounds.next(), bounds.next()) else { return Ok(()) };
@@ -93,11 +93,11 @@ pub(crate) fn raise_files_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Opens a core's share, port by port, and hands each RTP socket to `install` with its index. Busy ports
-/// are left out, where there is no more room it stops; both with a note.
+/// Opens a core's share, port by port, and passes each RTP socket to `install` with its index. Skips busy
+/// ports and stops at the limit of open files, each with a note.
 ///
 /// # Errors
-/// An address that is not here, a port that may not be bound, or nothing left to open.
+/// An address that this machine does not have, a port that may not be bound, or no port at all.
 pub(crate) fn open_share(
     core: CoreId,
     share: &[MediaPort],
@@ -109,8 +109,8 @@ pub(crate) fn open_share(
     let mut opened = Opened { ports: Vec::with_capacity(share.len()), notes: Vec::new() };
     let mut busy: Vec<u16> = Vec::new();
     let mut out_of_files = false;
-    // All looks before the first socket that stays: the kernel frees what was closed some time later, and memory
-    // shared with sockets that come and go in between would be half used for good.
+    // All checks come before the first socket that stays: the kernel frees closed sockets some time later, and
+    // memory pages shared between lasting and passing sockets would stay half used.
     let looks: Vec<io::Result<()>> = share.iter().map(|port| look_at_rtcp(*port, config)).collect();
     for (&port, look) in share.iter().zip(looks) {
         if opened.ports.len() == ports_max || out_of_files {
@@ -168,25 +168,25 @@ fn is_file_limit(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Opens and closes the RTCP socket of a port, only to see whether a leg could open it: see `rtcp.rs`.
+/// Opens and closes the RTCP socket of a port, to check that a leg can open it: see `rtcp.rs`.
 fn look_at_rtcp(port: MediaPort, config: &IoConfig) -> io::Result<()> {
     let Some(&address) = config.addresses.get(usize::from(port.address)) else { return Ok(()) };
     let rtcp_port = port.rtp.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
     open_socket(SocketAddr::new(address, rtcp_port), Marking::of(config)).map(drop)
 }
 
-/// A bound socket that nobody shares the port with.
+/// A bound socket with the port to itself.
 pub(crate) fn open_socket(address: SocketAddr, marking: Marking) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     let class = u32::from(marking.dscp.min(63)) << 2;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
-        // Marking is a wish: a kernel or a sandbox that refuses it costs no call.
+        // The mark is optional: calls work where a kernel or a sandbox refuses it.
         let _ = socket.set_tclass_v6(class);
     } else {
         let _ = socket.set_tos_v4(class);
-        // Audio is never so long that a network cuts it up. That it might be would cost each datagram an identification,
-        // drawn from a shared table (RFC 6864 §4.1); what is too long for the link is refused instead, and counted.
+        // Audio packets are never long enough to be fragmented. Allowing it would cost each datagram an identification
+        // from a shared table (RFC 6864 §4.1); a packet too long for the link is refused instead, and counted.
         let _ = set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE);
     }
     let _ = socket.set_recv_buffer_size(marking.receive_buffer_bytes);

@@ -1,4 +1,4 @@
-//! What is said at start: errors that stop it and notes of what was started with less. Each is a
+//! Messages of the start: errors that stop it, and notes on parts that run with less than asked. Each is a
 //! sentence with its remedy.
 
 use std::fmt;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use shared::CoreId;
 
-/// Why the media side did not start.
+/// Reasons that the media side did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// No local address.
@@ -16,7 +16,7 @@ pub enum StartError {
     /// More addresses than a [`shared::MediaPort`] can name.
     #[error("media.addresses has {count} entries, more than 256: name fewer")]
     TooManyAddresses {
-        /// How many.
+        /// Entries of the setting.
         count: usize,
     },
     /// No even port with its odd neighbour in the range.
@@ -69,7 +69,7 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// Every port of a core's share is taken.
+    /// Other processes hold every port of a core's share.
     #[error(
         "all ports of media.ports {first}-{last} are taken by other processes: another gateway may \
          be running (ss -ulpn shows it); stop it or choose another range"
@@ -83,17 +83,17 @@ pub enum StartError {
     /// io_uring was asked for and does not work here.
     #[error("media.backend is io_uring, but {reason}; or set media.backend to auto or portable")]
     IoUringDenied {
-        /// What is wrong and how to mend it.
+        /// The fault and its remedy.
         reason: String,
     },
-    /// More cores than fit.
+    /// More cores than one process can have.
     #[error(
         "{wanted} media cores are more than the {max} that one process can have: list fewer in media.cores"
     )]
     TooManyCores {
-        /// How many were asked for.
+        /// Cores asked for.
         wanted: usize,
-        /// The most.
+        /// Maximum.
         max: usize,
     },
     /// The kernel refused something a core needs.
@@ -107,33 +107,33 @@ pub enum StartError {
         source: io::Error,
     },
     /// A core ended while it started.
-    #[error("media core {core} ended while it started: this is a fault of ours, please report it", core = core.0)]
+    #[error("media core {core} ended while it started: this is a fault of the gateway, please report it", core = core.0)]
     CoreDied {
         /// The core.
         core: CoreId,
     },
 }
 
-/// Something was started with less than asked. Prints as a sentence with the remedy.
+/// A part that was started with less than asked. Prints as a sentence with the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartNote {
     /// io_uring does not work here.
     Portable {
-        /// What is wrong and how to mend it.
+        /// The fault and its remedy.
         reason: String,
     },
-    /// A core runs on any CPU.
+    /// A core runs unpinned, on any CPU.
     Unpinned {
         /// The core.
         core: CoreId,
-        /// The CPU that was meant.
+        /// The CPU of the setting.
         cpu: usize,
     },
-    /// Ports were taken by somebody else and are left out.
+    /// Other processes hold some ports, which are left out.
     PortsBusy {
         /// The core that missed them.
         core: CoreId,
-        /// How many RTP ports.
+        /// Number of RTP ports.
         count: usize,
         /// The first of them.
         first: u16,

@@ -1,5 +1,5 @@
-//! RTCP sockets: open while a leg has RTCP on a port of its own, which legs that multiplex it with RTP (RFC 5761) do
-//! not. A report comes and goes every few seconds, so plain calls serve; neither blocks.
+//! RTCP sockets: open while a leg has RTCP on its own port. Legs that multiplex it with RTP (RFC 5761) need none.
+//! A report is received and sent every few seconds, so plain non-blocking system calls are fast enough.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -24,14 +24,14 @@ pub(crate) struct RtcpSockets {
     marking: Marking,
 }
 
-/// RTCP sockets of one core on io_uring, when `files_max` files may be open in all: unlike RTP sockets, which
-/// only the ring's own table holds, they count there.
+/// Number of RTCP sockets that one core on io_uring may open, when `files_max` files may be open in all: unlike
+/// RTP sockets, which only the ring's own table holds, they count as open files.
 pub(crate) fn sockets_max(files_max: u64, cores: usize) -> usize {
     usize::try_from(files_max / RTCP_FILES_SHARE).unwrap_or(usize::MAX) / cores.max(1)
 }
 
 impl RtcpSockets {
-    /// For these ports of a core, all closed. At most `open_max` are open at once.
+    /// Starts with the sockets of all ports closed. At most `open_max` are open at once.
     pub fn new(ports: &[MediaPort], config: &IoConfig, open_max: usize) -> Self {
         let address = |port: &MediaPort| {
             let address = config.addresses.get(usize::from(port.address));
@@ -50,8 +50,8 @@ impl RtcpSockets {
         }
     }
 
-    /// Opens the RTCP socket of a port and has `epoll` tell of it by its [`SocketId`], or closes it.
-    /// What is so already stays.
+    /// Opens the RTCP socket of a port and adds it to `epoll` under its [`SocketId`], or closes it. Does
+    /// nothing when it is open, or closed, already.
     pub fn listen(
         &mut self,
         epoll: &OwnedFd,
@@ -91,7 +91,7 @@ impl RtcpSockets {
     }
 }
 
-/// Takes one datagram if there is one: its length, which may be more than `bytes` can hold, and its source.
+/// Receives one datagram, if any: its length, which may exceed that of `bytes`, and its source.
 pub(crate) fn receive(socket: &OwnedFd, bytes: &mut [u8]) -> Option<(usize, Option<SocketAddr>)> {
     let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
     let (_, len, source) = recvfrom(socket, bytes, flags).ok()?;

@@ -1,5 +1,5 @@
-//! Who sleeps, and whether it must be woken. Waking a sleeping thread costs the waker 15 us, so it is
-//! done only when needed.
+//! Sleep and wake-up of ring readers. Waking a sleeping thread costs the waker 15 us, so writers do it only
+//! when the reader sleeps.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
@@ -10,7 +10,7 @@ const ALWAYS_RING: u8 = 0;
 const AWAKE: u8 = 1;
 const ASLEEP: u8 = 2;
 
-/// Tells the writers of a ring whether its reader sleeps.
+/// Shows the writers of a ring whether its reader sleeps.
 ///
 /// A reader calls [`Sleeper::announce`], looks at its rings once more, sleeps if they are empty, and
 /// calls [`Sleeper::awake`]. A writer writes, then asks. One of the two always sees the other: both
@@ -21,8 +21,8 @@ pub struct Sleeper {
 }
 
 impl Default for Sleeper {
-    /// Until the first [`Sleeper::announce`] writers always ring, so that a reader that never
-    /// announces is served, only more dearly.
+    /// Until the first [`Sleeper::announce`] writers always ring, so that a reader that never announces is
+    /// woken too, at a higher cost.
     fn default() -> Self {
         Self { state: AtomicU8::new(ALWAYS_RING) }
     }
@@ -35,7 +35,7 @@ impl Sleeper {
         fence(Ordering::SeqCst);
     }
 
-    /// The reader is up and will look at its rings: no need to ring.
+    /// The reader is awake and will look at its rings: no need to ring.
     pub fn awake(&self) {
         self.state.store(AWAKE, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Starting the cores: settings checked, rings made, one thread each that opens its ports and turns.
+//! Start of the cores: checks the settings, makes the rings, starts one thread a core, which opens its ports.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use crate::clock;
 use crate::config::{Backend, BackendChoice, IoConfig};
 use crate::cpus;
 use crate::driver::Driver;
+use crate::event_loop::{Ends, EventLoop, Machine, MeshEnd, Reader, Uplink};
 use crate::handle::{Core, Media};
 use crate::meters::CoreMeters;
 use crate::portable::Portable;
 use crate::ports::{self, Opened};
 use crate::report::{StartError, StartNote};
 use crate::sleeper::{Doorbell, Sleeper};
-use crate::turn::{Ends, Machine, MeshEnd, Reader, Turner, Uplink};
 use crate::uring::{self, Uring};
 use crate::wait::WaitPolicy;
 
-/// Which backend works on this machine.
+/// The backend that works on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// What `BackendChoice::Auto` takes.
+    /// The backend for `BackendChoice::Auto`.
     pub backend: Backend,
-    /// Why not io_uring, with the remedy.
+    /// The reason that io_uring does not work, with the remedy.
     pub reason: Option<String>,
 }
 
@@ -48,9 +48,9 @@ pub fn probe() -> Probe {
 
 /// Opens the ports and starts one thread a core.
 ///
-/// `wake_signaling` is called by a core that put events while the reader had announced its sleep (or
-/// never announces), at most once a turn; `wake_recorder` the same for recorder frames. Both run on
-/// the core's thread: they must neither block nor allocate (an eventfd write is right).
+/// A core calls `wake_signaling` after it pushed events while the reader had announced its sleep (or never
+/// announces), at most once a turn; `wake_recorder` likewise for recorder frames. Both run on the core's
+/// thread and must neither block nor allocate (an eventfd write is fine).
 ///
 /// # Errors
 /// See [`StartError`]; nothing is left running or open.
@@ -100,7 +100,7 @@ pub(crate) fn start_machines<M: Machine + 'static>(
     Ok(media)
 }
 
-/// What all cores of a start have in common.
+/// Values that all cores of a start share.
 struct Plan<'a> {
     config: &'a IoConfig,
     cores: usize,
@@ -119,14 +119,14 @@ struct Link {
     doorbell: Arc<Doorbell>,
 }
 
-/// What a core says once it is open for packets.
+/// Report of a core that is open for packets.
 struct Report {
     opened: Opened,
     cpu: Option<usize>,
     backend: Backend,
 }
 
-/// All that goes over to a core's thread.
+/// Everything that moves to a core's thread.
 struct Setup<M> {
     id: CoreId,
     cpu: usize,
@@ -137,7 +137,7 @@ struct Setup<M> {
     files_max: u64,
     ends: Ends,
     make: fn(PlaneConfig) -> M,
-    /// Taken by the first life, once it is open for packets or could not be.
+    /// Taken by the first life, once it is open for packets or has failed to open.
     report: Option<mpsc::Sender<Result<Report, StartError>>>,
 }
 
@@ -145,8 +145,8 @@ struct Setup<M> {
 const CORES_MAX: usize = 64;
 const _: () = assert!(CORES_MAX <= u8::MAX as usize);
 
-/// Frames on their way to one core from all others together: 20 ms of 2,000 calls at two cores, less a
-/// pair with more cores, so that memory grows with the cores and not with their square.
+/// Mesh frames in flight to one core from all others together: 20 ms of 2,000 calls at two cores, less for
+/// each pair with more cores, so that memory grows with the cores and not with their square.
 const MESH_SLOTS: usize = 32_768;
 /// Most and fewest for one ordered pair.
 const MESH_SLOTS_PAIR: (usize, usize) = (512, 4_096);
@@ -285,9 +285,9 @@ fn spawn<M: Machine + 'static>(
     Ok((core, reported))
 }
 
-/// A core's thread: one life after another until it is stopped. A panic ends a life, not the process:
-/// its legs are gone and its sockets closed on the way out, then the core begins anew, empty, with the
-/// same ports and rings (design section 10). A core that only panics is given up and says that it is dead.
+/// A core's thread: one life after another until it is stopped. A panic ends a life, not the process: its legs
+/// are gone and unwinding closes its sockets, then the core restarts, empty, with the same ports and rings.
+/// A core that only panics is given up, and its handle reports it as dead.
 fn run<M: Machine>(mut setup: Setup<M>) {
     let meters = Arc::clone(&setup.ends.meters);
     let cpu = cpus::pin(setup.cpu).then_some(setup.cpu);
@@ -304,16 +304,16 @@ fn run<M: Machine>(mut setup: Setup<M>) {
         if short_lives == SHORT_LIVES_MAX {
             break;
         }
-        setup.ends.begin_anew();
+        setup.ends.restart();
     }
-    // The rings are closed before anybody can see that the core is dead.
+    // The rings are closed before the core is seen as dead.
     drop(setup);
     meters.die();
 }
 
 /// A life that ends in a panic before this has passed is short.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
-/// So many short lives in a row mean that the next would be no longer.
+/// Consecutive short lives after which a core is given up.
 const SHORT_LIVES_MAX: u32 = 5;
 
 /// One life. Returns when the core was stopped or could not open its share.
@@ -358,10 +358,10 @@ fn drive<M: Machine, D: Driver>(
     }
     let machine = (setup.make)(plane_config(setup, opened.ports.clone()));
     setup.share.clone_from(&opened.ports);
-    let mut turner = Turner::new(machine, driver, &mut setup.ends);
-    // Only the first life is waited for. Where the starter is gone, the doorbell says stop as well.
+    let mut event_loop = EventLoop::new(machine, driver, &mut setup.ends);
+    // The starter waits only for the first life. Where it is gone, the doorbell says stop as well.
     setup.report.take().map(|report| report.send(Ok(Report { opened, cpu, backend })));
-    turner.run();
+    event_loop.run();
 }
 
 fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {

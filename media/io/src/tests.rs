@@ -15,11 +15,11 @@ use shared::{
 };
 
 use crate::config::{Backend, BackendChoice, Cpus, IoConfig};
+use crate::event_loop::Machine;
 use crate::handle::Media;
 use crate::meters::{CoreFigures, Heartbeat};
 use crate::report::{StartError, StartNote};
 use crate::start::{probe, start_machines};
-use crate::turn::Machine;
 
 /// Does with a packet what its first byte says, and sends it back to where it came from.
 struct Mirror {
@@ -38,7 +38,7 @@ const SEND_NOWHERE: u16 = 11;
 const LISTEN: u16 = 10;
 const DEAFEN: u16 = 9;
 
-/// Holds a core that was told to stall; one test uses it.
+/// Holds a core that was asked to stall; one test uses it.
 static IS_STALLED: AtomicBool = AtomicBool::new(false);
 /// A documentation address (RFC 5737): no socket bound to loopback can send there.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
@@ -49,7 +49,7 @@ impl Machine for Mirror {
         match command {
             MediaCommand::StartLeg { leg, plan } => {
                 match leg.slot {
-                    PANIC => panic!("told to panic"),
+                    PANIC => panic!("a test asked for a panic"),
                     STALL => {
                         while IS_STALLED.load(Ordering::Acquire) {
                             std::hint::spin_loop();
@@ -255,7 +255,7 @@ fn every_byte_of_twenty_thousand_packets_comes_back_on_each_backend() {
 }
 
 /// Has the core carry out one command, whose slot says what.
-fn tell(media: &mut Media, slot: u16) {
+fn command(media: &mut Media, slot: u16) {
     let before = media.cores[0].meters.figures().commands;
     let plan = plan(media.cores[0].ports[0]);
     let start = MediaCommand::StartLeg { leg: leg(slot), plan };
@@ -268,7 +268,7 @@ fn tell(media: &mut Media, slot: u16) {
 fn packets_on_the_rtcp_port_come_from_and_go_to_that_port() {
     for backend in backends() {
         let (mut media, _) = start_mirror(&config(backend, 8));
-        tell(&mut media, LISTEN);
+        command(&mut media, LISTEN);
         let mut to = rtp_address(media.cores[0].ports[1]);
         to.set_port(to.port() + 1);
         let client = client();
@@ -296,18 +296,18 @@ fn an_rtcp_port_is_held_only_while_it_is_needed_and_its_loss_is_counted() {
         let mut rtcp = rtp_address(media.cores[0].ports[1]);
         rtcp.set_port(rtcp.port() + 1);
         let neighbour = UdpSocket::bind(rtcp).expect("nobody holds it");
-        tell(&mut media, LISTEN);
+        command(&mut media, LISTEN);
         figures_when(&media, |figures| figures.rtcp_unopened == 1);
-        tell(&mut media, DEAFEN);
+        command(&mut media, DEAFEN);
         drop(neighbour);
         for _ in 0..3 {
-            tell(&mut media, LISTEN);
+            command(&mut media, LISTEN);
             assert!(UdpSocket::bind(rtcp).is_err(), "the core holds it");
-            tell(&mut media, DEAFEN);
+            command(&mut media, DEAFEN);
             drop(UdpSocket::bind(rtcp).expect("it was closed"));
         }
         assert_eq!(media.cores[0].meters.figures().rtcp_unopened, 1);
-        tell(&mut media, LISTEN);
+        command(&mut media, LISTEN);
         drop(media);
         UdpSocket::bind(rtcp).expect("it was closed with the core");
     }

@@ -1,4 +1,4 @@
-//! How long, and for how many packets, a core waits. Sans-IO.
+//! The wait of a core: its length, and the number of packets that ends it. Sans-IO.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::config::WaitSettings;
 /// One wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
-    /// Packets that end it.
+    /// Number of packets that end it.
     pub packets: u32,
-    /// When it ends without them; `None` = not.
+    /// Time at which it ends without them; `None` = never.
     pub until: Option<Instant>,
 }
 
@@ -44,7 +44,7 @@ impl WaitPolicy {
         Wait { packets: self.settings.batch_packets.max(1), until: Some(until) }
     }
 
-    /// To be told of each turn: what it brought and whether it began with a wake-up.
+    /// Call once a turn, with the number of its packets and whether it began with a wake-up.
     pub fn turned(&mut self, now: Instant, packets: usize, woke: bool) {
         self.wakes = self.wakes.saturating_add(u32::from(woke));
         self.packets = self.packets.saturating_add(u32::try_from(packets).unwrap_or(u32::MAX));
@@ -57,7 +57,7 @@ impl WaitPolicy {
     }
 
     /// Starts when wake-ups are frequent. Stops when packets are rarer than that, with a fifth of
-    /// slack: while batching the wake rate no longer tells, as the wait itself bounds it.
+    /// slack: while batching the wake rate says nothing, because the wait itself bounds it.
     fn decide(&mut self, elapsed: Duration) {
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).max(1);
         let rate = |count: u32| u64::from(count) * 1_000_000_000 / nanos;

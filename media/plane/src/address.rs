@@ -11,7 +11,7 @@ pub(crate) struct PackedAddress {
 }
 
 impl PackedAddress {
-    /// No address. Port 0 never comes from a socket nor goes to one.
+    /// No address; distinct from any real one, because port 0 is never used on the wire.
     pub const NONE: Self = Self { ip: [0; 16], port: 0 };
 
     #[inline]
@@ -19,7 +19,7 @@ impl PackedAddress {
         Self { ip: bits(address.ip()).to_be_bytes(), port: address.port() }
     }
 
-    /// Whether this is that address; as `==`, but without packing it first.
+    /// Equality with an unpacked address; as `==`, but without packing it first.
     #[inline]
     pub fn is(self, address: SocketAddr) -> bool {
         self.port == address.port() && u128::from_be_bytes(self.ip) == bits(address.ip())

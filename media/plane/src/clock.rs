@@ -1,4 +1,4 @@
-//! The core's two coarse clocks, both from the one instant that a caller gives. Sans-IO.
+//! The core's two coarse clocks, both derived from the instant that the caller passes. Sans-IO.
 
 use shared::Instant;
 
@@ -21,7 +21,7 @@ pub(crate) const fn millis(now: Instant) -> u32 {
     now.as_millis() as u32
 }
 
-/// Whether `at` has come.
+/// Whether the deadline `at` has passed.
 #[inline]
 pub(crate) const fn is_due(now_ms: u32, at_ms: u32) -> bool {
     now_ms.wrapping_sub(at_ms) as i32 >= 0

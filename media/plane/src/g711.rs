@@ -61,7 +61,7 @@ pub fn translate(from: Codec, to: Codec, samples: &mut [u8]) {
     simd::translate(table, samples);
 }
 
-/// Which form of [`translate`] and of the digit detector's sums runs on this machine.
+/// Name of the form of [`translate`] and of the digit detector's sums that runs on this machine.
 pub fn form() -> &'static str {
     simd::name()
 }
@@ -212,7 +212,7 @@ mod tests {
         for codec in CODECS {
             for code in 0..=255 {
                 let again = encode(codec, decode(codec, code));
-                // Mu-law has two zeros; the negative one comes back as the positive one.
+                // Mu-law has two zeros; the negative one reads back as the positive one.
                 let expected = if codec == Codec::Pcmu && code == 0x7F { 0xFF } else { code };
                 assert_eq!(again, expected, "{codec:?} {code:#x}");
             }

@@ -1,4 +1,17 @@
-//! The hot line of a leg for what its party sends: latch, payload types, statistics, where it goes. Sans-IO.
+//! The hot line of a leg for packets from its party: latch, payload types, statistics, route. Sans-IO.
+//!
+//! The latch decides which source is the party. SDP names an address, but a NAT may change it, and anybody
+//! may send to our port:
+//!
+//! ```text
+//! Open --(the address of the SDP)------------------------------------> Locked
+//! Open --(another acceptable source)--> Deciding --(LATCH_PACKETS)---> Locked
+//! Deciding, Locked --(the address of the SDP)------------------------> Locked to it
+//! any --(an offer moves the address, or a silent source may move)----> Open
+//! ```
+//!
+//! The address of the SDP always wins: any other source was a guess. Media is sent to the source as soon as
+//! it is followed, not only when it is locked, so that the first word reaches a party behind a NAT.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,38 +27,38 @@ use crate::relay::{Content, FIRST_EPOCH};
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(crate) struct Inbound {
-    /// The source that is or may become the party's.
+    /// The source that is locked, or may be.
     pub source: PackedAddress,
     pub latch: Latch,
     pub payload_type: u8,
     pub event_payload_type: u8,
     pub codec: Codec,
-    /// Whether the direction lets the party speak.
+    /// Whether the direction lets the party send.
     pub receives: bool,
-    /// A tap or the digit detector takes the samples too.
+    /// Whether a tap or the digit detector reads the samples.
     pub tapped: bool,
-    /// What comes is SRTP; its state lies with the cold part.
+    /// Whether packets are SRTP; its state lies with the cold part.
     pub secured: bool,
     pub route: Route,
-    /// Raised whenever the party's numbers begin anew; see [`crate::relay`].
+    /// Raised at each restart of the party's numbers; see [`crate::relay`].
     pub epoch: u16,
     pub reception: Reception,
 }
 
 const _: () = assert!(size_of::<Inbound>() == 64);
 
-/// How sure we are of the source.
+/// State of the latch; see the head of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Latch {
     /// Any acceptable source may come.
     Open,
-    /// Packets are taken from `source`; after so many more it is locked.
+    /// Packets are taken from `source` only; `left` more of them lock it.
     Deciding { left: u8 },
-    /// Only `source`.
+    /// Packets are taken from `source` only, and from the address of the SDP.
     Locked,
 }
 
-/// Where what the party says goes.
+/// Destination of the party's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Nowhere,
@@ -57,18 +70,18 @@ pub(crate) enum Route {
     Mesh,
 }
 
-/// What a valid packet did to the latch.
+/// Effect of a valid packet on the latch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LatchStep {
-    /// Nothing new.
+    /// None.
     Unchanged,
-    /// Media now comes from there, and goes there.
+    /// The leg now takes media from this source and sends to it.
     Follow,
-    /// As `Follow`, and from now on only from there.
+    /// As `Follow`, and the source is locked.
     Lock,
 }
 
-/// What a received payload type says.
+/// Meaning of a received payload type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Media(Content),
@@ -94,7 +107,7 @@ impl Inbound {
         }
     }
 
-    /// Takes over what an offer/answer changed; latch and statistics stay.
+    /// Applies the outcome of an offer/answer; latch and statistics stay.
     pub fn apply(&mut self, plan: &LegPlan) {
         let media = &plan.media;
         self.payload_type = media.payload_type_receive;
@@ -104,7 +117,7 @@ impl Inbound {
         self.secured = media.srtp.is_some();
     }
 
-    /// What the payload type stands for.
+    /// The meaning of a payload type; an error when it was not negotiated.
     #[inline]
     pub fn hear(&self, payload_type: u8) -> Result<Heard, DropReason> {
         if payload_type == self.payload_type {
@@ -118,15 +131,18 @@ impl Inbound {
         }
     }
 
-    /// Whether the source is the locked one: the only question most packets ask.
+    /// Whether the source is the locked one: the only check that most packets need.
     #[inline]
     pub fn is_locked_to(&self, source: SocketAddr) -> bool {
         self.latch == Latch::Locked && self.source.is(source)
     }
 
-    /// Lets the source of a valid packet in, or not; one that is locked already does not come here. The
-    /// address of the SDP locks at once, and takes the place of any other: that one was a guess. Another
-    /// acceptable one is followed at once and locked after `limits::LATCH_PACKETS`.
+    /// Decides about the source of a valid packet that is not the locked one. The address of the SDP locks
+    /// at once and replaces any other source. Another acceptable source is followed at once and locked
+    /// after `limits::LATCH_PACKETS`.
+    ///
+    /// # Errors
+    /// [`DropReason::Stranger`]: the source is not acceptable, or another one has the leg.
     #[cold]
     pub fn admit(&mut self, plan: &LegPlan, source: SocketAddr) -> Result<LatchStep, DropReason> {
         let packed = PackedAddress::new(source);
@@ -157,13 +173,13 @@ impl Inbound {
         Ok(step)
     }
 
-    /// The party's numbers begin anew.
+    /// The party's numbers restart.
     pub fn next_epoch(&mut self) {
         self.epoch = self.epoch.checked_add(1).unwrap_or(FIRST_EPOCH);
     }
 }
 
-/// Whether a source at this address may become the party's although the SDP names another port.
+/// Whether a source at this IP address is acceptable although the SDP names another address or port.
 pub(crate) fn accepts_ip(plan: &LegPlan, ip: IpAddr) -> bool {
     match plan.latch {
         LatchMode::Sdp => false,
@@ -177,7 +193,7 @@ pub(crate) fn accepts_ip(plan: &LegPlan, ip: IpAddr) -> bool {
     }
 }
 
-/// No packet carries this: payload types have seven bits.
+/// A value that no packet carries: payload types have seven bits.
 pub(crate) const NO_PAYLOAD_TYPE: u8 = 0xFF;
 /// RFC 3389.
 const COMFORT_NOISE: u8 = 13;

@@ -1,4 +1,4 @@
-//! The cold part of a leg: what commands, odd packets and reports touch. Sans-IO.
+//! The cold part of a leg: state that commands, odd packets and reports touch. Sans-IO.
 
 use std::net::SocketAddr;
 
@@ -12,60 +12,60 @@ use crate::random::Random;
 use crate::rtcp::{CNAME_BYTES, ReportOnUs};
 use crate::telephone_event::EventReceiver;
 
-/// One party on this core, apart from its two hot lines.
+/// One party on this core, without its two hot lines.
 #[derive(Debug)]
 pub(crate) struct Leg {
     pub id: LegId,
     pub plan: LegPlan,
     /// The last address the SDP named; a hold without an address does not forget it.
     pub remote: Option<SocketAddr>,
-    /// The source before the remote moved, and until when it is not taken for the new one: its last
-    /// packets are still on the way.
+    /// The source before the remote moved, and the time until which it is refused: its last packets are
+    /// still in flight.
     pub left_source: (PackedAddress, u32),
-    /// Until when a source that has fallen silent may be replaced: an offer came that names the same
-    /// address, as from a phone whose NAT gave it another port.
+    /// Time until which another source may replace a silent one: after an offer that names the same
+    /// address, as from a phone whose NAT assigned another port.
     pub may_move_until_ms: Option<u32>,
     pub peer: Option<LegId>,
-    /// Place of its SRTP state in the core's; `None`: it has none.
+    /// Place of its SRTP state in the core's slab; `None` for RTP in the clear.
     pub srtp: Option<u16>,
-    /// The same while an offer/answer has switched SRTP off: should it come back with the same key,
-    /// its indices go on.
+    /// The same while an offer/answer has switched SRTP off: should SRTP return with the same key, its
+    /// indices must continue.
     pub srtp_resting: Option<u16>,
     pub playing: Option<Playing>,
-    /// Timestamp of the event that is being sent.
+    /// RTP timestamp of the telephone event that is being sent.
     pub event_timestamp: u32,
     pub keys: EventReceiver,
-    /// Whether digits are looked for in the audio: the party negotiated no telephone events.
+    /// Whether to detect digits in the audio, because the party negotiated no telephone events.
     pub listens: bool,
     pub in_band: InBand,
-    /// The bridged party's telephone events, for a party that negotiated none.
-    /// Place of the tones in the core's; `None`: there are none.
+    /// Place, in the core's slab, of the tones that stand for the bridged party's telephone events; `None`
+    /// while there are none.
     pub tones: Option<u16>,
     pub first_tap: Option<u16>,
     pub started_at: Instant,
     pub first_packet_ms: Option<u32>,
     pub dropped: u64,
     pub watch: MediaWatch,
-    pub ear: Ear,
+    pub quality_watch: QualityWatch,
     pub reports: Reports,
 }
 
-/// Listens how a party sounds, interval by interval.
+/// Rates a party's audio, interval by interval.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ear {
+pub(crate) struct QualityWatch {
     pub intervals: u32,
     pub intervals_bad: u32,
     pub worst_r_tenths: Option<u16>,
     is_bad: bool,
 }
 
-/// Notices when a party falls silent for too long.
+/// Media timeout of a party: reports each silence once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MediaWatch {
     /// When we began to expect media.
     since_ms: u32,
-    /// The silence that was told, by its begin.
-    told: Option<u32>,
+    /// Start of the silence that was reported last.
+    reported: Option<u32>,
 }
 
 /// RTCP towards and from one party.
@@ -74,18 +74,18 @@ pub(crate) struct Reports {
     pub random: Random,
     pub cname: [u8; CNAME_BYTES],
     pub next_ms: u32,
-    /// Packets we had sent at the last report.
+    /// RTP packets sent up to the last report.
     pub packets_reported: u32,
     pub sent: u32,
     pub received: u32,
-    /// Where the last report that was taken came from, and as which SSRC: the peer's, if it fits the media.
+    /// Source and SSRC of the last report that was read: the peer's, if they fit the media.
     pub source: PackedAddress,
     pub ssrc: u32,
-    /// The last sender report: its time as the peer told it, and when it came.
+    /// The last sender report: its NTP time, and its arrival.
     pub last_sender_report: Option<(u32, Instant)>,
     pub round_trip_us: Option<u32>,
     pub round_trip_max_us: Option<u32>,
-    /// What the peer said about our stream.
+    /// The peer's report about our stream.
     pub remote: Option<RemoteReport>,
     second_ms: u32,
     in_second: u32,
@@ -113,36 +113,36 @@ impl Leg {
             started_at: now,
             first_packet_ms: None,
             dropped: 0,
-            watch: MediaWatch { since_ms: clock::millis(now), told: None },
-            ear: Ear::default(),
+            watch: MediaWatch { since_ms: clock::millis(now), reported: None },
+            quality_watch: QualityWatch::default(),
             reports: Reports::new(random, now),
         }
     }
 }
 
 impl Leg {
-    /// Whether a press waits for its end, however it came.
+    /// Whether a key press waits for its end, as event or as tone.
     pub fn is_pressed(&self) -> bool {
         self.keys.is_waiting() || self.in_band.is_waiting()
     }
 
-    /// The remote moved: what still comes from `source` is the old one's.
+    /// The remote moved: packets that still arrive from `source` belong to the old one.
     pub fn leave_source(&mut self, source: PackedAddress, now_ms: u32) {
         self.left_source = (source, now_ms.wrapping_add(LEFT_SOURCE_MS));
     }
 
-    /// An offer with the same address came: the source may turn out to have moved.
+    /// An offer named the same address: the source may have moved all the same.
     pub fn let_move(&mut self, now_ms: u32) {
         self.may_move_until_ms = Some(now_ms.wrapping_add(MAY_MOVE_MS));
     }
 
-    /// Whether another source may take the place of the locked one, which was last heard at `last_ms`.
+    /// Whether another source may replace the locked one, whose last packet arrived at `last_ms`.
     pub fn may_move(&self, now_ms: u32, last_ms: u32) -> bool {
         let is_open = self.may_move_until_ms.is_some_and(|until| !clock::is_due(now_ms, until));
         is_open && clock::is_due(now_ms, last_ms.wrapping_add(MOVED_SILENCE_MS))
     }
 
-    /// Whether a packet from there is a leftover. The address that the SDP names never is.
+    /// Whether a packet from this source is a leftover of the old one. The address in the SDP never is.
     pub fn has_left(&self, source: SocketAddr, now_ms: u32) -> bool {
         let (left, until_ms) = self.left_source;
         left == PackedAddress::new(source)
@@ -154,31 +154,31 @@ impl Leg {
 impl MediaWatch {
     /// We expect media from now on.
     pub fn restart(&mut self, now_ms: u32) {
-        *self = Self { since_ms: now_ms, told: None };
+        *self = Self { since_ms: now_ms, reported: None };
     }
 
-    /// Whether the silence up to now is to be told, and when to look again.
+    /// Whether to report the silence up to now, and when to check again.
     pub fn check(&mut self, now_ms: u32, last_ms: Option<u32>, timeout_ms: u32) -> (bool, u32) {
         let since = match last_ms {
             Some(last) if clock::is_due(last, self.since_ms) => last,
             Some(_) | None => self.since_ms,
         };
         let again = now_ms.wrapping_add(LOOK_AGAIN_MS);
-        if self.told == Some(since) {
+        if self.reported == Some(since) {
             return (false, again);
         }
         let deadline = since.wrapping_add(timeout_ms);
         if !clock::is_due(now_ms, deadline) {
             return (false, deadline);
         }
-        self.told = Some(since);
+        self.reported = Some(since);
         (true, again)
     }
 }
 
-impl Ear {
-    /// Takes one interval; whether it changed the verdict, and to bad. Between the two bounds the
-    /// verdict stays as it was, so that it does not flutter.
+impl QualityWatch {
+    /// Adds one interval; answers whether it changed the verdict, and to bad. Between the two bounds the
+    /// verdict stays, so that it does not flap.
     pub fn hear(&mut self, interval: &IntervalQuality) -> Option<bool> {
         let r_tenths = interval.r_tenths;
         self.intervals = self.intervals.saturating_add(1);
@@ -195,7 +195,7 @@ impl Ear {
 }
 
 impl Reports {
-    /// Keeps what a peer said about our stream.
+    /// Keeps a peer's report about our stream.
     pub fn take(&mut self, on_us: ReportOnUs, round_trip_us: Option<u32>) {
         self.round_trip_us = round_trip_us.or(self.round_trip_us);
         self.round_trip_max_us = self.round_trip_max_us.max(round_trip_us);
@@ -251,8 +251,8 @@ impl Reports {
 }
 
 const LEFT_SOURCE_MS: u32 = 1_000;
-/// How long after an offer its sender may come from elsewhere, and how long the old source must have
-/// been silent: whoever still speaks has not moved.
+/// Time after an offer in which its sender's media may come from another source, and the silence of the old
+/// source that this needs: a source that still sends has not moved.
 const MAY_MOVE_MS: u32 = 2_000;
 const MOVED_SILENCE_MS: u32 = 200;
 const INTERVAL_MS: (u32, u32) = (2_500, 7_500);
@@ -267,8 +267,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_silence_is_told_once_and_a_new_one_again() {
-        let mut watch = MediaWatch { since_ms: 0, told: None };
+    fn a_silence_is_reported_once_and_a_new_one_again() {
+        let mut watch = MediaWatch { since_ms: 0, reported: None };
         assert_eq!(watch.check(10, None, 100), (false, 100));
         assert!(watch.check(100, None, 100).0);
         assert!(!watch.check(500, None, 100).0);
@@ -279,12 +279,16 @@ mod tests {
 
     #[test]
     fn a_verdict_changes_at_its_bounds_and_does_not_flutter() {
-        let mut ear = Ear::default();
-        let mut hear = |r_tenths| ear.hear(&IntervalQuality { r_tenths, ..Default::default() });
+        let mut quality_watch = QualityWatch::default();
+        let mut hear =
+            |r_tenths| quality_watch.hear(&IntervalQuality { r_tenths, ..Default::default() });
         assert_eq!([900, 750, 699].map(&mut hear), [None, None, Some(true)]);
         assert_eq!([600, 750, 799].map(&mut hear), [None, None, None]);
         assert_eq!([800, 701, 0].map(&mut hear), [Some(false), None, Some(true)]);
-        assert_eq!((ear.intervals, ear.intervals_bad, ear.worst_r_tenths), (9, 5, Some(0)));
+        assert_eq!(
+            (quality_watch.intervals, quality_watch.intervals_bad, quality_watch.worst_r_tenths),
+            (9, 5, Some(0))
+        );
     }
 
     #[test]

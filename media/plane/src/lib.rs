@@ -1,8 +1,8 @@
 //! Sans-IO media core: RTP, RTCP, SRTP, G.711, telephone events, play, taps, bridges.
 //!
-//! One [`Plane`] is one media core. A shell (`media/io`) or the simulator feeds it commands, packets
-//! and time, and lends it an [`Output`]. It allocates nothing after [`Plane::new`], takes no lock
-//! and reads no clock.
+//! One [`Plane`] is one media core. A shell (`media/io`) or the simulator passes it commands, packets and
+//! the time, and lends it an [`Output`]. It allocates nothing after [`Plane::new`], takes no lock and
+//! reads no clock.
 #![deny(unsafe_code)]
 
 mod address;
@@ -23,8 +23,8 @@ mod reception;
 mod relay;
 mod rtcp;
 pub mod rtp;
+mod side_table;
 mod simd;
-mod spare;
 pub mod srtp;
 mod tap;
 mod telephone_event;

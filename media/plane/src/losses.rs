@@ -1,7 +1,8 @@
-//! Which packets of a stream never came, as a pattern of runs, bursts and gaps (RFC 3611 §4.7.2). Sans-IO.
+//! Losses of a stream, as a pattern of runs, bursts and gaps (RFC 3611 §4.7.2). Sans-IO.
 //!
-//! Packets in order never come here: a gap does, a late packet, a copy, and whoever wants figures. A
-//! missing packet stays open for 127 more, as long as one that comes late is taken at all.
+//! Packets in order cost nothing here: only gaps, late packets, duplicates and reports call it. A missing
+//! packet stays open for 127 more, the window in which a late one is still accepted; then it is lost
+//! for good.
 
 use shared::LossPattern;
 
@@ -12,7 +13,7 @@ pub(crate) struct Losses {
     missing: u128,
     /// Extended sequence number that bit 0 stands for.
     newest: u32,
-    /// Losses so near to each other that they may be a burst.
+    /// Losses close enough to each other to be one burst.
     cluster: Option<Cluster>,
     pattern: LossPattern,
 }
@@ -31,18 +32,18 @@ impl Losses {
         *self = Self { newest: first, ..Self { pattern: self.pattern(), ..Self::default() } };
     }
 
-    /// `count` packets before `newest`, which came, did not come.
+    /// `newest` arrived and the `count` packets before it did not.
     pub fn gap(&mut self, newest: u32, count: u32) {
         self.advance(newest);
         if count >= BITS {
-            // They were longer ago than any that may still come.
+            // They are older than any packet that may still arrive.
             self.settle(newest.wrapping_sub(count), count - (BITS - 1));
         }
         let open = count.min(BITS - 1);
         self.missing |= ((1 << open) - 1) << 1;
     }
 
-    /// A packet that is not newer than `newest` came; whether it was missing, else it is a copy.
+    /// A packet that is not newer than `newest` arrived; answers whether it was missing, else it is a duplicate.
     pub fn late(&mut self, newest: u32, sequence: u32) -> bool {
         self.advance(newest);
         let age = newest.wrapping_sub(sequence);
@@ -52,7 +53,7 @@ impl Losses {
         was_missing
     }
 
-    /// The pattern if nothing that is missing comes any more.
+    /// The pattern if no missing packet arrives any more.
     pub fn pattern(&self) -> LossPattern {
         let mut settled = *self;
         settled.advance(settled.newest.wrapping_add(BITS));
@@ -60,7 +61,7 @@ impl Losses {
         settled.pattern
     }
 
-    /// Moves the window on; what leaves it is lost for good.
+    /// Moves the window on; missing packets that leave it are lost for good.
     fn advance(&mut self, newest: u32) {
         let step = newest.wrapping_sub(self.newest);
         let kept = if step < BITS { u128::MAX >> step } else { 0 };

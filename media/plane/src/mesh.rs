@@ -23,7 +23,7 @@ pub struct MeshFrame {
     payload: [u8; MESH_PAYLOAD_BYTES],
 }
 
-/// What the sending core knows of the packet, apart from its payload.
+/// Facts of the packet that the sending core knows, without the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MeshHeader {
     pub timestamp: u32,
@@ -32,7 +32,7 @@ pub(crate) struct MeshHeader {
     pub content: Content,
     pub note: ToneNote,
     pub marker: bool,
-    /// Place in the chain, and whether it ends here.
+    /// Place in the chain, from 0, and whether the chain ends here.
     pub part: u8,
     pub last: bool,
     /// Payload bytes in this frame.
@@ -69,11 +69,11 @@ impl MeshFrame {
     }
 }
 
-/// A packet in parts, from one core; its memory is used again and again.
+/// A packet in parts, from one core; its memory is reused for every packet.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     packet: Vec<u8>,
-    /// Whose packet, by the leg that received it and its sequence number.
+    /// Identity of the packet: the leg that received it and its sequence number.
     of: Option<(LegId, u16)>,
     parts: u8,
 }
@@ -83,8 +83,8 @@ impl Assembly {
         Self { packet: Vec::with_capacity(RTP_BYTES_MAX), of: None, parts: 0 }
     }
 
-    /// Adds a part; how many frames of an incomplete packet were given up for it. That happens when
-    /// the ring filled up in the middle of a chain.
+    /// Adds a part; answers the number of frames of an incomplete packet that were given up for it, which
+    /// happens when the ring filled up in the middle of a chain.
     pub fn push(&mut self, frame: &MeshFrame) -> u64 {
         let of = Some((frame.from, frame.header.sequence));
         let continues = self.of == of && self.parts == frame.header.part;
@@ -104,7 +104,7 @@ impl Assembly {
         given_up
     }
 
-    /// Whether a packet is being put together (and, after its last frame, is whole).
+    /// Whether a packet is being assembled (and, after its last frame, is whole).
     pub const fn is_whole(&self) -> bool {
         self.of.is_some()
     }

@@ -1,6 +1,6 @@
 //! Plain counters of one core; one writer, the core. The shell copies them out for `/metrics`.
 
-/// Why a packet was thrown away. Every one of them is a counter with this name.
+/// Reasons that a packet was dropped; each is a counter of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum DropReason {
@@ -14,11 +14,11 @@ pub enum DropReason {
     Stun,
     /// First byte 20..=63 (RFC 7983): DTLS, which is not answered yet.
     Dtls,
-    /// First byte of no protocol that we know, or another RTP version.
+    /// First byte of an unknown protocol, or another RTP version.
     NotRtp,
     /// Lengths inside the RTP header contradict the datagram's.
     Malformed,
-    /// The source is not the one the leg is latched to, nor one it may latch to.
+    /// The source is not the one that the leg is locked to, nor one that it may lock to.
     Stranger,
     /// A payload type that was not negotiated.
     PayloadType,
@@ -26,19 +26,19 @@ pub enum DropReason {
     SequenceJump,
     /// More than `limits::SSRC_CHANGES_RATE_MAX` changes of SSRC a second.
     SsrcRate,
-    /// We do not receive in this direction state.
+    /// The negotiated direction does not let the party send.
     NotReceiving,
     /// The bridged peer is held: we do not send to it.
     PeerHeld,
     /// The bridged peer has no address yet.
     NoDestination,
-    /// It came after another source had taken its sequence number.
+    /// It arrived after another source had used its sequence number.
     Late,
-    /// A telephone event that is no key, towards a peer that negotiated none.
+    /// A telephone event that is not a key, for a peer that negotiated no events.
     NoTelephoneEvents,
     /// The ring to the peer's core was full.
     MeshFull,
-    /// A frame from another core for a leg that is not bridged to the sender (any more).
+    /// A frame from another core for a leg that is not, or no longer, bridged to the sender.
     NotBridged,
     /// RTCP on the RTP port although it was not multiplexed, or RTP on the RTCP port.
     WrongPort,
@@ -52,13 +52,13 @@ pub enum DropReason {
     RtcpRate,
     /// SRTP or SRTCP whose tag is wrong, or a packet in the clear where the leg has SRTP.
     SrtpUnauthentic,
-    /// SRTP or SRTCP whose index was there already, or is older than `limits::SRTP_REPLAY_WINDOW`.
+    /// SRTP or SRTCP whose index was used already, or is older than `limits::SRTP_REPLAY_WINDOW`.
     SrtpReplayed,
-    /// A key of SRTP is used up.
+    /// All packet indices of an SRTP key are used.
     SrtpExhausted,
-    /// More than `limits::TIMESTAMP_JUMP_MAX` from the media time; the next one there is believed.
+    /// More than `limits::TIMESTAMP_JUMP_MAX` from the media time; the next packet near it is believed.
     TimestampJump,
-    /// From one of this gateway's own sockets: a stream that would go round for ever.
+    /// From one of this gateway's own sockets: such a stream would circle for ever.
     OwnSocket,
 }
 
@@ -135,7 +135,7 @@ impl DropReason {
 pub struct Drops([u64; DropReason::ALL.len()]);
 
 impl Drops {
-    /// How often this reason was counted.
+    /// Packets dropped for this reason.
     pub const fn count(&self, reason: DropReason) -> u64 {
         self.0[reason as usize]
     }
@@ -155,11 +155,11 @@ impl Drops {
     }
 }
 
-/// What a core did since it started. Two sums hold exactly, at any time between two calls:
+/// Counters of a core since its start. Two sums hold exactly, at any time between two calls:
 /// [`PlaneMeters::received_balance`] and [`PlaneMeters::mesh_balance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaneMeters {
-    /// Datagrams given to `Plane::receive`.
+    /// Datagrams passed to `Plane::receive`.
     pub packets_received: u64,
     /// Of those: rewritten and sent to a peer on this core.
     pub packets_forwarded: u64,
@@ -167,7 +167,7 @@ pub struct PlaneMeters {
     pub packets_to_mesh: u64,
     /// Of those: used here.
     pub packets_consumed: u64,
-    /// Of those: thrown away.
+    /// Of those: dropped.
     pub packets_dropped: Drops,
 
     /// Whole packets that came from other cores.
@@ -176,9 +176,9 @@ pub struct PlaneMeters {
     pub mesh_forwarded: u64,
     /// Of those: used here (a prompt took precedence).
     pub mesh_consumed: u64,
-    /// Of those: thrown away.
+    /// Of those: dropped.
     pub mesh_dropped: Drops,
-    /// Frames of packets whose other parts never came; the sender counted the packet as `mesh_full`.
+    /// Frames of packets whose other parts never arrived; the sender counted the packet as `mesh_full`.
     pub mesh_frames_incomplete: u64,
 
     /// RTP packets we made from prompts.
@@ -192,7 +192,7 @@ pub struct PlaneMeters {
     /// RTCP packets.
     pub sent_rtcp: u64,
 
-    /// Commands for legs that are not there, or without room.
+    /// Commands for legs that do not exist, or for which there was no room.
     pub commands_refused: u64,
     /// Digits reported.
     pub digits_received: u64,
@@ -200,9 +200,9 @@ pub struct PlaneMeters {
     pub tap_frames: u64,
     /// Frames it had no room for.
     pub tap_frames_lost: u64,
-    /// One-millisecond slots that were worked off.
+    /// One-millisecond slots that were served.
     pub ticks: u64,
-    /// Slots that were left out because the core was too late.
+    /// Slots that were skipped because the core was late.
     pub ticks_skipped: u64,
     /// Legs that are up now.
     pub legs: u64,
@@ -226,7 +226,7 @@ impl PlaneMeters {
         i128::from(self.mesh_received) - i128::from(out)
     }
 
-    /// All datagrams that this core gave to a socket.
+    /// All datagrams that this core passed to a socket.
     pub fn packets_sent(&self) -> u64 {
         self.packets_forwarded
             + self.mesh_forwarded

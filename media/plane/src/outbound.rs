@@ -1,4 +1,7 @@
-//! The hot line of a leg for what we send to its party. Sans-IO.
+//! The hot line of a leg for packets to its party: destination, numbers, counts. Sans-IO.
+//!
+//! A relayed packet and the leg's own beat write the same numbers, so that the stream continues whoever
+//! feeds it (ARCHITECTURE.md, I8). The destination follows the latch of the [`crate::inbound`] line.
 
 use shared::{Codec, LegPlan, NegotiatedMedia};
 
@@ -23,14 +26,14 @@ pub(crate) struct Outbound {
     pub payload_type: u8,
     pub event_payload_type: u8,
     pub codec: Codec,
-    /// Whether the direction lets us speak, and how.
+    /// Whether the direction lets us send, and how.
     pub speech: Speech,
-    /// A prompt or digits play: nothing is relayed.
+    /// A prompt, digits or tones play: nothing is relayed.
     pub playing: bool,
     pub tapped: bool,
-    /// Samples of our own audio that are due for the next packet, in units of 10 ms.
+    /// Our own audio collected for the next packet, in units of 10 ms.
     pub due_tens: u8,
-    /// Samples of one packet of ours, in units of 10 ms.
+    /// Packet time of our own audio, in units of 10 ms.
     pub ptime_tens: u8,
 }
 
@@ -78,7 +81,7 @@ impl Outbound {
         }
     }
 
-    /// Takes over what an offer/answer changed; the numbers go on. The destination is the latch's affair.
+    /// Applies the outcome of an offer/answer; numbers continue, and the destination is left to the latch.
     pub fn apply(&mut self, plan: &LegPlan) {
         let media = &plan.media;
         self.ssrc = plan.ssrc;
@@ -100,13 +103,13 @@ impl Outbound {
         self.octets = self.octets.wrapping_add(payload_bytes as u32);
     }
 
-    /// Whether the direction lets us speak.
+    /// Whether the direction lets us send.
     #[inline]
     pub fn sends(&self) -> bool {
         self.speech != Speech::Held
     }
 
-    /// Whether audio of ours may leave now.
+    /// Whether our own audio may leave now: the direction allows it and there is a destination.
     #[inline]
     pub fn can_send(&self) -> bool {
         self.sends() && self.destination.is_some()
@@ -118,7 +121,7 @@ impl Outbound {
         self.event_payload_type != NO_PAYLOAD_TYPE
     }
 
-    /// The payload type for this content, or why it cannot go to this party.
+    /// The payload type for this content, or the reason that it cannot go to this party.
     #[inline]
     pub fn payload_type_for(&self, content: Content) -> Result<u8, DropReason> {
         if !self.sends() {
@@ -149,7 +152,7 @@ impl Outbound {
         self.due_tens = self.ptime_tens.saturating_sub(self.beat_tens());
     }
 
-    /// Lets one beat pass; the samples of the packet that is now due, or 0.
+    /// Lets one beat pass; answers the samples of the packet that is now due, or 0.
     pub fn beat(&mut self) -> usize {
         self.due_tens += self.beat_tens();
         if self.due_tens < self.ptime_tens {
@@ -160,7 +163,7 @@ impl Outbound {
     }
 }
 
-/// Most samples in a packet of ours: 60 ms.
+/// Most samples in one of our own packets: 60 ms.
 pub(crate) const SAMPLES_MAX: usize = PTIME_TENS_MAX as usize * SAMPLES_A_TEN;
 const PTIME_TENS_MAX: u8 = 6;
 const SAMPLES_A_TEN: usize = 80;

@@ -1,5 +1,5 @@
-//! What a media core is given to act with: sockets by number, events up, frames to the recorder and
-//! to other cores. Sans-IO; the shell in `media/io` (or a test) implements [`Output`].
+//! The actions of a media core: datagrams to sockets by number, events up, frames to the recorder and to
+//! other cores. Sans-IO; the shell in `media/io` (or a test) implements [`Output`].
 
 use std::net::SocketAddr;
 
@@ -35,15 +35,15 @@ impl SocketId {
     }
 }
 
-/// What became of a received packet. Each packet is exactly one of these (ARCHITECTURE.md: conservation).
+/// Outcome of a received packet. Each packet has exactly one (ARCHITECTURE.md, I4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Received {
     /// It was used here or copied away (mesh, tap, digits); the buffer is free.
     Consumed,
-    /// It was thrown away and counted; the buffer is free.
+    /// It was dropped and counted; the buffer is free.
     Dropped(DropReason),
-    /// It was rewritten in place: the first `len` bytes of the very buffer are to be sent.
+    /// It was rewritten in place: the caller must send the first `len` bytes of the same buffer.
     Forward {
         /// From this socket.
         socket: SocketId,
@@ -54,22 +54,21 @@ pub enum Received {
     },
 }
 
-/// The hands of a core. Nothing here may block; what is handed over by reference is copied before
-/// the call returns.
+/// The actions of a core. None may block; values passed by reference are copied before the call returns.
 pub trait Output {
-    /// Send one datagram. It may be lost, as any datagram.
+    /// Send one datagram. It may be lost, like any datagram.
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]);
-    /// The RTCP socket of the port at this index is needed from now on, or no longer: a leg whose RTCP
-    /// shares the RTP port (RFC 5761) does without. Shells whose sockets cost nothing leave it be.
+    /// Open the RTCP socket of the port at this index, or close it: a leg whose RTCP shares the RTP port
+    /// (RFC 5761) does without. Shells whose sockets cost nothing may ignore this.
     fn listen_for_rtcp(&mut self, port_index: usize, listens: bool) {
         let _ = (port_index, listens);
     }
-    /// Tell signaling. Must not fail: the ring is sized for it (`shared::limits::EVENT_SLOTS`), and a
-    /// shell whose ring is full keeps the event back until there is room.
+    /// Send an event to signaling. Must not fail: the ring is sized for it (`shared::limits::EVENT_SLOTS`),
+    /// and the shell takes no commands while signaling is behind with events.
     fn event(&mut self, event: MediaEvent);
-    /// Hand 20 ms to the recorder; `false` when its ring is full (then the frame is lost and counted,
+    /// Send 20 ms to the recorder; `false` when its ring is full (then the frame is lost and counted,
     /// except a tap's last frame, which is offered again every 20 ms).
     fn record(&mut self, frame: RecorderFrame) -> bool;
-    /// Hand a frame to another core; `false` when the ring to it is full.
+    /// Send a frame to another core; `false` when the ring to it is full.
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool;
 }

@@ -1,7 +1,14 @@
 //! One media core: commands in, packets through, events out. Sans-IO.
 //!
-//! Start reading here; `plane/packet.rs` is what happens to a packet, `plane/beat.rs` what happens
-//! by itself every 20 ms, `plane/command.rs` what signaling may ask.
+//! A leg is one index (its slot) into several arrays, split by how often they are touched: a relayed packet
+//! reads the [`Inbound`] of the leg that received it and writes the [`Outbound`] of the leg that sends it, a
+//! cache line each. Commands, reports and odd packets touch the cold [`Leg`]. State that few legs need (SRTP,
+//! tones, taps) lies in slabs that a leg points into. Everything is allocated in [`Plane::new`], so that
+//! a core never allocates afterwards (ARCHITECTURE.md, I2); `plane/consistency.rs` checks in debug builds
+//! that the arrays agree.
+//!
+//! Three things drive a core, each in its file: a packet (`plane/packet.rs`), the beat of a leg every
+//! 20 ms (`plane/beat.rs`) and a command of signaling (`plane/command.rs`).
 
 mod beat;
 mod command;
@@ -26,21 +33,21 @@ use crate::meters::PlaneMeters;
 use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
 use crate::reception::ReceptionPast;
-use crate::spare::Spare;
+use crate::side_table::SideTable;
 use crate::srtp::SrtpSession;
 use crate::tap::Tap;
 use crate::wheel::Wheel;
 
-/// What a core is made of. Everything is allocated from this in [`Plane::new`].
+/// Sizes and constants of a core, from which [`Plane::new`] allocates everything.
 #[derive(Clone, Debug)]
 pub struct PlaneConfig {
-    /// Which core this is.
+    /// Number of this core.
     pub core: CoreId,
-    /// How many cores there are; frames come from all others.
+    /// Number of cores in the process; mesh frames come from all others.
     pub cores: u8,
     /// The ports of this core, in the order that gives [`SocketId`]s. At most 65,535.
     pub ports: Vec<MediaPort>,
-    /// The sockets of all cores, and those of SIP: what comes from one is never a party's.
+    /// The sockets of all cores, and those of SIP: a packet from one of them is never a party's.
     pub own: Arc<OwnSockets>,
     /// Legs at once, at most `limits::LEGS_PER_CORE_MAX`: slots `0..legs_max` are valid.
     pub legs_max: usize,
@@ -48,16 +55,13 @@ pub struct PlaneConfig {
     pub taps_max: usize,
     /// Seed of RTCP intervals and CNAMEs.
     pub seed: u64,
-    /// Whether digits are looked for in the audio of parties without telephone events.
+    /// Whether to detect digits in the audio of parties without telephone events.
     pub inband_digits: bool,
     /// Unix time in milliseconds at `Instant::ZERO`, for the NTP timestamps of sender reports.
     pub unix_ms_at_zero: i64,
 }
 
-/// One media core.
-///
-/// A relayed packet touches two cache lines of leg state: the [`Inbound`] of the leg that
-/// received it and the [`Outbound`] of the leg that sends it. All else is cold.
+/// One media core; see the head of this file for its layout.
 #[derive(Debug)]
 pub struct Plane {
     core: CoreId,
@@ -65,37 +69,37 @@ pub struct Plane {
     seed: u64,
     inband_digits: bool,
     unix_ms_at_zero: i64,
-    /// Sorted; the place of a port is in the second part.
+    /// Ports in order, each with its index in [`PlaneConfig::ports`].
     ports: Vec<(MediaPort, u16)>,
-    /// Which slot is up on the port at this place.
+    /// Slot of the leg that has the port at this index.
     slot_by_port: Vec<Option<u16>>,
     inbound: Vec<Inbound>,
     outbound: Vec<Outbound>,
-    /// When something other than audio is due for a slot, in wrapping milliseconds.
+    /// Next time that something other than audio is due for a slot, in wrapping milliseconds.
     checks: Vec<u32>,
     pasts: Vec<ReceptionPast>,
     legs: Vec<Option<Leg>>,
-    /// Of legs that have SRTP.
-    srtp: Spare<SrtpSession>,
-    /// Of legs that play the bridged party's telephone events as tones.
-    tones: Spare<ToneRelay>,
+    /// SRTP state of the legs that have it.
+    srtp: SideTable<SrtpSession>,
+    /// Tones of the legs that play the bridged party's telephone events as such.
+    tones: SideTable<ToneRelay>,
     wheel: Wheel,
     taps: Vec<Tap>,
     taps_free: Vec<u16>,
     /// Taps whose last frame waits for room.
     taps_ending: Vec<u16>,
-    /// Packets in parts, by the core they come from.
+    /// Packets that arrive in parts, by the core that sends them.
     assemblies: Vec<Assembly>,
-    /// The last instant of a tick, from which waiting last frames are offered again.
+    /// Time of the last tick; waiting last frames are offered again from there.
     ticked_at: Instant,
     meters: PlaneMeters,
 }
 
 impl Plane {
-    /// Makes a core; all that it will ever hold is allocated here.
+    /// Makes a core and allocates all memory that it will ever use.
     ///
     /// # Panics
-    /// When the configuration is beyond the limits it names.
+    /// When the configuration exceeds the limits that [`PlaneConfig`] names.
     pub fn new(config: PlaneConfig) -> Self {
         assert!(config.legs_max <= LEGS_PER_CORE_MAX, "more legs than a core may have");
         assert!(config.taps_max <= TAPS_PER_CORE_MAX, "more taps than a core may have");
@@ -116,8 +120,8 @@ impl Plane {
             checks: vec![0; legs_max],
             pasts: vec![ReceptionPast::default(); legs_max],
             legs: (0..legs_max).map(|_| None).collect(),
-            srtp: Spare::new(legs_max),
-            tones: Spare::new(legs_max),
+            srtp: SideTable::new(legs_max),
+            tones: SideTable::new(legs_max),
             wheel: Wheel::new(legs_max),
             taps: (0..config.taps_max).map(|_| Tap::vacant()).collect(),
             taps_free: (0..config.taps_max as u16).rev().collect(),
@@ -128,7 +132,7 @@ impl Plane {
         }
     }
 
-    /// Carries out one command of signaling.
+    /// Carries out one command of signaling. Its heap values return in events.
     pub fn command(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
         self.carry_out(now, command, out);
     }
@@ -154,8 +158,8 @@ impl Plane {
         debug_assert_eq!(self.meters.mesh_balance(), 0, "a packet in no counter or in two");
     }
 
-    /// Does what is due; call at the deadlines of [`Plane::poll_timeout`]. A core that comes late
-    /// catches up at most 40 ms; what lies before is left out and counted.
+    /// Does what is due; call at the deadlines of [`Plane::poll_timeout`]. A late core catches up with
+    /// at most 40 ms; earlier slots are skipped and counted.
     pub fn tick(&mut self, now: Instant, out: &mut impl Output) {
         self.ticked_at = now;
         self.offer_last_frames(out);
@@ -177,7 +181,7 @@ impl Plane {
         }
     }
 
-    /// When [`Plane::tick`] wants to be called next; `None` when no leg is up.
+    /// Next deadline of [`Plane::tick`], with its timer's name; `None` when no leg is up.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let beat = self.wheel.next_deadline().map(|at| (at, "leg beat"));
         let last_frame = (!self.taps_ending.is_empty())
@@ -204,26 +208,25 @@ impl Plane {
     }
 }
 
-/// What a relayed packet touches of one leg: its two cache lines.
+/// Leg state that a relayed packet touches: two cache lines.
 pub const HOT_LEG_BYTES: usize = size_of::<Inbound>() + size_of::<Outbound>();
 const _: () = assert!(HOT_LEG_BYTES == 128);
 
-/// What a core holds for one leg in all, but for SRTP, tones, taps and its places in the wheel: two entries of four
-/// bytes.
+/// Memory of one leg without SRTP, tones and taps; the last 8 bytes are its two entries in the wheel.
 pub const LEG_BYTES: usize =
     HOT_LEG_BYTES + size_of::<ReceptionPast>() + size_of::<Option<Leg>>() + size_of::<u32>() + 8;
 
-/// The same for a leg that uses all of it, SRTP and tones too.
+/// Memory of one leg with SRTP and tones.
 pub const LEG_BYTES_MAX: usize = LEG_BYTES + size_of::<SrtpSession>() + size_of::<ToneRelay>() + 4;
 
-/// What a core holds for one tap.
+/// Memory of one tap.
 pub const TAP_BYTES: usize = size_of::<Tap>() + 4;
 
 const fn port_order(port: MediaPort) -> (u8, u16) {
     (port.address, port.rtp)
 }
 
-/// How often a last frame is offered to a full recorder ring.
+/// Milliseconds between two offers of a last frame to a full recorder ring.
 const OFFER_MS: u64 = 20;
 
 #[cfg(test)]

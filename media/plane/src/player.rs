@@ -1,4 +1,4 @@
-//! What a core plays to a party by itself: a prompt or digits. Sans-IO.
+//! Playback to a party: a prompt or digits. Sans-IO.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) enum Playing {
 }
 
 impl Playing {
-    /// Its name, and its value on the way home.
+    /// Its name, and its heap value to be returned.
     pub fn into_parts(self) -> (PlayId, PlayedValue) {
         match self {
             Self::Prompt(player) => (player.play, PlayedValue::Prompt(player.prompt)),
@@ -35,13 +35,13 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    /// `repeat` rounds in all; 0 = until stopped.
+    /// Plays `repeat` rounds in all; 0 = until stopped.
     pub fn new(play: PlayId, prompt: Arc<Prompt>, repeat: u32) -> Self {
         Self { play, prompt, at: 0, rounds_left: repeat.checked_sub(1) }
     }
 
-    /// Fills the frame; rounds follow each other without a gap, the last is filled up with silence.
-    /// `true` when the prompt ends in this frame.
+    /// Fills the frame; rounds follow without a gap, the last one is padded with silence. Answers whether
+    /// the prompt ends in this frame.
     pub fn fill(&mut self, codec: Codec, frame: &mut [u8]) -> bool {
         let mut filled = 0;
         while filled < frame.len() {

@@ -1,6 +1,6 @@
 //! Deterministic numbers from a seed (SplitMix64), for report intervals and CNAMEs. Sans-IO.
 //!
-//! Not for secrets: SSRCs and first numbers come with the leg's plan.
+//! Not for secrets: SSRC and first numbers of a leg are part of its plan.
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Random(u64);

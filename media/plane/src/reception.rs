@@ -1,4 +1,8 @@
-//! What is known of the stream a party sends: sequence, loss, jitter (RFC 3550 A.1, A.3, A.8). Sans-IO.
+//! Statistics of the stream that a party sends: sequence, loss, jitter (RFC 3550 A.1, A.3, A.8). Sans-IO.
+//!
+//! A stream may restart: a new SSRC, or numbers that jump. One packet with odd numbers is dropped as a
+//! stray; a second one that continues it is believed, and whoever maps numbers starts a new epoch. What every
+//! packet touches lies in the leg's hot line ([`Reception`]), the rest apart ([`ReceptionPast`]).
 
 use shared::LossPattern;
 use shared::limits::{SSRC_CHANGES_RATE_MAX, TIMESTAMP_JUMP_MAX};
@@ -7,7 +11,7 @@ use crate::clock::is_due;
 use crate::losses::Losses;
 use crate::meters::DropReason;
 
-/// The part that every packet touches; lies in the leg's first hot line.
+/// The part that every packet touches; lies in the leg's inbound hot line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reception {
     pub ssrc: u32,
@@ -23,27 +27,27 @@ pub(crate) struct Reception {
     cycles: u16,
     jitter_max: u16,
     started: bool,
-    /// Whether `timestamp` and `transit` are of this stream.
+    /// Whether `timestamp` and `transit` belong to this stream.
     timed: bool,
 }
 
-/// The part that only odd packets and reports touch.
+/// The part that only irregular packets and reports touch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReceptionPast {
     base_sequence: u16,
-    /// Where the stream goes on if it jumped; set by one packet, believed at the next (A.1).
+    /// Sequence number that would confirm a jump; set by one packet, believed at the next (A.1).
     bad_sequence: Option<u16>,
     expected_prior: u32,
     received_prior: u32,
-    /// Where media time goes on if it jumped; set by one packet, believed at the next.
+    /// Timestamp that would confirm a jump of media time; set by one packet, believed at the next.
     bad_timestamp: Option<u32>,
-    /// Of streams before this one.
+    /// Totals of the streams before this one.
     received_before: u64,
-    /// The rest is of all streams of the leg.
+    /// This and the rest count over all streams of the leg.
     losses: Losses,
     duplicates: u64,
     reordered: u64,
-    /// New numbers, those of the first packet included.
+    /// Restarts, the first packet included.
     starts: u32,
     /// Samples in a packet of audio, when the stream began.
     packet_samples: u16,
@@ -53,7 +57,7 @@ pub(crate) struct ReceptionPast {
     ssrc_changes: u32,
 }
 
-/// One packet as statistics see it.
+/// One packet, reduced to the facts that statistics need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub ssrc: u32,
@@ -61,21 +65,21 @@ pub(crate) struct Arrival {
     pub timestamp: u32,
     /// Samples of audio; 0 for events.
     pub samples: u16,
-    /// Audio moves the clock; events have a frozen timestamp and do not.
+    /// Whether it is audio: an event's timestamp is frozen and moves no clock.
     pub is_audio: bool,
     pub now_samples: u32,
     pub now_ms: u32,
 }
 
-/// Whether numbers go on from the packet before.
+/// Whether numbers continue from the packet before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Continuity {
     Continued,
-    /// A new stream, or the same one with new numbers: whoever maps numbers begins anew.
+    /// A new stream, or the same one with new numbers: the mapping of numbers must restart.
     Restarted,
 }
 
-/// What became of the packets of all streams of a leg. Counts as in [`shared::LegQuality`].
+/// Totals over all streams of a leg. Counts as in [`shared::LegQuality`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub received: u64,
@@ -145,12 +149,12 @@ impl Reception {
         self.jitter_max as u32
     }
 
-    /// Whether any packet came.
+    /// Whether any packet arrived.
     pub const fn has_started(&self) -> bool {
         self.started
     }
 
-    /// All streams of the leg.
+    /// Totals over all streams of the leg.
     pub fn totals(&self, past: &ReceptionPast) -> Totals {
         Totals {
             received: past.received_before + u64::from(self.received),
@@ -162,8 +166,8 @@ impl Reception {
         }
     }
 
-    /// Expected packets and losses since the last interval, which ends here. `None` while there are
-    /// too few packets to say anything: then the interval goes on.
+    /// Expected packets and losses of the interval that ends here. `None` while there are too few packets
+    /// for a verdict: then the interval continues.
     pub fn interval(&self, past: &mut ReceptionPast) -> Option<(u64, LossPattern)> {
         let totals = self.totals(past);
         let expected = totals.received.saturating_sub(totals.duplicates) + totals.losses.lost;
@@ -176,7 +180,7 @@ impl Reception {
         Some((expected_now, totals.losses.since(&losses_before)))
     }
 
-    /// Figures for a report, which begins a new interval.
+    /// Figures for a report; a new interval begins.
     pub fn report(&self, past: &mut ReceptionPast) -> ReportFigures {
         let expected = self.expected(past);
         let expected_interval = expected.wrapping_sub(past.expected_prior);
@@ -227,7 +231,7 @@ impl Reception {
         self.timestamp = packet.timestamp;
     }
 
-    /// Late, or a copy.
+    /// A late packet, or a duplicate.
     #[cold]
     fn count_late(&mut self, past: &mut ReceptionPast, packet: Arrival) {
         let age = u32::from(self.max_sequence.wrapping_sub(packet.sequence));
@@ -243,8 +247,8 @@ impl Reception {
         }
     }
 
-    /// Neither the media time of the packet before nor that of the clock is near: a party that says
-    /// nothing for long may let its timestamps go on or stand still.
+    /// Whether a timestamp is far from both the media time of the packet before and that of the clock: the
+    /// timestamps of a long-silent party may have advanced or stood still.
     #[inline]
     fn timestamp_jumped(&self, packet: Arrival) -> bool {
         let is_far =
@@ -288,7 +292,7 @@ impl Reception {
 }
 
 impl ReceptionPast {
-    /// Two packets in order far from the expected place are a new start; one is not.
+    /// Two consecutive packets far from the expected number are a restart; one is not.
     #[cold]
     fn jump(&mut self, sequence: u16) -> Result<(), DropReason> {
         if self.bad_sequence == Some(sequence) {
@@ -298,7 +302,7 @@ impl ReceptionPast {
         Err(DropReason::SequenceJump)
     }
 
-    /// One packet far from the media time is dropped, the next one there is the new time.
+    /// One packet far from the media time is dropped, the next one near it sets the new time.
     #[cold]
     fn jump_timestamp(&mut self, timestamp: u32) -> Result<(), DropReason> {
         let before = self.bad_timestamp.replace(timestamp);
@@ -327,9 +331,9 @@ impl ReceptionPast {
 
 /// RFC 3550 A.1: a gap up to this is loss.
 const DROPOUT_MAX: u16 = 3_000;
-/// RFC 3550 A.1: up to 100 packets back is misorder; steps above this are that.
+/// RFC 3550 A.1: a packet up to 100 back is misordered; wrapped steps above this are such.
 const MISORDER_MIN: u16 = u16::MAX - 99;
-/// Half a second of usual packets: fewer say nothing about how a party sounds.
+/// Half a second of 20 ms packets: fewer allow no verdict on quality.
 const INTERVAL_PACKETS_MIN: u64 = 25;
 
 #[cfg(test)]

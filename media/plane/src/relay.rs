@@ -1,9 +1,9 @@
-//! The affine map of a relayed stream (ARCHITECTURE.md: one packet). Sans-IO.
+//! The affine map of a relayed stream (ARCHITECTURE.md, "One packet"). Sans-IO.
 //!
-//! out.sequence = in.sequence + Δ and out.timestamp = in.timestamp + Δ'. Both stay as they are until
+//! out.sequence = in.sequence + Δ and out.timestamp = in.timestamp + Δ'. Both offsets stay until
 //! another source feeds the leg (a prompt, silence, another party, the same party with new numbers);
-//! then they are chosen so that the numbers go on from the last packet sent. A packet that is
-//! missing leaves a hole.
+//! then they are chosen so that the numbers continue from the last packet sent. A missing packet leaves
+//! a hole (I8): the receiver's loss figures and concealment stay right across the relay.
 
 use shared::Codec;
 
@@ -11,7 +11,7 @@ use crate::clock::elapsed;
 use crate::dtmf::ToneNote;
 use crate::meters::DropReason;
 
-/// What a packet carries.
+/// Content of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Samples of this codec.
@@ -20,12 +20,12 @@ pub(crate) enum Content {
     Event,
 }
 
-/// Who feeds a leg's stream now.
+/// Source that feeds a leg's stream now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Feed(u16);
 
 impl Feed {
-    /// Nobody: whoever sends next begins a talk spurt.
+    /// None: the next packet begins a talk spurt.
     pub const NONE: Self = Self(0);
     /// This core: prompts, digits, silence.
     pub const LOCAL: Self = Self(1);
@@ -44,7 +44,7 @@ impl Feed {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers {
     pub feed: Feed,
-    /// One above the highest that was sent.
+    /// One above the highest sequence number that was sent.
     pub next_sequence: u16,
     delta_sequence: u16,
     /// Lowest sequence number that the present feed may use.
@@ -52,12 +52,12 @@ pub(crate) struct Numbers {
     /// Samples in the last packet.
     last_len: u16,
     delta_timestamp: u32,
-    /// Media time at `last_at`: that of the newest packet.
+    /// Timestamp of the newest packet, sent at `last_at`.
     last_timestamp: u32,
     last_at: u32,
 }
 
-/// Numbers for one packet.
+/// Sequence number and timestamp of one packet to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub sequence: u16,
@@ -66,7 +66,7 @@ pub(crate) struct Stamp {
     pub starts: bool,
 }
 
-/// A packet as it came in.
+/// A packet as it was received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Incoming {
     pub epoch: u16,
@@ -75,12 +75,12 @@ pub(crate) struct Incoming {
     pub content: Content,
     /// Samples it carries; 0 for events.
     pub len: u16,
-    /// What a party that takes telephone events is to hear of it.
+    /// What to send of it to a party that takes telephone events.
     pub note: ToneNote,
 }
 
 impl Numbers {
-    /// The first packet will have these numbers.
+    /// Starts with the numbers of the first packet to send.
     pub fn starting_at(sequence: u16, timestamp: u32, now_samples: u32) -> Self {
         Self {
             feed: Feed::NONE,
@@ -95,6 +95,9 @@ impl Numbers {
     }
 
     /// Maps one packet of the bridged party.
+    ///
+    /// # Errors
+    /// [`DropReason::Late`]: another feed has used its sequence number.
     #[inline]
     pub fn relay(&mut self, packet: Incoming, now_samples: u32) -> Result<Stamp, DropReason> {
         let starts = self.feed != Feed::relay(packet.epoch);
@@ -107,7 +110,7 @@ impl Numbers {
         if above_floor < 0 {
             return Err(DropReason::Late);
         }
-        // The floor follows at a distance, or it would be above after half a round of numbers.
+        // The floor follows at a distance: left behind, it would compare as above after half a wrap.
         if above_floor > FLOOR_DISTANCE_MAX {
             self.floor_sequence = sequence.wrapping_sub(FLOOR_DISTANCE_MAX as u16 / 2);
         }
@@ -119,7 +122,7 @@ impl Numbers {
         Ok(Stamp { sequence, timestamp, starts })
     }
 
-    /// Numbers for a packet that we make, which carries the media time since the last one.
+    /// Numbers for a packet of our own, which carries the media time since the last one.
     pub fn local(&mut self, len: u16, now_samples: u32) -> Stamp {
         let starts = self.feed != Feed::LOCAL;
         let timestamp = self.local_timestamp(now_samples);
@@ -141,7 +144,7 @@ impl Numbers {
         sequence
     }
 
-    /// Lets media time of our own go on although no packet carries it.
+    /// Advances our own media time without a packet.
     pub fn pass(&mut self, len: u16, now_samples: u32) {
         self.last_timestamp = self.local_timestamp(now_samples);
         self.last_at = now_samples;
@@ -153,13 +156,13 @@ impl Numbers {
         self.next_sequence.wrapping_sub(sequence) as i16 > 0
     }
 
-    /// Whether the bridged party feeds the leg and was heard within `samples`.
+    /// Whether the bridged party feeds the leg and its last packet was sent within `samples`.
     #[inline]
     pub fn relayed_within(&self, samples: u32, now_samples: u32) -> bool {
         self.feed.is_relay() && elapsed(now_samples, self.last_at) < samples
     }
 
-    /// The media time that is now, for a sender report.
+    /// The present media time, for a sender report.
     pub fn timestamp_at(&self, now_samples: u32) -> u32 {
         self.last_timestamp.wrapping_add(elapsed(now_samples, self.last_at))
     }
@@ -175,7 +178,7 @@ impl Numbers {
         self.last_at = now_samples;
     }
 
-    /// Our own packets follow each other without a gap; after another feed it is by the clock.
+    /// Timestamp of our next own packet: without a gap after our own last one, else by the clock.
     fn local_timestamp(&self, now_samples: u32) -> u32 {
         if self.feed == Feed::LOCAL {
             self.last_timestamp.wrapping_add(u32::from(self.last_len))
@@ -184,13 +187,13 @@ impl Numbers {
         }
     }
 
-    /// By elapsed time, and never inside the packet before.
+    /// Timestamp by elapsed time, and never inside the packet before.
     fn following_timestamp(&self, now_samples: u32) -> u32 {
         let step = elapsed(now_samples, self.last_at).max(u32::from(self.last_len));
         self.last_timestamp.wrapping_add(step)
     }
 
-    /// Keeps media time: audio moves it by its timestamp, an event's is frozen while time goes on.
+    /// Keeps media time: audio sets it by its timestamp; an event's timestamp is frozen while time advances.
     #[inline]
     fn advance(&mut self, content: Content, timestamp: u32, len: u16, now_samples: u32) {
         let step = timestamp.wrapping_sub(self.last_timestamp) as i32;

@@ -4,12 +4,12 @@ use shared::Instant;
 
 use crate::reception::ReportFigures;
 
-/// What a compound packet tells about us and its sender.
+/// Content of a compound packet about us and its sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compound {
     /// Middle 32 bits of the NTP timestamp of a sender report.
     pub sender_report: Option<u32>,
-    /// The block about our SSRC.
+    /// The report block about our SSRC.
     pub report_on_us: Option<ReportOnUs>,
     pub bye: bool,
 }
@@ -17,9 +17,9 @@ pub(crate) struct Compound {
 /// A report block about our stream (§6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReportOnUs {
-    /// In 1/256, since the report before.
+    /// Fraction lost since the report before, in 1/256.
     pub fraction_lost: u8,
-    /// In all; negative when copies came.
+    /// Packets lost in all; negative after duplicates.
     pub lost: i32,
     pub jitter: u32,
     pub last_sender_report: u32,
@@ -27,13 +27,13 @@ pub(crate) struct ReportOnUs {
     pub delay: u32,
 }
 
-/// Not a compound packet (A.2).
+/// The bytes are not a valid compound packet (A.2). Always the sender's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid RTCP compound packet")]
 pub(crate) struct RtcpError;
 
 impl Compound {
-    /// Reads a compound packet; `our_ssrc` finds the report block about us.
+    /// Reads a compound packet; `our_ssrc` selects the report block.
     pub fn parse(packet: &[u8], our_ssrc: u32) -> Result<Self, RtcpError> {
         let mut compound = Self::default();
         let mut rest = packet;
@@ -97,8 +97,8 @@ impl Compound {
 }
 
 impl ReportOnUs {
-    /// The round trip in microseconds; `None` when the peer has not seen a report of ours, or its
-    /// figures are impossible.
+    /// The round trip in microseconds; `None` when the peer has not received our report, or its figures
+    /// are impossible.
     pub fn round_trip_us(self, now_ntp_middle: u32) -> Option<u32> {
         if self.last_sender_report == 0 {
             return None;
@@ -108,7 +108,7 @@ impl ReportOnUs {
     }
 }
 
-/// What a report of ours says.
+/// Content of our own report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
     pub ssrc: u32,
@@ -139,7 +139,7 @@ pub(crate) struct ReportBlock {
 }
 
 impl Report {
-    /// Writes the compound packet; its length.
+    /// Writes the compound packet; answers its length.
     pub fn write(&self, into: &mut [u8; REPORT_BYTES_MAX]) -> usize {
         let mut writer = Writer { into, len: 0 };
         self.write_report(&mut writer);
@@ -186,8 +186,8 @@ impl Report {
     }
 }
 
-/// Who sent a compound packet, as its first part says (§6.4): the SSRC behind the head, which SRTCP leaves in
-/// the clear (RFC 3711 §3.4).
+/// The sender's SSRC of a compound packet, from the head of its first part (§6.4), which SRTCP leaves in the
+/// clear (RFC 3711 §3.4).
 pub(crate) fn sender_ssrc(packet: &[u8]) -> Option<u32> {
     word(packet, 1).ok()
 }
@@ -263,7 +263,7 @@ const EXTENDED_REPORT: u8 = 207;
 const CNAME: u8 = 1;
 const SENDER_REPORT_WORDS: usize = 6;
 const BLOCK_WORDS: usize = 6;
-/// A minute: more is a peer's mistake, and the wrapped negative values lie above too.
+/// A minute: a longer round trip is a peer's mistake, or a wrapped negative value.
 const ROUND_TRIP_UNITS_MAX: u32 = 60 << 16;
 const NANOS_A_SECOND: i128 = 1_000_000_000;
 /// Seconds from 1900 to 1970.

@@ -4,27 +4,27 @@ use std::ops::Range;
 
 use crate::meters::DropReason;
 
-/// Bytes of the fixed header: what we write always has exactly these.
+/// Bytes of the fixed header; every packet that we write has exactly this header.
 pub const HEADER_BYTES: usize = 12;
 
-/// The fields of a header, and where the payload lies.
+/// The fields of a header, and the range of the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RtpHeader {
-    /// Begin of a talk spurt or of an event.
+    /// Marker: the first packet of a talk spurt or of an event.
     pub marker: bool,
     /// 0..=127.
     pub payload_type: u8,
-    /// Rises by one a packet.
+    /// Sequence number: one more for each packet, wrapping.
     pub sequence: u16,
-    /// 8,000 a second.
+    /// RTP timestamp: 8,000 units a second, wrapping.
     pub timestamp: u32,
-    /// The source.
+    /// Synchronisation source.
     pub ssrc: u32,
-    /// Behind CSRCs and extension, before padding; may be empty.
+    /// Range between CSRCs or extension and padding; may be empty.
     pub payload: Range<usize>,
 }
 
-/// Why bytes are no RTP packet. All of these are the peer's fault.
+/// Reasons that bytes are not a valid RTP packet. Always the sender's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RtpError {
     /// No room for the fixed header.
@@ -33,7 +33,7 @@ pub enum RtpError {
         /// Bytes given.
         len: usize,
     },
-    /// Not version 2.
+    /// The version is not 2.
     #[error("RTP version {version} instead of 2")]
     Version {
         /// The version read.
@@ -42,7 +42,7 @@ pub enum RtpError {
     /// CSRC list or extension reaches beyond the packet.
     #[error("CSRC list or header extension reaches beyond the packet")]
     Truncated,
-    /// The padding count is 0 or more than there is.
+    /// The padding count is 0 or exceeds the payload.
     #[error("padding of {count} bytes does not fit the payload")]
     Padding {
         /// The count in the last byte.
@@ -113,7 +113,7 @@ pub fn is_rtcp(packet: &[u8]) -> bool {
     packet.get(1).is_some_and(|byte| (64..=95).contains(&(byte & 0x7F)))
 }
 
-/// What the first byte says of a packet that is not RTP (RFC 7983 §7).
+/// The drop reason for a packet that is not RTP, by its first byte (RFC 7983 §7).
 pub fn stranger_protocol(first: u8) -> DropReason {
     match first {
         0..=3 => DropReason::Stun,

@@ -1,8 +1,9 @@
-//! Taps: what a party says and hears, cut into 20 ms for the recorder. Sans-IO.
+//! Taps: audio from and to a party, cut into 20 ms frames for the recorder. Sans-IO.
 //!
-//! A tap runs 80 ms behind the call, so that packets which overtook each other lie in order again.
-//! What was lost is silence. When a tap ends, the frames still behind are handed out at once: a
-//! recording is as long as the tap was up, less its pauses.
+//! A tap runs 80 ms behind the call, so that packets which overtook each other are in order again.
+//! Lost packets are silence. When a tap ends, the frames still behind leave at once: a recording is as
+//! long as the tap was up, less its pauses. States: `Free` → up → `Ending` (all audio is out, the last
+//! frame waits for room in the recorder's ring) → `Free`.
 
 use shared::limits::RECORDING_S_MAX;
 use shared::media::{FRAME_SAMPLES, TapEnd, TapLimits, TapTracks};
@@ -10,7 +11,7 @@ use shared::{Codec, LegId, RecorderFrame, TapId};
 
 use crate::g711;
 
-/// One tap. Its buffers are made once and used by one tap after the other.
+/// One tap. Its buffers are allocated once and reused by later taps.
 #[derive(Debug)]
 pub(crate) struct Tap {
     pub id: TapId,
@@ -23,7 +24,7 @@ pub(crate) struct Tap {
     codec: Codec,
     /// 20 ms periods since it began, pauses left out.
     periods: u32,
-    /// Frames handed out.
+    /// Frames given to the recorder.
     frames: u32,
     /// Samples of silence received in a row.
     silent_samples: u32,
@@ -38,13 +39,13 @@ pub(crate) enum TapState {
     Free,
     Running,
     Paused,
-    /// All audio is handed out; the last frame waits for room in the recorder's ring.
+    /// All audio is out; the last frame waits for room in the recorder's ring.
     Ending {
         cause: TapEnd,
     },
 }
 
-/// What became of a period's frames.
+/// Outcome of a period's frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TapCounts {
     pub taken: u64,
@@ -90,7 +91,7 @@ impl Tap {
         self.set_codec(codec);
     }
 
-    /// The leg's codec changed: what is still behind was in the old one and becomes silence.
+    /// The leg's codec changed: audio still in the window was in the old one and becomes silence.
     pub fn set_codec(&mut self, codec: Codec) {
         self.codec = codec;
         let read_position = self.frames.wrapping_mul(FRAME_SAMPLES as u32);
@@ -98,7 +99,7 @@ impl Tap {
         self.outbound.reset(read_position, codec);
     }
 
-    /// Audio that the party sent; `epoch` tells its numbers from those before.
+    /// Adds audio that the party sent; `epoch` separates its numbers from those before a restart.
     pub fn hear(&mut self, epoch: u16, timestamp: u32, samples: &[u8]) {
         if self.state != TapState::Running {
             return;
@@ -112,12 +113,12 @@ impl Tap {
         }
     }
 
-    /// The party said that it is silent from here on (RFC 3389).
+    /// The party announced silence from here on (RFC 3389).
     pub fn hear_comfort_noise(&mut self) {
         self.comfort_noise = true;
     }
 
-    /// Audio that was sent to the party.
+    /// Adds audio that was sent to the party.
     pub fn say(&mut self, timestamp: u32, samples: &[u8]) {
         if self.state == TapState::Running && self.tracks != TapTracks::Inbound {
             self.outbound.write(self.now_position(), 0, timestamp, samples);
@@ -138,7 +139,7 @@ impl Tap {
         }
     }
 
-    /// Lets 20 ms pass: hands out the frame that is due, and says whether a limit is reached.
+    /// Lets 20 ms pass: records the frame that is due, and answers whether a limit is reached.
     pub fn period(
         &mut self,
         record: &mut impl FnMut(RecorderFrame) -> bool,
@@ -157,7 +158,7 @@ impl Tap {
         (counts, self.limit_reached())
     }
 
-    /// The core stalled: these periods are a gap in the recording, told by the frames' index.
+    /// The core stalled: these periods are a gap in the recording, visible in the frames' index.
     pub fn skip(&mut self, periods: u32) -> u64 {
         if self.state != TapState::Running {
             return 0;
@@ -168,7 +169,7 @@ impl Tap {
         u64::from(periods)
     }
 
-    /// Hands out what is still behind; then only the last frame is missing.
+    /// Records the frames that are still behind; then only the last frame is missing.
     pub fn finish(
         &mut self,
         cause: TapEnd,
@@ -271,7 +272,7 @@ impl Track {
             self.anchor(now_position, epoch, timestamp);
         }
         if self.is_ahead(timestamp, samples.len()) {
-            // The peer's clock is faster than ours, or it left out time: begin again at now.
+            // The peer's clock is faster than ours, or it skipped time: restart at now.
             self.anchor(now_position, epoch, timestamp);
         }
         let offset = self.offset(timestamp);
@@ -332,9 +333,9 @@ const PERIOD_MS: u32 = 20;
 const WINDOW_SAMPLES: usize = 2_048;
 const _: () = assert!(WINDOW_SAMPLES.is_power_of_two());
 const _: () = assert!(WINDOW_SAMPLES > (LAG_PERIODS as usize + 4) * FRAME_SAMPLES);
-/// So many late packets in a row mean that the peer's clock is slower than ours.
+/// Consecutive late packets that mean that the peer's clock is slower than ours.
 const LATE_MAX: u8 = 3;
-/// About -42 dBFS: below is taken for silence.
+/// About -42 dBFS: quieter audio counts as silence.
 const SILENCE_MAGNITUDE: u32 = 256;
 
 #[cfg(test)]

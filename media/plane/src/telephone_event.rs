@@ -1,4 +1,8 @@
-//! Telephone events (RFC 4733): one digit for each key press heard, packets for each digit to send. Sans-IO.
+//! Telephone events (RFC 4733): one digit for each received key press, packets for each digit to send. Sans-IO.
+//!
+//! The receiver ([`EventReceiver`]) identifies a press by timestamp and event code, so lost, repeated and
+//! late packets of one press still give one digit: at the end packet, at the next press, or when
+//! packets stop. The sender ([`DigitSender`]) works in steps of 20 ms whatever the packet time.
 
 use std::sync::Arc;
 
@@ -12,11 +16,11 @@ use crate::g711;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct EventReceiver {
     current: Option<HeldKey>,
-    /// Presses that were told or found too short, newest last; a repeat of one means nothing.
+    /// Presses that were reported or found too short, newest last; repeats of them are ignored.
     past: [Option<PressKey>; PAST_PRESSES],
 }
 
-/// A key that was let go.
+/// A key press that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Press {
     /// `0-9 * # A-D`.
@@ -32,7 +36,7 @@ impl Press {
     }
 }
 
-/// What names one press (RFC 4733 §2.5.1.2: same timestamp, same event).
+/// Identity of one press (RFC 4733 §2.5.1.2: same timestamp, same event).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PressKey {
     ssrc: u32,
@@ -51,7 +55,7 @@ struct HeldKey {
 }
 
 impl EventReceiver {
-    /// Takes the payload of one event packet; `report` is called for each press that became certain.
+    /// Reads the payload of one event packet; calls `report` for each press that became certain.
     pub fn receive(
         &mut self,
         ssrc: u32,
@@ -73,7 +77,7 @@ impl EventReceiver {
         }
     }
 
-    /// Gives up waiting for the end of a press whose packets stopped coming.
+    /// Stops waiting for the end of a press whose packets stopped.
     pub fn expire(&mut self, now_samples: u32) -> Option<Press> {
         let held = self.current?;
         if elapsed(now_samples, held.last_at) < SILENCE_SAMPLES {
@@ -105,7 +109,7 @@ impl EventReceiver {
                 self.finish(held).into_iter().for_each(&mut *report);
                 HeldKey::new(key)
             }
-            // Packets of an earlier press that were overtaken: told when its end or its length is known.
+            // Overtaken packets of an earlier press: reported when its end or its length is known.
             Some(_) => {
                 let late = HeldKey { duration, ..HeldKey::new(key) };
                 if end || late.is_long_enough() {
@@ -141,7 +145,7 @@ impl HeldKey {
         Self { key, earlier_samples: 0, duration: 0, last_at: 0 }
     }
 
-    /// Presses longer than 0xFFFF units go on under a timestamp that much later (§2.5.1.3).
+    /// Presses longer than 0xFFFF units continue under a timestamp that much later (§2.5.1.3).
     fn continues_in(&self, key: PressKey) -> bool {
         self.key.ssrc == key.ssrc
             && self.key.event == key.event
@@ -153,7 +157,7 @@ impl HeldKey {
         Self { key, earlier_samples, duration: 0, ..self }
     }
 
-    /// Another source is taken for newer: its timestamps say nothing about ours.
+    /// Another SSRC counts as newer: its timestamps do not compare with those before.
     fn is_older_than(&self, key: PressKey) -> bool {
         self.key.ssrc != key.ssrc
             || key.timestamp == self.key.timestamp
@@ -197,7 +201,7 @@ enum SendState {
     Waiting { steps: u8 },
 }
 
-/// What is to be sent in one 20 ms step.
+/// What to send in one 20 ms step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DigitStep {
     /// This packet.
@@ -239,8 +243,7 @@ impl DigitSender {
         }
     }
 
-    /// The samples of the step before, for a party that is told digits by their tones: 100 ms of tone,
-    /// then silence.
+    /// The samples of the step before, for a party without telephone events: 100 ms of tone, then silence.
     pub fn tone(&mut self, codec: Codec) -> [u8; STEP_SAMPLES as usize] {
         let Some(tone) = &mut self.tone else { return [codec.silence(); STEP_SAMPLES as usize] };
         std::array::from_fn(|_| g711::encode(codec, tone.sample()))
@@ -278,7 +281,7 @@ pub(crate) fn event_of(digit: u8) -> Option<u8> {
     u8::try_from(place).ok()
 }
 
-/// The payload of the packet after `sent` others: its length grows, then the end is told three times.
+/// The payload of the packet after `sent` others: its duration grows, then the end is sent three times.
 fn event_payload(event: u8, sent: u8) -> [u8; EVENT_BYTES] {
     let steps = (sent + 1).min(ON_STEPS);
     let end = if sent + 1 >= ON_STEPS { END } else { 0 };
@@ -288,7 +291,7 @@ fn event_payload(event: u8, sent: u8) -> [u8; EVENT_BYTES] {
 
 /// RFC 4733 table 3, in the order of the codes.
 const DIGITS: [u8; EVENTS as usize] = *b"0123456789*#ABCD";
-/// Codes 0..=15 are keys; 16 is flash, which means nothing to a call here.
+/// Codes 0..=15 are keys; 16 is flash, which no call here uses.
 const EVENTS: u8 = 16;
 pub(crate) const EVENT_BYTES: usize = 4;
 /// Events in one packet that are read; senders put one.
@@ -305,7 +308,7 @@ const EVENT_PACKETS: u8 = ON_STEPS + 2;
 const GAP_STEPS: u8 = 3;
 /// Shorter presses are noise.
 const PRESS_SAMPLES_MIN: u32 = 40 * SAMPLES_A_MS;
-/// Packets of a press come every 20 to 50 ms: after this long without one it has ended.
+/// Packets of a press arrive every 20 to 50 ms: after this long without one it has ended.
 const SILENCE_SAMPLES: u32 = 120 * SAMPLES_A_MS;
 const PAST_PRESSES: usize = 8;
 
@@ -375,14 +378,14 @@ mod tests {
     }
 
     #[test]
-    fn a_press_without_an_end_is_told_after_silence() {
+    fn a_press_without_an_end_is_reported_after_silence() {
         let mut receiver = EventReceiver::default();
-        let mut told = 0;
-        receiver.receive(1, 100, &[5, 10, 1, 0x90], 0, |_| told += 1);
-        assert_eq!((told, receiver.expire(959)), (0, None));
+        let mut reported = 0;
+        receiver.receive(1, 100, &[5, 10, 1, 0x90], 0, |_| reported += 1);
+        assert_eq!((reported, receiver.expire(959)), (0, None));
         assert_eq!(receiver.expire(960), Some(Press { digit: b'5', duration_ms: 50 }));
-        receiver.receive(1, 100, &[5, 0x8A, 1, 0x90], 961, |_| told += 1);
-        assert_eq!((told, receiver.is_waiting()), (0, false));
+        receiver.receive(1, 100, &[5, 0x8A, 1, 0x90], 961, |_| reported += 1);
+        assert_eq!((reported, receiver.is_waiting()), (0, false));
     }
 
     #[test]
@@ -429,7 +432,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
-        /// As long as one packet of a press that shows 40 ms comes through, it is told exactly once.
+        /// As long as one packet of a press that shows 40 ms arrives, it is reported exactly once.
         #[test]
         fn lost_and_doubled_packets_never_lose_or_double_a_digit(
             digits in "[0-9A-D*#]{1,12}",
@@ -455,10 +458,10 @@ mod tests {
                 }
             }
             let mut expected: Vec<char> = digits.chars().collect();
-            let mut told: Vec<char> = heard(&all).chars().collect();
+            let mut reported: Vec<char> = heard(&all).chars().collect();
             expected.sort_unstable();
-            told.sort_unstable();
-            prop_assert_eq!(told, expected);
+            reported.sort_unstable();
+            prop_assert_eq!(reported, expected);
         }
 
         #[test]

@@ -46,14 +46,14 @@ pub(crate) fn port(index: u16) -> MediaPort {
     MediaPort { address: 0, rtp: 10_000 + index * 2 }
 }
 
-/// What a core did.
+/// The recorded actions of a core.
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
     pub sent: Vec<Sent>,
     pub events: Vec<MediaEvent>,
     pub frames: Vec<RecorderFrame>,
     pub mesh: Vec<(CoreId, MeshFrame)>,
-    /// RTCP sockets that were asked for (`true`) or given up, by the index of their port.
+    /// RTCP sockets opened (`true`) or closed, by the index of their port.
     pub rtcp: Vec<(usize, bool)>,
     pub recorder_is_full: bool,
     pub mesh_is_full: bool,
@@ -119,7 +119,7 @@ pub(crate) struct World {
     parties: Vec<Party>,
 }
 
-/// A peer that sends a packet every 20 ms when it is asked to.
+/// A peer; each call of `World::speak` sends its next packet of 20 ms.
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
     pub leg: LegId,
@@ -183,7 +183,7 @@ impl World {
         &mut self.parties[party]
     }
 
-    /// Gives the command to the core of its leg.
+    /// Passes the command to the core of its leg.
     pub fn command(&mut self, command: MediaCommand) {
         let core = usize::from(command_leg(&command).core.0);
         let (plane, hands) = &mut self.cores[core];
@@ -256,7 +256,7 @@ impl World {
         received
     }
 
-    /// Lets time pass; every core ticks when it wants to.
+    /// Lets time pass; every core ticks at its deadlines.
     pub fn run(&mut self, ms: u64) {
         let end = self.now + Duration::from_millis(ms);
         while let Some(at) = self.next_deadline().filter(|at| *at <= end) {

@@ -1,4 +1,4 @@
-//! Tones as linear samples: beep and ring-back. Made before a call hears them, never on the packet path.
+//! Tones as linear samples: beep and ring-back. Made before they are played, never on the packet path.
 
 use std::f32::consts::TAU;
 
@@ -16,7 +16,7 @@ pub struct Tone {
 }
 
 impl Tone {
-    /// What `<Record>` plays before it records.
+    /// The beep that `<Record>` plays before it records.
     pub const BEEP: Self = Self { hertz: [1000.0; 2], peak: 8_000, on_ms: 400, off_ms: 0 };
     /// North American ring-back (440 + 480 Hz, 2 s on, 4 s off).
     pub const RINGBACK: Self =

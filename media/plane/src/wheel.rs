@@ -1,4 +1,7 @@
-//! When legs beat: twenty slots of one millisecond, legs spread over them. Sans-IO.
+//! The schedule of beats: twenty phases of one millisecond, legs spread over them by their slot. Sans-IO.
+//!
+//! A leg keeps its phase for life, so a core of evenly filled slots sends at an even pace instead of in a
+//! burst every 20 ms. A core that is late serves missed milliseconds in order, at most two rounds of them.
 
 use shared::Instant;
 
@@ -6,7 +9,7 @@ use shared::Instant;
 #[derive(Debug)]
 pub(crate) struct Wheel {
     phases: [Vec<Beat>; PHASES],
-    /// The next millisecond to be worked off.
+    /// The next millisecond to serve.
     next_ms: u64,
     beats: usize,
 }
@@ -15,22 +18,22 @@ pub(crate) struct Wheel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Beat {
     pub slot: u16,
-    /// Between two full beats: only sends.
+    /// A half beat between two full ones: it only sends.
     pub half: bool,
 }
 
-/// The slots of a turn.
+/// The milliseconds that one tick serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
     pub from_ms: u64,
     pub to_ms: u64,
-    /// Slots given up because the core is too late.
+    /// Milliseconds skipped before them because the core is late.
     pub skipped: u64,
 }
 
 impl Wheel {
     pub fn new(legs_max: usize) -> Self {
-        // Slots of one phase, and those of the opposite one as half beats.
+        // Legs of one phase, and those of the opposite phase with their half beats.
         let beats_max = 2 * legs_max.div_ceil(PHASES);
         Self {
             phases: std::array::from_fn(|_| Vec::with_capacity(beats_max)),
@@ -41,7 +44,7 @@ impl Wheel {
 
     /// Lets a leg beat from the next millisecond on.
     pub fn insert(&mut self, now: Instant, slot: u16, with_half_beats: bool) {
-        // Slots that nobody waits for may still lie behind us: the leg would beat in one of them.
+        // Empty milliseconds may lie behind us unserved: the leg must not beat in one of them.
         if self.next_deadline().is_none_or(|at| at > now) {
             self.next_ms = self.next_ms.max(now.as_millis() + 1);
         }
@@ -69,7 +72,7 @@ impl Wheel {
         ms.map(Instant::from_millis)
     }
 
-    /// Takes the slots up to now, at most two rounds of them; the rest is given up.
+    /// Takes the milliseconds up to now, at most two rounds of them; earlier ones are skipped.
     pub fn take_turn(&mut self, now: Instant) -> Turn {
         let end_ms = now.as_millis() + 1;
         let late = end_ms.saturating_sub(self.next_ms);
@@ -114,7 +117,7 @@ const fn phase_at(ms: u64) -> usize {
 
 /// Slots of a round, one millisecond each.
 const PHASES: usize = 20;
-/// A core that is later than two frames leaves the older ones out: their time has passed.
+/// A core that is more than two frames late skips the older ones: their time has passed.
 const TURN_SLOTS_MAX: u64 = 2 * PHASES as u64;
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Config {
     /// The TLS listeners of each edge, by its name. An edge that names none has one on each address it
     /// listens on, at the port of `sip.tls`, so that a phone that is given the edge's name finds TLS
     /// where it finds TCP: either a listener of `sip.tls` covers the address, or the edge opens its own.
-    /// An edge that listens on all addresses is told apart by its port, which TLS cannot share: there
+    /// An edge that listens on all addresses is identified by its port, which TLS cannot share: there
     /// the setting has to name one.
     pub fn edge_tls(&self) -> BTreeMap<&str, EdgeTls> {
         let named = self.edges.values().flat_map(|edge| &edge.tls);

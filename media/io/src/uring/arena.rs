@@ -33,8 +33,8 @@ impl Arena {
         Self { memory: KernelMemory::new(ARENA_BYTES), used: 0 }
     }
 
-    /// Copies a datagram in; `None` when there is no room (submit, clear, try again). What it points
-    /// to stays as it is until [`Arena::clear`].
+    /// Copies a datagram in; `None` when there is no room (submit, clear, try again). The copy stays unchanged
+    /// until [`Arena::clear`].
     pub fn put(&mut self, to: SocketAddr, packet: &[u8]) -> Option<Parcel> {
         let room = (ADDRESS_ROOM + packet.len()).next_multiple_of(LINE);
         if room > ARENA_BYTES - self.used {
@@ -57,7 +57,7 @@ impl Arena {
         })
     }
 
-    /// Everything is free again. Only once the kernel took over all that was put in.
+    /// Frees everything. Call only when the kernel has taken over all entries.
     pub fn clear(&mut self) {
         self.used = 0;
     }

@@ -122,7 +122,7 @@ pub(crate) struct Filled {
 }
 
 impl Filled {
-    /// What the kernel wrote.
+    /// The bytes that the kernel wrote.
     pub fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the ledger gave this buffer to the core and to this one value; the kernel has no
         // claim on it until `give_back` or `lend_to_send` takes the value. The memory outlives it, as

@@ -1,9 +1,9 @@
 //! Every interleaving of core and kernel at the ring of free buffers, by exhaustion: a model of the
 //! ring around the real [`Ledger`]. Test only.
 //!
-//! The steps are those that the other side can see apart: writing an entry, publishing the tail, reading
-//! the tail and an entry, telling of a filled buffer. What [`super::buffers::Buffers`] does with raw
-//! memory is done here with plain values, so that each reachable state can be looked at.
+//! The steps are those that the other side can observe separately: writing an entry, publishing the tail, reading
+//! the tail and an entry, reporting a filled buffer. What [`super::buffers::Buffers`] does with raw memory is
+//! done here with plain values, so that each reachable state can be checked.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ struct State {
     tail: u16,
     published: u16,
     head: u16,
-    /// Filled by the kernel, and not told yet; told, and held by the core.
+    /// Filled by the kernel and not reported yet; reported, and held by the core.
     filled: Vec<u16>,
     held: Vec<u16>,
     /// Being sent, as the kernel sees it.
@@ -60,7 +60,7 @@ impl State {
             step(&|state| state.kernel_fills());
         }
         for index in 0..self.filled.len() {
-            step(&|state| state.kernel_tells(index));
+            step(&|state| state.kernel_reports(index));
         }
         for index in 0..self.held.len() {
             step(&|state| {
@@ -103,7 +103,7 @@ impl State {
         self.filled.push(buffer);
     }
 
-    fn kernel_tells(&mut self, index: usize) {
+    fn kernel_reports(&mut self, index: usize) {
         let buffer = self.filled.remove(index);
         assert!(self.ledger.take(buffer), "{buffer} was the kernel's");
         self.held.push(buffer);
@@ -117,7 +117,7 @@ impl State {
         self.tail = (self.tail + 1) % WRAP;
     }
 
-    /// In the ring, published or not, or filled and not told.
+    /// In the ring, published or not, or filled and not reported.
     fn is_kernels(&self, buffer: u16) -> bool {
         self.ring().contains(&buffer) || self.filled.contains(&buffer)
     }

@@ -1,4 +1,4 @@
-//! Who has each receive buffer: the kernel, this core, or a send under way. Pure bookkeeping.
+//! Holder of each receive buffer: the kernel, this core, or a send in progress. Pure bookkeeping.
 //!
 //! ```text
 //! kernel --(completion)--> core --(consumed, dropped)--> kernel
@@ -13,7 +13,7 @@ enum Holder {
     Send,
 }
 
-/// Keeps who has each buffer, and the queue of those that sends hold. Allocates only when made.
+/// Tracks the holder of each buffer, and queues those that sends hold. Allocates only when made.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, PartialOrd, Ord))]
 pub(crate) struct Ledger {
@@ -28,8 +28,8 @@ impl Ledger {
         Self { holders, sends: Vec::with_capacity(usize::from(count)) }
     }
 
-    /// The kernel says that it filled this buffer. `false` for one that it did not have: then the
-    /// buffer must not be touched.
+    /// The kernel reports that it filled this buffer. `false` for one that it did not have: then the buffer
+    /// must not be touched.
     #[must_use]
     pub fn take(&mut self, buffer: u16) -> bool {
         self.pass(buffer, Holder::Kernel, Holder::Core)
@@ -42,13 +42,13 @@ impl Ledger {
         }
     }
 
-    /// This core is done with the buffer. `true` when it is to be given to the kernel now.
+    /// This core is done with the buffer. `true` when the caller must return it to the kernel now.
     #[must_use]
     pub fn give_back(&mut self, buffer: u16) -> bool {
         self.pass(buffer, Holder::Core, Holder::Kernel)
     }
 
-    /// All queued sends were taken over by the kernel: the next buffer to be given to it, until `None`.
+    /// The kernel took over all queued sends: answers the next buffer to return to it, until `None`.
     pub fn next_sent(&mut self) -> Option<u16> {
         let buffer = self.sends.pop()?;
         let was_send = self.pass(buffer, Holder::Send, Holder::Kernel);

@@ -1,4 +1,4 @@
-//! What a multishot RECVMSG writes in front of a datagram (`struct io_uring_recvmsg_out`). Pure.
+//! The header that a multishot RECVMSG writes in front of a datagram (`struct io_uring_recvmsg_out`). Pure.
 //!
 //! A buffer holds: 16 bytes header, 32 bytes for the source address, the datagram. Once the source is
 //! read, its place serves for the destination address of a forward.
@@ -11,9 +11,9 @@ use super::address;
 const HEADER_BYTES: usize = 16;
 /// Room for the source: the longest address, rounded up so that the datagram begins aligned.
 pub(crate) const NAME_BYTES: usize = 32;
-/// Where the datagram begins.
+/// Offset of the datagram.
 pub(crate) const PAYLOAD_OFFSET: usize = HEADER_BYTES + NAME_BYTES;
-/// Where the address stands.
+/// Offset of the address.
 pub(crate) const NAME_OFFSET: usize = HEADER_BYTES;
 
 const _: () = assert!(NAME_BYTES >= address::ADDRESS_BYTES);
@@ -21,7 +21,7 @@ const _: () = assert!(NAME_BYTES >= address::ADDRESS_BYTES);
 /// A datagram in a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// Who sent it.
+    /// Its source.
     pub source: SocketAddr,
     /// Its length; it begins at [`PAYLOAD_OFFSET`].
     pub len: usize,

@@ -5,8 +5,8 @@
 //! for sends that succeed (0 to 8 %), and above all waiting for many packets at once (a third of all CPU
 //! at 100,000 packets a second). What was measured not to: zero-copy sends (22 % worse for 172 bytes),
 //! a submission thread on the same core (85 % worse), multishot timeouts (they drift), a second socket a port,
-//! connected to the party (3 % at most, for twice the kernel's memory; the first one cannot be connected, or the kernel
-//! would answer strangers whom we have to count).
+//! connected to the party (3 % at most, for twice the kernel's memory; the first one cannot be connected, or the
+//! kernel would answer packets of other sources, which we have to count).
 #![allow(unsafe_code)]
 
 mod address;
@@ -59,35 +59,35 @@ pub(crate) struct Uring {
     ring: IoUring,
     buffers: Buffers,
     arena: Arena,
-    /// What every RECVMSG asks for. The kernel copies it at each arming.
+    /// The request of every RECVMSG. The kernel copies it at each arming.
     request: Box<libc::msghdr>,
     doorbell: Arc<Doorbell>,
-    /// Where the doorbell's READ puts its count. Only the kernel writes it, nobody reads it.
+    /// Target of the doorbell's READ. Only the kernel writes it, nothing reads it.
     bell_count: Box<[u8; 8]>,
     bell_is_armed: bool,
     rtcp: RtcpSockets,
-    /// Tells which RTCP sockets have something; the ring waits for it as for one socket.
+    /// Epoll set of the RTCP sockets; the ring waits for it as for one socket.
     rtcp_epoll: OwnedFd,
     rtcp_is_awaited: bool,
     rtcp_ready: Vec<epoll::Event>,
     rtcp_bytes: Box<[u8]>,
     /// First sockets in the ring's table: one a port.
     sockets: u32,
-    /// Sockets whose reception has ended and is to be begun again at the next turn, without repeats.
+    /// Sockets whose reception has ended and restarts at the next turn, without repeats.
     rearm: Vec<u32>,
     counts: DriverCounts,
 }
 
-/// What a completion is about, in its user data.
+/// Subject of a completion, from its user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag {
     /// From this place of the table.
     Receive(u32),
     Send,
     Bell,
-    /// Some RTCP socket has something.
+    /// An RTCP socket is ready.
     Rtcp,
-    /// What nothing depends on.
+    /// An operation whose result is ignored.
     Ignored,
 }
 
@@ -117,7 +117,7 @@ impl Tag {
 }
 
 impl Uring {
-    /// Makes the ring, opens the share of one core into its table and begins to receive.
+    /// Makes the ring, opens the share of one core into its table and starts receiving.
     ///
     /// Each socket is bound, put into the ring's own table and closed again, so that the limit of
     /// open files bounds a core's sockets and not the process's.
@@ -208,7 +208,7 @@ impl Uring {
         self.rtcp_is_awaited = unsafe { self.push(&entry) };
     }
 
-    /// One datagram of each RTCP socket that has any.
+    /// Receives one datagram of each ready RTCP socket.
     fn receive_rtcp(&mut self, handler: &mut impl PacketHandler) -> usize {
         let only_look = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut ready = std::mem::take(&mut self.rtcp_ready);
@@ -240,19 +240,19 @@ impl Uring {
     /// Queues an entry, submitting first where the queue is full. `false` when the kernel takes none.
     ///
     /// # Safety
-    /// What the entry points to must stay until the kernel is done with it.
+    /// Memory that the entry points to must stay until the kernel is done with it.
     unsafe fn push(&mut self, entry: &squeue::Entry) -> bool {
         // SAFETY: by the caller.
         if unsafe { self.ring.submission().push(entry) }.is_ok() {
             return true;
         }
-        // No memory is taken back here: the entry may point to what was put aside for it.
+        // No memory is freed here: the entry may point to memory that was reserved for it.
         check(self.ring.submit());
         // SAFETY: by the caller.
         unsafe { self.ring.submission().push(entry) }.is_ok()
     }
 
-    /// Gives everything queued to the kernel, without waiting, and takes back the memory of sends.
+    /// Passes everything queued to the kernel, without waiting, and reclaims the memory of sends.
     fn submit(&mut self) {
         let result = self.ring.submit();
         self.submitted(result);
@@ -465,7 +465,7 @@ impl Drop for Uring {
     }
 }
 
-/// RTCP sockets that are looked at in one turn.
+/// RTCP sockets that are served in one turn.
 const RTCP_TURN: usize = 32;
 
 /// Receptions that are cancelled before their ends are worked off; they fit into the completion queue
@@ -521,7 +521,7 @@ fn check(result: io::Result<usize>) {
     }
 }
 
-/// Errors that pass by themselves: the deadline, a signal, completions to be read first, memory.
+/// Errors that pass by themselves: the deadline, a signal, unread completions, memory.
 fn is_passing(error: &io::Error) -> bool {
     let passing = [libc::ETIME, libc::EINTR, libc::EBUSY, libc::EAGAIN, libc::ENOMEM];
     error.raw_os_error().is_some_and(|number| passing.contains(&number))

@@ -1,4 +1,4 @@
-//! Whether io_uring works here, and if not, why and what helps.
+//! Probe of io_uring: whether it works here, and if not, the reason and the remedy.
 
 use std::fs;
 use std::io;
@@ -9,8 +9,7 @@ use socket2::{Domain, Socket, Type};
 use super::buffers::Buffers;
 use super::build_ring;
 
-/// Tries what a core needs, on a small ring. `Err` holds a clause that says what is wrong and how to
-/// mend it.
+/// Tries the operations of a core, on a small ring. `Err` holds a clause with the fault and its remedy.
 pub(crate) fn probe() -> Result<(), String> {
     let ring = build_ring(8, 16).map_err(|error| explain_setup(&error, &read_sysctl()))?;
     let refused = |what: &'static str| move |error: io::Error| explain_step(what, &error);

@@ -3,9 +3,9 @@
 //! Samples are summed in blocks of 5 ms against eight frequencies in phase and in quadrature, sixteen
 //! lanes at once; that is Goertzel's result without its chain of dependent steps, so one channel fills
 //! a wide register and none has to wait for others. Three blocks, each turned by the phase of its
-//! place, make a window of 15 ms; one window is judged every 5 ms. A key is told when five windows in
-//! a row name it, which a tone of 38 ms always does and one of 24 ms never; it is let go after four
-//! windows without it, so that 10 ms of interruption are bridged and 40 ms of pause are not.
+//! place, make a window of 15 ms; one window is judged every 5 ms. A key is reported when five consecutive
+//! windows name it, which a tone of 38 ms always does and one of 24 ms never; it ends after four windows
+//! without it, so that 10 ms of interruption are bridged and 40 ms of pause are not.
 
 use shared::Codec;
 
@@ -21,26 +21,25 @@ pub struct Detector {
     rest_len: u8,
     /// The two blocks before the next one, older first.
     blocks: [BlockSums; 2],
-    /// The key that windows name, and how many in a row did.
+    /// The key that the last windows named, and the number of consecutive ones.
     run: Option<(u8, u8)>,
     held: Option<Held>,
 }
 
-/// What a detector makes of the samples up to now.
+/// Verdict on the samples up to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// No key.
     Nothing,
-    /// Probably the beginning of a key; told so that the tone can be kept from a party that is told keys.
+    /// Probably the beginning of a key; reported so that the tone can be kept from a party that takes events.
     Perhaps,
-    /// This event code (RFC 4733 table 3: `0-9 * # A-D`) since about so many samples; those after its
-    /// last window are not counted.
+    /// A key, by its event code (RFC 4733 table 3: `0-9 * # A-D`).
     Key {
         /// 0..=15.
         event: u8,
-        /// How long it was heard.
+        /// Length of the tone in samples, up to the end of its last window.
         samples: u32,
-        /// Samples after that in which it was not, at most those of an interruption.
+        /// Samples without the tone after that, at most those of an interruption.
         missed: u32,
     },
 }
@@ -59,8 +58,8 @@ impl Default for Detector {
 }
 
 impl Detector {
-    /// Judges the next samples; `ended` is called with event code and length in samples for each key
-    /// that was let go in them.
+    /// Judges the next samples; calls `ended` with event code and length in samples for each key that
+    /// ended in them.
     pub fn hear(&mut self, codec: Codec, samples: &[u8], mut ended: impl FnMut(u8, u32)) {
         let table = g711::half_table(codec);
         let mut left = samples;
@@ -96,7 +95,7 @@ impl Detector {
         let [older, old] = &self.blocks;
         let named = judge(older, old, &block);
         self.blocks = [*old, block];
-        // Mostly nothing is named and nothing was: then there is nothing to keep account of.
+        // Mostly no key is named and none was: then nothing has to be tracked.
         if named.is_none() && self.run.is_none() && self.held.is_none() {
             return;
         }
@@ -105,21 +104,21 @@ impl Detector {
         }
     }
 
-    /// Samples were lost: a key that is held goes on over them.
+    /// Samples were lost: a held key continues over them.
     pub fn skip(&mut self, samples: u32) {
         if let Some(held) = &mut self.held {
             held.samples = held.samples.saturating_add(samples);
         }
     }
 
-    /// Forgets everything; the key that was held, and its length in samples.
+    /// Resets the detector; answers the key that was held, and its length in samples.
     pub fn reset(&mut self) -> Option<(u8, u32)> {
         let held = self.held;
         *self = Self::default();
         held.map(|held| (held.event, held.samples))
     }
 
-    /// What the samples up to now are.
+    /// The verdict on the samples up to now.
     pub fn heard(&self) -> Heard {
         match (self.held, self.run) {
             (Some(held), _) => Heard::Key {
@@ -132,7 +131,7 @@ impl Detector {
         }
     }
 
-    /// Takes the judgement of one window; the key that ended by it.
+    /// Adds the verdict on one window; answers the key that it ended.
     fn window(&mut self, named: Option<u8>) -> Option<(u8, u32)> {
         self.run = match (named, self.run) {
             (Some(event), Some((same, count))) if same == event => {

@@ -1,4 +1,4 @@
-//! Makes the two tones of a key, sample by sample. Sans-IO.
+//! Generator of the two tones of a key, sample by sample. Sans-IO.
 
 use super::tables::{GROUP, HERTZ, PEAK, RATE, SINE, SINE_LEN, tones_of};
 
@@ -11,8 +11,8 @@ pub struct DualTone {
 }
 
 impl DualTone {
-    /// The tones of an event code (RFC 4733 table 3), each at this many dBm0 below zero, held between
-    /// 6 and 20: louder ones clip, softer ones are not heard by everybody. `None` for other codes.
+    /// The tones of an event code (RFC 4733 table 3), each at this many dBm0 below zero, clamped to 6..=20:
+    /// louder ones clip, softer ones are missed by some receivers. `None` for other codes.
     pub fn new(event: u8, below_dbm0: u8) -> Option<Self> {
         let [low, high] = tones_of(event)?;
         let step = |hertz: f64| (hertz / RATE * ROUND) as u32;

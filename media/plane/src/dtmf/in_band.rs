@@ -1,5 +1,5 @@
-//! In-band digits of one leg: its packets in order, losses bridged, and what a bridged party that takes
-//! telephone events is to be told in place of the tone. Sans-IO.
+//! In-band digits of one leg: its packets in order, losses bridged, and the telephone events that a bridged
+//! party receives in place of the tone. Sans-IO.
 
 use shared::Codec;
 
@@ -11,22 +11,22 @@ use crate::telephone_event::Press;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InBand {
     detector: Detector,
-    /// Epoch of the party's numbers, and the timestamp that goes on from its last packet.
+    /// Epoch of the party's numbers, and the timestamp that would continue its last packet.
     next: Option<(u16, u32)>,
     /// Arrival of the last packet, in wrapping samples.
     last_at: u32,
     telling: Telling,
 }
 
-/// What a bridged party hears of a packet.
+/// What to send of a packet to a bridged party that takes telephone events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ToneNote {
     /// The packet as it is.
     #[default]
     Voice,
-    /// Silence: a tone begins in it, as far as one can tell.
+    /// Silence: a tone probably begins in it.
     Mute,
-    /// This event in its place.
+    /// This event in place of the packet.
     Key(KeyNote),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct KeyNote {
     /// First packet of the press.
     pub first: bool,
     pub duration: u16,
-    /// Timestamp at which this segment of the press began.
+    /// Timestamp of the start of this segment of the press.
     pub start: u32,
 }
 
@@ -50,7 +50,7 @@ enum Telling {
         event: u8,
         start: u32,
     },
-    /// The end is told as often as this.
+    /// Number of end packets.
     Ending {
         event: u8,
         start: u32,
@@ -69,7 +69,7 @@ pub(crate) struct Spoken<'a> {
 }
 
 impl InBand {
-    /// Listens to one packet; `report` is called for each key that was let go.
+    /// Judges one packet; calls `report` for each key that ended.
     pub fn hear(
         &mut self,
         packet: Spoken<'_>,
@@ -101,7 +101,7 @@ impl InBand {
         self.note(end, last)
     }
 
-    /// Gives up waiting for the end of a key whose packets stopped coming.
+    /// Stops waiting for the end of a key whose packets stopped.
     pub fn expire(&mut self, now_samples: u32) -> Option<Press> {
         if !self.is_waiting() || elapsed(now_samples, self.last_at) < SILENCE_SAMPLES {
             return None;
@@ -109,7 +109,7 @@ impl InBand {
         self.reset()
     }
 
-    /// Begins anew; the key that was held.
+    /// Resets the state; answers the key that was held.
     pub fn reset(&mut self) -> Option<Press> {
         self.next = None;
         self.telling = Telling::Nothing;
@@ -158,7 +158,7 @@ impl InBand {
         key(event, start, samples, true, false)
     }
 
-    /// What came too late is not judged, but a piece of tone it may be.
+    /// A late packet is not judged, but it may hold a piece of the tone.
     fn late_note(&self) -> ToneNote {
         match self.telling {
             Telling::Nothing => ToneNote::Voice,
@@ -175,7 +175,7 @@ impl KeyNote {
     }
 }
 
-/// Presses longer than 0xFFFF samples are told in segments (RFC 4733 §2.5.1.3).
+/// Presses longer than 0xFFFF samples are sent in segments (RFC 4733 §2.5.1.3).
 fn key(event: u8, start: u32, samples: u32, end: bool, first: bool) -> ToneNote {
     let before = samples.saturating_sub(1) / SEGMENT * SEGMENT;
     let duration = (samples - before) as u16;
@@ -188,13 +188,13 @@ fn press(event: u8, samples: u32) -> Press {
 
 const SEGMENT: u32 = u16::MAX as u32;
 const END: u8 = 0x80;
-/// -10 dBm0: what a tone's own level was, its hearer need not know.
+/// -10 dBm0, whatever the level of the tone: a fixed level is always audible.
 const VOLUME: u8 = 10;
 /// The last packet and two repeats.
 const ENDS: u8 = 3;
-/// Two packets lost in a row are bridged; what is longer was no tone that we heard.
+/// Two consecutive lost packets are bridged; a longer gap ends the tone.
 const LOST_SAMPLES_MAX: i32 = 40 * SAMPLES_A_MS as i32;
-/// After this long without a packet a key was let go.
+/// After this long without a packet a key has ended.
 const SILENCE_SAMPLES: u32 = 120 * SAMPLES_A_MS;
 
 #[cfg(test)]
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
     use crate::dtmf::material::{keys, silence};
 
-    /// Packets of 20 ms through one leg: digits, and what the bridged party is told.
+    /// Packets of 20 ms through one leg: digits, and the events that the bridged party receives.
     fn through(samples: &[i16], lost: impl Fn(usize) -> bool) -> (String, Vec<ToneNote>) {
         let mut leg = InBand::default();
         let mut digits = String::new();
@@ -253,28 +253,30 @@ mod tests {
     }
 
     #[test]
-    fn a_press_is_told_as_an_event_with_its_length_and_three_ends() {
+    fn a_press_is_reported_as_an_event_with_its_length_and_three_ends() {
         let samples = [silence(200), keys("#", 100, 100), silence(200)].concat();
         let (_, notes) = through(&samples, |_| false);
-        let told: Vec<KeyNote> = notes
+        let notes_of_key: Vec<KeyNote> = notes
             .iter()
             .filter_map(|note| match note {
                 ToneNote::Key(key) => Some(*key),
                 ToneNote::Voice | ToneNote::Mute => None,
             })
             .collect();
-        assert!(told.iter().all(|key| key.event == 11 && key.start == told[0].start));
-        assert_eq!(told.iter().filter(|key| key.end).count(), 3);
-        assert_eq!(told.iter().filter(|key| key.first).count(), 1);
-        assert!(told.is_sorted_by_key(|key| key.duration));
-        let length = told[told.len() - 1].duration;
+        assert!(
+            notes_of_key.iter().all(|key| key.event == 11 && key.start == notes_of_key[0].start)
+        );
+        assert_eq!(notes_of_key.iter().filter(|key| key.end).count(), 3);
+        assert_eq!(notes_of_key.iter().filter(|key| key.first).count(), 1);
+        assert!(notes_of_key.is_sorted_by_key(|key| key.duration));
+        let length = notes_of_key[notes_of_key.len() - 1].duration;
         assert!((760..=840).contains(&length), "{length}");
-        let start = told[0].start.wrapping_sub(77);
+        let start = notes_of_key[0].start.wrapping_sub(77);
         assert!((1_560..=1_640).contains(&start), "{start}");
     }
 
     #[test]
-    fn a_press_of_more_than_eight_seconds_is_told_in_segments() {
+    fn a_press_of_more_than_eight_seconds_is_reported_in_segments() {
         let ToneNote::Key(second) = key(1, 10, 70_000, false, false) else { panic!() };
         assert_eq!((second.start, second.duration), (10 + 65_535, 4_465));
         let ToneNote::Key(whole) = key(1, 10, 65_535, false, false) else { panic!() };
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_told_when_its_packets_stop() {
+    fn a_key_is_reported_when_its_packets_stop() {
         let samples = keys("3", 100, 0);
         assert_eq!(through(&samples, |_| false).0, "3");
     }

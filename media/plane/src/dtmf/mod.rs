@@ -1,7 +1,7 @@
-//! In-band digits: two tones a key (ITU-T Q.23), heard in G.711 and made as samples. Sans-IO.
+//! In-band digits: two tones a key (ITU-T Q.23), detected in G.711 and generated as samples. Sans-IO.
 //!
-//! `detector.rs` judges samples, `in_band.rs` is that for one leg with its packets and their losses,
-//! `generator.rs` makes the tones, `tone_relay.rs` turns another party's telephone events into them.
+//! `detector.rs` judges samples, `in_band.rs` applies it to the packets of one leg and bridges their losses,
+//! `generator.rs` makes the tones, `tone_relay.rs` plays another party's telephone events with them.
 
 mod detector;
 mod generator;

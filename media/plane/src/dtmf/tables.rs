@@ -31,8 +31,8 @@ pub(super) const fn tones_of(event: u8) -> Option<[usize; 2]> {
 /// Cosines of the eight frequencies over one block, then their negative sines.
 pub(super) static COEFFICIENTS: BlockCoefficients = coefficients();
 
-/// What one block later does to the phase of each frequency: with (cosine, negative sine) as a number,
-/// the sums are multiplied by it.
+/// Phase of each frequency after one block, as a complex number (cosine, negative sine) by which the sums are
+/// multiplied.
 pub(super) static TURN: Turn = turn();
 
 /// One round of a sine, its peak 1 << 15 less one.
@@ -122,7 +122,7 @@ pub(super) const RATE: f64 = 8_000.0;
 /// Frequencies of one group.
 pub(super) const GROUP: usize = 4;
 pub(super) const BINS: usize = 2 * GROUP;
-/// What stands for 1.0 in [`COEFFICIENTS`].
+/// The value of 1.0 in [`COEFFICIENTS`].
 pub(super) const COEFFICIENT_ONE: f64 = 4_096.0;
 pub(super) const SINE_LEN: usize = 1_024;
 /// Levels from 0 to -63 dBm0: all that a telephone event can say.

@@ -1,19 +1,19 @@
 //! Telephone events of the bridged party as tones, for a leg that negotiated none. Sans-IO.
 //!
-//! Events are read whenever they come and played by the leg's own beat, one after the other with a
-//! pause between, each as long as the press was: loss, doubles and jitter of the packets are not heard.
+//! Events are read as they arrive and played by the leg's own beat, one after the other with a pause
+//! between, each as long as the press: loss, duplicates and jitter of the packets are not audible.
 
 use shared::limits::TONE_KEYS_MAX;
 
 use super::generator::DualTone;
 use crate::clock::{SAMPLES_A_MS, elapsed};
 
-/// The keys that are to be played to one leg.
+/// The keys to play to one leg.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ToneRelay {
     /// Oldest first; the first one is playing.
     keys: [Option<Key>; TONE_KEYS_MAX],
-    /// Epoch and timestamp of the newest press, so that what is played is not begun again.
+    /// Epoch and timestamp of the newest press, so that its repeats do not start it again.
     newest: Option<(u16, u32)>,
     /// Of the first key, once it began.
     tone: Option<DualTone>,
@@ -35,7 +35,7 @@ struct Key {
 }
 
 impl ToneRelay {
-    /// Takes the payload of one event packet; `false` when there is no key in it, or no room for one more.
+    /// Reads the payload of one event packet; `false` when it holds no key, or there is no room for one more.
     pub fn hear(&mut self, epoch: u16, timestamp: u32, payload: &[u8], now_samples: u32) -> bool {
         let Some([event, flags, high, low]) = payload.first_chunk().copied() else { return false };
         if event >= EVENTS {
@@ -63,7 +63,7 @@ impl ToneRelay {
         !is_new || self.add(heard)
     }
 
-    /// Whether something is to be played.
+    /// Whether a key plays or waits.
     pub fn is_active(&self) -> bool {
         self.keys[0].is_some() || self.pause > 0
     }
@@ -96,7 +96,7 @@ impl ToneRelay {
         self.tone.as_mut().map_or(0, DualTone::sample)
     }
 
-    /// `false` when too many wait: nobody types so far ahead of the tones.
+    /// `false` when too many keys wait: a person does not type that far ahead of the tones.
     fn add(&mut self, key: Key) -> bool {
         // A new press ends those before (§2.5.1.4).
         self.keys.iter_mut().flatten().for_each(|known| known.ended = true);
@@ -138,7 +138,7 @@ const END: u8 = 0x80;
 const VOLUME: u8 = 0x3F;
 /// Codes 0..=15 are keys.
 const EVENTS: u8 = 16;
-/// Q.24 wants tones of 40 ms heard; a little more is heard by everybody.
+/// Q.24 requires tones of 40 ms to be detected; a little more is detected by every receiver.
 const TONE_SAMPLES_MIN: u32 = 50 * SAMPLES_A_MS;
 const PAUSE_SAMPLES: u16 = 50 * SAMPLES_A_MS as u16;
 /// After this long without a packet the press has ended.

@@ -1,4 +1,9 @@
-//! What a leg does by itself every 20 ms: play, be silent, look after its deadlines. Sans-IO.
+//! The beat of a leg, every 20 ms: prompts, digits, tones, silence, taps, deadlines. Sans-IO.
+//!
+//! Legs beat in 20 phases of 1 ms ([`crate::wheel`]), so that a core's work is spread evenly. One thing at a
+//! time fills the beat: a prompt or digits, else the bridged party's keys as tones, else the bridged party
+//! itself, else silence. Silence is sent because a stopped stream looks like a dead call to the party
+//! and its NAT. Checks that are seldom due (RTCP, media timeout, pending keys) share one deadline a slot.
 
 use shared::media::PlayEnd;
 use shared::{Instant, MediaEvent};
@@ -16,7 +21,7 @@ use crate::wheel::Beat;
 
 use super::Plane;
 
-/// Where samples that we send come from, for the counters.
+/// Origin of the samples that we send, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Prompt,
@@ -43,7 +48,7 @@ impl Plane {
         }
     }
 
-    /// After a stall the time that was left out belongs into timestamps and recordings.
+    /// After a stall the skipped time still counts in timestamps and recordings.
     pub(super) fn leave_out(&mut self, skipped_ms: u64) {
         for outbound in &mut self.outbound {
             if outbound.numbers.feed == Feed::LOCAL {
@@ -56,7 +61,7 @@ impl Plane {
         }
     }
 
-    /// Nothing plays: silence, unless the bridged party is heard.
+    /// Nothing plays: sends silence, unless the bridged party's packets arrive.
     fn beat_idle(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
         let outbound = &mut self.outbound[slot];
         if outbound.numbers.relayed_within(RELAY_GAP_SAMPLES, now_samples) {
@@ -76,7 +81,7 @@ impl Plane {
         }
     }
 
-    /// `false` when nothing plays any more and the beat is still to be filled.
+    /// `false` when the playback has ended and the beat is still empty.
     fn beat_playing(
         &mut self,
         slot: usize,
@@ -119,7 +124,7 @@ impl Plane {
         }
     }
 
-    /// 20 ms of the bridged party's keys as tones; then the bridged party is heard again.
+    /// 20 ms of the bridged party's keys as tones; after them its packets are relayed again.
     fn beat_tones(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let mut samples = [0; DIGIT_STEP_SAMPLES];
@@ -160,7 +165,7 @@ impl Plane {
         }
     }
 
-    /// What plays goes on in time while the party is held, unheard.
+    /// Playback advances in time while the party is held, without packets.
     fn send_or_pass(
         &mut self,
         slot: usize,
@@ -198,8 +203,8 @@ impl Plane {
         }
     }
 
-    /// An event's timestamp stands still while media time goes on; no audio is sent meanwhile, so
-    /// that what follows begins a talk spurt.
+    /// An event keeps its timestamp while media time advances; no audio is sent meanwhile, so the next
+    /// packet of audio begins a talk spurt.
     fn send_event(
         &mut self,
         slot: usize,
@@ -254,7 +259,7 @@ impl Plane {
         out.send(socket, to.socket_addr(), &buffer[..len]);
     }
 
-    /// Looks after everything that is due seldom, and finds when to look again.
+    /// Does everything that is seldom due, and sets the time of the next check.
     fn check(&mut self, slot: usize, at: Instant, out: &mut impl Output) {
         let now_ms = clock::millis(at);
         self.expire_keys(slot, clock::samples(at), out);
@@ -271,7 +276,7 @@ impl Plane {
         self.checks[slot] = next_ms;
     }
 
-    /// Tells a silence that lasts too long, on hold too; when to look again.
+    /// Reports a silence that lasts too long, on hold too; answers when to check again.
     fn check_media(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) -> Option<u32> {
         let leg = self.legs[slot].as_mut()?;
         let inbound = &self.inbound[slot];
@@ -280,16 +285,16 @@ impl Plane {
             return None;
         }
         let last_ms = inbound.reception.has_started().then_some(inbound.reception.last_ms);
-        let (told, again) = leg.watch.check(now_ms, last_ms, timeout_ms);
-        if told {
+        let (is_due, again) = leg.watch.check(now_ms, last_ms, timeout_ms);
+        if is_due {
             out.event(MediaEvent::MediaTimeout { leg: leg.id });
         }
         Some(again)
     }
 }
 
-/// A bridged party that is not heard for so long is replaced by silence until it is heard again.
-/// Shorter gaps are loss: they stay holes in the numbers.
+/// After this long without a packet of the bridged party we send silence, until its next packet. Shorter
+/// gaps are loss: they stay holes in the numbers (I8).
 const RELAY_GAP_SAMPLES: u32 = 200 * clock::SAMPLES_A_MS;
 const BEAT_MS: u64 = 20;
 const DIGIT_STEP_SAMPLES: usize = 160;

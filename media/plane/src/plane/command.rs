@@ -1,4 +1,8 @@
-//! What signaling asks of a core. Heap values leave again as events. Sans-IO.
+//! Commands of signaling. Sans-IO.
+//!
+//! A command names a leg; one that is not up here is refused with an event, never ignored, because the
+//! heap value of the command must return in any case (ARCHITECTURE.md, I2). A leg is a value in several
+//! arrays, so each command ends with a check that they agree (`consistency.rs`).
 
 use std::sync::Arc;
 
@@ -76,7 +80,7 @@ impl Plane {
         }
     }
 
-    /// `false` when the slot or the port is not free, or is none of ours.
+    /// `false` when the slot or the port is not free, or does not belong to this core.
     fn start_leg(
         &mut self,
         now: Instant,
@@ -121,7 +125,7 @@ impl Plane {
         self.finish_in_band(slot, out);
         let Some(leg) = &mut self.legs[slot] else { return };
         let old = leg.plan;
-        // Port and SSRC are for life.
+        // A leg keeps port and SSRC for life.
         leg.plan = LegPlan { port: old.port, ssrc: old.ssrc, ..*plan };
         let plan = leg.plan;
         let moved = plan.media.remote_rtp.is_some() && plan.media.remote_rtp != leg.remote;
@@ -159,7 +163,7 @@ impl Plane {
         self.assert_consistent(slot);
     }
 
-    /// Digits are looked for in the audio where the party has no other way to tell them.
+    /// Detects digits in the audio where the party negotiated no telephone events.
     fn choose_listening(&mut self, slot: usize) {
         let Some(leg) = &mut self.legs[slot] else { return };
         leg.listens = self.inband_digits && leg.plan.media.event_payload_type_receive.is_none();
@@ -219,9 +223,9 @@ impl Plane {
             rtcp_received: leg.reports.received,
             rtcp_sent: leg.reports.sent,
             remote: leg.reports.remote,
-            intervals: leg.ear.intervals,
-            intervals_bad: leg.ear.intervals_bad,
-            worst_r_tenths: leg.ear.worst_r_tenths,
+            intervals: leg.quality_watch.intervals,
+            intervals_bad: leg.quality_watch.intervals_bad,
+            worst_r_tenths: leg.quality_watch.worst_r_tenths,
         }
     }
 
@@ -242,7 +246,7 @@ impl Plane {
         self.assert_consistent(slot);
     }
 
-    /// Finds out anew where a leg's packets go: to a local peer only when that is bridged back.
+    /// Sets the route of a leg's packets: to a local peer only when that is bridged back.
     fn reroute_leg(&mut self, leg: Option<LegId>) {
         let Some(slot) = leg.and_then(|leg| self.slot_of(leg)) else { return };
         self.inbound[slot].route = self.route(slot);
@@ -308,7 +312,7 @@ impl Plane {
         self.assert_consistent(slot);
     }
 
-    /// Ends what plays, if anything does.
+    /// Ends the prompt or the digits that play, if any.
     pub(super) fn end_playing(&mut self, slot: usize, cause: PlayEnd, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let Some(playing) = leg.playing.take() else { return };
@@ -325,7 +329,8 @@ impl Plane {
     }
 }
 
-/// Where a leg sends: nowhere while the SDP names no address, else to the source that was latched.
+/// Destination of a leg's packets: none while the SDP names no address, else the source that is followed or
+/// locked, else the address of the SDP.
 pub(super) fn destination(plan: &LegPlan, inbound: &Inbound) -> PackedAddress {
     match (plan.media.remote_rtp, inbound.latch) {
         (None, _) => PackedAddress::NONE,

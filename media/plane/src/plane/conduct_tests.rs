@@ -222,7 +222,7 @@ fn a_clock_that_really_jumps_costs_one_packet() {
 }
 
 #[test]
-fn a_party_that_never_speaks_is_told_after_the_timeout() {
+fn a_party_that_never_speaks_is_reported_after_the_timeout() {
     let mut world = World::new(1);
     world.start(|plan| plan.media_timeout_ms = 60_000);
     world.run(59_900);
@@ -232,7 +232,7 @@ fn a_party_that_never_speaks_is_told_after_the_timeout() {
 }
 
 #[test]
-fn a_party_that_stops_speaking_is_told_after_the_timeout() {
+fn a_party_that_stops_speaking_is_reported_after_the_timeout() {
     let mut world = World::new(1);
     let a = world.start(|plan| plan.media_timeout_ms = 60_000);
     world.run(50_000);
@@ -303,7 +303,7 @@ fn figures_equal_what_was_injected() {
 }
 
 #[test]
-fn jitter_of_the_network_is_the_jitter_that_is_told() {
+fn jitter_of_the_network_is_the_jitter_that_is_reported() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
     for index in 0..400u64 {
@@ -319,7 +319,7 @@ fn jitter_of_the_network_is_the_jitter_that_is_told() {
 }
 
 #[test]
-fn a_party_that_sounds_bad_is_told_once_and_again_when_it_is_good() {
+fn a_party_that_sounds_bad_is_reported_once_and_again_when_it_is_good() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
     let verdicts = |world: &mut World| -> Vec<(bool, IntervalQuality)> {

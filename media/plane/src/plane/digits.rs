@@ -1,5 +1,5 @@
-//! Digits between parties that tell them in different ways: tones heard, tones kept away, tones made
-//! (ITU-T Q.24, RFC 4733). Sans-IO.
+//! Digits between a party that sends tones and one that takes telephone events: tones detected, tones
+//! suppressed, tones generated (ITU-T Q.24, RFC 4733). Sans-IO.
 
 use shared::{Instant, LegId};
 
@@ -16,7 +16,7 @@ use super::Plane;
 use super::packet::{Mapped, digit};
 
 impl Plane {
-    /// Looks for digits in one packet, where that is the leg's way to tell them.
+    /// Detects digits in one packet, where the leg has no telephone events.
     pub(super) fn listen(
         &mut self,
         now: Instant,
@@ -30,10 +30,10 @@ impl Plane {
             return ToneNote::Voice;
         }
         let (id, digits) = (leg.id, &mut self.meters.digits_received);
-        let mut report = |press| tell(id, press, digits, out);
+        let mut report = |press| report(id, press, digits, out);
         let plays_keys = self.tones.at(leg.tones).is_some_and(|tones| tones.is_active());
         if plays_keys || matches!(leg.playing, Some(Playing::Digits(_))) {
-            // What comes back now is the echo of our own tones.
+            // Tones in it now are the echo of our own.
             leg.in_band.reset().into_iter().for_each(report);
             return ToneNote::Voice;
         }
@@ -50,11 +50,11 @@ impl Plane {
     pub(super) fn finish_in_band(&mut self, slot: usize, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let (id, digits) = (leg.id, &mut self.meters.digits_received);
-        leg.in_band.reset().into_iter().for_each(|press| tell(id, press, digits, out));
+        leg.in_band.reset().into_iter().for_each(|press| report(id, press, digits, out));
     }
 
-    /// Takes a telephone event for a party that negotiated none: its beat plays the tone. While a prompt
-    /// plays, that takes precedence.
+    /// Takes a telephone event for a party that negotiated none: its beat plays the tone. A playing prompt
+    /// takes precedence.
     #[cold]
     pub(super) fn play_key(
         &mut self,
@@ -85,8 +85,8 @@ impl Plane {
         Ok(())
     }
 
-    /// A party that is told keys by events does not hear their tones: the packet becomes the event, or
-    /// silence while the key is not certain. Numbers go on as if it were passed on.
+    /// Keeps a tone from a party that takes events: the packet becomes the event, or silence while the key
+    /// is not certain. Numbers continue as for a relayed packet.
     #[cold]
     pub(super) fn keep_tone_from<'a>(
         &mut self,
@@ -118,17 +118,17 @@ impl Plane {
         let packet = &mut packet[..len];
         packet[HEADER_BYTES..].copy_from_slice(&payload);
         let since = incoming.timestamp.wrapping_sub(key.start);
-        let told = Mapped {
+        let event = Mapped {
             marker: key.first,
             payload_type: outbound.event_payload_type,
             sequence: mapped.sequence,
             timestamp: mapped.timestamp.wrapping_sub(since),
         };
-        (Content::Event, told, packet)
+        (Content::Event, event, packet)
     }
 }
 
-fn tell(leg: LegId, press: Press, digits: &mut u64, out: &mut impl Output) {
+fn report(leg: LegId, press: Press, digits: &mut u64, out: &mut impl Output) {
     *digits += 1;
     out.event(digit(leg, press));
 }

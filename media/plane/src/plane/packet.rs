@@ -1,4 +1,10 @@
-//! What happens to one packet, from its socket to the peer's (ARCHITECTURE.md: one packet). Sans-IO.
+//! The path of one packet, from its socket to the peer's (ARCHITECTURE.md, "One packet"). Sans-IO.
+//!
+//! In this order, cheapest check first: socket → leg, first byte, length, SRTP, header, payload type,
+//! source (latch), sequence and jitter, direction, digits and taps, route. A packet that fails a check is
+//! dropped with that reason, so nothing behind a check sees it: only authentic packets reach the latch, and
+//! only packets of the party count as received. Relay rewrites the packet in place; a packet for a leg of
+//! another core is copied into mesh frames.
 
 use std::net::SocketAddr;
 
@@ -23,13 +29,13 @@ use crate::telephone_event::Press;
 use super::Plane;
 use super::command::destination;
 
-/// What became of a packet that was not dropped.
+/// Outcome of a packet that was not dropped.
 pub(super) enum Fate {
     Consumed,
     ToMesh,
-    /// It left from a copy with room for a tag.
+    /// It was sent from a copy with room for an SRTP tag.
     Copied,
-    /// By this leg of ours. Its address is read at the very end, not carried through.
+    /// To be sent by the leg in slot `peer`. Its address is read at the very end, not carried through.
     Forward {
         peer: u16,
         len: u16,
@@ -118,7 +124,7 @@ impl Plane {
         self.take_media(now, slot, source, packet, out)
     }
 
-    /// The packet path proper: a relayed packet of a locked source takes no branch to the cold part.
+    /// The hot path: a relayed packet of a locked source takes no branch to the cold part.
     fn take_media(
         &mut self,
         now: Instant,
@@ -165,7 +171,7 @@ impl Plane {
             }
         };
         if header.payload.is_empty() {
-            // A keep-alive (RFC 6263 §4.6) holds a path open; there is nothing to hear in it.
+            // A keep-alive (RFC 6263 §4.6) holds a path open and carries no audio.
             return Ok(Fate::Consumed);
         }
         let len = match content {
@@ -181,8 +187,8 @@ impl Plane {
         }
     }
 
-    /// Telephone events under the number that we send them with: RFC 3264 §5.1 asks the party for our
-    /// number, and many use their own all the same.
+    /// Accepts telephone events under the payload type that we send them with: RFC 3264 §5.1 asks the party
+    /// to use ours, and many use their own all the same.
     #[cold]
     fn hear_under_own_number(&self, slot: usize, payload_type: u8) -> Option<Heard> {
         let media = &self.legs[slot].as_ref()?.plan.media;
@@ -191,8 +197,8 @@ impl Plane {
         is_event.then_some(Heard::Media(Content::Event))
     }
 
-    /// Decides about a source that is not the locked one. Our own sockets are refused here and so are never
-    /// locked: packets of a locked source need no such check.
+    /// Decides about a source that is not the locked one. Our own sockets are refused here and therefore never
+    /// locked, so packets of a locked source need no such check.
     #[cold]
     fn admit_source(
         &mut self,
@@ -279,7 +285,7 @@ impl Plane {
         }
     }
 
-    /// Tells the presses whose packets stopped coming.
+    /// Reports the key presses whose packets stopped.
     pub(super) fn expire_keys(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let presses = [leg.keys.expire(now_samples), leg.in_band.expire(now_samples)];
@@ -289,7 +295,7 @@ impl Plane {
         }
     }
 
-    /// As if a minute had passed.
+    /// Reports every pending key press, as if a minute had passed.
     pub(super) fn finish_keys(&mut self, slot: usize, now: Instant, out: &mut impl Output) {
         let later = clock::samples(now).wrapping_add(60_000 * clock::SAMPLES_A_MS);
         self.expire_keys(slot, later, out);
@@ -315,7 +321,7 @@ impl Plane {
             return Ok(Fate::Consumed);
         };
         if header.payload.start != HEADER_BYTES {
-            // CSRCs and extensions were between the party and us.
+            // Our header has neither CSRCs nor an extension, so the payload moves up.
             packet.copy_within(header.payload.clone(), HEADER_BYTES);
         }
         let len = HEADER_BYTES + header.payload.len();
@@ -328,7 +334,7 @@ impl Plane {
         Ok(Fate::Forward { peer, len: len as u16 })
     }
 
-    /// The peer's numbers for a packet; `None` when what we play to the peer takes precedence.
+    /// The peer's numbers for a packet; `None` when our own audio to the peer takes precedence.
     #[inline]
     fn map(
         &mut self,
@@ -352,8 +358,8 @@ impl Plane {
         }))
     }
 
-    /// Writes header and samples as the peer wants them; the payload lies behind 12 bytes already.
-    /// The length of the packet.
+    /// Writes header and samples as the peer negotiated them; the payload already lies behind 12 bytes.
+    /// Answers the length of the packet.
     #[inline]
     fn finish_packet(
         &mut self,
@@ -383,7 +389,7 @@ impl Plane {
         Ok(len)
     }
 
-    /// Hands a packet to the peer's core, in as many frames as it takes.
+    /// Sends a packet to the peer's core, in as many frames as it needs.
     fn send_to_mesh(
         &mut self,
         slot: usize,
@@ -457,7 +463,7 @@ impl Plane {
         }
     }
 
-    /// `false` when what we play to the party takes precedence.
+    /// `false` when our own audio to the party takes precedence.
     fn send_from_mesh(
         &mut self,
         now: Instant,

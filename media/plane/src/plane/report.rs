@@ -1,9 +1,8 @@
 //! RTCP of a leg: reports read, reports sent. Reports end here and are never relayed. Sans-IO.
 //!
-//! RTCP goes to the peer that the media is locked to, and to nobody else at its address. The SDP says which
-//! port that is. A NAT may have made another one of it: then the first report tells the port, provided that it
-//! comes from the host of the media and from the SSRC of the media. Whoever else sends from that host knows
-//! no such SSRC.
+//! RTCP goes only to the peer that the media is locked to, not to another program at its address. The SDP
+//! names the port. Behind a NAT the port may differ: then the first report reveals it, provided that it comes
+//! from the host and the SSRC of the media. Another sender on that host does not know the SSRC.
 
 use std::net::SocketAddr;
 
@@ -71,7 +70,7 @@ impl Plane {
         Ok(())
     }
 
-    /// Sends a report when it is due; when the next one is.
+    /// Sends a report when it is due; answers when the next one is.
     pub(super) fn check_report(&mut self, slot: usize, at: Instant, out: &mut impl Output) -> u32 {
         let now_ms = clock::millis(at);
         let Some(leg) = &mut self.legs[slot] else { return now_ms };
@@ -85,7 +84,7 @@ impl Plane {
         next_ms
     }
 
-    /// Rates what came since the last time, and tells when a party began to sound bad or good again.
+    /// Rates the interval since the last report; reports when the party's audio became bad, or good again.
     fn rate_interval(&mut self, slot: usize, out: &mut impl Output) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let (reception, past) = (&self.inbound[slot].reception, &mut self.pasts[slot]);
@@ -105,12 +104,12 @@ impl Plane {
             round_trip_us,
             r_tenths: (impairments.rating().r_factor * 10.0) as u16,
         };
-        if let Some(is_bad) = leg.ear.hear(&interval) {
+        if let Some(is_bad) = leg.quality_watch.hear(&interval) {
             out.event(MediaEvent::QualityChanged { leg: leg.id, is_bad, interval });
         }
     }
 
-    /// Says BYE, if the party ever heard of us (RFC 3550 §6.3.7).
+    /// Sends BYE, if we ever sent to the party (RFC 3550 §6.3.7).
     pub(super) fn send_goodbye(&mut self, now: Instant, slot: usize, out: &mut impl Output) {
         let known = self.legs[slot].as_ref().is_some_and(|leg| leg.reports.sent > 0);
         if known || self.outbound[slot].packets > 0 {
@@ -157,8 +156,9 @@ impl Plane {
         Some(Report { ssrc: outbound.ssrc, sender, block, cname, bye })
     }
 
-    /// Multiplexed: with the media. Else where reports of the peer came from, else what the SDP says, unless
-    /// media comes from another host than the SDP's: then its port there is not known until it speaks.
+    /// Destination of RTCP. Multiplexed: that of the media. Else the source of the peer's reports, else the
+    /// address in the SDP, unless media comes from another host: then the port is unknown until a report
+    /// arrives.
     fn report_destination(&self, slot: usize) -> Option<(SocketId, SocketAddr)> {
         let leg = self.legs[slot].as_ref()?;
         let (inbound, outbound) = (&self.inbound[slot], &self.outbound[slot]);
@@ -176,7 +176,7 @@ impl Plane {
     }
 }
 
-/// Whether a report from there is read: the party's, or before any media one that may turn out to be.
+/// Whether to read a report from this source: the party's, or before any media one that may be the party's.
 fn accepts_report(leg: &Leg, inbound: &Inbound, source: SocketAddr, ssrc: Option<u32>) -> bool {
     let media = &leg.plan.media;
     let is_at = |address: Option<SocketAddr>| PackedAddress::from_option(address).is(source);
@@ -194,8 +194,8 @@ fn accepts_report(leg: &Leg, inbound: &Inbound, source: SocketAddr, ssrc: Option
         || !is_other_port && ssrc.is_some_and(|ssrc| is_peers(leg, inbound, new, ssrc))
 }
 
-/// Whether the sender of that report is the locked peer: at the host of the media, and at the port that the SDP
-/// names or as the SSRC of the media.
+/// Whether the sender of a report is the locked peer: at the host of the media, and at the port that the SDP
+/// names or with the SSRC of the media.
 fn is_peers(leg: &Leg, inbound: &Inbound, source: PackedAddress, ssrc: u32) -> bool {
     let is_named = source == PackedAddress::from_option(leg.plan.media.remote_rtcp);
     let reception = &inbound.reception;

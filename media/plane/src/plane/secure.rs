@@ -1,4 +1,4 @@
-//! SRTP of a leg: packets opened, packets sealed, keys taken over (RFC 3711). Sans-IO.
+//! SRTP of a leg: packets opened, packets sealed, keys replaced (RFC 3711). Sans-IO.
 
 use std::net::SocketAddr;
 
@@ -19,12 +19,12 @@ use super::Plane;
 use super::packet::Fate;
 
 impl Plane {
-    /// Makes the SRTP state what the leg's plan says: none, a new one, or the old one with its keys.
+    /// Makes the SRTP state follow the leg's plan: none, a new one, or the old one with the plan's keys.
     pub(super) fn secure_leg(&mut self, now: Instant, slot: usize) {
         let Some(leg) = &mut self.legs[slot] else { return };
         let state = leg.srtp.take().or(leg.srtp_resting.take());
         match (leg.plan.media.srtp, state) {
-            // Begun anew with the same key, SRTP would repeat the key stream (RFC 3711 §9.1).
+            // A fresh state with the same key would repeat the key stream (RFC 3711 §9.1).
             (None, state) => leg.srtp_resting = state,
             (Some(keys), Some(place)) => {
                 leg.srtp = Some(place);
@@ -38,9 +38,9 @@ impl Plane {
         }
     }
 
-    /// Opens a packet of media in place; its length then. Only an authentic packet gets past here, so
-    /// only such ones latch; one from elsewhere than the locked source does so after a silence, or at any
-    /// time from the address that the SDP names.
+    /// Opens a packet of media in place; answers its length then. Only authentic packets get past here, so
+    /// only they move the latch: one from another source than the locked one after a silence, one from
+    /// the address in the SDP at any time.
     pub(super) fn open_media(
         &mut self,
         now: Instant,
@@ -57,7 +57,7 @@ impl Plane {
         let is_named = PackedAddress::from_option(leg.plan.media.remote_rtp).is(source);
         let may_move = clock::is_due(now_ms, silent_since) || leg.may_move(now_ms, last_ms);
         if elsewhere && !is_named && !may_move {
-            // Before the cipher: a stranger costs no more than on any other leg.
+            // Before the cipher: an unacceptable source costs no more than on any other leg.
             return Err(DropReason::Stranger);
         }
         let session = self.srtp.at(leg.srtp);
@@ -70,7 +70,7 @@ impl Plane {
         Ok(len)
     }
 
-    /// Seals the RTP packet in the first `len` bytes where the leg has SRTP; the length to send.
+    /// Seals the RTP packet in the first `len` bytes where the leg has SRTP; answers the length to send.
     #[inline]
     pub(super) fn seal(
         &mut self,
@@ -101,8 +101,8 @@ impl Plane {
         }
     }
 
-    /// Sends on what lies in the first `len` bytes, sealed: in place where the datagram had a tag of at
-    /// least that length itself, else from a copy.
+    /// Forwards the first `len` bytes, sealed: in place where the received datagram was long enough for the
+    /// tag, else from a copy.
     #[inline(never)]
     pub(super) fn forward_sealed(
         &mut self,
@@ -153,6 +153,6 @@ impl Plane {
     }
 }
 
-/// How long the locked source of a leg with SRTP must have been silent before an authentic packet from
-/// elsewhere is followed (design: the latch).
+/// Silence of the locked source of a leg with SRTP after which an authentic packet from another source is
+/// followed: a phone that changed networks is found again, one packet from elsewhere moves nothing.
 const RELATCH_SILENCE_MS: u32 = 2_000;

@@ -17,7 +17,7 @@ use crate::testing::{Sent, World};
 /// The peer of one leg: what it sends with, and what it opens our packets with.
 struct Peer {
     party: usize,
-    /// Makes the keys that the core was told.
+    /// Makes the keys that the core receives.
     number: u8,
     sender: SrtpSender,
     receiver: SrtpReceiver,
@@ -30,7 +30,7 @@ fn key(suite: SrtpSuite, byte: u8) -> SrtpKey {
     SrtpKey { suite, master: SrtpMaster::new([byte; 30]) }
 }
 
-/// What the core is told: `number` makes both keys of a party.
+/// The keys of a party as the core receives them, both made from `number`.
 fn keys(suite: SrtpSuite, number: u8) -> SrtpKeys {
     SrtpKeys { send: key(suite, number), receive: key(suite, number + 100) }
 }

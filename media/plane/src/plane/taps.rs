@@ -85,7 +85,7 @@ impl Plane {
         }
     }
 
-    /// Offers the last frames that found no room.
+    /// Offers again the last frames that the recorder's ring had no room for.
     pub(super) fn offer_last_frames(&mut self, out: &mut impl Output) {
         let mut at = 0;
         while let Some(index) = self.taps_ending.get(at).copied() {
@@ -144,7 +144,7 @@ impl Plane {
         self.mark_tapped(slot);
     }
 
-    /// The hot lines only know whether there is a tap, or the digit detector, at all.
+    /// The hot lines hold one bit: whether any tap, or the digit detector, reads the samples.
     pub(super) fn mark_tapped(&mut self, slot: usize) {
         let tapped = self.legs[slot].as_ref().is_some_and(|leg| leg.first_tap.is_some());
         let listens = self.legs[slot].as_ref().is_some_and(|leg| leg.listens);

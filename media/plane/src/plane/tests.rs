@@ -394,7 +394,7 @@ fn leftovers_of_the_old_source_do_not_capture_a_moved_remote() {
 }
 
 #[test]
-fn digits_are_told_on_a_bridged_leg_and_pass_with_the_peers_payload_type() {
+fn digits_are_reported_on_a_bridged_leg_and_pass_with_the_peers_payload_type() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
     let b = world.start(|plan| plan.media.event_payload_type_send = Some(96));
@@ -411,7 +411,7 @@ fn digits_are_told_on_a_bridged_leg_and_pass_with_the_peers_payload_type() {
 }
 
 #[test]
-fn a_key_whose_end_never_comes_is_told_after_120_ms() {
+fn a_key_whose_end_never_comes_is_reported_after_120_ms() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
     let _ = world.press(a, 5_000, [5, 10, 3, 0x20]);
@@ -539,7 +539,7 @@ fn a_slot_and_its_port_are_used_again_after_a_stop() {
 }
 
 #[test]
-fn missing_media_is_told_once_a_silence() {
+fn missing_media_is_reported_once_a_silence() {
     let mut world = World::new(1);
     let a = world.start(|plan| plan.media_timeout_ms = 2_000);
     let timeouts = |world: &mut World| {
@@ -872,7 +872,7 @@ fn world_plan(party: usize) -> fn(&mut LegPlan) {
     }
 }
 
-/// Everything both parties hear and everything that is told, on this many cores.
+/// Everything both parties hear and everything that is reported, on this many cores.
 fn outcome(cores: u8, steps: &[Step]) -> (Vec<Sent>, Vec<Sent>, Vec<String>, [u64; 3]) {
     let mut world = World::new(cores);
     world.start(world_plan(0));
@@ -880,14 +880,14 @@ fn outcome(cores: u8, steps: &[Step]) -> (Vec<Sent>, Vec<Sent>, Vec<String>, [u6
     for step in steps {
         take_step(&mut world, step.clone());
     }
-    let told = |event: &MediaEvent| match event {
+    let reported = |event: &MediaEvent| match event {
         MediaEvent::Digit { digit, duration_ms, .. } => format!("{digit} {duration_ms}"),
         MediaEvent::PlayEnded { cause, play, .. } => format!("{cause:?} {play:?}"),
         MediaEvent::Latched { source, .. } => format!("{source}"),
         MediaEvent::TapEnded { cause, .. } => format!("{cause:?}"),
         _ => String::new(),
     };
-    let mut events: Vec<String> = world.events().iter().map(told).collect();
+    let mut events: Vec<String> = world.events().iter().map(reported).collect();
     events.sort_unstable();
     let sum = |count: fn(&crate::PlaneMeters) -> u64| {
         world.cores.iter().map(|(plane, _)| count(plane.meters())).sum()

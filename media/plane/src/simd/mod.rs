@@ -39,7 +39,7 @@ pub(crate) fn translate(table: &[u8; 256], samples: &mut [u8]) {
 /// most 14 bits with the sign.
 pub(crate) type HalfTable = [i16; 128];
 
-/// What a block comes to.
+/// Sums over one block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BlockSums {
     /// Samples times coefficients, summed as integers; all zero where the energy is below the least.
@@ -66,7 +66,7 @@ pub(crate) fn block(
     scalar::block(coefficients, table, codes, energy_min)
 }
 
-/// What a block's time does to the phase of each sum.
+/// The change of phase of each sum over one block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
     /// Cosines, for both halves.
@@ -86,7 +86,7 @@ pub(crate) fn power(turn: &Turn, blocks: [&[f32; SUMS]; 3]) -> [f32; SUMS / 2] {
     scalar::power(turn, blocks)
 }
 
-/// What runs on this machine, for reports.
+/// The form that runs on this machine, for reports.
 pub(crate) fn name() -> &'static str {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     match x86::form() {

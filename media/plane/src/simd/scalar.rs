@@ -1,4 +1,4 @@
-//! The safe twins: what every machine can do, and what the wide forms are compared with. Sans-IO.
+//! The safe twins: they run on every machine, and tests compare the wide forms with them. Sans-IO.
 
 use super::{BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, SUMS, Turn};
 

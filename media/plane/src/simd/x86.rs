@@ -9,10 +9,10 @@ use super::{
     BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, PairCoefficients, SUMS, Turn, scalar,
 };
 
-/// Shorter pieces are left to the table: loading it would take longer.
+/// Shorter pieces use the scalar table: loading the wide one would take longer.
 pub(super) const TRANSLATE_BYTES_MIN: usize = WIDE_BYTES;
 
-/// What this CPU can run.
+/// The widest form that this CPU can run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
     Wide(Wide),

@@ -1,16 +1,16 @@
-//! Packet indices: which 48 bits a sequence number stands for (RFC 3711 §3.3.1), and which were used
+//! Packet indices: the 48 bits that a sequence number stands for (RFC 3711 §3.3.1), and the used ones
 //! (§3.3.2). Sans-IO.
 
 use shared::limits::{SRTP_INDEX_MAX, SRTP_REPLAY_WINDOW, SRTP_STREAMS_MAX};
 
 use super::SrtpError;
 
-/// The streams of one key, by SSRC. SDES names none, so they are learned from authentic packets; the
-/// one that was silent longest is forgotten when there are too many.
+/// The streams of one key, by SSRC. SDES (RFC 4568) names no SSRC, so streams are learned from authentic
+/// packets; past `limits::SRTP_STREAMS_MAX` the one that was silent longest is forgotten.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Streams {
     streams: [Stream; SRTP_STREAMS_MAX],
-    /// Counts what [`Streams::of`] was asked, for the age of streams.
+    /// Counts calls of [`Streams::of`], for the age of streams.
     uses: u64,
 }
 
@@ -27,14 +27,14 @@ pub(super) struct Stream {
 }
 
 impl Streams {
-    /// A copy of what is known of a stream, for packets that are not known to be authentic yet.
+    /// A copy of a stream's state, for packets that are not authenticated yet.
     #[inline]
     pub fn find(&self, ssrc: u32) -> Stream {
         let known = self.streams.iter().find(|stream| stream.is_of(ssrc));
         known.copied().unwrap_or_default()
     }
 
-    /// The stream, made where it is new.
+    /// The stream of that SSRC, created where it is new.
     #[inline]
     pub fn of(&mut self, ssrc: u32) -> &mut Stream {
         self.uses += 1;
@@ -55,8 +55,8 @@ impl Stream {
         self.used != 0 && self.ssrc == ssrc
     }
 
-    /// The index that this sequence number most likely has: the one nearest to the highest so far, and
-    /// with a roll-over counter of 0 for the first of all.
+    /// The most likely index of this sequence number: the nearest to the highest so far, and for the first
+    /// packet one with a roll-over counter of 0.
     #[inline]
     pub fn estimate(&self, sequence: u16) -> u64 {
         let Some(highest) = self.highest else { return u64::from(sequence) };
@@ -66,7 +66,7 @@ impl Stream {
         behind.unwrap_or(u64::from(sequence))
     }
 
-    /// Whether an index may be used now.
+    /// Whether an index is unused and inside the replay window.
     #[inline]
     pub fn check(&self, index: u64) -> Result<(), SrtpError> {
         if index > SRTP_INDEX_MAX {
@@ -81,7 +81,7 @@ impl Stream {
         }
     }
 
-    /// An index was used.
+    /// Marks an index as used.
     #[inline]
     pub fn accept(&mut self, index: u64) {
         let highest = self.highest.unwrap_or(index);

@@ -1,7 +1,7 @@
 //! SRTP and SRTCP in place (RFC 3711) with AES-128 in counter mode and HMAC-SHA1. Sans-IO.
 //!
-//! [`SrtpSender`] and [`SrtpReceiver`] are one direction each, RTP and RTCP; nothing in them is
-//! allocated. `session.rs` is what a leg has: both directions, and the key before the present one.
+//! [`SrtpSender`] and [`SrtpReceiver`] are one direction each, RTP and RTCP, without allocation.
+//! `session.rs` is the state of a leg: both directions, and the key before the present one.
 
 mod index;
 mod session;
@@ -16,19 +16,19 @@ use index::Streams;
 pub(crate) use session::SrtpSession;
 use transform::Transform;
 
-/// Why a packet is not protected or not opened. Nothing in the packet or in the state has changed then.
+/// Reasons that a packet was not sealed or not opened. Packet and state are unchanged then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SrtpError {
     /// No room for its headers and its tag: the peer's fault.
-    #[error("a packet of {len} bytes is no SRTP packet")]
+    #[error("{len} bytes are too short for an SRTP packet")]
     Malformed {
         /// Bytes given.
         len: usize,
     },
-    /// The tag is wrong: another key, a packet in the clear, or bytes that somebody changed.
+    /// The tag is wrong: another key, a packet in the clear, or altered bytes.
     #[error("the authentication tag is wrong")]
     Unauthentic,
-    /// Its index was there already, or lies before the replay window (§3.3.2).
+    /// Its index was used already, or lies before the replay window (§3.3.2).
     #[error("the packet index is used or too old")]
     Replayed,
     /// All indices of the key are used (§9.2).
@@ -62,7 +62,7 @@ pub struct SrtpSender {
     key: SrtpKey,
     rtp: Transform,
     rtcp: Transform,
-    /// Indices that were used: one used twice would give both texts away (§9.1).
+    /// Used indices: one used twice would reveal both packets (§9.1).
     sent: Streams,
     next_report: u32,
 }
@@ -79,7 +79,7 @@ impl SrtpSender {
         &self.key
     }
 
-    /// Protects the RTP packet in the first `len` bytes, in place; the length it then has.
+    /// Protects the RTP packet in the first `len` bytes, in place; answers its length with the tag.
     ///
     /// # Errors
     /// [`SrtpError`], for a sequence number that was sent before, among others.
@@ -97,7 +97,7 @@ impl SrtpSender {
         Ok(len + tag_bytes)
     }
 
-    /// Protects the RTCP compound packet in the first `len` bytes, in place; the length it then has.
+    /// Protects the RTCP compound packet in the first `len` bytes, in place; answers its length with the tag.
     ///
     /// # Errors
     /// [`SrtpError`].
@@ -118,7 +118,7 @@ impl SrtpSender {
         Ok(len + SRTCP_OVERHEAD)
     }
 
-    /// The same key with another suite: only the tag changes, indices go on.
+    /// Changes the suite of the same key: only the tag changes, indices continue.
     pub(crate) fn set_suite(&mut self, key: SrtpKey) {
         debug_assert_eq!(self.key.master, key.master);
         self.key = key;
@@ -148,7 +148,7 @@ impl SrtpReceiver {
         &self.key
     }
 
-    /// Opens an RTP packet in place; its length without the tag. Total over any bytes.
+    /// Opens an RTP packet in place; answers its length without the tag. Total over any bytes.
     ///
     /// # Errors
     /// [`SrtpError`]; the packet is as it was.
@@ -166,7 +166,7 @@ impl SrtpReceiver {
         Ok(len)
     }
 
-    /// Opens an RTCP packet in place; its length without index and tag. Total over any bytes.
+    /// Opens an RTCP packet in place; answers its length without index and tag. Total over any bytes.
     ///
     /// # Errors
     /// [`SrtpError`]; the packet is as it was. One that is authentic but not encrypted is
@@ -191,7 +191,7 @@ impl SrtpReceiver {
         Ok(len)
     }
 
-    /// The same key with another suite: only the tag changes, indices and windows go on.
+    /// Changes the suite of the same key: only the tag changes, indices and windows continue.
     pub(crate) fn set_suite(&mut self, key: SrtpKey) {
         debug_assert_eq!(self.key.master, key.master);
         self.key = key;
@@ -203,11 +203,11 @@ fn transforms(master: &SrtpMaster) -> (Transform, Transform) {
     (Transform::derive(master, RTP_LABELS), Transform::derive(master, RTCP_LABELS))
 }
 
-/// What SRTP reads of an RTP header: all of it is authenticated, what follows is ciphered.
+/// The fields of an RTP header that SRTP needs. The header is authenticated, the rest is encrypted too.
 struct RtpHead {
     ssrc: u32,
     sequence: u16,
-    /// Where what is ciphered begins: behind CSRCs and extension (§3.1).
+    /// Offset of the encrypted part: behind CSRCs and extension (§3.1).
     payload: usize,
 }
 
@@ -236,7 +236,7 @@ impl RtpHead {
     }
 }
 
-/// The SSRC of the first packet of a compound, which the whole compound is ciphered with.
+/// The SSRC of the first packet of a compound, with which the whole compound is encrypted.
 fn rtcp_ssrc(packet: &[u8]) -> Result<u32, SrtpError> {
     match packet.first_chunk::<RTCP_HEAD_BYTES>() {
         Some([first, _, _, _, a, b, c, d]) if first >> 6 == 2 => {

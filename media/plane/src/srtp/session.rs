@@ -1,16 +1,16 @@
-//! SRTP of one leg: both directions, and for a second the key before the present one. Sans-IO.
+//! SRTP state of one leg: both directions, and for a second the peer's key before the present one. Sans-IO.
 
 use shared::SrtpKeys;
 
 use super::{SrtpError, SrtpReceiver, SrtpSender};
 use crate::clock;
 
-/// What a leg with SRTP has. Lies in a place that was allocated before.
+/// SRTP state of a leg. Lies in memory that was reserved at start.
 #[derive(Clone, Debug)]
 pub(crate) struct SrtpSession {
     pub sender: SrtpSender,
     receiver: SrtpReceiver,
-    /// The key that the peer sent with before, and until when it still opens packets.
+    /// The peer's previous key, and the time until which it still opens packets.
     before: Option<(SrtpReceiver, u32)>,
 }
 
@@ -23,9 +23,9 @@ impl SrtpSession {
         }
     }
 
-    /// Takes over what an offer/answer says. The same key keeps its indices and windows, whatever else
-    /// changed: begun anew they would repeat the key stream. A new key begins a new context; what the
-    /// peer sent with the old one is still on the way (RFC 4568 §7.1.4).
+    /// Applies the keys of an offer/answer. The same key keeps its indices and windows, whatever else
+    /// changed: reset, they would repeat the key stream. A new key starts a new context; packets with
+    /// the old one are still in flight (RFC 4568 §7.1.4).
     pub fn update(&mut self, keys: &SrtpKeys, now_ms: u32) {
         if self.sender.key().master == keys.send.master {
             self.sender.set_suite(keys.send);
@@ -40,7 +40,7 @@ impl SrtpSession {
         }
     }
 
-    /// Opens an RTP packet in place; its length then.
+    /// Opens an RTP packet in place; answers its length then.
     #[inline]
     pub fn open_rtp(&mut self, now_ms: u32, packet: &mut [u8]) -> Result<usize, SrtpError> {
         match self.receiver.unprotect_rtp(packet) {
@@ -52,7 +52,7 @@ impl SrtpSession {
         }
     }
 
-    /// Opens an RTCP packet in place; its length then.
+    /// Opens an RTCP packet in place; answers its length then.
     pub fn open_rtcp(&mut self, now_ms: u32, packet: &mut [u8]) -> Result<usize, SrtpError> {
         match self.receiver.unprotect_rtcp(packet) {
             Err(error @ (SrtpError::Unauthentic | SrtpError::Replayed)) => {
@@ -72,5 +72,5 @@ impl SrtpSession {
 
 const KEY_BEFORE_MS: u32 = 1_000;
 
-/// What the memory plan of the gateway counts for a leg with SRTP.
+/// The memory plan of the gateway counts with this bound for a leg with SRTP.
 const _: () = assert!(size_of::<SrtpSession>() <= 6 * 1024);

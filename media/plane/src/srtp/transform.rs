@@ -36,7 +36,7 @@ impl Transform {
         }
     }
 
-    /// Ciphers or deciphers in place: the same operation (§4.1.1).
+    /// Encrypts or decrypts in place: the same operation (§4.1.1).
     #[inline]
     pub fn cipher(&self, ssrc: u32, index: u64, bytes: &mut [u8]) {
         let iv = self.salt ^ u128::from(ssrc) << 64 ^ u128::from(index) << 16;

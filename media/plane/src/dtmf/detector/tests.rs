@@ -79,7 +79,7 @@ fn forty_milliseconds_are_heard_and_24_are_not_wherever_they_begin() {
 }
 
 #[test]
-fn lengths_are_told_within_five_milliseconds() {
+fn lengths_are_reported_within_five_milliseconds() {
     for len in (320..2_000).step_by(13) {
         let heard = heard(&tone(len % 40, 1, 2, [-10.0; 2], 1.0, len));
         assert_eq!(heard.len(), 1);

@@ -52,7 +52,12 @@ fn detected(heard: &[Sent]) -> Vec<(u8, u32)> {
 }
 
 /// Event packets to a party, as another core of ours hears them.
-fn told(world: &mut World, party: usize, heard: &[Sent], mut lost: impl FnMut() -> bool) -> String {
+fn reported(
+    world: &mut World,
+    party: usize,
+    heard: &[Sent],
+    mut lost: impl FnMut() -> bool,
+) -> String {
     world.events();
     for sent in heard.iter().filter(|sent| sent.header().payload_type == 101) {
         if lost() {
@@ -94,7 +99,7 @@ fn tones_of_a_party_with_events_are_never_digits() {
 }
 
 #[test]
-fn a_key_that_is_held_when_packets_stop_or_the_leg_stops_is_told() {
+fn a_key_that_is_held_when_packets_stop_or_the_leg_stops_is_reported() {
     let mut world = World::new(1);
     let a = world.start(without_events);
     say(&mut world, a, &keys("1", 100, 0), || false);
@@ -183,7 +188,7 @@ fn tones_for_a_party_with_events_are_events_and_the_rest_of_the_tone_is_silence(
             .iter()
             .filter(|sent| sent.header().payload_type == 101 && sent.payload()[1] & 0x80 != 0);
         assert_eq!(ends.count(), 48, "three ends a press");
-        assert_eq!(told(&mut world, a, &heard, || false), "0123456789*#ABCD");
+        assert_eq!(reported(&mut world, a, &heard, || false), "0123456789*#ABCD");
     }
 }
 
@@ -231,7 +236,7 @@ fn a_hundred_digits_of_a_hundred_come_through_one_packet_lost_in_five() {
         });
         world.run(21_000);
         let sent = world.heard(a);
-        assert_eq!(told(&mut world, b, &sent, one_in_five(seed)), digits, "seed {seed}");
+        assert_eq!(reported(&mut world, b, &sent, one_in_five(seed)), digits, "seed {seed}");
     }
 }
 

@@ -1,5 +1,11 @@
-//! The loop of one media core: commands, mesh, deadlines, packets, then one wait. Takes no lock,
-//! allocates nothing and blocks nowhere else.
+//! The event loop of one media core: commands, mesh, deadlines, packets, then one wait. Takes no lock,
+//! allocates nothing and blocks nowhere else (ARCHITECTURE.md, I2).
+//!
+//! A turn takes a bounded number of inputs from each source in a fixed order, so that no source starves
+//! another: commands first, because they change where packets go; packets last, because the wait that
+//! follows is mostly for them. Readers of the rings are woken at most once a turn. The thread owns
+//! everything here ([`Ends`] outlives a panic, the machine and its driver do not); others reach it only through
+//! rings, the doorbell and the published counters.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,11 +48,11 @@ pub(crate) struct Ends {
     pub doorbell: Arc<Doorbell>,
     pub meters: Arc<CoreMeters>,
     pub policy: WaitPolicy,
-    /// How often the core began anew after a panic.
+    /// Restarts of the core after a panic.
     pub restarts: u64,
 }
 
-/// The rings away from a core, and what must be rung after a turn.
+/// The rings that a core writes to, and the readers to wake after a turn.
 pub(crate) struct Uplink {
     pub events: Producer<MediaEvent>,
     pub frames: Producer<RecorderFrame>,
@@ -54,12 +60,12 @@ pub(crate) struct Uplink {
     pub mesh: Vec<Option<MeshEnd>>,
     pub signaling: Reader,
     pub recorder: Reader,
-    told: u64,
+    sent: u64,
     dropped: u64,
     lost: u64,
 }
 
-/// The reader of a ring, and whether this turn wrote to it.
+/// The reader of a ring, and whether this turn wrote to its ring.
 pub(crate) struct Reader {
     pub sleeper: Arc<Sleeper>,
     pub wake: Arc<dyn Fn() + Send + Sync>,
@@ -73,22 +79,22 @@ pub(crate) struct MeshEnd {
     pub is_owed: bool,
 }
 
-/// Drives one machine on one driver until it is stopped.
-pub(crate) struct Turner<'a, M, D> {
+/// Drives one machine on one driver until the doorbell says stop.
+pub(crate) struct EventLoop<'a, M, D> {
     machine: M,
     driver: D,
     ends: &'a mut Ends,
     figures: CoreFigures,
-    /// How late ticks were, in microseconds.
+    /// Lateness of ticks, in microseconds.
     lateness: Histogram<u64>,
     lateness_published: Instant,
-    /// Wakes when that was.
+    /// The driver's count of wake-ups at that time.
     wakes_published: u64,
-    /// Whether the last wait was one; a look in passing is no wake-up.
+    /// Whether the last wait slept: only then does its end count as a wake-up.
     slept: bool,
 }
 
-/// A packet's, a command's or a tick's way out of the machine.
+/// The machine's output during a packet, a command or a tick.
 struct Outlet<'a, S> {
     sender: &'a mut S,
     uplink: &'a mut Uplink,
@@ -101,18 +107,18 @@ const TURN_COMMANDS: usize = 256;
 const TURN_MESH_FRAMES: usize = 256;
 
 /// A core that sleeps no longer than this is not woken for commands and mesh frames: it finds them at
-/// its next turn. A woken core costs the waker 15 us; call set-up does not notice 20 ms. A core with a
-/// bridge to another core is ticked at least every 20 ms, so frames wait no longer either, which the
-/// receiver's jitter buffer takes as jitter below one packet time.
+/// its next turn. Waking a core costs the waker 15 us; call set-up does not notice 20 ms. A core with a
+/// bridge to another core is ticked at least every 20 ms, so frames wait no longer either, which is jitter
+/// below one packet time to the receiver.
 const UNRUNG_WAIT_MAX: Duration = Duration::from_millis(20);
 
-/// How often percentiles are computed; they cost some microseconds.
+/// Time between two computations of percentiles; each costs some microseconds.
 const LATENESS_PERIOD: Duration = Duration::from_secs(1);
 
 /// Lateness is recorded up to 10 s, to two digits. The histogram's memory is fixed by this.
 const LATENESS_US_MAX: u64 = 10_000_000;
 
-impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
+impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
     pub fn new(machine: M, driver: D, ends: &'a mut Ends) -> Self {
         let lateness =
             Histogram::new_with_bounds(1, LATENESS_US_MAX, 2).expect("the bounds are valid");
@@ -130,9 +136,9 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
         }
     }
 
-    /// Turns until the doorbell says stop.
+    /// Runs until the doorbell says stop.
     pub fn run(&mut self) {
-        // Whoever is rung by the first turn finds figures of this life.
+        // A reader that the first turn wakes must find figures of this life.
         let now = clock::now();
         self.publish(now, Some(now));
         while !self.ends.doorbell.is_stopped() {
@@ -152,8 +158,8 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
         self.wait(is_busy);
     }
 
-    /// Carries out commands; `true` when more may be waiting. Stops while signaling is far behind
-    /// with events, because commands beget events that must not be lost.
+    /// Carries out commands; `true` when more may be waiting. Stops while signaling is far behind with
+    /// events, because commands cause events that must not be lost.
     fn take_commands(&mut self, now: Instant) -> bool {
         for _ in 0..TURN_COMMANDS {
             if !self.ends.uplink.has_room_for_commands() {
@@ -201,7 +207,7 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
         self.driver.receive(&mut packets)
     }
 
-    /// Wakes each reader that was written to and sleeps, at most once a turn.
+    /// Wakes each sleeping reader whose ring was written to, at most once a turn.
     fn ring(&mut self) {
         let uplink = &mut self.ends.uplink;
         uplink.signaling.ring();
@@ -236,8 +242,8 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
         self.ends.doorbell.sleeper().awake();
     }
 
-    /// The machine's deadline; while commands are held back also the time to look for room again,
-    /// as nobody rings when signaling reads events.
+    /// The machine's deadline; while commands are held back also the time of the next check for room,
+    /// because signaling does not ring when it reads events.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let due = self.machine.poll_timeout();
         if self.ends.uplink.has_room_for_commands() {
@@ -260,7 +266,7 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
         figures.receive_rearmed = driver.rearmed;
         figures.wakes = driver.wakes;
         figures.rtcp_unopened = driver.rtcp_unopened;
-        figures.events = uplink.told;
+        figures.events = uplink.sent;
         figures.events_dropped = uplink.dropped;
         figures.events_lost = uplink.lost;
         figures.restarts = self.ends.restarts;
@@ -281,15 +287,15 @@ impl<'a, M: Machine, D: Driver> Turner<'a, M, D> {
 }
 
 impl Ends {
-    /// After a panic: signaling is to hear of it, and counts begin at 0 like those of the new plane.
-    pub fn begin_anew(&mut self) {
+    /// After a panic: wakes signaling, and counts from 0 like the new plane.
+    pub fn restart(&mut self) {
         self.restarts += 1;
         let uplink = &mut self.uplink;
-        (uplink.told, uplink.dropped, uplink.lost) = (0, 0, 0);
+        (uplink.sent, uplink.dropped, uplink.lost) = (0, 0, 0);
         uplink.signaling.is_owed = true;
     }
 
-    /// Whether anything came in since the rings were last looked at.
+    /// Whether the rings hold input.
     fn has_input(&self) -> bool {
         let has_command = !self.commands.is_empty() && self.uplink.has_room_for_commands();
         has_command || self.mesh.iter().any(|ring| !ring.is_empty()) || self.doorbell.is_stopped()
@@ -304,24 +310,24 @@ impl Uplink {
         signaling: Reader,
         recorder: Reader,
     ) -> Self {
-        Self { events, frames, mesh, signaling, recorder, told: 0, dropped: 0, lost: 0 }
+        Self { events, frames, mesh, signaling, recorder, sent: 0, dropped: 0, lost: 0 }
     }
 
-    /// The upper half of the event ring is kept for what the commands taken so far still beget: a
-    /// playing's end, a tap's end and a leg's end, of each leg at most once between two commands for
-    /// it (`EVENT_SLOTS` is eight for each leg).
+    /// The upper half of the event ring is reserved for events that earlier commands still cause: the end of a
+    /// playback, of a tap and of a leg, each at most once a leg between two commands for it
+    /// (`EVENT_SLOTS` is eight for each leg).
     fn has_room_for_commands(&self) -> bool {
         self.events.slots() > self.events.buffer().capacity() / 2
     }
 
-    fn tell(&mut self, event: MediaEvent) {
+    fn send_event(&mut self, event: MediaEvent) {
         if is_informative(&event) && self.events.slots() <= self.events.buffer().capacity() / 4 {
             self.dropped += 1;
             return;
         }
         match self.events.push(event) {
             Ok(()) => {
-                self.told += 1;
+                self.sent += 1;
                 self.signaling.is_owed = true;
             }
             Err(_full) => {
@@ -333,7 +339,7 @@ impl Uplink {
     }
 }
 
-/// Whether signaling can do without this event when it does not keep up.
+/// Whether this event may be dropped when signaling does not keep up.
 fn is_informative(event: &MediaEvent) -> bool {
     match event {
         MediaEvent::Latched { .. }
@@ -371,7 +377,7 @@ impl<S: Sender> Output for Outlet<'_, S> {
     }
 
     fn event(&mut self, event: MediaEvent) {
-        self.uplink.tell(event);
+        self.uplink.send_event(event);
     }
 
     fn record(&mut self, frame: RecorderFrame) -> bool {
@@ -389,7 +395,7 @@ impl<S: Sender> Output for Outlet<'_, S> {
     }
 }
 
-/// Carries the packets of one turn to the machine.
+/// Passes the packets of one turn to the machine.
 struct Packets<'a, M> {
     now: Instant,
     machine: &'a mut M,

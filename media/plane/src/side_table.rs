@@ -1,20 +1,20 @@
-//! State that few legs need at a time. Sans-IO.
+//! A slab for state that few legs need at a time. Sans-IO.
 
-/// Places for the state of legs, one a leg at most. Grows within what was reserved for all legs, so that
-/// memory which nobody used is never touched, and nothing is allocated after it was made.
+/// Places for the state of legs, at most one a leg. Grows within memory that was reserved for all legs, so
+/// that unused memory is never touched and nothing is allocated after [`SideTable::new`] (I2).
 #[derive(Debug)]
-pub(crate) struct Spare<T> {
+pub(crate) struct SideTable<T> {
     places: Vec<T>,
     free: Vec<u16>,
 }
 
-impl<T> Spare<T> {
-    /// For so many legs.
+impl<T> SideTable<T> {
+    /// Reserves one place for each of `legs_max` legs.
     pub fn new(legs_max: usize) -> Self {
         Self { places: Vec::with_capacity(legs_max), free: Vec::with_capacity(legs_max) }
     }
 
-    /// Puts a value into a place that is free. A leg has one place at most, so there always is one.
+    /// Puts a value into a free place. A leg has at most one place, so there always is one.
     pub fn put(&mut self, value: T) -> u16 {
         match self.free.pop() {
             Some(place) => {
@@ -29,7 +29,7 @@ impl<T> Spare<T> {
         }
     }
 
-    /// What lies in a place that was given out.
+    /// The value in a place.
     #[inline]
     pub fn at(&mut self, place: Option<u16>) -> Option<&mut T> {
         self.places.get_mut(usize::from(place?))
@@ -56,22 +56,22 @@ mod tests {
 
     #[test]
     fn a_place_that_was_given_back_is_used_before_a_new_one() {
-        let mut spare = Spare::new(2);
-        let (one, two) = (spare.put('a'), spare.put('b'));
-        spare.free(Some(one));
-        assert_eq!(spare.put('c'), one);
-        assert_eq!(spare.at(Some(one)), Some(&mut 'c'));
-        assert_eq!(spare.at(Some(two)), Some(&mut 'b'));
-        assert_eq!(spare.at(None), None);
-        assert_eq!(spare.len(), 2);
+        let mut table = SideTable::new(2);
+        let (one, two) = (table.put('a'), table.put('b'));
+        table.free(Some(one));
+        assert_eq!(table.put('c'), one);
+        assert_eq!(table.at(Some(one)), Some(&mut 'c'));
+        assert_eq!(table.at(Some(two)), Some(&mut 'b'));
+        assert_eq!(table.at(None), None);
+        assert_eq!(table.len(), 2);
     }
 
     #[test]
     fn who_has_no_place_gives_none_back_even_when_all_are_free() {
-        let mut spare = Spare::new(1);
-        let one = spare.put(());
-        spare.free(Some(one));
-        spare.free(None);
-        assert_eq!(spare.put(()), one);
+        let mut table = SideTable::new(1);
+        let one = table.put(());
+        table.free(Some(one));
+        table.free(None);
+        assert_eq!(table.put(()), one);
     }
 }
