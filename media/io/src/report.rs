@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_overlap_names_the_command_that_mends_it() {
+    fn an_overlap_names_the_command_that_repairs_it() {
         let error =
             StartError::EphemeralOverlap { first: 40_000, last: 40_999, low: 32_768, high: 60_999 };
         assert!(error.to_string().contains("net.ipv4.ip_local_reserved_ports=40000-40999"));

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_socket_past_the_bound_is_counted_and_opens_once_another_is_closed() {
-        // Port 65,535 of each address below: nobody else's, and no RTP port.
+        // Port 65,535 of each address below: in no other range, and not an RTP port.
         let addresses = (1..=3).map(|host| std::net::Ipv4Addr::new(127, 9, 9, host).into());
         let config = IoConfig { addresses: addresses.collect(), ..IoConfig::default() };
         let ports = [0, 1, 2].map(|address| MediaPort { address, rtp: 65_534 });

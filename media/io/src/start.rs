@@ -35,7 +35,7 @@ pub struct Probe {
 
 /// Tries io_uring. Takes a few milliseconds.
 pub fn probe() -> Probe {
-    // On a thread of its own: the kernel interrupts the thread that made a ring once more, some time
+    // On a separate thread: the kernel interrupts the thread that made a ring once more, some time
     // after the ring is closed, and a system call there would fail with EINTR.
     let tried = thread::Builder::new().name("probe".into()).spawn(uring::probe);
     let result = tried.map(JoinHandle::join);

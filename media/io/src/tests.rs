@@ -121,11 +121,11 @@ fn backends() -> Vec<BackendChoice> {
     }
 }
 
-/// A range of its own for each test, free just now: below the ephemeral ports and above the default
+/// A separate range for each test, free at present: below the ephemeral ports and above the default
 /// range, which a gateway on this machine may open at any time.
 fn some_ports(count: u16) -> RangeInclusive<u16> {
     loop {
-        // Each `RandomState` has keys of its own.
+        // Each `RandomState` has different keys.
         let random = RandomState::new().hash_one(count);
         let first = 20_000 + (random % 12_000) as u16 / 2 * 2;
         let range = first..=first + count - 1;
@@ -162,7 +162,7 @@ fn client() -> UdpSocket {
     socket
 }
 
-/// Longer than any test takes; only a failing test waits so long.
+/// Longer than any test takes; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn rtp_address(port: MediaPort) -> SocketAddr {

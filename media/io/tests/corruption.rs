@@ -56,7 +56,7 @@ fn check(listener: &Party, from: SocketAddr, speaker: u16, mut numbers: Range<u3
     while !numbers.is_empty() {
         let (len, source) = listener.socket.recv_from(&mut bytes).expect("every packet comes");
         assert_eq!(source, from);
-        // Reports and silence of our own making are no packets of the speaker's.
+        // Our own reports and silence are not packets of the speaker.
         let is_audio = len == 172 && bytes[1] & 0x7F == 0 && bytes[12..172] != [0xFF; 160];
         if is_audio {
             let number = numbers.next().expect("just looked");

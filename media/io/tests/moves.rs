@@ -1,4 +1,4 @@
-//! Parties that move, fall silent or are somebody else, once a call has run for a while: whatever a
+//! Parties that move, fall silent or are impersonated, once a call has run for a while: whatever a
 //! backend prepared for the steady state must not outlive it.
 
 mod common;
@@ -101,7 +101,7 @@ fn legs_whose_parties_name_each_others_ports_do_not_feed_each_other() {
     }
 }
 
-/// Its machine answers that nobody listens there. A connected socket hears of that, and then refuses
+/// The peer's machine answers that no program listens. A connected socket receives that error, and then refuses
 /// the next datagram.
 #[test]
 fn a_party_whose_socket_is_gone_for_a_while_hears_again_when_it_is_back() {

@@ -113,7 +113,7 @@ fn work(site: &mut Site, parties: &mut (common::Party, common::Party)) {
     when(&site.media.cores[0], |figures| figures.legs == 0);
 }
 
-/// What a core may ask of the kernel once it has started: to move packets and to wait. The rest are
+/// System calls that a core may make once it has started: to move packets and to wait. The rest are
 /// the tracer's own doing (`restart_syscall`) and `write`, which rings a sleeper.
 fn check_calls(calls: &[String], backend: BackendChoice) {
     let allowed: &[&str] = match backend {

@@ -230,10 +230,4 @@ const fn port_order(port: MediaPort) -> (u8, u16) {
 const OFFER_MS: u64 = 20;
 
 #[cfg(test)]
-mod conduct_tests;
-#[cfg(test)]
-mod secure_tests;
-#[cfg(test)]
-mod source_tests;
-#[cfg(test)]
 mod tests;

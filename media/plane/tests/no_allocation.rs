@@ -115,7 +115,7 @@ fn key(byte: u8) -> SrtpKey {
 
 const LEGS: u16 = 40;
 
-/// Every fifth party tells digits by their tones.
+/// Every fifth party sends digits as tones.
 fn takes_events(index: u16) -> bool {
     index % 5 != 4
 }

@@ -96,7 +96,7 @@ impl Config {
     /// the setting has to name one.
     pub fn edge_tls(&self) -> BTreeMap<&str, EdgeTls> {
         let named = self.edges.values().flat_map(|edge| &edge.tls);
-        // Port 0 is a port of its own for everybody.
+        // Each listener on port 0 gets another port.
         let mut taken: BTreeSet<SocketAddr> = named.filter(|at| at.port() != 0).copied().collect();
         let mut found = BTreeMap::new();
         for (name, edge) in &self.edges {

@@ -208,7 +208,7 @@ impl Layers {
         self.values.insert(key, layered);
     }
 
-    /// Whether somebody set this key.
+    /// Whether any layer sets this key.
     pub fn is_set(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }

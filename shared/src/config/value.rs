@@ -21,7 +21,7 @@ pub enum Value {
 
 /// A type that a setting can have.
 pub trait SettingValue: Sized {
-    /// What a value looks like, for error texts: "expected SHAPE".
+    /// Form of a value, for error texts: "expected SHAPE".
     const SHAPE: &'static str;
 
     /// Makes sense of a value; `None` when it has the wrong shape.

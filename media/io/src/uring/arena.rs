@@ -43,7 +43,7 @@ impl Arena {
         let start = self.memory.at(self.used, room);
         self.used += room;
         let (name, address_len) = encoded(to);
-        // SAFETY: `room` bytes from `start` are inside the arena, and nobody else has them since the
+        // SAFETY: `room` bytes from `start` are inside the arena, and nothing else uses them since the
         // last `clear`; both sources are outside of the arena.
         unsafe {
             start.copy_from_nonoverlapping(name.as_ptr(), ADDRESS_BYTES);

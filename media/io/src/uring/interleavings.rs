@@ -87,7 +87,7 @@ impl State {
             step(&|state| state.published = state.tail);
         }
         for buffer in 0..=BUFFERS {
-            // A completion that names a buffer the kernel cannot have: a fault of its own.
+            // A completion that names a buffer the kernel cannot have: a fault of the kernel's.
             if !self.is_kernels(buffer) {
                 step(&|state| assert!(!state.ledger.take(buffer), "{buffer} was handed out twice"));
             }

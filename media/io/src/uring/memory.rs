@@ -42,7 +42,7 @@ impl KernelMemory {
 #[cfg(not(miri))]
 fn advise_huge_pages(start: NonNull<u8>, layout: Layout) {
     if layout.align() == ALIGN {
-        // SAFETY: the range is one whole live allocation of ours; the advice changes no content.
+        // SAFETY: the range is one whole live allocation; the advice changes no content.
         // A kernel without huge pages refuses, which costs speed only.
         unsafe { libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
     }

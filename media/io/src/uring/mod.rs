@@ -514,7 +514,7 @@ fn address_parcel(bytes: &mut [u8], to: SocketAddr, len: usize) -> Option<Parcel
 }
 
 /// # Panics
-/// Where the kernel refuses the ring itself: the core begins anew.
+/// Where the kernel refuses the ring itself: the core restarts.
 fn check(result: io::Result<usize>) {
     if let Err(error) = result {
         assert!(is_passing(&error), "io_uring_enter: {error}");

@@ -13,7 +13,7 @@ use shared::{
     NegotiatedMedia,
 };
 
-/// Longer than any test takes; only a failing test waits so long.
+/// Longer than any test takes; only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The backends that work on this machine.
@@ -24,11 +24,11 @@ pub fn backends() -> Vec<BackendChoice> {
     }
 }
 
-/// A range of its own for each test, free just now: below the ephemeral ports and above the default
+/// A separate range for each test, free at present: below the ephemeral ports and above the default
 /// range, which a gateway on this machine may open at any time.
 fn some_ports(count: u16) -> RangeInclusive<u16> {
     loop {
-        // Each `RandomState` has keys of its own.
+        // Each `RandomState` has different keys.
         let random = RandomState::new().hash_one(count);
         let first = 20_000 + (random % 12_000) as u16 / 2 * 2;
         let range = first..=first + count - 1;
@@ -57,7 +57,7 @@ pub fn rtp_address(port: MediaPort) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port.rtp))
 }
 
-/// A phone: one socket, PCMU, a sequence of its own.
+/// A phone: one socket, PCMU, its own sequence numbers.
 pub struct Party {
     pub socket: UdpSocket,
     pub leg: LegId,

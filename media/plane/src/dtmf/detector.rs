@@ -237,7 +237,7 @@ const PURITY_MIN: f32 = 0.65;
 /// Each tone: -40 dBm0. Q.24 asks for -25, lines lose some.
 const TONE_PEAK_MIN: f32 = PEAK[40] as f32 / 4.0;
 const TONE_POWER_MIN: f32 = TONE_PEAK_MIN * TONE_PEAK_MIN * POWER_A_ENERGY * WINDOW / 2.0;
-/// Less is no pair of such tones.
+/// Quieter pairs do not count as a key.
 const WINDOW_ENERGY_MIN: f32 = TONE_PEAK_MIN * TONE_PEAK_MIN * WINDOW / 2.0;
 /// A block with so little can be left out of any window that passes: -60 dBm0.
 const BLOCK_ENERGY_MIN: u32 = 40;

@@ -2,7 +2,7 @@
 
 use super::tables::{GROUP, HERTZ, PEAK, RATE, SINE, SINE_LEN, tones_of};
 
-/// Two sines whose phases go on from call to call.
+/// Two sines whose phases continue from call to call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DualTone {
     phases: [u32; 2],

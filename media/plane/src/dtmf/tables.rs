@@ -12,7 +12,7 @@ pub(super) const HERTZ: [f64; BINS] =
 pub(super) const EVENTS: [[u8; GROUP]; GROUP] =
     [[1, 2, 3, 12], [4, 5, 6, 13], [7, 8, 9, 14], [10, 0, 11, 15]];
 
-/// The places of both tones of an event code, as `[low, high]`; codes over 15 are no keys.
+/// The places of both tones of an event code, as `[low, high]`; `None` for codes over 15, which are not keys.
 pub(super) const fn tones_of(event: u8) -> Option<[usize; 2]> {
     let mut low = 0;
     while low < GROUP {

@@ -151,7 +151,7 @@ mod tests {
     use shared::Codec;
 
     /// Plays 20 ms at a time while `packets` (at step, timestamp, payload) come in; the digits and lengths
-    /// that a detector hears.
+    /// that a detector reports.
     fn played(packets: &[(u32, u32, [u8; 4])], steps: u32) -> Vec<(u8, u32)> {
         let mut relay = ToneRelay::default();
         let mut detector = Detector::default();

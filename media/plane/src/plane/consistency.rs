@@ -31,7 +31,7 @@ impl Plane {
         assert_eq!((leg.id.core, usize::from(leg.id.slot)), (self.core, slot), "a leg moved");
         let by_port = self.slot_by_port[usize::from(outbound.port)];
         assert_eq!(by_port, Some(leg.id.slot), "another leg has the port");
-        // I8: sequence numbers and timestamps go on under one SSRC.
+        // I8: sequence numbers and timestamps continue under one SSRC.
         assert_eq!(outbound.ssrc, leg.plan.ssrc, "the SSRC of a leg changed");
         assert!(
             leg.playing.is_none() || outbound.playing,

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// A table that is no permutation of anything simple.
+/// A table without a simple pattern.
 fn table(salt: u8) -> [u8; 256] {
     std::array::from_fn(|code| (code as u8).wrapping_mul(167).rotate_left(3) ^ salt)
 }

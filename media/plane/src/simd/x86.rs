@@ -57,7 +57,7 @@ fn find() -> u8 {
     found
 }
 
-/// Whoever finds it writes the same.
+/// Every thread that computes it writes the same value.
 static FORM: AtomicU8 = AtomicU8::new(UNKNOWN);
 const UNKNOWN: u8 = 0;
 const PLAIN: u8 = 1;

@@ -23,7 +23,7 @@ fn events(samples: &[i16]) -> Vec<u8> {
     heard(samples).into_iter().map(|(event, _)| event).collect()
 }
 
-/// A tone of so many samples somewhere in silence.
+/// A tone of this many samples somewhere in silence.
 fn tone(at: usize, low: usize, high: usize, dbm0: [f64; 2], detune: f64, len: usize) -> Vec<i16> {
     let hertz = [HERTZ[low] * detune, HERTZ[GROUP + high] * detune];
     [vec![0; 200 + at], pair(hertz, dbm0, len), vec![0; 400]].concat()

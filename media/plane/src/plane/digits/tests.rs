@@ -38,7 +38,7 @@ fn say(world: &mut World, party: usize, samples: &[i16], mut lost: impl FnMut() 
     }
 }
 
-/// What a detector makes of the audio that a party heard, silence for what is no audio.
+/// Keys that a detector finds in the audio sent to a party; other packets count as silence.
 fn detected(heard: &[Sent]) -> Vec<(u8, u32)> {
     let mut detector = Detector::default();
     let mut found = Vec::new();
@@ -51,7 +51,7 @@ fn detected(heard: &[Sent]) -> Vec<(u8, u32)> {
     found
 }
 
-/// Event packets to a party, as another core of ours hears them.
+/// Digits that another core would read from the event packets sent to a party.
 fn reported(
     world: &mut World,
     party: usize,
@@ -211,7 +211,7 @@ fn what_we_play_as_tones_and_comes_back_is_no_digit() {
     assert_eq!(digits_of(&world.events()), "");
 }
 
-/// One in five packets is lost, each of its own fate.
+/// One in five packets is lost, each independently.
 fn one_in_five(seed: u64) -> impl FnMut() -> bool {
     let mut random = Random::new(seed);
     move || random.between(0, 100) < 20

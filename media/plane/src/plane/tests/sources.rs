@@ -116,7 +116,7 @@ fn reports_go_to_the_locked_peer_and_not_to_another_port_of_its_address() {
     assert_eq!(refused, Received::Dropped(DropReason::RtcpStranger));
     let taken = world.receive_at(a, SocketId::rtcp(a), named, &report(ssrc));
     assert_eq!(taken, Received::Consumed);
-    // The right SSRC is no help once the peer's own port is known.
+    // The right SSRC does not help once the peer's own port is known.
     let refused = world.receive_at(a, SocketId::rtcp(a), stray, &report(ssrc));
     assert_eq!(refused, Received::Dropped(DropReason::RtcpStranger));
     world.run(30_000);

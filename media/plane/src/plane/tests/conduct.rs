@@ -1,4 +1,4 @@
-//! Conduct of a leg towards parties, strangers and silence, and what it says of their quality.
+//! Conduct of a leg towards parties, other sources and silence, and its reports on their quality.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::output::{Received, SocketId};
 use crate::rtp;
 use crate::testing::{Sent, World, plan};
 
-/// Speaks for so long, a packet every 20 ms; `lost` says which packets never come.
+/// Sends a packet every 20 ms for some time; `lost` selects the packets that never arrive.
 fn speak_for(world: &mut World, party: usize, packets: u32, lost: impl Fn(u32) -> bool) {
     for index in 0..packets {
         if lost(index) {
@@ -57,7 +57,7 @@ fn assert_continuous(sent: &[Sent]) {
     }
 }
 
-/// An RTP packet of nobody's in particular.
+/// A valid RTP packet of an unknown SSRC.
 fn packet(ssrc: u32, sequence: u16, timestamp: u32) -> Vec<u8> {
     let mut packet = vec![0; 12];
     rtp::write_header(packet.first_chunk_mut().unwrap(), false, 0, sequence, timestamp, ssrc);
@@ -84,7 +84,7 @@ fn numbers_go_on_over_re_invite_transfer_prompt_and_back_on_one_core_and_on_thre
         world.party(b).payload_type = 8;
         world.party(b).address = "192.0.2.1:9000".parse().unwrap();
         steps(&mut world, b);
-        // Hold with silence, then a transfer to somebody with other numbers.
+        // Hold with silence, then a transfer to a party with other numbers.
         world.update(b, |plan| {
             alaw(plan);
             plan.media.direction = Direction::SendOnly;
@@ -129,7 +129,7 @@ fn each_latch_mode_takes_whom_it_names_and_nobody_after_that() {
             assert_eq!(latched == 1, is_taken, "{latch:?} {source}");
             let goes_there = world.heard(a).last().unwrap().to == source;
             assert_eq!(goes_there, is_taken, "{latch:?} {source}");
-            // Once locked even the address of the SDP is a stranger's.
+            // Once locked even the address of the SDP is refused.
             world.party(a).address = "198.51.100.77:1".parse().unwrap();
             assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
         }
