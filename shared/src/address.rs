@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum AddressClass {
     /// Reachable from everywhere.
     Global,
-    /// This machine.
+    /// Reaches this machine only.
     Loopback,
     /// Reachable only from here: private, shared, documentation, benchmarking.
     Private,

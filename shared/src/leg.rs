@@ -47,7 +47,7 @@ pub struct NegotiatedMedia {
     pub event_payload_type_send: Option<u8>,
     /// Payload type of telephone events that we receive.
     pub event_payload_type_receive: Option<u8>,
-    /// Our direction.
+    /// Direction of our media: whether we send, and whether the party may.
     pub direction: Direction,
     /// Packet time we send with, in milliseconds (multiple of 10, 10..=60).
     pub ptime_ms: u8,

@@ -62,7 +62,11 @@ pub struct TapLimits {
 }
 
 /// A command from signaling to a media core. At most 64 bytes (asserted below).
+///
+/// `leg` is a leg of the core that receives the command, and `tap` one of its taps, both by the names that Control
+/// chose. A command for a leg that does not exist is answered by [`MediaEvent::Refused`].
 #[derive(Debug)]
+#[expect(missing_docs, reason = "`leg` and `tap` mean the same in every variant")]
 pub enum MediaCommand {
     /// Start a leg: it sends silence from now on, where its direction lets it send.
     StartLeg {
@@ -73,14 +77,12 @@ pub enum MediaCommand {
     },
     /// Apply the outcome of a new offer/answer. Sequence numbers and SSRC continue.
     UpdateLeg {
-        /// The leg.
         leg: LegId,
         /// The whole new plan; returns in [`MediaEvent::PlanReturned`].
         plan: Box<LegPlan>,
     },
     /// Stop a leg. Always answered by [`MediaEvent::LegStopped`].
     StopLeg {
-        /// The leg.
         leg: LegId,
         /// Box that the core writes the final figures to; returns in the answer.
         quality: Box<LegQuality>,
@@ -94,13 +96,9 @@ pub enum MediaCommand {
         peer: LegId,
     },
     /// End the relay of [`MediaCommand::Bridge`] on this leg.
-    Unbridge {
-        /// The leg.
-        leg: LegId,
-    },
+    Unbridge { leg: LegId },
     /// Play a prompt to the party. It replaces a playing prompt (cause `Replaced`).
     Play {
-        /// The leg.
         leg: LegId,
         /// Names this playing in its end event.
         play: PlayId,
@@ -112,7 +110,6 @@ pub enum MediaCommand {
     /// Send digits to the party: telephone events (RFC 4733) where it negotiated them, else their tones
     /// (ITU-T Q.23). Ends like a prompt.
     SendDigits {
-        /// The leg.
         leg: LegId,
         /// Names this sending in its end event.
         play: PlayId,
@@ -120,13 +117,9 @@ pub enum MediaCommand {
         digits: Arc<str>,
     },
     /// Stop the prompt or the digits that are playing, if any.
-    StopPlay {
-        /// The leg.
-        leg: LegId,
-    },
+    StopPlay { leg: LegId },
     /// Copy the leg's audio to the recorder ring, 20 ms a frame.
     StartTap {
-        /// The leg.
         leg: LegId,
         /// Names the tap in frames and events.
         tap: TapId,
@@ -137,20 +130,13 @@ pub enum MediaCommand {
     },
     /// Pause or resume a tap: paused time gives no frames.
     PauseTap {
-        /// The leg.
         leg: LegId,
-        /// The tap.
         tap: TapId,
         /// Whether it is paused from now on.
         paused: bool,
     },
     /// End a tap. Answered by [`MediaEvent::TapEnded`] unless it had ended.
-    StopTap {
-        /// The leg.
-        leg: LegId,
-        /// The tap.
-        tap: TapId,
-    },
+    StopTap { leg: LegId, tap: TapId },
 }
 
 /// Why a prompt or digits ended.
@@ -158,7 +144,7 @@ pub enum MediaCommand {
 pub enum PlayEnd {
     /// Played to its end.
     Finished,
-    /// [`MediaCommand::StopPlay`].
+    /// By [`MediaCommand::StopPlay`].
     Stopped,
     /// Another prompt took its place.
     Replaced,
@@ -169,7 +155,7 @@ pub enum PlayEnd {
 /// Why a tap ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapEnd {
-    /// [`MediaCommand::StopTap`].
+    /// By [`MediaCommand::StopTap`].
     Stopped,
     /// The silence limit.
     Silence,
@@ -191,7 +177,10 @@ pub enum PlayedValue {
 }
 
 /// An event from a media core to signaling. At most 64 bytes (asserted below).
+///
+/// `leg` is the leg that the event is about, `tap` one of its taps, `cause` the reason for an end.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "`leg`, `tap` and `cause` mean the same in every variant")]
 pub enum MediaEvent {
     /// The box of a plan, to be dropped.
     PlanReturned(Box<LegPlan>),
@@ -203,22 +192,19 @@ pub enum MediaEvent {
     },
     /// The leg is down; its slot and port may be used again.
     LegStopped {
-        /// The leg.
         leg: LegId,
-        /// Final figures.
+        /// The box of the command, with the leg's final figures.
         quality: Box<LegQuality>,
     },
     /// The leg is locked to this source: by one valid packet from the address of the SDP, else by
     /// `limits::LATCH_PACKETS` from another acceptable source. Sent again when the lock moves.
     Latched {
-        /// The leg.
         leg: LegId,
-        /// The source.
+        /// Source address of the leg's packets from now on.
         source: SocketAddr,
     },
     /// A key press, reported once: at its end, or as soon as it is certain (RFC 4733 §2.5.2).
     Digit {
-        /// The leg.
         leg: LegId,
         /// One of `0-9 * # A-D`.
         digit: u8,
@@ -227,32 +213,19 @@ pub enum MediaEvent {
     },
     /// A prompt or a digit string ended.
     PlayEnded {
-        /// The leg.
         leg: LegId,
         /// The name that the command gave it.
         play: PlayId,
-        /// Why.
         cause: PlayEnd,
         /// Its heap value, to be dropped.
         value: PlayedValue,
     },
     /// A tap ended; its last frame is in the recorder ring already.
-    TapEnded {
-        /// The leg.
-        leg: LegId,
-        /// The tap.
-        tap: TapId,
-        /// Why.
-        cause: TapEnd,
-    },
+    TapEnded { leg: LegId, tap: TapId, cause: TapEnd },
     /// No valid packet arrived for the plan's media timeout, although the direction lets the party send.
-    MediaTimeout {
-        /// The leg.
-        leg: LegId,
-    },
+    MediaTimeout { leg: LegId },
     /// The party's audio became bad, or good again; at most once between two of our RTCP reports.
     QualityChanged {
-        /// The leg.
         leg: LegId,
         /// Whether it is bad now.
         is_bad: bool,
@@ -260,16 +233,13 @@ pub enum MediaEvent {
         interval: IntervalQuality,
     },
     /// The peer sent an RTCP BYE (RFC 3550 §6.6); informative only.
-    RtcpBye {
-        /// The leg.
-        leg: LegId,
-    },
+    RtcpBye { leg: LegId },
 }
 
 /// 20 ms of a tapped leg, on the ring from a core to the recorder.
 #[derive(Clone, Debug)]
 pub struct RecorderFrame {
-    /// The tap.
+    /// Name of the tap, as its command gave it.
     pub tap: TapId,
     /// Number of the 20 ms period since the tap began; a gap means frames lost on the way to the recorder.
     pub index: u32,

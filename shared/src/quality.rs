@@ -14,7 +14,7 @@ pub struct LossPattern {
     pub lost: u64,
     /// Runs of consecutive losses, of one packet or more.
     pub runs: u64,
-    /// Bursts.
+    /// Number of bursts.
     pub bursts: u64,
     /// Packets in bursts, lost or not.
     pub burst_packets: u64,

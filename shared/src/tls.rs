@@ -29,7 +29,7 @@ pub enum TlsFailure {
     Closed,
     /// It took longer than `limits::STREAM_HANDSHAKE_MS`.
     TimedOut,
-    /// Anything else.
+    /// A failure that none of the others describes.
     Other,
 }
 

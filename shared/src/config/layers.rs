@@ -32,7 +32,7 @@ pub enum Origin {
     },
     /// The command line, or the command itself (`demo`).
     Flag {
-        /// As typed.
+        /// The flag as typed, or the name of the command.
         name: String,
     },
 }

@@ -17,7 +17,7 @@ section! {
 word_settings! {
     /// Form of log lines.
     LogFormat = "human or json" {
-        /// For people.
+        /// For people to read, one line an event.
         #[default]
         Human = "human",
         /// One JSON object a line.
@@ -33,9 +33,9 @@ word_settings! {
         /// A call's life.
         #[default]
         Info = "info",
-        /// A decision.
+        /// A decision of the gateway.
         Debug = "debug",
-        /// A step.
+        /// A step on the way to a decision.
         Trace = "trace",
     }
 }

@@ -60,7 +60,7 @@ word_settings! {
         Auto = "auto",
         /// io_uring; where the kernel denies it the gateway does not start.
         IoUring = "io_uring",
-        /// epoll.
+        /// epoll, on every kernel.
         Portable = "portable",
         /// sk_lookup and packet send; not built yet.
         Steered = "steered",

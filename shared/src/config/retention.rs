@@ -7,9 +7,9 @@ section! {
     /// How long records, alerts and timelines stay: the first bound that is reached counts, the oldest go first.
     #[derive(Clone, Debug, PartialEq)]
     Retention in "retention" {
-        /// Days.
+        /// Longest age, in days.
         days: u32 = "7",
-        /// Bytes.
+        /// Most bytes of all of them together.
         bytes: ByteSize = "\"10 GiB\"",
     }
 }

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shared::{
-    Codec, Direction, IntervalQuality, LatchMode, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    PlayId,
+    Codec, Direction, IntervalQuality, LatchMode, LegPlan, MediaCommand, MediaEvent, PlayId,
 };
 
 use crate::g711;
@@ -13,6 +12,8 @@ use crate::meters::DropReason;
 use crate::output::{Received, SocketId};
 use crate::rtp;
 use crate::testing::{Sent, World, plan};
+
+use super::{assert_continuous_within, stop};
 
 /// Sends a packet every 20 ms for some time; `lost` selects the packets that never arrive.
 fn speak_for(world: &mut World, party: usize, packets: u32, lost: impl Fn(u32) -> bool) {
@@ -26,16 +27,6 @@ fn speak_for(world: &mut World, party: usize, packets: u32, lost: impl Fn(u32) -
     }
 }
 
-fn stop(world: &mut World, party: usize) -> LegQuality {
-    let leg = world.leg(party);
-    world.command(MediaCommand::StopLeg { leg, quality: Box::default() });
-    let stopped = world.events().into_iter().find_map(|event| match event {
-        MediaEvent::LegStopped { quality, .. } => Some(*quality),
-        _ => None,
-    });
-    stopped.expect("a stop is always answered")
-}
-
 fn count(world: &mut World, wanted: impl Fn(&MediaEvent) -> bool) -> usize {
     world.events().iter().filter(|event| wanted(event)).count()
 }
@@ -44,17 +35,10 @@ fn timeouts(world: &mut World) -> usize {
     count(world, |event| matches!(event, MediaEvent::MediaTimeout { .. }))
 }
 
-/// Sequence numbers without a gap, one SSRC, timestamps that never leave the clock by more than
-/// one packet: what a phone must see whatever happens behind us.
+/// One SSRC, sequence numbers without a gap, timestamps that never leave the clock by more than one packet
+/// of 40 ms: what a phone must see whatever happens behind us.
 fn assert_continuous(sent: &[Sent]) {
-    for pair in sent.windows(2) {
-        let (a, b) = (pair[0].header(), pair[1].header());
-        assert_eq!(a.ssrc, b.ssrc);
-        assert_eq!(b.sequence, a.sequence.wrapping_add(1), "at {:?}", pair[1].at);
-        let step = i64::from(b.timestamp.wrapping_sub(a.timestamp) as i32);
-        let elapsed = (pair[1].at.since(pair[0].at).as_micros() / 125) as i64;
-        assert!((step - elapsed).abs() <= 320, "{step} for {elapsed} at {:?}", pair[1].at);
-    }
+    assert_continuous_within(sent, 320);
 }
 
 /// A valid RTP packet of an unknown SSRC.

@@ -31,13 +31,18 @@ fn numbers(sent: &[Sent]) -> Vec<(u16, u32)> {
 
 /// Sequence numbers without a gap, timestamps that follow the clock within 20 ms.
 fn assert_continuous(sent: &[Sent]) {
+    assert_continuous_within(sent, 160);
+}
+
+/// One SSRC, sequence numbers without a gap, timestamps that follow the clock within these RTP units (I8).
+fn assert_continuous_within(sent: &[Sent], rtp_units: i64) {
     for pair in sent.windows(2) {
         let (a, b) = (pair[0].header(), pair[1].header());
         assert_eq!(a.ssrc, b.ssrc);
         assert_eq!(b.sequence, a.sequence.wrapping_add(1), "at {:?}", pair[1].at);
         let step = i64::from(b.timestamp.wrapping_sub(a.timestamp) as i32);
         let elapsed = (pair[1].at.since(pair[0].at).as_micros() / 125) as i64;
-        assert!((step - elapsed).abs() <= 160, "{step} for {elapsed} at {:?}", pair[1].at);
+        assert!((step - elapsed).abs() <= rtp_units, "{step} for {elapsed} at {:?}", pair[1].at);
     }
 }
 
