@@ -36,53 +36,53 @@ pub const SIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a refused body that are skipped, so that the next message can be read; and bytes that are read
 /// from a connection whose framing broke, so that the peer can read our answers before it closes.
 /// Past it: closed.
-pub const SIP_STREAM_DRAIN_BYTES_MAX: usize = 64 * 1024;
+pub const SIP_CONNECTION_DRAIN_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of incomplete messages, of all connections together. Past it: the connection that would add
 /// more is closed.
-pub const SIP_STREAMS_UNFINISHED_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub const SIP_CONNECTIONS_UNFINISHED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Milliseconds from the opening of a connection to its first whole message. Past it: closed.
-pub const SIP_STREAM_FIRST_MESSAGE_MS: u64 = 10_000;
+pub const SIP_CONNECTION_FIRST_MESSAGE_MS: u64 = 10_000;
 /// Milliseconds from the first byte of a header section to its last. Past it: closed.
-pub const SIP_STREAM_HEADERS_MS: u64 = 10_000;
+pub const SIP_CONNECTION_HEADERS_MS: u64 = 10_000;
 /// Milliseconds from the end of the headers to the end of the body. Past it: closed.
-pub const SIP_STREAM_BODY_MS: u64 = 10_000;
+pub const SIP_CONNECTION_BODY_MS: u64 = 10_000;
 /// Milliseconds that a connection whose framing broke stays open for the answers to earlier messages: as
 /// long as an INVITE waits for a final response (RFC 3261 timer B). Past it: closed.
-pub const SIP_STREAM_BROKEN_MS: u64 = 32_000;
+pub const SIP_CONNECTION_BROKEN_MS: u64 = 32_000;
 /// Milliseconds that a connection without a call may bring nothing. Past it: closed.
-pub const SIP_STREAM_IDLE_MS: u64 = 60_000;
+pub const SIP_CONNECTION_IDLE_MS: u64 = 60_000;
 /// The same for a connection whose peer keeps it alive by pings (RFC 5626 §4.4.1).
-pub const SIP_STREAM_IDLE_KEPT_ALIVE_MS: u64 = 180_000;
+pub const SIP_CONNECTION_IDLE_KEPT_ALIVE_MS: u64 = 180_000;
 /// Milliseconds from opening a connection to our first ping on it.
-pub const SIP_STREAM_PING_FIRST_MS: u64 = 10_000;
+pub const SIP_CONNECTION_PING_FIRST_MS: u64 = 10_000;
 /// Milliseconds between our pings on a connection that we opened.
-pub const SIP_STREAM_PING_EVERY_MS: u64 = 30_000;
+pub const SIP_CONNECTION_PING_EVERY_MS: u64 = 30_000;
 /// Pings from a peer on one connection in ten seconds. Past it: closed.
-pub const SIP_STREAM_PINGS_MAX: u32 = 100;
+pub const SIP_CONNECTION_PINGS_MAX: u32 = 100;
 /// Milliseconds to wait for the answer to a ping (RFC 5626 §4.4.1). Past it a peer that answered before
 /// counts as gone: the connection is closed.
-pub const SIP_STREAM_PONG_MS: u64 = 10_000;
+pub const SIP_CONNECTION_PONG_MS: u64 = 10_000;
 
 /// TCP and TLS connections in all (`sip.connections_max`). Past it: a new one is accepted and closed.
-pub const STREAMS_MAX: usize = 20_000;
+pub const CONNECTIONS_MAX: usize = 20_000;
 /// Connections of one source that nothing vouches for (`sip.connections_source_max`).
-pub const STREAMS_SOURCE_MAX: usize = 100;
+pub const CONNECTIONS_SOURCE_MAX: usize = 100;
 /// Bytes waiting to be written to one connection. Past it: the connection is closed.
-pub const STREAM_WRITE_QUEUE_BYTES_MAX: usize = 256 * 1024;
+pub const CONNECTION_WRITE_QUEUE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes waiting to be written to all connections. Past it: the connection that would add more is closed.
-pub const STREAM_WRITE_QUEUES_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const CONNECTION_WRITE_QUEUES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Milliseconds in which an accepted connection must send something. Past it: closed.
-pub const STREAM_SILENT_MS: u32 = 10_000;
+pub const CONNECTION_SILENT_MS: u32 = 10_000;
 /// Milliseconds that a TLS handshake may take. Past it: closed.
-pub const STREAM_HANDSHAKE_MS: u32 = 5_000;
+pub const CONNECTION_HANDSHAKE_MS: u32 = 5_000;
 /// TLS handshakes under way with one source. Past it: accepted and closed.
-pub const STREAM_HANDSHAKES_SOURCE_MAX: usize = 20;
+pub const CONNECTION_HANDSHAKES_SOURCE_MAX: usize = 20;
 /// Milliseconds that a connection may take none of the bytes that wait to be written. Past it: closed.
-pub const STREAM_STALLED_MS: u32 = 10_000;
+pub const CONNECTION_STALLED_MS: u32 = 10_000;
 /// Vouched-for sources that are remembered. Past it: the limit per source binds the new ones.
-pub const STREAM_SOURCES_VOUCHED_MAX: usize = 100_000;
+pub const CONNECTION_SOURCES_VOUCHED_MAX: usize = 100_000;
 /// Milliseconds to open a connection. Past it: failed.
-pub const STREAM_CONNECT_MS: u32 = 5_000;
+pub const CONNECTION_OPEN_MS: u32 = 5_000;
 
 /// SDP bytes. Past it: 488.
 pub const SDP_BYTES_MAX: usize = 32 * 1024;
@@ -347,11 +347,11 @@ const _: () = assert!(
     SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SDP_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
 );
 const _: () = assert!(SIP_BODY_BYTES_MAX < SIP_MESSAGE_BYTES_MAX);
-const _: () = assert!(SIP_BODY_BYTES_MAX < SIP_STREAM_DRAIN_BYTES_MAX);
+const _: () = assert!(SIP_BODY_BYTES_MAX < SIP_CONNECTION_DRAIN_BYTES_MAX);
 const _: () = assert!(SDP_ATTRIBUTES_MAX >= SDP_FORMATS_MAX * 2);
 const _: () = assert!(REGISTRATION_S.0 < REGISTRATION_S.1 && CONTACTS_MAX > 0);
 const _: () = assert!(SIP_LONG_HEADER_VALUE_BYTES_MAX < SIP_HEADERS_BYTES_MAX);
-const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= STREAM_WRITE_QUEUE_BYTES_MAX);
+const _: () = assert!(SIP_MESSAGE_BYTES_MAX <= CONNECTION_WRITE_QUEUE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX <= SIP_BODY_BYTES_MAX);
 const _: () = assert!(COMMAND_SLOTS.is_power_of_two() && EVENT_SLOTS.is_power_of_two());
 const _: () = assert!(LEGS_PER_CORE_MAX <= u16::MAX as usize + 1);

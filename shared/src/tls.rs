@@ -27,7 +27,7 @@ pub enum TlsFailure {
     Broken,
     /// The connection was closed in the middle.
     Closed,
-    /// It took longer than `limits::STREAM_HANDSHAKE_MS`.
+    /// It took longer than `limits::CONNECTION_HANDSHAKE_MS`.
     TimedOut,
     /// A failure that none of the others describes.
     Other,

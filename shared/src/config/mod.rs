@@ -213,7 +213,10 @@ mod tests {
         assert_eq!(media.hold_timeout_s, crate::limits::MEDIA_TIMEOUT_HOLD_S);
         let connections =
             [sip.connections_max, sip.connections_source_max].map(|most| most as usize);
-        assert_eq!(connections, [crate::limits::STREAMS_MAX, crate::limits::STREAMS_SOURCE_MAX]);
+        assert_eq!(
+            connections,
+            [crate::limits::CONNECTIONS_MAX, crate::limits::CONNECTIONS_SOURCE_MAX]
+        );
         assert_eq!(config.limits.audio.0, crate::limits::AUDIO_BYTES);
     }
 

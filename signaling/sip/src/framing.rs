@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use shared::Instant;
 use shared::limits::{
-    SIP_HEADERS_BYTES_MAX, SIP_MESSAGE_BYTES_MAX, SIP_START_LINE_BYTES_MAX, SIP_STREAM_BODY_MS,
-    SIP_STREAM_DRAIN_BYTES_MAX, SIP_STREAM_FIRST_MESSAGE_MS, SIP_STREAM_HEADERS_MS,
+    SIP_CONNECTION_BODY_MS, SIP_CONNECTION_DRAIN_BYTES_MAX, SIP_CONNECTION_FIRST_MESSAGE_MS,
+    SIP_CONNECTION_HEADERS_MS, SIP_HEADERS_BYTES_MAX, SIP_MESSAGE_BYTES_MAX,
+    SIP_START_LINE_BYTES_MAX,
 };
 
 use crate::message::{ParseError, refuse_head, refuse_length, stream_body_length};
@@ -69,7 +70,7 @@ impl Framer {
             buffer: Vec::new(),
             start: 0,
             state: State::Between { line_breaks: 0 },
-            first_message_by: Some(now + Duration::from_millis(SIP_STREAM_FIRST_MESSAGE_MS)),
+            first_message_by: Some(now + Duration::from_millis(SIP_CONNECTION_FIRST_MESSAGE_MS)),
             fed_at: now,
         }
     }
@@ -172,7 +173,7 @@ impl Framer {
             }
             State::Failed { error } => {
                 let error = error.clone();
-                self.state = State::Broken { drain: SIP_STREAM_DRAIN_BYTES_MAX };
+                self.state = State::Broken { drain: SIP_CONNECTION_DRAIN_BYTES_MAX };
                 Step::Failed(error)
             }
             State::Broken { .. } => Step::NeedsMore,
@@ -193,7 +194,7 @@ impl Framer {
                 if line_breaks == 0 { Step::Again } else { Step::Frame(Frame::Ping) }
             }
             Some(_) => {
-                let by = self.fed_at + Duration::from_millis(SIP_STREAM_HEADERS_MS);
+                let by = self.fed_at + Duration::from_millis(SIP_CONNECTION_HEADERS_MS);
                 self.state = State::Head { scanned: 0, by };
                 if line_breaks == 0 { Step::Again } else { Step::Frame(Frame::Pong) }
             }
@@ -219,10 +220,10 @@ impl Framer {
             Err(error) => return self.fail(error),
         };
         let (head_bytes, refusal) = (head.len(), refuse_length(head, length));
-        let by = self.fed_at + Duration::from_millis(SIP_STREAM_BODY_MS);
+        let by = self.fed_at + Duration::from_millis(SIP_CONNECTION_BODY_MS);
         match refusal {
             None => self.state = State::Body { total: head_bytes + length, by },
-            Some(error) if length > SIP_STREAM_DRAIN_BYTES_MAX => return self.fail(error),
+            Some(error) if length > SIP_CONNECTION_DRAIN_BYTES_MAX => return self.fail(error),
             Some(error) => {
                 self.start += head_bytes;
                 self.state = State::Skipping { left: length, by };
@@ -431,10 +432,10 @@ mod tests {
     #[test]
     fn a_body_past_what_is_skipped_breaks_the_stream_until_it_is_exhausted() {
         let mut framer = Framer::new(Instant::ZERO);
-        framer.feed(Instant::ZERO, &with_length(SIP_STREAM_DRAIN_BYTES_MAX + 1));
+        framer.feed(Instant::ZERO, &with_length(SIP_CONNECTION_DRAIN_BYTES_MAX + 1));
         assert_eq!(framer.next_frame().unwrap().unwrap_err().status, 413);
         assert!(framer.is_broken() && !framer.is_exhausted());
-        framer.feed(Instant::ZERO, &vec![0; SIP_STREAM_DRAIN_BYTES_MAX]);
+        framer.feed(Instant::ZERO, &vec![0; SIP_CONNECTION_DRAIN_BYTES_MAX]);
         assert_eq!(framer.next_frame(), None);
         assert!(framer.is_exhausted());
     }

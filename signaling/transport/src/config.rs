@@ -41,15 +41,17 @@ impl Default for TransportConfig {
             listen_tls: Vec::new(),
             public_address: None,
             edges: control::Edges::default(),
-            streams_max: shared::limits::STREAMS_MAX,
-            streams_source_max: shared::limits::STREAMS_SOURCE_MAX,
-            handshakes_source_max: shared::limits::STREAM_HANDSHAKES_SOURCE_MAX,
-            handshake_for_max: Duration::from_millis(shared::limits::STREAM_HANDSHAKE_MS.into()),
-            stalled_for_max: Duration::from_millis(shared::limits::STREAM_STALLED_MS.into()),
-            write_queue_bytes_max: shared::limits::STREAM_WRITE_QUEUE_BYTES_MAX,
-            write_queues_bytes_max: shared::limits::STREAM_WRITE_QUEUES_BYTES_MAX,
-            silent_for_max: Duration::from_millis(shared::limits::STREAM_SILENT_MS.into()),
-            connect_for_max: Duration::from_millis(shared::limits::STREAM_CONNECT_MS.into()),
+            streams_max: shared::limits::CONNECTIONS_MAX,
+            streams_source_max: shared::limits::CONNECTIONS_SOURCE_MAX,
+            handshakes_source_max: shared::limits::CONNECTION_HANDSHAKES_SOURCE_MAX,
+            handshake_for_max: Duration::from_millis(
+                shared::limits::CONNECTION_HANDSHAKE_MS.into(),
+            ),
+            stalled_for_max: Duration::from_millis(shared::limits::CONNECTION_STALLED_MS.into()),
+            write_queue_bytes_max: shared::limits::CONNECTION_WRITE_QUEUE_BYTES_MAX,
+            write_queues_bytes_max: shared::limits::CONNECTION_WRITE_QUEUES_BYTES_MAX,
+            silent_for_max: Duration::from_millis(shared::limits::CONNECTION_SILENT_MS.into()),
+            connect_for_max: Duration::from_millis(shared::limits::CONNECTION_OPEN_MS.into()),
         }
     }
 }

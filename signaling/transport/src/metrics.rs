@@ -5,13 +5,13 @@ use shell::{Counter, Gauge, Histogram, Labelled, Seconds};
 shell::metrics! {
     /// Connections, handshakes and bytes, one field a metric of the same name.
     pub struct TransportMetrics {
-        /// Streams (TCP and TLS) opened, by who opened them.
+        /// TCP and TLS connections opened, by the side that opened them.
         transport_streams_opened_total: Labelled, by "side";
-        /// Streams refused or closed by us, by reason.
+        /// Connections that we refused or closed, by reason.
         transport_streams_closed_total: Labelled, by "reason";
-        /// Streams open now.
+        /// Connections open now.
         transport_streams_open: Gauge;
-        /// Of those, streams over TLS.
+        /// Of those, connections over TLS.
         transport_tls_streams_open: Gauge;
         /// TLS handshakes that have begun and not ended.
         transport_tls_handshakes_open: Gauge;
@@ -23,11 +23,11 @@ shell::metrics! {
         transport_tls_handshake_seconds: Histogram<Seconds>;
         /// Certificates issued on demand for names that peers asked for.
         transport_tls_certificates_issued_total: Counter;
-        /// Bytes waiting to be written to streams now.
+        /// Bytes waiting to be written to connections now.
         transport_write_queue_bytes: Gauge;
-        /// Bytes received on streams.
+        /// Bytes received on connections.
         transport_bytes_received_total: Counter;
-        /// Bytes sent on streams.
+        /// Bytes sent on connections.
         transport_bytes_sent_total: Counter;
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use rustls::ClientConnection;
 use shared::Instant;
-use shared::limits::STREAM_SOURCES_VOUCHED_MAX;
+use shared::limits::CONNECTION_SOURCES_VOUCHED_MAX;
 use sip::FlowId;
 
 use crate::stream::Connection;
@@ -43,10 +43,11 @@ impl TlsSide {
 
     /// The limit on the streams of one source does not bind this one until then.
     pub fn vouch(&mut self, source: IpAddr, until: Instant, now: Instant) {
-        if self.vouched.len() >= STREAM_SOURCES_VOUCHED_MAX {
+        if self.vouched.len() >= CONNECTION_SOURCES_VOUCHED_MAX {
             self.vouched.retain(|_, until| *until > now);
         }
-        if self.vouched.len() < STREAM_SOURCES_VOUCHED_MAX || self.vouched.contains_key(&source) {
+        if self.vouched.len() < CONNECTION_SOURCES_VOUCHED_MAX || self.vouched.contains_key(&source)
+        {
             self.vouched.insert(source, until);
         }
     }

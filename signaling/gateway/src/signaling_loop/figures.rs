@@ -60,7 +60,7 @@ const ROWS: &[Row] = &[
         "CRLFs and empty datagrams that keep a path open.",
         |s| s.ua.keep_alives,
     ),
-    ("signaling_pings_sent_total", "counter", "Pings on streams that we opened.", |s| {
+    ("signaling_pings_sent_total", "counter", "Pings on connections that we opened.", |s| {
         s.ua.pings_sent
     }),
     (
@@ -90,7 +90,7 @@ const ROWS: &[Row] = &[
     (
         "signaling_streams_closed_total",
         "counter",
-        "Streams closed for what they carried, or how slowly.",
+        "Connections closed for their content, or for being slow.",
         |s| s.ua.streams_closed,
     ),
     (

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use shared::Now;
-use shared::limits::SIP_STREAMS_UNFINISHED_BYTES_MAX;
+use shared::limits::SIP_CONNECTIONS_UNFINISHED_BYTES_MAX;
 
 use super::UserAgent;
 use super::core::{Core, tag_text};
@@ -32,7 +32,7 @@ impl UserAgent {
                 break;
             }
         }
-        if !self.core.connections.has_room(flow.id, SIP_STREAMS_UNFINISHED_BYTES_MAX) {
+        if !self.core.connections.has_room(flow.id, SIP_CONNECTIONS_UNFINISHED_BYTES_MAX) {
             self.core.close_connection(flow.id, CloseReason::NoRoom);
         }
         self.core.connections.rearm(flow.id);

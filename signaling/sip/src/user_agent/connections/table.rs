@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use shared::Instant;
 use shared::limits::{
-    SIP_STREAM_BROKEN_MS, SIP_STREAM_IDLE_KEPT_ALIVE_MS, SIP_STREAM_IDLE_MS,
-    SIP_STREAM_PING_EVERY_MS, SIP_STREAM_PING_FIRST_MS, SIP_STREAM_PINGS_MAX, SIP_STREAM_PONG_MS,
+    SIP_CONNECTION_BROKEN_MS, SIP_CONNECTION_IDLE_KEPT_ALIVE_MS, SIP_CONNECTION_IDLE_MS,
+    SIP_CONNECTION_PING_EVERY_MS, SIP_CONNECTION_PING_FIRST_MS, SIP_CONNECTION_PINGS_MAX,
+    SIP_CONNECTION_PONG_MS,
 };
 
 use crate::flow::{CloseReason, Flow, FlowId};
@@ -113,7 +114,7 @@ impl Connection {
             (*since, *pings) = (now, 0);
         }
         *pings += 1;
-        *pings <= SIP_STREAM_PINGS_MAX
+        *pings <= SIP_CONNECTION_PINGS_MAX
     }
 
     fn is_ours(&self) -> bool {
@@ -373,16 +374,16 @@ impl Connections {
     }
 }
 
-const IDLE: Duration = Duration::from_millis(SIP_STREAM_IDLE_MS);
-const IDLE_KEPT_ALIVE: Duration = Duration::from_millis(SIP_STREAM_IDLE_KEPT_ALIVE_MS);
-const PING_FIRST: Duration = Duration::from_millis(SIP_STREAM_PING_FIRST_MS);
-const PING_EVERY: Duration = Duration::from_millis(SIP_STREAM_PING_EVERY_MS);
-const BROKEN: Duration = Duration::from_millis(SIP_STREAM_BROKEN_MS);
+const IDLE: Duration = Duration::from_millis(SIP_CONNECTION_IDLE_MS);
+const IDLE_KEPT_ALIVE: Duration = Duration::from_millis(SIP_CONNECTION_IDLE_KEPT_ALIVE_MS);
+const PING_FIRST: Duration = Duration::from_millis(SIP_CONNECTION_PING_FIRST_MS);
+const PING_EVERY: Duration = Duration::from_millis(SIP_CONNECTION_PING_EVERY_MS);
+const BROKEN: Duration = Duration::from_millis(SIP_CONNECTION_BROKEN_MS);
 const BROKEN_LOOK: Duration = Duration::from_millis(100);
 /// The status of a framing error that is a deadline.
 const REQUEST_TIMEOUT: u16 = 408;
 const PINGS_IN: Duration = Duration::from_secs(10);
-const PONG: Duration = Duration::from_millis(SIP_STREAM_PONG_MS);
+const PONG: Duration = Duration::from_millis(SIP_CONNECTION_PONG_MS);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::limits::SIP_STREAM_PINGS_MAX;
+use shared::limits::SIP_CONNECTION_PINGS_MAX;
 
 use super::*;
 use crate::flow::Transport;
@@ -83,7 +83,7 @@ fn a_peer_that_pings_without_end_is_closed_and_not_answered_without_end() {
     let pings = b"\r\n\r\n".repeat(10_000);
     agent.handle(at(1), Input::Received { flow: flow(), bytes: &pings });
     let effects: Vec<_> = std::iter::from_fn(|| agent.poll_effect()).collect();
-    assert_eq!(effects.len(), SIP_STREAM_PINGS_MAX as usize + 1);
+    assert_eq!(effects.len(), SIP_CONNECTION_PINGS_MAX as usize + 1);
     assert_eq!(closed(&effects), Some(CloseReason::Flood));
     assert_eq!(agent.meters().streams, 0);
 }
