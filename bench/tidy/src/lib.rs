@@ -12,6 +12,8 @@ pub mod source;
 #[cfg(test)]
 mod circles;
 #[cfg(test)]
+mod citations;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod layers;

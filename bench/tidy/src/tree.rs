@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// Layers without side effects (design section 3): no socket, clock, thread or file.
+/// Layers without side effects (ARCHITECTURE.md, Layers): no socket, clock, thread or file.
 const SANS_IO: &[&str] = &[
     "shared/src",
     "signaling/sip/src",
