@@ -36,6 +36,7 @@ pub struct Figures {
     short_docs: usize,
     unwraps: usize,
     asserts: usize,
+    /// `clone`, `format!`, `to_owned`, `to_string`.
     copies: usize,
 }
 
@@ -91,7 +92,7 @@ impl Figures {
         let found = |words: &[&str]| -> usize { count(words) };
         self.unwraps += usize::from(found(&[".unwrap()", ".expect("]) > 0);
         self.asserts += found(&["assert!(", "assert_eq!(", "assert_ne!("]);
-        self.copies += found(&[".clone()", "format!("]);
+        self.copies += found(&[".clone()", "format!(", ".to_owned()", ".to_string()"]);
     }
 
     fn per_thousand(&self, count: usize) -> f64 {
@@ -185,7 +186,7 @@ pub fn table(root: &Path) -> String {
 }
 
 const HEAD: &str = "\
-| | file lines median / p90 / max | function lines median / p90 / p99 | functions > 70 | doc / other comment lines, % | docs of one or two words | unwraps per 1k | asserts per 1k | clones + format per 1k |
+| | file lines median / p90 / max | function lines median / p90 / p99 | functions > 70 | doc / other comment lines, % | docs of one or two words | unwraps per 1k | asserts per 1k | copies per 1k |
 |---|---|---|---|---|---|---|---|---|
 ";
 
