@@ -18,6 +18,8 @@ mod coverage;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod paths;
 #[cfg(test)]
 mod programs;
