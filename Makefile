@@ -1,15 +1,15 @@
-# The words README uses. Everything else is cargo.
+# The targets that README names. Everything else is plain cargo.
 .PHONY: run test bench soak fmt clients check
 
 CARGO ?= cargo
-# Where bench/clients/install puts nextest, on a machine without one.
+# bench/clients/install puts nextest here on a machine without one.
 export PATH := $(CURDIR)/target/clients/nextest/bin:$(PATH)
 
-## Builds (unoptimised: about a minute on two cores), starts the gateway with embedded defaults, prints what to do next.
+## Builds the gateway (unoptimised, about a minute on two cores), starts the demo on loopback and prints what to do next.
 run:
 	$(CARGO) run --profile quick -- demo
 
-## Installs the test clients it needs and runs every test.
+## Installs the test clients and runs every test.
 test: clients
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
@@ -22,7 +22,7 @@ test: clients
 clients:
 	bench/clients/install
 
-## Measures, side by side with its peers, and writes a table that says the machine.
+## Measures Sidetone beside its peers and writes a table that names the machine.
 bench:
 	$(CARGO) run --release --quiet -p load -- bench
 
