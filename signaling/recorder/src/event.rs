@@ -1,4 +1,4 @@
-//! What enters and leaves the recorder: the order to begin a recording, and how each one ends.
+//! Input and output of the recorder: the order to begin a recording, and the events that report on it.
 
 use std::sync::Arc;
 
@@ -9,39 +9,39 @@ use crate::wav::WavFacts;
 /// A recording to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenRecording {
-    /// The tap whose frames it takes.
+    /// The tap that supplies its frames.
     pub tap: TapId,
     /// The account, which names the folder.
     pub account: AccountSid,
     /// Its SID, which names the file.
     pub recording: RecordingSid,
-    /// 1: what the tap brings is mixed. 2: what the party says is channel 1, what it hears channel 2.
+    /// 1: both directions are mixed. 2: the party's audio is channel 1, the audio sent to it channel 2.
     pub channels: u8,
-    /// Whether silence at both ends is cut.
+    /// Whether silence at both ends is trimmed.
     pub trim: bool,
 }
 
-/// What the recorder reports, on its own threads.
+/// An event, reported on the recorder's threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecorderEvent {
-    /// The recording cannot be begun; no [`RecorderEvent::Done`] follows.
+    /// The recording cannot begin; no [`RecorderEvent::Done`] follows.
     Refused {
         /// The tap of the [`OpenRecording`].
         tap: TapId,
         /// The reason, for the operator.
         sentence: String,
     },
-    /// The node's limit of length or size is reached. The tap should be stopped; the file is finished
-    /// already and [`RecorderEvent::Done`] follows.
+    /// The limit on length or size is reached. Stop the tap; the file is finished and
+    /// [`RecorderEvent::Done`] follows.
     LimitReached {
         /// The tap of the [`OpenRecording`].
         tap: TapId,
     },
-    /// A recording is settled.
+    /// The recording has ended.
     Done(RecordingDone),
 }
 
-/// How events leave; called on the recorder's threads, so it must not block.
+/// Receives events on the recorder's threads; must not block.
 pub(crate) type OnEvent = Arc<dyn Fn(RecorderEvent) + Send + Sync>;
 
 /// How a recording ended.
@@ -49,19 +49,19 @@ pub(crate) type OnEvent = Arc<dyn Fn(RecorderEvent) + Send + Sync>;
 pub enum RecordingOutcome {
     /// The file is on disk under its final name.
     Completed,
-    /// No frame ever came; there is no file.
+    /// No frame arrived; there is no file.
     Absent,
-    /// The disk failed. What could be saved lies under the unfinished name, for the next start.
+    /// The disk failed. What was saved stays under the unfinished name for [`crate::recover`].
     Failed {
         /// The reason, for the operator.
         sentence: String,
     },
 }
 
-/// A recording that is settled.
+/// A recording that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingDone {
-    /// The tap it came from.
+    /// Its tap.
     pub tap: TapId,
     /// The account.
     pub account: AccountSid,
@@ -71,12 +71,12 @@ pub struct RecordingDone {
     pub outcome: RecordingOutcome,
     /// Channels and size of the file, and its length after trimming.
     pub facts: WavFacts,
-    /// Milliseconds the tap was up, pauses left out, before trimming (`RecordingDuration` of the
+    /// Milliseconds that the tap ran, without pauses and before trimming (`RecordingDuration` of the
     /// `<Record>` action).
     pub taped_ms: u64,
-    /// Times that frames were lost on the way here; each is silence of the right length.
+    /// Gaps where frames were lost; each is silence of the same length in the file.
     pub gaps: u32,
-    /// Milliseconds of that silence.
+    /// Milliseconds of silence in those gaps.
     pub gap_ms: u64,
     /// Loudest sample, 0 to 32,768.
     pub peak: u16,

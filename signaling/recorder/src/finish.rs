@@ -1,4 +1,4 @@
-//! The helper that makes finished recordings durable, so that a slow disk holds up no frames.
+//! The helper thread that makes finished recordings durable, so that a slow disk does not delay frames.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use crate::event::{OnEvent, OpenRecording, RecorderEvent, RecordingDone, RecordingOutcome};
 use crate::wav::WavFacts;
 
-/// A file whose bytes are all written.
+/// A recording whose bytes are all written.
 pub(super) struct Finished {
     pub(super) file: File,
     pub(super) unfinished: PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct Finished {
     pub(super) peak: u16,
 }
 
-/// Runs until the recorder thread is gone; one file after the other.
+/// Settles one file after the other until the recorder thread has ended.
 pub(super) fn run(files: &Receiver<Finished>, on_event: &OnEvent) {
     while let Ok(finished) = files.recv() {
         on_event(RecorderEvent::Done(settle(finished)));
@@ -57,7 +57,7 @@ fn settle(finished: Finished) -> RecordingDone {
     }
 }
 
-/// Sync, rename, sync of the folder: afterwards the file is there whatever happens to the power.
+/// Syncs the file, renames it and syncs the folder: from then on it survives a power cut.
 pub(super) fn make_durable(file: &File, unfinished: &Path, path: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(unfinished, path)?;

@@ -1,14 +1,14 @@
-//! Recordings: frames from the media cores to WAV files. Shell, one thread and a helper for syncing.
+//! Writes frames from the media cores to WAV files. Shell: one thread, and a helper that syncs.
 //!
-//! A recording is `<root>/<AccountSid>/<RecordingSid>.wav`: PCM of 16 bits, 8,000 Hz, one channel
-//! or two. While it runs it lies beside that with `.part` at its end; its header is right about
-//! once a second, so that what a kill leaves behind can be played, and [`recover`] finishes it at the
-//! next start. At its end: sync, rename, sync of the folder, and only then the event that lets the
-//! row be written: nothing that a row names is missing after a crash.
+//! A recording is `<root>/<AccountSid>/<RecordingSid>.wav`: 16-bit PCM, 8,000 Hz, one or two
+//! channels. A running recording has the suffix `.part`. Its header is updated about once a second,
+//! so that the file can be played after a kill, and [`recover`] finishes it at the next start. At
+//! the end the file is synced, renamed, and its folder synced; only then does the event leave that
+//! lets the row be written. A row therefore never names a file that a crash has lost.
 //!
-//! Order of a recording's life: [`Recorder::open`] *before* `StartTap` goes to the core; frames until
-//! the one that is `last`; [`RecorderEvent::Done`], exactly once for each open that was not answered
-//! by [`RecorderEvent::Refused`].
+//! Life of a recording: [`Recorder::open`] *before* `StartTap` goes to the core; frames up to the one
+//! marked `last`; [`RecorderEvent::Done`], exactly once for each open that did not end in
+//! [`RecorderEvent::Refused`].
 
 #![forbid(unsafe_code)]
 
@@ -28,15 +28,15 @@ use std::path::{Path, PathBuf};
 
 use shared::{AccountSid, RecordingSid};
 
-/// Where the file of a finished recording lies.
+/// Path of a finished recording.
 pub fn path(root: &Path, account: AccountSid, recording: RecordingSid) -> PathBuf {
     root.join(account.to_string()).join(format!("{recording}.wav"))
 }
 
-/// Removes the file of a deleted recording; one that is not there is no error.
+/// Removes the file of a deleted recording. A missing file is not an error.
 ///
 /// # Errors
-/// Those of the file system: the file is still there.
+/// An error of the file system; the file is still there.
 pub fn remove(root: &Path, account: AccountSid, recording: RecordingSid) -> std::io::Result<()> {
     match std::fs::remove_file(path(root, account, recording)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -44,5 +44,5 @@ pub fn remove(root: &Path, account: AccountSid, recording: RecordingSid) -> std:
     }
 }
 
-/// What a file that is not finished has at its end.
+/// Suffix of an unfinished file.
 const UNFINISHED: &str = "part";

@@ -1,4 +1,7 @@
 //! One running recording: frames in, bytes of a WAV file out.
+//!
+//! Time in the file is the index of the frame, not the moment it arrived: a missing frame becomes
+//! silence of its length and a late one is dropped, so both channels stay aligned.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,11 +16,11 @@ use crate::event::{OpenRecording, RecordingOutcome};
 use crate::finish::Finished;
 use crate::wav::{self, HEADER_BYTES};
 
-/// Bytes kept in memory before they are written: a second of one channel.
+/// Bytes buffered before a write: one second of one channel.
 const BUFFER_BYTES: usize = 16_000;
-/// Frames of one recording, at most.
+/// Most frames in one recording.
 const FRAMES_MAX: u32 = limits::RECORDING_S_MAX * FRAMES_A_SECOND;
-/// 20 ms each.
+/// A frame holds 20 ms.
 const FRAMES_A_SECOND: u32 = 50;
 /// A frame counts as silent for trimming when its loudest sample stays below this (about -48 dBFS):
 /// above the noise of a quiet line, below the softest speech.
@@ -25,40 +28,40 @@ const SILENCE_PEAK: u16 = 128;
 /// Frames kept before the first and after the last sound, so that no word loses its edge.
 const MARGIN_FRAMES: u32 = 10;
 
-/// A file that takes frames.
+/// A recording in progress and its file.
 pub(super) struct Recording {
     plan: OpenRecording,
     file: File,
     unfinished: PathBuf,
     path: PathBuf,
-    /// Samples that are not in the file yet.
+    /// Samples that are not yet in the file.
     buffer: Vec<u8>,
     /// Bytes of samples in the file.
     written: u64,
-    /// The frame that comes next.
+    /// Index of the next frame.
     next_index: u32,
     /// Frames cut off before the first sound.
     leading_frames: u32,
-    /// End of the last sound, in bytes of samples; `None` = none yet.
+    /// End of the last sound, in bytes of samples; `None` before the first sound.
     last_sound: Option<u64>,
     gaps: u32,
     gap_frames: u32,
     late_frames: u64,
     peak: u16,
-    /// Why nothing is written any more.
+    /// The error that stopped writing; later samples are discarded.
     fault: Option<String>,
 }
 
-/// Whether a recording wants more.
+/// Whether a recording takes more frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     More,
-    /// A limit of the node is reached: it takes no more frames.
+    /// The limit on length or size is reached.
     Full,
 }
 
 impl Recording {
-    /// Makes the file with its header.
+    /// Creates the file with its header.
     pub(super) fn create(root: &Path, plan: OpenRecording) -> io::Result<Self> {
         let path = crate::path(root, plan.account, plan.recording);
         let unfinished = path.with_extension(format!("wav.{}", crate::UNFINISHED));
@@ -85,7 +88,7 @@ impl Recording {
         })
     }
 
-    /// Takes a frame; those that were lost on the way become silence, so that time stays true.
+    /// Takes a frame. Frames lost before it become silence, so that positions in the file stay true.
     pub(super) fn take(&mut self, frame: &RecorderFrame) -> Taken {
         if frame.index < self.next_index {
             self.late_frames += 1;
@@ -115,7 +118,7 @@ impl Recording {
         Taken::More
     }
 
-    /// Nothing more comes: the rest is written and trimmed; syncing and renaming is the helper's.
+    /// Writes and trims the rest. The helper then syncs and renames the file.
     pub(super) fn finish(mut self) -> Finished {
         let taped_frames = self.next_index;
         if taped_frames > 0 && self.fault.is_none() {
@@ -148,7 +151,7 @@ impl Recording {
         self.next_index >= FRAMES_MAX || bytes > limits::RECORDING_BYTES_MAX
     }
 
-    /// Bytes of samples, those in memory included.
+    /// Bytes of samples, including buffered ones.
     fn length(&self) -> u64 {
         self.written + self.buffer.len() as u64
     }
@@ -176,7 +179,7 @@ impl Recording {
         peak
     }
 
-    /// Zeros are what a file reads where nothing was written: a gap costs no space.
+    /// Extends the file without writing: unwritten parts of a file read as zeros and take no space.
     fn add_silence(&mut self, frames: u32) {
         if self.is_still_leading() {
             self.leading_frames += frames;
@@ -189,12 +192,12 @@ impl Recording {
         self.keep_fault(flushed);
     }
 
-    /// Whether all so far was silence that is to be cut off.
+    /// Whether everything so far is silence that will be trimmed.
     fn is_still_leading(&self) -> bool {
         self.plan.trim && self.last_sound.is_none()
     }
 
-    /// Writes a full buffer; before the first sound of a trimmed recording keeps the margin only.
+    /// Writes a full buffer. Before the first sound of a trimmed recording, keeps only the margin.
     fn settle(&mut self) {
         if self.is_still_leading() {
             let margin = u64::from(MARGIN_FRAMES) * self.frame_bytes();
@@ -209,8 +212,8 @@ impl Recording {
         }
     }
 
-    /// Writes the buffer, then the header that counts it: in this order the header never promises
-    /// what is not there.
+    /// Writes the buffer, then the header that counts it. In this order the header never counts
+    /// samples that are missing.
     fn flush(&mut self) -> io::Result<()> {
         if self.fault.is_some() || self.buffer.is_empty() {
             self.buffer.clear();
@@ -228,7 +231,7 @@ impl Recording {
 
     fn close(&mut self) -> io::Result<()> {
         if self.is_still_leading() {
-            // Nothing but silence is still saved, whole (contract twiml.md 2.5).
+            // A recording that holds only silence is kept, untrimmed (twiml.md 2.5).
             self.buffer.clear();
             self.written = u64::from(self.next_index) * self.frame_bytes();
         } else {

@@ -1,4 +1,4 @@
-//! What a kill left behind: unfinished recordings are finished at the next start.
+//! Finishes, at start, the recordings that a kill interrupted.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -12,19 +12,19 @@ use crate::wav::{self, WavFacts};
 /// A recording that was running when the last process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveredRecording {
-    /// Whose it is.
+    /// The account that owns it.
     pub account: AccountSid,
     /// Its SID.
     pub recording: RecordingSid,
-    /// What could be kept; `None` where the file held no audio and was removed.
+    /// Facts of the recovered file; `None` if it held no audio and was removed.
     pub facts: Option<WavFacts>,
 }
 
-/// Finishes every unfinished recording below `root`, in the order of their names. To be called at
-/// start, before [`super::Recorder::start`]. A file that cannot be recovered is logged and left alone.
+/// Finishes every unfinished recording below `root`, in order of name. Call it before
+/// [`super::Recorder::start`]. A file that cannot be recovered is logged and left in place.
 ///
 /// # Errors
-/// Only where `root` itself cannot be read; a missing one has no recordings.
+/// `root` cannot be read. A missing `root` is not an error: it has no recordings.
 pub fn recover(root: &Path) -> io::Result<Vec<RecoveredRecording>> {
     let mut recovered = Vec::new();
     for (account, folder) in named_entries::<AccountSid>(root, "")? {
@@ -57,7 +57,7 @@ fn finish(
     Ok(Some(facts))
 }
 
-/// Entries of a folder whose name is a SID and `suffix`, in order; other entries are nobody's here.
+/// Entries of a folder whose name is a SID followed by `suffix`, in order; others are skipped.
 fn named_entries<S: std::str::FromStr + Ord>(
     folder: &Path,
     suffix: &str,

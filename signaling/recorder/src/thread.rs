@@ -1,4 +1,8 @@
-//! The recorder thread: reads the rings of all media cores, never waits for a disk sync.
+//! The recorder thread: reads the rings of all media cores and never waits for a disk sync.
+//!
+//! One thread owns every open file, so that frames of a tap are written in order without a lock.
+//! What may block for long, the sync of a finished file, is the helper's ([`crate::finish`]): a slow
+//! disk must not let the rings run full, because a core that finds its ring full drops frames.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,25 +19,25 @@ use crate::event::{OnEvent, OpenRecording, RecorderEvent};
 use crate::finish::{self, Finished};
 use crate::recording::{Recording, Taken};
 
-/// Commands that may wait for the thread.
+/// Commands that can wait for the thread. Past it: [`RecorderBusy`].
 const COMMANDS_MAX: usize = 8_192;
-/// Finished files that may wait for the disk; past it the thread waits too, and cores drop and count.
+/// Finished files that can wait for the disk. Past it the thread blocks as well, and cores drop and count frames.
 const FINISHED_MAX: usize = 4_096;
-/// Frames taken from one core before the next core has its turn.
+/// Frames taken from one core before the next core's turn.
 const FRAMES_A_TURN: usize = 512;
-/// Between two looks at the rings while something is recorded: far below the 2 s a ring holds.
+/// Time between two polls of the rings while something is recorded: far below the 2 s that a ring holds.
 const REST: Duration = Duration::from_millis(10);
-/// The same while nothing is recorded; a command ends it at once.
+/// Time between two polls while nothing is recorded; a command ends it at once.
 const LONG_REST: Duration = Duration::from_millis(500);
 
-/// Where recordings go and when none is begun.
+/// Where recordings go, and how much free disk a new one needs.
 #[derive(Clone, Debug)]
 pub struct RecorderSettings {
     /// Folder of all recordings: `<data_dir>/recordings`.
     pub root: PathBuf,
-    /// No new recording below so many free bytes (`recordings.free_disk_min`).
+    /// Free bytes below which no recording starts (`recordings.free_disk_min`).
     pub free_bytes_min: u64,
-    /// No new recording below this share of the disk, in percent; 5 by default.
+    /// Free share of the disk, in percent, below which no recording starts.
     pub free_percent_min: u64,
 }
 
@@ -50,15 +54,15 @@ pub struct RecorderMeters {
     open: AtomicU64,
 }
 
-/// What the counters said at one moment.
+/// A snapshot of the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecorderCounts {
     /// `recorder_frames_total`.
     pub frames: u64,
-    /// `recorder_unknown_frames_total`: frames of a tap nobody opened. Not zero: a bug, look at the
-    /// order of `open` and `StartTap`.
+    /// `recorder_unknown_frames_total`: frames of a tap that was not opened. Above zero it is a bug:
+    /// check the order of `open` and `StartTap`.
     pub unknown_frames: u64,
-    /// Recordings that take frames now.
+    /// Recordings in progress.
     pub open: u64,
 }
 
@@ -80,7 +84,7 @@ impl Recorder {
     /// the recorder's threads.
     ///
     /// # Errors
-    /// The folder cannot be made or a thread not started.
+    /// The folder cannot be created, or a thread cannot be started.
     pub fn start(
         settings: RecorderSettings,
         rings: Vec<rtrb::Consumer<RecorderFrame>>,
@@ -108,8 +112,8 @@ impl Recorder {
         Ok(Self { commands: Some(commands), meters, thread: Some(thread), helper: Some(helper) })
     }
 
-    /// Begins a recording; to be called before `StartTap` goes to the core, so that the first frame
-    /// finds its file.
+    /// Begins a recording. Call it before `StartTap` goes to the core, so that the first frame finds
+    /// its file.
     ///
     /// # Errors
     /// The queue is full; the recording is not begun.
@@ -120,12 +124,12 @@ impl Recorder {
     /// Ends a recording whose last frame will never come, because its core is gone.
     ///
     /// # Errors
-    /// The queue is full; to be tried again.
+    /// The queue is full; try again.
     pub fn close(&self, tap: TapId) -> Result<(), RecorderBusy> {
         self.command(Command::Close(tap))
     }
 
-    /// The recorder's counters.
+    /// Reads the counters.
     pub fn counts(&self) -> RecorderCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         RecorderCounts {
@@ -162,7 +166,7 @@ impl Drop for Recorder {
     }
 }
 
-/// What the recorder thread owns.
+/// State of the recorder thread.
 struct Desk {
     settings: RecorderSettings,
     rings: Vec<rtrb::Consumer<RecorderFrame>>,
@@ -173,14 +177,14 @@ struct Desk {
     slots: HashMap<TapId, Slot>,
 }
 
-/// What happens with the frames of a tap.
+/// What the thread does with the frames of a tap.
 enum Slot {
     Running(Box<Recording>),
-    /// Refused or full: its frames go nowhere.
+    /// Refused or full: its frames are discarded.
     Ignored,
 }
 
-/// Whether the handle is still there.
+/// Whether the [`Recorder`] still exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handle {
     Held,
@@ -232,7 +236,7 @@ impl Desk {
 
     fn take(&mut self, frame: &RecorderFrame) {
         if !self.slots.contains_key(&frame.tap) {
-            // The command was sent before the tap was started, so it is in the queue by now.
+            // `open` precedes `StartTap`, so its command is in the queue by now.
             self.take_commands();
         }
         self.meters.frames.fetch_add(1, Ordering::Relaxed);
@@ -275,7 +279,7 @@ impl Desk {
     fn close(&mut self, tap: TapId) {
         if let Some(Slot::Running(recording)) = self.slots.remove(&tap) {
             self.meters.open.fetch_sub(1, Ordering::Relaxed);
-            // The helper outlives this thread; a send fails only after it has panicked.
+            // The helper outlives this thread; a send fails only if it panicked.
             if self.finished.send(recording.finish()).is_err() {
                 tracing::error!(?tap, "a finished recording could not be handed on");
             }

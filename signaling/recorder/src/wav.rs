@@ -1,17 +1,17 @@
-//! The WAV header of our own recordings: written, read back, put right.
+//! The WAV header of our recordings: writing, reading and repairing it.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Length of [`header`]: bytes before the first sample.
+/// Bytes of [`header`], which precede the first sample.
 pub const HEADER_BYTES: u64 = 44;
-/// Samples a second of every recording.
+/// Sampling rate of every recording.
 pub(crate) const RATE_HZ: u32 = 8_000;
 const BYTES_A_SAMPLE: u16 = 2;
 
-/// What a finished recording is.
+/// Format and size of a finished recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WavFacts {
     /// 1 or 2.
@@ -23,7 +23,7 @@ pub struct WavFacts {
 }
 
 impl WavFacts {
-    /// Facts of so many bytes of samples.
+    /// Facts of a file with `data_bytes` bytes of samples.
     pub(crate) fn of_data(channels: u16, data_bytes: u64) -> Self {
         let bytes_a_ms = u64::from(RATE_HZ / 1_000 * u32::from(BYTES_A_SAMPLE * channels));
         Self {
@@ -60,11 +60,11 @@ pub fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
     header
 }
 
-/// Puts the header of a file right that may end anywhere: counts what is there, cuts half a
-/// sample off. A header that was never written (power loss) is taken as one channel.
+/// Repairs the header of a file that may end anywhere: counts the samples and cuts off a partial
+/// one. A header that was never written (power loss) counts as one channel.
 ///
 /// # Errors
-/// Of the file system.
+/// An error of the file system.
 pub(crate) fn put_right(file: &File) -> io::Result<WavFacts> {
     let channels = channels_of(file)?.unwrap_or(1);
     let block = u64::from(channels * BYTES_A_SAMPLE);
@@ -74,17 +74,18 @@ pub(crate) fn put_right(file: &File) -> io::Result<WavFacts> {
     Ok(WavFacts::of_data(channels, data))
 }
 
-/// What the file of a recording holds, by its length and header; `None` where it is none of ours.
+/// Facts of a recording's file, from its length and header; `None` if the header is not one of
+/// [`header`]'s.
 ///
 /// # Errors
-/// Of the file system; a missing file is one.
+/// An error of the file system, for example a missing file.
 pub fn inspect(path: &Path) -> io::Result<Option<WavFacts>> {
     let file = File::open(path)?;
     let data = file.metadata()?.len().saturating_sub(HEADER_BYTES);
     Ok(channels_of(&file)?.map(|channels| WavFacts::of_data(channels, data)))
 }
 
-/// Channels as the header says; `None` where the file has no header of ours.
+/// Channels named by the header; `None` if the file has no such header.
 fn channels_of(file: &File) -> io::Result<Option<u16>> {
     let mut found = [0; HEADER_BYTES as usize];
     match file.read_exact_at(&mut found, 0) {
@@ -93,7 +94,7 @@ fn channels_of(file: &File) -> io::Result<Option<u16>> {
         Err(error) => return Err(error),
     }
     let same_shape = |channels: &u16| {
-        // All but the two sizes must be what we write.
+        // Everything except the two sizes must match what we write.
         let ours = header(*channels, 0);
         [0..4, 8..40].into_iter().all(|range| found.get(range.clone()) == ours.get(range))
     };
