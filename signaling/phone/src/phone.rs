@@ -280,7 +280,7 @@ impl Phone {
                 self.commands.push_back(sip::Command::Request { request, message });
             }
             None => {
-                let reason = "the address is no SIP URI".to_owned();
+                let reason = "the address is not a SIP URI".to_owned();
                 self.event(Event::RegisterRefused { status: 400, reason });
             }
         }

@@ -141,7 +141,7 @@ fn refuse_encodings(headers: &Headers) -> Result<(), SdpRefusal> {
     if is_plain("Content-Encoding") && is_plain("Content-Transfer-Encoding") {
         Ok(())
     } else {
-        Err(SdpRefusal::media_type("sip_body_encoding", "the body has an encoding not read here"))
+        Err(SdpRefusal::media_type("sip_body_encoding", "the body has an unsupported encoding"))
     }
 }
 
@@ -151,14 +151,12 @@ const BOUNDARY_BYTES_MAX: usize = 70;
 const BROKEN: SdpRefusal = SdpRefusal::syntax("sip_multipart", "the multipart body cannot be read");
 const TOO_MANY: SdpRefusal =
     SdpRefusal::syntax("sip_multipart_parts", "the multipart body has too many parts");
-const NESTED: SdpRefusal = SdpRefusal::media_type(
-    "sip_multipart_depth",
-    "multipart bodies stand too deep inside each other",
-);
+const NESTED: SdpRefusal =
+    SdpRefusal::media_type("sip_multipart_depth", "multipart bodies are nested too deep");
 const NO_TYPE: SdpRefusal =
     SdpRefusal::syntax("sip_body_without_type", "the body has no readable Content-Type");
 const OTHER_TYPE: SdpRefusal =
-    SdpRefusal::media_type("sip_body_type", "the body is no session description");
+    SdpRefusal::media_type("sip_body_type", "the body is not a session description");
 
 #[cfg(test)]
 mod tests {

@@ -115,7 +115,7 @@ pub fn is_keep_alive(bytes: &[u8]) -> bool {
 pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
     let mut lines = Lines::new(bytes);
     let Some(first) = lines.next_line() else {
-        return Err(ParseError::new("sip_no_line", 400, "there is no line at all"));
+        return Err(ParseError::new("sip_no_line", 400, "the message has no line"));
     };
     // Filled in place: moving a kilobyte of headers costs as much as finding them.
     let start = StartLine::Response { status: 0, reason: &[] };

@@ -1,7 +1,7 @@
 //! Offer and answer for our one audio stream (RFC 3264). Sans-IO: descriptions in, descriptions and
 //! [`NegotiatedMedia`] out. `choose` reads the peer's description, `target` checks its address,
 //! `write` writes ours. [`MediaSession`] keeps what RFC 3264 §8 demands over all exchanges of a
-//! dialog. At most one offer of ours is open; a failed exchange changes nothing.
+//! dialog. At most one of our offers is open; a failed exchange changes nothing.
 
 mod choose;
 mod target;
@@ -331,10 +331,9 @@ const GLARE: SdpRefusal = SdpRefusal {
     rule: "sdp_glare",
     status: 491,
     code: None,
-    sentence: "an offer of ours is not answered yet",
+    sentence: "our offer is not answered yet",
 };
-const NO_OFFER: SdpRefusal =
-    SdpRefusal::syntax("sdp_no_offer", "an answer came and nothing was offered");
+const NO_OFFER: SdpRefusal = SdpRefusal::syntax("sdp_no_offer", "an answer came without an offer");
 const FEWER_MEDIA: SdpRefusal = SdpRefusal::not_acceptable(
     "sdp_fewer_media",
     "a new offer has fewer media descriptions than the session (RFC 3264 section 8)",

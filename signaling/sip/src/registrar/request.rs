@@ -82,7 +82,7 @@ impl<'a> Contact<'a> {
 /// gateway.
 fn check_target(contact: &NameAddr, source: IpAddr) -> Result<(), Refusal> {
     let Uri::Sip(uri) = &contact.uri else {
-        let sentence = "The Contact is no SIP URI, so nothing can be sent to it.";
+        let sentence = "The Contact is not a SIP URI, so no call can be sent to it.";
         return Err(Refusal::new("contact_scheme", 400, sentence));
     };
     let is_loop = match &uri.host {

@@ -71,7 +71,7 @@ fn cut(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
     bytes.split_at_checked(at).unwrap_or((bytes, &[]))
 }
 
-/// The header that every response of ours ends with.
+/// The last header of all our responses.
 const SERVER: &str = "Server";
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(super) fn answerable(
 pub(super) fn copy_credentials(invite: &Request, ack: &mut Request) {
     for name in [ChallengeKind::Www.answer_header(), ChallengeKind::Proxy.answer_header()] {
         if let Some(value) = invite.headers.get(name) {
-            let _ = ack.headers.set(name, value.as_bytes()); // it stood in a message of ours
+            let _ = ack.headers.set(name, value.as_bytes()); // it stood in our INVITE
         }
     }
 }

@@ -115,7 +115,7 @@ impl Session {
                 }
             }
             Due::GiveUp => {
-                let sentence = "no PRACK came for a provisional response of ours within 32 seconds";
+                let sentence = "no PRACK came for our provisional response within 32 seconds";
                 let refusal = Refusal::new("prack_timeout", 504, sentence);
                 self.refuse(core, now, &refusal);
                 core.emit(UaEvent::Refused { session: self.id, refusal });

@@ -192,7 +192,8 @@ impl Session {
     pub(super) fn give_up_referral(&mut self, core: &mut Core, now: Now) {
         let State::Talking(talking) = &mut self.state else { return };
         if talking.referrals.deadline().is_some_and(|at| now.mono >= at) {
-            let refusal = Refusal::new("refer_unanswered", 500, "nobody decided on the transfer");
+            let refusal =
+                Refusal::new("refer_unanswered", 500, "the transfer was not decided in time");
             self.answer_refer(core, now, Err(refusal));
         }
     }

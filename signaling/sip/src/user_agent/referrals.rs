@@ -125,7 +125,7 @@ impl Referrals {
         }
     }
 
-    /// Keeps a REFER of ours until the call is confirmed; `false` while another is not over.
+    /// Keeps our REFER until the call is confirmed; `false` while another is not over.
     pub fn refer(&mut self, target: String, headers: Vec<ExtraHeader>) -> bool {
         let is_free = matches!(self.own, OwnReferral::None);
         if is_free {
@@ -153,7 +153,7 @@ impl Referrals {
         self.own = if status < 300 { OwnReferral::Sent } else { OwnReferral::None };
     }
 
-    /// Whether a NOTIFY of the peer has a REFER of ours to be about.
+    /// Whether our REFER awaits NOTIFYs of the peer.
     pub fn is_referring(&self) -> bool {
         matches!(self.own, OwnReferral::Sent)
     }
