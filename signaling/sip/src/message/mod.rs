@@ -35,7 +35,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// Reads one message: a datagram, or what [`crate::framing::Framer`] cut from a stream.
+    /// Reads one message: a datagram, or what [`crate::framing::Framer`] cut from a connection.
     ///
     /// # Errors
     /// See [`ParseError`]: it says whether and how a broken request is answered.

@@ -140,7 +140,7 @@ pub(crate) fn header_section(
     }
 }
 
-/// Length of the body that follows these headers on a stream, where `Content-Length` must be there
+/// Length of the body that follows these headers on a connection, where `Content-Length` must be there
 /// (RFC 3261 §18.3), however long it is. `head` ends with the empty line.
 pub(crate) fn stream_body_length(head: &[u8]) -> Result<usize, ParseError> {
     let mut lines = Lines::new(head);

@@ -72,7 +72,7 @@ fn a_peer_that_knows_no_pings_is_left_alone() {
     let later = effects(&mut agent, at(20));
     assert_eq!((pings(&later), closed(&later)), (0, None));
     assert_eq!(pings(&effects(&mut agent, at(50))), 1);
-    // Nobody needs it: it ends as idle, as any stream.
+    // Nobody needs it: it ends as idle, as any connection.
     assert_eq!(closed(&effects(&mut agent, at(60))), Some(CloseReason::Idle));
 }
 
