@@ -232,7 +232,7 @@ pub struct Notification {
     /// The URL that was requested or that the document came from; empty when inline.
     pub url: String,
     /// The method of that request; `None` when inline.
-    pub method: Option<crate::setup::Method>,
+    pub method: Option<store::HttpMethod>,
     /// Parameters of that request, form encoded.
     pub request_variables: String,
     /// Status and content type of the answer, one a line; empty without an answer.

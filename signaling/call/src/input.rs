@@ -165,7 +165,7 @@ pub struct Transfer {
     /// The URL of the document (`referUrl`).
     pub url: crate::webhook::WebUrl,
     /// The method of its request.
-    pub method: crate::setup::Method,
+    pub method: store::HttpMethod,
     /// `Refer-To` as received: the `ReferTransferTarget` parameter.
     pub target: String,
     /// Whether the phone stays until the new party is bridged (`answerOnBridge`).

@@ -48,4 +48,5 @@ pub use setup::*;
 pub use sip_noun::sip_target;
 pub use speech::Speech;
 pub use status::{CallDirection, CallStatus, ProgressEvent};
+pub use store::HttpMethod;
 pub use webhook::{HttpKind, HttpRequest, WebUrl, WireRequest};

@@ -5,29 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shared::{AccountSid, ApplicationSid, CallSid, DomainSid, ids::Origin, limits};
+use store::HttpMethod;
 
 use crate::finding::Finding;
 use crate::status::{CallDirection, ProgressEvent};
-
-/// HTTP method of a webhook; the API knows only these two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// Parameters in the query.
-    Get,
-    /// Parameters in a form body.
-    #[default]
-    Post,
-}
-
-impl Method {
-    /// As on the request line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-}
 
 /// A configured URL as the customer wrote it (userinfo and fragment included), with its method.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +16,13 @@ pub struct Webhook {
     /// The URL; checked when it is used, so that a bad one is an error of the call (11100).
     pub url: String,
     /// The method of the request.
-    pub method: Method,
+    pub method: HttpMethod,
 }
 
 impl Webhook {
     /// A POST webhook.
     pub fn post(url: impl Into<String>) -> Self {
-        Self { url: url.into(), method: Method::Post }
+        Self { url: url.into(), method: HttpMethod::Post }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Requests to the customer's application: URL, connection overrides, parameters. Sans-IO.
 
 use shared::{AccountSid, CallSid, limits};
+use store::HttpMethod;
 use url::Url;
 
 use crate::finding::Finding;
 use crate::form::Form;
 use crate::ids::HttpId;
-use crate::setup::Method;
 
 /// The purpose of a request: decides its log line and whether its answer is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +33,7 @@ pub struct HttpRequest {
     /// The call whose cookies it carries.
     pub call: CallSid,
     /// GET or POST.
-    pub method: Method,
+    pub method: HttpMethod,
     /// The URL, connection overrides included.
     pub url: WebUrl,
     /// Standard parameters: sent again after a redirect.
@@ -48,7 +48,7 @@ pub struct HttpRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireRequest {
     /// Method of the request line.
-    pub method: Method,
+    pub method: HttpMethod,
     /// URL without userinfo and fragment, with the parameters of a GET, as it is sent and signed.
     pub url: String,
     /// Body of a POST (`application/x-www-form-urlencoded; charset=UTF-8`).
@@ -73,15 +73,15 @@ impl HttpRequest {
         parameters.extend(&self.extra);
         let basic_auth = self.url.basic_auth();
         match self.method {
-            Method::Get => WireRequest {
-                method: Method::Get,
+            HttpMethod::Get => WireRequest {
+                method: HttpMethod::Get,
                 url: self.url.wire(Some(&parameters)),
                 body: None,
                 basic_auth,
                 signed: Form::new(),
             },
-            Method::Post => WireRequest {
-                method: Method::Post,
+            HttpMethod::Post => WireRequest {
+                method: HttpMethod::Post,
                 url: self.url.wire(None),
                 body: Some(parameters.to_body()),
                 basic_auth,
@@ -105,7 +105,7 @@ impl HttpRequest {
         url.fragment = self.url.fragment.clone();
         let method = match status {
             307 | 308 => self.method,
-            _ => Method::Get,
+            _ => HttpMethod::Get,
         };
         Ok(Self { method, url, extra: Form::new(), ..self.clone() })
     }

@@ -383,11 +383,11 @@ fn a_redirect_hop_leaves_verb_parameters_behind() {
     story.digit('1');
     let request = story.last_request(HttpKind::Document).clone();
     let hop = request.redirected(302, "/h?x=1").unwrap();
-    assert_eq!((hop.method, hop.url.wire(None).as_str()), (Method::Get, "http://app/h?x=1"));
+    assert_eq!((hop.method, hop.url.wire(None).as_str()), (HttpMethod::Get, "http://app/h?x=1"));
     assert!(hop.extra.is_empty() && hop.standard == request.standard);
     assert_eq!((hop.url.overrides.connect_ms, hop.url.basic_auth().is_some()), (900, true));
     assert_eq!(hop.idempotency_token, request.idempotency_token);
-    assert_eq!(request.redirected(307, "/h").unwrap().method, Method::Post);
+    assert_eq!(request.redirected(307, "/h").unwrap().method, HttpMethod::Post);
     assert_eq!(request.redirected(302, "ftp://x").unwrap_err().code, 11216);
 }
 

@@ -240,11 +240,7 @@ impl Control {
 }
 
 fn webhook(from: &store::Webhook) -> Webhook {
-    let method = match from.method {
-        store::HttpMethod::Get => call::Method::Get,
-        store::HttpMethod::Post => call::Method::Post,
-    };
-    Webhook { url: from.url.clone(), method }
+    Webhook { url: from.url.clone(), method: from.method }
 }
 
 fn finding(from: &ParameterWarning) -> Finding {

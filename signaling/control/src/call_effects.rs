@@ -95,9 +95,9 @@ impl Control {
         entry.timeline.add(
             now.unix_ms,
             Kind::Webhook,
-            format!("-> {} {url}", request.method.as_str()),
+            format!("-> {} {url}", request.method.name()),
         );
-        let method = records::method(request.method);
+        let method = request.method;
         entry.requests.insert(request.id, Request { method, url, parameters });
         let account = entry.account;
         let Some(owner) = self.snapshot.account(account) else { return };

@@ -6,8 +6,8 @@ use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, Reco
 use shared::ids::sid_bits;
 use shared::{AccountSid, CallSid, NotificationSid, RecordingSid, Refusal, ids::Origin};
 use store::{
-    CallRecord, HttpExchange, HttpMessages, HttpMethod, NotificationLevel, NotificationRecord,
-    RecordingRecord, RecordingSource, RecordingStatus,
+    CallRecord, HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
+    RecordingSource, RecordingStatus,
 };
 
 use crate::state::leg::Recording;
@@ -122,14 +122,6 @@ fn direction(direction: CallDirection) -> store::CallDirection {
     }
 }
 
-/// The stored method of a webhook.
-pub(crate) fn method(method: call::Method) -> HttpMethod {
-    match method {
-        call::Method::Get => HttpMethod::Get,
-        call::Method::Post => HttpMethod::Post,
-    }
-}
-
 /// The record of a notification of a call.
 pub(crate) fn notification(
     sid: NotificationSid,
@@ -139,7 +131,7 @@ pub(crate) fn notification(
     unix_ms: i64,
 ) -> NotificationRecord {
     let exchange = (!notification.url.is_empty()).then(|| HttpMessages {
-        method: notification.method.map(method).unwrap_or_default(),
+        method: notification.method.unwrap_or_default(),
         url: notification.url.clone(),
         request_variables: notification.request_variables.clone(),
         response_headers: notification.response_headers.clone(),

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use call::webhook::RetryPolicy;
 use call::{
-    AnswerBody, Form, HttpAnswer, HttpId, HttpKind, HttpRequest, Method, PromptFailure, WebUrl,
+    AnswerBody, Form, HttpAnswer, HttpId, HttpKind, HttpMethod, HttpRequest, PromptFailure, WebUrl,
     WireRequest,
 };
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -195,7 +195,7 @@ impl WebhookClient {
             kind: HttpKind::Document,
             account: who.account,
             call: who.call,
-            method: Method::Get,
+            method: HttpMethod::Get,
             url: url.clone(),
             standard: Form::new(),
             extra: Form::new(),
@@ -368,7 +368,7 @@ impl Inner {
         }
         if let Some((user, password)) = &wire.basic_auth {
             let credentials = Credentials::new(user, password);
-            let method = wire.method.as_str();
+            let method = wire.method.name();
             let known = self.logins.header(request.call, &url, method, &credentials);
             let basic = || format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
             put(&mut headers, header::AUTHORIZATION, &known.unwrap_or_else(basic))?;
@@ -380,8 +380,8 @@ impl Inner {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM_TYPE));
         }
         let method = match wire.method {
-            Method::Get => http::Method::GET,
-            Method::Post => http::Method::POST,
+            HttpMethod::Get => http::Method::GET,
+            HttpMethod::Post => http::Method::POST,
         };
         let body = wire.body.clone().map(Bytes::from).unwrap_or_default();
         Ok(Outgoing { method, url, headers, body })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio::AudioIntake;
-use call::{AnswerBody, Form, HttpId, HttpKind, HttpRequest, Method, WebUrl};
+use call::{AnswerBody, Form, HttpId, HttpKind, HttpMethod, HttpRequest, WebUrl};
 use parking_lot::Mutex;
 use shared::{AccountSid, CallSid, limits};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -709,7 +709,7 @@ fn post(url: &str) -> HttpRequest {
         kind: HttpKind::Document,
         account: AccountSid(1),
         call: CallSid(1),
-        method: Method::Post,
+        method: HttpMethod::Post,
         url: WebUrl::parse(url).unwrap(),
         standard: [("CallSid", "CA1"), ("From", "+1415")].map(pair).into_iter().collect(),
         extra: [("Digits", "12")].map(pair).into_iter().collect(),
@@ -718,5 +718,5 @@ fn post(url: &str) -> HttpRequest {
 }
 
 fn get(url: &str) -> HttpRequest {
-    HttpRequest { method: Method::Get, ..post(url) }
+    HttpRequest { method: HttpMethod::Get, ..post(url) }
 }

@@ -1,7 +1,8 @@
 //! Requests that are out, and what notifications show of them. Sans-IO.
 
+use store::HttpMethod;
+
 use crate::input::HttpAnswer;
-use crate::setup::Method;
 use crate::webhook::{HttpRequest, WebUrl};
 
 /// What the call does with the answer to a request.
@@ -21,7 +22,7 @@ pub(super) struct Exchange {
     /// Without userinfo; empty for an inline document.
     pub url: String,
     /// `None` for an inline document, which no request brought.
-    pub method: Option<Method>,
+    pub method: Option<HttpMethod>,
     /// Parameters of the request, form encoded.
     pub variables: String,
     /// Status and content type of the answer, one a line; empty without an answer.
@@ -44,7 +45,7 @@ impl Exchange {
 
     /// The request for a media file, which has no parameters.
     pub(super) fn of_file(url: &WebUrl) -> Self {
-        Self { url: url.wire(None), method: Some(Method::Get), ..Self::default() }
+        Self { url: url.wire(None), method: Some(HttpMethod::Get), ..Self::default() }
     }
 
     pub(super) fn note(&mut self, answer: &HttpAnswer) {

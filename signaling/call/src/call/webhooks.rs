@@ -4,6 +4,7 @@
 //! entry decides what the answer does, so that a verb can go away without waiting for its answer.
 
 use shared::{Now, RecordingSid};
+use store::HttpMethod;
 
 use super::Call;
 use super::activity::Activity;
@@ -17,7 +18,7 @@ use crate::finding::Finding;
 use crate::form::Form;
 use crate::ids::HttpId;
 use crate::input::{HttpAnswer, HttpFailure};
-use crate::setup::{Method, Target, Webhook};
+use crate::setup::{Target, Webhook};
 use crate::status::{CallDirection, ProgressEvent};
 use crate::webhook::{HttpKind, HttpRequest, WebUrl};
 
@@ -27,7 +28,7 @@ impl Call {
         &mut self,
         kind: HttpKind,
         url: WebUrl,
-        method: Method,
+        method: HttpMethod,
         standard: Form,
         extra: Form,
     ) -> (HttpId, Exchange) {
@@ -66,7 +67,7 @@ impl Call {
     }
 
     /// Requests a document; the call waits for it.
-    pub(super) fn fetch(&mut self, url: WebUrl, method: Method, extra: Form, fallback: bool) {
+    pub(super) fn fetch(&mut self, url: WebUrl, method: HttpMethod, extra: Form, fallback: bool) {
         let standard = self.document_parameters();
         let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
         self.requests.insert(request, Pending::Document { exchange, fallback });
@@ -74,7 +75,7 @@ impl Call {
     }
 
     /// Requests an action after the leg is over: the answer is not executed.
-    pub(super) fn report_action(&mut self, url: WebUrl, method: Method, extra: Form) {
+    pub(super) fn report_action(&mut self, url: WebUrl, method: HttpMethod, extra: Form) {
         let standard = self.document_parameters();
         let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
         self.requests.insert(request, Pending::Callback { exchange });

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use roxmltree::Node;
 use shared::limits;
+use store::HttpMethod;
 
 use super::Reading;
 use crate::finding::{Finding, Position, Severity, brief};
-use crate::setup::Method;
 
 /// The values that an attribute may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +93,7 @@ impl Attribute {
                 "false" => Some(Value::Flag(false)),
                 _ => None,
             },
-            Kind::Method => match raw.trim().to_ascii_uppercase().as_str() {
-                "GET" => Some(Value::Method(Method::Get)),
-                "POST" => Some(Value::Method(Method::Post)),
-                _ => None,
-            },
+            Kind::Method => HttpMethod::from_name(raw.trim()).map(Value::Method),
             Kind::Word(words) => word(words, raw.trim()).map(Value::Word),
             Kind::Words(words) => raw
                 .split_ascii_whitespace()
@@ -127,7 +123,7 @@ fn word(words: &'static [&'static str], text: &str) -> Option<&'static str> {
 enum Value {
     Whole(u32),
     Flag(bool),
-    Method(Method),
+    Method(HttpMethod),
     Word(&'static str),
     Words(Vec<&'static str>),
     Text(String),
@@ -204,10 +200,10 @@ impl Attributes {
     }
 
     /// A method; POST without a default.
-    pub(crate) fn method(&self, name: &str) -> Method {
+    pub(crate) fn method(&self, name: &str) -> HttpMethod {
         match self.values.get(name) {
             Some(Value::Method(method)) => *method,
-            _ => Method::Post,
+            _ => HttpMethod::Post,
         }
     }
 

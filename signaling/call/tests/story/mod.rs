@@ -290,7 +290,7 @@ impl Story {
         let url = request.url.wire(None);
         let path = url.strip_prefix("http://app").unwrap_or(&url);
         match request.kind {
-            HttpKind::Document => format!("{} {path}", request.method.as_str()),
+            HttpKind::Document => format!("{} {path}", request.method.name()),
             HttpKind::StatusCallback => {
                 format!("callback {}", request.standard.value("CallStatus").unwrap())
             }

@@ -32,7 +32,7 @@ impl Control {
     ) -> CallSetup {
         let request = &incoming.request;
         let webhook = |url: &Option<String>, method| {
-            url.as_ref().map(|url| Webhook { url: url.clone(), method: webhook_method(method) })
+            url.as_ref().map(|url| Webhook { url: url.clone(), method })
         };
         let voice = webhook(&domain.voice_url, domain.voice_method);
         let fallback = webhook(&domain.voice_fallback_url, domain.voice_fallback_method);
@@ -78,13 +78,6 @@ impl Control {
             origin: self.settings.origin,
             seed: self.random.bytes(),
         }
-    }
-}
-
-fn webhook_method(method: store::HttpMethod) -> call::Method {
-    match method {
-        store::HttpMethod::Get => call::Method::Get,
-        store::HttpMethod::Post => call::Method::Post,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod say;
 pub(crate) mod ssml;
 
 use roxmltree::Node;
+use store::HttpMethod;
 
 pub use dial::Dial;
 pub use gather::Gather;
@@ -26,7 +27,6 @@ pub use say::Say;
 
 use super::Reading;
 use crate::finding::{Finding, brief};
-use crate::setup::Method;
 
 /// A URL as written, absolute or relative, and the method of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Link {
     /// The text; empty means the document's own URL.
     pub url: String,
     /// The method of its request.
-    pub method: Method,
+    pub method: HttpMethod,
 }
 
 /// The status callback of a side feature that is not built.
@@ -185,7 +185,7 @@ fn side_callback(node: Node<'_, '_>) -> Option<SideCallback> {
         _ => return None,
     };
     let get = noun.attribute(method).is_some_and(|text| text.eq_ignore_ascii_case("GET"));
-    let method = if get { Method::Get } else { Method::Post };
+    let method = if get { HttpMethod::Get } else { HttpMethod::Post };
     let url = noun.attribute(url).map(str::trim).filter(|url| !url.is_empty())?.to_owned();
     Some(SideCallback { link: Link { url, method }, event })
 }

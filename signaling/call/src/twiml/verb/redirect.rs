@@ -25,7 +25,8 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Redire
 
 #[cfg(test)]
 mod tests {
-    use crate::setup::Method;
+    use store::HttpMethod;
+
     use crate::twiml::tests::{codes, one};
     use crate::twiml::verb::Verb;
 
@@ -33,7 +34,7 @@ mod tests {
     fn an_invalid_method_is_post() {
         let verb = one("<Redirect method=\"PUT\"> /b </Redirect>");
         let Verb::Redirect(redirect) = verb else { panic!("{verb:?}") };
-        assert_eq!((redirect.link.url.as_str(), redirect.link.method), ("/b", Method::Post));
+        assert_eq!((redirect.link.url.as_str(), redirect.link.method), ("/b", HttpMethod::Post));
         assert_eq!(codes("<Redirect method=\"PUT\">/b</Redirect>"), [13710]);
     }
 }

@@ -47,7 +47,8 @@ fn refer_to(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::setup::Method;
+    use store::HttpMethod;
+
     use crate::twiml::tests::{codes, one};
     use crate::twiml::verb::Verb;
 
@@ -57,7 +58,7 @@ mod tests {
             "<Refer action=\"/done\" method=\"GET\"><Sip>sip:bob@h?X-A=1&amp;X-B=2</Sip></Refer>";
         let Verb::Refer(refer) = one(text) else { panic!() };
         assert_eq!(refer.target, "sip:bob@h?X-A=1&X-B=2");
-        assert_eq!(refer.action.map(|action| action.method), Some(Method::Get));
+        assert_eq!(refer.action.map(|action| action.method), Some(HttpMethod::Get));
         let Verb::Refer(refer) = one("<Refer><Sip> bob@h </Sip></Refer>") else { panic!() };
         assert_eq!((refer.target.as_str(), refer.action), ("sip:bob@h", None));
     }
