@@ -280,6 +280,8 @@ impl Call {
     /// application that reads the call from inside its callback finds it ended.
     pub(super) fn conclude(&mut self, now: Now) {
         debug_assert!(!self.facts.concluded, "a call is concluded once");
+        debug_assert!(self.is_over(), "a call that is concluded has no leg");
+        debug_assert!(self.status.is_terminal(), "a call that is concluded has its last status");
         self.facts.concluded = true;
         self.effect(CallEffect::Ended(FinalRecord {
             status: self.status,
@@ -328,6 +330,10 @@ impl Call {
             && self.requests.is_empty()
             && self.recordings.values().all(|recording| recording.done);
         if done && !self.facts.finished {
+            debug_assert!(
+                matches!(self.activity, Activity::Idle) && self.transfer.is_none(),
+                "a call that is finished waits for nothing"
+            );
             self.facts.finished = true;
             self.effect(CallEffect::Finished);
         }
