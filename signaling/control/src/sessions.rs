@@ -5,13 +5,13 @@
 //! of a registered user pass through `crate::registrar::ring` before: it lets through what concerns the
 //! call as a whole.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use call::{AnswerFacts, CallInput, CallSetup, HangupCause};
-use shared::{CallSid, Now, TlsFailure};
-use sip::user_agent::{EndCause, TraceDirection, TraceOwner};
-use sip::{Command, Headers, SessionId, UaEvent};
+use shared::{CallSid, NegotiatedMedia, Now, TlsFailure};
+use sip::user_agent::{EndCause, Trace, TraceDirection, TraceOwner};
+use sip::{Command, Contacts, Headers, SessionId, UaEvent};
 use store::Change;
 
 use crate::control::Control;
@@ -48,16 +48,7 @@ impl Control {
                 self.tell(sid, CallInput::SipProgress { status, early_media });
             }
             UaEvent::Answered { session, media, headers, peer } => {
-                let Some(sid) = self.call_of(session) else { return };
-                self.note_peer(sid, peer.ip());
-                self.entry_mut(sid, |entry| entry.outgoing = None);
-                self.set_media(now, sid, media);
-                let facts = AnswerFacts {
-                    call_id: self.call_id_of(sid),
-                    source_ip: Some(peer.ip()),
-                    headers: texts(&headers),
-                };
-                self.tell(sid, CallInput::SipAnswered(facts));
+                self.on_answered(now, session, media, (&headers, peer.ip()));
             }
             UaEvent::Broken { refusal, source } => self.observe(Observation::Refused {
                 refusal: *refusal,
@@ -73,28 +64,7 @@ impl Control {
                 self.on_failed_over(now, session, status, is_answer, peer);
             }
             UaEvent::Rejected { session, status, headers, contacts, peer, .. } => {
-                let Some(sid) = self.call_of(session) else { return };
-                let tls_failure = self.take_tls_failure(sid);
-                if self.goes_elsewhere(
-                    now,
-                    sid,
-                    (status, headers.is_some(), tls_failure),
-                    &contacts,
-                ) {
-                    return;
-                }
-                let call_id = self.call_id_of(sid);
-                let reason = headers.as_ref().and_then(|headers| headers.get("Reason"));
-                self.note_reason(now, sid, reason.map(|value| value.to_lossy()).as_deref());
-                self.session_over(sid);
-                self.stop_leg(sid);
-                let told = match headers {
-                    Some(headers) => {
-                        CallInput::SipRejected { status, call_id, headers: texts(&headers) }
-                    }
-                    None => unreachable_target(status, peer, tls_failure),
-                };
-                self.tell(sid, told);
+                self.on_rejected(now, session, (status, headers.as_deref(), peer), &contacts);
             }
             UaEvent::Confirmed { session, media } => {
                 let Some(sid) = self.call_of(session) else { return };
@@ -108,16 +78,14 @@ impl Control {
                 self.set_media(now, sid, media);
             }
             UaEvent::Refused { session, refusal } => {
-                let code = refusal.code.or(Some(32102));
-                self.lost(session, code, refusal.sentence.into_owned());
+                let (code, sentence) = (refusal.code.or(Some(32102)), refusal.sentence.into());
+                self.lost(session, HangupCause::Failure { code, sentence });
             }
             UaEvent::Canceled { session, reason } => {
-                let Some(sid) = self.call_of(session) else { return };
-                self.note_reason(now, sid, reason.as_deref());
-                self.session_over(sid);
-                self.stop_leg(sid);
-                let hungup = CallInput::Hungup { cause: HangupCause::Peer, headers: Vec::new() };
-                self.tell(sid, hungup);
+                if let Some(sid) = self.call_of(session) {
+                    self.note_reason(now, sid, reason.as_deref());
+                }
+                self.lost(session, HangupCause::Peer);
             }
             UaEvent::Offer { session, direction } => self.on_offer(now, session, direction),
             UaEvent::OfferRefused { session, method, refusal } => {
@@ -140,20 +108,63 @@ impl Control {
                 self.on_session_ended(now, session, cause, headers.as_deref());
             }
             UaEvent::Responded(responded) => self.on_responded(now, *responded),
-            UaEvent::Trace(trace) => {
-                let session = match trace.owner {
-                    TraceOwner::Session(session) => session,
-                    TraceOwner::Request(_) => return,
-                };
-                let Some(sid) = self.call_of(session) else { return };
-                let arrow = match trace.direction {
-                    TraceDirection::Received => "<-",
-                    TraceDirection::Sent => "->",
-                };
-                let text = format!("{arrow} {} ({})", trace.summary, trace.transport.via_name());
-                self.note(now, sid, Kind::Sip, text);
-            }
+            UaEvent::Trace(trace) => self.on_trace(now, &trace),
         }
+    }
+
+    /// A 2xx to our INVITE: the call is with this peer, and no other target is tried any more.
+    fn on_answered(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        media: NegotiatedMedia,
+        (headers, source): (&Headers, IpAddr),
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        self.note_peer(sid, source);
+        self.entry_mut(sid, |entry| entry.outgoing = None);
+        self.set_media(now, sid, media);
+        let call_id = self.call_id_of(sid);
+        let (source_ip, headers) = (Some(source), texts(headers));
+        self.tell(sid, CallInput::SipAnswered(AnswerFacts { call_id, source_ip, headers }));
+    }
+
+    /// The end of our INVITE at its last address: by a response with `headers`, or without any.
+    fn on_rejected(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        (status, headers, peer): (u16, Option<&Headers>, Option<SocketAddr>),
+        contacts: &Contacts,
+    ) {
+        let Some(sid) = self.call_of(session) else { return };
+        let tls_failure = self.take_tls_failure(sid);
+        let outcome = (status, headers.is_some(), tls_failure);
+        if self.goes_elsewhere(now, sid, outcome, contacts) {
+            return;
+        }
+        let call_id = self.call_id_of(sid);
+        let reason = headers.and_then(|headers| headers.get("Reason"));
+        self.note_reason(now, sid, reason.map(|value| value.to_lossy()).as_deref());
+        self.session_over(sid);
+        self.stop_leg(sid);
+        let input = match headers {
+            Some(headers) => CallInput::SipRejected { status, call_id, headers: texts(headers) },
+            None => unreachable_target(status, peer, tls_failure),
+        };
+        self.tell(sid, input);
+    }
+
+    /// A message was sent or received: a line in the timeline of its call.
+    fn on_trace(&mut self, now: Now, trace: &Trace) {
+        let TraceOwner::Session(session) = trace.owner else { return };
+        let Some(sid) = self.call_of(session) else { return };
+        let arrow = match trace.direction {
+            TraceDirection::Received => "<-",
+            TraceDirection::Sent => "->",
+        };
+        let text = format!("{arrow} {} ({})", trace.summary, trace.transport.via_name());
+        self.note(now, sid, Kind::Sip, text);
     }
 
     fn on_session_ended(
@@ -199,11 +210,11 @@ impl Control {
         self.tell(sid, CallInput::Hungup { cause, headers });
     }
 
-    fn lost(&mut self, session: SessionId, code: Option<u32>, sentence: String) {
+    /// The session ended without our doing: the call hangs up.
+    fn lost(&mut self, session: SessionId, cause: HangupCause) {
         let Some(sid) = self.call_of(session) else { return };
         self.session_over(sid);
         self.stop_leg(sid);
-        let cause = HangupCause::Failure { code, sentence };
         self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });
     }
 
@@ -254,7 +265,7 @@ impl Control {
         call_id.clone()
     }
 
-    fn note_peer(&mut self, sid: CallSid, address: std::net::IpAddr) {
+    fn note_peer(&mut self, sid: CallSid, address: IpAddr) {
         self.entry_mut(sid, |entry| {
             if let Session::Live { peer, .. } = &mut entry.session {
                 *peer = Some(address);

@@ -17,11 +17,21 @@ use super::refusals::{draining, overload};
 use crate::admission::{self, Admitted, Decision};
 use crate::call_effects::CALL_SID;
 use crate::control::Control;
+use crate::placement::Place;
 use crate::state::leg::Leg;
 use crate::state::session::Session;
 
 /// Any port will do for a trial answer that is never sent (9 is `discard`).
 const TRIAL_PORT: u16 = 9;
+
+/// What a new call takes up.
+struct Room {
+    /// Hops that its own calls may go (`Max-Forwards`).
+    hops_left: u8,
+    place: Place,
+    /// The address of the place in SDP.
+    address: IpAddr,
+}
 
 impl Control {
     pub(super) fn on_invite(&mut self, now: Now, mut incoming: Box<Incoming>) {
@@ -71,36 +81,39 @@ impl Control {
         if let Some(replaces) = incoming.replaces() {
             return self.take_over(now, incoming, admitted, &replaces);
         }
-        if self.draining {
-            let refusal = draining(self.random.between(5, 30));
-            return self.refuse_known(now, incoming, admitted, refusal);
+        match self.take_room(&incoming) {
+            Ok(room) => self.begin(now, incoming, admitted, room),
+            Err(refusal) => self.refuse_known(now, incoming, admitted, refusal),
         }
-        let hops_left = match self.hops_left_of(&incoming) {
-            Ok(hops_left) => hops_left,
-            Err(refusal) => return self.refuse_known(now, incoming, admitted, refusal),
-        };
-        let local = self.media_side(&incoming);
+    }
+
+    /// Checks whether there may be one more call, and takes its place.
+    fn take_room(&mut self, incoming: &Incoming) -> Result<Room, Refusal> {
+        if self.draining {
+            return Err(draining(self.random.between(5, 30)));
+        }
+        let hops_left = self.hops_left_of(incoming)?;
+        let local = self.media_side(incoming);
         if self.settings.media_addresses.serving(local).is_empty() {
             let sentence =
                 "No media address is of the caller's IP version: add one to media.addresses.";
-            let refusal = Refusal::new("media_address", 488, sentence);
-            return self.refuse_known(now, incoming, admitted, refusal);
+            return Err(Refusal::new("media_address", 488, sentence));
         }
         if self.overload.is_of(incoming.flow.transport) {
-            let refusal = overload(self.random.between(5, 30));
-            return self.refuse_known(now, incoming, admitted, refusal);
+            return Err(overload(self.random.between(5, 30)));
         }
         let place = if self.has_room_for_calls() { self.take_place(None, local) } else { None };
-        let Some((place, address)) = place else {
-            let refusal = Refusal::new(
-                "calls_limit",
-                503,
-                "All media legs are in use, or the limit on calls is reached.",
-            )
-            .code(10004)
-            .retry_after(self.random.between(5, 30));
-            return self.refuse_known(now, incoming, admitted, refusal);
-        };
+        let (place, address) = place.ok_or_else(|| {
+            let sentence = "All media legs are in use, or the limit on calls is reached.";
+            let retry_after = self.random.between(5, 30);
+            Refusal::new("calls_limit", 503, sentence).code(10004).retry_after(retry_after)
+        })?;
+        Ok(Room { hops_left, place, address })
+    }
+
+    /// Begins a call that rings, unless its offer or its domain keeps it from ever being answered.
+    fn begin(&mut self, now: Now, incoming: Box<Incoming>, admitted: &Admitted, room: Room) {
+        let Room { hops_left, place, address } = room;
         let Some(domain) = self.snapshot.domain(admitted.domain).cloned() else {
             return self.placement.release(place);
         };
