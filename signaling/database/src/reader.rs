@@ -423,30 +423,34 @@ impl List {
         self
     }
 
+    fn compare(self, column: &str, operator: &str, value: impl Into<Value>) -> Self {
+        self.with(&format!("{column} {operator} ?"), [value.into()])
+    }
+
     fn of_account(self, account: AccountSid) -> Self {
-        self.with("account = ?", [Bits(account.0).into()])
+        self.compare("account", "=", Bits(account.0))
     }
 
     fn equal(self, column: &str, value: Option<&str>) -> Self {
         match value {
             None => self,
-            Some(value) => self.with(&format!("{column} = ?"), [value.to_owned().into()]),
+            Some(value) => self.compare(column, "=", value.to_owned()),
         }
     }
 
     fn equal_sid(self, column: &str, value: Option<u128>) -> Self {
         match value {
             None => self,
-            Some(bits) => self.with(&format!("{column} = ?"), [Bits(bits).into()]),
+            Some(bits) => self.compare(column, "=", Bits(bits)),
         }
     }
 
     fn within(mut self, column: &str, range: TimeRange) -> Self {
         if let Some(from_ms) = range.from_ms {
-            self = self.with(&format!("{column} >= ?"), [from_ms.into()]);
+            self = self.compare(column, ">=", from_ms);
         }
         if let Some(before_ms) = range.before_ms {
-            self = self.with(&format!("{column} < ?"), [before_ms.into()]);
+            self = self.compare(column, "<", before_ms);
         }
         self
     }
@@ -480,11 +484,11 @@ impl List {
         let (backwards, has_before) = match page.cursor {
             Cursor::Start => (false, false),
             Cursor::After(sid) => {
-                self = self.with(&format!("{order} < ?"), [Bits(sid).into()]);
+                self = self.compare(order, "<", Bits(sid));
                 (false, true)
             }
             Cursor::Before(sid) => {
-                self = self.with(&format!("{order} > ?"), [Bits(sid).into()]);
+                self = self.compare(order, ">", Bits(sid));
                 (true, true)
             }
         };
