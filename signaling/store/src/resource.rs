@@ -154,6 +154,9 @@ pub trait Described: Sized {
     /// The row's values, one a column, in the order of [`Description::columns`].
     fn values(&self) -> Vec<Value>;
 
+    /// Dates a change of the row and raises its revision by one.
+    fn revise(&mut self, unix_ms: i64);
+
     /// The row that has these values.
     ///
     /// # Errors
@@ -188,6 +191,11 @@ macro_rules! resource {
                 $($crate::stored::Stored::put(&self.$field, &mut values);)*
                 debug_assert_eq!(values.len(), Self::DESCRIPTION.columns.len());
                 values
+            }
+
+            fn revise(&mut self, unix_ms: i64) {
+                self.updated_ms = unix_ms;
+                self.revision += 1;
             }
 
             fn from_values(

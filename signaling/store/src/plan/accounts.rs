@@ -50,9 +50,7 @@ impl Plan<'_> {
             self.may_set_status(status, by)?;
             row.status = status;
         }
-        row.updated_ms = self.mint.unix_ms;
-        row.revision += 1;
-        let row = Arc::new(row);
+        let row = self.revised(&self.snapshot.accounts, row)?;
         Ok(updated(Resource::Account(row.clone()), Reply::Account(row)))
     }
 
@@ -105,9 +103,7 @@ impl Plan<'_> {
             rules::friendly_name(ResourceKind::Key, name)?;
             name.clone_into(&mut row.friendly_name);
         }
-        row.updated_ms = self.mint.unix_ms;
-        row.revision += 1;
-        let key = Arc::new(row);
+        let key = self.revised(&self.snapshot.keys, row)?;
         Ok(updated(Resource::Key(key.clone()), Reply::Key { key, secret: None }))
     }
 

@@ -15,8 +15,6 @@ use crate::write::{Reply, WriteError};
 impl Plan<'_> {
     pub(super) fn create_ip_list(&self, friendly_name: &str) -> Checked {
         rules::friendly_name(ResourceKind::IpAccessControlList, friendly_name)?;
-        let count = self.snapshot.ip_lists.count_of(self.account.sid.0);
-        self.room_for(ResourceKind::IpAccessControlList, count)?;
         let row = IpAccessControlList {
             sid: IpAccessControlListSid(self.sid()),
             account: self.account.sid,
@@ -25,10 +23,7 @@ impl Plan<'_> {
             updated_ms: self.mint.unix_ms,
             revision: 1,
         };
-        if self.snapshot.ip_lists.name_is_taken(&row) {
-            return Err(rules::name_taken(ResourceKind::IpAccessControlList));
-        }
-        let row = Arc::new(row);
+        let row = self.fresh(&self.snapshot.ip_lists, row)?;
         Ok(inserted(Resource::IpAccessControlList(row.clone()), Reply::IpAccessControlList(row)))
     }
 
@@ -40,12 +35,7 @@ impl Plan<'_> {
         let mut row = IpAccessControlList::clone(self.ip_list(sid)?);
         rules::friendly_name(ResourceKind::IpAccessControlList, friendly_name)?;
         friendly_name.clone_into(&mut row.friendly_name);
-        if self.snapshot.ip_lists.name_is_taken(&row) {
-            return Err(rules::name_taken(ResourceKind::IpAccessControlList));
-        }
-        row.updated_ms = self.mint.unix_ms;
-        row.revision += 1;
-        let row = Arc::new(row);
+        let row = self.revised(&self.snapshot.ip_lists, row)?;
         Ok(updated(Resource::IpAccessControlList(row.clone()), Reply::IpAccessControlList(row)))
     }
 
@@ -65,7 +55,6 @@ impl Plan<'_> {
     ) -> Checked {
         self.ip_list(list)?;
         rules::friendly_name(ResourceKind::IpAddress, friendly_name)?;
-        self.room_for(ResourceKind::IpAddress, self.snapshot.ip_addresses.count_of(list.0))?;
         let row = IpAddress {
             sid: IpAddressSid(self.sid()),
             account: self.account.sid,
@@ -76,21 +65,13 @@ impl Plan<'_> {
             updated_ms: self.mint.unix_ms,
             revision: 1,
         };
-        if self.snapshot.ip_addresses.name_is_taken(&row) {
-            return Err(rules::name_taken(ResourceKind::IpAddress));
-        }
-        let row = Arc::new(row);
+        let row = self.fresh(&self.snapshot.ip_addresses, row)?;
         Ok(inserted(Resource::IpAddress(row.clone()), Reply::IpAddress(row)))
     }
 
-    pub(super) fn update_ip_address(&self, mut row: IpAddress) -> Checked {
+    pub(super) fn update_ip_address(&self, row: IpAddress) -> Checked {
         rules::friendly_name(ResourceKind::IpAddress, &row.friendly_name)?;
-        if self.snapshot.ip_addresses.name_is_taken(&row) {
-            return Err(rules::name_taken(ResourceKind::IpAddress));
-        }
-        row.updated_ms = self.mint.unix_ms;
-        row.revision += 1;
-        let row = Arc::new(row);
+        let row = self.revised(&self.snapshot.ip_addresses, row)?;
         Ok(updated(Resource::IpAddress(row.clone()), Reply::IpAddress(row)))
     }
 

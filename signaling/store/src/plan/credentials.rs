@@ -15,8 +15,6 @@ use crate::write::{Reply, WriteError};
 impl Plan<'_> {
     pub(super) fn create_credential_list(&self, friendly_name: &str) -> Checked {
         rules::friendly_name(ResourceKind::CredentialList, friendly_name)?;
-        let count = self.snapshot.credential_lists.count_of(self.account.sid.0);
-        self.room_for(ResourceKind::CredentialList, count)?;
         let row = CredentialList {
             sid: CredentialListSid(self.sid()),
             account: self.account.sid,
@@ -25,10 +23,7 @@ impl Plan<'_> {
             updated_ms: self.mint.unix_ms,
             revision: 1,
         };
-        if self.snapshot.credential_lists.name_is_taken(&row) {
-            return Err(rules::name_taken(ResourceKind::CredentialList));
-        }
-        let row = Arc::new(row);
+        let row = self.fresh(&self.snapshot.credential_lists, row)?;
         Ok(inserted(Resource::CredentialList(row.clone()), Reply::CredentialList(row)))
     }
 
@@ -40,12 +35,7 @@ impl Plan<'_> {
         let mut row = CredentialList::clone(self.credential_list(sid)?);
         rules::friendly_name(ResourceKind::CredentialList, friendly_name)?;
         friendly_name.clone_into(&mut row.friendly_name);
-        if self.snapshot.credential_lists.name_is_taken(&row) {
-            return Err(rules::name_taken(ResourceKind::CredentialList));
-        }
-        row.updated_ms = self.mint.unix_ms;
-        row.revision += 1;
-        let row = Arc::new(row);
+        let row = self.revised(&self.snapshot.credential_lists, row)?;
         Ok(updated(Resource::CredentialList(row.clone()), Reply::CredentialList(row)))
     }
 
@@ -66,7 +56,6 @@ impl Plan<'_> {
         self.credential_list(list)?;
         rules::username(username)?;
         rules::password(password)?;
-        self.room_for(ResourceKind::Credential, self.snapshot.credentials.count_of(list.0))?;
         let row = Credential {
             sid: CredentialSid(self.sid()),
             account: self.account.sid,
@@ -77,10 +66,7 @@ impl Plan<'_> {
             updated_ms: self.mint.unix_ms,
             revision: 1,
         };
-        if self.snapshot.credentials.name_is_taken(&row) {
-            return Err(rules::name_taken(ResourceKind::Credential));
-        }
-        let row = Arc::new(row);
+        let row = self.fresh(&self.snapshot.credentials, row)?;
         Ok(inserted(Resource::Credential(row.clone()), Reply::Credential(row)))
     }
 
@@ -93,9 +79,7 @@ impl Plan<'_> {
         let mut row = Credential::clone(self.credential(list, sid)?);
         rules::password(password)?;
         row.ha1 = Ha1::of(&row.username, &self.snapshot.realm, password);
-        row.updated_ms = self.mint.unix_ms;
-        row.revision += 1;
-        let row = Arc::new(row);
+        let row = self.revised(&self.snapshot.credentials, row)?;
         Ok(updated(Resource::Credential(row.clone()), Reply::Credential(row)))
     }
 

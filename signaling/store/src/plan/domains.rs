@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::{BindingSid, DomainSid};
 
-use super::{Checked, Plan, deleted, inserted, updated};
+use super::{Checked, Plan, deleted, inserted, names_are_free, updated};
 use crate::binding::BindingChanges;
 use crate::change::{Change, Resource, ResourceKey};
 use crate::domain::{Domain, HttpMethod, MappedList, Mapping};
@@ -46,7 +46,7 @@ impl Plan<'_> {
             revision: 1,
         };
         patch_domain(&mut row, fields)?;
-        self.name_is_free(&row)?;
+        names_are_free(&self.snapshot.domains, &row)?;
         let domain = Arc::new(row);
         let reply = Reply::Domain { domain: domain.clone(), auth: Default::default() };
         Ok(inserted(Resource::Domain(domain), reply))
@@ -60,12 +60,10 @@ impl Plan<'_> {
                 return Err(rules::in_use(ResourceKind::Domain));
             }
             (row.domain_name, row.labels, row.parent) = (domain_name, labels, parent);
-            self.name_is_free(&row)?;
+            names_are_free(&self.snapshot.domains, &row)?;
         }
         patch_domain(&mut row, fields)?;
-        row.updated_ms = self.mint.unix_ms;
-        row.revision += 1;
-        let domain = Arc::new(row);
+        let domain = self.revised(&self.snapshot.domains, row)?;
         let auth = self.snapshot.domain_auth(sid);
         Ok(updated(Resource::Domain(domain.clone()), Reply::Domain { domain, auth }))
     }
@@ -120,13 +118,6 @@ impl Plan<'_> {
                 ),
             )),
         }
-    }
-
-    pub(super) fn name_is_free(&self, row: &Domain) -> Result<(), WriteError> {
-        if self.snapshot.domains.name_is_taken(row) {
-            return Err(rules::name_taken(ResourceKind::Domain));
-        }
-        Ok(())
     }
 
     /// Whether the binding exists is for the caller to know: bindings are not in the snapshot.

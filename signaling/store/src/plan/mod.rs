@@ -17,9 +17,11 @@ use crate::account::{Account, AccountStatus};
 use crate::change::{Change, Resource, ResourceKey};
 use crate::credential::IpAddress;
 use crate::kind::ResourceKind;
+use crate::resource::Described;
 use crate::rules;
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
+use crate::table::{Row, Table};
 use crate::write::{Reply, Write, WriteError};
 use addresses::{block, moved_block};
 
@@ -188,9 +190,31 @@ impl Plan<'_> {
         shared::ids::sid_bits(self.mint.unix_ms, self.mint.origin, self.mint.sid_random())
     }
 
+    /// A new row, where its owner has room for it and its names are free.
+    fn fresh<R: Row + Described>(&self, table: &Table<R>, row: R) -> Result<Arc<R>, WriteError> {
+        self.room_for(R::DESCRIPTION.kind, table.count_of(row.owner()))?;
+        names_are_free(table, &row)?;
+        Ok(Arc::new(row))
+    }
+
+    /// The next revision of a row, where its names are free.
+    fn revised<R: Row + Described>(
+        &self,
+        table: &Table<R>,
+        mut row: R,
+    ) -> Result<Arc<R>, WriteError> {
+        names_are_free(table, &row)?;
+        row.revise(self.mint.unix_ms);
+        Ok(Arc::new(row))
+    }
+
     fn room_for(&self, kind: ResourceKind, count: usize) -> Result<(), WriteError> {
         if count >= kind.description().limit { Err(rules::limit_reached(kind)) } else { Ok(()) }
     }
+}
+
+fn names_are_free<R: Row + Described>(table: &Table<R>, row: &R) -> Result<(), WriteError> {
+    if table.name_is_taken(row) { Err(rules::name_taken(R::DESCRIPTION.kind)) } else { Ok(()) }
 }
 
 fn inserted(resource: Resource, reply: Reply) -> Planned {
