@@ -123,6 +123,16 @@ impl DataDir {
         parse_key(text.trim()).ok_or(DataDirError::Key { path })
     }
 
+    /// The path of the embedded store.
+    pub fn database_path(&self) -> PathBuf {
+        database_in(&self.path)
+    }
+
+    /// The folder of all recordings.
+    pub fn recordings_path(&self) -> PathBuf {
+        self.path.join("recordings")
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -221,6 +231,11 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
         File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(|source| system("write", path, source))
+}
+
+/// The path of the embedded store in a data folder.
+pub fn database_in(folder: &Path) -> PathBuf {
+    folder.join("sidetone.db")
 }
 
 fn system(what: &'static str, path: &Path, source: io::Error) -> DataDirError {

@@ -78,7 +78,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     };
     vec![
         ("the process itself", 1, PROCESS_BYTES),
-        ("speech workers", crate::serve::SPEECH_WORKERS as u64, SPEECH_WORKER_BYTES),
+        ("speech workers", SPEECH_WORKERS as u64, SPEECH_WORKER_BYTES),
         ("media core legs, taps and rings", cores, io::CORE_BYTES as u64),
         ("media socket buffers", ports, MEDIA_SOCKET_BYTES),
         ("recordings", recordings, RECORDING_BYTES),
@@ -158,6 +158,8 @@ const HTTP_BYTES: u64 = (2 * (limits::REST_URL_BYTES_MAX + limits::REST_HEADERS_
 const REST_PAGE_BYTES: u64 = 16 * 1024 * 1024;
 /// The largest: a timeline.
 const CHANGE_BYTES: u64 = limits::TIMELINE_BYTES_MAX as u64 + 4 * 1024;
+/// Worker processes of the voice.
+pub(crate) const SPEECH_WORKERS: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,8 @@
 
 use store::{DomainSuffix, Snapshot};
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, database_in};
 use crate::sealing::KeyFileSealer;
-use crate::serve::database_in;
 use crate::settings::Settings;
 
 /// Accounts, domains, lists and mappings as they are now.

@@ -1,0 +1,294 @@
+//! Second stage: sockets. Every port is bound here, before a thread runs that would use it. Shell.
+//!
+//! SIP comes before HTTP and media, because the media cores refuse packets from our own listeners and so have
+//! to know them; TLS comes last, because its certificate names the addresses that were bound.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ::io::{BackendChoice, Cpus, IoConfig, Media};
+use control::Edges;
+use http_server::ApiCall;
+use mio::Poll;
+use shared::OwnSockets;
+use shared::config::{Backend, Config, Cores};
+use shell::{Clock, Doorbell, Sender, bounded, random};
+use transport::tls::{TlsControl, TlsParts, certified_addresses};
+use transport::{Down, Transport, TransportConfig, TransportMetrics, Up};
+
+use super::addresses::Addresses;
+use super::edges::{edge_listeners, edge_tls_listeners, edges, public_address};
+use super::error::{ServeError, system};
+use super::plan::Plan;
+use crate::data_dir::DataDir;
+use crate::inbox::{API_CALLS_MAX, Inbox, MESSAGES_MAX, Message, STREAM_MESSAGES_MAX};
+use crate::local_address::LocalAddresses;
+use crate::metrics::Metrics;
+use crate::own_sockets::own_sockets;
+use crate::settings::Settings;
+use crate::signaling_loop::{DOORBELL, UdpListener};
+
+/// A gateway whose ports are bound. Media cores run already, without a leg.
+pub(super) struct Listeners<'s> {
+    pub plan: Plan<'s>,
+    pub metrics: Arc<Metrics>,
+    pub transport_metrics: Arc<TransportMetrics>,
+    /// Of the signaling thread.
+    pub poll: Poll,
+    pub doorbell: Doorbell,
+    pub inbox: Inbox,
+    /// The other ends of the inbox; that of the connections is with the transport thread.
+    pub messages: Sender<Message>,
+    pub api: Sender<ApiCall>,
+    pub udp: Vec<UdpListener>,
+    pub transport: Transport,
+    pub down: Sender<Down>,
+    pub edges: Edges,
+    pub http: Vec<std::net::TcpListener>,
+    pub https: Vec<std::net::TcpListener>,
+    /// Sockets that no peer of a call can be.
+    pub own: Arc<OwnSockets>,
+    pub media: Media,
+    pub addresses: Addresses,
+    pub tls: Arc<TlsControl>,
+}
+
+impl<'s> Plan<'s> {
+    /// Binds every port of the settings.
+    ///
+    /// # Errors
+    /// [`ServeError`]; what was bound is closed again.
+    pub fn listen(self) -> Result<Listeners<'s>, ServeError> {
+        let config = &self.settings.config;
+        let metrics = Arc::new(Metrics::default());
+        let transport_metrics = Arc::new(TransportMetrics::default());
+        let poll = system("the signaling poll", Poll::new())?;
+        let doorbell = system("its doorbell", Doorbell::new(&poll, DOORBELL))?;
+        let (messages, messages_in) = bounded(MESSAGES_MAX, &doorbell);
+        let (streams, streams_in) = bounded(STREAM_MESSAGES_MAX, &doorbell);
+        let (api, api_in) = bounded(API_CALLS_MAX, &doorbell);
+        let inbox = Inbox { messages: messages_in, streams: streams_in, api: api_in };
+
+        let (udp, mut transport, down, edges) =
+            open_sip(config, &poll, &metrics, &transport_metrics, streams)?;
+        let http = open_http(&config.http.listen, "HTTP", "http.listen")?;
+        let https = open_http(&config.http.https, "HTTPS", "http.https")?;
+        let udp_addresses: Vec<SocketAddr> = udp.iter().map(UdpListener::local_address).collect();
+        let own = Arc::new(own_sockets(config, &udp_addresses));
+        let media = start_media(config, &doorbell, Arc::clone(&own))?;
+        let bound = |listeners: &[std::net::TcpListener]| {
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        };
+        let addresses = Addresses {
+            udp: udp_addresses,
+            tcp: transport.local_addresses(sip::Transport::Tcp),
+            tls: transport.local_addresses(sip::Transport::Tls),
+            http: bound(&http),
+            https: bound(&https),
+            media: media_word(&media),
+        };
+        transport.limit_streams(streams_that_fit(self.settings, &media));
+        let (tls, parts) = start_tls(config, &self.data, &addresses, down.clone())?;
+        transport.set_tls(parts);
+        Ok(Listeners {
+            plan: self,
+            metrics,
+            transport_metrics,
+            poll,
+            doorbell,
+            inbox,
+            messages,
+            api,
+            udp,
+            transport,
+            down,
+            edges,
+            http,
+            https,
+            own,
+            media,
+            addresses,
+            tls: Arc::new(tls),
+        })
+    }
+}
+
+type Sip = (Vec<UdpListener>, Transport, Sender<Down>, Edges);
+
+/// Opens the SIP listeners. Where UDP and TCP are both asked for port 0 on one address they get the
+/// same port, as a peer expects.
+fn open_sip(
+    config: &Config,
+    poll: &Poll,
+    metrics: &Metrics,
+    transport_metrics: &Arc<TransportMetrics>,
+    up: Sender<Up>,
+) -> Result<Sip, ServeError> {
+    for attempt in 0.. {
+        let mut udp = Vec::new();
+        let own = config.sip.udp.iter().map(|address| (address, "sip.udp"));
+        let of_edges = edge_listeners(config).map(|(_, _, address)| (address, "edges.*.listen"));
+        for (index, (address, key)) in own.chain(of_edges).enumerate() {
+            let listener = UdpListener::open(poll.registry(), index, *address);
+            udp.push(listener.map_err(|source| ServeError::Listen {
+                address: *address,
+                transport: "SIP over UDP",
+                key,
+                source,
+            })?);
+        }
+        let (main, more) = udp.split_at(config.sip.udp.len());
+        let own = config.sip.tcp.iter().map(|address| same_port(*address, main));
+        let tls_of_edges = edge_tls_listeners(config).map(|(_, _, address)| address);
+        let transport_config = TransportConfig {
+            listen: own.chain(more.iter().map(UdpListener::local_address)).collect(),
+            listen_tls: config.sip.tls.iter().copied().chain(tls_of_edges).collect(),
+            public_address: public_address(config),
+            streams_max: usize::try_from(config.sip.connections_max).unwrap_or(usize::MAX),
+            streams_source_max: usize::try_from(config.sip.connections_source_max)
+                .unwrap_or(usize::MAX),
+            ..TransportConfig::default()
+        };
+        let dropped = Arc::clone(&metrics.signaling_queue_inputs_dropped_total);
+        match Transport::open(transport_config, Arc::clone(transport_metrics), dropped, up.clone())
+        {
+            Ok((mut transport, down)) => {
+                let edges = edges(config, &udp, &transport);
+                transport.set_edges(edges.clone());
+                return Ok((udp, transport, down, edges));
+            }
+            Err((address, source)) => {
+                let of_edge = edge_tls_listeners(config).any(|(_, _, at)| at == address);
+                let is_tls = of_edge || config.sip.tls.contains(&address);
+                let chosen = !is_tls && !config.sip.tcp.contains(&address);
+                if chosen && attempt < SAME_PORT_ATTEMPTS {
+                    continue;
+                }
+                let (transport, key) = match (is_tls, of_edge) {
+                    (true, true) => ("SIP over TLS", "edges.*.tls"),
+                    (true, false) => ("SIP over TLS", "sip.tls"),
+                    (false, _) => ("SIP over TCP", "sip.tcp"),
+                };
+                return Err(ServeError::Listen { address, transport, key, source });
+            }
+        }
+    }
+    unreachable!("the loop ends by one of its returns")
+}
+
+fn same_port(wanted: SocketAddr, udp: &[UdpListener]) -> SocketAddr {
+    let same = udp.iter().map(UdpListener::local_address).find(|local| local.ip() == wanted.ip());
+    match same {
+        Some(local) if wanted.port() == 0 => local,
+        _ => wanted,
+    }
+}
+
+/// Leaves that are issued on demand come to the transport thread by its queue.
+fn start_tls(
+    config: &Config,
+    data: &DataDir,
+    addresses: &Addresses,
+    down: Sender<Down>,
+) -> Result<(TlsControl, TlsParts), ServeError> {
+    let now = Clock.mono();
+    let mut local = LocalAddresses::default();
+    // At an edge's address a listener on all addresses may answer.
+    let edges = config.edge_tls().into_values().flat_map(|edge| edge.shared).collect();
+    let listening = [addresses.tls.clone(), addresses.https.clone(), edges].concat();
+    let certified = certified_addresses(config, &listening, |peer| local.towards(now, peer));
+    let tell = move |minted| down.send_patiently(Down::Minted(minted));
+    Ok(TlsControl::start(config, data.path(), certified, tell)?)
+}
+
+fn open_http(
+    addresses: &[SocketAddr],
+    transport: &'static str,
+    key: &'static str,
+) -> Result<Vec<std::net::TcpListener>, ServeError> {
+    let open = |address: &SocketAddr| {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    let named = |address: &SocketAddr| {
+        open(address).map_err(|source| ServeError::Listen {
+            address: *address,
+            transport,
+            key,
+            source,
+        })
+    };
+    addresses.iter().map(named).collect()
+}
+
+fn start_media(
+    config: &Config,
+    signaling: &Doorbell,
+    own: Arc<OwnSockets>,
+) -> Result<Media, ServeError> {
+    let mut seed = [0; 8];
+    random(&mut seed);
+    let io_config = IoConfig {
+        cpus: match &config.media.cores {
+            Cores::Auto => Cpus::Auto,
+            Cores::List(list) => Cpus::List(list.iter().map(|cpu| usize::from(*cpu)).collect()),
+        },
+        backend: match config.media.backend {
+            Backend::IoUring => BackendChoice::IoUring,
+            Backend::Portable => BackendChoice::Portable,
+            Backend::Auto | Backend::Steered | Backend::Xdp => BackendChoice::Auto,
+        },
+        addresses: config.media.addresses.clone(),
+        ports: config.media.ports.first..=config.media.ports.last,
+        own,
+        inband_digits: config.media.inband_digits,
+        seed: u64::from_le_bytes(seed),
+        dscp: u8::try_from(config.media.dscp).unwrap_or(u8::MAX),
+        ..IoConfig::default()
+    };
+    let bell = signaling.clone();
+    // The recorder looks at its rings by itself every 10 ms while it records: nobody need wake it.
+    let media = ::io::start(&io_config, Arc::new(move || bell.ring()), Arc::new(|| {}))?;
+    for note in &media.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(media)
+}
+
+fn media_word(media: &Media) -> String {
+    let backend = media.cores.first().map_or("none", |core| core.backend.name());
+    format!("{backend}/{}", media.cores.len())
+}
+
+/// Connections need descriptors, too: fewer where the limit leaves no more, so that media, store and
+/// webhooks never go without. Said as a warning only to those who asked for more.
+fn streams_that_fit(settings: &Settings, media: &Media) -> usize {
+    let wanted = usize::try_from(settings.config.sip.connections_max).unwrap_or(usize::MAX);
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let Some(limit) = limit else { return wanted };
+    let ports: usize = media.cores.iter().map(|core| core.ports.len() * 2).sum();
+    let left = limit.saturating_sub(ports as u64 + FILES_BESIDES);
+    let left = usize::try_from(left).unwrap_or(usize::MAX).max(STREAMS_MIN);
+    if left >= wanted {
+        return wanted;
+    }
+    let sentence = format!(
+        "at most {left} SIP connections at once, not {wanted} (sip.connections_max): the limit of open files \
+         is {limit}; raise it (ulimit -n, LimitNOFILE=) or narrow media.ports"
+    );
+    match settings.layers.is_set("sip.connections_max") {
+        true => tracing::warn!("{sentence}"),
+        false => tracing::info!("{sentence}"),
+    }
+    left
+}
+
+/// Tries for a port that is free for UDP and TCP.
+const SAME_PORT_ATTEMPTS: usize = 20;
+
+/// Files besides media ports and streams: listeners, store, recordings, webhooks.
+const FILES_BESIDES: u64 = 1_024;
+
+/// Connections that are allowed whatever the limit of open files says.
+const STREAMS_MIN: usize = 16;

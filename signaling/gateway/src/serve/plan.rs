@@ -1,0 +1,195 @@
+//! First stage: whatever can be refused before a socket is opened. Shell.
+//!
+//! The data folder is locked before its store is looked at, the store is checked before it is opened, and the
+//! key is kept before the first account is sealed with it: a start that is killed between any two of these
+//! leaves a folder that the next start understands.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use database::Opened;
+use shared::config::{Config, Cores};
+use shared::ids::Origin;
+use shell::Clock;
+use store::DomainSuffix;
+
+use super::error::{ServeError, database_error};
+use crate::account::{self, AccountVariables, MainAccount};
+use crate::data_dir::DataDir;
+use crate::memory::{self, MemoryPlan};
+use crate::settings::Settings;
+
+/// A gateway that may start: its folder is ours, its limits fit the machine, its store is open.
+pub(super) struct Plan<'s> {
+    pub settings: &'s Settings,
+    pub data: DataDir,
+    /// In every id that peers send back.
+    pub origin: Origin,
+    pub memory: MemoryPlan,
+    pub opened: Opened,
+    pub sealer: SharedSealer,
+    pub account: MainAccount,
+}
+
+impl<'s> Plan<'s> {
+    /// Locks and reads the data folder, makes the first account, recovers recordings.
+    ///
+    /// # Errors
+    /// [`ServeError`]; the lock of the folder is released.
+    pub fn make(
+        settings: &'s Settings,
+        variables: &AccountVariables,
+        wanted: StoreWanted,
+    ) -> Result<Self, ServeError> {
+        let config = &settings.config;
+        for sentence in config.warnings(&settings.layers) {
+            tracing::warn!("{sentence}");
+        }
+        let data = DataDir::open(&config.node.data_dir)?;
+        let origin = Origin { node: config.node.id, generation: data.generation };
+        let memory = plan_memory(config)?;
+        check_store(&data, wanted)?;
+        let (mut opened, sealer) = open_store(config, &data, origin)?;
+        data.keep_key()?;
+        let account = account::ensure(
+            &data,
+            &mut opened.writer,
+            &mut opened.snapshot,
+            variables,
+            origin,
+            Clock.unix_ms(),
+        )?;
+        recover_recordings(&data, &mut opened);
+        // A copy of the main file holds the accounts from now on, whatever becomes of the log.
+        opened.writer.checkpoint().map_err(|error| database_error(error.into(), &data))?;
+        Ok(Self { settings, data, origin, memory, opened, sealer, account })
+    }
+}
+
+/// What to do where the store of a data folder is gone or damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreWanted {
+    /// Refuse to start.
+    #[default]
+    AsItIs,
+    /// Put aside what is left of it and begin with an empty one.
+    New,
+}
+
+fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = match &config.media.cores {
+        Cores::Auto => cpus.saturating_sub(2).max(1),
+        Cores::List(list) => list.len(),
+    };
+    let available = memory::available(config);
+    let plan = MemoryPlan::new(config, cores as u64, available)?;
+    tracing::info!(
+        calls = plan.calls,
+        sum = %shared::config::ByteSize(plan.bytes()),
+        available = %shared::config::ByteSize(available),
+        "memory that all limits together may take"
+    );
+    tracing::debug!("of that: {}", plan.detail());
+    Ok(plan)
+}
+
+/// Refuses a folder whose store is gone or damaged: an empty one in its place would answer 401 to every
+/// application and know no phone.
+fn check_store(data: &DataDir, wanted: StoreWanted) -> Result<(), ServeError> {
+    use database::Found::{Accounts, Empty, Nothing};
+    let path = data.database_path();
+    let trace = data.trace_of_store();
+    let problem = match (database::find(&path), &trace) {
+        (Ok(Accounts), _) if data.key_is_new => {
+            "the store is there and the file `key` is gone, without which its secrets cannot be read"
+                .to_owned()
+        }
+        (Ok(Accounts), _) | (Ok(Empty | Nothing), None) => return Ok(()),
+        // Interrupted after the key was kept and before the account was made.
+        (Ok(Empty), Some(_)) if !data.credentials_path().exists() => return Ok(()),
+        (Ok(Empty | Nothing), Some(trace)) => {
+            format!("{} shows that a store was here, and {} is gone", trace.display(), path.display())
+        }
+        (Err(error), _) => error.to_string(),
+    };
+    if wanted == StoreWanted::AsItIs {
+        return Err(ServeError::Store { problem, folder: data.path().to_owned() });
+    }
+    tracing::warn!("beginning anew, as --new-store asks for: {problem}");
+    put_aside(data, &path)
+}
+
+/// Renames what is left of a store, and the credentials of its account.
+fn put_aside(data: &DataDir, database: &Path) -> Result<(), ServeError> {
+    let suffix = format!("old-{}", Clock.unix_ms() / 1_000);
+    let credentials = data.credentials_path();
+    for file in database::files(database).into_iter().chain([credentials]) {
+        let mut aside = file.clone().into_os_string();
+        aside.push(format!(".{suffix}"));
+        match std::fs::rename(&file, &aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ServeError::System { what: "with a new store", source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(super) type SharedSealer = Arc<dyn store::Sealer>;
+
+fn open_store(
+    config: &Config,
+    data: &DataDir,
+    origin: Origin,
+) -> Result<(Opened, SharedSealer), ServeError> {
+    let sealer: SharedSealer = Arc::new(crate::sealing::KeyFileSealer::new(&data.key));
+    let suffix = DomainSuffix::new(&config.node.domain_suffix);
+    let path = data.database_path();
+    let opened = database::open(&path, suffix, Arc::clone(&sealer), Clock.unix_ms(), origin)
+        .map_err(|error| database_error(error, data))?;
+    Ok((opened, sealer))
+}
+
+/// Recordings that a kill interrupted get their files and their rows put right; files of deleted ones
+/// that it left go.
+fn recover_recordings(data: &DataDir, opened: &mut Opened) {
+    use store::{Change, RecordingStatus};
+    for (account, recording) in std::mem::take(&mut opened.recovered.deleted) {
+        if let Err(error) = recorder::remove(&data.recordings_path(), account, recording) {
+            tracing::error!(%recording, %error, "a deleted recording's file is still there");
+        }
+    }
+    let files = match recorder::recover(&data.recordings_path()) {
+        Ok(files) => files,
+        Err(error) => {
+            tracing::error!(%error, "recordings of the last process cannot be looked for");
+            return;
+        }
+    };
+    let unix_ms = Clock.unix_ms();
+    let mut changes = Vec::new();
+    for mut record in std::mem::take(&mut opened.recovered.recordings) {
+        let kept = files.iter().find(|file| file.recording == record.sid);
+        let facts = kept.and_then(|file| file.facts).or_else(|| {
+            // Settled on disk, but its row was not written any more.
+            let path = recorder::path(&data.recordings_path(), record.account, record.sid);
+            recorder::inspect(&path).ok().flatten()
+        });
+        record.updated_ms = unix_ms;
+        record.duration_s = Some(facts.map_or(0, |facts| {
+            u32::try_from(facts.duration_ms.div_ceil(1_000)).unwrap_or(u32::MAX)
+        }));
+        record.bytes = facts.map(|facts| facts.bytes);
+        record.status = match facts {
+            Some(_) => RecordingStatus::Completed,
+            None => RecordingStatus::Absent,
+        };
+        changes.push(Change::PutRecording(Arc::new(record)));
+    }
+    if !changes.is_empty() {
+        tracing::warn!(recordings = changes.len(), "finished recordings that a kill interrupted");
+        opened.writer.commit(unix_ms, &changes);
+    }
+}

@@ -1,0 +1,368 @@
+//! Third stage: threads. Fourth: the doors open. Shell.
+//!
+//! The store thread starts before the signaling thread, which writes by it; the signaling thread before the
+//! HTTP server, whose requests it answers. `ready` is set last: until then `/readyz` says 503.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ::io::Media;
+use audio::AudioIntake;
+use control::{Control, ControlSettings};
+use database::Retention;
+use http_server::{AddressList, ApiCall, BoxedReader, HttpServer, Https, OpenReader, Rest};
+use recorder::{Recorder, RecorderSettings};
+use shared::config::{Config, SpeechEngine};
+use shared::ids::Origin;
+use shell::{Clock, Sender, Text, random};
+use speech::prompts::PromptLoader;
+use speech::{Program, SpeechError, SpeechService, SpeechSettings};
+use tokio::runtime::Runtime;
+use transport::tls::TlsControl;
+use transport::{Down, TransportHandle, TransportMetrics};
+use webhook::dns::{Resolver, SipResolver};
+use webhook::{WebhookClient, WebhookSettings};
+
+use super::addresses::Addresses;
+use super::edges::{as_bound, public_address, webhook_sources};
+use super::error::{ServeError, database_error, system};
+use super::gateway::Gateway;
+use super::listeners::Listeners;
+use super::plan::SharedSealer;
+use crate::account::MainAccount;
+use crate::data_dir::DataDir;
+use crate::errands::{Errands, recorded};
+use crate::history::{History, history};
+use crate::inbox::Message;
+use crate::media_metrics::{self, CoreView};
+use crate::memory::{MemoryPlan, SPEECH_WORKERS};
+use crate::metrics::Metrics;
+use crate::signaling_loop::{LoopState, SignalingFigures, SignalingLoop};
+use crate::store_thread::{self, StoreParts};
+
+/// A gateway whose threads run. SIP is served; HTTP is bound and not accepted yet.
+pub(super) struct Threads {
+    data: DataDir,
+    sealer: SharedSealer,
+    account: MainAccount,
+    snapshot: store::Snapshot,
+    addresses: Addresses,
+    /// The settings with the ports that the system chose, for the list of addresses.
+    bound: Config,
+    history: Arc<History>,
+    http: Vec<std::net::TcpListener>,
+    https: Vec<std::net::TcpListener>,
+    tls: Arc<TlsControl>,
+    down: Sender<Down>,
+    api: Sender<ApiCall>,
+    messages: Sender<Message>,
+    ready: Arc<AtomicBool>,
+    counters: Counters,
+    runtime: Runtime,
+    transport: TransportHandle,
+    signaling: JoinHandle<std::io::Result<()>>,
+}
+
+/// Counters of every thread but the HTTP server's own.
+struct Counters {
+    metrics: Arc<Metrics>,
+    transport: Arc<TransportMetrics>,
+    figures: Arc<SignalingFigures>,
+    cores: Vec<CoreView>,
+    webhooks: WebhookClient,
+}
+
+impl Counters {
+    fn write(&self, text: &mut Text) {
+        self.metrics.write(text);
+        self.transport.write(text);
+        self.figures.write(text);
+        media_metrics::write(text, &self.cores);
+        self.webhooks.meters().snapshot().write(text);
+        self.webhooks.intake().memory().figures().write(text);
+    }
+}
+
+impl Listeners<'_> {
+    /// Starts every thread.
+    ///
+    /// # Errors
+    /// [`ServeError`]; threads that run end, as their queues close.
+    pub fn start(self) -> Result<Threads, ServeError> {
+        let Listeners { plan, addresses, mut media, messages, .. } = self;
+        let (config, data, opened) = (&plan.settings.config, plan.data, plan.opened);
+        let runtime = start_runtime()?;
+        let recorder = start_recorder(config, &data, &mut media, messages.clone())?;
+        let errands =
+            start_errands(config, &data, &runtime, &addresses, messages.clone(), recorder)?;
+        let webhooks = errands.webhooks.clone();
+
+        let mut settings = control_settings(config, plan.origin, &plan.memory, &addresses);
+        settings.edges.clone_from(&self.edges);
+        settings.own = self.own;
+        let snapshot = opened.snapshot.clone();
+        let mut seed = [0; 32];
+        random(&mut seed);
+        let mut control = Control::new(settings, opened.snapshot, seed);
+        control.restore_bindings(Clock.now(), opened.recovered.bindings);
+        control.expect_back(Clock.now(), opened.recovered.returning);
+
+        let (sender, history) = history();
+        let store = StoreParts {
+            writer: opened.writer,
+            journal: opened.journal,
+            retention: retention(config),
+            recordings: data.recordings_path(),
+            history: Arc::clone(&history),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let store =
+            system("the store thread", store_thread::start(store, sender, messages.clone()))?;
+        let cores = core_views(&media);
+        let figures = Arc::new(SignalingFigures::default());
+        let ready = Arc::new(AtomicBool::new(false));
+        let transport = system("the transport thread", self.transport.run(self.down.clone()))?;
+        let signaling = SignalingLoop {
+            control,
+            poll: self.poll,
+            doorbell: self.doorbell,
+            udp: self.udp,
+            own_tcp: addresses.tcp.iter().copied().take(config.sip.tcp.len()).collect(),
+            own_tls: addresses.tls.iter().copied().take(config.sip.tls.len()).collect(),
+            public_address: public_address(config),
+            edges: self.edges,
+            inbox: self.inbox,
+            transport: self.down.clone(),
+            media,
+            store,
+            errands,
+            metrics: Arc::clone(&self.metrics),
+            figures: Arc::clone(&figures),
+            ready: Arc::clone(&ready),
+            drain_limit: Duration::from_secs(config.node.drain_limit_s.into()),
+            state: LoopState::default(),
+        };
+        let signaling = system("the signaling thread", spawn(signaling))?;
+        let (metrics, of_transport) = (self.metrics, self.transport_metrics);
+        let counters = Counters { metrics, transport: of_transport, figures, cores, webhooks };
+        Ok(Threads {
+            bound: as_bound(config, &addresses),
+            data,
+            sealer: plan.sealer,
+            account: plan.account,
+            snapshot,
+            addresses,
+            history,
+            http: self.http,
+            https: self.https,
+            tls: self.tls,
+            down: self.down,
+            api: self.api,
+            messages,
+            ready,
+            counters,
+            runtime,
+            transport,
+            signaling,
+        })
+    }
+}
+
+impl Threads {
+    /// Accepts HTTP, and takes calls.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn open(self) -> Result<Gateway, ServeError> {
+        let Self { data, counters, runtime, ready, tls, .. } = self;
+        let database = data.database_path();
+        let reader = database::Reader::open(&database, Arc::clone(&self.sealer))
+            .map_err(|error| database_error(error.into(), &data))?
+            .seeing(Arc::clone(&self.history));
+        let open_reader = open_reader(database, self.sealer, self.history);
+        let server = Arc::new(HttpServer {
+            room: http_server::Room::default(),
+            metrics: Arc::default(),
+            ready: Arc::clone(&ready),
+            rest: Rest::new(open_reader, data.recordings_path(), self.api.clone()),
+            authorities: tls.bundle(),
+            addresses: AddressList::new(&self.bound),
+            more_metrics: Box::new(move |text| counters.write(text)),
+        });
+        let settings = tls.https();
+        let https: Https = Arc::new(move || settings.read().clone());
+        let plain = self.http.into_iter().map(|listener| (listener, None));
+        let secure = self.https.into_iter().map(|listener| (listener, Some(Arc::clone(&https))));
+        for (listener, tls) in plain.chain(secure) {
+            let _inside = runtime.enter();
+            let listener = system("an HTTP listener", tokio::net::TcpListener::from_std(listener))?;
+            runtime.spawn(http_server::serve(listener, tls, Arc::clone(&server)));
+        }
+        ready.store(true, Ordering::Release);
+        Ok(Gateway {
+            addresses: self.addresses,
+            account: self.account,
+            snapshot: self.snapshot,
+            reader,
+            api: self.api,
+            messages: self.messages,
+            tls,
+            down: self.down,
+            runtime,
+            signaling: self.signaling,
+            transport: self.transport,
+            data,
+        })
+    }
+}
+
+/// The settings of Control that follow from the file, the memory and the bound addresses.
+fn control_settings(
+    config: &Config,
+    origin: Origin,
+    memory: &MemoryPlan,
+    addresses: &Addresses,
+) -> ControlSettings {
+    let api_base = http_server::base_url(api_host(addresses));
+    let mut settings = ControlSettings::new(config, origin, &api_base);
+    settings.calls_max = usize::try_from(memory.calls).unwrap_or(usize::MAX);
+    settings.tcp_port = addresses.tcp.first().map(SocketAddr::port);
+    settings.udp.clone_from(&addresses.udp);
+    settings
+}
+
+fn retention(config: &Config) -> Retention {
+    Retention {
+        age_ms: i64::from(config.retention.days) * 24 * 3_600_000,
+        bytes: config.retention.bytes.0,
+    }
+}
+
+fn start_runtime() -> Result<Runtime, ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(HTTP_WORKERS)
+        .thread_name("http")
+        .enable_all()
+        .build();
+    system("the HTTP threads", runtime)
+}
+
+fn spawn(signaling: SignalingLoop) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
+    std::thread::Builder::new().name("signaling".to_owned()).spawn(move || signaling.run())
+}
+
+/// Connections to the store for the REST API, which see the history that waits for the writer, too.
+fn open_reader(database: PathBuf, sealer: SharedSealer, history: Arc<History>) -> OpenReader {
+    Box::new(move || {
+        let reader = database::Reader::open(&database, Arc::clone(&sealer));
+        let reader = reader.map_err(|error| error.to_string())?.seeing(Arc::clone(&history));
+        let reader: BoxedReader = Box::new(reader);
+        Ok(reader)
+    })
+}
+
+fn core_views(media: &Media) -> Vec<CoreView> {
+    let view = |core: &::io::Core| CoreView {
+        core: core.id.0.to_string(),
+        backend: core.backend,
+        cpu: core.cpu,
+        meters: Arc::clone(&core.meters),
+    };
+    media.cores.iter().map(view).collect()
+}
+
+fn start_recorder(
+    config: &Config,
+    data: &DataDir,
+    media: &mut Media,
+    answers: Sender<Message>,
+) -> Result<Recorder, ServeError> {
+    let root = data.recordings_path();
+    let settings = RecorderSettings {
+        root: root.clone(),
+        free_bytes_min: config.recordings.free_disk_min.0,
+        free_percent_min: RECORDINGS_FREE_PERCENT_MIN,
+    };
+    let rings = media.cores.iter_mut().filter_map(::io::Core::take_frames).collect();
+    let on_event = Arc::new(move |event| {
+        if let Some(message) = recorded(event) {
+            answers.send_patiently(message);
+        }
+    });
+    Recorder::start(settings, rings, on_event).map_err(|error| ServeError::Recorder(error, root))
+}
+
+fn start_errands(
+    config: &Config,
+    data: &DataDir,
+    runtime: &Runtime,
+    addresses: &Addresses,
+    answers: Sender<Message>,
+    recorder: Recorder,
+) -> Result<Errands, ServeError> {
+    let _inside = runtime.enter();
+    let resolver = Resolver::asking(&config.node.dns);
+    let intake = AudioIntake::new(config.limits.audio.0);
+    let webhooks = WebhookClient::new(
+        WebhookSettings {
+            user_agent: config.webhook.user_agent.clone(),
+            allow_private: config.webhook.allow_private.clone(),
+            own_listeners: addresses.own(),
+            edges: webhook_sources(config),
+            extra_roots: Vec::new(),
+        },
+        resolver.clone(),
+        intake.clone(),
+    )?;
+    let prompts = PromptLoader::new(webhooks.clone(), start_speech(data, &intake));
+    Ok(Errands {
+        runtime: runtime.handle().clone(),
+        answers,
+        webhooks,
+        sip: SipResolver::new(resolver, config.sip.allow_private_targets),
+        prompts,
+        recorder: Some(recorder),
+        out: Arc::new(AtomicUsize::new(0)),
+        prompts_out: BTreeMap::new(),
+    })
+}
+
+/// Without a voice calls go on: every <Say> fails with its code, and the log says why once.
+fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, SpeechError> {
+    let program =
+        Program::this_binary().map_err(|error| SpeechError::Unavailable(error.to_string()));
+    let speech = program.and_then(|program| {
+        let settings = SpeechSettings {
+            engine: SpeechEngine::Pico,
+            voices_dir: data.path().join("voices"),
+            program,
+            workers: SPEECH_WORKERS,
+        };
+        SpeechService::start(settings, intake)
+    });
+    if let Err(error) = &speech {
+        tracing::error!(%error, "<Say> cannot speak");
+    }
+    speech
+}
+
+/// Host and port that `RecordingUrl` names: a listener on any address is named by the loopback one.
+fn api_host(addresses: &Addresses) -> SocketAddr {
+    let first = addresses.http.first().copied();
+    let first = first.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    match first.ip() {
+        ip if !ip.is_unspecified() => first,
+        IpAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], first.port())),
+        IpAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, first.port())),
+    }
+}
+
+const HTTP_WORKERS: usize = 2;
+
+/// Below this share of free disk, in percent, no recording begins.
+const RECORDINGS_FREE_PERCENT_MIN: u64 = 5;
