@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 /// The rate of every prompt.
 pub const PROMPT_HZ: u32 = 8_000;
-/// Rates that files may have (limits-and-rules, `<Play>` row).
+/// Rates that files may have.
 pub const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=48_000;
 /// Share of the narrower band that passes; the rest is the filter's slope, so that nothing folds back.
 const PASSBAND: f64 = 0.925;

@@ -36,7 +36,7 @@ use crate::pool::Pool;
 
 /// Requests under way or waiting in all; past it a request fails at once with 11200.
 const REQUESTS_MAX: u64 = 20_000;
-/// First byte of a media file (limits-and-rules, `<Play>` row).
+/// First byte of a media file.
 const MEDIA_FIRST_BYTE: Duration = Duration::from_secs(15);
 /// A media file in all.
 const MEDIA_TOTAL: Duration = Duration::from_secs(60);
@@ -408,7 +408,7 @@ impl Inner {
     }
 }
 
-/// Whether an attempt is tried again under this policy (contract webhooks.md 8.2).
+/// Whether an attempt is tried again under this policy.
 fn is_retried(attempt: &Result<Answer, Fault>, policy: RetryPolicy) -> bool {
     match attempt {
         Ok(answer) => {

@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and the contract's code for it (webhooks.md 8.1).
+//! The ways in which a request fails, and the error code of the product for each.
 
 use std::error::Error as _;
 use std::io;
@@ -9,11 +9,11 @@ use call::HttpFailure;
 
 use crate::dns::{LookupError, Refused};
 
-/// No usable answer: whose fault, in a sentence, with the contract's code.
+/// No usable answer: whose fault, in a sentence, with an error code of the product.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence} ({code}, {url})")]
 pub struct WebhookFailure {
-    /// The contract's code: 112xx or 11750.
+    /// The error code of the product: 112xx or 11750.
     pub code: u32,
     /// What happened, for the operator.
     pub sentence: String,
@@ -75,7 +75,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The contract's code.
+    /// The error code of the product.
     pub(crate) const fn code(&self) -> u32 {
         match self {
             Self::Dns(_) | Self::Guard(_) => 11_210,

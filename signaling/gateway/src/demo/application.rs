@@ -72,7 +72,7 @@ impl Application {
         }
     }
 
-    /// Whether the gateway sent this (contract webhooks.md section 9).
+    /// Whether the gateway sent this.
     fn is_signed(&self, request: &WholeRequest, form: &Form) -> bool {
         let url = format!("http://{}{}", self.address, request.uri);
         let expected =

@@ -210,7 +210,7 @@ struct Means {
 
 impl Server {
     fn route(&self, text: &str) -> Result<Route, String> {
-        // `sips:` is `sip:` over TLS here as in the gateway (contract sip-interface.md §11).
+        // `sips:` is `sip:` over TLS here as in the gateway.
         let uri = match text.split_once(':') {
             Some(("sips", rest)) => format!("sip:{rest};transport=tls"),
             Some(("sip", _)) => text.to_owned(),

@@ -316,8 +316,7 @@ impl SignalingLoop {
         }
     }
 
-    /// What is not worked off for long waits too long: new work is refused until it is
-    /// (limits-and-rules section 2, rule 9).
+    /// Inputs that wait for long make every call late: new work is refused until the backlog is gone.
     fn watch_load(&mut self) {
         let before = self.state.load.overload();
         let has_datagrams = self.udp.iter().any(UdpListener::is_readable);

@@ -5,16 +5,15 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use shared::address::{AddressClass, classify};
 use shared::config::Cidr;
 
-/// Decides which resolved addresses may be connected to (limits-and-rules, "Webhook and media
-/// addresses"). Asked for every connection and at every redirect, with the very address that is
-/// then connected to, so that a name that changes its mind gains nothing.
+/// Decides which resolved addresses may be connected to. It checks the very address of each connection, at every
+/// redirect again, so a name that resolves to another address later gains nothing.
 #[derive(Clone, Debug, Default)]
 pub struct AddressGuard {
     allow_private: Vec<Cidr>,
     own_listeners: Vec<SocketAddr>,
 }
 
-/// Why an address must not be connected to.
+/// An address must not be connected to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// A class that no setting opens.

@@ -14,7 +14,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::timeout;
 
-/// One look-up with its repetitions, at most (limits-and-rules, "Webhook": DNS 3 s).
+/// One look-up with its repetitions, at most.
 pub const LOOKUP_MAX: Duration = Duration::from_secs(3);
 /// Names whose answers are kept.
 const CACHE_NAMES_MAX: u64 = 4_096;

@@ -83,7 +83,7 @@ impl SipTargetError {
         13_254
     }
 
-    /// The SIP status to report in the call's record (contract webhooks.md 7.1: DNS failure).
+    /// The SIP status to report in the call's record.
     pub const fn status(&self) -> u16 {
         match self {
             Self::NotFound(_) => 503,
