@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use gateway::Gateway;
 
-/// Contract sip-interface.md §11.
+/// The ten TLS 1.2 suites of the contract (signaling/contract/sip.md 11).
 const SUITES: [&str; 10] = [
     "ECDHE-RSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES256-GCM-SHA384",

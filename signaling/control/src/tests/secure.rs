@@ -1,4 +1,4 @@
-//! SRTP by domain, URI and setting (contract sip-interface.md §10), and that keys stay secret.
+//! SRTP by domain, URI and setting (signaling/contract/sip.md 10), and that keys stay secret.
 
 use shared::config::SrtpUse;
 use shared::{MediaCommand, SrtpKeys, SrtpSuite};
