@@ -125,7 +125,7 @@ impl Numbers {
     /// Numbers for a packet of our own, which carries the media time since the last one.
     pub fn local(&mut self, len: u16, now_samples: u32) -> Stamp {
         let starts = self.feed != Feed::LOCAL;
-        let timestamp = self.local_timestamp(now_samples);
+        let timestamp = self.next_timestamp(now_samples);
         let step = timestamp.wrapping_sub(self.last_timestamp) as i32;
         debug_assert!(step >= 0, "I8: media time goes back");
         let sequence = self.take_sequence();
@@ -146,7 +146,7 @@ impl Numbers {
 
     /// Advances our own media time without a packet.
     pub fn pass(&mut self, len: u16, now_samples: u32) {
-        self.last_timestamp = self.local_timestamp(now_samples);
+        self.last_timestamp = self.next_timestamp(now_samples);
         self.last_at = now_samples;
         self.last_len = len;
     }
@@ -179,7 +179,7 @@ impl Numbers {
     }
 
     /// Timestamp of our next own packet: without a gap after our own last one, else by the clock.
-    fn local_timestamp(&self, now_samples: u32) -> u32 {
+    pub fn next_timestamp(&self, now_samples: u32) -> u32 {
         if self.feed == Feed::LOCAL {
             self.last_timestamp.wrapping_add(u32::from(self.last_len))
         } else {

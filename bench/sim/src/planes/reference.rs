@@ -96,7 +96,7 @@ struct Out {
     feed: Feed,
     next_sequence: u16,
     sent: u64,
-    /// Timestamp, time and samples of the newest audio; unknown after events until there is audio.
+    /// Media timestamp, time and samples of the newest packet, be it audio or part of an event.
     last: Option<(u32, u64, u32)>,
     /// Since when it has to send every 20 ms, and when it last did.
     sends_since: u64,
@@ -408,8 +408,7 @@ impl Leg {
         self.out.count(now_ms);
         if header.payload_type == 101 {
             same("an event without digits", matches!(self.playing, Some(Playing::Digits)));
-            self.out.feed = Feed::None;
-            self.out.last = None;
+            self.out.take_event(now_ms);
             return wrong;
         }
         same("payload type", header.payload_type == self.plan.media.payload_type_send);
@@ -456,7 +455,14 @@ impl Out {
         self.sent_at = now_ms;
     }
 
-    /// By the clock since the newest audio, and never inside it.
+    /// An event's timestamp is frozen while media time goes on beneath it (RFC 4733 §2.5.1.2). An event
+    /// that began while nothing could be sent shows an earlier time than the media.
+    fn take_event(&mut self, now_ms: u64) {
+        self.last = self.own_timestamp(now_ms).map(|media| (media, now_ms, 160));
+        self.feed = Feed::None;
+    }
+
+    /// By the clock since the newest packet, and never inside it.
     fn following_timestamp(&self, now_ms: u64) -> Option<u32> {
         let (timestamp, at, samples) = self.last?;
         let elapsed = (now_ms - at) as u32 * 8;

@@ -214,11 +214,15 @@ impl Plane {
         out: &mut impl Output,
     ) {
         let outbound = &mut self.outbound[slot];
+        let Some(leg) = &mut self.legs[slot] else { return };
         if outbound.payload_type_for(crate::relay::Content::Event).is_err() {
+            if first {
+                // What can be sent of it later carries the time at which it began.
+                leg.event_timestamp = outbound.numbers.next_timestamp(now_samples);
+            }
             outbound.numbers.feed = Feed::NONE;
             return;
         }
-        let Some(leg) = &mut self.legs[slot] else { return };
         let stamp = if first {
             let stamp = outbound.numbers.local(DIGIT_STEP_SAMPLES as u16, now_samples);
             leg.event_timestamp = stamp.timestamp;

@@ -146,3 +146,28 @@ fn a_slot_and_its_port_are_used_again_after_a_stop() {
     world.run(40);
     assert_eq!(world.heard(a).last().map(|sent| sent.header().sequence), Some(65_531));
 }
+
+/// RFC 4733 §2.3: the timestamp is the time at which the event began, also where its first packets could
+/// not be sent because the party held.
+#[test]
+fn an_event_that_begins_on_hold_keeps_the_time_of_its_beginning() {
+    let mut world = World::new(1);
+    let a = world.start(|_| ());
+    world.run(100);
+    world.run(200);
+    let before = world.heard(a).last().expect("silence").header().timestamp;
+    world.update(a, |plan| plan.media.direction = Direction::RecvOnly);
+    send_digits(&mut world, a, "1");
+    world.run(40);
+    world.update(a, |plan| plan.media.direction = Direction::SendRecv);
+    world.run(200);
+    let heard = world.heard(a);
+    let is_event = |sent: &&Sent| sent.header().payload_type == 101;
+    let events: Vec<u32> =
+        heard.iter().filter(is_event).map(|sent| sent.header().timestamp).collect();
+    assert!(
+        events.len() > 1 && events.iter().all(|timestamp| *timestamp == events[0]),
+        "{events:?}"
+    );
+    assert!((160..=640).contains(&events[0].wrapping_sub(before)), "{before} {events:?}");
+}
