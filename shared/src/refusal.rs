@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::code::Code;
+
 /// The reason for a refusal, and its form for each audience.
 ///
 /// The same value goes to the SIP response, the log, the metric (by `rule`), the alert (by `code`)
@@ -13,7 +15,7 @@ pub struct Refusal {
     /// SIP status towards the peer; `None` = nothing leaves (silence).
     pub status: Option<u16>,
     /// Twilio's error code (for example 32201); `None` where it has none for this case.
-    pub code: Option<u32>,
+    pub code: Option<Code>,
     /// A sentence for the operator: what was refused, why, and what to do about it.
     pub sentence: Cow<'static, str>,
     /// `Retry-After` in seconds, with 503.
@@ -39,7 +41,7 @@ impl Refusal {
 
     /// The same with an error code of Twilio's.
     #[must_use]
-    pub fn code(mut self, code: u32) -> Self {
+    pub fn code(mut self, code: Code) -> Self {
         self.code = Some(code);
         self
     }

@@ -2,6 +2,7 @@
 //!
 //! `bench/tidy` compares the table with the rules that the sources name: a new refusal needs its line.
 
+use crate::code::Code;
 use crate::tls::TlsFailure;
 
 /// A rule that can refuse.
@@ -13,7 +14,7 @@ pub struct Rule {
     /// Answer to the peer: a SIP status, `drop` (no answer) or `close` (the connection closes).
     pub answer: &'static str,
     /// Twilio's error code, where it has one: such a refusal is also a notification of the account.
-    pub code: Option<u32>,
+    pub code: Option<Code>,
     /// The fault and its remedy.
     pub meaning: &'static str,
 }
@@ -21,7 +22,7 @@ pub struct Rule {
 const fn rule(
     name: &'static str,
     answer: &'static str,
-    code: Option<u32>,
+    code: Option<Code>,
     meaning: &'static str,
 ) -> Rule {
     Rule { name, answer, code, meaning }
@@ -44,55 +45,55 @@ pub const RULES: &[Rule] = &[
     rule(
         "carrier_without_domain",
         "404",
-        Some(32002),
+        Some(Code::DIALLED_DOMAIN_UNKNOWN),
         "The [[trunk]] of the calling carrier names no existing SIP domain. Set its domain to the one that takes its calls.",
     ),
     rule(
         "account_inactive",
         "603",
-        Some(10001),
+        Some(Code::ACCOUNT_INACTIVE),
         "The account of the domain is suspended or closed. Its parent can activate it.",
     ),
     rule(
         "domain_without_authentication",
         "403",
-        Some(32200),
+        Some(Code::SIP_NO_PERMISSION),
         "The domain has no list mapped for calls. Map an IP access control list or a credential list to it.",
     ),
     rule(
         "source_not_listed",
         "drop",
-        Some(32201),
+        Some(Code::SIP_SOURCE_NOT_LISTED),
         "The source address is in none of the lists mapped for calls, so every method from it is ignored; 403 where sip.acl_reject says so, and to a carrier. Add the address to a list.",
     ),
     rule(
         "credentials_broken",
         "400",
-        Some(32202),
+        Some(Code::SIP_BAD_CREDENTIALS),
         "The digest credentials cannot be read. Correct the caller.",
     ),
     rule(
         "wrong_credentials",
         "403",
-        Some(32202),
+        Some(Code::SIP_BAD_CREDENTIALS),
         "User or password is wrong for the lists mapped to the domain. Check both in the phone.",
     ),
     rule(
         "digest_locked_out",
         "drop",
-        Some(32202),
+        Some(Code::SIP_BAD_CREDENTIALS),
         "Too many wrong passwords for this user from this address: the pair is ignored for a while. Correct the phone and wait.",
     ),
     rule(
         "secure_domain_needs_tls",
         "403",
-        Some(32209),
+        Some(Code::TLS_REQUIRED),
         "The domain is secure: the call must come over TLS with SRTP.",
     ),
     rule(
         "no_voice_url",
         "404",
-        Some(11100),
+        Some(Code::URL_INVALID),
         "The domain has no VoiceUrl, so no application answers its calls. Set it.",
     ),
     rule(
@@ -104,7 +105,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "calls_limit",
         "503",
-        Some(10004),
+        Some(Code::CALL_CONCURRENCY),
         "All media legs are in use, or the limit on calls is reached. Raise limits.calls or media.ports, or add cores.",
     ),
     rule(
@@ -122,7 +123,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "overload",
         "503",
-        Some(10004),
+        Some(Code::CALL_CONCURRENCY),
         "The gateway is overloaded and drops requests of unauthenticated sources. Find the source of the load, or spread it.",
     ),
     rule(
@@ -134,19 +135,19 @@ pub const RULES: &[Rule] = &[
     rule(
         "registration_off",
         "403",
-        Some(32210),
+        Some(Code::REGISTRATION_OFF),
         "Registration is off for the domain. Set SipRegistration=true on it.",
     ),
     rule(
         "registration_without_credentials",
         "403",
-        Some(32212),
+        Some(Code::REGISTRATION_WITHOUT_LIST),
         "The domain has no list mapped for registrations. Map a credential list to it.",
     ),
     rule(
         "register_other_user",
         "403",
-        Some(32106),
+        Some(Code::USER_MISMATCH),
         "A user may register contacts only for itself: the digest user must equal the user of To.",
     ),
     rule(
@@ -182,13 +183,13 @@ pub const RULES: &[Rule] = &[
     rule(
         "register_rate",
         "503",
-        Some(32008),
+        Some(Code::REGISTER_RATE),
         "More than 5 REGISTER a second for one user. A phone should register at half of its expiry.",
     ),
     rule(
         "contacts_limit",
         "403",
-        Some(32007),
+        Some(Code::CONTACTS_MAX),
         "The user has 10 contacts already. Remove one, or let phones replace theirs.",
     ),
     rule(
@@ -200,7 +201,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "contact_loop",
         "403",
-        Some(32105),
+        Some(Code::CONTACT_LOOPBACK),
         "The Contact names the loopback address. Set the phone's own address in it.",
     ),
     rule("contact_scheme", "400", None, "A Contact is not a SIP URI."),
@@ -226,7 +227,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "max_forwards",
         "483",
-        Some(32006),
+        Some(Code::MAX_FORWARDS),
         "Max-Forwards is 0: the caller should start with 70, or requests go in a circle.",
     ),
     rule(
@@ -244,7 +245,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "no_offer",
         "400",
-        Some(32103),
+        Some(Code::SDP_MISSING),
         "The INVITE has no SDP. Let the caller send an offer, or switch on late-offer for the domain.",
     ),
     rule(
@@ -256,7 +257,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "refer_no_url",
         "603",
-        Some(13802),
+        Some(Code::REFER_WITHOUT_URL),
         "A phone requested a transfer and the Dial has no referUrl. The call goes on.",
     ),
     rule(
@@ -265,7 +266,7 @@ pub const RULES: &[Rule] = &[
         None,
         "A phone requested a transfer while its call is not connected by Dial, or another transfer is under way.",
     ),
-    rule("refer_url", "603", Some(11100), "The referUrl of the Dial is not a URL."),
+    rule("refer_url", "603", Some(Code::URL_INVALID), "The referUrl of the Dial is not a URL."),
     rule("refer_to_size", "400", None, "The Refer-To of a transfer is longer than 256 bytes."),
     rule("refer_emergency", "603", None, "A transfer to an emergency number is never made."),
     rule(
@@ -373,8 +374,13 @@ pub const RULES: &[Rule] = &[
     rule("sdp_network", "488", None, "The SDP names no IP network."),
     rule("sdp_no_audio", "488", None, "The SDP has no active audio stream."),
     rule("sdp_no_codec", "488", None, "The audio stream has no codec in common with us."),
-    rule("sdp_no_connection", "400", Some(32102), "The SDP has no c= line for the audio stream."),
-    rule("sdp_no_offer", "400", Some(32102), "An answer came without an offer."),
+    rule(
+        "sdp_no_connection",
+        "400",
+        Some(Code::SDP_INVALID),
+        "The SDP has no c= line for the audio stream.",
+    ),
+    rule("sdp_no_offer", "400", Some(Code::SDP_INVALID), "An answer came without an offer."),
     rule(
         "sdp_own_address",
         "488",
@@ -396,45 +402,45 @@ pub const RULES: &[Rule] = &[
     rule(
         "sdp_short_answer",
         "400",
-        Some(32102),
+        Some(Code::SDP_INVALID),
         "The answer has fewer media descriptions than the offer.",
     ),
     rule(
         "sdp_no_crypto",
         "488",
-        Some(32207),
+        Some(Code::SRTP_NOT_ACCEPTED),
         "No a=crypto line can be served: another suite, a key identifier, or protection switched off. Offer AES_CM_128_HMAC_SHA1_80.",
     ),
     rule("sdp_size", "488", None, "The SDP is longer than the limit."),
     rule(
         "sdp_srtp",
         "488",
-        Some(32207),
+        Some(Code::SRTP_NOT_ACCEPTED),
         "Only SRTP is offered and the domain is not Secure. Set Secure on the domain and call over TLS, or set media.srtp to offered, or switch SRTP off in the phone.",
     ),
     rule(
         "sdp_srtp_profile",
         "488",
-        Some(32207),
+        Some(Code::SRTP_NOT_ACCEPTED),
         "SRTP is offered with DTLS or as RTP/SAVPF. Offer RTP/SAVP with a=crypto lines.",
     ),
     rule(
         "sdp_srtp_required",
         "488",
-        Some(32208),
+        Some(Code::SRTP_REQUIRED),
         "The media is in the clear and the domain is Secure. Switch SRTP (with keys in SDP) on in the phone.",
     ),
     rule(
         "sdp_srtp_unasked",
         "488",
-        Some(32207),
+        Some(Code::SRTP_NOT_ACCEPTED),
         "The answer says SRTP and none was offered. Correct the called side.",
     ),
-    rule("sdp_syntax", "400", Some(32102), "The SDP cannot be read."),
+    rule("sdp_syntax", "400", Some(Code::SDP_INVALID), "The SDP cannot be read."),
     rule(
         "sdp_version",
         "400",
-        Some(32102),
+        Some(Code::SDP_INVALID),
         "The SDP does not begin with v=0, or the SDP version is not 0, once.",
     ),
     rule("sip_body_encoding", "415", None, "The body has an encoding that is not supported."),

@@ -1,5 +1,7 @@
 //! Failures of TLS with a peer: one value for the metric, the log, the alert and the rules. Pure.
 
+use crate::code::Code;
+
 /// The reason that a TLS handshake failed. Each names the side at fault, which is the side to repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TlsFailure {
@@ -75,9 +77,9 @@ impl TlsFailure {
 
     /// Twilio's code for the account's alert: 32222 for the version, else 32011, a peer that cannot be
     /// reached.
-    pub const fn code(self) -> u32 {
+    pub const fn code(self) -> Code {
         match self {
-            Self::OldVersion => 32_222,
+            Self::OldVersion => Code::TLS_VERSION,
             Self::NothingInCommon
             | Self::UnknownAuthority
             | Self::WrongDate
@@ -90,7 +92,7 @@ impl TlsFailure {
             | Self::Broken
             | Self::Closed
             | Self::TimedOut
-            | Self::Other => 32_011,
+            | Self::Other => Code::TARGET_FAILED,
         }
     }
 
@@ -141,7 +143,8 @@ mod tests {
             TlsFailure::ALL.iter().map(|failure| failure.rule()).collect();
         assert_eq!(words.len(), TlsFailure::ALL.len());
         assert!(TlsFailure::ALL.iter().all(|failure| failure.sentence().ends_with('.')));
-        let of_version = TlsFailure::ALL.iter().filter(|failure| failure.code() == 32_222);
+        let of_version =
+            TlsFailure::ALL.iter().filter(|failure| failure.code() == Code::TLS_VERSION);
         assert_eq!(of_version.collect::<Vec<_>>(), [&TlsFailure::OldVersion]);
     }
 }

@@ -13,7 +13,7 @@
 
 use std::net::IpAddr;
 
-use shared::{AccountSid, DomainSid, Refusal};
+use shared::{AccountSid, Code, DomainSid, Refusal};
 use sip::digest::{Algorithm, Ha1, Verdict};
 use sip::flow::Transport;
 use sip::{Flow, Host, Uri};
@@ -302,14 +302,14 @@ fn check_place(
             "The domain has neither an IP access control list nor a credential list mapped for \
              calls, so it refuses every call. Map one.",
         )
-        .code(32200));
+        .code(Code::SIP_NO_PERMISSION));
     }
     check_source(found, policy, flow)
 }
 
 pub(crate) fn account_inactive() -> Refusal {
     let sentence = "The account of this domain is suspended or closed. Its parent can activate it.";
-    Refusal::new("account_inactive", 603, sentence).code(10001)
+    Refusal::new("account_inactive", 603, sentence).code(Code::ACCOUNT_INACTIVE)
 }
 
 /// A digest that does not prove its user.
@@ -329,7 +329,9 @@ pub(crate) fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
         }
         Verdict::Broken(error) => {
             let sentence = format!("The digest credentials cannot be read: {error}.");
-            Err(Unproven::Wrong(Refusal::new("credentials_broken", 400, sentence).code(32202)))
+            Err(Unproven::Wrong(
+                Refusal::new("credentials_broken", 400, sentence).code(Code::SIP_BAD_CREDENTIALS),
+            ))
         }
     }
 }
@@ -350,7 +352,7 @@ fn carrier_without_domain(carrier: Carrier<'_>) -> Refusal {
          exist, or none: set domain to the one that takes its calls.",
         carrier.name
     );
-    Refusal::new("carrier_without_domain", 404, sentence).code(32002)
+    Refusal::new("carrier_without_domain", 404, sentence).code(Code::DIALLED_DOMAIN_UNKNOWN)
 }
 
 fn not_listed(policy: Policy<'_>) -> Refusal {
@@ -360,13 +362,13 @@ fn not_listed(policy: Policy<'_>) -> Refusal {
     } else {
         Refusal::silent("source_not_listed", sentence)
     };
-    refusal.code(32201)
+    refusal.code(Code::SIP_SOURCE_NOT_LISTED)
 }
 
 /// One refusal for unknown users and wrong passwords, so that nobody can probe for users.
 fn wrong_credentials() -> Refusal {
     let sentence = "User or password are wrong for the credential lists mapped to this domain.";
-    Refusal::new("wrong_credentials", 403, sentence).code(32202)
+    Refusal::new("wrong_credentials", 403, sentence).code(Code::SIP_BAD_CREDENTIALS)
 }
 
 /// Rule 7. It comes after the credentials, so that only users learn whether a domain is secure.
@@ -377,7 +379,7 @@ fn secure_needs_tls() -> Refusal {
         "The domain is Secure: it takes calls over TLS with SRTP only. Call over TLS, or set \
          Secure=false on the domain.",
     )
-    .code(32209)
+    .code(Code::TLS_REQUIRED)
 }
 
 /// A call needs an application that says what to do with it.
@@ -390,7 +392,7 @@ pub fn document(voice_url: &Option<String>) -> Result<(), Refusal> {
     }
     let sentence = "The domain has no voice URL, so nobody can say what to do with the call. \
                     Set VoiceUrl.";
-    Err(Refusal::new("no_voice_url", 404, sentence).code(11100))
+    Err(Refusal::new("no_voice_url", 404, sentence).code(Code::URL_INVALID))
 }
 
 /// The host of a SIP URI as text, IPv6 without brackets.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::{AccountSid, CallSid, NotificationSid, Now, Refusal};
+use shared::{AccountSid, CallSid, Code, NotificationSid, Now, Refusal};
 use store::Change;
 
 use crate::control::Control;
@@ -23,7 +23,7 @@ impl Control {
     /// Notifies each account whose history was lost.
     pub(crate) fn on_history_lost(&mut self, now: Now, rows: &BTreeMap<AccountSid, u64>) {
         for (account, count) in rows {
-            if self.alerts.take(now.mono, *account, records::INTERNAL_FAILURE) {
+            if self.alerts.take(now.mono, *account, Code::INTERNAL) {
                 let of = records::Of { account: *account, call: None, unix_ms: now.unix_ms };
                 let random = self.random.number();
                 let record = records::history_lost(of, self.settings.origin, random, *count);
@@ -38,7 +38,7 @@ impl Control {
         now: Now,
         account: AccountSid,
         call: Option<CallSid>,
-        code: u32,
+        code: Code,
         refusal: &Refusal,
     ) {
         let random = self.random.number();

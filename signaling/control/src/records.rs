@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, RecordingOutcome};
 use shared::ids::sid_bits;
-use shared::{AccountSid, CallSid, NotificationSid, RecordingSid, Refusal, ids::Origin};
+use shared::{AccountSid, CallSid, Code, NotificationSid, RecordingSid, Refusal, ids::Origin};
 use store::{
     CallRecord, HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
     RecordingSource, RecordingStatus,
@@ -164,7 +164,7 @@ pub(crate) fn refusal(
     of: Of,
     origin: Origin,
     random: u64,
-    code: u32,
+    code: Code,
     refusal: &Refusal,
 ) -> NotificationRecord {
     NotificationRecord {
@@ -172,7 +172,7 @@ pub(crate) fn refusal(
         account: of.account,
         call: of.call,
         level: NotificationLevel::Error,
-        error_code: code,
+        error_code: code.number(),
         message: refusal.sentence.to_string(),
         exchange: None,
         created_ms: of.unix_ms,
@@ -186,7 +186,7 @@ pub(crate) fn history_lost(of: Of, origin: Origin, random: u64, rows: u64) -> No
         account: of.account,
         call: of.call,
         level: NotificationLevel::Error,
-        error_code: INTERNAL_FAILURE,
+        error_code: Code::INTERNAL.number(),
         message: format!(
             "The gateway's disk is full or fails: {rows} rows of the history of ended calls \
              (records, timelines, events, notifications) are lost."
@@ -195,9 +195,6 @@ pub(crate) fn history_lost(of: Of, origin: Origin, random: u64, rows: u64) -> No
         created_ms: of.unix_ms,
     }
 }
-
-/// Error code of a fault of the gateway itself.
-pub(crate) const INTERNAL_FAILURE: u32 = 12400;
 
 /// The record of a recording that begins.
 pub(crate) fn recording_begins(

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use call::{AnswerFacts, CallInput, CallSetup, HangupCause};
-use shared::{CallSid, NegotiatedMedia, Now, TlsFailure};
+use shared::{CallSid, Code, NegotiatedMedia, Now, TlsFailure};
 use sip::user_agent::{EndCause, Trace, TraceDirection, TraceOwner};
 use sip::{Command, Contacts, Headers, SessionId, UaEvent};
 use store::Change;
@@ -78,7 +78,9 @@ impl Control {
                 self.set_media(now, sid, media);
             }
             UaEvent::Refused { session, refusal } => {
-                let (code, sentence) = (refusal.code.or(Some(32102)), refusal.sentence.into());
+                let (code, sentence) =
+                    (refusal.code.unwrap_or(Code::SDP_INVALID), refusal.sentence.into());
+                let code = Some(code.number());
                 self.lost(session, HangupCause::Failure { code, sentence });
             }
             UaEvent::Canceled { session, reason } => {
@@ -336,7 +338,11 @@ pub(crate) fn unreachable_target(
     if let Some(failure) = tls {
         let why = failure.sentence();
         let sentence = format!("The TLS handshake with the SIP target{target} failed: {why}");
-        return CallInput::LegFailed { code: Some(failure.code()), status: Some(status), sentence };
+        return CallInput::LegFailed {
+            code: Some(failure.code().number()),
+            status: Some(status),
+            sentence,
+        };
     }
     let sentence = match status {
         408 => format!(

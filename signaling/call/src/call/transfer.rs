@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use shared::{CallSid, Now, Refusal, limits};
+use shared::{CallSid, Code, Now, Refusal, limits};
 
 use super::Call;
 use super::activity::Activity;
@@ -55,15 +55,16 @@ impl Call {
         let other = match decided.and_then(|(other, link)| {
             let link = link.ok_or_else(no_refer_url)?;
             check_target(&referral)?;
-            let url = self
-                .resolve(&link.url)
-                .map_err(|fault| Refusal::new("refer_url", 603, fault.sentence).code(fault.code))?;
+            let url = self.resolve(&link.url).map_err(|fault| Refusal {
+                code: Code::from_number(fault.code),
+                ..Refusal::new("refer_url", 603, fault.sentence)
+            })?;
             Ok((other, url, link.method))
         }) {
             Ok(found) => found,
             Err(refusal) => {
                 if let Some(code) = refusal.code {
-                    self.notify(Finding::error(code, refusal.sentence.to_string()), None);
+                    self.notify(Finding::error(code.number(), refusal.sentence.to_string()), None);
                 }
                 return self.effect(CallEffect::AnswerRefer { from, answer: Err(refusal) });
             }
@@ -252,7 +253,7 @@ fn not_in_dial() -> Refusal {
 fn no_refer_url() -> Refusal {
     let sentence = "The phone asked for a transfer, and the <Dial> has no referUrl: the REFER is \
                     refused and the call goes on.";
-    Refusal::new("refer_no_url", 603, sentence).code(13802)
+    Refusal::new("refer_no_url", 603, sentence).code(Code::REFER_WITHOUT_URL)
 }
 
 fn check_target(referral: &Referral) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use call::{CallSetup, DocumentSource};
 use shared::srtp::SRTP_MASTER_BYTES;
-use shared::{Codec, Direction, Now, Refusal, SrtpMaster};
+use shared::{Code, Codec, Direction, Now, Refusal, SrtpMaster};
 use sip::Command;
 use sip::digest::ChallengeKind;
 use sip::message::INITIAL_MAX_FORWARDS;
@@ -106,7 +106,9 @@ impl Control {
         let (place, address) = place.ok_or_else(|| {
             let sentence = "All media legs are in use, or the limit on calls is reached.";
             let retry_after = self.random.between(5, 30);
-            Refusal::new("calls_limit", 503, sentence).code(10004).retry_after(retry_after)
+            Refusal::new("calls_limit", 503, sentence)
+                .code(Code::CALL_CONCURRENCY)
+                .retry_after(retry_after)
         })?;
         Ok(Room { hops_left, place, address })
     }
@@ -154,7 +156,7 @@ impl Control {
         left.map(|left| left.min(own)).ok_or_else(|| {
             let sentence = "The call comes back from a call of this gateway that had no hops left: \
                             look for the route that leads back.";
-            Refusal::new("max_forwards", 483, sentence).code(32006)
+            Refusal::new("max_forwards", 483, sentence).code(Code::MAX_FORWARDS)
         })
     }
 
@@ -198,7 +200,7 @@ pub(crate) fn check_media(incoming: &Incoming, local: &LocalMedia) -> Result<(),
     if !incoming.has_offer() && !incoming.extensions.late_offer {
         let sentence = "The INVITE has no SDP, and the domain does not take late offers: switch on \
                         late-offer for it, or let the caller send an offer.";
-        return Err(Refusal::new("no_offer", 400, sentence).code(32103));
+        return Err(Refusal::new("no_offer", 400, sentence).code(Code::SDP_MISSING));
     }
     incoming.check_offer(local)
 }

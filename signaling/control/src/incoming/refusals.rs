@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use call::CallSetup;
-use shared::{Now, Refusal, TlsFailure};
+use shared::{Code, Now, Refusal, TlsFailure};
 use sip::user_agent::Incoming;
 use sip::{Command, Method};
 use store::Change;
@@ -20,7 +20,8 @@ impl Control {
     pub(crate) fn refuse_locked_out(&mut self, now: Now, incoming: Box<Incoming>) {
         let source = incoming.flow.remote.ip();
         let sentence = format!("Too many wrong passwords for this user from {source}.");
-        let refusal = Refusal::silent("digest_locked_out", sentence).code(32202);
+        let refusal =
+            Refusal::silent("digest_locked_out", sentence).code(Code::SIP_BAD_CREDENTIALS);
         let refused = Refused { refusal, account: None, trusted: false };
         self.refuse(now, incoming, refused);
     }
@@ -122,7 +123,7 @@ pub(super) const fn method_label(method: &Method) -> &'static str {
 
 pub(super) fn overload(retry_after: u32) -> Refusal {
     let sentence = "The gateway is overloaded and takes no new calls for the moment.";
-    Refusal::new("overload", 503, sentence).code(10004).retry_after(retry_after)
+    Refusal::new("overload", 503, sentence).code(Code::CALL_CONCURRENCY).retry_after(retry_after)
 }
 
 pub(super) fn draining(retry_after: u32) -> Refusal {

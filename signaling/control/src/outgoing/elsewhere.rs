@@ -183,7 +183,7 @@ impl Control {
 fn failed(status: u16, is_answer: bool, tls: Option<TlsFailure>) -> (u32, String) {
     if let Some(failure) = tls {
         let sentence = failure.sentence().trim_end_matches('.');
-        return (failure.code(), format!("the TLS handshake failed: {sentence}"));
+        return (failure.code().number(), format!("the TLS handshake failed: {sentence}"));
     }
     let why = match (is_answer, status) {
         (true, _) => format!("it answered {status}"),

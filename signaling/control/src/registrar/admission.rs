@@ -4,7 +4,7 @@
 //! registrations, a credential list is mapped for them, the digest is right, and its user is the user of
 //! To.
 
-use shared::{AccountSid, Refusal};
+use shared::{AccountSid, Code, Refusal};
 use sip::digest::Verdict;
 use sip::flow::Transport;
 use sip::registrar::AddressOfRecord;
@@ -83,12 +83,13 @@ fn check_place(
     check_source(found, policy, request.flow)?;
     if !found.domain.sip_registration {
         let sentence = "Registration is off for the domain. Set SipRegistration=true on it.";
-        return Err(Refusal::new("registration_off", 403, sentence).code(32210));
+        return Err(Refusal::new("registration_off", 403, sentence).code(Code::REGISTRATION_OFF));
     }
     if !found.registration_auth() {
         let sentence = "The domain has no credential list mapped for registrations, so nobody can \
                         register there. Map one.";
-        return Err(Refusal::new("registration_without_credentials", 403, sentence).code(32212));
+        return Err(Refusal::new("registration_without_credentials", 403, sentence)
+            .code(Code::REGISTRATION_WITHOUT_LIST));
     }
     Ok(())
 }
@@ -109,11 +110,11 @@ fn check_user(
     if user_of(&to.uri).as_deref() != Some(user) {
         let sentence = "A user registers contacts for itself alone: the digest user must equal the \
                         user of the To URI.";
-        return Err(Refusal::new("register_other_user", 403, sentence).code(32106));
+        return Err(Refusal::new("register_other_user", 403, sentence).code(Code::USER_MISMATCH));
     }
     if found.domain.secure && request.flow.transport != Transport::Tls {
         let sentence = "The domain is marked secure: phones register over TLS there.";
-        return Err(Refusal::new("secure_domain_needs_tls", 403, sentence).code(32209));
+        return Err(Refusal::new("secure_domain_needs_tls", 403, sentence).code(Code::TLS_REQUIRED));
     }
     Ok(())
 }

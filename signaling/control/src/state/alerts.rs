@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::{AccountSid, Instant};
+use shared::{AccountSid, Code, Instant};
 
 /// Seconds between two alerts of one code to one account.
 const ALERT_EVERY_S: u64 = 10;
@@ -11,12 +11,12 @@ const ALERT_EVERY_S: u64 = 10;
 /// code of the contract, so a peer cannot make it grow.
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
-    last: BTreeMap<(AccountSid, u32), Instant>,
+    last: BTreeMap<(AccountSid, Code), Instant>,
 }
 
 impl Alerts {
     /// Whether the account may get an alert with this code now. `true` counts as sent.
-    pub fn take(&mut self, now: Instant, account: AccountSid, code: u32) -> bool {
+    pub fn take(&mut self, now: Instant, account: AccountSid, code: Code) -> bool {
         let last = self.last.get(&(account, code));
         if last.is_some_and(|at| now.since(*at).as_secs() < ALERT_EVERY_S) {
             return false;
@@ -37,10 +37,10 @@ mod tests {
         let mut alerts = Alerts::default();
         let (one, other) = (AccountSid(1), AccountSid(2));
         let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
-        assert!(alerts.take(at(0), one, 32202));
-        assert!(!alerts.take(at(9), one, 32202));
-        assert!(alerts.take(at(9), one, 32201), "another code");
-        assert!(alerts.take(at(9), other, 32202), "another account");
-        assert!(alerts.take(at(10), one, 32202));
+        assert!(alerts.take(at(0), one, Code::SIP_BAD_CREDENTIALS));
+        assert!(!alerts.take(at(9), one, Code::SIP_BAD_CREDENTIALS));
+        assert!(alerts.take(at(9), one, Code::SIP_SOURCE_NOT_LISTED), "another code");
+        assert!(alerts.take(at(9), other, Code::SIP_BAD_CREDENTIALS), "another account");
+        assert!(alerts.take(at(10), one, Code::SIP_BAD_CREDENTIALS));
     }
 }

@@ -55,7 +55,7 @@ impl SignalingLoop {
                     rule = refusal.rule,
                     left_out = (left_out > 0).then_some(left_out),
                     status = refusal.status,
-                    code = refusal.code,
+                    code = refusal.code.map(shared::Code::number),
                     method,
                     source = %source.ip(),
                     account = account.map(tracing::field::display),

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use shared::{Codec, Direction};
+use shared::{Code, Codec, Direction};
 
 use super::{LocalMedia, MediaSecurity, MediaTargets};
 use crate::sdp::{
@@ -211,10 +211,6 @@ fn further(a: SdpRefusal, b: SdpRefusal) -> SdpRefusal {
     if rank(b) > rank(a) { b } else { a }
 }
 
-/// Error codes for SRTP where it is off, and for its absence where it is required.
-const SRTP_NOT_ACCEPTED: u32 = 32207;
-const SRTP_NEEDED: u32 = 32208;
-
 const NO_AUDIO: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_no_audio", "the SDP has no audio stream that is wanted");
 const PROTOCOL: SdpRefusal = SdpRefusal::not_acceptable(
@@ -223,26 +219,26 @@ const PROTOCOL: SdpRefusal = SdpRefusal::not_acceptable(
 );
 const SRTP: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_srtp", "only SRTP is offered, and it is not switched on here")
-        .with_code(SRTP_NOT_ACCEPTED);
+        .with_code(Code::SRTP_NOT_ACCEPTED);
 const SRTP_REQUIRED: SdpRefusal = SdpRefusal::not_acceptable(
     "sdp_srtp_required",
     "the audio stream is in the clear, and only SRTP (RTP/SAVP with a=crypto) is taken here",
 )
-.with_code(SRTP_NEEDED);
+.with_code(Code::SRTP_REQUIRED);
 const SRTP_PROFILE: SdpRefusal = SdpRefusal::not_acceptable(
     "sdp_srtp_profile",
     "of SRTP only RTP/SAVP with keys in a=crypto lines is served, not RTP/SAVPF and not DTLS",
 )
-.with_code(SRTP_NOT_ACCEPTED);
+.with_code(Code::SRTP_NOT_ACCEPTED);
 const NO_CRYPTO: SdpRefusal = SdpRefusal::not_acceptable(
     "sdp_no_crypto",
     "no a=crypto line can be served: AES_CM_128_HMAC_SHA1_80 and _32 are, with one inline key and \
      without key identifiers and parameters that take protection away",
 )
-.with_code(SRTP_NOT_ACCEPTED);
+.with_code(Code::SRTP_NOT_ACCEPTED);
 const SRTP_UNASKED: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_srtp_unasked", "the answer says SRTP and none was offered")
-        .with_code(SRTP_NOT_ACCEPTED);
+        .with_code(Code::SRTP_NOT_ACCEPTED);
 const NO_CODEC: SdpRefusal =
     SdpRefusal::not_acceptable("sdp_no_codec", "the audio stream has no codec in common with us");
 const NO_ADDRESS: SdpRefusal =

@@ -1,5 +1,6 @@
 //! Offers and answers of SRTP with keys in `a=crypto` lines (RFC 4568).
 
+use shared::Code;
 use smallvec::smallvec;
 
 use super::*;
@@ -51,7 +52,7 @@ fn text(bytes: &[u8]) -> String {
 fn answered(
     offer: &str,
     security: fn(SrtpMaster) -> MediaSecurity,
-) -> Result<(String, NegotiatedMedia), (&'static str, u16, Option<u32>)> {
+) -> Result<(String, NegotiatedMedia), (&'static str, u16, Option<Code>)> {
     MediaSession::new(1)
         .answer(offer.as_bytes(), &local(security))
         .map(|(sdp, media)| (text(&sdp), media))
@@ -102,13 +103,13 @@ fn what_is_not_protected_as_it_has_to_be_is_refused() {
     let required = MediaSecurity::Required as fn(SrtpMaster) -> MediaSecurity;
     let as_offered = MediaSecurity::AsOffered as fn(SrtpMaster) -> MediaSecurity;
     for (offer, security, rule, code) in [
-        (&savp, clear as fn(SrtpMaster) -> MediaSecurity, "sdp_srtp", 32207),
-        (&dtls, clear, "sdp_srtp", 32207),
-        (&avp, required, "sdp_srtp_required", 32208),
-        (&with_identifier, required, "sdp_no_crypto", 32207),
-        (&protected(&[]), as_offered, "sdp_no_crypto", 32207),
-        (&feedback, required, "sdp_srtp_profile", 32207),
-        (&dtls, as_offered, "sdp_srtp_profile", 32207),
+        (&savp, clear as fn(SrtpMaster) -> MediaSecurity, "sdp_srtp", Code::SRTP_NOT_ACCEPTED),
+        (&dtls, clear, "sdp_srtp", Code::SRTP_NOT_ACCEPTED),
+        (&avp, required, "sdp_srtp_required", Code::SRTP_REQUIRED),
+        (&with_identifier, required, "sdp_no_crypto", Code::SRTP_NOT_ACCEPTED),
+        (&protected(&[]), as_offered, "sdp_no_crypto", Code::SRTP_NOT_ACCEPTED),
+        (&feedback, required, "sdp_srtp_profile", Code::SRTP_NOT_ACCEPTED),
+        (&dtls, as_offered, "sdp_srtp_profile", Code::SRTP_NOT_ACCEPTED),
     ] {
         assert_eq!(answered(offer, security), Err((rule, 488, Some(code))), "{offer}");
     }

@@ -1,6 +1,7 @@
 //! Offers and answers, whole.
 
 use proptest::prelude::*;
+use shared::Code;
 use smallvec::smallvec;
 
 use super::*;
@@ -139,7 +140,7 @@ fn refusals_name_their_rule_and_status() {
         assert_eq!((refusal.rule, refusal.status), (rule, 488), "{lines}");
     }
     let broken = MediaSession::new(1).answer(b"nonsense", &local()).unwrap_err();
-    assert_eq!((broken.status, broken.code), (400, Some(32102)));
+    assert_eq!((broken.status, broken.code), (400, Some(Code::SDP_INVALID)));
     assert_eq!(answered("v=0\r\nm=audio 4000 RTP/AVP 0\r\n"), Err("sdp_no_connection"));
 }
 

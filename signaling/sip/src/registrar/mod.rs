@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::limits::CONTACTS_MAX;
-use shared::{BindingSid, DomainSid, Instant, Now, Refusal};
+use shared::{BindingSid, Code, DomainSid, Instant, Now, Refusal};
 
 pub use binding::Binding;
 pub use request::Outbound;
@@ -358,13 +358,13 @@ fn plan(
 fn too_many() -> Refusal {
     let sentence = "The user has 10 contacts already. Remove one, or let phones replace theirs with \
                     +sip.instance and reg-id.";
-    Refusal::new("contacts_limit", 403, sentence).code(32007)
+    Refusal::new("contacts_limit", 403, sentence).code(Code::CONTACTS_MAX)
 }
 
 fn too_often() -> Refusal {
     let sentence = "More than 5 REGISTER a second for this user. A phone should register at half of \
                     its expiry.";
-    Refusal::new("register_rate", 503, sentence).code(32008).retry_after(1)
+    Refusal::new("register_rate", 503, sentence).code(Code::REGISTER_RATE).retry_after(1)
 }
 
 fn full() -> Refusal {

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use shared::Refusal;
 use shared::limits::{CONTACTS_MAX, REGISTRATION_S, SIP_ROUTE_MAX};
+use shared::{Code, Refusal};
 
 use super::Registering;
 use crate::message::Request;
@@ -96,7 +96,7 @@ fn check_target(contact: &NameAddr, source: IpAddr) -> Result<(), Refusal> {
     if is_loop && !source.to_canonical().is_loopback() {
         let sentence = "The Contact names the loopback address, where only this gateway is. Set the \
                         phone's own address in it.";
-        return Err(Refusal::new("contact_loop", 403, sentence).code(32105));
+        return Err(Refusal::new("contact_loop", 403, sentence).code(Code::CONTACT_LOOPBACK));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ mod parse;
 
 use std::net::IpAddr;
 
-use shared::{Direction, Refusal};
+use shared::{Code, Direction, Refusal};
 
 pub(crate) use codecs::DYNAMIC_FROM;
 pub use codecs::{Format, FormatKind};
@@ -126,7 +126,7 @@ pub struct SdpRefusal {
     /// 400 for what cannot be read, 488 for what cannot be served, 415 for bodies of other types.
     pub status: u16,
     /// Twilio's error code; `None` where none fits.
-    pub code: Option<u32>,
+    pub code: Option<Code>,
     /// A sentence for log, alert and peer.
     pub sentence: &'static str,
 }
@@ -134,7 +134,7 @@ pub struct SdpRefusal {
 impl SdpRefusal {
     /// A description that cannot be read: 400, code 32102.
     pub(crate) const fn syntax(rule: &'static str, sentence: &'static str) -> Self {
-        Self { rule, status: 400, code: Some(INVALID_SDP), sentence }
+        Self { rule, status: 400, code: Some(Code::SDP_INVALID), sentence }
     }
 
     /// A description that cannot be served: 488.
@@ -147,7 +147,7 @@ impl SdpRefusal {
         Self { rule, status: 415, code: None, sentence }
     }
 
-    pub(crate) const fn with_code(self, code: u32) -> Self {
+    pub(crate) const fn with_code(self, code: Code) -> Self {
         Self { code: Some(code), ..self }
     }
 
@@ -163,9 +163,6 @@ impl SdpRefusal {
 
 /// The media type of the one stream that is served (RFC 8866 §8.2.1), in lower case.
 const AUDIO: &str = "audio";
-
-/// Error code 32102: a description that cannot be read.
-const INVALID_SDP: u32 = 32102;
 
 fn value_in<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
     let named = |attribute: &&Attribute| attribute.name.eq_ignore_ascii_case(name);

@@ -1,6 +1,6 @@
 //! Checks of a request by the rules of SIP alone, in the order of RFC 3261 §8.2. Sans-IO.
 
-use shared::{Extensions, Refusal};
+use shared::{Code, Extensions, Refusal};
 
 use crate::header::ExtraHeader;
 use crate::header::{Headers, MediaType};
@@ -86,7 +86,7 @@ fn hops(request: &Request) -> Option<Objection> {
     let is_spent = request.max_forwards == Some(0) && request.method != Method::Options;
     is_spent.then(|| {
         let sentence = "Max-Forwards is 0: the caller should start with 70";
-        let refusal = Refusal::new("max_forwards", 483, sentence).code(32006);
+        let refusal = Refusal::new("max_forwards", 483, sentence).code(Code::MAX_FORWARDS);
         Objection { refusal, headers: Vec::new() }
     })
 }

@@ -85,7 +85,8 @@ fn copies_of_one_request_get_the_same_tag_without_state() {
         world.run(Duration::from_millis(1_200));
         for event in world.told(Who::Bob) {
             let UaEvent::Incoming(incoming) = event else { continue };
-            let refusal = shared::Refusal::new("caller", 403, "not here").code(32202);
+            let refusal = shared::Refusal::new("caller", 403, "not here")
+                .code(shared::Code::SIP_BAD_CREDENTIALS);
             let headers = Vec::new();
             let command = Command::RejectStateless { incoming, refusal, headers, trusted: true };
             world.command(Who::Bob, command);

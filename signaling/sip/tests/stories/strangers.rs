@@ -178,10 +178,12 @@ fn a_silent_refusal_sends_nothing_and_is_counted() {
 
 #[test]
 fn only_who_has_authenticated_reads_the_reason() {
-    for (trusted, wanted) in [(false, None), (true, Some("32013 too many calls"))] {
+    for (trusted, wanted) in [(false, None), (true, Some("10004 too many calls"))] {
         let mut agent = agent();
         let incoming = incoming(give(&mut agent, &request("INVITE", VIA, "")));
-        let refusal = Refusal::new("rate", 503, "too many calls").code(32013).retry_after(9);
+        let refusal = Refusal::new("rate", 503, "too many calls")
+            .code(shared::Code::CALL_CONCURRENCY)
+            .retry_after(9);
         let command = Command::RejectStateless { incoming, refusal, headers: Vec::new(), trusted };
         let (response, _) = response(&order(&mut agent, command)).expect("an answer");
         assert_eq!(response.headers.get_str("X-Twilio-Error"), wanted);

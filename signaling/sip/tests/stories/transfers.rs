@@ -61,7 +61,8 @@ fn a_refused_transfer_has_no_subscription_and_the_call_goes_on() {
     world.talking(Transport::Udp);
     refer(&mut world);
     world.run(Duration::from_secs(1));
-    let refusal = Refusal::new("refer_no_url", 603, "there is no referUrl").code(13802);
+    let refusal = Refusal::new("refer_no_url", 603, "there is no referUrl")
+        .code(shared::Code::REFER_WITHOUT_URL);
     world.command(Who::Bob, Command::AnswerRefer { session: B, answer: Err(refusal) });
     world.command(Who::Bob, Command::NotifyRefer { session: B, status: 200, is_final: true });
     let told = world.events(Who::Alice);
