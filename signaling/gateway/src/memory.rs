@@ -149,11 +149,12 @@ const WEBHOOK_BYTES: u64 =
     (2 * limits::WEBHOOK_BODY_BYTES_MAX + 2 * limits::WEBHOOK_HEADERS_BYTES_MAX + 40 * 1024) as u64;
 /// The buffer of a connection and what TLS keeps.
 const WEBHOOK_IDLE_BYTES: u64 = (limits::WEBHOOK_HEADERS_BYTES_MAX + 16 * 1024) as u64;
-/// The head in the connection's buffer and as a map, the body, TLS, a small answer.
+/// The head in the connection's buffer and as a map, the body, TLS, a small answer. The buffer grows by
+/// doubling: at the limits of head and body a connection in the clear takes 184 KiB.
 const HTTP_BYTES: u64 = (2 * (limits::REST_URL_BYTES_MAX + limits::REST_HEADERS_BYTES_MAX)
     + limits::REST_BODY_BYTES_MAX
     + limits::REST_ANSWER_SMALL_BYTES
-    + 32 * 1024) as u64;
+    + 72 * 1024) as u64;
 /// A page of a thousand exchanges with 4 KiB of body each, as rows and as JSON.
 const REST_PAGE_BYTES: u64 = 16 * 1024 * 1024;
 /// The largest: a timeline.
