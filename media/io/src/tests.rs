@@ -38,7 +38,7 @@ const SEND_NOWHERE: u16 = 11;
 const LISTEN: u16 = 10;
 const DEAFEN: u16 = 9;
 
-/// Holds a core that was asked to stall; one test uses it.
+/// Blocks a core on request, to simulate a stall; one test uses it.
 static IS_STALLED: AtomicBool = AtomicBool::new(false);
 /// A documentation address (RFC 5737): no socket bound to loopback can send there.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);

@@ -77,7 +77,7 @@ impl History {
         (shelf.queue.first_place(), shelf.queue.bytes())
     }
 
-    /// Rows of each account that were lost since this was asked last.
+    /// Rows lost since the last call, by account.
     pub fn take_lost(&self) -> BTreeMap<AccountSid, u64> {
         self.shelf().queue.take_lost()
     }

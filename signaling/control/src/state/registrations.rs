@@ -1,4 +1,4 @@
-//! Registrations of ours with carriers, one for each `[[trunk]]` with `register` (RFC 3261 §10.2).
+//! Outbound registrations with carriers, one for each `[[trunk]]` with `register` (RFC 3261 §10.2).
 //!
 //! Each waits for one thing at a time: its time (`Due`), the addresses of its registrar (`Resolving`), or
 //! the response (`Asking`); after a drain for nothing (`Over`). A 2xx leads to `Due` at half of the time
@@ -72,7 +72,7 @@ pub(crate) struct Refresh {
 pub(crate) enum Response {
     /// It is bound for so many seconds; `is_new`: it was not bound before.
     Bound { granted_s: u32, is_new: bool },
-    /// The interval was too brief; a longer one is asked for at once.
+    /// The carrier refused the interval as too brief (423); the next REGISTER requests a longer one at once.
     TooBrief,
     /// It failed, with this reason. The caller says when to try again: [`Registrations::fail`].
     Failed(String),

@@ -43,7 +43,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Waits until the gateway has drained or was asked to end.
+    /// Blocks until the gateway has drained or a second signal ends it.
     ///
     /// # Errors
     /// When the signaling thread failed: a sentence for the log.

@@ -19,7 +19,7 @@ pub struct UdpListener {
     id: FlowId,
     local: SocketAddr,
     readable: bool,
-    /// Datagrams of ours may have come back.
+    /// The socket's error queue may hold datagrams that ICMP returned.
     has_errors: bool,
 }
 
@@ -174,6 +174,6 @@ impl SignalingLoop {
 }
 
 const DATAGRAMS_A_TURN: usize = 256;
-/// As much of a datagram of ours as is looked at when it comes back: our branch stands in its first lines.
+/// Bytes read of a returned datagram: our branch stands in its first lines.
 const QUOTED_BYTES: usize = 1_024;
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;

@@ -86,7 +86,7 @@ fn an_offer_with_the_same_address_lets_a_source_that_fell_silent_move() {
     world.update(a, nat);
     world.party(a).address = stranger;
     assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
-    // Until it is heard, what it hears goes where it was.
+    // Until it speaks, its audio still goes to its old address.
     let _ = world.speak(b, &[2; 160]);
     assert_eq!(world.heard(a).last().unwrap().to, "198.51.100.1:7000".parse().unwrap());
     world.party(a).address = moved;
@@ -112,7 +112,7 @@ fn leftovers_of_the_old_source_do_not_capture_a_moved_remote() {
     assert_eq!(world.speak(a, &[1; 160]), Received::Dropped(DropReason::Stranger));
     let _ = world.speak(b, &[2; 160]);
     assert_eq!(world.heard(a).last().unwrap().to, remote);
-    // A peer whose SDP changed although its source did not is heard again after a second.
+    // The SDP of this peer changed and its source did not: its packets are taken again after a second.
     world.run(1_000);
     assert!(matches!(world.speak(a, &[1; 160]), Received::Forward { .. }));
 }

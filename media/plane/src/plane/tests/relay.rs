@@ -88,7 +88,7 @@ fn numbers_go_on_over_prompt_bridge_hold_and_bridge() {
             world.run(20);
         }
     };
-    // The prompt goes on over the bridge, then b is heard.
+    // The prompt plays to its end over the bridge; then a receives the audio of b.
     talk(&mut world, 60);
     world.update(a, |plan| plan.media.direction = Direction::Inactive);
     let before_hold = world.heard(a);
