@@ -16,8 +16,8 @@ use plane::{DropReason, MeshFrame, Output, Plane, PlaneMeters, Received, SocketI
 use rtrb::{Consumer, Producer};
 use shared::{CoreId, Instant, MediaCommand, MediaEvent, RecorderFrame};
 
+use crate::backend::driver::{Driver, PacketHandler, Sender};
 use crate::clock;
-use crate::driver::{Driver, PacketHandler, Sender};
 use crate::meters::{CoreFigures, CoreMeters};
 use crate::sleeper::{Doorbell, Sleeper};
 use crate::wait::WaitPolicy;

@@ -4,15 +4,14 @@
 //! up, frames to the recorder, counters to read. After that a core's thread takes no lock, allocates
 //! nothing and blocks only in its one wait (ARCHITECTURE.md, I2).
 
+mod backend;
 pub mod clock;
 mod config;
 mod cpus;
-mod driver;
 mod event_loop;
 mod handle;
 mod interfaces;
 mod meters;
-mod portable;
 mod ports;
 mod report;
 mod rtcp;
@@ -20,13 +19,13 @@ mod sleeper;
 mod start;
 #[cfg(test)]
 mod tests;
-mod uring;
 mod wait;
 
+pub use backend::{Probe, probe};
 pub use config::{Backend, BackendChoice, Cpus, IoConfig, WaitSettings};
 pub use handle::{Core, Media};
 pub use interfaces::machine_addresses;
 pub use meters::{CoreFigures, CoreMeters, Heartbeat};
 pub use report::{StartError, StartNote};
 pub use sleeper::Sleeper;
-pub use start::{CORE_BYTES, Probe, probe, start};
+pub use start::{CORE_BYTES, start};

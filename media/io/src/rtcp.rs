@@ -10,8 +10,8 @@ use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
 use shared::MediaPort;
 use shared::limits::RTCP_FILES_SHARE;
 
+use crate::backend::driver::DriverCounts;
 use crate::config::IoConfig;
-use crate::driver::DriverCounts;
 use crate::ports::{Marking, open_socket};
 
 /// The RTCP sockets of one core, by the index of their port. Allocates only when made.

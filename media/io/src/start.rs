@@ -3,48 +3,25 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use plane::{MeshFrame, Plane, PlaneConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 use shared::{CoreId, MediaCommand, MediaEvent, MediaPort, RecorderFrame, limits};
 
+use crate::backend::driver::Driver;
+use crate::backend::{self, Portable, Uring};
 use crate::clock;
 use crate::config::{Backend, BackendChoice, IoConfig};
 use crate::cpus;
-use crate::driver::Driver;
 use crate::event_loop::{Ends, EventLoop, Machine, MeshEnd, Reader, Uplink};
 use crate::handle::{Core, Media};
 use crate::meters::CoreMeters;
-use crate::portable::Portable;
 use crate::ports::{self, Opened};
 use crate::report::{StartError, StartNote};
 use crate::sleeper::{Doorbell, Sleeper};
-use crate::uring::{self, Uring};
 use crate::wait::WaitPolicy;
-
-/// The backend that works on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// The backend for `BackendChoice::Auto`.
-    pub backend: Backend,
-    /// The reason that io_uring does not work, with the remedy.
-    pub reason: Option<String>,
-}
-
-/// Tries io_uring. Takes a few milliseconds.
-pub fn probe() -> Probe {
-    // On a separate thread: the kernel interrupts the thread that made a ring once more, some time
-    // after the ring is closed, and a system call there would fail with EINTR.
-    let tried = thread::Builder::new().name("probe".into()).spawn(uring::probe);
-    let result = tried.map(JoinHandle::join);
-    let failed = || Err("io_uring could not be tried: no thread could be started".into());
-    match result.unwrap_or_else(|_| Ok(failed())).unwrap_or_else(|_| failed()) {
-        Ok(()) => Probe { backend: Backend::IoUring, reason: None },
-        Err(reason) => Probe { backend: Backend::Portable, reason: Some(reason) },
-    }
-}
 
 /// Opens the ports and starts one thread a core.
 ///
@@ -71,7 +48,7 @@ pub(crate) fn start_machines<M: Machine + 'static>(
 ) -> Result<Media, StartError> {
     let cpus = cpus::choose(&config.cpus);
     check(config, cpus.len())?;
-    let (backend, note) = choose_backend(config.backend)?;
+    let (backend, note) = backend::choose(config.backend)?;
     let plan = Plan { config, cores: cpus.len(), backend, files_max: ports::raise_files_limit() };
     let shares = ports::share(&config.ports, config.addresses.len(), cpus.len());
     let signaling = Arc::new(Sleeper::default());
@@ -158,10 +135,7 @@ pub const CORE_BYTES: usize = limits::LEGS_PER_CORE_MAX * plane::LEG_BYTES_MAX
     + limits::EVENT_SLOTS * size_of::<MediaEvent>()
     + limits::RECORDER_SLOTS * size_of::<RecorderFrame>()
     + MESH_SLOTS * size_of::<MeshFrame>()
-    + BACKEND_BYTES;
-/// Packet buffers of either backend and the rings it shares with the kernel: 2,048 buffers of 2.2 KiB, and as many
-/// packets under way.
-const BACKEND_BYTES: usize = 12 * 1024 * 1024;
+    + backend::BYTES;
 
 fn check(config: &IoConfig, cores: usize) -> Result<(), StartError> {
     if config.addresses.is_empty() {
@@ -179,17 +153,6 @@ fn check(config: &IoConfig, cores: usize) -> Result<(), StartError> {
         return Err(StartError::NoPorts { first, last, cores });
     }
     ports::check_ephemeral(&config.ports)
-}
-
-fn choose_backend(choice: BackendChoice) -> Result<(Backend, Option<StartNote>), StartError> {
-    if choice == BackendChoice::Portable {
-        return Ok((Backend::Portable, None));
-    }
-    match (choice, probe().reason) {
-        (_, None) => Ok((Backend::IoUring, None)),
-        (BackendChoice::IoUring, Some(reason)) => Err(StartError::IoUringDenied { reason }),
-        (_, Some(reason)) => Ok((Backend::Portable, Some(StartNote::Portable { reason }))),
-    }
 }
 
 /// Makes all rings, those of the mesh too.

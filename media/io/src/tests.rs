@@ -14,12 +14,13 @@ use shared::{
     MediaPort, NegotiatedMedia,
 };
 
+use crate::backend::probe;
 use crate::config::{Backend, BackendChoice, Cpus, IoConfig};
 use crate::event_loop::Machine;
 use crate::handle::Media;
 use crate::meters::{CoreFigures, Heartbeat};
 use crate::report::{StartError, StartNote};
-use crate::start::{probe, start_machines};
+use crate::start::start_machines;
 
 /// Does with a packet what its first byte says, and sends it back to where it came from.
 struct Mirror {

@@ -15,8 +15,10 @@ use rustix::time::{
 };
 use shared::{CoreId, Instant, MediaPort};
 
+use crate::backend::driver::{
+    BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS,
+};
 use crate::config::IoConfig;
-use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
 use crate::ports::{Opened, open_share};
 use crate::report::StartError;
 use crate::rtcp::{self, RtcpSockets};

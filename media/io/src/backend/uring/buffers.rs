@@ -9,7 +9,7 @@ use io_uring::types::BufRingEntry;
 use super::ledger::Ledger;
 use super::memory::KernelMemory;
 use super::message::PAYLOAD_OFFSET;
-use crate::driver::BUFFER_BYTES;
+use crate::backend::driver::BUFFER_BYTES;
 
 /// Buffers of one core. 2,048 packets are 20 ms of 1,000 calls; of each buffer only the lines that a
 /// packet fills are touched, so they fit in a cache of 1 MiB.

@@ -34,9 +34,11 @@ use rustix::event::epoll;
 use shared::{CoreId, MediaPort};
 use socket2::Socket;
 
+use crate::backend::driver::{
+    BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS,
+};
 use crate::clock;
 use crate::config::IoConfig;
-use crate::driver::{BUFFER_BYTES, Driver, DriverCounts, PacketHandler, Sender, TURN_PACKETS};
 use crate::ports::{Opened, open_share};
 use crate::report::StartError;
 use crate::rtcp::{self, RtcpSockets};
