@@ -71,6 +71,19 @@ impl SettingValue for Extensions {
     }
 }
 
+/// Empty text is `None`: the extensions of `[sip]` apply. An empty list is a value: no extension.
+impl SettingValue for Option<Extensions> {
+    const SHAPE: &'static str =
+        "a list of 100rel, update, timer, info, late-offer, or all, or nothing";
+
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(text) if text.trim().is_empty() => Some(None),
+            value => Extensions::read(value).map(Some),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

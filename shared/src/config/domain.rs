@@ -12,8 +12,8 @@ section! {
     /// A SIP domain's own extensions and latch.
     #[derive(Clone, Debug, PartialEq)]
     Domain in "domains.*" {
-        /// Extensions of the SIP domain of that name (its labels before .sip).
-        extensions: Extensions = "[]",
+        /// Extensions of the SIP domain of that name (its labels before .sip); empty text = as in [sip], [] = none.
+        extensions: Option<Extensions> = "\"\"",
         /// Sources of media of that SIP domain's callers and phones until it is locked: sdp, peer or any; empty = as in [media].
         latch: Option<LatchMode> = "\"\"",
     }
@@ -28,9 +28,10 @@ impl Domain {
 }
 
 impl Config {
-    /// Extensions of each domain that has a table, by name in lower case.
+    /// Extensions of each domain that does not leave them to `[sip]`, by name in lower case.
     pub fn domain_extensions(&self) -> BTreeMap<String, Extensions> {
-        self.domains.iter().map(|(name, domain)| (name.clone(), domain.extensions)).collect()
+        let own = |(name, domain): (&String, &Domain)| Some((name.clone(), domain.extensions?));
+        self.domains.iter().filter_map(own).collect()
     }
 
     /// Latch of each domain that does not leave it to `[media]`, by name in lower case.

@@ -177,6 +177,7 @@ fn matches_pattern(pattern: &str, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::extensions::Extensions;
     use crate::leg::LatchMode;
 
     fn file(text: &str) -> Layers {
@@ -193,6 +194,22 @@ mod tests {
         assert_eq!(config.domains["other"].latch, None);
         let wrong = Config::from_layers(&file("[domains.desk]\nlatch = \"all\"\n"));
         assert!(wrong.is_err());
+    }
+
+    #[test]
+    fn a_domain_has_the_extensions_of_its_own_table_or_leaves_them_to_sip() {
+        let mut layers = file(
+            "[sip]\nextensions = [\"timer\"]\n[domains.a]\nlatch = \"any\"\n\
+             [domains.b]\nextensions = [\"info\"]\n[domains.c]\nextensions = []\n",
+        );
+        layers.add_variable("SIDETONE_DOMAINS__D__EXTENSIONS", "[]").expect("a setting");
+        layers.add_variable("SIDETONE_DOMAINS__E__EXTENSIONS", "").expect("a setting");
+        let config = Config::from_layers(&layers).expect("valid");
+        let info = Extensions { info: true, ..Extensions::LEAST };
+        let own = [("b", info), ("c", Extensions::LEAST), ("d", Extensions::LEAST)];
+        let own = own.map(|(name, extensions)| (name.to_owned(), extensions));
+        assert_eq!(config.domain_extensions(), BTreeMap::from(own));
+        assert!(Config::from_layers(&file("[domains.a]\nextensions = \"prack\"\n")).is_err());
     }
 
     #[test]
