@@ -2,7 +2,9 @@
 //!
 //! At most one in each direction at a time. The peer's REFER waits for the layer above, then becomes a
 //! subscription: its NOTIFYs leave one by one, each when the one before was answered, so that the peer
-//! reads them in order. Our own REFER waits until the call is confirmed, then until a NOTIFY ends it.
+//! reads them in order. Our own REFER waits until the call is confirmed. Then it is over when it has both
+//! its final response and the NOTIFY that ends its subscription, in either order: the NOTIFY may overtake
+//! the 202 (RFC 3515 §2.4.4). Without both, the response of one REFER could be taken for that of the next.
 
 use std::collections::VecDeque;
 
@@ -49,8 +51,12 @@ enum OwnReferral {
     None,
     /// It waits for the ACK of the call.
     Waiting { target: String, headers: Vec<ExtraHeader> },
-    /// It was sent, and its subscription is not over.
+    /// It was sent; neither its final response nor the last NOTIFY is here.
     Sent,
+    /// The peer accepted it; the last NOTIFY is to come.
+    Accepted,
+    /// The last NOTIFY came before the response.
+    Notified,
 }
 
 /// A NOTIFY to send.
@@ -141,26 +147,31 @@ impl Referrals {
                 self.own = OwnReferral::Sent;
                 Some((target, headers))
             }
-            before @ (OwnReferral::None | OwnReferral::Sent) => {
+            before @ (OwnReferral::None
+            | OwnReferral::Sent
+            | OwnReferral::Accepted
+            | OwnReferral::Notified) => {
                 self.own = before;
                 None
             }
         }
     }
 
-    /// Our REFER has its final response.
+    /// Our REFER has its final response. A refusal makes no subscription.
     pub fn own_answered(&mut self, status: u16) {
-        self.own = if status < 300 { OwnReferral::Sent } else { OwnReferral::None };
+        let waits = matches!(self.own, OwnReferral::Sent) && status < 300;
+        self.own = if waits { OwnReferral::Accepted } else { OwnReferral::None };
     }
 
     /// Whether our REFER awaits NOTIFYs of the peer.
     pub fn is_referring(&self) -> bool {
-        matches!(self.own, OwnReferral::Sent)
+        matches!(self.own, OwnReferral::Sent | OwnReferral::Accepted)
     }
 
     /// The peer's NOTIFY has ended our subscription.
     pub fn own_over(&mut self) {
-        self.own = OwnReferral::None;
+        let is_answered = !matches!(self.own, OwnReferral::Sent);
+        self.own = if is_answered { OwnReferral::None } else { OwnReferral::Notified };
     }
 }
 

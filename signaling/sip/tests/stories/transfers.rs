@@ -115,6 +115,27 @@ fn a_second_transfer_waits_for_the_first_and_a_refer_waits_for_the_ack() {
 }
 
 #[test]
+fn a_final_notify_that_overtakes_the_202_ends_the_transfer_once_the_202_is_there() {
+    let mut world = World::new(8);
+    world.talking(Transport::Udp);
+    refer(&mut world);
+    world.drop_if = Some(Box::new(|sent| crate::world::describe(sent) == "B 202 REFER"));
+    world.run(Duration::from_millis(100));
+    world.command(Who::Bob, Command::AnswerRefer { session: B, answer: Ok(()) });
+    world.command(Who::Bob, Command::NotifyRefer { session: B, status: 200, is_final: true });
+    world.run(Duration::from_millis(200));
+    assert_eq!(progress(&world.told(Who::Alice)).last(), Some(&(Some(200), true)));
+    refer(&mut world);
+    assert_eq!(world.agent(Who::Alice).meters().commands_ignored, 1, "the first has no response");
+    world.drop_if = None;
+    let told = world.events(Who::Alice);
+    assert!(matches!(told.as_slice(), [UaEvent::ReferAnswered { status: 202, .. }]), "{told:?}");
+    world.sent.clear();
+    refer(&mut world);
+    assert_eq!(world.ladder(), ["A REFER"]);
+}
+
+#[test]
 fn a_notify_for_nothing_is_481() {
     let mut world = World::new(6);
     world.talking(Transport::Udp);
