@@ -150,11 +150,11 @@ impl Control {
                 self.overload = overload;
                 self.ua.set_overload(now, overload);
             }
-            Input::Settings(settings) => self.on_settings(now, *settings),
+            Input::Settings(settings) => self.on_settings(*settings),
             Input::HistoryLost { rows } => self.on_history_lost(now, &rows),
             Input::Drain => {
                 self.draining = true;
-                self.unregister(now);
+                self.unregister();
             }
             Input::End => self.on_end(now),
         }
@@ -162,14 +162,9 @@ impl Control {
         self.assert_consistent();
     }
 
-    /// Takes over the settings that may change while calls are up; the others need a restart. When the
-    /// trunks change, all of them register again.
-    fn on_settings(&mut self, now: Now, new: ControlSettings) {
-        if new.trunks != self.settings.trunks {
-            self.unregister(now);
-            self.settle_user_agent(now);
-            self.registrations = Registrations::new(&new.trunks);
-        }
+    /// Takes over the settings that may change while calls are up; the others need a restart.
+    fn on_settings(&mut self, new: ControlSettings) {
+        self.change_trunks(&new.trunks);
         let own = &mut self.settings;
         own.default_domain = new.default_domain;
         own.answer_strangers = new.answer_strangers;

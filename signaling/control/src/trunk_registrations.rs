@@ -2,6 +2,7 @@
 //! back at a drain (RFC 3261 §10.2). Sans-IO; [`crate::state::registrations`] has the states.
 
 use shared::Now;
+use shared::config::Trunk;
 use sip::{
     Command, Destination, Method, OutgoingRequest, OwnContact, Parameters, Responded, SessionId,
     Uri,
@@ -11,7 +12,7 @@ use crate::control::Control;
 use crate::effect::{Effect, Observation, ResolveTarget};
 use crate::input::ResolveFailure;
 use crate::outgoing::{sip_transport, trunk_credentials};
-use crate::state::registrations::Response;
+use crate::state::registrations::{Refresh, Response};
 
 impl Control {
     /// Sets out for every registrar that is due.
@@ -21,7 +22,9 @@ impl Control {
                 continue;
             }
             let session = self.links.unlinked_session();
-            match self.registrar_of_trunk(index) {
+            let trunk = self.registrations.trunk_of(index);
+            let trunk = trunk.and_then(|trunk| self.settings.trunks.get(trunk));
+            match trunk.and_then(registrar_of) {
                 Some((_, target)) => {
                     self.registrations.resolve(index, session);
                     self.push(Effect::Resolve { session, target });
@@ -32,18 +35,6 @@ impl Control {
                 }
             }
         }
-    }
-
-    /// The Request-URI of REGISTER, and where to look it up.
-    fn registrar_of_trunk(&self, index: usize) -> Option<(Uri, ResolveTarget)> {
-        let trunk = self.settings.trunks.get(self.registrations.trunk_of(index)?)?;
-        let (target, _) = call::sip_noun::parse(&trunk.register).ok()?;
-        let mut uri = Uri::parse(target.uri.as_bytes()).ok()?.as_sip()?.clone();
-        uri.user = None;
-        uri.password = None;
-        let transport = target.transport.map(sip_transport);
-        let target = ResolveTarget { host: target.host, port: target.port, transport };
-        Some((uri.into(), target))
     }
 
     /// Addresses came that no call asked for: a registration may have.
@@ -67,17 +58,22 @@ impl Control {
     }
 
     fn send_register(&mut self, now: Now, index: usize) {
-        let Some((request_uri, _)) = self.registrar_of_trunk(index) else { return };
-        let trunk = self.registrations.trunk_of(index);
-        let Some(trunk) = trunk.and_then(|trunk| self.settings.trunks.get(trunk)) else { return };
-        let Some(address) = address_of_record(&request_uri, &trunk.username) else {
-            let sentence = "the user name cannot stand in a SIP URI".to_owned();
-            return self.registration_failed(now, index, sentence);
-        };
+        let Some(trunk) = self.registrations.trunk_of(index) else { return };
         let Some(refresh) = self.registrations.ask(index) else { return };
-        let expires_s = if self.draining { 0 } else { refresh.ask_s };
+        if !self.register_trunk(trunk, refresh) {
+            let sentence = "the user name cannot stand in a SIP URI".to_owned();
+            self.registration_failed(now, index, sentence);
+        }
+    }
+
+    /// Sends one REGISTER for the trunk of that index; `false` when its settings make no request.
+    fn register_trunk(&mut self, trunk: usize, refresh: Refresh) -> bool {
+        let Some(trunk) = self.settings.trunks.get(trunk) else { return false };
+        let Some((request_uri, _)) = registrar_of(trunk) else { return false };
+        let Some(address) = address_of_record(&request_uri, &trunk.username) else { return false };
+        let expires = refresh.ask_s.to_string();
         let mut parameters = Parameters::new();
-        let _ = parameters.set("expires", Some(&expires_s.to_string())); // digits are a token
+        let _ = parameters.set("expires", Some(&expires)); // digits are a token
         let message = Box::new(OutgoingRequest {
             method: Method::Register,
             destinations: refresh.destinations,
@@ -86,11 +82,12 @@ impl Control {
             from: address,
             contact: Some(OwnContact { user: trunk.username.clone(), parameters }),
             continues: refresh.continues,
-            headers: vec![("Expires".to_owned(), expires_s.to_string().into_bytes())],
+            headers: vec![("Expires".to_owned(), expires.into_bytes())],
             credentials: trunk_credentials(trunk),
             route: Vec::new(),
         });
         self.command(Command::Request { request: refresh.request, message });
+        true
     }
 
     /// The final response to a request outside of dialogs, or its absence.
@@ -114,14 +111,30 @@ impl Control {
         self.observe_registration(index, false, sentence);
     }
 
-    /// Takes every registration back, so that no carrier sends calls here any more. Their responses are
-    /// not waited for.
-    pub(crate) fn unregister(&mut self, now: Now) {
-        for index in 0..self.registrations.len() {
-            if self.registrations.take_bound(index) {
-                self.send_register(now, index);
-            }
-            self.registrations.end(index);
+    /// Takes every registration back, so that no carrier sends calls here any more. The responses are not
+    /// waited for.
+    pub(crate) fn unregister(&mut self) {
+        let removals = self.registrations.end();
+        self.remove_bindings(removals);
+    }
+
+    /// Follows a change of the trunks, before the settings have it: a removal is made of the trunk that it
+    /// ends.
+    pub(crate) fn change_trunks(&mut self, trunks: &[Trunk]) {
+        if trunks == self.settings.trunks {
+            return;
+        }
+        let removals = self.registrations.change(&self.settings.trunks, trunks);
+        self.remove_bindings(removals);
+        if self.draining {
+            self.registrations.end();
+        }
+    }
+
+    fn remove_bindings(&mut self, removals: Vec<(usize, Refresh)>) {
+        for (trunk, removal) in removals {
+            // A trunk that makes no request was never bound.
+            self.register_trunk(trunk, removal);
         }
     }
 
@@ -131,6 +144,17 @@ impl Control {
         let trunk = trunk.map(|trunk| trunk.name.clone()).unwrap_or_default();
         self.observe(Observation::Registration { trunk, is_bound, sentence });
     }
+}
+
+/// The Request-URI of a trunk's REGISTER, and where to look it up.
+fn registrar_of(trunk: &Trunk) -> Option<(Uri, ResolveTarget)> {
+    let (target, _) = call::sip_noun::parse(&trunk.register).ok()?;
+    let mut uri = Uri::parse(target.uri.as_bytes()).ok()?.as_sip()?.clone();
+    uri.user = None;
+    uri.password = None;
+    let transport = target.transport.map(sip_transport);
+    let target = ResolveTarget { host: target.host, port: target.port, transport };
+    Some((uri.into(), target))
 }
 
 fn address_of_record(registrar: &Uri, user: &str) -> Option<Uri> {

@@ -4,6 +4,10 @@
 //! the response (`Asking`); after a drain for nothing (`Over`). A 2xx leads to `Due` at half of the time
 //! that was granted, a failure to `Due` after a pause that doubles. `crate::trunk_registrations` builds
 //! and sends the requests.
+//!
+//! When the settings change, a registration with the registrar and the user name of a new trunk goes on
+//! with it, and only the others are removed from their carriers. Were all removed and made anew, a removal
+//! that is sent again after a loss could arrive after the new binding, and delete it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,6 +32,7 @@ pub(crate) struct Registrations {
     list: Vec<Registration>,
     /// Which of them a session id was resolved for.
     resolving: BTreeMap<SessionId, usize>,
+    /// Rises for as long as Control lives: the response to a removal finds no later request.
     last_request: u64,
 }
 
@@ -63,7 +68,7 @@ pub(crate) struct Refresh {
     pub destinations: Vec<Destination>,
     /// Call-ID and CSeq to continue with; `None`: the first of this process.
     pub continues: Option<Sequence>,
-    /// Seconds to ask for.
+    /// Seconds to ask for; 0 removes the binding (RFC 3261 §10.2.2).
     pub ask_s: u32,
 }
 
@@ -81,17 +86,32 @@ pub(crate) enum Response {
 impl Registrations {
     /// One for each trunk that registers, due at once.
     pub fn new(trunks: &[Trunk]) -> Self {
-        let wanted = trunks.iter().enumerate().filter(|(_, trunk)| !trunk.register.is_empty());
-        let begin = |(index, trunk): (usize, &Trunk)| Registration {
-            trunk: index,
-            state: State::Due(Instant::ZERO),
-            sequence: None,
-            ask_s: trunk.register_s.max(LEAST_S),
-            failures: 0,
-            is_bound: false,
-            registrar: Vec::new(),
-        };
-        Self { list: wanted.map(begin).collect(), ..Self::default() }
+        Self { list: due_at_once(trunks), ..Self::default() }
+    }
+
+    /// Takes over changed trunks. Returns the removals to send to carriers that have lost their trunk, each
+    /// with the index of that trunk in `before`.
+    pub fn change(&mut self, before: &[Trunk], trunks: &[Trunk]) -> Vec<(usize, Refresh)> {
+        let mut former = std::mem::replace(&mut self.list, due_at_once(trunks));
+        for registration in &mut self.list {
+            let Some(trunk) = trunks.get(registration.trunk) else { continue };
+            let has_its_binding = |found: &Registration| {
+                before.get(found.trunk).is_some_and(|former| is_one_binding(former, trunk))
+            };
+            if let Some(at) = former.iter().position(has_its_binding) {
+                let found = former.swap_remove(at);
+                let is_same =
+                    before.get(found.trunk).is_some_and(|former| asks_alike(former, trunk));
+                registration.continue_as(found, is_same);
+            }
+        }
+        self.resolving = self.list.iter().enumerate().filter_map(resolved_for).collect();
+        let mut removals = Vec::new();
+        for mut registration in former {
+            let removal = registration.withdraw(self.next_request());
+            removals.extend(removal.map(|removal| (registration.trunk, removal)));
+        }
+        removals
     }
 
     /// Number of registrations; each is named by its index below that.
@@ -141,9 +161,11 @@ impl Registrations {
         self.set_state(index, State::Resolving(session));
     }
 
-    /// Which registration a session id was resolved for; `None`: none of them.
+    /// Which registration a session id was resolved for; `None`: none that still waits for it.
     pub fn take_resolved(&mut self, session: SessionId) -> Option<usize> {
-        self.resolving.remove(&session)
+        let index = self.resolving.remove(&session)?;
+        let registration = self.list.get(index)?;
+        (registration.state == State::Resolving(session)).then_some(index)
     }
 
     /// Keeps the addresses of the registrar.
@@ -155,16 +177,10 @@ impl Registrations {
 
     /// A REGISTER goes out now: [`Self::on_response`] takes its response.
     pub fn ask(&mut self, index: usize) -> Option<Refresh> {
+        let request = self.next_request();
         let registration = self.list.get_mut(index)?;
-        self.last_request += 1;
-        let request = RequestId(self.last_request);
         registration.state = State::Asking(request);
-        Some(Refresh {
-            request,
-            destinations: registration.registrar.clone(),
-            continues: registration.sequence.take(),
-            ask_s: registration.ask_s,
-        })
+        Some(registration.refresh(request, registration.ask_s))
     }
 
     /// The final response to a REGISTER, or its absence. `None`: nobody waits for it any more.
@@ -211,21 +227,89 @@ impl Registrations {
         pause
     }
 
-    /// Whether the registrar held our binding until now.
-    pub fn take_bound(&mut self, index: usize) -> bool {
-        let registration = self.list.get_mut(index);
-        registration.is_some_and(|found| std::mem::take(&mut found.is_bound))
+    /// Ends every registration. Returns the removals to send, each with the index of its trunk; their
+    /// responses are ignored.
+    pub fn end(&mut self) -> Vec<(usize, Refresh)> {
+        let mut removals = Vec::new();
+        for index in 0..self.list.len() {
+            let request = self.next_request();
+            let Some(registration) = self.list.get_mut(index) else { continue };
+            let removal = registration.withdraw(request);
+            removals.extend(removal.map(|removal| (registration.trunk, removal)));
+        }
+        removals
     }
 
-    /// Stops the registration; a response on its way is ignored.
-    pub fn end(&mut self, index: usize) {
-        self.set_state(index, State::Over);
+    fn next_request(&mut self) -> RequestId {
+        self.last_request += 1;
+        RequestId(self.last_request)
     }
 
     fn set_state(&mut self, index: usize, state: State) {
         if let Some(registration) = self.list.get_mut(index) {
             registration.state = state;
         }
+    }
+}
+
+impl Registration {
+    /// Goes on from the state of a registration of earlier settings. Where it would now ask otherwise, or
+    /// does not hold its binding, it is due at once: the change may have mended it.
+    fn continue_as(&mut self, former: Self, asks_alike: bool) {
+        let Self { trunk, ask_s, .. } = *self;
+        *self = Self { trunk, ..former };
+        if asks_alike && self.is_bound {
+            return;
+        }
+        (self.ask_s, self.failures) = (ask_s, 0);
+        if matches!(self.state, State::Due(_)) {
+            self.state = State::Due(Instant::ZERO);
+        }
+    }
+
+    /// Ends the registration; a response on its way is ignored. `None` when the registrar cannot hold our
+    /// binding. It may hold one before it has answered.
+    fn withdraw(&mut self, request: RequestId) -> Option<Refresh> {
+        let is_asking = matches!(self.state, State::Asking(_));
+        let may_be_bound = std::mem::take(&mut self.is_bound) || is_asking;
+        self.state = State::Over;
+        may_be_bound.then(|| self.refresh(request, 0))
+    }
+
+    fn refresh(&mut self, request: RequestId, ask_s: u32) -> Refresh {
+        let (destinations, continues) = (self.registrar.clone(), self.sequence.take());
+        Refresh { request, destinations, continues, ask_s }
+    }
+}
+
+fn due_at_once(trunks: &[Trunk]) -> Vec<Registration> {
+    let wanted = trunks.iter().enumerate().filter(|(_, trunk)| !trunk.register.is_empty());
+    let begin = |(index, trunk): (usize, &Trunk)| Registration {
+        trunk: index,
+        state: State::Due(Instant::ZERO),
+        sequence: None,
+        ask_s: trunk.register_s.max(LEAST_S),
+        failures: 0,
+        is_bound: false,
+        registrar: Vec::new(),
+    };
+    wanted.map(begin).collect()
+}
+
+/// Whether both trunks make one binding: the address of record and the Contact follow from these.
+fn is_one_binding(one: &Trunk, other: &Trunk) -> bool {
+    one.register == other.register && one.username == other.username
+}
+
+/// Whether both trunks register for the same time, with the same password.
+fn asks_alike(one: &Trunk, other: &Trunk) -> bool {
+    one.password == other.password && one.realm == other.realm && one.register_s == other.register_s
+}
+
+fn resolved_for((index, registration): (usize, &Registration)) -> Option<(SessionId, usize)> {
+    match registration.state {
+        State::Resolving(session) => Some((session, index)),
+        State::Due(_) | State::Asking(_) | State::Over => None,
     }
 }
 

@@ -81,6 +81,77 @@ fn a_registrar_that_wants_longer_is_asked_for_longer_and_a_drain_unregisters() {
 }
 
 #[test]
+fn changed_trunks_unregister_what_they_no_longer_have_and_keep_the_rest() {
+    let mut rig = registered();
+    let kept = last_register(&rig);
+    let sent = registers(&rig);
+    // Neither a new trunk in front nor another order of targets is a reason to register again.
+    let other = Trunk { username: "other".to_owned(), ..trunk() };
+    let moved = Trunk { targets: vec!["sip:new.example".to_owned()], ..trunk() };
+    change_trunks(&mut rig, vec![other.clone(), moved]);
+    assert_eq!((registers(&rig), rig.control.trunk_registrations()), (sent, (2, 1)));
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    assert_eq!(last_register(&rig).to.uri.to_string(), "sip:other@carrier.example");
+    assert_eq!(header(&last_register(&rig), "Expires"), "600");
+    rig.respond_to_last(200, "Expires: 600");
+    assert_eq!(rig.control.trunk_registrations(), (2, 2));
+    // The first trunk goes: its carrier must send no more calls here.
+    change_trunks(&mut rig, vec![other]);
+    let removal = last_register(&rig);
+    assert_eq!(removal.to.uri.to_string(), "sip:gw@carrier.example");
+    assert_eq!(header(&removal, "Expires"), "0");
+    assert_eq!(removal.contact.first().and_then(sip::NameAddr::expires), Some(0));
+    assert_eq!(removal.call_id, kept.call_id, "RFC 3261 section 10.2.4");
+    rig.respond_to_last(200, "");
+    assert_eq!(rig.control.trunk_registrations(), (1, 1));
+    assert_eq!(registers(&rig), sent + 2);
+}
+
+#[test]
+fn the_response_to_a_removal_is_not_taken_for_that_of_a_new_trunk() {
+    let mut rig = registered();
+    let there = Trunk { register: "sip:new.example".to_owned(), ..trunk() };
+    change_trunks(&mut rig, vec![there]);
+    assert_eq!(header(&last_register(&rig), "Expires"), "0");
+    let removal = rig.sent.len();
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    assert_eq!(last_register(&rig).uri.to_string(), "sip:new.example");
+    rig.sent.truncate(removal);
+    rig.respond_to_last(200, "");
+    assert_eq!(rig.control.trunk_registrations(), (1, 0), "the old carrier answered");
+}
+
+#[test]
+fn a_changed_password_registers_at_once_and_a_drain_ends_every_registration() {
+    let mut rig = registered();
+    let sent = registers(&rig);
+    change_trunks(&mut rig, vec![Trunk { password: "new".to_owned(), ..trunk() }]);
+    rig.after(Duration::ZERO);
+    assert_eq!(rig.control.trunk_registrations(), (1, 1), "the binding holds meanwhile");
+    // The drain begins while the registrar is looked up: its address is no reason to register.
+    rig.tell(Input::Drain);
+    assert_eq!(header(&last_register(&rig), "Expires"), "0");
+    rig.respond_to_last(200, "");
+    rig.resolve();
+    change_trunks(&mut rig, vec![trunk(), Trunk { username: "late".to_owned(), ..trunk() }]);
+    rig.after(Duration::from_secs(1));
+    assert!(rig.resolves.is_empty());
+    assert_eq!((registers(&rig), rig.control.trunk_registrations()), (sent + 1, (2, 0)));
+}
+
+#[test]
+fn a_binding_that_the_carrier_may_have_made_already_is_removed_by_a_drain() {
+    let mut rig = registering();
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    assert_eq!(header(&last_register(&rig), "Expires"), "600");
+    rig.tell(Input::Drain);
+    assert_eq!((registers(&rig), header(&last_register(&rig), "Expires")), (2, "0".to_owned()));
+}
+
+#[test]
 fn the_password_answers_the_realm_of_the_trunk_alone() {
     let mut rig = Rig::with_settings(book(), |settings| {
         settings.trunks = vec![Trunk { realm: "carrier".to_owned(), ..trunk() }];
@@ -246,6 +317,21 @@ fn media_of_a_domains_callers_is_taken_as_its_own_latch_says_but_not_a_trunks() 
         rig.answer_webhook("<Say>Hello.</Say>");
         assert_eq!(started(&rig), Some(expected), "{name} {is_trunk}");
     }
+}
+
+fn change_trunks(rig: &mut Rig, trunks: Vec<Trunk>) {
+    let settings = crate::ControlSettings { trunks, ..rig.control.settings.clone() };
+    rig.tell(Input::Settings(Box::new(settings)));
+}
+
+/// The carrier holds our binding for 600 s.
+fn registered() -> Rig {
+    let mut rig = registering();
+    rig.after(Duration::ZERO);
+    rig.resolve();
+    rig.respond_to_last(200, "Expires: 600");
+    assert_eq!(rig.control.trunk_registrations(), (1, 1));
+    rig
 }
 
 fn registering() -> Rig {
