@@ -22,6 +22,7 @@ pub mod source;
 pub mod srtp;
 pub mod time;
 pub mod tls;
+pub mod transport;
 
 pub use code::Code;
 pub use codec::{Codec, Direction};
@@ -38,3 +39,4 @@ pub use source::source_of;
 pub use srtp::{SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 pub use time::{Instant, Now};
 pub use tls::TlsFailure;
+pub use transport::Transport;

@@ -11,10 +11,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use shared::Transport;
 use shared::ids::Origin;
 use sip::{
-    Command, Destination, Effect, Flow, FlowId, Input, SendTo, Transport, UaConfig, UaEvent,
-    UaMeters, UserAgent,
+    Command, Destination, Effect, Flow, FlowId, Input, SendTo, UaConfig, UaEvent, UaMeters,
+    UserAgent,
 };
 use socket2::SockRef;
 

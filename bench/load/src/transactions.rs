@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
 use shared::ids::Origin;
-use shared::{Codec, Direction, Instant, Now};
+use shared::{Codec, Direction, Instant, Now, Transport};
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::{
-    Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, Transport,
-    UaConfig, UaEvent, Uri, UserAgent,
+    Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, UaConfig,
+    UaEvent, Uri, UserAgent,
 };
 use smallvec::smallvec;
 

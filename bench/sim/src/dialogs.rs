@@ -9,12 +9,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::{Codec, Direction, Extensions, Instant, NegotiatedMedia, Now, Origin, Refusal};
+use shared::{
+    Codec, Direction, Extensions, Instant, NegotiatedMedia, Now, Origin, Refusal, Transport,
+};
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::user_agent::Attempts;
 use sip::{
-    Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, Transport,
-    UaConfig, UaEvent, Uri, UserAgent,
+    Command, Destination, Effect, Flow, FlowId, Input, Invite, SendTo, SessionId, UaConfig,
+    UaEvent, Uri, UserAgent,
 };
 
 use crate::rng::Rng;

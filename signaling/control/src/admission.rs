@@ -13,9 +13,8 @@
 
 use std::net::IpAddr;
 
-use shared::{AccountSid, Code, DomainSid, Refusal};
+use shared::{AccountSid, Code, DomainSid, Refusal, Transport};
 use sip::digest::{Algorithm, Ha1, Verdict};
-use sip::flow::Transport;
 use sip::{Flow, Host, Uri};
 use store::{Admission, Credential, Snapshot};
 

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sip::flow::Transport;
+use shared::Transport;
 use sip::{Destination, Flow, FlowId};
 
 /// One listener of an edge.

@@ -8,9 +8,9 @@ use call::{PromptId, PromptSource};
 use shared::ids::TapId;
 use shared::{
     AccountSid, CallSid, CoreId, Instant, LegQuality, MediaCommand, RecordingSid, Refusal,
+    Transport,
 };
 use sip::SessionId;
-use sip::flow::Transport;
 use store::{Change, Reply, Secret, WriteError};
 
 use crate::tokens::{ApiToken, CommitToken};

@@ -4,9 +4,8 @@
 
 use std::net::SocketAddr;
 
-use shared::Refusal;
+use shared::{Refusal, Transport};
 use sip::digest::{Algorithm, Ha1, Verdict};
-use sip::flow::Transport;
 use sip::{Flow, FlowId, Method, NameAddr, Uri};
 use store::{Admission, Snapshot};
 

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use control::ControlSettings;
 use control::explain::{Explanation, Outcome, Question, explain};
+use shared::Transport;
 use shared::ids::Origin;
 use shared::refusal::generic_phrase;
 use shared::rules::RULES;
-use sip::{Method, Transport, Uri};
+use sip::{Method, Uri};
 
 use crate::cli::ExplainArguments;
 use crate::settings::Settings;

@@ -4,7 +4,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::flow::{Destination, Flow, Transport};
+use shared::Transport;
+
+use crate::flow::{Destination, Flow};
 use crate::message::{CallId, Method, Request, Response};
 use crate::name_addr::NameAddr;
 use crate::refer_to::Replaces;

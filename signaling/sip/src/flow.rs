@@ -2,56 +2,11 @@
 
 use std::net::SocketAddr;
 
+use shared::Transport;
+
 /// A UDP listener's socket, or one TCP or TLS connection. Chosen by the shell, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub u64);
-
-/// A transport protocol (RFC 3261 §18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
-    /// Datagrams: the transaction layer retransmits.
-    Udp,
-    /// A byte stream: only a 2xx is retransmitted.
-    Tcp,
-    /// TLS over TCP.
-    Tls,
-}
-
-impl Transport {
-    /// Whether the transport itself delivers, so that transactions do not retransmit.
-    pub const fn is_reliable(self) -> bool {
-        match self {
-            Self::Udp => false,
-            Self::Tcp | Self::Tls => true,
-        }
-    }
-
-    /// The word in a Via (RFC 3261 §20.42).
-    pub const fn via_name(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-        }
-    }
-
-    /// The value of a URI's `transport` parameter.
-    pub const fn parameter(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-        }
-    }
-
-    /// Default port of a URI or a Via (RFC 3261 §19.1.2).
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Udp | Self::Tcp => 5060,
-            Self::Tls => 5061,
-        }
-    }
-}
 
 /// One peer seen over one socket or connection: what a received message carries besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub mod uri;
 pub mod user_agent;
 pub mod via;
 
-pub use flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken, Transport};
+pub use flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 pub use framing::{Frame, Framer};
 pub use header::{ExtraHeader, Headers};
 pub use ids::{RequestId, SessionId};

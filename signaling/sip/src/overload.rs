@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use shared::{Instant, Now};
+use shared::{Instant, Now, Transport};
 
-use crate::flow::Transport;
 use crate::via::{self, Via};
 
 /// The kinds of transport on which input arrives faster than it is handled. The event loop serves

@@ -11,7 +11,7 @@ use crate::tls::{Minted, TlsParts};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// TCP or TLS.
-    pub transport: sip::Transport,
+    pub transport: shared::Transport,
     /// Its address.
     pub remote: SocketAddr,
     /// TLS: the name that its certificate must carry; `None`: its address.

@@ -36,7 +36,7 @@ pub(crate) struct Stream {
 /// another address, gets another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Connection {
-    pub(crate) transport: sip::Transport,
+    pub(crate) transport: shared::Transport,
     pub(crate) remote: SocketAddr,
     pub(crate) host: Option<String>,
     /// The address it leaves from; `None`: the kernel's choice.

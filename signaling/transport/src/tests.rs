@@ -34,7 +34,7 @@ impl World {
         let (transport, down) =
             Transport::open(config, Arc::clone(&metrics), Arc::default(), sender)
                 .expect("listening");
-        let address = transport.local_addresses(sip::Transport::Tcp)[0];
+        let address = transport.local_addresses(shared::Transport::Tcp)[0];
         let handle = transport.run(down.clone()).expect("a thread");
         Self { handle: Some(handle), down, up, address, metrics, _poll: poll }
     }
@@ -257,5 +257,5 @@ fn a_connection_leaves_from_the_address_that_it_shows_and_another_address_gets_a
 
 fn tcp(remote: SocketAddr) -> Peer {
     let local = SocketAddr::from(([0, 0, 0, 0], 0));
-    Peer { transport: sip::Transport::Tcp, remote, host: None, local }
+    Peer { transport: shared::Transport::Tcp, remote, host: None, local }
 }

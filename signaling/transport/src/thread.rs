@@ -64,7 +64,7 @@ struct Source {
 struct Listener {
     socket: TcpListener,
     local: SocketAddr,
-    transport: sip::Transport,
+    transport: shared::Transport,
     /// Connections may be waiting although mio has told of them.
     ready: bool,
 }
@@ -103,8 +103,8 @@ impl Transport {
         let doorbell = Doorbell::new(&poll, DOORBELL).map_err(|error| (anywhere, error))?;
         let (down_sender, down) = bounded(DOWN_QUEUE_MAX, &doorbell);
         let mut listeners = Vec::new();
-        let plain = config.listen.iter().map(|address| (sip::Transport::Tcp, *address));
-        let secure = config.listen_tls.iter().map(|address| (sip::Transport::Tls, *address));
+        let plain = config.listen.iter().map(|address| (shared::Transport::Tcp, *address));
+        let secure = config.listen_tls.iter().map(|address| (shared::Transport::Tls, *address));
         for (index, (transport, address)) in plain.chain(secure).enumerate() {
             let listener = listen(&poll, transport, address, Token(LISTENERS.0 + index));
             listeners.push(listener.map_err(|error| (address, error))?);
@@ -136,7 +136,7 @@ impl Transport {
     }
 
     /// The addresses listened on, with the ports that the system chose.
-    pub fn local_addresses(&self, transport: sip::Transport) -> Vec<SocketAddr> {
+    pub fn local_addresses(&self, transport: shared::Transport) -> Vec<SocketAddr> {
         let of = self.listeners.iter().filter(|listener| listener.transport == transport);
         of.map(|listener| listener.local).collect()
     }
@@ -357,7 +357,7 @@ impl Transport {
 
     /// The address that a connection leaves from which shows `local` to its peer; `None`: whichever the
     /// kernel takes, where we listen on all addresses.
-    fn source(&self, transport: sip::Transport, local: SocketAddr) -> Option<IpAddr> {
+    fn source(&self, transport: shared::Transport, local: SocketAddr) -> Option<IpAddr> {
         if let Some(source) = self.config.edges.source(transport, local) {
             return Some(source);
         }
@@ -379,9 +379,9 @@ impl Transport {
             return None;
         }
         let session = match connection.transport {
-            sip::Transport::Tls => Some(Session::connecting(self.tls.connect(&connection)?)),
-            sip::Transport::Tcp => None,
-            sip::Transport::Udp => return None,
+            shared::Transport::Tls => Some(Session::connecting(self.tls.connect(&connection)?)),
+            shared::Transport::Tcp => None,
+            shared::Transport::Udp => return None,
         };
         let socket = match open(connection.remote, connection.source) {
             Ok(socket) => socket,
@@ -420,7 +420,7 @@ impl Transport {
         self.by_peer.insert(connection, key);
         self.by_source.entry(source_of(remote.ip())).or_default().streams += 1;
         self.metrics.transport_streams_open.add(1);
-        if transport == sip::Transport::Tls {
+        if transport == shared::Transport::Tls {
             self.metrics.transport_tls_streams_open.add(1);
         }
         Some(key)
@@ -473,11 +473,11 @@ impl Transport {
         }
     }
 
-    fn accepted(&mut self, socket: TcpStream, transport: sip::Transport, remote: SocketAddr) {
+    fn accepted(&mut self, socket: TcpStream, transport: shared::Transport, remote: SocketAddr) {
         let source = source_of(remote.ip());
         let now = Clock.mono();
         let of_source = self.by_source.get(&source).copied().unwrap_or_default();
-        let is_tls = transport == sip::Transport::Tls;
+        let is_tls = transport == shared::Transport::Tls;
         let is_vouched = self.tls.is_vouched(source, now);
         let refused = match () {
             () if self.streams.len() >= self.config.streams_max => Some("streams_max"),
@@ -626,7 +626,7 @@ impl Transport {
         }
         self.write_queues_bytes = self.write_queues_bytes.saturating_sub(stream.queued_bytes);
         self.metrics.transport_streams_open.add(-1);
-        if transport == sip::Transport::Tls {
+        if transport == shared::Transport::Tls {
             self.metrics.transport_tls_streams_open.add(-1);
         }
         self.metrics.transport_streams_closed_total.count(reason);
@@ -720,7 +720,7 @@ fn watch_over(socket: &TcpStream) {
 
 fn listen(
     poll: &Poll,
-    transport: sip::Transport,
+    transport: shared::Transport,
     address: SocketAddr,
     token: Token,
 ) -> io::Result<Listener> {

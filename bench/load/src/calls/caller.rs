@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use shared::{Codec, Direction};
+use shared::{Codec, Direction, Transport};
 use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
-use sip::{Command, EndCause, Invite, SessionId, Transport, UaEvent, Uri};
+use sip::{Command, EndCause, Invite, SessionId, UaEvent, Uri};
 use smallvec::smallvec;
 
 use super::rest::{Login, PASSWORD, USER};

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use sip::Transport;
+use shared::Transport;
 use tempfile::TempDir;
 
 use crate::endpoint::Trouble;

@@ -6,8 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use shared::Codec;
-use sip::Transport;
+use shared::{Codec, Transport};
 
 use super::Measured;
 use super::application::Application;

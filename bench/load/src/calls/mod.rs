@@ -21,8 +21,8 @@ use application::Application;
 use caller::{Outcome, Plan};
 use gateway::Gateway;
 use rest::Login;
+use shared::Transport;
 use sink::MediaSink;
-use sip::Transport;
 
 pub(crate) use gateway::build;
 pub(crate) use memory::kernel_bytes;

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shared::Instant;
-use sip::Transport;
+use shared::{Instant, Transport};
 
 use super::party::Party;
 

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::{FlowId, Transport};
+use shared::Transport;
+use sip::FlowId;
 use store::{BindingRecord, BindingTransport};
 
 use crate::rng::Rng;

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shared::{Codec, Direction, Extensions, Instant, NegotiatedMedia, Now, Origin, Refusal};
+use shared::{
+    Codec, Direction, Extensions, Instant, NegotiatedMedia, Now, Origin, Refusal, Transport,
+};
 use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::user_agent::Attempts;
 use sip::{
     Command, Destination, EndCause, Flow, FlowId, Input, Invite, Message, Method, OutgoingRequest,
-    OwnContact, Parameters, RequestId, Responded, Sequence, SessionId, Transport, UaConfig,
-    UaEvent, Uri, UserAgent,
+    OwnContact, Parameters, RequestId, Responded, Sequence, SessionId, UaConfig, UaEvent, Uri,
+    UserAgent,
 };
 
 use super::GATEWAY;

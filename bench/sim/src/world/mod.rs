@@ -14,8 +14,8 @@ use phone::{Phone, PhoneConfig};
 use plane::SocketId;
 use shared::config::SrtpUse;
 use shared::time::soonest;
-use shared::{CallSid, Codec, Instant, Now, Prompt, RecorderFrame};
-use sip::flow::{Flow, FlowId, SendTo, Transport};
+use shared::{CallSid, Codec, Instant, Now, Prompt, RecorderFrame, Transport};
+use sip::flow::{Flow, FlowId, SendTo};
 use store::{CallCommand, CallRecord, Change, DomainFields, MappedList, Outcome, Patch, Snapshot};
 
 use crate::audio::noise;

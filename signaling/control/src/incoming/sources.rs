@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use shared::config::Trunk;
-use shared::{Now, Refusal};
+use shared::{Now, Refusal, Transport};
 use sip::digest::ChallengeKind;
 use sip::strangers::Budget;
 use sip::user_agent::Incoming;
-use sip::{Command, Flow, Method, Transport};
+use sip::{Command, Flow, Method};
 
 use super::refusals::method_label;
 use crate::admission::Policy;

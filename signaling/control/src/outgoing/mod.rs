@@ -8,9 +8,8 @@
 
 use call::{CallInput, OutboundLeg, SipTarget, SipTransport, Target};
 use shared::config::Trunk;
-use shared::{CallSid, Now};
+use shared::{CallSid, Now, Transport};
 use sip::digest::Credentials;
-use sip::flow::Transport;
 use sip::user_agent::{Attempts, ExtraHeader, Failover, Invite};
 use sip::{Command, Destination, SessionId, Uri};
 

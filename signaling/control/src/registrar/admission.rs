@@ -4,9 +4,8 @@
 //! registrations, a credential list is mapped for them, the digest is right, and its user is the user of
 //! To.
 
-use shared::{AccountSid, Code, Refusal};
+use shared::{AccountSid, Code, Refusal, Transport};
 use sip::digest::Verdict;
-use sip::flow::Transport;
 use sip::registrar::AddressOfRecord;
 use sip::{NameAddr, Uri};
 use store::{Admission, Snapshot};

@@ -5,9 +5,8 @@
 //! refusal, so that the caller learns which one it was.
 
 use call::SipTarget;
-use shared::{CallSid, LatchMode};
+use shared::{CallSid, LatchMode, Transport};
 use sip::Uri;
-use sip::flow::Transport;
 use sip::registrar::{AddressOfRecord, Binding};
 
 use crate::control::Control;

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::limits::{BINDINGS_A_CHANGE_MAX, REGISTRATION_S};
-use shared::{AccountSid, BindingSid, DomainSid, Instant, Now, Refusal};
+use shared::{AccountSid, BindingSid, DomainSid, Instant, Now, Refusal, Transport};
 use sip::digest::ChallengeKind;
 use sip::registrar::{AddressOfRecord, Binding, Outbound, Registering};
 use sip::user_agent::Incoming;
-use sip::{Command, Flow, FlowId, NameAddr, Transport};
+use sip::{Command, Flow, FlowId, NameAddr};
 use store::{BindingChanges, BindingRecord, BindingTransport, Change, Outcome};
 
 use crate::admission::Refused;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use shared::Transport;
 use shared::limits::{DIGEST_FAILURES_A_MINUTE_MAX, STRANGER_BURST, STRANGER_CHALLENGED};
-use sip::flow::Transport;
 use store::AccountStatus;
 
 use super::rig::{Book, CALLER, Invite, OTHER_PASSWORD, PASSWORD, Rig, header, sdp};

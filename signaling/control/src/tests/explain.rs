@@ -1,6 +1,6 @@
 //! `sidetone explain` says what the gateway then does.
 
-use sip::flow::Transport;
+use shared::Transport;
 use sip::{Method, Uri};
 
 use super::rig::{Book, DESK, Invite, PASSWORD, Rig};

@@ -18,10 +18,10 @@ fn an_overloaded_gateway_drops_strangers_and_tells_others_when_to_come_again() {
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
     rig.tell(Input::Overload(EVERYWHERE));
     let before = rig.dropped;
-    rig.come_from(sip::flow::Transport::Udp, "192.0.2.99:5060");
+    rig.come_from(shared::Transport::Udp, "192.0.2.99:5060");
     assert_eq!(rig.invite(&Invite::default()), [0; 0], "a stranger");
     assert_eq!(rig.dropped, before + 1);
-    rig.come_from(sip::flow::Transport::Udp, super::rig::CALLER);
+    rig.come_from(shared::Transport::Udp, super::rig::CALLER);
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [503]);
     let seconds: u32 = header(rig.last_response(), "Retry-After").unwrap().parse().unwrap();
     assert!((5..=30).contains(&seconds), "{seconds}");
@@ -38,7 +38,7 @@ fn what_floods_streams_refuses_nothing_over_udp() {
     let mut rig = Rig::new(Book::with_credentials());
     rig.tell(Input::Overload(Overload { datagrams: false, streams: true }));
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
-    rig.come_from(sip::flow::Transport::Tcp, "192.0.2.99:5060");
+    rig.come_from(shared::Transport::Tcp, "192.0.2.99:5060");
     assert_eq!(rig.invite(&Invite::default()), [0; 0], "a stranger by a stream");
 }
 

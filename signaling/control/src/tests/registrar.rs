@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use shared::{Instant, LatchMode, MediaCommand};
+use shared::{Instant, LatchMode, MediaCommand, Transport};
 use sip::Contacts;
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
-use sip::flow::Transport;
 use store::{Outcome, Write};
 
 use super::rig::{ACCOUNT, Book, Invite, PASSWORD, Rig, header, sdp};

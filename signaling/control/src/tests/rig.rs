@@ -11,11 +11,11 @@ use shared::config::{Config, Layers};
 use shared::ids::Origin;
 use shared::{
     AccountSid, CallSid, CoreId, Instant, LegId, LegQuality, MediaCommand, MediaEvent, MediaPort,
-    Now,
+    Now, Transport,
 };
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
-use sip::flow::{Flow, FlowId, SendTo, Transport};
+use sip::flow::{Flow, FlowId, SendTo};
 use sip::{Message, Method, Response, SessionId};
 use store::{
     Account, BindingRecord, CallRecord, Change, Domain, DomainFields, DomainSuffix, MappedList,

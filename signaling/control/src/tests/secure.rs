@@ -1,8 +1,7 @@
 //! SRTP by domain, URI and setting (signaling/contract/sip.md 10), and that keys stay secret.
 
 use shared::config::SrtpUse;
-use shared::{MediaCommand, SrtpKeys, SrtpSuite};
-use sip::flow::Transport;
+use shared::{MediaCommand, SrtpKeys, SrtpSuite, Transport};
 
 use super::rig::*;
 

@@ -1,7 +1,6 @@
 //! INVITEs with Replaces: another phone takes the place of the one in a call.
 
-use shared::MediaCommand;
-use sip::flow::Transport;
+use shared::{MediaCommand, Transport};
 use store::CallStatus;
 
 use super::rig::{Book, CALLER, Invite, Rig, header, sdp};

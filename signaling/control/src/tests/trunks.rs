@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use shared::config::Trunk;
-use shared::{LatchMode, MediaCommand};
-use sip::flow::Transport;
+use shared::{LatchMode, MediaCommand, Transport};
 use sip::message::Request;
 use sip::{Message, Method};
 use store::CallStatus;

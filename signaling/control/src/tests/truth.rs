@@ -1,9 +1,9 @@
 //! One refusal, every audience: answer, notification, timeline and the table of rules say the same,
 //! and a stranger reads a generic phrase at most (ARCHITECTURE.md I9).
 
+use shared::Transport;
 use shared::limits::DIGEST_FAILURES_A_MINUTE_MAX;
 use shared::refusal::generic_phrase;
-use sip::flow::Transport;
 
 use super::overload::EVERYWHERE;
 use super::rig::{Book, CALLER, Invite, PASSWORD, Rig, header, sdp};

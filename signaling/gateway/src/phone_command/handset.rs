@@ -183,7 +183,7 @@ impl Handset {
         let mut bytes = vec![0; DATAGRAM_BYTES];
         while let Ok((length, remote)) = self.sip.recv_from(&mut bytes) {
             let flow =
-                Flow { id: FLOW, transport: sip::flow::Transport::Udp, local: self.local, remote };
+                Flow { id: FLOW, transport: shared::Transport::Udp, local: self.local, remote };
             let bytes = bytes.get(..length).unwrap_or_default();
             let input = Input::Sip(sip::Input::Received { flow, bytes });
             self.phone.handle(self.clock.now(), input);

@@ -219,9 +219,9 @@ impl Server {
         let target = sip::Uri::parse(uri.as_bytes()).map_err(|error| format!("{uri}: {error}"))?;
         let sip_uri = target.as_sip().ok_or_else(|| format!("{target} is no SIP URI"))?;
         let transport = match sip_uri.transport().as_deref() {
-            None | Some("udp") => sip::Transport::Udp,
-            Some("tcp") => sip::Transport::Tcp,
-            Some("tls") => sip::Transport::Tls,
+            None | Some("udp") => shared::Transport::Udp,
+            Some("tcp") => shared::Transport::Tcp,
+            Some("tls") => shared::Transport::Tls,
             Some(other) => return Err(format!("transport={other} is not udp, tcp or tls")),
         };
         let port = sip_uri.port.unwrap_or(transport.default_port());
@@ -233,9 +233,9 @@ impl Server {
             .ok_or_else(|| format!("{next_hop} has no address"))?;
         let host = next_hop.rsplit_once(':').map_or(next_hop.as_str(), |(host, _)| host);
         let way = match transport {
-            sip::Transport::Udp => Way::Udp,
-            sip::Transport::Tcp => Way::Tcp,
-            sip::Transport::Tls => Way::Tls { host: host.to_owned() },
+            shared::Transport::Udp => Way::Udp,
+            shared::Transport::Tcp => Way::Tcp,
+            shared::Transport::Tls => Way::Tls { host: host.to_owned() },
         };
         Ok(Route { target, remote, way })
     }

@@ -27,11 +27,11 @@ pub enum Way {
 
 impl Way {
     /// The protocol.
-    pub const fn transport(&self) -> sip::Transport {
+    pub const fn transport(&self) -> shared::Transport {
         match self {
-            Self::Udp => sip::Transport::Udp,
-            Self::Tcp => sip::Transport::Tcp,
-            Self::Tls { .. } => sip::Transport::Tls,
+            Self::Udp => shared::Transport::Udp,
+            Self::Tcp => shared::Transport::Tcp,
+            Self::Tls { .. } => shared::Transport::Tls,
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) fn edges(config: &Config, udp: &[UdpListener], transport: &Transport)
             let service = Service::Plain(sip::FlowId(index as u64));
             listener(name, edge, *wanted, service, socket.local_address())
         });
-    let bound = transport.local_addresses(sip::Transport::Tls).into_iter();
+    let bound = transport.local_addresses(shared::Transport::Tls).into_iter();
     let secure = edge_tls_listeners(config).zip(bound.skip(config.sip.tls.len()));
     let secure = secure
         .map(|((name, edge, wanted), bound)| listener(name, edge, wanted, Service::Tls, bound));

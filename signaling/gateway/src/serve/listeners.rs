@@ -81,8 +81,8 @@ impl<'s> Plan<'s> {
         };
         let addresses = Addresses {
             udp: udp_addresses,
-            tcp: transport.local_addresses(sip::Transport::Tcp),
-            tls: transport.local_addresses(sip::Transport::Tls),
+            tcp: transport.local_addresses(shared::Transport::Tcp),
+            tls: transport.local_addresses(shared::Transport::Tls),
             http: bound(&http),
             https: bound(&https),
             media: media_word(&media),

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use control::{Effect, Input, ResolveFailure};
-use shared::{CoreId, MediaCommand};
+use shared::{CoreId, MediaCommand, Transport};
 use shell::Clock;
-use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken, Transport};
+use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken};
 use store::Outcome;
 use transport::{Down, Peer};
 use webhook::dns::{SipEndpoint, SipTargetError, SipTransport};

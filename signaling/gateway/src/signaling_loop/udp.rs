@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
-use sip::{Flow, FlowId, SendFailure, Transport};
+use shared::Transport;
+use sip::{Flow, FlowId, SendFailure};
 
 use super::SignalingLoop;
 use super::undelivered::{self, Queued};

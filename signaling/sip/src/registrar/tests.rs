@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use shared::Transport;
+
 use super::*;
-use crate::flow::Transport;
 use crate::message::Message;
 
 const ALICE: &str = "<sip:alice@10.0.0.5:5060>";

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use shared::refusal::generic_phrase;
-use shared::{Instant, Now};
+use shared::{Instant, Now, Transport};
 
 use super::config::UaConfig;
 use super::connections::Connections;
 use super::event::{Effect, Trace, TraceDirection, TraceOwner, UaEvent};
 use super::meters::UaMeters;
 use super::tcp_refusals::TcpRefusals;
-use crate::flow::{Destination, ReplyRoute, SendTo, SendToken, Transport};
+use crate::flow::{Destination, ReplyRoute, SendTo, SendToken};
 use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::ids::SessionId;

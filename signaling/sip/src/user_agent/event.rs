@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use shared::{NegotiatedMedia, Refusal, TlsFailure};
+use shared::{NegotiatedMedia, Refusal, TlsFailure, Transport};
 
 #[cfg(doc)]
 use super::config::UaConfig;
 use super::incoming::Incoming;
 use super::outgoing::Sequence;
-use crate::flow::{CloseReason, FlowId, SendTo, SendToken, Transport};
+use crate::flow::{CloseReason, FlowId, SendTo, SendToken};
 use crate::header::Headers;
 use crate::ids::{RequestId, SessionId};
 use crate::name_addr::{Contacts, NameAddr};

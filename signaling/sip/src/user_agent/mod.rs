@@ -42,7 +42,7 @@ mod uas;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use shared::{Instant, Now, Refusal, TlsFailure};
+use shared::{Instant, Now, Refusal, TlsFailure, Transport};
 
 pub use crate::header::ExtraHeader;
 pub use command::{Command, Input};
@@ -55,7 +55,7 @@ pub use session::replaces_unknown;
 
 use self::core::Core;
 use crate::digest;
-use crate::flow::{Flow, FlowId, SendFailure, SendToken, Transport};
+use crate::flow::{Flow, FlowId, SendFailure, SendToken};
 use crate::ids::SessionId;
 use crate::message::CallId;
 use crate::name_addr::Contacts;
@@ -444,7 +444,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::flow::{Flow, Transport};
+    use crate::flow::Flow;
 
     #[test]
     fn a_panic_in_one_session_is_told_and_loses_no_other() {

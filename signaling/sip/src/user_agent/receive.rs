@@ -2,14 +2,14 @@
 //! first: sources past their limit, copies of requests (found from the top Via alone), then the
 //! full parser, then dialogs. Only a request that none of them owns goes up.
 
-use shared::{Extensions, Now};
+use shared::{Extensions, Now, Transport};
 
 use super::UserAgent;
 use super::core::Shape;
 use super::event::{TraceDirection, UaEvent};
 use super::incoming::Incoming;
 use super::objection::objection;
-use crate::flow::{Flow, ReplyRoute, SendToken, Transport};
+use crate::flow::{Flow, ReplyRoute, SendToken};
 use crate::ids::SessionId;
 use crate::message::{self, Message, Method, RawMessage, Request, StartLine};
 use crate::transaction::{Acknowledged, Repeat, ServerKey};

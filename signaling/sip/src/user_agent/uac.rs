@@ -1,6 +1,6 @@
 //! Sessions that begin with our INVITE, up to its final response (RFC 3261 §13.2). Sans-IO.
 
-use shared::{NegotiatedMedia, Now};
+use shared::{NegotiatedMedia, Now, Transport};
 
 use super::UserAgent;
 use super::core::{Core, tag_text};
@@ -13,7 +13,7 @@ use super::pending_requests::PendingRequests;
 use super::referrals::Referrals;
 use super::session::{Calling, Session, State, Talking};
 use super::timer::{self, SessionTimer};
-use crate::flow::{Destination, Transport};
+use crate::flow::Destination;
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{CallId, Method, Request, Response};

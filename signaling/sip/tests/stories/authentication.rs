@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use shared::Transport;
 use sip::digest::{Algorithm, ChallengeKind, Credentials, Ha1, Verdict};
-use sip::{Command, Incoming, Transport, UaEvent};
+use sip::{Command, Incoming, UaEvent};
 
 use crate::world::{Who, World, invite};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::Codec;
-use sip::{Command, Message, Method, Transport, UaEvent};
+use shared::{Codec, Transport};
+use sip::{Command, Message, Method, UaEvent};
 
 use crate::world::{A, B, Weather, Who, World, invite, media, towards};
 

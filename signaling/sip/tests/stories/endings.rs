@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sip::{Command, EndCause, Flow, FlowId, Message, Transport, UaEvent};
+use shared::Transport;
+use sip::{Command, EndCause, Flow, FlowId, Message, UaEvent};
 
 use crate::world::{A, B, Who, World, invite, udp, uri};
 

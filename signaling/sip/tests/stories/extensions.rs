@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::{Direction, Extensions};
-use sip::{Command, EndCause, Message, Method, Request, Transport, UaEvent};
+use shared::{Direction, Extensions, Transport};
+use sip::{Command, EndCause, Message, Method, Request, UaEvent};
 
 use crate::world::{A, B, Weather, Who, World, invite, media, udp};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use shared::limits::{SERVER_TRANSACTIONS_SOURCE_MAX, STRANGER_BURST, STRANGER_HELD_S};
-use shared::{Instant, Now, Origin};
+use shared::{Instant, Now, Origin, Transport};
 use sip::strangers::{Budget, VOUCHED};
-use sip::{Effect, Flow, FlowId, Input, Transport, UaConfig, UaEvent, UserAgent};
+use sip::{Effect, Flow, FlowId, Input, UaConfig, UaEvent, UserAgent};
 
 use crate::world::{Who, World, no_dialog, udp};
 

@@ -1,7 +1,8 @@
 //! Input from unauthenticated sources: nothing panics, nothing is kept.
 
 use proptest::prelude::*;
-use sip::{Flow, FlowId, Transport};
+use shared::Transport;
+use sip::{Flow, FlowId};
 
 use crate::world::{A, Who, World, udp};
 

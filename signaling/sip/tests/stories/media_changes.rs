@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::Direction;
-use sip::{Command, Message, Method, Transport, UaEvent};
+use shared::{Direction, Transport};
+use sip::{Command, Message, Method, UaEvent};
 
 use crate::world::{A, B, Who, World, media, udp};
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use shared::Transport;
 use sip::digest::{Algorithm, ChallengeKind, Credentials, Ha1, Verdict};
 use sip::{
     Command, Incoming, Message, Method, OutgoingRequest, OwnContact, Parameters, RequestId,
-    Responded, Sequence, Transport, UaConfig, UaEvent,
+    Responded, Sequence, UaConfig, UaEvent,
 };
 
 use crate::world::{Sent, Weather, Who, World, describe, towards, uri};

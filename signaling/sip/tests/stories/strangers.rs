@@ -1,9 +1,9 @@
 //! Requests outside of dialogs: which rules of SIP refuse them, and where the answers go.
 
-use shared::{Instant, Now, Origin, Refusal};
+use shared::{Instant, Now, Origin, Refusal, Transport};
 use sip::{
-    Command, Effect, Flow, FlowId, Incoming, Input, Message, Response, SendTo, SessionId,
-    Transport, UaConfig, UaEvent, UserAgent,
+    Command, Effect, Flow, FlowId, Incoming, Input, Message, Response, SendTo, SessionId, UaConfig,
+    UaEvent, UserAgent,
 };
 
 use crate::world::{media, no_dialog};

@@ -4,10 +4,8 @@
 #[path = "../torture/cases.rs"]
 mod cases;
 
-use shared::{Instant, Now, Origin, Refusal};
-use sip::{
-    Command, Effect, Flow, FlowId, Incoming, Input, Transport, UaConfig, UaEvent, UserAgent,
-};
+use shared::{Instant, Now, Origin, Refusal, Transport};
+use sip::{Command, Effect, Flow, FlowId, Incoming, Input, UaConfig, UaEvent, UserAgent};
 
 use crate::world::no_dialog;
 use cases::{Case, Outcome, RFC_4475, RFC_5118, Wire};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::Refusal;
-use sip::{Command, Message, Method, Replaces, Transport, UaEvent};
+use shared::{Refusal, Transport};
+use sip::{Command, Message, Method, Replaces, UaEvent};
 
 use crate::world::{A, B, Weather, Who, World};
 

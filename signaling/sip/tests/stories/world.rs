@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shared::{Instant, Now, Origin};
+use shared::{Instant, Now, Origin, Transport};
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::random::Random;
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Incoming, Input, Invite, Message, SendFailure,
-    SendTo, SessionId, Transport, UaConfig, UaEvent, Uri, UserAgent,
+    SendTo, SessionId, UaConfig, UaEvent, Uri, UserAgent,
 };
 
 /// What the network does to datagrams.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use control::Input;
-use sip::{Flow, FlowId, SendFailure, SendToken, Transport};
+use shared::Transport;
+use sip::{Flow, FlowId, SendFailure, SendToken};
 
 use super::super::GATEWAY;
 use super::super::party::received;

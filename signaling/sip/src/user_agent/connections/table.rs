@@ -387,8 +387,9 @@ const PONG: Duration = Duration::from_millis(SIP_CONNECTION_PONG_MS);
 
 #[cfg(test)]
 mod tests {
+    use shared::Transport;
+
     use super::*;
-    use crate::flow::Transport;
 
     #[test]
     fn connections_hold_a_bounded_sum_of_unfinished_bytes() {

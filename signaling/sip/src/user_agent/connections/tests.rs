@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use shared::Transport;
 use shared::limits::SIP_CONNECTION_PINGS_MAX;
 
 use super::*;
-use crate::flow::Transport;
 use crate::ids::SessionId;
 use crate::user_agent::{Command, Incoming, Input, UaConfig};
 
