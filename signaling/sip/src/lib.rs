@@ -45,4 +45,4 @@ pub use user_agent::{
     Command, Effect, EndCause, Incoming, Input, Invite, OutgoingRequest, OwnContact, Responded,
     Sequence, Trace, TraceDirection, TraceOwner, UaConfig, UaEvent, UaMeters, UserAgent,
 };
-pub use via::{Rport, Via};
+pub use via::{Rport, Via, ViaTransport};

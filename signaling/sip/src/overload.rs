@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::{Instant, Now, Transport};
 
-use crate::via::{self, Via};
+use crate::via::{Via, ViaTransport};
 
 /// The kinds of transport on which input arrives faster than it is handled. The event loop serves
 /// both in turn: a flood on one does not delay the other, so new work is refused only where it
@@ -67,8 +67,8 @@ impl OverloadControl {
             return;
         }
         let is_overloaded = match via.transport {
-            via::Transport::Udp => self.overload.datagrams,
-            _ => self.overload.streams,
+            ViaTransport::Known(transport) => self.overload.is_of(transport),
+            ViaTransport::Other(_) => self.overload.streams,
         };
         let percent = if is_overloaded { LOSS_PERCENT } else { 0 };
         let validity = if is_overloaded { VALIDITY } else { Duration::ZERO };

@@ -3,60 +3,51 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use shared::Transport;
+
 use crate::parameters::Parameters;
 use crate::scan::Scanner;
 use crate::text::{self, IllegalText, Text};
 use crate::uri::{self, Host};
 
-/// The transport of a Via.
+/// The transport word of a Via. A peer may name one that we do not speak, such as `WS` or `SCTP`: its
+/// request is answered all the same, and the word goes back as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-    /// TLS over TCP.
-    Tls,
-    /// WebSocket.
-    Ws,
-    /// WebSocket over TLS.
-    Wss,
-    /// Any other transport, as received.
+pub enum ViaTransport {
+    /// A transport of ours.
+    Known(Transport),
+    /// Any other token, as received.
     Other(Text),
 }
 
-impl Transport {
+impl ViaTransport {
     /// The name in a Via.
     pub fn name(&self) -> &[u8] {
         match self {
-            Self::Udp => b"UDP",
-            Self::Tcp => b"TCP",
-            Self::Tls => b"TLS",
-            Self::Ws => b"WS",
-            Self::Wss => b"WSS",
+            Self::Known(transport) => transport.via_name().as_bytes(),
             Self::Other(name) => name.as_bytes(),
         }
     }
 
-    /// Whether messages are framed by `Content-Length` and never retransmitted.
-    pub const fn is_reliable(&self) -> bool {
-        !matches!(self, Self::Udp)
-    }
-
-    /// Default port (RFC 3261 §19.1.2).
+    /// Default port; that of UDP and TCP for a transport that is not known.
     pub const fn default_port(&self) -> u16 {
         match self {
-            Self::Tls | Self::Wss => 5061,
-            Self::Udp | Self::Tcp | Self::Ws | Self::Other(_) => 5060,
+            Self::Known(transport) => transport.default_port(),
+            Self::Other(_) => Transport::Udp.default_port(),
         }
     }
 
-    fn from_token(name: &[u8]) -> Self {
-        let known = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
-        known
+    fn from_token(token: &[u8]) -> Self {
+        Transport::ALL
             .into_iter()
-            .find(|transport| transport.name().eq_ignore_ascii_case(name))
-            .unwrap_or_else(|| Self::Other(Text::from_wire(name)))
+            .find(|transport| transport.via_name().as_bytes().eq_ignore_ascii_case(token))
+            .map_or_else(|| Self::Other(Text::from_wire(token)), Self::Known)
+    }
+}
+
+impl From<Transport> for ViaTransport {
+    fn from(transport: Transport) -> Self {
+        Self::Known(transport)
     }
 }
 
@@ -73,7 +64,7 @@ pub enum Rport {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Via {
     /// The transport that carried it.
-    pub transport: Transport,
+    pub transport: ViaTransport,
     /// `sent-by` host.
     pub host: Host,
     /// `sent-by` port; `None` means the transport's default.
@@ -100,7 +91,7 @@ impl Via {
         branch: &str,
     ) -> Result<Self, IllegalText> {
         Ok(Self {
-            transport,
+            transport: transport.into(),
             host,
             port: Some(port),
             branch: Some(Text::token(branch)?),
@@ -219,7 +210,7 @@ impl Via {
         Ok(via)
     }
 
-    fn bare(transport: Transport, host: Host, port: Option<u16>) -> Self {
+    fn bare(transport: ViaTransport, host: Host, port: Option<u16>) -> Self {
         Self {
             transport,
             host,
@@ -269,7 +260,7 @@ pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
 fn read_sent_by(
     scanner: &mut Scanner<'_>,
     is_version: impl Fn(&[u8]) -> bool,
-) -> Result<(Transport, Host, Option<u16>), ViaError> {
+) -> Result<(ViaTransport, Host, Option<u16>), ViaError> {
     scanner.skip_space();
     let is_sip = scanner.token().is_some_and(|name| name.eq_ignore_ascii_case(b"SIP"));
     let slash = scanner.eat_padded(b'/');
@@ -277,7 +268,7 @@ fn read_sent_by(
     if !(is_sip && slash && version && scanner.eat_padded(b'/')) {
         return Err(ViaError);
     }
-    let transport = Transport::from_token(scanner.token().ok_or(ViaError)?);
+    let transport = ViaTransport::from_token(scanner.token().ok_or(ViaError)?);
     scanner.skip_space();
     let taken = scanner.take_while(|byte| !matches!(byte, b';' | b',' | b' ' | b'\t'));
     let bare = taken.strip_suffix(b":").unwrap_or(taken);
@@ -332,6 +323,14 @@ mod tests {
         let via =
             via("SIP  / 2.0  / TCP     spindle.example.com : 5062  ; branch  =   z9hG4bK9ikj8 ");
         assert_eq!(via.to_string(), "SIP/2.0/TCP spindle.example.com:5062;branch=z9hG4bK9ikj8");
+    }
+
+    #[test]
+    fn a_transport_that_we_do_not_speak_is_kept_as_it_came() {
+        let text = "SIP/2.0/ws a.b;branch=z9hG4bKa";
+        assert_eq!(via(text).transport, ViaTransport::Other(Text::from_wire(b"ws")));
+        assert_eq!(via(text).to_string(), text);
+        assert_eq!(via("SIP/2.0/udp a.b").transport, Transport::Udp.into());
     }
 
     #[test]

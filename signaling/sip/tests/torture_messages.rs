@@ -7,12 +7,12 @@ mod cases;
 use std::collections::BTreeSet;
 
 use cases::{Case, Outcome, RFC_4475, RFC_5118, Wire, originals, own_message, status_of};
-use shared::Codec;
+use shared::{Codec, Transport};
+use sip::ViaTransport;
 use sip::header::{DateError, Headers};
 use sip::message::{CSeq, Message, Request, Response};
 use sip::multipart::{parts, session_description};
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaSession, MediaTargets};
-use sip::via::Transport;
 use sip::{Contacts, Escaped, Method, ParseError, Text, Uri, Via};
 
 fn outcome(result: &Result<Message, ParseError>) -> Outcome {
@@ -209,8 +209,8 @@ fn long_values_lists_and_bodies_are_whole() {
 
     let many = request("varied_transports");
     let transports: Vec<_> = many.via.iter().map(|via| via.transport.clone()).collect();
-    assert_eq!(transports[3], Transport::Other(Text::new("PIGEON").unwrap()));
-    assert_eq!((transports.len(), &transports[2]), (5, &Transport::Tls));
+    assert_eq!(transports[3], ViaTransport::Other(Text::new("PIGEON").unwrap()));
+    assert_eq!((transports.len(), &transports[2]), (5, &Transport::Tls.into()));
 
     let multipart = request("multipart_body");
     let media_type = multipart.headers.content_type().unwrap();

@@ -317,11 +317,7 @@ impl Core {
     /// Adds Via and User-Agent; returns the bytes.
     fn seal(&mut self, request: &mut Request, destination: &Destination, token: Token) -> Vec<u8> {
         let local = destination.local;
-        let transport = match destination.transport {
-            Transport::Udp => crate::via::Transport::Udp,
-            Transport::Tcp => crate::via::Transport::Tcp,
-            Transport::Tls => crate::via::Transport::Tls,
-        };
+        let transport = destination.transport;
         let branch = format!("{}{token}", String::from_utf8_lossy(MAGIC_COOKIE));
         if let Ok(via) = Via::new(transport, Host::from(local.ip()), local.port(), &branch) {
             request.via = vec![via];

@@ -44,7 +44,7 @@ fn a_call_over_tcp_needs_no_retransmission() {
     assert_eq!(invites, 1);
     let by_udp = |sent: &&crate::world::Sent| match &sent.message {
         Message::Request(request) => {
-            request.top_via().is_some_and(|via| via.transport == sip::via::Transport::Udp)
+            request.top_via().is_some_and(|via| via.transport == Transport::Udp.into())
         }
         Message::Response(_) => false,
     };
