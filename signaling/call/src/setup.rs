@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use shared::{AccountSid, ApplicationSid, CallSid, DomainSid, ids::Origin, limits};
+use shared::{AccountSid, ApplicationSid, CallSid, DomainSid, Transport, ids::Origin, limits};
 use store::HttpMethod;
 
 use crate::finding::Finding;
@@ -86,17 +86,6 @@ pub enum Target {
     },
 }
 
-/// The transport of an outgoing INVITE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SipTransport {
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-    /// TLS.
-    Tls,
-}
-
 /// A checked `sip:` target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipTarget {
@@ -109,7 +98,7 @@ pub struct SipTarget {
     /// Port; `None` when the URI has none.
     pub port: Option<u16>,
     /// Transport by parameter or `sips:`; `None` leaves it to DNS (RFC 3263), else UDP.
-    pub transport: Option<SipTransport>,
+    pub transport: Option<Transport>,
     /// `secure=true`: signaling by TLS, and media by SRTP or the call fails.
     pub secure: bool,
     /// The edge that the INVITE leaves by, when the URI names one (`edge`, or `region` mapped to its edge).

@@ -5,11 +5,11 @@
 
 use std::net::Ipv6Addr;
 
-use shared::limits;
+use shared::{Transport, limits};
 
 use crate::finding::brief;
 use crate::form::percent_decode;
-use crate::setup::{SipTarget, SipTransport};
+use crate::setup::SipTarget;
 
 /// The reason why a URI cannot be dialled, or why a part of it is left out. The customer's error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,7 +163,7 @@ fn is_host_name(host: &str) -> bool {
 
 /// URI parameters: what they mean, what is sent and what is reported.
 struct Parameters {
-    transport: Option<SipTransport>,
+    transport: Option<Transport>,
     secure: bool,
     edge: Option<String>,
     sent: String,
@@ -182,7 +182,7 @@ impl Parameters {
         let (sent, reported) = (String::new(), String::new());
         let mut read = Self { transport: None, secure, edge: None, sent, reported };
         if over_tls {
-            read.transport = Some(SipTransport::Tls);
+            read.transport = Some(Transport::Tls);
             read.send(";transport=tls");
         }
         for (count, part) in parts.enumerate() {
@@ -251,13 +251,9 @@ impl Parameters {
     }
 }
 
-fn transport(value: &str) -> Result<SipTransport, SipNounFault> {
-    match value.to_ascii_lowercase().as_str() {
-        "udp" => Ok(SipTransport::Udp),
-        "tcp" => Ok(SipTransport::Tcp),
-        "tls" => Ok(SipTransport::Tls),
-        _ => Err(invalid("the transport of a SIP URI is udp, tcp or tls".to_owned())),
-    }
+fn transport(value: &str) -> Result<Transport, SipNounFault> {
+    Transport::from_parameter(&value.to_ascii_lowercase())
+        .ok_or_else(|| invalid("the transport of a SIP URI is udp, tcp or tls".to_owned()))
 }
 
 /// Reads the header part. An invalid header is left out and the call goes on.
@@ -360,7 +356,7 @@ mod tests {
         let target = target("sips:kate@example.com:5071");
         assert_eq!(target.uri, "sip:kate@example.com:5071;transport=tls");
         assert_eq!(target.reported, target.uri);
-        assert_eq!((target.transport, target.port), (Some(SipTransport::Tls), Some(5071)));
+        assert_eq!((target.transport, target.port), (Some(Transport::Tls), Some(5071)));
     }
 
     #[test]
@@ -380,11 +376,7 @@ mod tests {
             "sip:k@h;secure=TRUE;transport=tcp",
         ] {
             let target = target(text);
-            assert_eq!(
-                (target.secure, target.transport),
-                (true, Some(SipTransport::Tls)),
-                "{text}"
-            );
+            assert_eq!((target.secure, target.transport), (true, Some(Transport::Tls)), "{text}");
             assert_eq!(target.uri, "sip:k@h;transport=tls");
         }
         assert_eq!(target("sip:k@h;secure=true").reported, "sip:k@h;transport=tls;secure=true");

@@ -11,7 +11,7 @@ use sip::{
 use crate::control::Control;
 use crate::effect::{Effect, Observation, ResolveTarget};
 use crate::input::ResolveFailure;
-use crate::outgoing::{sip_transport, trunk_credentials};
+use crate::outgoing::trunk_credentials;
 use crate::state::registrations::{Refresh, Response};
 
 impl Control {
@@ -152,7 +152,7 @@ fn registrar_of(trunk: &Trunk) -> Option<(Uri, ResolveTarget)> {
     let mut uri = Uri::parse(target.uri.as_bytes()).ok()?.as_sip()?.clone();
     uri.user = None;
     uri.password = None;
-    let transport = target.transport.map(sip_transport);
+    let transport = target.transport;
     let target = ResolveTarget { host: target.host, port: target.port, transport };
     Some((uri.into(), target))
 }

@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 
-use call::{SipTarget, SipTransport, Target};
-use shared::{CallSid, Now, TlsFailure};
+use call::{SipTarget, Target};
+use shared::{CallSid, Now, TlsFailure, Transport};
 use sip::user_agent::Failover;
 use sip::{Contacts, SessionId, Uri};
 
@@ -166,8 +166,8 @@ impl Control {
         if let Target::Sip(SipTarget { headers, transport, secure, .. }) = &mut invite.leg.target {
             target.headers = std::mem::take(headers);
             // A redirect cannot downgrade a call from TLS, or from SRTP.
-            if *transport == Some(SipTransport::Tls) {
-                target.transport = Some(SipTransport::Tls);
+            if *transport == Some(Transport::Tls) {
+                target.transport = Some(Transport::Tls);
             }
             target.secure = *secure;
         }

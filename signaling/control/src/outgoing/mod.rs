@@ -6,7 +6,7 @@
 //! When all of them fail, `elsewhere` looks for a further target. The first one that is left without any
 //! ends the call by `no_way`.
 
-use call::{CallInput, OutboundLeg, SipTarget, SipTransport, Target};
+use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::config::Trunk;
 use shared::{CallSid, Now, Transport};
 use sip::digest::Credentials;
@@ -313,7 +313,6 @@ impl Control {
     }
 
     fn sip_recipient(&self, target: &SipTarget) -> Result<Recipient, NoWay> {
-        let transport = target.transport.map(transport);
         let credentials = target
             .credentials
             .as_ref()
@@ -322,7 +321,7 @@ impl Control {
             uri: target.uri.clone(),
             host: target.host.clone(),
             port: target.port,
-            transport,
+            transport: target.transport,
             secure: target.secure,
             headers: target.headers.clone(),
             credentials,
@@ -346,7 +345,7 @@ impl Control {
             uri: format!("sip:{number}@{host_part}"),
             host: parsed.host.clone(),
             port: parsed.port,
-            transport: parsed.transport.map(transport),
+            transport: parsed.transport,
             secure: parsed.secure,
             headers: Vec::new(),
             credentials: trunk_credentials(trunk),
@@ -368,23 +367,6 @@ pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
         password: trunk.password.clone(),
         realm: (!trunk.realm.is_empty()).then(|| trunk.realm.clone()),
     })
-}
-
-const fn transport(transport: SipTransport) -> Transport {
-    match transport {
-        SipTransport::Udp => Transport::Udp,
-        SipTransport::Tcp => Transport::Tcp,
-        SipTransport::Tls => Transport::Tls,
-    }
-}
-
-/// The transport as the user agent names it.
-pub(crate) const fn sip_transport(transport: SipTransport) -> Transport {
-    match transport {
-        SipTransport::Udp => Transport::Udp,
-        SipTransport::Tcp => Transport::Tcp,
-        SipTransport::Tls => Transport::Tls,
-    }
 }
 
 fn no_address() -> ResolveFailure {
