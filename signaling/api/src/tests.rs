@@ -9,14 +9,13 @@ use serde_json::{Value, json};
 use shared::ids::Origin;
 use shared::{
     AccountSid, BindingSid, CallSid, CredentialListSid, DomainSid, Instant, NotificationSid, Now,
-    RecordingSid,
+    RecordingSid, Transport,
 };
 use store::{
-    Account, BindingChanges, BindingRecord, BindingTransport, CallCommand, CallDirection,
-    CallRecord, CallStatus, Change, DomainSuffix, HttpExchange, HttpMessages, HttpMethod, Mint,
-    NotificationLevel, NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
-    Reply, Resource, SealError, Sealer, Secret, Settled, Snapshot, Submitted, TimelineRecord,
-    Writes,
+    Account, BindingChanges, BindingRecord, CallCommand, CallDirection, CallRecord, CallStatus,
+    Change, DomainSuffix, HttpExchange, HttpMessages, HttpMethod, Mint, NotificationLevel,
+    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, Reply, Resource,
+    SealError, Sealer, Secret, Settled, Snapshot, Submitted, TimelineRecord, Writes,
 };
 
 use crate::{Guard, Handled, Method, Request, Response, Step, admit, handle, render};
@@ -903,7 +902,7 @@ fn registration(domain: DomainSid) -> BindingRecord {
         path: Vec::new(),
         call_id: "c".to_owned(),
         cseq: 1,
-        transport: BindingTransport::Udp,
+        transport: Transport::Udp,
         remote: "192.0.2.9:5060".parse().unwrap(),
         local: "192.0.2.1:5060".parse().unwrap(),
         edge: "ashburn".to_owned(),

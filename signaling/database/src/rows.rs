@@ -4,10 +4,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Result, Row};
 use shared::{
     AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
+    Transport,
 };
 use store::{
-    BindingRecord, BindingTransport, CallDirection, CallRecord, CallStatus, Described, Description,
-    DomainAuth, HttpExchange, HttpMessages, HttpMethod, MappedList, Mapping, NotificationLevel,
+    BindingRecord, CallDirection, CallRecord, CallStatus, Described, Description, DomainAuth,
+    HttpExchange, HttpMessages, HttpMethod, MappedList, Mapping, NotificationLevel,
     NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, Sealer, Secret, Value,
 };
 
@@ -172,7 +173,7 @@ pub(crate) fn binding(row: &Row<'_>) -> Result<BindingRecord> {
         path: row.get("path")?,
         call_id: row.get("call_id")?,
         cseq: row.get("cseq")?,
-        transport: word(row, "transport", BindingTransport::from_name)?,
+        transport: word(row, "transport", Transport::from_parameter)?,
         remote: word(row, "remote", |text| text.parse().ok())?,
         local: word(row, "local", |text| text.parse().ok())?,
         edge: row.get("edge")?,

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use shared::ids::Origin;
-use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
+use shared::{
+    AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid, Transport,
+};
 use store::{
-    Account, AccountFilter, BindingChanges, BindingRecord, BindingTransport, CallDirection,
-    CallFilter, CallRecord, CallStatus, Change, Conflict, Cursor, DomainFields, DomainSuffix,
-    HistoryQueue, HttpExchange, HttpMethod, MappedList, Mint, NotificationFilter, Outcome,
-    PageRequest, Reader as _, RecordingFilter, RecordingRecord, RecordingSource, RecordingStatus,
-    Reply, Resource, ResourceKind, SealError, Sealer, Secret, Snapshot, TimeRange, TimelineRecord,
-    Write,
+    Account, AccountFilter, BindingChanges, BindingRecord, CallDirection, CallFilter, CallRecord,
+    CallStatus, Change, Conflict, Cursor, DomainFields, DomainSuffix, HistoryQueue, HttpExchange,
+    HttpMethod, MappedList, Mint, NotificationFilter, Outcome, PageRequest, Reader as _,
+    RecordingFilter, RecordingRecord, RecordingSource, RecordingStatus, Reply, Resource,
+    ResourceKind, SealError, Sealer, Secret, Snapshot, TimeRange, TimelineRecord, Write,
 };
 
 use crate::{Found, Journal, Journaled, OpenError, Opened, Reader, Retention};
@@ -113,7 +114,7 @@ fn domain(name: &str) -> Write {
 fn binding(
     domain: DomainSid,
     number: u128,
-    transport: BindingTransport,
+    transport: Transport,
     remote: &str,
     expires_ms: i64,
 ) -> BindingRecord {
@@ -389,12 +390,12 @@ fn a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_fr
     let Change::Insert(Resource::Domain(desk)) = &planned.change else { panic!("not a domain") };
     let of = desk.sid;
     house.commit(planned.change);
-    let kept = binding(of, 1, BindingTransport::Udp, "192.0.2.1:5060", T0 + DAY_MS);
+    let kept = binding(of, 1, Transport::Udp, "192.0.2.1:5060", T0 + DAY_MS);
     let put = vec![
         kept.clone(),
-        binding(of, 2, BindingTransport::Tls, "192.0.2.2:4000", T0 + DAY_MS),
-        binding(of, 3, BindingTransport::Tcp, "192.0.2.2:4001", T0 + DAY_MS + 1),
-        binding(of, 4, BindingTransport::Tls, "192.0.2.3:4000", T0 + 1),
+        binding(of, 2, Transport::Tls, "192.0.2.2:4000", T0 + DAY_MS),
+        binding(of, 3, Transport::Tcp, "192.0.2.2:4001", T0 + DAY_MS + 1),
+        binding(of, 4, Transport::Tls, "192.0.2.3:4000", T0 + 1),
     ];
     house.commit(Change::ChangeBindings(Arc::new(BindingChanges { put, removed: Vec::new() })));
     let house = house.reopen(T0 + 1_000);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use shared::{AccountSid, BindingSid, DomainSid};
+use shared::{AccountSid, BindingSid, DomainSid, Transport};
 
 /// A contact that a SIP user registered (RFC 3261 §10).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,9 @@ pub struct BindingRecord {
     pub call_id: String,
     /// CSeq of that REGISTER.
     pub cseq: u32,
-    /// Transport that requests to the contact take.
-    pub transport: BindingTransport,
+    /// Transport that requests to the contact take. Any UDP socket of the gateway reaches a phone,
+    /// also after a restart; a TCP or TLS connection ends with the process, and the binding with it.
+    pub transport: Transport,
     /// The phone's address as our socket saw it.
     pub remote: SocketAddr,
     /// Our address that the phone sent its REGISTER to.
@@ -41,33 +42,6 @@ pub struct BindingRecord {
     pub updated_ms: i64,
     /// Expiry unless refreshed, Unix milliseconds.
     pub expires_ms: i64,
-}
-
-/// Transport that requests to a contact take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BindingTransport {
-    /// Any socket of the gateway reaches it, also after a restart.
-    Udp,
-    /// The connection ends with the process, and the binding with it.
-    Tcp,
-    /// As TCP: the connection ends with the process, and the binding with it.
-    Tls,
-}
-
-impl BindingTransport {
-    /// The word that the database keeps and the API shows.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-        }
-    }
-
-    /// The inverse of [`BindingTransport::name`].
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Udp, Self::Tcp, Self::Tls].into_iter().find(|transport| transport.name() == name)
-    }
 }
 
 /// Contacts that one REGISTER, a lost connection or the clock changed.

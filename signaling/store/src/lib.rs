@@ -32,7 +32,7 @@ mod tests;
 
 pub use account::{Account, AccountStatus, Key};
 pub use admission::Admission;
-pub use binding::{BindingChanges, BindingRecord, BindingTransport};
+pub use binding::{BindingChanges, BindingRecord};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
     ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::{BindingSid, CallSid};
-use store::{BindingRecord, BindingTransport, CallRecord, CallStatus, Change};
+use shared::{BindingSid, CallSid, Transport};
+use store::{BindingRecord, CallRecord, CallStatus, Change};
 
 /// What the disk keeps.
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Disk {
             *self.endings.entry(record.sid).or_default() += 1;
         }
         self.bindings.retain(|_, binding| {
-            binding.expires_ms > unix_ms && binding.transport == BindingTransport::Udp
+            binding.expires_ms > unix_ms && binding.transport == Transport::Udp
         });
         self.bindings.values().cloned().collect()
     }

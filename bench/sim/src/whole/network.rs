@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use shared::Transport;
 use sip::FlowId;
-use store::{BindingRecord, BindingTransport};
+use store::BindingRecord;
 
 use crate::rng::Rng;
 
@@ -179,8 +179,8 @@ impl Network {
         binding: &BindingRecord,
     ) -> bool {
         match binding.transport {
-            BindingTransport::Udp => binding.remote == self.public(party),
-            BindingTransport::Tcp | BindingTransport::Tls => {
+            Transport::Udp => binding.remote == self.public(party),
+            Transport::Tcp | Transport::Tls => {
                 let connection = connection.and_then(|id| self.connections.get(&id));
                 connection.is_some_and(|connection| {
                     !connection.is_dead && connection.remote == binding.remote

@@ -56,7 +56,7 @@ fn json(row: &BindingRecord) -> Value {
         "username": row.user,
         "contact": String::from_utf8_lossy(&row.contact),
         "path": (!path.is_empty()).then_some(path),
-        "transport": row.transport.name(),
+        "transport": row.transport.parameter(),
         "source": row.remote.to_string(),
         "edge": row.edge,
         "instance": row.outbound.as_ref().map(|(instance, _)| instance),

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::limits::{BINDINGS_A_CHANGE_MAX, REGISTRATION_S};
-use shared::{AccountSid, BindingSid, DomainSid, Instant, Now, Refusal, Transport};
+use shared::{AccountSid, BindingSid, DomainSid, Instant, Now, Refusal};
 use sip::digest::ChallengeKind;
 use sip::registrar::{AddressOfRecord, Binding, Outbound, Registering};
 use sip::user_agent::Incoming;
 use sip::{Command, Flow, FlowId, NameAddr};
-use store::{BindingChanges, BindingRecord, BindingTransport, Change, Outcome};
+use store::{BindingChanges, BindingRecord, Change, Outcome};
 
 use crate::admission::Refused;
 use crate::control::Control;
@@ -163,11 +163,6 @@ impl Control {
     /// The flow of a restored binding. A phone on UDP is reached from the listener that it knows, if that is
     /// still there.
     fn flow_of(&self, record: &BindingRecord) -> Flow {
-        let transport = match record.transport {
-            BindingTransport::Udp => Transport::Udp,
-            BindingTransport::Tcp => Transport::Tcp,
-            BindingTransport::Tls => Transport::Tls,
-        };
         let local = record.local;
         let fits = |bound: &std::net::SocketAddr| {
             bound.is_ipv4() == local.is_ipv4()
@@ -180,7 +175,7 @@ impl Control {
             .find(|(_, bound)| bound.is_ipv4() == record.remote.is_ipv4());
         let index = same_port.or_else(|| listeners().next()).or(same_family);
         let id = FlowId(index.map_or(0, |(index, _)| index));
-        Flow { id, transport, local, remote: record.remote }
+        Flow { id, transport: record.transport, local, remote: record.remote }
     }
 
     /// A connection closed: the bindings that it carried are removed.
@@ -267,11 +262,7 @@ fn record_of(account: AccountSid, of: &AddressOfRecord, binding: &Binding) -> Bi
         path: binding.path.to_vec(),
         call_id: binding.call_id.to_string(),
         cseq: binding.cseq,
-        transport: match binding.flow.transport {
-            Transport::Udp => BindingTransport::Udp,
-            Transport::Tcp => BindingTransport::Tcp,
-            Transport::Tls => BindingTransport::Tls,
-        },
+        transport: binding.flow.transport,
         remote: binding.flow.remote,
         local: binding.flow.local,
         edge: binding.edge.to_string(),

@@ -35,7 +35,7 @@ fn put(transaction: &Transaction<'_>, row: &BindingRecord) -> Written {
             row.path,
             row.call_id,
             row.cseq,
-            row.transport.name(),
+            row.transport.parameter(),
             row.remote.to_string(),
             row.local.to_string(),
             row.edge,
