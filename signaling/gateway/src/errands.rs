@@ -13,14 +13,14 @@ use call::{HttpFailure, PromptFailure, PromptId, PromptSource};
 use control::{Input, RecordingFailure, RecordingFile, RecordingOrder, ResolveTarget};
 use recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, Transport};
+use shared::{AccountSid, CallSid};
 use shell::Sender;
 use sip::SessionId;
 use speech::prompts::PromptLoader;
 use store::Secret;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use webhook::dns::{LookupError, SipResolver, SipTarget, SipTargetError, SipTransport};
+use webhook::dns::{LookupError, SipResolver, SipTarget, SipTargetError};
 use webhook::{MediaRequest, WebhookClient};
 
 use crate::inbox::Message;
@@ -108,12 +108,8 @@ impl Errands {
             return self.answer(message(Err(busy)));
         };
         let resolver = self.sip.clone();
-        let transport = target.transport.map(|transport| match transport {
-            Transport::Udp => SipTransport::Udp,
-            Transport::Tcp => SipTransport::Tcp,
-            Transport::Tls => SipTransport::Tls,
-        });
-        let target = SipTarget { host: target.host, port: target.port, transport };
+        let target =
+            SipTarget { host: target.host, port: target.port, transport: target.transport };
         self.runtime.spawn(async move {
             let result = resolver.resolve(&target).await;
             errand.end(message(result)).await;

@@ -8,7 +8,7 @@ use shell::Clock;
 use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken};
 use store::Outcome;
 use transport::{Down, Peer};
-use webhook::dns::{SipEndpoint, SipTargetError, SipTransport};
+use webhook::dns::{SipEndpoint, SipTargetError};
 
 use super::SignalingLoop;
 use crate::store_thread::Order;
@@ -181,12 +181,7 @@ impl SignalingLoop {
     }
 
     fn destination(&mut self, endpoint: SipEndpoint) -> Option<Destination> {
-        let remote = endpoint.address;
-        let transport = match endpoint.transport {
-            SipTransport::Udp => Transport::Udp,
-            SipTransport::Tcp => Transport::Tcp,
-            SipTransport::Tls => Transport::Tls,
-        };
+        let SipEndpoint { transport, address: remote } = endpoint;
         let bound = match transport {
             Transport::Udp => self.listener_towards(remote)?,
             Transport::Tcp | Transport::Tls => self.stream_address(remote, transport),

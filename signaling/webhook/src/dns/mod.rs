@@ -9,4 +9,4 @@ mod sip;
 
 pub use address::{AddressGuard, Refused};
 pub use resolver::{LookupError, Names, NaptrRecord, Resolver, SrvRecord};
-pub use sip::{SipEndpoint, SipResolver, SipTarget, SipTargetError, SipTransport};
+pub use sip::{SipEndpoint, SipResolver, SipTarget, SipTargetError};

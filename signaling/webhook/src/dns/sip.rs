@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use shared::Transport;
 use tokio::time::timeout;
 
 use super::address::{AddressGuard, Refused};
@@ -14,32 +15,12 @@ const RULES_MAX: usize = 4;
 /// SRV records looked at, at most.
 const SERVERS_MAX: usize = 16;
 
-/// How a SIP message travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SipTransport {
-    /// `transport=udp`.
-    Udp,
-    /// `transport=tcp`.
-    Tcp,
-    /// `transport=tls`, or a `sips:` URI.
-    Tls,
-}
-
-impl SipTransport {
-    /// The port where none is named (RFC 3261 §19.1.2).
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Udp | Self::Tcp => 5060,
-            Self::Tls => 5061,
-        }
-    }
-
-    const fn service(self) -> &'static str {
-        match self {
-            Self::Udp => "_sip._udp",
-            Self::Tcp => "_sip._tcp",
-            Self::Tls => "_sips._tcp",
-        }
+/// The SRV service and protocol of a transport (RFC 3263 §4.1).
+const fn service(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "_sip._udp",
+        Transport::Tcp => "_sip._tcp",
+        Transport::Tls => "_sips._tcp",
     }
 }
 
@@ -51,14 +32,14 @@ pub struct SipTarget {
     /// Port, when the URI has one.
     pub port: Option<u16>,
     /// Transport, when the URI has one; a `sips:` URI means TLS.
-    pub transport: Option<SipTransport>,
+    pub transport: Option<Transport>,
 }
 
 /// An address to send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SipEndpoint {
     /// How.
-    pub transport: SipTransport,
+    pub transport: Transport,
     /// Where.
     pub address: SocketAddr,
 }
@@ -132,14 +113,14 @@ impl SipResolver {
                     }
                 }
                 for transport in transports {
-                    let name = format!("{}.{}", transport.service(), target.host);
+                    let name = format!("{}.{}", service(*transport), target.host);
                     let found = self.servers_of(&name, *transport).await;
                     if !found.is_empty() {
                         return Ok(found);
                     }
                 }
                 // No SRV record: A/AAAA at the default port (RFC 3263 §4.2).
-                let transport = target.transport.unwrap_or(SipTransport::Udp);
+                let transport = target.transport.unwrap_or(Transport::Udp);
                 let addresses = self.resolver.addresses(&target.host).await?;
                 Ok(endpoints(&addresses, transport, transport.default_port()))
             }
@@ -160,7 +141,7 @@ impl SipResolver {
         found
     }
 
-    async fn servers_of(&self, name: &str, transport: SipTransport) -> Vec<SipEndpoint> {
+    async fn servers_of(&self, name: &str, transport: Transport) -> Vec<SipEndpoint> {
         let Ok(records) = self.resolver.services(name).await else { return Vec::new() };
         let mut found = Vec::new();
         for server in order_servers(records, random) {
@@ -197,19 +178,19 @@ impl SipResolver {
 /// What to ask DNS for.
 #[derive(Debug, PartialEq, Eq)]
 enum Plan {
-    Addresses { transport: SipTransport, port: u16 },
-    Services { transports: &'static [SipTransport] },
+    Addresses { transport: Transport, port: u16 },
+    Services { transports: &'static [Transport] },
 }
 
 /// The SRV names that NAPTR records lead to, first to last: those of the lowest order that has any
 /// for SIP (RFC 3403 §4.1). `sips` by NAPTR is TLS, which a `sip:` URI may use as well.
-fn services_by_rules(records: &[NaptrRecord]) -> Vec<(SipTransport, String)> {
+fn services_by_rules(records: &[NaptrRecord]) -> Vec<(Transport, String)> {
     let usable = |record: &&NaptrRecord| record.flags == "s" && !record.replacement.is_empty();
     let known = |record: &NaptrRecord| {
         let transport = match record.service.as_str() {
-            "SIP+D2U" => SipTransport::Udp,
-            "SIP+D2T" => SipTransport::Tcp,
-            "SIPS+D2T" => SipTransport::Tls,
+            "SIP+D2U" => Transport::Udp,
+            "SIP+D2T" => Transport::Tcp,
+            "SIPS+D2T" => Transport::Tls,
             _ => return None,
         };
         Some((record.order, transport, record.replacement.clone()))
@@ -222,7 +203,7 @@ fn services_by_rules(records: &[NaptrRecord]) -> Vec<(SipTransport, String)> {
 
 /// RFC 3263 §4.1 and §4.2: a literal or a port settles it, else NAPTR (asked before) and SRV.
 fn plan(target: &SipTarget) -> Plan {
-    let transport = target.transport.unwrap_or(SipTransport::Udp);
+    let transport = target.transport.unwrap_or(Transport::Udp);
     let bare = target.host.trim_start_matches('[').trim_end_matches(']');
     if target.port.is_some() || bare.parse::<IpAddr>().is_ok() {
         return Plan::Addresses {
@@ -232,15 +213,15 @@ fn plan(target: &SipTarget) -> Plan {
     }
     Plan::Services {
         transports: match target.transport {
-            None => &[SipTransport::Udp, SipTransport::Tcp],
-            Some(SipTransport::Udp) => &[SipTransport::Udp],
-            Some(SipTransport::Tcp) => &[SipTransport::Tcp],
-            Some(SipTransport::Tls) => &[SipTransport::Tls],
+            None => &[Transport::Udp, Transport::Tcp],
+            Some(Transport::Udp) => &[Transport::Udp],
+            Some(Transport::Tcp) => &[Transport::Tcp],
+            Some(Transport::Tls) => &[Transport::Tls],
         },
     }
 }
 
-fn endpoints(addresses: &[IpAddr], transport: SipTransport, port: u16) -> Vec<SipEndpoint> {
+fn endpoints(addresses: &[IpAddr], transport: Transport, port: u16) -> Vec<SipEndpoint> {
     let endpoint = |ip: &IpAddr| SipEndpoint { transport, address: SocketAddr::new(*ip, port) };
     addresses.iter().map(endpoint).collect()
 }
@@ -286,21 +267,21 @@ mod tests {
 
     #[test]
     fn a_port_or_a_literal_means_addresses_and_all_else_services() {
-        let udp_5060 = Plan::Addresses { transport: SipTransport::Udp, port: 5060 };
+        let udp_5060 = Plan::Addresses { transport: Transport::Udp, port: 5060 };
         assert_eq!(plan(&target("192.0.2.1", None, None)), udp_5060);
         assert_eq!(plan(&target("[2001:db8::1]", None, None)), udp_5060);
         assert_eq!(plan(&target("example.com", Some(5060), None)), udp_5060);
         assert_eq!(
-            plan(&target("example.com", Some(5080), Some(SipTransport::Tcp))),
-            Plan::Addresses { transport: SipTransport::Tcp, port: 5080 }
+            plan(&target("example.com", Some(5080), Some(Transport::Tcp))),
+            Plan::Addresses { transport: Transport::Tcp, port: 5080 }
         );
         assert_eq!(
             plan(&target("example.com", None, None)),
-            Plan::Services { transports: &[SipTransport::Udp, SipTransport::Tcp] }
+            Plan::Services { transports: &[Transport::Udp, Transport::Tcp] }
         );
         assert_eq!(
-            plan(&target("192.0.2.1", None, Some(SipTransport::Tls))),
-            Plan::Addresses { transport: SipTransport::Tls, port: 5061 }
+            plan(&target("192.0.2.1", None, Some(Transport::Tls))),
+            Plan::Addresses { transport: Transport::Tls, port: 5061 }
         );
     }
 
@@ -324,11 +305,11 @@ mod tests {
         let resolver = SipResolver::new(fixed(), true);
         assert_eq!(
             resolver.resolve(&target("with-srv.example", None, None)).await,
-            Ok(vec![endpoint(SipTransport::Tcp, "192.0.2.9:5070")])
+            Ok(vec![endpoint(Transport::Tcp, "192.0.2.9:5070")])
         );
         assert_eq!(
             resolver.resolve(&target("plain.example", None, None)).await,
-            Ok(vec![endpoint(SipTransport::Udp, "198.51.100.1:5060")])
+            Ok(vec![endpoint(Transport::Udp, "198.51.100.1:5060")])
         );
     }
 
@@ -357,13 +338,13 @@ mod tests {
         assert_eq!(
             resolver.resolve(&target("example", None, None)).await,
             Ok(vec![
-                endpoint(SipTransport::Tcp, "192.0.2.9:5070"),
-                endpoint(SipTransport::Udp, "192.0.2.9:5080"),
+                endpoint(Transport::Tcp, "192.0.2.9:5070"),
+                endpoint(Transport::Udp, "192.0.2.9:5080"),
             ])
         );
         assert_eq!(
-            resolver.resolve(&target("example", None, Some(SipTransport::Udp))).await,
-            Ok(vec![endpoint(SipTransport::Udp, "192.0.2.9:5080")]),
+            resolver.resolve(&target("example", None, Some(Transport::Udp))).await,
+            Ok(vec![endpoint(Transport::Udp, "192.0.2.9:5080")]),
             "a parameter wins"
         );
     }
@@ -405,11 +386,11 @@ mod tests {
         Resolver::fixed(addresses, services)
     }
 
-    fn target(host: &str, port: Option<u16>, transport: Option<SipTransport>) -> SipTarget {
+    fn target(host: &str, port: Option<u16>, transport: Option<Transport>) -> SipTarget {
         SipTarget { host: host.to_owned(), port, transport }
     }
 
-    fn endpoint(transport: SipTransport, address: &str) -> SipEndpoint {
+    fn endpoint(transport: Transport, address: &str) -> SipEndpoint {
         SipEndpoint { transport, address: address.parse().unwrap() }
     }
 
