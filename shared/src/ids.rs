@@ -150,6 +150,10 @@ pub struct LegId {
     pub generation: u32,
 }
 
+/// A room in which any number of parties hear each other; chosen by Control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId(pub u32);
+
 /// One playback of a prompt or of digits on a leg; chosen by Control, unique per leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlayId(pub u32);

@@ -31,7 +31,7 @@ pub use ids::*;
 pub use leg::{
     IntervalQuality, LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia, RemoteReport,
 };
-pub use media::{MediaCommand, MediaEvent, Prompt, RecorderFrame};
+pub use media::{CommandRefusal, Joined, MediaCommand, MediaEvent, Prompt, RecorderFrame};
 pub use own::OwnSockets;
 pub use quality::{Impairments, LossPattern, Rating};
 pub use refusal::Refusal;

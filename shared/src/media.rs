@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::codec::Codec;
-use crate::ids::{LegId, PlayId, TapId};
+use crate::ids::{LegId, PlayId, RoomId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
 
 /// Decoded audio ready to be sent in either codec: 8,000 samples a second, one byte each.
@@ -52,6 +52,30 @@ pub enum TapTracks {
     Both,
 }
 
+/// The other end of a leg: who hears its party, and whom its party hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Joined {
+    /// Nobody: the party hears prompts, digits and silence.
+    #[default]
+    Nobody,
+    /// The party of this leg, which may be on another core. Both legs must be joined to each other; packets
+    /// flow from the moment that the second one is. A leg joined to itself is an echo.
+    Party(LegId),
+    /// A room, whose members hear the sum of all others. Refused with [`CommandRefusal::NoMixer`] until a core
+    /// has a mixer: the variant is the place where conferences enter.
+    Room(RoomId),
+}
+
+impl Joined {
+    /// The leg at the other end, if there is exactly one.
+    pub const fn party(self) -> Option<LegId> {
+        match self {
+            Self::Party(leg) => Some(leg),
+            Self::Nobody | Self::Room(_) => None,
+        }
+    }
+}
+
 /// Conditions that end a tap without a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapLimits {
@@ -87,16 +111,13 @@ pub enum MediaCommand {
         /// Box that the core writes the final figures to; returns in the answer.
         quality: Box<LegQuality>,
     },
-    /// Relay between `leg` and `peer`: what one receives, the other sends. Control sends this command twice,
-    /// to the core of each leg; the two may be on different cores.
-    Bridge {
-        /// The leg on the core that gets this command.
+    /// Join a leg to its other end, in place of the one before. To bridge two legs, Control sends this command
+    /// twice, once to the core of each leg.
+    Join {
         leg: LegId,
-        /// The other party.
-        peer: LegId,
+        /// The other end from now on.
+        joined: Joined,
     },
-    /// End the relay of [`MediaCommand::Bridge`] on this leg.
-    Unbridge { leg: LegId },
     /// Play a prompt to the party. It replaces a playing prompt (cause `Replaced`).
     Play {
         leg: LegId,
@@ -152,6 +173,28 @@ pub enum PlayEnd {
     LegStopped,
 }
 
+/// Why a core refused a command. The state of its legs is then as before the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandRefusal {
+    /// The leg is not up on this core: it ended, or never began.
+    NoLeg,
+    /// The slot or the port of a new leg is in use, or is not one of this core.
+    Taken,
+    /// [`Joined::Room`]: no core mixes yet.
+    NoMixer,
+}
+
+impl CommandRefusal {
+    /// The reason, as the end of a sentence about the command.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NoLeg => "the leg is not up",
+            Self::Taken => "its slot or port is in use, or is not of this core",
+            Self::NoMixer => "this core has no mixer for rooms",
+        }
+    }
+}
+
 /// Why a tap ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapEnd {
@@ -184,11 +227,12 @@ pub enum PlayedValue {
 pub enum MediaEvent {
     /// The box of a plan, to be dropped.
     PlanReturned(Box<LegPlan>),
-    /// A command named a leg that does not exist (it ended, or its slot is in use), or the core had no room.
-    /// Heap values return in their own events (`PlanReturned`, `LegStopped`, `PlayEnded`).
+    /// A command was refused. Heap values return in their own events (`PlanReturned`, `LegStopped`, `PlayEnded`).
     Refused {
         /// The leg that the command named.
         leg: LegId,
+        /// Why.
+        reason: CommandRefusal,
     },
     /// The leg is down; its slot and port may be used again.
     LegStopped {

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use io::{BackendChoice, Core, IoConfig, WaitSettings};
 use shared::{
-    Codec, CoreId, Direction, LatchMode, LegId, LegPlan, MediaCommand, MediaPort, NegotiatedMedia,
+    Codec, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaPort,
+    NegotiatedMedia,
 };
 
 const PACKET_BYTES: usize = 172;
@@ -114,8 +115,9 @@ fn start_calls(core: &mut Core, ports: &[MediaPort], party: SocketAddr) {
         commands.push(MediaCommand::StartLeg { leg: *leg, plan: plan(*port, party) });
     }
     for pair in legs.chunks_exact(2) {
-        commands.push(MediaCommand::Bridge { leg: pair[0], peer: pair[1] });
-        commands.push(MediaCommand::Bridge { leg: pair[1], peer: pair[0] });
+        for (leg, other) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+            commands.push(MediaCommand::Join { leg, joined: Joined::Party(other) });
+        }
     }
     let count = commands.len() as u64;
     for command in commands {

@@ -11,7 +11,7 @@ use std::time;
 use plane::srtp::SrtpSender;
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, rtp};
 use shared::{
-    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
     MediaPort, NegotiatedMedia, RecorderFrame, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
 };
 
@@ -101,7 +101,11 @@ fn key() -> SrtpKey {
 fn to_mesh() -> f64 {
     let mut plane = plane(2, Codec::Pcmu, false);
     let peer = LegId { core: CoreId(1), slot: 0, generation: 0 };
-    plane.command(Instant::ZERO, MediaCommand::Bridge { leg: leg(0), peer }, &mut Nothing);
+    plane.command(
+        Instant::ZERO,
+        MediaCommand::Join { leg: leg(0), joined: Joined::Party(peer) },
+        &mut Nothing,
+    );
     let mut packet = [0x55; 172];
     const ROUNDS: u32 = 1_000_000;
     let mut round = 0u32;
@@ -179,8 +183,9 @@ fn plane_with(legs: u16, codec_b: Codec, bridged: bool, srtp: impl Fn(u16) -> bo
         plane.command(Instant::ZERO, MediaCommand::StartLeg { leg: leg(slot), plan }, &mut Nothing);
     }
     for slot in 0..if bridged { legs } else { 0 } {
-        let bridge = MediaCommand::Bridge { leg: leg(slot), peer: leg(slot ^ 1) };
-        plane.command(Instant::ZERO, bridge, &mut Nothing);
+        let joined = Joined::Party(leg(slot ^ 1));
+        let join = MediaCommand::Join { leg: leg(slot), joined };
+        plane.command(Instant::ZERO, join, &mut Nothing);
     }
     plane
 }

@@ -19,6 +19,7 @@ use shared::limits::LATCH_PACKETS;
 use shared::{Codec, LatchMode, LegPlan};
 
 use crate::address::PackedAddress;
+use crate::join::Route;
 use crate::meters::DropReason;
 use crate::reception::Reception;
 use crate::relay::{Content, FIRST_EPOCH};
@@ -56,18 +57,6 @@ pub(crate) enum Latch {
     Deciding { left: u8 },
     /// Packets are taken from `source` only, and from the address of the SDP.
     Locked,
-}
-
-/// Destination of the party's packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Nowhere,
-    /// A leg of this core that is bridged back to us.
-    Local {
-        slot: u16,
-    },
-    /// A leg of another core (named in the cold part).
-    Mesh,
 }
 
 /// Effect of a valid packet on the latch.

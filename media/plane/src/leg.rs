@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use shared::{Instant, IntervalQuality, LegId, LegPlan, RemoteReport};
+use shared::{Instant, IntervalQuality, Joined, LegId, LegPlan, RemoteReport};
 
 use crate::address::PackedAddress;
 use crate::clock;
@@ -25,7 +25,8 @@ pub(crate) struct Leg {
     /// Time until which another source may replace a silent one: after an offer that names the same
     /// address, as from a phone whose NAT assigned another port.
     pub may_move_until_ms: Option<u32>,
-    pub peer: Option<LegId>,
+    /// The other end; the hot line's route follows from it.
+    pub joined: Joined,
     /// Place of its SRTP state in the core's slab; `None` for RTP in the clear.
     pub srtp: Option<u16>,
     /// The same while an offer/answer has switched SRTP off: should SRTP return with the same key, its
@@ -100,7 +101,7 @@ impl Leg {
             remote: plan.media.remote_rtp,
             left_source: (PackedAddress::NONE, 0),
             may_move_until_ms: None,
-            peer: None,
+            joined: Joined::Nobody,
             srtp: None,
             srtp_resting: None,
             playing: None,

@@ -10,6 +10,7 @@ mod clock;
 pub mod dtmf;
 pub mod g711;
 mod inbound;
+mod join;
 mod leg;
 mod losses;
 mod mesh;

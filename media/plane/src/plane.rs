@@ -14,6 +14,7 @@ mod beat;
 mod command;
 mod consistency;
 mod digits;
+mod joining;
 mod packet;
 mod report;
 mod secure;

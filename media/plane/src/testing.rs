@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
     MediaPort, NegotiatedMedia, OwnSockets, RecorderFrame,
 };
 
@@ -199,8 +199,13 @@ impl World {
 
     pub fn bridge(&mut self, a: usize, b: usize) {
         let (a, b) = (self.leg(a), self.leg(b));
-        self.command(MediaCommand::Bridge { leg: a, peer: b });
-        self.command(MediaCommand::Bridge { leg: b, peer: a });
+        self.command(MediaCommand::Join { leg: a, joined: Joined::Party(b) });
+        self.command(MediaCommand::Join { leg: b, joined: Joined::Party(a) });
+    }
+
+    /// Joins a party to nobody.
+    pub fn unbridge(&mut self, party: usize) {
+        self.command(MediaCommand::Join { leg: self.leg(party), joined: Joined::Nobody });
     }
 
     /// The party's next audio packet.
@@ -331,8 +336,7 @@ fn command_leg(command: &MediaCommand) -> LegId {
         MediaCommand::StartLeg { leg, .. }
         | MediaCommand::UpdateLeg { leg, .. }
         | MediaCommand::StopLeg { leg, .. }
-        | MediaCommand::Bridge { leg, .. }
-        | MediaCommand::Unbridge { leg }
+        | MediaCommand::Join { leg, .. }
         | MediaCommand::Play { leg, .. }
         | MediaCommand::SendDigits { leg, .. }
         | MediaCommand::StopPlay { leg }

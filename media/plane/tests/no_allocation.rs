@@ -11,7 +11,7 @@ use plane::srtp::{SRTP_OVERHEAD_MAX, SrtpSender};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, g711, rtp};
 use shared::media::{TapLimits, TapTracks};
 use shared::{
-    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
     MediaPort, NegotiatedMedia, PlayId, RecorderFrame, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
     TapId,
 };
@@ -124,16 +124,20 @@ fn leg(slot: u16) -> LegId {
     LegId { core: CoreId(0), slot, generation: 0 }
 }
 
+fn join(slot: u16, other: LegId) -> MediaCommand {
+    MediaCommand::Join { leg: leg(slot), joined: Joined::Party(other) }
+}
+
 /// All that a core is ever asked to do, with heap values made before counting begins.
 fn commands() -> Vec<MediaCommand> {
     let mut commands: Vec<MediaCommand> =
         (0..LEGS).map(|slot| MediaCommand::StartLeg { leg: leg(slot), plan: plan(slot) }).collect();
     for slot in (0..LEGS - 4).step_by(2) {
-        commands.push(MediaCommand::Bridge { leg: leg(slot), peer: leg(slot + 1) });
-        commands.push(MediaCommand::Bridge { leg: leg(slot + 1), peer: leg(slot) });
+        commands.push(join(slot, leg(slot + 1)));
+        commands.push(join(slot + 1, leg(slot)));
     }
     let elsewhere = LegId { core: CoreId(1), slot: 0, generation: 0 };
-    commands.push(MediaCommand::Bridge { leg: leg(LEGS - 1), peer: elsewhere });
+    commands.push(join(LEGS - 1, elsewhere));
     let (tracks, limits) = (TapTracks::Both, TapLimits::default());
     for slot in 0..8 {
         let tap = TapId(u64::from(slot));

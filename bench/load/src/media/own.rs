@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use io::{BackendChoice, Core, IoConfig, Media, WaitSettings};
 use shared::{
-    Codec, CoreId, Direction, LatchMode, LegId, LegPlan, MediaCommand, MediaPort, NegotiatedMedia,
-    SrtpKeys,
+    Codec, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaPort,
+    NegotiatedMedia, SrtpKeys,
 };
 
 use super::relay::{Relay, Setup, SetupError, party_key, tried};
@@ -140,8 +140,9 @@ fn bring_up(
         commands.push(MediaCommand::StartLeg { leg: *leg, plan });
     }
     for pair in legs.chunks_exact(2) {
-        commands.push(MediaCommand::Bridge { leg: pair[0], peer: pair[1] });
-        commands.push(MediaCommand::Bridge { leg: pair[1], peer: pair[0] });
+        for (leg, other) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+            commands.push(MediaCommand::Join { leg, joined: Joined::Party(other) });
+        }
     }
     let count = commands.len() as u64;
     for command in commands {

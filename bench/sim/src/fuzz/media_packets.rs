@@ -7,7 +7,7 @@ use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
 use shared::ids::TapId;
 use shared::media::{TapLimits, TapTracks};
 use shared::{
-    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
+    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
     MediaEvent, MediaPort, NegotiatedMedia, RecorderFrame,
 };
 
@@ -47,8 +47,8 @@ impl Core {
             core.command(MediaCommand::StartLeg { leg, plan: Box::new(plan(index)) });
         }
         let [a, b] = LEGS;
-        core.command(MediaCommand::Bridge { leg: a, peer: b });
-        core.command(MediaCommand::Bridge { leg: b, peer: a });
+        core.command(MediaCommand::Join { leg: a, joined: Joined::Party(b) });
+        core.command(MediaCommand::Join { leg: b, joined: Joined::Party(a) });
         let (tap, tracks) = (TapId(1), TapTracks::Both);
         core.command(MediaCommand::StartTap { leg: a, tap, tracks, limits: TapLimits::default() });
         core

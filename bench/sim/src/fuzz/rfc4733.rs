@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use plane::rtp::{self, HEADER_BYTES, RtpHeader};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
-use shared::{CoreId, Instant, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, RecorderFrame};
+use shared::{
+    CoreId, Instant, Joined, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, RecorderFrame,
+};
 
 use super::media_packets;
 use super::records::{Record, records};
@@ -67,8 +69,8 @@ impl Core {
             core.command(MediaCommand::StartLeg { leg, plan: Box::new(plan(index)) });
         }
         let [a, b] = LEGS;
-        core.command(MediaCommand::Bridge { leg: a, peer: b });
-        core.command(MediaCommand::Bridge { leg: b, peer: a });
+        core.command(MediaCommand::Join { leg: a, joined: Joined::Party(b) });
+        core.command(MediaCommand::Join { leg: b, joined: Joined::Party(a) });
         core
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use plane::{DropReason, MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, rtp};
 use shared::{
-    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
+    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
     MediaEvent, MediaPort, NegotiatedMedia, PlayId, Prompt, RecorderFrame,
 };
 
@@ -416,10 +416,8 @@ impl Story {
         }
         self.reference.bridges(self.now_ms, index, peer);
         let leg = self.leg(index);
-        self.command(match peer {
-            Some(peer) => MediaCommand::Bridge { leg, peer: self.leg(peer) },
-            None => MediaCommand::Unbridge { leg },
-        });
+        let joined = peer.map_or(Joined::Nobody, |peer| Joined::Party(self.leg(peer)));
+        self.command(MediaCommand::Join { leg, joined });
     }
 
     fn play_prompt(&mut self, index: usize) {
@@ -458,8 +456,7 @@ impl Story {
             MediaCommand::StartLeg { leg, .. }
             | MediaCommand::UpdateLeg { leg, .. }
             | MediaCommand::StopLeg { leg, .. }
-            | MediaCommand::Bridge { leg, .. }
-            | MediaCommand::Unbridge { leg }
+            | MediaCommand::Join { leg, .. }
             | MediaCommand::Play { leg, .. }
             | MediaCommand::SendDigits { leg, .. }
             | MediaCommand::StopPlay { leg }

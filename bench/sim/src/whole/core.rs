@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::media::{PlayEnd, PlayedValue};
-use shared::{Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
+use shared::{CommandRefusal, Instant, Joined, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
 
 /// All media cores of a gateway as one; a leg's id names its core.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub struct Cores {
 /// One leg.
 struct Leg {
     plan: LegPlan,
-    peer: Option<LegId>,
+    joined: Joined,
     playing: Option<Playing>,
 }
 
@@ -38,19 +38,18 @@ impl Cores {
             MediaCommand::UpdateLeg { leg, plan } => {
                 match self.legs.get_mut(&leg) {
                     Some(known) => known.plan = *plan,
-                    None => self.events.push_back(MediaEvent::Refused { leg }),
+                    None => self.refuse(leg, CommandRefusal::NoLeg),
                 }
                 self.events.push_back(MediaEvent::PlanReturned(plan));
             }
             MediaCommand::StopLeg { leg, quality } => {
                 self.end_play(leg, PlayEnd::LegStopped);
                 if self.legs.remove(&leg).is_none() {
-                    self.events.push_back(MediaEvent::Refused { leg });
+                    self.refuse(leg, CommandRefusal::NoLeg);
                 }
                 self.events.push_back(MediaEvent::LegStopped { leg, quality });
             }
-            MediaCommand::Bridge { leg, peer } => self.set_peer(leg, Some(peer)),
-            MediaCommand::Unbridge { leg } => self.set_peer(leg, None),
+            MediaCommand::Join { leg, joined } => self.join(leg, joined),
             MediaCommand::Play { leg, play, prompt, repeat } => {
                 let lasts = Duration::from_millis(prompt.duration_ms() * u64::from(repeat));
                 let until = (repeat > 0).then(|| now + lasts);
@@ -65,7 +64,7 @@ impl Cores {
             MediaCommand::StartTap { leg, .. }
             | MediaCommand::PauseTap { leg, .. }
             | MediaCommand::StopTap { leg, .. } => {
-                self.events.push_back(MediaEvent::Refused { leg });
+                self.refuse(leg, CommandRefusal::NoLeg);
             }
         }
     }
@@ -98,8 +97,8 @@ impl Cores {
         let (id, leg) = self.legs.iter().find(is_from)?;
         let hears = leg.plan.media.direction.receives();
         leg.plan.media.remote_rtp.filter(|remote| hears && *remote == speaker)?;
-        let peer = self.legs.get(&leg.peer?)?;
-        if peer.peer != Some(*id) || !peer.plan.media.direction.sends() {
+        let peer = self.legs.get(&leg.joined.party()?)?;
+        if peer.joined != Joined::Party(*id) || !peer.plan.media.direction.sends() {
             return None;
         }
         Some((peer.plan.port.rtp, peer.plan.media.remote_rtp?))
@@ -109,18 +108,23 @@ impl Cores {
         let is_taken = |other: &LegId| (other.core, other.slot) == (leg.core, leg.slot);
         let is_port_taken = self.legs.values().any(|other| other.plan.port == plan.port);
         if is_port_taken || self.legs.keys().any(is_taken) {
-            self.events.push_back(MediaEvent::Refused { leg });
+            self.refuse(leg, CommandRefusal::Taken);
         } else {
-            self.legs.insert(leg, Leg { plan, peer: None, playing: None });
+            self.legs.insert(leg, Leg { plan, joined: Joined::Nobody, playing: None });
         }
         self.events.push_back(MediaEvent::PlanReturned(Box::new(plan)));
     }
 
-    fn set_peer(&mut self, leg: LegId, peer: Option<LegId>) {
-        match self.legs.get_mut(&leg) {
-            Some(known) => known.peer = peer,
-            None => self.events.push_back(MediaEvent::Refused { leg }),
+    fn join(&mut self, leg: LegId, joined: Joined) {
+        match (self.legs.get_mut(&leg), joined) {
+            (Some(_), Joined::Room(_)) => self.refuse(leg, CommandRefusal::NoMixer),
+            (Some(known), _) => known.joined = joined,
+            (None, _) => self.refuse(leg, CommandRefusal::NoLeg),
         }
+    }
+
+    fn refuse(&mut self, leg: LegId, reason: CommandRefusal) {
+        self.events.push_back(MediaEvent::Refused { leg, reason });
     }
 
     fn play(&mut self, leg: LegId, playing: Playing) {
@@ -130,7 +134,7 @@ impl Cores {
             None => {
                 let Playing { play, value, .. } = playing;
                 let cause = PlayEnd::LegStopped;
-                self.events.push_back(MediaEvent::Refused { leg });
+                self.refuse(leg, CommandRefusal::NoLeg);
                 self.events.push_back(MediaEvent::PlayEnded { leg, play, cause, value });
             }
         }

@@ -101,7 +101,7 @@ impl Process {
     pub fn carry_media_event(&mut self, now: Now) -> bool {
         let Some(event) = self.cores.events.pop_front() else { return false };
         let core = match &event {
-            MediaEvent::Refused { leg }
+            MediaEvent::Refused { leg, .. }
             | MediaEvent::LegStopped { leg, .. }
             | MediaEvent::PlayEnded { leg, .. } => leg.core,
             _ => CoreId(0),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use io::{Backend, BackendChoice, Core, CoreFigures, Cpus, IoConfig, Media};
 use shared::{
-    Codec, Direction, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort,
+    Codec, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort,
     NegotiatedMedia,
 };
 
@@ -161,8 +161,9 @@ impl Site {
 
     /// Both directions, on whichever cores the parties are.
     pub fn bridge(&mut self, a: &Party, b: &Party) {
-        for (leg, peer) in [(a.leg, b.leg), (b.leg, a.leg)] {
-            self.send(usize::from(leg.core.0), MediaCommand::Bridge { leg, peer });
+        for (leg, other) in [(a.leg, b.leg), (b.leg, a.leg)] {
+            let joined = Joined::Party(other);
+            self.send(usize::from(leg.core.0), MediaCommand::Join { leg, joined });
         }
     }
 

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, Prompt, TapEnd};
-use shared::{Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
+use shared::{CommandRefusal, Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
 
 use crate::address::PackedAddress;
 use crate::clock;
-use crate::inbound::{Inbound, Latch, Route};
+use crate::inbound::{Inbound, Latch};
 use crate::leg::Leg;
 use crate::outbound::Outbound;
 use crate::output::Output;
@@ -28,7 +28,7 @@ impl Plane {
         match command {
             MediaCommand::StartLeg { leg, plan } => {
                 if !self.start_leg(now, leg, &plan, out) {
-                    self.refuse(leg, out);
+                    self.refuse_for(leg, CommandRefusal::Taken, out);
                 }
                 out.event(MediaEvent::PlanReturned(plan));
             }
@@ -45,14 +45,12 @@ impl Plane {
                 }
                 out.event(MediaEvent::LegStopped { leg, quality });
             }
-            MediaCommand::Bridge { leg, peer } => match self.slot_of(leg) {
-                Some(slot) => self.bridge(slot, Some(peer)),
-                None => self.refuse(leg, out),
-            },
-            MediaCommand::Unbridge { leg } => match self.slot_of(leg) {
-                Some(slot) => self.bridge(slot, None),
-                None => self.refuse(leg, out),
-            },
+            MediaCommand::Join { leg, joined } => {
+                let slot = self.slot_of(leg).ok_or(CommandRefusal::NoLeg);
+                if let Err(reason) = slot.and_then(|slot| self.join(slot, joined)) {
+                    self.refuse_for(leg, reason, out);
+                }
+            }
             MediaCommand::Play { leg, play, prompt, repeat } => {
                 self.play(leg, play, prompt, repeat, out);
             }
@@ -198,7 +196,7 @@ impl Plane {
         self.outbound[slot] = Outbound::vacant();
         self.wheel.remove(leg.id.slot);
         self.meters.legs -= 1;
-        self.reroute_leg(leg.peer);
+        self.reroute(leg.joined);
         self.assert_consistent(slot);
     }
 
@@ -226,43 +224,6 @@ impl Plane {
             intervals: leg.quality_watch.intervals,
             intervals_bad: leg.quality_watch.intervals_bad,
             worst_r_tenths: leg.quality_watch.worst_r_tenths,
-        }
-    }
-
-    fn bridge(&mut self, slot: usize, peer: Option<LegId>) {
-        let Some(leg) = &mut self.legs[slot] else { return };
-        let id = leg.id;
-        let before = std::mem::replace(&mut leg.peer, peer);
-        self.tones.free(leg.tones.take());
-        self.outbound[slot].playing = leg.playing.is_some();
-        let numbers = &mut self.outbound[slot].numbers;
-        if numbers.feed.is_relay() {
-            // Another party's epoch may have the same number.
-            numbers.feed = Feed::NONE;
-        }
-        self.reroute_leg(before);
-        self.reroute_leg(peer);
-        self.reroute_leg(Some(id));
-        self.assert_consistent(slot);
-    }
-
-    /// Sets the route of a leg's packets: to a local peer only when that is bridged back.
-    fn reroute_leg(&mut self, leg: Option<LegId>) {
-        let Some(slot) = leg.and_then(|leg| self.slot_of(leg)) else { return };
-        self.inbound[slot].route = self.route(slot);
-        self.assert_consistent(slot);
-    }
-
-    pub(super) fn route(&self, slot: usize) -> Route {
-        let Some(leg) = &self.legs[slot] else { return Route::Nowhere };
-        let Some(peer) = leg.peer else { return Route::Nowhere };
-        if peer.core != self.core {
-            return Route::Mesh;
-        }
-        let back = self.slot_of(peer).and_then(|slot| self.legs[slot].as_ref());
-        match back {
-            Some(back) if back.peer == Some(leg.id) => Route::Local { slot: peer.slot },
-            Some(_) | None => Route::Nowhere,
         }
     }
 
@@ -323,9 +284,14 @@ impl Plane {
         out.event(MediaEvent::PlayEnded { leg: id, play, cause, value });
     }
 
+    /// Refuses a command for a leg that is not up.
     fn refuse(&mut self, leg: LegId, out: &mut impl Output) {
+        self.refuse_for(leg, CommandRefusal::NoLeg, out);
+    }
+
+    fn refuse_for(&mut self, leg: LegId, reason: CommandRefusal, out: &mut impl Output) {
         self.meters.commands_refused += 1;
-        out.event(MediaEvent::Refused { leg });
+        out.event(MediaEvent::Refused { leg, reason });
     }
 }
 

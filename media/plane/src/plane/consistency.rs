@@ -2,7 +2,7 @@
 //! arrays by slot, the slabs they point into, and the hot copies of cold facts must agree. Sans-IO.
 
 use super::Plane;
-use crate::inbound::Route;
+use crate::join::Route;
 
 impl Plane {
     /// Checks one slot, and the sums over all. Does nothing in release builds: a command may be checked
@@ -59,11 +59,11 @@ impl Plane {
         self.assert_route(slot);
     }
 
-    /// A leg is relayed to a leg of this core only while each of the two names the other as its peer.
+    /// A leg is relayed to a leg of this core only while each of the two is joined to the other.
     fn assert_route(&self, slot: usize) {
         assert_eq!(self.inbound[slot].route, self.route(slot), "a route outlived its bridge");
         if let Route::Local { slot: peer } = self.inbound[slot].route {
-            let back = self.legs[usize::from(peer)].as_ref().and_then(|peer| peer.peer);
+            let back = self.legs[usize::from(peer)].as_ref().and_then(|peer| peer.joined.party());
             assert_eq!(back, self.legs[slot].as_ref().map(|leg| leg.id), "a bridge with one end");
         }
     }
@@ -71,6 +71,8 @@ impl Plane {
 
 #[cfg(test)]
 mod tests {
+    use shared::Joined;
+
     use crate::testing::World;
 
     #[test]
@@ -89,7 +91,7 @@ mod tests {
         let (a, b) = (world.start(|_| {}), world.start(|_| {}));
         world.bridge(a, b);
         if let Some(leg) = &mut world.cores[0].0.legs[b] {
-            leg.peer = None;
+            leg.joined = Joined::Nobody;
         }
         world.cores[0].0.assert_consistent(a);
     }

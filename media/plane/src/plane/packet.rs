@@ -15,7 +15,8 @@ use crate::address::PackedAddress;
 use crate::clock;
 use crate::dtmf::ToneNote;
 use crate::g711;
-use crate::inbound::{Heard, Latch, LatchStep, Route, accepts_ip};
+use crate::inbound::{Heard, Latch, LatchStep, accepts_ip};
+use crate::join::Route;
 use crate::mesh::{MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader};
 use crate::meters::DropReason;
 use crate::outbound::Speech;
@@ -399,7 +400,7 @@ impl Plane {
         out: &mut impl Output,
     ) -> Result<Fate, DropReason> {
         let leg = self.legs[slot].as_ref().ok_or(DropReason::NoLeg)?;
-        let to = leg.peer.ok_or(DropReason::NotBridged)?;
+        let to = leg.joined.party().ok_or(DropReason::NotBridged)?;
         let payload = packet.get(header.payload.clone()).unwrap_or_default();
         let parts = payload.chunks(MESH_PAYLOAD_BYTES);
         let parts_max = parts.len();
@@ -471,7 +472,7 @@ impl Plane {
         payload: &[u8],
         out: &mut impl Output,
     ) -> Result<bool, DropReason> {
-        let slot = self.slot_bridged_to(frame.to, frame.from).ok_or(DropReason::NotBridged)?;
+        let slot = self.slot_joined_to(frame.to, frame.from).ok_or(DropReason::NotBridged)?;
         let incoming = frame.incoming(payload.len());
         if incoming.content == Content::Event && !self.outbound[slot].takes_events() {
             return self.play_key(now, slot, incoming, payload).map(|()| false);
@@ -509,12 +510,6 @@ impl Plane {
         let packet = buffer.get(..sealed).unwrap_or_default();
         out.send(socket, outbound.destination.socket_addr(), packet);
         Ok(())
-    }
-
-    fn slot_bridged_to(&self, leg: LegId, peer: LegId) -> Option<usize> {
-        let slot = self.slot_of(leg)?;
-        let bridged = self.legs[slot].as_ref()?.peer == Some(peer);
-        bridged.then_some(slot)
     }
 
     #[cold]

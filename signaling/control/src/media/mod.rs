@@ -16,8 +16,8 @@ use shared::config::SrtpUse;
 use shared::media::PlayEnd;
 use shared::srtp::SRTP_MASTER_BYTES;
 use shared::{
-    CallSid, CoreId, Direction, LatchMode, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    NegotiatedMedia, Now, Refusal, SrtpMaster,
+    CallSid, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
+    MediaEvent, NegotiatedMedia, Now, Refusal, SrtpMaster,
 };
 use sip::offer_answer::{LocalMedia, MediaSecurity};
 use sip::{Command, SessionId};
@@ -171,8 +171,8 @@ impl Control {
             let sentence = format!("Calls {sid} and {child} cannot be bridged: one has no media.");
             return self.observe(Observation::Fault { place: "bridge", sentence });
         };
-        for (leg, peer) in [(one, other), (other, one)] {
-            let command = MediaCommand::Bridge { leg, peer };
+        for (leg, other) in [(one, other), (other, one)] {
+            let command = MediaCommand::Join { leg, joined: Joined::Party(other) };
             self.push(Effect::Media { core: leg.core, command });
         }
         self.entry_mut(sid, |entry| set_peer(entry, Some(child)));
@@ -191,7 +191,7 @@ impl Control {
     pub(crate) fn leave_bridge(&mut self, sid: CallSid, peer: CallSid) {
         let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
         if leg.is_some_and(|leg| leg.peer == Some(peer)) {
-            self.media(sid, |leg| MediaCommand::Unbridge { leg });
+            self.media(sid, |leg| MediaCommand::Join { leg, joined: Joined::Nobody });
             self.entry_mut(sid, |entry| set_peer(entry, None));
         }
     }
@@ -240,8 +240,9 @@ impl Control {
     pub(crate) fn on_media(&mut self, now: Now, core: CoreId, event: MediaEvent) {
         match event {
             MediaEvent::PlanReturned(plan) => drop(plan),
-            MediaEvent::Refused { leg } => {
-                let sentence = format!("Core {} refused a command for leg {leg:?}.", core.0);
+            MediaEvent::Refused { leg, reason } => {
+                let (core, reason) = (core.0, reason.sentence());
+                let sentence = format!("Core {core} refused a command for leg {leg:?}: {reason}.");
                 self.observe(Observation::Fault { place: "media", sentence });
             }
             MediaEvent::LegStopped { leg, quality } => self.on_leg_stopped(now, leg, &quality),

@@ -28,8 +28,7 @@ fn a_long_packet_crosses_cores_whole_and_a_full_mesh_is_counted() {
     world.cores[0].1.mesh_is_full = true;
     assert_eq!(world.speak(a, &long), Received::Dropped(DropReason::MeshFull));
     world.cores[0].1.mesh_is_full = false;
-    let leg = world.leg(b);
-    world.command(MediaCommand::Unbridge { leg });
+    world.unbridge(b);
     let _ = world.speak(a, &long);
     let meters = world.cores[1].0.meters();
     assert_eq!(meters.mesh_dropped.count(DropReason::NotBridged), 1);

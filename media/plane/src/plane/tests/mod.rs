@@ -1,6 +1,7 @@
 //! Behaviours of whole cores, with peers that send RTP to them: one file a theme, helpers here.
 
 mod conduct;
+mod join;
 mod latch;
 mod load;
 mod playback;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, TapEnd, TapLimits, TapTracks};
 use shared::{
-    Codec, Direction, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent, PlayId, TapId,
+    Codec, CommandRefusal, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    PlayId, RoomId, TapId,
 };
 
 use crate::g711;

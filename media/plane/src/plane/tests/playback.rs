@@ -101,8 +101,8 @@ fn heap_values_for_legs_that_are_not_there_come_home() {
         MediaCommand::StartLeg { leg: LegId { slot: 1, ..gone }, plan: Box::new(plan(99)) },
         MediaCommand::UpdateLeg { leg: gone, plan: Box::new(plan(0)) },
         MediaCommand::StopLeg { leg: gone, quality: Box::default() },
-        MediaCommand::Bridge { leg: gone, peer: gone },
-        MediaCommand::Unbridge { leg: gone },
+        MediaCommand::Join { leg: gone, joined: Joined::Party(gone) },
+        MediaCommand::Join { leg: gone, joined: Joined::Nobody },
         MediaCommand::Play { leg: gone, play: PlayId(1), prompt: prompt.clone(), repeat: 1 },
         MediaCommand::SendDigits { leg: gone, play: PlayId(1), digits: digits.clone() },
         MediaCommand::StopPlay { leg: gone },
@@ -141,7 +141,7 @@ fn a_slot_and_its_port_are_used_again_after_a_stop() {
     let leg = LegId { generation: 2, ..old };
     world.command(MediaCommand::StartLeg { leg, plan: Box::new(plan(0)) });
     assert!(world.events().is_empty());
-    world.command(MediaCommand::Unbridge { leg: old });
+    world.command(MediaCommand::Join { leg: old, joined: Joined::Nobody });
     assert!(matches!(world.events()[..], [MediaEvent::Refused { .. }]));
     world.run(40);
     assert_eq!(world.heard(a).last().map(|sent| sent.header().sequence), Some(65_531));

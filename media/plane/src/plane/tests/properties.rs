@@ -77,10 +77,7 @@ fn take_step(world: &mut World, step: Step) {
             });
         }
         Step::Bridge => world.bridge(0, 1),
-        Step::Unbridge { party } => {
-            let leg = world.leg(party);
-            world.command(MediaCommand::Unbridge { leg });
-        }
+        Step::Unbridge { party } => world.unbridge(party),
         Step::Renumber { party } => {
             let party = world.party(party);
             party.ssrc = party.ssrc.wrapping_mul(31);
