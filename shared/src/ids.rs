@@ -12,7 +12,7 @@ pub struct SidError {
 }
 
 /// Node and process generation that a new SID records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// The node (setting `node.id`).
     pub node: u16,

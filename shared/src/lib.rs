@@ -16,6 +16,7 @@ pub mod limits;
 pub mod media;
 pub mod own;
 pub mod quality;
+pub mod random;
 pub mod refusal;
 pub mod rules;
 pub mod source;
@@ -34,6 +35,7 @@ pub use leg::{
 pub use media::{CommandRefusal, Joined, MediaCommand, MediaEvent, Prompt, RecorderFrame};
 pub use own::OwnSockets;
 pub use quality::{Impairments, LossPattern, Rating};
+pub use random::{Random, SplitMix};
 pub use refusal::Refusal;
 pub use source::source_of;
 pub use srtp::{SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};

@@ -1,27 +1,25 @@
-//! Seeded randomness (SplitMix64): small, fast, the same everywhere.
+//! Seeded randomness of the simulated world.
+
+use shared::SplitMix;
 
 /// Numbers from a seed.
 #[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub struct Rng(SplitMix);
 
 impl Rng {
     /// From a seed; nearby seeds give unrelated numbers.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix::new(seed))
     }
 
     /// The next number.
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.number()
     }
 
-    /// A number below `bound` (which is at least 1).
+    /// A number below `bound`; 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.number() % bound.max(1)
+        self.0.below(bound)
     }
 
     /// True in `chances` of a thousand cases.

@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 
-use shared::{Instant, IntervalQuality, Joined, LegId, LegPlan, RemoteReport};
+use shared::{Instant, IntervalQuality, Joined, LegId, LegPlan, RemoteReport, SplitMix};
 
 use crate::address::PackedAddress;
 use crate::clock;
 use crate::dtmf::InBand;
 use crate::player::Playing;
-use crate::random::Random;
 use crate::rtcp::{CNAME_BYTES, ReportOnUs};
 use crate::telephone_event::EventReceiver;
 
@@ -72,7 +71,7 @@ pub(crate) struct MediaWatch {
 /// RTCP towards and from one party.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reports {
-    pub random: Random,
+    pub random: SplitMix,
     pub cname: [u8; CNAME_BYTES],
     pub next_ms: u32,
     /// RTP packets sent up to the last report.
@@ -94,7 +93,7 @@ pub(crate) struct Reports {
 
 impl Leg {
     pub fn new(id: LegId, plan: LegPlan, now: Instant, seed: u64) -> Self {
-        let random = Random::new(seed ^ u64::from(plan.ssrc) << 16 ^ u64::from(id.slot));
+        let random = SplitMix::new(seed ^ u64::from(plan.ssrc) << 16 ^ u64::from(id.slot));
         Self {
             id,
             plan,
@@ -208,14 +207,14 @@ impl Reports {
         });
     }
 
-    fn new(mut random: Random, now: Instant) -> Self {
+    fn new(mut random: SplitMix, now: Instant) -> Self {
         let mut cname = [0; CNAME_BYTES];
         for letter in &mut cname {
-            *letter = CNAME_LETTERS[random.next() as usize % CNAME_LETTERS.len()];
+            *letter = CNAME_LETTERS[random.number() as usize % CNAME_LETTERS.len()];
         }
         let now_ms = clock::millis(now);
         // Half the interval before the first report (RFC 3550 §6.2).
-        let first_ms = random.between(INTERVAL_MS.0 / 2, INTERVAL_MS.1 / 2);
+        let first_ms = within(&mut random, (INTERVAL_MS.0 / 2, INTERVAL_MS.1 / 2));
         Self {
             random,
             cname,
@@ -236,7 +235,7 @@ impl Reports {
 
     /// 5 s, times 0.5 to 1.5 (RFC 3550 §6.3.1).
     pub fn schedule_next(&mut self, now_ms: u32) {
-        let interval = self.random.between(INTERVAL_MS.0, INTERVAL_MS.1);
+        let interval = within(&mut self.random, INTERVAL_MS);
         self.next_ms = now_ms.wrapping_add(interval);
     }
 
@@ -249,6 +248,11 @@ impl Reports {
         self.in_second += 1;
         self.in_second <= shared::limits::RTCP_RATE_MAX
     }
+}
+
+/// A number in `from..to`.
+const fn within(random: &mut SplitMix, (from, to): (u32, u32)) -> u32 {
+    from + random.below((to - from) as u64) as u32
 }
 
 const LEFT_SOURCE_MS: u32 = 1_000;
@@ -294,7 +298,7 @@ mod tests {
 
     #[test]
     fn ten_reports_a_second_are_read() {
-        let mut reports = Reports::new(Random::new(1), Instant::ZERO);
+        let mut reports = Reports::new(SplitMix::new(1), Instant::ZERO);
         assert_eq!((0..20).filter(|_| reports.admit(5)).count(), 10);
         assert!(reports.admit(1_000));
     }
@@ -302,7 +306,7 @@ mod tests {
     #[test]
     fn report_times_come_from_the_seed() {
         let times = |seed| {
-            let mut reports = Reports::new(Random::new(seed), Instant::ZERO);
+            let mut reports = Reports::new(SplitMix::new(seed), Instant::ZERO);
             reports.schedule_next(0);
             (reports.next_ms, reports.cname)
         };

@@ -19,7 +19,6 @@ mod outbound;
 mod output;
 mod plane;
 mod player;
-mod random;
 mod reception;
 mod relay;
 mod rtcp;

@@ -28,7 +28,6 @@ mod finding;
 pub mod form;
 mod ids;
 mod input;
-mod random;
 mod setup;
 pub mod signature;
 pub mod sip_noun;

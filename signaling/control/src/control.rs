@@ -15,14 +15,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use call::CallInput;
 use shared::time::soonest;
-use shared::{CallSid, Instant, Now};
+use shared::{CallSid, Instant, Now, Random};
 use sip::{Command, Overload, UserAgent};
 use store::{Change, Snapshot, Writes};
 
 use crate::effect::{Effect, Observation};
 use crate::input::Input;
 use crate::placement::Placement;
-use crate::random::Random;
 use crate::settings::ControlSettings;
 use crate::state::alerts::Alerts;
 use crate::state::api_rate::ApiRate;

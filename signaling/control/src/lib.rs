@@ -22,7 +22,6 @@ mod media_addresses;
 mod notifications;
 mod outgoing;
 mod placement;
-mod random;
 mod reason;
 mod records;
 mod registrar;

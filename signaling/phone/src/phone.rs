@@ -12,11 +12,10 @@ use shared::srtp::SRTP_MASTER_BYTES;
 use shared::time::soonest;
 use shared::{
     CoreId, Direction, Instant, LatchMode, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, Now, SrtpMaster,
+    MediaPort, NegotiatedMedia, Now, Random, SrtpMaster,
 };
 use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
-use sip::random::Random;
 use sip::user_agent::{EndCause, Incoming, Invite, TraceDirection};
 use sip::{Method, RequestId, Responded, SessionId, UaConfig, UaEvent, Uri, UserAgent};
 

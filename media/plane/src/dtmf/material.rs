@@ -32,10 +32,10 @@ pub(crate) fn pair(hertz: [f64; 2], dbm0: [f64; 2], samples: usize) -> Vec<i16> 
 
 /// White noise of this level, from a seed.
 pub(crate) fn noise(seed: u64, dbm0: f64, samples: usize) -> Vec<i16> {
-    let mut random = crate::random::Random::new(seed);
+    let mut random = shared::SplitMix::new(seed);
     let power = 32_636f64.powi(2) / 2.0 * 10f64.powf((dbm0 - 3.17) / 10.0);
     let reach = (power * 3.0).sqrt();
-    let sample = |_| ((random.next() >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0) * reach;
+    let sample = |_| ((random.number() >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0) * reach;
     (0..samples).map(sample).map(|sample| sample as i16).collect()
 }
 

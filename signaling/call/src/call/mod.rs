@@ -23,7 +23,7 @@ mod webhooks;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shared::{CallSid, Instant, Now, RecordingSid};
+use shared::{CallSid, Instant, Now, Random, RecordingSid};
 
 use self::activity::{Activity, Waits as _};
 use self::exchange::Pending;
@@ -35,7 +35,6 @@ use self::transfer::Transferring;
 use crate::effect::{CallEffect, StatusChange, TimelineEntry};
 use crate::ids::{HttpId, PromptId};
 use crate::input::{ApiUpdate, CallInput};
-use crate::random::Random;
 use crate::setup::{CallSetup, DocumentSource};
 use crate::status::{CallDirection, CallStatus};
 use crate::webhook::WebUrl;

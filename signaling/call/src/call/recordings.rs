@@ -60,7 +60,7 @@ impl Call {
     }
 
     pub(super) fn mint_recording(&mut self, now: Now) -> RecordingSid {
-        RecordingSid::mint(now.unix_ms, self.setup.origin, self.random.bits())
+        RecordingSid::mint(now.unix_ms, self.setup.origin, self.random.number())
     }
 
     /// The recording callback of a verb with its URL resolved. One that cannot be used is a warning (13256).

@@ -1,11 +1,10 @@
 //! Digest challenges and their check (RFC 7616, RFC 3261 §22). Sans-IO.
 
-use shared::Now;
+use shared::{Now, Random};
 
 use super::hash::{Algorithm, Ha1, ResponseInput, equal_in_constant_time, response};
 use super::nonce::{CountVerdict, Nonce, NonceCounts};
 use super::parameters::{DigestError, DigestParameters};
-use crate::random::Random;
 
 /// Makes challenges and verifies answers. Keeps no state of a client before its first correct
 /// answer.

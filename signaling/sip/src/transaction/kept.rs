@@ -6,8 +6,8 @@ use shared::Origin;
 use shared::refusal::generic_phrase;
 
 use crate::message::{Request, Response};
-use crate::random::Token;
 use crate::text::Text;
+use crate::token::Token;
 
 /// The part of a final response that a copy of its request does not repeat. Via, From, To, Call-ID
 /// and CSeq come from the copy, and `Server` is constant.

@@ -11,7 +11,7 @@ use crate::flow::{Flow, SendTo, SendToken};
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
-use crate::random::Token;
+use crate::token::Token;
 use crate::transaction::{
     CancelState, ClientEntry, ClientKey, ClientMachine, FORKS_MAX, Fork, InviteResponse,
     OtherClient,

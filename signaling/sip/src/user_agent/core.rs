@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use shared::refusal::generic_phrase;
-use shared::{Instant, Now, Transport};
+use shared::{Instant, Now, Random, Transport};
 
 use super::config::UaConfig;
 use super::connections::Connections;
@@ -19,10 +19,10 @@ use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::overload::OverloadControl;
-use crate::random::{Random, Token};
 use crate::sdp;
 use crate::strangers::Strangers;
 use crate::text::Text;
+use crate::token::Token;
 use crate::transaction::{
     Answered, CancelState, ClientKey, ClientMachine, Clients, InviteClient, OtherClient, ServerKey,
     ServerKeys, ServerMachine, Servers,
@@ -89,7 +89,7 @@ impl Core {
 
     /// An unguessable token of this node.
     pub fn token(&mut self) -> Token {
-        let value = self.random.u64().max(1);
+        let value = self.random.number().max(1);
         Token::new(self.config.origin, value)
     }
 

@@ -42,7 +42,7 @@ mod uas;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use shared::{Instant, Now, Refusal, TlsFailure, Transport};
+use shared::{Instant, Now, Random, Refusal, TlsFailure, Transport};
 
 pub use crate::header::ExtraHeader;
 pub use command::{Command, Input};
@@ -60,9 +60,9 @@ use crate::ids::SessionId;
 use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};
-use crate::random::{Random, TOKEN_CHARACTERS, Token};
 use crate::refer_to::Replaces;
 use crate::strangers::Strangers;
+use crate::token::{TOKEN_CHARACTERS, Token};
 use crate::transaction::{
     ClientEntry, ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers,
 };
@@ -431,7 +431,7 @@ fn own_branch(origin: shared::Origin, message: &[u8]) -> Option<u64> {
     let (_, tail) = message.split_at_checked(memchr::memmem::find(message, MAGIC_COOKIE)?)?;
     let token = tail.get(MAGIC_COOKIE.len()..)?.get(..TOKEN_CHARACTERS)?;
     let token = Token::parse(token)?;
-    (token.origin == origin.into()).then_some(token.value)
+    (token.origin == origin).then_some(token.value)
 }
 
 /// The status of a request without any response (RFC 3261 §8.1.3.1).

@@ -5,12 +5,11 @@
 
 use std::collections::VecDeque;
 
-use shared::{Extensions, Instant};
+use shared::{Extensions, Instant, Random};
 
 use crate::header::{ExtraHeader, Headers};
 use crate::message::{Request, Response};
 use crate::offer_answer::LocalMedia;
-use crate::random::Random;
 use crate::scan::Scanner;
 use crate::transaction::{Retransmission, Timers};
 

@@ -25,9 +25,9 @@ use crate::ids::SessionId;
 use crate::message::{CallId, Request};
 use crate::name_addr::NameAddr;
 use crate::offer_answer::LocalMedia;
-use crate::random::Token;
 use crate::refer_to::Replaces;
 use crate::text::Text;
+use crate::token::Token;
 use crate::transaction::{ClientKey, Clients, Retransmission, ServerKey};
 
 /// One INVITE and the dialog it leads to.

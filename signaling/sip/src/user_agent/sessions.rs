@@ -10,7 +10,7 @@ use shared::Instant;
 
 use super::session::{Session, State};
 use crate::ids::SessionId;
-use crate::random::Token;
+use crate::token::Token;
 
 /// All sessions that are not gone.
 #[derive(Debug, Default)]

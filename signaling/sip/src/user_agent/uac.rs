@@ -48,7 +48,7 @@ impl UserAgent {
         let mut from = NameAddr::new(invite.from.clone()).with_tag(tag_text(tag));
         from.display_name =
             invite.from_display.as_deref().and_then(|name| DisplayName::new(name).ok());
-        let media_id = u32::try_from(self.core.random.u64() >> 33).unwrap_or(1);
+        let media_id = u32::try_from(self.core.random.number() >> 33).unwrap_or(1);
         let mut calling = Box::new(Calling {
             contact: self.core.contact("", destination.local, destination.transport),
             media: SessionMedia::new(media_id),

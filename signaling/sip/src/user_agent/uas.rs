@@ -65,7 +65,7 @@ impl UserAgent {
         self.core.trace(id, TraceDirection::Received, request.method.to_string(), peer);
         let trying = self.core.response(&request, 100, Shape::default());
         self.core.respond(now, key, &trying);
-        let media_id = u32::try_from(self.core.random.u64() >> 33).unwrap_or(1);
+        let media_id = u32::try_from(self.core.random.number() >> 33).unwrap_or(1);
         let offer = sdp_of(&request.headers, &request.body).ok().flatten().map(<[u8]>::to_vec);
         // The session keeps the SDP above; the rest of the body would only take memory while the
         // call rings.

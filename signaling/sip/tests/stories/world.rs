@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shared::{Instant, Now, Origin, Transport};
+use shared::{Instant, Now, Origin, Random, Transport};
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
-use sip::random::Random;
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Incoming, Input, Invite, Message, SendFailure,
     SendTo, SessionId, UaConfig, UaEvent, Uri, UserAgent,

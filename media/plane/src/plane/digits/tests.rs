@@ -1,14 +1,13 @@
 //! Digits through whole cores: heard, sent, and from one way to the other, with loss.
 
 use shared::media::PlayEnd;
-use shared::{Codec, LegPlan, MediaCommand, MediaEvent, PlayId};
+use shared::{Codec, LegPlan, MediaCommand, MediaEvent, PlayId, SplitMix};
 
 use crate::dtmf::Detector;
 use crate::dtmf::material::{keys, silence};
 use crate::g711;
 use crate::meters::DropReason;
 use crate::output::Received;
-use crate::random::Random;
 use crate::testing::{Sent, World};
 
 fn without_events(plan: &mut LegPlan) {
@@ -213,8 +212,8 @@ fn what_we_play_as_tones_and_comes_back_is_no_digit() {
 
 /// One in five packets is lost, each independently.
 fn one_in_five(seed: u64) -> impl FnMut() -> bool {
-    let mut random = Random::new(seed);
-    move || random.between(0, 100) < 20
+    let mut random = SplitMix::new(seed);
+    move || random.below(100) < 20
 }
 
 /// A hundred digits, none like the one before it.

@@ -17,7 +17,7 @@ use super::core::{Core, tag_text};
 use super::event::{Effect, UaEvent};
 use crate::flow::{CloseReason, Flow, FlowId, SendTo, SendToken};
 use crate::message::ParseError;
-use crate::random::Token;
+use crate::token::Token;
 pub(super) use table::Connections;
 use table::{Due, Need, Read};
 

@@ -28,7 +28,7 @@ impl Call {
         };
         let caller_id = self.caller_id(spec.caller_id.as_deref(), noun.kind);
         CallSetup {
-            sid: CallSid::mint(now.unix_ms, self.setup.origin, self.random.bits()),
+            sid: CallSid::mint(now.unix_ms, self.setup.origin, self.random.number()),
             account: self.setup.account,
             parent: Some(self.setup.sid),
             direction: CallDirection::OutboundDial,
@@ -61,7 +61,7 @@ impl Call {
             record: None,
             settings: self.setup.settings.clone(),
             origin: self.setup.origin,
-            seed: self.random.block(),
+            seed: self.random.bytes(),
         }
     }
 
