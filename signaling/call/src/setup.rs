@@ -52,8 +52,8 @@ pub struct StatusCallback {
 pub struct SipFacts {
     /// Host part of the Request-URI.
     pub domain: String,
-    /// SID of that SIP domain; `None` leaves the parameter out.
-    pub domain_sid: Option<DomainSid>,
+    /// SID of that SIP domain.
+    pub domain_sid: DomainSid,
     /// `Call-ID`.
     pub call_id: String,
     /// Source address of the signaling.
@@ -251,8 +251,6 @@ pub struct CallSetup {
     pub to: String,
     /// `ForwardedFrom`, when the carrier signals a diversion.
     pub forwarded_from: Option<String>,
-    /// `CallerName`; `None` leaves the parameter out.
-    pub caller_name: Option<String>,
     /// `ApplicationSid`, when the call was routed through a TwiML application.
     pub application: Option<ApplicationSid>,
     /// Facts of an incoming INVITE; `None` on outbound calls.

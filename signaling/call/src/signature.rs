@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 
 use crate::form::Form;
 
@@ -14,20 +14,9 @@ use crate::form::Form;
 /// `url` is what the application sees: no userinfo, no fragment ([`crate::webhook::WebUrl::wire`]).
 /// `parameters` are those of a POST body, decoded; none for GET.
 pub fn sign(auth_token: &[u8], url: &str, parameters: &Form) -> String {
-    let mut mac = keyed::<Hmac<sha1::Sha1>>(auth_token);
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(auth_token).expect("HMAC takes any key");
     mac.update(text_to_sign(url, parameters).as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
-}
-
-/// The newer variant over the same text: HMAC-SHA256 in base64.
-pub fn sign_sha256(secret: &[u8], url: &str, parameters: &Form) -> String {
-    let mut mac = keyed::<Hmac<sha2::Sha256>>(secret);
-    mac.update(text_to_sign(url, parameters).as_bytes());
-    STANDARD.encode(mac.finalize().into_bytes())
-}
-
-fn keyed<M: hmac::KeyInit>(key: &[u8]) -> M {
-    M::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 /// URL, then each name with each of its distinct values, both in code point order, no separators.
@@ -67,13 +56,9 @@ mod tests {
     }
 
     #[test]
-    fn v2_incoming_sip_call_and_v8_its_sha256() {
+    fn v2_incoming_sip_call() {
         let url = "https://app.example.com/voice?tenant=7";
         assert_eq!(sign(TOKEN, url, &incoming()), "xFY8UVQYvJdqvVl2ICmtm3w3qjo=");
-        assert_eq!(
-            sign_sha256(TOKEN, url, &incoming()),
-            "riPhuN50ta0Lzrt6rZws1+bfgiMChE/29BH8Co9q+Xc="
-        );
     }
 
     #[test]

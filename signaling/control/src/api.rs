@@ -168,7 +168,6 @@ impl Control {
             from: caller_id.clone(),
             to,
             forwarded_from: None,
-            caller_name: None,
             application: None,
             sip: None,
             leg: Some(OutboundLeg {

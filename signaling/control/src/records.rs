@@ -36,7 +36,7 @@ pub(crate) fn call_record(setup: &CallSetup, unix_ms: i64) -> CallRecord {
         queue_time_ms: 0,
         answered_by: None,
         forwarded_from: setup.forwarded_from.clone(),
-        caller_name: setup.caller_name.clone(),
+        caller_name: None, // no carrier tells it yet
         created_ms: unix_ms,
         updated_ms: unix_ms,
     }

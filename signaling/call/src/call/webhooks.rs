@@ -208,9 +208,7 @@ impl Call {
         let mut form = self.standard_parameters();
         if let Some(sip) = &self.setup.sip {
             form.push("SipDomain", sip.domain.clone());
-            if let Some(sid) = sip.domain_sid {
-                form.push("SipDomainSid", sid.to_string());
-            }
+            form.push("SipDomainSid", sip.domain_sid.to_string());
             form.push("SipCallId", sip.call_id.clone());
             form.push("SipSourceIp", sip.source_ip.to_string());
             if let Some(username) = &sip.username {
@@ -258,9 +256,6 @@ impl Call {
         }
         if let Some(from) = &setup.forwarded_from {
             form.push("ForwardedFrom", from.clone());
-        }
-        if let Some(name) = &setup.caller_name {
-            form.push("CallerName", name.clone());
         }
         if let Some(application) = setup.application {
             form.push("ApplicationSid", application.to_string());

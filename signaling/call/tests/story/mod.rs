@@ -36,11 +36,10 @@ pub fn inbound() -> CallSetup {
         from: "sip:alice@pbx.example.org".to_owned(),
         to: "sip:1000@demo.sip.example.net".to_owned(),
         forwarded_from: None,
-        caller_name: None,
         application: None,
         sip: Some(SipFacts {
             domain: "demo.sip.example.net".to_owned(),
-            domain_sid: Some(DomainSid(3)),
+            domain_sid: DomainSid(3),
             call_id: "a84b4c76e66710@pbx.example.org".to_owned(),
             source_ip: "203.0.113.10".parse().unwrap(),
             username: Some("alice".to_owned()),

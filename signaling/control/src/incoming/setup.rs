@@ -52,11 +52,10 @@ impl Control {
                 false => reported(&request.uri),
             },
             forwarded_from: admitted.is_trunk.then(|| identity::diverted(request)).flatten(),
-            caller_name: None,
             application: None,
             sip: Some(SipFacts {
                 domain: self.called_domain(&request.uri, domain),
-                domain_sid: Some(domain.sid),
+                domain_sid: domain.sid,
                 call_id: request.call_id.to_string(),
                 source_ip: incoming.flow.remote.ip(),
                 username: admitted.username.clone(),

@@ -37,7 +37,7 @@ impl Control {
         let entry = self.calls.get(&self.call_of(session)?)?;
         let parent = entry.parent.and_then(|parent| self.calls.get(&parent));
         let facts = parent.unwrap_or(entry).call.setup().sip.as_ref()?;
-        self.snapshot.domain(facts.domain_sid?).cloned()
+        self.snapshot.domain(facts.domain_sid).cloned()
     }
 
     /// An INVITE with `Replaces` whose sender has authenticated.

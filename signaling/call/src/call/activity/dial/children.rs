@@ -35,7 +35,6 @@ impl Call {
             from: caller_id.clone().unwrap_or_else(|| self.setup.from.clone()),
             to: reported(&target),
             forwarded_from: None,
-            caller_name: None,
             application: None,
             warnings: Vec::new(),
             sip: None,
