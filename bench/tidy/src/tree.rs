@@ -110,6 +110,19 @@ fn sans_io_layers_share_one_list_of_denied_calls() {
     }
 }
 
+/// Folders that alone may name the driver of a database.
+const DRIVER_HOMES: &[(&str, &str)] = &[("rusqlite", "signaling/database/src/sqlite/")];
+
+#[test]
+fn a_database_driver_is_named_only_in_its_folder() {
+    for (name, source) in sources(&["shared", "signaling", "media"]) {
+        for (driver, home) in DRIVER_HOMES {
+            let is_named = source.contains(driver);
+            assert!(name.starts_with(home) || !is_named, "{name} names {driver}: see {home}");
+        }
+    }
+}
+
 #[test]
 fn unsafe_code_lives_only_where_the_design_allows() {
     for (name, source) in sources(ALL) {

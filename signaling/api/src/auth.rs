@@ -71,7 +71,7 @@ pub(crate) fn not_active() -> WriteError {
 }
 
 /// Code 20503: the store cannot be read, and the client may try again.
-pub(crate) fn unreadable(_: store::ReadError) -> WriteError {
+pub(crate) fn unreadable(_: store::StoreError) -> WriteError {
     WriteError::new(503, 20503, "The store cannot be read right now")
 }
 

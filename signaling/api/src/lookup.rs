@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use shared::AccountSid;
-use store::{ReadError, WriteError};
+use store::{StoreError, WriteError};
 
 use crate::auth::unreadable;
 
@@ -14,7 +14,7 @@ pub(crate) fn sid<S: FromStr>(text: &str) -> Result<S, WriteError> {
 }
 
 /// The row that was read; not found without one.
-pub(crate) fn found<T>(read: Result<Option<T>, ReadError>) -> Result<T, WriteError> {
+pub(crate) fn found<T>(read: Result<Option<T>, StoreError>) -> Result<T, WriteError> {
     read.map_err(unreadable)?.ok_or_else(WriteError::not_found)
 }
 

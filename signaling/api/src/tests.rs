@@ -41,9 +41,9 @@ impl Sealer for NoSeal {
 /// A gateway's REST side without sockets: database, Control's part of a write, one client.
 struct House {
     _folder: tempfile::TempDir,
-    writer: database::Writer,
+    writer: Box<dyn store::Writer>,
     snapshot: Snapshot,
-    reader: database::Reader,
+    reader: Box<dyn store::Reader + Send>,
     guard: Guard,
     writes: Writes<()>,
     minted: u64,
@@ -76,9 +76,10 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
         let suffix = DomainSuffix::new("sidetone.test");
-        let opened = database::open(&path, suffix, Arc::new(NoSeal), T0, ORIGIN).unwrap();
+        let database = database::Database::at(&path, Arc::new(NoSeal));
+        let opened = database.open(suffix, T0, ORIGIN).unwrap();
         let mut house = Self {
-            reader: database::Reader::open(&path, Arc::new(NoSeal)).unwrap(),
+            reader: database.reader(None).unwrap(),
             _folder: folder,
             writer: opened.writer,
             snapshot: opened.snapshot,
@@ -96,7 +97,7 @@ impl House {
 
     fn commit(&mut self, change: Change) {
         assert_eq!(
-            self.writer.commit(T0, std::slice::from_ref(&change)),
+            self.writer.commit(T0, std::slice::from_ref(&change)).unwrap(),
             [store::Outcome::Committed]
         );
         self.snapshot.apply(&change);
@@ -118,8 +119,8 @@ impl House {
             base: "http://gw.example:8080",
             id: [0xAB; 16],
         };
-        let admitted = admit(&request, self.now, &self.reader, &self.guard)?;
-        Ok(handle(&request, admitted, self.now, &self.reader))
+        let admitted = admit(&request, self.now, &*self.reader, &self.guard)?;
+        Ok(handle(&request, admitted, self.now, &*self.reader))
     }
 
     fn step(&self, method: Method, path: &str, form: &str) -> Step {
@@ -141,7 +142,7 @@ impl House {
                 let result = match self.writes.submit(&self.snapshot, account, write, mint, ()) {
                     Submitted::Refused((), error) => Err(error),
                     Submitted::Commit { id, change } => {
-                        let outcome = self.writer.commit(T0, &[change])[0];
+                        let outcome = self.writer.commit(T0, &[change]).unwrap()[0];
                         match self.writes.settle(&mut self.snapshot, id, outcome) {
                             Settled::Answer((), answer) => *answer,
                             other => panic!("{other:?}"),
@@ -963,8 +964,8 @@ fn a_json_body_is_refused_by_name() {
         base: "http://gw.example",
         id: [0; 16],
     };
-    let admitted = admit(&request, house.now, &house.reader, &house.guard).unwrap();
-    let step = handle(&request, admitted, house.now, &house.reader).step;
+    let admitted = admit(&request, house.now, &*house.reader, &house.guard).unwrap();
+    let step = handle(&request, admitted, house.now, &*house.reader).step;
     assert!(matches!(step, Step::Answer(answer) if answer.status == 415));
 }
 

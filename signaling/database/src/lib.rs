@@ -1,27 +1,18 @@
-//! The drivers behind package `store`: SQLite, bundled. They block: the writer lives on the store thread, readers
-//! on HTTP workers.
+//! The databases behind package `store`. They block: the writer lives on the store thread, readers on HTTP workers.
+//!
+//! [`Database`] is the whole face, and names no driver: it gives a `store::Writer` and `store::Reader`s. A driver is
+//! a folder beside this file that implements `driver::Driver`; today there is `sqlite`.
 #![forbid(unsafe_code)]
 
-mod error;
-mod found;
+mod database;
+mod driver;
 mod journal;
-mod open;
-mod reader;
-mod recover;
-mod retention;
-mod rows;
-mod schema;
-mod sql;
-mod writer;
+mod sqlite;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::OpenError;
-pub use found::{Found, files, find};
+pub use database::{Database, Opened};
+pub use driver::{Found, Recovered};
 pub use journal::{Journal, Journaled};
-pub use open::{Opened, open, read_snapshot};
-pub use reader::Reader;
-pub use recover::Recovered;
-pub use retention::{Retained, Retention};
-pub use writer::{CannotWrite, Writer};

@@ -1,10 +1,9 @@
 //! The account of the first start: from the two variables, or made up and shown once. Shell.
 
-use database::Writer;
 use shared::AccountSid;
 use shared::ids::Origin;
 use shell::random;
-use store::{Account, Change, Mint, Outcome, Resource, Secret, Snapshot};
+use store::{Account, Change, Mint, Outcome, Resource, Secret, Snapshot, StoreError, Writer};
 
 use crate::data_dir::{DataDir, DataDirError};
 
@@ -39,9 +38,12 @@ pub enum AccountError {
     /// The credentials file cannot be written.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The store did not take it.
-    #[error("the first account could not be written: the store answered {0:?}. Is the disk full?")]
-    Store(Outcome),
+    /// The store refused it.
+    #[error("the first account could not be written: the store answered {0:?}")]
+    Refused(Outcome),
+    /// The store cannot write.
+    #[error("the first account could not be written: {0}. Is the disk full?")]
+    CannotWrite(#[from] StoreError),
 }
 
 /// What the two variables say.
@@ -82,7 +84,7 @@ impl AccountVariables {
 /// [`AccountError`], each a sentence.
 pub fn ensure(
     data: &DataDir,
-    writer: &mut Writer,
+    writer: &mut dyn Writer,
     snapshot: &mut Snapshot,
     variables: &AccountVariables,
     origin: Origin,
@@ -112,19 +114,18 @@ pub fn ensure(
 }
 
 fn insert(
-    writer: &mut Writer,
+    writer: &mut dyn Writer,
     snapshot: &mut Snapshot,
     account: Account,
 ) -> Result<(), AccountError> {
     let unix_ms = account.created_ms;
     let change = Change::Insert(Resource::Account(account.into()));
-    match writer.commit(unix_ms, std::slice::from_ref(&change)).first() {
+    match writer.commit(unix_ms, std::slice::from_ref(&change))?.first() {
         Some(Outcome::Committed) => {
             snapshot.apply(&change);
             Ok(())
         }
-        Some(other) => Err(AccountError::Store(*other)),
-        None => Err(AccountError::Store(Outcome::Unavailable)),
+        outcome => Err(AccountError::Refused(*outcome.unwrap_or(&Outcome::Unavailable))),
     }
 }
 
@@ -147,8 +148,9 @@ mod tests {
         let sealer = std::sync::Arc::new(KeyFileSealer::new(&data.key));
         let suffix = DomainSuffix::new("sidetone.test");
         let path = folder.join("sidetone.db");
-        let mut opened = database::open(&path, suffix, sealer, 1, origin).expect("a database");
-        ensure(&data, &mut opened.writer, &mut opened.snapshot, variables, origin, 1)
+        let database = database::Database::at(&path, sealer);
+        let mut opened = database.open(suffix, 1, origin).expect("a database");
+        ensure(&data, &mut *opened.writer, &mut opened.snapshot, variables, origin, 1)
     }
 
     fn variables(sid: Option<&str>, token: Option<&str>) -> AccountVariables {

@@ -11,11 +11,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use control::{CommitToken, Input};
-use database::{CannotWrite, Journal, Retention, Writer};
+use database::Journal;
 use shared::Instant;
 use shared::limits::{STORE_COMMIT_MS_MAX, STORE_QUEUE_MAX};
 use shell::{Clock, Sender};
-use store::{Change, Outcome, Place};
+use store::{Change, Outcome, Place, Retention, StoreError, Writer};
 
 use crate::history::{History, HistorySender};
 use crate::inbox::Message;
@@ -134,7 +134,7 @@ impl Drop for StoreHandle {
 /// What the store thread works with.
 pub struct StoreParts {
     /// The database.
-    pub writer: Writer,
+    pub writer: Box<dyn Writer>,
     /// For history that the database does not take before the process ends.
     pub journal: Option<Journal>,
     /// How much history is kept.
@@ -182,7 +182,7 @@ pub fn start(
 }
 
 struct StoreThread {
-    writer: Writer,
+    writer: Box<dyn Writer>,
     late: LateHistory,
     retention: Retention,
     recordings: PathBuf,
@@ -244,7 +244,7 @@ impl StoreThread {
         let (places, mut changes): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         changes.extend(orders.iter().map(|order| (*order.change).clone()));
         self.under_way.begins(begun);
-        let result = self.writer.try_commit(Clock.unix_ms(), &changes);
+        let result = self.writer.commit(Clock.unix_ms(), &changes);
         self.under_way.ends();
         self.metrics.store_commit_seconds.observe_duration(Clock.mono().since(begun));
         self.metrics.store_commit_changes_total.add(changes.len() as u64);
@@ -287,7 +287,7 @@ impl StoreThread {
     }
 
     /// Said once when it begins and once when it ends.
-    fn note_failure(&mut self, failure: Option<&CannotWrite>) {
+    fn note_failure(&mut self, failure: Option<&StoreError>) {
         let failed_before = self.next_try.is_some();
         self.next_try = failure.map(|_| Clock.mono() + RETRY_EVERY);
         match (failed_before, failure) {

@@ -1,5 +1,8 @@
 //! What the data folder holds, for commands that only read: a gateway may be running on it. Shell.
 
+use std::sync::Arc;
+
+use database::Database;
 use store::{DomainSuffix, Snapshot};
 
 use crate::data_dir::{DataDir, database_in};
@@ -16,7 +19,8 @@ pub fn snapshot(settings: &Settings) -> Result<Snapshot, String> {
         format!("{error} Start the gateway once, or name its folder with --data.")
     })?;
     let suffix = DomainSuffix::new(&settings.config.node.domain_suffix);
-    database::read_snapshot(&database_in(folder), suffix, &KeyFileSealer::new(&key))
+    Database::at(&database_in(folder), Arc::new(KeyFileSealer::new(&key)))
+        .snapshot(suffix)
         .map_err(|error| format!("{error} (data folder {})", folder.display()))
 }
 

@@ -10,6 +10,7 @@ mod change;
 mod credential;
 mod descriptions;
 mod domain;
+mod error;
 mod history;
 mod kind;
 mod merge;
@@ -25,6 +26,7 @@ mod snapshot;
 mod stored;
 mod table;
 mod write;
+mod writer;
 mod writes;
 
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub use calls::{
 pub use change::{Change, Conflict, Outcome, Resource, ResourceKey};
 pub use credential::{Cidr, Credential, CredentialList, IpAccessControlList, IpAddress};
 pub use domain::{Domain, HttpMethod, MappedList, Mapping, MappingKind};
+pub use error::StoreError;
 pub use history::{HistoryQueue, Place, RowKey, RowKind};
 pub use kind::ResourceKind;
 pub use merge::{Unwritten, bounds, merge};
@@ -48,7 +51,7 @@ pub use name::{DomainHost, DomainLabels, DomainSuffix};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};
 pub use read::{
-    AccountFilter, CallFilter, Cursor, NotificationFilter, Page, PageRequest, ReadError, Reader,
+    AccountFilter, CallFilter, Cursor, NotificationFilter, Page, PageRequest, Reader,
     RecordingFilter, TimeRange,
 };
 pub use record::{
@@ -59,4 +62,5 @@ pub use resource::{Column, Damaged, Described, Description, Shape, Shown, Value}
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
 pub use write::{DomainAuth, DomainFields, MappingView, Reply, Write, WriteError};
+pub use writer::{Retained, Retention, Writer};
 pub use writes::{Settled, Submitted, Writes};

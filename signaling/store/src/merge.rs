@@ -10,10 +10,10 @@ use shared::AccountSid;
 
 use crate::calls::CallRecord;
 use crate::change::Change;
+use crate::error::StoreError;
 use crate::history::{HistoryQueue, RowKey, RowKind};
 use crate::read::{
-    CallFilter, Cursor, NotificationFilter, Page, PageRequest, ReadError, RecordingFilter,
-    TimeRange,
+    CallFilter, Cursor, NotificationFilter, Page, PageRequest, RecordingFilter, TimeRange,
 };
 use crate::record::{NotificationRecord, RecordingRecord, RecordingStatus};
 
@@ -55,8 +55,8 @@ pub fn merge<T>(
     page: PageRequest,
     unwritten: Vec<(u128, Option<T>)>,
     bits: impl Fn(&T) -> u128,
-    mut read: impl FnMut(PageRequest) -> Result<Page<T>, ReadError>,
-) -> Result<Page<T>, ReadError> {
+    mut read: impl FnMut(PageRequest) -> Result<Page<T>, StoreError>,
+) -> Result<Page<T>, StoreError> {
     if unwritten.is_empty() {
         return read(page);
     }

@@ -8,6 +8,7 @@ use crate::account::{Account, AccountStatus};
 use crate::binding::BindingRecord;
 use crate::calls::{CallRecord, CallStatus};
 use crate::domain::{Domain, MappedList, MappingKind};
+use crate::error::StoreError;
 use crate::record::{HttpExchange, NotificationLevel, NotificationRecord, RecordingRecord};
 use crate::resource::{Damaged, Described, Description, Value};
 use crate::write::{DomainAuth, MappingView};
@@ -115,18 +116,13 @@ pub struct NotificationFilter {
     pub created: TimeRange,
 }
 
-/// The store cannot be read: the disk or the file is at fault, never the request, which is answered 503.
-#[derive(Debug, thiserror::Error)]
-#[error("the store cannot be read: {0}")]
-pub struct ReadError(pub String);
-
 /// Reads committed state, and history that waits for the writer. A read that begins after a [`crate::Reply`] or a
 /// webhook was sent sees all that it said.
 ///
 /// A resource of an account other than the given one is `None`, so that its existence does not leak.
 ///
 /// # Errors
-/// Every method fails only when the store cannot be read.
+/// Every method fails with [`StoreError::CannotRead`], and only when the disk or the file is at fault.
 pub trait Reader {
     /// Values of the row of a described kind that has this SID and, if given, this owner.
     fn row(
@@ -134,7 +130,7 @@ pub trait Reader {
         description: &'static Description,
         owner: Option<u128>,
         sid: u128,
-    ) -> Result<Option<Vec<Value>>, ReadError>;
+    ) -> Result<Option<Vec<Value>>, StoreError>;
     /// Values of the rows of a described kind that have this owner. The caller has checked that the owner is
     /// the account's.
     fn rows(
@@ -142,44 +138,44 @@ pub trait Reader {
         description: &'static Description,
         owner: u128,
         page: PageRequest,
-    ) -> Result<Page<Vec<Value>>, ReadError>;
+    ) -> Result<Page<Vec<Value>>, StoreError>;
     /// An account, whatever its parent. For authentication.
-    fn account(&self, sid: AccountSid) -> Result<Option<Account>, ReadError>;
+    fn account(&self, sid: AccountSid) -> Result<Option<Account>, StoreError>;
     /// A SIP domain, and the kinds of lists it has for calls.
     fn domain(
         &self,
         account: AccountSid,
         sid: DomainSid,
-    ) -> Result<Option<(Domain, DomainAuth)>, ReadError>;
+    ) -> Result<Option<(Domain, DomainAuth)>, StoreError>;
     /// One list mapped to one domain.
     fn mapping(
         &self,
         account: AccountSid,
         domain: DomainSid,
         list: MappedList,
-    ) -> Result<Option<MappingView>, ReadError>;
+    ) -> Result<Option<MappingView>, StoreError>;
     /// A registered contact. The caller has checked that the domain is the account's.
     fn binding(
         &self,
         domain: DomainSid,
         sid: BindingSid,
-    ) -> Result<Option<BindingRecord>, ReadError>;
+    ) -> Result<Option<BindingRecord>, StoreError>;
     /// A call, live or ended.
-    fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, ReadError>;
+    fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, StoreError>;
     /// The JSON of an ended call's timeline.
-    fn timeline(&self, account: AccountSid, call: CallSid) -> Result<Option<String>, ReadError>;
+    fn timeline(&self, account: AccountSid, call: CallSid) -> Result<Option<String>, StoreError>;
     /// A recording's metadata, also of a deleted one.
     fn recording(
         &self,
         account: AccountSid,
         sid: RecordingSid,
-    ) -> Result<Option<RecordingRecord>, ReadError>;
+    ) -> Result<Option<RecordingRecord>, StoreError>;
     /// A notification.
     fn notification(
         &self,
         account: AccountSid,
         sid: NotificationSid,
-    ) -> Result<Option<NotificationRecord>, ReadError>;
+    ) -> Result<Option<NotificationRecord>, StoreError>;
 
     /// The account itself and its sub-accounts.
     fn accounts(
@@ -187,13 +183,13 @@ pub trait Reader {
         account: AccountSid,
         filter: &AccountFilter,
         page: PageRequest,
-    ) -> Result<Page<Account>, ReadError>;
+    ) -> Result<Page<Account>, StoreError>;
     /// SIP domains of an account.
     fn domains(
         &self,
         account: AccountSid,
         page: PageRequest,
-    ) -> Result<Page<(Domain, DomainAuth)>, ReadError>;
+    ) -> Result<Page<(Domain, DomainAuth)>, StoreError>;
     /// Lists of one kind mapped to a domain, by the SID of the list.
     fn mappings(
         &self,
@@ -201,7 +197,7 @@ pub trait Reader {
         domain: DomainSid,
         kind: MappingKind,
         page: PageRequest,
-    ) -> Result<Page<MappingView>, ReadError>;
+    ) -> Result<Page<MappingView>, StoreError>;
     /// Contacts registered at a domain at that moment (Unix milliseconds), of one user or of all. The caller has
     /// checked that the domain is the account's.
     fn bindings(
@@ -210,35 +206,35 @@ pub trait Reader {
         user: Option<&str>,
         unix_ms: i64,
         page: PageRequest,
-    ) -> Result<Page<BindingRecord>, ReadError>;
+    ) -> Result<Page<BindingRecord>, StoreError>;
     /// Calls of an account.
     fn calls(
         &self,
         account: AccountSid,
         filter: &CallFilter,
         page: PageRequest,
-    ) -> Result<Page<CallRecord>, ReadError>;
+    ) -> Result<Page<CallRecord>, StoreError>;
     /// Recordings of an account.
     fn recordings(
         &self,
         account: AccountSid,
         filter: &RecordingFilter,
         page: PageRequest,
-    ) -> Result<Page<RecordingRecord>, ReadError>;
+    ) -> Result<Page<RecordingRecord>, StoreError>;
     /// Notifications of an account.
     fn notifications(
         &self,
         account: AccountSid,
         filter: &NotificationFilter,
         page: PageRequest,
-    ) -> Result<Page<NotificationRecord>, ReadError>;
+    ) -> Result<Page<NotificationRecord>, StoreError>;
     /// HTTP exchanges of a call, by their ids.
     fn exchanges(
         &self,
         account: AccountSid,
         call: CallSid,
         page: PageRequest,
-    ) -> Result<Page<HttpExchange>, ReadError>;
+    ) -> Result<Page<HttpExchange>, StoreError>;
 }
 
 impl dyn Reader + '_ {
@@ -250,7 +246,7 @@ impl dyn Reader + '_ {
         &self,
         owner: Option<u128>,
         sid: u128,
-    ) -> Result<Option<R>, ReadError> {
+    ) -> Result<Option<R>, StoreError> {
         Ok(self.row(&R::DESCRIPTION, owner, sid)?.map(R::from_values).transpose()?)
     }
 
@@ -262,15 +258,15 @@ impl dyn Reader + '_ {
         &self,
         owner: u128,
         page: PageRequest,
-    ) -> Result<Page<R>, ReadError> {
+    ) -> Result<Page<R>, StoreError> {
         let Page { rows, has_previous, has_next } = self.rows(&R::DESCRIPTION, owner, page)?;
         let rows = rows.into_iter().map(R::from_values).collect::<Result<_, _>>()?;
         Ok(Page { rows, has_previous, has_next })
     }
 }
 
-impl From<Damaged> for ReadError {
+impl From<Damaged> for StoreError {
     fn from(damaged: Damaged) -> Self {
-        Self(damaged.to_string())
+        Self::CannotRead(damaged.to_string())
     }
 }

@@ -36,7 +36,7 @@ pub enum DemoError {
     },
     /// The store cannot be read.
     #[error(transparent)]
-    Read(#[from] store::ReadError),
+    Read(#[from] store::StoreError),
     /// The gateway did not answer.
     #[error("the gateway ended while the demo was set up")]
     Ended,
@@ -161,7 +161,7 @@ impl Maker<'_> {
     }
 
     fn credential_list(&self) -> Result<CredentialListSid, DemoError> {
-        let reader: &dyn Reader = &self.gateway.reader;
+        let reader: &dyn Reader = &*self.gateway.reader;
         let lists = reader.resources::<CredentialList>(self.account.0, ALL)?;
         if let Some(list) = lists.rows.into_iter().find(|list| list.friendly_name == NAME) {
             return Ok(list.sid);
@@ -175,7 +175,7 @@ impl Maker<'_> {
 
     /// The password may have been lost with its file: it is set anew at every start.
     fn credential(&self, list: CredentialListSid, password: &Secret) -> Result<(), DemoError> {
-        let reader: &dyn Reader = &self.gateway.reader;
+        let reader: &dyn Reader = &*self.gateway.reader;
         let users = reader.resources::<Credential>(list.0, ALL)?.rows;
         let known = users.into_iter().find(|user| user.username == NAME).map(|user| user.sid);
         let password = password.clone();

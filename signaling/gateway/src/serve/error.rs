@@ -15,7 +15,7 @@ pub enum ServeError {
     DataDir(#[from] crate::data_dir::DataDirError),
     /// The database cannot be opened.
     #[error("{0} (data folder {1})")]
-    Database(database::OpenError, PathBuf),
+    Database(store::StoreError, PathBuf),
     /// A store was here and is gone, or cannot be used.
     #[error("{problem} (data folder {}). {STORE_REMEDY}", .folder.display())]
     Store {
@@ -89,6 +89,6 @@ pub(super) fn system<T>(what: &'static str, result: std::io::Result<T>) -> Resul
     result.map_err(|source| ServeError::System { what, source })
 }
 
-pub(super) fn database_error(error: database::OpenError, data: &DataDir) -> ServeError {
+pub(super) fn database_error(error: store::StoreError, data: &DataDir) -> ServeError {
     ServeError::Database(error, data.path().to_owned())
 }

@@ -24,7 +24,7 @@ pub struct Gateway {
     /// The resources as they were at start, for the demo, which adds its own.
     pub snapshot: store::Snapshot,
     /// Reads the store, lists included.
-    pub reader: database::Reader,
+    pub reader: Box<dyn store::Reader + Send>,
     /// REST requests straight to Control, without HTTP.
     pub api: Sender<ApiCall>,
     /// Signals to the signaling thread.

@@ -4,10 +4,9 @@
 //! key is kept before the first account is sealed with it: a start that is killed between any two of these
 //! leaves a folder that the next start understands.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use database::Opened;
+use database::{Database, Opened};
 use shared::config::{Config, Cores};
 use shared::ids::Origin;
 use shell::Clock;
@@ -17,6 +16,7 @@ use super::error::{ServeError, database_error};
 use crate::account::{self, AccountVariables, MainAccount};
 use crate::data_dir::DataDir;
 use crate::memory::{self, MemoryPlan};
+use crate::sealing::KeyFileSealer;
 use crate::settings::Settings;
 
 /// A gateway that may start: its folder is ours, its limits fit the machine, its store is open.
@@ -26,8 +26,8 @@ pub(super) struct Plan<'s> {
     /// In every id that peers send back.
     pub origin: Origin,
     pub memory: MemoryPlan,
+    pub database: Arc<Database>,
     pub opened: Opened,
-    pub sealer: SharedSealer,
     pub account: MainAccount,
 }
 
@@ -48,12 +48,17 @@ impl<'s> Plan<'s> {
         let data = DataDir::open(&config.node.data_dir)?;
         let origin = Origin { node: config.node.id, generation: data.generation };
         let memory = plan_memory(config)?;
-        check_store(&data, wanted)?;
-        let (mut opened, sealer) = open_store(config, &data, origin)?;
+        let sealer = Arc::new(KeyFileSealer::new(&data.key));
+        let database = Arc::new(Database::at(&data.database_path(), sealer));
+        check_store(&data, &database, wanted)?;
+        let suffix = DomainSuffix::new(&config.node.domain_suffix);
+        let mut opened = database
+            .open(suffix, Clock.unix_ms(), origin)
+            .map_err(|error| database_error(error, &data))?;
         data.keep_key()?;
         let account = account::ensure(
             &data,
-            &mut opened.writer,
+            &mut *opened.writer,
             &mut opened.snapshot,
             variables,
             origin,
@@ -61,8 +66,8 @@ impl<'s> Plan<'s> {
         )?;
         recover_recordings(&data, &mut opened);
         // A copy of the main file holds the accounts from now on, whatever becomes of the log.
-        opened.writer.checkpoint().map_err(|error| database_error(error.into(), &data))?;
-        Ok(Self { settings, data, origin, memory, opened, sealer, account })
+        opened.writer.checkpoint().map_err(|error| database_error(error, &data))?;
+        Ok(Self { settings, data, origin, memory, database, opened, account })
     }
 }
 
@@ -96,11 +101,11 @@ fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
 
 /// Refuses a folder whose store is gone or damaged: an empty one in its place would answer 401 to every
 /// application and know no phone.
-fn check_store(data: &DataDir, wanted: StoreWanted) -> Result<(), ServeError> {
+fn check_store(data: &DataDir, database: &Database, wanted: StoreWanted) -> Result<(), ServeError> {
     use database::Found::{Accounts, Empty, Nothing};
     let path = data.database_path();
     let trace = data.trace_of_store();
-    let problem = match (database::find(&path), &trace) {
+    let problem = match (database.find(), &trace) {
         (Ok(Accounts), _) if data.key_is_new => {
             "the store is there and the file `key` is gone, without which its secrets cannot be read"
                 .to_owned()
@@ -117,14 +122,14 @@ fn check_store(data: &DataDir, wanted: StoreWanted) -> Result<(), ServeError> {
         return Err(ServeError::Store { problem, folder: data.path().to_owned() });
     }
     tracing::warn!("beginning anew, as --new-store asks for: {problem}");
-    put_aside(data, &path)
+    put_aside(data, database)
 }
 
 /// Renames what is left of a store, and the credentials of its account.
-fn put_aside(data: &DataDir, database: &Path) -> Result<(), ServeError> {
+fn put_aside(data: &DataDir, database: &Database) -> Result<(), ServeError> {
     let suffix = format!("old-{}", Clock.unix_ms() / 1_000);
     let credentials = data.credentials_path();
-    for file in database::files(database).into_iter().chain([credentials]) {
+    for file in database.files().into_iter().chain([credentials]) {
         let mut aside = file.clone().into_os_string();
         aside.push(format!(".{suffix}"));
         match std::fs::rename(&file, &aside) {
@@ -135,21 +140,6 @@ fn put_aside(data: &DataDir, database: &Path) -> Result<(), ServeError> {
         }
     }
     Ok(())
-}
-
-pub(super) type SharedSealer = Arc<dyn store::Sealer>;
-
-fn open_store(
-    config: &Config,
-    data: &DataDir,
-    origin: Origin,
-) -> Result<(Opened, SharedSealer), ServeError> {
-    let sealer: SharedSealer = Arc::new(crate::sealing::KeyFileSealer::new(&data.key));
-    let suffix = DomainSuffix::new(&config.node.domain_suffix);
-    let path = data.database_path();
-    let opened = database::open(&path, suffix, Arc::clone(&sealer), Clock.unix_ms(), origin)
-        .map_err(|error| database_error(error, data))?;
-    Ok((opened, sealer))
 }
 
 /// Recordings that a kill interrupted get their files and their rows put right; files of deleted ones
@@ -190,6 +180,8 @@ fn recover_recordings(data: &DataDir, opened: &mut Opened) {
     }
     if !changes.is_empty() {
         tracing::warn!(recordings = changes.len(), "finished recordings that a kill interrupted");
-        opened.writer.commit(unix_ms, &changes);
+        if let Err(error) = opened.writer.commit(unix_ms, &changes) {
+            tracing::error!(recordings = changes.len(), %error, "their records stay as they were");
+        }
     }
 }

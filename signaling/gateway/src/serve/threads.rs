@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -14,14 +13,15 @@ use std::time::Duration;
 use ::io::Media;
 use audio::AudioIntake;
 use control::{Control, ControlSettings};
-use database::Retention;
-use http_server::{AddressList, ApiCall, BoxedReader, HttpServer, Https, OpenReader, Rest};
+use database::Database;
+use http_server::{AddressList, ApiCall, HttpServer, Https, OpenReader, Rest};
 use recorder::{Recorder, RecorderSettings};
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
 use shell::{Clock, Sender, Text, random};
 use speech::prompts::PromptLoader;
 use speech::{Program, SpeechError, SpeechService, SpeechSettings};
+use store::{Retention, Unwritten};
 use tokio::runtime::Runtime;
 use transport::tls::TlsControl;
 use transport::{Down, TransportHandle, TransportMetrics};
@@ -33,7 +33,6 @@ use super::edges::{as_bound, public_address, webhook_sources};
 use super::error::{ServeError, database_error, system};
 use super::gateway::Gateway;
 use super::listeners::Listeners;
-use super::plan::SharedSealer;
 use crate::account::MainAccount;
 use crate::data_dir::DataDir;
 use crate::errands::{Errands, recorded};
@@ -48,7 +47,7 @@ use crate::store_thread::{self, StoreParts};
 /// A gateway whose threads run. SIP is served; HTTP is bound and not accepted yet.
 pub(super) struct Threads {
     data: DataDir,
-    sealer: SharedSealer,
+    database: Arc<Database>,
     account: MainAccount,
     snapshot: store::Snapshot,
     addresses: Addresses,
@@ -153,7 +152,7 @@ impl Listeners<'_> {
         Ok(Threads {
             bound: as_bound(config, &addresses),
             data,
-            sealer: plan.sealer,
+            database: plan.database,
             account: plan.account,
             snapshot,
             addresses,
@@ -180,11 +179,8 @@ impl Threads {
     /// [`ServeError`].
     pub fn open(self) -> Result<Gateway, ServeError> {
         let Self { data, counters, runtime, ready, tls, .. } = self;
-        let database = data.database_path();
-        let reader = database::Reader::open(&database, Arc::clone(&self.sealer))
-            .map_err(|error| database_error(error.into(), &data))?
-            .seeing(Arc::clone(&self.history));
-        let open_reader = open_reader(database, self.sealer, self.history);
+        let open_reader = open_reader(self.database, self.history);
+        let reader = open_reader().map_err(|error| database_error(error, &data))?;
         let server = Arc::new(HttpServer {
             room: http_server::Room::default(),
             metrics: Arc::default(),
@@ -257,13 +253,8 @@ fn spawn(signaling: SignalingLoop) -> std::io::Result<JoinHandle<std::io::Result
 }
 
 /// Connections to the store for the REST API, which see the history that waits for the writer, too.
-fn open_reader(database: PathBuf, sealer: SharedSealer, history: Arc<History>) -> OpenReader {
-    Box::new(move || {
-        let reader = database::Reader::open(&database, Arc::clone(&sealer));
-        let reader = reader.map_err(|error| error.to_string())?.seeing(Arc::clone(&history));
-        let reader: BoxedReader = Box::new(reader);
-        Ok(reader)
-    })
+fn open_reader(database: Arc<Database>, history: Arc<History>) -> OpenReader {
+    Box::new(move || database.reader(Some(Arc::clone(&history) as Arc<dyn Unwritten>)))
 }
 
 fn core_views(media: &Media) -> Vec<CoreView> {

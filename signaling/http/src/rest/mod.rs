@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use shared::limits::{REST_ANSWER_SMALL_BYTES, REST_ANSWERS_BYTES_MAX};
 use shared::{AccountSid, CallSid};
 use shell::{Clock, Sender, random};
-use store::{CallCommand, Reply, WriteError};
+use store::{CallCommand, Reply, StoreError, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::body::{Body, WholeRequest, base_url, problem, whole_body};
@@ -35,7 +35,7 @@ pub type BoxedReader = Box<dyn store::Reader + Send>;
 
 /// Opens a connection to the store, or says why it cannot, in a sentence for the log. Called on threads that
 /// may block; [`READERS_MAX`] connections are open at most.
-pub type OpenReader = Box<dyn Fn() -> Result<BoxedReader, String> + Send + Sync>;
+pub type OpenReader = Box<dyn Fn() -> Result<BoxedReader, StoreError> + Send + Sync>;
 
 /// Answers REST requests. Cheap to clone.
 #[derive(Clone)]
@@ -172,7 +172,7 @@ impl Inner {
         let reader = self.readers.lock().pop();
         let reader = match reader {
             Some(reader) => reader,
-            None => (self.open_reader)().map_err(Unread)?,
+            None => (self.open_reader)().map_err(|error| Unread(error.to_string()))?,
         };
         // Should it panic, this connection is dropped with it and the task's error is answered.
         let done = work(self, &*reader);

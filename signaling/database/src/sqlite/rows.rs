@@ -12,10 +12,10 @@ use store::{
     NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, Sealer, Secret, Value,
 };
 
-use crate::sql::{Bits, kind_of_number, word};
+use super::sql::{Bits, kind_of_number, word};
 
 /// The error for a value that does not read back: the file is damaged, or another program wrote to it.
-pub(crate) fn damaged(
+pub(super) fn damaged(
     problem: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, problem.into())
@@ -32,7 +32,7 @@ fn optional_bits(row: &Row<'_>, column: &str) -> Result<Option<u128>> {
 /// The values of a described row, one a column, secrets unsealed.
 ///
 /// A secret is sealed together with its row's SID, so that one row's cannot be put into another.
-pub(crate) fn values(
+pub(super) fn values(
     row: &Row<'_>,
     description: &Description,
     sealer: &dyn Sealer,
@@ -58,19 +58,19 @@ pub(crate) fn values(
 }
 
 /// A row of a described kind.
-pub(crate) fn described<R: Described>(row: &Row<'_>, sealer: &dyn Sealer) -> Result<R> {
+pub(super) fn described<R: Described>(row: &Row<'_>, sealer: &dyn Sealer) -> Result<R> {
     R::from_values(values(row, &R::DESCRIPTION, sealer)?).map_err(damaged)
 }
 
 /// The columns `has_ip_access_control_list` and `has_credential_list` that a query adds to a domain.
-pub(crate) fn domain_auth(row: &Row<'_>) -> Result<DomainAuth> {
+pub(super) fn domain_auth(row: &Row<'_>) -> Result<DomainAuth> {
     Ok(DomainAuth {
         ip_access_control_list: row.get("has_ip_access_control_list")?,
         credential_list: row.get("has_credential_list")?,
     })
 }
 
-pub(crate) fn mapping(row: &Row<'_>) -> Result<Mapping> {
+pub(super) fn mapping(row: &Row<'_>) -> Result<Mapping> {
     let kind = kind_of_number(row.get("kind")?).ok_or_else(|| damaged("kind of a mapping"))?;
     Ok(Mapping {
         domain: DomainSid(bits(row, "domain")?),
@@ -79,7 +79,7 @@ pub(crate) fn mapping(row: &Row<'_>) -> Result<Mapping> {
     })
 }
 
-pub(crate) fn call(row: &Row<'_>) -> Result<CallRecord> {
+pub(super) fn call(row: &Row<'_>) -> Result<CallRecord> {
     Ok(CallRecord {
         sid: CallSid(bits(row, "sid")?),
         account: AccountSid(bits(row, "account")?),
@@ -100,7 +100,7 @@ pub(crate) fn call(row: &Row<'_>) -> Result<CallRecord> {
     })
 }
 
-pub(crate) fn recording(row: &Row<'_>) -> Result<RecordingRecord> {
+pub(super) fn recording(row: &Row<'_>) -> Result<RecordingRecord> {
     let bytes: Option<i64> = row.get("bytes")?;
     Ok(RecordingRecord {
         sid: RecordingSid(bits(row, "sid")?),
@@ -119,7 +119,7 @@ pub(crate) fn recording(row: &Row<'_>) -> Result<RecordingRecord> {
     })
 }
 
-pub(crate) fn notification(row: &Row<'_>) -> Result<NotificationRecord> {
+pub(super) fn notification(row: &Row<'_>) -> Result<NotificationRecord> {
     let level: u8 = row.get("level")?;
     let method: Option<String> = row.get("method")?;
     let exchange = match method {
@@ -144,7 +144,7 @@ pub(crate) fn notification(row: &Row<'_>) -> Result<NotificationRecord> {
     })
 }
 
-pub(crate) fn exchange(row: &Row<'_>) -> Result<HttpExchange> {
+pub(super) fn exchange(row: &Row<'_>) -> Result<HttpExchange> {
     let parameters: String = row.get("parameters")?;
     Ok(HttpExchange {
         id: bits(row, "id")?,
@@ -161,7 +161,7 @@ pub(crate) fn exchange(row: &Row<'_>) -> Result<HttpExchange> {
     })
 }
 
-pub(crate) fn binding(row: &Row<'_>) -> Result<BindingRecord> {
+pub(super) fn binding(row: &Row<'_>) -> Result<BindingRecord> {
     let instance: Option<String> = row.get("instance")?;
     let reg_id: Option<u32> = row.get("reg_id")?;
     Ok(BindingRecord {

@@ -1,55 +1,47 @@
 //! Reads for the REST API, on a connection of their own: with a write-ahead log they never wait for the writer.
 //!
-//! They include history that waits for the writer. The queue is read first and the disk second, so that a row
-//! written in between is found at least once.
+//! They include history that waits for the writer.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::types::{ToSql, Value};
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
-use shared::ids::{Origin, sid_bits};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OpenFlags, Row};
 use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
 use store::{
-    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Change, Cursor, Description,
-    Domain, DomainAuth, HttpExchange, MappedList, MappingKind, MappingView, NotificationFilter,
-    NotificationLevel, NotificationRecord, Page, PageRequest, ReadError, RecordingFilter,
-    RecordingRecord, RowKey, RowKind, Sealer, TimeRange, TimelineRecord, Unwritten,
+    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Description, Domain, DomainAuth,
+    HttpExchange, MappedList, MappingKind, MappingView, NotificationFilter, NotificationLevel,
+    NotificationRecord, Page, PageRequest, RecordingFilter, RecordingRecord, Sealer, StoreError,
+    TimelineRecord,
 };
 
-use crate::open::connect;
-use crate::rows;
-use crate::sql::{Bits, kind_number};
+use super::list::List;
+use super::open::connect;
+use super::rows;
+use super::sql::{Bits, kind_number};
+use crate::waiting::{HistoryRow, Waiting};
 
-/// A connection for reads. Each HTTP worker has its own.
-pub struct Reader {
+/// A connection for reads.
+pub(super) struct Reader {
     connection: Connection,
     sealer: Arc<dyn Sealer>,
-    unwritten: Option<Arc<dyn Unwritten>>,
+    waiting: Waiting,
 }
 
-type Read<T> = Result<T, ReadError>;
+type Read<T> = Result<T, StoreError>;
 
 impl Reader {
-    /// Opens the file that [`crate::open`] made.
+    /// Opens the file that [`super::open::open`] made.
     ///
     /// # Errors
     /// Those of SQLite.
-    pub fn open(path: &Path, sealer: Arc<dyn Sealer>) -> rusqlite::Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        sealer: Arc<dyn Sealer>,
+        waiting: Waiting,
+    ) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Ok(Self { connection: connect(path, flags)?, sealer, unwritten: None })
-    }
-
-    /// The reader, which from now on also sees the history in `unwritten`.
-    #[must_use]
-    pub fn seeing(self, unwritten: Arc<impl Unwritten + 'static>) -> Self {
-        Self { unwritten: Some(unwritten), ..self }
-    }
-
-    /// The newest version of a row, where one waits for the writer.
-    fn waiting<T: HistoryRow>(&self, account: AccountSid, bits: u128) -> Option<T> {
-        let key = RowKey { kind: T::KIND, account, bits };
-        T::of(&self.unwritten.as_ref()?.row(key)?)
+        Ok(Self { connection: connect(path, flags)?, sealer, waiting })
     }
 
     /// A page of history: `list` on disk, merged with the rows that wait for the writer and that `takes` accepts.
@@ -61,12 +53,7 @@ impl Reader {
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
         takes: impl Fn(&T) -> bool,
     ) -> Read<Page<T>> {
-        let waiting = self.unwritten.as_ref().map(|unwritten| {
-            unwritten.rows(T::KIND, account, store::bounds(page.cursor)).into_iter()
-        });
-        let waiting = waiting.into_iter().flatten();
-        let waiting = waiting.map(|(bits, change)| (bits, T::of(&change).filter(&takes))).collect();
-        store::merge(page, waiting, T::bits, |page| self.page(list.clone(), page, &read))
+        self.waiting.page(account, page, takes, |page| self.page(list.clone(), page, &read))
     }
 
     fn domain_with_auth(&self, row: &Row<'_>) -> rusqlite::Result<(Domain, DomainAuth)> {
@@ -100,9 +87,9 @@ impl Reader {
     }
 }
 
-fn unreadable(error: rusqlite::Error) -> ReadError {
+fn unreadable(error: rusqlite::Error) -> StoreError {
     tracing::error!(%error, "the store cannot be read");
-    ReadError(error.to_string())
+    StoreError::CannotRead(error.to_string())
 }
 
 impl store::Reader for Reader {
@@ -182,7 +169,7 @@ impl store::Reader for Reader {
     }
 
     fn call(&self, account: AccountSid, sid: CallSid) -> Read<Option<CallRecord>> {
-        if let Some(row) = self.waiting(account, sid.0) {
+        if let Some(row) = self.waiting.row(account, sid.0) {
             return Ok(Some(row));
         }
         self.one(
@@ -193,7 +180,7 @@ impl store::Reader for Reader {
     }
 
     fn timeline(&self, account: AccountSid, call: CallSid) -> Read<Option<String>> {
-        if let Some(row) = self.waiting::<TimelineRecord>(account, call.0) {
+        if let Some(row) = self.waiting.row::<TimelineRecord>(account, call.0) {
             return Ok(Some(row.json));
         }
         self.one(
@@ -204,7 +191,7 @@ impl store::Reader for Reader {
     }
 
     fn recording(&self, account: AccountSid, sid: RecordingSid) -> Read<Option<RecordingRecord>> {
-        if let Some(row) = self.waiting(account, sid.0) {
+        if let Some(row) = self.waiting.row(account, sid.0) {
             return Ok(Some(row));
         }
         self.one(
@@ -219,7 +206,7 @@ impl store::Reader for Reader {
         account: AccountSid,
         sid: NotificationSid,
     ) -> Read<Option<NotificationRecord>> {
-        if let Some(row) = self.waiting(account, sid.0) {
+        if let Some(row) = self.waiting.row(account, sid.0) {
             return Ok(Some(row));
         }
         self.one(
@@ -354,170 +341,6 @@ impl store::Reader for Reader {
             .of_account(account)
             .with("call = ?", [Bits(call.0).into()]);
         self.history(account, &list, page, rows::exchange, |row| row.call == call)
-    }
-}
-
-/// A row of history that a change carries.
-trait HistoryRow: Clone {
-    const KIND: RowKind;
-    fn of(change: &Change) -> Option<Self>;
-    fn bits(&self) -> u128;
-}
-
-macro_rules! history_rows {
-    ($($row:ident: $kind:ident, $change:ident, $bits:expr;)*) => {$(
-        impl HistoryRow for $row {
-            const KIND: RowKind = RowKind::$kind;
-
-            fn of(change: &Change) -> Option<Self> {
-                match change {
-                    Change::$change(row) => Some((**row).clone()),
-                    _ => None,
-                }
-            }
-
-            fn bits(&self) -> u128 {
-                $bits(self)
-            }
-        }
-    )*};
-}
-
-history_rows! {
-    CallRecord: Call, PutCall, |row: &Self| row.sid.0;
-    RecordingRecord: Recording, PutRecording, |row: &Self| row.sid.0;
-    NotificationRecord: Notification, AddNotification, |row: &Self| row.sid.0;
-    HttpExchange: Exchange, AddExchange, |row: &Self| row.id;
-    TimelineRecord: Timeline, PutTimeline, |row: &Self| row.call.0;
-}
-
-/// A query of a list under construction, newest first by a SID column.
-#[derive(Clone)]
-struct List {
-    columns: String,
-    tables: String,
-    order: &'static str,
-    conditions: Vec<String>,
-    parameters: Vec<Value>,
-}
-
-impl List {
-    fn of(columns: &str, tables: &str) -> Self {
-        Self {
-            columns: columns.to_owned(),
-            tables: tables.to_owned(),
-            order: "sid",
-            conditions: Vec::new(),
-            parameters: Vec::new(),
-        }
-    }
-
-    fn ordered_by(mut self, column: &'static str) -> Self {
-        self.order = column;
-        self
-    }
-
-    fn with<const N: usize>(mut self, condition: &str, parameters: [Value; N]) -> Self {
-        self.conditions.push(condition.to_owned());
-        self.parameters.extend(parameters);
-        self
-    }
-
-    fn compare(self, column: &str, operator: &str, value: impl Into<Value>) -> Self {
-        self.with(&format!("{column} {operator} ?"), [value.into()])
-    }
-
-    fn of_account(self, account: AccountSid) -> Self {
-        self.compare("account", "=", Bits(account.0))
-    }
-
-    fn equal(self, column: &str, value: Option<&str>) -> Self {
-        match value {
-            None => self,
-            Some(value) => self.compare(column, "=", value.to_owned()),
-        }
-    }
-
-    fn equal_sid(self, column: &str, value: Option<u128>) -> Self {
-        match value {
-            None => self,
-            Some(bits) => self.compare(column, "=", Bits(bits)),
-        }
-    }
-
-    fn within(mut self, column: &str, range: TimeRange) -> Self {
-        if let Some(from_ms) = range.from_ms {
-            self = self.compare(column, ">=", from_ms);
-        }
-        if let Some(before_ms) = range.before_ms {
-            self = self.compare(column, "<", before_ms);
-        }
-        self
-    }
-
-    /// Narrows a range of start or end times to the SIDs that can be in it, which the primary key finds. A call
-    /// starts and ends at most two days after its SID was made (ring time 600 s, backlog and length 24 h each);
-    /// a day more on either side allows for clocks that were set.
-    fn made_about(mut self, range: TimeRange) -> Self {
-        const DAY_MS: i64 = 86_400_000;
-        let bits = |unix_ms: i64| {
-            let origin = Origin { node: 0, generation: 0 };
-            Bits(sid_bits(unix_ms.max(0), origin, 0))
-        };
-        if let Some(from_ms) = range.from_ms {
-            self = self.with("sid >= ?", [bits(from_ms.saturating_sub(3 * DAY_MS)).into()]);
-        }
-        if let Some(before_ms) = range.before_ms {
-            self = self.with("sid < ?", [bits(before_ms.saturating_add(DAY_MS)).into()]);
-        }
-        self
-    }
-
-    /// Reads one row more than the page has: where it exists, there is another page.
-    fn run<T>(
-        mut self,
-        connection: &Connection,
-        page: PageRequest,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Page<T>> {
-        let order = self.order;
-        let (backwards, has_before) = match page.cursor {
-            Cursor::Start => (false, false),
-            Cursor::After(sid) => {
-                self = self.compare(order, "<", Bits(sid));
-                (false, true)
-            }
-            Cursor::Before(sid) => {
-                self = self.compare(order, ">", Bits(sid));
-                (true, true)
-            }
-        };
-        let direction = if backwards { "ASC" } else { "DESC" };
-        let conditions = self.conditions.join(" AND ");
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {conditions} ORDER BY {order} {direction} LIMIT {}",
-            self.columns,
-            self.tables,
-            u64::from(page.size) + 1,
-        );
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows: Vec<T> = statement
-            .query_map(params_from_iter(self.parameters), |row| read(row))?
-            .collect::<Result<_, _>>()?;
-        let more = rows.len() > page.size as usize;
-        rows.truncate(page.size as usize);
-        if backwards {
-            rows.reverse();
-            debug_assert!(rows.len() <= page.size as usize);
-            return Ok(Page { rows, has_previous: more, has_next: has_before });
-        }
-        Ok(Page { rows, has_previous: has_before, has_next: more })
-    }
-}
-
-impl From<Bits> for Value {
-    fn from(bits: Bits) -> Self {
-        Self::Blob(bits.0.to_be_bytes().to_vec())
     }
 }
 

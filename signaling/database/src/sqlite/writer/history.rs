@@ -7,8 +7,8 @@ use store::{
 };
 
 use super::{Failure, Written, first};
-use crate::retention::forget_call;
-use crate::sql::Bits;
+use crate::sqlite::retention::forget_call;
+use crate::sqlite::sql::Bits;
 
 pub(super) fn put_call(transaction: &Transaction<'_>, row: &CallRecord) -> Written {
     transaction

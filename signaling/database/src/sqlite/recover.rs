@@ -6,29 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use rusqlite::{Connection, Transaction, params};
 use shared::ids::{Origin, sid_bits};
 use shared::{AccountSid, RecordingSid};
-use store::{BindingRecord, CallRecord, CallStatus, Change, RecordingRecord, Sealer};
+use store::{CallRecord, CallStatus, Change, Sealer};
 
-use crate::rows;
-use crate::sql::{Bits, word};
-use crate::writer;
-
-/// State that the previous process left behind when it was killed.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// Calls that were live and are now closed as failed, each with a notification.
-    pub calls_closed: usize,
-    /// Recordings that were running. The recorder repairs their files and writes their records.
-    pub recordings: Vec<RecordingRecord>,
-    /// Recordings deleted in the last hour of the previous process. Their files may still exist, as a file is removed
-    /// after the commit.
-    pub deleted: Vec<(AccountSid, RecordingSid)>,
-    /// Registered contacts that are still valid: those over UDP. A connection ends with its process, and the
-    /// contacts reached over it with the connection.
-    pub bindings: Vec<BindingRecord>,
-    /// Sources of the contacts that ended with their connection, each with the latest expiry (Unix milliseconds):
-    /// their phones will register again.
-    pub returning: BTreeMap<IpAddr, i64>,
-}
+use super::rows;
+use super::sql::{Bits, word};
+use super::writer;
+use crate::driver::Recovered;
 
 /// Longest time between the deletion of a recording and that of its file.
 const DELETED_LATELY_MS: i64 = 3_600_000;
@@ -39,7 +22,7 @@ const INTERNAL_FAILURE: u32 = 12400;
 /// Writes `late`, the rows of history that the previous process could not commit, and closes live calls, in one
 /// transaction. Their end is the last moment the previous process is known to have run, not the moment of this
 /// start: no call outlives the process.
-pub(crate) fn recover(
+pub(super) fn recover(
     connection: &mut Connection,
     sealer: &dyn Sealer,
     late: &[Change],
@@ -80,12 +63,6 @@ pub(crate) fn recover(
         .query_map([], rows::binding)?
         .collect::<Result<_, _>>()?;
     transaction.commit()?;
-    if !late.is_empty() {
-        tracing::warn!(rows = late.len(), "wrote history that the last process could not write");
-    }
-    if !live.is_empty() {
-        tracing::warn!(calls = live.len(), "closed calls that were up when the process was killed");
-    }
     Ok(Recovered { calls_closed: live.len(), recordings, deleted, bindings, returning })
 }
 

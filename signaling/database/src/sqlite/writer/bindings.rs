@@ -4,7 +4,7 @@ use rusqlite::{Transaction, params};
 use store::{BindingChanges, BindingRecord, Conflict, ResourceKind};
 
 use super::{Written, conflict_of};
-use crate::sql::Bits;
+use crate::sqlite::sql::Bits;
 
 pub(super) fn change(transaction: &Transaction<'_>, changes: &BindingChanges) -> Written {
     for sid in &changes.removed {

@@ -2,14 +2,16 @@
 
 use rusqlite::Connection;
 
-use crate::error::OpenError;
+use store::StoreError;
+
+use super::error::OpenError;
 
 /// Brings the file to the newest schema. Each step is a transaction of its own, so a kill leaves a whole version.
-pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let newest = MIGRATIONS.len() as u32;
     if found > newest {
-        return Err(OpenError::Newer { found, newest });
+        return Err(StoreError::Newer { found, newest }.into());
     }
     for (version, step) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
@@ -21,13 +23,13 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 }
 
 /// Checks that the file has the newest schema.
-pub(crate) fn check(connection: &Connection) -> Result<(), OpenError> {
+pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let newest = MIGRATIONS.len() as u32;
     match found.cmp(&newest) {
-        std::cmp::Ordering::Less => Err(OpenError::Older { found, newest }),
+        std::cmp::Ordering::Less => Err(StoreError::Older { found, newest }.into()),
         std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(OpenError::Newer { found, newest }),
+        std::cmp::Ordering::Greater => Err(StoreError::Newer { found, newest }.into()),
     }
 }
 

@@ -10,12 +10,15 @@ mod bindings;
 mod history;
 mod resources;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
-use store::{Change, Conflict, Outcome, ResourceKind, Sealer};
+use store::{Change, Conflict, Outcome, ResourceKind, Retained, Retention, Sealer, StoreError};
 
-use crate::sql::Bits;
+use super::error::cannot_write;
+use super::retention::retain;
+use super::sql::Bits;
 use history::{
     add_exchange, add_notification, delete_call, delete_recording, put_call, put_recording,
     put_timeline,
@@ -23,7 +26,7 @@ use history::{
 use resources::{delete, insert, map, unmap, update};
 
 /// The connection for writes. Lives on the store thread.
-pub struct Writer {
+pub(super) struct Writer {
     connection: Connection,
     sealer: Arc<dyn Sealer>,
 }
@@ -37,11 +40,6 @@ enum Failure {
     /// The database refuses this change, whatever the space: only this change fails.
     Refused(String),
 }
-
-/// The disk is full or fails: nothing of a batch was written.
-#[derive(Debug, thiserror::Error)]
-#[error("the store cannot write: {0}")]
-pub struct CannotWrite(#[from] rusqlite::Error);
 
 type Written = Result<(), Failure>;
 
@@ -63,34 +61,16 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection, sealer: Arc<dyn Sealer>) -> Self {
+    pub(super) fn new(connection: Connection, sealer: Arc<dyn Sealer>) -> Self {
         Self { connection, sealer }
     }
 
-    pub(crate) fn connection(&mut self) -> &mut Connection {
-        &mut self.connection
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
-    /// As [`Writer::try_commit`], with every outcome `Unavailable` where nothing was written.
-    pub fn commit(&mut self, unix_ms: i64, batch: &[Change]) -> Vec<Outcome> {
-        self.try_commit(unix_ms, batch).unwrap_or_else(|problem| {
-            tracing::error!(changes = batch.len(), "{problem}");
-            vec![Outcome::Unavailable; batch.len()]
-        })
-    }
-
-    /// Commits a batch as one transaction, on disk when this returns. Returns one outcome per change, in order. A
-    /// change whose precondition fails, or which the database refuses, does not affect the others.
-    ///
-    /// `unix_ms` is stored as the last moment this process is known to have run; see [`crate::Recovered`].
-    ///
-    /// # Errors
-    /// Where the disk is full or fails: nothing of the batch was written, and all of it may be tried again.
-    pub fn try_commit(
-        &mut self,
-        unix_ms: i64,
-        batch: &[Change],
-    ) -> Result<Vec<Outcome>, CannotWrite> {
+    fn try_commit(&mut self, unix_ms: i64, batch: &[Change]) -> rusqlite::Result<Vec<Outcome>> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(batch.len());
@@ -99,54 +79,56 @@ impl Writer {
                 Ok(()) => Outcome::Committed,
                 Err(Failure::Conflict(conflict)) => Outcome::Conflict(conflict),
                 // Dropping the transaction rolls it back.
-                Err(Failure::Broken(error)) => return Err(error.into()),
+                Err(Failure::Broken(error)) => return Err(error),
                 Err(Failure::Refused(problem)) => {
                     tracing::error!(%problem, "the database refuses a change");
                     Outcome::Unavailable
                 }
             });
         }
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('alive_ms', ?1)")
-            .and_then(|mut statement| statement.execute([unix_ms.to_string()]))?;
+        note_alive(&transaction, unix_ms)?;
         transaction.commit()?;
         debug_assert_eq!(outcomes.len(), batch.len(), "one outcome a change, in order");
         Ok(outcomes)
     }
+}
 
-    /// Records that the process still runs, for times without writes. Call about every 10 s.
-    ///
-    /// # Errors
-    /// Those of SQLite.
-    pub fn note_alive(&mut self, unix_ms: i64) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('alive_ms', ?1)")?
-            .execute([unix_ms.to_string()])
-            .map(drop)
+impl store::Writer for Writer {
+    fn commit(&mut self, unix_ms: i64, batch: &[Change]) -> Result<Vec<Outcome>, StoreError> {
+        self.try_commit(unix_ms, batch).map_err(cannot_write)
     }
 
-    /// Moves the log into the main file, so that a copy of that file alone is whole. For the end of the process.
-    ///
-    /// # Errors
-    /// Those of SQLite; the log then keeps what the main file lacks.
-    pub fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    fn note_alive(&mut self, unix_ms: i64) -> Result<(), StoreError> {
+        note_alive(&self.connection, unix_ms).map_err(cannot_write)
     }
 
-    /// Writes a consistent copy of the whole database to a file that must not exist yet.
-    ///
-    /// # Errors
-    /// Those of SQLite; blocks other writes while it runs.
-    pub fn back_up(&self, path: &std::path::Path) -> rusqlite::Result<()> {
-        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop)
+    fn retain(&mut self, retention: Retention, unix_ms: i64) -> Result<Retained, StoreError> {
+        retain(&mut self.connection, retention, unix_ms).map_err(cannot_write)
     }
+
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let moved = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        moved.map_err(cannot_write)
+    }
+
+    fn back_up(&mut self, path: &Path) -> Result<(), StoreError> {
+        let copied = self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        copied.map(drop).map_err(cannot_write)
+    }
+}
+
+fn note_alive(connection: &Connection, unix_ms: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('alive_ms', ?1)")?
+        .execute([unix_ms.to_string()])
+        .map(drop)
 }
 
 /// Writes rows of history that an earlier process kept in its journal.
 ///
 /// # Errors
 /// Those of SQLite. A row that the database refuses is left out and logged.
-pub(crate) fn write_late(
+pub(super) fn write_late(
     transaction: &Transaction<'_>,
     sealer: &dyn Sealer,
     rows: &[Change],

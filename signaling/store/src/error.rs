@@ -1,26 +1,29 @@
-//! Reasons the database cannot be opened.
+//! Reasons the store cannot be opened, read or written, whichever database keeps it. Pure.
 
 use std::path::PathBuf;
 
-/// Reason the database cannot be opened. Always the operator's or the system's fault.
+/// Reason the store cannot be opened, read or written. Always the operator's or the system's fault, never that of
+/// a request.
+///
+/// A driver puts its own error into the text: a caller decides by the variant and shows the text.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A newer program wrote the file.
+pub enum StoreError {
+    /// A newer program wrote the database.
     #[error(
         "the database has schema version {found}, this program knows up to {newest}: start the newer program"
     )]
     Newer {
-        /// Version of the file.
+        /// Version of the database.
         found: u32,
         /// Newest version this program knows.
         newest: u32,
     },
-    /// An older program wrote the file, and a reader may not migrate it.
+    /// An older program wrote the database, and a reader may not migrate it.
     #[error(
         "the database has schema version {found}, this program reads {newest}: start the gateway once"
     )]
     Older {
-        /// Version of the file.
+        /// Version of the database.
         found: u32,
         /// Version this program reads.
         newest: u32,
@@ -31,15 +34,12 @@ pub enum OpenError {
          passwords of SIP users cannot be carried over; set the old suffix, or start with another data folder"
     )]
     OtherRealm {
-        /// Realm of the file.
+        /// Realm of the database.
         stored: String,
         /// Realm of the settings.
         asked: String,
     },
-    /// SQLite cannot open or read it.
-    #[error("the database cannot be used: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The write-ahead log was overwritten.
+    /// The database's log was overwritten.
     #[error(
         "the database's log {} is damaged ({what}): what was committed there is lost. To go on with what the \
          main file holds, move the log away",
@@ -52,11 +52,20 @@ pub enum OpenError {
         what: &'static str,
     },
     /// A file of the store cannot be read.
-    #[error("{} cannot be read: {source}", .path.display())]
+    #[error("{} cannot be read: {cause}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Error of the system.
-        source: std::io::Error,
+        cause: String,
     },
+    /// The driver cannot open the database, or finds no database there.
+    #[error("the database cannot be used: {0}")]
+    Unusable(String),
+    /// A read failed. The request that needed it is answered 503.
+    #[error("the store cannot be read: {0}")]
+    CannotRead(String),
+    /// The disk is full or fails: nothing of what was to be written is there.
+    #[error("the store cannot write: {0}")]
+    CannotWrite(String),
 }

@@ -13,7 +13,7 @@ use store::{
 };
 
 use super::{Failure, Written, conflict_of, found};
-use crate::sql::{Bits, kept, kind_number};
+use crate::sqlite::sql::{Bits, kept, kind_number};
 
 pub(super) fn insert(
     transaction: &Transaction<'_>,

@@ -7,7 +7,7 @@ use store::{MappingKind, SealError, Sealer, Value};
 
 /// SID bits as a 16-byte blob, most significant byte first, so that blobs sort like SIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bits(pub(crate) u128);
+pub(super) struct Bits(pub(super) u128);
 
 impl ToSql for Bits {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -27,7 +27,7 @@ impl FromSql for Bits {
 ///
 /// # Errors
 /// Those of the sealer.
-pub(crate) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept, SealError> {
+pub(super) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept, SealError> {
     Ok(match value {
         Value::Null => Kept::Null,
         Value::Integer(number) => Kept::Integer(number),
@@ -41,7 +41,7 @@ pub(crate) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept,
 }
 
 /// A word of the contract in a text column, read by the type's `from_name`.
-pub(crate) fn word<T>(
+pub(super) fn word<T>(
     row: &rusqlite::Row<'_>,
     column: &str,
     read: impl FnOnce(&str) -> Option<T>,
@@ -54,7 +54,7 @@ pub(crate) fn word<T>(
 }
 
 /// The number that the database keeps for a kind of mapping.
-pub(crate) const fn kind_number(kind: MappingKind) -> u8 {
+pub(super) const fn kind_number(kind: MappingKind) -> u8 {
     match kind {
         MappingKind::CallsIpAccessControlList => 0,
         MappingKind::CallsCredentialList => 1,
@@ -63,7 +63,7 @@ pub(crate) const fn kind_number(kind: MappingKind) -> u8 {
 }
 
 /// The inverse of [`kind_number`].
-pub(crate) const fn kind_of_number(number: u8) -> Option<MappingKind> {
+pub(super) const fn kind_of_number(number: u8) -> Option<MappingKind> {
     match number {
         0 => Some(MappingKind::CallsIpAccessControlList),
         1 => Some(MappingKind::CallsCredentialList),

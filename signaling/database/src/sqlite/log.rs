@@ -1,75 +1,21 @@
-//! A look at a data folder before it is opened, because SQLite would silently start an empty database. Blocks.
+//! The check of a write-ahead log, before SQLite reads it. Blocks.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rusqlite::OpenFlags;
+use store::StoreError;
 
-use crate::error::OpenError;
-use crate::open::connect;
-
-/// State of a database's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// No file, or one without tables.
-    Nothing,
-    /// Tables without any account: a first start was interrupted.
-    Empty,
-    /// At least one account.
-    Accounts,
-}
-
-/// Looks at the database at `path` without changing it.
-///
-/// # Errors
-/// [`OpenError::DamagedLog`] where its log lost commits, [`OpenError::Sqlite`] where it is not a database.
-pub fn find(path: &Path) -> Result<Found, OpenError> {
-    let bytes = match std::fs::metadata(path) {
-        Ok(file) => file.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(source) => return Err(OpenError::Unreadable { path: path.to_owned(), source }),
-    };
-    // SQLite deletes the log of an empty file, so it must not open this one.
-    if bytes == 0 {
-        return Ok(Found::Nothing);
-    }
-    check_log(&log_path(path))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(path, flags)?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        return Ok(Found::Nothing);
-    }
-    let accounts: i64 =
-        connection.query_row("SELECT count(*) FROM accounts", [], |row| row.get(0))?;
-    Ok(if accounts == 0 { Found::Empty } else { Found::Accounts })
-}
-
-/// The files of the database at `path`, itself included.
-pub fn files(path: &Path) -> [PathBuf; 4] {
-    let shared_memory = with_suffix(path, "-shm");
-    [path.to_owned(), log_path(path), shared_memory, crate::open::journal_path(path)]
-}
-
-fn log_path(database: &Path) -> PathBuf {
-    with_suffix(database, "-wal")
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
+use super::error::unreadable;
 
 /// Checks that the write-ahead log still has every commit written to it.
 ///
 /// SQLite reads a log up to the first frame whose checksum is wrong and drops the rest. That is right after a power
 /// failure, which tears the last transaction, but hides an overwritten file. Every commit is synced before the
 /// next begins, so two commits behind a broken frame are commits that were lost.
-fn check_log(path: &Path) -> Result<(), OpenError> {
-    let damaged = |what| OpenError::DamagedLog { path: path.to_owned(), what };
-    let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
+pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+    let damaged = |what| StoreError::DamagedLog { path: path.to_owned(), what };
+    let unreadable = |error| unreadable(path, &error);
     let mut file = match File::open(path) {
         Ok(file) => BufReader::with_capacity(1 << 20, file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -1,0 +1,124 @@
+//! The next start, after a kill.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shared::Transport;
+use store::{
+    BindingChanges, CallStatus, Change, NotificationFilter, RecordingStatus, Resource,
+    TimelineRecord,
+};
+
+use super::rows::{binding, call, domain, exchange, first, put, recording};
+use super::{DAY_MS, House, MAIN, Place, T0};
+use crate::{Journal, Journaled};
+
+fn live_calls_are_closed_as_failed_after_a_kill<P: Place>() {
+    let mut house = House::<P>::new();
+    house.commit(put(call(1, CallStatus::InProgress, T0)));
+    house.commit(put(call(2, CallStatus::Ringing, T0)));
+    house.commit(put(call(3, CallStatus::Completed, T0)));
+    let recording = recording(1, RecordingStatus::InProgress);
+    house.commit(Change::PutRecording(Arc::new(recording.clone())));
+    house.opened.writer.note_alive(T0 + 60_000).unwrap();
+
+    let mut house = house.reopen(T0 + DAY_MS);
+
+    assert_eq!(house.opened.recovered.calls_closed, 2);
+    assert_eq!(house.opened.recovered.recordings, [recording]);
+    let reader = house.reader();
+    let answered = reader.call(MAIN, call(1, CallStatus::Failed, T0).sid).unwrap().unwrap();
+    assert_eq!(answered.status, CallStatus::Failed);
+    assert_eq!((answered.end_ms, answered.duration_s), (Some(T0 + 60_000), Some(59)));
+    let ringing = reader.call(MAIN, call(2, CallStatus::Failed, T0).sid).unwrap().unwrap();
+    assert_eq!((ringing.status, ringing.duration_s), (CallStatus::Failed, None));
+    let ended = reader.call(MAIN, call(3, CallStatus::Completed, T0).sid).unwrap().unwrap();
+    assert_eq!(ended.status, CallStatus::Completed);
+    let notes = reader.notifications(MAIN, &NotificationFilter::default(), first(10)).unwrap();
+    assert_eq!(notes.rows.len(), 2);
+    assert!(notes.rows.iter().all(|note| note.error_code == 12400 && note.call.is_some()));
+
+    house = house.reopen(T0 + 2 * DAY_MS);
+    assert_eq!(house.opened.recovered.calls_closed, 0);
+}
+
+fn a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from<P: Place>() {
+    let mut house = House::<P>::new();
+    let planned = house.plan(MAIN, &domain("desk"));
+    let Change::Insert(Resource::Domain(desk)) = &planned.change else { panic!("not a domain") };
+    let of = desk.sid;
+    house.commit(planned.change);
+    let kept = binding(of, 1, Transport::Udp, "192.0.2.1:5060", T0 + DAY_MS);
+    let put = vec![
+        kept.clone(),
+        binding(of, 2, Transport::Tls, "192.0.2.2:4000", T0 + DAY_MS),
+        binding(of, 3, Transport::Tcp, "192.0.2.2:4001", T0 + DAY_MS + 1),
+        binding(of, 4, Transport::Tls, "192.0.2.3:4000", T0 + 1),
+    ];
+    house.commit(Change::ChangeBindings(Arc::new(BindingChanges { put, removed: Vec::new() })));
+    let house = house.reopen(T0 + 1_000);
+    let recovered = &house.opened.recovered;
+    assert_eq!(recovered.bindings, [kept]);
+    let office = "192.0.2.2".parse().expect("an address");
+    assert_eq!(recovered.returning, BTreeMap::from([(office, T0 + DAY_MS + 1)]));
+}
+
+fn recordings_deleted_right_before_a_kill_are_named_so_that_their_files_go<P: Place>() {
+    let mut house = House::<P>::new();
+    for (number, deleted_ms) in [(1, T0 - 2 * 3_600_000), (2, T0 - 1_000)] {
+        let row = recording(number, RecordingStatus::Completed);
+        let (account, recording) = (row.account, row.sid);
+        house.commit(Change::PutRecording(Arc::new(row)));
+        house.commit(Change::DeleteRecording { account, call: None, recording, deleted_ms });
+    }
+    let house = house.reopen(T0 + DAY_MS);
+    let late = recording(2, RecordingStatus::Deleted);
+    assert_eq!(house.opened.recovered.deleted, [(late.account, late.sid)]);
+}
+
+fn history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_next_start<
+    P: Place,
+>() {
+    let mut house = House::<P>::new();
+    house.commit(put(call(1, CallStatus::InProgress, T0)));
+    let ended = call(1, CallStatus::Completed, T0);
+    // Begun and ended while nothing could be committed, and one that was up to the last.
+    let (unknown, live) = (call(2, CallStatus::Busy, T0), call(3, CallStatus::Ringing, T0));
+    let timeline =
+        TimelineRecord { call: ended.sid, account: MAIN, json: "{\"entries\":[]}".to_owned() };
+    let exchange = exchange(u128::MAX - 1, ended.sid);
+    let late = [
+        put(ended.clone()),
+        put(call(2, CallStatus::Ringing, T0)),
+        put(unknown.clone()),
+        put(live.clone()),
+        Change::PutTimeline(Arc::new(timeline.clone())),
+        Change::AddExchange(Arc::new(exchange.clone())),
+        Change::PutRecording(Arc::new(recording(1, RecordingStatus::Completed))),
+    ];
+    let mut journal = house.opened.journal.take().unwrap();
+    for row in &late {
+        assert_eq!(journal.append([row]).unwrap(), Journaled { kept: 1, left_out: 0 });
+    }
+
+    let house = house.reopen(T0 + DAY_MS);
+
+    let reader = house.reader();
+    let found = |sid| reader.call(MAIN, sid).unwrap().unwrap();
+    assert_eq!((found(ended.sid), found(unknown.sid)), (ended.clone(), unknown));
+    assert_eq!(found(live.sid).status, CallStatus::Failed);
+    assert_eq!(house.opened.recovered.calls_closed, 1);
+    assert_eq!(reader.timeline(MAIN, ended.sid).unwrap(), Some(timeline.json));
+    assert_eq!(reader.exchanges(MAIN, ended.sid, first(9)).unwrap().rows, [exchange]);
+    assert!(house.opened.recovered.recordings.is_empty(), "it had been settled");
+    assert!(house.opened.journal.as_ref().is_some_and(Journal::is_empty));
+    let journal = house.place.database().files().pop().unwrap();
+    assert!(crate::journal::read(&journal, 1 << 20).unwrap().is_empty());
+}
+
+over_each_driver! {
+    live_calls_are_closed_as_failed_after_a_kill,
+    a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from,
+    recordings_deleted_right_before_a_kill_are_named_so_that_their_files_go,
+    history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_next_start,
+}
