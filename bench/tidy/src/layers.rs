@@ -1,68 +1,42 @@
 //! `[workspace.metadata.layers]` against `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
-use serde_json::Value;
+use crate::workspace::Workspace;
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-fn metadata() -> Value {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().expect("a string").to_owned()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().expect("an array")
-}
-
 /// The allowed edges, as the workspace manifest states them.
-fn allowed(metadata: &Value) -> Edges {
-    let layers = metadata["metadata"]["layers"].as_object().expect("the layer table");
-    layers
-        .iter()
-        .map(|(package, below)| (package.clone(), list(below).iter().map(text).collect()))
-        .collect()
+fn allowed(workspace: &Workspace) -> Edges {
+    let table = workspace.table("layers").into_iter();
+    table.map(|(package, below)| (package, below.into_iter().collect())).collect()
 }
 
 /// The edges that manifests really have, tests and build scripts left out.
-fn actual(metadata: &Value, allowed: &Edges) -> Edges {
-    let mut edges = Edges::new();
-    for package in list(&metadata["packages"]) {
-        let below = list(&package["dependencies"])
-            .iter()
-            .filter(|dependency| dependency["kind"].is_null() && dependency["path"].is_string())
-            .map(|dependency| text(&dependency["name"]))
-            .filter(|name| allowed.contains_key(name))
-            .collect();
-        edges.insert(text(&package["name"]), below);
-    }
-    edges
+fn actual(workspace: &Workspace, allowed: &Edges) -> Edges {
+    let edges = workspace.packages().into_iter().map(|package| {
+        let below = package.dependencies.into_iter();
+        let below = below.filter(|dependency| dependency.is_for_production && dependency.is_own);
+        let below = below.map(|dependency| dependency.name);
+        (package.name, below.filter(|name| allowed.contains_key(name)).collect())
+    });
+    edges.collect()
 }
 
 #[test]
 fn every_package_stands_in_the_layer_table() {
-    let metadata = metadata();
-    let allowed = allowed(&metadata);
-    let packages: BTreeSet<String> = actual(&metadata, &allowed).into_keys().collect();
+    let workspace = Workspace::read();
+    let allowed = allowed(&workspace);
+    let packages: BTreeSet<String> = actual(&workspace, &allowed).into_keys().collect();
     let table: BTreeSet<String> = allowed.into_keys().collect();
     assert_eq!(packages, table, "add the package to [workspace.metadata.layers]");
 }
 
 #[test]
 fn no_package_depends_on_one_above_it() {
-    let metadata = metadata();
-    let allowed = allowed(&metadata);
-    for (package, below) in actual(&metadata, &allowed) {
+    let workspace = Workspace::read();
+    let allowed = allowed(&workspace);
+    for (package, below) in actual(&workspace, &allowed) {
         let listed = &allowed[&package];
         let extra: Vec<_> = below.difference(listed).collect();
         assert!(
@@ -93,13 +67,15 @@ const OUTSIDERS: &[(&str, &[&str], &str)] = &[
 
 #[test]
 fn outside_packages_stay_in_their_layer() {
-    for package in list(&metadata()["packages"]) {
-        let name = text(&package["name"]);
-        for dependency in list(&package["dependencies"]) {
-            let outsider = text(&dependency["name"]);
+    for package in Workspace::read().packages() {
+        for dependency in &package.dependencies {
             for (banned, homes, reason) in OUTSIDERS {
-                let at_home = homes.contains(&name.as_str()) || dependency["kind"] == "dev";
-                assert!(at_home || outsider != *banned, "{name} uses {banned}: {reason}");
+                let at_home = homes.contains(&package.name.as_str()) || dependency.is_for_tests;
+                assert!(
+                    at_home || dependency.name != *banned,
+                    "{} uses {banned}: {reason}",
+                    package.name
+                );
             }
         }
     }

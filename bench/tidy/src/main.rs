@@ -1,4 +1,4 @@
-//! `cargo run -p tidy -- measure | cycles`: what the tree looks like, in figures.
+//! `cargo run -p tidy -- measure | cycles | clippy`: the tree in figures, and the files that follow from a table.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -8,9 +8,15 @@ fn main() -> ExitCode {
     let root = Path::new(tidy::source::ROOT);
     match std::env::args().nth(1).as_deref() {
         Some("measure") => print!("{}", tidy::measure::table(root)),
+        Some("clippy") => {
+            if let Err(error) = tidy::clippy::write(&tidy::workspace::Workspace::read()) {
+                eprintln!("a clippy.toml cannot be written: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
         Some("cycles") => print!("{}", tidy::cycles::report(root)),
         _ => {
-            eprintln!("usage: cargo run -p tidy -- measure | cycles");
+            eprintln!("usage: cargo run -p tidy -- measure | cycles | clippy");
             return ExitCode::from(2);
         }
     }

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use super::tree::{ROOT, sources};
+use super::tree::sources;
+use crate::source::ROOT;
 
 /// On every machine where `.ci/run` gets as far as the tests: Debian's essential packages (coreutils, dash,
 /// util-linux, dpkg, apt) and Rust.

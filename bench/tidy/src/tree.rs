@@ -3,19 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(super) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+use crate::clippy::has;
+use crate::source::ROOT;
+use crate::workspace::Workspace;
 
-/// Layers without side effects (ARCHITECTURE.md, Layers): no socket, clock, thread or file.
-const SANS_IO: &[&str] = &[
-    "shared/src",
-    "signaling/sip/src",
-    "signaling/call/src",
-    "signaling/store/src",
-    "signaling/api/src",
-    "signaling/control/src",
-    "signaling/phone/src",
-    "media/plane/src",
-];
+/// Sources of the layers without side effects (ARCHITECTURE.md, Layers): of packages that do without a clock.
+fn sans_io() -> Vec<String> {
+    let workspace = Workspace::read();
+    let denied = workspace.table("denied");
+    let is_pure = |name: &str| denied.get(name).is_some_and(|words| has(words, "clock"));
+    let pure = workspace.packages().into_iter().filter(|package| is_pure(&package.name));
+    pure.map(|package| package.folder.join("src").display().to_string()).collect()
+}
 
 const SIDE_EFFECTS: &[(&str, &str)] = &[
     ("std::time::Instant", "time is an argument (shared::Now)"),
@@ -79,34 +78,16 @@ const ALL: &[&str] = &["shared", "signaling", "media", "bench", "tuning"];
 
 #[test]
 fn sans_io_layers_name_no_socket_clock_thread_or_file() {
-    for (name, source) in sources(SANS_IO) {
+    let pure = sans_io();
+    assert!(pure.len() > 5, "[workspace.metadata.denied] names the pure layers");
+    let folders: Vec<&str> = pure.iter().map(String::as_str).collect();
+    for (name, source) in sources(&folders) {
         for (number, line) in production_lines(&source) {
             for (banned, reason) in SIDE_EFFECTS {
                 let line_number = number + 1;
                 assert!(!line.contains(banned), "{name}:{line_number} names {banned}: {reason}");
             }
         }
-    }
-}
-
-/// What clippy denies in layers without side effects, told while one types.
-#[test]
-fn sans_io_layers_share_one_list_of_denied_calls() {
-    let read = |folder: &str| {
-        let path = Path::new(ROOT).join(folder).with_file_name("clippy.toml");
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let list = |text: &str| -> Vec<String> {
-        text.lines().filter(|line| line.contains("path =")).map(str::to_owned).collect()
-    };
-    let all = list(&read(SANS_IO[0]));
-    let but_locks: Vec<_> =
-        all.iter().filter(|line| !line.contains("std::sync")).cloned().collect();
-    assert!(all.len() > but_locks.len() && but_locks.len() > 10);
-    for folder in SANS_IO {
-        // Only the REST resources may lock: they run on the HTTP threads.
-        let wanted = if *folder == "signaling/api/src" { &but_locks } else { &all };
-        assert_eq!(&list(&read(folder)), wanted, "clippy.toml of {folder}");
     }
 }
 
