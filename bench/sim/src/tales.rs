@@ -37,6 +37,22 @@ pub const TALES: &[Tale] = &[
         },
     },
     Tale {
+        name: "a caller hears its own voice",
+        documents: &[("/voice", "<Echo/>")],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_500), ALICE, Command::Play(voice(ALICE)));
+            world.user(ms(3_500), ALICE, Command::Press(KEYS.into()));
+            world.user(ms(8_000), ALICE, Command::HangUp);
+        },
+        expect: |check| {
+            check.hears(ALICE, ALICE);
+            check.same("keys that return", check.world.keys(ALICE), KEYS.to_owned());
+            check.statuses(CallDirection::Inbound, &["completed"]);
+        },
+    },
+    Tale {
         name: "keys pressed are keys gathered",
         documents: &[
             ("/voice", "<Gather numDigits=\"2\" action=\"/next\"><Say>Press.</Say></Gather>"),

@@ -60,6 +60,11 @@ pub enum CallEffect {
         /// Names these digits in what follows.
         play: PlayId,
     },
+    /// Begin or end to return the party's audio and telephone events to the party.
+    Echo {
+        /// Whether it begins.
+        is_on: bool,
+    },
     /// Start a recording of this leg.
     StartRecording(RecordingPlan),
     /// End a recording. [`crate::CallInput::RecordingEnded`], then `RecordingDone` answer it.

@@ -51,6 +51,19 @@ fn a_first_pause_delays_the_answer() {
     assert_eq!(story.played()[0], "a: hangup");
 }
 
+#[test]
+fn an_echo_answers_and_ends_with_its_time_with_the_call_or_by_rest() {
+    let (mut story, words) = Story::with("<Echo length=\"2\"/><Hangup/>");
+    assert_eq!(words, ["a: answer", "a: echo on"]);
+    assert!(story.wait(1).is_empty());
+    assert_eq!(story.wait(1)[..2], ["a: echo off", "a: hangup"]);
+
+    let (mut story, _) = Story::with("<Echo/><Say>x</Say>");
+    assert!(story.wait(3_600).is_empty());
+    let update = ApiUpdate::Redirect { webhook: Webhook::post("http://app/other"), fallback: None };
+    assert_eq!(story.tell('a', CallInput::Api(update)), ["a: echo off", "a: POST /other"]);
+}
+
 const GATHER: &str = "<Gather numDigits=\"1\" action=\"/g\"><Say>x</Say></Gather><Hangup/>";
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use call::{CallEffect, CallInput, ParentCommand, PromptId, PromptSource};
 use shared::ids::PlayId;
-use shared::{CallSid, MediaCommand, Now};
+use shared::{CallSid, Joined, MediaCommand, Now};
 use sip::Command;
 use store::Change;
 
@@ -40,6 +40,10 @@ impl Control {
                 if !sent {
                     self.tell(sid, CallInput::PlayEnded { play });
                 }
+            }
+            CallEffect::Echo { is_on } => {
+                let joined = |leg| if is_on { Joined::Party(leg) } else { Joined::Nobody };
+                self.media(sid, |leg| MediaCommand::Join { leg, joined: joined(leg) });
             }
             CallEffect::StartRecording(plan) => self.start_recording(now, sid, plan),
             CallEffect::StopRecording { recording } => self.stop_recording(sid, recording),

@@ -215,6 +215,7 @@ impl Call {
             Verb::Play(Play::File { url, repeat }) => self.play_file(now, &url, repeat, position),
             Verb::Play(Play::Digits(digits)) => self.play_digits(now, digits),
             Verb::Pause(pause) => self.pause(now, &pause),
+            Verb::Echo(echo) => self.echo(now, echo),
             Verb::Gather(gather) => self.gather(now, *gather, position),
             Verb::Record(record) => self.record(now, *record, position),
             Verb::Dial(dial) => self.dial(now, *dial, position),

@@ -257,12 +257,15 @@ fn invalid(node: Node<'_, '_>, declared: &Attribute, raw: &str, at: Position) ->
 
 #[cfg(test)]
 mod tests {
-    use crate::twiml::verb::{dial, gather, noun, pause, play, record, redirect, reject, say};
+    use crate::twiml::verb::{
+        dial, echo, gather, noun, pause, play, record, redirect, reject, say,
+    };
 
     #[test]
     fn every_declared_default_is_valid_and_every_attribute_is_described() {
         let tables = [
             dial::ATTRIBUTES,
+            echo::ATTRIBUTES,
             gather::ATTRIBUTES,
             noun::NUMBER,
             noun::SIP,

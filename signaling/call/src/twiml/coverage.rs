@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::verb::{Verb, dial, gather, noun, pause, play, record, redirect, refer};
+use super::verb::{Verb, dial, echo, gather, noun, pause, play, record, redirect, refer};
 use super::verb::{reject, say, ssml};
 use super::*;
 use crate::setup::Target;
@@ -75,10 +75,11 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 14] = [
+    let own: [(&str, &'static [attribute::Attribute]); 15] = [
         ("<Say>", say::ATTRIBUTES),
         ("<Play>", play::ATTRIBUTES),
         ("<Pause>", pause::ATTRIBUTES),
+        ("<Echo>", echo::ATTRIBUTES),
         ("<Gather>", gather::ATTRIBUTES),
         ("<Record>", record::ATTRIBUTES),
         ("<Dial>", dial::ATTRIBUTES),
@@ -235,7 +236,7 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
         "<Refer><Sip>" => (&[], "sip:a@h"),
         "<Say><phoneme>" => (&[("ph", "A")], "x"),
         "<Say><sub>" => (&[("alias", "a")], "x"),
-        "<Say><break>" | "<Hangup>" | "<Reject>" | "<Pause>" | "<Leave>" => (&[], ""),
+        "<Say><break>" | "<Hangup>" | "<Reject>" | "<Pause>" | "<Echo>" | "<Leave>" => (&[], ""),
         _ => (&[], "x"),
     }
 }

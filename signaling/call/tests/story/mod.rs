@@ -212,6 +212,7 @@ impl Story {
                 format!("play {} x{repeat}", prompt.0)
             }
             CallEffect::StopPlay => "stop play".to_owned(),
+            CallEffect::Echo { is_on } => format!("echo {}", if is_on { "on" } else { "off" }),
             CallEffect::SendDigits { digits, play } => {
                 self.play = Some(play);
                 format!("send {digits}")

@@ -59,6 +59,30 @@ fn silence_that_a_phone_does_not_send_is_no_loss_and_keeps_its_length_in_a_recor
 }
 
 #[test]
+fn an_echo_returns_a_phones_own_voice_to_it() {
+    let gateway = Gateway::start_with_default_domain("desk");
+    let application = Application::start(|_| Answer::twiml("<Echo length=\"6\"/><Hangup/>"));
+    gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let says = folder.path().join("spurts.wav");
+    std::fs::write(&says, spurts()).expect("writable");
+    let target = format!("sip:1000@{}", gateway.sip_udp);
+    let wav = folder.path().join("heard.wav");
+    let path = wav.display().to_string();
+    let arguments = [&*target, "alice", PASSWORD, "PCMA", &path, "wait=10"];
+    let mut pjsua = sdk::python_file("pjsua_call.py", &arguments);
+    let output = pjsua.env("SAYS", &says).output().expect("pjsua2 runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("over"), "{printed}");
+    // Six seconds: of the half-second spurts at least two, at the 16,000 Hz that pjsua2 records with.
+    let heard = registrar::loud(&wav);
+    assert!((8_000..60_000).contains(&heard), "the phone heard {heard} loud samples\n{printed}");
+    let quality = quality(&gateway);
+    assert_eq!(number(&quality, "packets_dropped"), 0.0, "{quality:#}");
+    assert!(number(&quality, "r_factor") > 85.0, "{quality:#}");
+}
+
+#[test]
 fn a_phone_that_sends_no_silence_and_one_with_packets_of_60_ms_hear_each_other() {
     let gateway = Gateway::start_with_default_domain("desk");
     let port = sipp::free_port();

@@ -11,6 +11,7 @@
 pub(crate) mod departing;
 pub(crate) mod dial;
 pub(crate) mod digits;
+pub(crate) mod echo;
 pub(crate) mod fetch;
 pub(crate) mod gather;
 pub(crate) mod joined;
@@ -24,6 +25,7 @@ use shared::{Instant, Now, PlayId, RecordingSid};
 use self::departing::Departing;
 use self::dial::{Dialing, Parting};
 use self::digits::{PlayingDigits, SendingDigits};
+use self::echo::Echoing;
 use self::fetch::Fetching;
 use self::gather::Gathering;
 use self::joined::Joined;
@@ -53,6 +55,8 @@ pub(crate) enum Activity {
     PlayingDigits(PlayingDigits),
     /// `<Pause>`.
     Pausing(Pausing),
+    /// `<Echo>`.
+    Echoing(Echoing),
     /// `<Gather>`.
     Gathering(Box<Gathering>),
     /// `<Record>`.
@@ -156,6 +160,7 @@ macro_rules! each {
             Activity::Speaking($state) => $run,
             Activity::PlayingDigits($state) => $run,
             Activity::Pausing($state) => $run,
+            Activity::Echoing($state) => $run,
             Activity::Gathering($state) => $run,
             Activity::Recording($state) => $run,
             Activity::Dialing($state) => $run,

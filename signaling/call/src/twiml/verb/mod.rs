@@ -1,6 +1,7 @@
 //! Verbs, one file each: attribute table, type, reader. Sans-IO.
 
 pub mod dial;
+pub mod echo;
 pub mod gather;
 pub mod noun;
 pub mod pause;
@@ -16,6 +17,7 @@ use roxmltree::Node;
 use store::HttpMethod;
 
 pub use dial::Dial;
+pub use echo::Echo;
 pub use gather::Gather;
 pub use pause::Pause;
 pub use play::Play;
@@ -55,6 +57,8 @@ pub enum Verb {
     Play(Play),
     /// Waits.
     Pause(Pause),
+    /// Returns the caller's audio.
+    Echo(Echo),
     /// Collects digits.
     Gather(Box<Gather>),
     /// Records the caller.
@@ -89,6 +93,7 @@ impl Verb {
             Self::Say(_) => "Say",
             Self::Play(_) => "Play",
             Self::Pause(_) => "Pause",
+            Self::Echo(_) => "Echo",
             Self::Gather(_) => "Gather",
             Self::Record(_) => "Record",
             Self::Dial(_) => "Dial",
@@ -108,6 +113,7 @@ impl Verb {
             Self::Say(_)
             | Self::Play(_)
             | Self::Pause(_)
+            | Self::Echo(_)
             | Self::Gather(_)
             | Self::Record(_)
             | Self::Dial(_)
@@ -131,6 +137,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         "Say" => say::read(node, reading).map(|say| say.map(Verb::Say)),
         "Play" => play::read(node, reading).map(|play| play.map(Verb::Play)),
         "Pause" => pause::read(node, reading).map(|pause| pause.map(Verb::Pause)),
+        "Echo" => echo::read(node, reading).map(|echo| echo.map(Verb::Echo)),
         "Gather" => {
             gather::read(node, reading).map(|gather| gather.map(Box::new).map(Verb::Gather))
         }
@@ -142,7 +149,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         "Refer" => refer::read(node, reading).map(|refer| refer.map(Verb::Refer)),
         "Reject" => reject::read(node, reading).map(|reject| reject.map(Verb::Reject)),
         "Hangup" => reject::read_hangup(node, reading).map(Some),
-        "Pay" | "Sms" | "Connect" | "Enqueue" | "Echo" | "Annotate" | "Prompt" => {
+        "Pay" | "Sms" | "Connect" | "Enqueue" | "Annotate" | "Prompt" => {
             Ok(Some(unsupported(name, false, None)))
         }
         "Start" | "Stop" | "Leave" => {
