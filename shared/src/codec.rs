@@ -35,6 +35,9 @@ impl Codec {
     }
 }
 
+/// Samples of 20 ms, the period in which audio is cut everywhere inside the process.
+pub const FRAME_SAMPLES: usize = 160;
+
 /// Direction of a media stream, always from our side (RFC 3264 §5.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {

@@ -19,6 +19,7 @@ pub mod quality;
 pub mod random;
 pub mod refusal;
 pub mod rules;
+pub mod sink;
 pub mod source;
 pub mod srtp;
 pub mod time;
@@ -26,17 +27,18 @@ pub mod tls;
 pub mod transport;
 
 pub use code::Code;
-pub use codec::{Codec, Direction};
+pub use codec::{Codec, Direction, FRAME_SAMPLES};
 pub use extensions::Extensions;
 pub use ids::*;
 pub use leg::{
     IntervalQuality, LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia, RemoteReport,
 };
-pub use media::{CommandRefusal, Joined, MediaCommand, MediaEvent, Prompt, RecorderFrame};
+pub use media::{CommandRefusal, Joined, MediaCommand, MediaEvent, Prompt};
 pub use own::OwnSockets;
 pub use quality::{Impairments, LossPattern, Rating};
 pub use random::{Random, SplitMix};
 pub use refusal::Refusal;
+pub use sink::{BySink, Sink, TapFrame};
 pub use source::source_of;
 pub use srtp::{SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 pub use time::{Instant, Now};

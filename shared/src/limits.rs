@@ -178,9 +178,9 @@ pub const LEGS_PER_CORE_MAX: usize = 8_192;
 pub const COMMAND_SLOTS: usize = LEGS_PER_CORE_MAX * 4;
 /// Slots of an event ring: every leg may have eight events outstanding.
 pub const EVENT_SLOTS: usize = LEGS_PER_CORE_MAX * 8;
-/// Slots of the ring from a core to the recorder: 2 s of 80 recordings. Past it: a gap, marked.
-pub const RECORDER_SLOTS: usize = 8_192;
-/// Recordings of one core at once.
+/// Slots of the ring from a core to one sink of taps: 2 s of 80 taps. Past it: a gap, marked.
+pub const SINK_SLOTS: usize = 8_192;
+/// Taps of one core at once, for each sink.
 pub const TAPS_PER_CORE_MAX: usize = 2_048;
 
 /// Recording length, seconds.

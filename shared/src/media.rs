@@ -1,4 +1,4 @@
-//! The words between signaling and a media core: commands down, events up, frames to the recorder.
+//! The words between signaling and a media core: commands down, events up.
 //!
 //! They travel on bounded single-producer single-consumer rings. A heap value in a command (`Box`,
 //! `Arc`) returns in an event and is dropped on the signaling thread: a media core neither allocates nor
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::codec::Codec;
 use crate::ids::{LegId, PlayId, RoomId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
+use crate::sink::Sink;
 
 /// Decoded audio ready to be sent in either codec: 8,000 samples a second, one byte each.
 ///
@@ -139,11 +140,13 @@ pub enum MediaCommand {
     },
     /// Stop the prompt or the digits that are playing, if any.
     StopPlay { leg: LegId },
-    /// Copy the leg's audio to the recorder ring, 20 ms a frame.
+    /// Copy the leg's audio to the ring of a sink, 20 ms a frame.
     StartTap {
         leg: LegId,
         /// Names the tap in frames and events.
         tap: TapId,
+        /// Reader of the frames.
+        sink: Sink,
         /// Audio to copy.
         tracks: TapTracks,
         /// Conditions that end it without a command.
@@ -206,7 +209,7 @@ pub enum TapEnd {
     MaxLength,
     /// The leg went away.
     LegStopped,
-    /// It never began: the core has no room for another tap, or the leg is not there. No frames.
+    /// It never began: the core has no room for another tap of its sink, or the leg is not there. No frames.
     Refused,
 }
 
@@ -264,7 +267,7 @@ pub enum MediaEvent {
         /// Its heap value, to be dropped.
         value: PlayedValue,
     },
-    /// A tap ended; its last frame is in the recorder ring already.
+    /// A tap ended; its last frame is in the ring of its sink already.
     TapEnded { leg: LegId, tap: TapId, cause: TapEnd },
     /// No valid packet arrived for the plan's media timeout, although the direction lets the party send.
     MediaTimeout { leg: LegId },
@@ -279,26 +282,6 @@ pub enum MediaEvent {
     /// The peer sent an RTCP BYE (RFC 3550 §6.6); informative only.
     RtcpBye { leg: LegId },
 }
-
-/// 20 ms of a tapped leg, on the ring from a core to the recorder.
-#[derive(Clone, Debug)]
-pub struct RecorderFrame {
-    /// Name of the tap, as its command gave it.
-    pub tap: TapId,
-    /// Number of the 20 ms period since the tap began; a gap means frames lost on the way to the recorder.
-    pub index: u32,
-    /// Codec of both tracks.
-    pub codec: Codec,
-    /// Received from the party; `None` when the track is not tapped. Lost packets are the codec's silence.
-    pub inbound: Option<[u8; FRAME_SAMPLES]>,
-    /// Sent to the party; `None` when the track is not tapped.
-    pub outbound: Option<[u8; FRAME_SAMPLES]>,
-    /// Whether the tap ends with this frame, which then carries no audio.
-    pub last: bool,
-}
-
-/// Samples of 20 ms at 8,000 Hz.
-pub const FRAME_SAMPLES: usize = 160;
 
 /// A ring slot is one cache line: values are copied through the rings, never reached by pointer.
 const SLOT_BYTES_MAX: usize = 64;

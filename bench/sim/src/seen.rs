@@ -60,8 +60,7 @@ impl World {
             })
             .collect();
         // The last frame may be shorter than 20 ms.
-        let mut expected: Vec<&[u8]> =
-            expected.chunks_exact(shared::media::FRAME_SAMPLES).collect();
+        let mut expected: Vec<&[u8]> = expected.chunks_exact(shared::FRAME_SAMPLES).collect();
         if speaker.is_none() {
             // The BYE comes right after, and ends what waits in the phone's jitter buffer.
             expected.truncate(expected.len().saturating_sub(JITTER_FRAMES));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use io::{BackendChoice, Core, IoConfig, WaitSettings};
 use shared::{
-    Codec, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaPort,
+    BySink, Codec, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaPort,
     NegotiatedMedia,
 };
 
@@ -78,7 +78,8 @@ fn measure(
     load: &Load,
 ) -> Result<(), Box<dyn Error>> {
     let config = IoConfig { backend, wait, addresses: vec![LOCAL.into()], ..IoConfig::default() };
-    let mut media = io::start(&config, Arc::new(|| {}), Arc::new(|| {}))?;
+    let mut media =
+        io::start(&config, Arc::new(|| {}), &BySink::from_fn(|_| Arc::new(|| {}) as io::Wake))?;
     let generator = UdpSocket::bind((LOCAL, 0))?;
     generator.set_nonblocking(true)?;
     let _ = socket2::SockRef::from(&generator).set_recv_buffer_size(4 << 20);

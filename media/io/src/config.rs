@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::{OwnSockets, limits};
+use shared::{BySink, OwnSockets, Sink, limits};
 
 /// CPUs that carry a media core each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +85,9 @@ pub struct IoConfig {
     pub own: Arc<OwnSockets>,
     /// Legs of one core, at most [`limits::LEGS_PER_CORE_MAX`]. Rings are sized by it.
     pub legs_max: usize,
-    /// Recordings of one core at once, at most [`limits::TAPS_PER_CORE_MAX`].
-    pub taps_max: usize,
+    /// Taps of one core at once, for each sink at most [`limits::TAPS_PER_CORE_MAX`]. A sink with none has no
+    /// ring.
+    pub taps_max: BySink<usize>,
     /// Whether to detect digits in the audio of parties without telephone events (`media.inband_digits`).
     pub inband_digits: bool,
     /// Seed of the cores' random choices; each core derives its own from it.
@@ -108,7 +109,7 @@ impl Default for IoConfig {
             ports: 10_000..=19_999,
             own: Arc::default(),
             legs_max: limits::LEGS_PER_CORE_MAX,
-            taps_max: limits::TAPS_PER_CORE_MAX,
+            taps_max: BySink::only(Sink::Recorder, limits::TAPS_PER_CORE_MAX),
             inband_digits: true,
             seed: 0,
             wait: WaitSettings::default(),

@@ -14,12 +14,12 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use plane::{DropReason, MeshFrame, Output, Plane, PlaneMeters, Received, SocketId};
 use rtrb::{Consumer, Producer};
-use shared::{CoreId, Instant, MediaCommand, MediaEvent, RecorderFrame};
+use shared::{BySink, CoreId, Instant, MediaCommand, MediaEvent, Sink, TapFrame};
 
 use crate::backend::driver::{Driver, PacketHandler, Sender};
 use crate::clock;
 use crate::meters::{CoreFigures, CoreMeters};
-use crate::sleeper::{Doorbell, Sleeper};
+use crate::sleeper::{Doorbell, Sleeper, Wake};
 use crate::wait::WaitPolicy;
 
 /// The sans-IO part that a core drives: [`Plane`], or a test's own.
@@ -55,11 +55,10 @@ pub(crate) struct Ends {
 /// The rings that a core writes to, and the readers to wake after a turn.
 pub(crate) struct Uplink {
     pub events: Producer<MediaEvent>,
-    pub frames: Producer<RecorderFrame>,
+    pub sinks: BySink<SinkEnd>,
     /// By the number of the receiving core; `None` for the core itself.
     pub mesh: Vec<Option<MeshEnd>>,
     pub signaling: Reader,
-    pub recorder: Reader,
     sent: u64,
     dropped: u64,
     lost: u64,
@@ -68,8 +67,14 @@ pub(crate) struct Uplink {
 /// The reader of a ring, and whether this turn wrote to its ring.
 pub(crate) struct Reader {
     pub sleeper: Arc<Sleeper>,
-    pub wake: Arc<dyn Fn() + Send + Sync>,
+    pub wake: Wake,
     pub is_owed: bool,
+}
+
+/// The ring to a sink of taps. It has no slots where the core may have no tap for that sink.
+pub(crate) struct SinkEnd {
+    pub frames: Producer<TapFrame>,
+    pub reader: Reader,
 }
 
 /// The ring to another core.
@@ -211,7 +216,7 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
     fn ring(&mut self) {
         let uplink = &mut self.ends.uplink;
         uplink.signaling.ring();
-        uplink.recorder.ring();
+        uplink.sinks.values_mut().for_each(|end| end.reader.ring());
         for end in uplink.mesh.iter_mut().flatten() {
             if std::mem::take(&mut end.is_owed) {
                 end.doorbell.ring_if_asleep();
@@ -305,12 +310,11 @@ impl Ends {
 impl Uplink {
     pub fn new(
         events: Producer<MediaEvent>,
-        frames: Producer<RecorderFrame>,
+        sinks: BySink<SinkEnd>,
         mesh: Vec<Option<MeshEnd>>,
         signaling: Reader,
-        recorder: Reader,
     ) -> Self {
-        Self { events, frames, mesh, signaling, recorder, sent: 0, dropped: 0, lost: 0 }
+        Self { events, sinks, mesh, signaling, sent: 0, dropped: 0, lost: 0 }
     }
 
     /// The upper half of the event ring is reserved for events that earlier commands still cause: the end of a
@@ -356,7 +360,7 @@ fn is_informative(event: &MediaEvent) -> bool {
 }
 
 impl Reader {
-    pub fn new(sleeper: Arc<Sleeper>, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(sleeper: Arc<Sleeper>, wake: Wake) -> Self {
         Self { sleeper, wake, is_owed: false }
     }
 
@@ -380,9 +384,10 @@ impl<S: Sender> Output for Outlet<'_, S> {
         self.uplink.send_event(event);
     }
 
-    fn record(&mut self, frame: RecorderFrame) -> bool {
-        let is_taken = self.uplink.frames.push(frame).is_ok();
-        self.uplink.recorder.is_owed |= is_taken;
+    fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool {
+        let end = &mut self.uplink.sinks[sink];
+        let is_taken = end.frames.push(frame).is_ok();
+        end.reader.is_owed |= is_taken;
         is_taken
     }
 

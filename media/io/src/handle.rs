@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rtrb::{Consumer, Producer};
-use shared::{CoreId, Instant, MediaCommand, MediaEvent, MediaPort, RecorderFrame};
+use shared::{BySink, CoreId, Instant, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame};
 
 use crate::clock;
 use crate::config::Backend;
@@ -21,8 +21,8 @@ pub struct Media {
     pub notes: Vec<StartNote>,
     /// For the thread that reads events: announces its sleep, so that cores wake it only when needed.
     pub signaling: Arc<Sleeper>,
-    /// The same for the thread that reads recorder frames.
-    pub recorder: Arc<Sleeper>,
+    /// The same for the threads that read the frames of taps.
+    pub sinks: BySink<Arc<Sleeper>>,
 }
 
 /// Signaling's handle of one media core. Dropping it stops the core and waits for its thread.
@@ -40,7 +40,7 @@ pub struct Core {
     pub meters: Arc<CoreMeters>,
     pub(crate) commands: Producer<MediaCommand>,
     pub(crate) events: Consumer<MediaEvent>,
-    pub(crate) frames: Option<Consumer<RecorderFrame>>,
+    pub(crate) frames: BySink<Option<Consumer<TapFrame>>>,
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) thread: Option<JoinHandle<()>>,
 }
@@ -75,9 +75,10 @@ impl Core {
         !self.events.is_empty()
     }
 
-    /// Takes the ring of tapped legs' frames, for the recorder thread. `None` when it was taken before.
-    pub fn take_frames(&mut self) -> Option<Consumer<RecorderFrame>> {
-        self.frames.take()
+    /// Takes the ring of the frames for a sink, to be read by its thread. `None` when it was taken before, or
+    /// where the core may have no tap for that sink.
+    pub fn take_frames(&mut self, sink: Sink) -> Option<Consumer<TapFrame>> {
+        self.frames[sink].take()
     }
 
     /// Restarts of the core after a panic. When this grows, every leg that was up on the core is gone

@@ -1,7 +1,7 @@
 //! Shell of the media cores: one pinned thread a core that drives a [`plane::Plane`] on io_uring or epoll.
 //!
 //! [`start`] opens the ports, starts the threads and returns a [`Core`] for each: commands down, events
-//! up, frames to the recorder, counters to read. After that a core's thread takes no lock, allocates
+//! up, frames to the sinks of taps, counters to read. After that a core's thread takes no lock, allocates
 //! nothing and blocks only in its one wait (ARCHITECTURE.md, I2).
 
 mod backend;
@@ -27,5 +27,5 @@ pub use handle::{Core, Media};
 pub use interfaces::machine_addresses;
 pub use meters::{CoreFigures, CoreMeters, Heartbeat};
 pub use report::{StartError, StartNote};
-pub use sleeper::Sleeper;
-pub use start::{CORE_BYTES, start};
+pub use sleeper::{Sleeper, Wake};
+pub use start::{core_bytes, start};

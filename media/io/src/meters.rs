@@ -3,19 +3,19 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use plane::{DropReason, PlaneMeters};
-use shared::Instant;
+use shared::{Instant, Sink};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    (
+        each { $($(#[$doc:meta])* $name:ident,)* }
+        lists { $($(#[$list_doc:meta])* $list:ident: $len:expr,)* }
+    ) => {
         /// The figures of one core at one time. Counters start at 0 with the core, and again when it
         /// restarts after a panic (`restarts`).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct CoreFigures {
             $($(#[$doc])* pub $name: u64,)*
-            /// Packets from sockets that were dropped, by [`DropReason::ALL`].
-            pub dropped: [u64; DropReason::ALL.len()],
-            /// Packets from other cores that were dropped, by [`DropReason::ALL`].
-            pub mesh_dropped: [u64; DropReason::ALL.len()],
+            $($(#[$list_doc])* pub $list: [u64; $len],)*
         }
 
         /// Shared memory in which a core publishes its [`CoreFigures`]. One writer; padded so that it shares
@@ -24,8 +24,7 @@ macro_rules! counters {
         #[repr(align(128))]
         pub struct CoreMeters {
             $($name: AtomicU64,)*
-            dropped: [AtomicU64; DropReason::ALL.len()],
-            mesh_dropped: [AtomicU64; DropReason::ALL.len()],
+            $($list: [AtomicU64; $len],)*
             is_dead: AtomicBool,
             version: AtomicU64,
         }
@@ -35,8 +34,7 @@ macro_rules! counters {
             fn default() -> Self {
                 let meters = Self {
                     $($name: AtomicU64::new(0),)*
-                    dropped: Default::default(),
-                    mesh_dropped: Default::default(),
+                    $($list: Default::default(),)*
                     is_dead: AtomicBool::new(false),
                     version: AtomicU64::new(0),
                 };
@@ -49,107 +47,112 @@ macro_rules! counters {
             fn load(&self) -> CoreFigures {
                 CoreFigures {
                     $($name: self.$name.load(Ordering::Relaxed),)*
-                    dropped: std::array::from_fn(|i| self.dropped[i].load(Ordering::Relaxed)),
-                    mesh_dropped: std::array::from_fn(|i| self.mesh_dropped[i].load(Ordering::Relaxed)),
+                    $($list: std::array::from_fn(|i| self.$list[i].load(Ordering::Relaxed)),)*
                 }
             }
 
             fn store(&self, figures: &CoreFigures) {
                 $(self.$name.store(figures.$name, Ordering::Relaxed);)*
-                for (cell, value) in self.dropped.iter().zip(figures.dropped) {
+                $(for (cell, value) in self.$list.iter().zip(figures.$list) {
                     cell.store(value, Ordering::Relaxed);
-                }
-                for (cell, value) in self.mesh_dropped.iter().zip(figures.mesh_dropped) {
-                    cell.store(value, Ordering::Relaxed);
-                }
+                })*
             }
         }
     };
 }
 
 counters! {
-    /// Datagrams received from the kernel. Equals `packets_forwarded + packets_to_mesh + packets_consumed`
-    /// and all of `dropped`.
-    packets_received,
-    /// Of those: rewritten and sent to a peer on this core.
-    packets_forwarded,
-    /// Of those: handed to another core.
-    packets_to_mesh,
-    /// Of those: used here (RTCP, digits, taps).
-    packets_consumed,
-    /// Datagrams passed to the kernel, failed ones included.
-    packets_sent,
-    /// Of those: refused by the kernel. When it moves: check routes, firewall and socket buffers.
-    send_failed,
-    /// RTP packets made from prompts.
-    sent_prompt,
-    /// RTP packets of silence.
-    sent_silence,
-    /// RTP packets of telephone events that we made.
-    sent_events,
-    /// RTP packets of digits as tones, for parties without telephone events.
-    sent_tones,
-    /// RTCP packets.
-    sent_rtcp,
-    /// Whole packets that came from other cores.
-    mesh_received,
-    /// Of those: sent to the peer.
-    mesh_forwarded,
-    /// Of those: used here.
-    mesh_consumed,
-    /// Frames of packets whose other parts never arrived.
-    mesh_frames_incomplete,
-    /// Receptions that stopped for want of a buffer and were restarted. When it moves often: the core is too
-    /// slow for its load, or another process takes its CPU.
-    buffer_shortages,
-    /// Receptions that stopped for another reason and were restarted.
-    receive_rearmed,
-    /// Legs without RTCP, because there was no socket for it. When it moves: another process holds the odd
-    /// port, or RTCP uses its whole share of open files (`limits::RTCP_FILES_SHARE`).
-    rtcp_unopened,
-    /// Waits that slept.
-    wakes,
-    /// Rate of those over the last second in which the core turned.
-    wakes_per_second,
-    /// Turns of the loop.
-    turns,
-    /// Commands taken.
-    commands,
-    /// Commands refused: for legs that do not exist, or for want of room.
-    commands_refused,
-    /// Events sent to signaling.
-    events,
-    /// Informative events (latched, digit, quality, BYE) dropped because signaling did not keep up.
-    events_dropped,
-    /// Events that signaling waits for, lost because the ring was full. Always 0; anything else is a fault
-    /// of the gateway.
-    events_lost,
-    /// Digits reported.
-    digits_received,
-    /// Frames the recorder took.
-    tap_frames,
-    /// Frames it had no room for. When it moves: the recorder's disk is too slow.
-    tap_frames_lost,
-    /// One-millisecond slots that were served.
-    ticks,
-    /// Slots that were skipped because the core was late.
-    ticks_skipped,
-    /// Legs that are up now.
-    legs,
-    /// Taps that are up now.
-    taps,
-    /// Lateness of ticks in microseconds: median since the start.
-    tick_late_p50_us,
-    /// The same: 99th percentile.
-    tick_late_p99_us,
-    /// The same: worst.
-    tick_late_max_us,
-    /// Restarts of the core after a panic; each ended all its legs.
-    restarts,
-    /// End of the last turn, in nanoseconds of the process clock.
-    last_turn_ns,
-    /// Deadline of the next turn, same clock; `u64::MAX` while nothing is due.
-    next_turn_ns,
+    each {
+        /// Datagrams received from the kernel. Equals `packets_forwarded + packets_to_mesh + packets_consumed`
+        /// and all of `dropped`.
+        packets_received,
+        /// Of those: rewritten and sent to a peer on this core.
+        packets_forwarded,
+        /// Of those: handed to another core.
+        packets_to_mesh,
+        /// Of those: used here (RTCP, digits, taps).
+        packets_consumed,
+        /// Datagrams passed to the kernel, failed ones included.
+        packets_sent,
+        /// Of those: refused by the kernel. When it moves: check routes, firewall and socket buffers.
+        send_failed,
+        /// RTP packets made from prompts.
+        sent_prompt,
+        /// RTP packets of silence.
+        sent_silence,
+        /// RTP packets of telephone events that we made.
+        sent_events,
+        /// RTP packets of digits as tones, for parties without telephone events.
+        sent_tones,
+        /// RTCP packets.
+        sent_rtcp,
+        /// Whole packets that came from other cores.
+        mesh_received,
+        /// Of those: sent to the peer.
+        mesh_forwarded,
+        /// Of those: used here.
+        mesh_consumed,
+        /// Frames of packets whose other parts never arrived.
+        mesh_frames_incomplete,
+        /// Receptions that stopped for want of a buffer and were restarted. When it moves often: the core is too
+        /// slow for its load, or another process takes its CPU.
+        buffer_shortages,
+        /// Receptions that stopped for another reason and were restarted.
+        receive_rearmed,
+        /// Legs without RTCP, because there was no socket for it. When it moves: another process holds the odd
+        /// port, or RTCP uses its whole share of open files (`limits::RTCP_FILES_SHARE`).
+        rtcp_unopened,
+        /// Waits that slept.
+        wakes,
+        /// Rate of those over the last second in which the core turned.
+        wakes_per_second,
+        /// Turns of the loop.
+        turns,
+        /// Commands taken.
+        commands,
+        /// Commands refused: for legs that do not exist, or for want of room.
+        commands_refused,
+        /// Events sent to signaling.
+        events,
+        /// Informative events (latched, digit, quality, BYE) dropped because signaling did not keep up.
+        events_dropped,
+        /// Events that signaling waits for, lost because the ring was full. Always 0; anything else is a fault
+        /// of the gateway.
+        events_lost,
+        /// Digits reported.
+        digits_received,
+        /// One-millisecond slots that were served.
+        ticks,
+        /// Slots that were skipped because the core was late.
+        ticks_skipped,
+        /// Legs that are up now.
+        legs,
+        /// Lateness of ticks in microseconds: median since the start.
+        tick_late_p50_us,
+        /// The same: 99th percentile.
+        tick_late_p99_us,
+        /// The same: worst.
+        tick_late_max_us,
+        /// Restarts of the core after a panic; each ended all its legs.
+        restarts,
+        /// End of the last turn, in nanoseconds of the process clock.
+        last_turn_ns,
+        /// Deadline of the next turn, same clock; `u64::MAX` while nothing is due.
+        next_turn_ns,
+    }
+    lists {
+        /// Packets from sockets that were dropped, by [`DropReason::ALL`].
+        dropped: DropReason::ALL.len(),
+        /// Packets from other cores that were dropped, by [`DropReason::ALL`].
+        mesh_dropped: DropReason::ALL.len(),
+        /// Frames that a sink took, by [`Sink::ALL`].
+        tap_frames: Sink::ALL.len(),
+        /// Frames that it had no room for, by [`Sink::ALL`]. When it moves: the reader is too slow; the
+        /// recorder's disk, for example.
+        tap_frames_lost: Sink::ALL.len(),
+        /// Taps that are up now, by [`Sink::ALL`].
+        taps: Sink::ALL.len(),
+    }
 }
 
 impl CoreFigures {
@@ -179,12 +182,12 @@ impl CoreFigures {
         self.mesh_frames_incomplete = plane.mesh_frames_incomplete;
         self.commands_refused = plane.commands_refused;
         self.digits_received = plane.digits_received;
-        self.tap_frames = plane.tap_frames;
-        self.tap_frames_lost = plane.tap_frames_lost;
+        self.tap_frames = Sink::ALL.map(|sink| plane.tap_frames[sink]);
+        self.tap_frames_lost = Sink::ALL.map(|sink| plane.tap_frames_lost[sink]);
         self.ticks = plane.ticks;
         self.ticks_skipped = plane.ticks_skipped;
         self.legs = plane.legs;
-        self.taps = plane.taps;
+        self.taps = Sink::ALL.map(|sink| plane.taps[sink]);
         for (cell, (_, count)) in self.dropped.iter_mut().zip(plane.packets_dropped.iter()) {
             *cell = count;
         }
@@ -264,7 +267,8 @@ mod tests {
     #[test]
     fn figures_read_back_what_was_published() {
         let meters = CoreMeters::default();
-        let mut figures = CoreFigures { packets_received: 7, taps: 3, ..CoreFigures::default() };
+        let mut figures =
+            CoreFigures { packets_received: 7, taps: [3, 0], ..CoreFigures::default() };
         figures.dropped[DropReason::Stranger as usize] = 7;
         meters.publish(&figures);
         assert_eq!(meters.figures(), figures);

@@ -2,9 +2,14 @@
 //! when the reader sleeps.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 
 use rustix::event::{EventfdFlags, eventfd};
+
+/// Wakes the reader of a ring. A core calls it on its own thread: it must neither block nor allocate (an
+/// eventfd write is fine).
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 const ALWAYS_RING: u8 = 0;
 const AWAKE: u8 = 1;
@@ -106,8 +111,6 @@ impl AsFd for Doorbell {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]

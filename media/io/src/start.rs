@@ -8,42 +8,41 @@ use std::time::Duration;
 
 use plane::{MeshFrame, Plane, PlaneConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
-use shared::{CoreId, MediaCommand, MediaEvent, MediaPort, RecorderFrame, limits};
+use shared::{BySink, CoreId, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame, limits};
 
 use crate::backend::driver::Driver;
 use crate::backend::{self, Portable, Uring};
 use crate::clock;
 use crate::config::{Backend, BackendChoice, IoConfig};
 use crate::cpus;
-use crate::event_loop::{Ends, EventLoop, Machine, MeshEnd, Reader, Uplink};
+use crate::event_loop::{Ends, EventLoop, Machine, MeshEnd, Reader, SinkEnd, Uplink};
 use crate::handle::{Core, Media};
 use crate::meters::CoreMeters;
 use crate::ports::{self, Opened};
 use crate::report::{StartError, StartNote};
-use crate::sleeper::{Doorbell, Sleeper};
+use crate::sleeper::{Doorbell, Sleeper, Wake};
 use crate::wait::WaitPolicy;
 
 /// Opens the ports and starts one thread a core.
 ///
 /// A core calls `wake_signaling` after it pushed events while the reader had announced its sleep (or never
-/// announces), at most once a turn; `wake_recorder` likewise for recorder frames. Both run on the core's
-/// thread and must neither block nor allocate (an eventfd write is fine).
+/// announces), at most once a turn; `wake_sinks` likewise after frames for a sink.
 ///
 /// # Errors
 /// See [`StartError`]; nothing is left running or open.
 pub fn start(
     config: &IoConfig,
-    wake_signaling: Arc<dyn Fn() + Send + Sync>,
-    wake_recorder: Arc<dyn Fn() + Send + Sync>,
+    wake_signaling: Wake,
+    wake_sinks: &BySink<Wake>,
 ) -> Result<Media, StartError> {
-    start_machines(config, wake_signaling, wake_recorder, Plane::new)
+    start_machines(config, wake_signaling, wake_sinks, Plane::new)
 }
 
 /// As [`start`], for any machine.
 pub(crate) fn start_machines<M: Machine + 'static>(
     config: &IoConfig,
-    wake_signaling: Arc<dyn Fn() + Send + Sync>,
-    wake_recorder: Arc<dyn Fn() + Send + Sync>,
+    wake_signaling: Wake,
+    wake_sinks: &BySink<Wake>,
     make: fn(PlaneConfig) -> M,
 ) -> Result<Media, StartError> {
     let cpus = cpus::choose(&config.cpus);
@@ -52,19 +51,16 @@ pub(crate) fn start_machines<M: Machine + 'static>(
     let plan = Plan { config, cores: cpus.len(), backend, files_max: ports::raise_files_limit() };
     let shares = ports::share(&config.ports, config.addresses.len(), cpus.len());
     let signaling = Arc::new(Sleeper::default());
-    let recorder = Arc::new(Sleeper::default());
-    let links = link(config, cpus.len())?;
+    let sinks = BySink::from_fn(|_| Arc::new(Sleeper::default()));
+    let links = link(config, cpus.len(), &sinks, wake_sinks)?;
 
     let mut starting = Vec::with_capacity(cpus.len());
     for ((link, share), cpu) in links.into_iter().zip(shares).zip(cpus) {
-        let readers = (
-            Reader::new(Arc::clone(&signaling), Arc::clone(&wake_signaling)),
-            Reader::new(Arc::clone(&recorder), Arc::clone(&wake_recorder)),
-        );
-        starting.push(spawn(&plan, link, share, cpu, readers, make)?);
+        let reader = Reader::new(Arc::clone(&signaling), Arc::clone(&wake_signaling));
+        starting.push(spawn(&plan, link, share, cpu, reader, make)?);
     }
     let mut media =
-        Media { cores: Vec::new(), notes: note.into_iter().collect(), signaling, recorder };
+        Media { cores: Vec::new(), notes: note.into_iter().collect(), signaling, sinks };
     // An error returns here and drops all handles, which stops the cores and frees their ports.
     for (mut core, report) in starting {
         let report = report.recv().map_err(|_| StartError::CoreDied { core: core.id })??;
@@ -90,7 +86,8 @@ struct Link {
     id: CoreId,
     commands: (Producer<MediaCommand>, Consumer<MediaCommand>),
     events: (Producer<MediaEvent>, Consumer<MediaEvent>),
-    frames: (Producer<RecorderFrame>, Consumer<RecorderFrame>),
+    sinks: BySink<SinkEnd>,
+    frames: BySink<Option<Consumer<TapFrame>>>,
     mesh_in: Vec<Consumer<MeshFrame>>,
     mesh_out: Vec<Option<MeshEnd>>,
     doorbell: Arc<Doorbell>,
@@ -129,13 +126,21 @@ const MESH_SLOTS: usize = 32_768;
 const MESH_SLOTS_PAIR: (usize, usize) = (512, 4_096);
 
 /// Memory of one core with every leg, tap and ring slot in use, bytes.
-pub const CORE_BYTES: usize = limits::LEGS_PER_CORE_MAX * plane::LEG_BYTES_MAX
-    + limits::TAPS_PER_CORE_MAX * plane::TAP_BYTES
-    + limits::COMMAND_SLOTS * size_of::<MediaCommand>()
-    + limits::EVENT_SLOTS * size_of::<MediaEvent>()
-    + limits::RECORDER_SLOTS * size_of::<RecorderFrame>()
-    + MESH_SLOTS * size_of::<MeshFrame>()
-    + backend::BYTES;
+pub fn core_bytes(config: &IoConfig) -> usize {
+    let taps = |sink| config.taps_max[sink] * plane::TAP_BYTES;
+    let frames = |sink| sink_slots(config, sink) * size_of::<TapFrame>();
+    config.legs_max * plane::LEG_BYTES_MAX
+        + Sink::ALL.into_iter().map(|sink| taps(sink) + frames(sink)).sum::<usize>()
+        + limits::COMMAND_SLOTS * size_of::<MediaCommand>()
+        + limits::EVENT_SLOTS * size_of::<MediaEvent>()
+        + MESH_SLOTS * size_of::<MeshFrame>()
+        + backend::BYTES
+}
+
+/// A sink that may have no taps needs no ring.
+fn sink_slots(config: &IoConfig, sink: Sink) -> usize {
+    if config.taps_max[sink] == 0 { 0 } else { limits::SINK_SLOTS }
+}
 
 fn check(config: &IoConfig, cores: usize) -> Result<(), StartError> {
     if config.addresses.is_empty() {
@@ -156,7 +161,12 @@ fn check(config: &IoConfig, cores: usize) -> Result<(), StartError> {
 }
 
 /// Makes all rings, those of the mesh too.
-fn link(config: &IoConfig, cores: usize) -> Result<Vec<Link>, StartError> {
+fn link(
+    config: &IoConfig,
+    cores: usize,
+    sleepers: &BySink<Arc<Sleeper>>,
+    wakes: &BySink<Wake>,
+) -> Result<Vec<Link>, StartError> {
     let legs = config.legs_max.clamp(1, limits::LEGS_PER_CORE_MAX);
     let slots = |whole: usize| (whole / limits::LEGS_PER_CORE_MAX * legs).max(64);
     let mut links = Vec::with_capacity(cores);
@@ -166,11 +176,20 @@ fn link(config: &IoConfig, cores: usize) -> Result<Vec<Link>, StartError> {
             what: "eventfd (too many open files?)",
             source,
         })?;
+        let mut frames = BySink::default();
+        let ends = BySink::from_fn(|sink| {
+            let slots = sink_slots(config, sink);
+            let (producer, consumer) = RingBuffer::new(slots);
+            frames[sink] = (slots > 0).then_some(consumer);
+            let reader = Reader::new(Arc::clone(&sleepers[sink]), Arc::clone(&wakes[sink]));
+            SinkEnd { frames: producer, reader }
+        });
         links.push(Link {
             id,
             commands: RingBuffer::new(slots(limits::COMMAND_SLOTS)),
             events: RingBuffer::new(slots(limits::EVENT_SLOTS)),
-            frames: RingBuffer::new(limits::RECORDER_SLOTS),
+            sinks: ends,
+            frames,
             mesh_in: Vec::new(),
             mesh_out: (0..cores).map(|_| None).collect(),
             doorbell: Arc::new(doorbell),
@@ -201,12 +220,12 @@ fn spawn<M: Machine + 'static>(
     link: Link,
     share: Vec<MediaPort>,
     cpu: usize,
-    (signaling, recorder): (Reader, Reader),
+    signaling: Reader,
     make: fn(PlaneConfig) -> M,
 ) -> Result<Starting, StartError> {
     let id = link.id;
     let meters = Arc::new(CoreMeters::default());
-    let uplink = Uplink::new(link.events.0, link.frames.0, link.mesh_out, signaling, recorder);
+    let uplink = Uplink::new(link.events.0, link.sinks, link.mesh_out, signaling);
     let ends = Ends {
         commands: link.commands.1,
         uplink,
@@ -241,7 +260,7 @@ fn spawn<M: Machine + 'static>(
         meters,
         commands: link.commands.0,
         events: link.events.1,
-        frames: Some(link.frames.1),
+        frames: link.frames,
         doorbell: link.doorbell,
         thread: Some(thread),
     };
@@ -335,7 +354,7 @@ fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
         ports,
         own: Arc::clone(&config.own),
         legs_max: config.legs_max.clamp(1, limits::LEGS_PER_CORE_MAX),
-        taps_max: config.taps_max.min(limits::TAPS_PER_CORE_MAX),
+        taps_max: BySink::from_fn(|sink| config.taps_max[sink].min(limits::TAPS_PER_CORE_MAX)),
         seed: config.seed ^ u64::from(setup.id.0).wrapping_add(1).wrapping_mul(SEED_STEP),
         inband_digits: config.inband_digits,
         unix_ms_at_zero: clock::unix_ms_at_zero(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use plane::{DropReason, MeshFrame, Output, PlaneConfig, PlaneMeters, Received, SocketId};
 use shared::{
-    Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    BySink, Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
     MediaPort, NegotiatedMedia,
 };
 
@@ -20,6 +20,7 @@ use crate::event_loop::Machine;
 use crate::handle::Media;
 use crate::meters::{CoreFigures, Heartbeat};
 use crate::report::{StartError, StartNote};
+use crate::sleeper::Wake;
 use crate::start::start_machines;
 
 /// Does with a packet what its first byte says, and sends it back to where it came from.
@@ -153,8 +154,13 @@ fn start_mirror(config: &IoConfig) -> (Media, Receiver<()>) {
     let wake = Arc::new(move || {
         let _ = rung.send(());
     });
-    let media = start_machines(config, wake, Arc::new(|| {}), mirror).expect("a core starts");
+    let media = start_machines(config, wake, &idle_sinks(), mirror).expect("a core starts");
     (media, rings)
+}
+
+/// Wakes nobody: the mirror has no taps.
+fn idle_sinks() -> BySink<Wake> {
+    BySink::from_fn(|_| Arc::new(|| {}) as Wake)
 }
 
 fn client() -> UdpSocket {
@@ -542,8 +548,7 @@ fn impossible_settings_are_refused_with_nothing_left_open() {
     let refused = |change: fn(&mut IoConfig)| {
         let mut config = config(BackendChoice::Portable, 8);
         change(&mut config);
-        let idle = || Arc::new(|| {});
-        start_machines(&config, idle(), idle(), mirror).err()
+        start_machines(&config, Arc::new(|| {}), &idle_sinks(), mirror).err()
     };
     let foreign = refused(|config| config.addresses = vec![[192, 0, 2, 77].into()]);
     assert!(matches!(foreign, Some(StartError::AddressUnavailable { .. })), "{foreign:?}");

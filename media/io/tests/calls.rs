@@ -3,10 +3,12 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{PATIENCE, Site, backends, config, event_when, payload, when};
-use shared::media::{PlayEnd, TapLimits, TapTracks};
-use shared::{LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, TapId};
+use io::IoConfig;
+use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
+use shared::{BySink, LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, Sink, TapId};
 
 #[test]
 fn a_bridge_carries_every_byte_both_ways_in_order() {
@@ -72,11 +74,11 @@ fn a_prompt_is_heard_and_a_tap_records_it() {
     let prompt = Arc::new(Prompt { mulaw: audio.clone().into(), alaw: audio.clone().into() });
     for backend in backends() {
         let mut site = Site::open(&config(backend, 1));
-        let mut frames = site.core(0).take_frames().expect("taken once");
+        let mut frames = site.core(0).take_frames(Sink::Recorder).expect("taken once");
         let party = site.join(0, 0);
         let (tracks, limits) = (TapTracks::Outbound, TapLimits::default());
         let (leg, tap, play) = (party.leg, TapId(9), PlayId(1));
-        site.send(0, MediaCommand::StartTap { leg, tap, tracks, limits });
+        site.send(0, MediaCommand::StartTap { leg, tap, sink: Sink::Recorder, tracks, limits });
         let play = MediaCommand::Play { leg, play, prompt: Arc::clone(&prompt), repeat: 1 };
         site.send(0, play);
         let mut heard = Vec::new();
@@ -94,6 +96,54 @@ fn a_prompt_is_heard_and_a_tap_records_it() {
         }
         let found = recorded.windows(audio.len()).any(|window| window == &audio[..]);
         assert!(found, "the prompt is not in the {} recorded bytes", recorded.len());
+    }
+}
+
+#[test]
+fn each_sink_has_a_ring_of_its_own_and_only_its_reader_is_woken() {
+    for backend in backends() {
+        let woken: BySink<Arc<AtomicU64>> = BySink::from_fn(|_| Arc::default());
+        let wakes = BySink::from_fn(|sink| {
+            let woken = Arc::clone(&woken[sink]);
+            Arc::new(move || {
+                woken.fetch_add(1, Ordering::Relaxed);
+            }) as io::Wake
+        });
+        let mut site = Site::open_with_sinks(&config(backend, 1), Arc::new(|| {}), &wakes);
+        let mut frames = site.core(0).take_frames(Sink::Stream).expect("taken once");
+        assert!(site.core(0).take_frames(Sink::Stream).is_none());
+        let mut party = site.join(0, 0);
+        let (leg, tracks, limits) = (party.leg, TapTracks::Inbound, TapLimits::default());
+        let (tap, sink) = (TapId(4), Sink::Stream);
+        site.send(0, MediaCommand::StartTap { leg, tap, sink, tracks, limits });
+        site.settle();
+        party.say(&payload(1));
+        let of_stream = |figures: &io::CoreFigures| figures.tap_frames[Sink::Stream as usize];
+        when(&site.media.cores[0], |figures| of_stream(figures) >= 8);
+        site.send(0, MediaCommand::StopTap { leg, tap });
+        event_when(site.core(0), |event| matches!(event, MediaEvent::TapEnded { .. }));
+        let mut heard = Vec::new();
+        while let Ok(frame) = frames.pop() {
+            assert_eq!(frame.tap, tap);
+            heard.extend(frame.inbound.into_iter().flatten());
+        }
+        assert!(heard.windows(160).any(|window| window == payload(1)));
+        assert_ne!(woken[Sink::Stream].load(Ordering::Relaxed), 0);
+        assert_eq!(woken[Sink::Recorder].load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn a_sink_without_a_ring_gets_no_tap() {
+    for backend in backends() {
+        let taps_max = BySink::only(Sink::Recorder, 4);
+        let mut site = Site::open(&IoConfig { taps_max, ..config(backend, 1) });
+        assert!(site.core(0).take_frames(Sink::Stream).is_none());
+        let leg = site.join(0, 0).leg;
+        let (tap, tracks, limits) = (TapId(1), TapTracks::Both, TapLimits::default());
+        site.send(0, MediaCommand::StartTap { leg, tap, sink: Sink::Stream, tracks, limits });
+        let ended = event_when(site.core(0), |event| matches!(event, MediaEvent::TapEnded { .. }));
+        assert!(matches!(ended, MediaEvent::TapEnded { cause: TapEnd::Refused, .. }));
     }
 }
 

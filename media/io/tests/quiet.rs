@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::{Site, backends, config, event_when, payload, when};
 use io::{BackendChoice, Core};
 use shared::media::{TapLimits, TapTracks};
-use shared::{LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, TapId};
+use shared::{LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, Sink, TapId};
 
 /// Counts what happens on threads that were marked.
 struct Counting;
@@ -89,7 +89,8 @@ fn work(site: &mut Site, parties: &mut (common::Party, common::Party)) {
     let prompt = Arc::new(Prompt { mulaw: audio.clone().into(), alaw: audio.into() });
     let leg = parties.0.leg;
     let (tap, tracks, limits) = (TapId(1), TapTracks::Both, TapLimits::default());
-    site.send(0, MediaCommand::StartTap { leg, tap, tracks, limits });
+    let sink = Sink::Recorder;
+    site.send(0, MediaCommand::StartTap { leg, tap, sink, tracks, limits });
     for number in 0..500 {
         parties.0.say(&payload(number));
         parties.1.say(&payload(number));

@@ -11,8 +11,9 @@ use std::time;
 use plane::srtp::SrtpSender;
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, rtp};
 use shared::{
-    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, RecorderFrame, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
+    BySink, Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand,
+    MediaEvent, MediaPort, NegotiatedMedia, Sink, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
+    TapFrame,
 };
 
 fn main() {
@@ -171,7 +172,7 @@ fn plane_with(legs: u16, codec_b: Codec, bridged: bool, srtp: impl Fn(u16) -> bo
         ports: (0..legs).map(port).collect(),
         own: std::sync::Arc::default(),
         legs_max: usize::from(legs),
-        taps_max: 0,
+        taps_max: BySink::default(),
         seed: 1,
         inband_digits: true,
         unix_ms_at_zero: 0,
@@ -239,7 +240,7 @@ impl Output for Nothing {
         black_box(event);
     }
 
-    fn record(&mut self, _: RecorderFrame) -> bool {
+    fn deliver(&mut self, _: Sink, _: TapFrame) -> bool {
         true
     }
 

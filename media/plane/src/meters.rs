@@ -1,5 +1,7 @@
 //! Plain counters of one core; one writer, the core. The shell copies them out for `/metrics`.
 
+use shared::BySink;
+
 /// Reasons that a packet was dropped; each is a counter of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -196,10 +198,10 @@ pub struct PlaneMeters {
     pub commands_refused: u64,
     /// Digits reported.
     pub digits_received: u64,
-    /// Frames the recorder ring took.
-    pub tap_frames: u64,
-    /// Frames it had no room for.
-    pub tap_frames_lost: u64,
+    /// Frames that the ring of a sink took.
+    pub tap_frames: BySink<u64>,
+    /// Frames that it had no room for.
+    pub tap_frames_lost: BySink<u64>,
     /// One-millisecond slots that were served.
     pub ticks: u64,
     /// Slots that were skipped because the core was late.
@@ -207,7 +209,7 @@ pub struct PlaneMeters {
     /// Legs that are up now.
     pub legs: u64,
     /// Taps that are up now.
-    pub taps: u64,
+    pub taps: BySink<u64>,
 }
 
 impl PlaneMeters {

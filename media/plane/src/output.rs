@@ -1,9 +1,9 @@
-//! The actions of a media core: datagrams to sockets by number, events up, frames to the recorder and to
+//! The actions of a media core: datagrams to sockets by number, events up, frames to the sinks of taps and to
 //! other cores. Sans-IO; the shell in `media/io` (or a test) implements [`Output`].
 
 use std::net::SocketAddr;
 
-use shared::{CoreId, MediaEvent, RecorderFrame};
+use shared::{CoreId, MediaEvent, Sink, TapFrame};
 
 use crate::mesh::MeshFrame;
 use crate::meters::DropReason;
@@ -66,9 +66,9 @@ pub trait Output {
     /// Send an event to signaling. Must not fail: the ring is sized for it (`shared::limits::EVENT_SLOTS`),
     /// and the shell takes no commands while signaling is behind with events.
     fn event(&mut self, event: MediaEvent);
-    /// Send 20 ms to the recorder; `false` when its ring is full (then the frame is lost and counted,
-    /// except a tap's last frame, which is offered again every 20 ms).
-    fn record(&mut self, frame: RecorderFrame) -> bool;
+    /// Send 20 ms to a sink; `false` when its ring is full (then the frame is lost and counted, except a
+    /// tap's last frame, which is offered again every 20 ms).
+    fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool;
     /// Send a frame to another core; `false` when the ring to it is full.
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool;
 }

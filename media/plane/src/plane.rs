@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shared::limits::{LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
-use shared::{CoreId, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
+use shared::{BySink, CoreId, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
 
 use crate::dtmf::ToneRelay;
 use crate::inbound::Inbound;
@@ -52,8 +52,9 @@ pub struct PlaneConfig {
     pub own: Arc<OwnSockets>,
     /// Legs at once, at most `limits::LEGS_PER_CORE_MAX`: slots `0..legs_max` are valid.
     pub legs_max: usize,
-    /// Taps at once, at most `limits::TAPS_PER_CORE_MAX`; each takes about 4 KiB.
-    pub taps_max: usize,
+    /// Taps at once, for each sink at most `limits::TAPS_PER_CORE_MAX`; each takes about 4 KiB. 0 where
+    /// nothing reads the sink's ring.
+    pub taps_max: BySink<usize>,
     /// Seed of RTCP intervals and CNAMEs.
     pub seed: u64,
     /// Whether to detect digits in the audio of parties without telephone events.
@@ -85,6 +86,8 @@ pub struct Plane {
     /// Tones of the legs that play the bridged party's telephone events as such.
     tones: SideTable<ToneRelay>,
     wheel: Wheel,
+    taps_max: BySink<usize>,
+    /// Taps of all sinks, in one slab.
     taps: Vec<Tap>,
     taps_free: Vec<u16>,
     /// Taps whose last frame waits for room.
@@ -103,9 +106,11 @@ impl Plane {
     /// When the configuration exceeds the limits that [`PlaneConfig`] names.
     pub fn new(config: PlaneConfig) -> Self {
         assert!(config.legs_max <= LEGS_PER_CORE_MAX, "more legs than a core may have");
-        assert!(config.taps_max <= TAPS_PER_CORE_MAX, "more taps than a core may have");
+        let taps_within = config.taps_max.iter().all(|(_, max)| *max <= TAPS_PER_CORE_MAX);
+        assert!(taps_within, "more taps than a core may have");
         assert!(config.ports.len() < usize::from(u16::MAX), "more ports than a core can number");
         let legs_max = config.legs_max;
+        let taps = config.taps_max.iter().map(|(_, max)| max).sum();
         let mut ports: Vec<_> = config.ports.iter().copied().zip(0..).collect();
         ports.sort_unstable_by_key(|(port, _)| port_order(*port));
         Self {
@@ -124,9 +129,10 @@ impl Plane {
             srtp: SideTable::new(legs_max),
             tones: SideTable::new(legs_max),
             wheel: Wheel::new(legs_max),
-            taps: (0..config.taps_max).map(|_| Tap::vacant()).collect(),
-            taps_free: (0..config.taps_max as u16).rev().collect(),
-            taps_ending: Vec::with_capacity(config.taps_max),
+            taps_max: config.taps_max,
+            taps: (0..taps).map(|_| Tap::vacant()).collect(),
+            taps_free: (0..taps as u16).rev().collect(),
+            taps_ending: Vec::with_capacity(taps),
             assemblies: (0..config.cores).map(|_| Assembly::new()).collect(),
             ticked_at: Instant::ZERO,
             meters: PlaneMeters::default(),
@@ -227,7 +233,7 @@ const fn port_order(port: MediaPort) -> (u8, u16) {
     (port.address, port.rtp)
 }
 
-/// Milliseconds between two offers of a last frame to a full recorder ring.
+/// Milliseconds between two offers of a last frame to the full ring of a sink.
 const OFFER_MS: u64 = 20;
 
 #[cfg(test)]

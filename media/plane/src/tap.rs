@@ -1,13 +1,13 @@
-//! Taps: audio from and to a party, cut into 20 ms frames for the recorder. Sans-IO.
+//! Taps: audio from and to a party, cut into 20 ms frames for a sink. Sans-IO.
 //!
 //! A tap runs 80 ms behind the call, so that packets which overtook each other are in order again.
 //! Lost packets are silence. When a tap ends, the frames still behind leave at once: a recording is as
 //! long as the tap was up, less its pauses. States: `Free` → up → `Ending` (all audio is out, the last
-//! frame waits for room in the recorder's ring) → `Free`.
+//! frame waits for room in the sink's ring) → `Free`.
 
 use shared::limits::RECORDING_S_MAX;
-use shared::media::{FRAME_SAMPLES, TapEnd, TapLimits, TapTracks};
-use shared::{Codec, LegId, RecorderFrame, TapId};
+use shared::media::{TapEnd, TapLimits, TapTracks};
+use shared::{Codec, FRAME_SAMPLES, LegId, Sink, TapFrame, TapId};
 
 use crate::g711;
 
@@ -16,6 +16,8 @@ use crate::g711;
 pub(crate) struct Tap {
     pub id: TapId,
     pub leg: LegId,
+    /// Whose ring takes the frames.
+    pub sink: Sink,
     /// The next tap of the same leg.
     pub next: Option<u16>,
     pub state: TapState,
@@ -24,7 +26,7 @@ pub(crate) struct Tap {
     codec: Codec,
     /// 20 ms periods since it began, pauses left out.
     periods: u32,
-    /// Frames given to the recorder.
+    /// Frames offered to the sink.
     frames: u32,
     /// Samples of silence received in a row.
     silent_samples: u32,
@@ -39,7 +41,7 @@ pub(crate) enum TapState {
     Free,
     Running,
     Paused,
-    /// All audio is out; the last frame waits for room in the recorder's ring.
+    /// All audio is out; the last frame waits for room in the sink's ring.
     Ending {
         cause: TapEnd,
     },
@@ -57,6 +59,7 @@ impl Tap {
         Self {
             id: TapId(0),
             leg: LegId { core: shared::CoreId(0), slot: 0, generation: 0 },
+            sink: Sink::Recorder,
             next: None,
             state: TapState::Free,
             tracks: TapTracks::Both,
@@ -75,12 +78,14 @@ impl Tap {
         &mut self,
         id: TapId,
         leg: LegId,
+        sink: Sink,
         tracks: TapTracks,
         limits: TapLimits,
         codec: Codec,
     ) {
         self.id = id;
         self.leg = leg;
+        self.sink = sink;
         self.state = TapState::Running;
         self.tracks = tracks;
         self.limits = limits;
@@ -139,10 +144,10 @@ impl Tap {
         }
     }
 
-    /// Lets 20 ms pass: records the frame that is due, and answers whether a limit is reached.
+    /// Lets 20 ms pass: delivers the frame that is due, and answers whether a limit is reached.
     pub fn period(
         &mut self,
-        record: &mut impl FnMut(RecorderFrame) -> bool,
+        deliver: &mut impl FnMut(TapFrame) -> bool,
     ) -> (TapCounts, Option<TapEnd>) {
         let mut counts = TapCounts::default();
         if self.state != TapState::Running {
@@ -153,7 +158,7 @@ impl Tap {
             self.silent_samples = self.silent_samples.saturating_add(FRAME_SAMPLES as u32);
         }
         if self.periods > LAG_PERIODS {
-            self.hand_out(&mut counts, record);
+            self.hand_out(&mut counts, deliver);
         }
         (counts, self.limit_reached())
     }
@@ -169,23 +174,23 @@ impl Tap {
         u64::from(periods)
     }
 
-    /// Records the frames that are still behind; then only the last frame is missing.
+    /// Delivers the frames that are still behind; then only the last frame is missing.
     pub fn finish(
         &mut self,
         cause: TapEnd,
-        record: &mut impl FnMut(RecorderFrame) -> bool,
+        deliver: &mut impl FnMut(TapFrame) -> bool,
     ) -> TapCounts {
         let mut counts = TapCounts::default();
         while self.frames < self.periods {
-            self.hand_out(&mut counts, record);
+            self.hand_out(&mut counts, deliver);
         }
         self.state = TapState::Ending { cause };
         counts
     }
 
     /// The frame that ends the recording.
-    pub fn last_frame(&self) -> RecorderFrame {
-        RecorderFrame {
+    pub fn last_frame(&self) -> TapFrame {
+        TapFrame {
             tap: self.id,
             index: self.frames,
             codec: self.codec,
@@ -195,10 +200,10 @@ impl Tap {
         }
     }
 
-    fn hand_out(&mut self, counts: &mut TapCounts, record: &mut impl FnMut(RecorderFrame) -> bool) {
+    fn hand_out(&mut self, counts: &mut TapCounts, deliver: &mut impl FnMut(TapFrame) -> bool) {
         let inbound = self.inbound.read();
         let outbound = self.outbound.read();
-        let frame = RecorderFrame {
+        let frame = TapFrame {
             tap: self.id,
             index: self.frames,
             codec: self.codec,
@@ -207,7 +212,7 @@ impl Tap {
             last: false,
         };
         self.frames += 1;
-        if record(frame) {
+        if deliver(frame) {
             counts.taken += 1;
         } else {
             counts.lost += 1;
@@ -346,14 +351,14 @@ mod tests {
 
     fn tap(tracks: TapTracks, limits: TapLimits) -> Tap {
         let mut tap = Tap::vacant();
-        tap.start(TapId(9), LEG, tracks, limits, Codec::Pcmu);
+        tap.start(TapId(9), LEG, Sink::Recorder, tracks, limits, Codec::Pcmu);
         tap
     }
 
     /// Runs the tap over the packets of each period and returns the inbound audio.
     fn inbound(tap: &mut Tap, periods: &[&[(u32, u8)]]) -> Vec<u8> {
         let mut audio = Vec::new();
-        let mut record = |frame: RecorderFrame| {
+        let mut deliver = |frame: TapFrame| {
             audio.push(frame.inbound.unwrap()[0]);
             true
         };
@@ -361,9 +366,9 @@ mod tests {
             for (index, value) in *packets {
                 tap.hear(2, index * 160, &[*value; 160]);
             }
-            tap.period(&mut record);
+            tap.period(&mut deliver);
         }
-        tap.finish(TapEnd::Stopped, &mut record);
+        tap.finish(TapEnd::Stopped, &mut deliver);
         audio
     }
 
@@ -386,15 +391,15 @@ mod tests {
     fn a_new_epoch_is_placed_at_now() {
         let mut tap = tap(TapTracks::Inbound, TapLimits::default());
         let mut audio = Vec::new();
-        let mut record = |frame: RecorderFrame| {
+        let mut deliver = |frame: TapFrame| {
             audio.push(frame.inbound.unwrap()[0]);
             true
         };
         tap.hear(2, 0, &[1; 160]);
-        tap.period(&mut record);
+        tap.period(&mut deliver);
         tap.hear(3, 3_000_000_000, &[2; 160]);
-        tap.period(&mut record);
-        tap.finish(TapEnd::Stopped, &mut record);
+        tap.period(&mut deliver);
+        tap.finish(TapEnd::Stopped, &mut deliver);
         assert_eq!(audio, [1, 2]);
     }
 
@@ -402,17 +407,17 @@ mod tests {
     fn long_packets_fill_several_frames() {
         let mut tap = tap(TapTracks::Outbound, TapLimits::default());
         let mut audio = Vec::new();
-        let mut record = |frame: RecorderFrame| {
+        let mut deliver = |frame: TapFrame| {
             audio.push(frame.outbound.unwrap()[0]);
             true
         };
         for round in 0..3u32 {
             tap.say(round * 480, &[round as u8; 480]);
             for _ in 0..3 {
-                tap.period(&mut record);
+                tap.period(&mut deliver);
             }
         }
-        tap.finish(TapEnd::Stopped, &mut record);
+        tap.finish(TapEnd::Stopped, &mut deliver);
         assert_eq!(audio, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
     }
 
@@ -420,42 +425,42 @@ mod tests {
     fn only_received_silence_counts_as_silence() {
         let limits = TapLimits { silence_ms: 100, max_ms: 0 };
         let mut tap = tap(TapTracks::Inbound, limits);
-        let mut record = |_| true;
+        let mut deliver = |_| true;
         for _ in 0..50 {
-            assert_eq!(tap.period(&mut record).1, None);
+            assert_eq!(tap.period(&mut deliver).1, None);
         }
         for index in 0..4u32 {
             tap.hear(2, index * 160, &[0xFF; 160]);
-            assert_eq!(tap.period(&mut record).1, None);
+            assert_eq!(tap.period(&mut deliver).1, None);
         }
         tap.hear(2, 4 * 160, &[0xFF; 160]);
-        assert_eq!(tap.period(&mut record).1, Some(TapEnd::Silence));
+        assert_eq!(tap.period(&mut deliver).1, Some(TapEnd::Silence));
     }
 
     #[test]
     fn speech_begins_the_silence_anew_and_comfort_noise_counts() {
         let limits = TapLimits { silence_ms: 60, max_ms: 0 };
         let mut tap = tap(TapTracks::Inbound, limits);
-        let mut record = |_| true;
+        let mut deliver = |_| true;
         tap.hear(2, 0, &[0xFF; 320]);
         tap.hear(2, 320, &[0x80; 160]);
-        assert_eq!(tap.period(&mut record).1, None);
+        assert_eq!(tap.period(&mut deliver).1, None);
         tap.hear_comfort_noise();
-        assert_eq!(tap.period(&mut record).1, None);
-        assert_eq!(tap.period(&mut record).1, None);
-        assert_eq!(tap.period(&mut record).1, Some(TapEnd::Silence));
+        assert_eq!(tap.period(&mut deliver).1, None);
+        assert_eq!(tap.period(&mut deliver).1, None);
+        assert_eq!(tap.period(&mut deliver).1, Some(TapEnd::Silence));
     }
 
     #[test]
     fn the_length_limit_is_exact() {
         let mut tap = tap(TapTracks::Both, TapLimits { silence_ms: 0, max_ms: 200 });
         let mut frames = 0;
-        let mut record = |_| {
+        let mut deliver = |_| {
             frames += 1;
             true
         };
-        let periods = (1..).find(|_| tap.period(&mut record).1.is_some()).unwrap();
-        tap.finish(TapEnd::MaxLength, &mut record);
+        let periods = (1..).find(|_| tap.period(&mut deliver).1.is_some()).unwrap();
+        tap.finish(TapEnd::MaxLength, &mut deliver);
         assert_eq!((periods, frames), (10, 10));
     }
 
@@ -463,19 +468,19 @@ mod tests {
     fn paused_time_gives_no_frames() {
         let mut tap = tap(TapTracks::Inbound, TapLimits::default());
         let mut audio = Vec::new();
-        let mut record = |frame: RecorderFrame| {
+        let mut deliver = |frame: TapFrame| {
             audio.push((frame.index, frame.inbound.unwrap()[0]));
             true
         };
         tap.hear(2, 0, &[1; 160]);
-        tap.period(&mut record);
+        tap.period(&mut deliver);
         tap.pause(true);
         tap.hear(2, 160, &[2; 160]);
-        tap.period(&mut record);
+        tap.period(&mut deliver);
         tap.pause(false);
         tap.hear(2, 320, &[3; 160]);
-        tap.period(&mut record);
-        tap.finish(TapEnd::Stopped, &mut record);
+        tap.period(&mut deliver);
+        tap.finish(TapEnd::Stopped, &mut deliver);
         assert_eq!(audio, [(0, 1), (1, 3)]);
     }
 
@@ -483,14 +488,14 @@ mod tests {
     fn a_stall_is_a_gap_in_the_index() {
         let mut tap = tap(TapTracks::Inbound, TapLimits::default());
         let mut indices = Vec::new();
-        let mut record = |frame: RecorderFrame| {
+        let mut deliver = |frame: TapFrame| {
             indices.push(frame.index);
             true
         };
-        tap.period(&mut record);
+        tap.period(&mut deliver);
         assert_eq!(tap.skip(50), 50);
-        tap.period(&mut record);
-        tap.finish(TapEnd::Stopped, &mut record);
+        tap.period(&mut deliver);
+        tap.finish(TapEnd::Stopped, &mut deliver);
         assert_eq!(indices, [50, 51]);
     }
 
@@ -499,14 +504,14 @@ mod tests {
         for drift in [-1i64, 1] {
             let mut tap = tap(TapTracks::Inbound, TapLimits::default());
             let mut heard = 0;
-            let mut record = |frame: RecorderFrame| {
+            let mut deliver = |frame: TapFrame| {
                 heard += u32::from(frame.inbound.unwrap().contains(&1));
                 true
             };
             for index in 0..5_000i64 {
                 let timestamp = (index * (160 + drift)) as u32;
                 tap.hear(2, timestamp, &[1; 160]);
-                tap.period(&mut record);
+                tap.period(&mut deliver);
             }
             assert!(heard > 4_900, "{drift}: {heard}");
         }

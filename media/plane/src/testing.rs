@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, OwnSockets, RecorderFrame,
+    BySink, Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand,
+    MediaEvent, MediaPort, NegotiatedMedia, OwnSockets, Sink, TapFrame,
 };
 
 use crate::mesh::MeshFrame;
@@ -51,7 +51,10 @@ pub(crate) fn port(index: u16) -> MediaPort {
 pub(crate) struct Hands {
     pub sent: Vec<Sent>,
     pub events: Vec<MediaEvent>,
-    pub frames: Vec<RecorderFrame>,
+    /// Frames for the recorder.
+    pub frames: Vec<TapFrame>,
+    /// Frames for a stream.
+    pub stream_frames: Vec<TapFrame>,
     pub mesh: Vec<(CoreId, MeshFrame)>,
     /// RTCP sockets opened (`true`) or closed, by the index of their port.
     pub rtcp: Vec<(usize, bool)>,
@@ -96,11 +99,15 @@ impl Output for Hands {
         self.events.push(event);
     }
 
-    fn record(&mut self, frame: RecorderFrame) -> bool {
-        if !self.recorder_is_full {
-            self.frames.push(frame);
+    fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool {
+        let (frames, is_full) = match sink {
+            Sink::Recorder => (&mut self.frames, self.recorder_is_full),
+            Sink::Stream => (&mut self.stream_frames, false),
+        };
+        if !is_full {
+            frames.push(frame);
         }
-        !self.recorder_is_full
+        !is_full
     }
 
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
@@ -145,7 +152,7 @@ impl World {
                 ports: (0..8).map(port).collect(),
                 own: Arc::clone(&own),
                 legs_max: 8,
-                taps_max: 64,
+                taps_max: BySink::from_fn(|_| 64),
                 seed: 7,
                 inband_digits: true,
                 unix_ms_at_zero: 1_700_000_000_000,

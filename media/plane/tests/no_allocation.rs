@@ -11,9 +11,9 @@ use plane::srtp::{SRTP_OVERHEAD_MAX, SrtpSender};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, g711, rtp};
 use shared::media::{TapLimits, TapTracks};
 use shared::{
-    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, PlayId, RecorderFrame, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
-    TapId,
+    BySink, Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand,
+    MediaEvent, MediaPort, NegotiatedMedia, PlayId, Sink, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
+    TapFrame, TapId,
 };
 
 struct Counting;
@@ -60,7 +60,7 @@ impl Output for Hands {
         self.events.push(event);
     }
 
-    fn record(&mut self, _: RecorderFrame) -> bool {
+    fn deliver(&mut self, _: Sink, _: TapFrame) -> bool {
         self.frames += 1;
         true
     }
@@ -141,7 +141,8 @@ fn commands() -> Vec<MediaCommand> {
     let (tracks, limits) = (TapTracks::Both, TapLimits::default());
     for slot in 0..8 {
         let tap = TapId(u64::from(slot));
-        commands.push(MediaCommand::StartTap { leg: leg(slot), tap, tracks, limits });
+        let sink = if slot % 2 == 0 { Sink::Recorder } else { Sink::Stream };
+        commands.push(MediaCommand::StartTap { leg: leg(slot), tap, sink, tracks, limits });
     }
     let prompt = Arc::new(g711::prompt(&[1_000; 4_000]));
     for slot in 30..34 {
@@ -178,7 +179,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         ports: (0..LEGS).map(|index| plan(index).port).collect(),
         own: Arc::default(),
         legs_max: usize::from(LEGS),
-        taps_max: 16,
+        taps_max: BySink::from_fn(|_| 16),
         seed: 1,
         inband_digits: true,
         unix_ms_at_zero: 0,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use io::{Backend, CoreFigures, CoreMeters, Heartbeat};
 use plane::DropReason;
+use shared::Sink;
 
 use shell::{Clock, Text};
 
@@ -146,13 +147,6 @@ const ROWS: &[Row] = &[
         |f| f.events_lost,
     ),
     ("media_digits_received_total", "counter", "Digits reported.", |f| f.digits_received),
-    ("media_tap_frames_total", "counter", "Frames the recorder took.", |f| f.tap_frames),
-    (
-        "media_tap_frames_lost_total",
-        "counter",
-        "Frames the recorder had no room for: its disk is too slow.",
-        |f| f.tap_frames_lost,
-    ),
     ("media_ticks_total", "counter", "One-millisecond slots worked off.", |f| f.ticks),
     (
         "media_ticks_skipped_total",
@@ -161,7 +155,6 @@ const ROWS: &[Row] = &[
         |f| f.ticks_skipped,
     ),
     ("media_legs", "gauge", "Legs that are up now.", |f| f.legs),
-    ("media_taps", "gauge", "Recorded legs now.", |f| f.taps),
     (
         "media_tick_late_p50_microseconds",
         "gauge",
@@ -182,6 +175,21 @@ const ROWS: &[Row] = &[
     ),
 ];
 
+/// As [`Row`], with a value for each sink of taps.
+type SinkRow =
+    (&'static str, &'static str, &'static str, fn(&CoreFigures) -> [u64; Sink::ALL.len()]);
+
+const SINK_ROWS: &[SinkRow] = &[
+    ("media_tap_frames_total", "counter", "Frames that a sink of taps took.", |f| f.tap_frames),
+    (
+        "media_tap_frames_lost_total",
+        "counter",
+        "Frames that a sink had no room for. Sink recorder: its disk is too slow.",
+        |f| f.tap_frames_lost,
+    ),
+    ("media_taps", "gauge", "Tapped legs now.", |f| f.taps),
+];
+
 /// Adds the counters of all cores.
 pub fn write(text: &mut Text, cores: &[CoreView]) {
     let figures: Vec<CoreFigures> = cores.iter().map(|core| core.meters.figures()).collect();
@@ -189,6 +197,15 @@ pub fn write(text: &mut Text, cores: &[CoreView]) {
         text.metric(name, kind, help);
         for (core, figures) in cores.iter().zip(&figures) {
             text.sample(name, &[("core", &core.core)], value(figures));
+        }
+    }
+    for (name, kind, help, values) in SINK_ROWS {
+        text.metric(name, kind, help);
+        for (core, figures) in cores.iter().zip(&figures) {
+            for (sink, value) in Sink::ALL.iter().zip(values(figures)) {
+                let labels = [("core", core.core.as_str()), ("sink", sink.name())];
+                text.sample(name, &labels, value);
+            }
         }
     }
     write_drops(text, cores, &figures, "media_packets_dropped_total", |figures| &figures.dropped);
@@ -240,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_core_and_reason_has_a_sample() {
+    fn every_core_reason_and_sink_has_a_sample() {
         let cores = [0, 1].map(|core| CoreView {
             core: core.to_string(),
             backend: Backend::Portable,
@@ -252,6 +269,10 @@ mod tests {
         let text = text.finish();
         assert!(
             text.contains("media_packets_dropped_total{core=\"1\",reason=\"stranger\"} 0\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("media_tap_frames_lost_total{core=\"1\",sink=\"recorder\"} 0\n"),
             "{text}"
         );
         assert!(

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use plane::{MeshFrame, Output, SocketId};
-use shared::{CoreId, MediaEvent, RecorderFrame};
+use shared::{CoreId, MediaEvent, Sink, TapFrame};
 
 /// The effects of one call of the plane, in order for each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
     pub packets: VecDeque<(SocketId, SocketAddr, Vec<u8>)>,
     pub events: VecDeque<MediaEvent>,
-    pub frames: VecDeque<RecorderFrame>,
+    pub frames: VecDeque<TapFrame>,
 }
 
 impl Output for Hands {
@@ -23,7 +23,8 @@ impl Output for Hands {
         self.events.push_back(event);
     }
 
-    fn record(&mut self, frame: RecorderFrame) -> bool {
+    /// A phone has one sink: its ear.
+    fn deliver(&mut self, _sink: Sink, frame: TapFrame) -> bool {
         self.frames.push_back(frame);
         true
     }

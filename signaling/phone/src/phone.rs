@@ -11,8 +11,8 @@ use shared::media::{TapLimits, TapTracks};
 use shared::srtp::SRTP_MASTER_BYTES;
 use shared::time::soonest;
 use shared::{
-    CoreId, Direction, Instant, LatchMode, LegId, LegPlan, LegQuality, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia, Now, Random, SrtpMaster,
+    BySink, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
+    MediaEvent, MediaPort, NegotiatedMedia, Now, Random, Sink, SrtpMaster,
 };
 use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
@@ -68,7 +68,7 @@ impl Phone {
             ports: vec![MediaPort { address: 0, rtp: config.media_port }],
             own: std::sync::Arc::default(),
             legs_max: 1,
-            taps_max: 1,
+            taps_max: BySink::only(Sink::Recorder, 1),
             seed: u64::from_le_bytes([
                 seed[8], seed[9], seed[10], seed[11], seed[12], seed[13], seed[14], seed[15],
             ]),
@@ -485,7 +485,9 @@ impl Phone {
         let (tap, tracks, limits) = (TAP, TapTracks::Inbound, TapLimits::default());
         let start = MediaCommand::StartLeg { leg, plan };
         self.plane.command(now.mono, start, &mut self.hands);
-        let listen = MediaCommand::StartTap { leg, tap, tracks, limits };
+        // The ear of the phone is the only sink that it has.
+        let sink = Sink::Recorder;
+        let listen = MediaCommand::StartTap { leg, tap, sink, tracks, limits };
         self.plane.command(now.mono, listen, &mut self.hands);
     }
 

@@ -165,7 +165,7 @@ pub enum Event {
         /// Its codec.
         codec: Codec,
         /// 160 samples, one byte each.
-        frame: [u8; shared::media::FRAME_SAMPLES],
+        frame: [u8; shared::FRAME_SAMPLES],
     },
     /// The other party pressed a key.
     Key(char),

@@ -9,8 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use plane::g711;
-use shared::media::FRAME_SAMPLES;
-use shared::{Codec, RecorderFrame, limits};
+use shared::{Codec, FRAME_SAMPLES, TapFrame, limits};
 
 use crate::event::{OpenRecording, RecordingOutcome};
 use crate::finish::Finished;
@@ -89,7 +88,7 @@ impl Recording {
     }
 
     /// Takes a frame. Frames lost before it become silence, so that positions in the file stay true.
-    pub(super) fn take(&mut self, frame: &RecorderFrame) -> Taken {
+    pub(super) fn take(&mut self, frame: &TapFrame) -> Taken {
         if frame.index < self.next_index {
             self.late_frames += 1;
             return Taken::More;
@@ -161,7 +160,7 @@ impl Recording {
     }
 
     /// Appends the samples of a frame; returns their peak.
-    fn add(&mut self, frame: &RecorderFrame) -> u16 {
+    fn add(&mut self, frame: &TapFrame) -> u16 {
         let said = frame.inbound.as_ref().map(|samples| decode(frame.codec, samples));
         let heard = frame.outbound.as_ref().map(|samples| decode(frame.codec, samples));
         let silence = [0; FRAME_SAMPLES];

@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use shared::{RecorderFrame, TapId};
+use shared::{TapFrame, TapId};
 
 use crate::event::{OnEvent, OpenRecording, RecorderEvent};
 use crate::finish::{self, Finished};
@@ -87,7 +87,7 @@ impl Recorder {
     /// The folder cannot be created, or a thread cannot be started.
     pub fn start(
         settings: RecorderSettings,
-        rings: Vec<rtrb::Consumer<RecorderFrame>>,
+        rings: Vec<rtrb::Consumer<TapFrame>>,
         on_event: Arc<dyn Fn(RecorderEvent) + Send + Sync>,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(&settings.root)?;
@@ -169,7 +169,7 @@ impl Drop for Recorder {
 /// State of the recorder thread.
 struct Desk {
     settings: RecorderSettings,
-    rings: Vec<rtrb::Consumer<RecorderFrame>>,
+    rings: Vec<rtrb::Consumer<TapFrame>>,
     commands: Receiver<Command>,
     finished: SyncSender<Finished>,
     on_event: OnEvent,
@@ -234,7 +234,7 @@ impl Desk {
         is_busy
     }
 
-    fn take(&mut self, frame: &RecorderFrame) {
+    fn take(&mut self, frame: &TapFrame) {
         if !self.slots.contains_key(&frame.tap) {
             // `open` precedes `StartTap`, so its command is in the queue by now.
             self.take_commands();
@@ -316,7 +316,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use plane::g711;
-    use shared::media::FRAME_SAMPLES;
+    use shared::FRAME_SAMPLES;
     use shared::{Codec, limits};
 
     use shared::{AccountSid, RecordingSid};
@@ -485,7 +485,7 @@ mod tests {
     /// A recorder with one ring on a folder of its own.
     struct Bench {
         root: tempfile::TempDir,
-        ring: rtrb::Producer<RecorderFrame>,
+        ring: rtrb::Producer<TapFrame>,
         recorder: Option<Recorder>,
         events: Receiver<RecorderEvent>,
     }
@@ -511,7 +511,7 @@ mod tests {
             self.recorder.as_ref().unwrap().open(plan(tap, channels, trim)).unwrap();
         }
 
-        fn send(&mut self, frame: RecorderFrame) {
+        fn send(&mut self, frame: TapFrame) {
             self.ring.push(frame).unwrap();
         }
 
@@ -548,9 +548,9 @@ mod tests {
         OpenRecording { tap: TapId(tap), account: AccountSid(1), recording, channels, trim }
     }
 
-    fn frame(tap: u64, index: u32, said: Option<i16>, heard: Option<i16>) -> RecorderFrame {
+    fn frame(tap: u64, index: u32, said: Option<i16>, heard: Option<i16>) -> TapFrame {
         let track = |sample: i16| [g711::encode(Codec::Pcmu, sample); FRAME_SAMPLES];
-        RecorderFrame {
+        TapFrame {
             tap: TapId(tap),
             index,
             codec: Codec::Pcmu,
@@ -560,7 +560,7 @@ mod tests {
         }
     }
 
-    fn last(tap: u64, index: u32) -> RecorderFrame {
-        RecorderFrame { last: true, ..frame(tap, index, None, None) }
+    fn last(tap: u64, index: u32) -> TapFrame {
+        TapFrame { last: true, ..frame(tap, index, None, None) }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use io::{BackendChoice, Core, IoConfig, Media, WaitSettings};
 use shared::{
-    Codec, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaPort,
-    NegotiatedMedia, SrtpKeys,
+    BySink, Codec, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaPort,
+    NegotiatedMedia, Sink, SrtpKeys,
 };
 
 use super::relay::{Relay, Setup, SetupError, party_key, tried};
@@ -55,10 +55,11 @@ impl Own {
             addresses: vec![setup.parties.ip()],
             ports: FIRST_PORT..=last,
             legs_max: setup.streams,
-            taps_max: 1,
+            taps_max: BySink::only(Sink::Recorder, 1),
             ..IoConfig::default()
         };
-        let media = io::start(&config, Arc::new(|| {}), Arc::new(|| {}))?;
+        let media =
+            io::start(&config, Arc::new(|| {}), &BySink::from_fn(|_| Arc::new(|| {}) as io::Wake))?;
         let core = media.cores.first().ok_or("no media core")?;
         let ports: Vec<MediaPort> = core.ports.iter().copied().take(setup.streams).collect();
         if ports.len() < setup.streams {

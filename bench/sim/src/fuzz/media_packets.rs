@@ -7,8 +7,8 @@ use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
 use shared::ids::TapId;
 use shared::media::{TapLimits, TapTracks};
 use shared::{
-    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
-    MediaEvent, MediaPort, NegotiatedMedia, RecorderFrame,
+    BySink, Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, LegQuality,
+    MediaCommand, MediaEvent, MediaPort, NegotiatedMedia, Sink, TapFrame,
 };
 
 use super::records::{Record, records};
@@ -37,7 +37,7 @@ impl Core {
             ports: PORTS.to_vec(),
             own: std::sync::Arc::default(),
             legs_max: 2,
-            taps_max: 2,
+            taps_max: BySink::only(Sink::Recorder, 2),
             seed: 1,
             inband_digits: true,
             unix_ms_at_zero: 1_700_000_000_000,
@@ -50,7 +50,13 @@ impl Core {
         core.command(MediaCommand::Join { leg: a, joined: Joined::Party(b) });
         core.command(MediaCommand::Join { leg: b, joined: Joined::Party(a) });
         let (tap, tracks) = (TapId(1), TapTracks::Both);
-        core.command(MediaCommand::StartTap { leg: a, tap, tracks, limits: TapLimits::default() });
+        core.command(MediaCommand::StartTap {
+            leg: a,
+            tap,
+            sink: Sink::Recorder,
+            tracks,
+            limits: TapLimits::default(),
+        });
         core
     }
 
@@ -145,7 +151,7 @@ impl Output for Hands {
         }
     }
 
-    fn record(&mut self, _: RecorderFrame) -> bool {
+    fn deliver(&mut self, _: Sink, _: TapFrame) -> bool {
         true
     }
 

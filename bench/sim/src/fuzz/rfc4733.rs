@@ -7,7 +7,8 @@ use std::time::Duration;
 use plane::rtp::{self, HEADER_BYTES, RtpHeader};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
 use shared::{
-    CoreId, Instant, Joined, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, RecorderFrame,
+    BySink, CoreId, Instant, Joined, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, Sink,
+    TapFrame,
 };
 
 use super::media_packets;
@@ -51,7 +52,7 @@ impl Core {
             ports: PORTS.to_vec(),
             own: std::sync::Arc::default(),
             legs_max: 2,
-            taps_max: 0,
+            taps_max: BySink::default(),
             seed: 1,
             inband_digits: true,
             unix_ms_at_zero: 1_700_000_000_000,
@@ -146,7 +147,7 @@ impl Output for Hands {
         }
     }
 
-    fn record(&mut self, _: RecorderFrame) -> bool {
+    fn deliver(&mut self, _: Sink, _: TapFrame) -> bool {
         true
     }
 

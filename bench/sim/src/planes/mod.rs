@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use plane::{DropReason, MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, rtp};
 use shared::{
-    Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
-    MediaEvent, MediaPort, NegotiatedMedia, PlayId, Prompt, RecorderFrame,
+    BySink, Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, LegQuality,
+    MediaCommand, MediaEvent, MediaPort, NegotiatedMedia, PlayId, Prompt, Sink, TapFrame,
 };
 
 use crate::audio::noise;
@@ -115,7 +115,7 @@ impl Output for Hands {
     fn event(&mut self, event: MediaEvent) {
         self.events.push_back(event);
     }
-    fn record(&mut self, _: RecorderFrame) -> bool {
+    fn deliver(&mut self, _: Sink, _: TapFrame) -> bool {
         true
     }
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
@@ -135,7 +135,7 @@ impl Story {
                 ports: (0..PARTIES).map(port).collect(),
                 own: Arc::default(),
                 legs_max: PARTIES,
-                taps_max: 1,
+                taps_max: BySink::only(Sink::Recorder, 1),
                 inband_digits: true,
                 seed,
                 unix_ms_at_zero: 1_700_000_000_000,

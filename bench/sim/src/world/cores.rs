@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
 use shared::time::soonest;
-use shared::{CoreId, Instant, MediaCommand, MediaEvent, MediaPort, RecorderFrame};
+use shared::{BySink, CoreId, Instant, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame};
 
 use crate::ground::START_UNIX_MS;
 
@@ -14,7 +14,7 @@ use crate::ground::START_UNIX_MS;
 struct Wanted {
     packets: VecDeque<(SocketId, SocketAddr, Vec<u8>)>,
     events: VecDeque<MediaEvent>,
-    frames: VecDeque<RecorderFrame>,
+    frames: VecDeque<TapFrame>,
     mesh: VecDeque<(CoreId, MeshFrame)>,
 }
 
@@ -25,7 +25,8 @@ impl Output for Wanted {
     fn event(&mut self, event: MediaEvent) {
         self.events.push_back(event);
     }
-    fn record(&mut self, frame: RecorderFrame) -> bool {
+    /// The recorder is the only sink that these cores allow taps for.
+    fn deliver(&mut self, _: Sink, frame: TapFrame) -> bool {
         self.frames.push_back(frame);
         true
     }
@@ -68,7 +69,7 @@ impl Cores {
             ports: ports.clone(),
             own: std::sync::Arc::default(),
             legs_max,
-            taps_max: 8,
+            taps_max: BySink::only(Sink::Recorder, 8),
             seed,
             inband_digits: true,
             unix_ms_at_zero: START_UNIX_MS - 1_000,
@@ -129,7 +130,7 @@ impl Cores {
         self.core(core).wanted.events.pop_front()
     }
 
-    pub fn poll_frame(&mut self, core: CoreId) -> Option<RecorderFrame> {
+    pub fn poll_frame(&mut self, core: CoreId) -> Option<TapFrame> {
         self.core(core).wanted.frames.pop_front()
     }
 

@@ -14,7 +14,7 @@ use phone::{Phone, PhoneConfig};
 use plane::SocketId;
 use shared::config::SrtpUse;
 use shared::time::soonest;
-use shared::{CallSid, Codec, Instant, Now, Prompt, RecorderFrame, Transport};
+use shared::{CallSid, Codec, Instant, Now, Prompt, TapFrame, Transport};
 use sip::flow::{Flow, FlowId, SendTo};
 use store::{CallCommand, CallRecord, Change, DomainFields, MappedList, Outcome, Patch, Snapshot};
 
@@ -370,7 +370,7 @@ impl World {
         }
     }
 
-    fn record(&mut self, frame: &RecorderFrame) {
+    fn record(&mut self, frame: &TapFrame) {
         let file = match self.recorder.take(frame) {
             Ok(Some(file)) => file,
             Ok(None) => return,

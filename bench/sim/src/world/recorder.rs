@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use control::RecordingFile;
-use shared::RecorderFrame;
+use shared::TapFrame;
 use shared::ids::TapId;
 
 /// Frames of each open recording so far.
@@ -35,7 +35,7 @@ impl Recorder {
     ///
     /// # Errors
     /// The tap has no open recording.
-    pub fn take(&mut self, frame: &RecorderFrame) -> Result<Option<RecordingFile>, String> {
+    pub fn take(&mut self, frame: &TapFrame) -> Result<Option<RecordingFile>, String> {
         let Some(frames) = self.open.get_mut(&frame.tap) else {
             return Err(format!("a frame of an unknown tap {:?}", frame.tap));
         };

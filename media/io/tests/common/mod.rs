@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use io::{Backend, BackendChoice, Core, CoreFigures, Cpus, IoConfig, Media};
 use shared::{
-    Codec, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort,
-    NegotiatedMedia,
+    BySink, Codec, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
+    MediaPort, NegotiatedMedia,
 };
 
 /// Longer than any test takes; only a failing test waits this long.
@@ -48,7 +48,7 @@ pub fn config(backend: BackendChoice, cores: usize) -> IoConfig {
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         ports: some_ports(64),
         legs_max: 64,
-        taps_max: 16,
+        taps_max: BySink::from_fn(|_| 16),
         ..IoConfig::default()
     }
 }
@@ -135,8 +135,12 @@ impl Site {
         Self::open_with(config, Arc::new(|| {}))
     }
 
-    pub fn open_with(config: &IoConfig, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
-        let media = io::start(config, wake, Arc::new(|| {})).expect("the media side starts");
+    pub fn open_with(config: &IoConfig, wake: io::Wake) -> Self {
+        Self::open_with_sinks(config, wake, &BySink::from_fn(|_| Arc::new(|| {}) as io::Wake))
+    }
+
+    pub fn open_with_sinks(config: &IoConfig, wake: io::Wake, sinks: &BySink<io::Wake>) -> Self {
+        let media = io::start(config, wake, sinks).expect("the media side starts");
         Self { sent: vec![0; media.cores.len()], media }
     }
 

@@ -57,7 +57,7 @@ impl Plane {
         }
         let periods = u32::try_from(skipped_ms / BEAT_MS).unwrap_or(u32::MAX);
         for tap in &mut self.taps {
-            self.meters.tap_frames_lost += tap.skip(periods);
+            self.meters.tap_frames_lost[tap.sink] += tap.skip(periods);
         }
     }
 

@@ -61,8 +61,8 @@ impl Plane {
                 Some(slot) => self.end_playing(slot, PlayEnd::Stopped, out),
                 None => self.refuse(leg, out),
             },
-            MediaCommand::StartTap { leg, tap, tracks, limits } => {
-                if !self.start_tap(leg, tap, tracks, limits) {
+            MediaCommand::StartTap { leg, tap, sink, tracks, limits } => {
+                if !self.start_tap(leg, tap, sink, tracks, limits) {
                     self.meters.commands_refused += 1;
                     out.event(MediaEvent::TapEnded { leg, tap, cause: TapEnd::Refused });
                 }

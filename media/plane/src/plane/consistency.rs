@@ -14,7 +14,7 @@ impl Plane {
         if !cfg!(debug_assertions) {
             return;
         }
-        let taps_up = self.meters.taps as usize;
+        let taps_up = self.meters.taps.iter().map(|(_, up)| *up as usize).sum::<usize>();
         assert_eq!(
             self.taps_free.len() + taps_up,
             self.taps.len(),

@@ -1,7 +1,7 @@
 //! The taps of a leg: a list through the core's slab of taps. Sans-IO.
 
 use shared::media::{TapEnd, TapLimits, TapTracks};
-use shared::{Codec, LegId, MediaEvent, TapId};
+use shared::{Codec, LegId, MediaEvent, Sink, TapId};
 
 use crate::output::Output;
 use crate::tap::{TapCounts, TapState};
@@ -9,22 +9,26 @@ use crate::tap::{TapCounts, TapState};
 use super::Plane;
 
 impl Plane {
-    /// `false` when the leg is not there or there is no room.
+    /// `false` when the leg is not there or its sink has all the taps that it may have.
     pub(super) fn start_tap(
         &mut self,
         leg: LegId,
         id: TapId,
+        sink: Sink,
         tracks: TapTracks,
         limits: TapLimits,
     ) -> bool {
         let Some(slot) = self.slot_of(leg) else { return false };
+        if self.meters.taps[sink] as usize >= self.taps_max[sink] {
+            return false;
+        }
         let Some(index) = self.taps_free.pop() else { return false };
         let Some(up) = &mut self.legs[slot] else { return false };
         let tap = &mut self.taps[usize::from(index)];
-        tap.start(id, leg, tracks, limits, self.outbound[slot].codec);
+        tap.start(id, leg, sink, tracks, limits, self.outbound[slot].codec);
         tap.next = up.first_tap.replace(index);
         self.mark_tapped(slot);
-        self.meters.taps += 1;
+        self.meters.taps[sink] += 1;
         self.assert_consistent(slot);
         true
     }
@@ -77,15 +81,16 @@ impl Plane {
         while let Some(index) = next {
             let tap = &mut self.taps[usize::from(index)];
             next = tap.next;
-            let (counts, ended) = tap.period(&mut |frame| out.record(frame));
-            self.count_frames(counts);
+            let sink = tap.sink;
+            let (counts, ended) = tap.period(&mut |frame| out.deliver(sink, frame));
+            self.count_frames(sink, counts);
             if let Some(cause) = ended {
                 self.end_tap(slot, index, cause, out);
             }
         }
     }
 
-    /// Offers again the last frames that the recorder's ring had no room for.
+    /// Offers again the last frames that a sink's ring had no room for.
     pub(super) fn offer_last_frames(&mut self, out: &mut impl Output) {
         let mut at = 0;
         while let Some(index) = self.taps_ending.get(at).copied() {
@@ -99,8 +104,10 @@ impl Plane {
 
     fn end_tap(&mut self, slot: usize, index: u16, cause: TapEnd, out: &mut impl Output) {
         self.unlink_tap(slot, index);
-        let counts = self.taps[usize::from(index)].finish(cause, &mut |frame| out.record(frame));
-        self.count_frames(counts);
+        let tap = &mut self.taps[usize::from(index)];
+        let sink = tap.sink;
+        let counts = tap.finish(cause, &mut |frame| out.deliver(sink, frame));
+        self.count_frames(sink, counts);
         if !self.complete_tap(index, out) {
             debug_assert!(
                 self.taps_ending.len() < self.taps_ending.capacity(),
@@ -111,18 +118,19 @@ impl Plane {
         self.assert_consistent(slot);
     }
 
-    /// `false` when the recorder's ring is full.
+    /// `false` when the sink's ring is full.
     fn complete_tap(&mut self, index: u16, out: &mut impl Output) -> bool {
         let tap = &mut self.taps[usize::from(index)];
         let TapState::Ending { cause } = tap.state else { return true };
-        if !out.record(tap.last_frame()) {
-            self.meters.tap_frames_lost += 1;
+        let sink = tap.sink;
+        if !out.deliver(sink, tap.last_frame()) {
+            self.meters.tap_frames_lost[sink] += 1;
             return false;
         }
         tap.state = TapState::Free;
         out.event(MediaEvent::TapEnded { leg: tap.leg, tap: tap.id, cause });
-        self.meters.tap_frames += 1;
-        self.meters.taps -= 1;
+        self.meters.tap_frames[sink] += 1;
+        self.meters.taps[sink] -= 1;
         debug_assert!(self.taps_free.len() < self.taps_free.capacity(), "I2: it would allocate");
         self.taps_free.push(index);
         true
@@ -152,9 +160,9 @@ impl Plane {
         self.outbound[slot].tapped = tapped;
     }
 
-    fn count_frames(&mut self, counts: TapCounts) {
-        self.meters.tap_frames += counts.taken;
-        self.meters.tap_frames_lost += counts.lost;
+    fn count_frames(&mut self, sink: Sink, counts: TapCounts) {
+        self.meters.tap_frames[sink] += counts.taken;
+        self.meters.tap_frames_lost[sink] += counts.lost;
     }
 
     fn each_tap(&mut self, slot: usize, mut act: impl FnMut(&mut crate::tap::Tap)) {

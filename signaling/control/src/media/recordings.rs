@@ -9,7 +9,7 @@ use std::time::Duration;
 use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
 use shared::ids::TapId;
 use shared::media::{TapEnd, TapLimits, TapTracks};
-use shared::{CallSid, MediaCommand, Now, RecordingSid};
+use shared::{CallSid, MediaCommand, Now, RecordingSid, Sink};
 use store::Change;
 
 use crate::control::Control;
@@ -50,7 +50,8 @@ impl Control {
         entry.recordings.insert(recording, begun);
         self.push(Effect::OpenRecording(order));
         self.commit(None, Change::PutRecording(record.into()));
-        self.media(sid, |leg| MediaCommand::StartTap { leg, tap, tracks, limits });
+        let sink = Sink::Recorder;
+        self.media(sid, |leg| MediaCommand::StartTap { leg, tap, sink, tracks, limits });
     }
 
     pub(crate) fn stop_recording(&mut self, sid: CallSid, recording: RecordingSid) {

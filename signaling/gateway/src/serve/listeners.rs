@@ -10,8 +10,8 @@ use ::io::{BackendChoice, Cpus, IoConfig, Media};
 use control::Edges;
 use http_server::ApiCall;
 use mio::Poll;
-use shared::OwnSockets;
 use shared::config::{Backend, Config, Cores};
+use shared::{BySink, OwnSockets};
 use shell::{Clock, Doorbell, Sender, bounded, random};
 use transport::tls::{TlsControl, TlsParts, certified_addresses};
 use transport::{Down, Transport, TransportConfig, TransportMetrics, Up};
@@ -249,7 +249,8 @@ fn start_media(
     };
     let bell = signaling.clone();
     // The recorder looks at its rings by itself every 10 ms while it records: nobody need wake it.
-    let media = ::io::start(&io_config, Arc::new(move || bell.ring()), Arc::new(|| {}))?;
+    let nobody = BySink::from_fn(|_| Arc::new(|| {}) as ::io::Wake);
+    let media = ::io::start(&io_config, Arc::new(move || bell.ring()), &nobody)?;
     for note in &media.notes {
         tracing::warn!("{note}");
     }

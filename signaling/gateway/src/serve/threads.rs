@@ -16,6 +16,7 @@ use control::{Control, ControlSettings};
 use database::Database;
 use http_server::{AddressList, ApiCall, HttpServer, Https, OpenReader, Rest};
 use recorder::{Recorder, RecorderSettings};
+use shared::Sink;
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
 use shell::{Clock, Sender, Text, random};
@@ -279,7 +280,8 @@ fn start_recorder(
         free_bytes_min: config.recordings.free_disk_min.0,
         free_percent_min: RECORDINGS_FREE_PERCENT_MIN,
     };
-    let rings = media.cores.iter_mut().filter_map(::io::Core::take_frames).collect();
+    let rings =
+        media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Recorder)).collect();
     let on_event = Arc::new(move |event| {
         if let Some(message) = recorded(event) {
             answers.send_patiently(message);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use control::{Effect, Input, ResolveFailure};
-use shared::{CoreId, MediaCommand, Transport};
+use shared::{CoreId, MediaCommand, Sink, Transport};
 use shell::Clock;
 use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken};
 use store::Outcome;
@@ -130,7 +130,7 @@ impl SignalingLoop {
         if self.state.lost_cores.contains(&core) {
             return;
         }
-        if let MediaCommand::StartTap { tap, .. } = &command {
+        if let MediaCommand::StartTap { tap, sink: Sink::Recorder, .. } = &command {
             self.state.taps.insert(*tap, core);
         }
         let waiting = self.state.backlog.entry(core).or_default();

@@ -19,7 +19,7 @@ use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, TapEnd, TapLimits, TapTracks};
 use shared::{
     Codec, CommandRefusal, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    PlayId, RoomId, TapId,
+    PlayId, RoomId, Sink, TapId,
 };
 
 use crate::g711;
@@ -78,8 +78,19 @@ fn digits_of(events: &[MediaEvent]) -> String {
 }
 
 fn tap(world: &mut World, party: usize, tap: u64, tracks: TapTracks, limits: TapLimits) {
+    tap_for(world, party, tap, Sink::Recorder, tracks, limits);
+}
+
+fn tap_for(
+    world: &mut World,
+    party: usize,
+    tap: u64,
+    sink: Sink,
+    tracks: TapTracks,
+    limits: TapLimits,
+) {
     let leg = world.leg(party);
-    world.command(MediaCommand::StartTap { leg, tap: TapId(tap), tracks, limits });
+    world.command(MediaCommand::StartTap { leg, tap: TapId(tap), sink, tracks, limits });
 }
 
 fn alaw(plan: &mut LegPlan) {

@@ -109,6 +109,7 @@ fn heap_values_for_legs_that_are_not_there_come_home() {
         MediaCommand::StartTap {
             leg: gone,
             tap: TapId(1),
+            sink: Sink::Recorder,
             tracks: TapTracks::Both,
             limits: TapLimits::default(),
         },

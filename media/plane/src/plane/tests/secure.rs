@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use shared::media::{PlayEnd, TapLimits, TapTracks};
 use shared::{
-    LegPlan, MediaCommand, MediaEvent, PlayId, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite, TapId,
+    LegPlan, MediaCommand, MediaEvent, PlayId, Sink, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
+    TapId,
 };
 
 use crate::g711;
@@ -165,7 +166,7 @@ fn what_is_heard_is_opened_for_keys_taps_and_reports() {
     let mut a = Peer::start(&mut world, LONG);
     let leg = world.leg(a.party);
     let (tap, tracks, limits) = (TapId(1), TapTracks::Inbound, TapLimits::default());
-    world.command(MediaCommand::StartTap { leg, tap, tracks, limits });
+    world.command(MediaCommand::StartTap { leg, tap, sink: Sink::Recorder, tracks, limits });
     for _ in 0..20 {
         let _ = a.speak(&mut world, &[0x33; 160]);
         world.run(20);

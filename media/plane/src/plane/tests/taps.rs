@@ -1,4 +1,6 @@
-//! Taps: frames, limits, a full recorder.
+//! Taps: frames, limits, sinks, a full recorder.
+
+use shared::BySink;
 
 use super::*;
 
@@ -28,7 +30,7 @@ fn a_tap_records_both_tracks_and_ends_with_a_last_frame() {
         matches!(event, MediaEvent::TapEnded { tap: TapId(7), cause: TapEnd::Stopped, .. })
     };
     assert!(events.iter().any(stopped), "{events:?}");
-    assert_eq!(world.cores[0].0.meters().taps, 0);
+    assert_eq!(world.cores[0].0.meters().taps, BySink::default());
 }
 
 #[test]
@@ -87,5 +89,51 @@ fn taps_without_room_are_refused() {
         [MediaEvent::TapEnded { tap: TapId(64), cause: TapEnd::Refused, .. }]
     ));
     let _ = stop(&mut world, a);
-    assert_eq!(world.cores[0].0.meters().taps, 0);
+    assert_eq!(world.cores[0].0.meters().taps, BySink::default());
+}
+
+#[test]
+fn each_sink_gets_its_taps_alone_and_a_full_one_costs_the_other_no_frame() {
+    let mut world = World::new(1);
+    let a = world.start(|_| ());
+    tap(&mut world, a, 1, TapTracks::Both, TapLimits::default());
+    tap_for(&mut world, a, 2, Sink::Stream, TapTracks::Inbound, TapLimits::default());
+    world.cores[0].1.recorder_is_full = true;
+    for _ in 0..50 {
+        let _ = world.speak(a, &[0x11; 160]);
+        world.run(20);
+    }
+    for id in [1, 2] {
+        world.command(MediaCommand::StopTap { leg: world.leg(a), tap: TapId(id) });
+    }
+    let (plane, hands) = &world.cores[0];
+    assert!(hands.frames.is_empty());
+    assert!(hands.stream_frames.iter().all(|frame| frame.tap == TapId(2)));
+    let heard = hands.stream_frames.iter().filter(|frame| frame.inbound == Some([0x11; 160]));
+    assert_eq!((heard.count(), hands.stream_frames.len()), (50, 51));
+    let meters = plane.meters();
+    assert_eq!(
+        (meters.tap_frames[Sink::Recorder], meters.tap_frames_lost[Sink::Recorder]),
+        (0, 51)
+    );
+    assert_eq!((meters.tap_frames[Sink::Stream], meters.tap_frames_lost[Sink::Stream]), (51, 0));
+    // The last frame of the recorder's tap still waits for room.
+    assert_eq!(meters.taps, BySink::only(Sink::Recorder, 1));
+}
+
+#[test]
+fn a_sink_never_takes_the_room_of_another() {
+    let mut world = World::new(1);
+    let a = world.start(|_| ());
+    for id in 0..65 {
+        tap_for(&mut world, a, id, Sink::Stream, TapTracks::Inbound, TapLimits::default());
+    }
+    tap(&mut world, a, 65, TapTracks::Inbound, TapLimits::default());
+    let events = world.events();
+    assert!(matches!(
+        events[..],
+        [MediaEvent::TapEnded { tap: TapId(64), cause: TapEnd::Refused, .. }]
+    ));
+    let taps = world.cores[0].0.meters().taps;
+    assert_eq!((taps[Sink::Stream], taps[Sink::Recorder]), (64, 1));
 }
