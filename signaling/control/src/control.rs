@@ -122,7 +122,7 @@ impl Control {
             }
             Input::Sip(input) => {
                 if let sip::Input::FlowClosed { flow } = &input {
-                    self.stream_closed(*flow);
+                    self.connection_closed(*flow);
                 }
                 self.drive_user_agent(now, input);
             }

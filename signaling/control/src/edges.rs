@@ -85,12 +85,13 @@ impl Edges {
         let by_socket = |listener: &&EdgeListener| {
             flow.transport == Transport::Udp && listener.service == Service::Plain(flow.id)
         };
-        let is_stream = flow.transport != Transport::Udp;
-        let exact =
-            |listener: &&EdgeListener| is_stream && listener.shown(listener.bound) == flow.local;
+        let is_connection = flow.transport != Transport::Udp;
+        let exact = |listener: &&EdgeListener| {
+            is_connection && listener.shown(listener.bound) == flow.local
+        };
         let by_address = |listener: &&EdgeListener| {
             let ip = flow.local.ip().to_canonical();
-            is_stream
+            is_connection
                 && (listener.public.map(|public| public.to_canonical()) == Some(ip)
                     || listener.is_at(flow.local))
         };

@@ -28,7 +28,7 @@ impl Control {
             sip::Effect::Event(event) => self.on_event(now, event),
             send @ sip::Effect::Send { .. } => self.push(Effect::Sip(send)),
             close @ sip::Effect::CloseFlow { flow, .. } => {
-                self.stream_closed(flow);
+                self.connection_closed(flow);
                 self.push(Effect::Sip(close));
             }
         }

@@ -44,7 +44,7 @@ pub struct Inbox {
     /// Answers and signals.
     pub messages: Receiver<Message>,
     /// Events of TCP and TLS connections.
-    pub streams: Receiver<Up>,
+    pub connections: Receiver<Up>,
     /// REST requests.
     pub api: Receiver<ApiCall>,
 }
@@ -52,6 +52,6 @@ pub struct Inbox {
 /// Answers on their way: one for each webhook, prompt, name and commit that can be outstanding.
 pub const MESSAGES_MAX: usize = 65_536;
 /// Events that the transport thread may be ahead by; past it, it stops reading.
-pub const STREAM_MESSAGES_MAX: usize = 4_096;
+pub const CONNECTION_EVENTS_MAX: usize = 4_096;
 /// REST requests on their way. Past it: 503.
 pub const API_CALLS_MAX: usize = 1_024;

@@ -71,7 +71,7 @@ impl MemoryPlan {
 
 fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     let ports = u64::from(config.media.ports.ports()) * config.media.addresses.len() as u64;
-    let streams = u64::from(config.sip.connections_max);
+    let connections = u64::from(config.sip.connections_max);
     // The gateway leaves legs and taps of a core at their defaults.
     let media_core = io::core_bytes(&io::IoConfig::default()) as u64;
     let recordings = cores * limits::TAPS_PER_CORE_MAX as u64;
@@ -84,7 +84,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("media core legs, taps and rings", cores, media_core),
         ("media socket buffers", ports, MEDIA_SOCKET_BYTES),
         ("recordings", recordings, RECORDING_BYTES),
-        ("TCP and TLS connections", streams, STREAM_BYTES),
+        ("TCP and TLS connections", connections, CONNECTION_BYTES),
         ("connection write queues", share, limits::CONNECTION_WRITE_QUEUES_BYTES_MAX as u64),
         (
             "unfinished messages of connections",
@@ -139,8 +139,8 @@ const RECORDING_BYTES: u64 = 34 * 1024;
 /// Kernel memory of one media socket with a second of G.711 waiting in it: buffers are allowed more
 /// but filled only by a core that has stalled.
 const MEDIA_SOCKET_BYTES: u64 = 16 * 1024;
-/// A stream's buffers in the kernel (receive and send at their defaults while idle) and ours.
-const STREAM_BYTES: u64 = 24 * 1024;
+/// A connection's buffers in the kernel (receive and send at their defaults while idle) and ours.
+const CONNECTION_BYTES: u64 = 24 * 1024;
 /// Transactions counted with the bytes of an ended one; live ones belong to calls.
 const TRANSACTIONS: u64 = limits::SERVER_TRANSACTIONS_MAX as u64;
 const TRANSACTION_BYTES: u64 = limits::SERVER_TRANSACTION_ENDED_BYTES_MAX as u64;

@@ -188,10 +188,10 @@ impl Dialog {
     fn resolved(&self, hop: &SipUri, address: IpAddr) -> Destination {
         let named = named_transport(hop);
         let is_same_peer = address.to_canonical() == self.peer.remote.ip().to_canonical();
-        let stays_on_stream = self.peer.transport.is_reliable()
+        let stays_on_connection = self.peer.transport.is_reliable()
             && is_same_peer
             && named.is_none_or(|named| named == self.peer.transport);
-        if stays_on_stream {
+        if stays_on_connection {
             return self.peer.clone();
         }
         let transport = named.unwrap_or(Transport::Udp);

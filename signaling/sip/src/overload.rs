@@ -15,18 +15,18 @@ pub struct Overload {
     /// UDP datagrams.
     pub datagrams: bool,
     /// TCP and TLS connections.
-    pub streams: bool,
+    pub connections: bool,
 }
 
 impl Overload {
     /// Whether either kind is overloaded.
     pub const fn is_any(self) -> bool {
-        self.datagrams || self.streams
+        self.datagrams || self.connections
     }
 
     /// Whether new work on this transport would wait too long.
     pub const fn is_of(self, transport: Transport) -> bool {
-        if transport.is_reliable() { self.streams } else { self.datagrams }
+        if transport.is_reliable() { self.connections } else { self.datagrams }
     }
 }
 
@@ -68,7 +68,7 @@ impl OverloadControl {
         }
         let is_overloaded = match via.transport {
             ViaTransport::Known(transport) => self.overload.is_of(transport),
-            ViaTransport::Other(_) => self.overload.streams,
+            ViaTransport::Other(_) => self.overload.connections,
         };
         let percent = if is_overloaded { LOSS_PERCENT } else { 0 };
         let validity = if is_overloaded { VALIDITY } else { Duration::ZERO };
@@ -99,7 +99,7 @@ fn millis(at: Instant) -> u64 {
 mod tests {
     use super::*;
 
-    const UDP_ONLY: Overload = Overload { datagrams: true, streams: false };
+    const UDP_ONLY: Overload = Overload { datagrams: true, connections: false };
 
     fn answered(control: &OverloadControl, via: &str) -> String {
         let mut via = Via::parse(via.as_bytes()).expect("a Via");

@@ -10,27 +10,28 @@ pub struct TransportConfig {
     pub listen: Vec<SocketAddr>,
     /// `sip.tls`.
     pub listen_tls: Vec<SocketAddr>,
-    /// `node.public_address`, where it is set: what streams say their local address is.
+    /// `node.public_address`, where it is set: the local address that connections show.
     pub public_address: Option<IpAddr>,
-    /// Listeners of other edges: what streams that come by them say.
+    /// Listeners of edges: the local address that their connections show.
     pub edges: control::Edges,
     /// `sip.connections_max`.
-    pub streams_max: usize,
+    pub connections_max: usize,
     /// `sip.connections_source_max`.
-    pub streams_source_max: usize,
-    /// Of those, TLS streams that have not agreed on keys.
+    pub connections_source_max: usize,
+    /// TLS connections of one source that have not agreed on keys.
     pub handshakes_source_max: usize,
-    /// TLS that has not agreed on keys after so long is closed.
+    /// Time that a TLS handshake may take. Past it the connection is closed.
     pub handshake_for_max: Duration,
-    /// A stream that takes none of what waits for so long is closed.
+    /// Time that a connection may take none of the waiting bytes. Past it it is closed.
     pub stalled_for_max: Duration,
-    /// Bytes that may wait on one stream. Past it the stream is closed.
+    /// Bytes that may wait on one connection. Past it the connection is closed.
     pub write_queue_bytes_max: usize,
-    /// Bytes that may wait on all streams together.
+    /// Bytes that may wait on all connections together. Past it the connection that would add more is
+    /// closed.
     pub write_queues_bytes_max: usize,
-    /// An accepted stream that has sent nothing for so long is closed.
+    /// Time in which an accepted connection must send something. Past it it is closed.
     pub silent_for_max: Duration,
-    /// A connection that has not come about after so long has failed.
+    /// Time to open a connection. Past it it has failed.
     pub connect_for_max: Duration,
 }
 
@@ -41,8 +42,8 @@ impl Default for TransportConfig {
             listen_tls: Vec::new(),
             public_address: None,
             edges: control::Edges::default(),
-            streams_max: shared::limits::CONNECTIONS_MAX,
-            streams_source_max: shared::limits::CONNECTIONS_SOURCE_MAX,
+            connections_max: shared::limits::CONNECTIONS_MAX,
+            connections_source_max: shared::limits::CONNECTIONS_SOURCE_MAX,
             handshakes_source_max: shared::limits::CONNECTION_HANDSHAKES_SOURCE_MAX,
             handshake_for_max: Duration::from_millis(
                 shared::limits::CONNECTION_HANDSHAKE_MS.into(),

@@ -1,4 +1,4 @@
-//! The words between the signaling thread and the transport thread. Shell.
+//! Messages between the signaling thread and the transport thread. Shell.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,92 +12,93 @@ use crate::tls::{Minted, TlsParts};
 pub struct Peer {
     /// TCP or TLS.
     pub transport: shared::Transport,
-    /// Its address.
+    /// The address to connect to.
     pub remote: SocketAddr,
     /// TLS: the name that its certificate must carry; `None`: its address.
     pub host: Option<String>,
-    /// The address that the message shows it: decides where a connection leaves from.
+    /// The address that the message shows the peer (Via, Contact): decides where a connection leaves
+    /// from.
     pub local: SocketAddr,
 }
 
-/// Down to the transport thread.
+/// Commands for the transport thread.
 #[derive(Debug)]
 pub enum Down {
-    /// Onto an open stream. When it is gone: [`Up::SendFailed`].
+    /// Send on an open connection. When it is closed: [`Up::SendFailed`].
     Send {
-        /// The stream.
+        /// The connection.
         flow: FlowId,
         /// A whole message.
         bytes: Box<[u8]>,
-        /// Names the send.
+        /// Names the send in [`Up::SendFailed`] and [`Up::Opened`].
         token: SendToken,
     },
-    /// Onto a stream to that peer: one that is open or opening, else a new one.
+    /// Send to a peer, on a connection that is open or opening, else on a new one.
     SendTo {
         /// The peer.
         peer: Peer,
         /// A whole message.
         bytes: Box<[u8]>,
-        /// Names the send.
+        /// Names the send in [`Up::SendFailed`] and [`Up::Opened`].
         token: SendToken,
     },
-    /// Close a stream after what was queued before is written, or at once if nothing is.
+    /// Close a connection once its queued messages are written.
     Close {
-        /// The stream.
+        /// The connection.
         flow: FlowId,
-        /// For the counters.
+        /// The label of the counter.
         reason: CloseReason,
     },
-    /// A leaf for a name that a peer asked for.
+    /// A certificate was issued for a name that a peer asked for.
     Minted(Minted),
-    /// TLS as the settings want it now. Streams that are up stay as they are.
+    /// New certificates and trust. Open connections keep theirs.
     Tls(Box<TlsParts>),
-    /// Sources that something vouches for (a registration, a digest): the limit on the streams of one
-    /// source does not bind this one until then.
+    /// A registration or a digest vouches for a source: the limits per source do not bind it
+    /// until then.
     Vouched {
-        /// The source.
+        /// Its address.
         source: IpAddr,
-        /// Until when.
+        /// When the limits bind it again.
         until: Instant,
     },
     /// End the thread.
     Stop,
 }
 
-/// Up to the signaling thread.
+/// Events for the signaling thread.
 #[derive(Debug)]
 pub enum Up {
-    /// A stream is up.
+    /// A connection is up.
     Opened {
-        /// The stream.
+        /// The connection.
         flow: Flow,
-        /// The send that asked for it; `None` for an accepted one.
+        /// The send that opened it; `None`: the peer did.
         token: Option<SendToken>,
     },
-    /// Bytes came.
+    /// Bytes were received, with the borders that the network gave them.
     Received {
-        /// The stream.
+        /// The connection.
         flow: Flow,
-        /// As they came.
+        /// At most 16 KiB.
         bytes: Box<[u8]>,
     },
-    /// A stream is gone. Told for every [`Up::Opened`], exactly once.
+    /// A connection is closed. Follows each [`Up::Opened`] exactly once.
     Closed {
-        /// The stream.
+        /// The connection.
         flow: FlowId,
     },
-    /// A peer that connected over TLS was refused for a reason that its account has to know.
+    /// A peer that connected over TLS was refused for a reason that its account can mend.
     TlsRefused {
         /// The peer.
         source: SocketAddr,
-        /// The name that it asked for.
+        /// The name that it asked for (SNI).
         name: Option<String>,
         /// Why.
         failure: shared::TlsFailure,
     },
-    /// Bytes did not go out.
+    /// A message was not sent, or not completely.
     SendFailed {
-        /// Which.
+        /// The send.
         token: SendToken,
         /// Why.
         reason: SendFailure,

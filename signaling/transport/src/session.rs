@@ -1,4 +1,9 @@
-//! TLS on one stream: bytes of the socket in and out, bytes of SIP out and in. Shell.
+//! TLS on one connection: records of the socket in and out, bytes of SIP out and in. Shell.
+//!
+//! As a server, `Hello` reads the ClientHello, `Named` waits for the certificate of the name in it, and
+//! `Keyed` finishes the handshake and carries data. As a client a session begins in `Keyed`. The
+//! ClientHello is read apart because three decisions need it before the first answer: which certificate,
+//! whether the version is too old, and whether OpenSSL has to take over (feature `legacy-tls`).
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -11,18 +16,18 @@ use shared::TlsFailure;
 use crate::step::{Agreed, ReadOutcome, Step, StepRead};
 use crate::tls::TlsFault;
 
-/// Where TLS on a stream is in its life.
+/// Where TLS on a connection is in its life.
 pub(crate) enum Session {
-    /// A peer has connected; its ClientHello is not whole.
+    /// A peer has connected; its ClientHello is not complete.
     Hello(Box<Hello>),
-    /// Its ClientHello is read; a certificate for the name in it is on its way.
+    /// The ClientHello is read; a certificate for the name in it is being chosen or issued.
     Named(Box<Accepted>),
     /// Keys are being agreed on, or have been.
     Keyed(Box<Connection>),
-    /// The same by OpenSSL, for a peer that offers older suites only.
+    /// As `Keyed`, by OpenSSL, for a peer that offers only older suites.
     #[cfg(feature = "legacy-tls")]
     Legacy(Box<crate::tls::legacy::LegacySession>),
-    /// Over: nothing more is read or written.
+    /// Failed or closed: nothing more is read or written.
     Over,
 }
 
@@ -43,10 +48,11 @@ impl std::fmt::Debug for Session {
 #[derive(Default)]
 pub(crate) struct Hello {
     acceptor: Acceptor,
-    /// As they came: they say whether it is TLS at all and how old; OpenSSL may be handed them.
+    /// As received. They show whether this is TLS and which version; OpenSSL may have to read them again.
     bytes: Vec<u8>,
+    /// Bytes received so far, kept in `bytes` or not.
     length: usize,
-    /// Its version is one that rustls reads: `bytes` are kept for OpenSSL only.
+    /// rustls reads this version: `bytes` are kept only for OpenSSL.
     is_read_by_rustls: bool,
 }
 
@@ -71,7 +77,7 @@ impl Session {
     ) -> StepRead {
         match self {
             Self::Hello(_) => self.read_hello(socket, buffer, legacy),
-            // Nothing is read before it can be answered; the kernel keeps it.
+            // The kernel keeps further bytes until the certificate is here.
             Self::Named(_) => StepRead::blocked(Step::More),
             Self::Keyed(connection) => shake(connection, socket),
             #[cfg(feature = "legacy-tls")]
@@ -97,7 +103,7 @@ impl Session {
         }
     }
 
-    /// Whether the ClientHello has been answered.
+    /// Whether the ClientHello is answered.
     pub const fn has_begun(&self) -> bool {
         match self {
             Self::Keyed(_) => true,
@@ -107,7 +113,7 @@ impl Session {
         }
     }
 
-    /// Whether the peer's name is being waited for.
+    /// Whether it waits for the certificate of the name in its ClientHello.
     pub const fn is_named(&self) -> bool {
         matches!(self, Self::Named(_))
     }
@@ -163,7 +169,7 @@ impl Session {
         }
     }
 
-    /// Takes bytes of SIP; how many.
+    /// Encrypts bytes of SIP, at most one record, and returns how many it took.
     pub fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Keyed(connection) => {
@@ -176,7 +182,7 @@ impl Session {
         }
     }
 
-    /// Writes records to the socket until it takes no more. `true`: none are left.
+    /// Writes records until the socket takes no more. Returns `true` when none are left.
     pub fn flush(&mut self, socket: &mut TcpStream) -> io::Result<bool> {
         match self {
             Self::Keyed(connection) => flush(connection, socket),
@@ -186,12 +192,12 @@ impl Session {
         }
     }
 
-    /// Says good-bye (close_notify), as far as the socket takes it.
+    /// Sends close_notify, as far as the socket takes it.
     pub fn close(&mut self, socket: &mut TcpStream) {
         match self {
             Self::Keyed(connection) => {
                 connection.send_close_notify();
-                let _ = flush(connection, socket); // gone or full: then without a word
+                let _ = flush(connection, socket); // a peer that is gone or full does without
             }
             #[cfg(feature = "legacy-tls")]
             Self::Legacy(session) => session.close(socket),
@@ -222,7 +228,7 @@ impl Hello {
                 let fault = TlsFault::new(TlsFailure::NotTls, "the first byte begins no handshake");
                 return Err((fault, Alert::None));
             }
-            // The name comes later in it, and says whose phone this is.
+            // Not refused yet: the name comes later in it, and tells whose phone this is.
             Some(version) if version < TLS_1_2 => return self.take_old(),
             Some(_) if !keep => {
                 self.is_read_by_rustls = true;
@@ -245,13 +251,14 @@ impl Hello {
         self.acceptor.accept().map_err(|(error, alert)| (TlsFault::of(&error), Alert::Ours(alert)))
     }
 
-    /// Whether the bytes so far may begin a TLS connection.
+    /// Whether the bytes so far can begin a TLS connection.
     fn is_tls(&self) -> bool {
         self.bytes.first().is_none_or(|kind| *kind == HANDSHAKE)
     }
 
-    /// The newest version that the peer offers without extensions, once it is there: behind the headers
-    /// of record (5 bytes) and handshake (4 bytes, RFC 5246 §7.4.1.2). Only TLS 1.2 peers have newer ones.
+    /// The newest version that the peer offers outside extensions; `None` until it is received. It stands
+    /// behind the headers of record (5 bytes) and handshake (4 bytes, RFC 5246 §7.4.1.2). A TLS 1.3 peer
+    /// says 1.2 here (RFC 8446 §4.1.2).
     fn version(&self) -> Option<[u8; 2]> {
         if self.is_read_by_rustls {
             return Some(TLS_1_2);
@@ -272,16 +279,17 @@ impl Hello {
     }
 }
 
-/// What is said to a peer whose ClientHello cannot be used.
+/// The alert for a peer whose ClientHello cannot be used.
 enum Alert {
     None,
-    /// protocol_version
+    /// protocol_version (70), in a record of TLS 1.0, which every version reads.
     Old,
+    /// As rustls made it.
     Ours(AcceptedAlert),
 }
 
 impl Alert {
-    /// A socket that has just been accepted has room for seven bytes.
+    /// Does not wait: a socket that was just accepted has room for 7 bytes.
     fn send(self, socket: &mut TcpStream) {
         let _ = match self {
             Self::None => Ok(()),
@@ -380,7 +388,7 @@ impl<'a> Legacy<'a> {
         Self { none: std::marker::PhantomData }
     }
 
-    #[expect(clippy::unused_self, reason = "the feature looks at it")]
+    #[expect(clippy::unused_self, reason = "the feature legacy-tls reads it")]
     const fn is_on(self) -> bool {
         false
     }
@@ -415,10 +423,10 @@ impl<'a> Legacy<'a> {
 
 /// What one TLS record holds (RFC 8446 §5.1).
 const RECORD_BYTES: usize = 16 * 1024;
-/// Real ones are below 2 KiB; with post-quantum key shares below 4 KiB.
+/// Real ClientHellos are below 2 KiB, with post-quantum key shares below 4 KiB.
 const HELLO_BYTES_MAX: usize = 16 * 1024;
 const RECORD_HEADER_BYTES: usize = 5;
-/// The version of TLS 1.2 on the wire, and of TLS 1.3, which says so in an extension.
+/// TLS 1.2 on the wire; TLS 1.3 writes it too, and names itself in an extension.
 const TLS_1_2: [u8; 2] = [3, 3];
 /// Content type of a handshake record (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;

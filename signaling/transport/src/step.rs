@@ -6,15 +6,15 @@ use crate::tls::TlsFault;
 
 /// Where a handshake stands after something was read.
 pub(crate) enum Step {
-    /// More has to come.
+    /// It needs more bytes.
     More,
     /// The peer has said which name it wants, if any: `Session::serve` goes on.
     Named(Option<String>),
     /// Done: bytes of SIP may go both ways.
     Done(Agreed),
-    /// The stream is gone without a word.
+    /// The peer closed the connection, or it broke.
     Gone,
-    /// It failed; an alert has been sent if there was one to send.
+    /// It failed; the alert, if there is one, is sent.
     Failed(TlsFault),
 }
 
@@ -43,7 +43,7 @@ impl StepRead {
 pub(crate) enum ReadOutcome {
     /// The buffer holds this number of bytes.
     Bytes(usize),
-    /// Nothing now.
+    /// The socket has nothing more.
     WouldBlock,
     /// The peer closed, or the connection broke.
     Gone,

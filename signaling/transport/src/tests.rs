@@ -71,7 +71,7 @@ fn is_closed(mut stream: TcpStream) -> bool {
 }
 
 #[test]
-fn bytes_go_up_and_down_the_same_stream() {
+fn bytes_go_up_and_down_one_connection() {
     let world = World::start(|_| {});
     let (mut stream, flow) = world.connect();
     assert_eq!(flow.local, world.address);
@@ -93,7 +93,7 @@ fn bytes_go_up_and_down_the_same_stream() {
 }
 
 #[test]
-fn a_send_to_an_address_connects_once_and_uses_the_stream_again() {
+fn a_send_to_an_address_connects_once_and_uses_the_connection_again() {
     let world = World::start(|_| {});
     let peer = std::net::TcpListener::bind("127.0.0.1:0").expect("listening");
     let remote = peer.local_addr().expect("bound");
@@ -115,8 +115,8 @@ fn a_send_to_an_address_connects_once_and_uses_the_stream_again() {
 fn a_refused_connection_fails_its_sends() {
     let world = World::start(|_| {});
     let remote = {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("listening");
-        nobody.local_addr().expect("bound")
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listening");
+        listener.local_addr().expect("bound")
     };
     let bytes = Box::from(*b"x");
     world.down.send(Down::SendTo { peer: tcp(remote), bytes, token: SendToken(9) }).expect("room");
@@ -129,7 +129,7 @@ fn a_refused_connection_fails_its_sends() {
 }
 
 #[test]
-fn a_send_on_a_stream_that_is_gone_fails() {
+fn a_send_on_a_closed_connection_fails() {
     let world = World::start(|_| {});
     let bytes = Box::from(*b"x");
     let send = Down::Send { flow: FlowId(77), bytes, token: SendToken(3) };
@@ -141,8 +141,8 @@ fn a_send_on_a_stream_that_is_gone_fails() {
 }
 
 #[test]
-fn streams_past_the_limit_of_a_source_are_accepted_and_closed() {
-    let world = World::start(|config| config.streams_source_max = 2);
+fn connections_past_the_limit_of_a_source_are_accepted_and_closed() {
+    let world = World::start(|config| config.connections_source_max = 2);
     let first = world.connect();
     let _second = world.connect();
     let third = TcpStream::connect(world.address).expect("connected");
@@ -154,15 +154,15 @@ fn streams_past_the_limit_of_a_source_are_accepted_and_closed() {
 }
 
 #[test]
-fn streams_past_the_limit_in_all_are_accepted_and_closed() {
-    let world = World::start(|config| config.streams_max = 1);
+fn connections_past_the_limit_in_all_are_accepted_and_closed() {
+    let world = World::start(|config| config.connections_max = 1);
     let _first = world.connect();
     assert!(is_closed(TcpStream::connect(world.address).expect("connected")));
     assert_eq!(world.closed("streams_max"), 1);
 }
 
 #[test]
-fn a_stream_that_says_nothing_is_closed() {
+fn a_connection_without_a_byte_is_closed() {
     let world = World::start(|config| config.silent_for_max = Duration::from_millis(50));
     let (stream, flow) = world.connect();
     assert!(matches!(world.next(), Up::Closed { flow: gone } if gone == flow.id));
@@ -171,7 +171,7 @@ fn a_stream_that_says_nothing_is_closed() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_is_closed_at_the_queue_limit_and_others_live() {
+fn a_peer_that_does_not_read_is_closed_at_the_queue_limit_and_others_work() {
     let world = World::start(|config| config.write_queue_bytes_max = 64 * 1024);
     let (slow, slow_flow) = world.connect();
     let (mut other, other_flow) = world.connect();
@@ -191,13 +191,13 @@ fn a_peer_that_does_not_read_is_closed_at_the_queue_limit_and_others_live() {
     let send = Down::Send { flow: other_flow.id, bytes, token: SendToken::NOBODY };
     world.down.send(send).expect("room");
     let mut answer = [0; 5];
-    other.read_exact(&mut answer).expect("the other stream is unharmed");
+    other.read_exact(&mut answer).expect("the other connection is unharmed");
     assert_eq!(world.closed("write_queue_full"), 1);
     drop(slow);
 }
 
 #[test]
-fn what_was_queued_is_written_before_a_stream_is_closed() {
+fn queued_messages_are_written_before_a_connection_is_closed() {
     let world = World::start(|_| {});
     let (mut stream, flow) = world.connect();
     let bytes = Box::from(*b"400");

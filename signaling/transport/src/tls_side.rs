@@ -1,4 +1,4 @@
-//! The TLS of the transport thread: who it is, whom it believes, and which sources are vouched for. Shell.
+//! TLS of the transport thread: identity, trust, and the sources that are vouched for. Shell.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -8,17 +8,19 @@ use shared::Instant;
 use shared::limits::CONNECTION_SOURCES_VOUCHED_MAX;
 use sip::FlowId;
 
-use crate::stream::Connection;
+use crate::connection::ReuseKey;
 use crate::tls::{ClientTls, ServerTls, TlsParts};
 
-/// What the transport thread keeps for TLS.
+/// TLS settings in force, handshakes that wait for a certificate, and vouched-for sources.
 #[derive(Default)]
 pub(crate) struct TlsSide {
+    /// `None` where nothing listens for TLS.
     pub(crate) server: Option<ServerTls>,
     client: Option<ClientTls>,
-    /// Streams that wait for a leaf of that name; bounded by the streams that shake hands.
+    /// Handshakes that wait for the certificate of a name, as slab key and flow. Bounded by the
+    /// handshakes.
     pub(crate) waiting: BTreeMap<String, Vec<(usize, FlowId)>>,
-    /// Looked up only; walked to forget what is over.
+    /// Until when each source is vouched for.
     vouched: HashMap<IpAddr, Instant>,
 }
 
@@ -28,8 +30,8 @@ impl TlsSide {
         self.client = Some(parts.client);
     }
 
-    /// A session towards a peer; `None` where its name is none.
-    pub fn connect(&self, to: &Connection) -> Option<ClientConnection> {
+    /// A session towards a peer; `None` where its name is not valid in a certificate.
+    pub fn connect(&self, to: &ReuseKey) -> Option<ClientConnection> {
         let address = to.remote.ip().to_canonical().to_string();
         let host = to.host.as_deref().unwrap_or(&address);
         match self.client.as_ref()?.connect(host) {
@@ -41,7 +43,8 @@ impl TlsSide {
         }
     }
 
-    /// The limit on the streams of one source does not bind this one until then.
+    /// Lifts the limits per source for this one until then. A full table takes no new source: the
+    /// limits bind it, which is the safe side.
     pub fn vouch(&mut self, source: IpAddr, until: Instant, now: Instant) {
         if self.vouched.len() >= CONNECTION_SOURCES_VOUCHED_MAX {
             self.vouched.retain(|_, until| *until > now);

@@ -69,7 +69,7 @@ impl Control {
         };
         let request = &incoming.request;
         let registering = Registering { request, flow: incoming.flow, edge };
-        let streams = self.streams_of(&of);
+        let connections = self.connections_of(&of);
         let (random, origin) = (&mut self.random, self.settings.origin);
         let mint = || BindingSid::mint(now.unix_ms, origin, random.number());
         let changes = match self.registrar.register(now, &of, registering, mint) {
@@ -84,7 +84,7 @@ impl Control {
                 return self.refuse_with(now, incoming, refused, objection.headers);
             }
         };
-        self.keep_streams(&of, &streams);
+        self.keep_connections(&of, &connections);
         if changes.is_empty() {
             return self.answer_register(now, Registered { incoming, account, of });
         }
@@ -179,8 +179,8 @@ impl Control {
     }
 
     /// A connection closed: the bindings that it carried are removed.
-    pub(crate) fn stream_closed(&mut self, flow: FlowId) {
-        let removed = self.registrar.stream_closed(flow);
+    pub(crate) fn connection_closed(&mut self, flow: FlowId) {
+        let removed = self.registrar.connection_closed(flow);
         self.commit_removed(removed);
     }
 
@@ -188,8 +188,8 @@ impl Control {
     /// waits for the disk.
     pub(crate) fn unregister_phones(&mut self, bindings: &[BindingSid]) {
         for flow in self.registrar.remove(bindings) {
-            if !self.registrar.is_on_stream(flow) {
-                self.ua.keep_stream(flow, false);
+            if !self.registrar.is_on_connection(flow) {
+                self.ua.keep_connection(flow, false);
             }
         }
     }
@@ -223,19 +223,19 @@ impl Control {
         }
     }
 
-    fn streams_of(&self, of: &AddressOfRecord) -> Vec<FlowId> {
-        let on_stream = |binding: &&Binding| binding.flow.transport.is_reliable();
-        self.registrar.bindings(of).iter().filter(on_stream).map(|b| b.flow.id).collect()
+    fn connections_of(&self, of: &AddressOfRecord) -> Vec<FlowId> {
+        let on_connection = |binding: &&Binding| binding.flow.transport.is_reliable();
+        self.registrar.bindings(of).iter().filter(on_connection).map(|b| b.flow.id).collect()
     }
 
     /// Connections that carry a registration may be idle; others may not.
-    fn keep_streams(&mut self, of: &AddressOfRecord, before: &[FlowId]) {
-        for flow in self.streams_of(of) {
-            self.ua.keep_stream(flow, true);
+    fn keep_connections(&mut self, of: &AddressOfRecord, before: &[FlowId]) {
+        for flow in self.connections_of(of) {
+            self.ua.keep_connection(flow, true);
         }
         for flow in before {
-            if !self.registrar.is_on_stream(*flow) {
-                self.ua.keep_stream(*flow, false);
+            if !self.registrar.is_on_connection(*flow) {
+                self.ua.keep_connection(*flow, false);
             }
         }
     }

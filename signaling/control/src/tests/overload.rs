@@ -10,7 +10,7 @@ use super::rig::{Book, Invite, PASSWORD, Rig, header};
 use crate::Input;
 use sip::Overload;
 
-pub(super) const EVERYWHERE: Overload = Overload { datagrams: true, streams: true };
+pub(super) const EVERYWHERE: Overload = Overload { datagrams: true, connections: true };
 
 #[test]
 fn an_overloaded_gateway_drops_strangers_and_tells_others_when_to_come_again() {
@@ -36,10 +36,10 @@ fn an_overloaded_gateway_drops_strangers_and_tells_others_when_to_come_again() {
 #[test]
 fn what_floods_streams_refuses_nothing_over_udp() {
     let mut rig = Rig::new(Book::with_credentials());
-    rig.tell(Input::Overload(Overload { datagrams: false, streams: true }));
+    rig.tell(Input::Overload(Overload { datagrams: false, connections: true }));
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
     rig.come_from(shared::Transport::Tcp, "192.0.2.99:5060");
-    assert_eq!(rig.invite(&Invite::default()), [0; 0], "a stranger by a stream");
+    assert_eq!(rig.invite(&Invite::default()), [0; 0], "unauthenticated, over a connection");
 }
 
 #[test]

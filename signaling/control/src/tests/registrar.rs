@@ -237,7 +237,7 @@ fn a_contact_ends_with_its_time_or_with_its_connection() {
     rig.come_from(Transport::Tcp, PHONE);
     assert_eq!(register(&mut rig, &ALICE), 200);
     rig.after(Duration::from_secs(600));
-    assert_eq!(rig.control.registrations().0, 1, "its stream is not closed for being idle");
+    assert_eq!(rig.control.registrations().0, 1, "its connection is not closed for being idle");
     rig.tell(Input::Sip(sip::Input::FlowClosed { flow: sip::FlowId(1) }));
     assert_eq!(rig.control.registrations().0, 0);
 }

@@ -21,7 +21,7 @@ use super::edges::{edge_listeners, edge_tls_listeners, edges, public_address};
 use super::error::{ServeError, system};
 use super::plan::Plan;
 use crate::data_dir::DataDir;
-use crate::inbox::{API_CALLS_MAX, Inbox, MESSAGES_MAX, Message, STREAM_MESSAGES_MAX};
+use crate::inbox::{API_CALLS_MAX, CONNECTION_EVENTS_MAX, Inbox, MESSAGES_MAX, Message};
 use crate::local_address::LocalAddresses;
 use crate::metrics::Metrics;
 use crate::own_sockets::own_sockets;
@@ -65,12 +65,12 @@ impl<'s> Plan<'s> {
         let poll = system("the signaling poll", Poll::new())?;
         let doorbell = system("its doorbell", Doorbell::new(&poll, DOORBELL))?;
         let (messages, messages_in) = bounded(MESSAGES_MAX, &doorbell);
-        let (streams, streams_in) = bounded(STREAM_MESSAGES_MAX, &doorbell);
+        let (connections, connections_in) = bounded(CONNECTION_EVENTS_MAX, &doorbell);
         let (api, api_in) = bounded(API_CALLS_MAX, &doorbell);
-        let inbox = Inbox { messages: messages_in, streams: streams_in, api: api_in };
+        let inbox = Inbox { messages: messages_in, connections: connections_in, api: api_in };
 
         let (udp, mut transport, down, edges) =
-            open_sip(config, &poll, &metrics, &transport_metrics, streams)?;
+            open_sip(config, &poll, &metrics, &transport_metrics, connections)?;
         let http = open_http(&config.http.listen, "HTTP", "http.listen")?;
         let https = open_http(&config.http.https, "HTTPS", "http.https")?;
         let udp_addresses: Vec<SocketAddr> = udp.iter().map(UdpListener::local_address).collect();
@@ -87,7 +87,7 @@ impl<'s> Plan<'s> {
             https: bound(&https),
             media: media_word(&media),
         };
-        transport.limit_streams(streams_that_fit(self.settings, &media));
+        transport.limit_connections(connections_that_fit(self.settings, &media));
         let (tls, parts) = start_tls(config, &self.data, &addresses, down.clone())?;
         transport.set_tls(parts);
         Ok(Listeners {
@@ -144,8 +144,8 @@ fn open_sip(
             listen: own.chain(more.iter().map(UdpListener::local_address)).collect(),
             listen_tls: config.sip.tls.iter().copied().chain(tls_of_edges).collect(),
             public_address: public_address(config),
-            streams_max: usize::try_from(config.sip.connections_max).unwrap_or(usize::MAX),
-            streams_source_max: usize::try_from(config.sip.connections_source_max)
+            connections_max: usize::try_from(config.sip.connections_max).unwrap_or(usize::MAX),
+            connections_source_max: usize::try_from(config.sip.connections_source_max)
                 .unwrap_or(usize::MAX),
             ..TransportConfig::default()
         };
@@ -264,13 +264,13 @@ fn media_word(media: &Media) -> String {
 
 /// Connections need descriptors, too: fewer where the limit leaves no more, so that media, store and
 /// webhooks never go without. Said as a warning only to those who asked for more.
-fn streams_that_fit(settings: &Settings, media: &Media) -> usize {
+fn connections_that_fit(settings: &Settings, media: &Media) -> usize {
     let wanted = usize::try_from(settings.config.sip.connections_max).unwrap_or(usize::MAX);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let Some(limit) = limit else { return wanted };
     let ports: usize = media.cores.iter().map(|core| core.ports.len() * 2).sum();
     let left = limit.saturating_sub(ports as u64 + FILES_BESIDES);
-    let left = usize::try_from(left).unwrap_or(usize::MAX).max(STREAMS_MIN);
+    let left = usize::try_from(left).unwrap_or(usize::MAX).max(CONNECTIONS_MIN);
     if left >= wanted {
         return wanted;
     }
@@ -288,8 +288,8 @@ fn streams_that_fit(settings: &Settings, media: &Media) -> usize {
 /// Tries for a port that is free for UDP and TCP.
 const SAME_PORT_ATTEMPTS: usize = 20;
 
-/// Files besides media ports and streams: listeners, store, recordings, webhooks.
+/// Files besides media ports and connections: listeners, store, recordings, webhooks.
 const FILES_BESIDES: u64 = 1_024;
 
 /// Connections that are allowed whatever the limit of open files says.
-const STREAMS_MIN: usize = 16;
+const CONNECTIONS_MIN: usize = 16;

@@ -91,7 +91,7 @@ const ROWS: &[Row] = &[
         "signaling_streams_closed_total",
         "counter",
         "Connections closed for their content, or for being slow.",
-        |s| s.ua.streams_closed,
+        |s| s.ua.connections_closed,
     ),
     (
         "signaling_stray_responses_dropped_total",

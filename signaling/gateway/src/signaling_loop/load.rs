@@ -9,7 +9,7 @@ use sip::Overload;
 #[derive(Debug, Default)]
 pub struct Load {
     datagrams_since: Option<Instant>,
-    streams_since: Option<Instant>,
+    connections_since: Option<Instant>,
     overload: Overload,
 }
 
@@ -20,10 +20,15 @@ impl Load {
     }
 
     /// To be told at the end of each turn what still waits.
-    pub fn turned(&mut self, now: Instant, datagrams_wait: bool, streams_wait: bool) -> Overload {
+    pub fn turned(
+        &mut self,
+        now: Instant,
+        datagrams_wait: bool,
+        connections_wait: bool,
+    ) -> Overload {
         self.overload = Overload {
             datagrams: is_behind(&mut self.datagrams_since, now, datagrams_wait),
-            streams: is_behind(&mut self.streams_since, now, streams_wait),
+            connections: is_behind(&mut self.connections_since, now, connections_wait),
         };
         self.overload
     }
@@ -44,16 +49,16 @@ const OVERLOADED_AFTER: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
 
-    const NEITHER: Overload = Overload { datagrams: false, streams: false };
+    const NEITHER: Overload = Overload { datagrams: false, connections: false };
 
     #[test]
-    fn a_flood_of_streams_is_no_overload_of_datagrams() {
+    fn a_flood_on_connections_is_not_an_overload_of_datagrams() {
         let mut load = Load::default();
         assert_eq!(load.turned(Instant::from_millis(10_000), false, true), NEITHER);
         assert_eq!(load.turned(Instant::from_millis(10_249), false, true), NEITHER);
-        let streams = Overload { streams: true, ..NEITHER };
-        assert_eq!(load.turned(Instant::from_millis(10_250), false, true), streams);
-        assert_eq!(load.overload(), streams);
+        let connections = Overload { connections: true, ..NEITHER };
+        assert_eq!(load.turned(Instant::from_millis(10_250), false, true), connections);
+        assert_eq!(load.overload(), connections);
     }
 
     #[test]
@@ -61,8 +66,8 @@ mod tests {
         let mut load = Load::default();
         load.turned(Instant::from_millis(1_000), true, true);
         assert!(load.turned(Instant::from_millis(2_000), true, true).datagrams);
-        let streams = Overload { streams: true, ..NEITHER };
-        assert_eq!(load.turned(Instant::from_millis(2_001), false, true), streams);
+        let connections = Overload { connections: true, ..NEITHER };
+        assert_eq!(load.turned(Instant::from_millis(2_001), false, true), connections);
         assert_eq!(load.turned(Instant::from_millis(2_002), true, false), NEITHER);
     }
 }

@@ -104,7 +104,7 @@ pub struct LoopState {
     /// More than streams waits for the next turn.
     more: bool,
     /// Streams have more for the next turn.
-    more_streams: bool,
+    more_connections: bool,
 }
 
 impl SignalingLoop {
@@ -143,7 +143,7 @@ impl SignalingLoop {
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         self.media.signaling.announce();
         let busy = self.state.more
-            || self.state.more_streams
+            || self.state.more_connections
             || self.media.cores.iter().any(::io::Core::has_events)
             || self.udp.iter().any(UdpListener::is_readable);
         let timeout = if busy { Duration::ZERO } else { self.until_due() };
@@ -163,10 +163,10 @@ impl SignalingLoop {
 
     fn turn(&mut self) {
         self.state.more = false;
-        self.state.more_streams = false;
+        self.state.more_connections = false;
         self.take_media_events();
         self.take_messages();
-        self.take_streams();
+        self.take_connections();
         self.take_api();
         self.take_datagrams();
         self.take_undelivered();
@@ -177,7 +177,7 @@ impl SignalingLoop {
         self.watch_load();
         self.media.cores.iter().for_each(::io::Core::ring);
         self.publish();
-        if self.state.more || self.state.more_streams {
+        if self.state.more || self.state.more_connections {
             self.metrics.signaling_budget_turns_total.count();
         }
     }
@@ -234,9 +234,9 @@ impl SignalingLoop {
         self.state.more = true;
     }
 
-    fn take_streams(&mut self) {
-        for _ in 0..STREAMS_A_TURN {
-            let Ok(message) = self.inbox.streams.try_recv() else { return };
+    fn take_connections(&mut self) {
+        for _ in 0..CONNECTION_EVENTS_A_TURN {
+            let Ok(message) = self.inbox.connections.try_recv() else { return };
             let input = match &message {
                 Up::Opened { flow, token } => sip::Input::FlowOpened { flow: *flow, token: *token },
                 Up::Received { flow, bytes } => sip::Input::Received { flow: *flow, bytes },
@@ -253,7 +253,7 @@ impl SignalingLoop {
             self.control.handle(Clock.now(), Input::Sip(input));
             self.settle();
         }
-        self.state.more_streams = true;
+        self.state.more_connections = true;
     }
 
     fn take_api(&mut self) {
@@ -320,18 +320,19 @@ impl SignalingLoop {
     fn watch_load(&mut self) {
         let before = self.state.load.overload();
         let has_datagrams = self.udp.iter().any(UdpListener::is_readable);
-        let (more, more_streams) = (self.state.more, self.state.more_streams);
-        let now = self.state.load.turned(Clock.mono(), more || has_datagrams, more || more_streams);
+        let (more, more_connections) = (self.state.more, self.state.more_connections);
+        let now =
+            self.state.load.turned(Clock.mono(), more || has_datagrams, more || more_connections);
         if now == before {
             return;
         }
         self.metrics.signaling_overloaded.set(now.is_any().into());
         if now.is_any() {
             self.metrics.signaling_overloads_total.count();
-            let (udp, streams) = (now.datagrams, now.streams);
+            let (udp, connections) = (now.datagrams, now.connections);
             tracing::warn!(
                 udp,
-                streams,
+                connections,
                 "overloaded: more comes in than is worked on, new calls are refused"
             );
         } else {
@@ -433,7 +434,7 @@ pub const DOORBELL: Token = Token(usize::MAX);
 const DATAGRAM_BYTES_MAX: usize = 64 * 1024;
 const EVENTS_A_TURN: usize = 2_048;
 const MESSAGES_A_TURN: usize = 1_024;
-const STREAMS_A_TURN: usize = 256;
+const CONNECTION_EVENTS_A_TURN: usize = 256;
 const API_A_TURN: usize = 32;
 const TIMERS_A_TURN: usize = 64;
 const IDLE: Duration = Duration::from_millis(500);

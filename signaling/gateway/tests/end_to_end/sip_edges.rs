@@ -494,7 +494,7 @@ fn a_stream_is_cut_at_content_length_however_it_arrives() {
         wire.send(text.as_bytes());
         let answer = wire.receive(PATIENCE);
         assert!(answer.starts_with("SIP/2.0 400"), "{broken}: {answer}");
-        assert_eq!(wire.receive(PATIENCE), "", "and the stream is closed");
+        assert_eq!(wire.receive(PATIENCE), "", "and the connection is closed");
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Registrar {
     owners: HashMap<BindingSid, Arc<AddressOfRecord>>,
     expiries: BTreeSet<(Instant, BindingSid)>,
     /// Bindings by TCP or TLS connection. A datagram flow never closes.
-    streams: BTreeSet<(FlowId, BindingSid)>,
+    by_connection: BTreeSet<(FlowId, BindingSid)>,
     sources: HashMap<IpAddr, u32>,
     rate: Rate,
     bytes: usize,
@@ -84,7 +84,7 @@ impl Registrar {
             users: BTreeMap::new(),
             owners: HashMap::new(),
             expiries: BTreeSet::new(),
-            streams: BTreeSet::new(),
+            by_connection: BTreeSet::new(),
             sources: HashMap::new(),
             rate: Rate::default(),
             bytes: 0,
@@ -156,13 +156,13 @@ impl Registrar {
     }
 
     /// Whether a connection carries a registration.
-    pub fn is_on_stream(&self, flow: FlowId) -> bool {
-        self.on_stream(flow).next().is_some()
+    pub fn is_on_connection(&self, flow: FlowId) -> bool {
+        self.on_connection(flow).next().is_some()
     }
 
     /// Removes the bindings of a closed connection, and returns them.
-    pub fn stream_closed(&mut self, flow: FlowId) -> Vec<BindingSid> {
-        let gone: Vec<BindingSid> = self.on_stream(flow).collect();
+    pub fn connection_closed(&mut self, flow: FlowId) -> Vec<BindingSid> {
+        let gone: Vec<BindingSid> = self.on_connection(flow).collect();
         for sid in &gone {
             self.forget(*sid);
         }
@@ -235,8 +235,8 @@ impl Registrar {
         self.bytes
     }
 
-    fn on_stream(&self, flow: FlowId) -> impl Iterator<Item = BindingSid> {
-        let of_flow = self.streams.range((flow, BindingSid(0))..);
+    fn on_connection(&self, flow: FlowId) -> impl Iterator<Item = BindingSid> {
+        let of_flow = self.by_connection.range((flow, BindingSid(0))..);
         of_flow.take_while(move |(of, _)| *of == flow).map(|(_, sid)| *sid)
     }
 
@@ -283,7 +283,7 @@ impl Registrar {
         self.owners.insert(binding.sid, Arc::clone(of));
         self.expiries.insert((binding.expires_at, binding.sid));
         if binding.flow.transport.is_reliable() {
-            self.streams.insert((binding.flow.id, binding.sid));
+            self.by_connection.insert((binding.flow.id, binding.sid));
         }
         let count = self.sources.entry(binding.flow.remote.ip().to_canonical()).or_default();
         *count = count.saturating_add(1);
@@ -293,7 +293,7 @@ impl Registrar {
         self.bytes = self.bytes.saturating_sub(binding.bytes());
         self.owners.remove(&binding.sid);
         self.expiries.remove(&(binding.expires_at, binding.sid));
-        self.streams.remove(&(binding.flow.id, binding.sid));
+        self.by_connection.remove(&(binding.flow.id, binding.sid));
         let source = binding.flow.remote.ip().to_canonical();
         let left = self.sources.get(&source).map_or(0, |count| count.saturating_sub(1));
         if left == 0 {

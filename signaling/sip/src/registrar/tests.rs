@@ -75,11 +75,12 @@ impl World {
     }
 
     fn is_empty_everywhere(&self) -> bool {
-        let Registrar { users, owners, expiries, streams, sources, bytes, .. } = &self.registrar;
+        let Registrar { users, owners, expiries, by_connection, sources, bytes, .. } =
+            &self.registrar;
         users.is_empty()
             && owners.is_empty()
             && expiries.is_empty()
-            && streams.is_empty()
+            && by_connection.is_empty()
             && sources.is_empty()
             && *bytes == 0
     }
@@ -91,9 +92,9 @@ fn every_way_out_leaves_no_index_behind() {
     world.register("a", ALICE).unwrap();
     world.register_by("b", ALICE, flow(Transport::Tcp, 7), "").unwrap();
     world.register("c", ALICE).unwrap();
-    assert!(world.registrar.is_on_stream(FlowId(7)));
+    assert!(world.registrar.is_on_connection(FlowId(7)));
     assert!(world.registrar.vouches_for("203.0.113.9".parse().unwrap()));
-    assert_eq!(world.registrar.stream_closed(FlowId(7)).len(), 1);
+    assert_eq!(world.registrar.connection_closed(FlowId(7)).len(), 1);
     world.register("c", "<sip:alice@10.0.0.5:5060>;expires=0").unwrap();
     assert_eq!(world.registrar.expire(now_after(10_000).mono, 10).len(), 1);
     assert!(world.is_empty_everywhere());

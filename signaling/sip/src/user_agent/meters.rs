@@ -30,7 +30,7 @@ pub struct UaMeters {
     /// Requests dropped unread: their source exceeded its limit and is blocked for a while.
     pub held_dropped: u64,
     /// Connections that the user agent closed: broken framing, slowness, floods, idleness.
-    pub streams_closed: u64,
+    pub connections_closed: u64,
     /// Responses that match none of our transactions.
     pub responses_stray: u64,
     /// ACKs that match neither transaction nor dialog, those for stateless refusals among them.
@@ -76,5 +76,5 @@ pub struct UaMeters {
     /// Sessions now.
     pub sessions: u64,
     /// Open TCP and TLS connections now.
-    pub streams: u64,
+    pub connections: u64,
 }

@@ -228,7 +228,7 @@ impl UserAgent {
 
     /// Exempts a connection from closing for idleness, or ends the exemption. For connections that
     /// carry a registration.
-    pub fn keep_stream(&mut self, flow: FlowId, is_kept: bool) {
+    pub fn keep_connection(&mut self, flow: FlowId, is_kept: bool) {
         self.core.connections.keep(flow, is_kept);
     }
 
@@ -242,7 +242,7 @@ impl UserAgent {
         core.meters.server_transactions = core.servers.len() as u64;
         core.meters.answers_forgotten = core.servers.answers_forgotten();
         core.meters.client_transactions = core.clients.len() as u64;
-        core.meters.streams = core.connections.len() as u64;
+        core.meters.connections = core.connections.len() as u64;
         core.meters.sessions = self.sessions.len() as u64;
         core.meters.requests = self.requests.len() as u64;
     }

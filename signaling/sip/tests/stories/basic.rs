@@ -48,7 +48,11 @@ fn a_call_over_tcp_needs_no_retransmission() {
         }
         Message::Response(_) => false,
     };
-    assert_eq!(world.sent.iter().filter(by_udp).count(), 0, "the BYE went over the stream too");
+    assert_eq!(
+        world.sent.iter().filter(by_udp).count(),
+        0,
+        "the BYE went over the connection, too"
+    );
     world.assert_nothing_is_left();
 }
 

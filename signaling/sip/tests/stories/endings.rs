@@ -341,7 +341,7 @@ fn a_peer_that_offers_overload_control_reads_in_each_response_how_much_to_keep_b
         From: <sip:alice@gw.test>;tag=1\r\nTo: <sip:bob@desk.sip.test>;tag=2\r\n\
         Call-ID: overload\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n";
     let now = world.now();
-    let overload = sip::Overload { datagrams: true, streams: false };
+    let overload = sip::Overload { datagrams: true, connections: false };
     world.agent(Who::Bob).set_overload(now, overload);
     world.inject(Who::Bob, udp(Who::Bob), bye);
     let Some(Message::Response(response)) = world.sent.last().map(|sent| &sent.message) else {

@@ -36,7 +36,7 @@ proptest! {
             let mut world = World::new(2);
             world.inject(Who::Bob, stranger(transport), &bytes);
             world.assert_nothing_is_left();
-            prop_assert_eq!(world.agent(Who::Bob).meters().streams, 0, "an idle stream is closed");
+            prop_assert_eq!(world.agent(Who::Bob).meters().connections, 0, "an idle connection is closed");
         }
     }
 

@@ -37,7 +37,7 @@ fn check(case: &Case, bytes: &[u8]) {
         let (answers, is_closed) = answers(transport, bytes);
         let finals: Vec<u16> = answers.into_iter().filter(|status| *status >= 200).collect();
         let place = format!("{} {} over {transport:?}: {finals:?}", case.section, case.file);
-        // Over a stream a length in doubt, or a message that never ends, is a close at most.
+        // On a connection a length in doubt, or a message that never ends, is a close at most.
         let excused = transport == Transport::Tcp
             && (is_closed || (finals.is_empty() && case.outcome != Outcome::Accept));
         match case.wire {
@@ -51,7 +51,7 @@ fn check(case: &Case, bytes: &[u8]) {
     }
 }
 
-/// The statuses that leave, and whether the stream was closed.
+/// The statuses that leave, and whether the connection was closed.
 fn answers(transport: Transport, bytes: &[u8]) -> (Vec<u16>, bool) {
     let now = Now { mono: Instant::from_millis(1), unix_ms: 1_700_000_000_000 };
     let config = UaConfig::new(Origin { node: 1, generation: 1 }, "gw.test", "sip.test");

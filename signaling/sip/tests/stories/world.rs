@@ -1,5 +1,5 @@
 //! Two user agents on a virtual network with a virtual clock: loss, copies, delay and disorder by
-//! a seed. Streams deliver everything in order.
+//! a seed. Connections deliver everything in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -72,7 +72,7 @@ pub struct World {
     queue: BTreeMap<(Instant, u64), Delivery>,
     serial: u64,
     streams: BTreeSet<FlowId>,
-    /// Stream of each pair of agents, if open.
+    /// Connection of each pair of agents, if open.
     stream: Option<FlowId>,
     events: [VecDeque<UaEvent>; 2],
     /// All that was sent, in order.

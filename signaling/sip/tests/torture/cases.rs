@@ -12,7 +12,7 @@ pub enum Outcome {
     Drop,
 }
 
-/// Expected answer over UDP of a user agent that is responsible for the domain. Over a stream a
+/// Expected answer over UDP of a user agent that is responsible for the domain. On a connection a
 /// message whose length is in doubt may be followed by a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {

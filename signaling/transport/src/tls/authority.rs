@@ -1,4 +1,5 @@
-//! Our own certificate authority: two roots (RSA and P-256), made at first start, kept in the data folder. Shell.
+//! Our certificate authority: two roots (RSA and P-256), made at first start, kept in the data folder.
+//! Shell.
 //!
 //! | file below `<data_dir>/tls` | what | mode |
 //! |---|---|---|
@@ -7,7 +8,7 @@
 //! | `leaf-rsa.key`, `leaf-p256.key` | keys of every leaf: only the names differ | 0600 |
 //!
 //! Two roots, because a peer that speaks RSA only cannot verify a chain with another signature in it.
-//! The leaves themselves are not kept: they are issued anew at each start.
+//! Leaves are not kept: they are issued anew at each start.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -26,7 +27,7 @@ use shell::{hex, random};
 
 use super::identity::{Identity, IdentityError};
 
-/// A certificate authority that can issue leaves.
+/// A certificate authority that can issue leaves, each of both kinds.
 #[derive(Debug)]
 pub struct Authority {
     rsa: Line,
@@ -42,17 +43,17 @@ struct Line {
     leaf: KeyPair,
 }
 
-/// The authority cannot be used.
+/// Reasons the authority cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// The system refused something.
     #[error("cannot {what} {}: {source}. The data folder must be writable.", .path.display())]
     System {
-        /// What was tried.
+        /// The action, as the sentence has it.
         what: &'static str,
-        /// On which file.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A file is damaged or missing.
@@ -68,22 +69,22 @@ pub enum AuthorityError {
     /// A certificate could not be made.
     #[error("a certificate could not be issued: {0}")]
     Issue(#[from] rcgen::Error),
-    /// Its parts do not fit together.
+    /// Keys and certificates do not belong together.
     #[error(transparent)]
     Identity(#[from] IdentityError),
 }
 
-/// A name that a certificate is good for.
+/// A name in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertifiedName {
     /// A host name, `*.` in front for a wildcard.
     Dns(String),
-    /// An address: for peers that are told no name.
+    /// An address, for peers that connect by address.
     Address(IpAddr),
 }
 
 impl Authority {
-    /// Reads the authority of this data folder, or makes it where there is none.
+    /// Reads the authority of this data folder, or makes one where there is none.
     ///
     /// # Errors
     /// [`AuthorityError`], each a sentence with its remedy.
@@ -98,7 +99,7 @@ impl Authority {
         }
     }
 
-    /// Both roots, PEM: what a phone is given so that it believes this gateway.
+    /// Both roots, PEM: a phone that trusts them trusts this gateway.
     pub fn bundle(&self) -> &str {
         &self.bundle
     }
@@ -108,10 +109,10 @@ impl Authority {
         [self.rsa.root.clone(), self.p256.root.clone()]
     }
 
-    /// Issues a leaf of each kind for these names, good from a day ago for [`LEAF_DAYS`] days.
+    /// Issues a leaf of each kind for these names, valid from one day ago until [`LEAF_DAYS`] from now.
     ///
     /// # Errors
-    /// A name that cannot stand in a certificate.
+    /// When a name is not valid in a certificate.
     pub fn issue(&self, names: &[CertifiedName], unix_ms: i64) -> Result<Identity, AuthorityError> {
         let rsa = self.rsa.issue(names, unix_ms)?;
         let p256 = self.p256.issue(names, unix_ms)?;
@@ -146,7 +147,7 @@ impl Authority {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|source| {
             AuthorityError::System { what: "make the folder", path: folder.to_owned(), source }
         })?;
-        // Two RSA keys take a quarter of a second each: side by side.
+        // Each RSA key takes a quarter of a second: make both at once.
         let (ca_rsa, leaf_rsa) = std::thread::scope(|scope| {
             let other = scope.spawn(|| KeyPair::generate_for(&PKCS_RSA_SHA256));
             let one = KeyPair::generate_for(&PKCS_RSA_SHA256);
@@ -167,7 +168,8 @@ impl Authority {
         for (file, key) in keys {
             write(&folder.join(file), key.serialize_pem().as_bytes(), 0o600)?;
         }
-        // Last: where it is missing, the rest is not an authority yet.
+        // Last: without it the next start makes a new authority, so a start that was cut short leaves no
+        // half.
         write(&folder.join("ca.pem"), bundle.as_bytes(), 0o644)?;
         Ok(Self {
             rsa: Line::new(rsa_root.der().clone(), ca_rsa, leaf_rsa),
@@ -194,7 +196,7 @@ impl Line {
         parameters.is_ca = IsCa::ExplicitNoCa;
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         if self.leaf.algorithm() == &PKCS_RSA_SHA256 {
-            // For the static RSA suites of the legacy feature.
+            // The static RSA suites of `legacy-tls` encrypt with the key.
             parameters.key_usages.push(KeyUsagePurpose::KeyEncipherment);
         }
         parameters.extended_key_usages =
@@ -207,7 +209,8 @@ impl Line {
     }
 }
 
-/// The root's parameters follow from its key, but for the dates: so the issuer need not be parsed.
+/// The parameters of a root follow from its key, except for the dates, so a root need not be parsed to
+/// issue with it.
 fn root_parameters(key: &KeyPair, unix_ms: i64) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     let id = parameters.key_identifier(key);
@@ -246,13 +249,13 @@ fn alt_name(name: &CertifiedName) -> Result<SanType, rcgen::Error> {
     })
 }
 
-/// From a day ago, for clocks that are behind.
+/// Sets the dates, from one day ago for peers whose clocks are behind, and a random serial number.
 fn valid(parameters: &mut CertificateParams, unix_ms: i64, days: u64) {
     let now = Duration::from_millis(u64::try_from(unix_ms).unwrap_or(0));
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     parameters.not_before = epoch + now.saturating_sub(DAY);
     parameters.not_after = epoch + now + DAY * u32::try_from(days).unwrap_or(u32::MAX);
-    // All leaves share a key, which is what a serial number follows from otherwise.
+    // rcgen would derive the serial number from the key, and all leaves share one key.
     let mut serial = [0; 16];
     random(&mut serial);
     if let Some(first) = serial.first_mut() {
@@ -261,7 +264,7 @@ fn valid(parameters: &mut CertificateParams, unix_ms: i64, days: u64) {
     parameters.serial_number = Some(SerialNumber::from_slice(&serial));
 }
 
-/// All or nothing, as the data folder's other files.
+/// Writes a file completely or not at all: to a temporary name, synced, then renamed.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), AuthorityError> {
     let temporary = path.with_extension("new");
     let write = || {

@@ -1,4 +1,4 @@
-//! Whom we believe when we connect to a peer over TLS. Names are always verified. Shell.
+//! TLS as a client: which authorities we trust. The name of the peer is always verified. Shell.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ pub struct ClientTls {
 
 impl ClientTls {
     /// Trusts the system's authorities, those of the file `authorities` (PEM, `sip.tls_ca`) and `more`.
-    /// Shows `identity` to peers that ask who we are.
+    /// Shows `identity` to peers that ask for a client certificate.
     ///
     /// # Errors
-    /// The file, or what rustls has against the settings.
+    /// The file cannot be used, or rustls refuses the settings.
     pub fn new(
         authorities: Option<&Path>,
         more: impl IntoIterator<Item = CertificateDer<'static>>,
@@ -43,7 +43,7 @@ impl ClientTls {
         Ok(Self { config: Arc::new(config) })
     }
 
-    /// A session towards the peer that has to prove to be `host` (name or address, RFC 5922 §7.1).
+    /// A session towards the peer that must prove to be `host` (name or address, RFC 5922 §7.1).
     ///
     /// # Errors
     /// When `host` is neither.

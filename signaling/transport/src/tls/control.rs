@@ -1,4 +1,8 @@
-//! TLS as the settings want it: made at start, made again at SIGHUP, whole or not at all. Shell.
+//! TLS made from the settings, at start and again at SIGHUP. Shell.
+//!
+//! A reload reads everything before it changes anything: with a damaged certificate file the gateway
+//! keeps the certificates that it has. Only the authority outlives a reload, since phones trust its
+//! roots.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -17,7 +21,7 @@ use super::maker::ServerMaker;
 use super::minter::{Minted, Minter};
 use super::server::ServerTls;
 
-/// TLS cannot be set up as the settings want it.
+/// Reasons TLS cannot be set up from the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// Our own authority.
@@ -29,12 +33,12 @@ pub enum TlsError {
     /// The system gives no thread.
     #[error("cannot start the thread that issues certificates: {0}")]
     Thread(#[from] std::io::Error),
-    /// `sip.legacy_tls` without what it needs.
+    /// `sip.legacy_tls` lacks the feature or an RSA certificate.
     #[error("{0}")]
     Legacy(String),
 }
 
-/// What the transport thread needs of TLS.
+/// The parts of TLS that the transport thread owns.
 pub struct TlsParts {
     /// For peers that connect to us; `None` where nothing listens for TLS.
     pub server: Option<ServerTls>,
@@ -48,17 +52,17 @@ impl std::fmt::Debug for TlsParts {
     }
 }
 
-/// The settings of HTTPS listeners, as they are now; `None` where nothing listens for TLS.
+/// The current settings of HTTPS listeners; `None` where nothing listens for TLS.
 pub type HttpsSettings = Arc<RwLock<Option<Arc<ServerConfig>>>>;
 
 type Tell = Arc<dyn Fn(Minted) + Send + Sync>;
 
-/// Makes [`TlsParts`] from settings, again and again.
+/// Makes [`TlsParts`] from the settings, as often as they are reloaded.
 pub struct TlsControl {
     data_dir: PathBuf,
-    /// Addresses that peers may be told instead of a name.
+    /// Addresses that a certificate must name, for peers that connect by address.
     addresses: Vec<IpAddr>,
-    /// Opened when it is first needed, then the same for as long as the process lives.
+    /// Opened when it is first needed; then one for the life of the process.
     authority: OnceLock<Arc<Authority>>,
     sip: ServerMaker,
     http: ServerMaker,
@@ -67,8 +71,8 @@ pub struct TlsControl {
 }
 
 impl TlsControl {
-    /// Sets TLS up. `addresses` are those that certificates have to be good for; `tell` hears of leaves
-    /// that were issued on demand.
+    /// Sets TLS up. Certificates name `addresses`; `tell` is called with each certificate that is issued
+    /// on demand.
     ///
     /// # Errors
     /// [`TlsError`]: a sentence with its remedy.
@@ -91,7 +95,7 @@ impl TlsControl {
         Ok((control, parts))
     }
 
-    /// Reads the operator's files, and all else of TLS, again. On an error nothing has changed.
+    /// Reads the operator's files and the settings again. On an error nothing has changed.
     ///
     /// # Errors
     /// What is wrong.
@@ -102,12 +106,12 @@ impl TlsControl {
         Ok(parts)
     }
 
-    /// The settings of HTTPS listeners: to be read for each connection, as a reload changes them.
+    /// The settings of HTTPS listeners. Read them for each connection: a reload changes them.
     pub fn https(&self) -> HttpsSettings {
         Arc::clone(&self.https)
     }
 
-    /// The roots that peers need to believe us, PEM; `None` where the operator's files are shown.
+    /// The roots that peers must trust, PEM; `None` with the operator's files.
     pub fn bundle(&self) -> Option<String> {
         self.authority.get().map(|authority| authority.bundle().to_owned())
     }
@@ -158,7 +162,7 @@ impl TlsControl {
     }
 }
 
-/// What it takes to say who we are.
+/// What the making of an [`Identity`] needs.
 struct Unfinished<'a> {
     data_dir: &'a Path,
     addresses: &'a [IpAddr],
@@ -166,7 +170,7 @@ struct Unfinished<'a> {
 }
 
 impl Unfinished<'_> {
-    /// `None` where nobody can ask.
+    /// `None` where neither a listener nor a setting needs one.
     fn identity(&self, config: &Config) -> Result<Option<Identity>, TlsError> {
         if config.sip.tls.is_empty() && config.http.https.is_empty() && !has_files(config) {
             return Ok(None);
@@ -202,8 +206,8 @@ fn files(config: &Config) -> Result<(&Path, &Path), IdentityError> {
     Ok((certificate, key))
 }
 
-/// What the certificate for peers that ask for no name is good for: the realm, all domains of this
-/// node's edges, and its addresses.
+/// The names in the default certificate, for peers that ask for none of our names: the realm, all domains
+/// of this node's edges, and its addresses.
 fn own_names(config: &Config, addresses: &[IpAddr]) -> Vec<CertifiedName> {
     let suffix = &config.node.domain_suffix;
     let edges = std::iter::once(&config.node.edge).chain(config.edges.keys());
@@ -225,7 +229,7 @@ fn own_names(config: &Config, addresses: &[IpAddr]) -> Vec<CertifiedName> {
     names
 }
 
-/// The addresses that certificates have to be good for: those listened on, the public ones, and the
+/// The addresses that certificates must name: those listened on, the public ones, and the
 /// loopback ones.
 pub fn certified_addresses(
     config: &Config,
@@ -241,7 +245,7 @@ pub fn certified_addresses(
         PublicAddress::Fixed(address) => Some(address),
     }));
     for address in listening.iter().map(|address| address.ip().to_canonical()) {
-        // Any address: the one that the rest of the world is reached from.
+        // A listener on all addresses: name the one that packets to the internet leave from.
         let outside: IpAddr = match address {
             IpAddr::V4(_) => [192, 0, 2, 1].into(),
             IpAddr::V6(_) => [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),

@@ -1,26 +1,26 @@
-//! Which failure an error of TLS is, with what the library says of it for the log. Shell.
+//! The failure that a TLS error stands for, with the library's words for the log. Shell.
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 use shared::TlsFailure;
 
-/// Why TLS with a peer came to an end before its time.
+/// Why TLS with a peer failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFault {
-    /// What the account, the metric and the log name.
+    /// Shown to the account, in the metric and in the log.
     pub failure: TlsFailure,
     /// The library's own words, for the log.
     pub detail: String,
-    /// The name that a peer which connected asked for, where it matters who it meant.
+    /// The name that a connecting peer asked for, where its account has to be found.
     pub name: Option<String>,
 }
 
 impl TlsFault {
-    /// Sorts an error of rustls.
+    /// From an error of rustls.
     pub fn of(error: &Error) -> Self {
         Self::new(failure(error), error.to_string())
     }
 
-    /// One that is not rustls's.
+    /// Without an error of rustls.
     pub fn new(failure: TlsFailure, detail: impl Into<String>) -> Self {
         Self { failure, detail: detail.into(), name: None }
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fault_has_a_word_that_says_whose_it_is() {
+    fn each_error_maps_to_the_failure_that_names_its_cause() {
         let word = |error| TlsFault::of(&error).failure;
         assert_eq!(
             word(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)),

@@ -1,4 +1,4 @@
-//! The name in a ClientHello that rustls does not read, because its version is too old. Pure.
+//! The name in a ClientHello whose version is too old for rustls. Pure.
 
 /// The `server_name` extension (RFC 6066 §3) of a ClientHello in one record (RFC 5246 §7.4.1.2); `None`
 /// where there is none or the bytes are not whole.
@@ -31,7 +31,7 @@ fn host_name(data: &[u8]) -> Option<String> {
     None
 }
 
-/// What is left of some bytes.
+/// The unread rest of some bytes.
 struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
@@ -41,13 +41,13 @@ impl<'b> Reader<'b> {
         Some(taken)
     }
 
-    /// A number of so many bytes, most significant first.
+    /// A number of `bytes` bytes, most significant first.
     fn number(&mut self, bytes: usize) -> Option<usize> {
         let taken = self.take(bytes)?;
         Some(taken.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
     }
 
-    /// Bytes behind their length, which is a number of so many bytes.
+    /// Bytes behind their length, a number of `length_bytes` bytes.
     fn vector(&mut self, length_bytes: usize) -> Option<&'b [u8]> {
         let length = self.number(length_bytes)?;
         self.take(length)

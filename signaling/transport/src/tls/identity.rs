@@ -1,4 +1,4 @@
-//! What we show as who we are: certificate chains with their keys. Shell.
+//! The identity of the gateway: certificate chains with their keys. Shell.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
-/// Up to two chains for the same names, one a kind of key.
+/// Up to two chains for one set of names, one for each kind of key.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// For peers that verify ECDSA: a tenth of the cost of RSA.
+    /// For peers that verify ECDSA: a signature costs a tenth of RSA's.
     ecdsa: Option<Arc<CertifiedKey>>,
-    /// For all others.
+    /// For all other peers.
     rsa: Option<Arc<CertifiedKey>>,
     /// The RSA chain and its key once more, for the OpenSSL of `legacy-tls`.
     #[cfg(feature = "legacy-tls")]
     legacy: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
 }
 
-/// A chain and key cannot be used.
+/// Reasons a chain and its key cannot be used. The operator's error, except `Pair` for our own authority.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file cannot be read.
@@ -31,7 +31,7 @@ pub enum IdentityError {
         path: PathBuf,
         /// The setting that names it.
         setting: &'static str,
-        /// What is wrong.
+        /// The system's words.
         problem: String,
     },
     /// One of the two settings is missing.
@@ -39,16 +39,16 @@ pub enum IdentityError {
     Half {
         /// The setting that is empty.
         missing: &'static str,
-        /// The other.
+        /// The setting that is not.
         given: &'static str,
     },
-    /// Key and certificate are not of a pair, or of a kind that TLS has no use for.
+    /// Key and certificate do not belong together, or TLS cannot use their kind.
     #[error("the certificate and its key cannot be used: {0}")]
     Pair(#[from] rustls::Error),
 }
 
 impl Identity {
-    /// Leaves of our own authority.
+    /// Two leaves that our authority issued, each with its key.
     ///
     /// # Errors
     /// When a key is of a kind that cannot sign.
@@ -96,7 +96,7 @@ impl Identity {
         })
     }
 
-    /// What is shown to peers that ask us, as a client, who we are.
+    /// The chain for servers that ask us for a client certificate.
     pub fn as_client(&self) -> Option<Arc<CertifiedKey>> {
         self.ecdsa.clone().or_else(|| self.rsa.clone())
     }
@@ -114,7 +114,7 @@ impl Identity {
 }
 
 impl ResolvesServerCert for Identity {
-    /// What the peer can verify; rustls has taken out the schemes that its suites do not go with.
+    /// The chain that the peer can verify. rustls has removed the schemes that do not fit its suites.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let ecdsa = hello.signature_schemes().contains(&SignatureScheme::ECDSA_NISTP256_SHA256)
             || self.rsa.is_none();

@@ -1,7 +1,8 @@
 //! The eight older cipher suites, by the system's OpenSSL (feature and setting `legacy-tls`). Shell.
 //!
-//! A ClientHello that offers nothing of rustls's suites is handed here, bytes and all. TLS 1.2 only: what
-//! is older is refused here as everywhere.
+//! A ClientHello without a suite of rustls is handed over here, with the bytes already read. Only TLS
+//! 1.2: older versions are refused here as everywhere. OpenSSL does not see the socket. It reads and
+//! writes a `Pipe`, and this file moves the bytes, so that one non-blocking socket serves both libraries.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -20,17 +21,17 @@ use super::fault::TlsFault;
 use super::identity::Identity;
 use crate::step::{ReadOutcome, Step, StepRead};
 
-/// What OpenSSL serves with.
+/// The settings of OpenSSL: suites, chain, key.
 pub struct LegacyTls {
     context: SslContext,
 }
 
-/// One stream that OpenSSL serves.
+/// One connection that OpenSSL serves.
 pub struct LegacySession {
     stream: SslStream<Pipe>,
 }
 
-/// What the socket gave and what it is to get.
+/// Bytes read from the socket and bytes to write to it.
 #[derive(Debug, Default)]
 struct Pipe {
     incoming: VecDeque<u8>,
@@ -80,7 +81,7 @@ impl LegacyTls {
 }
 
 impl LegacySession {
-    /// Goes on with bytes that were read already.
+    /// Goes on with bytes that are already read.
     pub(crate) fn feed(&mut self, bytes: &[u8], socket: &mut TcpStream) -> Step {
         self.stream.get_mut().incoming.extend(bytes);
         let accepted = self.stream.accept();
@@ -115,7 +116,7 @@ impl LegacySession {
                 Err(error) if is_hungry(&error) => {}
                 Err(error) if error.code() == ErrorCode::ZERO_RETURN => return ReadOutcome::Gone,
                 Err(error) => {
-                    let _ = self.flush(socket); // the alert, if there is one
+                    let _ = self.flush(socket); // the alert, if OpenSSL made one
                     return ReadOutcome::Failed(TlsFault::new(
                         TlsFailure::Other,
                         format!("OpenSSL: {error}"),
@@ -157,7 +158,7 @@ impl LegacySession {
     }
 
     pub(crate) fn close(&mut self, socket: &mut TcpStream) {
-        let _ = self.stream.shutdown(); // a peer that is gone hears nothing
+        let _ = self.stream.shutdown(); // a peer that is gone does without
         let _ = self.flush(socket);
     }
 }
@@ -186,6 +187,6 @@ impl Write for Pipe {
     }
 }
 
-/// The suites of the cloud's list that rustls has not; ECDHE with AES-GCM is rustls's.
+/// The suites of the cloud's list that rustls lacks; rustls has ECDHE with AES-GCM.
 const SUITES: &str = "ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256:AES256-GCM-SHA384:\
     AES128-GCM-SHA256:AES256-SHA256:AES128-SHA256:AES256-SHA:AES128-SHA";

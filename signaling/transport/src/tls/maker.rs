@@ -1,4 +1,4 @@
-//! Settings of TLS servers, all alike but for the certificates. Shell.
+//! Settings of TLS servers, equal except for the certificates. Shell.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 
 use super::identity::{Identity, IdentityError};
 
-/// Makes server settings that differ in their certificates only, so that tickets fit all of them.
+/// Makes server settings that differ only in their certificates, so that one ticket key serves all of
+/// them.
 #[derive(Clone)]
 pub struct ServerMaker {
     tickets: Arc<dyn ProducesTickets>,
@@ -23,7 +24,7 @@ impl ServerMaker {
     }
 
     /// TLS 1.2 and 1.3, ECDHE with AES-GCM or ChaCha20: all that rustls has. Sessions are resumed by
-    /// tickets, so that nothing is kept for a peer that left.
+    /// tickets, which the peer keeps: a peer that left occupies no memory here.
     ///
     /// # Panics
     /// Never: the versions are those of the provider.
@@ -37,7 +38,7 @@ impl ServerMaker {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::clone(&self.tickets);
         config.send_tls13_tickets = 1;
-        // All suites are good; one order for all makes what a peer gets predictable.
+        // All suites are sound; one order makes it predictable which one a peer gets.
         config.ignore_client_order = true;
         config.alpn_protocols.clone_from(&self.alpn);
         Arc::new(config)

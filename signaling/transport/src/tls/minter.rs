@@ -1,4 +1,7 @@
-//! The thread that issues leaves on demand: the authority's signatures delay no stream. Shell.
+//! The thread that issues certificates on demand. Shell.
+//!
+//! A certificate costs two signatures, one of them RSA. On the transport thread they would delay every
+//! connection.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,16 +13,16 @@ use store::DomainSuffix;
 use super::authority::{Authority, CertifiedName};
 use super::maker::ServerMaker;
 
-/// A leaf that was asked for.
+/// The certificate for a name that was asked for.
 #[derive(Debug)]
 pub struct Minted {
     /// The name that a peer asked for, lower case.
     pub name: String,
-    /// What to serve it with; `None`: it cannot stand in a certificate.
+    /// The server settings with it; `None`: the name is not valid in a certificate.
     pub config: Option<Arc<ServerConfig>>,
 }
 
-/// Where names are asked for. The thread ends when the last of these is gone.
+/// The way to the thread. The thread ends when the last of these is dropped.
 #[derive(Clone, Debug)]
 pub struct Minter {
     asked: SyncSender<String>,
@@ -43,7 +46,7 @@ impl Minter {
         Ok(Self { asked })
     }
 
-    /// Asks for a name. `false`: too many are asked for already.
+    /// Asks for a name. Returns `false` when `ASKED_MAX` names wait already.
     pub fn ask(&self, name: &str) -> bool {
         self.asked.try_send(name.to_owned()).is_ok()
     }
@@ -68,7 +71,8 @@ fn mint(
     }
 }
 
-/// The name itself, first, as SIP wants it (RFC 5922 §7.2 has no wildcards); its zone for all others.
+/// The name itself, as SIP demands (RFC 5922 §7.2 forbids wildcards), and the wildcard of its zone for
+/// peers that are not SIP.
 fn names_for(name: &str, suffix: &DomainSuffix) -> Vec<CertifiedName> {
     let mut names = vec![CertifiedName::Dns(name.to_owned())];
     if let Some(zone) = zone_of(name, suffix) {
@@ -80,7 +84,7 @@ fn names_for(name: &str, suffix: &DomainSuffix) -> Vec<CertifiedName> {
 /// The zone of one of our names: `sip.<suffix>` or `sip.<edge>.<suffix>`.
 fn zone_of(name: &str, suffix: &DomainSuffix) -> Option<String> {
     suffix.host(name)?;
-    // The labels before it may hold "sip" themselves: the last one counts.
+    // Labels before it may be "sip", too: the last one counts.
     let at = name.rfind(".sip.")?;
     name.get(at + 1..).map(str::to_owned)
 }

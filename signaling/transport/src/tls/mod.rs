@@ -1,4 +1,4 @@
-//! Certificates and TLS settings: an own authority or the operator's files, names, trust. Shell.
+//! Certificates and trust, without connections; README.md lists the files. Shell.
 
 mod authority;
 mod client;

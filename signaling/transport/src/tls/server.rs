@@ -1,4 +1,8 @@
-//! Which identity a connection gets by the name it asks for (SNI, RFC 6066 §3). Shell.
+//! The identity that a connection gets, by the name it asks for (SNI, RFC 6066 §3). Shell.
+//!
+//! A name of ours gets a certificate of its own, because RFC 5922 §7.2 forbids wildcards for SIP. It is
+//! issued when it is first asked for. Anyone can ask for names, so the issuing has a budget and the cache
+//! a size; past either a peer gets the default certificate.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +13,7 @@ use store::DomainSuffix;
 
 use super::minter::{Minted, Minter};
 
-/// The server side of TLS of the transport thread, which alone has it: no lock.
+/// The server side of TLS. Only the transport thread has it, so it needs no lock.
 pub struct ServerTls {
     default: Arc<ServerConfig>,
     minted: Option<MintedNames>,
@@ -17,32 +21,34 @@ pub struct ServerTls {
     pub(crate) legacy: Option<super::legacy::LegacyTls>,
 }
 
-/// Names of ours with a leaf of their own.
+/// Our names that have a certificate of their own.
 struct MintedNames {
     suffix: DomainSuffix,
     minter: Minter,
     known: HashMap<String, Known>,
-    /// Leaves that may be asked for now; filled up again with time.
+    /// Certificates that may be issued now; refilled with time.
     budget: u32,
     refilled: Instant,
 }
 
+/// A name that was asked for before.
 struct Known {
+    /// `None`: no certificate can carry this name, so it gets the default.
     config: Option<Arc<ServerConfig>>,
     minted: Instant,
     used: Instant,
 }
 
-/// What a connection is served with.
+/// The certificate for a connection.
 pub enum Choice {
-    /// This.
+    /// At hand.
     Now(Arc<ServerConfig>),
-    /// A leaf for this name is on its way: see [`ServerTls::minted`].
+    /// Being issued for this name: [`ServerTls::minted`] follows.
     Soon(String),
 }
 
 impl ServerTls {
-    /// `default` for peers that ask for no name of ours; without a minter, for all.
+    /// `default` serves peers that ask for none of our names; without a minter, all peers.
     pub fn new(default: Arc<ServerConfig>, minting: Option<(DomainSuffix, Minter)>) -> Self {
         let minted = minting.map(|(suffix, minter)| MintedNames {
             suffix,
@@ -59,7 +65,7 @@ impl ServerTls {
         }
     }
 
-    /// The same, with the older suites for peers that have nothing else.
+    /// Adds the older suites, for peers that have no other.
     #[cfg(feature = "legacy-tls")]
     #[must_use]
     pub fn with_legacy(mut self, legacy: super::legacy::LegacyTls) -> Self {
@@ -67,7 +73,7 @@ impl ServerTls {
         self
     }
 
-    /// What a peer is served with that asks for `name`.
+    /// The certificate for a peer that asks for `name`.
     pub fn choose(&mut self, now: Instant, name: Option<&str>) -> Choice {
         let default = || Choice::Now(Arc::clone(&self.default));
         let (Some(minted), Some(name)) = (&mut self.minted, name) else { return default() };
@@ -79,7 +85,7 @@ impl ServerTls {
             known.used = now;
             let is_old = now.since(known.minted).as_secs() > RENEW_AFTER_S;
             if is_old && minted.minter.ask(&name) {
-                known.minted = now; // the old one serves until the new one is here
+                known.minted = now; // the old one serves until the new one is issued
             }
             return known.config.as_ref().map_or_else(default, |it| Choice::Now(Arc::clone(it)));
         }
@@ -89,12 +95,13 @@ impl ServerTls {
         default()
     }
 
-    /// For a connection whose name could not be waited for.
+    /// The certificate for peers that ask for none of our names.
     pub fn default_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.default)
     }
 
-    /// A leaf has come; what waits for its name is served with the answer.
+    /// Keeps a certificate that was issued, and returns the settings for the connections that wait for
+    /// it.
     pub fn minted(&mut self, now: Instant, minted: Minted) -> Arc<ServerConfig> {
         let Some(names) = &mut self.minted else { return self.default_config() };
         let config = minted.config.clone().unwrap_or_else(|| Arc::clone(&self.default));
@@ -119,7 +126,7 @@ impl MintedNames {
         has_some
     }
 
-    /// The one that was not asked for the longest; by name where several were.
+    /// Drops the name that was asked for the longest ago; the first by name where several were.
     fn forget_one(&mut self) {
         let oldest = self.known.iter().min_by_key(|(name, known)| (known.used, (*name).clone()));
         if let Some(name) = oldest.map(|(name, _)| name.clone()) {
@@ -128,14 +135,14 @@ impl MintedNames {
     }
 }
 
-/// Names with a leaf of their own that are kept.
+/// Names whose certificates are kept. Past it the least recently used goes.
 pub const NAMES_MAX: usize = 1_024;
-/// Leaves issued at once, and then one in so many milliseconds.
+/// Certificates issued at once; then one in `REFILL_MS`.
 const MINTS_AT_ONCE: u32 = 50;
 const REFILL_MS: u128 = 50;
-/// DNS has no longer names.
+/// The longest name in DNS (RFC 1035 §2.3.4).
 const NAME_BYTES_MAX: usize = 253;
-/// A process that runs for a year does not end up with leaves that are over.
+/// A certificate is valid for longer; a process that runs for a year must not serve an expired one.
 const RENEW_AFTER_S: u64 = 30 * 24 * 3_600;
 
 #[cfg(test)]
@@ -179,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_ours_is_minted_once_and_then_at_hand() {
+    fn one_of_our_names_is_issued_once_and_then_at_hand() {
         let mut world = world();
         let name = "Desk.sip.sidetone.test";
         assert!(matches!(world.tls.choose(at(1), Some(name)), Choice::Soon(_)));
@@ -188,12 +195,12 @@ mod tests {
         let config = world.tls.minted(at(1), minted);
         match world.tls.choose(at(2), Some(name)) {
             Choice::Now(again) => assert!(Arc::ptr_eq(&config, &again)),
-            Choice::Soon(_) => panic!("it is there"),
+            Choice::Soon(_) => panic!("it was issued"),
         }
     }
 
     #[test]
-    fn no_name_and_names_of_others_get_the_default() {
+    fn no_name_and_foreign_names_get_the_default() {
         let mut world = world();
         assert!(is_default(&mut world, at(1), None));
         assert!(is_default(&mut world, at(1), Some("www.example.com")));
@@ -202,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_names_gets_the_default_and_the_cache_has_an_end() {
+    fn a_flood_of_names_gets_the_default_and_the_cache_is_bounded() {
         let mut world = world();
         let flood = (0..200).map(|n| format!("n{n}.sip.sidetone.test"));
         let asked =

@@ -71,7 +71,7 @@ impl World {
         let phone = &mut self.parties[party];
         let opened = sip::Input::FlowOpened { flow: phone.flow(), token: Some(token) };
         phone.agent.handle(self.now, opened);
-        phone.agent.keep_stream(id, true);
+        phone.agent.keep_connection(id, true);
         self.settle();
         self.deliver_on(id, true, bytes);
     }

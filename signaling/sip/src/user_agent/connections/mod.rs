@@ -112,7 +112,7 @@ impl UserAgent {
 impl Core {
     pub(super) fn close_connection(&mut self, flow: FlowId, reason: CloseReason) {
         if self.connections.remove(flow) {
-            self.meters.streams_closed += 1;
+            self.meters.connections_closed += 1;
             self.effects.push_back(Effect::CloseFlow { flow, reason });
         }
     }

@@ -62,7 +62,7 @@ fn a_peer_that_answered_pings_and_does_not_any_more_is_gone() {
     agent.handle(at(11), Input::Received { flow: flow(), bytes: b"\r\n" });
     assert_eq!(pings(&effects(&mut agent, at(41))), 1);
     assert_eq!(closed(&effects(&mut agent, at(51))), Some(CloseReason::Wedged));
-    assert_eq!(agent.meters().streams, 0);
+    assert_eq!(agent.meters().connections, 0);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_peer_that_pings_without_end_is_closed_and_not_answered_without_end() {
     let effects: Vec<_> = std::iter::from_fn(|| agent.poll_effect()).collect();
     assert_eq!(effects.len(), SIP_CONNECTION_PINGS_MAX as usize + 1);
     assert_eq!(closed(&effects), Some(CloseReason::Flood));
-    assert_eq!(agent.meters().streams, 0);
+    assert_eq!(agent.meters().connections, 0);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_ping_a_second_is_answered_for_ever() {
 }
 
 #[test]
-fn answers_to_pings_alone_keep_no_stream() {
+fn answers_to_pings_alone_keep_no_connection() {
     let mut agent = opened_by_us();
     for seconds in [10, 41] {
         assert_eq!(pings(&effects(&mut agent, at(seconds))), 1);
@@ -109,7 +109,7 @@ fn answers_to_pings_alone_keep_no_stream() {
 }
 
 #[test]
-fn a_stream_that_its_peer_keeps_alive_has_three_minutes_and_we_send_no_pings() {
+fn a_connection_that_its_peer_keeps_alive_has_three_minutes_and_we_send_no_pings() {
     let mut agent = agent();
     agent.handle(at(0), Input::FlowOpened { flow: flow(), token: None });
     let options = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK1\r\n\
@@ -179,7 +179,7 @@ fn requests_before_a_broken_one_are_answered_on_their_connection_and_then_it_clo
         assert_eq!((statuses(&told), closed(&told)), (answers, None));
         assert_eq!(agent.poll_timeout().map(|(due, _)| due), Some(at(1).mono));
         assert_eq!(closed(&effects(&mut agent, at(1))), Some(CloseReason::Framing));
-        assert_eq!(agent.meters().streams, 0);
+        assert_eq!(agent.meters().connections, 0);
     }
 }
 

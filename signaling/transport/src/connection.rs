@@ -1,4 +1,8 @@
-//! One stream, TCP or TLS: its socket, its write queue, its deadlines. Shell.
+//! One connection, TCP or TLS: its socket, its state, its write queue. Shell.
+//!
+//! It only does I/O on its own socket. Deadlines, counts and messages to signaling are the loop's, which
+//! sees all connections. Bytes wait in `outgoing` as whole messages, in TLS too: a record is made only
+//! when the one before is with the kernel, so that `queued_bytes` counts everything that waits.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -11,58 +15,60 @@ use sip::{Flow, SendToken};
 use crate::session::{Legacy, Session};
 use crate::step::{ReadOutcome, Step, StepRead};
 
-/// A stream of the transport thread.
+/// A connection of the transport thread.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
     pub(crate) flow: Flow,
     pub(crate) state: State,
-    /// `None` on a plain TCP stream.
+    /// `None` over plain TCP.
     pub(crate) tls: Option<Session>,
-    /// What it is used again for; with the name that the peer has proved, where we opened it over TLS.
-    pub(crate) connection: Connection,
-    /// Since when bytes wait and the kernel takes none.
+    /// The sends that may use it again. It holds the name that the peer has proved, where we opened it
+    /// over TLS.
+    pub(crate) reuse_key: ReuseKey,
+    /// Begin of the time in which bytes wait and the kernel takes none; `None`: no bytes wait.
     stalled_since: Option<Instant>,
-    /// Bytes may be waiting in the kernel: mio tells of new ones only.
+    /// Bytes may be waiting in the kernel: mio reports only new ones.
     pub(crate) readable: bool,
-    /// Where its handshake stands among those that wait for a step of ours.
-    pub(crate) queued: Option<HandshakeTurn>,
+    /// Its place in the queue of handshakes; `None`: it is not in it.
+    pub(crate) turn: Option<HandshakeTurn>,
     outgoing: VecDeque<Queued>,
     /// Unwritten bytes in `outgoing`.
     pub(crate) queued_bytes: usize,
 }
 
-/// What a connection is used again for: a peer that has proved another name, or that is to see us at
-/// another address, gets another one.
+/// Sends with equal keys share a connection. A peer that has to prove another name, or that has to see us
+/// at another address, gets another connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Connection {
+pub(crate) struct ReuseKey {
     pub(crate) transport: shared::Transport,
     pub(crate) remote: SocketAddr,
+    /// TLS: the name that the peer has to prove; `None`: its address.
     pub(crate) host: Option<String>,
-    /// The address it leaves from; `None`: the kernel's choice.
+    /// The address that the connection leaves from; `None`: the kernel's choice.
     pub(crate) source: Option<IpAddr>,
 }
 
-/// A place among the handshakes that wait: begun ones first, then in order.
+/// A place in the queue of handshakes: begun ones first, then by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HandshakeTurn {
     pub(crate) is_new: bool,
     pub(crate) number: u64,
 }
 
-/// Where a stream is in its life.
+/// Where a connection is in its life. `lib.rs` draws the transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Opened by us, not up yet; given up at the deadline.
     Connecting { deadline: Instant, token: SendToken },
     /// TLS keys are being agreed on; given up at the deadline. The token is that of the send that
-    /// opened the stream; an accepted one has none.
+    /// opened the connection; an accepted one has none.
     Handshaking { begun: Instant, deadline: Instant, token: Option<SendToken> },
-    /// Accepted, and not a byte has come; closed at the deadline.
+    /// Accepted and up, without a byte received; closed at the deadline.
     Silent { deadline: Instant },
     /// In use.
     Open,
-    /// In use no more; closed when the queue is empty.
+    /// Signaling has asked for its end; closed when the write queue is empty, or at the deadline.
     Closing { deadline: Instant },
 }
 
@@ -73,17 +79,17 @@ struct Queued {
     token: SendToken,
 }
 
-impl Stream {
-    pub(crate) fn new(socket: TcpStream, flow: Flow, state: State, connection: Connection) -> Self {
+impl Connection {
+    pub(crate) fn new(socket: TcpStream, flow: Flow, state: State, reuse_key: ReuseKey) -> Self {
         Self {
             socket,
             flow,
             state,
             tls: None,
-            connection,
+            reuse_key,
             stalled_since: None,
             readable: false,
-            queued: None,
+            turn: None,
             outgoing: VecDeque::new(),
             queued_bytes: 0,
         }
@@ -102,12 +108,12 @@ impl Stream {
         matches!(self.state, State::Handshaking { .. })
     }
 
-    /// Whether nothing waits to be written, records of TLS included.
+    /// Whether nothing waits to be written, TLS records included.
     pub(crate) fn is_drained(&self) -> bool {
         self.queued_bytes == 0 && self.outgoing.is_empty()
     }
 
-    /// Since when bytes wait and the kernel takes none.
+    /// Begin of the time in which bytes wait and the kernel takes none; `None`: no bytes wait.
     pub(crate) const fn stalled_since(&self) -> Option<Instant> {
         self.stalled_since
     }
@@ -127,7 +133,7 @@ impl Stream {
         self.outgoing.push_back(Queued { bytes, written: 0, token });
     }
 
-    /// Writes what the kernel takes; how many bytes of SIP that was.
+    /// Writes what the kernel takes, and returns the number of bytes of SIP in it.
     ///
     /// # Errors
     /// When the connection is broken.
@@ -166,8 +172,8 @@ impl Stream {
         Ok(total)
     }
 
-    /// One record at a time, so that what waits is counted here and not inside of TLS. A message stays
-    /// in the queue until its last record is with the kernel.
+    /// Makes one record at a time, so that waiting bytes are counted here and not hidden inside TLS. A
+    /// message stays in the queue until its last record is with the kernel.
     fn write_records(&mut self) -> io::Result<usize> {
         let Some(session) = &mut self.tls else { return Ok(0) };
         let mut total = 0;
@@ -199,7 +205,7 @@ impl Stream {
         outcome
     }
 
-    /// Goes on with the handshake of TLS by what the socket has.
+    /// Goes on with the TLS handshake with the bytes that the socket has.
     pub(crate) fn shake_hands(&mut self, buffer: &mut [u8], legacy: Legacy<'_>) -> Step {
         let Some(session) = &mut self.tls else { return Step::Gone };
         let StepRead { step, is_blocked } = session.shake_hands(&mut self.socket, buffer, legacy);
@@ -207,7 +213,7 @@ impl Stream {
         step
     }
 
-    /// Writes what is left of a handshake message.
+    /// Writes the rest of a handshake message.
     ///
     /// # Errors
     /// When the connection is broken.
@@ -218,14 +224,14 @@ impl Stream {
         }
     }
 
-    /// Ends TLS in order, where there is any.
-    pub(crate) fn say_goodbye(&mut self) {
+    /// Sends the close_notify of TLS (RFC 8446 §6.1); nothing over plain TCP.
+    pub(crate) fn close_tls(&mut self) {
         if let Some(session) = &mut self.tls {
             session.close(&mut self.socket);
         }
     }
 
-    /// The sends that will not happen any more, in order.
+    /// The sends that are not written completely, in order.
     pub(crate) fn unsent(&self) -> impl Iterator<Item = SendToken> {
         self.outgoing.iter().map(|queued| queued.token).filter(|token| *token != SendToken::NOBODY)
     }
