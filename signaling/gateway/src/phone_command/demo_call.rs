@@ -11,7 +11,7 @@ use phone::{Command, Event};
 use serde_json::Value;
 use shared::Codec;
 
-use super::Way;
+use super::PhoneTransport;
 use super::audio;
 use super::handset::{Handset, HandsetSettings};
 use crate::account::AccountVariables;
@@ -102,7 +102,7 @@ impl SelfCall {
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             srtp: false,
             answers: false,
-            way: Way::Udp,
+            transport: PhoneTransport::Udp,
             ca: None,
         };
         let mut handset =

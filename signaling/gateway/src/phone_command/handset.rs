@@ -13,7 +13,7 @@ use shell::Clock;
 use sip::{Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 use transport::{Peer, Up};
 
-use super::streams::{Streams, Way};
+use super::connections::{Connections, PhoneTransport};
 
 /// How a handset is set up.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct HandsetSettings {
     /// Whether it answers by itself.
     pub answers: bool,
     /// How it reaches its server.
-    pub way: Way,
+    pub transport: PhoneTransport,
     /// Certificate authorities to believe besides the system's, PEM.
     pub ca: Option<PathBuf>,
 }
@@ -44,9 +44,9 @@ pub struct Handset {
     rtp: mio::net::UdpSocket,
     rtcp: mio::net::UdpSocket,
     local: SocketAddr,
-    way: Way,
-    /// Where its way is a stream.
-    streams: Option<Streams>,
+    transport: PhoneTransport,
+    /// TCP and TLS; `None` over UDP.
+    connections: Option<Connections>,
     events: VecDeque<Event>,
     clock: Clock,
 }
@@ -54,7 +54,7 @@ pub struct Handset {
 const SIP: mio::Token = mio::Token(0);
 const RTP: mio::Token = mio::Token(1);
 const RTCP: mio::Token = mio::Token(2);
-const STREAMS: mio::Token = mio::Token(3);
+const CONNECTIONS: mio::Token = mio::Token(3);
 /// The datagram flow of a handset: its SIP socket.
 const FLOW: FlowId = FlowId(1);
 /// Largest datagram that is read.
@@ -90,15 +90,15 @@ impl Handset {
         for (socket, token) in [(&mut sip, SIP), (&mut rtp, RTP), (&mut rtcp, RTCP)] {
             poll.registry().register(socket, token, mio::Interest::READABLE)?;
         }
-        let streams = match settings.way {
-            Way::Udp => None,
-            Way::Tcp | Way::Tls { .. } => {
-                Some(Streams::start(&poll, STREAMS, settings.ca.as_deref())?)
+        let connections = match settings.transport {
+            PhoneTransport::Udp => None,
+            PhoneTransport::Tcp | PhoneTransport::Tls { .. } => {
+                Some(Connections::start(&poll, CONNECTIONS, settings.ca.as_deref())?)
             }
         };
         let phone = Phone::new(config, seed);
-        let (way, events) = (settings.way.clone(), VecDeque::new());
-        Ok(Self { phone, poll, sip, rtp, rtcp, local, way, streams, events, clock })
+        let (transport, events) = (settings.transport.clone(), VecDeque::new());
+        Ok(Self { phone, poll, sip, rtp, rtcp, local, transport, connections, events, clock })
     }
 
     /// Where its SIP socket listens.
@@ -154,11 +154,11 @@ impl Handset {
 
     fn towards(&self, remote: SocketAddr) -> Destination {
         Destination {
-            transport: self.way.transport(),
+            transport: self.transport.kind(),
             remote,
             local: self.local,
-            flow: (self.way == Way::Udp).then_some(FLOW),
-            host: self.way.host(),
+            flow: (self.transport == PhoneTransport::Udp).then_some(FLOW),
+            host: self.transport.host(),
         }
     }
 
@@ -189,7 +189,7 @@ impl Handset {
             self.phone.handle(self.clock.now(), input);
             self.carry_out();
         }
-        self.read_streams();
+        self.read_connections();
         for (media, id) in [(&self.rtp, SocketId::rtp(0)), (&self.rtcp, SocketId::rtcp(0))] {
             while let Ok((length, source)) = media.recv_from(&mut bytes) {
                 let packet = bytes.get_mut(..length).unwrap_or_default();
@@ -199,8 +199,8 @@ impl Handset {
         }
     }
 
-    fn read_streams(&mut self) {
-        let came = self.streams.as_ref().map(Streams::take).unwrap_or_default();
+    fn read_connections(&mut self) {
+        let came = self.connections.as_ref().map(Connections::take).unwrap_or_default();
         for message in &came {
             let input = match message {
                 Up::Opened { flow, token } => sip::Input::FlowOpened { flow: *flow, token: *token },
@@ -209,7 +209,7 @@ impl Handset {
                 Up::SendFailed { token, reason } => {
                     sip::Input::SendFailed { token: *token, reason: *reason }
                 }
-                // A phone listens for nobody.
+                // A phone has no listener for TLS.
                 Up::TlsRefused { .. } => continue,
             };
             self.phone.handle(self.clock.now(), Input::Sip(input));
@@ -219,15 +219,15 @@ impl Handset {
 
     /// Sends, or says why not.
     fn send(&self, to: SendTo, bytes: Box<[u8]>, token: SendToken) -> Option<SendFailure> {
-        match (to, &self.streams) {
-            // A datagram that cannot leave is as good as lost on the way.
+        match (to, &self.connections) {
+            // A datagram that cannot leave counts as lost.
             (SendTo::Datagram { remote, .. }, _) => {
                 let _ = self.sip.send_to(&bytes, remote);
                 None
             }
-            (SendTo::Flow(flow), Some(streams)) => streams.send(flow, bytes, token),
-            (SendTo::Connect { transport, remote, local, host }, Some(streams)) => {
-                streams.send_to(Peer { transport, remote, host, local }, bytes, token)
+            (SendTo::Flow(flow), Some(connections)) => connections.send(flow, bytes, token),
+            (SendTo::Connect { transport, remote, local, host }, Some(connections)) => {
+                connections.send_to(Peer { transport, remote, host, local }, bytes, token)
             }
             (SendTo::Flow(_) | SendTo::Connect { .. }, None) => Some(SendFailure::Unreachable),
         }
@@ -237,7 +237,7 @@ impl Handset {
         while let Some(effect) = self.phone.poll_effect() {
             match effect {
                 Effect::Event(event) => self.events.push_back(event),
-                // A datagram that cannot leave is as good as lost on the way.
+                // A datagram that cannot leave counts as lost.
                 Effect::Media { socket, to, packet } => {
                     let media = if socket.is_rtcp() { &self.rtcp } else { &self.rtp };
                     let _ = media.send_to(&packet, to);
@@ -249,8 +249,8 @@ impl Handset {
                     }
                 }
                 Effect::Sip(sip::Effect::CloseFlow { flow, reason }) => {
-                    if let Some(streams) = &self.streams {
-                        streams.close(flow, reason);
+                    if let Some(connections) = &self.connections {
+                        connections.close(flow, reason);
                     }
                 }
                 Effect::Sip(sip::Effect::Event(_)) => {}

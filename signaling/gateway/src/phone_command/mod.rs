@@ -1,10 +1,10 @@
 //! `sidetone phone` and `sidetone demo --call`: the built-in test phone on real sockets. Shell.
 
 mod audio;
+mod connections;
 mod demo_call;
 mod handset;
 mod register;
-mod streams;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -16,9 +16,9 @@ use clap::{Args, Parser, Subcommand};
 use phone::{Command, Event};
 use shared::Codec;
 
+pub use connections::PhoneTransport;
 pub use demo_call::demo_call;
 pub use handset::{Handset, HandsetSettings};
-pub use streams::Way;
 
 /// The built-in test phone: one call at a time over UDP, TCP or TLS, audio from and to WAV files.
 #[derive(Debug, Parser)]
@@ -157,18 +157,18 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn call(arguments: &CallArguments) -> Result<bool, String> {
-    let Route { target, remote, way } = arguments.server.route(&arguments.uri)?;
+    let Route { target, remote, transport } = arguments.server.route(&arguments.uri)?;
     let headers: Result<Vec<_>, String> =
         arguments.header.iter().map(|line| header(line)).collect();
     let local = handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
-    let means = Means { listen: (local, 0).into(), way, ca: arguments.server.ca.clone() };
+    let means = Means { listen: (local, 0).into(), transport, ca: arguments.server.ca.clone() };
     let mut handset = arguments.talk.open(means, false)?;
     handset.call(target, remote, headers?);
     arguments.talk.conversation()?.run(&mut handset).map_err(|error| error.to_string())
 }
 
 fn answer(arguments: &AnswerArguments) -> Result<bool, String> {
-    let means = Means { listen: arguments.listen, way: Way::Udp, ca: None };
+    let means = Means { listen: arguments.listen, transport: PhoneTransport::Udp, ca: None };
     let mut handset = arguments.talk.open(means, true)?;
     println!("listening at sip:{}@{}", arguments.talk.user(), handset.local());
     let patience = Duration::from_secs(arguments.wait);
@@ -198,13 +198,13 @@ impl Talk {
 struct Route {
     target: sip::Uri,
     remote: SocketAddr,
-    way: Way,
+    transport: PhoneTransport,
 }
 
 /// What a phone sends by.
 struct Means {
     listen: SocketAddr,
-    way: Way,
+    transport: PhoneTransport,
     ca: Option<PathBuf>,
 }
 
@@ -232,12 +232,12 @@ impl Server {
             .next()
             .ok_or_else(|| format!("{next_hop} has no address"))?;
         let host = next_hop.rsplit_once(':').map_or(next_hop.as_str(), |(host, _)| host);
-        let way = match transport {
-            shared::Transport::Udp => Way::Udp,
-            shared::Transport::Tcp => Way::Tcp,
-            shared::Transport::Tls => Way::Tls { host: host.to_owned() },
+        let transport = match transport {
+            shared::Transport::Udp => PhoneTransport::Udp,
+            shared::Transport::Tcp => PhoneTransport::Tcp,
+            shared::Transport::Tls => PhoneTransport::Tls { host: host.to_owned() },
         };
-        Ok(Route { target, remote, way })
+        Ok(Route { target, remote, transport })
     }
 }
 
@@ -245,7 +245,7 @@ fn open(
     user: &str,
     password: &str,
     voice: &Voice,
-    Means { listen, way, ca }: Means,
+    Means { listen, transport, ca }: Means,
     answers: bool,
 ) -> Result<Handset, String> {
     let codecs = match voice.codec.as_str() {
@@ -254,7 +254,7 @@ fn open(
     };
     let (user, password) = (user.to_owned(), password.to_owned());
     let srtp = voice.srtp;
-    let settings = HandsetSettings { user, password, listen, codecs, srtp, answers, way, ca };
+    let settings = HandsetSettings { user, password, listen, codecs, srtp, answers, transport, ca };
     Handset::open(&settings)
         .map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
 }

@@ -36,7 +36,8 @@ pub(super) struct RegisterArguments {
 
 /// Registers until it is enough. Says whether the registrar took it, and never dropped it.
 pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
-    let Route { target: address, remote, way } = arguments.server.route(&arguments.address)?;
+    let Route { target: address, remote, transport } =
+        arguments.server.route(&arguments.address)?;
     let own_user = address.as_sip().map(sip::SipUri::user_lossy).unwrap_or_default();
     if own_user.is_empty() {
         return Err(format!("{address} has no user: write sip:USER@HOST"));
@@ -44,7 +45,7 @@ pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
     let local =
         super::handset::local_towards(remote).map_err(|error| format!("{remote}: {error}"))?;
     let user = arguments.identity.user.as_deref().unwrap_or(&own_user);
-    let means = Means { listen: (local, 0).into(), way, ca: arguments.server.ca.clone() };
+    let means = Means { listen: (local, 0).into(), transport, ca: arguments.server.ca.clone() };
     let mut handset =
         open(user, &arguments.identity.password, &arguments.voice, means, arguments.answer)?;
     let stay = Stay {

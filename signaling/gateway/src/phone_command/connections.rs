@@ -1,4 +1,4 @@
-//! The streams of a handset: the gateway's own transport thread, without a listener. Shell.
+//! TCP and TLS for a handset: the gateway's own transport thread, without a listener. Shell.
 
 use std::io;
 use std::path::Path;
@@ -10,24 +10,24 @@ use sip::{CloseReason, FlowId, SendFailure, SendToken};
 use transport::tls::{ClientTls, TlsParts};
 use transport::{Down, Peer, Transport, TransportConfig, TransportHandle, Up};
 
-/// How a handset reaches its server.
+/// The transport between a handset and its server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Way {
-    /// Datagrams.
+pub enum PhoneTransport {
+    /// The phone's SIP socket sends the datagrams.
     #[default]
     Udp,
-    /// A TCP stream.
+    /// A TCP connection.
     Tcp,
-    /// A TLS stream to a server that proves this name or address.
+    /// A TLS connection to a server that must prove this name or address.
     Tls {
-        /// The name.
+        /// A host name, or an address as text.
         host: String,
     },
 }
 
-impl Way {
-    /// The protocol.
-    pub const fn transport(&self) -> shared::Transport {
+impl PhoneTransport {
+    /// UDP, TCP or TLS, without the name to prove.
+    pub const fn kind(&self) -> shared::Transport {
         match self {
             Self::Udp => shared::Transport::Udp,
             Self::Tcp => shared::Transport::Tcp,
@@ -35,7 +35,7 @@ impl Way {
         }
     }
 
-    /// The name that the server has to prove.
+    /// The name that the server must prove; `None` without TLS.
     pub fn host(&self) -> Option<String> {
         match self {
             Self::Udp | Self::Tcp => None,
@@ -45,16 +45,16 @@ impl Way {
 }
 
 /// A transport thread and both of its queues.
-pub(super) struct Streams {
+pub(super) struct Connections {
     down: Sender<Down>,
     up: Receiver<Up>,
     doorbell: Doorbell,
     handle: Option<TransportHandle>,
 }
 
-impl Streams {
-    /// Starts the thread; it rings at `token` of `poll`. TLS believes the system's authorities and those
-    /// of the file `ca`.
+impl Connections {
+    /// Starts the thread; it wakes `poll` with `token`. TLS trusts the system's authorities and those of
+    /// the file `ca`.
     pub fn start(poll: &mio::Poll, token: mio::Token, ca: Option<&Path>) -> io::Result<Self> {
         let doorbell = Doorbell::new(poll, token)?;
         let (sender, up) = bounded(UP_MAX, &doorbell);
@@ -67,7 +67,7 @@ impl Streams {
         Ok(Self { down, up, doorbell, handle })
     }
 
-    /// What came since.
+    /// The events since the last call.
     pub fn take(&self) -> Vec<Up> {
         self.doorbell.answer();
         self.up.try_iter().collect()
@@ -90,7 +90,7 @@ impl Streams {
     }
 }
 
-impl Drop for Streams {
+impl Drop for Connections {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.take() {
             handle.stop();
@@ -98,5 +98,5 @@ impl Drop for Streams {
     }
 }
 
-/// One phone, one stream or two.
+/// Events that may wait: a phone has one or two connections.
 const UP_MAX: usize = 256;
