@@ -166,6 +166,7 @@ codes! {
     CREDENTIAL_LIST_MAPPED = 21241, "The credential list is still mapped.";
     CREDENTIALS_MAX = 21242, "The credential list is full.";
     ACCESS_CONTROL_LISTS_MAX = 21255, "The account has the most IP access control lists it may have.";
+    ASYNC_AMD_CALLBACK = 21262, "AsyncAmd needs an AsyncAmdStatusCallback.";
     BYOC_TRUNK_SID = 21300, "Unknown BYOC trunk.";
     ACCOUNT_STATUS = 21475, "Not a status of an account.";
     PARENT_SUSPENDED = 21476, "The parent account is not active.";
@@ -173,6 +174,7 @@ codes! {
     ACCOUNT_CLOSED = 21479, "A closed account stays closed.";
     SUBACCOUNTS_MAX = 21480, "The account has the most subaccounts it may have.";
     PAGE_TOKEN = 21481, "Invalid PageToken.";
+    EVENT_UNKNOWN = 21626, "A list of events has a word that is not an event.";
     DIALLED_DOMAIN_UNKNOWN = 32002, "The dialled SIP domain does not exist.";
     MAX_FORWARDS = 32006, "Max-Forwards is used up.";
     CONTACTS_MAX = 32007, "Too many contacts for one address of record.";

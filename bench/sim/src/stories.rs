@@ -1,5 +1,6 @@
 //! Seeds: what people do in one simulated call, and what must be true afterwards.
 
+use shared::Code;
 use std::time::Duration;
 
 use call::HttpFailure;
@@ -169,7 +170,11 @@ fn application(verbs: &'static str, fails: (bool, bool, bool)) -> Application {
         };
         if fails {
             let sentence = "connection refused".to_owned();
-            return Err(HttpFailure { code: 11202, sentence, duration_ms: 1 });
+            return Err(HttpFailure {
+                code: Code::HTTP_CONNECTION_REFUSED,
+                sentence,
+                duration_ms: 1,
+            });
         }
         Ok(format!("<Response>{verbs}</Response>"))
     })

@@ -3,6 +3,7 @@
 //! It plays on one core, on three, and with every leg on a core of its own. The tales themselves stand in
 //! [`crate::tales`].
 
+use shared::Code;
 use std::time::Duration;
 
 use call::HttpFailure;
@@ -99,7 +100,7 @@ fn application(documents: &'static [(&'static str, &'static str)]) -> Applicatio
         match verbs {
             Some("") => {
                 let sentence = "connection refused".to_owned();
-                Err(HttpFailure { code: 11202, sentence, duration_ms: 1 })
+                Err(HttpFailure { code: Code::HTTP_CONNECTION_REFUSED, sentence, duration_ms: 1 })
             }
             verbs => Ok(format!("<Response>{}</Response>", verbs.unwrap_or_default())),
         }

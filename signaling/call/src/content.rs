@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::Prompt;
+use shared::{Code, Prompt};
 
 use crate::finding::{Finding, brief};
 use crate::input::{AnswerBody, HttpAnswer, PromptFailure};
@@ -27,7 +27,7 @@ impl Content {
     pub(crate) fn of(answer: HttpAnswer) -> Result<Self, Finding> {
         if !(200..300).contains(&answer.status) {
             return Err(Finding::error(
-                11200,
+                Code::HTTP_RETRIEVAL,
                 format!("the server answered with status {}", answer.status),
             ));
         }
@@ -36,7 +36,7 @@ impl Content {
             AnswerBody::Bytes(body) => body,
         };
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Err(Finding::error(11770, "the answer has an empty body"));
+            return Err(Finding::error(Code::HTTP_BODY_EMPTY, "the answer has an empty body"));
         }
         let content_type = answer.content_type.as_deref();
         match content_type.map(media_type).as_deref() {
@@ -50,11 +50,11 @@ impl Content {
             Some(kind) => {
                 let kind = brief(kind);
                 Err(Finding::error(
-                    12300,
+                    Code::TWIML_CONTENT_TYPE,
                     format!("the content type `{kind}` is neither TwiML nor audio"),
                 ))
             }
-            None => Err(Finding::error(12300, "the answer has no content type")),
+            None => Err(Finding::error(Code::TWIML_CONTENT_TYPE, "the answer has no content type")),
         }
     }
 }
@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn audio_is_played_whatever_its_status_of_success_and_not_beside_an_error() {
-        let cannot = PromptFailure { code: 13420, sentence: "it is too long".to_owned() };
+        let cannot =
+            PromptFailure { code: Code::PLAY_CONTENT_TYPE, sentence: "it is too long".to_owned() };
         let answer = |status| HttpAnswer {
             status,
             content_type: Some("audio/x-wav".to_owned()),
@@ -107,21 +108,24 @@ mod tests {
             duration_ms: 1,
         };
         assert_eq!(Content::of(answer(200)), Ok(Content::Audio(Err(cannot.clone()))));
-        assert_eq!(Content::of(answer(404)).expect_err("an error status").code, 11200);
+        assert_eq!(
+            Content::of(answer(404)).expect_err("an error status").code,
+            Code::HTTP_RETRIEVAL
+        );
     }
 
     #[test]
     fn failures_have_their_codes() {
         let code = |status, kind, body| of(status, kind, body).expect_err("fails").code;
-        assert_eq!(code(500, Some("text/xml"), "<Response/>"), 11200);
-        assert_eq!(code(404, None, ""), 11200);
-        assert_eq!(code(204, None, ""), 11770);
-        assert_eq!(code(200, Some("text/xml"), " \n"), 11770);
-        assert_eq!(code(200, Some("application/json"), "{}"), 12300);
-        assert_eq!(code(200, Some("audio/opus"), "x"), 12300);
-        assert_eq!(code(200, None, "<Response/>"), 12300);
-        assert_eq!(code(200, Some("text/xml"), "<Response>"), 12100);
-        assert_eq!(code(200, Some("text/html"), "<html></html>"), 12102);
+        assert_eq!(code(500, Some("text/xml"), "<Response/>"), Code::HTTP_RETRIEVAL);
+        assert_eq!(code(404, None, ""), Code::HTTP_RETRIEVAL);
+        assert_eq!(code(204, None, ""), Code::HTTP_BODY_EMPTY);
+        assert_eq!(code(200, Some("text/xml"), " \n"), Code::HTTP_BODY_EMPTY);
+        assert_eq!(code(200, Some("application/json"), "{}"), Code::TWIML_CONTENT_TYPE);
+        assert_eq!(code(200, Some("audio/opus"), "x"), Code::TWIML_CONTENT_TYPE);
+        assert_eq!(code(200, None, "<Response/>"), Code::TWIML_CONTENT_TYPE);
+        assert_eq!(code(200, Some("text/xml"), "<Response>"), Code::TWIML_PARSE);
+        assert_eq!(code(200, Some("text/html"), "<html></html>"), Code::TWIML_ROOT);
     }
 
     fn of(status: u16, content_type: Option<&str>, body: &str) -> Result<Content, Finding> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{CallSid, PlayId, Prompt, RecordingSid, Refusal};
+use shared::{CallSid, Code, PlayId, Prompt, RecordingSid, Refusal};
 
 use crate::finding::Severity;
 use crate::ids::PromptId;
@@ -229,7 +229,7 @@ pub struct StatusChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// Error code of the API.
-    pub code: u32,
+    pub code: Code,
     /// Whether the document stops.
     pub severity: Severity,
     /// One sentence, with element and `line:column` where known.
@@ -273,5 +273,5 @@ pub struct FinalRecord {
     /// Final status of an outgoing INVITE; `None` on inbound calls and when no INVITE was sent.
     pub sip_status: Option<u16>,
     /// Error code of the API that ended the call; `None` when no error did.
-    pub error_code: Option<u32>,
+    pub error_code: Option<Code>,
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use shared::Code;
+
 /// What a finding does to the document that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -30,7 +32,7 @@ impl fmt::Display for Position {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Error code of the API (`11200`, `12100`, ...).
-    pub code: u32,
+    pub code: Code,
     /// Whether the document stops.
     pub severity: Severity,
     /// One sentence, without the position.
@@ -41,12 +43,12 @@ pub struct Finding {
 
 impl Finding {
     /// An error that has no place in a document.
-    pub fn error(code: u32, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
         Self { code, severity: Severity::Error, message: message.into(), position: None }
     }
 
     /// A warning that has no place in a document.
-    pub fn warning(code: u32, message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self { code, severity: Severity::Warning, message: message.into(), position: None }
     }
 

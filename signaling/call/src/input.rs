@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{CallSid, Instant, PlayId, Prompt, RecordingSid};
+use shared::{CallSid, Code, Instant, PlayId, Prompt, RecordingSid};
 
 use crate::ids::{HttpId, PromptId};
 use crate::setup::{StatusCallback, Webhook};
@@ -41,7 +41,7 @@ pub enum CallInput {
     /// The INVITE could not be sent at all: no route, no DNS answer, a refused address.
     LegFailed {
         /// Error code of the API (13224, 13254, ...), when there is one.
-        code: Option<u32>,
+        code: Option<Code>,
         /// SIP status to report; `None` leaves the parameter out.
         status: Option<u16>,
         /// A sentence for the operator.
@@ -198,7 +198,7 @@ pub enum HangupCause {
     /// Something broke: no ACK (32022), lost media core, ...
     Failure {
         /// Error code of the API, when there is one.
-        code: Option<u32>,
+        code: Option<Code>,
         /// A sentence for the operator.
         sentence: String,
     },
@@ -249,7 +249,7 @@ impl From<Vec<u8>> for AnswerBody {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpFailure {
     /// Error code of the API: 112xx, 11750.
-    pub code: u32,
+    pub code: Code,
     /// What happened, for the operator.
     pub sentence: String,
     /// Milliseconds from the start, redirects and retries included.
@@ -260,7 +260,7 @@ pub struct HttpFailure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFailure {
     /// Error code of the API: 112xx, 11750, 13420, 13520, ...
-    pub code: u32,
+    pub code: Code,
     /// What happened, for the operator.
     pub sentence: String,
 }
@@ -329,7 +329,7 @@ pub struct ChildEnd {
     /// Seconds from answer to end; `None` when it was never answered.
     pub duration_s: Option<u32>,
     /// Error code of the API (13224, ...) and its sentence, when the child failed by one.
-    pub error: Option<(u32, String)>,
+    pub error: Option<(Code, String)>,
 }
 
 /// From a parent to its child.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use shared::{AccountSid, ApplicationSid, CallSid, DomainSid, Transport, ids::Origin, limits};
+use shared::{
+    AccountSid, ApplicationSid, CallSid, Code, DomainSid, Transport, ids::Origin, limits,
+};
 use store::HttpMethod;
 
 use crate::finding::Finding;
@@ -78,7 +80,7 @@ pub enum Target {
         /// The value of the `To` parameter.
         to: String,
         /// Error code of the API: 13224, 13223, 13243, ...
-        code: u32,
+        code: Code,
         /// The SIP status to report, where one fits.
         status: Option<u16>,
         /// The reason, for the operator.

@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use shared::{Transport, limits};
+use shared::{Code, Transport, limits};
 
 use crate::finding::brief;
 use crate::form::percent_decode;
@@ -16,7 +16,7 @@ use crate::setup::SipTarget;
 #[error("{sentence} ({code})")]
 pub struct SipNounFault {
     /// Error code of the API: 13243, 1325x, 3211x.
-    pub code: u32,
+    pub code: Code,
     /// The reason, in a sentence for the notification.
     pub sentence: String,
 }
@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
 pub fn sip_target(text: &str) -> Result<SipTarget, SipNounFault> {
     let (target, faults) = parse(text)?;
     // An unknown edge may be one that this gateway defines: not an error of the client.
-    match faults.into_iter().find(|fault| fault.code != 32114) {
+    match faults.into_iter().find(|fault| fault.code != Code::URI_PARAMETER) {
         None => Ok(target),
         Some(fault) => Err(fault),
     }
@@ -224,7 +224,7 @@ impl Parameters {
                         "`{part}` is none of the known edges: it counts where this gateway has an \
                          edge of that name, else the call leaves as usual"
                     );
-                    faults.push(SipNounFault { code: 32114, sentence });
+                    faults.push(SipNounFault { code: Code::URI_PARAMETER, sentence });
                 }
             }
             // An interconnect is an edge that leaves by a private network.
@@ -236,7 +236,7 @@ impl Parameters {
                 "true" => self.reported.push_str(&format!(";{part}")),
                 "false" => {}
                 _ => faults.push(SipNounFault {
-                    code: 32114,
+                    code: Code::URI_PARAMETER,
                     sentence: format!("`{part}` is neither true nor false: taken as false"),
                 }),
             },
@@ -261,7 +261,7 @@ fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<(String, Stri
     if text.chars().count() >= limits::SIP_NOUN_HEADERS_MAX {
         let most = limits::SIP_NOUN_HEADERS_MAX;
         faults.push(SipNounFault {
-            code: 13253,
+            code: Code::SIP_HEADERS_LENGTH,
             sentence: format!("the header part has {most} characters or more: no header is sent"),
         });
         return Vec::new();
@@ -308,21 +308,21 @@ pub fn check_header(name: String, value: String) -> Result<(String, String), Sip
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
     if name.is_empty() || name.len() > limits::SIP_HEADER_NAME_BYTES_MAX || !name.bytes().all(token)
     {
-        return fault(32111, "its name is not valid");
+        return fault(Code::HEADER_NAME, "its name is not valid");
     }
     if value.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
-        return fault(32112, "its value has control characters or is not UTF-8");
+        return fault(Code::HEADER_VALUE, "its value has control characters or is not UTF-8");
     }
     let lower = name.to_ascii_lowercase();
     if lower.starts_with("x-twilio") {
-        return fault(32113, "names that begin with X-Twilio are reserved");
+        return fault(Code::HEADER_RESERVED, "names that begin with X-Twilio are reserved");
     }
     if lower == "x-branded-callreason" && value.chars().count() > 50 {
-        return fault(32115, "a branded call reason has at most 50 characters");
+        return fault(Code::CALL_REASON_LENGTH, "a branded call reason has at most 50 characters");
     }
     if !lower.starts_with("x-") && !ALLOWED.contains(&lower.as_str()) {
         return fault(
-            13252,
+            Code::SIP_HEADER_NAME,
             "only X-, User-to-User, Remote-Party-ID, P-Preferred-Identity, P-Called-Party-ID are",
         );
     }
@@ -334,7 +334,7 @@ const ALLOWED: [&str; 4] =
     ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
 
 fn invalid(sentence: String) -> SipNounFault {
-    SipNounFault { code: 13243, sentence }
+    SipNounFault { code: Code::SIP_URI, sentence }
 }
 
 #[cfg(test)]
@@ -381,7 +381,7 @@ mod tests {
         }
         assert_eq!(target("sip:k@h;secure=true").reported, "sip:k@h;transport=tls;secure=true");
         assert!(!target("sip:k@h;secure=maybe").secure && !target("sip:k@h").secure);
-        assert_eq!(faults("sip:k@h;secure=maybe"), [32114]);
+        assert_eq!(faults("sip:k@h;secure=maybe"), [Code::URI_PARAMETER]);
         assert_eq!(target("sip:k@h;secure=false").uri, "sip:k@h");
     }
 
@@ -392,7 +392,7 @@ mod tests {
         for bad in
             ["sip:a@[::1", "sip:a@[zz]", "sip:a@h:0", "sip:a@h:70000", "sip:a@h:+5", "sip:a@[::1]x"]
         {
-            assert_eq!(parse(bad).unwrap_err().code, 13243, "{bad}");
+            assert_eq!(parse(bad).unwrap_err().code, Code::SIP_URI, "{bad}");
         }
     }
 
@@ -419,7 +419,7 @@ mod tests {
             "sip:a@h;transport=ws",
             long.as_str(),
         ] {
-            assert_eq!(parse(bad).unwrap_err().code, 13243, "{bad}");
+            assert_eq!(parse(bad).unwrap_err().code, Code::SIP_URI, "{bad}");
         }
     }
 
@@ -444,11 +444,11 @@ mod tests {
     fn refused_headers_are_left_out_with_their_codes() {
         assert_eq!(
             faults("sip:a@h?X-Twilio-Foo=1&Diversion=x&X%20Y=1&X-A=b%0D%0AVia: z&X-Ok=1"),
-            [32113, 13252, 32111, 32112]
+            [Code::HEADER_RESERVED, Code::SIP_HEADER_NAME, Code::HEADER_NAME, Code::HEADER_VALUE]
         );
         assert_eq!(target("sip:a@h?P-Asserted-Identity=x&Remote-Party-ID=y").headers.len(), 1);
         let long = format!("X-Branded-CallReason={}", "a".repeat(51));
-        assert_eq!(faults(&format!("sip:a@h?{long}")), [32115]);
+        assert_eq!(faults(&format!("sip:a@h?{long}")), [Code::CALL_REASON_LENGTH]);
     }
 
     #[test]
@@ -456,7 +456,7 @@ mod tests {
         let fits = format!("sip:a@h?X-A={}", "b".repeat(1_019));
         assert_eq!(target(&fits).headers.len(), 1);
         let over = format!("sip:a@h?X-A={}", "b".repeat(1_020));
-        assert_eq!(faults(&over), [13253]);
+        assert_eq!(faults(&over), [Code::SIP_HEADERS_LENGTH]);
         assert!(target(&over).headers.is_empty());
     }
 
@@ -486,7 +486,10 @@ mod tests {
             let (target, faults) = parse(&text).expect("the address is good");
             match target.headers.as_slice() {
                 [(_, read)] => prop_assert_eq!(read, value.trim()),
-                _ => prop_assert!(faults.iter().any(|fault| fault.code == 32112 || fault.code == 13253)),
+                _ => {
+                    let refused = [Code::HEADER_VALUE, Code::SIP_HEADERS_LENGTH];
+                    prop_assert!(faults.iter().any(|fault| refused.contains(&fault.code)));
+                }
             }
         }
     }
@@ -495,7 +498,7 @@ mod tests {
         parse(text).expect("it is a SIP URI").0
     }
 
-    fn faults(text: &str) -> Vec<u32> {
+    fn faults(text: &str) -> Vec<Code> {
         parse(text).expect("it is a SIP URI").1.iter().map(|fault| fault.code).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Requests to the customer's application: URL, connection overrides, parameters. Sans-IO.
 
-use shared::{AccountSid, CallSid, limits};
+use shared::{AccountSid, CallSid, Code, limits};
 use store::HttpMethod;
 use url::Url;
 
@@ -97,10 +97,10 @@ impl HttpRequest {
     /// # Errors
     /// 11216 where `Location` is not a usable URL.
     pub fn redirected(&self, status: u16, location: &str) -> Result<Self, WebUrlError> {
-        let mut url = self
-            .url
-            .join(location)
-            .map_err(|error| WebUrlError { code: 11216, sentence: error.sentence })?;
+        let mut url = self.url.join(location).map_err(|error| WebUrlError {
+            code: Code::HTTP_REDIRECT_INVALID,
+            sentence: error.sentence,
+        })?;
         url.overrides = self.url.overrides.clone();
         url.fragment = self.url.fragment.clone();
         let method = match status {
@@ -116,7 +116,7 @@ impl HttpRequest {
 #[error("{sentence} ({code})")]
 pub struct WebUrlError {
     /// Error code of the API: 11100, 11216, 11240 to 11243.
-    pub code: u32,
+    pub code: Code,
     /// The reason, with the URL but without its password.
     pub sentence: String,
 }
@@ -239,7 +239,10 @@ fn invalid(text: &str, reason: &str) -> WebUrlError {
         None => text.to_owned(),
     };
     let shown: String = shown.chars().take(200).collect();
-    WebUrlError { code: 11100, sentence: format!("`{shown}` is not a usable URL: {reason}") }
+    WebUrlError {
+        code: Code::URL_INVALID,
+        sentence: format!("`{shown}` is not a usable URL: {reason}"),
+    }
 }
 
 /// Connection overrides in the fragment of a URL (`#ct=2000&rc=2`), removed before the request is sent.
@@ -316,7 +319,7 @@ impl Overrides {
 fn number(key: &str, value: &str, least: u32, most: u32) -> Result<u32, WebUrlError> {
     value.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
         bad(
-            11243,
+            Code::OVERRIDE_INVALID,
             format!("connection override `{key}={value}` is not a number from {least} to {most}"),
         )
     })
@@ -337,7 +340,7 @@ fn retry_policy(value: &str) -> Result<RetryPolicy, WebUrlError> {
             }
             other => {
                 return Err(bad(
-                    11243,
+                    Code::OVERRIDE_INVALID,
                     format!("`{other}` is not a retry policy: ct, rt, 4xx, 5xx, all"),
                 ));
             }
@@ -350,7 +353,10 @@ fn yes_or_no(value: &str) -> Result<bool, WebUrlError> {
     match value {
         "y" => Ok(true),
         "n" => Ok(false),
-        other => Err(bad(11243, format!("connection override `sni={other}` is neither y nor n"))),
+        other => Err(bad(
+            Code::OVERRIDE_INVALID,
+            format!("connection override `sni={other}` is neither y nor n"),
+        )),
     }
 }
 
@@ -360,14 +366,20 @@ fn edges(value: &str) -> Result<Vec<String>, WebUrlError> {
         let well_formed =
             !edge.is_empty() && edge.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         if !well_formed {
-            return Err(bad(11240, format!("`{edge}` is not the name of an edge")));
+            return Err(bad(
+                Code::OVERRIDE_EDGE_INVALID,
+                format!("`{edge}` is not the name of an edge"),
+            ));
         }
         if edge.ends_with("-ix") {
-            return Err(bad(11242, format!("interconnect `{edge}` is not allowed here")));
+            return Err(bad(
+                Code::OVERRIDE_INTERCONNECT,
+                format!("interconnect `{edge}` is not allowed here"),
+            ));
         }
         if !EDGES.contains(&edge) {
             return Err(bad(
-                11241,
+                Code::OVERRIDE_EDGE_UNSUPPORTED,
                 format!("edge `{edge}` is not supported: one of {}", EDGES.join(", ")),
             ));
         }
@@ -376,7 +388,7 @@ fn edges(value: &str) -> Result<Vec<String>, WebUrlError> {
     Ok(edges)
 }
 
-fn bad(code: u32, sentence: String) -> WebUrlError {
+fn bad(code: Code, sentence: String) -> WebUrlError {
     WebUrlError { code, sentence }
 }
 
@@ -405,14 +417,14 @@ mod tests {
     #[test]
     fn bad_overrides_have_their_codes() {
         for (fragment, code) in [
-            ("e=Dublin!", 11240),
-            ("e=mars", 11241),
-            ("e=ashburn-ix", 11242),
-            ("rp=3xx", 11243),
-            ("ct=50", 11243),
-            ("rc=6", 11243),
-            ("tt=16000", 11243),
-            ("sni=maybe", 11243),
+            ("e=Dublin!", Code::OVERRIDE_EDGE_INVALID),
+            ("e=mars", Code::OVERRIDE_EDGE_UNSUPPORTED),
+            ("e=ashburn-ix", Code::OVERRIDE_INTERCONNECT),
+            ("rp=3xx", Code::OVERRIDE_INVALID),
+            ("ct=50", Code::OVERRIDE_INVALID),
+            ("rc=6", Code::OVERRIDE_INVALID),
+            ("tt=16000", Code::OVERRIDE_INVALID),
+            ("sni=maybe", Code::OVERRIDE_INVALID),
         ] {
             let url = format!("https://h.example/#{fragment}");
             assert_eq!(WebUrl::parse(&url).unwrap_err().code, code, "{fragment}");
@@ -425,7 +437,7 @@ mod tests {
         for bad in
             ["", "/voice", "ftp://h/", "https://under_score.example/", "http://", "mailto:a@b"]
         {
-            assert_eq!(WebUrl::parse(bad).unwrap_err().code, 11100, "{bad}");
+            assert_eq!(WebUrl::parse(bad).unwrap_err().code, Code::URL_INVALID, "{bad}");
         }
     }
 

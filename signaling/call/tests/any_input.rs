@@ -6,7 +6,7 @@ mod story;
 
 use call::*;
 use proptest::prelude::*;
-use shared::{CallSid, Now, PlayId};
+use shared::{CallSid, Code, Now, PlayId};
 use story::{inbound, outbound};
 
 const DOCUMENTS: [&str; 10] = [
@@ -28,7 +28,11 @@ fn input() -> impl Strategy<Value = CallInput> {
         (1..6_u32, 0..DOCUMENTS.len(), 0..4_u8).prop_map(|(id, document, kind)| CallInput::Http {
             request: HttpId(id),
             result: match kind {
-                0 => Err(HttpFailure { code: 11205, sentence: "x".to_owned(), duration_ms: 1 }),
+                0 => Err(HttpFailure {
+                    code: Code::HTTP_CONNECTION,
+                    sentence: "x".to_owned(),
+                    duration_ms: 1,
+                }),
                 _ => Ok(HttpAnswer {
                     status: if kind == 1 { 404 } else { 200 },
                     content_type: Some("text/xml".to_owned()),
@@ -38,7 +42,7 @@ fn input() -> impl Strategy<Value = CallInput> {
                 }),
             },
         });
-    let fails = PromptFailure { code: 13420, sentence: "x".to_owned() };
+    let fails = PromptFailure { code: Code::PLAY_CONTENT_TYPE, sentence: "x".to_owned() };
     let prompt = (1..5_u32, any::<bool>()).prop_map(move |(prompt, good)| CallInput::PromptReady {
         prompt: PromptId(prompt),
         result: if good { Ok(()) } else { Err(fails.clone()) },
@@ -52,7 +56,7 @@ fn input() -> impl Strategy<Value = CallInput> {
         1 => Just(CallInput::SipProgress { status: 183, early_media: true }),
         2 => Just(CallInput::SipAnswered(AnswerFacts::default())),
         1 => Just(CallInput::SipRejected { status: 486, call_id: "c".to_owned(), headers: Vec::new() }),
-        1 => Just(CallInput::LegFailed { code: Some(13224), status: None, sentence: "x".to_owned() }),
+        1 => Just(CallInput::LegFailed { code: Some(Code::NUMBER_NOT_CALLABLE), status: None, sentence: "x".to_owned() }),
         1 => Just(CallInput::Hungup { cause: HangupCause::Peer, headers: Vec::new() }),
         1 => Just(CallInput::Parent(ParentCommand::Hangup)),
         1 => Just(CallInput::Api(ApiUpdate::Complete)),

@@ -5,6 +5,7 @@
 mod story;
 
 use call::*;
+use shared::Code;
 use story::{Story, headers, inbound};
 
 const SIP: &str = "<Sip>sip:bob@h.example</Sip>";
@@ -281,7 +282,7 @@ fn a_failed_screening_never_uses_the_fallback_of_the_parent() {
         "<Dial sequential=\"true\"><Sip url=\"/s\">a@h</Sip><Sip>b@h</Sip></Dial>",
     );
     story.answers('b');
-    let words = story.http_fails(11205);
+    let words = story.http_fails(Code::HTTP_CONNECTION);
     assert_eq!(
         words,
         [

@@ -7,7 +7,7 @@ mod story;
 use std::sync::Arc;
 
 use call::*;
-use shared::Prompt;
+use shared::{Code, Prompt};
 use story::{Story, inbound, outbound};
 
 const GOODBYE: &str = "a: load say We are sorry, an application error has occurred. Goodbye.";
@@ -162,7 +162,7 @@ fn a_hang_up_in_gather_requests_nothing() {
 #[test]
 fn a_prompt_that_cannot_be_played_in_gather_has_its_own_code() {
     let (mut story, _) = Story::with("<Gather><Play>/a.txt</Play></Gather>");
-    assert_eq!(story.prompt_fails(13420), ["a: notify 13325", GOODBYE]);
+    assert_eq!(story.prompt_fails(Code::PLAY_CONTENT_TYPE), ["a: notify 13325", GOODBYE]);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn keys_do_not_interrupt_a_bare_say() {
 fn a_failed_download_goes_to_the_fallback() {
     let setup = CallSetup { fallback: Some(Webhook::post("http://app/fb")), ..inbound() };
     let (mut story, _) = Story::with_setup(setup, "<Play>/a.wav</Play>");
-    assert_eq!(story.prompt_fails(11200), ["a: notify 11200", "a: POST /fb"]);
+    assert_eq!(story.prompt_fails(Code::HTTP_RETRIEVAL), ["a: notify 11200", "a: POST /fb"]);
     assert_eq!(story.param("ErrorCode").as_deref(), Some("11200"));
     assert_eq!(story.param("ErrorUrl").as_deref(), Some("http://app/a.wav"));
     assert_eq!(story.document("<Say>sorry</Say>"), ["a: load say sorry"]);
@@ -244,15 +244,15 @@ fn a_failure_without_fallback_is_announced() {
     assert_eq!(story.notes[0].response_body, "oops");
     story.prompt_ready();
     assert_eq!(story.played()[..2], ["a: hangup", "a: ended completed"]);
-    assert_eq!(story.records[0].1.error_code, Some(11200));
+    assert_eq!(story.records[0].1.error_code, Some(Code::HTTP_RETRIEVAL));
 }
 
 #[test]
 fn without_a_voice_the_announcement_is_left_out() {
     let mut story = Story::new(inbound());
     story.start();
-    story.http_fails(11205);
-    assert_eq!(story.prompt_fails(13520)[..2], ["a: notify 13520", "a: hangup"]);
+    story.http_fails(Code::HTTP_CONNECTION);
+    assert_eq!(story.prompt_fails(Code::SAY_TEXT)[..2], ["a: notify 13520", "a: hangup"]);
 }
 
 #[test]
@@ -260,8 +260,11 @@ fn the_fallback_is_asked_once_for_a_failure() {
     let mut story =
         Story::new(CallSetup { fallback: Some(Webhook::post("http://app/fb")), ..inbound() });
     story.start();
-    assert_eq!(story.http_fails(11202), ["a: notify 11202", "a: POST /fb"]);
-    assert_eq!(story.http_fails(11202), ["a: notify 11202", "a: answer", GOODBYE]);
+    assert_eq!(story.http_fails(Code::HTTP_CONNECTION_REFUSED), ["a: notify 11202", "a: POST /fb"]);
+    assert_eq!(
+        story.http_fails(Code::HTTP_CONNECTION_REFUSED),
+        ["a: notify 11202", "a: answer", GOODBYE]
+    );
 }
 
 #[test]
@@ -269,14 +272,14 @@ fn a_failing_fallback_document_has_no_fallback_and_its_redirect_has() {
     let setup = CallSetup { fallback: Some(Webhook::post("http://app/fb")), ..inbound() };
     let mut story = Story::new(setup.clone());
     story.start();
-    story.http_fails(11202);
+    story.http_fails(Code::HTTP_CONNECTION_REFUSED);
     assert_eq!(story.document("<Pay/>"), ["a: notify 13750", "a: answer", GOODBYE]);
 
     let mut story = Story::new(setup);
     story.start();
-    story.http_fails(11202);
+    story.http_fails(Code::HTTP_CONNECTION_REFUSED);
     story.document("<Redirect>/c</Redirect>");
-    assert_eq!(story.http_fails(11202), ["a: notify 11202", "a: POST /fb"]);
+    assert_eq!(story.http_fails(Code::HTTP_CONNECTION_REFUSED), ["a: notify 11202", "a: POST /fb"]);
 }
 
 #[test]
@@ -401,7 +404,7 @@ fn a_redirect_hop_leaves_verb_parameters_behind() {
     assert_eq!((hop.url.overrides.connect_ms, hop.url.basic_auth().is_some()), (900, true));
     assert_eq!(hop.idempotency_token, request.idempotency_token);
     assert_eq!(request.redirected(307, "/h").unwrap().method, HttpMethod::Post);
-    assert_eq!(request.redirected(302, "ftp://x").unwrap_err().code, 11216);
+    assert_eq!(request.redirected(302, "ftp://x").unwrap_err().code, Code::HTTP_REDIRECT_INVALID);
 }
 
 // ---- ends ----
@@ -457,7 +460,8 @@ fn rest_redirects_a_ringing_call_and_the_old_document_is_ignored() {
     let old = story.last_request(HttpKind::Document).id;
     let twiml = ApiUpdate::Twiml("<Response><Reject/></Response>".to_owned());
     assert_eq!(story.tell('a', CallInput::Api(twiml))[0], "a: reject 404");
-    let failure = HttpFailure { code: 11200, sentence: String::new(), duration_ms: 0 };
+    let failure =
+        HttpFailure { code: Code::HTTP_RETRIEVAL, sentence: String::new(), duration_ms: 0 };
     let late = CallInput::Http { request: old, result: Err(failure) };
     assert!(story.tell('a', late).is_empty());
 }
@@ -532,8 +536,11 @@ fn an_outbound_call_rings_for_its_time_and_is_cancelled() {
 fn an_outbound_call_that_fails_before_ringing_has_event_one() {
     let mut story = Story::new(outbound());
     story.start();
-    let failed =
-        CallInput::LegFailed { code: Some(13224), status: None, sentence: "no trunk".to_owned() };
+    let failed = CallInput::LegFailed {
+        code: Some(Code::NUMBER_NOT_CALLABLE),
+        status: None,
+        sentence: "no trunk".to_owned(),
+    };
     assert_eq!(
         story.tell('a', failed),
         ["a: notify 13224", "a: ended failed", "a: callback failed"]
@@ -676,7 +683,7 @@ fn an_edge_that_is_not_served_is_named_once_a_call() {
     assert!(story.notes.is_empty(), "{:?}", story.notes);
     story.document("<Redirect>http://app/next#e=dublin,tokyo</Redirect>");
     story.document("<Redirect>http://app/last#e=sydney</Redirect>");
-    let codes: Vec<u32> = story.notes.iter().map(|note| note.code).collect();
-    assert_eq!(codes, [11241]);
+    let codes: Vec<Code> = story.notes.iter().map(|note| note.code).collect();
+    assert_eq!(codes, [Code::OVERRIDE_EDGE_UNSUPPORTED]);
     assert!(story.notes[0].message.contains("`tokyo`"), "{:?}", story.notes);
 }

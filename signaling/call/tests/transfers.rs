@@ -5,6 +5,7 @@
 mod story;
 
 use call::*;
+use shared::Code;
 use story::{Story, outbound};
 
 const TARGET: &str = "<sip:carol@h.example?X-A=1>";
@@ -159,12 +160,12 @@ fn a_transfer_that_came_to_nothing_is_forgotten() {
 fn a_refer_url_that_fails_costs_the_call_unless_answer_on_bridge() {
     let mut story = connected("referUrl=\"/refer\"");
     story.refers('a', 'b', TARGET);
-    let words = story.http_fails(11200);
+    let words = story.http_fails(Code::HTTP_RETRIEVAL);
     assert!(words.contains(&"a: tell b 603".to_owned()), "{words:?}");
     assert!(words.contains(&"a: hangup".to_owned()), "{words:?}");
     let mut story = connected("referUrl=\"/refer\" answerOnBridge=\"true\"");
     story.refers('a', 'b', TARGET);
-    assert_eq!(story.http_fails(11200), ["a: notify 11200", "a: tell b 603"]);
+    assert_eq!(story.http_fails(Code::HTTP_RETRIEVAL), ["a: notify 11200", "a: tell b 603"]);
     assert_eq!(story.hangs_up('b').last().unwrap(), "a: load say next");
 }
 

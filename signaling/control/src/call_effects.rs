@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use call::{CallEffect, CallInput, ParentCommand, PromptId, PromptSource};
 use shared::ids::PlayId;
-use shared::{CallSid, Joined, MediaCommand, Now};
+use shared::{CallSid, Code, Joined, MediaCommand, Now};
 use sip::Command;
 use store::Change;
 
@@ -157,7 +157,7 @@ impl Control {
     fn warn_of_voice(&mut self, now: Now, sid: CallSid, sentence: String) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         if !std::mem::replace(&mut entry.was_told_of_voice, true) {
-            self.warn(now, sid, OTHER_VOICE, sentence);
+            self.warn(now, sid, Code::SAY_VOICE, sentence);
         }
     }
 
@@ -248,5 +248,3 @@ impl Control {
 
 /// The header that names our call on its INVITE, its 200 and its ACK.
 pub(crate) const CALL_SID: &str = "X-Twilio-CallSid";
-/// Error code: `<Say>` in another voice or language than it names.
-const OTHER_VOICE: u32 = 13511;

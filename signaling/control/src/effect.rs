@@ -7,7 +7,7 @@ use call::webhook::HttpRequest;
 use call::{PromptId, PromptSource};
 use shared::ids::TapId;
 use shared::{
-    AccountSid, CallSid, CoreId, Instant, LegQuality, MediaCommand, RecordingSid, Refusal,
+    AccountSid, CallSid, Code, CoreId, Instant, LegQuality, MediaCommand, RecordingSid, Refusal,
     Transport,
 };
 use sip::SessionId;
@@ -172,7 +172,7 @@ pub enum Observation {
         /// The call that it is about.
         call: CallSid,
         /// Its error code (32011, 13254 …).
-        code: u32,
+        code: Code,
         /// Its sentence.
         message: Arc<str>,
         /// Whether it is an error, else a warning.

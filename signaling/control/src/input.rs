@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, CoreId, MediaEvent, MediaPort, Prompt, TlsFailure};
+use shared::{AccountSid, CallSid, Code, CoreId, MediaEvent, MediaPort, Prompt, TlsFailure};
 use sip::{Destination, SessionId};
 use store::{CallCommand, Outcome, Write};
 
@@ -138,7 +138,7 @@ pub enum ApiRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveFailure {
     /// The error code to report (13254); `None`: the call fails without one.
-    pub code: Option<u32>,
+    pub code: Option<Code>,
     /// The SIP status to report: 503 or 404.
     pub status: u16,
     /// What happened, for people.

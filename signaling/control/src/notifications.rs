@@ -71,7 +71,7 @@ impl Control {
     }
 
     /// Writes a warning of Control's own about a call: notification, timeline, log and metric.
-    pub(crate) fn warn(&mut self, now: Now, sid: CallSid, code: u32, sentence: String) {
+    pub(crate) fn warn(&mut self, now: Now, sid: CallSid, code: Code, sentence: String) {
         let warning = call::Notification {
             code,
             severity: call::Severity::Warning,

@@ -145,7 +145,7 @@ pub(crate) fn notification(
             call::Severity::Error => NotificationLevel::Error,
             call::Severity::Warning => NotificationLevel::Warning,
         },
-        error_code: notification.code,
+        error_code: notification.code.number(),
         message: notification.message.clone(),
         exchange,
         created_ms: unix_ms,

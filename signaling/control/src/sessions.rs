@@ -16,7 +16,6 @@ use store::Change;
 
 use crate::control::Control;
 use crate::effect::{Effect, Observation};
-use crate::outgoing::elsewhere::FAILED_TRY;
 use crate::records;
 use crate::state::live_call::LiveCall;
 use crate::state::session::Session;
@@ -80,7 +79,7 @@ impl Control {
             UaEvent::Refused { session, refusal } => {
                 let (code, sentence) =
                     (refusal.code.unwrap_or(Code::SDP_INVALID), refusal.sentence.into());
-                let code = Some(code.number());
+                let code = Some(code);
                 self.lost(session, HangupCause::Failure { code, sentence });
             }
             UaEvent::Canceled { session, reason } => {
@@ -191,7 +190,7 @@ impl Control {
                 return self.forget_if_over(sid);
             }
             EndCause::AckTimeout => {
-                failure(Some(32022), "No ACK came for our 200 within 32 seconds.")
+                failure(Some(Code::NO_ACK), "No ACK came for our 200 within 32 seconds.")
             }
             EndCause::DialogLost { .. } => {
                 failure(None, "The peer does not know the call any more, or does not answer.")
@@ -338,11 +337,7 @@ pub(crate) fn unreachable_target(
     if let Some(failure) = tls {
         let why = failure.sentence();
         let sentence = format!("The TLS handshake with the SIP target{target} failed: {why}");
-        return CallInput::LegFailed {
-            code: Some(failure.code().number()),
-            status: Some(status),
-            sentence,
-        };
+        return CallInput::LegFailed { code: Some(failure.code()), status: Some(status), sentence };
     }
     let sentence = match status {
         408 => format!(
@@ -353,7 +348,7 @@ pub(crate) fn unreachable_target(
              could be sent to it."
         ),
     };
-    CallInput::LegFailed { code: Some(FAILED_TRY), status: Some(status), sentence }
+    CallInput::LegFailed { code: Some(Code::TARGET_FAILED), status: Some(status), sentence }
 }
 
 /// Most values of one `Reason` header in a timeline.

@@ -13,7 +13,7 @@ use call::{HttpFailure, PromptFailure, PromptId, PromptSource};
 use control::{Input, RecordingFailure, RecordingFile, RecordingOrder, ResolveTarget};
 use recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid};
+use shared::{AccountSid, CallSid, Code};
 use shell::Sender;
 use sip::SessionId;
 use speech::prompts::PromptLoader;
@@ -57,7 +57,7 @@ impl Errands {
         let id = request.id;
         let message = move |result| Message::Input(Input::Http { call, request: id, result });
         let Some(errand) = self.begin() else {
-            let code = 11_200;
+            let code = Code::HTTP_RETRIEVAL;
             let sentence = TOO_MANY.to_owned();
             return self.answer(message(Err(HttpFailure { code, sentence, duration_ms: 0 })));
         };
@@ -82,7 +82,8 @@ impl Errands {
         };
         let Some(errand) = self.begin() else {
             let sentence = TOO_MANY.to_owned();
-            return self.answer(message(Err(PromptFailure { code: 13_520, sentence }), None));
+            return self
+                .answer(message(Err(PromptFailure { code: Code::SAY_TEXT, sentence }), None));
         };
         let loader = self.prompts.clone();
         let auth_token =

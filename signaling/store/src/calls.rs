@@ -1,6 +1,6 @@
 //! Calls: the record of one, and the commands of the REST API about live ones. Sans-IO.
 
-use shared::{AccountSid, CallSid, RecordingSid};
+use shared::{AccountSid, CallSid, Code, RecordingSid};
 
 use crate::domain::HttpMethod;
 use crate::patch::Patch;
@@ -213,8 +213,8 @@ pub struct CreateCall {
 /// A parameter of `POST Calls` that is accepted without effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterWarning {
-    /// The contract's code.
-    pub code: u32,
+    /// What is wrong with it.
+    pub code: Code,
     /// One sentence that names the parameter.
     pub sentence: String,
 }

@@ -275,7 +275,7 @@ impl Inner {
             let code = fault.code();
             self.meters.failed(code);
             let url = asked.lock().clone();
-            tracing::debug!(code, %fault, url, "webhook failed");
+            tracing::debug!(code = code.number(), %fault, url, "webhook failed");
             WebhookFailure {
                 code,
                 sentence: fault.to_string(),

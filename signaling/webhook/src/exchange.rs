@@ -12,7 +12,7 @@ use http::response::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Frame, Incoming};
-use shared::{Prompt, limits};
+use shared::{Code, Prompt, limits};
 use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
@@ -239,8 +239,8 @@ impl From<IntakeError> for Unread {
         let unplayable =
             |code| Self::Unplayable(PromptFailure { code, sentence: error.to_string() });
         match error {
-            IntakeError::Audio(_) => unplayable(13_420),
-            IntakeError::Broken => unplayable(12_400),
+            IntakeError::Audio(_) => unplayable(Code::PLAY_CONTENT_TYPE),
+            IntakeError::Broken => unplayable(Code::INTERNAL),
             IntakeError::TooLarge => Self::Fault(Fault::TooLarge(limits::PLAY_BYTES_MAX)),
             IntakeError::Gzip(_) => Self::Fault(Fault::Protocol(error.to_string())),
             IntakeError::NoRoom(_) | IntakeError::NoPlace | IntakeError::NoLargePlace => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use audio::IntakeError;
 use call::HttpFailure;
+use shared::Code;
 
 use crate::dns::{LookupError, Refused};
 
@@ -14,7 +15,7 @@ use crate::dns::{LookupError, Refused};
 #[error("{sentence} ({code}, {url})")]
 pub struct WebhookFailure {
     /// The error code of the product: 112xx or 11750.
-    pub code: u32,
+    pub code: Code,
     /// What happened, for the operator.
     pub sentence: String,
     /// What was asked when it happened: after a redirect not the configured URL. No userinfo.
@@ -76,25 +77,25 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// The error code of the product.
-    pub(crate) const fn code(&self) -> u32 {
+    pub(crate) const fn code(&self) -> Code {
         match self {
-            Self::Dns(_) | Self::Guard(_) => 11_210,
-            Self::ConnectTimeout(_) => 11_201,
-            Self::ConnectRefused => 11_202,
+            Self::Dns(_) | Self::Guard(_) => Code::HTTP_HOST_NAME,
+            Self::ConnectTimeout(_) => Code::HTTP_CONNECT_TIMEOUT,
+            Self::ConnectRefused => Code::HTTP_CONNECTION_REFUSED,
             Self::Connect(_) | Self::ClosedUnanswered | Self::ClosedMidway | Self::Silence(_) => {
-                11_205
+                Code::HTTP_CONNECTION
             }
-            Self::Tls(_) => 11_220,
-            Self::TlsName(_) => 11_235,
-            Self::TlsExpired(_) => 11_236,
-            Self::TlsUntrusted(_) => 11_237,
-            Self::Total(_) => 11_203,
-            Self::Protocol(_) => 11_206,
-            Self::Unwritable(_) => 11_100,
-            Self::Redirects(_) => 11_215,
-            Self::Location(_) => 11_216,
-            Self::TooLarge(_) => 11_750,
-            Self::NoRoom(_) | Self::Busy => 11_200,
+            Self::Tls(_) => Code::TLS_HANDSHAKE,
+            Self::TlsName(_) => Code::TLS_NAME_MISMATCH,
+            Self::TlsExpired(_) => Code::TLS_CERTIFICATE_EXPIRED,
+            Self::TlsUntrusted(_) => Code::TLS_UNTRUSTED,
+            Self::Total(_) => Code::HTTP_TIMEOUT,
+            Self::Protocol(_) => Code::HTTP_PROTOCOL,
+            Self::Unwritable(_) => Code::URL_INVALID,
+            Self::Redirects(_) => Code::HTTP_REDIRECTS,
+            Self::Location(_) => Code::HTTP_REDIRECT_INVALID,
+            Self::TooLarge(_) => Code::HTTP_BODY_TOO_LARGE,
+            Self::NoRoom(_) | Self::Busy => Code::HTTP_RETRIEVAL,
         }
     }
 

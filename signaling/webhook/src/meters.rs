@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use shared::Code;
 use shell::Text;
 
 /// Counters since start; read by [`WebhookMeters::snapshot`].
@@ -16,7 +17,7 @@ pub struct WebhookMeters {
     connections_opened: AtomicU64,
     connections_reused: AtomicU64,
     cookies_dropped: AtomicU64,
-    failures: Mutex<BTreeMap<u32, u64>>,
+    failures: Mutex<BTreeMap<Code, u64>>,
 }
 
 /// The counters at one moment.
@@ -39,7 +40,7 @@ pub struct WebhookCounts {
     /// `webhook_cookies_dropped_total`: past the bounds of a call's cookie jar.
     pub cookies_dropped: u64,
     /// `webhook_failures_total` by error code.
-    pub failures: BTreeMap<u32, u64>,
+    pub failures: BTreeMap<Code, u64>,
 }
 
 impl WebhookCounts {
@@ -131,7 +132,7 @@ impl WebhookMeters {
         self.cookies_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(crate) fn failed(&self, code: u32) {
+    pub(crate) fn failed(&self, code: Code) {
         *self.failures.lock().entry(code).or_default() += 1;
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use audio::AudioIntake;
 use call::{AnswerBody, Form, HttpId, HttpKind, HttpMethod, HttpRequest, WebUrl};
 use parking_lot::Mutex;
-use shared::{AccountSid, CallSid, limits};
+use shared::{AccountSid, CallSid, Code, limits};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -155,7 +155,7 @@ async fn requests_of_all_accounts_together_are_bounded_and_wait_within_their_tim
     let others = limits::WEBHOOK_CONCURRENCY_MAX as u32;
     let held = client.places().acquire_many(others).await.unwrap();
     let failure = client.send(post(&format!("{}#tt=100", server.url())), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_203);
+    assert_eq!(failure.code, Code::HTTP_TIMEOUT);
     drop(held);
     assert!(client.send(post(&server.url()), TOKEN).await.is_ok());
 }
@@ -202,7 +202,7 @@ async fn ten_redirects_are_followed_and_the_eleventh_is_11215() {
     let client = client();
     assert!(client.send(post(&format!("{}/10", server.url())), TOKEN).await.is_ok());
     let failure = client.send(post(&format!("{}/11", server.url())), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_215);
+    assert_eq!(failure.code, Code::HTTP_REDIRECTS);
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn a_redirect_without_a_usable_location_is_11216() {
     for location in ["", "ftp://example.com/"] {
         let server = Server::start(move |_| redirect(302, location)).await;
         let failure = client().send(post(&server.url()), TOKEN).await.unwrap_err();
-        assert_eq!(failure.code, 11_216, "{failure}");
+        assert_eq!(failure.code, Code::HTTP_REDIRECT_INVALID, "{failure}");
     }
 }
 
@@ -218,11 +218,11 @@ async fn a_redirect_without_a_usable_location_is_11216() {
 async fn the_guard_stands_at_the_first_hop_and_at_every_redirect() {
     for url in ["http://169.254.169.254/", "http://[::ffff:169.254.169.254]/", "http://0.0.0.0/"] {
         let failure = client().send(post(url), TOKEN).await.unwrap_err();
-        assert_eq!(failure.code, 11_210, "{failure}");
+        assert_eq!(failure.code, Code::HTTP_HOST_NAME, "{failure}");
     }
     let server = Server::start(|_| redirect(302, "http://169.254.169.254/latest")).await;
     let failure = client().send(post(&server.url()), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_210);
+    assert_eq!(failure.code, Code::HTTP_HOST_NAME);
     assert!(failure.sentence.contains("link-local"), "{failure}");
     assert!(failure.url.starts_with("http://169.254.169.254/latest"), "{failure}");
 }
@@ -238,7 +238,7 @@ async fn a_name_that_resolves_to_a_refused_address_is_refused() {
     )
     .unwrap();
     let failure = client.send(post("http://meta.example/"), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_210);
+    assert_eq!(failure.code, Code::HTTP_HOST_NAME);
 }
 
 #[tokio::test]
@@ -257,12 +257,15 @@ async fn private_addresses_need_the_setting_and_own_listeners_are_never_called()
 async fn an_unknown_host_is_11210_and_a_closed_port_11202_after_one_retry() {
     let client = client();
     let failure = client.send(post("http://nowhere.example/"), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_210);
+    assert_eq!(failure.code, Code::HTTP_HOST_NAME);
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let failure = client.send(post(&format!("http://{free}/")), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_202);
+    assert_eq!(failure.code, Code::HTTP_CONNECTION_REFUSED);
     assert_eq!(client.meters().snapshot().retries, 1);
-    assert_eq!(client.meters().snapshot().failures, BTreeMap::from([(11_202, 1), (11_210, 1)]));
+    assert_eq!(
+        client.meters().snapshot().failures,
+        BTreeMap::from([(Code::HTTP_CONNECTION_REFUSED, 1), (Code::HTTP_HOST_NAME, 1)])
+    );
 }
 
 #[tokio::test]
@@ -283,9 +286,9 @@ async fn silence_is_bounded_by_the_overrides() {
     let server = Server::start(|_| Vec::new()).await;
     let client = client();
     let failure = client.send(post(&format!("{}/#rt=100", server.url())), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_205, "{failure}");
+    assert_eq!(failure.code, Code::HTTP_CONNECTION, "{failure}");
     let failure = client.send(post(&format!("{}/#tt=100", server.url())), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_203, "{failure}");
+    assert_eq!(failure.code, Code::HTTP_TIMEOUT, "{failure}");
     assert!(failure.duration_ms >= 100);
 }
 
@@ -301,9 +304,9 @@ async fn gzip_is_decoded_and_its_bound_is_that_of_the_decoded_body() {
     let small = client.send(post(&format!("{}/small", server.url())), TOKEN).await.unwrap();
     assert_eq!(small.body.bytes(), b"<Response/>");
     let bomb = client.send(post(&format!("{}/bomb", server.url())), TOKEN).await.unwrap_err();
-    assert_eq!(bomb.code, 11_750);
+    assert_eq!(bomb.code, Code::HTTP_BODY_TOO_LARGE);
     let broken = client.send(post(&format!("{}/broken", server.url())), TOKEN).await.unwrap_err();
-    assert_eq!(broken.code, 11_206);
+    assert_eq!(broken.code, Code::HTTP_PROTOCOL);
 }
 
 #[tokio::test]
@@ -322,7 +325,7 @@ async fn a_body_of_the_limit_passes_and_one_byte_more_is_11750() {
     let fits = client.send(post(&format!("{}/fits", server.url())), TOKEN).await.unwrap();
     assert_eq!(fits.body.bytes().len(), 65_536);
     let failure = client.send(post(&format!("{}/over", server.url())), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_750);
+    assert_eq!(failure.code, Code::HTTP_BODY_TOO_LARGE);
 }
 
 #[tokio::test]
@@ -336,7 +339,11 @@ async fn broken_http_is_11206_and_a_cut_answer_11205() {
         _ => CUT.to_vec(),
     })
     .await;
-    for (path, code) in [("garbage", 11_206), ("headers", 11_206), ("cut", 11_205)] {
+    for (path, code) in [
+        ("garbage", Code::HTTP_PROTOCOL),
+        ("headers", Code::HTTP_PROTOCOL),
+        ("cut", Code::HTTP_CONNECTION),
+    ] {
         let request = post(&format!("{}/{path}", server.url()));
         let failure = client().send(request, TOKEN).await.unwrap_err();
         assert_eq!(failure.code, code, "{path}: {failure}");
@@ -391,11 +398,11 @@ async fn https_checks_the_name_and_the_authority() {
     assert_eq!(good.unwrap().body.bytes(), b"<Response/>");
     let request = post(&format!("https://other.example:{port}/#rc=0"));
     let failure = client.send(request, TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_235, "{failure}");
+    assert_eq!(failure.code, Code::TLS_NAME_MISMATCH, "{failure}");
     let distrusting = WebhookClient::new(settings(), resolver, AudioIntake::new(0)).unwrap();
     let request = post(&format!("https://app.example:{port}/#rc=0"));
     let failure = distrusting.send(request, TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_237, "{failure}");
+    assert_eq!(failure.code, Code::TLS_UNTRUSTED, "{failure}");
 }
 
 #[tokio::test]
@@ -409,7 +416,7 @@ async fn an_expired_certificate_is_11236_and_a_server_without_tls_11220() {
             .unwrap();
     let request = post(&format!("https://app.example:{}/#rc=0", server.address.port()));
     let failure = client.send(request, TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_236, "{failure}");
+    assert_eq!(failure.code, Code::TLS_CERTIFICATE_EXPIRED, "{failure}");
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let request = post(&format!("https://{}/#rc=0", plain.local_addr().unwrap()));
     tokio::spawn(async move {
@@ -417,7 +424,7 @@ async fn an_expired_certificate_is_11236_and_a_server_without_tls_11220() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
     let failure = client.send(request, TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_220, "{failure}");
+    assert_eq!(failure.code, Code::TLS_HANDSHAKE, "{failure}");
 }
 
 #[tokio::test]
@@ -438,7 +445,7 @@ async fn audio_in_place_of_a_document_is_decoded_while_it_arrives() {
         assert_eq!(prompt.duration_ms(), 100, "{path}");
     }
     let AnswerBody::Audio(Err(failure)) = body("/unplayable").await else { panic!("not played") };
-    assert_eq!(failure.code, 13_420);
+    assert_eq!(failure.code, Code::PLAY_CONTENT_TYPE);
     assert_eq!(body("/error").await.bytes().len(), 800);
     let callback = HttpRequest { kind: HttpKind::StatusCallback, ..post(&server.url()) };
     assert_eq!(client.send(callback, TOKEN).await.unwrap().body.bytes().len(), 800);
@@ -453,7 +460,7 @@ async fn audio_waits_for_memory_within_the_time_of_its_request_then_it_is_11200(
     let others = memory.try_reserve(memory.figures().bytes_max / 8 * 7).unwrap();
     let url = format!("{}#tt=500", server.url());
     let failure = client.send(post(&url), TOKEN).await.unwrap_err();
-    assert_eq!(failure.code, 11_200);
+    assert_eq!(failure.code, Code::HTTP_RETRIEVAL);
     assert!(failure.sentence.contains("limits.audio"), "{failure}");
     let waiting = tokio::spawn({
         let client = client.clone();

@@ -1,6 +1,7 @@
 //! URIs of `<Sip>` and REST `To`: what leaves in an INVITE is rebuilt and clean.
 
 use call::sip_noun;
+use shared::Code;
 use sip::{Headers, Uri};
 
 /// A target is a SIP URI for our own parser, and its headers can be sent.
@@ -15,7 +16,7 @@ pub fn check(bytes: &[u8]) {
     }
     // What is only warned of (an edge elsewhere, a `secure` that is neither true nor false) is no reason
     // to refuse a REST client's call.
-    let is_warned_only = faults.iter().all(|fault| fault.code == 32114);
+    let is_warned_only = faults.iter().all(|fault| fault.code == Code::URI_PARAMETER);
     assert_eq!(call::sip_target(&text).is_ok(), is_warned_only);
 }
 

@@ -4,7 +4,7 @@
 use shared::limits::{
     CALL_S, RING_S, SIP_NOUN_HEADERS_MAX, SIP_NOUN_URI_MAX, TWIML_INLINE_CHARACTERS_MAX,
 };
-use shared::{AccountSid, CallSid};
+use shared::{AccountSid, CallSid, Code};
 use store::{
     CallEvents, CallTarget, CreateCall, HttpMethod, ParameterWarning, Patch, RecordCall,
     RecordingAction, RecordingEvents, RecordingTrack, Secret, SipAuth, TwimlSource, UpdateAction,
@@ -130,8 +130,10 @@ fn without_effect(form: &Form) -> Option<ParameterWarning> {
         return None;
     }
     let is_async = names.contains(&"AsyncAmd");
-    let code =
-        if is_async && form.value("AsyncAmdStatusCallback").is_none() { 21262 } else { 21234 };
+    let code = match form.value("AsyncAmdStatusCallback") {
+        None if is_async => Code::ASYNC_AMD_CALLBACK,
+        _ => Code::MACHINE_DETECTION,
+    };
     let sentence = format!(
         "{} without effect: the call is made without machine detection, which is not built in this \
          version of the gateway",
@@ -150,7 +152,7 @@ fn unknown_events(form: &Form) -> impl Iterator<Item = ParameterWarning> {
         let word = form.words(name).find(|word| !known.contains(word))?;
         let word: String = word.chars().take(EVENT_SHOWN_CHARACTERS).collect();
         let sentence = format!("`{word}` of {name} is not one of: {}", known.join(", "));
-        Some(ParameterWarning { code: 21626, sentence })
+        Some(ParameterWarning { code: Code::EVENT_UNKNOWN, sentence })
     })
 }
 
@@ -509,14 +511,14 @@ mod tests {
             warnings.into_iter().map(|warning| (warning.code, warning.sentence)).next()
         };
         let (code, sentence) = warned(&[("AsyncAmd", "true")]).unwrap();
-        assert_eq!(code, 21262, "no callback");
+        assert_eq!(code, Code::ASYNC_AMD_CALLBACK);
         assert!(sentence.starts_with("AsyncAmd without effect"), "{sentence}");
         let callback = ("AsyncAmdStatusCallback", "https://app.example/amd");
-        assert_eq!(warned(&[("AsyncAmd", "true"), callback]).unwrap().0, 21234);
-        assert_eq!(warned(&[("MachineDetectionTimeout", "5")]).unwrap().0, 21234);
+        assert_eq!(warned(&[("AsyncAmd", "true"), callback]).unwrap().0, Code::MACHINE_DETECTION);
+        assert_eq!(warned(&[("MachineDetectionTimeout", "5")]).unwrap().0, Code::MACHINE_DETECTION);
         assert_eq!(warned(&[("AsyncAmd", "false")]), None);
         let (code, sentence) = warned(&[("StatusCallbackEvent", "answered hungup")]).unwrap();
-        assert!(code == 21626 && sentence.starts_with("`hungup`"), "{sentence}");
+        assert!(code == Code::EVENT_UNKNOWN && sentence.starts_with("`hungup`"), "{sentence}");
         assert_eq!(warned(&[("MachineDetection", "Enable"), ("SendDigits", "1")]), None);
     }
 

@@ -116,7 +116,7 @@ impl Seen {
 
     fn warns_of(&self, code: u32) -> bool {
         let Self::Call(CallCommand::Create(create)) = self else { return false };
-        create.warnings.iter().any(|warning| warning.code == code)
+        create.warnings.iter().any(|warning| warning.code.number() == code)
     }
 
     /// Control refuses to record a live call as not built, with status 404.

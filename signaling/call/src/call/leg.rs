@@ -7,7 +7,7 @@
 use std::mem;
 use std::time::Duration;
 
-use shared::Now;
+use shared::{Code, Now};
 
 use super::Call;
 use super::activity::{Activity, Waits as _};
@@ -56,7 +56,7 @@ impl Call {
         self.leg = Leg::Ringing;
         if self.setup.document == DocumentSource::None {
             let message = "no voice URL is configured: the call is refused with 404".to_owned();
-            self.notify(Finding::error(11100, message), None);
+            self.notify(Finding::error(Code::URL_INVALID, message), None);
             self.end(now, CallStatus::Failed, Ending::Reject(404));
             return;
         }
@@ -140,7 +140,7 @@ impl Call {
     pub(super) fn leg_failed(
         &mut self,
         now: Now,
-        code: Option<u32>,
+        code: Option<Code>,
         status: Option<u16>,
         sentence: String,
     ) {
@@ -174,12 +174,12 @@ impl Call {
             HangupCause::Failure { code, sentence } => Some((code, sentence)),
             HangupCause::BadAnswer { status, sentence } => {
                 self.facts.sip_status = status.or(self.facts.sip_status);
-                Some((Some(INVALID_SDP), sentence))
+                Some((Some(Code::SDP_INVALID), sentence))
             }
         };
         let status = match (&failure, answered) {
             // Without an ACK the INVITE transaction never completed, so the call counts as never answered.
-            (Some((Some(NO_ACK), _)), _) => CallStatus::Failed,
+            (Some((Some(Code::NO_ACK), _)), _) => CallStatus::Failed,
             (_, true) => CallStatus::Completed,
             (None, false) => CallStatus::NoAnswer,
             (Some(_), false) => CallStatus::Failed,
@@ -201,7 +201,7 @@ impl Call {
     pub(super) fn media_lost(&mut self, now: Now) {
         if self.facts.answered.is_some() && !self.is_over() {
             let message = "No media came from the party for the media timeout: hanging up.";
-            self.notify(Finding::warning(32014, message.to_owned()), None);
+            self.notify(Finding::warning(Code::NO_MEDIA, message.to_owned()), None);
             self.end(now, CallStatus::Completed, Ending::Bye);
         }
     }
@@ -345,8 +345,3 @@ impl Call {
         self.recordings.clear();
     }
 }
-
-/// Error code: no ACK arrived for our 200.
-const NO_ACK: u32 = 32022;
-/// Error code: a session description cannot be used.
-const INVALID_SDP: u32 = 32102;

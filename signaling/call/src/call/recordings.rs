@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use shared::{Now, RecordingSid, limits};
+use shared::{Code, Now, RecordingSid, limits};
 
 use super::Call;
 use super::activity::Waits as _;
@@ -75,7 +75,10 @@ impl Call {
                 events: link.events.clone(),
             }),
             Err(fault) => {
-                self.notify(Finding::warning(13256, fault.sentence), None);
+                self.notify(
+                    Finding::warning(Code::RECORDING_STATUS_CALLBACK, fault.sentence),
+                    None,
+                );
                 None
             }
         }

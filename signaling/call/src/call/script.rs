@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use shared::{Now, limits};
+use shared::{Code, Now, limits};
 
 use super::Call;
 use super::activity::{Activity, Waits as _};
@@ -84,7 +84,7 @@ impl Call {
         match &self.script.base {
             Some(base) => base.join(text),
             None if text.is_empty() => Err(WebUrlError {
-                code: 11100,
+                code: Code::URL_INVALID,
                 sentence: "an inline document has no URL of its own: write an absolute one"
                     .to_owned(),
             }),
@@ -190,8 +190,8 @@ impl Call {
             "the call ran {} documents, {} in a row without a verb that takes time: it is ended",
             self.script.documents, self.script.idle_documents
         );
-        self.facts.error_code = Some(11215);
-        self.notify(Finding::error(11215, message), None);
+        self.facts.error_code = Some(Code::HTTP_REDIRECTS);
+        self.notify(Finding::error(Code::HTTP_REDIRECTS, message), None);
         self.hang_up(now);
     }
 
@@ -227,7 +227,7 @@ impl Call {
                 if let Some(callback) = callback {
                     self.side_error(now, &callback, &what);
                 }
-                let finding = Finding::error(13750, what).at(position);
+                let finding = Finding::error(Code::VERB_NOT_SUPPORTED, what).at(position);
                 if goes_on {
                     self.notify(finding, None);
                     return Flow::Next;

@@ -1,6 +1,6 @@
 //! The plain state of a call that several of its files read and write. Sans-IO.
 
-use shared::{Instant, Now, PlayId, RecordingSid};
+use shared::{Code, Instant, Now, PlayId, RecordingSid};
 
 use crate::ids::{HttpId, PromptId};
 use crate::input::AnswerFacts;
@@ -48,14 +48,14 @@ pub(super) struct Facts {
     /// Final status of our INVITE.
     pub sip_status: Option<u16>,
     /// Error code that the final record shows.
-    pub error_code: Option<u32>,
+    pub error_code: Option<Code>,
     pub answer: AnswerFacts,
     /// Headers of the final response or of the BYE.
     pub last_headers: Vec<(String, String)>,
     /// A provisional response brought audio.
     pub early_media: bool,
     /// Code and sentence that the parent's `<Dial>` reports instead of this call's status.
-    pub failed: Option<(u32, String)>,
+    pub failed: Option<(Code, String)>,
     /// The recording that REST asked for (`Record=true`).
     pub api_recording: Option<RecordingSid>,
     /// The recording of the parent's `<Dial>`, and when it began.

@@ -56,7 +56,7 @@ impl Call {
             let link = link.ok_or_else(no_refer_url)?;
             check_target(&referral)?;
             let url = self.resolve(&link.url).map_err(|fault| Refusal {
-                code: Code::from_number(fault.code),
+                code: Some(fault.code),
                 ..Refusal::new("refer_url", 603, fault.sentence)
             })?;
             Ok((other, url, link.method))
@@ -64,7 +64,7 @@ impl Call {
             Ok(found) => found,
             Err(refusal) => {
                 if let Some(code) = refusal.code {
-                    self.notify(Finding::error(code.number(), refusal.sentence.to_string()), None);
+                    self.notify(Finding::error(code, refusal.sentence.to_string()), None);
                 }
                 return self.effect(CallEffect::AnswerRefer { from, answer: Err(refusal) });
             }

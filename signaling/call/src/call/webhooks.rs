@@ -3,7 +3,7 @@
 //! Every request that leaves has an entry in `Call::requests` until [`crate::CallInput::Http`] answers it. The
 //! entry decides what the answer does, so that a verb can go away without waiting for its answer.
 
-use shared::{Now, RecordingSid};
+use shared::{Code, Now, RecordingSid};
 use store::HttpMethod;
 
 use super::Call;
@@ -63,7 +63,7 @@ impl Call {
              its default address"
         );
         self.facts.edge_warned = true;
-        self.notify(Finding::warning(11241, message), None);
+        self.notify(Finding::warning(Code::OVERRIDE_EDGE_UNSUPPORTED, message), None);
     }
 
     /// Requests a document; the call waits for it.
@@ -107,7 +107,10 @@ impl Call {
                     Ok(answer) if (200..300).contains(&answer.status) => return,
                     Ok(answer) => {
                         exchange.note(&answer);
-                        (11200, format!("a callback was answered with status {}", answer.status))
+                        (
+                            Code::HTTP_RETRIEVAL,
+                            format!("a callback was answered with status {}", answer.status),
+                        )
                     }
                     Err(failure) => (failure.code, failure.sentence),
                 };

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use roxmltree::Node;
-use shared::limits;
+use shared::{Code, limits};
 use store::HttpMethod;
 
 use super::Reading;
@@ -48,7 +48,7 @@ pub(crate) struct Attribute {
     /// Its value when it is absent or invalid.
     pub default: Option<&'static str>,
     /// Error code of an invalid value.
-    pub code: u32,
+    pub code: Code,
     /// Whether an invalid value breaks the verb.
     pub severity: Severity,
     /// For the reference page.
@@ -59,7 +59,14 @@ pub(crate) struct Attribute {
 /// Declares an attribute. An invalid value is a warning with code 12200 until [`Attribute::code`] and
 /// [`Attribute::fatal`] change that.
 pub(crate) const fn attribute(name: &'static str, kind: Kind, doc: &'static str) -> Attribute {
-    Attribute { name, kind, default: None, code: 12200, severity: Severity::Warning, doc }
+    Attribute {
+        name,
+        kind,
+        default: None,
+        code: Code::TWIML_SCHEMA,
+        severity: Severity::Warning,
+        doc,
+    }
 }
 
 impl Attribute {
@@ -70,7 +77,7 @@ impl Attribute {
     }
 
     /// Sets the error code of an invalid value.
-    pub(crate) const fn code(mut self, code: u32) -> Self {
+    pub(crate) const fn code(mut self, code: Code) -> Self {
         self.code = code;
         self
     }
@@ -155,7 +162,7 @@ impl Attributes {
         for raw in node.attributes() {
             let position = reading.position(raw.range().start);
             let Some(declared) = table.iter().find(|declared| declared.name == raw.name()) else {
-                reading.warn(12200, unknown_attribute(node, raw.name()), position);
+                reading.warn(Code::TWIML_SCHEMA, unknown_attribute(node, raw.name()), position);
                 continue;
             };
             let too_long = raw.value().len() > limits::TWIML_VALUE_BYTES_MAX;

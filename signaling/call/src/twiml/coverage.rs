@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shared::Code;
+
 use super::verb::{Verb, dial, echo, gather, noun, pause, play, record, redirect, refer};
 use super::verb::{reject, say, ssml};
 use super::*;
@@ -97,14 +99,18 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
 }
 
 fn check(line: &Line, name: &str) -> Result<(), String> {
-    let (state, code) = line.state.split_once(' ').unwrap_or((line.state, "0"));
-    let code: u32 = code.parse().map_err(|_| "a state with a code that is not a number")?;
+    let (state, number) = line.state.split_once(' ').unwrap_or((line.state, ""));
+    let code = number.parse().ok().and_then(Code::from_number);
+    if code.is_none() && !number.is_empty() {
+        return Err(format!("`{number}` is no code of the contract"));
+    }
+    let is_in = |codes: &[Code]| code.is_some_and(|code| codes.contains(&code));
     let before = read_with(line.place, None);
     if matches!(name, "-" | "*") {
         let fits = match state {
             "works" | "ignored" => before.warnings.is_empty() && before.errors.is_empty(),
-            "warned" => before.warnings.contains(&code),
-            "fails" => before.errors.contains(&code),
+            "warned" => is_in(&before.warnings),
+            "fails" => is_in(&before.errors),
             _ => false,
         };
         return if fits { Ok(()) } else { Err(format!("{before:?}")) };
@@ -113,13 +119,15 @@ fn check(line: &Line, name: &str) -> Result<(), String> {
     let has = |found: &dyn Fn(&Seen) -> bool| seen.iter().any(found);
     let fits = match state {
         // A refused value is not an effect: a value has an effect when it changes the verb.
-        "works" => has(&|seen| seen.verbs != before.verbs && !seen.warnings.contains(&12200)),
+        "works" => {
+            has(&|seen| seen.verbs != before.verbs && !seen.warnings.contains(&Code::TWIML_SCHEMA))
+        }
         "ignored" => {
             has(&|seen| seen.warnings == before.warnings)
                 && seen.iter().all(|seen| seen.verbs == before.verbs)
         }
-        "warned" => has(&|seen| seen.warnings.contains(&code)),
-        "fails" => has(&|seen| seen.errors.contains(&code)),
+        "warned" => has(&|seen| is_in(&seen.warnings)),
+        "fails" => has(&|seen| is_in(&seen.errors)),
         _ => false,
     };
     if fits { Ok(()) } else { Err(format!("before: {before:?}")) }
@@ -130,9 +138,9 @@ fn check(line: &Line, name: &str) -> Result<(), String> {
 struct Seen {
     verbs: Vec<Placed>,
     /// Codes of the warnings.
-    warnings: Vec<u32>,
+    warnings: Vec<Code>,
     /// Codes of verbs and targets that will fail.
-    errors: Vec<u32>,
+    errors: Vec<Code>,
 }
 
 /// Reads a document with the elements of `place`, the innermost with one attribute more.
@@ -146,10 +154,10 @@ fn read_with(place: &str, attribute: Option<(&str, &str)>) -> Seen {
     }
 }
 
-fn errors_of(verb: &Verb) -> Vec<u32> {
+fn errors_of(verb: &Verb) -> Vec<Code> {
     match verb {
         Verb::Broken(finding) => vec![finding.code],
-        Verb::Unsupported { .. } => vec![13750],
+        Verb::Unsupported { .. } => vec![Code::VERB_NOT_SUPPORTED],
         Verb::Dial(dial) => {
             dial.targets.iter().filter_map(|noun| impossible(&noun.target)).collect()
         }
@@ -157,7 +165,7 @@ fn errors_of(verb: &Verb) -> Vec<u32> {
     }
 }
 
-fn impossible(target: &Target) -> Option<u32> {
+fn impossible(target: &Target) -> Option<Code> {
     match target {
         Target::Impossible { code, .. } => Some(*code),
         Target::Sip(_) | Target::Number(_) => None,

@@ -9,7 +9,7 @@ mod positions;
 pub mod verb;
 
 use roxmltree::{Node, ParsingOptions};
-use shared::limits;
+use shared::{Code, limits};
 
 pub use body::decode;
 pub use verb::Verb;
@@ -57,7 +57,8 @@ impl Document {
         let mut reading = Reading { positions: Positions::new(text), findings: Vec::new() };
         if root.tag_name().name() != "Response" {
             let name = brief(root.tag_name().name());
-            let finding = Finding::error(12102, format!("the root is <{name}>, not <Response>"));
+            let finding =
+                Finding::error(Code::TWIML_ROOT, format!("the root is <{name}>, not <Response>"));
             return Err(finding.at(reading.place(root)));
         }
         check_size(root, &reading)?;
@@ -96,17 +97,17 @@ impl Reading<'_> {
     }
 
     /// Adds a warning.
-    pub(crate) fn warn(&mut self, code: u32, message: String, position: Position) {
+    pub(crate) fn warn(&mut self, code: Code, message: String, position: Position) {
         self.findings.push(Finding::warning(code, message).at(position));
     }
 
     /// Warns that an element is not allowed in its parent (12200) and is skipped.
     pub(crate) fn skip(&mut self, node: Node<'_, '_>, parent: &str) {
-        self.skip_as(12200, node, parent);
+        self.skip_as(Code::TWIML_SCHEMA, node, parent);
     }
 
     /// Warns as [`Reading::skip`], with the error code of the parent.
-    pub(crate) fn skip_as(&mut self, code: u32, node: Node<'_, '_>, parent: &str) {
+    pub(crate) fn skip_as(&mut self, code: Code, node: Node<'_, '_>, parent: &str) {
         let name = brief(node.tag_name().name());
         let position = self.place(node);
         self.warn(code, format!("<{name}> is not allowed in <{parent}>: skipped"), position);
@@ -124,7 +125,7 @@ impl Reading<'_> {
         for raw in root.attributes() {
             let position = self.position(raw.range().start);
             self.warn(
-                12200,
+                Code::TWIML_SCHEMA,
                 format!("`{}` is not an attribute of <Response>", brief(raw.name())),
                 position,
             );
@@ -132,7 +133,11 @@ impl Reading<'_> {
         for node in root.children() {
             if node.is_text() && node.text().is_some_and(|text| !text.trim().is_empty()) {
                 let position = self.place(node);
-                self.warn(12200, "text directly in <Response>: ignored".to_owned(), position);
+                self.warn(
+                    Code::TWIML_SCHEMA,
+                    "text directly in <Response>: ignored".to_owned(),
+                    position,
+                );
             }
             if node.is_element() {
                 let position = self.place(node);
@@ -163,7 +168,8 @@ fn check_version(text: &str) -> Result<(), Finding> {
     match quoted('"').or_else(|| quoted('\'')) {
         Some((version, _)) if version != "1.0" => {
             let message = format!("XML version `{}` is not supported: only 1.0", brief(version));
-            Err(Finding::error(12101, message).at(Position { line: 1, column: 1 }))
+            Err(Finding::error(Code::TWIML_XML_VERSION, message)
+                .at(Position { line: 1, column: 1 }))
         }
         Some(_) | None => Ok(()),
     }
@@ -188,7 +194,7 @@ fn check_size(root: Node<'_, '_>, reading: &Reading<'_>) -> Result<(), Finding> 
 
 fn unreadable(reason: String, position: Option<Position>) -> Finding {
     let message = format!("the document cannot be read: {reason}");
-    Finding { position, ..Finding::error(12100, message) }
+    Finding { position, ..Finding::error(Code::TWIML_PARSE, message) }
 }
 
 #[cfg(test)]

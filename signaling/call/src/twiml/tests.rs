@@ -1,6 +1,7 @@
 //! Tests of reading documents, and the helpers that verb tests share.
 
 use proptest::prelude::*;
+use shared::Code;
 
 use super::*;
 
@@ -12,12 +13,12 @@ pub(crate) fn one(verb: &str) -> Verb {
 }
 
 /// The codes of the warnings of a document, in order.
-pub(crate) fn codes(verbs: &str) -> Vec<u32> {
+pub(crate) fn codes(verbs: &str) -> Vec<Code> {
     read(verbs).warnings.iter().map(|finding| finding.code).collect()
 }
 
 /// The same, of a document whose only verb is skipped.
-pub(crate) fn skipped(verb: &str) -> Vec<u32> {
+pub(crate) fn skipped(verb: &str) -> Vec<Code> {
     assert!(read(verb).verbs.is_empty());
     codes(verb)
 }
@@ -32,45 +33,54 @@ fn error(text: &str) -> Finding {
 
 #[test]
 fn the_root_must_be_response() {
-    assert_eq!(error("<response/>").code, 12102);
-    assert_eq!(error("<Foo><Response/></Foo>").code, 12102);
+    assert_eq!(error("<response/>").code, Code::TWIML_ROOT);
+    assert_eq!(error("<Foo><Response/></Foo>").code, Code::TWIML_ROOT);
 }
 
 #[test]
 fn what_is_not_well_formed_is_told_with_line_and_column() {
     let finding = error("<Response>\n  <Say>x</say>\n</Response>");
-    assert_eq!(finding.code, 12100);
+    assert_eq!(finding.code, Code::TWIML_PARSE);
     assert_eq!(finding.position.map(|at| at.line), Some(2));
-    assert_eq!(error("").code, 12100);
-    assert_eq!(error("hello").code, 12100);
-    assert_eq!(error("<Response>&nbsp;</Response>").code, 12100);
+    assert_eq!(error("").code, Code::TWIML_PARSE);
+    assert_eq!(error("hello").code, Code::TWIML_PARSE);
+    assert_eq!(error("<Response>&nbsp;</Response>").code, Code::TWIML_PARSE);
 }
 
 #[test]
 fn only_xml_1_0_is_read() {
-    assert_eq!(error("<?xml version='1.1'?><Response/>").code, 12101);
+    assert_eq!(error("<?xml version='1.1'?><Response/>").code, Code::TWIML_XML_VERSION);
     assert!(Document::parse("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response/>").is_ok());
 }
 
 #[test]
 fn a_dtd_is_refused_whatever_it_says() {
-    assert_eq!(error("<!DOCTYPE Response><Response/>").code, 12100);
-    assert_eq!(error("<!DOCTYPE R [<!ENTITY a \"b\">]><Response>&a;</Response>").code, 12100);
-    assert_eq!(error("<!DOCTYPE R SYSTEM \"file:///etc/passwd\"><Response/>").code, 12100);
+    assert_eq!(error("<!DOCTYPE Response><Response/>").code, Code::TWIML_PARSE);
+    assert_eq!(
+        error("<!DOCTYPE R [<!ENTITY a \"b\">]><Response>&a;</Response>").code,
+        Code::TWIML_PARSE
+    );
+    assert_eq!(
+        error("<!DOCTYPE R SYSTEM \"file:///etc/passwd\"><Response/>").code,
+        Code::TWIML_PARSE
+    );
 }
 
 #[test]
 fn documents_past_a_limit_are_refused() {
     let deep = format!("<Response>{}{}</Response>", "<Say>".repeat(20), "</Say>".repeat(20));
-    assert_eq!(error(&deep).code, 12100);
+    assert_eq!(error(&deep).code, Code::TWIML_PARSE);
     let endless = "<a>".repeat(20_000);
-    assert_eq!(error(&endless).code, 12100);
+    assert_eq!(error(&endless).code, Code::TWIML_PARSE);
     let many = format!("<Response>{}</Response>", "<Pause/>".repeat(1_001));
-    assert_eq!(error(&many).code, 12100);
+    assert_eq!(error(&many).code, Code::TWIML_PARSE);
     let attributes: String = (0..40).map(|n| format!(" a{n}=\"\"")).collect();
-    assert_eq!(error(&format!("<Response><Say{attributes}>x</Say></Response>")).code, 12100);
+    assert_eq!(
+        error(&format!("<Response><Say{attributes}>x</Say></Response>")).code,
+        Code::TWIML_PARSE
+    );
     let long = format!("<Response><Say>{}</Say></Response>", "a".repeat(70_000));
-    assert_eq!(error(&long).code, 12100);
+    assert_eq!(error(&long).code, Code::TWIML_PARSE);
 }
 
 #[test]
@@ -79,7 +89,14 @@ fn unknown_elements_and_attributes_warn_with_line_and_column() {
     assert_eq!(document.verbs.len(), 1);
     let found: Vec<_> = document.warnings.iter().map(|f| (f.code, f.position)).collect();
     let at = |line, column| Some(Position { line, column });
-    assert_eq!(found, [(12200, at(2, 2)), (12200, at(3, 7)), (12200, at(3, 25))]);
+    assert_eq!(
+        found,
+        [
+            (Code::TWIML_SCHEMA, at(2, 2)),
+            (Code::TWIML_SCHEMA, at(3, 7)),
+            (Code::TWIML_SCHEMA, at(3, 25))
+        ]
+    );
 }
 
 #[test]

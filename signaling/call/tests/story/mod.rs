@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use call::*;
 use shared::ids::Origin;
-use shared::{AccountSid, CallSid, DomainSid, Instant, Now, PlayId, RecordingSid};
+use shared::{AccountSid, CallSid, Code, DomainSid, Instant, Now, PlayId, RecordingSid};
 
 pub struct Story {
     pub now: Now,
@@ -352,7 +352,7 @@ impl Story {
         self.tell(name, CallInput::Http { request: request.id, result: Ok(answer) })
     }
 
-    pub fn http_fails(&mut self, code: u32) -> Vec<String> {
+    pub fn http_fails(&mut self, code: Code) -> Vec<String> {
         let request = self.last_request(HttpKind::Document).clone();
         let failure = HttpFailure { code, sentence: "it failed".to_owned(), duration_ms: 1 };
         let name = self.name(request.call);
@@ -388,7 +388,7 @@ impl Story {
         self.tell('a', CallInput::PromptReady { prompt, result: Ok(()) })
     }
 
-    pub fn prompt_fails(&mut self, code: u32) -> Vec<String> {
+    pub fn prompt_fails(&mut self, code: Code) -> Vec<String> {
         let failure = PromptFailure { code, sentence: "it failed".to_owned() };
         let prompt = self.prompt.unwrap();
         self.tell('a', CallInput::PromptReady { prompt, result: Err(failure) })

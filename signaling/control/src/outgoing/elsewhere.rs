@@ -7,18 +7,13 @@
 use std::net::SocketAddr;
 
 use call::{SipTarget, Target};
-use shared::{CallSid, Now, TlsFailure, Transport};
+use shared::{CallSid, Code, Now, TlsFailure, Transport};
 use sip::user_agent::Failover;
 use sip::{Contacts, SessionId, Uri};
 
 use crate::control::Control;
 use crate::state::session::PendingInvite;
 use crate::state::timeline::Kind;
-
-/// Error code of a target that failed: a warning while there is another, else the end of the call.
-pub(crate) const FAILED_TRY: u32 = 32011;
-/// Error code of a redirect that is not followed.
-const NOT_FOLLOWED: u32 = 32219;
 
 impl Control {
     /// The user agent gave up one address of the target and tries the next.
@@ -89,7 +84,7 @@ impl Control {
         now: Now,
         sid: CallSid,
         mut invite: Box<PendingInvite>,
-        code: u32,
+        code: Code,
         why: &str,
     ) -> bool {
         while let Some(at) = invite.trunk.filter(|_| !invite.was_redirected) {
@@ -142,7 +137,7 @@ impl Control {
             Err(why) => {
                 let sentence =
                     format!("The redirect ({status}) of the SIP target is not followed: {why}.");
-                self.warn(now, sid, NOT_FOLLOWED, sentence);
+                self.warn(now, sid, Code::REDIRECT_NOT_FOLLOWED, sentence);
                 false
             }
         }
@@ -180,15 +175,15 @@ impl Control {
 }
 
 /// Error code and reason of a target that failed.
-fn failed(status: u16, is_answer: bool, tls: Option<TlsFailure>) -> (u32, String) {
+fn failed(status: u16, is_answer: bool, tls: Option<TlsFailure>) -> (Code, String) {
     if let Some(failure) = tls {
         let sentence = failure.sentence().trim_end_matches('.');
-        return (failure.code().number(), format!("the TLS handshake failed: {sentence}"));
+        return (failure.code(), format!("the TLS handshake failed: {sentence}"));
     }
     let why = match (is_answer, status) {
         (true, _) => format!("it answered {status}"),
         (false, 408) => "it did not respond".to_owned(),
         (false, _) => "it cannot be reached".to_owned(),
     };
-    (FAILED_TRY, why)
+    (Code::TARGET_FAILED, why)
 }

@@ -8,7 +8,7 @@
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::config::Trunk;
-use shared::{CallSid, Now, Transport};
+use shared::{CallSid, Code, Now, Transport};
 use sip::digest::Credentials;
 use sip::user_agent::{Attempts, ExtraHeader, Failover, Invite};
 use sip::{Command, Destination, SessionId, Uri};
@@ -37,7 +37,7 @@ pub(crate) struct Recipient {
 
 /// A call that cannot be sent: its INVITE has no target.
 pub(crate) struct NoWay {
-    pub code: Option<u32>,
+    pub code: Option<Code>,
     pub status: Option<u16>,
     pub sentence: String,
 }
@@ -143,7 +143,7 @@ impl Control {
         failure: ResolveFailure,
     ) {
         let ResolveFailure { code, status, sentence } = failure;
-        if self.goes_to_next_target(now, sid, invite, elsewhere::FAILED_TRY, &sentence) {
+        if self.goes_to_next_target(now, sid, invite, Code::TARGET_FAILED, &sentence) {
             return;
         }
         self.no_way(sid, NoWay { code, status: Some(status), sentence });
@@ -329,7 +329,11 @@ impl Control {
     }
 
     fn trunk_recipient(&self, number: &str, at: (usize, usize)) -> Result<Recipient, NoWay> {
-        let no_route = |sentence: String| NoWay { code: Some(13224), status: Some(404), sentence };
+        let no_route = |sentence: String| NoWay {
+            code: Some(Code::NUMBER_NOT_CALLABLE),
+            status: Some(404),
+            sentence,
+        };
         let trunk = self.settings.trunks.get(at.0);
         let target = trunk.and_then(|trunk| trunk.targets.get(at.1));
         let (Some(trunk), Some(target)) = (trunk, target) else {
@@ -371,5 +375,5 @@ pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
 
 fn no_address() -> ResolveFailure {
     let sentence = "The host has no address.".to_owned();
-    ResolveFailure { code: Some(13254), status: 503, sentence }
+    ResolveFailure { code: Some(Code::SIP_HOST), status: 503, sentence }
 }

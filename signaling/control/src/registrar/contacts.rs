@@ -5,7 +5,7 @@
 //! refusal, so that the caller learns which one it was.
 
 use call::SipTarget;
-use shared::{CallSid, LatchMode, Transport};
+use shared::{CallSid, Code, LatchMode, Transport};
 use sip::Uri;
 use sip::registrar::{AddressOfRecord, Binding};
 
@@ -28,7 +28,7 @@ impl Control {
         let parent = account.and_then(|sid| self.snapshot.account(sid)?.parent);
         if account != Some(domain.account) && parent != Some(domain.account) {
             let sentence = format!("{} belongs to another account.", domain.domain_name);
-            return Err(no_way(32214, 403, sentence));
+            return Err(no_way(Code::FOREIGN_DOMAIN, 403, sentence));
         }
         let edge = match host.edge.as_deref() {
             None => None,
@@ -39,7 +39,7 @@ impl Control {
                      {}.",
                     target.host
                 );
-                return Err(no_way(32220, 404, sentence));
+                return Err(no_way(Code::REGISTERED_URI_WITH_EDGE, 404, sentence));
             }
         };
         let user = user_of(target).ok_or_else(|| no_user(&domain.domain_name))?;
@@ -48,7 +48,7 @@ impl Control {
         if all.is_empty() {
             let sentence =
                 format!("Nobody is registered as {} at {}.", of.user, domain.domain_name);
-            return Err(no_way(32009, 480, sentence));
+            return Err(no_way(Code::USER_NOT_REGISTERED, 480, sentence));
         }
         self.may_still_be_registered(domain, &of)?;
         let by_edge = |binding: &&Binding| edge.is_none_or(|edge| &*binding.edge == edge);
@@ -56,14 +56,14 @@ impl Control {
         if there.is_empty() {
             let edge = edge.unwrap_or_default();
             let sentence = format!("{} is registered, but not through the edge {edge}.", of.user);
-            return Err(no_way(32221, 480, sentence));
+            return Err(no_way(Code::NOT_REGISTERED_ON_EDGE, 480, sentence));
         }
         let secure = self.rings_securely(target);
         let is_fit = |binding: &Binding| !secure || binding.flow.transport == Transport::Tls;
         let fit: Vec<Binding> = there.into_iter().filter(is_fit).collect();
         if fit.is_empty() {
             let sentence = format!("{} is registered, but none of its contacts over TLS.", of.user);
-            return Err(no_way(32209, 480, sentence));
+            return Err(no_way(Code::TLS_REQUIRED, 480, sentence));
         }
         Ok(fit)
     }
@@ -78,7 +78,7 @@ impl Control {
         let name = &domain.domain_name;
         if !domain.sip_registration {
             let sentence = format!("Registration is off for {name}: its contacts do not ring.");
-            return Err(no_way(32009, 480, sentence));
+            return Err(no_way(Code::USER_NOT_REGISTERED, 480, sentence));
         }
         let found = self.snapshot.admission_by_labels(domain.labels.as_str());
         let is_known = found.is_some_and(|found| {
@@ -89,7 +89,7 @@ impl Control {
                 "{} may not register at {name} any more: its contacts do not ring.",
                 of.user
             );
-            return Err(no_way(32009, 480, sentence));
+            return Err(no_way(Code::USER_NOT_REGISTERED, 480, sentence));
         }
         Ok(())
     }
@@ -113,17 +113,21 @@ fn user_of(target: &SipTarget) -> Option<String> {
     crate::admission::user_of(&Uri::parse(&target.uri).ok()?)
 }
 
-fn no_way(code: u32, status: u16, sentence: String) -> NoWay {
+fn no_way(code: Code, status: u16, sentence: String) -> NoWay {
     NoWay { code: Some(code), status: Some(status), sentence }
 }
 
 fn unknown_domain(host: &str) -> NoWay {
-    no_way(32002, 404, format!("{host} is not a SIP domain of this gateway."))
+    no_way(
+        Code::DIALLED_DOMAIN_UNKNOWN,
+        404,
+        format!("{host} is not a SIP domain of this gateway."),
+    )
 }
 
 fn no_user(domain: &str) -> NoWay {
     let sentence = format!(
         "The URI names no user of {domain}, and a domain itself cannot be called from here."
     );
-    no_way(32223, 404, sentence)
+    no_way(Code::URI_WITHOUT_USER, 404, sentence)
 }

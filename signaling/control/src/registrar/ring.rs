@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
-use shared::{CallSid, Now};
+use shared::{CallSid, Code, Now};
 use sip::digest::Credentials;
 use sip::registrar::Binding;
 use sip::user_agent::{Attempts, EndCause, ExtraHeader, Invite};
@@ -274,13 +274,13 @@ fn failure_of_all(best: Failure) -> CallInput {
     let Failure { status, call_id, headers, sentence, peer } = best;
     match (status, headers, sentence) {
         (300..=399, _, _) => CallInput::LegFailed {
-            code: Some(32219),
+            code: Some(Code::REDIRECT_NOT_FOLLOWED),
             status: Some(status),
             sentence: "A registered phone redirected the call; that is not followed.".to_owned(),
         },
         (_, Some(headers), None) => CallInput::SipRejected { status, call_id, headers },
         (_, _, Some(sentence)) => {
-            CallInput::LegFailed { code: Some(32102), status: Some(status), sentence }
+            CallInput::LegFailed { code: Some(Code::SDP_INVALID), status: Some(status), sentence }
         }
         (_, None, None) => crate::sessions::unreachable_target(status, peer, None),
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::Code;
 use shared::limits::{STRANGER_BURST, STRANGER_CHALLENGED};
 use store::{CallCommand, CallTarget};
 
@@ -113,7 +114,7 @@ fn another_voice_than_asked_for_is_one_warning_a_call() {
     rig.answer_webhook("<Say>Hello.</Say>");
     let call = rig.records.last().unwrap().sid;
     for prompt in [1, 2] {
-        let failure = call::PromptFailure { code: 13520, sentence: "No.".to_owned() };
+        let failure = call::PromptFailure { code: Code::SAY_TEXT, sentence: "No.".to_owned() };
         rig.tell(Input::PromptReady {
             call,
             prompt: call::PromptId(prompt),

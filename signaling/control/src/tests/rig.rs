@@ -411,7 +411,7 @@ impl Rig {
     /// No target that waits has an address.
     pub fn resolve_nothing(&mut self) {
         for (session, _) in std::mem::take(&mut self.resolves) {
-            let (code, status) = (Some(13254), 503);
+            let (code, status) = (Some(shared::Code::SIP_HOST), 503);
             let failure = crate::ResolveFailure { code, status, sentence: "No.".to_owned() };
             self.tell(Input::Resolved { session, result: Err(failure) });
         }

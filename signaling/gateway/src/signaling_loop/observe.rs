@@ -81,7 +81,7 @@ impl SignalingLoop {
                 let kind = if *error { "error" } else { "warning" };
                 self.metrics.signaling_notifications_written_total.count(kind);
                 // The sentence may name a URI or a number.
-                tracing::info!(%call, code, kind, "notification");
+                tracing::info!(%call, code = code.number(), kind, "notification");
                 tracing::debug!(%call, "notification: {message}");
             }
             Observation::Registration { trunk, is_bound, sentence } => {

@@ -14,7 +14,7 @@ use call::webhook::WebUrl;
 use call::{PromptFailure, PromptSource, Speech};
 use parking_lot::Mutex;
 use plane::g711;
-use shared::{AccountSid, Prompt};
+use shared::{AccountSid, Code, Prompt};
 use tokio::time::Instant;
 use webhook::{Fetched, MediaRequest, Validators, WebhookClient, WebhookFailure};
 
@@ -160,7 +160,10 @@ impl Inner {
         let prompt = service.speak(speech, language).await;
         let prompt = prompt.map_err(|error| speech_failure(&error))?;
         if prompt.mulaw.is_empty() {
-            return Err(failure(13_520, "the text has nothing that can be spoken".to_owned()));
+            return Err(failure(
+                Code::SAY_TEXT,
+                "the text has nothing that can be spoken".to_owned(),
+            ));
         }
         Ok(Arc::new(prompt))
     }
@@ -174,7 +177,7 @@ impl Inner {
             let Prompt { mulaw, alaw } = g711::prompt(&tone_samples(tone));
             let bytes = mulaw.len() + alaw.len();
             let charge = inner.memory.reserve(bytes, Instant::now() + TONE_MAX).await;
-            let mut charge = charge.map_err(|error| failure(12_400, error.to_string()))?;
+            let mut charge = charge.map_err(|error| failure(Code::INTERNAL, error.to_string()))?;
             let first = charge.split(mulaw.len());
             let [mulaw, alaw] =
                 [(first, mulaw), (charge, alaw)].map(|(charge, bytes)| charge.own(bytes.into()));
@@ -216,7 +219,7 @@ impl Inner {
             (None, Some(kept)) if status == 304 => kept.prompt,
             (None, _) => {
                 let sentence = format!("the media file answered with status {status}");
-                return Err(failure(11_200, sentence));
+                return Err(failure(Code::HTTP_RETRIEVAL, sentence));
             }
         };
         // Kept is what may be: with a time to live, or with something to ask by whether it is still good.
@@ -265,7 +268,7 @@ impl Inner {
 }
 
 fn broke_down() -> PromptFailure {
-    failure(12_400, "the load of the prompt broke down".to_owned())
+    failure(Code::INTERNAL, "the load of the prompt broke down".to_owned())
 }
 
 /// How long a file is fresh (RFC 9111 §5.2.2); zero = ask each time; `None` = not to be kept.
@@ -313,13 +316,13 @@ fn key_of(url: &WebUrl) -> String {
 
 fn speech_failure(error: &SpeechError) -> PromptFailure {
     let code = match error {
-        SpeechError::TooLong(_) => 13_521,
-        SpeechError::Unspeakable(_) => 13_520,
+        SpeechError::TooLong(_) => Code::SAY_TEXT_LENGTH,
+        SpeechError::Unspeakable(_) => Code::SAY_TEXT,
         SpeechError::EngineNotBuilt(_)
         | SpeechError::Unavailable(_)
         | SpeechError::NoRoom(_)
         | SpeechError::Busy
-        | SpeechError::Timeout(_) => 12_400,
+        | SpeechError::Timeout(_) => Code::INTERNAL,
     };
     failure(code, error.to_string())
 }
@@ -328,7 +331,7 @@ fn fetch_failure(error: WebhookFailure) -> PromptFailure {
     failure(error.code, error.sentence)
 }
 
-fn failure(code: u32, sentence: String) -> PromptFailure {
+fn failure(code: Code, sentence: String) -> PromptFailure {
     PromptFailure { code, sentence }
 }
 
@@ -415,14 +418,14 @@ mod tests {
     async fn a_type_that_is_not_played_is_13420_and_a_missing_file_11200() {
         let server = Server::start("audio/mpeg", "").await;
         let failure = loader().load(PromptSource::Url(server.url()), &who()).await.unwrap_err();
-        assert_eq!(failure.code, 13_420);
+        assert_eq!(failure.code, Code::PLAY_CONTENT_TYPE);
         assert!(failure.sentence.contains("audio/mpeg"), "{failure:?}");
         let missing = WebUrl::parse(&format!("{}missing", server.url().wire(None))).unwrap();
         let failure = loader().load(PromptSource::Url(missing), &who()).await.unwrap_err();
-        assert_eq!(failure.code, 11_200);
+        assert_eq!(failure.code, Code::HTTP_RETRIEVAL);
         let link_local = WebUrl::parse("http://169.254.169.254/a.wav").unwrap();
         let failure = loader().load(PromptSource::Url(link_local), &who()).await.unwrap_err();
-        assert_eq!(failure.code, 11_210);
+        assert_eq!(failure.code, Code::HTTP_HOST_NAME);
     }
 
     #[tokio::test]
@@ -438,7 +441,7 @@ mod tests {
             language: String::new(),
         };
         let failure = loader().load(say, &who()).await.unwrap_err();
-        assert_eq!(failure.code, 12_400);
+        assert_eq!(failure.code, Code::INTERNAL);
         assert!(failure.sentence.contains("speech.engine"), "{failure:?}");
     }
 

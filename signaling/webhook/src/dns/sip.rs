@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use shared::Transport;
+use shared::{Code, Transport};
 use tokio::time::timeout;
 
 use super::address::{AddressGuard, Refused};
@@ -60,8 +60,8 @@ pub enum SipTargetError {
 
 impl SipTargetError {
     /// The contract's error code (twiml.md section 9: 13254, DNS of a `<Sip>`).
-    pub const fn code(&self) -> u32 {
-        13_254
+    pub const fn code(&self) -> Code {
+        Code::SIP_HOST
     }
 
     /// The SIP status to report in the call's record.
@@ -355,7 +355,7 @@ mod tests {
         let strict = SipResolver::new(fixed(), false);
         let error = strict.resolve(&loopback).await.unwrap_err();
         assert!(error.to_string().contains("sip.allow_private_targets"), "{error}");
-        assert_eq!(error.code(), 13_254);
+        assert_eq!(error.code(), Code::SIP_HOST);
         let open = SipResolver::new(fixed(), true);
         assert!(open.resolve(&loopback).await.is_ok());
         let link_local = target("169.254.1.1", None, None);
@@ -371,7 +371,7 @@ mod tests {
             .resolve(&target("nowhere.example", None, None))
             .await
             .unwrap_err();
-        assert_eq!((error.code(), error.status()), (13_254, 503));
+        assert_eq!((error.code(), error.status()), (Code::SIP_HOST, 503));
         assert!(error.to_string().contains("nowhere.example"));
     }
 

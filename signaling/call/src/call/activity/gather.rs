@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use shared::{Instant, Now, PlayId, limits};
+use shared::{Code, Instant, Now, PlayId, limits};
 
 use super::{Activity, Still, Waits};
 use crate::call::Call;
@@ -207,7 +207,11 @@ impl Waits for Gathering {
         self.queue.retain(|item| !failed(item));
         self.silence(call);
         // Inside of <Gather> a bad content type has its own code.
-        let code = if failure.code == 13420 { 13325 } else { failure.code };
+        let code = if failure.code == Code::PLAY_CONTENT_TYPE {
+            Code::GATHER_PLAY_CONTENT_TYPE
+        } else {
+            failure.code
+        };
         call.prompt_failed(now, prompt, code, &failure.sentence);
         Still::Over
     }

@@ -3,7 +3,7 @@
 //! `BeepLoading → Beeping → Recording`; without a beep, or when the beep cannot be played, the recording
 //! begins at once. What all recordings have in common is in `recordings.rs`.
 
-use shared::{Now, PlayId, RecordingSid};
+use shared::{Code, Now, PlayId, RecordingSid};
 
 use super::{Activity, Still, Waits};
 use crate::call::Call;
@@ -126,7 +126,7 @@ impl Waits for RecordVerb {
             // There is no audio that the action could report.
             RecordingEnd::Failed => {
                 let message = "<Record> could not record: the next verb follows";
-                call.notify(Finding::warning(13610, message), None);
+                call.notify(Finding::warning(Code::RECORD_METHOD, message), None);
                 call.next_verb(now);
                 Still::Over
             }

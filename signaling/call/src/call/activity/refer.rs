@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use shared::{Instant, Now};
+use shared::{Code, Instant, Now};
 
 use super::{Activity, Still, Waits};
 use crate::call::Call;
@@ -35,7 +35,7 @@ impl Call {
     pub(crate) fn refer_away(&mut self, now: Now, refer: Refer, position: Position) {
         if !self.is_sip() {
             let message = "<Refer> works on SIP legs only: this one comes over a carrier";
-            return self.fatal(now, Finding::error(13801, message).at(position));
+            return self.fatal(now, Finding::error(Code::REFER_NOT_SIP, message).at(position));
         }
         self.answer(now);
         let Refer { action, target } = refer;

@@ -1,6 +1,6 @@
 //! `<Say>`, `<Play>` of a file, and the last prompt of a call: one at a time. Sans-IO.
 
-use shared::{Now, PlayId};
+use shared::{Code, Now, PlayId};
 
 use super::{Activity, Still, Waits};
 use crate::call::Call;
@@ -40,7 +40,7 @@ impl Call {
         if let Some(voice) = foreign.filter(|_| !self.facts.voice_warned) {
             let message = format!("voice `{voice}` is spoken by the local voice of its language");
             self.facts.voice_warned = true;
-            self.notify(Finding::warning(13511, message), None);
+            self.notify(Finding::warning(Code::SAY_VOICE, message), None);
         }
         let (voice, language) = self.default_voice();
         PromptSource::Say {
@@ -90,7 +90,7 @@ impl Call {
 
     /// A prompt cannot be played: the document fails. The notification of a file shows the URL of that
     /// file, not that of the document.
-    pub(crate) fn prompt_failed(&mut self, now: Now, prompt: PromptId, code: u32, sentence: &str) {
+    pub(crate) fn prompt_failed(&mut self, now: Now, prompt: PromptId, code: Code, sentence: &str) {
         if let Some(url) = self.files.remove(&prompt) {
             self.script.exchange = Exchange::of_file(&url);
         }

@@ -1,7 +1,7 @@
 //! `<Dial>`: attributes and targets. Its nouns are in `noun.rs`. Sans-IO.
 
 use roxmltree::Node;
-use shared::limits;
+use shared::{Code, limits};
 
 use super::noun::{self, Noun};
 use super::record::{self, RecordingLink};
@@ -72,33 +72,38 @@ const RING_TONES: &[&str] = &[
 
 pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("action", Kind::Url, "Requested at the end."),
-    attribute("method", Kind::Method, "Method of the action.").default("POST").code(13210),
+    attribute("method", Kind::Method, "Method of the action.")
+        .default("POST")
+        .code(Code::DIAL_METHOD),
     attribute("timeout", Kind::Whole(5, limits::RING_S.1), "Ring time, seconds.")
         .default("30")
-        .code(13212),
+        .code(Code::DIAL_TIMEOUT),
     attribute("timeLimit", Kind::Whole(1, limits::CALL_S.1), "Longest connection, seconds.")
         .default("14400")
-        .code(13216),
+        .code(Code::DIAL_TIME_LIMIT),
     attribute("hangupOnStar", Kind::Flag, "Whether * of the caller ends it.")
         .default("false")
-        .code(13213),
+        .code(Code::DIAL_HANGUP_ON_STAR),
     attribute("answerOnBridge", Kind::Flag, "Whether the answer waits for the connection.")
         .default("false")
-        .code(13219),
-    attribute("callerId", Kind::Text, "Caller id of the children.").code(13214),
+        .code(Code::DIAL_TRIM),
+    attribute("callerId", Kind::Text, "Caller id of the children.").code(Code::DIAL_CALLER_ID),
     attribute("record", Kind::Word(RECORD), "Whether and from when it is recorded.")
         .default("do-not-record")
-        .code(13217),
+        .code(Code::DIAL_RECORD),
     attribute("recordingTrack", Kind::Word(&["both", "inbound", "outbound"]), "Which audio.")
         .default("both")
-        .code(13622),
+        .code(Code::RECORD_STATUS_METHOD),
     record::TRIM_SILENCE.default("do-not-trim"),
     record::CALLBACK,
     record::CALLBACK_METHOD,
     record::CALLBACK_EVENT,
     record::CONFIGURATION,
-    attribute("ringTone", Kind::Word(RING_TONES), "Country of the ringback.").code(13220),
-    attribute("sequential", Kind::Flag, "One after another.").default("false").code(13218),
+    attribute("ringTone", Kind::Word(RING_TONES), "Country of the ringback.")
+        .code(Code::DIAL_RING_TONE),
+    attribute("sequential", Kind::Flag, "One after another.")
+        .default("false")
+        .code(Code::DIAL_ANSWER_ON_BRIDGE),
     attribute("referUrl", Kind::Url, "Asked what to do when a party sends a REFER."),
     attribute("referMethod", Kind::Method, "Method of that request.").default("POST"),
     attribute("callReason", Kind::Ignored, "No effect."),
@@ -163,9 +168,9 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
             "Client" | "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
             "Conference" | "Queue" | "Application" => {
                 let message = format!("<Dial><{name}> is not supported by this gateway");
-                return Err(broken(13750, message, child, reading));
+                return Err(broken(Code::VERB_NOT_SUPPORTED, message, child, reading));
             }
-            _ => reading.skip_as(13215, child, "Dial"),
+            _ => reading.skip_as(Code::DIAL_NESTED, child, "Dial"),
         }
     }
     let text = own_text(node);
@@ -176,14 +181,18 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
     if targets.len() > limits::DIAL_TARGETS_MAX {
         let most = limits::DIAL_TARGETS_MAX;
         reading.warn(
-            13250,
+            Code::SIP_URIS_MAX,
             format!("<Dial> has more than {most} targets: the rest is left out"),
             position,
         );
         targets.truncate(most);
     }
     if targets.is_empty() {
-        reading.warn(13223, "<Dial> has no target: it fails at once".to_owned(), position);
+        reading.warn(
+            Code::NUMBER_FORMAT,
+            "<Dial> has no target: it fails at once".to_owned(),
+            position,
+        );
     }
     Ok(targets)
 }
@@ -227,18 +236,20 @@ mod tests {
         let text = "<Dial><Sip><Uri priority=\"2\">sip:b@h</Uri><Uri priority=\"1\" weight=\"1\">sip:c@h</Uri><Uri priority=\"1\" weight=\"5\">sip:a@h</Uri><Headers><Header name=\"X-A\" value=\"1\"/></Headers></Sip></Dial>";
         let Target::Sip(target) = dial(text).targets.remove(0).target else { panic!() };
         assert_eq!((target.uri.as_str(), target.headers.len()), ("sip:a@h", 1));
-        assert_eq!(codes(text), [13750]);
+        assert_eq!(codes(text), [Code::VERB_NOT_SUPPORTED]);
     }
 
     #[test]
     fn nouns_that_are_not_built_break_the_verb_and_clients_fail_alone() {
         for noun in ["Conference", "Queue", "Application"] {
             let verb = one(&format!("<Dial><{noun}>x</{noun}></Dial>"));
-            assert!(matches!(verb, Verb::Broken(f) if f.code == 13750 && f.message.contains(noun)));
+            assert!(
+                matches!(verb, Verb::Broken(f) if f.code == Code::VERB_NOT_SUPPORTED && f.message.contains(noun))
+            );
         }
         let dial = dial("<Dial><Client>bob</Client><Sip>sip:a@h</Sip></Dial>");
         assert!(
-            matches!(&dial.targets[0].target, Target::Impossible { code: 13224, to, .. } if to == "client:bob")
+            matches!(&dial.targets[0].target, Target::Impossible { code: Code::NUMBER_NOT_CALLABLE, to, .. } if to == "client:bob")
         );
         assert_eq!(dial.targets.len(), 2);
     }
@@ -248,11 +259,14 @@ mod tests {
         let dial =
             dial("<Dial><Number byoc=\"BY1\">+14155551212</Number><Number>1000</Number></Dial>");
         assert!(
-            matches!(&dial.targets[0].target, Target::Impossible { code: 21300, to, .. } if to == "+14155551212")
+            matches!(&dial.targets[0].target, Target::Impossible { code: Code::BYOC_TRUNK_SID, to, .. } if to == "+14155551212")
         );
         assert_eq!(dial.targets[1].target, Target::Number("1000".to_owned()));
         for attribute in ["machineDetection=\"Enable\"", "machineDetectionTimeout=\"9\""] {
-            assert_eq!(codes(&format!("<Dial><Sip {attribute}>sip:a@h</Sip></Dial>")), [13750]);
+            assert_eq!(
+                codes(&format!("<Dial><Sip {attribute}>sip:a@h</Sip></Dial>")),
+                [Code::VERB_NOT_SUPPORTED]
+            );
         }
     }
 
@@ -260,7 +274,7 @@ mod tests {
     fn at_most_ten_targets() {
         let text = format!("<Dial>{}</Dial>", "<Sip>sip:a@h</Sip>".repeat(11));
         assert_eq!(dial(&text).targets.len(), 10);
-        assert_eq!(codes(&text), [13250]);
+        assert_eq!(codes(&text), [Code::SIP_URIS_MAX]);
     }
 
     #[test]
@@ -273,13 +287,24 @@ mod tests {
         assert_eq!(record("true"), Some((false, 1)));
         assert_eq!(record("record-from-ringing-dual"), Some((true, 2)));
         assert_eq!(record("false"), None);
-        assert_eq!(codes("<Dial record=\"maybe\">1000</Dial>"), [13217]);
+        assert_eq!(codes("<Dial record=\"maybe\">1000</Dial>"), [Code::DIAL_RECORD]);
     }
 
     #[test]
     fn bad_values_have_their_codes_and_defaults() {
         let text = "<Dial timeout=\"4\" timeLimit=\"0\" hangupOnStar=\"x\" answerOnBridge=\"x\" ringTone=\"x\" sequential=\"x\" recordingTrack=\"x\">1000</Dial>";
-        assert_eq!(codes(text), [13212, 13216, 13213, 13219, 13220, 13218, 13622]);
+        assert_eq!(
+            codes(text),
+            [
+                Code::DIAL_TIMEOUT,
+                Code::DIAL_TIME_LIMIT,
+                Code::DIAL_HANGUP_ON_STAR,
+                Code::DIAL_TRIM,
+                Code::DIAL_RING_TONE,
+                Code::DIAL_ANSWER_ON_BRIDGE,
+                Code::RECORD_STATUS_METHOD
+            ]
+        );
         assert_eq!(dial(text).timeout_s, 30);
     }
 

@@ -1,6 +1,7 @@
 //! `<Gather>`: attributes and nested prompts. DTMF only, because there is no speech engine. Sans-IO.
 
 use roxmltree::Node;
+use shared::Code;
 
 use super::{Link, Pause, Play, Read, Say, broken, pause, play, say};
 use crate::finding::{Finding, Position};
@@ -61,39 +62,44 @@ const MODELS: &[&str] = &[
 pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("input", Kind::Words(&["dtmf", "speech"]), "What is collected.")
         .default("dtmf")
-        .code(13326),
+        .code(Code::GATHER_INPUT),
     attribute("action", Kind::Url, "Where the result goes; default the document's own URL."),
-    attribute("method", Kind::Method, "Method of the action.").default("POST").code(13312),
+    attribute("method", Kind::Method, "Method of the action.")
+        .default("POST")
+        .code(Code::GATHER_METHOD),
     attribute("timeout", Kind::WholeOrAuto(1, 86_400), "Silence that ends input, seconds.")
         .default("5")
-        .code(13313),
-    attribute("numDigits", Kind::Whole(1, 86_400), "Digits that end input.").code(13314),
+        .code(Code::GATHER_TIMEOUT),
+    attribute("numDigits", Kind::Whole(1, 86_400), "Digits that end input.")
+        .code(Code::GATHER_NUM_DIGITS),
     attribute("finishOnKey", Kind::Keys("0123456789#*", 1), "Key that ends input; empty: none.")
         .default("#")
-        .code(13310),
+        .code(Code::GATHER_FINISH_ON_KEY),
     attribute("actionOnEmptyResult", Kind::Flag, "Whether the action is requested without input.")
         .default("false")
-        .code(13338)
+        .code(Code::GATHER_ACTION_ON_EMPTY_RESULT)
         .fatal(),
     attribute("bargeIn", Kind::Flag, "Whether a key stops the prompts.")
         .default("true")
-        .code(13332),
+        .code(Code::GATHER_BARGE_IN),
     attribute("speechTimeout", Kind::WholeOrAuto(1, 86_400), "End of speech, seconds.")
         .default("5")
-        .code(13327),
+        .code(Code::GATHER_SPEECH_TIMEOUT),
     attribute("maxSpeechTime", Kind::Whole(1, 60), "Longest speech, seconds.")
         .default("60")
-        .code(13328),
-    attribute("language", Kind::Text, "Language of speech.").code(13331),
-    attribute("hints", Kind::Text, "Words to expect.").code(13330),
+        .code(Code::GATHER_MAX_SPEECH_TIME),
+    attribute("language", Kind::Text, "Language of speech.").code(Code::GATHER_LANGUAGE),
+    attribute("hints", Kind::Text, "Words to expect.").code(Code::GATHER_HINTS),
     attribute("profanityFilter", Kind::Flag, "Whether bad words are masked.")
         .default("true")
-        .code(13333),
-    attribute("speechModel", Kind::Word(MODELS), "Model of speech.").default("default").code(13334),
+        .code(Code::GATHER_PROFANITY_FILTER),
+    attribute("speechModel", Kind::Word(MODELS), "Model of speech.")
+        .default("default")
+        .code(Code::GATHER_SPEECH_MODEL),
     attribute("partialResultCallback", Kind::Url, "Where partial speech goes."),
     attribute("partialResultCallbackMethod", Kind::Method, "Its method.")
         .default("POST")
-        .code(13329),
+        .code(Code::GATHER_PARTIAL_METHOD),
     attribute("enhanced", Kind::Ignored, "Deprecated."),
     attribute("debug", Kind::Ignored, "No effect."),
 ];
@@ -103,10 +109,10 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather
     if attributes.words("input").contains(&"speech") {
         let message = "there is no speech engine: <Gather> takes DTMF only".to_owned();
         if !attributes.words("input").contains(&"dtmf") {
-            return Err(broken(13343, message, node, reading));
+            return Err(broken(Code::GATHER_NO_SPEECH_ENGINE, message, node, reading));
         }
         let position = reading.place(node);
-        reading.warn(13343, message, position);
+        reading.warn(Code::GATHER_NO_SPEECH_ENGINE, message, position);
     }
     let finish = attributes.text("finishOnKey").and_then(|text| text.bytes().next());
     let prompts = prompts(node, reading)?;
@@ -137,11 +143,11 @@ fn prompts(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<GatherPr
                 }
                 Some(Play::Digits(_)) => {
                     let message = "<Play digits> is not allowed in <Gather>: skipped".to_owned();
-                    reading.warn(13320, message, position);
+                    reading.warn(Code::GATHER_NESTED, message, position);
                 }
                 None => {}
             },
-            _ => reading.skip_as(13320, child, "Gather"),
+            _ => reading.skip_as(Code::GATHER_NESTED, child, "Gather"),
         }
     }
     Ok(prompts)
@@ -166,26 +172,30 @@ mod tests {
     fn an_empty_finish_key_is_none_and_a_bad_one_is_the_default() {
         assert_eq!(gather("<Gather finishOnKey=\"\"/>").finish_on_key, None);
         assert_eq!(gather("<Gather finishOnKey=\"12\"/>").finish_on_key, Some(b'#'));
-        assert_eq!(codes("<Gather finishOnKey=\"A\"/>"), [13310]);
+        assert_eq!(codes("<Gather finishOnKey=\"A\"/>"), [Code::GATHER_FINISH_ON_KEY]);
     }
 
     #[test]
     fn only_say_play_and_pause_nest() {
         let text = "<Gather><Say>a</Say><Play>/b</Play><Pause/><Dial>1</Dial><Play digits=\"1\"/></Gather>";
         assert_eq!(gather(text).prompts.len(), 3);
-        assert_eq!(codes(text), [13320, 13320]);
+        assert_eq!(codes(text), [Code::GATHER_NESTED, Code::GATHER_NESTED]);
     }
 
     #[test]
     fn speech_alone_breaks_the_verb_and_speech_beside_dtmf_warns() {
-        assert!(matches!(one("<Gather input=\"speech\"/>"), Verb::Broken(f) if f.code == 13343));
-        assert_eq!(codes("<Gather input=\"speech dtmf\"/>"), [13343]);
+        assert!(
+            matches!(one("<Gather input=\"speech\"/>"), Verb::Broken(f) if f.code == Code::GATHER_NO_SPEECH_ENGINE)
+        );
+        assert_eq!(codes("<Gather input=\"speech dtmf\"/>"), [Code::GATHER_NO_SPEECH_ENGINE]);
     }
 
     #[test]
     fn action_on_empty_result_must_be_a_flag() {
         let verb = one("<Gather actionOnEmptyResult=\"yes\"/>");
-        assert!(matches!(verb, Verb::Broken(finding) if finding.code == 13338));
+        assert!(
+            matches!(verb, Verb::Broken(finding) if finding.code == Code::GATHER_ACTION_ON_EMPTY_RESULT)
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod say;
 pub(crate) mod ssml;
 
 use roxmltree::Node;
+use shared::Code;
 use store::HttpMethod;
 
 pub use dial::Dial;
@@ -158,7 +159,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         unknown => {
             let position = reading.place(node);
             let message = format!("<{}> is not a verb: skipped", brief(unknown));
-            reading.warn(12200, message, position);
+            reading.warn(Code::TWIML_SCHEMA, message, position);
             Ok(None)
         }
     };
@@ -207,7 +208,7 @@ fn with_noun(node: Node<'_, '_>) -> String {
 
 /// An error that breaks the verb.
 pub(crate) fn broken(
-    code: u32,
+    code: Code,
     message: String,
     node: Node<'_, '_>,
     reading: &Reading<'_>,

@@ -2,7 +2,7 @@
 //! Sans-IO.
 
 use roxmltree::Node;
-use shared::limits;
+use shared::{Code, limits};
 
 use super::{Link, play};
 use crate::finding::{Finding, brief};
@@ -76,7 +76,7 @@ const MACHINE_DETECTION: [Attribute; 7] = [
 
 pub(crate) const NUMBER: &[Attribute] = &[
     URL,
-    METHOD.code(13221),
+    METHOD.code(Code::NUMBER_METHOD),
     CALLBACK,
     CALLBACK_METHOD,
     CALLBACK_EVENT,
@@ -85,8 +85,8 @@ pub(crate) const NUMBER: &[Attribute] = &[
         Kind::Keys(play::DIGITS, limits::DIGITS_QUEUED_MAX),
         "Sent at the answer.",
     )
-    .code(13222),
-    attribute("byoc", Kind::Text, "SID of a BYOC trunk.").code(21300),
+    .code(Code::NUMBER_SEND_DIGITS),
+    attribute("byoc", Kind::Text, "SID of a BYOC trunk.").code(Code::BYOC_TRUNK_SID),
     DETECTION,
     DETECTION_TIMEOUT,
     DETECTION_SPEECH,
@@ -98,18 +98,18 @@ pub(crate) const NUMBER: &[Attribute] = &[
 
 pub(crate) const SIP: &[Attribute] = &[
     URL,
-    METHOD.code(13241),
+    METHOD.code(Code::SIP_METHOD),
     CALLBACK,
     CALLBACK_METHOD,
     CALLBACK_EVENT,
-    attribute("username", Kind::Text, "Digest user name.").code(13249),
-    attribute("password", Kind::Text, "Digest password.").code(13249),
+    attribute("username", Kind::Text, "Digest user name.").code(Code::SIP_CREDENTIALS),
+    attribute("password", Kind::Text, "Digest password.").code(Code::SIP_CREDENTIALS),
     attribute(
         "sendDigits",
         Kind::Keys(play::DIGITS, limits::DIGITS_QUEUED_MAX),
         "Sent at the answer.",
     )
-    .code(13242),
+    .code(Code::SIP_SEND_DIGITS),
     DETECTION,
     DETECTION_TIMEOUT,
     DETECTION_SPEECH,
@@ -140,7 +140,7 @@ pub(crate) fn read_number(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Resu
         // A call by another trunk would show another number and cost another carrier's price.
         Some(sid) => Target::Impossible {
             to: own_text(node),
-            code: 21300,
+            code: Code::BYOC_TRUNK_SID,
             status: None,
             sentence: format!(
                 "BYOC trunk `{}` is unknown: this gateway has no trunk resources, numbers leave by \
@@ -183,7 +183,7 @@ pub(crate) fn read_other(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Resul
         _ => own_text(node),
     };
     let sentence = format!("<{name}> cannot be called: this gateway has no such transport");
-    let target = Target::Impossible { to, code: 13224, status: None, sentence };
+    let target = Target::Impossible { to, code: Code::NUMBER_NOT_CALLABLE, status: None, sentence };
     Ok(noun(NounKind::Other, target, &attributes, node, reading))
 }
 
@@ -203,7 +203,7 @@ fn noun(
         let message =
             "machine detection is not supported by this gateway: the call is not examined";
         let position = reading.place(node);
-        reading.warn(13750, message.to_owned(), position);
+        reading.warn(Code::VERB_NOT_SUPPORTED, message.to_owned(), position);
     }
     let link = |url: &str, method: &str| {
         let url = attributes.text(url).filter(|url| !url.is_empty())?.to_owned();
@@ -258,7 +258,7 @@ fn sip_uri(
     if let Some(second) = uris.next() {
         let message = "a second <Uri> is not supported by this gateway: only the first is tried";
         let position = reading.place(second);
-        reading.warn(13750, message.to_owned(), position);
+        reading.warn(Code::VERB_NOT_SUPPORTED, message.to_owned(), position);
     }
     Ok(uri)
 }
@@ -266,8 +266,8 @@ fn sip_uri(
 pub(crate) const URI: &[Attribute] = &[
     attribute("priority", Kind::Whole(0, 65_535), "Lower is tried first."),
     attribute("weight", Kind::Whole(0, 65_535), "Higher is tried first."),
-    attribute("username", Kind::Text, "Digest user name.").code(13249),
-    attribute("password", Kind::Text, "Digest password.").code(13249),
+    attribute("username", Kind::Text, "Digest user name.").code(Code::SIP_CREDENTIALS),
+    attribute("password", Kind::Text, "Digest password.").code(Code::SIP_CREDENTIALS),
 ];
 
 pub(crate) const HEADER: &[Attribute] =
@@ -303,7 +303,7 @@ fn add_headers(
         length += name.len() + value.len() + 2;
         if length > limits::SIP_NOUN_HEADERS_MAX {
             reading.warn(
-                13253,
+                Code::SIP_HEADERS_LENGTH,
                 "too many header characters: the rest is not sent".to_owned(),
                 position,
             );
@@ -328,7 +328,11 @@ fn credentials(
         .any(|text| text.len() > 255 || text.chars().any(char::is_control))
     {
         let position = reading.place(node);
-        reading.warn(13249, "username or password is not valid: none is sent".to_owned(), position);
+        reading.warn(
+            Code::SIP_CREDENTIALS,
+            "username or password is not valid: none is sent".to_owned(),
+            position,
+        );
         return None;
     }
     Some(SipCredentials { username: username.to_owned(), password: password.to_owned() })
@@ -349,7 +353,7 @@ pub fn number(text: &str) -> Target {
         _ => Target::Impossible {
             sentence: format!("`{}` is not a telephone number", brief(text)),
             to: text.trim().to_owned(),
-            code: 13223,
+            code: Code::NUMBER_FORMAT,
             status: None,
         },
     }
@@ -371,7 +375,10 @@ mod tests {
             assert_eq!(number(text), Target::Number(expected.to_owned()), "{text}");
         }
         for bad in ["", "+", "bob", "+1234567890123456", "12", "1+2345678"] {
-            assert!(matches!(number(bad), Target::Impossible { code: 13223, .. }), "{bad}");
+            assert!(
+                matches!(number(bad), Target::Impossible { code: Code::NUMBER_FORMAT, .. }),
+                "{bad}"
+            );
         }
     }
 }

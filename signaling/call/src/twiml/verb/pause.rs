@@ -1,6 +1,7 @@
 //! `<Pause>`: attributes. Sans-IO.
 
 use roxmltree::Node;
+use shared::Code;
 
 use super::Read;
 use crate::twiml::Reading;
@@ -14,7 +15,9 @@ pub struct Pause {
 }
 
 pub(crate) const ATTRIBUTES: &[Attribute] =
-    &[attribute("length", Kind::Whole(1, 86_400), "Seconds to wait.").default("1").code(13910)];
+    &[attribute("length", Kind::Whole(1, 86_400), "Seconds to wait.")
+        .default("1")
+        .code(Code::PAUSE_LENGTH)];
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Pause> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
@@ -31,7 +34,7 @@ mod tests {
     #[test]
     fn an_invalid_length_is_one_second() {
         assert_eq!(one("<Pause length=\"0\"/>"), Verb::Pause(Pause { length_s: 1 }));
-        assert_eq!(codes("<Pause length=\"0\"/>"), [13910]);
+        assert_eq!(codes("<Pause length=\"0\"/>"), [Code::PAUSE_LENGTH]);
         assert_eq!(one("<Pause length=\"7\"/>"), Verb::Pause(Pause { length_s: 7 }));
     }
 }

@@ -1,7 +1,7 @@
 //! `<Play>`: attributes and URL. Sans-IO.
 
 use roxmltree::Node;
-use shared::limits;
+use shared::{Code, limits};
 
 use super::{Read, say::repeat};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -27,13 +27,13 @@ pub enum Play {
 pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("loop", Kind::Whole(0, u32::MAX), "How often; 0 = up to 1,000 times.")
         .default("1")
-        .code(13410),
+        .code(Code::PLAY_LOOP),
     attribute(
         "digits",
         Kind::Keys(DIGITS, limits::DIGITS_QUEUED_MAX),
         "Digits to send; w and W pause.",
     )
-    .code(13430),
+    .code(Code::PLAY_DIGITS),
 ];
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Play> {
@@ -46,7 +46,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Play> 
     if url.is_empty() {
         let position = reading.place(node);
         reading.warn(
-            13430,
+            Code::PLAY_DIGITS,
             "<Play> has neither a URL nor valid digits: skipped".to_owned(),
             position,
         );
@@ -71,7 +71,7 @@ mod tests {
     fn digits_go_before_the_url() {
         let expected = Verb::Play(Play::Digits("ww12#".to_owned()));
         assert_eq!(one("<Play digits=\"ww12#\"/>"), expected);
-        assert_eq!(skipped("<Play digits=\"12x\"/>"), [13430, 13430]);
-        assert_eq!(codes("<Play digits=\"12x\">/a.wav</Play>"), [13430]);
+        assert_eq!(skipped("<Play digits=\"12x\"/>"), [Code::PLAY_DIGITS, Code::PLAY_DIGITS]);
+        assert_eq!(codes("<Play digits=\"12x\">/a.wav</Play>"), [Code::PLAY_DIGITS]);
     }
 }

@@ -1,7 +1,7 @@
 //! `<Record>`: attributes, and those that `<Dial>` shares. Sans-IO.
 
 use roxmltree::Node;
-use shared::limits;
+use shared::{Code, limits};
 
 use super::{Link, Read};
 use crate::setup::RecordingEvent;
@@ -41,37 +41,44 @@ const EVENTS: Kind = Kind::Words(&["in-progress", "completed", "absent"]);
 
 /// Attributes that `<Record>` and `<Dial>` have in common.
 pub(crate) const CALLBACK: Attribute =
-    attribute("recordingStatusCallback", Kind::Url, "Where recording events go.").code(13256);
+    attribute("recordingStatusCallback", Kind::Url, "Where recording events go.")
+        .code(Code::RECORDING_STATUS_CALLBACK);
 pub(crate) const CALLBACK_METHOD: Attribute =
     attribute("recordingStatusCallbackMethod", Kind::Method, "Its method.").default("POST");
 pub(crate) const CALLBACK_EVENT: Attribute =
     attribute("recordingStatusCallbackEvent", EVENTS, "Which events.")
         .default("completed")
-        .code(13621);
+        .code(Code::RECORD_STATUS_CALLBACK);
 pub(crate) const TRIM_SILENCE: Attribute =
-    attribute("trim", TRIM, "Whether silence at both ends is cut.").code(13699);
+    attribute("trim", TRIM, "Whether silence at both ends is cut.").code(Code::RECORD_TRIM);
 pub(crate) const CONFIGURATION: Attribute =
     attribute("recordingConfigurationId", Kind::Ignored, "No effect.");
 
 pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("action", Kind::Url, "Requested at the end; default the document's own URL."),
-    attribute("method", Kind::Method, "Method of the action.").default("POST").code(13610),
+    attribute("method", Kind::Method, "Method of the action.")
+        .default("POST")
+        .code(Code::RECORD_METHOD),
     attribute("timeout", Kind::Whole(0, 86_400), "Silence that ends it, seconds; 0 = none.")
         .default("5")
-        .code(13611),
+        .code(Code::RECORD_TIMEOUT),
     attribute("finishOnKey", Kind::Keys("0123456789#*", 12), "Keys that end it.")
         .default("1234567890*#")
-        .code(13613),
+        .code(Code::RECORD_FINISH_ON_KEY),
     attribute("maxLength", Kind::Whole(2, limits::RECORDING_S_MAX), "Longest, seconds.")
         .default("3600")
-        .code(13612),
-    attribute("playBeep", Kind::Flag, "Whether a beep comes first.").default("true").code(13616),
+        .code(Code::RECORD_MAX_LENGTH),
+    attribute("playBeep", Kind::Flag, "Whether a beep comes first.")
+        .default("true")
+        .code(Code::RECORD_PLAY_BEEP),
     TRIM_SILENCE.default("trim-silence"),
     CALLBACK,
     CALLBACK_METHOD,
     CALLBACK_EVENT.fatal(),
-    attribute("transcribe", Kind::Flag, "Not supported.").default("false").code(13614),
-    attribute("transcribeCallback", Kind::Url, "Not supported.").code(13257),
+    attribute("transcribe", Kind::Flag, "Not supported.")
+        .default("false")
+        .code(Code::RECORD_TRANSCRIBE),
+    attribute("transcribeCallback", Kind::Url, "Not supported.").code(Code::TRANSCRIBE_CALLBACK),
     CONFIGURATION,
 ];
 
@@ -82,7 +89,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Record
         let message =
             "transcription is not supported by this gateway: <Record> goes on without".to_owned();
         let position = reading.place(node);
-        reading.warn(13750, message, position);
+        reading.warn(Code::VERB_NOT_SUPPORTED, message, position);
     }
     Ok(Some(Record {
         action: Link {
@@ -135,19 +142,30 @@ mod tests {
         let callback = record(text).callback.expect("it is written");
         assert_eq!(callback.events, [RecordingEvent::InProgress, RecordingEvent::Absent]);
         let verb = one("<Record recordingStatusCallbackEvent=\"done\"/>");
-        assert!(matches!(verb, Verb::Broken(finding) if finding.code == 13621));
+        assert!(
+            matches!(verb, Verb::Broken(finding) if finding.code == Code::RECORD_STATUS_CALLBACK)
+        );
     }
 
     #[test]
     fn transcription_is_named_as_missing() {
-        assert_eq!(codes("<Record transcribe=\"true\"/>"), [13750]);
+        assert_eq!(codes("<Record transcribe=\"true\"/>"), [Code::VERB_NOT_SUPPORTED]);
     }
 
     #[test]
     fn bad_values_have_their_codes() {
         let text =
             "<Record timeout=\"-1\" maxLength=\"1\" finishOnKey=\"A\" playBeep=\"x\" trim=\"x\"/>";
-        assert_eq!(codes(text), [13611, 13612, 13613, 13616, 13699]);
+        assert_eq!(
+            codes(text),
+            [
+                Code::RECORD_TIMEOUT,
+                Code::RECORD_MAX_LENGTH,
+                Code::RECORD_FINISH_ON_KEY,
+                Code::RECORD_PLAY_BEEP,
+                Code::RECORD_TRIM
+            ]
+        );
     }
 
     fn record(text: &str) -> Record {

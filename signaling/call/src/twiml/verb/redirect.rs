@@ -1,6 +1,7 @@
 //! `<Redirect>`: URL and method. Sans-IO.
 
 use roxmltree::Node;
+use shared::Code;
 
 use super::{Link, Read};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -14,7 +15,9 @@ pub struct Redirect {
 }
 
 pub(crate) const ATTRIBUTES: &[Attribute] =
-    &[attribute("method", Kind::Method, "Method of the request.").default("POST").code(13710)];
+    &[attribute("method", Kind::Method, "Method of the request.")
+        .default("POST")
+        .code(Code::REDIRECT_METHOD)];
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Redirect> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
@@ -25,6 +28,8 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Redire
 
 #[cfg(test)]
 mod tests {
+    use shared::Code;
+
     use store::HttpMethod;
 
     use crate::twiml::tests::{codes, one};
@@ -35,6 +40,6 @@ mod tests {
         let verb = one("<Redirect method=\"PUT\"> /b </Redirect>");
         let Verb::Redirect(redirect) = verb else { panic!("{verb:?}") };
         assert_eq!((redirect.link.url.as_str(), redirect.link.method), ("/b", HttpMethod::Post));
-        assert_eq!(codes("<Redirect method=\"PUT\">/b</Redirect>"), [13710]);
+        assert_eq!(codes("<Redirect method=\"PUT\">/b</Redirect>"), [Code::REDIRECT_METHOD]);
     }
 }

@@ -1,6 +1,7 @@
 //! `<Refer>`: attributes and URI. Sans-IO.
 
 use roxmltree::Node;
+use shared::Code;
 
 use super::{Link, Read};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -27,7 +28,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Refer>
     let target = targets.next().and_then(|child| refer_to(&own_text(child)));
     let Some(target) = target else {
         let message = "<Refer> needs one <Sip> with a SIP URI: skipped";
-        reading.warn(12200, message.to_owned(), position);
+        reading.warn(Code::TWIML_SCHEMA, message.to_owned(), position);
         return Ok(None);
     };
     let action = attributes.text("action");
@@ -47,6 +48,8 @@ fn refer_to(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use shared::Code;
+
     use store::HttpMethod;
 
     use crate::twiml::tests::{codes, one};
@@ -66,7 +69,7 @@ mod tests {
     #[test]
     fn without_a_uri_it_is_skipped_with_a_warning() {
         for text in ["<Refer/>", "<Refer><Sip/></Refer>", "<Refer><Sip>a b&lt;c</Sip></Refer>"] {
-            assert_eq!(codes(text), [12200], "{text}");
+            assert_eq!(codes(text), [Code::TWIML_SCHEMA], "{text}");
         }
     }
 }

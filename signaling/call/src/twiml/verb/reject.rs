@@ -1,6 +1,7 @@
 //! `<Reject>` and `<Hangup>`. Sans-IO.
 
 use roxmltree::Node;
+use shared::Code;
 
 use super::{Read, Verb};
 use crate::finding::Finding;
@@ -19,7 +20,7 @@ pub enum Reject {
 pub(crate) const ATTRIBUTES: &[Attribute] =
     &[attribute("reason", Kind::Word(&["rejected", "busy"]), "How it is refused.")
         .default("rejected")
-        .code(13810)];
+        .code(Code::REJECT_REASON)];
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Reject> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
@@ -55,11 +56,11 @@ mod tests {
         assert_eq!(one("<Reject/>"), Verb::Reject(Reject::Rejected));
         assert_eq!(one("<Reject reason=\"busy\"/>"), Verb::Reject(Reject::Busy));
         assert_eq!(one("<Reject reason=\"lazy\"/>"), Verb::Reject(Reject::Rejected));
-        assert_eq!(codes("<Reject reason=\"lazy\"/>"), [13810]);
+        assert_eq!(codes("<Reject reason=\"lazy\"/>"), [Code::REJECT_REASON]);
     }
 
     #[test]
     fn hangup_has_no_attributes() {
-        assert_eq!(codes("<Hangup reason=\"busy\"/>"), [12200]);
+        assert_eq!(codes("<Hangup reason=\"busy\"/>"), [Code::TWIML_SCHEMA]);
     }
 }

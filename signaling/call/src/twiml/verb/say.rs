@@ -1,7 +1,7 @@
 //! `<Say>`: attributes and text. Sans-IO.
 
 use roxmltree::Node;
-use shared::limits;
+use shared::{Code, limits};
 
 use super::{Read, ssml};
 use crate::speech::Speech;
@@ -22,11 +22,12 @@ pub struct Say {
 }
 
 pub(crate) const ATTRIBUTES: &[Attribute] = &[
-    attribute("voice", Kind::Text, "Voice: man, woman, alice, Polly.*, Google.*").code(13511),
-    attribute("language", Kind::Text, "Locale, for example en-US.").code(13512),
+    attribute("voice", Kind::Text, "Voice: man, woman, alice, Polly.*, Google.*")
+        .code(Code::SAY_VOICE),
+    attribute("language", Kind::Text, "Locale, for example en-US.").code(Code::SAY_LANGUAGE),
     attribute("loop", Kind::Whole(0, u32::MAX), "How often; 0 = up to 1,000 times.")
         .default("1")
-        .code(13510),
+        .code(Code::SAY_LOOP),
 ];
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
@@ -34,19 +35,19 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
     let position = reading.place(node);
     let speech = ssml::read(node, reading)?;
     if speech.words().trim().is_empty() {
-        reading.warn(13520, "<Say> has no text: skipped".to_owned(), position);
+        reading.warn(Code::SAY_TEXT, "<Say> has no text: skipped".to_owned(), position);
         return Ok(None);
     }
     if speech.characters() > limits::SAY_CHARACTERS_MAX {
         let message =
             format!("<Say> has more than {} characters: skipped", limits::SAY_CHARACTERS_MAX);
-        reading.warn(13521, message, position);
+        reading.warn(Code::SAY_TEXT_LENGTH, message, position);
         return Ok(None);
     }
     let voice = attributes.text("voice").filter(|voice| !voice.is_empty()).map(str::to_owned);
     if voice.as_deref().is_some_and(|voice| !is_voice(voice)) {
         let message = "the voice of <Say> is not known: the default voice is used".to_owned();
-        reading.warn(13511, message, position);
+        reading.warn(Code::SAY_VOICE, message, position);
     }
     Ok(Some(Say {
         speech,
@@ -72,6 +73,8 @@ fn is_voice(voice: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use shared::Code;
+
     use crate::twiml::tests::{codes, one, skipped};
     use crate::twiml::verb::Verb;
 
@@ -89,18 +92,18 @@ mod tests {
     fn loop_zero_is_a_thousand_and_a_bad_loop_is_one() {
         assert!(matches!(one("<Say loop=\"0\">a</Say>"), Verb::Say(say) if say.repeat == 1_000));
         assert!(matches!(one("<Say loop=\"x\">a</Say>"), Verb::Say(say) if say.repeat == 1));
-        assert_eq!(codes("<Say loop=\"-1\">a</Say>"), [13510]);
+        assert_eq!(codes("<Say loop=\"-1\">a</Say>"), [Code::SAY_LOOP]);
     }
 
     #[test]
     fn an_empty_or_overlong_text_is_skipped_with_its_code() {
-        assert_eq!(skipped("<Say> </Say>"), [13520]);
-        assert_eq!(skipped(&format!("<Say>{}</Say>", "a".repeat(4_097))), [13521]);
+        assert_eq!(skipped("<Say> </Say>"), [Code::SAY_TEXT]);
+        assert_eq!(skipped(&format!("<Say>{}</Say>", "a".repeat(4_097))), [Code::SAY_TEXT_LENGTH]);
     }
 
     #[test]
     fn an_unknown_voice_falls_back_with_a_warning() {
-        assert_eq!(codes("<Say voice=\"bob\">a</Say>"), [13511]);
+        assert_eq!(codes("<Say voice=\"bob\">a</Say>"), [Code::SAY_VOICE]);
         assert!(codes("<Say voice=\"Polly.Joanna\" language=\"fr-FR\">a</Say>").is_empty());
     }
 }

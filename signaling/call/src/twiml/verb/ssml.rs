@@ -5,6 +5,7 @@
 //! a missing word.
 
 use roxmltree::Node;
+use shared::Code;
 
 use crate::finding::{Finding, brief};
 use crate::speech::{Manner, Part, Speech};
@@ -46,7 +47,8 @@ const EMPHASIS: &[Attribute] =
     &[attribute("level", Kind::Word(&["strong", "moderate", "reduced"]), "How much.")
         .default("moderate")];
 
-const LANG: &[Attribute] = &[attribute("lang", Kind::Text, "xml:lang, a locale.").code(13512)];
+const LANG: &[Attribute] =
+    &[attribute("lang", Kind::Text, "xml:lang, a locale.").code(Code::SAY_LANGUAGE)];
 
 const PHONEME: &[Attribute] = &[
     attribute("alphabet", Kind::Word(&ALPHABETS), "How the sounds are written.").default("ipa"),
@@ -63,7 +65,7 @@ const ALPHABETS: [&str; 6] = [
 
 const PROSODY: &[Attribute] = &[
     attribute("volume", Kind::Text, "A word, or a gain in dB."),
-    attribute("rate", Kind::Text, "A word, or a percentage.").code(13513),
+    attribute("rate", Kind::Text, "A word, or a percentage.").code(Code::SAY_SSML_RATE),
     attribute("pitch", Kind::Text, "A word, or a change in per cent."),
 ];
 
@@ -150,23 +152,28 @@ fn element(
         "lang" if attributes.text("lang").is_some() => {
             let message = "the language of <lang> is not spoken inside <Say>: the voice of <Say> \
                            speaks it; use a <Say> of its own";
-            unsupported(13512, message, node, reading);
+            unsupported(Code::SAY_LANGUAGE, message, node, reading);
         }
         "w" if attributes.text("role").is_some() => {
-            unsupported(13750, "the role of <w> has no effect on this voice", node, reading);
+            unsupported(
+                Code::VERB_NOT_SUPPORTED,
+                "the role of <w> has no effect on this voice",
+                node,
+                reading,
+            );
         }
         _ => {}
     }
     collect(node, &of_content, reading, speech)
 }
 
-fn unsupported(code: u32, message: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
+fn unsupported(code: Code, message: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
     let position = reading.place(node);
     reading.warn(code, message.to_owned(), position);
 }
 
 /// Warns of a value that passed its kind and is invalid all the same.
-fn invalid(code: u32, name: &str, value: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
+fn invalid(code: Code, name: &str, value: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
     let element = node.tag_name().name();
     let message = format!("`{}` is not valid for `{name}` of <{element}>: ignored", brief(value));
     unsupported(code, &message, node, reading);
@@ -187,7 +194,7 @@ fn pause_ms(attributes: &Attributes, node: Node<'_, '_>, reading: &mut Reading<'
     if let Some(text) = attributes.text("time") {
         match time_ms(text) {
             Some(ms) => return ms,
-            None => invalid(12200, "time", text, node, reading),
+            None => invalid(Code::TWIML_SCHEMA, "time", text, node, reading),
         }
     }
     match attributes.word("strength") {
@@ -238,7 +245,11 @@ fn prosody(
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) {
-    for (name, code) in [("volume", 12200), ("rate", 13513), ("pitch", 12200)] {
+    for (name, code) in [
+        ("volume", Code::TWIML_SCHEMA),
+        ("rate", Code::SAY_SSML_RATE),
+        ("pitch", Code::TWIML_SCHEMA),
+    ] {
         let Some(text) = attributes.text(name) else { continue };
         let changed = match name {
             "volume" => with_volume(text, manner),
@@ -334,7 +345,7 @@ fn say_as(
             let message = format!(
                 "`{other}` of <say-as> has no effect on this voice: the text is read as it is"
             );
-            unsupported(13750, &message, node, reading);
+            unsupported(Code::VERB_NOT_SUPPORTED, &message, node, reading);
         }
     }
     Said::Spoken
@@ -353,7 +364,7 @@ fn sounds(
         other => {
             let message =
                 format!("alphabet `{other}` of <phoneme> is not known here: the word is spoken");
-            unsupported(13750, &message, node, reading);
+            unsupported(Code::VERB_NOT_SUPPORTED, &message, node, reading);
             return None;
         }
     };
@@ -362,7 +373,7 @@ fn sounds(
     };
     let sounds = sounds.map(|text| text.replace(char::is_whitespace, "")).filter(fits);
     if sounds.is_none() {
-        invalid(12200, "ph", written, node, reading);
+        invalid(Code::TWIML_SCHEMA, "ph", written, node, reading);
     }
     sounds
 }
@@ -438,6 +449,8 @@ const SOUNDS_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {
+    use shared::Code;
+
     use crate::speech::{Manner, Part, Speech};
     use crate::twiml::tests::{codes, one};
     use crate::twiml::verb::Verb;
@@ -469,11 +482,11 @@ mod tests {
         let nested = "<prosody rate=\"50%\"><prosody rate=\"50%\">a</prosody></prosody>";
         assert_eq!(manner(nested).rate, 25);
         for (bad, code) in [
-            ("rate=\"quick\"", 13513),
-            ("rate=\"-5%\"", 13513),
-            ("rate=\"inf%\"", 13513),
-            ("pitch=\"12%\"", 12200),
-            ("volume=\"+NaNdB\"", 12200),
+            ("rate=\"quick\"", Code::SAY_SSML_RATE),
+            ("rate=\"-5%\"", Code::SAY_SSML_RATE),
+            ("rate=\"inf%\"", Code::SAY_SSML_RATE),
+            ("pitch=\"12%\"", Code::TWIML_SCHEMA),
+            ("volume=\"+NaNdB\"", Code::TWIML_SCHEMA),
         ] {
             assert_eq!(codes(&format!("<Say><prosody {bad}>a</prosody></Say>")), [code], "{bad}");
             assert_eq!(prosody(bad), (100, 100, 100), "{bad}");
@@ -488,7 +501,7 @@ mod tests {
         };
         assert_eq!([pause("time=\"300ms\""), pause("time=\"1.5s\"")], [300, 1_500]);
         assert_eq!([pause("strength=\"none\""), pause("")], [0, 500]);
-        assert_eq!(codes("<Say>a<break time=\"11s\"/></Say>"), [12200]);
+        assert_eq!(codes("<Say>a<break time=\"11s\"/></Say>"), [Code::TWIML_SCHEMA]);
         let speech = said("<p>One</p><s>Two.</s>Three");
         assert_eq!(speech.words(), "One. Two.Three");
         assert_eq!(speech.parts.iter().filter(|part| matches!(part, Part::Pause(_))).count(), 2);
@@ -514,20 +527,23 @@ mod tests {
         assert_eq!(sounds("ipa", "t͡ʃ").as_deref(), Some("tS"));
         assert_eq!(sounds("x-sampa", "pI&quot;kA:n").as_deref(), Some("pI\"kA:n"));
         assert_eq!(sounds("ipa", "漢"), None);
-        assert_eq!(codes("<Say><phoneme ph=\"漢\">x</phoneme></Say>"), [12200]);
+        assert_eq!(codes("<Say><phoneme ph=\"漢\">x</phoneme></Say>"), [Code::TWIML_SCHEMA]);
         let kana = "<Say><phoneme alphabet=\"x-amazon-yomigana\" ph=\"a\">x</phoneme></Say>";
-        assert_eq!(codes(kana), [13750]);
+        assert_eq!(codes(kana), [Code::VERB_NOT_SUPPORTED]);
     }
 
     #[test]
     fn what_no_voice_here_can_do_is_spoken_plainly_and_named() {
         for (content, code) in [
-            ("<lang xml:lang=\"fr-FR\">bonjour</lang>", 13512),
-            ("<w role=\"amazon:VB\">read</w>", 13750),
-            ("<say-as interpret-as=\"date\" format=\"mdy\">1/2/2026</say-as>", 13750),
-            ("<say-as interpret-as=\"riddle\">1</say-as>", 12200),
-            ("<prosody speed=\"9\">a</prosody>", 12200),
-            ("<audio src=\"x\"/>a", 12200),
+            ("<lang xml:lang=\"fr-FR\">bonjour</lang>", Code::SAY_LANGUAGE),
+            ("<w role=\"amazon:VB\">read</w>", Code::VERB_NOT_SUPPORTED),
+            (
+                "<say-as interpret-as=\"date\" format=\"mdy\">1/2/2026</say-as>",
+                Code::VERB_NOT_SUPPORTED,
+            ),
+            ("<say-as interpret-as=\"riddle\">1</say-as>", Code::TWIML_SCHEMA),
+            ("<prosody speed=\"9\">a</prosody>", Code::TWIML_SCHEMA),
+            ("<audio src=\"x\"/>a", Code::TWIML_SCHEMA),
         ] {
             assert_eq!(codes(&format!("<Say>{content}</Say>")), [code], "{content}");
             assert!(!said(content).words().is_empty(), "{content}");

@@ -1,6 +1,6 @@
 //! The calls that a `<Dial>` makes: set-up, caller id, hops. Sans-IO.
 
-use shared::{CallSid, Now};
+use shared::{CallSid, Code, Now};
 
 use crate::call::Call;
 use crate::finding::{Finding, brief};
@@ -18,13 +18,14 @@ impl Call {
             None => (DocumentSource::None, noun.target),
             Some(Ok(webhook)) => (DocumentSource::Url(webhook), noun.target),
             Some(Err(sentence)) => {
-                (DocumentSource::None, impossible(&noun.target, 11100, None, sentence))
+                (DocumentSource::None, impossible(&noun.target, Code::URL_INVALID, None, sentence))
             }
         };
         let hops_left = self.setup.max_forwards.checked_sub(1);
         let target = match hops_left {
             Some(_) => target,
-            None => impossible(&target, TOO_MANY_HOPS, Some(483), LOOP.to_owned()),
+            // Without hops left, the child is refused as the next hop would refuse it.
+            None => impossible(&target, Code::MAX_FORWARDS, Some(483), LOOP.to_owned()),
         };
         let caller_id = self.caller_id(spec.caller_id.as_deref(), noun.kind);
         CallSetup {
@@ -50,7 +51,7 @@ impl Call {
                 match self.resolve_link(&link) {
                     Ok(webhook) => Some(StatusCallback { webhook, events }),
                     Err(sentence) => {
-                        self.notify(Finding::warning(11100, sentence), None);
+                        self.notify(Finding::warning(Code::URL_INVALID, sentence), None);
                         None
                     }
                 }
@@ -75,10 +76,10 @@ impl Call {
     fn caller_id(&mut self, asked: Option<&str>, kind: NounKind) -> Option<String> {
         let asked = asked?;
         let (fits, code) = match kind {
-            NounKind::Number => (is_number(asked), 13214),
-            NounKind::Sip if asked.len() > CALLER_ID_MAX => (false, 13248),
-            NounKind::Sip => (asked.bytes().all(is_caller_id_byte), 13214),
-            NounKind::Other => (true, 13214),
+            NounKind::Number => (is_number(asked), Code::DIAL_CALLER_ID),
+            NounKind::Sip if asked.len() > CALLER_ID_MAX => (false, Code::SIP_CALLER_ID_LENGTH),
+            NounKind::Sip => (asked.bytes().all(is_caller_id_byte), Code::DIAL_CALLER_ID),
+            NounKind::Other => (true, Code::DIAL_CALLER_ID),
         };
         if fits {
             return Some(asked.to_owned());
@@ -92,7 +93,7 @@ impl Call {
 }
 
 /// A target that cannot be rung, reported under the name that the document gave it.
-fn impossible(target: &Target, code: u32, status: Option<u16>, sentence: String) -> Target {
+fn impossible(target: &Target, code: Code, status: Option<u16>, sentence: String) -> Target {
     Target::Impossible { to: reported(target), code, status, sentence }
 }
 
@@ -121,8 +122,6 @@ const fn is_caller_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_' | b'.')
 }
 
-/// Error code of a call without hops left. The child is refused as the next hop would refuse it.
-const TOO_MANY_HOPS: u32 = 32006;
 const LOOP: &str = "The call has no hops left (Max-Forwards): somebody sends it back here again and \
                     again. Look for the route that leads back.";
 /// Longest caller id on a SIP target, in bytes.

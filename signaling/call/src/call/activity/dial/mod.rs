@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::time::Duration;
 
-use shared::{CallSid, Instant, Now, PlayId, RecordingSid, limits};
+use shared::{CallSid, Code, Instant, Now, PlayId, RecordingSid, limits};
 
 pub(crate) use self::parting::Parting;
 use super::{Activity, Still, Waits};
@@ -78,7 +78,7 @@ impl Call {
     pub(crate) fn dial(&mut self, now: Now, mut spec: Dial, position: Position) {
         if self.is_tied_child() && self.transfer.is_none() {
             let message = "<Dial> is not allowed in a screening document";
-            return self.fatal(now, Finding::error(13201, message).at(position));
+            return self.fatal(now, Finding::error(Code::DIAL_IN_SCREENING, message).at(position));
         }
         if let Some(Err(fault)) = spec.action.as_ref().map(|action| self.resolve(&action.url)) {
             return self.fatal(now, Finding::from(fault).at(position));
