@@ -2,7 +2,6 @@
 //!
 //! An addition of this gateway, to test a line: the API has no such verb.
 
-use shared::Code;
 use roxmltree::Node;
 
 use super::Read;
@@ -30,6 +29,8 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Echo> 
 
 #[cfg(test)]
 mod tests {
+    use shared::Code;
+
     use super::*;
     use crate::twiml::tests::{codes, one};
     use crate::twiml::verb::Verb;
