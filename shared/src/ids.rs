@@ -123,7 +123,11 @@ sids! {
     BindingSid = "RG";
 }
 
-fn parse_sid(text: &str, prefix: &'static str) -> Result<u128, SidError> {
+/// The bits of a SID with this prefix. Accepts hexadecimal digits of either case, as clients send both.
+///
+/// # Errors
+/// [`SidError`] for any other text.
+pub fn parse_sid(text: &str, prefix: &'static str) -> Result<u128, SidError> {
     let error = SidError { prefix };
     let digits = text.strip_prefix(prefix).ok_or(error)?;
     if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use shared::AccountSid;
 use shared::ids::{CredentialListSid, Origin};
 use store::{
-    Account, Change, DomainFields, DomainSuffix, MappedList, Mint, Patch, Reply, Resource, Secret,
-    Snapshot, Write,
+    Account, Change, CredentialListParameters, CredentialParameters, DomainParameters,
+    DomainSuffix, MappedList, Mint, Patch, Reply, Resource, Secret, Snapshot, Write,
 };
 
 use crate::rng::Rng;
@@ -23,7 +23,7 @@ pub const START_UNIX_MS: i64 = 1_700_000_000_000;
 /// An account and a domain with these fields, whose users may do what `mapped` lists.
 pub fn snapshot(
     rng: &mut Rng,
-    fields: DomainFields,
+    fields: DomainParameters,
     users: &[&str],
     mapped: &[fn(CredentialListSid) -> MappedList],
 ) -> Snapshot {
@@ -31,21 +31,35 @@ pub fn snapshot(
     let token = Secret::new("0123456789abcdef0123456789abcdef");
     let account = Account::main(ACCOUNT, token, "sim", START_UNIX_MS);
     snapshot.apply(&Change::Insert(Resource::Account(Arc::new(account))));
-    let fields = DomainFields {
-        domain_name: Some(DOMAIN.to_owned()),
+    let fields = DomainParameters {
+        domain_name: Patch::Set(DOMAIN.to_owned()),
         voice_url: Patch::Set("http://10.0.0.9/voice".to_owned()),
         voice_status_callback_url: Patch::Set("http://10.0.0.9/status".to_owned()),
         ..fields
     };
-    let created = write(&mut snapshot, rng, Write::CreateDomain(Box::new(fields)));
-    let Reply::Domain { domain, .. } = created else { unreachable!("a domain was requested") };
-    let create = Write::CreateCredentialList { friendly_name: "desk".to_owned() };
-    let Reply::CredentialList(list) = write(&mut snapshot, rng, create) else {
+    let created = write(&mut snapshot, rng, Write::create(fields));
+    let Reply::Resource(Resource::Domain(domain), _) = created else {
+        unreachable!("a domain was requested")
+    };
+    let create =
+        Write::create(CredentialListParameters { friendly_name: Patch::Set("desk".to_owned()) });
+    let Reply::Resource(Resource::CredentialList(list), _) = write(&mut snapshot, rng, create)
+    else {
         unreachable!("a list was requested")
     };
     for user in users {
         let (username, password) = ((*user).to_owned(), Secret::new(PASSWORD));
-        write(&mut snapshot, rng, Write::CreateCredential { list: list.sid, username, password });
+        write(
+            &mut snapshot,
+            rng,
+            Write::create_in(
+                list.sid.0,
+                CredentialParameters {
+                    username: Patch::Set(username),
+                    password: Patch::Set(password),
+                },
+            ),
+        );
     }
     for mapped in mapped {
         let list = mapped(list.sid);

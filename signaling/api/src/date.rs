@@ -1,7 +1,7 @@
 //! Dates as the contract writes and reads them.
 
 use shared::time::{civil_date, days_since_1970};
-use store::{TimeRange, WriteError};
+use store::{TimeRange, Until, WriteError};
 
 use crate::form::Form;
 use crate::response::invalid_parameter;
@@ -70,13 +70,6 @@ pub(crate) fn moment(text: &str) -> Option<Moment> {
 fn digits(text: &str, count: usize) -> Option<i64> {
     let fits = text.len() == count && count <= 9 && text.bytes().all(|b| b.is_ascii_digit());
     if fits { text.parse().ok() } else { None }
-}
-
-/// Meaning of `Name<`: "before" for calls, "on or before" for the other lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Until {
-    Before,
-    OnOrBefore,
 }
 
 /// Reads the filters `name`, `name<` and `name>` of a list.

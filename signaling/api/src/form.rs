@@ -1,6 +1,9 @@
 //! Parameters of a query or a form body, and readers for each form of value.
 
-use store::{HttpMethod, Patch, WriteError};
+use std::net::IpAddr;
+
+use shared::ids::parse_sid;
+use store::{HttpMethod, Secret, Value, WriteError};
 use url::Url;
 
 use crate::response::invalid_parameter;
@@ -40,69 +43,19 @@ impl Form {
             .flat_map(|(_, value)| value.split_ascii_whitespace())
     }
 
-    /// Text of an update: an absent parameter keeps the old one, an empty one clears it.
-    pub(crate) fn patch(&self, name: &str) -> Patch<String> {
-        match self.raw(name) {
-            None => Patch::Keep,
-            Some("") => Patch::Clear,
-            Some(value) => Patch::Set(value.to_owned()),
-        }
-    }
-
     /// `true` or `false`, upper or lower case.
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, WriteError> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        if value.eq_ignore_ascii_case("true") {
-            Ok(Some(true))
-        } else if value.eq_ignore_ascii_case("false") {
-            Ok(Some(false))
-        } else {
-            Err(invalid_parameter(format!("{name} must be true or false")))
-        }
-    }
-
-    /// [`Form::boolean`] of an update.
-    pub(crate) fn boolean_patch(&self, name: &str) -> Result<Patch<bool>, WriteError> {
-        match self.raw(name) {
-            None => Ok(Patch::Keep),
-            Some("") => Ok(Patch::Clear),
-            Some(_) => Ok(self.boolean(name)?.map_or(Patch::Keep, Patch::Set)),
-        }
+        self.value(name).map(|text| boolean(name, text, 20422)).transpose()
     }
 
     /// An absolute http(s) URL; `code` is the contract's for a bad one.
     pub(crate) fn url(&self, name: &str, code: u32) -> Result<Option<String>, WriteError> {
-        self.value(name).map(|value| http_url(name, value, code)).transpose()
-    }
-
-    /// [`Form::url`] of an update.
-    pub(crate) fn url_patch(&self, name: &str, code: u32) -> Result<Patch<String>, WriteError> {
-        match self.raw(name) {
-            None => Ok(Patch::Keep),
-            Some("") => Ok(Patch::Clear),
-            Some(value) => http_url(name, value, code).map(Patch::Set),
-        }
+        self.value(name).map(|text| http_url(name, text, code)).transpose()
     }
 
     /// `GET` or `POST`; `code` is the contract's for anything else.
     pub(crate) fn method(&self, name: &str, code: u32) -> Result<Option<HttpMethod>, WriteError> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        HttpMethod::from_name(value)
-            .map(Some)
-            .ok_or_else(|| WriteError::invalid(code, format!("{name} must be GET or POST")))
-    }
-
-    /// [`Form::method`] of an update.
-    pub(crate) fn method_patch(
-        &self,
-        name: &str,
-        code: u32,
-    ) -> Result<Patch<HttpMethod>, WriteError> {
-        match self.raw(name) {
-            None => Ok(Patch::Keep),
-            Some("") => Ok(Patch::Clear),
-            Some(_) => Ok(self.method(name, code)?.map_or(Patch::Keep, Patch::Set)),
-        }
+        self.value(name).map(|text| method(name, text, code)).transpose()
     }
 
     /// One of the given words, upper or lower case.
@@ -124,17 +77,69 @@ impl Form {
     pub(crate) fn number(
         &self,
         name: &str,
-        (least, most): (u32, u32),
+        range: (u32, u32),
         code: u32,
     ) -> Result<Option<u32>, WriteError> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        value.parse().ok().filter(|number| (least..=most).contains(number)).map(Some).ok_or_else(
-            || {
-                let range = format!("{name} must be a whole number from {least} to {most}");
-                WriteError::invalid(code, range)
-            },
-        )
+        self.value(name).map(|text| number(name, text, range, code)).transpose()
     }
+}
+
+/// The value that a text, not empty, stands for; `code` is the contract's for a text of another form.
+pub(crate) fn value_of(
+    name: &str,
+    text: &str,
+    form: store::Form,
+    code: u32,
+) -> Result<Value, WriteError> {
+    use store::Form as Shape;
+    Ok(match form {
+        Shape::Text | Shape::Name(_) => Value::Text(text.to_owned()),
+        Shape::Secret => Value::Secret(Secret::new(text)),
+        Shape::Url => Value::Text(http_url(name, text, code)?),
+        Shape::Method => Value::Text(method(name, text, code)?.name().to_owned()),
+        Shape::Boolean => Value::Integer(boolean(name, text, code)?.into()),
+        Shape::Number(least, most) => {
+            Value::Integer(number(name, text, (least, most), code)?.into())
+        }
+        Shape::Address => {
+            let message = || format!("{name} must be one IPv4 or IPv6 address, without wildcards");
+            let address: IpAddr = text.parse().map_err(|_| WriteError::invalid(code, message()))?;
+            Value::Text(address.to_string())
+        }
+        Shape::Word(words) if words.contains(&text) => Value::Text(text.to_owned()),
+        Shape::Word(words) => {
+            let (last, others) = words.split_last().unwrap_or((&"", &[]));
+            let message = format!("{name} must be {} or {last}", others.join(", "));
+            return Err(WriteError::invalid(code, message));
+        }
+        Shape::Sid(prefix) => {
+            let message = || format!("{name} must be a SID that begins with {prefix}");
+            let bits = parse_sid(text, prefix).map_err(|_| WriteError::invalid(code, message()))?;
+            Value::Bytes(bits.to_be_bytes().to_vec())
+        }
+    })
+}
+
+fn boolean(name: &str, text: &str, code: u32) -> Result<bool, WriteError> {
+    if text.eq_ignore_ascii_case("true") {
+        Ok(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Ok(false)
+    } else {
+        Err(WriteError::invalid(code, format!("{name} must be true or false")))
+    }
+}
+
+fn method(name: &str, text: &str, code: u32) -> Result<HttpMethod, WriteError> {
+    HttpMethod::from_name(text)
+        .ok_or_else(|| WriteError::invalid(code, format!("{name} must be GET or POST")))
+}
+
+fn number(name: &str, text: &str, (least, most): (u32, u32), code: u32) -> Result<u32, WriteError> {
+    text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        let range = format!("{name} must be a whole number from {least} to {most}");
+        WriteError::invalid(code, range)
+    })
 }
 
 /// An absolute http(s) URL with a host, as it was written.
@@ -166,14 +171,6 @@ mod tests {
         let form = Form::parse(b"Event=initiated&Event=answered+completed");
         let words: Vec<_> = form.words("Event").collect();
         assert_eq!(words, ["initiated", "answered", "completed"]);
-    }
-
-    #[test]
-    fn absent_keeps_and_empty_clears() {
-        let form = Form::parse(b"VoiceUrl=&FriendlyName=x");
-        assert_eq!(form.url_patch("VoiceUrl", 1), Ok(Patch::Clear));
-        assert_eq!(form.patch("FriendlyName"), Patch::Set("x".to_owned()));
-        assert_eq!(form.boolean_patch("Secure"), Ok(Patch::Keep));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod auth;
 mod context;
 mod date;
 mod described;
+mod filters;
 mod form;
 mod guard;
 mod handle;

@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use shared::AccountSid;
+use shared::ids::parse_sid;
 use store::{StoreError, WriteError};
 
 use crate::auth::unreadable;
@@ -13,6 +14,11 @@ pub(crate) fn sid<S: FromStr>(text: &str) -> Result<S, WriteError> {
     text.parse().map_err(|_| WriteError::not_found())
 }
 
+/// Reads a SID of the path by its prefix; not found for any other text.
+pub(crate) fn sid_bits(text: &str, prefix: &'static str) -> Result<u128, WriteError> {
+    parse_sid(text, prefix).map_err(|_| WriteError::not_found())
+}
+
 /// The row that was read; not found without one.
 pub(crate) fn found<T>(read: Result<Option<T>, StoreError>) -> Result<T, WriteError> {
     read.map_err(unreadable)?.ok_or_else(WriteError::not_found)
@@ -20,10 +26,5 @@ pub(crate) fn found<T>(read: Result<Option<T>, StoreError>) -> Result<T, WriteEr
 
 /// The path of an account's resource.
 pub(crate) fn uri(account: AccountSid, rest: &str) -> String {
-    uri_of(&account.to_string(), rest)
-}
-
-/// [`uri`] of an account whose SID is text already.
-pub(crate) fn uri_of(account: &str, rest: &str) -> String {
     format!("/2010-04-01/Accounts/{account}/{rest}")
 }

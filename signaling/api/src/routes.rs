@@ -1,18 +1,19 @@
-//! Routes: from the segments of a path to the resource. Only this file and `reply.rs` import resources, so a new
-//! resource adds a line to each and changes no other.
+//! Routes: from the segments of a path to the resource.
+//!
+//! A described resource is found by the path in its description, so it adds nothing here. Any other adds a line here
+//! and one to `reply.rs`; no other file imports resources.
 
 use shared::Now;
 use store::{AccountStatus, MappingKind, Reader, WriteError};
 
 use crate::auth::{self, Login};
 use crate::context::{Answered, Context};
+use crate::described;
 use crate::form::Form;
 use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
-    accounts, alerts, billing, calls, credential_lists, credentials, domains, events,
-    ip_access_control_lists, ip_addresses, keys, mappings, notifications, recordings,
-    registrations, timeline,
+    alerts, billing, calls, events, mappings, notifications, recordings, registrations, timeline,
 };
 use crate::response::{Frame, not_built};
 
@@ -46,34 +47,41 @@ pub(crate) fn dispatch(
         ["Accounts"] => {
             context.must_be_main_credentials()?;
             context.must_be_json()?;
-            accounts::collection(&context)
+            described(&context, path)
         }
         ["Accounts", sid, rest @ ..] => {
             let sid = sid.parse().map_err(|_| WriteError::not_found())?;
             context.account = auth::path_account(&context.login, sid, reader)?;
-            account_tree(&context, rest)
+            account_tree(&context, path, rest)
         }
         _ => Err(WriteError::not_found()),
     }
 }
 
-/// Everything below `/2010-04-01/Accounts/{sid}`.
-fn account_tree(context: &Context<'_>, path: &[&str]) -> Answered {
-    if path.is_empty() {
+/// `/2010-04-01/Accounts/{sid}` and everything below; `rest` is the part below.
+fn account_tree(context: &Context<'_>, path: &[&str], rest: &[&str]) -> Answered {
+    if rest.is_empty() {
         context.must_be_main_credentials()?;
         context.must_be_json()?;
-        return accounts::instance(context);
+        return described(context, path);
     }
     let writes = context.method != Method::Get;
     if writes && context.account.status != AccountStatus::Active {
         return Err(auth::not_active());
     }
     // A recording's own path without a suffix is its audio; everything else is JSON.
-    let is_media = matches!(path, ["Recordings", _]);
+    let is_media = matches!(rest, ["Recordings", _]);
     if !is_media {
         context.must_be_json()?;
     }
-    below_account(context, path)
+    match described::answer(context, path) {
+        Some(answered) => answered,
+        None => below_account(context, rest),
+    }
+}
+
+fn described(context: &Context<'_>, path: &[&str]) -> Answered {
+    described::answer(context, path).unwrap_or_else(|| Err(WriteError::not_found()))
 }
 
 /// Everything below `/v1`: monitor.
@@ -88,11 +96,9 @@ fn v1(context: &Context<'_>, path: &[&str]) -> Answered {
     }
 }
 
-/// Everything below an account.
+/// Everything below an account that no description has.
 fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
     match path {
-        ["Keys" | "SigningKeys"] => keys::collection(context),
-        ["Keys" | "SigningKeys", sid] => keys::instance(context, sid),
         ["SIP", rest @ ..] => sip(context, rest),
         ["Calls"] => calls::collection(context),
         ["Calls", sid] => calls::instance(context, sid),
@@ -131,25 +137,11 @@ const NOT_BUILT: &[&str] = &[
 
 fn sip(context: &Context<'_>, path: &[&str]) -> Answered {
     match path {
-        ["Domains"] => domains::collection(context),
-        ["Domains", sid] => domains::instance(context, sid),
         ["Domains", sid, "Registrations"] => registrations::collection(context, sid),
         ["Domains", sid, "Registrations", binding] => {
             registrations::instance(context, sid, binding)
         }
         ["Domains", sid, rest @ ..] => below_domain(context, sid, rest),
-        ["CredentialLists"] => credential_lists::collection(context),
-        ["CredentialLists", list] => credential_lists::instance(context, list),
-        ["CredentialLists", list, "Credentials"] => credentials::collection(context, list),
-        ["CredentialLists", list, "Credentials", sid] => credentials::instance(context, list, sid),
-        ["IpAccessControlLists"] => ip_access_control_lists::collection(context),
-        ["IpAccessControlLists", list] => ip_access_control_lists::instance(context, list),
-        ["IpAccessControlLists", list, "IpAddresses" | "Addresses"] => {
-            ip_addresses::collection(context, list)
-        }
-        ["IpAccessControlLists", list, "IpAddresses" | "Addresses", sid] => {
-            ip_addresses::instance(context, list, sid)
-        }
         _ => Err(WriteError::not_found()),
     }
 }

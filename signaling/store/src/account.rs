@@ -3,27 +3,30 @@
 use shared::limits::{FRIENDLY_NAME_CHARACTERS_MAX, KEYS_ACCOUNT_MAX, SUB_ACCOUNTS_MAX};
 use shared::{AccountSid, KeySid};
 
-use crate::resource::{Column, Value, resource};
+use crate::filter::Filter;
+use crate::parameter::{Form, On, Parameter};
+use crate::resource::{Collection, Column, resource};
 use crate::secret::{Secret, SecretHash};
 use crate::stored::Stored;
+use crate::value::Value;
 
 resource! {
     /// An account; with a parent it is a sub-account.
     pub struct Account {
         /// User name of its REST requests, and part of every path.
-        sid: AccountSid => [Column::fixed("sid")],
+        sid: AccountSid => [Column::fixed("sid").shown_as_sid("sid", AccountSid::PREFIX)],
         /// The account that created it; `None` for the main account.
-        parent: Option<AccountSid> => [Column::fixed("parent")],
+        parent: Option<AccountSid> => [Column::fixed("parent").shown_as_sid_or_own("owner_account_sid", AccountSid::PREFIX)],
         /// At most 64 characters.
-        friendly_name: String => [Column::changing("friendly_name")],
+        friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
         /// Whether it may be used.
-        status: AccountStatus => [Column::changing("status")],
+        status: AccountStatus => [Column::changing("status").shown("status")],
         /// The password of REST requests and the key of webhook signatures.
-        auth_token: Secret => [Column::fixed("auth_token").sealed()],
+        auth_token: Secret => [Column::fixed("auth_token").sealed().revealed("auth_token")],
         /// Unix milliseconds.
-        created_ms: i64 => [Column::fixed("created_ms")],
+        created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
         /// Unix milliseconds.
-        updated_ms: i64 => [Column::changing("updated_ms")],
+        updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update; a change that was planned on an older revision conflicts.
         revision: u64 => [Column::changing("revision")],
     }
@@ -32,12 +35,33 @@ resource! {
         owner: "parent",
         limit: SUB_ACCOUNTS_MAX,
         limit_reached: (21480, "subaccounts of an account"),
-        name_taken: (20409, "This SID is already taken"),
-        in_use: (20409, "The resource is in use"),
-        friendly_name: (20002, FRIENDLY_NAME_CHARACTERS_MAX),
-        path: None,
-        list_key: "accounts",
-        below: &[],
+        collections: &[Collection { path: "Accounts", list_key: "accounts" }],
+        below: &[
+            ("balance", "Balance"),
+            ("calls", "Calls"),
+            ("keys", "Keys"),
+            ("notifications", "Notifications"),
+            ("outgoing_caller_ids", "OutgoingCallerIds"),
+            ("recordings", "Recordings"),
+            ("signing_keys", "SigningKeys"),
+            ("sip", "SIP"),
+            ("usage", "Usage"),
+        ],
+        constants: &[("type", "Full")],
+        filters: &[
+            Filter::equal("FriendlyName", "friendly_name", Form::Text, 20422),
+            Filter::equal("Status", "status", Form::Word(AccountStatus::NAMES), 21475),
+        ],
+        lists_owner: true,
+        deletes: false,
+        needs_auth_token: true,
+    }
+    /// Parameters of an account.
+    taking AccountParameters {
+        /// Default: `SubAccount Created at …`.
+        friendly_name: String => Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 20002),
+        /// Only the parent may set it.
+        status: AccountStatus => Parameter::new("Status", Form::Word(AccountStatus::NAMES), 21475).taken(On::Update),
     }
 }
 
@@ -53,6 +77,9 @@ pub enum AccountStatus {
 }
 
 impl AccountStatus {
+    /// The contract's words.
+    pub const NAMES: &'static [&'static str] = &["active", "suspended", "closed"];
+
     /// The contract's word.
     pub const fn name(self) -> &'static str {
         match self {
@@ -98,14 +125,18 @@ resource! {
     }
     described as {
         table: "api_keys",
-        owner: "account",
         limit: KEYS_ACCOUNT_MAX,
         limit_reached: (20422, "API keys of an account"),
-        name_taken: (20409, "This SID is already taken"),
-        in_use: (20409, "The resource is in use"),
-        friendly_name: (20002, FRIENDLY_NAME_CHARACTERS_MAX),
-        path: None,
-        list_key: "keys",
-        below: &[],
+        collections: &[
+            Collection { path: "Accounts/{account_sid}/Keys", list_key: "keys" },
+            Collection { path: "Accounts/{account_sid}/SigningKeys", list_key: "signing_keys" },
+        ],
+        shows_uri: false,
+        needs_auth_token: true,
+    }
+    /// Parameters of an API key.
+    taking KeyParameters {
+        /// Default: empty.
+        friendly_name: String => Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 20002),
     }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::credential::Credential;
-use crate::domain::{Domain, MappingKind};
+use crate::domain::{Domain, DomainAuth, MappingKind};
 use crate::snapshot::Snapshot;
-use crate::write::DomainAuth;
 
 /// A SIP domain that a Request-URI named, and what the snapshot says about requests to it.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +28,7 @@ impl Snapshot {
     /// The domain with these labels before `.sip`, for the setting `sip.default_domain`.
     pub fn admission_by_labels(&self, labels: &str) -> Option<Admission<'_>> {
         let domain = self.domain_by_labels(labels)?;
-        let account = self.accounts.get(domain.account)?;
+        let account = self.tables.accounts.get(domain.account.0)?;
         Some(Admission { snapshot: self, domain, account })
     }
 }
@@ -49,7 +48,7 @@ impl<'s> Admission<'s> {
     /// True where an IP access control list mapped for calls has `source`.
     pub fn source_is_listed(&self, source: IpAddr) -> bool {
         self.lists(MappingKind::CallsIpAccessControlList)
-            .flat_map(|list| self.snapshot.ip_addresses.owned_by(list))
+            .flat_map(|list| self.snapshot.tables.ip_addresses.owned_by(list))
             .any(|row| row.block.contains(source))
     }
 
@@ -78,7 +77,8 @@ impl<'s> Admission<'s> {
         username: &str,
     ) -> impl Iterator<Item = &'s Arc<Credential>> {
         let snapshot = self.snapshot;
-        self.lists(kind).filter_map(move |list| snapshot.credentials.named(list, username))
+        self.lists(kind)
+            .filter_map(move |list| snapshot.tables.credentials.named(0, list, username))
     }
 
     fn lists(&self, kind: MappingKind) -> impl Iterator<Item = u128> + use<'s> {

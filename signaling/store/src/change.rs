@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use shared::{
-    AccountSid, CallSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid,
-    IpAddressSid, KeySid, RecordingSid,
-};
+use shared::{AccountSid, CallSid, DomainSid, RecordingSid};
 
-use crate::account::{Account, Key};
 use crate::binding::BindingChanges;
 use crate::calls::CallRecord;
-use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
-use crate::domain::{Domain, MappedList, Mapping};
-use crate::kind::ResourceKind;
+use crate::descriptions::Resource;
+use crate::domain::{MappedList, Mapping};
+use crate::kind::{ResourceKey, ResourceKind};
 use crate::record::{HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord};
 use crate::write::WriteError;
 
@@ -68,42 +64,6 @@ pub enum Change {
     /// Registered contacts, new, newer or gone. Precondition: the domains of new ones exist. Removing one
     /// that is gone already is not a conflict.
     ChangeBindings(Arc<BindingChanges>),
-}
-
-/// A configuration resource: what the snapshot holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// An account.
-    Account(Arc<Account>),
-    /// An API key.
-    Key(Arc<Key>),
-    /// A SIP domain.
-    Domain(Arc<Domain>),
-    /// A credential list.
-    CredentialList(Arc<CredentialList>),
-    /// A credential.
-    Credential(Arc<Credential>),
-    /// An IP access control list.
-    IpAccessControlList(Arc<IpAccessControlList>),
-    /// An address of one.
-    IpAddress(Arc<IpAddress>),
-}
-
-/// Names a configuration resource that can be deleted. Accounts cannot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResourceKey {
-    /// An API key.
-    Key(KeySid),
-    /// A SIP domain; its mappings go with it.
-    Domain(DomainSid),
-    /// A credential list; its credentials go with it.
-    CredentialList(CredentialListSid),
-    /// A credential.
-    Credential(CredentialSid),
-    /// An IP access control list; its addresses go with it.
-    IpAccessControlList(IpAccessControlListSid),
-    /// An address of one.
-    IpAddress(IpAddressSid),
 }
 
 /// The outcome of a [`Change`].

@@ -8,9 +8,12 @@ use shared::limits::{
 };
 use shared::{AccountSid, CredentialListSid, CredentialSid, IpAccessControlListSid, IpAddressSid};
 
-use crate::resource::{Column, Value, resource};
-use crate::secret::Ha1;
+use crate::kind::ResourceKind;
+use crate::parameter::{Form, On, Parameter};
+use crate::resource::{Collection, Column, resource};
+use crate::secret::{Ha1, Secret};
 use crate::stored::Stored;
+use crate::value::Value;
 
 resource! {
     /// A list of SIP users. Mapped to a domain, they may call through it or register at it.
@@ -30,15 +33,23 @@ resource! {
     }
     described as {
         table: "credential_lists",
-        owner: "account",
         limit: CREDENTIAL_LISTS_ACCOUNT_MAX,
         limit_reached: (21239, "credential lists of an account"),
         name_taken: (21240, "A credential list with this FriendlyName already exists"),
         in_use: (21241, "The credential list is still mapped to a domain"),
-        friendly_name: (21240, FRIENDLY_NAME_CHARACTERS_MAX),
-        path: Some("SIP/CredentialLists"),
-        list_key: "credential_lists",
+        unique: &[&["account", "friendly_name"]],
+        collections: &[Collection {
+            path: "Accounts/{account_sid}/SIP/CredentialLists",
+            list_key: "credential_lists",
+        }],
         below: &[("credentials", "Credentials")],
+    }
+    /// Parameters of a credential list.
+    taking CredentialListParameters {
+        /// Unique in the account.
+        friendly_name: String =>
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 21240)
+                .required(On::Both),
     }
 }
 
@@ -67,14 +78,23 @@ resource! {
     described as {
         table: "credentials",
         owner: "list",
+        owned_by: ResourceKind::CredentialList,
         limit: CREDENTIALS_LIST_MAX,
         limit_reached: (21242, "credentials of a credential list"),
         name_taken: (21240, "A credential with this Username already exists in the credential list"),
-        in_use: (20409, "The resource is in use"),
-        friendly_name: (21240, FRIENDLY_NAME_CHARACTERS_MAX),
-        path: Some("SIP/CredentialLists/{credential_list_sid}/Credentials"),
-        list_key: "credentials",
-        below: &[],
+        unique: &[&["list", "username"]],
+        collections: &[Collection {
+            path: "Accounts/{account_sid}/SIP/CredentialLists/{credential_list_sid}/Credentials",
+            list_key: "credentials",
+        }],
+    }
+    /// Parameters of a credential.
+    taking CredentialParameters {
+        /// For good.
+        username: String =>
+            Parameter::new("Username", Form::Text, 21240).taken(On::Create).required(On::Create),
+        /// The rules demand a strong one.
+        password: Secret => Parameter::new("Password", Form::Secret, 21240).required(On::Both),
     }
 }
 
@@ -109,15 +129,23 @@ resource! {
     }
     described as {
         table: "ip_access_control_lists",
-        owner: "account",
         limit: IP_ACCESS_CONTROL_LISTS_ACCOUNT_MAX,
         limit_reached: (21255, "IP access control lists of an account"),
         name_taken: (21235, "An IP access control list with this FriendlyName already exists"),
         in_use: (21236, "The IP access control list is still mapped to a domain"),
-        friendly_name: (21235, FRIENDLY_NAME_LONG_CHARACTERS_MAX),
-        path: Some("SIP/IpAccessControlLists"),
-        list_key: "ip_access_control_lists",
+        unique: &[&["account", "friendly_name"]],
+        collections: &[Collection {
+            path: "Accounts/{account_sid}/SIP/IpAccessControlLists",
+            list_key: "ip_access_control_lists",
+        }],
         below: &[("ip_addresses", "IpAddresses")],
+    }
+    /// Parameters of an IP access control list.
+    taking IpAccessControlListParameters {
+        /// Unique in the account.
+        friendly_name: String =>
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_LONG_CHARACTERS_MAX), 21235)
+                .required(On::Both),
     }
 }
 
@@ -150,17 +178,35 @@ resource! {
     described as {
         table: "ip_addresses",
         owner: "list",
+        owned_by: ResourceKind::IpAccessControlList,
         limit: IP_ADDRESSES_LIST_MAX,
         limit_reached: (21237, "addresses of an IP access control list"),
         name_taken: (
             21235,
             "This FriendlyName or IpAddress already exists in the IP access control list",
         ),
-        in_use: (20409, "The resource is in use"),
-        friendly_name: (21235, FRIENDLY_NAME_LONG_CHARACTERS_MAX),
-        path: Some("SIP/IpAccessControlLists/{ip_access_control_list_sid}/IpAddresses"),
-        list_key: "ip_addresses",
-        below: &[],
+        unique: &[&["list", "friendly_name"], &["list", "address", "prefix"]],
+        collections: &[
+            Collection {
+                path: "Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/IpAddresses",
+                list_key: "ip_addresses",
+            },
+            Collection {
+                path: "Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/Addresses",
+                list_key: "ip_addresses",
+            },
+        ],
+    }
+    /// Parameters of an address.
+    taking IpAddressParameters {
+        /// Unique in the list.
+        friendly_name: String =>
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_LONG_CHARACTERS_MAX), 21235)
+                .required(On::Create),
+        /// A new one keeps the prefix where that fits.
+        address: IpAddr => Parameter::new("IpAddress", Form::Address, 21235).required(On::Create),
+        /// Leading bits that count. Default: all, so that the block is the one address.
+        prefix: u8 => Parameter::new("CidrPrefixLength", Form::Number(0, 128), 21235),
     }
 }
 

@@ -1,24 +1,24 @@
-//! From a kind of resource to its description, and between resources and plain values. Sans-IO.
+//! A resource of any kind: from its kind to its description, and between rows and plain values. Sans-IO.
 
 use std::sync::Arc;
 
-use crate::account::{Account, Key};
-use crate::change::{Resource, ResourceKey};
-use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
-use crate::domain::Domain;
-use crate::kind::ResourceKind;
-use crate::resource::{Damaged, Described, Description, Value};
+use crate::kind::{ResourceKind, resources};
+use crate::resource::{Damaged, Described, Description};
+use crate::value::Value;
 
-macro_rules! kinds {
-    ($($kind:ident),*) => {
+macro_rules! described {
+    ($($(#[$doc:meta])* $table:ident: $kind:ident = $row:ty, $sid:ty;)*) => {
+        /// A configuration resource: what the snapshot holds.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Resource {
+            $($(#[$doc])* $kind(Arc<$row>),)*
+        }
+
         impl ResourceKind {
-            /// Every kind, each after the kinds that its rows refer to.
-            pub const ALL: &[Self] = &[$(Self::$kind),*];
-
             /// What rows of this kind are like.
             pub const fn description(self) -> &'static Description {
                 match self {
-                    $(Self::$kind => &$kind::DESCRIPTION,)*
+                    $(Self::$kind => &<$row>::DESCRIPTION,)*
                 }
             }
         }
@@ -38,6 +38,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// The bits of its SID.
+            pub fn sid_bits(&self) -> u128 {
+                match self {
+                    $(Self::$kind(row) => row.sid_bits(),)*
+                }
+            }
+
             /// Its values, one a column of its kind's [`Description`].
             pub fn values(&self) -> Vec<Value> {
                 match self {
@@ -51,32 +58,25 @@ macro_rules! kinds {
             /// See [`Described::from_values`].
             pub fn from_values(kind: ResourceKind, values: Vec<Value>) -> Result<Self, Damaged> {
                 Ok(match kind {
-                    $(ResourceKind::$kind => Self::$kind(Arc::new($kind::from_values(values)?)),)*
+                    $(ResourceKind::$kind => Self::$kind(Arc::new(<$row>::from_values(values)?)),)*
                 })
             }
         }
+
+        $(impl From<Arc<$row>> for Resource {
+            fn from(row: Arc<$row>) -> Self {
+                Self::$kind(row)
+            }
+        })*
     };
 }
 
-kinds!(Account, Key, Domain, CredentialList, Credential, IpAccessControlList, IpAddress);
-
-impl ResourceKey {
-    /// Its kind, and the bits of its SID.
-    pub const fn parts(self) -> (ResourceKind, u128) {
-        match self {
-            Self::Key(sid) => (ResourceKind::Key, sid.0),
-            Self::Domain(sid) => (ResourceKind::Domain, sid.0),
-            Self::CredentialList(sid) => (ResourceKind::CredentialList, sid.0),
-            Self::Credential(sid) => (ResourceKind::Credential, sid.0),
-            Self::IpAccessControlList(sid) => (ResourceKind::IpAccessControlList, sid.0),
-            Self::IpAddress(sid) => (ResourceKind::IpAddress, sid.0),
-        }
-    }
-}
+resources!(described);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Key;
 
     #[test]
     fn every_description_keeps_the_order_and_the_names_that_the_database_relies_on() {
@@ -87,6 +87,10 @@ mod tests {
             assert_eq!(names.first(), Some(&"sid"), "{kind:?}");
             assert_eq!(names.last(), Some(&"revision"), "{kind:?}");
             assert!(names.contains(&description.owner), "{kind:?}");
+            assert!(!description.prefix().is_empty(), "{kind:?} shows its SID first");
+            for column in description.unique.iter().flat_map(|set| set.iter()) {
+                assert!(names.contains(column), "{kind:?} has no column {column}");
+            }
             let changing: Vec<_> = description.columns.iter().filter(|c| c.changes).collect();
             assert!(changing.iter().any(|column| column.name == "updated_ms"), "{kind:?}");
             assert!(changing.iter().any(|column| column.name == "revision"), "{kind:?}");

@@ -4,64 +4,114 @@ use shared::limits::{DOMAINS_ACCOUNT_MAX, FRIENDLY_NAME_CHARACTERS_MAX};
 use shared::{AccountSid, CredentialListSid, DomainSid, IpAccessControlListSid};
 
 use crate::name::DomainLabels;
-use crate::resource::{Column, Value, resource};
+use crate::parameter::{Form, On, Parameter};
+use crate::resource::{Collection, Column, Derived, resource};
 use crate::stored::Stored;
+use crate::value::Value;
 
 resource! {
     /// A SIP domain: the host that callers name, and what answers their calls.
     pub struct Domain {
         /// Named by mappings, registrations and its path.
-        sid: DomainSid => [Column::fixed("sid")],
+        sid: DomainSid => [Column::fixed("sid").shown_as_sid("sid", DomainSid::PREFIX)],
         /// The account that owns it.
-        account: AccountSid => [Column::fixed("account")],
+        account: AccountSid => [Column::fixed("account").shown_as_sid("account_sid", AccountSid::PREFIX)],
         /// The name as the customer wrote it, lower case, with its suffix.
-        domain_name: String => [Column::changing("domain_name")],
+        domain_name: String => [Column::changing("domain_name").shown("domain_name")],
         /// The labels before `.sip`: unique over the node, and what requests are matched by.
         labels: DomainLabels => [Column::changing("labels")],
         /// The domain right above a subdomain, where that is a resource. Keeps it from being deleted.
         parent: Option<DomainSid> => [Column::changing("parent")],
         /// At most 64 characters.
-        friendly_name: String => [Column::changing("friendly_name")],
+        friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
         /// Where a call's first document is fetched; without one, calls are refused.
-        voice_url: Option<String> => [Column::changing("voice_url")],
+        voice_url: Option<String> => [Column::changing("voice_url").shown("voice_url")],
         /// Method of `voice_url`.
-        voice_method: HttpMethod => [Column::changing("voice_method")],
+        voice_method: HttpMethod => [Column::changing("voice_method").shown("voice_method")],
         /// Fetched when `voice_url` fails.
-        voice_fallback_url: Option<String> => [Column::changing("voice_fallback_url")],
+        voice_fallback_url: Option<String> => [Column::changing("voice_fallback_url").shown("voice_fallback_url")],
         /// Method of `voice_fallback_url`.
-        voice_fallback_method: HttpMethod => [Column::changing("voice_fallback_method")],
+        voice_fallback_method: HttpMethod => [Column::changing("voice_fallback_method").shown("voice_fallback_method")],
         /// Notified when a call ends.
-        voice_status_callback_url: Option<String> => [Column::changing("voice_status_callback_url")],
+        voice_status_callback_url: Option<String> => [Column::changing("voice_status_callback_url").shown("voice_status_callback_url")],
         /// Method of `voice_status_callback_url`.
-        voice_status_callback_method: HttpMethod => [Column::changing("voice_status_callback_method")],
+        voice_status_callback_method: HttpMethod => [Column::changing("voice_status_callback_method").shown("voice_status_callback_method")],
         /// Whether REGISTER is accepted.
-        sip_registration: bool => [Column::changing("sip_registration")],
+        sip_registration: bool => [Column::changing("sip_registration").shown_as_boolean("sip_registration")],
         /// Whether emergency calls are routed. Always false: the API refuses to set it.
-        emergency_calling_enabled: bool => [Column::changing("emergency_calling_enabled")],
+        emergency_calling_enabled: bool => [Column::changing("emergency_calling_enabled").shown_as_boolean("emergency_calling_enabled")],
         /// Whether only TLS and SRTP are accepted.
-        secure: bool => [Column::changing("secure")],
+        secure: bool => [Column::changing("secure").shown_as_boolean("secure")],
         /// A trunk's SID, kept and echoed.
-        byoc_trunk_sid: Option<String> => [Column::changing("byoc_trunk_sid")],
+        byoc_trunk_sid: Option<String> => [Column::changing("byoc_trunk_sid").shown("byoc_trunk_sid")],
         /// A number's SID, kept and echoed.
-        emergency_caller_sid: Option<String> => [Column::changing("emergency_caller_sid")],
+        emergency_caller_sid: Option<String> => [Column::changing("emergency_caller_sid").shown("emergency_caller_sid")],
         /// Unix milliseconds.
-        created_ms: i64 => [Column::fixed("created_ms")],
+        created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
         /// Unix milliseconds.
-        updated_ms: i64 => [Column::changing("updated_ms")],
+        updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update.
         revision: u64 => [Column::changing("revision")],
     }
     described as {
         table: "domains",
-        owner: "account",
         limit: DOMAINS_ACCOUNT_MAX,
         limit_reached: (21230, "SIP domains of an account"),
         name_taken: (21232, "This DomainName is already taken"),
         in_use: (21233, "The SIP domain still has subdomains"),
-        friendly_name: (21231, FRIENDLY_NAME_CHARACTERS_MAX),
-        path: Some("SIP/Domains"),
-        list_key: "domains",
-        below: &[],
+        unique: &[&["labels"]],
+        collections: &[Collection {
+            path: "Accounts/{account_sid}/SIP/Domains",
+            list_key: "domains",
+        }],
+        below: &[
+            ("credential_list_mappings", "CredentialListMappings"),
+            ("ip_access_control_list_mappings", "IpAccessControlListMappings"),
+        ],
+        constants: &[("api_version", "2010-04-01")],
+        derived: &[Derived::AuthType],
+    }
+    /// Parameters of a SIP domain.
+    taking DomainParameters {
+        /// A name in the node's suffix or in the contract's.
+        domain_name: String => Parameter::new("DomainName", Form::Text, 21232).required(On::Create),
+        /// Default: the domain name.
+        friendly_name: String =>
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 21231),
+        /// See [`Domain::voice_url`].
+        voice_url: String => Parameter::new("VoiceUrl", Form::Url, 21231),
+        /// See [`Domain::voice_method`].
+        voice_method: HttpMethod => Parameter::new("VoiceMethod", Form::Method, 21231),
+        /// See [`Domain::voice_fallback_url`].
+        voice_fallback_url: String => Parameter::new("VoiceFallbackUrl", Form::Url, 21231),
+        /// See [`Domain::voice_fallback_method`].
+        voice_fallback_method: HttpMethod => Parameter::new("VoiceFallbackMethod", Form::Method, 21231),
+        /// See [`Domain::voice_status_callback_url`].
+        voice_status_callback_url: String => Parameter::new("VoiceStatusCallbackUrl", Form::Url, 21231),
+        /// See [`Domain::voice_status_callback_method`].
+        voice_status_callback_method: HttpMethod => Parameter::new("VoiceStatusCallbackMethod", Form::Method, 21231),
+        /// See [`Domain::sip_registration`].
+        sip_registration: bool => Parameter::new("SipRegistration", Form::Boolean, 20422),
+        /// Refused: a domain that only seems to route emergency calls is worse than one that does not.
+        emergency_calling_enabled: bool =>
+            Parameter::new("EmergencyCallingEnabled", Form::Boolean, 20422).refused(
+                21231,
+                "EmergencyCallingEnabled cannot be set: emergency calling, with its route to a carrier and its \
+                 call-back number, is not built in this version of the gateway",
+            ),
+        /// See [`Domain::secure`].
+        secure: bool => Parameter::new("Secure", Form::Boolean, 20422),
+        /// Can only be cleared.
+        byoc_trunk_sid: String => Parameter::new("ByocTrunkSid", Form::Sid("BY"), 21231).refused(
+            21300,
+            "ByocTrunkSid is unknown: BYOC trunks are not built in this version of the gateway",
+        ),
+        /// Can only be cleared.
+        emergency_caller_sid: String =>
+            Parameter::new("EmergencyCallerSid", Form::Sid("PN"), 21231).refused(
+                21231,
+                "EmergencyCallerSid is unknown: phone number resources are not built in this version of the gateway",
+            ),
     }
 }
 
@@ -171,6 +221,27 @@ pub enum MappingKind {
     CallsCredentialList,
     /// `Auth/Registrations/CredentialListMappings`.
     RegistrationsCredentialList,
+}
+
+/// Which kinds of lists a domain has for calls. With none it refuses all calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DomainAuth {
+    /// At least one IP access control list.
+    pub ip_access_control_list: bool,
+    /// At least one credential list.
+    pub credential_list: bool,
+}
+
+impl DomainAuth {
+    /// The contract's word for the lists. Empty without any.
+    pub const fn name(self) -> &'static str {
+        match (self.ip_access_control_list, self.credential_list) {
+            (false, false) => "",
+            (true, false) => "IP_ACL",
+            (false, true) => "CREDENTIAL_LIST",
+            (true, true) => "IP_ACL,CREDENTIAL_LIST",
+        }
+    }
 }
 
 /// One list mapped to one domain.

@@ -11,10 +11,12 @@ mod credential;
 mod descriptions;
 mod domain;
 mod error;
+mod filter;
 mod history;
 mod kind;
 mod merge;
 mod name;
+mod parameter;
 mod patch;
 mod plan;
 mod read;
@@ -25,6 +27,8 @@ mod secret;
 mod snapshot;
 mod stored;
 mod table;
+mod tables;
+mod value;
 mod write;
 mod writer;
 mod writes;
@@ -32,7 +36,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, AccountStatus, Key};
+pub use account::{Account, AccountParameters, AccountStatus, Key, KeyParameters};
 pub use admission::Admission;
 pub use binding::{BindingChanges, BindingRecord};
 pub use calls::{
@@ -40,27 +44,35 @@ pub use calls::{
     ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth,
     TwimlSource, UpdateAction, UpdateCall, Webhook,
 };
-pub use change::{Change, Conflict, Outcome, Resource, ResourceKey};
-pub use credential::{Cidr, Credential, CredentialList, IpAccessControlList, IpAddress};
-pub use domain::{Domain, HttpMethod, MappedList, Mapping, MappingKind};
+pub use change::{Change, Conflict, Outcome};
+pub use credential::{
+    Cidr, Credential, CredentialList, CredentialListParameters, CredentialParameters,
+    IpAccessControlList, IpAccessControlListParameters, IpAddress, IpAddressParameters,
+};
+pub use descriptions::Resource;
+pub use domain::{
+    Domain, DomainAuth, DomainParameters, HttpMethod, MappedList, Mapping, MappingKind,
+};
 pub use error::StoreError;
+pub use filter::{Condition, Filter, Is, Test, Until};
 pub use history::{HistoryQueue, Place, RowKey, RowKind};
-pub use kind::ResourceKind;
+pub use kind::{ResourceKey, ResourceKind};
 pub use merge::{Unwritten, bounds, merge};
 pub use name::{DomainHost, DomainLabels, DomainSuffix};
+pub use parameter::{Form, On, Parameter, Parameters, Post};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};
 pub use read::{
-    AccountFilter, CallFilter, Cursor, NotificationFilter, Page, PageRequest, Reader,
-    RecordingFilter, TimeRange,
+    CallFilter, Cursor, NotificationFilter, Page, PageRequest, Reader, RecordingFilter, TimeRange,
 };
 pub use record::{
     HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
     RecordingSource, RecordingStatus, TimelineRecord,
 };
-pub use resource::{Column, Damaged, Described, Description, Shape, Shown, Value};
+pub use resource::{Collection, Column, Damaged, Derived, Described, Description, Shape, Shown};
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
-pub use write::{DomainAuth, DomainFields, MappingView, Reply, Write, WriteError};
+pub use value::Value;
+pub use write::{Beside, Given, MappingView, Reply, Write, WriteError};
 pub use writer::{Retained, Retention, Writer};
 pub use writes::{Settled, Submitted, Writes};

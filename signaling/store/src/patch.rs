@@ -13,6 +13,14 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
+    /// The value, where the parameter had one.
+    pub const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Keep | Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+
     /// Applies it to a field that may be empty.
     pub fn apply(self, field: &mut Option<T>) {
         match self {

@@ -4,14 +4,16 @@ use shared::{
     AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
 };
 
-use crate::account::{Account, AccountStatus};
+use crate::account::Account;
 use crate::binding::BindingRecord;
 use crate::calls::{CallRecord, CallStatus};
-use crate::domain::{Domain, MappedList, MappingKind};
+use crate::domain::{MappedList, MappingKind};
 use crate::error::StoreError;
+use crate::filter::Condition;
 use crate::record::{HttpExchange, NotificationLevel, NotificationRecord, RecordingRecord};
-use crate::resource::{Damaged, Described, Description, Value};
-use crate::write::{DomainAuth, MappingView};
+use crate::resource::{Damaged, Described, Description};
+use crate::value::Value;
+use crate::write::MappingView;
 
 /// A page of a list. Rows are newest first, as SIDs carry their time. The cursor is a row's SID and not a number of
 /// rows, so that inserted rows do not shift a page.
@@ -66,15 +68,6 @@ pub struct TimeRange {
     pub before_ms: Option<i64>,
 }
 
-/// Filters of the account list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccountFilter {
-    /// Only rows with exactly this value; `None` lists all.
-    pub friendly_name: Option<String>,
-    /// Only rows with exactly this value; `None` lists all.
-    pub status: Option<AccountStatus>,
-}
-
 /// Filters of the call list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
@@ -124,29 +117,25 @@ pub struct NotificationFilter {
 /// # Errors
 /// Every method fails with [`StoreError::CannotRead`], and only when the disk or the file is at fault.
 pub trait Reader {
-    /// Values of the row of a described kind that has this SID and, if given, this owner.
+    /// Values of the row of a described kind that has this SID and, if given, this owner: first those of the columns,
+    /// then those of the derived fields.
     fn row(
         &self,
         description: &'static Description,
         owner: Option<u128>,
         sid: u128,
     ) -> Result<Option<Vec<Value>>, StoreError>;
-    /// Values of the rows of a described kind that have this owner. The caller has checked that the owner is
-    /// the account's.
+    /// Values, as [`Reader::row`] gives them, of the rows of a described kind that have this owner and meet every
+    /// condition. The caller has checked that the owner is the account's.
     fn rows(
         &self,
         description: &'static Description,
         owner: u128,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Result<Page<Vec<Value>>, StoreError>;
     /// An account, whatever its parent. For authentication.
     fn account(&self, sid: AccountSid) -> Result<Option<Account>, StoreError>;
-    /// A SIP domain, and the kinds of lists it has for calls.
-    fn domain(
-        &self,
-        account: AccountSid,
-        sid: DomainSid,
-    ) -> Result<Option<(Domain, DomainAuth)>, StoreError>;
     /// One list mapped to one domain.
     fn mapping(
         &self,
@@ -177,19 +166,6 @@ pub trait Reader {
         sid: NotificationSid,
     ) -> Result<Option<NotificationRecord>, StoreError>;
 
-    /// The account itself and its sub-accounts.
-    fn accounts(
-        &self,
-        account: AccountSid,
-        filter: &AccountFilter,
-        page: PageRequest,
-    ) -> Result<Page<Account>, StoreError>;
-    /// SIP domains of an account.
-    fn domains(
-        &self,
-        account: AccountSid,
-        page: PageRequest,
-    ) -> Result<Page<(Domain, DomainAuth)>, StoreError>;
     /// Lists of one kind mapped to a domain, by the SID of the list.
     fn mappings(
         &self,
@@ -259,7 +235,7 @@ impl dyn Reader + '_ {
         owner: u128,
         page: PageRequest,
     ) -> Result<Page<R>, StoreError> {
-        let Page { rows, has_previous, has_next } = self.rows(&R::DESCRIPTION, owner, page)?;
+        let Page { rows, has_previous, has_next } = self.rows(&R::DESCRIPTION, owner, &[], page)?;
         let rows = rows.into_iter().map(R::from_values).collect::<Result<_, _>>()?;
         Ok(Page { rows, has_previous, has_next })
     }

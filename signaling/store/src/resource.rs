@@ -1,15 +1,17 @@
 //! Configuration resources described once, as data. Sans-IO.
 //!
-//! [`resource!`] declares the type of a row together with its [`Description`]: table, columns, what the API
-//! shows of each column and under which name, limits, and the contract's codes. The database inserts,
-//! updates, deletes, reads and pages by the description, the API renders and lists by it; both see plain
-//! [`Value`]s and know no type. So a new resource costs them a migration and a line in the routes.
+//! `resource!` declares the type of a row together with its [`Description`]: table, columns, what the API shows of
+//! each column and under which name, the parameters of its requests, paths, filters, limits, and the contract's codes.
+//! The database inserts, updates, deletes, reads, filters and pages by the description. The API finds the resource by
+//! its path, reads forms, renders and lists by it. Both see plain [`Value`]s and know no type, so a new resource costs
+//! them a migration and nothing else.
 //!
-//! What differs from kind to kind by more than a value stays code: the rules in `plan/`, and the parameters
-//! of a request in the resource's file of package `api`.
+//! What differs from kind to kind by more than a value stays code: the rules in `plan/`.
 
+use crate::filter::Filter;
 use crate::kind::ResourceKind;
-use crate::secret::Secret;
+use crate::parameter::{Parameter, Parameters};
+use crate::value::Value;
 
 /// What the rules, the database and the API know about a kind of resource.
 #[derive(Debug)]
@@ -23,6 +25,11 @@ pub struct Description {
     /// Column with the SID of the account or list that a row belongs to. Lists and limits count by it;
     /// a row without an owner counts toward no limit.
     pub owner: &'static str,
+    /// Kind of the owner: `Account`, or a list, with which its rows are deleted.
+    pub owned_by: ResourceKind,
+    /// Sets of columns that no two rows share. A set that begins with the owner is unique within it, any other
+    /// in the node.
+    pub unique: &'static [&'static [&'static str]],
     /// Most rows of one owner.
     pub limit: usize,
     /// Code past the limit, and what the limit counts, for its sentence.
@@ -31,15 +38,91 @@ pub struct Description {
     pub name_taken: (u32, &'static str),
     /// Code and sentence where something refers to a row that is to be deleted.
     pub in_use: (u32, &'static str),
-    /// Code of a bad `FriendlyName`, and the most characters it may have.
-    pub friendly_name: (u32, usize),
-    /// Path of its collection below the account, `{name}` standing for what the API shows under that name.
-    /// `None`: its JSON has no `uri`.
-    pub path: Option<&'static str>,
-    /// Key of the array in a page of its list.
-    pub list_key: &'static str,
+    /// Parameters of the requests that create and update a row.
+    pub parameters: &'static [Parameter],
+    /// Paths of its collection: first the one that a row's `uri` names, then others that lead to it too.
+    pub collections: &'static [Collection],
+    /// Whether the JSON of a row has its `uri`.
+    pub shows_uri: bool,
     /// Collections below a row: their key in `subresource_uris`, and the last segment of their path.
     pub below: &'static [(&'static str, &'static str)],
+    /// Fields of the JSON that are the same for every row.
+    pub constants: &'static [(&'static str, &'static str)],
+    /// Fields of the JSON that no column keeps.
+    pub derived: &'static [Derived],
+    /// Filters of its list.
+    pub filters: &'static [Filter],
+    /// Whether the list of what an owner has begins with the owner, which is a row of this kind too.
+    pub lists_owner: bool,
+    /// Whether a row can be deleted by a request.
+    pub deletes: bool,
+    /// Whether API keys may not use it: only an auth token opens it.
+    pub needs_auth_token: bool,
+}
+
+/// A field that the API shows of a row and that no column of its table keeps. A driver's reader appends its value to
+/// those of the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Derived {
+    /// `auth_type`: the kinds of lists that are mapped to a domain for calls, by [`crate::DomainAuth::name`].
+    AuthType,
+}
+
+impl Derived {
+    /// Key in the JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AuthType => "auth_type",
+        }
+    }
+}
+
+/// A path of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// Below the version, `{name}` standing for what the API shows under that name.
+    pub path: &'static str,
+    /// Key of the array in a page of the list.
+    pub list_key: &'static str,
+}
+
+impl Description {
+    /// What most kinds have in common: a row that cannot be named twice, is not referred to and belongs to an account.
+    pub const USUAL: Self = Self {
+        kind: ResourceKind::Account,
+        table: "",
+        columns: &[],
+        owner: "account",
+        owned_by: ResourceKind::Account,
+        unique: &[],
+        limit: 0,
+        limit_reached: (20422, ""),
+        name_taken: (20409, "This SID is already taken"),
+        in_use: (20409, "The resource is in use"),
+        parameters: &[],
+        collections: &[],
+        shows_uri: true,
+        below: &[],
+        constants: &[],
+        derived: &[],
+        filters: &[],
+        lists_owner: false,
+        deletes: true,
+        needs_auth_token: false,
+    };
+
+    /// The prefix of a row's SID.
+    pub const fn prefix(&self) -> &'static str {
+        match self.columns {
+            [Column { shown: Some(Shown { shape: Shape::Sid(prefix), .. }), .. }, ..] => prefix,
+            _ => "",
+        }
+    }
+
+    /// The parameter with this name.
+    pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
+    }
 }
 
 /// A column of a resource's table.
@@ -73,6 +156,12 @@ pub enum Shape {
     Sid(&'static str),
     /// A moment, kept in Unix milliseconds.
     Date,
+    /// `true` or `false`, kept as 1 or 0.
+    Boolean,
+    /// A SID with this prefix; the row's own where absent.
+    SidOrOwn(&'static str),
+    /// A secret in clear text. Shown without this shape, a secret is null.
+    Revealed,
 }
 
 impl Column {
@@ -104,35 +193,28 @@ impl Column {
         Self { shown: Some(Shown { name, shape: Shape::Sid(prefix) }), ..self }
     }
 
+    /// The column, shown as a SID; as the row's own where it has none.
+    #[must_use]
+    pub const fn shown_as_sid_or_own(self, name: &'static str, prefix: &'static str) -> Self {
+        Self { shown: Some(Shown { name, shape: Shape::SidOrOwn(prefix) }), ..self }
+    }
+
+    /// The column, its secret shown in clear text.
+    #[must_use]
+    pub const fn revealed(self, name: &'static str) -> Self {
+        Self { shown: Some(Shown { name, shape: Shape::Revealed }), ..self }
+    }
+
+    /// The column, shown as true or false.
+    #[must_use]
+    pub const fn shown_as_boolean(self, name: &'static str) -> Self {
+        Self { shown: Some(Shown { name, shape: Shape::Boolean }), ..self }
+    }
+
     /// The column, shown as a date.
     #[must_use]
     pub const fn shown_as_date(self, name: &'static str) -> Self {
         Self { shown: Some(Shown { name, shape: Shape::Date }), ..self }
-    }
-}
-
-/// A value of one column, in the storage classes that every SQL database has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// No value.
-    Null,
-    /// A number, a moment in Unix milliseconds, or 0 and 1 for false and true.
-    Integer(i64),
-    /// Text.
-    Text(String),
-    /// Bytes. Of a SID its 16 bytes, most significant first, so that they sort by age.
-    Bytes(Vec<u8>),
-    /// Text that the database seals before it writes it.
-    Secret(Secret),
-}
-
-impl Value {
-    /// The bits of a SID; `None` where this is not one.
-    pub fn sid_bits(&self) -> Option<u128> {
-        match self {
-            Self::Bytes(bytes) => Some(u128::from_be_bytes(bytes.as_slice().try_into().ok()?)),
-            _ => None,
-        }
     }
 }
 
@@ -151,6 +233,15 @@ pub trait Described: Sized {
     /// What its kind is like.
     const DESCRIPTION: Description;
 
+    /// The parameters of its requests.
+    type Parameters: Parameters;
+
+    /// The bits of its SID.
+    fn sid_bits(&self) -> u128;
+
+    /// Its revision, 1 at creation.
+    fn revision(&self) -> u64;
+
     /// The row's values, one a column, in the order of [`Description::columns`].
     fn values(&self) -> Vec<Value>;
 
@@ -164,7 +255,8 @@ pub trait Described: Sized {
     fn from_values(values: Vec<Value>) -> Result<Self, Damaged>;
 }
 
-/// Declares the type of a row and describes it: after each field the columns that keep it.
+/// Declares the type of a row and describes it: after each field the columns that keep it, then the description,
+/// and a struct of the parameters that its requests take.
 macro_rules! resource {
     (
         $(#[$meta:meta])*
@@ -172,6 +264,10 @@ macro_rules! resource {
             $($(#[$doc:meta])* $field:ident: $type:ty => [$($column:expr),+ $(,)?],)*
         }
         described as { $($key:ident: $value:expr,)* }
+        $(#[$given_meta:meta])*
+        taking $given:ident {
+            $($(#[$given_doc:meta])* $given_field:ident: $given_type:ty => $parameter:expr,)*
+        }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,14 +275,53 @@ macro_rules! resource {
             $($(#[$doc])* pub $field: $type,)*
         }
 
+        $(#[$given_meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct $given {
+            $($(#[$given_doc])* pub $given_field: $crate::patch::Patch<$given_type>,)*
+        }
+
+        impl $crate::parameter::Parameters for $given {
+            const PARAMETERS: &'static [$crate::parameter::Parameter] = &[$($parameter),*];
+
+            fn missing(
+                &self,
+                post: $crate::parameter::Post,
+            ) -> Option<&'static $crate::parameter::Parameter> {
+                let given = [$(matches!(self.$given_field, $crate::patch::Patch::Set(_))),*];
+                let mut parameters = Self::PARAMETERS.iter().zip(given);
+                let found = parameters.find(|(it, is_given)| !is_given && it.required.has(post));
+                found.map(|(parameter, _)| parameter)
+            }
+
+            fn from_values(
+                values: Vec<$crate::patch::Patch<$crate::value::Value>>,
+            ) -> Option<Self> {
+                let mut values = values.into_iter();
+                Some(Self { $($given_field: $crate::parameter::patch(values.next()?)?,)* })
+            }
+        }
+
         impl $crate::resource::Described for $name {
             const DESCRIPTION: $crate::resource::Description = $crate::resource::Description {
                 kind: $crate::kind::ResourceKind::$name,
                 columns: &[$($($column),+),*],
+                parameters: <$given as $crate::parameter::Parameters>::PARAMETERS,
                 $($key: $value,)*
+                ..$crate::resource::Description::USUAL
             };
 
-            fn values(&self) -> Vec<$crate::resource::Value> {
+            type Parameters = $given;
+
+            fn sid_bits(&self) -> u128 {
+                self.sid.0
+            }
+
+            fn revision(&self) -> u64 {
+                self.revision
+            }
+
+            fn values(&self) -> Vec<$crate::value::Value> {
                 let mut values = Vec::with_capacity(Self::DESCRIPTION.columns.len());
                 $($crate::stored::Stored::put(&self.$field, &mut values);)*
                 debug_assert_eq!(values.len(), Self::DESCRIPTION.columns.len());
@@ -199,7 +334,7 @@ macro_rules! resource {
             }
 
             fn from_values(
-                values: Vec<$crate::resource::Value>,
+                values: Vec<$crate::value::Value>,
             ) -> Result<Self, $crate::resource::Damaged> {
                 let mut values = values.into_iter();
                 Ok(Self {

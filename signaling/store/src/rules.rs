@@ -5,6 +5,7 @@
 use shared::limits::{PASSWORD_CHARACTERS_MIN, USERNAME_CHARACTERS_MAX};
 
 use crate::kind::ResourceKind;
+use crate::parameter::{Form, Parameter};
 use crate::secret::Secret;
 use crate::write::WriteError;
 
@@ -27,9 +28,17 @@ pub(crate) fn already_mapped() -> WriteError {
     WriteError::invalid(21231, "The list is already mapped to this domain")
 }
 
-/// A friendly name: not empty, not too long, no control characters. The kind decides code and length.
+pub(crate) fn required(parameter: &Parameter) -> WriteError {
+    WriteError::invalid(parameter.code, format!("{} is required", parameter.name))
+}
+
+/// A friendly name: not empty, not too long, no control characters. The kind's parameter decides code and length.
 pub(crate) fn friendly_name(kind: ResourceKind, name: &str) -> Result<(), WriteError> {
-    let (code, most) = kind.description().friendly_name;
+    let parameter = kind.description().parameter("FriendlyName");
+    let Some(&Parameter { form: Form::Name(most), code, .. }) = parameter else {
+        debug_assert!(false, "{kind:?} has no FriendlyName");
+        return Ok(());
+    };
     if name.is_empty() {
         return Err(WriteError::invalid(code, "FriendlyName is required"));
     }

@@ -3,13 +3,11 @@
 //! A field may take several columns that follow each other (a block of addresses: address and prefix), so a type
 //! appends and takes as many values as it needs.
 
-use shared::{
-    AccountSid, CredentialListSid, CredentialSid, DomainSid, IpAccessControlListSid, IpAddressSid,
-    KeySid,
-};
+use std::net::IpAddr;
 
-use crate::resource::Value;
+use crate::kind::resources;
 use crate::secret::{Secret, SecretHash};
+use crate::value::Value;
 
 /// A type that is kept in one column, or in several that follow each other.
 pub(crate) trait Stored: Sized {
@@ -21,7 +19,7 @@ pub(crate) trait Stored: Sized {
 }
 
 macro_rules! stored_sids {
-    ($($sid:ident),*) => {$(
+    ($($(#[$doc:meta])* $table:ident: $kind:ident = $row:ty, $sid:ty;)*) => {$(
         impl Stored for $sid {
             fn put(&self, values: &mut Vec<Value>) {
                 values.push(Value::Bytes(self.0.to_be_bytes().to_vec()));
@@ -34,15 +32,7 @@ macro_rules! stored_sids {
     )*};
 }
 
-stored_sids!(
-    AccountSid,
-    KeySid,
-    DomainSid,
-    CredentialListSid,
-    CredentialSid,
-    IpAccessControlListSid,
-    IpAddressSid
-);
+resources!(stored_sids);
 
 impl<T: Stored> Stored for Option<T> {
     fn put(&self, values: &mut Vec<Value>) {
@@ -105,6 +95,27 @@ impl Stored for bool {
 
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
         i64::take(values).map(|number| number != 0)
+    }
+}
+
+/// A small number, such as the length of a prefix.
+impl Stored for u8 {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Integer(i64::from(*self)));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        i64::take(values)?.try_into().ok()
+    }
+}
+
+impl Stored for IpAddr {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Text(self.to_string()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        String::take(values)?.parse().ok()
     }
 }
 

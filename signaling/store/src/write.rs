@@ -1,65 +1,50 @@
 //! Writes of the REST API, and the replies to them. Sans-IO.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use shared::{
-    AccountSid, BindingSid, CallSid, CredentialListSid, CredentialSid, DomainSid,
-    IpAccessControlListSid, IpAddressSid, KeySid, RecordingSid,
-};
+use shared::{AccountSid, BindingSid, CallSid, DomainSid, RecordingSid};
 
-use crate::account::{Account, AccountStatus, Key};
 use crate::calls::CallRecord;
-use crate::credential::{Credential, CredentialList, IpAccessControlList, IpAddress};
-use crate::domain::{Domain, HttpMethod, MappedList, Mapping};
+use crate::descriptions::Resource;
+use crate::domain::{MappedList, Mapping};
+use crate::kind::{ResourceKey, ResourceKind, resources};
+use crate::parameter::Parameters;
 use crate::patch::Patch;
 use crate::record::RecordingRecord;
+use crate::resource::Described;
 use crate::secret::Secret;
+use crate::value::Value;
 
 /// One write of the REST API. Every variant acts on the account of the request's path, which
 /// [`crate::Snapshot::check`] gets beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// `POST Accounts`: a sub-account of the path's account.
-    CreateAccount {
-        /// Default: `SubAccount Created at …`.
-        friendly_name: Option<String>,
+    /// `POST` of a collection: a new row.
+    Create {
+        /// Bits of the list of the path; `None` where the account owns the row.
+        list: Option<u128>,
+        /// The parameters of its kind.
+        given: Given,
     },
-    /// `POST Accounts/{sid}`: the path's account itself.
-    UpdateAccount {
-        /// New name; `None` keeps the old one.
-        friendly_name: Option<String>,
-        /// New status; `None` keeps the old one.
-        status: Option<AccountStatus>,
-        /// The account whose credentials were used: this one, or its parent.
-        by: AccountSid,
-    },
-    /// `POST Keys`, `POST SigningKeys`.
-    CreateKey {
-        /// `None` leaves the name empty.
-        friendly_name: Option<String>,
-    },
-    /// `POST Keys/{sid}`.
-    UpdateKey {
-        /// The key of the path.
-        key: KeySid,
-        /// New name; `None` keeps the old one.
-        friendly_name: Option<String>,
-    },
-    /// `DELETE Keys/{sid}`.
-    DeleteKey(KeySid),
-    /// `POST SIP/Domains`.
-    CreateDomain(Box<DomainFields>),
-    /// `POST SIP/Domains/{sid}`.
-    UpdateDomain {
-        /// The domain of the path.
-        domain: DomainSid,
+    /// `POST` of a row.
+    Update {
+        /// Bits of the list of the path; `None` where the account owns the row.
+        list: Option<u128>,
+        /// Bits of the row's SID.
+        sid: u128,
         /// New values of the fields that change.
-        fields: Box<DomainFields>,
+        given: Given,
+        /// The account whose credentials were used: that of the path, or its parent. `None` for the gateway itself.
+        by: Option<AccountSid>,
     },
-    /// `DELETE SIP/Domains/{sid}`. Its mappings go with it.
-    DeleteDomain(DomainSid),
+    /// `DELETE` of a row. What belongs to it goes with it.
+    Delete {
+        /// Bits of the list of the path; `None` where the account owns the row.
+        list: Option<u128>,
+        /// The row.
+        key: ResourceKey,
+    },
     /// `POST …Mappings` of a domain.
     CreateMapping {
         /// The domain of the path.
@@ -73,90 +58,6 @@ pub enum Write {
         domain: DomainSid,
         /// The list, and what it is mapped for.
         list: MappedList,
-    },
-    /// `POST SIP/CredentialLists`.
-    CreateCredentialList {
-        /// Required: empty is refused.
-        friendly_name: String,
-    },
-    /// `POST SIP/CredentialLists/{sid}`.
-    UpdateCredentialList {
-        /// The list of the path.
-        list: CredentialListSid,
-        /// Required: empty is refused.
-        friendly_name: String,
-    },
-    /// `DELETE SIP/CredentialLists/{sid}`. Its credentials go with it.
-    DeleteCredentialList(CredentialListSid),
-    /// `POST …/Credentials`.
-    CreateCredential {
-        /// The list.
-        list: CredentialListSid,
-        /// Required: empty is refused.
-        username: String,
-        /// Required: empty or weak is refused.
-        password: Secret,
-    },
-    /// `POST …/Credentials/{sid}`: only the password can change.
-    UpdateCredential {
-        /// The list of the path.
-        list: CredentialListSid,
-        /// The credential of the path.
-        credential: CredentialSid,
-        /// Required: empty or weak is refused.
-        password: Secret,
-    },
-    /// `DELETE …/Credentials/{sid}`.
-    DeleteCredential {
-        /// The list of the path.
-        list: CredentialListSid,
-        /// The credential of the path.
-        credential: CredentialSid,
-    },
-    /// `POST SIP/IpAccessControlLists`.
-    CreateIpAccessControlList {
-        /// Required: empty is refused.
-        friendly_name: String,
-    },
-    /// `POST SIP/IpAccessControlLists/{sid}`.
-    UpdateIpAccessControlList {
-        /// The list of the path.
-        list: IpAccessControlListSid,
-        /// Required: empty is refused.
-        friendly_name: String,
-    },
-    /// `DELETE SIP/IpAccessControlLists/{sid}`. Its addresses go with it.
-    DeleteIpAccessControlList(IpAccessControlListSid),
-    /// `POST …/IpAddresses`.
-    CreateIpAddress {
-        /// The list.
-        list: IpAccessControlListSid,
-        /// Required: empty is refused.
-        friendly_name: String,
-        /// Required; version 4 or 6.
-        address: IpAddr,
-        /// Length of the prefix; `None` is the single address.
-        prefix: Option<u8>,
-    },
-    /// `POST …/IpAddresses/{sid}`.
-    UpdateIpAddress {
-        /// The list of the path.
-        list: IpAccessControlListSid,
-        /// The address of the path.
-        ip_address: IpAddressSid,
-        /// New name; `None` keeps the old one.
-        friendly_name: Option<String>,
-        /// New address, which keeps the prefix where that fits; `None` keeps the old one.
-        address: Option<IpAddr>,
-        /// New length of the prefix; `None` keeps the old one.
-        prefix: Option<u8>,
-    },
-    /// `DELETE …/IpAddresses/{sid}`.
-    DeleteIpAddress {
-        /// The list of the path.
-        list: IpAccessControlListSid,
-        /// The address of the path.
-        ip_address: IpAddressSid,
     },
     /// `DELETE SIP/Domains/{sid}/Registrations/{sid}`: calls no longer reach the phone.
     DeleteBinding {
@@ -176,66 +77,68 @@ pub enum Write {
     },
 }
 
-/// Parameters of a SIP domain, for creation and update alike. URLs are checked for form already.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DomainFields {
-    /// Required on creation.
-    pub domain_name: Option<String>,
-    /// Default: the domain name.
-    pub friendly_name: Patch<String>,
-    /// See [`Domain::voice_url`].
-    pub voice_url: Patch<String>,
-    /// See [`Domain::voice_method`].
-    pub voice_method: Patch<HttpMethod>,
-    /// See [`Domain::voice_fallback_url`].
-    pub voice_fallback_url: Patch<String>,
-    /// See [`Domain::voice_fallback_method`].
-    pub voice_fallback_method: Patch<HttpMethod>,
-    /// See [`Domain::voice_status_callback_url`].
-    pub voice_status_callback_url: Patch<String>,
-    /// See [`Domain::voice_status_callback_method`].
-    pub voice_status_callback_method: Patch<HttpMethod>,
-    /// See [`Domain::sip_registration`].
-    pub sip_registration: Patch<bool>,
-    /// See [`Domain::emergency_calling_enabled`].
-    pub emergency_calling_enabled: Patch<bool>,
-    /// See [`Domain::secure`].
-    pub secure: Patch<bool>,
-    /// See [`Domain::byoc_trunk_sid`].
-    pub byoc_trunk_sid: Patch<String>,
-    /// See [`Domain::emergency_caller_sid`].
-    pub emergency_caller_sid: Patch<String>,
+impl Write {
+    /// A new row of the account.
+    pub fn create(given: impl Into<Given>) -> Self {
+        Self::Create { list: None, given: given.into() }
+    }
+
+    /// A new row of a list.
+    pub fn create_in(list: u128, given: impl Into<Given>) -> Self {
+        Self::Create { list: Some(list), given: given.into() }
+    }
+
+    /// New values of a row of the account.
+    pub fn update(sid: u128, given: impl Into<Given>) -> Self {
+        Self::Update { list: None, sid, given: given.into(), by: None }
+    }
+
+    /// New values of a row of a list.
+    pub fn update_in(list: u128, sid: u128, given: impl Into<Given>) -> Self {
+        Self::Update { list: Some(list), sid, given: given.into(), by: None }
+    }
+
+    /// The end of a row of the account.
+    pub const fn delete(kind: ResourceKind, sid: u128) -> Self {
+        Self::Delete { list: None, key: ResourceKey { kind, sid } }
+    }
 }
+
+macro_rules! given {
+    ($($(#[$doc:meta])* $table:ident: $kind:ident = $row:ty, $sid:ty;)*) => {
+        /// Parameters of a request about a resource of one kind.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Given {
+            $($(#[$doc])* $kind(Box<<$row as Described>::Parameters>),)*
+        }
+
+        impl Given {
+            /// The parameters of a kind that have these values, one a description. `None` where they are too few, or
+            /// one of them is not a value of its field's type.
+            pub fn from_values(kind: ResourceKind, values: Vec<Patch<Value>>) -> Option<Self> {
+                Some(match kind {
+                    $(ResourceKind::$kind => Self::$kind(Box::new(Parameters::from_values(values)?)),)*
+                })
+            }
+        }
+
+        $(impl From<<$row as Described>::Parameters> for Given {
+            fn from(given: <$row as Described>::Parameters) -> Self {
+                Self::$kind(Box::new(given))
+            }
+        })*
+    };
+}
+
+resources!(given);
 
 /// The answer to a write once it is on disk, or to a call command once it is carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The account as it is now.
-    Account(Arc<Account>),
-    /// The key as it is now.
-    Key {
-        /// The row.
-        key: Arc<Key>,
-        /// Its secret: only at creation.
-        secret: Option<Secret>,
-    },
-    /// The domain as it is now.
-    Domain {
-        /// The row.
-        domain: Arc<Domain>,
-        /// Which kinds of lists are mapped for calls: gives `auth_type`.
-        auth: DomainAuth,
-    },
+    /// The resource as it is now, and what the API shows beside its columns.
+    Resource(Resource, Beside),
     /// The mapping, identified by its list.
     Mapping(MappingView),
-    /// The list as it is now.
-    CredentialList(Arc<CredentialList>),
-    /// The credential as it is now.
-    Credential(Arc<Credential>),
-    /// The list as it is now.
-    IpAccessControlList(Arc<IpAccessControlList>),
-    /// The address as it is now.
-    IpAddress(Arc<IpAddress>),
     /// The call as it is now.
     Call(Arc<CallRecord>),
     /// The recording as it is now.
@@ -246,13 +149,13 @@ pub enum Reply {
     Deleted,
 }
 
-/// Which kinds of lists a domain has for calls. With none it refuses all calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DomainAuth {
-    /// At least one IP access control list.
-    pub ip_access_control_list: bool,
-    /// At least one credential list.
-    pub credential_list: bool,
+/// What the API shows of a resource beside its columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Values of the kind's [`Derived`](crate::resource::Derived) fields, in their order.
+    pub derived: Vec<Value>,
+    /// A secret that is shown only once, at creation.
+    pub secret: Option<Secret>,
 }
 
 /// A mapping as the API shows it: under the SID of its list, as it has none of its own.

@@ -16,7 +16,9 @@ use shared::config::SrtpUse;
 use shared::time::soonest;
 use shared::{CallSid, Codec, Instant, Now, Prompt, TapFrame, Transport};
 use sip::flow::{Flow, FlowId, SendTo};
-use store::{CallCommand, CallRecord, Change, DomainFields, MappedList, Outcome, Patch, Snapshot};
+use store::{
+    CallCommand, CallRecord, Change, DomainParameters, MappedList, Outcome, Patch, Snapshot,
+};
 
 use crate::audio::noise;
 use crate::ground::{PASSWORD, START_UNIX_MS, snapshot};
@@ -523,6 +525,6 @@ fn new_phone(phone: usize, answers: bool, rng: &mut Rng) -> Phone {
 /// A domain whose one user may call.
 fn one_user(rng: &mut Rng) -> Snapshot {
     let voice_fallback_url = Patch::Set("http://10.0.0.9/fallback".to_owned());
-    let fields = DomainFields { voice_fallback_url, ..DomainFields::default() };
+    let fields = DomainParameters { voice_fallback_url, ..DomainParameters::default() };
     snapshot(rng, fields, &["alice"], &[MappedList::CallsCredentialList])
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use shared::CallSid;
-use store::{CallCommand, CallFilter, CallRecord, CallStatus, Write};
+use store::{CallCommand, CallFilter, CallRecord, CallStatus, Until, Write};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
-use crate::date::{Until, range, rfc2822};
+use crate::date::{range, rfc2822};
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::resources::call_commands;

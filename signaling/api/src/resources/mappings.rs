@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use shared::DomainSid;
 use store::{
-    CredentialList, IpAccessControlList, MappedList, MappingKind, MappingView, Write, WriteError,
+    CredentialList, Domain, IpAccessControlList, MappedList, MappingKind, MappingView, Write,
+    WriteError,
 };
 
 use crate::auth::unreadable;
@@ -30,8 +31,8 @@ impl<'m> Mappings<'m> {
         kind: MappingKind,
         legacy: bool,
     ) -> Result<Self, WriteError> {
-        let domain = sid(domain)?;
-        found(context.reader.domain(context.account.sid, domain))?;
+        let domain: DomainSid = sid(domain)?;
+        described::must_be_there::<Domain>(context, domain.0)?;
         Ok(Self { context, domain, kind, legacy })
     }
 

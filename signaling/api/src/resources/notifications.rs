@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use shared::{CallSid, NotificationSid};
-use store::{NotificationFilter, NotificationLevel, NotificationRecord};
+use store::{NotificationFilter, NotificationLevel, NotificationRecord, Until};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, Context};
-use crate::date::{Until, range, rfc2822};
+use crate::date::{range, rfc2822};
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::more_info;

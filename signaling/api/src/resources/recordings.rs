@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 use shared::{CallSid, RecordingSid};
-use store::{CallCommand, RecordingFilter, RecordingRecord, RecordingStatus, Write, WriteError};
+use store::{
+    CallCommand, RecordingFilter, RecordingRecord, RecordingStatus, Until, Write, WriteError,
+};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ, READ_OR_DELETE, Step};
-use crate::date::{Until, range, rfc2822};
+use crate::date::{range, rfc2822};
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::request::Suffix;

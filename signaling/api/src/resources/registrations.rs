@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 use shared::{BindingSid, DomainSid};
-use store::{BindingRecord, Write, WriteError};
+use store::{BindingRecord, Domain, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, Context, InstanceVerb, READ_OR_DELETE};
 use crate::date::rfc2822;
+use crate::described;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
@@ -42,8 +43,8 @@ pub(crate) fn instance(context: &Context<'_>, domain: &str, binding: &str) -> An
 }
 
 fn domain_of(context: &Context<'_>, domain: &str) -> Result<DomainSid, WriteError> {
-    let domain = sid(domain)?;
-    found(context.reader.domain(context.account.sid, domain))?;
+    let domain: DomainSid = sid(domain)?;
+    described::must_be_there::<Domain>(context, domain.0)?;
     Ok(domain)
 }
 

@@ -18,8 +18,9 @@ use sip::digest::client::Challenge;
 use sip::flow::{Flow, FlowId, SendTo};
 use sip::{Message, Method, Response, SessionId};
 use store::{
-    Account, BindingRecord, CallRecord, Change, Domain, DomainFields, DomainSuffix, MappedList,
-    Mint, NotificationRecord, Outcome, Patch, Reply, Resource, Secret, Snapshot, Write,
+    Account, BindingRecord, CallRecord, Change, CredentialListParameters, CredentialParameters,
+    Domain, DomainParameters, DomainSuffix, IpAccessControlListParameters, IpAddressParameters,
+    MappedList, Mint, NotificationRecord, Outcome, Patch, Reply, Resource, Secret, Snapshot, Write,
 };
 
 pub const ACCOUNT: AccountSid = AccountSid(1);
@@ -46,13 +47,15 @@ impl Book {
         let account = Account::main(ACCOUNT, Secret::new("token"), "test", 0);
         snapshot.apply(&Change::Insert(Resource::Account(Arc::new(account))));
         let mut minted = 0;
-        let fields = DomainFields {
-            domain_name: Some("desk.sip.sidetone.test".to_owned()),
+        let fields = DomainParameters {
+            domain_name: Patch::Set("desk.sip.sidetone.test".to_owned()),
             voice_url: Patch::Set("http://app.example/voice".to_owned()),
-            ..DomainFields::default()
+            ..DomainParameters::default()
         };
-        match write(&mut snapshot, &mut minted, ACCOUNT, Write::CreateDomain(Box::new(fields))) {
-            Reply::Domain { domain, .. } => Self { snapshot, domain, account: ACCOUNT, minted },
+        match write(&mut snapshot, &mut minted, ACCOUNT, Write::create(fields)) {
+            Reply::Resource(Resource::Domain(domain), _) => {
+                Self { snapshot, domain, account: ACCOUNT, minted }
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -88,33 +91,48 @@ impl Book {
     pub fn add_stranger(&mut self, labels: &str) {
         let stranger = Account::main(AccountSid(2), Secret::new("token"), "stranger", 0);
         self.snapshot.apply(&Change::Insert(Resource::Account(Arc::new(stranger))));
-        let fields = DomainFields {
-            domain_name: Some(format!("{labels}.sip.sidetone.test")),
+        let fields = DomainParameters {
+            domain_name: Patch::Set(format!("{labels}.sip.sidetone.test")),
             voice_url: Patch::Set("http://app.example/voice".to_owned()),
-            ..DomainFields::default()
+            ..DomainParameters::default()
         };
         self.account = AccountSid(2);
-        let reply = self.write(Write::CreateDomain(Box::new(fields)));
-        let Reply::Domain { domain, .. } = reply else { panic!("a domain") };
+        let reply = self.write(Write::create(fields));
+        let Reply::Resource(Resource::Domain(domain), _) = reply else { panic!("a domain") };
         let own = std::mem::replace(&mut self.domain, domain);
         self.map_address("192.0.2.7");
         (self.domain, self.account) = (own, ACCOUNT);
     }
 
     pub fn map_credentials(&mut self, name: &str, password: &str) {
-        let create = Write::CreateCredentialList { friendly_name: name.to_owned() };
-        let Reply::CredentialList(list) = self.write(create) else { panic!("a list") };
+        let create =
+            Write::create(CredentialListParameters { friendly_name: Patch::Set(name.to_owned()) });
+        let Reply::Resource(Resource::CredentialList(list), _) = self.write(create) else {
+            panic!("a list")
+        };
         let (username, password) = ("alice".to_owned(), Secret::new(password));
-        self.write(Write::CreateCredential { list: list.sid, username, password });
+        self.write(Write::create_in(
+            list.sid.0,
+            CredentialParameters { username: Patch::Set(username), password: Patch::Set(password) },
+        ));
         self.map(MappedList::CallsCredentialList(list.sid));
     }
 
     pub fn map_address(&mut self, address: &str) {
-        let create = Write::CreateIpAccessControlList { friendly_name: address.to_owned() };
-        let Reply::IpAccessControlList(list) = self.write(create) else { panic!("a list") };
+        let create = Write::create(IpAccessControlListParameters {
+            friendly_name: Patch::Set(address.to_owned()),
+        });
+        let Reply::Resource(Resource::IpAccessControlList(list), _) = self.write(create) else {
+            panic!("a list")
+        };
         let address = address.parse().expect("an address");
         let friendly_name = "office".to_owned();
-        self.write(Write::CreateIpAddress { list: list.sid, friendly_name, address, prefix: None });
+        let given = IpAddressParameters {
+            friendly_name: Patch::Set(friendly_name),
+            address: Patch::Set(address),
+            prefix: Patch::Keep,
+        };
+        self.write(Write::create_in(list.sid.0, given));
         self.map(MappedList::CallsIpAccessControlList(list.sid));
     }
 

@@ -4,9 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use shared::AccountSid;
 use shared::ids::{Origin, sid_bits};
-use store::{Cursor, Page, PageRequest, TimeRange};
+use store::{Condition, Cursor, Is, Page, PageRequest, TimeRange};
 
-use super::sql::Bits;
+use super::sql::{Bits, plain};
 
 /// A query of a list under construction, newest first by a SID column.
 #[derive(Clone)]
@@ -59,6 +59,16 @@ impl List {
         match value {
             None => self,
             Some(bits) => self.compare(column, "=", Bits(bits)),
+        }
+    }
+
+    pub(super) fn meeting(self, condition: &Condition) -> Self {
+        let column = condition.column;
+        match &condition.is {
+            Is::Equal(value) => self.compare(column, "=", plain(value)),
+            Is::Not(value) => self.compare(column, "<>", plain(value)),
+            Is::From(unix_ms) => self.compare(column, ">=", *unix_ms),
+            Is::Before(unix_ms) => self.compare(column, "<", *unix_ms),
         }
     }
 

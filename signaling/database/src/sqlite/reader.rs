@@ -9,8 +9,8 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, Row};
 use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
 use store::{
-    Account, AccountFilter, BindingRecord, CallFilter, CallRecord, Description, Domain, DomainAuth,
-    HttpExchange, MappedList, MappingKind, MappingView, NotificationFilter, NotificationLevel,
+    Account, BindingRecord, CallFilter, CallRecord, Condition, Derived, Description, HttpExchange,
+    MappedList, MappingKind, MappingView, NotificationFilter, NotificationLevel,
     NotificationRecord, Page, PageRequest, RecordingFilter, RecordingRecord, Sealer, StoreError,
     TimelineRecord,
 };
@@ -56,10 +56,6 @@ impl Reader {
         self.waiting.page(account, page, takes, |page| self.page(list.clone(), page, &read))
     }
 
-    fn domain_with_auth(&self, row: &Row<'_>) -> rusqlite::Result<(Domain, DomainAuth)> {
-        Ok((rows::described(row, &*self.sealer)?, rows::domain_auth(row)?))
-    }
-
     fn one<T>(
         &self,
         sql: &str,
@@ -100,10 +96,13 @@ impl store::Reader for Reader {
         sid: u128,
     ) -> Read<Option<Vec<store::Value>>> {
         let Description { table, owner: column, .. } = description;
-        let read = |row: &Row<'_>| rows::values(row, description, &*self.sealer);
+        let columns = columns(description);
+        let read = |row: &Row<'_>| rows::shown(row, description, &*self.sealer);
         // Without an owner, the second condition holds for every row.
         self.one(
-            &format!("SELECT * FROM {table} WHERE sid = ?1 AND (?2 IS NULL OR {column} = ?2)"),
+            &format!(
+                "SELECT {columns} FROM {table} WHERE sid = ?1 AND (?2 IS NULL OR {column} = ?2)"
+            ),
             &[&Bits(sid), &owner.map(Bits)],
             read,
         )
@@ -113,10 +112,18 @@ impl store::Reader for Reader {
         &self,
         description: &'static Description,
         owner: u128,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<Vec<store::Value>>> {
-        let list = List::of("*", description.table).equal_sid(description.owner, Some(owner));
-        let page = self.page(list, page, |row| rows::values(row, description, &*self.sealer))?;
+        let list = List::of(&columns(description), description.table);
+        let list = if description.lists_owner {
+            let either = format!("(sid = ? OR {} = ?)", description.owner);
+            list.with(&either, [Bits(owner).into(), Bits(owner).into()])
+        } else {
+            list.equal_sid(description.owner, Some(owner))
+        };
+        let list = conditions.iter().fold(list, List::meeting);
+        let page = self.page(list, page, |row| rows::shown(row, description, &*self.sealer))?;
         let sids = |pair: &[Vec<store::Value>]| (pair[0][0].sid_bits(), pair[1][0].sid_bits());
         debug_assert!(
             page.rows.windows(2).map(sids).all(|(newer, older)| newer > older),
@@ -130,14 +137,6 @@ impl store::Reader for Reader {
         self.one("SELECT * FROM accounts WHERE sid = ?1", &[&Bits(sid.0)], |row| {
             rows::described(row, &*self.sealer)
         })
-    }
-
-    fn domain(&self, account: AccountSid, sid: DomainSid) -> Read<Option<(Domain, DomainAuth)>> {
-        self.one(
-            &format!("SELECT {DOMAIN_COLUMNS} FROM domains WHERE sid = ?1 AND account = ?2"),
-            &[&Bits(sid.0), &Bits(account.0)],
-            |row| self.domain_with_auth(row),
-        )
     }
 
     fn mapping(
@@ -214,24 +213,6 @@ impl store::Reader for Reader {
             &[&Bits(sid.0), &Bits(account.0)],
             rows::notification,
         )
-    }
-
-    fn accounts(
-        &self,
-        account: AccountSid,
-        filter: &AccountFilter,
-        page: PageRequest,
-    ) -> Read<Page<Account>> {
-        let list = List::of("*", "accounts")
-            .with("(sid = ? OR parent = ?)", [Bits(account.0).into(), Bits(account.0).into()])
-            .equal("friendly_name", filter.friendly_name.as_deref())
-            .equal("status", filter.status.map(|status| status.name()));
-        self.page(list, page, |row| rows::described(row, &*self.sealer))
-    }
-
-    fn domains(&self, account: AccountSid, page: PageRequest) -> Read<Page<(Domain, DomainAuth)>> {
-        let list = List::of(DOMAIN_COLUMNS, "domains").of_account(account);
-        self.page(list, page, |row| self.domain_with_auth(row))
     }
 
     fn mappings(
@@ -344,12 +325,22 @@ impl store::Reader for Reader {
     }
 }
 
-/// A domain, and the kinds of lists mapped to it for calls (kinds 0 and 1 of `kind_number`).
-const DOMAIN_COLUMNS: &str = "domains.*,
-    EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 0)
-        AS has_ip_access_control_list,
-    EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 1)
-        AS has_credential_list";
+/// The columns of a described kind, and those from which its derived fields are made.
+fn columns(description: &Description) -> String {
+    let mut columns = format!("{}.*", description.table);
+    for derived in description.derived {
+        columns.push_str(match derived {
+            // Kinds 0 and 1 of `kind_number`.
+            Derived::AuthType => {
+                ", EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 0)
+                    AS has_ip_access_control_list,
+                EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 1)
+                    AS has_credential_list"
+            }
+        });
+    }
+    columns
+}
 
 fn mapping_view(row: &Row<'_>, account: AccountSid) -> rusqlite::Result<MappingView> {
     Ok(MappingView {

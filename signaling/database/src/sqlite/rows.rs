@@ -7,8 +7,8 @@ use shared::{
     Transport,
 };
 use store::{
-    BindingRecord, CallDirection, CallRecord, CallStatus, Described, Description, DomainAuth,
-    HttpExchange, HttpMessages, HttpMethod, MappedList, Mapping, NotificationLevel,
+    BindingRecord, CallDirection, CallRecord, CallStatus, Derived, Described, Description,
+    DomainAuth, HttpExchange, HttpMessages, HttpMethod, MappedList, Mapping, NotificationLevel,
     NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, Sealer, Secret, Value,
 };
 
@@ -57,13 +57,29 @@ pub(super) fn values(
     Ok(values)
 }
 
+/// As [`values`], with one more for each derived field: what the API shows.
+pub(super) fn shown(
+    row: &Row<'_>,
+    description: &Description,
+    sealer: &dyn Sealer,
+) -> Result<Vec<Value>> {
+    let mut values = values(row, description, sealer)?;
+    for derived in description.derived {
+        values.push(match derived {
+            Derived::AuthType => Value::Text(domain_auth(row)?.name().to_owned()),
+        });
+    }
+    Ok(values)
+}
+
 /// A row of a described kind.
 pub(super) fn described<R: Described>(row: &Row<'_>, sealer: &dyn Sealer) -> Result<R> {
     R::from_values(values(row, &R::DESCRIPTION, sealer)?).map_err(damaged)
 }
 
-/// The columns `has_ip_access_control_list` and `has_credential_list` that a query adds to a domain.
-pub(super) fn domain_auth(row: &Row<'_>) -> Result<DomainAuth> {
+/// The columns `has_ip_access_control_list` and `has_credential_list` that a query adds to a domain for its derived
+/// field.
+fn domain_auth(row: &Row<'_>) -> Result<DomainAuth> {
     Ok(DomainAuth {
         ip_access_control_list: row.get("has_ip_access_control_list")?,
         credential_list: row.get("has_credential_list")?,

@@ -40,6 +40,16 @@ pub(super) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept,
     })
 }
 
+/// The value that SQLite compares a column with. A secret has none: what is sealed cannot be searched.
+pub(super) fn plain(value: &Value) -> Kept {
+    match value {
+        Value::Null | Value::Secret(_) => Kept::Null,
+        Value::Integer(number) => Kept::Integer(*number),
+        Value::Text(text) => Kept::Text(text.clone()),
+        Value::Bytes(bytes) => Kept::Blob(bytes.clone()),
+    }
+}
+
 /// A word of the contract in a text column, read by the type's `from_name`.
 pub(super) fn word<T>(
     row: &rusqlite::Row<'_>,

@@ -117,3 +117,27 @@ fn tables_have_the_columns_of_their_descriptions() {
         assert_eq!(names, described, "{kind:?}");
     }
 }
+
+#[test]
+fn tables_keep_unique_what_their_descriptions_call_unique() {
+    let file = SqliteFile::new();
+    drop(file.database().open(DomainSuffix::new(SUFFIX), T0, ORIGIN).unwrap());
+    let connection = rusqlite::Connection::open(file.path()).unwrap();
+    let texts = |sql: &str, of: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([of], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    for kind in ResourceKind::ALL {
+        let description = kind.description();
+        // Origin `u`: made by a UNIQUE constraint.
+        let sql = "SELECT name FROM pragma_index_list(?1) WHERE origin = 'u'";
+        let columns = "SELECT name FROM pragma_index_info(?1) ORDER BY seqno";
+        let indexes = texts(sql, description.table);
+        let mut unique: Vec<_> = indexes.iter().map(|index| texts(columns, index)).collect();
+        let owned = |set: &&[&str]| set.iter().map(|column| (*column).to_owned()).collect();
+        let mut described: Vec<Vec<String>> = description.unique.iter().map(owned).collect();
+        unique.sort();
+        described.sort();
+        assert_eq!(unique, described, "{kind:?}");
+    }
+}

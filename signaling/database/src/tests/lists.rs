@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use shared::{AccountSid, NotificationSid};
 use store::{
-    Account, AccountFilter, CallFilter, CallRecord, CallStatus, Change, Cursor, HistoryQueue,
-    HttpMessages, NotificationFilter, NotificationLevel, NotificationRecord, PageRequest, Reply,
-    TimeRange, Write,
+    Account, AccountParameters, CallFilter, CallRecord, CallStatus, Change, Condition, Cursor,
+    Described as _, HistoryQueue, HttpMessages, Is, NotificationFilter, NotificationLevel,
+    NotificationRecord, PageRequest, Patch, Reply, Resource, TimeRange, Value, Write,
 };
 
 use super::rows::{call, first, put};
@@ -111,20 +111,27 @@ fn lists_are_the_same_wherever_their_rows_are<P: Place>() {
 
 fn accounts_list_the_account_and_its_subaccounts_only<P: Place>() {
     let mut house = House::<P>::new();
-    let Reply::Account(sub) =
-        house.write(MAIN, &Write::CreateAccount { friendly_name: Some("site a".to_owned()) })
-    else {
+    let Reply::Resource(Resource::Account(sub), _) = house.write(
+        MAIN,
+        &Write::create(AccountParameters {
+            friendly_name: Patch::Set("site a".to_owned()),
+            ..Default::default()
+        }),
+    ) else {
         panic!("not an account")
     };
-    house.write(MAIN, &Write::CreateAccount { friendly_name: None });
+    house.write(MAIN, &Write::create(AccountParameters::default()));
     let reader = house.reader();
-    let all = reader.accounts(MAIN, &AccountFilter::default(), first(9)).unwrap();
-    assert_eq!(all.rows.len(), 3);
-    let named =
-        AccountFilter { friendly_name: Some("site a".to_owned()), ..AccountFilter::default() };
-    assert_eq!(reader.accounts(MAIN, &named, first(9)).unwrap().rows, [Account::clone(&sub)]);
-    let own = reader.accounts(sub.sid, &AccountFilter::default(), first(9)).unwrap();
-    assert_eq!(own.rows.len(), 1);
+    let list = |owner: AccountSid, conditions: &[Condition]| {
+        let page = reader.rows(&Account::DESCRIPTION, owner.0, conditions, first(9)).unwrap();
+        let rows = page.rows.into_iter().map(|row| Account::from_values(row).unwrap());
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(list(MAIN, &[]).len(), 3);
+    let is = Is::Equal(Value::Text("site a".to_owned()));
+    let named = [Condition { column: "friendly_name", is }];
+    assert_eq!(list(MAIN, &named), [Account::clone(&sub)]);
+    assert_eq!(list(sub.sid, &[]).len(), 1);
 }
 
 fn notifications_of_a_call_are_found_by_it<P: Place>() {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use store::{DomainSuffix, Mint, Outcome, Reply, Secret, StoreError, Write};
+use store::{
+    CredentialListParameters, DomainSuffix, Mint, Outcome, Patch, Reply, Resource, StoreError,
+    Write,
+};
 
-use super::rows::domain;
+use super::rows::{alice, domain};
 use super::{House, MAIN, ORIGIN, Place, SUFFIX, T0, TestSealer};
 use crate::{Database, Found};
 
@@ -20,9 +23,10 @@ fn what_is_found_is_nothing_an_empty_store_or_one_with_accounts<P: Place>() {
 
 fn another_realm_is_refused_once_there_are_users<P: Place>() {
     let mut house = House::<P>::new();
-    let Reply::CredentialList(list) =
-        house.write(MAIN, &Write::CreateCredentialList { friendly_name: "desk".to_owned() })
-    else {
+    let Reply::Resource(Resource::CredentialList(list), _) = house.write(
+        MAIN,
+        &Write::create(CredentialListParameters { friendly_name: Patch::Set("desk".to_owned()) }),
+    ) else {
         panic!("not a list")
     };
     let House { place, opened, .. } = house;
@@ -30,11 +34,7 @@ fn another_realm_is_refused_once_there_are_users<P: Place>() {
     let open = |suffix| place.database().open(DomainSuffix::new(suffix), T0, ORIGIN);
     // Without users another suffix is harmless.
     let mut opened = open("other.test").unwrap();
-    let write = Write::CreateCredential {
-        list: list.sid,
-        username: "alice".to_owned(),
-        password: Secret::new("Correct-Horse-7"),
-    };
+    let write = alice(list.sid);
     let mint = Mint { unix_ms: T0, origin: ORIGIN, random: [1; 40] };
     let planned = opened.snapshot.check(MAIN, &write, &mint).unwrap();
     assert_eq!(opened.writer.commit(T0, &[planned.change]).unwrap(), [Outcome::Committed]);

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use shared::{BindingSid, CallSid, DomainSid, RecordingSid, Transport};
+use shared::{BindingSid, CallSid, CredentialListSid, DomainSid, RecordingSid, Transport};
 use store::{
-    BindingRecord, CallDirection, CallRecord, CallStatus, Change, Cursor, DomainFields,
-    HttpExchange, HttpMethod, PageRequest, RecordingRecord, RecordingSource, RecordingStatus,
-    Write,
+    BindingRecord, CallDirection, CallRecord, CallStatus, Change, CredentialParameters, Cursor,
+    DomainParameters, HttpExchange, HttpMethod, PageRequest, Patch, RecordingRecord,
+    RecordingSource, RecordingStatus, Secret, Write,
 };
 
 use super::{MAIN, ORIGIN, T0};
 
 pub(crate) fn domain(name: &str) -> Write {
-    Write::CreateDomain(Box::new(DomainFields {
-        domain_name: Some(format!("{name}.sip.sidetone.test")),
-        ..DomainFields::default()
-    }))
+    Write::create(DomainParameters {
+        domain_name: Patch::Set(format!("{name}.sip.sidetone.test")),
+        ..DomainParameters::default()
+    })
 }
 
 pub(crate) fn binding(
@@ -107,4 +107,13 @@ pub(crate) fn recording(number: u64, status: RecordingStatus) -> RecordingRecord
 
 pub(crate) fn first(size: u32) -> PageRequest {
     PageRequest { size, cursor: Cursor::Start }
+}
+
+/// A user of a credential list.
+pub(super) fn alice(list: CredentialListSid) -> Write {
+    let given = CredentialParameters {
+        username: Patch::Set("alice".to_owned()),
+        password: Patch::Set(Secret::new("Correct-Horse-7")),
+    };
+    Write::create_in(list.0, given)
 }

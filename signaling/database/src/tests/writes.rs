@@ -1,52 +1,57 @@
 //! Configuration: writes under their preconditions, and the snapshot that follows them.
 
 use store::{
-    Change, Conflict, DomainFields, MappedList, Outcome, Patch, Reply, Resource, ResourceKey,
-    ResourceKind, Secret, Snapshot, Write,
+    AccountParameters, Change, Conflict, CredentialListParameters, Domain, DomainParameters,
+    IpAccessControlListParameters, IpAddressParameters, KeyParameters, MappedList, Outcome, Patch,
+    Reply, Resource, ResourceKey, ResourceKind, Snapshot, Write,
 };
 
-use super::rows::{domain, first};
+use super::rows::{alice, domain, first};
 use super::{DAY_MS, House, MAIN, Place, T0};
 
 fn what_was_acknowledged_is_there_after_a_kill<P: Place>() {
     let mut house = House::<P>::new();
-    let Reply::Account(sub) = house.write(MAIN, &Write::CreateAccount { friendly_name: None })
+    let Reply::Resource(Resource::Account(sub), _) =
+        house.write(MAIN, &Write::create(AccountParameters::default()))
     else {
         panic!("not an account")
     };
-    let Reply::Domain { domain, .. } = house.write(sub.sid, &domain("plant7")) else {
+    let Reply::Resource(Resource::Domain(domain), _) = house.write(sub.sid, &domain("plant7"))
+    else {
         panic!("not a domain")
     };
-    let Reply::CredentialList(list) =
-        house.write(sub.sid, &Write::CreateCredentialList { friendly_name: "desk".to_owned() })
-    else {
+    let Reply::Resource(Resource::CredentialList(list), _) = house.write(
+        sub.sid,
+        &Write::create(CredentialListParameters { friendly_name: Patch::Set("desk".to_owned()) }),
+    ) else {
         panic!("not a list")
     };
-    house.write(
-        sub.sid,
-        &Write::CreateCredential {
-            list: list.sid,
-            username: "alice".to_owned(),
-            password: Secret::new("Correct-Horse-7"),
-        },
-    );
+    house.write(sub.sid, &alice(list.sid));
     let mapped = MappedList::CallsCredentialList(list.sid);
     house.write(sub.sid, &Write::CreateMapping { domain: domain.sid, list: mapped });
-    let Reply::IpAccessControlList(acl) =
-        house.write(sub.sid, &Write::CreateIpAccessControlList { friendly_name: "sbc".to_owned() })
-    else {
+    let Reply::Resource(Resource::IpAccessControlList(acl), _) = house.write(
+        sub.sid,
+        &Write::create(IpAccessControlListParameters {
+            friendly_name: Patch::Set("sbc".to_owned()),
+        }),
+    ) else {
         panic!("not a list")
     };
     house.write(
         sub.sid,
-        &Write::CreateIpAddress {
-            list: acl.sid,
-            friendly_name: "a".to_owned(),
-            address: "2001:db8::1".parse().unwrap(),
-            prefix: Some(64),
-        },
+        &Write::create_in(
+            acl.sid.0,
+            IpAddressParameters {
+                friendly_name: Patch::Set("a".to_owned()),
+                address: Patch::Set("2001:db8::1".parse().unwrap()),
+                prefix: Patch::Set(64),
+            },
+        ),
     );
-    house.write(sub.sid, &Write::CreateKey { friendly_name: Some("ci".to_owned()) });
+    house.write(
+        sub.sid,
+        &Write::create(KeyParameters { friendly_name: Patch::Set("ci".to_owned()) }),
+    );
     let before = format!("{:?}", house.opened.snapshot);
 
     let house = house.reopen(T0 + DAY_MS);
@@ -71,7 +76,10 @@ fn two_writes_for_one_name_in_one_batch_conflict_truthfully<P: Place>() {
             Outcome::Committed
         ]
     );
-    assert_eq!(house.reader().domains(MAIN, first(10)).unwrap().rows.len(), 2);
+    let reader = house.reader();
+    let reader: &dyn store::Reader = &*reader;
+    let domains = reader.resources::<Domain>(MAIN.0, first(10)).unwrap();
+    assert_eq!(domains.rows.len(), 2);
 }
 
 fn the_last_place_under_a_limit_goes_to_one_of_two_writes<P: Place>() {
@@ -88,15 +96,12 @@ fn the_last_place_under_a_limit_goes_to_one_of_two_writes<P: Place>() {
 
 fn an_update_planned_on_an_older_revision_is_stale<P: Place>() {
     let mut house = House::<P>::new();
-    let Reply::Domain { domain: row, .. } = house.write(MAIN, &domain("plant7")) else {
+    let Reply::Resource(Resource::Domain(row), _) = house.write(MAIN, &domain("plant7")) else {
         panic!("not a domain")
     };
-    let rename = |name: &str| Write::UpdateDomain {
-        domain: row.sid,
-        fields: Box::new(DomainFields {
-            friendly_name: Patch::Set(name.to_owned()),
-            ..DomainFields::default()
-        }),
+    let rename = |name: &str| {
+        let friendly_name = Patch::Set(name.to_owned());
+        Write::update(row.sid.0, DomainParameters { friendly_name, ..Default::default() })
     };
     let (one, two) = (house.plan(MAIN, &rename("one")), house.plan(MAIN, &rename("two")));
     assert_eq!(
@@ -105,24 +110,27 @@ fn an_update_planned_on_an_older_revision_is_stale<P: Place>() {
     );
     house.opened.snapshot.apply(&one.change);
     house.write(MAIN, &rename("three"));
-    let (stored, _) = house.reader().domain(MAIN, row.sid).unwrap().unwrap();
+    let reader = house.reader();
+    let reader: &dyn store::Reader = &*reader;
+    let stored = reader.resource::<Domain>(Some(MAIN.0), row.sid.0).unwrap().unwrap();
     assert_eq!((stored.friendly_name.as_str(), stored.revision), ("three", 3));
 }
 
 fn a_list_cannot_go_while_another_write_maps_it<P: Place>() {
     let mut house = House::<P>::new();
-    let Reply::Domain { domain: row, .. } = house.write(MAIN, &domain("plant7")) else {
+    let Reply::Resource(Resource::Domain(row), _) = house.write(MAIN, &domain("plant7")) else {
         panic!("not a domain")
     };
-    let Reply::CredentialList(list) =
-        house.write(MAIN, &Write::CreateCredentialList { friendly_name: "desk".to_owned() })
-    else {
+    let Reply::Resource(Resource::CredentialList(list), _) = house.write(
+        MAIN,
+        &Write::create(CredentialListParameters { friendly_name: Patch::Set("desk".to_owned()) }),
+    ) else {
         panic!("not a list")
     };
     let mapped = MappedList::RegistrationsCredentialList(list.sid);
     let map = house.plan(MAIN, &Write::CreateMapping { domain: row.sid, list: mapped });
     let again = house.plan(MAIN, &Write::CreateMapping { domain: row.sid, list: mapped });
-    let delete = house.plan(MAIN, &Write::DeleteCredentialList(list.sid));
+    let delete = house.plan(MAIN, &Write::delete(ResourceKind::CredentialList, list.sid.0));
     assert_eq!(
         house.batch(&[map.change, again.change, delete.change]),
         [
@@ -132,8 +140,8 @@ fn a_list_cannot_go_while_another_write_maps_it<P: Place>() {
         ]
     );
     // The domain takes its mappings with it; after that the list may go.
-    let delete_domain = house.plan(MAIN, &Write::DeleteDomain(row.sid));
-    let delete_list = house.plan(MAIN, &Write::DeleteCredentialList(list.sid));
+    let delete_domain = house.plan(MAIN, &Write::delete(ResourceKind::Domain, row.sid.0));
+    let delete_list = house.plan(MAIN, &Write::delete(ResourceKind::CredentialList, list.sid.0));
     assert_eq!(
         house.batch(&[delete_domain.change, delete_list.change]),
         [Outcome::Committed, Outcome::Committed]
@@ -142,18 +150,18 @@ fn a_list_cannot_go_while_another_write_maps_it<P: Place>() {
 
 fn a_domain_cannot_go_while_another_write_makes_a_subdomain<P: Place>() {
     let mut house = House::<P>::new();
-    let Reply::Domain { domain: row, .. } = house.write(MAIN, &domain("plant7")) else {
+    let Reply::Resource(Resource::Domain(row), _) = house.write(MAIN, &domain("plant7")) else {
         panic!("not a domain")
     };
     let child = house.plan(MAIN, &domain("line1.plant7"));
-    let delete = house.plan(MAIN, &Write::DeleteDomain(row.sid));
+    let delete = house.plan(MAIN, &Write::delete(ResourceKind::Domain, row.sid.0));
     assert_eq!(
         house.batch(&[child.change.clone(), delete.change.clone()]),
         [Outcome::Committed, Outcome::Conflict(Conflict::InUse(ResourceKind::Domain))]
     );
     let other = house.plan(MAIN, &domain("line2.plant7"));
     let Change::Insert(Resource::Domain(child)) = child.change else { panic!("not a domain") };
-    let delete_child = Change::Delete(ResourceKey::Domain(child.sid));
+    let delete_child = Change::Delete(ResourceKey { kind: ResourceKind::Domain, sid: child.sid.0 });
     assert_eq!(
         house.batch(&[delete_child, delete.change, other.change]),
         [Outcome::Committed, Outcome::Committed, Outcome::Conflict(Conflict::Missing)]
@@ -166,30 +174,35 @@ fn the_snapshot_after_any_history_is_what_a_fresh_start_loads<P: Place>() {
     for name in ["a", "b", "x.a", "y.x.a"] {
         house.write(MAIN, &domain(name));
     }
-    let Reply::IpAccessControlList(acl) =
-        house.write(MAIN, &Write::CreateIpAccessControlList { friendly_name: "sbc".to_owned() })
-    else {
+    let Reply::Resource(Resource::IpAccessControlList(acl), _) = house.write(
+        MAIN,
+        &Write::create(IpAccessControlListParameters {
+            friendly_name: Patch::Set("sbc".to_owned()),
+        }),
+    ) else {
         panic!("not a list")
     };
     for number in 1..4_u8 {
         house.write(
             MAIN,
-            &Write::CreateIpAddress {
-                list: acl.sid,
-                friendly_name: format!("n{number}"),
-                address: [192, 0, 2, number].into(),
-                prefix: None,
-            },
+            &Write::create_in(
+                acl.sid.0,
+                IpAddressParameters {
+                    friendly_name: Patch::Set(format!("n{number}")),
+                    address: Patch::Set([192, 0, 2, number].into()),
+                    prefix: Patch::Keep,
+                },
+            ),
         );
     }
     let labels = |snapshot: &Snapshot, labels: &str| snapshot.domain_by_labels(labels).unwrap().sid;
     let list = MappedList::CallsIpAccessControlList(acl.sid);
     let b = labels(&house.opened.snapshot, "b");
     house.write(MAIN, &Write::CreateMapping { domain: b, list });
-    house.write(MAIN, &Write::DeleteDomain(b));
-    house.write(MAIN, &Write::DeleteIpAccessControlList(acl.sid));
+    house.write(MAIN, &Write::delete(ResourceKind::Domain, b.0));
+    house.write(MAIN, &Write::delete(ResourceKind::IpAccessControlList, acl.sid.0));
     let deepest = labels(&house.opened.snapshot, "y.x.a");
-    house.write(MAIN, &Write::DeleteDomain(deepest));
+    house.write(MAIN, &Write::delete(ResourceKind::Domain, deepest.0));
     let held = format!("{:?}", house.opened.snapshot);
     let house = house.reopen(T0);
     assert_eq!(format!("{:?}", house.opened.snapshot), held);

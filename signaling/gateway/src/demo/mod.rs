@@ -13,8 +13,9 @@ use http_server::ApiCall;
 use shared::{AccountSid, CredentialListSid, DomainSid};
 use shell::{hex, random};
 use store::{
-    Credential, CredentialList, Cursor, DomainFields, HttpMethod, MappedList, PageRequest, Patch,
-    Reader, Reply, Secret, Write, WriteError,
+    Credential, CredentialList, CredentialListParameters, CredentialParameters, Cursor,
+    DomainParameters, HttpMethod, MappedList, PageRequest, Patch, Reader, Reply, Resource, Secret,
+    Write, WriteError,
 };
 use tokio::sync::oneshot;
 
@@ -166,9 +167,10 @@ impl Maker<'_> {
         if let Some(list) = lists.rows.into_iter().find(|list| list.friendly_name == NAME) {
             return Ok(list.sid);
         }
-        let write = Write::CreateCredentialList { friendly_name: NAME.to_owned() };
+        let write =
+            Write::create(CredentialListParameters { friendly_name: Patch::Set(NAME.to_owned()) });
         match self.write("credential list", write)? {
-            Reply::CredentialList(list) => Ok(list.sid),
+            Reply::Resource(Resource::CredentialList(list), _) => Ok(list.sid),
             _ => Err(DemoError::Ended),
         }
     }
@@ -178,10 +180,16 @@ impl Maker<'_> {
         let reader: &dyn Reader = &*self.gateway.reader;
         let users = reader.resources::<Credential>(list.0, ALL)?.rows;
         let known = users.into_iter().find(|user| user.username == NAME).map(|user| user.sid);
-        let password = password.clone();
+        let password = Patch::Set(password.clone());
         let write = match known {
-            Some(credential) => Write::UpdateCredential { list, credential, password },
-            None => Write::CreateCredential { list, username: NAME.to_owned(), password },
+            Some(credential) => {
+                let given = CredentialParameters { username: Patch::Keep, password };
+                Write::update_in(list.0, credential.0, given)
+            }
+            None => {
+                let username = Patch::Set(NAME.to_owned());
+                Write::create_in(list.0, CredentialParameters { username, password })
+            }
         };
         self.write("SIP user", write).map(drop)
     }
@@ -189,23 +197,23 @@ impl Maker<'_> {
     /// The application's port is another one at every start.
     fn domain(&self, application: &str) -> Result<DomainSid, DemoError> {
         let url = |path: &str| Patch::Set(format!("{application}{path}"));
-        let mut fields = Box::new(DomainFields {
+        let mut given = DomainParameters {
             friendly_name: Patch::Set("The demo".to_owned()),
             voice_url: url("/voice"),
             voice_method: Patch::Set(HttpMethod::Post),
             voice_status_callback_url: url("/status"),
-            ..DomainFields::default()
-        });
+            ..DomainParameters::default()
+        };
         let write = match self.gateway.snapshot.domain_by_labels(NAME) {
-            Some(domain) => Write::UpdateDomain { domain: domain.sid, fields },
+            Some(domain) => Write::update(domain.sid.0, given),
             None => {
-                fields.domain_name =
-                    Some(format!("{NAME}.sip.{}", self.gateway.snapshot.suffix().as_str()));
-                Write::CreateDomain(fields)
+                let suffix = self.gateway.snapshot.suffix().as_str();
+                given.domain_name = Patch::Set(format!("{NAME}.sip.{suffix}"));
+                Write::create(given)
             }
         };
         match self.write("SIP domain", write)? {
-            Reply::Domain { domain, .. } => Ok(domain.sid),
+            Reply::Resource(Resource::Domain(domain), _) => Ok(domain.sid),
             _ => Err(DemoError::Ended),
         }
     }

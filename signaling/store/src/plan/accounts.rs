@@ -1,115 +1,113 @@
 //! Rules of accounts and API keys: who may create, rename and suspend them. Sans-IO.
 
-use std::sync::Arc;
-
 use shared::{AccountSid, KeySid};
 
-use super::{Checked, Plan, inserted, updated};
-use crate::account::{Account, AccountStatus, Key};
-use crate::change::Resource;
+use super::{Plan, Rules};
+use crate::account::{Account, AccountParameters, AccountStatus, Key, KeyParameters};
 use crate::kind::ResourceKind;
 use crate::rules;
-use crate::secret::SecretHash;
-use crate::write::{Reply, WriteError};
+use crate::secret::{Secret, SecretHash};
+use crate::write::WriteError;
 
-impl Plan<'_> {
-    pub(super) fn create_account(&self, friendly_name: Option<&str>) -> Checked {
-        if self.account.parent.is_some() {
+impl Rules for Account {
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        owner: u128,
+        given: &AccountParameters,
+    ) -> Result<Self, WriteError> {
+        if plan.account.parent.is_some() {
             return Err(WriteError::invalid(21101, "A subaccount cannot have subaccounts"));
         }
-        self.room_for(ResourceKind::Account, self.snapshot.accounts.count_of(self.account.sid.0))?;
-        let friendly_name = match friendly_name {
-            Some(name) if !name.is_empty() => name.to_owned(),
-            _ => format!("SubAccount Created at {}", date_and_minute(self.mint.unix_ms)),
-        };
+        plan.room_for::<Self>(owner)?;
+        let unix_ms = plan.mint.unix_ms;
+        let default = || format!("SubAccount Created at {}", date_and_minute(unix_ms));
+        let friendly_name = given.friendly_name.value().cloned().unwrap_or_else(default);
         rules::friendly_name(ResourceKind::Account, &friendly_name)?;
-        let row = Arc::new(Account {
-            parent: Some(self.account.sid),
-            ..Account::main(
-                AccountSid(self.sid()),
-                self.mint.auth_token(),
-                &friendly_name,
-                self.mint.unix_ms,
-            )
-        });
-        Ok(inserted(Resource::Account(row.clone()), Reply::Account(row)))
+        let token = plan.mint.auth_token();
+        let main = Self::main(AccountSid(sid), token, &friendly_name, unix_ms);
+        Ok(Self { parent: Some(AccountSid(owner)), ..main })
     }
 
-    pub(super) fn update_account(
-        &self,
-        friendly_name: Option<&str>,
-        status: Option<AccountStatus>,
-        by: AccountSid,
-    ) -> Checked {
-        let mut row = Account::clone(self.account);
-        if let Some(name) = friendly_name {
-            rules::friendly_name(ResourceKind::Account, name)?;
-            name.clone_into(&mut row.friendly_name);
-        }
-        if let Some(status) = status {
-            self.may_set_status(status, by)?;
-            row.status = status;
-        }
-        let row = self.revised(&self.snapshot.accounts, row)?;
-        Ok(updated(Resource::Account(row.clone()), Reply::Account(row)))
-    }
-
-    pub(super) fn may_set_status(
-        &self,
-        status: AccountStatus,
-        by: AccountSid,
+    fn update(
+        &mut self,
+        plan: &Plan<'_>,
+        given: &AccountParameters,
+        by: Option<AccountSid>,
     ) -> Result<(), WriteError> {
-        let Some(parent) = self.account.parent else {
-            return Err(WriteError::invalid(21477, "The status of a main account cannot be set"));
-        };
-        if by != parent {
-            return Err(WriteError::new(
-                403,
-                20006,
-                "Only the parent account may set the status of a subaccount",
-            ));
+        if let Some(name) = given.friendly_name.value() {
+            rules::friendly_name(ResourceKind::Account, name)?;
+            name.clone_into(&mut self.friendly_name);
         }
-        if !self.snapshot.account_is_active(parent) {
-            return Err(WriteError::invalid(21476, "The parent account is not active"));
+        if let Some(status) = given.status.value() {
+            may_set_status(plan, *status, by)?;
+            self.status = *status;
         }
-        if self.account.status == AccountStatus::Closed && status != AccountStatus::Closed {
-            return Err(WriteError::invalid(21479, "A closed account stays closed"));
+        Ok(())
+    }
+}
+
+fn may_set_status(
+    plan: &Plan<'_>,
+    status: AccountStatus,
+    by: Option<AccountSid>,
+) -> Result<(), WriteError> {
+    let Some(parent) = plan.account.parent else {
+        return Err(WriteError::invalid(21477, "The status of a main account cannot be set"));
+    };
+    if by != Some(parent) {
+        return Err(WriteError::new(
+            403,
+            20006,
+            "Only the parent account may set the status of a subaccount",
+        ));
+    }
+    if !plan.snapshot.account_is_active(parent) {
+        return Err(WriteError::invalid(21476, "The parent account is not active"));
+    }
+    if plan.account.status == AccountStatus::Closed && status != AccountStatus::Closed {
+        return Err(WriteError::invalid(21479, "A closed account stays closed"));
+    }
+    Ok(())
+}
+
+impl Rules for Key {
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        owner: u128,
+        given: &KeyParameters,
+    ) -> Result<Self, WriteError> {
+        plan.room_for::<Self>(owner)?;
+        if let Some(name) = given.friendly_name.value() {
+            rules::friendly_name(ResourceKind::Key, name)?;
+        }
+        Ok(Self {
+            sid: KeySid(sid),
+            account: plan.account.sid,
+            friendly_name: given.friendly_name.value().cloned().unwrap_or_default(),
+            secret_hash: SecretHash::of(plan.mint.key_secret().expose_secret()),
+            created_ms: plan.mint.unix_ms,
+            updated_ms: plan.mint.unix_ms,
+            revision: 1,
+        })
+    }
+
+    fn update(
+        &mut self,
+        _: &Plan<'_>,
+        given: &KeyParameters,
+        _: Option<AccountSid>,
+    ) -> Result<(), WriteError> {
+        if let Some(name) = given.friendly_name.value() {
+            rules::friendly_name(ResourceKind::Key, name)?;
+            name.clone_into(&mut self.friendly_name);
         }
         Ok(())
     }
 
-    pub(super) fn create_key(&self, friendly_name: Option<&str>) -> Checked {
-        self.room_for(ResourceKind::Key, self.snapshot.keys.count_of(self.account.sid.0))?;
-        let friendly_name = friendly_name.unwrap_or_default();
-        if !friendly_name.is_empty() {
-            rules::friendly_name(ResourceKind::Key, friendly_name)?;
-        }
-        let secret = self.mint.key_secret();
-        let key = Arc::new(Key {
-            sid: KeySid(self.sid()),
-            account: self.account.sid,
-            friendly_name: friendly_name.to_owned(),
-            secret_hash: SecretHash::of(secret.expose_secret()),
-            created_ms: self.mint.unix_ms,
-            updated_ms: self.mint.unix_ms,
-            revision: 1,
-        });
-        Ok(inserted(Resource::Key(key.clone()), Reply::Key { key, secret: Some(secret) }))
-    }
-
-    pub(super) fn update_key(&self, sid: KeySid, friendly_name: Option<&str>) -> Checked {
-        let mut row = Key::clone(self.key(sid)?);
-        if let Some(name) = friendly_name {
-            rules::friendly_name(ResourceKind::Key, name)?;
-            name.clone_into(&mut row.friendly_name);
-        }
-        let key = self.revised(&self.snapshot.keys, row)?;
-        Ok(updated(Resource::Key(key.clone()), Reply::Key { key, secret: None }))
-    }
-
-    pub(super) fn key(&self, sid: KeySid) -> Result<&Arc<Key>, WriteError> {
-        let mine = |row: &&Arc<Key>| row.account == self.account.sid;
-        self.snapshot.keys.get(sid).filter(mine).ok_or_else(WriteError::not_found)
+    fn secret(plan: &Plan<'_>) -> Option<Secret> {
+        Some(plan.mint.key_secret())
     }
 }
 

@@ -1,110 +1,106 @@
 //! Rules of IP access control lists and their addresses. Sans-IO.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use shared::{IpAccessControlListSid, IpAddressSid};
+use shared::{AccountSid, IpAccessControlListSid, IpAddressSid};
 
-use super::{Checked, Plan, deleted, inserted, updated};
-use crate::change::{Resource, ResourceKey};
-use crate::credential::{Cidr, IpAccessControlList, IpAddress};
+use super::{Plan, Rules};
+use crate::credential::{
+    Cidr, IpAccessControlList, IpAccessControlListParameters, IpAddress, IpAddressParameters,
+};
 use crate::kind::ResourceKind;
 use crate::rules;
-use crate::write::{Reply, WriteError};
+use crate::snapshot::Snapshot;
+use crate::write::WriteError;
 
-impl Plan<'_> {
-    pub(super) fn create_ip_list(&self, friendly_name: &str) -> Checked {
-        rules::friendly_name(ResourceKind::IpAccessControlList, friendly_name)?;
-        let row = IpAccessControlList {
-            sid: IpAccessControlListSid(self.sid()),
-            account: self.account.sid,
-            friendly_name: friendly_name.to_owned(),
-            created_ms: self.mint.unix_ms,
-            updated_ms: self.mint.unix_ms,
+/// Code of an invalid address or prefix.
+const INVALID: u32 = 21235;
+
+impl Rules for IpAccessControlList {
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        _: u128,
+        given: &IpAccessControlListParameters,
+    ) -> Result<Self, WriteError> {
+        let friendly_name = given.friendly_name.value().cloned().unwrap_or_default();
+        rules::friendly_name(ResourceKind::IpAccessControlList, &friendly_name)?;
+        Ok(Self {
+            sid: IpAccessControlListSid(sid),
+            account: plan.account.sid,
+            friendly_name,
+            created_ms: plan.mint.unix_ms,
+            updated_ms: plan.mint.unix_ms,
             revision: 1,
-        };
-        let row = self.fresh(&self.snapshot.ip_lists, row)?;
-        Ok(inserted(Resource::IpAccessControlList(row.clone()), Reply::IpAccessControlList(row)))
+        })
     }
 
-    pub(super) fn update_ip_list(
-        &self,
-        sid: IpAccessControlListSid,
-        friendly_name: &str,
-    ) -> Checked {
-        let mut row = IpAccessControlList::clone(self.ip_list(sid)?);
-        rules::friendly_name(ResourceKind::IpAccessControlList, friendly_name)?;
-        friendly_name.clone_into(&mut row.friendly_name);
-        let row = self.revised(&self.snapshot.ip_lists, row)?;
-        Ok(updated(Resource::IpAccessControlList(row.clone()), Reply::IpAccessControlList(row)))
-    }
-
-    pub(super) fn delete_ip_list(&self, sid: IpAccessControlListSid) -> Checked {
-        self.ip_list(sid)?;
-        if self.snapshot.list_is_mapped(sid.0) {
-            return Err(rules::in_use(ResourceKind::IpAccessControlList));
+    fn update(
+        &mut self,
+        _: &Plan<'_>,
+        given: &IpAccessControlListParameters,
+        _: Option<AccountSid>,
+    ) -> Result<(), WriteError> {
+        if let Some(name) = given.friendly_name.value() {
+            rules::friendly_name(ResourceKind::IpAccessControlList, name)?;
+            name.clone_into(&mut self.friendly_name);
         }
-        deleted(ResourceKey::IpAccessControlList(sid))
+        Ok(())
     }
 
-    pub(super) fn create_ip_address(
-        &self,
-        list: IpAccessControlListSid,
-        friendly_name: &str,
-        block: Cidr,
-    ) -> Checked {
-        self.ip_list(list)?;
-        rules::friendly_name(ResourceKind::IpAddress, friendly_name)?;
-        let row = IpAddress {
-            sid: IpAddressSid(self.sid()),
-            account: self.account.sid,
-            list,
-            friendly_name: friendly_name.to_owned(),
-            block,
-            created_ms: self.mint.unix_ms,
-            updated_ms: self.mint.unix_ms,
-            revision: 1,
-        };
-        let row = self.fresh(&self.snapshot.ip_addresses, row)?;
-        Ok(inserted(Resource::IpAddress(row.clone()), Reply::IpAddress(row)))
-    }
-
-    pub(super) fn update_ip_address(&self, row: IpAddress) -> Checked {
-        rules::friendly_name(ResourceKind::IpAddress, &row.friendly_name)?;
-        let row = self.revised(&self.snapshot.ip_addresses, row)?;
-        Ok(updated(Resource::IpAddress(row.clone()), Reply::IpAddress(row)))
-    }
-
-    pub(super) fn ip_list(
-        &self,
-        sid: IpAccessControlListSid,
-    ) -> Result<&Arc<IpAccessControlList>, WriteError> {
-        let mine = |row: &&Arc<IpAccessControlList>| row.account == self.account.sid;
-        self.snapshot.ip_lists.get(sid).filter(mine).ok_or_else(WriteError::not_found)
-    }
-
-    pub(super) fn ip_address(
-        &self,
-        list: IpAccessControlListSid,
-        sid: IpAddressSid,
-    ) -> Result<&Arc<IpAddress>, WriteError> {
-        self.ip_list(list)?;
-        let inside = |row: &&Arc<IpAddress>| row.list == list;
-        self.snapshot.ip_addresses.get(sid).filter(inside).ok_or_else(WriteError::not_found)
+    fn is_in_use(&self, snapshot: &Snapshot) -> bool {
+        snapshot.list_is_mapped(self.sid.0)
     }
 }
 
-pub(super) fn block(address: IpAddr, prefix: Option<u8>) -> Result<Cidr, WriteError> {
-    Cidr::new(address, prefix)
-        .ok_or_else(|| WriteError::invalid(21235, "CidrPrefixLength is longer than the IpAddress"))
+impl Rules for IpAddress {
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        owner: u128,
+        given: &IpAddressParameters,
+    ) -> Result<Self, WriteError> {
+        let required = || WriteError::invalid(INVALID, "IpAddress is required");
+        let address = given.address.value().ok_or_else(required)?;
+        let block = block(*address, given.prefix.value().copied())?;
+        let friendly_name = given.friendly_name.value().cloned().unwrap_or_default();
+        rules::friendly_name(ResourceKind::IpAddress, &friendly_name)?;
+        Ok(Self {
+            sid: IpAddressSid(sid),
+            account: plan.account.sid,
+            list: IpAccessControlListSid(owner),
+            friendly_name,
+            block,
+            created_ms: plan.mint.unix_ms,
+            updated_ms: plan.mint.unix_ms,
+            revision: 1,
+        })
+    }
+
+    fn update(
+        &mut self,
+        _: &Plan<'_>,
+        given: &IpAddressParameters,
+        _: Option<AccountSid>,
+    ) -> Result<(), WriteError> {
+        let (address, prefix) = (given.address.value(), given.prefix.value());
+        self.block = moved_block(self.block, address.copied(), prefix.copied())?;
+        if let Some(name) = given.friendly_name.value() {
+            rules::friendly_name(ResourceKind::IpAddress, name)?;
+            name.clone_into(&mut self.friendly_name);
+        }
+        Ok(())
+    }
+}
+
+fn block(address: IpAddr, prefix: Option<u8>) -> Result<Cidr, WriteError> {
+    Cidr::new(address, prefix).ok_or_else(|| {
+        WriteError::invalid(INVALID, "CidrPrefixLength is longer than the IpAddress")
+    })
 }
 
 /// An update of a block: a new address keeps the old prefix where both are of one version.
-pub(super) fn moved_block(
-    old: Cidr,
-    address: Option<IpAddr>,
-    prefix: Option<u8>,
-) -> Result<Cidr, WriteError> {
+fn moved_block(old: Cidr, address: Option<IpAddr>, prefix: Option<u8>) -> Result<Cidr, WriteError> {
     let new = address.map_or(old.address(), |address| address.to_canonical());
     let kept = (new.is_ipv4() == old.address().is_ipv4()).then(|| old.prefix());
     block(new, prefix.or(kept))

@@ -1,103 +1,90 @@
 //! Rules of credential lists and their users. Sans-IO.
 
-use std::sync::Arc;
+use shared::{AccountSid, CredentialListSid, CredentialSid};
 
-use shared::{CredentialListSid, CredentialSid};
-
-use super::{Checked, Plan, deleted, inserted, updated};
-use crate::change::{Resource, ResourceKey};
-use crate::credential::{Credential, CredentialList};
+use super::{Plan, Rules};
+use crate::credential::{
+    Credential, CredentialList, CredentialListParameters, CredentialParameters,
+};
 use crate::kind::ResourceKind;
 use crate::rules;
 use crate::secret::{Ha1, Secret};
-use crate::write::{Reply, WriteError};
+use crate::snapshot::Snapshot;
+use crate::write::WriteError;
 
-impl Plan<'_> {
-    pub(super) fn create_credential_list(&self, friendly_name: &str) -> Checked {
-        rules::friendly_name(ResourceKind::CredentialList, friendly_name)?;
-        let row = CredentialList {
-            sid: CredentialListSid(self.sid()),
-            account: self.account.sid,
-            friendly_name: friendly_name.to_owned(),
-            created_ms: self.mint.unix_ms,
-            updated_ms: self.mint.unix_ms,
+impl Rules for CredentialList {
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        _: u128,
+        given: &CredentialListParameters,
+    ) -> Result<Self, WriteError> {
+        let friendly_name = given.friendly_name.value().cloned().unwrap_or_default();
+        rules::friendly_name(ResourceKind::CredentialList, &friendly_name)?;
+        Ok(Self {
+            sid: CredentialListSid(sid),
+            account: plan.account.sid,
+            friendly_name,
+            created_ms: plan.mint.unix_ms,
+            updated_ms: plan.mint.unix_ms,
             revision: 1,
-        };
-        let row = self.fresh(&self.snapshot.credential_lists, row)?;
-        Ok(inserted(Resource::CredentialList(row.clone()), Reply::CredentialList(row)))
+        })
     }
 
-    pub(super) fn update_credential_list(
-        &self,
-        sid: CredentialListSid,
-        friendly_name: &str,
-    ) -> Checked {
-        let mut row = CredentialList::clone(self.credential_list(sid)?);
-        rules::friendly_name(ResourceKind::CredentialList, friendly_name)?;
-        friendly_name.clone_into(&mut row.friendly_name);
-        let row = self.revised(&self.snapshot.credential_lists, row)?;
-        Ok(updated(Resource::CredentialList(row.clone()), Reply::CredentialList(row)))
-    }
-
-    pub(super) fn delete_credential_list(&self, sid: CredentialListSid) -> Checked {
-        self.credential_list(sid)?;
-        if self.snapshot.list_is_mapped(sid.0) {
-            return Err(rules::in_use(ResourceKind::CredentialList));
+    fn update(
+        &mut self,
+        _: &Plan<'_>,
+        given: &CredentialListParameters,
+        _: Option<AccountSid>,
+    ) -> Result<(), WriteError> {
+        if let Some(name) = given.friendly_name.value() {
+            rules::friendly_name(ResourceKind::CredentialList, name)?;
+            name.clone_into(&mut self.friendly_name);
         }
-        deleted(ResourceKey::CredentialList(sid))
+        Ok(())
     }
 
-    pub(super) fn create_credential(
-        &self,
-        list: CredentialListSid,
-        username: &str,
-        password: &Secret,
-    ) -> Checked {
-        self.credential_list(list)?;
-        rules::username(username)?;
-        rules::password(password)?;
-        let row = Credential {
-            sid: CredentialSid(self.sid()),
-            account: self.account.sid,
-            list,
-            username: username.to_owned(),
-            ha1: Ha1::of(username, &self.snapshot.realm, password),
-            created_ms: self.mint.unix_ms,
-            updated_ms: self.mint.unix_ms,
+    fn is_in_use(&self, snapshot: &Snapshot) -> bool {
+        snapshot.list_is_mapped(self.sid.0)
+    }
+}
+
+impl Rules for Credential {
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        owner: u128,
+        given: &CredentialParameters,
+    ) -> Result<Self, WriteError> {
+        let username = given.username.value().cloned().unwrap_or_default();
+        rules::username(&username)?;
+        Ok(Self {
+            sid: CredentialSid(sid),
+            account: plan.account.sid,
+            list: CredentialListSid(owner),
+            ha1: ha1(plan, &username, given.password.value())?,
+            username,
+            created_ms: plan.mint.unix_ms,
+            updated_ms: plan.mint.unix_ms,
             revision: 1,
-        };
-        let row = self.fresh(&self.snapshot.credentials, row)?;
-        Ok(inserted(Resource::Credential(row.clone()), Reply::Credential(row)))
+        })
     }
 
-    pub(super) fn update_credential(
-        &self,
-        list: CredentialListSid,
-        sid: CredentialSid,
-        password: &Secret,
-    ) -> Checked {
-        let mut row = Credential::clone(self.credential(list, sid)?);
-        rules::password(password)?;
-        row.ha1 = Ha1::of(&row.username, &self.snapshot.realm, password);
-        let row = self.revised(&self.snapshot.credentials, row)?;
-        Ok(updated(Resource::Credential(row.clone()), Reply::Credential(row)))
+    fn update(
+        &mut self,
+        plan: &Plan<'_>,
+        given: &CredentialParameters,
+        _: Option<AccountSid>,
+    ) -> Result<(), WriteError> {
+        self.ha1 = ha1(plan, &self.username, given.password.value())?;
+        Ok(())
     }
+}
 
-    pub(super) fn credential_list(
-        &self,
-        sid: CredentialListSid,
-    ) -> Result<&Arc<CredentialList>, WriteError> {
-        let mine = |row: &&Arc<CredentialList>| row.account == self.account.sid;
-        self.snapshot.credential_lists.get(sid).filter(mine).ok_or_else(WriteError::not_found)
-    }
-
-    pub(super) fn credential(
-        &self,
-        list: CredentialListSid,
-        sid: CredentialSid,
-    ) -> Result<&Arc<Credential>, WriteError> {
-        self.credential_list(list)?;
-        let inside = |row: &&Arc<Credential>| row.list == list;
-        self.snapshot.credentials.get(sid).filter(inside).ok_or_else(WriteError::not_found)
-    }
+/// What digest authentication needs of a strong password. [`Plan`] has checked that there is one.
+fn ha1(plan: &Plan<'_>, username: &str, password: Option<&Secret>) -> Result<Ha1, WriteError> {
+    let absent = Secret::new("");
+    let password = password.unwrap_or(&absent);
+    rules::password(password)?;
+    Ok(Ha1::of(username, &plan.snapshot.realm, password))
 }

@@ -2,30 +2,34 @@
 
 use std::sync::Arc;
 
-use shared::{BindingSid, DomainSid};
+use shared::{AccountSid, BindingSid, DomainSid};
 
-use super::{Checked, Plan, deleted, inserted, names_are_free, updated};
+use super::{Checked, Plan, Planned, Rules};
 use crate::binding::BindingChanges;
-use crate::change::{Change, Resource, ResourceKey};
-use crate::domain::{Domain, HttpMethod, MappedList, Mapping};
+use crate::change::Change;
+use crate::credential::{CredentialList, IpAccessControlList};
+use crate::domain::{Domain, DomainParameters, HttpMethod, MappedList, Mapping};
 use crate::kind::ResourceKind;
 use crate::name::DomainLabels;
 use crate::patch::Patch;
-use crate::plan::Planned;
 use crate::rules;
-use crate::write::{DomainFields, MappingView, Reply, WriteError};
+use crate::snapshot::Snapshot;
+use crate::value::Value;
+use crate::write::{Beside, MappingView, Reply, WriteError};
 
-impl Plan<'_> {
-    pub(super) fn create_domain(&self, fields: &DomainFields) -> Checked {
-        let name = fields.domain_name.as_deref().unwrap_or_default();
-        if name.is_empty() {
-            return Err(WriteError::invalid(21232, "DomainName is required"));
-        }
-        self.room_for(ResourceKind::Domain, self.snapshot.domains.count_of(self.account.sid.0))?;
-        let (domain_name, labels, parent) = self.domain_name(name)?;
-        let mut row = Domain {
-            sid: DomainSid(self.sid()),
-            account: self.account.sid,
+impl Rules for Domain {
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        owner: u128,
+        given: &DomainParameters,
+    ) -> Result<Self, WriteError> {
+        plan.room_for::<Self>(owner)?;
+        let name = given.domain_name.value().map_or("", String::as_str);
+        let (domain_name, labels, parent) = plan.domain_name(name)?;
+        let mut row = Self {
+            sid: DomainSid(sid),
+            account: plan.account.sid,
             friendly_name: domain_name.clone(),
             domain_name,
             labels,
@@ -41,41 +45,43 @@ impl Plan<'_> {
             secure: false,
             byoc_trunk_sid: None,
             emergency_caller_sid: None,
-            created_ms: self.mint.unix_ms,
-            updated_ms: self.mint.unix_ms,
+            created_ms: plan.mint.unix_ms,
+            updated_ms: plan.mint.unix_ms,
             revision: 1,
         };
-        patch_domain(&mut row, fields)?;
-        names_are_free(&self.snapshot.domains, &row)?;
-        let domain = Arc::new(row);
-        let reply = Reply::Domain { domain: domain.clone(), auth: Default::default() };
-        Ok(inserted(Resource::Domain(domain), reply))
+        patch_domain(&mut row, given)?;
+        Ok(row)
     }
 
-    pub(super) fn update_domain(&self, sid: DomainSid, fields: &DomainFields) -> Checked {
-        let mut row = Domain::clone(self.domain(sid)?);
-        if let Some(name) = fields.domain_name.as_deref() {
-            let (domain_name, labels, parent) = self.domain_name(name)?;
-            if labels != row.labels && self.snapshot.has_subdomains(sid) {
+    fn update(
+        &mut self,
+        plan: &Plan<'_>,
+        given: &DomainParameters,
+        _: Option<AccountSid>,
+    ) -> Result<(), WriteError> {
+        if let Some(name) = given.domain_name.value() {
+            let (domain_name, labels, parent) = plan.domain_name(name)?;
+            if labels != self.labels && self.is_in_use(plan.snapshot) {
                 return Err(rules::in_use(ResourceKind::Domain));
             }
-            (row.domain_name, row.labels, row.parent) = (domain_name, labels, parent);
-            names_are_free(&self.snapshot.domains, &row)?;
+            (self.domain_name, self.labels, self.parent) = (domain_name, labels, parent);
+            // Before the other fields: a name that is taken is what the customer has to know first.
+            plan.names_are_free(self)?;
         }
-        patch_domain(&mut row, fields)?;
-        let domain = self.revised(&self.snapshot.domains, row)?;
-        let auth = self.snapshot.domain_auth(sid);
-        Ok(updated(Resource::Domain(domain.clone()), Reply::Domain { domain, auth }))
+        patch_domain(self, given)
     }
 
-    pub(super) fn delete_domain(&self, sid: DomainSid) -> Checked {
-        self.domain(sid)?;
-        if self.snapshot.has_subdomains(sid) {
-            return Err(rules::in_use(ResourceKind::Domain));
-        }
-        deleted(ResourceKey::Domain(sid))
+    fn is_in_use(&self, snapshot: &Snapshot) -> bool {
+        snapshot.has_subdomains(self.sid)
     }
 
+    fn beside(&self, snapshot: &Snapshot) -> Beside {
+        let auth = snapshot.domain_auth(self.sid).name();
+        Beside { derived: vec![Value::Text(auth.to_owned())], secret: None }
+    }
+}
+
+impl Plan<'_> {
     /// Reads a name and finds the domain right above it. A name below another needs that domain to exist, owned
     /// by this account or its parent; every account owns its own SID as a name.
     pub(super) fn domain_name(
@@ -122,14 +128,14 @@ impl Plan<'_> {
 
     /// Whether the binding exists is for the caller to know: bindings are not in the snapshot.
     pub(super) fn delete_binding(&self, domain: DomainSid, binding: BindingSid) -> Checked {
-        self.domain(domain)?;
+        self.row::<Domain>(None, domain.0)?;
         let changes = BindingChanges { put: Vec::new(), removed: vec![binding] };
         let change = Change::ChangeBindings(Arc::new(changes));
         Ok(Planned { change, reply: Reply::Deleted })
     }
 
     pub(super) fn create_mapping(&self, domain: DomainSid, list: MappedList) -> Checked {
-        self.domain(domain)?;
+        self.row::<Domain>(None, domain.0)?;
         let friendly_name = self.mapped_list_name(list)?;
         if self.snapshot.mapping(domain, list).is_some() {
             return Err(rules::already_mapped());
@@ -140,28 +146,25 @@ impl Plan<'_> {
     }
 
     pub(super) fn delete_mapping(&self, domain: DomainSid, list: MappedList) -> Checked {
-        self.domain(domain)?;
+        self.row::<Domain>(None, domain.0)?;
         self.snapshot.mapping(domain, list).ok_or_else(WriteError::not_found)?;
         Ok(Planned { change: Change::Unmap { domain, list }, reply: Reply::Deleted })
     }
 
     pub(super) fn mapped_list_name(&self, list: MappedList) -> Result<String, WriteError> {
         Ok(match list {
-            MappedList::CallsIpAccessControlList(sid) => self.ip_list(sid)?.friendly_name.clone(),
+            MappedList::CallsIpAccessControlList(sid) => {
+                self.row::<IpAccessControlList>(None, sid.0)?.friendly_name.clone()
+            }
             MappedList::CallsCredentialList(sid) | MappedList::RegistrationsCredentialList(sid) => {
-                self.credential_list(sid)?.friendly_name.clone()
+                self.row::<CredentialList>(None, sid.0)?.friendly_name.clone()
             }
         })
     }
-
-    pub(super) fn domain(&self, sid: DomainSid) -> Result<&Arc<Domain>, WriteError> {
-        let mine = |row: &&Arc<Domain>| row.account == self.account.sid;
-        self.snapshot.domains.get(sid).filter(mine).ok_or_else(WriteError::not_found)
-    }
 }
 
-fn patch_domain(row: &mut Domain, fields: &DomainFields) -> Result<(), WriteError> {
-    match &fields.friendly_name {
+fn patch_domain(row: &mut Domain, given: &DomainParameters) -> Result<(), WriteError> {
+    match &given.friendly_name {
         Patch::Keep => {}
         Patch::Clear => row.friendly_name.clone_from(&row.domain_name),
         Patch::Set(name) => {
@@ -170,19 +173,19 @@ fn patch_domain(row: &mut Domain, fields: &DomainFields) -> Result<(), WriteErro
         }
     }
     let post = HttpMethod::Post;
-    fields.voice_url.clone().apply(&mut row.voice_url);
-    fields.voice_method.clone().apply_or(&mut row.voice_method, post);
-    fields.voice_fallback_url.clone().apply(&mut row.voice_fallback_url);
-    fields.voice_fallback_method.clone().apply_or(&mut row.voice_fallback_method, post);
-    fields.voice_status_callback_url.clone().apply(&mut row.voice_status_callback_url);
-    fields
+    given.voice_url.clone().apply(&mut row.voice_url);
+    given.voice_method.clone().apply_or(&mut row.voice_method, post);
+    given.voice_fallback_url.clone().apply(&mut row.voice_fallback_url);
+    given.voice_fallback_method.clone().apply_or(&mut row.voice_fallback_method, post);
+    given.voice_status_callback_url.clone().apply(&mut row.voice_status_callback_url);
+    given
         .voice_status_callback_method
         .clone()
         .apply_or(&mut row.voice_status_callback_method, post);
-    fields.sip_registration.clone().apply_or(&mut row.sip_registration, false);
-    fields.emergency_calling_enabled.clone().apply_or(&mut row.emergency_calling_enabled, false);
-    fields.secure.clone().apply_or(&mut row.secure, false);
-    fields.byoc_trunk_sid.clone().apply(&mut row.byoc_trunk_sid);
-    fields.emergency_caller_sid.clone().apply(&mut row.emergency_caller_sid);
+    given.sip_registration.clone().apply_or(&mut row.sip_registration, false);
+    given.emergency_calling_enabled.clone().apply_or(&mut row.emergency_calling_enabled, false);
+    given.secure.clone().apply_or(&mut row.secure, false);
+    given.byoc_trunk_sid.clone().apply(&mut row.byoc_trunk_sid);
+    given.emergency_caller_sid.clone().apply(&mut row.emergency_caller_sid);
     Ok(())
 }

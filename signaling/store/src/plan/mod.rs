@@ -14,16 +14,15 @@ use shared::AccountSid;
 use shared::ids::Origin;
 
 use crate::account::{Account, AccountStatus};
-use crate::change::{Change, Resource, ResourceKey};
-use crate::credential::IpAddress;
-use crate::kind::ResourceKind;
-use crate::resource::Described;
+use crate::change::Change;
+use crate::descriptions::Resource;
+use crate::kind::{ResourceKey, ResourceKind, resources};
+use crate::parameter::{Parameters as _, Post};
 use crate::rules;
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
-use crate::table::{Row, Table};
-use crate::write::{Reply, Write, WriteError};
-use addresses::{block, moved_block};
+use crate::tables::Held;
+use crate::write::{Beside, Given, Reply, Write, WriteError};
 
 /// Time and randomness for one write: what new SIDs, tokens and dates are made of.
 #[derive(Clone, Copy)]
@@ -100,66 +99,14 @@ impl Snapshot {
     /// # Errors
     /// The contract's code, status and a sentence.
     pub fn check(&self, account: AccountSid, write: &Write, mint: &Mint) -> Checked {
-        let owner = self.accounts.get(account).ok_or_else(WriteError::not_found)?;
+        let owner = self.tables.accounts.get(account.0).ok_or_else(WriteError::not_found)?;
         let plan = Plan { snapshot: self, account: owner, mint };
         match write {
-            Write::CreateAccount { friendly_name } => plan.create_account(friendly_name.as_deref()),
-            Write::UpdateAccount { friendly_name, status, by } => {
-                plan.update_account(friendly_name.as_deref(), *status, *by)
-            }
-            Write::CreateKey { friendly_name } => plan.create_key(friendly_name.as_deref()),
-            Write::UpdateKey { key, friendly_name } => {
-                plan.update_key(*key, friendly_name.as_deref())
-            }
-            Write::DeleteKey(key) => {
-                plan.key(*key)?;
-                deleted(ResourceKey::Key(*key))
-            }
-            Write::CreateDomain(fields) => plan.create_domain(fields),
-            Write::UpdateDomain { domain, fields } => plan.update_domain(*domain, fields),
-            Write::DeleteDomain(domain) => plan.delete_domain(*domain),
+            Write::Create { list, given } => plan.create_given(*list, given),
+            Write::Update { list, sid, given, by } => plan.update_given(*list, *sid, given, *by),
+            Write::Delete { list, key } => plan.delete_key(*list, *key),
             Write::CreateMapping { domain, list } => plan.create_mapping(*domain, *list),
             Write::DeleteMapping { domain, list } => plan.delete_mapping(*domain, *list),
-            Write::CreateCredentialList { friendly_name } => {
-                plan.create_credential_list(friendly_name)
-            }
-            Write::UpdateCredentialList { list, friendly_name } => {
-                plan.update_credential_list(*list, friendly_name)
-            }
-            Write::DeleteCredentialList(list) => plan.delete_credential_list(*list),
-            Write::CreateCredential { list, username, password } => {
-                plan.create_credential(*list, username, password)
-            }
-            Write::UpdateCredential { list, credential, password } => {
-                plan.update_credential(*list, *credential, password)
-            }
-            Write::DeleteCredential { list, credential } => {
-                plan.credential(*list, *credential)?;
-                deleted(ResourceKey::Credential(*credential))
-            }
-            Write::CreateIpAccessControlList { friendly_name } => {
-                plan.create_ip_list(friendly_name)
-            }
-            Write::UpdateIpAccessControlList { list, friendly_name } => {
-                plan.update_ip_list(*list, friendly_name)
-            }
-            Write::DeleteIpAccessControlList(list) => plan.delete_ip_list(*list),
-            Write::CreateIpAddress { list, friendly_name, address, prefix } => {
-                plan.create_ip_address(*list, friendly_name, block(*address, *prefix)?)
-            }
-            Write::UpdateIpAddress { list, ip_address, friendly_name, address, prefix } => {
-                let row = plan.ip_address(*list, *ip_address)?;
-                let mut new = IpAddress::clone(row);
-                if let Some(name) = friendly_name {
-                    new.friendly_name.clone_from(name);
-                }
-                new.block = moved_block(row.block, *address, *prefix)?;
-                plan.update_ip_address(new)
-            }
-            Write::DeleteIpAddress { list, ip_address } => {
-                plan.ip_address(*list, *ip_address)?;
-                deleted(ResourceKey::IpAddress(*ip_address))
-            }
             Write::DeleteBinding { domain, binding } => plan.delete_binding(*domain, *binding),
             Write::DeleteCall(call) => Ok(Planned {
                 change: Change::DeleteCall { account, call: *call },
@@ -178,6 +125,75 @@ impl Snapshot {
     }
 }
 
+/// The rules of a kind of resource: what its parameters make of a row.
+///
+/// [`Plan`] has checked that the owner exists and that no required parameter is absent; it checks the limit and
+/// the unique names afterwards, and makes the change.
+trait Rules: Held + Clone {
+    /// A new row with this SID, of this owner.
+    fn create(
+        plan: &Plan<'_>,
+        sid: u128,
+        owner: u128,
+        given: &Self::Parameters,
+    ) -> Result<Self, WriteError>;
+
+    /// Changes a row. `by` is the account whose credentials were used.
+    fn update(
+        &mut self,
+        plan: &Plan<'_>,
+        given: &Self::Parameters,
+        by: Option<AccountSid>,
+    ) -> Result<(), WriteError>;
+
+    /// True where something refers to the row, so that it cannot be deleted.
+    fn is_in_use(&self, _: &Snapshot) -> bool {
+        false
+    }
+
+    /// What the API shows of a row beside its columns.
+    fn beside(&self, _: &Snapshot) -> Beside {
+        Beside::default()
+    }
+
+    /// The secret of a new row, which is shown once.
+    fn secret(_: &Plan<'_>) -> Option<Secret> {
+        None
+    }
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $table:ident: $kind:ident = $row:ty, $sid:ty;)*) => {
+        impl Plan<'_> {
+            fn create_given(&self, list: Option<u128>, given: &Given) -> Checked {
+                match given {
+                    $(Given::$kind(given) => self.create::<$row>(list, given),)*
+                }
+            }
+
+            fn update_given(
+                &self,
+                list: Option<u128>,
+                sid: u128,
+                given: &Given,
+                by: Option<AccountSid>,
+            ) -> Checked {
+                match given {
+                    $(Given::$kind(given) => self.update::<$row>(list, sid, given, by),)*
+                }
+            }
+
+            fn delete_key(&self, list: Option<u128>, key: ResourceKey) -> Checked {
+                match key.kind {
+                    $(ResourceKind::$kind => self.delete::<$row>(list, key),)*
+                }
+            }
+        }
+    };
+}
+
+resources!(rules);
+
 /// A write being checked: its account, the snapshot it is checked against, its time and randomness.
 struct Plan<'a> {
     snapshot: &'a Snapshot,
@@ -186,47 +202,86 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
+    fn create<R: Rules>(&self, list: Option<u128>, given: &R::Parameters) -> Checked
+    where
+        Resource: From<Arc<R>>,
+    {
+        let owner = self.owner::<R>(list)?;
+        if let Some(parameter) = given.missing(Post::Create) {
+            return Err(rules::required(parameter));
+        }
+        let row = R::create(self, self.sid(), owner, given)?;
+        self.room_for::<R>(owner)?;
+        self.names_are_free(&row)?;
+        debug_assert_eq!(row.revision(), 1, "a row begins at revision 1");
+        let beside = Beside { secret: R::secret(self), ..row.beside(self.snapshot) };
+        let resource = Resource::from(Arc::new(row));
+        let change = Change::Insert(resource.clone());
+        Ok(Planned { change, reply: Reply::Resource(resource, beside) })
+    }
+
+    fn update<R: Rules>(
+        &self,
+        list: Option<u128>,
+        sid: u128,
+        given: &R::Parameters,
+        by: Option<AccountSid>,
+    ) -> Checked
+    where
+        Resource: From<Arc<R>>,
+    {
+        let mut row = R::clone(self.row(list, sid)?);
+        if let Some(parameter) = given.missing(Post::Update) {
+            return Err(rules::required(parameter));
+        }
+        row.update(self, given, by)?;
+        self.names_are_free(&row)?;
+        row.revise(self.mint.unix_ms);
+        let beside = row.beside(self.snapshot);
+        let resource = Resource::from(Arc::new(row));
+        debug_assert!(resource.revision() > 1, "an update raises the revision");
+        let change = Change::Update(resource.clone());
+        Ok(Planned { change, reply: Reply::Resource(resource, beside) })
+    }
+
+    fn delete<R: Rules>(&self, list: Option<u128>, key: ResourceKey) -> Checked {
+        let row = self.row::<R>(list, key.sid)?;
+        if row.is_in_use(self.snapshot) {
+            return Err(rules::in_use(key.kind));
+        }
+        Ok(Planned { change: Change::Delete(key), reply: Reply::Deleted })
+    }
+
     fn sid(&self) -> u128 {
         shared::ids::sid_bits(self.mint.unix_ms, self.mint.origin, self.mint.sid_random())
     }
 
-    /// A new row, where its owner has room for it and its names are free.
-    fn fresh<R: Row + Described>(&self, table: &Table<R>, row: R) -> Result<Arc<R>, WriteError> {
-        self.room_for(R::DESCRIPTION.kind, table.count_of(row.owner()))?;
-        names_are_free(table, &row)?;
-        Ok(Arc::new(row))
+    /// The owner of rows of a kind: the account of the path, or a list of it.
+    fn owner<R: Rules>(&self, list: Option<u128>) -> Result<u128, WriteError> {
+        let Some(list) = list else { return Ok(self.account.sid.0) };
+        let key = ResourceKey { kind: R::DESCRIPTION.owned_by, sid: list };
+        let is_ours = self.snapshot.tables.owner(key) == Some(self.account.sid.0);
+        if is_ours { Ok(list) } else { Err(WriteError::not_found()) }
     }
 
-    /// The next revision of a row, where its names are free.
-    fn revised<R: Row + Described>(
-        &self,
-        table: &Table<R>,
-        mut row: R,
-    ) -> Result<Arc<R>, WriteError> {
-        names_are_free(table, &row)?;
-        row.revise(self.mint.unix_ms);
-        Ok(Arc::new(row))
+    /// A row of the account, or of a list of it. The account of the path is a row of its own.
+    fn row<R: Rules>(&self, list: Option<u128>, sid: u128) -> Result<&Arc<R>, WriteError> {
+        let owner = self.owner::<R>(list)?;
+        let is_account = R::DESCRIPTION.kind == ResourceKind::Account && sid == owner;
+        let key = ResourceKey { kind: R::DESCRIPTION.kind, sid };
+        if !is_account && self.snapshot.tables.owner(key) != Some(owner) {
+            return Err(WriteError::not_found());
+        }
+        R::table(&self.snapshot.tables).get(sid).ok_or_else(WriteError::not_found)
     }
 
-    fn room_for(&self, kind: ResourceKind, count: usize) -> Result<(), WriteError> {
-        if count >= kind.description().limit { Err(rules::limit_reached(kind)) } else { Ok(()) }
+    fn room_for<R: Rules>(&self, owner: u128) -> Result<(), WriteError> {
+        let is_full = R::table(&self.snapshot.tables).count_of(owner) >= R::DESCRIPTION.limit;
+        if is_full { Err(rules::limit_reached(R::DESCRIPTION.kind)) } else { Ok(()) }
     }
-}
 
-fn names_are_free<R: Row + Described>(table: &Table<R>, row: &R) -> Result<(), WriteError> {
-    if table.name_is_taken(row) { Err(rules::name_taken(R::DESCRIPTION.kind)) } else { Ok(()) }
-}
-
-fn inserted(resource: Resource, reply: Reply) -> Planned {
-    debug_assert_eq!(resource.revision(), 1, "a row begins at revision 1");
-    Planned { change: Change::Insert(resource), reply }
-}
-
-fn updated(resource: Resource, reply: Reply) -> Planned {
-    debug_assert!(resource.revision() > 1, "an update raises the revision");
-    Planned { change: Change::Update(resource), reply }
-}
-
-fn deleted(key: ResourceKey) -> Checked {
-    Ok(Planned { change: Change::Delete(key), reply: Reply::Deleted })
+    fn names_are_free<R: Rules>(&self, row: &R) -> Result<(), WriteError> {
+        let is_taken = R::table(&self.snapshot.tables).name_is_taken(row);
+        if is_taken { Err(rules::name_taken(R::DESCRIPTION.kind)) } else { Ok(()) }
+    }
 }

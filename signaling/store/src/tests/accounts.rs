@@ -2,24 +2,37 @@
 
 use shared::AccountSid;
 
-use super::{Book, MAIN};
-use crate::{AccountStatus, Reply, Write};
+use super::{Book, MAIN, STRANGER};
+use crate::{
+    AccountParameters, AccountStatus, Beside, KeyParameters, Patch, Reply, Resource, Write,
+};
 
 #[test]
 fn sub_accounts_follow_their_rules() {
     let mut book = Book::new();
     let sub = book.sub_account();
-    let set = |status, by| Write::UpdateAccount { friendly_name: None, status: Some(status), by };
+    let set = |account: AccountSid, status, by| {
+        let given = AccountParameters { status: Patch::Set(status), ..Default::default() };
+        Write::Update { list: None, sid: account.0, given: given.into(), by: Some(by) }
+    };
     let cases = [
-        (sub, Write::CreateAccount { friendly_name: None }, 21101),
-        (MAIN, Write::CreateAccount { friendly_name: Some("x".repeat(65)) }, 20002),
-        (MAIN, set(AccountStatus::Suspended, MAIN), 21477),
-        (sub, set(AccountStatus::Suspended, sub), 20006),
-        (sub, set(AccountStatus::Suspended, MAIN), 0),
-        (sub, set(AccountStatus::Active, MAIN), 0),
-        (sub, set(AccountStatus::Closed, MAIN), 0),
-        (sub, set(AccountStatus::Active, MAIN), 21479),
-        (AccountSid(9), Write::CreateKey { friendly_name: None }, 20404),
+        (sub, Write::create(AccountParameters::default()), 21101),
+        (
+            MAIN,
+            Write::create(AccountParameters {
+                friendly_name: Patch::Set("x".repeat(65)),
+                ..Default::default()
+            }),
+            20002,
+        ),
+        (MAIN, set(MAIN, AccountStatus::Suspended, MAIN), 21477),
+        (sub, set(sub, AccountStatus::Suspended, sub), 20006),
+        (sub, set(sub, AccountStatus::Suspended, MAIN), 0),
+        (sub, set(sub, AccountStatus::Active, MAIN), 0),
+        (sub, set(sub, AccountStatus::Closed, MAIN), 0),
+        (sub, set(sub, AccountStatus::Active, MAIN), 21479),
+        (STRANGER, set(sub, AccountStatus::Closed, MAIN), 20404),
+        (AccountSid(9), Write::create(KeyParameters::default()), 20404),
     ];
     for (account, write, code) in cases {
         assert_eq!(book.code(account, &write), code, "{write:?}");
@@ -31,15 +44,15 @@ fn sub_accounts_follow_their_rules() {
 #[test]
 fn new_tokens_and_secrets_have_32_characters() {
     let mut book = Book::new();
-    let Ok(Reply::Account(account)) =
-        book.try_write(MAIN, &Write::CreateAccount { friendly_name: None })
+    let Ok(Reply::Resource(Resource::Account(account), _)) =
+        book.try_write(MAIN, &Write::create(AccountParameters::default()))
     else {
         panic!("refused")
     };
     assert_eq!(account.auth_token.expose_secret().len(), 32);
     assert_eq!(account.friendly_name, "SubAccount Created at 2025-01-06 09:00");
-    let Ok(Reply::Key { key, secret: Some(secret) }) =
-        book.try_write(MAIN, &Write::CreateKey { friendly_name: None })
+    let Ok(Reply::Resource(Resource::Key(key), Beside { secret: Some(secret), .. })) =
+        book.try_write(MAIN, &Write::create(KeyParameters::default()))
     else {
         panic!("refused")
     };

@@ -3,7 +3,9 @@
 use shared::AccountSid;
 
 use super::{Book, MAIN, STRANGER, address, domain};
-use crate::{DomainFields, Patch, Reply, Write};
+use crate::{
+    CredentialListParameters, DomainParameters, Patch, Reply, Resource, ResourceKind, Write,
+};
 
 #[test]
 fn domain_names_are_global_and_subdomains_need_an_owned_parent() {
@@ -49,40 +51,37 @@ fn a_domain_with_subdomains_is_neither_deleted_nor_renamed() {
     let mut book = Book::new();
     let top = book.domain(MAIN, "plant7.sip.twilio.com");
     let below = book.domain(MAIN, "a.plant7.sip.twilio.com");
-    let rename = |name: &str| Write::UpdateDomain {
-        domain: top,
-        fields: Box::new(DomainFields {
-            domain_name: Some(name.to_owned()),
-            ..DomainFields::default()
-        }),
+    let rename = |name: &str| {
+        let domain_name = Patch::Set(name.to_owned());
+        Write::update(top.0, DomainParameters { domain_name, ..Default::default() })
     };
-    assert_eq!(book.code(MAIN, &Write::DeleteDomain(top)), 21233);
+    assert_eq!(book.code(MAIN, &Write::delete(ResourceKind::Domain, top.0)), 21233);
     assert_eq!(book.code(MAIN, &rename("other.sip.twilio.com")), 21233);
     assert_eq!(book.code(MAIN, &rename("plant7.sip.sidetone.test")), 0);
-    assert_eq!(book.code(STRANGER, &Write::DeleteDomain(below)), 20404);
-    assert_eq!(book.code(MAIN, &Write::DeleteDomain(below)), 0);
+    assert_eq!(book.code(STRANGER, &Write::delete(ResourceKind::Domain, below.0)), 20404);
+    assert_eq!(book.code(MAIN, &Write::delete(ResourceKind::Domain, below.0)), 0);
     assert_eq!(book.code(MAIN, &rename("other.sip.twilio.com")), 0);
     assert!(book.snapshot.domain_by_labels("plant7").is_none());
-    assert_eq!(book.code(MAIN, &Write::DeleteDomain(top)), 0);
+    assert_eq!(book.code(MAIN, &Write::delete(ResourceKind::Domain, top.0)), 0);
 }
 
 #[test]
 fn an_update_keeps_clears_and_sets_fields() {
     let mut book = Book::new();
     let sid = book.domain(MAIN, "plant7.sip.twilio.com");
-    let mut update = |fields: DomainFields| {
-        let write = Write::UpdateDomain { domain: sid, fields: Box::new(fields) };
+    let mut update = |fields: DomainParameters| {
+        let write = Write::update(sid.0, fields);
         match book.try_write(MAIN, &write) {
-            Ok(Reply::Domain { domain, .. }) => domain,
+            Ok(Reply::Resource(Resource::Domain(domain), _)) => domain,
             other => panic!("{other:?}"),
         }
     };
     let url = "http://app.example/v".to_owned();
-    let set = update(DomainFields { voice_url: Patch::Set(url.clone()), ..Default::default() });
+    let set = update(DomainParameters { voice_url: Patch::Set(url.clone()), ..Default::default() });
     assert_eq!(set.voice_url, Some(url.clone()));
-    let kept = update(DomainFields { secure: Patch::Set(true), ..Default::default() });
+    let kept = update(DomainParameters { secure: Patch::Set(true), ..Default::default() });
     assert_eq!((kept.voice_url.clone(), kept.secure), (Some(url), true));
-    let cleared = update(DomainFields {
+    let cleared = update(DomainParameters {
         voice_url: Patch::Clear,
         secure: Patch::Clear,
         friendly_name: Patch::Clear,
@@ -91,8 +90,8 @@ fn an_update_keeps_clears_and_sets_fields() {
     assert_eq!((cleared.voice_url.clone(), cleared.secure), (None, false));
     assert_eq!(cleared.friendly_name, "plant7.sip.twilio.com");
     assert_eq!(cleared.revision, 4);
-    let long = DomainFields { friendly_name: Patch::Set("x".repeat(65)), ..Default::default() };
-    let write = Write::UpdateDomain { domain: sid, fields: Box::new(long) };
+    let long = DomainParameters { friendly_name: Patch::Set("x".repeat(65)), ..Default::default() };
+    let write = Write::update(sid.0, long);
     assert_eq!(book.code(MAIN, &write), 21231);
 }
 
@@ -104,7 +103,8 @@ fn every_limit_has_its_code() {
         book.credential_list(MAIN, &format!("c{number}"));
     }
     assert_eq!(book.code(MAIN, &domain("more.sip.twilio.com")), 21230);
-    let more = Write::CreateCredentialList { friendly_name: "more".to_owned() };
+    let more =
+        Write::create(CredentialListParameters { friendly_name: Patch::Set("more".to_owned()) });
     assert_eq!(book.code(MAIN, &more), 21239);
     let acl = book.ip_list(MAIN, "a");
     for number in 0..100_u8 {

@@ -1,7 +1,10 @@
 //! Credential lists and IP lists, their rows, and the domains that they are mapped to.
 
 use super::{Book, MAIN, STRANGER, address, credential};
-use crate::{MappedList, Reply, Write};
+use crate::{
+    CredentialListParameters, IpAccessControlListParameters, IpAddressParameters, MappedList,
+    Patch, Reply, Resource, ResourceKind, Write,
+};
 
 #[test]
 fn user_names_and_passwords_follow_the_rules() {
@@ -40,10 +43,18 @@ fn user_names_and_passwords_follow_the_rules() {
 fn names_of_lists_are_unique_in_the_account_and_limited() {
     let mut book = Book::new();
     let one = book.credential_list(MAIN, "one");
-    let list = |name: &str| Write::CreateCredentialList { friendly_name: name.to_owned() };
-    let acl = |name: &str| Write::CreateIpAccessControlList { friendly_name: name.to_owned() };
-    let rename =
-        |name: &str| Write::UpdateCredentialList { list: one, friendly_name: name.to_owned() };
+    let list = |name: &str| {
+        Write::create(CredentialListParameters { friendly_name: Patch::Set(name.to_owned()) })
+    };
+    let acl = |name: &str| {
+        Write::create(IpAccessControlListParameters { friendly_name: Patch::Set(name.to_owned()) })
+    };
+    let rename = |name: &str| {
+        Write::update(
+            one.0,
+            CredentialListParameters { friendly_name: Patch::Set(name.to_owned()) },
+        )
+    };
     book.ip_list(MAIN, "one");
     let cases = [
         (MAIN, list("one"), 21240),
@@ -86,20 +97,22 @@ fn an_address_or_its_name_stands_once_in_a_list() {
 fn an_address_that_moves_keeps_a_prefix_that_fits() {
     let mut book = Book::new();
     let acl = book.ip_list(MAIN, "sbc");
-    let Ok(Reply::IpAddress(row)) = book.try_write(MAIN, &address(acl, "a", "192.0.2.1", Some(24)))
+    let Ok(Reply::Resource(Resource::IpAddress(row), _)) =
+        book.try_write(MAIN, &address(acl, "a", "192.0.2.1", Some(24)))
     else {
         panic!("refused")
     };
-    let mut update = |address: Option<&str>, prefix| {
-        let write = Write::UpdateIpAddress {
-            list: acl,
-            ip_address: row.sid,
-            friendly_name: None,
-            address: address.map(|text| text.parse().unwrap()),
-            prefix,
+    let mut update = |address: Option<&str>, prefix: Option<u8>| {
+        let given = IpAddressParameters {
+            friendly_name: Patch::Keep,
+            address: address.map_or(Patch::Keep, |text| Patch::Set(text.parse().unwrap())),
+            prefix: prefix.map_or(Patch::Keep, Patch::Set),
         };
+        let write = Write::update_in(acl.0, row.sid.0, given);
         match book.try_write(MAIN, &write) {
-            Ok(Reply::IpAddress(row)) => Ok((row.block.address().to_string(), row.block.prefix())),
+            Ok(Reply::Resource(Resource::IpAddress(row), _)) => {
+                Ok((row.block.address().to_string(), row.block.prefix()))
+            }
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.code),
         }
@@ -129,15 +142,15 @@ fn a_mapped_list_stays_until_it_is_unmapped() {
         (map(registrations), 0),
         (map(source), 0),
         (map(MappedList::CallsCredentialList(foreign)), 20404),
-        (Write::DeleteCredentialList(list), 21241),
-        (Write::DeleteIpAccessControlList(acl), 21236),
+        (Write::delete(ResourceKind::CredentialList, list.0), 21241),
+        (Write::delete(ResourceKind::IpAccessControlList, acl.0), 21236),
         (unmap(calls), 0),
         (unmap(calls), 20404),
-        (Write::DeleteCredentialList(list), 21241),
+        (Write::delete(ResourceKind::CredentialList, list.0), 21241),
         (unmap(registrations), 0),
-        (Write::DeleteCredentialList(list), 0),
-        (Write::DeleteDomain(domain), 0),
-        (Write::DeleteIpAccessControlList(acl), 0),
+        (Write::delete(ResourceKind::CredentialList, list.0), 0),
+        (Write::delete(ResourceKind::Domain, domain.0), 0),
+        (Write::delete(ResourceKind::IpAccessControlList, acl.0), 0),
     ];
     for (write, code) in cases {
         assert_eq!(book.code(MAIN, &write), code, "{write:?}");

@@ -11,8 +11,9 @@ use shared::ids::Origin;
 use shared::{AccountSid, CredentialListSid, DomainSid, IpAccessControlListSid};
 
 use crate::{
-    Account, Change, DomainFields, DomainSuffix, Mint, Reply, Resource, Secret, Snapshot, Write,
-    WriteError,
+    Account, AccountParameters, Change, CredentialListParameters, CredentialParameters,
+    DomainParameters, DomainSuffix, IpAccessControlListParameters, IpAddressParameters, Mint,
+    Patch, Reply, Resource, Secret, Snapshot, Write, WriteError,
 };
 
 const MAIN: AccountSid = AccountSid(0xAC01);
@@ -55,46 +56,56 @@ impl Book {
 
     fn domain(&mut self, account: AccountSid, name: &str) -> DomainSid {
         match self.try_write(account, &domain(name)) {
-            Ok(Reply::Domain { domain, .. }) => domain.sid,
+            Ok(Reply::Resource(Resource::Domain(domain), _)) => domain.sid,
             other => panic!("{name}: {other:?}"),
         }
     }
 
     fn credential_list(&mut self, account: AccountSid, name: &str) -> CredentialListSid {
-        let write = Write::CreateCredentialList { friendly_name: name.to_owned() };
+        let write =
+            Write::create(CredentialListParameters { friendly_name: Patch::Set(name.to_owned()) });
         match self.try_write(account, &write) {
-            Ok(Reply::CredentialList(row)) => row.sid,
+            Ok(Reply::Resource(Resource::CredentialList(row), _)) => row.sid,
             other => panic!("{name}: {other:?}"),
         }
     }
 
     fn ip_list(&mut self, account: AccountSid, name: &str) -> IpAccessControlListSid {
-        let write = Write::CreateIpAccessControlList { friendly_name: name.to_owned() };
+        let write = Write::create(IpAccessControlListParameters {
+            friendly_name: Patch::Set(name.to_owned()),
+        });
         match self.try_write(account, &write) {
-            Ok(Reply::IpAccessControlList(row)) => row.sid,
+            Ok(Reply::Resource(Resource::IpAccessControlList(row), _)) => row.sid,
             other => panic!("{name}: {other:?}"),
         }
     }
 
     fn sub_account(&mut self) -> AccountSid {
-        match self.try_write(MAIN, &Write::CreateAccount { friendly_name: None }) {
-            Ok(Reply::Account(row)) => row.sid,
+        match self.try_write(MAIN, &Write::create(AccountParameters::default())) {
+            Ok(Reply::Resource(Resource::Account(row), _)) => row.sid,
             other => panic!("{other:?}"),
         }
     }
 }
 
 fn domain(name: &str) -> Write {
-    let domain_name = Some(name.to_owned());
-    Write::CreateDomain(Box::new(DomainFields { domain_name, ..DomainFields::default() }))
+    let domain_name = Patch::Set(name.to_owned());
+    Write::create(DomainParameters { domain_name, ..DomainParameters::default() })
 }
 
 fn credential(list: CredentialListSid, username: &str, password: &str) -> Write {
     let (username, password) = (username.to_owned(), Secret::new(password));
-    Write::CreateCredential { list, username, password }
+    Write::create_in(
+        list.0,
+        CredentialParameters { username: Patch::Set(username), password: Patch::Set(password) },
+    )
 }
 
 fn address(list: IpAccessControlListSid, name: &str, address: &str, prefix: Option<u8>) -> Write {
-    let address = address.parse().unwrap();
-    Write::CreateIpAddress { list, friendly_name: name.to_owned(), address, prefix }
+    let given = IpAddressParameters {
+        friendly_name: Patch::Set(name.to_owned()),
+        address: Patch::Set(address.parse().unwrap()),
+        prefix: prefix.map_or(Patch::Keep, Patch::Set),
+    };
+    Write::create_in(list.0, given)
 }

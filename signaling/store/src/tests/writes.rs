@@ -1,7 +1,7 @@
 //! The way of a write from check to answer.
 
 use super::{Book, MAIN, domain};
-use crate::{Conflict, DomainFields, Outcome, Patch, Settled, Submitted, Write, Writes};
+use crate::{Conflict, DomainParameters, Outcome, Patch, Settled, Submitted, Write, Writes};
 
 #[test]
 fn a_write_is_answered_after_its_commit_and_applied_once() {
@@ -24,9 +24,10 @@ fn a_write_is_answered_after_its_commit_and_applied_once() {
 fn a_stale_write_is_planned_again_on_what_came_first() {
     let mut book = Book::new();
     let sid = book.domain(MAIN, "plant7.sip.twilio.com");
-    let update = |fields| Write::UpdateDomain { domain: sid, fields: Box::new(fields) };
-    let name = DomainFields { friendly_name: Patch::Set("new".to_owned()), ..Default::default() };
-    let secure = DomainFields { secure: Patch::Set(true), ..Default::default() };
+    let update = |given: DomainParameters| Write::update(sid.0, given);
+    let name =
+        DomainParameters { friendly_name: Patch::Set("new".to_owned()), ..Default::default() };
+    let secure = DomainParameters { secure: Patch::Set(true), ..Default::default() };
     let mut writes = Writes::default();
     let (one, two) = (book.mint(), book.mint());
     let Submitted::Commit { id: first, .. } =

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use shared::{Instant, Now};
 use sip::{Command, FlowId, SendToken, SessionId};
-use store::DomainFields;
+use store::DomainParameters;
 use store::{MappedList, Patch};
 
 use super::application::Application;
@@ -115,7 +115,8 @@ impl World {
         let weather = Weather::random(&mut rng);
         let phones = parties.iter().map(|party| party.own).zip(behind_nat);
         let network = Network::new(weather, phones);
-        let fields = DomainFields { sip_registration: Patch::Set(true), ..DomainFields::default() };
+        let fields =
+            DomainParameters { sip_registration: Patch::Set(true), ..DomainParameters::default() };
         let users = ["alice", "bob", "carol", "dave"];
         let mapped = [MappedList::CallsCredentialList, MappedList::RegistrationsCredentialList];
         let process = Process::start(snapshot(&mut rng, fields, &users, &mapped), now, &mut rng);

@@ -123,7 +123,7 @@ fn comma_separated(
 /// Deletes a row. The foreign keys decide what refers to it: subdomains, and mappings of a list, keep it;
 /// mappings of a domain, and rows of a list, go with it.
 pub(super) fn delete(transaction: &Transaction<'_>, key: ResourceKey) -> Written {
-    let (kind, sid) = key.parts();
+    let ResourceKey { kind, sid } = key;
     let deleted = transaction
         .prepare_cached(&format!("DELETE FROM {} WHERE sid = ?1", kind.description().table))?
         .execute([Bits(sid)]);

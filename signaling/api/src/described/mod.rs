@@ -1,0 +1,132 @@
+//! Every resource that its description in `store` says all about: found by its path, and its five verbs.
+//!
+//! The description decides the path, the parameters, the filters and the JSON; the rules that need the stored state
+//! come later, with the write. So a new kind of resource changes nothing here.
+
+mod given;
+mod json;
+mod path;
+
+use store::{Described, Description, Post, ResourceKey, Write, WriteError};
+
+use crate::auth::unreadable;
+use crate::context::{
+    Answered, CollectionVerb, Context, InstanceVerb, READ_OR_WRITE, READ_WRITE_OR_DELETE,
+};
+use crate::filters;
+use crate::lookup::{found, sid_bits};
+use crate::paging::{ListRow, paging};
+use crate::response::method_not_allowed;
+pub(crate) use json::{json, json_of};
+use path::Found;
+
+/// Answers a request to a described resource; `None` where the path, given from below the version, leads to none.
+pub(crate) fn answer(context: &Context<'_>, path: &[&str]) -> Option<Answered> {
+    let found = path::find(path)?;
+    Some(match found.sid {
+        None => collection(context, &found),
+        Some(sid) => instance(context, &found, sid),
+    })
+}
+
+fn collection(context: &Context<'_>, found: &Found<'_>) -> Answered {
+    let description = found.description;
+    if description.needs_auth_token {
+        context.must_be_main_credentials()?;
+    }
+    let list = list_of(found)?;
+    match context.collection_verb()? {
+        CollectionVerb::List => {
+            owner_must_be_there(context, description, list)?;
+            let owner = list.unwrap_or(context.account.sid.0);
+            page(context, description, owner, found.list_key)
+        }
+        CollectionVerb::Create => {
+            let given = given::read(&context.form, description, Post::Create)?;
+            context.create(Write::Create { list, given })
+        }
+    }
+}
+
+fn instance(context: &Context<'_>, found: &Found<'_>, sid: &str) -> Answered {
+    let description = found.description;
+    if description.needs_auth_token {
+        context.must_be_main_credentials()?;
+    }
+    let list = list_of(found)?;
+    let sid = sid_bits(sid, description.prefix())?;
+    let allow = if description.deletes { READ_WRITE_OR_DELETE } else { READ_OR_WRITE };
+    match context.instance_verb_of(allow)? {
+        InstanceVerb::Fetch => {
+            owner_must_be_there(context, description, list)?;
+            fetch(context, description, list, sid)
+        }
+        InstanceVerb::Update => {
+            let given = given::read(&context.form, description, Post::Update)?;
+            let by = Some(context.login.account.sid);
+            context.update(Write::Update { list, sid, given, by })
+        }
+        InstanceVerb::Delete if description.deletes => {
+            let key = ResourceKey { kind: description.kind, sid };
+            context.delete(Write::Delete { list, key })
+        }
+        InstanceVerb::Delete => Err(method_not_allowed(allow)),
+    }
+}
+
+fn page(
+    context: &Context<'_>,
+    description: &'static Description,
+    owner: u128,
+    key: &str,
+) -> Answered {
+    let paging = paging(&context.form)?;
+    let conditions = filters::conditions(&context.form, description.filters)?;
+    let page = context.reader.rows(description, owner, &conditions, paging.request);
+    let page = page.map_err(unreadable)?.map(|values| {
+        let bits = values.first().and_then(store::Value::sid_bits).unwrap_or_default();
+        ListRow { json: json(description, values), prefix: description.prefix(), bits }
+    });
+    context.ok(&paging.v2010(context.frame, key, page))
+}
+
+fn fetch(
+    context: &Context<'_>,
+    description: &'static Description,
+    list: Option<u128>,
+    sid: u128,
+) -> Answered {
+    let account = context.account.sid.0;
+    // The path's account has been found already, and it belongs to no other by which it could be.
+    let is_account = description.lists_owner && sid == account;
+    let owner = (!is_account).then(|| list.unwrap_or(account));
+    let values = found(context.reader.row(description, owner, sid))?;
+    context.ok(&json(description, values))
+}
+
+/// Checks that the account owns a row. Do this before reading what belongs to the row, which is found by its SID
+/// alone.
+pub(crate) fn must_be_there<R: Described>(
+    context: &Context<'_>,
+    sid: u128,
+) -> Result<(), WriteError> {
+    let account = Some(context.account.sid.0);
+    found(context.reader.row(&R::DESCRIPTION, account, sid)).map(drop)
+}
+
+/// Checks that the account owns the list of the path, where the path has one.
+fn owner_must_be_there(
+    context: &Context<'_>,
+    description: &'static Description,
+    list: Option<u128>,
+) -> Result<(), WriteError> {
+    let Some(list) = list else { return Ok(()) };
+    let account = Some(context.account.sid.0);
+    found(context.reader.row(description.owned_by.description(), account, list)).map(drop)
+}
+
+/// Bits of the list that the path names; `None` where the account owns the rows.
+fn list_of(found: &Found<'_>) -> Result<Option<u128>, WriteError> {
+    let prefix = found.description.owned_by.description().prefix();
+    found.list.map(|list| sid_bits(list, prefix)).transpose()
+}

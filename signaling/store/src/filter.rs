@@ -1,0 +1,73 @@
+//! Filters of lists described once, as data. Sans-IO.
+//!
+//! A [`Filter`] says which parameter of a query narrows a list by which column. The API reads the query by it and gets
+//! [`Condition`]s; a driver makes SQL of them, and rows that wait for the writer are compared with them in memory. The
+//! two must agree: a condition holds for no absent value, as in SQL.
+
+use crate::parameter::Form;
+use crate::value::Value;
+
+/// A parameter of a list's query that narrows the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Its name in the query. One about time stands for three: `Name`, `Name<` and `Name>`.
+    pub name: &'static str,
+    /// The column it is about.
+    pub column: &'static str,
+    /// The comparison.
+    pub test: Test,
+    /// Code of a value that has another form.
+    pub code: u32,
+}
+
+/// How a filter compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// The column has exactly the value, which is of this form.
+    Equal(Form),
+    /// The column is a moment within a day, or on one side of a moment.
+    During(Until),
+}
+
+/// Meaning of `Name<`: "before" for calls, "on or before" for the other lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The moment itself is outside.
+    Before,
+    /// The moment's second is inside.
+    OnOrBefore,
+}
+
+impl Filter {
+    /// The column has exactly this value.
+    pub const fn equal(name: &'static str, column: &'static str, form: Form, code: u32) -> Self {
+        Self { name, column, test: Test::Equal(form), code }
+    }
+
+    /// The column is a moment that the query bounds.
+    pub const fn during(name: &'static str, column: &'static str, until: Until) -> Self {
+        Self { name, column, test: Test::During(until), code: 20422 }
+    }
+}
+
+/// What a row must meet to be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// The column.
+    pub column: &'static str,
+    /// What it must be.
+    pub is: Is,
+}
+
+/// What a column must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Is {
+    /// This value.
+    Equal(Value),
+    /// Any value but this one.
+    Not(Value),
+    /// A moment at or after this one, Unix milliseconds.
+    From(i64),
+    /// A moment before this one, Unix milliseconds.
+    Before(i64),
+}

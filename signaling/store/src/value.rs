@@ -1,0 +1,28 @@
+//! Values of columns and parameters, in the storage classes that every SQL database has. Sans-IO.
+
+use crate::secret::Secret;
+
+/// A value of one column or of one parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// A number, a moment in Unix milliseconds, or 0 and 1 for false and true.
+    Integer(i64),
+    /// Text.
+    Text(String),
+    /// Bytes. Of a SID its 16 bytes, most significant first, so that they sort by age.
+    Bytes(Vec<u8>),
+    /// Text that the database seals before it writes it.
+    Secret(Secret),
+}
+
+impl Value {
+    /// The bits of a SID; `None` where this is not one.
+    pub fn sid_bits(&self) -> Option<u128> {
+        match self {
+            Self::Bytes(bytes) => Some(u128::from_be_bytes(bytes.as_slice().try_into().ok()?)),
+            _ => None,
+        }
+    }
+}
