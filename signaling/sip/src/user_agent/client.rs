@@ -4,8 +4,9 @@
 use shared::Now;
 
 use super::UserAgent;
-use super::core::{Core, summary};
+use super::core::Core;
 use super::event::{TraceDirection, TraceOwner};
+use super::outbox::summary;
 use crate::dialog::Dialog;
 use crate::flow::{Flow, SendTo, SendToken};
 use crate::header::ExtraHeader;
@@ -47,13 +48,13 @@ impl UserAgent {
         let request = || self.requests.owner(key).map(TraceOwner::Request);
         if let Some(owner) = session.map(TraceOwner::Session).or_else(request) {
             let peer = (flow.remote, flow.transport);
-            self.core.trace(owner, TraceDirection::Received, summary(&response), peer);
+            self.core.outbox.trace(owner, TraceDirection::Received, summary(&response), peer);
         }
         match verdict {
             Verdict::Ignore => {}
             Verdict::Again { ack, to } => {
                 self.core.meters.retransmissions_sent += 1;
-                self.core.send(to, &ack, SendToken::NOBODY);
+                self.core.outbox.send(to, &ack, SendToken::NOBODY);
             }
             Verdict::AcknowledgeAndPass { owner } => {
                 self.core.acknowledge_refusal(key, &response);
@@ -170,7 +171,7 @@ impl Core {
             Some((bytes, entry.to.clone()))
         });
         if let Some((bytes, to)) = sent.flatten() {
-            self.send(to, &bytes, SendToken::NOBODY);
+            self.outbox.send(to, &bytes, SendToken::NOBODY);
         }
     }
 
@@ -260,7 +261,7 @@ impl Core {
         let bytes = request.to_bytes();
         let is_reliable = destination.transport.is_reliable();
         let machine = OtherClient::new(now.mono, &timers, is_reliable, &bytes);
-        self.trace_sent(session, &request, &destination);
+        self.outbox.trace_sent(session, &request, &destination);
         let key = ClientKey { is_cancel: true, ..key };
         self.insert_client(key, ClientMachine::Other(machine), destination, None, &bytes);
     }

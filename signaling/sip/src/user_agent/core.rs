@@ -1,7 +1,6 @@
 //! What every part of the user agent shares: transactions, tokens, our addresses, the effects that
 //! wait. Sans-IO.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use shared::refusal::generic_phrase;
@@ -9,8 +8,8 @@ use shared::{Instant, Now, Random, Transport};
 
 use super::config::UaConfig;
 use super::connections::Connections;
-use super::event::{Effect, Trace, TraceDirection, TraceOwner, UaEvent};
 use super::meters::UaMeters;
+use super::outbox::Outbox;
 use super::tcp_refusals::TcpRefusals;
 use crate::flow::{Destination, ReplyRoute, SendTo, SendToken};
 use crate::header::ExtraHeader;
@@ -45,7 +44,7 @@ pub(super) struct Core {
     pub overload: OverloadControl,
     /// Time of the current input.
     pub at: Instant,
-    pub effects: VecDeque<Effect>,
+    pub outbox: Outbox,
     pub meters: UaMeters,
     pub tcp_refusals: TcpRefusals,
 }
@@ -65,28 +64,6 @@ pub(super) struct Shape<'a> {
 }
 
 impl Core {
-    pub fn emit(&mut self, event: UaEvent) {
-        self.effects.push_back(Effect::Event(event));
-    }
-
-    /// Adds a message to the timeline of a session or request.
-    pub fn trace(
-        &mut self,
-        owner: impl Into<TraceOwner>,
-        way: TraceDirection,
-        summary: String,
-        peer: (SocketAddr, Transport),
-    ) {
-        let (peer, transport) = peer;
-        let trace = Trace { owner: owner.into(), direction: way, summary, peer, transport };
-        self.emit(UaEvent::Trace(Box::new(trace)));
-    }
-
-    pub fn send(&mut self, to: SendTo, bytes: &[u8], token: SendToken) {
-        self.meters.messages_sent += 1;
-        self.effects.push_back(Effect::Send { to, bytes: bytes.into(), token });
-    }
-
     /// An unguessable token of this node.
     pub fn token(&mut self) -> Token {
         let value = self.random.number().max(1);
@@ -161,9 +138,9 @@ impl Core {
         let timers = self.config.timers;
         let answered = self.servers.respond(key, now.mono, &timers, response, &bytes);
         if let Some(Answered { reply, session }) = answered {
-            self.trace_response(session, response, reply);
+            self.outbox.trace_response(session, response, reply);
             let to = self.reply_to(reply);
-            self.send(to, &bytes, SendToken::NOBODY);
+            self.outbox.send(to, &bytes, SendToken::NOBODY);
         }
         (bytes, answered.map(|answered| answered.reply))
     }
@@ -182,7 +159,7 @@ impl Core {
         let tag = self.stateless_tag(request);
         let response = self.response(request, status, Shape { tag: Some(tag), ..shape });
         let to = self.reply_to(ReplyRoute::of(flow, request.top_via()));
-        self.send(to, &response.to_bytes(), SendToken::NOBODY);
+        self.outbox.send(to, &response.to_bytes(), SendToken::NOBODY);
     }
 
     /// Answers a request other than INVITE from a transaction of its own.
@@ -280,8 +257,8 @@ impl Core {
         let token = self.token();
         let bytes = self.seal(&mut ack, destination, token);
         let to = self.request_to(destination);
-        self.trace_sent(session, &ack, destination);
-        self.send(to.clone(), &bytes, SendToken::NOBODY);
+        self.outbox.trace_sent(session, &ack, destination);
+        self.outbox.send(to.clone(), &bytes, SendToken::NOBODY);
         (bytes, to)
     }
 
@@ -297,7 +274,7 @@ impl Core {
         let to = self.request_to(&destination);
         let token = if key.is_cancel { SendToken::NOBODY } else { SendToken(key.branch) };
         self.clients.insert(key, machine, to.clone(), destination, session);
-        self.send(to, bytes, token);
+        self.outbox.send(to, bytes, token);
     }
 
     /// Our address towards a destination, as a Contact.
@@ -325,32 +302,6 @@ impl Core {
         let _ = request.headers.set("User-Agent", &self.config.product); // ours, checked at start
         request.to_bytes()
     }
-
-    pub fn trace_sent(
-        &mut self,
-        owner: Option<impl Into<TraceOwner>>,
-        request: &Request,
-        to: &Destination,
-    ) {
-        if let Some(owner) = owner {
-            let summary = request.method.to_string();
-            self.trace(owner, TraceDirection::Sent, summary, (to.remote, to.transport));
-        }
-    }
-
-    fn trace_response(&mut self, session: Option<SessionId>, response: &Response, to: ReplyRoute) {
-        if let Some(session) = session {
-            let peer = (to.flow.remote, to.flow.transport);
-            self.trace(session, TraceDirection::Sent, summary(response), peer);
-        }
-    }
-}
-
-/// `180 Ringing (INVITE)`.
-pub(super) fn summary(response: &Response) -> String {
-    let phrase = response.reason.to_lossy();
-    let phrase: String = phrase.chars().take(TRACE_PHRASE_CHARACTERS_MAX).collect();
-    format!("{} {phrase} ({})", response.status, response.cseq.method)
 }
 
 /// A token as a tag.
@@ -358,7 +309,6 @@ pub(super) fn tag_text(token: Token) -> Text {
     Text::cleaned(token.to_string())
 }
 
-const TRACE_PHRASE_CHARACTERS_MAX: usize = 64;
 /// Headers that only the user agent writes; those with a field of their own are refused by
 /// `Headers::push`.
 const OWN_HEADERS: [&str; 4] = ["Server", "User-Agent", "Content-Type", "c"];

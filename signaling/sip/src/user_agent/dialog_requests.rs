@@ -42,7 +42,7 @@ impl Session {
             let _ = request.set_body(kind, body.clone()); // the type is a constant
         }
         core.authorize(&mut request, talking.authorization.as_mut());
-        core.trace_sent(Some(id), &request, &hop);
+        core.outbox.trace_sent(Some(id), &request, &hop);
         let transaction = core.start(now, request, hop, Some(id));
         talking.pending.insert(transaction, pending);
     }

@@ -44,7 +44,7 @@ impl Session {
                     let shape = Shape { contact, sdp: sdp.as_deref(), ..Shape::default() };
                     core.respond_remembered(now, flow, request, id, 200, shape);
                     if let Some(media) = media {
-                        core.emit(UaEvent::Renegotiated { session: self.id, media });
+                        core.outbox.emit(UaEvent::Renegotiated { session: self.id, media });
                     }
                 }
                 Err(status) => {
@@ -76,7 +76,7 @@ impl Session {
                 let shape = Shape { sdp: sdp.as_deref(), ..Shape::default() };
                 core.respond_remembered(now, flow, request, id, 200, shape);
                 if let Some(media) = media {
-                    core.emit(UaEvent::Negotiated { session: self.id, media });
+                    core.outbox.emit(UaEvent::Negotiated { session: self.id, media });
                 }
             }
             // The response is confirmed all the same, and the media stay as they were.
@@ -111,14 +111,14 @@ impl Session {
                 if let Some(reply) = core.servers.reply(ringing.key) {
                     core.meters.retransmissions_sent += 1;
                     let to = core.reply_to(reply);
-                    core.send(to, &bytes, SendToken::NOBODY);
+                    core.outbox.send(to, &bytes, SendToken::NOBODY);
                 }
             }
             Due::GiveUp => {
                 let sentence = "no PRACK came for our provisional response within 32 seconds";
                 let refusal = Refusal::new("prack_timeout", 504, sentence);
                 self.refuse(core, now, &refusal);
-                core.emit(UaEvent::Refused { session: self.id, refusal });
+                core.outbox.emit(UaEvent::Refused { session: self.id, refusal });
                 return false;
             }
         }
@@ -152,7 +152,7 @@ impl Session {
                 let shape = Shape { contact, sdp: sdp.as_deref(), ..Shape::default() };
                 core.respond_remembered(now, flow, request, id, 200, shape);
                 if let Some(media) = media {
-                    core.emit(UaEvent::Renegotiated { session: self.id, media });
+                    core.outbox.emit(UaEvent::Renegotiated { session: self.id, media });
                 }
             }
             Err(status) => core.refuse_later(now, flow, request, self.id, status),
@@ -223,7 +223,7 @@ impl Calling {
             let _ = prack.set_body(sdp::MEDIA_TYPE, answer); // the type is a constant
         }
         core.authorize(&mut prack, self.authorization.as_mut());
-        core.trace_sent(Some(id), &prack, &hop);
+        core.outbox.trace_sent(Some(id), &prack, &hop);
         let transaction = core.start(now, prack, hop, Some(id));
         core.orphan(transaction);
         true

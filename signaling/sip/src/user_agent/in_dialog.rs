@@ -100,7 +100,7 @@ impl Session {
             State::Talking(mut talking) => {
                 talking.media.withdraw_offer();
                 talking.own_offer = None;
-                core.emit(UaEvent::ReofferRefused { session: self.id, status });
+                core.outbox.emit(UaEvent::ReofferRefused { session: self.id, status });
                 self.end_with_bye(core, now, *talking, EndCause::DialogLost { status });
             }
             State::Ending(ending) => self.end(core, ending.cause, None),
@@ -133,8 +133,10 @@ impl Session {
             Ok(media) => {
                 let session = self.id;
                 match (waits.is_first, media) {
-                    (true, media) => core.emit(UaEvent::Confirmed { session, media }),
-                    (false, Some(media)) => core.emit(UaEvent::Renegotiated { session, media }),
+                    (true, media) => core.outbox.emit(UaEvent::Confirmed { session, media }),
+                    (false, Some(media)) => {
+                        core.outbox.emit(UaEvent::Renegotiated { session, media })
+                    }
                     (false, None) => {}
                 }
                 self.send_wanted_bye(core, now);
@@ -184,7 +186,7 @@ impl Session {
         match answered {
             Ok((sdp, media)) => {
                 // Before the 200, so that media is ready when the peer reads the answer.
-                core.emit(UaEvent::Renegotiated { session: self.id, media });
+                core.outbox.emit(UaEvent::Renegotiated { session: self.id, media });
                 let extensions = self.extensions;
                 talking.accept_offer(core, now, extensions, &offer.request, offer.key, Some(&sdp));
             }
@@ -209,7 +211,7 @@ impl Session {
                 waits.resend = waits.resend.next(now.mono);
                 core.meters.retransmissions_sent += 1;
                 let to = core.reply_to(waits.reply);
-                core.send(to, &waits.response, SendToken::NOBODY);
+                core.outbox.send(to, &waits.response, SendToken::NOBODY);
             }
         }
         if let Some(offer) = talking.peer_offer.take_if(|offer| now.mono >= offer.give_up_at) {
@@ -234,7 +236,7 @@ impl Session {
         let hop = talking.dialog.next_hop();
         let mut bye = talking.dialog.request(Method::Bye);
         core.authorize(&mut bye, talking.authorization.as_mut());
-        core.trace_sent(Some(self.id), &bye, &hop);
+        core.outbox.trace_sent(Some(self.id), &bye, &hop);
         let transaction = core.start(now, bye, hop, Some(self.id));
         core.orphan(transaction);
         self.end(core, cause, None);
@@ -289,7 +291,7 @@ impl Session {
         if let Some(waits) = talking.unacknowledged.take()
             && waits.is_first
         {
-            core.emit(UaEvent::Confirmed { session: self.id, media: None });
+            core.outbox.emit(UaEvent::Confirmed { session: self.id, media: None });
         }
         self.consider_reinvite(core, now, request, key);
     }
@@ -334,7 +336,7 @@ impl Session {
                 }
                 let give_up_at = now.mono + PEER_OFFER_PATIENCE;
                 talking.peer_offer = Some(PeerOffer { request, sdp, key, give_up_at });
-                core.emit(UaEvent::Offer { session: self.id, direction });
+                core.outbox.emit(UaEvent::Offer { session: self.id, direction });
             }
             Err(error) => core.refuse_offer(now, self.id, &request, key, error),
         }
@@ -363,7 +365,7 @@ impl Session {
         let mut bye = ending.dialog.request(Method::Bye);
         core.add_headers(&mut bye.headers, &ending.headers);
         core.authorize(&mut bye, ending.authorization.as_mut());
-        core.trace_sent(Some(self.id), &bye, &hop);
+        core.outbox.trace_sent(Some(self.id), &bye, &hop);
         ending.transaction = core.start(now, bye, hop, Some(self.id));
     }
 
@@ -411,7 +413,7 @@ impl Core {
         let response = self.response(request, error.status, shape);
         self.respond(now, key, &response);
         let method = if request.method == Method::Update { "UPDATE" } else { "INVITE" };
-        self.emit(UaEvent::OfferRefused { session, method, refusal });
+        self.outbox.emit(UaEvent::OfferRefused { session, method, refusal });
     }
 }
 

@@ -23,7 +23,7 @@ impl Session {
             Ok(None) => (200, Vec::new()),
             Ok(Some(DtmfRelay { digit, duration_ms })) => {
                 if let Some(digit) = digit {
-                    core.emit(UaEvent::Digit { session: self.id, digit, duration_ms });
+                    core.outbox.emit(UaEvent::Digit { session: self.id, digit, duration_ms });
                 }
                 (200, Vec::new())
             }

@@ -22,6 +22,7 @@ mod info;
 mod media;
 mod meters;
 mod objection;
+mod outbox;
 mod outgoing;
 mod pending_requests;
 mod receive;
@@ -39,7 +40,6 @@ mod timer;
 mod uac;
 mod uas;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use shared::{Instant, Now, Random, Refusal, TlsFailure, Transport};
@@ -68,6 +68,7 @@ use crate::transaction::{
 };
 use crate::via::MAGIC_COOKIE;
 use connections::Connections;
+use outbox::Outbox;
 use request::Requests;
 use session::Session;
 use sessions::Sessions;
@@ -98,7 +99,7 @@ impl UserAgent {
             strangers: Strangers::default(),
             at: Instant::ZERO,
             overload: OverloadControl::default(),
-            effects: VecDeque::new(),
+            outbox: Outbox::default(),
             meters: UaMeters::default(),
             tcp_refusals: TcpRefusals::default(),
             config,
@@ -109,7 +110,7 @@ impl UserAgent {
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        debug_assert!(self.core.effects.is_empty(), "drain the effects before the next input");
+        debug_assert!(self.core.outbox.is_empty(), "drain the effects before the next input");
         self.mourn();
         self.core.at = now.mono;
         self.core.overload.knows(now);
@@ -133,7 +134,7 @@ impl UserAgent {
                 ServerFate::Resend(reply, bytes) => {
                     self.core.meters.retransmissions_sent += 1;
                     let to = self.core.reply_to(reply);
-                    self.core.send(to, &bytes, SendToken::NOBODY);
+                    self.core.outbox.send(to, &bytes, SendToken::NOBODY);
                 }
                 ServerFate::Unacknowledged => self.core.meters.acks_missing += 1,
                 ServerFate::Ended => {}
@@ -153,7 +154,7 @@ impl UserAgent {
     /// The next effect; `None` when all are drained.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.mourn();
-        self.core.effects.pop_front()
+        self.core.outbox.poll()
     }
 
     /// When [`UserAgent::handle_timeout`] is due, and for what.
@@ -239,6 +240,7 @@ impl UserAgent {
 
     fn gauge(&mut self) {
         let core = &mut self.core;
+        core.meters.messages_sent = core.outbox.messages_sent();
         core.meters.server_transactions = core.servers.len() as u64;
         core.meters.answers_forgotten = core.servers.answers_forgotten();
         core.meters.client_transactions = core.clients.len() as u64;
@@ -251,10 +253,14 @@ impl UserAgent {
     /// it.
     fn mourn(&mut self) {
         if let Some(session) = self.sessions.take_lost() {
-            self.core.emit(UaEvent::Ended { session, cause: EndCause::Internal, headers: None });
+            self.core.outbox.emit(UaEvent::Ended {
+                session,
+                cause: EndCause::Internal,
+                headers: None,
+            });
         }
         if let Some(request) = self.requests.take_lost() {
-            self.core.emit(UaEvent::Responded(Box::new(Responded::nothing(
+            self.core.outbox.emit(UaEvent::Responded(Box::new(Responded::nothing(
                 request,
                 500,
                 "the request broke inside the user agent",
@@ -266,7 +272,7 @@ impl UserAgent {
         match fate {
             ClientFate::Resend(key, to, bytes) => {
                 self.core.meters.retransmissions_sent += 1;
-                self.core.send(to, &bytes, SendToken(key.branch));
+                self.core.outbox.send(to, &bytes, SendToken(key.branch));
             }
             ClientFate::TimedOut(owner) => {
                 self.core.meters.timeouts += 1;
@@ -314,7 +320,7 @@ impl UserAgent {
         let Some(entry) = self.core.clients.get(key) else { return };
         let (session, peer) = (entry.owner(), entry.destination.remote);
         if let Some(session) = session {
-            self.core.emit(UaEvent::TlsFailed { session, peer, failure });
+            self.core.outbox.emit(UaEvent::TlsFailed { session, peer, failure });
         }
     }
 

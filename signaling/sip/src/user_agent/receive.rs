@@ -81,7 +81,7 @@ impl UserAgent {
         if let Some((bytes, reply)) = again {
             core.meters.retransmissions_sent += 1;
             let to = core.reply_to(reply);
-            core.send(to, &bytes, SendToken::NOBODY);
+            core.outbox.send(to, &bytes, SendToken::NOBODY);
         }
         true
     }
@@ -108,7 +108,7 @@ impl UserAgent {
         let objection = objection(&request, &self.core.config.methods, is_merged);
         let extensions = Extensions::NONE;
         let incoming = Incoming { flow, request, objection, extensions };
-        self.core.emit(UaEvent::Incoming(Box::new(incoming)));
+        self.core.outbox.emit(UaEvent::Incoming(Box::new(incoming)));
     }
 
     fn receive_in_dialog(&mut self, now: Now, flow: Flow, request: Request) {
@@ -132,7 +132,7 @@ impl UserAgent {
         if self.core.may_answer_stray(flow) {
             let (objection, extensions) = (None, Extensions::NONE);
             let incoming = Box::new(Incoming { flow, request, objection, extensions });
-            self.core.emit(UaEvent::Stray(incoming));
+            self.core.outbox.emit(UaEvent::Stray(incoming));
         }
     }
 
@@ -189,7 +189,7 @@ impl UserAgent {
 
     fn trace_request(&mut self, session: SessionId, flow: Flow, request: &Request) {
         let peer = (flow.remote, flow.transport);
-        self.core.trace(session, TraceDirection::Received, request.method.to_string(), peer);
+        self.core.outbox.trace(session, TraceDirection::Received, request.method.to_string(), peer);
     }
 }
 

@@ -43,7 +43,7 @@ impl Session {
         let Some(key) = core.begin_other(id, flow, &request) else { return };
         let give_up_at = now.mono + PEER_OFFER_PATIENCE;
         referrals.receive(PeerReferral { request, key, give_up_at });
-        core.emit(UaEvent::Refer { session: id, refer: Box::new(refer) });
+        core.outbox.emit(UaEvent::Refer { session: id, refer: Box::new(refer) });
     }
 
     /// `Command::AnswerRefer`: 202 and the first NOTIFY, or the refusal.
@@ -158,7 +158,7 @@ impl Session {
         if let State::Talking(talking) = &mut self.state {
             talking.referrals.own_answered(status);
         }
-        core.emit(UaEvent::ReferAnswered { session: self.id, status });
+        core.outbox.emit(UaEvent::ReferAnswered { session: self.id, status });
     }
 
     /// The peer's NOTIFY about our REFER; it may overtake the 202.
@@ -185,7 +185,7 @@ impl Session {
         }
         core.respond_remembered(now, flow, request, id, 200, Shape::default());
         let status = sipfrag::status(&request.body);
-        core.emit(UaEvent::ReferProgress { session: self.id, status, is_over });
+        core.outbox.emit(UaEvent::ReferProgress { session: self.id, status, is_over });
     }
 
     /// Refuses a REFER that the layer above did not answer in time.

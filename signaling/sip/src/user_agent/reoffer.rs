@@ -70,7 +70,7 @@ impl Session {
             401 | 407
                 if talking.answer_challenge(core, now, session, self.extensions, &response) => {}
             status @ (408 | 481) => {
-                core.emit(UaEvent::ReofferRefused { session, status });
+                core.outbox.emit(UaEvent::ReofferRefused { session, status });
                 if let State::Talking(mut talking) = std::mem::replace(&mut self.state, State::Gone)
                 {
                     talking.own_offer = None;
@@ -80,7 +80,7 @@ impl Session {
             status => {
                 talking.own_offer = None;
                 talking.media.withdraw_offer();
-                core.emit(UaEvent::ReofferRefused { session, status });
+                core.outbox.emit(UaEvent::ReofferRefused { session, status });
             }
         }
     }
@@ -100,7 +100,7 @@ impl Session {
         talking.timer = SessionTimer::of_response(now.mono, self.extensions, &response.headers);
         let answer = sdp_of(&response.headers, &response.body).map(Option::unwrap_or_default);
         match answer.and_then(|answer| talking.media.accept_answer(answer)) {
-            Ok(media) => core.emit(UaEvent::Renegotiated { session, media }),
+            Ok(media) => core.outbox.emit(UaEvent::Renegotiated { session, media }),
             Err(error) => {
                 if let State::Talking(talking) = std::mem::replace(&mut self.state, State::Gone) {
                     let cause = EndCause::BadAnswer {
@@ -140,7 +140,7 @@ impl Talking {
             core.add_headers(&mut request.headers, &timer.request_headers());
         }
         core.authorize(&mut request, self.authorization.as_mut());
-        core.trace_sent(Some(id), &request, &hop);
+        core.outbox.trace_sent(Some(id), &request, &hop);
         let cseq = request.cseq.number;
         let transaction = core.start(now, request, hop, Some(id));
         offer.stage = OwnOfferStage::Sent { transaction, cseq };

@@ -59,7 +59,7 @@ impl UserAgent {
             Err((status, reason)) => {
                 self.core.meters.requests_refused += 1;
                 let nothing = Responded::nothing(id, status, reason);
-                self.core.emit(UaEvent::Responded(Box::new(nothing)));
+                self.core.outbox.emit(UaEvent::Responded(Box::new(nothing)));
             }
         }
     }
@@ -80,7 +80,7 @@ impl UserAgent {
             self.send_request(now, pending);
         } else {
             let reason = response.reason.to_lossy().into_owned();
-            self.core.emit(pending.responded(response.status, reason, Some(response)));
+            self.core.outbox.emit(pending.responded(response.status, reason, Some(response)));
         }
         self.requests.put_down();
     }
@@ -95,7 +95,7 @@ impl UserAgent {
                 Some(failure) => failure.sentence(),
                 None => shared::refusal::generic_phrase(status),
             };
-            self.core.emit(pending.responded(status, reason.to_owned(), None));
+            self.core.outbox.emit(pending.responded(status, reason.to_owned(), None));
         }
         self.requests.put_down();
     }
@@ -153,7 +153,7 @@ impl UserAgent {
         pending.cseq = pending.cseq.saturating_add(1);
         let request = pending.write(&mut self.core);
         let (owner, to) = (TraceOwner::Request(pending.id), pending.destination.clone());
-        self.core.trace_sent(Some(owner), &request, &to);
+        self.core.outbox.trace_sent(Some(owner), &request, &to);
         let key = self.core.start(now, request, to, None);
         let has_next = pending.tried < pending.message.destinations.len();
         pending.failover_at = has_next.then(|| now.mono + self.core.config.silence_max);

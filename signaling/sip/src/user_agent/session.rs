@@ -286,7 +286,7 @@ impl Session {
     pub fn end(&mut self, core: &mut Core, cause: EndCause, headers: Option<Headers>) {
         self.state = State::Gone;
         let headers = headers.map(Box::new);
-        core.emit(UaEvent::Ended { session: self.id, cause, headers });
+        core.outbox.emit(UaEvent::Ended { session: self.id, cause, headers });
     }
 
     /// Our tag as text.

@@ -23,7 +23,7 @@ impl Core {
             Budget::Within => true,
             Budget::ChallengeOnly | Budget::HeldFromNow | Budget::Held => {
                 self.meters.strays_dropped += 1;
-                self.emit(UaEvent::Unheard { rule: RULE });
+                self.outbox.emit(UaEvent::Unheard { rule: RULE });
                 false
             }
         }
@@ -47,7 +47,7 @@ impl UserAgent {
         let is_unheard = is_held && !is_response(bytes) && !names_tag_of(core.config.origin, bytes);
         if is_unheard {
             core.meters.held_dropped += 1;
-            core.emit(UaEvent::Unheard { rule: RULE });
+            core.outbox.emit(UaEvent::Unheard { rule: RULE });
             // Nothing on it will be read, so close it: the peer's system stops sending then.
             core.close_connection(flow.id, CloseReason::Flood);
         }

@@ -38,12 +38,12 @@ impl UserAgent {
             peer: None,
         };
         let Some(destination) = invite.destinations.first().cloned() else {
-            return self.core.emit(rejected(503, "no destination"));
+            return self.core.outbox.emit(rejected(503, "no destination"));
         };
         let tag = self.core.token();
         let call_id = format!("{}@{}", self.core.token(), self.core.config.host);
         let Some(call_id) = CallId::parse(call_id) else {
-            return self.core.emit(rejected(500, "the host name cannot stand in a Call-ID"));
+            return self.core.outbox.emit(rejected(500, "the host name cannot stand in a Call-ID"));
         };
         let mut from = NameAddr::new(invite.from.clone()).with_tag(tag_text(tag));
         from.display_name =
@@ -89,7 +89,7 @@ impl Calling {
             request = self.request(core, offer.as_deref());
         }
         core.authorize(&mut request, self.authorization.as_mut());
-        core.trace_sent(Some(id), &request, &self.destination);
+        core.outbox.trace_sent(Some(id), &request, &self.destination);
         self.transaction = core.start(now, request, self.destination.clone(), Some(id));
         if self.invite.attempts.stays_on_flow {
             core.stay_on_flow(self.transaction);
@@ -173,7 +173,7 @@ impl Calling {
     ) -> bool {
         let Some(next) = self.invite.destinations.get(self.tried).cloned() else { return false };
         core.meters.failovers += 1;
-        core.emit(UaEvent::FailedOver {
+        core.outbox.emit(UaEvent::FailedOver {
             session: id,
             status: given_up.status,
             is_answer: given_up.is_answer,
@@ -301,7 +301,7 @@ impl Session {
             }
             status => {
                 let reason = response.reason.to_lossy().into_owned();
-                core.emit(UaEvent::Rejected {
+                core.outbox.emit(UaEvent::Rejected {
                     session: id,
                     status,
                     reason,
@@ -332,7 +332,7 @@ impl Session {
 
     /// Reports a failure without a response, when no destination is left.
     fn reject_unheard(&mut self, core: &mut Core, calling: &Calling, status: u16) {
-        core.emit(UaEvent::Rejected {
+        core.outbox.emit(UaEvent::Rejected {
             session: self.id,
             status,
             reason: shared::refusal::generic_phrase(status).to_owned(),
@@ -381,7 +381,7 @@ impl Session {
             }
             negotiated
         });
-        core.emit(UaEvent::Progress {
+        core.outbox.emit(UaEvent::Progress {
             session: self.id,
             status: response.status,
             media,
@@ -430,7 +430,7 @@ impl Session {
                     peer_updates: false,
                 });
                 talking.note_methods(extensions, &response.headers);
-                core.emit(UaEvent::Answered {
+                core.outbox.emit(UaEvent::Answered {
                     session: self.id,
                     media: negotiated,
                     headers: Box::new(response.headers),
@@ -440,7 +440,7 @@ impl Session {
             }
             Err(reason) => {
                 let bye = dialog.request(Method::Bye);
-                core.trace_sent(Some(self.id), &bye, &hop);
+                core.outbox.trace_sent(Some(self.id), &bye, &hop);
                 core.start(now, bye, hop, None);
                 let cause = EndCause::BadAnswer { status: Some(response.status), reason };
                 self.end(core, cause, Some(response.headers));

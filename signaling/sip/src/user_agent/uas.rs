@@ -62,7 +62,7 @@ impl UserAgent {
         let merge = Some(self.core.keys.merge(&request));
         self.core.servers.insert(key, ServerMachine::Invite { machine, session: id, merge }, reply);
         let peer = (flow.remote, flow.transport);
-        self.core.trace(id, TraceDirection::Received, request.method.to_string(), peer);
+        self.core.outbox.trace(id, TraceDirection::Received, request.method.to_string(), peer);
         let trying = self.core.response(&request, 100, Shape::default());
         self.core.respond(now, key, &trying);
         let media_id = u32::try_from(self.core.random.number() >> 33).unwrap_or(1);
@@ -96,7 +96,7 @@ impl Core {
         refusal: Refusal,
     ) {
         self.reject_stateless(now, incoming, &refusal, Vec::new(), true);
-        self.emit(UaEvent::Refused { session, refusal });
+        self.outbox.emit(UaEvent::Refused { session, refusal });
     }
 }
 
@@ -128,7 +128,7 @@ impl Session {
         let is_wanted = ringing.offer.is_some() && ringing.answer.is_none();
         if let Some(local) = media.filter(|_| is_wanted && !ringing.is_settled) {
             match ringing.answer_offer(&local) {
-                Ok(media) => core.emit(UaEvent::Negotiated { session: self.id, media }),
+                Ok(media) => core.outbox.emit(UaEvent::Negotiated { session: self.id, media }),
                 Err(refusal) => {
                     self.refuse_offer(core, now, refusal);
                     return true;
@@ -178,7 +178,7 @@ impl Session {
             (None, false) => Some(ringing.media.offer(local)),
             (None, true) => match ringing.answer_offer(local) {
                 Ok(media) => {
-                    core.emit(UaEvent::Negotiated { session: self.id, media });
+                    core.outbox.emit(UaEvent::Negotiated { session: self.id, media });
                     ringing.answer.take()
                 }
                 Err(refusal) => {
@@ -242,7 +242,7 @@ impl Session {
             State::Ringing(_) => {
                 self.reject(core, now, 487, "", &[]);
                 let reason = reason_text(cancel);
-                core.emit(UaEvent::Canceled { session: self.id, reason });
+                core.outbox.emit(UaEvent::Canceled { session: self.id, reason });
             }
             State::Talking(talking) => {
                 // The CANCEL of a re-INVITE leaves the session as it was.
@@ -268,7 +268,7 @@ impl Session {
             core.respond_remembered(now, flow, request, id, 200, Shape::default());
             self.reject(core, now, 487, "", &[]);
             let reason = reason_text(request);
-            return core.emit(UaEvent::Canceled { session: self.id, reason });
+            return core.outbox.emit(UaEvent::Canceled { session: self.id, reason });
         }
         self.receive_early(core, now, flow, request);
     }
@@ -286,7 +286,7 @@ impl Session {
             *at = now.mono + PROVISIONAL_REFRESH;
             if let Some(reply) = core.servers.reply(ringing.key) {
                 let to = core.reply_to(reply);
-                core.send(to, bytes, SendToken::NOBODY);
+                core.outbox.send(to, bytes, SendToken::NOBODY);
             }
         }
     }
@@ -305,7 +305,7 @@ impl Session {
     fn refuse_offer(&mut self, core: &mut Core, now: Now, refusal: SdpRefusal) {
         let refusal = refusal.refusal();
         self.refuse(core, now, &refusal);
-        core.emit(UaEvent::Refused { session: self.id, refusal });
+        core.outbox.emit(UaEvent::Refused { session: self.id, refusal });
     }
 }
 

@@ -14,7 +14,7 @@ use shared::limits::SIP_CONNECTIONS_UNFINISHED_BYTES_MAX;
 
 use super::UserAgent;
 use super::core::{Core, tag_text};
-use super::event::{Effect, UaEvent};
+use super::event::UaEvent;
 use crate::flow::{CloseReason, Flow, FlowId, SendTo, SendToken};
 use crate::message::ParseError;
 use crate::token::Token;
@@ -47,7 +47,7 @@ impl UserAgent {
                 }
                 Read::Ping => {
                     self.core.meters.keep_alives += 1;
-                    self.core.send(SendTo::Flow(flow.id), b"\r\n", SendToken::NOBODY);
+                    self.core.outbox.send(SendTo::Flow(flow.id), b"\r\n", SendToken::NOBODY);
                 }
                 Read::Pong => self.core.meters.keep_alives += 1,
                 Read::Broken(error) => self.core.answer_broken(flow, &error, &[]),
@@ -94,7 +94,7 @@ impl UserAgent {
             Due::Nothing => {}
             Due::Ping => {
                 self.core.meters.pings_sent += 1;
-                self.core.send(SendTo::Flow(id), b"\r\n\r\n", SendToken::NOBODY);
+                self.core.outbox.send(SendTo::Flow(id), b"\r\n\r\n", SendToken::NOBODY);
             }
             Due::Close(reason) => {
                 self.core.close_connection(id, reason);
@@ -113,14 +113,14 @@ impl Core {
     pub(super) fn close_connection(&mut self, flow: FlowId, reason: CloseReason) {
         if self.connections.remove(flow) {
             self.meters.connections_closed += 1;
-            self.effects.push_back(Effect::CloseFlow { flow, reason });
+            self.outbox.close(flow, reason);
         }
     }
 
     /// What could not be read: answered where that is right, and counted.
     pub fn answer_broken(&mut self, flow: Flow, error: &ParseError, bytes: &[u8]) {
         let refusal = Box::new(error.refusal());
-        self.emit(UaEvent::Broken { refusal, source: flow.remote });
+        self.outbox.emit(UaEvent::Broken { refusal, source: flow.remote });
         if !self.may_answer_stray(flow) {
             return;
         }
@@ -136,6 +136,6 @@ impl Core {
         } else {
             SendTo::Datagram { socket: Some(flow.id), remote: answer.to }
         };
-        self.send(to, &answer.bytes, SendToken::NOBODY);
+        self.outbox.send(to, &answer.bytes, SendToken::NOBODY);
     }
 }

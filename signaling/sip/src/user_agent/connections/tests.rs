@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::Transport;
 use shared::limits::SIP_CONNECTION_PINGS_MAX;
 
+use super::super::event::Effect;
 use super::*;
 use crate::ids::SessionId;
 use crate::user_agent::{Command, Incoming, Input, UaConfig};
