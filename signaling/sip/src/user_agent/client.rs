@@ -12,7 +12,6 @@ use crate::flow::{Flow, SendTo, SendToken};
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
-use crate::token::Token;
 use crate::transaction::{
     CancelState, ClientEntry, ClientKey, ClientMachine, FORKS_MAX, Fork, InviteResponse,
     OtherClient,
@@ -129,10 +128,8 @@ impl Core {
     fn client_key(&self, response: &Response) -> Option<ClientKey> {
         let [via] = response.via.as_slice() else { return None };
         let branch = via.branch.as_ref()?.as_bytes().strip_prefix(MAGIC_COOKIE)?;
-        let token = Token::parse(branch)?;
-        let is_ours = token == Token::new(self.config.origin, token.value);
         let is_cancel = response.cseq.method == Method::Cancel;
-        is_ours.then_some(ClientKey { branch: token.value, is_cancel })
+        Some(ClientKey { branch: self.tokens.own_value(branch)?, is_cancel })
     }
 
     /// The peer of this INVITE is registered by its destination's flow: dialogs stay on it.

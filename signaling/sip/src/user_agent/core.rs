@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 
 use shared::refusal::generic_phrase;
-use shared::{Instant, Now, Random, Transport};
+use shared::{Instant, Now, Transport};
 
 use super::config::UaConfig;
 use super::connections::Connections;
 use super::meters::UaMeters;
 use super::outbox::Outbox;
 use super::tcp_refusals::TcpRefusals;
+use super::tokens::Tokens;
 use crate::flow::{Destination, ReplyRoute, SendTo, SendToken};
 use crate::header::ExtraHeader;
 use crate::header::Headers;
@@ -34,7 +35,7 @@ use crate::via::{MAGIC_COOKIE, Via};
 #[derive(Debug)]
 pub(super) struct Core {
     pub config: UaConfig,
-    pub random: Random,
+    pub tokens: Tokens,
     pub keys: ServerKeys,
     pub servers: Servers,
     pub clients: Clients,
@@ -64,12 +65,6 @@ pub(super) struct Shape<'a> {
 }
 
 impl Core {
-    /// An unguessable token of this node.
-    pub fn token(&mut self) -> Token {
-        let value = self.random.number().max(1);
-        Token::new(self.config.origin, value)
-    }
-
     /// Where responses to a request go now: over its connection while that is open.
     pub fn reply_to(&self, reply: ReplyRoute) -> SendTo {
         let (flow, transport) = (reply.flow.id, reply.flow.transport);
@@ -214,7 +209,7 @@ impl Core {
     }
 
     pub fn stateless_tag(&self, request: &Request) -> Text {
-        tag_text(Token::new(self.config.origin, self.keys.stateless_tag(request)))
+        self.tokens.stateless_tag(self.keys.stateless_tag(request))
     }
 
     /// Sends a request in a new transaction; adds Via and User-Agent.
@@ -225,7 +220,7 @@ impl Core {
         destination: Destination,
         session: Option<SessionId>,
     ) -> ClientKey {
-        let token = self.token();
+        let token = self.tokens.fresh();
         let bytes = self.seal(&mut request, &destination, token);
         let key = ClientKey { branch: token.value, is_cancel: false };
         let is_reliable = destination.transport.is_reliable();
@@ -254,7 +249,7 @@ impl Core {
         destination: &Destination,
         session: Option<SessionId>,
     ) -> (Vec<u8>, SendTo) {
-        let token = self.token();
+        let token = self.tokens.fresh();
         let bytes = self.seal(&mut ack, destination, token);
         let to = self.request_to(destination);
         self.outbox.trace_sent(session, &ack, destination);
@@ -302,11 +297,6 @@ impl Core {
         let _ = request.headers.set("User-Agent", &self.config.product); // ours, checked at start
         request.to_bytes()
     }
-}
-
-/// A token as a tag.
-pub(super) fn tag_text(token: Token) -> Text {
-    Text::cleaned(token.to_string())
 }
 
 /// Headers that only the user agent writes; those with a field of their own are refused by

@@ -14,7 +14,7 @@ impl Core {
         authorization: Option<&mut Authorization>,
     ) {
         let Some(authorization) = authorization else { return };
-        let cnonce = format!("{:016x}", self.random.number());
+        let cnonce = self.tokens.cnonce();
         let (method, uri) = (request.method.as_str().to_owned(), request.uri.to_string());
         let (name, value) = authorization.header(method.as_bytes(), uri.as_bytes(), &cnonce);
         let _ = request.headers.set(&name, value); // a realm with control bytes was not parsed

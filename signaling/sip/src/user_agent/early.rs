@@ -265,7 +265,7 @@ impl Core {
         session: SessionId,
         status: u16,
     ) {
-        let retry = [("Retry-After".to_owned(), self.random.below(10).to_string().into_bytes())];
+        let retry = [("Retry-After".to_owned(), self.tokens.below(10).to_string().into_bytes())];
         let headers: &[ExtraHeader] = if status == 500 { &retry } else { &[] };
         let shape = Shape { headers, ..Shape::default() };
         self.respond_remembered(now, flow, request, Some(session), status, shape);

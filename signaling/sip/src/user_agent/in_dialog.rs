@@ -278,7 +278,7 @@ impl Session {
         let State::Talking(talking) = &mut self.state else { return };
         let Some(key) = core.begin_reinvite(self.id, flow, &request) else { return };
         if let Some(status) = talking.is_busy() {
-            let retry = core.random.below(10).to_string().into_bytes();
+            let retry = core.tokens.below(10).to_string().into_bytes();
             let retry = [("Retry-After".to_owned(), retry)];
             let headers: &[ExtraHeader] = if status == 500 { &retry } else { &[] };
             let shape = Shape { headers, ..Shape::default() };

@@ -37,6 +37,7 @@ mod stateless;
 mod strays;
 mod tcp_refusals;
 mod timer;
+mod tokens;
 mod uac;
 mod uas;
 
@@ -62,17 +63,16 @@ use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};
 use crate::refer_to::Replaces;
 use crate::strangers::Strangers;
-use crate::token::{TOKEN_CHARACTERS, Token};
 use crate::transaction::{
     ClientEntry, ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers,
 };
-use crate::via::MAGIC_COOKIE;
 use connections::Connections;
 use outbox::Outbox;
 use request::Requests;
 use session::Session;
 use sessions::Sessions;
 use tcp_refusals::TcpRefusals;
+use tokens::Tokens;
 
 /// SIP transactions and dialogs of one node.
 ///
@@ -102,8 +102,8 @@ impl UserAgent {
             outbox: Outbox::default(),
             meters: UaMeters::default(),
             tcp_refusals: TcpRefusals::default(),
+            tokens: Tokens::new(config.origin, &config.host, random),
             config,
-            random,
         };
         Self { core, sessions: Sessions::default(), requests: Requests::default() }
     }
@@ -327,7 +327,7 @@ impl UserAgent {
     /// Fails the quoted request when it has no response yet. A peer that responded once is
     /// reachable, and a server transaction ends by itself.
     fn undelivered(&mut self, now: Now, remote: SocketAddr, quoted: &[u8]) {
-        let Some(branch) = own_branch(self.core.config.origin, quoted) else { return };
+        let Some(branch) = self.core.tokens.own_branch(quoted) else { return };
         let key = ClientKey { branch, is_cancel: false };
         let is_meant = |entry: &ClientEntry| {
             let to = &entry.destination;
@@ -430,14 +430,6 @@ impl UserAgent {
         work(&mut session, &mut self.core);
         self.sessions.put_back(session);
     }
-}
-
-/// Our branch in the beginning of one of our messages: Via is the first header that we write.
-fn own_branch(origin: shared::Origin, message: &[u8]) -> Option<u64> {
-    let (_, tail) = message.split_at_checked(memchr::memmem::find(message, MAGIC_COOKIE)?)?;
-    let token = tail.get(MAGIC_COOKIE.len()..)?.get(..TOKEN_CHARACTERS)?;
-    let token = Token::parse(token)?;
-    (token.origin == origin).then_some(token.value)
 }
 
 /// The status of a request without any response (RFC 3261 §8.1.3.1).

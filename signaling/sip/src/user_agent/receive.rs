@@ -73,7 +73,7 @@ impl UserAgent {
             Repeat::Nothing => None,
             Repeat::Same(bytes, reply) => Some((bytes.to_vec(), reply)),
             Repeat::Rebuilt(kept) if kept.is_for(flow.remote.ip()) => read().map(|copy| {
-                let bytes = kept.again(&copy, core.config.origin, &core.config.product);
+                let bytes = kept.again(&copy, core.tokens.origin(), &core.config.product);
                 (bytes, ReplyRoute::of(flow, copy.top_via()))
             }),
             Repeat::Rebuilt(_) => None,

@@ -177,7 +177,7 @@ impl Talking {
 
 /// The owner of the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
 fn glare_pause(core: &mut Core, is_caller: bool) -> Duration {
-    let steps = if is_caller { 210 + core.random.below(191) } else { core.random.below(201) };
+    let steps = if is_caller { 210 + core.tokens.below(191) } else { core.tokens.below(201) };
     Duration::from_millis(10 * u64::from(steps))
 }
 

@@ -6,10 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use shared::{Instant, Now, TlsFailure};
 
-use super::core::{Core, tag_text};
+use super::core::Core;
 use super::credentials::{CHALLENGES_MAX, answerable};
 use super::event::{Responded, TraceOwner, UaEvent};
 use super::outgoing::{OutgoingRequest, Sequence};
+use super::tokens::tag_text;
 use super::{UNAVAILABLE, UserAgent};
 use crate::digest::client::Authorization;
 use crate::flow::Destination;
@@ -125,8 +126,7 @@ impl UserAgent {
         let (call_id, cseq, authorization) = match message.continues.take() {
             Some(sequence) => (sequence.call_id, sequence.cseq, sequence.authorization),
             None => {
-                let text = format!("{}@{}", self.core.token(), self.core.config.host);
-                let call_id = CallId::parse(text);
+                let call_id = self.core.tokens.call_id();
                 (call_id.ok_or((500, "the host name cannot stand in a Call-ID"))?, 0, None)
             }
         };
@@ -134,7 +134,7 @@ impl UserAgent {
             .filter(|before| message.credentials.as_ref() == Some(before.credentials()));
         Ok(Pending {
             id,
-            from_tag: tag_text(self.core.token()),
+            from_tag: tag_text(self.core.tokens.fresh()),
             call_id,
             cseq,
             contact: None,

@@ -291,7 +291,7 @@ impl Session {
 
     /// Our tag as text.
     pub fn tag_text(&self) -> Text {
-        super::core::tag_text(self.tag)
+        super::tokens::tag_text(self.tag)
     }
 }
 

@@ -4,14 +4,11 @@
 //! broken messages, 481 to unknown dialogs) are counted here, against the same budget. So no source
 //! gets an answer to everything, and no forged source is flooded with answers.
 
-use shared::Origin;
-
 use super::UserAgent;
 use super::core::Core;
 use super::event::UaEvent;
 use crate::flow::{CloseReason, Flow};
 use crate::strangers::Budget;
-use crate::token::Token;
 
 impl Core {
     /// Counts an answer of the user agent itself; `false`: its source is past its budget.
@@ -44,7 +41,7 @@ impl UserAgent {
         let core = &mut self.core;
         let is_held =
             core.config.meets_strangers && core.strangers.is_held(core.at, flow.remote.ip());
-        let is_unheard = is_held && !is_response(bytes) && !names_tag_of(core.config.origin, bytes);
+        let is_unheard = is_held && !is_response(bytes) && !core.tokens.stand_in(bytes);
         if is_unheard {
             core.meters.held_dropped += 1;
             core.outbox.emit(UaEvent::Unheard { rule: RULE });
@@ -61,10 +58,4 @@ const RULE: &str = "stranger_rate";
 
 fn is_response(bytes: &[u8]) -> bool {
     bytes.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"))
-}
-
-/// Whether a tag of this origin stands anywhere in the message. The parser checks where.
-fn names_tag_of(origin: Origin, bytes: &[u8]) -> bool {
-    let tag = format!("tag={}", Token::prefix(origin));
-    memchr::memmem::find(bytes, tag.as_bytes()).is_some()
 }

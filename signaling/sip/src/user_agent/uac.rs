@@ -3,7 +3,7 @@
 use shared::{NegotiatedMedia, Now, Transport};
 
 use super::UserAgent;
-use super::core::{Core, tag_text};
+use super::core::Core;
 use super::credentials::{CHALLENGES_MAX, answerable, copy_credentials};
 use super::event::{EndCause, UaEvent};
 use super::media::SessionMedia;
@@ -13,10 +13,11 @@ use super::pending_requests::PendingRequests;
 use super::referrals::Referrals;
 use super::session::{Calling, Session, State, Talking};
 use super::timer::{self, SessionTimer};
+use super::tokens::tag_text;
 use crate::flow::Destination;
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
-use crate::message::{CallId, Method, Request, Response};
+use crate::message::{Method, Request, Response};
 use crate::name_addr::{Contacts, DisplayName, NameAddr};
 use crate::sdp;
 use crate::text::Text;
@@ -40,15 +41,14 @@ impl UserAgent {
         let Some(destination) = invite.destinations.first().cloned() else {
             return self.core.outbox.emit(rejected(503, "no destination"));
         };
-        let tag = self.core.token();
-        let call_id = format!("{}@{}", self.core.token(), self.core.config.host);
-        let Some(call_id) = CallId::parse(call_id) else {
+        let tag = self.core.tokens.fresh();
+        let Some(call_id) = self.core.tokens.call_id() else {
             return self.core.outbox.emit(rejected(500, "the host name cannot stand in a Call-ID"));
         };
         let mut from = NameAddr::new(invite.from.clone()).with_tag(tag_text(tag));
         from.display_name =
             invite.from_display.as_deref().and_then(|name| DisplayName::new(name).ok());
-        let media_id = u32::try_from(self.core.random.number() >> 33).unwrap_or(1);
+        let media_id = self.core.tokens.media_id();
         let mut calling = Box::new(Calling {
             contact: self.core.contact("", destination.local, destination.transport),
             media: SessionMedia::new(media_id),

@@ -4,16 +4,16 @@
 use shared::{NegotiatedMedia, Now, Refusal};
 
 use super::UserAgent;
-use super::core::{Core, Shape, tag_text};
+use super::core::{Core, Shape};
 use super::event::{EndCause, TraceDirection, UaEvent};
 use super::incoming::Incoming;
 use super::media::SessionMedia;
 use super::objection::sdp_of;
 use super::pending_requests::PendingRequests;
 use super::referrals::Referrals;
-use super::reliable::Reliable;
 use super::session::{PROVISIONAL_REFRESH, Ringing, Session, State, Talking, Unacknowledged};
 use super::timer::SessionTimer;
+use super::tokens::tag_text;
 use crate::dialog::Dialog;
 use crate::flow::{Flow, ReplyRoute, SendToken};
 use crate::header::ExtraHeader;
@@ -46,7 +46,7 @@ impl UserAgent {
         }
         if !self.core.has_room_for(incoming.flow) {
             self.core.meters.transactions_refused += 1;
-            let seconds = 5 + self.core.random.below(26);
+            let seconds = 5 + self.core.tokens.below(26);
             let refusal = Refusal::new("server_transactions", 503, "no room for a transaction")
                 .retry_after(seconds);
             return self.core.refuse_admission(now, id, &incoming, refusal);
@@ -56,7 +56,7 @@ impl UserAgent {
 
     fn begin_ringing(&mut self, now: Now, incoming: Incoming, id: SessionId, key: ServerKey) {
         let Incoming { flow, mut request, objection: _, extensions } = incoming;
-        let tag = self.core.token();
+        let tag = self.core.tokens.fresh();
         let reply = ReplyRoute::of(flow, request.top_via());
         let machine = InviteServer::new(flow.transport.is_reliable());
         let merge = Some(self.core.keys.merge(&request));
@@ -65,7 +65,7 @@ impl UserAgent {
         self.core.outbox.trace(id, TraceDirection::Received, request.method.to_string(), peer);
         let trying = self.core.response(&request, 100, Shape::default());
         self.core.respond(now, key, &trying);
-        let media_id = u32::try_from(self.core.random.number() >> 33).unwrap_or(1);
+        let media_id = self.core.tokens.media_id();
         let offer = sdp_of(&request.headers, &request.body).ok().flatten().map(<[u8]>::to_vec);
         // The session keeps the SDP above; the rest of the body would only take memory while the
         // call rings.
@@ -77,7 +77,7 @@ impl UserAgent {
             offer,
             answer: None,
             refresh: None,
-            reliable: Reliable::of(&mut self.core.random, extensions, &request),
+            reliable: self.core.tokens.reliable(extensions, &request),
             is_settled: false,
             request,
             key,

@@ -13,11 +13,10 @@ use shared::Now;
 use shared::limits::SIP_CONNECTIONS_UNFINISHED_BYTES_MAX;
 
 use super::UserAgent;
-use super::core::{Core, tag_text};
+use super::core::Core;
 use super::event::UaEvent;
 use crate::flow::{CloseReason, Flow, FlowId, SendTo, SendToken};
 use crate::message::ParseError;
-use crate::token::Token;
 pub(super) use table::Connections;
 use table::{Due, Need, Read};
 
@@ -124,8 +123,7 @@ impl Core {
         if !self.may_answer_stray(flow) {
             return;
         }
-        let value = self.keys.stateless_tag_of_bytes(bytes);
-        let tag = tag_text(Token::new(self.config.origin, value));
+        let tag = self.tokens.stateless_tag(self.keys.stateless_tag_of_bytes(bytes));
         let Some(answer) = error.answer(flow.remote, &tag) else {
             self.meters.broken_dropped += 1;
             return;
