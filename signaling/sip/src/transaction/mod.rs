@@ -15,7 +15,7 @@ mod servers;
 mod sources;
 
 pub(crate) use clients::{
-    CancelState, ClientEntry, ClientFate, ClientMachine, Clients, FORKS_MAX, Fork,
+    Acknowledgement, Cancellation, ClientFate, Clients, Heard, Sender, SentInvite, Verdict,
 };
 pub(crate) use ended::End;
 pub(crate) use invite_client::{InviteClient, InviteResponse};

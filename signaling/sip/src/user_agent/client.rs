@@ -8,39 +8,20 @@ use super::core::Core;
 use super::event::{TraceDirection, TraceOwner};
 use super::outbox::summary;
 use crate::dialog::Dialog;
-use crate::flow::{Flow, SendTo, SendToken};
+use crate::flow::{Flow, SendToken};
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
-use crate::transaction::{
-    CancelState, ClientEntry, ClientKey, ClientMachine, FORKS_MAX, Fork, InviteResponse,
-    OtherClient,
-};
+use crate::transaction::{Cancellation, ClientKey, Heard, Sender, SentInvite, Verdict};
 use crate::via::MAGIC_COOKIE;
-
-/// How a response proceeds from its transaction.
-enum Verdict {
-    /// It is new to the owner; `None`: nobody waits for it.
-    Pass { owner: Option<SessionId>, is_invite: bool },
-    /// As above, but acknowledge the refusal first.
-    AcknowledgeAndPass { owner: Option<SessionId> },
-    /// A copy of a final response: send the same ACK again.
-    Again { ack: Box<[u8]>, to: SendTo },
-    /// It adds nothing.
-    Ignore,
-}
 
 impl UserAgent {
     pub(super) fn receive_response(&mut self, now: Now, flow: Flow, response: Response) {
         self.core.meters.responses_received += 1;
         let key = self.core.client_key(&response);
-        let timers = self.core.config.timers;
-        let verdict = key.and_then(|key| {
-            let judge =
-                |entry: &mut ClientEntry| (judge(entry, now, &timers, &response), entry.session);
-            Some((key, self.core.clients.with(key, judge)?))
-        });
-        let Some((key, (verdict, session))) = verdict else {
+        let heard =
+            key.and_then(|key| Some((key, self.core.clients.receive(now.mono, key, &response)?)));
+        let Some((key, Heard { session, verdict })) = heard else {
             self.core.meters.responses_stray += 1;
             return;
         };
@@ -56,7 +37,9 @@ impl UserAgent {
                 self.core.outbox.send(to, &ack, SendToken::NOBODY);
             }
             Verdict::AcknowledgeAndPass { owner } => {
-                self.core.acknowledge_refusal(key, &response);
+                if let Some(ack) = self.core.clients.acknowledge_refusal(key, &response) {
+                    self.core.outbox.send(ack.to, &ack.bytes, SendToken::NOBODY);
+                }
                 self.pass(now, key, response, owner, true);
             }
             Verdict::Pass { owner, is_invite } => {
@@ -74,7 +57,7 @@ impl UserAgent {
         is_invite: bool,
     ) {
         if is_invite && response.is_provisional() {
-            self.core.expire_orphan(now, key);
+            self.core.clients.expire_orphan(now.mono, key);
             self.core.send_waiting_cancel(now, key);
         }
         let is_wanted =
@@ -90,39 +73,6 @@ impl UserAgent {
     }
 }
 
-fn judge(
-    entry: &mut ClientEntry,
-    now: Now,
-    timers: &crate::transaction::Timers,
-    response: &Response,
-) -> Verdict {
-    let owner = entry.owner();
-    match &mut entry.machine {
-        ClientMachine::Other(machine) => match machine.receive(now.mono, timers, response.status) {
-            true => Verdict::Pass { owner, is_invite: false },
-            false => Verdict::Ignore,
-        },
-        ClientMachine::Invite { machine, forks, .. } => {
-            match machine.receive(now.mono, timers, response.status) {
-                InviteResponse::Ignore => Verdict::Ignore,
-                InviteResponse::AcknowledgeAndPass => Verdict::AcknowledgeAndPass { owner },
-                InviteResponse::AcknowledgeAgain => match machine.ack() {
-                    Some(ack) => Verdict::Again { ack: ack.into(), to: entry.to.clone() },
-                    None => Verdict::Ignore,
-                },
-                InviteResponse::Pass => {
-                    let tag = response.to.tag();
-                    let is_copy = |fork: &&Fork| fork.tag.as_ref() == tag;
-                    match forks.iter().find(is_copy).filter(|_| response.is_success()) {
-                        Some(fork) => Verdict::Again { ack: fork.ack.clone(), to: fork.to.clone() },
-                        None => Verdict::Pass { owner, is_invite: true },
-                    }
-                }
-            }
-        }
-    }
-}
-
 impl Core {
     /// Our transaction of a response (RFC 3261 §17.1.3). More than one Via: not ours (§8.1.3.3).
     fn client_key(&self, response: &Response) -> Option<ClientKey> {
@@ -132,57 +82,14 @@ impl Core {
         Some(ClientKey { branch: self.tokens.own_value(branch)?, is_cancel })
     }
 
-    /// The peer of this INVITE is registered by its destination's flow: dialogs stay on it.
-    pub fn stay_on_flow(&mut self, key: ClientKey) {
-        self.clients.with(key, |entry| {
-            if let ClientMachine::Invite { stays_on_flow, .. } = &mut entry.machine {
-                *stays_on_flow = true;
-            }
-        });
-    }
-
     /// The INVITE of a transaction, without its body, and the dialog that this response to it makes.
-    pub fn dialog_of(&mut self, key: ClientKey, response: &Response) -> Option<(Request, Dialog)> {
-        self.clients.with(key, |entry| {
-            let ClientMachine::Invite { request, stays_on_flow, .. } = &entry.machine else {
-                return None;
-            };
-            let mut dialog = Dialog::from_response(request, response, entry.destination.clone());
-            if *stays_on_flow {
-                dialog.stay_on_flow();
-            }
-            Some((Request::clone(request), dialog))
-        })?
-    }
-
-    /// The ACK of a 3xx–6xx is part of the transaction (§17.1.1.3).
-    fn acknowledge_refusal(&mut self, key: ClientKey, response: &Response) {
-        let sent = self.clients.with(key, |entry| {
-            let ClientMachine::Invite { machine, request, .. } = &mut entry.machine else {
-                return None;
-            };
-            let mut ack = hop_by_hop(request, Method::Ack);
-            ack.to = response.to.clone();
-            let bytes = ack.to_bytes();
-            machine.acknowledged(&bytes);
-            Some((bytes, entry.to.clone()))
-        });
-        if let Some((bytes, to)) = sent.flatten() {
-            self.outbox.send(to, &bytes, SendToken::NOBODY);
+    pub fn dialog_of(&self, key: ClientKey, response: &Response) -> Option<(Request, Dialog)> {
+        let SentInvite { request, destination, stays_on_flow } = self.clients.invite(key)?;
+        let mut dialog = Dialog::from_response(&request, response, destination);
+        if stays_on_flow {
+            dialog.stay_on_flow();
         }
-    }
-
-    /// Remembers the ACK of a 2xx for its copies.
-    pub fn remember_ack(&mut self, key: ClientKey, response: &Response, ack: &(Vec<u8>, SendTo)) {
-        let (bytes, to) = ack;
-        self.clients.with(key, |entry| {
-            if let ClientMachine::Invite { forks, .. } = &mut entry.machine
-                && forks.len() < FORKS_MAX
-            {
-                let (tag, ack) = (response.to.tag().cloned(), bytes.as_slice().into());
-                forks.push(Fork { tag, ack, to: to.clone() });
-            }
-        });
+        Some((request, dialog))
     }
 
     /// Acknowledges a 2xx that no session waits for, and ends its dialog at once (§13.2.2.4).
@@ -193,7 +100,7 @@ impl Core {
         let hop = dialog.next_hop();
         let ack = dialog.ack(invite.cseq.number);
         let ack = self.send_ack(ack, &hop, None);
-        self.remember_ack(key, response, &ack);
+        self.clients.remember_ack(key, response, &ack);
         let bye = dialog.request(Method::Bye);
         self.start(now, bye, hop, None);
     }
@@ -202,79 +109,22 @@ impl Core {
     /// Its session gets none of its responses any more; a 2xx that is quicker is acknowledged and
     /// ended.
     pub fn abandon_invite(&mut self, now: Now, key: ClientKey, headers: Vec<ExtraHeader>) {
-        let may_cancel = self.clients.with(key, |entry| {
-            entry.is_orphan = true;
-            match &mut entry.machine {
-                ClientMachine::Invite { machine, cancel, .. } if machine.is_open() => {
-                    *cancel = CancelState::Waiting(headers);
-                    !machine.is_calling()
-                }
-                ClientMachine::Invite { .. } | ClientMachine::Other(_) => false,
-            }
-        });
-        if may_cancel == Some(true) {
+        if self.clients.abandon_invite(key, headers) {
             self.send_waiting_cancel(now, key);
         }
     }
 
-    /// Detaches a transaction from its session, which no longer waits for its outcome.
-    pub fn orphan(&mut self, key: ClientKey) {
-        self.clients.with(key, |entry| entry.is_orphan = true);
-    }
-
-    /// Bounds the life of an INVITE that nobody waits for: its peer may be gone.
-    pub fn expire_orphan(&mut self, now: Now, key: ClientKey) {
-        let patience = self.config.timers.transaction_timeout();
-        self.clients.with(key, |entry| {
-            if let ClientMachine::Invite { machine, .. } = &mut entry.machine
-                && entry.is_orphan
-            {
-                machine.expire_after(now.mono, patience);
-            }
-        });
-    }
-
     /// Sends the CANCEL that waited for a provisional response, if there is one.
     fn send_waiting_cancel(&mut self, now: Now, key: ClientKey) {
-        let timers = self.config.timers;
-        let prepared = self.clients.with(key, |entry| {
-            let ClientMachine::Invite { machine, request, cancel, .. } = &mut entry.machine else {
-                return None;
-            };
-            match std::mem::replace(cancel, CancelState::Sent) {
-                CancelState::Waiting(headers) => {
-                    machine.expire_after(now.mono, timers.transaction_timeout());
-                    let cancel = hop_by_hop(request, Method::Cancel);
-                    Some((cancel, headers, entry.destination.clone(), entry.session))
-                }
-                before @ (CancelState::NotWanted | CancelState::Sent) => {
-                    *cancel = before;
-                    None
-                }
-            }
-        });
-        let Some((mut request, headers, destination, session)) = prepared.flatten() else { return };
+        let Some(cancel) = self.clients.take_cancel(now.mono, key) else { return };
+        let Cancellation { mut request, headers, destination, session } = cancel;
         self.add_headers(&mut request.headers, &headers);
         let bytes = request.to_bytes();
-        let is_reliable = destination.transport.is_reliable();
-        let machine = OtherClient::new(now.mono, &timers, is_reliable, &bytes);
         self.outbox.trace_sent(session, &request, &destination);
+        let to = self.request_to(&destination);
+        let sender = Sender { to: to.clone(), destination, session: None };
         let key = ClientKey { is_cancel: true, ..key };
-        self.insert_client(key, ClientMachine::Other(machine), destination, None, &bytes);
+        self.clients.start(now.mono, key, sender, request, &bytes);
+        self.outbox.send(to, &bytes, SendToken::NOBODY);
     }
-}
-
-/// ACK of a refusal and CANCEL repeat the INVITE's path, addresses and number (§9.1, §17.1.1.3).
-fn hop_by_hop(invite: &Request, method: Method) -> Request {
-    let mut request = Request::new(
-        method,
-        invite.uri.clone(),
-        invite.from.clone(),
-        invite.to.clone(),
-        invite.call_id.clone(),
-        invite.cseq.number,
-    );
-    request.via = invite.via.clone();
-    request.route = invite.route.clone();
-    request
 }

@@ -24,8 +24,8 @@ use crate::strangers::Strangers;
 use crate::text::Text;
 use crate::token::Token;
 use crate::transaction::{
-    Answered, CancelState, ClientKey, ClientMachine, Clients, InviteClient, OtherClient, ServerKey,
-    ServerKeys, ServerMachine, Servers,
+    Acknowledgement, Answered, ClientKey, Clients, Sender, ServerKey, ServerKeys, ServerMachine,
+    Servers,
 };
 use crate::uri::{Host, SipUri};
 use crate::via::{MAGIC_COOKIE, Via};
@@ -223,22 +223,10 @@ impl Core {
         let token = self.tokens.fresh();
         let bytes = self.seal(&mut request, &destination, token);
         let key = ClientKey { branch: token.value, is_cancel: false };
-        let is_reliable = destination.transport.is_reliable();
-        let machine = if request.method == Method::Invite {
-            let machine = InviteClient::new(now.mono, &self.config.timers, is_reliable, &bytes);
-            request.body = Vec::new();
-            let (request, forks) = (Box::new(request), Vec::new());
-            let cancel = CancelState::NotWanted;
-            ClientMachine::Invite { machine, request, forks, cancel, stays_on_flow: false }
-        } else {
-            ClientMachine::Other(OtherClient::new(
-                now.mono,
-                &self.config.timers,
-                is_reliable,
-                &bytes,
-            ))
-        };
-        self.insert_client(key, machine, destination, session, &bytes);
+        let to = self.request_to(&destination);
+        let sender = Sender { to: to.clone(), destination, session };
+        self.clients.start(now.mono, key, sender, request, &bytes);
+        self.outbox.send(to, &bytes, SendToken(key.branch));
         key
     }
 
@@ -248,28 +236,13 @@ impl Core {
         mut ack: Request,
         destination: &Destination,
         session: Option<SessionId>,
-    ) -> (Vec<u8>, SendTo) {
+    ) -> Acknowledgement {
         let token = self.tokens.fresh();
         let bytes = self.seal(&mut ack, destination, token);
         let to = self.request_to(destination);
         self.outbox.trace_sent(session, &ack, destination);
         self.outbox.send(to.clone(), &bytes, SendToken::NOBODY);
-        (bytes, to)
-    }
-
-    /// Adds a transaction to the table and sends its first request.
-    pub fn insert_client(
-        &mut self,
-        key: ClientKey,
-        machine: ClientMachine,
-        destination: Destination,
-        session: Option<SessionId>,
-        bytes: &[u8],
-    ) {
-        let to = self.request_to(&destination);
-        let token = if key.is_cancel { SendToken::NOBODY } else { SendToken(key.branch) };
-        self.clients.insert(key, machine, to.clone(), destination, session);
-        self.outbox.send(to, bytes, token);
+        Acknowledgement { bytes: bytes.into(), to }
     }
 
     /// Our address towards a destination, as a Contact.

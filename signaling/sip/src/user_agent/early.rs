@@ -225,7 +225,7 @@ impl Calling {
         core.authorize(&mut prack, self.authorization.as_mut());
         core.outbox.trace_sent(Some(id), &prack, &hop);
         let transaction = core.start(now, prack, hop, Some(id));
-        core.orphan(transaction);
+        core.clients.orphan(transaction);
         true
     }
 

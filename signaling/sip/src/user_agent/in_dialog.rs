@@ -238,7 +238,7 @@ impl Session {
         core.authorize(&mut bye, talking.authorization.as_mut());
         core.outbox.trace_sent(Some(self.id), &bye, &hop);
         let transaction = core.start(now, bye, hop, Some(self.id));
-        core.orphan(transaction);
+        core.clients.orphan(transaction);
         self.end(core, cause, None);
     }
 
@@ -473,15 +473,15 @@ impl Talking {
             core.respond(now, offer.key, &response);
         }
         if let Some((transaction, _)) = self.own_transaction() {
-            core.orphan(transaction);
-            core.expire_orphan(now, transaction);
+            core.clients.orphan(transaction);
+            core.clients.expire_orphan(now.mono, transaction);
         }
         if let Some(referral) = self.referrals.take_unanswered() {
             let response = core.response(&referral.request, 481, Shape::default());
             core.respond(now, referral.key, &response);
         }
         for transaction in self.pending.drain() {
-            core.orphan(transaction);
+            core.clients.orphan(transaction);
         }
     }
 }

@@ -56,16 +56,14 @@ pub use session::replaces_unknown;
 
 use self::core::Core;
 use crate::digest;
-use crate::flow::{Flow, FlowId, SendFailure, SendToken};
+use crate::flow::{Destination, Flow, FlowId, SendFailure, SendToken};
 use crate::ids::SessionId;
 use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};
 use crate::refer_to::Replaces;
 use crate::strangers::Strangers;
-use crate::transaction::{
-    ClientEntry, ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers,
-};
+use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
 use connections::Connections;
 use outbox::Outbox;
 use request::Requests;
@@ -93,7 +91,7 @@ impl UserAgent {
         let core = Core {
             keys: ServerKeys::new(random.key_for("transactions")),
             servers: Servers::new(config.server_transactions_max, random.key_for("sources")),
-            clients: Clients::default(),
+            clients: Clients::new(config.timers),
             digest: digest::Server::new(&config.realm, random.key_for("digest")),
             connections: Connections::default(),
             strangers: Strangers::default(),
@@ -288,7 +286,7 @@ impl UserAgent {
         }
         if let Some(token) = token {
             let key = ClientKey { branch: token.0, is_cancel: false };
-            self.core.clients.with(key, |entry| entry.goes_by(flow));
+            self.core.clients.goes_by(key, flow);
         }
     }
 
@@ -305,7 +303,7 @@ impl UserAgent {
     fn send_failed(&mut self, now: Now, token: SendToken, reason: SendFailure) {
         self.core.meters.sends_failed += 1;
         let key = ClientKey { branch: token.0, is_cancel: false };
-        if !self.core.clients.get(key).is_some_and(|entry| entry.machine.is_calling()) {
+        if !self.core.clients.is_calling(key) {
             return;
         }
         if let SendFailure::Tls(failure) = reason {
@@ -317,9 +315,8 @@ impl UserAgent {
     /// Reports the reason before the failure itself.
     fn tls_failed(&mut self, key: ClientKey, failure: TlsFailure) {
         self.requests.note_failure(key, failure);
-        let Some(entry) = self.core.clients.get(key) else { return };
-        let (session, peer) = (entry.owner(), entry.destination.remote);
-        if let Some(session) = session {
+        let peer = self.core.clients.destination(key).map(|to| to.remote);
+        if let (Some(session), Some(peer)) = (self.core.clients.owner(key), peer) {
             self.core.outbox.emit(UaEvent::TlsFailed { session, peer, failure });
         }
     }
@@ -329,18 +326,16 @@ impl UserAgent {
     fn undelivered(&mut self, now: Now, remote: SocketAddr, quoted: &[u8]) {
         let Some(branch) = self.core.tokens.own_branch(quoted) else { return };
         let key = ClientKey { branch, is_cancel: false };
-        let is_meant = |entry: &ClientEntry| {
-            let to = &entry.destination;
-            to.transport == Transport::Udp && to.remote == remote && entry.machine.is_calling()
-        };
-        if self.core.clients.get(key).is_some_and(is_meant) {
+        let is_meant = |to: &Destination| to.transport == Transport::Udp && to.remote == remote;
+        let clients = &self.core.clients;
+        if clients.is_calling(key) && clients.destination(key).is_some_and(is_meant) {
             self.core.meters.sends_failed += 1;
             self.transaction_failed(now, key);
         }
     }
 
     fn transaction_failed(&mut self, now: Now, key: ClientKey) {
-        let owner = self.core.clients.remove(key).and_then(|entry| entry.owner());
+        let owner = self.core.clients.remove(key);
         self.owner_failed(now, key, owner, UNAVAILABLE);
     }
 

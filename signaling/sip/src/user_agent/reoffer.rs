@@ -93,8 +93,8 @@ impl Session {
         let hop = talking.dialog.next_hop();
         let ack = talking.dialog.ack(cseq);
         let sent = core.send_ack(ack, &hop, Some(session));
-        core.remember_ack(key, &response, &sent);
-        core.orphan(key);
+        core.clients.remember_ack(key, &response, &sent);
+        core.clients.orphan(key);
         talking.own_offer = None;
         talking.note_methods(self.extensions, &response.headers);
         talking.timer = SessionTimer::of_response(now.mono, self.extensions, &response.headers);

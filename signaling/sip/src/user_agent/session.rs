@@ -219,7 +219,7 @@ impl Session {
     pub fn flow(&self, clients: &Clients) -> Option<FlowId> {
         match &self.state {
             State::Ringing(ringing) => ringing.dialog.peer().flow,
-            State::Calling(calling) => clients.get(calling.transaction)?.destination.flow,
+            State::Calling(calling) => clients.destination(calling.transaction)?.flow,
             State::Talking(talking) => talking.dialog.peer().flow,
             State::Ending(ending) => ending.dialog.peer().flow,
             State::Gone => None,

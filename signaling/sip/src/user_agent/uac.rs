@@ -92,7 +92,7 @@ impl Calling {
         core.outbox.trace_sent(Some(id), &request, &self.destination);
         self.transaction = core.start(now, request, self.destination.clone(), Some(id));
         if self.invite.attempts.stays_on_flow {
-            core.stay_on_flow(self.transaction);
+            core.clients.stay_on_flow(self.transaction);
         }
         self.silent_at = Some(now.mono + core.config.silence_max);
     }
@@ -410,8 +410,8 @@ impl Session {
             let _ = ack.set_body(sdp::MEDIA_TYPE, sdp); // the type is a constant
         }
         let sent = core.send_ack(ack, &hop, Some(self.id));
-        core.remember_ack(calling.transaction, &response, &sent);
-        core.orphan(calling.transaction);
+        core.clients.remember_ack(calling.transaction, &response, &sent);
+        core.clients.orphan(calling.transaction);
         match outcome {
             Ok((media, negotiated)) => {
                 let mut talking = Box::new(Talking {
