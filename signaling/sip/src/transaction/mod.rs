@@ -19,10 +19,12 @@ pub(crate) use clients::{
 };
 pub(crate) use ended::End;
 pub(crate) use invite_client::{InviteClient, InviteResponse};
-pub(crate) use invite_server::{Acknowledged, InviteServer};
-pub(crate) use key::{ClientKey, MergeKey, ServerKey, ServerKeys};
+pub(crate) use invite_server::Acknowledged;
+use invite_server::InviteServer;
+use key::MergeKey;
+pub(crate) use key::{ClientKey, ServerKey, ServerKeys};
 pub(crate) use other_client::OtherClient;
-pub(crate) use servers::{Answered, Repeat, ServerFate, ServerMachine, Servers};
+pub(crate) use servers::{Answered, Canceled, Repeat, ServerFate, Servers};
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
 //! The table of server transactions (RFC 3261 §17.2): bounded, by key, with one deadline each.
 //! Sans-IO. One that has answered and only waits for retransmissions moves to [`Ended`], where it
 //! is small; a refused INVITE stays whole until its ACK.
+//!
+//! The table knows the secret of its keys, so that no key comes from elsewhere, and counts what each
+//! source and each connection has in it. Who may have a transaction is decided above, before
+//! [`Servers::begin_invite`] or [`Servers::begin_other`].
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -11,14 +15,16 @@ use shared::limits::SERVER_TRANSACTIONS_SOURCE_MAX;
 use super::ended::{Ended, Gone};
 use super::kept::Kept;
 use super::sources::{Source, Sources};
-use super::{Acknowledged, Due, End, InviteServer, MergeKey, ServerKey, Timers};
-use crate::flow::{FlowId, ReplyRoute};
+use super::{Acknowledged, Due, End, InviteServer, MergeKey, ServerKey, ServerKeys, Timers};
+use crate::flow::{Flow, FlowId, ReplyRoute};
 use crate::ids::SessionId;
-use crate::message::Response;
+use crate::message::{RawMessage, Request, Response};
 
 /// All server transactions.
 #[derive(Debug)]
 pub(crate) struct Servers {
+    keys: ServerKeys,
+    timers: Timers,
     live: HashMap<ServerKey, Live>,
     ended: Ended,
     merged: HashSet<MergeKey>,
@@ -32,7 +38,7 @@ pub(crate) struct Servers {
 /// A transaction that has not answered yet, or repeats a refusal until its ACK.
 #[derive(Debug)]
 struct Live {
-    machine: ServerMachine,
+    machine: Machine,
     reply: ReplyRoute,
     source: Source,
     armed: Option<Instant>,
@@ -42,7 +48,7 @@ struct Live {
 
 /// What a server transaction answers.
 #[derive(Debug)]
-pub(crate) enum ServerMachine {
+enum Machine {
     /// An INVITE, its session, and the key under which merged requests find it.
     Invite { machine: InviteServer, session: SessionId, merge: Option<MergeKey> },
     /// Another request that waits for our answer (§17.2.2), and its session.
@@ -55,6 +61,17 @@ pub(crate) struct Answered {
     /// Its destination.
     pub reply: ReplyRoute,
     /// The session; `None` outside of sessions.
+    pub session: Option<SessionId>,
+}
+
+/// The INVITE that a CANCEL names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Canceled {
+    /// Its key.
+    pub key: ServerKey,
+    /// Whether a final response may still be sent.
+    pub is_open: bool,
+    /// Its session, where that may still live.
     pub session: Option<SessionId>,
 }
 
@@ -83,37 +100,40 @@ pub(crate) enum ServerFate {
 impl Live {
     fn session(&self) -> Option<SessionId> {
         match &self.machine {
-            ServerMachine::Invite { session, .. } => Some(*session),
-            ServerMachine::Other { session } => *session,
+            Machine::Invite { session, .. } => Some(*session),
+            Machine::Other { session } => *session,
         }
     }
 
     fn last_response(&self) -> Option<&[u8]> {
         match &self.machine {
-            ServerMachine::Invite { machine, .. } => machine.last_response(),
-            ServerMachine::Other { .. } => None,
+            Machine::Invite { machine, .. } => machine.last_response(),
+            Machine::Other { .. } => None,
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         match &self.machine {
-            ServerMachine::Invite { machine, .. } => machine.deadline(),
-            ServerMachine::Other { .. } => None,
+            Machine::Invite { machine, .. } => machine.deadline(),
+            Machine::Other { .. } => None,
         }
     }
 
     fn due(&mut self, now: Instant) -> Due {
         match &mut self.machine {
-            ServerMachine::Invite { machine, .. } => machine.due(now),
-            ServerMachine::Other { .. } => Due::Nothing,
+            Machine::Invite { machine, .. } => machine.due(now),
+            Machine::Other { .. } => Due::Nothing,
         }
     }
 }
 
 impl Servers {
-    /// An empty table of at most `max` transactions. `secret` is known to nobody else.
-    pub fn new(max: usize, secret: [u8; 32]) -> Self {
+    /// An empty table of at most `max` transactions. `secret`, for its counts of sources, is known to
+    /// nobody else.
+    pub fn new(max: usize, timers: Timers, keys: ServerKeys, secret: [u8; 32]) -> Self {
         Self {
+            keys,
+            timers,
             live: HashMap::new(),
             ended: Ended::default(),
             merged: HashSet::new(),
@@ -144,6 +164,26 @@ impl Servers {
         self.ended.forgotten()
     }
 
+    /// The key of a request, or of the INVITE that an ACK ends; `None` without a Via.
+    pub fn key_of(&self, request: &Request) -> Option<ServerKey> {
+        self.keys.of(request)
+    }
+
+    /// As [`Self::key_of`], from the lines of a message; `None` also where only the typed form tells.
+    pub fn key_of_raw(&self, raw: &RawMessage<'_>) -> Option<ServerKey> {
+        self.keys.of_raw(raw)
+    }
+
+    /// A hash for the To tag of a response that leaves no state: one value for each copy of the request.
+    pub fn stateless_tag(&self, request: &Request) -> u64 {
+        self.keys.stateless_tag(request)
+    }
+
+    /// As [`Self::stateless_tag`], for bytes that are not a message.
+    pub fn stateless_tag_of_bytes(&self, bytes: &[u8]) -> u64 {
+        self.keys.stateless_tag_of_bytes(bytes)
+    }
+
     /// Whether a transaction with this key exists.
     pub fn contains(&self, key: ServerKey) -> bool {
         self.live.contains_key(&key) || self.ended.get(key).is_some()
@@ -152,7 +192,7 @@ impl Servers {
     /// Whether a request other than INVITE waits for our answer under this key.
     pub fn is_unanswered(&self, key: ServerKey) -> bool {
         let live = self.live.get(&key);
-        live.is_some_and(|live| matches!(live.machine, ServerMachine::Other { .. }))
+        live.is_some_and(|live| matches!(live.machine, Machine::Other { .. }))
     }
 
     /// Whether a request that came by this connection still waits for its final response.
@@ -177,15 +217,20 @@ impl Servers {
         })
     }
 
-    /// The INVITE with this key: whether a final response may still be sent, and its session where
-    /// that may still live.
-    pub fn invite(&self, key: ServerKey) -> Option<(bool, Option<SessionId>)> {
+    /// The INVITE that a CANCEL names.
+    pub fn canceled_by(&self, cancel: &Request) -> Option<Canceled> {
+        let key = self.keys.canceled_by(cancel)?;
+        let (is_open, session) = self.invite(key)?;
+        Some(Canceled { key, is_open, session })
+    }
+
+    fn invite(&self, key: ServerKey) -> Option<(bool, Option<SessionId>)> {
         if let Some(live) = self.live.get(&key) {
             return match &live.machine {
-                ServerMachine::Invite { machine, session, .. } => {
+                Machine::Invite { machine, session, .. } => {
                     Some((machine.is_open(), Some(*session)))
                 }
-                ServerMachine::Other { .. } => None,
+                Machine::Other { .. } => None,
             };
         }
         match self.ended.get(key)? {
@@ -197,14 +242,42 @@ impl Servers {
 
     /// Whether a request without a transaction came by another path before, and has one there (RFC
     /// 3261 §8.2.2.2).
-    pub fn is_merged(&self, merge: MergeKey) -> bool {
-        self.merged.contains(&merge)
+    pub fn is_merged(&self, request: &Request) -> bool {
+        self.merged.contains(&self.keys.merge(request))
     }
 
-    /// Adds a new transaction. The caller has checked that there is room and that the key is free.
-    pub fn insert(&mut self, key: ServerKey, machine: ServerMachine, reply: ReplyRoute) {
+    /// Begins the transaction of an INVITE; `is_first` for one that begins a session, which merged
+    /// requests find. The caller has checked that there is room and that the key is free.
+    pub fn begin_invite(
+        &mut self,
+        key: ServerKey,
+        session: SessionId,
+        flow: Flow,
+        request: &Request,
+        is_first: bool,
+    ) {
+        let machine = InviteServer::new(flow.transport.is_reliable());
+        let merge = is_first.then(|| self.keys.merge(request));
+        let reply = ReplyRoute::of(flow, request.top_via());
+        self.insert(key, Machine::Invite { machine, session, merge }, reply);
+    }
+
+    /// Begins the transaction of another request that is answered later. The caller has checked that
+    /// there is room and that the key is free.
+    pub fn begin_other(
+        &mut self,
+        key: ServerKey,
+        session: Option<SessionId>,
+        flow: Flow,
+        request: &Request,
+    ) {
+        let reply = ReplyRoute::of(flow, request.top_via());
+        self.insert(key, Machine::Other { session }, reply);
+    }
+
+    fn insert(&mut self, key: ServerKey, machine: Machine, reply: ReplyRoute) {
         debug_assert!(!self.contains(key), "copies end in the transaction that is there");
-        if let ServerMachine::Invite { merge: Some(merge), .. } = &machine {
+        if let Machine::Invite { merge: Some(merge), .. } = &machine {
             self.merged.insert(*merge);
         }
         let source = self.sources.of(reply.flow.remote.ip());
@@ -223,21 +296,20 @@ impl Servers {
         &mut self,
         key: ServerKey,
         now: Instant,
-        timers: &Timers,
         response: &Response,
         bytes: &[u8],
     ) -> Option<Answered> {
         let live = self.live.get_mut(&key)?;
         let answered = Answered { reply: live.reply, session: live.session() };
-        let ends_at = now + timers.transaction_timeout();
+        let ends_at = now + self.timers.transaction_timeout();
         match &mut live.machine {
-            ServerMachine::Invite { machine, .. } if !machine.is_open() => return None,
-            ServerMachine::Invite { session, merge, .. } if response.is_success() => {
+            Machine::Invite { machine, .. } if !machine.is_open() => return None,
+            Machine::Invite { session, merge, .. } if response.is_success() => {
                 let end = End::Accepted { session: *session, merge: *merge };
                 self.end(key, ends_at, end);
             }
-            ServerMachine::Invite { machine, .. } => {
-                machine.respond(now, timers, response.status, bytes);
+            Machine::Invite { machine, .. } => {
+                machine.respond(now, &self.timers, response.status, bytes);
                 if !response.is_provisional() {
                     let answered_on = live.is_awaited_on.take();
                     self.note_answer(answered_on);
@@ -245,10 +317,10 @@ impl Servers {
                 self.rearm(key);
             }
             // A reliable transport brings no retransmissions (timer J is 0).
-            ServerMachine::Other { .. } if answered.reply.flow.transport.is_reliable() => {
+            Machine::Other { .. } if answered.reply.flow.transport.is_reliable() => {
                 self.remove(key);
             }
-            ServerMachine::Other { .. } => {
+            Machine::Other { .. } => {
                 let peer = answered.reply.flow.remote.ip();
                 self.end(key, ends_at, End::of(Kept::of(response, peer)));
             }
@@ -257,12 +329,8 @@ impl Servers {
     }
 
     /// Takes an ACK; `None` when it matches no INVITE.
-    pub fn acknowledge(
-        &mut self,
-        key: ServerKey,
-        now: Instant,
-        timers: &Timers,
-    ) -> Option<Acknowledged> {
+    pub fn acknowledge(&mut self, now: Instant, ack: &Request) -> Option<Acknowledged> {
+        let key = self.keys.of(ack)?;
         let Some(live) = self.live.get(&key) else {
             return match self.ended.get(key)? {
                 End::Accepted { .. } => Some(Acknowledged::ForDialog),
@@ -270,7 +338,7 @@ impl Servers {
                 End::Answered(_) | End::Forgotten => None,
             };
         };
-        let ServerMachine::Invite { machine, merge, .. } = &live.machine else { return None };
+        let Machine::Invite { machine, merge, .. } = &live.machine else { return None };
         if machine.is_open() {
             return Some(Acknowledged::TooEarly);
         }
@@ -278,7 +346,7 @@ impl Servers {
         if is_reliable {
             self.remove(key);
         } else {
-            self.end(key, now + timers.t4, End::Confirmed { merge });
+            self.end(key, now + self.timers.t4, End::Confirmed { merge });
         }
         Some(Acknowledged::Absorbed)
     }
@@ -328,8 +396,8 @@ impl Servers {
     fn remove(&mut self, key: ServerKey) {
         let Some(live) = self.take(key) else { return };
         let merge = match live.machine {
-            ServerMachine::Invite { merge, .. } => merge,
-            ServerMachine::Other { .. } => None,
+            Machine::Invite { merge, .. } => merge,
+            Machine::Other { .. } => None,
         };
         self.forget(Gone { source: live.source, merge });
     }

@@ -1,9 +1,13 @@
-//! What every part of the user agent shares: transactions, tokens, our addresses, the effects that
-//! wait. Sans-IO.
+//! The machines that every session shares, and the requests that they send together. Sans-IO.
+//!
+//! A session is worked on beside the core: it decides what to send, the core sends it. Each machine of the
+//! core owns its state behind methods: transactions find and repeat messages (`servers`, `clients`),
+//! `tokens` names things, `connections` and `strangers` decide who may speak, `outbox` keeps what the shell
+//! has to do. None knows another; what takes two of them is a method of `Core`, here for requests, in
+//! `responses` for answers, in `client` for what responses set off.
 
 use std::net::SocketAddr;
 
-use shared::refusal::generic_phrase;
 use shared::{Instant, Now, Transport};
 
 use super::config::UaConfig;
@@ -12,21 +16,16 @@ use super::meters::UaMeters;
 use super::outbox::Outbox;
 use super::tcp_refusals::TcpRefusals;
 use super::tokens::Tokens;
-use crate::flow::{Destination, ReplyRoute, SendTo, SendToken};
+use crate::flow::{Destination, SendTo, SendToken};
 use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::ids::SessionId;
-use crate::message::{Method, Request, Response};
-use crate::name_addr::{Contacts, NameAddr};
+use crate::message::Request;
+use crate::name_addr::NameAddr;
 use crate::overload::OverloadControl;
-use crate::sdp;
 use crate::strangers::Strangers;
-use crate::text::Text;
 use crate::token::Token;
-use crate::transaction::{
-    Acknowledgement, Answered, ClientKey, Clients, Sender, ServerKey, ServerKeys, ServerMachine,
-    Servers,
-};
+use crate::transaction::{Acknowledgement, ClientKey, Clients, Sender, Servers};
 use crate::uri::{Host, SipUri};
 use crate::via::{MAGIC_COOKIE, Via};
 
@@ -36,48 +35,24 @@ use crate::via::{MAGIC_COOKIE, Via};
 pub(super) struct Core {
     pub config: UaConfig,
     pub tokens: Tokens,
-    pub keys: ServerKeys,
+    /// Requests of peers, and our answers to copies of them.
     pub servers: Servers,
+    /// Our requests, retransmissions included.
     pub clients: Clients,
     pub digest: crate::digest::Server,
+    /// TCP and TLS connections.
     pub connections: Connections,
     pub strangers: Strangers,
     pub overload: OverloadControl,
     /// Time of the current input.
     pub at: Instant,
     pub outbox: Outbox,
+    /// Counters; those of sizes and of the outbox are brought up to date after each input.
     pub meters: UaMeters,
     pub tcp_refusals: TcpRefusals,
 }
 
-/// The parts of a response that are not copied from its request.
-#[derive(Default)]
-pub(super) struct Shape<'a> {
-    /// Reason phrase; the standard's when empty.
-    pub reason: &'a str,
-    /// Our tag; `None` for 100.
-    pub tag: Option<Text>,
-    pub contact: Option<NameAddr>,
-    /// Bindings of a 2xx to REGISTER; elsewhere none.
-    pub bindings: Contacts,
-    pub headers: &'a [ExtraHeader],
-    pub sdp: Option<&'a [u8]>,
-}
-
 impl Core {
-    /// Where responses to a request go now: over its connection while that is open.
-    pub fn reply_to(&self, reply: ReplyRoute) -> SendTo {
-        let (flow, transport) = (reply.flow.id, reply.flow.transport);
-        if transport == Transport::Udp {
-            SendTo::Datagram { socket: Some(flow), remote: reply.address }
-        } else if self.connections.contains(flow) {
-            SendTo::Flow(flow)
-        } else {
-            let (remote, local) = (reply.address, reply.flow.local);
-            SendTo::Connect { transport, remote, local, host: None }
-        }
-    }
-
     /// Where one of our requests goes now.
     pub fn request_to(&self, destination: &Destination) -> SendTo {
         let Destination { transport, remote, local, flow, host } = destination.clone();
@@ -92,26 +67,6 @@ impl Core {
         }
     }
 
-    /// A response with the headers that all our responses carry.
-    pub fn response(&mut self, request: &Request, status: u16, shape: Shape<'_>) -> Response {
-        let reason = if shape.reason.is_empty() { generic_phrase(status) } else { shape.reason };
-        let mut response = Response::for_request(request, status, reason);
-        if let Some(via) = response.via.first_mut() {
-            self.overload.answer(self.at, via);
-        }
-        if let Some(tag) = shape.tag.filter(|_| response.to.tag().is_none()) {
-            response.to.set_tag(tag);
-        }
-        response.contact = shape.contact.map_or(shape.bindings, Contacts::one);
-        self.add_headers(&mut response.headers, shape.headers);
-        if let Some(sdp) = shape.sdp {
-            let _ = response.set_body(sdp::MEDIA_TYPE, sdp.to_vec()); // the type is a constant
-        }
-        // Last, where `Kept` puts it when it answers a copy of the request.
-        let _ = response.headers.set("Server", &self.config.product); // ours, checked at start
-        response
-    }
-
     /// Adds headers of the caller. Counts and drops those that only the user agent writes.
     pub fn add_headers(&mut self, headers: &mut Headers, extra: &[ExtraHeader]) {
         for (name, value) in extra {
@@ -120,96 +75,6 @@ impl Core {
                 self.meters.headers_refused += 1;
             }
         }
-    }
-
-    /// Sends a response through its transaction. Returns its bytes and where they went.
-    pub fn respond(
-        &mut self,
-        now: Now,
-        key: ServerKey,
-        response: &Response,
-    ) -> (Vec<u8>, Option<ReplyRoute>) {
-        let bytes = response.to_bytes();
-        let timers = self.config.timers;
-        let answered = self.servers.respond(key, now.mono, &timers, response, &bytes);
-        if let Some(Answered { reply, session }) = answered {
-            self.outbox.trace_response(session, response, reply);
-            let to = self.reply_to(reply);
-            self.outbox.send(to, &bytes, SendToken::NOBODY);
-        }
-        (bytes, answered.map(|answered| answered.reply))
-    }
-
-    /// Sends a response and keeps nothing. The To tag is the same for every copy of the request.
-    pub fn respond_stateless(
-        &mut self,
-        flow: crate::flow::Flow,
-        request: &Request,
-        status: u16,
-        shape: Shape<'_>,
-    ) {
-        if request.method == Method::Ack {
-            return;
-        }
-        let tag = self.stateless_tag(request);
-        let response = self.response(request, status, Shape { tag: Some(tag), ..shape });
-        let to = self.reply_to(ReplyRoute::of(flow, request.top_via()));
-        self.outbox.send(to, &response.to_bytes(), SendToken::NOBODY);
-    }
-
-    /// Answers a request other than INVITE from a transaction of its own.
-    pub fn respond_remembered(
-        &mut self,
-        now: Now,
-        flow: crate::flow::Flow,
-        request: &Request,
-        session: Option<SessionId>,
-        status: u16,
-        shape: Shape<'_>,
-    ) {
-        let Some(key) = self.take_unanswered(flow, request, session) else {
-            self.meters.transactions_refused += 1;
-            return self.respond_stateless(flow, request, status, shape);
-        };
-        let tag = shape.tag.clone().unwrap_or_else(|| self.stateless_tag(request));
-        let response = self.response(request, status, Shape { tag: Some(tag), ..shape });
-        self.respond(now, key, &response);
-    }
-
-    /// Makes the transaction of a request that is answered later.
-    pub fn hold(&mut self, flow: crate::flow::Flow, request: &Request) {
-        if self.take_unanswered(flow, request, None).is_none() {
-            self.meters.transactions_refused += 1;
-        }
-    }
-
-    /// Whether a transaction of the request waits for its answer.
-    pub fn holds(&self, request: &Request) -> bool {
-        self.keys.of(request).is_some_and(|key| self.servers.is_unanswered(key))
-    }
-
-    /// The transaction of a request other than INVITE: a new one, or the one that holds it; `None`
-    /// without room.
-    fn take_unanswered(
-        &mut self,
-        flow: crate::flow::Flow,
-        request: &Request,
-        session: Option<SessionId>,
-    ) -> Option<ServerKey> {
-        let key = self.keys.of(request)?;
-        if self.servers.contains(key) {
-            return self.servers.is_unanswered(key).then_some(key);
-        }
-        if !self.has_room_for(flow) {
-            return None;
-        }
-        let reply = ReplyRoute::of(flow, request.top_via());
-        self.servers.insert(key, ServerMachine::Other { session }, reply);
-        Some(key)
-    }
-
-    pub fn stateless_tag(&self, request: &Request) -> Text {
-        self.tokens.stateless_tag(self.keys.stateless_tag(request))
     }
 
     /// Sends a request in a new transaction; adds Via and User-Agent.

@@ -5,14 +5,14 @@
 
 use shared::{NegotiatedMedia, Now, Refusal};
 
-use super::core::{Core, Shape};
+use super::core::Core;
 use super::event::UaEvent;
 use super::objection::sdp_of;
 use super::reliable::{Due, Next, Reliable, rseq_of};
+use super::responses::Shape;
 use super::session::{Calling, EARLY_DIALOGS_MAX, EarlyDialog, Ringing, Session, State};
 use crate::dialog::Order;
 use crate::flow::{Flow, SendToken};
-use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::sdp;
@@ -252,22 +252,5 @@ impl Calling {
         let answered = media.answer(offer, &self.invite.media).map_err(|refusal| refusal.status)?;
         *negotiated = answered.1;
         Ok((Some(answered.0), Some(answered.1)))
-    }
-}
-
-impl Core {
-    /// Refuses a request that the peer may send again; 500 carries `Retry-After`.
-    pub(super) fn refuse_later(
-        &mut self,
-        now: Now,
-        flow: Flow,
-        request: &Request,
-        session: SessionId,
-        status: u16,
-    ) {
-        let retry = [("Retry-After".to_owned(), self.tokens.below(10).to_string().into_bytes())];
-        let headers: &[ExtraHeader] = if status == 500 { &retry } else { &[] };
-        let shape = Shape { headers, ..Shape::default() };
-        self.respond_remembered(now, flow, request, Some(session), status, shape);
     }
 }

@@ -2,10 +2,11 @@
 
 use shared::{Extensions, Now};
 
-use super::core::{Core, Shape};
+use super::core::Core;
 use super::credentials::answerable;
 use super::event::{EndCause, UaEvent};
 use super::objection::{method_not_served, objection_in_dialog, sdp_of};
+use super::responses::Shape;
 use super::session::{
     Ending, OwnOfferStage, PEER_OFFER_PATIENCE, PeerOffer, Session, State, Talking, Unacknowledged,
 };
@@ -13,14 +14,14 @@ use super::stateless::capabilities;
 use super::timer::SessionTimer;
 use super::uas::{hang_up_ringing, reason_text};
 use crate::dialog::Order;
-use crate::flow::{Flow, ReplyRoute, SendToken};
+use crate::flow::{Flow, SendToken};
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::objection::Objection;
 use crate::offer_answer::LocalMedia;
 use crate::sdp::SdpRefusal;
-use crate::transaction::{ClientKey, InviteServer, ServerKey, ServerMachine};
+use crate::transaction::{ClientKey, ServerKey};
 
 impl Session {
     /// A request in this session's dialog. ACK and CANCEL have functions of their own.
@@ -483,46 +484,6 @@ impl Talking {
         for transaction in self.pending.drain() {
             core.clients.orphan(transaction);
         }
-    }
-}
-
-impl Core {
-    /// Begins the transaction of a request other than INVITE that is answered later; `None` without
-    /// room, and 503 was sent.
-    pub(super) fn begin_other(
-        &mut self,
-        session: SessionId,
-        flow: Flow,
-        request: &Request,
-    ) -> Option<ServerKey> {
-        let key = self.keys.of(request)?;
-        if !self.has_room_for(flow) {
-            self.meters.transactions_refused += 1;
-            self.respond_stateless(flow, request, 503, Shape::default());
-            return None;
-        }
-        let reply = ReplyRoute::of(flow, request.top_via());
-        self.servers.insert(key, ServerMachine::Other { session: Some(session) }, reply);
-        Some(key)
-    }
-
-    /// Begins the transaction of a re-INVITE; `None` without room, and 503 was sent.
-    fn begin_reinvite(
-        &mut self,
-        session: SessionId,
-        flow: Flow,
-        request: &Request,
-    ) -> Option<ServerKey> {
-        let key = self.keys.of(request)?;
-        if !self.has_room_for(flow) {
-            self.meters.transactions_refused += 1;
-            self.respond_stateless(flow, request, 503, Shape::default());
-            return None;
-        }
-        let machine = InviteServer::new(flow.transport.is_reliable());
-        let reply = ReplyRoute::of(flow, request.top_via());
-        self.servers.insert(key, ServerMachine::Invite { machine, session, merge: None }, reply);
-        Some(key)
     }
 }
 

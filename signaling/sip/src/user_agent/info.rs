@@ -2,8 +2,9 @@
 
 use shared::Now;
 
-use super::core::{Core, Shape};
+use super::core::Core;
 use super::event::UaEvent;
+use super::responses::Shape;
 use super::session::Session;
 use crate::dtmf_relay::DtmfRelay;
 use crate::flow::Flow;

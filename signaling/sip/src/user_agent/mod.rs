@@ -31,6 +31,7 @@ mod referrals;
 mod reliable;
 mod reoffer;
 mod request;
+mod responses;
 mod session;
 mod sessions;
 mod stateless;
@@ -89,8 +90,12 @@ impl UserAgent {
     pub fn new(config: UaConfig, seed: [u8; 32]) -> Self {
         let random = Random::new(seed);
         let core = Core {
-            keys: ServerKeys::new(random.key_for("transactions")),
-            servers: Servers::new(config.server_transactions_max, random.key_for("sources")),
+            servers: Servers::new(
+                config.server_transactions_max,
+                config.timers,
+                ServerKeys::new(random.key_for("transactions")),
+                random.key_for("sources"),
+            ),
             clients: Clients::new(config.timers),
             digest: digest::Server::new(&config.realm, random.key_for("digest")),
             connections: Connections::default(),

@@ -5,14 +5,14 @@
 use shared::{Extensions, Now, Transport};
 
 use super::UserAgent;
-use super::core::Shape;
 use super::event::{TraceDirection, UaEvent};
 use super::incoming::Incoming;
 use super::objection::objection;
+use super::responses::Shape;
 use crate::flow::{Flow, ReplyRoute, SendToken};
 use crate::ids::SessionId;
 use crate::message::{self, Message, Method, RawMessage, Request, StartLine};
-use crate::transaction::{Acknowledged, Repeat, ServerKey};
+use crate::transaction::{Acknowledged, Canceled, Repeat, ServerKey};
 
 impl UserAgent {
     pub(super) fn receive(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
@@ -46,7 +46,7 @@ impl UserAgent {
     /// needs.
     fn absorb_copy(&mut self, flow: Flow, raw: &RawMessage<'_>) -> bool {
         let is_ack = matches!(raw.start, StartLine::Request { method, .. } if method == b"ACK");
-        let key = if is_ack { None } else { self.core.keys.of_raw(raw) };
+        let key = if is_ack { None } else { self.core.servers.key_of_raw(raw) };
         let read = || match Message::from_raw(raw) {
             Ok(Message::Request(mut request)) => {
                 note_source(&mut request, flow);
@@ -94,7 +94,7 @@ impl UserAgent {
             Method::Cancel => return self.receive_cancel(now, flow, &request),
             _ => {}
         }
-        let Some(key) = self.core.keys.of(&request) else { return };
+        let Some(key) = self.core.servers.key_of(&request) else { return };
         if self.answer_copy(key, flow, || Some(request.clone())) {
             return;
         }
@@ -104,7 +104,7 @@ impl UserAgent {
         if request.method == Method::Bye {
             return self.dialog_unknown(flow, request);
         }
-        let is_merged = self.core.servers.is_merged(self.core.keys.merge(&request));
+        let is_merged = self.core.servers.is_merged(&request);
         let objection = objection(&request, &self.core.config.methods, is_merged);
         let extensions = Extensions::NONE;
         let incoming = Incoming { flow, request, objection, extensions };
@@ -144,13 +144,7 @@ impl UserAgent {
 
     /// An ACK ends in its INVITE transaction, or it is for a 2xx and goes to the dialog.
     fn receive_ack(&mut self, now: Now, flow: Flow, ack: &Request) {
-        let timers = self.core.config.timers;
-        let meaning = self
-            .core
-            .keys
-            .of(ack)
-            .and_then(|key| self.core.servers.acknowledge(key, now.mono, &timers));
-        match meaning {
+        match self.core.servers.acknowledge(now.mono, ack) {
             Some(Acknowledged::Absorbed | Acknowledged::TooEarly) => return,
             Some(Acknowledged::ForDialog) | None => {}
         }
@@ -166,13 +160,11 @@ impl UserAgent {
     /// Answers a known CANCEL with 200, and its INVITE with 487 while that has no final response
     /// (RFC 3261 §9.2).
     fn receive_cancel(&mut self, now: Now, flow: Flow, cancel: &Request) {
-        let own = self.core.keys.of(cancel);
+        let own = self.core.servers.key_of(cancel);
         if own.is_some_and(|key| self.answer_copy(key, flow, || Some(cancel.clone()))) {
             return;
         }
-        let key = self.core.keys.canceled_by(cancel);
-        let invite = key.and_then(|key| Some((key, self.core.servers.invite(key)?)));
-        let Some((key, (is_open, session))) = invite else {
+        let Some(Canceled { key, is_open, session }) = self.core.servers.canceled_by(cancel) else {
             self.core.meters.cancels_unknown += 1;
             return self.answer_stray(flow, cancel.clone());
         };

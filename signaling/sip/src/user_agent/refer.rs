@@ -3,10 +3,11 @@
 
 use shared::{Now, Refusal};
 
-use super::core::{Core, Shape};
+use super::core::Core;
 use super::event::UaEvent;
 use super::pending_requests::Purpose;
 use super::referrals::{Notice, PeerReferral};
+use super::responses::Shape;
 use super::session::{PEER_OFFER_PATIENCE, Session, State};
 use crate::flow::Flow;
 use crate::header::ExtraHeader;

@@ -3,8 +3,9 @@
 
 use shared::{Extensions, Now, Refusal};
 
-use super::core::{Core, Shape};
+use super::core::Core;
 use super::incoming::Incoming;
+use super::responses::Shape;
 use crate::digest::ChallengeKind;
 use crate::header::ExtraHeader;
 use crate::name_addr::Contacts;

@@ -4,31 +4,32 @@
 use shared::{NegotiatedMedia, Now, Refusal};
 
 use super::UserAgent;
-use super::core::{Core, Shape};
+use super::core::Core;
 use super::event::{EndCause, TraceDirection, UaEvent};
 use super::incoming::Incoming;
 use super::media::SessionMedia;
 use super::objection::sdp_of;
 use super::pending_requests::PendingRequests;
 use super::referrals::Referrals;
+use super::responses::Shape;
 use super::session::{PROVISIONAL_REFRESH, Ringing, Session, State, Talking, Unacknowledged};
 use super::timer::SessionTimer;
 use super::tokens::tag_text;
 use crate::dialog::Dialog;
-use crate::flow::{Flow, ReplyRoute, SendToken};
+use crate::flow::{Flow, SendToken};
 use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request};
 use crate::offer_answer::LocalMedia;
 use crate::sdp;
 use crate::sdp::SdpRefusal;
-use crate::transaction::{InviteServer, Retransmission, ServerKey, ServerMachine};
+use crate::transaction::ServerKey;
 
 impl UserAgent {
     /// `Command::Admit`. The first state that a request makes: the layer above has authenticated
     /// its sender.
     pub(super) fn admit(&mut self, now: Now, incoming: Incoming, id: SessionId) {
-        let key = self.core.keys.of(&incoming.request);
+        let key = self.core.servers.key_of(&incoming.request);
         let key = key.filter(|key| !self.core.servers.contains(*key));
         let (Some(key), false) = (key, self.sessions.contains(id)) else {
             // A copy was admitted while this one waited: the first answers for both.
@@ -57,10 +58,7 @@ impl UserAgent {
     fn begin_ringing(&mut self, now: Now, incoming: Incoming, id: SessionId, key: ServerKey) {
         let Incoming { flow, mut request, objection: _, extensions } = incoming;
         let tag = self.core.tokens.fresh();
-        let reply = ReplyRoute::of(flow, request.top_via());
-        let machine = InviteServer::new(flow.transport.is_reliable());
-        let merge = Some(self.core.keys.merge(&request));
-        self.core.servers.insert(key, ServerMachine::Invite { machine, session: id, merge }, reply);
+        self.core.servers.begin_invite(key, id, flow, &request, true);
         let peer = (flow.remote, flow.transport);
         self.core.outbox.trace(id, TraceDirection::Received, request.method.to_string(), peer);
         let trying = self.core.response(&request, 100, Shape::default());
@@ -306,27 +304,6 @@ impl Session {
         let refusal = refusal.refusal();
         self.refuse(core, now, &refusal);
         core.outbox.emit(UaEvent::Refused { session: self.id, refusal });
-    }
-}
-
-impl Core {
-    /// State that repeats a 2xx until its ACK comes, over every transport (§13.3.1.4).
-    pub(super) fn await_ack(
-        &self,
-        now: Now,
-        request: &Request,
-        (response, reply): (Vec<u8>, Option<ReplyRoute>),
-    ) -> Option<Unacknowledged> {
-        let timers = self.config.timers;
-        Some(Unacknowledged {
-            cseq: request.cseq.number,
-            response,
-            reply: reply?,
-            resend: Retransmission::start(now.mono, timers.t1, timers.t2),
-            give_up_at: now.mono + timers.transaction_timeout(),
-            is_first: false,
-            wants_answer: false,
-        })
     }
 }
 

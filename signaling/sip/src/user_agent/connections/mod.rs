@@ -123,7 +123,7 @@ impl Core {
         if !self.may_answer_stray(flow) {
             return;
         }
-        let tag = self.tokens.stateless_tag(self.keys.stateless_tag_of_bytes(bytes));
+        let tag = self.tokens.stateless_tag(self.servers.stateless_tag_of_bytes(bytes));
         let Some(answer) = error.answer(flow.remote, &tag) else {
             self.meters.broken_dropped += 1;
             return;
