@@ -1,7 +1,7 @@
 //! Dates as the contract writes and reads them.
 
 use shared::time::{civil_date, days_since_1970};
-use store::{TimeRange, Until, WriteError};
+use store::{Is, Until, WriteError};
 
 use crate::form::Form;
 use crate::response::invalid_parameter;
@@ -72,35 +72,40 @@ fn digits(text: &str, count: usize) -> Option<i64> {
     if fits { text.parse().ok() } else { None }
 }
 
-/// Reads the filters `name`, `name<` and `name>` of a list.
+/// The moment that a parameter names; `None` where it is absent.
+pub(crate) fn moment_of(query: &Form, name: &str) -> Result<Option<Moment>, WriteError> {
+    let Some(text) = query.value(name) else { return Ok(None) };
+    moment(text).map(Some).ok_or_else(|| {
+        invalid_parameter(format!("{name} must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"))
+    })
+}
+
+/// Reads the filters `name`, `name<` and `name>` of a list: the moments that a row may have.
 ///
 /// `name` means a whole day where it is a date or midnight (UTC), because the SDKs write a date as its midnight.
 /// The bounds of a range mean the moment itself.
-pub(crate) fn range(query: &Form, name: &str, until: Until) -> Result<TimeRange, WriteError> {
-    let mut range = TimeRange::default();
-    let read = |suffix: &str| -> Result<Option<Moment>, WriteError> {
-        let name = format!("{name}{suffix}");
-        let Some(text) = query.value(&name) else { return Ok(None) };
-        moment(text).map(Some).ok_or_else(|| {
-            invalid_parameter(format!("{name} must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"))
-        })
-    };
-    if let Some(moment) = read(">")? {
-        range.from_ms = Some(moment.start_ms);
+pub(crate) fn range(
+    query: &Form,
+    name: &str,
+    until: Until,
+) -> Result<impl Iterator<Item = Is> + use<>, WriteError> {
+    let (mut from_ms, mut before_ms) = (None, None);
+    if let Some(moment) = moment_of(query, &format!("{name}>"))? {
+        from_ms = Some(moment.start_ms);
     }
-    if let Some(moment) = read("<")? {
-        range.before_ms = Some(match until {
+    if let Some(moment) = moment_of(query, &format!("{name}<"))? {
+        before_ms = Some(match until {
             Until::Before => moment.start_ms,
             Until::OnOrBefore => moment.start_ms + SECOND_MS,
         });
     }
-    if let Some(moment) = read("")? {
+    if let Some(moment) = moment_of(query, name)? {
         let is_midnight = moment.start_ms.rem_euclid(DAY_MS) == 0;
         let length_ms = if is_midnight { DAY_MS } else { moment.length_ms };
-        range.from_ms = Some(moment.start_ms);
-        range.before_ms = Some(moment.start_ms + length_ms);
+        from_ms = Some(moment.start_ms);
+        before_ms = Some(moment.start_ms + length_ms);
     }
-    Ok(range)
+    Ok(from_ms.map(Is::From).into_iter().chain(before_ms.map(Is::Before)))
 }
 
 #[cfg(test)]

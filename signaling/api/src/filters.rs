@@ -1,12 +1,15 @@
 //! A query as the conditions of a list, by the descriptions of its filters.
 
-use store::{Condition, Filter, Is, Test, WriteError};
+use store::{Condition, Filter, Is, Test, Value, WriteError};
 
-use crate::date::range;
+use crate::date::{moment_of, range};
 use crate::form::{Form, value_of};
 
 /// Reads the filters that a query names. An empty value filters nothing.
-pub(crate) fn conditions(query: &Form, filters: &[Filter]) -> Result<Vec<Condition>, WriteError> {
+pub(crate) fn conditions<'f>(
+    query: &Form,
+    filters: impl IntoIterator<Item = &'f Filter>,
+) -> Result<Vec<Condition>, WriteError> {
     let mut conditions = Vec::new();
     for filter in filters {
         let mut add = |is| conditions.push(Condition { column: filter.column, is });
@@ -16,10 +19,21 @@ pub(crate) fn conditions(query: &Form, filters: &[Filter]) -> Result<Vec<Conditi
                     add(Is::Equal(value_of(filter.name, text, form, filter.code)?));
                 }
             }
-            Test::During(until) => {
-                let range = range(query, filter.name, until)?;
-                range.from_ms.map(Is::From).into_iter().for_each(&mut add);
-                range.before_ms.map(Is::Before).into_iter().for_each(&mut add);
+            Test::During(until) => range(query, filter.name, until)?.for_each(add),
+            Test::Since => {
+                if let Some(moment) = moment_of(query, filter.name)? {
+                    add(Is::From(moment.start_ms));
+                }
+            }
+            Test::Through => {
+                if let Some(moment) = moment_of(query, filter.name)? {
+                    add(Is::Before(moment.start_ms + moment.length_ms));
+                }
+            }
+            Test::Unless(word) => {
+                if !query.boolean(filter.name)?.unwrap_or(false) {
+                    add(Is::Not(Value::from(word)));
+                }
             }
         }
     }

@@ -64,13 +64,7 @@ impl Form {
         name: &str,
         words: &[(&str, T)],
     ) -> Result<Option<T>, WriteError> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        if let Some((_, meaning)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value))
-        {
-            return Ok(Some(*meaning));
-        }
-        let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        Err(invalid_parameter(format!("{name} must be one of: {}", list.join(", "))))
+        self.value(name).map(|text| one_of(name, text, words)).transpose()
     }
 
     /// A whole number within a range, both ends included; `code` is the contract's for anything else.
@@ -112,6 +106,7 @@ pub(crate) fn value_of(
             let message = format!("{name} must be {} or {last}", others.join(", "));
             return Err(WriteError::invalid(code, message));
         }
+        Shape::Level(words) => Value::Integer(one_of(name, text, words)?),
         Shape::Sid(prefix) => {
             let message = || format!("{name} must be a SID that begins with {prefix}");
             let bits = parse_sid(text, prefix).map_err(|_| WriteError::invalid(code, message()))?;
@@ -133,6 +128,14 @@ fn boolean(name: &str, text: &str, code: u32) -> Result<bool, WriteError> {
 fn method(name: &str, text: &str, code: u32) -> Result<HttpMethod, WriteError> {
     HttpMethod::from_name(text)
         .ok_or_else(|| WriteError::invalid(code, format!("{name} must be GET or POST")))
+}
+
+fn one_of<T: Copy>(name: &str, text: &str, words: &[(&str, T)]) -> Result<T, WriteError> {
+    if let Some((_, meaning)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
+        return Ok(*meaning);
+    }
+    let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    Err(invalid_parameter(format!("{name} must be one of: {}", list.join(", "))))
 }
 
 fn number(name: &str, text: &str, (least, most): (u32, u32), code: u32) -> Result<u32, WriteError> {

@@ -3,8 +3,11 @@
 use shared::{AccountSid, CallSid, Code, RecordingSid};
 
 use crate::domain::HttpMethod;
+use crate::filter::{Filter, Filtered, Until};
+use crate::parameter::Form;
 use crate::patch::Patch;
 use crate::secret::Secret;
+use crate::value::Value;
 
 /// The record of a call: what `GET Calls/{sid}` shows. Written at creation, at each status, and at the end.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -79,6 +82,18 @@ impl CallStatus {
         Self::Canceled,
     ];
 
+    /// The contract's words, in the same order.
+    pub const NAMES: &'static [&'static str] = &[
+        Self::ALL[0].name(),
+        Self::ALL[1].name(),
+        Self::ALL[2].name(),
+        Self::ALL[3].name(),
+        Self::ALL[4].name(),
+        Self::ALL[5].name(),
+        Self::ALL[6].name(),
+        Self::ALL[7].name(),
+    ];
+
     /// The contract's word.
     pub const fn name(self) -> &'static str {
         match self {
@@ -136,6 +151,29 @@ impl CallDirection {
     /// Reads the contract's word.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|direction| direction.name() == name)
+    }
+}
+
+impl Filtered for CallRecord {
+    const FILTERS: &'static [Filter] = &[
+        Filter::equal("To", "callee", Form::Text, 20422),
+        Filter::equal("From", "caller", Form::Text, 20422),
+        Filter::equal("ParentCallSid", "parent", Form::Sid(CallSid::PREFIX), 20422),
+        Filter::equal("Status", "status", Form::Word(CallStatus::NAMES), 20422),
+        Filter::during("StartTime", "start_ms", Until::Before),
+        Filter::during("EndTime", "end_ms", Until::Before),
+    ];
+
+    fn column(&self, name: &str) -> Value {
+        match name {
+            "callee" => self.to.as_str().into(),
+            "caller" => self.from.as_str().into(),
+            "parent" => self.parent.map(|sid| Value::sid(sid.0)).into(),
+            "status" => self.status.name().into(),
+            "start_ms" => self.start_ms.into(),
+            "end_ms" => self.end_ms.into(),
+            _ => Value::Null,
+        }
     }
 }
 

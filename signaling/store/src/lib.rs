@@ -54,7 +54,7 @@ pub use domain::{
     Domain, DomainAuth, DomainParameters, HttpMethod, MappedList, Mapping, MappingKind,
 };
 pub use error::StoreError;
-pub use filter::{Condition, Filter, Is, Test, Until};
+pub use filter::{Condition, Filter, Filtered, Is, Test, Until};
 pub use history::{HistoryQueue, Place, RowKey, RowKind};
 pub use kind::{ResourceKey, ResourceKind};
 pub use merge::{Unwritten, bounds, merge};
@@ -62,9 +62,7 @@ pub use name::{DomainHost, DomainLabels, DomainSuffix};
 pub use parameter::{Form, On, Parameter, Parameters, Post};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};
-pub use read::{
-    CallFilter, Cursor, NotificationFilter, Page, PageRequest, Reader, RecordingFilter, TimeRange,
-};
+pub use read::{Cursor, Page, PageRequest, Reader};
 pub use record::{
     HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
     RecordingSource, RecordingStatus, TimelineRecord,

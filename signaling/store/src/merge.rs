@@ -8,14 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::AccountSid;
 
-use crate::calls::CallRecord;
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::history::{HistoryQueue, RowKey, RowKind};
-use crate::read::{
-    CallFilter, Cursor, NotificationFilter, Page, PageRequest, RecordingFilter, TimeRange,
-};
-use crate::record::{NotificationRecord, RecordingRecord, RecordingStatus};
+use crate::read::{Cursor, Page, PageRequest};
 
 /// Rows of history that are not on disk yet, as readers see them.
 ///
@@ -114,49 +110,6 @@ pub fn bounds(cursor: Cursor) -> (u128, u128) {
         Cursor::Start => (0, u128::MAX),
         Cursor::After(bits) => (0, bits.saturating_sub(1)),
         Cursor::Before(bits) => (bits.saturating_add(1), u128::MAX),
-    }
-}
-
-impl TimeRange {
-    /// True where the time is inside. An absent time is inside only an open range, as in SQL.
-    fn holds(self, unix_ms: Option<i64>) -> bool {
-        let from = self.from_ms.is_none_or(|from| unix_ms.is_some_and(|time| time >= from));
-        let before = self.before_ms.is_none_or(|before| unix_ms.is_some_and(|time| time < before));
-        from && before
-    }
-}
-
-impl CallFilter {
-    /// True where the call belongs to the list.
-    pub fn takes(&self, row: &CallRecord) -> bool {
-        let Self { to, from, parent, status, start, end } = self;
-        to.as_ref().is_none_or(|to| *to == row.to)
-            && from.as_ref().is_none_or(|from| *from == row.from)
-            && (parent.is_none() || *parent == row.parent)
-            && status.is_none_or(|status| status == row.status)
-            && start.holds(row.start_ms)
-            && end.holds(row.end_ms)
-    }
-}
-
-impl RecordingFilter {
-    /// True where the recording belongs to the list.
-    pub fn takes(&self, row: &RecordingRecord) -> bool {
-        let Self { call, conference, created, include_deleted } = self;
-        call.is_none_or(|call| call == row.call)
-            && (conference.is_none() || *conference == row.conference)
-            && created.holds(Some(row.created_ms))
-            && (*include_deleted || row.status != RecordingStatus::Deleted)
-    }
-}
-
-impl NotificationFilter {
-    /// True where the notification belongs to the list.
-    pub fn takes(&self, row: &NotificationRecord) -> bool {
-        let Self { call, level, created } = self;
-        (call.is_none() || *call == row.call)
-            && level.is_none_or(|level| level == row.level)
-            && created.holds(Some(row.created_ms))
     }
 }
 

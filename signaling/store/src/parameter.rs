@@ -48,6 +48,8 @@ pub enum Form {
     Address,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// One of these words, in either case, each of which is kept as a number.
+    Level(&'static [(&'static str, i64)]),
     /// A SID with this prefix.
     Sid(&'static str),
 }

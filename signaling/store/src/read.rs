@@ -1,16 +1,14 @@
 //! Reads of resources and lists: a trait that the driver of a database implements.
 
-use shared::{
-    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
-};
+use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
 
 use crate::account::Account;
 use crate::binding::BindingRecord;
-use crate::calls::{CallRecord, CallStatus};
+use crate::calls::CallRecord;
 use crate::domain::{MappedList, MappingKind};
 use crate::error::StoreError;
 use crate::filter::Condition;
-use crate::record::{HttpExchange, NotificationLevel, NotificationRecord, RecordingRecord};
+use crate::record::{HttpExchange, NotificationRecord, RecordingRecord};
 use crate::resource::{Damaged, Described, Description};
 use crate::value::Value;
 use crate::write::MappingView;
@@ -57,56 +55,6 @@ impl<T> Page<T> {
             has_next: self.has_next,
         }
     }
-}
-
-/// A half-open range of Unix milliseconds; a `None` leaves that side open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeRange {
-    /// The first millisecond inside.
-    pub from_ms: Option<i64>,
-    /// The first millisecond after it.
-    pub before_ms: Option<i64>,
-}
-
-/// Filters of the call list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallFilter {
-    /// Only rows with exactly this value; `None` lists all.
-    pub to: Option<String>,
-    /// Only rows with exactly this value; `None` lists all.
-    pub from: Option<String>,
-    /// Only rows with exactly this value; `None` lists all.
-    pub parent: Option<CallSid>,
-    /// Only rows with exactly this value; `None` lists all.
-    pub status: Option<CallStatus>,
-    /// On [`CallRecord::start_ms`].
-    pub start: TimeRange,
-    /// On [`CallRecord::end_ms`].
-    pub end: TimeRange,
-}
-
-/// Filters of recording lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordingFilter {
-    /// Only rows with exactly this value; `None` lists all.
-    pub call: Option<CallSid>,
-    /// Only rows with exactly this value; `None` lists all.
-    pub conference: Option<ConferenceSid>,
-    /// On [`RecordingRecord::created_ms`].
-    pub created: TimeRange,
-    /// List deleted recordings too.
-    pub include_deleted: bool,
-}
-
-/// Filters of notification and alert lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NotificationFilter {
-    /// Only rows with exactly this value; `None` lists all.
-    pub call: Option<CallSid>,
-    /// Only rows with exactly this value; `None` lists all.
-    pub level: Option<NotificationLevel>,
-    /// On [`NotificationRecord::created_ms`].
-    pub created: TimeRange,
 }
 
 /// Reads committed state, and history that waits for the writer. A read that begins after a [`crate::Reply`] or a
@@ -183,25 +131,25 @@ pub trait Reader {
         unix_ms: i64,
         page: PageRequest,
     ) -> Result<Page<BindingRecord>, StoreError>;
-    /// Calls of an account.
+    /// Calls of an account that meet every condition.
     fn calls(
         &self,
         account: AccountSid,
-        filter: &CallFilter,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Result<Page<CallRecord>, StoreError>;
-    /// Recordings of an account.
+    /// Recordings of an account that meet every condition.
     fn recordings(
         &self,
         account: AccountSid,
-        filter: &RecordingFilter,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Result<Page<RecordingRecord>, StoreError>;
-    /// Notifications of an account.
+    /// Notifications of an account that meet every condition.
     fn notifications(
         &self,
         account: AccountSid,
-        filter: &NotificationFilter,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Result<Page<NotificationRecord>, StoreError>;
     /// HTTP exchanges of a call, by their ids.

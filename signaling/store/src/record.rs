@@ -3,6 +3,9 @@
 use shared::{AccountSid, CallSid, ConferenceSid, NotificationSid, RecordingSid};
 
 use crate::domain::HttpMethod;
+use crate::filter::{Filter, Filtered, Test, Until};
+use crate::parameter::Form;
+use crate::value::Value;
 
 /// A recording's metadata. The recorder keeps the audio in a file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -245,5 +248,69 @@ mod bits {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
         let text = String::deserialize(from)?;
         u128::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
+}
+
+impl Filtered for RecordingRecord {
+    const FILTERS: &'static [Filter] = &[
+        Filter::during("DateCreated", "created_ms", Until::OnOrBefore),
+        Filter::equal("CallSid", "call", Form::Sid(CallSid::PREFIX), 20422),
+        Filter::equal("ConferenceSid", "conference", Form::Sid(ConferenceSid::PREFIX), 20422),
+        Filter::testing(
+            "IncludeSoftDeleted",
+            "status",
+            Test::Unless(RecordingStatus::Deleted.name()),
+        ),
+    ];
+
+    fn column(&self, name: &str) -> Value {
+        match name {
+            "created_ms" => self.created_ms.into(),
+            "call" => Value::sid(self.call.0),
+            "conference" => self.conference.map(|sid| Value::sid(sid.0)).into(),
+            "status" => self.status.name().into(),
+            _ => Value::Null,
+        }
+    }
+}
+
+impl NotificationLevel {
+    /// The number that the API and the store have for it.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Error => 0,
+            Self::Warning => 1,
+        }
+    }
+}
+
+impl NotificationRecord {
+    /// Filters of the list of alerts. The gateway raises neither notices nor debug alerts, so their numbers are those
+    /// of no row.
+    pub const ALERT_FILTERS: &'static [Filter] = &[
+        Filter::equal(
+            "LogLevel",
+            "level",
+            Form::Level(&[("error", 0), ("warning", 1), ("notice", 2), ("debug", 3)]),
+            20422,
+        ),
+        Filter::testing("StartDate", "created_ms", Test::Since),
+        Filter::testing("EndDate", "created_ms", Test::Through),
+    ];
+}
+
+impl Filtered for NotificationRecord {
+    const FILTERS: &'static [Filter] = &[
+        Filter::equal("Log", "level", Form::Level(&[("0", 0), ("1", 1)]), 20422),
+        Filter::during("MessageDate", "created_ms", Until::OnOrBefore),
+    ];
+
+    fn column(&self, name: &str) -> Value {
+        match name {
+            "call" => self.call.map(|sid| Value::sid(sid.0)).into(),
+            "level" => self.level.number().into(),
+            "created_ms" => self.created_ms.into(),
+            _ => Value::Null,
+        }
     }
 }

@@ -18,11 +18,35 @@ pub enum Value {
 }
 
 impl Value {
+    /// A SID's bits.
+    pub fn sid(bits: u128) -> Self {
+        Self::Bytes(bits.to_be_bytes().to_vec())
+    }
+
     /// The bits of a SID; `None` where this is not one.
     pub fn sid_bits(&self) -> Option<u128> {
         match self {
             Self::Bytes(bytes) => Some(u128::from_be_bytes(bytes.as_slice().try_into().ok()?)),
             _ => None,
         }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+/// An absent value is [`Value::Null`].
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
     }
 }

@@ -94,6 +94,7 @@ mod tests {
                     store::Form::Number(..) => "1",
                     store::Form::Address => "192.0.2.1",
                     store::Form::Word(words) => words[0],
+                    store::Form::Level(words) => words[0].0,
                     store::Form::Sid(_) => "",
                 };
                 let body = format!("{}={text}", parameter.name);

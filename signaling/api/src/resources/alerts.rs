@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 use shared::NotificationSid;
-use store::{NotificationFilter, NotificationLevel, NotificationRecord, TimeRange};
+use store::{Condition, NotificationLevel, NotificationRecord};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, Context};
-use crate::date::{iso8601, moment};
+use crate::date::iso8601;
+use crate::filters::conditions;
 use crate::lookup::{found, sid};
 use crate::paging::{ListRow, paging};
-use crate::response::{Frame, invalid_parameter, more_info};
+use crate::response::{Frame, more_info};
 
 /// Age of the oldest alert that is shown, as the contract promises: 30 days.
 const LOOK_BACK_MS: i64 = 30 * 86_400_000;
@@ -17,22 +18,11 @@ const LOOK_BACK_MS: i64 = 30 * 86_400_000;
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
     context.must_read()?;
     let paging = paging(&context.form)?;
-    let levels = [
-        ("error", Some(NotificationLevel::Error)),
-        ("warning", Some(NotificationLevel::Warning)),
-        ("notice", None),
-        ("debug", None),
-    ];
-    let level = context.form.one_of("LogLevel", &levels)?;
-    let mut created = dates(context)?;
-    if level == Some(None) {
-        // The gateway raises neither notices nor debug alerts: an empty range.
-        created = TimeRange { from_ms: Some(i64::MAX), before_ms: Some(i64::MIN) };
-    }
-    let filter = NotificationFilter { call: None, level: level.flatten(), created };
+    let mut conditions = conditions(&context.form, NotificationRecord::ALERT_FILTERS)?;
+    conditions.push(Condition::from("created_ms", context.now.unix_ms - LOOK_BACK_MS));
     let page = context
         .reader
-        .notifications(context.account.sid, &filter, paging.request)
+        .notifications(context.account.sid, &conditions, paging.request)
         .map_err(unreadable)?
         .map(|row| ListRow {
             json: json(&row, context.frame, false),
@@ -47,19 +37,6 @@ pub(crate) fn instance(context: &Context<'_>, alert: &str) -> Answered {
     let sid: NotificationSid = sid(alert)?;
     let row = found(context.reader.notification(context.account.sid, sid))?;
     context.ok(&json(&row, context.frame, true))
-}
-
-fn dates(context: &Context<'_>) -> Result<TimeRange, store::WriteError> {
-    let read = |name: &str| {
-        let Some(text) = context.form.value(name) else { return Ok(None) };
-        moment(text).map(Some).ok_or_else(|| {
-            invalid_parameter(format!("{name} must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"))
-        })
-    };
-    let oldest = context.now.unix_ms - LOOK_BACK_MS;
-    let from = read("StartDate")?.map_or(oldest, |moment| moment.start_ms.max(oldest));
-    let before = read("EndDate")?.map(|moment| moment.start_ms + moment.length_ms);
-    Ok(TimeRange { from_ms: Some(from), before_ms: before })
 }
 
 fn json(row: &NotificationRecord, frame: &Frame, whole: bool) -> Value {

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 use shared::CallSid;
-use store::{CallCommand, CallFilter, CallRecord, CallStatus, Until, Write};
+use store::{CallCommand, CallRecord, Filtered as _, Write};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
-use crate::date::{range, rfc2822};
+use crate::date::rfc2822;
+use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::resources::call_commands;
-use crate::response::invalid_parameter;
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
     match context.collection_verb()? {
@@ -39,36 +39,13 @@ pub(crate) fn instance(context: &Context<'_>, call: &str) -> Answered {
 fn list(context: &Context<'_>) -> Answered {
     let query = &context.form;
     let paging = paging(query)?;
-    let text = |name: &str| query.value(name).map(str::to_owned);
-    let status = query
-        .value("Status")
-        .map(|word| CallStatus::from_name(word).ok_or_else(|| unknown_status(word)))
-        .transpose()?;
-    let parent = query
-        .value("ParentCallSid")
-        .map(|text| {
-            text.parse().map_err(|_| invalid_parameter("ParentCallSid is not a call's SID"))
-        })
-        .transpose()?;
-    let filter = CallFilter {
-        to: text("To"),
-        from: text("From"),
-        parent,
-        status,
-        start: range(query, "StartTime", Until::Before)?,
-        end: range(query, "EndTime", Until::Before)?,
-    };
+    let conditions = conditions(query, CallRecord::FILTERS)?;
     let page = context
         .reader
-        .calls(context.account.sid, &filter, paging.request)
+        .calls(context.account.sid, &conditions, paging.request)
         .map_err(unreadable)?
         .map(|row| ListRow { json: json(&row), prefix: CallSid::PREFIX, bits: row.sid.0 });
     context.ok(&paging.v2010(context.frame, "calls", page))
-}
-
-fn unknown_status(word: &str) -> store::WriteError {
-    let words: Vec<_> = CallStatus::ALL.iter().map(|status| status.name()).collect();
-    invalid_parameter(format!("Status `{word}` must be one of: {}", words.join(", ")))
 }
 
 pub(crate) fn json(row: &CallRecord) -> Value {

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use shared::{CallSid, NotificationSid};
-use store::{NotificationFilter, NotificationLevel, NotificationRecord, Until};
+use store::{Condition, Filtered as _, NotificationRecord};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, Context};
-use crate::date::{range, rfc2822};
+use crate::date::rfc2822;
+use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::more_info;
@@ -18,15 +19,11 @@ pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answer
     }
     let query = &context.form;
     let paging = paging(query)?;
-    let levels = [("0", NotificationLevel::Error), ("1", NotificationLevel::Warning)];
-    let filter = NotificationFilter {
-        call,
-        level: query.one_of("Log", &levels)?,
-        created: range(query, "MessageDate", Until::OnOrBefore)?,
-    };
+    let mut conditions = conditions(query, NotificationRecord::FILTERS)?;
+    conditions.extend(call.map(|call| Condition::equal("call", store::Value::sid(call.0))));
     let page = context
         .reader
-        .notifications(context.account.sid, &filter, paging.request)
+        .notifications(context.account.sid, &conditions, paging.request)
         .map_err(unreadable)?
         .map(|row| ListRow {
             json: json(&row, false),
@@ -49,17 +46,13 @@ pub(crate) fn instance(
 }
 
 fn json(row: &NotificationRecord, whole: bool) -> Value {
-    let level = match row.level {
-        NotificationLevel::Error => "0",
-        NotificationLevel::Warning => "1",
-    };
     let exchange = row.exchange.as_ref();
     let mut json = json!({
         "sid": row.sid.to_string(),
         "account_sid": row.account.to_string(),
         "call_sid": row.call.map(|sid| sid.to_string()),
         "api_version": "2010-04-01",
-        "log": level,
+        "log": row.level.number().to_string(),
         "error_code": row.error_code.to_string(),
         "more_info": more_info(row.error_code),
         "message_text": row.message,

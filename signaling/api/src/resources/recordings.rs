@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 use shared::{CallSid, RecordingSid};
 use store::{
-    CallCommand, RecordingFilter, RecordingRecord, RecordingStatus, Until, Write, WriteError,
+    CallCommand, Condition, Filtered as _, RecordingRecord, RecordingStatus, Write, WriteError,
 };
 
 use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ, READ_OR_DELETE, Step};
-use crate::date::{range, rfc2822};
+use crate::date::rfc2822;
+use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::request::Suffix;
@@ -101,27 +102,16 @@ pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str)
 fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
     let query = &context.form;
     let paging = paging(query)?;
-    let asked = |name: &str| invalid_parameter(format!("{name} is not a SID of its kind"));
     let shape = if call.is_some() { json_of_call } else { json };
-    let call = match (call, query.value("CallSid")) {
-        (Some(call), _) => Some(call),
-        (None, Some(text)) => Some(text.parse().map_err(|_| asked("CallSid"))?),
-        (None, None) => None,
-    };
-    let conference = query
-        .value("ConferenceSid")
-        .map(|text| text.parse().map_err(|_| asked("ConferenceSid")))
-        .transpose()?;
-    let filter = RecordingFilter {
-        call,
-        conference,
-        created: range(query, "DateCreated", Until::OnOrBefore)?,
-        include_deleted: query.boolean("IncludeSoftDeleted")?.unwrap_or(false),
-    };
+    // Below a call, the path names it.
+    let filters = RecordingRecord::FILTERS.iter();
+    let filters = filters.filter(|filter| call.is_none() || filter.name != "CallSid");
+    let mut conditions = conditions(query, filters)?;
+    conditions.extend(call.map(|call| Condition::equal("call", store::Value::sid(call.0))));
     let base = context.frame.base.clone();
     let page = context
         .reader
-        .recordings(context.account.sid, &filter, paging.request)
+        .recordings(context.account.sid, &conditions, paging.request)
         .map_err(unreadable)?
         .map(|row| ListRow {
             json: shape(&row, &base),

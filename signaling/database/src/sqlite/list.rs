@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use shared::AccountSid;
 use shared::ids::{Origin, sid_bits};
-use store::{Condition, Cursor, Is, Page, PageRequest, TimeRange};
+use store::{Condition, Cursor, Is, Page, PageRequest};
 
 use super::sql::{Bits, plain};
 
@@ -48,18 +48,8 @@ impl List {
         self.compare("account", "=", Bits(account.0))
     }
 
-    pub(super) fn equal(self, column: &str, value: Option<&str>) -> Self {
-        match value {
-            None => self,
-            Some(value) => self.compare(column, "=", value.to_owned()),
-        }
-    }
-
-    pub(super) fn equal_sid(self, column: &str, value: Option<u128>) -> Self {
-        match value {
-            None => self,
-            Some(bits) => self.compare(column, "=", Bits(bits)),
-        }
+    pub(super) fn of_owner(self, column: &str, owner: u128) -> Self {
+        self.compare(column, "=", Bits(owner))
     }
 
     pub(super) fn meeting(self, condition: &Condition) -> Self {
@@ -72,32 +62,24 @@ impl List {
         }
     }
 
-    pub(super) fn within(mut self, column: &str, range: TimeRange) -> Self {
-        if let Some(from_ms) = range.from_ms {
-            self = self.compare(column, ">=", from_ms);
-        }
-        if let Some(before_ms) = range.before_ms {
-            self = self.compare(column, "<", before_ms);
-        }
-        self
-    }
-
-    /// Narrows a range of start or end times to the SIDs that can be in it, which the primary key finds. A call
+    /// Narrows a bound on start or end times to the SIDs that can be within it, which the primary key finds. A call
     /// starts and ends at most two days after its SID was made (ring time 600 s, backlog and length 24 h each);
     /// a day more on either side allows for clocks that were set.
-    pub(super) fn made_about(mut self, range: TimeRange) -> Self {
+    pub(super) fn made_about(self, bound: &Is) -> Self {
         const DAY_MS: i64 = 86_400_000;
         let bits = |unix_ms: i64| {
             let origin = Origin { node: 0, generation: 0 };
             Bits(sid_bits(unix_ms.max(0), origin, 0))
         };
-        if let Some(from_ms) = range.from_ms {
-            self = self.with("sid >= ?", [bits(from_ms.saturating_sub(3 * DAY_MS)).into()]);
+        match bound {
+            Is::From(from_ms) => {
+                self.compare("sid", ">=", bits(from_ms.saturating_sub(3 * DAY_MS)))
+            }
+            Is::Before(before_ms) => {
+                self.compare("sid", "<", bits(before_ms.saturating_add(DAY_MS)))
+            }
+            Is::Equal(_) | Is::Not(_) => self,
         }
-        if let Some(before_ms) = range.before_ms {
-            self = self.with("sid < ?", [bits(before_ms.saturating_add(DAY_MS)).into()]);
-        }
-        self
     }
 
     /// Reads one row more than the page has: where it exists, there is another page.

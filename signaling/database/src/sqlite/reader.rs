@@ -9,10 +9,9 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, Row};
 use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
 use store::{
-    Account, BindingRecord, CallFilter, CallRecord, Condition, Derived, Description, HttpExchange,
-    MappedList, MappingKind, MappingView, NotificationFilter, NotificationLevel,
-    NotificationRecord, Page, PageRequest, RecordingFilter, RecordingRecord, Sealer, StoreError,
-    TimelineRecord,
+    Account, BindingRecord, CallRecord, CallStatus, Condition, Derived, Description, Filtered as _,
+    HttpExchange, Is, MappedList, MappingKind, MappingView, NotificationRecord, Page, PageRequest,
+    RecordingRecord, Sealer, StoreError, TimelineRecord,
 };
 
 use super::list::List;
@@ -120,7 +119,7 @@ impl store::Reader for Reader {
             let either = format!("(sid = ? OR {} = ?)", description.owner);
             list.with(&either, [Bits(owner).into(), Bits(owner).into()])
         } else {
-            list.equal_sid(description.owner, Some(owner))
+            list.of_owner(description.owner, owner)
         };
         let list = conditions.iter().fold(list, List::meeting);
         let page = self.page(list, page, |row| rows::shown(row, description, &*self.sealer))?;
@@ -254,61 +253,42 @@ impl store::Reader for Reader {
     fn calls(
         &self,
         account: AccountSid,
-        filter: &CallFilter,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<CallRecord>> {
-        let mut list = List::of("*", "calls")
-            .of_account(account)
-            .equal("callee", filter.to.as_deref())
-            .equal("caller", filter.from.as_deref())
-            .equal_sid("parent", filter.parent.map(|sid| sid.0))
-            .equal("status", filter.status.map(|status| status.name()))
-            .within("start_ms", filter.start)
-            .made_about(filter.start)
-            .within("end_ms", filter.end)
-            .made_about(filter.end);
-        if filter.status.is_some_and(|status| !status.is_final()) {
-            // Selects the index of live calls, which are few among all.
-            list = list.with("end_ms IS NULL", []);
-        }
-        self.history(account, &list, page, rows::call, |row| filter.takes(row))
+        let list = List::of("*", "calls").of_account(account);
+        let list = conditions.iter().fold(list, |list, condition| {
+            let list = list.meeting(condition);
+            match (condition.column, &condition.is) {
+                ("start_ms" | "end_ms", is) => list.made_about(is),
+                // Selects the index of live calls, which are few among all.
+                ("status", Is::Equal(status)) if is_live(status) => list.with("end_ms IS NULL", []),
+                _ => list,
+            }
+        });
+        self.history(account, &list, page, rows::call, |row| row.meets(conditions))
     }
 
     fn recordings(
         &self,
         account: AccountSid,
-        filter: &RecordingFilter,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<RecordingRecord>> {
-        let mut list = List::of("*", "recordings")
-            .of_account(account)
-            .equal_sid("call", filter.call.map(|sid| sid.0))
-            .equal_sid("conference", filter.conference.map(|sid| sid.0))
-            .within("created_ms", filter.created);
-        if !filter.include_deleted {
-            list = list.with("status <> 'deleted'", []);
-        }
-        self.history(account, &list, page, rows::recording, |row| filter.takes(row))
+        let list = List::of("*", "recordings").of_account(account);
+        let list = conditions.iter().fold(list, List::meeting);
+        self.history(account, &list, page, rows::recording, |row| row.meets(conditions))
     }
 
     fn notifications(
         &self,
         account: AccountSid,
-        filter: &NotificationFilter,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<NotificationRecord>> {
-        let mut list = List::of("*", "notifications")
-            .of_account(account)
-            .equal_sid("call", filter.call.map(|sid| sid.0))
-            .within("created_ms", filter.created);
-        if let Some(level) = filter.level {
-            let number = match level {
-                NotificationLevel::Error => 0_i64,
-                NotificationLevel::Warning => 1,
-            };
-            list = list.with("level = ?", [number.into()]);
-        }
-        self.history(account, &list, page, rows::notification, |row| filter.takes(row))
+        let list = List::of("*", "notifications").of_account(account);
+        let list = conditions.iter().fold(list, List::meeting);
+        self.history(account, &list, page, rows::notification, |row| row.meets(conditions))
     }
 
     fn exchanges(
@@ -323,6 +303,12 @@ impl store::Reader for Reader {
             .with("call = ?", [Bits(call.0).into()]);
         self.history(account, &list, page, rows::exchange, |row| row.call == call)
     }
+}
+
+/// True of the name of a status that a call has before it ends.
+fn is_live(status: &store::Value) -> bool {
+    let store::Value::Text(name) = status else { return false };
+    CallStatus::from_name(name).is_some_and(|status| !status.is_final())
 }
 
 /// The columns of a described kind, and those from which its derived fields are made.

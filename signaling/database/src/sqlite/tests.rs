@@ -1,6 +1,6 @@
 //! Tests of what only SQLite has: a file, a log beside it, a page count.
 
-use store::{CallFilter, CallStatus, DomainSuffix, ResourceKind};
+use store::{CallStatus, DomainSuffix, ResourceKind};
 
 use super::*;
 use crate::tests::rows::{call, first, put};
@@ -32,7 +32,7 @@ fn a_full_disk_refuses_the_whole_batch_and_recovers() {
     let refused = store::Writer::commit(&mut writer, T0, &batch);
     assert!(matches!(refused, Err(StoreError::CannotWrite(_))), "{refused:?}");
     let reader = file.database().reader(None).unwrap();
-    assert!(reader.calls(MAIN, &CallFilter::default(), first(1)).unwrap().rows.is_empty());
+    assert!(reader.calls(MAIN, &[], first(1)).unwrap().rows.is_empty());
 
     writer.connection().pragma_update(None, "max_page_count", 1 << 30).unwrap();
     let outcomes = store::Writer::commit(&mut writer, T0, &batch[..1]).unwrap();

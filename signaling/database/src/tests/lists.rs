@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use shared::{AccountSid, NotificationSid};
 use store::{
-    Account, AccountParameters, CallFilter, CallRecord, CallStatus, Change, Condition, Cursor,
-    Described as _, HistoryQueue, HttpMessages, Is, NotificationFilter, NotificationLevel,
-    NotificationRecord, PageRequest, Patch, Reply, Resource, TimeRange, Value, Write,
+    Account, AccountParameters, CallRecord, CallStatus, Change, Condition, Cursor, Described as _,
+    HistoryQueue, HttpMessages, NotificationLevel, NotificationRecord, PageRequest, Patch, Reply,
+    Resource, Value, Write,
 };
 
 use super::rows::{call, first, put};
@@ -20,7 +20,7 @@ fn pages_are_newest_first_and_stay_stable_under_inserts<P: Place>() {
     let reader = house.reader();
     let read = |cursor| {
         let page = PageRequest { size: 2, cursor };
-        let page = reader.calls(MAIN, &CallFilter::default(), page).unwrap();
+        let page = reader.calls(MAIN, &[], page).unwrap();
         let numbers: Vec<_> = page.rows.iter().map(|row| row.created_ms - T0).collect();
         (
             numbers,
@@ -47,19 +47,19 @@ fn call_filters_are_exact_and_ranges_half_open<P: Place>() {
         house.commit(put(call(number as u64, status, T0 + number as i64 * DAY_MS)));
     }
     let reader = house.reader();
-    let count = |filter: CallFilter| reader.calls(MAIN, &filter, first(50)).unwrap().rows.len();
-    assert_eq!(count(CallFilter::default()), 8);
-    assert_eq!(
-        count(CallFilter { to: Some("sip:3@pbx.example".to_owned()), ..Default::default() }),
-        1
-    );
-    assert_eq!(count(CallFilter { from: Some("bob".to_owned()), ..Default::default() }), 0);
-    assert_eq!(count(CallFilter { status: Some(CallStatus::Ringing), ..Default::default() }), 1);
-    assert_eq!(count(CallFilter { status: Some(CallStatus::Busy), ..Default::default() }), 1);
-    let start =
-        TimeRange { from_ms: Some(T0 + DAY_MS + 1_000), before_ms: Some(T0 + 3 * DAY_MS + 1_000) };
-    assert_eq!(count(CallFilter { start, ..Default::default() }), 2);
-    let other = reader.calls(AccountSid(1), &CallFilter::default(), first(50)).unwrap();
+    let count =
+        |conditions: &[Condition]| reader.calls(MAIN, conditions, first(50)).unwrap().rows.len();
+    assert_eq!(count(&[]), 8);
+    assert_eq!(count(&[Condition::equal("callee", "sip:3@pbx.example")]), 1);
+    assert_eq!(count(&[Condition::equal("caller", "bob")]), 0);
+    assert_eq!(count(&[Condition::equal("status", CallStatus::Ringing.name())]), 1);
+    assert_eq!(count(&[Condition::equal("status", CallStatus::Busy.name())]), 1);
+    let start = [
+        Condition::from("start_ms", T0 + DAY_MS + 1_000),
+        Condition::before("start_ms", T0 + 3 * DAY_MS + 1_000),
+    ];
+    assert_eq!(count(&start), 2);
+    let other = reader.calls(AccountSid(1), &[], first(50)).unwrap();
     assert!(other.rows.is_empty());
 }
 
@@ -84,21 +84,26 @@ fn lists_are_the_same_wherever_their_rows_are<P: Place>() {
     calls.iter().for_each(|row| whole.commit(put(row.clone())));
     let (merged, whole) =
         (house.place.database().reader(Some(Arc::new(queue))).unwrap(), whole.reader());
-    let start = TimeRange { from_ms: Some(T0 + DAY_MS), before_ms: Some(T0 + 3 * DAY_MS) };
-    let filters = [
-        CallFilter::default(),
-        CallFilter { status: Some(CallStatus::Queued), ..CallFilter::default() },
-        CallFilter { status: Some(CallStatus::Completed), ..CallFilter::default() },
-        CallFilter { to: Some("old".to_owned()), ..CallFilter::default() },
-        CallFilter { from: Some("alice".to_owned()), start, ..CallFilter::default() },
-        CallFilter { end: start, ..CallFilter::default() },
+    let within =
+        |column| [Condition::from(column, T0 + DAY_MS), Condition::before(column, T0 + 3 * DAY_MS)];
+    let status = |status: CallStatus| Condition::equal("status", status.name());
+    let [from, before] = within("start_ms");
+    let filters: [&[Condition]; 8] = [
+        &[],
+        &[status(CallStatus::Queued)],
+        &[status(CallStatus::Completed)],
+        &[Condition::not("status", CallStatus::Completed.name())],
+        &[Condition::equal("callee", "old")],
+        &[Condition::equal("parent", Value::sid(calls[1].sid.0))],
+        &[Condition::equal("caller", "alice"), from, before],
+        &within("end_ms"),
     ];
     for filter in filters {
         let mut cursor = Cursor::Start;
         loop {
             let request = PageRequest { size: 3, cursor };
-            let page = merged.calls(MAIN, &filter, request).unwrap();
-            assert_eq!(page, whole.calls(MAIN, &filter, request).unwrap(), "{filter:?}");
+            let page = merged.calls(MAIN, filter, request).unwrap();
+            assert_eq!(page, whole.calls(MAIN, filter, request).unwrap(), "{filter:?}");
             match page.rows.last() {
                 Some(last) if page.has_next => cursor = Cursor::After(last.sid.0),
                 _ => break,
@@ -128,8 +133,7 @@ fn accounts_list_the_account_and_its_subaccounts_only<P: Place>() {
         rows.collect::<Vec<_>>()
     };
     assert_eq!(list(MAIN, &[]).len(), 3);
-    let is = Is::Equal(Value::Text("site a".to_owned()));
-    let named = [Condition { column: "friendly_name", is }];
+    let named = [Condition::equal("friendly_name", "site a")];
     assert_eq!(list(MAIN, &named), [Account::clone(&sub)]);
     assert_eq!(list(sub.sid, &[]).len(), 1);
 }
@@ -149,8 +153,8 @@ fn notifications_of_a_call_are_found_by_it<P: Place>() {
             created_ms: T0,
         })));
     }
-    let filter = NotificationFilter { call: Some(sid), ..Default::default() };
-    assert_eq!(house.reader().notifications(MAIN, &filter, first(9)).unwrap().rows.len(), 1);
+    let of_call = [Condition::equal("call", Value::sid(sid.0))];
+    assert_eq!(house.reader().notifications(MAIN, &of_call, first(9)).unwrap().rows.len(), 1);
 }
 
 over_each_driver! {

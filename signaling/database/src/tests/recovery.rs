@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::Transport;
-use store::{
-    BindingChanges, CallStatus, Change, NotificationFilter, RecordingStatus, Resource,
-    TimelineRecord,
-};
+use store::{BindingChanges, CallStatus, Change, RecordingStatus, Resource, TimelineRecord};
 
 use super::rows::{binding, call, domain, exchange, first, put, recording};
 use super::{DAY_MS, House, MAIN, Place, T0};
@@ -34,7 +31,7 @@ fn live_calls_are_closed_as_failed_after_a_kill<P: Place>() {
     assert_eq!((ringing.status, ringing.duration_s), (CallStatus::Failed, None));
     let ended = reader.call(MAIN, call(3, CallStatus::Completed, T0).sid).unwrap().unwrap();
     assert_eq!(ended.status, CallStatus::Completed);
-    let notes = reader.notifications(MAIN, &NotificationFilter::default(), first(10)).unwrap();
+    let notes = reader.notifications(MAIN, &[], first(10)).unwrap();
     assert_eq!(notes.rows.len(), 2);
     assert!(notes.rows.iter().all(|note| note.error_code == 12400 && note.call.is_some()));
 

@@ -2,8 +2,7 @@
 
 use rusqlite::{Transaction, params};
 use store::{
-    CallRecord, Conflict, HttpExchange, NotificationLevel, NotificationRecord, RecordingRecord,
-    TimelineRecord,
+    CallRecord, Conflict, HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord,
 };
 
 use super::{Failure, Written, first};
@@ -115,10 +114,6 @@ pub(super) fn delete_recording(
 
 pub(super) fn add_notification(transaction: &Transaction<'_>, row: &NotificationRecord) -> Written {
     let exchange = row.exchange.as_ref();
-    let level = match row.level {
-        NotificationLevel::Error => 0,
-        NotificationLevel::Warning => 1,
-    };
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO notifications VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
@@ -128,7 +123,7 @@ pub(super) fn add_notification(transaction: &Transaction<'_>, row: &Notification
             Bits(row.sid.0),
             Bits(row.account.0),
             row.call.map(|sid| Bits(sid.0)),
-            level,
+            row.level.number(),
             row.error_code,
             row.message,
             exchange.map(|messages| messages.method.name()),
