@@ -1,4 +1,4 @@
-//! The account of the first start: from the two variables, or made up and shown once. Shell.
+//! The account of the first start: from two variables, or generated and shown once. Shell.
 
 use shared::AccountSid;
 use shared::ids::Origin;
@@ -10,27 +10,27 @@ use crate::data_dir::{DataDir, DataDirError};
 /// The main account as the operator knows it.
 #[derive(Clone, Debug)]
 pub struct MainAccount {
-    /// Its SID.
+    /// Names it in every URL.
     pub sid: AccountSid,
-    /// Its auth token.
+    /// The password of REST requests, and the key of webhook signatures.
     pub auth_token: Secret,
-    /// Whether this start made it and chose the token itself: then it is shown.
+    /// Whether this start generated the token: then it is shown.
     pub generated: bool,
 }
 
-/// The account cannot be made.
+/// Reasons the first account cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// Only one of the two variables is set.
     #[error(
         "SIDETONE_ACCOUNT_SID and SIDETONE_AUTH_TOKEN belong together: set both, or neither and \
-         both are made up"
+         both are generated"
     )]
     OneVariable,
-    /// The SID has another form.
+    /// The SID is malformed.
     #[error("SIDETONE_ACCOUNT_SID is {0}")]
     Sid(#[from] shared::SidError),
-    /// The token could not be used as a password of REST requests.
+    /// The token is too short, too long, or not printable.
     #[error(
         "SIDETONE_AUTH_TOKEN must be 16 to 128 printable characters without blanks (the Twilio CLI wants exactly 32)"
     )]
@@ -38,7 +38,7 @@ pub enum AccountError {
     /// The credentials file cannot be written.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The store refused it.
+    /// The store refused the account.
     #[error("the first account could not be written: the store answered {0:?}")]
     Refused(Outcome),
     /// The store cannot write.
@@ -46,7 +46,7 @@ pub enum AccountError {
     CannotWrite(#[from] StoreError),
 }
 
-/// What the two variables say.
+/// The values of the two variables; `None`: not set.
 #[derive(Clone, Debug, Default)]
 pub struct AccountVariables {
     /// `SIDETONE_ACCOUNT_SID`.
@@ -56,7 +56,7 @@ pub struct AccountVariables {
 }
 
 impl AccountVariables {
-    /// Those of this process; empty ones count as not set.
+    /// Reads them from the environment. An empty value counts as not set.
     pub fn from_environment() -> Self {
         let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let [sid, auth_token] = crate::settings::ACCOUNT_VARIABLES;
@@ -78,7 +78,8 @@ impl AccountVariables {
     }
 }
 
-/// The main account of this store; made, on disk and in the credentials file when there is none.
+/// The main account of the store. Without one, generates it and writes it to the store and to the
+/// credentials file.
 ///
 /// # Errors
 /// [`AccountError`], each a sentence.

@@ -1,4 +1,4 @@
-//! The command line: what can be asked of `sidetone`, in words that teach. Shell.
+//! The command line of `sidetone` with its help. Shell.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,52 +12,53 @@ use crate::settings::Sources;
 #[derive(Debug, Parser)]
 #[command(name = "sidetone", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Where settings come from.
+    /// Flags that set settings.
     #[command(flatten)]
     pub settings: SettingsArguments,
-    /// What to do; `serve` when nothing is said.
+    /// The command; `serve` without one.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// Flags that every command understands.
+/// Flags of every command.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SettingsArguments {
-    /// Settings file; without it ./sidetone.toml is read where there is one
+    /// Settings file; without it ./sidetone.toml is read if it exists
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder of store, key, credentials and recordings (setting node.data_dir)
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Any setting, for example --set http.listen=127.0.0.1:9000; may be given more than once
+    /// Any setting, for example --set http.listen=127.0.0.1:9000; may be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub set: Vec<(String, String)>,
 }
 
-/// What `sidetone` can do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the gateway (what happens without a command, too)
+    /// Run the gateway (the default)
     Serve(ServeArguments),
-    /// Run it on loopback with a ready account, SIP user and TwiML application, and print how to call it
+    /// Run the gateway on loopback with an account, a SIP user and a TwiML application, and print how to
+    /// call it
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArguments),
     /// The built-in test phone: call, register or answer against any SIP server
     #[command(disable_help_flag = true)]
     Phone {
-        /// What the phone is to do; `sidetone phone --help` lists it
+        /// The command of the phone; `sidetone phone --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Check the settings, or show what they come to
+    /// Check the settings, or show their effective values
     Config {
-        /// What to do with them.
+        /// `check` or `show`.
         #[command(subcommand)]
         command: ConfigCommand,
     },
     /// Print the DNS zone that these settings and the SIP domains of the data folder need
     Dns(DnsArguments),
-    /// Say which rule would decide a hypothetical INVITE, REGISTER or OPTIONS, and why
+    /// Show which rule would decide a hypothetical INVITE, REGISTER or OPTIONS, and why
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
     /// Examine this host for media work (not in this version)
@@ -68,10 +69,10 @@ pub enum Command {
     Backup(Later),
     /// Put a backup back (not in this version)
     Restore(Later),
-    /// A part of the gateway in a process of its own; started by the gateway only
+    /// A part of the gateway in a process of its own. Only the gateway starts it
     #[command(hide = true)]
     Worker {
-        /// Which part.
+        /// The part.
         #[command(subcommand)]
         worker: Worker,
     },
@@ -80,7 +81,8 @@ pub enum Command {
 /// `sidetone serve`.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct ServeArguments {
-    /// Begin with an empty store where the folder's own is gone or damaged; its rest is put aside
+    /// Begin with an empty store if the store of the folder is missing or damaged; its remains are
+    /// renamed
     #[arg(long)]
     pub new_store: bool,
 }
@@ -88,7 +90,7 @@ pub struct ServeArguments {
 /// `sidetone demo`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct DemoArguments {
-    /// Also call it with the built-in phone, print PASS or FAIL for each check, and end
+    /// Also call it with the built-in phone, print PASS or FAIL for each check, and exit
     #[arg(long)]
     pub call: bool,
 }
@@ -96,7 +98,7 @@ pub struct DemoArguments {
 /// `sidetone dns`.
 #[derive(Clone, Debug, Args)]
 pub struct DnsArguments {
-    /// A name server of the zone; again for each more. Without one: ns.SUFFIX, at this node's address
+    /// A name server of the zone; may be repeated. Without one: ns.SUFFIX, at this node's address
     #[arg(long, value_name = "NAME", value_parser = host_name)]
     pub ns: Vec<String>,
 }
@@ -104,10 +106,10 @@ pub struct DnsArguments {
 /// `sidetone explain`.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainArguments {
-    /// Request-URI, for example sip:1000@desk.sip.sidetone.test; of a REGISTER the address of record
+    /// Request-URI, for example sip:1000@desk.sip.sidetone.test; for REGISTER the address of record
     #[arg(required_unless_present = "rules")]
     pub target: Option<String>,
-    /// The address it comes from, with or without a port
+    /// Source address of the request, with or without a port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = source)]
     pub from: SocketAddr,
     /// INVITE, REGISTER or OPTIONS
@@ -116,16 +118,16 @@ pub struct ExplainArguments {
     /// udp, tcp or tls
     #[arg(long, default_value = "udp", value_parser = ["udp", "tcp", "tls"])]
     pub transport: String,
-    /// The digest user; without it the request has no credentials, like every first one
+    /// The digest user; without it the request has no credentials, like every first request
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// The user's password, to be tried; without it the right one is assumed
+    /// The password to check; without it the correct one is assumed
     #[arg(long, requires = "user", value_name = "TEXT")]
     pub password: Option<String>,
-    /// Our own address that it comes to: counts where the Request-URI names an address
+    /// Address of the gateway that receives the request; matters if the Request-URI names an address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = source)]
     pub at: SocketAddr,
-    /// List every rule that can refuse a request, with its status, code and what to do
+    /// List every rule that can refuse a request, with its status, its code and the remedy
     #[arg(long)]
     pub rules: bool,
 }
@@ -133,9 +135,9 @@ pub struct ExplainArguments {
 /// `sidetone config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Say whether the settings are valid; exit code 0 or 1
+    /// Check whether the settings are valid; exit code 0 or 1
     Check,
-    /// Print every effective setting with its meaning and where it came from
+    /// Print every setting with its value, its meaning and the source of the value
     Show,
 }
 
@@ -149,7 +151,8 @@ pub enum Worker {
     },
 }
 
-/// Arguments of a command that is not built yet: taken, so that the answer is about the command.
+/// Arguments of a command that is not built yet. Any are accepted, so that the answer is about the
+/// command.
 #[derive(Clone, Debug, Args)]
 pub struct Later {
     /// Ignored.
@@ -158,7 +161,7 @@ pub struct Later {
 }
 
 impl SettingsArguments {
-    /// The same as layers of settings.
+    /// The flags as layers of settings.
     pub fn sources(&self) -> Sources {
         let data = self.data.iter().map(|path| {
             ("--data".to_owned(), "node.data_dir".to_owned(), path.display().to_string())
@@ -181,7 +184,7 @@ fn source(text: &str) -> Result<SocketAddr, String> {
     alone.or_else(|_| text.parse()).map_err(|_| "expected an address, like 203.0.113.9".to_owned())
 }
 
-/// A name server: lower case, no dot at the end.
+/// Parses a name server to lower case, without a dot at the end.
 fn host_name(text: &str) -> Result<String, String> {
     let name = text.trim_end_matches('.').to_ascii_lowercase();
     let is_fit = name.len() <= 253 && name.split('.').all(shared::config::is_label);
@@ -194,10 +197,10 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
-/// The sentence for a word that is not built yet.
+/// The sentence for a command that is not built yet.
 pub fn not_in_this_version(word: &str) -> String {
     let instead = match word {
-        "doctor" | "tune" => "What the gateway misses on this host it says when it starts.",
+        "doctor" | "tune" => "At start the gateway names what it misses on this host.",
         _ => "Stop the gateway and copy its data folder as a whole.",
     };
     format!("`sidetone {word}` is not in this version. {instead}")
@@ -205,18 +208,18 @@ pub fn not_in_this_version(word: &str) -> String {
 
 const AFTER_HELP: &str = "\
 Settings come from sidetone.toml, then SIDETONE_SECTION__KEY variables (SIDETONE_HTTP__LISTEN),
-then flags; the later wins. `sidetone config show` lists all of them with their meaning.
+then flags; a later one wins. `sidetone config show` lists all of them with their meaning.
 
 First steps:
   sidetone demo          a gateway, an account, a SIP user and an application to call, on loopback
-  sidetone demo --call   the same, called by the built-in phone: PASS or FAIL for each check
+  sidetone demo --call   the demo, called by the built-in phone: PASS or FAIL for each check
   sidetone serve         the gateway; its account is in <data folder>/credentials
 
 SIDETONE_ACCOUNT_SID and SIDETONE_AUTH_TOKEN name the account that the first start makes.";
 
 const EXPLAIN_HELP: &str = "\
-The rules are the gateway's own, applied to what its data folder holds now; the gateway may be running.
-What only a running gateway knows (load, drain, sources that ask too much) is taken as quiet.
+Applies the rules of the gateway to the store of its data folder. The gateway may be running. State that only
+a running gateway has (load, drain, sources past their rate) is taken as quiet.
 
   sidetone explain sip:1000@desk.sip.sidetone.test --from 203.0.113.9
   sidetone explain sip:1000@desk.sip.sidetone.test --from 203.0.113.9 --user alice
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_understood_before_and_after_the_command() {
+    fn flags_may_stand_before_and_after_the_command() {
         let before = Cli::parse_from(["sidetone", "--data", "x", "serve"]);
         let after = Cli::parse_from(["sidetone", "serve", "--data", "x", "--set", "node.id=3"]);
         assert_eq!(before.settings.data, after.settings.data);
@@ -251,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn words_of_later_versions_are_taken_with_any_arguments() {
+    fn commands_of_later_versions_accept_any_arguments() {
         let cli = Cli::parse_from(["sidetone", "doctor", "--deep", "x"]);
         assert!(matches!(cli.command, Some(Command::Doctor(_))));
         assert!(not_in_this_version("doctor").contains("not in this version"));
     }
 
     #[test]
-    fn nothing_said_means_serve_and_help_names_the_first_steps() {
+    fn no_command_means_serve_and_help_names_the_first_steps() {
         assert!(Cli::parse_from(["sidetone"]).command.is_none());
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("sidetone demo --call"), "{help}");

@@ -1,4 +1,4 @@
-//! The commands of the command line, each to its exit code. Shell.
+//! The commands of `sidetone`, each with its exit code. Shell.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ use crate::settings::{Settings, Sources};
 use crate::signals::{self, Asked};
 use crate::zone::{ZoneFacts, zone};
 
-/// Does what the command line asks.
+/// Runs the command that the command line names.
 pub fn run(cli: Cli) -> ExitCode {
     let sources = cli.settings.sources();
     match cli.command {
@@ -59,7 +59,7 @@ fn with_settings(sources: &Sources, run: impl FnOnce(&Settings) -> ExitCode) -> 
     }
 }
 
-/// Says why on standard error; exit code 1.
+/// Prints an error on standard error; exit code 1.
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {
     let text = error.to_string();
     for line in text.lines() {
@@ -87,7 +87,7 @@ fn serve(arguments: ServeArguments, settings: &Settings, sources: &Sources) -> E
     run_to_the_end(gateway, settings, sources, logs.control(), |_| {})
 }
 
-/// Once, at the first start.
+/// Shows the generated account, once, at the first start.
 fn show_account(settings: &Settings, gateway: &Gateway) {
     let file = settings.config.node.data_dir.join("credentials");
     eprintln!(
@@ -122,7 +122,7 @@ fn demo(arguments: DemoArguments, sources: Sources) -> ExitCode {
     })
 }
 
-/// The demo calls itself, in a folder that is gone afterwards.
+/// `demo --call`, in a temporary folder.
 fn demo_call(sources: Sources) -> ExitCode {
     let folder = std::env::temp_dir().join(format!("sidetone-demo-call-{}", std::process::id()));
     let sources = demo::call_sources(sources, &folder);
@@ -130,11 +130,11 @@ fn demo_call(sources: Sources) -> ExitCode {
         Ok(settings) => crate::phone_command::demo_call(&settings),
         Err(error) => failed(&error),
     };
-    let _ = std::fs::remove_dir_all(folder); // not made when --data named another one
+    let _ = std::fs::remove_dir_all(folder); // missing if --data named another one
     outcome
 }
 
-/// Prints the ready line, hears signals, waits.
+/// Prints the ready line and waits for the end of the gateway, by a signal or by a fault.
 fn run_to_the_end(
     gateway: Gateway,
     settings: &Settings,
@@ -142,11 +142,11 @@ fn run_to_the_end(
     logs: logging::LogControl,
     more: impl FnOnce(&mut dyn std::io::Write),
 ) -> ExitCode {
-    if let Err(error) = hear_signals(&gateway, settings, sources, logs) {
+    if let Err(error) = handle_signals(&gateway, settings, sources, logs) {
         return failed(&format!("cannot listen for signals: {error}"));
     }
     let mut out = std::io::stdout().lock();
-    // A closed standard output is no reason to refuse calls.
+    // With a closed standard output the gateway still serves calls.
     let _ = writeln!(out, "{}", gateway.addresses.ready_line());
     more(&mut out);
     let _ = out.flush();
@@ -160,7 +160,7 @@ fn run_to_the_end(
     }
 }
 
-fn hear_signals(
+fn handle_signals(
     gateway: &Gateway,
     settings: &Settings,
     sources: &Sources,
@@ -183,8 +183,8 @@ fn hear_signals(
     })
 }
 
-/// Reads the settings again. What cannot change while calls are up takes effect at the next start,
-/// and that is said key by key. A bad file changes nothing; `false` then.
+/// Reads the settings again. Settings that cannot change while calls are up take effect at the next
+/// start; the log names each of them. Returns `false` for a bad file, which changes nothing.
 fn reload(
     current: &mut Settings,
     sources: &Sources,
@@ -200,7 +200,7 @@ fn reload(
             return false;
         }
     };
-    // Certificates are files beside the settings: all of it is tried before any of it is used.
+    // Certificates are files of their own: read all of them before one setting changes.
     match tls.reload(&settings.config) {
         Ok(parts) => down.send_patiently(Down::Tls(Box::new(parts))),
         Err(error) => {
@@ -248,7 +248,7 @@ fn dns(arguments: &DnsArguments, settings: &Settings) -> ExitCode {
     let facts = ZoneFacts {
         domains,
         name_servers: arguments.ns.clone(),
-        // Seconds since 1970: each zone has a higher one than the last, until 2106.
+        // Seconds since 1970: a later zone has a higher serial number, until 2106.
         serial: u32::try_from(Clock.unix_ms() / 1_000).unwrap_or(u32::MAX),
         here: crate::local_address::outside(),
     };

@@ -2,11 +2,11 @@
 //!
 //! | file | what | mode |
 //! |---|---|---|
-//! | `lock` | held by the running gateway; two starts on one folder never meet | 0600 |
+//! | `lock` | held by the running gateway, so that a second start on the folder fails | 0600 |
 //! | `sidetone.db` | the store; `-wal` and `-shm` belong to it while the gateway runs | 0644, in a folder of 0700 |
-//! | `history.journal` | space for history that a full disk keeps from the store | 0600 |
+//! | `history.journal` | reserved space, for history while the store cannot write | 0600 |
 //! | `key` | 32 bytes in hexadecimal: seals the secrets in the store | 0600 |
-//! | `generation` | how often a gateway was started here, wrapping at 256 | 0600 |
+//! | `generation` | the number of starts on this folder, modulo 256 | 0600 |
 //! | `credentials` | the first account, as shell variables | 0600 |
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -17,24 +17,24 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use shell::{hex, random};
 
-/// The data folder, held for this process until dropped.
+/// The data folder, locked for this process until dropped.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// The kernel lets go of the lock when this is closed, also after a kill.
+    /// The kernel releases the lock when this is closed, also after a kill.
     _lock: File,
-    /// Seals stored secrets. A new one is only here until [`DataDir::keep_key`].
+    /// Seals stored secrets. A new key is not on disk until [`DataDir::keep_key`].
     pub key: [u8; 32],
     /// Whether the folder had no key.
     pub key_is_new: bool,
-    /// Of this process.
+    /// The generation of this process.
     pub generation: u8,
 }
 
-/// The data folder cannot be used.
+/// Reasons the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// Another gateway runs on it.
+    /// Another gateway has locked it.
     #[error(
         "another sidetone{} is running on the data folder {}. \
          Stop it, or give this one a folder of its own with --data or node.data_dir.",
@@ -43,30 +43,30 @@ pub enum DataDirError {
     Held {
         /// The folder.
         path: PathBuf,
-        /// Who holds it, as the lock file says.
+        /// The process that the lock file names.
         pid: Option<u32>,
     },
     /// The system refused something.
     #[error("cannot {what} {}: {source}. The data folder (--data, node.data_dir) must be writable.", .path.display())]
     System {
-        /// What was tried.
+        /// The action, as the sentence has it.
         what: &'static str,
-        /// On which file.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The key file is damaged.
     #[error("the key file {} is damaged: expected 64 hexadecimal digits. Restore it from a backup: without it the secrets in the store cannot be read.", .path.display())]
     Key {
-        /// The file.
+        /// The path of the key file.
         path: PathBuf,
     },
 }
 
 impl DataDir {
-    /// Makes the folder where it is missing, locks it, reads the key or thinks of one, counts the generation
-    /// up.
+    /// Makes the folder if it is missing, locks it, reads the key or generates one, and increments the
+    /// generation.
     ///
     /// # Errors
     /// [`DataDirError`], each a sentence with its remedy.
@@ -82,8 +82,8 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock, key, key_is_new, generation })
     }
 
-    /// Keeps a new key. To be called when the store has been made and before anything is sealed: a key
-    /// without a store then says that the store is gone.
+    /// Writes a new key to disk. Call it after the store is made and before anything is sealed. In this
+    /// order a key without a store proves that the store is gone.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -94,7 +94,7 @@ impl DataDir {
         write_whole(&self.path.join("key"), format!("{}\n", hex(&self.key)).as_bytes())
     }
 
-    /// What in the folder shows that a store was here, if anything does.
+    /// A file that proves that the folder had a store; `None`: there is no such file.
     pub fn trace_of_store(&self) -> Option<PathBuf> {
         let key = self.path.join("key");
         let recordings = self.path.join("recordings");
@@ -112,10 +112,10 @@ impl DataDir {
         has_recordings().then_some(recordings)
     }
 
-    /// The key of a folder that a gateway may be running on: nothing is locked, made or written.
+    /// Reads the key of a folder on which a gateway may be running: locks, makes and writes nothing.
     ///
     /// # Errors
-    /// [`DataDirError`], also where no gateway has run on the folder yet.
+    /// [`DataDirError`], also for a folder on which no gateway has run.
     pub fn read_key(path: &Path) -> Result<[u8; 32], DataDirError> {
         let path = path.join("key");
         let text =
@@ -138,12 +138,12 @@ impl DataDir {
         &self.path
     }
 
-    /// Where the first account's credentials are kept.
+    /// The file with the credentials of the first account.
     pub fn credentials_path(&self) -> PathBuf {
         self.path.join("credentials")
     }
 
-    /// Keeps the first account's credentials for the operator.
+    /// Writes the credentials of the first account, for the operator.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -175,7 +175,7 @@ fn lock(folder: &Path) -> Result<File, DataDirError> {
         }
         Err(errno) => return Err(system("lock", &path, errno.into())),
     }
-    // Only for the sentence above; that it cannot be written harms nothing.
+    // The process id is only for the error of a second start; the lock holds without it.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
@@ -207,7 +207,8 @@ fn parse_key(text: &str) -> Option<[u8; 32]> {
     Some(key)
 }
 
-/// A damaged generation starts again at 0: it only tells strays of the last process apart.
+/// A damaged generation starts again at 0. Its only use is to recognise stray messages of an earlier
+/// process.
 fn next_generation(path: &Path) -> Result<u8, DataDirError> {
     let before = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u8>().ok());
     let generation = before.map_or(0, |before| before.wrapping_add(1));
@@ -215,7 +216,7 @@ fn next_generation(path: &Path) -> Result<u8, DataDirError> {
     Ok(generation)
 }
 
-/// All or nothing: a temporary name, synced, renamed, the folder synced.
+/// Writes a file completely or not at all: to a temporary name, synced, renamed, the folder synced.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     let temporary = path.with_extension("new");
     let write = || {

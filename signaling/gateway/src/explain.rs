@@ -1,4 +1,5 @@
-//! `sidetone explain`: a question to the rules, with what the data folder holds now. Shell.
+//! `sidetone explain`: applies the rules of admission to a question and the store of a data folder.
+//! Shell.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use sip::{Method, Uri};
 use crate::cli::ExplainArguments;
 use crate::settings::Settings;
 
-/// Answers and says so by the exit code: 0 served or challenged, 3 refused, 1 no answer.
+/// Prints the answer. Exit code: 0 served or challenged, 3 refused, 1 no answer.
 pub fn run(arguments: &ExplainArguments, settings: &Settings) -> ExitCode {
     if arguments.rules {
         print!("{}", rules());
@@ -53,8 +54,8 @@ fn question(arguments: &ExplainArguments) -> Result<Question, String> {
         Some(("sip" | "sips" | "tel" | "SIP" | "SIPS", _)) => text.to_owned(),
         _ => format!("sip:{text}"),
     };
-    let target =
-        Uri::parse(text.as_bytes()).map_err(|error| format!("`{text}` is no SIP URI: {error}"))?;
+    let target = Uri::parse(text.as_bytes())
+        .map_err(|error| format!("`{text}` is not a SIP URI: {error}"))?;
     Ok(Question {
         method: match arguments.method.as_str() {
             "REGISTER" | "register" => Method::Register,
@@ -120,7 +121,7 @@ fn shown(question: &Question, explanation: &Explanation) -> String {
     out
 }
 
-/// The table of all rules.
+/// The table of all rules, as text.
 fn rules() -> String {
     let mut out = String::from("rule                            answer  code   meaning\n");
     for rule in RULES {

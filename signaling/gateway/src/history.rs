@@ -1,9 +1,9 @@
-//! History between the signaling thread, which makes it, the store thread, which writes it, and the readers of
-//! the REST API, which see it from the moment it was made. Shell.
+//! Rows of history that are not on disk yet, shared by three kinds of thread. Shell.
 //!
-//! The signaling thread only puts rows into a bounded channel: it takes no lock. Whoever looks next, a reader
-//! or the store thread, moves them into the queue that both share. A row is in the channel before the webhook
-//! that names it leaves, so the application that asks about it finds it.
+//! The signaling thread makes rows, the store thread writes them, and readers of the REST API see them at
+//! once. The signaling thread takes no lock: it puts a row into a bounded channel. The next reader or the
+//! store thread moves rows from there into the queue behind the lock. A row is in the channel before the
+//! webhook that names it leaves, so an application can ask for it as soon as it knows the SID.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ struct Shelf {
     queue: HistoryQueue,
 }
 
-/// Both ends, empty.
+/// Makes both ends.
 pub fn history() -> (HistorySender, Arc<History>) {
     let (arriving, arrived) = sync_channel(STORE_QUEUE_MAX);
     let queue = HistoryQueue::new(HISTORY_WAITING_BYTES_MAX);
@@ -40,11 +40,11 @@ pub fn history() -> (HistorySender, Arc<History>) {
 }
 
 impl HistorySender {
-    /// Hands a row over. Never blocks: where the channel is full, as the store thread is held up by its disk,
-    /// the rows are moved on from here, unless somebody does that right now.
+    /// Hands a row over. Never blocks. A full channel means that the store thread waits for its disk;
+    /// then this thread moves the rows into the queue, if the lock is free.
     ///
     /// # Errors
-    /// The row, where there is no room for it even so.
+    /// The row, if there is still no room.
     pub fn send(&self, row: Change) -> Result<(), Change> {
         let Err(TrySendError::Full(row) | TrySendError::Disconnected(row)) =
             self.arriving.try_send(row)
@@ -61,7 +61,8 @@ impl HistorySender {
 }
 
 impl History {
-    /// The oldest rows behind `after`, `count` at most. They stay until [`History::written`].
+    /// The oldest rows behind `after`, at most `count`. They stay in the queue until
+    /// [`History::written`].
     pub fn oldest(&self, after: Option<Place>, count: usize) -> Vec<(Place, Change)> {
         self.shelf().queue.from(after, count)
     }
@@ -82,7 +83,7 @@ impl History {
         self.shelf().queue.take_lost()
     }
 
-    /// The queue with all that has arrived.
+    /// Locks the queue, with all rows that have arrived.
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         let mut shelf = self.0.lock();
         shelf.take_in();
@@ -104,8 +105,8 @@ impl Unwritten for History {
         self.shelf().queue.row(key).cloned()
     }
 
-    /// In turns, so that a long list holds nobody else up: a row that changes in between is in its newer
-    /// version, here or on disk.
+    /// Copies in turns, so that a long list does not hold the lock. A row that changes between two turns
+    /// shows its newer version, here or on disk.
     fn rows(
         &self,
         kind: RowKind,
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_sees_a_row_as_soon_as_it_was_handed_over() {
+    fn a_reader_sees_a_row_at_once() {
         let (sender, history) = history();
         sender.send(row(7)).expect("room");
         let key = RowKey { kind: RowKind::Timeline, account: AccountSid(1), bits: 7 };
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn more_rows_than_the_channel_holds_wait_while_the_store_thread_is_held_up() {
+    fn more_rows_than_the_channel_holds_wait_while_the_store_thread_stalls() {
         let (sender, history) = history();
         let count = STORE_QUEUE_MAX + 2 * ROWS_A_TURN;
         for number in 0..count {

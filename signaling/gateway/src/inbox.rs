@@ -1,4 +1,4 @@
-//! What the other threads send into the signaling thread. Shell.
+//! Messages from other threads to the signaling thread. Shell.
 //!
 //! It stands below the signaling loop, which takes these values, and below the threads that send
 //! them, so that none of them imports another. Three queues, because each has its own budget in a
@@ -22,7 +22,7 @@ use transport::Up;
 /// Into the signaling thread from all other threads; connections and REST have their own queues.
 #[derive(Debug)]
 pub enum Message {
-    /// For Control as it is: answers of the store, of webhooks, prompts and recordings.
+    /// An input of Control, unchanged: answers of the store, of webhooks, prompts and recordings.
     Input(Input<'static>),
     /// A SIP target was resolved. The signaling thread adds the local address towards each endpoint.
     Resolved {

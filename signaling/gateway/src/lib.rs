@@ -1,6 +1,7 @@
 //! The gateway as a library, so that its parts can be tested without the binary's `main`.
 //!
-//! Here, and only here, are sockets, clocks, threads and files of the signaling side.
+//! Sockets, clocks, threads and files of the signaling side are here and in the shells beside it, nowhere
+//! below.
 #![deny(unsafe_code)]
 
 pub mod account;
@@ -8,10 +9,10 @@ pub mod cli;
 pub mod commands;
 pub mod data_dir;
 pub mod demo;
-pub mod errands;
 pub mod explain;
 pub mod history;
 pub mod inbox;
+pub mod jobs;
 pub mod late_history;
 mod leg_scales;
 pub mod local_address;

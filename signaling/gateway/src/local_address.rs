@@ -1,13 +1,13 @@
-//! Which of our addresses a peer sees: asked of the kernel's routes, kept for a while. Shell.
+//! The local address that a peer sees, by the kernel's routes, cached for 60 s. Shell.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use shared::Instant;
 
-/// Answers "from which local address would a packet to this peer leave?".
+/// The source address of packets to each peer.
 ///
-/// A connected UDP socket sends nothing; connecting it makes the kernel choose the source address.
+/// Connecting a UDP socket makes the kernel choose the source address and sends nothing.
 /// Answers are kept for [`KEPT_S`] seconds and at most [`PEERS_MAX`] of them, so that a flood of
 /// sources costs one system call each and no memory.
 #[derive(Debug, Default)]
@@ -16,8 +16,8 @@ pub struct LocalAddresses {
 }
 
 impl LocalAddresses {
-    /// The local address towards `peer`. Where the kernel knows no route: the loopback address of
-    /// that family, which at least says truthfully that nobody outside will reach us.
+    /// The local address towards `peer`. Without a route: the loopback address of its IP version. No peer
+    /// outside could reach us at any address then.
     pub fn towards(&mut self, now: Instant, peer: IpAddr) -> IpAddr {
         let peer = peer.to_canonical();
         if let Some((local, at)) = self.known.get(&peer)
@@ -33,7 +33,7 @@ impl LocalAddresses {
         local
     }
 
-    /// The address of a listener as this peer sees it: its own unless it is bound to any address.
+    /// The address of a listener as this peer sees it: as bound, unless it is bound to all addresses.
     pub fn of_listener(&mut self, now: Instant, bound: SocketAddr, peer: IpAddr) -> SocketAddr {
         match bound.ip().to_canonical().is_unspecified() {
             true => SocketAddr::new(self.towards(now, peer), bound.port()),
@@ -42,13 +42,13 @@ impl LocalAddresses {
     }
 }
 
-/// The addresses from which this host reaches the rest of the world, one an IP version that has a route.
+/// The source addresses of packets to the internet, one for each IP version with a route.
 pub fn outside() -> Vec<IpAddr> {
     let found = DOCUMENTATION.into_iter().filter_map(ask_kernel);
     found.filter(|address| !address.is_loopback()).collect()
 }
 
-/// Addresses that are nobody's (RFC 5737, RFC 3849): only default routes lead there.
+/// Documentation addresses (RFC 5737, RFC 3849), which no host has: only default routes lead there.
 const DOCUMENTATION: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
@@ -72,10 +72,10 @@ fn loopback(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// Routes change seldom; this is how long a change may go unseen.
+/// Seconds that an answer is kept: a change of routes shows after this time at the latest.
 const KEPT_S: u64 = 60;
 
-/// Peers remembered; past it all are forgotten and asked again.
+/// Peers remembered. Past it all are forgotten.
 const PEERS_MAX: usize = 4_096;
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_peers_is_forgotten_not_kept() {
+    fn a_flood_of_peers_occupies_bounded_memory() {
         let mut addresses = LocalAddresses::default();
         for n in 0..=PEERS_MAX as u32 {
             addresses

@@ -1,7 +1,7 @@
 //! Log lines on standard error: human or JSON, bounded in length and rate. Shell.
 //!
-//! A thread of its own writes them: a terminal that was stopped, a full pipe or a slow disk behind
-//! standard error holds up no call. Lines it cannot take are counted, and their number is told.
+//! A thread of its own writes them, so that a stopped terminal, a full pipe or a slow disk behind
+//! standard error delays no call. Lines past a bound are counted, and the count is a log line itself.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -26,19 +26,19 @@ pub struct LogControl {
 impl LogControl {
     /// Uses another level from now on.
     pub fn set_level(&self, level: LogLevel) {
-        // It fails only after the subscriber is gone, and then nobody logs.
+        // Fails only when the subscriber is gone; then there are no log lines.
         let _ = self.filter.reload(filter(level));
     }
 }
 
-/// The log of the process. When dropped, lines that wait are still written, for [`LAST_LINES`] at most.
+/// The log of the process. Dropping it waits for lines in the queue, for at most [`LAST_LINES`].
 pub struct Logging {
     control: LogControl,
     lines: Lines,
 }
 
 impl Logging {
-    /// What changes its level.
+    /// The handle that changes the level.
     pub fn control(&self) -> LogControl {
         self.control.clone()
     }
@@ -50,7 +50,7 @@ impl Drop for Logging {
     }
 }
 
-/// Starts logging for the whole process. To be called once.
+/// Starts logging for the whole process. Call it once.
 pub fn start(settings: &Log) -> Logging {
     let (filter, handle) = reload::Layer::new(filter(settings.level));
     let lines = Lines::to(io::stderr());
@@ -60,12 +60,13 @@ pub fn start(settings: &Log) -> Logging {
         LogFormat::Human => registry.with(layer.with_target(false)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
-    // In tests one process starts several gateways; the first subscriber serves them all.
+    // In tests one process starts several gateways; the first subscriber serves all of them.
     let _ = started;
     Logging { control: LogControl { filter: handle }, lines }
 }
 
-/// Libraries speak from `warn` on, whatever our own level is: their debug lines name numbers and bodies.
+/// The filter of a level. Libraries log from `warn` on at every level: their debug lines contain phone
+/// numbers and bodies.
 fn filter(level: LogLevel) -> EnvFilter {
     EnvFilter::new(format!(
         "{0},hyper=warn,hyper_util=warn,hickory_resolver=warn,hickory_proto=warn,mio=warn,rustls=warn",
@@ -73,25 +74,25 @@ fn filter(level: LogLevel) -> EnvFilter {
     ))
 }
 
-/// Hands whole lines to the thread that writes, cut at [`LOG_LINE_BYTES_MAX`], at most
-/// [`LINES_A_SECOND_MAX`] a second; what is left out is counted and told as soon as it can be.
+/// Hands whole lines to the writing thread, cut at [`LOG_LINE_BYTES_MAX`], at most [`LINES_A_SECOND_MAX`]
+/// per second. Lines that are left out are counted, and the next line that fits says how many.
 #[derive(Clone)]
 struct Lines {
     rate: Arc<Rate>,
-    /// Lines for which the queue had no room, since this was last told.
+    /// Lines that found the queue full, since the last line that said so.
     unwritten: Arc<AtomicU64>,
     queue: SyncSender<Order>,
 }
 
-/// For the thread that writes.
+/// An entry of the queue to the writing thread.
 enum Order {
     Line(Vec<u8>),
-    /// Answer when everything before is written.
+    /// Answer when all lines before are written.
     Flush(SyncSender<()>),
 }
 
 impl Lines {
-    /// Starts the thread that writes to `out`. Where the system has no thread for it, nothing is logged.
+    /// Starts the thread that writes to `out`. If the system refuses a thread, nothing is logged.
     fn to(out: impl Write + Send + 'static) -> Self {
         let (queue, orders) = sync_channel(LOG_LINES_WAITING_MAX);
         let unwritten = Arc::new(AtomicU64::new(0));
@@ -103,14 +104,14 @@ impl Lines {
         Self { rate: Arc::default(), unwritten, queue }
     }
 
-    /// Never waits.
+    /// Queues a line. Never waits: a full queue drops the line and counts it.
     fn put(&self, line: Vec<u8>) {
         if self.queue.try_send(Order::Line(line)).is_err() {
             self.unwritten.fetch_add(1, Relaxed);
         }
     }
 
-    /// Waits until what was put before is written, so long at most.
+    /// Waits until the lines queued before are written, for at most `wait`.
     fn flush(&self, wait: Duration) {
         let (done, is_done) = sync_channel(1);
         if self.queue.try_send(Order::Flush(done)).is_ok() {
@@ -119,7 +120,7 @@ impl Lines {
     }
 }
 
-/// Nothing can be done about a standard error that is closed: its errors are passed over.
+/// The writing thread. Ignores errors: a closed standard error leaves no place to report them.
 fn write_lines(mut out: impl Write, orders: &Receiver<Order>, unwritten: &AtomicU64) {
     for order in orders {
         match order {
@@ -140,8 +141,8 @@ struct Rate {
 }
 
 impl Rate {
-    /// Whether one more line may be written in this second, and how many the last ones lost.
-    /// Counts may be off by a few where threads meet at a second's edge; that does not matter here.
+    /// Whether one more line may be written in this second, and the number left out in the second before.
+    /// Threads that race at the edge of a second may miscount a few lines, which is harmless.
     fn admit(&self, second: u64) -> (bool, u64) {
         let mut lost = 0;
         if self.second.swap(second, Relaxed) != second {
@@ -159,7 +160,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// One line in the making; put into the queue when dropped.
+/// A line that is being formatted; dropping it queues it.
 struct Line {
     lines: Lines,
     bytes: Vec<u8>,
@@ -167,7 +168,7 @@ struct Line {
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A little more than the limit is kept, so that the cut shows.
+        // One byte more than the limit: `bounded` sees that the line is too long.
         let room = (LOG_LINE_BYTES_MAX + 1).saturating_sub(self.bytes.len());
         self.bytes.extend(bytes.iter().take(room));
         Ok(bytes.len())
@@ -193,7 +194,8 @@ impl Drop for Line {
     }
 }
 
-/// Cut to the limit, control bytes escaped, exactly one line feed at the end.
+/// Cuts a line to the limit, escapes control bytes, and ends it with exactly one line feed. Without the
+/// escapes a peer could forge log lines.
 fn bounded(bytes: &[u8]) -> Vec<u8> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let cut = bytes.len() >= LOG_LINE_BYTES_MAX;
@@ -210,13 +212,13 @@ fn bounded(bytes: &[u8]) -> Vec<u8> {
     line
 }
 
-/// Past it lines are counted, not written.
+/// Lines per second. Past it: counted, not written.
 const LINES_A_SECOND_MAX: u64 = 1_000;
 
-/// How long the end of the process waits for lines that are not written yet.
+/// How long the end of the process waits for queued lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// At the end of a line that was too long.
+/// The end of a line that was cut.
 const CUT: &str = "… (cut)";
 
 #[cfg(test)]
@@ -235,7 +237,7 @@ mod tests {
         assert_eq!(bounded(b"a\r\nb\x1b[31m\n"), b"a\\r\\nb\\x1b[31m\n");
     }
 
-    /// Takes the first byte of a line only once it is told to, and keeps what it took.
+    /// A standard error that blocks until it is released, and keeps what was written.
     struct Stopped {
         go: Receiver<()>,
         taken: std::sync::mpsc::Sender<Vec<u8>>,
@@ -243,7 +245,7 @@ mod tests {
 
     impl Write for Stopped {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.go.recv(); // an error: told to go on for ever
+            let _ = self.go.recv(); // an error: released for good
             let _ = self.taken.send(bytes.to_vec());
             Ok(bytes.len())
         }
@@ -254,11 +256,11 @@ mod tests {
     }
 
     #[test]
-    fn a_standard_error_that_takes_nothing_holds_nobody_up_and_what_was_lost_is_told() {
+    fn a_blocked_standard_error_delays_no_thread_and_lost_lines_are_counted_in_the_log() {
         let (release, go) = sync_channel::<()>(1);
         let (taken, lines) = std::sync::mpsc::channel();
         let log = Lines::to(Stopped { go, taken });
-        // The thread holds one line at most; the rest finds the queue full. None of it waits.
+        // The thread holds at most one line; the rest fills the queue and more. No put waits.
         let put = LOG_LINES_WAITING_MAX + 10;
         for _ in 0..put {
             log.put(b"x\n".to_vec());
@@ -271,7 +273,7 @@ mod tests {
         while !String::from_utf8_lossy(&text).ends_with(&told) {
             text.extend(lines.recv().expect("the thread goes on"));
         }
-        // What waited and is not lost comes out as well.
+        // Lines that waited are written as well.
         drop(log);
         text.extend(lines.iter().flatten());
         let written = text.split(|byte| *byte == b'\n').filter(|line| *line == b"x").count();
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_past_the_rate_are_counted_and_told_in_the_next_second() {
+    fn lines_past_the_rate_are_counted_and_reported_in_the_next_second() {
         let rate = Rate::default();
         let admitted = (0..LINES_A_SECOND_MAX + 5).filter(|_| rate.admit(1).0).count() as u64;
         assert_eq!(admitted, LINES_A_SECOND_MAX);

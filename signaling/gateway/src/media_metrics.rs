@@ -115,7 +115,7 @@ const ROWS: &[Row] = &[
     (
         "media_core_restarts_total",
         "counter",
-        "Times the core began anew after a panic: its legs were gone. Report it with the log.",
+        "Times the core restarted after a panic and lost its legs. Report it with the log.",
         |f| f.restarts,
     ),
     ("media_turns_total", "counter", "Turns of the core's loop.", |f| f.turns),

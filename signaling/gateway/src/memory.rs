@@ -1,17 +1,21 @@
-//! What all limits together may take of memory: added up at start, refused where it does not fit. Shell.
+//! The memory that all limits together may take. Added up at start; a start that does not fit is refused.
+//! Shell.
+//!
+//! A machine that runs out of memory kills the process and with it every call, so the sum of the bounds
+//! must fit before the first call. README.md has the measurements behind the constants.
 
 use shared::config::{ByteSize, Config, LimitsProfile};
 use shared::limits;
 
-/// The sum, line by line: how many of what, and the bytes of one.
+/// The sum, line by line: name, count, bytes of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
     lines: Vec<(&'static str, u64, u64)>,
-    /// Calls at once that fit, or that the settings ask for.
+    /// Calls at once: `limits.calls`, or as many as fit if that is 0.
     pub calls: u64,
 }
 
-/// The limits do not fit into the machine.
+/// The limits do not fit into the memory of the machine.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the limits may take {needed} of memory and this machine has {available}: {detail}. \
@@ -35,7 +39,7 @@ impl MemoryPlan {
         let calls = match u64::from(config.limits.calls) {
             0 => {
                 let room = available.saturating_sub(fixed_bytes) / CALL_BYTES;
-                // A call has one leg; never so few that a small box cannot start.
+                // One leg for each call. At least CALLS_MIN, so that a small machine can start.
                 room.min(legs).max(CALLS_MIN)
             }
             asked => asked,
@@ -53,7 +57,7 @@ impl MemoryPlan {
         Ok(plan)
     }
 
-    /// The sum.
+    /// The sum of all lines.
     pub fn bytes(&self) -> u64 {
         self.lines.iter().map(|(_, count, bytes)| count * bytes).sum()
     }
@@ -91,7 +95,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
             share,
             limits::SIP_CONNECTIONS_UNFINISHED_BYTES_MAX as u64,
         ),
-        ("SIP transactions of strangers", TRANSACTIONS, TRANSACTION_BYTES),
+        ("ended SIP transactions", TRANSACTIONS, TRANSACTION_BYTES),
         ("large answers of SIP transactions", share, limits::SERVER_ANSWERS_BYTES_MAX as u64),
         ("remembered nonces", limits::NONCES_REMEMBERED_MAX as u64, limits::NONCE_BYTES as u64),
         ("remembered sources", 2 * limits::SOURCES_REMEMBERED_MAX as u64, SOURCE_BYTES),
@@ -108,7 +112,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     ]
 }
 
-/// Memory that this process may use: the machine's, or its control group's where that is less.
+/// Memory that this process may use: the machine's, or that of its control group if less.
 pub fn available(config: &Config) -> u64 {
     if config.limits.memory.0 > 0 {
         return config.limits.memory.0;
@@ -124,15 +128,17 @@ fn total_of(meminfo: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1_024)
 }
 
-/// A call in all its parts: machine and document, timeline (16 KiB), dialog with the headers it keeps, records on
-/// their way. Measured: 20 KiB with a document of one verb, 211 KiB with one of 64 KiB and 950 verbs.
+/// A call in all its parts: machine and document, timeline (16 KiB), dialog with the headers it keeps,
+/// records on their way. Measured: 20 KiB with a document of one verb, 211 KiB with one of 64 KiB and 950
+/// verbs.
 const CALL_BYTES: u64 = 256 * 1024;
-/// Calls that the smallest box must be able to carry.
+/// Calls that the smallest machine must be able to carry.
 const CALLS_MIN: u64 = 100;
 /// Program, thread stacks, pages of the store, trusted certificates: an idle process takes 80 MiB besides
 /// what its media cores have touched.
 const PROCESS_BYTES: u64 = 96 * 1024 * 1024;
-/// A voice, and half an hour of speech, the longest that is spoken: at 16,000 Hz, at 8,000 Hz, and framed.
+/// A voice, and half an hour of speech, the longest that is spoken: at 16,000 Hz, at 8,000 Hz, and
+/// framed.
 const SPEECH_WORKER_BYTES: u64 = 160 * 1024 * 1024;
 /// The buffer of one file, and its header and name.
 const RECORDING_BYTES: u64 = 34 * 1024;
@@ -146,7 +152,8 @@ const TRANSACTIONS: u64 = limits::SERVER_TRANSACTIONS_MAX as u64;
 const TRANSACTION_BYTES: u64 = limits::SERVER_TRANSACTION_ENDED_BYTES_MAX as u64;
 /// An entry of two tables, by address and by time, while they double.
 const SOURCE_BYTES: u64 = 192;
-/// A body as it came and unpacked, the headers in the connection's buffer and as a map, records of TLS, the form.
+/// A body as it came and unpacked, the headers in the connection's buffer and as a map, records of TLS,
+/// the form.
 const WEBHOOK_BYTES: u64 =
     (2 * limits::WEBHOOK_BODY_BYTES_MAX + 2 * limits::WEBHOOK_HEADERS_BYTES_MAX + 40 * 1024) as u64;
 /// The buffer of a connection and what TLS keeps.
@@ -176,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_with_four_gigabytes_starts_with_the_defaults() {
+    fn a_machine_with_four_gigabytes_starts_with_the_defaults() {
         let plan = MemoryPlan::new(&config("0"), 1, 4 << 30).expect("fits");
         assert!(plan.bytes() <= 4 << 30);
         assert!(plan.calls >= 1_000, "{plan:?}");

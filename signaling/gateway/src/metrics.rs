@@ -15,7 +15,7 @@ shell::metrics! {
         signaling_datagrams_received_total: Counter;
         /// SIP datagrams sent.
         signaling_datagrams_sent_total: Counter;
-        /// SIP datagrams not sent or not taken, by reason. Anything but a few needs a look at sockets and peers.
+        /// SIP datagrams not sent or not read, by reason. More than a few: look at sockets and peers.
         signaling_datagrams_dropped_total: Labelled, by "reason";
         /// Requests refused, by the rule that fired. The log and the call's timeline say more.
         signaling_refusals_requests_total: Labelled, by "rule";
@@ -23,9 +23,9 @@ shell::metrics! {
         signaling_calls_started_total: Labelled, by "direction";
         /// Calls ended, by final status.
         signaling_calls_ended_total: Labelled, by "status";
-        /// Registrations at carriers that came about or failed, by outcome. The log names trunk and reason.
+        /// Registrations with carriers, by outcome. The log names trunk and reason.
         signaling_trunk_registrations_total: Labelled, by "outcome";
-        /// Faults inside, by place. Every one needs a person.
+        /// Internal faults, by place. Report each with the log.
         signaling_faults_total: Labelled, by "place";
         /// Errors and warnings written to accounts, by kind.
         signaling_notifications_written_total: Labelled, by "kind";
@@ -33,9 +33,9 @@ shell::metrics! {
         signaling_queue_inputs_dropped_total: Arc<Labelled>, by "queue";
         /// Turns of the signaling thread that used up their budget and left work for the next.
         signaling_budget_turns_total: Counter;
-        /// Times that more came in than was worked on, so that new calls were refused.
+        /// Times that inputs waited too long, so that new calls were refused.
         signaling_overloads_total: Counter;
-        /// 1 while new calls are refused for that.
+        /// 1 while new calls are refused for overload.
         signaling_overloaded: Gauge;
         /// Time one turn of the signaling thread took.
         signaling_turn_seconds: Histogram<Seconds>;
@@ -43,19 +43,19 @@ shell::metrics! {
         signaling_webhooks_requests_total: Counter;
         /// Webhook results, by result.
         signaling_webhooks_results_total: Labelled, by "result";
-        /// R factor of each leg that ended (ITU-T G.107): what its party said, as it reached us. Below 70: look at the network.
+        /// R factor of each leg that ended (ITU-T G.107), for the audio from its party as received. Below 70: look at the network.
         media_leg_r_factor: Histogram<RFactors>;
         /// Mean opinion score estimated from the R factor.
         media_leg_mos: Histogram<OpinionScores>;
-        /// Packets of a leg that never came, in percent.
+        /// Packets of a leg that were lost, in percent.
         media_leg_loss_percent: Histogram<Percent>;
         /// Interarrival jitter at the end of a leg.
         media_leg_jitter_milliseconds: Histogram<Milliseconds>;
         /// Last round trip of a leg, from RTCP. Only peers that send reports have one.
         media_leg_round_trip_milliseconds: Histogram<Milliseconds>;
-        /// From the start of a leg to its first packet.
+        /// Time from the start of a leg to its first packet.
         media_leg_first_packet_milliseconds: Histogram<Milliseconds>;
-        /// Times that a party began to sound bad, or good again.
+        /// Changes of the quality of a leg to bad or to good, by verdict.
         media_leg_verdicts_total: Labelled, by "verdict";
         /// Changes committed, by outcome.
         store_changes_total: Labelled, by "outcome";
@@ -63,9 +63,9 @@ shell::metrics! {
         store_queue_changes: Gauge;
         /// Bytes of history that waits for the store now. Stays up while it cannot write: look at the disk.
         store_history_waiting_bytes: Gauge;
-        /// Rows of history lost, as more came than may wait while the store could not write.
+        /// Rows of history lost because the memory for waiting rows was full while the store could not write.
         store_history_rows_lost_total: Counter;
-        /// Time from taking a group of changes to its commit being on disk.
+        /// Time to write one group of changes to disk.
         store_commit_seconds: Histogram<Seconds>;
         /// Changes in one commit, summed; divide by the count of store_commit_seconds.
         store_commit_changes_total: Counter;

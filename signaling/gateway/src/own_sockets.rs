@@ -1,18 +1,18 @@
-//! Which UDP sockets are the gateway's own, in every way that a peer could name them. Shell.
+//! The gateway's own UDP sockets, under every address by which a peer could name them. Shell.
 
 use std::net::{IpAddr, SocketAddr};
 
 use shared::OwnSockets;
 use shared::config::{Config, PublicAddress};
 
-/// Media ports on all their addresses and SIP listeners at `udp`; both also at the public addresses that
-/// peers are shown. Addresses that an interface gets later are missed: then the media core cannot tell our
-/// packets from a peer's there.
+/// Media ports on all their addresses and the SIP listeners `udp`, both also at the public addresses. An
+/// address that an interface gets after the start is missed: at that address a media core cannot tell our
+/// packets from a peer's.
 pub fn own_sockets(config: &Config, udp: &[SocketAddr]) -> OwnSockets {
     let machine = ::io::machine_addresses().unwrap_or_else(|error| {
         tracing::warn!(
             "the addresses of this machine cannot be listed ({error}): an SDP that names one of them \
-             with a media port of ours is taken for a peer's, except for addresses in the settings"
+             with one of our media ports is taken for a peer's, except for addresses in the settings"
         );
         Vec::new()
     });
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_ports_and_listeners_are_ours_at_every_address_that_leads_here() {
+    fn media_ports_and_listeners_are_our_own_at_every_address_that_leads_here() {
         let mut layers = Layers::default();
         let text = "[node]\npublic_address = \"203.0.113.5\"\n[edges.tokyo]\nlisten = [\"10.0.0.2:5080\"]\n\
                     public_address = \"203.0.113.6\"\n";

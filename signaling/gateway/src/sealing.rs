@@ -12,7 +12,7 @@ pub struct KeyFileSealer {
 }
 
 impl KeyFileSealer {
-    /// A sealer with this key.
+    /// A sealer with the key of a data folder.
     pub fn new(key: &[u8; 32]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, key).expect("AES-256 takes any 32 bytes");
         Self { key: LessSafeKey::new(key) }
@@ -49,7 +49,7 @@ impl Sealer for KeyFileSealer {
     }
 }
 
-/// Of the layout above; a later one gets the next number.
+/// The first byte of a sealed value. Another layout gets the next number.
 const VERSION: u8 = 1;
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_secret_never_seals_to_the_same_bytes() {
+    fn a_secret_never_seals_to_the_same_bytes_twice() {
         let sealer = KeyFileSealer::new(&[1; 32]);
         assert_ne!(
             sealer.seal(b"", b"x").expect("sealed"),

@@ -6,31 +6,31 @@ use std::path::{Path, PathBuf};
 use shared::config::layers::VARIABLE_PREFIX;
 use shared::config::{Config, Layers, Origin, Problem, fixed_settings, setting};
 
-/// Where to look, as the command line says.
+/// The sources of settings that the command line names.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// `--config`; without it `sidetone.toml` is read where there is one.
+    /// `--config`; without it `sidetone.toml` is read if it exists.
     pub file: Option<PathBuf>,
-    /// Values that a command (demo) puts below the file: name of the command, key, value.
+    /// Values that a command (demo) sets below the file: name of the command, key, value.
     pub presets: Vec<(&'static str, &'static str, String)>,
     /// Values from flags: as typed, key, value.
     pub flags: Vec<(String, String, String)>,
-    /// Whether `sidetone.toml` is left alone unless it is named.
+    /// Whether `sidetone.toml` is read only if `--config` names it.
     pub ignore_default_file: bool,
 }
 
-/// Settings that made sense, with where each came from.
+/// Valid settings, with the source of each value.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The typed values.
     pub config: Config,
-    /// What they were made of.
+    /// The layers they were made from.
     pub layers: Layers,
-    /// The file that was read.
+    /// The file that was read; `None`: there was no file.
     pub file: Option<PathBuf>,
 }
 
-/// The settings cannot be used; the customer's doing, except an unreadable file.
+/// Reasons the settings cannot be used. The operator's error, except for an unreadable file.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The named file cannot be read.
@@ -38,10 +38,10 @@ pub enum SettingsError {
     Unreadable {
         /// As given.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// One or more values are wrong; all of them are listed, one a line.
+    /// One or more values are invalid; all of them are listed, one in a line.
     #[error("{}", listed(.0))]
     Wrong(Vec<Problem>),
 }
@@ -54,7 +54,7 @@ impl Sources {
     /// Reads all layers: presets, file, `SIDETONE_*` variables, flags; the later wins.
     ///
     /// # Errors
-    /// [`SettingsError`]; nothing of the settings is used then.
+    /// [`SettingsError`].
     pub fn load(
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -71,7 +71,7 @@ impl Sources {
             problems.extend(layers.add_file(&path.display().to_string(), &text).err());
         }
         for (name, value) in variables {
-            // The two account variables are no settings: they name the account of the first start.
+            // The two account variables are not settings: they name the account of the first start.
             if name.starts_with(VARIABLE_PREFIX) && !ACCOUNT_VARIABLES.contains(&name.as_str()) {
                 problems.extend(layers.add_variable(&name, &value).err());
             }
@@ -92,7 +92,7 @@ impl Sources {
     /// [`Sources::load`] with the variables of this process.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Sources::load`].
     pub fn load_from_environment(&self) -> Result<Settings, SettingsError> {
         let text = |value: std::ffi::OsString| value.into_string().ok();
         self.load(std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))))
@@ -108,7 +108,7 @@ impl Sources {
 }
 
 impl Settings {
-    /// The effective settings as TOML, each with its meaning and where it came from.
+    /// The effective settings as TOML, each with its meaning and its source.
     pub fn shown(&self) -> String {
         let mut out = String::new();
         let mut section = "";
@@ -180,10 +180,10 @@ impl Settings {
     }
 }
 
-/// Read where it is there and no other is named.
+/// Read if it exists and `--config` names no other.
 pub const DEFAULT_FILE: &str = "sidetone.toml";
 
-/// Name and secret of the account to make at first start.
+/// The account of the first start.
 pub const ACCOUNT_VARIABLES: [&str; 2] = ["SIDETONE_ACCOUNT_SID", "SIDETONE_AUTH_TOKEN"];
 
 #[cfg(test)]

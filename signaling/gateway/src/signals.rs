@@ -1,11 +1,11 @@
-//! SIGTERM, SIGINT and SIGHUP on a thread of their own, told as values. Shell.
+//! SIGTERM, SIGINT and SIGHUP as values, on a thread of their own. Shell.
 
 use std::io;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// What the operator asks for by a signal.
+/// A wish of the operator, sent as a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// First SIGTERM or SIGINT: take no new calls, end when the live ones have.
@@ -16,7 +16,7 @@ pub enum Asked {
     Reload,
 }
 
-/// Tells `hear` of every signal, on a thread of its own, until the process ends.
+/// Calls `hear` for every signal, on a thread of its own, until the process ends.
 ///
 /// # Errors
 /// When the handlers cannot be installed.

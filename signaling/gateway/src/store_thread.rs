@@ -1,6 +1,17 @@
-//! The store thread: takes history and what is queued, commits it as one group, answers. Shell; may block.
+//! The store thread: commits history and waiting changes in groups, then answers. Shell; may block.
 //!
-//! History that the disk does not take stays in its queue, seen by readers, and goes into the journal besides.
+//! Two kinds of change come here. An *order* has a precondition and usually a waiter: a REST client that
+//! gets its 2xx after the commit (I5). *History* has neither; it waits in `History`, where readers see it
+//! at once.
+//!
+//! One turn takes the first order and all that wait behind it, and commits history first, because its
+//! rows were made before these orders were given. A sync costs milliseconds whatever it holds, so a group
+//! costs about as much as one change.
+//!
+//! While the disk fails, `next_try` is set: orders are refused at once, history stays in its queue and is
+//! also appended to the journal, and a commit is tried four times a second. While a commit stalls, the
+//! signaling thread sees it in `Commit` and refuses orders itself; this thread cannot, since it is inside
+//! of the commit.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,13 +36,14 @@ use crate::metrics::Metrics;
 /// One change on its way to disk.
 #[derive(Debug)]
 pub struct Order {
-    /// Who waits for the outcome, if anybody.
+    /// Names the waiter of the outcome; `None`: there is none.
     pub token: Option<CommitToken>,
     /// What to write.
     pub change: Box<Change>,
 }
 
-/// The commit under way, told by the store thread: since when, in milliseconds; 0 where there is none.
+/// The begin of the current commit in milliseconds of the monotonic clock; 0 outside of a commit. The
+/// store thread writes it, the signaling thread reads it.
 #[derive(Debug, Default)]
 struct Commit(AtomicU64);
 
@@ -44,19 +56,19 @@ impl Commit {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the disk takes longer than anybody should wait.
+    /// Whether the current commit has taken [`STORE_COMMIT_MS_MAX`].
     fn is_stalled(&self, now: Instant) -> bool {
         let begun = self.0.load(Ordering::Relaxed);
         begun > 0 && now.as_millis().saturating_sub(begun) >= STORE_COMMIT_MS_MAX
     }
 }
 
-/// What comes through the queue.
+/// An entry of the queue.
 #[derive(Debug)]
 enum Work {
     /// A change.
     Write(Order),
-    /// There is history to be written.
+    /// Look at the history: there are new rows.
     History,
 }
 
@@ -65,7 +77,7 @@ enum Work {
 pub struct StoreHandle {
     work: Option<SyncSender<Work>>,
     history: HistorySender,
-    /// Whether the thread was told that there is history, and has not looked since.
+    /// Whether a [`Work::History`] is queued that the thread has not answered by looking. One is enough.
     nudged: Arc<AtomicBool>,
     commit: Arc<Commit>,
     metrics: Arc<Metrics>,
@@ -73,12 +85,12 @@ pub struct StoreHandle {
 }
 
 impl StoreHandle {
-    /// Queues a change. History is there for readers when this returns.
+    /// Queues a change. Readers see a row of history when this returns.
     ///
     /// # Errors
-    /// Gives it back when [`STORE_QUEUE_MAX`] changes are waiting or the thread is gone, and, where
-    /// somebody waits for it, when the commit under way takes [`STORE_COMMIT_MS_MAX`] already: to the
-    /// customer that is 503, calls go on.
+    /// Gives the order back when [`STORE_QUEUE_MAX`] changes wait or the thread is gone. Also, if it has
+    /// a waiter, when the current commit has taken [`STORE_COMMIT_MS_MAX`]: the customer gets 503, calls
+    /// go on.
     pub fn queue(&self, order: Order) -> Result<(), Order> {
         self.queue_at(Clock.mono(), order)
     }
@@ -114,7 +126,7 @@ impl StoreHandle {
         if let Some(work) = &self.work
             && !self.nudged.swap(true, Ordering::AcqRel)
         {
-            // Where the queue is full the thread looks at history anyway.
+            // A full queue wakes the thread as well, and it looks at history in every turn.
             let _ = work.try_send(Work::History);
         }
         Ok(())
@@ -125,13 +137,13 @@ impl Drop for StoreHandle {
     fn drop(&mut self) {
         drop(self.work.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been logged; there is nothing more to write with.
+            // A panic of the thread is in the log; nothing is left to write with.
             let _ = thread.join();
         }
     }
 }
 
-/// What the store thread works with.
+/// The parts that the store thread owns.
 pub struct StoreParts {
     /// The database.
     pub writer: Box<dyn Writer>,
@@ -139,15 +151,16 @@ pub struct StoreParts {
     pub journal: Option<Journal>,
     /// How much history is kept.
     pub retention: Retention,
-    /// Folder of all recordings: a deleted one's file goes after the commit.
+    /// Folder of all recordings. The file of a deleted recording is removed after the commit.
     pub recordings: PathBuf,
-    /// Rows that wait.
+    /// Rows of history that wait.
     pub history: Arc<History>,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
 
-/// Starts the thread. Outcomes go to `answers`, in the order of the orders; history comes by `sender`.
+/// Starts the thread. Outcomes go to `answers`, in the order of the orders; history comes through
+/// `sender`.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -191,9 +204,9 @@ struct StoreThread {
     answers: Sender<Message>,
     nudged: Arc<AtomicBool>,
     under_way: Arc<Commit>,
-    /// The last commit failed: when the next is tried.
+    /// When to try the next commit after one that failed; `None`: the last one succeeded.
     next_try: Option<Instant>,
-    /// Whether the last turn of retention deleted for size.
+    /// Whether the last retention deleted history that is younger than `retention.days`, for its size.
     deletes_early: bool,
     next_retention_ms: i64,
     next_alive_ms: i64,
@@ -207,14 +220,14 @@ impl StoreThread {
                 Err(RecvTimeoutError::Timeout) => self.turn(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
-            self.keep_house();
+            self.run_chores();
         }
     }
 
-    /// Writes what waits: history first, as it was made before the orders were given. While the disk fails it
-    /// is tried a few times a second; orders in between are refused at once.
+    /// Writes everything that waits. With more than one group of history the orders go into the last
+    /// commit, so that they never overtake the history that was made before them.
     fn turn(&mut self, mut orders: Vec<Order>) {
-        // Before the look at history, so that what comes after it is said again.
+        // Before the look at history: a row that comes later must wake the thread again.
         self.nudged.store(false, Ordering::Release);
         let now = Clock.mono();
         let mut works = self.next_try.is_none_or(|at| now >= at);
@@ -235,7 +248,8 @@ impl StoreThread {
         self.report_lost();
     }
 
-    /// One transaction. Whether the disk took it; where it did not, history stays where it is.
+    /// Commits one transaction and returns whether the disk took it. Otherwise history stays in its
+    /// queue.
     fn commit(&mut self, rows: Vec<(Place, Change)>, orders: Vec<Order>) -> bool {
         if rows.is_empty() && orders.is_empty() {
             return true;
@@ -262,7 +276,7 @@ impl StoreThread {
         works
     }
 
-    /// Tells who waits; an order without an outcome could not be written.
+    /// Sends outcomes to the waiters. An order without an outcome was not written.
     fn answer(&self, orders: Vec<Order>, outcomes: &[Outcome]) {
         self.metrics.store_queue_changes.add(-i64::try_from(orders.len()).unwrap_or(0));
         for (index, Order { token, change }) in orders.into_iter().enumerate() {
@@ -272,13 +286,15 @@ impl StoreThread {
                 self.remove_file(&change);
             }
             if let Some(token) = token {
-                // Blocks while the signaling thread is behind: that holds the queue back, truthfully.
+                // Blocks while the signaling thread is behind. Then this queue fills up, and new orders
+                // get 503.
                 self.answers.send_patiently(Message::Input(Input::Committed { token, outcome }));
             }
         }
     }
 
-    /// Of a deleted recording. Before the answer, so that who was told 204 finds the file gone.
+    /// Removes the file of a deleted recording. Before the answer, so that a client with a 204 finds it
+    /// gone.
     fn remove_file(&self, change: &Change) {
         let Change::DeleteRecording { account, recording, .. } = change else { return };
         if let Err(error) = recorder::remove(&self.recordings, *account, *recording) {
@@ -286,7 +302,7 @@ impl StoreThread {
         }
     }
 
-    /// Said once when it begins and once when it ends.
+    /// Logs the begin and the end of a failure, once each.
     fn note_failure(&mut self, failure: Option<&StoreError>) {
         let failed_before = self.next_try.is_some();
         self.next_try = failure.map(|_| Clock.mono() + RETRY_EVERY);
@@ -309,17 +325,18 @@ impl StoreThread {
         self.metrics.store_history_rows_lost_total.add(count);
         tracing::error!(
             rows = count,
-            "history of ended calls is lost: more came than waits for a store that cannot write"
+            "history of ended calls is lost: the store cannot write and the memory for waiting rows is full"
         );
         self.answers.send_patiently(Message::Input(Input::HistoryLost { rows }));
     }
 
-    /// Everything that waits is written, or kept for the next start; the database's main file is whole then.
+    /// Writes everything that waits, or leaves it to the next start. Merges the log into the main file,
+    /// so that a copy of that file is a backup.
     fn end(mut self) {
         self.next_try = None;
         self.turn(Vec::new());
         if self.next_try.is_some() {
-            return self.late.say_what_is_left(&self.history);
+            return self.late.report_rest(&self.history);
         }
         self.note_alive(Clock.unix_ms());
         if let Err(error) = self.writer.checkpoint() {
@@ -327,8 +344,8 @@ impl StoreThread {
         }
     }
 
-    /// Small things for when nothing waits: that we are alive, and old history.
-    fn keep_house(&mut self) {
+    /// Notes every 5 s that the gateway is alive, and deletes old history in small steps, between groups.
+    fn run_chores(&mut self) {
         let now_ms = Clock.unix_ms();
         if now_ms >= self.next_alive_ms {
             self.note_alive(now_ms);
@@ -349,7 +366,7 @@ impl StoreThread {
         }
     }
 
-    /// Said once a spell, as the operator may believe that history is kept for `retention.days`.
+    /// Warns once, when it begins, that `retention.bytes` deletes what `retention.days` would keep.
     fn note_early(&mut self, early: bool) {
         if early && !self.deletes_early {
             tracing::warn!(
@@ -367,7 +384,7 @@ impl StoreThread {
     }
 }
 
-/// The first order and what else is waiting, up to a group's size.
+/// The first order and those behind it, up to [`GROUP_MAX`].
 fn group(first: Work, queue: &Receiver<Work>) -> Vec<Order> {
     let work = std::iter::once(first).chain(queue.try_iter().take(GROUP_MAX - 1));
     work.filter_map(|work| match work {
@@ -385,11 +402,11 @@ const fn label(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Changes of one commit: large enough that one sync serves all who wait, small enough that nobody
-/// waits for a hundred milliseconds of rows.
+/// Changes in one commit: enough that one sync serves every waiter, few enough that the rows take less
+/// than 100 ms.
 const GROUP_MAX: usize = 1_000;
 const IDLE: Duration = Duration::from_millis(500);
-/// Between tries while the store cannot write.
+/// Time between tries while the store cannot write.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 const ALIVE_EVERY_MS: i64 = 5_000;
 const RETENTION_EVERY_MS: i64 = 60_000;
@@ -400,7 +417,7 @@ mod tests {
     use crate::history::history;
 
     #[test]
-    fn who_waits_is_refused_while_the_disk_stalls_and_what_nobody_waits_for_is_queued() {
+    fn while_the_disk_stalls_orders_with_a_waiter_are_refused_and_others_are_queued() {
         let (work, queue) = sync_channel(4);
         let (commit, metrics) = (Arc::new(Commit::default()), Arc::new(Metrics::default()));
         let (work, thread, nudged) = (Some(work), None, Arc::default());
@@ -418,7 +435,7 @@ mod tests {
         assert!(store.queue_at(at(stalled - 1), waited_for()).is_ok());
         assert!(store.queue_at(at(stalled), waited_for()).is_err());
         assert_eq!(store.metrics.store_changes_total.value("stalled"), 1);
-        assert!(store.queue_at(at(stalled), order(None)).is_ok(), "nobody waits");
+        assert!(store.queue_at(at(stalled), order(None)).is_ok(), "without a waiter");
         store.commit.ends();
         assert!(store.queue_at(at(stalled), waited_for()).is_ok());
         assert_eq!(queue.try_iter().count(), 3);

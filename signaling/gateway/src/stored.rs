@@ -1,4 +1,5 @@
-//! What the data folder holds, for commands that only read: a gateway may be running on it. Shell.
+//! Reads the store of a data folder, for commands. A gateway may be running on it: nothing is locked or
+//! written. Shell.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::settings::Settings;
 /// Accounts, domains, lists and mappings as they are now.
 ///
 /// # Errors
-/// A sentence with its remedy, also where no gateway has run on the folder yet.
+/// A sentence with its remedy. A folder without a store is an error.
 pub fn snapshot(settings: &Settings) -> Result<Snapshot, String> {
     let folder = &settings.config.node.data_dir;
     let key = DataDir::read_key(folder).map_err(|error| {
@@ -24,10 +25,10 @@ pub fn snapshot(settings: &Settings) -> Result<Snapshot, String> {
         .map_err(|error| format!("{error} (data folder {})", folder.display()))
 }
 
-/// The labels of all SIP domains, in order; none where no gateway has run on the folder yet.
+/// The labels of all SIP domains, in order; none in a folder without a store.
 ///
 /// # Errors
-/// A sentence, where there is a store that cannot be read.
+/// A sentence, if there is a store and it cannot be read.
 pub fn domains(settings: &Settings) -> Result<Vec<String>, String> {
     if !database_in(&settings.config.node.data_dir).exists() {
         return Ok(Vec::new());

@@ -1,10 +1,10 @@
-//! `sidetone dns`: the zone that these settings and SIP domains need (RFC 1035 §5). Pure.
+//! `sidetone dns`: the zone that the settings and the SIP domains need (RFC 1035 §5). Pure.
 //!
-//! Phones ask for a domain in three ways: NAPTR then SRV, SRV alone, or addresses alone (RFC 3263 §4).
-//! A wildcard can answer the first and the last for every domain there will be. It cannot answer the
-//! second: one wildcard would give UDP, TCP and TLS the same port. So each domain that exists has SRV
-//! records of its own, below the host of the node and of every edge and region that a name may carry.
-//! Their names hide it from the wildcard (RFC 4592 §4.3), which is why it has addresses of its own, too.
+//! Phones resolve a domain in one of three ways: NAPTR then SRV, only SRV, or only addresses (RFC 3263
+//! §4). A wildcard can answer the first and the third for every future domain. It cannot answer the
+//! second: one wildcard would give UDP, TCP and TLS one port. So each existing domain has SRV records of
+//! its own, below the host of the node and of every edge and region that a name may carry. These names
+//! hide the domain from the wildcard (RFC 4592 §4.3), so it needs address records of its own, too.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,9 +18,9 @@ pub struct ZoneFacts {
     pub domains: Vec<String>,
     /// Names of the zone's name servers, without a dot at the end. Empty: this node has one, `ns`.
     pub name_servers: Vec<String>,
-    /// Serial number of the zone: rises with each zone.
+    /// Serial number of the zone: higher for each later zone.
     pub serial: u32,
-    /// The addresses that this host reaches others from, one an IP version that has a route.
+    /// The source addresses of this host towards the internet, one for each IP version with a route.
     pub here: Vec<IpAddr>,
 }
 
@@ -38,11 +38,11 @@ pub fn zone(config: &Config, facts: &ZoneFacts) -> String {
     out
 }
 
-/// Where an edge is, as its peers see it.
+/// The addresses and ports of an edge, as its peers see them.
 #[derive(Clone, Debug, Default)]
 struct Place {
     addresses: Vec<IpAddr>,
-    /// Ports in the order in which a phone without a wish of its own is to try them.
+    /// Ports of UDP, TCP and TLS, in the order in which a phone tries them.
     services: [Vec<u16>; 3],
 }
 
@@ -57,7 +57,7 @@ impl Place {
         let listeners = [&config.sip.udp, &config.sip.tcp, &config.sip.tls];
         let mut place = Self::new(node, node, listeners.map(Vec::as_slice), facts);
         if place.addresses.is_empty() {
-            // A host without a network has the demo, at least.
+            // A host without a network can still run the demo.
             place.addresses.push(Ipv4Addr::LOCALHOST.into());
         }
         place
@@ -108,7 +108,7 @@ impl Place {
                 add(*here);
             }
         }
-        // An address that no listener is behind here: a balancer or a NAT has it.
+        // An address without a listener here: a load balancer or a NAT has it.
         if let PublicAddress::Fixed(public) = public {
             add(public);
         }
@@ -117,7 +117,7 @@ impl Place {
     }
 }
 
-/// The ports of a service, each once. Port 0 is chosen at start, so no zone can name it.
+/// The ports of a service, each once. The system chooses a port for 0 at start, so no zone can name it.
 fn ports(listeners: &[SocketAddr]) -> Vec<u16> {
     let mut ports: Vec<u16> = Vec::new();
     for port in listeners.iter().map(SocketAddr::port).filter(|port| *port != 0) {
@@ -172,7 +172,7 @@ fn write_notes(out: &mut String, config: &Config, facts: &ZoneFacts, home: &Plac
         let _ = writeln!(out, "; {text}");
     };
     if facts.name_servers.is_empty() {
-        note("The name server is taken to be this node: name yours with --ns.");
+        note("The name server is assumed to be this node: name yours with --ns.");
     }
     if config.node.public_address == PublicAddress::Auto {
         note(
@@ -226,7 +226,7 @@ fn write_services(out: &mut String, below: &str, host: &str, place: &Place) {
     }
 }
 
-/// Names that do not exist yet: addresses, and NAPTR records (RFC 3403 §4) that lead to the host's services.
+/// Records for future names: addresses, and NAPTR (RFC 3403 §4) that leads to the services of the host.
 fn write_wildcard(out: &mut String, name: &str, place: &Place) {
     write_addresses(out, name, place);
     for (number, (service, naptr)) in (1..).zip(SERVICES) {
@@ -241,7 +241,7 @@ fn record(out: &mut String, name: &str, kind: &str, data: &str) {
     let _ = writeln!(out, "{name:<24} IN {kind:<5} {data}");
 }
 
-/// How long an answer may be kept: a moved edge is found again within ten minutes.
+/// Seconds that a resolver may keep an answer: a moved edge is found again within ten minutes.
 const TTL_S: u32 = 600;
 const REFRESH_S: u32 = 3_600;
 const RETRY_S: u32 = 600;

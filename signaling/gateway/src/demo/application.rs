@@ -1,7 +1,7 @@
-//! The bundled TwiML application: what somebody would write in Python or Node, small enough to read. Shell.
+//! The bundled TwiML application: what a customer would write in Python or Node. Shell.
 //!
-//! It is an application like any other: its own listener, TwiML by HTTP, and it answers only requests
-//! whose `X-Twilio-Signature` proves that this gateway sent them.
+//! It is an application like any other: it has its own listener, serves TwiML over HTTP, and answers only
+//! requests whose `X-Twilio-Signature` proves that this gateway sent them.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,12 +17,12 @@ use tokio::net::TcpListener;
 
 use http_server::{Body, WholeRequest, read_whole, text};
 
-/// What the application has to know.
+/// The settings of the application.
 #[derive(Debug)]
 pub struct Application {
-    /// Signs the requests it believes.
+    /// The key of the signatures that it accepts.
     pub auth_token: Secret,
-    /// Where it listens: part of every signature.
+    /// Its address, which is part of every signature.
     pub address: SocketAddr,
     /// `sip:` URI of a second call into this gateway, for key 3.
     pub second_leg: String,
@@ -47,7 +47,8 @@ pub async fn serve(listener: TcpListener, application: Arc<Application>) {
         tokio::spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
             server.timer(TokioTimer::new());
-            // The gateway closed the connection, or its request was broken: nothing to be done.
+            // An error means that the gateway closed the connection or broke HTTP: the next request has a
+            // new one.
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -72,7 +73,7 @@ impl Application {
         }
     }
 
-    /// Whether the gateway sent this.
+    /// Whether the signature proves that the gateway sent the request.
     fn is_signed(&self, request: &WholeRequest, form: &Form) -> bool {
         let url = format!("http://{}{}", self.address, request.uri);
         let expected =

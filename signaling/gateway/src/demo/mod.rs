@@ -1,4 +1,4 @@
-//! `sidetone demo`: a gateway on loopback with all that a first call needs. Shell.
+//! `sidetone demo`: a gateway on loopback with everything for a first call. Shell.
 
 mod application;
 
@@ -24,13 +24,13 @@ use crate::settings::Sources;
 
 use application::Application;
 
-/// The demo cannot be set up.
+/// Reasons the demo cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The gateway refused one of the demo's own resources.
     #[error("the demo could not make its {what}: {source}")]
     Refused {
-        /// Which.
+        /// The resource.
         what: &'static str,
         /// Why.
         source: WriteError,
@@ -41,33 +41,33 @@ pub enum DemoError {
     /// The gateway did not answer.
     #[error("the gateway ended while the demo was set up")]
     Ended,
-    /// The application's listener, or the password's file.
+    /// The system refused the listener of the application or the file of the password.
     #[error("the demo cannot {what}: {source}")]
     System {
-        /// What.
+        /// The action, in words that follow "cannot".
         what: &'static str,
         /// Why.
         source: std::io::Error,
     },
 }
 
-/// What a person needs for the first call.
+/// Everything that a person needs for the first call.
 #[derive(Clone, Debug)]
 pub struct Demo {
-    /// Where to call.
+    /// The address to call.
     pub sip_address: String,
-    /// User of the digest.
+    /// The digest user.
     pub username: &'static str,
     /// Its password.
     pub password: Secret,
     /// Name of the SIP domain.
     pub domain: String,
-    /// Where the application listens.
+    /// The address of the application.
     pub application: SocketAddr,
 }
 
-/// The demo's settings: loopback, its own folder, its domain for calls to our own address. Below
-/// everything that a person sets.
+/// The settings of the demo: loopback, a folder of its own, its domain for calls to our own address.
+/// Every other source of settings overrides them.
 pub fn sources(mut sources: Sources) -> Sources {
     let preset = |key, value: &str| ("demo", key, value.to_owned());
     sources.ignore_default_file = true;
@@ -82,15 +82,15 @@ pub fn sources(mut sources: Sources) -> Sources {
     sources
 }
 
-/// The same for a call of its own: free ports, and a folder that is removed afterwards, so that it
-/// neither meets a gateway that runs nor leaves anything behind. `folder` is that folder.
+/// The settings of `demo --call`: free ports, and `folder`, which is removed afterwards. So it neither
+/// disturbs a running gateway nor leaves files.
 pub fn call_sources(sources: Sources, folder: &Path) -> Sources {
     let mut sources = self::sources(sources);
     let ports = free_media_ports();
     for (_, key, value) in &mut sources.presets {
         match *key {
             "node.data_dir" => *value = format!("{folder:?}"),
-            // What it shows is the call; making an authority would only take time.
+            // The call does not use TLS, and making an authority takes time.
             "sip.tls" => *value = "[]".to_owned(),
             "sip.udp" | "sip.tcp" | "http.listen" => *value = "[\"127.0.0.1:0\"]".to_owned(),
             _ => {}
@@ -100,7 +100,7 @@ pub fn call_sources(sources: Sources, folder: &Path) -> Sources {
     sources
 }
 
-/// The first of 20 ports that nobody seems to use, below the kernel's ephemeral range.
+/// The first of 20 ports that seem free, below the kernel's ephemeral range.
 fn free_media_ports() -> u16 {
     let is_free = |port| std::net::UdpSocket::bind(("0.0.0.0", port)).is_ok();
     let start = std::process::id() % 500;
@@ -108,7 +108,7 @@ fn free_media_ports() -> u16 {
     blocks.into_iter().find(|first| is_free(*first) && is_free(first + 19)).unwrap_or(20_000)
 }
 
-/// Makes domain, user and application in a gateway that runs, or brings those of the last time up to date.
+/// Makes domain, user and application in a running gateway, or updates those of an earlier start.
 ///
 /// # Errors
 /// [`DemoError`].
@@ -145,7 +145,7 @@ pub fn set_up(gateway: &Gateway, data_dir: &Path) -> Result<Demo, DemoError> {
     })
 }
 
-/// Writes resources the way the REST API does: through Control, committed before it answers.
+/// Writes resources as the REST API does: through Control, committed before the reply.
 struct Maker<'a> {
     gateway: &'a Gateway,
     account: AccountSid,
@@ -175,7 +175,7 @@ impl Maker<'_> {
         }
     }
 
-    /// The password may have been lost with its file: it is set anew at every start.
+    /// Sets the password at every start: its file may have been lost.
     fn credential(&self, list: CredentialListSid, password: &Secret) -> Result<(), DemoError> {
         let reader: &dyn Reader = &*self.gateway.reader;
         let users = reader.resources::<Credential>(list.0, ALL)?.rows;
@@ -194,7 +194,7 @@ impl Maker<'_> {
         self.write("SIP user", write).map(drop)
     }
 
-    /// The application's port is another one at every start.
+    /// Sets the URLs at every start: the application has another port each time.
     fn domain(&self, application: &str) -> Result<DomainSid, DemoError> {
         let url = |path: &str| Patch::Set(format!("{application}{path}"));
         let mut given = DomainParameters {
@@ -227,7 +227,7 @@ impl Maker<'_> {
     }
 }
 
-/// The password of the last time, or a new one that the contract's rules accept.
+/// The password in the file, or a new one that the rules of the contract accept.
 fn password(path: &PathBuf) -> Result<Secret, DemoError> {
     if let Ok(text) = std::fs::read_to_string(path)
         && text.trim().len() >= PASSWORD_CHARACTERS_MIN
@@ -236,7 +236,7 @@ fn password(path: &PathBuf) -> Result<Secret, DemoError> {
     }
     let mut bytes = [0; 8];
     random(&mut bytes);
-    // Upper case, lower case and a digit whatever the random part is.
+    // The prefix has upper case, lower case and a digit, whatever the random part is.
     let text = format!("Demo1x{}", hex(&bytes));
     let write = || {
         let mut options = std::fs::OpenOptions::new();
@@ -247,7 +247,7 @@ fn password(path: &PathBuf) -> Result<Secret, DemoError> {
     Ok(Secret::new(text))
 }
 
-/// An address that a program on this machine can use.
+/// An address that programs on this machine can connect to.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
@@ -261,7 +261,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 impl Demo {
-    /// What to do next, for a person.
+    /// The text that says what to do next.
     pub fn shown(&self, gateway: &Gateway) -> String {
         let http = gateway.addresses.http.first().copied().map(reachable);
         let base = http.map_or_else(String::new, |address| format!("http://{address}"));
@@ -312,9 +312,9 @@ Ctrl-C ends it.
 
 /// The demo's own lists are few; a customer's might be more than a page, and then a new list is made.
 const ALL: PageRequest = PageRequest { size: shared::limits::REST_PAGE_MAX, cursor: Cursor::Start };
-/// What the contract asks of a password (rest.md section 12).
+/// The length that the contract demands of a password (rest.md section 12).
 const PASSWORD_CHARACTERS_MIN: usize = 12;
 /// Name of the demo's domain, list and user.
 const NAME: &str = "demo";
-/// Where the demo keeps its store unless told otherwise.
+/// The data folder of the demo, unless `--data` names another.
 const DATA_DIR: &str = "\"sidetone-demo-data\"";

@@ -1,4 +1,4 @@
-//! What the phone says and hears as samples: tones, levels, WAV files. Pure but for the files.
+//! Audio of the phone as samples: tones, levels, WAV files. Pure, except for the files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use shared::{Codec, Prompt};
 
 const RATE_HZ: f32 = 8_000.0;
 
-/// A sine tone.
+/// A sine tone at 8,000 Hz, amplitude 9,000.
 pub fn tone(hertz: f32, milliseconds: u32) -> Vec<i16> {
     let step = std::f32::consts::TAU * hertz / RATE_HZ;
     (0..milliseconds * 8).map(|n| ((n as f32 * step).sin() * 9_000.0) as i16).collect()

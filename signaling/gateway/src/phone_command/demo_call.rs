@@ -1,5 +1,5 @@
-//! `sidetone demo --call`: the gateway calls itself through everything that is real, and says what it
-//! found. Shell.
+//! `sidetone demo --call`: the gateway calls itself over real sockets and prints the result of each
+//! check. Shell.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ use crate::settings::Settings;
 
 /// The whole must be over within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What the phone says into the recording.
+/// The tone that the phone plays into the recording.
 const SPOKEN_HZ: f32 = 440.0;
 const SPOKEN_MS: u32 = 1_000;
 /// The beep before a recording.
@@ -45,7 +45,7 @@ pub fn demo_call(settings: &Settings) -> ExitCode {
     }
 }
 
-/// One line for each check, as it is made.
+/// Prints one line for each check.
 struct Report {
     began: Instant,
     failed: u32,
@@ -79,7 +79,7 @@ fn go(settings: &Settings, report: &mut Report) -> Result<(), String> {
     gateway.wait()
 }
 
-/// The phone's side of the call, and what it noticed.
+/// The phone in the call, and what it observed.
 struct SelfCall {
     handset: Handset,
     end: Instant,
@@ -125,7 +125,8 @@ impl SelfCall {
         })
     }
 
-    /// Hears the menu, presses 2, waits for the beep, speaks, presses #, hears the answer, hangs up.
+    /// Waits for the menu, presses 2, waits for the beep, plays the tone, presses #, waits for speech,
+    /// hangs up.
     fn live_through(&mut self) -> Result<(), String> {
         self.hear_speech("the menu", 15)?;
         self.handset.command(Command::Press("2".into()));
@@ -157,7 +158,7 @@ impl SelfCall {
         Ok(())
     }
 
-    /// The next event, noticed.
+    /// Takes the next event and notes what it shows.
     fn next(&mut self, what: &str) -> Result<Event, String> {
         let left = self.end.saturating_duration_since(Instant::now());
         let event = self.handset.next_event(left).map_err(|error| error.to_string())?;
@@ -228,14 +229,14 @@ impl SelfCall {
     }
 }
 
-/// What the REST API says about the call afterwards.
+/// Checks the records of the call by the REST API.
 fn judge_records(gateway: &Gateway, report: &mut Report) {
     let api = Api { gateway };
     report.check("audio to the gateway, recorded", api.recording());
     report.check("call record", api.call_record());
 }
 
-/// The REST API, by HTTP as any client asks it.
+/// The REST API over HTTP, as any client uses it.
 struct Api<'a> {
     gateway: &'a Gateway,
 }
@@ -264,7 +265,7 @@ impl Api<'_> {
     }
 
     fn call_record(&self) -> Result<String, String> {
-        // The record is written after the call; both are quick, neither waits for the other.
+        // The record is written after the call ends, so it may come a moment later.
         let end = Instant::now() + Duration::from_secs(2);
         loop {
             let calls = self.json("Calls.json")?;

@@ -15,24 +15,24 @@ use transport::{Peer, Up};
 
 use super::connections::{Connections, PhoneTransport};
 
-/// How a handset is set up.
+/// The settings of a handset.
 #[derive(Clone, Debug)]
 pub struct HandsetSettings {
     /// Digest user, and user part of From.
     pub user: String,
     /// Digest password; empty: challenges are not answered.
     pub password: String,
-    /// Where its SIP socket listens; port 0 takes a free one.
+    /// Address of its SIP socket; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Codecs, best first.
     pub codecs: Vec<Codec>,
-    /// SRTP and nothing else.
+    /// Whether it offers and accepts only SRTP.
     pub srtp: bool,
-    /// Whether it answers by itself.
+    /// Whether it answers a call at once.
     pub answers: bool,
-    /// How it reaches its server.
+    /// The transport to its server.
     pub transport: PhoneTransport,
-    /// Certificate authorities to believe besides the system's, PEM.
+    /// Certificate authorities to trust besides the system's, PEM.
     pub ca: Option<PathBuf>,
 }
 
@@ -59,7 +59,7 @@ const CONNECTIONS: mio::Token = mio::Token(3);
 const FLOW: FlowId = FlowId(1);
 /// Largest datagram that is read.
 const DATAGRAM_BYTES: usize = 65_536;
-/// The ports that a handset looks for a free pair in: below the kernel's ephemeral range.
+/// The ports in which a handset searches for a free pair: below the kernel's ephemeral range.
 const MEDIA_PORTS: std::ops::Range<u16> = 22_000..32_000;
 
 impl Handset {
@@ -101,7 +101,7 @@ impl Handset {
         Ok(Self { phone, poll, sip, rtp, rtcp, local, transport, connections, events, clock })
     }
 
-    /// Where its SIP socket listens.
+    /// The address of its SIP socket.
     pub const fn local(&self) -> SocketAddr {
         self.local
     }
@@ -118,7 +118,7 @@ impl Handset {
         self.command(Command::Register { address, destinations, expires_s });
     }
 
-    /// Does what its user wants.
+    /// Carries out a command of its user.
     pub fn command(&mut self, command: Command) {
         self.phone.handle(self.clock.now(), Input::Command(command));
         self.carry_out();
@@ -134,7 +134,7 @@ impl Handset {
         self.phone.has_registration()
     }
 
-    /// The next thing its user sees or hears; `None` when `patience` is over.
+    /// The next event for its user; `None` if none comes within `patience`.
     ///
     /// # Errors
     /// Polling failed.
@@ -217,7 +217,7 @@ impl Handset {
         }
     }
 
-    /// Sends, or says why not.
+    /// Sends a message. Returns the failure; `None` if it was sent.
     fn send(&self, to: SendTo, bytes: Box<[u8]>, token: SendToken) -> Option<SendFailure> {
         match (to, &self.connections) {
             // A datagram that cannot leave counts as lost.

@@ -30,7 +30,7 @@ struct PhoneCli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Call a SIP URI, do what is asked, print a timeline
+    /// Call a SIP URI, press keys, play and record, print a timeline
     Call(CallArguments),
     /// Wait for one call, answer it, print a timeline
     Answer(AnswerArguments),
@@ -40,68 +40,68 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Identity {
-    /// Digest user, and user part of From and Contact; without it the registered address's user, or
-    /// phone
+    /// Digest user, and user part of From and Contact; without it the user of the registered address, or
+    /// "phone"
     #[arg(long)]
     user: Option<String>,
-    /// Digest password; without one challenges are not answered
+    /// Digest password; without it challenges are not answered
     #[arg(long, default_value = "", env = "SIDETONE_PHONE_PASSWORD", hide_env_values = true)]
     password: String,
 }
 
-/// Whom a phone sends to.
+/// Arguments: the next hop of a phone.
 #[derive(Debug, Args)]
 struct Server {
-    /// Where to send it, HOST:PORT; without it the URI's own host. Over TLS that host has to prove its
+    /// Next hop, HOST:PORT; without it the host of the URI. Over TLS this host must prove its
     /// name
     #[arg(long, value_name = "HOST:PORT")]
     proxy: Option<String>,
-    /// Certificate authorities to believe over TLS besides the system's (PEM), for example the
-    /// gateway's own: http://HOST:8080/ca.pem
+    /// Certificate authorities to trust besides the system's (PEM), for example that of the
+    /// gateway: http://HOST:8080/ca.pem
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
-/// What is said and heard in a call.
+/// Arguments: the media of a call.
 #[derive(Debug, Args)]
 struct Voice {
     /// Keys to press once the call is up: 0-9 A-D * #, w and W pause for 0.5 and 1 s
     #[arg(long)]
     press: Option<String>,
-    /// WAV file to speak once the call is up
+    /// WAV file to play once the call is up
     #[arg(long, value_name = "FILE")]
     play: Option<PathBuf>,
-    /// WAV file to write what is heard to
+    /// WAV file for the received audio
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Codec to offer first
     #[arg(long, default_value = "PCMU", value_parser = ["PCMU", "PCMA"])]
     codec: String,
-    /// Offer and take SRTP (keys in SDP) and nothing else
+    /// Offer and accept only SRTP (keys in SDP)
     #[arg(long)]
     srtp: bool,
 }
 
-/// One call that somebody makes or takes by hand.
+/// Arguments of both `call` and `answer`.
 #[derive(Debug, Args)]
 struct Talk {
     #[command(flatten)]
     identity: Identity,
     #[command(flatten)]
     voice: Voice,
-    /// Hang up after so many seconds; without it the other side does
+    /// Hang up after this time; without it wait until the other side hangs up
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<f64>,
 }
 
 #[derive(Debug, Args)]
 struct CallArguments {
-    /// Whom to call, for example sip:demo@127.0.0.1:5060; with ;transport=tcp or tls (or sips:) over a
-    /// stream
+    /// URI to call, for example sip:demo@127.0.0.1:5060; ;transport=tcp, ;transport=tls or sips: choose
+    /// the transport
     uri: String,
     #[command(flatten)]
     server: Server,
-    /// A header of the INVITE, NAME: VALUE; may be given more than once
+    /// A header of the INVITE, NAME: VALUE; may be repeated
     #[arg(long, value_name = "HEADER")]
     header: Vec<String>,
     #[command(flatten)]
@@ -110,10 +110,10 @@ struct CallArguments {
 
 #[derive(Debug, Args)]
 struct AnswerArguments {
-    /// Where to listen for SIP over UDP
+    /// Address to listen on for SIP over UDP
     #[arg(long, default_value = "127.0.0.1:5070", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Give up when nobody has called after so many seconds
+    /// Give up if no call comes within this time
     #[arg(long, default_value = "60", value_name = "SECONDS")]
     wait: u64,
     #[command(flatten)]
@@ -128,8 +128,8 @@ Examples:
   sidetone phone register sip:alice@192.0.2.7 --password … --for 60
   sidetone phone register sip:alice@192.0.2.7 --password … --answer --record heard.wav
 
-Exit code: 0 when a call was up, 1 when not, 2 for wrong arguments. Of register: 0 when the server
-took the registration and every refresh, 1 when not.";
+Exit code: 0 if a call was up, 1 if not, 2 for wrong arguments. For register: 0 if the server
+accepted the registration and every refresh, 1 if not.";
 
 /// Runs `sidetone phone …`.
 pub fn run(arguments: &[String]) -> ExitCode {
@@ -137,7 +137,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let cli = match PhoneCli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print(); // to a closed terminal: nobody reads it
+            let _ = error.print(); // fails on a closed terminal, which shows nothing anyway
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
@@ -175,7 +175,7 @@ fn answer(arguments: &AnswerArguments) -> Result<bool, String> {
     let mut conversation = arguments.talk.conversation()?;
     match handset.next_event(patience).map_err(|error| error.to_string())? {
         Some(event) => conversation.hear(&mut handset, event),
-        None => return Err(format!("nobody called within {} s", arguments.wait)),
+        None => return Err(format!("no call came within {} s", arguments.wait)),
     }
     conversation.run(&mut handset).map_err(|error| error.to_string())
 }
@@ -194,14 +194,14 @@ impl Talk {
     }
 }
 
-/// A URI as people write it, and how what is for it gets there.
+/// A URI with its next hop and transport.
 struct Route {
     target: sip::Uri,
     remote: SocketAddr,
     transport: PhoneTransport,
 }
 
-/// What a phone sends by.
+/// The sockets and trust of a phone.
 struct Means {
     listen: SocketAddr,
     transport: PhoneTransport,
@@ -217,7 +217,7 @@ impl Server {
             _ => format!("sip:{text}"),
         };
         let target = sip::Uri::parse(uri.as_bytes()).map_err(|error| format!("{uri}: {error}"))?;
-        let sip_uri = target.as_sip().ok_or_else(|| format!("{target} is no SIP URI"))?;
+        let sip_uri = target.as_sip().ok_or_else(|| format!("{target} is not a SIP URI"))?;
         let transport = match sip_uri.transport().as_deref() {
             None | Some("udp") => shared::Transport::Udp,
             Some("tcp") => shared::Transport::Tcp,
@@ -260,21 +260,24 @@ fn open(
 }
 
 fn header(line: &str) -> Result<(String, Vec<u8>), String> {
-    let (name, value) =
-        line.split_once(':').ok_or_else(|| format!("`{line}` is no header: write NAME: VALUE"))?;
+    let (name, value) = line
+        .split_once(':')
+        .ok_or_else(|| format!("`{line}` is not a header: write NAME: VALUE"))?;
     Ok((name.trim().to_owned(), value.trim().as_bytes().to_vec()))
 }
 
-/// A span of at most a day.
+/// A duration of at most one day.
 fn seconds(seconds: Option<f64>) -> Option<Duration> {
     seconds.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)))
 }
 
-/// One call as its user lives through it: a printed timeline, what is heard, what is still to do.
+/// One call from the side of its user: prints the timeline, keeps the received audio, and knows what to
+/// play and press next.
 struct Conversation {
     began: Instant,
     up: Option<Instant>,
     heard: Vec<i16>,
+    /// Commands still to give, the next one last.
     to_say: Vec<Command>,
     hang_up_after: Option<Duration>,
     record: Option<PathBuf>,
@@ -300,7 +303,7 @@ impl Conversation {
         })
     }
 
-    /// Goes on until the call is over; says whether it was up.
+    /// Runs until the call is over. Returns whether it was up.
     fn run(mut self, handset: &mut Handset) -> io::Result<bool> {
         while handset.is_busy() {
             if let Some(event) = handset.next_event(Duration::from_millis(200))? {
@@ -319,7 +322,7 @@ impl Conversation {
         Ok(self.up.is_some())
     }
 
-    /// Writes down what was heard.
+    /// Writes the received audio to the file.
     fn end(&self) -> io::Result<()> {
         if let Some(path) = &self.record {
             audio::write_wav(path, &self.heard)?;
@@ -378,7 +381,7 @@ impl Conversation {
     }
 }
 
-/// The `X-` headers, for the timeline.
+/// The `X-` headers, as text for the timeline.
 fn listed(headers: &[(String, String)]) -> String {
     let own = headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with("x-"));
     own.map(|(name, value)| format!(" {name}: {value}")).collect()

@@ -1,4 +1,4 @@
-//! `sidetone phone register`: registers, keeps that alive, takes a call meanwhile. Shell.
+//! `sidetone phone register`: registers, refreshes, takes a call meanwhile. Shell.
 
 use std::io;
 use std::sync::Arc;
@@ -20,21 +20,22 @@ pub(super) struct RegisterArguments {
     identity: Identity,
     #[command(flatten)]
     server: Server,
-    /// How long to ask for, in seconds; refreshed at half of what is granted
+    /// Expiry to ask for; refreshed at half of the granted time
     #[arg(long, default_value = "3600", value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..))]
     expires: u32,
-    /// Unregister after so many seconds; without it on Ctrl-C
+    /// Unregister after this time; without it on Ctrl-C
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<f64>,
-    /// Answer one call meanwhile and unregister when it is over; without it callers are told 480
+    /// Answer one call and unregister when it is over; without it callers get 480
     #[arg(long)]
     answer: bool,
     #[command(flatten)]
     voice: Voice,
 }
 
-/// Registers until it is enough. Says whether the registrar took it, and never dropped it.
+/// Registers until the time, a signal or a call ends it. Returns whether the registrar accepted the
+/// registration and every refresh.
 pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
     let Route { target: address, remote, transport } =
         arguments.server.route(&arguments.address)?;
@@ -50,7 +51,7 @@ pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
         open(user, &arguments.identity.password, &arguments.voice, means, arguments.answer)?;
     let stay = Stay {
         conversation: Conversation::new(&arguments.voice, None)?,
-        asked: signals_heard().map_err(|error| error.to_string())?,
+        asked: signals_received().map_err(|error| error.to_string())?,
         enough_after: super::seconds(arguments.seconds),
         answers: arguments.answer,
         outcome: Outcome::default(),
@@ -60,7 +61,7 @@ pub(super) fn register(arguments: &RegisterArguments) -> Result<bool, String> {
     stay.run(&mut handset).map_err(|error| error.to_string())
 }
 
-/// How the registrar looked upon us.
+/// What happened while registered.
 #[derive(Default)]
 struct Outcome {
     was_registered: bool,
@@ -71,7 +72,7 @@ struct Outcome {
 /// The time for which a phone is registered.
 struct Stay {
     conversation: Conversation,
-    /// Signals heard so far.
+    /// Signals received so far: one ends the registration, a second one does not wait for the server.
     asked: Arc<AtomicU8>,
     enough_after: Option<Duration>,
     answers: bool,
@@ -125,8 +126,8 @@ impl Stay {
     }
 }
 
-/// Counts the wishes to end: SIGINT and SIGTERM.
-fn signals_heard() -> io::Result<Arc<AtomicU8>> {
+/// Counts SIGINT and SIGTERM, up to 2.
+fn signals_received() -> io::Result<Arc<AtomicU8>> {
     let heard = Arc::new(AtomicU8::new(0));
     let counter = Arc::clone(&heard);
     signals::listen(move |asked| match asked {

@@ -1,4 +1,4 @@
-//! The listeners of edges: which there are by the settings, and which addresses they got. Pure.
+//! The listeners of edges: those of the settings, and the addresses they are bound to. Pure.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -52,7 +52,7 @@ pub(super) fn edges(config: &Config, udp: &[UdpListener], transport: &Transport)
     Edges::new(plain.chain(secure).collect())
 }
 
-/// The addresses that webhooks leave from by each edge: those it sends SIP from, where it names any.
+/// The source addresses of webhooks for each edge: those it sends SIP from, if it names any.
 pub(super) fn webhook_sources(config: &Config) -> BTreeMap<String, Vec<IpAddr>> {
     let mut sources: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
     let named = edge_listeners(config).filter(|(_, _, address)| !address.ip().is_unspecified());
@@ -65,7 +65,7 @@ pub(super) fn webhook_sources(config: &Config) -> BTreeMap<String, Vec<IpAddr>> 
     sources
 }
 
-/// The settings with the ports that the system chose, for the list of addresses.
+/// The settings with the ports that the system chose, for `/addresses`.
 pub(super) fn as_bound(config: &Config, addresses: &Addresses) -> Config {
     let mut bound = config.clone();
     let mut udp = addresses.udp.iter().copied();

@@ -7,7 +7,7 @@ use crate::account;
 use crate::data_dir::DataDir;
 use crate::memory;
 
-/// The gateway did not start. Each variant is a sentence with its remedy.
+/// Reasons the gateway did not start. Each variant is a sentence with its remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The data folder cannot be used.
@@ -16,7 +16,7 @@ pub enum ServeError {
     /// The database cannot be opened.
     #[error("{0} (data folder {1})")]
     Database(store::StoreError, PathBuf),
-    /// A store was here and is gone, or cannot be used.
+    /// The folder had a store, which is missing or damaged.
     #[error("{problem} (data folder {}). {STORE_REMEDY}", .folder.display())]
     Store {
         /// A sentence: what is missing or damaged.
@@ -48,7 +48,7 @@ pub enum ServeError {
     /// The folder of recordings cannot be written to.
     #[error("recordings cannot be kept in {1}: {0}. Check the folder's permissions.")]
     Recorder(std::io::Error, PathBuf),
-    /// TLS cannot be set up as the settings want it.
+    /// TLS cannot be set up from the settings.
     #[error(transparent)]
     Tls(#[from] transport::tls::TlsError),
     /// Anything else the system refuses at start.

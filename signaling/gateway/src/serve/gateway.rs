@@ -29,15 +29,15 @@ pub struct Gateway {
     pub api: Sender<ApiCall>,
     /// Signals to the signaling thread.
     pub messages: Sender<Message>,
-    /// Sets TLS up again at SIGHUP.
+    /// Reloads certificates and TLS settings at SIGHUP.
     pub tls: Arc<TlsControl>,
-    /// Into the transport thread, which takes TLS that was set up again.
+    /// Takes reloaded certificates to the transport thread.
     pub down: Sender<Down>,
     /// The threads of HTTP, webhooks, DNS and prompts.
     pub runtime: Runtime,
     pub(super) signaling: JoinHandle<std::io::Result<()>>,
     pub(super) transport: TransportHandle,
-    /// Its lock is held to the end.
+    /// Locks the data folder until the end.
     #[expect(dead_code, reason = "held, never read")]
     pub(super) data: DataDir,
 }

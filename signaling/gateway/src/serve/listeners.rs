@@ -1,7 +1,7 @@
 //! Second stage: sockets. Every port is bound here, before a thread runs that would use it. Shell.
 //!
-//! SIP comes before HTTP and media, because the media cores refuse packets from our own listeners and so have
-//! to know them; TLS comes last, because its certificate names the addresses that were bound.
+//! SIP comes before media, because the media cores must know our SIP listeners to refuse packets from
+//! them. TLS comes last, because its certificate names the bound addresses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,11 +33,11 @@ pub(super) struct Listeners<'s> {
     pub plan: Plan<'s>,
     pub metrics: Arc<Metrics>,
     pub transport_metrics: Arc<TransportMetrics>,
-    /// Of the signaling thread.
+    /// The poll of the signaling thread.
     pub poll: Poll,
     pub doorbell: Doorbell,
     pub inbox: Inbox,
-    /// The other ends of the inbox; that of the connections is with the transport thread.
+    /// The sending ends of the inbox. The transport thread has that of the connections.
     pub messages: Sender<Message>,
     pub api: Sender<ApiCall>,
     pub udp: Vec<UdpListener>,
@@ -46,7 +46,7 @@ pub(super) struct Listeners<'s> {
     pub edges: Edges,
     pub http: Vec<std::net::TcpListener>,
     pub https: Vec<std::net::TcpListener>,
-    /// Sockets that no peer of a call can be.
+    /// Our own sockets: no peer of a call has one of these addresses.
     pub own: Arc<OwnSockets>,
     pub media: Media,
     pub addresses: Addresses,
@@ -115,8 +115,8 @@ impl<'s> Plan<'s> {
 
 type Sip = (Vec<UdpListener>, Transport, Sender<Down>, Edges);
 
-/// Opens the SIP listeners. Where UDP and TCP are both asked for port 0 on one address they get the
-/// same port, as a peer expects.
+/// Opens the SIP listeners. If the settings ask for port 0 of UDP and TCP on one address, both get one
+/// port: a peer expects SIP over UDP and TCP on one port.
 fn open_sip(
     config: &Config,
     poll: &Poll,
@@ -184,7 +184,7 @@ fn same_port(wanted: SocketAddr, udp: &[UdpListener]) -> SocketAddr {
     }
 }
 
-/// Leaves that are issued on demand come to the transport thread by its queue.
+/// Sets up TLS. Certificates issued on demand reach the transport thread through its queue.
 fn start_tls(
     config: &Config,
     data: &DataDir,
@@ -193,7 +193,7 @@ fn start_tls(
 ) -> Result<(TlsControl, TlsParts), ServeError> {
     let now = Clock.mono();
     let mut local = LocalAddresses::default();
-    // At an edge's address a listener on all addresses may answer.
+    // A listener on all addresses may also answer at the address of an edge.
     let edges = config.edge_tls().into_values().flat_map(|edge| edge.shared).collect();
     let listening = [addresses.tls.clone(), addresses.https.clone(), edges].concat();
     let certified = certified_addresses(config, &listening, |peer| local.towards(now, peer));
@@ -248,7 +248,7 @@ fn start_media(
         ..IoConfig::default()
     };
     let bell = signaling.clone();
-    // The recorder looks at its rings by itself every 10 ms while it records: nobody need wake it.
+    // The recorder polls its rings every 10 ms while it records, so it needs no wake-up.
     let nobody = BySink::from_fn(|_| Arc::new(|| {}) as ::io::Wake);
     let media = ::io::start(&io_config, Arc::new(move || bell.ring()), &nobody)?;
     for note in &media.notes {
@@ -262,8 +262,8 @@ fn media_word(media: &Media) -> String {
     format!("{backend}/{}", media.cores.len())
 }
 
-/// Connections need descriptors, too: fewer where the limit leaves no more, so that media, store and
-/// webhooks never go without. Said as a warning only to those who asked for more.
+/// The connections that the limit of open files allows, after media, store and webhooks have theirs. A
+/// lower number is a warning only if the settings ask for more; the default is high on purpose.
 fn connections_that_fit(settings: &Settings, media: &Media) -> usize {
     let wanted = usize::try_from(settings.config.sip.connections_max).unwrap_or(usize::MAX);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -285,11 +285,11 @@ fn connections_that_fit(settings: &Settings, media: &Media) -> usize {
     left
 }
 
-/// Tries for a port that is free for UDP and TCP.
+/// Attempts to find a port that is free for UDP and TCP.
 const SAME_PORT_ATTEMPTS: usize = 20;
 
-/// Files besides media ports and connections: listeners, store, recordings, webhooks.
+/// Descriptors besides media ports and connections: listeners, store, recordings, webhooks.
 const FILES_BESIDES: u64 = 1_024;
 
-/// Connections that are allowed whatever the limit of open files says.
+/// Connections that are always allowed, however low the limit of open files.
 const CONNECTIONS_MIN: usize = 16;

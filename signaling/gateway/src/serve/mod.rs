@@ -5,8 +5,8 @@
 //!                folder, store      sockets, cores       threads           HTTP, ready
 //! ```
 //!
-//! Each stage owns all that the one before it has made, so an error at any point drops, and with that
-//! stops and closes, exactly what was started.
+//! Each stage owns everything that the one before it made. An error at any point drops the stage, which
+//! stops and closes exactly what was started.
 
 mod addresses;
 mod edges;
@@ -25,7 +25,7 @@ use crate::account::AccountVariables;
 use crate::settings::Settings;
 use plan::Plan;
 
-/// Starts everything; when this returns, calls are taken. A store that is gone is refused.
+/// Starts everything; when this returns, calls are taken. Refuses a folder whose store is missing.
 ///
 /// # Errors
 /// [`ServeError`]; what was started is stopped again.
@@ -33,7 +33,7 @@ pub fn start(settings: &Settings, variables: &AccountVariables) -> Result<Gatewa
     start_with(settings, variables, StoreWanted::AsItIs)
 }
 
-/// As [`start`]; `wanted` decides where the store is gone or damaged.
+/// As [`start`]; `wanted` decides what happens if the store is missing or damaged.
 ///
 /// # Errors
 /// [`ServeError`]; what was started is stopped again.

@@ -1,8 +1,8 @@
-//! First stage: whatever can be refused before a socket is opened. Shell.
+//! First stage: everything that can be refused before a socket is opened. Shell.
 //!
-//! The data folder is locked before its store is looked at, the store is checked before it is opened, and the
-//! key is kept before the first account is sealed with it: a start that is killed between any two of these
-//! leaves a folder that the next start understands.
+//! The data folder is locked before its store is looked at, the store is checked before it is opened, and
+//! the key is kept before the first account is sealed with it: a start that is killed between any two of
+//! these leaves a folder that the next start understands.
 
 use std::sync::Arc;
 
@@ -65,19 +65,19 @@ impl<'s> Plan<'s> {
             Clock.unix_ms(),
         )?;
         recover_recordings(&data, &mut opened);
-        // A copy of the main file holds the accounts from now on, whatever becomes of the log.
+        // Merges the log into the main file: a copy of that file alone then holds the accounts.
         opened.writer.checkpoint().map_err(|error| database_error(error, &data))?;
         Ok(Self { settings, data, origin, memory, database, opened, account })
     }
 }
 
-/// What to do where the store of a data folder is gone or damaged.
+/// What to do if the store of a data folder is missing or damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StoreWanted {
     /// Refuse to start.
     #[default]
     AsItIs,
-    /// Put aside what is left of it and begin with an empty one.
+    /// Rename its remains and begin with an empty store.
     New,
 }
 
@@ -99,8 +99,8 @@ fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
     Ok(plan)
 }
 
-/// Refuses a folder whose store is gone or damaged: an empty one in its place would answer 401 to every
-/// application and know no phone.
+/// Refuses a folder whose store is missing or damaged. An empty store in its place would answer 401 to
+/// every application and would not know one phone.
 fn check_store(data: &DataDir, database: &Database, wanted: StoreWanted) -> Result<(), ServeError> {
     use database::Found::{Accounts, Empty, Nothing};
     let path = data.database_path();
@@ -111,7 +111,7 @@ fn check_store(data: &DataDir, database: &Database, wanted: StoreWanted) -> Resu
                 .to_owned()
         }
         (Ok(Accounts), _) | (Ok(Empty | Nothing), None) => return Ok(()),
-        // Interrupted after the key was kept and before the account was made.
+        // A first start was killed after it wrote the key and before it made the account.
         (Ok(Empty), Some(_)) if !data.credentials_path().exists() => return Ok(()),
         (Ok(Empty | Nothing), Some(trace)) => {
             format!("{} shows that a store was here, and {} is gone", trace.display(), path.display())
@@ -125,7 +125,7 @@ fn check_store(data: &DataDir, database: &Database, wanted: StoreWanted) -> Resu
     put_aside(data, database)
 }
 
-/// Renames what is left of a store, and the credentials of its account.
+/// Renames the files of a store, and the credentials of its account.
 fn put_aside(data: &DataDir, database: &Database) -> Result<(), ServeError> {
     let suffix = format!("old-{}", Clock.unix_ms() / 1_000);
     let credentials = data.credentials_path();
@@ -142,8 +142,8 @@ fn put_aside(data: &DataDir, database: &Database) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Recordings that a kill interrupted get their files and their rows put right; files of deleted ones
-/// that it left go.
+/// Repairs files and rows of recordings that a kill interrupted, and removes files of recordings that
+/// were deleted.
 fn recover_recordings(data: &DataDir, opened: &mut Opened) {
     use store::{Change, RecordingStatus};
     for (account, recording) in std::mem::take(&mut opened.recovered.deleted) {
@@ -163,7 +163,7 @@ fn recover_recordings(data: &DataDir, opened: &mut Opened) {
     for mut record in std::mem::take(&mut opened.recovered.recordings) {
         let kept = files.iter().find(|file| file.recording == record.sid);
         let facts = kept.and_then(|file| file.facts).or_else(|| {
-            // Settled on disk, but its row was not written any more.
+            // The file was finished, but the kill came before its row.
             let path = recorder::path(&data.recordings_path(), record.account, record.sid);
             recorder::inspect(&path).ok().flatten()
         });

@@ -1,7 +1,8 @@
-//! Third stage: threads. Fourth: the doors open. Shell.
+//! Third stage: threads. Then the last step: HTTP accepts, calls are taken. Shell.
 //!
-//! The store thread starts before the signaling thread, which writes by it; the signaling thread before the
-//! HTTP server, whose requests it answers. `ready` is set last: until then `/readyz` says 503.
+//! The order follows from who answers whom: the store thread starts before the signaling thread, whose
+//! changes it commits; the signaling thread before the HTTP server, whose requests it answers. `ready` is
+//! set last: until then `/readyz` answers 503.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -36,9 +37,9 @@ use super::gateway::Gateway;
 use super::listeners::Listeners;
 use crate::account::MainAccount;
 use crate::data_dir::DataDir;
-use crate::errands::{Errands, recorded};
 use crate::history::{History, history};
 use crate::inbox::Message;
+use crate::jobs::{Jobs, recorded};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{MemoryPlan, SPEECH_WORKERS};
 use crate::metrics::Metrics;
@@ -52,7 +53,7 @@ pub(super) struct Threads {
     account: MainAccount,
     snapshot: store::Snapshot,
     addresses: Addresses,
-    /// The settings with the ports that the system chose, for the list of addresses.
+    /// The settings with the ports that the system chose, for `/addresses`.
     bound: Config,
     history: Arc<History>,
     http: Vec<std::net::TcpListener>,
@@ -92,15 +93,14 @@ impl Listeners<'_> {
     /// Starts every thread.
     ///
     /// # Errors
-    /// [`ServeError`]; threads that run end, as their queues close.
+    /// [`ServeError`]; threads that run already end, because their queues close.
     pub fn start(self) -> Result<Threads, ServeError> {
         let Listeners { plan, addresses, mut media, messages, .. } = self;
         let (config, data, opened) = (&plan.settings.config, plan.data, plan.opened);
         let runtime = start_runtime()?;
         let recorder = start_recorder(config, &data, &mut media, messages.clone())?;
-        let errands =
-            start_errands(config, &data, &runtime, &addresses, messages.clone(), recorder)?;
-        let webhooks = errands.webhooks.clone();
+        let jobs = start_jobs(config, &data, &runtime, &addresses, messages.clone(), recorder)?;
+        let webhooks = jobs.webhooks.clone();
 
         let mut settings = control_settings(config, plan.origin, &plan.memory, &addresses);
         settings.edges.clone_from(&self.edges);
@@ -140,7 +140,7 @@ impl Listeners<'_> {
             transport: self.down.clone(),
             media,
             store,
-            errands,
+            jobs,
             metrics: Arc::clone(&self.metrics),
             figures: Arc::clone(&figures),
             ready: Arc::clone(&ready),
@@ -253,7 +253,7 @@ fn spawn(signaling: SignalingLoop) -> std::io::Result<JoinHandle<std::io::Result
     std::thread::Builder::new().name("signaling".to_owned()).spawn(move || signaling.run())
 }
 
-/// Connections to the store for the REST API, which see the history that waits for the writer, too.
+/// Opens a store connection for the REST API. It also sees the history that waits for the writer.
 fn open_reader(database: Arc<Database>, history: Arc<History>) -> OpenReader {
     Box::new(move || database.reader(Some(Arc::clone(&history) as Arc<dyn Unwritten>)))
 }
@@ -290,14 +290,14 @@ fn start_recorder(
     Recorder::start(settings, rings, on_event).map_err(|error| ServeError::Recorder(error, root))
 }
 
-fn start_errands(
+fn start_jobs(
     config: &Config,
     data: &DataDir,
     runtime: &Runtime,
     addresses: &Addresses,
     answers: Sender<Message>,
     recorder: Recorder,
-) -> Result<Errands, ServeError> {
+) -> Result<Jobs, ServeError> {
     let _inside = runtime.enter();
     let resolver = Resolver::asking(&config.node.dns);
     let intake = AudioIntake::new(config.limits.audio.0);
@@ -313,19 +313,19 @@ fn start_errands(
         intake.clone(),
     )?;
     let prompts = PromptLoader::new(webhooks.clone(), start_speech(data, &intake));
-    Ok(Errands {
+    Ok(Jobs {
         runtime: runtime.handle().clone(),
         answers,
         webhooks,
         sip: SipResolver::new(resolver, config.sip.allow_private_targets),
         prompts,
         recorder: Some(recorder),
-        out: Arc::new(AtomicUsize::new(0)),
-        prompts_out: BTreeMap::new(),
+        running: Arc::new(AtomicUsize::new(0)),
+        prompts_running: BTreeMap::new(),
     })
 }
 
-/// Without a voice calls go on: every <Say> fails with its code, and the log says why once.
+/// Starts the voice. Without it calls go on: every <Say> fails with its code, and the log says why once.
 fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, SpeechError> {
     let program =
         Program::this_binary().map_err(|error| SpeechError::Unavailable(error.to_string()));
@@ -344,7 +344,7 @@ fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, S
     speech
 }
 
-/// Host and port that `RecordingUrl` names: a listener on any address is named by the loopback one.
+/// Host and port in `RecordingUrl`. A listener on all addresses appears as the loopback address.
 fn api_host(addresses: &Addresses) -> SocketAddr {
     let first = addresses.http.first().copied();
     let first = first.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));

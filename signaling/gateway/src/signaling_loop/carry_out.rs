@@ -1,4 +1,4 @@
-//! Effects of Control, carried out: each goes to the socket or thread that does it. Shell.
+//! Effects of Control: each goes to the socket, queue or job that does it. Shell.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,13 +18,13 @@ impl SignalingLoop {
         match effect {
             Effect::Sip(effect) => self.carry_out_sip(effect),
             Effect::Vouch { source, until } => {
-                // Where the queue is full the limit binds until the next digest.
+                // Where the queue is full the limits per source bind until the next digest.
                 let _ = self.down(Down::Vouched { source, until });
             }
             Effect::Media { core, command } => self.command(core, command),
             Effect::ApiReply { token, reply } => {
                 if let Some(waiting) = self.state.api.remove(&token) {
-                    // The client may have gone away; what was written stays written.
+                    // The client may be gone. The write stays.
                     let _ = waiting.send(reply);
                 }
             }
@@ -35,7 +35,7 @@ impl SignalingLoop {
             }
             Effect::Http { call, account, auth_token, request } => {
                 self.metrics.signaling_webhooks_requests_total.count();
-                self.errands.webhook(call, account, auth_token, request);
+                self.jobs.webhook(call, account, auth_token, request);
             }
             Effect::LoadPrompt { call, account, prompt, source } => {
                 let auth_token = self
@@ -43,12 +43,12 @@ impl SignalingLoop {
                     .snapshot()
                     .account(account)
                     .map(|account| account.auth_token.clone());
-                self.errands.prompt(call, account, auth_token, prompt, source);
+                self.jobs.prompt(call, account, auth_token, prompt, source);
             }
-            Effect::Resolve { session, target } => self.errands.resolve(session, target),
-            Effect::OpenRecording(order) => self.errands.record(order),
-            Effect::DiscardRecording { tap } => self.errands.close_recording(tap),
-            Effect::CallGone { call } => self.errands.call_gone(call),
+            Effect::Resolve { session, target } => self.jobs.resolve(session, target),
+            Effect::OpenRecording(order) => self.jobs.record(order),
+            Effect::DiscardRecording { tap } => self.jobs.close_recording(tap),
+            Effect::CallGone { call } => self.jobs.call_gone(call),
             Effect::Observe(observation) => self.observe(&observation),
         }
     }
@@ -57,7 +57,7 @@ impl SignalingLoop {
         match effect {
             sip::Effect::Send { to, bytes, token } => self.send(to, bytes, token),
             sip::Effect::CloseFlow { flow, reason } => self.close_flow(flow, reason),
-            // Control keeps these to itself.
+            // Control takes these from the user agent itself; none comes out.
             sip::Effect::Event(_) => {}
         }
     }
@@ -72,7 +72,8 @@ impl SignalingLoop {
                 local,
                 host,
             } => {
-                // A name counts only where it is proved: TCP streams to one address are all the same.
+                // Only TLS proves a name. Over TCP it must not keep sends to one address on two
+                // connections.
                 let host = host.filter(|_| transport == Transport::Tls);
                 let peer = Peer { transport, remote, host, local };
                 self.down(Down::SendTo { peer, bytes, token })
@@ -86,13 +87,14 @@ impl SignalingLoop {
         }
     }
 
-    /// Where the transport thread is behind, the order waits: nobody else would close that stream.
+    /// Closes a connection. Waits while the queue of the transport thread is full: the user agent has
+    /// forgotten the connection and would not ask again.
     fn close_flow(&mut self, flow: FlowId, reason: CloseReason) {
         self.state.closing.push_back((flow, reason));
         self.flush_closing();
     }
 
-    /// As many as there are streams wait at most: each is closed once.
+    /// Sends closes that wait. Their number is bounded by the connections: each is closed once.
     pub(super) fn flush_closing(&mut self) {
         while let Some((flow, reason)) = self.state.closing.pop_front() {
             if self.transport.send(Down::Close { flow, reason }).is_err() {
@@ -114,8 +116,8 @@ impl SignalingLoop {
         }
     }
 
-    /// The store's queue is full: who waits hears "unavailable", a record that nobody waits for is lost
-    /// and counted (`store_changes_total{outcome="queue_full"}`).
+    /// Answers a change that the store's queue has no room for: "unavailable" where Control waits for it.
+    /// A record without a waiter is lost and counted (`store_changes_total{outcome="queue_full"}`).
     fn not_queued(&mut self, order: Order) {
         if let Some(token) = order.token {
             let outcome = Outcome::Unavailable;
@@ -123,9 +125,9 @@ impl SignalingLoop {
         }
     }
 
-    /// To a media core, in order; what its ring has no room for waits here. The ring holds four
-    /// commands of every leg, so this happens only when a core is stalled, and that is bounded by
-    /// the heartbeat.
+    /// Sends a command to a media core, in order. Commands wait here while its ring is full. The ring
+    /// holds four commands per leg, so only a stalled core fills it, and the heartbeat ends that after 5
+    /// s.
     fn command(&mut self, core: CoreId, command: MediaCommand) {
         if self.state.lost_cores.contains(&core) {
             return;
@@ -155,7 +157,7 @@ impl SignalingLoop {
         }
     }
 
-    /// Endpoints with the address that each peer will be told.
+    /// Endpoints as destinations, each with the local address that its peer is shown.
     pub(super) fn destinations(
         &mut self,
         result: Result<Vec<SipEndpoint>, SipTargetError>,
@@ -184,16 +186,16 @@ impl SignalingLoop {
         let SipEndpoint { transport, address: remote } = endpoint;
         let bound = match transport {
             Transport::Udp => self.listener_towards(remote)?,
-            Transport::Tcp | Transport::Tls => self.stream_address(remote, transport),
+            Transport::Tcp | Transport::Tls => self.connection_address(remote, transport),
         };
         let local = self.advertised(bound, remote);
         Some(Destination { transport, remote, local, flow: None, host: None })
     }
 
-    /// Where a peer that we connect to can connect back: the listener on the address that the kernel
-    /// leaves from, else our first one that such a peer can reach; the connection leaves from there.
-    /// Without one nobody can; the default port says at least which service it is.
-    fn stream_address(&mut self, remote: SocketAddr, transport: Transport) -> SocketAddr {
+    /// The address on which a peer that we connect to can connect back: the listener on the kernel's
+    /// source address, else the first listener that such a peer can reach; the connection leaves from
+    /// there. Without a listener no peer can connect back; the default port at least names the service.
+    fn connection_address(&mut self, remote: SocketAddr, transport: Transport) -> SocketAddr {
         let here = self.state.local.towards(Clock.mono(), remote.ip());
         let listeners = match transport {
             Transport::Tls => &self.own_tls,
@@ -204,14 +206,14 @@ impl SignalingLoop {
     }
 }
 
-/// The one of our listeners that a peer is shown. `here` is the kernel's address towards it.
+/// The listener that a peer is shown. `here` is the kernel's source address towards it.
 fn back_address(listeners: &[SocketAddr], here: IpAddr, peer: IpAddr) -> Option<SocketAddr> {
     let of_family = || listeners.iter().filter(|at| at.is_ipv4() == here.is_ipv4());
     let is_here = |at: &&SocketAddr| at.ip() == here || at.ip().is_unspecified();
     if let Some(listener) = of_family().find(is_here) {
         return Some(SocketAddr::new(here, listener.port()));
     }
-    // Nothing leaves the machine from a loopback address.
+    // A packet from a loopback address does not leave the machine.
     let leaves = |at: &&SocketAddr| !at.ip().is_loopback() || peer.to_canonical().is_loopback();
     let other = of_family().find(leaves).copied();
     other.or_else(|| of_family().next().map(|at| SocketAddr::new(here, at.port())))
@@ -233,7 +235,7 @@ mod tests {
         let any = ["0.0.0.0:5060", "[::]:5062"];
         assert_eq!(back(&any, "192.0.2.1", "192.0.2.9"), is("192.0.2.1:5060"));
         assert_eq!(back(&any, "2001:db8::1", "2001:db8::9"), is("[2001:db8::1]:5062"));
-        // The kernel would leave from an address that nobody listens on.
+        // The kernel would leave from an address without a listener.
         let two = ["192.0.2.1:5060", "198.51.100.1:5070"];
         assert_eq!(back(&two, "198.51.100.1", "198.51.100.9"), is("198.51.100.1:5070"));
         assert_eq!(back(&two, "203.0.113.1", "203.0.113.9"), is("192.0.2.1:5060"));

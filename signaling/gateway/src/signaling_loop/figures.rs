@@ -1,4 +1,4 @@
-//! Counters that the signaling thread owns, copied out for /metrics now and then. Shell; no locks.
+//! Counters of the signaling thread, copied once a turn into cells that /metrics reads. Shell; no locks.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,17 +9,17 @@ use shell::Text;
 /// A line of the table below: name, type, help, value.
 type Row = (&'static str, &'static str, &'static str, fn(&Seen<'_>) -> u64);
 
-/// What is copied from.
+/// The source of one copy.
 pub(super) struct Seen<'a> {
     pub(super) ua: &'a UaMeters,
     pub(super) calls_live: usize,
-    /// Bindings, users, bytes.
+    /// Bindings, users, bytes, in this order.
     pub(super) registrations: (usize, usize, usize),
     pub(super) legs_free: usize,
     pub(super) recordings_open: u64,
     pub(super) recorder_frames: u64,
     pub(super) recorder_unknown_frames: u64,
-    pub(super) errands_out: usize,
+    pub(super) jobs_running: usize,
     pub(super) trunks: (usize, usize),
 }
 
@@ -39,7 +39,7 @@ const ROWS: &[Row] = &[
     (
         "signaling_retransmissions_sent_total",
         "counter",
-        "Copies sent because nobody answered: loss on the way, or a slow peer.",
+        "Copies sent because no answer came: loss on the way, or a slow peer.",
         |s| s.ua.retransmissions_sent,
     ),
     (
@@ -96,12 +96,15 @@ const ROWS: &[Row] = &[
     (
         "signaling_stray_responses_dropped_total",
         "counter",
-        "Responses that belong to no transaction of ours.",
+        "Responses that match no transaction.",
         |s| s.ua.responses_stray,
     ),
-    ("signaling_stray_acks_dropped_total", "counter", "ACKs that belong to nothing.", |s| {
-        s.ua.acks_stray
-    }),
+    (
+        "signaling_stray_acks_dropped_total",
+        "counter",
+        "ACKs that match no transaction or dialog.",
+        |s| s.ua.acks_stray,
+    ),
     (
         "signaling_unknown_dialogs_refused_total",
         "counter",
@@ -135,12 +138,15 @@ const ROWS: &[Row] = &[
     (
         "signaling_held_messages_dropped_total",
         "counter",
-        "Requests left unread: their source asked too much a moment ago.",
+        "Requests left unread: their source exceeded its rate a moment ago.",
         |s| s.ua.held_dropped,
     ),
-    ("signaling_unknown_cancels_total", "counter", "CANCELs of what we do not know: 481.", |s| {
-        s.ua.cancels_unknown
-    }),
+    (
+        "signaling_unknown_cancels_total",
+        "counter",
+        "CANCELs that match no transaction: 481.",
+        |s| s.ua.cancels_unknown,
+    ),
     (
         "signaling_out_of_order_requests_refused_total",
         "counter",
@@ -165,13 +171,13 @@ const ROWS: &[Row] = &[
     (
         "signaling_timeouts_total",
         "counter",
-        "Requests of ours without a final response: peers that are down or unreachable.",
+        "Our requests without a final response: peers that are down or unreachable.",
         |s| s.ua.timeouts,
     ),
     (
         "signaling_missing_acks_total",
         "counter",
-        "Answers of ours whose ACK never came: a peer behind a one-way path.",
+        "Our 2xx whose ACK never came: a peer behind a one-way path.",
         |s| s.ua.acks_missing,
     ),
     (
@@ -183,13 +189,13 @@ const ROWS: &[Row] = &[
     (
         "signaling_own_requests_refused_total",
         "counter",
-        "Requests of ours that were not sent: too many at once, or nowhere to send them.",
+        "Our requests that were not sent: too many at once, or no destination.",
         |s| s.ua.requests_refused,
     ),
     (
         "signaling_commands_ignored_total",
         "counter",
-        "Orders to a dialog that ended meanwhile. A few are races; many are a fault of ours.",
+        "Commands to a dialog that ended meanwhile. A few are races; many are a bug.",
         |s| s.ua.commands_ignored,
     ),
     ("signaling_server_transactions", "gauge", "SIP server transactions kept now.", |s| {
@@ -215,11 +221,11 @@ const ROWS: &[Row] = &[
         "Trunks with a registrar. Fewer registered than this: see the log.",
         |s| s.trunks.0 as u64,
     ),
-    ("signaling_trunks_registered", "gauge", "Trunks whose registrar has us now.", |s| {
+    ("signaling_trunks_registered", "gauge", "Trunks that are registered now.", |s| {
         s.trunks.1 as u64
     }),
     ("signaling_errands_open", "gauge", "Webhooks, prompts and names under way.", |s| {
-        s.errands_out as u64
+        s.jobs_running as u64
     }),
     ("recorder_recordings_open", "gauge", "Recordings that take frames now.", |s| {
         s.recordings_open
@@ -228,12 +234,12 @@ const ROWS: &[Row] = &[
     (
         "recorder_unknown_frames_total",
         "counter",
-        "Frames of taps that nobody opened. Always 0; else a fault of ours.",
+        "Frames of taps that were not opened. Not 0 is a bug.",
         |s| s.recorder_unknown_frames,
     ),
 ];
 
-/// Where the signaling thread publishes; one writer, any number of readers.
+/// The cells: one writer, any number of readers.
 #[derive(Debug)]
 pub struct SignalingFigures {
     cells: [AtomicU64; ROWS.len()],
@@ -252,7 +258,7 @@ impl SignalingFigures {
         }
     }
 
-    /// Adds them to a text.
+    /// Appends all counters to a text.
     pub fn write(&self, text: &mut Text) {
         for (cell, (name, kind, help, _)) in self.cells.iter().zip(ROWS) {
             text.metric(name, kind, help);
@@ -266,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_published_is_what_is_written() {
+    fn published_values_are_written() {
         let figures = SignalingFigures::default();
         let ua = UaMeters { challenges_sent: 7, ..UaMeters::default() };
         figures.publish(&Seen {
@@ -278,7 +284,7 @@ mod tests {
             recordings_open: 0,
             recorder_frames: 0,
             recorder_unknown_frames: 0,
-            errands_out: 0,
+            jobs_running: 0,
         });
         let mut text = Text::default();
         figures.write(&mut text);

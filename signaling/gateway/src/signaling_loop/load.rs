@@ -1,11 +1,15 @@
-//! Whether the signaling thread is behind, and by which way. Sans-IO.
+//! Whether the signaling thread is overloaded, separately for datagrams and connections. Sans-IO.
+//!
+//! Overload is time, not depth: a burst that is read within 250 ms is no reason to refuse calls, however
+//! long its queue. The two kinds are apart because they are read apart: a flood over TCP waits in its own
+//! queue and delays no phone on UDP.
 
 use std::time::Duration;
 
 use shared::Instant;
 use sip::Overload;
 
-/// Since when each way has had something waiting at the end of every turn.
+/// Since when each kind of input was left over at the end of every turn.
 #[derive(Debug, Default)]
 pub struct Load {
     datagrams_since: Option<Instant>,
@@ -14,12 +18,12 @@ pub struct Load {
 }
 
 impl Load {
-    /// As of the last turn.
+    /// The state after the last turn.
     pub const fn overload(&self) -> Overload {
         self.overload
     }
 
-    /// To be told at the end of each turn what still waits.
+    /// Call once at the end of each turn, with whether inputs of each kind still wait.
     pub fn turned(
         &mut self,
         now: Instant,
@@ -42,7 +46,8 @@ fn is_behind(since: &mut Option<Instant>, now: Instant, waits: bool) -> bool {
     now.since(*since.get_or_insert(now)) >= OVERLOADED_AFTER
 }
 
-/// Behind for so long: what waits next is refused before it is 500 ms old.
+/// Below the 500 ms after which a client retransmits (RFC 3261 T1), so a refusal leaves before the copy
+/// comes.
 const OVERLOADED_AFTER: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
@@ -62,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn one_turn_that_leaves_nothing_ends_it() {
+    fn a_turn_that_leaves_nothing_over_ends_the_overload() {
         let mut load = Load::default();
         load.turned(Instant::from_millis(1_000), true, true);
         assert!(load.turned(Instant::from_millis(2_000), true, true).datagrams);

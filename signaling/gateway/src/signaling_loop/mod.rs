@@ -1,7 +1,16 @@
 //! The signaling thread: owns Control and the UDP sockets, never blocks, takes no lock. Shell.
 //!
-//! A turn: media events, answers of other threads, streams, REST, datagrams, timers; each with a
-//! budget, so that no source starves another. After every input all effects are carried out.
+//! One turn takes inputs in this order: media events, answers of other threads, connections, REST
+//! requests, datagrams, ICMP errors, timers. Each source has a budget in a turn, so that a flood from one
+//! delays the others by one budget at most; what is left over sets `more`, and the next turn starts
+//! without sleeping.
+//!
+//! After each input every effect is carried out before the next input, and inputs that an effect caused
+//! (`followups`) come before it, too: Control never sees two inputs between which its effects wait.
+//!
+//! Nothing here waits. A queue into another thread that is full means one of three things: the effect is
+//! refused and Control learns it (store, transport sends), the command waits here in order (a core's
+//! ring, closes of connections), or the input is dropped and counted (`Vouched`).
 
 mod carry_out;
 mod figures;
@@ -27,8 +36,8 @@ use shell::{Clock, Sender};
 use tokio::sync::oneshot;
 use transport::{Down, Up};
 
-use crate::errands::Errands;
 use crate::inbox::{Inbox, Message};
+use crate::jobs::Jobs;
 use crate::local_address::LocalAddresses;
 use crate::metrics::Metrics;
 use crate::store_thread::StoreHandle;
@@ -38,17 +47,17 @@ use load::Load;
 pub use figures::SignalingFigures;
 pub use udp::UdpListener;
 
-/// All that the signaling thread owns.
+/// Everything that the signaling thread owns.
 pub struct SignalingLoop {
-    /// The machine.
+    /// The machine that decides.
     pub control: Control,
-    /// Its sockets and doorbell.
+    /// Waits for the UDP sockets and the doorbell.
     pub poll: Poll,
     /// Rung by the other threads.
     pub doorbell: shell::Doorbell,
     /// UDP listeners.
     pub udp: Vec<UdpListener>,
-    /// TCP listeners of the node's own edge: what peers are shown of connections that we open.
+    /// TCP listeners of the node's own edge: connections that we open show one of them to their peer.
     pub own_tcp: Vec<std::net::SocketAddr>,
     /// TLS listeners of the node's own edge.
     pub own_tls: Vec<std::net::SocketAddr>,
@@ -56,7 +65,7 @@ pub struct SignalingLoop {
     pub public_address: Option<std::net::IpAddr>,
     /// Listeners of other edges than the node's own.
     pub edges: control::Edges,
-    /// From the other threads.
+    /// Inputs from the other threads.
     pub inbox: Inbox,
     /// To the transport thread.
     pub transport: Sender<Down>,
@@ -65,35 +74,38 @@ pub struct SignalingLoop {
     /// To the store thread.
     pub store: StoreHandle,
     /// Webhooks, prompts, DNS, recordings.
-    pub errands: Errands,
+    pub jobs: Jobs,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Where its own counters are published.
+    /// The counters of Control, copied here for /metrics.
     pub figures: Arc<SignalingFigures>,
-    /// Whether calls are taken: what /readyz says.
+    /// Whether calls are taken; /readyz shows it.
     pub ready: Arc<AtomicBool>,
-    /// Longest drain.
+    /// How long a drain may last.
     pub drain_limit: Duration,
-    /// The rest is the loop's own.
+    /// State of the loop itself.
     pub state: LoopState,
 }
 
-/// What the loop keeps for itself.
+/// State of the loop that nothing else sees. `Default` is its state before the first turn.
 #[derive(Default)]
 pub struct LoopState {
+    /// REST requests that wait for Control's reply.
     api: BTreeMap<ApiToken, oneshot::Sender<ApiAnswer>>,
     next_api: u64,
     local: LocalAddresses,
-    /// Inputs that carrying out effects gave: handled when no effect is left.
+    /// Inputs that effects caused: handled when no effect is left.
     followups: VecDeque<Input<'static>>,
     /// Commands that a core's ring had no room for, in order.
     backlog: BTreeMap<CoreId, VecDeque<MediaCommand>>,
-    /// Streams to be closed that the transport thread had no room to be told of.
+    /// Connections to close, while the queue of the transport thread is full.
     closing: VecDeque<(sip::FlowId, sip::CloseReason)>,
+    /// Cores that died or stalled: never used again.
     lost_cores: Vec<CoreId>,
-    /// Restarts of each core that Control has been told of.
+    /// Restarts of each core that Control knows of.
     restarts: BTreeMap<CoreId, u64>,
-    /// Which core a recording's frames come from: when it is gone, no last frame will come.
+    /// The core that sends the frames of a recording. When it is lost, the recorder has to close the
+    /// file.
     taps: BTreeMap<TapId, CoreId>,
     refusal_lines: observe::RefusalLines,
     drain_until: Option<Instant>,
@@ -101,14 +113,15 @@ pub struct LoopState {
     ending: bool,
     next_heartbeat: Instant,
     buffer: Vec<u8>,
-    /// More than streams waits for the next turn.
+    /// Something besides connections waits for the next turn.
     more: bool,
-    /// Streams have more for the next turn.
+    /// Connections have more for the next turn.
     more_connections: bool,
 }
 
 impl SignalingLoop {
-    /// Runs until drained or told to end. Gives the store back, so that what is queued is written last.
+    /// Runs until drained or ended. Then ends the calls that are left and waits until the store is
+    /// written.
     ///
     /// # Errors
     /// When the system refuses to wait for sockets: the process cannot go on.
@@ -129,9 +142,9 @@ impl SignalingLoop {
         Ok(())
     }
 
-    /// Control learns of the cores before any call.
+    /// Tells Control the cores, before any call.
     fn tell_cores(&mut self) {
-        self.settle(); // phones that are expected back are vouched for
+        self.settle(); // Control vouches for the sources of stored registrations from the start
         let cores: Vec<_> = self.media.cores.iter().map(|core| core.ports.clone()).collect();
         for ports in cores {
             let legs_max = shared::limits::LEGS_PER_CORE_MAX.min(ports.len());
@@ -139,8 +152,9 @@ impl SignalingLoop {
         }
     }
 
-    /// Sleeps until something happens or is due.
+    /// Sleeps until an input comes or a timer is due.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        // From here on a core rings the doorbell: it must not miss that we may sleep.
         self.media.signaling.announce();
         let busy = self.state.more
             || self.state.more_connections
@@ -182,7 +196,7 @@ impl SignalingLoop {
         }
     }
 
-    /// One input, then every effect, then what those gave, until all is quiet.
+    /// Handles one input, then every effect, then the inputs that the effects caused.
     fn handle(&mut self, input: Input<'_>) {
         self.control.handle(Clock.now(), input);
         self.settle();
@@ -259,7 +273,7 @@ impl SignalingLoop {
     fn take_api(&mut self) {
         for _ in 0..API_A_TURN {
             let Ok(ApiCall { request, reply }) = self.inbox.api.try_recv() else { return };
-            // Nobody waits any more (the client went away): nothing is to be done for it.
+            // The client closed its connection before its turn came: nothing is done for it.
             if reply.is_closed() {
                 continue;
             }
@@ -284,7 +298,7 @@ impl SignalingLoop {
         self.state.more |= due(&self.control);
     }
 
-    /// A core that died, stalled or began anew lost its legs; Control is told once.
+    /// Looks for cores that died, stalled or restarted: their legs are lost. Control learns it once.
     fn watch_cores(&mut self) {
         let now = Clock.mono();
         if now < self.state.next_heartbeat {
@@ -305,7 +319,7 @@ impl SignalingLoop {
                     self.handle(Input::CoreRestarted { core: id, sentence });
                 }
                 Fate::Lost(sentence) => {
-                    // One that stalled would go on with its legs when it wakes, and nobody knows them.
+                    // A stalled core may wake up; it would go on with legs whose calls have ended.
                     core.stop();
                     self.state.lost_cores.push(id);
                     self.state.backlog.remove(&id);
@@ -316,7 +330,8 @@ impl SignalingLoop {
         }
     }
 
-    /// Inputs that wait for long make every call late: new work is refused until the backlog is gone.
+    /// Notes what still waits. After 250 ms with inputs left over in every turn, Control refuses new
+    /// calls until a turn leaves none.
     fn watch_load(&mut self) {
         let before = self.state.load.overload();
         let has_datagrams = self.udp.iter().any(UdpListener::is_readable);
@@ -333,7 +348,7 @@ impl SignalingLoop {
             tracing::warn!(
                 udp,
                 connections,
-                "overloaded: more comes in than is worked on, new calls are refused"
+                "overloaded: inputs have waited for 250 ms, new calls are refused"
             );
         } else {
             tracing::info!("no longer overloaded: new calls are taken");
@@ -341,16 +356,16 @@ impl SignalingLoop {
         self.handle(Input::Overload(now));
     }
 
-    /// No last frame will come for what is recorded on this core.
+    /// Closes the recordings whose frames came from this core.
     fn close_recordings_of(&self, core: CoreId) {
         let taps = self.state.taps.iter().filter(|(_, of)| **of == core);
         for (tap, _) in taps {
-            self.errands.close_recording(*tap);
+            self.jobs.close_recording(*tap);
         }
     }
 
     fn publish(&self) {
-        let recorder = self.errands.recorder.as_ref().map(|recorder| recorder.counts());
+        let recorder = self.jobs.recorder.as_ref().map(|recorder| recorder.counts());
         let recorder = recorder.unwrap_or_default();
         self.figures.publish(&figures::Seen {
             ua: &self.control.ua_meters(),
@@ -361,7 +376,7 @@ impl SignalingLoop {
             recordings_open: recorder.open,
             recorder_frames: recorder.frames,
             recorder_unknown_frames: recorder.unknown_frames,
-            errands_out: self.errands.out.load(Ordering::Relaxed),
+            jobs_running: self.jobs.running.load(Ordering::Relaxed),
         });
     }
 
@@ -395,22 +410,23 @@ impl SignalingLoop {
             );
         }
         self.handle(Input::End);
-        // Recordings that were running settle, and their records follow.
-        self.errands.finish();
+        // Recordings that run end here; then their rows are written.
+        self.jobs.finish();
         self.take_messages();
         drop(self.media);
-        // The store thread writes what is queued and ends; outcomes that nobody waits for are dropped.
+        // Drops the queue into the store thread, which writes what waits and ends. Its answers have no
+        // reader.
         drop(self.inbox);
         drop(self.store);
     }
 }
 
-/// How a core fares, with a sentence for people.
+/// The condition of a core, with a sentence for the log and the accounts.
 enum Fate {
     Well,
-    /// Empty, and at work again.
+    /// It panicked and runs again without legs.
     Restarted(String),
-    /// Gone, or not to be relied on.
+    /// It is dead or stalled.
     Lost(String),
 }
 
@@ -422,7 +438,7 @@ fn fate(core: CoreId, heartbeat: Heartbeat, has_restarted: bool) -> Fate {
             "media core {id} has stalled for {by_ms} ms: its calls are ended, it is retired until restart"
         )),
         Heartbeat::Late { .. } | Heartbeat::Beating if has_restarted => Fate::Restarted(format!(
-            "media core {id} panicked and began anew: its calls are ended, it takes new ones"
+            "media core {id} panicked and restarted: its calls are ended, it takes new ones"
         )),
         Heartbeat::Late { .. } | Heartbeat::Beating => Fate::Well,
     }

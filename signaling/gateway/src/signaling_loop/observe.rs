@@ -1,4 +1,4 @@
-//! What Control observed, as log lines and counters. No phone numbers or URIs above `debug`. Shell.
+//! Observations of Control as log lines and counters. No phone numbers or URIs above `debug`. Shell.
 
 use control::{Input, Observation};
 
@@ -10,11 +10,11 @@ use shell::Clock;
 
 use super::SignalingLoop;
 
-/// How many lines of the log each rule has had in this second: strangers decide how often they are
-/// refused, and must not fill the log, nor push out what others have to say.
+/// Log lines of each rule in the current second. Unauthenticated sources decide how often they are
+/// refused; without this bound they could fill the log and push out other lines.
 #[derive(Debug, Default)]
 pub(super) struct RefusalLines {
-    /// As many as there are rules.
+    /// Bounded by the number of rules.
     by_rule: BTreeMap<&'static str, Lines>,
 }
 
@@ -26,7 +26,7 @@ struct Lines {
 }
 
 impl RefusalLines {
-    /// Whether another line of this rule may be written; with how many were left out before it.
+    /// `None`: leave out this line. Else the number of lines left out before it.
     fn admit(&mut self, now: Instant, rule: &'static str) -> Option<u64> {
         let lines = self.by_rule.entry(rule).or_default();
         let second = now.as_millis() / 1_000;
@@ -99,7 +99,7 @@ impl SignalingLoop {
         }
     }
 
-    /// Counts what came back from webhooks, and forgets taps that are settled.
+    /// Counts results of webhooks, and forgets the taps of finished recordings.
     pub(super) fn note_answer(&mut self, input: &Input<'_>) {
         if let Input::RecordingDone { tap, .. } = input {
             self.state.taps.remove(tap);
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn past_its_lines_a_rule_is_silent_until_the_next_second_and_tells_how_often_it_fired() {
+    fn past_its_lines_a_rule_is_silent_until_the_next_second_and_then_shows_how_often_it_fired() {
         let mut lines = RefusalLines::default();
         let at = Instant::from_millis;
         for _ in 0..REFUSAL_LINES_A_SECOND_MAX {

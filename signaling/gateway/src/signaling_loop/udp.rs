@@ -28,7 +28,7 @@ impl UdpListener {
     /// Opens the `index`-th listener.
     ///
     /// # Errors
-    /// What the system says: the port is taken, the address is not ours.
+    /// The system's error: the port is taken, the address is not ours.
     pub fn open(registry: &Registry, index: usize, address: SocketAddr) -> io::Result<Self> {
         use socket2::{Domain, Protocol, Socket, Type};
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -37,7 +37,8 @@ impl UdpListener {
             socket.set_only_v6(true)?;
         }
         socket.set_nonblocking(true)?;
-        // A burst of calls must fit; the kernel gives at most net.core.rmem_max and that is fine.
+        // Room for a burst of calls. The kernel may grant less (net.core.rmem_max); then bursts are
+        // smaller.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
         undelivered::queue_errors(&socket, address.is_ipv6())?;
@@ -53,13 +54,13 @@ impl UdpListener {
         self.local
     }
 
-    /// Whether datagrams, or errors of such, may be waiting.
+    /// Whether datagrams or ICMP errors may be waiting.
     pub const fn is_readable(&self) -> bool {
         self.readable || self.has_errors
     }
 }
 
-/// Notes that mio told of a listener.
+/// Notes the readiness of a listener.
 pub(super) fn note_event(listeners: &mut [UdpListener], event: &Event) {
     if let Some(listener) = listeners.get_mut(event.token().0) {
         listener.readable = true;
@@ -86,7 +87,7 @@ impl SignalingLoop {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.readable = false;
                     }
-                    // Something that was sent before came back: the queue of errors says what.
+                    // An ICMP error for an earlier send. The error queue has its datagram.
                     Err(_) => listener.has_errors = true,
                 }
             }
@@ -94,7 +95,7 @@ impl SignalingLoop {
         self.state.buffer = buffer;
     }
 
-    /// Takes what the network gave back of each listener, to the end of the queue or of the budget.
+    /// Reads the error queue of each listener until it is empty or its budget is used up.
     pub(super) fn take_undelivered(&mut self) {
         let mut buffer = [0; QUOTED_BYTES];
         for index in 0..self.udp.len() {
@@ -117,7 +118,7 @@ impl SignalingLoop {
         }
     }
 
-    /// What a peer is told of a listener of ours. `node.public_address` is for peers of its IP version.
+    /// The address of a listener as a peer sees it. `node.public_address` is for peers of its IP version.
     pub(super) fn advertised(&mut self, bound: SocketAddr, peer: SocketAddr) -> SocketAddr {
         if let Some(shown) = self.edges.shown(bound) {
             return shown;
@@ -146,7 +147,8 @@ impl SignalingLoop {
             dropped.count("no_listener");
             return Err(SendFailure::Refused);
         };
-        // The first send after an ICMP error reports that, whomever it was about, and sends nothing.
+        // After an ICMP error the next send reports that error, for whichever peer, and sends nothing:
+        // send again.
         let send = || listener.socket.send_to(bytes, remote);
         let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         match send().or_else(|error| if is_full(&error) { Err(error) } else { send() }) {
@@ -154,7 +156,7 @@ impl SignalingLoop {
                 self.metrics.signaling_datagrams_sent_total.count();
                 Ok(())
             }
-            // As if lost on the way: the transaction sends it again.
+            // Counts as lost: the transaction retransmits.
             Err(error) if is_full(&error) => {
                 dropped.count("send_buffer_full");
                 Ok(())
@@ -167,7 +169,7 @@ impl SignalingLoop {
         }
     }
 
-    /// The UDP listener that a peer of this family would be sent to from.
+    /// The UDP listener that sends to peers of this IP version.
     pub(super) fn listener_towards(&self, peer: SocketAddr) -> Option<SocketAddr> {
         let same = |listener: &&UdpListener| listener.local.is_ipv4() == peer.is_ipv4();
         self.udp.iter().find(same).map(|listener| listener.local)
@@ -175,6 +177,6 @@ impl SignalingLoop {
 }
 
 const DATAGRAMS_A_TURN: usize = 256;
-/// Bytes read of a returned datagram: our branch stands in its first lines.
+/// Bytes read of a returned datagram. Our branch is in its first lines.
 const QUOTED_BYTES: usize = 1_024;
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;

@@ -1,8 +1,7 @@
-//! Datagrams that the network gives back: the error queue of a UDP socket (`IP_RECVERR`, ip(7)). Shell.
+//! Datagrams that ICMP returned: the error queue of a UDP socket (`IP_RECVERR`, ip(7)). Shell.
 //!
-//! An unconnected socket hears of an ICMP error only by its queue, and it tells there whom the datagram
-//! was for and how it began. A closed port is known at once that way, where the target's silence would
-//! take seconds.
+//! An unconnected socket learns of ICMP errors only from this queue. An entry holds the destination of
+//! the datagram and its first bytes. So a closed port is known at once, where silence would take seconds.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -13,7 +12,7 @@ use nix::libc;
 use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
 
-/// Asks the kernel to queue the ICMP errors of a socket.
+/// Makes the kernel queue the ICMP errors of a socket.
 pub(super) fn queue_errors(socket: &impl AsFd, is_ipv6: bool) -> io::Result<()> {
     match is_ipv6 {
         true => setsockopt(socket, Ipv6RecvErr, &true)?,
@@ -22,18 +21,18 @@ pub(super) fn queue_errors(socket: &impl AsFd, is_ipv6: bool) -> io::Result<()> 
     Ok(())
 }
 
-/// What one entry of the queue says.
+/// One entry of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queued {
-    /// It was not delivered: whom it was for, and how many of its bytes are quoted.
+    /// Not delivered: its destination, and the number of its bytes that are quoted.
     Undelivered { remote: SocketAddr, length: usize },
-    /// Something that a retransmission may get past: a smaller path MTU, a hop limit.
+    /// A retransmission may succeed: a smaller path MTU, a hop limit.
     Passing,
     /// The queue is empty.
     Empty,
 }
 
-/// Takes the oldest entry; the quoted bytes are in `buffer` then.
+/// Takes the oldest entry and writes its quoted bytes into `buffer`.
 pub(super) fn take(socket: &impl AsRawFd, buffer: &mut [u8]) -> Queued {
     let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
     let mut parts = [IoSliceMut::new(buffer)];
@@ -51,7 +50,7 @@ pub(super) fn take(socket: &impl AsRawFd, buffer: &mut [u8]) -> Queued {
     }
 }
 
-/// The ICMP errors that say that nobody got the datagram (RFC 3261 §18.4).
+/// Whether the error means that no process received the datagram (RFC 3261 §18.4).
 fn is_undelivered(message: &ControlMessageOwned) -> bool {
     let (ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _)) =
         message
@@ -71,11 +70,11 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
 }
 
-/// RFC 792.
+/// ICMP types and codes (RFC 792).
 const ICMP_UNREACHABLE: u8 = 3;
 const FRAGMENTATION_NEEDED: u8 = 4;
 const ICMP_PARAMETER: u8 = 12;
-/// RFC 4443.
+/// ICMPv6 types (RFC 4443).
 const ICMP6_UNREACHABLE: u8 = 1;
 const ICMP6_PARAMETER: u8 = 4;
 

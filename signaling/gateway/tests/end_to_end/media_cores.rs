@@ -90,7 +90,7 @@ fn calls_of_a_core_that_panics_end_and_it_takes_new_ones() {
         party.receive().expect("the call is up");
         let _meddler = meddle(&gateway, "media-0", "error=EBADF");
         living.finish().expect_success();
-        let figures = gateway.metrics_when("the core began anew", |now| {
+        let figures = gateway.metrics_when("the core has restarted", |now| {
             now.sum("media_core_restarts_total", "") == restarts && now.sum("media_legs", "") == 0
         });
         assert_eq!(figures.sum("media_core_up", ""), 1);
@@ -99,7 +99,7 @@ fn calls_of_a_core_that_panics_end_and_it_takes_new_ones() {
     let party = Party::new();
     let _living = caller(&gateway, &party);
     party.receive().expect("a new call is up on the new core");
-    assert!(gateway.log().contains("panicked and began anew"), "{}", gateway.log());
+    assert!(gateway.log().contains("panicked and restarted"), "{}", gateway.log());
 }
 
 #[test]

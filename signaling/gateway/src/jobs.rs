@@ -1,7 +1,9 @@
-//! What Control asks of the slower world: webhooks, prompts, names, recordings. Shell.
+//! Jobs that Control starts and that take time: webhooks, prompts, DNS names, recordings. Shell.
 //!
-//! Each errand runs on the tokio runtime or on the recorder's threads and comes back as exactly one
-//! message to the signaling thread. How many are out at once is bounded: past it they fail at once.
+//! The signaling thread starts a job and never waits for it. The job runs on the tokio runtime or on the
+//! recorder's threads and answers with exactly one message in the inbox, also when it fails: Control
+//! keeps a call waiting for that message. Jobs at once are bounded; one past the bound fails at once, so
+//! that its call goes on by its fallback instead of waiting in a queue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,27 +27,27 @@ use webhook::{MediaRequest, WebhookClient};
 
 use crate::inbox::Message;
 
-/// Runs errands; owned by the signaling thread.
-pub struct Errands {
-    /// Where the tasks run.
+/// Starts jobs. Owned by the signaling thread.
+pub struct Jobs {
+    /// The runtime of the tasks.
     pub runtime: Handle,
-    /// Where their answers go.
+    /// The inbox of the signaling thread.
     pub answers: Sender<Message>,
     /// Sends webhooks.
     pub webhooks: WebhookClient,
-    /// Finds SIP targets.
+    /// Resolves SIP targets (RFC 3263).
     pub sip: SipResolver,
-    /// Makes prompts.
+    /// Fetches, decodes and speaks prompts.
     pub prompts: PromptLoader,
-    /// Writes recordings; `None` once it has finished.
+    /// Writes recordings; `None` after [`Jobs::finish`].
     pub recorder: Option<Recorder>,
-    /// Errands that are out.
-    pub out: Arc<AtomicUsize>,
-    /// Prompts that are being made, by call: nobody plays them once the call has gone.
-    pub prompts_out: BTreeMap<CallSid, Vec<AbortHandle>>,
+    /// Jobs that have started and not answered.
+    pub running: Arc<AtomicUsize>,
+    /// Prompts that are being made, by call, to cancel them when the call is gone.
+    pub prompts_running: BTreeMap<CallSid, Vec<AbortHandle>>,
 }
 
-impl Errands {
+impl Jobs {
     /// Sends a webhook, signed with the account's token.
     pub fn webhook(
         &self,
@@ -56,7 +58,7 @@ impl Errands {
     ) {
         let id = request.id;
         let message = move |result| Message::Input(Input::Http { call, request: id, result });
-        let Some(errand) = self.begin() else {
+        let Some(job) = self.begin() else {
             let code = Code::HTTP_RETRIEVAL;
             let sentence = TOO_MANY.to_owned();
             return self.answer(message(Err(HttpFailure { code, sentence, duration_ms: 0 })));
@@ -64,11 +66,11 @@ impl Errands {
         let client = self.webhooks.clone();
         self.runtime.spawn(async move {
             let result = client.send(*request, auth_token.expose_secret()).await;
-            errand.end(message(result.map_err(HttpFailure::from))).await;
+            job.end(message(result.map_err(HttpFailure::from))).await;
         });
     }
 
-    /// Makes a prompt.
+    /// Loads a prompt: speaks a text, or fetches and decodes a file.
     pub fn prompt(
         &mut self,
         call: CallSid,
@@ -80,7 +82,7 @@ impl Errands {
         let message = move |result, other_voice| {
             Message::Input(Input::PromptReady { call, prompt, result, other_voice })
         };
-        let Some(errand) = self.begin() else {
+        let Some(job) = self.begin() else {
             let sentence = TOO_MANY.to_owned();
             return self
                 .answer(message(Err(PromptFailure { code: Code::SAY_TEXT, sentence }), None));
@@ -94,17 +96,17 @@ impl Errands {
                 Ok(loaded) => message(Ok(loaded.prompt), loaded.fell_back),
                 Err(failure) => message(Err(failure), None),
             };
-            errand.end(ended).await;
+            job.end(ended).await;
         });
-        let out = self.prompts_out.entry(call).or_default();
-        out.retain(|made| !made.is_finished());
-        out.push(made.abort_handle());
+        let of_call = self.prompts_running.entry(call).or_default();
+        of_call.retain(|made| !made.is_finished());
+        of_call.push(made.abort_handle());
     }
 
-    /// Finds where a SIP request goes.
+    /// Resolves the target of a SIP request.
     pub fn resolve(&self, session: SessionId, target: ResolveTarget) {
         let message = move |result| Message::Resolved { session, result };
-        let Some(errand) = self.begin() else {
+        let Some(job) = self.begin() else {
             let busy = SipTargetError::NotFound(LookupError::Timeout(target.host));
             return self.answer(message(Err(busy)));
         };
@@ -113,11 +115,11 @@ impl Errands {
             SipTarget { host: target.host, port: target.port, transport: target.transport };
         self.runtime.spawn(async move {
             let result = resolver.resolve(&target).await;
-            errand.end(message(result)).await;
+            job.end(message(result)).await;
         });
     }
 
-    /// Opens a recording's file before its first frame.
+    /// Opens the file of a recording, before its first frame.
     pub fn record(&self, order: RecordingOrder) {
         let RecordingOrder { tap, recording, account, channels, trim } = order;
         let plan = OpenRecording { tap, account, recording, channels, trim };
@@ -131,7 +133,7 @@ impl Errands {
         self.answer(Message::Input(Input::RecordingDone { tap, result }));
     }
 
-    /// The core of this tap is gone: no last frame will come.
+    /// Closes the recording of a tap whose core is gone: its last frame will not come.
     pub fn close_recording(&self, tap: TapId) {
         if let Some(recorder) = &self.recorder
             && let Err(error) = recorder.close(tap)
@@ -140,31 +142,31 @@ impl Errands {
         }
     }
 
-    /// Forgets what was kept for a call, and makes no prompt for it any more.
+    /// Cancels the prompts of a call that is gone and drops its cookies.
     pub fn call_gone(&mut self, call: CallSid) {
-        for made in self.prompts_out.remove(&call).unwrap_or_default() {
+        for made in self.prompts_running.remove(&call).unwrap_or_default() {
             made.abort();
         }
         self.webhooks.forget(call);
     }
 
-    /// Ends all recordings; their events are in the queue when this returns. Blocks for their disk:
-    /// only when the gateway ends.
+    /// Ends all recordings; their events are in the inbox when this returns. Blocks for the disk, so call
+    /// it only when the gateway ends.
     pub fn finish(&mut self) {
         if let Some(recorder) = self.recorder.take() {
             recorder.stop();
         }
     }
 
-    fn begin(&self) -> Option<Errand> {
-        if self.out.fetch_add(1, Ordering::AcqRel) >= ERRANDS_MAX {
-            self.out.fetch_sub(1, Ordering::AcqRel);
+    fn begin(&self) -> Option<Job> {
+        if self.running.fetch_add(1, Ordering::AcqRel) >= JOBS_MAX {
+            self.running.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        Some(Errand { answers: self.answers.clone(), out: Arc::clone(&self.out) })
+        Some(Job { answers: self.answers.clone(), running: Arc::clone(&self.running) })
     }
 
-    /// An answer that is known at once. The queue has room for all errands and more.
+    /// Answers at once. The inbox has room: it holds twice the answers of all jobs.
     fn answer(&self, message: Message) {
         if self.answers.send(message).is_err() {
             tracing::error!(
@@ -174,14 +176,16 @@ impl Errands {
     }
 }
 
-/// One errand that is out.
-struct Errand {
+/// One job that has started. Dropping it without an answer, by a panic or a cancel, still frees its
+/// place.
+struct Job {
     answers: Sender<Message>,
-    out: Arc<AtomicUsize>,
+    running: Arc<AtomicUsize>,
 }
 
-impl Errand {
-    /// Brings the answer home, waiting for room if need be.
+impl Job {
+    /// Delivers the answer. Waits for room, up to 30 s: a lost answer would leave its call waiting for
+    /// ever.
     async fn end(self, mut message: Message) {
         for _ in 0..DELIVERIES_MAX {
             match self.answers.send(message) {
@@ -190,22 +194,22 @@ impl Errand {
             }
             tokio::time::sleep(DELIVERY_PAUSE).await;
         }
-        // The signaling thread is gone, or stuck for longer than any call lives.
+        // The signaling thread has ended, or has been stuck for 30 s.
         tracing::debug!("an answer to Control was dropped");
     }
 }
 
-impl Drop for Errand {
+impl Drop for Job {
     fn drop(&mut self) {
-        self.out.fetch_sub(1, Ordering::AcqRel);
+        self.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// What the recorder tells, as Control wants to hear it.
+/// An event of the recorder as an input of Control; `None` where Control need not know.
 pub fn recorded(event: RecorderEvent) -> Option<Message> {
     let (tap, result) = match event {
         RecorderEvent::Refused { tap, sentence } => (tap, Err(RecordingFailure { sentence })),
-        // The file is finished; the settled event follows.
+        // The file is full; `Done` follows and says its length.
         RecorderEvent::LimitReached { .. } => return None,
         RecorderEvent::Done(done) => {
             let file = RecordingFile {
@@ -223,8 +227,8 @@ pub fn recorded(event: RecorderEvent) -> Option<Message> {
     Some(Message::Input(Input::RecordingDone { tap, result }))
 }
 
-/// Errands at once: fewer than the queue home has room for, so that an answer is never lost.
-const ERRANDS_MAX: usize = crate::inbox::MESSAGES_MAX / 2;
+/// Jobs at once. Half of the inbox, so that answers always find room.
+const JOBS_MAX: usize = crate::inbox::MESSAGES_MAX / 2;
 const DELIVERIES_MAX: usize = 6_000;
 const DELIVERY_PAUSE: Duration = Duration::from_millis(5);
 const TOO_MANY: &str = "The gateway has too many requests to the outside under way.";
