@@ -166,6 +166,10 @@ pub struct PlayId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TapId(pub u64);
 
+/// Audio that a thread gives to a leg; chosen by Control, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FeedId(pub u64);
+
 #[cfg(test)]
 mod tests {
     use super::*;

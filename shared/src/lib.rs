@@ -10,6 +10,7 @@ pub mod codec;
 pub mod config;
 pub mod edge;
 pub mod extensions;
+pub mod feed;
 pub mod ids;
 pub mod leg;
 pub mod limits;
@@ -29,6 +30,7 @@ pub mod transport;
 pub use code::Code;
 pub use codec::{Codec, Direction, FRAME_SAMPLES};
 pub use extensions::Extensions;
+pub use feed::{FeedItem, FeedPart};
 pub use ids::*;
 pub use leg::{
     IntervalQuality, LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia, RemoteReport,

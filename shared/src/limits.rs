@@ -183,6 +183,13 @@ pub const SINK_SLOTS: usize = 8_192;
 /// Taps of one core at once, for each sink.
 pub const TAPS_PER_CORE_MAX: usize = 2_048;
 
+/// Feeds of one core at once.
+pub const FEEDS_PER_CORE_MAX: usize = 2_048;
+/// Frames of 20 ms of one feed that wait on the core: 200 ms. Past it a frame is dropped.
+pub const FEED_FRAMES_MAX: usize = 10;
+/// Slots of the ring of feeds down to a core: four items of every feed. Past it the writer waits.
+pub const FEED_SLOTS: usize = FEEDS_PER_CORE_MAX * 4;
+
 /// Recording length, seconds.
 pub const RECORDING_S_MAX: u32 = 4 * 3_600;
 /// Recording size, bytes.

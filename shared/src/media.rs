@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::codec::Codec;
-use crate::ids::{LegId, PlayId, RoomId, TapId};
+use crate::feed::FeedEnd;
+use crate::ids::{FeedId, LegId, PlayId, RoomId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
 use crate::sink::Sink;
 
@@ -88,10 +89,10 @@ pub struct TapLimits {
 
 /// A command from signaling to a media core. At most 64 bytes (asserted below).
 ///
-/// `leg` is a leg of the core that receives the command, and `tap` one of its taps, both by the names that Control
-/// chose. A command for a leg that does not exist is answered by [`MediaEvent::Refused`].
+/// `leg` is a leg of the core that receives the command, `tap` one of its taps and `feed` its feed, by the names that
+/// Control chose. A command for a leg that does not exist is answered by [`MediaEvent::Refused`].
 #[derive(Debug)]
-#[expect(missing_docs, reason = "`leg` and `tap` mean the same in every variant")]
+#[expect(missing_docs, reason = "`leg`, `tap` and `feed` mean the same in every variant")]
 pub enum MediaCommand {
     /// Start a leg: it sends silence from now on, where its direction lets it send.
     StartLeg {
@@ -161,6 +162,17 @@ pub enum MediaCommand {
     },
     /// End a tap. Answered by [`MediaEvent::TapEnded`] unless it had ended.
     StopTap { leg: LegId, tap: TapId },
+    /// Send the audio of a feed to the party, and silence while it has none. Nothing is relayed to the party
+    /// meanwhile; prompts and digits are played over the feed. It replaces an open feed (cause `Replaced`).
+    StartFeed {
+        leg: LegId,
+        /// Names the feed in items and events.
+        feed: FeedId,
+        /// Codec of its frames, whichever codec the party has.
+        codec: Codec,
+    },
+    /// End a feed; audio that waits is dropped. Answered by [`MediaEvent::FeedEnded`] unless it had ended.
+    StopFeed { leg: LegId, feed: FeedId },
 }
 
 /// Why a prompt or digits ended.
@@ -224,9 +236,9 @@ pub enum PlayedValue {
 
 /// An event from a media core to signaling. At most 64 bytes (asserted below).
 ///
-/// `leg` is the leg that the event is about, `tap` one of its taps, `cause` the reason for an end.
+/// `leg` is the leg that the event is about, `tap` one of its taps, `feed` its feed, `cause` the reason for an end.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "`leg`, `tap` and `cause` mean the same in every variant")]
+#[expect(missing_docs, reason = "`leg`, `tap`, `feed` and `cause` mean the same in every variant")]
 pub enum MediaEvent {
     /// The box of a plan, to be dropped.
     PlanReturned(Box<LegPlan>),
@@ -269,6 +281,21 @@ pub enum MediaEvent {
     },
     /// A tap ended; its last frame is in the ring of its sink already.
     TapEnded { leg: LegId, tap: TapId, cause: TapEnd },
+    /// The party has heard, or will never hear, all audio of a feed before this mark.
+    FeedPlayed {
+        leg: LegId,
+        feed: FeedId,
+        /// The highest mark that was reached; stands for all lower ones.
+        mark: u32,
+    },
+    /// A feed ended; its items are dropped from now on.
+    FeedEnded {
+        leg: LegId,
+        feed: FeedId,
+        /// The highest mark that was reached; 0 where none was.
+        mark: u32,
+        cause: FeedEnd,
+    },
     /// No valid packet arrived for the plan's media timeout, although the direction lets the party send.
     MediaTimeout { leg: LegId },
     /// The party's audio became bad, or good again; at most once between two of our RTCP reports.

@@ -88,6 +88,8 @@ pub struct IoConfig {
     /// Taps of one core at once, for each sink at most [`limits::TAPS_PER_CORE_MAX`]. A sink with none has no
     /// ring.
     pub taps_max: BySink<usize>,
+    /// Feeds of one core at once, at most [`limits::FEEDS_PER_CORE_MAX`]. With none a core has no ring of feeds.
+    pub feeds_max: usize,
     /// Whether to detect digits in the audio of parties without telephone events (`media.inband_digits`).
     pub inband_digits: bool,
     /// Seed of the cores' random choices; each core derives its own from it.
@@ -110,6 +112,7 @@ impl Default for IoConfig {
             own: Arc::default(),
             legs_max: limits::LEGS_PER_CORE_MAX,
             taps_max: BySink::only(Sink::Recorder, limits::TAPS_PER_CORE_MAX),
+            feeds_max: 0,
             inband_digits: true,
             seed: 0,
             wait: WaitSettings::default(),

@@ -1,4 +1,4 @@
-//! The event loop of one media core: commands, mesh, deadlines, packets, then one wait. Takes no lock,
+//! The event loop of one media core: commands, feeds, mesh, deadlines, packets, then one wait. Takes no lock,
 //! allocates nothing and blocks nowhere else (ARCHITECTURE.md, I2).
 //!
 //! A turn takes a bounded number of inputs from each source in a fixed order, so that no source starves
@@ -14,7 +14,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use plane::{DropReason, MeshFrame, Output, Plane, PlaneMeters, Received, SocketId};
 use rtrb::{Consumer, Producer};
-use shared::{BySink, CoreId, Instant, MediaCommand, MediaEvent, Sink, TapFrame};
+use shared::{BySink, CoreId, FeedItem, Instant, MediaCommand, MediaEvent, Sink, TapFrame};
 
 use crate::backend::driver::{Driver, PacketHandler, Sender};
 use crate::clock;
@@ -34,6 +34,7 @@ pub(crate) trait Machine {
         out: &mut impl Output,
     ) -> Received;
     fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output);
+    fn feed(&mut self, item: &FeedItem, out: &mut impl Output);
     fn tick(&mut self, now: Instant, out: &mut impl Output);
     fn poll_timeout(&self) -> Option<Instant>;
     fn meters(&self) -> &PlaneMeters;
@@ -42,6 +43,8 @@ pub(crate) trait Machine {
 /// All that a core's thread owns besides its driver and machine.
 pub(crate) struct Ends {
     pub commands: Consumer<MediaCommand>,
+    /// From the thread that feeds legs; without slots where the core may have no feed.
+    pub feed: Consumer<FeedItem>,
     pub uplink: Uplink,
     /// From every other core.
     pub mesh: Vec<Consumer<MeshFrame>>,
@@ -108,6 +111,9 @@ struct Outlet<'a, S> {
 /// Commands taken in one turn.
 const TURN_COMMANDS: usize = 256;
 
+/// Items of feeds taken in one turn.
+const TURN_FEED_ITEMS: usize = 256;
+
 /// Frames taken from one other core in one turn.
 const TURN_MESH_FRAMES: usize = 256;
 
@@ -153,7 +159,11 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
 
     fn turn(&mut self) {
         let now = clock::now();
+        // Counted before the commands are read: the command that opened a feed was sent before its first item,
+        // so the items counted here find their feed open.
+        let fed = self.ends.feed.slots();
         let mut is_busy = self.take_commands(now);
+        is_busy |= self.take_feed(fed);
         is_busy |= self.take_mesh(now);
         self.tick(now);
         let packets = self.receive();
@@ -176,6 +186,16 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
             self.figures.commands += 1;
         }
         true
+    }
+
+    /// Takes the `waiting` items of the ring of feeds; `true` when more may be left.
+    fn take_feed(&mut self, waiting: usize) -> bool {
+        for _ in 0..waiting.min(TURN_FEED_ITEMS) {
+            let Ok(item) = self.ends.feed.pop() else { return false };
+            let mut out = Outlet { sender: self.driver.sender(), uplink: &mut self.ends.uplink };
+            self.machine.feed(&item, &mut out);
+        }
+        waiting > TURN_FEED_ITEMS
     }
 
     fn take_mesh(&mut self, now: Instant) -> bool {
@@ -303,7 +323,10 @@ impl Ends {
     /// Whether the rings hold input.
     fn has_input(&self) -> bool {
         let has_command = !self.commands.is_empty() && self.uplink.has_room_for_commands();
-        has_command || self.mesh.iter().any(|ring| !ring.is_empty()) || self.doorbell.is_stopped()
+        has_command
+            || !self.feed.is_empty()
+            || self.mesh.iter().any(|ring| !ring.is_empty())
+            || self.doorbell.is_stopped()
     }
 }
 
@@ -318,7 +341,7 @@ impl Uplink {
     }
 
     /// The upper half of the event ring is reserved for events that earlier commands still cause: the end of a
-    /// playback, of a tap and of a leg, each at most once a leg between two commands for it
+    /// playback, of a tap, of a feed and of a leg, each at most once a leg between two commands for it
     /// (`EVENT_SLOTS` is eight for each leg).
     fn has_room_for_commands(&self) -> bool {
         self.events.slots() > self.events.buffer().capacity() / 2
@@ -355,6 +378,8 @@ fn is_informative(event: &MediaEvent) -> bool {
         | MediaEvent::LegStopped { .. }
         | MediaEvent::PlayEnded { .. }
         | MediaEvent::TapEnded { .. }
+        | MediaEvent::FeedPlayed { .. }
+        | MediaEvent::FeedEnded { .. }
         | MediaEvent::MediaTimeout { .. } => false,
     }
 }
@@ -382,6 +407,10 @@ impl<S: Sender> Output for Outlet<'_, S> {
 
     fn event(&mut self, event: MediaEvent) {
         self.uplink.send_event(event);
+    }
+
+    fn has_room_for_marks(&self) -> bool {
+        self.uplink.has_room_for_commands()
     }
 
     fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool {
@@ -438,6 +467,10 @@ impl Machine for Plane {
 
     fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output) {
         Self::mesh_receive(self, now, frame, out);
+    }
+
+    fn feed(&mut self, item: &FeedItem, out: &mut impl Output) {
+        Self::feed(self, item, out);
     }
 
     fn tick(&mut self, now: Instant, out: &mut impl Output) {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rtrb::{Consumer, Producer};
-use shared::{BySink, CoreId, Instant, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame};
+use shared::{
+    BySink, CoreId, FeedItem, Instant, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame,
+};
 
 use crate::clock;
 use crate::config::Backend;
@@ -41,6 +43,7 @@ pub struct Core {
     pub(crate) commands: Producer<MediaCommand>,
     pub(crate) events: Consumer<MediaEvent>,
     pub(crate) frames: BySink<Option<Consumer<TapFrame>>>,
+    pub(crate) feed: Option<FeedWriter>,
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) thread: Option<JoinHandle<()>>,
 }
@@ -81,6 +84,12 @@ impl Core {
         self.frames[sink].take()
     }
 
+    /// Takes the writing end of the core's ring of feeds, for the thread that has the audio. `None` when it was
+    /// taken before, or where the core may have no feed.
+    pub fn take_feed(&mut self) -> Option<FeedWriter> {
+        self.feed.take()
+    }
+
     /// Restarts of the core after a panic. When this grows, every leg that was up on the core is gone
     /// without an event; signaling is woken.
     pub fn restarts(&self) -> u64 {
@@ -101,6 +110,27 @@ impl Core {
     /// they end at the same time.
     pub fn stop(&self) {
         self.doorbell.stop();
+    }
+}
+
+/// The ring of feeds down to one core, held by the one thread that writes to it.
+#[derive(Debug)]
+pub struct FeedWriter {
+    pub(crate) items: Producer<FeedItem>,
+    pub(crate) doorbell: Arc<Doorbell>,
+}
+
+impl FeedWriter {
+    /// Puts an item on the ring. The core takes it at its next turn, at most 20 ms later while the leg is up.
+    /// `false` when the ring is full (four items of every feed are on it) or the core is dead.
+    #[must_use]
+    pub fn send(&mut self, item: &FeedItem) -> bool {
+        !self.items.is_abandoned() && self.items.push(item.clone()).is_ok()
+    }
+
+    /// Wakes the core if it sleeps for long, as [`Core::ring`] does.
+    pub fn ring(&self) {
+        self.doorbell.ring_if_asleep();
     }
 }
 

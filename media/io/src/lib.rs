@@ -1,6 +1,6 @@
 //! Shell of the media cores: one pinned thread a core that drives a [`plane::Plane`] on io_uring or epoll.
 //!
-//! [`start`] opens the ports, starts the threads and returns a [`Core`] for each: commands down, events
+//! [`start`] opens the ports, starts the threads and returns a [`Core`] for each: commands and feeds down, events
 //! up, frames to the sinks of taps, counters to read. After that a core's thread takes no lock, allocates
 //! nothing and blocks only in its one wait (ARCHITECTURE.md, I2).
 
@@ -23,7 +23,7 @@ mod wait;
 
 pub use backend::{Probe, probe};
 pub use config::{Backend, BackendChoice, Cpus, IoConfig, WaitSettings};
-pub use handle::{Core, Media};
+pub use handle::{Core, FeedWriter, Media};
 pub use interfaces::machine_addresses;
 pub use meters::{CoreFigures, CoreMeters, Heartbeat};
 pub use report::{StartError, StartNote};

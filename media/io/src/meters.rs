@@ -84,6 +84,8 @@ counters! {
         sent_events,
         /// RTP packets of digits as tones, for parties without telephone events.
         sent_tones,
+        /// RTP packets with audio of a feed.
+        sent_feed,
         /// RTCP packets.
         sent_rtcp,
         /// Whole packets that came from other cores.
@@ -121,6 +123,23 @@ counters! {
         events_lost,
         /// Digits reported.
         digits_received,
+        /// Frames of 20 ms that the ring of feeds brought.
+        feed_frames,
+        /// Of those: played to their end, heard or not (on hold, under a prompt).
+        feed_frames_played,
+        /// Of those: dropped by a clear or with their feed.
+        feed_frames_cleared,
+        /// Of those: dropped because too many of their feed waited. When it moves: the writer runs ahead of its
+        /// pace.
+        feed_frames_full,
+        /// Of those: dropped because their feed was not open.
+        feed_frames_unknown,
+        /// Of those: waiting now.
+        feed_frames_waiting,
+        /// Times that a feed ran out behind audio, at the end of what its thread had to say or within it.
+        feed_underruns,
+        /// Feeds that are open now.
+        feeds,
         /// One-millisecond slots that were served.
         ticks,
         /// Slots that were skipped because the core was late.
@@ -184,6 +203,15 @@ impl CoreFigures {
         self.digits_received = plane.digits_received;
         self.tap_frames = Sink::ALL.map(|sink| plane.tap_frames[sink]);
         self.tap_frames_lost = Sink::ALL.map(|sink| plane.tap_frames_lost[sink]);
+        self.sent_feed = plane.sent_feed;
+        self.feed_frames = plane.feed_frames;
+        self.feed_frames_played = plane.feed_frames_played;
+        self.feed_frames_cleared = plane.feed_frames_cleared;
+        self.feed_frames_full = plane.feed_frames_full;
+        self.feed_frames_unknown = plane.feed_frames_unknown;
+        self.feed_frames_waiting = plane.feed_frames_waiting;
+        self.feed_underruns = plane.feed_underruns;
+        self.feeds = plane.feeds;
         self.ticks = plane.ticks;
         self.ticks_skipped = plane.ticks_skipped;
         self.legs = plane.legs;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use plane::{MeshFrame, Plane, PlaneConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
-use shared::{BySink, CoreId, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame, limits};
+use shared::{
+    BySink, CoreId, FeedItem, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame, limits,
+};
 
 use crate::backend::driver::Driver;
 use crate::backend::{self, Portable, Uring};
@@ -16,7 +18,7 @@ use crate::clock;
 use crate::config::{Backend, BackendChoice, IoConfig};
 use crate::cpus;
 use crate::event_loop::{Ends, EventLoop, Machine, MeshEnd, Reader, SinkEnd, Uplink};
-use crate::handle::{Core, Media};
+use crate::handle::{Core, FeedWriter, Media};
 use crate::meters::CoreMeters;
 use crate::ports::{self, Opened};
 use crate::report::{StartError, StartNote};
@@ -86,6 +88,7 @@ struct Link {
     id: CoreId,
     commands: (Producer<MediaCommand>, Consumer<MediaCommand>),
     events: (Producer<MediaEvent>, Consumer<MediaEvent>),
+    feed: (Producer<FeedItem>, Consumer<FeedItem>),
     sinks: BySink<SinkEnd>,
     frames: BySink<Option<Consumer<TapFrame>>>,
     mesh_in: Vec<Consumer<MeshFrame>>,
@@ -125,16 +128,23 @@ const MESH_SLOTS: usize = 32_768;
 /// Most and fewest for one ordered pair.
 const MESH_SLOTS_PAIR: (usize, usize) = (512, 4_096);
 
-/// Memory of one core with every leg, tap and ring slot in use, bytes.
+/// Memory of one core with every leg, tap, feed and ring slot in use, bytes.
 pub fn core_bytes(config: &IoConfig) -> usize {
     let taps = |sink| config.taps_max[sink] * plane::TAP_BYTES;
     let frames = |sink| sink_slots(config, sink) * size_of::<TapFrame>();
     config.legs_max * plane::LEG_BYTES_MAX
         + Sink::ALL.into_iter().map(|sink| taps(sink) + frames(sink)).sum::<usize>()
+        + config.feeds_max * plane::FEED_BYTES
+        + feed_slots(config) * size_of::<FeedItem>()
         + limits::COMMAND_SLOTS * size_of::<MediaCommand>()
         + limits::EVENT_SLOTS * size_of::<MediaEvent>()
         + MESH_SLOTS * size_of::<MeshFrame>()
         + backend::BYTES
+}
+
+/// A core that may have no feeds needs no ring for them.
+fn feed_slots(config: &IoConfig) -> usize {
+    if config.feeds_max == 0 { 0 } else { limits::FEED_SLOTS }
 }
 
 /// A sink that may have no taps needs no ring.
@@ -188,6 +198,7 @@ fn link(
             id,
             commands: RingBuffer::new(slots(limits::COMMAND_SLOTS)),
             events: RingBuffer::new(slots(limits::EVENT_SLOTS)),
+            feed: RingBuffer::new(feed_slots(config)),
             sinks: ends,
             frames,
             mesh_in: Vec::new(),
@@ -228,6 +239,7 @@ fn spawn<M: Machine + 'static>(
     let uplink = Uplink::new(link.events.0, link.sinks, link.mesh_out, signaling);
     let ends = Ends {
         commands: link.commands.1,
+        feed: link.feed.1,
         uplink,
         mesh: link.mesh_in,
         doorbell: Arc::clone(&link.doorbell),
@@ -252,6 +264,7 @@ fn spawn<M: Machine + 'static>(
         thread::Builder::new().name(format!("media-{}", id.0)).spawn(move || run(setup)).map_err(
             |source| StartError::System { core: id, what: "starting its thread", source },
         )?;
+    let feed = FeedWriter { items: link.feed.0, doorbell: Arc::clone(&link.doorbell) };
     let core = Core {
         id,
         cpu: None,
@@ -261,6 +274,7 @@ fn spawn<M: Machine + 'static>(
         commands: link.commands.0,
         events: link.events.1,
         frames: link.frames,
+        feed: (plan.config.feeds_max > 0).then_some(feed),
         doorbell: link.doorbell,
         thread: Some(thread),
     };
@@ -355,6 +369,7 @@ fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
         own: Arc::clone(&config.own),
         legs_max: config.legs_max.clamp(1, limits::LEGS_PER_CORE_MAX),
         taps_max: BySink::from_fn(|sink| config.taps_max[sink].min(limits::TAPS_PER_CORE_MAX)),
+        feeds_max: config.feeds_max.min(limits::FEEDS_PER_CORE_MAX),
         seed: config.seed ^ u64::from(setup.id.0).wrapping_add(1).wrapping_mul(SEED_STEP),
         inband_digits: config.inband_digits,
         unix_ms_at_zero: clock::unix_ms_at_zero(),

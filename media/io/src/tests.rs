@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use plane::{DropReason, MeshFrame, Output, PlaneConfig, PlaneMeters, Received, SocketId};
 use shared::{
-    BySink, Codec, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    MediaPort, NegotiatedMedia,
+    BySink, Codec, CoreId, Direction, FeedItem, Instant, LatchMode, LegId, LegPlan, MediaCommand,
+    MediaEvent, MediaPort, NegotiatedMedia,
 };
 
 use crate::backend::probe;
@@ -99,6 +99,7 @@ impl Machine for Mirror {
     }
 
     fn mesh_receive(&mut self, _: Instant, _: &MeshFrame, _: &mut impl Output) {}
+    fn feed(&mut self, _: &FeedItem, _: &mut impl Output) {}
 
     fn tick(&mut self, _: Instant, _: &mut impl Output) {}
 

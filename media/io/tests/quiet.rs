@@ -14,7 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::{Site, backends, config, event_when, payload, when};
 use io::{BackendChoice, Core};
 use shared::media::{TapLimits, TapTracks};
-use shared::{LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, Sink, TapId};
+use shared::{
+    Codec, FeedId, FeedItem, FeedPart, LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, Sink,
+    TapId,
+};
 
 /// Counts what happens on threads that were marked.
 struct Counting;
@@ -91,6 +94,18 @@ fn work(site: &mut Site, parties: &mut (common::Party, common::Party)) {
     let (tap, tracks, limits) = (TapId(1), TapTracks::Both, TapLimits::default());
     let sink = Sink::Recorder;
     site.send(0, MediaCommand::StartTap { leg, tap, sink, tracks, limits });
+    let mut writer = site.core(0).take_feed().expect("taken once");
+    let (feed, codec) = (FeedId(3), Codec::Pcmu);
+    site.send(0, MediaCommand::StartFeed { leg, feed, codec });
+    for mark in 1..=20 {
+        for part in [FeedPart::Audio(payload(mark)), FeedPart::Mark(mark)] {
+            assert!(writer.send(&FeedItem { leg, feed, part }), "the ring has room");
+        }
+        event_when(site.core(0), |event| matches!(event, MediaEvent::FeedPlayed { .. }));
+    }
+    (1..=20).for_each(|mark| assert_eq!(parties.0.hear(), payload(mark)));
+    site.send(0, MediaCommand::StopFeed { leg, feed });
+    event_when(site.core(0), |event| matches!(event, MediaEvent::FeedEnded { .. }));
     for number in 0..500 {
         parties.0.say(&payload(number));
         parties.1.say(&payload(number));

@@ -42,6 +42,8 @@ pub(crate) struct Leg {
     /// while there are none.
     pub tones: Option<u16>,
     pub first_tap: Option<u16>,
+    /// Place, in the core's slab, of the audio that a thread gives; `None` while no feed is open.
+    pub feed: Option<u16>,
     pub started_at: Instant,
     pub first_packet_ms: Option<u32>,
     pub dropped: u64,
@@ -110,6 +112,7 @@ impl Leg {
             in_band: InBand::default(),
             tones: None,
             first_tap: None,
+            feed: None,
             started_at: now,
             first_packet_ms: None,
             dropped: 0,
@@ -121,6 +124,11 @@ impl Leg {
 }
 
 impl Leg {
+    /// Whether audio of our own, other than tones, goes to the party in place of its other end's.
+    pub fn plays(&self) -> bool {
+        self.playing.is_some() || self.feed.is_some()
+    }
+
     /// Whether a key press waits for its end, as event or as tone.
     pub fn is_pressed(&self) -> bool {
         self.keys.is_waiting() || self.in_band.is_waiting()

@@ -8,6 +8,7 @@
 mod address;
 mod clock;
 pub mod dtmf;
+mod feed;
 pub mod g711;
 mod inbound;
 mod join;
@@ -36,4 +37,6 @@ mod wheel;
 pub use mesh::{MESH_PAYLOAD_BYTES, MeshFrame};
 pub use meters::{DropReason, Drops, PlaneMeters};
 pub use output::{Output, Received, SocketId};
-pub use plane::{HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, TAP_BYTES};
+pub use plane::{
+    FEED_BYTES, HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, TAP_BYTES,
+};

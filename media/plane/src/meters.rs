@@ -157,8 +157,8 @@ impl Drops {
     }
 }
 
-/// Counters of a core since its start. Two sums hold exactly, at any time between two calls:
-/// [`PlaneMeters::received_balance`] and [`PlaneMeters::mesh_balance`].
+/// Counters of a core since its start. Three sums hold exactly, at any time between two calls:
+/// [`PlaneMeters::received_balance`], [`PlaneMeters::mesh_balance`] and [`PlaneMeters::feed_balance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaneMeters {
     /// Datagrams passed to `Plane::receive`.
@@ -191,6 +191,8 @@ pub struct PlaneMeters {
     pub sent_events: u64,
     /// RTP packets of digits as tones, for parties without telephone events.
     pub sent_tones: u64,
+    /// RTP packets with audio of a feed.
+    pub sent_feed: u64,
     /// RTCP packets.
     pub sent_rtcp: u64,
 
@@ -202,12 +204,28 @@ pub struct PlaneMeters {
     pub tap_frames: BySink<u64>,
     /// Frames that it had no room for.
     pub tap_frames_lost: BySink<u64>,
+    /// Frames that the ring of feeds brought.
+    pub feed_frames: u64,
+    /// Of those: played to their end, heard or not (on hold, under a prompt).
+    pub feed_frames_played: u64,
+    /// Of those: dropped by a clear or with their feed.
+    pub feed_frames_cleared: u64,
+    /// Of those: dropped because `limits::FEED_FRAMES_MAX` frames of the feed waited.
+    pub feed_frames_full: u64,
+    /// Of those: dropped because their feed was not open.
+    pub feed_frames_unknown: u64,
+    /// Of those: waiting now.
+    pub feed_frames_waiting: u64,
+    /// Times that a feed ran out behind audio, at the end of what its thread had to say or within it.
+    pub feed_underruns: u64,
     /// One-millisecond slots that were served.
     pub ticks: u64,
     /// Slots that were skipped because the core was late.
     pub ticks_skipped: u64,
     /// Legs that are up now.
     pub legs: u64,
+    /// Feeds that are open now.
+    pub feeds: u64,
     /// Taps that are up now.
     pub taps: BySink<u64>,
 }
@@ -228,6 +246,16 @@ impl PlaneMeters {
         i128::from(self.mesh_received) - i128::from(out)
     }
 
+    /// Frames of feeds that are in no other counter: always 0.
+    pub fn feed_balance(&self) -> i128 {
+        let out = self.feed_frames_played
+            + self.feed_frames_cleared
+            + self.feed_frames_full
+            + self.feed_frames_unknown
+            + self.feed_frames_waiting;
+        i128::from(self.feed_frames) - i128::from(out)
+    }
+
     /// All datagrams that this core passed to a socket.
     pub fn packets_sent(&self) -> u64 {
         self.packets_forwarded
@@ -236,6 +264,7 @@ impl PlaneMeters {
             + self.sent_silence
             + self.sent_events
             + self.sent_tones
+            + self.sent_feed
             + self.sent_rtcp
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Outbound {
     pub codec: Codec,
     /// Whether the direction lets us send, and how.
     pub speech: Speech,
-    /// A prompt, digits or tones play: nothing is relayed.
+    /// A prompt, digits, tones or a feed play: nothing is relayed.
     pub playing: bool,
     pub tapped: bool,
     /// Our own audio collected for the next packet, in units of 10 ms.

@@ -3,17 +3,18 @@
 //! A leg is one index (its slot) into several arrays, split by how often they are touched: a relayed packet
 //! reads the [`Inbound`] of the leg that received it and writes the [`Outbound`] of the leg that sends it, a
 //! cache line each. Commands, reports and odd packets touch the cold [`Leg`]. State that few legs need (SRTP,
-//! tones, taps) lies in slabs that a leg points into. Everything is allocated in [`Plane::new`], so that
+//! tones, taps, feeds) lies in slabs that a leg points into. Everything is allocated in [`Plane::new`], so that
 //! a core never allocates afterwards (ARCHITECTURE.md, I2); `plane/consistency.rs` checks in debug builds
 //! that the arrays agree.
 //!
-//! Three things drive a core, each in its file: a packet (`plane/packet.rs`), the beat of a leg every
-//! 20 ms (`plane/beat.rs`) and a command of signaling (`plane/command.rs`).
+//! Four things drive a core, each in its file: a packet (`plane/packet.rs`), the beat of a leg every
+//! 20 ms (`plane/beat.rs`), a command of signaling (`plane/command.rs`) and audio of a thread (`plane/feeds.rs`).
 
 mod beat;
 mod command;
 mod consistency;
 mod digits;
+mod feeds;
 mod joining;
 mod packet;
 mod report;
@@ -23,10 +24,11 @@ mod taps;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shared::limits::{LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
-use shared::{BySink, CoreId, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
+use shared::limits::{FEEDS_PER_CORE_MAX, LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
+use shared::{BySink, CoreId, FeedItem, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
 
 use crate::dtmf::ToneRelay;
+use crate::feed::FeedBuffer;
 use crate::inbound::Inbound;
 use crate::leg::Leg;
 use crate::mesh::{Assembly, MeshFrame};
@@ -55,6 +57,8 @@ pub struct PlaneConfig {
     /// Taps at once, for each sink at most `limits::TAPS_PER_CORE_MAX`; each takes about 4 KiB. 0 where
     /// nothing reads the sink's ring.
     pub taps_max: BySink<usize>,
+    /// Feeds at once, at most `limits::FEEDS_PER_CORE_MAX`; 0 where no thread feeds this core.
+    pub feeds_max: usize,
     /// Seed of RTCP intervals and CNAMEs.
     pub seed: u64,
     /// Whether to detect digits in the audio of parties without telephone events.
@@ -85,6 +89,9 @@ pub struct Plane {
     srtp: SideTable<SrtpSession>,
     /// Tones of the legs that play the bridged party's telephone events as such.
     tones: SideTable<ToneRelay>,
+    feeds_max: usize,
+    /// Audio of threads, for the legs that have a feed.
+    feeds: SideTable<FeedBuffer>,
     wheel: Wheel,
     taps_max: BySink<usize>,
     /// Taps of all sinks, in one slab.
@@ -108,6 +115,7 @@ impl Plane {
         assert!(config.legs_max <= LEGS_PER_CORE_MAX, "more legs than a core may have");
         let taps_within = config.taps_max.iter().all(|(_, max)| *max <= TAPS_PER_CORE_MAX);
         assert!(taps_within, "more taps than a core may have");
+        assert!(config.feeds_max <= FEEDS_PER_CORE_MAX, "more feeds than a core may have");
         assert!(config.ports.len() < usize::from(u16::MAX), "more ports than a core can number");
         let legs_max = config.legs_max;
         let taps = config.taps_max.iter().map(|(_, max)| max).sum();
@@ -128,6 +136,8 @@ impl Plane {
             legs: (0..legs_max).map(|_| None).collect(),
             srtp: SideTable::new(legs_max),
             tones: SideTable::new(legs_max),
+            feeds_max: config.feeds_max,
+            feeds: SideTable::new(config.feeds_max),
             wheel: Wheel::new(legs_max),
             taps_max: config.taps_max,
             taps: (0..taps).map(|_| Tap::vacant()).collect(),
@@ -163,6 +173,12 @@ impl Plane {
     pub fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output) {
         self.take_frame(now, frame, out);
         debug_assert_eq!(self.meters.mesh_balance(), 0, "a packet in no counter or in two");
+    }
+
+    /// Takes one item of a feed.
+    pub fn feed(&mut self, item: &FeedItem, out: &mut impl Output) {
+        self.take_feed_item(item, out);
+        debug_assert_eq!(self.meters.feed_balance(), 0, "a frame in no counter or in two");
     }
 
     /// Does what is due; call at the deadlines of [`Plane::poll_timeout`]. A late core catches up with
@@ -225,6 +241,9 @@ pub const LEG_BYTES: usize =
 
 /// Memory of one leg with SRTP and tones.
 pub const LEG_BYTES_MAX: usize = LEG_BYTES + size_of::<SrtpSession>() + size_of::<ToneRelay>() + 4;
+
+/// Memory of one feed.
+pub const FEED_BYTES: usize = size_of::<FeedBuffer>() + 2;
 
 /// Memory of one tap.
 pub const TAP_BYTES: usize = size_of::<Tap>() + 4;

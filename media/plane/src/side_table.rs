@@ -1,6 +1,6 @@
 //! A slab for state that few legs need at a time. Sans-IO.
 
-/// Places for the state of legs, at most one a leg. Grows within memory that was reserved for all legs, so
+/// Places for the state of legs, at most one a leg. Grows within memory that was reserved at the start, so
 /// that unused memory is never touched and nothing is allocated after [`SideTable::new`] (I2).
 #[derive(Debug)]
 pub(crate) struct SideTable<T> {
@@ -9,12 +9,12 @@ pub(crate) struct SideTable<T> {
 }
 
 impl<T> SideTable<T> {
-    /// Reserves one place for each of `legs_max` legs.
-    pub fn new(legs_max: usize) -> Self {
-        Self { places: Vec::with_capacity(legs_max), free: Vec::with_capacity(legs_max) }
+    /// Reserves places for `max` legs at once; the caller sees to it that no more have one.
+    pub fn new(max: usize) -> Self {
+        Self { places: Vec::with_capacity(max), free: Vec::with_capacity(max) }
     }
 
-    /// Puts a value into a free place. A leg has at most one place, so there always is one.
+    /// Puts a value into a free place.
     pub fn put(&mut self, value: T) -> u16 {
         match self.free.pop() {
             Some(place) => {

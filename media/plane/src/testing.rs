@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    BySink, Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand,
-    MediaEvent, MediaPort, NegotiatedMedia, OwnSockets, Sink, TapFrame,
+    BySink, Codec, CoreId, Direction, FeedId, FeedItem, FeedPart, Instant, Joined, LatchMode,
+    LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, NegotiatedMedia, OwnSockets, Sink,
+    TapFrame,
 };
 
 use crate::mesh::MeshFrame;
@@ -60,6 +61,8 @@ pub(crate) struct Hands {
     pub rtcp: Vec<(usize, bool)>,
     pub recorder_is_full: bool,
     pub mesh_is_full: bool,
+    /// Signaling is far behind with events.
+    pub marks_must_wait: bool,
 }
 
 /// One datagram that left.
@@ -97,6 +100,10 @@ impl Output for Hands {
 
     fn event(&mut self, event: MediaEvent) {
         self.events.push(event);
+    }
+
+    fn has_room_for_marks(&self) -> bool {
+        !self.marks_must_wait
     }
 
     fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool {
@@ -153,6 +160,7 @@ impl World {
                 own: Arc::clone(&own),
                 legs_max: 8,
                 taps_max: BySink::from_fn(|_| 64),
+                feeds_max: 2,
                 seed: 7,
                 inband_digits: true,
                 unix_ms_at_zero: 1_700_000_000_000,
@@ -195,6 +203,14 @@ impl World {
         let core = usize::from(command_leg(&command).core.0);
         let (plane, hands) = &mut self.cores[core];
         plane.command(self.now, command, hands);
+        self.settle();
+    }
+
+    /// Passes an item of a feed to the core of its leg.
+    pub fn feed(&mut self, party: usize, feed: FeedId, part: FeedPart) {
+        let leg = self.leg(party);
+        let (plane, hands) = &mut self.cores[usize::from(leg.core.0)];
+        plane.feed(&FeedItem { leg, feed, part }, hands);
         self.settle();
     }
 
@@ -334,6 +350,7 @@ impl World {
             let undated = hands.sent.iter_mut().filter(|sent| sent.at == Instant::ZERO);
             undated.for_each(|sent| sent.at = self.now);
             assert_eq!((plane.meters().received_balance(), plane.meters().mesh_balance()), (0, 0));
+            assert_eq!(plane.meters().feed_balance(), 0);
         }
     }
 }
@@ -349,6 +366,8 @@ fn command_leg(command: &MediaCommand) -> LegId {
         | MediaCommand::StopPlay { leg }
         | MediaCommand::StartTap { leg, .. }
         | MediaCommand::PauseTap { leg, .. }
-        | MediaCommand::StopTap { leg, .. } => *leg,
+        | MediaCommand::StopTap { leg, .. }
+        | MediaCommand::StartFeed { leg, .. }
+        | MediaCommand::StopFeed { leg, .. } => *leg,
     }
 }

@@ -11,9 +11,9 @@ use plane::srtp::{SRTP_OVERHEAD_MAX, SrtpSender};
 use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId, g711, rtp};
 use shared::media::{TapLimits, TapTracks};
 use shared::{
-    BySink, Codec, CoreId, Direction, Instant, Joined, LatchMode, LegId, LegPlan, MediaCommand,
-    MediaEvent, MediaPort, NegotiatedMedia, PlayId, Sink, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
-    TapFrame, TapId,
+    BySink, Codec, CoreId, Direction, FeedId, FeedItem, FeedPart, Instant, Joined, LatchMode,
+    LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, NegotiatedMedia, PlayId, Sink, SrtpKey,
+    SrtpKeys, SrtpMaster, SrtpSuite, TapFrame, TapId,
 };
 
 struct Counting;
@@ -144,6 +144,10 @@ fn commands() -> Vec<MediaCommand> {
         let sink = if slot % 2 == 0 { Sink::Recorder } else { Sink::Stream };
         commands.push(MediaCommand::StartTap { leg: leg(slot), tap, sink, tracks, limits });
     }
+    for slot in 36..39 {
+        let (feed, codec) = (FeedId(u64::from(slot)), Codec::Pcmu);
+        commands.push(MediaCommand::StartFeed { leg: leg(slot), feed, codec });
+    }
     let prompt = Arc::new(g711::prompt(&[1_000; 4_000]));
     for slot in 30..34 {
         let (leg, prompt) = (leg(slot), prompt.clone());
@@ -180,6 +184,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         own: Arc::default(),
         legs_max: usize::from(LEGS),
         taps_max: BySink::from_fn(|_| 16),
+        feeds_max: 4,
         seed: 1,
         inband_digits: true,
         unix_ms_at_zero: 0,
@@ -200,6 +205,9 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
     for round in 0..500u16 {
         now = Instant::from_millis(1 + u64::from(round) * 20);
         plane.tick(now, &mut hands);
+        for slot in 36..39 {
+            feed(&mut plane, &mut hands, slot, u32::from(round));
+        }
         for (slot, sender) in (0..LEGS).zip(&mut senders) {
             send(&mut plane, &mut hands, now, slot, round, sender);
         }
@@ -219,6 +227,20 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
     assert_eq!(plane.meters().received_balance(), 0);
     assert_eq!(plane.meters().packets_dropped.count(plane::DropReason::SrtpUnauthentic), 0);
     assert_eq!(plane.meters().legs, 0);
+    assert!(plane.meters().sent_feed > 500 && plane.meters().feeds == 0);
+}
+
+/// A frame a beat, a mark behind every fifth, and now and then a clear.
+fn feed(plane: &mut Plane, hands: &mut Hands, slot: u16, round: u32) {
+    let (leg, feed) = (leg(slot), FeedId(u64::from(slot)));
+    let mut give = |part| plane.feed(&FeedItem { leg, feed, part }, hands);
+    give(FeedPart::Audio([round as u8; 160]));
+    if round.is_multiple_of(5) {
+        give(FeedPart::Mark(round + 1));
+    }
+    if round.is_multiple_of(50) {
+        give(FeedPart::Clear);
+    }
 }
 
 fn send(

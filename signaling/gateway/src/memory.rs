@@ -76,7 +76,7 @@ impl MemoryPlan {
 fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     let ports = u64::from(config.media.ports.ports()) * config.media.addresses.len() as u64;
     let connections = u64::from(config.sip.connections_max);
-    // The gateway leaves legs and taps of a core at their defaults.
+    // The gateway leaves legs, taps and feeds of a core at their defaults.
     let media_core = io::core_bytes(&io::IoConfig::default()) as u64;
     let recordings = cores * limits::TAPS_PER_CORE_MAX as u64;
     let share = match config.limits.profile {
@@ -85,7 +85,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     vec![
         ("the process itself", 1, PROCESS_BYTES),
         ("speech workers", SPEECH_WORKERS as u64, SPEECH_WORKER_BYTES),
-        ("media core legs, taps and rings", cores, media_core),
+        ("media core legs, taps, feeds and rings", cores, media_core),
         ("media socket buffers", ports, MEDIA_SOCKET_BYTES),
         ("recordings", recordings, RECORDING_BYTES),
         ("TCP and TLS connections", connections, CONNECTION_BYTES),

@@ -69,6 +69,7 @@ impl Phone {
             own: std::sync::Arc::default(),
             legs_max: 1,
             taps_max: BySink::only(Sink::Recorder, 1),
+            feeds_max: 0,
             seed: u64::from_le_bytes([
                 seed[8], seed[9], seed[10], seed[11], seed[12], seed[13], seed[14], seed[15],
             ]),
@@ -183,6 +184,8 @@ impl Phone {
                 | MediaEvent::Refused { .. }
                 | MediaEvent::Latched { .. }
                 | MediaEvent::TapEnded { .. }
+                | MediaEvent::FeedPlayed { .. }
+                | MediaEvent::FeedEnded { .. }
                 | MediaEvent::MediaTimeout { .. }
                 | MediaEvent::QualityChanged { .. }
                 | MediaEvent::RtcpBye { .. } => {}

@@ -136,6 +136,7 @@ impl Story {
                 own: Arc::default(),
                 legs_max: PARTIES,
                 taps_max: BySink::only(Sink::Recorder, 1),
+                feeds_max: 0,
                 inband_digits: true,
                 seed,
                 unix_ms_at_zero: 1_700_000_000_000,
@@ -462,7 +463,9 @@ impl Story {
             | MediaCommand::StopPlay { leg }
             | MediaCommand::StartTap { leg, .. }
             | MediaCommand::PauseTap { leg, .. }
-            | MediaCommand::StopTap { leg, .. } => *leg,
+            | MediaCommand::StopTap { leg, .. }
+            | MediaCommand::StartFeed { leg, .. }
+            | MediaCommand::StopFeed { leg, .. } => *leg,
         };
         let (plane, hands) = &mut self.cores[usize::from(leg.core.0)];
         plane.command(Instant::from_millis(self.now_ms), command, hands);

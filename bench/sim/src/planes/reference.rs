@@ -313,6 +313,8 @@ impl Reference {
             MediaEvent::Refused { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::TapEnded { .. }
+            | MediaEvent::FeedPlayed { .. }
+            | MediaEvent::FeedEnded { .. }
             | MediaEvent::MediaTimeout { .. } => self.wrong.push(format!("unasked: {event:?}")),
         }
     }

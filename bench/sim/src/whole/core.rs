@@ -60,10 +60,12 @@ impl Cores {
                 self.play(leg, Playing { play, value, until });
             }
             MediaCommand::StopPlay { leg } => self.end_play(leg, PlayEnd::Stopped),
-            // No document of this simulation records.
+            // No document of this simulation records or streams.
             MediaCommand::StartTap { leg, .. }
             | MediaCommand::PauseTap { leg, .. }
-            | MediaCommand::StopTap { leg, .. } => {
+            | MediaCommand::StopTap { leg, .. }
+            | MediaCommand::StartFeed { leg, .. }
+            | MediaCommand::StopFeed { leg, .. } => {
                 self.refuse(leg, CommandRefusal::NoLeg);
             }
         }

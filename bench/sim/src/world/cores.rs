@@ -70,6 +70,7 @@ impl Cores {
             own: std::sync::Arc::default(),
             legs_max,
             taps_max: BySink::only(Sink::Recorder, 8),
+            feeds_max: 0,
             seed,
             inband_digits: true,
             unix_ms_at_zero: START_UNIX_MS - 1_000,

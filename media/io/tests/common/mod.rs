@@ -49,6 +49,7 @@ pub fn config(backend: BackendChoice, cores: usize) -> IoConfig {
         ports: some_ports(64),
         legs_max: 64,
         taps_max: BySink::from_fn(|_| 16),
+        feeds_max: 4,
         ..IoConfig::default()
     }
 }

@@ -1,7 +1,7 @@
-//! The beat of a leg, every 20 ms: prompts, digits, tones, silence, taps, deadlines. Sans-IO.
+//! The beat of a leg, every 20 ms: prompts, digits, a feed, tones, silence, taps, deadlines. Sans-IO.
 //!
 //! Legs beat in 20 phases of 1 ms ([`crate::wheel`]), so that a core's work is spread evenly. One thing at a
-//! time fills the beat: a prompt or digits, else the bridged party's keys as tones, else the bridged party
+//! time fills the beat: a prompt or digits, else a feed, else the bridged party's keys as tones, else the bridged party
 //! itself, else silence. Silence is sent because a stopped stream looks like a dead call to the party
 //! and its NAT. Checks that are seldom due (RTCP, media timeout, pending keys) share one deadline a slot.
 
@@ -25,6 +25,7 @@ use super::Plane;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Prompt,
+    Feed,
     Silence,
     Tone,
 }
@@ -39,6 +40,9 @@ impl Plane {
         }
         if beat.half {
             return;
+        }
+        if self.outbound[slot].playing {
+            self.pass_feed(slot, out);
         }
         if self.outbound[slot].tapped {
             self.beat_taps(slot, out);
@@ -114,6 +118,10 @@ impl Plane {
                     step => self.beat_digits(slot, step, now_samples, out),
                 }
             }
+            None if leg.feed.is_some() => {
+                self.beat_feed(slot, now_samples, out);
+                true
+            }
             None if self.tones.at(leg.tones).is_some_and(|tones| tones.is_active()) => {
                 if !beat.half {
                     self.beat_tones(slot, now_samples, out);
@@ -122,6 +130,18 @@ impl Plane {
             }
             None => false,
         }
+    }
+
+    /// The samples that are due, from the feed.
+    fn beat_feed(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
+        let len = self.outbound[slot].beat();
+        if len == 0 {
+            return;
+        }
+        let packet = &mut [0; SAMPLES_MAX][..len];
+        let is_audio = self.fill_from_feed(slot, packet, out);
+        let origin = if is_audio { Origin::Feed } else { Origin::Silence };
+        self.send_or_pass(slot, now_samples, packet, origin, out);
     }
 
     /// 20 ms of the bridged party's keys as tones; after them its packets are relayed again.
@@ -195,6 +215,7 @@ impl Plane {
         self.send_local(slot, stamp, payload_type, samples, out);
         match origin {
             Origin::Prompt => self.meters.sent_prompt += 1,
+            Origin::Feed => self.meters.sent_feed += 1,
             Origin::Silence => self.meters.sent_silence += 1,
             Origin::Tone => self.meters.sent_tones += 1,
         }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use shared::feed::FeedEnd;
 use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, Prompt, TapEnd};
 use shared::{CommandRefusal, Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
@@ -73,6 +74,11 @@ impl Plane {
             },
             MediaCommand::StopTap { leg, tap } => match self.slot_of(leg) {
                 Some(slot) => self.stop_tap(slot, tap, out),
+                None => self.refuse(leg, out),
+            },
+            MediaCommand::StartFeed { leg, feed, codec } => self.start_feed(leg, feed, codec, out),
+            MediaCommand::StopFeed { leg, feed } => match self.slot_of(leg) {
+                Some(slot) => self.stop_feed(slot, feed, out),
                 None => self.refuse(leg, out),
             },
         }
@@ -167,7 +173,7 @@ impl Plane {
         leg.listens = self.inband_digits && leg.plan.media.event_payload_type_receive.is_none();
         if self.outbound[slot].takes_events() {
             self.tones.free(leg.tones.take());
-            self.outbound[slot].playing = leg.playing.is_some();
+            self.outbound[slot].playing = leg.plays();
         }
         self.mark_tapped(slot);
     }
@@ -181,6 +187,7 @@ impl Plane {
     ) {
         self.finish_keys(slot, now, out);
         self.end_playing(slot, PlayEnd::LegStopped, out);
+        self.end_feed(slot, FeedEnd::LegStopped, out);
         self.end_taps(slot, TapEnd::LegStopped, out);
         self.send_goodbye(now, slot, out);
         let Some(leg) = self.legs[slot].take() else { return };
@@ -278,7 +285,7 @@ impl Plane {
         let Some(leg) = &mut self.legs[slot] else { return };
         let Some(playing) = leg.playing.take() else { return };
         let id = leg.id;
-        self.outbound[slot].playing = false;
+        self.outbound[slot].playing = leg.plays();
         self.assert_consistent(slot);
         let (play, value) = playing.into_parts();
         out.event(MediaEvent::PlayEnded { leg: id, play, cause, value });

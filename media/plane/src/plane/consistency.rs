@@ -34,14 +34,14 @@ impl Plane {
         // I8: sequence numbers and timestamps continue under one SSRC.
         assert_eq!(outbound.ssrc, leg.plan.ssrc, "the SSRC of a leg changed");
         assert!(
-            leg.playing.is_none() || outbound.playing,
-            "a prompt plays, and packets are relayed"
+            !leg.plays() || outbound.playing,
+            "a prompt or a feed plays, and packets are relayed"
         );
         assert!(
-            !outbound.playing || leg.playing.is_some() || leg.tones.is_some(),
+            !outbound.playing || leg.plays() || leg.tones.is_some(),
             "nothing plays, and no packet is relayed"
         );
-        assert!(leg.playing.is_none() || leg.tones.is_none(), "a prompt and tones play at once");
+        assert!(!leg.plays() || leg.tones.is_none(), "a prompt or a feed, and tones, play at once");
         let is_tapped = leg.first_tap.is_some();
         assert_eq!(
             inbound.tapped,

@@ -69,7 +69,7 @@ impl Plane {
             Err(reason) => return Err(reason),
         }
         let Some(leg) = &mut self.legs[slot] else { return Err(DropReason::NoLeg) };
-        if leg.playing.is_some() {
+        if leg.plays() {
             return Ok(());
         }
         let Incoming { epoch, timestamp, .. } = incoming;

@@ -20,7 +20,7 @@ impl Plane {
         let id = leg.id;
         let before = std::mem::replace(&mut leg.joined, joined);
         self.tones.free(leg.tones.take());
-        self.outbound[slot].playing = leg.playing.is_some();
+        self.outbound[slot].playing = leg.plays();
         let numbers = &mut self.outbound[slot].numbers;
         if numbers.feed.is_relay() {
             // Another party's epoch may have the same number.

@@ -271,6 +271,8 @@ impl Control {
                 }
             }
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
+            // Control opens no feed.
+            MediaEvent::FeedPlayed { .. } | MediaEvent::FeedEnded { .. } => {}
             MediaEvent::MediaTimeout { leg } => {
                 let Some(sid) = self.links.call_of_leg(leg) else { return };
                 self.end_session(sid);

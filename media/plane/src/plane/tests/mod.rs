@@ -1,6 +1,7 @@
 //! Behaviours of whole cores, with peers that send RTP to them: one file a theme, helpers here.
 
 mod conduct;
+mod feeds;
 mod join;
 mod latch;
 mod load;

@@ -1,8 +1,11 @@
 //! Properties over arbitrary steps and datagrams: conservation (I4), continuity (I8), one core or two.
 
 use proptest::prelude::*;
+use shared::{FeedId, FeedPart};
 
 use super::*;
+
+const FEED: FeedId = FeedId(3);
 
 /// One thing that happens to two bridged parties.
 #[derive(Clone, Debug)]
@@ -19,6 +22,10 @@ enum Step {
     Unbridge { party: usize },
     Renumber { party: usize },
     Tap { party: usize },
+    StartFeed { party: usize },
+    StopFeed { party: usize },
+    Feed { party: usize, frames: u8, mark: u32 },
+    Clear { party: usize },
     Garbage { party: usize, bytes: Vec<u8> },
 }
 
@@ -48,6 +55,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => party.clone().prop_map(|party| Step::Unbridge { party }),
         1 => party.clone().prop_map(|party| Step::Renumber { party }),
         1 => party.clone().prop_map(|party| Step::Tap { party }),
+        1 => party.clone().prop_map(|party| Step::StartFeed { party }),
+        1 => party.clone().prop_map(|party| Step::StopFeed { party }),
+        3 => (party.clone(), 0u8..14, any::<u32>())
+            .prop_map(|(party, frames, mark)| Step::Feed { party, frames, mark }),
+        1 => party.clone().prop_map(|party| Step::Clear { party }),
         1 => (party, prop::collection::vec(any::<u8>(), 0..40))
             .prop_map(|(party, bytes)| Step::Garbage { party, bytes }),
     ]
@@ -85,6 +97,18 @@ fn take_step(world: &mut World, step: Step) {
             party.timestamp = party.timestamp.wrapping_mul(13);
         }
         Step::Tap { party } => tap(world, party, 5, TapTracks::Both, TapLimits::default()),
+        Step::StartFeed { party } => {
+            let (leg, codec) = (world.leg(party), Codec::Pcma);
+            world.command(MediaCommand::StartFeed { leg, feed: FEED, codec });
+        }
+        Step::StopFeed { party } => {
+            world.command(MediaCommand::StopFeed { leg: world.leg(party), feed: FEED });
+        }
+        Step::Feed { party, frames, mark } => {
+            (0..frames).for_each(|value| world.feed(party, FEED, FeedPart::Audio([value; 160])));
+            world.feed(party, FEED, FeedPart::Mark(mark));
+        }
+        Step::Clear { party } => world.feed(party, FEED, FeedPart::Clear),
         Step::Garbage { party, bytes } => {
             let _ = world.receive(party, &bytes);
         }
@@ -116,6 +140,8 @@ fn outcome(cores: u8, steps: &[Step]) -> (Vec<Sent>, Vec<Sent>, Vec<String>, [u6
         MediaEvent::PlayEnded { cause, play, .. } => format!("{cause:?} {play:?}"),
         MediaEvent::Latched { source, .. } => format!("{source}"),
         MediaEvent::TapEnded { cause, .. } => format!("{cause:?}"),
+        MediaEvent::FeedPlayed { mark, .. } => format!("{mark}"),
+        MediaEvent::FeedEnded { mark, cause, .. } => format!("{mark} {cause:?}"),
         _ => String::new(),
     };
     let mut events: Vec<String> = world.events().iter().map(reported).collect();

@@ -1,0 +1,141 @@
+//! The feed of a leg: opened and closed by commands, filled by items of the ring, emptied by the beat. Sans-IO.
+//!
+//! A leg has at most one, in a place of the core's slab. While it is open it fills every beat that neither a
+//! prompt nor digits fill; those play over it, and its time passes meanwhile. Each frame that the ring brought is
+//! in exactly one counter ([`crate::PlaneMeters::feed_balance`]).
+
+use shared::feed::FeedEnd;
+use shared::{Codec, FRAME_SAMPLES, FeedId, FeedItem, FeedPart, LegId, MediaEvent};
+
+use crate::feed::FeedBuffer;
+use crate::output::Output;
+use crate::relay::Feed;
+
+use super::Plane;
+
+impl Plane {
+    pub(super) fn start_feed(
+        &mut self,
+        leg: LegId,
+        feed: FeedId,
+        codec: Codec,
+        out: &mut impl Output,
+    ) {
+        if !self.open_feed(leg, feed, codec, out) {
+            self.meters.commands_refused += 1;
+            out.event(MediaEvent::FeedEnded { leg, feed, mark: 0, cause: FeedEnd::Refused });
+        }
+    }
+
+    /// `false` when the leg is not there or there is no room.
+    fn open_feed(&mut self, leg: LegId, feed: FeedId, codec: Codec, out: &mut impl Output) -> bool {
+        let Some(slot) = self.slot_of(leg) else { return false };
+        self.end_feed(slot, FeedEnd::Replaced, out);
+        if self.meters.feeds as usize >= self.feeds_max {
+            return false;
+        }
+        let Some(up) = &mut self.legs[slot] else { return false };
+        up.feed = Some(self.feeds.put(FeedBuffer::new(feed, codec)));
+        self.tones.free(up.tones.take());
+        self.meters.feeds += 1;
+        let outbound = &mut self.outbound[slot];
+        outbound.playing = true;
+        if outbound.numbers.feed != Feed::LOCAL {
+            outbound.make_due();
+        }
+        self.assert_consistent(slot);
+        true
+    }
+
+    pub(super) fn stop_feed(&mut self, slot: usize, feed: FeedId, out: &mut impl Output) {
+        let place = self.legs[slot].as_ref().and_then(|leg| leg.feed);
+        if self.feeds.at(place).is_some_and(|buffer| buffer.id == feed) {
+            self.end_feed(slot, FeedEnd::Stopped, out);
+        }
+    }
+
+    /// Ends the feed of a leg, if it has one.
+    pub(super) fn end_feed(&mut self, slot: usize, cause: FeedEnd, out: &mut impl Output) {
+        let Some(leg) = &mut self.legs[slot] else { return };
+        let place = leg.feed.take();
+        let Some(buffer) = self.feeds.at(place) else { return };
+        let (leg, feed, mark) = (leg.id, buffer.id, buffer.reached());
+        let dropped = buffer.clear();
+        self.feeds.free(place);
+        self.meters.feeds -= 1;
+        self.meters.feed_frames_cleared += dropped;
+        self.meters.feed_frames_waiting -= dropped;
+        self.outbound[slot].playing = self.legs[slot].as_ref().is_some_and(|leg| leg.plays());
+        self.assert_consistent(slot);
+        out.event(MediaEvent::FeedEnded { leg, feed, mark, cause });
+    }
+
+    pub(super) fn take_feed_item(&mut self, item: &FeedItem, out: &mut impl Output) {
+        let is_audio = matches!(item.part, FeedPart::Audio(_));
+        self.meters.feed_frames += u64::from(is_audio);
+        let slot = self.slot_of(item.leg);
+        let place = slot.and_then(|slot| self.legs[slot].as_ref()?.feed);
+        let buffer = self.feeds.at(place).filter(|buffer| buffer.id == item.feed);
+        let (Some(slot), Some(buffer)) = (slot, buffer) else {
+            self.meters.feed_frames_unknown += u64::from(is_audio);
+            return;
+        };
+        match &item.part {
+            FeedPart::Audio(samples) if buffer.push(samples) => {
+                self.meters.feed_frames_waiting += 1;
+            }
+            FeedPart::Audio(_) => self.meters.feed_frames_full += 1,
+            FeedPart::Mark(mark) => buffer.mark(*mark),
+            FeedPart::Clear => {
+                let dropped = buffer.clear();
+                self.meters.feed_frames_cleared += dropped;
+                self.meters.feed_frames_waiting -= dropped;
+            }
+        }
+        self.report_mark(slot, out);
+    }
+
+    /// Fills the samples of a packet with the leg's feed; answers whether they hold any of its audio.
+    pub(super) fn fill_from_feed(
+        &mut self,
+        slot: usize,
+        packet: &mut [u8],
+        out: &mut impl Output,
+    ) -> bool {
+        let place = self.legs[slot].as_ref().and_then(|leg| leg.feed);
+        let Some(buffer) = self.feeds.at(place) else { return false };
+        let fed = buffer.fill(self.outbound[slot].codec, packet);
+        self.meters.feed_frames_played += fed.frames;
+        self.meters.feed_frames_waiting -= fed.frames;
+        self.meters.feed_underruns += u64::from(fed.ran_dry);
+        self.report_mark(slot, out);
+        fed.is_audio
+    }
+
+    /// 20 ms of a feed pass unheard, because a prompt or digits play over it.
+    pub(super) fn pass_feed(&mut self, slot: usize, out: &mut impl Output) {
+        let Some(leg) = &self.legs[slot] else { return };
+        if leg.playing.is_none() {
+            return;
+        }
+        let place = leg.feed;
+        let Some(buffer) = self.feeds.at(place) else { return };
+        let passed = buffer.pass(FRAME_SAMPLES);
+        self.meters.feed_frames_played += passed;
+        self.meters.feed_frames_waiting -= passed;
+        self.report_mark(slot, out);
+    }
+
+    /// Reports a mark that was reached. It waits for the next beat where signaling is far behind with events:
+    /// marks come from outside at any rate, so they must not take the room of events that cannot wait.
+    fn report_mark(&mut self, slot: usize, out: &mut impl Output) {
+        let Some(leg) = &self.legs[slot] else { return };
+        let Some(buffer) = self.feeds.at(leg.feed) else { return };
+        if !out.has_room_for_marks() {
+            return;
+        }
+        if let Some(mark) = buffer.report() {
+            out.event(MediaEvent::FeedPlayed { leg: leg.id, feed: buffer.id, mark });
+        }
+    }
+}
