@@ -231,6 +231,12 @@ impl World {
         self.command(MediaCommand::Join { leg: self.leg(party), joined: Joined::Nobody });
     }
 
+    /// Joins a party to itself.
+    pub fn echo(&mut self, party: usize) {
+        let leg = self.leg(party);
+        self.command(MediaCommand::Join { leg, joined: Joined::Party(leg) });
+    }
+
     /// The party's next audio packet.
     pub fn speak(&mut self, party: usize, samples: &[u8]) -> Received {
         let packet = self.next_packet(party, samples);

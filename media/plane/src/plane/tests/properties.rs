@@ -20,6 +20,7 @@ enum Step {
     Hold { party: usize, direction: Direction },
     Bridge,
     Unbridge { party: usize },
+    Echo { party: usize },
     Renumber { party: usize },
     Tap { party: usize },
     StartFeed { party: usize },
@@ -53,6 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(party, direction)| Step::Hold { party, direction }),
         2 => Just(Step::Bridge),
         1 => party.clone().prop_map(|party| Step::Unbridge { party }),
+        1 => party.clone().prop_map(|party| Step::Echo { party }),
         1 => party.clone().prop_map(|party| Step::Renumber { party }),
         1 => party.clone().prop_map(|party| Step::Tap { party }),
         1 => party.clone().prop_map(|party| Step::StartFeed { party }),
@@ -90,6 +92,7 @@ fn take_step(world: &mut World, step: Step) {
         }
         Step::Bridge => world.bridge(0, 1),
         Step::Unbridge { party } => world.unbridge(party),
+        Step::Echo { party } => world.echo(party),
         Step::Renumber { party } => {
             let party = world.party(party);
             party.ssrc = party.ssrc.wrapping_mul(31);

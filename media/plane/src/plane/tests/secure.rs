@@ -359,3 +359,24 @@ fn srtp_that_comes_back_with_its_old_key_goes_on_where_it_was() {
     assert!(a.reports(&mut world).len() > 1);
     assert!(a.heard(&mut world).len() > 100);
 }
+
+#[test]
+fn an_echo_opens_with_one_key_and_seals_with_the_other() {
+    for suite in [LONG, SHORT] {
+        let mut world = World::new(1);
+        let mut peer = Peer::start(&mut world, suite);
+        world.echo(peer.party);
+        for value in 0..20u8 {
+            let _ = peer.speak(&mut world, &[value; 160]);
+            world.run(20);
+        }
+        let heard = peer.heard(&mut world);
+        let values: Vec<u8> = heard.iter().map(|sent| sent.payload()[0]).collect();
+        assert_eq!(values, (0..20).collect::<Vec<u8>>());
+        let sealed = peer.sealed(&mut world, &[1; 160]);
+        let _ = world.receive(peer.party, &sealed);
+        let replayed = world.receive(peer.party, &sealed);
+        assert_eq!(replayed, Received::Dropped(DropReason::SrtpReplayed));
+        assert_eq!(peer.heard(&mut world).len(), 1);
+    }
+}
