@@ -22,6 +22,7 @@ mod plane;
 mod player;
 mod reception;
 mod relay;
+mod relay_rule;
 mod rtcp;
 pub mod rtp;
 mod side_table;
@@ -40,3 +41,4 @@ pub use output::{Output, Received, SocketId};
 pub use plane::{
     FEED_BYTES, HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, TAP_BYTES,
 };
+pub use relay_rule::{NotRelayable, RelayRule, RelayStream, RelayedCounts};

@@ -16,6 +16,16 @@ pub(crate) struct Losses {
     /// Losses close enough to each other to be one burst.
     cluster: Option<Cluster>,
     pattern: LossPattern,
+    unplaced: Unplaced,
+}
+
+/// Losses that another tier counted: how many is known, which ones is not. They stand apart from bursts, each gap
+/// a run of its own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unplaced {
+    lost: u32,
+    /// Extended sequence number up to which the tier counted.
+    newest: u32,
 }
 
 /// Losses with fewer than [`GAP_RECEIVED_MIN`] received packets between two of them.
@@ -50,7 +60,31 @@ impl Losses {
         let bit = if age < BITS { 1 << age } else { 0 };
         let was_missing = self.missing & bit != 0;
         self.missing &= !bit;
-        was_missing
+        was_missing || age < BITS && self.unplaced.take_back(sequence)
+    }
+
+    /// Adds what another tier counted up to `newest`: gaps, and packets that are missing. Fewer than 0 are
+    /// missing where packets came that were missing before; answers how many of them never were: duplicates.
+    pub fn absorb(&mut self, newest: u32, gaps: u32, missing: i64) -> u32 {
+        if newest.wrapping_sub(self.unplaced.newest) >= BITS {
+            // They are older than any packet that may still arrive.
+            self.pattern.lost += u64::from(std::mem::take(&mut self.unplaced.lost));
+        }
+        self.advance(newest);
+        self.unplaced.newest = newest;
+        if let Ok(lost) = u32::try_from(missing) {
+            self.unplaced.lost = self.unplaced.lost.saturating_add(lost);
+            self.pattern.runs += u64::from(gaps.min(lost));
+            return 0;
+        }
+        let mut filled = u32::try_from(missing.unsigned_abs()).unwrap_or(u32::MAX);
+        while filled > 0 && self.missing != 0 {
+            self.missing &= self.missing - 1;
+            filled -= 1;
+        }
+        let taken_back = filled.min(self.unplaced.lost);
+        self.unplaced.lost -= taken_back;
+        filled - taken_back
     }
 
     /// The pattern if no missing packet arrives any more.
@@ -58,6 +92,9 @@ impl Losses {
         let mut settled = *self;
         settled.advance(settled.newest.wrapping_add(BITS));
         settled.close_cluster();
+        settled.pattern.lost += u64::from(settled.unplaced.lost);
+        // A loss that was taken back leaves its run.
+        settled.pattern.runs = settled.pattern.runs.min(settled.pattern.lost);
         settled.pattern
     }
 
@@ -101,6 +138,16 @@ impl Losses {
         let span = cluster.last.wrapping_sub(cluster.first).wrapping_add(1);
         self.pattern.burst_packets += u64::from(span);
         self.pattern.burst_lost += u64::from(cluster.lost);
+    }
+}
+
+impl Unplaced {
+    /// A packet came that the tier may have passed over: then it is no loss any more.
+    fn take_back(&mut self, sequence: u32) -> bool {
+        let is_counted = self.newest.wrapping_sub(sequence) < BITS;
+        let is_loss = is_counted && self.lost > 0;
+        self.lost -= u32::from(is_loss);
+        is_loss
     }
 }
 
@@ -173,6 +220,33 @@ mod tests {
         assert!(!losses.late(14, 12) && !losses.late(14, 14) && !losses.late(14, 10));
         let expected = LossPattern { lost: 2, runs: 2, bursts: 1, burst_packets: 3, burst_lost: 2 };
         assert_eq!(losses.pattern(), expected);
+    }
+
+    #[test]
+    fn losses_of_another_tier_count_until_their_packets_come() {
+        let mut losses = Losses::default();
+        losses.restart(10);
+        losses.gap(12, 1);
+        assert_eq!(losses.absorb(40, 2, 3), 0);
+        let pattern = losses.pattern();
+        assert_eq!((pattern.lost, pattern.runs, pattern.bursts), (4, 3, 0));
+        assert!(losses.late(40, 11) && losses.late(41, 30) && losses.late(41, 31));
+        assert_eq!(losses.pattern().lost, 1);
+        // Packets that came late to the tier, and one that it had twice.
+        assert_eq!(losses.absorb(42, 0, -2), 1);
+        assert_eq!((losses.pattern().lost, losses.pattern().runs), (0, 0));
+        assert!(!losses.late(42, 30));
+    }
+
+    #[test]
+    fn losses_of_another_tier_are_final_when_the_window_has_passed() {
+        let mut losses = Losses::default();
+        losses.restart(10);
+        let _ = losses.absorb(40, 1, 1);
+        let _ = losses.absorb(40 + BITS, 1, 1);
+        assert!(losses.late(40 + BITS, 39 + BITS) && !losses.late(40 + BITS, 38 + BITS));
+        losses.restart(9);
+        assert_eq!(losses.pattern().lost, 1);
     }
 
     #[test]

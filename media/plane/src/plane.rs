@@ -17,6 +17,7 @@ mod digits;
 mod feeds;
 mod joining;
 mod packet;
+mod relaying;
 mod report;
 mod secure;
 mod taps;

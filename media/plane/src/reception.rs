@@ -7,9 +7,10 @@
 use shared::LossPattern;
 use shared::limits::{SSRC_CHANGES_RATE_MAX, TIMESTAMP_JUMP_MAX};
 
-use crate::clock::is_due;
+use crate::clock::{self, is_due};
 use crate::losses::Losses;
 use crate::meters::DropReason;
+use crate::relay_rule::RelayedCounts;
 
 /// The part that every packet touches; lies in the leg's inbound hot line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +98,14 @@ pub(crate) struct ReportFigures {
     pub lost: u32,
     pub highest_sequence: u32,
     pub jitter: u32,
+}
+
+/// Clock of a stream: the last packet's, in the units of [`crate::relay_rule::RelayStream`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timing {
+    pub timestamp: u32,
+    pub transit: u32,
+    pub jitter_16: u32,
 }
 
 impl Reception {
@@ -197,8 +206,39 @@ impl Reception {
         }
     }
 
-    fn highest_sequence(&self) -> u32 {
-        u32::from(self.cycles) << 16 | u32::from(self.max_sequence)
+    /// The clock of the stream; `None` before its first packet of audio.
+    pub fn timing(&self) -> Option<Timing> {
+        let Self { timestamp, transit, jitter_16, .. } = *self;
+        self.timed.then_some(Timing { timestamp, transit, jitter_16 })
+    }
+
+    /// Counts packets that another tier relayed. Answers whether the stream advanced.
+    ///
+    /// The tier tells numbers, not packets, so loss is what RFC 3550 A.3 says: expected minus received, where a
+    /// packet that came late, here or there, takes a loss back. A tier that is behind (a packet that went up
+    /// has a higher number) fills the hole that its packets left here.
+    pub fn absorb(&mut self, past: &mut ReceptionPast, counts: &RelayedCounts) -> bool {
+        let ahead = counts.highest.wrapping_sub(self.highest_sequence()) as i32;
+        let missing = i64::from(ahead.max(0)) - i64::from(counts.packets);
+        let highest = if ahead > 0 { counts.highest } else { self.highest_sequence() };
+        let duplicates = past.losses.absorb(highest, counts.gaps, missing);
+        past.duplicates += u64::from(duplicates);
+        past.reordered += u64::from(counts.late.saturating_sub(duplicates));
+        self.received = self.received.wrapping_add(counts.packets);
+        (self.cycles, self.max_sequence) = ((highest >> 16) as u16, highest as u16);
+        self.last_ms = clock::millis(counts.last_arrival);
+        if ahead >= 0 {
+            self.timestamp = counts.timestamp;
+            self.transit = counts.transit;
+            self.jitter_16 = counts.jitter_16;
+            self.jitter_max = self.jitter_max.max(u16::try_from(self.jitter()).unwrap_or(u16::MAX));
+        }
+        ahead > 0
+    }
+
+    /// Highest sequence number received, with the number of its wraps in the upper half.
+    pub const fn highest_sequence(&self) -> u32 {
+        (self.cycles as u32) << 16 | self.max_sequence as u32
     }
 
     fn expected(&self, past: &ReceptionPast) -> u32 {
@@ -237,7 +277,7 @@ impl Reception {
         let age = u32::from(self.max_sequence.wrapping_sub(packet.sequence));
         let newest = self.highest_sequence();
         let is_before_first = age > newest.wrapping_sub(u32::from(past.base_sequence));
-        if past.losses.late(newest, newest.wrapping_sub(age)) || is_before_first {
+        if is_before_first || past.losses.late(newest, newest.wrapping_sub(age)) {
             past.reordered += 1;
             self.count(packet);
         } else {

@@ -8,6 +8,7 @@ mod load;
 mod playback;
 mod properties;
 mod relay;
+mod relaying;
 mod reports;
 mod secure;
 mod sources;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, TapEnd, TapLimits, TapTracks};
 use shared::{
-    Codec, CommandRefusal, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaEvent,
-    PlayId, RoomId, Sink, TapId,
+    Codec, CommandRefusal, Direction, Joined, LatchMode, LegId, LegPlan, LossPattern, MediaCommand,
+    MediaEvent, PlayId, RoomId, Sink, TapId,
 };
 
 use crate::g711;

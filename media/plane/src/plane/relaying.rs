@@ -1,0 +1,133 @@
+//! Legs whose packets another tier relays: the rule that it gets, the counts that it gives back
+//! ([`crate::relay_rule`]). Sans-IO.
+
+use shared::LegId;
+
+use crate::clock;
+use crate::dtmf::ToneNote;
+use crate::inbound::{Inbound, Latch};
+use crate::join::Route;
+use crate::leg::Leg;
+use crate::outbound::{Outbound, Speech};
+use crate::relay::{Content, Feed, Incoming};
+use crate::relay_rule::{NotRelayable, RelayRule, RelayStream, RelayedCounts};
+
+use super::Plane;
+
+impl Plane {
+    /// How another tier may relay the packets of this leg's party.
+    ///
+    /// # Errors
+    /// [`NotRelayable`]: the first reason that they need this machine.
+    pub fn relay_rule(&self, leg: LegId) -> Result<RelayRule, NotRelayable> {
+        let slot = self.slot_of(leg).ok_or(NotRelayable::NoLeg)?;
+        let other = match self.inbound[slot].route {
+            Route::Local { slot } => usize::from(slot),
+            Route::Nowhere => return Err(NotRelayable::NotJoined),
+            Route::Mesh => return Err(NotRelayable::OtherCore),
+        };
+        let leg_at = |slot: usize| self.legs[slot].as_ref().ok_or(NotRelayable::NoLeg);
+        let (leg, joined) = (leg_at(slot)?, leg_at(other)?);
+        let (inbound, outbound) = (&self.inbound[slot], &self.outbound[other]);
+        check_inbound(leg, inbound)?;
+        check_outbound(outbound)?;
+        let highest = inbound.reception.highest_sequence();
+        let map = outbound.numbers.map_of(inbound.epoch, highest as u16);
+        let map = map.ok_or(NotRelayable::NotBegun)?;
+        let timing = inbound.reception.timing().ok_or(NotRelayable::NotBegun)?;
+        Ok(RelayRule {
+            port: leg.plan.port,
+            source: inbound.source.socket_addr(),
+            ssrc: inbound.reception.ssrc,
+            payload_type: inbound.payload_type,
+            codec: inbound.codec,
+            out_port: joined.plan.port,
+            out_destination: outbound.destination.socket_addr(),
+            out_ssrc: outbound.ssrc,
+            out_payload_type: outbound.payload_type,
+            out_codec: outbound.codec,
+            delta_sequence: map.delta_sequence,
+            delta_timestamp: map.delta_timestamp,
+            floor: map.floor,
+            stream: RelayStream {
+                next: map.next,
+                highest,
+                timestamp: timing.timestamp,
+                transit: timing.transit,
+                jitter_16: timing.jitter_16,
+            },
+        })
+    }
+
+    /// Adds what another tier relayed for this leg, as if the packets had come here. The core counts them in any
+    /// case (I4). `false`: the leg is gone, so its own figures lack them.
+    pub fn absorb_relayed(&mut self, leg: LegId, counts: &RelayedCounts) -> bool {
+        self.meters.packets_received += u64::from(counts.packets);
+        self.meters.packets_forwarded += u64::from(counts.packets);
+        debug_assert_eq!(self.meters.received_balance(), 0, "a packet in no counter or in two");
+        let Some(slot) = self.slot_of(leg) else { return counts.packets == 0 };
+        if counts.packets == 0 {
+            return true;
+        }
+        let inbound = &mut self.inbound[slot];
+        let is_newer = inbound.reception.absorb(&mut self.pasts[slot], counts);
+        let Route::Local { slot: other } = inbound.route else { return true };
+        let outbound = &mut self.outbound[usize::from(other)];
+        outbound.packets = outbound.packets.wrapping_add(counts.packets);
+        outbound.octets = outbound.octets.wrapping_add(counts.octets);
+        // Another feed has taken the stream over only if the tier kept a rule beyond an input.
+        let is_fed = outbound.numbers.feed == Feed::relay(inbound.epoch);
+        debug_assert!(is_fed, "I8: the tier and another feed sent at once");
+        if is_newer && is_fed {
+            let highest = highest_packet(inbound, counts);
+            let _ = outbound.numbers.relay(highest, clock::samples(counts.last_arrival));
+        }
+        true
+    }
+}
+
+/// The packet with the highest sequence number, as the numbers of the leg that sends it see it.
+fn highest_packet(inbound: &Inbound, counts: &RelayedCounts) -> Incoming {
+    // A party keeps its packet time, so the mean is the length of each.
+    let len = counts.octets / counts.packets.max(1);
+    Incoming {
+        epoch: inbound.epoch,
+        sequence: counts.highest as u16,
+        timestamp: counts.highest_timestamp,
+        content: Content::Audio(inbound.codec),
+        len: u16::try_from(len).unwrap_or(u16::MAX),
+        note: ToneNote::Voice,
+    }
+}
+
+fn check_inbound(leg: &Leg, inbound: &Inbound) -> Result<(), NotRelayable> {
+    if inbound.latch != Latch::Locked {
+        return Err(NotRelayable::NotLatched);
+    }
+    if !inbound.receives {
+        return Err(NotRelayable::Held);
+    }
+    if inbound.secured {
+        return Err(NotRelayable::Secured);
+    }
+    match inbound.tapped {
+        true if leg.first_tap.is_some() => Err(NotRelayable::Tapped),
+        true => Err(NotRelayable::DigitsInAudio),
+        false => Ok(()),
+    }
+}
+
+fn check_outbound(outbound: &Outbound) -> Result<(), NotRelayable> {
+    match outbound.speech {
+        Speech::Held => return Err(NotRelayable::Held),
+        Speech::Secured => return Err(NotRelayable::Secured),
+        Speech::Clear => {}
+    }
+    if !outbound.destination.is_some() {
+        return Err(NotRelayable::NoDestination);
+    }
+    if outbound.tapped {
+        return Err(NotRelayable::Tapped);
+    }
+    if outbound.playing { Err(NotRelayable::Playing) } else { Ok(()) }
+}

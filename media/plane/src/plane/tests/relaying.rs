@@ -1,0 +1,447 @@
+//! Another tier relays: a reference of one, beside a plane that does everything itself.
+//!
+//! Two worlds take the steps of one story. In the first the plane relays; in the second a [`Tier`] takes what
+//! its rule describes, and the plane absorbs its counts. Parties, reports and figures must not differ.
+
+use std::net::SocketAddr;
+
+use proptest::prelude::*;
+use shared::Instant;
+
+use super::*;
+use crate::relay_rule::{NotRelayable, RelayRule, RelayedCounts};
+use crate::rtp::RtpHeader;
+
+/// What a tier must do with a rule, from the documentation of [`RelayRule`] alone.
+#[derive(Clone, Debug)]
+struct Tier {
+    rule: RelayRule,
+    /// Since the last hand-over.
+    counts: RelayedCounts,
+}
+
+impl Tier {
+    fn new(rule: RelayRule) -> Self {
+        let stream = rule.stream;
+        let counts = RelayedCounts {
+            highest: stream.highest,
+            highest_timestamp: stream.timestamp,
+            timestamp: stream.timestamp,
+            transit: stream.transit,
+            jitter_16: stream.jitter_16,
+            ..RelayedCounts::default()
+        };
+        Self { rule, counts }
+    }
+
+    /// The packet to send; `None`: it goes up.
+    fn relay(&mut self, now: Instant, source: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
+        let header = RtpHeader::parse(packet).ok()?;
+        let is_plain = packet[0] == 0x80 && packet.len() > 12;
+        let is_audio =
+            (header.ssrc, header.payload_type) == (self.rule.ssrc, self.rule.payload_type);
+        if !is_plain || !is_audio || source != self.rule.source {
+            return None;
+        }
+        let step = header.sequence.wrapping_sub(self.counts.highest as u16);
+        let transit = ((now.as_nanos() / 125_000) as u32).wrapping_sub(header.timestamp);
+        let is_far = |a: u32, b: u32| (a.wrapping_sub(b) as i32).abs() > 80_000;
+        let is_jump =
+            is_far(header.timestamp, self.counts.timestamp) && is_far(transit, self.counts.transit);
+        if (3_000..=65_435).contains(&step) || is_jump {
+            return None;
+        }
+        let sequence = header.sequence.wrapping_add(self.rule.delta_sequence);
+        let ahead = sequence.wrapping_sub(self.rule.stream.next as u16) as i16;
+        let extended = self.rule.stream.next.wrapping_add_signed(i32::from(ahead));
+        if extended < self.rule.floor {
+            return None;
+        }
+        self.rule.stream.next = self.rule.stream.next.max(extended + 1);
+        self.count(now, step, transit, &header);
+        let mut sent = vec![0x80, u8::from(header.marker) << 7 | self.rule.out_payload_type];
+        sent.extend(sequence.to_be_bytes());
+        sent.extend(header.timestamp.wrapping_add(self.rule.delta_timestamp).to_be_bytes());
+        sent.extend(self.rule.out_ssrc.to_be_bytes());
+        sent.extend(packet[12..].iter().map(|sample| self.convert(*sample)));
+        Some(sent)
+    }
+
+    fn convert(&self, sample: u8) -> u8 {
+        match (self.rule.codec, self.rule.out_codec) {
+            (Codec::Pcmu, Codec::Pcma) => g711::MULAW_TO_ALAW[usize::from(sample)],
+            (Codec::Pcma, Codec::Pcmu) => g711::ALAW_TO_MULAW[usize::from(sample)],
+            (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => sample,
+        }
+    }
+
+    fn count(&mut self, now: Instant, step: u16, transit: u32, header: &RtpHeader) {
+        let counts = &mut self.counts;
+        counts.packets += 1;
+        counts.octets += header.payload.len() as u32;
+        counts.last_arrival = now;
+        if step == 0 || step > 65_435 {
+            counts.late += 1;
+        } else {
+            counts.highest += u32::from(step);
+            counts.highest_timestamp = header.timestamp;
+            counts.gaps += u32::from(step > 1);
+        }
+        if step != 0 {
+            let moved = (transit.wrapping_sub(counts.transit) as i32).unsigned_abs();
+            counts.jitter_16 = counts.jitter_16 + moved - ((counts.jitter_16 + 8) >> 4);
+            counts.transit = transit;
+            counts.timestamp = header.timestamp;
+        }
+    }
+}
+
+/// Two bridged parties of a world, with or without a tier below the plane.
+struct Story {
+    world: World,
+    has_tier: bool,
+    tiers: [Option<Tier>; 2],
+    /// Packets of each party that are under way.
+    under_way: [Vec<Vec<u8>>; 2],
+    /// Packets that a tier relayed.
+    relayed: u32,
+}
+
+impl Story {
+    /// Mu-law on one side, A-law on the other.
+    fn new(has_tier: bool) -> Self {
+        let mut world = World::new(1);
+        world.start(|_| ());
+        world.start(alaw);
+        world.bridge(0, 1);
+        Self { world, has_tier, tiers: [None, None], under_way: [vec![], vec![]], relayed: 0 }
+    }
+
+    /// One input of the plane: the tier's counts come first, then its rules are made anew.
+    fn input<T>(&mut self, act: impl FnOnce(&mut World) -> T) -> T {
+        for (party, tier) in self.tiers.iter_mut().enumerate() {
+            if let Some(tier) = tier.take() {
+                let leg = self.world.leg(party);
+                assert!(self.world.cores[0].0.absorb_relayed(leg, &tier.counts));
+                self.relayed += tier.counts.packets;
+            }
+        }
+        let answer = act(&mut self.world);
+        if self.has_tier {
+            let plane = &self.world.cores[0].0;
+            self.tiers =
+                [0, 1].map(|party| plane.relay_rule(self.world.leg(party)).ok().map(Tier::new));
+        }
+        answer
+    }
+
+    fn arrive(&mut self, party: usize, source: SocketAddr, packet: &[u8]) {
+        let now = self.world.now;
+        let sent = self.tiers[party].as_mut().and_then(|tier| {
+            let packet = tier.relay(now, source, packet)?;
+            let socket = SocketId::rtp(usize::from((tier.rule.out_port.rtp - 10_000) / 2));
+            Some(Sent { at: now, socket, to: tier.rule.out_destination, packet })
+        });
+        match sent {
+            Some(sent) => self.world.cores[0].1.sent.push(sent),
+            None => {
+                let _ = self
+                    .input(|world| world.receive_at(party, SocketId::rtp(party), source, packet));
+            }
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Say { party, value } => {
+                let packet = self.packet(party, value);
+                self.arrive_from_party(party, &packet);
+            }
+            Step::Lose { party } => drop(self.packet(party, 0)),
+            Step::Double { party } => {
+                let packet = self.packet(party, 3);
+                self.arrive_from_party(party, &packet);
+                self.arrive_from_party(party, &packet);
+            }
+            Step::Delay { party } => {
+                let packet = self.packet(party, 4);
+                self.under_way[party].push(packet);
+            }
+            Step::Deliver { party } => {
+                for packet in std::mem::take(&mut self.under_way[party]) {
+                    self.arrive_from_party(party, &packet);
+                }
+            }
+            Step::Alter { party, byte, mask } => {
+                let mut packet = self.packet(party, 5);
+                packet[byte] ^= mask;
+                self.arrive_from_party(party, &packet);
+            }
+            Step::KeepAlive { party } => {
+                let packet = self.world.next_packet(party, &[]);
+                self.arrive_from_party(party, &packet);
+            }
+            Step::Forge { party } => {
+                let mut packet = self.packet(party, 6);
+                packet.truncate(100);
+                self.arrive(party, ([198, 51, 100, 1], 7).into(), &packet);
+            }
+            Step::Press { party } => {
+                let timestamp = self.world.party(party).timestamp;
+                let _ = self.input(|world| world.press(party, timestamp, [5, 0x8A, 0, 160]));
+            }
+            Step::Jump { party, samples } => {
+                let timestamp = &mut self.world.party(party).timestamp;
+                *timestamp = timestamp.wrapping_add(samples);
+            }
+            Step::Run { ms } => self.input(|world| world.run(ms)),
+            Step::Play { party } => self.input(|world| play(world, party, 700, 1)),
+            Step::Hold { party, direction } => self.input(|world| {
+                world.update(party, |plan| {
+                    if party == 1 {
+                        alaw(plan);
+                    }
+                    plan.media.direction = direction;
+                });
+            }),
+            Step::Bridge => self.input(|world| world.bridge(0, 1)),
+            Step::Part { party } => self.input(|world| world.unbridge(party)),
+            Step::Echo { party } => self.input(|world| world.echo(party)),
+            Step::Tap { party } => self.input(|world| {
+                tap(world, party, 5, TapTracks::Both, TapLimits { silence_ms: 0, max_ms: 40 });
+            }),
+        }
+    }
+
+    fn packet(&mut self, party: usize, value: u8) -> Vec<u8> {
+        self.world.next_packet(party, &[value; 160])
+    }
+
+    fn arrive_from_party(&mut self, party: usize, packet: &[u8]) {
+        let source = self.world.party(party).address;
+        self.arrive(party, source, packet);
+    }
+
+    /// Everything that must not differ.
+    fn end(mut self) -> Outcome {
+        self.input(|world| world.run(10_000));
+        let events = self.world.events();
+        let heard = [0, 1].map(|party| self.world.heard(party));
+        let reports = [0, 1].map(|party| self.world.reports(party));
+        let qualities = [0, 1].map(|party| {
+            let quality = self.input(|world| stop(world, party));
+            // The places of losses are not known to a tier.
+            let losses = LossPattern { lost: quality.losses.lost, ..LossPattern::default() };
+            assert_eq!(losses.lost, quality.lost);
+            LegQuality {
+                losses,
+                jitter_max_rtp_units: 0,
+                intervals_bad: 0,
+                worst_r_tenths: None,
+                ..quality
+            }
+        });
+        let meters = *self.world.cores[0].0.meters();
+        Outcome { heard, reports, figures: (digits_of(&events), qualities, meters) }
+    }
+}
+
+/// What the parties get, and what is counted.
+struct Outcome {
+    heard: [Vec<Sent>; 2],
+    reports: [Vec<Sent>; 2],
+    figures: (String, [LegQuality; 2], crate::PlaneMeters),
+}
+
+/// The first packet that differs, without its payload.
+fn difference(without: &[Sent], with: &[Sent]) -> Option<String> {
+    let show = |sent: Option<&Sent>| {
+        sent.map(|sent| format!("{:?} {:?}", sent.at, &sent.packet[..sent.packet.len().min(24)]))
+    };
+    let index =
+        (0..without.len().max(with.len())).find(|index| without.get(*index) != with.get(*index))?;
+    Some(format!("{index}: {:?} {:?}", show(without.get(index)), show(with.get(index))))
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Say { party: usize, value: u8 },
+    Lose { party: usize },
+    Double { party: usize },
+    Delay { party: usize },
+    Deliver { party: usize },
+    Alter { party: usize, byte: usize, mask: u8 },
+    KeepAlive { party: usize },
+    Forge { party: usize },
+    Press { party: usize },
+    Jump { party: usize, samples: u32 },
+    Run { ms: u64 },
+    Play { party: usize },
+    Hold { party: usize, direction: Direction },
+    Bridge,
+    Part { party: usize },
+    Echo { party: usize },
+    Tap { party: usize },
+}
+
+/// Holes or copies, not both: where packets are missing, RFC 3550 A.3 takes a copy for one of them.
+fn step(has_holes: bool) -> BoxedStrategy<Step> {
+    let party = || 0..2usize;
+    let direction = prop::sample::select(vec![Direction::SendRecv, Direction::SendOnly]);
+    let common = prop_oneof![
+        24 => (party(), any::<u8>()).prop_map(|(party, value)| Step::Say { party, value }),
+        1 => party().prop_map(|party| Step::KeepAlive { party }),
+        1 => party().prop_map(|party| Step::Press { party }),
+        12 => (1u64..60).prop_map(|ms| Step::Run { ms }),
+        1 => (0u64..900).prop_map(|ms| Step::Run { ms }),
+        1 => party().prop_map(|party| Step::Play { party }),
+        1 => (party(), direction).prop_map(|(party, direction)| Step::Hold { party, direction }),
+        1 => Just(Step::Bridge),
+        1 => party().prop_map(|party| Step::Part { party }),
+        1 => party().prop_map(|party| Step::Echo { party }),
+        1 => party().prop_map(|party| Step::Tap { party }),
+    ];
+    if !has_holes {
+        let copies = party().prop_map(|party| Step::Double { party });
+        return prop_oneof![8 => common, 1 => copies].boxed();
+    }
+    // Version, extension, payload type and SSRC; numbers have steps of their own.
+    let byte = prop::sample::select(vec![0usize, 1, 8, 11]);
+    let holes = prop_oneof![
+        4 => party().prop_map(|party| Step::Lose { party }),
+        2 => party().prop_map(|party| Step::Delay { party }),
+        3 => party().prop_map(|party| Step::Deliver { party }),
+        2 => (party(), byte, any::<u8>())
+            .prop_map(|(party, byte, mask)| Step::Alter { party, byte, mask }),
+        1 => party().prop_map(|party| Step::Forge { party }),
+        1 => (party(), any::<u32>()).prop_map(|(party, samples)| Step::Jump { party, samples }),
+    ];
+    prop_oneof![4 => common, 1 => holes].boxed()
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    any::<bool>().prop_flat_map(|has_holes| prop::collection::vec(step(has_holes), 1..150))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// Bytes, reports, figures and counters are those of a plane without a tier.
+    #[test]
+    fn nobody_notices_a_tier(steps in steps()) {
+        let [mut without, mut with] = [Story::new(false), Story::new(true)];
+        for step in steps {
+            without.take(step.clone());
+            with.take(step);
+        }
+        let (without, with) = (without.end(), with.end());
+        for party in 0..2 {
+            prop_assert_eq!(difference(&without.heard[party], &with.heard[party]), None);
+            prop_assert_eq!(difference(&without.reports[party], &with.reports[party]), None);
+        }
+        prop_assert_eq!(without.figures, with.figures);
+    }
+}
+
+#[test]
+fn a_tier_relays_all_but_the_first_packet() {
+    let mut story = Story::new(true);
+    for value in 0..50 {
+        for party in 0..2 {
+            story.take(Step::Say { party, value });
+        }
+        story.take(Step::Run { ms: 20 });
+    }
+    assert_eq!(story.relayed, 98);
+    let heard = story.world.heard(1);
+    assert_eq!(heard.len(), 50);
+    assert_continuous(&heard);
+    let meters = *story.world.cores[0].0.meters();
+    assert_eq!((meters.packets_received, meters.packets_forwarded), (100, 100));
+}
+
+/// Parties 0 and 1 after a packet each way, changed by `change`; why the packets of the first are not relayed.
+fn reason_after(change: impl FnOnce(&mut World)) -> Result<(), NotRelayable> {
+    let mut world = World::new(2);
+    world.start(|_| ());
+    world.start(|_| ());
+    world.start(|_| ());
+    world.bridge(0, 2);
+    for party in [0, 2] {
+        let _ = world.speak(party, &[1; 160]);
+    }
+    change(&mut world);
+    world.cores[0].0.relay_rule(world.leg(0)).map(drop)
+}
+
+#[test]
+fn what_needs_the_plane_is_named() {
+    use NotRelayable::*;
+    let hold = |party, direction| {
+        move |world: &mut World| world.update(party, |plan| plan.media.direction = direction)
+    };
+    let ends = |world: &mut World, party| {
+        let _ = stop(world, party);
+    };
+    assert_eq!(reason_after(|_| ()), Ok(()));
+    assert_eq!(reason_after(|world| ends(world, 0)), Err(NoLeg));
+    assert_eq!(reason_after(|world| ends(world, 2)), Err(NotJoined));
+    assert_eq!(reason_after(|world| world.unbridge(2)), Err(NotJoined));
+    assert_eq!(reason_after(|world| world.bridge(0, 1)), Err(OtherCore));
+    let moved = SocketAddr::from(([192, 0, 2, 77], 5_000));
+    let moves = |party| {
+        move |world: &mut World| world.update(party, |plan| plan.media.remote_rtp = Some(moved))
+    };
+    assert_eq!(reason_after(moves(0)), Err(NotLatched));
+    assert_eq!(reason_after(moves(2)), Ok(()));
+    assert_eq!(reason_after(hold(0, Direction::SendOnly)), Err(Held));
+    assert_eq!(reason_after(hold(2, Direction::RecvOnly)), Err(Held));
+    let nowhere = |world: &mut World| world.update(2, |plan| plan.media.remote_rtp = None);
+    assert_eq!(reason_after(nowhere), Err(NoDestination));
+    let suite = shared::SrtpSuite::AesCm128HmacSha1Tag80;
+    let key = |byte| shared::SrtpKey { suite, master: shared::SrtpMaster::new([byte; 30]) };
+    let keys = shared::SrtpKeys { send: key(1), receive: key(2) };
+    for party in [0, 2] {
+        let secures = |world: &mut World| world.update(party, |plan| plan.media.srtp = Some(keys));
+        assert_eq!(reason_after(secures), Err(Secured));
+        let records =
+            |world: &mut World| tap(world, party, 1, TapTracks::Both, TapLimits::default());
+        assert_eq!(reason_after(records), Err(Tapped));
+    }
+    let without_events =
+        |world: &mut World| world.update(0, |plan| plan.media.event_payload_type_receive = None);
+    assert_eq!(reason_after(without_events), Err(DigitsInAudio));
+    assert_eq!(reason_after(|world| play(world, 2, 800, 1)), Err(Playing));
+    assert_eq!(reason_after(|world| play(world, 0, 800, 1)), Ok(()));
+    assert_eq!(reason_after(|world| world.bridge(0, 2)), Err(NotBegun));
+    assert_eq!(reason_after(|world| world.run(400)), Err(NotBegun));
+}
+
+#[test]
+fn counts_for_a_leg_that_is_gone_are_still_conserved() {
+    let mut world = World::new(1);
+    let a = world.start(|_| ());
+    let leg = world.leg(a);
+    let _ = stop(&mut world, a);
+    let plane = &mut world.cores[0].0;
+    let counts = RelayedCounts { packets: 3, octets: 480, ..RelayedCounts::default() };
+    assert!(!plane.absorb_relayed(leg, &counts));
+    assert_eq!((plane.meters().packets_received, plane.meters().packets_forwarded), (3, 3));
+    assert_eq!(plane.meters().received_balance(), 0);
+}
+
+#[test]
+fn a_rule_is_given_on_while_only_its_stream_moves() {
+    let mut world = World::new(1);
+    let (a, b) = (world.start(|_| ()), world.start(|_| ()));
+    world.bridge(a, b);
+    let rule = |world: &World| world.cores[0].0.relay_rule(world.leg(a)).unwrap();
+    let _ = world.speak(a, &[1; 160]);
+    let first = rule(&world);
+    world.run(20);
+    let _ = world.speak(a, &[1; 160]);
+    let second = rule(&world);
+    assert!(second.is_same_map(&first) && second != first);
+    world.update(b, |plan| plan.media.payload_type_send = 99);
+    assert!(!rule(&world).is_same_map(&first));
+}

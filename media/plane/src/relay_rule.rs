@@ -1,0 +1,140 @@
+//! What to do with the packets of one leg, as a value: for a tier below this machine that relays on its own.
+//! Sans-IO.
+//!
+//! Once a call is bridged and locked, nearly every packet of it is mapped by constants. A tier that is nearer
+//! to the wire (a program in the kernel) can apply them for less. It takes what the rule describes; all else
+//! goes up to [`crate::Plane::receive`], as if there were no tier:
+//!
+//! ```text
+//!  in the plane --(relay_rule: Ok)--> in the tier --+ a packet that went up, a command, a tick:
+//!       ^                              |      ^     | absorb_relayed, then the input, then relay_rule again
+//!       |                              |      +-----+ with an equal rule
+//!       +------------------------------+
+//!        another rule, or NotRelayable
+//! ```
+//!
+//! Goes up: another source, SSRC or payload type (telephone events, comfort noise), RTCP, STUN, a header that is
+//! not the plain 12 bytes, an empty payload, a step of the sequence number that RFC 3550 A.1 takes for a restart,
+//! a timestamp further than `limits::TIMESTAMP_JUMP_MAX` from both the last one and the clock, a number below
+//! `floor`. The offsets are constants while the feed lasts, so the plane relays a telephone event by the map
+//! that the tier has.
+//!
+//! The plane stays the owner of all figures. The tier counts; [`crate::Plane::absorb_relayed`] adds. It comes
+//! before the next input for either leg, because the latch, the media timeout, the numbers of a prompt and
+//! RTCP continue from them. And it comes at least every 200 ms: later, the beat takes the party for silent.
+//! DSCP is not in the rule: it is a setting of the sockets, one for all legs.
+
+use std::net::SocketAddr;
+
+use shared::{Codec, Instant, MediaPort};
+
+/// How to relay the audio of one party to the leg that it is joined to. Codecs are those of G.711: whatever a
+/// leg negotiates can be converted by one table look-up a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayRule {
+    /// Our port that the party sends to.
+    pub port: MediaPort,
+    /// The source that the leg is locked to.
+    pub source: SocketAddr,
+    /// SSRC of the party's stream.
+    pub ssrc: u32,
+    /// Payload type of its audio, as we receive it.
+    pub payload_type: u8,
+    /// Codec of its audio.
+    pub codec: Codec,
+    /// Our port that the packet leaves by.
+    pub out_port: MediaPort,
+    /// Address of the other party.
+    pub out_destination: SocketAddr,
+    /// Our SSRC towards it.
+    pub out_ssrc: u32,
+    /// Payload type of the audio that we send.
+    pub out_payload_type: u8,
+    /// Codec of the audio that we send.
+    pub out_codec: Codec,
+    /// Added to each sequence number, wrapping.
+    pub delta_sequence: u16,
+    /// Added to each timestamp, wrapping.
+    pub delta_timestamp: u32,
+    /// Lowest extended sequence number to send: the feed before has used the ones below (I8).
+    pub floor: u32,
+    /// State of the stream, from which the tier continues.
+    pub stream: RelayStream,
+}
+
+/// State of a relayed stream. The only part of a rule that changes with each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayStream {
+    /// Next extended sequence number to send. The low 16 bits are those on the wire; the high ones have no
+    /// meaning but that `floor` counts by them too.
+    pub next: u32,
+    /// Highest extended sequence number received.
+    pub highest: u32,
+    /// RTP timestamp of the last packet received.
+    pub timestamp: u32,
+    /// Its arrival in samples (1/8,000 s of [`Instant`]) minus its timestamp, wrapping (RFC 3550 A.8).
+    pub transit: u32,
+    /// Interarrival jitter times 16, in RTP timestamp units.
+    pub jitter_16: u32,
+}
+
+impl RelayRule {
+    /// Whether the tier can go on with `given`: the rules agree in all but the state of the stream.
+    pub fn is_same_map(&self, given: &Self) -> bool {
+        // The floor follows the stream at a distance, and a lower one lets no wrong number through.
+        Self { stream: given.stream, floor: given.floor, ..*self } == *given
+    }
+}
+
+/// Reasons that no tier may relay for a leg now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRelayable {
+    /// The leg is not up on this core.
+    NoLeg,
+    /// It is joined to nobody, or the other leg is not joined back.
+    NotJoined,
+    /// The other leg is on another core: its numbers are not ours to give away.
+    OtherCore,
+    /// The latch has not decided for a source.
+    NotLatched,
+    /// The direction does not let the party send, or does not let us send to the other party.
+    Held,
+    /// The other party has no address.
+    NoDestination,
+    /// SRTP on one side or both.
+    Secured,
+    /// Its audio is recorded.
+    Tapped,
+    /// Digits are detected in its audio.
+    DigitsInAudio,
+    /// A prompt, digits or tones play to the other party.
+    Playing,
+    /// The party's newest packet was not relayed: another feed had the stream, or the packet was consumed. The
+    /// offsets follow from the next one.
+    NotBegun,
+}
+
+/// Figures of a tier about one leg, since they were absorbed last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelayedCounts {
+    /// Packets relayed.
+    pub packets: u32,
+    /// Bytes of their payloads.
+    pub octets: u32,
+    /// Of the packets: not above the highest sequence number before, so late or duplicates.
+    pub late: u32,
+    /// Runs of sequence numbers that were passed over.
+    pub gaps: u32,
+    /// Highest extended sequence number received; from it and `packets` follows the loss (RFC 3550 A.3).
+    pub highest: u32,
+    /// RTP timestamp of the packet that has it.
+    pub highest_timestamp: u32,
+    /// RTP timestamp, transit and jitter of the last packet, as in [`RelayStream`].
+    pub timestamp: u32,
+    /// See [`RelayStream::transit`].
+    pub transit: u32,
+    /// See [`RelayStream::jitter_16`].
+    pub jitter_16: u32,
+    /// Arrival of the last packet.
+    pub last_arrival: Instant,
+}
