@@ -11,6 +11,7 @@ pub mod config;
 pub mod edge;
 pub mod extensions;
 pub mod feed;
+pub mod header;
 pub mod ids;
 pub mod leg;
 pub mod limits;
@@ -31,6 +32,7 @@ pub use code::Code;
 pub use codec::{Codec, Direction, FRAME_SAMPLES};
 pub use extensions::Extensions;
 pub use feed::{FeedItem, FeedPart};
+pub use header::Header;
 pub use ids::*;
 pub use leg::{
     IntervalQuality, LatchMode, LegPlan, LegQuality, MediaPort, NegotiatedMedia, RemoteReport,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{CallSid, Code, Instant, PlayId, Prompt, RecordingSid};
+use shared::{CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid};
 
 use crate::ids::{HttpId, PromptId};
 use crate::setup::{StatusCallback, Webhook};
@@ -36,7 +36,7 @@ pub enum CallInput {
         /// `Call-ID` of the INVITE.
         call_id: String,
         /// All headers of the response; the call picks `X-*`.
-        headers: Vec<(String, String)>,
+        headers: Vec<Header>,
     },
     /// The INVITE could not be sent at all: no route, no DNS answer, a refused address.
     LegFailed {
@@ -54,7 +54,7 @@ pub enum CallInput {
         /// Who or what ended it.
         cause: HangupCause,
         /// All headers of the peer's BYE; the call picks `X-*`.
-        headers: Vec<(String, String)>,
+        headers: Vec<Header>,
     },
     /// An HTTP request ended. Every [`crate::CallEffect::Http`] gets exactly one of these.
     Http {
@@ -180,7 +180,7 @@ pub struct AnswerFacts {
     /// Source address of the 200; `None` when it is not known.
     pub source_ip: Option<std::net::IpAddr>,
     /// All headers of the 200; the call picks `X-*`.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Header>,
 }
 
 /// Who or what ended a leg, when we did not.
@@ -325,7 +325,7 @@ pub struct ChildEnd {
     /// `Call-ID` of its INVITE; `None` when none was sent or the noun is not `<Sip>`.
     pub sip_call_id: Option<String>,
     /// `X-*` headers of the final response or of the BYE.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Header>,
     /// Seconds from answer to end; `None` when it was never answered.
     pub duration_s: Option<u32>,
     /// Error code of the API (13224, ...) and its sentence, when the child failed by one.

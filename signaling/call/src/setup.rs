@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shared::{
-    AccountSid, ApplicationSid, CallSid, Code, DomainSid, Transport, ids::Origin, limits,
+    AccountSid, ApplicationSid, CallSid, Code, DomainSid, Header, Transport, ids::Origin, limits,
 };
 use store::HttpMethod;
 
@@ -63,8 +63,8 @@ pub struct SipFacts {
     /// Digest user name of the caller; `None` when an IP list alone admitted the call.
     pub username: Option<String>,
     /// Headers of the INVITE, of which the call picks `X-*` and `User-to-User`. Names as received, values
-    /// whole, bytes that are not UTF-8 replaced.
-    pub headers: Vec<(String, String)>,
+    /// whole.
+    pub headers: Vec<Header>,
 }
 
 /// The party an outbound call rings.
@@ -106,7 +106,7 @@ pub struct SipTarget {
     /// The edge that the INVITE leaves by, when the URI names one (`edge`, or `region` mapped to its edge).
     pub edge: Option<String>,
     /// Headers for the INVITE: allow-listed, decoded once, free of control characters.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Header>,
     /// Digest credentials to answer 401 and 407 with.
     pub credentials: Option<SipCredentials>,
 }

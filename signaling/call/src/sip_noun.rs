@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use shared::{Code, Transport, limits};
+use shared::{Code, Header, Transport, limits};
 
 use crate::finding::brief;
 use crate::form::percent_decode;
@@ -257,7 +257,7 @@ fn transport(value: &str) -> Result<Transport, SipNounFault> {
 }
 
 /// Reads the header part. An invalid header is left out and the call goes on.
-fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<(String, String)> {
+fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<Header> {
     if text.chars().count() >= limits::SIP_NOUN_HEADERS_MAX {
         let most = limits::SIP_NOUN_HEADERS_MAX;
         faults.push(SipNounFault {
@@ -276,7 +276,7 @@ fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<(String, Stri
     headers
 }
 
-fn header(pair: &str) -> Result<(String, String), SipNounFault> {
+fn header(pair: &str) -> Result<Header, SipNounFault> {
     let (name, value) = match pair.split_once('=') {
         Some((name, value)) => (percent_decode(name), decode_value(value)),
         // Some customers escape the `=` itself.
@@ -300,7 +300,7 @@ fn decode_value(value: &str) -> String {
 /// # Errors
 /// 32111 invalid name, 32112 invalid value, 32113 reserved prefix, 32115 branded call reason too long, 13252 not
 /// on the allow-list.
-pub fn check_header(name: String, value: String) -> Result<(String, String), SipNounFault> {
+pub fn check_header(name: String, value: String) -> Result<Header, SipNounFault> {
     let shown = brief(&name);
     let fault = |code, why: &str| {
         Err(SipNounFault { code, sentence: format!("header `{shown}` is not sent: {why}") })
@@ -326,7 +326,7 @@ pub fn check_header(name: String, value: String) -> Result<(String, String), Sip
             "only X-, User-to-User, Remote-Party-ID, P-Preferred-Identity, P-Called-Party-ID are",
         );
     }
-    Ok((name, value.trim().to_owned()))
+    Ok(Header::new(name, value.trim()))
 }
 
 /// Names that are allowed besides `X-*`.
@@ -435,9 +435,8 @@ mod tests {
             ("X-Pct", "%41"),
             ("x-foo", "bar"),
         ];
-        let headers: Vec<_> =
-            target.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        assert_eq!(headers, expected);
+        let expected = expected.map(|(name, value)| Header::new(name, value));
+        assert_eq!(target.headers, expected);
     }
 
     #[test]
@@ -469,9 +468,9 @@ mod tests {
                 prop_assert!(target.uri.starts_with("sip:"));
                 prop_assert!(!target.uri.bytes().any(|b| b <= b' ' || b >= 0x7F || b"<>\"?".contains(&b)) || target.uri.contains('?'));
                 prop_assert!(!target.uri.bytes().any(|b| b <= b' ' || b >= 0x7F || b"<>\"".contains(&b)));
-                for (name, value) in &target.headers {
-                    prop_assert!(!name.is_empty() && !name.contains([':', ' ', '\r', '\n']));
-                    prop_assert!(!value.chars().any(char::is_control));
+                for header in &target.headers {
+                    prop_assert!(!header.name.is_empty() && !header.name.contains([':', ' ', '\r', '\n']));
+                    prop_assert!(!header.text().chars().any(char::is_control));
                 }
                 let (again, _) = parse(&target.uri).expect("what is built reads back");
                 prop_assert_eq!(again.uri, target.uri);
@@ -485,7 +484,7 @@ mod tests {
             let text = format!("sip:a@h?{}", form.to_query());
             let (target, faults) = parse(&text).expect("the address is good");
             match target.headers.as_slice() {
-                [(_, read)] => prop_assert_eq!(read, value.trim()),
+                [read] => prop_assert_eq!(read.text(), value.trim()),
                 _ => {
                     let refused = [Code::HEADER_VALUE, Code::SIP_HEADERS_LENGTH];
                     prop_assert!(faults.iter().any(|fault| refused.contains(&fault.code)));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use call::{CallEffect, CallInput, ParentCommand, PromptId, PromptSource};
 use shared::ids::PlayId;
-use shared::{CallSid, Code, Joined, MediaCommand, Now};
+use shared::{CallSid, Code, Header, Joined, MediaCommand, Now};
 use sip::Command;
 use store::Change;
 
@@ -241,8 +241,8 @@ impl Control {
     }
 
     /// `X-Twilio-CallSid`, on each request and response of a call.
-    pub(crate) fn call_headers(&self, sid: CallSid) -> Vec<sip::user_agent::ExtraHeader> {
-        vec![(CALL_SID.to_owned(), sid.to_string().into_bytes())]
+    pub(crate) fn call_headers(&self, sid: CallSid) -> Vec<Header> {
+        vec![Header::new(CALL_SID, sid.to_string())]
     }
 }
 

@@ -4,8 +4,8 @@
 //! A carrier is trusted (a Trust Domain in the sense of RFC 3325), so its assertions are believed and ours
 //! are sent. Other peers get and give no asserted identity.
 
+use shared::Header;
 use shared::config::Trunk;
-use sip::user_agent::ExtraHeader;
 use sip::{NameAddr, Request, Uri};
 
 /// The caller of a carrier's INVITE as webhooks report it: the number in From, else in `Remote-Party-ID`,
@@ -59,7 +59,7 @@ pub(crate) struct Asserted {
     /// Display name of From; `None`: it has none.
     pub display: Option<String>,
     /// `P-Asserted-Identity` and `Privacy`.
-    pub headers: Vec<ExtraHeader>,
+    pub headers: Vec<Header>,
 }
 
 /// The identity of a caller towards a carrier. A withheld one is anonymous in From and asks for privacy;
@@ -68,13 +68,13 @@ pub(crate) fn asserted(caller_id: &str, trunk: &Trunk, realm: &str) -> Asserted 
     let host = if trunk.from_host.is_empty() { realm } else { &trunk.from_host };
     let identity = |number: &str| {
         let value = format!("<sip:{number}@{host}>");
-        ("P-Asserted-Identity".to_owned(), value.into_bytes())
+        Header::new("P-Asserted-Identity", value)
     };
     if !is_withheld(caller_id) {
         let headers = if is_number(caller_id) { vec![identity(caller_id)] } else { Vec::new() };
         return Asserted { from: format!("{caller_id}@{host}"), display: None, headers };
     }
-    let mut headers = vec![("Privacy".to_owned(), b"id".to_vec())];
+    let mut headers = vec![Header::new("Privacy", b"id")];
     if !trunk.identity.is_empty() {
         headers.push(identity(&trunk.identity));
     }
@@ -139,8 +139,7 @@ mod tests {
     }
 
     fn text(asserted: &Asserted) -> Vec<String> {
-        let line =
-            |(name, value): &ExtraHeader| format!("{name}: {}", String::from_utf8_lossy(value));
+        let line = |header: &Header| format!("{}: {}", header.name, header.text());
         asserted.headers.iter().map(line).collect()
     }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use call::{AnswerFacts, CallInput, CallSetup, HangupCause};
-use shared::{CallSid, Code, NegotiatedMedia, Now, TlsFailure};
+use shared::{CallSid, Code, Header, NegotiatedMedia, Now, TlsFailure};
 use sip::user_agent::{EndCause, Trace, TraceDirection, TraceOwner};
 use sip::{Command, Contacts, Headers, SessionId, UaEvent};
 use store::Change;
@@ -126,7 +126,7 @@ impl Control {
         self.entry_mut(sid, |entry| entry.outgoing = None);
         self.set_media(now, sid, media);
         let call_id = self.call_id_of(sid);
-        let (source_ip, headers) = (Some(source), texts(headers));
+        let (source_ip, headers) = (Some(source), headers.to_vec());
         self.tell(sid, CallInput::SipAnswered(AnswerFacts { call_id, source_ip, headers }));
     }
 
@@ -150,7 +150,7 @@ impl Control {
         self.session_over(sid);
         self.stop_leg(sid);
         let input = match headers {
-            Some(headers) => CallInput::SipRejected { status, call_id, headers: texts(headers) },
+            Some(headers) => CallInput::SipRejected { status, call_id, headers: headers.to_vec() },
             None => unreachable_target(status, peer, tls_failure),
         };
         self.tell(sid, input);
@@ -207,7 +207,7 @@ impl Control {
         let Some(sid) = self.call_of(session) else { return };
         self.session_over(sid);
         self.stop_leg(sid);
-        let headers = headers.map(texts).unwrap_or_default();
+        let headers = headers.map(Headers::to_vec).unwrap_or_default();
         self.tell(sid, CallInput::Hungup { cause, headers });
     }
 
@@ -292,7 +292,7 @@ impl Control {
         self.drop_forks(sid);
         match self.live_session(sid) {
             Some(session) => {
-                let headers = vec![("Reason".to_owned(), self.reason_of_end(sid).into())];
+                let headers = vec![Header::new("Reason", self.reason_of_end(sid))];
                 self.command(Command::Bye { session, headers });
             }
             None => self.session_over(sid),
@@ -353,14 +353,3 @@ pub(crate) fn unreachable_target(
 
 /// Most values of one `Reason` header in a timeline.
 const REASONS_MAX: usize = 3;
-
-/// Headers as text, names as received. Bytes that are not UTF-8 are replaced by U+FFFD.
-pub(crate) fn texts(headers: &Headers) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|header| {
-            let name = String::from_utf8_lossy(header.name().as_bytes()).into_owned();
-            (name, String::from_utf8_lossy(header.value().as_bytes()).into_owned())
-        })
-        .collect()
-}

@@ -1,8 +1,8 @@
 //! Registers trunks with their carriers (`[[trunk]] register`), refreshes the bindings, and takes them
 //! back at a drain (RFC 3261 §10.2). Sans-IO; [`crate::state::registrations`] has the states.
 
-use shared::Now;
 use shared::config::Trunk;
+use shared::{Header, Now};
 use sip::{
     Command, Destination, Method, OutgoingRequest, OwnContact, Parameters, Responded, SessionId,
     Uri,
@@ -82,7 +82,7 @@ impl Control {
             from: address,
             contact: Some(OwnContact { user: trunk.username.clone(), parameters }),
             continues: refresh.continues,
-            headers: vec![("Expires".to_owned(), expires.into_bytes())],
+            headers: vec![Header::new("Expires", expires)],
             credentials: trunk_credentials(trunk),
             route: Vec::new(),
         });

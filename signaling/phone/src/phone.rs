@@ -11,8 +11,8 @@ use shared::media::{TapLimits, TapTracks};
 use shared::srtp::SRTP_MASTER_BYTES;
 use shared::time::soonest;
 use shared::{
-    BySink, CoreId, Direction, Instant, LatchMode, LegId, LegPlan, LegQuality, MediaCommand,
-    MediaEvent, MediaPort, NegotiatedMedia, Now, Random, Sink, SrtpMaster,
+    BySink, CoreId, Direction, Header, Instant, LatchMode, LegId, LegPlan, LegQuality,
+    MediaCommand, MediaEvent, MediaPort, NegotiatedMedia, Now, Random, Sink, SrtpMaster,
 };
 use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
@@ -238,12 +238,7 @@ impl Phone {
         }
     }
 
-    fn place(
-        &mut self,
-        target: Uri,
-        destinations: Vec<sip::Destination>,
-        headers: Vec<(String, Vec<u8>)>,
-    ) {
+    fn place(&mut self, target: Uri, destinations: Vec<sip::Destination>, headers: Vec<Header>) {
         let from = format!("sip:{}@{}", self.config.user, self.config.host);
         let (None, Ok(from)) = (&self.call, Uri::parse(from.as_bytes())) else { return };
         let session = self.new_session();
@@ -379,7 +374,7 @@ impl Phone {
             }
             UaEvent::Answered { media, headers, .. } => {
                 self.set_media(now, media);
-                self.event(Event::Up { codec: media.codec, headers: texts(&headers) });
+                self.event(Event::Up { codec: media.codec, headers: headers.to_vec() });
             }
             UaEvent::Negotiated { media, .. } => {
                 self.set_media(now, media);
@@ -424,7 +419,7 @@ impl Phone {
             UaEvent::Ended { cause, headers, .. } => {
                 self.over(now);
                 let by_peer = matches!(cause, EndCause::RemoteBye { .. });
-                let headers = headers.map(|headers| texts(&headers)).unwrap_or_default();
+                let headers = headers.map(|headers| headers.to_vec()).unwrap_or_default();
                 self.event(Event::Ended { by_peer, headers });
             }
             UaEvent::TlsFailed { peer, failure, .. } => {
@@ -453,7 +448,7 @@ impl Phone {
             });
         }
         let session = self.new_session();
-        let headers = texts(&incoming.request.headers);
+        let headers = incoming.request.headers.to_vec();
         self.call = Some(Current { session, rings_here: true, leg: None, held: false });
         self.commands.push_back(sip::Command::Admit { incoming, session });
         let ringing =
@@ -520,16 +515,6 @@ impl Phone {
         self.next_play = self.next_play.wrapping_add(1);
         PlayId(self.next_play)
     }
-}
-
-fn texts(headers: &sip::Headers) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|header| {
-            let name = String::from_utf8_lossy(header.name().as_bytes()).into_owned();
-            (name, String::from_utf8_lossy(header.value().as_bytes()).into_owned())
-        })
-        .collect()
 }
 
 /// The RTCP socket of a phone without rtcp-mux.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use plane::SocketId;
-use shared::{Codec, LegQuality, Prompt};
+use shared::{Codec, Header, LegQuality, Prompt};
 use sip::{Destination, Uri};
 
 /// Settings of a phone.
@@ -58,7 +58,7 @@ pub enum Command {
         /// Destinations, first to last.
         destinations: Vec<Destination>,
         /// Additional headers of the INVITE.
-        headers: Vec<(String, Vec<u8>)>,
+        headers: Vec<Header>,
     },
     /// Register, and refresh at half of what the registrar grants, until [`Command::Unregister`].
     /// Ignored while there is a registration.
@@ -115,7 +115,7 @@ pub enum Event {
     /// An incoming call.
     Incoming {
         /// Headers of the INVITE beyond those that SIP itself needs.
-        headers: Vec<(String, String)>,
+        headers: Vec<Header>,
     },
     /// The other side rings, or sent another provisional response.
     Progress {
@@ -127,7 +127,7 @@ pub enum Event {
         /// The negotiated codec.
         codec: Codec,
         /// Headers of the 2xx; empty where the phone answered.
-        headers: Vec<(String, String)>,
+        headers: Vec<Header>,
     },
     /// The call was refused.
     Refused {
@@ -141,7 +141,7 @@ pub enum Event {
         /// Whether the other side ended it.
         by_peer: bool,
         /// Headers of its BYE.
-        headers: Vec<(String, String)>,
+        headers: Vec<Header>,
     },
     /// The registration succeeded: reported the first time and after each refresh.
     Registered {

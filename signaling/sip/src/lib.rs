@@ -30,7 +30,7 @@ pub mod via;
 
 pub use flow::{CloseReason, Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 pub use framing::{Frame, Framer};
-pub use header::{ExtraHeader, Headers};
+pub use header::Headers;
 pub use ids::{RequestId, SessionId};
 pub use message::{CSeq, CallId, Message, Method, ParseError, Request, Response, StatelessAnswer};
 pub use name_addr::{Contacts, DisplayName, NameAddr};

@@ -200,7 +200,7 @@ impl Phones {
         let login = match &mut phone.authorization {
             None => String::new(),
             Some(authorization) => {
-                let (name, value) =
+                let shared::Header { name, value } =
                     authorization.header(b"REGISTER", target.as_bytes(), "a1b2c3d4");
                 format!("{name}: {}\r\n", String::from_utf8(value)?)
             }

@@ -273,7 +273,7 @@ impl Phone {
         let login = match &mut line.authorization {
             None => String::new(),
             Some(authorization) => {
-                let (name, value) =
+                let shared::Header { name, value } =
                     authorization.header(b"REGISTER", target.as_bytes(), "a1b2c3d4");
                 format!("{name}: {}\r\n", String::from_utf8(value)?)
             }

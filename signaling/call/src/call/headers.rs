@@ -1,6 +1,6 @@
 //! SIP headers as webhook parameters. Sans-IO.
 
-use shared::limits;
+use shared::{Header, limits};
 
 use crate::form::Form;
 
@@ -15,18 +15,18 @@ pub(super) fn is_x_header(name: &str) -> bool {
 pub(super) fn push_headers(
     form: &mut Form,
     prefix: &str,
-    headers: &[(String, String)],
+    headers: &[Header],
     passes: impl Fn(&str) -> bool,
 ) {
     let mut joined: Vec<(&str, String)> = Vec::new();
-    let passing = headers.iter().filter(|(name, _)| passes(name));
-    for (name, value) in passing.take(limits::SIP_HEADER_LINES_MAX) {
-        let known = joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let passing = headers.iter().filter(|header| passes(&header.name));
+    for header in passing.take(limits::SIP_HEADER_LINES_MAX) {
+        let known = joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&header.name));
         if let Some((_, values)) = known {
             values.push_str(", ");
-            values.push_str(value);
+            values.push_str(&header.text());
         } else {
-            joined.push((name, value.clone()));
+            joined.push((&header.name, header.text().into_owned()));
         }
     }
     for (name, value) in joined {

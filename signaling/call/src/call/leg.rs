@@ -7,7 +7,7 @@
 use std::mem;
 use std::time::Duration;
 
-use shared::{Code, Now};
+use shared::{Code, Header, Now};
 
 use super::Call;
 use super::activity::{Activity, Waits as _};
@@ -125,7 +125,7 @@ impl Call {
         now: Now,
         status: u16,
         call_id: String,
-        headers: Vec<(String, String)>,
+        headers: Vec<Header>,
     ) {
         if !matches!(self.leg, Leg::Inviting { .. }) {
             return;
@@ -163,7 +163,7 @@ impl Call {
         self.end(now, CallStatus::NoAnswer, Ending::Bye);
     }
 
-    pub(super) fn hung_up(&mut self, now: Now, cause: HangupCause, headers: Vec<(String, String)>) {
+    pub(super) fn hung_up(&mut self, now: Now, cause: HangupCause, headers: Vec<Header>) {
         if self.is_over() {
             return;
         }
@@ -311,7 +311,7 @@ impl Call {
             },
             sip_status: self.facts.sip_status,
             sip_call_id: call_id.filter(|id| is_sip && !id.is_empty()),
-            headers: headers.filter(|(name, _)| is_x_header(name)).cloned().collect(),
+            headers: headers.filter(|header| is_x_header(&header.name)).cloned().collect(),
             duration_s: self.duration_s(self.facts.ended.unwrap_or_default()),
             error: self.facts.failed.clone(),
         }

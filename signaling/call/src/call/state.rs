@@ -1,6 +1,6 @@
 //! The plain state of a call that several of its files read and write. Sans-IO.
 
-use shared::{Code, Instant, Now, PlayId, RecordingSid};
+use shared::{Code, Header, Instant, Now, PlayId, RecordingSid};
 
 use crate::ids::{HttpId, PromptId};
 use crate::input::AnswerFacts;
@@ -51,7 +51,7 @@ pub(super) struct Facts {
     pub error_code: Option<Code>,
     pub answer: AnswerFacts,
     /// Headers of the final response or of the BYE.
-    pub last_headers: Vec<(String, String)>,
+    pub last_headers: Vec<Header>,
     /// A provisional response brought audio.
     pub early_media: bool,
     /// Code and sentence that the parent's `<Dial>` reports instead of this call's status.

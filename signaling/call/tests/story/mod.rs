@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use call::*;
 use shared::ids::Origin;
-use shared::{AccountSid, CallSid, Code, DomainSid, Instant, Now, PlayId, RecordingSid};
+use shared::{AccountSid, CallSid, Code, DomainSid, Header, Instant, Now, PlayId, RecordingSid};
 
 pub struct Story {
     pub now: Now,
@@ -92,8 +92,8 @@ pub fn outbound() -> CallSetup {
     }
 }
 
-pub fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+pub fn headers(pairs: &[(&str, &str)]) -> Vec<Header> {
+    pairs.iter().map(|(name, value)| Header::new((*name).to_owned(), *value)).collect()
 }
 
 impl Story {

@@ -37,7 +37,7 @@ impl Control {
         now: Now,
         incoming: Box<Incoming>,
         refused: Refused,
-        headers: Vec<sip::ExtraHeader>,
+        headers: Vec<shared::Header>,
     ) {
         let Refused { refusal, account, trusted } = refused;
         let (source, method) = (incoming.flow.remote, method_label(incoming.method()));

@@ -10,7 +10,6 @@ use store::Domain;
 use crate::admission::{self, Admitted};
 use crate::control::Control;
 use crate::identity;
-use crate::sessions::texts;
 
 impl Control {
     /// `SipDomain`: the name that the caller used for the domain, with its edge. Where the Request-URI has an
@@ -61,7 +60,7 @@ impl Control {
                 username: admitted.username.clone(),
                 headers: match admitted.is_trunk {
                     true => Vec::new(),
-                    false => texts(&request.headers),
+                    false => request.headers.to_vec(),
                 },
             }),
             leg: None,

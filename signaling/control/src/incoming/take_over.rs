@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use shared::{CallSid, Now, Refusal};
+use shared::{CallSid, Header, Now, Refusal};
 use sip::offer_answer::LocalMedia;
 use sip::refer_to::Replaces;
 use sip::user_agent::{Incoming, replaces_unknown};
@@ -103,7 +103,7 @@ impl Control {
         self.note(now, call, Kind::Sip, format!("<- INVITE with Replaces from {source} ({way})"));
         let headers = self.call_headers(call);
         self.command(Command::Answer { session, media, headers });
-        let headers = vec![("Reason".to_owned(), crate::reason::ELSEWHERE.to_vec())];
+        let headers = vec![Header::new("Reason", crate::reason::ELSEWHERE)];
         self.command(Command::Bye { session: old, headers });
     }
 }

@@ -8,9 +8,9 @@
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::config::Trunk;
-use shared::{CallSid, Code, Now, Transport};
+use shared::{CallSid, Code, Header, Now, Transport};
 use sip::digest::Credentials;
-use sip::user_agent::{Attempts, ExtraHeader, Failover, Invite};
+use sip::user_agent::{Attempts, Failover, Invite};
 use sip::{Command, Destination, SessionId, Uri};
 
 pub(crate) mod elsewhere;
@@ -31,7 +31,7 @@ pub(crate) struct Recipient {
     pub transport: Option<Transport>,
     /// The media must be SRTP, else the call fails.
     pub secure: bool,
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Header>,
     pub credentials: Option<Credentials>,
 }
 
@@ -266,15 +266,14 @@ impl Control {
     }
 
     /// Headers of an INVITE besides those of SIP itself: ours, then those of its URI.
-    pub(crate) fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<ExtraHeader> {
+    pub(crate) fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<Header> {
         let account = self.calls.get(&sid).map(|entry| entry.account.to_string());
         let mut headers = self.call_headers(sid);
         if let Some(account) = account {
-            headers.push(("X-Twilio-AccountSid".to_owned(), account.into_bytes()));
+            headers.push(Header::new("X-Twilio-AccountSid", account));
         }
-        headers.push(("X-Twilio-ApiVersion".to_owned(), b"2010-04-01".to_vec()));
-        let own = recipient.headers.iter();
-        headers.extend(own.map(|(name, value)| (name.clone(), value.clone().into_bytes())));
+        headers.push(Header::new("X-Twilio-ApiVersion", b"2010-04-01"));
+        headers.extend(recipient.headers.iter().cloned());
         headers
     }
 

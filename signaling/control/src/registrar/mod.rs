@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::limits::{BINDINGS_A_CHANGE_MAX, REGISTRATION_S};
-use shared::{AccountSid, BindingSid, DomainSid, Instant, Now, Refusal};
+use shared::{AccountSid, BindingSid, DomainSid, Header, Instant, Now, Refusal};
 use sip::digest::ChallengeKind;
 use sip::registrar::{AddressOfRecord, Binding, Outbound, Registering};
 use sip::user_agent::Incoming;
@@ -112,9 +112,8 @@ impl Control {
             }
         };
         let Registered { incoming, account, .. } = registered;
-        let headers = refusal
-            .retry_after
-            .map(|seconds| ("Retry-After".to_owned(), seconds.to_string().into_bytes()));
+        let headers =
+            refusal.retry_after.map(|seconds| Header::new("Retry-After", seconds.to_string()));
         let (source, status) = (incoming.flow.remote, refusal.status.unwrap_or(503));
         self.command(Command::Respond {
             incoming,
@@ -133,7 +132,7 @@ impl Control {
         let contacts: Vec<NameAddr> =
             bindings.filter_map(|binding| binding.shown(now.mono)).collect();
         let path = incoming.request.headers.all("Path");
-        let headers = path.map(|value| ("Path".to_owned(), value.as_bytes().to_vec())).collect();
+        let headers = path.map(|value| Header::new("Path", value.as_bytes())).collect();
         self.command(Command::Registered { incoming, contacts, headers });
     }
 

@@ -8,15 +8,14 @@
 use std::net::IpAddr;
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
-use shared::{CallSid, Code, Now};
+use shared::{CallSid, Code, Header, Now};
 use sip::digest::Credentials;
 use sip::registrar::Binding;
-use sip::user_agent::{Attempts, EndCause, ExtraHeader, Invite};
+use sip::user_agent::{Attempts, EndCause, Invite};
 use sip::{Command, Headers, SessionId, UaEvent, Uri};
 
 use crate::control::Control;
 use crate::outgoing::{NoWay, Recipient};
-use crate::sessions::texts;
 use crate::state::forks::{Branch, Failure, Forks};
 use crate::state::session::Session;
 use crate::state::timeline::Kind;
@@ -134,7 +133,7 @@ impl Control {
                 Some(event)
             }
             UaEvent::Rejected { session, status, headers, peer, .. } if self.is_fork(session) => {
-                let headers = headers.map(|headers| texts(&headers));
+                let headers = headers.map(|headers| headers.to_vec());
                 let failure = Failure { status, headers, peer, ..Failure::default() };
                 self.contact_failed(now, session, failure);
                 None
@@ -261,9 +260,9 @@ impl Control {
     /// Cancels one contact. Its later events do not reach the call.
     fn silence(&mut self, branch: &Branch, reason: &str) {
         self.links.remove_session(branch.session);
-        let headers: Vec<ExtraHeader> = match reason {
+        let headers: Vec<Header> = match reason {
             "" => Vec::new(),
-            reason => vec![("Reason".to_owned(), reason.as_bytes().to_vec())],
+            reason => vec![Header::new("Reason", reason.as_bytes())],
         };
         self.command(Command::Cancel { session: branch.session, headers });
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use shared::Header;
 use sip::SessionId;
 use sip::offer_answer::MediaSecurity;
 
@@ -36,7 +37,7 @@ pub(crate) struct Failure {
     /// Empty until `contact_failed` fills it in.
     pub call_id: String,
     /// Headers of its final response; `None`: no response came.
-    pub headers: Option<Vec<(String, String)>>,
+    pub headers: Option<Vec<Header>>,
     /// Why its 2xx cannot be used.
     pub sentence: Option<String>,
     /// Where its INVITE went.

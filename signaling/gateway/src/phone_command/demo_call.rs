@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use phone::{Command, Event};
 use serde_json::Value;
-use shared::Codec;
+use shared::{Codec, Header};
 
 use super::PhoneTransport;
 use super::audio;
@@ -109,7 +109,7 @@ impl SelfCall {
             Handset::open(&settings).map_err(|error| format!("the phone cannot start: {error}"))?;
         let target = sip::Uri::parse(demo.sip_address.as_bytes())
             .map_err(|error| format!("{}: {error}", demo.sip_address))?;
-        handset.call(target, sip, vec![("X-Demo".to_owned(), b"self-call".to_vec())]);
+        handset.call(target, sip, vec![Header::new("X-Demo", b"self-call")]);
         let placed = Instant::now();
         Ok(Self {
             handset,

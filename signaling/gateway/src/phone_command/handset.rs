@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use phone::{Command, Effect, Event, Input, Phone, PhoneConfig};
 use plane::SocketId;
-use shared::{Codec, Instant};
+use shared::{Codec, Header, Instant};
 use shell::Clock;
 use sip::{Destination, Flow, FlowId, SendFailure, SendTo, SendToken};
 use transport::{Peer, Up};
@@ -107,7 +107,7 @@ impl Handset {
     }
 
     /// Calls `target`, sending to `remote`.
-    pub fn call(&mut self, target: sip::Uri, remote: SocketAddr, headers: Vec<(String, Vec<u8>)>) {
+    pub fn call(&mut self, target: sip::Uri, remote: SocketAddr, headers: Vec<Header>) {
         let destinations = vec![self.towards(remote)];
         self.command(Command::Call { target, destinations, headers });
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use phone::{Command, Event};
-use shared::Codec;
+use shared::{Codec, Header};
 
 pub use connections::PhoneTransport;
 pub use demo_call::demo_call;
@@ -259,11 +259,11 @@ fn open(
         .map_err(|error| format!("the phone cannot listen at {listen}: {error}"))
 }
 
-fn header(line: &str) -> Result<(String, Vec<u8>), String> {
+fn header(line: &str) -> Result<Header, String> {
     let (name, value) = line
         .split_once(':')
         .ok_or_else(|| format!("`{line}` is not a header: write NAME: VALUE"))?;
-    Ok((name.trim().to_owned(), value.trim().as_bytes().to_vec()))
+    Ok(Header::new(name.trim().to_owned(), value.trim()))
 }
 
 /// A duration of at most one day.
@@ -382,7 +382,7 @@ impl Conversation {
 }
 
 /// The `X-` headers, as text for the timeline.
-fn listed(headers: &[(String, String)]) -> String {
-    let own = headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with("x-"));
-    own.map(|(name, value)| format!(" {name}: {value}")).collect()
+fn listed(headers: &[Header]) -> String {
+    let own = headers.iter().filter(|header| header.name.to_ascii_lowercase().starts_with("x-"));
+    own.map(|header| format!(" {}: {}", header.name, header.text())).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use shared::Header;
+
 use super::ChallengeKind;
 use super::hash::{Algorithm, Ha1, ResponseInput, response};
 use super::parameters::{DigestError, DigestParameters, quoted};
@@ -154,10 +156,10 @@ impl Authorization {
     }
 
     /// The header for the next request.
-    pub fn header(&mut self, method: &[u8], uri: &[u8], cnonce: &str) -> (String, Vec<u8>) {
+    pub fn header(&mut self, method: &[u8], uri: &[u8], cnonce: &str) -> Header {
         self.count = self.count.saturating_add(1);
         let value = self.challenge.answer(&self.credentials, method, uri, self.count, cnonce);
-        (self.kind.answer_header().to_owned(), value)
+        Header::new(self.kind.answer_header(), value)
     }
 
     /// 401 or 407.

@@ -10,19 +10,21 @@ pub use typed::{MediaType, Reason};
 
 pub(crate) use kind::full_name;
 
+use shared::Header;
+
 use crate::scan;
 use crate::text::{IllegalText, Text};
 
 /// A header field: its name as received or as we write it, and its unfolded value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct HeaderField {
     /// The name, case and compact form as received.
     name: Text,
     /// The value without line breaks; may not be UTF-8.
     value: Text,
 }
 
-impl Header {
+impl HeaderField {
     /// The name, case and compact form as received.
     pub fn name(&self) -> &Text {
         &self.name
@@ -33,20 +35,21 @@ impl Header {
         &self.value
     }
 
+    /// The header for a layer above; bytes of the name that are not UTF-8 are replaced.
+    pub fn to_header(&self) -> Header {
+        Header::new(self.name.to_lossy().into_owned(), self.value.as_bytes())
+    }
+
     /// Whether this is the header of the given name, in its long or compact form.
     pub fn is(&self, name: &str) -> bool {
         is_same_name(self.name.as_bytes(), name.as_bytes())
     }
 }
 
-/// Name and value of a header that the layer above adds to a message. One with a line break, or one
-/// that the user agent writes itself, is dropped and counted (`UaMeters::headers_refused`).
-pub type ExtraHeader = (String, Vec<u8>);
-
 /// Header fields in order, without those that [`crate::message::Request`] and
 /// [`crate::message::Response`] hold in fields of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Vec<Header>);
+pub struct Headers(Vec<HeaderField>);
 
 impl Headers {
     /// No headers.
@@ -56,7 +59,7 @@ impl Headers {
 
     /// Value of the first header of this name, long or compact.
     pub fn get(&self, name: &str) -> Option<&Text> {
-        self.0.iter().find(|header| header.is(name)).map(Header::value)
+        self.0.iter().find(|header| header.is(name)).map(HeaderField::value)
     }
 
     /// Value of the first header of this name as text; `None` when absent or not UTF-8.
@@ -66,7 +69,7 @@ impl Headers {
 
     /// Values of every header of this name, in order, commas not split.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Text> {
-        self.0.iter().filter(move |header| header.is(name)).map(Header::value)
+        self.0.iter().filter(move |header| header.is(name)).map(HeaderField::value)
     }
 
     /// Elements of every header of this name, split at commas outside of quotes and brackets.
@@ -88,7 +91,7 @@ impl Headers {
         let name = checked_name(name)?;
         let value = Text::new(value)?;
         let value = Text::from_wire(scan::trim_spaces(value.as_bytes()));
-        self.0.push(Header { name, value });
+        self.0.push(HeaderField { name, value });
         Ok(())
     }
 
@@ -110,8 +113,13 @@ impl Headers {
     }
 
     /// All headers in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Header> {
+    pub fn iter(&self) -> impl Iterator<Item = &HeaderField> {
         self.0.iter()
+    }
+
+    /// All headers in order, for a layer above.
+    pub fn to_vec(&self) -> Vec<Header> {
+        self.0.iter().map(HeaderField::to_header).collect()
     }
 
     /// Number of headers.
@@ -126,7 +134,7 @@ impl Headers {
 
     /// Appends a header that the parser has checked.
     pub(crate) fn push_wire(&mut self, name: &[u8], value: &[u8]) {
-        self.0.push(Header { name: Text::from_wire(name), value: Text::from_wire(value) });
+        self.0.push(HeaderField { name: Text::from_wire(name), value: Text::from_wire(value) });
     }
 
     /// Appends `Name: value` lines.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use shared::limits::{CONTACTS_MAX, REGISTRATION_S, SIP_ROUTE_MAX};
-use shared::{Code, Refusal};
+use shared::{Code, Header, Refusal};
 
 use super::Registering;
 use crate::message::Request;
@@ -135,6 +135,6 @@ fn too_brief() -> Objection {
     let sentence = format!("A registration lasts at least {least} seconds: ask for more.");
     Objection {
         refusal: Refusal::new("register_too_brief", 423, sentence),
-        headers: vec![("Min-Expires".to_owned(), least.to_string().into_bytes())],
+        headers: vec![Header::new("Min-Expires", least.to_string())],
     }
 }

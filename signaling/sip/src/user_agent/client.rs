@@ -1,7 +1,7 @@
 //! Responses to our requests, and the fate of an INVITE that was sent: ACK, CANCEL, late forks.
 //! Sans-IO.
 
-use shared::Now;
+use shared::{Header, Now};
 
 use super::UserAgent;
 use super::core::Core;
@@ -9,7 +9,6 @@ use super::event::{TraceDirection, TraceOwner};
 use super::outbox::summary;
 use crate::dialog::Dialog;
 use crate::flow::{Flow, SendToken};
-use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::transaction::{Cancellation, ClientKey, Heard, Sender, SentInvite, Verdict};
@@ -108,7 +107,7 @@ impl Core {
     /// Cancels an INVITE now, or as soon as a provisional response shows that it arrived (§9.1).
     /// Its session gets none of its responses any more; a 2xx that is quicker is acknowledged and
     /// ended.
-    pub fn abandon_invite(&mut self, now: Now, key: ClientKey, headers: Vec<ExtraHeader>) {
+    pub fn abandon_invite(&mut self, now: Now, key: ClientKey, headers: Vec<Header>) {
         if self.clients.abandon_invite(key, headers) {
             self.send_waiting_cancel(now, key);
         }

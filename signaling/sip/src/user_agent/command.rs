@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 
-use shared::Refusal;
+use shared::{Header, Refusal};
 
 use super::incoming::Incoming;
 use super::outgoing::{Invite, OutgoingRequest};
 use crate::digest::ChallengeKind;
 use crate::flow::{Flow, FlowId, SendFailure, SendToken};
-use crate::header::ExtraHeader;
 use crate::ids::{RequestId, SessionId};
 use crate::name_addr::NameAddr;
 use crate::offer_answer::LocalMedia;
@@ -67,7 +66,7 @@ pub enum Command {
         /// Status (`None`: nothing is sent), code and sentence.
         refusal: Refusal,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
         /// The peer has authenticated: `X-Twilio-Error` and `Warning` carry code and sentence.
         trusted: bool,
     },
@@ -88,7 +87,7 @@ pub enum Command {
         /// Final status.
         status: u16,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
         /// Whether a transaction repeats the answer to retransmissions. Only for sources that have
         /// authenticated.
         remember: bool,
@@ -101,7 +100,7 @@ pub enum Command {
         /// All bindings of the address of record, each with its `expires`.
         contacts: Vec<NameAddr>,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     },
     /// Accept an INVITE for processing: begins a transaction and an early dialog, and sends 100
     /// Trying.
@@ -120,7 +119,7 @@ pub enum Command {
         /// Our side of the media.
         media: Option<LocalMedia>,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     },
     /// Accept the INVITE with 200. Without an offer from the peer this sends ours.
     Answer {
@@ -129,7 +128,7 @@ pub enum Command {
         /// Our side of the media.
         media: LocalMedia,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     },
     /// Refuse the INVITE.
     Reject {
@@ -140,7 +139,7 @@ pub enum Command {
         /// Reason phrase; empty: the standard's.
         reason: String,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     },
     /// Refuse the INVITE of a peer that has authenticated: `X-Twilio-Error` and `Warning` carry
     /// code and sentence. A refusal without a status is sent as 500.
@@ -170,14 +169,14 @@ pub enum Command {
         /// The session.
         session: SessionId,
         /// Additional headers, such as `Reason`.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     },
     /// End the session, whatever state it is in: BYE, CANCEL or 480.
     Bye {
         /// The session.
         session: SessionId,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     },
     /// Offer new media in a confirmed dialog (re-INVITE).
     Reoffer {
@@ -210,7 +209,7 @@ pub enum Command {
         /// The URI that goes between the brackets of `Refer-To`, headers included.
         target: String,
         /// Additional headers.
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     },
     /// Answer `UaEvent::Offer`.
     AnswerOffer {

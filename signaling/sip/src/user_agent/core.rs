@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use shared::{Instant, Now, Transport};
+use shared::{Header, Instant, Now, Transport};
 
 use super::config::UaConfig;
 use super::connections::Connections;
@@ -17,7 +17,6 @@ use super::outbox::Outbox;
 use super::tcp_refusals::TcpRefusals;
 use super::tokens::Tokens;
 use crate::flow::{Destination, SendTo, SendToken};
-use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::ids::SessionId;
 use crate::message::Request;
@@ -68,8 +67,8 @@ impl Core {
     }
 
     /// Adds headers of the caller. Counts and drops those that only the user agent writes.
-    pub fn add_headers(&mut self, headers: &mut Headers, extra: &[ExtraHeader]) {
-        for (name, value) in extra {
+    pub fn add_headers(&mut self, headers: &mut Headers, extra: &[Header]) {
+        for Header { name, value } in extra {
             let is_own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
             if is_own || headers.push(name, value).is_err() {
                 self.meters.headers_refused += 1;

@@ -16,8 +16,8 @@ impl Core {
         let Some(authorization) = authorization else { return };
         let cnonce = self.tokens.cnonce();
         let (method, uri) = (request.method.as_str().to_owned(), request.uri.to_string());
-        let (name, value) = authorization.header(method.as_bytes(), uri.as_bytes(), &cnonce);
-        let _ = request.headers.set(&name, value); // a realm with control bytes was not parsed
+        let header = authorization.header(method.as_bytes(), uri.as_bytes(), &cnonce);
+        let _ = request.headers.set(&header.name, header.value); // a realm with control bytes was not parsed
     }
 }
 

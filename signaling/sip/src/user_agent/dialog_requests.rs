@@ -1,7 +1,7 @@
 //! Our requests in a confirmed dialog, INVITE and BYE aside: REFER, NOTIFY, and the UPDATE that
 //! refreshes a session. Sans-IO.
 
-use shared::{Instant, Now};
+use shared::{Header, Instant, Now};
 
 use super::core::Core;
 use super::credentials::answerable;
@@ -9,7 +9,6 @@ use super::event::EndCause;
 use super::pending_requests::{PendingRequest, Purpose};
 use super::session::{Session, State};
 use super::timer::SessionTimer;
-use crate::header::ExtraHeader;
 use crate::message::{Method, Response};
 use crate::name_addr::Contacts;
 use crate::transaction::ClientKey;
@@ -21,7 +20,7 @@ impl Session {
         core: &mut Core,
         now: Now,
         method: Method,
-        headers: &[ExtraHeader],
+        headers: &[Header],
         body: Option<(&'static str, Vec<u8>)>,
         purpose: Purpose,
     ) {

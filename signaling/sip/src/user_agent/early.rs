@@ -3,7 +3,7 @@
 //! [`Reliable`] knows which response waits for which PRACK. Here the session carries that
 //! out, and exchanges offer and answer in PRACK and UPDATE before the final response.
 
-use shared::{NegotiatedMedia, Now, Refusal};
+use shared::{Header, NegotiatedMedia, Now, Refusal};
 
 use super::core::Core;
 use super::event::UaEvent;
@@ -218,7 +218,7 @@ impl Calling {
         let hop = early.dialog.next_hop();
         let mut prack = early.dialog.request(Method::Prack);
         let rack = format!("{rseq} {} INVITE", self.cseq);
-        core.add_headers(&mut prack.headers, &[("RAck".to_owned(), rack.into_bytes())]);
+        core.add_headers(&mut prack.headers, &[Header::new("RAck", rack)]);
         if let Some(answer) = answer {
             let _ = prack.set_body(sdp::MEDIA_TYPE, answer); // the type is a constant
         }

@@ -1,9 +1,8 @@
 //! Extensions of a session: `Allow`, `Supported`, `Require`, and the refusal of an INVITE that
 //! requires more (RFC 3261 §8.2.2.3). Sans-IO.
 
-use shared::{Extensions, Refusal};
+use shared::{Extensions, Header, Refusal};
 
-use crate::header::ExtraHeader;
 use crate::message::{Method, Request};
 use crate::objection::Objection;
 
@@ -40,11 +39,11 @@ pub(super) fn supported(extensions: Extensions) -> String {
 }
 
 /// `Allow` and `Supported` of an INVITE or its 2xx.
-pub(super) fn headers(extensions: Extensions) -> Vec<ExtraHeader> {
-    let mut headers = vec![("Allow".to_owned(), allow(extensions).into_bytes())];
+pub(super) fn headers(extensions: Extensions) -> Vec<Header> {
+    let mut headers = vec![Header::new("Allow", allow(extensions))];
     let supported = supported(extensions);
     if !supported.is_empty() {
-        headers.push(("Supported".to_owned(), supported.into_bytes()));
+        headers.push(Header::new("Supported", supported));
     }
     headers
 }
@@ -74,7 +73,7 @@ pub(super) fn objection(extensions: Extensions, request: &Request) -> Option<Obj
     }
     let sentence = "the request requires a SIP extension that is not served here";
     let refusal = Refusal::new(REQUIRED, 420, sentence);
-    let headers = vec![("Unsupported".to_owned(), missing.join(", ").into_bytes())];
+    let headers = vec![Header::new("Unsupported", missing.join(", "))];
     Some(Objection { refusal, headers })
 }
 

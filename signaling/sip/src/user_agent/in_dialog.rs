@@ -1,6 +1,6 @@
 //! Requests and responses in a confirmed dialog, and its end (RFC 3261 §12.2, §14.2, §15). Sans-IO.
 
-use shared::{Extensions, Now};
+use shared::{Extensions, Header, Now};
 
 use super::core::Core;
 use super::credentials::answerable;
@@ -15,7 +15,6 @@ use super::timer::SessionTimer;
 use super::uas::{hang_up_ringing, reason_text};
 use crate::dialog::Order;
 use crate::flow::{Flow, SendToken};
-use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::objection::Objection;
@@ -147,7 +146,7 @@ impl Session {
     }
 
     /// `Command::Bye`, in any state.
-    pub(super) fn hang_up(&mut self, core: &mut Core, now: Now, headers: Vec<ExtraHeader>) -> bool {
+    pub(super) fn hang_up(&mut self, core: &mut Core, now: Now, headers: Vec<Header>) -> bool {
         match &mut self.state {
             State::Ringing(_) => {
                 hang_up_ringing(self, core, now, &headers);
@@ -279,9 +278,9 @@ impl Session {
         let State::Talking(talking) = &mut self.state else { return };
         let Some(key) = core.begin_reinvite(self.id, flow, &request) else { return };
         if let Some(status) = talking.is_busy() {
-            let retry = core.tokens.below(10).to_string().into_bytes();
-            let retry = [("Retry-After".to_owned(), retry)];
-            let headers: &[ExtraHeader] = if status == 500 { &retry } else { &[] };
+            let retry = core.tokens.below(10).to_string();
+            let retry = [Header::new("Retry-After", retry)];
+            let headers: &[Header] = if status == 500 { &retry } else { &[] };
             let shape = Shape { headers, ..Shape::default() };
             let response = core.response(&request, status, shape);
             core.respond(now, key, &response);

@@ -1,6 +1,6 @@
 //! INFO in a dialog: digits (RFC 2976 as phones use it). Sans-IO.
 
-use shared::Now;
+use shared::{Header, Now};
 
 use super::core::Core;
 use super::event::UaEvent;
@@ -8,7 +8,6 @@ use super::responses::Shape;
 use super::session::Session;
 use crate::dtmf_relay::DtmfRelay;
 use crate::flow::Flow;
-use crate::header::ExtraHeader;
 use crate::message::Request;
 
 impl Session {
@@ -35,9 +34,9 @@ impl Session {
     }
 }
 
-fn read(request: &Request) -> Result<Option<DtmfRelay>, (u16, Vec<ExtraHeader>)> {
+fn read(request: &Request) -> Result<Option<DtmfRelay>, (u16, Vec<Header>)> {
     if request.headers.contains("Info-Package") {
-        return Err((469, vec![("Recv-Info".to_owned(), Vec::new())]));
+        return Err((469, vec![Header::new("Recv-Info", "")]));
     }
     if request.body.is_empty() {
         return Ok(None);
@@ -49,8 +48,8 @@ fn read(request: &Request) -> Result<Option<DtmfRelay>, (u16, Vec<ExtraHeader>)>
     } else if is(BARE) {
         DtmfRelay::parse_bare(&request.body)
     } else {
-        let accept = format!("{RELAY}, {BARE}").into_bytes();
-        return Err((415, vec![("Accept".to_owned(), accept)]));
+        let accept = format!("{RELAY}, {BARE}");
+        return Err((415, vec![Header::new("Accept", accept)]));
     };
     read.map(Some).ok_or((400, Vec::new()))
 }

@@ -46,7 +46,6 @@ use std::net::SocketAddr;
 
 use shared::{Instant, Now, Random, Refusal, TlsFailure, Transport};
 
-pub use crate::header::ExtraHeader;
 pub use command::{Command, Input};
 pub use config::UaConfig;
 pub use event::{Effect, EndCause, Responded, Trace, TraceDirection, TraceOwner, UaEvent};

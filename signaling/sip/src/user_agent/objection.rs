@@ -1,8 +1,7 @@
 //! Checks of a request by the rules of SIP alone, in the order of RFC 3261 §8.2. Sans-IO.
 
-use shared::{Code, Extensions, Refusal};
+use shared::{Code, Extensions, Header, Refusal};
 
-use crate::header::ExtraHeader;
 use crate::header::{Headers, MediaType};
 use crate::message::{Method, Request};
 use crate::multipart::session_description;
@@ -137,8 +136,8 @@ fn plain(rule: &'static str, status: u16, sentence: &'static str) -> Objection {
     Objection { refusal: Refusal::new(rule, status, sentence), headers: Vec::new() }
 }
 
-fn header(name: &str, value: &str) -> ExtraHeader {
-    (name.to_owned(), value.as_bytes().to_vec())
+fn header(name: &'static str, value: &str) -> Header {
+    Header::new(name, value)
 }
 
 /// Media types that the body of an INVITE may have.

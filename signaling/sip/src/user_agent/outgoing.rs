@@ -1,10 +1,9 @@
 //! Requests that the layer above sends: an INVITE, or a request outside of dialogs. Sans-IO.
 
-use shared::Extensions;
+use shared::{Extensions, Header};
 
 use crate::digest::client::{Authorization, Credentials};
 use crate::flow::Destination;
-use crate::header::ExtraHeader;
 #[cfg(doc)]
 use crate::message::INITIAL_MAX_FORWARDS;
 use crate::message::{CallId, Method};
@@ -28,7 +27,7 @@ pub struct Invite {
     /// User part of our Contact; empty for a Contact without one.
     pub contact_user: String,
     /// Additional headers.
-    pub headers: Vec<ExtraHeader>,
+    pub headers: Vec<Header>,
     /// Our side of the media.
     pub media: LocalMedia,
     /// Send no offer in the INVITE: the peer offers in its 2xx, and our ACK carries the answer.
@@ -102,7 +101,7 @@ pub struct OutgoingRequest {
     /// Call-ID, and its CSeq rises (RFC 3261 §10.2.4). `None` starts anew.
     pub continues: Option<Sequence>,
     /// Additional headers.
-    pub headers: Vec<ExtraHeader>,
+    pub headers: Vec<Header>,
     /// Answer challenges to this request; `None`: a challenge is its final response.
     pub credentials: Option<Credentials>,
     /// Preloaded route set, first hop first, without brackets.

@@ -1,7 +1,8 @@
 //! Our requests in a confirmed dialog, INVITE and BYE aside, that wait for their final responses.
 //! Sans-IO.
 
-use crate::header::ExtraHeader;
+use shared::Header;
+
 use crate::message::Method;
 use crate::transaction::ClientKey;
 
@@ -9,7 +10,7 @@ use crate::transaction::ClientKey;
 #[derive(Debug)]
 pub(super) struct PendingRequest {
     pub method: Method,
-    pub headers: Vec<ExtraHeader>,
+    pub headers: Vec<Header>,
     /// Media type and bytes.
     pub body: Option<(&'static str, Vec<u8>)>,
     pub purpose: Purpose,

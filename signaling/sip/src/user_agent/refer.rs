@@ -1,7 +1,7 @@
 //! Transfers both ways: REFER, its subscription and its NOTIFYs (RFC 3515, 4488, 6665). Sans-IO.
 //! `Referrals` holds the state and decides what is next; here a session sends and answers.
 
-use shared::{Now, Refusal};
+use shared::{Header, Now, Refusal};
 
 use super::core::Core;
 use super::event::UaEvent;
@@ -10,7 +10,6 @@ use super::referrals::{Notice, PeerReferral};
 use super::responses::Shape;
 use super::session::{PEER_OFFER_PATIENCE, Session, State};
 use crate::flow::Flow;
-use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::message::{Method, Request};
 use crate::refer_to::ReferTo;
@@ -68,7 +67,7 @@ impl Session {
         let refer_sub = referral.request.headers.get_str("Refer-Sub");
         let is_silent = refer_sub.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
         if status == 202 && is_silent {
-            headers.push(("Refer-Sub".to_owned(), b"false".to_vec()));
+            headers.push(Header::new("Refer-Sub", b"false"));
         }
         let contact = Some(talking.contact.clone());
         let shape = Shape { contact, headers: &headers, ..Shape::default() };
@@ -110,10 +109,8 @@ impl Session {
             return;
         };
         let state = if is_final { "terminated;reason=noresource" } else { "active;expires=60" };
-        let headers = vec![
-            ("Event".to_owned(), event.into_bytes()),
-            ("Subscription-State".to_owned(), state.as_bytes().to_vec()),
-        ];
+        let headers =
+            vec![Header::new("Event", event), Header::new("Subscription-State", state.as_bytes())];
         let body = Some((sipfrag::MEDIA_TYPE, sipfrag::of_status(status)));
         self.request_in_dialog(
             core,
@@ -131,7 +128,7 @@ impl Session {
         core: &mut Core,
         now: Now,
         target: String,
-        headers: Vec<ExtraHeader>,
+        headers: Vec<Header>,
     ) -> bool {
         let State::Talking(talking) = &mut self.state else { return false };
         if !talking.referrals.refer(target, headers) {
@@ -149,8 +146,8 @@ impl Session {
         }
         let Some((target, mut headers)) = talking.referrals.take_waiting() else { return };
         let by = format!("<{}>", talking.dialog.local_uri());
-        headers.push(("Refer-To".to_owned(), format!("<{target}>").into_bytes()));
-        headers.push(("Referred-By".to_owned(), by.into_bytes()));
+        headers.push(Header::new("Refer-To", format!("<{target}>")));
+        headers.push(Header::new("Referred-By", by));
         self.request_in_dialog(core, now, Method::Refer, &headers, None, Purpose::Refer);
     }
 
@@ -173,7 +170,7 @@ impl Session {
         let id = Some(self.id);
         let State::Talking(talking) = &mut self.state else { return };
         if !is_refer_event(&request.headers) {
-            let headers = [("Allow-Events".to_owned(), b"refer".to_vec())];
+            let headers = [Header::new("Allow-Events", b"refer")];
             let shape = Shape { headers: &headers, ..Shape::default() };
             return core.respond_remembered(now, flow, request, id, 489, shape);
         }

@@ -8,9 +8,8 @@
 
 use std::collections::VecDeque;
 
-use shared::Instant;
+use shared::{Header, Instant};
 
-use crate::header::ExtraHeader;
 use crate::message::Request;
 use crate::transaction::ServerKey;
 
@@ -50,7 +49,7 @@ enum OwnReferral {
     #[default]
     None,
     /// It waits for the ACK of the call.
-    Waiting { target: String, headers: Vec<ExtraHeader> },
+    Waiting { target: String, headers: Vec<Header> },
     /// It was sent; neither its final response nor the last NOTIFY is here.
     Sent,
     /// The peer accepted it; the last NOTIFY is to come.
@@ -132,7 +131,7 @@ impl Referrals {
     }
 
     /// Keeps our REFER until the call is confirmed; `false` while another is not over.
-    pub fn refer(&mut self, target: String, headers: Vec<ExtraHeader>) -> bool {
+    pub fn refer(&mut self, target: String, headers: Vec<Header>) -> bool {
         let is_free = matches!(self.own, OwnReferral::None);
         if is_free {
             self.own = OwnReferral::Waiting { target, headers };
@@ -141,7 +140,7 @@ impl Referrals {
     }
 
     /// Takes the REFER that waits, to be sent now.
-    pub fn take_waiting(&mut self) -> Option<(String, Vec<ExtraHeader>)> {
+    pub fn take_waiting(&mut self) -> Option<(String, Vec<Header>)> {
         match std::mem::take(&mut self.own) {
             OwnReferral::Waiting { target, headers } => {
                 self.own = OwnReferral::Sent;

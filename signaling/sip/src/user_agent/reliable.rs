@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use shared::{Extensions, Instant, Random};
+use shared::{Extensions, Header, Instant, Random};
 
-use crate::header::{ExtraHeader, Headers};
+use crate::header::Headers;
 use crate::message::{Request, Response};
 use crate::offer_answer::LocalMedia;
 use crate::scan::Scanner;
@@ -22,9 +22,9 @@ pub(super) struct Reliable {
     next: u32,
     unconfirmed: Option<Unconfirmed>,
     /// They wait for the PRACK of the one before.
-    waiting: VecDeque<(u16, Option<LocalMedia>, Vec<ExtraHeader>)>,
+    waiting: VecDeque<(u16, Option<LocalMedia>, Vec<Header>)>,
     /// The 200 that waits for the last PRACK.
-    answer: Option<(LocalMedia, Vec<ExtraHeader>)>,
+    answer: Option<(LocalMedia, Vec<Header>)>,
 }
 
 /// A response that waits for its PRACK.
@@ -41,9 +41,9 @@ struct Unconfirmed {
 #[derive(Debug)]
 pub(super) enum Next {
     /// The 200.
-    Answer(LocalMedia, Vec<ExtraHeader>),
+    Answer(LocalMedia, Vec<Header>),
     /// A provisional response.
-    Progress(u16, Option<LocalMedia>, Vec<ExtraHeader>),
+    Progress(u16, Option<LocalMedia>, Vec<Header>),
 }
 
 /// What the deadline of a response asks for.
@@ -86,12 +86,7 @@ impl Reliable {
 
     /// Lets a response wait for the PRACK of the one before; `false` when none is awaited. Past the
     /// bound the newest is dropped: it only repeats that the call rings.
-    pub fn queue(
-        &mut self,
-        status: u16,
-        media: Option<&LocalMedia>,
-        headers: &[ExtraHeader],
-    ) -> bool {
+    pub fn queue(&mut self, status: u16, media: Option<&LocalMedia>, headers: &[Header]) -> bool {
         if self.unconfirmed.is_some() && self.waiting.len() < WAITING_MAX {
             self.waiting.push_back((status, media.cloned(), headers.to_vec()));
         }
@@ -99,7 +94,7 @@ impl Reliable {
     }
 
     /// Lets the 200 wait for the last PRACK; `false` when none is awaited.
-    pub fn queue_answer(&mut self, media: &LocalMedia, headers: &[ExtraHeader]) -> bool {
+    pub fn queue_answer(&mut self, media: &LocalMedia, headers: &[Header]) -> bool {
         if self.unconfirmed.is_some() {
             self.answer = Some((media.clone(), headers.to_vec()));
         }
@@ -107,11 +102,8 @@ impl Reliable {
     }
 
     /// The headers that make a response reliable.
-    pub fn headers(&self) -> [ExtraHeader; 2] {
-        [
-            ("Require".to_owned(), b"100rel".to_vec()),
-            ("RSeq".to_owned(), self.next.to_string().into_bytes()),
-        ]
+    pub fn headers(&self) -> [Header; 2] {
+        [Header::new("Require", b"100rel"), Header::new("RSeq", self.next.to_string())]
     }
 
     /// The response has left.

@@ -8,12 +8,11 @@
 //! that reads its answer twice is better off than one that reads none.
 
 use shared::refusal::generic_phrase;
-use shared::{Now, Transport};
+use shared::{Header, Now, Transport};
 
 use super::core::Core;
 use super::session::Unacknowledged;
 use crate::flow::{Flow, ReplyRoute, SendTo, SendToken};
-use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::name_addr::{Contacts, NameAddr};
@@ -31,7 +30,7 @@ pub(super) struct Shape<'a> {
     pub contact: Option<NameAddr>,
     /// Bindings of a 2xx to REGISTER; elsewhere none.
     pub bindings: Contacts,
-    pub headers: &'a [ExtraHeader],
+    pub headers: &'a [Header],
     pub sdp: Option<&'a [u8]>,
 }
 
@@ -201,8 +200,8 @@ impl Core {
         session: SessionId,
         status: u16,
     ) {
-        let retry = [("Retry-After".to_owned(), self.tokens.below(10).to_string().into_bytes())];
-        let headers: &[ExtraHeader] = if status == 500 { &retry } else { &[] };
+        let retry = [Header::new("Retry-After", self.tokens.below(10).to_string())];
+        let headers: &[Header] = if status == 500 { &retry } else { &[] };
         let shape = Shape { headers, ..Shape::default() };
         self.respond_remembered(now, flow, request, Some(session), status, shape);
     }

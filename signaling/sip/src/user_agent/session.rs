@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use shared::{Extensions, Instant, NegotiatedMedia, Now, Refusal};
+use shared::{Extensions, Header, Instant, NegotiatedMedia, Now, Refusal};
 
 use super::core::Core;
 use super::event::{EndCause, UaEvent};
@@ -19,7 +19,6 @@ use super::timer::SessionTimer;
 use crate::dialog::Dialog;
 use crate::digest::client::Authorization;
 use crate::flow::{Destination, FlowId, ReplyRoute};
-use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::ids::SessionId;
 use crate::message::{CallId, Request};
@@ -124,7 +123,7 @@ pub(super) struct Talking {
     pub peer_offer: Option<PeerOffer>,
     pub own_offer: Option<OwnOffer>,
     /// `Command::Bye` came before the ACK: it waits (RFC 3261 §15).
-    pub bye_wanted: Option<Vec<ExtraHeader>>,
+    pub bye_wanted: Option<Vec<Header>>,
     pub authorization: Option<Authorization>,
     /// We made the Call-ID, so we wait longer after glare (§14.1).
     pub is_caller: bool,
@@ -186,7 +185,7 @@ pub(super) struct Ending {
     pub cause: EndCause,
     pub dialog: Dialog,
     pub authorization: Option<Authorization>,
-    pub headers: Vec<ExtraHeader>,
+    pub headers: Vec<Header>,
     pub was_challenged: bool,
 }
 

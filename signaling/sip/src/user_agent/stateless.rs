@@ -1,13 +1,12 @@
 //! Answers that leave no state behind: whoever has not authenticated must not make the gateway keep
 //! anything. Sans-IO.
 
-use shared::{Extensions, Now, Refusal};
+use shared::{Extensions, Header, Now, Refusal};
 
 use super::core::Core;
 use super::incoming::Incoming;
 use super::responses::Shape;
 use crate::digest::ChallengeKind;
-use crate::header::ExtraHeader;
 use crate::name_addr::Contacts;
 
 impl Core {
@@ -18,7 +17,7 @@ impl Core {
         now: Now,
         incoming: &Incoming,
         refusal: &Refusal,
-        mut headers: Vec<ExtraHeader>,
+        mut headers: Vec<Header>,
         is_trusted: bool,
     ) {
         let Some(status) = refusal.status else {
@@ -43,21 +42,21 @@ impl Core {
 
     /// Adds `Retry-After` for every peer, and error code and sentence for one that has
     /// authenticated.
-    pub fn add_reasons(&self, refusal: &Refusal, headers: &mut Vec<ExtraHeader>, is_trusted: bool) {
+    pub fn add_reasons(&self, refusal: &Refusal, headers: &mut Vec<Header>, is_trusted: bool) {
         if let Some(seconds) = refusal.retry_after {
-            headers.push(("Retry-After".into(), seconds.to_string().into_bytes()));
+            headers.push(Header::new("Retry-After", seconds.to_string()));
         }
         if !is_trusted {
             return;
         }
         let sentence = &refusal.sentence;
         if let Some(code) = refusal.code {
-            headers.push(("X-Twilio-Error".into(), format!("{code} {sentence}").into_bytes()));
+            headers.push(Header::new("X-Twilio-Error", format!("{code} {sentence}")));
         }
         let quoted: String =
             sentence.chars().map(|c| if matches!(c, '"' | '\\') { '\'' } else { c }).collect();
         let warning = format!("399 {} \"{quoted}\"", self.config.host);
-        headers.push(("Warning".into(), warning.into_bytes()));
+        headers.push(Header::new("Warning", warning));
     }
 
     /// `Command::Challenge`.
@@ -68,10 +67,10 @@ impl Core {
         // The stronger algorithm first: a client answers the first that it understands (RFC 8760
         // §2.4).
         if self.config.offers_sha256 {
-            let stronger = format!("{value},algorithm=SHA-256").into_bytes();
-            headers.push((kind.challenge_header().to_owned(), stronger));
+            let stronger = format!("{value},algorithm=SHA-256");
+            headers.push(Header::new(kind.challenge_header(), stronger));
         }
-        headers.push((kind.challenge_header().to_owned(), value.into_bytes()));
+        headers.push(Header::new(kind.challenge_header(), value));
         let shape = Shape { headers: &headers, ..Shape::default() };
         self.respond_stateless(incoming.flow, &incoming.request, kind.status(), shape);
     }
@@ -82,7 +81,7 @@ impl Core {
         now: Now,
         incoming: &Incoming,
         status: u16,
-        mut headers: Vec<ExtraHeader>,
+        mut headers: Vec<Header>,
         remember: bool,
     ) {
         if matches!(status, 200..=299) && incoming.request.method == crate::message::Method::Options
@@ -105,7 +104,7 @@ impl Core {
         now: Now,
         incoming: &Incoming,
         bindings: Contacts,
-        headers: &[ExtraHeader],
+        headers: &[Header],
     ) {
         let shape = Shape { bindings, headers, ..Shape::default() };
         self.respond_remembered(now, incoming.flow, &incoming.request, None, 200, shape);
@@ -113,12 +112,12 @@ impl Core {
 }
 
 /// Headers of a 2xx to OPTIONS.
-pub(super) fn capabilities(extensions: Extensions) -> [ExtraHeader; 4] {
+pub(super) fn capabilities(extensions: Extensions) -> [Header; 4] {
     [
         ("Allow", super::extensions::allow(extensions)),
         ("Accept", crate::sdp::MEDIA_TYPE.to_owned()),
         ("Accept-Encoding", "identity".to_owned()),
         ("Supported", super::extensions::supported(extensions)),
     ]
-    .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+    .map(|(name, value)| Header::new(name, value))
 }

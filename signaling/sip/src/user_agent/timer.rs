@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use shared::{Extensions, Instant, Refusal};
+use shared::{Extensions, Header, Instant, Refusal};
 
-use crate::header::ExtraHeader;
 use crate::header::Headers;
 use crate::message::{Method, Request};
 use crate::objection::Objection;
@@ -60,13 +59,13 @@ impl SessionExpires {
         Some(Self { seconds: seconds.min(INTERVAL_S_MAX), refresher })
     }
 
-    fn header(self) -> ExtraHeader {
+    fn header(self) -> Header {
         let refresher = match self.refresher {
             Some(Refresher::Uac) => ";refresher=uac",
             Some(Refresher::Uas) => ";refresher=uas",
             None => "",
         };
-        ("Session-Expires".to_owned(), format!("{}{refresher}", self.seconds).into_bytes())
+        Header::new("Session-Expires", format!("{}{refresher}", self.seconds))
     }
 }
 
@@ -83,7 +82,7 @@ impl SessionTimer {
         now: Instant,
         extensions: Extensions,
         request: &Request,
-    ) -> Option<(Self, Vec<ExtraHeader>)> {
+    ) -> Option<(Self, Vec<Header>)> {
         let asked = SessionExpires::of(&request.headers).filter(|_| extensions.timer)?;
         let knows = knows_timers(request);
         // A peer without session timers cannot refresh: a proxy asked for the timer, so we refresh
@@ -98,7 +97,7 @@ impl SessionTimer {
         let agreed = SessionExpires { seconds, refresher: Some(refresher) };
         let mut headers = vec![agreed.header()];
         if refresher == Refresher::Uac {
-            headers.push(("Require".to_owned(), b"timer".to_vec()));
+            headers.push(Header::new("Require", b"timer"));
         }
         Some((Self::start(now, seconds, min_s, refresher == Refresher::Uas), headers))
     }
@@ -112,12 +111,12 @@ impl SessionTimer {
     }
 
     /// Headers of our refresh; the roles stay (§7.4).
-    pub fn request_headers(&self) -> Vec<ExtraHeader> {
+    pub fn request_headers(&self) -> Vec<Header> {
         let refresher = if self.is_ours { Refresher::Uac } else { Refresher::Uas };
         let asked = SessionExpires { seconds: self.interval_s, refresher: Some(refresher) };
         let mut headers = vec![asked.header()];
         if self.min_s > INTERVAL_S_MIN {
-            headers.push(("Min-SE".to_owned(), self.min_s.to_string().into_bytes()));
+            headers.push(Header::new("Min-SE", self.min_s.to_string()));
         }
         headers
     }
@@ -133,14 +132,14 @@ impl SessionTimer {
 }
 
 /// Headers of our first INVITE: our interval, or the minimum that a 422 demanded.
-pub(super) fn invite_headers(extensions: Extensions, min_s: Option<u32>) -> Vec<ExtraHeader> {
+pub(super) fn invite_headers(extensions: Extensions, min_s: Option<u32>) -> Vec<Header> {
     let asked =
         SessionExpires { seconds: min_s.unwrap_or(INTERVAL_S).max(INTERVAL_S), refresher: None };
     match min_s {
         None if !extensions.timer => Vec::new(),
         None => vec![asked.header()],
         Some(min_s) => {
-            vec![asked.header(), ("Min-SE".to_owned(), min_s.to_string().into_bytes())]
+            vec![asked.header(), Header::new("Min-SE", min_s.to_string())]
         }
     }
 }
@@ -163,7 +162,7 @@ pub(super) fn objection(extensions: Extensions, request: &Request) -> Option<Obj
     }
     let sentence = "the session timer that the request asks for is shorter than 90 seconds";
     let refusal = Refusal::new("session_interval_too_small", 422, sentence);
-    let headers = vec![("Min-SE".to_owned(), INTERVAL_S_MIN.to_string().into_bytes())];
+    let headers = vec![Header::new("Min-SE", INTERVAL_S_MIN.to_string())];
     Some(Objection { refusal, headers })
 }
 
@@ -218,14 +217,14 @@ mod tests {
         assert!(timer.raise(&headers(&[("Min-SE", "300")])));
         assert!(!timer.raise(&headers(&[("Min-SE", "300")])));
         let sent = timer.request_headers();
-        assert_eq!(sent[0].1, b"300;refresher=uac");
-        assert_eq!(sent[1], ("Min-SE".to_owned(), b"300".to_vec()));
+        assert_eq!(sent[0].value, b"300;refresher=uac");
+        assert_eq!(sent[1], Header::new("Min-SE", b"300"));
     }
 
     #[test]
     fn without_the_switch_nothing_is_asked_unless_a_422_demands_it() {
         assert!(invite_headers(Extensions::NONE, None).is_empty());
-        assert_eq!(invite_headers(Extensions::ALL, None)[0].1, b"1800");
-        assert_eq!(invite_headers(Extensions::NONE, Some(3_600))[0].1, b"3600");
+        assert_eq!(invite_headers(Extensions::ALL, None)[0].value, b"1800");
+        assert_eq!(invite_headers(Extensions::NONE, Some(3_600))[0].value, b"3600");
     }
 }

@@ -1,6 +1,6 @@
 //! Sessions that begin with our INVITE, up to its final response (RFC 3261 §13.2). Sans-IO.
 
-use shared::{NegotiatedMedia, Now, Transport};
+use shared::{Header, NegotiatedMedia, Now, Transport};
 
 use super::UserAgent;
 use super::core::Core;
@@ -15,7 +15,6 @@ use super::session::{Calling, Session, State, Talking};
 use super::timer::{self, SessionTimer};
 use super::tokens::tag_text;
 use crate::flow::Destination;
-use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::name_addr::{Contacts, DisplayName, NameAddr};
@@ -254,9 +253,9 @@ impl Calling {
     }
 
     /// `X-Twilio-` headers of the INVITE, which its ACK repeats.
-    fn ack_headers(&self) -> Vec<ExtraHeader> {
-        let is_ours = |header: &&ExtraHeader| {
-            header.0.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("X-Twilio-"))
+    fn ack_headers(&self) -> Vec<Header> {
+        let is_ours = |header: &&Header| {
+            header.name.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("X-Twilio-"))
         };
         self.invite.headers.iter().filter(is_ours).cloned().collect()
     }
@@ -360,7 +359,7 @@ impl Session {
     }
 
     /// `Command::Cancel`.
-    pub(super) fn cancel(&mut self, core: &mut Core, now: Now, headers: Vec<ExtraHeader>) -> bool {
+    pub(super) fn cancel(&mut self, core: &mut Core, now: Now, headers: Vec<Header>) -> bool {
         let State::Calling(calling) = &self.state else { return false };
         core.abandon_invite(now, calling.transaction, headers);
         self.end(core, EndCause::LocalCancel, None);

@@ -1,7 +1,7 @@
 //! Sessions that begin with an INVITE from the peer, up to our final response (RFC 3261 §13.3).
 //! Sans-IO.
 
-use shared::{NegotiatedMedia, Now, Refusal};
+use shared::{Header, NegotiatedMedia, Now, Refusal};
 
 use super::UserAgent;
 use super::core::Core;
@@ -17,7 +17,6 @@ use super::timer::SessionTimer;
 use super::tokens::tag_text;
 use crate::dialog::Dialog;
 use crate::flow::{Flow, SendToken};
-use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request};
 use crate::offer_answer::LocalMedia;
@@ -106,7 +105,7 @@ impl Session {
         now: Now,
         status: u16,
         media: Option<LocalMedia>,
-        headers: &[ExtraHeader],
+        headers: &[Header],
     ) -> bool {
         let tag = self.tag_text();
         let State::Ringing(ringing) = &mut self.state else { return false };
@@ -164,7 +163,7 @@ impl Session {
         core: &mut Core,
         now: Now,
         local: &LocalMedia,
-        headers: &[ExtraHeader],
+        headers: &[Header],
     ) -> bool {
         let State::Ringing(ringing) = &mut self.state else { return false };
         if ringing.reliable.as_mut().is_some_and(|reliable| reliable.queue_answer(local, headers)) {
@@ -222,7 +221,7 @@ impl Session {
         now: Now,
         status: u16,
         reason: &str,
-        headers: &[ExtraHeader],
+        headers: &[Header],
     ) -> bool {
         let tag = Some(self.tag_text());
         let State::Ringing(ringing) = &self.state else { return false };
@@ -295,7 +294,7 @@ impl Session {
         let mut headers = Vec::new();
         core.add_reasons(refusal, &mut headers, true);
         if status == 415 {
-            headers.push(("Accept".into(), sdp::MEDIA_TYPE.into()));
+            headers.push(Header::new("Accept", sdp::MEDIA_TYPE));
         }
         self.reject(core, now, status, "", &headers)
     }
@@ -344,7 +343,7 @@ pub(super) fn hang_up_ringing(
     session: &mut Session,
     core: &mut Core,
     now: Now,
-    headers: &[ExtraHeader],
+    headers: &[Header],
 ) {
     session.reject(core, now, 480, "", headers);
     session.end(core, EndCause::LocalBye, None);

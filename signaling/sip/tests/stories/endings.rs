@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use shared::Transport;
+use shared::{Header, Transport};
 use sip::{Command, EndCause, Flow, FlowId, Message, UaEvent};
 
 use crate::world::{A, B, Who, World, invite, udp, uri};
 
 fn cancel() -> Command {
-    Command::Cancel { session: A, headers: vec![("Reason".into(), b"SIP;cause=200".to_vec())] }
+    Command::Cancel { session: A, headers: vec![Header::new("Reason", b"SIP;cause=200")] }
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_refusal_is_told_with_its_headers_and_repeated_until_its_ack() {
         lost -= i32::from(drop);
         drop
     }));
-    let headers = vec![("X-Why".into(), b"lunch".to_vec())];
+    let headers = vec![Header::new("X-Why", b"lunch")];
     world.command(
         Who::Bob,
         Command::Reject { session: B, status: 486, reason: String::new(), headers },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::{Direction, Extensions, Transport};
+use shared::{Direction, Extensions, Header, Transport};
 use sip::{Command, EndCause, Message, Method, Request, UaEvent};
 
 use crate::world::{A, B, Weather, Who, World, invite, media, udp};
@@ -271,7 +271,7 @@ fn a_session_that_nobody_refreshes_is_ended_before_its_time() {
 #[test]
 fn a_session_timer_that_is_too_short_is_refused_and_asked_again_longer() {
     let mut world = World::new(11);
-    let short = vec![("Session-Expires".to_owned(), b"60".to_vec())];
+    let short = vec![Header::new("Session-Expires", b"60")];
     let mut incoming = world.call(sip::Invite { headers: short, ..invite(UDP) });
     assert_eq!(incoming.choose_extensions(Extensions::ALL), Ok(()), "no timer in Supported");
     let supported = ("Supported", b"timer");
@@ -334,7 +334,7 @@ fn methods_without_their_switch_are_405_with_what_is_served() {
 #[test]
 fn required_extensions_are_refused_unless_switched_on() {
     let mut world = World::new(14);
-    let headers = vec![("Require".to_owned(), b"100rel, timer, gizmo".to_vec())];
+    let headers = vec![Header::new("Require", b"100rel, timer, gizmo")];
     let mut incoming = world.call(sip::Invite { headers, ..invite(UDP) });
     let timer = Extensions { timer: true, ..Extensions::NONE };
     let mut refused = incoming.clone();

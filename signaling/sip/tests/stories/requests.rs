@@ -54,7 +54,8 @@ fn challenge(world: &mut World, incoming: Box<Incoming>, stale: bool) {
 }
 
 fn respond(world: &mut World, incoming: Box<Incoming>, status: u16, headers: &[(&str, &str)]) {
-    let headers = headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec()));
+    let headers =
+        headers.iter().map(|(name, value)| shared::Header::new((*name).to_owned(), *value));
     let headers = headers.collect();
     world.command(Who::Bob, Command::Respond { incoming, status, headers, remember: true });
 }

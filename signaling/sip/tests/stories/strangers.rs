@@ -1,6 +1,6 @@
 //! Requests outside of dialogs: which rules of SIP refuse them, and where the answers go.
 
-use shared::{Instant, Now, Origin, Refusal, Transport};
+use shared::{Header, Instant, Now, Origin, Refusal, Transport};
 use sip::{
     Command, Effect, Flow, FlowId, Incoming, Input, Message, Response, SendTo, SessionId, UaConfig,
     UaEvent, UserAgent,
@@ -216,7 +216,7 @@ fn tags_and_branches_carry_node_and_generation() {
         session: SessionId(1),
         status: 180,
         media: None,
-        headers: vec![("X-A".into(), b"1\r\nVia: evil".to_vec()), ("Server".into(), b"x".to_vec())],
+        headers: vec![Header::new("X-A", b"1\r\nVia: evil"), Header::new("Server", b"x")],
     };
     let (response, _) = response(&order(&mut agent, ringing)).expect("180");
     let tag = response.to.tag().and_then(|tag| tag.as_str().map(str::to_owned)).expect("a tag");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shared::{Instant, Now, Origin, Random, Transport};
+use shared::{Header, Instant, Now, Origin, Random, Transport};
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
 use sip::{
     Command, Destination, Effect, Flow, FlowId, Incoming, Input, Invite, Message, SendFailure,
@@ -359,7 +359,7 @@ pub fn invite(transport: Transport) -> Invite {
         from: uri("sip:alice@gw.test"),
         from_display: None,
         contact_user: "alice".into(),
-        headers: vec![("X-Twilio-CallSid".into(), b"CA1".to_vec())],
+        headers: vec![Header::new("X-Twilio-CallSid", b"CA1")],
         media: media(20_000),
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,

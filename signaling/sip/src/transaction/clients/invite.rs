@@ -4,11 +4,10 @@
 //! A CANCEL waits for a provisional response, which proves that the INVITE arrived: sent before it, the
 //! CANCEL could overtake the INVITE and find nothing (§9.1). A 2xx that is quicker wins.
 
-use shared::Instant;
+use shared::{Header, Instant};
 
 use super::{Clients, Entry, Machine, Verdict};
 use crate::flow::{Destination, SendTo};
-use crate::header::ExtraHeader;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
 use crate::text::Text;
@@ -19,7 +18,7 @@ use crate::transaction::{ClientKey, InviteResponse, Timers};
 pub(super) enum CancelState {
     NotWanted,
     /// Wanted before any response came. Holds its additional headers.
-    Waiting(Vec<ExtraHeader>),
+    Waiting(Vec<Header>),
     Sent,
 }
 
@@ -53,7 +52,7 @@ pub(crate) struct SentInvite {
 pub(crate) struct Cancellation {
     pub request: Request,
     /// Additional headers.
-    pub headers: Vec<ExtraHeader>,
+    pub headers: Vec<Header>,
     /// Where its INVITE went.
     pub destination: Destination,
     /// The session of its INVITE, for the timeline.
@@ -146,7 +145,7 @@ impl Clients {
     }
 
     /// Takes the INVITE from its session and wants its CANCEL; `true`: it can leave now.
-    pub fn abandon_invite(&mut self, key: ClientKey, headers: Vec<ExtraHeader>) -> bool {
+    pub fn abandon_invite(&mut self, key: ClientKey, headers: Vec<Header>) -> bool {
         self.orphan(key);
         match self.machine(key) {
             Some(Machine::Invite { machine, cancel, .. }) if machine.is_open() => {
@@ -254,7 +253,7 @@ mod tests {
     #[test]
     fn a_cancel_waits_for_a_provisional_response_and_leaves_once() {
         let (mut clients, invite) = calling();
-        let reason = vec![("Reason".to_owned(), b"SIP;cause=200".to_vec())];
+        let reason = vec![Header::new("Reason", b"SIP;cause=200")];
         assert!(!clients.abandon_invite(KEY, reason.clone()), "the INVITE may not be there yet");
         let ringing = Response::for_request(&invite, 180, "Ringing");
         let verdict = hear(&mut clients, &ringing);
