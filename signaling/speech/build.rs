@@ -1,7 +1,7 @@
 //! Finds the voices of the built-in speech engine and writes a table that embeds them.
 //!
-//! `ttspico-sys` carries its voices as files beside its C source and does not export their path, so
-//! that cargo is asked where the package lies: offline first, then the registry folders by name (a
+//! `ttspico-sys` has its voices as files beside its C source and does not export their path. So this
+//! script finds the package through cargo: offline first, then in the registry folders by name (for a
 //! machine that never fetched the packages of other platforms), then online.
 
 use std::env;
@@ -63,7 +63,7 @@ fn by_metadata(flags: &[&str]) -> Option<PathBuf> {
     voices_of(Path::new(manifest).parent()?)
 }
 
-/// `$CARGO_HOME/registry/src/*/ttspico-sys-*`; the newest by name where there are several.
+/// `$CARGO_HOME/registry/src/*/ttspico-sys-*`, the last by name.
 fn in_registry() -> Option<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
         let user = PathBuf::from(env::var_os("HOME")?);

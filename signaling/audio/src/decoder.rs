@@ -1,9 +1,9 @@
 //! Audio files to both laws at 8,000 Hz while they arrive: WAV, AU and raw mu-law. Pure.
 //!
-//! A decoder never holds a file, only what it makes of it, and that is allowed beforehand: [`Decoder::push`]
-//! stops where it needs more room than [`Decoder::allow`] has given it. A file that says how long it is asks once,
-//! for exactly that. One that does not asks for [`UNKNOWN_FIRST_BYTES`], then for the most that it can still
-//! come to, so that two steps are enough however long it gets.
+//! A decoder holds the decoded samples and not the file. Their memory must be allowed beforehand:
+//! [`Decoder::push`] stops when it needs more than [`Decoder::allow`] has given. A file that announces
+//! its length asks once, for exactly that. Any other asks for [`UNKNOWN_FIRST_BYTES`], then for the most
+//! that it can still become, so two steps are always enough.
 
 use plane::g711;
 use shared::{Codec, Prompt, limits};
@@ -13,20 +13,20 @@ use crate::head::{Format, Head};
 use crate::memory::{Charge, LARGE_BYTES};
 use crate::resample::{RATES_HZ, Resampler};
 
-/// What became of bytes that were pushed.
+/// The result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// All were taken.
+    /// All bytes were taken.
     All,
-    /// Some are left: the decoder has to be allowed this memory first, bytes in all.
+    /// Bytes are left: allow the decoder this number of bytes in total first.
     NeedsRoom(usize),
 }
 
-/// A file that is being decoded into both laws.
+/// A decoder into both laws.
 pub type Decoder = Decoding<Laws>;
 
-/// A whole file as linear samples, 8,000 a second; two channels are mixed. `media_type` is lower case and has
-/// no parameters.
+/// Decodes a whole file to linear samples at 8,000 Hz; two channels are mixed. `media_type` is lower
+/// case, without parameters.
 ///
 /// # Errors
 /// The file cannot be played.
@@ -39,24 +39,24 @@ pub fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioError> {
     decoding.ended().map(|linear| linear.samples)
 }
 
-/// Where samples go.
+/// The destination of samples.
 pub trait Samples: Default {
-    /// Bytes that one sample takes.
+    /// Bytes of one sample.
     const BYTES: usize;
-    /// Makes room for so many samples in all.
+    /// Makes room for this number of samples in total.
     fn allow(&mut self, samples: usize);
-    /// Samples that there is room for in all.
+    /// Samples that there is room for, in total.
     fn room(&self) -> usize;
-    /// Takes one.
+    /// Appends a sample.
     fn push(&mut self, sample: i16);
     /// Samples taken.
     fn len(&self) -> usize;
 }
 
-/// A file that is being decoded.
+/// A decoder of one file.
 pub struct Decoding<S> {
     stage: Stage,
-    /// Bytes of the whole file, where known.
+    /// Bytes of the whole file; `None`: unknown.
     length: Option<u64>,
     read: u64,
     made: S,
@@ -68,8 +68,8 @@ enum Stage {
 }
 
 impl<S: Samples> Decoding<S> {
-    /// `media_type` is lower case and has no parameters; `length` is that of the file in bytes, where it is
-    /// announced.
+    /// `media_type` is lower case, without parameters. `length` is the announced bytes of the file;
+    /// `None`: not announced.
     ///
     /// # Errors
     /// Files of this type are not played.
@@ -104,7 +104,7 @@ impl<S: Samples> Decoding<S> {
         self.read
     }
 
-    /// Allows it this memory in all, bytes.
+    /// Allows this number of bytes in total.
     pub fn allow(&mut self, bytes: usize) {
         let filter_bytes = match &self.stage {
             Stage::Audio(audio) => Resampler::filter_bytes(audio.format.rate_hz),
@@ -137,7 +137,7 @@ impl Decoder {
         Self { stage: Stage::Audio(audio), length: None, read: 0, made: Laws::default() }
     }
 
-    /// The file is over: the prompt, whose bytes take over their part of the charge.
+    /// Ends the file and returns the prompt, whose bytes take over their part of the charge.
     ///
     /// # Errors
     /// The file cannot be played.
@@ -208,25 +208,25 @@ impl Samples for Linear {
     }
 }
 
-/// What comes behind a head that made sense.
+/// The state after a valid head.
 struct Audio {
     format: Format,
-    /// Bytes of all channels' samples of one moment.
+    /// Bytes of one block: one sample of every channel.
     block: usize,
-    /// Bytes that are still to come, at most; `is_announced`: exactly, if the file is whole.
+    /// Most bytes that can still come; with `is_announced` exactly these, if the file is complete.
     left: u64,
     is_announced: bool,
     /// Blocks taken.
     blocks: u64,
-    /// Bytes that wait for the rest of their block.
+    /// Bytes of an incomplete block.
     cut: Vec<u8>,
     mono: Vec<i16>,
-    /// Made once there is room for its filter.
+    /// `None` until there is memory for its filter.
     resampler: Option<Resampler>,
 }
 
 impl Audio {
-    /// `length` is that of the file, of which `read` bytes are read.
+    /// `length` is the bytes of the whole file, `read` those read so far.
     fn new(format: Format, length: Option<u64>, read: u64) -> Result<Self, AudioError> {
         if !(1..=2).contains(&format.channels) {
             return Err(AudioError::Channels(format.channels));
@@ -264,7 +264,7 @@ impl Audio {
             let blocks = ((self.cut.len() + here) / self.block).min(BLOCKS_A_STEP);
             if blocks == 0 {
                 self.take(here, input);
-                // Chunks behind the audio are not looked at.
+                // Chunks behind the audio are ignored.
                 if self.left == 0 {
                     *input = &[];
                 }
@@ -291,7 +291,7 @@ impl Audio {
         self.left -= count as u64;
     }
 
-    /// Decodes the whole blocks that were taken.
+    /// Decodes complete blocks.
     fn decode(&mut self, made: &mut impl Samples) {
         let Format { coding, channels, rate_hz, .. } = self.format;
         // The mean of the channels, so that nothing can clip.
@@ -307,7 +307,7 @@ impl Audio {
         resampler.push(&self.mono, |sample| made.push(sample));
     }
 
-    /// Memory to ask for where `samples` have no room, bytes in all.
+    /// Bytes to ask for in total if `samples` have no room.
     fn room_wanted<S: Samples>(&self, samples: usize, made: &S) -> usize {
         let blocks = self.blocks_at_most().min(self.blocks_max());
         let most = Resampler::made_of(blocks, self.format.rate_hz) as usize;
@@ -318,23 +318,23 @@ impl Audio {
         samples * S::BYTES + Resampler::filter_bytes(self.format.rate_hz)
     }
 
-    /// Blocks that the file can come to.
+    /// Blocks that the file can have.
     fn blocks_at_most(&self) -> u64 {
         self.blocks + (self.cut.len() as u64 + self.left) / self.block as u64
     }
 
-    /// Blocks of the longest file that is played.
+    /// Blocks of the longest file that we play.
     fn blocks_max(&self) -> u64 {
         u64::from(limits::PLAY_S_MAX) * u64::from(self.format.rate_hz)
     }
 }
 
-/// What a file of unknown length asks for first, bytes of both laws: half a minute. Most such files are speech
-/// that is made while it is sent.
+/// Bytes of both laws that a file of unknown length asks for first: half a minute. Most files without a
+/// length are speech that is generated while it is sent.
 const UNKNOWN_FIRST_BYTES: usize = LARGE_BYTES / 2;
-/// Blocks between two looks at the room.
+/// Blocks decoded between two checks for room.
 const BLOCKS_A_STEP: usize = 2_048;
-/// Most memory that one file asks for, bytes: the longest that is played, and the largest filter.
+/// Most bytes that one file asks for: the longest file that we play, and the largest filter.
 pub const DECODED_BYTES_MAX: usize = limits::PLAY_S_MAX as usize * 16_000 + FILTER_BYTES_MAX;
 /// A filter from a rate that has no divisor in common with 8,000 Hz.
 const FILTER_BYTES_MAX: usize = 8_000 * 416 * 4;

@@ -1,4 +1,5 @@
-//! The head of an audio file, from bytes as they come: WAV, AU and raw mu-law. Pure; every length is checked.
+//! Parses the head of an audio file while bytes arrive: WAV, AU and raw mu-law. Pure; every length is
+//! checked.
 
 use plane::g711;
 use shared::Codec;
@@ -6,13 +7,13 @@ use shared::Codec;
 use crate::error::AudioError;
 use crate::resample::PROMPT_HZ;
 
-/// How one sample is written.
+/// The encoding of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     /// Unsigned, 128 is silence.
     Pcm8,
     Pcm16,
-    /// Big-endian, as AU has it.
+    /// Big-endian, in AU files.
     Pcm16Big,
     Pcm24,
     Law(Codec),
@@ -33,15 +34,15 @@ impl Coding {
             (Self::Law(codec), [byte, ..]) => g711::decode(codec, *byte),
             (Self::Pcm16, [low, high, ..]) => i16::from_le_bytes([*low, *high]),
             (Self::Pcm16Big, [high, low, ..]) => i16::from_be_bytes([*high, *low]),
-            // The lowest byte is below what 16 bits can say.
+            // The lowest byte is below the resolution of 16 bits.
             (Self::Pcm24, [_, low, high, ..]) => i16::from_le_bytes([*low, *high]),
-            // Half a sample at the end of a cut file.
+            // A partial sample at the end of a cut file.
             (Self::Pcm8 | Self::Law(_) | Self::Pcm16 | Self::Pcm16Big | Self::Pcm24, _) => 0,
         }
     }
 }
 
-/// What a head says of the audio behind it.
+/// The format that a head declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Format {
     pub(super) coding: Coding,
@@ -49,19 +50,19 @@ pub(super) struct Format {
     pub(super) rate_hz: u32,
     /// Bytes of audio; `None` = to the end of the file.
     pub(super) bytes: Option<u64>,
-    /// First bytes of the audio, which were read to find out that there is no head.
+    /// First bytes of the audio, read in search of a head that the file does not have.
     pub(super) begun: Vec<u8>,
 }
 
 impl Format {
-    /// Linear samples as the speech worker sends them.
+    /// The format of the speech worker: linear samples.
     pub(super) fn samples(bytes: u64) -> Self {
         let coding = Coding::Pcm16;
         Self { coding, channels: 1, rate_hz: PROMPT_HZ, bytes: Some(bytes), begun: Vec::new() }
     }
 }
 
-/// A head that is being read.
+/// The parser of a head.
 #[derive(Debug)]
 pub(super) enum Head {
     Wav(WavHead),
@@ -70,7 +71,7 @@ pub(super) enum Head {
 }
 
 impl Head {
-    /// The head that files of this type have.
+    /// A parser for files of this type.
     ///
     /// # Errors
     /// Files of this type are not played.
@@ -83,7 +84,7 @@ impl Head {
         }
     }
 
-    /// Reads from the front of `input`, which then begins with audio once the format is known.
+    /// Reads from the front of `input`. Once the format is known, `input` begins with audio.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Format>, AudioError> {
         match self {
             Self::Wav(head) => head.read(input),
@@ -95,20 +96,20 @@ impl Head {
     pub(super) fn ended(self) -> Result<Format, AudioError> {
         match self {
             Self::Wav(head) => Err(head.part.missing()),
-            // Fewer bytes than an AU file begins with.
+            // Shorter than the magic number of an AU file: raw mu-law.
             Self::Basic(AuHead { part: AuPart::Magic, taken, .. }) => Ok(raw_mulaw(taken.0)),
             Self::Basic(_) => Err(AudioError::Malformed("AU file", "its head is cut")),
         }
     }
 }
 
-/// RIFF WAVE: chunks in any order, `fmt ` before `data`. Streams that never knew their length say 0 or
-/// all ones; then what is there counts.
+/// RIFF WAVE: chunks in any order, `fmt ` before `data`. A length of 0 or all ones means that the writer
+/// did not know it; the audio then extends to the end of the file.
 #[derive(Debug, Default)]
 pub(super) struct WavHead {
     part: WavPart,
     taken: Taken,
-    /// Bytes of chunks that are not looked at.
+    /// Bytes of skipped chunks.
     skip: u64,
     format: Option<WavFormat>,
 }
@@ -118,7 +119,7 @@ enum WavPart {
     #[default]
     Riff,
     Chunk,
-    /// A format chunk with its length and how much of it is read.
+    /// A format chunk, with its length and the bytes read of it.
     Format {
         length: u64,
         read: usize,
@@ -161,7 +162,7 @@ impl WavHead {
                         self.part =
                             WavPart::Format { length, read: read.min(WavFormat::BYTES_MAX) };
                     } else {
-                        // Chunks begin at even places.
+                        // Chunks begin at even offsets.
                         self.skip = length + length % 2;
                     }
                 }
@@ -188,10 +189,10 @@ impl WavHead {
     }
 }
 
-/// Lengths from here on mean "unknown": some tools write all ones less the header.
+/// Lengths from here on mean "unknown": some tools write all ones minus the header.
 const STREAMED: u64 = 0xFFFF_FF00;
 
-/// What the `fmt ` chunk says.
+/// The `fmt ` chunk.
 #[derive(Clone, Copy, Debug)]
 struct WavFormat {
     tag: u16,
@@ -201,7 +202,7 @@ struct WavFormat {
 }
 
 impl WavFormat {
-    /// The longest form, that of extensible files.
+    /// The longest form, of extensible files.
     const BYTES_MAX: usize = 40;
 
     fn read(chunk: &[u8]) -> Option<Self> {
@@ -212,7 +213,7 @@ impl WavFormat {
             tag: u16_le(chunk, 0),
             channels: u16_le(chunk, 2),
             rate_hz: u32_le(chunk, 4),
-            // Then bytes a second and a block.
+            // Then bytes per second and per block.
             bits: u16_le(chunk, 14),
         };
         // Extension size, valid bits, speaker mask; then a GUID that begins with the real tag.
@@ -295,7 +296,7 @@ fn au_format(fields: &[u8]) -> Result<Format, AudioError> {
     };
     let channels = u16::try_from(u32_be(fields, 16)).unwrap_or(u16::MAX);
     let rate_hz = u32_be(fields, 12);
-    // The length in the head is that of the audio or all ones, and many tools write neither.
+    // The head gives the length of the audio or all ones. Many tools write neither, so it is not used.
     Ok(Format { coding, channels, rate_hz, bytes: None, begun: Vec::new() })
 }
 
@@ -304,12 +305,12 @@ fn raw_mulaw(begun: Vec<u8>) -> Format {
     Format { coding, channels: 1, rate_hz: PROMPT_HZ, bytes: None, begun }
 }
 
-/// Bytes of a field that has not come whole.
+/// Bytes of an incomplete field.
 #[derive(Debug, Default)]
 struct Taken(Vec<u8>);
 
 impl Taken {
-    /// The field of `count` bytes, once all of it has come.
+    /// The field of `count` bytes, once it is complete.
     fn exactly(&mut self, count: usize, input: &mut &[u8]) -> Option<Vec<u8>> {
         let wanted = count.saturating_sub(self.0.len()).min(input.len());
         let (more, rest) = input.split_at(wanted);
@@ -319,7 +320,7 @@ impl Taken {
     }
 }
 
-/// Whether all of `skip` is behind.
+/// Skips bytes of `input`. Returns whether all `skip` bytes are skipped.
 fn skipped(skip: &mut u64, input: &mut &[u8]) -> bool {
     let passed = usize::try_from(*skip).unwrap_or(usize::MAX).min(input.len());
     *input = &input[passed..];

@@ -1,8 +1,9 @@
-//! Audio files on their way in: bytes as they arrive, decoded within the memory for audio. Shell, on tokio.
+//! Decodes audio files while their bytes arrive, within the memory for audio. Shell, on tokio.
 //!
-//! A file that loads has one of [`LOADS_MAX`] places, each worth [`LOAD_BYTES`] of buffers. What it becomes is
-//! charged to the [`AudioMemory`] before it is made. A large file that waits for memory keeps its place, so those
-//! may have [`LARGE_LOADS_MAX`] of the places and no more: small files still pass.
+//! A file that loads occupies one of [`LOADS_MAX`] places, each worth [`LOAD_BYTES`] of buffers. The
+//! decoded audio is charged to the [`AudioMemory`] before it exists. A file that waits for memory keeps
+//! its place. Therefore large files, which wait longest, may occupy only [`LARGE_LOADS_MAX`] places:
+//! small files still pass.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -17,13 +18,13 @@ use crate::decoder::{DECODED_BYTES_MAX, Decoder, Pushed};
 use crate::error::AudioError;
 use crate::memory::{AudioMemory, Charge, LARGE_BYTES, NoRoom};
 
-/// Files that load at once; more wait for a place within their time.
+/// Files that load at once. Past it they wait for a place, within their time.
 const LOADS_MAX: usize = 256;
-/// Of those, files that need more than [`LARGE_BYTES`]. Past it a large file fails at once.
+/// Files among them that need more than [`LARGE_BYTES`]. Past it a large file fails at once.
 const LARGE_LOADS_MAX: usize = 192;
-/// Buffers of one file that loads: a piece of the body, the window of gzip, samples under way.
+/// Bytes of buffers of one loading file: a piece of the body, the window of gzip, samples.
 const LOAD_BYTES: usize = 160 * 1024;
-/// Pieces being decoded at once: a thread each, beside two HTTP threads.
+/// Pieces decoded at once, each on its own thread besides the two HTTP threads.
 const DECODERS_MAX: usize = 2;
 
 // The smallest memory that may be set has room for the largest file.
@@ -31,7 +32,7 @@ const _: () = assert!(
     (limits::AUDIO_BYTES_MIN as usize - LOADS_MAX * LOAD_BYTES) / 8 * 7 > DECODED_BYTES_MAX
 );
 
-/// Takes files in. Cheap to clone.
+/// Starts loading files. Cheap to clone.
 #[derive(Clone)]
 pub struct AudioIntake(Arc<Inner>);
 
@@ -42,7 +43,7 @@ struct Inner {
     decoders: Semaphore,
 }
 
-/// A file was not taken in.
+/// Reasons a file was not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
     /// The file's fault.
@@ -54,22 +55,22 @@ pub enum IntakeError {
     /// The body's encoding is broken.
     #[error("the gzip body is broken: {0}")]
     Gzip(String),
-    /// Other audio has the memory.
+    /// Other audio occupies the memory.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
-    /// Other files have the places.
+    /// Other files occupy all places.
     #[error("{LOADS_MAX} audio files are loading already")]
     NoPlace,
-    /// Other large files have theirs.
+    /// Other large files occupy the places for large files.
     #[error("{LARGE_LOADS_MAX} large audio files are loading already")]
     NoLargePlace,
-    /// A defect of this package: the thread that decodes panicked.
+    /// A bug in this package: the decoding thread panicked.
     #[error("the decoder broke down")]
     Broken,
 }
 
 impl AudioIntake {
-    /// An intake with this memory for all audio, bytes; at least [`limits::AUDIO_BYTES_MIN`].
+    /// An intake with `bytes` of memory for all audio, at least [`limits::AUDIO_BYTES_MIN`].
     pub fn new(bytes_max: u64) -> Self {
         let bytes_max =
             usize::try_from(bytes_max.max(limits::AUDIO_BYTES_MIN)).unwrap_or(usize::MAX);
@@ -81,13 +82,13 @@ impl AudioIntake {
         }))
     }
 
-    /// The memory for audio, less the buffers of files that load.
+    /// The memory for audio, minus the buffers of loading files.
     pub fn memory(&self) -> &AudioMemory {
         &self.0.memory
     }
 
-    /// Begins a file. `length` is that of the body in bytes, where it is announced; `deadline` holds for all
-    /// that the file waits for here.
+    /// Begins a file. `length` is the announced bytes of the body; `None`: not announced. `deadline`
+    /// bounds every wait of this file.
     ///
     /// # Errors
     /// Files of this type are not played, or no place is free until the deadline.
@@ -124,16 +125,16 @@ impl AudioIntake {
 /// The Content-Encoding of a body (RFC 9110 §8.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As it is.
+    /// Not encoded.
     Identity,
     /// gzip.
     Gzip,
 }
 
-/// A file that loads.
+/// A loading file. Dropping it frees its place and its memory.
 pub struct Load {
     intake: AudioIntake,
-    /// Away only while a thread decodes, and for good after an error.
+    /// `None` only while a thread decodes, and after an error.
     pipe: Option<Pipe>,
     charge: Charge,
     deadline: Instant,
@@ -142,7 +143,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Takes a piece of the body, waiting for memory where there is none.
+    /// Decodes a piece of the body. Waits for memory if there is none.
     ///
     /// # Errors
     /// The file cannot be played, or finds no room until its deadline. Nothing more may be pushed.
@@ -155,7 +156,7 @@ impl Load {
         }
     }
 
-    /// The body is over.
+    /// Ends the body and returns the prompt.
     ///
     /// # Errors
     /// The file cannot be played, or finds no room until its deadline.
@@ -172,7 +173,7 @@ impl Load {
         Ok(Arc::new(prompt))
     }
 
-    /// Works on the pipe on a thread that may take long.
+    /// Runs on a blocking thread: decoding may take long.
     async fn work<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Pipe) -> Result<T, IntakeError> + Send + 'static,
@@ -203,14 +204,14 @@ impl Load {
     }
 }
 
-/// From the body as it was sent to the decoder.
+/// From the encoded body to the decoder.
 enum Pipe {
     Plain(Box<Feed>),
     Gzip(Box<MultiGzDecoder<Feed>>),
 }
 
 impl Pipe {
-    /// Takes what it can of a piece: the rest, with the memory that is needed to take more.
+    /// Decodes as much of a piece as the memory allows. Returns the rest, and the memory that it needs.
     fn push(&mut self, piece: Bytes) -> Result<(Bytes, Option<usize>), IntakeError> {
         let mut taken = 0;
         while taken < piece.len() {
@@ -226,7 +227,7 @@ impl Pipe {
         Ok((Bytes::new(), None))
     }
 
-    /// Lets out what gzip still holds; the memory that is needed for it.
+    /// Flushes gzip. Returns the memory that this needs first.
     fn finish(&mut self) -> Result<Option<usize>, IntakeError> {
         let finished = match self {
             Self::Plain(_) => Ok(0),
@@ -235,7 +236,7 @@ impl Pipe {
         Ok(self.outcome(finished)?.err())
     }
 
-    /// What a write came to: bytes taken, or the memory that is needed first.
+    /// The result of a write: bytes taken, or the memory that is needed first.
     fn outcome(&mut self, written: io::Result<usize>) -> Result<Result<usize, usize>, IntakeError> {
         let feed = self.feed();
         match (written, feed.error.take(), feed.needs.take()) {
@@ -264,8 +265,8 @@ impl Pipe {
     }
 }
 
-/// The decoder as a writer, for gzip writes into one. A write that needs memory first takes nothing and says
-/// `WouldBlock`; it is repeated once there is room.
+/// The decoder as a writer, because gzip needs one. A write that needs memory first takes nothing and
+/// returns `WouldBlock`; it is repeated once there is memory.
 struct Feed {
     decoder: Decoder,
     needs: Option<usize>,
@@ -302,7 +303,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_packed_file_in_pieces_is_the_same_prompt_as_the_plain_one() {
+    async fn a_packed_file_in_pieces_gives_the_prompt_of_the_plain_file() {
         let intake = AudioIntake::new(0);
         let file: Vec<u8> = (0..700_000u32).map(|at| (at * 7 % 251) as u8).collect();
         let plain = taken(&intake, Encoding::Identity, &file).await.unwrap();
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bomb_is_too_large_and_leaves_nothing() {
+    async fn a_gzip_bomb_is_too_large_and_frees_its_memory() {
         let intake = AudioIntake::new(0);
         let mut bomb = b"RIFF\0\0\0\0WAVELIST\xFF\xFF\xFF\x0F".to_vec();
         bomb.resize(limits::PLAY_BYTES_MAX + 100_000, 0);

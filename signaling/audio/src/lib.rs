@@ -1,9 +1,9 @@
 //! Audio files decoded while they arrive, within one account of memory. Shell, on tokio.
 //!
 //! [`AudioIntake`] takes a file from its first byte to a [`shared::Prompt`]. Below it stand the formats
-//! (`head.rs`), the samples (`decoder.rs`) and the conversion to 8,000 Hz (`resample.rs`), which know no clock and
-//! no socket. Files that load, prompts that play and prompts that are kept all count against one
-//! [`AudioMemory`], so that one setting (`limits.audio`) bounds the audio of the process.
+//! (`head.rs`), the samples (`decoder.rs`) and the conversion to 8,000 Hz (`resample.rs`), which know no
+//! clock and no socket. Loading files, playing prompts and cached prompts all count against one
+//! [`AudioMemory`], so one setting (`limits.audio`) bounds the audio of the process.
 
 #![forbid(unsafe_code)]
 

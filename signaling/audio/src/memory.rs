@@ -1,12 +1,13 @@
-//! One account of memory for all audio: files while they load, prompts that play, prompts that are kept.
+//! One account of memory for all audio: loading files, playing prompts, cached prompts.
 //!
-//! A [`Charge`] is a share of it and gives it back when it is dropped. Bytes of a prompt own theirs
-//! ([`Charge::own`]), so a prompt counts once however many calls play it, and until the last of them lets go.
-//! Who finds no room first makes kept prompts that nobody plays go, then waits for a share to come back.
+//! A [`Charge`] is a share of the account; dropping it returns the share. The bytes of a prompt own their
+//! charge ([`Charge::own`]). So a prompt counts once, however many calls play it, and until the last call
+//! drops it. A request that finds no room first evicts cached prompts that no call plays, then waits for
+//! a share to return.
 //!
-//! What needs more than [`LARGE_BYTES`] never takes the last [`SMALL_SHARE`]th: a few hours of music must not
-//! silence every `<Say>`. Whoever waits looks again at each return, so what fits need not queue behind what
-//! does not.
+//! A share of more than [`LARGE_BYTES`] never takes the last [`SMALL_SHARE`]th of the memory: a few hours
+//! of music must not silence every `<Say>`. Every waiter looks again at each return, so a small request
+//! does not queue behind a large one that does not fit.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,9 +18,9 @@ use shell::Text;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// From here on a share is large, bytes.
+/// Bytes from which a share is large.
 pub const LARGE_BYTES: usize = 1024 * 1024;
-/// Large shares leave one part in eight to small ones.
+/// Large shares leave one part in eight of the memory to small ones.
 const SMALL_SHARE: usize = 8;
 
 /// The account. Cheap to clone.
@@ -32,11 +33,11 @@ struct Inner {
     returned: Notify,
     refused: AtomicU64,
     waiting: AtomicUsize,
-    /// Drops the kept prompt that was used least recently and that nobody plays; `false`: there was none.
+    /// Drops the least recently used prompt that no call plays. Returns `false` if there is none.
     reclaim: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
-/// No share came back in time.
+/// No share was returned in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no room for {} of audio: of the {} for all audio (limits.audio) {} are playing or loading",
@@ -51,9 +52,9 @@ pub struct NoRoom {
 /// The account at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioMemoryFigures {
-    /// Bytes that all shares together may come to.
+    /// Bytes that all shares together may have.
     pub bytes_max: usize,
-    /// Bytes of all shares.
+    /// Bytes of all shares now.
     pub used: usize,
     /// Requests for a share that wait.
     pub waiting: usize,
@@ -62,7 +63,7 @@ pub struct AudioMemoryFigures {
 }
 
 impl AudioMemoryFigures {
-    /// Adds every counter to a page of metrics.
+    /// Writes every counter to a page of metrics.
     pub fn write(&self, text: &mut Text) {
         let rows: [(&str, &str, &str, u64); 4] = [
             (
@@ -98,7 +99,7 @@ impl AudioMemoryFigures {
 }
 
 impl AudioMemory {
-    /// An account of `bytes_max` bytes, all of them free.
+    /// An account of `bytes_max` free bytes.
     pub fn new(bytes_max: usize) -> Self {
         Self(Arc::new(Inner {
             bytes_max,
@@ -110,33 +111,33 @@ impl AudioMemory {
         }))
     }
 
-    /// Says how kept prompts are let go. Once; later calls change nothing.
+    /// Sets the function that evicts cached prompts. Only the first call has an effect.
     pub fn reclaim_by(&self, reclaim: impl Fn() -> bool + Send + Sync + 'static) {
         let _ = self.0.reclaim.set(Box::new(reclaim));
     }
 
-    /// A share at once, or none.
+    /// Takes a share if there is room now.
     pub fn try_reserve(&self, bytes: usize) -> Option<Charge> {
         let mut charge = self.nothing();
         charge.try_grow(bytes).then_some(charge)
     }
 
-    /// A share, waited for until `deadline`.
+    /// Takes a share. Waits for room until `deadline`.
     ///
     /// # Errors
-    /// There is no room until then.
+    /// No room until the deadline.
     pub async fn reserve(&self, bytes: usize, deadline: Instant) -> Result<Charge, NoRoom> {
         let mut charge = self.nothing();
         charge.grow(bytes, deadline).await?;
         Ok(charge)
     }
 
-    /// A share of nothing, to be grown.
+    /// An empty share, to grow later.
     pub fn nothing(&self) -> Charge {
         Charge { memory: self.clone(), bytes: 0 }
     }
 
-    /// For the metrics.
+    /// The counters now.
     pub fn figures(&self) -> AudioMemoryFigures {
         AudioMemoryFigures {
             bytes_max: self.0.bytes_max,
@@ -166,10 +167,10 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Makes it `bytes` in all, waiting for room until `deadline`; what it has already stays.
+    /// Grows the share to `bytes`. Waits for room until `deadline`, and keeps what it has meanwhile.
     ///
     /// # Errors
-    /// There is no room until then.
+    /// No room until the deadline.
     pub async fn grow(&mut self, bytes: usize, deadline: Instant) -> Result<(), NoRoom> {
         if self.try_grow(bytes) {
             return Ok(());
@@ -180,7 +181,7 @@ impl Charge {
             loop {
                 let returned = memory.0.returned.notified();
                 tokio::pin!(returned);
-                // Listens from before it looks, so that no return falls between.
+                // Registers before it looks, so that no return between the two is missed.
                 returned.as_mut().enable();
                 if self.try_grow(bytes) {
                     return;
@@ -196,7 +197,7 @@ impl Charge {
         Err(NoRoom { wanted: bytes, used: figures.used, bytes_max: figures.bytes_max })
     }
 
-    /// Makes it `bytes` in all, if there is room now.
+    /// Grows the share to `bytes` if there is room now.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
         let bytes_max = self.memory.0.bytes_max;
         let limit = match bytes > LARGE_BYTES {
@@ -211,20 +212,21 @@ impl Charge {
         grown
     }
 
-    /// Gives back what is above `bytes`.
+    /// Returns everything above `bytes`.
     pub fn shrink(&mut self, bytes: usize) {
         let over = self.bytes.saturating_sub(bytes);
         self.bytes -= over;
         self.give_back(over);
     }
 
-    /// Gives these bytes to a buffer, which counts them until its last reference is dropped.
+    /// Moves the charge of these bytes into a buffer, which returns it when its last reference is
+    /// dropped.
     pub fn own(mut self, bytes: Vec<u8>) -> Bytes {
         self.shrink(bytes.len());
         Bytes::from_owner(Owned { bytes, _charge: self })
     }
 
-    /// Parts with up to `bytes` of it.
+    /// Splits off up to `bytes`.
     pub fn split(&mut self, bytes: usize) -> Self {
         let parted = self.bytes.min(bytes);
         self.bytes -= parted;
@@ -245,7 +247,7 @@ impl Drop for Charge {
     }
 }
 
-/// A buffer with its share.
+/// A buffer with its charge.
 struct Owned {
     bytes: Vec<u8>,
     _charge: Charge,
@@ -257,7 +259,7 @@ impl AsRef<[u8]> for Owned {
     }
 }
 
-/// One that waits, counted.
+/// Counts a waiter for as long as it lives.
 struct Waiting<'a>(&'a AudioMemory);
 
 impl<'a> Waiting<'a> {
@@ -282,7 +284,7 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     #[tokio::test]
-    async fn who_finds_no_room_gets_it_when_a_share_comes_back() {
+    async fn a_waiter_gets_its_share_when_another_is_returned() {
         let memory = AudioMemory::new(16 * MIB);
         let held = memory.try_reserve(14 * MIB).unwrap();
         let waiting = tokio::spawn({
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn kept_audio_goes_before_anybody_waits() {
+    fn cached_audio_is_evicted_before_a_request_waits() {
         let memory = AudioMemory::new(MIB);
         let kept = parking_lot::Mutex::new(vec![memory.try_reserve(MIB / 2).unwrap()]);
         memory.reclaim_by(move || kept.lock().pop().is_some());

@@ -13,7 +13,7 @@ const CROSSINGS: f64 = 32.0;
 /// Shape of the Kaiser window.
 const KAISER_BETA: f64 = 7.0;
 
-/// The samples at 8,000 Hz, all at once. `rate_hz` must be one of [`RATES_HZ`].
+/// Resamples a whole file to 8,000 Hz. `rate_hz` must be one of [`RATES_HZ`].
 pub fn to_prompt_rate(samples: &[i16], rate_hz: u32) -> Vec<i16> {
     let mut resampler = Resampler::new(rate_hz);
     let mut made = Vec::new();
@@ -22,21 +22,21 @@ pub fn to_prompt_rate(samples: &[i16], rate_hz: u32) -> Vec<i16> {
     made
 }
 
-/// Brings samples to 8,000 Hz as they come. Level and length in time stay; what lies above the narrower of
-/// the two bands is filtered out.
+/// Resamples to 8,000 Hz while samples arrive. Level and duration are unchanged; frequencies above the
+/// narrower of the two bands are filtered out.
 pub struct Resampler {
-    /// `None` where the samples have the rate already.
+    /// `None` if the samples have 8,000 Hz already.
     filter: Option<Filter>,
-    /// Samples that outputs still to be made lie on; the first belongs to output `made`, or comes before it.
+    /// Input samples that future outputs need. The first belongs to output `made` or precedes it.
     window: Vec<i16>,
-    /// Place of the window's first sample; before the file's first one is silence.
+    /// Index of the first sample in the window. Samples before the file are silence.
     start: i64,
     read: u64,
     made: u64,
 }
 
 impl Resampler {
-    /// `rate_hz` must be one of [`RATES_HZ`]: the caller has checked a file's.
+    /// `rate_hz` must be one of [`RATES_HZ`]. The caller has checked it.
     pub fn new(rate_hz: u32) -> Self {
         debug_assert!(RATES_HZ.contains(&rate_hz), "{rate_hz} Hz");
         let filter = (rate_hz != PROMPT_HZ).then(|| Filter::new(rate_hz));
@@ -44,7 +44,7 @@ impl Resampler {
         Self { filter, window: vec![0; before], start: -(before as i64), read: 0, made: 0 }
     }
 
-    /// Memory that a filter from this rate takes, bytes.
+    /// Bytes of the filter for this rate.
     pub fn filter_bytes(rate_hz: u32) -> usize {
         if rate_hz == PROMPT_HZ {
             return 0;
@@ -53,12 +53,12 @@ impl Resampler {
         shape.taps * shape.up as usize * size_of::<f32>()
     }
 
-    /// Samples at 8,000 Hz that `count` samples come to.
+    /// Samples at 8,000 Hz that `count` input samples give.
     pub fn made_of(count: u64, rate_hz: u32) -> u64 {
         (count * u64::from(PROMPT_HZ)).div_ceil(u64::from(rate_hz))
     }
 
-    /// Takes samples and gives those that are ready.
+    /// Takes samples and returns the outputs that are ready.
     pub fn push(&mut self, samples: &[i16], mut made: impl FnMut(i16)) {
         self.read += samples.len() as u64;
         match &self.filter {
@@ -70,7 +70,7 @@ impl Resampler {
         }
     }
 
-    /// The file is over: gives the rest.
+    /// Ends the file and returns the last outputs.
     pub fn finish(mut self, mut made: impl FnMut(i16)) {
         let Some(filter) = &self.filter else { return };
         let behind = self.window.len() + filter.taps;
@@ -78,7 +78,7 @@ impl Resampler {
         self.make(&mut made);
     }
 
-    /// Makes what the window is long enough for.
+    /// Makes the outputs that the window is long enough for.
     fn make(&mut self, made: &mut impl FnMut(i16)) {
         let Some(filter) = &self.filter else { return };
         let all = (self.read * filter.up).div_ceil(filter.down);

@@ -1,5 +1,5 @@
-//! The list of addresses that peers open their firewalls for: `/addresses` for people,
-//! `/addresses.json` for machines. Pure.
+//! The addresses that the firewalls of peers must let through: `/addresses` for people, `/addresses.json`
+//! for machines. Pure.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -16,10 +16,10 @@ pub struct AddressList {
     pub json: String,
 }
 
-/// What one edge listens on and sends from.
+/// The listeners and source addresses of one edge.
 struct Edge<'c> {
     name: &'c str,
-    /// The address that peers see; `None`: the kernel's towards each peer.
+    /// The address that peers see; `None`: the kernel's source address towards each peer.
     public: Option<IpAddr>,
     udp: &'c [SocketAddr],
     tcp: &'c [SocketAddr],

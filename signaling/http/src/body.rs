@@ -1,4 +1,4 @@
-//! Requests that were read whole, and the answers to them. Shell.
+//! Complete requests, and the answers to them. Shell.
 //!
 //! Below the server, which holds the REST API, and below the API, which answers in these.
 
@@ -12,16 +12,16 @@ use hyper::body::Bytes;
 /// A response body: a small text, or a recording as it is read from disk.
 pub type Body = BoxBody<Bytes, std::io::Error>;
 
-/// A request that was read whole, within its bounds.
+/// A complete request, within its bounds.
 #[derive(Debug)]
 pub struct WholeRequest {
-    /// The method.
+    /// GET, POST, DELETE, …
     pub method: Method,
     /// Path and query as received, path percent-encoded.
     pub uri: http::Uri,
-    /// Headers.
+    /// Headers as received.
     pub headers: http::HeaderMap,
-    /// The body.
+    /// Empty without a body.
     pub body: Bytes,
     /// The client's address.
     pub peer: SocketAddr,
@@ -36,7 +36,7 @@ pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
-/// An error in the shape that SDKs read, for what is refused before the API sees it.
+/// An error in the shape that SDKs read, for requests refused before the API.
 pub fn problem(status: StatusCode, sentence: &str) -> Response<Body> {
     let body = serde_json::json!({ "message": sentence, "status": status.as_u16() });
     let mut response = text(status, body.to_string());
@@ -45,18 +45,18 @@ pub fn problem(status: StatusCode, sentence: &str) -> Response<Body> {
     response
 }
 
-/// The beginning of absolute URLs of this server. The scheme stands here and nowhere else.
+/// The prefix of absolute URLs of this server. The only place that names the scheme.
 pub fn base_url(host: impl std::fmt::Display) -> String {
     format!("http://{host}")
 }
 
-/// A body that is whole already.
+/// A body that is complete in memory.
 pub fn whole_body(bytes: impl Into<Bytes>) -> Body {
     use http_body_util::BodyExt as _;
     Full::new(bytes.into()).map_err(|never| match never {}).boxed()
 }
 
-/// Adds `Connection: close` where the connection ends with this response.
+/// Adds `Connection: close` if the connection ends with this response.
 pub(crate) fn closing(mut response: Response<Body>, close: bool) -> Response<Body> {
     if close {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

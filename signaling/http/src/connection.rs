@@ -17,7 +17,7 @@ use crate::metrics::HttpMetrics;
 use crate::patience::Patience;
 use crate::read::READ_MAX;
 
-/// Serves requests by `service` until the peer or a bound ends the connection.
+/// Serves requests with `service` until the peer or a bound ends the connection.
 pub(crate) async fn serve<S, A>(stream: S, service: A, metrics: &HttpMetrics)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -27,17 +27,17 @@ where
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(READ_MAX)
-        // Past this hyper itself answers 431; the exact bounds are checked on what it read.
+        // Past this hyper itself answers 431. `read.rs` checks the exact bounds.
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(Patience::new(stream, WRITE_MAX)), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
     if let Err(error) = ended {
-        // Where nothing of a request came, a kept connection is not used any more.
+        // Without a byte of a request, an idle connection timed out: close it without an answer.
         if error.is_timeout() && !parts.read_buf.is_empty() {
             metrics.http_requests_refused_total.count("slow");
-            // The head never came whole: hyper would close without a word.
+            // The head is incomplete: hyper alone would close without an answer.
             let _ = stream.write_all(REQUEST_TIMEOUT).await;
         }
         tracing::debug!(%error, "an HTTP connection ended with an error");

@@ -1,4 +1,4 @@
-//! The HTTP server: bounds around every request, health, metrics, and the REST API behind. Shell, on tokio.
+//! The HTTP server: bounds around every request, health, metrics, and the REST API. Shell, on tokio.
 //!
 //! | bound | past it |
 //! |---|---|
@@ -10,9 +10,9 @@
 //! | a peer that does not read its answer | closed |
 //! | requests of one account at once | 429 |
 //!
-//! hyper is driven directly: a router in between would only have to step aside for paths that end in `.json`.
-//! The store is behind [`store::Reader`] and the calls behind a queue to Control, so no driver of
-//! either is named here.
+//! It drives hyper directly: a router would have to be bypassed for all paths that end in `.json`. The
+//! store is behind
+//! [`store::Reader`] and the calls are behind a queue to Control, so this package names no driver of either.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! A connection whose peer must take what is written to it. Shell, on tokio.
+//! A connection that ends when its peer stops reading. Shell, on tokio.
 
 use std::io;
 use std::pin::Pin;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Ends writes that make no progress for `at_most`: a client that does not read its answer would keep its
-/// place, and the answer in memory, for ever.
+/// Fails a write that makes no progress for `at_most`. Otherwise a client that does not read would keep
+/// its place, and its answer in memory, for ever.
 #[derive(Debug)]
 pub(crate) struct Patience<S> {
     stream: S,
     at_most: Duration,
-    /// Runs while a write waits.
+    /// The timer of a waiting write.
     stalled: Pin<Box<Sleep>>,
     is_waiting: bool,
 }
@@ -24,7 +24,7 @@ impl<S> Patience<S> {
         Self { stream, at_most, stalled: Box::pin(sleep(at_most)), is_waiting: false }
     }
 
-    /// Passes the outcome of a write on; any outcome but `Pending` ends the wait.
+    /// Passes on the result of a write. Any result except `Pending` stops the timer.
     fn watch<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Reads one request whole, within bounds of bytes and time. Shell.
+//! Reads one complete request, within bounds of bytes and time. Shell.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use shared::limits::{
 
 use crate::body::{Body, WholeRequest, closing, problem};
 
-/// A request is refused before the API sees it.
+/// Reasons a request is refused before the API, with their status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// 414.
@@ -23,13 +23,13 @@ pub(crate) enum Refused {
     Body,
     /// 408.
     Slow,
-    /// 400: the body broke off.
+    /// 400: the body is incomplete.
     Broken,
-    /// 400: no host, two, or one that is none (RFC 9112 §3.2). Absolute URLs in answers begin with it.
+    /// 400: no valid Host header, or two (RFC 9112 §3.2). Absolute URLs in answers begin with it.
     Host,
 }
 
-/// Reads a request whole, or gives the answer that refuses it.
+/// Reads a complete request.
 ///
 /// # Errors
 /// The refusal: 408, 413, 414, 431 or 400.
@@ -40,7 +40,7 @@ pub async fn read_whole(
     whole(request, peer).await.map_err(Refused::response)
 }
 
-/// Reads the body of a request whose head is here.
+/// Reads the body of a request after its head.
 pub(crate) async fn whole(
     request: http::Request<Incoming>,
     peer: SocketAddr,
@@ -85,7 +85,7 @@ impl Refused {
         }
     }
 
-    /// The answer; the connection ends with it, as what follows cannot be trusted.
+    /// The answer. It ends the connection, because the begin of a further request is unknown.
     pub(crate) fn response(self) -> Response<Body> {
         let (status, sentence) = match self {
             Self::Url => (StatusCode::URI_TOO_LONG, "The URL is longer than 8 KiB."),
@@ -103,7 +103,7 @@ impl Refused {
     }
 }
 
-/// HTTP/1.0 clients need not; all others must, once.
+/// Checks the Host header: optional in HTTP/1.0, otherwise required exactly once.
 fn names_its_host(head: &http::request::Parts) -> bool {
     let mut hosts = head.headers.get_all(http::header::HOST).iter();
     let is_host = |value: &http::HeaderValue| {
@@ -118,5 +118,5 @@ fn names_its_host(head: &http::request::Parts) -> bool {
 }
 
 pub(crate) const READ_MAX: Duration = Duration::from_millis(REST_READ_MS as u64);
-/// Colon, blank and line end of a header.
+/// Bytes of colon, space and line end of a header.
 const HEADER_PUNCTUATION_BYTES: usize = 4;

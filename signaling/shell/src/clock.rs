@@ -1,8 +1,8 @@
-//! The clock of the process, for the signaling side: the same one that media cores read. Shell.
+//! The clock of the process for the signaling side. Media cores read this clock, too. Shell.
 
 use shared::{Instant, Now};
 
-/// Reads time. A value, so that what needs a clock says so in its arguments.
+/// Reads time. It is a value so that a function that needs a clock has it as an argument.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock;
 

@@ -1,4 +1,4 @@
-//! Histograms whose bounds fit what they measure. Shell.
+//! Histograms with bucket bounds for each kind of value. Shell.
 
 use std::marker::PhantomData;
 use std::time::Duration;

@@ -50,8 +50,9 @@ impl Gauge {
     }
 }
 
-/// A counter for each value of one label. Values are words of the source code, never of a peer, so
-/// that there are few; past [`LABELS_MAX`] they are counted as `other`.
+/// A counter for each value of one label. Values come from the source code, never from a peer, so there
+/// are few. Past
+/// [`LABELS_MAX`] they are counted as `other`.
 #[derive(Debug)]
 pub struct Labelled {
     slots: [(OnceLock<&'static str>, Counter); LABELS_MAX],
@@ -73,7 +74,7 @@ impl Labelled {
     /// Adds `more` to this label value.
     pub fn add(&self, value: &'static str, more: u64) {
         for (name, counter) in &self.slots {
-            // Two threads may race for a free slot; the loser sees the winner's name and goes on.
+            // Two threads may race for a free slot. The loser reads the name of the winner and continues.
             if *name.get_or_init(|| value) == value {
                 return counter.add(more);
             }
@@ -148,7 +149,7 @@ macro_rules! metrics {
         pub struct $Name { $( $(#[doc = $doc])+ pub $name: $Type, )+ }
 
         impl $Name {
-            /// Adds every metric to a page.
+            /// Writes every metric to a page.
             pub fn write(&self, text: &mut $crate::Text) {
                 $( $crate::Exposed::expose(
                     &self.$name, text, stringify!($name), concat!($($label)?), concat!($($doc),+),

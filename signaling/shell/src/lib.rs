@@ -1,7 +1,7 @@
-//! What every shell of the signaling side uses: clock, randomness, instruments, queues. Shell.
+//! Tools of every shell on the signaling side: clock, randomness, instruments, queues. Shell.
 //!
-//! A sans-IO package takes time, bytes and randomness as arguments; the shells that give them get
-//! them here.
+//! Sans-IO packages take time, bytes and randomness as arguments. The shells that pass them get them
+//! here.
 
 #![forbid(unsafe_code)]
 

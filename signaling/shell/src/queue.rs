@@ -18,7 +18,7 @@ struct DoorbellInner {
 }
 
 impl Doorbell {
-    /// A doorbell of this poll.
+    /// A doorbell that wakes this poll.
     ///
     /// # Errors
     /// When the system gives no eventfd.
@@ -27,15 +27,15 @@ impl Doorbell {
         Ok(Self { inner: Arc::new(DoorbellInner { waker, rung: AtomicBool::new(false) }) })
     }
 
-    /// Wakes the thread. To be called after the queue was filled.
+    /// Wakes the thread. Call it after the value is in the queue.
     pub fn ring(&self) {
         if !self.inner.rung.swap(true, Ordering::AcqRel) {
-            // An eventfd write fails only when its counter is full, and then the thread is awake.
+            // A write to an eventfd fails only if its counter is full; then the thread is awake.
             let _ = self.inner.waker.wake();
         }
     }
 
-    /// The thread says that it looks into its queues from now on; to be called before it does.
+    /// Call it before reading the queues: a value that comes later rings again.
     pub fn answer(&self) {
         self.inner.rung.store(false, Ordering::Release);
     }
@@ -69,17 +69,17 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Queues a value, waiting for room: only for threads that may block.
+    /// Queues a value and waits for room. Only for threads that may block.
     pub fn send_patiently(&self, value: T) {
         let Err(value) = self.send(value) else { return };
         self.doorbell.ring();
-        // Where the thread is gone nobody waits for the value.
+        // An error means that the thread is gone, and with it the reader.
         let _ = self.queue.send(value);
         self.doorbell.ring();
     }
 }
 
-/// A queue of at most `bound` values into the thread of this doorbell.
+/// A queue of up to `bound` values into the thread of this doorbell.
 pub fn bounded<T>(bound: usize, doorbell: &Doorbell) -> (Sender<T>, Receiver<T>) {
     let (queue, receiver) = sync_channel(bound);
     (Sender { queue, doorbell: doorbell.clone() }, receiver)

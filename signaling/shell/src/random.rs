@@ -8,7 +8,7 @@ pub fn random(bytes: &mut [u8]) {
     aws_lc_rs::rand::fill(bytes).expect("the system gives random numbers");
 }
 
-/// Lower-case hexadecimal, two digits a byte.
+/// Lower-case hexadecimal, two digits per byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

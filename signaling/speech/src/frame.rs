@@ -1,4 +1,4 @@
-//! What goes between the gateway and its speech worker: frames with a length. Pure.
+//! The protocol between the gateway and its speech worker: frames with a length. Pure.
 //!
 //! Down: `u32` length, `u8` language, markup in UTF-8. Up, once: [`READY`]; then for each request `u32`
 //! length, `u8` kind, and samples (`i16`, 8,000 Hz) or a sentence. Numbers are little-endian.
@@ -6,23 +6,23 @@
 use crate::markup::MARKUP_BYTES_MAX;
 use crate::voice::Language;
 
-/// What a worker says first. Anything before it is noise of the process' start.
+/// The first bytes of a worker. Bytes before them come from the start of the process and are skipped.
 pub(crate) const READY: &[u8; 16] = b"\0sidetone-speech";
-/// Bytes of noise before [`READY`], at most.
+/// Bytes skipped in search of [`READY`]. Past it the worker is killed.
 pub(crate) const NOISE_BYTES_MAX: usize = 64 * 1024;
-/// Longest speech of one request; past it the request fails.
+/// Longest speech of one request. Past it the request fails.
 pub(crate) const SPEECH_S_MAX: usize = 1_800;
 /// Bytes of a request after its length.
 pub(crate) const REQUEST_BYTES_MAX: usize = 1 + MARKUP_BYTES_MAX;
 /// Bytes of an answer after its length.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1 + SPEECH_S_MAX * 8_000 * 2;
 
-/// Bytes of a sentence that says why there is no speech.
+/// Bytes of the sentence of a failure.
 pub(crate) const FAILURE_BYTES_MAX: usize = 4 * 1024;
 
-/// Kind of an answer that is samples.
+/// The kind of an answer with samples.
 pub(crate) const KIND_SAMPLES: u8 = 0;
-/// Kind of an answer that is a sentence.
+/// The kind of an answer with the sentence of a failure.
 pub(crate) const KIND_FAILURE: u8 = 1;
 
 /// A request for speech.
@@ -31,14 +31,14 @@ pub(crate) fn request(language: Language, markup: &str) -> Vec<u8> {
     framed(u8::try_from(number).unwrap_or(0), markup.as_bytes())
 }
 
-/// Reads a request without its length.
+/// Parses a request without its length.
 pub(crate) fn parse_request(bytes: &[u8]) -> Option<(Language, &str)> {
     let (number, text) = bytes.split_first()?;
     let language = *Language::ALL.get(usize::from(*number))?;
     Some((language, std::str::from_utf8(text).ok()?))
 }
 
-/// What came of a request.
+/// The result of a request.
 pub(crate) fn answer(result: &Result<Vec<i16>, String>) -> Vec<u8> {
     match result {
         Ok(samples) => {

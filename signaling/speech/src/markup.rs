@@ -1,13 +1,13 @@
-//! From a [`Speech`] to the markup of the Pico engine. Pure.
+//! Writes a [`Speech`] in the markup of the Pico engine. Pure.
 //!
-//! Pico has no nesting to speak of: an end tag sets the voice's own value, so that every part opens and
-//! closes all that it needs.
+//! Tags of Pico do not nest: an end tag restores the default of the voice. Therefore every part opens and
+//! closes all the tags that it needs.
 
 use call::Speech;
 use call::speech::{Manner, Part};
 use shared::limits;
 
-/// The speech in markup. Nothing of a customer's text is read as markup.
+/// The speech as markup. No text of a customer is read as markup.
 pub fn markup(speech: &Speech) -> String {
     let mut markup = String::new();
     for part in &speech.parts {
@@ -42,8 +42,8 @@ fn say(text: &str, manner: &Manner, markup: &mut String) {
     }
 }
 
-/// Pico reads `<` as markup and stops at a zero byte; control characters have no sound. A token
-/// of more than about 60 characters makes it fail or fall silent, so that long ones are cut in pieces.
+/// Appends text. Pico reads `<` as markup and stops at a zero byte; control characters have no sound. A
+/// token of more than about 60 characters makes it fail or fall silent, so longer ones are cut in pieces.
 fn spoken_text(text: &str) -> String {
     let mut spoken = String::with_capacity(text.len());
     let mut token = 0;
@@ -62,20 +62,20 @@ fn spoken_text(text: &str) -> String {
     spoken
 }
 
-/// One character after the other. The engine's own tag for it ends its process.
+/// Spells a text, one character at a time. The spelling tag of the engine crashes its process.
 fn spelled(text: &str) -> String {
     let characters = text.chars().filter(|character| !character.is_whitespace());
     characters.map(|character| format!("{character}, ")).collect()
 }
 
-/// Stands around the milliseconds of a pause: the engine's own breaks last a second at most, so that the
-/// worker makes the silence. No text holds it.
+/// Encloses the milliseconds of a pause. Breaks of the engine last at most one second, so the worker
+/// makes the silence. No text contains this character.
 pub(crate) const PAUSE: char = '\u{1}';
 
-/// Level of the plain voice, in per cent of the engine's own. The engine's peaks reach just above full
-/// scale; 8 dB less keeps them whole in G.711 and leaves room for a louder manner.
+/// Level of the plain voice, in percent of the engine's level. Peaks of the engine exceed full scale; 8
+/// dB less keeps them unclipped in G.711 and leaves room for louder speech.
 const PLAIN_VOLUME: u32 = 40;
-/// Characters of one token that the engine takes without trouble.
+/// Characters of one token that the engine handles safely.
 const TOKEN_CHARACTERS_MAX: usize = 40;
 /// Bytes of markup of one speech. A character has at most four bytes and a space after each piece of a
 /// token, and is followed by two more where it is spelled; every element adds at most two parts, each
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_customers_text_is_no_markup() {
+    fn text_of_a_customer_is_never_markup() {
         let made = markup(&Speech::plain("a<break/>b\0c\n"));
         assert_eq!(made, "<volume level=\"40\">a break/ b c </volume>");
         let long = markup(&Speech::plain("x".repeat(90)));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manner_opens_and_closes_what_it_needs() {
+    fn a_part_opens_and_closes_the_tags_that_it_needs() {
         let manner = Manner { rate: 50, pitch: 120, volume: 250, spelled: true, sounds: None };
         assert_eq!(
             markup(&text("a 1", manner)),

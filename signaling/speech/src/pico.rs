@@ -9,11 +9,11 @@ use crate::frame::SPEECH_S_MAX;
 use crate::markup::PAUSE;
 use crate::voice::Language;
 
-/// Samples a second that the engine makes.
+/// Samples per second of the engine.
 pub(crate) const PICO_HZ: u32 = 16_000;
 /// Memory of one engine with its voice; the largest voice needs about 2.5 MB.
 const MEMORY_BYTES: usize = 8 * 1024 * 1024;
-/// Samples taken from the engine in one step; its buffer is counted in 16 bits.
+/// Samples read from the engine in one step; the size of its buffer is a 16-bit number.
 const STEP_SAMPLES: usize = 8_192;
 
 /// An engine with the voice of one language.
@@ -22,7 +22,8 @@ pub(crate) struct Pico {
 }
 
 impl Pico {
-    /// Loads a voice from the current folder: the engine bounds the length of a path.
+    /// Loads a voice from the current folder. The engine limits the length of a path, so it gets only
+    /// file names.
     pub(crate) fn load(language: Language) -> Result<Self, PicoError> {
         let system = System::new(MEMORY_BYTES)?;
         let voice = System::create_voice(system.clone(), "voice")?;
@@ -33,7 +34,7 @@ impl Pico {
         Ok(Self { engine: engine_of_complete_voice(voice)? })
     }
 
-    /// The markup as samples of [`PICO_HZ`].
+    /// Speaks markup, as samples at [`PICO_HZ`].
     pub(crate) fn speak(&mut self, markup: &str) -> Result<Vec<i16>, String> {
         let mut samples = Vec::new();
         for (index, piece) in markup.split(PAUSE).enumerate() {
@@ -53,7 +54,7 @@ impl Pico {
     }
 
     fn say(&mut self, markup: &str, samples: &mut Vec<i16>) -> Result<(), String> {
-        // A zero byte at the end lets the engine speak what it has.
+        // A zero byte at the end makes the engine speak the text so far.
         let text = [markup.as_bytes(), &[0]].concat();
         let mut rest = text.as_slice();
         while !rest.is_empty() {

@@ -22,23 +22,23 @@ use crate::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
 use crate::markup::markup;
 use crate::voice::Language;
 
-/// Requests that may wait; past it a request fails at once.
+/// Requests that may wait. Past it a request fails at once.
 const QUEUE_MAX: usize = 512;
-/// One request in a worker; past it the worker is killed.
+/// Time of one request in a worker. Past it the worker is killed.
 const REQUEST_MAX: Duration = Duration::from_secs(20);
-/// Waiting for memory, within that.
+/// Part of that time in which a request may wait for memory.
 const ROOM_MAX: Duration = Duration::from_secs(15);
-/// A request with its time in the queue.
+/// Time of a request, including its time in the queue.
 const SPEAK_MAX: Duration = Duration::from_secs(30);
-/// A worker from its start to the first request.
+/// Time of a worker from its start until it is ready.
 const START_MAX: Duration = Duration::from_secs(5);
 
-/// How a worker is started: `program arguments... voices_dir`.
+/// The command line of a worker: `program arguments... voices_dir`.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The executable: this binary.
     pub program: PathBuf,
-    /// What goes before the folder of voices.
+    /// The arguments before the folder of voices.
     pub arguments: Vec<OsString>,
     /// Environment added to the worker's, which is empty otherwise.
     pub environment: Vec<(OsString, OsString)>,
@@ -48,7 +48,7 @@ impl Program {
     /// This binary again, as `worker speech`.
     ///
     /// # Errors
-    /// The system cannot say which binary this is.
+    /// The system does not know the path of this binary.
     pub fn this_binary() -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,
@@ -58,20 +58,20 @@ impl Program {
     }
 }
 
-/// What the service has to know; from the settings.
+/// The settings of the service.
 #[derive(Clone, Debug)]
 pub struct SpeechSettings {
     /// `speech.engine`.
     pub engine: SpeechEngine,
-    /// Where the voices are written at first start: `<data_dir>/voices`.
+    /// The folder of the voices, written at first start: `<data_dir>/voices`.
     pub voices_dir: PathBuf,
-    /// How a worker is started.
+    /// The command line of a worker.
     pub program: Program,
     /// Worker processes: one or two.
     pub workers: usize,
 }
 
-/// Why there is no speech.
+/// Reasons a text was not spoken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpeechError {
     /// The customer's: the text is too long.
@@ -86,10 +86,10 @@ pub enum SpeechError {
     /// The system's: the voices or a worker cannot be made ready.
     #[error("speech is not available: {0}")]
     Unavailable(String),
-    /// Ours: other audio has the memory.
+    /// Ours: other audio occupies the memory.
     #[error("{0}")]
     NoRoom(String),
-    /// Ours: too much to speak at once.
+    /// Ours: too many requests wait.
     #[error("more than {QUEUE_MAX} texts are waiting to be spoken")]
     Busy,
     /// The voice took too long; its worker was replaced.
@@ -110,9 +110,8 @@ struct Job {
 }
 
 impl SpeechService {
-    /// Writes the voices where they are missing and starts the queue; worker processes start with
-    /// their first request. What is spoken counts in the memory of `intake`. Must be called inside the tokio
-    /// runtime.
+    /// Writes missing voices and starts the queue. A worker process starts with its first request. Speech
+    /// is charged to the memory of `intake`. Call it inside the tokio runtime.
     ///
     /// # Errors
     /// An engine that is not built, or a folder that cannot be written.
@@ -138,10 +137,10 @@ impl SpeechService {
         Ok(Self { jobs })
     }
 
-    /// The speech, spoken. Done within 30 s.
+    /// Speaks a text, within 30 s.
     ///
     /// # Errors
-    /// Says whether the text, the load or the system is to blame.
+    /// [`SpeechError`], which names the cause: the text, the load or the system.
     pub async fn speak(&self, speech: &Speech, language: Language) -> Result<Prompt, SpeechError> {
         let characters = speech.characters();
         if characters > limits::SAY_CHARACTERS_MAX {
@@ -170,7 +169,7 @@ impl Keeper {
         loop {
             let job = queue.lock().await.recv().await;
             let Some(job) = job else { return };
-            // Whoever asked may have given up while it waited.
+            // The request may have been cancelled while it waited.
             if job.reply.is_closed() {
                 continue;
             }
@@ -184,8 +183,8 @@ impl Keeper {
             Some(worker) => worker,
             None => Worker::start(&self.settings, language).await?,
         };
-        // The worker is put back only after it has spoken; in every other case it is dropped,
-        // which kills it.
+        // Only a worker that has spoken is put back. In every other case it is dropped, which kills it:
+        // its pipe may hold the rest of an answer.
         let request = frame::request(language, markup);
         let deadline = Instant::now() + ROOM_MAX;
         match timeout(REQUEST_MAX, worker.exchange(&request, &self.memory, deadline)).await {
@@ -260,7 +259,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends a text and reads what is spoken, a piece at a time: no more than the prompt is ever held.
+    /// Sends a text and reads the speech in pieces, so that no copy besides the prompt is held.
     async fn exchange(
         &mut self,
         request: &[u8],
@@ -311,7 +310,7 @@ impl Worker {
                 decoder.allow(bytes);
             }
         }
-        // A text may come to no sound.
+        // A text may have no sound.
         Ok(Ok(decoder.finish(charge).unwrap_or_else(|_| g711::prompt(&[]))))
     }
 }
@@ -320,10 +319,10 @@ fn nonsense() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the worker talks nonsense")
 }
 
-/// Samples read from a worker at once, bytes.
+/// Bytes of samples read from a worker at once.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Writes each voice that is missing or has another length, so that a half written one is mended.
+/// Writes each voice that is missing or has another length, which repairs a partly written one.
 fn write_voices(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for (name, bytes) in VOICES {
@@ -348,12 +347,12 @@ mod tests {
 
     use super::*;
 
-    /// Not a test of its own: the worker process of the tests below.
+    /// The worker process of the tests below; by itself it tests nothing.
     #[test]
     fn worker_process() {
         if let Some(voices) = std::env::var_os(WORKER_VARIABLE) {
             crate::worker_main(Path::new(&voices));
-            // What the test harness would print now is no frame.
+            // The test harness would print text, which is not a frame.
             std::process::exit(0);
         }
     }
@@ -371,9 +370,9 @@ mod tests {
         }
     }
 
-    /// Talk-off: a voice is no key, in both laws.
+    /// Talk-off: the detector takes no part of the voice for a digit, in both laws.
     #[tokio::test]
-    async fn speech_is_heard_as_no_digit() {
+    async fn speech_is_not_detected_as_a_digit() {
         let folder = tempfile::tempdir().unwrap();
         let service = start(settings(folder.path())).unwrap();
         let text = "Please hold the line, seven operators are busy. Oh no! Hee hee, moo, lululu, aaah, 4 7 1 1.";
@@ -398,7 +397,7 @@ mod tests {
         assert!(peak(&spoken) < 32_000);
     }
 
-    /// What each manner of SSML does to the sound of the same words.
+    /// The effect of each SSML element on one sentence.
     #[tokio::test]
     async fn a_manner_is_heard() {
         let folder = tempfile::tempdir().unwrap();
@@ -446,7 +445,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn languages_in_turn_and_odd_texts_leave_the_service_whole() {
+    async fn the_service_survives_changing_languages_and_odd_texts() {
         let folder = tempfile::tempdir().unwrap();
         let service = start(settings(folder.path())).unwrap();
         for odd in ["", "%é%", "....", "👍 مرحبا", "\u{202e}x"] {
@@ -455,7 +454,7 @@ mod tests {
                     service.speak(&Speech::plain("Radio"), language).await.unwrap().duration_ms()
                         > 0
                 );
-                // Whatever comes of it, the next text is spoken.
+                // Whether it is spoken or fails, the next text must be spoken.
                 let _ = service.speak(&Speech::plain(odd), language).await;
             }
         }
@@ -473,7 +472,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn speech_counts_in_the_memory_for_audio_and_fails_where_there_is_none() {
+    async fn speech_is_charged_to_the_memory_for_audio_and_fails_without_any() {
         let folder = tempfile::tempdir().unwrap();
         let intake = AudioIntake::new(0);
         let memory = intake.memory();
@@ -503,7 +502,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_spoken_is_said_so() {
+    async fn a_text_that_cannot_be_spoken_fails_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let http = SpeechSettings { engine: SpeechEngine::Http, ..settings(folder.path()) };
         let error = start(http).map(|_| ()).unwrap_err();
@@ -524,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn voices_are_written_once_and_mended_when_they_are_cut() {
+    fn voices_are_written_once_and_repaired_when_they_are_cut() {
         let folder = tempfile::tempdir().unwrap();
         write_voices(folder.path()).unwrap();
         for language in Language::ALL {

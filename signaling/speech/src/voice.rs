@@ -1,4 +1,4 @@
-//! Which voice speaks: what TwiML asks for, mapped to what is here. Pure.
+//! Maps the voice and language of a `<Say>` to a built-in voice. Pure.
 
 /// A language of the built-in voice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// All of them; the place is the number in a worker's frame.
+    /// All languages. The index is the number in a frame of the worker.
     pub(crate) const ALL: [Self; 6] = [
         Self::AmericanEnglish,
         Self::BritishEnglish,
@@ -56,7 +56,7 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.code().eq_ignore_ascii_case(code))
     }
 
-    /// By the language alone: `de-AT` is spoken as `de-DE`, any English but the American as `en-GB`.
+    /// The closest language: `de-AT` is spoken as `de-DE`, any English except American as `en-GB`.
     fn of_relative(code: &str) -> Option<Self> {
         match code.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
             "en" if code.len() == 2 => Some(Self::AmericanEnglish),
@@ -70,22 +70,22 @@ impl Language {
     }
 }
 
-/// What will speak, and whether that is what was asked for.
+/// The chosen voice, and whether it is the requested one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoiceChoice {
-    /// The voice, which is named by its language.
+    /// The voice, named by its language.
     pub language: Language,
-    /// A sentence for the warning 13511, when another voice or language was asked for.
+    /// The sentence of the warning 13511; `None`: it is the requested voice.
     pub fell_back: Option<String>,
 }
 
 /// The voice for a `<Say>`: `voice` and `language` as the document has them, empty when it has none.
 ///
-/// The legacy names `man`, `woman` and `alice` mean "the default voice". A voice of a provider
-/// (`Polly.`, `Google.`) is not here; its language, where it names one, still counts.
+/// The legacy names `man`, `woman` and `alice` mean the default voice. The voices of providers (`Polly.`,
+/// `Google.`) do not exist here, but their language is used if they name one.
 pub fn choose(voice: &str, language: &str) -> VoiceChoice {
     let from_voice = language_of_voice(voice);
-    // `en-US` is also what an absent attribute reads as, so that a voice's own language goes before it.
+    // `en-US` is also the value of an absent attribute, so the language of a named voice has precedence.
     let asked = match from_voice {
         Some(of_voice) if language.is_empty() || language.eq_ignore_ascii_case("en-US") => of_voice,
         _ if language.is_empty() => "en-US",
@@ -121,7 +121,7 @@ fn language_of_voice(voice: &str) -> Option<&str> {
     POLLY.iter().find(|(_, names)| names.contains(&name)).map(|(language, _)| *language)
 }
 
-/// Amazon Polly's voices in the languages that are here, by the language they speak.
+/// The voices of Amazon Polly in the built-in languages, by language.
 const POLLY: [(&str, &[&str]); 6] = [
     (
         "en-US",
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_and_the_legacy_names_are_no_fallback() {
+    fn the_default_and_the_legacy_names_are_not_a_fallback() {
         for voice in ["", "man", "woman", "alice"] {
             for language in ["", "en-US", "en-us"] {
                 assert_eq!(language_of(voice, language), (Language::AmericanEnglish, false));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_of_the_language_speaks_and_says_so() {
+    fn a_related_language_speaks_with_a_warning() {
         assert_eq!(language_of("", "de-AT"), (Language::German, true));
         assert_eq!(language_of("", "en-AU"), (Language::BritishEnglish, true));
         assert_eq!(language_of("", "ja-JP"), (Language::AmericanEnglish, true));

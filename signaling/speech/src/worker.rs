@@ -1,4 +1,4 @@
-//! The speech worker: what `sidetone worker speech <folder>` runs. A process of its own.
+//! The speech worker: the process `sidetone worker speech <folder>`.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -12,15 +12,15 @@ use crate::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
 use crate::pico::{PICO_HZ, Pico};
 use crate::voice::Language;
 
-/// Processor time of one request, seconds; past it the kernel ends the process.
+/// Processor seconds of one request. Past it the kernel ends the process.
 const REQUEST_CPU_S: u64 = 25;
-/// Address space. Far above what a voice needs, because allocators reserve much and use little.
+/// Bytes of address space. Far more than a voice needs, because allocators reserve much and use little.
 const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
-/// Open files: the three standard ones and the voice being loaded.
+/// Open files: the three standard ones and the voice that is being loaded.
 const FILES_MAX: u64 = 16;
 
-/// Reads requests from standard input and answers on standard output until the input ends. To be
-/// called before any thread or runtime is started; `voices` is the folder of the voice files.
+/// Reads requests from standard input and answers on standard output until the input ends. Call it before
+/// any thread or runtime starts; `voices` is the folder of the voice files.
 pub fn worker_main(voices: &Path) -> ExitCode {
     match serve(voices, &mut io::stdin().lock(), &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,7 +45,7 @@ fn serve(voices: &Path, requests: &mut impl Read, answers: &mut impl Write) -> i
         };
         answers.write_all(&answer(&result))?;
         answers.flush()?;
-        // What state a failure left the engine in is unknown; the gateway starts another process.
+        // After a failure the state of the engine is unknown. End; the gateway starts another process.
         if result.is_err() {
             return Ok(());
         }
@@ -53,7 +53,7 @@ fn serve(voices: &Path, requests: &mut impl Read, answers: &mut impl Write) -> i
     Ok(())
 }
 
-/// `None` at the end of the input: the gateway is gone or wants us gone.
+/// Reads a request; `None` at the end of the input: the gateway is gone or ends this worker.
 fn read_request(requests: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
     match requests.read_exact(&mut length) {
@@ -70,8 +70,8 @@ fn read_request(requests: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The voice of this process. It is loaded once: the engine keeps files and memory of a voice that
-/// was let go, so that another language, like a failure, means another process.
+/// The voice of this process. Loaded once: the engine does not free files and memory of a voice, so
+/// another language needs another process, as a failure does.
 struct Speaker {
     loaded: Option<(Language, Pico)>,
 }
@@ -93,7 +93,7 @@ impl Speaker {
     }
 }
 
-/// Gives up what speech does not need: writing files, new processes, new privileges, core dumps.
+/// Drops every right that speech does not need: writing files, new processes, new privileges, core dumps.
 fn confine() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     let limits = [
@@ -110,7 +110,7 @@ fn confine() -> io::Result<()> {
     Ok(())
 }
 
-/// Moves the soft limit of processor time ahead of what is used already.
+/// Sets the soft limit of processor time to the time used so far plus that of one request.
 fn allow_cpu_time() -> io::Result<()> {
     let used = u64::try_from(clock_gettime(ClockId::ProcessCPUTime).tv_sec).unwrap_or(0);
     let hard = getrlimit(Resource::Cpu).maximum;

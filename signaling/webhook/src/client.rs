@@ -1,4 +1,12 @@
-//! The webhook client: turns, retries, redirects, cookies, signatures. Shell, on tokio.
+//! The webhook client: concurrency limits, retries, redirects, cookies, signatures. Shell, on tokio.
+//!
+//! A request is a chain of hops, one for each redirect. A hop is one or more attempts: retries. Each bound is
+//! taken at its level: the turn of the account for the whole chain, the turn of the host and a place among all
+//! requests for one hop, connect and first byte for one attempt. One deadline covers all of it, including
+//! every wait for a turn, because the call waits for the answer.
+//!
+//! The place among all requests is taken last: a request that waits for a slow host must not hold a place
+//! that requests to other hosts need.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,30 +36,30 @@ use crate::connector::{Connector, WebhookSetupError};
 use crate::cookies::CookieJars;
 use crate::digest::Logins;
 use crate::dns::{AddressGuard, Resolver};
-use crate::exchange::{Answer, Bounds, Carrier, Expects, Outgoing, Way};
+use crate::exchange::{Answer, Bounds, Carrier, ConnectOptions, Expects, Outgoing};
 use crate::fault::{Fault, WebhookFailure};
 use crate::meters::WebhookMeters;
 use crate::permits::Permits;
 use crate::pool::Pool;
 
-/// Requests under way or waiting in all; past it a request fails at once with 11200.
+/// Requests under way or waiting, of all accounts. Past it a request fails at once with 11200.
 const REQUESTS_MAX: u64 = 20_000;
-/// First byte of a media file.
+/// Time to the first byte of a media file.
 const MEDIA_FIRST_BYTE: Duration = Duration::from_secs(15);
-/// A media file in all.
+/// Time for a whole media file.
 const MEDIA_TOTAL: Duration = Duration::from_secs(60);
 
-/// What the client has to know; from the settings.
+/// The settings of the client.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookSettings {
     /// `webhook.user_agent`.
     pub user_agent: String,
     /// `webhook.allow_private`.
     pub allow_private: Vec<Cidr>,
-    /// SIP and HTTP listeners of this process, as bound; never connected to. The bundled
-    /// application of `demo` is not one of them.
+    /// SIP and HTTP listeners of this process, as bound. The client never connects to them. The bundled
+    /// application of `demo` is not among them.
     pub own_listeners: Vec<SocketAddr>,
-    /// Addresses that each edge sends from, by its canonical name; the node's own edge is not among them.
+    /// Source addresses of each edge, by its canonical name. The node's own edge is not among them.
     pub edges: BTreeMap<String, Vec<IpAddr>>,
     /// Certificate authorities trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
@@ -68,14 +76,14 @@ struct Inner {
     carrier: Carrier,
     accounts: Permits<AccountSid>,
     hosts: Permits<(String, u16)>,
-    /// All requests under way: what they take of memory together is part of the start-up sum.
+    /// All requests under way. The memory plan at start counts on this bound.
     all: Semaphore,
     cookies: CookieJars,
     logins: Logins,
     meters: WebhookMeters,
 }
 
-/// Whose media file is fetched: for the signature, the cookies and the turn.
+/// The call that a media file is fetched for: decides signature, cookies and concurrency limit.
 #[derive(Clone, Debug)]
 pub struct MediaRequest {
     /// The account.
@@ -86,7 +94,7 @@ pub struct MediaRequest {
     pub auth_token: String,
 }
 
-/// What is known of a copy that may still be good (RFC 9111 §4.3).
+/// Validators of a stored response (RFC 9111 §4.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validators {
     /// `ETag`.
@@ -98,22 +106,22 @@ pub struct Validators {
 /// An answer to the request for a media file.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    /// Status of the last answer; 304 where the validators held.
+    /// Status of the last answer; 304 if the stored copy is still valid.
     pub status: u16,
     /// `Cache-Control`, all values joined.
     pub cache_control: String,
-    /// What to ask with next time.
+    /// The validators for the next request.
     pub validators: Validators,
-    /// The file, or why it cannot be played; `None` where the status is not 2xx.
+    /// The file, or the reason it cannot be played; `None` if the status is not 2xx.
     pub audio: Option<Result<Arc<Prompt>, PromptFailure>>,
 }
 
 impl WebhookClient {
-    /// A client that resolves names with `resolver` and takes audio in by `intake`. Must be called inside the
+    /// A client that resolves names with `resolver` and decodes audio with `intake`. Call it inside the
     /// tokio runtime.
     ///
     /// # Errors
-    /// Only where TLS cannot be set up at all.
+    /// When TLS cannot be set up.
     pub fn new(
         settings: WebhookSettings,
         resolver: Resolver,
@@ -137,8 +145,8 @@ impl WebhookClient {
         })
     }
 
-    /// Sends a request of a call and follows its redirects; `auth_token` signs each hop. Ends within
-    /// the total time of the request, 15 s at most, waiting for a turn included.
+    /// Sends a request of a call and follows its redirects; `auth_token` signs each hop. Ends within the
+    /// total time of the request, at most 15 s, including the wait for a turn.
     ///
     /// # Errors
     /// No usable answer. Any HTTP status is an answer, also 4xx and 5xx.
@@ -180,7 +188,8 @@ impl WebhookClient {
     }
 
     /// Fetches a media file and decodes it while it arrives: GET without the standard parameters, with
-    /// `validators` of an older copy. Ends within 60 s, 15 s to the first byte; waiting for memory counts.
+    /// the `validators` of an older copy. Ends within 60 s, with 15 s to the first byte, including the
+    /// wait for memory.
     ///
     /// # Errors
     /// No usable answer. Any HTTP status is an answer.
@@ -217,7 +226,7 @@ impl WebhookClient {
         Ok(fetched(answer))
     }
 
-    /// The call is over: its cookies and logins go.
+    /// Drops the cookies and logins of a call that is over.
     pub fn forget(&self, call: CallSid) {
         self.inner.cookies.forget(call);
         self.inner.logins.forget(call);
@@ -233,7 +242,7 @@ impl WebhookClient {
         self.inner.carrier.pool.idle()
     }
 
-    /// Takes in the audio files that [`WebhookClient::media`] fetches.
+    /// The decoder of the audio files that [`WebhookClient::fetch_media`] fetches.
     pub fn intake(&self) -> &AudioIntake {
         &self.inner.carrier.intake
     }
@@ -244,7 +253,7 @@ impl WebhookClient {
     }
 }
 
-/// What holds for all hops and attempts of one request.
+/// Constant for all hops and attempts of one request.
 struct Plan<'a> {
     auth_token: &'a str,
     bounds: Bounds,
@@ -260,7 +269,8 @@ impl Inner {
         plan: &Plan<'_>,
     ) -> Result<(Answer, WebUrl), WebhookFailure> {
         let begun = Instant::now();
-        // The hop under way, for the failure's words, also when the total time cuts it short.
+        // The URL of the current hop. Outside of the future, because a timeout drops the future and the
+        // failure has to name the URL.
         let asked = Mutex::new(request.url.wire(None));
         let in_flight = self.meters.begin();
         let result = if in_flight.number > REQUESTS_MAX {
@@ -285,7 +295,7 @@ impl Inner {
         })
     }
 
-    /// Follows redirects, each hop guarded, signed and given its cookies anew.
+    /// Follows redirects. Each hop gets its own address check, signature and cookies.
     async fn follow(
         &self,
         mut request: HttpRequest,
@@ -309,7 +319,8 @@ impl Inner {
         Err(Fault::Redirects(limits::WEBHOOK_REDIRECTS_MAX))
     }
 
-    /// One hop with its retries; all attempts send the same bytes.
+    /// One hop with its retries. Every attempt sends equal bytes, except for the answer to a Digest
+    /// challenge.
     async fn hop(
         &self,
         request: &HttpRequest,
@@ -318,20 +329,22 @@ impl Inner {
         retries_left: &mut u8,
     ) -> Result<Answer, Fault> {
         let _turn = self.hosts.enter((request.url.host().to_owned(), request.url.port())).await;
-        // The last of the turns, so that who waits for a slow host holds none that others wait for.
+        // After the turn of the host: a request that waits for a slow host holds no place that others
+        // need.
         let _place = self.all.acquire().await.map_err(|_| Fault::Busy)?;
         let mut outgoing = self.outgoing(request, wire, plan)?;
         let overrides = &request.url.overrides;
         let mut login_left = wire.basic_auth.as_ref();
         loop {
-            // Each retry leaves by the next edge of the list.
+            // Each retry leaves by the next edge in the list of the URL.
             let attempts = usize::from(overrides.retries.saturating_sub(*retries_left));
-            let way = Way {
+            let options = ConnectOptions {
                 sni: overrides.sni,
                 edge: overrides.edges.iter().cycle().nth(attempts).map(String::as_str),
             };
-            let attempt = self.carrier.exchange(&outgoing, way, &plan.bounds, &self.meters).await;
-            // A Digest challenge is answered once; it is no retry, because nothing had failed.
+            let attempt =
+                self.carrier.exchange(&outgoing, options, &plan.bounds, &self.meters).await;
+            // A Digest challenge is answered once. It does not count as a retry, because nothing failed.
             if let (Ok(refused), Some(login)) = (&attempt, login_left.take())
                 && refused.status == http::StatusCode::UNAUTHORIZED
                 && let Some(answer) = self.login(request.call, &outgoing, login, refused)
@@ -387,7 +400,7 @@ impl Inner {
         Ok(Outgoing { method, url, headers, body })
     }
 
-    /// The answer to a Digest challenge, where a 401 brings one.
+    /// The `Authorization` that answers the Digest challenge of a 401; `None` without a challenge.
     fn login(
         &self,
         call: CallSid,
@@ -408,7 +421,7 @@ impl Inner {
     }
 }
 
-/// Whether an attempt is tried again under this policy.
+/// Whether this policy retries the attempt.
 fn is_retried(attempt: &Result<Answer, Fault>, policy: RetryPolicy) -> bool {
     match attempt {
         Ok(answer) => {
@@ -421,7 +434,7 @@ fn is_retried(attempt: &Result<Answer, Fault>, policy: RetryPolicy) -> bool {
     }
 }
 
-/// `Location` of an answer that is a redirect; 304 and other 3xx are answers.
+/// `Location` of a redirect; `None` for every other answer, 304 and other 3xx included.
 fn redirect_target(answer: &Answer) -> Result<Option<String>, Fault> {
     if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -476,12 +489,12 @@ fn fetched(answer: Answer) -> Fetched {
     }
 }
 
-/// The URL without its fragment but with its userinfo, as relative URLs of its document need it.
+/// The URL without fragment and with userinfo. Relative URLs in its document inherit the userinfo.
 fn with_userinfo(url: &WebUrl) -> String {
     let plain = url.wire(None);
     match (url.basic_auth(), Url::parse(&plain)) {
         (Some((user, password)), Ok(mut parsed)) => {
-            // Both fail only for URLs that can have no host.
+            // Both fail only for URLs that cannot have a host.
             let _ = parsed.set_username(&user);
             let _ = parsed.set_password((!password.is_empty()).then_some(password.as_str()));
             parsed.into()

@@ -23,25 +23,26 @@ use crate::fault::Fault;
 /// One HTTP/1.1 connection, ready for a request.
 pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
-/// TLS handshake, at most.
+/// Time for the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
-/// Addresses of one name that are tried for one connection.
+/// Addresses of one name tried for one connection.
 const ADDRESSES_MAX: usize = 4;
 
-/// Where a connection leads: connections of one origin can stand in for each other.
+/// The destination of a connection, and how it is reached. Connections of equal origin are
+/// interchangeable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) https: bool,
     /// Lower case; IPv6 in brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Whether TLS names the host (override `sni`).
+    /// Whether TLS sends the host name (override `sni`).
     pub(crate) sni: bool,
-    /// The edge whose address it leaves from (override `e`); `None`: the system chooses.
+    /// The edge whose address is the source (override `e`); `None`: the system chooses.
     pub(crate) edge: Option<String>,
 }
 
-/// The client cannot be made; ours or the system's fault.
+/// Reasons the client cannot be made. Our error or the system's.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookSetupError {
     /// TLS could not be set up.
@@ -49,7 +50,8 @@ pub enum WebhookSetupError {
     Tls(#[from] rustls::Error),
 }
 
-/// Makes connections, each to an address that the guard let through a moment before.
+/// Opens connections. The guard checks each address immediately before the connect, so a name that
+/// changes its address in between gains nothing.
 pub(crate) struct Connector {
     resolver: Resolver,
     guard: AddressGuard,
@@ -60,7 +62,8 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// `edges` are the addresses that each edge sends from; `extra_roots` are trusted besides the system's certificate authorities.
+    /// `edges` are the addresses that each edge sends from; `extra_roots` are trusted besides the
+    /// system's certificate authorities.
     pub(crate) fn new(
         resolver: Resolver,
         guard: AddressGuard,
@@ -88,7 +91,7 @@ impl Connector {
         self.edges.contains_key(edge)
     }
 
-    /// A new connection; `connect_max` bounds TCP over all addresses that are tried.
+    /// Opens a connection. `connect_max` bounds TCP over all addresses together.
     pub(crate) async fn connect(
         &self,
         origin: &Origin,
@@ -98,7 +101,7 @@ impl Connector {
         let sources = origin.edge.as_ref().and_then(|edge| self.edges.get(edge));
         let sources = sources.map_or(&[][..], Vec::as_slice);
         let stream = connect_one_of(&addresses, sources, connect_max).await?;
-        // Requests are small and whole: waiting to fill a segment would only add delay.
+        // A request is written as a whole, so Nagle's algorithm would only delay its last segment.
         let _ = stream.set_nodelay(true);
         if !origin.https {
             return self.start(stream).await;
@@ -138,7 +141,7 @@ impl Connector {
         let handshake = self.http.handshake(TokioIo::new(stream));
         let (sender, connection) =
             handshake.await.map_err(|error| Fault::from_http(&error, false))?;
-        // Ends when the sender is dropped or the peer closes; its error reaches the request itself.
+        // Ends when the sender is dropped or the peer closes. The request itself reports the error.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "webhook connection ended");
@@ -148,7 +151,7 @@ impl Connector {
     }
 }
 
-/// Tries the addresses in turn, each with its share of the time that is left.
+/// Tries the addresses in order, each with an equal share of the remaining time.
 async fn connect_one_of(
     addresses: &[SocketAddr],
     sources: &[IpAddr],
@@ -168,7 +171,7 @@ async fn connect_one_of(
     Err(fault)
 }
 
-/// Connects from the first source of the address's IP version; without one the system chooses.
+/// Connects from the first source address of the peer's IP version; without one the system chooses.
 async fn connect_from(sources: &[IpAddr], address: SocketAddr) -> io::Result<TcpStream> {
     let Some(source) = sources.iter().find(|source| source.is_ipv4() == address.is_ipv4()) else {
         return TcpStream::connect(address).await;

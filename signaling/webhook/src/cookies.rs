@@ -7,14 +7,14 @@ use parking_lot::Mutex;
 use shared::CallSid;
 use url::{Host, Url};
 
-/// Cookies of one call; past it the oldest goes.
+/// Cookies of one call. Past it the oldest is dropped.
 const COOKIES_MAX: usize = 50;
-/// Bytes of name and value of one cookie; a longer one is not kept.
+/// Bytes of name and value of one cookie. Past it the cookie is not kept.
 const COOKIE_BYTES_MAX: usize = 4_096;
-/// Calls with cookies at once; past it a new call's cookies are not kept.
+/// Calls with cookies. Past it the cookies of a further call are not kept.
 const JARS_MAX: usize = 100_000;
 
-/// The cookie jars of all calls. What is past a bound is dropped and counted by the caller.
+/// The cookie jars of all calls. The caller counts the cookies that a bound drops.
 #[derive(Default)]
 pub(crate) struct CookieJars(Mutex<HashMap<CallSid, Vec<Cookie>>>);
 
@@ -23,7 +23,7 @@ struct Cookie {
     name: String,
     value: String,
     domain: String,
-    /// Without a `Domain` attribute only the host that set it gets it back.
+    /// Set without a `Domain` attribute: sent only to the host that set it.
     host_only: bool,
     path: String,
     secure: bool,
@@ -31,7 +31,7 @@ struct Cookie {
 }
 
 impl CookieJars {
-    /// The `Cookie` header for a request, if there is any: longer paths first (RFC 6265 §5.4).
+    /// The `Cookie` header of a request, longer paths first (RFC 6265 §5.4); `None`: no cookie matches.
     pub(crate) fn header(&self, call: CallSid, url: &Url, now: SystemTime) -> Option<String> {
         let jars = self.0.lock();
         let mut matching: Vec<&Cookie> =
@@ -42,7 +42,7 @@ impl CookieJars {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    /// Takes the `Set-Cookie` values of an answer; returns how many were dropped for a bound.
+    /// Stores the `Set-Cookie` values of an answer. Returns the number that a bound dropped.
     pub(crate) fn store<'a>(
         &self,
         call: CallSid,
@@ -63,7 +63,7 @@ impl CookieJars {
         dropped
     }
 
-    /// The call is over.
+    /// Drops the jar of a call that is over.
     pub(crate) fn forget(&self, call: CallSid) {
         self.0.lock().remove(&call);
     }
@@ -77,7 +77,7 @@ impl CookieJars {
         jar.retain(|kept| {
             !(kept.name == cookie.name && kept.domain == cookie.domain && kept.path == cookie.path)
         });
-        // An expiry in the past is how a cookie is deleted.
+        // An expiry in the past deletes the cookie (RFC 6265 §3.1).
         if cookie.is_expired(now) {
             return 0;
         }
@@ -106,7 +106,7 @@ impl Cookie {
     }
 }
 
-/// Reads one `Set-Cookie` value; `None` where it is none or is for another domain (RFC 6265 §5.2).
+/// Parses one `Set-Cookie` value (RFC 6265 §5.2); `None` if it is malformed or for another domain.
 fn parse(text: &str, url: &Url, now: SystemTime) -> Option<Cookie> {
     let mut parts = text.split(';');
     let (name, value) = parts.next()?.split_once('=')?;
@@ -150,7 +150,8 @@ fn parse(text: &str, url: &Url, now: SystemTime) -> Option<Cookie> {
     usable.then_some(cookie)
 }
 
-/// RFC 6265 §5.1.3. A domain without a dot would be a whole registry; an address only equals itself.
+/// Domain match (RFC 6265 §5.1.3). A domain without a dot would be a whole registry. An address matches
+/// only itself.
 fn domain_matches(url: &Url, domain: &str) -> bool {
     let host = url.host_str().unwrap_or("");
     if host == domain {
@@ -162,13 +163,13 @@ fn domain_matches(url: &Url, domain: &str) -> bool {
         && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// RFC 6265 §5.1.4.
+/// Path match (RFC 6265 §5.1.4).
 fn path_matches(path: &str, cookie_path: &str) -> bool {
     path.strip_prefix(cookie_path)
         .is_some_and(|rest| rest.is_empty() || cookie_path.ends_with('/') || rest.starts_with('/'))
 }
 
-/// The folder of the path (RFC 6265 §5.1.4).
+/// The default path: the folder of the request path (RFC 6265 §5.1.4).
 fn default_path(path: &str) -> &str {
     match path.rfind('/') {
         None | Some(0) => "/",

@@ -1,4 +1,4 @@
-//! Digest logins towards applications (RFC 7616), kept for a call as a browser keeps them.
+//! Digest logins to applications (RFC 7616), kept for the length of a call as a browser keeps them.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use url::{Position, Url};
 
 use crate::exchange::Answer;
 
-/// Logins kept at once; past it a new one holds for its request only.
+/// Logins kept. Past it a new login is valid only for its request.
 const LOGINS_MAX: usize = 10_000;
 
-/// The challenges that the calls of this gateway have answered, by call and origin.
+/// Challenges that calls have answered, by call and origin.
 #[derive(Default)]
 pub(crate) struct Logins(Mutex<BTreeMap<(CallSid, String), Login>>);
 
@@ -25,7 +25,7 @@ struct Login {
 }
 
 impl Logins {
-    /// The `Authorization` for a request, where this call is logged in there.
+    /// The `Authorization` of a request; `None` if this call is not logged in at its origin.
     pub(crate) fn header(
         &self,
         call: CallSid,
@@ -39,7 +39,7 @@ impl Logins {
         answer(&login.challenge, credentials, method, url, login.count)
     }
 
-    /// Answers the challenge of a 401 and keeps it; `None` where there is none that is understood.
+    /// Answers the challenge of a 401 and keeps it; `None` if the 401 has no challenge that we support.
     pub(crate) fn answer(
         &self,
         call: CallSid,
@@ -59,7 +59,7 @@ impl Logins {
         Some(header)
     }
 
-    /// The call is over.
+    /// Drops the logins of a call that is over.
     pub(crate) fn forget(&self, call: CallSid) {
         let mut logins = self.0.lock();
         let of_call = logins.range((call, String::new())..).map(|(key, _)| key.clone());
@@ -86,7 +86,7 @@ fn answer(
 /// 64 random bits in hexadecimal.
 fn cnonce() -> String {
     let mut bytes = [0; 8];
-    // Without randomness the answer is only easier to guess at, not wrong.
+    // Without randomness the cnonce is predictable, and the answer still correct.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     format!("{:016x}", u64::from_be_bytes(bytes))
 }

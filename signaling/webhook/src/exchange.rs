@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::meters::WebhookMeters;
 use crate::pool::Pool;
 
-/// A request as it goes over the wire; made once for a hop, sent again on a retry.
+/// A request as sent on the wire. Made once for a hop; a retry sends it again.
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     /// Without userinfo and fragment.
@@ -31,42 +31,42 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
 }
 
-/// How a connection is made, as the connection overrides of a URL want it.
+/// The connection overrides of a URL that concern the connection.
 #[derive(Clone, Copy)]
-pub(crate) struct Way<'a> {
-    /// Whether TLS names the host.
+pub(crate) struct ConnectOptions<'a> {
+    /// Whether TLS sends the host name (SNI).
     pub(crate) sni: bool,
-    /// The edge it leaves by; one that is not served here changes nothing.
+    /// The edge that the connection leaves by. Ignored if this node does not serve it.
     pub(crate) edge: Option<&'a str>,
 }
 
 /// Time and size bounds of one exchange.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
-    /// TCP connect.
+    /// Time for the TCP connection.
     pub(crate) connect: Duration,
-    /// First byte.
+    /// Time from the request to the head of the answer.
     pub(crate) first_byte: Duration,
-    /// Between packets of the body.
+    /// Time between two pieces of the body.
     pub(crate) between: Duration,
-    /// The end of the request, for what it waits for.
+    /// The end of the whole request: audio waits for memory until then.
     pub(crate) deadline: Instant,
     pub(crate) expects: Expects,
 }
 
-/// What the body of an answer is for.
+/// The use of the body of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expects {
-    /// A document; or audio to be played instead, by its `Content-Type`.
+    /// A document, or audio to play instead, by its `Content-Type`.
     Document,
     /// Nothing: the answer to a callback is never executed.
     Nothing,
-    /// A file to be played.
+    /// A file to play.
     Media,
 }
 
 impl Expects {
-    /// The media type of a body that is to be played.
+    /// The media type of a body to play; `None`: the body is not played.
     fn audio(self, head: &Parts) -> Option<String> {
         let content_type = content_type(&head.headers).unwrap_or("");
         let media_type = call::content::media_type(content_type);
@@ -79,17 +79,17 @@ impl Expects {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Without bytes for a redirect.
+    /// Empty for a redirect.
     pub(crate) body: AnswerBody,
 }
 
 impl Answer {
-    /// `Content-Type`, whole.
+    /// `Content-Type` with its parameters.
     pub(crate) fn content_type(&self) -> Option<&str> {
         content_type(&self.headers)
     }
@@ -99,7 +99,7 @@ fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
 }
 
-/// Carries requests: over an idle connection where there is one, else over a new one.
+/// Carries requests, over an idle connection if there is one, else over a new one.
 pub(crate) struct Carrier {
     pub(crate) connector: Connector,
     pub(crate) pool: Pool,
@@ -109,17 +109,19 @@ pub(crate) struct Carrier {
 impl Carrier {
     /// One exchange.
     ///
-    /// A reused connection that turns out to be closed before a byte of the answer came counts as no
-    /// connection made: the request goes out again on a new one, with the same idempotency token.
+    /// A server may close an idle connection at any time, also while the request is on its way. If a
+    /// reused connection closes before the first byte of the answer, the request is sent again on a new
+    /// one. This is not a retry of the policy; the idempotency token is unchanged, so the application can
+    /// recognise a copy.
     pub(crate) async fn exchange(
         &self,
         outgoing: &Outgoing,
-        way: Way<'_>,
+        options: ConnectOptions<'_>,
         bounds: &Bounds,
         meters: &WebhookMeters,
     ) -> Result<Answer, Fault> {
-        let edge = way.edge.filter(|edge| self.connector.serves(edge)).map(str::to_owned);
-        let origin = Origin { sni: way.sni, edge, ..origin_of(&outgoing.url) };
+        let edge = options.edge.filter(|edge| self.connector.serves(edge)).map(str::to_owned);
+        let origin = Origin { sni: options.sni, edge, ..origin_of(&outgoing.url) };
         if let Some(connection) = self.pool.take(&origin) {
             meters.connection_reused();
             match self.over(connection, &origin, outgoing, bounds).await {
@@ -187,7 +189,7 @@ async fn read_answer(
             AnswerBody::Audio(read_audio(body, &media_type, encoding?, bounds, intake).await?)
         }
         None => match read_body(body, bounds.between).await {
-            // What a redirect or a missing file has in its body is nobody's concern, a fault in it neither.
+            // The body of a redirect or of a missing file is not used, so a fault in it does not matter.
             _ if head.status.is_redirection() || bounds.expects == Expects::Media => Vec::new(),
             Ok(raw) => unpack(raw, encoding?)?,
             Err(fault) => return Err(fault),
@@ -197,7 +199,7 @@ async fn read_answer(
     Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
-/// Decodes a file while it arrives. Whatever is wrong with the file itself, the rest of it is not read.
+/// Decodes a file while it arrives. After an error of the file its rest is not read.
 async fn read_audio(
     mut body: Incoming,
     media_type: &str,
@@ -222,7 +224,7 @@ async fn read_audio(
     }
 }
 
-/// Why a file came to no prompt: it cannot be played, or the request failed.
+/// Reasons a file gave no prompt: it cannot be played, or the request failed.
 enum Unread {
     Unplayable(PromptFailure),
     Fault(Fault),
@@ -272,7 +274,7 @@ async fn read_body(mut body: Incoming, between: Duration) -> Result<Vec<u8>, Fau
     Ok(bytes)
 }
 
-/// `Content-Encoding`: one that was offered, or none.
+/// Reads `Content-Encoding`. Anything that was not offered is an error.
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Fault> {
     let name = headers.get(CONTENT_ENCODING).map_or(b"".as_slice(), HeaderValue::as_bytes);
     let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
@@ -286,7 +288,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Fault> {
     }
 }
 
-/// Undoes the encoding. The bound holds for what comes out, so a small bomb does no harm.
+/// Undoes the encoding. The bound applies to the output, so a small bomb does no harm.
 fn unpack(raw: Vec<u8>, encoding: Encoding) -> Result<Vec<u8>, Fault> {
     if encoding == Encoding::Identity {
         return Ok(raw);

@@ -10,17 +10,17 @@ use shared::Code;
 
 use crate::dns::{LookupError, Refused};
 
-/// No usable answer: whose fault, in a sentence, with an error code of the product.
+/// A request without a usable answer: a sentence that names the cause, and an error code of the API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence} ({code}, {url})")]
 pub struct WebhookFailure {
     /// The error code of the product: 112xx or 11750.
     pub code: Code,
-    /// What happened, for the operator.
+    /// The cause, for the operator.
     pub sentence: String,
-    /// What was asked when it happened: after a redirect not the configured URL. No userinfo.
+    /// The URL of the failed hop: after a redirect not the configured URL. Without userinfo.
     pub url: String,
-    /// Milliseconds from the request to the failure, waiting included.
+    /// Milliseconds from the request to the failure, including the wait for a turn.
     pub duration_ms: u32,
 }
 
@@ -30,7 +30,7 @@ impl From<WebhookFailure> for HttpFailure {
     }
 }
 
-/// Why one attempt gave no answer.
+/// Reasons an attempt gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("the host name cannot be resolved: {0}")]
@@ -113,12 +113,13 @@ impl Fault {
         )
     }
 
-    /// Whether no byte of an answer came: retry policy `rt`. A partial answer is never retried.
+    /// Whether no byte of an answer was received: retry policy `rt`. A partial answer is never retried,
+    /// because the application has done its work.
     pub(crate) const fn is_unanswered(&self) -> bool {
         matches!(self, Self::ClosedUnanswered | Self::Silence(_))
     }
 
-    /// What a failed TCP connect means.
+    /// The fault of a failed TCP connect.
     pub(crate) fn from_connect(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::ConnectRefused,
@@ -126,7 +127,7 @@ impl Fault {
         }
     }
 
-    /// What a failed TLS handshake means.
+    /// The fault of a failed TLS handshake.
     pub(crate) fn from_handshake(error: &io::Error) -> Self {
         use rustls::CertificateError as Bad;
         let text = error.to_string();
@@ -145,7 +146,7 @@ impl Fault {
         }
     }
 
-    /// What an error of the HTTP connection means; `answered` = the head of an answer had come.
+    /// The fault of an HTTP error. `answered`: the head of the answer was received before it.
     pub(crate) fn from_http(error: &hyper::Error, answered: bool) -> Self {
         let io_kind =
             error.source().and_then(|s| s.downcast_ref::<io::Error>()).map(io::Error::kind);

@@ -32,8 +32,8 @@ pub struct WebhookCounts {
     pub retries: u64,
     /// `webhook_redirects_total`.
     pub redirects: u64,
-    /// `webhook_connections_opened_total`. Growing as fast as `requests` means that the application closes
-    /// its connections after each answer.
+    /// `webhook_connections_opened_total`. Growing as fast as `requests` means that the application
+    /// closes its connections after each answer.
     pub connections_opened: u64,
     /// `webhook_connections_reused_total`.
     pub connections_reused: u64,
@@ -44,7 +44,7 @@ pub struct WebhookCounts {
 }
 
 impl WebhookCounts {
-    /// Adds every counter to a page of metrics.
+    /// Writes every counter to a page of metrics.
     pub fn write(&self, text: &mut Text) {
         let rows: [(&str, &str, &str, u64); 6] = [
             (
@@ -105,7 +105,7 @@ impl WebhookMeters {
         }
     }
 
-    /// A request began; the guard counts its end, however it ends.
+    /// Counts the begin of a request; dropping the guard counts its end.
     pub(crate) fn begin(&self) -> InFlight<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -140,7 +140,7 @@ impl WebhookMeters {
 /// One request under way.
 pub(crate) struct InFlight<'a> {
     meters: &'a WebhookMeters,
-    /// How many are under way, this one included.
+    /// Requests under way, this one included.
     pub(crate) number: u64,
 }
 

@@ -1,4 +1,4 @@
-//! So many requests at once for each key; more wait their turn. Shell, on tokio.
+//! A limit on requests at once for each key; further requests wait in order. Shell, on tokio.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A counter for each key that has a request under way; a key nobody uses takes no memory.
+/// A semaphore for each key with a request. A key without one takes no memory.
 pub(crate) struct Permits<K> {
     at_once_max: usize,
     queues: Arc<Mutex<HashMap<K, Arc<Semaphore>>>>,
 }
 
-/// A turn; the next waiting request of the key gets it when this is dropped.
+/// A permit. Dropping it admits the next waiting request of the key.
 pub(crate) struct Permit<K: Hash + Eq> {
     key: K,
     queues: Arc<Mutex<HashMap<K, Arc<Semaphore>>>>,
@@ -32,7 +32,7 @@ impl<K: Hash + Eq + Clone> Permits<K> {
             let queue = queues.entry(key.clone());
             queue.or_insert_with(|| Arc::new(Semaphore::new(self.at_once_max))).clone()
         };
-        // The place exists before the wait, so that a request that gives up while waiting tidies up too.
+        // Made before the wait: a request that is cancelled while it waits is cleaned up, too.
         let mut place = Permit { key, queues: self.queues.clone(), permit: None };
         place.permit = semaphore.acquire_owned().await.ok();
         place
@@ -48,7 +48,7 @@ impl<K: Hash + Eq> Drop for Permit<K> {
     fn drop(&mut self) {
         let mut queues = self.queues.lock();
         self.permit = None;
-        // New users take their handle under this lock, so a count of one means that the map's is the last.
+        // New users clone the handle under this lock, so a count of one means that the map has the last.
         if queues.get(&self.key).is_some_and(|queue| Arc::strong_count(queue) == 1) {
             queues.remove(&self.key);
         }

@@ -1,4 +1,4 @@
-//! Idle connections, kept for a moment: a busy call rate reuses them, a quiet one closes them.
+//! Idle connections, kept for a short time: reused under load, closed when it is quiet.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::connector::{Connection, Origin};
 /// How long a connection may be idle. Common servers close after 2 s (gunicorn) or 5 s (Node.js,
 /// Apache); staying below all of them keeps requests from meeting a connection that is just closing.
 pub(crate) const IDLE_MAX: Duration = Duration::from_millis(1_500);
-/// Idle connections of one origin; past it the new one is closed.
+/// Idle connections of one origin. Past it the new one is closed.
 const IDLE_ORIGIN_MAX: usize = 64;
-/// Idle connections in all; past it the new one is closed.
+/// Idle connections of all origins. Past it the new one is closed.
 pub const IDLE_TOTAL_MAX: usize = 1_024;
-/// How long a connection may take to become idle after its answer was read.
+/// Time that a connection may take to become idle after its answer was read.
 const SETTLE_MAX: Duration = Duration::from_millis(200);
 
 /// The idle connections of all origins. Cheap to clone.
@@ -36,7 +36,7 @@ struct IdleConnection {
 }
 
 impl Pool {
-    /// The connection used last, if one still works.
+    /// Takes the most recently used connection that is still open.
     pub(crate) fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.0.lock();
         loop {
@@ -48,7 +48,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose answer was read to its end, as soon as it says that it is idle.
+    /// Keeps a connection whose answer was read completely, once it reports that it is idle.
     pub(crate) fn give_back(&self, origin: Origin, mut connection: Connection) {
         let pool = self.clone();
         tokio::spawn(async move {
@@ -58,7 +58,7 @@ impl Pool {
         });
     }
 
-    /// How many connections are idle.
+    /// The number of idle connections.
     #[cfg(test)]
     pub(crate) fn idle(&self) -> usize {
         self.0.lock().total
@@ -81,7 +81,7 @@ impl Pool {
         }
     }
 
-    /// Closes what was idle too long; ends when nothing is left.
+    /// Closes connections that were idle too long. Ends when none are left.
     async fn sweep(self) {
         loop {
             sleep(IDLE_MAX).await;

@@ -215,7 +215,7 @@ async fn a_redirect_without_a_usable_location_is_11216() {
 }
 
 #[tokio::test]
-async fn the_guard_stands_at_the_first_hop_and_at_every_redirect() {
+async fn the_guard_checks_the_first_hop_and_every_redirect() {
     for url in ["http://169.254.169.254/", "http://[::ffff:169.254.169.254]/", "http://0.0.0.0/"] {
         let failure = client().send(post(url), TOKEN).await.unwrap_err();
         assert_eq!(failure.code, Code::HTTP_HOST_NAME, "{failure}");
@@ -495,7 +495,7 @@ async fn media_is_fetched_without_parameters_and_revalidated() {
     assert_eq!(server.seen()[0].line, "GET /a.wav?x=1 HTTP/1.1");
 }
 
-// The server: each request is answered by the bytes that the handler gives.
+// The server: answers each request with the bytes that the handler returns.
 
 /// In an answer: close the connection here, cleanly or in the middle.
 const CLOSE: &[u8] = b"\0close";
@@ -524,7 +524,7 @@ impl Seen {
 struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
-    /// Where each connection came from.
+    /// The source address of each connection.
     sources: Arc<Mutex<Vec<IpAddr>>>,
 }
 

@@ -1,4 +1,5 @@
-//! The audio of a recording: streamed from its file, whole or a range, two channels or mixed into one. Shell.
+//! The audio of a recording, streamed from its file: whole or a range, in two channels or mixed into one.
+//! Shell.
 
 use std::fs::File;
 use std::io;
@@ -19,19 +20,19 @@ use crate::body::Body;
 
 /// The answer to a request for audio.
 pub(super) enum Answer {
-    /// The audio, or the part that was asked for.
+    /// The audio, or the requested part of it.
     Sent(Response<Body>),
-    /// There is no such file (any more).
+    /// The file does not exist.
     Missing,
-    /// The range that was asked for begins after the last byte.
+    /// The requested range begins after the last byte.
     PastTheEnd {
-        /// Bytes of the whole.
+        /// Bytes of the whole file.
         bytes: u64,
     },
 }
 
-/// Streams the WAV file at `path`. The permit is held until all is read or the reader stands still: a
-/// slow one keeps its account's place, not everybody's.
+/// Streams the WAV file at `path`. Holds the permit until everything is read or the reader stops: a slow
+/// reader occupies a place of its own account only.
 pub(super) async fn respond(
     path: PathBuf,
     two_channels: bool,
@@ -56,7 +57,7 @@ fn stream(audio: Audio, part: Option<(u64, u64)>, permit: Permit) -> Response<Bo
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         audio.send(first, count, |chunk| {
-            // A reader that stands still must not hold this thread, of which there are few.
+            // A reader that stops must not occupy this thread: there are few.
             let sent = tokio::time::timeout(STALL_MAX, chunks.send(chunk));
             matches!(runtime.block_on(sent), Ok(Ok(())))
         });
@@ -76,7 +77,7 @@ fn stream(audio: Audio, part: Option<(u64, u64)>, permit: Permit) -> Response<Bo
     response
 }
 
-/// What a `Range` header asks for (RFC 9110 §14.2): one range of bytes; others are the whole file.
+/// Parses a `Range` header (RFC 9110 §14.2). Anything except one range of bytes means the whole file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     Whole,
@@ -102,12 +103,12 @@ fn parse_range(text: &str, whole: u64) -> Wanted {
     if part.0 >= whole { Wanted::Nothing } else { Wanted::Part(part.0, part.1) }
 }
 
-/// A recording's file as it is sent.
+/// The file of a recording, with the format in which it is sent.
 struct Audio {
     file: File,
     /// Bytes of samples in the file.
     data: u64,
-    /// Two channels are mixed into one on the way.
+    /// Whether two channels are mixed into one.
     mixed: bool,
     channels: u16,
 }
@@ -132,8 +133,8 @@ impl Audio {
         HEADER_BYTES + self.sent_data()
     }
 
-    /// Reads `count` bytes from `first` on and gives them to `take`; ends when that says that nobody
-    /// listens any more.
+    /// Reads `count` bytes from `first` on and passes them to `take`. Ends early when `take` returns that
+    /// the client is gone.
     fn send(&self, first: u64, count: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
         let channels = if self.mixed { 1 } else { self.channels };
         let head = wav_header(channels, self.sent_data());
@@ -162,14 +163,14 @@ impl Audio {
         }
     }
 
-    /// At most `count` bytes of the samples as sent, from `at` on.
+    /// Up to `count` bytes of the sent samples, from `at` on.
     fn samples(&self, at: u64, count: u64) -> io::Result<Vec<u8>> {
         if !self.mixed {
             let mut bytes = vec![0; usize::try_from(count).unwrap_or(0)];
             self.file.read_exact_at(&mut bytes, HEADER_BYTES + at)?;
             return Ok(bytes);
         }
-        // Whole sample pairs around the wanted bytes, then cut to what was asked.
+        // Reads complete sample pairs around the range, then cuts to the range.
         let (from, to) = (at / 2, (at + count).div_ceil(2));
         let mut pairs = vec![0; usize::try_from((to - from) * 4).unwrap_or(0)];
         self.file.read_exact_at(&mut pairs, HEADER_BYTES + from * 4)?;
@@ -180,7 +181,7 @@ impl Audio {
     }
 }
 
-/// Both parties in one sample, as the recorder mixes.
+/// Mixes both parties into one sample, as the recorder does.
 fn mix(pair: &[u8]) -> [u8; 2] {
     let sample = |at: usize| {
         let bytes = pair.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
@@ -208,7 +209,7 @@ impl hyper::body::Body for FileBody {
 
 const CHUNK_BYTES: u64 = 64 * 1024;
 const CHUNKS_AHEAD: usize = 4;
-/// How long a reader may take nothing of what is sent.
+/// Time that a reader may take no byte.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

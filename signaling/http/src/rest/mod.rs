@@ -26,15 +26,15 @@ pub type ApiAnswer = Result<Reply, WriteError>;
 pub struct ApiCall {
     /// The read, write or command.
     pub request: ApiRequest,
-    /// Takes the answer. Dropped unanswered when the gateway ends.
+    /// Takes the answer. Dropped without an answer when the gateway ends.
     pub reply: oneshot::Sender<ApiAnswer>,
 }
 
 /// A connection to the store for reading.
 pub type BoxedReader = Box<dyn store::Reader + Send>;
 
-/// Opens a connection to the store, or says why it cannot, in a sentence for the log. Called on threads that
-/// may block; [`READERS_MAX`] connections are open at most.
+/// Opens a connection to the store, or says why it cannot, in a sentence for the log. Called on threads
+/// that may block; [`READERS_MAX`] connections are open at most.
 pub type OpenReader = Box<dyn Fn() -> Result<BoxedReader, StoreError> + Send + Sync>;
 
 /// Answers REST requests. Cheap to clone.
@@ -56,8 +56,8 @@ struct Inner {
 }
 
 impl Rest {
-    /// The API over this store, with writes and questions about live calls to `control`. Recordings are in
-    /// the folder `recordings`.
+    /// The API over this store, with writes and questions about live calls to `control`. Recordings are
+    /// in the folder `recordings`.
     pub fn new(open_reader: OpenReader, recordings: PathBuf, control: Sender<ApiCall>) -> Self {
         let inner = Inner {
             recordings,

@@ -1,13 +1,13 @@
-//! What was loaded a moment ago, ordered by use. How much is kept is decided by who lets it go: values count
-//! against the memory for audio. Pure.
+//! Loaded prompts in the order of their last use. It has no bound of its own: values count against the
+//! memory for audio, which evicts them. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-/// Values by key, each with the turn of its last use.
+/// Values by key, each with the number of its last use.
 pub(super) struct Cache<K, V> {
     entries: HashMap<K, Entry<V>>,
-    /// Keys by that turn, the oldest first.
+    /// Keys by the number of their last use, the oldest first.
     turns: BTreeMap<u64, K>,
     turn: u64,
 }
@@ -22,7 +22,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         Self { entries: HashMap::new(), turns: BTreeMap::new(), turn: 0 }
     }
 
-    /// The value, which is now the one used last.
+    /// The value of a key. It becomes the most recently used one.
     pub(super) fn find(&mut self, key: &K) -> Option<V> {
         let entry = self.entries.get_mut(key)?;
         self.turn += 1;
@@ -32,7 +32,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         Some(entry.value.clone())
     }
 
-    /// Keeps a value in place of an older one.
+    /// Inserts a value, in place of an older one of the key.
     pub(super) fn keep(&mut self, key: K, value: V) {
         self.remove(&key);
         self.turn += 1;
@@ -40,7 +40,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         self.entries.insert(key, Entry { value, turn: self.turn });
     }
 
-    /// Lets go of the value used least recently of those that `may_go`.
+    /// Removes the least recently used value among those that `may_go`.
     pub(super) fn let_go(&mut self, may_go: impl Fn(&V) -> bool) -> Option<V> {
         let goes = |key: &&K| self.entries.get(*key).is_some_and(|entry| may_go(&entry.value));
         let oldest = self.turns.values().find(goes)?.clone();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_go_stays_and_a_new_value_replaces_the_old() {
+    fn a_value_that_may_not_go_stays_and_a_new_value_replaces_the_old() {
         let mut cache = Cache::new();
         cache.keep("a", 1);
         cache.keep("b", 2);

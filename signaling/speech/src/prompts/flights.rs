@@ -1,4 +1,4 @@
-//! One load for all that want the same thing in the same moment. Shell, on tokio.
+//! One load for all requests with one key at one time. Shell, on tokio.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Loads under way by what they load. Each is a task of its own: it goes on while anybody waits for it, and
-/// ends when the last has gone.
+/// Loads in progress, by key. Each is a task of its own: it runs while a request waits for it, and is
+/// cancelled when the last waiter is gone.
 pub(super) struct Flights<K, T>(Arc<Mutex<Open<K, T>>>);
 
 type Open<K, T> = HashMap<K, Arc<watch::Sender<Option<T>>>>;
@@ -23,7 +23,8 @@ where
         Self(Arc::default())
     }
 
-    /// What the load under way for this key comes to; without one, `load` begins. `None`: it broke down.
+    /// The result of the load in progress for this key; without one, starts `load`. `None`: the load
+    /// panicked.
     pub(super) async fn join<F>(&self, key: K, load: impl FnOnce() -> F) -> Option<T>
     where
         F: Future<Output = T> + Send + 'static,
@@ -59,14 +60,14 @@ impl<K: Hash + Eq, T> Flight<K, T> {
             tokio::select! {
                 loaded = &mut load => {
                     let flight = Arc::clone(&self.flight);
-                    // Whoever comes from here on finds what was kept, or loads anew.
+                    // A later request finds the value in the cache, or starts a new load.
                     drop(self);
                     flight.send_replace(Some(loaded));
                     return;
                 }
                 () = self.flight.closed() => {
                     let mut open = self.open.lock();
-                    // Somebody may have come since.
+                    // A waiter may have come since the count was read.
                     if self.flight.receiver_count() == 0 {
                         open.remove(&self.key);
                         return;
@@ -77,7 +78,7 @@ impl<K: Hash + Eq, T> Flight<K, T> {
     }
 }
 
-/// Also where a load panics: those who wait find the sender gone.
+/// Removes the load from the table, also after a panic. Waiters then find the sender gone.
 impl<K: Hash + Eq, T> Drop for Flight<K, T> {
     fn drop(&mut self) {
         let mut open = self.open.lock();
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_come_meanwhile_share_the_load_and_who_comes_later_begins_anew() {
+    async fn requests_during_a_load_share_it_and_a_later_one_starts_another() {
         let flights = Flights::new();
         let gate = Arc::new(Semaphore::new(0));
         let loads = Arc::new(AtomicUsize::new(0));
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_load_that_nobody_waits_for_any_more_ends() {
+    async fn a_load_without_waiters_is_cancelled() {
         let flights = Flights::new();
         let gate = Arc::new(Semaphore::new(0));
         let loads = Arc::new(AtomicUsize::new(0));
@@ -132,14 +133,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_load_that_panics_leaves_nobody_waiting() {
+    async fn a_load_that_panics_releases_its_waiters() {
         let flights: Flights<u8, u8> = Flights::new();
         let broken = async { panic!("as the test wants it") };
         assert_eq!(flights.join(1, || broken).await, None);
         assert_eq!(flights.join(1, || async { 2 }).await, Some(2));
     }
 
-    /// Wants the file; the load ends once the gate lets it, and gives how many loads have ended.
+    /// Requests the file. The load ends when the gate opens, and returns the number of loads that have
+    /// ended.
     fn one(
         flights: &Flights<&'static str, usize>,
         gate: &Arc<Semaphore>,

@@ -1,9 +1,9 @@
-//! Loads prompts and keeps them. Shell, on tokio.
+//! Loads prompts and caches them. Shell, on tokio.
 //!
-//! Everything that is wanted has a [`Key`]. A prompt that is kept is given at once; a load that is under way for the
-//! same key is shared ([`Flights`]), a failed one too; else a load begins. What it makes counts against the
-//! memory for audio ([`AudioMemory`]) for as long as anybody plays or keeps it. What is kept goes, the least recently used
-//! first, when that memory is wanted.
+//! Every prompt has a [`Key`]. A cached prompt is returned at once. Otherwise a load in progress for the
+//! key is shared ([`Flights`]), also if it fails, and without one a load starts. The audio counts against
+//! the memory for audio ([`AudioMemory`]) for as long as a call plays it or the cache keeps it. When that
+//! memory is needed, the cache drops the least recently used prompts first.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -22,11 +22,11 @@ use super::cache::Cache;
 use super::flights::Flights;
 use crate::{Language, SpeechError, SpeechService, VoiceChoice, choose};
 
-/// Longest that a file may say it stays fresh.
+/// Longest freshness that a file may declare.
 const FRESH_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// Patience for the little memory of a tone.
+/// Time to wait for the memory of a tone, which is small.
 const TONE_MAX: Duration = Duration::from_secs(5);
-/// Memory of an entry besides its prompt and its key, bytes.
+/// Bytes of a cache entry besides its prompt and its key.
 const ENTRY_BYTES: usize = 1_024;
 
 /// A prompt that can be played.
@@ -34,11 +34,11 @@ const ENTRY_BYTES: usize = 1_024;
 pub struct LoadedPrompt {
     /// The audio.
     pub prompt: Arc<Prompt>,
-    /// A sentence for the warning 13511, when another voice or language was asked for.
+    /// The sentence of the warning 13511; `None`: the requested voice and language speaks.
     pub fell_back: Option<String>,
 }
 
-/// Loads prompts. Cheap to clone; all clones share what is kept.
+/// Loads prompts. Cheap to clone; all clones share the cache.
 #[derive(Clone)]
 pub struct PromptLoader {
     inner: Arc<Inner>,
@@ -52,7 +52,7 @@ struct Inner {
     flights: Flights<Key, Result<Arc<Prompt>, PromptFailure>>,
 }
 
-/// What a prompt is made of.
+/// The identity of a prompt in the cache.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     /// A speech and the language that speaks it.
@@ -75,9 +75,9 @@ impl Key {
 #[derive(Clone)]
 struct Kept {
     prompt: Arc<Prompt>,
-    /// Of a file: how it is asked for again, and until when it need not be.
+    /// For a file: its validators, and the end of its freshness.
     validators: Validators,
-    /// `None`: for ever.
+    /// `None`: never stale.
     fresh_until: Option<Instant>,
     _charge: Arc<Charge>,
 }
@@ -89,8 +89,8 @@ impl Kept {
 }
 
 impl PromptLoader {
-    /// A loader that fetches with `client` and counts audio in the memory of its intake. Where there is no
-    /// speech service, its error is what every `<Say>` fails with.
+    /// A loader that fetches with `client` and charges audio to the memory of its intake. Without a
+    /// speech service every `<Say>` fails with the error of the service.
     pub fn new(client: WebhookClient, speech: Result<SpeechService, SpeechError>) -> Self {
         let memory = client.intake().memory().clone();
         let inner = Arc::new(Inner {
@@ -105,12 +105,13 @@ impl PromptLoader {
         Self { inner }
     }
 
-    /// Makes a prompt ready. A file takes 60 s at most, speech 30 s, from when the first of those who want it
-    /// asked; waiting for memory counts.
+    /// Loads a prompt. Takes at most 60 s for a file and 30 s for speech, from the first request that
+    /// shares the load, including the wait for memory.
     ///
     /// # Errors
-    /// With the contract's code: 112xx and 11750 for a fetch (11200 where other audio has the memory), 13420 for
-    /// a file that cannot be played, 13520 and 13521 for a text, 12400 where this gateway is to blame.
+    /// With the code of the contract: 112xx and 11750 for a fetch (11200 also if other audio occupies the
+    /// memory), 13420 for a file that cannot be played, 13520 and 13521 for a text, 12400 for a fault of
+    /// this gateway.
     pub async fn load(
         &self,
         source: PromptSource,
@@ -222,7 +223,8 @@ impl Inner {
                 return Err(failure(Code::HTTP_RETRIEVAL, sentence));
             }
         };
-        // Kept is what may be: with a time to live, or with something to ask by whether it is still good.
+        // Cached only with a time to live or with validators: otherwise the copy could never be used
+        // again.
         if let Some(fresh) = freshness(&cache_control)
             && (!fresh.is_zero() || validators != Validators::default())
         {
@@ -231,7 +233,7 @@ impl Inner {
         Ok(prompt)
     }
 
-    /// Joins the load of this key that is under way, or begins it.
+    /// Joins the load in progress of this key, or starts one.
     async fn load_by<F>(
         self: &Arc<Self>,
         key: &Key,
@@ -244,7 +246,7 @@ impl Inner {
         self.flights.join(key.clone(), begin).await.unwrap_or_else(|| Err(broke_down()))
     }
 
-    /// Keeps a prompt, if there is memory for its entry.
+    /// Caches a prompt, if there is memory for its entry.
     fn keep(
         &self,
         key: Key,
@@ -252,16 +254,16 @@ impl Inner {
         validators: Validators,
         fresh_until: Option<Instant>,
     ) {
-        // The key stands in two places.
+        // The cache holds the key twice.
         let Some(charge) = self.memory.try_reserve(ENTRY_BYTES + 2 * key.bytes()) else { return };
         let prompt = Arc::clone(prompt);
         let kept = Kept { prompt, validators, fresh_until, _charge: Arc::new(charge) };
         self.kept.lock().keep(key, kept);
     }
 
-    /// Lets go of the kept prompt that was used least recently and that nobody plays.
+    /// Drops the least recently used cached prompt that no call plays.
     fn let_go(&self) -> bool {
-        // Dropped after the lock is open again: its bytes go back to the memory.
+        // Dropped after the lock is released, because its bytes return to the memory.
         let gone = self.kept.lock().let_go(|kept| Arc::strong_count(&kept.prompt) == 1);
         gone.is_some()
     }
@@ -271,7 +273,7 @@ fn broke_down() -> PromptFailure {
     failure(Code::INTERNAL, "the load of the prompt broke down".to_owned())
 }
 
-/// How long a file is fresh (RFC 9111 §5.2.2); zero = ask each time; `None` = not to be kept.
+/// The freshness of a file (RFC 9111 §5.2.2). Zero: validate at each use. `None`: do not cache.
 fn freshness(cache_control: &str) -> Option<Duration> {
     let mut fresh = Duration::ZERO;
     let mut must_ask = false;
@@ -290,7 +292,7 @@ fn freshness(cache_control: &str) -> Option<Duration> {
     Some(if must_ask { Duration::ZERO } else { fresh })
 }
 
-/// One period of a tone, to be repeated for as long as it is wanted.
+/// One period of a tone, to be repeated as long as needed.
 fn tone_samples(tone: Tone) -> Vec<i16> {
     match tone {
         Tone::Beep => plane::tone::Tone::BEEP.samples(),
@@ -308,7 +310,7 @@ fn tone_samples(tone: Tone) -> Vec<i16> {
     }
 }
 
-/// URL and credentials: another user may get another file.
+/// The URL with its credentials: another user may get another file.
 fn key_of(url: &WebUrl) -> String {
     let credentials = url.basic_auth().map(|(user, password)| format!("{user}:{password} "));
     credentials.unwrap_or_default() + &url.wire(None)
@@ -350,7 +352,7 @@ mod tests {
     use webhook::dns::Resolver;
 
     #[tokio::test]
-    async fn a_file_is_fetched_once_for_many_calls_and_asked_again_by_its_etag() {
+    async fn a_file_is_fetched_once_for_many_calls_and_revalidated_by_its_etag() {
         let server = Server::start("audio/basic", "ETag: \"1\"\r\n").await;
         let loader = loader();
         let url = server.url();
@@ -384,7 +386,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn kept_prompts_that_nobody_plays_go_when_memory_is_wanted() {
+    async fn cached_prompts_that_no_call_plays_are_dropped_when_memory_is_needed() {
         let server = Server::start("audio/basic", "Cache-Control: max-age=60\r\n").await;
         let loader = loader();
         let memory = &loader.inner.memory;
@@ -400,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fresh_file_is_not_asked_for_again_and_no_store_is_never_kept() {
+    async fn a_fresh_file_is_not_fetched_again_and_no_store_is_never_cached() {
         for (header, requests) in [
             ("Cache-Control: max-age=60\r\n", 1),
             ("Cache-Control: no-store\r\nETag: \"1\"\r\n", 3),

@@ -1,10 +1,9 @@
 //! Prompts: speech, files and tones as samples for a media core. Shell, on tokio.
 //!
-//! [`PromptLoader::load`] is the whole interface: what `call` asks for ([`call::PromptSource`]) becomes
-//! a [`shared::Prompt`] in both codecs, or a failure with an error code of the product. Files are fetched by the
-//! webhook client, through its address guard, and decoded while they arrive (package `audio`). What was loaded is
-//! kept for the next call while memory lasts, and loaded once even when a hundred calls want it in the same
-//! moment.
+//! [`PromptLoader::load`] is the whole interface: it turns a [`call::PromptSource`] into a [`shared::Prompt`] in both
+//! codecs, or into a failure with an error code of the API. The webhook client fetches files, through its
+//! address guard, and package `audio` decodes them while they arrive. Loaded prompts are cached while
+//! memory lasts. A prompt that a hundred calls request at one time is loaded once.
 
 mod cache;
 mod flights;

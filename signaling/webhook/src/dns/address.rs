@@ -1,30 +1,30 @@
-//! Whether we may connect to an address. Pure but for the question whether it is this machine's.
+//! Whether we may connect to an address. Pure, except that it asks the system for its own addresses.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use shared::address::{AddressClass, classify};
 use shared::config::Cidr;
 
-/// Decides which resolved addresses may be connected to. It checks the very address of each connection, at every
-/// redirect again, so a name that resolves to another address later gains nothing.
+/// Decides which resolved addresses may be connected to. It checks the address of each connection, at
+/// every redirect again. So an attacker gains nothing by changing the address of a name after the check.
 #[derive(Clone, Debug, Default)]
 pub struct AddressGuard {
     allow_private: Vec<Cidr>,
     own_listeners: Vec<SocketAddr>,
 }
 
-/// An address must not be connected to.
+/// Reasons an address must not be connected to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// A class that no setting opens.
+    /// A class that no setting allows.
     #[error("{address} is a {class} address, which is never connected to")]
     Never {
         /// The address.
         address: IpAddr,
-        /// Which class.
+        /// The class, as the sentence has it.
         class: &'static str,
     },
-    /// A private address that no setting lists.
+    /// A private address that `webhook.allow_private` does not list.
     #[error("{address} is a private address; list its range in webhook.allow_private to allow it")]
     Private {
         /// The address.
@@ -49,7 +49,7 @@ impl AddressGuard {
     /// Whether this address may be connected to.
     ///
     /// # Errors
-    /// Says what the address is and, where a setting can open it, which.
+    /// The class of the address, and the setting that can allow it, if there is one.
     pub fn check(&self, address: SocketAddr) -> Result<(), Refused> {
         self.check_with(address, is_of_this_machine)
     }
@@ -83,7 +83,7 @@ impl AddressGuard {
     }
 }
 
-/// Whether the address belongs to this machine: only then can a socket be bound to it.
+/// Whether the address belongs to this machine. Only then can a socket be bound to it.
 fn is_of_this_machine(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }

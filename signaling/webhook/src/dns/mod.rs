@@ -1,7 +1,8 @@
 //! DNS: host names to addresses and SIP targets to endpoints. Shell, on tokio.
 //!
-//! [`Resolver`] asks the system's name servers and its hosts file. [`SipResolver`] follows RFC 3263:
-//! a literal or a port means A/AAAA, a transport by parameter SRV, all else NAPTR, SRV and A/AAAA. What may be connected to at all is decided by [`AddressGuard`].
+//! [`Resolver`] asks the name servers and the hosts file of the system. [`SipResolver`] follows RFC 3263: a literal or
+//! a port means A/AAAA, a transport parameter means SRV, everything else NAPTR, SRV and A/AAAA.
+//! [`AddressGuard`] decides which addresses may be connected to.
 
 mod address;
 mod resolver;

@@ -14,31 +14,31 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::timeout;
 
-/// One look-up with its repetitions, at most.
+/// Time for one look-up with its repetitions.
 pub const LOOKUP_MAX: Duration = Duration::from_secs(3);
-/// Names whose answers are kept.
+/// Names in the cache.
 const CACHE_NAMES_MAX: u64 = 4_096;
-/// Queries under way at once; more wait.
+/// Queries at once. Past it they wait.
 const QUERIES_MAX: usize = 1_024;
 
-/// Why a name gave no address.
+/// Reasons a name has no usable address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
-    /// Not a host name at all.
+    /// The text is not a host name.
     #[error("`{0}` is not a host name")]
     NotAName(String),
-    /// The name servers know no such record.
+    /// The name has no record of this type.
     #[error("DNS has no address for `{0}`")]
     NoRecord(String),
     /// No answer in time.
     #[error("DNS gave no answer for `{0}` within 3 s")]
     Timeout(String),
-    /// The name servers could not be asked or refused.
+    /// No name server could be reached, or one refused.
     #[error("DNS failed for `{name}`: {reason}")]
     Failed {
-        /// What was asked.
+        /// The name.
         name: String,
-        /// What the resolver says.
+        /// The resolver's error.
         reason: String,
     },
 }
@@ -48,7 +48,7 @@ pub enum LookupError {
 pub struct SrvRecord {
     /// Lower is tried first.
     pub priority: u16,
-    /// Share among servers of one priority.
+    /// Relative share among servers of one priority.
     pub weight: u16,
     /// Its port.
     pub port: u16,
@@ -56,7 +56,7 @@ pub struct SrvRecord {
     pub target: String,
 }
 
-/// A rule of a domain about how a service is reached (RFC 3403).
+/// A NAPTR record: how a service of a domain is reached (RFC 3403).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NaptrRecord {
     /// Lower goes first.
@@ -67,11 +67,11 @@ pub struct NaptrRecord {
     pub flags: String,
     /// `SIP+D2U` and the like.
     pub service: String,
-    /// The name to go on with, without the dot at the end.
+    /// The next name to resolve, without the dot at the end.
     pub replacement: String,
 }
 
-/// Asks for names. Cheap to clone; all clones share one cache.
+/// Resolves names. Cheap to clone; all clones share one cache.
 #[derive(Clone)]
 pub struct Resolver {
     inner: Arc<Inner>,
@@ -82,7 +82,7 @@ enum Inner {
     Fixed(Names),
 }
 
-/// What a fixed resolver knows, by name in lower case.
+/// The records of a fixed resolver, by name in lower case.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// A and AAAA.
@@ -94,15 +94,15 @@ pub struct Names {
 }
 
 impl Resolver {
-    /// The resolver of this machine. Where its configuration cannot be read (a container without
-    /// `resolv.conf`), only the hosts file and literals are known; that is logged once.
+    /// The resolver of this machine. Without a readable configuration (a container without `resolv.conf`)
+    /// it resolves only literals and names in the hosts file, and logs that once.
     ///
-    /// Must be called inside the tokio runtime.
+    /// Call it inside the tokio runtime.
     pub fn from_system() -> Self {
         Self::asking(&[])
     }
 
-    /// The same, but asking these name servers where there are any (setting `node.dns`).
+    /// As [`Resolver::from_system`], with these name servers if there are any (setting `node.dns`).
     pub fn asking(servers: &[SocketAddr]) -> Self {
         let provider = TokioRuntimeProvider::default;
         let own = || TokioResolver::builder_with_config(config_of(servers), provider());
@@ -130,7 +130,7 @@ impl Resolver {
         }
     }
 
-    /// A resolver that knows exactly these names: for tests and for machines without DNS.
+    /// A resolver that knows exactly these names, for tests and for machines without DNS.
     pub fn fixed(
         addresses: BTreeMap<String, Vec<IpAddr>>,
         services: BTreeMap<String, Vec<SrvRecord>>,
@@ -138,15 +138,15 @@ impl Resolver {
         Self::knowing(Names { addresses, services, rules: BTreeMap::new() })
     }
 
-    /// The same with NAPTR records.
+    /// As [`Resolver::fixed`], with NAPTR records.
     pub fn knowing(names: Names) -> Self {
         Self { inner: Arc::new(Inner::Fixed(names)) }
     }
 
-    /// Addresses of a host, IPv4 first; a literal (with or without brackets) is its own answer.
+    /// Addresses of a host, IPv4 first. A literal (with or without brackets) resolves to itself.
     ///
     /// # Errors
-    /// Says whether the name is unknown, nobody answered, or the answer was an error.
+    /// The name is unknown, no server answered, or the answer was an error.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         if let Ok(literal) = bare.parse::<IpAddr>() {
@@ -168,14 +168,14 @@ impl Resolver {
         }
     }
 
-    /// Servers of a service such as `_sip._udp.example.com`, in no order.
+    /// Servers of a service such as `_sip._udp.example.com`, unordered.
     ///
     /// # Errors
     /// As [`Resolver::addresses`].
     pub async fn services(&self, name: &str) -> Result<Vec<SrvRecord>, LookupError> {
         let records = match &*self.inner {
             Inner::System(resolver) => {
-                // A dot at the end: never complete the name from the machine's search list.
+                // The dot at the end keeps the resolver from appending a domain of the search list.
                 let absolute = format!("{}.", name.trim_end_matches('.'));
                 let lookup = bounded(name, resolver.srv_lookup(absolute)).await?;
                 lookup.answers().iter().filter_map(|record| srv(&record.data)).collect()
@@ -185,7 +185,7 @@ impl Resolver {
         if records.is_empty() { Err(LookupError::NoRecord(name.to_owned())) } else { Ok(records) }
     }
 
-    /// Rules of a domain, first to last. None at all is no error: few domains have any.
+    /// NAPTR records of a domain, in order. Absence is not an error: most domains have none.
     ///
     /// # Errors
     /// As [`Resolver::addresses`].

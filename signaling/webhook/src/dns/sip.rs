@@ -1,4 +1,4 @@
-//! Where a SIP request goes (RFC 3263). The selection is pure, the asking is shell.
+//! SIP targets to endpoints (RFC 3263). The selection is pure, the queries are shell.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,11 +8,11 @@ use tokio::time::timeout;
 use super::address::{AddressGuard, Refused};
 use super::resolver::{LOOKUP_MAX, LookupError, NaptrRecord, Resolver, SrvRecord};
 
-/// Endpoints tried for one request, at most.
+/// Endpoints of one request.
 const ENDPOINTS_MAX: usize = 8;
-/// NAPTR records followed, at most.
+/// NAPTR records followed for one domain.
 const RULES_MAX: usize = 4;
-/// SRV records looked at, at most.
+/// SRV records read of one service.
 const SERVERS_MAX: usize = 16;
 
 /// The SRV service and protocol of a transport (RFC 3263 §4.1).
@@ -24,36 +24,36 @@ const fn service(transport: Transport) -> &'static str {
     }
 }
 
-/// What a SIP URI says about where to send to.
+/// The parts of a SIP URI that decide where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipTarget {
-    /// Host name or literal, IPv6 with or without brackets (`maddr` goes first, where it is given).
+    /// `maddr` if the URI has it, else its host: a name or a literal, IPv6 with or without brackets.
     pub host: String,
-    /// Port, when the URI has one.
+    /// The port of the URI; `None`: it has none.
     pub port: Option<u16>,
-    /// Transport, when the URI has one; a `sips:` URI means TLS.
+    /// The transport of the URI, TLS for `sips:`; `None`: it has none.
     pub transport: Option<Transport>,
 }
 
 /// An address to send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SipEndpoint {
-    /// How.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
-    /// Where.
+    /// Address and port.
     pub address: SocketAddr,
 }
 
-/// Why a SIP target cannot be reached.
+/// Reasons a SIP target has no endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SipTargetError {
     /// DNS has no address.
     #[error("the SIP target cannot be found: {0}")]
     NotFound(#[from] LookupError),
-    /// All its addresses are private and the settings forbid those.
+    /// All its addresses are private, and the settings forbid private addresses.
     #[error("the SIP target {0} is private and sip.allow_private_targets is false")]
     Private(IpAddr),
-    /// All its addresses are of a kind that is never sent to.
+    /// All its addresses are of a class that is never sent to.
     #[error("the SIP target cannot be used: {0}")]
     Refused(Refused),
 }
@@ -88,7 +88,7 @@ impl SipResolver {
         Self { resolver, guard: AddressGuard::new(allowed, Vec::new()) }
     }
 
-    /// Endpoints in the order to try them, at most eight and never none. Takes at most 3 s.
+    /// Endpoints in the order to try them, between one and eight. Takes at most 3 s.
     ///
     /// # Errors
     /// A sentence for the operator and the contract's code.
@@ -127,8 +127,8 @@ impl SipResolver {
         }
     }
 
-    /// What the domain's NAPTR records come to, in their order (RFC 3263 §4.1): a transport that
-    /// cannot be used from here is left for the next by fail-over.
+    /// The SRV names of the domain's NAPTR records, in their order (RFC 3263 §4.1). A transport that this
+    /// node cannot use stays in the list; fail-over skips it.
     async fn by_rules(&self, host: &str) -> Vec<SipEndpoint> {
         let Ok(records) = self.resolver.rules(host).await else { return Vec::new() };
         let mut found = Vec::new();
@@ -175,15 +175,15 @@ impl SipResolver {
     }
 }
 
-/// What to ask DNS for.
+/// The next DNS query.
 #[derive(Debug, PartialEq, Eq)]
 enum Plan {
     Addresses { transport: Transport, port: u16 },
     Services { transports: &'static [Transport] },
 }
 
-/// The SRV names that NAPTR records lead to, first to last: those of the lowest order that has any
-/// for SIP (RFC 3403 §4.1). `sips` by NAPTR is TLS, which a `sip:` URI may use as well.
+/// The SRV names of NAPTR records, in order: those of the lowest order that has a SIP service
+/// (RFC 3403 §4.1). `SIPS+D2T` means TLS, which a `sip:` URI may use, too.
 fn services_by_rules(records: &[NaptrRecord]) -> Vec<(Transport, String)> {
     let usable = |record: &&NaptrRecord| record.flags == "s" && !record.replacement.is_empty();
     let known = |record: &NaptrRecord| {
@@ -201,7 +201,8 @@ fn services_by_rules(records: &[NaptrRecord]) -> Vec<(Transport, String)> {
     first.map(|(_, transport, name)| (transport, name)).collect()
 }
 
-/// RFC 3263 §4.1 and §4.2: a literal or a port settles it, else NAPTR (asked before) and SRV.
+/// The query for a target (RFC 3263 §4.1, §4.2): addresses for a literal or a port, else SRV. NAPTR comes
+/// before.
 fn plan(target: &SipTarget) -> Plan {
     let transport = target.transport.unwrap_or(Transport::Udp);
     let bare = target.host.trim_start_matches('[').trim_end_matches(']');
@@ -226,11 +227,13 @@ fn endpoints(addresses: &[IpAddr], transport: Transport, port: u16) -> Vec<SipEn
     addresses.iter().map(endpoint).collect()
 }
 
-/// Priority upwards; within one priority a weighted draw without replacement (RFC 2782). `random`
-/// gives a number below its argument. A target of `.` means the service is not there.
+/// Orders servers by rising priority, within one priority by a weighted draw without replacement (RFC
+/// 2782). `random` returns a number below its argument. A target of `.` means that the service does not
+/// exist.
 fn order_servers(mut records: Vec<SrvRecord>, random: impl Fn(u64) -> u64) -> Vec<SrvRecord> {
     records.retain(|record| !record.target.is_empty() && record.port != 0);
-    // Weight 0 first within a priority, as the draw of RFC 2782 wants; the rest makes it total.
+    // RFC 2782 wants weight 0 first within a priority. The other keys make the order total, so that the
+    // draw does not depend on the order of the answer.
     records.sort_by(|a, b| {
         (a.priority, a.weight, &a.target, a.port).cmp(&(b.priority, b.weight, &b.target, b.port))
     });
@@ -253,7 +256,7 @@ fn order_servers(mut records: Vec<SrvRecord>, random: impl Fn(u64) -> u64) -> Ve
 /// A number below `bound` from the system's randomness.
 fn random(bound: u64) -> u64 {
     let mut bytes = [0; 8];
-    // Without randomness the draw is only less even.
+    // Without randomness the draw is uneven, and still valid.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     u64::from_le_bytes(bytes).checked_rem(bound).unwrap_or(0)
 }
