@@ -20,6 +20,7 @@ pub mod logging;
 pub mod media_metrics;
 pub mod memory;
 pub mod metrics;
+pub mod observers;
 pub mod own_sockets;
 pub mod phone_command;
 pub mod sealing;

@@ -31,6 +31,10 @@ shell::metrics! {
         signaling_notifications_written_total: Labelled, by "kind";
         /// Inputs dropped because a queue between threads was full, by queue. Means overload.
         signaling_queue_inputs_dropped_total: Arc<Labelled>, by "queue";
+        /// Events that reached an observer, by observer.
+        signaling_observers_events_total: Labelled, by "observer";
+        /// Events that an observer lost, as it reads more slowly than they come, by observer.
+        signaling_observers_lost_total: Labelled, by "observer";
         /// Turns of the signaling thread that used up their budget and left work for the next.
         signaling_budget_turns_total: Counter;
         /// Times that inputs waited too long, so that new calls were refused.

@@ -15,9 +15,9 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use shared::limits::{STORE_COMMIT_MS_MAX, STORE_QUEUE_MAX};
 use shell::{Clock, Sender};
 use store::{Change, Outcome, Place, Retention, StoreError, Writer};
 
-use crate::history::{History, HistorySender};
+use crate::history::History;
 use crate::inbox::Message;
 use crate::late_history::LateHistory;
 use crate::metrics::Metrics;
@@ -75,17 +75,41 @@ enum Work {
 /// The queue into the store thread. Dropping it lets the thread write what is queued and end.
 #[derive(Debug)]
 pub struct StoreHandle {
-    work: Option<SyncSender<Work>>,
-    history: HistorySender,
-    /// Whether a [`Work::History`] is queued that the thread has not answered by looking. One is enough.
-    nudged: Arc<AtomicBool>,
+    work: Option<Arc<SyncSender<Work>>>,
     commit: Arc<Commit>,
     metrics: Arc<Metrics>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// Tells the store thread that there is history. It keeps the thread's queue no longer than the handle
+/// does, so an observer that outlives the handle does not keep the thread from ending.
+#[derive(Debug)]
+pub struct Nudge {
+    work: Weak<SyncSender<Work>>,
+    /// Whether a [`Work::History`] is queued that the thread has not answered by looking. One is enough.
+    is_told: Arc<AtomicBool>,
+}
+
+impl Nudge {
+    /// Wakes the thread, unless it was woken and has not looked yet.
+    pub fn ring(&self) {
+        if let Some(work) = self.work.upgrade()
+            && !self.is_told.swap(true, Ordering::AcqRel)
+        {
+            // A full queue wakes the thread as well, and it looks at history in every turn.
+            let _ = work.try_send(Work::History);
+        }
+    }
+
+    /// For history that no thread writes.
+    #[cfg(test)]
+    pub fn nobody() -> Self {
+        Self { work: Weak::new(), is_told: Arc::default() }
+    }
+}
+
 impl StoreHandle {
-    /// Queues a change. Readers see a row of history when this returns.
+    /// Queues a change. Rows of history go by [`crate::observers`].
     ///
     /// # Errors
     /// Gives the order back when [`STORE_QUEUE_MAX`] changes wait or the thread is gone. Also, if it has
@@ -96,9 +120,6 @@ impl StoreHandle {
     }
 
     fn queue_at(&self, now: Instant, order: Order) -> Result<(), Order> {
-        if order.token.is_none() && order.change.row_key().is_some() {
-            return self.queue_history(order);
-        }
         let Some(work) = &self.work else { return Err(order) };
         if order.token.is_some() && self.commit.is_stalled(now) {
             self.metrics.store_changes_total.count("stalled");
@@ -115,21 +136,6 @@ impl StoreHandle {
                 Err(order)
             }
         }
-    }
-
-    fn queue_history(&self, order: Order) -> Result<(), Order> {
-        if let Err(row) = self.history.send(*order.change) {
-            self.metrics.store_changes_total.count("queue_full");
-            self.metrics.store_history_rows_lost_total.count();
-            return Err(Order { token: None, change: Box::new(row) });
-        }
-        if let Some(work) = &self.work
-            && !self.nudged.swap(true, Ordering::AcqRel)
-        {
-            // A full queue wakes the thread as well, and it looks at history in every turn.
-            let _ = work.try_send(Work::History);
-        }
-        Ok(())
     }
 }
 
@@ -159,19 +165,14 @@ pub struct StoreParts {
     pub metrics: Arc<Metrics>,
 }
 
-/// Starts the thread. Outcomes go to `answers`, in the order of the orders; history comes through
-/// `sender`.
+/// Starts the thread. Outcomes go to `answers`, in the order of the orders.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn start(
-    parts: StoreParts,
-    sender: HistorySender,
-    answers: Sender<Message>,
-) -> io::Result<StoreHandle> {
+pub fn start(parts: StoreParts, answers: Sender<Message>) -> io::Result<(StoreHandle, Nudge)> {
     let (work, queue) = sync_channel(STORE_QUEUE_MAX);
     let commit = Arc::new(Commit::default());
-    let nudged = Arc::new(AtomicBool::new(false));
+    let is_told = Arc::new(AtomicBool::new(false));
     let metrics = Arc::clone(&parts.metrics);
     let store = StoreThread {
         late: LateHistory::new(parts.journal),
@@ -181,7 +182,7 @@ pub fn start(
         history: parts.history,
         metrics: parts.metrics,
         answers,
-        nudged: Arc::clone(&nudged),
+        nudged: Arc::clone(&is_told),
         under_way: Arc::clone(&commit),
         next_try: None,
         deletes_early: false,
@@ -190,8 +191,9 @@ pub fn start(
     };
     let thread =
         std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&queue))?;
-    let (work, thread) = (Some(work), Some(thread));
-    Ok(StoreHandle { work, history: sender, nudged, commit, metrics, thread })
+    let work = Arc::new(work);
+    let nudge = Nudge { work: Arc::downgrade(&work), is_told };
+    Ok((StoreHandle { work: Some(work), commit, metrics, thread: Some(thread) }, nudge))
 }
 
 struct StoreThread {
@@ -414,15 +416,12 @@ const RETENTION_EVERY_MS: i64 = 60_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::history;
 
     #[test]
     fn while_the_disk_stalls_orders_with_a_waiter_are_refused_and_others_are_queued() {
         let (work, queue) = sync_channel(4);
         let (commit, metrics) = (Arc::new(Commit::default()), Arc::new(Metrics::default()));
-        let (work, thread, nudged) = (Some(work), None, Arc::default());
-        let (history, _) = history();
-        let store = StoreHandle { work, history, nudged, commit, metrics, thread };
+        let store = StoreHandle { work: Some(Arc::new(work)), commit, metrics, thread: None };
         let order = |token| {
             let account = shared::AccountSid(1);
             let change = Change::DeleteCall { account, call: shared::CallSid(1) };

@@ -43,6 +43,8 @@ use crate::jobs::{Jobs, recorded};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{MemoryPlan, SPEECH_WORKERS};
 use crate::metrics::Metrics;
+use crate::observers::Observers;
+use crate::observers::stored::StoredHistory;
 use crate::signaling_loop::{LoopState, SignalingFigures, SignalingLoop};
 use crate::store_thread::{self, StoreParts};
 
@@ -121,8 +123,10 @@ impl Listeners<'_> {
             history: Arc::clone(&history),
             metrics: Arc::clone(&self.metrics),
         };
-        let store =
-            system("the store thread", store_thread::start(store, sender, messages.clone()))?;
+        let (store, nudge) =
+            system("the store thread", store_thread::start(store, messages.clone()))?;
+        let stored = StoredHistory::new(sender, nudge, Arc::clone(&self.metrics));
+        let observers = Observers::new(Arc::clone(&self.metrics)).with(stored);
         let cores = core_views(&media);
         let figures = Arc::new(SignalingFigures::default());
         let ready = Arc::new(AtomicBool::new(false));
@@ -140,6 +144,7 @@ impl Listeners<'_> {
             transport: self.down.clone(),
             media,
             store,
+            observers,
             jobs,
             metrics: Arc::clone(&self.metrics),
             figures: Arc::clone(&figures),

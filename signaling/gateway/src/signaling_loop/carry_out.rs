@@ -11,6 +11,7 @@ use transport::{Down, Peer};
 use webhook::dns::{SipEndpoint, SipTargetError};
 
 use super::SignalingLoop;
+use crate::observers::Event;
 use crate::store_thread::Order;
 
 impl SignalingLoop {
@@ -27,6 +28,9 @@ impl SignalingLoop {
                     // The client may be gone. The write stays.
                     let _ = waiting.send(reply);
                 }
+            }
+            Effect::Commit { token: None, change } if change.row_key().is_some() => {
+                self.observers.publish(&Event::Row(*change));
             }
             Effect::Commit { token, change } => {
                 if let Err(order) = self.store.queue(Order { token, change }) {
@@ -49,7 +53,10 @@ impl SignalingLoop {
             Effect::OpenRecording(order) => self.jobs.record(order),
             Effect::DiscardRecording { tap } => self.jobs.close_recording(tap),
             Effect::CallGone { call } => self.jobs.call_gone(call),
-            Effect::Observe(observation) => self.observe(&observation),
+            Effect::Observe(observation) => {
+                self.observe(&observation);
+                self.observers.publish(&Event::Observed(observation));
+            }
         }
     }
 

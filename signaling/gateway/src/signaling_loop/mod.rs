@@ -40,6 +40,7 @@ use crate::inbox::{Inbox, Message};
 use crate::jobs::Jobs;
 use crate::local_address::LocalAddresses;
 use crate::metrics::Metrics;
+use crate::observers::Observers;
 use crate::store_thread::StoreHandle;
 
 use load::Load;
@@ -73,6 +74,8 @@ pub struct SignalingLoop {
     pub media: Media,
     /// To the store thread.
     pub store: StoreHandle,
+    /// Readers of history and of events for operators.
+    pub observers: Observers,
     /// Webhooks, prompts, DNS, recordings.
     pub jobs: Jobs,
     /// Counters.
@@ -188,6 +191,7 @@ impl SignalingLoop {
         self.watch_cores();
         self.flush_backlog();
         self.flush_closing();
+        self.observers.flush();
         self.watch_load();
         self.media.cores.iter().for_each(::io::Core::ring);
         self.publish();
