@@ -102,6 +102,22 @@ impl Application {
         }
     }
 
+    /// Waits until there are `count` requests to this path; all of them, oldest first.
+    #[track_caller]
+    pub fn wait_for_count(&self, path: &str, count: usize) -> Vec<Asked> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut asked = self.log.asked.lock().expect("not poisoned");
+        loop {
+            let found: Vec<_> = asked.iter().filter(|one| one.path == path).cloned().collect();
+            if found.len() >= count {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not {count} requests to {path}: {:#?}", *asked);
+            asked = self.log.more.wait_timeout(asked, left).expect("not poisoned").0;
+        }
+    }
+
     pub fn wait_for_path(&self, path: &str) -> Asked {
         self.wait_for(path, |asked| asked.path == path)
     }

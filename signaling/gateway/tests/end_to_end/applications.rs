@@ -1,14 +1,13 @@
 //! What an application sees of calls: headers, fallbacks, recordings, callbacks, live changes.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
 use crate::application::{Answer, Application, Asked};
 use crate::gateway::{ACCOUNT, Gateway, TOKEN};
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Party, Stream, sound};
 use crate::sdk;
 use crate::sipp::{self, Running, Sipp};
+use crate::wait;
 
 /// A gateway with the domain `desk`, open to this address, that asks `application` at `/voice`.
 fn gateway_for(application: &Application, more: &[(&str, &str)]) -> Gateway {
@@ -47,22 +46,9 @@ fn refusing(status: &str, headers: &str) -> String {
     )
 }
 
-/// Speaks for `seconds` towards the gateway, 20 ms a packet.
+/// Speaks for `seconds` towards the gateway.
 fn speak(party: &Party, to: std::net::SocketAddr, seconds: u16) {
-    for number in 0..seconds * 50 {
-        party.send(
-            to,
-            &Packet {
-                payload_type: 0,
-                marker: number == 0,
-                sequence: number,
-                timestamp: u32::from(number) * 160,
-                ssrc: 7,
-                payload: vec![0x10 + (number % 8) as u8; 160],
-            },
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    Stream::new(7).say(party, to, sound(seconds * 50));
 }
 
 fn hangup_otherwise(asked: &Asked, path: &str, twiml: &str) -> Answer {
@@ -188,17 +174,13 @@ fn the_timeline_tells_the_whole_story_of_a_call() {
 
 /// The timeline once it is written: it ends with the report of the media core.
 fn finished_timeline(gateway: &Gateway, sid: &str) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    wait::found("report of the media core", || {
         let reply = gateway.fetch(&format!("Calls/{sid}/Timeline.json"));
         assert_eq!(reply.status, 200);
         let timeline = reply.json();
-        if timeline.to_string().contains("media ended") {
-            return timeline;
-        }
-        assert!(Instant::now() < deadline, "no end: {timeline:#}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        let is_whole = timeline.to_string().contains("media ended");
+        if is_whole { Ok(timeline) } else { Err(format!("{timeline:#}")) }
+    })
 }
 
 #[test]

@@ -1,20 +1,21 @@
 //! baresip as a person uses it: holds, resumes, transfers blindly and attended.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gateway::Gateway;
+use crate::program::Program;
 use crate::registrar::tone_wav;
 use crate::rtp::{Party, Talker};
 use crate::sipp;
 use crate::transfers::{callee, dialling, gateway};
+use crate::wait::{self, until};
 
 const PASSWORD: &str = "Secret-Passw0rd";
 
@@ -22,11 +23,10 @@ const PASSWORD: &str = "Secret-Passw0rd";
 ///
 /// It says a tone all the time and writes what it hears to files.
 struct Baresip {
-    child: Child,
+    program: Program,
     control: TcpStream,
     /// What came over the control port and was not looked at yet.
     unread: Vec<u8>,
-    printed: Arc<Mutex<String>>,
     folder: TempDir,
 }
 
@@ -38,18 +38,12 @@ impl Baresip {
         let port = port.expect("a free port").port();
         write_files(folder.path(), port, account);
         // Its trace is wanted as it happens, not by blocks.
-        let mut child = Command::new("stdbuf")
-            .args(["-oL", "baresip", "-s", "-t", "60", "-f"])
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("baresip is installed (make clients)");
-        let printed = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().expect("piped"), Arc::clone(&printed));
-        let control = connect(port);
-        Self { child, control, unread: Vec::new(), printed, folder }
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", "baresip", "-s", "-t", "60", "-f"]).arg(folder.path());
+        let program = Program::start(&mut command);
+        let control = wait::connected(port);
+        control.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        Self { program, control, unread: Vec::new(), folder }
     }
 
     /// A command of its menu.
@@ -94,7 +88,7 @@ impl Baresip {
     }
 
     fn printed(&self) -> String {
-        self.printed.lock().expect("not poisoned").clone()
+        self.program.printed()
     }
 
     /// Loud samples of all that it has heard so far.
@@ -104,16 +98,6 @@ impl Baresip {
             path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-dec.wav"))
         });
         heard.map(|path| crate::registrar::loud(&path)).sum()
-    }
-}
-
-impl Drop for Baresip {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- baresip ---\n{}", self.printed());
-        }
     }
 }
 
@@ -133,38 +117,6 @@ fn write_files(folder: &Path, port: u16, account: &str) {
         format!("<sip:alice@127.0.0.1>;auth_user=alice;auth_pass={PASSWORD};regint=0{account}\n");
     std::fs::write(folder.join("accounts"), account).expect("writable");
     std::fs::write(folder.join("contacts"), "").expect("writable");
-}
-
-fn collect(stdout: impl Read + Send + 'static, printed: Arc<Mutex<String>>) {
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            let mut printed = printed.lock().expect("not poisoned");
-            printed.push_str(&String::from_utf8_lossy(&line));
-            printed.push('\n');
-        }
-    });
-}
-
-fn connect(port: u16) -> TcpStream {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
-            stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-            return stream;
-        }
-        assert!(Instant::now() < deadline, "baresip opens no control port");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Waits until this holds.
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within 10 s");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// What bob says, and carol.

@@ -21,6 +21,7 @@ fn gateway_for(application: &Application) -> Gateway {
 
 fn slowly_rejecting() -> Application {
     Application::start(|_| {
+        // What is behind the request is broken by then.
         std::thread::sleep(Duration::from_secs(1));
         Answer::twiml("<Reject/>")
     })

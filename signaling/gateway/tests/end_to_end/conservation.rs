@@ -11,6 +11,7 @@ use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::metrics::Samples;
 use crate::sipp::{self, Running, Sipp};
+use crate::wait::{Pace, until};
 
 /// Good packets each way over the bridge.
 const GOOD: u64 = 600;
@@ -48,9 +49,11 @@ fn every_packet_is_accounted_for(backend: &str) {
     let sent_before = alice.sent() + bob.sent();
     let before = received(&gateway, sent_before);
     let forwarded = before.sum("media_packets_forwarded_total", "");
-    poll("what was sent onward to arrive", || alice.marked() + bob.marked() == forwarded);
+    until("what was sent onward to arrive", || alice.marked() + bob.marked() == forwarded);
     let marked_before = (alice.marked(), bob.marked());
 
+    // Twenty times as fast as a phone: no socket buffer overflows.
+    let mut pace = Pace::every_ms(1);
     for step in 0..GOOD {
         alice.send(to_alice, &numbers.0.next(0, &[MARK; 160]));
         bob.send(to_bob, &numbers.1.next(0, &[MARK; 160]));
@@ -58,8 +61,7 @@ fn every_packet_is_accounted_for(backend: &str) {
             alice.report(to_alice);
             bob.report(to_bob);
         }
-        // The media clock of both, twenty times as fast as a phone's: no socket buffer overflows.
-        std::thread::sleep(Duration::from_millis(1));
+        pace.tick();
     }
     let dropped = send_what_must_be_dropped(&gateway, &alice, to_alice, &mut numbers.0);
 
@@ -163,7 +165,7 @@ fn bridged(gateway: &Gateway, callee_port: u16, alice: &Ends, bob: &Ends) -> [Ru
 
 /// Both speak until both hear each other: from then on all that is good goes over the bridge.
 fn latch(alice: &Ends, bob: &Ends, numbers: &mut (Numbers, Numbers)) {
-    poll("the parties to hear each other", || {
+    until("the parties to hear each other", || {
         alice.send(alice.gateway_rtp(), &numbers.0.next(0, &[MARK; 160]));
         bob.send(bob.gateway_rtp(), &numbers.1.next(0, &[MARK; 160]));
         alice.marked() > 0 && bob.marked() > 0
@@ -177,26 +179,18 @@ fn received(gateway: &Gateway, count: u64) -> Samples {
 }
 
 fn arrived(party: &Ends, marked: u64) {
-    poll("every good packet to arrive", || party.marked() >= marked);
+    until("every good packet to arrive", || party.marked() >= marked);
     assert_eq!(party.marked(), marked);
 }
 
 /// Sent by the gateway = got by the parties, RTCP and silence included, between two of its packets.
 fn everything_sent_arrived(gateway: &Gateway, parties: &[&Ends]) {
     let got = || parties.iter().map(|party| party.received()).sum::<u64>();
-    poll("what the gateway sent to be what arrived", || {
+    until("what the gateway sent to be what arrived", || {
         let before = got();
         let sent = gateway.metrics().sum("media_packets_sent_total", "");
         before == sent && got() == sent
     });
-}
-
-fn poll(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(15);
-    while !holds() {
-        assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Sequence numbers and timestamps of one RTP stream.
@@ -264,7 +258,7 @@ impl Ends {
     /// Where the gateway's RTP for this party comes from; waits for its first packet.
     fn gateway_rtp(&self) -> SocketAddr {
         let port = || u16::try_from(self.counts.gateway.load(Ordering::Acquire)).expect("a port");
-        poll("the gateway's first packet", || port() != 0);
+        until("the gateway's first packet", || port() != 0);
         SocketAddr::from(([127, 0, 0, 1], port()))
     }
 

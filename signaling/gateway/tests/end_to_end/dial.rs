@@ -1,10 +1,8 @@
 //! Two parties joined: Gather, then Dial, audio byte for byte.
 
-use std::net::SocketAddr;
-
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Packet, Party, Stream};
 use crate::sipp::{self, Sipp};
 
 const PASSWORD: &str = "Secret-Passw0rd";
@@ -12,22 +10,6 @@ const COUNT: u16 = 40;
 
 fn payload(number: u16) -> Vec<u8> {
     (0..160u16).map(|sample| (number.wrapping_mul(31) ^ sample.wrapping_mul(7)) as u8).collect()
-}
-
-fn send_all(party: &Party, to: SocketAddr) {
-    for number in 0..COUNT {
-        let packet = Packet {
-            payload_type: 0,
-            marker: number == 0,
-            sequence: 1_000 + number,
-            timestamp: 50_000 + u32::from(number) * 160,
-            ssrc: 0x5EED,
-            payload: payload(number),
-        };
-        party.send(to, &packet);
-        // The media clock: 20 ms a packet, as a phone sends.
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }
 
 /// Payloads that arrived and are one of those that were sent, in order of arrival.
@@ -67,7 +49,8 @@ pub fn dial_through(gateway: &Gateway, formats: &'static str, map: impl Fn(u8) -
         .spawn();
 
     let (_, gateway_for_alice) = alice.receive().expect("the prompt");
-    press(&alice, gateway_for_alice, 1);
+    let mut stream = Stream::new(0x5EED);
+    stream.press(&alice, gateway_for_alice, 101, 1);
     let asked = application.wait_for_path("/dial");
     assert_eq!(asked.parameter("Digits"), Some("1"));
     bob.receive().expect("the bridge, or silence before it");
@@ -75,7 +58,7 @@ pub fn dial_through(gateway: &Gateway, formats: &'static str, map: impl Fn(u8) -
     let mapped: Vec<Vec<u8>> =
         (0..COUNT).map(|number| payload(number).into_iter().map(&map).collect()).collect();
     let listener = std::thread::spawn(move || heard(&bob, &mapped));
-    send_all(&alice, gateway_for_alice);
+    stream.say(&alice, gateway_for_alice, (0..COUNT).map(payload));
     let arrived = listener.join().expect("no panic");
     assert_eq!(arrived.len(), usize::from(COUNT), "every packet arrived with the right bytes");
     for pair in arrived.windows(2) {
@@ -92,26 +75,6 @@ pub fn dial_through(gateway: &Gateway, formats: &'static str, map: impl Fn(u8) -
     let callee = callee.finish().expect_success();
     assert!(callee.messages().contains("X-Acct: 7"), "{}", callee.messages());
     assert!(callee.messages().contains("User-to-User: 04AB;encoding=hex"));
-}
-
-/// One key as RFC 4733 events, the end three times.
-fn press(party: &Party, to: SocketAddr, event: u8) {
-    for step in 1..=8u16 {
-        let end = if step >= 6 { 0x80 } else { 0 };
-        let duration = (step.min(6) * 160).to_be_bytes();
-        party.send(
-            to,
-            &Packet {
-                payload_type: 101,
-                marker: step == 1,
-                sequence: step,
-                timestamp: 8_000,
-                ssrc: 0x5EED,
-                payload: vec![event, end | 10, duration[0], duration[1]],
-            },
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Digits as phones send them: SIPp's captures of RFC 4733, tones in the audio, and one as the other.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use plane::dtmf::{Detector, DualTone};
@@ -9,7 +8,7 @@ use shared::Codec;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Packet, Party, Stream};
 use crate::sipp::{self, Sipp};
 
 const PASSWORD: &str = "Secret-Passw0rd";
@@ -52,7 +51,8 @@ fn gather_hears_tones_of_a_phone_without_telephone_events() {
     let call =
         caller(&scenario, alice.port(), "0").with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
     let (_, media) = alice.receive().expect("the prompt");
-    Talker::new(0x5EED).say(&alice, media, &tones(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 10, 11]));
+    let keys = tones(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 10, 11]);
+    Stream::new(0x5EED).say(&alice, media, packets(&keys));
     let asked = application.wait_for_path("/pressed");
     assert_eq!(asked.parameter("Digits"), Some("1234567890*#"));
     call.finish().expect_success();
@@ -80,9 +80,9 @@ fn a_dialed_party_without_telephone_events_hears_tones_and_its_tones_become_even
     let (_, media_of_bob) = bob.receive().expect("silence, or the bridge");
 
     // Alice presses 7 as events, then Bob presses 3 and # as tones.
-    Talker::new(0xA11CE).press(&alice, media_of_alice, 7);
+    Stream::new(0xA11CE).press(&alice, media_of_alice, 101, 7);
     let from_bob = [silence(300), tones(&[3, 11]), silence(200)].concat();
-    Talker::new(0xB0B).say(&bob, media_of_bob, &from_bob);
+    Stream::new(0xB0B).say(&bob, media_of_bob, packets(&from_bob));
     let heard_by_bob = drain(&bob);
     let heard_by_alice = drain(&alice);
 
@@ -118,42 +118,9 @@ fn caller(scenario: &str, media: u16, formats: &str) -> Sipp {
         .key("formats", formats)
 }
 
-/// Sends 20 ms a packet by the clock, as a phone does.
-struct Talker {
-    ssrc: u32,
-    sequence: u16,
-    timestamp: u32,
-}
-
-impl Talker {
-    fn new(ssrc: u32) -> Self {
-        Self { ssrc, sequence: 1, timestamp: 8_000 }
-    }
-
-    fn say(&mut self, party: &Party, to: SocketAddr, samples: &[u8]) {
-        for payload in samples.chunks(160) {
-            self.send(party, to, 0, self.timestamp, payload.to_vec());
-            self.timestamp += 160;
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// 120 ms of one key as telephone events, the end three times.
-    fn press(&mut self, party: &Party, to: SocketAddr, event: u8) {
-        for step in 1..=8u16 {
-            let end = if step >= 6 { 0x80 } else { 0 };
-            let [high, low] = (step.min(6) * 160).to_be_bytes();
-            self.send(party, to, 101, self.timestamp, vec![event, end | 10, high, low]);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.timestamp += 8 * 160;
-    }
-
-    fn send(&mut self, party: &Party, to: SocketAddr, kind: u8, timestamp: u32, payload: Vec<u8>) {
-        let (ssrc, sequence, marker) = (self.ssrc, self.sequence, self.sequence == 1);
-        party.send(to, &Packet { payload_type: kind, marker, sequence, timestamp, ssrc, payload });
-        self.sequence += 1;
-    }
+/// 20 ms a packet.
+fn packets(samples: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    samples.chunks(160).map(<[u8]>::to_vec)
 }
 
 /// 80 ms of each key with 80 ms of silence after it, in mu-law.

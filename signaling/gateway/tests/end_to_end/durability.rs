@@ -2,9 +2,10 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::{ACCOUNT, Gateway, TOKEN, binary};
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Party, Stream, sound};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
+use crate::wait;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 
@@ -48,20 +49,7 @@ fn a_kill_in_mid_call_leaves_a_clean_story() {
         .spawn();
     let (_, gateway_media) = party.receive().expect("the call is up");
     let begin = std::time::Instant::now();
-    for number in 0..150u16 {
-        party.send(
-            gateway_media,
-            &Packet {
-                payload_type: 0,
-                marker: false,
-                sequence: number,
-                timestamp: u32::from(number) * 160,
-                ssrc: 7,
-                payload: vec![0x10 + (number % 8) as u8; 160],
-            },
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    Stream::new(7).say(&party, gateway_media, sound(150));
     // At least 3 s; more where other work keeps this thread from its clock.
     let spoken = begin.elapsed().as_secs_f64();
     let folder = gateway.kill();
@@ -102,10 +90,15 @@ fn every_acknowledged_domain_survives_a_kill() {
          \x20       except Exception: pass\n"
     );
     let mut running = sdk::python_running(&gateway, &script);
-    let mut acknowledged = running.lines(300);
+    for _ in 0..300 {
+        running.next_line();
+    }
     let folder = gateway.kill();
-    acknowledged.extend(running.rest());
-    acknowledged.retain(|line| line.starts_with("AC") && line.ends_with(".sip.sidetone.test"));
+    let printed = running.finish();
+    let acknowledged: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.starts_with("AC") && line.ends_with(".sip.sidetone.test"))
+        .collect();
     assert!(acknowledged.len() >= 300, "{} were acknowledged", acknowledged.len());
 
     let gateway = Gateway::start_in(folder, "");
@@ -119,7 +112,7 @@ fn every_acknowledged_domain_survives_a_kill() {
             kept.insert(format!("{account} {}", domain["domain_name"].as_str().expect("a name")));
         }
     }
-    let lost: Vec<&String> = acknowledged.iter().filter(|line| !kept.contains(*line)).collect();
+    let lost: Vec<&&str> = acknowledged.iter().filter(|line| !kept.contains(**line)).collect();
     assert!(lost.is_empty(), "acknowledged but lost: {lost:?}");
 }
 
@@ -203,9 +196,7 @@ fn a_drain_lets_calls_end_and_takes_no_new_ones() {
     let living = call(sipp::invite("") + &sipp::answered() + &sipp::hung_up()).spawn();
     application.wait_for_path("/voice");
     gateway.signal("TERM");
-    while gateway.get("/readyz").status == 200 {
-        std::thread::yield_now();
-    }
+    wait::until("it is not ready any more", || gateway.get("/readyz").status != 200);
     call(sipp::invite("") + &sipp::refused(503)).spawn().finish().expect_success();
     living.finish().expect_success();
     let status = gateway.wait();

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::gateway::Gateway;
-use crate::registrar::{Phone, pjsua_at};
+use crate::program::Program;
+use crate::registrar::pjsua_at;
 use crate::sdk;
 use crate::tls::{Callee, authorities, foreign_certificate, s_client};
 
@@ -73,7 +74,7 @@ fn each_edge_has_a_tls_listener_with_its_name_and_phones_register_there() {
     let here = ("127.0.0.1", "127.0.0.1");
     let folder = gateway.folder.path();
     let mut command = pjsua_at(folder, &listener.to_string(), ("alice", "tls"), here);
-    let mut phone = Phone::start(command.env("TLS_CA", &ca));
+    let mut phone = Program::start(command.env("TLS_CA", &ca));
     phone.wait_for("registration 200");
     let rows = gateway.wait_registered(&domain, 1);
     assert_eq!(rows[0]["edge"], "frankfurt", "{rows:?}");

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::gateway::Gateway;
+use crate::wait;
 
 const KNOWN: &str = "127.0.0.5";
 /// Each sends more than a stranger may.
@@ -142,14 +143,10 @@ fn one_sentence_stands_in_answer_log_notification_timeline_and_one_rule_in_metri
     let sentence = line.split("refused: ").nth(1).and_then(|rest| rest.split(" rule=").next());
     let sentence = sentence.expect("the sentence").trim();
 
-    let end = Instant::now() + Duration::from_secs(20);
-    let call = loop {
+    let call = wait::found("record of the call", || {
         let calls = gateway.fetch("Calls.json").json();
-        match calls["calls"][0]["sid"].as_str() {
-            Some(call) => break call.to_owned(),
-            None => assert!(Instant::now() < end, "no record of it: {calls}"),
-        }
-    };
+        calls["calls"][0]["sid"].as_str().map(str::to_owned).ok_or_else(|| calls.to_string())
+    });
     let told = |resource: &str| {
         let reply = gateway.fetch(resource);
         let text = String::from_utf8(reply.body).expect("UTF-8");

@@ -1,14 +1,13 @@
 //! The gateway under test: the real binary with a data folder of its own.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tempfile::TempDir;
+
+use crate::program::Output;
 
 pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -22,7 +21,7 @@ pub struct Gateway {
     pub sip_tls: Option<SocketAddr>,
     pub http: SocketAddr,
     pub ready_line: String,
-    log: Arc<Mutex<String>>,
+    log: Output,
 }
 
 impl Gateway {
@@ -96,13 +95,10 @@ impl Gateway {
         Self::start_with(folder, &text)
     }
 
-    /// Waits until it has logged `text`.
+    /// Waits for a line of its log.
+    #[track_caller]
     pub fn wait_for_log(&self, text: &str) {
-        let end = std::time::Instant::now() + Duration::from_secs(20);
-        while !self.log().contains(text) {
-            assert!(std::time::Instant::now() < end, "`{text}` is not in the log");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.log.wait_for(text);
     }
 
     /// Where it speaks TLS.
@@ -186,9 +182,12 @@ impl Gateway {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().expect("piped"), Arc::clone(&log));
-        let ready_line = wait_ready(&mut child, &log);
+        let log = Output::of(child.stderr.take().expect("piped"));
+        let stdout = Output::of(child.stdout.take().expect("piped"));
+        // Should it not start, its log is shown with the panic.
+        let starting = Starting(&mut child, &log);
+        let ready_line = stdout.wait_for("sidetone ready ");
+        std::mem::forget(starting);
         let sip = addresses(&ready_line, "sip=");
         let http = addresses(&ready_line, "http=");
         Self {
@@ -209,7 +208,7 @@ impl Gateway {
 
     /// All that it has logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().expect("not poisoned").clone()
+        self.log.text()
     }
 
     /// SIGKILL, then its folder for the next start.
@@ -252,6 +251,17 @@ impl Gateway {
             .status()
             .expect("kill runs");
         assert!(status.success());
+    }
+}
+
+/// A gateway that is not ready yet: dropped where it does not become so.
+struct Starting<'a>(&'a mut Child, &'a Output);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        eprintln!("--- the gateway's log ---\n{}", self.1.text());
     }
 }
 
@@ -298,36 +308,6 @@ pub fn media_ports(ports: u16) -> u16 {
         .into_iter()
         .find(|first| is_free(*first) && is_free(first + ports - 1))
         .expect("free ports")
-}
-
-fn collect(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
-    std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let mut log = log.lock().expect("not poisoned");
-            log.push_str(&line);
-            log.push('\n');
-        }
-    });
-}
-
-fn wait_ready(child: &mut Child, log: &Mutex<String>) -> String {
-    let (sender, receiver) = mpsc::channel();
-    let stdout = child.stdout.take().expect("piped");
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    loop {
-        match receiver.recv_timeout(Duration::from_secs(30)) {
-            Ok(line) if line.starts_with("sidetone ready ") => return line,
-            Ok(_) => {}
-            Err(_) => {
-                let _ = child.kill();
-                panic!("no ready line; log:\n{}", log.lock().expect("not poisoned"));
-            }
-        }
-    }
 }
 
 /// The socket addresses in one word of the ready line: `sip=udp:127.0.0.1:5060,tcp:…`.

@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::proxy::{self, Delivered, Impairment, Proxy};
 use crate::rtp::{Packet, Party};
 use crate::sipp::{self, Running, Sipp};
+use crate::wait::{self, Pace};
 
 /// Packets each way on the bad network, 10 ms each, and good ones before and after.
 const BAD: u32 = 500;
@@ -150,26 +151,20 @@ impl Run {
 
 /// The figures that a call's timeline ends with; the core reports last.
 pub fn quality(gateway: &Gateway, sid: &str) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    wait::found("figures", || {
         let timeline = gateway.fetch(&format!("Calls/{sid}/Timeline.json")).json();
-        if !timeline["quality"].is_null() {
-            return timeline["quality"].clone();
-        }
-        assert!(Instant::now() < deadline, "no figures: {timeline:#}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        let quality = timeline["quality"].clone();
+        if quality.is_null() { Err(format!("{timeline:#}")) } else { Ok(quality) }
+    })
 }
 
 /// Both parties speak, a packet every 10 ms.
 fn speak(alice: &Party, bob: &Party, to: (SocketAddr, SocketAddr), numbers: std::ops::Range<u32>) {
-    let begin = Instant::now();
-    for (step, index) in numbers.enumerate() {
+    let mut pace = Pace::every_ms(10);
+    for index in numbers {
         alice.send(to.0, &packet(index, 0xA11CE));
         bob.send(to.1, &packet(index, 0xB0B));
-        let next = begin + Duration::from_millis(10) * (step as u32 + 1);
-        // The media clock of both.
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        pace.tick();
     }
 }
 

@@ -3,9 +3,10 @@
 
 use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::wait;
 
 /// A Kamailio on loopback; ended when dropped.
 pub struct Kamailio {
@@ -51,12 +52,10 @@ impl Kamailio {
     }
 
     fn wait_until_it_listens(&self) {
-        let begun = Instant::now();
-        while UdpSocket::bind(("127.0.0.1", self.port)).is_ok() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "{}", self.log());
-            std::thread::yield_now();
-            std::thread::sleep(Duration::from_millis(20)); // no event tells of a foreign socket
-        }
+        wait::found("listener", || match UdpSocket::bind(("127.0.0.1", self.port)) {
+            Ok(_) => Err(self.log()),
+            Err(_) => Ok(()),
+        });
     }
 
     pub fn log(&self) -> String {

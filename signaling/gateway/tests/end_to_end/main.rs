@@ -9,11 +9,13 @@ mod kamailio;
 mod load;
 mod metrics;
 mod name_server;
+mod program;
 mod proxy;
 mod rest;
 mod rtp;
 mod sdk;
 mod sipp;
+mod wait;
 
 mod applications;
 mod baresip;

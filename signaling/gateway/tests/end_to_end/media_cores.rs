@@ -2,7 +2,6 @@
 //! io_uring, and both IP versions at once.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use crate::application::{Answer, Application};
 use crate::dial::dial_through;
@@ -10,6 +9,7 @@ use crate::gateway::Gateway;
 use crate::load::threads;
 use crate::rtp::{Packet, Party};
 use crate::sipp::{self, Running, Sipp};
+use crate::wait::Pace;
 
 /// More seconds than a core may stall.
 const STALL: &str = "7s";
@@ -157,11 +157,11 @@ fn callers_and_callees_of_both_ip_versions_are_joined() {
     let (_, to_alice) = alice.receive().expect("media by IPv4");
     let (_, to_bob) = bob.receive().expect("media by IPv6");
     assert!(to_alice.is_ipv4() && to_bob.is_ipv6(), "{to_alice} {to_bob}");
+    let mut pace = Pace::every_ms(20);
     for number in 0..20 {
         alice.send(to_alice, &spoken(number, 0x44));
         bob.send(to_bob, &spoken(number, 0x45));
-        // The media clock: 20 ms a packet, as a phone sends.
-        std::thread::sleep(Duration::from_millis(20));
+        pace.tick();
     }
     assert!(!bob.receive_until(1, |packet| packet.payload == [0x44; 160]).is_empty());
     assert!(!alice.receive_until(1, |packet| packet.payload == [0x45; 160]).is_empty());

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Packet, Party, Stream};
 use crate::sipp::{self, Running, Sipp};
+use crate::wait::Pace;
 
 /// A gateway whose domain `desk` is open to this machine, and the application behind it.
 fn gateway_with(application: &Application) -> Gateway {
@@ -181,9 +182,10 @@ fn the_phone_that_sdp_names_is_heard_and_served_although_a_stray_one_at_its_addr
     let (_, media) = alice.rtp.receive().expect("silence, or the bridge");
     bob.receive().expect("silence, or the bridge");
     let reports = SocketAddr::new(media.ip(), media.port() + 1);
+    let mut pace = Pace::every_ms(20);
     for number in 0..10 {
         stray.rtp.send(media, &frame(STRAY, number, 0x66));
-        std::thread::sleep(Duration::from_millis(20));
+        pace.tick();
     }
     for number in 0..30 {
         alice.rtp.send(media, &frame(MEDIA, number, 0x31));
@@ -192,7 +194,7 @@ fn the_phone_that_sdp_names_is_heard_and_served_although_a_stray_one_at_its_addr
             alice.report(reports, MEDIA);
             stray.report(reports, STRAY);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        pace.tick();
     }
     let heard = bob.receive_until(25, |packet| packet.payload == [0x31; 160]);
     assert_eq!(heard.len(), 25);
@@ -217,24 +219,10 @@ fn a_callee_that_sends_keys_under_its_own_number_is_understood() {
     let (_gateway, _application, calls) = joined(renumber, alice.port(), bob.port());
     let (_, media) = bob.receive().expect("silence, or the bridge");
     alice.receive().expect("silence, or the bridge");
-    for (number, kind) in (0u16..16).zip([96u8; 8].into_iter().chain([101; 8])) {
-        let step = number % 8 + 1;
-        let end = if step >= 6 { 0x80 } else { 0 };
-        let [high, low] = (step.min(6) * 160).to_be_bytes();
-        let event = if kind == 96 { 7 } else { 3 };
-        let timestamp = 8_000 * (u32::from(number / 8) + 1);
-        let payload = vec![event, end | 10, high, low];
-        let packet = Packet {
-            payload_type: kind,
-            marker: step == 1,
-            sequence: number,
-            timestamp,
-            ssrc: 9,
-            payload,
-        };
-        bob.send(media, &packet);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mut stream = Stream::new(9);
+    stream.press(&bob, media, 96, 7);
+    // 101 is the gateway's own number, which this phone did not agree to.
+    stream.press(&bob, media, 101, 3);
     let ends = alice
         .receive_until(6, |packet| packet.payload_type == 101 && packet.payload[1] & 0x80 != 0);
     let keys: Vec<u8> = ends.iter().map(|packet| packet.payload[0]).collect();
@@ -258,17 +246,7 @@ fn an_offer_with_feedback_and_events_without_a_mapping_is_served() {
     let alice = Party::new();
     let call = caller(&scenario, alice.port()).with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
     let (_, media) = alice.receive().expect("silence");
-    for step in 1..=8u16 {
-        let end = if step >= 6 { 0x80 } else { 0 };
-        let [high, low] = (step.min(6) * 160).to_be_bytes();
-        let payload = vec![5, end | 10, high, low];
-        let (sequence, timestamp) = (step, 8_000);
-        alice.send(
-            media,
-            &Packet { payload_type: 101, marker: step == 1, sequence, timestamp, ssrc: 9, payload },
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    Stream::new(9).press(&alice, media, 101, 5);
     assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"));
     let messages = call.finish().expect_success().messages();
     assert!(messages.contains("RTP/AVPF 0 101"), "{messages}");

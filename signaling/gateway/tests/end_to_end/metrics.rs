@@ -1,9 +1,9 @@
 //! What /metrics says, read as numbers.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use crate::gateway::Gateway;
+use crate::wait;
 
 /// Samples by name with labels, as written: `media_packets_dropped_total{core="0",reason="late"}`.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,15 +45,10 @@ impl Gateway {
 
     /// Metrics once `holds` says so; panics after 20 s with what they were.
     pub fn metrics_when(&self, what: &str, holds: impl Fn(&Samples) -> bool) -> Samples {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
+        wait::found(what, || {
             let samples = self.metrics();
-            if holds(&samples) {
-                return samples;
-            }
-            assert!(Instant::now() < deadline, "not {what}: {samples:#?}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            if holds(&samples) { Ok(samples) } else { Err(format!("{samples:#?}")) }
+        })
     }
 
     /// Metrics when no call and no leg is up any more.

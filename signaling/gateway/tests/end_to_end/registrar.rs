@@ -1,17 +1,18 @@
 //! Phones that register here and are called: baresip, pjsua2 and our own; SIPp for the refusals.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::program::Program;
 use crate::rest;
 use crate::sdk;
 use crate::sipp::Sipp;
 use crate::tls;
+use crate::wait;
 
 pub const PASSWORD: &str = "Secret-Passw0rd";
 pub const DOMAIN: &str = "desk.sip.sidetone.test";
@@ -36,22 +37,16 @@ impl Gateway {
     /// Waits until so many contacts are registered; what REST says of them.
     pub fn wait_registered(&self, domain: &str, count: usize) -> Vec<serde_json::Value> {
         let path = format!("SIP/Domains/{domain}/Registrations.json");
-        let deadline = Instant::now() + Duration::from_secs(15);
-        loop {
+        wait::found(&format!("{count} registered contacts"), || {
             let rows =
                 self.fetch(&path).json()["registrations"].as_array().expect("a list").clone();
-            if rows.len() == count {
-                return rows;
-            }
-            assert!(Instant::now() < deadline, "{count} wanted, registered: {rows:#?}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            if rows.len() == count { Ok(rows) } else { Err(format!("{rows:#?}")) }
+        })
     }
 
     /// The timeline of a call, whole: waits for the call's end.
     pub fn wait_for_timeline(&self, call: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(15);
-        loop {
+        wait::found("whole timeline", || {
             let status = self.fetch(&format!("Calls/{call}.json")).json()["status"].clone();
             let has_ended =
                 !["queued", "ringing", "in-progress"].iter().any(|live| status == *live);
@@ -59,11 +54,10 @@ impl Gateway {
             let is_whole =
                 |list: &serde_json::Value| list.as_array().is_some_and(|l| !l.is_empty());
             if has_ended && reply.status == 200 && is_whole(&reply.json()["timeline"]) {
-                return String::from_utf8_lossy(&reply.body).into_owned();
+                return Ok(String::from_utf8_lossy(&reply.body).into_owned());
             }
-            assert!(Instant::now() < deadline, "{call} is {status}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            Err(format!("{call} is {status}"))
+        })
     }
 
     /// The codes of the account's notifications.
@@ -74,37 +68,9 @@ impl Gateway {
     }
 }
 
-/// A phone in a process of its own; killed when dropped.
-pub struct Phone {
-    child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Phone {
-    pub fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("the phone is installed (make clients)");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Self { child, lines }
-    }
-
-    /// Reads on until a line holds this.
-    pub fn wait_for(&mut self, what: &str) -> String {
-        let found = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
-        found.unwrap_or_else(|| panic!("the phone ended without saying `{what}`"))
-    }
-}
-
-impl Drop for Phone {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// baresip, registering as `user` over `transport`, answering by itself, playing a tone. `more` is for
 /// its account.
-fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: &str) -> Phone {
+fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: &str) -> Program {
     let wav = folder.join("tone.wav");
     std::fs::write(&wav, tone_wav(16_000)).expect("writable");
     let config = format!(
@@ -125,7 +91,7 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: 
     );
     std::fs::write(folder.join("accounts"), account).expect("writable");
     std::fs::write(folder.join("contacts"), "").expect("writable");
-    Phone::start(Command::new("baresip").arg("-f").arg(folder).args(["-t", "40", "-v"]))
+    Program::start(Command::new("baresip").arg("-f").arg(folder).args(["-t", "40", "-v"]))
 }
 
 pub fn pjsua(
@@ -134,7 +100,7 @@ pub fn pjsua(
     user: &str,
     transport: &str,
     is_secure: bool,
-) -> Phone {
+) -> Program {
     let registrar = server(gateway, transport).to_string();
     let mut command = pjsua_at(folder, &registrar, (user, transport), ("127.0.0.1", "127.0.0.1"));
     if transport == "tls" {
@@ -143,7 +109,7 @@ pub fn pjsua(
     if is_secure {
         command.env("SRTP", "1");
     }
-    Phone::start(&mut command)
+    Program::start(&mut command)
 }
 
 /// The same, registering at `registrar` from an address, believing to have another.
@@ -276,7 +242,7 @@ fn our_own_phone_registers_answers_a_call_and_unregisters_and_a_kill_loses_nothi
         let mut command = Command::new(crate::gateway::binary());
         command.args(["phone", "register", &format!("sip:alice@{DOMAIN}")]);
         command.args(["--proxy", &gateway.sip_udp.to_string(), "--password", PASSWORD]);
-        Phone::start(command.args(more))
+        Program::start(command.args(more))
     };
     let phone = register(&gateway, &["--for", "30"]);
     let rows = gateway.wait_registered(&domain, 1);
@@ -339,7 +305,8 @@ fn every_rule_of_registration_refuses_a_sipp_with_its_status_and_code() {
     let messages = run("alice", &[(CONTACT, "Expires: 599\n", 423)]);
     assert!(messages.contains("Min-Expires: 600"), "{messages}");
     let many: String = (0..11).map(|n| format!("Contact: <sip:alice@192.0.2.{n}>\n")).collect();
-    std::thread::sleep(Duration::from_secs(1)); // the rate is of the real clock
+    // The gateway counts a rate by the real clock: a second later its budget is whole again.
+    std::thread::sleep(Duration::from_secs(1));
     // Five at once, then one too many: all by one SIPp, which does not dawdle between them.
     let mut six = vec![(CONTACT, "Expires: 86400\n", 200); 5];
     six.push((CONTACT, "", 503));
@@ -503,7 +470,7 @@ fn a_phone_behind_kamailio_with_a_private_address_has_audio_both_ways() {
         .expect("Kamailio is installed (make clients)");
     let proxy = Proxy(kamailio);
     let registrar = format!("127.0.0.2:{port}");
-    let mut phone = Phone::start(&mut pjsua_at(
+    let mut phone = Program::start(&mut pjsua_at(
         folder.path(),
         &registrar,
         ("alice", "udp"),

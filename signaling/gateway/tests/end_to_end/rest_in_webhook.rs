@@ -9,7 +9,7 @@ use crate::sipp::{self, Sipp};
 fn run(gateway: &Gateway, callee: &str, path: &str, scenario: &str, calls: u32, webhooks: usize) {
     let script = format!("callee = {callee:?}\n{}", include_str!("rest_in_webhook.py"));
     let mut application = sdk::python_running(gateway, &script);
-    let port = application.lines(1).remove(0);
+    let port = application.next_line();
     let voice_url = format!("http://127.0.0.1:{port}{path}");
     let status_url = format!("http://127.0.0.1:{port}/status");
     let settings = [("VoiceUrl", voice_url.as_str()), ("VoiceStatusCallbackUrl", &status_url)];
@@ -23,7 +23,7 @@ fn run(gateway: &Gateway, callee: &str, path: &str, scenario: &str, calls: u32, 
         .key("formats", "0 101")
         .with(&format!("-r 100 -m {calls} {}", gateway.sip_udp))
         .spawn();
-    let lines = application.lines(webhooks);
+    let lines: Vec<String> = (0..webhooks).map(|_| application.next_line()).collect();
     caller.finish().expect_success();
     let bad: Vec<&String> = lines.iter().filter(|line| !line.ends_with(" ok")).collect();
     assert!(bad.is_empty(), "{} of {}: {bad:#?}", bad.len(), lines.len());

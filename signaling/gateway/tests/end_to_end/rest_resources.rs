@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::application::{Answer, Application};
 use crate::gateway::{ACCOUNT, Gateway, TOKEN};
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Party, Stream, sound};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
+use crate::wait;
 
 #[test]
 fn the_python_sdk_walks_over_every_resource() {
@@ -102,27 +103,14 @@ fn record_a_call(gateway: &Gateway, application: &Application) {
         .with(&format!("-m 1 {}", gateway.sip_udp))
         .spawn();
     let (_, media) = party.receive().expect("the call is up");
-    for number in 0..125u16 {
-        let packet = Packet {
-            payload_type: 0,
-            marker: number == 0,
-            sequence: number,
-            timestamp: u32::from(number) * 160,
-            ssrc: 7,
-            payload: vec![0x10 + (number % 8) as u8; 160],
-        };
-        party.send(media, &packet);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    Stream::new(7).say(&party, media, sound(125));
     caller.finish().expect_success();
     let ended = || {
         let calls = gateway.fetch("Calls.json?Status=completed").json();
         let recordings = gateway.fetch("Recordings.json").json();
         calls["calls"][0]["sid"].is_string() && recordings["recordings"][0]["status"] == "completed"
     };
-    while !ended() {
-        std::thread::yield_now();
-    }
+    wait::until("the call and its recording are over", ended);
 }
 
 #[test]

@@ -1,57 +1,39 @@
 //! A restart with many phones over TLS: all come back at once, and calls over UDP do not notice.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::gateway::Gateway;
+use crate::program::Program;
 use crate::sdk;
 use crate::tls;
+use crate::wait::Pace;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 const DOMAIN: &str = "desk.sip.sidetone.test";
 const PHONES: usize = 100;
 
-/// A hundred phones by OpenSSL in a process of their own; killed when dropped.
-struct Phones {
-    child: Child,
-    stdin: ChildStdin,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-}
+/// A hundred phones by OpenSSL in a process of their own.
+struct Phones(Program);
 
 impl Phones {
     fn start(authorities: &str) -> Self {
         let count = PHONES.to_string();
         let arguments = [authorities, DOMAIN, PASSWORD, &count];
-        let mut child = sdk::python_file("returning_phones.py", &arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python is installed (make clients)");
-        let stdin = child.stdin.take().expect("piped");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Self { child, stdin, lines }
+        Self(Program::start(&mut sdk::python_file("returning_phones.py", &arguments)))
     }
 
     /// All connect there at once and register, none has a second try.
     fn come(&mut self, how: &str, gateway: &Gateway) {
-        writeln!(self.stdin, "{how} {}", gateway.tls()).expect("they listen");
+        self.0.write_line(&format!("{how} {}", gateway.tls()));
         assert_eq!(self.next(), format!("registered {PHONES}"));
     }
 
     fn next(&mut self) -> String {
-        self.lines.next().expect("they say what happened").expect("UTF-8")
-    }
-}
-
-impl Drop for Phones {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.next_line()
     }
 }
 
@@ -63,6 +45,8 @@ fn ask_options(gateway: SocketAddr, stop: &Arc<AtomicBool>) -> JoinHandle<usize>
         let socket = UdpSocket::bind("127.0.0.2:0").expect("a free port");
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
         let mut answered = 0;
+        // Below what a source may ask that nothing vouches for.
+        let mut pace = Pace::every_ms(25);
         while answered < 20 || !stop.load(Ordering::Relaxed) {
             let options = format!(
                 "OPTIONS sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKo{answered};rport\r\n\
@@ -75,8 +59,7 @@ fn ask_options(gateway: SocketAddr, stop: &Arc<AtomicBool>) -> JoinHandle<usize>
             let count = socket.recv(&mut buffer).expect("every OPTIONS is answered");
             assert!(buffer[..count].starts_with(b"SIP/2.0 200 "));
             answered += 1;
-            // Below what a source may ask that nothing vouches for.
-            thread::sleep(Duration::from_millis(25));
+            pace.tick();
         }
         answered
     })

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::wait::Pace;
+
 /// An RTP packet that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -70,6 +72,63 @@ impl Party {
         }
         found
     }
+}
+
+/// One stream that a party sends: sequence numbers and timestamps go on from packet to packet.
+pub struct Stream {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+}
+
+impl Stream {
+    pub fn new(ssrc: u32) -> Self {
+        Self { ssrc, sequence: 0, timestamp: 8_000 }
+    }
+
+    /// The next 20 ms of sound, mu-law.
+    pub fn next(&mut self, payload: Vec<u8>) -> Packet {
+        let packet = self.packet(0, self.sequence == 0, payload);
+        self.timestamp += 160;
+        packet
+    }
+
+    /// Says each payload, one every 20 ms, as a phone does.
+    pub fn say(
+        &mut self,
+        party: &Party,
+        to: SocketAddr,
+        payloads: impl IntoIterator<Item = Vec<u8>>,
+    ) {
+        let mut pace = Pace::every_ms(20);
+        for payload in payloads {
+            party.send(to, &self.next(payload));
+            pace.tick();
+        }
+    }
+
+    /// Presses a key for 120 ms: telephone events (RFC 4733) of payload type `kind`, the end three times.
+    pub fn press(&mut self, party: &Party, to: SocketAddr, kind: u8, event: u8) {
+        let mut pace = Pace::every_ms(20);
+        for step in 1..=8u16 {
+            let end = if step >= 6 { 0x80 } else { 0 };
+            let [high, low] = (step.min(6) * 160).to_be_bytes();
+            party.send(to, &self.packet(kind, step == 1, vec![event, end | 10, high, low]));
+            pace.tick();
+        }
+        self.timestamp += 8 * 160;
+    }
+
+    fn packet(&mut self, payload_type: u8, marker: bool, payload: Vec<u8>) -> Packet {
+        let (sequence, timestamp, ssrc) = (self.sequence, self.timestamp, self.ssrc);
+        self.sequence = sequence.wrapping_add(1);
+        Packet { payload_type, marker, sequence, timestamp, ssrc, payload }
+    }
+}
+
+/// Packets of a sound that is not silence, for [`Stream::say`].
+pub fn sound(packets: u16) -> impl Iterator<Item = Vec<u8>> {
+    (0..packets).map(|number| vec![0x10 + (number % 8) as u8; 160])
 }
 
 fn parse(bytes: &[u8]) -> Option<Packet> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::gateway::{ACCOUNT, Gateway, TOKEN};
+use crate::program::Program;
 
 fn clients() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/clients"))
@@ -25,45 +26,10 @@ fn python_script(gateway: &Gateway, body: &str) -> String {
     )
 }
 
-/// Python that goes on by itself, its lines read as they come. It is killed when this is dropped.
-pub struct Running {
-    child: std::process::Child,
-    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
-}
-
-impl Running {
-    /// The next so many lines.
-    pub fn lines(&mut self, count: usize) -> Vec<String> {
-        self.lines.by_ref().take(count).map(|line| line.expect("UTF-8")).collect()
-    }
-
-    /// What it still prints before it ends.
-    pub fn rest(mut self) -> Vec<String> {
-        let rest = self.lines.by_ref().map_while(Result::ok).collect();
-        let _ = self.child.wait();
-        rest
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Starts Python with `client` set up as the contract says.
-pub fn python_running(gateway: &Gateway, body: &str) -> Running {
-    use std::io::BufRead;
-    let mut child = Command::new(clients().join("python/bin/python"))
-        .arg("-c")
-        .arg(python_script(gateway, body))
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("the client is installed (make clients)");
-    let stdout = child.stdout.take().expect("piped");
-    Running { child, lines: std::io::BufReader::new(stdout).lines() }
+/// Starts Python with `client` set up as the contract says; it goes on by itself.
+pub fn python_running(gateway: &Gateway, body: &str) -> Program {
+    let mut command = Command::new(clients().join("python/bin/python"));
+    Program::start(command.arg("-c").arg(python_script(gateway, body)))
 }
 
 /// Runs Node with `client` set up as the contract says; `body` runs in an async function.

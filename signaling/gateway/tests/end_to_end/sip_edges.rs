@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Party, Stream};
 use crate::sipp::{self, Sipp};
+use crate::wait;
 
 /// A connection to the gateway on which a test writes what it likes.
 enum Wire {
@@ -246,7 +247,7 @@ fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
     for (number, (line, status, word)) in outcomes.into_iter().enumerate() {
         let callee =
             Sipp::new(&refusing(line)).with(&format!("-t t1 -p {callee_port} -m 1")).spawn();
-        wait_for_listener(callee_port);
+        wait::connected(callee_port);
         let scenario = sipp::invite("") + &sipp::refused(status);
         Sipp::new(&scenario)
             .key("user", "1000")
@@ -256,22 +257,10 @@ fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
             .call(gateway.sip_udp, 1)
             .expect_success();
         callee.finish().expect_success();
-        let nth = |path: &str, count: usize| {
-            let what = format!("{path} number {count} for {line}");
-            let deadline = std::time::Instant::now() + PATIENCE;
-            loop {
-                let all: Vec<_> =
-                    application.asked().into_iter().filter(|asked| asked.path == path).collect();
-                if all.len() >= count {
-                    return all;
-                }
-                assert!(std::time::Instant::now() < deadline, "{what}: {all:#?}");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        };
-        let parent = nth("/status", number + 1).pop().expect("counted");
+        let parents = application.wait_for_count("/status", number + 1);
+        let parent = parents.last().expect("counted");
         assert_eq!(parent.parameter("CallStatus"), Some(word), "the parent's status after {line}");
-        let children = nth("/child", 3 * (number + 1));
+        let children = application.wait_for_count("/child", 3 * (number + 1));
         let mut told: Vec<_> = children[3 * number..]
             .iter()
             .map(|asked| {
@@ -376,19 +365,15 @@ fn an_answer_that_cannot_be_used_and_a_redirect_to_nowhere_end_the_try() {
     }
 }
 
-fn wait_for_listener(port: u16) {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(std::time::Instant::now() < deadline, "SIPp does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_caller_that_cancels_while_the_application_thinks_ends_the_call() {
-    let application = Application::start(|asked| {
+    // The application answers when the call is over.
+    let (over, thinking) = std::sync::mpsc::channel();
+    let thinking = std::sync::Mutex::new(thinking);
+    let application = Application::start(move |asked| {
         if asked.path == "/voice" {
-            std::thread::sleep(Duration::from_secs(2));
+            let over = thinking.lock().expect("not poisoned").recv_timeout(PATIENCE);
+            over.expect("the call was cancelled");
         }
         Answer::twiml("<Say>Too late.</Say>")
     });
@@ -412,6 +397,7 @@ fn a_caller_that_cancels_while_the_application_thinks_ends_the_call() {
             seen.push_str(&more);
         }
         assert!(seen.contains("SIP/2.0 487"), "{seen}");
+        over.send(()).expect("it thinks");
         let from = format!("sip:alice@{}", wire.local());
         let told = application.wait_for("the end of the call", |asked| {
             asked.path == "/status" && asked.parameter("From") == Some(from.as_str())
@@ -529,21 +515,7 @@ fn a_call_over_ipv6_loopback_is_bridged_to_ipv6() {
     let (_, gateway_for_alice) = alice.receive().expect("media from the gateway");
     bob.receive().expect("the bridge");
     let payload = vec![0x44; 160];
-    for number in 0..20 {
-        alice.send(
-            gateway_for_alice,
-            &Packet {
-                payload_type: 0,
-                marker: number == 0,
-                sequence: number,
-                timestamp: u32::from(number) * 160,
-                ssrc: 9,
-                payload: payload.clone(),
-            },
-        );
-        // The media clock: 20 ms a packet, as a phone sends.
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    Stream::new(9).say(&alice, gateway_for_alice, std::iter::repeat_n(payload.clone(), 20));
     assert!(!bob.receive_until(1, |packet| packet.payload == payload).is_empty());
     caller.finish().expect_success();
     callee.finish().expect_success();

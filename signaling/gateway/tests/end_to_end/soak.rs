@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::load::{Load, resident_kib};
 use crate::rtp::Party;
 use crate::sipp;
+use crate::wait::Pace;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 
@@ -57,11 +58,11 @@ fn watch(gateway: &Gateway, mut load: Load, form: &Form, calls: u32) -> Vec<u64>
     let begin = Instant::now();
     let limit = Duration::from_secs(u64::from(form.seconds) * 2 + 30);
     let mut resident = Vec::new();
+    let mut samples = Pace::every_ms(1_000);
     while !load.has_ended() {
         assert!(begin.elapsed() < limit, "the calls do not end; {} s", begin.elapsed().as_secs());
         resident.push(resident_kib(gateway.process_id()));
-        // Not to wait for something: the distance of the samples.
-        std::thread::sleep(Duration::from_secs(1));
+        samples.tick();
     }
     let outcome = load.finish();
     assert_eq!((outcome.successful, outcome.failed), (u64::from(calls), 0), "{}", outcome.report);

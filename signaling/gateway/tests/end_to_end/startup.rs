@@ -2,7 +2,6 @@
 
 use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::application::{Answer, Application};
 use crate::gateway::{Gateway, binary, media_ports};
@@ -279,7 +278,7 @@ fn a_hangup_signal_reads_settings_again_and_a_bad_file_changes_nothing() {
     let good = std::fs::read_to_string(&file).expect("our own file");
     std::fs::write(&file, format!("{good}\n[log]\nlevle = \"debug\"\n")).expect("writable");
     gateway.signal("HUP");
-    wait_logged(&gateway, "the settings stay as they are");
+    gateway.wait_for_log("the settings stay as they are");
     expect(&gateway.log(), &["log.levle", "log.level"]);
     assert_eq!(gateway.get("/readyz").status, 200);
     for (section, told) in
@@ -289,18 +288,10 @@ fn a_hangup_signal_reads_settings_again_and_a_bad_file_changes_nothing() {
         let mars = good.replacen(&head, &format!("{head}edge = \"mars\"\n"), 1);
         std::fs::write(&file, mars).expect("writable");
         gateway.signal("HUP");
-        wait_logged(&gateway, told);
+        gateway.wait_for_log(told);
     }
     std::fs::write(&file, format!("{good}\n[log]\nlevel = \"debug\"\n")).expect("writable");
     gateway.signal("HUP");
-    wait_logged(&gateway, "settings read again");
+    gateway.wait_for_log("settings read again");
     expect(&gateway.log(), &["log.level"]);
-}
-
-fn wait_logged(gateway: &Gateway, text: &str) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !gateway.log().contains(text) {
-        assert!(Instant::now() < deadline, "{text:?} is not in the log: {}", gateway.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

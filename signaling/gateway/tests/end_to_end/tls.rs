@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::program::Program;
 use crate::sdk;
+use crate::wait::Pace;
 
 const PASSWORD: &str = "Secret-Passw0rd";
 const DOMAIN: &str = "desk.sip.sidetone.test";
@@ -227,6 +229,7 @@ fn half_open_connections_and_a_flood_of_handshakes_delay_no_datagram() {
         count
     });
     let mut slowest = Duration::ZERO;
+    let mut pace = Pace::every_ms(20);
     for number in 0..60 {
         let options = format!(
             "OPTIONS sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKf{number};rport\r\n\
@@ -240,7 +243,7 @@ fn half_open_connections_and_a_flood_of_handshakes_delay_no_datagram() {
         let count = udp.recv(&mut buffer).expect("answered");
         assert!(buffer[..count].starts_with(b"SIP/2.0 200 "));
         slowest = slowest.max(begun.elapsed());
-        std::thread::sleep(Duration::from_millis(20));
+        pace.tick();
     }
     let connections = flood.join().expect("the flood ends");
     assert!(connections > 100, "{connections}");
@@ -346,8 +349,7 @@ fn the_rest_api_is_served_over_https_with_the_same_certificate() {
 
 /// A pjsua2 phone that listens for TLS with this certificate, or for TCP, and its port.
 pub struct Callee {
-    child: std::process::Child,
-    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+    program: Program,
     pub port: u16,
 }
 
@@ -362,29 +364,15 @@ impl Callee {
     }
 
     fn start_with(arguments: &[&str]) -> Self {
-        use std::io::BufRead as _;
-        let mut command = sdk::python_file("pjsua_answer.py", arguments);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("pjsua2");
-        let stdout = child.stdout.take().expect("piped");
-        let mut lines = std::io::BufReader::new(stdout).lines();
-        let first =
-            lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("listening "));
-        let first = first.expect("it listens");
+        let mut program = Program::start(&mut sdk::python_file("pjsua_answer.py", arguments));
+        let first = program.wait_for("listening ");
         let port = first.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
-        Self { child, lines, port }
+        Self { program, port }
     }
 
+    #[track_caller]
     pub fn wait_for(&mut self, what: &str) -> String {
-        let found = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
-        found.unwrap_or_else(|| panic!("the phone ended without saying `{what}`"))
-    }
-}
-
-impl Drop for Callee {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.program.wait_for(what)
     }
 }
 

@@ -1,11 +1,12 @@
 //! TLS that does not come about, with pjsua2 and OpenSSL on the other side: the account learns why.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use crate::gateway::Gateway;
+use crate::program::Program;
 use crate::tls::{Callee, authorities, foreign_certificate, foreign_certificate_until, s_client};
+use crate::wait;
 use crate::{registrar, sipp};
 
 impl Gateway {
@@ -22,8 +23,7 @@ impl Gateway {
 
     /// The code of the only notification that has these words.
     fn told(&self, path: &str, words: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(5);
-        loop {
+        wait::found(words, || {
             let rows = self.fetch(path).json()["notifications"].clone();
             let of = |row: &serde_json::Value, key: &str| {
                 row[key].as_str().unwrap_or_default().to_owned()
@@ -32,48 +32,33 @@ impl Gateway {
             let told: Vec<_> =
                 all.iter().filter(|row| of(row, "message_text").contains(words)).collect();
             match told.as_slice() {
-                [row] => return of(row, "error_code"),
-                _ => assert!(Instant::now() < end, "not once `{words}`: {rows}"),
+                [row] => Ok(of(row, "error_code")),
+                _ => Err(format!("not once: {rows}")),
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        })
     }
 }
 
-/// OpenSSL as a peer that speaks TLS 1.1 at most; killed when dropped.
+/// OpenSSL as a peer that speaks TLS 1.1 at most.
 struct OldPeer {
-    child: Child,
     port: u16,
+    _program: Program,
 }
 
 impl OldPeer {
     fn start(certificate: &Path, key: &Path) -> Self {
         let port = sipp::free_port();
-        let child = Command::new("openssl")
-            .args(["s_server", "-quiet", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-accept"])
+        let mut command = Command::new("openssl");
+        command
+            .args(["s_server", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-accept"])
             .arg(format!("127.0.0.1:{port}"))
             .arg("-cert")
             .arg(certificate)
             .arg("-key")
-            .arg(key)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openssl is installed");
-        let end = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "OpenSSL does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, port }
-    }
-}
-
-impl Drop for OldPeer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+            .arg(key);
+        let mut program = Program::start(&mut command);
+        program.wait_for("ACCEPT");
+        Self { port, _program: program }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::application::{Answer, Application, Asked};
 use crate::gateway::Gateway;
-use crate::rtp::{Packet, Party};
+use crate::rtp::{Party, Stream};
 use crate::sdk;
 use crate::sipp::{self, Finished, Sipp};
 
@@ -284,22 +284,9 @@ fn hanging_up_ends_a_recording_and_is_told_so() {
     assert!((8_000..40_000).contains(&wav.body.len()), "{} bytes", wav.body.len());
 }
 
-/// So many packets of a loud tone to where the gateway sends from.
-fn talk(party: &Party, packets: u16) {
+/// Packets of a loud tone to where the gateway sends from.
+fn talk(party: &Party, packets: usize) {
     let (_, gateway) = party.receive().expect("silence from the gateway, before anything is said");
-    for number in 0..packets {
-        party.send(
-            gateway,
-            &Packet {
-                payload_type: 0,
-                marker: number == 0,
-                sequence: number,
-                timestamp: u32::from(number) * 160,
-                ssrc: 7,
-                payload: [0x10, 0x90].repeat(80),
-            },
-        );
-        // The media clock: 20 ms a packet, as a phone sends.
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    let tone = [0x10, 0x90].repeat(80);
+    Stream::new(7).say(party, gateway, std::iter::repeat_n(tone, packets));
 }

@@ -1,12 +1,12 @@
 //! The zone that `sidetone dns` prints: BIND checks it, Knot serves it, phones find the gateway by it.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use crate::gateway::{Gateway, binary};
-use crate::registrar::{PASSWORD, Phone};
+use crate::program::Program;
+use crate::registrar::PASSWORD;
 use crate::{sipp, tls};
 
 /// What `sidetone dns` prints for the settings and the data of a gateway.
@@ -21,10 +21,10 @@ fn print_zone(gateway: &Gateway) -> PathBuf {
     path
 }
 
-/// Knot with one zone; ended when dropped.
+/// Knot with one zone.
 struct Knot {
-    child: Child,
     address: SocketAddr,
+    _program: Program,
 }
 
 impl Knot {
@@ -43,24 +43,9 @@ impl Knot {
         let file = storage.join("knot.conf");
         std::fs::write(&file, text).expect("writable");
         let mut command = Command::new("/usr/sbin/knotd");
-        command.arg("-c").arg(&file).stdin(Stdio::null()).stdout(Stdio::null());
-        let log = std::fs::File::create(storage.join("log")).expect("writable");
-        let child = command.stderr(log).spawn().expect("Knot is installed (make clients)");
-        let knot = Self { child, address };
-        let end = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
-            let log = std::fs::read_to_string(storage.join("log")).unwrap_or_default();
-            assert!(Instant::now() < end, "Knot does not serve: {log}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        knot
-    }
-}
-
-impl Drop for Knot {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut program = Program::start_logging(command.arg("-c").arg(&file));
+        program.wait_for("server started");
+        Self { address, _program: program }
     }
 }
 
@@ -84,7 +69,7 @@ fn the_zone_is_loaded_by_name_servers_and_phones_find_the_gateway_by_srv_alone()
     }
 
     let knot = Knot::start(gateway.folder.path(), &zone);
-    let phones: Vec<Phone> = [
+    let phones: Vec<Program> = [
         ("alice", "udp", "desk.sip.sidetone.test"),
         ("bob", "tcp", "desk.sip.sidetone.test"),
         ("carol", "tls", "desk.sip.sidetone.test"),
@@ -115,7 +100,7 @@ fn the_zone_is_loaded_by_name_servers_and_phones_find_the_gateway_by_srv_alone()
 
 /// baresip with that name server and nothing else to go by: no port, no proxy. A URI that names its
 /// transport it looks up by SRV records alone.
-fn baresip(gateway: &Gateway, knot: &Knot, user: &str, transport: &str, host: &str) -> Phone {
+fn baresip(gateway: &Gateway, knot: &Knot, user: &str, transport: &str, host: &str) -> Program {
     let folder = gateway.folder.path().join(user);
     std::fs::create_dir(&folder).expect("writable");
     let config = format!(
@@ -130,5 +115,5 @@ fn baresip(gateway: &Gateway, knot: &Knot, user: &str, transport: &str, host: &s
     );
     std::fs::write(folder.join("accounts"), account).expect("writable");
     std::fs::write(folder.join("contacts"), "").expect("writable");
-    Phone::start(Command::new("baresip").arg("-f").arg(&folder).args(["-t", "20", "-v"]))
+    Program::start(Command::new("baresip").arg("-f").arg(&folder).args(["-t", "20", "-v"]))
 }
