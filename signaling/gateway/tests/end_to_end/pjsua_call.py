@@ -10,102 +10,48 @@ over, and sends nothing in its pauses (voice activity detection).
 
 import os
 import sys
-import time
 
 import pjsua2 as pj
+import pjsua
+from pjsua import say
 
 target, user, password, codec, wav, *steps = sys.argv[1:]
+says, proxy = os.environ.get("SAYS"), os.environ.get("TLS_PROXY")
 
 
-def say(*words):
-    print(*words, flush=True)
-
-
-class Call(pj.Call):
-    def __init__(self, account):
-        super().__init__(account)
-        self.recorder = None
-        self.player = None
-        self.over = False
-        self.up = False
-
-    def onCallState(self, prm):
-        info = self.getInfo()
-        say("state", info.stateText, info.lastStatusCode)
-        self.up = self.up or info.state == pj.PJSIP_INV_STATE_CONFIRMED
-        self.over = info.state == pj.PJSIP_INV_STATE_DISCONNECTED
-
+class Call(pjsua.Call):
     def onCallMediaState(self, prm):
         info = self.getInfo()  # kept: its media list lives as long as it does
         for media in info.media:
             say("media", media.status)
             if media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 say("media at", self.getMedTransportInfo(media.index).localRtpName)
-            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
-                if self.recorder is None:
-                    self.recorder = pj.AudioMediaRecorder()
-                    self.recorder.createRecorder(wav)
-                self.getAudioMedia(-1).startTransmit(self.recorder)
-                if says and self.player is None:
-                    self.player = pj.AudioMediaPlayer()
-                    self.player.createPlayer(says)
-                    self.player.startTransmit(self.getAudioMedia(-1))
+        if self.has_audio():
+            self.record(wav)
+            if says and self.source is None:
+                self.source = pj.AudioMediaPlayer()
+                self.source.createPlayer(says)
+                self.source.startTransmit(self.getAudioMedia(-1))
 
 
-endpoint = pj.Endpoint()
-endpoint.libCreate()
-config = pj.EpConfig()
-config.logConfig.level = 1
-config.logConfig.consoleLevel = 1
-config.uaConfig.threadCnt = 0
-says = os.environ.get("SAYS")
-config.medConfig.noVad = says is None
-endpoint.libInit(config)
-transport = pj.TransportConfig()
-transport.port = 0
-transport.boundAddress = "127.0.0.1"
-tls_ca, tls_proxy = os.environ.get("TLS_CA"), os.environ.get("TLS_PROXY")
-if tls_ca:
-    transport.tlsConfig.CaListFile = tls_ca
-    transport.tlsConfig.verifyServer = True
-    endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
-else:
-    endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
-endpoint.libStart()
-endpoint.audDevManager().setNullDev()
-for known in endpoint.codecEnum2():
-    endpoint.codecSetPriority(known.codecId, 255 if known.codecId.startswith(codec) else 0)
-    if says and known.codecId.startswith(codec):
-        parameters = endpoint.codecGetParam(known.codecId)
+phone = pjsua.Phone("tls" if proxy else "udp", vad=says is not None)
+for known in phone.endpoint.codecEnum2():
+    is_ours = known.codecId.startswith(codec)
+    phone.endpoint.codecSetPriority(known.codecId, 255 if is_ours else 0)
+    if says and is_ours:
+        parameters = phone.endpoint.codecGetParam(known.codecId)
         parameters.setting.vad = True
-        endpoint.codecSetParam(known.codecId, parameters)
+        phone.endpoint.codecSetParam(known.codecId, parameters)
 
-account_config = pj.AccountConfig()
-account_config.idUri = "sip:%s@127.0.0.1" % user
-account_config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
-if tls_proxy:
-    account_config.sipConfig.proxies.append("sip:%s;transport=tls;lr" % tls_proxy)
-account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
-account_config.mediaConfig.transportConfig.port = 0
-account_config.mediaConfig.transportConfig.portRange = 0
+srtp = None
 if steps[:1] == ["srtp"]:
-    steps = steps[1:]
-    account_config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
-    account_config.mediaConfig.srtpSecureSignaling = 0
+    steps, srtp = steps[1:], 0
 account = pj.Account()
-account.create(account_config)
+account.create(phone.account("sip:%s@127.0.0.1" % user, (user, password), proxy, srtp))
 
 call = Call(account)
 call.makeCall(target, pj.CallOpParam(True))
-
-
-def run(seconds, until=lambda: False):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not until() and not call.over:
-        endpoint.libHandleEvents(20)
-
-
-run(20, lambda: call.up)
+phone.run(20, lambda: call.up or call.over)
 for step in steps:
     if call.over:
         break
@@ -115,23 +61,15 @@ for step in steps:
     elif name == "hold":
         call.setHold(pj.CallOpParam(True))
     elif name == "resume":
-        parameters = pj.CallOpParam(True)
-        parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
-        call.reinvite(parameters)
+        call.offer_again(pj.PJSUA_CALL_UNHOLD)
     elif name == "reinit":
-        parameters = pj.CallOpParam(True)
-        parameters.opt.flag = pj.PJSUA_CALL_REINIT_MEDIA
-        call.reinvite(parameters)
+        call.offer_again(pj.PJSUA_CALL_REINIT_MEDIA)
     elif name == "hangup":
         call.hangup(pj.CallOpParam())
     elif name == "wait":
-        run(float(value))
+        phone.run(float(value), lambda: call.over)
     say("did", step)
-run(30, lambda: call.over)
-if not call.over:
-    call.hangup(pj.CallOpParam())
-    run(5, lambda: call.over)
+phone.run(30, lambda: call.over)
+phone.hang_up([call])
 say("over" if call.over else "still up")
-call.recorder = None
-call.player = None
-endpoint.libDestroy()
+phone.end([call])

@@ -11,42 +11,30 @@ import sys
 import time
 
 import pjsua2 as pj
+import pjsua
+from pjsua import say
 
-registrar, transport_name, user, password, domain, wav, seconds, here, believed = sys.argv[1:]
-
-
-def say(*words):
-    print(*words, flush=True)
+registrar, transport, user, password, domain, wav, seconds, here, believed = sys.argv[1:]
 
 
-class Call(pj.Call):
-    def __init__(self, account, call_id):
-        super().__init__(account, call_id)
-        self.recorder = None
-        self.tone = None
-        self.since = None
-        self.over = False
+class Call(pjsua.Call):
+    since = None
 
     def onCallState(self, prm):
-        info = self.getInfo()
-        say("state", info.stateText, info.lastStatusCode)
-        if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+        was_up = self.up
+        super().onCallState(prm)
+        if self.up and not was_up:
             self.since = time.monotonic()
-        self.over = info.state == pj.PJSIP_INV_STATE_DISCONNECTED
 
     def onCallMediaState(self, prm):
-        info = self.getInfo()  # kept: its media list lives as long as it does
-        for media in info.media:
-            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
-                self.recorder = pj.AudioMediaRecorder()
-                self.recorder.createRecorder(wav)
-                self.getAudioMedia(-1).startTransmit(self.recorder)
-                self.tone = pj.ToneGenerator()
-                self.tone.createToneGenerator()
-                tone = pj.ToneDesc()
-                tone.freq1, tone.freq2, tone.on_msec, tone.off_msec = 440, 0, 1000, 0
-                self.tone.play(pj.ToneDescVector([tone]), True)
-                self.tone.startTransmit(self.getAudioMedia(-1))
+        if self.has_audio():
+            self.record(wav)
+            self.source = pj.ToneGenerator()
+            self.source.createToneGenerator()
+            tone = pj.ToneDesc()
+            tone.freq1, tone.freq2, tone.on_msec, tone.off_msec = 440, 0, 1000, 0
+            self.source.play(pj.ToneDescVector([tone]), True)
+            self.source.startTransmit(self.getAudioMedia(-1))
 
 
 class Account(pj.Account):
@@ -59,72 +47,34 @@ class Account(pj.Account):
 
     def onIncomingCall(self, prm):
         say("incoming")
-        call = Call(self, prm.callId)
+        call = Call(self, call_id=prm.callId)
         self.calls.append(call)
-        parameters = pj.CallOpParam()
-        parameters.statusCode = 200
-        call.answer(parameters)
+        call.take()
 
 
-endpoint = pj.Endpoint()
-endpoint.libCreate()
-config = pj.EpConfig()
-config.logConfig.level = 1
-config.logConfig.consoleLevel = 1
-config.uaConfig.threadCnt = 0
-config.medConfig.noVad = True
-endpoint.libInit(config)
-transport = pj.TransportConfig()
-transport.port = 0
-transport.boundAddress = here
-transport.publicAddress = believed
-kinds = {
-    "udp": pj.PJSIP_TRANSPORT_UDP,
-    "tcp": pj.PJSIP_TRANSPORT_TCP,
-    "tls": pj.PJSIP_TRANSPORT_TLS,
-}
-kind = kinds[transport_name]
-if transport_name == "tls":
-    transport.tlsConfig.CaListFile = os.environ["TLS_CA"]
-    transport.tlsConfig.verifyServer = True
-endpoint.transportCreate(kind, transport)
-endpoint.libStart()
-endpoint.audDevManager().setNullDev()
-
-account_config = pj.AccountConfig()
-account_config.idUri = "sip:%s@%s" % (user, domain)
-account_config.regConfig.registrarUri = "sip:%s" % domain
-account_config.regConfig.timeoutSec = 3600
-route = "sip:%s;transport=%s;lr" % (registrar, transport_name)
-account_config.sipConfig.proxies.append(route)
-account_config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
-account_config.mediaConfig.transportConfig.boundAddress = here
-account_config.mediaConfig.transportConfig.publicAddress = believed
-account_config.natConfig.contactRewriteUse = 0
-account_config.natConfig.viaRewriteUse = 0
-account_config.natConfig.sdpNatRewriteUse = 0
-if "SRTP" in os.environ:
-    account_config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
-    account_config.mediaConfig.srtpSecureSignaling = 1
-account_config.mediaConfig.transportConfig.port = 0
-account_config.mediaConfig.transportConfig.portRange = 0
+phone = pjsua.Phone(transport, here, believed)
+srtp = 1 if "SRTP" in os.environ else None
+config = phone.account("sip:%s@%s" % (user, domain), (user, password), registrar, srtp)
+config.regConfig.registrarUri = "sip:%s" % domain
+config.regConfig.timeoutSec = 3600
+# It stays as it believes to be, whatever the other side sees.
+config.natConfig.contactRewriteUse = 0
+config.natConfig.viaRewriteUse = 0
+config.natConfig.sdpNatRewriteUse = 0
 account = Account()
-account.create(account_config)
+account.create(config)
 
-end = time.monotonic() + float(seconds)
-while time.monotonic() < end:
-    endpoint.libHandleEvents(20)
+
+def all_over():
     for call in account.calls:
         if call.since and time.monotonic() - call.since > 3 and not call.over:
             call.since = None
             call.hangup(pj.CallOpParam())
-    if account.calls and all(call.over for call in account.calls):
-        break
-for call in account.calls:
-    call.recorder = call.tone = None
+    return account.calls and all(call.over for call in account.calls)
+
+
+phone.run(float(seconds), all_over)
 account.setRegistration(False)
-end = time.monotonic() + 1
-while time.monotonic() < end:
-    endpoint.libHandleEvents(20)
+phone.run(1)
 say("over")
-endpoint.libDestroy()
+phone.end(account.calls)

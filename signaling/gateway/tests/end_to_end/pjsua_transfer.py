@@ -15,95 +15,55 @@ import sys
 import time
 
 import pjsua2 as pj
+import pjsua
+from pjsua import say
 
 host, user, password, *steps = sys.argv[1:]
 options = {step for step in steps if step in ("100rel", "timer", "leave", "srtp")}
+proxy = os.environ.get("TLS_PROXY")
 
 
-def say(*words):
-    print(*words, flush=True)
-
-
-class Call(pj.Call):
-    def __init__(self, account, number):
-        super().__init__(account)
-        self.number = number
-        self.over = False
-        self.up = False
-        self.transferred = False
-
-    def onCallState(self, prm):
-        info = self.getInfo()
-        say("state", self.number, info.stateText, info.lastStatusCode)
-        self.up = self.up or info.state == pj.PJSIP_INV_STATE_CONFIRMED
-        self.over = info.state == pj.PJSIP_INV_STATE_DISCONNECTED
+class Call(pjsua.Call):
+    transferred = False
 
     def onCallMediaState(self, prm):
         for media in self.getInfo().media:
-            say("media", self.number, media.status)
+            self.say("media", media.status)
 
     def onCallTransferStatus(self, prm):
-        say("transfer", self.number, prm.statusCode, "final" if prm.finalNotify else "on its way")
+        self.say("transfer", prm.statusCode, "final" if prm.finalNotify else "on its way")
         self.transferred = prm.finalNotify and prm.statusCode == 200
 
     def onCallReplaceRequest(self, prm):
-        say("replace request", self.number)
+        self.say("replace request")
 
     def onInstantMessageStatus(self, prm):
         say("message", prm.code)
 
 
-endpoint = pj.Endpoint()
-endpoint.libCreate()
-config = pj.EpConfig()
-config.logConfig.level = 1
-config.logConfig.consoleLevel = 1
-config.uaConfig.threadCnt = 0
-config.medConfig.noVad = True
-endpoint.libInit(config)
-transport = pj.TransportConfig()
-transport.port = 0
-transport.boundAddress = "127.0.0.1"
-tls_ca, tls_proxy = os.environ.get("TLS_CA"), os.environ.get("TLS_PROXY")
-if tls_ca:
-    transport.tlsConfig.CaListFile = tls_ca
-    transport.tlsConfig.verifyServer = True
-    endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
-else:
-    endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
-endpoint.libStart()
-endpoint.audDevManager().setNullDev()
-
-account_config = pj.AccountConfig()
-account_config.idUri = "sip:%s@127.0.0.1" % user
-account_config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
-if tls_proxy:
-    account_config.sipConfig.proxies.append("sip:%s;transport=tls;lr" % tls_proxy)
-if "srtp" in options:
-    account_config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
-    account_config.mediaConfig.srtpSecureSignaling = 0
-account_config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
-account_config.mediaConfig.transportConfig.port = 0
-account_config.mediaConfig.transportConfig.portRange = 0
+phone = pjsua.Phone("tls" if proxy else "udp")
+srtp = 0 if "srtp" in options else None
+config = phone.account("sip:%s@127.0.0.1" % user, (user, password), proxy, srtp)
 if "100rel" in options:
-    account_config.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
+    config.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
 if "timer" in options:
-    account_config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS
-    account_config.callConfig.timerMinSESec = 90
-    account_config.callConfig.timerSessExpiresSec = 90
+    config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS
+    config.callConfig.timerMinSESec = 90
+    config.callConfig.timerSessExpiresSec = 90
 account = pj.Account()
-account.create(account_config)
+account.create(config)
 calls = []
 
 
 def run(seconds, until=lambda: False):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not until():
-        endpoint.libHandleEvents(10)
+    def leave():
         for call in calls:
             if "leave" in options and call.transferred and not call.over:
                 call.transferred = False
                 call.hangup(pj.CallOpParam())
+        return until()
+
+    phone.run(seconds, leave)
 
 
 for step in steps:
@@ -111,15 +71,13 @@ for step in steps:
     if name == "call":
         call = Call(account, len(calls))
         calls.append(call)
-        transport_parameter = ";transport=tls" if tls_ca else ""
+        transport_parameter = ";transport=tls" if proxy else ""
         call.makeCall("sip:%s@%s%s" % (value, host, transport_parameter), pj.CallOpParam(True))
         run(20, lambda: call.up or call.over)
     elif name == "hold":
         calls[int(value)].setHold(pj.CallOpParam(True))
     elif name == "resume":
-        parameters = pj.CallOpParam(True)
-        parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
-        calls[int(value)].reinvite(parameters)
+        calls[int(value)].offer_again(pj.PJSUA_CALL_UNHOLD)
     elif name == "update":
         calls[int(value)].update(pj.CallOpParam(True))
     elif name == "refer":
@@ -145,10 +103,7 @@ for step in steps:
             calls[int(value)].hangup(pj.CallOpParam())
             run(5, lambda: calls[int(value)].over)
     say("did", step)
-for call in calls:
-    if not call.over:
-        call.hangup(pj.CallOpParam())
-run(3, lambda: all(call.over for call in calls))
+phone.hang_up(calls)
 say("end")
 calls.clear()
-endpoint.libDestroy()
+phone.end()
