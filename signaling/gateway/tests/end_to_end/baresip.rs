@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,14 +9,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gateway::Gateway;
+use crate::phone::{self, PASSWORD};
 use crate::program::Program;
-use crate::registrar::tone_wav;
 use crate::rtp::{Party, Talker};
 use crate::sipp;
 use crate::transfers::{callee, dialling, gateway};
 use crate::wait::{self, until};
-
-const PASSWORD: &str = "Secret-Passw0rd";
+use crate::wav;
 
 /// A baresip that does what it is told over its control port; killed when dropped.
 ///
@@ -36,7 +34,13 @@ impl Baresip {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.expect("a free port").port();
-        write_files(folder.path(), port, account);
+        phone::Baresip::new(folder.path(), "alice", "sip:alice@127.0.0.1")
+            .account(format!(";regint=0{account}"))
+            .config("module sndfile.so\nmodule_app ctrl_tcp.so")
+            .config(format!("ctrl_tcp_listen 127.0.0.1:{port}"))
+            .config(format!("snd_path {}", folder.path().display()))
+            .saying(&wav::tone(160_000))
+            .write("127.0.0.1:0");
         // Its trace is wanted as it happens, not by blocks.
         let mut command = Command::new("stdbuf");
         command.args(["-oL", "baresip", "-s", "-t", "60", "-f"]).arg(folder.path());
@@ -97,26 +101,8 @@ impl Baresip {
         let heard = files.map(|file| file.path()).filter(|path| {
             path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-dec.wav"))
         });
-        heard.map(|path| crate::registrar::loud(&path)).sum()
+        heard.map(|path| wav::loud(&wav::read(&path))).sum()
     }
-}
-
-fn write_files(folder: &Path, port: u16, account: &str) {
-    let wav = folder.join("tone.wav");
-    std::fs::write(&wav, tone_wav(160_000)).expect("writable");
-    let config = format!(
-        "sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
-         module aufile.so\nmodule sndfile.so\nmodule_app account.so\nmodule_app menu.so\n\
-         module_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{port}\nsnd_path {}\n\
-         audio_player nil\naudio_source aufile,{}\n",
-        folder.display(),
-        wav.display(),
-    );
-    std::fs::write(folder.join("config"), config).expect("writable");
-    let account =
-        format!("<sip:alice@127.0.0.1>;auth_user=alice;auth_pass={PASSWORD};regint=0{account}\n");
-    std::fs::write(folder.join("accounts"), account).expect("writable");
-    std::fs::write(folder.join("contacts"), "").expect("writable");
 }
 
 /// What bob says, and carol.

@@ -4,8 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::application::{Answer, Application};
 use crate::gateway::{Gateway, binary};
-
-const PASSWORD: &str = "Secret-Passw0rd";
+use crate::phone::PASSWORD;
 
 /// Runs `demo --call` in an empty folder; `around` is what it is run by, such as `unshare -n`.
 fn demo_call(around: &[&str]) -> Output {

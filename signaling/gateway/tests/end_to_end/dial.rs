@@ -2,10 +2,9 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::{Packet, Party, Stream};
 use crate::sipp::{self, Sipp};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 const COUNT: u16 = 40;
 
 fn payload(number: u16) -> Vec<u8> {

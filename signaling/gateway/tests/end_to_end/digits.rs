@@ -8,10 +8,9 @@ use shared::Codec;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::{Packet, Party, Stream};
 use crate::sipp::{self, Sipp};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 /// Where Debian's package sip-tester has its captures.
 const CAPTURES: &str = "/usr/share/sip-tester";
 

@@ -2,12 +2,11 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::{ACCOUNT, Gateway, TOKEN, binary};
+use crate::phone::PASSWORD;
 use crate::rtp::{Party, Stream, sound};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
 use crate::wait;
-
-const PASSWORD: &str = "Secret-Passw0rd";
 
 #[test]
 fn after_a_restart_everything_is_still_there() {

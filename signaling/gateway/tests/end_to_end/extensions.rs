@@ -3,11 +3,10 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::Party;
-use crate::sdk;
 use crate::sipp::{self, Finished, Sipp, request_in_dialog};
-
-const PASSWORD: &str = "Secret-Passw0rd";
+use crate::transfers;
 const ALL: &str = "extensions = [\"all\"]\n";
 const RELAY: &str = "Content-Type: application/dtmf-relay\n";
 
@@ -120,13 +119,9 @@ fn pjsua_with_100rel_and_timers_holds_resumes_updates_and_presses_a_key_by_info(
     let gateway =
         Gateway::start_with_sip("default_domain = \"desk\"\nextensions = [\"all\"]\n", "");
     let application = gathering(&gateway);
-    let host = format!("127.0.0.1:{}", gateway.sip_udp.port());
     let steps = ["100rel", "timer", "call=1000", "hold=0", "wait=0.4", "resume=0", "wait=0.4"];
     let more = ["update=0", "wait=0.4", "info=7", "over=0"];
-    let arguments = [&[host.as_str(), "alice", PASSWORD][..], &steps, &more].concat();
-    let output = sdk::python_file("pjsua_transfer.py", &arguments).output().expect("pjsua2 runs");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(printed.contains("\nend"), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let printed = transfers::printed(transfers::phone(&gateway, &[&steps[..], &more].concat()));
     assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("7"), "{printed}");
     let calls = gateway.fetch("Calls.json").json();
     let sid = calls["calls"][0]["sid"].as_str().expect("a call").to_owned();

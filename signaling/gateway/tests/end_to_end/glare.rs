@@ -2,9 +2,8 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::sipp::{self, Sipp, request_in_dialog};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 
 /// Saves a header of what was received.
 fn saved(header: &str, variable: &str) -> String {

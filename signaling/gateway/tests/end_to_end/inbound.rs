@@ -2,11 +2,10 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::Party;
 use crate::sdk;
 use crate::sipp::{self, Sipp};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 
 fn caller(scenario: String, party: &Party) -> Sipp {
     Sipp::new(&scenario)

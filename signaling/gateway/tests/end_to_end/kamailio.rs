@@ -18,7 +18,7 @@ pub struct Kamailio {
 impl Kamailio {
     /// User `gw` with password `secret` registers; whoever it calls is rung at `callee`.
     pub fn carrier(port: u16, callee: u16) -> Self {
-        Self::start(port, &CARRIER.replace("CALLEE", &callee.to_string()))
+        Self::start(("127.0.0.1", port), &CARRIER.replace("CALLEE", &callee.to_string()))
     }
 
     /// Sends every call back to the gateway at that port, under the carrier's own realm, with the hops that
@@ -26,12 +26,13 @@ impl Kamailio {
     /// with a media port of the gateway's would be refused for that.
     pub fn sending_back(port: u16, gateway: u16, media: u16) -> Self {
         let script = SENDING_BACK.replace("GATEWAY", &gateway.to_string());
-        Self::start(port, &script.replace("MEDIA", &media.to_string()))
+        Self::start(("127.0.0.1", port), &script.replace("MEDIA", &media.to_string()))
     }
 
-    fn start(port: u16, script: &str) -> Self {
+    /// Runs a script, in which PORT stands for the port, and waits until it listens.
+    pub fn start(address: (&str, u16), script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let script = script.replace("PORT", &port.to_string());
+        let script = script.replace("PORT", &address.1.to_string());
         let file = folder.path().join("kamailio.cfg");
         std::fs::write(&file, script).expect("writable");
         let child = Command::new("/usr/sbin/kamailio")
@@ -46,16 +47,12 @@ impl Kamailio {
             .stderr(std::fs::File::create(folder.path().join("log")).expect("writable"))
             .spawn()
             .expect("Kamailio is installed (make clients)");
-        let kamailio = Self { child, port, folder };
-        kamailio.wait_until_it_listens();
-        kamailio
-    }
-
-    fn wait_until_it_listens(&self) {
-        wait::found("listener", || match UdpSocket::bind(("127.0.0.1", self.port)) {
-            Ok(_) => Err(self.log()),
+        let kamailio = Self { child, port: address.1, folder };
+        wait::found("listener", || match UdpSocket::bind(address) {
+            Ok(_) => Err(kamailio.log()),
             Err(_) => Ok(()),
         });
+        kamailio
     }
 
     pub fn log(&self) -> String {

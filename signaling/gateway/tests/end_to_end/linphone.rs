@@ -6,9 +6,11 @@ use std::process::{Child, Command, Stdio};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::registrar::{DOMAIN, PASSWORD, loud, pjsua, server, tone_wav};
+use crate::phone::PASSWORD;
+use crate::registrar::{DOMAIN, pjsua, server};
 use crate::sdk;
 use crate::tls;
+use crate::wav;
 
 /// A `linphonec` with files for a sound card; killed when dropped.
 struct Linphone(Child, PathBuf);
@@ -18,8 +20,8 @@ impl Linphone {
     fn start(folder: &Path, gateway: &Gateway, transport: &str) -> Self {
         // It keeps its contacts there and opens no socket without them.
         std::fs::create_dir_all(folder.join(".local/share/linphone")).expect("writable");
-        let wav = folder.join("tone.wav");
-        std::fs::write(&wav, tone_wav(64_000)).expect("writable");
+        let tone = folder.join("tone.wav");
+        std::fs::write(&tone, wav::tone(64_000)).expect("writable");
         let settings = folder.join("settings");
         std::fs::write(&settings, settings_text(gateway, transport)).expect("writable");
         let child = Command::new("linphonec")
@@ -36,7 +38,7 @@ impl Linphone {
         let mut phone = Self(child, folder.join("log"));
         phone.command("soundcard use files");
         phone.command(&format!("record {}", folder.join("heard.wav").display()));
-        phone.command(&format!("play {}", wav.display()));
+        phone.command(&format!("play {}", tone.display()));
         phone
     }
 
@@ -102,7 +104,7 @@ fn linphone_registers_calls_and_is_called(transport: &str) {
     let asked = application.wait_for_path("/voice");
     assert_eq!(asked.parameter("SipUsername"), Some("alice"));
     let timeline = gateway.wait_for_timeline(asked.parameter("CallSid").expect("a SID"));
-    let heard = loud(&a.path().join("heard.wav"));
+    let heard = wav::loud(&wav::read(&a.path().join("heard.wav")));
     assert!(heard > 4_000, "linphone heard {heard} loud samples\n{timeline}");
 
     let mut bob = pjsua(b.path(), &gateway, "bob", transport, false);
@@ -116,7 +118,7 @@ fn linphone_registers_calls_and_is_called(transport: &str) {
     );
     bob.wait_for("over");
     let timeline = gateway.wait_for_timeline(sid.trim());
-    let heard = loud(&b.path().join("heard.wav"));
+    let heard = wav::loud(&wav::read(&b.path().join("heard.wav")));
     assert!(heard > 8_000, "bob heard {heard} loud samples\n{timeline}");
     let printed = alice.quit();
     assert!(printed.contains("Call 2"), "{printed}");

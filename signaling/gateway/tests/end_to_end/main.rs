@@ -9,6 +9,7 @@ mod kamailio;
 mod load;
 mod metrics;
 mod name_server;
+mod phone;
 mod program;
 mod proxy;
 mod rest;
@@ -16,6 +17,7 @@ mod rtp;
 mod sdk;
 mod sipp;
 mod wait;
+mod wav;
 
 mod applications;
 mod baresip;

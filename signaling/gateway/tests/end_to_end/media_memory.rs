@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::load::{Load, peak_kib, resident_kib};
+use crate::phone::PASSWORD;
 use crate::rtp::Party;
 use crate::sipp::{self, Sipp};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 /// Calls that each want a file of their own.
 const CALLS: u32 = 64;
 /// 38 MB of linear samples, nearly 40 minutes.

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::application::{Answer, Application, Asked};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::Party;
 use crate::sipp::{self, Sipp};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 /// The ring time that must not pass.
 const RING: Duration = Duration::from_secs(30);
 

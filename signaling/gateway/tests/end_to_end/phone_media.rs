@@ -2,21 +2,16 @@
 //!
 //! pjsua2 from PyPI is built without IPv6, so that is baresip's part.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::impairment;
-use crate::registrar;
+use crate::phone::{Baresip, Caller, PASSWORD};
 use crate::rtp::{Party, Talker};
-use crate::sdk;
 use crate::sipp;
 use crate::transfers;
-
-const PASSWORD: &str = "Secret-Passw0rd";
+use crate::wav;
 
 /// The figures of the only call.
 fn quality(gateway: &Gateway) -> Value {
@@ -42,12 +37,7 @@ fn silence_that_a_phone_does_not_send_is_no_loss_and_keeps_its_length_in_a_recor
     let folder = tempfile::tempdir().expect("a temporary folder");
     let says = folder.path().join("spurts.wav");
     std::fs::write(&says, spurts()).expect("writable");
-    let target = format!("sip:1000@{}", gateway.sip_udp);
-    let heard = folder.path().join("heard.wav").display().to_string();
-    let arguments = [&*target, "alice", PASSWORD, "PCMU", &heard, "wait=10"];
-    let mut pjsua = sdk::python_file("pjsua_call.py", &arguments);
-    let output = pjsua.env("SAYS", &says).output().expect("pjsua2 runs");
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let printed = Caller::new(&gateway).saying(&says).call(&["wait=10"]).printed;
     let recorded = application.wait_for_path("/recorded");
     assert_eq!(recorded.parameter("RecordingDuration"), Some("6"), "{printed}");
     let quality = quality(&gateway);
@@ -66,16 +56,9 @@ fn an_echo_returns_a_phones_own_voice_to_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let says = folder.path().join("spurts.wav");
     std::fs::write(&says, spurts()).expect("writable");
-    let target = format!("sip:1000@{}", gateway.sip_udp);
-    let wav = folder.path().join("heard.wav");
-    let path = wav.display().to_string();
-    let arguments = [&*target, "alice", PASSWORD, "PCMA", &path, "wait=10"];
-    let mut pjsua = sdk::python_file("pjsua_call.py", &arguments);
-    let output = pjsua.env("SAYS", &says).output().expect("pjsua2 runs");
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(printed.contains("over"), "{printed}");
+    let alice = Caller::new(&gateway).codec("PCMA").saying(&says).call(&["wait=10"]);
     // Six seconds: of the half-second spurts at least two, at the 16,000 Hz that pjsua2 records with.
-    let heard = registrar::loud(&wav);
+    let (heard, printed) = (alice.loud(), &alice.printed);
     assert!((8_000..60_000).contains(&heard), "the phone heard {heard} loud samples\n{printed}");
     let quality = quality(&gateway);
     assert_eq!(number(&quality, "packets_dropped"), 0.0, "{quality:#}");
@@ -96,19 +79,14 @@ fn a_phone_that_sends_no_silence_and_one_with_packets_of_60_ms_hear_each_other()
     let folder = tempfile::tempdir().expect("a temporary folder");
     let says = folder.path().join("spurts.wav");
     std::fs::write(&says, spurts()).expect("writable");
-    let target = format!("sip:1000@{}", gateway.sip_udp);
-    let wav = folder.path().join("heard.wav");
-    let path = wav.display().to_string();
-    let arguments = [&*target, "alice", PASSWORD, "PCMU", &path, "wait=4", "hangup"];
-    let mut pjsua = sdk::python_file("pjsua_call.py", &arguments);
-    let output = pjsua.env("SAYS", &says).output().expect("pjsua2 runs");
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let alice = Caller::new(&gateway).saying(&says).call(&["wait=4", "hangup"]);
+    let printed = &alice.printed;
     callee.finish().expect_success();
     // Four seconds: of alice's half-second spurts one or two, each of 25 packets; of bob all, at
     // the 16,000 Hz that pjsua2 records with.
     let spurts = bob.loud();
     assert!((15..100).contains(&spurts), "bob heard {spurts} loud packets\n{printed}");
-    let heard = registrar::loud(&wav);
+    let heard = alice.loud();
     assert!(heard > 52_000, "alice heard {heard} loud samples\n{printed}");
     let calls = gateway.fetch("Calls.json").json();
     let calls = calls["calls"].as_array().expect("a list");
@@ -133,21 +111,7 @@ fn spurts() -> Vec<u8> {
         ((state >> 16) as i16) / 4
     };
     let samples = (0..60_000).map(|at| if at % 20_000 < 4_000 { noise() } else { 0 });
-    wav(&samples.collect::<Vec<i16>>())
-}
-
-fn wav(samples: &[i16]) -> Vec<u8> {
-    let data = samples.len() as u32 * 2;
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend_from_slice(&(36 + data).to_le_bytes());
-    bytes.extend_from_slice(b"WAVEfmt ");
-    for word in [16u32, 0x0001_0001, 8_000, 16_000, 0x0010_0002] {
-        bytes.extend_from_slice(&word.to_le_bytes());
-    }
-    bytes.extend_from_slice(b"data");
-    bytes.extend_from_slice(&data.to_le_bytes());
-    samples.iter().for_each(|sample| bytes.extend_from_slice(&sample.to_le_bytes()));
-    bytes
+    wav::file(samples)
 }
 
 #[test]
@@ -159,7 +123,10 @@ fn baresip_talks_over_ipv6_and_hears_the_packets_of_40_ms_that_it_asks_for() {
     });
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let printed = baresip(&gateway, folder.path());
+    let baresip = Baresip::new(folder.path(), "alice", "sip:alice@[::1]")
+        .account(";regint=0;ptime=40")
+        .saying(&spurts());
+    let printed = baresip.dial_by_ipv6(&format!("sip:1000@{}", gateway.sip_udp), 8);
     assert!(printed.contains("Call established"), "{printed}");
     let quality = quality(&gateway);
     let (sent, received) = (number(&quality, "packets_sent"), number(&quality, "packets_received"));
@@ -171,29 +138,4 @@ fn baresip_talks_over_ipv6_and_hears_the_packets_of_40_ms_that_it_asks_for() {
     // Its SDP names another address than it speaks from: reports find their way back all the same.
     assert!(number(&quality, "rtcp_received") > 0.0, "{quality:#}");
     assert!(number(&quality, "rtcp_sent") > 0.0, "{quality:#}");
-}
-
-/// One call of baresip over IPv6: what it printed.
-fn baresip(gateway: &Gateway, folder: &Path) -> String {
-    std::fs::write(folder.join("says.wav"), spurts()).expect("writable");
-    let config = format!(
-        "sip_listen [::1]:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
-         module aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
-         audio_player nil\naudio_source aufile,{}\n",
-        folder.join("says.wav").display(),
-    );
-    std::fs::write(folder.join("config"), config).expect("writable");
-    let account =
-        format!("<sip:alice@[::1]>;auth_user=alice;auth_pass={PASSWORD};regint=0;ptime=40\n");
-    std::fs::write(folder.join("accounts"), account).expect("writable");
-    std::fs::write(folder.join("contacts"), "").expect("writable");
-    let output = Command::new("baresip")
-        .args(["-6", "-f"])
-        .arg(folder)
-        .args(["-t", "8", "-e"])
-        .arg(format!("/dial sip:1000@{}", gateway.sip_udp))
-        .stdin(Stdio::null())
-        .output()
-        .expect("baresip is installed (make clients)");
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }

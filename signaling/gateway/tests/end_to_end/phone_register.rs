@@ -2,9 +2,8 @@
 
 use std::process::Command;
 
+use crate::phone::PASSWORD;
 use crate::sipp::{self, Sipp};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 
 /// A response that SIPp sends, with the headers that every one of them needs.
 fn response(line: &str, more: &str, attributes: &str) -> String {

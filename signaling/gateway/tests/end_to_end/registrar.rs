@@ -2,19 +2,21 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::kamailio::Kamailio;
+use crate::phone::{Baresip, PASSWORD};
 use crate::program::Program;
 use crate::rest;
 use crate::sdk;
 use crate::sipp::Sipp;
 use crate::tls;
 use crate::wait;
+use crate::wav;
 
-pub const PASSWORD: &str = "Secret-Passw0rd";
 pub const DOMAIN: &str = "desk.sip.sidetone.test";
 
 impl Gateway {
@@ -71,27 +73,14 @@ impl Gateway {
 /// baresip, registering as `user` over `transport`, answering by itself, playing a tone. `more` is for
 /// its account.
 fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: &str) -> Program {
-    let wav = folder.join("tone.wav");
-    std::fs::write(&wav, tone_wav(16_000)).expect("writable");
-    let config = format!(
-        "sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
-         module srtp.so\nmodule aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
-         audio_player nil\naudio_source aufile,{}\n{}",
-        wav.display(),
-        match transport {
-            "tls" => format!("sip_cafile {}\n", tls::authorities(gateway).display()),
-            _ => String::new(),
-        },
-    );
-    std::fs::write(folder.join("config"), config).expect("writable");
-    let account = format!(
-        "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={PASSWORD};\
-         outbound=\"sip:127.0.0.1:{};transport={transport}\";regint=3600;answermode=auto{more}\n",
-        server(gateway, transport).port(),
-    );
-    std::fs::write(folder.join("accounts"), account).expect("writable");
-    std::fs::write(folder.join("contacts"), "").expect("writable");
-    Program::start(Command::new("baresip").arg("-f").arg(folder).args(["-t", "40", "-v"]))
+    let proxy =
+        format!("sip:127.0.0.1:{};transport={transport}", server(gateway, transport).port());
+    let address = format!("sip:{user}@{DOMAIN};transport={transport}");
+    let baresip = Baresip::new(folder, user, address)
+        .account(format!(";outbound=\"{proxy}\";regint=3600;answermode=auto{more}"))
+        .saying(&wav::tone(16_000));
+    let baresip = if transport == "tls" { baresip.trusting(gateway) } else { baresip };
+    baresip.start(40)
 }
 
 pub fn pjsua(
@@ -127,30 +116,6 @@ pub fn pjsua_at(
 /// Where the gateway listens for that transport.
 pub fn server(gateway: &Gateway, transport: &str) -> SocketAddr {
     if transport == "tls" { gateway.tls() } else { gateway.sip_udp }
-}
-
-/// A WAV file of a tone: 16 bit, 8,000 Hz, mono.
-pub fn tone_wav(samples: u32) -> Vec<u8> {
-    let data = samples * 2;
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend_from_slice(&(36 + data).to_le_bytes());
-    bytes.extend_from_slice(b"WAVEfmt ");
-    for word in [16u32, 0x0001_0001, 8_000, 16_000, 0x0010_0002] {
-        bytes.extend_from_slice(&word.to_le_bytes());
-    }
-    bytes.extend_from_slice(b"data");
-    bytes.extend_from_slice(&data.to_le_bytes());
-    for sample in 0..samples {
-        let value: i16 = if sample % 16 < 8 { 8_000 } else { -8_000 };
-        bytes.extend_from_slice(&value.to_le_bytes());
-    }
-    bytes
-}
-
-pub fn loud(wav: &Path) -> usize {
-    let bytes = std::fs::read(wav).unwrap_or_default();
-    let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
-    samples.filter(|pair| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 500).count()
 }
 
 /// Who wants SRTP.
@@ -198,7 +163,7 @@ fn two_registered_phones_talk(transport: &str, secure: Secure) {
     assert_eq!(dialled.parameter("DialCallStatus"), Some("completed"));
     bob.wait_for("over");
     alice.wait_for("Call established");
-    let heard = loud(&b.path().join("heard.wav"));
+    let heard = wav::loud(&wav::read(&b.path().join("heard.wav")));
     assert!(heard > 8_000, "bob heard {heard} loud samples of alice");
     let sid = sid.trim();
     let timeline = gateway.wait_for_timeline(sid);
@@ -453,22 +418,8 @@ fn a_phone_behind_kamailio_with_a_private_address_has_audio_both_ways() {
     let domain = gateway.domain_to_register(&application.url("/voice"), &[]);
     let folder = tempfile::tempdir().expect("a folder");
     let port = crate::sipp::free_port();
-    let config = KAMAILIO
-        .replace("PORT", &port.to_string())
-        .replace("GATEWAY", &gateway.sip_udp.to_string());
-    let file = folder.path().join("kamailio.cfg");
-    std::fs::write(&file, config).expect("writable");
-    let kamailio = Command::new("kamailio")
-        .args(["-DD", "-E", "-m", "32", "-M", "4", "-Y"])
-        .arg(folder.path())
-        .args(["-w", &folder.path().display().to_string(), "-f"])
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(folder.path().join("log")).expect("writable"))
-        .spawn()
-        .expect("Kamailio is installed (make clients)");
-    let proxy = Proxy(kamailio);
+    let script = KAMAILIO.replace("GATEWAY", &gateway.sip_udp.to_string());
+    let _proxy = Kamailio::start(("127.0.0.2", port), &script);
     let registrar = format!("127.0.0.2:{port}");
     let mut phone = Program::start(&mut pjsua_at(
         folder.path(),
@@ -489,7 +440,7 @@ fn a_phone_behind_kamailio_with_a_private_address_has_audio_both_ways() {
     phone.wait_for("over");
     let timeline = gateway.wait_for_timeline(sid.trim());
     assert!(timeline.contains("by a proxy"), "{timeline}");
-    let heard = loud(&folder.path().join("heard.wav"));
+    let heard = wav::loud(&wav::read(&folder.path().join("heard.wav")));
     assert!(heard > 500, "the phone heard {heard} loud samples of the beep\n{timeline}");
     let recordings = gateway.fetch(&format!("Calls/{}/Recordings.json", sid.trim())).json();
     let recording = recordings["recordings"][0]["sid"].as_str();
@@ -497,19 +448,8 @@ fn a_phone_behind_kamailio_with_a_private_address_has_audio_both_ways() {
     let wav = folder.path().join("recorded.wav");
     std::fs::write(&wav, gateway.fetch(&format!("Recordings/{recording}.wav")).body)
         .expect("writable");
-    let said = loud(&wav);
+    let said = wav::loud(&wav::read(&wav));
     assert!(said > 4_000, "the gateway recorded {said} loud samples of the phone\n{timeline}");
-    drop(proxy);
-}
-
-/// Kamailio; told to end when dropped, with its children.
-struct Proxy(Child);
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -4,11 +4,10 @@ use std::process::Stdio;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::Party;
 use crate::sipp::{self, Sipp};
 use crate::{sdk, transfers};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 
 #[test]
 fn a_phone_that_was_handed_a_call_takes_the_place_of_the_first() {

@@ -7,12 +7,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::program::Program;
 use crate::sdk;
 use crate::tls;
 use crate::wait::Pace;
-
-const PASSWORD: &str = "Secret-Passw0rd";
 const DOMAIN: &str = "desk.sip.sidetone.test";
 const PHONES: usize = 100;
 

@@ -3,8 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::gateway::Gateway;
-
-const PASSWORD: &str = "Secret-Passw0rd";
+use crate::phone::PASSWORD;
 
 #[test]
 fn a_scan_for_devices_by_address_finds_nobody() {

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::f64::consts::TAU;
-use std::process::{Command, Output, Stdio};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::phones::{loud, pjsua};
+use crate::phone::{Baresip, Caller, PASSWORD};
 use crate::rtp::{Packet, Party};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
-use crate::tls;
-
-const PASSWORD: &str = "Secret-Passw0rd";
+use crate::wav;
 
 #[test]
 fn pjsua_with_srtp_hears_speech_presses_a_key_holds_and_resumes() {
@@ -25,10 +22,11 @@ fn pjsua_with_srtp_hears_speech_presses_a_key_holds_and_resumes() {
     });
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
     let steps = ["srtp", "wait=1", "hold", "wait=1", "resume", "wait=1", "press=5"];
-    let (printed, heard) = pjsua(&gateway, "PCMU", &steps);
+    let heard = Caller::new(&gateway).call(&steps);
+    let printed = &heard.printed;
     assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"), "{printed}");
     assert!(printed.contains("CONFIRMED 200"), "{printed}");
-    assert!(loud(&heard) > 4_000, "{} loud samples of {}\n{printed}", loud(&heard), heard.len());
+    assert!(heard.loud() > 4_000, "{} loud samples\n{printed}", heard.loud());
     let metrics = gateway.settled();
     assert_eq!(metrics.sum("media_packets_dropped_total", "srtp"), 0, "{metrics:#?}");
 }
@@ -43,18 +41,12 @@ fn baresip_with_srtp_is_recorded() {
         _ => Answer::twiml("<Hangup/>"),
     });
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
-    let output = baresip(&gateway, ";mediaenc=srtp-mand");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = baresip(&gateway, ";mediaenc=srtp-mand");
     let asked = application.wait_for_path("/recorded");
     let url = asked.parameter("RecordingUrl").expect("a recording");
     let path = url.split_once("/2010").map(|(_, path)| format!("/2010{path}")).expect("our API");
-    let wav = gateway.get(&path).body;
-    let samples: Vec<i16> = wav
-        .get(44..)
-        .unwrap_or_default()
-        .chunks_exact(2)
-        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-        .collect();
+    let file = gateway.get(&path).body;
+    let samples = wav::samples(&file);
     assert!(samples.len() > 12_000, "{} samples\n{printed}", samples.len());
     let share = tone_share(&samples[samples.len() - 8_000..], 8_000.0);
     assert!(share > 0.9, "the tone is {share} of what was recorded\n{printed}");
@@ -95,10 +87,12 @@ fn a_caller_with_srtp_and_a_callee_in_the_clear_hear_each_other() {
         }
         silent
     });
-    let (printed, heard) = pjsua(&gateway, "PCMU", &["srtp", "wait=4", "hangup"]);
+    let heard = Caller::new(&gateway).call(&["srtp", "wait=4", "hangup"]);
+    let printed = &heard.printed;
     let silent = talking.join().expect("no panic");
     assert!(silent > 100, "{silent} packets of silence\n{printed}");
-    let share = heard.chunks(3_200).map(|part| tone_share(part, PJSUA_HZ)).fold(0.0, f64::max);
+    let share =
+        heard.samples.chunks(3_200).map(|part| tone_share(part, PJSUA_HZ)).fold(0.0, f64::max);
     assert!(share > 0.9, "the tone is {share} of what was heard\n{printed}");
 }
 
@@ -133,8 +127,7 @@ fn srtp_is_refused_where_nobody_asked_for_it() {
     let gateway = Gateway::start_with_default_domain("desk");
     let application = Application::start(|_| Answer::twiml("<Say>Hello.</Say>"));
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
-    let output = baresip(&gateway, ";mediaenc=srtp-mand");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = baresip(&gateway, ";mediaenc=srtp-mand");
     assert!(printed.contains("488"), "{printed}");
     assert!(application.asked().is_empty());
     let told = gateway.fetch("Notifications.json").json().to_string();
@@ -152,66 +145,35 @@ fn a_secure_domain_serves_pjsua_over_tls_with_srtp_and_nobody_with_less() {
     });
     let domain = gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
     gateway.create(&format!("SIP/Domains/{domain}.json"), &[("Secure", "true")]);
-    let wav = gateway.folder.path().join("heard.wav").display().to_string();
-    let call = |steps: &[&str]| {
-        let target = "sip:1000@desk.sip.sidetone.test;transport=tls";
-        let mut arguments = vec![target, "alice", PASSWORD, "PCMU", wav.as_str()];
-        arguments.extend_from_slice(steps);
-        let output = sdk::python_file("pjsua_call.py", &arguments)
-            .env("TLS_CA", tls::authorities(&gateway))
-            .env("TLS_PROXY", gateway.tls().to_string())
-            .output()
-            .expect("pjsua2 runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
+    let phone = Caller::over_tls(&gateway, "desk.sip.sidetone.test");
     // Its media begins anew, on another port with another key, before it presses.
     let steps = ["hold", "wait=0.5", "resume", "wait=0.5", "reinit", "wait=1", "press=5"];
-    let printed = call(&[&["srtp", "wait=0.5"][..], &steps].concat());
-    assert!(printed.contains("CONFIRMED 200") && printed.contains("\nover"), "{printed}");
+    let heard = phone.call(&[&["srtp", "wait=0.5"][..], &steps].concat());
+    let printed = &heard.printed;
+    assert!(printed.contains("CONFIRMED 200"), "{printed}");
     let at: BTreeSet<&str> =
         printed.lines().filter_map(|line| line.strip_prefix("media at ")).collect();
     assert!(at.len() >= 2, "{printed}");
     assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"), "{printed}");
-    let bytes = std::fs::read(&wav).unwrap_or_default();
-    let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
-    let heard: Vec<i16> = samples.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    assert!(loud(&heard) > 4_000, "{} loud samples\n{printed}", loud(&heard));
+    assert!(heard.loud() > 4_000, "{} loud samples\n{printed}", heard.loud());
 
     // Over TLS in the clear, then SRTP without TLS.
-    let printed = call(&["wait=1"]);
+    let printed = phone.call(&["wait=1"]).printed;
     assert!(printed.contains(" 488"), "{printed}");
-    let output = baresip(&gateway, ";mediaenc=srtp-mand");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = baresip(&gateway, ";mediaenc=srtp-mand");
     assert!(printed.contains("403"), "{printed}");
     let told = gateway.fetch("Notifications.json").json().to_string();
     assert!(told.contains("32208") && told.contains("32209"), "{told}");
     assert_eq!(gateway.settled().sum("media_packets_dropped_total", "srtp"), 0);
 }
 
-/// baresip calls, plays the tone, and is gone after some seconds.
-fn baresip(gateway: &Gateway, account: &str) -> Output {
+/// baresip calls, plays the tone, and is gone after some seconds: what it printed.
+fn baresip(gateway: &Gateway, account: &str) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let wav = folder.path().join("tone.wav");
-    std::fs::write(&wav, tone_wav(5)).expect("writable");
-    let config = format!(
-        "sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
-         module srtp.so\nmodule aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
-         audio_player nil\naudio_source aufile,{}\n",
-        wav.display(),
-    );
-    std::fs::write(folder.path().join("config"), config).expect("writable");
-    let login = format!("auth_user=alice;auth_pass={PASSWORD};regint=0{account}");
-    let accounts = format!("<sip:alice@127.0.0.1>;{login}\n");
-    std::fs::write(folder.path().join("accounts"), accounts).expect("writable");
-    std::fs::write(folder.path().join("contacts"), "").expect("writable");
-    Command::new("baresip")
-        .args(["-f"])
-        .arg(folder.path())
-        .args(["-t", "5", "-e"])
-        .arg(format!("/dial sip:1000@127.0.0.1:{}", gateway.sip_udp.port()))
-        .stdin(Stdio::null())
-        .output()
-        .expect("baresip is installed (make clients)")
+    let baresip = Baresip::new(folder.path(), "alice", "sip:alice@127.0.0.1")
+        .account(format!(";regint=0{account}"))
+        .saying(&wav::file((0..5 * 8_000).map(wave)));
+    baresip.dial(&format!("sip:1000@{}", gateway.sip_udp), 5)
 }
 
 /// Hertz: whole periods in 20 ms.
@@ -242,20 +204,4 @@ fn tone_share(samples: &[i16], rate_hz: f64) -> f64 {
     } else {
         2.0 * (real * real + imaginary * imaginary) / (energy * samples.len() as f64)
     }
-}
-
-/// Seconds of the tone: 16 bit, 8,000 Hz, mono.
-fn tone_wav(seconds: usize) -> Vec<u8> {
-    let samples = seconds * 8_000;
-    let data = samples as u32 * 2;
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend_from_slice(&(36 + data).to_le_bytes());
-    bytes.extend_from_slice(b"WAVEfmt ");
-    for word in [16u32, 0x0001_0001, 8_000, 16_000, 0x0010_0002] {
-        bytes.extend_from_slice(&word.to_le_bytes());
-    }
-    bytes.extend_from_slice(b"data");
-    bytes.extend_from_slice(&data.to_le_bytes());
-    (0..samples).for_each(|sample| bytes.extend_from_slice(&wave(sample).to_le_bytes()));
-    bytes
 }

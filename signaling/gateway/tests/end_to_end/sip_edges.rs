@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::{Party, Stream};
 use crate::sipp::{self, Sipp};
 use crate::wait;
@@ -522,5 +523,3 @@ fn a_call_over_ipv6_loopback_is_bridged_to_ipv6() {
     let asked = application.wait_for_path("/voice");
     assert_eq!(asked.parameter("SipSourceIp"), Some("::1"));
 }
-
-const PASSWORD: &str = "Secret-Passw0rd";

@@ -7,10 +7,9 @@
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::load::{Load, resident_kib};
+use crate::phone::PASSWORD;
 use crate::rtp::Party;
 use crate::sipp::{self, Sipp};
-
-const PASSWORD: &str = "Secret-Passw0rd";
 
 /// How many calls, how fast, how flat.
 struct Form {

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::load::{Load, resident_kib};
+use crate::phone::PASSWORD;
 use crate::rtp::Party;
 use crate::sipp;
 use crate::wait::Pace;
-
-const PASSWORD: &str = "Secret-Passw0rd";
 
 /// How long, how hard, how flat.
 struct Form {

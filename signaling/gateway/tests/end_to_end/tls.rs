@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::{Baresip, Caller, PASSWORD};
 use crate::program::Program;
 use crate::sdk;
 use crate::wait::Pace;
+use crate::wav;
 
-const PASSWORD: &str = "Secret-Passw0rd";
 const DOMAIN: &str = "desk.sip.sidetone.test";
 
 /// The gateway's authorities as a phone gets them, by HTTP.
@@ -151,23 +152,11 @@ fn pjsua_calls_over_tls_and_hears_speech() {
         _ => Answer::twiml("<Say>Thank you very much. Goodbye.</Say>"),
     });
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
-    let wav = gateway.folder.path().join("heard.wav").display().to_string();
-    let target = format!("sip:1000@{DOMAIN};transport=tls");
-    let output = sdk::python_file(
-        "pjsua_call.py",
-        &[&target, "alice", PASSWORD, "PCMU", &wav, "wait=1", "press=5"],
-    )
-    .env("TLS_CA", authorities(&gateway))
-    .env("TLS_PROXY", gateway.tls().to_string())
-    .output()
-    .expect("pjsua2 runs");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(printed.contains("CONFIRMED 200") && printed.contains("\nover"), "{printed}");
+    let heard = Caller::over_tls(&gateway, DOMAIN).call(&["wait=1", "press=5"]);
+    let printed = &heard.printed;
+    assert!(printed.contains("CONFIRMED 200"), "{printed}");
     assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"), "{printed}");
-    let heard = std::fs::read(&wav).unwrap_or_default();
-    let samples = heard.get(44..).unwrap_or_default().chunks_exact(2);
-    let loud = samples.filter(|pair| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 500);
-    assert!(loud.count() > 4_000, "{printed}");
+    assert!(heard.loud() > 4_000, "{printed}");
 }
 
 #[test]
@@ -177,32 +166,11 @@ fn baresip_calls_over_tls_with_digest() {
         Application::start(|_| Answer::twiml("<Say>Hello from the gateway.</Say><Hangup/>"));
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let wav = folder.path().join("silence.wav");
-    std::fs::write(&wav, crate::phones::silent_wav(8_000)).expect("writable");
-    let config = format!(
-        "sip_listen 127.0.0.1:0\nsip_cafile {}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
-         module aufile.so\nmodule_app account.so\nmodule_app menu.so\n\
-         audio_player nil\naudio_source aufile,{}\n",
-        authorities(&gateway).display(),
-        wav.display(),
-    );
-    std::fs::write(folder.path().join("config"), config).expect("writable");
-    let account = format!(
-        "<sip:alice@{DOMAIN};transport=tls>;auth_user=alice;auth_pass={PASSWORD};regint=0;\
-         outbound=\"sip:{};transport=tls\"\n",
-        gateway.tls()
-    );
-    std::fs::write(folder.path().join("accounts"), account).expect("writable");
-    std::fs::write(folder.path().join("contacts"), "").expect("writable");
-    let output = Command::new("baresip")
-        .args(["-f"])
-        .arg(folder.path())
-        .args(["-t", "8", "-e"])
-        .arg(format!("/dial sip:1000@{DOMAIN};transport=tls"))
-        .stdin(Stdio::null())
-        .output()
-        .expect("baresip is installed (make clients)");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let baresip = Baresip::new(folder.path(), "alice", format!("sip:alice@{DOMAIN};transport=tls"))
+        .account(format!(";regint=0;outbound=\"sip:{};transport=tls\"", gateway.tls()))
+        .trusting(&gateway)
+        .saying(&wav::silence(8_000));
+    let printed = baresip.dial(&format!("sip:1000@{DOMAIN};transport=tls"), 8);
     let asked = application.wait_for_path("/voice");
     assert_eq!(asked.parameter("SipUsername"), Some("alice"));
     assert!(printed.contains("Call established"), "{printed}");

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::PASSWORD;
 use crate::rtp::{Packet, Party};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
 use crate::tls;
 
-const PASSWORD: &str = "Secret-Passw0rd";
-
 /// Two media cores: calls that are made one after another live on different ones.
 const TWO_CORES: &str = "cores = [0, 1]\n";
 
-fn phone(gateway: &Gateway, steps: &[&str]) -> Child {
+/// Alice by pjsua2, taking these steps of `pjsua_transfer.py`.
+pub fn phone(gateway: &Gateway, steps: &[&str]) -> Child {
     let host = format!("127.0.0.1:{}", gateway.sip_udp.port());
     let mut arguments = vec![host.as_str(), "alice", PASSWORD];
     arguments.extend_from_slice(steps);
@@ -25,7 +25,8 @@ fn phone(gateway: &Gateway, steps: &[&str]) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pjsua2 runs")
 }
 
-fn printed(child: Child) -> String {
+/// Waits for the end of the phone: what it printed.
+pub fn printed(child: Child) -> String {
     let output = child.wait_with_output().expect("it is our child");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("\nend"), "{text}\n{}", String::from_utf8_lossy(&output.stderr));

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::gateway::{Gateway, binary};
+use crate::phone::Baresip;
 use crate::program::Program;
-use crate::registrar::PASSWORD;
-use crate::{sipp, tls};
+use crate::sipp;
 
 /// What `sidetone dns` prints for the settings and the data of a gateway.
 fn print_zone(gateway: &Gateway) -> PathBuf {
@@ -103,17 +103,7 @@ fn the_zone_is_loaded_by_name_servers_and_phones_find_the_gateway_by_srv_alone()
 fn baresip(gateway: &Gateway, knot: &Knot, user: &str, transport: &str, host: &str) -> Program {
     let folder = gateway.folder.path().join(user);
     std::fs::create_dir(&folder).expect("writable");
-    let config = format!(
-        "sip_listen 127.0.0.1:0\nsip_cafile {}\ndns_server {}\nmodule_path /usr/lib/baresip/modules\n\
-         module g711.so\nmodule_app account.so\nmodule_app menu.so\n",
-        tls::authorities(gateway).display(),
-        knot.address
-    );
-    std::fs::write(folder.join("config"), config).expect("writable");
-    let account = format!(
-        "<sip:{user}@{host};transport={transport}>;auth_user={user};auth_pass={PASSWORD};regint=3600\n"
-    );
-    std::fs::write(folder.join("accounts"), account).expect("writable");
-    std::fs::write(folder.join("contacts"), "").expect("writable");
-    Program::start(Command::new("baresip").arg("-f").arg(&folder).args(["-t", "20", "-v"]))
+    let address = format!("sip:{user}@{host};transport={transport}");
+    let baresip = Baresip::new(&folder, user, address).account(";regint=3600");
+    baresip.trusting(gateway).config(format!("dns_server {}", knot.address)).start(20)
 }
