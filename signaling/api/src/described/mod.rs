@@ -5,6 +5,7 @@
 
 mod given;
 mod json;
+mod openapi;
 mod path;
 
 use store::{Described, Description, Post, ResourceKey, Write, WriteError};
@@ -18,6 +19,7 @@ use crate::lookup::{found, sid_bits};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
 pub(crate) use json::{json, json_of};
+pub use openapi::openapi_paths;
 use path::Found;
 
 /// Answers a request to a described resource; `None` where the path, given from below the version, leads to none.

@@ -81,7 +81,7 @@ impl Rules for Credential {
     }
 }
 
-/// What digest authentication needs of a strong password. [`Plan`] has checked that there is one.
+/// What digest authentication needs of a strong password; refused without one.
 fn ha1(plan: &Plan<'_>, username: &str, password: Option<&Secret>) -> Result<Ha1, WriteError> {
     let absent = Secret::new("");
     let password = password.unwrap_or(&absent);
