@@ -2,8 +2,17 @@
 //! `signaling/contract/coverage.tsv`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::*;
+use serde_json::Value;
+use shared::{CallSid, NotificationSid};
+use store::{
+    CallCommand, CallStatus, Change, HttpExchange, HttpMethod, NotificationLevel,
+    NotificationRecord, RecordingStatus,
+};
+
+use super::{House, MAIN, ORIGIN, T0, account_path, call, recording};
+use crate::{Method, Step};
 
 const TABLE: &str = include_str!("../../../contract/coverage.tsv");
 const SPECIFICATIONS: [&str; 3] = [
