@@ -1,0 +1,77 @@
+//! Parameters of `POST Calls` that are not built: refused by name where the call would be another one without them,
+//! warned about where they have no effect.
+
+use shared::Code;
+use store::{ParameterWarning, WriteError};
+
+use crate::form::Form;
+
+/// Most characters of an unknown event that its warning repeats.
+const EVENT_SHOWN_CHARACTERS: usize = 40;
+
+/// Parameters that tune machine detection; `MachineDetection` switches it on.
+const MACHINE_DETECTION: [&str; 7] = [
+    "AsyncAmd",
+    "AsyncAmdStatusCallback",
+    "AsyncAmdStatusCallbackMethod",
+    "MachineDetectionSilenceTimeout",
+    "MachineDetectionSpeechEndThreshold",
+    "MachineDetectionSpeechThreshold",
+    "MachineDetectionTimeout",
+];
+
+/// `ApplicationSid` would replace the URLs; applications are not built, so every SID is unknown.
+pub(super) fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
+    if form.value("ApplicationSid").is_some() {
+        let message =
+            "ApplicationSid is unknown: applications are not built in this version of the gateway";
+        return Err(WriteError::invalid(21218, message));
+    }
+    if form.value("Byoc").is_some() {
+        let message = "Byoc is unknown: BYOC trunks are not built in this version of the gateway";
+        return Err(WriteError::invalid(21300, message));
+    }
+    // SendDigits switches machine detection off.
+    let detects = form.value("MachineDetection").is_some() && form.value("SendDigits").is_none();
+    if detects {
+        let message = "MachineDetection is not built in this version of the gateway: place the call \
+                       without it";
+        return Err(WriteError::invalid(21234, message));
+    }
+    Ok(())
+}
+
+/// Warnings about machine-detection parameters without `MachineDetection`, or with `SendDigits`, which switches it
+/// off: nothing would detect a machine.
+pub(super) fn without_effect(form: &Form) -> Option<ParameterWarning> {
+    let asked = |name: &&&str| form.value(name).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
+    let names: Vec<&str> = MACHINE_DETECTION.iter().filter(asked).copied().collect();
+    if names.is_empty() {
+        return None;
+    }
+    let is_async = names.contains(&"AsyncAmd");
+    let code = match form.value("AsyncAmdStatusCallback") {
+        None if is_async => Code::ASYNC_AMD_CALLBACK,
+        _ => Code::MACHINE_DETECTION,
+    };
+    let sentence = format!(
+        "{} without effect: the call is made without machine detection, which is not built in this \
+         version of the gateway",
+        names.join(", ")
+    );
+    Some(ParameterWarning { code, sentence })
+}
+
+/// Warnings about words of the two event lists that are not events. The cloud ignores them with a warning too.
+pub(super) fn unknown_events(form: &Form) -> impl Iterator<Item = ParameterWarning> {
+    let lists: [(&str, &[&str]); 2] = [
+        ("StatusCallbackEvent", &["initiated", "ringing", "answered", "completed"]),
+        ("RecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
+    ];
+    lists.into_iter().filter_map(|(name, known)| {
+        let word = form.words(name).find(|word| !known.contains(word))?;
+        let word: String = word.chars().take(EVENT_SHOWN_CHARACTERS).collect();
+        let sentence = format!("`{word}` of {name} is not one of: {}", known.join(", "));
+        Some(ParameterWarning { code: Code::EVENT_UNKNOWN, sentence })
+    })
+}

@@ -1,0 +1,61 @@
+//! Parameters about recordings: of `POST Calls`, and of the recordings of a live call.
+
+use store::{RecordCall, RecordingAction, RecordingEvents, RecordingTrack, WriteError};
+
+use super::webhook;
+use crate::form::Form;
+use crate::response::invalid_parameter;
+
+/// Reads `POST Calls/{sid}/Recordings`. By default silence stays, unlike with `POST Calls`.
+pub(crate) fn start_recording(form: &Form) -> Result<RecordCall, WriteError> {
+    recording_parameters(form, false)
+}
+
+/// Reads `POST Calls/{sid}/Recordings/{sid}`.
+pub(crate) fn recording_action(form: &Form) -> Result<RecordingAction, WriteError> {
+    let behavior = [("silence", false), ("skip", true)];
+    let skip = form.one_of("PauseBehavior", &behavior)?.unwrap_or(false);
+    let actions = [
+        ("paused", RecordingAction::Pause { skip }),
+        ("in-progress", RecordingAction::Resume),
+        ("stopped", RecordingAction::Stop),
+    ];
+    form.one_of("Status", &actions)?.ok_or_else(|| invalid_parameter("Status is required"))
+}
+
+pub(super) fn record(form: &Form) -> Result<Option<RecordCall>, WriteError> {
+    // Checked also where nothing is recorded: a wrong word is a mistake either way.
+    let parameters = recording_parameters(form, true)?;
+    Ok(form.boolean("Record")?.unwrap_or(false).then_some(parameters))
+}
+
+fn recording_parameters(form: &Form, trims: bool) -> Result<RecordCall, WriteError> {
+    let channels = [("mono", false), ("dual", true)];
+    let tracks = [
+        ("inbound", RecordingTrack::Inbound),
+        ("outbound", RecordingTrack::Outbound),
+        ("both", RecordingTrack::Both),
+    ];
+    let trim = [("trim-silence", true), ("do-not-trim", false)];
+    let callback = webhook(form, "RecordingStatusCallback", "RecordingStatusCallbackMethod")?;
+    Ok(RecordCall {
+        dual_channel: form.one_of("RecordingChannels", &channels)?.unwrap_or(false),
+        track: form.one_of("RecordingTrack", &tracks)?.unwrap_or_default(),
+        trim_silence: form.one_of("Trim", &trim)?.unwrap_or(trims),
+        callback,
+        callback_events: recording_events(form),
+    })
+}
+
+fn recording_events(form: &Form) -> RecordingEvents {
+    let mut events = RecordingEvents::NONE;
+    for word in form.words("RecordingStatusCallbackEvent") {
+        match word {
+            "in-progress" => events.in_progress = true,
+            "completed" => events.completed = true,
+            "absent" => events.absent = true,
+            _ => {}
+        }
+    }
+    if events == RecordingEvents::NONE { RecordingEvents::COMPLETED } else { events }
+}
