@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn form(pairs: &[(&str, &str)]) -> Form {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs.iter().copied().collect()
     }
 
     fn incoming() -> Form {

@@ -480,7 +480,7 @@ mod tests {
         #[test]
         fn header_values_of_any_text_come_through_or_are_refused(value in ".{0,40}") {
             let mut form = crate::form::Form::new();
-            form.push("X-Value", value.clone());
+            form.push("X-Value", &value);
             let text = format!("sip:a@h?{}", form.to_query());
             let (target, faults) = parse(&text).expect("the address is good");
             match target.headers.as_slice() {

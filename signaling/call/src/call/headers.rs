@@ -30,6 +30,6 @@ pub(super) fn push_headers(
         }
     }
     for (name, value) in joined {
-        form.push(format!("{prefix}{name}"), value);
+        form.push(format_args!("{prefix}{name}"), value);
     }
 }

@@ -168,16 +168,16 @@ impl Call {
         }
         let plan = &state.plan;
         let mut form = Form::new();
-        form.push("AccountSid", self.setup.account.to_string());
+        form.push("AccountSid", self.setup.account);
         // A recording belongs to the call whose verb made it: with `<Dial record>` that is the parent.
-        form.push("CallSid", self.setup.sid.to_string());
-        form.push("RecordingSid", plan.recording.to_string());
+        form.push("CallSid", self.setup.sid);
+        form.push("RecordingSid", plan.recording);
         form.push("RecordingUrl", self.recording_url(plan.recording));
         form.push("RecordingStatus", status);
         if let Some(duration_s) = duration_s {
-            form.push("RecordingDuration", duration_s.to_string());
+            form.push("RecordingDuration", duration_s);
         }
-        form.push("RecordingChannels", plan.channels.to_string());
+        form.push("RecordingChannels", plan.channels);
         form.push("RecordingStartTime", rfc2822(state.started.unix_ms));
         form.push("RecordingSource", plan.source.as_str());
         form.push("RecordingTrack", plan.track.as_str());

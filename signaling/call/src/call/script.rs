@@ -244,8 +244,8 @@ impl Call {
         let Ok(url) = self.resolve(&callback.link.url) else { return };
         let [event, value, error] = callback.event;
         let mut form = Form::new();
-        form.push("AccountSid", self.setup.account.to_string());
-        form.push("CallSid", self.setup.sid.to_string());
+        form.push("AccountSid", self.setup.account);
+        form.push("CallSid", self.setup.sid);
         form.push(event, value);
         form.push(error, reason);
         form.push("Timestamp", crate::date::iso8601(now.unix_ms));
@@ -319,8 +319,8 @@ impl Call {
         match WebUrl::parse(&fallback.url) {
             Ok(url) => {
                 let mut extra = Form::new();
-                extra.push("ErrorCode", code.to_string());
-                extra.push("ErrorUrl", self.script.exchange.url.clone());
+                extra.push("ErrorCode", code);
+                extra.push("ErrorUrl", &self.script.exchange.url);
                 self.fetch(url, fallback.method, extra, true);
             }
             Err(fault) => {

@@ -156,7 +156,7 @@ impl Call {
         let mut form = self.standard_parameters();
         form.push("Timestamp", rfc2822(now.unix_ms));
         form.push("CallbackSource", "call-progress-events");
-        form.push("SequenceNumber", sequence.to_string());
+        form.push("SequenceNumber", sequence);
         if event == ProgressEvent::Completed {
             self.terminal_parameters(now, &mut form);
         }
@@ -165,27 +165,27 @@ impl Call {
 
     fn terminal_parameters(&self, now: Now, form: &mut Form) {
         let duration_s = self.duration_s(now).unwrap_or(0);
-        form.push("CallDuration", duration_s.to_string());
-        form.push("Duration", duration_s.div_ceil(60).to_string());
+        form.push("CallDuration", duration_s);
+        form.push("Duration", duration_s.div_ceil(60));
         if let Some(status) = self.facts.sip_status {
-            form.push("SipResponseCode", status.to_string());
+            form.push("SipResponseCode", status);
         }
         if let Some(recording) = self.facts.api_recording {
             self.recording_parameters(now, recording, form);
         } else if let Some((recording, began)) = self.facts.dial_recording {
             let duration_s = nearest_second(now.mono.since(began));
             form.push("RecordingUrl", self.recording_url(recording));
-            form.push("RecordingSid", recording.to_string());
-            form.push("RecordingDuration", duration_s.to_string());
+            form.push("RecordingSid", recording);
+            form.push("RecordingDuration", duration_s);
         }
     }
 
     /// Adds `RecordingUrl`, `RecordingSid`, `RecordingDuration`.
     pub(super) fn recording_parameters(&self, now: Now, recording: RecordingSid, form: &mut Form) {
         form.push("RecordingUrl", self.recording_url(recording));
-        form.push("RecordingSid", recording.to_string());
+        form.push("RecordingSid", recording);
         let duration_s = self.recordings.get(&recording).map_or(0, |state| state.seconds(now));
-        form.push("RecordingDuration", duration_s.to_string());
+        form.push("RecordingDuration", duration_s);
     }
 
     /// The URL of a recording's REST resource, without extension.
@@ -210,12 +210,12 @@ impl Call {
     fn document_parameters(&self) -> Form {
         let mut form = self.standard_parameters();
         if let Some(sip) = &self.setup.sip {
-            form.push("SipDomain", sip.domain.clone());
-            form.push("SipDomainSid", sip.domain_sid.to_string());
-            form.push("SipCallId", sip.call_id.clone());
-            form.push("SipSourceIp", sip.source_ip.to_string());
+            form.push("SipDomain", &sip.domain);
+            form.push("SipDomainSid", sip.domain_sid);
+            form.push("SipCallId", &sip.call_id);
+            form.push("SipSourceIp", sip.source_ip);
             if let Some(username) = &sip.username {
-                form.push("SipUsername", username.clone());
+                form.push("SipUsername", username);
             }
             let passes =
                 |name: &str| is_x_header(name) || name.eq_ignore_ascii_case("User-to-User");
@@ -228,15 +228,15 @@ impl Call {
     fn screening_parameters(&self, form: &mut Form) {
         let target = self.setup.leg.as_ref().map(|leg| &leg.target);
         let Some(Target::Sip(target)) = target.filter(|_| self.tied) else { return };
-        form.push("SipDomain", target.host.clone());
+        form.push("SipDomain", &target.host);
         let own = self.setup.settings.own_domains.iter();
         if let Some((_, sid)) = own.clone().find(|(host, _)| *host == target.host) {
-            form.push("SipDomainSid", sid.to_string());
+            form.push("SipDomainSid", sid);
         }
         let answer = &self.facts.answer;
-        form.push("SipCallId", answer.call_id.clone());
+        form.push("SipCallId", &answer.call_id);
         if let Some(source) = answer.source_ip {
-            form.push("SipSourceIp", source.to_string());
+            form.push("SipSourceIp", source);
         }
         push_headers(form, "SipHeader_", &answer.headers, is_x_header);
     }
@@ -245,23 +245,23 @@ impl Call {
     fn standard_parameters(&self) -> Form {
         let setup = &self.setup;
         let mut form = Form::new();
-        form.push("CallSid", setup.sid.to_string());
-        form.push("AccountSid", setup.account.to_string());
-        form.push("From", setup.from.clone());
-        form.push("To", setup.to.clone());
-        form.push("Caller", setup.from.clone());
-        form.push("Called", setup.to.clone());
+        form.push("CallSid", setup.sid);
+        form.push("AccountSid", setup.account);
+        form.push("From", &setup.from);
+        form.push("To", &setup.to);
+        form.push("Caller", &setup.from);
+        form.push("Called", &setup.to);
         form.push("CallStatus", self.status.as_str());
         form.push("ApiVersion", "2010-04-01");
         form.push("Direction", setup.direction.as_str());
         if let Some(parent) = setup.parent {
-            form.push("ParentCallSid", parent.to_string());
+            form.push("ParentCallSid", parent);
         }
         if let Some(from) = &setup.forwarded_from {
-            form.push("ForwardedFrom", from.clone());
+            form.push("ForwardedFrom", from);
         }
         if let Some(application) = setup.application {
-            form.push("ApplicationSid", application.to_string());
+            form.push("ApplicationSid", application);
         }
         form
     }

@@ -131,10 +131,10 @@ impl Referring {
             form.push("ReferCallStatus", status.as_str());
         }
         if let Some(response) = self.response {
-            form.push("ReferSipResponseCode", response.to_string());
+            form.push("ReferSipResponseCode", response);
         }
         if let Some(notified) = self.notified {
-            form.push("NotifySipResponseCode", notified.to_string());
+            form.push("NotifySipResponseCode", notified);
         }
         form
     }

@@ -35,7 +35,7 @@ impl Call {
         form.push("DialCallStatus", status.as_str());
         form.push("DialBridged", if dialing.connected { "true" } else { "false" });
         if let Some((sid, kind, end)) = &dialing.last {
-            form.push("DialCallSid", sid.to_string());
+            form.push("DialCallSid", sid);
             if let Some(end) = end {
                 child_parameters(*kind, end, &mut form);
             }
@@ -128,19 +128,19 @@ impl Dialing {
 
 fn child_parameters(kind: NounKind, end: &ChildEnd, form: &mut Form) {
     if let Some(duration_s) = end.duration_s {
-        form.push("DialCallDuration", duration_s.to_string());
+        form.push("DialCallDuration", duration_s);
     }
     if kind == NounKind::Sip {
         if let Some(call_id) = &end.sip_call_id {
-            form.push("DialSipCallId", call_id.clone());
+            form.push("DialSipCallId", call_id);
         }
         if let Some(status) = end.sip_status {
-            form.push("DialSipResponseCode", status.to_string());
+            form.push("DialSipResponseCode", status);
         }
         push_headers(form, "DialSipHeader_", &end.headers, |_| true);
     }
     if let Some((code, sentence)) = &end.error {
-        form.push("ErrorCode", code.to_string());
-        form.push("ErrorMessage", sentence.clone());
+        form.push("ErrorCode", code);
+        form.push("ErrorMessage", sentence);
     }
 }
