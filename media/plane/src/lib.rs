@@ -20,6 +20,7 @@ mod outbound;
 mod output;
 mod plane;
 mod player;
+mod ports;
 mod reception;
 mod relay;
 mod relay_rule;

@@ -51,10 +51,6 @@ impl MeshFrame {
         self.header.part == 0 && self.header.last
     }
 
-    pub(crate) const fn ends_packet(&self) -> bool {
-        self.header.last
-    }
-
     pub(crate) fn payload(&self) -> &[u8] {
         self.payload.get(..usize::from(self.header.len)).unwrap_or_default()
     }
@@ -69,6 +65,40 @@ impl MeshFrame {
     }
 }
 
+/// Packets that arrive in parts, one at a time from each core.
+#[derive(Debug)]
+pub(crate) struct Assemblies(Vec<Assembly>);
+
+impl Assemblies {
+    /// Memory for this many cores.
+    pub fn new(cores: u8) -> Self {
+        Self((0..cores).map(|_| Assembly::new()).collect())
+    }
+
+    /// Adds a part. Answers the number of frames that are given up: those of an incomplete packet before it, or
+    /// this one.
+    pub fn push(&mut self, frame: &MeshFrame) -> u64 {
+        self.of(frame).map_or(1, |assembly| assembly.push(frame))
+    }
+
+    /// The packet that this frame completed, with its memory; [`Assemblies::put_back`] returns that.
+    pub fn take_whole(&mut self, frame: &MeshFrame) -> Option<Assembly> {
+        let assembly = self.of(frame)?;
+        (frame.header.last && assembly.is_whole()).then(|| std::mem::take(assembly))
+    }
+
+    /// Returns the memory of a packet.
+    pub fn put_back(&mut self, frame: &MeshFrame, assembly: Assembly) {
+        if let Some(place) = self.of(frame) {
+            *place = assembly.emptied();
+        }
+    }
+
+    fn of(&mut self, frame: &MeshFrame) -> Option<&mut Assembly> {
+        self.0.get_mut(usize::from(frame.from.core.0))
+    }
+}
+
 /// A packet in parts, from one core; its memory is reused for every packet.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
@@ -79,13 +109,13 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { packet: Vec::with_capacity(RTP_BYTES_MAX), of: None, parts: 0 }
     }
 
     /// Adds a part; answers the number of frames of an incomplete packet that were given up for it, which
     /// happens when the ring filled up in the middle of a chain.
-    pub fn push(&mut self, frame: &MeshFrame) -> u64 {
+    fn push(&mut self, frame: &MeshFrame) -> u64 {
         let of = Some((frame.from, frame.header.sequence));
         let continues = self.of == of && self.parts == frame.header.part;
         let starts = frame.header.part == 0;
@@ -105,7 +135,7 @@ impl Assembly {
     }
 
     /// Whether a packet is being assembled (and, after its last frame, is whole).
-    pub const fn is_whole(&self) -> bool {
+    const fn is_whole(&self) -> bool {
         self.of.is_some()
     }
 
@@ -113,7 +143,7 @@ impl Assembly {
         &self.packet
     }
 
-    pub fn emptied(mut self) -> Self {
+    fn emptied(mut self) -> Self {
         self.empty();
         self
     }

@@ -32,10 +32,11 @@ use crate::dtmf::ToneRelay;
 use crate::feed::FeedBuffer;
 use crate::inbound::Inbound;
 use crate::leg::Leg;
-use crate::mesh::{Assembly, MeshFrame};
+use crate::mesh::{Assemblies, MeshFrame};
 use crate::meters::PlaneMeters;
 use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
+use crate::ports::Ports;
 use crate::reception::ReceptionPast;
 use crate::side_table::SideTable;
 use crate::srtp::SrtpSession;
@@ -76,10 +77,7 @@ pub struct Plane {
     seed: u64,
     inband_digits: bool,
     unix_ms_at_zero: i64,
-    /// Ports in order, each with its index in [`PlaneConfig::ports`].
-    ports: Vec<(MediaPort, u16)>,
-    /// Slot of the leg that has the port at this index.
-    slot_by_port: Vec<Option<u16>>,
+    ports: Ports,
     inbound: Vec<Inbound>,
     outbound: Vec<Outbound>,
     /// Next time that something other than audio is due for a slot, in wrapping milliseconds.
@@ -100,8 +98,7 @@ pub struct Plane {
     taps_free: Vec<u16>,
     /// Taps whose last frame waits for room.
     taps_ending: Vec<u16>,
-    /// Packets that arrive in parts, by the core that sends them.
-    assemblies: Vec<Assembly>,
+    assemblies: Assemblies,
     /// Time of the last tick; waiting last frames are offered again from there.
     ticked_at: Instant,
     meters: PlaneMeters,
@@ -117,19 +114,15 @@ impl Plane {
         let taps_within = config.taps_max.iter().all(|(_, max)| *max <= TAPS_PER_CORE_MAX);
         assert!(taps_within, "more taps than a core may have");
         assert!(config.feeds_max <= FEEDS_PER_CORE_MAX, "more feeds than a core may have");
-        assert!(config.ports.len() < usize::from(u16::MAX), "more ports than a core can number");
         let legs_max = config.legs_max;
         let taps = config.taps_max.iter().map(|(_, max)| max).sum();
-        let mut ports: Vec<_> = config.ports.iter().copied().zip(0..).collect();
-        ports.sort_unstable_by_key(|(port, _)| port_order(*port));
         Self {
             core: config.core,
             own: config.own,
             seed: config.seed,
             inband_digits: config.inband_digits,
             unix_ms_at_zero: config.unix_ms_at_zero,
-            slot_by_port: vec![None; ports.len()],
-            ports,
+            ports: Ports::new(&config.ports),
             inbound: vec![Inbound::vacant(); legs_max],
             outbound: vec![Outbound::vacant(); legs_max],
             checks: vec![0; legs_max],
@@ -144,7 +137,7 @@ impl Plane {
             taps: (0..taps).map(|_| Tap::vacant()).collect(),
             taps_free: (0..taps as u16).rev().collect(),
             taps_ending: Vec::with_capacity(taps),
-            assemblies: (0..config.cores).map(|_| Assembly::new()).collect(),
+            assemblies: Assemblies::new(config.cores),
             ticked_at: Instant::ZERO,
             meters: PlaneMeters::default(),
         }
@@ -224,12 +217,6 @@ impl Plane {
         let up = self.legs.get(slot)?.as_ref()?;
         (up.id == leg).then_some(slot)
     }
-
-    fn port_place(&self, port: MediaPort) -> Option<u16> {
-        let found =
-            self.ports.binary_search_by_key(&port_order(port), |(known, _)| port_order(*known));
-        found.ok().map(|index| self.ports[index].1)
-    }
 }
 
 /// Leg state that a relayed packet touches: two cache lines.
@@ -248,10 +235,6 @@ pub const FEED_BYTES: usize = size_of::<FeedBuffer>() + 2;
 
 /// Memory of one tap.
 pub const TAP_BYTES: usize = size_of::<Tap>() + 4;
-
-const fn port_order(port: MediaPort) -> (u8, u16) {
-    (port.address, port.rtp)
-}
 
 /// Milliseconds between two offers of a last frame to the full ring of a sink.
 const OFFER_MS: u64 = 20;

@@ -93,10 +93,9 @@ impl Plane {
         out: &mut impl Output,
     ) -> bool {
         let slot = usize::from(leg.slot);
-        let Some(port) = self.port_place(plan.port) else { return false };
-        let port_is_free = self.slot_by_port[usize::from(port)].is_none();
+        let Some(port) = self.ports.free_index(plan.port) else { return false };
         let slot_is_free = self.legs.get(slot).is_some_and(Option::is_none);
-        if leg.core != self.core || !port_is_free || !slot_is_free {
+        if leg.core != self.core || !slot_is_free {
             return false;
         }
         // RFC 3711 §3.3.1: far from the wrap, or a peer that misses the first packets guesses wrong.
@@ -113,7 +112,7 @@ impl Plane {
         self.checks[slot] = clock::millis(now);
         self.legs[slot] = Some(Leg::new(leg, *plan, now, self.seed));
         self.secure_leg(now, slot);
-        self.slot_by_port[usize::from(port)] = Some(leg.slot);
+        self.ports.take(port, leg.slot);
         self.wheel.insert(now, leg.slot, self.outbound[slot].wants_half_beats());
         self.choose_listening(slot);
         if !plan.media.rtcp_mux {
@@ -194,10 +193,10 @@ impl Plane {
         self.srtp.free(leg.srtp.or(leg.srtp_resting));
         self.tones.free(leg.tones);
         *quality = self.quality(slot, &leg);
-        let port = usize::from(self.outbound[slot].port);
-        self.slot_by_port[port] = None;
+        let port = self.outbound[slot].port;
+        self.ports.release(port);
         if !leg.plan.media.rtcp_mux {
-            out.listen_for_rtcp(port, false);
+            out.listen_for_rtcp(usize::from(port), false);
         }
         self.inbound[slot] = Inbound::vacant();
         self.outbound[slot] = Outbound::vacant();

@@ -3,6 +3,7 @@
 
 use super::Plane;
 use crate::join::Route;
+use crate::output::SocketId;
 
 impl Plane {
     /// Checks one slot, and the sums over all. Does nothing in release builds: a command may be checked
@@ -29,7 +30,7 @@ impl Plane {
         };
         // I1: the slot and the core of a leg are those of its name, for life.
         assert_eq!((leg.id.core, usize::from(leg.id.slot)), (self.core, slot), "a leg moved");
-        let by_port = self.slot_by_port[usize::from(outbound.port)];
+        let by_port = self.ports.slot_at(SocketId::rtp(usize::from(outbound.port)));
         assert_eq!(by_port, Some(leg.id.slot), "another leg has the port");
         // I8: sequence numbers and timestamps continue under one SSRC.
         assert_eq!(outbound.ssrc, leg.plan.ssrc, "the SSRC of a leg changed");

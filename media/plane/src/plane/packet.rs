@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 
 use shared::limits::{RTCP_BYTES_MAX, RTP_BYTES_MAX};
-use shared::{CoreId, Instant, LegId, MediaEvent};
+use shared::{Instant, LegId, MediaEvent};
 
 use crate::address::PackedAddress;
 use crate::clock;
@@ -60,7 +60,7 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Output,
     ) -> Received {
-        let slot = self.slot_by_port.get(socket.port_index()).copied().flatten();
+        let slot = self.ports.slot_at(socket);
         let fate = match slot {
             Some(slot) => self.take_for_leg(now, usize::from(slot), socket, source, packet, out),
             None => Err(DropReason::NoLeg),
@@ -429,21 +429,11 @@ impl Plane {
             self.take_from_mesh(now, frame, part, out);
             return;
         }
-        let CoreId(from) = frame.from.core;
-        let Some(assembly) = self.assemblies.get_mut(usize::from(from)) else {
-            self.meters.mesh_frames_incomplete += 1;
-            return;
-        };
-        self.meters.mesh_frames_incomplete += assembly.push(frame);
-        if !frame.ends_packet() || !assembly.is_whole() {
-            return;
-        }
+        self.meters.mesh_frames_incomplete += self.assemblies.push(frame);
         // Taken out and put back, so that the packet is not copied once more.
-        let assembly = std::mem::take(assembly);
+        let Some(assembly) = self.assemblies.take_whole(frame) else { return };
         self.take_from_mesh(now, frame, assembly.packet(), out);
-        if let Some(place) = self.assemblies.get_mut(usize::from(from)) {
-            *place = assembly.emptied();
-        }
+        self.assemblies.put_back(frame, assembly);
     }
 
     fn take_from_mesh(
