@@ -107,7 +107,7 @@ pub enum NotRelayable {
     Tapped,
     /// Digits are detected in its audio.
     DigitsInAudio,
-    /// A prompt, digits or tones play to the other party.
+    /// A prompt, digits, tones or a feed play to the other party.
     Playing,
     /// The party's newest packet was not relayed: another feed had the stream, or the packet was consumed. The
     /// offsets follow from the next one.
