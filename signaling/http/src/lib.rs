@@ -11,8 +11,8 @@
 //! | requests of one account at once | 429 |
 //!
 //! It drives hyper directly: a router would have to be bypassed for all paths that end in `.json`. The
-//! store is behind
-//! [`store::Reader`] and the calls are behind a queue to Control, so this package names no driver of either.
+//! store is behind [`store::Reader`] and the calls are behind a queue to Control, so this package names
+//! no driver of either.
 
 #![forbid(unsafe_code)]
 

@@ -51,8 +51,7 @@ impl Gauge {
 }
 
 /// A counter for each value of one label. Values come from the source code, never from a peer, so there
-/// are few. Past
-/// [`LABELS_MAX`] they are counted as `other`.
+/// are few. Past [`LABELS_MAX`] they are counted as `other`.
 #[derive(Debug)]
 pub struct Labelled {
     slots: [(OnceLock<&'static str>, Counter); LABELS_MAX],

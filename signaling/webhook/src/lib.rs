@@ -1,9 +1,8 @@
 //! Every HTTP request to the customer's application, and the names it looks up. Shell, on tokio.
 //!
 //! `call` makes the request ([`call::HttpRequest`]: URL, parameters, overrides, signature); this package
-//! carries it.
-//! [`WebhookClient::send`] is the whole interface: one future for each request. It ends within 15 s, with an answer or
-//! with a failure that has an error code of the API and a sentence.
+//! carries it. [`WebhookClient::send`] is the whole interface: one future for each request. It ends
+//! within 15 s, with an answer or with a failure that has an error code of the API and a sentence.
 //!
 //! From the inside out: `connector` opens a guarded connection, `pool` keeps idle ones, `exchange`
 //! carries one request over one connection, `client` retries and follows redirects, `permits`
