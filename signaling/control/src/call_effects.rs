@@ -38,6 +38,7 @@ impl Control {
             CallEffect::SendDigits { digits, play } => {
                 let sent = self.media(sid, |leg| MediaCommand::SendDigits { leg, play, digits });
                 if !sent {
+                    // No core will report the end of it.
                     self.tell(sid, CallInput::PlayEnded { play });
                 }
             }

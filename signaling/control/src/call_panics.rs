@@ -1,8 +1,8 @@
 //! Calls whose machine panicked: that call ends, and nothing else does. Sans-IO.
 //!
-//! The panicked machine is in no known state, so a fresh one takes its place (`Call::successor`). It gets a
-//! hang-up as its first input, which makes it write the record and the callbacks of a failed call. If it
-//! panics as well, it is not driven any more and only the record is written.
+//! The panicked machine is in no known state, so a fresh one takes its place (`Call::successor`). It gets
+//! a hang-up as its first input, which makes it write the record and the callbacks of a failed call. If
+//! it panics as well, it is not driven any more and only the record is written.
 
 use std::sync::Arc;
 
@@ -29,14 +29,17 @@ impl Control {
         if entry.panics > 1 {
             return self.give_up_on(now, sid);
         }
+        // The successor counts from the start of the call, so that its record has the real duration.
         let unix_ms = entry.record.start_ms.unwrap_or(entry.record.created_ms);
         let started = Now { mono: now.mono, unix_ms };
         let setup = CallSetup { seed, ..entry.call.setup().clone() };
         entry.call = call::Call::successor(setup, started);
+        // Answers to requests and prompts of the panicked machine mean nothing to the successor.
         entry.requests.clear();
         entry.prompts.clear();
         entry.plays.clear();
         self.end_leg_of_broken(sid);
+        // The successor knows no children; nothing else would end them.
         for child in self.children_of(sid) {
             self.tell(child, CallInput::Parent(ParentCommand::Hangup));
         }

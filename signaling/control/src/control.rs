@@ -6,8 +6,8 @@
 //! call plays a prompt, the prompt fails, the call hangs up, BYE leaves); `pump` follows it to its end
 //! before `handle` returns, so the shell never sees a state in between.
 //!
-//! Three queues carry the values, in this order of precedence: effects of the user agent, commands for it,
-//! inputs for calls. What a call does to its SIP session takes effect before its next effect: after
+//! Three queues carry the values, in this order of precedence: effects of the user agent, commands for
+//! it, inputs for calls. What a call does to its SIP session takes effect before its next effect: after
 //! `Answer`, the leg is up before the prompt that follows plays on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -189,6 +189,8 @@ impl Control {
             self.pump(now);
         }
         self.expire_bindings(now.mono);
+        // Popped before the call runs: a call that is due once more arms a new deadline, and one that is
+        // gone by then leaves none behind.
         while let Some((at, sid)) = self.deadlines.first().copied() {
             if at > now.mono {
                 break;
@@ -280,6 +282,7 @@ impl Control {
 
     /// Gives a call one input and carries out its effects, settling the user agent after each.
     pub(crate) fn drive_call(&mut self, now: Now, sid: CallSid, run: impl FnOnce(&mut call::Call)) {
+        // A machine whose successor panicked as well is never driven again.
         let Some(entry) = self.calls.get_mut(&sid).filter(|entry| entry.panics < 2) else { return };
         if catch_unwind(AssertUnwindSafe(|| run(&mut entry.call))).is_err() {
             return self.on_call_panic(now, sid);
@@ -354,8 +357,8 @@ impl Control {
         }
     }
 
-    /// Queues a command for the user agent, until the next [`Control::settle_user_agent`] or the end of this
-    /// input.
+    /// Queues a command for the user agent, until the next [`Control::settle_user_agent`] or the end of
+    /// this input.
     pub(crate) fn command(&mut self, command: Command) {
         self.ua_commands.push_back(command);
     }

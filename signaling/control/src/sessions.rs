@@ -1,9 +1,9 @@
 //! Events of the user agent, carried to calls. Sans-IO.
 //!
-//! An event names a session; `Links` has its call, or no call any more. The change to the call's session and
-//! leg comes first, then the input for its machine, which finds them as they are now. Events of the contacts
-//! of a registered user pass through `crate::registrar::ring` before: it lets through what concerns the
-//! call as a whole.
+//! An event names a session; `Links` has its call, or no call any more. The change to the call's session
+//! and leg comes first, then the input for its machine, which finds them as they are now. Events of the
+//! contacts of a registered user pass through `crate::registrar::ring` before: it lets through what
+//! concerns the call as a whole.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -184,6 +184,7 @@ impl Control {
                 }
                 HangupCause::Peer
             }
+            // The machine of the call ordered this end. It has gone on and expects no input.
             EndCause::LocalBye | EndCause::LocalCancel => {
                 let Some(sid) = self.call_of(session) else { return };
                 self.session_over(sid);
@@ -253,8 +254,8 @@ impl Control {
         }
     }
 
-    /// The Call-ID of a call's session; empty: it has none. It is kept with the call, because the user agent
-    /// forgets it when the session ends.
+    /// The Call-ID of a call's session; empty: it has none. It is kept with the call, because the user
+    /// agent forgets it when the session ends.
     pub(crate) fn call_id_of(&mut self, sid: CallSid) -> String {
         let Some(entry) = self.calls.get_mut(&sid) else { return String::new() };
         let Session::Live { id, call_id, .. } = &mut entry.session else { return String::new() };
@@ -299,7 +300,8 @@ impl Control {
         }
     }
 
-    /// The `Reason` of our BYE or CANCEL: a phone whose call was answered elsewhere does not list it as missed.
+    /// The `Reason` of our BYE or CANCEL: a phone whose call was answered elsewhere does not list it as
+    /// missed.
     fn reason_of_end(&self, sid: CallSid) -> &'static [u8] {
         let is_up = |sid: CallSid| {
             let entry = self.calls.get(&sid);
@@ -327,7 +329,8 @@ impl Control {
     }
 }
 
-/// The failure of a target that did not respond at all. It is not `no-answer`: that is a phone which rang.
+/// The failure of a target that did not respond at all. It is not `no-answer`: that is a phone which
+/// rang.
 pub(crate) fn unreachable_target(
     status: u16,
     peer: Option<SocketAddr>,

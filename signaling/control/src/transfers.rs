@@ -1,8 +1,8 @@
 //! Transfers by REFER (RFC 3515, RFC 5589), in both directions. Sans-IO.
 //!
 //! A phone's REFER goes to the call that runs the `<Dial>`: its application decides. An attended transfer
-//! between two of our calls (`Replaces` in `Refer-To`) needs no new call: the other parties of the two are
-//! bridged, and the phone's two calls end.
+//! between two of our calls (`Replaces` in `Refer-To`) needs no new call: the other parties of the two
+//! are bridged, and the phone's two calls end.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -19,6 +19,7 @@ impl Control {
     pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: &ReferTo) {
         let Some(sid) = self.call_of(session) else { return };
         let Some(entry) = self.calls.get(&sid) else { return };
+        // A child of a running <Dial> has no document of its own that could decide.
         let owner = entry.parent.filter(|_| entry.call.is_tied()).unwrap_or(sid);
         let instead_of = match self.replaced(sid, refer) {
             Ok(instead_of) => instead_of,
@@ -29,13 +30,14 @@ impl Control {
         self.tell(owner, CallInput::Referred { from: sid, referral });
     }
 
-    /// The call that the `Replaces` of a REFER names. One that is not ours is left to the application, as part
-    /// of `ReferTransferTarget`.
+    /// The call that the `Replaces` of a REFER names. One that is not ours is left to the application, as
+    /// part of `ReferTransferTarget`.
     fn replaced(&self, sid: CallSid, refer: &ReferTo) -> Result<Option<CallSid>, Refusal> {
         let session = refer.replaces.as_ref().and_then(|replaces| self.ua.replaced(replaces));
         let Some(with) = session.and_then(|session| self.call_of(session)) else { return Ok(None) };
         let account = |sid| self.calls.get(&sid).map(|entry| entry.account);
         let fits = with != sid && account(with) == account(sid);
+        // Both ends of one bridge cannot be joined: their other parties are these two calls themselves.
         match (self.bridge_peer(sid), self.bridge_peer(with)) {
             (Some(one), Some(other)) if fits && one != with && other != sid => Ok(Some(with)),
             _ => {
@@ -61,8 +63,8 @@ impl Control {
         self.command(Command::AnswerRefer { session, answer });
     }
 
-    /// Reports the refusal of a request in a dialog. The call keeps the address of its peer but not the port,
-    /// which is shown as 0.
+    /// Reports the refusal of a request in a dialog. The call keeps the address of its peer but not the
+    /// port, which is shown as 0.
     pub(crate) fn observe_refusal(&mut self, sid: CallSid, method: &'static str, refusal: Refusal) {
         let Some(entry) = self.calls.get(&sid) else { return };
         let address = entry.session.peer().unwrap_or(Ipv4Addr::UNSPECIFIED.into());

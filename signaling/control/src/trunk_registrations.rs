@@ -15,7 +15,7 @@ use crate::outgoing::trunk_credentials;
 use crate::state::registrations::{Refresh, Response};
 
 impl Control {
-    /// Sets out for every registrar that is due.
+    /// Looks up every registrar that is due. DNS is asked for each refresh: a carrier may have moved.
     pub(crate) fn registrations_due(&mut self, now: Now) {
         for index in 0..self.registrations.len() {
             if !self.registrations.is_due(index, now.mono) {
@@ -37,7 +37,7 @@ impl Control {
         }
     }
 
-    /// Addresses came that no call asked for: a registration may have.
+    /// Continues a registration whose addresses were looked up. Other sessions are ignored.
     pub(crate) fn on_registrar_resolved(
         &mut self,
         now: Now,
@@ -111,15 +111,15 @@ impl Control {
         self.observe_registration(index, false, sentence);
     }
 
-    /// Takes every registration back, so that no carrier sends calls here any more. The responses are not
-    /// waited for.
+    /// Removes every binding, so that no carrier sends calls here any more. Does not wait for the
+    /// responses.
     pub(crate) fn unregister(&mut self) {
         let removals = self.registrations.end();
         self.remove_bindings(removals);
     }
 
-    /// Follows a change of the trunks, before the settings have it: a removal is made of the trunk that it
-    /// ends.
+    /// Follows a change of the trunks, before the settings have it: a removal is made of the trunk that
+    /// it ends.
     pub(crate) fn change_trunks(&mut self, trunks: &[Trunk]) {
         if trunks == self.settings.trunks {
             return;
@@ -133,7 +133,7 @@ impl Control {
 
     fn remove_bindings(&mut self, removals: Vec<(usize, Refresh)>) {
         for (trunk, removal) in removals {
-            // A trunk that makes no request was never bound.
+            // A trunk whose settings make no request was never bound.
             self.register_trunk(trunk, removal);
         }
     }

@@ -1,8 +1,9 @@
 //! Documents: requested, adopted, run verb by verb; and the ways out when one fails. Sans-IO.
 //!
-//! A document replaces the one before it. Verbs run until one takes time or moves the call elsewhere; after
-//! the last verb the call hangs up, or, on a screened child, reports that it is ready. A document that fails
-//! is replaced by that of the fallback URL, once; then the error sentence is spoken and the call hangs up.
+//! A document replaces the one before it. Verbs run until one takes time or moves the call elsewhere;
+//! after the last verb the call hangs up, or, on a screened child, reports that it is ready. A document
+//! that fails is replaced by that of the fallback URL, once; then the error sentence is spoken and the
+//! call hangs up.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -144,6 +145,7 @@ impl Call {
         match Content::of(answer) {
             Ok(Content::Twiml(document)) => self.adopt(now, document),
             Ok(Content::Speech(text)) => {
+                // A plain text is spoken like a <Say>, so it has the limit of <Say>.
                 let (voice, language) = self.default_voice();
                 let text: String = text.chars().take(limits::SAY_CHARACTERS_MAX).collect();
                 self.answer(now);
@@ -207,6 +209,7 @@ impl Call {
     }
 
     fn run(&mut self, now: Now, Placed { verb, position }: Placed) -> Flow {
+        // Only documents without such a verb can redirect in a fast circle.
         if verb.takes_time() {
             self.script.idle_documents = 0;
         }
@@ -260,6 +263,7 @@ impl Call {
                 let status = self.setup.settings.reject_status;
                 self.end(now, CallStatus::NoAnswer, Ending::Reject(status));
             }
+            // There is no INVITE left to refuse.
             (Leg::New | Leg::Inviting { .. } | Leg::Up | Leg::Over, _) => self.hang_up(now),
         }
     }
@@ -305,6 +309,7 @@ impl Call {
         let (code, message) = (finding.code, finding.message.clone());
         self.notify(finding, None);
         self.facts.error_code = Some(code);
+        // No verb of the failed document may run while its replacement is fetched.
         self.script.verbs.clear();
         if self.transfer.is_some() {
             return self.transfer_failed(now);
@@ -314,6 +319,7 @@ impl Call {
             self.facts.failed = Some((code, message));
             return self.end(now, CallStatus::Completed, Ending::Bye);
         }
+        // The fallback of a fallback would be the same URL again.
         let fallback = self.setup.fallback.clone().filter(|_| !self.script.from_fallback);
         let Some(fallback) = fallback else { return self.announce_error(now) };
         match WebUrl::parse(&fallback.url) {

@@ -1,4 +1,11 @@
 //! An INVITE, from admission to a call that rings. Sans-IO.
+//!
+//! The checks go from those that cost nothing to those that take something. Admission comes first and
+//! keeps no state (ARCHITECTURE.md, I7). Then come the extensions that the caller requires, and
+//! `Replaces`, before the limits, because a take-over begins no call. Then drain, hops and load; a leg
+//! with its port is the only thing that is taken. The offer and the document are checked last, against
+//! that very leg, and before the call rings: a call that can never be answered is refused while the
+//! caller still gets the reason.
 
 use std::net::IpAddr;
 
@@ -47,6 +54,8 @@ impl Control {
             let hashes = |user: &str, algorithm| admission::stored_hashes(found, user, algorithm);
             let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
             let verdict = verify(ua, lockout, now, &incoming, proof);
+            // An address on an IP list counts as authenticated also while its digest is missing: a PBX
+            // behind it must not run into the rate limit of unauthenticated sources.
             if admission::is_listed(found, &incoming.flow) {
                 ua.strangers().vouch(now.mono, source, VOUCHED);
             }
@@ -70,8 +79,8 @@ impl Control {
         }
     }
 
-    /// An INVITE of an authenticated peer: it takes over a call, becomes one, or is refused for a reason that
-    /// the peer may read.
+    /// An INVITE of an authenticated peer: it takes over a call, becomes one, or is refused for a reason
+    /// that the peer may read.
     fn admit(&mut self, now: Now, mut incoming: Box<Incoming>, admitted: &Admitted) {
         let extensions = self.extensions_of_incoming(&incoming, admitted);
         if let Err(refusal) = incoming.choose_extensions(extensions) {
@@ -135,6 +144,7 @@ impl Control {
             peer: Some(incoming.flow.remote.ip()),
         };
         self.command(Command::Admit { incoming, session });
+        // Before the document is requested: the caller hears ringing while the application works.
         let headers = self.call_headers(sid);
         let ringing = Command::Progress { session, status: 180, media: None, headers };
         self.command(ringing);
@@ -143,9 +153,9 @@ impl Control {
         self.entry_mut(sid, |entry| entry.leg = Some(leg));
     }
 
-    /// The hops that a call has left: its `Max-Forwards`, or one less than the live call that it continues,
-    /// whichever is fewer. A PBX that is not a proxy sends a new INVITE with 70 hops, but it passes on our
-    /// `X-Twilio-CallSid` as it does other headers with `X-`, so a loop still ends.
+    /// The hops that a call has left: its `Max-Forwards`, or one less than the live call that it
+    /// continues, whichever is fewer. A PBX that is not a proxy sends a new INVITE with 70 hops, but it
+    /// passes on our `X-Twilio-CallSid` as it does other headers with `X-`, so a loop still ends.
     fn hops_left_of(&self, incoming: &Incoming) -> Result<u8, Refusal> {
         let request = &incoming.request;
         let named = request.headers.get(CALL_SID).and_then(|value| value.to_lossy().parse().ok());
@@ -160,8 +170,8 @@ impl Control {
         })
     }
 
-    /// The address at which the caller's media reaches us: the one that its SIP came to, unless its offer is
-    /// of the other IP version and we have an address of that.
+    /// The address at which the caller's media reaches us: the one that its SIP came to, unless its offer
+    /// is of the other IP version and we have an address of that.
     fn media_side(&self, incoming: &Incoming) -> IpAddr {
         let local = incoming.flow.local.ip().to_canonical();
         let Some(other) = self.settings.media_addresses.other_version(local) else { return local };

@@ -1,4 +1,5 @@
-//! INVITEs with `Replaces`: another phone takes the place of the one in an answered call (RFC 3891). Sans-IO.
+//! INVITEs with `Replaces`: another phone takes the place of the one in an answered call (RFC 3891).
+//! Sans-IO.
 //!
 //! The call stays what it is. Its machine, its bridge, its recordings and its leg go on; behind the leg
 //! one SIP dialog gives way to another. The new one is answered on the leg's own port. The old one gets
@@ -30,8 +31,8 @@ struct Replaced {
 }
 
 impl Control {
-    /// The domain of the call that a `Replaces` names. It admits the request when the Request-URI is our own
-    /// Contact: a phone that follows a REFER has that from `Refer-To` (RFC 5589 §7.3).
+    /// The domain of the call that a `Replaces` names. It admits the request when the Request-URI is our
+    /// own Contact: a phone that follows a REFER has that from `Refer-To` (RFC 5589 §7.3).
     pub(crate) fn domain_of_replaced(&self, incoming: &Incoming) -> Option<Arc<Domain>> {
         let session = self.ua.taken_over_by(&incoming.replaces()?).ok()?;
         let entry = self.calls.get(&self.call_of(session)?)?;
@@ -84,6 +85,7 @@ impl Control {
         let Replaced { call, session: old, media } = replaced;
         let (source, call_id) = (incoming.flow.remote, incoming.request.call_id.to_string());
         let way = incoming.flow.transport.via_name();
+        // Without a link, so that no event of the new session reaches the call before it has taken over.
         let session = self.links.unlinked_session();
         self.command(Command::Admit { incoming, session });
         self.settle_user_agent(now);

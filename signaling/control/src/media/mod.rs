@@ -1,9 +1,9 @@
 //! Legs and bridges: calls and media cores joined. Sans-IO.
 //!
-//! A leg begins with a place (slot and port), taken without asking the core, so that SDP can show the port
-//! at once. `StartLeg` follows when offer and answer are complete. `StopLeg` ends it, and only the core's
-//! `LegStopped` frees the place: until then late packets and events still belong to this leg. A bridge is a
-//! value of Control between two legs; each side keeps the other call in `Leg::peer`.
+//! A leg begins with a place (slot and port), taken without asking the core, so that SDP can show the
+//! port at once. `StartLeg` follows when offer and answer are complete. `StopLeg` ends it, and only the
+//! core's `LegStopped` frees the place: until then late packets and events still belong to this leg. A
+//! bridge is a value of Control between two legs; each side keeps the other call in `Leg::peer`.
 
 mod cores;
 mod quality;
@@ -37,8 +37,8 @@ impl Control {
         Some(entry.leg.as_ref()?.local_media(targets))
     }
 
-    /// The address in the SDP for a port, for a peer that reaches us at `local`. On an edge it is the edge's
-    /// public address or, without one, the bound one: never the node's public address.
+    /// The address in the SDP for a port, for a peer that reaches us at `local`. On an edge it is the
+    /// edge's public address or, without one, the bound one: never the node's public address.
     pub(crate) fn shown_address(&self, index: u8, local: IpAddr) -> IpAddr {
         let addresses = &self.settings.media_addresses;
         match self.settings.edges.at(local) {
@@ -108,6 +108,8 @@ impl Control {
             media,
             latch,
             signaling_peer: peer,
+            // Random at the start, then unchanged: what we send continues over hold and transfer
+            // (ARCHITECTURE.md, I8).
             ssrc: old.map_or((ssrc >> 32) as u32, |old| old.ssrc),
             first_sequence: old.map_or(start as u16, |old| old.first_sequence),
             first_timestamp: old.map_or(ssrc as u32, |old| old.first_timestamp),
@@ -147,6 +149,7 @@ impl Control {
         }
         let (place, peer) = (leg.place, leg.peer.take());
         if leg.plan.is_none() {
+            // The core has never had this leg, so no `LegStopped` will free its place.
             entry.leg = None;
             self.links.remove_leg(place.leg);
             self.placement.release(place);

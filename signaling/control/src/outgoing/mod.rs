@@ -1,10 +1,10 @@
 //! Calls that go out: target, trunk, addresses, INVITE. Sans-IO.
 //!
 //! The way of one INVITE: `begin_invite` picks the target (a registered user rings in
-//! `crate::registrar::ring` instead), `look_up` asks for its addresses, `on_resolved` continues, `send_invite`
-//! takes a leg and hands the INVITE to the user agent, which tries the addresses one after another.
-//! When all of them fail, `elsewhere` looks for a further target. The first one that is left without any
-//! ends the call by `no_way`.
+//! `crate::registrar::ring` instead), `look_up` asks for its addresses, `on_resolved` continues,
+//! `send_invite` takes a leg and hands the INVITE to the user agent, which tries the addresses one after
+//! another. When all of them fail, `elsewhere` looks for a further target. The first one that is left
+//! without any ends the call by `no_way`.
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::config::Trunk;
@@ -95,6 +95,7 @@ impl Control {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let invite = match std::mem::replace(&mut entry.session, Session::None) {
             Session::Resolving { invite, .. } => invite,
+            // The call does not wait for these addresses any more.
             other => {
                 entry.session = other;
                 return;
@@ -111,8 +112,8 @@ impl Control {
         }
     }
 
-    /// `;edge=`, `;region=` and `;tnx=` choose the address that a call leaves from. An edge that this node does
-    /// not serve changes nothing, and the timeline says so.
+    /// `;edge=`, `;region=` and `;tnx=` choose the address that a call leaves from. An edge that this
+    /// node does not serve changes nothing, and the timeline says so.
     fn leave_by_edge(
         &mut self,
         now: Now,
@@ -226,8 +227,8 @@ impl Control {
         }
     }
 
-    /// Takes a place for the leg, unless it has one from an earlier target. A child's leg goes to its parent's
-    /// core while that has room: their bridge then stays off the mesh.
+    /// Takes a place for the leg, unless it has one from an earlier target. A child's leg goes to its
+    /// parent's core while that has room: their bridge then stays off the mesh.
     pub(crate) fn has_leg_for_invite(
         &mut self,
         sid: CallSid,
@@ -255,6 +256,8 @@ impl Control {
         let is_trunk = invite.trunk.is_some() && !invite.was_redirected;
         Attempts {
             failover: if is_trunk { Failover::UnlessDecided } else { Failover::Unavailable },
+            // A URI that names its transport keeps it, even for an INVITE too large for UDP (RFC 3261
+            // §18.1.1).
             may_use_tcp: recipient.transport.is_none(),
             stays_on_flow: false,
         }

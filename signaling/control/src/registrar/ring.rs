@@ -1,9 +1,9 @@
 //! Calls to registered users: one leg that rings several contacts. Sans-IO.
 //!
 //! Every contact gets its own INVITE and session, all with the port of one leg (forking as in RFC 3261
-//! §16.7, without a proxy). The call sees one session: the first contact that still rings. The first 2xx wins
-//! and the others are canceled; if all fail, the best failure is reported. With more than one contact there
-//! is no early media before the 2xx, as the leg could not tell whose to play.
+//! §16.7, without a proxy). The call sees one session: the first contact that still rings. The first 2xx
+//! wins and the others are canceled; if all fail, the best failure is reported. With more than one
+//! contact there is no early media before the 2xx, as the leg could not tell whose to play.
 
 use std::net::IpAddr;
 
@@ -81,6 +81,7 @@ impl Control {
                 contact_user: leg.caller_id.clone(),
                 headers: headers.clone(),
                 media,
+                // A phone behind a NAT can be reached only on the flow of its REGISTER.
                 attempts: Attempts { stays_on_flow: true, ..Attempts::default() },
                 late_offer: false,
                 max_forwards: self.hops_left(sid),
@@ -91,6 +92,7 @@ impl Control {
             let (session, invite) = (branch.session, Box::new(invite));
             self.command(Command::Invite { session, invite });
         }
+        // The user agent chooses the Call-ID when it carries out the commands.
         self.settle_user_agent(now);
         let call_id = self.call_id_of(sid);
         if !call_id.is_empty() {
@@ -105,8 +107,8 @@ impl Control {
         Branch { session: self.links.new_session(sid), number, address, security, peer }
     }
 
-    /// The address of the call's one leg for a phone that reaches us at `local`. A phone on the other IP version
-    /// gets the leg's own address.
+    /// The address of the call's one leg for a phone that reaches us at `local`. A phone on the other IP
+    /// version gets the leg's own address.
     pub(crate) fn shown_to(&self, sid: CallSid, local: IpAddr) -> IpAddr {
         let leg = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
         match leg {
@@ -118,8 +120,8 @@ impl Control {
         }
     }
 
-    /// Gathers the events of a call's contacts. Returns the event if it concerns the call, `None` if it was one
-    /// contact's alone.
+    /// Gathers the events of a call's contacts. Returns the event if it concerns the call, `None` if it
+    /// was one contact's alone.
     pub(crate) fn of_forks(&mut self, now: Now, event: UaEvent) -> Option<UaEvent> {
         match event {
             UaEvent::Progress { session, status, media, headers } => {
@@ -223,6 +225,7 @@ impl Control {
         let number = forks.fail(session, failure);
         let text = format!("contact {number} of {}: {status}", forks.total());
         let next = forks.ringing().first().cloned();
+        // A 6xx speaks for the user, not for one phone: the others stop ringing (RFC 3261 §21.6).
         match next.filter(|_| status < 600) {
             Some(next) => {
                 if entry.session.id() == Some(session) {
@@ -303,8 +306,8 @@ fn recipient(target: &SipTarget) -> Recipient {
     }
 }
 
-/// The line for the timeline: number, transport, address and edge of a contact, never its URI, which may be
-/// private.
+/// The line for the timeline: number, transport, address and edge of a contact, never its URI, which may
+/// be private.
 fn ringing_text(branch: &Branch, total: usize, binding: &Binding) -> String {
     let flow = binding.flow;
     let path = if binding.path.is_empty() { "" } else { ", by a proxy" };

@@ -6,8 +6,8 @@
 //! and sends the requests.
 //!
 //! When the settings change, a registration with the registrar and the user name of a new trunk goes on
-//! with it, and only the others are removed from their carriers. Were all removed and made anew, a removal
-//! that is sent again after a loss could arrive after the new binding, and delete it.
+//! with it, and only the others are removed from their carriers. Were all removed and made anew, a
+//! removal that is sent again after a loss could arrive after the new binding, and delete it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -77,7 +77,8 @@ pub(crate) struct Refresh {
 pub(crate) enum Response {
     /// It is bound for so many seconds; `is_new`: it was not bound before.
     Bound { granted_s: u32, is_new: bool },
-    /// The carrier refused the interval as too brief (423); the next REGISTER requests a longer one at once.
+    /// The carrier refused the interval as too brief (423); the next REGISTER requests a longer one at
+    /// once.
     TooBrief,
     /// It failed, with this reason. The caller says when to try again: [`Registrations::fail`].
     Failed(String),
@@ -89,8 +90,8 @@ impl Registrations {
         Self { list: due_at_once(trunks), ..Self::default() }
     }
 
-    /// Takes over changed trunks. Returns the removals to send to carriers that have lost their trunk, each
-    /// with the index of that trunk in `before`.
+    /// Takes over changed trunks. Returns the removals to send to carriers that have lost their trunk,
+    /// each with the index of that trunk in `before`.
     pub fn change(&mut self, before: &[Trunk], trunks: &[Trunk]) -> Vec<(usize, Refresh)> {
         let mut former = std::mem::replace(&mut self.list, due_at_once(trunks));
         for registration in &mut self.list {
@@ -194,6 +195,8 @@ impl Registrations {
         registration.sequence = sequence.or(registration.sequence.take());
         let response = match status {
             200..=299 => {
+                // At half of the time a lost response still leaves room for retries before the binding
+                // ends.
                 let refresh = Duration::from_secs(u64::from(granted_s) / 2).max(PAUSE_MIN);
                 registration.failures = 0;
                 registration.state = State::Due(now + refresh);

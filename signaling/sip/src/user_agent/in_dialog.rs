@@ -1,4 +1,13 @@
 //! Requests and responses in a confirmed dialog, and its end (RFC 3261 §12.2, §14.2, §15). Sans-IO.
+//!
+//! Several exchanges can be open in `Talking`, and each holds back others by its own rule. Our first 2xx
+//! without an ACK delays our BYE and our REFER. An offer of the peer that waits for the layer above
+//! (`peer_offer`) gives further offers 500, and an open offer of our own gives them 491 (§14.2).
+//! `Talking::let_go` closes all of them when the dialog ends, so that no request of the peer stays
+//! without a final response.
+//!
+//! `Ending` lasts from our BYE to its final response. An end by a fault (`end_with_bye`) skips it: the
+//! session is over at once, and its BYE goes on as an orphan.
 
 use shared::{Extensions, Header, Now};
 
@@ -40,6 +49,7 @@ impl Session {
         match &mut self.state {
             State::Ringing(_) => self.receive_while_ringing(core, now, flow, &request),
             State::Talking(_) => self.receive_while_talking(core, now, flow, request),
+            // Both sides hung up at once.
             State::Ending(_) if request.method == Method::Bye => {
                 core.respond_remembered(now, flow, &request, id, 200, Shape::default());
             }
@@ -97,6 +107,7 @@ impl Session {
         }
         match std::mem::replace(&mut self.state, State::Gone) {
             State::Calling(calling) => self.invite_failed(core, now, calling, status),
+            // A peer that does not answer in the dialog has lost it (RFC 3261 §12.2.1.2).
             State::Talking(mut talking) => {
                 talking.media.withdraw_offer();
                 talking.own_offer = None;
@@ -156,6 +167,7 @@ impl Session {
             State::Talking(talking) => {
                 let waits = talking.unacknowledged.as_ref().is_some_and(|waits| waits.is_first);
                 talking.bye_wanted = Some(headers);
+                // A callee sends no BYE before the ACK of its 2xx (RFC 3261 §15).
                 if !waits {
                     self.send_wanted_bye(core, now);
                 }
@@ -381,6 +393,7 @@ impl Session {
             return;
         }
         let credentials = ending.authorization.as_ref().map(|before| before.credentials().clone());
+        // A second challenge means that the credentials are wrong.
         let again = credentials
             .filter(|_| !ending.was_challenged)
             .and_then(|credentials| answerable(&response, &credentials, None));

@@ -1,4 +1,10 @@
 //! Sessions that begin with our INVITE, up to its final response (RFC 3261 §13.2). Sans-IO.
+//!
+//! One `Calling` sends several INVITEs in turn, each with the next CSeq in a transaction of its own: with
+//! credentials after a challenge, with the session interval that the peer demands, by UDP after TCP was
+//! refused, to the next destination. `Calling::send` is the only function that sends one. It resets what
+//! belonged to the INVITE before: its early answers, its offer and its silence timer. Responses to
+//! earlier transactions do not reach the session.
 
 use shared::{Header, NegotiatedMedia, Now, Transport};
 

@@ -1,5 +1,10 @@
-//! Sessions that begin with an INVITE from the peer, up to our final response (RFC 3261 §13.3).
-//! Sans-IO.
+//! Sessions that begin with an INVITE from the peer, up to our final response (RFC 3261 §13.3). Sans-IO.
+//!
+//! `admit` makes the session, after the layer above has authenticated the sender. The session rings until
+//! the final response. It keeps the offer and answers it in the first response with SDP: a 183 for early
+//! media, else the
+//! 200. Later responses repeat that answer unchanged. A reliable 1xx without its PRACK holds back
+//! what follows it; `Reliable` queues that (RFC 3262).
 
 use shared::{Header, NegotiatedMedia, Now, Refusal};
 

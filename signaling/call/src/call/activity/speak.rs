@@ -1,4 +1,9 @@
-//! `<Say>`, `<Play>` of a file, and the last prompt of a call: one at a time. Sans-IO.
+//! `<Say>`, `<Play>` of a file, and the last prompt of a call. Sans-IO.
+//!
+//! A prompt is loaded first and played then; `play` tells the two apart. Loading never blocks the call: a
+//! redirect or a hang-up aborts it, and a prompt that becomes ready later is ignored, because its id is
+//! not that of the running activity. `Then` is the only difference between a verb and the last words of a
+//! call.
 
 use shared::{Code, Now, PlayId};
 
@@ -36,6 +41,7 @@ impl Call {
 
     /// The prompt of a `<Say>`, with defaults filled in. Warns once a call that a voice is mapped.
     pub(crate) fn say_source(&mut self, say: Say) -> PromptSource {
+        // Only names of providers have a dot (`Polly.Joanna`).
         let foreign = say.voice.as_deref().filter(|voice| voice.contains('.'));
         if let Some(voice) = foreign.filter(|_| !self.facts.voice_warned) {
             let message = format!("voice `{voice}` is spoken by the local voice of its language");

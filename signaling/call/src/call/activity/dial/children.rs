@@ -1,4 +1,8 @@
 //! The calls that a `<Dial>` makes: set-up, caller id, hops. Sans-IO.
+//!
+//! A noun that cannot be rung (a bad URL or number, no hop left) is not dropped here. It becomes a child
+//! that ends `failed` at once, so that each noun has exactly one child, and records, callbacks and
+//! `DialCallStatus` need no special case.
 
 use shared::{CallSid, Code, Now};
 
@@ -10,8 +14,7 @@ use crate::twiml::verb::noun::{Noun, NounKind};
 use crate::twiml::verb::{Dial, Link};
 
 impl Call {
-    /// Everything that the child of one noun is born with. A noun that cannot be rung makes a child all the
-    /// same, which ends `failed`: the action then reports it like any other.
+    /// The set-up of the child of one noun.
     pub(super) fn child_setup(&mut self, now: Now, spec: &Dial, noun: Noun) -> CallSetup {
         let screening = noun.screening.as_ref().map(|link| self.resolve_link(link));
         let (document, target) = match screening {
@@ -24,7 +27,7 @@ impl Call {
         let hops_left = self.setup.max_forwards.checked_sub(1);
         let target = match hops_left {
             Some(_) => target,
-            // Without hops left, the child is refused as the next hop would refuse it.
+            // Refused as the next hop would refuse it.
             None => impossible(&target, Code::MAX_FORWARDS, Some(483), LOOP.to_owned()),
         };
         let caller_id = self.caller_id(spec.caller_id.as_deref(), noun.kind);
@@ -57,6 +60,7 @@ impl Call {
                 }
             }),
             max_forwards: hops_left.unwrap_or_default(),
+            // `timeLimit` counts from the bridge, which only the parent knows.
             time_limit_s: self.setup.settings.call_s_max,
             record: None,
             settings: self.setup.settings.clone(),
@@ -72,7 +76,8 @@ impl Call {
         }
     }
 
-    /// The `callerId` of a document, if it is valid for the noun; else warns, and the caller's id is used.
+    /// The `callerId` of a document, if it is valid for the noun; else warns, and the caller's id is
+    /// used.
     fn caller_id(&mut self, asked: Option<&str>, kind: NounKind) -> Option<String> {
         let asked = asked?;
         let (fits, code) = match kind {
@@ -122,7 +127,7 @@ const fn is_caller_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_' | b'.')
 }
 
-const LOOP: &str = "The call has no hops left (Max-Forwards): somebody sends it back here again and \
-                    again. Look for the route that leads back.";
+const LOOP: &str = "The call has no hops left (Max-Forwards): a peer sends it back here again and again. \
+                    Look for the route that leads back.";
 /// Longest caller id on a SIP target, in bytes.
 const CALLER_ID_MAX: usize = 128;

@@ -83,6 +83,7 @@ impl Call {
         if let Some(Err(fault)) = spec.action.as_ref().map(|action| self.resolve(&action.url)) {
             return self.fatal(now, Finding::from(fault).at(position));
         }
+        // Ringback is media, and only an answered caller has media.
         if !spec.answer_on_bridge {
             self.answer(now);
         }
@@ -173,6 +174,7 @@ impl Call {
         if dialing.winner.is_some() {
             return;
         }
+        // The caller can hear the early media of one phone, not of several; `ringTone` replaces it.
         let alone = dialing.children.len() == 1 && dialing.spec.ring_tone.is_none();
         if early_media && alone {
             self.stop_ringback(dialing);
@@ -206,6 +208,8 @@ impl Call {
             return;
         }
         self.stop_ringback(dialing);
+        // Before the bridge, which needs both legs: that of an unanswered caller comes up with the
+        // answer.
         self.answer(now);
         dialing.connected = true;
         dialing.early = None;
@@ -250,6 +254,8 @@ impl Call {
             self.activity = Activity::Dialing(dialing);
             return;
         }
+        // Its screening document failed, which is no decision of the callee: the next target may be
+        // tried.
         if screened_out && status == CallStatus::Failed {
             dialing.winner = None;
         }

@@ -1,5 +1,9 @@
 //! The end of a `<Dial>`: its outcome, the parameters of its action, and the wait for children that
 //! outlive our leg. Sans-IO.
+//!
+//! When the caller hangs up, the action is still requested, with the final duration and status of the
+//! child. These exist only when the child has ended, so the call stays in `Parting` until then. The
+//! answer is not executed: there is no leg for it.
 
 use std::time::Duration;
 
