@@ -1,5 +1,7 @@
 //! Basic authentication (RFC 7617) by account and auth token, or by API key and secret.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use shared::{AccountSid, Instant, KeySid};
 use store::{Account, AccountStatus, Key, Reader, WriteError};
@@ -13,7 +15,7 @@ const AUTHORIZATION_BYTES_MAX: usize = 1_024;
 /// The owner of good credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
-    pub account: Account,
+    pub account: Arc<Account>,
     /// An API key was used. It opens neither accounts nor keys nor sub-accounts; an auth token opens all.
     pub by_key: bool,
 }
@@ -50,12 +52,13 @@ pub(crate) fn path_account(
     login: &Login,
     sid: AccountSid,
     reader: &dyn Reader,
-) -> Result<Account, WriteError> {
+) -> Result<Arc<Account>, WriteError> {
     if login.account.sid == sid {
-        return Ok(login.account.clone());
+        return Ok(Arc::clone(&login.account));
     }
     let account = reader.account(sid).map_err(unreadable)?;
     account
+        .map(Arc::new)
         .filter(|account| !login.by_key && account.parent == Some(login.account.sid))
         .ok_or_else(WriteError::not_found)
 }
@@ -80,14 +83,14 @@ fn find(user: &str, password: &str, reader: &dyn Reader) -> Result<Option<Login>
         let account = reader.account(sid).map_err(unreadable)?;
         return Ok(account
             .filter(|account| account.auth_token.matches(password))
-            .map(|account| Login { account, by_key: false }));
+            .map(|account| Login { account: Arc::new(account), by_key: false }));
     }
     let Ok(sid) = user.parse::<KeySid>() else { return Ok(None) };
     // Read without an account: the key itself says which account it belongs to.
     let key = reader.resource::<Key>(None, sid.0).map_err(unreadable)?;
     let Some(key) = key.filter(|key| key.secret_hash.matches(password)) else { return Ok(None) };
     let account = reader.account(key.account).map_err(unreadable)?;
-    Ok(account.map(|account| Login { account, by_key: true }))
+    Ok(account.map(|account| Login { account: Arc::new(account), by_key: true }))
 }
 
 fn must_be_active(account: &Account, reader: &dyn Reader) -> Result<(), WriteError> {

@@ -3,13 +3,15 @@
 //! This file lies below the resources and the routes, so that a resource imports it and nothing imports
 //! a resource but the routes.
 
+use std::sync::Arc;
+
 use shared::{AccountSid, Now};
 use store::{Account, CallCommand, Reader, RecordingRecord, Write, WriteError};
 
 use crate::auth::Login;
 use crate::form::Form;
 use crate::request::{Method, Suffix};
-use crate::response::{Frame, Response, method_not_allowed};
+use crate::response::{Frame, Header, Response, method_not_allowed};
 
 /// The next step for a request.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Rendering {
 
     /// Headers of every answer to this request: its id, and CORS for browsers. For an answer whose body is made
     /// elsewhere.
-    pub fn headers(&self) -> Vec<(&'static str, String)> {
+    pub fn headers(&self) -> Vec<Header> {
         self.frame.headers()
     }
 }
@@ -88,7 +90,7 @@ pub(crate) struct Context<'c> {
     pub frame: &'c Frame,
     pub login: Login,
     /// The account of the path.
-    pub account: Account,
+    pub account: Arc<Account>,
 }
 
 /// Result of a resource: the next step, or the error to answer with.

@@ -3,8 +3,7 @@
 use shared::time::{civil_date, days_since_1970};
 use store::{Is, Until, WriteError};
 
-use crate::form::Form;
-use crate::response::invalid_parameter;
+use crate::form::{Form, must_be};
 
 const DAY_MS: i64 = 86_400_000;
 const SECOND_MS: i64 = 1_000;
@@ -75,9 +74,7 @@ fn digits(text: &str, count: usize) -> Option<i64> {
 /// The moment that a parameter names; `None` where it is absent.
 pub(crate) fn moment_of(query: &Form, name: &str) -> Result<Option<Moment>, WriteError> {
     let Some(text) = query.value(name) else { return Ok(None) };
-    moment(text).map(Some).ok_or_else(|| {
-        invalid_parameter(format!("{name} must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"))
-    })
+    moment(text).map(Some).ok_or_else(|| must_be(name, "YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ", 20422))
 }
 
 /// Reads the filters `name`, `name<` and `name>` of a list: the moments that a row may have.

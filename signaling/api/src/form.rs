@@ -1,12 +1,11 @@
 //! Parameters of a query or a form body, and readers for each form of value.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use shared::ids::parse_sid;
 use store::{HttpMethod, Secret, Value, WriteError};
 use url::Url;
-
-use crate::response::invalid_parameter;
 
 /// Longest URL that a parameter may have.
 const URL_CHARACTERS_MAX: usize = 4_000;
@@ -87,32 +86,37 @@ pub(crate) fn value_of(
 ) -> Result<Value, WriteError> {
     use store::Form as Shape;
     Ok(match form {
-        Shape::Text | Shape::Name(_) => Value::Text(text.to_owned()),
+        Shape::Text | Shape::Name(_) => Value::from(text),
         Shape::Secret => Value::Secret(Secret::new(text)),
         Shape::Url => Value::Text(http_url(name, text, code)?),
-        Shape::Method => Value::Text(method(name, text, code)?.name().to_owned()),
+        Shape::Method => Value::from(method(name, text, code)?.name()),
         Shape::Boolean => Value::Integer(boolean(name, text, code)?.into()),
         Shape::Number(least, most) => {
             Value::Integer(number(name, text, (least, most), code)?.into())
         }
         Shape::Address => {
-            let message = || format!("{name} must be one IPv4 or IPv6 address, without wildcards");
-            let address: IpAddr = text.parse().map_err(|_| WriteError::invalid(code, message()))?;
+            let what = "one IPv4 or IPv6 address, without wildcards";
+            let address: IpAddr = text.parse().map_err(|_| must_be(name, what, code))?;
             Value::Text(address.to_string())
         }
-        Shape::Word(words) if words.contains(&text) => Value::Text(text.to_owned()),
+        Shape::Word(words) if words.contains(&text) => Value::from(text),
         Shape::Word(words) => {
             let (last, others) = words.split_last().unwrap_or((&"", &[]));
-            let message = format!("{name} must be {} or {last}", others.join(", "));
-            return Err(WriteError::invalid(code, message));
+            return Err(must_be(name, format_args!("{} or {last}", others.join(", ")), code));
         }
         Shape::Level(words) => Value::Integer(one_of(name, text, words)?),
         Shape::Sid(prefix) => {
-            let message = || format!("{name} must be a SID that begins with {prefix}");
-            let bits = parse_sid(text, prefix).map_err(|_| WriteError::invalid(code, message()))?;
-            Value::Bytes(bits.to_be_bytes().to_vec())
+            let bits = parse_sid(text, prefix).map_err(|_| {
+                must_be(name, format_args!("a SID that begins with {prefix}"), code)
+            })?;
+            Value::sid(bits)
         }
     })
+}
+
+/// The refusal of a parameter's value: what it must be, after its name.
+pub(crate) fn must_be(name: &str, what: impl Display, code: u32) -> WriteError {
+    WriteError::invalid(code, format!("{name} must be {what}"))
 }
 
 fn boolean(name: &str, text: &str, code: u32) -> Result<bool, WriteError> {
@@ -121,13 +125,12 @@ fn boolean(name: &str, text: &str, code: u32) -> Result<bool, WriteError> {
     } else if text.eq_ignore_ascii_case("false") {
         Ok(false)
     } else {
-        Err(WriteError::invalid(code, format!("{name} must be true or false")))
+        Err(must_be(name, "true or false", code))
     }
 }
 
 fn method(name: &str, text: &str, code: u32) -> Result<HttpMethod, WriteError> {
-    HttpMethod::from_name(text)
-        .ok_or_else(|| WriteError::invalid(code, format!("{name} must be GET or POST")))
+    HttpMethod::from_name(text).ok_or_else(|| must_be(name, "GET or POST", code))
 }
 
 fn one_of<T: Copy>(name: &str, text: &str, words: &[(&str, T)]) -> Result<T, WriteError> {
@@ -135,14 +138,14 @@ fn one_of<T: Copy>(name: &str, text: &str, words: &[(&str, T)]) -> Result<T, Wri
         return Ok(*meaning);
     }
     let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-    Err(invalid_parameter(format!("{name} must be one of: {}", list.join(", "))))
+    Err(must_be(name, format_args!("one of: {}", list.join(", ")), 20422))
 }
 
 fn number(name: &str, text: &str, (least, most): (u32, u32), code: u32) -> Result<u32, WriteError> {
-    text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
-        let range = format!("{name} must be a whole number from {least} to {most}");
-        WriteError::invalid(code, range)
-    })
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| must_be(name, format_args!("a whole number from {least} to {most}"), code))
 }
 
 /// An absolute http(s) URL with a host, as it was written.

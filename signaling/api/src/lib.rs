@@ -26,4 +26,4 @@ pub use described::openapi_paths;
 pub use guard::{Guard, Permit};
 pub use handle::{Admitted, Handled, admit, handle, render};
 pub use request::{Method, Request};
-pub use response::Response;
+pub use response::{Header, Response};

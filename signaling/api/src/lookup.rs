@@ -1,6 +1,7 @@
 //! Paths to resources and back. A malformed SID, an unknown one and one of another account all answer 404/20404, so
 //! that the existence of a resource does not leak.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use shared::AccountSid;
@@ -25,6 +26,6 @@ pub(crate) fn found<T>(read: Result<Option<T>, StoreError>) -> Result<T, WriteEr
 }
 
 /// The path of an account's resource.
-pub(crate) fn uri(account: AccountSid, rest: &str) -> String {
+pub(crate) fn uri(account: AccountSid, rest: impl Display) -> String {
     format!("/2010-04-01/Accounts/{account}/{rest}")
 }

@@ -3,6 +3,8 @@
 //! A page is addressed by the SID of a row at its border, in `PageToken`; `Page` only numbers it for display. So a page
 //! stays the same while newer rows are inserted, and costs the same however far down the list it is.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 use shared::limits::REST_PAGE_MAX;
 use store::{Cursor, Page, PageRequest, WriteError};
@@ -15,18 +17,18 @@ const PAGE_SIZE: u32 = 50;
 
 /// The page that a request asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct Paging {
+pub(crate) struct Paging<'q> {
     pub request: PageRequest,
     /// Number of the page, for display only: the cursor decides.
     number: u64,
-    token: Option<String>,
-    /// Filters, which every link repeats.
-    filters: Vec<(String, String)>,
+    token: Option<&'q str>,
+    /// The query, whose filters every link repeats.
+    query: &'q Form,
 }
 
 /// Reads `PageSize`, `Page` and `PageToken`. A size above 1,000 is cut to that, as the
 /// SDKs send any limit that the caller gives.
-pub(crate) fn paging(query: &Form) -> Result<Paging, WriteError> {
+pub(crate) fn paging(query: &Form) -> Result<Paging<'_>, WriteError> {
     let size = match query.value("PageSize") {
         None => PAGE_SIZE,
         Some(text) => {
@@ -44,8 +46,8 @@ pub(crate) fn paging(query: &Form) -> Result<Paging, WriteError> {
             .map(u64::from)
             .map_err(|_| invalid_parameter("Page must be a whole number"))?,
     };
-    let token = query.value("PageToken").map(str::to_owned);
-    let cursor = match &token {
+    let token = query.value("PageToken");
+    let cursor = match token {
         Some(token) => cursor(token)
             .ok_or_else(|| WriteError::invalid(21481, "PageToken is not a token of this list"))?,
         None if number > 0 => {
@@ -54,10 +56,7 @@ pub(crate) fn paging(query: &Form) -> Result<Paging, WriteError> {
         }
         None => Cursor::Start,
     };
-    let own = |name: &str| matches!(name, "PageSize" | "Page" | "PageToken");
-    let filters = query.pairs().filter(|(name, _)| !own(name));
-    let filters = filters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Ok(Paging { request: PageRequest { size, cursor }, number, token, filters })
+    Ok(Paging { request: PageRequest { size, cursor }, number, token, query })
 }
 
 /// A row of a list: its JSON, and the SID by which a cursor names it.
@@ -68,7 +67,7 @@ pub(crate) struct ListRow {
     pub bits: u128,
 }
 
-impl Paging {
+impl Paging<'_> {
     /// The v2010 envelope: the meta keys and one list. The SDKs take any further key for the list.
     pub(crate) fn v2010(&self, frame: &Frame, key: &str, page: Page<ListRow>) -> Value {
         let start = self.number * u64::from(self.request.size);
@@ -118,7 +117,7 @@ impl Paging {
         let next = page.rows.last().filter(|_| page.has_next).map(|row| token("PA", row));
         let previous = page.rows.first().filter(|_| page.has_previous).map(|row| token("PB", row));
         Links {
-            this: link(self.number, self.token.as_deref()),
+            this: link(self.number, self.token),
             first: link(0, None),
             next: next.map(|token| link(self.number + 1, Some(&token))),
             previous: previous.map(|token| link(self.number.saturating_sub(1), Some(&token))),
@@ -126,14 +125,19 @@ impl Paging {
     }
 
     fn link(&self, path: &str, number: u64, token: Option<&str>) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(&self.filters);
+        let mut link = String::with_capacity(path.len() + 64);
+        link.push_str(path);
+        link.push('?');
+        let start = link.len();
+        let mut query = url::form_urlencoded::Serializer::for_suffix(link, start);
+        let own = |name: &str| matches!(name, "PageSize" | "Page" | "PageToken");
+        query.extend_pairs(self.query.pairs().filter(|(name, _)| !own(name)));
         query.append_pair("PageSize", &self.request.size.to_string());
         query.append_pair("Page", &number.to_string());
         if let Some(token) = token {
             query.append_pair("PageToken", token);
         }
-        format!("{path}?{}", query.finish())
+        query.finish()
     }
 }
 
@@ -163,23 +167,24 @@ fn cursor(token: &str) -> Option<Cursor> {
 }
 
 /// Links of v2010 end in `.json`, also where the request had no suffix.
-fn json_path(path: &str) -> String {
-    if path.ends_with(".json") { path.to_owned() } else { format!("{path}.json") }
+fn json_path(path: &str) -> Cow<'_, str> {
+    if path.ends_with(".json") { path.into() } else { format!("{path}.json").into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(query: &str) -> Result<Paging, u32> {
-        paging(&Form::parse(query.as_bytes())).map_err(|error| error.code)
+    fn read(query: &str) -> Result<PageRequest, u32> {
+        let query = Form::parse(query.as_bytes());
+        paging(&query).map(|paging| paging.request).map_err(|error| error.code)
     }
 
     #[test]
     fn sizes_are_clamped_and_bad_ones_refused() {
-        assert_eq!(read("").unwrap().request.size, 50);
-        assert_eq!(read("PageSize=5000").unwrap().request.size, 1_000);
-        assert_eq!(read("PageSize=99999999999").unwrap().request.size, 1_000);
+        assert_eq!(read("").unwrap().size, 50);
+        assert_eq!(read("PageSize=5000").unwrap().size, 1_000);
+        assert_eq!(read("PageSize=99999999999").unwrap().size, 1_000);
         for bad in ["PageSize=0", "PageSize=-1", "PageSize=x"] {
             assert_eq!(read(bad).unwrap_err(), 20422, "{bad}");
         }
@@ -192,6 +197,6 @@ mod tests {
             assert_eq!(read(&format!("PageToken={bad}")).unwrap_err(), 21481, "{bad}");
         }
         let good = read("Page=1&PageToken=PACA00000000000000000000000000000001").unwrap();
-        assert_eq!(good.request.cursor, Cursor::After(1));
+        assert_eq!(good.cursor, Cursor::After(1));
     }
 }

@@ -1,9 +1,15 @@
 //! Answers: status, headers and body, and the errors that no resource words itself.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use store::WriteError;
 
 use crate::request::Request;
+
+/// Name and value of a header.
+pub type Header = (&'static str, Cow<'static, str>);
 
 /// An answer, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +17,7 @@ pub struct Response {
     /// HTTP status code.
     pub status: u16,
     /// Names and values of headers, in order.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<Header>,
     /// The body; empty with 204.
     pub body: String,
 }
@@ -40,7 +46,7 @@ impl Frame {
 
     pub(crate) fn json(&self, status: u16, body: &Value) -> Response {
         let mut headers = self.headers();
-        headers.push(("Content-Type", "application/json;charset=utf-8".to_owned()));
+        headers.push(("Content-Type", "application/json;charset=utf-8".into()));
         Response { status, headers, body: body.to_string() }
     }
 
@@ -51,9 +57,9 @@ impl Frame {
     /// The contract's error body: code, message, link and status. A 404 without a message names the path.
     pub(crate) fn error(&self, error: &WriteError) -> Response {
         let message = if error.status == 404 && error.message.is_empty() {
-            format!("The requested resource {} was not found", self.path)
+            Cow::from(format!("The requested resource {} was not found", self.path))
         } else {
-            error.message.clone().into_owned()
+            Cow::from(&*error.message)
         };
         let body = json!({
             "code": error.code,
@@ -63,37 +69,40 @@ impl Frame {
         });
         let mut response = self.json(error.status, &body);
         if error.status == 401 {
-            let challenge = "Basic realm=\"Twilio API\"".to_owned();
-            response.headers.push(("WWW-Authenticate", challenge));
+            let challenge = "Basic realm=\"Twilio API\"";
+            response.headers.push(("WWW-Authenticate", challenge.into()));
         }
         if !error.allow.is_empty() {
-            response.headers.push(("Allow", error.allow.to_owned()));
+            response.headers.push(("Allow", error.allow.into()));
         }
         if error.status == 503 {
-            response.headers.push(("Retry-After", "1".to_owned()));
+            response.headers.push(("Retry-After", "1".into()));
         }
         response
     }
 
     /// Headers of every answer beside `Content-Type`.
-    pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
-        let id: String = self.id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut headers = vec![
-            ("Twilio-Request-Id", format!("RQ{id}")),
-            ("Access-Control-Allow-Origin", "*".to_owned()),
-            ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS".to_owned()),
-            (
-                "Access-Control-Allow-Headers",
-                "Accept, Authorization, Content-Type, Range".to_owned(),
-            ),
-            ("Access-Control-Allow-Credentials", "true".to_owned()),
+    pub(crate) fn headers(&self) -> Vec<Header> {
+        let mut id = String::with_capacity(34);
+        id.push_str("RQ");
+        for byte in self.id {
+            // Writing to a `String` cannot fail.
+            let _ = write!(id, "{byte:02x}");
+        }
+        const FIXED: [(&str, &str); 5] = [
+            ("Access-Control-Allow-Origin", "*"),
+            ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"),
+            ("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Range"),
+            ("Access-Control-Allow-Credentials", "true"),
             (
                 "Access-Control-Expose-Headers",
-                "Twilio-Request-Id, Twilio-Concurrent-Requests, Content-Range".to_owned(),
+                "Twilio-Request-Id, Twilio-Concurrent-Requests, Content-Range",
             ),
         ];
+        let mut headers = vec![("Twilio-Request-Id", id.into())];
+        headers.extend(FIXED.map(|(name, value)| (name, value.into())));
         if self.concurrent > 0 {
-            headers.push(("Twilio-Concurrent-Requests", self.concurrent.to_string()));
+            headers.push(("Twilio-Concurrent-Requests", self.concurrent.to_string().into()));
         }
         headers
     }

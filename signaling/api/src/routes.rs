@@ -3,6 +3,8 @@
 //! A described resource is found by the path in its description, so it adds nothing here. Any other adds a line here
 //! and one to `reply.rs`; no other file imports resources.
 
+use std::sync::Arc;
+
 use shared::Now;
 use store::{AccountStatus, MappingKind, Reader, WriteError};
 
@@ -38,7 +40,7 @@ pub(crate) fn dispatch(
     }
     let form = Form::parse(if reads { request.query.as_bytes() } else { request.body });
     let method = if reads { Method::Get } else { request.method };
-    let account = login.account.clone();
+    let account = Arc::clone(&login.account);
     let mut context = Context { method, form, suffix, now, reader, frame, login, account };
     if *version == "v1" {
         return v1(&context, path);

@@ -53,8 +53,8 @@ fn json(row: &NotificationRecord, frame: &Frame, whole: bool) -> Value {
         .finish();
     let exchange = row.exchange.as_ref();
     let mut json = json!({
-        "sid": row.sid.to_string(),
-        "account_sid": row.account.to_string(),
+        "sid": row.sid,
+        "account_sid": row.account,
         "alert_text": text,
         "api_version": "2010-04-01",
         "error_code": code,
@@ -62,7 +62,7 @@ fn json(row: &NotificationRecord, frame: &Frame, whole: bool) -> Value {
         "more_info": more_info(row.error_code),
         "request_method": exchange.map(|messages| messages.method.name()),
         "request_url": exchange.map(|messages| &messages.url),
-        "resource_sid": row.call.map(|sid| sid.to_string()),
+        "resource_sid": row.call,
         "service_sid": null,
         "date_created": iso8601(row.created_ms),
         "date_generated": iso8601(row.created_ms),

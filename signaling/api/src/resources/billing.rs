@@ -12,7 +12,7 @@ use crate::response::not_built;
 pub(crate) fn balance(context: &Context<'_>) -> Answered {
     context.must_read()?;
     context.ok(&json!({
-        "account_sid": context.account.sid.to_string(),
+        "account_sid": context.account.sid,
         "balance": "0.00",
         "currency": "USD",
     }))

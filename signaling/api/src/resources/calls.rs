@@ -49,13 +49,13 @@ fn list(context: &Context<'_>) -> Answered {
 }
 
 pub(crate) fn json(row: &CallRecord) -> Value {
-    let path = format!("Calls/{}", row.sid);
-    let below = |name: &str| uri(row.account, &format!("{path}/{name}.json"));
+    let sid = row.sid;
+    let below = |name: &str| uri(row.account, format_args!("Calls/{sid}/{name}.json"));
     json!({
-        "sid": row.sid.to_string(),
-        "account_sid": row.account.to_string(),
+        "sid": sid,
+        "account_sid": row.account,
         "api_version": "2010-04-01",
-        "parent_call_sid": row.parent.map(|sid| sid.to_string()),
+        "parent_call_sid": row.parent,
         "to": row.to,
         "to_formatted": formatted(&row.to),
         "from": row.from,
@@ -77,7 +77,7 @@ pub(crate) fn json(row: &CallRecord) -> Value {
         "annotation": null,
         "date_created": rfc2822(row.created_ms),
         "date_updated": rfc2822(row.updated_ms),
-        "uri": uri(row.account, &format!("{path}.json")),
+        "uri": uri(row.account, format_args!("Calls/{sid}.json")),
         "subresource_uris": {
             "notifications": below("Notifications"),
             "recordings": below("Recordings"),

@@ -152,10 +152,15 @@ impl<'m> Mappings<'m> {
 
 /// A mapping, under the SID of its list, as it has none of its own. The legacy shape has two more fields.
 pub(crate) fn json(view: &MappingView, legacy: bool) -> Value {
-    let list = list_sid(view.mapping.list);
+    let list = match view.mapping.list {
+        MappedList::CallsIpAccessControlList(sid) => json!(sid),
+        MappedList::CallsCredentialList(sid) | MappedList::RegistrationsCredentialList(sid) => {
+            json!(sid)
+        }
+    };
     let mut json = json!({
         "sid": list,
-        "account_sid": view.account.to_string(),
+        "account_sid": view.account,
         "friendly_name": view.friendly_name,
         "date_created": rfc2822(view.mapping.created_ms),
         "date_updated": rfc2822(view.mapping.created_ms),
@@ -168,17 +173,10 @@ pub(crate) fn json(view: &MappingView, legacy: bool) -> Value {
                 "CredentialListMappings"
             }
         };
-        json["domain_sid"] = domain.to_string().into();
-        json["uri"] = uri(view.account, &format!("SIP/Domains/{domain}/{name}/{list}.json")).into();
+        json["domain_sid"] = json!(domain);
+        let list = list.as_str().unwrap_or_default();
+        let path = format_args!("SIP/Domains/{domain}/{name}/{list}.json");
+        json["uri"] = uri(view.account, path).into();
     }
     json
-}
-
-fn list_sid(list: MappedList) -> String {
-    match list {
-        MappedList::CallsIpAccessControlList(sid) => sid.to_string(),
-        MappedList::CallsCredentialList(sid) | MappedList::RegistrationsCredentialList(sid) => {
-            sid.to_string()
-        }
-    }
 }

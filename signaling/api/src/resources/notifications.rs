@@ -48,9 +48,9 @@ pub(crate) fn instance(
 fn json(row: &NotificationRecord, whole: bool) -> Value {
     let exchange = row.exchange.as_ref();
     let mut json = json!({
-        "sid": row.sid.to_string(),
-        "account_sid": row.account.to_string(),
-        "call_sid": row.call.map(|sid| sid.to_string()),
+        "sid": row.sid,
+        "account_sid": row.account,
+        "call_sid": row.call,
         "api_version": "2010-04-01",
         "log": row.level.number().to_string(),
         "error_code": row.error_code.to_string(),
@@ -61,7 +61,7 @@ fn json(row: &NotificationRecord, whole: bool) -> Value {
         "request_url": exchange.map_or("", |messages| &messages.url),
         "date_created": rfc2822(row.created_ms),
         "date_updated": rfc2822(row.created_ms),
-        "uri": uri(row.account, &format!("Notifications/{}.json", row.sid)),
+        "uri": uri(row.account, format_args!("Notifications/{}.json", row.sid)),
     });
     if whole {
         json["request_variables"] = exchange.map_or("", |m| &m.request_variables).into();

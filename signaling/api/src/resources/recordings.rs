@@ -108,13 +108,13 @@ fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
     let filters = filters.filter(|filter| call.is_none() || filter.name != "CallSid");
     let mut conditions = conditions(query, filters)?;
     conditions.extend(call.map(|call| Condition::equal("call", store::Value::sid(call.0))));
-    let base = context.frame.base.clone();
+    let base = &context.frame.base;
     let page = context
         .reader
         .recordings(context.account.sid, &conditions, paging.request)
         .map_err(unreadable)?
         .map(|row| ListRow {
-            json: shape(&row, &base),
+            json: shape(&row, base),
             prefix: RecordingSid::PREFIX,
             bits: row.sid.0,
         });
@@ -137,13 +137,13 @@ fn media(context: &Context<'_>, recording: RecordingSid) -> Answered {
 }
 
 pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
-    let path = uri(row.account, &format!("Recordings/{}", row.sid));
+    let path = uri(row.account, format_args!("Recordings/{}", row.sid));
     json!({
-        "sid": row.sid.to_string(),
-        "account_sid": row.account.to_string(),
+        "sid": row.sid,
+        "account_sid": row.account,
         "api_version": "2010-04-01",
-        "call_sid": row.call.to_string(),
-        "conference_sid": row.conference.map(|sid| sid.to_string()),
+        "call_sid": row.call,
+        "conference_sid": row.conference,
         "status": status_name(row.status),
         "source": row.source.name(),
         "channels": row.channels,

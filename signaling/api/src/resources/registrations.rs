@@ -51,9 +51,9 @@ fn domain_of(context: &Context<'_>, domain: &str) -> Result<DomainSid, WriteErro
 fn json(row: &BindingRecord) -> Value {
     let path = String::from_utf8_lossy(&row.path);
     json!({
-        "sid": row.sid.to_string(),
-        "account_sid": row.account.to_string(),
-        "domain_sid": row.domain.to_string(),
+        "sid": row.sid,
+        "account_sid": row.account,
+        "domain_sid": row.domain,
         "username": row.user,
         "contact": String::from_utf8_lossy(&row.contact),
         "path": (!path.is_empty()).then_some(path),
@@ -68,7 +68,7 @@ fn json(row: &BindingRecord) -> Value {
         "date_expires": rfc2822(row.expires_ms),
         "uri": uri(
             row.account,
-            &format!("SIP/Domains/{}/Registrations/{}.json", row.domain, row.sid),
+            format_args!("SIP/Domains/{}/Registrations/{}.json", row.domain, row.sid),
         ),
     })
 }

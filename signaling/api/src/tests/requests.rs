@@ -10,9 +10,8 @@ use crate::{Method, Request, Step, admit, handle};
 fn every_answer_carries_request_id_cors_and_content_type() {
     let mut house = House::new();
     let answer = house.get(&account_path(".json"));
-    let header = |name| {
-        answer.response.headers.iter().find(|(found, _)| *found == name).map(|(_, v)| v.as_str())
-    };
+    let header =
+        |name| answer.response.headers.iter().find(|(found, _)| *found == name).map(|(_, v)| &**v);
     assert_eq!(header("Twilio-Request-Id"), Some(&*format!("RQ{}", "ab".repeat(16))));
     assert_eq!(header("Twilio-Concurrent-Requests"), Some("1"));
     assert_eq!(header("Content-Type"), Some("application/json;charset=utf-8"));

@@ -207,7 +207,7 @@ impl Inner {
                     media::Answer::PastTheEnd { bytes } => {
                         let whole = format!("bytes */{bytes}");
                         let mut answer = rendering.range_not_satisfiable();
-                        answer.headers.push(("Content-Range", whole));
+                        answer.headers.push(("Content-Range", whole.into()));
                         respond(answer)
                     }
                 }
@@ -314,10 +314,7 @@ fn with_body(answer: api::Response, body: Bytes) -> Response<Body> {
     with_headers(response, answer.headers)
 }
 
-fn with_headers(
-    mut response: Response<Body>,
-    headers: Vec<(&'static str, String)>,
-) -> Response<Body> {
+fn with_headers(mut response: Response<Body>, headers: Vec<api::Header>) -> Response<Body> {
     for (name, value) in headers {
         // Values are ours, but a name of the customer's may be in one: what cannot be sent is left out.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(&value)) {
