@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_switch_extensions_on_and_unknown_ones_are_no_value() {
+    fn names_switch_extensions_on_and_unknown_ones_are_not_a_value() {
         let read = |text: &str| Extensions::read(&Value::Text(text.to_owned()));
         assert_eq!(read("all"), Some(Extensions::ALL));
         let some = Extensions { timer: true, info: true, ..Extensions::LEAST };

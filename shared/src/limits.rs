@@ -119,13 +119,13 @@ pub const SIP_REQUESTS_MAX: usize = 10_000;
 /// Server transactions of one source that nothing vouches for.
 pub const SERVER_TRANSACTIONS_SOURCE_MAX: usize = 2_000;
 /// Requests a second of a source that nothing vouches for, in the long run.
-pub const STRANGER_REQUESTS_A_SECOND: u64 = 50;
+pub const UNAUTHENTICATED_REQUESTS_A_SECOND: u64 = 50;
 /// Requests of such a source in one burst. Past it: it is challenged, its credentials are not checked.
-pub const STRANGER_BURST: u64 = 200;
-/// Requests past the burst that are challenged. Past it: dropped for [`STRANGER_HELD_S`], counted.
-pub const STRANGER_CHALLENGED: u64 = 100;
+pub const UNAUTHENTICATED_BURST: u64 = 200;
+/// Requests past the burst that are challenged. Past it: dropped for [`UNAUTHENTICATED_HELD_S`], counted.
+pub const UNAUTHENTICATED_CHALLENGED: u64 = 100;
 /// Seconds for which the requests of such a source are then dropped.
-pub const STRANGER_HELD_S: u64 = 10;
+pub const UNAUTHENTICATED_HELD_S: u64 = 10;
 /// Seconds for which a valid digest or an IP list vouches for a source.
 pub const VOUCHED_S: u64 = 600;
 /// Sources remembered, of vouched-for and of other ones each. Past it: the quietest is forgotten.

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_is_no_less_than_zero_and_one() {
+    fn the_worst_is_not_below_zero_and_one() {
         let rating = Impairments { loss_percent: 100.0, burst_ratio: 8.0, delay_ms: 5_000.0 };
         assert_eq!(rating.rating(), Rating { r_factor: 0.0, mos: 1.0 });
         for tenth in 0..1_000 {

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_is_no_chart() {
+    fn nothing_measured_is_not_a_chart() {
         let file = Path::new("/nonexistent/a.svg");
         assert!(draw(&AXES, &[], file).is_err());
     }

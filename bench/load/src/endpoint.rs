@@ -284,7 +284,7 @@ fn agent() -> UserAgent {
     let unique = ::io::clock::now().as_nanos().to_be_bytes();
     seed.iter_mut().zip(unique).for_each(|(byte, value)| *byte = value);
     let mut config = UaConfig::new(origin, "127.0.0.1", "load");
-    config.meets_strangers = false;
+    config.limits_sources = false;
     // A server that is overloaded is measured by its answers, however late (timer B).
     config.silence_max = config.timers.transaction_timeout();
     UserAgent::new(config, seed)

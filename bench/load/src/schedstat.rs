@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_no_time() {
+    fn text_that_is_not_a_number_is_not_a_time() {
         assert_eq!(parse(""), None);
         assert_eq!(parse("-1 2 3"), None);
         assert_eq!(parse("x 2 3"), None);

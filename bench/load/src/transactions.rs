@@ -91,7 +91,7 @@ impl Pair {
         let agent = |node, seed| {
             let origin = Origin { node, generation: 1 };
             let config = UaConfig::new(origin, "gw.test", "sip.test");
-            UserAgent::new(UaConfig { meets_strangers: false, ..config }, [seed; 32])
+            UserAgent::new(UaConfig { limits_sources: false, ..config }, [seed; 32])
         };
         Self {
             now: Now { mono: Instant::from_millis(1_000), unix_ms: 1_700_000_000_000 },

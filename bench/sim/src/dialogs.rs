@@ -485,7 +485,7 @@ impl Party {
 fn agent(rng: &mut Rng, node: u16, generation: u8) -> UserAgent {
     let origin = Origin { node, generation };
     let mut config = UaConfig::new(origin, "gw.test", "sip.test");
-    config.meets_strangers = false;
+    config.limits_sources = false;
     // The network of these stories loses more than the four requests of four seconds.
     config.silence_max = config.timers.transaction_timeout();
     UserAgent::new(config, rng.bytes())

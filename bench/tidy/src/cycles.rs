@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reexport_ties_its_file_to_nobody() {
+    fn a_reexport_ties_its_file_to_no_other() {
         let circles = package(&[
             ("src/lib.rs", "mod a; mod b; pub use a::A; pub use b::*;"),
             ("src/a.rs", "use crate::B; struct A;"),

@@ -40,7 +40,7 @@ fn socket() -> UdpSocket {
 }
 
 #[test]
-fn a_stranger_in_a_steady_call_is_counted_and_not_heard() {
+fn a_wrong_source_in_a_steady_call_is_counted_and_not_heard() {
     const STRANGE: u64 = 50;
     for backend in backends() {
         let (site, mut alice, mut bob) = talking(backend);
@@ -127,7 +127,7 @@ fn a_party_whose_socket_is_gone_for_a_while_hears_again_when_it_is_back() {
 
 /// The port is ours alone, although two of our sockets share it.
 #[test]
-fn nobody_else_can_bind_a_port_of_ours() {
+fn no_other_process_can_bind_our_ports() {
     for backend in backends() {
         let site = Site::open(&config(backend, 1));
         for port in &site.media.cores[0].ports {

@@ -114,7 +114,7 @@ pub fn is_rtcp(packet: &[u8]) -> bool {
 }
 
 /// The drop reason for a packet that is not RTP, by its first byte (RFC 7983 §7).
-pub fn stranger_protocol(first: u8) -> DropReason {
+pub fn foreign_protocol(first: u8) -> DropReason {
     match first {
         0..=3 => DropReason::Stun,
         20..=63 => DropReason::Dtls,
@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn the_first_byte_names_the_other_protocols() {
-        assert_eq!(stranger_protocol(1), DropReason::Stun);
-        assert_eq!(stranger_protocol(22), DropReason::Dtls);
-        assert_eq!(stranger_protocol(255), DropReason::NotRtp);
+        assert_eq!(foreign_protocol(1), DropReason::Stun);
+        assert_eq!(foreign_protocol(22), DropReason::Dtls);
+        assert_eq!(foreign_protocol(255), DropReason::NotRtp);
     }
 
     proptest! {

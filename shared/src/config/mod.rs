@@ -293,7 +293,7 @@ engine = "pico"
     }
 
     #[test]
-    fn an_edge_that_nobody_knows_is_an_error_wherever_it_is_written() {
+    fn an_unknown_edge_is_an_error_wherever_it_is_written() {
         let problem = |settings| {
             let problems = Config::from_layers(&file(settings)).expect_err("a mistake");
             problems.iter().map(Problem::to_string).collect::<String>()

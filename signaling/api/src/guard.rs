@@ -125,7 +125,7 @@ mod tests {
     const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn ten_failures_lock_the_pair_for_a_minute_and_nobody_else() {
+    fn ten_failures_lock_the_pair_for_a_minute_and_no_other_pair() {
         let guard = Guard::default();
         let at = Instant::from_millis;
         for _ in 0..REST_FAILURES_A_MINUTE_MAX {

@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sip_uri_is_13243() {
+    fn an_invalid_sip_uri_is_13243() {
         let long = format!("sip:{}@h", "a".repeat(300));
         for bad in [
             "",

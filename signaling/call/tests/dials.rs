@@ -49,7 +49,7 @@ fn a_child_is_dialled_rung_answered_and_bridged() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_used_is_told_to_the_action_with_its_code() {
+fn an_answer_that_cannot_be_used_is_reported_to_the_action_with_its_code() {
     let (mut story, _) = Story::with(&format!("<Dial action=\"/d\">{SIP}</Dial>"));
     let sentence = "the answer has no audio".to_owned();
     let cause = HangupCause::BadAnswer { status: Some(200), sentence };
@@ -197,7 +197,7 @@ fn the_time_limit_counts_from_the_bridge() {
 }
 
 #[test]
-fn a_caller_that_hangs_up_ends_its_child_and_the_action_is_told() {
+fn a_caller_that_hangs_up_ends_its_child_and_the_action_reports_it() {
     let (mut story, _) = Story::with(&format!("<Dial action=\"/d\">{SIP}</Dial>"));
     story.answers('b');
     story.wait(3);
@@ -435,7 +435,7 @@ fn children_have_sids_and_seeds_of_their_own_and_replay() {
 }
 
 #[test]
-fn a_call_without_hops_dials_nobody_and_says_so() {
+fn a_call_without_hops_dials_no_target_and_reports_it() {
     let document = format!("<Dial action=\"/d\">{SIP}</Dial>");
     let (mut story, _) = Story::with_setup(CallSetup { max_forwards: 1, ..inbound() }, &document);
     assert_eq!(story.setups[1].max_forwards, 0);

@@ -144,7 +144,7 @@ fn without_barge_in_the_prompt_goes_on() {
 }
 
 #[test]
-fn an_empty_result_is_reported_when_asked() {
+fn an_empty_result_is_reported_when_requested() {
     let (mut story, _) =
         Story::with("<Gather actionOnEmptyResult=\"true\" method=\"GET\" action=\"g?x=1\"/>");
     assert_eq!(story.wait(5), ["a: GET /g?x=1"]);
@@ -256,7 +256,7 @@ fn without_a_voice_the_announcement_is_left_out() {
 }
 
 #[test]
-fn the_fallback_is_asked_once_for_a_failure() {
+fn the_fallback_is_requested_once_for_a_failure() {
     let mut story =
         Story::new(CallSetup { fallback: Some(Webhook::post("http://app/fb")), ..inbound() });
     story.start();
@@ -304,7 +304,7 @@ fn an_unbuilt_side_feature_is_named_and_the_document_goes_on() {
 }
 
 #[test]
-fn warnings_are_told_and_the_rest_runs() {
+fn warnings_are_reported_and_the_rest_runs() {
     let (_, words) = Story::with("<say>x</say><Pause length=\"a\"/>");
     assert_eq!(words, ["a: notify 12200", "a: notify 13910"]);
 }
@@ -410,7 +410,7 @@ fn a_redirect_hop_leaves_verb_parameters_behind() {
 // ---- ends ----
 
 #[test]
-fn a_caller_that_cancels_is_no_answer() {
+fn a_caller_that_cancels_is_not_an_answer() {
     let mut story = Story::new(inbound());
     story.start();
     assert_eq!(story.hangs_up('a'), ["a: ended no-answer", "a: callback no-answer"]);
@@ -436,7 +436,7 @@ fn lost_media_ends_the_call() {
 }
 
 #[test]
-fn a_call_that_hears_nothing_any_more_finishes_by_itself() {
+fn a_call_without_further_inputs_finishes_by_itself() {
     let (mut story, _) = Story::with("");
     assert_eq!(story.wait(200), ["a: finished"]);
     assert!(story.calls.values().all(|call| call.poll_timeout().is_none()));
@@ -655,7 +655,7 @@ fn silence_ends_a_recording_without_digits() {
 }
 
 #[test]
-fn a_hang_up_while_recording_is_told_to_the_action() {
+fn a_hang_up_while_recording_is_reported_to_the_action() {
     let (mut story, _) = Story::with("<Record playBeep=\"false\" action=\"/r\"/>");
     let words = story.hangs_up('a');
     assert_eq!(

@@ -232,7 +232,7 @@ fn refer_without_a_word_of_the_phone_gives_up_after_a_minute() {
 }
 
 #[test]
-fn a_caller_that_hangs_up_during_refer_is_told_as_canceled() {
+fn a_caller_that_hangs_up_during_refer_is_reported_as_canceled() {
     let (mut story, _) = Story::with("<Refer action=\"/done\"><Sip>sip:c@h.example</Sip></Refer>");
     story.tell('a', CallInput::ReferProgress { status: Some(180), is_over: false });
     story.tell('a', CallInput::ReferAnswered { status: 202 });

@@ -64,7 +64,7 @@ pub struct Policy<'a> {
     /// Labels of the domain that serves Request-URIs with our own address.
     pub default_domain: Option<&'a str>,
     /// Unauthenticated sources get 403 instead of silence.
-    pub answer_strangers: bool,
+    pub answer_unauthenticated: bool,
     /// The carrier at the request's source. It is trusted: all its requests get a response.
     pub carrier: Option<Carrier<'a>>,
 }
@@ -87,7 +87,7 @@ impl Policy<'_> {
 
     /// Whether a refusal gets a response where others would get silence.
     const fn answers(&self) -> bool {
-        self.answer_strangers || self.carrier.is_some()
+        self.answer_unauthenticated || self.carrier.is_some()
     }
 }
 
@@ -337,7 +337,7 @@ pub(crate) fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
 
 fn unknown_domain(policy: Policy<'_>, flow: &Flow) -> Refusal {
     let sentence = "The host of the Request-URI is not a SIP domain of this gateway.";
-    if flow.transport == Transport::Tls || policy.answer_strangers {
+    if flow.transport == Transport::Tls || policy.answer_unauthenticated {
         Refusal::new("unknown_domain", 403, sentence)
     } else {
         Refusal::silent("unknown_domain", sentence)

@@ -166,7 +166,7 @@ impl Control {
         self.change_trunks(&new.trunks);
         let own = &mut self.settings;
         own.default_domain = new.default_domain;
-        own.answer_strangers = new.answer_strangers;
+        own.answer_unauthenticated = new.answer_unauthenticated;
         own.latch = new.latch;
         own.media_timeout_s = new.media_timeout_s;
         own.hold_timeout_s = new.hold_timeout_s;

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_of_the_telephone_network_is_told_in_words() {
+    fn a_cause_of_the_telephone_network_is_shown_in_words() {
         let reason = |protocol: &str, cause, text: Option<&str>| Reason {
             protocol: protocol.to_owned(),
             cause,

@@ -25,7 +25,7 @@ pub struct ControlSettings {
     /// Labels of the domain that serves Request-URIs with our own address; `None`: no domain does.
     pub default_domain: Option<String>,
     /// Whether a source outside the IP lists, or an unknown domain, gets 403 (else silence).
-    pub answer_strangers: bool,
+    pub answer_unauthenticated: bool,
     /// Port of our TCP listener, for requests that are too large for a datagram; `None`: there is none.
     pub tcp_port: Option<u16>,
     /// Time in which a called peer must send its first response.
@@ -71,7 +71,7 @@ impl ControlSettings {
     pub(crate) fn policy(&self, source: IpAddr, registered: Option<usize>) -> Policy<'_> {
         Policy {
             default_domain: self.default_domain.as_deref(),
-            answer_strangers: self.answer_strangers,
+            answer_unauthenticated: self.answer_unauthenticated,
             carrier: self.trunk_at(source, registered).map(|trunk| Carrier {
                 name: &trunk.name,
                 domain: trunk.domain.split(".sip.").next().filter(|labels| !labels.is_empty()),
@@ -106,7 +106,7 @@ impl ControlSettings {
             ),
             default_domain: (!default_domain.is_empty())
                 .then(|| default_domain.to_ascii_lowercase()),
-            answer_strangers: config.sip.acl_reject == AclReject::Forbidden,
+            answer_unauthenticated: config.sip.acl_reject == AclReject::Forbidden,
             tcp_port: config
                 .sip
                 .tcp

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_start_on_the_same_folder_says_who_holds_it() {
+    fn a_second_start_on_one_folder_names_the_process_that_holds_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let first = DataDir::open(folder.path()).expect("opened");
         let error = DataDir::open(folder.path()).expect_err("held").to_string();

@@ -57,7 +57,7 @@ impl Phone {
     pub fn new(config: PhoneConfig, seed: [u8; 32]) -> Self {
         let origin = Origin { node: u16::MAX, generation: seed[0] };
         let mut ua_config = UaConfig::new(origin, &config.host, &config.host);
-        ua_config.meets_strangers = false;
+        ua_config.limits_sources = false;
         // A user who tries a server by hand wants to see what it does, so silence does not end the
         // attempt early.
         ua_config.silence_max = ua_config.timers.transaction_timeout();
@@ -358,7 +358,7 @@ impl Phone {
             UaEvent::Incoming(incoming) if *incoming.method() == Method::Invite => {
                 self.on_invite(incoming);
             }
-            // Never emitted: with `meets_strangers` off the user agent answers strays itself.
+            // Never emitted: with `limits_sources` off the user agent answers strays itself.
             UaEvent::Stray(_) => {}
             UaEvent::Incoming(incoming) => self.commands.push_back(sip::Command::Respond {
                 incoming,

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rewritten_contact_the_expires_header_or_what_was_asked_stand_in() {
+    fn a_rewritten_contact_the_expires_header_or_the_requested_time_stand_in() {
         let rewritten = with_contacts(response(FIRST, 200, &[]), &["<sip:x@10.0.0.1>;expires=90"]);
         let silent = response(FIRST, 200, &[]);
         let header = response(FIRST, 200, &[("Expires", "120")]);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registrar_that_grants_nothing_is_asked_once_a_second_at_most() {
+    fn a_registrar_that_grants_nothing_is_asked_at_most_once_per_second() {
         let mut registration = begin(60);
         let ok = response(FIRST, 200, &[("Expires", "0")]);
         registration.responded(at(5), ok, NEXT);

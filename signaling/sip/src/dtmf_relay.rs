@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_no_relay() {
+    fn a_body_without_a_key_is_not_a_relay() {
         for text in ["", "Signal=", "Signal=17", "Signal=55", "Duration=5", "Signal", "=5"] {
             assert_eq!(digit(text), None, "{text}");
         }

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_pings_and_pongs_are_told_apart() {
+    fn messages_pings_and_pongs_are_distinguished() {
         let mut stream = b"\r\n\r\n".to_vec();
         stream.extend(message("abc"));
         stream.extend(b"\r\n");

@@ -20,7 +20,7 @@ pub mod registrar;
 mod scan;
 pub mod sdp;
 pub mod sipfrag;
-pub mod strangers;
+pub mod source_limits;
 pub mod text;
 mod token;
 pub mod transaction;

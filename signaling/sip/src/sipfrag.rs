@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_of_ours_reads_back() {
+    fn our_fragment_reads_back() {
         for code in [100, 180, 200, 486, 603] {
             assert_eq!(status(&of_status(code)), Some(code));
         }

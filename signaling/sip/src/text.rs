@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_of_ours_holds_no_line_break() {
+    fn our_texts_hold_no_line_break() {
         assert_eq!(Text::new("a\r\nVia: x"), Err(IllegalText::Control { byte: b'\r' }));
         assert_eq!(Text::new("a\0"), Err(IllegalText::Control { byte: 0 }));
         assert_eq!(Text::cleaned("a\r\nb"), "a  b");

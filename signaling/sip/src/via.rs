@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_noted_where_it_differs_or_was_asked_for() {
+    fn the_source_is_noted_where_it_differs_or_was_requested() {
         let source: SocketAddr = "192.0.2.7:40000".parse().unwrap();
         let noted = |text| {
             let mut via = via(text);
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_alone_is_no_branch() {
+    fn the_cookie_alone_is_not_a_branch() {
         assert!(via("SIP/2.0/UDP a.b;branch=z9hG4bKx").has_rfc3261_branch());
         assert!(!via("SIP/2.0/UDP a.b;branch=z9hG4bK").has_rfc3261_branch());
         assert!(!via("SIP/2.0/UDP a.b").has_rfc3261_branch());

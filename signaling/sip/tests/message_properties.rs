@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_of_ours_starts_a_line(text in "[\r\n\0a-z: ]{0,12}") {
+    fn none_of_our_texts_starts_a_line(text in "[\r\n\0a-z: ]{0,12}") {
         let mut headers = Headers::new();
         let clean = !text.contains(['\r', '\n', '\0']);
         prop_assert_eq!(headers.push("X-Test", &text).is_ok(), clean);

@@ -80,7 +80,7 @@ fn header<'a>(headers: &'a Headers, name: &str) -> &'a [u8] {
 }
 
 #[test]
-fn every_condition_has_a_message_of_ours_with_the_wanted_outcome() {
+fn every_condition_has_one_of_our_messages_with_the_wanted_outcome() {
     for case in RFC_4475.iter().chain(&RFC_5118) {
         check(case, &own_message(case));
     }

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_no_test_packet() {
+    fn silence_is_not_a_test_packet() {
         let payloads = Payloads::new();
         for codec in CODECS {
             assert_eq!(payloads.name(codec, &[codec.silence(); PAYLOAD_BYTES]), None);

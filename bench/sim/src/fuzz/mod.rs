@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_promise_is_told_with_its_seed() {
+    fn a_broken_promise_is_reported_with_its_seed() {
         fn check(bytes: &[u8]) {
             assert!(bytes.len() < 10, "too long");
         }

@@ -1,11 +1,11 @@
 //! RTP headers: total over any bytes, and what we write reads back (RFC 3550 §5.1).
 
-use plane::rtp::{HEADER_BYTES, RtpHeader, is_rtcp, stranger_protocol, write_header};
+use plane::rtp::{HEADER_BYTES, RtpHeader, foreign_protocol, is_rtcp, write_header};
 
 /// A payload lies within its packet; a header that was read is written the same.
 pub fn check(packet: &[u8]) {
     let _ = is_rtcp(packet);
-    let _ = packet.first().map(|first| stranger_protocol(*first));
+    let _ = packet.first().map(|first| foreign_protocol(*first));
     let Ok(header) = RtpHeader::parse(packet) else { return };
     assert!(packet.get(header.payload.clone()).is_some(), "the payload lies outside: {header:?}");
     assert!(header.payload.start >= HEADER_BYTES && header.payload_type <= 127);

@@ -556,7 +556,7 @@ fn session_of(event: &UaEvent) -> Option<SessionId> {
 
 fn agent(origin: Origin, rng: &mut Rng) -> UserAgent {
     let mut config = UaConfig::new(origin, "phone.test", "phone.test");
-    config.meets_strangers = false;
+    config.limits_sources = false;
     config.silence_max = config.timers.transaction_timeout();
     UserAgent::new(config, rng.bytes())
 }

@@ -51,7 +51,7 @@ fn blind(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
         Outcome::Failed("no-answer") => (480, true),
         Outcome::Failed(_) => (503, true),
     };
-    check_told(world, transferor, last);
+    check_reported(world, transferor, last);
     if stays {
         return Some(Up { sid: None, ..*up });
     }
@@ -109,7 +109,7 @@ fn attended(world: &mut World, up: &Up, from: usize, user: &str) -> Option<Up> {
     };
     refer(world, transferor, target);
     world.run(Duration::from_secs(10) + PATIENCE);
-    check_told(world, transferor, 200);
+    check_reported(world, transferor, 200);
     check_over(world, transferor, Over::ByPeer);
     check_over(world, consult.caller, Over::ByPeer);
     Some(joined(world, other, consult.callee))
@@ -132,7 +132,7 @@ fn newest(world: &World, party: usize) -> SessionId {
 }
 
 /// The transferor got 202 for its REFER, then NOTIFYs of 100 and of the final status.
-fn check_told(world: &mut World, (party, session): (usize, SessionId), last: u16) {
+fn check_reported(world: &mut World, (party, session): (usize, SessionId), last: u16) {
     let told = world.parties[party].calls[&session].told.clone();
     if told != [202, 100, last] {
         world.is_wrong(format!("{party} got {told:?} for its transfer, not {last}"));

@@ -106,7 +106,7 @@ impl Plane {
     ) -> Result<Fate, DropReason> {
         match packet.first() {
             Some(RTP_FIRST_BYTE_MIN..=RTP_FIRST_BYTE_MAX) => {}
-            Some(first) => return Err(rtp::stranger_protocol(*first)),
+            Some(first) => return Err(rtp::foreign_protocol(*first)),
             None => return Err(DropReason::TooShort),
         }
         if rtp::is_rtcp(packet) {

@@ -42,7 +42,7 @@ fn an_account_looks_as_the_contract_shows_it() {
 }
 
 #[test]
-fn a_parent_opens_its_sub_accounts_and_nobody_else_does() {
+fn only_a_parent_opens_its_sub_accounts() {
     let mut house = House::new();
     let sub = house.post("/2010-04-01/Accounts.json", "FriendlyName=site+a");
     assert_eq!((sub.status, &sub.body["owner_account_sid"]), (201, &json!(MAIN.to_string())));

@@ -38,7 +38,7 @@ fn the_root_must_be_response() {
 }
 
 #[test]
-fn what_is_not_well_formed_is_told_with_line_and_column() {
+fn a_document_that_is_not_well_formed_is_reported_with_line_and_column() {
     let finding = error("<Response>\n  <Say>x</say>\n</Response>");
     assert_eq!(finding.code, Code::TWIML_PARSE);
     assert_eq!(finding.position.map(|at| at.line), Some(2));

@@ -16,7 +16,7 @@ use sip::Command;
 use sip::digest::ChallengeKind;
 use sip::message::INITIAL_MAX_FORWARDS;
 use sip::offer_answer::{LocalMedia, MediaSecurity};
-use sip::strangers::VOUCHED;
+use sip::source_limits::VOUCHED;
 use sip::user_agent::Incoming;
 
 use super::digest::{Proof, verify};
@@ -57,7 +57,7 @@ impl Control {
             // An address on an IP list counts as authenticated also while its digest is missing: a PBX
             // behind it must not run into the rate limit of unauthenticated sources.
             if admission::is_listed(found, &incoming.flow) {
-                ua.strangers().vouch(now.mono, source, VOUCHED);
+                ua.source_limits().vouch(now.mono, source, VOUCHED);
             }
             verdict
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::config::Trunk;
 use shared::{Now, Refusal, Transport};
 use sip::digest::ChallengeKind;
-use sip::strangers::Budget;
+use sip::source_limits::Budget;
 use sip::user_agent::Incoming;
 use sip::{Command, Flow, Method};
 
@@ -23,7 +23,7 @@ impl Control {
         if self.registrar.vouches_for(source.ip()) || self.carrier_at(source.ip()).is_some() {
             return true;
         }
-        match self.ua.strangers().take(now.mono, source.ip()) {
+        match self.ua.source_limits().take(now.mono, source.ip()) {
             Budget::Within => true,
             Budget::ChallengeOnly => {
                 self.challenge_only(now, incoming);
@@ -91,7 +91,7 @@ impl Control {
     /// Vouches for the source of an admitted request, for at least this time.
     pub(crate) fn vouch(&mut self, now: Now, flow: Flow, at_least: Duration) {
         let source = flow.remote.ip();
-        self.ua.strangers().vouch(now.mono, source, at_least);
+        self.ua.source_limits().vouch(now.mono, source, at_least);
         if flow.transport != Transport::Udp {
             self.push(Effect::Vouch { source, until: now.mono + at_least });
         }

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_with_the_interval_that_says_so() {
+    fn a_change_is_reported_with_the_interval_that_shows_it() {
         let interval = IntervalQuality {
             expected: 250,
             lost: 30,

@@ -142,7 +142,7 @@ impl Control {
         for record in records {
             let flow = self.flow_of(&record);
             let of = AddressOfRecord { domain: record.domain, user: record.user.as_str().into() };
-            self.ua.strangers().vouch(now.mono, record.remote.ip(), REGISTRATION_VOUCHES);
+            self.ua.source_limits().vouch(now.mono, record.remote.ip(), REGISTRATION_VOUCHES);
             self.registrar.restore(of, binding_of(now, record, flow));
         }
     }
@@ -154,7 +154,7 @@ impl Control {
         for (source, until_ms) in sources {
             let left_ms = u64::try_from(until_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
             let left = Duration::from_millis(left_ms).min(REGISTRATION_VOUCHES);
-            self.ua.strangers().vouch(now.mono, source, left);
+            self.ua.source_limits().vouch(now.mono, source, left);
             self.push(Effect::Vouch { source, until: now.mono + left });
         }
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use shared::Transport;
-use shared::limits::{DIGEST_FAILURES_A_MINUTE_MAX, STRANGER_BURST, STRANGER_CHALLENGED};
+use shared::limits::{
+    DIGEST_FAILURES_A_MINUTE_MAX, UNAUTHENTICATED_BURST, UNAUTHENTICATED_CHALLENGED,
+};
 use store::AccountStatus;
 
 use super::rig::{Book, CALLER, Invite, OTHER_PASSWORD, PASSWORD, Rig, header, sdp};
@@ -12,18 +14,18 @@ const RINGING: [u16; 2] = [100, 180];
 const SILENCE: [u16; 0] = [];
 
 #[test]
-fn a_host_that_is_no_domain_is_met_with_silence_or_403() {
+fn a_host_that_is_not_a_domain_is_met_with_silence_or_403() {
     let invite = Invite::to("sip:1000@other.sip.sidetone.test");
     let mut rig = Rig::new(Book::with_credentials());
     assert_eq!(rig.invite(&invite), SILENCE);
     assert_eq!(rig.refused, ["unknown_domain"]);
-    let mut rig = Rig::with_settings(Book::with_credentials(), |s| s.answer_strangers = true);
+    let mut rig = Rig::with_settings(Book::with_credentials(), |s| s.answer_unauthenticated = true);
     assert_eq!(rig.invite(&invite), [403]);
     assert!(rig.notifications.is_empty(), "it is nobody's");
 }
 
 #[test]
-fn tls_to_a_bare_address_is_403_and_nobodys_notification() {
+fn tls_to_a_bare_address_is_403_without_a_notification() {
     let settings = |s: &mut crate::ControlSettings| s.default_domain = Some("desk".to_owned());
     let mut rig = Rig::with_settings(Book::with_credentials(), settings);
     rig.come_from(Transport::Tls, CALLER);
@@ -70,7 +72,11 @@ fn a_domain_without_authentication_refuses_every_call() {
     let mut rig = Rig::new(Book::new());
     assert_eq!(rig.invite(&Invite::default()), [403]);
     assert_eq!(rig.notifications[0].error_code, 32200);
-    assert_eq!(header(rig.last_response(), "X-Twilio-Error"), None, "a stranger reads no reason");
+    assert_eq!(
+        header(rig.last_response(), "X-Twilio-Error"),
+        None,
+        "an unauthenticated peer reads no reason"
+    );
 }
 
 #[test]
@@ -79,7 +85,7 @@ fn a_source_outside_of_the_ip_list_is_met_with_silence_or_403() {
     assert_eq!(rig.invite(&Invite::default()), SILENCE);
     assert_eq!(rig.notifications[0].error_code, 32201);
     let book = Book::with_ip_list("203.0.113.1");
-    let mut rig = Rig::with_settings(book, |s| s.answer_strangers = true);
+    let mut rig = Rig::with_settings(book, |s| s.answer_unauthenticated = true);
     assert_eq!(rig.invite(&Invite::default()), [403]);
     assert_eq!(header(rig.last_response(), "X-Twilio-Error"), None);
 }
@@ -108,7 +114,7 @@ fn the_right_password_rings_and_the_wrong_one_is_403_like_an_unknown_user() {
 }
 
 #[test]
-fn an_old_nonce_with_the_right_password_is_asked_again_as_stale() {
+fn an_old_nonce_with_the_right_password_is_challenged_as_stale() {
     let mut rig = Rig::new(Book::with_credentials());
     let invite = Invite::default();
     assert_eq!(rig.invite(&invite), [407]);
@@ -155,7 +161,7 @@ fn with_both_lists_both_must_pass_and_the_address_is_first() {
 }
 
 #[test]
-fn a_secure_domain_tells_who_has_authenticated_what_it_needs() {
+fn a_secure_domain_tells_an_authenticated_caller_what_it_needs() {
     let mut book = Book::with_credentials();
     book.change_domain(|domain| domain.secure = true);
     let mut rig = Rig::new(book);
@@ -176,7 +182,11 @@ fn objections_come_after_silence_and_before_everything_that_is_answered() {
     ];
     for (invite, status) in cases {
         let mut rig = Rig::new(Book::with_credentials());
-        assert_eq!(rig.invite(&invite), [status], "{status} for a stranger to a known domain");
+        assert_eq!(
+            rig.invite(&invite),
+            [status],
+            "{status} for an unauthenticated source at a known domain"
+        );
         assert_eq!(header(rig.last_response(), "X-Twilio-Error"), None);
         let elsewhere = Invite { target: "sip:1000@other.sip.sidetone.test", ..invite.clone() };
         assert_eq!(rig.invite(&elsewhere), SILENCE, "{status} is not told to who knows no domain");
@@ -199,7 +209,7 @@ fn headers_of_an_objection_leave_with_it_and_a_listed_source_reads_the_reason() 
 }
 
 #[test]
-fn options_to_a_domain_without_ip_lists_is_answered_to_anybody_and_else_to_nobody() {
+fn options_to_a_domain_is_answered_to_every_source_only_without_ip_lists() {
     let options = Invite { method: "OPTIONS", sdp: String::new(), ..Invite::default() };
     let mut rig = Rig::new(Book::with_credentials());
     assert_eq!(rig.invite(&options), [200]);
@@ -211,7 +221,7 @@ fn options_to_a_domain_without_ip_lists_is_answered_to_anybody_and_else_to_nobod
 }
 
 #[test]
-fn a_domain_with_ip_lists_hears_nothing_of_another_source_whatever_it_asks() {
+fn a_domain_with_ip_lists_ignores_every_request_of_another_source() {
     let asked = |method| Invite { method, sdp: String::new(), ..Invite::default() };
     let methods =
         ["OPTIONS", "MESSAGE", "SUBSCRIBE", "GIZMO", "REGISTER", "BYE", "CANCEL", "INVITE"];
@@ -227,7 +237,7 @@ fn a_domain_with_ip_lists_hears_nothing_of_another_source_whatever_it_asks() {
         assert_eq!(rig.notifications[0].error_code, 32201, "{method}");
         let edge = Invite { target: "sip:1@desk.sip.frankfurt.sidetone.test", ..asked(method) };
         assert_eq!(rig.invite(&edge), SILENCE, "{method}: by the name of an edge");
-        let mut rig = Rig::with_settings(book("203.0.113.1"), |s| s.answer_strangers = true);
+        let mut rig = Rig::with_settings(book("203.0.113.1"), |s| s.answer_unauthenticated = true);
         assert_eq!(rig.invite(&asked(method)), [403], "{method}: by the setting");
         let mut rig = Rig::new(book("192.0.2.7"));
         assert_eq!(rig.invite(&asked(method)), [listed], "{method}: a listed source");
@@ -264,18 +274,22 @@ fn a_pair_of_user_and_source_that_guesses_is_not_answered_any_more() {
 }
 
 #[test]
-fn a_stranger_who_floods_is_dropped_for_ten_seconds_and_counted() {
+fn an_unauthenticated_flood_is_dropped_for_ten_seconds_and_counted() {
     let mut rig = Rig::new(Book::with_credentials());
     let answered = (0..400).filter(|_| !rig.invite(&Invite::default()).is_empty()).count();
-    assert_eq!(answered as u64, STRANGER_BURST + STRANGER_CHALLENGED);
-    assert_eq!(rig.refused, ["stranger_rate"], "told once");
-    assert_eq!(rig.dropped as u64, 99 + STRANGER_CHALLENGED, "all but the first are counted");
+    assert_eq!(answered as u64, UNAUTHENTICATED_BURST + UNAUTHENTICATED_CHALLENGED);
+    assert_eq!(rig.refused, ["stranger_rate"], "reported once");
+    assert_eq!(
+        rig.dropped as u64,
+        99 + UNAUTHENTICATED_CHALLENGED,
+        "all but the first are counted"
+    );
     rig.after(Duration::from_secs(10));
     assert_eq!(rig.invite(&Invite::default()), [407]);
 }
 
 #[test]
-fn a_hundred_calls_a_second_of_one_authenticated_address_are_all_heard() {
+fn a_hundred_calls_per_second_of_one_authenticated_address_are_all_answered() {
     let mut rig = Rig::with_settings(Book::with_credentials(), |s| s.calls_max = 1);
     for call in 0..500 {
         let statuses = rig.invite_as(&Invite::default(), "alice", PASSWORD);

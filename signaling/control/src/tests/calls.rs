@@ -85,7 +85,7 @@ fn our_invite_names_call_account_and_version() {
 }
 
 #[test]
-fn a_dial_that_nobody_answers_still_names_the_call_id_of_its_invite() {
+fn an_unanswered_dial_still_names_the_call_id_of_its_invite() {
     let mut rig = rig();
     let dial = "<Dial timeout=\"5\" action=\"/next\"><Sip>sip:bob@192.0.2.8</Sip></Dial>";
     answered(&mut rig, dial);
@@ -319,7 +319,7 @@ fn a_bridge_that_loses_one_core_ends_and_the_parent_goes_on() {
 
 /// Most phones that hold with `sendonly` send nothing at all.
 #[test]
-fn whoever_holds_may_be_silent_however_it_says_so_and_no_longer_once_it_resumes() {
+fn a_party_may_be_silent_on_hold_however_it_is_signalled_and_not_after_it_resumes() {
     let mut rig = rig();
     answered(&mut rig, "<Gather timeout=\"600\"/>");
     let (talks, may_be_silent) = (60_000, 3_600_000);

@@ -58,16 +58,16 @@ fn four_seconds_of_silence_send_a_number_to_the_next_target_and_then_fail_the_ca
     assert_eq!(warnings(&rig), [32011]);
     rig.resolve();
     rig.after(Duration::from_millis(4_100));
-    assert_nobody_is_there(&rig, call);
+    assert_unreachable(&rig, call);
 }
 
 #[test]
-fn a_target_that_says_nothing_at_all_is_nobody_and_not_a_phone_that_rang() {
+fn a_silent_target_is_unreachable_and_not_a_phone_that_rang() {
     let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
     let call = create(&mut rig, CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
     rig.resolve();
     rig.after(Duration::from_millis(4_100));
-    assert_nobody_is_there(&rig, call);
+    assert_unreachable(&rig, call);
     let call = create(&mut rig, CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
     rig.resolve();
     rig.respond(100, "");
@@ -82,11 +82,11 @@ fn a_closed_port_fails_the_call_at_once() {
     rig.resolve();
     let (remote, quoted) = (CALLEE.parse().unwrap(), last_invite(&rig).to_bytes());
     rig.tell(Input::Sip(sip::Input::Undelivered { remote, quoted: &quoted }));
-    assert_nobody_is_there(&rig, call);
+    assert_unreachable(&rig, call);
 }
 
 /// The one value that says so, to the record and to the account, with the address.
-fn assert_nobody_is_there(rig: &Rig, call: shared::CallSid) {
+fn assert_unreachable(rig: &Rig, call: shared::CallSid) {
     assert_eq!(rig.record(call).status, CallStatus::Failed);
     let told = rig.notifications.last().expect("the account hears of it");
     assert_eq!((told.error_code, told.call), (32011, Some(call)));
@@ -169,7 +169,7 @@ fn a_large_invite_goes_by_tcp_and_by_udp_where_that_is_refused() {
 }
 
 #[test]
-fn tls_that_does_not_come_about_is_told_to_the_account_with_its_reason() {
+fn a_failed_tls_handshake_is_reported_to_the_account_with_its_reason() {
     let fail = |rig: &mut Rig, failure| {
         let (token, reason) = (rig.last_send, sip::SendFailure::Tls(failure));
         rig.tell(Input::Sip(sip::Input::SendFailed { token, reason }));
@@ -207,7 +207,7 @@ fn tls_that_does_not_come_about_is_told_to_the_account_with_its_reason() {
 }
 
 #[test]
-fn a_phone_without_tls_1_2_is_told_to_the_account_whose_domain_it_asked_for() {
+fn a_phone_without_tls_1_2_is_reported_to_the_account_of_its_domain() {
     let mut rig = Rig::new(Book::with_credentials());
     let source: std::net::SocketAddr = "192.0.2.9:40000".parse().expect("fixed");
     for name in [Some("desk.sip.frankfurt.sidetone.test"), Some("nobody.sip.sidetone.test"), None] {
@@ -251,7 +251,7 @@ fn a_call_whose_answer_is_never_acknowledged_has_failed() {
 }
 
 #[test]
-fn a_number_is_asserted_to_the_carrier_and_a_reason_of_its_is_told() {
+fn a_number_is_asserted_to_the_carrier_and_its_reason_is_shown() {
     let mut rig = with_targets(&["sip:a.example"]);
     let mut asked = call_to(CallTarget::Number("+15550100".to_owned()));
     asked.from = "+15550199".to_owned();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::Code;
-use shared::limits::{STRANGER_BURST, STRANGER_CHALLENGED};
+use shared::limits::{UNAUTHENTICATED_BURST, UNAUTHENTICATED_CHALLENGED};
 use store::{CallCommand, CallTarget};
 
 use super::calls::{ask, call_to};
@@ -14,13 +14,13 @@ use sip::Overload;
 pub(super) const EVERYWHERE: Overload = Overload { datagrams: true, connections: true };
 
 #[test]
-fn an_overloaded_gateway_drops_strangers_and_tells_others_when_to_come_again() {
+fn an_overloaded_gateway_drops_unauthenticated_requests_and_answers_others_with_retry_after() {
     let mut rig = Rig::new(Book::with_credentials());
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
     rig.tell(Input::Overload(EVERYWHERE));
     let before = rig.dropped;
     rig.come_from(shared::Transport::Udp, "192.0.2.99:5060");
-    assert_eq!(rig.invite(&Invite::default()), [0; 0], "a stranger");
+    assert_eq!(rig.invite(&Invite::default()), [0; 0], "unauthenticated");
     assert_eq!(rig.dropped, before + 1);
     rig.come_from(shared::Transport::Udp, super::rig::CALLER);
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [503]);
@@ -35,7 +35,7 @@ fn an_overloaded_gateway_drops_strangers_and_tells_others_when_to_come_again() {
 
 /// Ten thousand phones that come back over TLS are no reason to be silent over UDP.
 #[test]
-fn what_floods_streams_refuses_nothing_over_udp() {
+fn a_flood_on_connections_refuses_nothing_over_udp() {
     let mut rig = Rig::new(Book::with_credentials());
     rig.tell(Input::Overload(Overload { datagrams: false, connections: true }));
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
@@ -56,16 +56,16 @@ fn what_is_in_a_dialog_is_worked_on_under_overload() {
 }
 
 #[test]
-fn past_its_burst_a_stranger_is_challenged_without_a_look_at_its_password() {
+fn past_its_burst_an_unauthenticated_source_is_challenged_without_a_check_of_its_password() {
     let mut rig = Rig::new(Book::with_credentials());
-    for _ in 1..STRANGER_BURST {
+    for _ in 1..UNAUTHENTICATED_BURST {
         assert_eq!(rig.invite(&Invite::default()), [407]);
     }
     let answer = rig.authorization(&Invite::default(), "alice", PASSWORD);
     assert_eq!(rig.invite(&Invite::default()), [407]);
     let with_password = Invite { headers: answer, ..Invite::default() };
     assert_eq!(rig.invite(&with_password), [407], "right, and not looked at");
-    for _ in 1..STRANGER_CHALLENGED {
+    for _ in 1..UNAUTHENTICATED_CHALLENGED {
         assert_eq!(rig.invite(&Invite::default()), [407]);
     }
     assert_eq!(rig.invite(&Invite::default()), [0; 0]);
@@ -93,7 +93,7 @@ fn settings_that_are_read_again_count_from_the_next_request_on() {
     let config = shared::config::Config::from_layers(&shared::config::Layers::default()).unwrap();
     let origin = shared::ids::Origin { node: 0, generation: 0 };
     let mut settings = crate::ControlSettings::new(&config, origin, "");
-    settings.answer_strangers = true;
+    settings.answer_unauthenticated = true;
     settings.trunks = vec![shared::config::Trunk {
         name: "carrier".to_owned(),
         username: "gw".to_owned(),
@@ -108,7 +108,7 @@ fn settings_that_are_read_again_count_from_the_next_request_on() {
 }
 
 #[test]
-fn another_voice_than_asked_for_is_one_warning_a_call() {
+fn another_voice_than_requested_is_one_warning_per_call() {
     let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
     rig.invite(&Invite::default());
     rig.answer_webhook("<Say>Hello.</Say>");

@@ -128,7 +128,11 @@ fn registration_off_no_list_other_user_and_other_domain_are_refused_with_their_c
     let mut off = Rig::new(book);
     assert_eq!(register(&mut off, &ALICE), 403);
     assert_eq!(codes(&off), [32210]);
-    assert_eq!(header(off.last_response(), "X-Twilio-Error"), None, "a stranger reads no reason");
+    assert_eq!(
+        header(off.last_response(), "X-Twilio-Error"),
+        None,
+        "an unauthenticated peer reads no reason"
+    );
 
     let mut book = Book::with_credentials();
     book.change_domain(|domain| domain.sip_registration = true);
@@ -198,7 +202,7 @@ fn contacts_are_removed_one_by_one_and_all_by_a_star() {
 }
 
 #[test]
-fn a_copy_of_a_register_that_was_refused_hears_the_refusal_again_and_no_challenge() {
+fn a_copy_of_a_refused_register_gets_the_refusal_again_and_no_challenge() {
     let mut rig = rig();
     assert_eq!(register(&mut rig, &Register { headers: "Expires: 599\r\n", ..ALICE }), 423);
     let refused = rig.refused.len();
@@ -274,7 +278,7 @@ fn what_is_on_disk_is_registered_after_a_restart() {
 }
 
 #[test]
-fn phones_that_lost_their_streams_by_a_restart_are_no_strangers_when_they_come_back() {
+fn phones_that_lost_their_connections_by_a_restart_are_vouched_for_when_they_return() {
     let mut rig = Rig::new(Book::with_registrations());
     rig.come_from(Transport::Tls, PHONE);
     let source = PHONE.parse::<std::net::SocketAddr>().expect("an address").ip();
@@ -291,7 +295,7 @@ fn phones_that_lost_their_streams_by_a_restart_are_no_strangers_when_they_come_b
 }
 
 #[test]
-fn an_office_of_registered_phones_is_no_stranger() {
+fn an_office_of_registered_phones_is_vouched_for() {
     let mut rig = rig();
     register(&mut rig, &ALICE);
     rig.after(Duration::from_secs(1_200)); // longer than a digest vouches
@@ -359,7 +363,7 @@ fn a_redirect_of_a_registered_phone_is_not_followed() {
 }
 
 #[test]
-fn calls_that_ring_nobody_say_why() {
+fn calls_without_a_contact_report_the_reason() {
     for (uri, code) in [
         ("sip:bob@desk.sip.sidetone.test", 32009),
         ("sip:alice@desk.sip.sydney.sidetone.test", 32220),
@@ -380,7 +384,7 @@ fn calls_that_ring_nobody_say_why() {
 }
 
 #[test]
-fn contacts_of_who_may_not_register_any_more_do_not_ring() {
+fn contacts_of_a_user_that_may_not_register_any_more_do_not_ring() {
     let mut off = Book::with_registrations();
     off.change_domain(|domain| domain.sip_registration = false);
     let mut unmapped = Book::with_credentials();
@@ -417,19 +421,19 @@ fn a_uri_that_says_secure_rings_contacts_over_tls_alone() {
 }
 
 #[test]
-fn a_stranger_account_rings_nobody_and_a_phone_is_called_with_its_domains_latch() {
+fn a_foreign_account_rings_no_phone_and_a_phone_is_called_with_its_domains_latch() {
     let mut book = Book::with_registrations();
-    book.add_stranger("guest");
-    let mut stranger = Rig::new(book);
-    stranger.come_from(Transport::Udp, PHONE);
-    assert_eq!(register(&mut stranger, &ALICE), 200);
-    stranger.come_from(Transport::Udp, super::rig::CALLER);
+    book.add_foreign_account("guest");
+    let mut foreign = Rig::new(book);
+    foreign.come_from(Transport::Udp, PHONE);
+    assert_eq!(register(&mut foreign, &ALICE), 200);
+    foreign.come_from(Transport::Udp, super::rig::CALLER);
     let invite = Invite::to("sip:1@guest.sip.sidetone.test");
-    assert_eq!(stranger.invite(&invite), [100, 180]);
-    stranger.sent.clear();
-    stranger.answer_webhook(&format!("<Dial><Sip>{TO_ALICE}</Sip></Dial>"));
-    assert!(invites(&stranger).is_empty());
-    assert_eq!(codes(&stranger), [32214]);
+    assert_eq!(foreign.invite(&invite), [100, 180]);
+    foreign.sent.clear();
+    foreign.answer_webhook(&format!("<Dial><Sip>{TO_ALICE}</Sip></Dial>"));
+    assert!(invites(&foreign).is_empty());
+    assert_eq!(codes(&foreign), [32214]);
 
     let mut latched = Rig::with_settings(Book::with_registrations(), |settings| {
         settings.domain_latches.insert("desk".to_owned(), LatchMode::Any);

@@ -88,9 +88,9 @@ impl Book {
     }
 
     /// Another account, no relation of the first, with a domain that takes calls from [`CALLER`].
-    pub fn add_stranger(&mut self, labels: &str) {
-        let stranger = Account::main(AccountSid(2), Secret::new("token"), "stranger", 0);
-        self.snapshot.apply(&Change::Insert(Resource::Account(Arc::new(stranger))));
+    pub fn add_foreign_account(&mut self, labels: &str) {
+        let foreign = Account::main(AccountSid(2), Secret::new("token"), "foreign", 0);
+        self.snapshot.apply(&Change::Insert(Resource::Account(Arc::new(foreign))));
         let fields = DomainParameters {
             domain_name: Patch::Set(format!("{labels}.sip.sidetone.test")),
             voice_url: Patch::Set("http://app.example/voice".to_owned()),

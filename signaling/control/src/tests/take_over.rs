@@ -97,7 +97,7 @@ fn what_replaces_does_not_mean_is_refused_and_the_call_goes_on() {
 #[test]
 fn a_call_of_another_account_is_as_unknown_as_one_that_is_not_there() {
     let mut book = open_book();
-    book.add_stranger("other");
+    book.add_foreign_account("other");
     let (mut rig, replaces) = talking(book);
     rig.come_from(Transport::Udp, CALLER);
     let target = "sip:1@other.sip.sidetone.test";
@@ -107,7 +107,7 @@ fn a_call_of_another_account_is_as_unknown_as_one_that_is_not_there() {
 }
 
 #[test]
-fn a_call_that_nobody_has_answered_is_not_taken_over() {
+fn an_unanswered_call_is_not_taken_over() {
     let mut rig = Rig::new(open_book());
     assert_eq!(rig.invite(&Invite::default()), [100, 180]);
     let tag = rig.last_response().to.tag().expect("ours").to_lossy().into_owned();

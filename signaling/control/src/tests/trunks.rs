@@ -45,7 +45,7 @@ fn a_trunk_registers_answers_the_challenge_and_refreshes_at_half_of_what_is_gran
 }
 
 #[test]
-fn a_registrar_that_refuses_is_asked_again_later_and_later_and_it_is_told() {
+fn a_registrar_that_refuses_is_tried_at_growing_intervals_and_the_failure_is_reported() {
     let mut rig = registering();
     let mut pauses = Vec::new();
     for _ in 0..4 {
@@ -65,7 +65,7 @@ fn a_registrar_that_refuses_is_asked_again_later_and_later_and_it_is_told() {
 }
 
 #[test]
-fn a_registrar_that_wants_longer_is_asked_for_longer_and_a_drain_unregisters() {
+fn a_registrar_that_demands_a_longer_time_gets_it_and_a_drain_unregisters() {
     let mut rig = registering();
     rig.after(Duration::ZERO);
     rig.resolve();
@@ -183,7 +183,7 @@ fn a_call_from_the_registrar_reaches_the_trunk_s_domain_as_a_number_without_its_
     assert!(!form.iter().any(|(name, _)| name.starts_with("SipHeader_")), "{form:?}");
     assert_eq!(rig.records.last().unwrap().status, CallStatus::Ringing);
     rig.come_from(Transport::Udp, CALLER);
-    assert!(rig.invite(&invite).is_empty(), "another source is a stranger");
+    assert!(rig.invite(&invite).is_empty(), "another source is unauthenticated");
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn a_carrier_is_known_by_its_source_whatever_its_request_uri_names() {
 }
 
 #[test]
-fn a_carrier_always_gets_a_response_and_the_account_hears_of_a_refusal() {
+fn a_carrier_always_gets_a_response_and_the_account_is_notified_of_a_refusal() {
     for domain in ["", "gone"] {
         let mut rig = of_carrier(domain);
         assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [404], "`{domain}`");
@@ -253,7 +253,7 @@ fn a_carrier_always_gets_a_response_and_the_account_hears_of_a_refusal() {
 }
 
 #[test]
-fn a_flood_of_calls_of_a_carrier_is_no_flood_of_a_stranger() {
+fn a_flood_of_calls_of_a_carrier_is_not_rate_limited() {
     let mut rig = of_carrier("gone");
     for call in 0..500 {
         assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [404], "call {call}");

@@ -1,5 +1,5 @@
 //! One refusal, every audience: answer, notification, timeline and the table of rules say the same,
-//! and a stranger reads a generic phrase at most (ARCHITECTURE.md I9).
+//! and an unauthenticated peer reads at most a generic phrase (ARCHITECTURE.md I9).
 
 use shared::Transport;
 use shared::limits::DIGEST_FAILURES_A_MINUTE_MAX;
@@ -15,7 +15,7 @@ enum Peer {
     /// Reads the sentence and the code.
     Known,
     /// Reads the generic phrase.
-    Stranger,
+    Unauthenticated,
     /// Reads nothing.
     Nobody,
 }
@@ -51,7 +51,7 @@ fn told(rig: &Rig, rule: &str, peer: Peer) {
 }
 
 #[test]
-fn who_may_not_call_is_told_as_much_as_it_has_proved() {
+fn a_refused_caller_learns_as_much_as_it_has_proved() {
     let elsewhere = Invite::to("sip:1000@nobody.sip.sidetone.test");
     let mut rig = Rig::new(Book::with_credentials());
     rig.invite(&elsewhere);
@@ -59,30 +59,30 @@ fn who_may_not_call_is_told_as_much_as_it_has_proved() {
     let mut rig = Rig::new(Book::with_credentials());
     rig.come_from(Transport::Tls, CALLER);
     rig.invite(&elsewhere);
-    told(&rig, "unknown_domain", Peer::Stranger);
+    told(&rig, "unknown_domain", Peer::Unauthenticated);
 
     let mut rig = Rig::new(Book::with_ip_list("192.0.2.1"));
     rig.invite(&Invite::default());
     told(&rig, "source_not_listed", Peer::Nobody);
     let mut rig = Rig::new(Book::new());
     rig.invite(&Invite::default());
-    told(&rig, "domain_without_authentication", Peer::Stranger);
+    told(&rig, "domain_without_authentication", Peer::Unauthenticated);
     let mut book = Book::with_credentials();
     book.change_account(|account| account.status = store::AccountStatus::Suspended);
     let mut rig = Rig::new(book);
     rig.invite(&Invite::default());
-    told(&rig, "account_inactive", Peer::Stranger);
+    told(&rig, "account_inactive", Peer::Unauthenticated);
 
     let mut rig = Rig::new(Book::with_credentials());
     rig.invite_as(&Invite::default(), "alice", "Wrong-Passw0rd");
-    told(&rig, "wrong_credentials", Peer::Stranger);
+    told(&rig, "wrong_credentials", Peer::Unauthenticated);
     let mut rig = Rig::new(Book::with_credentials());
     rig.invite_as(&Invite::default(), "nobody", PASSWORD);
-    told(&rig, "wrong_credentials", Peer::Stranger);
+    told(&rig, "wrong_credentials", Peer::Unauthenticated);
     let mut rig = Rig::new(Book::with_credentials());
     let broken = Invite::header("Proxy-Authorization: Digest realm=\"sip.sidetone.test\"");
     rig.invite(&broken);
-    told(&rig, "credentials_broken", Peer::Stranger);
+    told(&rig, "credentials_broken", Peer::Unauthenticated);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn who_may_call_reads_why_this_call_is_refused() {
 }
 
 #[test]
-fn what_the_node_cannot_take_now_is_told_to_who_may_call() {
+fn a_temporary_refusal_is_explained_to_an_admitted_caller() {
     let listed = || Rig::new(Book::with_ip_list("192.0.2.7"));
     let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), |s| s.calls_max = 1);
     rig.invite(&Invite::default());

@@ -25,7 +25,7 @@ impl Asked {
     }
 }
 
-/// What the application answers.
+/// An answer of the application.
 pub struct Answer {
     pub status: u16,
     pub content_type: &'static str,
@@ -88,7 +88,7 @@ impl Application {
         self.log.asked.lock().expect("not poisoned").clone()
     }
 
-    /// Waits until a request matches and answers it; panics after 20 s with what came instead.
+    /// Waits until a request matches and answers it; panics after 20 s with the requests that came instead.
     pub fn wait_for(&self, what: &str, matches: impl Fn(&Asked) -> bool) -> Asked {
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut asked = self.log.asked.lock().expect("not poisoned");

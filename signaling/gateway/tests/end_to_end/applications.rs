@@ -1,4 +1,4 @@
-//! What an application sees of calls: headers, fallbacks, recordings, callbacks, live changes.
+//! Calls as an application sees them: headers, fallbacks, recordings, callbacks, live changes.
 
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ fn hangup_otherwise(asked: &Asked, path: &str, twiml: &str) -> Answer {
 }
 
 #[test]
-fn a_recording_is_told_by_callback_and_downloaded_with_the_right_length() {
+fn a_recording_is_reported_by_callback_and_downloaded_with_the_right_length() {
     let application = Application::start(|asked| match asked.path.as_str() {
         "/voice" => Answer::twiml(
             "<Record playBeep=\"false\" trim=\"do-not-trim\" maxLength=\"3\" action=\"/recorded\" \
@@ -246,7 +246,7 @@ fn mulaw_wav(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_inbound_call_is_told_once_as_completed() {
+fn an_inbound_call_is_reported_once_as_completed() {
     let application =
         Application::start(|asked| hangup_otherwise(asked, "/voice", "<Say>Hello.</Say>"));
     let status = application.url("/status");

@@ -17,13 +17,13 @@ use crate::transfers::{callee, dialling, gateway};
 use crate::wait::{self, until};
 use crate::wav;
 
-/// A baresip that does what it is told over its control port; killed when dropped.
+/// A baresip driven over its control port; killed when dropped.
 ///
 /// It says a tone all the time and writes what it hears to files.
 struct Baresip {
     program: Program,
     control: TcpStream,
-    /// What came over the control port and was not looked at yet.
+    /// Unread output of the control port.
     unread: Vec<u8>,
     folder: TempDir,
 }
@@ -105,7 +105,7 @@ impl Baresip {
     }
 }
 
-/// What bob says, and carol.
+/// The tones of bob and of carol.
 const BOB: u8 = 0xB0;
 const CAROL: u8 = 0xCA;
 
@@ -216,7 +216,7 @@ fn baresip_joins_the_parties_of_its_two_calls_and_leaves() {
     gateway.settled();
 }
 
-/// What alice's offer asks for; bob does so without having been asked.
+/// The packet time that alice's offer asks for; bob uses it unasked.
 #[test]
 fn baresip_that_wants_packets_of_60_ms_talks_to_a_party_that_sends_them() {
     let gateway = gateway("");

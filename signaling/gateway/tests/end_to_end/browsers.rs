@@ -1,5 +1,5 @@
 //! Session descriptions as long as browsers write them: hundreds of lines about video, ICE and feedback
-//! that nobody here reads. SIPp speaks them as caller and as callee.
+//! that the gateway does not read. SIPp sends them as caller and as callee.
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;

@@ -103,9 +103,9 @@ fn send_what_must_be_dropped(
     to: SocketAddr,
     numbers: &mut Numbers,
 ) -> Vec<(&'static str, u64)> {
-    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let foreign = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     for _ in 0..7 {
-        alice.send_from(&stranger, to, &numbers.next(0, &[MARK; 160]));
+        alice.send_from(&foreign, to, &numbers.next(0, &[MARK; 160]));
     }
     for first in [0x40, 0xC0] {
         alice.send(to, &with_first_byte(first, numbers));
@@ -125,7 +125,7 @@ fn send_what_must_be_dropped(
     alice.send(rtcp, &numbers.next(0, &[MARK; 160]));
     alice.send(to, &receiver_report());
     alice.send_from(&alice.rtcp, rtcp, &receiver_report()[..6]);
-    alice.send_from(&stranger, gateway.last_media_port(), &numbers.next(0, &[MARK; 160]));
+    alice.send_from(&foreign, gateway.last_media_port(), &numbers.next(0, &[MARK; 160]));
     vec![
         ("stranger", 7),
         ("not_rtp", 2),
@@ -172,7 +172,7 @@ fn latch(alice: &Ends, bob: &Ends, numbers: &mut (Numbers, Numbers)) {
     });
 }
 
-/// Metrics once so many datagrams in all were received.
+/// Metrics once this number of datagrams was received in total.
 fn received(gateway: &Gateway, count: u64) -> Samples {
     let name = "media_packets_received_total";
     gateway.metrics_when(&format!("{count} received"), |now| now.sum(name, "") >= count)
@@ -255,7 +255,7 @@ impl Ends {
         self.rtp.local_addr().expect("bound").port()
     }
 
-    /// Where the gateway's RTP for this party comes from; waits for its first packet.
+    /// The address that the gateway sends RTP to this party from; waits for the first packet.
     fn gateway_rtp(&self) -> SocketAddr {
         let port = || u16::try_from(self.counts.gateway.load(Ordering::Acquire)).expect("a port");
         until("the gateway's first packet", || port() != 0);

@@ -1,4 +1,4 @@
-//! What the official SDK can write in TwiML, against the table of what this gateway does with it; SSML as
+//! The TwiML that the official SDK can write, against the table of coverage; SSML as
 //! a callee hears it.
 
 use crate::gateway::Gateway;

@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::phone::PASSWORD;
 use crate::rtp::{Packet, Party, Stream};
 use crate::sipp::{self, Sipp};
-/// Where Debian's package sip-tester has its captures.
+/// The folder of captures in Debian's package sip-tester.
 const CAPTURES: &str = "/usr/share/sip-tester";
 
 #[test]

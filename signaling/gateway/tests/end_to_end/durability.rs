@@ -1,4 +1,4 @@
-//! What survives: restarts, kills, drains.
+//! Data and calls over restarts, kills and drains.
 
 use crate::application::{Answer, Application};
 use crate::gateway::{ACCOUNT, Gateway, TOKEN, binary};

@@ -8,7 +8,7 @@ use crate::registrar::pjsua_at;
 use crate::sdk;
 use crate::tls::{Callee, authorities, foreign_certificate, s_client};
 
-/// What the phone says of the INVITE that it got: where it came from, then Via, Contact and SDP.
+/// The INVITE as the phone received it: its source, then Via, Contact and SDP.
 fn where_it_came_from(callee: &mut Callee) -> (String, [String; 3]) {
     let source = callee.wait_for("came from").replace("came from ", "");
     let said = ["Via:", "Contact:", "c="].map(|header| callee.wait_for(header));
@@ -40,7 +40,7 @@ fn a_call_by_an_edge_leaves_from_the_address_that_it_shows_over_tcp_and_tls() {
         sdk::python(&gateway, &body);
         let (source, [via, contact, connection]) = where_it_came_from(&mut callee);
         assert!(source.starts_with(&format!("{host}:")), "{transport}{edge} came from {source}");
-        // What the phone could call back: the edge's own listener.
+        // The phone could call back to the listener of the edge.
         let listener = &list["edges"][usize::from(!edge.is_empty())]["signaling"][transport][0];
         let listener = listener.as_str().expect("an address");
         assert!(via.contains(listener), "{via} of {listener}");

@@ -1,4 +1,4 @@
-//! Floods of strangers: what they cost, and that a phone we know is answered meanwhile.
+//! Floods of unauthenticated requests: their cost, and that a known phone is answered meanwhile.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use crate::gateway::Gateway;
 use crate::wait;
 
 const KNOWN: &str = "127.0.0.5";
-/// Each sends more than a stranger may.
-const STRANGERS: [&str; 4] = ["127.0.0.66", "127.0.0.67", "127.0.0.68", "127.0.0.69"];
+/// Each sends more than an unauthenticated source may.
+const SOURCES: [&str; 4] = ["127.0.0.66", "127.0.0.67", "127.0.0.68", "127.0.0.69"];
 const MESSAGES_EACH: usize = 4_000;
 
 #[test]
-fn a_flood_of_strangers_costs_no_memory_no_log_and_no_phone_its_answers() {
+fn a_flood_of_unauthenticated_requests_costs_no_memory_no_log_and_no_phone_its_answers() {
     let gateway = Gateway::start("");
     let domain = gateway.domain("desk", &[("VoiceUrl", "http://127.0.0.1:9/voice")]);
     gateway.allow_address(&domain, KNOWN);
@@ -21,11 +21,11 @@ fn a_flood_of_strangers_costs_no_memory_no_log_and_no_phone_its_answers() {
     assert_eq!(phone.ask(&message("INVITE", "phone", 0, "")), 400);
     let (memory, log) = (memory_kib(&gateway), gateway.log().len());
 
-    let strangers = STRANGERS.map(|address| Party::at(address, &gateway));
+    let sources = SOURCES.map(|address| Party::at(address, &gateway));
     let mut asked = 0;
     for number in 0..MESSAGES_EACH {
-        for (kind, stranger) in strangers.iter().enumerate() {
-            stranger.send(&flood(kind, number));
+        for (kind, source) in sources.iter().enumerate() {
+            source.send(&flood(kind, number));
         }
         if number % 200 == 0 {
             asked += 1;
@@ -34,11 +34,14 @@ fn a_flood_of_strangers_costs_no_memory_no_log_and_no_phone_its_answers() {
         }
     }
 
-    let heard = strangers.iter().map(Party::answers).sum::<usize>();
-    assert!(heard <= STRANGERS.len() * 400, "{heard} answers");
+    let answered = sources.iter().map(Party::answers).sum::<usize>();
+    assert!(answered <= SOURCES.len() * 400, "{answered} answers");
     let metrics = gateway.metrics();
     let transactions = metrics.value("signaling_server_transactions");
-    assert!(transactions <= 1, "{transactions} kept: no memory for strangers, one for the phone");
+    assert!(
+        transactions <= 1,
+        "{transactions} kept: no state for unauthenticated sources, one for the phone"
+    );
     let held = metrics.value("signaling_held_messages_dropped_total");
     let rate = metrics.value("signaling_refusals_requests_total{rule=\"stranger_rate\"}");
     assert!(held > 0 && rate >= held, "{held} unread, {rate} in all");
@@ -48,7 +51,7 @@ fn a_flood_of_strangers_costs_no_memory_no_log_and_no_phone_its_answers() {
     assert!(lines < 200 * 1024, "{lines} bytes of log");
 }
 
-/// Requests to nobody, to no dialog, to register, and none at all.
+/// Requests to an unknown user, to an unknown dialog, to register, and bytes that are not a request.
 fn flood(kind: usize, number: usize) -> Vec<u8> {
     match kind {
         0 => message("INVITE", "flood", number, ""),
@@ -115,7 +118,7 @@ impl Party {
     }
 }
 
-/// What the process holds in memory.
+/// Resident memory of the process.
 fn memory_kib(gateway: &Gateway) -> usize {
     let path = format!("/proc/{}/status", gateway.process_id());
     let status = std::fs::read_to_string(path).expect("it runs");

@@ -50,7 +50,7 @@ impl Gateway {
         Self::start_as(folder, sip, MEDIA_PORTS, media)
     }
 
-    /// The same with room for more media than the few legs of most tests: so many ports.
+    /// As above, with this number of media ports: most tests need few.
     pub fn start_with_media_ports(ports: u16, more: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         Self::start_as(folder, "", ports, more)
@@ -101,7 +101,7 @@ impl Gateway {
         self.log.wait_for(text);
     }
 
-    /// Where it speaks TLS.
+    /// Its TLS listener.
     pub fn tls(&self) -> SocketAddr {
         self.sip_tls.expect("started with TLS")
     }

@@ -27,7 +27,7 @@ const OWN_VIA: &str = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[
 /// The gateway refreshes the session after 45 s by a re-INVITE, as SIPp serves no UPDATE; while that
 /// one waits for its answer, SIPp sends one of its own.
 #[test]
-fn both_sides_offer_at_once_are_told_491_and_go_on_after_their_waits() {
+fn both_sides_offer_at_once_get_491_and_go_on_after_their_waits() {
     let gateway = Gateway::start_with_sip("extensions = [\"timer\"]\n", "");
     let application =
         Application::start(|_| Answer::twiml("<Say>Hello.</Say><Pause length=\"100\"/>"));

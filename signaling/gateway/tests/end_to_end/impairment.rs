@@ -1,4 +1,4 @@
-//! A call over a bad network: the relay passes on what came as it came, and the figures of the call
+//! A call over a bad network: the relay passes on packets as they arrive, and the figures of the call
 //! say what the network did.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -29,11 +29,11 @@ const LATE: Impairment =
     Impairment { loss: 20, duplicates: 10, reorder: 0, jitter_ms: 200, seed: 23 };
 
 #[test]
-fn a_bad_network_is_passed_on_unchanged_and_told_as_it_was() {
+fn a_bad_network_is_passed_on_unchanged_and_reported_as_it_was() {
     let attempts = (0..3).map(|_| Run::new());
     let run = attempts.into_iter().find(|run| !run.has_stalled()).expect("a machine that keeps up");
     run.expect_unchanged();
-    run.expect_told();
+    run.expect_reported();
 }
 
 /// A call that is over.
@@ -43,7 +43,7 @@ struct Run {
     bob: Way,
 }
 
-/// What one party said, as it left the network, and what the other one heard.
+/// The packets of one party as they left the network, and the audio that the other one received.
 struct Way {
     delivered: Vec<Delivered>,
     heard: Vec<Packet>,
@@ -100,7 +100,7 @@ impl Run {
         for way in [&self.alice, &self.bob] {
             let marked = way.heard.iter().filter(|packet| number(&packet.payload).is_some());
             let marked: Vec<&Packet> = marked.collect();
-            // What came before the bridge was up went nowhere.
+            // Packets before the bridge had no destination.
             let skipped = way.delivered.len() - marked.len();
             let first = number(&marked[0].payload);
             assert!(skipped < GOOD as usize && first < Some(GOOD), "{skipped} skipped, {first:?}");
@@ -116,7 +116,7 @@ impl Run {
         }
     }
 
-    fn expect_told(&self) {
+    fn expect_reported(&self) {
         let calls = self.gateway.fetch("Calls.json").json();
         for way in [&self.alice, &self.bob] {
             let calls = calls["calls"].as_array().expect("a list").iter();
@@ -182,7 +182,7 @@ fn packet(index: u32, ssrc: u32) -> Packet {
     }
 }
 
-/// Which packet of ours it is; silence of the gateway's is none.
+/// The number of our packet in it; `None` for silence of the gateway.
 fn number(payload: &[u8]) -> Option<u32> {
     let (number, rest) = payload.split_first_chunk::<4>()?;
     let index = u32::from_be_bytes(*number);

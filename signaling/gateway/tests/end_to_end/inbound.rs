@@ -53,7 +53,7 @@ fn a_wrong_password_is_refused_and_asks_no_application() {
 }
 
 #[test]
-fn a_foreign_address_hears_nothing() {
+fn a_foreign_address_gets_no_response() {
     let gateway = Gateway::start("");
     let application = Application::start(|_| Answer::twiml("<Say>Hello.</Say>"));
     let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);

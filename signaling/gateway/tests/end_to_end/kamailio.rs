@@ -62,7 +62,7 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        // Its main process ends its others only when it is asked to end.
+        // Its main process ends the others only on a signal to itself.
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
         if std::thread::panicking() {

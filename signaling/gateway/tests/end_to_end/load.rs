@@ -13,7 +13,7 @@ pub struct Load {
     folder: TempDir,
 }
 
-/// What a load came to.
+/// The result of a load.
 #[derive(Debug)]
 pub struct Outcome {
     pub successful: u64,

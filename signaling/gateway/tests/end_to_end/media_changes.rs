@@ -7,7 +7,7 @@ use crate::{sdk, sipp, tls};
 
 const DOMAIN: &str = "desk.sip.sidetone.test";
 
-/// Who speaks TLS and SRTP.
+/// The parties that use TLS and SRTP.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Secure {
     Nobody,

@@ -16,7 +16,7 @@ const CALLS: u32 = 64;
 const FILE_BYTES: usize = 38_000_000;
 /// The least that may be set: two such files and what calls, webhooks and small prompts take.
 const AUDIO_MIB: u64 = 128;
-/// What 64 calls and their requests may take by the start-up sum (160 KiB and 112 KiB each), and what the
+/// The memory of 64 calls and their requests by the start-up sum (160 KiB and 112 KiB each), and what the
 /// allocator holds between uses.
 const BESIDE_MIB: u64 = 17 + 15;
 
@@ -94,7 +94,7 @@ impl FileServer {
     }
 }
 
-/// Ends with the connection: the gateway gives up a file that nobody wants any more.
+/// Ends with the connection: the gateway cancels a file without waiters.
 fn serve(mut stream: &TcpStream) {
     let head = BufReader::new(stream)
         .lines()

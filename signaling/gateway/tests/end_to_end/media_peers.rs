@@ -1,4 +1,4 @@
-//! Who may be the other end of a call's media: nobody whom SDP only claims to be one, not ourselves, and at one
+//! The other end of a call's media: not an address that SDP only claims, not ourselves, and at one
 //! address the phone that its SDP names. SIP by SIPp, media by hand.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -47,7 +47,7 @@ fn refused_offer(sequence: u32, connection: &str, port: &str) -> String {
 }
 
 #[test]
-fn an_offer_that_points_our_media_at_ourselves_or_at_nobody_is_refused_and_the_call_goes_on() {
+fn an_offer_with_our_own_or_an_impossible_media_address_is_refused_and_the_call_goes_on() {
     let application = Application::start(|_| Answer::twiml("<Gather timeout=\"20\"/>"));
     let gateway = gateway_with(&application);
     let listener = gateway.sip_udp.port().to_string();
@@ -198,7 +198,7 @@ fn the_phone_that_sdp_names_is_heard_and_served_although_a_stray_one_at_its_addr
     }
     let heard = bob.receive_until(25, |packet| packet.payload == [0x31; 160]);
     assert_eq!(heard.len(), 25);
-    // What is sent to a party goes where the phone is, and the report at the end as well.
+    // Media and the final report go to the real address of the phone.
     let mut bytes = [0; 2_048];
     let (_, source) = alice.rtcp.recv_from(&mut bytes).expect("a report");
     assert_eq!(source, reports);

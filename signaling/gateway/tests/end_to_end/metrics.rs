@@ -1,4 +1,4 @@
-//! What /metrics says, read as numbers.
+//! The metrics of /metrics, parsed as numbers.
 
 use std::collections::BTreeMap;
 

@@ -28,7 +28,7 @@ impl NameServer {
         Self { address, asked, is_over, thread: Some(thread) }
     }
 
-    /// What was asked: names and types, in order.
+    /// The queries: names and types, in order.
     pub fn asked(&self) -> Vec<(String, u16)> {
         self.asked.lock().expect("not poisoned").clone()
     }

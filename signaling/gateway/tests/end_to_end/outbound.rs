@@ -7,7 +7,7 @@ use crate::sdk;
 use crate::sipp::{self, Sipp};
 
 #[test]
-fn the_python_sdk_places_a_call_and_hears_of_its_life() {
+fn the_python_sdk_places_a_call_and_receives_its_status_callbacks() {
     let gateway = Gateway::start("");
     let application = Application::start(|asked| match asked.path.as_str() {
         "/voice" => Answer::twiml("<Play digits=\"12\"/><Say>Hello.</Say>"),
@@ -86,7 +86,7 @@ fn the_node_sdk_provisions_and_lists_and_removes() {
 }
 
 #[test]
-fn a_busy_party_is_told_as_busy() {
+fn a_busy_party_is_reported_as_busy() {
     let gateway = Gateway::start("");
     let application = Application::start(|_| Answer::status(204));
     let callee_port = sipp::free_port();

@@ -25,7 +25,7 @@ fn number(quality: &Value, name: &str) -> f64 {
 }
 
 #[test]
-fn silence_that_a_phone_does_not_send_is_no_loss_and_keeps_its_length_in_a_recording() {
+fn silence_that_a_phone_does_not_send_is_not_a_loss_and_keeps_its_length_in_a_recording() {
     let gateway = Gateway::start_with_default_domain("desk");
     let application = Application::start(|asked| match asked.path.as_str() {
         "/voice" => Answer::twiml(

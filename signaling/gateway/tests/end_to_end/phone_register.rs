@@ -1,4 +1,4 @@
-//! `sidetone phone register` at a registrar that nobody here wrote: SIPp.
+//! `sidetone phone register` at a third-party registrar: SIPp.
 
 use std::process::Command;
 
@@ -58,7 +58,7 @@ fn the_phone_registers_with_digest_and_unregisters_at_the_end() {
 }
 
 #[test]
-fn a_wrong_password_is_told_and_the_exit_code_says_so() {
+fn a_wrong_password_is_reported_and_the_exit_code_is_1() {
     let (code, printed, messages) = register("Wrong-Passw0rd");
     assert_eq!(code, Some(1), "{printed}\n{messages}");
     assert!(printed.contains("403"), "{printed}");

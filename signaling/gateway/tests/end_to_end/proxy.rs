@@ -31,7 +31,7 @@ pub struct Delivered {
 
 /// The network between one party and the gateway.
 pub struct Proxy {
-    /// Where the party sends to.
+    /// The address that the party sends to.
     pub inner: SocketAddr,
     /// The port that the party's SDP names.
     pub port: u16,
@@ -43,14 +43,14 @@ struct Shared {
     inner: UdpSocket,
     outer: UdpSocket,
     party: SocketAddr,
-    /// Where the gateway's RTP comes from, once there was any.
+    /// The source of the gateway's RTP, once a packet has come.
     gateway: Mutex<Option<SocketAddr>>,
     impairment: Mutex<(Impairment, u64)>,
     delivered: Mutex<Vec<Delivered>>,
     is_over: AtomicBool,
 }
 
-/// What a list of deliveries came to, by the definitions, over the whole list.
+/// The figures of a list of deliveries, by their definitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
     pub lost: u64,
@@ -60,7 +60,7 @@ pub struct Figures {
 }
 
 impl Proxy {
-    /// Perfect until it is told otherwise.
+    /// A perfect network until changed.
     pub fn before(party: &UdpSocket) -> Self {
         let open = || {
             let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -167,7 +167,7 @@ impl Shared {
     }
 }
 
-/// What deliveries came to; the first has the lowest number, and numbers do not wrap.
+/// The figures of deliveries. The first has the lowest number, and numbers do not wrap.
 pub fn figures(delivered: &[Delivered]) -> Figures {
     let mut came = BTreeSet::new();
     let (mut duplicates, mut reordered) = (0, 0);

@@ -53,7 +53,7 @@ fn is_call(line: &str, names: &[&str]) -> bool {
     line.split('(').next().is_some_and(|name| names.contains(&name.trim()))
 }
 
-/// What strace saw of one thread in some seconds.
+/// The system calls that strace counted for one thread.
 fn traced(thread: u32) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("trace");

@@ -36,7 +36,7 @@ impl Gateway {
         domain
     }
 
-    /// Waits until so many contacts are registered; what REST says of them.
+    /// Waits until this number of contacts is registered; returns them as REST shows them.
     pub fn wait_registered(&self, domain: &str, count: usize) -> Vec<serde_json::Value> {
         let path = format!("SIP/Domains/{domain}/Registrations.json");
         wait::found(&format!("{count} registered contacts"), || {
@@ -113,12 +113,12 @@ pub fn pjsua_at(
     sdk::python_file("pjsua_register.py", &arguments)
 }
 
-/// Where the gateway listens for that transport.
+/// The listener of the gateway for that transport.
 pub fn server(gateway: &Gateway, transport: &str) -> SocketAddr {
     if transport == "tls" { gateway.tls() } else { gateway.sip_udp }
 }
 
-/// Who wants SRTP.
+/// The parties that require SRTP.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Secure {
     Nobody,
@@ -311,7 +311,7 @@ fn a_registration_that_rest_deletes_is_not_called_any_more() {
     let form = [("To", &*to), ("From", "1000"), ("Twiml", "<Response/>")];
     let call = gateway.create("Calls.json", &form).text("sid");
     let timeline = gateway.wait_for_timeline(&call);
-    assert!(gateway.notified().contains(&"32009".to_owned()), "nobody is registered: {timeline}");
+    assert!(gateway.notified().contains(&"32009".to_owned()), "no contact is registered: {timeline}");
 }
 
 #[test]

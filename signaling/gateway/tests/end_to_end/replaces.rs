@@ -38,7 +38,7 @@ fn a_phone_that_was_handed_a_call_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn support_for_replaces_is_told_and_a_dialog_that_is_not_here_is_481() {
+fn support_for_replaces_is_announced_and_an_unknown_dialog_is_481() {
     let application = Application::start(|_| Answer::twiml("<Reject/>"));
     let gateway = Gateway::start("");
     let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);

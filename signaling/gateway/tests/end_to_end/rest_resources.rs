@@ -114,7 +114,7 @@ fn record_a_call(gateway: &Gateway, application: &Application) {
 }
 
 #[test]
-fn past_a_hundred_requests_at_once_an_account_is_told_so_and_nothing_is_done() {
+fn past_a_hundred_requests_at_once_an_account_gets_429_and_nothing_is_done() {
     let gateway = Gateway::start("");
     let login = base64::engine::general_purpose::STANDARD.encode(format!("{ACCOUNT}:{TOKEN}"));
     let request = format!(

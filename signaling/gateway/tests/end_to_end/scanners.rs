@@ -6,7 +6,7 @@ use crate::gateway::Gateway;
 use crate::phone::PASSWORD;
 
 #[test]
-fn a_scan_for_devices_by_address_finds_nobody() {
+fn a_scan_for_devices_by_address_finds_no_device() {
     let gateway = Gateway::start("");
     gateway.domain_with_user("desk", "http://127.0.0.1:9/voice", "alice", PASSWORD);
     let said = scan(&["svmap", "-p", &gateway.sip_udp.port().to_string(), "127.0.0.1"]);
@@ -27,11 +27,15 @@ fn a_scan_for_users_cannot_tell_one_that_is_there() {
     assert!(!said.contains("alice") && said.contains("found nothing"), "alice stands out: {said}");
     let metrics = gateway.metrics();
     assert!(metrics.value("signaling_challenges_sent_total") > 0);
-    assert_eq!(metrics.value("signaling_server_transactions"), 0, "no memory for strangers");
+    assert_eq!(
+        metrics.value("signaling_server_transactions"),
+        0,
+        "no state for unauthenticated sources"
+    );
 }
 
 #[test]
-fn a_guesser_of_passwords_is_not_heard_any_more_before_it_finds_the_right_one() {
+fn a_guesser_of_passwords_is_locked_out_before_it_finds_the_right_one() {
     let gateway = Gateway::start("");
     gateway.domain_to_register("http://127.0.0.1:9/voice", &[]);
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -49,7 +53,7 @@ fn a_guesser_of_passwords_is_not_heard_any_more_before_it_finds_the_right_one() 
     assert!(wrong == 20 && locked > 0, "{wrong} wrong, {locked} not heard\n{said}");
 }
 
-/// A file of so many words that are not it, and then the one that is.
+/// A file with this number of wrong words, then the right one.
 fn words(folder: &tempfile::TempDir, stem: &str, count: usize, last: &str) -> String {
     let path = folder.path().join("words");
     let words: Vec<String> = (0..count).map(|number| format!("{stem}{number}")).collect();
@@ -59,7 +63,7 @@ fn words(folder: &tempfile::TempDir, stem: &str, count: usize, last: &str) -> St
 
 const DOMAIN: &str = "--domain=desk.sip.sidetone.test";
 
-/// What a scanner prints, colours left in.
+/// The output of a scanner, with its colour codes.
 fn scan(words: &[&str]) -> String {
     let (program, arguments) = words.split_first().expect("a program");
     let output = Command::new("timeout")

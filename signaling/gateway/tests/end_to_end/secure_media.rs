@@ -123,7 +123,7 @@ fn srtp_of_libsrtp_goes_on_past_the_wrap_with_offers_of_the_same_key_and_of_a_ne
 }
 
 #[test]
-fn srtp_is_refused_where_nobody_asked_for_it() {
+fn an_offer_of_srtp_is_refused_where_the_domain_does_not_allow_it() {
     let gateway = Gateway::start_with_default_domain("desk");
     let application = Application::start(|_| Answer::twiml("<Say>Hello.</Say>"));
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
@@ -135,7 +135,7 @@ fn srtp_is_refused_where_nobody_asked_for_it() {
 }
 
 #[test]
-fn a_secure_domain_serves_pjsua_over_tls_with_srtp_and_nobody_with_less() {
+fn a_secure_domain_serves_pjsua_over_tls_with_srtp_and_refuses_less() {
     let gateway = Gateway::start_with_tls("default_domain = \"desk\"\n", "");
     let application = Application::start(|asked| match asked.path.as_str() {
         "/voice" => Answer::twiml(

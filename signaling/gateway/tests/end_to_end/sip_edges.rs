@@ -194,8 +194,8 @@ fn what_is_not_served_is_refused_as_the_rfc_says_over_udp_and_tcp() {
             assert!(answer.contains(header), "{tag}: {answer}");
         }
         let mut wire = open(&gateway);
-        let stranger = Asking { target: "sip:1@unknown.sip.sidetone.test", ..invite("0") };
-        wire.send(stranger.text(&wire, "stranger").as_bytes());
+        let unknown = Asking { target: "sip:1@unknown.sip.sidetone.test", ..invite("0") };
+        wire.send(unknown.text(&wire, "unknown").as_bytes());
         assert_eq!(wire.receive(SILENCE), "", "an unknown domain is met with silence");
     }
     let asked = application.asked();
@@ -204,7 +204,7 @@ fn what_is_not_served_is_refused_as_the_rfc_says_over_udp_and_tcp() {
 }
 
 #[test]
-fn a_domain_with_an_ip_list_hears_nothing_of_other_sources_over_udp_and_tcp() {
+fn a_domain_with_an_ip_list_ignores_other_sources_over_udp_and_tcp() {
     let gateway = Gateway::start("");
     let domain = gateway.domain("desk", &[("VoiceUrl", "http://127.0.0.1:9/voice")]);
     gateway.allow_address(&domain, "192.0.2.1");

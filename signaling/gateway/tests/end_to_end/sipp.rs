@@ -83,7 +83,7 @@ impl Drop for Running {
     }
 }
 
-/// What a SIPp run came to.
+/// The result of a SIPp run.
 pub struct Finished {
     pub output: Output,
     folder: TempDir,
@@ -114,7 +114,7 @@ impl Finished {
     }
 }
 
-/// A media port where nobody listens, for calls whose sound does not matter. Ports below 1024 would be refused.
+/// A media port without a listener, for calls whose audio does not matter. Ports below 1024 would be refused.
 pub const SILENT_MEDIA_PORT: u16 = 1025;
 
 /// A free UDP port for a callee. SIPp cannot tell the port it got.

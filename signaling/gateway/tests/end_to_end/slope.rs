@@ -80,7 +80,7 @@ fn place(gateway: &Gateway, form: &Form, media_port: u16) {
     assert_eq!((outcome.successful, outcome.failed), (all, 0), "{}", outcome.report);
 }
 
-/// What the gateway holds when no call is up.
+/// Resources of the gateway while no call is up.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     resident_kib: u64,

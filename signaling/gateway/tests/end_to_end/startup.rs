@@ -81,7 +81,7 @@ fn two_starts_on_one_data_folder_are_refused() {
 }
 
 #[test]
-fn a_busy_port_is_named_with_its_setting_and_who_to_ask() {
+fn a_busy_port_is_named_with_its_setting_and_a_remedy() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("bound").to_string();
     let said = start_refused(&[&format!("sip.udp={address}")]);

@@ -1,4 +1,4 @@
-//! SIP over TLS with peers that nobody here wrote: OpenSSL, baresip, pjsua2, curl.
+//! SIP over TLS with third-party peers: OpenSSL, baresip, pjsua2, curl.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -86,7 +86,7 @@ fn openssl_gets_modern_versions_and_suites_only_and_a_certificate_for_the_name()
     assert_eq!((failed("tls_old_version"), failed("tls_nothing_in_common")), (2, 3));
 }
 
-/// One SIP request by OpenSSL, and what came back.
+/// One SIP request by OpenSSL, and the response.
 fn ask_by_openssl(gateway: &Gateway, request: &str) -> String {
     let mut child = Command::new("openssl")
         .args(["s_client", "-quiet", "-connect", &gateway.tls().to_string()])
@@ -133,7 +133,7 @@ fn tls_to_an_address_or_an_unknown_domain_is_a_403_and_on_no_account() {
         assert!(answer.starts_with("SIP/2.0 403 "), "{target}: {answer}");
         assert!(!answer.contains("X-Twilio-Error"), "{target}: {answer}");
     }
-    // A domain of ours asks for credentials, `sips:` as well as `sip:`.
+    // Our domain challenges, `sips:` as well as `sip:`.
     for target in [format!("sip:1000@{DOMAIN}"), format!("sips:1000@{DOMAIN}")] {
         let answer = ask_by_openssl(&gateway, &invite(&target));
         assert!(answer.starts_with("SIP/2.0 407 "), "{target}: {answer}");
@@ -385,7 +385,7 @@ fn a_call_out_over_tls_goes_to_a_peer_that_proves_its_name_and_to_no_other() {
 }
 
 #[test]
-fn our_own_phone_calls_over_tls_and_believes_no_stranger() {
+fn our_own_phone_calls_over_tls_and_trusts_no_unknown_authority() {
     let gateway = Gateway::start_with_tls("", "");
     let application = Application::start(|_| Answer::twiml("<Say>Hello.</Say>"));
     gateway.domain_with_user("desk", &application.url("/voice"), "alice", PASSWORD);
@@ -438,7 +438,7 @@ fn testssl_finds_nothing_that_is_weak() {
     assert!(weak.is_empty(), "{weak:#?}\n{printed}");
 }
 
-/// What testssl.sh marks that is as it should be.
+/// Findings of testssl.sh that are intended.
 const EXCUSED: [&str; 1] = [
     // An authority of one gateway has no list of revoked leaves: they are issued anew at each start.
     "cert_revocation",

@@ -10,7 +10,7 @@ use crate::wait;
 use crate::{registrar, sipp};
 
 impl Gateway {
-    /// Calls `to` by REST; the code of what the account is told in these words.
+    /// Calls `to` by REST; returns the code of the notification with this text.
     fn told_of_call(&self, to: &str, words: &str) -> String {
         let twiml = "<Response><Hangup/></Response>";
         let call = self.create("Calls.json", &[("To", to), ("From", "1000"), ("Twiml", twiml)]);

@@ -1,4 +1,4 @@
-//! Transfers by phones that nobody here wrote: blind and attended by REFER, and `<Refer>`.
+//! Transfers by third-party phones: blind and attended by REFER, and `<Refer>`.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -74,7 +74,7 @@ fn packet(number: u16, tone: u8) -> Packet {
     }
 }
 
-/// Sends for so long; answers when the first packet of `wanted` came (milliseconds since 1970).
+/// Sends for this time; returns when the first packet of `wanted` came (milliseconds since 1970).
 fn talk(party: Party, tone: u8, wanted: u8, span: Duration) -> (Option<u64>, Option<SocketAddr>) {
     party.socket.set_read_timeout(Some(Duration::from_millis(2))).expect("a timeout");
     let (mut gateway, mut first) = (None, None);

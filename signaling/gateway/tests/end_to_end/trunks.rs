@@ -123,7 +123,7 @@ fn a_redirect_is_followed_to_where_it_leads() {
     moved.finish().expect_success();
 }
 
-/// What carriers write where we would expect our domain: a number, their own realm, another address.
+/// Hosts that carriers write in place of our domain: a number, their own realm, another address.
 #[test]
 fn a_carrier_is_known_by_its_address_whatever_its_request_uri_names() {
     let gateway = Gateway::start(
@@ -148,7 +148,7 @@ fn a_carrier_is_known_by_its_address_whatever_its_request_uri_names() {
 }
 
 #[test]
-fn a_carrier_that_nobody_takes_calls_of_hears_so_and_so_does_the_account() {
+fn calls_of_a_carrier_without_an_application_are_refused_and_its_account_is_notified() {
     let gateway = Gateway::start("[[trunk]]\nname = \"carrier\"\naddresses = [\"127.0.0.1/32\"]\n");
     let party = Party::new();
     let scenario = sipp::invite("") + &sipp::refused(404);

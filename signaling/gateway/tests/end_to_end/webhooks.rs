@@ -1,4 +1,4 @@
-//! What an application is asked, and what becomes of a call whose application fails.
+//! Requests to an application, and calls whose application fails.
 
 use crate::application::{Answer, Application, Asked};
 use crate::gateway::Gateway;
@@ -39,7 +39,7 @@ fn redirect(status: u16, location: &str) -> Answer {
 const REJECT: &str = "<Reject/>";
 const BUSY: &str = "<Reject reason=\"busy\"/>";
 
-/// A failure by its name, the answer of the application, and the code its fallback is told.
+/// A failure by its name, the answer of the application, and the `ErrorCode` in the fallback request.
 fn failure(name: &str) -> (Answer, &'static str) {
     let xml = |text: &str| Answer::file("text/xml", text.as_bytes().to_vec());
     match name {
@@ -89,7 +89,7 @@ fn every_failure_of_an_application_goes_to_its_fallback_with_its_code() {
 }
 
 #[test]
-fn a_file_that_cannot_be_played_is_told_by_its_own_url() {
+fn a_file_that_cannot_be_played_is_reported_with_its_own_url() {
     let gateway = Gateway::start("");
     let application = Application::start(|asked| match asked.path.as_str() {
         "/a/voice" => Answer::twiml("<Gather><Play>missing.wav</Play></Gather>"),
@@ -107,7 +107,7 @@ fn a_file_that_cannot_be_played_is_told_by_its_own_url() {
 }
 
 #[test]
-fn an_application_that_never_answers_is_asked_again_as_its_url_says_then_left() {
+fn an_application_that_never_answers_is_retried_as_its_url_says() {
     let gateway = Gateway::start("");
     let application = Application::start(|_| Answer::twiml(BUSY));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -246,7 +246,7 @@ fn documents_of_both_sdks_run() {
 }
 
 #[test]
-fn hanging_up_ends_a_recording_and_is_told_so() {
+fn hanging_up_ends_a_recording_and_its_action_reports_it() {
     let gateway = Gateway::start("");
     let application = Application::start(|asked| match asked.path.as_str() {
         "/voice" => Answer::twiml(

@@ -9,7 +9,7 @@ use crate::phone::Baresip;
 use crate::program::Program;
 use crate::sipp;
 
-/// What `sidetone dns` prints for the settings and the data of a gateway.
+/// The output of `sidetone dns` for the settings and the data of a gateway.
 fn print_zone(gateway: &Gateway) -> PathBuf {
     let folder = gateway.folder.path();
     let mut command = Command::new(binary());

@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn large_answers_that_nobody_reads_are_bounded_and_small_ones_pass() {
+    async fn large_answers_without_a_reader_are_bounded_and_small_ones_pass() {
         let answers = Answers::new(1024 * 1024);
         let answer = |bytes: usize| api::Response {
             status: 200,

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_failures_hold_back_nobody_and_success_forgets() {
+    fn slow_failures_lock_no_pair_and_success_forgets() {
         let mut lockout = Lockout::default();
         for minute in 0..40 {
             let now = Instant::from_millis(minute * 30_000);

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_nonce_is_stale_only_for_who_knows_the_password() {
+    fn an_old_nonce_is_stale_only_with_the_right_password() {
         let mut server = server();
         let challenge = server.challenge(NOW, false);
         let later = NOW.after(std::time::Duration::from_secs(301));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_users_and_other_realms_are_told_apart_for_the_operator_only() {
+    fn unknown_users_and_other_realms_differ_for_the_operator_only() {
         let mut server = server();
         let challenge = server.challenge(NOW, false);
         let value = answer(&challenge, "mallory", "Secret123456", 1);

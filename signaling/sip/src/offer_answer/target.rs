@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_for_peers_on_this_machine_and_low_ports_are_for_nobody() {
+    fn loopback_is_for_peers_on_this_machine_and_low_ports_are_refused() {
         let near = MediaTargets::default();
         let far = MediaTargets { peer_is_remote: true, ..MediaTargets::default() };
         for target in ["127.0.0.1:4000", "127.9.9.9:4000", "[::1]:4000", "[::ffff:127.0.0.1]:4000"]

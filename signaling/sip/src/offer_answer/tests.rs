@@ -295,7 +295,7 @@ fn rtcp_goes_where_the_peer_says() {
 }
 
 #[test]
-fn a_peer_that_multiplexes_is_asked_for_it_again() {
+fn a_peer_that_multiplexes_is_offered_it_again() {
     let mut session = MediaSession::new(1);
     let offer = peer("m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\n");
     session.answer(offer.as_bytes(), &local()).unwrap();

@@ -162,7 +162,7 @@ fn a_call_asks_for_the_contact_without_what_no_request_uri_may_have() {
 }
 
 #[test]
-fn two_contacts_told_twice_in_one_request_are_one() {
+fn two_equal_contacts_in_one_request_are_one() {
     let mut world = World::new(1 << 20);
     let changes = world.register("a", &format!("{ALICE},{ALICE}")).unwrap();
     assert_eq!(changes.put.len(), 1);

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_served_is_no_line() {
+    fn a_line_that_cannot_be_served_is_left_out() {
         for line in [
             "",
             "1",

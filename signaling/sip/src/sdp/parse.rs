@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_nobody_reads_are_skipped_whatever_their_number_and_length() {
+    fn unused_lines_are_skipped_whatever_their_number_and_length() {
         let long = "x".repeat(SDP_LINE_BYTES_MAX);
         let text = format!(
             "v=0\r\na=group:{long}\r\nm=audio 4000 RTP/AVP 0\r\n{}a=sendonly\r\na=x:{long}\r\n",

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_addresses_are_no_names() {
+    fn broken_addresses_are_not_names() {
         for text in ["", "192.0.2.256", "1.2.3", "2001", "[2001:db8", "[::1]x", "a b", "[:::1]"] {
             assert!(Host::parse(text).is_err(), "{text}");
         }

@@ -26,9 +26,9 @@ pub struct UaConfig {
     pub silence_max: Duration,
     /// Most server transactions at a time. Past it requests get 503.
     pub server_transactions_max: usize,
-    /// Whether unauthenticated sources are held to a budget each (`strangers`). `false` for a phone
+    /// Whether unauthenticated sources are held to a budget each (`source_limits`). `false` for a phone
     /// that talks to one server only.
-    pub meets_strangers: bool,
+    pub limits_sources: bool,
     /// Most of our requests outside of dialogs at a time. Past it: `Responded` with 503, nothing is
     /// sent.
     pub requests_max: usize,
@@ -54,7 +54,7 @@ impl UaConfig {
             timers: Timers::default(),
             silence_max: Duration::from_millis(SIP_SILENCE_MS),
             server_transactions_max: shared::limits::SERVER_TRANSACTIONS_MAX,
-            meets_strangers: true,
+            limits_sources: true,
             requests_max: shared::limits::SIP_REQUESTS_MAX,
             tcp_port: None,
             offers_sha256: false,

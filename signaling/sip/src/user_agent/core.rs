@@ -2,7 +2,7 @@
 //!
 //! A session is worked on beside the core: it decides what to send, the core sends it. Each machine of the
 //! core owns its state behind methods: transactions find and repeat messages (`servers`, `clients`),
-//! `tokens` names things, `connections` and `strangers` decide who may speak, `outbox` keeps what the shell
+//! `tokens` names things, `connections` and `source_limits` decide who may speak, `outbox` keeps what the shell
 //! has to do. None knows another; what takes two of them is a method of `Core`, here for requests, in
 //! `responses` for answers, in `client` for what responses set off.
 
@@ -22,7 +22,7 @@ use crate::ids::SessionId;
 use crate::message::Request;
 use crate::name_addr::NameAddr;
 use crate::overload::OverloadControl;
-use crate::strangers::Strangers;
+use crate::source_limits::SourceLimits;
 use crate::token::Token;
 use crate::transaction::{Acknowledgement, ClientKey, Clients, Sender, Servers};
 use crate::uri::{Host, SipUri};
@@ -41,7 +41,7 @@ pub(super) struct Core {
     pub digest: crate::digest::Server,
     /// TCP and TLS connections.
     pub connections: Connections,
-    pub strangers: Strangers,
+    pub source_limits: SourceLimits,
     pub overload: OverloadControl,
     /// Time of the current input.
     pub at: Instant,

@@ -43,7 +43,7 @@ pub enum UaEvent {
     /// A request outside of a dialog: INVITE, OPTIONS, REGISTER.
     Incoming(Box<Incoming>),
     /// A request in an unknown dialog or transaction. The layer above answers 481, or stays silent.
-    /// Where [`UaConfig::meets_strangers`] is `false` the user agent answers 481 itself, without
+    /// Where [`UaConfig::limits_sources`] is `false` the user agent answers 481 itself, without
     /// this event.
     Stray(Box<Incoming>),
     /// A provisional response to our INVITE (not 100).

@@ -62,7 +62,7 @@ use crate::message::CallId;
 use crate::name_addr::Contacts;
 use crate::overload::{Overload, OverloadControl};
 use crate::refer_to::Replaces;
-use crate::strangers::Strangers;
+use crate::source_limits::SourceLimits;
 use crate::transaction::{ClientFate, ClientKey, Clients, ServerFate, ServerKeys, Servers};
 use connections::Connections;
 use outbox::Outbox;
@@ -98,7 +98,7 @@ impl UserAgent {
             clients: Clients::new(config.timers),
             digest: digest::Server::new(&config.realm, random.key_for("digest")),
             connections: Connections::default(),
-            strangers: Strangers::default(),
+            source_limits: SourceLimits::default(),
             at: Instant::ZERO,
             overload: OverloadControl::default(),
             outbox: Outbox::default(),
@@ -205,8 +205,8 @@ impl UserAgent {
 
     /// Rate limits of unauthenticated sources. The layer above knows who has authenticated, and
     /// notes it there.
-    pub fn strangers(&mut self) -> &mut Strangers {
-        &mut self.core.strangers
+    pub fn source_limits(&mut self) -> &mut SourceLimits {
+        &mut self.core.source_limits
     }
 
     /// Sets the overload state, which responses report to peers that offer overload control (RFC
@@ -217,7 +217,7 @@ impl UserAgent {
 
     /// Whether this source authenticated, registered or stood on an IP list lately.
     pub fn is_vouched(&self, now: Instant, source: std::net::IpAddr) -> bool {
-        self.core.strangers.is_vouched(now, source)
+        self.core.source_limits.is_vouched(now, source)
     }
 
     /// Begins a transaction for a request other than INVITE whose answer needs time, or must stay
@@ -444,7 +444,7 @@ mod tests {
     use crate::flow::Flow;
 
     #[test]
-    fn a_panic_in_one_session_is_told_and_loses_no_other() {
+    fn a_panic_in_one_session_is_reported_and_loses_no_other() {
         let origin = shared::Origin { node: 1, generation: 1 };
         let mut agent = UserAgent::new(UaConfig::new(origin, "gw.test", "sip.test"), [1; 32]);
         for number in [1, 2] {

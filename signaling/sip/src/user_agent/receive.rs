@@ -126,7 +126,7 @@ impl UserAgent {
 
     /// Leaves the 481 to the layer above, which may have a reason to stay silent.
     fn answer_stray(&mut self, flow: Flow, request: Request) {
-        if !self.core.config.meets_strangers {
+        if !self.core.config.limits_sources {
             return self.core.respond_stateless(flow, &request, 481, Shape::default());
         }
         if self.core.may_answer_stray(flow) {

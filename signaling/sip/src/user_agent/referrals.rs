@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_refer_of_ours_waits_for_the_end_of_the_first() {
+    fn our_second_refer_waits_for_the_end_of_the_first() {
         let mut referrals = Referrals::default();
         assert!(referrals.refer("sip:a@b".to_owned(), Vec::new()));
         assert!(!referrals.refer("sip:c@d".to_owned(), Vec::new()));

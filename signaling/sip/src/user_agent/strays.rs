@@ -8,15 +8,15 @@ use super::UserAgent;
 use super::core::Core;
 use super::event::UaEvent;
 use crate::flow::{CloseReason, Flow};
-use crate::strangers::Budget;
+use crate::source_limits::Budget;
 
 impl Core {
     /// Counts an answer of the user agent itself; `false`: its source is past its budget.
     pub(super) fn may_answer_stray(&mut self, flow: Flow) -> bool {
-        if !self.config.meets_strangers {
+        if !self.config.limits_sources {
             return true;
         }
-        match self.strangers.take(self.at, flow.remote.ip()) {
+        match self.source_limits.take(self.at, flow.remote.ip()) {
             Budget::Within => true,
             Budget::ChallengeOnly | Budget::HeldFromNow | Budget::Held => {
                 self.meters.strays_dropped += 1;
@@ -29,8 +29,8 @@ impl Core {
     /// Whether a server transaction of this source has room.
     pub(super) fn has_room_for(&self, flow: Flow) -> bool {
         let source = flow.remote.ip();
-        let is_bound = self.config.meets_strangers && self.servers.is_full_of(source);
-        !self.servers.is_full() && (!is_bound || self.strangers.is_vouched(self.at, source))
+        let is_bound = self.config.limits_sources && self.servers.is_full_of(source);
+        !self.servers.is_full() && (!is_bound || self.source_limits.is_vouched(self.at, source))
     }
 }
 
@@ -40,7 +40,7 @@ impl UserAgent {
     pub(super) fn is_unheard(&mut self, flow: Flow, bytes: &[u8]) -> bool {
         let core = &mut self.core;
         let is_held =
-            core.config.meets_strangers && core.strangers.is_held(core.at, flow.remote.ip());
+            core.config.limits_sources && core.source_limits.is_held(core.at, flow.remote.ip());
         let is_unheard = is_held && !is_response(bytes) && !core.tokens.stand_in(bytes);
         if is_unheard {
             core.meters.held_dropped += 1;

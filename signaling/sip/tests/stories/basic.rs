@@ -68,7 +68,7 @@ fn the_ack_repeats_the_headers_of_the_product() {
 }
 
 #[test]
-fn early_media_is_told_and_the_200_repeats_it() {
+fn early_media_is_reported_and_the_200_repeats_it() {
     let mut world = World::new(4);
     let incoming = world.call(invite(Transport::Udp));
     world.admit(incoming);

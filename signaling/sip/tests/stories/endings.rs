@@ -12,7 +12,7 @@ fn cancel() -> Command {
 }
 
 #[test]
-fn a_refusal_is_told_with_its_headers_and_repeated_until_its_ack() {
+fn a_refusal_is_reported_with_its_headers_and_repeated_until_its_ack() {
     let mut world = World::new(1);
     let incoming = world.call(invite(Transport::Udp));
     world.admit(incoming);
@@ -142,7 +142,7 @@ fn the_first_2xx_of_a_forked_call_wins_and_the_second_is_ended() {
 
 /// Behind a NAT its Contact is of no use.
 #[test]
-fn a_2xx_that_nobody_wants_is_ended_along_the_flow_of_a_registered_phone() {
+fn an_unwanted_2xx_is_ended_along_the_flow_of_a_registered_phone() {
     let mut world = World::new(5);
     let mut to_bob = invite(Transport::Udp);
     to_bob.attempts.stays_on_flow = true;

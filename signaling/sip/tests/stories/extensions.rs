@@ -251,7 +251,7 @@ fn a_refresh_of_a_session_that_the_peer_holds_leaves_it_on_hold() {
 }
 
 #[test]
-fn a_session_that_nobody_refreshes_is_ended_before_its_time() {
+fn a_session_without_refresh_is_ended_before_it_expires() {
     let mut world = World::new(10);
     talking(&mut world, Extensions::ALL);
     world.is_cut = true;
@@ -269,7 +269,7 @@ fn a_session_that_nobody_refreshes_is_ended_before_its_time() {
 }
 
 #[test]
-fn a_session_timer_that_is_too_short_is_refused_and_asked_again_longer() {
+fn a_session_timer_that_is_too_short_is_refused_and_offered_again_longer() {
     let mut world = World::new(11);
     let short = vec![Header::new("Session-Expires", b"60")];
     let mut incoming = world.call(sip::Invite { headers: short, ..invite(UDP) });

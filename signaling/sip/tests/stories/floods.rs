@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use shared::limits::{SERVER_TRANSACTIONS_SOURCE_MAX, STRANGER_BURST, STRANGER_HELD_S};
+use shared::limits::{
+    SERVER_TRANSACTIONS_SOURCE_MAX, UNAUTHENTICATED_BURST, UNAUTHENTICATED_HELD_S,
+};
 use shared::{Instant, Now, Origin, Transport};
-use sip::strangers::{Budget, VOUCHED};
+use sip::source_limits::{Budget, VOUCHED};
 use sip::{Effect, Flow, FlowId, Input, UaConfig, UaEvent, UserAgent};
 
 use crate::world::{Who, World, no_dialog, udp};
@@ -42,7 +44,7 @@ impl Rig {
     }
 }
 
-fn stranger(transport: Transport) -> Flow {
+fn unknown_source(transport: Transport) -> Flow {
     Flow { id: FlowId(77), transport, remote: ([203, 0, 113, 9], 9).into(), ..udp(Who::Bob) }
 }
 
@@ -68,25 +70,25 @@ fn strays_of_one_source_are_answered_as_far_as_its_budget_goes() {
     ];
     for (kind, stray) in kinds.into_iter().enumerate() {
         let mut rig = Rig::new();
-        let flow = stranger(Transport::Udp);
+        let flow = unknown_source(Transport::Udp);
         let answers: usize = (0..1_000).map(|number| rig.answers(flow, &stray(number))).sum();
-        assert_eq!(answers as u64, STRANGER_BURST, "kind {kind}");
+        assert_eq!(answers as u64, UNAUTHENTICATED_BURST, "kind {kind}");
         let meters = rig.agent.meters();
-        assert_eq!(meters.strays_dropped + meters.held_dropped, 1_000 - STRANGER_BURST);
+        assert_eq!(meters.strays_dropped + meters.held_dropped, 1_000 - UNAUTHENTICATED_BURST);
         let other = Flow { remote: ([203, 0, 113, 10], 9).into(), ..flow };
         assert_eq!(rig.answers(other, &stray(1)), 1, "others are answered");
-        rig.now = rig.now.after(Duration::from_secs(STRANGER_HELD_S));
+        rig.now = rig.now.after(Duration::from_secs(UNAUTHENTICATED_HELD_S));
         assert_eq!(rig.answers(flow, &stray(1)), 1, "and so is this one again");
     }
 }
 
 #[test]
-fn a_source_that_is_held_is_not_read_but_for_responses_and_dialogs_of_ours() {
+fn of_a_blocked_source_only_responses_and_our_dialogs_are_read() {
     let mut rig = Rig::new();
     for transport in [Transport::Udp, Transport::Tcp] {
-        let flow = stranger(transport);
+        let flow = unknown_source(transport);
         let source = flow.remote.ip();
-        while rig.agent.strangers().take(rig.now.mono, source) != Budget::Held {}
+        while rig.agent.source_limits().take(rig.now.mono, source) != Budget::Held {}
         let before = rig.agent.meters();
         let response = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKq\r\nCSeq: 1 BYE\r\n\
             From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n";
@@ -104,8 +106,8 @@ fn a_source_that_is_held_is_not_read_but_for_responses_and_dialogs_of_ours() {
 #[test]
 fn a_source_that_is_vouched_for_has_all_its_strays_answered() {
     let mut rig = Rig::new();
-    let flow = stranger(Transport::Udp);
-    rig.agent.strangers().vouch(rig.now.mono, flow.remote.ip(), VOUCHED);
+    let flow = unknown_source(Transport::Udp);
+    rig.agent.source_limits().vouch(rig.now.mono, flow.remote.ip(), VOUCHED);
     let stray = |number| request("BYE", number, ";tag=x");
     let answers: usize = (0..1_000).map(|number| rig.answers(flow, &stray(number))).sum();
     assert_eq!(answers, 1_000);

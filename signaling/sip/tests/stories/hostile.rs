@@ -6,7 +6,7 @@ use sip::{Flow, FlowId};
 
 use crate::world::{A, Who, World, udp};
 
-fn stranger(transport: Transport) -> Flow {
+fn unknown_source(transport: Transport) -> Flow {
     Flow { id: FlowId(77), transport, remote: ([203, 0, 113, 9], 9).into(), ..udp(Who::Bob) }
 }
 
@@ -34,7 +34,7 @@ proptest! {
     fn random_bytes_leave_no_state(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         for transport in [Transport::Udp, Transport::Tcp] {
             let mut world = World::new(2);
-            world.inject(Who::Bob, stranger(transport), &bytes);
+            world.inject(Who::Bob, unknown_source(transport), &bytes);
             world.assert_nothing_is_left();
             prop_assert_eq!(world.agent(Who::Bob).meters().connections, 0, "an idle connection is closed");
         }
@@ -56,8 +56,8 @@ proptest! {
             // Another seed than the one overheard: tags and branches fit nothing here.
             let mut world = World::new(3);
             world.talking(Transport::Udp);
-            world.inject(Who::Bob, stranger(transport), &bytes);
-            world.inject(Who::Alice, stranger(transport), &bytes);
+            world.inject(Who::Bob, unknown_source(transport), &bytes);
+            world.inject(Who::Alice, unknown_source(transport), &bytes);
             prop_assert!(world.agent(Who::Alice).has_session(A));
             world.bye(Who::Alice);
             world.assert_nothing_is_left();

@@ -9,7 +9,7 @@ mod extensions;
 mod floods;
 mod hostile;
 mod media_changes;
+mod outside_dialogs;
 mod requests;
-mod strangers;
 mod torture;
 mod transfers;

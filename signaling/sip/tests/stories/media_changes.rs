@@ -81,7 +81,7 @@ fn an_offer_that_cannot_be_served_is_refused_by_name_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_refresh_after_a_refused_offer_of_ours_gets_what_was_agreed_before() {
+fn a_refresh_after_our_refused_offer_gets_the_media_agreed_before() {
     let mut world = World::new(7);
     world.talking(Transport::Udp);
     let mut moved = media(30_010);
@@ -99,7 +99,7 @@ fn a_refresh_after_a_refused_offer_of_ours_gets_what_was_agreed_before() {
 }
 
 #[test]
-fn an_offer_that_nobody_answers_is_refused_in_time() {
+fn an_unanswered_offer_is_refused_in_time() {
     let mut world = World::new(4);
     world.talking(Transport::Udp);
     world.command(Who::Alice, reoffer(Direction::Inactive));

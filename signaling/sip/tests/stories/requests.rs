@@ -92,7 +92,7 @@ fn sent_by_alice(world: &World) -> Vec<sip::Request> {
 }
 
 #[test]
-fn a_challenged_register_is_answered_with_a_digest_and_told_once() {
+fn a_challenged_register_is_answered_with_a_digest_and_reported_once() {
     let mut world = world(1);
     send(&mut world, 7, register(None));
     let first = incoming(&mut world);

@@ -84,7 +84,11 @@ fn answers(transport: Transport, bytes: &[u8]) -> (Vec<u16>, bool) {
         }
     }
     let meters = agent.meters();
-    assert_eq!((meters.sessions, meters.server_transactions), (0, 0), "no state for strangers");
+    assert_eq!(
+        (meters.sessions, meters.server_transactions),
+        (0, 0),
+        "no state for unauthenticated sources"
+    );
     (statuses, is_closed)
 }
 

@@ -24,7 +24,7 @@ fn progress(told: &[UaEvent]) -> Vec<(Option<u16>, bool)> {
 }
 
 #[test]
-fn a_transfer_is_accepted_and_told_to_its_end_in_order() {
+fn a_transfer_is_accepted_and_reported_to_its_end_in_order() {
     for weather in [Weather::default(), Weather { loss: 30, copies: 20, jitter_ms: 100 }] {
         let mut world = World::with(1, weather, |_, config| config);
         world.talking(Transport::Udp);
@@ -74,7 +74,7 @@ fn a_refused_transfer_has_no_subscription_and_the_call_goes_on() {
 }
 
 #[test]
-fn a_transfer_that_nobody_decides_is_refused_in_time() {
+fn an_undecided_transfer_is_refused_in_time() {
     let mut world = World::new(3);
     world.talking(Transport::Udp);
     refer(&mut world);
@@ -84,7 +84,7 @@ fn a_transfer_that_nobody_decides_is_refused_in_time() {
 }
 
 #[test]
-fn a_transfer_into_silence_is_told_as_408_and_the_call_goes_on() {
+fn a_transfer_into_silence_is_reported_as_408_and_the_call_goes_on() {
     let mut world = World::new(4);
     world.talking(Transport::Udp);
     world.drop_if = Some(Box::new(|sent| crate::world::describe(sent) == "A REFER"));

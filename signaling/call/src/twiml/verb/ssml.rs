@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_spelled_is_spelled_and_an_expletive_is_not_heard() {
+    fn spelled_text_is_spelled_and_an_expletive_is_not_spoken() {
         for kind in ["characters", "spell-out", "digits", "telephone"] {
             let spelled = manner(&format!("<say-as interpret-as=\"{kind}\">42</say-as>"));
             assert!(spelled.spelled, "{kind}");

@@ -10,14 +10,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use shared::limits::{
-    SOURCES_REMEMBERED_MAX, STRANGER_BURST, STRANGER_CHALLENGED, STRANGER_HELD_S,
-    STRANGER_REQUESTS_A_SECOND, VOUCHED_S,
+    SOURCES_REMEMBERED_MAX, UNAUTHENTICATED_BURST, UNAUTHENTICATED_CHALLENGED,
+    UNAUTHENTICATED_HELD_S, UNAUTHENTICATED_REQUESTS_A_SECOND, VOUCHED_S,
 };
 use shared::{Instant, source_of};
 
 /// The sources that are vouched for, and the recent rates of all others.
 #[derive(Debug)]
-pub struct Strangers {
+pub struct SourceLimits {
     vouched: Sources<Instant>,
     asking: Sources<Bucket>,
 }
@@ -35,13 +35,13 @@ pub enum Budget {
     Held,
 }
 
-impl Default for Strangers {
+impl Default for SourceLimits {
     fn default() -> Self {
         Self::with_room(SOURCES_REMEMBERED_MAX)
     }
 }
 
-impl Strangers {
+impl SourceLimits {
     fn with_room(sources_max: usize) -> Self {
         Self { vouched: Sources::new(sources_max), asking: Sources::new(sources_max) }
     }
@@ -140,13 +140,14 @@ impl<T: Copy> Sources<T> {
 
 /// How long a correct digest or an IP list vouches for a source.
 pub const VOUCHED: Duration = Duration::from_secs(VOUCHED_S);
-const HELD: Duration = Duration::from_secs(STRANGER_HELD_S);
+const HELD: Duration = Duration::from_secs(UNAUTHENTICATED_HELD_S);
 /// Time that one request takes at the allowed rate.
-const REQUEST: Duration = Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND);
-const CHALLENGED: Duration =
-    Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND * STRANGER_CHALLENGED);
+const REQUEST: Duration = Duration::from_nanos(1_000_000_000 / UNAUTHENTICATED_REQUESTS_A_SECOND);
+const CHALLENGED: Duration = Duration::from_nanos(
+    1_000_000_000 / UNAUTHENTICATED_REQUESTS_A_SECOND * UNAUTHENTICATED_CHALLENGED,
+);
 const BURST: Duration =
-    Duration::from_nanos(1_000_000_000 / STRANGER_REQUESTS_A_SECOND * STRANGER_BURST);
+    Duration::from_nanos(1_000_000_000 / UNAUTHENTICATED_REQUESTS_A_SECOND * UNAUTHENTICATED_BURST);
 
 #[cfg(test)]
 mod tests {
@@ -157,83 +158,83 @@ mod tests {
 
     #[test]
     fn a_burst_passes_then_the_source_is_challenged_then_held_for_ten_seconds_and_others_are_not() {
-        let mut strangers = Strangers::default();
+        let mut limits = SourceLimits::default();
         let now = Instant::from_millis(5_000);
-        let passed = (0..300).filter(|_| strangers.take(now, SOURCE) == Budget::Within).count();
-        assert_eq!(passed as u64, STRANGER_BURST);
-        assert_eq!(strangers.take(now, SOURCE), Budget::HeldFromNow);
-        assert_eq!(strangers.take(now, SOURCE), Budget::Held);
-        assert_eq!(strangers.take(now, OTHER), Budget::Within);
+        let passed = (0..300).filter(|_| limits.take(now, SOURCE) == Budget::Within).count();
+        assert_eq!(passed as u64, UNAUTHENTICATED_BURST);
+        assert_eq!(limits.take(now, SOURCE), Budget::HeldFromNow);
+        assert_eq!(limits.take(now, SOURCE), Budget::Held);
+        assert_eq!(limits.take(now, OTHER), Budget::Within);
         let free = now + HELD;
-        assert_eq!(strangers.take(free, SOURCE), Budget::Within, "heard again afterwards");
+        assert_eq!(limits.take(free, SOURCE), Budget::Within, "heard again afterwards");
     }
 
     #[test]
     fn the_beginning_of_a_hold_is_told_once() {
-        let mut strangers = Strangers::default();
+        let mut limits = SourceLimits::default();
         let now = Instant::from_millis(5_000);
-        let told = (0..900).filter(|_| strangers.take(now, SOURCE) == Budget::HeldFromNow).count();
+        let told = (0..900).filter(|_| limits.take(now, SOURCE) == Budget::HeldFromNow).count();
         assert_eq!(told, 1);
     }
 
     #[test]
     fn fifty_a_second_pass_for_ever() {
-        let mut strangers = Strangers::default();
+        let mut limits = SourceLimits::default();
         for request in 0..5_000 {
             let now = Instant::from_millis(request * 20);
-            assert_eq!(strangers.take(now, SOURCE), Budget::Within, "request {request}");
+            assert_eq!(limits.take(now, SOURCE), Budget::Within, "request {request}");
         }
     }
 
     #[test]
     fn a_source_that_is_vouched_for_has_no_budget_until_ten_minutes_later() {
-        let mut strangers = Strangers::default();
+        let mut limits = SourceLimits::default();
         let now = Instant::from_millis(5_000);
-        strangers.vouch(now, SOURCE, VOUCHED);
-        assert!((0..10_000).all(|_| strangers.take(now, SOURCE) == Budget::Within));
-        assert!(!strangers.is_vouched(now + VOUCHED, SOURCE));
+        limits.vouch(now, SOURCE, VOUCHED);
+        assert!((0..10_000).all(|_| limits.take(now, SOURCE) == Budget::Within));
+        assert!(!limits.is_vouched(now + VOUCHED, SOURCE));
     }
 
     #[test]
     fn a_call_does_not_shorten_what_a_registration_gave() {
-        let mut strangers = Strangers::default();
+        let mut limits = SourceLimits::default();
         let now = Instant::from_millis(5_000);
-        strangers.vouch(now, SOURCE, 2 * VOUCHED);
-        strangers.vouch(now, SOURCE, VOUCHED);
-        assert!(strangers.is_vouched(now + VOUCHED, SOURCE));
+        limits.vouch(now, SOURCE, 2 * VOUCHED);
+        limits.vouch(now, SOURCE, VOUCHED);
+        assert!(limits.is_vouched(now + VOUCHED, SOURCE));
     }
 
     #[test]
     fn who_becomes_vouched_for_is_not_held_any_more() {
-        let mut strangers = Strangers::default();
+        let mut limits = SourceLimits::default();
         let now = Instant::from_millis(5_000);
-        while strangers.take(now, SOURCE) != Budget::HeldFromNow {}
-        assert!(strangers.is_held(now, SOURCE) && !strangers.is_held(now, OTHER));
-        strangers.vouch(now, SOURCE, VOUCHED);
-        assert!(!strangers.is_held(now, SOURCE));
+        while limits.take(now, SOURCE) != Budget::HeldFromNow {}
+        assert!(limits.is_held(now, SOURCE) && !limits.is_held(now, OTHER));
+        limits.vouch(now, SOURCE, VOUCHED);
+        assert!(!limits.is_held(now, SOURCE));
     }
 
     #[test]
     fn forged_sources_push_each_other_out_and_nobody_who_is_vouched_for() {
-        let mut strangers = Strangers::with_room(16);
+        let mut limits = SourceLimits::with_room(16);
         let now = Instant::from_millis(5_000);
-        strangers.vouch(now, SOURCE, VOUCHED);
+        limits.vouch(now, SOURCE, VOUCHED);
         for forged in 0..1_000_u32 {
             let source = IpAddr::V4(forged.into());
-            strangers.take(now + Duration::from_millis(u64::from(forged)), source);
+            limits.take(now + Duration::from_millis(u64::from(forged)), source);
         }
-        assert!(strangers.is_vouched(now, SOURCE));
-        assert_eq!(strangers.asking.by_source.len(), 16);
-        assert_eq!(strangers.asking.by_time.len(), 16);
+        assert!(limits.is_vouched(now, SOURCE));
+        assert_eq!(limits.asking.by_source.len(), 16);
+        assert_eq!(limits.asking.by_time.len(), 16);
     }
 
     #[test]
     fn one_subscriber_of_ipv6_is_one_source() {
-        let mut strangers = Strangers::default();
+        let mut limits = SourceLimits::default();
         let now = Instant::from_millis(5_000);
-        strangers.vouch(now, "2001:db8::1".parse().unwrap(), VOUCHED);
-        assert!(strangers.is_vouched(now, "2001:db8::ffff:2".parse().unwrap()));
-        assert!(!strangers.is_vouched(now, "2001:db8:0:1::1".parse().unwrap()));
-        assert!(!strangers.is_vouched(now, SOURCE));
+        limits.vouch(now, "2001:db8::1".parse().unwrap(), VOUCHED);
+        assert!(limits.is_vouched(now, "2001:db8::ffff:2".parse().unwrap()));
+        assert!(!limits.is_vouched(now, "2001:db8:0:1::1".parse().unwrap()));
+        assert!(!limits.is_vouched(now, SOURCE));
     }
 }

@@ -1,4 +1,4 @@
-//! `<Sip>` at a callee that does not exist: it is told from a phone that rings and is not answered.
+//! `<Sip>` at a callee that does not exist, as opposed to a phone that rings and is not answered.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -48,11 +48,11 @@ fn a_closed_port_and_a_silent_one_fail_with_their_address_and_the_next_target_ri
             .key("media", &alice.port().to_string())
             .key("formats", "0");
         caller.call(gateway.sip_udp, 1).expect_success();
-        assert!(begun.elapsed() < RING, "{name}: it rang nobody for {:?}", begun.elapsed());
+        assert!(begun.elapsed() < RING, "{name}: it rang no phone for {:?}", begun.elapsed());
         application.wait_for_path(&format!("/done/{name}"))
     };
-    assert_nobody(&call("closed", sipp::refused(503)), closed, "503");
-    assert_nobody(&call("silent", sipp::refused(503)), silent_port, "408");
+    assert_unreachable(&call("closed", sipp::refused(503)), closed, "503");
+    assert_unreachable(&call("silent", sipp::refused(503)), silent_port, "408");
     let done = call("next", sipp::answered() + &sipp::hang_up_after(500));
     assert_eq!(done.parameter("DialCallStatus"), Some("completed"));
     callee.finish().expect_success();
@@ -62,7 +62,7 @@ fn a_closed_port_and_a_silent_one_fail_with_their_address_and_the_next_target_ri
     assert_eq!(codes, ["32011"; 3], "{told:?}");
 }
 
-fn assert_nobody(done: &Asked, port: u16, status: &str) {
+fn assert_unreachable(done: &Asked, port: u16, status: &str) {
     assert_eq!(done.parameter("DialCallStatus"), Some("failed"), "{done:?}");
     assert_eq!(done.parameter("DialSipResponseCode"), Some(status), "{done:?}");
     assert_eq!(done.parameter("ErrorCode"), Some("32011"), "{done:?}");
