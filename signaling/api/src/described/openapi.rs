@@ -193,6 +193,18 @@ mod tests {
         json!({"parameters": parameters, "form": form, "responses": statuses})
     }
 
+    /// Parameters of an operation that are accepted without effect, so that no description has them.
+    fn ignored(method: &str, path: &str) -> impl Iterator<Item = &'static str> {
+        let path = path.replacen("/2010-04-01/Accounts/{AccountSid}", ".", 1);
+        let place = format!("{} {path}", method.to_uppercase());
+        let lines = include_str!("../../../contract/coverage.tsv").lines();
+        let columns = lines.map(|line| line.split('\t').collect::<Vec<_>>());
+        let of_place = columns.filter(
+            move |columns| matches!(columns[..], [found, _, "ignored", _] if found == place),
+        );
+        of_place.flat_map(|columns| columns[1].split(' '))
+    }
+
     #[test]
     fn every_described_operation_is_the_one_of_the_contract() {
         let contract = contract();
@@ -207,7 +219,14 @@ mod tests {
             let methods = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
             assert_eq!(methods(found), methods(wanted), "{path}");
             for (method, operation) in found {
-                assert_eq!(essence(operation), essence(&wanted[method]), "{method} {path}");
+                let mut wanted = essence(&wanted[method]);
+                for name in ignored(method, &path) {
+                    for part in ["/parameters", "/form/properties"] {
+                        let part = wanted.pointer_mut(part).and_then(Value::as_object_mut);
+                        part.map(|part| part.remove(name));
+                    }
+                }
+                assert_eq!(essence(operation), wanted, "{method} {path}");
             }
         }
     }
