@@ -81,26 +81,26 @@ resource! {
         /// See [`Domain::voice_url`].
         voice_url: String => Parameter::new("VoiceUrl", Form::Url, 21231),
         /// See [`Domain::voice_method`].
-        voice_method: HttpMethod => Parameter::new("VoiceMethod", Form::Method, 21231),
+        voice_method: HttpMethod => Parameter::new("VoiceMethod", Form::Method, 21231).default("POST"),
         /// See [`Domain::voice_fallback_url`].
         voice_fallback_url: String => Parameter::new("VoiceFallbackUrl", Form::Url, 21231),
         /// See [`Domain::voice_fallback_method`].
-        voice_fallback_method: HttpMethod => Parameter::new("VoiceFallbackMethod", Form::Method, 21231),
+        voice_fallback_method: HttpMethod => Parameter::new("VoiceFallbackMethod", Form::Method, 21231).default("POST"),
         /// See [`Domain::voice_status_callback_url`].
         voice_status_callback_url: String => Parameter::new("VoiceStatusCallbackUrl", Form::Url, 21231),
         /// See [`Domain::voice_status_callback_method`].
-        voice_status_callback_method: HttpMethod => Parameter::new("VoiceStatusCallbackMethod", Form::Method, 21231),
+        voice_status_callback_method: HttpMethod => Parameter::new("VoiceStatusCallbackMethod", Form::Method, 21231).default("POST"),
         /// See [`Domain::sip_registration`].
-        sip_registration: bool => Parameter::new("SipRegistration", Form::Boolean, 20422),
+        sip_registration: bool => Parameter::new("SipRegistration", Form::Boolean, 20422).default("false"),
         /// Refused: a domain that only seems to route emergency calls is worse than one that does not.
         emergency_calling_enabled: bool =>
-            Parameter::new("EmergencyCallingEnabled", Form::Boolean, 20422).refused(
+            Parameter::new("EmergencyCallingEnabled", Form::Boolean, 20422).default("false").refused(
                 21231,
                 "EmergencyCallingEnabled cannot be set: emergency calling, with its route to a carrier and its \
                  call-back number, is not built in this version of the gateway",
             ),
         /// See [`Domain::secure`].
-        secure: bool => Parameter::new("Secure", Form::Boolean, 20422),
+        secure: bool => Parameter::new("Secure", Form::Boolean, 20422).default("false"),
         /// Can only be cleared.
         byoc_trunk_sid: String => Parameter::new("ByocTrunkSid", Form::Sid("BY"), 21231).refused(
             21300,

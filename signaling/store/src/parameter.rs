@@ -22,6 +22,9 @@ pub struct Parameter {
     pub taken: On,
     /// The requests that are refused without it. An empty value counts as absent.
     pub required: On,
+    /// Value where the request that creates a row leaves it out, and where an update clears it; `None` leaves the
+    /// field to the rules.
+    pub default: Option<&'static str>,
     /// Code and sentence for any value but `false`, where it would set something that is not built.
     pub refused: Option<(u32, &'static str)>,
 }
@@ -89,7 +92,8 @@ impl On {
 impl Parameter {
     /// A parameter that both requests take and neither requires.
     pub const fn new(name: &'static str, form: Form, code: u32) -> Self {
-        Self { name, form, code, taken: On::Both, required: On::Neither, refused: None }
+        let (taken, required) = (On::Both, On::Neither);
+        Self { name, form, code, taken, required, default: None, refused: None }
     }
 
     /// The parameter, taken by these requests only.
@@ -104,6 +108,12 @@ impl Parameter {
         Self { required, ..self }
     }
 
+    /// The parameter with a default, as a form would have it.
+    #[must_use]
+    pub const fn default(self, text: &'static str) -> Self {
+        Self { default: Some(text), ..self }
+    }
+
     /// The parameter, refused with this code and sentence unless it is empty or false.
     #[must_use]
     pub const fn refused(self, code: u32, sentence: &'static str) -> Self {
@@ -112,12 +122,16 @@ impl Parameter {
 }
 
 /// The parameters of a kind's requests, as its rules take them. `resource!` implements it.
-pub trait Parameters: Sized {
+pub trait Parameters: Clone {
     /// A description a field.
     const PARAMETERS: &'static [Parameter];
 
     /// The first parameter that the request requires and lacks.
     fn missing(&self, post: Post) -> Option<&'static Parameter>;
+
+    /// The parameters with their defaults where the request leaves them open.
+    #[must_use]
+    fn completed(self, post: Post) -> Self;
 
     /// The parameters with these values, one a description. `None` where they are too few, or one of them is not a
     /// value of its field's type.
@@ -131,4 +145,43 @@ pub(crate) fn patch<T: Stored>(value: Patch<Value>) -> Option<Patch<T>> {
         Patch::Clear => Patch::Clear,
         Patch::Set(value) => Patch::Set(T::take(&mut std::iter::once(value))?),
     })
+}
+
+/// A field with its parameter's default, where the request leaves it open.
+pub(crate) fn complete<T: Stored>(given: Patch<T>, parameter: &Parameter, post: Post) -> Patch<T> {
+    let is_open = match given {
+        Patch::Set(_) => false,
+        Patch::Clear => true,
+        Patch::Keep => post == Post::Create,
+    };
+    let Some(text) = parameter.default.filter(|_| is_open) else { return given };
+    let value = match parameter.form {
+        Form::Boolean => Value::Integer(i64::from(text == "true")),
+        Form::Number(..) => text.parse().map_or(Value::Null, Value::Integer),
+        _ => Value::from(text),
+    };
+    let default = T::take(&mut std::iter::once(value));
+    debug_assert!(default.is_some(), "`{text}` is no value of {}", parameter.name);
+    default.map_or(given, Patch::Set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{DomainParameters, HttpMethod};
+
+    #[test]
+    fn a_default_stands_where_a_new_row_has_nothing_and_where_an_update_clears() {
+        let open = DomainParameters { voice_method: Patch::Clear, ..DomainParameters::default() };
+        let created = open.clone().completed(Post::Create);
+        assert_eq!(created.voice_method, Patch::Set(HttpMethod::Post));
+        assert_eq!(created.secure, Patch::Set(false));
+        assert_eq!(created.voice_url, Patch::Keep, "it has no default");
+        let updated = open.completed(Post::Update);
+        assert_eq!(updated.voice_method, Patch::Set(HttpMethod::Post));
+        assert_eq!(updated.secure, Patch::Keep);
+        let given = Patch::Set(HttpMethod::Get);
+        let given = DomainParameters { voice_method: given, ..DomainParameters::default() };
+        assert_eq!(given.clone().completed(Post::Create).voice_method, given.voice_method);
+    }
 }

@@ -12,6 +12,15 @@ pub enum Patch<T> {
     Set(T),
 }
 
+impl<T: Copy> Patch<T> {
+    /// Applies it to a field that always has a value. What clears it is its parameter's default, which is a value.
+    pub const fn set(&self, field: &mut T) {
+        if let Self::Set(value) = self {
+            *field = *value;
+        }
+    }
+}
+
 impl<T> Patch<T> {
     /// The value, where the parameter had one.
     pub const fn value(&self) -> Option<&T> {
@@ -22,20 +31,14 @@ impl<T> Patch<T> {
     }
 
     /// Applies it to a field that may be empty.
-    pub fn apply(self, field: &mut Option<T>) {
+    pub fn apply(&self, field: &mut Option<T>)
+    where
+        T: Clone,
+    {
         match self {
             Self::Keep => {}
             Self::Clear => *field = None,
-            Self::Set(value) => *field = Some(value),
-        }
-    }
-
-    /// Applies it to a field that always has a value; clearing sets the default.
-    pub fn apply_or(self, field: &mut T, default: T) {
-        match self {
-            Self::Keep => {}
-            Self::Clear => *field = default,
-            Self::Set(value) => *field = value,
+            Self::Set(value) => *field = Some(value.clone()),
         }
     }
 }

@@ -294,6 +294,16 @@ macro_rules! resource {
                 found.map(|(parameter, _)| parameter)
             }
 
+            fn completed(self, post: $crate::parameter::Post) -> Self {
+                Self {
+                    $($given_field: $crate::parameter::complete(
+                        self.$given_field,
+                        &$parameter,
+                        post,
+                    ),)*
+                }
+            }
+
             fn from_values(
                 values: Vec<$crate::patch::Patch<$crate::value::Value>>,
             ) -> Option<Self> {

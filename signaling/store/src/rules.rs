@@ -6,6 +6,7 @@ use shared::limits::{PASSWORD_CHARACTERS_MIN, USERNAME_CHARACTERS_MAX};
 
 use crate::kind::ResourceKind;
 use crate::parameter::{Form, Parameter};
+use crate::patch::Patch;
 use crate::secret::Secret;
 use crate::write::WriteError;
 
@@ -50,6 +51,19 @@ pub(crate) fn friendly_name(kind: ResourceKind, name: &str) -> Result<(), WriteE
     }
     if name.chars().any(char::is_control) {
         return Err(WriteError::invalid(code, "FriendlyName may not hold control characters"));
+    }
+    Ok(())
+}
+
+/// Changes a friendly name, where the request has one.
+pub(crate) fn rename(
+    kind: ResourceKind,
+    name: &mut String,
+    given: &Patch<String>,
+) -> Result<(), WriteError> {
+    if let Some(new) = given.value() {
+        friendly_name(kind, new)?;
+        name.clone_from(new);
     }
     Ok(())
 }

@@ -35,10 +35,7 @@ impl Rules for Account {
         given: &AccountParameters,
         by: Option<AccountSid>,
     ) -> Result<(), WriteError> {
-        if let Some(name) = given.friendly_name.value() {
-            rules::friendly_name(ResourceKind::Account, name)?;
-            name.clone_into(&mut self.friendly_name);
-        }
+        rules::rename(ResourceKind::Account, &mut self.friendly_name, &given.friendly_name)?;
         if let Some(status) = given.status.value() {
             may_set_status(plan, *status, by)?;
             self.status = *status;
@@ -99,11 +96,7 @@ impl Rules for Key {
         given: &KeyParameters,
         _: Option<AccountSid>,
     ) -> Result<(), WriteError> {
-        if let Some(name) = given.friendly_name.value() {
-            rules::friendly_name(ResourceKind::Key, name)?;
-            name.clone_into(&mut self.friendly_name);
-        }
-        Ok(())
+        rules::rename(ResourceKind::Key, &mut self.friendly_name, &given.friendly_name)
     }
 
     fn secret(plan: &Plan<'_>) -> Option<Secret> {

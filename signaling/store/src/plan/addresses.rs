@@ -41,11 +41,11 @@ impl Rules for IpAccessControlList {
         given: &IpAccessControlListParameters,
         _: Option<AccountSid>,
     ) -> Result<(), WriteError> {
-        if let Some(name) = given.friendly_name.value() {
-            rules::friendly_name(ResourceKind::IpAccessControlList, name)?;
-            name.clone_into(&mut self.friendly_name);
-        }
-        Ok(())
+        rules::rename(
+            ResourceKind::IpAccessControlList,
+            &mut self.friendly_name,
+            &given.friendly_name,
+        )
     }
 
     fn is_in_use(&self, snapshot: &Snapshot) -> bool {
@@ -85,11 +85,7 @@ impl Rules for IpAddress {
     ) -> Result<(), WriteError> {
         let (address, prefix) = (given.address.value(), given.prefix.value());
         self.block = moved_block(self.block, address.copied(), prefix.copied())?;
-        if let Some(name) = given.friendly_name.value() {
-            rules::friendly_name(ResourceKind::IpAddress, name)?;
-            name.clone_into(&mut self.friendly_name);
-        }
-        Ok(())
+        rules::rename(ResourceKind::IpAddress, &mut self.friendly_name, &given.friendly_name)
     }
 }
 

@@ -37,11 +37,7 @@ impl Rules for CredentialList {
         given: &CredentialListParameters,
         _: Option<AccountSid>,
     ) -> Result<(), WriteError> {
-        if let Some(name) = given.friendly_name.value() {
-            rules::friendly_name(ResourceKind::CredentialList, name)?;
-            name.clone_into(&mut self.friendly_name);
-        }
-        Ok(())
+        rules::rename(ResourceKind::CredentialList, &mut self.friendly_name, &given.friendly_name)
     }
 
     fn is_in_use(&self, snapshot: &Snapshot) -> bool {

@@ -172,20 +172,16 @@ fn patch_domain(row: &mut Domain, given: &DomainParameters) -> Result<(), WriteE
             row.friendly_name.clone_from(name);
         }
     }
-    let post = HttpMethod::Post;
-    given.voice_url.clone().apply(&mut row.voice_url);
-    given.voice_method.clone().apply_or(&mut row.voice_method, post);
-    given.voice_fallback_url.clone().apply(&mut row.voice_fallback_url);
-    given.voice_fallback_method.clone().apply_or(&mut row.voice_fallback_method, post);
-    given.voice_status_callback_url.clone().apply(&mut row.voice_status_callback_url);
-    given
-        .voice_status_callback_method
-        .clone()
-        .apply_or(&mut row.voice_status_callback_method, post);
-    given.sip_registration.clone().apply_or(&mut row.sip_registration, false);
-    given.emergency_calling_enabled.clone().apply_or(&mut row.emergency_calling_enabled, false);
-    given.secure.clone().apply_or(&mut row.secure, false);
-    given.byoc_trunk_sid.clone().apply(&mut row.byoc_trunk_sid);
-    given.emergency_caller_sid.clone().apply(&mut row.emergency_caller_sid);
+    given.voice_url.apply(&mut row.voice_url);
+    given.voice_method.set(&mut row.voice_method);
+    given.voice_fallback_url.apply(&mut row.voice_fallback_url);
+    given.voice_fallback_method.set(&mut row.voice_fallback_method);
+    given.voice_status_callback_url.apply(&mut row.voice_status_callback_url);
+    given.voice_status_callback_method.set(&mut row.voice_status_callback_method);
+    given.sip_registration.set(&mut row.sip_registration);
+    given.emergency_calling_enabled.set(&mut row.emergency_calling_enabled);
+    given.secure.set(&mut row.secure);
+    given.byoc_trunk_sid.apply(&mut row.byoc_trunk_sid);
+    given.emergency_caller_sid.apply(&mut row.emergency_caller_sid);
     Ok(())
 }

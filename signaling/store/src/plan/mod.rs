@@ -2,6 +2,9 @@
 //!
 //! A pure function of snapshot, write and [`Mint`]: the same write can be checked again when another one changed
 //! the resource first. It keeps the SID then, as the mint is part of the write's own state.
+//!
+//! [`Plan`] does what all kinds of resources share: it finds the owner and the row, fills in defaults, checks limit and
+//! unique names, and makes the change. What differs is a kind's [`Rules`], in the files of this folder.
 
 mod accounts;
 mod addresses;
@@ -127,8 +130,8 @@ impl Snapshot {
 
 /// The rules of a kind of resource: what its parameters make of a row.
 ///
-/// [`Plan`] has checked that the owner exists and that no required parameter is absent; it checks the limit and
-/// the unique names afterwards, and makes the change.
+/// [`Plan`] has checked that the owner exists and that no required parameter is absent, and has put defaults where the
+/// request leaves a parameter open; it checks the limit and the unique names afterwards, and makes the change.
 trait Rules: Held + Clone {
     /// A new row with this SID, of this owner.
     fn create(
@@ -210,7 +213,8 @@ impl Plan<'_> {
         if let Some(parameter) = given.missing(Post::Create) {
             return Err(rules::required(parameter));
         }
-        let row = R::create(self, self.sid(), owner, given)?;
+        let given = given.clone().completed(Post::Create);
+        let row = R::create(self, self.sid(), owner, &given)?;
         self.room_for::<R>(owner)?;
         self.names_are_free(&row)?;
         debug_assert_eq!(row.revision(), 1, "a row begins at revision 1");
@@ -234,7 +238,7 @@ impl Plan<'_> {
         if let Some(parameter) = given.missing(Post::Update) {
             return Err(rules::required(parameter));
         }
-        row.update(self, given, by)?;
+        row.update(self, &given.clone().completed(Post::Update), by)?;
         self.names_are_free(&row)?;
         row.revise(self.mint.unix_ms);
         let beside = row.beside(self.snapshot);
