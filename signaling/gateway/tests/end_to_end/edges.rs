@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::gateway::Gateway;
-use crate::program::Program;
-use crate::registrar::pjsua_at;
+use crate::phone::{Callee, Registering};
 use crate::sdk;
-use crate::tls::{Callee, authorities, foreign_certificate, s_client};
+use crate::tls::{authorities, foreign_certificate, s_client};
 
 /// The INVITE as the phone received it: its source, then Via, Contact and SDP.
 fn where_it_came_from(callee: &mut Callee) -> (String, [String; 3]) {
@@ -71,10 +70,9 @@ fn each_edge_has_a_tls_listener_with_its_name_and_phones_register_there() {
     }
 
     let domain = gateway.domain_to_register("http://127.0.0.1:9/voice", &[]);
-    let here = ("127.0.0.1", "127.0.0.1");
     let folder = gateway.folder.path();
-    let mut command = pjsua_at(folder, &listener.to_string(), ("alice", "tls"), here);
-    let mut phone = Program::start(command.env("TLS_CA", &ca));
+    let phone = Registering::new(folder, &gateway, "alice", "tls").registrar(listener);
+    let mut phone = phone.start();
     phone.wait_for("registration 200");
     let rows = gateway.wait_registered(&domain, 1);
     assert_eq!(rows[0]["edge"], "frankfurt", "{rows:?}");

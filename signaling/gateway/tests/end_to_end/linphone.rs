@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::phone::PASSWORD;
-use crate::registrar::{DOMAIN, pjsua, server};
+use crate::phone::{DOMAIN, PASSWORD, Registering, server};
 use crate::sdk;
 use crate::tls;
 use crate::wav;
@@ -107,7 +106,7 @@ fn linphone_registers_calls_and_is_called(transport: &str) {
     let heard = wav::loud(&wav::read(&a.path().join("heard.wav")));
     assert!(heard > 4_000, "linphone heard {heard} loud samples\n{timeline}");
 
-    let mut bob = pjsua(b.path(), &gateway, "bob", transport, false);
+    let mut bob = Registering::new(b.path(), &gateway, "bob", transport).start();
     gateway.wait_registered(&domain, 2);
     let twiml = format!("<Response><Dial><Sip>sip:alice@{DOMAIN}</Sip></Dial></Response>");
     let sid = sdk::python(

@@ -3,9 +3,8 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::phone::DOMAIN;
 use crate::{sdk, sipp, tls};
-
-const DOMAIN: &str = "desk.sip.sidetone.test";
 
 /// The parties that use TLS and SRTP.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! settings. Both play from and record to WAV files.
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,6 +10,8 @@ use crate::gateway::Gateway;
 use crate::program::Program;
 use crate::{sdk, tls, wav};
 
+/// Where the phones of most tests are at home, and the password of their users.
+pub const DOMAIN: &str = "desk.sip.sidetone.test";
 pub const PASSWORD: &str = "Secret-Passw0rd";
 
 /// pjsua2 as alice, for one call.
@@ -70,6 +73,87 @@ impl Caller {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(printed.contains("\nover"), "{printed}\n{errors}");
         Heard { printed, samples: wav::read(&wav) }
+    }
+}
+
+/// pjsua2 that registers, answers by itself, plays a tone and hangs up after three seconds.
+pub struct Registering<'a> {
+    folder: &'a Path,
+    registrar: SocketAddr,
+    user: &'a str,
+    transport: &'a str,
+    /// The address that it binds, and the one that it believes to have.
+    at: (&'a str, &'a str),
+    environment: Vec<(&'static str, String)>,
+}
+
+impl<'a> Registering<'a> {
+    /// Registers where the gateway listens for that transport. What it hears goes to `heard.wav` in the folder.
+    pub fn new(folder: &'a Path, gateway: &Gateway, user: &'a str, transport: &'a str) -> Self {
+        let mut environment = Vec::new();
+        if transport == "tls" {
+            environment.push(("TLS_CA", tls::authorities(gateway).display().to_string()));
+        }
+        let registrar = server(gateway, transport);
+        Self { folder, registrar, user, transport, at: ("127.0.0.1", "127.0.0.1"), environment }
+    }
+
+    pub fn registrar(self, registrar: SocketAddr) -> Self {
+        Self { registrar, ..self }
+    }
+
+    pub fn at(self, here: &'a str, believed: &'a str) -> Self {
+        Self { at: (here, believed), ..self }
+    }
+
+    /// SRTP and nothing else.
+    pub fn secure(mut self) -> Self {
+        self.environment.push(("SRTP", "1".to_owned()));
+        self
+    }
+
+    pub fn start(self) -> Program {
+        let (registrar, wav) = (self.registrar.to_string(), self.folder.join("heard.wav"));
+        let (wav, (here, believed)) = (wav.display().to_string(), self.at);
+        let arguments =
+            [&registrar, self.transport, self.user, PASSWORD, DOMAIN, &wav, "30", here, believed];
+        let mut command = sdk::python_file("pjsua_register.py", &arguments);
+        Program::start(command.envs(self.environment))
+    }
+}
+
+/// The listener of the gateway for that transport.
+pub fn server(gateway: &Gateway, transport: &str) -> SocketAddr {
+    if transport == "tls" { gateway.tls() } else { gateway.sip_udp }
+}
+
+/// pjsua2 that listens for TLS or TCP and answers, and its port.
+pub struct Callee {
+    program: Program,
+    pub port: u16,
+}
+
+impl Callee {
+    /// Listens for TLS with this certificate.
+    pub fn start(certificate: &Path, key: &Path) -> Self {
+        let files = [certificate, key].map(|path| path.display().to_string());
+        Self::start_with(&["30", "tls", files[0].as_str(), files[1].as_str()])
+    }
+
+    pub fn start_for_tcp() -> Self {
+        Self::start_with(&["30", "tcp"])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
+        let mut program = Program::start(&mut sdk::python_file("pjsua_answer.py", arguments));
+        let first = program.wait_for("listening ");
+        let port = first.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+        Self { program, port }
+    }
+
+    #[track_caller]
+    pub fn wait_for(&mut self, what: &str) -> String {
+        self.program.wait_for(what)
     }
 }
 

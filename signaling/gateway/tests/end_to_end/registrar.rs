@@ -8,16 +8,13 @@ use std::time::Duration;
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::kamailio::Kamailio;
-use crate::phone::{Baresip, PASSWORD};
+use crate::phone::{Baresip, DOMAIN, PASSWORD, Registering, server};
 use crate::program::Program;
 use crate::rest;
 use crate::sdk;
 use crate::sipp::Sipp;
-use crate::tls;
 use crate::wait;
 use crate::wav;
-
-pub const DOMAIN: &str = "desk.sip.sidetone.test";
 
 impl Gateway {
     /// A domain whose users may register and call: alice, and those named besides. Its SID.
@@ -83,41 +80,6 @@ fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: 
     baresip.start(40)
 }
 
-pub fn pjsua(
-    folder: &Path,
-    gateway: &Gateway,
-    user: &str,
-    transport: &str,
-    is_secure: bool,
-) -> Program {
-    let registrar = server(gateway, transport).to_string();
-    let mut command = pjsua_at(folder, &registrar, (user, transport), ("127.0.0.1", "127.0.0.1"));
-    if transport == "tls" {
-        command.env("TLS_CA", tls::authorities(gateway));
-    }
-    if is_secure {
-        command.env("SRTP", "1");
-    }
-    Program::start(&mut command)
-}
-
-/// The same, registering at `registrar` from an address, believing to have another.
-pub fn pjsua_at(
-    folder: &Path,
-    registrar: &str,
-    (user, transport): (&str, &str),
-    (here, believed): (&str, &str),
-) -> Command {
-    let wav = folder.join("heard.wav").display().to_string();
-    let arguments = [registrar, transport, user, PASSWORD, DOMAIN, &wav, "30", here, believed];
-    sdk::python_file("pjsua_register.py", &arguments)
-}
-
-/// The listener of the gateway for that transport.
-pub fn server(gateway: &Gateway, transport: &str) -> SocketAddr {
-    if transport == "tls" { gateway.tls() } else { gateway.sip_udp }
-}
-
 /// The parties that require SRTP.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Secure {
@@ -143,7 +105,8 @@ fn two_registered_phones_talk(transport: &str, secure: Secure) {
     }
     let parameter = if secure == Secure::Uri { ";secure=true" } else { "" };
     let mut alice = baresip(a.path(), &gateway, "alice", transport, srtp);
-    let mut bob = pjsua(b.path(), &gateway, "bob", transport, is_secure);
+    let bob = Registering::new(b.path(), &gateway, "bob", transport);
+    let mut bob = if is_secure { bob.secure() } else { bob }.start();
     let rows = gateway.wait_registered(&domain, 2);
     assert!(rows.iter().all(|row| row["transport"] == transport), "{rows:#?}");
     assert!(bob.wait_for("registration").contains("200 3600"));
@@ -311,7 +274,10 @@ fn a_registration_that_rest_deletes_is_not_called_any_more() {
     let form = [("To", &*to), ("From", "1000"), ("Twiml", "<Response/>")];
     let call = gateway.create("Calls.json", &form).text("sid");
     let timeline = gateway.wait_for_timeline(&call);
-    assert!(gateway.notified().contains(&"32009".to_owned()), "no contact is registered: {timeline}");
+    assert!(
+        gateway.notified().contains(&"32009".to_owned()),
+        "no contact is registered: {timeline}"
+    );
 }
 
 #[test]
@@ -420,13 +386,9 @@ fn a_phone_behind_kamailio_with_a_private_address_has_audio_both_ways() {
     let port = crate::sipp::free_port();
     let script = KAMAILIO.replace("GATEWAY", &gateway.sip_udp.to_string());
     let _proxy = Kamailio::start(("127.0.0.2", port), &script);
-    let registrar = format!("127.0.0.2:{port}");
-    let mut phone = Program::start(&mut pjsua_at(
-        folder.path(),
-        &registrar,
-        ("alice", "udp"),
-        ("127.0.0.3", "10.9.8.7"),
-    ));
+    let phone = Registering::new(folder.path(), &gateway, "alice", "udp");
+    let registrar = SocketAddr::from(([127, 0, 0, 2], port));
+    let mut phone = phone.registrar(registrar).at("127.0.0.3", "10.9.8.7").start();
     let rows = gateway.wait_registered(&domain, 1);
     assert!(rows[0]["contact"].as_str().is_some_and(|text| text.contains("10.9.8.7")), "{rows:?}");
     assert!(rows[0]["path"].as_str().is_some_and(|text| text.contains("127.0.0.2")), "{rows:?}");

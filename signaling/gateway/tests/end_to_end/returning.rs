@@ -7,12 +7,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::gateway::Gateway;
-use crate::phone::PASSWORD;
+use crate::phone::{DOMAIN, PASSWORD};
 use crate::program::Program;
 use crate::sdk;
 use crate::tls;
 use crate::wait::Pace;
-const DOMAIN: &str = "desk.sip.sidetone.test";
 const PHONES: usize = 100;
 
 /// A hundred phones by OpenSSL in a process of their own.

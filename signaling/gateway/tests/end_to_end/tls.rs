@@ -8,13 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
-use crate::phone::{Baresip, Caller, PASSWORD};
-use crate::program::Program;
-use crate::sdk;
+use crate::phone::{Baresip, Callee, Caller, DOMAIN, PASSWORD};
 use crate::wait::Pace;
 use crate::wav;
-
-const DOMAIN: &str = "desk.sip.sidetone.test";
 
 /// The gateway's authorities as a phone gets them, by HTTP.
 pub fn authorities(gateway: &Gateway) -> PathBuf {
@@ -313,35 +309,6 @@ fn the_rest_api_is_served_over_https_with_the_same_certificate() {
     assert_eq!(curl(&authorities(&gateway)), (true, "ready\n".to_owned()));
     // Another gateway's authority is another one.
     assert!(!curl(&ca).0);
-}
-
-/// A pjsua2 phone that listens for TLS with this certificate, or for TCP, and its port.
-pub struct Callee {
-    program: Program,
-    pub port: u16,
-}
-
-impl Callee {
-    pub fn start(certificate: &Path, key: &Path) -> Self {
-        let files = [certificate, key].map(|path| path.display().to_string());
-        Self::start_with(&["30", "tls", files[0].as_str(), files[1].as_str()])
-    }
-
-    pub fn start_for_tcp() -> Self {
-        Self::start_with(&["30", "tcp"])
-    }
-
-    fn start_with(arguments: &[&str]) -> Self {
-        let mut program = Program::start(&mut sdk::python_file("pjsua_answer.py", arguments));
-        let first = program.wait_for("listening ");
-        let port = first.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
-        Self { program, port }
-    }
-
-    #[track_caller]
-    pub fn wait_for(&mut self, what: &str) -> String {
-        self.program.wait_for(what)
-    }
 }
 
 #[test]

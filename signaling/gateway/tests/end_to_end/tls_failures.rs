@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::gateway::Gateway;
+use crate::phone::{Callee, DOMAIN};
 use crate::program::Program;
-use crate::tls::{Callee, authorities, foreign_certificate, foreign_certificate_until, s_client};
+use crate::sipp;
+use crate::tls::{authorities, foreign_certificate, foreign_certificate_until, s_client};
 use crate::wait;
-use crate::{registrar, sipp};
 
 impl Gateway {
     /// Calls `to` by REST; returns the code of the notification with this text.
@@ -98,7 +99,7 @@ fn a_phone_that_speaks_tls_1_1_at_most_is_named_to_the_account_of_its_domain() {
     gateway.domain_to_register("http://127.0.0.1:9/voice", &[]);
     let ca = authorities(&gateway);
     for version in ["-tls1_1", "-tls1"] {
-        let name = registrar::DOMAIN;
+        let name = DOMAIN;
         let more = format!("{version} -cipher ALL:@SECLEVEL=0 -servername {name}");
         let printed = s_client(gateway.tls(), &ca, &more);
         assert!(printed.contains("alert protocol version"), "{version}: {printed}");
