@@ -91,6 +91,34 @@ fn sans_io_layers_name_no_socket_clock_thread_or_file() {
     }
 }
 
+/// Tests that may sleep, with the reason. Every other test waits for an event, or looks again by `wait.rs`.
+const SLEEPERS: &[(&str, &str)] = &[
+    (
+        "signaling/gateway/tests/end_to_end/wait.rs",
+        "the one place that looks again, and the media clock",
+    ),
+    ("signaling/gateway/tests/end_to_end/connections.rs", "an application that is slow"),
+    ("signaling/gateway/tests/end_to_end/registrar.rs", "a rate by the real clock"),
+    ("signaling/webhook/src/tests.rs", "a server that takes 20 ms for a request"),
+];
+
+#[test]
+fn tests_wait_for_events_and_do_not_sleep() {
+    let is_test = |name: &str| name.contains("/tests/") || name.ends_with("tests.rs");
+    let all = sources(&["shared", "signaling", "media", "bench"]);
+    let sleeps =
+        |source: &str| source.contains("thread::sleep(") || source.contains("time::sleep(");
+    let tests = all.iter().filter(|(name, source)| is_test(name) && sleeps(source));
+    let found: Vec<&str> = tests.map(|(name, _)| name.as_str()).collect();
+    for name in &found {
+        let is_listed = SLEEPERS.iter().any(|(home, _)| home == name);
+        assert!(is_listed, "{name} sleeps: wait for an event (CONTRIBUTING.md)");
+    }
+    for (home, reason) in SLEEPERS {
+        assert!(found.contains(home), "{home} does not sleep any more ({reason}): strike it");
+    }
+}
+
 /// Folders that alone may name the driver of a database.
 const DRIVER_HOMES: &[(&str, &str)] = &[("rusqlite", "signaling/database/src/sqlite/")];
 

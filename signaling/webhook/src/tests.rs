@@ -705,7 +705,7 @@ fn settings() -> WebhookSettings {
 /// Waits until the last connection is idle again.
 async fn settle(client: &WebhookClient) {
     while client.idle_connections() == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
 }
 
