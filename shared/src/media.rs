@@ -22,9 +22,9 @@ use crate::sink::Sink;
 /// they then count until the last reference is dropped, on the control side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// G.711 mu-law.
+    /// The prompt in G.711 mu-law, one byte per sample.
     pub mulaw: Bytes,
-    /// G.711 A-law.
+    /// The prompt in G.711 A-law, of equal length.
     pub alaw: Bytes,
 }
 
@@ -180,7 +180,7 @@ pub enum MediaCommand {
 pub enum PlayEnd {
     /// Played to its end.
     Finished,
-    /// By [`MediaCommand::StopPlay`].
+    /// Ended early, by [`MediaCommand::StopPlay`].
     Stopped,
     /// Another prompt took its place.
     Replaced,
@@ -213,7 +213,7 @@ impl CommandRefusal {
 /// Why a tap ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapEnd {
-    /// By [`MediaCommand::StopTap`].
+    /// Ended by [`MediaCommand::StopTap`].
     Stopped,
     /// The silence limit.
     Silence,
@@ -246,7 +246,7 @@ pub enum MediaEvent {
     Refused {
         /// The leg that the command named.
         leg: LegId,
-        /// Why.
+        /// The rule that the command broke.
         reason: CommandRefusal,
     },
     /// The leg is down; its slot and port may be used again.

@@ -24,14 +24,14 @@ pub enum Step {
         account: AccountSid,
         /// The write, checked for form only.
         write: Write,
-        /// For [`crate::render`].
+        /// What [`crate::render`] needs to show the reply.
         rendering: Rendering,
     },
     /// Give the command to Control, then [`crate::render`] its answer.
     Call {
         /// The command, checked for form only.
         command: CallCommand,
-        /// For [`crate::render`].
+        /// What [`crate::render`] needs to show the reply.
         rendering: Rendering,
     },
     /// Send the WAV file of this recording, `audio/x-wav`, honouring Range.

@@ -79,7 +79,7 @@ pub enum CallEffect {
     },
     /// Carry to a child as [`crate::CallInput::Parent`]; drop it when the child is gone.
     ToChild {
-        /// The child.
+        /// The SID of the child.
         sid: CallSid,
         /// The input that it gets.
         command: ParentCommand,
@@ -116,7 +116,7 @@ pub enum CallEffect {
     },
     /// Carry to a child as [`crate::CallInput::Transfer`].
     Transfer {
-        /// The child.
+        /// The SID of the child.
         sid: CallSid,
         /// The input that it gets.
         transfer: Box<Transfer>,
@@ -158,7 +158,7 @@ pub enum CallEffect {
 /// What a prompt is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PromptSource {
-    /// Synthesised speech.
+    /// Text that the built-in voice speaks.
     Say {
         /// The words, with their manner.
         speech: Speech,

@@ -16,7 +16,7 @@ pub enum Severity {
 /// A place in a document; line and column count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// Line.
+    /// Line of the document, from 1.
     pub line: u32,
     /// Column, in characters.
     pub column: u32,

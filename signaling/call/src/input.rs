@@ -16,7 +16,7 @@ pub enum CallInput {
     /// Our INVITE has been sent. May be left out: `DialSipCallId` is then known from the answer or the
     /// refusal only.
     InviteSent {
-        /// `Call-ID`.
+        /// The SIP `Call-ID` of the INVITE.
         call_id: String,
     },
     /// A provisional response to our INVITE other than 100.
@@ -93,7 +93,7 @@ pub enum CallInput {
     },
     /// An event of a child ([`crate::CallEffect::ToParent`]).
     Child {
-        /// The child.
+        /// The SID of the child.
         sid: CallSid,
         /// What happened to it.
         event: ChildEvent,
@@ -211,7 +211,7 @@ pub struct HttpAnswer {
     pub status: u16,
     /// `Content-Type` with its parameters.
     pub content_type: Option<String>,
-    /// Its body.
+    /// The body, decoded: bytes, or audio in place of a document.
     pub body: AnswerBody,
     /// The URL that answered, after redirects (userinfo kept, no fragment).
     pub final_url: String,
@@ -268,11 +268,11 @@ pub struct PromptFailure {
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingEnd {
-    /// [`crate::CallEffect::StopRecording`].
+    /// Ended by [`crate::CallEffect::StopRecording`].
     Stopped,
-    /// [`crate::RecordingPlan::silence_ms`].
+    /// The party was silent for [`crate::RecordingPlan::silence_ms`].
     Silence,
-    /// [`crate::RecordingPlan::max_ms`].
+    /// It reached [`crate::RecordingPlan::max_ms`].
     MaxLength,
     /// The leg ended.
     LegStopped,
@@ -367,7 +367,7 @@ pub enum ApiUpdate {
         /// The new longest time from the answer in seconds; `None` keeps the present one.
         time_limit_s: Option<u32>,
     },
-    /// `Status=completed`.
+    /// REST ends the call, answered or not (`Status=completed`).
     Complete,
     /// `Status=canceled`: ends the call before its answer; an answered call ignores it.
     Cancel,

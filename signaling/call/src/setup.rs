@@ -56,7 +56,7 @@ pub struct SipFacts {
     pub domain: String,
     /// SID of that SIP domain.
     pub domain_sid: DomainSid,
-    /// `Call-ID`.
+    /// The SIP `Call-ID` of the INVITE.
     pub call_id: String,
     /// Source address of the signaling.
     pub source_ip: IpAddr,
@@ -114,7 +114,7 @@ pub struct SipTarget {
 /// Digest credentials of an outgoing INVITE.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SipCredentials {
-    /// User name.
+    /// The digest user.
     pub username: String,
     /// Password; never printed.
     pub password: String,
@@ -160,7 +160,7 @@ pub enum RecordingTrack {
     Inbound,
     /// What this leg's party hears.
     Outbound,
-    /// Both directions.
+    /// What both parties say.
     #[default]
     Both,
 }
@@ -239,7 +239,7 @@ impl Default for CallSettings {
 /// Everything that a [`crate::Call`] starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallSetup {
-    /// Its SID.
+    /// The `CallSid` of the API.
     pub sid: CallSid,
     /// The account that owns it.
     pub account: AccountSid,

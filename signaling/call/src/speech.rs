@@ -13,7 +13,7 @@ pub struct Speech {
 /// One piece of a [`Speech`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Words.
+    /// Text to speak.
     Text {
         /// White space collapsed; a single space at an end separates words of neighbouring parts.
         text: String,

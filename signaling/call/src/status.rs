@@ -33,7 +33,7 @@ pub enum CallStatus {
     Initiated,
     /// Ringing; also every incoming call before its answer.
     Ringing,
-    /// Answered.
+    /// The party has answered.
     InProgress,
     /// It was answered and has ended.
     Completed,

@@ -26,7 +26,7 @@ pub enum HttpKind {
 pub struct HttpRequest {
     /// Names it in [`crate::CallInput::Http`].
     pub id: HttpId,
-    /// Its purpose.
+    /// Decides whether the answer is executed.
     pub kind: HttpKind,
     /// The account whose auth token signs it.
     pub account: AccountSid,

@@ -96,7 +96,7 @@ impl Policy<'_> {
 pub struct Request<'a> {
     /// The flow that it came by.
     pub flow: &'a Flow,
-    /// Its Request-URI.
+    /// The Request-URI, whose host names the domain.
     pub target: &'a Uri,
     /// The refusal that SIP itself demands (a missing header, an unknown extension …).
     pub objection: Option<&'a Refusal>,

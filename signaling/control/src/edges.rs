@@ -31,7 +31,7 @@ pub struct EdgeListener {
 pub enum Service {
     /// UDP by this socket, and TCP at the same address and port.
     Plain(FlowId),
-    /// TLS.
+    /// The listener takes TLS only.
     Tls,
 }
 

@@ -23,7 +23,7 @@ pub enum Effect {
     /// A digest or a registration over a connection vouches for a source: until then, the limit on
     /// connections of one source does not apply to it.
     Vouch {
-        /// The source.
+        /// The address without its port.
         source: IpAddr,
         /// When that ends.
         until: Instant,
@@ -32,7 +32,7 @@ pub enum Effect {
     Media {
         /// The core that gets it.
         core: CoreId,
-        /// The command.
+        /// For one leg on this core.
         command: MediaCommand,
     },
     /// The answer to a REST request.
@@ -89,7 +89,7 @@ pub enum Effect {
     },
     /// The call is over: drop what belongs to it, such as the cookies of its application.
     CallGone {
-        /// The call.
+        /// The SID of the call.
         call: CallSid,
     },
     /// Something to log and count.
@@ -131,7 +131,7 @@ pub enum Observation {
         refusal: Refusal,
         /// The SIP method as a label: `INVITE`, `REGISTER`, `OPTIONS`, `TLS`, `broken`, `other` …
         method: &'static str,
-        /// The peer.
+        /// Address and port of the peer.
         source: SocketAddr,
         /// The account; `None`: not known, or none is concerned.
         account: Option<AccountSid>,
@@ -143,14 +143,14 @@ pub enum Observation {
     },
     /// A call began.
     CallStarted {
-        /// Its SID.
+        /// The SID of the call.
         call: CallSid,
         /// `inbound`, `outbound-api` or `outbound-dial`.
         direction: &'static str,
     },
     /// A call ended.
     CallEnded {
-        /// Its SID.
+        /// The SID of the call.
         call: CallSid,
         /// Its final status, as REST shows it.
         status: &'static str,
@@ -173,7 +173,7 @@ pub enum Observation {
         call: CallSid,
         /// Its error code (32011, 13254 …).
         code: Code,
-        /// Its sentence.
+        /// The sentence, which may name a URI or a number.
         message: Arc<str>,
         /// Whether it is an error, else a warning.
         error: bool,

@@ -18,7 +18,7 @@ use crate::settings::ControlSettings;
 pub struct Question {
     /// INVITE, REGISTER or OPTIONS.
     pub method: Method,
-    /// The Request-URI.
+    /// The Request-URI; for REGISTER the address of record.
     pub target: Uri,
     /// The source address of the packet.
     pub source: SocketAddr,

@@ -13,14 +13,14 @@ use store::{CallCommand, Outcome, Write};
 use crate::settings::ControlSettings;
 use crate::tokens::{ApiToken, CommitToken};
 
-/// Into [`crate::Control`].
+/// An input of [`crate::Control`].
 #[derive(Debug)]
 pub enum Input<'a> {
     /// From a SIP transport.
     Sip(sip::Input<'a>),
     /// A peer connected over TLS and was refused before it could send a request.
     TlsRefused {
-        /// The peer.
+        /// Address and port of the peer.
         source: SocketAddr,
         /// The server name that it sent (RFC 6066 §3).
         name: Option<String>,
@@ -29,9 +29,9 @@ pub enum Input<'a> {
     },
     /// From a media core.
     Media {
-        /// The core.
+        /// The number of the core.
         core: CoreId,
-        /// Its event.
+        /// The event, in the order in which the core emitted it.
         event: MediaEvent,
     },
     /// A media core started. Comes once for each core, in the order of their ids, before any call.
@@ -44,14 +44,14 @@ pub enum Input<'a> {
     /// A media core panicked and started over, empty, with the same ports and rings: the calls that were up
     /// on it end with this cause, and it carries calls again at once.
     CoreRestarted {
-        /// The core.
+        /// The number of the core.
         core: CoreId,
         /// What happened, for people.
         sentence: String,
     },
     /// A media core died or stalled: its calls end with this cause, and it is retired.
     CoreLost {
-        /// The core.
+        /// The number of the core.
         core: CoreId,
         /// What happened, for people.
         sentence: String,
@@ -127,7 +127,7 @@ pub enum ApiRequest {
     Write {
         /// The account in the path.
         account: AccountSid,
-        /// The write.
+        /// The write, parsed and not yet checked.
         write: Box<Write>,
     },
     /// A command about live calls.

@@ -17,9 +17,9 @@ pub struct Placement {
 /// A place for one leg, taken until [`Placement::release`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The leg.
+    /// Names the slot on its core.
     pub leg: LegId,
-    /// Its port.
+    /// The media port for its SDP.
     pub port: MediaPort,
 }
 

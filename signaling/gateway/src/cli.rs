@@ -72,7 +72,7 @@ pub enum Command {
     /// A part of the gateway in a process of its own. Only the gateway starts it
     #[command(hide = true)]
     Worker {
-        /// The part.
+        /// The part to run.
         #[command(subcommand)]
         worker: Worker,
     },
@@ -155,7 +155,7 @@ pub enum Worker {
 /// command.
 #[derive(Clone, Debug, Args)]
 pub struct Later {
-    /// Ignored.
+    /// Accepted and ignored.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub arguments: Vec<String>,
 }

@@ -41,7 +41,7 @@ pub enum DataDirError {
         .pid.map_or_else(String::new, |pid| format!(" (process {pid})")), .path.display()
     )]
     Held {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
         /// The process that the lock file names.
         pid: Option<u32>,
@@ -133,7 +133,7 @@ impl DataDir {
         self.path.join("recordings")
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -45,7 +45,7 @@ pub struct Inbox {
     pub messages: Receiver<Message>,
     /// Events of TCP and TLS connections.
     pub connections: Receiver<Up>,
-    /// REST requests.
+    /// REST requests that only Control can answer.
     pub api: Receiver<ApiCall>,
 }
 

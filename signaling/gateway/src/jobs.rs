@@ -33,7 +33,7 @@ pub struct Jobs {
     pub runtime: Handle,
     /// The inbox of the signaling thread.
     pub answers: Sender<Message>,
-    /// Sends webhooks.
+    /// Sends webhooks and fetches media files.
     pub webhooks: WebhookClient,
     /// Resolves SIP targets (RFC 3263).
     pub sip: SipResolver,

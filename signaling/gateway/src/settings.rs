@@ -36,7 +36,7 @@ pub enum SettingsError {
     /// The named file cannot be read.
     #[error("cannot read the settings file {path}: {source}. Check the path given with --config.")]
     Unreadable {
-        /// As given.
+        /// The path as the command line has it.
         path: PathBuf,
         /// The system's error.
         source: std::io::Error,

@@ -66,7 +66,7 @@ impl Commit {
 /// An entry of the queue.
 #[derive(Debug)]
 enum Work {
-    /// A change.
+    /// Commit this change.
     Write(Order),
     /// Look at the history: there are new rows.
     History,
@@ -151,7 +151,7 @@ impl Drop for StoreHandle {
 
 /// The parts that the store thread owns.
 pub struct StoreParts {
-    /// The database.
+    /// Writes the database.
     pub writer: Box<dyn Writer>,
     /// For history that the database does not take before the process ends.
     pub journal: Option<Journal>,
@@ -161,7 +161,7 @@ pub struct StoreParts {
     pub recordings: PathBuf,
     /// Rows of history that wait.
     pub history: Arc<History>,
-    /// Counters.
+    /// The counters of this thread.
     pub metrics: Arc<Metrics>,
 }
 

@@ -10,9 +10,9 @@ use shared::config::{Config, PublicAddress};
 /// Both forms of the list.
 #[derive(Clone, Debug, Default)]
 pub struct AddressList {
-    /// For people.
+    /// A text page for people.
     pub page: String,
-    /// For machines.
+    /// A JSON document for machines.
     pub json: String,
 }
 

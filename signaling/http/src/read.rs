@@ -15,13 +15,13 @@ use crate::body::{Body, WholeRequest, closing, problem};
 /// Reasons a request is refused before the API, with their status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// 414.
+    /// 414: the request line is too long.
     Url,
-    /// 431.
+    /// 431: the headers are too long or too many.
     Headers,
-    /// 413.
+    /// 413: the body is too long.
     Body,
-    /// 408.
+    /// 408: the request did not arrive in time.
     Slow,
     /// 400: the body is incomplete.
     Broken,

@@ -26,7 +26,7 @@ pub type Https = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
 
 /// What all connections share.
 pub struct HttpServer {
-    /// Counters.
+    /// The counters of the server.
     pub metrics: Arc<HttpMetrics>,
     /// Whether calls are taken.
     pub ready: Arc<AtomicBool>,

@@ -62,7 +62,7 @@ pub(crate) enum Step {
     Tell(Event),
     /// Report an event, and drop the registration.
     End(Event),
-    /// Nothing.
+    /// Wait for the response or the timer.
     Wait,
 }
 

@@ -39,7 +39,7 @@ pub enum Input<'a> {
     Media {
         /// RTP or RTCP: [`SocketId::rtp`]`(0)` or [`SocketId::rtcp`]`(0)`.
         socket: SocketId,
-        /// Source address.
+        /// The address that it came from.
         source: SocketAddr,
         /// The packet; it may be rewritten.
         packet: &'a mut [u8],
@@ -78,7 +78,7 @@ pub enum Command {
     Answer,
     /// Refuse the call that rings here.
     Refuse {
-        /// SIP status.
+        /// The status to refuse with, 300 to 699.
         status: u16,
     },
     /// End the call, in any state.
@@ -100,9 +100,9 @@ pub enum Effect {
     Media {
         /// RTP or RTCP.
         socket: SocketId,
-        /// Destination address.
+        /// The address to send it to.
         to: SocketAddr,
-        /// The packet.
+        /// RTP or RTCP, complete.
         packet: Vec<u8>,
     },
     /// An event for its user.
@@ -133,7 +133,7 @@ pub enum Event {
     Refused {
         /// Final SIP status.
         status: u16,
-        /// Reason phrase.
+        /// The reason phrase of the response.
         reason: String,
     },
     /// The call is over.
@@ -155,14 +155,14 @@ pub enum Event {
     RegisterRefused {
         /// Final SIP status; 408 for silence, 503 for no way to send.
         status: u16,
-        /// Reason phrase.
+        /// The reason phrase of the response.
         reason: String,
     },
     /// The registration was removed, as requested.
     Unregistered,
     /// 20 ms of audio from the other party; lost packets are silence.
     Heard {
-        /// Its codec.
+        /// The codec of the frame.
         codec: Codec,
         /// 160 samples, one byte each.
         frame: [u8; shared::FRAME_SAMPLES],

@@ -12,9 +12,9 @@ use crate::via::{Via, ViaTransport};
 /// would wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overload {
-    /// UDP datagrams.
+    /// UDP: datagrams have waited for 250 ms.
     pub datagrams: bool,
-    /// TCP and TLS connections.
+    /// TCP and TLS: bytes of connections have waited for 250 ms.
     pub connections: bool,
 }
 

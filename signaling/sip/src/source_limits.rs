@@ -25,7 +25,7 @@ pub struct SourceLimits {
 /// What a source may get for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// Full service.
+    /// The request is served in full.
     Within,
     /// A challenge only: its credentials are not verified.
     ChallengeOnly,

@@ -9,13 +9,13 @@ pub enum IllegalText {
     /// A line break, NUL or another control character.
     #[error("control byte 0x{byte:02x} may not stand in a SIP header")]
     Control {
-        /// The byte.
+        /// The byte that is not allowed.
         byte: u8,
     },
     /// A byte that this place of the grammar does not allow.
     #[error("byte 0x{byte:02x} is not allowed here")]
     Byte {
-        /// The byte.
+        /// The byte that is not allowed.
         byte: u8,
     },
     /// Empty, where the grammar wants at least one character.
@@ -24,9 +24,9 @@ pub enum IllegalText {
     /// Longer than its place allows.
     #[error("{len} bytes are more than the {max} allowed here")]
     TooLong {
-        /// Bytes given.
+        /// Length of the refused text, in bytes.
         len: usize,
-        /// Bytes allowed.
+        /// The longest text allowed, in bytes.
         max: usize,
     },
 }

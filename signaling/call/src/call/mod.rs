@@ -200,12 +200,12 @@ impl Call {
         timers.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// `CallSid`.
+    /// The `CallSid` of the API.
     pub const fn sid(&self) -> CallSid {
         self.setup.sid
     }
 
-    /// `CallStatus`.
+    /// The `CallStatus` of the API, as of now.
     pub const fn status(&self) -> CallStatus {
         self.status
     }

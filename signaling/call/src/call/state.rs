@@ -14,9 +14,9 @@ pub(super) enum Leg {
     Ringing,
     /// Outbound and unanswered; at `until` the call cancels its INVITE.
     Inviting { until: Instant },
-    /// Answered.
+    /// Answered: media flows both ways.
     Up,
-    /// Ended.
+    /// Ended: no input changes the call any more.
     Over,
 }
 

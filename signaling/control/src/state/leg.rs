@@ -38,7 +38,7 @@ pub(crate) struct Leg {
 pub(crate) enum DigitsBy {
     /// Telephone events (RFC 4733) or tones.
     Media,
-    /// SIP INFO.
+    /// By SIP INFO.
     Info,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum DigitsBy {
 pub(crate) struct Recording {
     pub tap: TapId,
     pub plan: RecordingPlan,
-    /// Unix milliseconds.
+    /// Milliseconds since 1970 at its begin.
     pub start_ms: i64,
 }
 

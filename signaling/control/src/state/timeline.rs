@@ -27,9 +27,9 @@ pub enum Kind {
 /// One line of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Entry {
-    /// Unix milliseconds.
+    /// Milliseconds since 1970.
     pub at_ms: i64,
-    /// The subject.
+    /// The subject of the line: SIP, media, webhook, verb, call or refusal.
     pub kind: Kind,
     /// The sentence, for people.
     pub text: Cow<'static, str>,

@@ -30,9 +30,9 @@ pub enum DemoError {
     /// The gateway refused one of the demo's own resources.
     #[error("the demo could not make its {what}: {source}")]
     Refused {
-        /// The resource.
+        /// The resource, as the sentence has it.
         what: &'static str,
-        /// Why.
+        /// The refusal of the write.
         source: WriteError,
     },
     /// The store cannot be read.
@@ -46,7 +46,7 @@ pub enum DemoError {
     System {
         /// The action, in words that follow "cannot".
         what: &'static str,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -58,7 +58,7 @@ pub struct Demo {
     pub sip_address: String,
     /// The digest user.
     pub username: &'static str,
-    /// Its password.
+    /// The password of the digest user.
     pub password: Secret,
     /// Name of the SIP domain.
     pub domain: String,

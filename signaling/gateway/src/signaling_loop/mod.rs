@@ -56,7 +56,7 @@ pub struct SignalingLoop {
     pub poll: Poll,
     /// Rung by the other threads.
     pub doorbell: shell::Doorbell,
-    /// UDP listeners.
+    /// UDP listeners, in the order of the settings; edges come last.
     pub udp: Vec<UdpListener>,
     /// TCP listeners of the node's own edge: connections that we open show one of them to their peer.
     pub own_tcp: Vec<std::net::SocketAddr>,
@@ -78,7 +78,7 @@ pub struct SignalingLoop {
     pub observers: Observers,
     /// Webhooks, prompts, DNS, recordings.
     pub jobs: Jobs,
-    /// Counters.
+    /// The counters of this thread.
     pub metrics: Arc<Metrics>,
     /// The counters of Control, copied here for /metrics.
     pub figures: Arc<SignalingFigures>,

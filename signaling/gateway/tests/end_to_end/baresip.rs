@@ -105,7 +105,7 @@ impl Baresip {
     }
 }
 
-/// The tones of bob and of carol.
+/// The audio byte that bob sends, and that of carol.
 const BOB: u8 = 0xB0;
 const CAROL: u8 = 0xCA;
 
@@ -216,7 +216,7 @@ fn baresip_joins_the_parties_of_its_two_calls_and_leaves() {
     gateway.settled();
 }
 
-/// The packet time that alice's offer asks for; bob uses it unasked.
+/// Alice's offer asks for packets of 60 ms; bob sends them without being asked.
 #[test]
 fn baresip_that_wants_packets_of_60_ms_talks_to_a_party_that_sends_them() {
     let gateway = gateway("");

@@ -178,7 +178,7 @@ fn baresip(gateway: &Gateway, account: &str) -> String {
 
 /// Hertz: whole periods in 20 ms.
 const TONE_HZ: f64 = 500.0;
-/// What pjsua2 records with.
+/// Sampling rate of pjsua2's recordings.
 const PJSUA_HZ: f64 = 16_000.0;
 
 fn wave(sample: usize) -> i16 {

@@ -11,9 +11,9 @@ use super::parameters::{DigestError, DigestParameters, quoted};
 /// User and password that answer the challenges of one call or request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// User name.
+    /// The user name, sent in the clear.
     pub user: String,
-    /// Password.
+    /// The password, of which only hashes are sent.
     pub password: String,
     /// The only realm that gets an answer; `None`: any realm, since the caller chose the target.
     pub realm: Option<String>,

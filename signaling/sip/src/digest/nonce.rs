@@ -17,7 +17,7 @@ pub struct Nonce {
     /// Milliseconds of the monotonic clock, so that setting the wall clock neither ages nor renews
     /// a nonce. The key belongs to the process, so no other process reads it.
     pub made_ms: u64,
-    /// Random part.
+    /// Makes two nonces of one millisecond differ.
     pub random: [u8; RANDOM_BYTES],
 }
 

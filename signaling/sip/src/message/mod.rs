@@ -28,9 +28,9 @@ pub const INITIAL_MAX_FORWARDS: u8 = 70;
 /// A request or a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A request.
+    /// A request, parsed completely.
     Request(Request),
-    /// A response.
+    /// A response, parsed completely.
     Response(Response),
 }
 
@@ -65,7 +65,7 @@ impl Message {
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The Request-URI.
+    /// The Request-URI, as received or as to be sent.
     pub uri: Uri,
     /// The path so far, the last hop first. Never empty when parsed.
     pub via: Vec<Via>,
@@ -87,7 +87,7 @@ pub struct Request {
     pub record_route: Vec<NameAddr>,
     /// All other headers in order, `Content-Type` among them.
     pub headers: Headers,
-    /// The body.
+    /// The body; empty if there is none.
     pub body: Vec<u8>,
 }
 
@@ -175,7 +175,7 @@ pub struct Response {
     pub record_route: Vec<NameAddr>,
     /// All other headers in order, `Content-Type` among them.
     pub headers: Headers,
-    /// The body.
+    /// The body; empty if there is none.
     pub body: Vec<u8>,
 }
 
@@ -209,12 +209,12 @@ impl Response {
         self.via.first()
     }
 
-    /// 100..=199.
+    /// Whether it is provisional, 100..=199.
     pub const fn is_provisional(&self) -> bool {
         self.status < 200
     }
 
-    /// 200..=299.
+    /// Whether it is a success, 200..=299.
     pub const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)
     }

@@ -215,7 +215,7 @@ impl Registrar {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// Bindings now.
+    /// The number of bindings.
     pub fn len(&self) -> usize {
         self.owners.len()
     }

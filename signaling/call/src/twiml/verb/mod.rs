@@ -56,11 +56,11 @@ pub enum Verb {
     Say(Say),
     /// Plays a file or sends digits.
     Play(Play),
-    /// Waits.
+    /// Waits in silence for a number of seconds.
     Pause(Pause),
     /// Returns the caller's audio.
     Echo(Echo),
-    /// Collects digits.
+    /// Collects the digits that the party presses.
     Gather(Box<Gather>),
     /// Records the caller.
     Record(Box<Record>),

@@ -17,7 +17,7 @@ use crate::twiml::{Reading, own_text};
 pub struct Noun {
     /// The element; decides the parameters of the action.
     pub kind: NounKind,
-    /// The party.
+    /// The party to ring.
     pub target: Target,
     /// Screening document, run on the child before it is bridged; `None` bridges at once.
     pub screening: Option<Link>,
