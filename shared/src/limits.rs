@@ -270,6 +270,12 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 pub const HTTP_CONNECTIONS_SOURCE_MAX: usize = 256;
 /// Milliseconds that a peer may read nothing of a response. Past it: closed.
 pub const HTTP_WRITE_STALLED_MS: u32 = 30_000;
+/// Event streams that HTTP clients read at once, of all listeners. Past it: 503.
+pub const HTTP_EVENT_STREAMS_MAX: usize = 64;
+/// Events that wait for one client of an event stream. Past it: its stream ends, and it connects again.
+pub const HTTP_EVENTS_WAITING_MAX: usize = 32;
+/// One event of such a stream, bytes as sent. Past it: the event is left out, and its sender learns of it.
+pub const HTTP_EVENT_BYTES_MAX: usize = 4 * 1024;
 /// Concurrent REST requests of one account. Past it: 429.
 pub const REST_CONCURRENCY_MAX: usize = 100;
 /// Rows of one page.

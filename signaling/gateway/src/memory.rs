@@ -103,6 +103,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("webhooks", limits::WEBHOOK_CONCURRENCY_MAX as u64, WEBHOOK_BYTES),
         ("idle webhook connections", webhook::IDLE_TOTAL_MAX as u64, WEBHOOK_IDLE_BYTES),
         ("HTTP requests", limits::HTTP_CONNECTIONS_MAX as u64, HTTP_BYTES),
+        ("HTTP event streams", limits::HTTP_EVENT_STREAMS_MAX as u64, HTTP_EVENTS_BYTES),
         ("REST pages being made", http_server::READERS_MAX as u64, REST_PAGE_BYTES),
         ("REST answers being read", share, limits::REST_ANSWERS_BYTES_MAX as u64),
         ("store queue", limits::STORE_QUEUE_MAX as u64, CHANGE_BYTES),
@@ -132,6 +133,9 @@ fn total_of(meminfo: &str) -> Option<u64> {
 /// records on their way. Measured: 20 KiB with a document of one verb, 211 KiB with one of 64 KiB and 950
 /// verbs.
 const CALL_BYTES: u64 = 256 * 1024;
+/// Events that wait for one client of an event stream.
+const HTTP_EVENTS_BYTES: u64 =
+    (limits::HTTP_EVENTS_WAITING_MAX * limits::HTTP_EVENT_BYTES_MAX) as u64;
 /// Calls that the smallest machine must be able to carry.
 const CALLS_MIN: u64 = 100;
 /// Program, thread stacks, pages of the store, trusted certificates: an idle process takes 80 MiB besides

@@ -7,13 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::{Value, json};
 use shared::config::{Config, PublicAddress};
 
+use crate::asset::{Asset, REVALIDATE};
+
 /// Both forms of the list.
 #[derive(Clone, Debug, Default)]
 pub struct AddressList {
     /// A text page for people.
-    pub page: String,
+    pub page: Asset,
     /// A JSON document for machines.
-    pub json: String,
+    pub json: Asset,
 }
 
 /// The listeners and source addresses of one edge.
@@ -30,7 +32,9 @@ impl AddressList {
     /// The list of a node with these settings.
     pub fn new(config: &Config) -> Self {
         let edges = edges(config);
-        Self { page: page(config, &edges), json: json_of(config, &edges) }
+        let page = Asset::new("text/plain; charset=utf-8", REVALIDATE, page(config, &edges));
+        let json = Asset::new("application/json", REVALIDATE, json_of(config, &edges));
+        Self { page, json }
     }
 }
 
@@ -138,9 +142,10 @@ mod tests {
                     public_address = \"192.0.2.8\"\n";
         layers.add_file("test.toml", text).expect("valid");
         let list = AddressList::new(&Config::from_layers(&layers).expect("valid"));
-        assert!(list.page.contains("tokyo (sip.tokyo.sidetone.test)"), "{}", list.page);
-        assert!(list.page.contains("signaling UDP  192.0.2.8:5080"), "{}", list.page);
-        let json: Value = serde_json::from_str(&list.json).expect("JSON");
+        let page = String::from_utf8_lossy(list.page.bytes());
+        assert!(page.contains("tokyo (sip.tokyo.sidetone.test)"), "{page}");
+        assert!(page.contains("signaling UDP  192.0.2.8:5080"), "{page}");
+        let json: Value = serde_json::from_slice(list.json.bytes()).expect("JSON");
         assert_eq!(json["edges"][0]["signaling"]["tls"][0], "192.0.2.7:5061");
         assert_eq!(json["edges"][1]["signaling"]["tls"][0], "192.0.2.8:5061");
         assert_eq!(json["edges"][1]["media"][0], "192.0.2.8");

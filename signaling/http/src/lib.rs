@@ -17,21 +17,29 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod asset;
 mod body;
 mod connection;
+mod events;
 mod metrics;
+mod pages;
 mod patience;
 mod read;
 mod rest;
 mod room;
 mod server;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use addresses::AddressList;
+pub use asset::{Asset, REVALIDATE};
 pub use body::{Body, WholeRequest, base_url, problem, text, whole_body};
+pub use events::{EventSender, EventStreams, NotSent};
 pub use metrics::HttpMetrics;
+pub use pages::PAGES;
 pub use read::read_whole;
 pub use rest::{ApiAnswer, ApiCall, BoxedReader, OpenReader, READERS_MAX, Rest};
 pub use room::Room;
-pub use server::{HttpServer, Https, serve};
+pub use server::{Https, serve};
+pub use state::{HttpServer, Page, PageKind};

@@ -1,6 +1,6 @@
 //! The counters of the HTTP server. Shell.
 
-use shell::{Gauge, Histogram, Labelled, Seconds};
+use shell::{Counter, Gauge, Histogram, Labelled, Seconds};
 
 shell::metrics! {
     /// Requests by outcome and time, one field a metric of the same name.
@@ -11,6 +11,10 @@ shell::metrics! {
         http_requests_refused_total: Labelled, by "reason";
         /// HTTP requests in work now.
         http_requests_open: Gauge;
+        /// Event streams open now.
+        http_event_streams_open: Gauge;
+        /// Event streams ended because their client read too slowly.
+        http_event_streams_slow_total: Counter;
         /// Time from a request's last byte to its answer.
         http_request_seconds: Histogram<Seconds>;
     }

@@ -4,10 +4,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::body::Bytes;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
 use super::*;
@@ -34,12 +38,48 @@ fn start() -> World {
         authorities: None,
         addresses: AddressList::default(),
         room: Room::default(),
+        pages: TEST_PAGES,
+        event_streams: EventStreams::default(),
         more_metrics: Box::new(|text| text.sample("more", &[], 1)),
     });
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listening");
     let address = listener.local_addr().expect("bound");
     runtime.spawn(serve(listener, None, server));
     World { address, ready, metrics, _runtime: runtime }
+}
+
+/// The pages of a gateway that these tests ask for, and one of each kind that no gateway has yet.
+const TEST_PAGES: &[Page] = &[
+    PAGES[1],
+    PAGES[2],
+    PAGES[3],
+    Page { path: "/addresses.json", kind: PageKind::Asset(|server| &server.addresses.json) },
+    Page { path: "/session", kind: PageKind::Made(session) },
+    Page { path: "/events", kind: PageKind::Events(events) },
+];
+
+/// Tells the client its session, and gives one to a client without.
+fn session(_: &HttpServer, request: &WholeRequest) -> Response<Body> {
+    match request.headers.get(header::COOKIE) {
+        Some(cookie) => text(StatusCode::OK, Bytes::copy_from_slice(cookie.as_bytes())),
+        None => {
+            let mut response = text(StatusCode::UNAUTHORIZED, "");
+            let cookie = HeaderValue::from_static("session=1; HttpOnly; SameSite=Strict");
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+            response
+        }
+    }
+}
+
+/// Senders of the streams that clients opened, by the query of their requests.
+static OPENED: Mutex<BTreeMap<String, EventSender>> = Mutex::new(BTreeMap::new());
+
+fn events(_: &HttpServer, request: &WholeRequest, sender: EventSender) -> Option<Response<Body>> {
+    let Some(query) = request.uri.query() else {
+        return Some(text(StatusCode::BAD_REQUEST, "which?"));
+    };
+    OPENED.lock().insert(query.to_owned(), sender);
+    None
 }
 
 impl World {
@@ -124,4 +164,61 @@ fn a_kept_connection_that_is_not_used_is_closed_without_a_word() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(!answer.contains("408"), "{answer}");
     assert_eq!(world.metrics.http_requests_refused_total.value("slow"), 0);
+}
+
+#[test]
+fn an_asset_is_sent_once_to_a_client_that_keeps_it() {
+    let world = start();
+    let answer = world.get("/addresses.json").to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ") && answer.contains("cache-control: no-cache"));
+    let etag = answer.lines().find_map(|line| line.strip_prefix("etag: ")).expect("an ETag");
+    let request = format!(
+        "GET /addresses.json HTTP/1.1\r\nHost: x\r\nIf-None-Match: {etag}\r\nConnection: close\r\n\r\n"
+    );
+    let answer = world.ask(&request);
+    assert!(answer.starts_with("HTTP/1.1 304 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn a_page_sees_its_request_and_may_set_a_cookie() {
+    let world = start();
+    let answer = world.get("/session");
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("set-cookie: session=1;"), "{answer}");
+    let request =
+        "GET /session HTTP/1.1\r\nHost: x\r\nCookie: session=1\r\nConnection: close\r\n\r\n";
+    assert!(world.ask(request).ends_with("\r\n\r\nsession=1"));
+}
+
+#[test]
+fn an_event_stream_reaches_its_client_event_by_event_until_the_sender_ends_it() {
+    let world = start();
+    let mut stream = TcpStream::connect(world.address).expect("connected");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    let request = "GET /events?whole HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("written");
+    let mut seen = String::new();
+    read_until(&mut stream, &mut seen, "\r\n\r\n");
+    assert!(seen.to_ascii_lowercase().contains("content-type: text/event-stream"), "{seen}");
+    let mut sender = OPENED.lock().remove("whole").expect("opened");
+    assert_eq!(world.metrics.http_event_streams_open.value(), 1);
+    for data in ["ringing", "completed"] {
+        sender.send("call", data).expect("sent");
+        read_until(&mut stream, &mut seen, &format!("event: call\ndata: {data}\n\n"));
+    }
+    drop(sender);
+    read_until(&mut stream, &mut seen, "\r\n0\r\n\r\n");
+    let answer = world.get("/events");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "a page may refuse: {answer}");
+    let head = world.ask("HEAD /events?head HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 ") && !OPENED.lock().contains_key("head"), "{head}");
+}
+
+fn read_until(stream: &mut TcpStream, seen: &mut String, end: &str) {
+    let mut bytes = [0; 1_024];
+    while !seen.contains(end) {
+        let count = stream.read(&mut bytes).expect("more in time");
+        assert!(count > 0, "closed before {end:?}: {seen}");
+        seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
 }

@@ -189,6 +189,8 @@ impl Threads {
         let reader = open_reader().map_err(|error| database_error(error, &data))?;
         let server = Arc::new(HttpServer {
             room: http_server::Room::default(),
+            pages: http_server::PAGES,
+            event_streams: http_server::EventStreams::default(),
             metrics: Arc::default(),
             ready: Arc::clone(&ready),
             rest: Rest::new(open_reader, data.recordings_path(), self.api.clone()),
