@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 
 use shared::{AccountSid, BindingSid, DomainSid, Transport};
 
+use crate::filter::Filter;
+use crate::parameter::Form;
+
 /// A contact that a SIP user registered (RFC 3261 §10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindingRecord {
@@ -42,6 +45,11 @@ pub struct BindingRecord {
     pub updated_ms: i64,
     /// Expiry unless refreshed, Unix milliseconds.
     pub expires_ms: i64,
+}
+
+impl BindingRecord {
+    /// Filters of the list of a domain's contacts.
+    pub const FILTERS: &'static [Filter] = &[Filter::equal("Username", "user", Form::Text, 20422)];
 }
 
 /// Contacts that one REGISTER, a lost connection or the clock changed.

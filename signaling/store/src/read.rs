@@ -122,13 +122,12 @@ pub trait Reader {
         kind: MappingKind,
         page: PageRequest,
     ) -> Result<Page<MappingView>, StoreError>;
-    /// Contacts registered at a domain at that moment (Unix milliseconds), of one user or of all. The caller has
-    /// checked that the domain is the account's.
+    /// Contacts registered at a domain that meet every condition. The caller has checked that the domain is the
+    /// account's, and excludes those that have expired.
     fn bindings(
         &self,
         domain: DomainSid,
-        user: Option<&str>,
-        unix_ms: i64,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Result<Page<BindingRecord>, StoreError>;
     /// Calls of an account that meet every condition.

@@ -3,12 +3,13 @@
 
 use serde_json::{Value, json};
 use shared::{BindingSid, DomainSid};
-use store::{BindingRecord, Domain, Write, WriteError};
+use store::{BindingRecord, Condition, Domain, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, Context, InstanceVerb, READ_OR_DELETE};
 use crate::date::rfc2822;
 use crate::described;
+use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
@@ -18,10 +19,11 @@ pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
     context.must_read()?;
     let domain = domain_of(context, domain)?;
     let paging = paging(&context.form)?;
-    let user = context.form.value("Username");
+    let mut conditions = conditions(&context.form, BindingRecord::FILTERS)?;
+    conditions.push(Condition::from("expires_ms", context.now.unix_ms + 1));
     let page = context
         .reader
-        .bindings(domain, user, context.now.unix_ms, paging.request)
+        .bindings(domain, &conditions, paging.request)
         .map_err(unreadable)?
         .map(|row| ListRow { json: json(&row), prefix: BindingSid::PREFIX, bits: row.sid.0 });
     context.ok(&paging.v2010(context.frame, "registrations", page))

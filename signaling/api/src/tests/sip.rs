@@ -200,6 +200,16 @@ fn a_registration_is_deleted_once() {
     let changes = BindingChanges { put: vec![binding], removed: Vec::new() };
     house.commit(Change::ChangeBindings(Arc::new(changes)));
     assert_eq!(house.get(&path).body["username"], "alice");
+    let list = account_path(&format!("/SIP/Domains/{domain}/Registrations.json"));
+    let listed = |house: &mut House, query: &str| {
+        let page = house.get(&format!("{list}{query}")).body;
+        page["registrations"].as_array().map(Vec::len)
+    };
+    assert_eq!((listed(&mut house, ""), listed(&mut house, "?Username=alice")), (Some(1), Some(1)));
+    assert_eq!(listed(&mut house, "?Username=bob"), Some(0));
+    house.now.unix_ms += 3_600_000;
+    assert_eq!(listed(&mut house, ""), Some(0), "it has expired");
+    house.now.unix_ms = T0;
     assert_eq!(house.post(&path, "").status, 405);
     assert_eq!((house.delete(&path).status, house.delete(&path).status), (204, 404));
     assert_eq!(house.get(&path).status, 404);

@@ -237,16 +237,11 @@ impl store::Reader for Reader {
     fn bindings(
         &self,
         domain: DomainSid,
-        user: Option<&str>,
-        unix_ms: i64,
+        conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<BindingRecord>> {
-        let mut list = List::of("*", "bindings")
-            .with("domain = ?", [Bits(domain.0).into()])
-            .with("expires_ms > ?", [unix_ms.into()]);
-        if let Some(user) = user {
-            list = list.with("user = ?", [user.to_owned().into()]);
-        }
+        let list = List::of("*", "bindings").of_owner("domain", domain.0);
+        let list = conditions.iter().fold(list, List::meeting);
         self.page(list, page, rows::binding)
     }
 
