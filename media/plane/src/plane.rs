@@ -233,8 +233,8 @@ pub const LEG_BYTES_MAX: usize = LEG_BYTES + size_of::<SrtpSession>() + size_of:
 /// Memory of one feed.
 pub const FEED_BYTES: usize = size_of::<FeedBuffer>() + 2;
 
-/// Memory of one tap.
-pub const TAP_BYTES: usize = size_of::<Tap>() + 4;
+/// Memory of one tap, with the samples of its two tracks; the last 4 bytes are its places in two lists.
+pub const TAP_BYTES: usize = size_of::<Tap>() + Tap::SAMPLES_BYTES + 4;
 
 /// Milliseconds between two offers of a last frame to the full ring of a sink.
 const OFFER_MS: u64 = 20;

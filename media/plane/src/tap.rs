@@ -55,6 +55,9 @@ pub(crate) struct TapCounts {
 }
 
 impl Tap {
+    /// Samples of both tracks, which lie outside the struct.
+    pub const SAMPLES_BYTES: usize = 2 * WINDOW_SAMPLES;
+
     pub fn vacant() -> Self {
         Self {
             id: TapId(0),
@@ -370,6 +373,13 @@ mod tests {
         }
         tap.finish(TapEnd::Stopped, &mut deliver);
         audio
+    }
+
+    #[test]
+    fn the_memory_of_a_tap_counts_the_samples_of_both_tracks() {
+        let tap = Tap::vacant();
+        let samples = size_of_val(&*tap.inbound.samples) + size_of_val(&*tap.outbound.samples);
+        assert_eq!(crate::TAP_BYTES, size_of_val(&tap) + samples + 2 * size_of::<u16>());
     }
 
     #[test]
