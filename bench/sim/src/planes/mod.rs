@@ -5,6 +5,9 @@
 //! garbage arrive in between; legs start, stop, are bridged, held, moved and played to. Each story runs on
 //! one core and on three, and every party must hear equal packets on both.
 
+mod fed;
+mod feeding;
+mod heard;
 mod reference;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +24,9 @@ use crate::audio::noise;
 use crate::network::Network;
 use crate::rng::Rng;
 
-use reference::{Arrival, Outcome, Reference, Speech};
+use feeding::Feeding;
+use heard::Speech;
+use reference::{Arrival, Outcome, Reference};
 
 /// Plays the story of a seed on one core and on three; the findings.
 pub fn run(seed: u64) -> Vec<String> {
@@ -85,6 +90,7 @@ struct Party {
     is_up: bool,
     moves: u8,
     direction: Direction,
+    feeding: Option<Feeding>,
 }
 
 struct Story {
@@ -97,6 +103,7 @@ struct Story {
     now_ms: u64,
     sequence: u64,
     next_play: u32,
+    next_feed: u64,
     heard: Vec<Vec<(u64, Vec<u8>)>>,
 }
 
@@ -136,7 +143,7 @@ impl Story {
                 own: Arc::default(),
                 legs_max: PARTIES,
                 taps_max: BySink::only(Sink::Recorder, 1),
-                feeds_max: 0,
+                feeds_max: PARTIES,
                 inband_digits: true,
                 seed,
                 unix_ms_at_zero: 1_700_000_000_000,
@@ -155,6 +162,7 @@ impl Story {
             is_up: false,
             moves: 0,
             direction: Direction::SendRecv,
+            feeding: None,
         };
         Self {
             parties: (0..PARTIES).map(party).collect(),
@@ -166,6 +174,7 @@ impl Story {
             now_ms: START_MS,
             sequence: 0,
             next_play: 0,
+            next_feed: 0,
             heard: vec![Vec::new(); PARTIES],
         }
     }
@@ -188,6 +197,9 @@ impl Story {
                 if (self.now_ms + party as u64 * 7).is_multiple_of(20) {
                     self.speak(party);
                 }
+                if (self.now_ms + party as u64 * 11).is_multiple_of(20) {
+                    self.feed(party);
+                }
             }
             if self.rng.permille(15) {
                 self.intrude();
@@ -202,6 +214,8 @@ impl Story {
             let meters = plane.meters();
             let balance = (meters.received_balance(), meters.mesh_balance(), meters.legs);
             self.reference.same("received, mesh, legs left over", &balance, &(0, 0, 0));
+            let feeds = (meters.feed_balance(), meters.feeds, meters.feed_frames_unknown);
+            self.reference.same("frames, feeds left over, frames of none", &feeds, &(0, 0, 0));
         }
         Played { heard: self.heard, wrong: self.reference.wrong }
     }
@@ -351,7 +365,7 @@ impl Story {
         if !self.parties[index].is_up {
             return self.start(index);
         }
-        match self.rng.below(24) {
+        match self.rng.below(28) {
             0 => self.stop(index),
             1..7 => {
                 for (leg, peer) in [(index, other), (other, index)] {
@@ -364,6 +378,8 @@ impl Story {
             14..18 => self.play_prompt(index),
             18 => self.send_digits(index),
             19..21 => self.command(MediaCommand::StopPlay { leg: self.leg(index) }),
+            24..27 => self.start_feed(index),
+            27 => self.stop_feed(index),
             21 => self.parties[index].quiet_until = self.now_ms + self.rng.below(1_500),
             _ => self.renumber(index),
         }
@@ -374,6 +390,7 @@ impl Story {
         let party = &mut self.parties[index];
         party.generation += 1;
         party.is_up = true;
+        party.feeding = None;
         party.direction = Direction::SendRecv;
         let plan = self.plan(index, first);
         self.reference.starts(self.now_ms, index, &plan);
@@ -406,6 +423,7 @@ impl Story {
             return;
         }
         self.parties[index].is_up = false;
+        self.parties[index].feeding = None;
         let (leg, quality) = (self.leg(index), Box::<LegQuality>::default());
         self.reference.stops(index);
         self.command(MediaCommand::StopLeg { leg, quality });

@@ -4,14 +4,17 @@
 //! parties of the story did and predicts the result of each datagram, bytes included. Packets that a core
 //! sends by itself it checks as they arrive.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use plane::{DropReason, g711, rtp};
 use shared::media::PlayEnd;
-use shared::{Codec, LegPlan, LegQuality, LossPattern, MediaEvent, PlayId, Prompt};
+use shared::{Codec, FeedId, LegPlan, MediaEvent, PlayId, Prompt};
+
+use super::fed::Fed;
+use super::heard::{Heard, Settled, Speech, settled};
 
 /// What a datagram is meant to be.
 #[derive(Clone, Debug)]
@@ -22,16 +25,6 @@ pub enum Arrival {
     Hostile(DropReason),
     /// A report of the party.
     Report,
-}
-
-/// One packet of a party's audio.
-#[derive(Clone, Debug)]
-pub struct Speech {
-    pub number: u16,
-    pub ssrc: u32,
-    pub sequence: u16,
-    pub timestamp: u32,
-    pub payload: Vec<u8>,
 }
 
 /// What a core did with a datagram that it received.
@@ -54,6 +47,8 @@ pub struct Reference {
     cores: usize,
     /// Plays under way, with their party.
     plays: BTreeMap<PlayId, usize>,
+    /// Open feeds, with their party.
+    feeds: BTreeMap<FeedId, usize>,
     /// Figures that a stopped leg must report.
     settled: BTreeMap<u16, Settled>,
     latches: i64,
@@ -68,27 +63,7 @@ struct Leg {
     epoch: u32,
     out: Out,
     playing: Option<Playing>,
-}
-
-/// The stream from the party.
-#[derive(Default)]
-struct Heard {
-    ssrc: Option<u32>,
-    /// First sequence number of this stream, and the offsets of the packets received since.
-    first: u16,
-    came: BTreeSet<u16>,
-    settled: Settled,
-}
-
-/// Sums over streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Settled {
-    received: u64,
-    duplicates: u64,
-    reordered: u64,
-    restarts: u32,
-    losses: LossPattern,
-    sent: u64,
+    fed: Option<Fed>,
 }
 
 /// The stream towards the party.
@@ -125,6 +100,7 @@ impl Reference {
             legs: (0..parties).map(|_| None).collect(),
             cores,
             plays: BTreeMap::new(),
+            feeds: BTreeMap::new(),
             settled: BTreeMap::new(),
             latches: 0,
             wrong: Vec::new(),
@@ -158,6 +134,7 @@ impl Reference {
                 sent_at: now_ms,
             },
             playing: None,
+            fed: None,
         });
     }
 
@@ -171,6 +148,7 @@ impl Reference {
             if let Some(Playing::Prompt { at, .. }) = &mut leg.playing {
                 *at = None;
             }
+            leg.fed.iter_mut().for_each(Fed::passes);
         } else if !could_send {
             leg.out.sends_since = u64::MAX;
         }
@@ -208,6 +186,24 @@ impl Reference {
         let Some(leg) = &mut self.legs[party] else { return };
         let at = leg.plan.media.direction.sends().then_some(0);
         leg.playing = Some(prompt.map_or(Playing::Digits, |prompt| Playing::Prompt { prompt, at }));
+        leg.fed.iter_mut().for_each(Fed::passes);
+    }
+
+    pub fn feeds(&mut self, party: usize, feed: FeedId) {
+        self.feeds.insert(feed, party);
+        let Some(leg) = &mut self.legs[party] else { return };
+        let mut fed = Fed::new(feed);
+        if leg.playing.is_some() || !leg.plan.media.direction.sends() {
+            fed.passes();
+        }
+        leg.fed = Some(fed);
+    }
+
+    /// Tells the feed of a party what its writer does.
+    pub fn fed(&mut self, party: usize, act: impl FnOnce(&mut Fed)) {
+        if let Some(fed) = self.legs[party].as_mut().and_then(|leg| leg.fed.as_mut()) {
+            act(fed);
+        }
     }
 
     /// Takes one datagram; the expected result.
@@ -257,7 +253,7 @@ impl Reference {
         };
         let dropped =
             |reason| only(if crosses { Outcome::Consumed } else { Outcome::Dropped(reason) });
-        if listener.playing.is_some() {
+        if listener.playing.is_some() || listener.fed.is_some() {
             return only(Outcome::Consumed);
         }
         if !listener.plan.media.direction.sends() {
@@ -300,6 +296,15 @@ impl Reference {
                     self.same("a prompt ends at its end", &(at >= length), &true);
                 }
             }
+            MediaEvent::FeedPlayed { feed, mark, .. } => {
+                self.feed_event(feed, |fed| fed.reports(mark));
+            }
+            MediaEvent::FeedEnded { feed, mark, .. } => {
+                self.feed_event(feed, |fed| fed.ends(mark));
+                let party = self.feeds.remove(&feed);
+                let leg = party.and_then(|party| self.legs[party].as_mut());
+                leg.into_iter().for_each(|leg| leg.fed = None);
+            }
             MediaEvent::LegStopped { leg, quality } => {
                 let Some(expected) = self.settled.remove(&leg.slot) else {
                     return self.wrong.push(format!("{leg:?} stopped without being asked"));
@@ -313,10 +318,19 @@ impl Reference {
             MediaEvent::Refused { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::TapEnded { .. }
-            | MediaEvent::FeedPlayed { .. }
-            | MediaEvent::FeedEnded { .. }
             | MediaEvent::MediaTimeout { .. } => self.wrong.push(format!("unasked: {event:?}")),
         }
+    }
+
+    fn feed_event(&mut self, feed: FeedId, check: impl FnOnce(&mut Fed) -> Result<(), String>) {
+        let Some(party) = self.feeds.get(&feed).copied() else {
+            return self.wrong.push(format!("{feed:?} is not open"));
+        };
+        // A leg that is gone took its feed with it.
+        let Some(leg) = &mut self.legs[party] else { return };
+        let fed = leg.fed.as_mut().filter(|fed| fed.id == feed);
+        let checked = fed.map_or(Err("another feed".to_owned()), check);
+        checked.unwrap_or_else(|wrong| self.tell(party, format!("{feed:?}: {wrong}")));
     }
 
     /// A party that may be sent to hears something every 20 ms, or every 200 ms while it is relayed to.
@@ -341,9 +355,9 @@ impl Reference {
     }
 
     pub fn check_end(&mut self) {
-        let left = (self.plays.len(), self.settled.len(), self.latches);
+        let left = (self.plays.len() + self.feeds.len(), self.settled.len(), self.latches);
         self.same(
-            "plays and stops that were never answered, latches never told",
+            "plays, feeds and stops that were never answered, latches never told",
             &left,
             &(0, 0, 0),
         );
@@ -418,13 +432,16 @@ impl Leg {
         if let Some(timestamp) = self.out.own_timestamp(now_ms) {
             same("timestamp", header.timestamp == timestamp);
         }
-        if let (Feed::Relay { .. }, None, Some((_, at, _))) =
-            (self.out.feed, &self.playing, self.out.last)
+        if let (Feed::Relay { .. }, None, None, Some((_, at, _))) =
+            (self.out.feed, &self.playing, &self.fed, self.out.last)
         {
             same("silence over a party that speaks", now_ms - at >= 200);
         }
         let codec = self.plan.media.codec;
+        let fed = self.fed.as_mut().filter(|_| self.playing.is_none());
+        let heard = fed.map(|fed| fed.hears(codec, payload));
         match &mut self.playing {
+            None if heard.is_some() => {}
             Some(Playing::Prompt { prompt, at: Some(at) }) => {
                 let rest = prompt.samples(codec).get(*at..).unwrap_or_default();
                 let mut expected = rest[..rest.len().min(160)].to_vec();
@@ -437,6 +454,7 @@ impl Leg {
         }
         self.out.feed = Feed::Local;
         self.out.last = Some((header.timestamp, now_ms, 160));
+        wrong.extend(heard.and_then(Result::err));
         wrong
     }
 
@@ -477,58 +495,5 @@ impl Out {
             return Some(timestamp.wrapping_add(samples));
         }
         self.following_timestamp(now_ms)
-    }
-}
-
-impl Heard {
-    /// Takes one packet; whether it begins a stream.
-    fn take(&mut self, speech: &Speech) -> bool {
-        self.settled.received += 1;
-        if self.ssrc != Some(speech.ssrc) {
-            let is_first = self.ssrc.is_none();
-            self.settle();
-            self.ssrc = Some(speech.ssrc);
-            self.first = speech.number;
-            self.came.insert(speech.number);
-            self.settled.restarts += u32::from(!is_first);
-            return true;
-        }
-        if speech.number < self.first {
-            self.settled.reordered += 1;
-            return false;
-        }
-        let newest = self.came.last().copied();
-        if !self.came.insert(speech.number) {
-            self.settled.duplicates += 1;
-        } else if newest > Some(speech.number) {
-            self.settled.reordered += 1;
-        }
-        false
-    }
-
-    /// Adds the losses of a stream that is over.
-    fn settle(&mut self) {
-        let came = std::mem::take(&mut self.came);
-        let Some((first, last)) = came.first().zip(came.last()) else { return };
-        let lost: Vec<u16> = (*first..=*last).filter(|number| !came.contains(number)).collect();
-        let losses = &mut self.settled.losses;
-        losses.lost += lost.len() as u64;
-        losses.runs += lost.chunk_by(|a, b| b - a == 1).count() as u64;
-        for burst in lost.chunk_by(|a, b| b - a <= 16).filter(|cluster| cluster.len() > 1) {
-            losses.bursts += 1;
-            losses.burst_packets += u64::from(burst[burst.len() - 1] - burst[0]) + 1;
-            losses.burst_lost += burst.len() as u64;
-        }
-    }
-}
-
-fn settled(quality: &LegQuality) -> Settled {
-    Settled {
-        received: quality.received,
-        duplicates: quality.duplicates,
-        reordered: quality.reordered,
-        restarts: quality.restarts,
-        losses: quality.losses,
-        sent: quality.sent,
     }
 }
