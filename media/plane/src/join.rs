@@ -14,6 +14,8 @@
 
 use shared::{Joined, LegId};
 
+use crate::leg_table::LegTable;
+
 /// Destination of the party's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -35,5 +37,49 @@ impl Route {
             Joined::Party(other) if is_joined_back(other) => Self::Local { slot: other.slot },
             Joined::Nobody | Joined::Party(_) | Joined::Room(_) => Self::Nowhere,
         }
+    }
+}
+
+impl LegTable {
+    /// Joins the leg in a slot to its new other end, and sets every route that depends on it.
+    pub fn join(&mut self, slot: usize, joined: Joined) {
+        let Some(leg) = self.leg_mut(slot) else { return };
+        let id = leg.id;
+        let before = std::mem::replace(&mut leg.joined, joined);
+        for end in [before, joined, Joined::Party(id)] {
+            self.reroute(end);
+        }
+    }
+
+    /// Sets the route of the leg at the other end: something that decides it has changed.
+    pub fn reroute(&mut self, joined: Joined) {
+        let Some(slot) = joined.party().and_then(|leg| self.slot_of(leg)) else { return };
+        self.inbound_mut(slot).route = self.route(slot);
+        self.assert_route(slot);
+    }
+
+    /// The slot of a leg, if it is up and joined to the party of `other`.
+    pub fn slot_joined_to(&self, leg: LegId, other: LegId) -> Option<usize> {
+        let slot = self.slot_of(leg)?;
+        (self.leg(slot)?.joined == Joined::Party(other)).then_some(slot)
+    }
+
+    /// Checks that a leg is relayed to a leg of this core only while each of the two is joined to the other.
+    ///
+    /// # Panics
+    /// In debug builds, when it is not: a fault of this package.
+    pub fn assert_route(&self, slot: usize) {
+        debug_assert_eq!(self.inbound(slot).route, self.route(slot), "a route outlived its bridge");
+        if let Route::Local { slot: other } = self.inbound(slot).route {
+            let back = self.leg(usize::from(other)).and_then(|leg| leg.joined.party());
+            debug_assert_eq!(back, self.leg(slot).map(|leg| leg.id), "a bridge with one end");
+        }
+    }
+
+    /// The route that follows from what the leg in a slot, and the leg at its other end, are joined to.
+    fn route(&self, slot: usize) -> Route {
+        let Some(leg) = self.leg(slot) else { return Route::Nowhere };
+        let is_joined_back = |other| self.slot_joined_to(other, leg.id).is_some();
+        Route::of(leg.id, leg.joined, is_joined_back)
     }
 }

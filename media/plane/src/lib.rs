@@ -13,6 +13,7 @@ pub mod g711;
 mod inbound;
 mod join;
 mod leg;
+mod leg_table;
 mod losses;
 mod mesh;
 mod meters;

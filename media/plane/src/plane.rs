@@ -1,11 +1,10 @@
 //! One media core: commands in, packets through, events out. Sans-IO.
 //!
-//! A leg is one index (its slot) into several arrays, split by how often they are touched: a relayed packet
-//! reads the [`Inbound`] of the leg that received it and writes the [`Outbound`] of the leg that sends it, a
-//! cache line each. Commands, reports and odd packets touch the cold [`Leg`]. State that few legs need (SRTP,
-//! tones, taps, feeds) lies in slabs that a leg points into. Everything is allocated in [`Plane::new`], so that
-//! a core never allocates afterwards (ARCHITECTURE.md, I2); `plane/consistency.rs` checks in debug builds
-//! that the arrays agree.
+//! The core holds machines that own their fields, and carries values from one to the other: the legs, spread
+//! over arrays by how often they are touched ([`LegTable`]), the ports, the wheel of beats, packets in parts
+//! from other cores, and slabs for state that few legs need (SRTP, tones, taps, feeds), into which a leg points.
+//! Everything is allocated in [`Plane::new`], so that a core never allocates afterwards (ARCHITECTURE.md, I2);
+//! `plane/consistency.rs` checks in debug builds that the machines agree.
 //!
 //! Four things drive a core, each in its file: a packet (`plane/packet.rs`), the beat of a leg every
 //! 20 ms (`plane/beat.rs`), a command of signaling (`plane/command.rs`) and audio of a thread (`plane/feeds.rs`).
@@ -31,13 +30,12 @@ use shared::{BySink, CoreId, FeedItem, Instant, LegId, MediaCommand, MediaPort, 
 use crate::dtmf::ToneRelay;
 use crate::feed::FeedBuffer;
 use crate::inbound::Inbound;
-use crate::leg::Leg;
+use crate::leg_table::{LegTable, SLOT_BYTES};
 use crate::mesh::{Assemblies, MeshFrame};
 use crate::meters::PlaneMeters;
 use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
 use crate::ports::Ports;
-use crate::reception::ReceptionPast;
 use crate::side_table::SideTable;
 use crate::srtp::SrtpSession;
 use crate::tap::Tap;
@@ -72,18 +70,12 @@ pub struct PlaneConfig {
 /// One media core; see the head of this file for its layout.
 #[derive(Debug)]
 pub struct Plane {
-    core: CoreId,
     own: Arc<OwnSockets>,
     seed: u64,
     inband_digits: bool,
     unix_ms_at_zero: i64,
     ports: Ports,
-    inbound: Vec<Inbound>,
-    outbound: Vec<Outbound>,
-    /// Next time that something other than audio is due for a slot, in wrapping milliseconds.
-    checks: Vec<u32>,
-    pasts: Vec<ReceptionPast>,
-    legs: Vec<Option<Leg>>,
+    legs: LegTable,
     /// SRTP state of the legs that have it.
     srtp: SideTable<SrtpSession>,
     /// Tones of the legs that play the bridged party's telephone events as such.
@@ -117,17 +109,12 @@ impl Plane {
         let legs_max = config.legs_max;
         let taps = config.taps_max.iter().map(|(_, max)| max).sum();
         Self {
-            core: config.core,
             own: config.own,
             seed: config.seed,
             inband_digits: config.inband_digits,
             unix_ms_at_zero: config.unix_ms_at_zero,
             ports: Ports::new(&config.ports),
-            inbound: vec![Inbound::vacant(); legs_max],
-            outbound: vec![Outbound::vacant(); legs_max],
-            checks: vec![0; legs_max],
-            pasts: vec![ReceptionPast::default(); legs_max],
-            legs: (0..legs_max).map(|_| None).collect(),
+            legs: LegTable::new(config.core, legs_max),
             srtp: SideTable::new(legs_max),
             tones: SideTable::new(legs_max),
             feeds_max: config.feeds_max,
@@ -213,9 +200,7 @@ impl Plane {
 
     /// The slot of a leg that is up here.
     fn slot_of(&self, leg: LegId) -> Option<usize> {
-        let slot = usize::from(leg.slot);
-        let up = self.legs.get(slot)?.as_ref()?;
-        (up.id == leg).then_some(slot)
+        self.legs.slot_of(leg)
     }
 }
 
@@ -224,8 +209,7 @@ pub const HOT_LEG_BYTES: usize = size_of::<Inbound>() + size_of::<Outbound>();
 const _: () = assert!(HOT_LEG_BYTES == 128);
 
 /// Memory of one leg without SRTP, tones and taps; the last 8 bytes are its two entries in the wheel.
-pub const LEG_BYTES: usize =
-    HOT_LEG_BYTES + size_of::<ReceptionPast>() + size_of::<Option<Leg>>() + size_of::<u32>() + 8;
+pub const LEG_BYTES: usize = SLOT_BYTES + 8;
 
 /// Memory of one leg with SRTP and tones.
 pub const LEG_BYTES_MAX: usize = LEG_BYTES + size_of::<SrtpSession>() + size_of::<ToneRelay>() + 4;

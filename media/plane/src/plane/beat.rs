@@ -10,6 +10,7 @@ use shared::{Instant, MediaEvent};
 
 use crate::clock;
 use crate::g711;
+use crate::leg_table::LegParts;
 use crate::outbound::SAMPLES_MAX;
 use crate::output::{Output, SocketId};
 use crate::player::Playing;
@@ -35,26 +36,26 @@ impl Plane {
     pub(super) fn beat(&mut self, at: Instant, beat: Beat, out: &mut impl Output) {
         let slot = usize::from(beat.slot);
         let now_samples = clock::samples(at);
-        if !self.outbound[slot].playing || !self.beat_playing(slot, beat, now_samples, out) {
+        if !self.legs.outbound(slot).playing || !self.beat_playing(slot, beat, now_samples, out) {
             self.beat_idle(slot, now_samples, out);
         }
         if beat.half {
             return;
         }
-        if self.outbound[slot].playing {
+        if self.legs.outbound(slot).playing {
             self.pass_feed(slot, out);
         }
-        if self.outbound[slot].tapped {
+        if self.legs.outbound(slot).tapped {
             self.beat_taps(slot, out);
         }
-        if clock::is_due(clock::millis(at), self.checks[slot]) {
+        if clock::is_due(clock::millis(at), self.legs.check_ms(slot)) {
             self.check(slot, at, out);
         }
     }
 
     /// After a stall the skipped time still counts in timestamps and recordings.
     pub(super) fn leave_out(&mut self, skipped_ms: u64) {
-        for outbound in &mut self.outbound {
+        for outbound in self.legs.outbounds_mut() {
             if outbound.numbers.feed == Feed::LOCAL {
                 outbound.numbers.feed = Feed::NONE;
             }
@@ -67,7 +68,7 @@ impl Plane {
 
     /// Nothing plays: sends silence, unless the bridged party's packets arrive.
     fn beat_idle(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         if outbound.numbers.relayed_within(RELAY_GAP_SAMPLES, now_samples) {
             return;
         }
@@ -93,12 +94,12 @@ impl Plane {
         now_samples: u32,
         out: &mut impl Output,
     ) -> bool {
-        let Some(leg) = &mut self.legs[slot] else { return false };
+        let Some(LegParts { leg, outbound, .. }) = self.legs.parts(slot) else { return false };
         match &mut leg.playing {
             Some(Playing::Prompt(player)) => {
-                let len = self.outbound[slot].beat();
+                let len = outbound.beat();
                 let frame = &mut [0; SAMPLES_MAX][..len];
-                let ended = len > 0 && player.fill(self.outbound[slot].codec, frame);
+                let ended = len > 0 && player.fill(outbound.codec, frame);
                 self.send_or_pass(slot, now_samples, frame, Origin::Prompt, out);
                 if ended {
                     self.end_playing(slot, PlayEnd::Finished, out);
@@ -110,8 +111,8 @@ impl Plane {
                     return true;
                 }
                 match sender.step() {
-                    DigitStep::Event { .. } if !self.outbound[slot].takes_events() => {
-                        let frame = sender.tone(self.outbound[slot].codec);
+                    DigitStep::Event { .. } if !outbound.takes_events() => {
+                        let frame = sender.tone(outbound.codec);
                         self.send_or_pass(slot, now_samples, &frame, Origin::Tone, out);
                         true
                     }
@@ -134,7 +135,7 @@ impl Plane {
 
     /// The samples that are due, from the feed.
     fn beat_feed(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
-        let len = self.outbound[slot].beat();
+        let len = self.legs.outbound_mut(slot).beat();
         if len == 0 {
             return;
         }
@@ -146,11 +147,11 @@ impl Plane {
 
     /// 20 ms of the bridged party's keys as tones; after them its packets are relayed again.
     fn beat_tones(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         let mut samples = [0; DIGIT_STEP_SAMPLES];
         let Some(tones) = self.tones.at(leg.tones) else { return };
         tones.fill(now_samples, &mut samples);
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         let frame = samples.map(|sample| g711::encode(outbound.codec, sample));
         if !tones.is_active() {
             outbound.playing = false;
@@ -173,12 +174,12 @@ impl Plane {
                 true
             }
             DigitStep::Silence => {
-                let frame = [self.outbound[slot].codec.silence(); DIGIT_STEP_SAMPLES];
+                let frame = [self.legs.outbound(slot).codec.silence(); DIGIT_STEP_SAMPLES];
                 self.send_or_pass(slot, now_samples, &frame, Origin::Silence, out);
                 true
             }
             DigitStep::Ended => {
-                self.outbound[slot].make_due();
+                self.legs.outbound_mut(slot).make_due();
                 self.end_playing(slot, PlayEnd::Finished, out);
                 false
             }
@@ -194,8 +195,8 @@ impl Plane {
         origin: Origin,
         out: &mut impl Output,
     ) {
-        if !self.outbound[slot].can_send() {
-            self.outbound[slot].numbers.feed = Feed::NONE;
+        if !self.legs.outbound(slot).can_send() {
+            self.legs.outbound_mut(slot).numbers.feed = Feed::NONE;
         } else if !samples.is_empty() {
             self.send_samples(slot, now_samples, samples, origin, out);
         }
@@ -209,7 +210,7 @@ impl Plane {
         origin: Origin,
         out: &mut impl Output,
     ) {
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         let stamp = outbound.numbers.local(samples.len() as u16, now_samples);
         let payload_type = outbound.payload_type;
         self.send_local(slot, stamp, payload_type, samples, out);
@@ -219,7 +220,7 @@ impl Plane {
             Origin::Silence => self.meters.sent_silence += 1,
             Origin::Tone => self.meters.sent_tones += 1,
         }
-        if self.outbound[slot].tapped {
+        if self.legs.outbound(slot).tapped {
             self.tap_outbound(slot, stamp.timestamp, samples);
         }
     }
@@ -234,8 +235,7 @@ impl Plane {
         first: bool,
         out: &mut impl Output,
     ) {
-        let outbound = &mut self.outbound[slot];
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(LegParts { leg, outbound, .. }) = self.legs.parts(slot) else { return };
         if outbound.payload_type_for(crate::relay::Content::Event).is_err() {
             if first {
                 // What can be sent of it later carries the time at which it began.
@@ -267,7 +267,7 @@ impl Plane {
         payload: &[u8],
         out: &mut impl Output,
     ) {
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         let mut buffer = [0; HEADER_BYTES + SAMPLES_MAX + SRTP_OVERHEAD_MAX];
         let len = HEADER_BYTES + payload.len();
         let packet = &mut buffer[..len];
@@ -290,7 +290,7 @@ impl Plane {
         self.expire_keys(slot, clock::samples(at), out);
         let report_ms = self.check_report(slot, at, out);
         let media_ms = self.check_media(slot, now_ms, out);
-        let Some(leg) = &self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg(slot) else { return };
         let mut next_ms = report_ms;
         if let Some(media_ms) = media_ms {
             next_ms = clock::sooner(now_ms, next_ms, media_ms);
@@ -298,13 +298,12 @@ impl Plane {
         if leg.is_pressed() {
             next_ms = now_ms;
         }
-        self.checks[slot] = next_ms;
+        self.legs.set_check(slot, next_ms);
     }
 
     /// Reports a silence that lasts too long, on hold too; answers when to check again.
     fn check_media(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) -> Option<u32> {
-        let leg = self.legs[slot].as_mut()?;
-        let inbound = &self.inbound[slot];
+        let LegParts { leg, inbound, .. } = self.legs.parts(slot)?;
         let timeout_ms = leg.plan.media_timeout_ms;
         if timeout_ms == 0 {
             return None;

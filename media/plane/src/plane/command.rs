@@ -15,10 +15,10 @@ use crate::address::PackedAddress;
 use crate::clock;
 use crate::inbound::{Inbound, Latch};
 use crate::leg::Leg;
+use crate::leg_table::LegParts;
 use crate::outbound::Outbound;
 use crate::output::Output;
 use crate::player::{Player, Playing};
-use crate::reception::ReceptionPast;
 use crate::relay::{Feed, Numbers};
 use crate::telephone_event::DigitSender;
 
@@ -94,26 +94,23 @@ impl Plane {
     ) -> bool {
         let slot = usize::from(leg.slot);
         let Some(port) = self.ports.free_index(plan.port) else { return false };
-        let slot_is_free = self.legs.get(slot).is_some_and(Option::is_none);
-        if leg.core != self.core || !slot_is_free {
+        if !self.legs.has_room_for(leg) {
             return false;
         }
         // RFC 3711 §3.3.1: far from the wrap, or a peer that misses the first packets guesses wrong.
         let secured_mask = if plan.media.srtp.is_some() { 0x7FFF } else { u16::MAX };
         let first_sequence = plan.first_sequence & secured_mask;
         let first = Numbers::starting_at(first_sequence, plan.first_timestamp, clock::samples(now));
-        let outbound = &mut self.outbound[slot];
-        *outbound = Outbound { port, numbers: first, ..Outbound::vacant() };
+        let mut outbound = Outbound { port, numbers: first, ..Outbound::vacant() };
         outbound.apply(plan);
         outbound.destination = PackedAddress::from_option(plan.media.remote_rtp);
-        self.inbound[slot] = Inbound::vacant();
-        self.inbound[slot].apply(plan);
-        self.pasts[slot] = ReceptionPast::default();
-        self.checks[slot] = clock::millis(now);
-        self.legs[slot] = Some(Leg::new(leg, *plan, now, self.seed));
+        let mut inbound = Inbound::vacant();
+        inbound.apply(plan);
+        self.legs.start(Leg::new(leg, *plan, now, self.seed), inbound, outbound);
+        self.legs.set_check(slot, clock::millis(now));
         self.secure_leg(now, slot);
         self.ports.take(port, leg.slot);
-        self.wheel.insert(now, leg.slot, self.outbound[slot].wants_half_beats());
+        self.wheel.insert(now, leg.slot, self.legs.outbound(slot).wants_half_beats());
         self.choose_listening(slot);
         if !plan.media.rtcp_mux {
             out.listen_for_rtcp(usize::from(port), true);
@@ -126,13 +123,12 @@ impl Plane {
     fn update_leg(&mut self, now: Instant, slot: usize, plan: &LegPlan, out: &mut impl Output) {
         // A key that is held was pressed under the old plan.
         self.finish_in_band(slot, out);
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(LegParts { leg, inbound, outbound, .. }) = self.legs.parts(slot) else { return };
         let old = leg.plan;
         // A leg keeps port and SSRC for life.
         leg.plan = LegPlan { port: old.port, ssrc: old.ssrc, ..*plan };
         let plan = leg.plan;
         let moved = plan.media.remote_rtp.is_some() && plan.media.remote_rtp != leg.remote;
-        let inbound = &mut self.inbound[slot];
         if moved || plan.latch != old.latch {
             leg.remote = plan.media.remote_rtp.or(leg.remote);
             leg.reports.source = PackedAddress::NONE;
@@ -144,7 +140,6 @@ impl Plane {
         }
         leg.watch.restart(clock::millis(now));
         inbound.apply(&plan);
-        let outbound = &mut self.outbound[slot];
         let had_half_beats = outbound.wants_half_beats();
         outbound.apply(&plan);
         outbound.destination = destination(&plan, inbound);
@@ -153,10 +148,10 @@ impl Plane {
             self.wheel.remove(leg.id.slot);
             self.wheel.insert(now, leg.id.slot, with_half_beats);
         }
-        self.checks[slot] = clock::millis(now);
+        self.legs.set_check(slot, clock::millis(now));
         self.secure_leg(now, slot);
         if plan.media.rtcp_mux != old.media.rtcp_mux {
-            let port = usize::from(self.outbound[slot].port);
+            let port = usize::from(self.legs.outbound(slot).port);
             out.listen_for_rtcp(port, !plan.media.rtcp_mux);
         }
         if plan.media.codec != old.media.codec {
@@ -168,11 +163,11 @@ impl Plane {
 
     /// Detects digits in the audio where the party negotiated no telephone events.
     fn choose_listening(&mut self, slot: usize) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(LegParts { leg, outbound, .. }) = self.legs.parts(slot) else { return };
         leg.listens = self.inband_digits && leg.plan.media.event_payload_type_receive.is_none();
-        if self.outbound[slot].takes_events() {
+        if outbound.takes_events() {
             self.tones.free(leg.tones.take());
-            self.outbound[slot].playing = leg.plays();
+            outbound.playing = leg.plays();
         }
         self.mark_tapped(slot);
     }
@@ -189,29 +184,28 @@ impl Plane {
         self.end_feed(slot, FeedEnd::LegStopped, out);
         self.end_taps(slot, TapEnd::LegStopped, out);
         self.send_goodbye(now, slot, out);
-        let Some(leg) = self.legs[slot].take() else { return };
+        let Some(leg) = self.legs.leg(slot) else { return };
+        let (id, has_rtcp_socket) = (leg.id, !leg.plan.media.rtcp_mux);
         self.srtp.free(leg.srtp.or(leg.srtp_resting));
         self.tones.free(leg.tones);
-        *quality = self.quality(slot, &leg);
-        let port = self.outbound[slot].port;
+        *quality = self.quality(slot, leg);
+        let port = self.legs.outbound(slot).port;
         self.ports.release(port);
-        if !leg.plan.media.rtcp_mux {
+        if has_rtcp_socket {
             out.listen_for_rtcp(usize::from(port), false);
         }
-        self.inbound[slot] = Inbound::vacant();
-        self.outbound[slot] = Outbound::vacant();
-        self.wheel.remove(leg.id.slot);
+        self.legs.stop(slot);
+        self.wheel.remove(id.slot);
         self.meters.legs -= 1;
-        self.reroute(leg.joined);
         self.assert_consistent(slot);
     }
 
     fn quality(&self, slot: usize, leg: &Leg) -> LegQuality {
-        let reception = &self.inbound[slot].reception;
-        let totals = reception.totals(&self.pasts[slot]);
+        let reception = &self.legs.inbound(slot).reception;
+        let totals = reception.totals(self.legs.past(slot));
         LegQuality {
             received: totals.received,
-            sent: u64::from(self.outbound[slot].packets),
+            sent: u64::from(self.legs.outbound(slot).packets),
             lost: totals.losses.lost,
             losses: totals.losses,
             duplicates: totals.duplicates,
@@ -268,10 +262,10 @@ impl Plane {
 
     fn begin_playing(&mut self, slot: usize, playing: Playing, out: &mut impl Output) {
         self.end_playing(slot, PlayEnd::Replaced, out);
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         leg.playing = Some(playing);
         self.tones.free(leg.tones.take());
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         outbound.playing = true;
         if outbound.numbers.feed != Feed::LOCAL {
             outbound.make_due();
@@ -281,10 +275,10 @@ impl Plane {
 
     /// Ends the prompt or the digits that play, if any.
     pub(super) fn end_playing(&mut self, slot: usize, cause: PlayEnd, out: &mut impl Output) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         let Some(playing) = leg.playing.take() else { return };
         let id = leg.id;
-        self.outbound[slot].playing = leg.plays();
+        self.legs.outbound_mut(slot).playing = leg.plays();
         self.assert_consistent(slot);
         let (play, value) = playing.into_parts();
         out.event(MediaEvent::PlayEnded { leg: id, play, cause, value });

@@ -22,14 +22,14 @@ impl Plane {
             "a tap is lost or in use twice"
         );
         assert!(self.taps_ending.len() <= taps_up, "a tap that is not up is ending");
-        let (inbound, outbound) = (&self.inbound[slot], &self.outbound[slot]);
-        let Some(leg) = &self.legs[slot] else {
+        let (inbound, outbound) = (self.legs.inbound(slot), self.legs.outbound(slot));
+        let Some(leg) = self.legs.leg(slot) else {
             assert_eq!(inbound.route, Route::Nowhere, "a vacant slot has a route");
             assert!(!outbound.can_send(), "a vacant slot sends");
             return;
         };
-        // I1: the slot and the core of a leg are those of its name, for life.
-        assert_eq!((leg.id.core, usize::from(leg.id.slot)), (self.core, slot), "a leg moved");
+        // I1: the slot of a leg is that of its name, for life.
+        assert_eq!(self.slot_of(leg.id), Some(slot), "a leg moved");
         let by_port = self.ports.slot_at(SocketId::rtp(usize::from(outbound.port)));
         assert_eq!(by_port, Some(leg.id.slot), "another leg has the port");
         // I8: sequence numbers and timestamps continue under one SSRC.
@@ -57,16 +57,7 @@ impl Plane {
         );
         assert_eq!(inbound.secured, leg.srtp.is_some(), "SRTP without its state, or state unused");
         assert!(leg.srtp.is_none() || leg.srtp_resting.is_none(), "SRTP is in use and resting");
-        self.assert_route(slot);
-    }
-
-    /// A leg is relayed to a leg of this core only while each of the two is joined to the other.
-    fn assert_route(&self, slot: usize) {
-        assert_eq!(self.inbound[slot].route, self.route(slot), "a route outlived its bridge");
-        if let Route::Local { slot: peer } = self.inbound[slot].route {
-            let back = self.legs[usize::from(peer)].as_ref().and_then(|peer| peer.joined.party());
-            assert_eq!(back, self.legs[slot].as_ref().map(|leg| leg.id), "a bridge with one end");
-        }
+        self.legs.assert_route(slot);
     }
 }
 
@@ -81,7 +72,7 @@ mod tests {
     fn a_hot_line_that_disagrees_with_the_plan_is_noticed() {
         let mut world = World::new(1);
         let party = world.start(|_| {});
-        world.cores[0].0.outbound[party].ssrc ^= 1;
+        world.cores[0].0.legs.outbound_mut(party).ssrc ^= 1;
         world.cores[0].0.assert_consistent(party);
     }
 
@@ -91,7 +82,7 @@ mod tests {
         let mut world = World::new(1);
         let (a, b) = (world.start(|_| {}), world.start(|_| {}));
         world.bridge(a, b);
-        if let Some(leg) = &mut world.cores[0].0.legs[b] {
+        if let Some(leg) = world.cores[0].0.legs.leg_mut(b) {
             leg.joined = Joined::Nobody;
         }
         world.cores[0].0.assert_consistent(a);

@@ -5,6 +5,7 @@ use shared::{Instant, LegId};
 
 use crate::clock;
 use crate::dtmf::{Spoken, ToneNote, ToneRelay};
+use crate::leg_table::LegParts;
 use crate::meters::DropReason;
 use crate::output::Output;
 use crate::player::Playing;
@@ -25,7 +26,9 @@ impl Plane {
         samples: &[u8],
         out: &mut impl Output,
     ) -> ToneNote {
-        let Some(leg) = &mut self.legs[slot] else { return ToneNote::Voice };
+        let Some(LegParts { leg, inbound, .. }) = self.legs.parts(slot) else {
+            return ToneNote::Voice;
+        };
         if !leg.listens || samples.is_empty() {
             return ToneNote::Voice;
         }
@@ -37,18 +40,18 @@ impl Plane {
             leg.in_band.reset().into_iter().for_each(report);
             return ToneNote::Voice;
         }
-        let (epoch, codec) = (self.inbound[slot].epoch, self.inbound[slot].codec);
+        let (epoch, codec) = (inbound.epoch, inbound.codec);
         let packet = Spoken { codec, epoch, timestamp, samples };
         let note = leg.in_band.hear(packet, clock::samples(now), &mut report);
         if leg.in_band.is_waiting() {
-            self.checks[slot] = clock::millis(now);
+            self.legs.set_check(slot, clock::millis(now));
         }
         note
     }
 
     /// Ends the key that is held in the audio, if one is.
     pub(super) fn finish_in_band(&mut self, slot: usize, out: &mut impl Output) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         let (id, digits) = (leg.id, &mut self.meters.digits_received);
         leg.in_band.reset().into_iter().for_each(|press| report(id, press, digits, out));
     }
@@ -63,12 +66,12 @@ impl Plane {
         incoming: Incoming,
         payload: &[u8],
     ) -> Result<(), DropReason> {
-        let outbound = &mut self.outbound[slot];
+        let parts = self.legs.parts(slot).ok_or(DropReason::NoLeg)?;
+        let LegParts { leg, outbound, .. } = parts;
         match outbound.payload_type_for(Content::Event) {
             Ok(_) | Err(DropReason::NoTelephoneEvents) => {}
             Err(reason) => return Err(reason),
         }
-        let Some(leg) = &mut self.legs[slot] else { return Err(DropReason::NoLeg) };
         if leg.plays() {
             return Ok(());
         }
@@ -95,7 +98,7 @@ impl Plane {
         incoming: Incoming,
         packet: &'a mut [u8],
     ) -> (Content, Mapped, &'a mut [u8]) {
-        let outbound = &self.outbound[peer];
+        let outbound = self.legs.outbound(peer);
         let Content::Audio(codec) = incoming.content else {
             return (incoming.content, mapped, packet);
         };

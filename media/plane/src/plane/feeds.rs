@@ -34,11 +34,11 @@ impl Plane {
         if self.meters.feeds as usize >= self.feeds_max {
             return false;
         }
-        let Some(up) = &mut self.legs[slot] else { return false };
+        let Some(up) = self.legs.leg_mut(slot) else { return false };
         up.feed = Some(self.feeds.put(FeedBuffer::new(feed, codec)));
         self.tones.free(up.tones.take());
         self.meters.feeds += 1;
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         outbound.playing = true;
         if outbound.numbers.feed != Feed::LOCAL {
             outbound.make_due();
@@ -48,7 +48,7 @@ impl Plane {
     }
 
     pub(super) fn stop_feed(&mut self, slot: usize, feed: FeedId, out: &mut impl Output) {
-        let place = self.legs[slot].as_ref().and_then(|leg| leg.feed);
+        let place = self.legs.leg(slot).and_then(|leg| leg.feed);
         if self.feeds.at(place).is_some_and(|buffer| buffer.id == feed) {
             self.end_feed(slot, FeedEnd::Stopped, out);
         }
@@ -56,7 +56,7 @@ impl Plane {
 
     /// Ends the feed of a leg, if it has one.
     pub(super) fn end_feed(&mut self, slot: usize, cause: FeedEnd, out: &mut impl Output) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         let place = leg.feed.take();
         let Some(buffer) = self.feeds.at(place) else { return };
         let (leg, feed, mark) = (leg.id, buffer.id, buffer.reached());
@@ -65,7 +65,7 @@ impl Plane {
         self.meters.feeds -= 1;
         self.meters.feed_frames_cleared += dropped;
         self.meters.feed_frames_waiting -= dropped;
-        self.outbound[slot].playing = self.legs[slot].as_ref().is_some_and(|leg| leg.plays());
+        self.legs.outbound_mut(slot).playing = self.legs.leg(slot).is_some_and(|leg| leg.plays());
         self.assert_consistent(slot);
         out.event(MediaEvent::FeedEnded { leg, feed, mark, cause });
     }
@@ -74,7 +74,7 @@ impl Plane {
         let is_audio = matches!(item.part, FeedPart::Audio(_));
         self.meters.feed_frames += u64::from(is_audio);
         let slot = self.slot_of(item.leg);
-        let place = slot.and_then(|slot| self.legs[slot].as_ref()?.feed);
+        let place = slot.and_then(|slot| self.legs.leg(slot)?.feed);
         let buffer = self.feeds.at(place).filter(|buffer| buffer.id == item.feed);
         let (Some(slot), Some(buffer)) = (slot, buffer) else {
             self.meters.feed_frames_unknown += u64::from(is_audio);
@@ -102,9 +102,9 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Output,
     ) -> bool {
-        let place = self.legs[slot].as_ref().and_then(|leg| leg.feed);
+        let place = self.legs.leg(slot).and_then(|leg| leg.feed);
         let Some(buffer) = self.feeds.at(place) else { return false };
-        let fed = buffer.fill(self.outbound[slot].codec, packet);
+        let fed = buffer.fill(self.legs.outbound(slot).codec, packet);
         self.meters.feed_frames_played += fed.frames;
         self.meters.feed_frames_waiting -= fed.frames;
         self.meters.feed_underruns += u64::from(fed.ran_dry);
@@ -114,7 +114,7 @@ impl Plane {
 
     /// 20 ms of a feed pass unheard, because a prompt or digits play over it.
     pub(super) fn pass_feed(&mut self, slot: usize, out: &mut impl Output) {
-        let Some(leg) = &self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg(slot) else { return };
         if leg.playing.is_none() {
             return;
         }
@@ -129,7 +129,7 @@ impl Plane {
     /// Reports a mark that was reached. It waits for the next beat where signaling is far behind with events:
     /// marks come from outside at any rate, so they must not take the room of events that cannot wait.
     fn report_mark(&mut self, slot: usize, out: &mut impl Output) {
-        let Some(leg) = &self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg(slot) else { return };
         let Some(buffer) = self.feeds.at(leg.feed) else { return };
         if !out.has_room_for_marks() {
             return;

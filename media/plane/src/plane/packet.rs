@@ -17,6 +17,7 @@ use crate::dtmf::ToneNote;
 use crate::g711;
 use crate::inbound::{Heard, Latch, LatchStep, accepts_ip};
 use crate::join::Route;
+use crate::leg_table::LegParts;
 use crate::mesh::{MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader};
 use crate::meters::DropReason;
 use crate::outbound::Speech;
@@ -80,7 +81,7 @@ impl Plane {
             }
             Ok(Fate::Forward { peer, len }) => {
                 self.meters.packets_forwarded += 1;
-                let outbound = &self.outbound[usize::from(peer)];
+                let outbound = self.legs.outbound(usize::from(peer));
                 Received::Forward {
                     socket: SocketId::rtp(usize::from(outbound.port)),
                     to: outbound.destination.socket_addr(),
@@ -134,20 +135,20 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Output,
     ) -> Result<Fate, DropReason> {
-        let opened = match self.inbound[slot].secured {
+        let opened = match self.legs.inbound(slot).secured {
             true => self.open_media(now, slot, source, packet)?,
             false => packet.len(),
         };
         let header = RtpHeader::parse(packet.get(..opened).unwrap_or_default())?;
-        let heard = match self.inbound[slot].hear(header.payload_type) {
+        let heard = match self.legs.inbound(slot).hear(header.payload_type) {
             Ok(heard) => heard,
             Err(reason) => self.hear_under_own_number(slot, header.payload_type).ok_or(reason)?,
         };
-        if !self.inbound[slot].is_locked_to(source) {
+        if !self.legs.inbound(slot).is_locked_to(source) {
             self.admit_source(now, slot, source, out)?;
         }
         self.count_arrival(now, slot, &header, heard)?;
-        let inbound = &self.inbound[slot];
+        let inbound = self.legs.inbound(slot);
         if !inbound.receives {
             return Err(DropReason::NotReceiving);
         }
@@ -181,7 +182,7 @@ impl Plane {
         };
         let (sequence, timestamp) = (header.sequence, header.timestamp);
         let incoming = Incoming { epoch, sequence, timestamp, content, len, note };
-        match self.inbound[slot].route {
+        match self.legs.inbound(slot).route {
             Route::Nowhere => Ok(Fate::Consumed),
             Route::Local { slot: peer } => self.forward(now, peer, incoming, &header, packet, out),
             Route::Mesh => self.send_to_mesh(slot, incoming, &header, packet, out),
@@ -192,7 +193,7 @@ impl Plane {
     /// to use ours, and many use their own all the same.
     #[cold]
     fn hear_under_own_number(&self, slot: usize, payload_type: u8) -> Option<Heard> {
-        let media = &self.legs[slot].as_ref()?.plan.media;
+        let media = self.legs.leg(slot).as_ref()?.plan.media;
         let is_event = media.event_payload_type_receive.is_some()
             && media.event_payload_type_send == Some(payload_type);
         is_event.then_some(Heard::Media(Content::Event))
@@ -211,12 +212,12 @@ impl Plane {
         if self.own.contains(source) {
             return Err(DropReason::OwnSocket);
         }
-        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
+        let parts = self.legs.parts(slot).ok_or(DropReason::NoLeg)?;
+        let LegParts { leg, inbound, outbound, .. } = parts;
         let now_ms = clock::millis(now);
         if leg.has_left(source, now_ms) {
             return Err(DropReason::Stranger);
         }
-        let inbound = &mut self.inbound[slot];
         if inbound.latch == Latch::Locked
             && leg.may_move(now_ms, inbound.reception.last_ms)
             && accepts_ip(&leg.plan, source.ip())
@@ -226,7 +227,7 @@ impl Plane {
         }
         let step = inbound.admit(&leg.plan, source)?;
         if step != LatchStep::Unchanged {
-            self.outbound[slot].destination = destination(&leg.plan, inbound);
+            outbound.destination = destination(&leg.plan, inbound);
         }
         if step == LatchStep::Lock {
             out.event(MediaEvent::Latched { leg: leg.id, source });
@@ -251,12 +252,12 @@ impl Plane {
             now_samples: clock::samples(now),
             now_ms: clock::millis(now),
         };
-        let inbound = &mut self.inbound[slot];
-        match inbound.reception.arrive(&mut self.pasts[slot], arrival)? {
+        let (inbound, past) = self.legs.reception_mut(slot);
+        match inbound.reception.arrive(past, arrival)? {
             Continuity::Continued => {}
             Continuity::Restarted => {
                 inbound.next_epoch();
-                if let Some(leg) = &mut self.legs[slot] {
+                if let Some(leg) = self.legs.leg_mut(slot) {
                     let first_ms = now.since(leg.started_at).as_millis() as u32;
                     leg.first_packet_ms.get_or_insert(first_ms);
                 }
@@ -274,7 +275,7 @@ impl Plane {
         payload: &[u8],
         out: &mut impl Output,
     ) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         let (id, digits) = (leg.id, &mut self.meters.digits_received);
         let now_samples = clock::samples(now);
         leg.keys.receive(header.ssrc, header.timestamp, payload, now_samples, |press| {
@@ -282,13 +283,13 @@ impl Plane {
             out.event(digit(id, press));
         });
         if leg.keys.is_waiting() {
-            self.checks[slot] = clock::millis(now);
+            self.legs.set_check(slot, clock::millis(now));
         }
     }
 
     /// Reports the key presses whose packets stopped.
     pub(super) fn expire_keys(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         let presses = [leg.keys.expire(now_samples), leg.in_band.expire(now_samples)];
         for press in presses.into_iter().flatten() {
             self.meters.digits_received += 1;
@@ -314,7 +315,7 @@ impl Plane {
         out: &mut impl Output,
     ) -> Result<Fate, DropReason> {
         let slot = usize::from(peer);
-        if incoming.content == Content::Event && !self.outbound[slot].takes_events() {
+        if incoming.content == Content::Event && !self.legs.outbound(slot).takes_events() {
             let payload = packet.get(header.payload.clone()).unwrap_or_default();
             return self.play_key(now, slot, incoming, payload).map(|()| Fate::Consumed);
         }
@@ -328,10 +329,10 @@ impl Plane {
         let len = HEADER_BYTES + header.payload.len();
         let plain = packet.get_mut(..len).ok_or(DropReason::Malformed)?;
         let len = self.finish_packet(slot, mapped, incoming, plain)?;
-        if self.outbound[slot].speech == Speech::Secured {
+        if self.legs.outbound(slot).speech == Speech::Secured {
             return self.forward_sealed(peer, packet, len, out);
         }
-        self.outbound[slot].count(len - HEADER_BYTES);
+        self.legs.outbound_mut(slot).count(len - HEADER_BYTES);
         Ok(Fate::Forward { peer, len: len as u16 })
     }
 
@@ -344,7 +345,7 @@ impl Plane {
         incoming: Incoming,
         marker: bool,
     ) -> Result<Option<Mapped>, DropReason> {
-        let outbound = &mut self.outbound[peer];
+        let outbound = self.legs.outbound_mut(peer);
         if outbound.playing {
             return Ok(None);
         }
@@ -375,7 +376,7 @@ impl Plane {
                 self.keep_tone_from(peer, mapped, incoming, packet)
             }
         };
-        let outbound = &mut self.outbound[peer];
+        let outbound = self.legs.outbound_mut(peer);
         let (head, payload) =
             packet.split_first_chunk_mut::<HEADER_BYTES>().ok_or(DropReason::Malformed)?;
         let Mapped { marker, payload_type, sequence, timestamp } = mapped;
@@ -399,7 +400,7 @@ impl Plane {
         packet: &[u8],
         out: &mut impl Output,
     ) -> Result<Fate, DropReason> {
-        let leg = self.legs[slot].as_ref().ok_or(DropReason::NoLeg)?;
+        let leg = self.legs.leg(slot).ok_or(DropReason::NoLeg)?;
         let to = leg.joined.party().ok_or(DropReason::NotBridged)?;
         let payload = packet.get(header.payload.clone()).unwrap_or_default();
         let parts = payload.chunks(MESH_PAYLOAD_BYTES);
@@ -462,9 +463,9 @@ impl Plane {
         payload: &[u8],
         out: &mut impl Output,
     ) -> Result<bool, DropReason> {
-        let slot = self.slot_joined_to(frame.to, frame.from).ok_or(DropReason::NotBridged)?;
+        let slot = self.legs.slot_joined_to(frame.to, frame.from).ok_or(DropReason::NotBridged)?;
         let incoming = frame.incoming(payload.len());
-        if incoming.content == Content::Event && !self.outbound[slot].takes_events() {
+        if incoming.content == Content::Event && !self.legs.outbound(slot).takes_events() {
             return self.play_key(now, slot, incoming, payload).map(|()| false);
         }
         let Some(mapped) = self.map(now, slot, incoming, frame.header.marker)? else {
@@ -494,7 +495,7 @@ impl Plane {
         packet[HEADER_BYTES..].copy_from_slice(payload);
         let len = self.finish_packet(slot, mapped, incoming, packet)?;
         let sealed = self.seal(slot, buffer, len)?;
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         outbound.count(len - HEADER_BYTES);
         let socket = SocketId::rtp(usize::from(outbound.port));
         let packet = buffer.get(..sealed).unwrap_or_default();
@@ -504,7 +505,7 @@ impl Plane {
 
     #[cold]
     fn count_drop(&mut self, slot: Option<usize>) {
-        if let Some(leg) = slot.and_then(|slot| self.legs.get_mut(slot)?.as_mut()) {
+        if let Some(leg) = slot.and_then(|slot| self.legs.leg_mut(slot)) {
             leg.dropped += 1;
         }
     }

@@ -21,14 +21,14 @@ impl Plane {
     /// [`NotRelayable`]: the first reason that they need this machine.
     pub fn relay_rule(&self, leg: LegId) -> Result<RelayRule, NotRelayable> {
         let slot = self.slot_of(leg).ok_or(NotRelayable::NoLeg)?;
-        let other = match self.inbound[slot].route {
+        let other = match self.legs.inbound(slot).route {
             Route::Local { slot } => usize::from(slot),
             Route::Nowhere => return Err(NotRelayable::NotJoined),
             Route::Mesh => return Err(NotRelayable::OtherCore),
         };
-        let leg_at = |slot: usize| self.legs[slot].as_ref().ok_or(NotRelayable::NoLeg);
+        let leg_at = |slot: usize| self.legs.leg(slot).ok_or(NotRelayable::NoLeg);
         let (leg, joined) = (leg_at(slot)?, leg_at(other)?);
-        let (inbound, outbound) = (&self.inbound[slot], &self.outbound[other]);
+        let (inbound, outbound) = (self.legs.inbound(slot), self.legs.outbound(other));
         check_inbound(leg, inbound)?;
         check_outbound(outbound)?;
         let highest = inbound.reception.highest_sequence();
@@ -69,17 +69,18 @@ impl Plane {
         if counts.packets == 0 {
             return true;
         }
-        let inbound = &mut self.inbound[slot];
-        let is_newer = inbound.reception.absorb(&mut self.pasts[slot], counts);
+        let (inbound, past) = self.legs.reception_mut(slot);
+        let is_newer = inbound.reception.absorb(past, counts);
+        let inbound = *inbound;
         let Route::Local { slot: other } = inbound.route else { return true };
-        let outbound = &mut self.outbound[usize::from(other)];
+        let outbound = self.legs.outbound_mut(usize::from(other));
         outbound.packets = outbound.packets.wrapping_add(counts.packets);
         outbound.octets = outbound.octets.wrapping_add(counts.octets);
         // Another feed has taken the stream over only if the tier kept a rule beyond an input.
         let is_fed = outbound.numbers.feed == Feed::relay(inbound.epoch);
         debug_assert!(is_fed, "I8: the tier and another feed sent at once");
         if is_newer && is_fed {
-            let highest = highest_packet(inbound, counts);
+            let highest = highest_packet(&inbound, counts);
             let _ = outbound.numbers.relay(highest, clock::samples(counts.last_arrival));
         }
         true

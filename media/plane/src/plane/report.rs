@@ -12,6 +12,7 @@ use crate::address::PackedAddress;
 use crate::clock;
 use crate::inbound::{Inbound, Latch, accepts_ip};
 use crate::leg::{Leg, Reports};
+use crate::leg_table::LegParts;
 use crate::meters::DropReason;
 use crate::output::{Output, SocketId};
 use crate::rtcp::{self, Compound, REPORT_BYTES_MAX, Report, ReportBlock, SenderInfo};
@@ -30,14 +31,14 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Output,
     ) -> Result<(), DropReason> {
-        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
+        let parts = self.legs.parts(slot).ok_or(DropReason::NoLeg)?;
+        let LegParts { leg, inbound, outbound, .. } = parts;
         if !socket.is_rtcp() && !leg.plan.media.rtcp_mux {
             return Err(DropReason::WrongPort);
         }
         if self.own.contains(source) {
             return Err(DropReason::OwnSocket);
         }
-        let inbound = &self.inbound[slot];
         let ssrc = rtcp::sender_ssrc(packet);
         if !accepts_report(leg, inbound, source, ssrc) {
             return Err(DropReason::RtcpStranger);
@@ -50,8 +51,8 @@ impl Plane {
             None => packet.len(),
         };
         let packet = packet.get(..opened).unwrap_or_default();
-        let compound = Compound::parse(packet, self.outbound[slot].ssrc)
-            .map_err(|_| DropReason::RtcpMalformed)?;
+        let compound =
+            Compound::parse(packet, outbound.ssrc).map_err(|_| DropReason::RtcpMalformed)?;
         let reports = &mut leg.reports;
         reports.received = reports.received.saturating_add(1);
         if socket.is_rtcp() {
@@ -73,7 +74,7 @@ impl Plane {
     /// Sends a report when it is due; answers when the next one is.
     pub(super) fn check_report(&mut self, slot: usize, at: Instant, out: &mut impl Output) -> u32 {
         let now_ms = clock::millis(at);
-        let Some(leg) = &mut self.legs[slot] else { return now_ms };
+        let Some(leg) = self.legs.leg_mut(slot) else { return now_ms };
         if !clock::is_due(now_ms, leg.reports.next_ms) {
             return leg.reports.next_ms;
         }
@@ -86,8 +87,8 @@ impl Plane {
 
     /// Rates the interval since the last report; reports when the party's audio became bad, or good again.
     fn rate_interval(&mut self, slot: usize, out: &mut impl Output) {
-        let Some(leg) = &mut self.legs[slot] else { return };
-        let (reception, past) = (&self.inbound[slot].reception, &mut self.pasts[slot]);
+        let Some(LegParts { leg, inbound, past, .. }) = self.legs.parts(slot) else { return };
+        let reception = &inbound.reception;
         let Some((expected, losses)) = reception.interval(past) else { return };
         let packet_ms = u32::from(reception.totals(past).packet_samples) / clock::SAMPLES_A_MS;
         let round_trip_us = leg.reports.round_trip_us;
@@ -111,8 +112,8 @@ impl Plane {
 
     /// Sends BYE, if we ever sent to the party (RFC 3550 §6.3.7).
     pub(super) fn send_goodbye(&mut self, now: Instant, slot: usize, out: &mut impl Output) {
-        let known = self.legs[slot].as_ref().is_some_and(|leg| leg.reports.sent > 0);
-        if known || self.outbound[slot].packets > 0 {
+        let known = self.legs.leg(slot).is_some_and(|leg| leg.reports.sent > 0);
+        if known || self.legs.outbound(slot).packets > 0 {
             self.send_report(now, slot, true, out);
         }
     }
@@ -126,15 +127,14 @@ impl Plane {
         let Ok(len) = self.seal_report(slot, &mut bytes, len) else { return };
         out.send(socket, to, &bytes[..len]);
         self.meters.sent_rtcp += 1;
-        if let Some(leg) = &mut self.legs[slot] {
+        if let Some(leg) = self.legs.leg_mut(slot) {
             leg.reports.sent = leg.reports.sent.saturating_add(1);
         }
     }
 
     fn report(&mut self, now: Instant, slot: usize, bye: bool) -> Option<Report> {
         let unix_ms_at_zero = self.unix_ms_at_zero;
-        let leg = self.legs[slot].as_mut()?;
-        let outbound = &self.outbound[slot];
+        let LegParts { leg, inbound, outbound, past } = self.legs.parts(slot)?;
         let sent_since = outbound.packets != leg.reports.packets_reported;
         leg.reports.packets_reported = outbound.packets;
         let sender = sent_since.then(|| SenderInfo {
@@ -143,8 +143,7 @@ impl Plane {
             packets: outbound.packets,
             octets: outbound.octets,
         });
-        let reception = &self.inbound[slot].reception;
-        let past = &mut self.pasts[slot];
+        let reception = &inbound.reception;
         let last = leg.reports.last_sender_report;
         let block = reception.has_started().then(|| ReportBlock {
             ssrc: reception.ssrc,
@@ -160,8 +159,8 @@ impl Plane {
     /// address in the SDP, unless media comes from another host: then the port is unknown until a report
     /// arrives.
     fn report_destination(&self, slot: usize) -> Option<(SocketId, SocketAddr)> {
-        let leg = self.legs[slot].as_ref()?;
-        let (inbound, outbound) = (&self.inbound[slot], &self.outbound[slot]);
+        let leg = self.legs.leg(slot)?;
+        let (inbound, outbound) = (self.legs.inbound(slot), self.legs.outbound(slot));
         let port = usize::from(outbound.port);
         let media = &leg.plan.media;
         if media.rtcp_mux {

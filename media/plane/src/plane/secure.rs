@@ -8,6 +8,7 @@ use shared::limits::RTP_BYTES_MAX;
 use crate::address::PackedAddress;
 use crate::clock;
 use crate::inbound::Latch;
+use crate::leg_table::LegParts;
 use crate::mesh::MESH_PAYLOAD_BYTES;
 use crate::meters::DropReason;
 use crate::outbound::Speech;
@@ -21,7 +22,7 @@ use super::packet::Fate;
 impl Plane {
     /// Makes the SRTP state follow the leg's plan: none, a new one, or the old one with the plan's keys.
     pub(super) fn secure_leg(&mut self, now: Instant, slot: usize) {
-        let Some(leg) = &mut self.legs[slot] else { return };
+        let Some(leg) = self.legs.leg_mut(slot) else { return };
         let state = leg.srtp.take().or(leg.srtp_resting.take());
         match (leg.plan.media.srtp, state) {
             // A fresh state with the same key would repeat the key stream (RFC 3711 §9.1).
@@ -49,11 +50,11 @@ impl Plane {
         packet: &mut [u8],
     ) -> Result<usize, DropReason> {
         let now_ms = clock::millis(now);
-        let inbound = &mut self.inbound[slot];
+        let parts = self.legs.parts(slot).ok_or(DropReason::NoLeg)?;
+        let LegParts { leg, inbound, .. } = parts;
         let elsewhere = inbound.latch == Latch::Locked && !inbound.source.is(source);
         let last_ms = inbound.reception.last_ms;
         let silent_since = last_ms.wrapping_add(RELATCH_SILENCE_MS);
-        let leg = self.legs[slot].as_mut().ok_or(DropReason::NoLeg)?;
         let is_named = PackedAddress::from_option(leg.plan.media.remote_rtp).is(source);
         let may_move = clock::is_due(now_ms, silent_since) || leg.may_move(now_ms, last_ms);
         if elsewhere && !is_named && !may_move {
@@ -78,7 +79,7 @@ impl Plane {
         buffer: &mut [u8],
         len: usize,
     ) -> Result<usize, SrtpError> {
-        if self.outbound[slot].speech != Speech::Secured {
+        if self.legs.outbound(slot).speech != Speech::Secured {
             return Ok(len);
         }
         match self.session(slot) {
@@ -114,7 +115,7 @@ impl Plane {
         let slot = usize::from(peer);
         match self.seal(slot, packet, len) {
             Ok(sealed) => {
-                self.outbound[slot].count(len - HEADER_BYTES);
+                self.legs.outbound_mut(slot).count(len - HEADER_BYTES);
                 return Ok(Fate::Forward { peer, len: sealed as u16 });
             }
             Err(SrtpError::NoRoom) => {}
@@ -140,7 +141,7 @@ impl Plane {
         let len = plain.len();
         buffer.get_mut(..len).ok_or(DropReason::TooLong)?.copy_from_slice(plain);
         let sealed = self.seal(slot, buffer, len)?;
-        let outbound = &mut self.outbound[slot];
+        let outbound = self.legs.outbound_mut(slot);
         outbound.count(len - HEADER_BYTES);
         let socket = SocketId::rtp(usize::from(outbound.port));
         let packet = buffer.get(..sealed).unwrap_or_default();
@@ -149,7 +150,7 @@ impl Plane {
     }
 
     fn session(&mut self, slot: usize) -> Option<&mut SrtpSession> {
-        self.srtp.at(self.legs[slot].as_ref()?.srtp)
+        self.srtp.at(self.legs.leg(slot)?.srtp)
     }
 }
 

@@ -3,6 +3,7 @@
 use shared::media::{TapEnd, TapLimits, TapTracks};
 use shared::{Codec, LegId, MediaEvent, Sink, TapId};
 
+use crate::leg_table::LegParts;
 use crate::output::Output;
 use crate::tap::{TapCounts, TapState};
 
@@ -23,9 +24,9 @@ impl Plane {
             return false;
         }
         let Some(index) = self.taps_free.pop() else { return false };
-        let Some(up) = &mut self.legs[slot] else { return false };
+        let Some(LegParts { leg: up, outbound, .. }) = self.legs.parts(slot) else { return false };
         let tap = &mut self.taps[usize::from(index)];
-        tap.start(id, leg, sink, tracks, limits, self.outbound[slot].codec);
+        tap.start(id, leg, sink, tracks, limits, outbound.codec);
         tap.next = up.first_tap.replace(index);
         self.mark_tapped(slot);
         self.meters.taps[sink] += 1;
@@ -54,7 +55,7 @@ impl Plane {
     }
 
     pub(super) fn end_taps(&mut self, slot: usize, cause: TapEnd, out: &mut impl Output) {
-        while let Some(index) = self.legs[slot].as_ref().and_then(|leg| leg.first_tap) {
+        while let Some(index) = self.legs.leg(slot).and_then(|leg| leg.first_tap) {
             self.end_tap(slot, index, cause, out);
         }
     }
@@ -77,7 +78,7 @@ impl Plane {
 
     /// 20 ms of every tap of a leg.
     pub(super) fn beat_taps(&mut self, slot: usize, out: &mut impl Output) {
-        let mut next = self.legs[slot].as_ref().and_then(|leg| leg.first_tap);
+        let mut next = self.legs.leg(slot).and_then(|leg| leg.first_tap);
         while let Some(index) = next {
             let tap = &mut self.taps[usize::from(index)];
             next = tap.next;
@@ -144,7 +145,7 @@ impl Plane {
                 before = Some(other);
             }
         });
-        match (before, &mut self.legs[slot]) {
+        match (before, self.legs.leg_mut(slot)) {
             (Some(before), _) => self.taps[usize::from(before)].next = after,
             (None, Some(leg)) if leg.first_tap == Some(index) => leg.first_tap = after,
             (None, _) => {}
@@ -154,10 +155,10 @@ impl Plane {
 
     /// The hot lines hold one bit: whether any tap, or the digit detector, reads the samples.
     pub(super) fn mark_tapped(&mut self, slot: usize) {
-        let tapped = self.legs[slot].as_ref().is_some_and(|leg| leg.first_tap.is_some());
-        let listens = self.legs[slot].as_ref().is_some_and(|leg| leg.listens);
-        self.inbound[slot].tapped = tapped || listens;
-        self.outbound[slot].tapped = tapped;
+        let tapped = self.legs.leg(slot).is_some_and(|leg| leg.first_tap.is_some());
+        let listens = self.legs.leg(slot).is_some_and(|leg| leg.listens);
+        self.legs.inbound_mut(slot).tapped = tapped || listens;
+        self.legs.outbound_mut(slot).tapped = tapped;
     }
 
     fn count_frames(&mut self, sink: Sink, counts: TapCounts) {
@@ -170,7 +171,7 @@ impl Plane {
     }
 
     fn each_tap_index(&mut self, slot: usize, mut act: impl FnMut(&mut [crate::tap::Tap], u16)) {
-        let mut next = self.legs[slot].as_ref().and_then(|leg| leg.first_tap);
+        let mut next = self.legs.leg(slot).and_then(|leg| leg.first_tap);
         while let Some(index) = next {
             act(&mut self.taps, index);
             next = self.taps[usize::from(index)].next;
