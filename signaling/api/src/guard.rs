@@ -1,7 +1,8 @@
 //! Limits on clients: failed logins by source and user, concurrent requests by account.
 //!
-//! A pair of source and user is locked for a minute after too many failures within one. The user alone is not a key,
-//! or anybody could lock a user out; the source alone is not one either, as many users may share an address.
+//! A pair of source and user is locked for a minute after too many failures within one. The user alone is
+//! not a key, or an attacker could lock a user out; the source alone is not one either, as many users may
+//! share an address.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,13 +14,14 @@ use shared::{AccountSid, Instant, source_of};
 
 /// Time that failures count, and that a lock lasts.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Most pairs of source and user that are remembered. Past it the oldest is forgotten: against an attacker with that
-/// many addresses, this table does not help.
+/// Most pairs of source and user that are remembered. Past it the oldest is forgotten: against an
+/// attacker with that many addresses, this table does not help.
 const PAIRS_MAX: usize = 10_000;
 /// Characters of a user name that distinguish pairs; a SID has 34.
 const USER_CHARACTERS_MAX: usize = 64;
 
-/// The limits, shared by all HTTP workers. An operation holds the lock for a few steps and never blocks in it.
+/// The limits, shared by all HTTP workers. An operation holds the lock for a few steps and never blocks
+/// in it.
 #[derive(Clone, Debug, Default)]
 pub struct Guard(Arc<Mutex<State>>);
 
@@ -35,7 +37,8 @@ struct Failures {
     count: u32,
 }
 
-/// A place among the concurrent requests of an account. Keep it until the answer is sent; dropping it frees it.
+/// A place among the concurrent requests of an account. Keep it until the answer is sent; dropping it
+/// frees it.
 #[derive(Debug)]
 pub struct Permit {
     guard: Guard,

@@ -1,4 +1,4 @@
-//! What a call asks Control to do. Sans-IO.
+//! Effects: the work that a call orders from Control. Sans-IO.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a call reacts to. Sans-IO.
+//! Inputs of a call. Sans-IO.
 
 use std::sync::Arc;
 
@@ -70,7 +70,8 @@ pub enum CallInput {
         /// `Err` when it will never be ready.
         result: Result<(), PromptFailure>,
     },
-    /// A prompt or digits have been played to their end. May follow [`crate::CallEffect::StopPlay`] as well.
+    /// A prompt or digits have been played to their end. May follow [`crate::CallEffect::StopPlay`] as
+    /// well.
     PlayEnded {
         /// The playback of that effect.
         play: PlayId,

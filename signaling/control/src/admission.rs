@@ -1,4 +1,4 @@
-//! Who may call: the rules of admission, in their order. Sans-IO.
+//! The rules of admission for calls, in their order. Sans-IO.
 //!
 //! 1. The Request-URI names a domain, or the source is a carrier whose trunk has one.
 //! 2. The account of the domain is active.
@@ -126,9 +126,11 @@ pub fn decide(
         return refuse(objection_first(refusal, request), account, is_vouched);
     }
     let is_vouched = is_vouched || is_listed(&found, request.flow);
+    // Before the digest: a request that SIP itself refuses needs no challenge.
     if let Some(objection) = request.objection {
         return refuse(objection.clone(), account, is_vouched);
     }
+    // A carrier is known by its source address and answers no challenge.
     let username = if found.call_auth().credential_list && !is_trunk {
         match verify(&found) {
             None => return Decision::LockedOut,
@@ -245,8 +247,8 @@ fn objection_first(refusal: Refusal, request: Request<'_>) -> Refusal {
 }
 
 /// The domain of a request: the one that its Request-URI names; else that of the carrier it comes from,
-/// which may name its own realm, a number, or a private address of ours; else the default domain, when the
-/// Request-URI names our address.
+/// which may name its own realm, a number, or one of our private addresses; else the default domain, when
+/// the Request-URI names our address.
 ///
 /// # Errors
 /// The refusal when there is none of these.
@@ -364,7 +366,7 @@ fn not_listed(policy: Policy<'_>) -> Refusal {
     refusal.code(Code::SIP_SOURCE_NOT_LISTED)
 }
 
-/// One refusal for unknown users and wrong passwords, so that nobody can probe for users.
+/// One refusal for unknown users and wrong passwords, so that an attacker cannot probe for users.
 fn wrong_credentials() -> Refusal {
     let sentence = "User or password are wrong for the credential lists mapped to this domain.";
     Refusal::new("wrong_credentials", 403, sentence).code(Code::SIP_BAD_CREDENTIALS)

@@ -154,7 +154,7 @@ impl Control {
         self.tell(sid, CallInput::PromptReady { prompt, result });
     }
 
-    /// Another voice speaks than the verb names: one warning a call.
+    /// Warns that another voice speaks than the verb names: once per call.
     fn warn_of_voice(&mut self, now: Now, sid: CallSid, sentence: String) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         if !std::mem::replace(&mut entry.was_told_of_voice, true) {

@@ -1,4 +1,4 @@
-//! What Control asks its shell to do. Sans-IO.
+//! Effects: the work that Control orders from its shell. Sans-IO.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -41,8 +41,8 @@ pub enum Input<'a> {
         /// Number of legs that it carries at most.
         legs_max: usize,
     },
-    /// A media core panicked and started over, empty, with the same ports and rings: the calls that were up
-    /// on it end with this cause, and it carries calls again at once.
+    /// A media core panicked and started over, empty, with the same ports and rings: the calls that were
+    /// up on it end with this cause, and it carries calls again at once.
     CoreRestarted {
         /// The number of the core.
         core: CoreId,
@@ -87,7 +87,7 @@ pub enum Input<'a> {
         prompt: PromptId,
         /// The audio, or why there is none.
         result: Result<Arc<Prompt>, PromptFailure>,
-        /// A sentence where another voice or language speaks than the verb names: one warning a call.
+        /// A sentence where another voice or language speaks than the verb names: one warning per call.
         other_voice: Option<String>,
     },
     /// A SIP target was resolved. Every [`crate::Effect::Resolve`] gets exactly one.
@@ -115,8 +115,8 @@ pub enum Input<'a> {
     Overload(sip::Overload),
     /// The settings were read again: takes over those that may change while calls are up.
     Settings(Box<ControlSettings>),
-    /// End every call now, as the process ends (a second SIGTERM, or the drain limit). The media cores stop
-    /// right after, so they get no more commands.
+    /// End every call now, as the process ends (a second SIGTERM, or the drain limit). The media cores
+    /// stop right after, so they get no more commands.
     End,
 }
 

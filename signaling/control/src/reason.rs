@@ -1,9 +1,9 @@
-//! The `Reason` header: why a call ended, in terms of SIP or the telephone network (RFC 3326, ITU-T Q.850).
-//! Pure.
+//! The `Reason` header: why a call ended, in terms of SIP or the telephone network (RFC 3326, ITU-T
+//! Q.850). Pure.
 
 use sip::header::Reason;
 
-/// A call that somebody hung up.
+/// A call that a party hung up.
 pub(crate) const NORMAL: &[u8] = b"Q.850;cause=16;text=\"Normal call clearing\"";
 /// Another of the phones that rang answered: phones do not list the call as missed.
 pub(crate) const ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -30,7 +30,7 @@ pub struct PhoneConfig {
     pub unix_ms_at_zero: i64,
 }
 
-/// What a phone takes in.
+/// An input of a phone.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Input of its SIP transport.
@@ -91,7 +91,7 @@ pub enum Command {
     Press(Arc<str>),
 }
 
-/// What a phone gives out.
+/// An effect of a phone.
 #[derive(Debug)]
 pub enum Effect {
     /// For its SIP transport: a message to send, or a connection to close. Never an event.
@@ -109,7 +109,7 @@ pub enum Effect {
     Event(Event),
 }
 
-/// What the user of a phone sees and hears.
+/// An event for the user of a phone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// An incoming call.

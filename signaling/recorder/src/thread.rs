@@ -1,8 +1,8 @@
 //! The recorder thread: reads the rings of all media cores and never waits for a disk sync.
 //!
-//! One thread owns every open file, so that frames of a tap are written in order without a lock.
-//! What may block for long, the sync of a finished file, is the helper's ([`crate::finish`]): a slow
-//! disk must not let the rings run full, because a core that finds its ring full drops frames.
+//! One thread owns every open file, so that frames of a tap are written in order without a lock. The
+//! helper ([`crate::finish`]) does the only work that may block for long, the sync of a finished file: a
+//! slow disk must not let the rings run full, because a core that finds its ring full drops frames.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,7 +21,8 @@ use crate::recording::{Recording, Taken};
 
 /// Commands that can wait for the thread. Past it: [`RecorderBusy`].
 const COMMANDS_MAX: usize = 8_192;
-/// Finished files that can wait for the disk. Past it the thread blocks as well, and cores drop and count frames.
+/// Finished files that can wait for the disk. Past it the thread blocks as well, and cores drop and count
+/// frames.
 const FINISHED_MAX: usize = 4_096;
 /// Frames taken from one core before the next core's turn.
 const FRAMES_A_TURN: usize = 512;
@@ -30,7 +31,7 @@ const REST: Duration = Duration::from_millis(10);
 /// Time between two polls while nothing is recorded; a command ends it at once.
 const LONG_REST: Duration = Duration::from_millis(500);
 
-/// Where recordings go, and how much free disk a new one needs.
+/// The folder of recordings, and the free disk that a new one needs.
 #[derive(Clone, Debug)]
 pub struct RecorderSettings {
     /// Folder of all recordings: `<data_dir>/recordings`.
@@ -177,7 +178,7 @@ struct Desk {
     slots: HashMap<TapId, Slot>,
 }
 
-/// What the thread does with the frames of a tap.
+/// A tap: its frames go to a file, or are discarded.
 enum Slot {
     Running(Box<Recording>),
     /// Refused or full: its frames are discarded.

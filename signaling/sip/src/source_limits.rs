@@ -1,5 +1,5 @@
 //! Rate limits of unauthenticated sources. Sans-IO. A source is vouched for by an IP list, a
-//! correct digest or a registration; all others have a budget of requests a second each. Past it
+//! correct digest or a registration; each other source has a budget of requests per second. Past it
 //! they are only challenged, and past a second allowance they are blocked for a while.
 //!
 //! Two tables of bounded size: a flood of forged sources evicts forged sources, never one that is

@@ -11,10 +11,10 @@ use crate::text::{self, IllegalText, Text};
 use crate::uri::{self, Host};
 
 /// The transport word of a Via. A peer may name one that we do not speak, such as `WS` or `SCTP`: its
-/// request is answered all the same, and the word goes back as it came.
+/// request is still answered, and the word goes back as received.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ViaTransport {
-    /// A transport of ours.
+    /// A transport that we support.
     Known(Transport),
     /// Any other token, as received.
     Other(Text),

@@ -5,7 +5,8 @@ use shared::{Code, Header, Instant, Now, PlayId, RecordingSid};
 use crate::ids::{HttpId, PromptId};
 use crate::input::AnswerFacts;
 
-/// How far the SIP leg is. Moves forward only, from top to bottom; `Ringing` and `Inviting` exclude each other.
+/// How far the SIP leg is. Moves forward only, from top to bottom; `Ringing` and `Inviting` exclude each
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leg {
     /// [`crate::CallInput::Started`] has not come yet.
@@ -60,9 +61,9 @@ pub(super) struct Facts {
     pub api_recording: Option<RecordingSid>,
     /// The recording of the parent's `<Dial>`, and when it began.
     pub dial_recording: Option<(RecordingSid, Instant)>,
-    /// The customer was warned that a voice is mapped to a local one; once a call.
+    /// The customer was warned that a voice is mapped to a local one: once per call.
     pub voice_warned: bool,
-    /// The customer was warned of an edge that this node does not serve; once a call.
+    /// The customer was warned of an edge that this node does not serve: once per call.
     pub edge_warned: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The timers of a call. Sans-IO.
 
-/// Why a call wants to run at a later time.
+/// The reason that a call has a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
     /// The activity's own deadline, under the name that the log shows.

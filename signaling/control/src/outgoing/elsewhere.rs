@@ -64,6 +64,7 @@ impl Control {
     ) -> bool {
         let Some(entry) = self.calls.get_mut(&sid) else { return false };
         let Some(invite) = entry.outgoing.take() else { return false };
+        // Late events of the failed INVITE must not reach the call.
         if let Some(session) = entry.session.id() {
             self.links.remove_session(session);
         }

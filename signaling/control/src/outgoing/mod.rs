@@ -23,7 +23,7 @@ use crate::state::leg::Leg;
 use crate::state::session::{PendingInvite, Session};
 use crate::state::timeline::Kind;
 
-/// The target of an INVITE, the same for nouns and trunks.
+/// The target of an INVITE, in one form for nouns and trunks.
 pub(crate) struct Recipient {
     pub uri: String,
     pub host: String,

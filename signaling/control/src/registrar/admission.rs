@@ -1,6 +1,6 @@
-//! Who may register: the rules of admission, in their order. Sans-IO.
+//! The rules of admission for REGISTER, in their order. Sans-IO.
 //!
-//! The same as for calls (`crate::admission`) as far as domain, account and source go; then the domain takes
+//! Domain, account and source are checked as for calls (`crate::admission`); then the domain takes
 //! registrations, a credential list is mapped for them, the digest is right, and its user is the user of
 //! To.
 

@@ -1,4 +1,4 @@
-//! Which account got which alert when, so that a flood of equal refusals writes few rows.
+//! The last alert of each account and code, so that a flood of equal refusals writes few rows.
 
 use std::collections::BTreeMap;
 

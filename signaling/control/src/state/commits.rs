@@ -11,7 +11,7 @@ use store::CallRecord;
 
 use crate::tokens::{ApiToken, CommitToken};
 
-/// Commits that somebody waits for, each with its continuation. Each entry goes with the one
+/// Commits with a waiter, each with its continuation. Each entry goes with the one
 /// [`crate::Input::Committed`] that answers its token.
 #[derive(Default)]
 pub(crate) struct Commits {

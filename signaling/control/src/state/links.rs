@@ -27,8 +27,8 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// A fresh session id that belongs to no call: its events are ignored, unless [`Self::replace_session`]
-    /// gives it to one.
+    /// A fresh session id that belongs to no call: its events are ignored, unless
+    /// [`Self::replace_session`] gives it to one.
     pub const fn unlinked_session(&mut self) -> SessionId {
         self.last_session += 1;
         SessionId(self.last_session)
@@ -41,7 +41,7 @@ impl Links {
         id
     }
 
-    /// The call of a session; `None`: it has none, or has it no more.
+    /// The call of a session; `None`: it never had one, or the link is removed.
     pub fn call_of_session(&self, session: SessionId) -> Option<CallSid> {
         self.sessions.get(&session).copied()
     }

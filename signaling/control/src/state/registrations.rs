@@ -75,7 +75,7 @@ pub(crate) struct Refresh {
 /// What a response did to a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Response {
-    /// It is bound for so many seconds; `is_new`: it was not bound before.
+    /// It is bound for `granted_s` seconds; `is_new`: it was not bound before.
     Bound { granted_s: u32, is_new: bool },
     /// The carrier refused the interval as too brief (423); the next REGISTER requests a longer one at
     /// once.
@@ -162,7 +162,7 @@ impl Registrations {
         self.set_state(index, State::Resolving(session));
     }
 
-    /// Which registration a session id was resolved for; `None`: none that still waits for it.
+    /// The registration that waits for the addresses of this session id; `None`: none waits for them.
     pub fn take_resolved(&mut self, session: SessionId) -> Option<usize> {
         let index = self.resolving.remove(&session)?;
         let registration = self.list.get(index)?;
@@ -184,7 +184,7 @@ impl Registrations {
         Some(registration.refresh(request, registration.ask_s))
     }
 
-    /// The final response to a REGISTER, or its absence. `None`: nobody waits for it any more.
+    /// Takes the final response to a REGISTER, or its absence. `None`: the registration has moved on.
     pub fn on_response(&mut self, now: Instant, responded: Responded) -> Option<(usize, Response)> {
         let asked = State::Asking(responded.request);
         let index = self.list.iter().position(|found| found.state == asked)?;

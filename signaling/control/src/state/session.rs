@@ -1,4 +1,4 @@
-//! Where a call stands in SIP.
+//! The SIP side of a call, from no session to its end.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ pub(crate) enum Session {
     None,
     /// The target is being resolved.
     Resolving { id: SessionId, invite: Box<PendingInvite> },
-    /// The user agent has it. `call_id` is empty until somebody asks for it.
+    /// The user agent has it. `call_id` is empty until it is first read.
     Live { id: SessionId, call_id: String, peer: Option<IpAddr> },
     /// It ended, or was never established.
     Over,

@@ -1,4 +1,4 @@
-//! Lockout of password guessing, by user and source together. Sans-IO. Never by user alone: anybody
+//! Lockout of password guessing, by user and source together. Sans-IO. Never by user alone: any source
 //! could lock a user out then.
 
 use std::collections::{BTreeSet, HashMap};

@@ -30,7 +30,7 @@ pub enum Verdict {
     /// The password is right, but the nonce is too old, from another process or used before: to be
     /// challenged with `stale=true`.
     Stale,
-    /// No such user. The peer sees the same as for a wrong password.
+    /// No such user. The peer cannot distinguish this from a wrong password.
     WrongUser {
         /// The user name as sent.
         user: String,

@@ -8,7 +8,7 @@ use crate::scan::split_list;
 use crate::via::Via;
 
 /// A server transaction: 128 bits of a keyed hash over what RFC 3261 §17.2.3 compares. The key is
-/// secret, so nobody can search for two requests that collide.
+/// secret, so an attacker cannot search for two requests that collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ServerKey([u64; 2]);
 

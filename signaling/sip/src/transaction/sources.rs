@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use shared::source_of;
 
 /// The counts, by a keyed hash of the source. Sources with the same hash share a count. The key is
-/// secret, so nobody can choose with whom, and one notices only when the other is at the limit.
+/// secret, so a source cannot choose whose place it shares; it matters only when the other is at the
+/// limit.
 #[derive(Debug)]
 pub(crate) struct Sources {
     secret: [u8; 32],

@@ -1,4 +1,4 @@
-//! What goes into the user agent: bytes from the network, and commands of the layer above. Sans-IO.
+//! Inputs of the user agent: bytes from the network, and commands of the layer above. Sans-IO.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::ids::{RequestId, SessionId};
 use crate::name_addr::NameAddr;
 use crate::offer_answer::LocalMedia;
 
-/// What the user agent takes in.
+/// An input of the user agent.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// A datagram, or the next bytes of a TCP or TLS connection.
@@ -47,7 +47,7 @@ pub enum Input<'a> {
         /// The address that it was sent to.
         remote: SocketAddr,
         /// The part of it that the ICMP message quotes. Only a quote that reaches the branch
-        /// counts: nobody off the path can forge that.
+        /// counts: an attacker off the path cannot forge that.
         quoted: &'a [u8],
     },
     /// A command of the layer above.

@@ -79,7 +79,7 @@ impl Session {
                     core.outbox.emit(UaEvent::Negotiated { session: self.id, media });
                 }
             }
-            // The response is confirmed all the same, and the media stay as they were.
+            // The response is still confirmed, and the media stay as they were.
             Err(status) => {
                 core.respond_remembered(now, flow, request, id, status, Shape::default());
             }

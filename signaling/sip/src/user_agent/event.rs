@@ -1,4 +1,4 @@
-//! What comes out of the user agent: bytes for the network, and events for the layer above. Sans-IO.
+//! Effects of the user agent: bytes for the network, and events for the layer above. Sans-IO.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::ids::{RequestId, SessionId};
 use crate::name_addr::{Contacts, NameAddr};
 use crate::refer_to::ReferTo;
 
-/// What the user agent gives out.
+/// An effect of the user agent.
 #[derive(Debug)]
 pub enum Effect {
     /// Put these bytes on the network.
@@ -163,7 +163,8 @@ pub enum UaEvent {
         /// The media from now on.
         media: NegotiatedMedia,
     },
-    /// The user agent refused an offer of the peer in the dialog; the session and its media stay as they were.
+    /// The user agent refused an offer of the peer in the dialog; the session and its media stay as they
+    /// were.
     OfferRefused {
         /// The session.
         session: SessionId,

@@ -26,7 +26,7 @@ pub(super) fn objection(
         .or_else(|| body(request))
 }
 
-/// The same for a request in a dialog, whose method is known to be served.
+/// As above, for a request in a dialog, whose method is known to be served.
 pub(super) fn objection_in_dialog(request: &Request, extensions: Extensions) -> Option<Objection> {
     super::extensions::objection(extensions, request)
         .or_else(|| super::timer::objection(extensions, request))

@@ -1,4 +1,4 @@
-//! Answers that leave no state behind: whoever has not authenticated must not make the gateway keep
+//! Answers that leave no state behind: an unauthenticated source must not make the gateway keep
 //! anything. Sans-IO.
 
 use shared::{Extensions, Header, Now, Refusal};

@@ -1,9 +1,9 @@
 //! The names that peers send back to us (tags, branches, Call-IDs), and every random choice. Sans-IO.
 //!
-//! A [`Token`] is our origin (node and process generation) with 64 bits behind it. The bits are random for
-//! state that we keep, so that nobody guesses the name of a dialog, or a keyed hash of the request where we
-//! keep nothing, so that each copy of it gets one tag. By the origin alone a message is found to be ours
-//! before it is parsed.
+//! A [`Token`] is our origin (node and process generation) with 64 bits behind it. The bits are random
+//! for state that we keep, so that an attacker cannot guess the name of a dialog, or a keyed hash of the
+//! request where we keep nothing, so that each copy of it gets one tag. By the origin alone a message is
+//! found to be ours before it is parsed.
 //!
 //! One generator serves all of the user agent: one seed and one sequence of inputs give one sequence of
 //! messages.
@@ -85,7 +85,7 @@ impl Tokens {
         self.own_value(tail.get(MAGIC_COOKIE.len()..)?.get(..TOKEN_CHARACTERS)?)
     }
 
-    /// Whether a tag of ours stands anywhere in the message. The parser checks where.
+    /// Whether one of our tags is anywhere in the message. The parser checks where.
     pub fn stand_in(&self, message: &[u8]) -> bool {
         let tag = format!("tag={}", Token::prefix(self.origin));
         memchr::memmem::find(message, tag.as_bytes()).is_some()

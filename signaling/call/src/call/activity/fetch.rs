@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::ids::HttpId;
 
 /// A requested document. Its answer is found by the request (`webhooks.rs`), not by this state, because
-/// an answer that nobody waits for any more has to be recognised as well.
+/// an answer to an abandoned request has to be recognised, too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fetching {
     pub(crate) request: HttpId,

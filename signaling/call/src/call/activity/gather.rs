@@ -39,7 +39,7 @@ enum Item {
     Pause(Duration),
 }
 
-/// What plays.
+/// The prompt at the front: being loaded, played, a pause, or none left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Loading,
@@ -57,6 +57,7 @@ impl Call {
             Ok(sources) => sources,
             Err(finding) => return self.fatal(now, finding),
         };
+        // After the checks: with a bad URL the fallback document decides whether to answer.
         self.answer(now);
         let mut gathering = Gathering {
             spec,

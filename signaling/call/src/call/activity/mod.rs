@@ -1,4 +1,4 @@
-//! What a call waits for: one activity at a time, one struct and one file an activity. Sans-IO.
+//! Activities: what a call waits for, one at a time, each with a struct and a file. Sans-IO.
 //!
 //! A verb that takes time sets the activity when it starts. Inputs that several verbs share (keys,
 //! prompts, plays, the deadline) then reach it through [`Waits`]: the call takes the activity out, so

@@ -68,7 +68,7 @@ pub enum Verb {
     Dial(Box<Dial>),
     /// Replaces the document.
     Redirect(Redirect),
-    /// Has the party's phone call somebody else.
+    /// Transfers the party's phone by REFER.
     Refer(Refer),
     /// Refuses the call.
     Reject(Reject),

@@ -7,7 +7,7 @@ use super::{Link, Read};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 use crate::twiml::{Reading, own_text};
 
-/// Has the party's phone call somebody else, by REFER.
+/// Transfers the party's phone by REFER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refer {
     /// Requested at the end; `None`: the next verb follows.

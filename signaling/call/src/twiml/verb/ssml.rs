@@ -172,7 +172,7 @@ fn unsupported(code: Code, message: &str, node: Node<'_, '_>, reading: &mut Read
     reading.warn(code, message.to_owned(), position);
 }
 
-/// Warns of a value that passed its kind and is invalid all the same.
+/// Warns of a value that passed the check of its kind and is still invalid.
 fn invalid(code: Code, name: &str, value: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
     let element = node.tag_name().name();
     let message = format!("`{}` is not valid for `{name}` of <{element}>: ignored", brief(value));

@@ -57,7 +57,7 @@ impl UserAgent {
         }
     }
 
-    /// Closes connections that are too slow, and those that nobody needs; pings on the others.
+    /// Closes connections that are too slow or not needed any more; pings on the others.
     pub(super) fn handle_connection_timeouts(&mut self, now: Now) {
         if self.core.connections.deadline().is_none_or(|(at, _)| at > now.mono) {
             return;
@@ -116,7 +116,7 @@ impl Core {
         }
     }
 
-    /// What could not be read: answered where that is right, and counted.
+    /// Answers a broken message where RFC 3261 wants an answer, and counts it.
     pub fn answer_broken(&mut self, flow: Flow, error: &ParseError, bytes: &[u8]) {
         let refusal = Box::new(error.refusal());
         self.outbox.emit(UaEvent::Broken { refusal, source: flow.remote });

@@ -199,7 +199,7 @@ pub(super) enum Read {
     Broken(ParseError),
 }
 
-/// Whether anybody still needs a connection whose deadline has come.
+/// Whether a connection whose deadline has come is still needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     /// Its peer was active lately.
@@ -354,7 +354,7 @@ impl Connections {
     }
 
     /// Enters a connection's deadline into the index. One that moved away is left as it is: a message
-    /// an hour costs no more than one a second.
+    /// per hour costs no more than one per second.
     pub(super) fn rearm(&mut self, flow: FlowId) {
         let Some(connection) = self.open.get_mut(&flow) else { return };
         let deadline = connection.deadline();

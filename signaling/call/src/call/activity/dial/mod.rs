@@ -254,7 +254,7 @@ impl Call {
             self.activity = Activity::Dialing(dialing);
             return;
         }
-        // Its screening document failed, which is no decision of the callee: the next target may be
+        // Its screening document failed, which is not a decision of the callee: the next target may be
         // tried.
         if screened_out && status == CallStatus::Failed {
             dialing.winner = None;
