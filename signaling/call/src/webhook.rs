@@ -1,4 +1,8 @@
 //! Requests to the customer's application: URL, connection overrides, parameters. Sans-IO.
+//!
+//! A URL has three forms that must not be mixed up: as the customer wrote it (`configured`), as it is
+//! sent and signed (`wire`: no userinfo, no fragment), and the overrides in its fragment, which never
+//! leave the gateway. A signature over any form but `wire` would not verify.
 
 use shared::{AccountSid, CallSid, Code, limits};
 use store::HttpMethod;
@@ -17,7 +21,8 @@ pub enum HttpKind {
     StatusCallback,
     /// A recording status callback; its answer is never executed.
     RecordingCallback,
-    /// The status callback of a side feature (stream, SIPREC, transcription); its answer is never executed.
+    /// The status callback of a side feature (stream, SIPREC, transcription); its answer is never
+    /// executed.
     SideCallback,
 }
 

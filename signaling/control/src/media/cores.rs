@@ -1,4 +1,9 @@
 //! Media cores that die or start over, and the end of the process: what happens to their calls. Sans-IO.
+//!
+//! A dead core and a restarted one are handled differently, because a restarted core still carries out commands.
+//! The legs of a dead core are forgotten at once, and its ports are out of use until the process restarts. Those
+//! of a restarted core are stopped as usual: only its answer frees a place, so no late command can reach the
+//! leg of another call.
 
 use call::{CallInput, HangupCause, RecordingEnd};
 use shared::ids::TapId;
@@ -9,8 +14,8 @@ use crate::effect::{Effect, Observation};
 use crate::state::timeline::Kind;
 
 impl Control {
-    /// A core died or stalled: its legs are lost, its calls end with that cause, and it gets no more until
-    /// the process restarts. A call that still rings moves to another core.
+    /// A core died or stalled: its legs are lost, its calls end with that cause, and it gets no more
+    /// until the process restarts. A call that still rings moves to another core.
     pub(crate) fn on_core_lost(&mut self, now: Now, core: CoreId, sentence: &str) {
         self.placement.retire(core);
         for (leg, sid) in self.links.legs_on(core) {
@@ -24,9 +29,9 @@ impl Control {
 
     /// A core panicked and started over, empty: the calls whose legs were up there end with that cause.
     ///
-    /// It may have carried out commands since, and others may still be on their way to it. So every leg is
-    /// stopped once more: a core answers that even for a leg that it never had, and only its answer frees
-    /// the place.
+    /// It may have carried out commands since, and others may still be on their way to it. So every leg
+    /// is stopped once more: a core answers that even for a leg that it never had, and only its answer
+    /// frees the place.
     pub(crate) fn on_core_restarted(&mut self, now: Now, core: CoreId, sentence: &str) {
         for (leg, sid) in self.links.legs_on(core) {
             let Some(entry) = self.calls.get_mut(&sid) else { continue };

@@ -1,4 +1,9 @@
 //! Digest challenges and their check (RFC 7616, RFC 3261 §22). Sans-IO.
+//!
+//! A challenge leaves nothing behind: a nonce proves itself (`nonce.rs`), so a flood without
+//! credentials costs no memory. The order of the checks decides what a client learns. The password
+//! comes first, then the URI, then the nonce: only a client that knows the password learns that its
+//! nonce is stale.
 
 use shared::{Now, Random};
 
@@ -124,7 +129,7 @@ impl Server {
             ha1(&answer.user, answer.algorithm).filter(|ha1| ha1.algorithm() == answer.algorithm);
         let user_is_known = known.is_some();
         // An unknown user costs the same hashes as a known one, so that time reveals nothing.
-        let ha1 = known.unwrap_or_else(|| self.nobody(answer.algorithm));
+        let ha1 = known.unwrap_or_else(|| self.hash_of_unknown_user(answer.algorithm));
         let is_right = equal_in_constant_time(
             response(&ha1, answer.input(method)).as_bytes(),
             &answer.response,
@@ -156,6 +161,8 @@ impl Server {
     }
 
     fn check_nonce(&mut self, now: Now, answer: &Answer<'_>) -> Verdict {
+        // Forged, or from an earlier process: a client with the password deserves a new nonce in either
+        // case.
         let Some(nonce) = Nonce::parse(answer.nonce, &self.key, &self.realm) else {
             return Verdict::Stale;
         };
@@ -168,7 +175,7 @@ impl Server {
         }
     }
 
-    fn nobody(&self, algorithm: Algorithm) -> Ha1 {
+    fn hash_of_unknown_user(&self, algorithm: Algorithm) -> Ha1 {
         Ha1::new(algorithm, b"", self.realm.as_bytes(), &self.key)
     }
 }
