@@ -21,13 +21,7 @@ fn gateway_for(application: &Application, more: &[(&str, &str)]) -> Gateway {
 }
 
 fn caller(gateway: &Gateway, scenario: String, party: &Party) -> Running {
-    Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn()
+    Sipp::caller(&scenario, party.port()).start(gateway.sip_udp)
 }
 
 fn callee(scenario: &str, port: u16, party: &Party) -> Running {

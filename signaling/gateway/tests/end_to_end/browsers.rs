@@ -69,11 +69,7 @@ fn a_call_with_descriptions_as_long_as_a_browsers_is_bridged_held_and_resumed() 
         + &reinvite("sendonly")
         + &reinvite("sendrecv").replace("CSeq: 3", "CSeq: 4")
         + &sipp::hang_up_after(500).replace("CSeq: 3", "CSeq: 5");
-    let caller = Sipp::new(&as_browser(&scenario, 72, 284))
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &alice.port().to_string())
-        .key("formats", "0 101")
+    let caller = Sipp::caller(&as_browser(&scenario, 72, 284), alice.port())
         .call(gateway.sip_udp, 1)
         .expect_success();
     callee.finish().expect_success();

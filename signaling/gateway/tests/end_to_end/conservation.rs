@@ -153,13 +153,7 @@ fn bridged(gateway: &Gateway, callee_port: u16, alice: &Ends, bob: &Ends) -> [Ru
         .with(&format!("-p {callee_port} -m 1"))
         .spawn();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(39_000);
-    let caller = Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &alice.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let caller = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
     [callee, caller]
 }
 

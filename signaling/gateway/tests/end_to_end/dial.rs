@@ -39,13 +39,7 @@ pub fn dial_through(gateway: &Gateway, formats: &'static str, map: impl Fn(u8) -
     let scenario = sipp::invite_with_digest("alice", PASSWORD, "")
         + &sipp::answered()
         + &sipp::hang_up_after(6_000);
-    let caller = Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &alice.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let caller = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
 
     let (_, gateway_for_alice) = alice.receive().expect("the prompt");
     let mut stream = Stream::new(0x5EED);

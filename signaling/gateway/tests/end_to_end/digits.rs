@@ -47,8 +47,7 @@ fn gather_hears_tones_of_a_phone_without_telephone_events() {
     let alice = Party::new();
     let scenario =
         sipp::invite_with_digest("alice", PASSWORD, "") + &sipp::answered() + &sipp::hung_up();
-    let call =
-        caller(&scenario, alice.port(), "0").with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
+    let call = caller(&scenario, alice.port(), "0").start(gateway.sip_udp);
     let (_, media) = alice.receive().expect("the prompt");
     let keys = tones(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 10, 11]);
     Stream::new(0x5EED).say(&alice, media, packets(&keys));
@@ -73,8 +72,7 @@ fn a_dialed_party_without_telephone_events_hears_tones_and_its_tones_become_even
     let scenario = sipp::invite_with_digest("alice", PASSWORD, "")
         + &sipp::answered()
         + &sipp::hang_up_after(3_500);
-    let call =
-        caller(&scenario, alice.port(), "0 101").with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
+    let call = caller(&scenario, alice.port(), "0 101").start(gateway.sip_udp);
     let (_, media_of_alice) = alice.receive().expect("silence, or the bridge");
     let (_, media_of_bob) = bob.receive().expect("silence, or the bridge");
 
@@ -110,11 +108,7 @@ fn gathering() -> Application {
 }
 
 fn caller(scenario: &str, media: u16, formats: &str) -> Sipp {
-    Sipp::new(scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &media.to_string())
-        .key("formats", formats)
+    Sipp::caller(scenario, media).key("formats", formats)
 }
 
 /// 20 ms a packet.

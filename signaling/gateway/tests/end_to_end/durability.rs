@@ -20,13 +20,7 @@ fn after_a_restart_everything_is_still_there() {
     assert_eq!(domains["domains"][0]["domain_name"], "desk.sip.sidetone.test");
     let party = Party::new();
     let scenario = sipp::invite_with_digest("alice", PASSWORD, "") + &sipp::refused(486);
-    Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
-        .call(gateway.sip_udp, 1)
-        .expect_success();
+    Sipp::caller(&scenario, party.port()).call(gateway.sip_udp, 1).expect_success();
 }
 
 #[test]
@@ -39,13 +33,7 @@ fn a_kill_in_mid_call_leaves_a_clean_story() {
     gateway.allow_address(&domain, "127.0.0.1");
     let party = Party::new();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(30_000);
-    let _caller = Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let _caller = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
     let (_, gateway_media) = party.receive().expect("the call is up");
     let begin = std::time::Instant::now();
     Stream::new(7).say(&party, gateway_media, sound(150));
@@ -185,12 +173,7 @@ fn a_drain_lets_calls_end_and_takes_no_new_ones() {
     gateway.allow_address(&domain, "127.0.0.1");
     let party = Party::new();
     let call = |scenario: String| {
-        Sipp::new(&scenario)
-            .key("user", "1000")
-            .key("domain", "desk.sip.sidetone.test")
-            .key("media", &party.port().to_string())
-            .key("formats", "0 101")
-            .with(&format!("-m 1 {}", gateway.sip_udp))
+        Sipp::caller(&scenario, party.port()).with(&format!("-m 1 {}", gateway.sip_udp))
     };
     let living = call(sipp::invite("") + &sipp::answered() + &sipp::hung_up()).spawn();
     application.wait_for_path("/voice");

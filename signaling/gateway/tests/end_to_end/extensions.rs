@@ -20,13 +20,7 @@ fn gathering(gateway: &Gateway) -> Application {
 }
 
 fn play(gateway: &Gateway, scenario: &str) -> Finished {
-    Sipp::new(scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", "20000")
-        .key("formats", "0 101")
-        .call(gateway.sip_udp, 1)
-        .expect_success()
+    Sipp::caller(scenario, 20000).call(gateway.sip_udp, 1).expect_success()
 }
 
 /// A response whose header must look like this.
@@ -102,13 +96,7 @@ fn an_invite_without_an_offer_gets_ours_and_its_ack_brings_the_answer() {
         + "<pause milliseconds=\"700\"/>\n"
         + &request_in_dialog("BYE", 3, "", "")
         + "<recv response=\"200\"/>\n";
-    let running = Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let running = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
     let (packet, _) = party.receive().expect("media to the address in the ACK");
     assert_eq!(packet.payload_type, 0);
     running.finish().expect_success();

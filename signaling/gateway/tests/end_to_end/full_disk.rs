@@ -74,13 +74,8 @@ impl House {
     }
 
     fn call(&self) -> Running {
-        Sipp::new(&(sipp::invite("") + &sipp::answered() + &sipp::hung_up()))
-            .key("user", "1000")
-            .key("domain", "desk.sip.sidetone.test")
-            .key("media", &self.party.port().to_string())
-            .key("formats", "0 101")
-            .with(&format!("-m 1 {}", self.gateway.sip_udp))
-            .spawn()
+        Sipp::caller(&(sipp::invite("") + &sipp::answered() + &sipp::hung_up()), self.party.port())
+            .start(self.gateway.sip_udp)
     }
 
     /// A call whose status callback came, other than `before`.

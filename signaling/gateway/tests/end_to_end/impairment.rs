@@ -211,13 +211,7 @@ fn bridged(gateway: &Gateway, callee_port: u16, alice: u16, bob: u16) -> [Runnin
         .with(&format!("-p {callee_port} -m 1"))
         .spawn();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
-    let caller = Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &alice.to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let caller = Sipp::caller(&scenario, alice).start(gateway.sip_udp);
     [callee, caller]
 }
 

@@ -8,11 +8,7 @@ use crate::sdk;
 use crate::sipp::{self, Sipp};
 
 fn caller(scenario: String, party: &Party) -> Sipp {
-    Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 8 101")
+    Sipp::caller(&scenario, party.port()).key("formats", "0 8 101")
 }
 
 #[test]

@@ -26,13 +26,9 @@ fn answering(gateway: &Gateway) -> Application {
 /// A caller that stays until it is hung up on.
 fn caller(gateway: &Gateway, party: &Party) -> Running {
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
-    Sipp::new(&scenario)
-        .key("user", "1000")
+    Sipp::caller(&scenario, party.port())
         .key("domain", "quiet.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn()
+        .start(gateway.sip_udp)
 }
 
 /// strace on a media core's thread; it lets go when dropped.
@@ -147,13 +143,7 @@ fn callers_and_callees_of_both_ip_versions_are_joined() {
         .with(&format!("-i ::1 -p {callee_port} -m 1"))
         .spawn();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(2_000);
-    let caller = Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &alice.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let caller = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
     let (_, to_alice) = alice.receive().expect("media by IPv4");
     let (_, to_bob) = bob.receive().expect("media by IPv6");
     assert!(to_alice.is_ipv4() && to_bob.is_ipv6(), "{to_alice} {to_bob}");
@@ -177,13 +167,9 @@ fn a_caller_whose_media_is_of_the_other_ip_version_than_its_sip_is_served() {
     let scenario = sipp::invite("").replace("IN IP4 127.0.0.1", "IN IP6 ::1")
         + &sipp::answered()
         + &sipp::hang_up_after(500);
-    let caller = Sipp::new(&scenario)
-        .key("user", "1000")
+    let caller = Sipp::caller(&scenario, party.port())
         .key("domain", "quiet.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+        .start(gateway.sip_udp);
     party.receive().expect("the prompt by IPv6");
     let caller = caller.finish().expect_success();
     assert!(caller.messages().contains("c=IN IP6 ::1"), "{}", caller.messages());

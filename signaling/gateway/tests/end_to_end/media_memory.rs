@@ -50,13 +50,8 @@ fn sixty_four_large_files_at_once_stay_within_the_memory_for_audio() {
 
     // Meanwhile a short file is heard at once.
     let party = Party::new();
-    let caller = Sipp::new(&scenario(&sipp::hang_up_after(1_000)))
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("formats", "0 101")
-        .key("media", &party.port().to_string())
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let caller =
+        Sipp::caller(&scenario(&sipp::hang_up_after(1_000)), party.port()).start(gateway.sip_udp);
     let heard = party.receive_until(10, |packet| packet.payload.iter().all(|byte| *byte == 0x10));
     assert_eq!(heard.len(), 10, "a short file plays while large ones wait");
     caller.finish().expect_success();

@@ -18,14 +18,6 @@ fn gateway_with(application: &Application) -> Gateway {
     gateway
 }
 
-fn caller(scenario: &str, media: u16) -> Sipp {
-    Sipp::new(scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &media.to_string())
-        .key("formats", "0 101")
-}
-
 /// An offer for the same call that wants its media at `connection` and `port`.
 fn offer(connection: &str, port: &str) -> String {
     format!(
@@ -74,7 +66,7 @@ fn an_offer_with_our_own_or_an_impossible_media_address_is_refused_and_the_call_
     let scenario = sipp::invite("") + &answered + &refusals + &bye;
     let scenario = scenario + "<Reference variables=\"line\"/>\n";
     let alice = Party::new();
-    let call = caller(&scenario, alice.port()).call(gateway.sip_udp, 1).expect_success();
+    let call = Sipp::caller(&scenario, alice.port()).call(gateway.sip_udp, 1).expect_success();
     for sentence in ["address and port of this gateway", "below 1024", "link-local", "multicast"] {
         assert!(call.messages().contains(sentence), "{sentence}: {}", call.messages());
     }
@@ -107,7 +99,7 @@ fn a_callee_whose_answer_names_our_own_media_port_ends_the_call_by_name() {
     let callee = Sipp::new(&scenario).with(&format!("-p {callee_port} -m 1")).spawn();
     let alice = Party::new();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
-    let call = caller(&scenario, alice.port()).with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
+    let call = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
     callee.finish().expect_success();
     let done = application.wait_for_path("/done");
     assert_eq!(done.parameter("DialCallStatus"), Some("failed"));
@@ -168,7 +160,7 @@ fn joined(
         .with(&format!("-p {callee_port} -m 1"))
         .spawn();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(2_500);
-    let call = caller(&scenario, alice).with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
+    let call = Sipp::caller(&scenario, alice).start(gateway.sip_udp);
     (gateway, application, [callee, call])
 }
 
@@ -244,7 +236,7 @@ fn an_offer_with_feedback_and_events_without_a_mapping_is_served() {
         .replace("a=rtpmap:101 telephone-event/8000", "a=rtcp-fb:* nack")
         .replace("a=fmtp:101 0-16", "a=fmtp:101 0-15");
     let alice = Party::new();
-    let call = caller(&scenario, alice.port()).with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
+    let call = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
     let (_, media) = alice.receive().expect("silence");
     Stream::new(9).press(&alice, media, 101, 5);
     assert_eq!(application.wait_for_path("/pressed").parameter("Digits"), Some("5"));

@@ -45,17 +45,13 @@ fn support_for_replaces_is_announced_and_an_unknown_dialog_is_481() {
     gateway.allow_address(&domain, "127.0.0.1");
     let replaces = "Replaces: gone@h.example;to-tag=1;from-tag=2\nRequire: replaces\n";
     let scenario = sipp::invite(replaces) + &sipp::refused(481);
-    let keys = |sipp: Sipp| {
-        sipp.key("user", "1000")
-            .key("domain", "desk.sip.sidetone.test")
-            .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
-            .key("formats", "0")
-    };
-    keys(Sipp::new(&scenario)).call(gateway.sip_udp, 1).expect_success();
+    let caller =
+        |scenario: &str| Sipp::caller(scenario, sipp::SILENT_MEDIA_PORT).key("formats", "0");
+    caller(&scenario).call(gateway.sip_udp, 1).expect_success();
     let supported = "<recv response=\"200\"><action><ereg regexp=\"replaces\" search_in=\"hdr\" \
                      header=\"Supported:\" check_it=\"true\" assign_to=\"1\"/></action></recv>\n\
                      <Reference variables=\"1\"/>\n";
     let options = sipp::request_in_dialog("OPTIONS", 1, "", "").replace("[peer_tag_param]", "");
-    keys(Sipp::new(&(options + supported))).call(gateway.sip_udp, 1).expect_success();
+    caller(&(options + supported)).call(gateway.sip_udp, 1).expect_success();
     assert!(application.asked().is_empty());
 }

@@ -16,11 +16,7 @@ fn run(gateway: &Gateway, callee: &str, path: &str, scenario: &str, calls: u32, 
     let domain = gateway.domain("desk", &settings);
     gateway.allow_address(&domain, "127.0.0.1");
     let party = Party::new();
-    let caller = Sipp::new(scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
+    let caller = Sipp::caller(scenario, party.port())
         .with(&format!("-r 100 -m {calls} {}", gateway.sip_udp))
         .spawn();
     let lines: Vec<String> = (0..webhooks).map(|_| application.next_line()).collect();

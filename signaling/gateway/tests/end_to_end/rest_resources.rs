@@ -95,13 +95,9 @@ fn record_a_call(gateway: &Gateway, application: &Application) {
     let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
     gateway.allow_address(&domain, "127.0.0.1");
     let party = Party::new();
-    let caller = Sipp::new(&(sipp::invite("") + &sipp::answered() + &sipp::hung_up()))
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+    let caller =
+        Sipp::caller(&(sipp::invite("") + &sipp::answered() + &sipp::hung_up()), party.port())
+            .start(gateway.sip_udp);
     let (_, media) = party.receive().expect("the call is up");
     Stream::new(7).say(&party, media, sound(125));
     caller.finish().expect_success();

@@ -250,10 +250,7 @@ fn an_outcome_of_dial_becomes_the_final_response_of_the_caller() {
             Sipp::new(&refusing(line)).with(&format!("-t t1 -p {callee_port} -m 1")).spawn();
         wait::connected(callee_port);
         let scenario = sipp::invite("") + &sipp::refused(status);
-        Sipp::new(&scenario)
-            .key("user", "1000")
-            .key("domain", "desk.sip.sidetone.test")
-            .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
+        Sipp::caller(&scenario, sipp::SILENT_MEDIA_PORT)
             .key("formats", "0")
             .call(gateway.sip_udp, 1)
             .expect_success();
@@ -350,10 +347,7 @@ fn an_answer_that_cannot_be_used_and_a_redirect_to_nowhere_end_the_try() {
     let nowhere = refusing("302 Moved Temporarily\nContact: \"Bob <sip:bob@127.0.0.1");
     let redirecting = Sipp::new(&nowhere).with(&format!("-p {redirect} -m 1")).spawn();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
-    Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
+    Sipp::caller(&scenario, sipp::SILENT_MEDIA_PORT)
         .key("formats", "0")
         .call(gateway.sip_udp, 1)
         .expect_success();
@@ -505,11 +499,7 @@ fn a_call_over_ipv6_loopback_is_bridged_to_ipv6() {
     let scenario = sipp::invite_with_digest("alice", PASSWORD, "")
         + &sipp::answered()
         + &sipp::hang_up_after(2_000);
-    let caller = Sipp::new(&ipv6(scenario).replace("@127.0.0.1", "@[local_ip]"))
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &alice.port().to_string())
-        .key("formats", "0 101")
+    let caller = Sipp::caller(&ipv6(scenario).replace("@127.0.0.1", "@[local_ip]"), alice.port())
         .with("-i ::1 -m 1 -auth_uri 1000@desk.sip.sidetone.test")
         .with(&gateway.sip_udp.to_string())
         .spawn();

@@ -1,14 +1,18 @@
 //! SIPp as caller and as callee, with scenarios written by the tests.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::phone::DOMAIN;
+
 /// One SIPp run; `[media]` and `[port]` keys of scenarios are filled by `key`.
 pub struct Sipp {
     folder: TempDir,
     arguments: Vec<String>,
+    keys: BTreeMap<String, String>,
 }
 
 impl Sipp {
@@ -19,11 +23,20 @@ impl Sipp {
             "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"test\">\n{scenario}\n</scenario>\n"
         );
         std::fs::write(&file, text).expect("writable");
-        let mut sipp = Self { folder, arguments: Vec::new() };
+        let mut sipp = Self { folder, arguments: Vec::new(), keys: BTreeMap::new() };
         sipp.arguments.extend(["-sf".to_owned(), file.display().to_string()]);
         let fixed = "-i 127.0.0.1 -nostdin -nd -timeout 40s -timeout_error -trace_err -trace_msg";
         sipp.arguments.extend(fixed.split(' ').map(str::to_owned));
         sipp
+    }
+
+    /// A phone that calls 1000 at the domain of most tests, with PCMU and telephone events at that media port.
+    pub fn caller(scenario: &str, media: u16) -> Self {
+        Self::new(scenario)
+            .key("user", "1000")
+            .key("domain", DOMAIN)
+            .key("media", &media.to_string())
+            .key("formats", "0 101")
     }
 
     /// Extra arguments, split at blanks.
@@ -32,9 +45,9 @@ impl Sipp {
         self
     }
 
-    /// Fills `[name]` in the scenario.
+    /// Fills `[name]` in the scenario; the last value counts.
     pub fn key(mut self, name: &str, value: &str) -> Self {
-        self.arguments.extend(["-key".to_owned(), name.to_owned(), value.to_owned()]);
+        self.keys.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -44,10 +57,17 @@ impl Sipp {
         running.finish()
     }
 
+    /// Places one call to `target`.
+    pub fn start(self, target: SocketAddr) -> Running {
+        self.with(&format!("-m 1 {target}")).spawn()
+    }
+
     /// Starts it as it is: a callee with `-p`, or a caller with its target among the arguments.
     pub fn spawn(self) -> Running {
+        let keys = self.keys.iter().flat_map(|(name, value)| ["-key", name, value]);
         let child = Command::new("sipp")
             .args(&self.arguments)
+            .args(keys)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

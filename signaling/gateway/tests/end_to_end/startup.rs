@@ -237,11 +237,7 @@ fn the_portable_backend_serves_calls_where_it_is_chosen() {
 }
 
 fn call(scenario: String, party: &Party) -> Sipp {
-    Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &party.port().to_string())
-        .key("formats", "0 101")
+    Sipp::caller(&scenario, party.port())
 }
 
 #[test]
@@ -254,7 +250,7 @@ fn a_second_sigterm_ends_at_once_with_records_written() {
     let party = Party::new();
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
     let living = call(scenario, &party);
-    let living = living.with(&format!("-m 1 {}", gateway.sip_udp)).spawn();
+    let living = living.start(gateway.sip_udp);
     party.receive().expect("the call is up");
     gateway.signal("TERM");
     gateway.metrics_when("draining", |_| gateway.get("/readyz").status == 503);

@@ -263,13 +263,7 @@ fn refer_tells_its_action_what_the_phone_notifies() {
         + &notify(21, "terminated;reason=noresource", "486 Busy Here")
         + &sipp::hung_up()
         + "<Reference variables=\"8\"/>\n";
-    Sipp::new(&scenario)
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", "20000")
-        .key("formats", "0 101")
-        .call(gateway.sip_udp, 1)
-        .expect_success();
+    Sipp::caller(&scenario, 20000).call(gateway.sip_udp, 1).expect_success();
     let done = application.wait_for_path("/done");
     assert_eq!(done.parameter("ReferCallStatus"), Some("busy"));
     assert_eq!(done.parameter("ReferSipResponseCode"), Some("202"));

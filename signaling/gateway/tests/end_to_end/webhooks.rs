@@ -8,11 +8,7 @@ use crate::sipp::{self, Finished, Sipp};
 
 /// A caller at domain `desk` with its media port and the scenario after its INVITE.
 fn caller(headers: &str, then: &str, media: u16) -> Sipp {
-    Sipp::new(&(sipp::invite(headers) + then))
-        .key("user", "1000")
-        .key("domain", "desk.sip.sidetone.test")
-        .key("media", &media.to_string())
-        .key("formats", "0 101")
+    Sipp::caller(&(sipp::invite(headers) + then), media)
 }
 
 fn call(gateway: &Gateway, headers: &str, then: &str) -> Finished {
@@ -259,8 +255,7 @@ fn hanging_up_ends_a_recording_and_its_action_reports_it() {
     desk(&gateway, &[("VoiceUrl", &voice), ("VoiceStatusCallbackUrl", &status)]);
     let party = Party::new();
     let running = caller("", &(sipp::answered() + &sipp::hang_up_after(2_000)), party.port())
-        .with(&format!("-m 1 {}", gateway.sip_udp))
-        .spawn();
+        .start(gateway.sip_udp);
     talk(&party, 50);
     running.finish().expect_success();
 
