@@ -7,8 +7,6 @@ use crate::filter::Filter;
 use crate::parameter::{Form, On, Parameter};
 use crate::resource::{Collection, Column, resource};
 use crate::secret::{Secret, SecretHash};
-use crate::stored::Stored;
-use crate::value::Value;
 
 resource! {
     /// An account; with a parent it is a sub-account.
@@ -92,16 +90,6 @@ impl AccountStatus {
     /// Reads the contract's word.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Active, Self::Suspended, Self::Closed].into_iter().find(|s| s.name() == name)
-    }
-}
-
-impl Stored for AccountStatus {
-    fn put(&self, values: &mut Vec<Value>) {
-        values.push(Value::Text(self.name().to_owned()));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        Self::from_name(&String::take(values)?)
     }
 }
 

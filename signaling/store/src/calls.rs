@@ -3,47 +3,50 @@
 use shared::{AccountSid, CallSid, Code, RecordingSid};
 
 use crate::domain::HttpMethod;
-use crate::filter::{Filter, Filtered, Until};
+use crate::filter::{Filter, Until};
 use crate::parameter::Form;
 use crate::patch::Patch;
+use crate::recorded::{Filtered, record};
+use crate::resource::Column;
 use crate::secret::Secret;
-use crate::value::Value;
 
-/// The record of a call: what `GET Calls/{sid}` shows. Written at creation, at each status, and at the end.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct CallRecord {
-    /// Named by paths, webhooks and recordings.
-    pub sid: CallSid,
-    /// The account it belongs to.
-    pub account: AccountSid,
-    /// The call whose `<Dial>` placed this one; `None` for a call from outside or from `POST Calls`.
-    pub parent: Option<CallSid>,
-    /// The callee: a number or a SIP URI.
-    pub to: String,
-    /// The caller: a number, a name or a SIP URI.
-    pub from: String,
-    /// Latest status.
-    pub status: CallStatus,
-    /// Inbound, or placed by the API or by `<Dial>`.
-    pub direction: CallDirection,
-    /// Answer, Unix milliseconds; of a call that ended unanswered, its creation. `None` before.
-    pub start_ms: Option<i64>,
-    /// End, Unix milliseconds; `None` while the call is live.
-    pub end_ms: Option<i64>,
-    /// Whole seconds from answer to end; `None` unless answered and ended.
-    pub duration_s: Option<u32>,
-    /// Expected wait before it is dialled, milliseconds.
-    pub queue_time_ms: u32,
-    /// Result of machine detection, in the contract's words; `None` where it did not run.
-    pub answered_by: Option<String>,
-    /// The party that diverted the call; `None` where it was not diverted.
-    pub forwarded_from: Option<String>,
-    /// The caller's display name; `None` without one.
-    pub caller_name: Option<String>,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
+record! {
+    /// The record of a call: what `GET Calls/{sid}` shows. Written at creation, at each status, and at the end.
+    pub struct CallRecord {
+        /// Named by paths, webhooks and recordings.
+        sid: CallSid => [Column::fixed("sid")],
+        /// The account it belongs to.
+        account: AccountSid => [Column::fixed("account")],
+        /// The call whose `<Dial>` placed this one; `None` for a call from outside or from `POST Calls`.
+        parent: Option<CallSid> => [Column::changing("parent")],
+        /// The callee: a number or a SIP URI.
+        to: String => [Column::changing("callee")],
+        /// The caller: a number, a name or a SIP URI.
+        from: String => [Column::changing("caller")],
+        /// Latest status.
+        status: CallStatus => [Column::changing("status")],
+        /// Inbound, or placed by the API or by `<Dial>`.
+        direction: CallDirection => [Column::fixed("direction")],
+        /// Answer, Unix milliseconds; of a call that ended unanswered, its creation. `None` before.
+        start_ms: Option<i64> => [Column::changing("start_ms")],
+        /// End, Unix milliseconds; `None` while the call is live.
+        end_ms: Option<i64> => [Column::changing("end_ms")],
+        /// Whole seconds from answer to end; `None` unless answered and ended.
+        duration_s: Option<u32> => [Column::changing("duration_s")],
+        /// Expected wait before it is dialled, milliseconds.
+        queue_time_ms: u32 => [Column::changing("queue_time_ms")],
+        /// Result of machine detection, in the contract's words; `None` where it did not run.
+        answered_by: Option<String> => [Column::changing("answered_by")],
+        /// The party that diverted the call; `None` where it was not diverted.
+        forwarded_from: Option<String> => [Column::changing("forwarded_from")],
+        /// The caller's display name; `None` without one.
+        caller_name: Option<String> => [Column::changing("caller_name")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms")],
+    }
+    kept in "calls"
 }
 
 /// Status of a call. `initiated` and `answered` are callback events only, never a status.
@@ -163,18 +166,6 @@ impl Filtered for CallRecord {
         Filter::during("StartTime", "start_ms", Until::Before),
         Filter::during("EndTime", "end_ms", Until::Before),
     ];
-
-    fn column(&self, name: &str) -> Value {
-        match name {
-            "callee" => self.to.as_str().into(),
-            "caller" => self.from.as_str().into(),
-            "parent" => self.parent.map(|sid| Value::sid(sid.0)).into(),
-            "status" => self.status.name().into(),
-            "start_ms" => self.start_ms.into(),
-            "end_ms" => self.end_ms.into(),
-            _ => Value::Null,
-        }
-    }
 }
 
 /// Commands of the REST API about live calls. Control answers each with a [`crate::Reply`] or a

@@ -125,16 +125,6 @@ impl Stored for DomainLabels {
     }
 }
 
-impl Stored for HttpMethod {
-    fn put(&self, values: &mut Vec<Value>) {
-        values.push(Value::Text(self.name().to_owned()));
-    }
-
-    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
-        Self::from_name(&String::take(values)?)
-    }
-}
-
 /// The method of a webhook request.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,

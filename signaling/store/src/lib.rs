@@ -21,6 +21,7 @@ mod patch;
 mod plan;
 mod read;
 mod record;
+mod recorded;
 mod resource;
 mod rules;
 mod secret;
@@ -54,7 +55,7 @@ pub use domain::{
     Domain, DomainAuth, DomainParameters, HttpMethod, MappedList, Mapping, MappingKind,
 };
 pub use error::StoreError;
-pub use filter::{Condition, Filter, Filtered, Is, Test, Until};
+pub use filter::{Condition, Filter, Is, Test, Until};
 pub use history::{HistoryQueue, Place, RowKey, RowKind};
 pub use kind::{ResourceKey, ResourceKind};
 pub use merge::{Unwritten, bounds, merge};
@@ -67,6 +68,7 @@ pub use record::{
     HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
     RecordingSource, RecordingStatus, TimelineRecord,
 };
+pub use recorded::{Filtered, Recorded};
 pub use resource::{Collection, Column, Damaged, Derived, Described, Description, Shape, Shown};
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;

@@ -3,39 +3,44 @@
 use shared::{AccountSid, CallSid, ConferenceSid, NotificationSid, RecordingSid};
 
 use crate::domain::HttpMethod;
-use crate::filter::{Filter, Filtered, Test, Until};
+use crate::filter::{Filter, Test, Until};
 use crate::parameter::Form;
+use crate::recorded::{Filtered, record};
+use crate::resource::Column;
+use crate::stored::Stored;
 use crate::value::Value;
 
-/// A recording's metadata. The recorder keeps the audio in a file.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct RecordingRecord {
-    /// Also names the file.
-    pub sid: RecordingSid,
-    /// The account it belongs to.
-    pub account: AccountSid,
-    /// The call that it records: of two legs, the parent's.
-    pub call: CallSid,
-    /// The conference; `None` for the recording of a call.
-    pub conference: Option<ConferenceSid>,
-    /// Latest status.
-    pub status: RecordingStatus,
-    /// Verb or request that started it.
-    pub source: RecordingSource,
-    /// Audio channels, 1 or 2.
-    pub channels: u8,
-    /// Whole seconds; `None` while it runs.
-    pub duration_s: Option<u32>,
-    /// Bytes of the WAV file; `None` while it runs.
-    pub bytes: Option<u64>,
-    /// First sample, Unix milliseconds.
-    pub start_ms: i64,
-    /// The contract's code where it failed; `None` otherwise.
-    pub error_code: Option<u32>,
-    /// Unix milliseconds.
-    pub created_ms: i64,
-    /// Unix milliseconds.
-    pub updated_ms: i64,
+record! {
+    /// A recording's metadata. The recorder keeps the audio in a file.
+    pub struct RecordingRecord {
+        /// Also names the file.
+        sid: RecordingSid => [Column::fixed("sid")],
+        /// The account it belongs to.
+        account: AccountSid => [Column::fixed("account")],
+        /// The call that it records: of two legs, the parent's.
+        call: CallSid => [Column::fixed("call")],
+        /// The conference; `None` for the recording of a call.
+        conference: Option<ConferenceSid> => [Column::fixed("conference")],
+        /// Latest status.
+        status: RecordingStatus => [Column::changing("status")],
+        /// Verb or request that started it.
+        source: RecordingSource => [Column::fixed("source")],
+        /// Audio channels, 1 or 2.
+        channels: u8 => [Column::changing("channels")],
+        /// Whole seconds; `None` while it runs.
+        duration_s: Option<u32> => [Column::changing("duration_s")],
+        /// Bytes of the WAV file; `None` while it runs.
+        bytes: Option<u64> => [Column::changing("bytes")],
+        /// First sample, Unix milliseconds.
+        start_ms: i64 => [Column::changing("start_ms")],
+        /// The contract's code where it failed; `None` otherwise.
+        error_code: Option<u32> => [Column::changing("error_code")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms")],
+        /// Unix milliseconds.
+        updated_ms: i64 => [Column::changing("updated_ms")],
+    }
+    kept in "recordings"
 }
 
 /// Status of a recording.
@@ -150,25 +155,27 @@ impl RecordingSource {
     }
 }
 
-/// A failure or warning that the customer can read, as a `Notification` and as a monitor `Alert`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct NotificationRecord {
-    /// Also the SID of its `Alert`.
-    pub sid: NotificationSid,
-    /// The account that can read it.
-    pub account: AccountSid,
-    /// The call it is about; `None` where it concerns no single call.
-    pub call: Option<CallSid>,
-    /// Error or warning.
-    pub level: NotificationLevel,
-    /// The contract's error code.
-    pub error_code: u32,
-    /// One sentence for the customer.
-    pub message: String,
-    /// The HTTP request it is about; `None` without one.
-    pub exchange: Option<HttpMessages>,
-    /// Unix milliseconds.
-    pub created_ms: i64,
+record! {
+    /// A failure or warning that the customer can read, as a `Notification` and as a monitor `Alert`.
+    pub struct NotificationRecord {
+        /// Also the SID of its `Alert`.
+        sid: NotificationSid => [Column::fixed("sid")],
+        /// The account that can read it.
+        account: AccountSid => [Column::fixed("account")],
+        /// The call it is about; `None` where it concerns no single call.
+        call: Option<CallSid> => [Column::fixed("call")],
+        /// Error or warning.
+        level: NotificationLevel => [Column::fixed("level")],
+        /// The contract's error code.
+        error_code: u32 => [Column::fixed("error_code")],
+        /// One sentence for the customer.
+        message: String => [Column::fixed("message")],
+        /// The HTTP request it is about; `None` without one.
+        exchange: Option<HttpMessages> => [Column::fixed("method"), Column::fixed("url"), Column::fixed("request_variables"), Column::fixed("response_headers"), Column::fixed("response_body")],
+        /// Unix milliseconds.
+        created_ms: i64 => [Column::fixed("created_ms")],
+    }
+    kept in "notifications"
 }
 
 /// Severity of a notification.
@@ -262,16 +269,6 @@ impl Filtered for RecordingRecord {
             Test::Unless(RecordingStatus::Deleted.name()),
         ),
     ];
-
-    fn column(&self, name: &str) -> Value {
-        match name {
-            "created_ms" => self.created_ms.into(),
-            "call" => Value::sid(self.call.0),
-            "conference" => self.conference.map(|sid| Value::sid(sid.0)).into(),
-            "status" => self.status.name().into(),
-            _ => Value::Null,
-        }
-    }
 }
 
 impl NotificationLevel {
@@ -304,13 +301,49 @@ impl Filtered for NotificationRecord {
         Filter::equal("Log", "level", Form::Level(&[("0", 0), ("1", 1)]), 20422),
         Filter::during("MessageDate", "created_ms", Until::OnOrBefore),
     ];
+}
 
-    fn column(&self, name: &str) -> Value {
-        match name {
-            "call" => self.call.map(|sid| Value::sid(sid.0)).into(),
-            "level" => self.level.number().into(),
-            "created_ms" => self.created_ms.into(),
-            _ => Value::Null,
+impl Stored for NotificationLevel {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Integer(self.number()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        match i64::take(values)? {
+            0 => Some(Self::Error),
+            1 => Some(Self::Warning),
+            _ => None,
         }
+    }
+}
+
+/// Five columns, all of them null where there is none.
+impl Stored for Option<HttpMessages> {
+    fn put(&self, values: &mut Vec<Value>) {
+        match self {
+            None => values.extend(std::iter::repeat_n(Value::Null, 5)),
+            Some(messages) => {
+                messages.method.put(values);
+                messages.url.put(values);
+                messages.request_variables.put(values);
+                messages.response_headers.put(values);
+                messages.response_body.put(values);
+            }
+        }
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        let method = <Option<HttpMethod> as Stored>::take(values)?;
+        let mut text = || <Option<String> as Stored>::take(values);
+        let texts = (text()?, text()?, text()?, text()?);
+        let Some(method) = method else { return Some(None) };
+        let (url, request_variables, response_headers, response_body) = texts;
+        Some(Some(HttpMessages {
+            method,
+            url: url?,
+            request_variables: request_variables?,
+            response_headers: response_headers?,
+            response_body: response_body?,
+        }))
     }
 }

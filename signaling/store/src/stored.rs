@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use shared::{CallSid, ConferenceSid, NotificationSid, RecordingSid};
+
 use crate::kind::resources;
 use crate::secret::{Secret, SecretHash};
 use crate::value::Value;
@@ -19,10 +21,10 @@ pub(crate) trait Stored: Sized {
 }
 
 macro_rules! stored_sids {
-    ($($(#[$doc:meta])* $table:ident: $kind:ident = $row:ty, $sid:ty;)*) => {$(
+    ($($sid:ty),*) => {$(
         impl Stored for $sid {
             fn put(&self, values: &mut Vec<Value>) {
-                values.push(Value::Bytes(self.0.to_be_bytes().to_vec()));
+                values.push(Value::sid(self.0));
             }
 
             fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
@@ -32,7 +34,38 @@ macro_rules! stored_sids {
     )*};
 }
 
-resources!(stored_sids);
+macro_rules! stored_resource_sids {
+    ($($(#[$doc:meta])* $table:ident: $kind:ident = $row:ty, $sid:ty;)*) => {
+        stored_sids!($($sid),*);
+    };
+}
+
+resources!(stored_resource_sids);
+stored_sids!(CallSid, RecordingSid, ConferenceSid, NotificationSid);
+
+/// Types that are kept as the contract's word.
+macro_rules! stored_words {
+    ($($word:ty),*) => {$(
+        impl Stored for $word {
+            fn put(&self, values: &mut Vec<Value>) {
+                values.push(self.name().into());
+            }
+
+            fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+                Self::from_name(&String::take(values)?)
+            }
+        }
+    )*};
+}
+
+stored_words!(
+    crate::account::AccountStatus,
+    crate::calls::CallDirection,
+    crate::calls::CallStatus,
+    crate::domain::HttpMethod,
+    crate::record::RecordingSource,
+    crate::record::RecordingStatus
+);
 
 impl<T: Stored> Stored for Option<T> {
     fn put(&self, values: &mut Vec<Value>) {
@@ -100,6 +133,17 @@ impl Stored for bool {
 
 /// A small number, such as the length of a prefix.
 impl Stored for u8 {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Integer(i64::from(*self)));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        i64::take(values)?.try_into().ok()
+    }
+}
+
+/// A number such as a length in seconds.
+impl Stored for u32 {
     fn put(&self, values: &mut Vec<Value>) {
         values.push(Value::Integer(i64::from(*self)));
     }

@@ -55,8 +55,8 @@ impl List {
     pub(super) fn meeting(self, condition: &Condition) -> Self {
         let column = condition.column;
         match &condition.is {
-            Is::Equal(value) => self.compare(column, "=", plain(value)),
-            Is::Not(value) => self.compare(column, "<>", plain(value)),
+            Is::Equal(value) => self.compare(column, "=", plain(value.clone())),
+            Is::Not(value) => self.compare(column, "<>", plain(value.clone())),
             Is::From(unix_ms) => self.compare(column, ">=", *unix_ms),
             Is::Before(unix_ms) => self.compare(column, "<", *unix_ms),
         }

@@ -9,7 +9,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, Row};
 use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
 use store::{
-    Account, BindingRecord, CallRecord, CallStatus, Condition, Derived, Description, Filtered as _,
+    Account, BindingRecord, CallRecord, CallStatus, Condition, Derived, Description, Filtered,
     HttpExchange, Is, MappedList, MappingKind, MappingView, NotificationRecord, Page, PageRequest,
     RecordingRecord, Sealer, StoreError, TimelineRecord,
 };
@@ -53,6 +53,17 @@ impl Reader {
         takes: impl Fn(&T) -> bool,
     ) -> Read<Page<T>> {
         self.waiting.page(account, page, takes, |page| self.page(list.clone(), page, &read))
+    }
+
+    /// [`Reader::history`] of a list that meets every condition on disk; those that wait are compared with them here.
+    fn filtered<T: HistoryRow + Filtered>(
+        &self,
+        account: AccountSid,
+        list: List,
+        conditions: &[Condition],
+        page: PageRequest,
+    ) -> Read<Page<T>> {
+        self.history(account, &list, page, rows::record, |row: &T| row.meets(conditions))
     }
 
     fn one<T>(
@@ -173,7 +184,7 @@ impl store::Reader for Reader {
         self.one(
             "SELECT * FROM calls WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
-            rows::call,
+            rows::record,
         )
     }
 
@@ -195,7 +206,7 @@ impl store::Reader for Reader {
         self.one(
             "SELECT * FROM recordings WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
-            rows::recording,
+            rows::record,
         )
     }
 
@@ -210,7 +221,7 @@ impl store::Reader for Reader {
         self.one(
             "SELECT * FROM notifications WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
-            rows::notification,
+            rows::record,
         )
     }
 
@@ -261,7 +272,7 @@ impl store::Reader for Reader {
                 _ => list,
             }
         });
-        self.history(account, &list, page, rows::call, |row| row.meets(conditions))
+        self.filtered(account, list, conditions, page)
     }
 
     fn recordings(
@@ -271,8 +282,7 @@ impl store::Reader for Reader {
         page: PageRequest,
     ) -> Read<Page<RecordingRecord>> {
         let list = List::of("*", "recordings").of_account(account);
-        let list = conditions.iter().fold(list, List::meeting);
-        self.history(account, &list, page, rows::recording, |row| row.meets(conditions))
+        self.filtered(account, conditions.iter().fold(list, List::meeting), conditions, page)
     }
 
     fn notifications(
@@ -282,8 +292,7 @@ impl store::Reader for Reader {
         page: PageRequest,
     ) -> Read<Page<NotificationRecord>> {
         let list = List::of("*", "notifications").of_account(account);
-        let list = conditions.iter().fold(list, List::meeting);
-        self.history(account, &list, page, rows::notification, |row| row.meets(conditions))
+        self.filtered(account, conditions.iter().fold(list, List::meeting), conditions, page)
     }
 
     fn exchanges(

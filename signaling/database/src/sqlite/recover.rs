@@ -34,7 +34,7 @@ pub(super) fn recover(
     writer::write_late(&transaction, sealer, late)?;
     let live: Vec<CallRecord> = transaction
         .prepare("SELECT * FROM calls WHERE end_ms IS NULL")?
-        .query_map([], rows::call)?
+        .query_map([], rows::record)?
         .collect::<Result<_, _>>()?;
     for call in &live {
         close(&transaction, call, alive_ms.unwrap_or(call.updated_ms), unix_ms, origin)?;
@@ -44,7 +44,7 @@ pub(super) fn recover(
             "SELECT * FROM recordings
              WHERE status IN ('in-progress', 'paused', 'stopped', 'processing')",
         )?
-        .query_map([], rows::recording)?
+        .query_map([], rows::record)?
         .collect::<Result<_, _>>()?;
     let deleted = transaction
         .prepare(

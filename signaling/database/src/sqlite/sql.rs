@@ -28,25 +28,18 @@ impl FromSql for Bits {
 /// # Errors
 /// Those of the sealer.
 pub(super) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept, SealError> {
-    Ok(match value {
-        Value::Null => Kept::Null,
+    let Value::Secret(secret) = value else { return Ok(plain(value)) };
+    Ok(Kept::Blob(sealer.seal(&sid.to_be_bytes(), secret.expose_secret().as_bytes())?))
+}
+
+/// The value that SQLite keeps and compares for a value that is not sealed. A secret has none: what is sealed cannot
+/// be searched.
+pub(super) fn plain(value: Value) -> Kept {
+    match value {
+        Value::Null | Value::Secret(_) => Kept::Null,
         Value::Integer(number) => Kept::Integer(number),
         Value::Text(text) => Kept::Text(text),
         Value::Bytes(bytes) => Kept::Blob(bytes),
-        Value::Secret(secret) => {
-            let plain = secret.expose_secret().as_bytes();
-            Kept::Blob(sealer.seal(&sid.to_be_bytes(), plain)?)
-        }
-    })
-}
-
-/// The value that SQLite compares a column with. A secret has none: what is sealed cannot be searched.
-pub(super) fn plain(value: &Value) -> Kept {
-    match value {
-        Value::Null | Value::Secret(_) => Kept::Null,
-        Value::Integer(number) => Kept::Integer(*number),
-        Value::Text(text) => Kept::Text(text.clone()),
-        Value::Bytes(bytes) => Kept::Blob(bytes.clone()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Tests of what only SQLite has: a file, a log beside it, a page count.
 
-use store::{CallStatus, DomainSuffix, ResourceKind};
+use store::{
+    CallRecord, CallStatus, DomainSuffix, NotificationRecord, Recorded as _, RecordingRecord,
+    ResourceKind,
+};
 
 use super::*;
 use crate::tests::rows::{call, first, put};
@@ -115,6 +118,19 @@ fn tables_have_the_columns_of_their_descriptions() {
         let names: Vec<String> = names.map(Result::unwrap).collect();
         let described: Vec<_> = description.columns.iter().map(|column| column.name).collect();
         assert_eq!(names, described, "{kind:?}");
+    }
+    let records = [
+        (CallRecord::TABLE, CallRecord::COLUMNS),
+        (RecordingRecord::TABLE, RecordingRecord::COLUMNS),
+        (NotificationRecord::TABLE, NotificationRecord::COLUMNS),
+    ];
+    for (table, columns) in records {
+        let sql = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
+        let mut statement = connection.prepare(sql).unwrap();
+        let names = statement.query_map([table], |row| row.get(0)).unwrap();
+        let names: Vec<String> = names.map(Result::unwrap).collect();
+        let described: Vec<_> = columns.iter().map(|column| column.name).collect();
+        assert_eq!(names, described, "{table}");
     }
 }
 

@@ -1,42 +1,31 @@
 //! Rows of history: calls, recordings, notifications, exchanges, timelines.
 
-use rusqlite::{Transaction, params};
-use store::{
-    CallRecord, Conflict, HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord,
-};
+use std::fmt::Write as _;
 
+use rusqlite::{Transaction, params, params_from_iter};
+use store::{Column, Conflict, HttpExchange, Recorded, TimelineRecord};
+
+use super::resources::comma_separated;
 use super::{Failure, Written, first};
 use crate::sqlite::retention::forget_call;
-use crate::sqlite::sql::Bits;
+use crate::sqlite::sql::{Bits, plain};
 
-pub(super) fn put_call(transaction: &Transaction<'_>, row: &CallRecord) -> Written {
-    transaction
-        .prepare_cached(
-            "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-                                       ?15, ?16)
-             ON CONFLICT (sid) DO UPDATE SET
-                 parent = ?3, callee = ?4, caller = ?5, status = ?6, start_ms = ?8, end_ms = ?9,
-                 duration_s = ?10, queue_time_ms = ?11, answered_by = ?12, forwarded_from = ?13,
-                 caller_name = ?14, updated_ms = ?16",
-        )?
-        .execute(params![
-            Bits(row.sid.0),
-            Bits(row.account.0),
-            row.parent.map(|sid| Bits(sid.0)),
-            row.to,
-            row.from,
-            row.status.name(),
-            row.direction.name(),
-            row.start_ms,
-            row.end_ms,
-            row.duration_s,
-            row.queue_time_ms,
-            row.answered_by,
-            row.forwarded_from,
-            row.caller_name,
-            row.created_ms,
-            row.updated_ms,
-        ])?;
+/// Writes a record, new or newer. Of an older version on disk, the columns that change are replaced.
+pub(super) fn put<R: Recorded>(transaction: &Transaction<'_>, row: &R) -> Written {
+    let mut statement = String::with_capacity(512);
+    // Writing to a `String` cannot fail.
+    let _ = write!(statement, "INSERT INTO {} (", R::TABLE);
+    comma_separated(&mut statement, R::COLUMNS, |s, _, column| s.write_str(column.name));
+    statement.push_str(") VALUES (");
+    comma_separated(&mut statement, R::COLUMNS, |s, number, _| write!(s, "?{number}"));
+    statement.push_str(") ON CONFLICT (sid) DO ");
+    let changing: Vec<Column> = R::COLUMNS.iter().filter(|c| c.changes).copied().collect();
+    statement.push_str(if changing.is_empty() { "NOTHING" } else { "UPDATE SET " });
+    comma_separated(&mut statement, &changing, |s, _, column| {
+        write!(s, "{} = excluded.{}", column.name, column.name)
+    });
+    let values = row.values().into_iter().map(plain);
+    transaction.prepare_cached(&statement)?.execute(params_from_iter(values))?;
     Ok(())
 }
 
@@ -51,32 +40,6 @@ pub(super) fn delete_call(transaction: &Transaction<'_>, account: Bits, call: Bi
         Some(false) => Err(Failure::Conflict(Conflict::CallLive)),
         Some(true) => Ok(forget_call(transaction, call)?),
     }
-}
-
-pub(super) fn put_recording(transaction: &Transaction<'_>, row: &RecordingRecord) -> Written {
-    transaction
-        .prepare_cached(
-            "INSERT INTO recordings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT (sid) DO UPDATE SET
-                 status = ?5, channels = ?7, duration_s = ?8, bytes = ?9, start_ms = ?10,
-                 error_code = ?11, updated_ms = ?13",
-        )?
-        .execute(params![
-            Bits(row.sid.0),
-            Bits(row.account.0),
-            Bits(row.call.0),
-            row.conference.map(|sid| Bits(sid.0)),
-            row.status.name(),
-            row.source.name(),
-            row.channels,
-            row.duration_s,
-            row.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-            row.start_ms,
-            row.error_code,
-            row.created_ms,
-            row.updated_ms,
-        ])?;
-    Ok(())
 }
 
 pub(super) fn delete_recording(
@@ -110,30 +73,6 @@ pub(super) fn delete_recording(
             Ok(())
         }
     }
-}
-
-pub(super) fn add_notification(transaction: &Transaction<'_>, row: &NotificationRecord) -> Written {
-    let exchange = row.exchange.as_ref();
-    transaction
-        .prepare_cached(
-            "INSERT OR IGNORE INTO notifications VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-                                                         ?12)",
-        )?
-        .execute(params![
-            Bits(row.sid.0),
-            Bits(row.account.0),
-            row.call.map(|sid| Bits(sid.0)),
-            row.level.number(),
-            row.error_code,
-            row.message,
-            exchange.map(|messages| messages.method.name()),
-            exchange.map(|messages| &messages.url),
-            exchange.map(|messages| &messages.request_variables),
-            exchange.map(|messages| &messages.response_headers),
-            exchange.map(|messages| &messages.response_body),
-            row.created_ms,
-        ])?;
-    Ok(())
 }
 
 pub(super) fn add_exchange(transaction: &Transaction<'_>, row: &HttpExchange) -> Written {

@@ -19,10 +19,7 @@ use store::{Change, Conflict, Outcome, ResourceKind, Retained, Retention, Sealer
 use super::error::cannot_write;
 use super::retention::retain;
 use super::sql::Bits;
-use history::{
-    add_exchange, add_notification, delete_call, delete_recording, put_call, put_recording,
-    put_timeline,
-};
+use history::{add_exchange, delete_call, delete_recording, put, put_timeline};
 use resources::{delete, insert, map, unmap, update};
 
 /// The connection for writes. Lives on the store thread.
@@ -153,11 +150,11 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
         Change::Delete(key) => delete(transaction, *key),
         Change::Map(mapping) => map(transaction, mapping),
         Change::Unmap { domain, list } => unmap(transaction, Bits(domain.0), *list),
-        Change::PutCall(call) => put_call(transaction, call),
+        Change::PutCall(call) => put(transaction, &**call),
         Change::DeleteCall { account, call } => {
             delete_call(transaction, Bits(account.0), Bits(call.0))
         }
-        Change::PutRecording(recording) => put_recording(transaction, recording),
+        Change::PutRecording(recording) => put(transaction, &**recording),
         Change::DeleteRecording { account, call, recording, deleted_ms } => delete_recording(
             transaction,
             Bits(account.0),
@@ -165,7 +162,7 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
             Bits(recording.0),
             *deleted_ms,
         ),
-        Change::AddNotification(row) => add_notification(transaction, row),
+        Change::AddNotification(row) => put(transaction, &**row),
         Change::AddExchange(row) => add_exchange(transaction, row),
         Change::PutTimeline(row) => put_timeline(transaction, row),
         Change::ChangeBindings(changes) => bindings::change(transaction, changes),

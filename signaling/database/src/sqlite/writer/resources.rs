@@ -106,7 +106,7 @@ fn values_kept(
 }
 
 /// Appends what `part` writes for each column and its number, counted from 1, separated by commas.
-fn comma_separated(
+pub(super) fn comma_separated(
     statement: &mut String,
     columns: &[Column],
     part: impl Fn(&mut String, usize, &Column) -> std::fmt::Result,
