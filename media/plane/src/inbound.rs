@@ -19,7 +19,6 @@ use shared::limits::LATCH_PACKETS;
 use shared::{Codec, LatchMode, LegPlan};
 
 use crate::address::PackedAddress;
-use crate::join::Route;
 use crate::meters::DropReason;
 use crate::reception::Reception;
 use crate::relay::{Content, FIRST_EPOCH};
@@ -57,6 +56,18 @@ pub(crate) enum Latch {
     Deciding { left: u8 },
     /// Packets are taken from `source` only, and from the address of the SDP.
     Locked,
+}
+
+/// Destination of the party's packets; [`crate::join`] sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Nowhere,
+    /// A leg of this core that is joined back to us, or our own.
+    Local {
+        slot: u16,
+    },
+    /// A leg of another core (named in the cold part).
+    Mesh,
 }
 
 /// Effect of a valid packet on the latch.

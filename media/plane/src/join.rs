@@ -14,19 +14,8 @@
 
 use shared::{Joined, LegId};
 
+use crate::inbound::Route;
 use crate::leg_table::LegTable;
-
-/// Destination of the party's packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Nowhere,
-    /// A leg of this core that is joined back to us, or our own.
-    Local {
-        slot: u16,
-    },
-    /// A leg of another core (named in the cold part).
-    Mesh,
-}
 
 impl Route {
     /// The route of a leg that is joined so. `is_joined_back` says whether a leg of the same core is up and

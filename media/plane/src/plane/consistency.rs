@@ -2,7 +2,7 @@
 //! arrays by slot, the slabs they point into, and the hot copies of cold facts must agree. Sans-IO.
 
 use super::Plane;
-use crate::join::Route;
+use crate::inbound::Route;
 use crate::output::SocketId;
 
 impl Plane {

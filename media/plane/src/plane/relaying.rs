@@ -5,8 +5,7 @@ use shared::LegId;
 
 use crate::clock;
 use crate::dtmf::ToneNote;
-use crate::inbound::{Inbound, Latch};
-use crate::join::Route;
+use crate::inbound::{Inbound, Latch, Route};
 use crate::leg::Leg;
 use crate::outbound::{Outbound, Speech};
 use crate::relay::{Content, Feed, Incoming};
