@@ -21,9 +21,9 @@ resource! {
         status: AccountStatus => [Column::changing("status").shown("status")],
         /// The password of REST requests and the key of webhook signatures.
         auth_token: Secret => [Column::fixed("auth_token").sealed().revealed("auth_token")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update; a change that was planned on an older revision conflicts.
         revision: u64 => [Column::changing("revision")],
@@ -66,11 +66,11 @@ resource! {
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AccountStatus {
-    /// In use.
+    /// Served: calls, requests and registrations.
     Active,
     /// Put aside by its parent; may become active again.
     Suspended,
-    /// For good.
+    /// Refused for good; a closed account cannot be opened again.
     Closed,
 }
 
@@ -104,9 +104,9 @@ resource! {
         friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
         /// Digest of the secret, which is shown once, at creation.
         secret_hash: SecretHash => [Column::fixed("secret_hash")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update.
         revision: u64 => [Column::changing("revision")],
@@ -124,7 +124,7 @@ resource! {
     }
     /// Parameters of an API key.
     taking KeyParameters {
-        /// Default: empty.
+        /// A name for people; empty without the parameter.
         friendly_name: String => Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 20002),
     }
 }

@@ -12,9 +12,9 @@ use crate::snapshot::Snapshot;
 #[derive(Clone, Copy, Debug)]
 pub struct Admission<'s> {
     snapshot: &'s Snapshot,
-    /// The domain.
+    /// The domain that the request names.
     pub domain: &'s Arc<Domain>,
-    /// Its account.
+    /// The account that owns the domain.
     pub account: &'s Arc<Account>,
 }
 

@@ -57,6 +57,6 @@ impl BindingRecord {
 pub struct BindingChanges {
     /// New, or newer.
     pub put: Vec<BindingRecord>,
-    /// Gone.
+    /// Bindings to delete: expired, removed, or replaced.
     pub removed: Vec<BindingSid>,
 }

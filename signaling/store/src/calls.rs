@@ -23,7 +23,7 @@ record! {
         to: String => [Column::changing("callee")],
         /// The caller: a number, a name or a SIP URI.
         from: String => [Column::changing("caller")],
-        /// Latest status.
+        /// The latest status that was written.
         status: CallStatus => [Column::changing("status")],
         /// Inbound, or placed by the API or by `<Dial>`.
         direction: CallDirection => [Column::fixed("direction")],
@@ -41,9 +41,9 @@ record! {
         forwarded_from: Option<String> => [Column::changing("forwarded_from")],
         /// The caller's display name; `None` without one.
         caller_name: Option<String> => [Column::changing("caller_name")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms")],
     }
     kept in "calls"
@@ -56,9 +56,9 @@ record! {
 pub enum CallStatus {
     /// Created by the API, not dialled yet.
     Queued,
-    /// Ringing.
+    /// The party rings; also an incoming call before its answer.
     Ringing,
-    /// Answered.
+    /// The party has answered.
     InProgress,
     /// Answered and ended.
     Completed,
@@ -180,7 +180,7 @@ pub enum CallCommand {
     StartRecording {
         /// The account of the path.
         account: AccountSid,
-        /// The call.
+        /// The SID of the call.
         call: CallSid,
         /// How to record it.
         recording: RecordCall,
@@ -189,7 +189,7 @@ pub enum CallCommand {
     UpdateRecording {
         /// The account of the path.
         account: AccountSid,
-        /// The call.
+        /// The SID of the call.
         call: CallSid,
         /// The recording; `None` is `Twilio.CURRENT`, the one that runs.
         recording: Option<RecordingSid>,
@@ -200,7 +200,7 @@ pub enum CallCommand {
     ReadTimeline {
         /// The account of the path.
         account: AccountSid,
-        /// The call.
+        /// The SID of the call.
         call: CallSid,
     },
 }
@@ -210,7 +210,7 @@ pub enum CallCommand {
 pub struct CreateCall {
     /// The account that owns the call.
     pub account: AccountSid,
-    /// The callee.
+    /// The party to call.
     pub to: CallTarget,
     /// The caller: a number, or the user part of our From.
     pub from: String,
@@ -328,7 +328,7 @@ pub enum RecordingTrack {
     Inbound,
     /// Audio sent by the gateway.
     Outbound,
-    /// Both directions.
+    /// What both parties say.
     #[default]
     Both,
 }
@@ -379,7 +379,7 @@ pub struct SipAuth {
 pub struct UpdateCall {
     /// The account of the path; a call of another account is not found.
     pub account: AccountSid,
-    /// The call.
+    /// The SID of the call.
     pub call: CallSid,
     /// Action on the call; `None` changes only the settings below.
     pub action: Option<UpdateAction>,
@@ -398,7 +398,7 @@ pub enum UpdateAction {
     Complete,
     /// Abandon the running document and run another.
     Redirect {
-        /// The document.
+        /// The document that replaces the running one.
         twiml: TwimlSource,
         /// Fetched where the document cannot be; `None` ends the call.
         fallback: Option<Webhook>,

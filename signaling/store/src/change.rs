@@ -27,9 +27,9 @@ pub enum Change {
     Map(Mapping),
     /// A mapping is deleted. Precondition: it exists.
     Unmap {
-        /// The domain.
+        /// The SID of the domain.
         domain: DomainSid,
-        /// The list.
+        /// The SID of the list, with its kind.
         list: MappedList,
     },
     /// A call's record, new or newer. No precondition: one machine owns it, so no other writes it.
@@ -38,7 +38,7 @@ pub enum Change {
     DeleteCall {
         /// The account it must belong to.
         account: AccountSid,
-        /// The call.
+        /// The SID of the call.
         call: CallSid,
     },
     /// A recording's metadata, new or newer. No precondition.
@@ -50,9 +50,9 @@ pub enum Change {
         account: AccountSid,
         /// The call it must belong to; `None` accepts any.
         call: Option<CallSid>,
-        /// The recording.
+        /// The SID of the recording.
         recording: RecordingSid,
-        /// Unix milliseconds.
+        /// When it was deleted, in milliseconds since 1970.
         deleted_ms: i64,
     },
     /// A notification. No precondition.

@@ -24,9 +24,9 @@ resource! {
         account: AccountSid => [Column::fixed("account").shown_as_sid("account_sid", AccountSid::PREFIX)],
         /// 1 to 64 characters, unique in the account.
         friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update.
         revision: u64 => [Column::changing("revision")],
@@ -68,9 +68,9 @@ resource! {
         username: String => [Column::fixed("username").shown("username")],
         /// What digest authentication needs; the password itself is not kept.
         ha1: Ha1 => [Column::changing("ha1_md5"), Column::changing("ha1_sha256")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update.
         revision: u64 => [Column::changing("revision")],
@@ -90,7 +90,7 @@ resource! {
     }
     /// Parameters of a credential.
     taking CredentialParameters {
-        /// For good.
+        /// Cannot be changed later: the stored hashes contain it.
         username: String =>
             Parameter::new("Username", Form::Text, 21240).taken(On::Create).required(On::Create),
         /// The rules demand a strong one. They refuse an update without it too, as nothing else can change.
@@ -120,9 +120,9 @@ resource! {
         account: AccountSid => [Column::fixed("account").shown_as_sid("account_sid", AccountSid::PREFIX)],
         /// 1 to 255 characters, unique in the account.
         friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update.
         revision: u64 => [Column::changing("revision")],
@@ -168,9 +168,9 @@ resource! {
             Column::changing("address").shown("ip_address"),
             Column::changing("prefix").shown("cidr_prefix_length"),
         ],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update.
         revision: u64 => [Column::changing("revision")],

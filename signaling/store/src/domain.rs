@@ -46,9 +46,9 @@ resource! {
         byoc_trunk_sid: Option<String> => [Column::changing("byoc_trunk_sid").shown("byoc_trunk_sid")],
         /// A number's SID, kept and echoed.
         emergency_caller_sid: Option<String> => [Column::changing("emergency_caller_sid").shown("emergency_caller_sid")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms").shown_as_date("date_created")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms").shown_as_date("date_updated")],
         /// Goes up by one with each update.
         revision: u64 => [Column::changing("revision")],
@@ -205,11 +205,11 @@ impl MappedList {
 /// The three mapping resources of a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MappingKind {
-    /// `Auth/Calls/IpAccessControlListMappings`.
+    /// IP lists for calls, `Auth/Calls/IpAccessControlListMappings`.
     CallsIpAccessControlList,
-    /// `Auth/Calls/CredentialListMappings`.
+    /// Credential lists for calls, `Auth/Calls/CredentialListMappings`.
     CallsCredentialList,
-    /// `Auth/Registrations/CredentialListMappings`.
+    /// Credential lists for registrations, `Auth/Registrations/CredentialListMappings`.
     RegistrationsCredentialList,
 }
 
@@ -237,10 +237,10 @@ impl DomainAuth {
 /// One list mapped to one domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// The domain.
+    /// The SID of the domain.
     pub domain: DomainSid,
     /// The list and what it is for.
     pub list: MappedList,
-    /// Unix milliseconds.
+    /// Creation, in milliseconds since 1970.
     pub created_ms: i64,
 }

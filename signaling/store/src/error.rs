@@ -46,7 +46,7 @@ pub enum StoreError {
         .path.display()
     )]
     DamagedLog {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The damage found.
         what: &'static str,
@@ -54,7 +54,7 @@ pub enum StoreError {
     /// A file of the store cannot be read.
     #[error("{} cannot be read: {cause}", .path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Error of the system.
         cause: String,

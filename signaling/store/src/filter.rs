@@ -14,7 +14,7 @@ pub struct Filter {
     pub name: &'static str,
     /// The column it is about.
     pub column: &'static str,
-    /// The comparison.
+    /// How the value of the column is compared.
     pub test: Test,
     /// Code of a value that has another form.
     pub code: u32,
@@ -64,7 +64,7 @@ impl Filter {
 /// What a row must meet to be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// The column.
+    /// The name of the column.
     pub column: &'static str,
     /// What it must be.
     pub is: Is,
@@ -107,7 +107,7 @@ impl Condition {
 /// What a column must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Is {
-    /// This value.
+    /// The column equals this value.
     Equal(Value),
     /// Any value but this one.
     Not(Value),

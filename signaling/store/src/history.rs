@@ -26,15 +26,15 @@ pub struct RowKey {
 /// Kinds of rows of history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowKind {
-    /// [`Change::PutCall`].
+    /// The record of a call: [`Change::PutCall`].
     Call,
-    /// [`Change::PutRecording`].
+    /// The record of a recording: [`Change::PutRecording`].
     Recording,
-    /// [`Change::AddNotification`].
+    /// A notification: [`Change::AddNotification`].
     Notification,
-    /// [`Change::AddExchange`].
+    /// An HTTP exchange: [`Change::AddExchange`].
     Exchange,
-    /// [`Change::PutTimeline`].
+    /// The timeline of a call: [`Change::PutTimeline`].
     Timeline,
 }
 
@@ -106,7 +106,7 @@ const ROW_BYTES: usize = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(u64);
 
-/// The queue.
+/// Rows that wait for the disk, the newest version of each.
 #[derive(Debug)]
 pub struct HistoryQueue {
     rows: BTreeMap<RowKey, Row>,

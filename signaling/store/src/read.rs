@@ -38,7 +38,7 @@ pub enum Cursor {
 /// Rows of a list, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows.
+    /// The rows of the page, in the order of the list.
     pub rows: Vec<T>,
     /// True where rows come before these.
     pub has_previous: bool,

@@ -21,7 +21,7 @@ record! {
         call: CallSid => [Column::fixed("call")],
         /// The conference; `None` for the recording of a call.
         conference: Option<ConferenceSid> => [Column::fixed("conference")],
-        /// Latest status.
+        /// The latest status that was written.
         status: RecordingStatus => [Column::changing("status")],
         /// Verb or request that started it.
         source: RecordingSource => [Column::fixed("source")],
@@ -35,9 +35,9 @@ record! {
         start_ms: i64 => [Column::changing("start_ms")],
         /// The contract's code where it failed; `None` otherwise.
         error_code: Option<u32> => [Column::changing("error_code")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms")],
-        /// Unix milliseconds.
+        /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms")],
     }
     kept in "recordings"
@@ -112,15 +112,15 @@ impl RecordingStatus {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum RecordingSource {
-    /// `<Dial record>`.
+    /// Made by `<Dial record>`.
     DialVerb,
     /// `record` of a conference.
     Conference,
     /// `Record=true` of `POST Calls`.
     OutboundApi,
-    /// `<Record>`.
+    /// Made by `<Record>`.
     RecordVerb,
-    /// `POST Calls/{sid}/Recordings`.
+    /// Made by `POST Calls/{sid}/Recordings`.
     StartCallRecordingApi,
     /// The REST API of a conference.
     StartConferenceRecordingApi,
@@ -172,7 +172,7 @@ record! {
         message: String => [Column::fixed("message")],
         /// The HTTP request it is about; `None` without one.
         exchange: Option<HttpMessages> => [Column::fixed("method"), Column::fixed("url"), Column::fixed("request_variables"), Column::fixed("response_headers"), Column::fixed("response_body")],
-        /// Unix milliseconds.
+        /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms")],
     }
     kept in "notifications"
@@ -212,7 +212,7 @@ pub struct HttpExchange {
     pub id: u128,
     /// The account of the call.
     pub account: AccountSid,
-    /// The call.
+    /// The SID of the call.
     pub call: CallSid,
     /// Method of the request.
     pub method: HttpMethod,
@@ -228,14 +228,14 @@ pub struct HttpExchange {
     pub content_type: String,
     /// The answer's body, cut to the limit of what is kept.
     pub response_body: String,
-    /// Unix milliseconds.
+    /// Creation, in milliseconds since 1970.
     pub created_ms: i64,
 }
 
 /// The timeline of an ended call: one JSON text of at most 16 KiB, so that a long call cannot grow the store.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TimelineRecord {
-    /// The call.
+    /// The SID of the call.
     pub call: CallSid,
     /// The account of the call.
     pub account: AccountSid,

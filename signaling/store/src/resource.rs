@@ -222,7 +222,7 @@ impl Column {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("table {table} holds a row with an unreadable {field}")]
 pub struct Damaged {
-    /// The table.
+    /// The table of the database that holds the rows.
     pub table: &'static str,
     /// Field of the type that could not be made from its columns.
     pub field: &'static str,

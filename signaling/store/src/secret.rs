@@ -61,7 +61,7 @@ impl fmt::Debug for SecretHash {
 pub struct Ha1 {
     /// For `algorithm=MD5`, and for responses without `algorithm`.
     pub md5: [u8; 16],
-    /// For `algorithm=SHA-256`.
+    /// The hash for challenges with `algorithm=SHA-256`.
     pub sha256: [u8; 32],
 }
 

@@ -5,7 +5,7 @@ use crate::secret::Secret;
 /// A value of one column or of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// No value.
+    /// No value: SQL NULL, JSON null.
     Null,
     /// A number, a moment in Unix milliseconds, or 0 and 1 for false and true.
     Integer(i64),

@@ -173,7 +173,7 @@ pub struct MappingView {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct WriteError {
-    /// HTTP status.
+    /// The HTTP status of the response.
     pub status: u16,
     /// The contract's code.
     pub code: u32,

@@ -69,7 +69,7 @@ impl Default for Retention {
 /// Result of one turn of retention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retained {
-    /// Calls deleted.
+    /// Records of calls deleted.
     pub calls: usize,
     /// Notifications deleted.
     pub notifications: usize,
