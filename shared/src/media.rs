@@ -175,6 +175,26 @@ pub enum MediaCommand {
     StopFeed { leg: LegId, feed: FeedId },
 }
 
+impl MediaCommand {
+    /// The leg that the command names; its core is the one to send the command to.
+    pub const fn leg(&self) -> LegId {
+        match self {
+            Self::StartLeg { leg, .. }
+            | Self::UpdateLeg { leg, .. }
+            | Self::StopLeg { leg, .. }
+            | Self::Join { leg, .. }
+            | Self::Play { leg, .. }
+            | Self::SendDigits { leg, .. }
+            | Self::StopPlay { leg }
+            | Self::StartTap { leg, .. }
+            | Self::PauseTap { leg, .. }
+            | Self::StopTap { leg, .. }
+            | Self::StartFeed { leg, .. }
+            | Self::StopFeed { leg, .. } => *leg,
+        }
+    }
+}
+
 /// Why a prompt or digits ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayEnd {

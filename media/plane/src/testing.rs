@@ -200,7 +200,7 @@ impl World {
 
     /// Passes the command to the core of its leg.
     pub fn command(&mut self, command: MediaCommand) {
-        let core = usize::from(command_leg(&command).core.0);
+        let core = usize::from(command.leg().core.0);
         let (plane, hands) = &mut self.cores[core];
         plane.command(self.now, command, hands);
         self.settle();
@@ -358,22 +358,5 @@ impl World {
             assert_eq!((plane.meters().received_balance(), plane.meters().mesh_balance()), (0, 0));
             assert_eq!(plane.meters().feed_balance(), 0);
         }
-    }
-}
-
-fn command_leg(command: &MediaCommand) -> LegId {
-    match command {
-        MediaCommand::StartLeg { leg, .. }
-        | MediaCommand::UpdateLeg { leg, .. }
-        | MediaCommand::StopLeg { leg, .. }
-        | MediaCommand::Join { leg, .. }
-        | MediaCommand::Play { leg, .. }
-        | MediaCommand::SendDigits { leg, .. }
-        | MediaCommand::StopPlay { leg }
-        | MediaCommand::StartTap { leg, .. }
-        | MediaCommand::PauseTap { leg, .. }
-        | MediaCommand::StopTap { leg, .. }
-        | MediaCommand::StartFeed { leg, .. }
-        | MediaCommand::StopFeed { leg, .. } => *leg,
     }
 }

@@ -471,21 +471,7 @@ impl Story {
     }
 
     fn command(&mut self, command: MediaCommand) {
-        let leg = match &command {
-            MediaCommand::StartLeg { leg, .. }
-            | MediaCommand::UpdateLeg { leg, .. }
-            | MediaCommand::StopLeg { leg, .. }
-            | MediaCommand::Join { leg, .. }
-            | MediaCommand::Play { leg, .. }
-            | MediaCommand::SendDigits { leg, .. }
-            | MediaCommand::StopPlay { leg }
-            | MediaCommand::StartTap { leg, .. }
-            | MediaCommand::PauseTap { leg, .. }
-            | MediaCommand::StopTap { leg, .. }
-            | MediaCommand::StartFeed { leg, .. }
-            | MediaCommand::StopFeed { leg, .. } => *leg,
-        };
-        let (plane, hands) = &mut self.cores[usize::from(leg.core.0)];
+        let (plane, hands) = &mut self.cores[usize::from(command.leg().core.0)];
         plane.command(Instant::from_millis(self.now_ms), command, hands);
         self.take_events();
         let sent = self.settle();
