@@ -1,5 +1,8 @@
 //! Digits and prompts, and the heap values that return.
 
+use shared::FeedId;
+use shared::feed::FeedEnd;
+
 use super::*;
 
 #[test]
@@ -115,6 +118,8 @@ fn heap_values_for_legs_that_are_not_there_come_home() {
         },
         MediaCommand::PauseTap { leg: gone, tap: TapId(1), paused: true },
         MediaCommand::StopTap { leg: gone, tap: TapId(1) },
+        MediaCommand::StartFeed { leg: gone, feed: FeedId(1), codec: Codec::Pcmu },
+        MediaCommand::StopFeed { leg: gone, feed: FeedId(1) },
     ];
     world.cores[0].1.events.clear();
     commands.into_iter().for_each(|command| world.command(command));
@@ -123,10 +128,13 @@ fn heap_values_for_legs_that_are_not_there_come_home() {
     assert_eq!(count(|event| matches!(event, MediaEvent::PlanReturned(_))), 5);
     assert_eq!(count(|event| matches!(event, MediaEvent::LegStopped { .. })), 1);
     assert_eq!(count(|event| matches!(event, MediaEvent::PlayEnded { .. })), 2);
-    assert_eq!(count(|event| matches!(event, MediaEvent::Refused { .. })), 12);
+    assert_eq!(count(|event| matches!(event, MediaEvent::Refused { .. })), 13);
     let refused_tap =
         |event: &MediaEvent| matches!(event, MediaEvent::TapEnded { cause: TapEnd::Refused, .. });
     assert_eq!(count(refused_tap), 1);
+    let refused_feed =
+        |event: &MediaEvent| matches!(event, MediaEvent::FeedEnded { cause: FeedEnd::Refused, .. });
+    assert_eq!(count(refused_feed), 1);
     drop(events);
     assert_eq!((Arc::strong_count(&prompt), Arc::strong_count(&digits)), (1, 1));
 }
