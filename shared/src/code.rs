@@ -1,13 +1,17 @@
 //! The contract's error codes, once: what REST answers, notifications, alerts and callbacks carry.
 //!
-//! Codes below 20000 and from 30000 on name faults of documents, webhooks and SIP; those between are
+//! Codes below 20000 and from 30000 to 39999 name faults of documents, webhooks and SIP; the others are
 //! refusals of the REST API. The constant's sentence is the short form for lists and help; a refusal
 //! adds a sentence of its own that names the value at fault.
 
 use std::fmt;
 
-/// An error code of the contract, such as 32201. Only codes of [`Code::ALL`] exist.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An error code of the contract, such as 32201: one of [`Code::ALL`], or one that another version of
+/// the gateway stored.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct Code(u32);
 
 macro_rules! codes {
@@ -206,6 +210,7 @@ codes! {
     NOT_REGISTERED_ON_EDGE = 32221, "The user is not registered on that edge.";
     TLS_VERSION = 32222, "The peer's TLS version is below 1.2.";
     URI_WITHOUT_USER = 32223, "The SIP URI has no user.";
+    PAGE_WITHOUT_TOKEN = 70002, "Page needs the PageToken of its link.";
 }
 
 impl Code {
@@ -215,13 +220,20 @@ impl Code {
         self.0
     }
 
+    /// A code as it was stored. A newer version may have written one that this version does not know; it
+    /// is shown as it is, without a sentence.
+    #[must_use]
+    pub const fn from_stored(number: u32) -> Self {
+        Self(number)
+    }
+
     /// The code with this number, where the contract has it.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.binary_search_by_key(&number, |(code, _)| code.0).ok().map(|_| Self(number))
     }
 
-    /// What the code means, in one sentence.
+    /// What the code means, in one sentence; empty for one that this version does not know.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         let found = Self::ALL.binary_search_by_key(&self, |(code, _)| *code);
@@ -259,5 +271,6 @@ mod tests {
             assert_eq!(code.sentence(), *sentence);
         }
         assert_eq!(Code::from_number(11_111), None);
+        assert_eq!(Code::from_stored(11_111).sentence(), "");
     }
 }

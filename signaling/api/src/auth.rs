@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use shared::{AccountSid, Instant, KeySid};
+use shared::{AccountSid, Code, Instant, KeySid};
 use store::{Account, AccountStatus, Key, Reader, WriteError};
 
 use crate::guard::Guard;
@@ -33,7 +33,7 @@ pub(crate) fn login(
     if guard.is_locked(request.source, &user, now) {
         return Err(WriteError::new(
             429,
-            20429,
+            Code::TOO_MANY_REQUESTS,
             "Too many failed logins. Wait a minute before you try again.",
         ));
     }
@@ -65,17 +65,17 @@ pub(crate) fn path_account(
 
 /// Code 20003: credentials are absent, wrong or insufficient.
 pub(crate) fn unauthorized() -> WriteError {
-    WriteError::new(401, 20003, "Authenticate")
+    WriteError::new(401, Code::AUTHENTICATE, "Authenticate")
 }
 
 /// Code 20005: the account or its parent is suspended or closed.
 pub(crate) fn not_active() -> WriteError {
-    WriteError::new(403, 20005, "The account is not active")
+    WriteError::new(403, Code::ACCOUNT_NOT_ACTIVE, "The account is not active")
 }
 
 /// Code 20503: the store cannot be read, and the client may try again.
 pub(crate) fn unreadable(_: store::StoreError) -> WriteError {
-    WriteError::new(503, 20503, "The store cannot be read right now")
+    WriteError::new(503, Code::UNAVAILABLE, "The store cannot be read right now")
 }
 
 fn find(user: &str, password: &str, reader: &dyn Reader) -> Result<Option<Login>, WriteError> {

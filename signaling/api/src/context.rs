@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use shared::{AccountSid, Now};
+use shared::{AccountSid, Code, Now};
 use store::{Account, CallCommand, Reader, RecordingRecord, Write, WriteError};
 
 use crate::auth::Login;
@@ -69,7 +69,7 @@ impl Rendering {
     /// 416 for this request: `Range` begins past the end of a recording.
     pub fn range_not_satisfiable(&self) -> Response {
         let message = "The range begins after the end of the recording";
-        self.frame.error(&WriteError::new(416, 20416, message))
+        self.frame.error(&WriteError::new(416, Code::RANGE_NOT_SATISFIABLE, message))
     }
 
     /// Headers of every answer to this request: its id, and CORS for browsers. For an answer whose body is made
@@ -104,7 +104,7 @@ impl Context<'_> {
         }
         Err(WriteError::new(
             401,
-            20003,
+            Code::AUTHENTICATE,
             "An API key cannot be used for accounts and keys: authenticate with the AccountSid and AuthToken",
         ))
     }
@@ -119,7 +119,7 @@ impl Context<'_> {
         };
         Err(WriteError::new(
             406,
-            20406,
+            Code::NOT_ACCEPTABLE,
             format!("{what} is not built in this version of the gateway: ask for .json"),
         ))
     }

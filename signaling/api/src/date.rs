@@ -1,5 +1,6 @@
 //! Dates as the contract writes and reads them.
 
+use shared::Code;
 use shared::time::{civil_date, days_since_1970};
 use store::{Is, Until, WriteError};
 
@@ -74,7 +75,9 @@ fn digits(text: &str, count: usize) -> Option<i64> {
 /// The moment that a parameter names; `None` where it is absent.
 pub(crate) fn moment_of(query: &Form, name: &str) -> Result<Option<Moment>, WriteError> {
     let Some(text) = query.value(name) else { return Ok(None) };
-    moment(text).map(Some).ok_or_else(|| must_be(name, "YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ", 20422))
+    moment(text)
+        .map(Some)
+        .ok_or_else(|| must_be(name, "YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ", Code::INVALID_PARAMETER))
 }
 
 /// Reads the filters `name`, `name<` and `name>` of a list: the moments that a row may have.

@@ -1,5 +1,6 @@
 //! Parameters of a query or a form body, and readers for each form of value.
 
+use shared::Code;
 use std::fmt::Display;
 use std::net::IpAddr;
 
@@ -44,16 +45,16 @@ impl Form {
 
     /// `true` or `false`, upper or lower case.
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, WriteError> {
-        self.value(name).map(|text| boolean(name, text, 20422)).transpose()
+        self.value(name).map(|text| boolean(name, text, Code::INVALID_PARAMETER)).transpose()
     }
 
     /// An absolute http(s) URL; `code` is the contract's for a bad one.
-    pub(crate) fn url(&self, name: &str, code: u32) -> Result<Option<String>, WriteError> {
+    pub(crate) fn url(&self, name: &str, code: Code) -> Result<Option<String>, WriteError> {
         self.value(name).map(|text| http_url(name, text, code)).transpose()
     }
 
     /// `GET` or `POST`; `code` is the contract's for anything else.
-    pub(crate) fn method(&self, name: &str, code: u32) -> Result<Option<HttpMethod>, WriteError> {
+    pub(crate) fn method(&self, name: &str, code: Code) -> Result<Option<HttpMethod>, WriteError> {
         self.value(name).map(|text| method(name, text, code)).transpose()
     }
 
@@ -71,7 +72,7 @@ impl Form {
         &self,
         name: &str,
         range: (u32, u32),
-        code: u32,
+        code: Code,
     ) -> Result<Option<u32>, WriteError> {
         self.value(name).map(|text| number(name, text, range, code)).transpose()
     }
@@ -82,7 +83,7 @@ pub(crate) fn value_of(
     name: &str,
     text: &str,
     form: store::Form,
-    code: u32,
+    code: Code,
 ) -> Result<Value, WriteError> {
     use store::Form as Shape;
     Ok(match form {
@@ -115,11 +116,11 @@ pub(crate) fn value_of(
 }
 
 /// The refusal of a parameter's value: what it must be, after its name.
-pub(crate) fn must_be(name: &str, what: impl Display, code: u32) -> WriteError {
+pub(crate) fn must_be(name: &str, what: impl Display, code: Code) -> WriteError {
     WriteError::invalid(code, format!("{name} must be {what}"))
 }
 
-fn boolean(name: &str, text: &str, code: u32) -> Result<bool, WriteError> {
+fn boolean(name: &str, text: &str, code: Code) -> Result<bool, WriteError> {
     if text.eq_ignore_ascii_case("true") {
         Ok(true)
     } else if text.eq_ignore_ascii_case("false") {
@@ -129,7 +130,7 @@ fn boolean(name: &str, text: &str, code: u32) -> Result<bool, WriteError> {
     }
 }
 
-fn method(name: &str, text: &str, code: u32) -> Result<HttpMethod, WriteError> {
+fn method(name: &str, text: &str, code: Code) -> Result<HttpMethod, WriteError> {
     HttpMethod::from_name(text).ok_or_else(|| must_be(name, "GET or POST", code))
 }
 
@@ -138,10 +139,15 @@ fn one_of<T: Copy>(name: &str, text: &str, words: &[(&str, T)]) -> Result<T, Wri
         return Ok(*meaning);
     }
     let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-    Err(must_be(name, format_args!("one of: {}", list.join(", ")), 20422))
+    Err(must_be(name, format_args!("one of: {}", list.join(", ")), Code::INVALID_PARAMETER))
 }
 
-fn number(name: &str, text: &str, (least, most): (u32, u32), code: u32) -> Result<u32, WriteError> {
+fn number(
+    name: &str,
+    text: &str,
+    (least, most): (u32, u32),
+    code: Code,
+) -> Result<u32, WriteError> {
     text.parse()
         .ok()
         .filter(|number| (least..=most).contains(number))
@@ -149,7 +155,7 @@ fn number(name: &str, text: &str, (least, most): (u32, u32), code: u32) -> Resul
 }
 
 /// An absolute http(s) URL with a host, as it was written.
-fn http_url(name: &str, value: &str, code: u32) -> Result<String, WriteError> {
+fn http_url(name: &str, value: &str, code: Code) -> Result<String, WriteError> {
     let fine = value.len() <= URL_CHARACTERS_MAX
         && !value.chars().any(|c| c.is_control() || c == ' ')
         && Url::parse(value)
@@ -184,13 +190,17 @@ mod tests {
         let good = ["http://a.example/x?y=1", "https://user:pw@10.0.0.1:8080/", "http://[::1]/"];
         for url in good {
             let form = Form(vec![("Url".to_owned(), url.to_owned())]);
-            assert_eq!(form.url("Url", 21205), Ok(Some(url.to_owned())));
+            assert_eq!(form.url("Url", Code::URL_NOT_ABSOLUTE), Ok(Some(url.to_owned())));
         }
         for url in
             ["/voice", "ftp://a/", "http://", "javascript:x", "http://a b/", "http://a/\r\nX: y"]
         {
             let form = Form(vec![("Url".to_owned(), url.to_owned())]);
-            assert_eq!(form.url("Url", 21205).map_err(|error| error.code), Err(21205), "{url}");
+            assert_eq!(
+                form.url("Url", Code::URL_NOT_ABSOLUTE).map_err(|error| error.code),
+                Err(Code::URL_NOT_ABSOLUTE),
+                "{url}"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@
 //! Control and the disk after the second. Between them travels only a value (`Admitted`, `Step`, `Rendering`);
 //! nothing here waits or keeps state but the place that [`Permit`] holds.
 
-use shared::Now;
+use shared::{Code, Now};
 use store::{Reader, Reply, WriteError};
 
 use crate::auth::{self, Login};
@@ -90,7 +90,7 @@ pub fn render(rendering: &Rendering, result: &Result<Reply, WriteError>) -> Resp
 fn too_many_at_once() -> WriteError {
     WriteError::new(
         429,
-        20429,
+        Code::TOO_MANY_REQUESTS,
         "Too many concurrent requests. Nothing was done: send it again later.",
     )
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use shared::Code;
 use shared::limits::REST_PAGE_MAX;
 use store::{Cursor, Page, PageRequest, WriteError};
 
@@ -48,11 +49,12 @@ pub(crate) fn paging(query: &Form) -> Result<Paging<'_>, WriteError> {
     };
     let token = query.value("PageToken");
     let cursor = match token {
-        Some(token) => cursor(token)
-            .ok_or_else(|| WriteError::invalid(21481, "PageToken is not a token of this list"))?,
+        Some(token) => cursor(token).ok_or_else(|| {
+            WriteError::invalid(Code::PAGE_TOKEN, "PageToken is not a token of this list")
+        })?,
         None if number > 0 => {
             let message = "A page after the first needs the PageToken of its link";
-            return Err(WriteError::invalid(70002, message));
+            return Err(WriteError::invalid(Code::PAGE_WITHOUT_TOKEN, message));
         }
         None => Cursor::Start,
     };
@@ -175,7 +177,7 @@ fn json_path(path: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn read(query: &str) -> Result<PageRequest, u32> {
+    fn read(query: &str) -> Result<PageRequest, Code> {
         let query = Form::parse(query.as_bytes());
         paging(&query).map(|paging| paging.request).map_err(|error| error.code)
     }
@@ -186,15 +188,15 @@ mod tests {
         assert_eq!(read("PageSize=5000").unwrap().size, 1_000);
         assert_eq!(read("PageSize=99999999999").unwrap().size, 1_000);
         for bad in ["PageSize=0", "PageSize=-1", "PageSize=x"] {
-            assert_eq!(read(bad).unwrap_err(), 20422, "{bad}");
+            assert_eq!(read(bad).unwrap_err(), Code::INVALID_PARAMETER, "{bad}");
         }
     }
 
     #[test]
     fn a_page_after_the_first_needs_a_token_of_ours() {
-        assert_eq!(read("Page=1").unwrap_err(), 70002);
+        assert_eq!(read("Page=1").unwrap_err(), Code::PAGE_WITHOUT_TOKEN);
         for bad in ["PAxx", "PACA", "XXCA00000000000000000000000000000001", "PA\u{e9}\u{e9}"] {
-            assert_eq!(read(&format!("PageToken={bad}")).unwrap_err(), 21481, "{bad}");
+            assert_eq!(read(&format!("PageToken={bad}")).unwrap_err(), Code::PAGE_TOKEN, "{bad}");
         }
         let good = read("Page=1&PageToken=PACA00000000000000000000000000000001").unwrap();
         assert_eq!(good.cursor, Cursor::After(1));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use shared::Code;
 use store::WriteError;
 
 use crate::request::Request;
@@ -109,21 +110,25 @@ impl Frame {
 }
 
 /// URL of the page about an error code. Clients expect it in each error.
-pub(crate) fn more_info(code: u32) -> String {
+pub(crate) fn more_info(code: Code) -> String {
     format!("https://www.twilio.com/docs/errors/{code}")
 }
 
 /// Code 20404, with a sentence that names the missing feature.
 pub(crate) fn not_built(what: &str) -> WriteError {
-    WriteError::new(404, 20404, format!("{what} is not built in this version of the gateway"))
+    WriteError::new(
+        404,
+        Code::NOT_FOUND,
+        format!("{what} is not built in this version of the gateway"),
+    )
 }
 
 /// Code 20004: the path lacks this method. `allow` names those it has.
 pub(crate) fn method_not_allowed(allow: &'static str) -> WriteError {
-    WriteError { allow, ..WriteError::new(405, 20004, "Method not allowed") }
+    WriteError { allow, ..WriteError::new(405, Code::METHOD_NOT_ALLOWED, "Method not allowed") }
 }
 
 /// Code 20422: an invalid parameter without a code of its own.
 pub(crate) fn invalid_parameter(message: impl Into<String>) -> WriteError {
-    WriteError::invalid(20422, message.into())
+    WriteError::invalid(Code::INVALID_PARAMETER, message.into())
 }

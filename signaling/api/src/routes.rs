@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use shared::Now;
+use shared::{Code, Now};
 use store::{AccountStatus, MappingKind, Reader, WriteError};
 
 use crate::auth::{self, Login};
@@ -34,7 +34,7 @@ pub(crate) fn dispatch(
     if !reads && request.content_type.is_some_and(is_json) {
         return Err(WriteError::new(
             415,
-            20415,
+            Code::UNSUPPORTED_MEDIA_TYPE,
             "Send parameters as application/x-www-form-urlencoded: JSON bodies are not part of this API",
         ));
     }

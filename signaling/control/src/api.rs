@@ -13,7 +13,7 @@ use call::{
     RecordSettings, RecordingCallback, RecordingEvent, RecordingTrack, Severity, SipCredentials,
     StatusCallback, Target, Webhook,
 };
-use shared::{AccountSid, CallSid, Now};
+use shared::{AccountSid, CallSid, Code, Now};
 use sip::message::INITIAL_MAX_FORWARDS;
 use store::{
     CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, ParameterWarning, Patch,
@@ -49,7 +49,7 @@ impl Control {
             ) => {
                 let sentence = "Recording a live call by REST is not in this version. Use <Record>, \
                                 <Dial record> or Record=true on the call.";
-                self.reply(token, Err(WriteError::new(404, 20404, sentence)));
+                self.reply(token, Err(WriteError::new(404, Code::NOT_FOUND, sentence)));
             }
         }
     }
@@ -108,20 +108,21 @@ impl Control {
     fn create_call(&mut self, now: Now, token: ApiToken, create: &CreateCall) {
         if self.draining {
             let sentence = "The gateway is shutting down and takes no new calls.";
-            return self.reply(token, Err(WriteError::new(503, 20503, sentence)));
+            return self.reply(token, Err(WriteError::new(503, Code::UNAVAILABLE, sentence)));
         }
         if self.overload.is_any() {
             let sentence = "The gateway is overloaded and takes no new calls. Try again.";
-            return self.reply(token, Err(WriteError::new(503, 20503, sentence)));
+            return self.reply(token, Err(WriteError::new(503, Code::UNAVAILABLE, sentence)));
         }
         if !self.snapshot.account_is_active(create.account) {
             let sentence = "The account is suspended or closed.";
-            return self.reply(token, Err(WriteError::new(403, 20005, sentence)));
+            return self
+                .reply(token, Err(WriteError::new(403, Code::ACCOUNT_NOT_ACTIVE, sentence)));
         }
         if !self.has_room_for_calls() || self.placement.room() <= self.legs_promised() {
             let sentence =
                 "All media legs are in use, or the limit on calls is reached. Try again.";
-            return self.reply(token, Err(WriteError::new(429, 20429, sentence)));
+            return self.reply(token, Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence)));
         }
         let setup = match self.outbound_setup(now, create) {
             Ok(setup) => setup,
@@ -130,7 +131,7 @@ impl Control {
         let rate = self.settings.api_calls_a_second;
         if !self.api_rate.take(now.mono, create.account, rate) {
             let sentence = "More than one call a second by the API (limits.profile is twilio).";
-            return self.reply(token, Err(WriteError::new(429, 20429, sentence)));
+            return self.reply(token, Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence)));
         }
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
         let change = Change::PutCall(record.clone());
@@ -151,7 +152,7 @@ impl Control {
             CallTarget::Number(number) => (Target::Number(number.clone()), number.clone()),
             CallTarget::Sip(text) => {
                 let (mut target, _) = call::sip_noun::parse(text)
-                    .map_err(|error| WriteError::invalid(21211, error.to_string()))?;
+                    .map_err(|error| WriteError::invalid(Code::TO_INVALID, error.to_string()))?;
                 target.credentials = create.sip_auth.as_ref().map(|login| SipCredentials {
                     username: login.username.clone(),
                     password: login.password.expose_secret().to_owned(),
@@ -199,7 +200,7 @@ impl Control {
             .get(&update.call)
             .filter(|entry| entry.account == update.account && !entry.record.status.is_final());
         if live.is_none() {
-            return self.reply(token, Err(WriteError::invalid(21220, NOT_IN_PROGRESS)));
+            return self.reply(token, Err(WriteError::invalid(Code::CALL_STATE, NOT_IN_PROGRESS)));
         }
         let status_callback = match update.status_callback {
             Patch::Set(callback) => Some(StatusCallback {

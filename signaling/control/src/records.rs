@@ -145,7 +145,7 @@ pub(crate) fn notification(
             call::Severity::Error => NotificationLevel::Error,
             call::Severity::Warning => NotificationLevel::Warning,
         },
-        error_code: notification.code.number(),
+        error_code: notification.code,
         message: notification.message.clone(),
         exchange,
         created_ms: unix_ms,
@@ -172,7 +172,7 @@ pub(crate) fn refusal(
         account: of.account,
         call: of.call,
         level: NotificationLevel::Error,
-        error_code: code.number(),
+        error_code: code,
         message: refusal.sentence.to_string(),
         exchange: None,
         created_ms: of.unix_ms,
@@ -186,7 +186,7 @@ pub(crate) fn history_lost(of: Of, origin: Origin, random: u64, rows: u64) -> No
         account: of.account,
         call: of.call,
         level: NotificationLevel::Error,
-        error_code: Code::INTERNAL.number(),
+        error_code: Code::INTERNAL,
         message: format!(
             "The gateway's disk is full or fails: {rows} rows of the history of ended calls \
              (records, timelines, events, notifications) are lost."

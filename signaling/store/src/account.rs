@@ -1,7 +1,7 @@
 //! Accounts and API keys. Sans-IO.
 
 use shared::limits::{FRIENDLY_NAME_CHARACTERS_MAX, KEYS_ACCOUNT_MAX, SUB_ACCOUNTS_MAX};
-use shared::{AccountSid, KeySid};
+use shared::{AccountSid, Code, KeySid};
 
 use crate::filter::Filter;
 use crate::parameter::{Form, On, Parameter};
@@ -32,7 +32,7 @@ resource! {
         table: "accounts",
         owner: "parent",
         limit: SUB_ACCOUNTS_MAX,
-        limit_reached: (21480, "subaccounts of an account"),
+        limit_reached: (Code::SUBACCOUNTS_MAX, "subaccounts of an account"),
         collections: &[Collection { path: "Accounts", list_key: "accounts" }],
         below: &[
             ("balance", "Balance"),
@@ -47,8 +47,8 @@ resource! {
         ],
         constants: &[("type", "Full")],
         filters: &[
-            Filter::equal("FriendlyName", "friendly_name", Form::Text, 20422),
-            Filter::equal("Status", "status", Form::Word(AccountStatus::NAMES), 21475),
+            Filter::equal("FriendlyName", "friendly_name", Form::Text, Code::INVALID_PARAMETER),
+            Filter::equal("Status", "status", Form::Word(AccountStatus::NAMES), Code::ACCOUNT_STATUS),
         ],
         lists_owner: true,
         deletes: false,
@@ -57,9 +57,9 @@ resource! {
     /// Parameters of an account.
     taking AccountParameters {
         /// Default: `SubAccount Created at …`.
-        friendly_name: String => Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 20002),
+        friendly_name: String => Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), Code::FRIENDLY_NAME),
         /// Only the parent may set it.
-        status: AccountStatus => Parameter::new("Status", Form::Word(AccountStatus::NAMES), 21475).taken(On::Update),
+        status: AccountStatus => Parameter::new("Status", Form::Word(AccountStatus::NAMES), Code::ACCOUNT_STATUS).taken(On::Update),
     }
 }
 
@@ -114,7 +114,7 @@ resource! {
     described as {
         table: "api_keys",
         limit: KEYS_ACCOUNT_MAX,
-        limit_reached: (20422, "API keys of an account"),
+        limit_reached: (Code::INVALID_PARAMETER, "API keys of an account"),
         collections: &[
             Collection { path: "Accounts/{account_sid}/Keys", list_key: "keys" },
             Collection { path: "Accounts/{account_sid}/SigningKeys", list_key: "signing_keys" },
@@ -125,6 +125,6 @@ resource! {
     /// Parameters of an API key.
     taking KeyParameters {
         /// A name for people; empty without the parameter.
-        friendly_name: String => Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 20002),
+        friendly_name: String => Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), Code::FRIENDLY_NAME),
     }
 }

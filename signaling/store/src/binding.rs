@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use shared::{AccountSid, BindingSid, DomainSid, Transport};
+use shared::{AccountSid, BindingSid, Code, DomainSid, Transport};
 
 use crate::filter::Filter;
 use crate::parameter::Form;
@@ -49,7 +49,8 @@ pub struct BindingRecord {
 
 impl BindingRecord {
     /// Filters of the list of a domain's contacts.
-    pub const FILTERS: &'static [Filter] = &[Filter::equal("Username", "user", Form::Text, 20422)];
+    pub const FILTERS: &'static [Filter] =
+        &[Filter::equal("Username", "user", Form::Text, Code::INVALID_PARAMETER)];
 }
 
 /// Contacts that one REGISTER, a lost connection or the clock changed.

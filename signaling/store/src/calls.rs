@@ -159,10 +159,15 @@ impl CallDirection {
 
 impl Filtered for CallRecord {
     const FILTERS: &'static [Filter] = &[
-        Filter::equal("To", "callee", Form::Text, 20422),
-        Filter::equal("From", "caller", Form::Text, 20422),
-        Filter::equal("ParentCallSid", "parent", Form::Sid(CallSid::PREFIX), 20422),
-        Filter::equal("Status", "status", Form::Word(CallStatus::NAMES), 20422),
+        Filter::equal("To", "callee", Form::Text, Code::INVALID_PARAMETER),
+        Filter::equal("From", "caller", Form::Text, Code::INVALID_PARAMETER),
+        Filter::equal(
+            "ParentCallSid",
+            "parent",
+            Form::Sid(CallSid::PREFIX),
+            Code::INVALID_PARAMETER,
+        ),
+        Filter::equal("Status", "status", Form::Word(CallStatus::NAMES), Code::INVALID_PARAMETER),
         Filter::during("StartTime", "start_ms", Until::Before),
         Filter::during("EndTime", "end_ms", Until::Before),
     ];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{AccountSid, CallSid, DomainSid, RecordingSid};
+use shared::{AccountSid, CallSid, Code, DomainSid, RecordingSid};
 
 use crate::binding::BindingChanges;
 use crate::calls::CallRecord;
@@ -104,7 +104,7 @@ impl From<Conflict> for WriteError {
         match conflict {
             Conflict::Stale => Self::new(
                 409,
-                20409,
+                Code::CONFLICT,
                 "The resource was changed by several requests at once. Send the request again.",
             ),
             Conflict::NameTaken(kind) => crate::rules::name_taken(kind),
@@ -112,12 +112,14 @@ impl From<Conflict> for WriteError {
             Conflict::InUse(kind) => crate::rules::in_use(kind),
             Conflict::Missing => Self::not_found(),
             Conflict::AlreadyMapped => crate::rules::already_mapped(),
-            Conflict::CallLive => {
-                Self::new(409, 20009, "The call has not ended. End it before you delete it.")
-            }
+            Conflict::CallLive => Self::new(
+                409,
+                Code::CALL_NOT_FINISHED,
+                "The call has not ended. End it before you delete it.",
+            ),
             Conflict::RecordingRunning => Self::new(
                 409,
-                20409,
+                Code::CONFLICT,
                 "The recording is still running. Stop it before you delete it.",
             ),
         }

@@ -6,7 +6,9 @@ use shared::limits::{
     CREDENTIAL_LISTS_ACCOUNT_MAX, CREDENTIALS_LIST_MAX, FRIENDLY_NAME_CHARACTERS_MAX,
     FRIENDLY_NAME_LONG_CHARACTERS_MAX, IP_ACCESS_CONTROL_LISTS_ACCOUNT_MAX, IP_ADDRESSES_LIST_MAX,
 };
-use shared::{AccountSid, CredentialListSid, CredentialSid, IpAccessControlListSid, IpAddressSid};
+use shared::{
+    AccountSid, Code, CredentialListSid, CredentialSid, IpAccessControlListSid, IpAddressSid,
+};
 
 use crate::kind::ResourceKind;
 use crate::parameter::{Form, On, Parameter};
@@ -34,9 +36,9 @@ resource! {
     described as {
         table: "credential_lists",
         limit: CREDENTIAL_LISTS_ACCOUNT_MAX,
-        limit_reached: (21239, "credential lists of an account"),
-        name_taken: (21240, "A credential list with this FriendlyName already exists"),
-        in_use: (21241, "The credential list is still mapped to a domain"),
+        limit_reached: (Code::CREDENTIAL_LISTS_MAX, "credential lists of an account"),
+        name_taken: (Code::CREDENTIAL_LIST, "A credential list with this FriendlyName already exists"),
+        in_use: (Code::CREDENTIAL_LIST_MAPPED, "The credential list is still mapped to a domain"),
         unique: &[&["account", "friendly_name"]],
         collections: &[Collection {
             path: "Accounts/{account_sid}/SIP/CredentialLists",
@@ -48,7 +50,7 @@ resource! {
     taking CredentialListParameters {
         /// Unique in the account.
         friendly_name: String =>
-            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 21240)
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), Code::CREDENTIAL_LIST)
                 .required(On::Both),
     }
 }
@@ -80,8 +82,8 @@ resource! {
         owner: "list",
         owned_by: ResourceKind::CredentialList,
         limit: CREDENTIALS_LIST_MAX,
-        limit_reached: (21242, "credentials of a credential list"),
-        name_taken: (21240, "A credential with this Username already exists in the credential list"),
+        limit_reached: (Code::CREDENTIALS_MAX, "credentials of a credential list"),
+        name_taken: (Code::CREDENTIAL_LIST, "A credential with this Username already exists in the credential list"),
         unique: &[&["list", "username"]],
         collections: &[Collection {
             path: "Accounts/{account_sid}/SIP/CredentialLists/{credential_list_sid}/Credentials",
@@ -92,9 +94,9 @@ resource! {
     taking CredentialParameters {
         /// Cannot be changed later: the stored hashes contain it.
         username: String =>
-            Parameter::new("Username", Form::Text, 21240).taken(On::Create).required(On::Create),
+            Parameter::new("Username", Form::Text, Code::CREDENTIAL_LIST).taken(On::Create).required(On::Create),
         /// The rules demand a strong one. They refuse an update without it too, as nothing else can change.
-        password: Secret => Parameter::new("Password", Form::Secret, 21240).required(On::Create),
+        password: Secret => Parameter::new("Password", Form::Secret, Code::CREDENTIAL_LIST).required(On::Create),
     }
 }
 
@@ -130,9 +132,9 @@ resource! {
     described as {
         table: "ip_access_control_lists",
         limit: IP_ACCESS_CONTROL_LISTS_ACCOUNT_MAX,
-        limit_reached: (21255, "IP access control lists of an account"),
-        name_taken: (21235, "An IP access control list with this FriendlyName already exists"),
-        in_use: (21236, "The IP access control list is still mapped to a domain"),
+        limit_reached: (Code::ACCESS_CONTROL_LISTS_MAX, "IP access control lists of an account"),
+        name_taken: (Code::ACCESS_CONTROL_LIST, "An IP access control list with this FriendlyName already exists"),
+        in_use: (Code::ACCESS_CONTROL_LIST_MAPPED, "The IP access control list is still mapped to a domain"),
         unique: &[&["account", "friendly_name"]],
         collections: &[Collection {
             path: "Accounts/{account_sid}/SIP/IpAccessControlLists",
@@ -144,7 +146,7 @@ resource! {
     taking IpAccessControlListParameters {
         /// Unique in the account.
         friendly_name: String =>
-            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_LONG_CHARACTERS_MAX), 21235)
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_LONG_CHARACTERS_MAX), Code::ACCESS_CONTROL_LIST)
                 .required(On::Both),
     }
 }
@@ -180,9 +182,9 @@ resource! {
         owner: "list",
         owned_by: ResourceKind::IpAccessControlList,
         limit: IP_ADDRESSES_LIST_MAX,
-        limit_reached: (21237, "addresses of an IP access control list"),
+        limit_reached: (Code::ACCESS_CONTROL_ADDRESSES_MAX, "addresses of an IP access control list"),
         name_taken: (
-            21235,
+            Code::ACCESS_CONTROL_LIST,
             "This FriendlyName or IpAddress already exists in the IP access control list",
         ),
         unique: &[&["list", "friendly_name"], &["list", "address", "prefix"]],
@@ -201,12 +203,12 @@ resource! {
     taking IpAddressParameters {
         /// Unique in the list.
         friendly_name: String =>
-            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_LONG_CHARACTERS_MAX), 21235)
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_LONG_CHARACTERS_MAX), Code::ACCESS_CONTROL_LIST)
                 .required(On::Create),
         /// A new one keeps the prefix where that fits.
-        address: IpAddr => Parameter::new("IpAddress", Form::Address, 21235).required(On::Create),
+        address: IpAddr => Parameter::new("IpAddress", Form::Address, Code::ACCESS_CONTROL_LIST).required(On::Create),
         /// Leading bits that count. Default: all, so that the block is the one address.
-        prefix: u8 => Parameter::new("CidrPrefixLength", Form::Number(0, 128), 21235),
+        prefix: u8 => Parameter::new("CidrPrefixLength", Form::Number(0, 128), Code::ACCESS_CONTROL_LIST),
     }
 }
 

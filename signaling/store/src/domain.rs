@@ -1,7 +1,7 @@
 //! SIP domains and what is mapped to them. Sans-IO.
 
 use shared::limits::{DOMAINS_ACCOUNT_MAX, FRIENDLY_NAME_CHARACTERS_MAX};
-use shared::{AccountSid, CredentialListSid, DomainSid, IpAccessControlListSid};
+use shared::{AccountSid, Code, CredentialListSid, DomainSid, IpAccessControlListSid};
 
 use crate::name::DomainLabels;
 use crate::parameter::{Form, On, Parameter};
@@ -56,9 +56,9 @@ resource! {
     described as {
         table: "domains",
         limit: DOMAINS_ACCOUNT_MAX,
-        limit_reached: (21230, "SIP domains of an account"),
-        name_taken: (21232, "This DomainName is already taken"),
-        in_use: (21233, "The SIP domain still has subdomains"),
+        limit_reached: (Code::DOMAINS_MAX, "SIP domains of an account"),
+        name_taken: (Code::DOMAIN_NAME, "This DomainName is already taken"),
+        in_use: (Code::DOMAIN_HAS_SUBDOMAINS, "The SIP domain still has subdomains"),
         unique: &[&["labels"]],
         collections: &[Collection {
             path: "Accounts/{account_sid}/SIP/Domains",
@@ -74,42 +74,42 @@ resource! {
     /// Parameters of a SIP domain.
     taking DomainParameters {
         /// A name in the node's suffix or in the contract's.
-        domain_name: String => Parameter::new("DomainName", Form::Text, 21232).required(On::Create),
+        domain_name: String => Parameter::new("DomainName", Form::Text, Code::DOMAIN_NAME).required(On::Create),
         /// Default: the domain name.
         friendly_name: String =>
-            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), 21231),
+            Parameter::new("FriendlyName", Form::Name(FRIENDLY_NAME_CHARACTERS_MAX), Code::DOMAIN_PARAMETER),
         /// See [`Domain::voice_url`].
-        voice_url: String => Parameter::new("VoiceUrl", Form::Url, 21231),
+        voice_url: String => Parameter::new("VoiceUrl", Form::Url, Code::DOMAIN_PARAMETER),
         /// See [`Domain::voice_method`].
-        voice_method: HttpMethod => Parameter::new("VoiceMethod", Form::Method, 21231).default("POST"),
+        voice_method: HttpMethod => Parameter::new("VoiceMethod", Form::Method, Code::DOMAIN_PARAMETER).default("POST"),
         /// See [`Domain::voice_fallback_url`].
-        voice_fallback_url: String => Parameter::new("VoiceFallbackUrl", Form::Url, 21231),
+        voice_fallback_url: String => Parameter::new("VoiceFallbackUrl", Form::Url, Code::DOMAIN_PARAMETER),
         /// See [`Domain::voice_fallback_method`].
-        voice_fallback_method: HttpMethod => Parameter::new("VoiceFallbackMethod", Form::Method, 21231).default("POST"),
+        voice_fallback_method: HttpMethod => Parameter::new("VoiceFallbackMethod", Form::Method, Code::DOMAIN_PARAMETER).default("POST"),
         /// See [`Domain::voice_status_callback_url`].
-        voice_status_callback_url: String => Parameter::new("VoiceStatusCallbackUrl", Form::Url, 21231),
+        voice_status_callback_url: String => Parameter::new("VoiceStatusCallbackUrl", Form::Url, Code::DOMAIN_PARAMETER),
         /// See [`Domain::voice_status_callback_method`].
-        voice_status_callback_method: HttpMethod => Parameter::new("VoiceStatusCallbackMethod", Form::Method, 21231).default("POST"),
+        voice_status_callback_method: HttpMethod => Parameter::new("VoiceStatusCallbackMethod", Form::Method, Code::DOMAIN_PARAMETER).default("POST"),
         /// See [`Domain::sip_registration`].
-        sip_registration: bool => Parameter::new("SipRegistration", Form::Boolean, 20422).default("false"),
+        sip_registration: bool => Parameter::new("SipRegistration", Form::Boolean, Code::INVALID_PARAMETER).default("false"),
         /// Refused: a domain that only seems to route emergency calls is worse than one that does not.
         emergency_calling_enabled: bool =>
-            Parameter::new("EmergencyCallingEnabled", Form::Boolean, 20422).default("false").refused(
-                21231,
+            Parameter::new("EmergencyCallingEnabled", Form::Boolean, Code::INVALID_PARAMETER).default("false").refused(
+                Code::DOMAIN_PARAMETER,
                 "EmergencyCallingEnabled cannot be set: emergency calling, with its route to a carrier and its \
                  call-back number, is not built in this version of the gateway",
             ),
         /// See [`Domain::secure`].
-        secure: bool => Parameter::new("Secure", Form::Boolean, 20422).default("false"),
+        secure: bool => Parameter::new("Secure", Form::Boolean, Code::INVALID_PARAMETER).default("false"),
         /// Can only be cleared.
-        byoc_trunk_sid: String => Parameter::new("ByocTrunkSid", Form::Sid("BY"), 21231).refused(
-            21300,
+        byoc_trunk_sid: String => Parameter::new("ByocTrunkSid", Form::Sid("BY"), Code::DOMAIN_PARAMETER).refused(
+            Code::BYOC_TRUNK_SID,
             "ByocTrunkSid is unknown: BYOC trunks are not built in this version of the gateway",
         ),
         /// Can only be cleared.
         emergency_caller_sid: String =>
-            Parameter::new("EmergencyCallerSid", Form::Sid("PN"), 21231).refused(
-                21231,
+            Parameter::new("EmergencyCallerSid", Form::Sid("PN"), Code::DOMAIN_PARAMETER).refused(
+                Code::DOMAIN_PARAMETER,
                 "EmergencyCallerSid is unknown: phone number resources are not built in this version of the gateway",
             ),
     }

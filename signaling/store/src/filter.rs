@@ -4,6 +4,8 @@
 //! [`Condition`]s; a driver makes SQL of them, and rows that wait for the writer are compared with them in memory. The
 //! two must agree: a condition holds for no absent value, as in SQL.
 
+use shared::Code;
+
 use crate::parameter::Form;
 use crate::value::Value;
 
@@ -17,7 +19,7 @@ pub struct Filter {
     /// How the value of the column is compared.
     pub test: Test,
     /// Code of a value that has another form.
-    pub code: u32,
+    pub code: Code,
 }
 
 /// How a filter compares.
@@ -46,7 +48,7 @@ pub enum Until {
 
 impl Filter {
     /// The column has exactly this value.
-    pub const fn equal(name: &'static str, column: &'static str, form: Form, code: u32) -> Self {
+    pub const fn equal(name: &'static str, column: &'static str, form: Form, code: Code) -> Self {
         Self { name, column, test: Test::Equal(form), code }
     }
 
@@ -57,7 +59,7 @@ impl Filter {
 
     /// A comparison whose values have no code of their own.
     pub const fn testing(name: &'static str, column: &'static str, test: Test) -> Self {
-        Self { name, column, test, code: 20422 }
+        Self { name, column, test, code: Code::INVALID_PARAMETER }
     }
 }
 

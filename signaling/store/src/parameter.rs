@@ -5,6 +5,8 @@
 //! the struct; the OpenAPI fragment of the kind lists the descriptions. What depends on the stored state (a free
 //! name, a list that exists) stays a rule.
 
+use shared::Code;
+
 use crate::patch::Patch;
 use crate::stored::Stored;
 use crate::value::Value;
@@ -17,7 +19,7 @@ pub struct Parameter {
     /// What its value may be.
     pub form: Form,
     /// Code of a value that has another form, and of a required one that is absent.
-    pub code: u32,
+    pub code: Code,
     /// The requests that take it. Others ignore it, as they ignore every unknown parameter.
     pub taken: On,
     /// The requests that are refused without it. An empty value counts as absent.
@@ -26,7 +28,7 @@ pub struct Parameter {
     /// field to the rules.
     pub default: Option<&'static str>,
     /// Code and sentence for any value but `false`, where it would set something that is not built.
-    pub refused: Option<(u32, &'static str)>,
+    pub refused: Option<(Code, &'static str)>,
 }
 
 /// What the value of a parameter may be. An empty value has every form: it clears.
@@ -91,7 +93,7 @@ impl On {
 
 impl Parameter {
     /// A parameter that both requests take and neither requires.
-    pub const fn new(name: &'static str, form: Form, code: u32) -> Self {
+    pub const fn new(name: &'static str, form: Form, code: Code) -> Self {
         let (taken, required) = (On::Both, On::Neither);
         Self { name, form, code, taken, required, default: None, refused: None }
     }
@@ -116,7 +118,7 @@ impl Parameter {
 
     /// The parameter, refused with this code and sentence unless it is empty or false.
     #[must_use]
-    pub const fn refused(self, code: u32, sentence: &'static str) -> Self {
+    pub const fn refused(self, code: Code, sentence: &'static str) -> Self {
         Self { refused: Some((code, sentence)), ..self }
     }
 }

@@ -1,6 +1,6 @@
 //! Records of history beside calls: recordings, notifications, HTTP exchanges, timelines. Sans-IO.
 
-use shared::{AccountSid, CallSid, ConferenceSid, NotificationSid, RecordingSid};
+use shared::{AccountSid, CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
 
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Test, Until};
@@ -34,7 +34,7 @@ record! {
         /// First sample, Unix milliseconds.
         start_ms: i64 => [Column::changing("start_ms")],
         /// The contract's code where it failed; `None` otherwise.
-        error_code: Option<u32> => [Column::changing("error_code")],
+        error_code: Option<Code> => [Column::changing("error_code")],
         /// Creation, in milliseconds since 1970.
         created_ms: i64 => [Column::fixed("created_ms")],
         /// Last change, in milliseconds since 1970.
@@ -167,7 +167,7 @@ record! {
         /// Error or warning.
         level: NotificationLevel => [Column::fixed("level")],
         /// The contract's error code.
-        error_code: u32 => [Column::fixed("error_code")],
+        error_code: Code => [Column::fixed("error_code")],
         /// One sentence for the customer.
         message: String => [Column::fixed("message")],
         /// The HTTP request it is about; `None` without one.
@@ -261,8 +261,13 @@ mod bits {
 impl Filtered for RecordingRecord {
     const FILTERS: &'static [Filter] = &[
         Filter::during("DateCreated", "created_ms", Until::OnOrBefore),
-        Filter::equal("CallSid", "call", Form::Sid(CallSid::PREFIX), 20422),
-        Filter::equal("ConferenceSid", "conference", Form::Sid(ConferenceSid::PREFIX), 20422),
+        Filter::equal("CallSid", "call", Form::Sid(CallSid::PREFIX), Code::INVALID_PARAMETER),
+        Filter::equal(
+            "ConferenceSid",
+            "conference",
+            Form::Sid(ConferenceSid::PREFIX),
+            Code::INVALID_PARAMETER,
+        ),
         Filter::testing(
             "IncludeSoftDeleted",
             "status",
@@ -289,7 +294,7 @@ impl NotificationRecord {
             "LogLevel",
             "level",
             Form::Level(&[("error", 0), ("warning", 1), ("notice", 2), ("debug", 3)]),
-            20422,
+            Code::INVALID_PARAMETER,
         ),
         Filter::testing("StartDate", "created_ms", Test::Since),
         Filter::testing("EndDate", "created_ms", Test::Through),
@@ -298,7 +303,7 @@ impl NotificationRecord {
 
 impl Filtered for NotificationRecord {
     const FILTERS: &'static [Filter] = &[
-        Filter::equal("Log", "level", Form::Level(&[("0", 0), ("1", 1)]), 20422),
+        Filter::equal("Log", "level", Form::Level(&[("0", 0), ("1", 1)]), Code::INVALID_PARAMETER),
         Filter::during("MessageDate", "created_ms", Until::OnOrBefore),
     ];
 }

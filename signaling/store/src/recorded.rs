@@ -92,7 +92,7 @@ mod tests {
     use crate::calls::{CallDirection, CallRecord, CallStatus};
     use crate::record::{NotificationLevel, NotificationRecord, RecordingRecord};
     use crate::record::{RecordingSource, RecordingStatus};
-    use shared::{AccountSid, CallSid, ConferenceSid, NotificationSid, RecordingSid};
+    use shared::{AccountSid, CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
 
     fn call() -> CallRecord {
         CallRecord {
@@ -145,7 +145,7 @@ mod tests {
             account: AccountSid(2),
             call: Some(CallSid(3)),
             level: NotificationLevel::Error,
-            error_code: 11200,
+            error_code: Code::HTTP_RETRIEVAL,
             message: String::new(),
             exchange: None,
             created_ms: 1,

@@ -8,6 +8,8 @@
 //!
 //! What differs from kind to kind by more than a value stays code: the rules in `plan/`.
 
+use shared::Code;
+
 use crate::filter::Filter;
 use crate::kind::ResourceKind;
 use crate::parameter::{Parameter, Parameters};
@@ -33,11 +35,11 @@ pub struct Description {
     /// Most rows of one owner.
     pub limit: usize,
     /// Code past the limit, and what the limit counts, for its sentence.
-    pub limit_reached: (u32, &'static str),
+    pub limit_reached: (Code, &'static str),
     /// Code and sentence where another row has one of its unique names.
-    pub name_taken: (u32, &'static str),
+    pub name_taken: (Code, &'static str),
     /// Code and sentence where something refers to a row that is to be deleted.
-    pub in_use: (u32, &'static str),
+    pub in_use: (Code, &'static str),
     /// Parameters of the requests that create and update a row.
     pub parameters: &'static [Parameter],
     /// Paths of its collection: first the one that a row's `uri` names, then others that lead to it too.
@@ -96,9 +98,9 @@ impl Description {
         owned_by: ResourceKind::Account,
         unique: &[],
         limit: 0,
-        limit_reached: (20422, ""),
-        name_taken: (20409, "This SID is already taken"),
-        in_use: (20409, "The resource is in use"),
+        limit_reached: (Code::INVALID_PARAMETER, ""),
+        name_taken: (Code::CONFLICT, "This SID is already taken"),
+        in_use: (Code::CONFLICT, "The resource is in use"),
         parameters: &[],
         collections: &[],
         shows_uri: true,

@@ -2,6 +2,7 @@
 //!
 //! Values that differ by kind come from the descriptions; here are the sentences and the checks.
 
+use shared::Code;
 use shared::limits::{PASSWORD_CHARACTERS_MIN, USERNAME_CHARACTERS_MAX};
 
 use crate::kind::ResourceKind;
@@ -26,7 +27,7 @@ pub(crate) fn in_use(kind: ResourceKind) -> WriteError {
 }
 
 pub(crate) fn already_mapped() -> WriteError {
-    WriteError::invalid(21231, "The list is already mapped to this domain")
+    WriteError::invalid(Code::DOMAIN_PARAMETER, "The list is already mapped to this domain")
 }
 
 pub(crate) fn required(parameter: &Parameter) -> WriteError {
@@ -71,11 +72,11 @@ pub(crate) fn rename(
 /// A SIP user name: 1 to 32 characters that need no quoting or escaping in a digest header.
 pub(crate) fn username(name: &str) -> Result<(), WriteError> {
     if name.is_empty() {
-        return Err(WriteError::invalid(21240, "Username is required"));
+        return Err(WriteError::invalid(Code::CREDENTIAL_LIST, "Username is required"));
     }
     if name.chars().count() > USERNAME_CHARACTERS_MAX {
         return Err(WriteError::invalid(
-            21240,
+            Code::CREDENTIAL_LIST,
             format!("Username may have at most {USERNAME_CHARACTERS_MAX} characters"),
         ));
     }
@@ -83,7 +84,7 @@ pub(crate) fn username(name: &str) -> Result<(), WriteError> {
     let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, ':' | '"' | '\\' | '@');
     if name.chars().any(bad) {
         return Err(WriteError::invalid(
-            21240,
+            Code::CREDENTIAL_LIST,
             "Username may not hold blanks, control characters, `:`, `@`, `\"` or `\\`",
         ));
     }
@@ -94,7 +95,7 @@ pub(crate) fn username(name: &str) -> Result<(), WriteError> {
 pub(crate) fn password(password: &Secret) -> Result<(), WriteError> {
     let text = password.expose_secret();
     if text.is_empty() {
-        return Err(WriteError::invalid(21240, "Password is required"));
+        return Err(WriteError::invalid(Code::CREDENTIAL_LIST, "Password is required"));
     }
     let strong = text.chars().count() >= PASSWORD_CHARACTERS_MIN
         && text.chars().any(char::is_uppercase)
@@ -102,7 +103,7 @@ pub(crate) fn password(password: &Secret) -> Result<(), WriteError> {
         && text.chars().any(|c| c.is_ascii_digit());
     if !strong {
         return Err(WriteError::invalid(
-            21240,
+            Code::CREDENTIAL_LIST,
             format!(
                 "Password must have at least {PASSWORD_CHARACTERS_MIN} characters, among them an \
                  upper-case letter, a lower-case letter and a digit"
@@ -110,7 +111,10 @@ pub(crate) fn password(password: &Secret) -> Result<(), WriteError> {
         ));
     }
     if text.chars().any(char::is_control) {
-        return Err(WriteError::invalid(21240, "Password may not hold control characters"));
+        return Err(WriteError::invalid(
+            Code::CREDENTIAL_LIST,
+            "Password may not hold control characters",
+        ));
     }
     Ok(())
 }

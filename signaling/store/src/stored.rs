@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use shared::{CallSid, ConferenceSid, NotificationSid, RecordingSid};
+use shared::{CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
 
 use crate::kind::resources;
 use crate::secret::{Secret, SecretHash};
@@ -118,6 +118,16 @@ impl Stored for u64 {
 
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
         i64::take(values)?.try_into().ok()
+    }
+}
+
+impl Stored for Code {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Integer(i64::from(self.number())));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        i64::take(values)?.try_into().ok().map(Self::from_stored)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use shared::{AccountSid, BindingSid, CallSid, DomainSid, RecordingSid};
+use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, RecordingSid};
 
 use crate::calls::CallRecord;
 use crate::descriptions::Resource;
@@ -176,7 +176,7 @@ pub struct WriteError {
     /// The HTTP status of the response.
     pub status: u16,
     /// The contract's code.
-    pub code: u32,
+    pub code: Code,
     /// A sentence for the customer. Empty with 20404: the API names the path then.
     pub message: Cow<'static, str>,
     /// The methods that the resource has, for `Allow` (RFC 9110 §15.5.6); empty except with 405.
@@ -185,25 +185,25 @@ pub struct WriteError {
 
 impl WriteError {
     /// A refusal with status 400.
-    pub fn invalid(code: u32, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn invalid(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status: 400, code, message: message.into(), allow: "" }
     }
 
     /// A refusal with any status.
-    pub fn new(status: u16, code: u32, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(status: u16, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, message: message.into(), allow: "" }
     }
 
     /// The account has no such resource.
     pub const fn not_found() -> Self {
-        Self { status: 404, code: 20404, message: Cow::Borrowed(""), allow: "" }
+        Self { status: 404, code: Code::NOT_FOUND, message: Cow::Borrowed(""), allow: "" }
     }
 
     /// The store cannot take writes now (disk full, queue full). Nothing was done.
     pub const fn unavailable() -> Self {
         Self {
             status: 503,
-            code: 20503,
+            code: Code::UNAVAILABLE,
             message: Cow::Borrowed("The store cannot take writes right now. Nothing was changed."),
             allow: "",
         }

@@ -14,7 +14,7 @@ use phone::{Phone, PhoneConfig};
 use plane::SocketId;
 use shared::config::SrtpUse;
 use shared::time::soonest;
-use shared::{CallSid, Codec, Instant, Now, Prompt, TapFrame, Transport};
+use shared::{CallSid, Code, Codec, Instant, Now, Prompt, TapFrame, Transport};
 use sip::flow::{Flow, FlowId, SendTo};
 use store::{
     CallCommand, CallRecord, Change, DomainParameters, MappedList, Outcome, Patch, Snapshot,
@@ -88,7 +88,7 @@ pub struct World {
     /// Every prompt of `<Say>`, in order.
     pub prompts: Vec<Arc<Prompt>>,
     /// Reply to each REST request, in order; an error is its code.
-    pub replies: Vec<Result<(), u32>>,
+    pub replies: Vec<Result<(), Code>>,
     /// Delays of webhooks, prompts and commits. A stream of its own, so that packets do not change them.
     delays: Rng,
     cores: Cores,

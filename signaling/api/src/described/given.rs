@@ -40,10 +40,12 @@ fn value(parameter: &Parameter, text: &str) -> Result<Value, WriteError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use shared::Code;
     use store::{DomainParameters, ResourceKind};
 
-    fn domain(body: &[u8], post: Post) -> Result<DomainParameters, u32> {
+    use super::*;
+
+    fn domain(body: &[u8], post: Post) -> Result<DomainParameters, Code> {
         match read(&Form::parse(body), ResourceKind::Domain.description(), post) {
             Ok(Given::Domain(given)) => Ok(*given),
             Ok(other) => panic!("{other:?}"),
@@ -69,8 +71,11 @@ mod tests {
             (Patch::Clear, Patch::Clear)
         );
         let trunk = format!("ByocTrunkSid=BY{:032x}", 1);
-        assert_eq!(domain(trunk.as_bytes(), Post::Create), Err(21300));
-        assert_eq!(domain(b"EmergencyCallingEnabled=true", Post::Create), Err(21231));
+        assert_eq!(domain(trunk.as_bytes(), Post::Create), Err(Code::BYOC_TRUNK_SID));
+        assert_eq!(
+            domain(b"EmergencyCallingEnabled=true", Post::Create),
+            Err(Code::DOMAIN_PARAMETER)
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The lists mapped to a domain: three resources, two of them under a legacy path too.
 
 use serde_json::{Value, json};
-use shared::DomainSid;
+use shared::{Code, DomainSid};
 use store::{
     CredentialList, Domain, IpAccessControlList, MappedList, MappingKind, MappingView, Write,
     WriteError,
@@ -42,7 +42,8 @@ impl<'m> Mappings<'m> {
             CollectionVerb::Create => {
                 let name = self.parameter();
                 let text = self.context.form.value(name);
-                let required = || WriteError::invalid(21231, format!("{name} is required"));
+                let required =
+                    || WriteError::invalid(Code::DOMAIN_PARAMETER, format!("{name} is required"));
                 let list = self.mapped(text.ok_or_else(required)?).and_then(|list| {
                     self.must_be_there(list)?;
                     Ok(list)
@@ -123,7 +124,7 @@ impl<'m> Mappings<'m> {
             return error;
         }
         let name = self.parameter();
-        WriteError::new(404, 20404, format!("The list that {name} names was not found"))
+        WriteError::new(404, Code::NOT_FOUND, format!("The list that {name} names was not found"))
     }
 
     const fn parameter(&self) -> &'static str {

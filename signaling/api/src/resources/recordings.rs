@@ -1,7 +1,7 @@
 //! `/Recordings`, `/Calls/{CA}/Recordings` and the audio itself.
 
 use serde_json::{Value, json};
-use shared::{CallSid, RecordingSid};
+use shared::{CallSid, Code, RecordingSid};
 use store::{
     CallCommand, Condition, Filtered as _, RecordingRecord, RecordingStatus, Write, WriteError,
 };
@@ -54,12 +54,12 @@ pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answe
         (InstanceVerb::Fetch, Suffix::None | Suffix::Wav) => media(context, recording),
         (InstanceVerb::Fetch, Suffix::Mp3) => Err(WriteError::new(
             406,
-            20406,
+            Code::NOT_ACCEPTABLE,
             "MP3 is not built in this version of the gateway: ask for .wav",
         )),
         (InstanceVerb::Fetch, Suffix::Xml | Suffix::Csv | Suffix::Html) => Err(WriteError::new(
             406,
-            20406,
+            Code::NOT_ACCEPTABLE,
             "XML, CSV and HTML are not built in this version of the gateway: ask for .json or .wav",
         )),
     }
@@ -130,7 +130,7 @@ fn media(context: &Context<'_>, recording: RecordingSid) -> Answered {
     let two_channels = context.form.one_of("RequestedChannels", &channels)?.unwrap_or(false);
     if two_channels && row.channels < 2 {
         let message = "The recording is mono: it cannot be downloaded with two channels";
-        return Err(WriteError::invalid(16113, message));
+        return Err(WriteError::invalid(Code::DUAL_CHANNEL_OF_MONO, message));
     }
     let rendering = context.rendering(200);
     Ok(Step::RecordingMedia { recording: Box::new(row), two_channels, rendering })

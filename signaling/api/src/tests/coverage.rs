@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use shared::{CallSid, NotificationSid};
+use shared::{CallSid, Code, NotificationSid};
 use store::{
     CallCommand, CallStatus, Change, HttpExchange, HttpMethod, NotificationLevel,
     NotificationRecord, RecordingStatus,
@@ -375,7 +375,7 @@ fn notification(call: CallSid) -> NotificationRecord {
         account: MAIN,
         call: Some(call),
         level: NotificationLevel::Error,
-        error_code: 11200,
+        error_code: Code::HTTP_RETRIEVAL,
         message: "gone".to_owned(),
         exchange: None,
         created_ms: T0,

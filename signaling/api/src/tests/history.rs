@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use shared::NotificationSid;
+use shared::{Code, NotificationSid};
 use store::{
     CallCommand, CallStatus, Change, HttpExchange, HttpMessages, HttpMethod, NotificationLevel,
     NotificationRecord, RecordingStatus,
@@ -79,7 +79,7 @@ fn one_store_feeds_notifications_alerts_and_events() {
         account: MAIN,
         call: Some(sid),
         level: NotificationLevel::Error,
-        error_code: 11200,
+        error_code: Code::HTTP_RETRIEVAL,
         message: "Got HTTP 404 & more".to_owned(),
         exchange: Some(HttpMessages {
             method: HttpMethod::Post,

@@ -160,7 +160,7 @@ impl House {
                     ))),
                     (_, Some(call)) => Ok(Reply::Call(Arc::new(call))),
                     (_, None) => Err(store::WriteError::invalid(
-                        21220,
+                        shared::Code::CALL_STATE,
                         "Call is not in-progress. Cannot redirect.",
                     )),
                 };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use shared::Transport;
 use shared::limits::{
     DIGEST_FAILURES_A_MINUTE_MAX, UNAUTHENTICATED_BURST, UNAUTHENTICATED_CHALLENGED,
 };
+use shared::{Code, Transport};
 use store::AccountStatus;
 
 use super::rig::{Book, CALLER, Invite, OTHER_PASSWORD, PASSWORD, Rig, header, sdp};
@@ -64,14 +64,14 @@ fn a_closed_account_declines_and_an_edge_label_does_not_matter() {
     book.change_account(|account| account.status = AccountStatus::Suspended);
     let mut rig = Rig::new(book);
     assert_eq!(rig.invite(&Invite::to("sip:1000@desk.sip.frankfurt.sidetone.test")), [603]);
-    assert_eq!(rig.notifications[0].error_code, 10001);
+    assert_eq!(rig.notifications[0].error_code, Code::ACCOUNT_INACTIVE);
 }
 
 #[test]
 fn a_domain_without_authentication_refuses_every_call() {
     let mut rig = Rig::new(Book::new());
     assert_eq!(rig.invite(&Invite::default()), [403]);
-    assert_eq!(rig.notifications[0].error_code, 32200);
+    assert_eq!(rig.notifications[0].error_code, Code::SIP_NO_PERMISSION);
     assert_eq!(
         header(rig.last_response(), "X-Twilio-Error"),
         None,
@@ -83,7 +83,7 @@ fn a_domain_without_authentication_refuses_every_call() {
 fn a_source_outside_of_the_ip_list_is_met_with_silence_or_403() {
     let mut rig = Rig::new(Book::with_ip_list("203.0.113.1"));
     assert_eq!(rig.invite(&Invite::default()), SILENCE);
-    assert_eq!(rig.notifications[0].error_code, 32201);
+    assert_eq!(rig.notifications[0].error_code, Code::SIP_SOURCE_NOT_LISTED);
     let book = Book::with_ip_list("203.0.113.1");
     let mut rig = Rig::with_settings(book, |s| s.answer_unauthenticated = true);
     assert_eq!(rig.invite(&Invite::default()), [403]);
@@ -106,7 +106,7 @@ fn the_right_password_rings_and_the_wrong_one_is_403_like_an_unknown_user() {
     for user in ["alice", "nobody"] {
         let mut rig = Rig::new(Book::with_credentials());
         assert_eq!(rig.invite_as(&Invite::default(), user, "Wrong-Passw0rd"), [403]);
-        assert_eq!(rig.notifications[0].error_code, 32202);
+        assert_eq!(rig.notifications[0].error_code, Code::SIP_BAD_CREDENTIALS);
         assert_eq!(header(rig.last_response(), "X-Twilio-Error"), None);
         phrases.push(rig.last_response().reason.to_string());
     }
@@ -205,7 +205,7 @@ fn headers_of_an_objection_leave_with_it_and_a_listed_source_reads_the_reason() 
     assert_eq!(rig.invite(&Invite { hops: 0, ..Invite::default() }), [483]);
     let reason = header(rig.last_response(), "X-Twilio-Error").unwrap();
     assert!(reason.starts_with("32006 "), "{reason}");
-    assert_eq!(rig.notifications[0].error_code, 32006);
+    assert_eq!(rig.notifications[0].error_code, Code::MAX_FORWARDS);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_domain_with_ip_lists_ignores_every_request_of_another_source() {
         let mut rig = Rig::new(book("203.0.113.1"));
         assert_eq!(rig.invite(&asked(method)), SILENCE, "{method}");
         assert_eq!(rig.refused, ["source_not_listed"], "{method}");
-        assert_eq!(rig.notifications[0].error_code, 32201, "{method}");
+        assert_eq!(rig.notifications[0].error_code, Code::SIP_SOURCE_NOT_LISTED, "{method}");
         let edge = Invite { target: "sip:1@desk.sip.frankfurt.sidetone.test", ..asked(method) };
         assert_eq!(rig.invite(&edge), SILENCE, "{method}: by the name of an edge");
         let mut rig = Rig::with_settings(book("203.0.113.1"), |s| s.answer_unauthenticated = true);
@@ -345,7 +345,7 @@ fn a_domain_without_voice_url_answers_404_and_says_so() {
     book.change_domain(|domain| domain.voice_url = None);
     let mut rig = Rig::new(book);
     assert_eq!(rig.invite(&Invite::default()), [100, 404]);
-    assert_eq!(rig.notifications[0].error_code, 11100);
+    assert_eq!(rig.notifications[0].error_code, Code::URL_INVALID);
     assert_eq!(rig.notifications[0].call, Some(rig.records[0].sid));
     let sentence = &rig.notifications[0].message;
     assert!(rig.timelines[0].contains(sentence.as_str()), "{:?}", rig.timelines);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::{CallSid, CoreId, Joined, MediaCommand};
+use shared::{CallSid, Code, CoreId, Joined, MediaCommand};
 use sip::Message;
 use store::{CallCommand, CallStatus, CreateCall, HttpMethod, UpdateAction, UpdateCall};
 
@@ -14,7 +14,7 @@ fn an_invite_without_sdp_is_400_unless_the_domain_takes_late_offers() {
     let mut rig = rig();
     let invite = Invite { sdp: String::new(), ..Invite::default() };
     assert_eq!(rig.invite(&invite), [100, 400]);
-    assert_eq!(rig.notifications[0].error_code, 32103);
+    assert_eq!(rig.notifications[0].error_code, Code::SDP_MISSING);
     let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| {
         let late_offer = shared::Extensions { late_offer: true, ..shared::Extensions::NONE };
         settings.domain_extensions.insert("desk".to_owned(), late_offer);
@@ -34,7 +34,7 @@ fn a_call_too_many_is_503_with_a_time_to_try_again() {
     assert_eq!(rig.invite(&Invite::default()), [503]);
     let seconds: u32 = header(rig.last_response(), "Retry-After").unwrap().parse().unwrap();
     assert!((5..=30).contains(&seconds), "{seconds}");
-    assert_eq!(rig.notifications[0].error_code, 10004);
+    assert_eq!(rig.notifications[0].error_code, Code::CALL_CONCURRENCY);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_rest_call_is_promised_a_leg_before_it_has_one() {
     for _ in 0..legs {
         assert_eq!(create(&mut rig), Ok(()));
     }
-    assert_eq!(create(&mut rig), Err(20429), "all {legs} legs are promised");
+    assert_eq!(create(&mut rig), Err(Code::TOO_MANY_REQUESTS), "all {legs} legs are promised");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_drain_refuses_what_is_new_and_lets_calls_come_to_their_end() {
     assert!(header(rig.last_response(), "Retry-After").is_some());
     let options = Invite { method: "OPTIONS", sdp: String::new(), ..Invite::default() };
     assert_eq!(rig.invite(&options), [503]);
-    assert_eq!(create(&mut rig), Err(20503));
+    assert_eq!(create(&mut rig), Err(Code::UNAVAILABLE));
     assert!(!rig.control.is_drained());
     hang_up(&mut rig);
     rig.let_go();
@@ -466,7 +466,7 @@ fn finish(rig: &mut Rig) {
     }
 }
 
-fn create(rig: &mut Rig) -> Result<(), u32> {
+fn create(rig: &mut Rig) -> Result<(), Code> {
     let to = store::CallTarget::Sip("sip:bob@192.0.2.8".to_owned());
     ask(rig, CallCommand::Create(Box::new(call_to(to))))
 }
@@ -491,12 +491,12 @@ pub fn call_to(to: store::CallTarget) -> CreateCall {
     }
 }
 
-fn update_call(rig: &mut Rig, update: UpdateCall) -> Result<(), u32> {
+fn update_call(rig: &mut Rig, update: UpdateCall) -> Result<(), Code> {
     ask(rig, CallCommand::Update(Box::new(update)))
 }
 
 /// Asks by REST; the code of the refusal.
-pub fn ask(rig: &mut Rig, command: CallCommand) -> Result<(), u32> {
+pub fn ask(rig: &mut Rig, command: CallCommand) -> Result<(), Code> {
     rig.effects.clear();
     rig.tell(Input::Api { token: ApiToken(1), request: ApiRequest::Call(command) });
     let mut replies = rig.effects.drain(..).filter_map(|effect| match effect {

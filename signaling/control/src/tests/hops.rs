@@ -1,6 +1,6 @@
 //! Hops across legs: whatever comes back to us through somebody else comes to an end (RFC 7332).
 
-use shared::CallSid;
+use shared::{CallSid, Code};
 use sip::message::Request;
 use sip::{Message, Method};
 use store::{CallCommand, CallTarget, NotificationRecord};
@@ -38,7 +38,7 @@ fn a_call_that_somebody_sends_back_again_and_again_ends_with_483_and_an_alert() 
     }
     assert_eq!(rounds, 3);
     assert_eq!(rig.refused, ["max_forwards"]);
-    assert_eq!(codes(&rig.notifications), [32006]);
+    assert_eq!(codes(&rig.notifications), [Code::MAX_FORWARDS]);
 }
 
 /// A PBX that is a back-to-back user agent begins with 70 hops each time, and passes our header on.
@@ -62,7 +62,7 @@ fn a_call_that_names_the_call_it_continues_has_one_hop_less_than_that() {
     assert_eq!(rig.invite(&again), [483]);
     let reason = header(rig.last_response(), "X-Twilio-Error").unwrap();
     assert!(reason.starts_with("32006 "), "{reason}");
-    assert_eq!(codes(&rig.notifications), [32006]);
+    assert_eq!(codes(&rig.notifications), [Code::MAX_FORWARDS]);
     let foreign = Invite::header(&format!("X-Twilio-CallSid: {}", CallSid(7)));
     assert_eq!(rig.invite(&foreign), [100, 180], "it is nobody's");
 }
@@ -87,7 +87,7 @@ fn a_redirect_of_a_call_without_hops_is_not_followed() {
     rig.resolve();
     rig.respond_with(302, "Contact: <sip:carol@c.example>");
     assert!(rig.resolves.is_empty());
-    assert_eq!(codes(&rig.notifications), [32219]);
+    assert_eq!(codes(&rig.notifications), [Code::REDIRECT_NOT_FOLLOWED]);
 }
 
 fn rig() -> Rig {
@@ -106,6 +106,6 @@ fn last_invite(rig: &Rig) -> &Request {
     invite.expect("an INVITE")
 }
 
-fn codes(notifications: &[NotificationRecord]) -> Vec<u32> {
+fn codes(notifications: &[NotificationRecord]) -> Vec<Code> {
     notifications.iter().map(|one| one.error_code).collect()
 }

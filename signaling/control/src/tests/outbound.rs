@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::TlsFailure;
 use shared::config::Trunk;
+use shared::{Code, TlsFailure};
 use sip::{Message, Method};
 use store::{CallCommand, CallStatus, CallTarget};
 
@@ -19,13 +19,13 @@ fn the_next_target_of_a_trunk_is_tried_after_a_refusal_that_decides_nothing() {
     rig.resolve();
     rig.respond(480, "");
     assert_eq!(hosts(&rig), ["b.example"], "the second is looked up");
-    assert_eq!(warnings(&rig), [32011]);
+    assert_eq!(warnings(&rig), [Code::TARGET_FAILED]);
     rig.resolve();
     assert_eq!(last_invite(&rig).uri.to_string(), "sip:+15550100@b.example");
     rig.respond(200, &sdp("RTP/AVP 0", ""));
     assert_eq!(rig.record(call).status, CallStatus::InProgress);
     rig.after(Duration::from_secs(1));
-    assert_eq!(warnings(&rig), [32011]);
+    assert_eq!(warnings(&rig), [Code::TARGET_FAILED]);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_refusal_that_decides_the_call_ends_it_at_the_first_target() {
             _ => CallStatus::Failed,
         };
         assert_eq!(rig.record(call).status, expected, "{status}");
-        assert_eq!(warnings(&rig), [0; 0], "{status}");
+        assert_eq!(warnings(&rig), [], "{status}");
     }
 }
 
@@ -55,7 +55,7 @@ fn four_seconds_of_silence_send_a_number_to_the_next_target_and_then_fail_the_ca
     assert!(rig.resolves.is_empty());
     rig.after(Duration::from_millis(200));
     assert_eq!(hosts(&rig), ["b.example"]);
-    assert_eq!(warnings(&rig), [32011]);
+    assert_eq!(warnings(&rig), [Code::TARGET_FAILED]);
     rig.resolve();
     rig.after(Duration::from_millis(4_100));
     assert_unreachable(&rig, call);
@@ -89,7 +89,7 @@ fn a_closed_port_fails_the_call_at_once() {
 fn assert_unreachable(rig: &Rig, call: shared::CallSid) {
     assert_eq!(rig.record(call).status, CallStatus::Failed);
     let told = rig.notifications.last().expect("the account hears of it");
-    assert_eq!((told.error_code, told.call), (32011, Some(call)));
+    assert_eq!((told.error_code, told.call), (Code::TARGET_FAILED, Some(call)));
     assert!(told.message.contains(CALLEE), "{}", told.message);
 }
 
@@ -99,7 +99,7 @@ fn a_target_without_address_is_a_warning_and_the_next_one_rings() {
     number(&mut rig);
     rig.resolve_nothing();
     assert_eq!(hosts(&rig), ["b.example"]);
-    assert_eq!(warnings(&rig), [32011]);
+    assert_eq!(warnings(&rig), [Code::TARGET_FAILED]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_redirect_is_followed_once_to_its_first_contact_without_the_password() {
     assert_eq!(invite.headers.get("X-Id").unwrap().to_lossy(), "7");
     rig.respond_with(302, "Contact: <sip:erin@e.example>");
     assert!(rig.resolves.is_empty(), "one hop");
-    assert_eq!(warnings(&rig), [32219]);
+    assert_eq!(warnings(&rig), [Code::REDIRECT_NOT_FOLLOWED]);
     assert_eq!(rig.record(call).status, CallStatus::Failed);
 }
 
@@ -140,7 +140,7 @@ fn a_redirect_back_into_this_gateway_is_not_followed() {
     rig.resolve();
     rig.respond_with(302, "Contact: <sip:1000@desk.sip.sidetone.test>");
     assert!(rig.resolves.is_empty());
-    assert_eq!(warnings(&rig), [32219]);
+    assert_eq!(warnings(&rig), [Code::REDIRECT_NOT_FOLLOWED]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_large_invite_goes_by_tcp_and_by_udp_where_that_is_refused() {
     rig.tell(Input::Sip(sip::Input::SendFailed { token, reason }));
     let by_udp = text(last_invite(&rig));
     assert!(by_udp.contains("Via: SIP/2.0/UDP") && by_udp.contains("transport=udp>"), "{by_udp}");
-    assert_eq!(warnings(&rig), [0; 0], "it is the same target");
+    assert_eq!(warnings(&rig), [], "it is the same target");
     let sent = rig.sent.len();
     create(&mut rig, CallTarget::Sip(large));
     rig.resolve();
@@ -174,7 +174,7 @@ fn a_failed_tls_handshake_is_reported_to_the_account_with_its_reason() {
         let (token, reason) = (rig.last_send, sip::SendFailure::Tls(failure));
         rig.tell(Input::Sip(sip::Input::SendFailed { token, reason }));
     };
-    let errors = |rig: &Rig| -> Vec<(u32, String)> {
+    let errors = |rig: &Rig| -> Vec<(Code, String)> {
         rig.notifications.iter().map(|one| (one.error_code, one.message.clone())).collect()
     };
     // Each target of a trunk for its own reason, the last one with the call.
@@ -183,12 +183,12 @@ fn a_failed_tls_handshake_is_reported_to_the_account_with_its_reason() {
     rig.resolve();
     fail(&mut rig, TlsFailure::OldVersion);
     assert_eq!(hosts(&rig), ["b.example"]);
-    assert_eq!(warnings(&rig), [32222]);
+    assert_eq!(warnings(&rig), [Code::TLS_VERSION]);
     rig.resolve();
     fail(&mut rig, TlsFailure::UnknownAuthority);
     assert_eq!(rig.record(call).status, CallStatus::Failed);
     let (code, message) = errors(&rig).pop().expect("the end of the call");
-    assert_eq!(code, 32011);
+    assert_eq!(code, Code::TARGET_FAILED);
     assert!(message.contains(TlsFailure::UnknownAuthority.sentence()), "{message}");
     rig.let_go();
     let timeline = rig.timelines.last().expect("written");
@@ -203,7 +203,7 @@ fn a_failed_tls_handshake_is_reported_to_the_account_with_its_reason() {
     let (token, reason) = (rig.last_send, sip::SendFailure::Unreachable);
     rig.tell(Input::Sip(sip::Input::SendFailed { token, reason }));
     let (code, message) = errors(&rig).pop().expect("the end of the call");
-    assert!(code == 32011 && !message.contains("TLS"), "{message}");
+    assert!(code == Code::TARGET_FAILED && !message.contains("TLS"), "{message}");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_phone_without_tls_1_2_is_reported_to_the_account_of_its_domain() {
         rig.tell(Input::TlsRefused { source, name, failure });
     }
     let told: Vec<_> = rig.notifications.iter().map(|one| one.error_code).collect();
-    assert_eq!(told, [32222], "of the name that is a domain, once");
+    assert_eq!(told, [Code::TLS_VERSION], "of the name that is a domain, once");
     assert_eq!(rig.refusals.len(), 3, "log and metric have all of them");
     assert!(rig.refusals.iter().all(|refusal| refusal.rule == "tls_old_version"));
 }
@@ -247,7 +247,7 @@ fn a_call_whose_answer_is_never_acknowledged_has_failed() {
     let call = rig.records.last().unwrap().sid;
     rig.after(Duration::from_secs(90));
     assert_eq!(rig.record(call).status, CallStatus::Failed);
-    assert!(rig.notifications.iter().any(|record| record.error_code == 32022));
+    assert!(rig.notifications.iter().any(|record| record.error_code == Code::NO_ACK));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn hosts(rig: &Rig) -> Vec<&str> {
     rig.resolves.iter().map(|(_, target)| target.host.as_str()).collect()
 }
 
-fn warnings(rig: &Rig) -> Vec<u32> {
+fn warnings(rig: &Rig) -> Vec<Code> {
     let is_warning =
         |record: &&store::NotificationRecord| record.level == store::NotificationLevel::Warning;
     rig.notifications.iter().filter(is_warning).map(|record| record.error_code).collect()

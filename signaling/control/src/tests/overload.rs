@@ -28,7 +28,7 @@ fn an_overloaded_gateway_drops_unauthenticated_requests_and_answers_others_with_
     assert!((5..=30).contains(&seconds), "{seconds}");
     assert_eq!(rig.refused.last(), Some(&"overload"));
     let call = call_to(CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
-    assert_eq!(ask(&mut rig, CallCommand::Create(Box::new(call))), Err(20503));
+    assert_eq!(ask(&mut rig, CallCommand::Create(Box::new(call))), Err(Code::UNAVAILABLE));
     rig.tell(Input::Overload(Overload::default()));
     assert_eq!(rig.invite_as(&Invite::default(), "alice", PASSWORD), [100, 180]);
 }
@@ -81,7 +81,7 @@ fn the_profile_of_the_cloud_takes_one_call_a_second_by_the_api() {
         ask(rig, CallCommand::Create(Box::new(call)))
     };
     assert_eq!(create(&mut rig), Ok(()));
-    assert_eq!(create(&mut rig), Err(20429));
+    assert_eq!(create(&mut rig), Err(Code::TOO_MANY_REQUESTS));
     rig.after(Duration::from_secs(1));
     assert_eq!(create(&mut rig), Ok(()));
 }
@@ -122,6 +122,6 @@ fn another_voice_than_requested_is_one_warning_per_call() {
             other_voice: Some("The voice is another one.".to_owned()),
         });
     }
-    let warned = rig.notifications.iter().filter(|record| record.error_code == 13511);
+    let warned = rig.notifications.iter().filter(|record| record.error_code == Code::SAY_VOICE);
     assert_eq!(warned.count(), 1);
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use shared::{Instant, LatchMode, MediaCommand, Transport};
+use shared::{Code, Instant, LatchMode, MediaCommand, Transport};
 use sip::Contacts;
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
@@ -78,7 +78,7 @@ fn contacts(rig: &Rig) -> Vec<String> {
 }
 
 /// The codes of the notifications so far.
-fn codes(rig: &Rig) -> Vec<u32> {
+fn codes(rig: &Rig) -> Vec<Code> {
     rig.notifications.iter().map(|notification| notification.error_code).collect()
 }
 
@@ -127,7 +127,7 @@ fn registration_off_no_list_other_user_and_other_domain_are_refused_with_their_c
     book.change_domain(|domain| domain.sip_registration = false);
     let mut off = Rig::new(book);
     assert_eq!(register(&mut off, &ALICE), 403);
-    assert_eq!(codes(&off), [32210]);
+    assert_eq!(codes(&off), [Code::REGISTRATION_OFF]);
     assert_eq!(
         header(off.last_response(), "X-Twilio-Error"),
         None,
@@ -138,12 +138,12 @@ fn registration_off_no_list_other_user_and_other_domain_are_refused_with_their_c
     book.change_domain(|domain| domain.sip_registration = true);
     let mut unmapped = Rig::new(book);
     assert_eq!(register(&mut unmapped, &ALICE), 403);
-    assert_eq!(codes(&unmapped), [32212]);
+    assert_eq!(codes(&unmapped), [Code::REGISTRATION_WITHOUT_LIST]);
 
     let mut rig = rig();
     let other = Register { to: "sip:bob@desk.sip.sidetone.test", ..ALICE };
     assert_eq!(register(&mut rig, &other), 403);
-    assert_eq!(codes(&rig), [32106]);
+    assert_eq!(codes(&rig), [Code::USER_MISMATCH]);
     assert!(header(rig.last_response(), "X-Twilio-Error").is_some());
     let other = Register { to: "sip:alice@elsewhere.example", ..ALICE };
     assert_eq!(register(&mut rig, &other), 404);
@@ -175,12 +175,12 @@ fn the_eleventh_contact_is_refused_and_the_sixth_register_of_a_second_too() {
     assert_eq!(register(&mut rig, &known), 200, "one of the ten again is none more");
     let eleventh = Register { contact: "Contact: <sip:a@10.0.0.11>\r\n", ..ALICE };
     assert_eq!(register(&mut rig, &eleventh), 403);
-    assert_eq!(codes(&rig), [32007]);
+    assert_eq!(codes(&rig), [Code::CONTACTS_MAX]);
     assert_eq!(register(&mut rig, &known), 200);
     assert_eq!(register(&mut rig, &known), 200);
     assert_eq!(register(&mut rig, &known), 503, "the sixth");
     assert_eq!(header(rig.last_response(), "Retry-After").as_deref(), Some("1"));
-    assert_eq!(codes(&rig), [32007, 32008]);
+    assert_eq!(codes(&rig), [Code::CONTACTS_MAX, Code::REGISTER_RATE]);
     rig.after(Duration::from_secs(1));
     assert_eq!(register(&mut rig, &known), 200);
 }
@@ -216,7 +216,7 @@ fn a_contact_on_the_loopback_address_is_a_loop_unless_the_phone_is_there() {
     let mut rig = rig();
     let local = Register { contact: "Contact: <sip:alice@127.0.0.1:5070>\r\n", ..ALICE };
     assert_eq!(register(&mut rig, &local), 403);
-    assert_eq!(codes(&rig), [32105]);
+    assert_eq!(codes(&rig), [Code::CONTACT_LOOPBACK]);
     rig.come_from(Transport::Udp, "127.0.0.1:5070");
     assert_eq!(register(&mut rig, &local), 200);
 }
@@ -359,17 +359,17 @@ fn a_redirect_of_a_registered_phone_is_not_followed() {
     dial(&mut rig, TO_ALICE);
     rig.respond(302, "");
     assert_eq!(invites(&rig).len(), 1, "nobody else is called");
-    assert!(codes(&rig).contains(&32219), "{:?}", codes(&rig));
+    assert!(codes(&rig).contains(&Code::REDIRECT_NOT_FOLLOWED), "{:?}", codes(&rig));
 }
 
 #[test]
 fn calls_without_a_contact_report_the_reason() {
     for (uri, code) in [
-        ("sip:bob@desk.sip.sidetone.test", 32009),
-        ("sip:alice@desk.sip.sydney.sidetone.test", 32220),
-        ("sip:alice@desk.sip.us1-ix.sidetone.test", 32221),
-        ("sip:desk.sip.sidetone.test", 32223),
-        ("sip:alice@other.sip.sidetone.test", 32002),
+        ("sip:bob@desk.sip.sidetone.test", Code::USER_NOT_REGISTERED),
+        ("sip:alice@desk.sip.sydney.sidetone.test", Code::REGISTERED_URI_WITH_EDGE),
+        ("sip:alice@desk.sip.us1-ix.sidetone.test", Code::NOT_REGISTERED_ON_EDGE),
+        ("sip:desk.sip.sidetone.test", Code::URI_WITHOUT_USER),
+        ("sip:alice@other.sip.sidetone.test", Code::DIALLED_DOMAIN_UNKNOWN),
     ] {
         let mut rig = rig();
         register(&mut rig, &ALICE);
@@ -397,7 +397,7 @@ fn contacts_of_a_user_that_may_not_register_any_more_do_not_ring() {
         assert_eq!(after.control.registrations().0, 1, "it stays until it expires");
         dial(&mut after, TO_ALICE);
         assert!(invites(&after).is_empty());
-        assert_eq!(codes(&after), [32009]);
+        assert_eq!(codes(&after), [Code::USER_NOT_REGISTERED]);
     }
 }
 
@@ -408,7 +408,7 @@ fn a_uri_that_says_secure_rings_contacts_over_tls_alone() {
     register(&mut over_udp, &ALICE);
     dial(&mut over_udp, SECURE);
     assert!(invites(&over_udp).is_empty());
-    assert_eq!(codes(&over_udp), [32209]);
+    assert_eq!(codes(&over_udp), [Code::TLS_REQUIRED]);
 
     let mut both = rig();
     register(&mut both, &ALICE);
@@ -433,7 +433,7 @@ fn a_foreign_account_rings_no_phone_and_a_phone_is_called_with_its_domains_latch
     foreign.sent.clear();
     foreign.answer_webhook(&format!("<Dial><Sip>{TO_ALICE}</Sip></Dial>"));
     assert!(invites(&foreign).is_empty());
-    assert_eq!(codes(&foreign), [32214]);
+    assert_eq!(codes(&foreign), [Code::FOREIGN_DOMAIN]);
 
     let mut latched = Rig::with_settings(Book::with_registrations(), |settings| {
         settings.domain_latches.insert("desk".to_owned(), LatchMode::Any);

@@ -1,7 +1,7 @@
 //! SRTP by domain, URI and setting (signaling/contract/sip.md 10), and that keys stay secret.
 
 use shared::config::SrtpUse;
-use shared::{MediaCommand, SrtpKeys, SrtpSuite, Transport};
+use shared::{Code, MediaCommand, SrtpKeys, SrtpSuite, Transport};
 
 use super::rig::*;
 
@@ -43,7 +43,10 @@ fn a_secure_domain_takes_srtp_over_tls_and_nothing_else() {
     rig.come_from(Transport::Tls, CALLER);
     assert_eq!(rig.invite(&Invite::default()), [100, 488], "in the clear");
     assert_eq!(code(&rig), "32208");
-    assert_eq!(rig.notifications.last().map(|notification| notification.error_code), Some(32208));
+    assert_eq!(
+        rig.notifications.last().map(|notification| notification.error_code),
+        Some(Code::SRTP_REQUIRED)
+    );
     assert_eq!(rig.invite(&protected(KEY)), [100, 180]);
     rig.answer_webhook("<Pause length=\"9\"/><Say>x</Say>");
 }

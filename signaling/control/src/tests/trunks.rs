@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::config::Trunk;
-use shared::{LatchMode, MediaCommand, Transport};
+use shared::{Code, LatchMode, MediaCommand, Transport};
 use sip::message::Request;
 use sip::{Message, Method};
 use store::CallStatus;
@@ -239,7 +239,10 @@ fn a_carrier_always_gets_a_response_and_the_account_is_notified_of_a_refusal() {
         assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [404], "`{domain}`");
         assert_eq!(rig.refused, ["carrier_without_domain"]);
         let told = &rig.notifications[0];
-        assert_eq!((told.error_code, told.account), (32002, super::rig::ACCOUNT));
+        assert_eq!(
+            (told.error_code, told.account),
+            (Code::DIALLED_DOMAIN_UNKNOWN, super::rig::ACCOUNT)
+        );
         assert!(told.message.contains("carrier"), "{}", told.message);
         let reason = super::rig::header(rig.last_response(), "X-Twilio-Error").unwrap();
         assert!(reason.starts_with("32002 "), "{reason}");
@@ -249,7 +252,7 @@ fn a_carrier_always_gets_a_response_and_the_account_is_notified_of_a_refusal() {
         settings.trunks = vec![carrier("gone")];
     });
     assert_eq!(rig.invite(&Invite::default()), [403]);
-    assert_eq!(rig.notifications[0].error_code, 32201);
+    assert_eq!(rig.notifications[0].error_code, Code::SIP_SOURCE_NOT_LISTED);
 }
 
 #[test]

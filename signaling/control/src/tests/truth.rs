@@ -41,7 +41,7 @@ fn told(rig: &Rig, rule: &str, peer: Peer) {
     }
     let written = rig.notifications.last().map(|note| (note.error_code, note.message.as_str()));
     let on_an_account = refusal.code.is_some() && rule != "digest_locked_out";
-    let expected = refusal.code.filter(|_| on_an_account).map(|code| (code.number(), sentence));
+    let expected = refusal.code.filter(|_| on_an_account).map(|code| (code, sentence));
     assert_eq!(written, expected, "{rule}: the notification");
     for timeline in &rig.timelines {
         let sentence = serde_json::to_string(sentence).expect("text");

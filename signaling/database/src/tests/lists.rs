@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{AccountSid, NotificationSid};
+use shared::{AccountSid, Code, NotificationSid};
 use store::{
     Account, AccountParameters, CallRecord, CallStatus, Change, Condition, Cursor, Described as _,
     HistoryQueue, HttpMessages, NotificationLevel, NotificationRecord, PageRequest, Patch, Reply,
@@ -147,7 +147,7 @@ fn notifications_of_a_call_are_found_by_it<P: Place>() {
             account: MAIN,
             call: of,
             level: NotificationLevel::Warning,
-            error_code: 11200,
+            error_code: Code::HTTP_RETRIEVAL,
             message: "Got HTTP 404".to_owned(),
             exchange: Some(HttpMessages { url: "http://x/".to_owned(), ..Default::default() }),
             created_ms: T0,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::Transport;
+use shared::{Code, Transport};
 use store::{BindingChanges, CallStatus, Change, RecordingStatus, Resource, TimelineRecord};
 
 use super::rows::{binding, call, domain, exchange, first, put, recording};
@@ -33,7 +33,7 @@ fn live_calls_are_closed_as_failed_after_a_kill<P: Place>() {
     assert_eq!(ended.status, CallStatus::Completed);
     let notes = reader.notifications(MAIN, &[], first(10)).unwrap();
     assert_eq!(notes.rows.len(), 2);
-    assert!(notes.rows.iter().all(|note| note.error_code == 12400 && note.call.is_some()));
+    assert!(notes.rows.iter().all(|note| note.error_code == Code::INTERNAL && note.call.is_some()));
 
     house = house.reopen(T0 + 2 * DAY_MS);
     assert_eq!(house.opened.recovered.calls_closed, 0);

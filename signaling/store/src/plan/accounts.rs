@@ -1,6 +1,6 @@
 //! Rules of accounts and API keys: who may create, rename and suspend them. Sans-IO.
 
-use shared::{AccountSid, KeySid};
+use shared::{AccountSid, Code, KeySid};
 
 use super::{Plan, Rules};
 use crate::account::{Account, AccountParameters, AccountStatus, Key, KeyParameters};
@@ -17,7 +17,10 @@ impl Rules for Account {
         given: &AccountParameters,
     ) -> Result<Self, WriteError> {
         if plan.account.parent.is_some() {
-            return Err(WriteError::invalid(21101, "A subaccount cannot have subaccounts"));
+            return Err(WriteError::invalid(
+                Code::SUBACCOUNT_NESTED,
+                "A subaccount cannot have subaccounts",
+            ));
         }
         plan.room_for::<Self>(owner)?;
         let unix_ms = plan.mint.unix_ms;
@@ -50,20 +53,26 @@ fn may_set_status(
     by: Option<AccountSid>,
 ) -> Result<(), WriteError> {
     let Some(parent) = plan.account.parent else {
-        return Err(WriteError::invalid(21477, "The status of a main account cannot be set"));
+        return Err(WriteError::invalid(
+            Code::MAIN_ACCOUNT_STATUS,
+            "The status of a main account cannot be set",
+        ));
     };
     if by != Some(parent) {
         return Err(WriteError::new(
             403,
-            20006,
+            Code::ACCESS_DENIED,
             "Only the parent account may set the status of a subaccount",
         ));
     }
     if !plan.snapshot.account_is_active(parent) {
-        return Err(WriteError::invalid(21476, "The parent account is not active"));
+        return Err(WriteError::invalid(
+            Code::PARENT_SUSPENDED,
+            "The parent account is not active",
+        ));
     }
     if plan.account.status == AccountStatus::Closed && status != AccountStatus::Closed {
-        return Err(WriteError::invalid(21479, "A closed account stays closed"));
+        return Err(WriteError::invalid(Code::ACCOUNT_CLOSED, "A closed account stays closed"));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use shared::{AccountSid, IpAccessControlListSid, IpAddressSid};
+use shared::{AccountSid, Code, IpAccessControlListSid, IpAddressSid};
 
 use super::{Plan, Rules};
 use crate::credential::{
@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::write::WriteError;
 
 /// Code of an invalid address or prefix.
-const INVALID: u32 = 21235;
+const INVALID: Code = Code::ACCESS_CONTROL_LIST;
 
 impl Rules for IpAccessControlList {
     fn create(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{AccountSid, BindingSid, DomainSid};
+use shared::{AccountSid, BindingSid, Code, DomainSid};
 
 use super::{Checked, Plan, Planned, Rules};
 use crate::binding::BindingChanges;
@@ -91,7 +91,7 @@ impl Plan<'_> {
         let (name, labels) = self.snapshot.suffix.name(text).map_err(|problem| {
             let suffix = self.snapshot.suffix.as_str();
             WriteError::invalid(
-                21232,
+                Code::DOMAIN_NAME,
                 format!(
                     "DomainName {problem}; a full name ends in .sip.{suffix} or .sip.twilio.com"
                 ),
@@ -101,7 +101,7 @@ impl Plan<'_> {
             let is_below = labels.above().is_some();
             if !(holder == self.account.sid || is_below && Some(holder) == self.account.parent) {
                 return Err(WriteError::invalid(
-                    21232,
+                    Code::DOMAIN_NAME,
                     "DomainName is reserved: an Account SID is the domain name of that account",
                 ));
             }
@@ -118,7 +118,7 @@ impl Plan<'_> {
             Some(row) if owned(row) => Ok((name, labels, Some(row.sid))),
             None if reserved => Ok((name, labels, None)),
             Some(_) | None => Err(WriteError::invalid(
-                21232,
+                Code::DOMAIN_NAME,
                 format!(
                     "DomainName is below `{above}`, which neither this account nor its parent owns"
                 ),

@@ -114,7 +114,7 @@ fn an_address_that_moves_keeps_a_prefix_that_fits() {
                 Ok((row.block.address().to_string(), row.block.prefix()))
             }
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error.code),
+            Err(error) => Err(error.code.number()),
         }
     };
     assert_eq!(update(Some("198.51.100.1"), None), Ok(("198.51.100.1".to_owned(), 24)));

@@ -51,7 +51,7 @@ impl Book {
 
     /// The code of a refusal; 0 when it was allowed.
     fn code(&mut self, account: AccountSid, write: &Write) -> u32 {
-        self.try_write(account, write).err().map_or(0, |error| error.code)
+        self.try_write(account, write).err().map_or(0, |error| error.code.number())
     }
 
     fn domain(&mut self, account: AccountSid, name: &str) -> DomainSid {

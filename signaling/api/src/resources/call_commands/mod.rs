@@ -6,7 +6,7 @@ mod party;
 mod recording;
 
 use shared::limits::{CALL_S, RING_S, TWIML_INLINE_CHARACTERS_MAX};
-use shared::{AccountSid, CallSid};
+use shared::{AccountSid, CallSid, Code};
 use store::{
     CallEvents, CreateCall, HttpMethod, Patch, Secret, SipAuth, TwimlSource, UpdateAction,
     UpdateCall, Webhook, WriteError,
@@ -29,9 +29,12 @@ pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, Wri
     let to = target(form.value("To").map(str::trim).unwrap_or_default())?;
     let from = caller(&to, form.value("From").map(str::trim).unwrap_or_default())?;
     refuse_what_is_not_built(form)?;
-    let method = form.method("Method", 21209)?.unwrap_or_default();
+    let method = form.method("Method", Code::METHOD)?.unwrap_or_default();
     let twiml = twiml_source(form, method)?.ok_or_else(|| {
-        WriteError::invalid(21205, "One of Url, Twiml and ApplicationSid is required")
+        WriteError::invalid(
+            Code::URL_NOT_ABSOLUTE,
+            "One of Url, Twiml and ApplicationSid is required",
+        )
     })?;
     Ok(CreateCall {
         account,
@@ -43,8 +46,10 @@ pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, Wri
         status_callback: status_callback(form)?,
         status_callback_events: call_events(form),
         send_digits: form.value("SendDigits").map(send_digits).transpose()?,
-        timeout_s: form.number("Timeout", (1, RING_S.1), 21208)?.unwrap_or(TIMEOUT_S),
-        time_limit_s: form.number("TimeLimit", (1, CALL_S.1), 20422)?.unwrap_or(CALL_S.0),
+        timeout_s: form.number("Timeout", (1, RING_S.1), Code::TIMEOUT)?.unwrap_or(TIMEOUT_S),
+        time_limit_s: form
+            .number("TimeLimit", (1, CALL_S.1), Code::INVALID_PARAMETER)?
+            .unwrap_or(CALL_S.0),
         record: record(form)?,
         sip_auth: sip_auth(form)?,
         warnings: without_effect(form).into_iter().chain(unknown_events(form)).collect(),
@@ -57,9 +62,12 @@ pub(crate) fn update(
     call: CallSid,
     form: &Form,
 ) -> Result<UpdateCall, WriteError> {
-    let method = form.method("Method", 21209)?.unwrap_or_default();
+    let method = form.method("Method", Code::METHOD)?.unwrap_or_default();
     if form.value("Url").is_some() && form.value("Twiml").is_some() {
-        return Err(WriteError::invalid(21205, "Url and Twiml exclude each other"));
+        return Err(WriteError::invalid(
+            Code::URL_NOT_ABSOLUTE,
+            "Url and Twiml exclude each other",
+        ));
     }
     let redirect = twiml_source(form, method)?;
     let fallback = webhook(form, "FallbackUrl", "FallbackMethod")?;
@@ -79,13 +87,13 @@ pub(crate) fn update(
         None => Patch::Keep,
         Some(_) => status_callback(form)?.map_or(Patch::Clear, Patch::Set),
     };
-    let time_limit_s = form.number("TimeLimit", (1, CALL_S.1), 20422)?;
+    let time_limit_s = form.number("TimeLimit", (1, CALL_S.1), Code::INVALID_PARAMETER)?;
     Ok(UpdateCall { account, call, action, status_callback, time_limit_s })
 }
 
 /// The source of the first document: `Url` takes precedence over `Twiml`.
 fn twiml_source(form: &Form, method: HttpMethod) -> Result<Option<TwimlSource>, WriteError> {
-    if let Some(url) = form.url("Url", 21205)? {
+    if let Some(url) = form.url("Url", Code::URL_NOT_ABSOLUTE)? {
         return Ok(Some(TwimlSource::Url(Webhook { url, method })));
     }
     let Some(twiml) = form.value("Twiml") else { return Ok(None) };
@@ -97,8 +105,8 @@ fn twiml_source(form: &Form, method: HttpMethod) -> Result<Option<TwimlSource>, 
 }
 
 fn webhook(form: &Form, url: &str, method: &str) -> Result<Option<Webhook>, WriteError> {
-    let method = form.method(method, 21209)?.unwrap_or_default();
-    Ok(form.url(url, 21205)?.map(|url| Webhook { url, method }))
+    let method = form.method(method, Code::METHOD)?.unwrap_or_default();
+    Ok(form.url(url, Code::URL_NOT_ABSOLUTE)?.map(|url| Webhook { url, method }))
 }
 
 /// Reads `StatusCallback`: a URL whose host name, unlike that of others, may not have an underscore.
@@ -109,7 +117,7 @@ fn status_callback(form: &Form) -> Result<Option<Webhook>, WriteError> {
     };
     if callback.as_ref().and_then(host).is_some_and(|host| host.contains('_')) {
         let message = "StatusCallback is not valid: its host name may not hold an underscore";
-        return Err(WriteError::invalid(21205, message));
+        return Err(WriteError::invalid(Code::URL_NOT_ABSOLUTE, message));
     }
     Ok(callback)
 }
@@ -120,7 +128,7 @@ fn send_digits(text: &str) -> Result<String, WriteError> {
         let message = format!(
             "SendDigits may have at most {SEND_DIGITS_MAX} characters of 0-9, A-D, *, #, w and W"
         );
-        return Err(WriteError::invalid(21206, message));
+        return Err(WriteError::invalid(Code::SEND_DIGITS, message));
     }
     Ok(text.to_owned())
 }
@@ -143,15 +151,16 @@ fn call_events(form: &Form) -> CallEvents {
 fn sip_auth(form: &Form) -> Result<Option<SipAuth>, WriteError> {
     let username = form.value("SipAuthUsername");
     let password = form.value("SipAuthPassword");
-    check_sip_auth("SipAuthUsername", username, (21221, 21222))?;
-    check_sip_auth("SipAuthPassword", password, (21223, 21224))?;
+    check_sip_auth("SipAuthUsername", username, (Code::SIP_USERNAME_LENGTH, Code::SIP_USERNAME))?;
+    check_sip_auth("SipAuthPassword", password, (Code::SIP_PASSWORD_LENGTH, Code::SIP_PASSWORD))?;
     match (username, password) {
         (Some(username), Some(password)) => {
             Ok(Some(SipAuth { username: username.to_owned(), password: Secret::new(password) }))
         }
-        (Some(_), None) => {
-            Err(WriteError::invalid(21225, "SipAuthUsername needs a SipAuthPassword"))
-        }
+        (Some(_), None) => Err(WriteError::invalid(
+            Code::SIP_USERNAME_ALONE,
+            "SipAuthUsername needs a SipAuthPassword",
+        )),
         (None, _) => Ok(None),
     }
 }
@@ -159,7 +168,7 @@ fn sip_auth(form: &Form) -> Result<Option<SipAuth>, WriteError> {
 fn check_sip_auth(
     name: &str,
     value: Option<&str>,
-    (too_long, illegal): (u32, u32),
+    (too_long, illegal): (Code, Code),
 ) -> Result<(), WriteError> {
     let value = value.unwrap_or_default();
     if value.chars().count() > SIP_AUTH_CHARACTERS_MAX {

@@ -25,18 +25,18 @@ pub(super) fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
     if form.value("ApplicationSid").is_some() {
         let message =
             "ApplicationSid is unknown: applications are not built in this version of the gateway";
-        return Err(WriteError::invalid(21218, message));
+        return Err(WriteError::invalid(Code::APPLICATION_SID, message));
     }
     if form.value("Byoc").is_some() {
         let message = "Byoc is unknown: BYOC trunks are not built in this version of the gateway";
-        return Err(WriteError::invalid(21300, message));
+        return Err(WriteError::invalid(Code::BYOC_TRUNK_SID, message));
     }
     // SendDigits switches machine detection off.
     let detects = form.value("MachineDetection").is_some() && form.value("SendDigits").is_none();
     if detects {
         let message = "MachineDetection is not built in this version of the gateway: place the call \
                        without it";
-        return Err(WriteError::invalid(21234, message));
+        return Err(WriteError::invalid(Code::MACHINE_DETECTION, message));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The parties of a call to be placed: `To`, `From` and `CallerId`, checked for form. Control resolves them.
 
+use shared::Code;
 use shared::limits::{SIP_NOUN_HEADERS_MAX, SIP_NOUN_URI_MAX};
 use store::{CallTarget, WriteError};
 
@@ -13,7 +14,7 @@ const TARGET_HEADERS: [&str; 4] =
 /// Reads `To`.
 pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
     if to.is_empty() {
-        return Err(WriteError::invalid(21201, "No 'To' number is specified"));
+        return Err(WriteError::invalid(Code::TO_MISSING, "No 'To' number is specified"));
     }
     let scheme = to.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
@@ -21,18 +22,21 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
         Some("sips") => sip_target(&over_tls(to)),
         Some("client") => {
             let message = "To `client:` is not built in this version of the gateway";
-            Err(WriteError::invalid(21211, message))
+            Err(WriteError::invalid(Code::TO_INVALID, message))
         }
         Some("app") => {
             let message = "To `app:` names an application, and applications are not built in this \
                            version of the gateway: call a SIP URI or a number";
-            Err(WriteError::invalid(21218, message))
+            Err(WriteError::invalid(Code::APPLICATION_SID, message))
         }
         Some(_) | None => number(to).map(CallTarget::Number).ok_or_else(|| {
             if to.chars().any(char::is_alphabetic) {
-                WriteError::invalid(21217, "To does not look like a phone number or a sip: URI")
+                WriteError::invalid(
+                    Code::TO_NOT_A_NUMBER,
+                    "To does not look like a phone number or a sip: URI",
+                )
             } else {
-                WriteError::invalid(21211, "The 'To' number is not a valid phone number")
+                WriteError::invalid(Code::TO_INVALID, "The 'To' number is not a valid phone number")
             }
         }),
     }
@@ -54,8 +58,9 @@ fn over_tls(sips: &str) -> String {
 /// Checks a SIP URI for form. Control resolves it.
 fn sip_target(to: &str) -> Result<CallTarget, WriteError> {
     let (uri, headers) = to.split_once('?').unwrap_or((to, ""));
-    let invalid =
-        |problem: &str| WriteError::invalid(21211, format!("To is not a valid SIP URI: {problem}"));
+    let invalid = |problem: &str| {
+        WriteError::invalid(Code::TO_INVALID, format!("To is not a valid SIP URI: {problem}"))
+    };
     if uri.chars().count() >= SIP_NOUN_URI_MAX {
         return Err(invalid("it has 255 or more characters"));
     }
@@ -102,7 +107,7 @@ fn check_headers(part: &str) -> Result<(), WriteError> {
     if part.chars().count() >= SIP_NOUN_HEADERS_MAX {
         let message =
             format!("The header part of To must be shorter than {SIP_NOUN_HEADERS_MAX} characters");
-        return Err(WriteError::invalid(21227, message));
+        return Err(WriteError::invalid(Code::SIP_HEADER_PART_LENGTH, message));
     }
     for pair in part.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -111,7 +116,7 @@ fn check_headers(part: &str) -> Result<(), WriteError> {
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
         if !is_token {
             return Err(WriteError::invalid(
-                21228,
+                Code::SIP_HEADER_NAME_ILLEGAL,
                 "To holds a header with an illegal character in its name",
             ));
         }
@@ -123,11 +128,11 @@ fn check_headers(part: &str) -> Result<(), WriteError> {
                 "Header {name} cannot be set: only X- headers (not X-Twilio) and {} can",
                 TARGET_HEADERS.join(", ")
             );
-            return Err(WriteError::invalid(21228, message));
+            return Err(WriteError::invalid(Code::SIP_HEADER_NAME_ILLEGAL, message));
         }
         if value.chars().any(char::is_control) {
             let message = format!("Header {name} of To holds an illegal character in its value");
-            return Err(WriteError::invalid(21229, message));
+            return Err(WriteError::invalid(Code::SIP_HEADER_VALUE_ILLEGAL, message));
         }
     }
     Ok(())
@@ -136,10 +141,11 @@ fn check_headers(part: &str) -> Result<(), WriteError> {
 /// Reads `From`: a user part where the callee is a SIP URI, a number where it is a number.
 pub(super) fn caller(to: &CallTarget, from: &str) -> Result<String, WriteError> {
     if from.is_empty() {
-        return Err(WriteError::invalid(21213, "No 'From' number is specified"));
+        return Err(WriteError::invalid(Code::FROM_MISSING, "No 'From' number is specified"));
     }
-    let invalid =
-        |problem: &str| WriteError::invalid(21212, format!("From is not valid: {problem}"));
+    let invalid = |problem: &str| {
+        WriteError::invalid(Code::FROM_INVALID, format!("From is not valid: {problem}"))
+    };
     match to {
         CallTarget::Sip(_) => {
             if let Some(number) = number(from) {
@@ -167,7 +173,7 @@ pub(super) fn caller_id(text: &str) -> Result<String, WriteError> {
         return Ok(text.to_owned());
     }
     Err(WriteError::invalid(
-        21212,
+        Code::FROM_INVALID,
         "CallerId must be a phone number, a user part or a sip: address",
     ))
 }

@@ -9,7 +9,7 @@ const BASE: [(&str, &str); 3] =
     [("To", "sip:bob@pbx.example"), ("From", "alice"), ("Url", "https://app.example/v")];
 
 /// The base request with some parameters replaced or added.
-fn with(changes: &[(&str, &str)]) -> Result<CreateCall, u32> {
+fn with(changes: &[(&str, &str)]) -> Result<CreateCall, Code> {
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in BASE {
         if !changes.iter().any(|(changed, _)| *changed == name) {
@@ -57,55 +57,55 @@ fn each_bad_parameter_of_a_call_has_its_code() {
     let (long_uri, long_headers) =
         (format!("sip:{}@h", "x".repeat(255)), format!("sip:b@h?X-A={}", "x".repeat(1_024)));
     let (long, many) = ("x".repeat(256), "x".repeat(4_001));
-    let cases: &[(&[(&str, &str)], u32)] = &[
-        (&[("To", "")], 21201),
-        (&[("From", "")], 21213),
-        (&[("To", "sip:")], 21211),
-        (&[("To", "sip:bob@")], 21211),
-        (&[("To", "sip:@host")], 21211),
-        (&[("To", "sip:bob@host:99999")], 21211),
-        (&[("To", "sip:bob@[::1")], 21211),
-        (&[("To", "sip:bob@ho st")], 21211),
-        (&[("To", "sip:bob@host\r\nX: y")], 21211),
-        (&[("To", "client:joe")], 21211),
-        (&[("To", "app:AP00000000000000000000000000000001")], 21218),
-        (&[("To", "bob")], 21217),
-        (&[("To", "+")], 21211),
-        (&[("To", "+1234567890123456")], 21211),
-        (&[("To", &long_uri)], 21211),
-        (&[("To", &long_headers)], 21227),
-        (&[("To", "sip:b@h?X%20A=1")], 21228),
-        (&[("To", "sip:b@h?From=1")], 21228),
-        (&[("To", "sip:b@h?X-Twilio-CallSid=1")], 21228),
-        (&[("To", "sip:b@h?X-A=a%0d%0aB:c")], 21229),
-        (&[("From", "alice@example.com")], 21212),
-        (&[("From", "a b")], 21212),
-        (&[("To", "+15005550006")], 21212),
-        (&[("CallerId", "a b")], 21212),
-        (&[("Url", "ftp://x")], 21205),
-        (&[("Url", "")], 21205),
-        (&[("Url", ""), ("Twiml", &many)], 20422),
-        (&[("ApplicationSid", "AP00000000000000000000000000000001")], 21218),
-        (&[("Byoc", "BY1")], 21300),
-        (&[("MachineDetection", "Enable")], 21234),
-        (&[("Method", "PUT")], 21209),
-        (&[("StatusCallbackMethod", "X")], 21209),
-        (&[("StatusCallback", "http://my_host.example/x")], 21205),
-        (&[("StatusCallback", "x")], 21205),
-        (&[("FallbackUrl", "x")], 21205),
-        (&[("SendDigits", "12x")], 21206),
-        (&[("SendDigits", "123456789012345678901234567890123")], 21206),
-        (&[("Timeout", "0")], 21208),
-        (&[("Timeout", "601")], 21208),
-        (&[("Timeout", "soon")], 21208),
-        (&[("TimeLimit", "86401")], 20422),
-        (&[("RecordingChannels", "quad")], 20422),
-        (&[("Record", "maybe")], 20422),
-        (&[("SipAuthUsername", &long), ("SipAuthPassword", "p")], 21221),
-        (&[("SipAuthUsername", "a\u{1}"), ("SipAuthPassword", "p")], 21222),
-        (&[("SipAuthUsername", "a"), ("SipAuthPassword", &long)], 21223),
-        (&[("SipAuthUsername", "a"), ("SipAuthPassword", "\n")], 21224),
-        (&[("SipAuthUsername", "a")], 21225),
+    let cases: &[(&[(&str, &str)], Code)] = &[
+        (&[("To", "")], Code::TO_MISSING),
+        (&[("From", "")], Code::FROM_MISSING),
+        (&[("To", "sip:")], Code::TO_INVALID),
+        (&[("To", "sip:bob@")], Code::TO_INVALID),
+        (&[("To", "sip:@host")], Code::TO_INVALID),
+        (&[("To", "sip:bob@host:99999")], Code::TO_INVALID),
+        (&[("To", "sip:bob@[::1")], Code::TO_INVALID),
+        (&[("To", "sip:bob@ho st")], Code::TO_INVALID),
+        (&[("To", "sip:bob@host\r\nX: y")], Code::TO_INVALID),
+        (&[("To", "client:joe")], Code::TO_INVALID),
+        (&[("To", "app:AP00000000000000000000000000000001")], Code::APPLICATION_SID),
+        (&[("To", "bob")], Code::TO_NOT_A_NUMBER),
+        (&[("To", "+")], Code::TO_INVALID),
+        (&[("To", "+1234567890123456")], Code::TO_INVALID),
+        (&[("To", &long_uri)], Code::TO_INVALID),
+        (&[("To", &long_headers)], Code::SIP_HEADER_PART_LENGTH),
+        (&[("To", "sip:b@h?X%20A=1")], Code::SIP_HEADER_NAME_ILLEGAL),
+        (&[("To", "sip:b@h?From=1")], Code::SIP_HEADER_NAME_ILLEGAL),
+        (&[("To", "sip:b@h?X-Twilio-CallSid=1")], Code::SIP_HEADER_NAME_ILLEGAL),
+        (&[("To", "sip:b@h?X-A=a%0d%0aB:c")], Code::SIP_HEADER_VALUE_ILLEGAL),
+        (&[("From", "alice@example.com")], Code::FROM_INVALID),
+        (&[("From", "a b")], Code::FROM_INVALID),
+        (&[("To", "+15005550006")], Code::FROM_INVALID),
+        (&[("CallerId", "a b")], Code::FROM_INVALID),
+        (&[("Url", "ftp://x")], Code::URL_NOT_ABSOLUTE),
+        (&[("Url", "")], Code::URL_NOT_ABSOLUTE),
+        (&[("Url", ""), ("Twiml", &many)], Code::INVALID_PARAMETER),
+        (&[("ApplicationSid", "AP00000000000000000000000000000001")], Code::APPLICATION_SID),
+        (&[("Byoc", "BY1")], Code::BYOC_TRUNK_SID),
+        (&[("MachineDetection", "Enable")], Code::MACHINE_DETECTION),
+        (&[("Method", "PUT")], Code::METHOD),
+        (&[("StatusCallbackMethod", "X")], Code::METHOD),
+        (&[("StatusCallback", "http://my_host.example/x")], Code::URL_NOT_ABSOLUTE),
+        (&[("StatusCallback", "x")], Code::URL_NOT_ABSOLUTE),
+        (&[("FallbackUrl", "x")], Code::URL_NOT_ABSOLUTE),
+        (&[("SendDigits", "12x")], Code::SEND_DIGITS),
+        (&[("SendDigits", "123456789012345678901234567890123")], Code::SEND_DIGITS),
+        (&[("Timeout", "0")], Code::TIMEOUT),
+        (&[("Timeout", "601")], Code::TIMEOUT),
+        (&[("Timeout", "soon")], Code::TIMEOUT),
+        (&[("TimeLimit", "86401")], Code::INVALID_PARAMETER),
+        (&[("RecordingChannels", "quad")], Code::INVALID_PARAMETER),
+        (&[("Record", "maybe")], Code::INVALID_PARAMETER),
+        (&[("SipAuthUsername", &long), ("SipAuthPassword", "p")], Code::SIP_USERNAME_LENGTH),
+        (&[("SipAuthUsername", "a\u{1}"), ("SipAuthPassword", "p")], Code::SIP_USERNAME),
+        (&[("SipAuthUsername", "a"), ("SipAuthPassword", &long)], Code::SIP_PASSWORD_LENGTH),
+        (&[("SipAuthUsername", "a"), ("SipAuthPassword", "\n")], Code::SIP_PASSWORD),
+        (&[("SipAuthUsername", "a")], Code::SIP_USERNAME_ALONE),
     ];
     for (changes, code) in cases {
         assert_eq!(with(changes).err(), Some(*code), "{changes:?}");
@@ -163,9 +163,9 @@ fn an_update_ends_redirects_or_only_changes_settings() {
     };
     assert_eq!(read("Status=completed").unwrap().action, Some(UpdateAction::Complete));
     assert_eq!(read("Status=canceled&Url=http://a/").unwrap().action, Some(UpdateAction::Cancel));
-    assert_eq!(read("Status=busy").unwrap_err(), 20422);
-    assert_eq!(read("StatusCallback=http://my_host/").unwrap_err(), 21205);
-    assert_eq!(read("Url=http://a/&Twiml=%3CResponse/%3E").unwrap_err(), 21205);
+    assert_eq!(read("Status=busy").unwrap_err(), Code::INVALID_PARAMETER);
+    assert_eq!(read("StatusCallback=http://my_host/").unwrap_err(), Code::URL_NOT_ABSOLUTE);
+    assert_eq!(read("Url=http://a/&Twiml=%3CResponse/%3E").unwrap_err(), Code::URL_NOT_ABSOLUTE);
     assert!(matches!(
         read("Twiml=%3CResponse/%3E").unwrap().action,
         Some(UpdateAction::Redirect { twiml: TwimlSource::Inline(_), .. })
