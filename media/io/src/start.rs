@@ -373,6 +373,7 @@ fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
         seed: config.seed ^ u64::from(setup.id.0).wrapping_add(1).wrapping_mul(SEED_STEP),
         inband_digits: config.inband_digits,
         unix_ms_at_zero: clock::unix_ms_at_zero(),
+        has_tier: false,
     }
 }
 

@@ -177,6 +177,7 @@ fn plane_with(legs: u16, codec_b: Codec, bridged: bool, srtp: impl Fn(u16) -> bo
         seed: 1,
         inband_digits: true,
         unix_ms_at_zero: 0,
+        has_tier: false,
     });
     for slot in 0..legs {
         let codec = if slot % 2 == 0 { Codec::Pcmu } else { codec_b };

@@ -29,6 +29,7 @@ mod rtcp;
 pub mod rtp;
 mod side_table;
 mod simd;
+mod soft_tier;
 pub mod srtp;
 mod tap;
 mod telephone_event;
@@ -44,3 +45,4 @@ pub use plane::{
     FEED_BYTES, HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, TAP_BYTES,
 };
 pub use relay_rule::{NotRelayable, RelayRule, RelayStream, RelayedCounts};
+pub use soft_tier::{SoftTier, Verdict};

@@ -63,28 +63,16 @@ impl Losses {
         was_missing || age < BITS && self.unplaced.take_back(sequence)
     }
 
-    /// Adds what another tier counted up to `newest`: gaps, and packets that are missing. Fewer than 0 are
-    /// missing where packets came that were missing before; answers how many of them never were: duplicates.
-    pub fn absorb(&mut self, newest: u32, gaps: u32, missing: i64) -> u32 {
+    /// Adds what another tier counted up to `newest`: packets that it passed over, in this many gaps.
+    pub fn absorb(&mut self, newest: u32, gaps: u32, lost: u32) {
         if newest.wrapping_sub(self.unplaced.newest) >= BITS {
             // They are older than any packet that may still arrive.
             self.pattern.lost += u64::from(std::mem::take(&mut self.unplaced.lost));
         }
         self.advance(newest);
         self.unplaced.newest = newest;
-        if let Ok(lost) = u32::try_from(missing) {
-            self.unplaced.lost = self.unplaced.lost.saturating_add(lost);
-            self.pattern.runs += u64::from(gaps.min(lost));
-            return 0;
-        }
-        let mut filled = u32::try_from(missing.unsigned_abs()).unwrap_or(u32::MAX);
-        while filled > 0 && self.missing != 0 {
-            self.missing &= self.missing - 1;
-            filled -= 1;
-        }
-        let taken_back = filled.min(self.unplaced.lost);
-        self.unplaced.lost -= taken_back;
-        filled - taken_back
+        self.unplaced.lost = self.unplaced.lost.saturating_add(lost);
+        self.pattern.runs += u64::from(gaps.min(lost));
     }
 
     /// The pattern if no missing packet arrives any more.
@@ -227,23 +215,21 @@ mod tests {
         let mut losses = Losses::default();
         losses.restart(10);
         losses.gap(12, 1);
-        assert_eq!(losses.absorb(40, 2, 3), 0);
+        losses.absorb(40, 2, 3);
         let pattern = losses.pattern();
         assert_eq!((pattern.lost, pattern.runs, pattern.bursts), (4, 3, 0));
         assert!(losses.late(40, 11) && losses.late(41, 30) && losses.late(41, 31));
         assert_eq!(losses.pattern().lost, 1);
-        // Packets that came late to the tier, and one that it had twice.
-        assert_eq!(losses.absorb(42, 0, -2), 1);
+        assert!(losses.late(41, 32) && !losses.late(41, 33));
         assert_eq!((losses.pattern().lost, losses.pattern().runs), (0, 0));
-        assert!(!losses.late(42, 30));
     }
 
     #[test]
     fn losses_of_another_tier_are_final_when_the_window_has_passed() {
         let mut losses = Losses::default();
         losses.restart(10);
-        let _ = losses.absorb(40, 1, 1);
-        let _ = losses.absorb(40 + BITS, 1, 1);
+        losses.absorb(40, 1, 1);
+        losses.absorb(40 + BITS, 1, 1);
         assert!(losses.late(40 + BITS, 39 + BITS) && !losses.late(40 + BITS, 38 + BITS));
         losses.restart(9);
         assert_eq!(losses.pattern().lost, 1);

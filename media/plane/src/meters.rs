@@ -153,7 +153,11 @@ impl Drops {
     }
 
     pub(crate) fn add(&mut self, reason: DropReason) {
-        self.0[reason as usize] += 1;
+        self.add_many(reason, 1);
+    }
+
+    pub(crate) fn add_many(&mut self, reason: DropReason, packets: u32) {
+        self.0[reason as usize] += u64::from(packets);
     }
 }
 
@@ -161,7 +165,7 @@ impl Drops {
 /// [`PlaneMeters::received_balance`], [`PlaneMeters::mesh_balance`] and [`PlaneMeters::feed_balance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaneMeters {
-    /// Datagrams passed to `Plane::receive`.
+    /// Datagrams passed to `Plane::receive`, and those that a tier below took.
     pub packets_received: u64,
     /// Of those: rewritten and sent to a peer on this core.
     pub packets_forwarded: u64,
@@ -226,6 +230,12 @@ pub struct PlaneMeters {
     pub legs: u64,
     /// Feeds that are open now.
     pub feeds: u64,
+    /// Legs whose party's packets a tier below relays now.
+    pub legs_below: u64,
+    /// Packets that it relayed; they stand in `packets_forwarded` too.
+    pub packets_below: u64,
+    /// Packets that it dropped; they stand in `packets_dropped` too.
+    pub packets_dropped_below: u64,
     /// Taps that are up now.
     pub taps: BySink<u64>,
 }

@@ -7,6 +7,7 @@ use shared::{CoreId, MediaEvent, Sink, TapFrame};
 
 use crate::mesh::MeshFrame;
 use crate::meters::DropReason;
+use crate::relay_rule::{RelayRule, RelayedCounts};
 
 /// A socket of this core, by its place in [`crate::PlaneConfig::ports`]: number `2 * i` is the RTP
 /// socket of `ports[i]`, number `2 * i + 1` its RTCP socket.
@@ -73,6 +74,23 @@ pub trait Output {
     /// Send 20 ms to a sink; `false` when its ring is full (then the frame is lost and counted, except a
     /// tap's last frame, which is offered again every 20 ms).
     fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool;
+    /// Have a tier below relay the packets that arrive at the port of this index, from now on and by this rule.
+    /// `false`: it cannot, or not now. Shells without a tier leave these three as they are.
+    fn give(&mut self, port_index: usize, rule: &RelayRule) -> bool {
+        let _ = (port_index, rule);
+        false
+    }
+    /// Take the port of this index back. Once this returns, the tier sends nothing more for it. Answers the
+    /// counts since it was given or read last.
+    fn take_back(&mut self, port_index: usize) -> RelayedCounts {
+        let _ = port_index;
+        RelayedCounts::default()
+    }
+    /// Read the counts of the port of this index since it was given or read last; the tier goes on.
+    fn relayed(&mut self, port_index: usize) -> RelayedCounts {
+        let _ = port_index;
+        RelayedCounts::default()
+    }
     /// Send a frame to another core; `false` when the ring to it is full.
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool;
 }

@@ -10,6 +10,7 @@
 //! 20 ms (`plane/beat.rs`), a command of signaling (`plane/command.rs`) and audio of a thread (`plane/feeds.rs`).
 
 mod beat;
+mod below;
 mod command;
 mod consistency;
 mod digits;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use shared::limits::{FEEDS_PER_CORE_MAX, LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
 use shared::{BySink, CoreId, FeedItem, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
 
+use self::below::Below;
 use crate::dtmf::ToneRelay;
 use crate::feed::FeedBuffer;
 use crate::inbound::Inbound;
@@ -36,6 +38,7 @@ use crate::meters::PlaneMeters;
 use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
 use crate::ports::Ports;
+use crate::rtp;
 use crate::side_table::SideTable;
 use crate::srtp::SrtpSession;
 use crate::tap::Tap;
@@ -65,6 +68,8 @@ pub struct PlaneConfig {
     pub inband_digits: bool,
     /// Unix time in milliseconds at `Instant::ZERO`, for the NTP timestamps of sender reports.
     pub unix_ms_at_zero: i64,
+    /// Whether the caller's [`Output`] has a tier that may relay for legs ([`crate::relay_rule`]).
+    pub has_tier: bool,
 }
 
 /// One media core; see the head of this file for its layout.
@@ -76,6 +81,7 @@ pub struct Plane {
     unix_ms_at_zero: i64,
     ports: Ports,
     legs: LegTable,
+    below: Below,
     /// SRTP state of the legs that have it.
     srtp: SideTable<SrtpSession>,
     /// Tones of the legs that play the bridged party's telephone events as such.
@@ -115,6 +121,7 @@ impl Plane {
             unix_ms_at_zero: config.unix_ms_at_zero,
             ports: Ports::new(&config.ports),
             legs: LegTable::new(config.core, legs_max),
+            below: Below::new(config.has_tier, legs_max),
             srtp: SideTable::new(legs_max),
             tones: SideTable::new(legs_max),
             feeds_max: config.feeds_max,
@@ -144,8 +151,15 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Output,
     ) -> Received {
+        let below = self.slot_below(socket).filter(|_| !rtp::is_rtcp(packet));
+        if let Some(slot) = below {
+            self.take_back(slot, out);
+        }
         self.meters.packets_received += 1;
         let received = self.take_packet(now, socket, source, packet, out);
+        if let Some(slot) = below {
+            self.give_below(slot, out);
+        }
         debug_assert_eq!(self.meters.received_balance(), 0, "a packet in no counter or in two");
         received
     }
@@ -198,6 +212,16 @@ impl Plane {
         &self.meters
     }
 
+    /// The slot of the leg at this socket, if a tier below relays its packets: this one went up.
+    #[inline]
+    fn slot_below(&self, socket: SocketId) -> Option<usize> {
+        if !self.below.has_tier() {
+            return None;
+        }
+        let slot = usize::from(self.ports.slot_at(socket)?);
+        self.below.is_given(slot).then_some(slot)
+    }
+
     /// The slot of a leg that is up here.
     fn slot_of(&self, leg: LegId) -> Option<usize> {
         self.legs.slot_of(leg)
@@ -209,7 +233,7 @@ pub const HOT_LEG_BYTES: usize = size_of::<Inbound>() + size_of::<Outbound>();
 const _: () = assert!(HOT_LEG_BYTES == 128);
 
 /// Memory of one leg without SRTP, tones and taps; the last 8 bytes are its two entries in the wheel.
-pub const LEG_BYTES: usize = SLOT_BYTES + 8;
+pub const LEG_BYTES: usize = SLOT_BYTES + below::SLOT_BYTES + 8;
 
 /// Memory of one leg with SRTP and tones.
 pub const LEG_BYTES_MAX: usize = LEG_BYTES + size_of::<SrtpSession>() + size_of::<ToneRelay>() + 4;

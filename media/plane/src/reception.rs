@@ -212,28 +212,19 @@ impl Reception {
         self.timed.then_some(Timing { timestamp, transit, jitter_16 })
     }
 
-    /// Counts packets that another tier relayed. Answers whether the stream advanced.
-    ///
-    /// The tier tells numbers, not packets, so loss is what RFC 3550 A.3 says: expected minus received, where a
-    /// packet that came late, here or there, takes a loss back. A tier that is behind (a packet that went up
-    /// has a higher number) fills the hole that its packets left here.
-    pub fn absorb(&mut self, past: &mut ReceptionPast, counts: &RelayedCounts) -> bool {
-        let ahead = counts.highest.wrapping_sub(self.highest_sequence()) as i32;
-        let missing = i64::from(ahead.max(0)) - i64::from(counts.packets);
-        let highest = if ahead > 0 { counts.highest } else { self.highest_sequence() };
-        let duplicates = past.losses.absorb(highest, counts.gaps, missing);
-        past.duplicates += u64::from(duplicates);
-        past.reordered += u64::from(counts.late.saturating_sub(duplicates));
+    /// Counts packets that another tier relayed, all of them above the highest number. The tier tells numbers, not
+    /// packets: those that it passed over are lost, until a late one takes a loss back (RFC 3550 A.3).
+    pub fn absorb(&mut self, past: &mut ReceptionPast, counts: &RelayedCounts) {
+        let ahead = counts.highest.wrapping_sub(self.highest_sequence());
+        debug_assert!(ahead >= counts.packets, "a tier relayed a late packet");
+        past.losses.absorb(counts.highest, counts.gaps, ahead.saturating_sub(counts.packets));
         self.received = self.received.wrapping_add(counts.packets);
-        (self.cycles, self.max_sequence) = ((highest >> 16) as u16, highest as u16);
+        (self.cycles, self.max_sequence) = ((counts.highest >> 16) as u16, counts.highest as u16);
         self.last_ms = clock::millis(counts.last_arrival);
-        if ahead >= 0 {
-            self.timestamp = counts.timestamp;
-            self.transit = counts.transit;
-            self.jitter_16 = counts.jitter_16;
-            self.jitter_max = self.jitter_max.max(u16::try_from(self.jitter()).unwrap_or(u16::MAX));
-        }
-        ahead > 0
+        self.timestamp = counts.timestamp;
+        self.transit = counts.transit;
+        self.jitter_16 = counts.jitter_16;
+        self.jitter_max = self.jitter_max.max(u16::try_from(self.jitter()).unwrap_or(u16::MAX));
     }
 
     /// Highest sequence number received, with the number of its wraps in the upper half.

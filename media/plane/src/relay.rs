@@ -66,13 +66,11 @@ pub(crate) struct Stamp {
     pub starts: bool,
 }
 
-/// The map of a relayed stream, and the bounds of its numbers. Extended by a cycle of our own choice, so that
-/// `floor <= next` holds across the wrap.
+/// The map of a relayed stream, and the next number to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NumberMap {
     pub delta_sequence: u16,
     pub delta_timestamp: u32,
-    pub floor: u32,
     pub next: u32,
 }
 
@@ -180,15 +178,12 @@ impl Numbers {
     /// The map by which the party's packets of this epoch are relayed. `None` while another feed has the stream, or
     /// when the party's packet with the `highest` number was not the last that we sent.
     pub fn map_of(&self, epoch: u16, highest: u16) -> Option<NumberMap> {
-        let next = 1 << 16 | u32::from(self.next_sequence);
-        let sent = self.next_sequence.wrapping_sub(self.floor_sequence);
         let is_next =
             self.next_sequence.wrapping_sub(self.delta_sequence) == highest.wrapping_add(1);
         (self.feed == Feed::relay(epoch) && is_next).then_some(NumberMap {
             delta_sequence: self.delta_sequence,
             delta_timestamp: self.delta_timestamp,
-            floor: next - u32::from(sent),
-            next,
+            next: 1 << 16 | u32::from(self.next_sequence),
         })
     }
 

@@ -6,22 +6,20 @@
 //! goes up to [`crate::Plane::receive`], as if there were no tier:
 //!
 //! ```text
-//!  in the plane --(relay_rule: Ok)--> in the tier --+ a packet that went up, a command, a tick:
-//!       ^                              |      ^     | absorb_relayed, then the input, then relay_rule again
-//!       |                              |      +-----+ with an equal rule
-//!       +------------------------------+
-//!        another rule, or NotRelayable
+//!  here --(a beat: `relay_rule` is Ok, and `Output::give` takes it)--> below
+//!  here <--(a command, a packet that went up, silence: `Output::take_back`)-- below
 //! ```
 //!
-//! Goes up: another source, SSRC or payload type (telephone events, comfort noise), RTCP, STUN, a header that is
-//! not the plain 12 bytes, an empty payload, a step of the sequence number that RFC 3550 A.1 takes for a restart,
-//! a timestamp further than `limits::TIMESTAMP_JUMP_MAX` from both the last one and the clock, a number below
-//! `floor`. The offsets are constants while the feed lasts, so the plane relays a telephone event by the map
-//! that the tier has.
+//! Goes up: another source that the latch may move to, another SSRC or payload type (telephone events, comfort
+//! noise), RTCP, STUN, a header that is not the plain 12 bytes, an empty payload, a number that is not above the
+//! highest or so far above that RFC 3550 A.1 takes it for a restart, a timestamp further than
+//! `limits::TIMESTAMP_JUMP_MAX` from both the last one and the clock. A tier so relays packets in order only, and
+//! the number of a packet that it sends follows from the rule: it cannot send one twice, nor one that
+//! another feed has used (I8). A late packet takes the longer way.
 //!
-//! The plane stays the owner of all figures. The tier counts; [`crate::Plane::absorb_relayed`] adds. It comes
-//! before the next input for either leg, because the latch, the media timeout, the numbers of a prompt and
-//! RTCP continue from them. And it comes at least every 200 ms: later, the beat takes the party for silent.
+//! The plane stays the owner of all figures. The tier counts; [`crate::Plane::absorb_relayed`] adds, before
+//! the next input that could change the rule, and at least every 200 ms: later, the beat takes the party for
+//! silent.
 //! DSCP is not in the rule: it is a setting of the sockets, one for all legs.
 
 use std::net::SocketAddr;
@@ -36,6 +34,8 @@ pub struct RelayRule {
     pub port: MediaPort,
     /// The source that the leg is locked to.
     pub source: SocketAddr,
+    /// Whether packets of another source go up, because the latch may move to it. Else they are dropped.
+    pub others_go_up: bool,
     /// SSRC of the party's stream.
     pub ssrc: u32,
     /// Payload type of its audio, as we receive it.
@@ -56,8 +56,6 @@ pub struct RelayRule {
     pub delta_sequence: u16,
     /// Added to each timestamp, wrapping.
     pub delta_timestamp: u32,
-    /// Lowest extended sequence number to send: the feed before has used the ones below (I8).
-    pub floor: u32,
     /// State of the stream, from which the tier continues.
     pub stream: RelayStream,
 }
@@ -65,8 +63,8 @@ pub struct RelayRule {
 /// State of a relayed stream. The only part of a rule that changes with each packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayStream {
-    /// Next extended sequence number to send. The low 16 bits are those on the wire; the high ones have no
-    /// meaning but that `floor` counts by them too.
+    /// Next sequence number to send: what `highest` and one more is mapped to. The low 16 bits are those on the wire;
+    /// the high ones only keep it above 0.
     pub next: u32,
     /// Highest extended sequence number received.
     pub highest: u32,
@@ -76,14 +74,6 @@ pub struct RelayStream {
     pub transit: u32,
     /// Interarrival jitter times 16, in RTP timestamp units.
     pub jitter_16: u32,
-}
-
-impl RelayRule {
-    /// Whether the tier can go on with `given`: the rules agree in all but the state of the stream.
-    pub fn is_same_map(&self, given: &Self) -> bool {
-        // The floor follows the stream at a distance, and a lower one lets no wrong number through.
-        Self { stream: given.stream, floor: given.floor, ..*self } == *given
-    }
 }
 
 /// Reasons that no tier may relay for a leg now.
@@ -121,14 +111,10 @@ pub struct RelayedCounts {
     pub packets: u32,
     /// Bytes of their payloads.
     pub octets: u32,
-    /// Of the packets: not above the highest sequence number before, so late or duplicates.
-    pub late: u32,
     /// Runs of sequence numbers that were passed over.
     pub gaps: u32,
     /// Highest extended sequence number received; from it and `packets` follows the loss (RFC 3550 A.3).
     pub highest: u32,
-    /// RTP timestamp of the packet that has it.
-    pub highest_timestamp: u32,
     /// RTP timestamp, transit and jitter of the last packet, as in [`RelayStream`].
     pub timestamp: u32,
     /// See [`RelayStream::transit`].
@@ -137,4 +123,8 @@ pub struct RelayedCounts {
     pub jitter_16: u32,
     /// Arrival of the last packet.
     pub last_arrival: Instant,
+    /// Packets of another source that were dropped.
+    pub strangers: u32,
+    /// Datagrams dropped because their lengths contradict each other.
+    pub malformed: u32,
 }

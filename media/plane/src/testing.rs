@@ -1,5 +1,6 @@
 //! Plans, peers and a small world of cores for unit tests.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use shared::{
 use crate::mesh::MeshFrame;
 use crate::output::{Output, Received, SocketId};
 use crate::plane::{Plane, PlaneConfig};
+use crate::relay_rule::{RelayRule, RelayedCounts};
 use crate::rtp::{self, RtpHeader};
+use crate::soft_tier::{SoftTier, Verdict};
 
 /// The plan of the party at this index: port, address and numbers follow from it.
 pub(crate) fn plan(index: u16) -> LegPlan {
@@ -63,6 +66,9 @@ pub(crate) struct Hands {
     pub mesh_is_full: bool,
     /// Signaling is far behind with events.
     pub marks_must_wait: bool,
+    pub has_tier: bool,
+    /// What the tier relays, by the index of the port.
+    pub tiers: BTreeMap<usize, SoftTier>,
 }
 
 /// One datagram that left.
@@ -117,6 +123,21 @@ impl Output for Hands {
         !is_full
     }
 
+    fn give(&mut self, port_index: usize, rule: &RelayRule) -> bool {
+        assert!(self.has_tier, "given to a tier that is not there");
+        let before = self.tiers.insert(port_index, SoftTier::new(*rule));
+        assert!(before.is_none(), "given twice");
+        true
+    }
+
+    fn take_back(&mut self, port_index: usize) -> RelayedCounts {
+        self.tiers.remove(&port_index).expect("it was given").read()
+    }
+
+    fn relayed(&mut self, port_index: usize) -> RelayedCounts {
+        self.tiers.get_mut(&port_index).expect("it was given").read()
+    }
+
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
         if !self.mesh_is_full {
             self.mesh.push((core, frame.clone()));
@@ -149,8 +170,17 @@ impl World {
         Self::owning(cores, OwnSockets::default())
     }
 
+    /// One core with a tier below.
+    pub fn with_tier() -> Self {
+        Self::of(1, OwnSockets::default(), true)
+    }
+
     /// The same where these sockets are known as the gateway's own.
     pub fn owning(cores: u8, own: OwnSockets) -> Self {
+        Self::of(cores, own, false)
+    }
+
+    fn of(cores: u8, own: OwnSockets, has_tier: bool) -> Self {
         let own = Arc::new(own);
         let make = |core| {
             let config = PlaneConfig {
@@ -164,8 +194,9 @@ impl World {
                 seed: 7,
                 inband_digits: true,
                 unix_ms_at_zero: 1_700_000_000_000,
+                has_tier,
             };
-            (Plane::new(config), Hands::default())
+            (Plane::new(config), Hands { has_tier, ..Hands::default() })
         };
         let cores = (0..cores).map(make).collect();
         Self { cores, now: Instant::from_millis(1_000), parties: Vec::new() }
@@ -270,6 +301,23 @@ impl World {
     pub fn receive(&mut self, party: usize, packet: &[u8]) -> Received {
         let source = self.parties[party].address;
         self.receive_at(party, SocketId::rtp(party), source, packet)
+    }
+
+    /// A datagram on the wire: the tier sees it first.
+    pub fn arrive(&mut self, party: usize, source: SocketAddr, packet: &[u8]) {
+        let now = self.now;
+        let hands = &mut self.cores[0].1;
+        let verdict = hands.tiers.get_mut(&party).map(|tier| tier.take(now, source, packet));
+        match verdict.unwrap_or(Verdict::Up) {
+            Verdict::Relayed { port, to, packet } => {
+                let socket = SocketId::rtp(usize::from((port.rtp - 10_000) / 2));
+                hands.sent.push(Sent { at: now, socket, to, packet });
+            }
+            Verdict::Dropped => {}
+            Verdict::Up => {
+                let _ = self.receive_at(party, SocketId::rtp(party), source, packet);
+            }
+        }
     }
 
     pub fn receive_at(

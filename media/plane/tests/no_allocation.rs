@@ -188,6 +188,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         seed: 1,
         inband_digits: true,
         unix_ms_at_zero: 0,
+        has_tier: false,
     });
     let mut hands = Hands {
         events: Vec::with_capacity(10_000),

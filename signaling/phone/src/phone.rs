@@ -75,6 +75,7 @@ impl Phone {
             ]),
             inband_digits: true,
             unix_ms_at_zero: config.unix_ms_at_zero,
+            has_tier: false,
         });
         Self {
             ua: UserAgent::new(ua_config, seed),

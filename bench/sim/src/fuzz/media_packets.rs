@@ -42,6 +42,7 @@ impl Core {
             seed: 1,
             inband_digits: true,
             unix_ms_at_zero: 1_700_000_000_000,
+            has_tier: false,
         });
         let mut core = Self { plane, now: Instant::from_millis(1_000), hands: Hands::default() };
         for (index, leg) in LEGS.into_iter().enumerate() {

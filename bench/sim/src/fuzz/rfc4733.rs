@@ -57,6 +57,7 @@ impl Core {
             seed: 1,
             inband_digits: true,
             unix_ms_at_zero: 1_700_000_000_000,
+            has_tier: false,
         });
         let mut core = Self {
             plane,

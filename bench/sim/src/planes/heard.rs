@@ -35,6 +35,15 @@ pub struct Settled {
     pub sent: u64,
 }
 
+impl Settled {
+    /// What is known where a tier tells how many packets were lost, but not which: a late packet may then count
+    /// as a duplicate or as one that was missing.
+    pub fn without_places(self) -> Self {
+        let late = self.duplicates + self.reordered;
+        Self { duplicates: 0, reordered: late, losses: LossPattern::default(), ..self }
+    }
+}
+
 impl Heard {
     /// Takes one packet; whether it begins a stream.
     pub fn take(&mut self, speech: &Speech) -> bool {

@@ -52,6 +52,8 @@ pub struct Reference {
     /// Figures that a stopped leg must report.
     settled: BTreeMap<u16, Settled>,
     latches: i64,
+    /// Whether a tier relays below the plane.
+    has_tier: bool,
     pub wrong: Vec<String>,
 }
 
@@ -95,8 +97,9 @@ enum Playing {
 }
 
 impl Reference {
-    pub fn new(parties: usize, cores: usize) -> Self {
+    pub fn new(parties: usize, cores: usize, has_tier: bool) -> Self {
         Self {
+            has_tier,
             legs: (0..parties).map(|_| None).collect(),
             cores,
             plays: BTreeMap::new(),
@@ -309,7 +312,11 @@ impl Reference {
                 let Some(expected) = self.settled.remove(&leg.slot) else {
                     return self.wrong.push(format!("{leg:?} stopped without being asked"));
                 };
-                self.same(&format!("figures of {leg:?}"), &settled(&quality), &expected);
+                let known = |figures: Settled| {
+                    if self.has_tier { figures.without_places() } else { figures }
+                };
+                let (figures, expected) = (known(settled(&quality)), known(expected));
+                self.same(&format!("figures of {leg:?}"), &figures, &expected);
             }
             MediaEvent::Latched { .. } => self.latches -= 1,
             MediaEvent::PlanReturned(_)

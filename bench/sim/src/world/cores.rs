@@ -74,6 +74,7 @@ impl Cores {
             seed,
             inband_digits: true,
             unix_ms_at_zero: START_UNIX_MS - 1_000,
+            has_tier: false,
         });
         self.0.push(Core { plane, wanted: Wanted::default(), ports: ports.clone() });
         ports

@@ -48,6 +48,9 @@ impl Plane {
         if self.legs.outbound(slot).tapped {
             self.beat_taps(slot, out);
         }
+        if self.below.is_due(slot, clock::millis(at)) {
+            self.look_below(slot, at, out);
+        }
         if clock::is_due(clock::millis(at), self.legs.check_ms(slot)) {
             self.check(slot, at, out);
         }
@@ -73,8 +76,16 @@ impl Plane {
             return;
         }
         if outbound.numbers.feed.is_relay() {
+            if self.below.has_tier() {
+                self.take_back_towards(slot, out);
+            }
+            let outbound = self.legs.outbound_mut(slot);
+            if outbound.numbers.relayed_within(RELAY_GAP_SAMPLES, now_samples) {
+                return;
+            }
             outbound.make_due();
         }
+        let outbound = self.legs.outbound_mut(slot);
         if !outbound.can_send() {
             outbound.numbers.feed = Feed::NONE;
             return;
@@ -287,6 +298,9 @@ impl Plane {
     /// Does everything that is seldom due, and sets the time of the next check.
     fn check(&mut self, slot: usize, at: Instant, out: &mut impl Output) {
         let now_ms = clock::millis(at);
+        if self.below.has_tier() {
+            self.read_leg_below(slot, out);
+        }
         self.expire_keys(slot, clock::samples(at), out);
         let report_ms = self.check_report(slot, at, out);
         let media_ms = self.check_media(slot, now_ms, out);

@@ -26,6 +26,7 @@ use super::Plane;
 
 impl Plane {
     pub(super) fn carry_out(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
+        self.take_back_leg(command.leg(), out);
         match command {
             MediaCommand::StartLeg { leg, plan } => {
                 if !self.start_leg(now, leg, &plan, out) {

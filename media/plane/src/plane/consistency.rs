@@ -58,6 +58,10 @@ impl Plane {
         assert_eq!(inbound.secured, leg.srtp.is_some(), "SRTP without its state, or state unused");
         assert!(leg.srtp.is_none() || leg.srtp_resting.is_none(), "SRTP is in use and resting");
         self.legs.assert_route(slot);
+        assert!(
+            !self.below.is_given(slot) || self.relay_rule(leg.id).is_ok(),
+            "a tier relays without a rule"
+        );
     }
 }
 

@@ -225,11 +225,12 @@ impl Plane {
             leg.reports.source = PackedAddress::NONE;
         }
         let step = inbound.admit(&leg.plan, source)?;
-        if step != LatchStep::Unchanged {
-            outbound.destination = destination(&leg.plan, inbound);
-        }
         if step == LatchStep::Lock {
             out.event(MediaEvent::Latched { leg: leg.id, source });
+        }
+        if step != LatchStep::Unchanged {
+            outbound.destination = destination(&leg.plan, inbound);
+            self.take_back_towards(slot, out);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::dtmf::ToneNote;
 use crate::inbound::{Inbound, Latch, Route};
 use crate::leg::Leg;
+use crate::meters::DropReason;
 use crate::outbound::{Outbound, Speech};
 use crate::relay::{Content, Feed, Incoming};
 use crate::relay_rule::{NotRelayable, RelayRule, RelayStream, RelayedCounts};
@@ -37,6 +38,7 @@ impl Plane {
         Ok(RelayRule {
             port: leg.plan.port,
             source: inbound.source.socket_addr(),
+            others_go_up: leg.may_move_until_ms.is_some(),
             ssrc: inbound.reception.ssrc,
             payload_type: inbound.payload_type,
             codec: inbound.codec,
@@ -47,7 +49,6 @@ impl Plane {
             out_codec: outbound.codec,
             delta_sequence: map.delta_sequence,
             delta_timestamp: map.delta_timestamp,
-            floor: map.floor,
             stream: RelayStream {
                 next: map.next,
                 highest,
@@ -61,15 +62,16 @@ impl Plane {
     /// Adds what another tier relayed for this leg, as if the packets had come here. The core counts them in any
     /// case (I4). `false`: the leg is gone, so its own figures lack them.
     pub fn absorb_relayed(&mut self, leg: LegId, counts: &RelayedCounts) -> bool {
-        self.meters.packets_received += u64::from(counts.packets);
-        self.meters.packets_forwarded += u64::from(counts.packets);
-        debug_assert_eq!(self.meters.received_balance(), 0, "a packet in no counter or in two");
+        self.count_relayed(counts);
         let Some(slot) = self.slot_of(leg) else { return counts.packets == 0 };
+        if let Some(leg) = self.legs.leg_mut(slot) {
+            leg.dropped += u64::from(counts.strangers) + u64::from(counts.malformed);
+        }
         if counts.packets == 0 {
             return true;
         }
         let (inbound, past) = self.legs.reception_mut(slot);
-        let is_newer = inbound.reception.absorb(past, counts);
+        inbound.reception.absorb(past, counts);
         let inbound = *inbound;
         let Route::Local { slot: other } = inbound.route else { return true };
         let outbound = self.legs.outbound_mut(usize::from(other));
@@ -78,11 +80,24 @@ impl Plane {
         // Another feed has taken the stream over only if the tier kept a rule beyond an input.
         let is_fed = outbound.numbers.feed == Feed::relay(inbound.epoch);
         debug_assert!(is_fed, "I8: the tier and another feed sent at once");
-        if is_newer && is_fed {
+        if is_fed {
             let highest = highest_packet(&inbound, counts);
             let _ = outbound.numbers.relay(highest, clock::samples(counts.last_arrival));
         }
         true
+    }
+
+    fn count_relayed(&mut self, counts: &RelayedCounts) {
+        let meters = &mut self.meters;
+        let before = meters.received_balance();
+        let RelayedCounts { packets, strangers, malformed, .. } = *counts;
+        meters.packets_received += u64::from(packets) + u64::from(strangers) + u64::from(malformed);
+        meters.packets_forwarded += u64::from(packets);
+        meters.packets_below += u64::from(packets);
+        meters.packets_dropped_below += u64::from(strangers) + u64::from(malformed);
+        meters.packets_dropped.add_many(DropReason::Stranger, strangers);
+        meters.packets_dropped.add_many(DropReason::Malformed, malformed);
+        debug_assert_eq!(meters.received_balance(), before, "a packet in no counter or in two");
     }
 }
 
@@ -93,7 +108,7 @@ fn highest_packet(inbound: &Inbound, counts: &RelayedCounts) -> Incoming {
     Incoming {
         epoch: inbound.epoch,
         sequence: counts.highest as u16,
-        timestamp: counts.highest_timestamp,
+        timestamp: counts.timestamp,
         content: Content::Audio(inbound.codec),
         len: u16::try_from(len).unwrap_or(u16::MAX),
         note: ToneNote::Voice,

@@ -1,154 +1,34 @@
-//! Another tier relays: a reference of one, beside a plane that does everything itself.
+//! A tier below relays ([`crate::SoftTier`]), beside a plane that does everything itself.
 //!
-//! Two worlds take the steps of one story. In the first the plane relays; in the second a [`Tier`] takes what
-//! its rule describes, and the plane absorbs its counts. Parties, reports and figures must not differ.
+//! Two worlds take the steps of one story. In the first the plane relays; in the second a tier takes
+//! what the plane gives it. Parties, reports and figures must not differ.
 
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
-use shared::Instant;
 
 use super::*;
-use crate::relay_rule::{NotRelayable, RelayRule, RelayedCounts};
-use crate::rtp::RtpHeader;
-
-/// What a tier must do with a rule, from the documentation of [`RelayRule`] alone.
-#[derive(Clone, Debug)]
-struct Tier {
-    rule: RelayRule,
-    /// Since the last hand-over.
-    counts: RelayedCounts,
-}
-
-impl Tier {
-    fn new(rule: RelayRule) -> Self {
-        let stream = rule.stream;
-        let counts = RelayedCounts {
-            highest: stream.highest,
-            highest_timestamp: stream.timestamp,
-            timestamp: stream.timestamp,
-            transit: stream.transit,
-            jitter_16: stream.jitter_16,
-            ..RelayedCounts::default()
-        };
-        Self { rule, counts }
-    }
-
-    /// The packet to send; `None`: it goes up.
-    fn relay(&mut self, now: Instant, source: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
-        let header = RtpHeader::parse(packet).ok()?;
-        let is_plain = packet[0] == 0x80 && packet.len() > 12;
-        let is_audio =
-            (header.ssrc, header.payload_type) == (self.rule.ssrc, self.rule.payload_type);
-        if !is_plain || !is_audio || source != self.rule.source {
-            return None;
-        }
-        let step = header.sequence.wrapping_sub(self.counts.highest as u16);
-        let transit = ((now.as_nanos() / 125_000) as u32).wrapping_sub(header.timestamp);
-        let is_far = |a: u32, b: u32| (a.wrapping_sub(b) as i32).abs() > 80_000;
-        let is_jump =
-            is_far(header.timestamp, self.counts.timestamp) && is_far(transit, self.counts.transit);
-        if (3_000..=65_435).contains(&step) || is_jump {
-            return None;
-        }
-        let sequence = header.sequence.wrapping_add(self.rule.delta_sequence);
-        let ahead = sequence.wrapping_sub(self.rule.stream.next as u16) as i16;
-        let extended = self.rule.stream.next.wrapping_add_signed(i32::from(ahead));
-        if extended < self.rule.floor {
-            return None;
-        }
-        self.rule.stream.next = self.rule.stream.next.max(extended + 1);
-        self.count(now, step, transit, &header);
-        let mut sent = vec![0x80, u8::from(header.marker) << 7 | self.rule.out_payload_type];
-        sent.extend(sequence.to_be_bytes());
-        sent.extend(header.timestamp.wrapping_add(self.rule.delta_timestamp).to_be_bytes());
-        sent.extend(self.rule.out_ssrc.to_be_bytes());
-        sent.extend(packet[12..].iter().map(|sample| self.convert(*sample)));
-        Some(sent)
-    }
-
-    fn convert(&self, sample: u8) -> u8 {
-        match (self.rule.codec, self.rule.out_codec) {
-            (Codec::Pcmu, Codec::Pcma) => g711::MULAW_TO_ALAW[usize::from(sample)],
-            (Codec::Pcma, Codec::Pcmu) => g711::ALAW_TO_MULAW[usize::from(sample)],
-            (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => sample,
-        }
-    }
-
-    fn count(&mut self, now: Instant, step: u16, transit: u32, header: &RtpHeader) {
-        let counts = &mut self.counts;
-        counts.packets += 1;
-        counts.octets += header.payload.len() as u32;
-        counts.last_arrival = now;
-        if step == 0 || step > 65_435 {
-            counts.late += 1;
-        } else {
-            counts.highest += u32::from(step);
-            counts.highest_timestamp = header.timestamp;
-            counts.gaps += u32::from(step > 1);
-        }
-        if step != 0 {
-            let moved = (transit.wrapping_sub(counts.transit) as i32).unsigned_abs();
-            counts.jitter_16 = counts.jitter_16 + moved - ((counts.jitter_16 + 8) >> 4);
-            counts.transit = transit;
-            counts.timestamp = header.timestamp;
-        }
-    }
-}
+use crate::relay_rule::{NotRelayable, RelayedCounts};
 
 /// Two bridged parties of a world, with or without a tier below the plane.
 struct Story {
     world: World,
-    has_tier: bool,
-    tiers: [Option<Tier>; 2],
     /// Packets of each party that are under way.
     under_way: [Vec<Vec<u8>>; 2],
-    /// Packets that a tier relayed.
-    relayed: u32,
 }
 
 impl Story {
     /// Mu-law on one side, A-law on the other.
     fn new(has_tier: bool) -> Self {
-        let mut world = World::new(1);
+        let mut world = if has_tier { World::with_tier() } else { World::new(1) };
         world.start(|_| ());
         world.start(alaw);
         world.bridge(0, 1);
-        Self { world, has_tier, tiers: [None, None], under_way: [vec![], vec![]], relayed: 0 }
-    }
-
-    /// One input of the plane: the tier's counts come first, then its rules are made anew.
-    fn input<T>(&mut self, act: impl FnOnce(&mut World) -> T) -> T {
-        for (party, tier) in self.tiers.iter_mut().enumerate() {
-            if let Some(tier) = tier.take() {
-                let leg = self.world.leg(party);
-                assert!(self.world.cores[0].0.absorb_relayed(leg, &tier.counts));
-                self.relayed += tier.counts.packets;
-            }
-        }
-        let answer = act(&mut self.world);
-        if self.has_tier {
-            let plane = &self.world.cores[0].0;
-            self.tiers =
-                [0, 1].map(|party| plane.relay_rule(self.world.leg(party)).ok().map(Tier::new));
-        }
-        answer
+        Self { world, under_way: [vec![], vec![]] }
     }
 
     fn arrive(&mut self, party: usize, source: SocketAddr, packet: &[u8]) {
-        let now = self.world.now;
-        let sent = self.tiers[party].as_mut().and_then(|tier| {
-            let packet = tier.relay(now, source, packet)?;
-            let socket = SocketId::rtp(usize::from((tier.rule.out_port.rtp - 10_000) / 2));
-            Some(Sent { at: now, socket, to: tier.rule.out_destination, packet })
-        });
-        match sent {
-            Some(sent) => self.world.cores[0].1.sent.push(sent),
-            None => {
-                let _ = self
-                    .input(|world| world.receive_at(party, SocketId::rtp(party), source, packet));
-            }
-        }
+        self.world.arrive(party, source, packet);
     }
 
     fn take(&mut self, step: Step) {
@@ -188,28 +68,34 @@ impl Story {
             }
             Step::Press { party } => {
                 let timestamp = self.world.party(party).timestamp;
-                let _ = self.input(|world| world.press(party, timestamp, [5, 0x8A, 0, 160]));
+                let _ = self.world.press(party, timestamp, [5, 0x8A, 0, 160]);
             }
             Step::Jump { party, samples } => {
                 let timestamp = &mut self.world.party(party).timestamp;
                 *timestamp = timestamp.wrapping_add(samples);
             }
-            Step::Run { ms } => self.input(|world| world.run(ms)),
-            Step::Play { party } => self.input(|world| play(world, party, 700, 1)),
-            Step::Hold { party, direction } => self.input(|world| {
-                world.update(party, |plan| {
+            Step::Run { ms } => self.world.run(ms),
+            Step::Play { party } => play(&mut self.world, party, 700, 1),
+            Step::Hold { party, direction } => {
+                self.world.update(party, |plan| {
                     if party == 1 {
                         alaw(plan);
                     }
                     plan.media.direction = direction;
                 });
-            }),
-            Step::Bridge => self.input(|world| world.bridge(0, 1)),
-            Step::Part { party } => self.input(|world| world.unbridge(party)),
-            Step::Echo { party } => self.input(|world| world.echo(party)),
-            Step::Tap { party } => self.input(|world| {
-                tap(world, party, 5, TapTracks::Both, TapLimits { silence_ms: 0, max_ms: 40 });
-            }),
+            }
+            Step::Bridge => self.world.bridge(0, 1),
+            Step::Part { party } => self.world.unbridge(party),
+            Step::Echo { party } => self.world.echo(party),
+            Step::Tap { party } => {
+                tap(
+                    &mut self.world,
+                    party,
+                    5,
+                    TapTracks::Both,
+                    TapLimits { silence_ms: 0, max_ms: 40 },
+                );
+            }
         }
     }
 
@@ -224,12 +110,12 @@ impl Story {
 
     /// Everything that must not differ.
     fn end(mut self) -> Outcome {
-        self.input(|world| world.run(10_000));
+        self.world.run(10_000);
         let events = self.world.events();
         let heard = [0, 1].map(|party| self.world.heard(party));
         let reports = [0, 1].map(|party| self.world.reports(party));
         let qualities = [0, 1].map(|party| {
-            let quality = self.input(|world| stop(world, party));
+            let quality = stop(&mut self.world, party);
             // The places of losses are not known to a tier.
             let losses = LossPattern { lost: quality.losses.lost, ..LossPattern::default() };
             assert_eq!(losses.lost, quality.lost);
@@ -242,6 +128,8 @@ impl Story {
             }
         });
         let meters = *self.world.cores[0].0.meters();
+        assert_eq!(meters.legs_below, 0);
+        let meters = crate::PlaneMeters { packets_below: 0, packets_dropped_below: 0, ..meters };
         Outcome { heard, reports, figures: (digits_of(&events), qualities, meters) }
     }
 }
@@ -344,7 +232,7 @@ proptest! {
 }
 
 #[test]
-fn a_tier_relays_all_but_the_first_packet() {
+fn a_tier_relays_from_the_first_beat_on() {
     let mut story = Story::new(true);
     for value in 0..50 {
         for party in 0..2 {
@@ -352,7 +240,8 @@ fn a_tier_relays_all_but_the_first_packet() {
         }
         story.take(Step::Run { ms: 20 });
     }
-    assert_eq!(story.relayed, 98);
+    story.world.unbridge(0);
+    assert_eq!(story.world.cores[0].0.meters().packets_below, 98);
     let heard = story.world.heard(1);
     assert_eq!(heard.len(), 50);
     assert_continuous(&heard);
@@ -428,20 +317,4 @@ fn counts_for_a_leg_that_is_gone_are_still_conserved() {
     assert!(!plane.absorb_relayed(leg, &counts));
     assert_eq!((plane.meters().packets_received, plane.meters().packets_forwarded), (3, 3));
     assert_eq!(plane.meters().received_balance(), 0);
-}
-
-#[test]
-fn a_rule_is_given_on_while_only_its_stream_moves() {
-    let mut world = World::new(1);
-    let (a, b) = (world.start(|_| ()), world.start(|_| ()));
-    world.bridge(a, b);
-    let rule = |world: &World| world.cores[0].0.relay_rule(world.leg(a)).unwrap();
-    let _ = world.speak(a, &[1; 160]);
-    let first = rule(&world);
-    world.run(20);
-    let _ = world.speak(a, &[1; 160]);
-    let second = rule(&world);
-    assert!(second.is_same_map(&first) && second != first);
-    world.update(b, |plan| plan.media.payload_type_send = 99);
-    assert!(!rule(&world).is_same_map(&first));
 }

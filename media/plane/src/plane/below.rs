@@ -1,0 +1,154 @@
+//! Legs that a tier below this machine relays for: given, read, taken back ([`crate::relay_rule`]). Sans-IO.
+//!
+//! ```text
+//!          --(a beat: there is a rule, and the tier takes it)-->
+//!   here                                                          below --+ (a beat, every 100 ms: counts)
+//!          <--(a command for either leg, a packet that went up,         <-+
+//!              silence, the latch of the other leg moves)--
+//! ```
+//!
+//! The two directions of a bridge are given apart: each is one party's packets, with the numbers of the leg
+//! that sends them. Nothing that decides a rule changes while it is below, because every such change takes
+//! it back first; so two feeds never choose numbers at once (I8), and no rule is compared with an older one.
+//!
+//! A packet that went up takes its direction back and gives it again behind it. A telephone event so costs two
+//! exchanges of a word, and audio that overtakes it meanwhile comes here as well. RTCP decides no rule, and
+//! takes nothing back.
+
+use shared::{Instant, LegId};
+
+use crate::clock;
+use crate::inbound::Route;
+use crate::output::Output;
+use crate::relay_rule::RelayedCounts;
+
+use super::Plane;
+
+/// The directions that are below, by the slot of the leg whose party speaks.
+#[derive(Debug)]
+pub(super) struct Below {
+    has_tier: bool,
+    given: Vec<bool>,
+    /// Next time to look at the tier, in wrapping milliseconds.
+    looks: Vec<u32>,
+}
+
+/// Memory of one slot.
+pub(super) const SLOT_BYTES: usize = size_of::<bool>() + size_of::<u32>();
+
+impl Below {
+    pub fn new(has_tier: bool, legs_max: usize) -> Self {
+        Self { has_tier, given: vec![false; legs_max], looks: vec![0; legs_max] }
+    }
+
+    #[inline]
+    pub const fn has_tier(&self) -> bool {
+        self.has_tier
+    }
+
+    #[inline]
+    pub fn is_given(&self, slot: usize) -> bool {
+        self.given[slot]
+    }
+
+    /// Whether it is time to look at the tier for a slot.
+    #[inline]
+    pub fn is_due(&self, slot: usize, now_ms: u32) -> bool {
+        self.has_tier && clock::is_due(now_ms, self.looks[slot])
+    }
+
+    fn look_at(&mut self, slot: usize, at_ms: u32) {
+        self.looks[slot] = at_ms;
+    }
+
+    /// A leg that was taken back is looked at with the next beat, since the reason may be over.
+    fn set(&mut self, slot: usize, is_given: bool) {
+        debug_assert_ne!(self.given[slot], is_given, "a leg was given or taken back twice");
+        self.given[slot] = is_given;
+        if !is_given {
+            self.looks[slot] = self.looks[slot].wrapping_sub(LOOK_MS);
+        }
+    }
+}
+
+impl Plane {
+    /// Reads the counts of the direction that begins at this slot, or tries to give it. Runs at a beat.
+    pub(super) fn look_below(&mut self, slot: usize, at: Instant, out: &mut impl Output) {
+        self.below.look_at(slot, clock::millis(at).wrapping_add(LOOK_MS));
+        if self.below.is_given(slot) {
+            self.read_below(slot, out);
+        } else {
+            self.give_below(slot, out);
+        }
+    }
+
+    /// Gives the direction that begins at this slot, if there is a rule and the tier takes it.
+    pub(super) fn give_below(&mut self, slot: usize, out: &mut impl Output) {
+        let Some(leg) = self.legs.leg(slot).map(|leg| leg.id) else { return };
+        let Ok(rule) = self.relay_rule(leg) else { return };
+        if out.give(usize::from(self.legs.outbound(slot).port), &rule) {
+            self.below.set(slot, true);
+            self.meters.legs_below += 1;
+        }
+    }
+
+    /// Takes the direction that begins at this slot back, if it is below. From the next beat it may be given again.
+    pub(super) fn take_back(&mut self, slot: usize, out: &mut impl Output) {
+        if !self.below.is_given(slot) {
+            return;
+        }
+        self.below.set(slot, false);
+        self.meters.legs_below -= 1;
+        let counts = out.take_back(usize::from(self.legs.outbound(slot).port));
+        self.absorb_for(slot, &counts);
+    }
+
+    /// Takes the direction back that ends at this slot, whose leg sends what the tier relays.
+    pub(super) fn take_back_towards(&mut self, slot: usize, out: &mut impl Output) {
+        if let Some(from) = self.slot_that_feeds(slot) {
+            self.take_back(from, out);
+        }
+    }
+
+    /// Takes both directions of a leg back: a command is about to change it.
+    pub(super) fn take_back_leg(&mut self, leg: LegId, out: &mut impl Output) {
+        if let Some(slot) = self.below.has_tier().then(|| self.slot_of(leg)).flatten() {
+            self.take_back(slot, out);
+            self.take_back_towards(slot, out);
+        }
+    }
+
+    /// Brings the figures of a leg up to date, both ways: a report is about to leave.
+    pub(super) fn read_leg_below(&mut self, slot: usize, out: &mut impl Output) {
+        self.read_below(slot, out);
+        if let Some(from) = self.slot_that_feeds(slot) {
+            self.read_below(from, out);
+        }
+    }
+
+    fn read_below(&mut self, slot: usize, out: &mut impl Output) {
+        if self.below.is_given(slot) {
+            let counts = out.relayed(usize::from(self.legs.outbound(slot).port));
+            self.absorb_for(slot, &counts);
+        }
+    }
+
+    fn absorb_for(&mut self, slot: usize, counts: &RelayedCounts) {
+        if let Some(leg) = self.legs.leg(slot).map(|leg| leg.id) {
+            self.absorb_relayed(leg, counts);
+        }
+    }
+
+    /// The slot whose party's packets this leg sends, on this core.
+    fn slot_that_feeds(&self, slot: usize) -> Option<usize> {
+        // A bridge of one core has a route each way or none.
+        match self.legs.inbound(slot).route {
+            Route::Local { slot: other } => Some(usize::from(other)),
+            Route::Nowhere | Route::Mesh => None,
+        }
+    }
+}
+
+/// Time between two looks at a direction. With the 20 ms of a beat it stays below the 200 ms after which the beat
+/// takes a party for silent.
+const LOOK_MS: u32 = 100;
