@@ -1,5 +1,5 @@
 # The targets that README names. Everything else is plain cargo.
-.PHONY: run test bench soak fmt clients check
+.PHONY: run test bench soak fmt clients check bpf
 
 CARGO ?= cargo
 # bench/clients/install puts nextest here on a machine without one.
@@ -38,3 +38,7 @@ soak: clients
 
 fmt:
 	$(CARGO) fmt --all
+
+## Compiles media/io/bpf with clang 14 and writes the tables of media/io/src/kernel/program.
+bpf:
+	$(CARGO) run --quiet -p tidy -- bpf

@@ -3,11 +3,13 @@
 //!
 //! The tests are the product. They read `cargo metadata` and the source files, and fail with a
 //! sentence that names the broken rule of ARCHITECTURE.md. `measure` and `cycles` also print, and
-//! `clippy` also writes.
+//! `clippy` and `bpf` also write.
 #![forbid(unsafe_code)]
 
+pub mod bpf;
 pub mod clippy;
 pub mod cycles;
+mod elf;
 pub mod measure;
 pub mod source;
 pub mod workspace;

@@ -1,4 +1,4 @@
-//! `cargo run -p tidy -- measure | cycles | clippy`: the tree in figures, and the files that follow from a table.
+//! `cargo run -p tidy -- measure | cycles | clippy | bpf`: the tree in figures, and the files that follow from a table.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -14,9 +14,15 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         }
+        Some("bpf") => {
+            if let Err(error) = tidy::bpf::write(root) {
+                eprintln!("{} (apt-get install {}): {error}", tidy::bpf::CLANG, tidy::bpf::CLANG);
+                return ExitCode::FAILURE;
+            }
+        }
         Some("cycles") => print!("{}", tidy::cycles::report(root)),
         _ => {
-            eprintln!("usage: cargo run -p tidy -- measure | cycles | clippy");
+            eprintln!("usage: cargo run -p tidy -- measure | cycles | clippy | bpf");
             return ExitCode::from(2);
         }
     }

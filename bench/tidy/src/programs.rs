@@ -12,8 +12,20 @@ use crate::source::ROOT;
 
 /// On every machine where `.ci/run` gets as far as the tests: Debian's essential packages (coreutils, dash,
 /// util-linux, dpkg, apt) and Rust.
-const ALWAYS_THERE: &[&str] =
-    &["apt-get", "chrt", "dpkg-query", "rustc", "sh", "stdbuf", "timeout", "true", "unshare"];
+const ALWAYS_THERE: &[&str] = &[
+    "apt-get",
+    "cat",
+    "chrt",
+    "dpkg-query",
+    "nsenter",
+    "rustc",
+    "setpriv",
+    "sh",
+    "stdbuf",
+    "timeout",
+    "true",
+    "unshare",
+];
 
 /// Installed by the bench that runs them, where it may; no test needs them.
 const INSTALLED_BY_BENCHES: &[&str] = &["rtpengine"];

@@ -11,6 +11,7 @@ mod cpus;
 mod event_loop;
 mod handle;
 mod interfaces;
+pub mod kernel;
 mod meters;
 mod ports;
 mod report;

@@ -1,0 +1,100 @@
+/* Memory that the gateway and the program share; media/io/src/kernel/layout.rs has the same offsets.
+ *
+ * Numbers are in host order unless they say "network order". A change of this file is a new LAYOUT.
+ */
+#pragma once
+#include "kernel.h"
+
+enum { LAYOUT = 1 };
+
+/* The hand-over word: bit 63 says that the program relays, bits 32 to 47 are the generation of the gift, the low
+ * 32 bits the next extended sequence number to send. */
+#define WORD_ON (1ull << 63)
+#define WORD_NEXT 0xFFFFFFFFull
+
+enum { NOT_CONVERTED = 0, MULAW_TO_ALAW = 1, ALAW_TO_MULAW = 2 };
+enum { DROP_FORGED = 1, DROP_OTHER_SSRC = 2 };
+
+/* What to do with the packets of one leg: written before the word is switched on, then only read. */
+struct rule {
+    /* IPv4, network order: where the party sends from, where it sends to, and both for what leaves. */
+    u32 source, local, out_source, out_destination;
+    /* Ports in network order. */
+    u16 source_port, out_source_port, out_destination_port;
+    u16 delta_sequence;
+    u32 delta_timestamp;
+    /* Lowest extended sequence number that the present feed of the peer may use. */
+    u32 floor;
+    /* Network order. */
+    u32 ssrc, out_ssrc;
+    /* Index of the interface that leads to the peer. */
+    u32 interface;
+    /* 4 or 6. */
+    u8 family;
+    u8 payload_type, out_payload_type;
+    u8 conversion;
+    /* The second byte of IPv4, the traffic class of IPv6. */
+    u8 traffic_class;
+    u8 flags;
+    /* XDP only: the link-layer address of the next hop. */
+    u8 next_hop[6];
+    u64 reserved;
+};
+_Static_assert(sizeof(struct rule) == 64, "one cache line");
+
+/* The four addresses of a rule of family 6. */
+struct addresses {
+    u32 source[4], local[4], out_source[4], out_destination[4];
+};
+_Static_assert(sizeof(struct addresses) == 64, "one cache line");
+
+/* One leg: a line that the program writes, and one or two that it reads. */
+struct entry {
+    u64 word;
+    /* Packets that passed the last check before the word, and those whose statistics are complete. They differ
+     * only while the program is inside. */
+    u32 entered, packets;
+    /* Payload bytes of `packets`. */
+    u32 octets;
+    /* Highest extended sequence number that was relayed. */
+    u32 highest;
+    /* Arrival of its packet, in units of 1/8000 s of CLOCK_MONOTONIC. */
+    u32 arrival;
+    /* Its timestamp, its arrival minus that timestamp, and the interarrival jitter times 16 (RFC 3550 A.8). */
+    u32 timestamp, transit, jitter_16;
+    /* Gaps in the sequence numbers. */
+    u32 gaps;
+    /* Packets that were not relayed: another source, another SSRC, lengths that contradict each other. */
+    u32 forged, other_ssrc, wrong_length;
+    u32 reserved[2];
+    struct rule rule;
+    struct addresses addresses;
+};
+_Static_assert(sizeof(struct entry) == 192, "three cache lines");
+
+enum { ADDRESSES_MAX = 16 };
+
+/* One local address with media ports. Unspecified stands for every address of its family. */
+struct local_address {
+    u32 family;
+    /* Network order; IPv4 in the first word. */
+    u32 word[4];
+};
+
+struct settings {
+    /* Past this instant of CLOCK_MONOTONIC nothing is relayed. */
+    u64 valid_until_ns;
+    /* The even first port, ports in the range, and legs on each address. */
+    u32 first_port, ports, legs;
+    u32 addresses;
+    u32 layout;
+    u32 reserved;
+    /* One more than is read: with CAP_BPF alone, the verifier lets no pointer of the loop leave the value. */
+    struct local_address address[ADDRESSES_MAX + 1];
+    u32 end;
+};
+_Static_assert(sizeof(struct settings) == 376, "layout.rs");
+
+/* Maps. The loader puts the map itself, or the address of its one value, where the program names them. */
+extern const u8 entries;
+extern const volatile struct settings settings;

@@ -1,0 +1,39 @@
+//! The kernel's fast path: bridged legs whose audio a BPF program relays, with no socket in between.
+//!
+//! ```text
+//!   interface --frame--> program at the tc hook --+--> interface of the peer
+//!                          |  reads and writes    |
+//!                          |  [word|figures|rule] | all else
+//!                          |    a leg, shared     v
+//!                     gateway: give, take      sockets
+//! ```
+//!
+//! The program and its array of legs live in the kernel: [`FastPath`] creates or adopts them, attaches the
+//! program to interfaces, and renews the lease without which the program relays nothing. An [`Entry`] is one
+//! leg in that array. Giving a leg and taking it back are stores to shared memory, not system calls, so a media
+//! core may do both (ARCHITECTURE.md, I2). What the program does is in `media/io/bpf/relay.c`, how the two
+//! sides agree on each packet in [`word`], and the model of all their interleavings beside it.
+//!
+//! With a folder for pins the maps and links outlive the process: legs that were given go on until the lease
+//! ends, and the next process adopts them. [`FastPath::close`] leaves nothing behind.
+
+mod entry;
+mod error;
+mod fast_path;
+mod image;
+#[cfg(test)]
+mod interleavings;
+mod layout;
+mod pins;
+mod program;
+mod rule;
+mod syscall;
+#[cfg(test)]
+mod tests;
+mod word;
+
+pub use entry::{Entry, Figures, NotGiven};
+pub use error::{KernelError, Missing, Step};
+pub use fast_path::{FastPath, FastPathConfig, Found, Hook};
+pub use rule::{Excluded, Family, Ineligible, Route, Rule};
+pub use word::Word;

@@ -1,0 +1,69 @@
+//! The folder in a BPF file system that keeps maps and links when the process ends.
+//!
+//! `entries` and `settings` are the maps; `link-N` is the link on the interface with that index. Names are short and
+//! without dots, which the file system reserves.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use super::error::{self, KernelError};
+use super::syscall;
+
+/// The folder; it need not exist yet.
+#[derive(Debug)]
+pub(super) struct Pins {
+    folder: PathBuf,
+}
+
+pub(super) const ENTRIES: &str = "entries";
+pub(super) const SETTINGS: &str = "settings";
+
+impl Pins {
+    /// # Errors
+    /// [`KernelError::NoBpffs`] when the folder is elsewhere.
+    pub fn new(folder: PathBuf) -> Result<Self, KernelError> {
+        error::check_bpffs(&folder)?;
+        Ok(Self { folder })
+    }
+
+    pub fn pin(&self, object: &OwnedFd, name: &str) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        syscall::pin(object, &self.folder.join(name))
+    }
+
+    /// What is pinned under that name; `None` when nothing is.
+    pub fn open(&self, name: &str) -> io::Result<Option<OwnedFd>> {
+        match syscall::open_pinned(&self.folder.join(name)) {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes every pin and the folder: maps and links end with their last open file.
+    pub fn remove_all(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            fs::remove_file(entry?.path())?;
+        }
+        fs::remove_dir(&self.folder)
+    }
+}
+
+/// Name of the link on an interface.
+pub(super) fn link_name(interface: u32) -> String {
+    format!("link-{interface}")
+}
