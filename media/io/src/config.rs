@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,18 @@ pub enum BackendChoice {
     IoUring,
     /// epoll: works everywhere.
     Portable,
+}
+
+/// Whether to relay bridged legs inside the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FastPathChoice {
+    /// At the tc hook where the kernel allows it, else not, with a note that gives the reason.
+    #[default]
+    Auto,
+    /// At the tc hook, or an error that gives the reason.
+    Tc,
+    /// Not at all.
+    Off,
 }
 
 /// Backend in use.
@@ -77,6 +90,10 @@ pub struct IoConfig {
     pub cpus: Cpus,
     /// Backend (`media.backend`).
     pub backend: BackendChoice,
+    /// Whether bridged legs are relayed in the kernel where that works (`media.fast_path`).
+    pub fast_path: FastPathChoice,
+    /// Folder in a BPF file system, so that relayed audio outlives a kill; `None`: it ends with the process.
+    pub pins: Option<PathBuf>,
     /// Local addresses (`media.addresses`); `MediaPort::address` is an index into it.
     pub addresses: Vec<IpAddr>,
     /// Port range (`media.ports`), shared out among the cores on every address.
@@ -107,6 +124,8 @@ impl Default for IoConfig {
         Self {
             cpus: Cpus::Auto,
             backend: BackendChoice::Auto,
+            fast_path: FastPathChoice::Off,
+            pins: None,
             addresses: vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
             ports: 10_000..=19_999,
             own: Arc::default(),

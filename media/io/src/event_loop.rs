@@ -12,12 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use plane::{DropReason, MeshFrame, Output, Plane, PlaneMeters, Received, SocketId};
+use plane::{
+    DropReason, MeshFrame, Output, Plane, PlaneMeters, Received, RelayRule, RelayedCounts, SocketId,
+};
 use rtrb::{Consumer, Producer};
 use shared::{BySink, CoreId, FeedItem, Instant, MediaCommand, MediaEvent, Sink, TapFrame};
 
 use crate::backend::driver::{Driver, PacketHandler, Sender};
 use crate::clock;
+use crate::kernel::tier::CoreTier;
 use crate::meters::{CoreFigures, CoreMeters};
 use crate::sleeper::{Doorbell, Sleeper, Wake};
 use crate::wait::WaitPolicy;
@@ -62,6 +65,8 @@ pub(crate) struct Uplink {
     /// By the number of the receiving core; `None` for the core itself.
     pub mesh: Vec<Option<MeshEnd>>,
     pub signaling: Reader,
+    /// The fast path, where it runs.
+    pub tier: Option<CoreTier>,
     sent: u64,
     dropped: u64,
     lost: u64,
@@ -283,9 +288,10 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
         let uplink = &self.ends.uplink;
         let figures = &mut self.figures;
         figures.take_plane(self.machine.meters());
-        figures.packets_received = driver.received;
+        let below = figures.packets_below + figures.packets_dropped_below;
+        figures.packets_received = driver.received + below;
         figures.dropped[DropReason::TooLong as usize] += driver.too_long;
-        figures.packets_sent = driver.sent;
+        figures.packets_sent = driver.sent + figures.packets_below;
         figures.send_failed = driver.send_failed;
         figures.buffer_shortages = driver.buffer_shortages;
         figures.receive_rearmed = driver.rearmed;
@@ -318,6 +324,10 @@ impl Ends {
         let uplink = &mut self.uplink;
         (uplink.sent, uplink.dropped, uplink.lost) = (0, 0, 0);
         uplink.signaling.is_owed = true;
+        // The plane that had these legs is gone; so are its calls.
+        if let Some(tier) = &mut uplink.tier {
+            tier.take_all();
+        }
     }
 
     /// Whether the rings hold input.
@@ -337,7 +347,7 @@ impl Uplink {
         mesh: Vec<Option<MeshEnd>>,
         signaling: Reader,
     ) -> Self {
-        Self { events, sinks, mesh, signaling, sent: 0, dropped: 0, lost: 0 }
+        Self { events, sinks, mesh, signaling, tier: None, sent: 0, dropped: 0, lost: 0 }
     }
 
     /// The upper half of the event ring is reserved for events that earlier commands still cause: the end of a
@@ -418,6 +428,21 @@ impl<S: Sender> Output for Outlet<'_, S> {
         let is_taken = end.frames.push(frame).is_ok();
         end.reader.is_owed |= is_taken;
         is_taken
+    }
+
+    fn give(&mut self, port_index: usize, rule: &RelayRule) -> bool {
+        let tier = self.uplink.tier.as_mut();
+        tier.is_some_and(|tier| tier.give(port_index, rule))
+    }
+
+    fn take_back(&mut self, port_index: usize) -> RelayedCounts {
+        let tier = self.uplink.tier.as_mut();
+        tier.map_or_else(RelayedCounts::default, |tier| tier.take_back(port_index))
+    }
+
+    fn relayed(&mut self, port_index: usize) -> RelayedCounts {
+        let tier = self.uplink.tier.as_mut();
+        tier.map_or_else(RelayedCounts::default, |tier| tier.relayed(port_index))
     }
 
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {

@@ -10,6 +10,7 @@ use shared::{
 
 use crate::clock;
 use crate::config::Backend;
+use crate::kernel::Service;
 use crate::meters::{CoreMeters, Heartbeat};
 use crate::report::StartNote;
 use crate::sleeper::{Doorbell, Sleeper};
@@ -19,6 +20,8 @@ use crate::sleeper::{Doorbell, Sleeper};
 pub struct Media {
     /// One handle a core, in the order of their ids.
     pub cores: Vec<Core>,
+    /// The fast path, where it runs. After `cores`, which end first.
+    pub fast_path: Option<Service>,
     /// Parts that were started with less than asked, to be logged once.
     pub notes: Vec<StartNote>,
     /// For the thread that reads events: announces its sleep, so that cores wake it only when needed.

@@ -1,6 +1,8 @@
 //! The addresses of this machine's network interfaces, as the kernel lists them (`getifaddrs(3)`).
 #![allow(unsafe_code)] // The list belongs to the C library; only values leave this file.
 
+use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr;
@@ -10,6 +12,23 @@ use std::ptr;
 /// # Errors
 /// The kernel's error when it refuses to list them.
 pub fn machine_addresses() -> io::Result<Vec<IpAddr>> {
+    Ok(list()?.into_iter().map(|(_, address)| address).collect())
+}
+
+/// Names of the interfaces that carry packets to one of these media addresses, each once, sorted.
+pub(crate) fn carrying(media: &[IpAddr]) -> io::Result<Vec<String>> {
+    let is_ours = |(_, own): &(String, IpAddr)| {
+        let stands_for =
+            |media: &IpAddr| media.is_unspecified() && media.is_ipv4() == own.is_ipv4();
+        media.iter().any(|media| media == own || stands_for(media))
+    };
+    let names: BTreeSet<String> =
+        list()?.into_iter().filter(is_ours).map(|(name, _)| name).collect();
+    Ok(names.into_iter().collect())
+}
+
+/// Every address with the name of its interface.
+fn list() -> io::Result<Vec<(String, IpAddr)>> {
     let mut first = ptr::null_mut();
     // SAFETY: the call writes `first` when it succeeds; `List` frees it once.
     if unsafe { libc::getifaddrs(&raw mut first) } != 0 {
@@ -21,7 +40,10 @@ pub fn machine_addresses() -> io::Result<Vec<IpAddr>> {
     // SAFETY: null, or an entry of the list, which lives until `list` is dropped and which nobody writes.
     while let Some(entry) = unsafe { next.as_ref() } {
         // SAFETY: null, or an address of the entry, as long as its family says.
-        addresses.extend(unsafe { read_address(entry.ifa_addr) });
+        let address = unsafe { read_address(entry.ifa_addr) };
+        // SAFETY: a string that the list owns, as the address above.
+        let name = unsafe { CStr::from_ptr(entry.ifa_name) }.to_string_lossy();
+        addresses.extend(address.map(|address| (name.into_owned(), address)));
         next = entry.ifa_next;
     }
     Ok(addresses)

@@ -23,7 +23,7 @@ mod tests;
 mod wait;
 
 pub use backend::{Probe, probe};
-pub use config::{Backend, BackendChoice, Cpus, IoConfig, WaitSettings};
+pub use config::{Backend, BackendChoice, Cpus, FastPathChoice, IoConfig, WaitSettings};
 pub use handle::{Core, FeedWriter, Media};
 pub use interfaces::machine_addresses;
 pub use meters::{CoreFigures, CoreMeters, Heartbeat};

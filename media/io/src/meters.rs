@@ -146,6 +146,12 @@ counters! {
         ticks_skipped,
         /// Legs that are up now.
         legs,
+        /// Legs whose party's packets the fast path relays now.
+        legs_below,
+        /// Packets that it relayed; `packets_received`, `packets_forwarded` and `packets_sent` hold them too.
+        packets_below,
+        /// Packets that it dropped; `packets_received` and `dropped` hold them too.
+        packets_dropped_below,
         /// Lateness of ticks in microseconds: median since the start.
         tick_late_p50_us,
         /// The same: 99th percentile.
@@ -215,6 +221,9 @@ impl CoreFigures {
         self.ticks = plane.ticks;
         self.ticks_skipped = plane.ticks_skipped;
         self.legs = plane.legs;
+        self.legs_below = plane.legs_below;
+        self.packets_below = plane.packets_below;
+        self.packets_dropped_below = plane.packets_dropped_below;
         self.taps = Sink::ALL.map(|sink| plane.taps[sink]);
         for (cell, (_, count)) in self.dropped.iter_mut().zip(plane.packets_dropped.iter()) {
             *cell = count;

@@ -86,6 +86,12 @@ pub enum StartError {
         /// The fault and its remedy.
         reason: String,
     },
+    /// The fast path was asked for and does not work here.
+    #[error("media.fast_path is tc, but {reason}; or set media.fast_path to auto or off")]
+    FastPathDenied {
+        /// The fault and its remedy.
+        reason: String,
+    },
     /// More cores than one process can have.
     #[error(
         "{wanted} media cores are more than the {max} that one process can have: list fewer in media.cores"
@@ -119,6 +125,11 @@ pub enum StartError {
 pub enum StartNote {
     /// io_uring does not work here.
     Portable {
+        /// The fault and its remedy.
+        reason: String,
+    },
+    /// Bridged legs stay in user space.
+    NoFastPath {
         /// The fault and its remedy.
         reason: String,
     },
@@ -156,6 +167,9 @@ impl fmt::Display for StartNote {
         match self {
             Self::Portable { reason } => {
                 write!(f, "media runs on the portable backend (epoll): {reason}")
+            }
+            Self::NoFastPath { reason } => {
+                write!(f, "bridged calls are relayed in user space: {reason}")
             }
             Self::Unpinned { core, cpu } => write!(
                 f,

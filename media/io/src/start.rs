@@ -15,10 +15,12 @@ use shared::{
 use crate::backend::driver::Driver;
 use crate::backend::{self, Portable, Uring};
 use crate::clock;
-use crate::config::{Backend, BackendChoice, IoConfig};
+use crate::config::{Backend, BackendChoice, FastPathChoice, IoConfig};
 use crate::cpus;
 use crate::event_loop::{Ends, EventLoop, Machine, MeshEnd, Reader, SinkEnd, Uplink};
 use crate::handle::{Core, FeedWriter, Media};
+use crate::kernel::Service;
+use crate::kernel::tier::{CoreTier, Shared};
 use crate::meters::CoreMeters;
 use crate::ports::{self, Opened};
 use crate::report::{StartError, StartNote};
@@ -50,7 +52,14 @@ pub(crate) fn start_machines<M: Machine + 'static>(
     let cpus = cpus::choose(&config.cpus);
     check(config, cpus.len())?;
     let (backend, note) = backend::choose(config.backend)?;
-    let plan = Plan { config, cores: cpus.len(), backend, files_max: ports::raise_files_limit() };
+    let (fast_path, slow) = start_fast_path(config)?;
+    let plan = Plan {
+        config,
+        cores: cpus.len(),
+        backend,
+        files_max: ports::raise_files_limit(),
+        tier: fast_path.as_ref().map(Service::shared),
+    };
     let shares = ports::share(&config.ports, config.addresses.len(), cpus.len());
     let signaling = Arc::new(Sleeper::default());
     let sinks = BySink::from_fn(|_| Arc::new(Sleeper::default()));
@@ -61,8 +70,13 @@ pub(crate) fn start_machines<M: Machine + 'static>(
         let reader = Reader::new(Arc::clone(&signaling), Arc::clone(&wake_signaling));
         starting.push(spawn(&plan, link, share, cpu, reader, make)?);
     }
-    let mut media =
-        Media { cores: Vec::new(), notes: note.into_iter().collect(), signaling, sinks };
+    let mut media = Media {
+        cores: Vec::new(),
+        fast_path,
+        notes: note.into_iter().chain(slow).collect(),
+        signaling,
+        sinks,
+    };
     // An error returns here and drops all handles, which stops the cores and frees their ports.
     for (mut core, report) in starting {
         let report = report.recv().map_err(|_| StartError::CoreDied { core: core.id })??;
@@ -81,6 +95,21 @@ struct Plan<'a> {
     cores: usize,
     backend: Backend,
     files_max: u64,
+    tier: Option<Arc<Shared>>,
+}
+
+/// The fast path, or the reason that `auto` does without.
+fn start_fast_path(config: &IoConfig) -> Result<(Option<Service>, Option<StartNote>), StartError> {
+    if config.fast_path == FastPathChoice::Off {
+        return Ok((None, None));
+    }
+    match Service::start(config) {
+        Ok(service) => Ok((Some(service), None)),
+        Err(error) if config.fast_path == FastPathChoice::Auto => {
+            Ok((None, Some(StartNote::NoFastPath { reason: error.to_string() })))
+        }
+        Err(error) => Err(StartError::FastPathDenied { reason: error.to_string() }),
+    }
 }
 
 /// Both ends of one core's rings.
@@ -112,6 +141,7 @@ struct Setup<M> {
     config: IoConfig,
     backend: Backend,
     files_max: u64,
+    tier: Option<Arc<Shared>>,
     ends: Ends,
     make: fn(PlaneConfig) -> M,
     /// Taken by the first life, once it is open for packets or has failed to open.
@@ -256,6 +286,7 @@ fn spawn<M: Machine + 'static>(
         config: plan.config.clone(),
         backend: plan.backend,
         files_max: plan.files_max,
+        tier: plan.tier.clone(),
         ends,
         make,
         report: Some(report),
@@ -352,12 +383,25 @@ fn drive<M: Machine, D: Driver>(
     if cpu.is_none() {
         opened.notes.push(StartNote::Unpinned { core: setup.id, cpu: setup.cpu });
     }
-    let machine = (setup.make)(plane_config(setup, opened.ports.clone()));
     setup.share.clone_from(&opened.ports);
+    open_tier(setup, &mut opened);
+    let machine = (setup.make)(plane_config(setup, opened.ports.clone()));
     let mut event_loop = EventLoop::new(machine, driver, &mut setup.ends);
     // The starter waits only for the first life. Where it is gone, the doorbell says stop as well.
     setup.report.take().map(|report| report.send(Ok(Report { opened, cpu, backend })));
     event_loop.run();
+}
+
+/// Gives the core's tier its ports in their first life; later lives find it, without legs.
+fn open_tier<M>(setup: &mut Setup<M>, opened: &mut Opened) {
+    let Some(shared) = setup.tier.take() else { return };
+    match CoreTier::new(shared, &opened.ports) {
+        Ok(tier) => setup.ends.uplink.tier = Some(tier),
+        Err(error) => {
+            let reason = format!("core {} has no routing socket: {error}", setup.id.0);
+            opened.notes.push(StartNote::NoFastPath { reason });
+        }
+    }
 }
 
 fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
@@ -373,7 +417,7 @@ fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
         seed: config.seed ^ u64::from(setup.id.0).wrapping_add(1).wrapping_mul(SEED_STEP),
         inband_digits: config.inband_digits,
         unix_ms_at_zero: clock::unix_ms_at_zero(),
-        has_tier: false,
+        has_tier: setup.ends.uplink.tier.is_some(),
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{PATIENCE, Site, backends, config, event_when, payload, when};
-use io::IoConfig;
+use io::{FastPathChoice, IoConfig};
 use shared::media::{PlayEnd, TapEnd, TapLimits, TapTracks};
-use shared::{BySink, LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, Sink, TapFrame, TapId};
+use shared::{
+    BySink, Joined, LegQuality, MediaCommand, MediaEvent, PlayId, Prompt, Sink, TapFrame, TapId,
+};
 
 #[test]
 fn a_bridge_carries_every_byte_both_ways_in_order() {
@@ -51,6 +53,43 @@ fn a_bridge_across_two_cores_carries_every_byte_both_ways() {
             assert_eq!(figures.mesh_forwarded, u64::from(PACKETS));
             assert_eq!(figures.received_balance(), 0);
         }
+    }
+}
+
+#[test]
+fn the_kernel_carries_a_bridge_and_every_packet_is_counted_once() {
+    const PACKETS: u32 = 500;
+    for backend in backends() {
+        let mut config = config(backend, 1);
+        config.fast_path = FastPathChoice::Tc;
+        let mut site = Site::open(&config);
+        let (mut alice, mut bob) = (site.join(0, 0), site.join(0, 1));
+        site.bridge(&alice, &bob);
+        site.settle();
+        let mut said = 0;
+        let mut talk = |packets: u32, said: &mut u32| {
+            for _ in 0..packets {
+                alice.say(&payload(*said));
+                bob.say(&payload(*said + 1));
+                assert_eq!(bob.hear(), payload(*said));
+                assert_eq!(alice.hear(), payload(*said + 1));
+                *said += 1;
+            }
+        };
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while site.media.cores[0].meters.figures().legs_below < 2 {
+            assert!(std::time::Instant::now() < deadline, "no leg was given to the kernel");
+            talk(1, &mut said);
+        }
+        talk(PACKETS, &mut said);
+        for leg in [alice.leg, bob.leg] {
+            site.send(0, MediaCommand::Join { leg, joined: Joined::Nobody });
+        }
+        let received = u64::from(said) * 2;
+        let figures = when(&site.media.cores[0], |figures| figures.packets_received == received);
+        assert_eq!(figures.packets_forwarded, received, "{figures:#?}");
+        assert!(figures.packets_below >= u64::from(PACKETS) * 2, "{figures:#?}");
+        assert_eq!((figures.received_balance(), figures.legs_below), (0, 0));
     }
 }
 

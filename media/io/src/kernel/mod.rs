@@ -26,14 +26,18 @@ mod interleavings;
 mod layout;
 mod pins;
 mod program;
+mod route;
 mod rule;
+mod service;
 mod syscall;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tier;
 mod word;
 
 pub use entry::{Entry, Figures, NotGiven};
 pub use error::{KernelError, Missing, Step};
 pub use fast_path::{FastPath, FastPathConfig, Found, Hook};
 pub use rule::{Excluded, Family, Ineligible, Route, Rule};
+pub use service::{LEASE, Service, pins_for};
 pub use word::Word;

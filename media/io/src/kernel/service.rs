@@ -1,0 +1,212 @@
+//! The fast path of a process, from start to stop: opened, attached, and its lease renewed by a thread.
+//!
+//! The thread sleeps between two renewals and when routes change wakes to tell the cores. Legs of an earlier
+//! process, found in its pins, go on until its lease would have ended; then the thread takes back those that no
+//! core has taken over, because nobody reads their figures or hears their BYE.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use shared::{Instant, MediaPort};
+
+use super::error::{KernelError, Step};
+use super::fast_path::{FastPath, FastPathConfig, Found, Hook};
+use super::route::RouteWatch;
+use super::tier::Shared;
+use crate::clock;
+use crate::config::IoConfig;
+use crate::interfaces;
+
+/// The running fast path. Dropping it ends the lease and detaches the programs; drop the cores first.
+#[derive(Debug)]
+pub struct Service {
+    shared: Arc<Shared>,
+    stop: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+    /// Interfaces with the program, sorted.
+    pub interfaces: Vec<String>,
+    /// Interfaces that carry media and cannot have it, with the reason.
+    pub left_out: Vec<String>,
+    /// What was found of an earlier process.
+    pub found: Found,
+}
+
+/// Time that the programs may relay without a sign of life of the process.
+pub const LEASE: Duration = Duration::from_secs(10);
+const RENEW_S: i64 = 1;
+
+impl Service {
+    /// Opens the fast path at the tc hook, on every interface that has a media address.
+    ///
+    /// # Errors
+    /// [`KernelError`]; nothing is left attached.
+    pub(crate) fn start(config: &IoConfig) -> Result<Self, KernelError> {
+        let path_config = FastPathConfig {
+            addresses: config.addresses.clone(),
+            ports: config.ports.clone(),
+            pins: config.pins.clone(),
+        };
+        let system = |step| move |source: io::Error| KernelError::System { step, source };
+        let watch = RouteWatch::open().map_err(system(Step::Interface))?;
+        let mut left_out = Vec::new();
+        let mut path = match FastPath::open(&path_config) {
+            // Without pins all works but the survival of a kill.
+            Err(error @ KernelError::NoBpffs { .. }) => {
+                left_out.push(error.to_string());
+                FastPath::open(&FastPathConfig { pins: None, ..path_config })?
+            }
+            path => path?,
+        };
+        let found = path.found();
+        let names = interfaces::carrying(&config.addresses).map_err(system(Step::Interface))?;
+        let mut interfaces = Vec::new();
+        for name in names {
+            match path.attach(&name, Hook::Tc) {
+                Ok(()) => interfaces.push(name),
+                Err(
+                    error @ (KernelError::NotEthernet { .. } | KernelError::NoInterface { .. }),
+                ) => {
+                    left_out.push(error.to_string());
+                }
+                Err(error) => {
+                    let _ = path.close();
+                    return Err(error);
+                }
+            }
+        }
+        let adopted = Adopted::of(&path, config);
+        let shared = Arc::new(Shared {
+            path,
+            addresses: config.addresses.clone(),
+            dscp: config.dscp,
+            generation: AtomicU64::new(0),
+        });
+        let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| error.into());
+        let stop = Arc::new(stop.map_err(system(Step::ShareMemory))?);
+        shared.path.renew(clock::now() + LEASE);
+        let keeper =
+            Keeper { shared: Arc::clone(&shared), stop: Arc::clone(&stop), watch, adopted };
+        let thread = std::thread::Builder::new().name("fast-path".into());
+        let thread = thread.spawn(move || keeper.run()).map_err(system(Step::ShareMemory))?;
+        Ok(Self { shared, stop, thread: Some(thread), interfaces, left_out, found })
+    }
+
+    /// What runs, for the log.
+    pub fn sentence(&self) -> String {
+        let mut sentence = format!(
+            "bridged calls are relayed in the kernel, at the tc hook of {}",
+            if self.interfaces.is_empty() {
+                "no interface".to_owned()
+            } else {
+                self.interfaces.join(", ")
+            }
+        );
+        for reason in &self.left_out {
+            sentence.push_str("; ");
+            sentence.push_str(reason);
+        }
+        sentence.push_str(match self.found {
+            Found::Nothing => "",
+            Found::Legs => "; calls of the process before are relayed until its lease ends",
+            Found::Strange => "; pins of another version or for other ports were removed",
+        });
+        sentence
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // An event counter that is not read takes this write.
+        let _ = rustix::io::write(&*self.stop, &1u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        // A pin that stays is found and removed by the next start; the lease is over in any case.
+        let _ = self.shared.path.close();
+    }
+}
+
+/// The state of the thread.
+struct Keeper {
+    shared: Arc<Shared>,
+    stop: Arc<OwnedFd>,
+    watch: RouteWatch,
+    adopted: Adopted,
+}
+
+impl Keeper {
+    fn run(mut self) {
+        while !self.is_stopped() {
+            if self.watch.has_changed() {
+                self.shared.generation.fetch_add(1, Ordering::Relaxed);
+            }
+            let now = clock::now();
+            self.shared.path.renew(now + LEASE);
+            if self.adopted.until <= now {
+                self.adopted.end(&self.shared.path);
+            }
+        }
+    }
+
+    /// Sleeps until a renewal is due, routes change, or the stop.
+    fn is_stopped(&self) -> bool {
+        let mut waits = [
+            PollFd::new(&*self.stop, PollFlags::IN),
+            PollFd::new(self.watch.socket(), PollFlags::IN),
+        ];
+        let timeout = Timespec { tv_sec: RENEW_S, tv_nsec: 0 };
+        let _ = poll(&mut waits, Some(&timeout));
+        waits[0].revents().contains(PollFlags::IN)
+    }
+}
+
+/// Legs that an earlier process gave.
+struct Adopted {
+    /// The end of its lease.
+    until: Instant,
+    /// Each with the word's generation at that time: a core that gives the leg anew raises it.
+    legs: Vec<(MediaPort, u16)>,
+}
+
+impl Adopted {
+    fn of(path: &FastPath, config: &IoConfig) -> Self {
+        let mut legs = Vec::new();
+        for address in 0..config.addresses.len() {
+            for rtp in config.ports.clone().filter(|port| port.is_multiple_of(2)) {
+                let port = MediaPort { address: address as u8, rtp };
+                let generation = path.entry(port).and_then(|entry| entry.generation_on());
+                legs.extend(generation.map(|generation| (port, generation)));
+            }
+        }
+        Self { until: path.valid_until(), legs }
+    }
+
+    fn end(&mut self, path: &FastPath) {
+        for (port, generation) in self.legs.drain(..) {
+            if let Some(entry) = path.entry(port) {
+                entry.end(generation);
+            }
+        }
+    }
+}
+
+/// Folder of the pins of one gateway in the usual BPF file system: named by its data folder, so that two
+/// gateways on one machine do not meet.
+pub fn pins_for(data: &std::path::Path) -> PathBuf {
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    for byte in data.as_os_str().as_encoded_bytes() {
+        // FNV-1a: the next process must find the same name.
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3);
+    }
+    PathBuf::from(format!("/sys/fs/bpf/sidetone-{hash:016x}"))
+}
