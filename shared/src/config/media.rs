@@ -16,6 +16,8 @@ section! {
         cores: Cores = "\"auto\"",
         /// io_uring, portable, or auto: io_uring where the kernel allows it.
         backend: Backend = "\"auto\"",
+        /// Relays bridged calls inside the kernel: auto = at the tc hook where the kernel allows it, tc, xdp, or off.
+        fast_path: FastPath = "\"auto\"",
         /// Local addresses that media ports are opened on; more addresses, more ports.
         addresses: Vec<IpAddr> = "[\"0.0.0.0\"]",
         /// UDP ports, divided among the cores; must not overlap the kernel's ephemeral range.
@@ -62,10 +64,19 @@ word_settings! {
         IoUring = "io_uring",
         /// epoll, on every kernel.
         Portable = "portable",
-        /// sk_lookup and packet send; not built yet.
-        Steered = "steered",
-        /// In-kernel fast path; not built yet.
+    }
+
+    /// Where bridged calls are relayed.
+    FastPath = "auto, tc, xdp or off" {
+        /// In the kernel, at the tc hook, where it allows that.
+        #[default]
+        Auto = "auto",
+        /// In the kernel, at the tc hook; where it denies that the gateway does not start.
+        Tc = "tc",
+        /// In the driver of the network card; not built yet.
         Xdp = "xdp",
+        /// In user space.
+        Off = "off",
     }
 
     /// Which calls may use SRTP.

@@ -35,7 +35,7 @@ pub use http::Http;
 pub use layers::{Layers, Origin, Problem};
 pub use limits::{Limits, LimitsProfile};
 pub use log::{Log, LogFormat, LogLevel};
-pub use media::{Backend, Cores, Media, PortRange, SrtpUse};
+pub use media::{Backend, Cores, FastPath, Media, PortRange, SrtpUse};
 pub use node::{Node, is_label};
 pub use recordings::Recordings;
 pub use retention::Retention;
@@ -128,9 +128,9 @@ impl Config {
                 "the built-in voice speaks instead",
             ),
             (
-                "media.backend",
-                matches!(self.media.backend, Backend::Steered | Backend::Xdp),
-                "the backend is chosen as with auto",
+                "media.fast_path",
+                self.media.fast_path == FastPath::Xdp,
+                "the kernel relays at the tc hook, as with auto",
             ),
         ];
         let not_built = wanted

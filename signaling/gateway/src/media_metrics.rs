@@ -155,6 +155,21 @@ const ROWS: &[Row] = &[
         |f| f.ticks_skipped,
     ),
     ("media_legs", "gauge", "Legs that are up now.", |f| f.legs),
+    ("media_fast_path_legs", "gauge", "Legs whose party's packets the kernel relays now.", |f| {
+        f.legs_below
+    }),
+    (
+        "media_fast_path_packets_total",
+        "counter",
+        "Packets that the kernel relayed; received, forwarded and sent hold them too.",
+        |f| f.packets_below,
+    ),
+    (
+        "media_fast_path_packets_dropped_total",
+        "counter",
+        "Packets that the kernel dropped; received and dropped hold them too.",
+        |f| f.packets_dropped_below,
+    ),
     (
         "media_tick_late_p50_microseconds",
         "gauge",

@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::io::{BackendChoice, Cpus, IoConfig, Media};
+use ::io::kernel::pins_for;
+use ::io::{BackendChoice, Cpus, FastPathChoice, IoConfig, Media, StartNote};
 use control::Edges;
 use http_server::ApiCall;
 use mio::Poll;
-use shared::config::{Backend, Config, Cores};
+use shared::config::{Backend, Config, Cores, FastPath};
 use shared::{BySink, OwnSockets};
 use shell::{Clock, Doorbell, Sender, bounded, random};
 use transport::tls::{TlsControl, TlsParts, certified_addresses};
@@ -237,8 +238,14 @@ fn start_media(
         backend: match config.media.backend {
             Backend::IoUring => BackendChoice::IoUring,
             Backend::Portable => BackendChoice::Portable,
-            Backend::Auto | Backend::Steered | Backend::Xdp => BackendChoice::Auto,
+            Backend::Auto => BackendChoice::Auto,
         },
+        fast_path: match config.media.fast_path {
+            FastPath::Auto | FastPath::Xdp => FastPathChoice::Auto,
+            FastPath::Tc => FastPathChoice::Tc,
+            FastPath::Off => FastPathChoice::Off,
+        },
+        pins: std::path::absolute(&config.node.data_dir).ok().as_deref().map(pins_for),
         addresses: config.media.addresses.clone(),
         ports: config.media.ports.first..=config.media.ports.last,
         own,
@@ -252,7 +259,14 @@ fn start_media(
     let nobody = BySink::from_fn(|_| Arc::new(|| {}) as ::io::Wake);
     let media = ::io::start(&io_config, Arc::new(move || bell.ring()), &nobody)?;
     for note in &media.notes {
-        tracing::warn!("{note}");
+        match note {
+            // Most machines that are tried out lack it, and nothing is wrong.
+            StartNote::NoFastPath { .. } => tracing::info!("{note}"),
+            _ => tracing::warn!("{note}"),
+        }
+    }
+    if let Some(fast_path) = &media.fast_path {
+        tracing::info!("{}", fast_path.sentence());
     }
     Ok(media)
 }

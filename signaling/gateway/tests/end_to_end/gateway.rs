@@ -1,5 +1,6 @@
 //! The gateway under test: the real binary with a data folder of its own.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -144,6 +145,26 @@ impl Gateway {
         Self::start_by(denied, folder, &text, &[])
     }
 
+    /// Starts without any capability, as an ordinary user.
+    pub fn start_without_capabilities(more: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, more);
+        let mut denied = Command::new("setpriv");
+        denied.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(binary());
+        Self::start_by(denied, folder, &text, &[])
+    }
+
+    /// Starts where a BPF file system is mounted; in a folder that an earlier gateway left, with its settings.
+    pub fn start_on(bpffs: &Bpffs, folder: Arc<TempDir>, more: &str) -> Self {
+        let text = std::fs::read_to_string(folder.path().join("sidetone.toml"))
+            .unwrap_or_else(|_| settings_text(&folder, "", MEDIA_PORTS, more));
+        let mut inside = Command::new("nsenter");
+        inside.arg(format!("--mount=/proc/{}/ns/mnt", bpffs.holder.id()));
+        // nsenter goes to the root folder otherwise.
+        inside.arg(format!("--wd={}", folder.path().display())).arg("--").arg(binary());
+        Self::start_by(inside, folder, &text, &[])
+    }
+
     /// Starts with a name server of its own.
     pub fn start_asking(names: SocketAddr) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
@@ -269,10 +290,61 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if Arc::strong_count(&self.folder) == 1 {
+            remove_pins(&self.folder);
+        }
         if std::thread::panicking() {
             eprintln!("--- the gateway's log ---\n{}", self.log());
         }
     }
+}
+
+/// A BPF file system at the usual place, seen by the gateways that start on it, and gone with this value.
+pub struct Bpffs {
+    holder: Child,
+}
+
+impl Bpffs {
+    pub fn mount() -> Self {
+        let mut command = Command::new("unshare");
+        let script = "mount -t bpf bpf /sys/fs/bpf && exec cat";
+        command.args(["--mount", "--propagation=private", "sh", "-c", script]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = command.spawn().expect("unshare runs");
+        // Behind the mount it says what it is told.
+        let stdin = holder.stdin.as_mut().expect("piped");
+        stdin.write_all(b"mounted\n").expect("it reads");
+        Output::of(holder.stdout.take().expect("piped")).wait_for("mounted");
+        Self { holder }
+    }
+
+    /// Whether the fast path of a gateway with this folder has left something.
+    pub fn has_pins_of(&self, folder: &TempDir) -> bool {
+        let pins = pins(folder);
+        let pins = pins.strip_prefix("/").expect("an absolute path");
+        PathBuf::from(format!("/proc/{}/root", self.holder.id())).join(pins).exists()
+    }
+}
+
+impl Drop for Bpffs {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// The folder in which a fast path outlives a kill.
+fn pins(folder: &TempDir) -> PathBuf {
+    ::io::kernel::pins_for(&folder.path().join("data"))
+}
+
+/// What a gateway that was killed leaves in the kernel, where the machine has a BPF file system.
+fn remove_pins(folder: &TempDir) {
+    let pins = pins(folder);
+    for pin in std::fs::read_dir(&pins).into_iter().flatten().flatten() {
+        let _ = std::fs::remove_file(pin.path());
+    }
+    let _ = std::fs::remove_dir(pins);
 }
 
 /// The binary under test: the one just built, or another one that `SIDETONE_BINARY` names.
@@ -285,9 +357,11 @@ pub fn binary() -> PathBuf {
 fn settings_text(folder: &TempDir, sip: &str, ports: u16, more: &str) -> String {
     let first = media_ports(ports);
     let data = folder.path().join("data");
+    // The kernel would take every bridge of every test; those that want that say so.
+    let fast_path = if more.contains("fast_path") { "" } else { "fast_path = \"off\"\n" };
     format!(
         "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n{sip}\
-         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"127.0.0.1\"]\nports = \"{}-{}\"\n{more}",
+         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\n{fast_path}addresses = [\"127.0.0.1\"]\nports = \"{}-{}\"\n{more}",
         first,
         first + ports - 1,
     )

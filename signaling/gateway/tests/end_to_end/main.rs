@@ -33,6 +33,7 @@ mod durability;
 mod edges;
 mod explain;
 mod extensions;
+mod fast_path;
 mod floods;
 mod full_disk;
 mod glare;

@@ -91,11 +91,15 @@ enum Secure {
 
 /// REST rings a registered baresip; its document dials a registered pjsua2. Both ways heard.
 fn two_registered_phones_talk(transport: &str, secure: Secure) {
-    let is_secure = secure != Secure::Nobody;
     let gateway = match transport {
         "tls" => Gateway::start_with_tls("", ""),
         _ => Gateway::start(""),
     };
+    two_phones_talk_at(&gateway, transport, secure);
+}
+
+fn two_phones_talk_at(gateway: &Gateway, transport: &str, secure: Secure) {
+    let is_secure = secure != Secure::Nobody;
     let application = Application::start(|_| Answer::twiml("<Hangup/>"));
     let domain = gateway.domain_to_register(&application.url("/voice"), &["bob"]);
     let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
@@ -104,8 +108,8 @@ fn two_registered_phones_talk(transport: &str, secure: Secure) {
         gateway.create(&format!("SIP/Domains/{domain}.json"), &[("Secure", "true")]);
     }
     let parameter = if secure == Secure::Uri { ";secure=true" } else { "" };
-    let mut alice = baresip(a.path(), &gateway, "alice", transport, srtp);
-    let bob = Registering::new(b.path(), &gateway, "bob", transport);
+    let mut alice = baresip(a.path(), gateway, "alice", transport, srtp);
+    let bob = Registering::new(b.path(), gateway, "bob", transport);
     let mut bob = if is_secure { bob.secure() } else { bob }.start();
     let rows = gateway.wait_registered(&domain, 2);
     assert!(rows.iter().all(|row| row["transport"] == transport), "{rows:#?}");
@@ -116,7 +120,7 @@ fn two_registered_phones_talk(transport: &str, secure: Secure) {
         application.url("/dialled")
     );
     let sid = sdk::python(
-        &gateway,
+        gateway,
         &format!(
             "print(client.calls.create(to='sip:alice@{DOMAIN}{parameter}', from_='1000', twiml='{twiml}').sid)"
         ),
@@ -134,6 +138,17 @@ fn two_registered_phones_talk(transport: &str, secure: Secure) {
     assert!(timeline.contains("ringing contact 1 of 1"), "{timeline}");
     assert!(timeline.contains("contact 1 of 1 answered"), "{timeline}");
     drop(alice);
+}
+
+#[test]
+fn the_audio_of_baresip_and_pjsua2_takes_the_kernel() {
+    let gateway = Gateway::start("fast_path = \"tc\"\n");
+    two_phones_talk_at(&gateway, "udp", Secure::Nobody);
+    let metrics = gateway.settled();
+    // Three seconds both ways, less the time until both are locked.
+    let below = metrics.sum("media_fast_path_packets_total", "");
+    assert!((150..400).contains(&below), "{metrics:#?}");
+    assert_eq!(metrics.sum("media_fast_path_legs", ""), 0);
 }
 
 #[test]

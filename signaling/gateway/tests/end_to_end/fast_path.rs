@@ -1,0 +1,157 @@
+//! Bridged calls inside the kernel: what a party hears when the gateway is killed, restarted, stopped, or may not.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::application::{Answer, Application};
+use crate::gateway::{Bpffs, Gateway};
+use crate::rtp::{Party, Stream, Talker, sound};
+use crate::sipp::{self, Running, Sipp};
+use crate::transfers;
+use crate::wait::{Pace, until};
+
+const FAST: &str = "fast_path = \"tc\"\n";
+const ALICE: u8 = 0xA1;
+const BOB: u8 = 0xB2;
+
+/// Alice and bob over a bridge that the kernel relays.
+struct Call {
+    alice: Talker,
+    bob: Talker,
+    _calls: [Running; 2],
+    _application: Application,
+}
+
+impl Call {
+    fn start(gateway: &Gateway) -> Self {
+        let port = sipp::free_port();
+        let application = Application::start(move |_| {
+            Answer::twiml(&format!("<Dial><Sip>sip:bob@127.0.0.1:{port}</Sip></Dial>"))
+        });
+        let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+        gateway.allow_address(&domain, "127.0.0.1");
+        let (alice, bob) = (Party::new(), Party::new());
+        let callee = transfers::callee(port, &bob, None);
+        let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(39_000);
+        let caller = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
+        let (alice, bob) = (Talker::start(alice, ALICE, 20), Talker::start(bob, BOB, 20));
+        gateway.metrics_when("both legs in the kernel", |now| {
+            now.sum("media_fast_path_legs", "") == 2
+        });
+        Self { alice, bob, _calls: [callee, caller], _application: application }
+    }
+
+    /// Packets that both have heard of each other.
+    fn heard(&self) -> (usize, usize) {
+        (self.alice.heard(BOB), self.bob.heard(ALICE))
+    }
+}
+
+fn folder() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().expect("a temporary folder"))
+}
+
+/// Lets this many packet times pass.
+fn pass(packets: u32) {
+    let mut pace = Pace::every_ms(20);
+    (0..packets).for_each(|_| pace.tick());
+}
+
+#[test]
+fn audio_goes_on_after_a_kill_until_the_lease_ends_and_not_longer() {
+    let bpffs = Bpffs::mount();
+    let gateway = Gateway::start_on(&bpffs, folder(), FAST);
+    let call = Call::start(&gateway);
+    let folder = gateway.kill();
+    assert!(bpffs.has_pins_of(&folder));
+    let before = call.heard();
+    pass(100);
+    let after = call.heard();
+    for heard in [after.0 - before.0, after.1 - before.1] {
+        assert!((95..=105).contains(&heard), "{heard} of 100 packets after the kill");
+    }
+    // The lease is 10 s.
+    let silent = || {
+        let now = call.heard();
+        pass(15);
+        call.heard() == now
+    };
+    until("the lease to end", silent);
+    // The next start finds what is left, ends it, and leaves nothing itself.
+    let next = Gateway::start_on(&bpffs, Arc::clone(&folder), FAST);
+    next.wait_for_log("calls of the process before");
+    let (status, folder) = next.terminate();
+    assert!(status.success() && !bpffs.has_pins_of(&folder));
+}
+
+#[test]
+fn a_restart_within_the_lease_is_not_heard() {
+    let bpffs = Bpffs::mount();
+    let gateway = Gateway::start_on(&bpffs, folder(), FAST);
+    let call = Call::start(&gateway);
+    let folder = gateway.kill();
+    let before = call.heard();
+    let mut pace = Pace::every_ms(20);
+    let next = Gateway::start_on(&bpffs, folder, FAST);
+    (0..100).for_each(|_| pace.tick());
+    let after = call.heard();
+    for heard in [after.0 - before.0, after.1 - before.1] {
+        assert!(heard >= 98, "{heard} of 100 packets over the restart");
+    }
+    drop(call);
+    let (status, folder) = next.terminate();
+    assert!(status.success() && !bpffs.has_pins_of(&folder));
+}
+
+#[test]
+fn a_key_in_the_middle_arrives_and_the_numbers_go_on() {
+    let gateway = Gateway::start(FAST);
+    let port = sipp::free_port();
+    let application = Application::start(move |_| {
+        Answer::twiml(&format!("<Dial><Sip>sip:bob@127.0.0.1:{port}</Sip></Dial>"))
+    });
+    let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let (alice, bob) = (Party::new(), Party::new());
+    let _callee = transfers::callee(port, &bob, None);
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(20_000);
+    let _caller = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
+    let (_, to) = alice.receive().expect("silence of the gateway");
+    let bob = Talker::start(bob, BOB, 20);
+    let mut stream = Stream::new(0xA11CE);
+    stream.say(&alice, to, sound(50));
+    gateway.metrics_when("both legs in the kernel", |now| now.sum("media_fast_path_legs", "") == 2);
+    for key in [5, 11] {
+        stream.say(&alice, to, sound(25));
+        stream.press(&alice, to, 101, key);
+    }
+    stream.say(&alice, to, sound(25));
+    let heard_before = bob.loud();
+    assert!(heard_before > 100, "bob heard {heard_before}");
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.sum("media_digits_received_total", ""), 2, "{metrics:#?}");
+    assert_eq!(metrics.sum("media_packets_dropped_total", ""), 0, "{metrics:#?}");
+    assert!(metrics.sum("media_fast_path_packets_total", "") > 100, "{metrics:#?}");
+}
+
+#[test]
+fn without_capabilities_the_gateway_says_what_is_missing_and_calls_go_on() {
+    let gateway = Gateway::start_without_capabilities("fast_path = \"auto\"\n");
+    gateway.wait_for_log("bridged calls are relayed in user space");
+    let log = gateway.log();
+    assert!(log.contains("CAP_BPF") && log.contains("CAP_NET_ADMIN"), "{log}");
+    let port = sipp::free_port();
+    let application = Application::start(move |_| {
+        Answer::twiml(&format!("<Dial><Sip>sip:bob@127.0.0.1:{port}</Sip></Dial>"))
+    });
+    let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let (alice, bob) = (Party::new(), Party::new());
+    let _callee = transfers::callee(port, &bob, None);
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(10_000);
+    let _caller = Sipp::caller(&scenario, alice.port()).start(gateway.sip_udp);
+    let (alice, bob) = (Talker::start(alice, ALICE, 20), Talker::start(bob, BOB, 20));
+    until("both to hear each other", || alice.heard(BOB) > 20 && bob.heard(ALICE) > 20);
+    assert_eq!(gateway.metrics().sum("media_fast_path_packets_total", ""), 0);
+}
