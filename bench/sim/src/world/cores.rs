@@ -1,9 +1,12 @@
 //! The media cores of a world: real [`Plane`]s, and what each of them wants carried.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use plane::{MeshFrame, Output, Plane, PlaneConfig, Received, SocketId};
+use plane::{
+    MeshFrame, Output, Plane, PlaneConfig, Received, RelayRule, RelayedCounts, SocketId, SoftTier,
+    Verdict,
+};
 use shared::time::soonest;
 use shared::{BySink, CoreId, Instant, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame};
 
@@ -16,6 +19,8 @@ struct Wanted {
     events: VecDeque<MediaEvent>,
     frames: VecDeque<TapFrame>,
     mesh: VecDeque<(CoreId, MeshFrame)>,
+    /// What a tier below relays, by the index of the port.
+    tiers: BTreeMap<usize, SoftTier>,
 }
 
 impl Output for Wanted {
@@ -29,6 +34,17 @@ impl Output for Wanted {
     fn deliver(&mut self, _: Sink, frame: TapFrame) -> bool {
         self.frames.push_back(frame);
         true
+    }
+    fn give(&mut self, port_index: usize, rule: &RelayRule) -> bool {
+        self.tiers.insert(port_index, SoftTier::new(*rule)).is_none()
+    }
+    fn take_back(&mut self, port_index: usize) -> RelayedCounts {
+        let tier = self.tiers.remove(&port_index);
+        tier.map_or_else(RelayedCounts::default, |mut tier| tier.read())
+    }
+    fn relayed(&mut self, port_index: usize) -> RelayedCounts {
+        let tier = self.tiers.get_mut(&port_index);
+        tier.map_or_else(RelayedCounts::default, SoftTier::read)
     }
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
         self.mesh.push_back((core, frame.clone()));
@@ -74,7 +90,8 @@ impl Cores {
             seed,
             inband_digits: true,
             unix_ms_at_zero: START_UNIX_MS - 1_000,
-            has_tier: false,
+            // Nobody must notice a tier, so the worlds with one core have one.
+            has_tier: cores == 1,
         });
         self.0.push(Core { plane, wanted: Wanted::default(), ports: ports.clone() });
         ports
@@ -96,6 +113,17 @@ impl Cores {
         for Core { plane, wanted, ports } in &mut self.0 {
             let Some(index) = ports.iter().position(|port| port.rtp == rtp) else { continue };
             let is_rtp = port == rtp;
+            let tier = wanted.tiers.get_mut(&index).filter(|_| is_rtp);
+            match tier.map_or(Verdict::Up, |tier| tier.take(now, from, bytes)) {
+                Verdict::Up => {}
+                Verdict::Dropped => return,
+                Verdict::Relayed { port, to, packet } => {
+                    let out =
+                        ports.iter().position(|own| *own == port).expect("a port of this core");
+                    wanted.packets.push_back((SocketId::rtp(out), to, packet));
+                    return;
+                }
+            }
             let socket = if is_rtp { SocketId::rtp(index) } else { SocketId::rtcp(index) };
             let received = plane.receive(now, socket, from, bytes, wanted);
             if let Received::Forward { socket, to, len } = received {
