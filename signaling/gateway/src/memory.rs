@@ -87,6 +87,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("speech workers", SPEECH_WORKERS as u64, SPEECH_WORKER_BYTES),
         ("media core legs, taps, feeds and rings", cores, media_core),
         ("media socket buffers", ports, MEDIA_SOCKET_BYTES),
+        ("ports of the kernel's fast path", ports / 2, io::kernel::LEG_BYTES as u64),
         ("recordings", recordings, RECORDING_BYTES),
         ("TCP and TLS connections", connections, CONNECTION_BYTES),
         ("connection write queues", share, limits::CONNECTION_WRITE_QUEUES_BYTES_MAX as u64),

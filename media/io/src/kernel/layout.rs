@@ -37,7 +37,9 @@ pub(super) struct EntryCells {
     pub addresses: [AtomicU64; RULE_WORDS],
 }
 
-const _: () = assert!(size_of::<EntryCells>() == 192);
+/// Memory of one entry.
+pub(super) const ENTRY_BYTES: usize = size_of::<EntryCells>();
+const _: () = assert!(ENTRY_BYTES == 192);
 
 /// `struct settings`; [`settings_words`] says what its words hold.
 #[derive(Debug)]

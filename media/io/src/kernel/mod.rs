@@ -40,4 +40,5 @@ pub use error::{KernelError, Missing, Step};
 pub use fast_path::{FastPath, FastPathConfig, Found, Hook};
 pub use rule::{Excluded, Family, Ineligible, Route, Rule};
 pub use service::{LEASE, Service, pins_for};
+pub use tier::LEG_BYTES;
 pub use word::Word;

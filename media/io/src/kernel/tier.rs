@@ -14,6 +14,7 @@ use shared::MediaPort;
 
 use super::entry::{Entry, Figures};
 use super::fast_path::FastPath;
+use super::layout::ENTRY_BYTES;
 use super::route::Routes;
 use super::rule::{Route, Rule};
 use crate::clock;
@@ -180,6 +181,9 @@ impl Leg {
 fn is_specified(address: &IpAddr) -> bool {
     !address.is_unspecified()
 }
+
+/// Memory of one port: its entry, which the program shares, and what the core remembers of it.
+pub const LEG_BYTES: usize = ENTRY_BYTES + size_of::<Leg>();
 
 /// About 100 us: a program needs less than one.
 const SETTLE_SPINS: u32 = 5_000;
