@@ -35,10 +35,13 @@ impl Plane {
         let map = outbound.numbers.map_of(inbound.epoch, highest as u16);
         let map = map.ok_or(NotRelayable::NotBegun)?;
         let timing = inbound.reception.timing().ok_or(NotRelayable::NotBegun)?;
+        let source = inbound.source.socket_addr();
         Ok(RelayRule {
             port: leg.plan.port,
-            source: inbound.source.socket_addr(),
-            others_go_up: leg.may_move_until_ms.is_some(),
+            source,
+            // The address of the SDP wins over any other, whenever it comes.
+            others_go_up: leg.may_move_until_ms.is_some()
+                || leg.plan.media.remote_rtp != Some(source),
             ssrc: inbound.reception.ssrc,
             payload_type: inbound.payload_type,
             codec: inbound.codec,

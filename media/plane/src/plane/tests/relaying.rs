@@ -249,6 +249,27 @@ fn a_tier_relays_from_the_first_beat_on() {
     assert_eq!((meters.packets_received, meters.packets_forwarded), (100, 100));
 }
 
+#[test]
+fn the_address_of_the_sdp_wins_over_a_source_that_a_tier_relays() {
+    let mut world = World::with_tier();
+    let (a, b) = (world.start(|_| ()), world.start(|_| ()));
+    world.bridge(a, b);
+    let named = world.party(a).address;
+    let stray = SocketAddr::new(named.ip(), named.port() + 100);
+    for value in 0..20 {
+        let packet = world.next_packet(a, &[value; 160]);
+        world.arrive(a, stray, &packet);
+        world.run(20);
+    }
+    assert_eq!(world.cores[0].0.meters().legs_below, 1, "the stray source is locked and relayed");
+    let _ = world.heard(b);
+    let packet = world.next_packet(a, &[0x77; 160]);
+    world.arrive(a, named, &packet);
+    assert_eq!(world.heard(b).last().expect("it is relayed").payload(), [0x77; 160]);
+    let rule = world.cores[0].0.relay_rule(world.leg(a)).expect("locked to the address of the SDP");
+    assert!(rule.source == named && !rule.others_go_up);
+}
+
 /// Parties 0 and 1 after a packet each way, changed by `change`; why the packets of the first are not relayed.
 fn reason_after(change: impl FnOnce(&mut World)) -> Result<(), NotRelayable> {
     let mut world = World::new(2);
