@@ -262,7 +262,9 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
         let wait = self.ends.policy.wait(now, deadline);
         self.publish(now, wait.until);
         let is_long = wait.until.is_none_or(|until| until.since(now) > UNRUNG_WAIT_MAX);
-        if !is_long {
+        // Packets that the kernel relays wake nobody, so a command for such a leg would wait for the next beat.
+        let relays_below = self.machine.meters().legs_below > 0;
+        if !is_long && !relays_below {
             self.driver.wait(Some(wait));
             return;
         }
