@@ -357,8 +357,12 @@ pub fn binary() -> PathBuf {
 fn settings_text(folder: &TempDir, sip: &str, ports: u16, more: &str) -> String {
     let first = media_ports(ports);
     let data = folder.path().join("data");
-    // The kernel would take every bridge of every test; those that want that say so.
-    let fast_path = if more.contains("fast_path") { "" } else { "fast_path = \"off\"\n" };
+    // The kernel would take every bridge of every test. Those that want that say so, and `make soak` says it for all.
+    let of_all = std::env::var("SIDETONE_FAST_PATH").unwrap_or_else(|_| "off".to_owned());
+    let fast_path = match more.contains("fast_path") {
+        true => String::new(),
+        false => format!("fast_path = {of_all:?}\n"),
+    };
     format!(
         "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\ntls = []\n{sip}\
          [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\n{fast_path}addresses = [\"127.0.0.1\"]\nports = \"{}-{}\"\n{more}",

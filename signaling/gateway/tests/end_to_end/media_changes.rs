@@ -61,6 +61,14 @@ fn either_party_changes_and_holds_its_media_in_every_phase() {
 }
 
 #[test]
+fn either_party_changes_and_holds_its_media_while_the_kernel_relays_it() {
+    let gateway = Gateway::start_with_sip("extensions = [\"all\"]\n", "fast_path = \"tc\"\n");
+    play(&gateway, Secure::Nobody, &[]);
+    let metrics = gateway.settled();
+    assert!(metrics.sum("media_fast_path_packets_total", "") > 100, "{metrics:#?}");
+}
+
+#[test]
 fn either_party_changes_and_holds_its_media_over_tls_with_srtp() {
     play_over_tls(Secure::Both);
 }
