@@ -1,6 +1,7 @@
 //! Sans-IO SIP: messages, framing, transactions, dialogs, offer/answer, digest.
 #![forbid(unsafe_code)]
 
+mod compact;
 mod dialog;
 pub mod digest;
 pub mod dtmf_relay;

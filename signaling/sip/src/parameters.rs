@@ -25,9 +25,10 @@ impl Parameter {
     }
 }
 
-/// Parameters in their order.
+/// Parameters in their order. One stands in the value itself: most addresses have a `tag` or an `lr`
+/// alone, and a message moves several lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Parameters(SmallVec<[Parameter; 2]>);
+pub struct Parameters(SmallVec<[Parameter; 1]>);
 
 impl Parameters {
     /// No parameters.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::compact::CompactBytes;
+
 /// A text that would break out of its place in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalText {
@@ -38,7 +40,7 @@ pub enum IllegalText {
 /// behind a backslash (RFC 3261 §25.1 `quoted-pair`). Not necessarily UTF-8: a Latin-1 display name
 /// passes unchanged.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Box<[u8]>);
+pub struct Text(CompactBytes);
 
 impl Text {
     /// Makes a text that we write.
@@ -49,14 +51,15 @@ impl Text {
         let bytes = text.as_ref();
         match bytes.iter().copied().find(|&byte| is_control(byte)) {
             Some(byte) => Err(IllegalText::Control { byte }),
-            None => Ok(Self(bytes.into())),
+            None => Ok(Self(CompactBytes::new(bytes))),
         }
     }
 
     /// The text with every control character replaced by a space.
     pub fn cleaned(text: impl AsRef<[u8]>) -> Self {
-        let clean = |&byte: &u8| if is_control(byte) { b' ' } else { byte };
-        Self(text.as_ref().iter().map(clean).collect())
+        let mut bytes = CompactBytes::new(text.as_ref());
+        bytes.as_mut_slice().iter_mut().filter(|byte| is_control(**byte)).for_each(|it| *it = b' ');
+        Self(bytes)
     }
 
     /// A token: one or more letters, digits and ``-.!%*_+`'~`` (RFC 3261 §25.1).
@@ -66,49 +69,49 @@ impl Text {
     pub fn token(text: impl AsRef<[u8]>) -> Result<Self, IllegalText> {
         let bytes = text.as_ref();
         check(bytes, is_token_byte)?;
-        Ok(Self(bytes.into()))
+        Ok(Self(CompactBytes::new(bytes)))
     }
 
     /// A text from bytes in which the parser found no line break.
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
         debug_assert!(!bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
-        Self(bytes.into())
+        Self(CompactBytes::new(bytes))
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_slice()
     }
 
     /// The text, when it is UTF-8.
     pub fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
+        std::str::from_utf8(self.0.as_slice()).ok()
     }
 
     /// The text with invalid UTF-8 replaced: for logs and webhooks, never for the wire.
     pub fn to_lossy(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        String::from_utf8_lossy(self.0.as_slice())
     }
 
     /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_bytes().is_empty()
     }
 
     /// Length in bytes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_bytes().len()
     }
 
     /// Compares without regard to the case of ASCII letters.
     pub fn eq_ignore_case(&self, other: impl AsRef<[u8]>) -> bool {
-        self.0.eq_ignore_ascii_case(other.as_ref())
+        self.as_bytes().eq_ignore_ascii_case(other.as_ref())
     }
 }
 
 impl AsRef<[u8]> for Text {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        self.0.as_slice()
     }
 }
 
@@ -132,7 +135,7 @@ impl fmt::Display for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
+        write!(f, "\"{}\"", self.as_bytes().escape_ascii())
     }
 }
 
@@ -140,7 +143,7 @@ impl fmt::Debug for Text {
 ///
 /// Kept as received, so that what was escaped stays escaped (RFC 3261 §19.1.2).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Escaped(Box<[u8]>);
+pub struct Escaped(CompactBytes);
 
 impl Escaped {
     /// Escapes everything but letters, digits, ``-_.!~*'()`` and `+`.
@@ -153,7 +156,7 @@ impl Escaped {
                 out.extend_from_slice(&[b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
             }
         }
-        Self(out.into())
+        Self(CompactBytes::new(&out))
     }
 
     /// Takes a part that is already escaped; the delimiters of a user part are allowed.
@@ -170,18 +173,18 @@ impl Escaped {
         allowed: impl Fn(u8) -> bool,
     ) -> Result<Self, IllegalText> {
         check_escapes(bytes, allowed)?;
-        Ok(Self(bytes.into()))
+        Ok(Self(CompactBytes::new(bytes)))
     }
 
     /// The escaped form, as it stands in the URI.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(self.as_ref()).unwrap_or_default()
     }
 
     /// The unescaped bytes: `%41` is `A`. Unescapes once, never twice.
     pub fn decode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.0.len());
-        let mut rest: &[u8] = &self.0;
+        let mut out = Vec::with_capacity(self.as_ref().len());
+        let mut rest: &[u8] = self.as_ref();
         while let Some((&byte, tail)) = rest.split_first() {
             match (byte, tail) {
                 (b'%', [high, low, tail @ ..]) => {
@@ -211,7 +214,7 @@ impl Escaped {
 
 impl AsRef<[u8]> for Escaped {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        self.0.as_slice()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::compact::CompactBytes;
 use crate::text::{self, IllegalText};
 
 /// A host: a name, or an address by value, so that two spellings of one address are equal
@@ -29,9 +30,11 @@ impl Host {
         if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             return parse_ipv6(inner).map(Self::V6).ok_or(IllegalText::Byte { byte: b'[' });
         }
-        match text.parse() {
-            Ok(address) => Ok(Self::V4(address)),
-            Err(_) => HostName::parse(text).map(Self::Name),
+        // An address begins with a digit; most names do not.
+        let address = text.starts_with(|first: char| first.is_ascii_digit()).then(|| text.parse());
+        match address {
+            Some(Ok(address)) => Ok(Self::V4(address)),
+            Some(Err(_)) | None => HostName::parse(text).map(Self::Name),
         }
     }
 
@@ -74,7 +77,7 @@ impl fmt::Display for Host {
 
 /// A host name in lower case: letters, digits, `-`, `_`, `.`; the last label is not a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostName(Box<str>);
+pub struct HostName(CompactBytes);
 
 impl HostName {
     /// Reads a name; `_` is allowed because container names have it.
@@ -86,16 +89,20 @@ impl HostName {
         if text.len() > HOST_NAME_BYTES_MAX {
             return Err(IllegalText::TooLong { len: text.len(), max: HOST_NAME_BYTES_MAX });
         }
-        let last = text.strip_suffix('.').unwrap_or(text).rsplit('.').next().unwrap_or_default();
-        match last.bytes().find(|byte| !byte.is_ascii_digit()) {
-            Some(_) => Ok(Self(text.to_ascii_lowercase().into())),
-            None => Err(IllegalText::Byte { byte: last.bytes().next().unwrap_or(b'.') }),
+        let absolute = text.as_bytes();
+        let name = absolute.strip_suffix(b".").unwrap_or(absolute);
+        let last = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+        if last.iter().all(u8::is_ascii_digit) {
+            return Err(IllegalText::Byte { byte: last.first().copied().unwrap_or(b'.') });
         }
+        let mut name = CompactBytes::new(text.as_bytes());
+        name.as_mut_slice().make_ascii_lowercase();
+        Ok(Self(name))
     }
 
     /// The name, in lower case.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(self.0.as_slice()).unwrap_or_default()
     }
 }
 
