@@ -38,7 +38,15 @@ impl NameAddr {
     /// Anything else; see [`NameAddrError`].
     pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, NameAddrError> {
         let scanner = Scanner::of_one_line(value.as_ref());
-        let mut scanner = scanner.ok_or(NameAddrError::Parameters)?;
+        Self::read_one(scanner.ok_or(NameAddrError::Parameters)?)
+    }
+
+    /// Reads the value of a parsed line, which has no line break.
+    pub(crate) fn parse_line(value: &[u8]) -> Result<Self, NameAddrError> {
+        Self::read_one(Scanner::new(value))
+    }
+
+    fn read_one(mut scanner: Scanner<'_>) -> Result<Self, NameAddrError> {
         let address = Self::read(&mut scanner)?;
         scanner.skip_space();
         if scanner.is_empty() { Ok(address) } else { Err(NameAddrError::Parameters) }
@@ -127,6 +135,9 @@ fn read_display_name(scanner: &mut Scanner<'_>) -> Result<Option<DisplayName>, N
             Some(b'<') => Ok(DisplayName::from_quoted(name)),
             _ => Err(NameAddrError::Brackets),
         };
+    }
+    if scanner.peek() == Some(b'<') {
+        return Ok(None);
     }
     let mut ahead = *scanner;
     let name = ahead.take_while(|byte| !matches!(byte, b'<' | b';' | b','));

@@ -44,6 +44,10 @@ impl<'a> Scanner<'a> {
 
     /// Takes the byte and white space around it when it is the next one (`SEMI`, `EQUAL`, `COMMA`…).
     pub(crate) fn eat_padded(&mut self, byte: u8) -> bool {
+        // Most delimiters stand without white space.
+        if self.peek().is_none_or(|next| next != byte && !matches!(next, b' ' | b'\t')) {
+            return false;
+        }
         let before = *self;
         self.skip_space();
         if self.eat(byte) {
@@ -88,23 +92,33 @@ impl<'a> Scanner<'a> {
     /// Takes `*(SEMI name [EQUAL value])`; `None` when a `;` is followed by anything else.
     pub(crate) fn parameters(&mut self) -> Option<Parameters> {
         let mut parameters = Parameters::new();
-        while self.eat_padded(b';') {
-            let name = self.token()?;
-            let value = if self.eat_padded(b'=') { self.parameter_value()? } else { None };
-            parameters.push(Text::from_wire(name), value);
+        while let Some((name, value)) = self.parameter()? {
+            parameters.push(Text::from_wire(name), value.map(Text::from_wire));
         }
         Some(parameters)
     }
 
+    /// Takes one `SEMI name [EQUAL value]`, borrowed: a reader that sorts parameters into fields of
+    /// its own copies only what it keeps. `Some(None)` when no `;` comes, `None` when a `;` is
+    /// followed by anything else.
+    pub(crate) fn parameter(&mut self) -> Option<Option<BorrowedParameter<'a>>> {
+        if !self.eat_padded(b';') {
+            return Some(None);
+        }
+        let name = self.token()?;
+        let value = if self.eat_padded(b'=') { self.parameter_value()? } else { None };
+        Some(Some((name, value)))
+    }
+
     /// A quoted string with its quotes, or the bytes up to a delimiter. Wider than `gen-value`:
     /// tags with `=` or `@` in them are common, and an empty value is read as a flag.
-    fn parameter_value(&mut self) -> Option<Option<Text>> {
+    fn parameter_value(&mut self) -> Option<Option<&'a [u8]>> {
         if self.peek() == Some(b'"') {
             let end = quoted_end(self.rest)?;
-            return Some(Some(Text::from_wire(self.take(end))));
+            return Some(Some(self.take(end)));
         }
         let value = self.take_while(is_value_byte);
-        Some((!value.is_empty()).then(|| Text::from_wire(value)))
+        Some((!value.is_empty()).then_some(value))
     }
 
     fn take(&mut self, len: usize) -> &'a [u8] {
@@ -117,6 +131,9 @@ impl<'a> Scanner<'a> {
         }
     }
 }
+
+/// Name and value as they stand in the header; a flag has no value.
+pub(crate) type BorrowedParameter<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// The value without white space at both ends.
 pub(crate) fn trim_spaces(bytes: &[u8]) -> &[u8] {
@@ -176,8 +193,19 @@ fn quoted_end(bytes: &[u8]) -> Option<usize> {
 
 /// Visible bytes that end neither the value nor the element.
 const fn is_value_byte(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7F && !matches!(byte, b',' | b';' | b'"' | b'<' | b'>')
+    VALUE_BYTES[byte as usize]
 }
+
+const VALUE_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] =
+            byte > 0x20 && byte != 0x7F && !matches!(byte as u8, b',' | b';' | b'"' | b'<' | b'>');
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use shared::Transport;
 
 use crate::parameters::Parameters;
-use crate::scan::Scanner;
+use crate::scan::{BorrowedParameter, Scanner};
 use crate::text::{self, IllegalText, Text};
 use crate::uri::{self, Host};
 
@@ -134,10 +134,10 @@ impl Via {
         loop {
             let before = scanner;
             let mut one = Scanner::new(parameter_ahead(&before));
-            let Some(read) = one.parameters().filter(|read| !read.is_empty()) else { break };
+            let Some(Some(parameter)) = one.parameter() else { break };
             let taken = parameter_ahead(&before).len() - one.rest().len();
             scanner = Scanner::new(before.rest().get(taken..).unwrap_or_default());
-            if via.take_parameters(read).is_err() {
+            if via.take_parameter(parameter).is_err() {
                 break;
             }
         }
@@ -206,7 +206,9 @@ impl Via {
     fn read(scanner: &mut Scanner<'_>) -> Result<Self, ViaError> {
         let (transport, host, port) = read_sent_by(scanner, |version| version == b"2.0")?;
         let mut via = Self::bare(transport, host, port);
-        via.take_parameters(scanner.parameters().ok_or(ViaError)?)?;
+        while let Some(parameter) = scanner.parameter().ok_or(ViaError)? {
+            via.take_parameter(parameter)?;
+        }
         Ok(via)
     }
 
@@ -222,19 +224,16 @@ impl Via {
         }
     }
 
-    /// Sorts parameters into the fields; the first of each name counts.
-    fn take_parameters(&mut self, parameters: Parameters) -> Result<(), ViaError> {
-        for parameter in parameters.iter() {
-            let (name, value) = (parameter.name(), parameter.value());
-            if name.eq_ignore_case("branch") && self.branch.is_none() {
-                self.branch = Some(value.ok_or(ViaError)?.clone());
-            } else if name.eq_ignore_case("received") && self.received.is_none() {
-                self.received = Some(read_received(value.ok_or(ViaError)?).ok_or(ViaError)?);
-            } else if name.eq_ignore_case("rport") && self.rport.is_none() {
-                self.rport = Some(read_rport(value)?);
-            } else {
-                self.parameters.push(name.clone(), value.cloned());
-            }
+    /// Sorts a parameter into its field; the first of each name counts.
+    fn take_parameter(&mut self, (name, value): BorrowedParameter<'_>) -> Result<(), ViaError> {
+        if name.eq_ignore_ascii_case(b"branch") && self.branch.is_none() {
+            self.branch = Some(Text::from_wire(value.ok_or(ViaError)?));
+        } else if name.eq_ignore_ascii_case(b"received") && self.received.is_none() {
+            self.received = Some(read_received(value.ok_or(ViaError)?).ok_or(ViaError)?);
+        } else if name.eq_ignore_ascii_case(b"rport") && self.rport.is_none() {
+            self.rport = Some(read_rport(value)?);
+        } else {
+            self.parameters.push(Text::from_wire(name), value.map(Text::from_wire));
         }
         Ok(())
     }
@@ -295,16 +294,16 @@ fn parameter_ahead<'a>(scanner: &Scanner<'a>) -> &'a [u8] {
 }
 
 /// An address; IPv6 with or without brackets, since both occur (RFC 5118 §4.5).
-fn read_received(value: &Text) -> Option<IpAddr> {
-    let text = value.as_str()?;
+fn read_received(value: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(value).ok()?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| uri::parse_ipv6(bare).map(IpAddr::V6))
 }
 
-fn read_rport(value: Option<&Text>) -> Result<Rport, ViaError> {
+fn read_rport(value: Option<&[u8]>) -> Result<Rport, ViaError> {
     match value {
         None => Ok(Rport::Requested),
-        Some(port) => uri::parse_port(port.as_bytes()).map(Rport::Seen).ok_or(ViaError),
+        Some(port) => uri::parse_port(port).map(Rport::Seen).ok_or(ViaError),
     }
 }
 

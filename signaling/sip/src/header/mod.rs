@@ -57,6 +57,11 @@ impl Headers {
         Self(Vec::new())
     }
 
+    /// No headers, with room for this number.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
     /// Value of the first header of this name, long or compact.
     pub fn get(&self, name: &str) -> Option<&Text> {
         self.0.iter().find(|header| header.is(name)).map(HeaderField::value)

@@ -101,7 +101,10 @@ impl Fields {
             StartLine::Request { .. } => None,
             StartLine::Response { status, .. } => Some(status),
         };
-        let mut fields = Self { status, ..Self::default() };
+        // One allocation instead of one at each doubling; a few places for headers of other kinds
+        // stay empty.
+        let headers = Headers::with_capacity(raw.headers.len());
+        let mut fields = Self { status, headers, ..Self::default() };
         for header in &raw.headers {
             match fields.take(header) {
                 Err(_) if fields.can_do_without(header.kind) => {}
@@ -184,7 +187,7 @@ impl Fields {
 }
 
 fn address(value: &[u8], fault: Fault) -> Result<NameAddr, Fault> {
-    NameAddr::parse(value).map_err(|_| fault)
+    NameAddr::parse_line(value).map_err(|_| fault)
 }
 
 fn hops(value: &[u8]) -> Result<u8, Fault> {

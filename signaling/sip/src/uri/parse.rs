@@ -102,14 +102,18 @@ fn split_user(rest: &[u8]) -> Result<UserInfo<'_>, UriError> {
 
 /// Reads `host[:port]`.
 pub(crate) fn parse_host_port(bytes: &[u8]) -> Result<(Host, Option<u16>), UriError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| part("host")(NOT_ASCII))?;
-    let port_from = if text.starts_with('[') { text.find(']').map_or(0, |end| end + 1) } else { 0 };
-    let colon = text.get(port_from..).unwrap_or_default().find(':').map(|at| at + port_from);
-    let (host, port) = match colon {
-        Some(colon) => (text.get(..colon).unwrap_or_default(), text.get(colon + 1..)),
-        None => (text, None),
+    let port_from = match bytes.first() {
+        Some(b'[') => memchr::memchr(b']', bytes).map_or(0, |end| end + 1),
+        _ => 0,
     };
-    let port = port.map(|port| parse_port(port.as_bytes()).ok_or(UriError::Port)).transpose()?;
+    let tail = bytes.get(port_from..).unwrap_or_default();
+    let colon = tail.iter().position(|&byte| byte == b':').map(|at| at + port_from);
+    let (host, port) = match colon {
+        Some(colon) => (bytes.get(..colon).unwrap_or_default(), bytes.get(colon + 1..)),
+        None => (bytes, None),
+    };
+    let host = std::str::from_utf8(host).map_err(|_| part("host")(NOT_ASCII))?;
+    let port = port.map(|port| parse_port(port).ok_or(UriError::Port)).transpose()?;
     Ok((Host::parse(host).map_err(part("host"))?, port))
 }
 
