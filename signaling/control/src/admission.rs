@@ -143,6 +143,7 @@ pub fn decide(
     } else {
         None
     };
+    // Trusted: whoever comes this far has passed every list of the domain.
     if found.domain.secure && request.flow.transport != Transport::Tls {
         return refuse(secure_needs_tls(), account, true);
     }
@@ -293,6 +294,7 @@ fn check_place(
         return Err(account_inactive());
     }
     if is_trunk {
+        // The settings list the carrier's addresses, so its domain needs no list of its own.
         return Ok(());
     }
     let auth = found.call_auth();
@@ -339,6 +341,8 @@ pub(crate) fn check_verdict(verdict: Verdict) -> Result<String, Unproven> {
 
 fn unknown_domain(policy: Policy<'_>, flow: &Flow) -> Refusal {
     let sentence = "The host of the Request-URI is not a SIP domain of this gateway.";
+    // Over TLS an unknown name gets 403 (sip.md 2): a peer that has completed a handshake knows
+    // that we are here.
     if flow.transport == Transport::Tls || policy.answer_unauthenticated {
         Refusal::new("unknown_domain", 403, sentence)
     } else {
@@ -414,6 +418,7 @@ pub(crate) fn user_of(uri: &Uri) -> Option<String> {
 }
 
 fn names_own_address(host: &str, flow: &Flow) -> bool {
+    // For a remote peer `localhost` is the peer itself, not this machine.
     if host.eq_ignore_ascii_case("localhost") {
         return flow.remote.ip().is_loopback();
     }

@@ -40,6 +40,8 @@ impl Control {
             ApiRequest::Call(CallCommand::Create(create)) => self.create_call(now, token, &create),
             ApiRequest::Call(CallCommand::Update(update)) => self.update_call(now, token, *update),
             ApiRequest::Call(CallCommand::ReadTimeline { account, call }) => {
+                // A call of another account gets the answer of a call that is not live, so a SID
+                // says nothing about who owns it.
                 let live = self.calls.get(&call).filter(|entry| entry.account == account);
                 let timeline = live.map(|entry| entry.timeline.to_json());
                 self.reply(token, Ok(Reply::Timeline(timeline)));
@@ -65,6 +67,8 @@ impl Control {
         let mint = Mint { unix_ms: now.unix_ms, origin: self.settings.origin, random };
         match self.writes.submit(&self.snapshot, account, write, mint, token) {
             Submitted::Commit { id, change } => {
+                // Before the commit: calls stop ringing the phone at once, and only the response
+                // waits for the disk.
                 if let Change::ChangeBindings(changes) = &change {
                     self.unregister_phones(&changes.removed);
                 }
@@ -81,6 +85,8 @@ impl Control {
             Some(Waiting::CallCreated { token, created }) => match outcome {
                 Outcome::Committed => {
                     let (setup, record) = *created;
+                    // The response leaves before the call starts: the client knows the SID before
+                    // the first webhook can name it.
                     self.reply(token, Ok(Reply::Call(record.clone())));
                     self.insert_call(now, setup, record, Session::None);
                 }
@@ -97,6 +103,8 @@ impl Control {
     fn settle_write(&mut self, id: u64, outcome: Outcome) {
         match self.writes.settle(&mut self.snapshot, id, outcome) {
             Settled::Answer(token, reply) => {
+                // The write may have deleted a domain. Its phones must not ring when the client
+                // reads the response.
                 self.forget_bindings();
                 self.reply(token, *reply);
             }
@@ -128,6 +136,8 @@ impl Control {
             Ok(setup) => setup,
             Err(error) => return self.reply(token, Err(error)),
         };
+        // The rate comes last: a request that is refused for another reason must not use up the
+        // account's second.
         let rate = self.settings.api_calls_a_second;
         if !self.api_rate.take(now.mono, create.account, rate) {
             let sentence = "More than one call a second by the API (limits.profile is twilio).";
@@ -136,6 +146,7 @@ impl Control {
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
         let change = Change::PutCall(record.clone());
         let waiting = Waiting::CallCreated { token, created: Box::new((setup, record)) };
+        // The legs that are promised count this call from here on (`legs_promised`).
         self.commit(Some(waiting), change);
     }
 
@@ -148,9 +159,13 @@ impl Control {
 
     fn outbound_setup(&mut self, now: Now, create: &CreateCall) -> Result<CallSetup, WriteError> {
         let caller_id = create.caller_id.clone().unwrap_or_else(|| create.from.clone());
+        // The number stands twice, as the target that is dialled and as `To`, which later targets
+        // of the call do not change.
         let (target, to) = match &create.to {
             CallTarget::Number(number) => (Target::Number(number.clone()), number.clone()),
             CallTarget::Sip(text) => {
+                // Parsed before anything is stored: a wrong URI is an error for the client, not a
+                // call that fails.
                 let (mut target, _) = call::sip_noun::parse(text)
                     .map_err(|error| WriteError::invalid(Code::TO_INVALID, error.to_string()))?;
                 target.credentials = create.sip_auth.as_ref().map(|login| SipCredentials {
@@ -205,6 +220,8 @@ impl Control {
         let status_callback = match update.status_callback {
             Patch::Set(callback) => Some(StatusCallback {
                 webhook: webhook(&callback),
+                // An update has no `StatusCallbackEvent`; without one, the callback reports the
+                // end.
                 events: vec![ProgressEvent::Completed],
             }),
             Patch::Keep | Patch::Clear => None,
@@ -224,6 +241,7 @@ impl Control {
         });
         // Its record is the answer, even when the change ends it: it is not forgotten before.
         self.entry_mut(update.call, |entry| entry.is_asked = true);
+        // The terms first: a new status callback must be known when the action ends the call.
         for input in [Some(terms), action].into_iter().flatten() {
             self.drive_call(now, update.call, |call| call.handle(now, CallInput::Api(input)));
         }

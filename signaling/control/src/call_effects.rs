@@ -32,6 +32,7 @@ impl Control {
                 self.entry_mut(sid, |entry| drop(entry.prompts.remove(&prompt)));
             }
             CallEffect::Play { prompt, play, repeat } => self.play(sid, prompt, play, repeat),
+            // Without a leg nothing plays, so a command that finds none is no fault.
             CallEffect::StopPlay => {
                 self.media(sid, |leg| MediaCommand::StopPlay { leg });
             }
@@ -96,6 +97,8 @@ impl Control {
             .chain(request.extra.iter())
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
+        // Parameters and URL are copied: the request itself leaves with the effect, and the row of
+        // the exchange is written when its answer comes.
         let url = request.url.wire(None);
         entry.timeline.add(
             now.unix_ms,
@@ -105,6 +108,7 @@ impl Control {
         let method = request.method;
         entry.requests.insert(request.id, Request { method, url, parameters });
         let account = entry.account;
+        // An account is closed, never deleted, so the owner of a live call is always there.
         let Some(owner) = self.snapshot.account(account) else { return };
         let auth_token = owner.auth_token.clone();
         self.push(Effect::Http { call: sid, account, auth_token, request });
@@ -120,6 +124,8 @@ impl Control {
         let random = self.random.number();
         let origin = self.settings.origin;
         let Some(entry) = self.calls.get_mut(&sid) else { return };
+        // The request of a machine that panicked: `on_call_panic` has dropped it, and the successor
+        // does not know its id.
         let Some(request) = entry.requests.remove(&id) else { return };
         let text = match &result {
             Ok(answer) => format!("<- {} in {} ms", answer.status, answer.duration_ms),
@@ -150,6 +156,8 @@ impl Control {
             self.warn_of_voice(now, sid, sentence);
         }
         let Some(entry) = self.calls.get_mut(&sid) else { return };
+        // The machine knows a prompt by its number. The audio stays here, and a core gets it by
+        // pointer.
         let result = result.map(|audio| drop(entry.prompts.insert(prompt, audio)));
         self.tell(sid, CallInput::PromptReady { prompt, result });
     }
@@ -169,6 +177,8 @@ impl Control {
         });
         if sent {
             self.entry_mut(sid, |entry| {
+                // The event of the core names the play alone. This entry finds the audio to drop
+                // then.
                 entry.plays.insert(play, prompt);
             });
         } else {
@@ -213,6 +223,8 @@ impl Control {
     fn on_ended(&mut self, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.record = Arc::new(records::ended(&entry.record, end));
+        // Before the terminal callback, which the machine requests next: its reader finds the call
+        // ended, by REST as well.
         let change = Change::PutCall(entry.record.clone());
         self.stop_leg(sid);
         self.commit(None, change);
@@ -221,6 +233,8 @@ impl Control {
     }
 
     fn answer(&mut self, sid: CallSid) {
+        // The session or the leg ended while the document was on its way. The call's hang-up is in
+        // the inbox already.
         let (Some(session), Some(media)) = (self.live_session(sid), self.local_media(sid)) else {
             return;
         };
@@ -233,11 +247,14 @@ impl Control {
             let (reason, headers) = (String::new(), Vec::new());
             self.command(Command::Reject { session, status, reason, headers });
         }
+        // At once: the user agent still owes the transaction its ACK, but no event of it concerns
+        // the call.
         self.session_over(sid);
     }
 
     fn hang_up(&mut self, sid: CallSid) {
         self.end_session(sid);
+        // Media end with the BYE, not with its response, which may take 32 s to come.
         self.stop_leg(sid);
     }
 

@@ -32,6 +32,8 @@ impl Control {
         // The successor counts from the start of the call, so that its record has the real duration.
         let unix_ms = entry.record.start_ms.unwrap_or(entry.record.created_ms);
         let started = Now { mono: now.mono, unix_ms };
+        // A fresh seed: from the first one the successor would mint the SIDs that the panicked
+        // machine has given out.
         let setup = CallSetup { seed, ..entry.call.setup().clone() };
         entry.call = call::Call::successor(setup, started);
         // Answers to requests and prompts of the panicked machine mean nothing to the successor.
@@ -53,6 +55,8 @@ impl Control {
     fn give_up_on(&mut self, now: Now, sid: CallSid) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         entry.finished = true;
+        // The machine is lost, so Control itself makes the record final. Without that, REST would
+        // show the call as live until the next start.
         entry.record = Arc::new(records::broken(&entry.record, now.unix_ms));
         let change = Change::PutCall(entry.record.clone());
         self.disarm(sid);
@@ -66,6 +70,8 @@ impl Control {
             entry.record.direction == store::CallDirection::Inbound
                 && entry.record.status == store::CallStatus::Ringing
         };
+        // The callee must not send BYE on an early dialog (RFC 3261 §15): a call that rings here
+        // ends by a final response.
         if self.calls.get(&sid).is_some_and(rings_here) {
             self.reject(sid, 500);
         } else {

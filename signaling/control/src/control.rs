@@ -80,7 +80,11 @@ impl Control {
         let mut random = Random::new(seed);
         let realm = snapshot.realm().to_owned();
         let mut config = sip::UaConfig::new(settings.origin, &realm, &realm);
+        // The user agent answers 405 to methods that are not in this list. The registrar is a part
+        // of Control, so REGISTER is added here.
         config.methods.push(sip::Method::Register);
+        // Trunks and domains switch extensions on, so each INVITE gets its own by
+        // `choose_extensions`. Until then none is on.
         config.extensions = shared::Extensions::LEAST;
         config.tcp_port = settings.tcp_port;
         config.offers_sha256 = settings.digest_sha256;
@@ -115,12 +119,16 @@ impl Control {
     /// Takes one input and follows it to its end: afterwards all machines are quiet.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
+        // Before the input: a binding that this input makes has its expiry by the new clock
+        // already, and must not be shifted with the older ones.
         self.watch_clock(now);
         match input {
             Input::TlsRefused { source, name, failure } => {
                 self.on_tls_refused(now, source, name.as_deref(), failure);
             }
             Input::Sip(input) => {
+                // The bindings go before the user agent ends the calls of the connection: a call
+                // that dials on must not ring a phone behind it.
                 if let sip::Input::FlowClosed { flow } = &input {
                     self.connection_closed(*flow);
                 }
@@ -137,6 +145,8 @@ impl Control {
             Input::PromptReady { call, prompt, result, other_voice } => {
                 self.on_prompt(now, call, prompt, result, other_voice);
             }
+            // Calls and trunk registrations draw their session ids from one counter. A session with
+            // a link is a call's; any other is a registration's, or its call waits no more.
             Input::Resolved { session, result } if self.call_of(session).is_some() => {
                 self.on_resolved(now, session, result);
             }
@@ -153,6 +163,8 @@ impl Control {
             Input::HistoryLost { rows } => self.on_history_lost(now, &rows),
             Input::Drain => {
                 self.draining = true;
+                // At once, not after the last call: a carrier would send calls here that are
+                // refused.
                 self.unregister();
             }
             Input::End => self.on_end(now),
@@ -163,6 +175,7 @@ impl Control {
 
     /// Takes over the settings that may change while calls are up; the others need a restart.
     fn on_settings(&mut self, new: ControlSettings) {
+        // Before the settings change: a removal is built from the trunk that disappears.
         self.change_trunks(&new.trunks);
         let own = &mut self.settings;
         own.default_domain = new.default_domain;
@@ -172,6 +185,8 @@ impl Control {
         own.hold_timeout_s = new.hold_timeout_s;
         own.api_calls_a_second = new.api_calls_a_second;
         own.trunks = new.trunks;
+        // The base follows from the bound listener, which only a restart changes. Calls that are up
+        // keep the settings that they began with, so the shared value is replaced and not changed.
         let api_base = own.call.api_base.clone();
         own.call = std::sync::Arc::new(call::CallSettings { api_base, ..(*new.call).clone() });
     }
@@ -180,6 +195,8 @@ impl Control {
     pub fn handle_timeout(&mut self, now: Now) {
         self.watch_clock(now);
         self.rewrite_bindings(now);
+        // The user agent first: when one of its timers ends a session, the call gets that end
+        // before its own timer acts on a session that is gone.
         if self.ua.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.guarded("user agent timer", |control| control.ua.handle_timeout(now));
             self.pump(now);
@@ -188,6 +205,7 @@ impl Control {
             self.registrations_due(now);
             self.pump(now);
         }
+        // Before the timers of calls: a call that dials on must not ring an expired contact.
         self.expire_bindings(now.mono);
         // Popped before the call runs: a call that is due once more arms a new deadline, and one that is
         // gone by then leaves none behind.
@@ -274,6 +292,8 @@ impl Control {
 
     /// Runs the user agent; a panic in it is reported as a fault and does not end the process.
     fn guarded(&mut self, place: &'static str, run: impl FnOnce(&mut Self)) {
+        // The user agent stays, unlike a call whose machine panics: it holds the dialogs of all
+        // calls, and a fresh one would know none of them. Only the rest of this input is lost.
         if catch_unwind(AssertUnwindSafe(|| run(self))).is_err() {
             let sentence = "A panic was caught; please report it with the log above.".to_owned();
             self.observe(Observation::Fault { place, sentence });
@@ -287,6 +307,7 @@ impl Control {
         if catch_unwind(AssertUnwindSafe(|| run(&mut entry.call))).is_err() {
             return self.on_call_panic(now, sid);
         }
+        // Looked up anew for each effect: carrying out one of them may forget the call.
         while let Some(entry) = self.calls.get_mut(&sid) {
             match catch_unwind(AssertUnwindSafe(|| entry.call.poll_effect())) {
                 Ok(Some(effect)) => self.on_call_effect(now, sid, effect),
@@ -295,6 +316,7 @@ impl Control {
             }
             self.settle_user_agent(now);
         }
+        // After the last effect: until then the machine may still change its deadline.
         self.arm(sid);
         self.forget_if_over(sid);
     }
@@ -316,6 +338,7 @@ impl Control {
     fn arm(&mut self, sid: CallSid) {
         self.disarm(sid);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
+        // The old key is taken out first: the index finds a deadline only by its exact time.
         if let Some((at, _)) = entry.call.poll_timeout() {
             entry.deadline = Some(at);
             self.deadlines.insert((at, sid));
@@ -347,11 +370,14 @@ impl Control {
             account: entry.account,
             json: entry.timeline.to_json(),
         };
+        // Written once, at the end. A reader of a live call gets its timeline from memory
+        // (`ReadTimeline`).
         self.commit(None, Change::PutTimeline(std::sync::Arc::new(timeline)));
         self.push(Effect::CallGone { call: sid });
     }
 
     pub(crate) fn tell(&mut self, sid: CallSid, input: CallInput) {
+        // Parents, children and peers may still name a call that is gone; it needs no input.
         if self.calls.contains_key(&sid) {
             self.inbox.push_back((sid, input));
         }

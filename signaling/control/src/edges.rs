@@ -43,6 +43,7 @@ impl EdgeListener {
 
     fn is_at(&self, bound: SocketAddr) -> bool {
         let (ours, theirs) = (self.bound.ip().to_canonical(), bound.ip().to_canonical());
+        // A listener on all addresses is known by its port alone.
         ours == theirs || (ours.is_unspecified() && self.bound.port() == bound.port())
     }
 
@@ -82,6 +83,7 @@ impl Edges {
     /// The edge that a message came by; `None`: the node's own. Edges behind one public address differ in
     /// their ports.
     pub fn of_flow(&self, flow: &Flow) -> Option<&str> {
+        // UDP by its socket: several edges may share one public address, and the socket is exact.
         let by_socket = |listener: &&EdgeListener| {
             flow.transport == Transport::Udp && listener.service == Service::Plain(flow.id)
         };
@@ -131,6 +133,7 @@ impl Edges {
     /// without a listener of that IP version changes nothing.
     pub fn leave_by(&self, edge: &str, way: Destination) -> Destination {
         let same_family =
+            // A socket of one IP version cannot reach a peer of the other.
             |listener: &&EdgeListener| listener.bound.is_ipv4() == way.remote.is_ipv4();
         let of_edge = || self.0.iter().filter(|l| names(l, edge)).filter(same_family);
         let best = |serves: bool| {
@@ -139,6 +142,7 @@ impl Edges {
         };
         let Some(listener) = best(true).or_else(|| best(false)) else { return way };
         let address = match listener.bound.ip() {
+            // The system has chosen this address for the route to the peer.
             ip if ip.is_unspecified() => way.local.ip(),
             ip => ip,
         };
@@ -148,6 +152,8 @@ impl Edges {
             false => way.local.port(),
         };
         let local = listener.shown(SocketAddr::new(address, port));
+        // UDP leaves by the edge's own socket. A connection is opened by the transport, from
+        // `Edges::source`.
         let flow = match (listener.service, way.transport) {
             (Service::Plain(socket), Transport::Udp) => Some(socket),
             (Service::Plain(_) | Service::Tls, _) => None,

@@ -80,12 +80,14 @@ pub fn explain(
     settings: &ControlSettings,
     question: &Question,
 ) -> Explanation {
+    // No trunk by its registrar: only the running process knows which carriers hold our binding.
     let policy = settings.policy(question.source.ip(), None);
     let (id, transport) = (FlowId(0), question.transport);
     let flow = Flow { id, transport, local: question.local, remote: question.source };
     let request = admission::Request {
         flow: &flow,
         target: &question.target,
+        // The request is hypothetical, and taken as well-formed.
         objection: None,
         is_vouched: false,
     };
@@ -99,6 +101,8 @@ pub fn explain(
                     admission::stored_hashes(found, user(question), Algorithm::Md5),
                 ))
             });
+            // MD5 stands for both algorithms here: each credential has both hashes, made of one
+            // password.
             of_invite(decision, found.as_ref())
         }
         Method::Register => {
@@ -149,6 +153,7 @@ fn of_invite(decision: Decision, found: Option<&Admission<'_>>) -> Outcome {
         },
         Decision::Challenge { .. } => Outcome::Challenged { status: 407 },
         Decision::Refuse(refused) => refused_outcome(refused),
+        // `verdict` locks nobody out, so this arm only completes the match.
         Decision::LockedOut => Outcome::Challenged { status: 407 },
     }
 }
@@ -188,6 +193,7 @@ fn steps(
     found: Option<&Admission<'_>>,
     outcome: &Outcome,
 ) -> Vec<Step> {
+    // Without a domain there is no account and no list to look at: one step tells all.
     let Some(found) = found else {
         let host = admission::host_of(&question.target).unwrap_or_default();
         let text = match policy.carrier {
@@ -203,6 +209,7 @@ fn steps(
     };
     let rule = match outcome {
         Outcome::Served(_) => None,
+        // A challenge ends at the step of the credentials, as a wrong password does.
         Outcome::Challenged { .. } => Some("wrong_credentials"),
         Outcome::Refused { refusal, .. } => Some(refusal.rule),
     };

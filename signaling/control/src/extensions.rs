@@ -21,6 +21,7 @@ impl Control {
         admitted: &Admitted,
     ) -> Extensions {
         let trunk = self.carrier_at(incoming.flow.remote.ip());
+        // A carrier that calls a domain other than its trunk's is a caller there as any other.
         if let Some(trunk) = trunk.filter(|_| admitted.is_trunk) {
             return trunk.extensions;
         }
@@ -83,6 +84,8 @@ impl Control {
         self.note(now, sid, Kind::Sip, format!("a digit by INFO, {duration_ms} ms"));
         self.tell(sid, CallInput::Digit(digit));
         let peer = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref()?.peer);
+        // INFO ends at our user agent, and the core relays telephone events only. Without this, the
+        // other party would miss the digit.
         if let Some(peer) = peer {
             let digits: Arc<str> = char::from(digit).to_string().into();
             let play = RELAYED_DIGIT;

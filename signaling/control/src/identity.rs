@@ -14,6 +14,7 @@ pub(crate) fn caller(request: &Request) -> String {
     if wants_privacy(request) {
         return ANONYMOUS.to_owned();
     }
+    // In the order of sip.md 4. A header that cannot be read counts as absent.
     let of_header = |name: &str| {
         let value = request.headers.get(name)?;
         number_of(&NameAddr::parse(value.as_bytes()).ok()?.uri)
@@ -71,9 +72,12 @@ pub(crate) fn asserted(caller_id: &str, trunk: &Trunk, realm: &str) -> Asserted 
         Header::new("P-Asserted-Identity", value)
     };
     if !is_withheld(caller_id) {
+        // A name is an identity that no carrier could check.
         let headers = if is_number(caller_id) { vec![identity(caller_id)] } else { Vec::new() };
         return Asserted { from: format!("{caller_id}@{host}"), display: None, headers };
     }
+    // `id` asks the carrier to withhold the asserted identity (RFC 3325 §9.3); the From of RFC 3323
+    // §4.1.1.3 withholds the rest.
     let mut headers = vec![Header::new("Privacy", b"id")];
     if !trunk.identity.is_empty() {
         headers.push(identity(&trunk.identity));

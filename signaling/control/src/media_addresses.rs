@@ -28,6 +28,8 @@ impl MediaAddresses {
         let rank = |bound: &IpAddr| match bound {
             _ if bound.is_ipv4() != local.is_ipv4() => None,
             bound if *bound == local => Some(0),
+            // A socket on all addresses can be reached at `local`; another single address perhaps
+            // not.
             bound if bound.is_unspecified() => Some(1),
             _ => Some(2),
         };
@@ -48,6 +50,8 @@ impl MediaAddresses {
     /// The address of the port without NAT: the bound one or, if that is unspecified, the one that the peer
     /// knows.
     pub fn reached_at(&self, index: u8, local: IpAddr) -> IpAddr {
+        // An unknown index is a fault of the gateway. The address that the peer knows is then the
+        // best guess.
         let bound = self.bound.get(usize::from(index)).copied().unwrap_or(local);
         if bound.is_unspecified() { local } else { bound }
     }

@@ -23,6 +23,7 @@ impl Control {
     /// Notifies each account whose history was lost.
     pub(crate) fn on_history_lost(&mut self, now: Now, rows: &BTreeMap<AccountSid, u64>) {
         for (account, count) in rows {
+            // At the rate of refusals: a full disk loses rows with every call that ends.
             if self.alerts.take(now.mono, *account, Code::INTERNAL) {
                 let of = records::Of { account: *account, call: None, unix_ms: now.unix_ms };
                 let random = self.random.number();

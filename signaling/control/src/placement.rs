@@ -66,10 +66,13 @@ impl Placement {
         let has_room = |id: &CoreId| self.has_room(*id, addresses);
         let id = preferred.filter(has_room).or_else(|| self.emptiest(addresses))?;
         let core = self.cores.get_mut(usize::from(id.0))?;
+        // Both choices above have checked that a slot and a port are free, so no port is taken
+        // without a slot.
         let port = core.take_port(addresses)?;
         let slot = core.free_slots.pop_front()?;
         core.legs += 1;
         let generation = core.generations.get_mut(usize::from(slot))?;
+        // An event of the former leg in this slot names the old generation and finds no call.
         *generation = generation.wrapping_add(1);
         Some(Place { leg: LegId { core: id, slot, generation: *generation }, port })
     }
@@ -87,6 +90,7 @@ impl Placement {
     /// Takes a core out of use until the process restarts, with its slots and ports.
     pub fn retire(&mut self, id: CoreId) {
         if let Some(core) = self.cores.get_mut(usize::from(id.0)) {
+            // The numbers of cores are indices, so the entry stays. Its slots and ports go with it.
             core.alive = false;
         }
     }
@@ -116,6 +120,7 @@ impl Placement {
 
 impl Core {
     fn room(&self) -> usize {
+        // A leg needs a slot and a port; whichever runs out first is the limit.
         self.free_slots.len().min(self.free_ports.iter().map(VecDeque::len).sum())
     }
 

@@ -11,8 +11,11 @@ pub(crate) const ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewh
 /// The line for the timeline. The peer's text is cut, because it may be long.
 pub(crate) fn timeline_text(reason: &Reason) -> String {
     let Reason { protocol, cause, text } = reason;
+    // Cut by characters, not bytes: a header may hold UTF-8.
     let protocol: String = protocol.chars().take(PROTOCOL_CHARACTERS_MAX).collect();
     let cause_text = cause.map_or("no cause".to_owned(), |cause| format!("cause {cause}"));
+    // A Q.850 cause has one meaning (ITU-T Q.850), while the text beside it is free and may be in
+    // any language.
     let ours = cause.filter(|_| protocol.eq_ignore_ascii_case("Q.850")).and_then(q850);
     let theirs = text.as_deref().unwrap_or_default();
     let theirs: String = theirs.chars().take(TEXT_CHARACTERS_MAX).collect();

@@ -25,6 +25,7 @@ pub(crate) fn call_record(setup: &CallSetup, unix_ms: i64) -> CallRecord {
         parent: setup.parent,
         to: setup.to.clone(),
         from: setup.from.clone(),
+        // A call that comes in has got its 180 already; one that goes out waits for its INVITE.
         status: match setup.direction {
             CallDirection::Inbound => store::CallStatus::Ringing,
             CallDirection::OutboundApi | CallDirection::OutboundDial => store::CallStatus::Queued,
@@ -94,6 +95,8 @@ pub(crate) fn ended(record: &CallRecord, end: &FinalRecord) -> CallRecord {
 pub(crate) fn broken(record: &CallRecord, unix_ms: i64) -> CallRecord {
     let mut record = record.clone();
     record.status = store::CallStatus::Failed;
+    // A call that was never answered starts with its creation, as the records of other failed calls
+    // do.
     record.start_ms = record.start_ms.or(Some(record.created_ms));
     record.end_ms = Some(unix_ms.max(record.created_ms));
     record.updated_ms = unix_ms.max(record.created_ms);
@@ -263,6 +266,7 @@ pub(crate) fn exchange(
         Ok(answer) => {
             let body = answer.body.bytes();
             let body = body.get(..RESPONSE_BODY_MAX).unwrap_or(body);
+            // The cut may split a character: U+FFFD stands for the rest.
             let body = String::from_utf8_lossy(body).into_owned();
             let content_type = answer.content_type.clone().unwrap_or_default();
             (Some(answer.status), answer.duration_ms, content_type, body)

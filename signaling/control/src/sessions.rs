@@ -41,6 +41,7 @@ impl Control {
             UaEvent::Progress { session, status, media, .. } => {
                 let Some(sid) = self.call_of(session) else { return };
                 let early_media = media.is_some();
+                // The leg first: a call that bridges early media finds it up.
                 if let Some(media) = media {
                     self.set_media(now, sid, media);
                 }
@@ -92,6 +93,8 @@ impl Control {
             UaEvent::OfferRefused { session, method, refusal } => {
                 self.on_offer_refused(now, session, method, refusal);
             }
+            // Control sends no offers in a dialog, and a refused refresh leaves the media as they
+            // were.
             UaEvent::ReofferRefused { .. } => {}
             UaEvent::Digit { session, digit, duration_ms } => {
                 self.on_info_digit(now, session, digit, duration_ms);
@@ -141,10 +144,13 @@ impl Control {
         let Some(sid) = self.call_of(session) else { return };
         let tls_failure = self.take_tls_failure(sid);
         let outcome = (status, headers.is_some(), tls_failure);
+        // While there is another target, the call gets no failure; a warning names the target that
+        // failed.
         if self.goes_elsewhere(now, sid, outcome, contacts) {
             return;
         }
         let call_id = self.call_id_of(sid);
+        // Read before the session is over: the user agent forgets the Call-ID with it.
         let reason = headers.and_then(|headers| headers.get("Reason"));
         self.note_reason(now, sid, reason.map(|value| value.to_lossy()).as_deref());
         self.session_over(sid);
@@ -158,6 +164,7 @@ impl Control {
 
     /// A message was sent or received: a line in the timeline of its call.
     fn on_trace(&mut self, now: Now, trace: &Trace) {
+        // A request outside of dialogs has no call, and so no timeline.
         let TraceOwner::Session(session) = trace.owner else { return };
         let Some(sid) = self.call_of(session) else { return };
         let arrow = match trace.direction {
@@ -193,6 +200,7 @@ impl Control {
             EndCause::AckTimeout => {
                 failure(Some(Code::NO_ACK), "No ACK came for our 200 within 32 seconds.")
             }
+            // A 481 or 408 to our request in the dialog (RFC 3261 §12.2.1.2).
             EndCause::DialogLost { .. } => {
                 failure(None, "The peer does not know the call any more, or does not answer.")
             }
@@ -224,6 +232,8 @@ impl Control {
     pub(crate) fn start_call(&mut self, now: Now, setup: CallSetup, session: Session) {
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
         self.commit(None, Change::PutCall(record.clone()));
+        // Before the call starts: a reader who learns the SID from its first webhook must find the
+        // record.
         self.insert_call(now, setup, record, session);
     }
 
@@ -280,6 +290,8 @@ impl Control {
     fn note_reason(&mut self, now: Now, sid: CallSid, value: Option<&str>) {
         let Some(value) = value else { return };
         let mut headers = Headers::new();
+        // The event has the bare value. It goes through the parser of headers, so that one grammar
+        // decides (ARCHITECTURE.md, I6).
         if headers.push("Reason", value).is_err() {
             return;
         }
@@ -290,12 +302,14 @@ impl Control {
 
     /// Asks the user agent to end the session, in whatever state it is. Its `Ended` closes it.
     pub(crate) fn end_session(&mut self, sid: CallSid) {
+        // The BYE below ends one session, and each contact that rings has its own.
         self.drop_forks(sid);
         match self.live_session(sid) {
             Some(session) => {
                 let headers = vec![Header::new("Reason", self.reason_of_end(sid))];
                 self.command(Command::Bye { session, headers });
             }
+            // Nothing was sent yet. Addresses that come later find no link and are dropped.
             None => self.session_over(sid),
         }
     }
@@ -308,6 +322,7 @@ impl Control {
             entry.is_some_and(|entry| entry.record.status == store::CallStatus::InProgress)
         };
         let Some(entry) = self.calls.get(&sid) else { return crate::reason::NORMAL };
+        // A call that was answered itself is no missed call, whatever became of its siblings.
         if is_up(sid) || entry.record.start_ms.is_some() {
             return crate::reason::NORMAL;
         }
@@ -343,6 +358,8 @@ pub(crate) fn unreachable_target(
         return CallInput::LegFailed { code: Some(failure.code()), status: Some(status), sentence };
     }
     let sentence = match status {
+        // The user agent reports its own timer as 408 without a response; a 408 of the peer has
+        // headers and is a rejection.
         408 => format!(
             "The SIP target{target} did not respond to the INVITE at all, not even with 100."
         ),

@@ -74,6 +74,8 @@ impl ControlSettings {
             answer_unauthenticated: self.answer_unauthenticated,
             carrier: self.trunk_at(source, registered).map(|trunk| Carrier {
                 name: &trunk.name,
+                // The setting is the whole name of the domain; the snapshot finds a domain by its
+                // labels.
                 domain: trunk.domain.split(".sip.").next().filter(|labels| !labels.is_empty()),
             }),
         }
@@ -90,6 +92,8 @@ impl ControlSettings {
     /// whose registrar has that address.
     pub fn trunk_at(&self, source: IpAddr, registered: Option<usize>) -> Option<&Trunk> {
         let source = source.to_canonical();
+        // The list before the registrar: the operator has written it for this purpose, DNS has
+        // chosen the other.
         let is_listed = |trunk: &&Trunk| trunk.addresses.iter().any(|block| block.contains(source));
         let trunk = self.trunks.iter().find(is_listed);
         trunk.or_else(|| self.trunks.get(registered?))
@@ -119,6 +123,7 @@ impl ControlSettings {
             srtp: config.media.srtp,
             media_timeout_s: config.media.timeout_s,
             hold_timeout_s: config.media.hold_timeout_s,
+            // A limit beyond the address space is no limit, and 0 means none.
             calls_max: usize::try_from(config.limits.calls).unwrap_or(0),
             api_calls_a_second: match config.limits.profile {
                 LimitsProfile::Node => 0,

@@ -78,6 +78,8 @@ impl Control {
             let is_final = true;
             self.command(Command::NotifyRefer { session, status, is_final });
         }
+        // The phone that asked sends its own BYE after the NOTIFY (RFC 5589 §6.1), or gets ours
+        // after 32 s.
         if leaves {
             self.tell(from, CallInput::TransferredAway { patience: true });
         } else {
@@ -90,6 +92,8 @@ impl Control {
         let (Some(one), Some(other)) = (self.bridge_peer(from), self.bridge_peer(with)) else {
             return self.end_transfer(from, 603, false);
         };
+        // Both old bridges end first: a leg is joined to one party, and a late end would cut the
+        // new one.
         self.unbridge(from, one);
         self.unbridge(with, other);
         self.bridge(now, one, other);
@@ -101,6 +105,8 @@ impl Control {
 
     /// Sends REFER to the phone of a call.
     pub(crate) fn refer(&mut self, sid: CallSid, target: String) {
+        // The call waits for an answer to its REFER, so it gets one even when there is no dialog to
+        // send it in.
         let Some(session) = self.live_session(sid) else {
             return self.tell(sid, CallInput::ReferAnswered { status: 503 });
         };

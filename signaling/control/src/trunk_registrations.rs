@@ -21,6 +21,7 @@ impl Control {
             if !self.registrations.is_due(index, now.mono) {
                 continue;
             }
+            // No call has this session: `Input::Resolved` finds the registration by it.
             let session = self.links.unlinked_session();
             let trunk = self.registrations.trunk_of(index);
             let trunk = trunk.and_then(|trunk| self.settings.trunks.get(trunk));
@@ -99,6 +100,7 @@ impl Control {
             Response::Bound { granted_s, is_new: true } => {
                 self.observe_registration(index, true, format!("registered for {granted_s} s"));
             }
+            // A refresh is no news, and after 423 the next REGISTER is due at once.
             Response::Bound { is_new: false, .. } | Response::TooBrief => {}
             Response::Failed(sentence) => self.registration_failed(now, index, sentence),
         }
@@ -126,6 +128,8 @@ impl Control {
         }
         let removals = self.registrations.change(&self.settings.trunks, trunks);
         self.remove_bindings(removals);
+        // Settings may be read again during a drain, and their new trunks must not register.
+        // Nothing of them is bound yet.
         if self.draining {
             self.registrations.end();
         }
@@ -150,6 +154,8 @@ impl Control {
 fn registrar_of(trunk: &Trunk) -> Option<(Uri, ResolveTarget)> {
     let (target, _) = call::sip_noun::parse(&trunk.register).ok()?;
     let mut uri = Uri::parse(target.uri.as_bytes()).ok()?.as_sip()?.clone();
+    // The Request-URI of a REGISTER has no user (RFC 3261 §10.2): it names the registrar, To names
+    // the binding.
     uri.user = None;
     uri.password = None;
     let transport = target.transport;
@@ -159,6 +165,8 @@ fn registrar_of(trunk: &Trunk) -> Option<(Uri, ResolveTarget)> {
 
 fn address_of_record(registrar: &Uri, user: &str) -> Option<Uri> {
     let mut uri = registrar.as_sip()?.clone();
+    // Parameters such as `transport` say how to reach the registrar; an address of record has none
+    // (RFC 3261 §10.3).
     uri.parameters = Parameters::new();
     let host = Uri::Sip(uri).to_string();
     let host = host.strip_prefix("sip:")?;

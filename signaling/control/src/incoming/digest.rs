@@ -29,11 +29,13 @@ pub(crate) fn verify(
     else {
         return Some(verdict);
     };
+    // After the check: the user is known only from the credentials.
     if lockout.is_held(now.mono, user, source) {
         return None;
     }
     match verdict {
         Verdict::Ok { .. } => lockout.succeeded(user, source),
+        // An unknown user counts as well, or a source could probe for users without limit.
         _ => drop(lockout.failed(now.mono, user, source)),
     }
     Some(verdict)
@@ -53,6 +55,8 @@ fn check_digest(
         server.verify_by(now, method.as_bytes(), uri.as_bytes(), values, |user, algorithm| {
             let mut hashes = (proof.hashes)(user, algorithm);
             let last = hashes.len().checked_sub(1)?;
+            // `list` counts MD5 hashes. Where there are fewer of another algorithm, the last one
+            // stands in.
             Some(hashes.swap_remove(list.min(last)))
         })
     };

@@ -99,6 +99,7 @@ impl Control {
     /// Checks whether there may be one more call, and takes its place.
     fn take_room(&mut self, incoming: &Incoming) -> Result<Room, Refusal> {
         if self.draining {
+            // A random Retry-After, in seconds, spreads the callers that come back.
             return Err(draining(self.random.between(5, 30)));
         }
         let hops_left = self.hops_left_of(incoming)?;
@@ -108,6 +109,8 @@ impl Control {
                 "No media address is of the caller's IP version: add one to media.addresses.";
             return Err(Refusal::new("media_address", 488, sentence));
         }
+        // Only vouched sources come this far under overload (`is_overloaded_for`), and they get an
+        // answer.
         if self.overload.is_of(incoming.flow.transport) {
             return Err(overload(self.random.between(5, 30)));
         }
@@ -126,6 +129,8 @@ impl Control {
     fn begin(&mut self, now: Now, incoming: Box<Incoming>, admitted: &Admitted, room: Room) {
         let Room { hops_left, place, address } = room;
         let Some(domain) = self.snapshot.domain(admitted.domain).cloned() else {
+            // Admission found the domain in this very input. A place must not be lost even if that
+            // changes.
             return self.placement.release(place);
         };
         let setup = self.inbound_setup(now, &incoming, admitted, (&domain, hops_left));
@@ -160,6 +165,7 @@ impl Control {
         let request = &incoming.request;
         let named = request.headers.get(CALL_SID).and_then(|value| value.to_lossy().parse().ok());
         let continued = named.and_then(|sid| self.calls.get(&sid));
+        // An old client may send no Max-Forwards; RFC 3261 §16.3 does not count that as an error.
         let own = request.max_forwards.unwrap_or(INITIAL_MAX_FORWARDS);
         let Some(continued) = continued else { return Ok(own) };
         let left = continued.call.setup().max_forwards.checked_sub(1);
@@ -185,6 +191,8 @@ impl Control {
             targets: self.settings.media_targets(Some(incoming.flow.remote.ip())),
         });
         match refusal {
+            // Any other fault of the offer is found again by `begin`, against the real leg, and is
+            // refused there.
             Err(refusal) if refusal.rule == "sdp_address_family" => other,
             Ok(()) | Err(_) => local,
         }

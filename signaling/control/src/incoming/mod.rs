@@ -36,6 +36,7 @@ impl Control {
     /// OPTIONS: a known domain answers without credentials, so that peers may use it as a ping.
     fn on_options(&mut self, now: Now, incoming: Box<Incoming>) {
         let refused = match self.known(now, &incoming) {
+            // A peer that pings by OPTIONS sends its calls elsewhere when the ping fails.
             Ok(()) if self.draining => nobodys(draining(self.random.between(5, 30))),
             Ok(()) if self.overload.is_of(incoming.flow.transport) => {
                 nobodys(overload(self.random.between(5, 30)))
@@ -45,6 +46,8 @@ impl Control {
                     incoming,
                     status: 200,
                     headers: Vec::new(),
+                    // A copy is answered anew: that costs less than a transaction, and the source
+                    // has not authenticated (ARCHITECTURE.md, I7).
                     remember: false,
                 });
             }

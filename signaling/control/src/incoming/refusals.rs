@@ -45,6 +45,8 @@ impl Control {
         self.command(Command::RejectStateless {
             incoming,
             refusal: refusal.clone(),
+            // One value for the peer and a copy for log and metric. Most sentences are static, so
+            // the copy allocates nothing.
             headers,
             trusted,
         });
@@ -60,6 +62,8 @@ impl Control {
         name: Option<&str>,
         failure: TlsFailure,
     ) {
+        // The name is only a claim of a peer that has proved nothing. It chooses who is alerted,
+        // and no more.
         let account = name.and_then(|name| {
             let host = self.snapshot.suffix().host(name)?;
             Some(self.snapshot.domain_by_labels(host.labels.as_str())?.account)
@@ -91,6 +95,7 @@ impl Control {
         refusal: Refusal,
     ) {
         let source = incoming.flow.remote;
+        // No call has this session: its events end here, and the user agent answers the copies.
         let session = self.links.unlinked_session();
         self.command(Command::Admit { incoming, session });
         self.command(Command::Refuse { session, refusal: refusal.clone() });

@@ -15,6 +15,7 @@ impl Control {
     /// `SipDomain`: the name that the caller used for the domain, with its edge. Where the Request-URI has an
     /// address, or whatever a carrier writes there, it is the domain's own name.
     fn called_domain(&self, target: &sip::Uri, domain: &Domain) -> String {
+        // A carrier may write any host there; only a name of this very domain is reported.
         let host = admission::host_of(target).filter(|host| {
             let found = self.snapshot.admission(host);
             found.is_some_and(|found| found.domain.sid == domain.sid)
@@ -42,6 +43,8 @@ impl Control {
             account: admitted.account,
             parent: None,
             direction: CallDirection::Inbound,
+            // A carrier puts the number where it likes, and webhooks report numbers (sip.md 4,
+            // sip.md 21). A phone's URI is reported as it stands.
             from: match admitted.is_trunk {
                 true => identity::caller(request),
                 false => reported(&request.from.uri),
@@ -58,6 +61,7 @@ impl Control {
                 call_id: request.call_id.to_string(),
                 source_ip: incoming.flow.remote.ip(),
                 username: admitted.username.clone(),
+                // Headers of a carrier never reach the application (sip.md 21).
                 headers: match admitted.is_trunk {
                     true => Vec::new(),
                     false => request.headers.to_vec(),
@@ -67,6 +71,7 @@ impl Control {
             document: voice.map_or(DocumentSource::None, DocumentSource::Url),
             fallback,
             status_callback: callback
+                // An incoming call has one status callback, `completed` (sip.md 5).
                 .map(|webhook| StatusCallback { webhook, events: vec![ProgressEvent::Completed] }),
             max_forwards: hops_left,
             time_limit_s: self.settings.call.call_s_max,

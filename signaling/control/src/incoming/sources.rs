@@ -20,6 +20,8 @@ impl Control {
     /// contact have no budget.
     pub(super) fn has_budget(&mut self, now: Now, incoming: &Incoming) -> bool {
         let source = incoming.flow.remote;
+        // An office of phones, or a carrier, sends from one address more than any unknown source
+        // may.
         if self.registrar.vouches_for(source.ip()) || self.carrier_at(source.ip()).is_some() {
             return true;
         }
@@ -29,6 +31,8 @@ impl Control {
                 self.challenge_only(now, incoming);
                 false
             }
+            // Counted and not logged: a flood would fill the log. `HeldFromNow` logs once for each
+            // hold.
             Budget::Held => {
                 self.observe(Observation::Dropped { rule: "stranger_rate" });
                 false
@@ -53,6 +57,7 @@ impl Control {
             _ => return,
         };
         if self.known(now, incoming).is_ok() {
+            // A copy for a rare case: only a source that is past its burst comes here.
             let incoming = Box::new(incoming.clone());
             self.command(Command::Challenge { incoming, kind, stale: false });
         }
@@ -92,6 +97,7 @@ impl Control {
     pub(crate) fn vouch(&mut self, now: Now, flow: Flow, at_least: Duration) {
         let source = flow.remote.ip();
         self.ua.source_limits().vouch(now.mono, source, at_least);
+        // The effect lifts the limit on connections, and UDP has none.
         if flow.transport != Transport::Udp {
             self.push(Effect::Vouch { source, until: now.mono + at_least });
         }

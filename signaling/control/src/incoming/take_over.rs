@@ -36,6 +36,7 @@ impl Control {
     pub(crate) fn domain_of_replaced(&self, incoming: &Incoming) -> Option<Arc<Domain>> {
         let session = self.ua.taken_over_by(&incoming.replaces()?).ok()?;
         let entry = self.calls.get(&self.call_of(session)?)?;
+        // A dialled child came in by no domain; its parent may have.
         let parent = entry.parent.and_then(|parent| self.calls.get(&parent));
         let facts = parent.unwrap_or(entry).call.setup().sip.as_ref()?;
         self.snapshot.domain(facts.domain_sid).cloned()
@@ -66,11 +67,14 @@ impl Control {
         let is_secure = self.snapshot.domain(admitted.domain).is_some_and(|domain| domain.secure);
         let security = self.new_security(is_secure);
         let address = self.shown_to(call, incoming.flow.local.ip().to_canonical());
+        // A call of another account is 481 like an unknown one: the refusal must not show that it
+        // exists.
         let entry = self.calls.get(&call).filter(|entry| entry.account == admitted.account);
         let leg = entry.ok_or_else(replaces_unknown)?.leg.as_ref().filter(|leg| leg.is_up());
         let targets = self.settings.media_targets(Some(incoming.flow.remote.ip()));
         let media = leg.ok_or_else(replaces_unknown)?.local_media(targets);
         let media = LocalMedia { address, security, ..media };
+        // Before anything changes: the old dialog must survive an offer that cannot be answered.
         check_media(incoming, &media)?;
         Ok(Replaced { call, session, media })
     }
@@ -104,6 +108,8 @@ impl Control {
         });
         self.note(now, call, Kind::Sip, format!("<- INVITE with Replaces from {source} ({way})"));
         let headers = self.call_headers(call);
+        // The new dialog is answered before the old one gets BYE, so the call is never without a
+        // dialog.
         self.command(Command::Answer { session, media, headers });
         let headers = vec![Header::new("Reason", crate::reason::ELSEWHERE)];
         self.command(Command::Bye { session: old, headers });

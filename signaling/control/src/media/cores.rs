@@ -17,6 +17,7 @@ impl Control {
     /// A core died or stalled: its legs are lost, its calls end with that cause, and it gets no more
     /// until the process restarts. A call that still rings moves to another core.
     pub(crate) fn on_core_lost(&mut self, now: Now, core: CoreId, sentence: &str) {
+        // First, so that no call below moves to the core that is lost.
         self.placement.retire(core);
         for (leg, sid) in self.links.legs_on(core) {
             self.links.remove_leg(leg);
@@ -63,10 +64,13 @@ impl Control {
                     self.links.remove_leg(leg.place.leg);
                     self.leave_media(sid, leg.peer);
                     match leg.stopping {
+                        // The cores stop right after this input, so the answer to StopLeg will not
+                        // come.
                         true => self.forget_if_over(sid),
                         false => self.fail(now, sid, STOPPED),
                     }
                 }
+                // Its record is final; only its session is open, and that ends with the process.
                 None if entry.finished => {}
                 None => self.fail(now, sid, STOPPED),
             }
@@ -81,6 +85,7 @@ impl Control {
     /// Moves the leg of an incoming call to another core, if no SDP has shown its port yet.
     fn move_leg(&mut self, sid: CallSid) -> bool {
         let Some(entry) = self.calls.get_mut(&sid) else { return false };
+        // An outgoing leg has shown its port in the offer, an answered one in the answer.
         let is_unseen = entry.call.setup().leg.is_none() && !entry.call.has_answered();
         let Some(leg) = entry.leg.as_mut().filter(|leg| is_unseen && leg.plan.is_none()) else {
             return false;
@@ -96,6 +101,7 @@ impl Control {
     fn lose_leg(&mut self, now: Now, sid: CallSid, sentence: &str) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(leg) = entry.leg.take() else { return };
+        // The place is not given back: its port went with the core.
         self.leave_media(sid, leg.peer);
         if leg.stopping {
             return self.forget_if_over(sid);
@@ -112,6 +118,8 @@ impl Control {
         let taps: Vec<(RecordingSid, TapId)> =
             entry.recordings.iter().map(|(sid, begun)| (*sid, begun.tap)).collect();
         for (recording, tap) in taps {
+            // The recorder keeps what it has: a recording that a lost core cuts short is still a
+            // recording.
             self.push(Effect::DiscardRecording { tap });
             let cause = RecordingEnd::LegStopped;
             self.tell(sid, CallInput::RecordingEnded { recording, cause });

@@ -42,6 +42,8 @@ impl Control {
     pub(crate) fn shown_address(&self, index: u8, local: IpAddr) -> IpAddr {
         let addresses = &self.settings.media_addresses;
         match self.settings.edges.at(local) {
+            // Flows of an edge have its public address as their own (`Edges::shown`), so `local` is
+            // it.
             Some(listener) if listener.public.is_some() => local,
             Some(_) => addresses.reached_at(index, local),
             None => addresses.shown(index, local),
@@ -61,12 +63,14 @@ impl Control {
 
     /// How the media of a new leg is protected, with a fresh key.
     pub(crate) fn new_security(&mut self, required: bool) -> MediaSecurity {
+        // 30 bytes, of which 16 are the key and 14 the salt (RFC 4568 §6.1).
         let mut key = [0; SRTP_MASTER_BYTES];
         key.iter_mut().zip(self.random.bytes()).for_each(|(to, from)| *to = from);
         let master = SrtpMaster::new(key);
         match (required, self.settings.srtp) {
             (true, _) => MediaSecurity::Required(master),
             (false, SrtpUse::Offered) => MediaSecurity::AsOffered(master),
+            // By default an offer of SRTP to a domain that is not secure is refused (sip.md 10).
             (false, SrtpUse::Secure) => MediaSecurity::Clear,
         }
     }
@@ -75,6 +79,8 @@ impl Control {
     /// setting.
     fn latch_of(&self, sid: CallSid) -> LatchMode {
         let entry = self.calls.get(&sid);
+        // An INVITE that is out names its trunk. An answered call, or one that came in, is known by
+        // the address of its peer alone.
         let dialed = entry.and_then(|entry| entry.outgoing.as_ref()?.trunk);
         let trunk = match (dialed, entry.map(|entry| &entry.session)) {
             (Some((trunk, _)), _) => self.settings.trunks.get(trunk),
@@ -82,6 +88,8 @@ impl Control {
             (None, _) => None,
         };
         let own = match trunk {
+            // The domain's latch is meant for phones. A carrier without one of its own gets the
+            // general setting, also when its call is in such a domain.
             Some(trunk) => trunk.latch,
             None => entry.and_then(|entry| entry.leg.as_ref()?.latch),
         };
@@ -98,9 +106,12 @@ impl Control {
             }
         };
         let latch = self.latch_of(sid);
+        // Drawn in any case, because the call is borrowed below; an update keeps its old numbers.
         let (ssrc, start) = (self.random.number(), self.random.number());
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let peer = entry.session.peer();
+        // An answer may cross the end of the call. A start after StopLeg would leave a leg on the
+        // core that nothing stops.
         let Some(leg) = entry.leg.as_mut().filter(|leg| !leg.stopping) else { return };
         let old = leg.plan;
         let plan = LegPlan {
@@ -116,6 +127,8 @@ impl Control {
             media_timeout_ms: timeout_s.saturating_mul(1_000),
         };
         leg.plan = Some(plan);
+        // The new description may have another payload type for digits, or none: the next digit
+        // decides anew.
         leg.digits_by = None;
         let (id, plan) = (leg.place.leg, Box::new(plan));
         let command = match old {
@@ -160,6 +173,7 @@ impl Control {
             self.push(Effect::Media { core: place.leg.core, command });
         }
         if let Some(peer) = peer {
+            // The peer's core must not go on forwarding to a leg that stops.
             self.leave_bridge(peer, sid);
         }
     }
@@ -174,6 +188,8 @@ impl Control {
             let sentence = format!("Calls {sid} and {child} cannot be bridged: one has no media.");
             return self.observe(Observation::Fault { place: "bridge", sentence });
         };
+        // Each core joins its own leg: the two may live on different cores, which share nothing but
+        // the mesh.
         for (leg, other) in [(one, other), (other, one)] {
             let command = MediaCommand::Join { leg, joined: Joined::Party(other) };
             self.push(Effect::Media { core: leg.core, command });
@@ -233,6 +249,8 @@ impl Control {
         let Refusal { rule, sentence, .. } = &refusal;
         self.note(now, sid, Kind::Refusal, format!("{method} refused by {rule}: {sentence}"));
         let account = self.calls.get(&sid).map(|entry| entry.account);
+        // No rate as in `alert`: an offer in a dialog comes from the party of a call, not from an
+        // unknown source.
         if let Some((code, account)) = refusal.code.zip(account) {
             self.notify_of_refusal(now, account, Some(sid), code, &refusal);
         }
@@ -242,6 +260,8 @@ impl Control {
     /// An event of a core. One that names a leg without a call is late, and ignored.
     pub(crate) fn on_media(&mut self, now: Now, core: CoreId, event: MediaEvent) {
         match event {
+            // A core frees no memory (ARCHITECTURE.md, I2): plans and prompts come back to be
+            // dropped here.
             MediaEvent::PlanReturned(plan) => drop(plan),
             MediaEvent::Refused { leg, reason } => {
                 let (core, reason) = (core.0, reason.sentence());
@@ -270,6 +290,7 @@ impl Control {
                     PlayEnd::Finished | PlayEnd::LegStopped => {
                         self.tell(sid, CallInput::PlayEnded { play });
                     }
+                    // The call ordered both itself and has gone on.
                     PlayEnd::Stopped | PlayEnd::Replaced => {}
                 }
             }
@@ -300,6 +321,7 @@ impl Control {
         let Some(ended) = entry.leg.take() else { return };
         let observation = Self::settle_quality(&mut entry.timeline, now, quality);
         self.observe(observation);
+        // Only now: the core has confirmed that no packet and no event of this leg will follow.
         self.placement.release(ended.place);
         self.forget_if_over(sid);
     }

@@ -24,6 +24,7 @@ impl Control {
             leg.quality_notes += 1;
             entry.timeline.add(now.unix_ms, Kind::Media, interval_line(is_bad, interval));
         }
+        // The metric counts every change, also one that the timeline has no room for.
         self.observe(Observation::QualityChanged { is_bad });
     }
 

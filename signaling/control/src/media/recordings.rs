@@ -29,6 +29,8 @@ impl Control {
             RecordingTrack::Both => TapTracks::Both,
         };
         let limits = TapLimits { silence_ms: plan.silence_ms, max_ms: plan.max_ms };
+        // Refused before the file is opened: the core would refuse the tap, and an empty file would
+        // remain. The call gets both answers that it waits for.
         let is_up = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref());
         if !is_up.is_some_and(|leg| leg.is_up()) {
             self.links.remove_tap(tap);
@@ -48,6 +50,7 @@ impl Control {
         let begun = Recording { tap, plan, start_ms: now.unix_ms };
         let record = records::recording_begins(entry.account, top(entry, sid), &begun);
         entry.recordings.insert(recording, begun);
+        // The file before the tap: the recorder must know the order when the first frame arrives.
         self.push(Effect::OpenRecording(order));
         self.commit(None, Change::PutRecording(record.into()));
         let sink = Sink::Recorder;
@@ -57,6 +60,7 @@ impl Control {
     pub(crate) fn stop_recording(&mut self, sid: CallSid, recording: RecordingSid) {
         let Some(entry) = self.calls.get(&sid) else { return };
         let Some(tap) = entry.recordings.get(&recording).map(|begun| begun.tap) else { return };
+        // Without a leg the tap has ended already: the core has reported it, or `leave_media` has.
         self.media(sid, |leg| MediaCommand::StopTap { leg, tap });
     }
 
@@ -93,6 +97,8 @@ impl Control {
             Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
         };
         let record = records::recording_begins(entry.account, top(entry, sid), begun);
+        // The row is made anew from the plan, so no copy of it waits in memory for the length of
+        // the recording.
         let record = records::recording_settled(record, &outcome, bytes, now.unix_ms);
         self.commit(None, Change::PutRecording(record.into()));
         self.entry_mut(sid, |entry| {

@@ -70,6 +70,8 @@ impl Control {
         }
         match status {
             300..=399 if is_answer => self.follows_redirect(now, sid, invite, status, contacts),
+            // An address that says nothing always leads on; a response does so unless it decides
+            // (sip.md 8).
             status if !is_answer || Failover::UnlessDecided.goes_on(status) => {
                 let (code, why) = failed(status, is_answer, tls);
                 self.goes_to_next_target(now, sid, invite, code, &why)
@@ -88,6 +90,7 @@ impl Control {
         code: Code,
         why: &str,
     ) -> bool {
+        // A target whose setting makes no URI is passed over, so this may take several rounds.
         while let Some(at) = invite.trunk.filter(|_| !invite.was_redirected) {
             let Some(next) = self.next_trunk(at) else { return false };
             let name = self.settings.trunks.get(at.0).map_or("", |trunk| trunk.name.as_str());
@@ -98,6 +101,7 @@ impl Control {
             );
             self.warn(now, sid, code, sentence);
             invite.trunk = Some(next);
+            // A copy, because a look-up that fails drops its invite and the next round needs it.
             if self.look_up(now, sid, invite.clone()).is_ok() {
                 return true;
             }
@@ -156,6 +160,7 @@ impl Control {
         let Uri::Sip(uri) = &contact.uri else { return Err("its Contact is not a SIP URI") };
         let (mut target, _) =
             call::sip_noun::parse(&uri.to_string()).map_err(|_| "its Contact cannot be dialled")?;
+        // A peer must not choose which of our phones rings (sip.md 8).
         if self.snapshot.suffix().host(&target.host).is_some() {
             return Err("its Contact is a domain of this gateway");
         }
@@ -169,6 +174,8 @@ impl Control {
         }
         invite.leg.target = Target::Sip(target);
         invite.was_redirected = true;
+        // A redirect costs a hop, so that peers which redirect to each other across calls come to
+        // an end.
         let hops_left = invite.max_forwards.checked_sub(1);
         invite.max_forwards = hops_left.ok_or("the call has no hops left (Max-Forwards)")?;
         Ok(invite)

@@ -49,6 +49,7 @@ impl Control {
             return self.ring(now, sid, leg);
         }
         let is_number = matches!(leg.target, Target::Number(_));
+        // Without any trunk the index (0, 0) leads nowhere, and `trunk_recipient` gives the reason.
         let trunk = is_number.then(|| self.trunk_from(0).unwrap_or_default());
         let max_forwards = self.hops_left(sid);
         let invite =
@@ -66,6 +67,7 @@ impl Control {
         sid: CallSid,
         invite: Box<PendingInvite>,
     ) -> Result<(), NoWay> {
+        // Before a session exists: a target that makes no URI needs no look-up.
         let recipient = self.recipient(&invite)?;
         let session = self.links.new_session(sid);
         self.entry_mut(sid, |entry| entry.session = Session::Resolving { id: session, invite });
@@ -161,6 +163,8 @@ impl Control {
         let no_way =
             |sentence: &str| NoWay { code: None, status: Some(503), sentence: sentence.into() };
         let Some(first) = destinations.first() else { return };
+        // One INVITE and one leg serve all addresses of a target, so the first one chooses the
+        // address in SDP.
         let (local, peer) = (first.local.ip(), first.remote.ip());
         let built = self.recipient(invite).and_then(|recipient| {
             let uri =
@@ -220,6 +224,7 @@ impl Control {
             route: Vec::new(),
         };
         self.command(Command::Invite { session, invite: Box::new(invite) });
+        // The user agent chooses the Call-ID when it carries out the command.
         self.settle_user_agent(now);
         let call_id = self.call_id_of(sid);
         if !call_id.is_empty() {
@@ -283,6 +288,8 @@ impl Control {
     /// The caller in From: `<user>@sip.<suffix>`; towards a carrier also its asserted identity.
     fn identity(&self, invite: &PendingInvite) -> Asserted {
         let (user, realm) = (invite.leg.caller_id.as_str(), self.snapshot.realm());
+        // Behind a redirect is a peer that the carrier chose. It is outside of the Trust Domain, so
+        // it gets no asserted identity (RFC 3325 §5).
         let trunk = invite.trunk.filter(|_| !invite.was_redirected);
         match trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk)) {
             Some(trunk) => identity::asserted(user, trunk, realm),
@@ -345,6 +352,8 @@ impl Control {
         };
         let (parsed, _) = call::sip_noun::parse(target)
             .map_err(|error| no_route(format!("Trunk {}: {error}", trunk.name)))?;
+        // The number takes the place of the user in the target's URI; host, port and parameters
+        // stay.
         let rest = parsed.uri.strip_prefix("sip:").unwrap_or(&parsed.uri);
         let host_part = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         Ok(Recipient {
@@ -371,6 +380,8 @@ pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
     (!trunk.username.is_empty()).then(|| Credentials {
         user: trunk.username.clone(),
         password: trunk.password.clone(),
+        // Without a realm in the settings, the challenge of any realm is answered: the operator
+        // chose the target.
         realm: (!trunk.realm.is_empty()).then(|| trunk.realm.clone()),
     })
 }

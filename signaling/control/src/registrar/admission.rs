@@ -48,6 +48,7 @@ pub(crate) fn decide(
         Err(refused) => return Decision::Refuse(refused),
     };
     let account = Some(found.account.sid);
+    // What SIP has against the request comes after the rules that may end in silence, as for calls.
     let before = check_place(&found, policy, request).and_then(|()| match request.objection {
         None => Ok(()),
         Some(objection) => Err(objection.clone()),
@@ -101,6 +102,8 @@ fn check_user(
     to: &NameAddr,
     (found, user): (&Admission<'_>, &str),
 ) -> Result<(), Refusal> {
+    // To names the user, the Request-URI only the registrar (RFC 3261 §10.2): the lists of one
+    // domain must not prove a user of another.
     let of_to = find(snapshot, policy, Request { target: &to.uri, objection: None, ..request });
     if !of_to.is_ok_and(|other| other.domain.sid == found.domain.sid) {
         let sentence = "To and Request-URI name different domains.";
@@ -111,6 +114,7 @@ fn check_user(
                         user of the To URI.";
         return Err(Refusal::new("register_other_user", 403, sentence).code(Code::USER_MISMATCH));
     }
+    // Last, so that only users learn whether a domain is secure.
     if found.domain.secure && request.flow.transport != Transport::Tls {
         let sentence = "The domain is marked secure: phones register over TLS there.";
         return Err(Refusal::new("secure_domain_needs_tls", 403, sentence).code(Code::TLS_REQUIRED));

@@ -21,6 +21,8 @@ impl Control {
     pub(crate) fn rewrite_bindings(&mut self, now: Now) {
         let Some(mut rewriting) = self.clock_watch.take_due(now.mono) else { return };
         let mut put: Vec<BindingRecord> = Vec::new();
+        // User by user: a change may exceed the bound by the contacts of one user, of which there
+        // are ten at most (sip.md 6).
         while put.len() < BINDINGS_A_CHANGE_MAX {
             let Some((of, bindings)) = self.registrar.user_after(rewriting.after.as_deref()) else {
                 return self.commit_rewritten(put);

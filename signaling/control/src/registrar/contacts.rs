@@ -26,6 +26,7 @@ impl Control {
         let domain = domain.ok_or_else(|| unknown_domain(&target.host))?;
         let account = self.calls.get(&sid).map(|entry| entry.account);
         let parent = account.and_then(|sid| self.snapshot.account(sid)?.parent);
+        // A sub-account may call the phones of its parent (sip.md 7), never the other way round.
         if account != Some(domain.account) && parent != Some(domain.account) {
             let sentence = format!("{} belongs to another account.", domain.domain_name);
             return Err(no_way(Code::FOREIGN_DOMAIN, 403, sentence));
@@ -81,6 +82,7 @@ impl Control {
             return Err(no_way(Code::USER_NOT_REGISTERED, 480, sentence));
         }
         let found = self.snapshot.admission_by_labels(domain.labels.as_str());
+        // The password is not checked again, only that a list still has the user.
         let is_known = found.is_some_and(|found| {
             found.account_is_active() && found.registration_credentials(&of.user).next().is_some()
         });

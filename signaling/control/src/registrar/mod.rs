@@ -63,12 +63,16 @@ impl Control {
         let Registrant { account, of } = registrant;
         let edge = admission::edge_of(&self.snapshot, &incoming.request.uri);
         let by_listener = self.settings.edges.of_flow(&incoming.flow);
+        // The edge in the host is the phone's choice. Without one, the listener that it reached
+        // decides.
         let edge = match edge.as_deref() {
             Some(label) => shared::edge::canonical(label),
             None => by_listener.unwrap_or(&*self.settings.edge),
         };
         let request = &incoming.request;
         let registering = Registering { request, flow: incoming.flow, edge };
+        // Taken before the change: a connection that loses its last binding may be closed when it
+        // is idle.
         let connections = self.connections_of(&of);
         let (random, origin) = (&mut self.random, self.settings.origin);
         let mint = || BindingSid::mint(now.unix_ms, origin, random.number());
@@ -85,6 +89,8 @@ impl Control {
             }
         };
         self.keep_connections(&of, &connections);
+        // A REGISTER without Contact only asks for the list (RFC 3261 §10.2.3): there is nothing to
+        // wait for.
         if changes.is_empty() {
             return self.answer_register(now, Registered { incoming, account, of });
         }
@@ -102,9 +108,12 @@ impl Control {
         let refusal = match outcome {
             Outcome::Committed => return self.answer_register(now, registered),
             Outcome::Conflict(_) => {
+                // The store removed the rows with the domain; the table follows.
                 self.registrar.domain_gone(registered.of.domain);
                 Refusal::new("register_other_domain", 404, "The domain was deleted meanwhile.")
             }
+            // The binding stays in the table, so that the phone can be called. It gets 503 and
+            // registers again, which writes the row.
             Outcome::Unavailable => {
                 let sentence = "The registration could not be written to disk.";
                 Refusal::new("store_unavailable", 503, sentence)
@@ -119,6 +128,7 @@ impl Control {
             incoming,
             status,
             headers: headers.into_iter().collect(),
+            // The digest of a copy is spent, so it must get this response and not a challenge.
             remember: true,
         });
         let account = Some(account);
@@ -141,6 +151,8 @@ impl Control {
         self.watch_clock(now);
         for record in records {
             let flow = self.flow_of(&record);
+            // Restored phones are known: their first packets after a restart must not meet the
+            // limits of unknown sources.
             let of = AddressOfRecord { domain: record.domain, user: record.user.as_str().into() };
             self.ua.source_limits().vouch(now.mono, record.remote.ip(), REGISTRATION_VOUCHES);
             self.registrar.restore(of, binding_of(now, record, flow));
@@ -172,6 +184,8 @@ impl Control {
         let same_family = (0_u64..)
             .zip(&self.settings.udp)
             .find(|(_, bound)| bound.is_ipv4() == record.remote.is_ipv4());
+        // The listener may have moved with the settings. Another one of the right IP version may
+        // still reach a phone that has no NAT in between.
         let index = same_port.or_else(|| listeners().next()).or(same_family);
         let id = FlowId(index.map_or(0, |(index, _)| index));
         Flow { id, transport: record.transport, local, remote: record.remote }
@@ -196,6 +210,8 @@ impl Control {
     /// Removes expired bindings.
     pub(crate) fn expire_bindings(&mut self, now: Instant) {
         while self.registrar.deadline().is_some_and(|at| at <= now) {
+            // In bounded changes: when many bindings end together, one long transaction would hold
+            // up every other write.
             let removed = self.registrar.expire(now, BINDINGS_A_CHANGE_MAX);
             self.commit_removed(removed);
         }
@@ -217,6 +233,7 @@ impl Control {
     pub(crate) fn forget_bindings(&mut self) {
         let snapshot = &self.snapshot;
         let gone = self.registrar.domains().filter(|sid| snapshot.domain(*sid).is_none());
+        // Collected first: a removal changes the table that `domains` walks.
         for domain in gone.collect::<Vec<DomainSid>>() {
             self.registrar.domain_gone(domain);
         }
@@ -254,6 +271,7 @@ impl Control {
 fn record_of(account: AccountSid, of: &AddressOfRecord, binding: &Binding) -> BindingRecord {
     BindingRecord {
         sid: binding.sid,
+        // The row owns its texts: it lives on in the queue of the store when the binding is gone.
         account,
         domain: of.domain,
         user: of.user.to_string(),

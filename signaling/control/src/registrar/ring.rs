@@ -73,7 +73,10 @@ impl Control {
             media.security = branch.security;
             media.targets = self.settings.media_targets(Some(branch.peer));
             let invite = Invite {
+                // The source of the REGISTER, whatever the Contact says (RFC 3581).
                 destinations: vec![binding.destination()],
+                // The Request-URI is the Contact (RFC 3261 §16.6 step 2), To is the dialled URI. A
+                // Contact that is no SIP URI gives way to To.
                 request_uri: binding.target().unwrap_or_else(|| to.clone()),
                 to: to.clone(),
                 from: from.clone(),
@@ -127,6 +130,8 @@ impl Control {
             UaEvent::Progress { session, status, media, headers } => {
                 let is_one_of_several =
                     self.forks_of(session).is_some_and(|forks| forks.total() > 1);
+                // Without its media the leg stays down, and the caller keeps hearing the ringing
+                // tone.
                 let media = media.filter(|_| !is_one_of_several);
                 Some(UaEvent::Progress { session, status, media, headers })
             }
@@ -218,6 +223,8 @@ impl Control {
         let Some(sid) = self.call_of(session) else { return };
         let status = failure.status;
         let call_id = self.ua.call_id(session).map(ToString::to_string);
+        // Each contact has a Call-ID of its own, and the failure that is reported must name the
+        // right one.
         failure.call_id = call_id.unwrap_or_else(|| self.call_id_of(sid));
         self.links.remove_session(session);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
@@ -228,6 +235,8 @@ impl Control {
         // A 6xx speaks for the user, not for one phone: the others stop ringing (RFC 3261 §21.6).
         match next.filter(|_| status < 600) {
             Some(next) => {
+                // The session that the call sees must be one that still rings, or its hang-up would
+                // reach nobody.
                 if entry.session.id() == Some(session) {
                     entry.session = live(&next);
                 }
@@ -244,6 +253,7 @@ impl Control {
         let forks = self.calls.get_mut(&sid).and_then(|entry| entry.forks.take());
         let Some(forks) = forks else { return };
         let (ringing, best) = forks.into_parts();
+        // Contacts still ring here only after a 6xx.
         ringing.iter().for_each(|branch| self.silence(branch, DECLINED));
         self.session_over(sid);
         self.stop_leg(sid);
@@ -263,6 +273,8 @@ impl Control {
     /// Cancels one contact. Its later events do not reach the call.
     fn silence(&mut self, branch: &Branch, reason: &str) {
         self.links.remove_session(branch.session);
+        // The link goes first: the 487 that answers the CANCEL must not count as a failure of the
+        // call.
         let headers: Vec<Header> = match reason {
             "" => Vec::new(),
             reason => vec![Header::new("Reason", reason.as_bytes())],

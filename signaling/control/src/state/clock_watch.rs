@@ -42,9 +42,12 @@ impl ClockWatch {
     pub fn look(&mut self, now: Now) -> Option<i64> {
         let mono_ms = i64::try_from(now.mono.as_millis()).unwrap_or(i64::MAX);
         let offset_ms = now.unix_ms.saturating_sub(mono_ms);
+        // The first look has nothing to compare with: it only sets the offset.
         let before_ms = *self.offset_ms.get_or_insert(offset_ms);
         let step_ms = offset_ms.saturating_sub(before_ms);
         self.look_at = now.mono + LOOK_EVERY;
+        // The offset stays as it was, so that small steps of a slewed clock add up to one that
+        // counts.
         if step_ms.saturating_abs() < STEP_MS {
             return None;
         }

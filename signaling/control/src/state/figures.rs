@@ -85,6 +85,7 @@ impl From<&LegQuality> for QualityFigures {
             rtcp_sent: leg.rtcp_sent,
             remote: leg.remote.map(|remote| RemoteFigures {
                 packets_lost: remote.lost,
+                // RTCP counts the fraction lost in 256ths (RFC 3550 §6.4.1).
                 loss_percent_max: hundredths(f64::from(remote.fraction_lost_max) / 2.56),
                 jitter_ms: tenths(jitter_ms(remote.jitter_rtp_units)),
             }),

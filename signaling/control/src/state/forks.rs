@@ -50,7 +50,11 @@ impl Failure {
     const fn rank(&self) -> u8 {
         match self.status {
             600.. => 0,
+            // 486 and 480 are a person's decision or a setting of the phone; 487 ends an INVITE
+            // that was canceled.
             486 | 480 | 487 => 1,
+            // A status without headers is our own timer or a failed connection. It says less than
+            // any response.
             400..=499 if self.headers.is_some() => 2,
             500..=599 if self.headers.is_some() => 3,
             300..=399 => 4,
@@ -85,6 +89,7 @@ impl Forks {
     pub fn fail(&mut self, session: SessionId, failure: Failure) -> usize {
         let at = self.ringing.iter().position(|branch| branch.session == session);
         let number = at.map_or(0, |at| self.ringing.remove(at).number);
+        // Strictly lower: of two failures with one rank the earlier stands.
         if self.best.as_ref().is_none_or(|best| failure.rank() < best.rank()) {
             self.best = Some(failure);
         }

@@ -120,6 +120,7 @@ impl Links {
         let (mut sessions, mut legs, mut taps) = (0, 0, 0);
         for live in calls.values() {
             let forks = live.forks.iter().flat_map(|forks| forks.ringing());
+            // The call's own session may be one of the contacts that ring, and is counted once.
             let own = live.session.id().filter(|id| forks.clone().all(|fork| fork.session != *id));
             sessions += forks.count() + usize::from(own.is_some());
             legs += usize::from(live.leg.is_some());

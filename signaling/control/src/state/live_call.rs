@@ -84,6 +84,8 @@ impl LiveCall {
 
     /// Whether nothing is left that could still need the call.
     pub fn is_over(&self) -> bool {
+        // In any order: a BYE may be answered after the core has stopped the leg, and a recording
+        // settles last or first.
         let is_quiet = self.finished && self.leg.is_none() && self.recordings.is_empty();
         is_quiet && !self.is_asked && matches!(self.session, Session::Over | Session::None)
     }

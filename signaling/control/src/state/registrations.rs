@@ -100,12 +100,14 @@ impl Registrations {
                 before.get(found.trunk).is_some_and(|former| is_one_binding(former, trunk))
             };
             if let Some(at) = former.iter().position(has_its_binding) {
+                // Taken out, so that of two trunks with one binding only one continues it.
                 let found = former.swap_remove(at);
                 let is_same =
                     before.get(found.trunk).is_some_and(|former| asks_alike(former, trunk));
                 registration.continue_as(found, is_same);
             }
         }
+        // The indices have changed with the list.
         self.resolving = self.list.iter().enumerate().filter_map(resolved_for).collect();
         let mut removals = Vec::new();
         for mut registration in former {
@@ -145,6 +147,7 @@ impl Registrations {
         let source = source.to_canonical();
         let is_there = |registration: &&Registration| {
             let is_source = |to: &Destination| to.remote.ip().to_canonical() == source;
+            // Only while it is bound: an address that DNS has named once must not stay trusted.
             registration.is_bound && registration.registrar.iter().any(is_source)
         };
         self.list.iter().find(is_there).map(|registration| registration.trunk)
@@ -186,6 +189,8 @@ impl Registrations {
 
     /// Takes the final response to a REGISTER, or its absence. `None`: the registration has moved on.
     pub fn on_response(&mut self, now: Instant, responded: Responded) -> Option<(usize, Response)> {
+        // A response that no registration waits for belongs to a removal, or to a trunk that is
+        // gone.
         let asked = State::Asking(responded.request);
         let index = self.list.iter().position(|found| found.state == asked)?;
         let registration = self.list.get_mut(index)?;
@@ -221,6 +226,7 @@ impl Registrations {
     /// (`random`, 0 to 250 thousandths) so that the gateways of one carrier do not all come back at once.
     pub fn fail(&mut self, now: Instant, index: usize, random: u32) -> Duration {
         let Some(registration) = self.list.get_mut(index) else { return RETRY_LAST };
+        // The carrier may still hold the binding, but nothing proves it until the next 2xx.
         registration.is_bound = false;
         registration.failures = registration.failures.saturating_add(1);
         let doubled = RETRY_FIRST.saturating_mul(1 << (registration.failures - 1).min(10));
@@ -280,6 +286,8 @@ impl Registration {
     }
 
     fn refresh(&mut self, request: RequestId, ask_s: u32) -> Refresh {
+        // The sequence leaves with the request and returns with its response, so two requests never
+        // share a CSeq.
         let (destinations, continues) = (self.registrar.clone(), self.sequence.take());
         Refresh { request, destinations, continues, ask_s }
     }

@@ -57,6 +57,8 @@ impl Timeline {
     pub fn add(&mut self, at_ms: i64, kind: Kind, text: impl Into<Cow<'static, str>>) {
         let text = text.into();
         let bytes = text.len() + ENTRY_OVERHEAD_BYTES;
+        // Two bounds: digits and re-INVITEs repeat short lines, and peers choose the length of
+        // others.
         if self.entries.len() >= TIMELINE_ENTRIES_MAX || self.bytes + bytes > TIMELINE_BYTES_MAX {
             self.left_out = self.left_out.saturating_add(1);
             return;
