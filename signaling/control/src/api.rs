@@ -245,6 +245,7 @@ impl Control {
         for input in [Some(terms), action].into_iter().flatten() {
             self.drive_call(now, update.call, |call| call.handle(now, CallInput::Api(input)));
         }
+        debug_assert!(self.calls.contains_key(&update.call), "a call outlives the update of it");
         let Some(entry) = self.calls.get_mut(&update.call) else { return };
         entry.is_asked = false;
         let record = entry.record.clone();

@@ -170,6 +170,8 @@ impl Control {
             Input::End => self.on_end(now),
         }
         self.pump(now);
+        let is_quiet = self.inbox.is_empty() && self.ua_commands.is_empty();
+        debug_assert!(is_quiet, "all machines are quiet after an input");
         self.assert_consistent();
     }
 
@@ -193,6 +195,7 @@ impl Control {
 
     /// Runs every timer that is due.
     pub fn handle_timeout(&mut self, now: Now) {
+        debug_assert!(self.effects.is_empty(), "drain the effects before the timers");
         self.watch_clock(now);
         self.rewrite_bindings(now);
         // The user agent first: when one of its timers ends a session, the call gets that end
@@ -341,7 +344,8 @@ impl Control {
         // The old key is taken out first: the index finds a deadline only by its exact time.
         if let Some((at, _)) = entry.call.poll_timeout() {
             entry.deadline = Some(at);
-            self.deadlines.insert((at, sid));
+            let is_new = self.deadlines.insert((at, sid));
+            debug_assert!(is_new, "a call has one deadline in the index");
         }
     }
 

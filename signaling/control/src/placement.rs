@@ -71,6 +71,7 @@ impl Placement {
         let port = core.take_port(addresses)?;
         let slot = core.free_slots.pop_front()?;
         core.legs += 1;
+        debug_assert!(core.legs <= core.generations.len(), "a core has no more legs than slots");
         let generation = core.generations.get_mut(usize::from(slot))?;
         // An event of the former leg in this slot names the old generation and finds no call.
         *generation = generation.wrapping_add(1);
@@ -80,6 +81,9 @@ impl Placement {
     /// Gives a place back. The core must have confirmed that the leg is down, or never had it.
     pub fn release(&mut self, place: Place) {
         let Some(core) = self.cores.get_mut(usize::from(place.leg.core.0)) else { return };
+        let generation = core.generations.get(usize::from(place.leg.slot));
+        debug_assert_eq!(generation, Some(&place.leg.generation), "the latest leg of a slot ends");
+        debug_assert!(core.legs > 0, "a place is released once");
         core.legs = core.legs.saturating_sub(1);
         core.free_slots.push_back(place.leg.slot);
         if let Some(ports) = core.free_ports.get_mut(usize::from(place.port.address)) {

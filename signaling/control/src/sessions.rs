@@ -246,7 +246,8 @@ impl Control {
         session: Session,
     ) {
         let (sid, direction) = (setup.sid, setup.direction.as_str());
-        self.calls.insert(sid, LiveCall::new(now, setup, record, session));
+        let former = self.calls.insert(sid, LiveCall::new(now, setup, record, session));
+        debug_assert!(former.is_none(), "the SID of a new call names no live call");
         self.observe(Observation::CallStarted { call: sid, direction });
         self.tell(sid, CallInput::Started);
     }

@@ -180,6 +180,7 @@ impl Control {
 
     /// Bridges the legs of two calls, on whatever cores they are.
     pub(crate) fn bridge(&mut self, now: Now, sid: CallSid, child: CallSid) {
+        debug_assert_ne!(sid, child, "a bridge has two calls");
         let leg_of = |control: &Self, sid| {
             let leg = control.calls.get(&sid)?.leg.as_ref()?;
             leg.is_up().then_some(leg.place.leg)

@@ -162,6 +162,7 @@ impl Control {
         let invite = &*pending;
         let no_way =
             |sentence: &str| NoWay { code: None, status: Some(503), sentence: sentence.into() };
+        debug_assert!(!destinations.is_empty(), "an INVITE has an address to go to");
         let Some(first) = destinations.first() else { return };
         // One INVITE and one leg serve all addresses of a target, so the first one chooses the
         // address in SDP.

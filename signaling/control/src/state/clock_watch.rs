@@ -45,6 +45,7 @@ impl ClockWatch {
         // The first look has nothing to compare with: it only sets the offset.
         let before_ms = *self.offset_ms.get_or_insert(offset_ms);
         let step_ms = offset_ms.saturating_sub(before_ms);
+        debug_assert!(now.mono + LOOK_EVERY >= self.look_at, "monotonic time never goes back");
         self.look_at = now.mono + LOOK_EVERY;
         // The offset stays as it was, so that small steps of a slewed clock add up to one that
         // counts.
@@ -63,6 +64,7 @@ impl ClockWatch {
 
     /// Goes on with the rewriting after a pause.
     pub fn go_on(&mut self, now: Instant, rewriting: Rewriting) {
+        debug_assert!(self.rewriting.is_none(), "one rewriting at a time");
         self.rewriting = Some(Rewriting { next_at: now + PAUSE, ..rewriting });
     }
 

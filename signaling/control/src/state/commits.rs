@@ -41,7 +41,8 @@ impl Commits {
     pub fn wait(&mut self, waiting: Waiting) -> CommitToken {
         let token = CommitToken(self.next);
         self.next += 1;
-        self.waiting.insert(token, waiting);
+        let former = self.waiting.insert(token, waiting);
+        debug_assert!(former.is_none(), "a token names one commit");
         token
     }
 

@@ -66,6 +66,7 @@ impl Failure {
 impl Forks {
     /// All contacts ring.
     pub const fn new(ringing: Vec<Branch>) -> Self {
+        debug_assert!(!ringing.is_empty(), "a call to a user rings a contact");
         Self { total: ringing.len(), ringing, best: None }
     }
 

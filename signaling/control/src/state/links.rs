@@ -59,7 +59,8 @@ impl Links {
 
     /// The leg belongs to this call.
     pub fn add_leg(&mut self, leg: LegId, call: CallSid) {
-        self.legs.insert(leg, call);
+        let former = self.legs.insert(leg, call);
+        debug_assert!(former.is_none(), "a leg belongs to one call");
     }
 
     /// The call of a leg.

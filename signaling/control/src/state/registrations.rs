@@ -183,6 +183,8 @@ impl Registrations {
     pub fn ask(&mut self, index: usize) -> Option<Refresh> {
         let request = self.next_request();
         let registration = self.list.get_mut(index)?;
+        let has_addresses = matches!(registration.state, State::Resolving(_));
+        debug_assert!(has_addresses, "a REGISTER follows the look-up of its registrar");
         registration.state = State::Asking(request);
         Some(registration.refresh(request, registration.ask_s))
     }
