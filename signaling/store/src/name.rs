@@ -3,6 +3,7 @@
 use std::fmt;
 
 use shared::AccountSid;
+use shared::ids::parse_sid;
 
 /// The suffix in scripts written for the cloud; always accepted beside our own.
 const CLOUD_SUFFIX: &str = "twilio.com";
@@ -47,8 +48,7 @@ impl DomainLabels {
     /// The account for which this name is reserved: the one whose SID is the last label.
     pub fn reserved_for(&self) -> Option<AccountSid> {
         let last = self.0.rsplit('.').next()?;
-        let digits = last.strip_prefix("ac")?;
-        format!("AC{digits}").parse().ok()
+        parse_sid(last, "ac").ok().map(AccountSid)
     }
 }
 

@@ -69,11 +69,12 @@ impl Ha1 {
     /// Digests a password; after this nobody can read it back.
     pub fn of(username: &str, realm: &str, password: &Secret) -> Self {
         use md5::Digest as _;
-        let text = format!("{username}:{realm}:{}", password.expose_secret());
-        Self {
-            md5: md5::Md5::digest(text.as_bytes()).into(),
-            sha256: sha2::Sha256::digest(text.as_bytes()).into(),
+        let (mut md5, mut sha256) = (md5::Md5::new(), sha2::Sha256::new());
+        for part in [username, ":", realm, ":", password.expose_secret()] {
+            md5.update(part);
+            sha256.update(part);
         }
+        Self { md5: md5.finalize().into(), sha256: sha256.finalize().into() }
     }
 }
 

@@ -11,6 +11,7 @@ mod addresses;
 mod credentials;
 mod domains;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use shared::AccountSid;
@@ -55,7 +56,11 @@ impl Mint {
 
     /// A new auth token: 32 hexadecimal digits, as the CLI insists.
     pub fn auth_token(&self) -> Secret {
-        Secret::new(self.random[8..24].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        let mut digits = String::with_capacity(32);
+        for byte in &self.random[8..24] {
+            let _ = write!(digits, "{byte:02x}");
+        }
+        Secret::new(digits)
     }
 
     /// A new API key secret: 32 characters of an alphabet of 32, so 160 bits.
