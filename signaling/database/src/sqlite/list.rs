@@ -1,5 +1,7 @@
 //! The query of a list: conditions, order and one page of it.
 
+use std::fmt::{Display, Write as _};
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use shared::AccountSid;
@@ -9,24 +11,20 @@ use store::{Condition, Cursor, Is, Page, PageRequest};
 use super::sql::{Bits, plain};
 
 /// A query of a list under construction, newest first by a SID column.
-#[derive(Clone)]
 pub(super) struct List {
-    columns: String,
-    tables: String,
+    /// `SELECT … FROM … WHERE …`, with the conditions so far.
+    sql: String,
+    /// What stands before the next condition: ` WHERE ` or ` AND `.
+    joint: &'static str,
     order: &'static str,
-    conditions: Vec<String>,
+    /// One for each `?`, in order.
     parameters: Vec<Value>,
 }
 
 impl List {
-    pub(super) fn of(columns: &str, tables: &str) -> Self {
-        Self {
-            columns: columns.to_owned(),
-            tables: tables.to_owned(),
-            order: "sid",
-            conditions: Vec::new(),
-            parameters: Vec::new(),
-        }
+    pub(super) fn of(columns: impl Display, tables: impl Display) -> Self {
+        let sql = format!("SELECT {columns} FROM {tables}");
+        Self { sql, joint: " WHERE ", order: "sid", parameters: Vec::new() }
     }
 
     pub(super) fn ordered_by(mut self, column: &'static str) -> Self {
@@ -34,14 +32,19 @@ impl List {
         self
     }
 
-    pub(super) fn with<const N: usize>(mut self, condition: &str, parameters: [Value; N]) -> Self {
-        self.conditions.push(condition.to_owned());
+    pub(super) fn with<const N: usize>(
+        mut self,
+        condition: impl Display,
+        parameters: [Value; N],
+    ) -> Self {
+        let _ = write!(self.sql, "{}{condition}", self.joint);
+        self.joint = " AND ";
         self.parameters.extend(parameters);
         self
     }
 
     fn compare(self, column: &str, operator: &str, value: impl Into<Value>) -> Self {
-        self.with(&format!("{column} {operator} ?"), [value.into()])
+        self.with(format_args!("{column} {operator} ?"), [value.into()])
     }
 
     pub(super) fn of_account(self, account: AccountSid) -> Self {
@@ -53,13 +56,13 @@ impl List {
     }
 
     pub(super) fn meeting(self, condition: &Condition) -> Self {
-        let column = condition.column;
-        match &condition.is {
-            Is::Equal(value) => self.compare(column, "=", plain(value.clone())),
-            Is::Not(value) => self.compare(column, "<>", plain(value.clone())),
-            Is::From(unix_ms) => self.compare(column, ">=", *unix_ms),
-            Is::Before(unix_ms) => self.compare(column, "<", *unix_ms),
-        }
+        let (operator, value) = match &condition.is {
+            Is::Equal(value) => ("=", plain(value.clone())),
+            Is::Not(value) => ("<>", plain(value.clone())),
+            Is::From(unix_ms) => (">=", Value::Integer(*unix_ms)),
+            Is::Before(unix_ms) => ("<", Value::Integer(*unix_ms)),
+        };
+        self.compare(condition.column, operator, value)
     }
 
     /// Narrows a bound on start or end times to the SIDs that can be within it, which the primary key finds. A call
@@ -84,34 +87,23 @@ impl List {
 
     /// Reads one row more than the page has: where it exists, there is another page.
     pub(super) fn run<T>(
-        mut self,
+        &self,
         connection: &Connection,
         page: PageRequest,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Page<T>> {
-        let order = self.order;
-        let (backwards, has_before) = match page.cursor {
-            Cursor::Start => (false, false),
-            Cursor::After(sid) => {
-                self = self.compare(order, "<", Bits(sid));
-                (false, true)
-            }
-            Cursor::Before(sid) => {
-                self = self.compare(order, ">", Bits(sid));
-                (true, true)
-            }
+        let (cursor, backwards) = match page.cursor {
+            Cursor::Start => (None, false),
+            Cursor::After(sid) => (Some(Bits(sid)), false),
+            Cursor::Before(sid) => (Some(Bits(sid)), true),
         };
-        let direction = if backwards { "ASC" } else { "DESC" };
-        let conditions = self.conditions.join(" AND ");
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {conditions} ORDER BY {order} {direction} LIMIT {}",
-            self.columns,
-            self.tables,
-            u64::from(page.size) + 1,
-        );
+        let has_before = cursor.is_some();
+        let sql = self.page_sql(page.size, has_before, backwards);
+        let cursor = cursor.map(Value::from);
+        let parameters = self.parameters.iter().chain(&cursor);
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows: Vec<T> = statement
-            .query_map(params_from_iter(self.parameters), |row| read(row))?
+            .query_map(params_from_iter(parameters), |row| read(row))?
             .collect::<Result<_, _>>()?;
         let more = rows.len() > page.size as usize;
         rows.truncate(page.size as usize);
@@ -121,6 +113,19 @@ impl List {
             return Ok(Page { rows, has_previous: more, has_next: has_before });
         }
         Ok(Page { rows, has_previous: has_before, has_next: more })
+    }
+
+    /// The statement of one page. A page from a cursor on has one parameter more, the last.
+    fn page_sql(&self, size: u32, has_cursor: bool, backwards: bool) -> String {
+        let Self { sql, joint, order, .. } = self;
+        let (operator, direction) = if backwards { (">", "ASC") } else { ("<", "DESC") };
+        let limit = u64::from(size) + 1;
+        match has_cursor {
+            false => format!("{sql} ORDER BY {order} {direction} LIMIT {limit}"),
+            true => format!(
+                "{sql}{joint}{order} {operator} ? ORDER BY {order} {direction} LIMIT {limit}"
+            ),
+        }
     }
 }
 

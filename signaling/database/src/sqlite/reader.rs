@@ -52,18 +52,18 @@ impl Reader {
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
         takes: impl Fn(&T) -> bool,
     ) -> Read<Page<T>> {
-        self.waiting.page(account, page, takes, |page| self.page(list.clone(), page, &read))
+        self.waiting.page(account, page, takes, |page| self.page(list, page, &read))
     }
 
     /// [`Reader::history`] of a list that meets every condition on disk; those that wait are compared with them here.
     fn filtered<T: HistoryRow + Filtered>(
         &self,
         account: AccountSid,
-        list: List,
+        list: &List,
         conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<T>> {
-        self.history(account, &list, page, rows::record, |row: &T| row.meets(conditions))
+        self.history(account, list, page, rows::record, |row: &T| row.meets(conditions))
     }
 
     fn one<T>(
@@ -85,7 +85,7 @@ impl Reader {
 
     fn page<T>(
         &self,
-        list: List,
+        list: &List,
         page: PageRequest,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Read<Page<T>> {
@@ -125,15 +125,15 @@ impl store::Reader for Reader {
         conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<Vec<store::Value>>> {
-        let list = List::of(&columns(description), description.table);
+        let list = List::of(columns(description), description.table);
         let list = if description.lists_owner {
-            let either = format!("(sid = ? OR {} = ?)", description.owner);
-            list.with(&either, [Bits(owner).into(), Bits(owner).into()])
+            let either = format_args!("(sid = ? OR {} = ?)", description.owner);
+            list.with(either, [Bits(owner).into(), Bits(owner).into()])
         } else {
             list.of_owner(description.owner, owner)
         };
         let list = conditions.iter().fold(list, List::meeting);
-        let page = self.page(list, page, |row| rows::shown(row, description, &*self.sealer))?;
+        let page = self.page(&list, page, |row| rows::shown(row, description, &*self.sealer))?;
         let sids = |pair: &[Vec<store::Value>]| (pair[0][0].sid_bits(), pair[1][0].sid_bits());
         debug_assert!(
             page.rows.windows(2).map(sids).all(|(newer, older)| newer > older),
@@ -232,17 +232,17 @@ impl store::Reader for Reader {
         kind: MappingKind,
         page: PageRequest,
     ) -> Read<Page<MappingView>> {
-        let tables = format!(
+        let tables = format_args!(
             "mappings JOIN domains ON domains.sid = mappings.domain
              JOIN {} AS lists ON lists.sid = mappings.list",
             list_table(kind)
         );
-        let list = List::of("mappings.*, lists.friendly_name AS friendly_name", &tables)
+        let list = List::of("mappings.*, lists.friendly_name AS friendly_name", tables)
             .ordered_by("mappings.list")
             .with("domains.account = ?", [Bits(account.0).into()])
             .with("mappings.domain = ?", [Bits(domain.0).into()])
             .with("mappings.kind = ?", [i64::from(kind_number(kind)).into()]);
-        self.page(list, page, |row| mapping_view(row, account))
+        self.page(&list, page, |row| mapping_view(row, account))
     }
 
     fn bindings(
@@ -253,7 +253,7 @@ impl store::Reader for Reader {
     ) -> Read<Page<BindingRecord>> {
         let list = List::of("*", "bindings").of_owner("domain", domain.0);
         let list = conditions.iter().fold(list, List::meeting);
-        self.page(list, page, rows::binding)
+        self.page(&list, page, rows::binding)
     }
 
     fn calls(
@@ -272,7 +272,7 @@ impl store::Reader for Reader {
                 _ => list,
             }
         });
-        self.filtered(account, list, conditions, page)
+        self.filtered(account, &list, conditions, page)
     }
 
     fn recordings(
@@ -282,7 +282,8 @@ impl store::Reader for Reader {
         page: PageRequest,
     ) -> Read<Page<RecordingRecord>> {
         let list = List::of("*", "recordings").of_account(account);
-        self.filtered(account, conditions.iter().fold(list, List::meeting), conditions, page)
+        let list = conditions.iter().fold(list, List::meeting);
+        self.filtered(account, &list, conditions, page)
     }
 
     fn notifications(
@@ -292,7 +293,8 @@ impl store::Reader for Reader {
         page: PageRequest,
     ) -> Read<Page<NotificationRecord>> {
         let list = List::of("*", "notifications").of_account(account);
-        self.filtered(account, conditions.iter().fold(list, List::meeting), conditions, page)
+        let list = conditions.iter().fold(list, List::meeting);
+        self.filtered(account, &list, conditions, page)
     }
 
     fn exchanges(

@@ -71,7 +71,7 @@ pub(super) fn shown(
     let mut values = values(row, description, sealer)?;
     for derived in description.derived {
         values.push(match derived {
-            Derived::AuthType => Value::Text(domain_auth(row)?.name().to_owned()),
+            Derived::AuthType => domain_auth(row)?.name().into(),
         });
     }
     Ok(values)

@@ -76,8 +76,8 @@ pub(super) fn delete_recording(
 }
 
 pub(super) fn add_exchange(transaction: &Transaction<'_>, row: &HttpExchange) -> Written {
-    let parameters = serde_json::to_string(&row.parameters)
-        .map_err(|error| Failure::Refused(error.to_string()))?;
+    let parameters =
+        serde_json::to_string(&row.parameters).map_err(|error| Failure::Refused(error.into()))?;
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO exchanges VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

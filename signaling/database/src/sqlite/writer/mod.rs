@@ -35,7 +35,7 @@ enum Failure {
     /// The store cannot write: the batch fails.
     Broken(rusqlite::Error),
     /// The database refuses this change, whatever the space: only this change fails.
-    Refused(String),
+    Refused(Box<dyn std::error::Error + Send + Sync>),
 }
 
 type Written = Result<(), Failure>;
@@ -51,7 +51,7 @@ impl From<rusqlite::Error> for Failure {
             _ => false,
         };
         match is_of_the_change {
-            true => Self::Refused(error.to_string()),
+            true => Self::Refused(error.into()),
             false => Self::Broken(error),
         }
     }
@@ -185,7 +185,7 @@ fn conflict_of(
                     Err(Failure::Conflict(Conflict::NameTaken(kind)))
                 }
                 ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Err(Failure::Conflict(foreign_key)),
-                _ => Err(Failure::Refused(message.unwrap_or_else(|| error.to_string()))),
+                _ => Err(Failure::Refused(message.map_or_else(|| error.into(), Into::into))),
             }
         }
         Err(error) => Err(error.into()),

@@ -100,7 +100,7 @@ fn values_kept(
     let columns = description.columns.iter().zip(values).filter(|(column, _)| takes(column));
     let kept = columns.map(|(column, value)| {
         debug_assert_eq!(column.sealed, matches!(value, Value::Secret(_)), "{}", column.name);
-        kept(value, sid, sealer).map_err(|error| Failure::Refused(error.to_string()))
+        kept(value, sid, sealer).map_err(|error| Failure::Refused(error.into()))
     });
     kept.collect()
 }
