@@ -112,7 +112,9 @@ fn basic(value: &str) -> Option<(String, String)> {
         return None;
     }
     let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (user, password) = text.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
+    let mut user = String::from_utf8(bytes).ok()?;
+    let colon = user.find(':')?;
+    let password = user.split_off(colon + 1);
+    user.truncate(colon);
+    Some((user, password))
 }

@@ -1,10 +1,13 @@
 //! Dates as the contract writes and reads them.
 
+use std::fmt::{self, Display};
+
 use shared::Code;
 use shared::time::{civil_date, days_since_1970};
 use store::{Is, Until, WriteError};
 
 use crate::form::{Form, must_be};
+use crate::text::Text;
 
 const DAY_MS: i64 = 86_400_000;
 const SECOND_MS: i64 = 1_000;
@@ -13,19 +16,23 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `Tue, 31 Aug 2010 20:36:28 +0000` (RFC 2822), for v2010. The Python SDK reads an ISO date there as `None`.
-pub(crate) fn rfc2822(unix_ms: i64) -> String {
+pub(crate) fn rfc2822(unix_ms: i64) -> Text<impl Display> {
     let (year, month, day) = civil_date(unix_ms.div_euclid(DAY_MS));
     let weekday = WEEKDAYS[unix_ms.div_euclid(DAY_MS).rem_euclid(7) as usize];
     let month = MONTHS[usize::from(month - 1)];
     let (hour, minute, second) = time_of_day(unix_ms);
-    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+    Text(fmt::from_fn(move |f| {
+        write!(f, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+    }))
 }
 
 /// `2020-03-18T23:31:36Z` (ISO 8601), for v1.
-pub(crate) fn iso8601(unix_ms: i64) -> String {
+pub(crate) fn iso8601(unix_ms: i64) -> Text<impl Display> {
     let (year, month, day) = civil_date(unix_ms.div_euclid(DAY_MS));
     let (hour, minute, second) = time_of_day(unix_ms);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    Text(fmt::from_fn(move |f| {
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }))
 }
 
 fn time_of_day(unix_ms: i64) -> (i64, i64, i64) {
@@ -114,10 +121,10 @@ mod tests {
 
     #[test]
     fn dates_are_written_as_the_sdks_read_them() {
-        assert_eq!(rfc2822(1_283_286_988_000), "Tue, 31 Aug 2010 20:36:28 +0000");
-        assert_eq!(rfc2822(1_736_154_000_999), "Mon, 06 Jan 2025 09:00:00 +0000");
-        assert_eq!(iso8601(1_584_574_296_000), "2020-03-18T23:31:36Z");
-        assert_eq!(rfc2822(0), "Thu, 01 Jan 1970 00:00:00 +0000");
+        assert_eq!(rfc2822(1_283_286_988_000).to_string(), "Tue, 31 Aug 2010 20:36:28 +0000");
+        assert_eq!(rfc2822(1_736_154_000_999).to_string(), "Mon, 06 Jan 2025 09:00:00 +0000");
+        assert_eq!(iso8601(1_584_574_296_000).to_string(), "2020-03-18T23:31:36Z");
+        assert_eq!(rfc2822(0).to_string(), "Thu, 01 Jan 1970 00:00:00 +0000");
     }
 
     #[test]
@@ -140,7 +147,7 @@ mod tests {
 
         #[test]
         fn what_is_written_reads_back(second in 0_i64..4_102_444_800) {
-            let read = moment(&iso8601(second * SECOND_MS));
+            let read = moment(&iso8601(second * SECOND_MS).to_string());
             let expected = Moment { start_ms: second * SECOND_MS, length_ms: SECOND_MS };
             proptest::prop_assert_eq!(read, Some(expected));
         }

@@ -17,6 +17,7 @@ mod request;
 mod resources;
 mod response;
 mod routes;
+mod text;
 
 #[cfg(test)]
 mod tests;

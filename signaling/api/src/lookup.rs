@@ -1,7 +1,7 @@
 //! Paths to resources and back. A malformed SID, an unknown one and one of another account all answer 404/20404, so
 //! that the existence of a resource does not leak.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use shared::AccountSid;
@@ -9,6 +9,7 @@ use shared::ids::parse_sid;
 use store::{StoreError, WriteError};
 
 use crate::auth::unreadable;
+use crate::text::Text;
 
 /// Reads a SID of the path; not found for any other text.
 pub(crate) fn sid<S: FromStr>(text: &str) -> Result<S, WriteError> {
@@ -26,6 +27,6 @@ pub(crate) fn found<T>(read: Result<Option<T>, StoreError>) -> Result<T, WriteEr
 }
 
 /// The path of an account's resource.
-pub(crate) fn uri(account: AccountSid, rest: impl Display) -> String {
-    format!("/2010-04-01/Accounts/{account}/{rest}")
+pub(crate) fn uri(account: AccountSid, rest: impl Display) -> Text<impl Display> {
+    Text(fmt::from_fn(move |f| write!(f, "/2010-04-01/Accounts/{account}/{rest}")))
 }

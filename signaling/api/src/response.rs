@@ -1,13 +1,14 @@
 //! Answers: status, headers and body, and the errors that no resource words itself.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Write as _};
 
 use serde_json::{Value, json};
 use shared::Code;
 use store::WriteError;
 
 use crate::request::Request;
+use crate::text::Text;
 
 /// Name and value of a header.
 pub type Header = (&'static str, Cow<'static, str>);
@@ -110,12 +111,12 @@ impl Frame {
 }
 
 /// URL of the page about an error code. Clients expect it in each error.
-pub(crate) fn more_info(code: Code) -> String {
-    format!("https://www.twilio.com/docs/errors/{code}")
+pub(crate) fn more_info(code: Code) -> Text<impl Display> {
+    Text(fmt::from_fn(move |f| write!(f, "https://www.twilio.com/docs/errors/{code}")))
 }
 
 /// Code 20404, with a sentence that names the missing feature.
-pub(crate) fn not_built(what: &str) -> WriteError {
+pub(crate) fn not_built(what: impl Display) -> WriteError {
     WriteError::new(
         404,
         Code::NOT_FOUND,

@@ -108,7 +108,7 @@ fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
         ["Recordings"] => recordings::collection(context, None),
         ["Recordings", sid] => recordings::instance_or_media(context, sid),
         ["Recordings", _, name @ ("Transcriptions" | "AddOnResults"), ..] => {
-            Err(not_built(&format!("Recordings/{name}")))
+            Err(not_built(format_args!("Recordings/{name}")))
         }
         ["Notifications"] => notifications::collection(context, None),
         ["Notifications", sid] => notifications::instance(context, None, sid),
@@ -191,7 +191,7 @@ fn below_call(context: &Context<'_>, call: &str, path: &[&str]) -> Answered {
             | "UserDefinedMessages"
             | "UserDefinedMessageSubscriptions"),
             ..,
-        ] => Err(not_built(&format!("Calls/{name}"))),
+        ] => Err(not_built(format_args!("Calls/{name}"))),
         _ => Err(WriteError::not_found()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use store::{Beside, Description, Resource, Shape, Value as Kept};
 
 use crate::date::rfc2822;
@@ -71,7 +71,7 @@ fn show(shape: Shape, value: Kept, own: u128) -> Value {
             sid.into()
         }
         (Shape::SidOrOwn(prefix), Kept::Null) => format!("{prefix}{own:032x}").into(),
-        (Shape::Date, Kept::Integer(unix_ms)) => rfc2822(unix_ms).into(),
+        (Shape::Date, Kept::Integer(unix_ms)) => json!(rfc2822(unix_ms)),
         (Shape::Boolean, Kept::Integer(number)) => (number != 0).into(),
         (Shape::Revealed, Kept::Secret(secret)) => secret.expose_secret().into(),
         (_, Kept::Text(text)) => text.into(),

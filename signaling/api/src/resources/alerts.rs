@@ -67,7 +67,7 @@ fn json(row: &NotificationRecord, frame: &Frame, whole: bool) -> Value {
         "date_created": iso8601(row.created_ms),
         "date_generated": iso8601(row.created_ms),
         "date_updated": iso8601(row.created_ms),
-        "url": format!("{}/v1/Alerts/{}", frame.base, row.sid),
+        "url": format_args!("{}/v1/Alerts/{}", frame.base, row.sid),
     });
     if whole {
         json["request_headers"] = Value::Null;

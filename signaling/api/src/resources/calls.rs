@@ -1,5 +1,8 @@
 //! `/Calls`: list, fetch and delete; commands about live calls go to Control.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use serde_json::{Value, json};
 use shared::CallSid;
 use store::{CallCommand, CallRecord, Filtered as _, Write};
@@ -11,6 +14,7 @@ use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::resources::call_commands;
+use crate::text::Text;
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
     match context.collection_verb()? {
@@ -50,7 +54,9 @@ fn list(context: &Context<'_>) -> Answered {
 
 pub(crate) fn json(row: &CallRecord) -> Value {
     let sid = row.sid;
-    let below = |name: &str| uri(row.account, format_args!("Calls/{sid}/{name}.json"));
+    let below = |name: &'static str| {
+        uri(row.account, fmt::from_fn(move |f| write!(f, "Calls/{sid}/{name}.json")))
+    };
     json!({
         "sid": sid,
         "account_sid": row.account,
@@ -65,14 +71,14 @@ pub(crate) fn json(row: &CallRecord) -> Value {
         "direction": row.direction.name(),
         "start_time": row.start_ms.map(rfc2822),
         "end_time": row.end_ms.map(rfc2822),
-        "duration": row.duration_s.map(|seconds| seconds.to_string()),
+        "duration": row.duration_s.map(Text),
         "price": null,
         "price_unit": "USD",
         "answered_by": row.answered_by,
         "forwarded_from": row.forwarded_from,
         "group_sid": null,
         "caller_name": row.caller_name,
-        "queue_time": row.queue_time_ms.to_string(),
+        "queue_time": Text(row.queue_time_ms),
         "trunk_sid": null,
         "annotation": null,
         "date_created": rfc2822(row.created_ms),
@@ -88,12 +94,12 @@ pub(crate) fn json(row: &CallRecord) -> Value {
 }
 
 /// A number of the North American plan as `(415) 555-0100`; any other text as it is.
-fn formatted(text: &str) -> String {
+fn formatted(text: &str) -> Cow<'_, str> {
     let digits = text.strip_prefix("+1").unwrap_or_default();
     if digits.len() != 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.to_owned();
+        return text.into();
     }
-    format!("({}) {}-{}", &digits[..3], &digits[3..6], &digits[6..])
+    format!("({}) {}-{}", &digits[..3], &digits[3..6], &digits[6..]).into()
 }
 
 #[cfg(test)]

@@ -19,13 +19,13 @@ pub(crate) fn collection(context: &Context<'_>, call: CallSid) -> Answered {
         .reader
         .exchanges(account, call, paging.request)
         .map_err(unreadable)?
-        .map(|row| ListRow { json: json(&row), prefix: "EV", bits: row.id });
+        .map(|row| ListRow { bits: row.id, json: json(row), prefix: "EV" });
     context.ok(&paging.v2010(context.frame, "events", page))
 }
 
-fn json(row: &HttpExchange) -> Value {
+fn json(row: HttpExchange) -> Value {
     let parameters: Map<_, _> =
-        row.parameters.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        row.parameters.into_iter().map(|(name, value)| (name, value.into())).collect();
     json!({
         "request": {
             "method": row.method.name(),

@@ -177,7 +177,7 @@ pub(crate) fn json(view: &MappingView, legacy: bool) -> Value {
         json["domain_sid"] = json!(domain);
         let list = list.as_str().unwrap_or_default();
         let path = format_args!("SIP/Domains/{domain}/{name}/{list}.json");
-        json["uri"] = uri(view.account, path).into();
+        json["uri"] = json!(uri(view.account, path));
     }
     json
 }

@@ -11,6 +11,7 @@ use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::more_info;
+use crate::text::Text;
 
 pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {
     context.must_read()?;
@@ -52,8 +53,8 @@ fn json(row: &NotificationRecord, whole: bool) -> Value {
         "account_sid": row.account,
         "call_sid": row.call,
         "api_version": "2010-04-01",
-        "log": row.level.number().to_string(),
-        "error_code": row.error_code.to_string(),
+        "log": Text(row.level.number()),
+        "error_code": Text(row.error_code),
         "more_info": more_info(row.error_code),
         "message_text": row.message,
         "message_date": rfc2822(row.created_ms),

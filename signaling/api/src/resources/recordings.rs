@@ -1,5 +1,7 @@
 //! `/Recordings`, `/Calls/{CA}/Recordings` and the audio itself.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 use shared::{CallSid, Code, RecordingSid};
 use store::{
@@ -15,6 +17,7 @@ use crate::paging::{ListRow, paging};
 use crate::request::Suffix;
 use crate::resources::call_commands;
 use crate::response::{invalid_parameter, method_not_allowed};
+use crate::text::Text;
 
 pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {
     if call.is_none() {
@@ -137,7 +140,8 @@ fn media(context: &Context<'_>, recording: RecordingSid) -> Answered {
 }
 
 pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
-    let path = uri(row.account, format_args!("Recordings/{}", row.sid));
+    let sid = row.sid;
+    let path = uri(row.account, fmt::from_fn(move |f| write!(f, "Recordings/{sid}")));
     json!({
         "sid": row.sid,
         "account_sid": row.account,
@@ -147,7 +151,7 @@ pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
         "status": status_name(row.status),
         "source": row.source.name(),
         "channels": row.channels,
-        "duration": row.duration_s.map(|seconds| seconds.to_string()),
+        "duration": row.duration_s.map(Text),
         "start_time": rfc2822(row.start_ms),
         "price": null,
         "price_unit": "USD",
@@ -155,8 +159,8 @@ pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
         "encryption_details": null,
         "date_created": rfc2822(row.created_ms),
         "date_updated": rfc2822(row.updated_ms),
-        "uri": format!("{path}.json"),
-        "media_url": format!("{base}{path}"),
+        "uri": format_args!("{path}.json"),
+        "media_url": format_args!("{base}{path}"),
         "subresource_uris": {},
     })
 }

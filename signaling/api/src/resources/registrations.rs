@@ -13,6 +13,7 @@ use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
 use crate::response::method_not_allowed;
+use crate::text::Text;
 
 /// The contacts of a domain, newest first; `Username` limits them to one user.
 pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
@@ -60,7 +61,7 @@ fn json(row: &BindingRecord) -> Value {
         "contact": String::from_utf8_lossy(&row.contact),
         "path": (!path.is_empty()).then_some(path),
         "transport": row.transport.parameter(),
-        "source": row.remote.to_string(),
+        "source": Text(row.remote),
         "edge": row.edge,
         "instance": row.outbound.as_ref().map(|(instance, _)| instance),
         "reg_id": row.outbound.as_ref().map(|(_, reg_id)| reg_id),

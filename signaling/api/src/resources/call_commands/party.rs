@@ -44,10 +44,7 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
 
 /// Turns `sips:` into `sip:` over TLS; such a URI may not name a transport of its own.
 fn over_tls(sips: &str) -> String {
-    let (uri, headers) = match sips.split_once('?') {
-        Some((uri, headers)) => (uri, format!("?{headers}")),
-        None => (sips, String::new()),
-    };
+    let (uri, headers) = sips.split_at(sips.find('?').unwrap_or(sips.len()));
     let is_transport =
         |part: &&str| part.split('=').next().is_some_and(|n| n.eq_ignore_ascii_case("transport"));
     let rest = uri.get(5..).unwrap_or_default();
