@@ -13,12 +13,14 @@ resource! {
     pub struct Account {
         /// User name of its REST requests, and part of every path.
         sid: AccountSid => [Column::fixed("sid").shown_as_sid("sid", AccountSid::PREFIX)],
+        // A main account has no parent; the API shows it as its own owner.
         /// The account that created it; `None` for the main account.
         parent: Option<AccountSid> => [Column::fixed("parent").shown_as_sid_or_own("owner_account_sid", AccountSid::PREFIX)],
         /// At most 64 characters.
         friendly_name: String => [Column::changing("friendly_name").shown("friendly_name")],
         /// Whether it may be used.
         status: AccountStatus => [Column::changing("status").shown("status")],
+        // Sealed and not hashed: the signature of each webhook is made with the token itself.
         /// The password of REST requests and the key of webhook signatures.
         auth_token: Secret => [Column::fixed("auth_token").sealed().revealed("auth_token")],
         /// Creation, in milliseconds since 1970.
@@ -50,7 +52,9 @@ resource! {
             Filter::equal("FriendlyName", "friendly_name", Form::Text, Code::INVALID_PARAMETER),
             Filter::equal("Status", "status", Form::Word(AccountStatus::NAMES), Code::ACCOUNT_STATUS),
         ],
+        // `GET Accounts` shows the account of the credentials beside its sub-accounts.
         lists_owner: true,
+        // An account ends by `Status=closed`, which is final, and not by DELETE (rest.md 4).
         deletes: false,
         needs_auth_token: true,
     }
@@ -114,11 +118,15 @@ resource! {
     described as {
         table: "api_keys",
         limit: KEYS_ACCOUNT_MAX,
+        // The contract has no code of its own for this limit (rest.md 12).
         limit_reached: (Code::INVALID_PARAMETER, "API keys of an account"),
         collections: &[
+            // One store under two names (rest.md 4): a key that was made below one is found below the
+            // other.
             Collection { path: "Accounts/{account_sid}/Keys", list_key: "keys" },
             Collection { path: "Accounts/{account_sid}/SigningKeys", list_key: "signing_keys" },
         ],
+        // The contract's key has a SID, a name and two dates, and no link.
         shows_uri: false,
         needs_auth_token: true,
     }

@@ -21,6 +21,8 @@ pub struct Admission<'s> {
 impl Snapshot {
     /// The domain that a Request-URI's host names, edge and region labels aside; `None` for an unknown host.
     pub fn admission(&self, host: &str) -> Option<Admission<'_>> {
+        // Only the labels decide. The edge in a host says by which listener a request comes, not which
+        // domain it means.
         let host = self.suffix.host(host)?;
         self.admission_by_labels(host.labels.as_str())
     }
@@ -28,7 +30,9 @@ impl Snapshot {
     /// The domain with these labels before `.sip`, for the setting `sip.default_domain`.
     pub fn admission_by_labels(&self, labels: &str) -> Option<Admission<'_>> {
         let domain = self.domain_by_labels(labels)?;
-        let account = self.tables.accounts.get(domain.account.0)?;
+        let account = self.tables.accounts.get(domain.account.0);
+        debug_assert!(account.is_some(), "a domain's account is held");
+        let account = account?;
         Some(Admission { snapshot: self, domain, account })
     }
 }
@@ -47,6 +51,8 @@ impl<'s> Admission<'s> {
 
     /// True where an IP access control list mapped for calls has `source`.
     pub fn source_is_listed(&self, source: IpAddr) -> bool {
+        // A walk over every address of every list: both are bounded (rest.md 12), and blocks of different
+        // lengths have no order in which a source could be looked up.
         self.lists(MappingKind::CallsIpAccessControlList)
             .flat_map(|list| self.snapshot.tables.ip_addresses.owned_by(list))
             .any(|row| row.block.contains(source))
@@ -78,6 +84,7 @@ impl<'s> Admission<'s> {
     ) -> impl Iterator<Item = &'s Arc<Credential>> {
         let snapshot = self.snapshot;
         self.lists(kind)
+            // Set 0 of a credential's unique columns is its user name within its list.
             .filter_map(move |list| snapshot.tables.credentials.named(0, list, username))
     }
 

@@ -19,6 +19,7 @@ record! {
         account: AccountSid => [Column::fixed("account")],
         /// The call whose `<Dial>` placed this one; `None` for a call from outside or from `POST Calls`.
         parent: Option<CallSid> => [Column::changing("parent")],
+        // Columns with names of their own: `to` and `from` are words of SQL.
         /// The callee: a number or a SIP URI.
         to: String => [Column::changing("callee")],
         /// The caller: a number, a name or a SIP URI.
@@ -85,6 +86,7 @@ impl CallStatus {
         Self::Canceled,
     ];
 
+    // Written out because a constant cannot map over `ALL`.
     /// The contract's words, in the same order.
     pub const NAMES: &'static [&'static str] = &[
         Self::ALL[0].name(),

@@ -102,14 +102,19 @@ impl From<Conflict> for WriteError {
     /// The customer's answer where the database found what the check could not know yet.
     fn from(conflict: Conflict) -> Self {
         match conflict {
+            // Reaches a customer only after several plans on newer revisions failed too: another try may
+            // succeed.
             Conflict::Stale => Self::new(
                 409,
                 Code::CONFLICT,
                 "The resource was changed by several requests at once. Send the request again.",
             ),
+            // The sentences of the check: a customer cannot tell whether the snapshot or the database found
+            // it.
             Conflict::NameTaken(kind) => crate::rules::name_taken(kind),
             Conflict::LimitReached(kind) => crate::rules::limit_reached(kind),
             Conflict::InUse(kind) => crate::rules::in_use(kind),
+            // A row that another request deleted meanwhile looks like one that never was.
             Conflict::Missing => Self::not_found(),
             Conflict::AlreadyMapped => crate::rules::already_mapped(),
             Conflict::CallLive => Self::new(

@@ -185,14 +185,19 @@ resource! {
         limit_reached: (Code::ACCESS_CONTROL_ADDRESSES_MAX, "addresses of an IP access control list"),
         name_taken: (
             Code::ACCESS_CONTROL_LIST,
+            // The database says that a name of the row is taken, not which of the two: the sentence names
+            // both.
             "This FriendlyName or IpAddress already exists in the IP access control list",
         ),
+        // A block that stood twice in a list would still admit calls after one of the two rows is deleted.
         unique: &[&["list", "friendly_name"], &["list", "address", "prefix"]],
         collections: &[
             Collection {
                 path: "Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/IpAddresses",
                 list_key: "ip_addresses",
             },
+            // An earlier name, which the contract's document no longer has: clients that use it keep
+            // working.
             Collection {
                 path: "Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/Addresses",
                 list_key: "ip_addresses",
@@ -207,6 +212,8 @@ resource! {
                 .required(On::Create),
         /// A new one keeps the prefix where that fits.
         address: IpAddr => Parameter::new("IpAddress", Form::Address, Code::ACCESS_CONTROL_LIST).required(On::Create),
+        // 128 here for both versions: only the rule knows the address, and it refuses a prefix that is
+        // longer than that.
         /// Leading bits that count. Default: all, so that the block is the one address.
         prefix: u8 => Parameter::new("CidrPrefixLength", Form::Number(0, 128), Code::ACCESS_CONTROL_LIST),
     }
@@ -221,6 +228,8 @@ impl Stored for Cidr {
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
         let address = String::take(values)?.parse().ok()?;
         let prefix = i64::take(values)?.try_into().ok()?;
+        // By the constructor, so that a row with a prefix longer than its address is damaged and not a
+        // block.
         Self::new(address, Some(prefix))
     }
 }
@@ -258,6 +267,8 @@ impl Cidr {
     pub fn contains(self, source: IpAddr) -> bool {
         match (self.address, source.to_canonical()) {
             (IpAddr::V4(block), IpAddr::V4(source)) => {
+                // A prefix of 0 shifts by the whole width, which `<<` does not define. The mask is empty
+                // then, and the block has every source of its version.
                 let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
                 (block.to_bits() ^ source.to_bits()) & mask == 0
             }
@@ -265,6 +276,7 @@ impl Cidr {
                 let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
                 (block.to_bits() ^ source.to_bits()) & mask == 0
             }
+            // Also for a prefix of 0: `0.0.0.0/0` admits no IPv6 source.
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }

@@ -58,7 +58,11 @@ resource! {
         limit: DOMAINS_ACCOUNT_MAX,
         limit_reached: (Code::DOMAINS_MAX, "SIP domains of an account"),
         name_taken: (Code::DOMAIN_NAME, "This DomainName is already taken"),
+        // Mappings do not keep a domain: they go with it. A subdomain does, because it needs the owner of
+        // the name above.
         in_use: (Code::DOMAIN_HAS_SUBDOMAINS, "The SIP domain still has subdomains"),
+        // The labels and not the name: `a` under our suffix and under the contract's is one
+        // domain (sip.md 1).
         unique: &[&["labels"]],
         collections: &[Collection {
             path: "Accounts/{account_sid}/SIP/Domains",
@@ -158,6 +162,7 @@ impl HttpMethod {
     }
 }
 
+// The order of the variants matters: ranges over mappings begin at the first variant with SID 0.
 /// A list mapped to a domain, and for what. The legacy mapping resources
 /// are the two `Calls` kinds under another path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,6 +234,7 @@ impl DomainAuth {
             (false, false) => "",
             (true, false) => "IP_ACL",
             (false, true) => "CREDENTIAL_LIST",
+            // Both are named: a call must pass both (sip.md 2).
             (true, true) => "IP_ACL,CREDENTIAL_LIST",
         }
     }

@@ -72,6 +72,7 @@ impl Change {
             Self::PutCall(row) => {
                 let optional = [&row.answered_by, &row.forwarded_from, &row.caller_name];
                 let optional = optional.into_iter().flatten().map(String::len).sum::<usize>();
+                // The other fields have a fixed size, which is in `ROW_BYTES`.
                 row.to.len() + row.from.len() + optional
             }
             Self::AddNotification(row) => {
@@ -79,6 +80,7 @@ impl Change {
             }
             Self::AddExchange(row) => {
                 let parameters = row.parameters.iter();
+                // 48 bytes: two `String`s without their text.
                 let parameters = parameters.map(|(name, value)| 48 + name.len() + value.len());
                 row.url.len()
                     + row.content_type.len()
@@ -86,6 +88,7 @@ impl Change {
                     + parameters.sum::<usize>()
             }
             Self::PutTimeline(row) => row.json.len(),
+            // A recording's metadata has no text; other changes are not queued here.
             _ => 0,
         };
         ROW_BYTES + text
@@ -147,6 +150,8 @@ impl HistoryQueue {
     pub fn put(&mut self, change: Change) -> Result<(), Change> {
         let Some(key) = change.row_key() else { return Err(change) };
         let bytes = change.row_bytes();
+        // A newer version goes to the end: the writer may be committing the older one, and `written` for
+        // the older place must leave the newer version in the queue.
         let place = self.next_place();
         if let Some(older) = self.rows.insert(key, Row { place, change, bytes }) {
             self.order.remove(&older.place);
@@ -169,6 +174,8 @@ impl HistoryQueue {
         let first = after.map_or(Place(0), |place| Place(place.0 + 1));
         let places = self.order.range(first..).take(count);
         places
+            // The row behind a change is shared: this copies a pointer, and the row stays for readers until
+            // it is on disk.
             .filter_map(|(place, key)| Some((*place, self.rows.get(key)?.change.clone())))
             .collect()
     }
@@ -180,6 +187,8 @@ impl HistoryQueue {
                 self.forget(key);
             }
         }
+        debug_assert_eq!(self.rows.len(), self.order.len(), "each row has one place");
+        debug_assert!(!self.rows.is_empty() || self.bytes == 0, "an empty queue holds no bytes");
     }
 
     /// Number of rows that wait.
@@ -220,6 +229,7 @@ impl HistoryQueue {
         (first, last): (u128, u128),
         count: usize,
     ) -> Vec<(u128, Change)> {
+        // `BTreeMap::range` panics on such bounds.
         if first > last {
             return Vec::new();
         }
@@ -231,6 +241,8 @@ impl HistoryQueue {
     /// Drops the oldest rows until the rest fits. Records of live calls move to the end instead; where
     /// nothing else is left, they may hold more: as many as calls may be up.
     fn make_room(&mut self) {
+        // Records of live calls are spared, as applications know their SIDs and ask for them. `spared` ends
+        // the loop once each row that is left has been spared.
         let mut spared = 0;
         while self.bytes > self.bytes_max && spared < self.order.len() {
             let Some((_, key)) = self.order.pop_first() else { return };
@@ -243,6 +255,7 @@ impl HistoryQueue {
                 }
                 _ => {
                     self.forget(key);
+                    // Counted by account: each account is alerted about its own history only.
                     *self.lost.entry(key.account).or_default() += 1;
                 }
             }

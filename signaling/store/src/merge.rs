@@ -53,11 +53,13 @@ pub fn merge<T>(
     bits: impl Fn(&T) -> u128,
     mut read: impl FnMut(PageRequest) -> Result<Page<T>, StoreError>,
 ) -> Result<Page<T>, StoreError> {
+    // The usual case, as the queue drains with each commit: the page on disk is the answer.
     if unwritten.is_empty() {
         return read(page);
     }
     let size = page.size as usize;
     let backwards = matches!(page.cursor, Cursor::Before(_));
+    // Also rows that wait and do not meet the filters hide their version on disk, which may meet them.
     let hidden: BTreeSet<u128> = unwritten.iter().map(|(bits, _)| *bits).collect();
     let mut rows: BTreeMap<u128, T> =
         unwritten.into_iter().filter_map(|(bits, row)| Some((bits, row?))).collect();
@@ -85,6 +87,8 @@ pub fn merge<T>(
             }
         }
         match last {
+            // Read on while the page is short, and while the rows that the disk still has may all be hidden
+            // ones: `more` must not promise a next page that would be empty.
             Some(last) if more && (kept < size || rows.len() <= size && hides_beyond(last)) => {
                 cursor = if backwards { Cursor::Before(last) } else { Cursor::After(last) };
             }
@@ -99,6 +103,7 @@ pub fn merge<T>(
     };
     if backwards {
         rows.reverse();
+        // The row of the cursor comes after this page, so there is a next one.
         return Ok(Page { rows, has_previous: more, has_next: true });
     }
     Ok(Page { rows, has_previous: page.cursor != Cursor::Start, has_next: more })

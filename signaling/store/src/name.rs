@@ -25,6 +25,7 @@ impl DomainLabels {
     /// # Errors
     /// The predicate of a sentence about the text, such as `has an empty label`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
+        // Host names are compared without regard to case (RFC 3261 §19.1.4): one spelling is kept.
         let lower = text.to_ascii_lowercase();
         for label in lower.split('.') {
             check_label(label)?;
@@ -48,6 +49,7 @@ impl DomainLabels {
     /// The account for which this name is reserved: the one whose SID is the last label.
     pub fn reserved_for(&self) -> Option<AccountSid> {
         let last = self.0.rsplit('.').next()?;
+        // Labels are lower case, and so is the prefix of the SID here.
         parse_sid(last, "ac").ok().map(AccountSid)
     }
 }
@@ -77,6 +79,7 @@ fn check_label(label: &str) -> Result<(), &'static str> {
     if label.starts_with('-') || label.ends_with('-') {
         return Err("has a label that starts or ends with a hyphen");
     }
+    // `a.sip.sip.<suffix>` would be the domain `a.sip`, or the domain `a` at an edge `sip`.
     if label == "sip" {
         return Err("may not have `sip` as one of its own labels");
     }
@@ -114,9 +117,12 @@ impl DomainSuffix {
 
     /// Takes apart the host of a Request-URI, without port. Accepts upper case and a trailing dot, as DNS does.
     pub fn host(&self, host: &str) -> Option<DomainHost> {
+        // The dot at the end is the root of DNS: `host.` and `host` are one host.
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let front = self.front(&host)?;
         let (rest, last) = front.rsplit_once('.')?;
+        // `{labels}.sip` without an edge, else `{labels}.sip.{edge}`. No label is `sip`, so only one of the
+        // two fits.
         if last == "sip" {
             let labels = DomainLabels::parse(rest).ok()?;
             return Some(DomainHost { labels, edge: None });
@@ -136,6 +142,8 @@ impl DomainSuffix {
         if lower.len() > NAME_CHARACTERS_MAX {
             return Err("is longer than a host name may be");
         }
+        // Without a dot the customer means a name of this gateway. A domain below another needs the full
+        // name.
         if !lower.contains('.') {
             let labels = DomainLabels::parse(&lower)?;
             return Ok((format!("{labels}.{}", self.realm()), labels));
@@ -150,6 +158,7 @@ impl DomainSuffix {
 
     /// The host without its suffix, ours or the cloud's, and without the dot before that.
     fn front<'h>(&self, host: &'h str) -> Option<&'h str> {
+        // Scripts that were written for the cloud name its suffix. Both suffixes lead to one domain.
         [&*self.0, CLOUD_SUFFIX]
             .into_iter()
             .find_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'))

@@ -145,6 +145,7 @@ pub(crate) fn patch<T: Stored>(value: Patch<Value>) -> Option<Patch<T>> {
     Some(match value {
         Patch::Keep => Patch::Keep,
         Patch::Clear => Patch::Clear,
+        // A parameter is one value: a block of addresses has two parameters, and its rule joins them.
         Patch::Set(value) => Patch::Set(T::take(&mut std::iter::once(value))?),
     })
 }
@@ -153,6 +154,7 @@ pub(crate) fn patch<T: Stored>(value: Patch<Value>) -> Option<Patch<T>> {
 pub(crate) fn complete<T: Stored>(given: Patch<T>, parameter: &Parameter, post: Post) -> Patch<T> {
     let is_open = match given {
         Patch::Set(_) => false,
+        // To clear a field with a default is to set the default: such a field always has a value.
         Patch::Clear => true,
         Patch::Keep => post == Post::Create,
     };
@@ -160,6 +162,7 @@ pub(crate) fn complete<T: Stored>(given: Patch<T>, parameter: &Parameter, post: 
     let value = match parameter.form {
         Form::Boolean => Value::Integer(i64::from(text == "true")),
         Form::Number(..) => text.parse().map_or(Value::Null, Value::Integer),
+        // Words, methods and URLs are kept as their text.
         _ => Value::from(text),
     };
     let default = T::take(&mut std::iter::once(value));

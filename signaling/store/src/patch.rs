@@ -38,6 +38,7 @@ impl<T> Patch<T> {
         match self {
             Self::Keep => {}
             Self::Clear => *field = None,
+            // Copied: the write keeps its parameters, because it may be planned again on a newer revision.
             Self::Set(value) => *field = Some(value.clone()),
         }
     }

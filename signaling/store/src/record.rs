@@ -31,6 +31,7 @@ record! {
         duration_s: Option<u32> => [Column::changing("duration_s")],
         /// Bytes of the WAV file; `None` while it runs.
         bytes: Option<u64> => [Column::changing("bytes")],
+        // Changes: the first sample comes after the record is made.
         /// First sample, Unix milliseconds.
         start_ms: i64 => [Column::changing("start_ms")],
         /// The contract's code where it failed; `None` otherwise.
@@ -271,6 +272,7 @@ impl Filtered for RecordingRecord {
         Filter::testing(
             "IncludeSoftDeleted",
             "status",
+            // The metadata of a deleted recording stays 40 days and is listed only on request (rest.md 7).
             Test::Unless(RecordingStatus::Deleted.name()),
         ),
     ];
@@ -317,6 +319,7 @@ impl Stored for NotificationLevel {
         match i64::take(values)? {
             0 => Some(Self::Error),
             1 => Some(Self::Warning),
+            // The API offers two more levels to filter by; no row has them, so a row with one is damaged.
             _ => None,
         }
     }
@@ -340,6 +343,7 @@ impl Stored for Option<HttpMessages> {
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
         let method = <Option<HttpMethod> as Stored>::take(values)?;
         let mut text = || <Option<String> as Stored>::take(values);
+        // All five are taken before the method decides: the fields that follow read from the same values.
         let texts = (text()?, text()?, text()?, text()?);
         let Some(method) = method else { return Some(None) };
         let (url, request_variables, response_headers, response_body) = texts;

@@ -32,6 +32,7 @@ pub trait Filtered: Recorded {
 
     /// True where the row meets every condition.
     fn meets(&self, conditions: &[Condition]) -> bool {
+        // Most lists have no filter, and the values of a row are copies of its text.
         if conditions.is_empty() {
             return true;
         }
@@ -40,6 +41,8 @@ pub trait Filtered: Recorded {
             let mut columns = Self::COLUMNS.iter().zip(&values);
             let found = columns.find(|(column, _)| column.name == condition.column);
             debug_assert!(found.is_some(), "{} has no column {}", Self::TABLE, condition.column);
+            // A column that the kind lacks meets nothing: a list that is too short shows the mistake, one
+            // that is too long would show rows that were filtered out.
             found.is_some_and(|(_, value)| condition.is_met_by(value))
         })
     }

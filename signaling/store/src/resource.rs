@@ -97,8 +97,10 @@ impl Description {
         owner: "account",
         owned_by: ResourceKind::Account,
         unique: &[],
+        // A kind that forgets its limit takes no row at all, which its first test shows.
         limit: 0,
         limit_reached: (Code::INVALID_PARAMETER, ""),
+        // Without unique names only the primary key can be taken.
         name_taken: (Code::CONFLICT, "This SID is already taken"),
         in_use: (Code::CONFLICT, "The resource is in use"),
         parameters: &[],
@@ -116,6 +118,7 @@ impl Description {
     /// The prefix of a row's SID.
     pub const fn prefix(&self) -> &'static str {
         match self.columns {
+            // From the column, so that a kind states its prefix once. A test asks that no kind is without.
             [Column { shown: Some(Shown { shape: Shape::Sid(prefix), .. }), .. }, ..] => prefix,
             _ => "",
         }
@@ -342,6 +345,7 @@ macro_rules! resource {
 
             fn revise(&mut self, unix_ms: i64) {
                 self.updated_ms = unix_ms;
+                // The database writes the row only over the revision before this one.
                 self.revision += 1;
             }
 

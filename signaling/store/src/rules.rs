@@ -44,6 +44,7 @@ pub(crate) fn friendly_name(kind: ResourceKind, name: &str) -> Result<(), WriteE
     if name.is_empty() {
         return Err(WriteError::invalid(code, "FriendlyName is required"));
     }
+    // Characters and not bytes: the contract counts what people read.
     if name.chars().count() > most {
         return Err(WriteError::invalid(
             code,
@@ -64,6 +65,7 @@ pub(crate) fn rename(
 ) -> Result<(), WriteError> {
     if let Some(new) = given.value() {
         friendly_name(kind, new)?;
+        // Reuses the memory of the old name.
         name.clone_from(new);
     }
     Ok(())
@@ -97,6 +99,8 @@ pub(crate) fn password(password: &Secret) -> Result<(), WriteError> {
     if text.is_empty() {
         return Err(WriteError::invalid(Code::CREDENTIAL_LIST, "Password is required"));
     }
+    // The contract's own rule (rest.md 5.3): a short password is found by trying on one digest that
+    // somebody captured.
     let strong = text.chars().count() >= PASSWORD_CHARACTERS_MIN
         && text.chars().any(char::is_uppercase)
         && text.chars().any(char::is_lowercase)

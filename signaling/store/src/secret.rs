@@ -70,6 +70,7 @@ impl Ha1 {
     pub fn of(username: &str, realm: &str, password: &Secret) -> Self {
         use md5::Digest as _;
         let (mut md5, mut sha256) = (md5::Md5::new(), sha2::Sha256::new());
+        // Part by part: a joined text would leave the password behind in freed memory.
         for part in [username, ":", realm, ":", password.expose_secret()] {
             md5.update(part);
             sha256.update(part);
@@ -108,6 +109,7 @@ pub trait Sealer: Send + Sync {
 pub struct SealError;
 
 fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    // Lengths are no secret: a token and a key's secret have 32 characters each.
     if a.len() != b.len() {
         return false;
     }

@@ -70,6 +70,8 @@ impl Snapshot {
         let active = |account: &Arc<Account>| account.status == AccountStatus::Active;
         self.tables.accounts.get(sid.0).is_some_and(|account| {
             active(account)
+                // A parent that is not held counts as not active: the safe side, though a foreign key
+                // excludes it.
                 && account.parent.is_none_or(|p| self.tables.accounts.get(p.0).is_some_and(active))
         })
     }
@@ -86,11 +88,13 @@ impl Snapshot {
 
     /// The SIP domain with these labels before `.sip`.
     pub fn domain_by_labels(&self, labels: &str) -> Option<&Arc<Domain>> {
+        // Set 0 of a domain's unique columns is its labels; owner 0, as they are unique in the node.
         self.tables.domains.named(0, 0, labels)
     }
 
     /// Lists mapped to a domain, by kind and SID.
     pub fn mappings(&self, domain: DomainSid) -> impl Iterator<Item = &Mapping> {
+        // The least value of the order of lists.
         let first = MappedList::CallsIpAccessControlList(IpAccessControlListSid(0));
         self.mappings
             .range((domain, first)..)
@@ -134,6 +138,7 @@ impl Snapshot {
                 debug_assert_eq!(self.mappings.len(), self.mapped.len());
             }
             Change::Unmap { domain, list } => self.unmap(*domain, *list),
+            // Listed one by one, so that a new change has to be placed here by hand.
             Change::PutCall(_)
             | Change::DeleteCall { .. }
             | Change::PutRecording(_)
@@ -166,6 +171,8 @@ impl Snapshot {
 
     fn put(&mut self, resource: &Resource) {
         if let Resource::Domain(row) = resource {
+            // A renamed domain may lie below another one than before. The old row, still in the table,
+            // names the old one.
             self.forget_parent(row.sid);
             if let Some(parent) = row.parent {
                 self.subdomains.insert((parent, row.sid));
@@ -181,10 +188,13 @@ impl Snapshot {
     }
 
     fn remove(&mut self, key: ResourceKey) {
+        debug_assert_ne!(key.kind, ResourceKind::Account, "an account is closed, not deleted");
         debug_assert!(!self.list_is_mapped(key.sid), "a mapped list stays");
         if key.kind == ResourceKind::Domain {
             let domain = DomainSid(key.sid);
             debug_assert!(!self.has_subdomains(domain), "a domain with subdomains stays");
+            // As the foreign keys of the database do: mappings go with their domain. Collected, as `unmap`
+            // changes the map.
             let lists: Vec<_> = self.mappings(domain).map(|mapping| mapping.list).collect();
             for list in lists {
                 self.unmap(domain, list);

@@ -78,6 +78,8 @@ impl<T: Stored> Stored for Option<T> {
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
         match values.next()? {
             Value::Null => Some(None),
+            // One column only. An optional type of several columns has an implementation of its own
+            // (`HttpMessages`).
             value => T::take(&mut std::iter::once(value)).map(Some),
         }
     }
@@ -113,6 +115,7 @@ impl Stored for i64 {
 impl Stored for u64 {
     fn put(&self, values: &mut Vec<Value>) {
         debug_assert!(i64::try_from(*self).is_ok(), "the count {self} does not fit in a column");
+        // SQL databases have no unsigned integer of 64 bits.
         values.push(Value::Integer(*self as i64));
     }
 
@@ -127,6 +130,8 @@ impl Stored for Code {
     }
 
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        // A code that a newer version stored is kept and shown as it is, although this version cannot name
+        // it.
         i64::take(values)?.try_into().ok().map(Self::from_stored)
     }
 }
@@ -137,6 +142,7 @@ impl Stored for bool {
     }
 
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        // As SQL reads a number as a truth value.
         i64::take(values).map(|number| number != 0)
     }
 }

@@ -17,6 +17,7 @@ type Name = (usize, u128, String);
 #[derive(Clone, Debug)]
 pub(crate) struct Table<R> {
     rows: BTreeMap<u128, Arc<R>>,
+    // Owner and row, so that a range gives one owner's rows by their age.
     owned: BTreeSet<(u128, u128)>,
     names: BTreeMap<Name, u128>,
 }
@@ -44,6 +45,7 @@ impl<R: Described> Table<R> {
 
     /// True where a row other than `row` has one of its names.
     pub(crate) fn name_is_taken(&self, row: &R) -> bool {
+        // An update keeps its own names.
         let held = |name: &Name| self.names.get(name).is_some_and(|sid| *sid != row.sid_bits());
         names(&R::DESCRIPTION, &row.values()).iter().any(held)
     }
@@ -61,6 +63,7 @@ impl<R: Described> Table<R> {
     pub(crate) fn put(&mut self, row: Arc<R>) {
         debug_assert!(!self.name_is_taken(&row), "two rows have one unique name");
         let (sid, values) = (row.sid_bits(), row.values());
+        // First: owner and names of the old row may be others than those of the new one.
         self.remove(sid);
         self.owned.insert((owner(&R::DESCRIPTION, &values), sid));
         for name in names(&R::DESCRIPTION, &values) {
@@ -83,6 +86,7 @@ impl<R: Described> Table<R> {
 
     /// Removes the rows that belong to `owner`.
     pub(crate) fn remove_owned_by(&mut self, owner: u128) {
+        // Collected, as each removal changes the index that is walked.
         let rows: Vec<u128> = self.owned_by(owner).map(|row| row.sid_bits()).collect();
         for sid in rows {
             self.remove(sid);
@@ -113,6 +117,7 @@ fn names(description: &Description, values: &[Value]) -> Vec<Name> {
     };
     let sets = description.unique.iter().enumerate().map(|(number, set)| {
         let (scope, columns) = match set {
+            // The owner's bits are part of the key and not of the text: a lookup by name makes one string.
             [first, rest @ ..] if *first == description.owner => (owner(description, values), rest),
             all => (0, *all),
         };

@@ -45,6 +45,8 @@ macro_rules! tables {
                 match key.kind {
                     $(ResourceKind::$kind => drop(self.$table.remove(key.sid)),)*
                 }
+                // As `ON DELETE CASCADE` does on disk for the rows of a list. Accounts own most kinds and
+                // are never deleted.
                 $(if <$row>::DESCRIPTION.owned_by == key.kind {
                     self.$table.remove_owned_by(key.sid);
                 })*

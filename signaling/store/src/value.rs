@@ -26,6 +26,7 @@ impl Value {
     /// The bits of a SID; `None` where this is not one.
     pub fn sid_bits(&self) -> Option<u128> {
         match self {
+            // Exactly 16 bytes: a hash of 32 is no SID.
             Self::Bytes(bytes) => Some(u128::from_be_bytes(bytes.as_slice().try_into().ok()?)),
             _ => None,
         }

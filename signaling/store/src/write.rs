@@ -109,6 +109,8 @@ macro_rules! given {
         /// Parameters of a request about a resource of one kind.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Given {
+            // Boxed: the parameters of a domain are many times as large as those of a key, and writes wait
+            // in queues by value.
             $($(#[$doc])* $kind(Box<<$row as Described>::Parameters>),)*
         }
 
@@ -186,6 +188,7 @@ pub struct WriteError {
 impl WriteError {
     /// A refusal with status 400.
     pub fn invalid(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        // Errors of the customer are 400 unless the contract says otherwise (rest.md 2).
         Self { status: 400, code, message: message.into(), allow: "" }
     }
 

@@ -62,6 +62,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
+        // The defaults of the section `[retention]`; the gateway passes its settings.
         Self { age_ms: 7 * 24 * 3_600_000, bytes: 10 << 30 }
     }
 }

@@ -91,6 +91,7 @@ impl<Token> Writes<Token> {
         mint: Mint,
         token: Token,
     ) -> Submitted<Token> {
+        // Before the check: while the disk stalls, a write that cannot wait must cost nothing.
         if self.pending.len() >= STORE_QUEUE_MAX {
             return Submitted::Refused(token, WriteError::unavailable());
         }
@@ -98,6 +99,8 @@ impl<Token> Writes<Token> {
             Ok(planned) => {
                 let id = self.next;
                 self.next += 1;
+                // Two owners: the store thread commits it, and the plan applies it to the snapshot once it
+                // is on disk. Rows in it are shared, so the copy is a few words.
                 let change = planned.change.clone();
                 let pending = Pending { token, account, write, mint, planned, attempts: 1 };
                 self.pending.insert(id, pending);
@@ -114,13 +117,17 @@ impl<Token> Writes<Token> {
     pub fn settle(&mut self, snapshot: &mut Snapshot, id: u64, outcome: Outcome) -> Settled<Token> {
         debug_assert!(id < self.next, "an outcome answers a write that was submitted");
         let Some(pending) = self.pending.remove(&id) else {
+            // An outcome that arrives twice finds no write and changes nothing.
             return Settled::Unknown;
         };
         let answer = match outcome {
             Outcome::Committed => {
+                // Only now: no call is admitted by what a crash could take back (ARCHITECTURE.md, I5).
                 snapshot.apply(&pending.planned.change);
                 Ok(pending.planned.reply)
             }
+            // Only this conflict is one of order. A name that is taken or a limit that is reached would
+            // refuse the next plan.
             Outcome::Conflict(Conflict::Stale) if pending.attempts < ATTEMPTS_MAX => {
                 return self.plan_again(snapshot, id, pending);
             }
@@ -136,9 +143,14 @@ impl<Token> Writes<Token> {
         id: u64,
         mut pending: Pending<Token>,
     ) -> Settled<Token> {
+        // The mint of the first plan: SID and secret stay, although the write is planned again.
         match snapshot.check(pending.account, &pending.write, &pending.mint) {
             Ok(planned) => {
                 let change = planned.change.clone();
+                debug_assert!(
+                    pending.attempts < ATTEMPTS_MAX,
+                    "the last attempt is not planned again"
+                );
                 pending.planned = planned;
                 pending.attempts += 1;
                 self.pending.insert(id, pending);

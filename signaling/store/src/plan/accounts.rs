@@ -16,18 +16,21 @@ impl Rules for Account {
         owner: u128,
         given: &AccountParameters,
     ) -> Result<Self, WriteError> {
+        // One level only (rest.md 4): limits, suspension and admission look at an account and its parent.
         if plan.account.parent.is_some() {
             return Err(WriteError::invalid(
                 Code::SUBACCOUNT_NESTED,
                 "A subaccount cannot have subaccounts",
             ));
         }
+        // The limit comes before the name: with no place left, no name helps. The commit counts again.
         plan.room_for::<Self>(owner)?;
         let unix_ms = plan.mint.unix_ms;
         let default = || format!("SubAccount Created at {}", date_and_minute(unix_ms));
         let friendly_name = given.friendly_name.value().cloned().unwrap_or_else(default);
         rules::friendly_name(ResourceKind::Account, &friendly_name)?;
         let token = plan.mint.auth_token();
+        // A sub-account is a main account with a parent: one constructor keeps what both have.
         let main = Self::main(AccountSid(sid), token, &friendly_name, unix_ms);
         Ok(Self { parent: Some(AccountSid(owner)), ..main })
     }
@@ -58,6 +61,7 @@ fn may_set_status(
             "The status of a main account cannot be set",
         ));
     };
+    // The token of the sub-account may change its name and nothing that its parent decides.
     if by != Some(parent) {
         return Err(WriteError::new(
             403,
@@ -65,12 +69,14 @@ fn may_set_status(
             "Only the parent account may set the status of a subaccount",
         ));
     }
+    // The login was checked before the write waited its turn: the parent may be suspended by now.
     if !plan.snapshot.account_is_active(parent) {
         return Err(WriteError::invalid(
             Code::PARENT_SUSPENDED,
             "The parent account is not active",
         ));
     }
+    // To close a closed account again succeeds: a client that lost the response repeats the request.
     if plan.account.status == AccountStatus::Closed && status != AccountStatus::Closed {
         return Err(WriteError::invalid(Code::ACCOUNT_CLOSED, "A closed account stays closed"));
     }
@@ -92,6 +98,7 @@ impl Rules for Key {
             sid: KeySid(sid),
             account: plan.account.sid,
             friendly_name: given.friendly_name.value().cloned().unwrap_or_default(),
+            // Only the hash is kept. The reply makes the secret again from the mint (`Rules::secret`).
             secret_hash: SecretHash::of(plan.mint.key_secret().expose_secret()),
             created_ms: plan.mint.unix_ms,
             updated_ms: plan.mint.unix_ms,

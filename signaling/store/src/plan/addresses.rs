@@ -84,6 +84,7 @@ impl Rules for IpAddress {
         _: Option<AccountSid>,
     ) -> Result<(), WriteError> {
         let (address, prefix) = (given.address.value(), given.prefix.value());
+        // The address before the name, as at creation: one order of refusals for both requests.
         self.block = moved_block(self.block, address.copied(), prefix.copied())?;
         rules::rename(ResourceKind::IpAddress, &mut self.friendly_name, &given.friendly_name)
     }
@@ -98,6 +99,7 @@ fn block(address: IpAddr, prefix: Option<u8>) -> Result<Cidr, WriteError> {
 /// An update of a block: a new address keeps the old prefix where both are of one version.
 fn moved_block(old: Cidr, address: Option<IpAddr>, prefix: Option<u8>) -> Result<Cidr, WriteError> {
     let new = address.map_or(old.address(), |address| address.to_canonical());
+    // A prefix of the other version has no meaning: 24 bits suit a site of IPv4 and span thousands of IPv6.
     let kept = (new.is_ipv4() == old.address().is_ipv4()).then(|| old.prefix());
     block(new, prefix.or(kept))
 }

@@ -58,6 +58,7 @@ impl Rules for Credential {
             sid: CredentialSid(sid),
             account: plan.account.sid,
             list: CredentialListSid(owner),
+            // One realm for every list (sip.md 3): the list may be mapped to any domain.
             ha1: ha1(plan, &username, given.password.value())?,
             username,
             created_ms: plan.mint.unix_ms,
@@ -72,6 +73,8 @@ impl Rules for Credential {
         given: &CredentialParameters,
         _: Option<AccountSid>,
     ) -> Result<(), WriteError> {
+        // An update changes the password only: HA1 contains the user name, and the old password is not
+        // kept.
         self.ha1 = ha1(plan, &self.username, given.password.value())?;
         Ok(())
     }
@@ -79,6 +82,7 @@ impl Rules for Credential {
 
 /// What digest authentication needs of a strong password; refused without one.
 fn ha1(plan: &Plan<'_>, username: &str, password: Option<&Secret>) -> Result<Ha1, WriteError> {
+    // An absent password is refused by the sentence of an empty one.
     let absent = Secret::new("");
     let password = password.unwrap_or(&absent);
     rules::password(password)?;

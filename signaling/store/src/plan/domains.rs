@@ -24,12 +24,14 @@ impl Rules for Domain {
         owner: u128,
         given: &DomainParameters,
     ) -> Result<Self, WriteError> {
+        // The limit comes before the name: with 100 domains no name helps.
         plan.room_for::<Self>(owner)?;
         let name = given.domain_name.value().map_or("", String::as_str);
         let (domain_name, labels, parent) = plan.domain_name(name)?;
         let mut row = Self {
             sid: DomainSid(sid),
             account: plan.account.sid,
+            // The default of the contract. A copy, as the two are changed apart later.
             friendly_name: domain_name.clone(),
             domain_name,
             labels,
@@ -61,6 +63,7 @@ impl Rules for Domain {
     ) -> Result<(), WriteError> {
         if let Some(name) = given.domain_name.value() {
             let (domain_name, labels, parent) = plan.domain_name(name)?;
+            // The same labels under the other suffix are the same domain, and subdomains stay below it.
             if labels != self.labels && self.is_in_use(plan.snapshot) {
                 return Err(rules::in_use(ResourceKind::Domain));
             }
@@ -97,8 +100,10 @@ impl Plan<'_> {
                 ),
             )
         })?;
+        // Another account that took the SID as a name would take calls that are meant for this one.
         if let Some(holder) = labels.reserved_for() {
             let is_below = labels.above().is_some();
+            // A sub-account may add names below its parent's SID, but may not take that name.
             if !(holder == self.account.sid || is_below && Some(holder) == self.account.parent) {
                 return Err(WriteError::invalid(
                     Code::DOMAIN_NAME,
@@ -113,8 +118,10 @@ impl Plan<'_> {
         let owned = |row: &Arc<Domain>| {
             row.account == self.account.sid || Some(row.account) == self.account.parent
         };
+        // The SID of an account is its name without any resource, so names below it need no domain above.
         let reserved = above.above().is_none() && above.reserved_for().is_some();
         match parent {
+            // Not the reverse: below a sub-account's domain its parent adds nothing (sip.md 1).
             Some(row) if owned(row) => Ok((name, labels, Some(row.sid))),
             None if reserved => Ok((name, labels, None)),
             Some(_) | None => Err(WriteError::invalid(
@@ -129,6 +136,7 @@ impl Plan<'_> {
     /// Whether the binding exists is for the caller to know: bindings are not in the snapshot.
     pub(super) fn delete_binding(&self, domain: DomainSid, binding: BindingSid) -> Checked {
         self.row::<Domain>(None, domain.0)?;
+        // To remove a binding that has expired meanwhile succeeds: its phone is unregistered, as was asked.
         let changes = BindingChanges { put: Vec::new(), removed: vec![binding] };
         let change = Change::ChangeBindings(Arc::new(changes));
         Ok(Planned { change, reply: Reply::Deleted })
@@ -136,6 +144,7 @@ impl Plan<'_> {
 
     pub(super) fn create_mapping(&self, domain: DomainSid, list: MappedList) -> Checked {
         self.row::<Domain>(None, domain.0)?;
+        // Before "already mapped": a list of another account is not found, whatever it is mapped to.
         let friendly_name = self.mapped_list_name(list)?;
         if self.snapshot.mapping(domain, list).is_some() {
             return Err(rules::already_mapped());
@@ -166,6 +175,7 @@ impl Plan<'_> {
 fn patch_domain(row: &mut Domain, given: &DomainParameters) -> Result<(), WriteError> {
     match &given.friendly_name {
         Patch::Keep => {}
+        // The name at creation is the domain's name; clearing goes back to that.
         Patch::Clear => row.friendly_name.clone_from(&row.domain_name),
         Patch::Set(name) => {
             rules::friendly_name(ResourceKind::Domain, name)?;

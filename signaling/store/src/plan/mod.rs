@@ -58,6 +58,7 @@ impl Mint {
     pub fn auth_token(&self) -> Secret {
         let mut digits = String::with_capacity(32);
         for byte in &self.random[8..24] {
+            // Writing to a `String` cannot fail.
             let _ = write!(digits, "{byte:02x}");
         }
         Secret::new(digits)
@@ -65,6 +66,8 @@ impl Mint {
 
     /// A new API key secret: 32 characters of an alphabet of 32, so 160 bits.
     pub fn key_secret(&self) -> Secret {
+        // Without `l`, `o`, `0` and `1`, which people mix up. 32 letters: five bits choose one without
+        // bias.
         const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
         let characters = self.random[8..].iter().map(|b| char::from(ALPHABET[usize::from(b & 31)]));
         Secret::new(characters.collect::<String>())
@@ -116,6 +119,8 @@ impl Snapshot {
             Write::CreateMapping { domain, list } => plan.create_mapping(*domain, *list),
             Write::DeleteMapping { domain, list } => plan.delete_mapping(*domain, *list),
             Write::DeleteBinding { domain, binding } => plan.delete_binding(*domain, *binding),
+            // The snapshot holds no history: whether the call exists and has ended is a precondition of the
+            // change.
             Write::DeleteCall(call) => Ok(Planned {
                 change: Change::DeleteCall { account, call: *call },
                 reply: Reply::Deleted,
@@ -214,17 +219,24 @@ impl Plan<'_> {
     where
         Resource: From<Arc<R>>,
     {
+        // The owner comes first: below a list that does not exist, every request is 404, whatever its
+        // parameters.
         let owner = self.owner::<R>(list)?;
         if let Some(parameter) = given.missing(Post::Create) {
             return Err(rules::required(parameter));
         }
+        // Copied: the write is planned again from its own parameters where another one came first.
         let given = given.clone().completed(Post::Create);
         let row = R::create(self, self.sid(), owner, &given)?;
+        // Again for the kinds whose rules check it first; the others are refused a bad value before the
+        // limit.
         self.room_for::<R>(owner)?;
         self.names_are_free(&row)?;
         debug_assert_eq!(row.revision(), 1, "a row begins at revision 1");
+        // The mint gives the secret that `create` hashed once more: a row never holds it.
         let beside = Beside { secret: R::secret(self), ..row.beside(self.snapshot) };
         let resource = Resource::from(Arc::new(row));
+        // Change and reply share the row.
         let change = Change::Insert(resource.clone());
         Ok(Planned { change, reply: Reply::Resource(resource, beside) })
     }
@@ -239,12 +251,14 @@ impl Plan<'_> {
     where
         Resource: From<Arc<R>>,
     {
+        // Changed in a copy: calls go on by the old row until the new one is on disk.
         let mut row = R::clone(self.row(list, sid)?);
         if let Some(parameter) = given.missing(Post::Update) {
             return Err(rules::required(parameter));
         }
         row.update(self, &given.clone().completed(Post::Update), by)?;
         self.names_are_free(&row)?;
+        // Also where nothing changed: each update that succeeds is dated.
         row.revise(self.mint.unix_ms);
         let beside = row.beside(self.snapshot);
         let resource = Resource::from(Arc::new(row));
@@ -269,6 +283,7 @@ impl Plan<'_> {
     fn owner<R: Rules>(&self, list: Option<u128>) -> Result<u128, WriteError> {
         let Some(list) = list else { return Ok(self.account.sid.0) };
         let key = ResourceKey { kind: R::DESCRIPTION.owned_by, sid: list };
+        // A list of another account is not found, so that its existence does not leak (rest.md 1.1).
         let is_ours = self.snapshot.tables.owner(key) == Some(self.account.sid.0);
         if is_ours { Ok(list) } else { Err(WriteError::not_found()) }
     }
@@ -276,6 +291,8 @@ impl Plan<'_> {
     /// A row of the account, or of a list of it. The account of the path is a row of its own.
     fn row<R: Rules>(&self, list: Option<u128>, sid: u128) -> Result<&Arc<R>, WriteError> {
         let owner = self.owner::<R>(list)?;
+        // The row of a sub-account is owned by its parent, so that ownership alone would hide the account
+        // from itself.
         let is_account = R::DESCRIPTION.kind == ResourceKind::Account && sid == owner;
         let key = ResourceKey { kind: R::DESCRIPTION.kind, sid };
         if !is_account && self.snapshot.tables.owner(key) != Some(owner) {
