@@ -74,6 +74,8 @@ impl Database {
         unix_ms: i64,
         origin: Origin,
     ) -> Result<Opened, StoreError> {
+        // A journal that cannot be read stops the start: it is made anew below, and its rows would be gone
+        // for good.
         let late = journal::read(&self.journal, HISTORY_JOURNAL_BYTES_MAX).map_err(|error| {
             StoreError::Unreadable { path: self.journal.clone(), cause: error.to_string() }
         })?;
@@ -91,6 +93,7 @@ impl Database {
                 "closed calls that were up when the process was killed"
             );
         }
+        // Only now, when the rows of the old journal are committed.
         Ok(Opened { writer, snapshot, recovered, journal: make_journal(&self.journal) })
     }
 
@@ -118,6 +121,7 @@ impl Database {
 /// Sets the journal's space aside: a sixteenth of what is free at most, so that a small disk keeps room.
 fn make_journal(path: &Path) -> Option<Journal> {
     let folder = path.parent().unwrap_or(Path::new("."));
+    // Without an answer no space counts as free, and the start goes on without a journal.
     let free = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
     // The new journal takes over the space of the old one.
     let free = free + std::fs::metadata(path).map_or(0, |file| file.len());

@@ -65,14 +65,18 @@ impl Journal {
             .read(true)
             .write(true)
             .create(true)
+            // The old blocks stay the file's own: a full disk might not give them back.
             .truncate(false)
+            // Rows hold phone numbers and the bodies of webhooks.
             .mode(0o600)
             .open(path)?;
         let mut first = [0];
         let is_empty = file.read_at(&mut first, 0)? == 0 || first == [0];
+        // A file with rows does not say where they end: all of it is overwritten with zeros.
         let used = if is_empty { 0 } else { file.metadata()?.len() };
         let mut journal = Self { file, bytes_max: bytes, used };
         journal.clear()?;
+        // Cuts a file that an earlier start made longer. `fallocate` alone never shortens one.
         journal.file.set_len(bytes)?;
         match fallocate(&journal.file, FallocateFlags::empty(), 0, bytes) {
             Ok(()) => {}
@@ -98,6 +102,7 @@ impl Journal {
             let Some((line, is_detail)) = line_of(row) else { continue };
             let mut text = serde_json::to_vec(&line)?;
             text.push(b'\n');
+            // A row without room is left out, and a shorter one behind it may still fit.
             let bytes_max = if is_detail { self.bytes_max / 2 } else { self.bytes_max };
             if self.used + (lines.len() + text.len()) as u64 > bytes_max {
                 journaled.left_out += 1;
@@ -107,8 +112,11 @@ impl Journal {
             journaled.kept += 1;
         }
         self.file.write_all_at(&lines, self.used)?;
+        // Suffices: length and blocks of the file were synced when it was made.
         self.file.sync_data()?;
+        // After the sync: rows that did not reach the disk are overwritten by the next ones.
         self.used += lines.len() as u64;
+        debug_assert!(self.used <= self.bytes_max, "rows stay within the space set aside");
         Ok(journaled)
     }
 
@@ -153,8 +161,10 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<Change>> {
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
+    // Bounded, as the file may have been made by a version with a larger journal, or by another program.
     file.take(bytes_max).read_to_end(&mut bytes)?;
     let lines = bytes.split(|byte| *byte == b'\n');
+    // Ends at the zeros, and at a line that a kill cut short: nothing was appended behind it.
     let kept = lines.map_while(|line| serde_json::from_slice::<Kept>(line).ok());
     Ok(kept.map(Change::from).collect())
 }

@@ -51,6 +51,7 @@ macro_rules! history_rows {
 
             fn of(change: &Change) -> Option<Self> {
                 match change {
+                    // Copied: the queue shares the row with the writer, and a page owns its rows.
                     Change::$change(row) => Some((**row).clone()),
                     _ => None,
                 }

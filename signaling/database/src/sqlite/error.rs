@@ -28,6 +28,7 @@ impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Store(error) => error,
+            // As text, so that no caller can match on an error of the driver.
             OpenError::Sqlite(error) => Self::Unusable(error.to_string()),
         }
     }

@@ -37,6 +37,7 @@ impl List {
         condition: impl Display,
         parameters: [Value; N],
     ) -> Self {
+        // Writing to a `String` cannot fail.
         let _ = write!(self.sql, "{}{condition}", self.joint);
         self.joint = " AND ";
         self.parameters.extend(parameters);
@@ -57,6 +58,7 @@ impl List {
 
     pub(super) fn meeting(self, condition: &Condition) -> Self {
         let (operator, value) = match &condition.is {
+            // Copied: rows that wait for the writer are compared with the conditions after the query.
             Is::Equal(value) => ("=", plain(value.clone())),
             Is::Not(value) => ("<>", plain(value.clone())),
             Is::From(unix_ms) => (">=", Value::Integer(*unix_ms)),
@@ -92,6 +94,7 @@ impl List {
         page: PageRequest,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Page<T>> {
+        debug_assert_eq!(self.joint, " AND ", "a list belongs to an owner");
         let (cursor, backwards) = match page.cursor {
             Cursor::Start => (None, false),
             Cursor::After(sid) => (Some(Bits(sid)), false),
@@ -108,6 +111,8 @@ impl List {
         let more = rows.len() > page.size as usize;
         rows.truncate(page.size as usize);
         if backwards {
+            // The page before a cursor is read upwards from it: the nearest rows, and then newest first
+            // again.
             rows.reverse();
             debug_assert!(rows.len() <= page.size as usize);
             return Ok(Page { rows, has_previous: more, has_next: has_before });
@@ -120,6 +125,8 @@ impl List {
         let Self { sql, joint, order, .. } = self;
         let (operator, direction) = if backwards { (">", "ASC") } else { ("<", "DESC") };
         let limit = u64::from(size) + 1;
+        // Names of columns come from descriptions, never from a request; every value is a parameter.
+        // A copy, as the merge with waiting rows may read several pages of one list.
         match has_cursor {
             false => format!("{sql} ORDER BY {order} {direction} LIMIT {limit}"),
             true => format!(

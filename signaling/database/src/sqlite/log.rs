@@ -32,12 +32,16 @@ pub(super) fn check(path: &Path) -> Result<(), StoreError> {
     let Some(mut log) = Log::new(&header) else {
         return Err(damaged("its header is not that of a log"));
     };
+    // One frame at a time: a log may be larger than the memory that a start should take.
     let mut frame = vec![0; FRAME_HEADER_BYTES + log.page_bytes];
     let (mut is_broken, mut commits_behind) = (false, 0);
     while fill(&mut file, &mut frame).map_err(unreadable)? {
+        // Behind a broken frame no checksum can hold, as each continues the one before. The frame's own
+        // header still says whether it ends a transaction.
         is_broken = is_broken || !log.takes(&frame);
         commits_behind += u32::from(is_broken && log.is_commit(&frame));
     }
+    // One commit behind is the transaction that a power failure tore.
     if commits_behind > 1 { Err(damaged("commits stand behind a broken one")) } else { Ok(()) }
 }
 

@@ -95,6 +95,7 @@ impl Driver for Sqlite {
 fn find_accounts(path: &Path) -> rusqlite::Result<Found> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open::connect(path, flags)?;
+    // Version 0 is a file that SQLite made and no migration reached.
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
         return Ok(Found::Nothing);

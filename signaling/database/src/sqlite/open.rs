@@ -20,6 +20,7 @@ pub(super) fn open(
     start: Start<'_>,
 ) -> Result<(Writer, Snapshot, Recovered), OpenError> {
     let mut connection = connect(path, OpenFlags::default())?;
+    // Before the schema: SQLite takes this setting only in a file without tables.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A commit returns only once the log is on disk: an answered write survives a power failure.
@@ -42,6 +43,7 @@ pub(super) fn read_snapshot(
 ) -> Result<Snapshot, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = connect(path, flags)?;
+    // One view of all tables: a gateway may commit between the reads of two of them.
     let transaction = connection.transaction()?;
     schema::check(&transaction)?;
     Ok(load(&transaction, suffix, sealer)?)
@@ -50,8 +52,12 @@ pub(super) fn read_snapshot(
 /// A connection with the settings that readers and the writer share.
 pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
+    // Readers and the writer never wait for each other. What remains is short: the first connection after a
+    // kill reads the log and holds a lock meanwhile.
     connection.busy_timeout(Duration::from_secs(5))?;
+    // A setting of the connection and not of the file. The conflicts `Missing` and `InUse` rest on it.
     connection.pragma_update(None, "foreign_keys", true)?;
+    // The default of 16 is less than the statements of seven kinds of resources and their lists.
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }
@@ -61,12 +67,15 @@ const LOG_BYTES_KEPT: i64 = 64 << 20;
 
 fn check_realm(connection: &Connection, suffix: &DomainSuffix) -> Result<(), OpenError> {
     let asked = suffix.realm();
+    // A new database takes the realm of the settings.
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('realm', ?1)", [&asked])?;
     let stored: String =
         connection.query_row("SELECT value FROM meta WHERE key = 'realm'", [], |row| row.get(0))?;
     if stored == asked {
         return Ok(());
     }
+    // Hashes contain the realm (RFC 7616 §3.4.2). Without users there are none, and another suffix is
+    // harmless.
     let users: i64 =
         connection.query_row("SELECT count(*) FROM credentials", [], |row| row.get(0))?;
     if users > 0 {
@@ -86,10 +95,13 @@ fn load(
         let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
+            // By the changes that made the rows, so that the asserts of the snapshot hold for a loaded one
+            // too.
             snapshot.apply(&read(row)?);
         }
         Ok::<(), rusqlite::Error>(())
     };
+    // In this order, each kind comes after the kinds that its rows refer to.
     for kind in ResourceKind::ALL {
         let description = kind.description();
         each(description.table, &|row| {

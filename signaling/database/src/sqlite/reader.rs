@@ -94,6 +94,7 @@ impl Reader {
 }
 
 fn unreadable(error: rusqlite::Error) -> StoreError {
+    // Logged here, where the cause is known. A client reads only that it may try again.
     tracing::error!(%error, "the store cannot be read");
     StoreError::CannotRead(error.to_string())
 }
@@ -126,6 +127,7 @@ impl store::Reader for Reader {
         page: PageRequest,
     ) -> Read<Page<Vec<store::Value>>> {
         let list = List::of(columns(description), description.table);
+        // The owner of accounts is an account: its own row belongs to the list.
         let list = if description.lists_owner {
             let either = format_args!("(sid = ? OR {} = ?)", description.owner);
             list.with(either, [Bits(owner).into(), Bits(owner).into()])
@@ -155,6 +157,7 @@ impl store::Reader for Reader {
         domain: DomainSid,
         list: MappedList,
     ) -> Read<Option<MappingView>> {
+        // A mapping has no column for its account: that of its domain decides.
         let kind = list.kind();
         self.one(
             &format!(
@@ -178,6 +181,7 @@ impl store::Reader for Reader {
     }
 
     fn call(&self, account: AccountSid, sid: CallSid) -> Read<Option<CallRecord>> {
+        // The queue first and the disk second: a row that is committed in between is still found.
         if let Some(row) = self.waiting.row(account, sid.0) {
             return Ok(Some(row));
         }
@@ -251,6 +255,7 @@ impl store::Reader for Reader {
         conditions: &[Condition],
         page: PageRequest,
     ) -> Read<Page<BindingRecord>> {
+        // Not merged with the queue: contacts are not history, and a REGISTER is answered after its commit.
         let list = List::of("*", "bindings").of_owner("domain", domain.0);
         let list = conditions.iter().fold(list, List::meeting);
         self.page(&list, page, rows::binding)
@@ -266,6 +271,8 @@ impl store::Reader for Reader {
         let list = conditions.iter().fold(list, |list, condition| {
             let list = list.meeting(condition);
             match (condition.column, &condition.is) {
+                // No index has these columns: without a bound on SIDs, the filter would read every call of
+                // the account.
                 ("start_ms" | "end_ms", is) => list.made_about(is),
                 // Selects the index of live calls, which are few among all.
                 ("status", Is::Equal(status)) if is_live(status) => list.with("end_ms IS NULL", []),
@@ -303,6 +310,8 @@ impl store::Reader for Reader {
         call: CallSid,
         page: PageRequest,
     ) -> Read<Page<HttpExchange>> {
+        // The account is asked for too, though a call has one: rows of another account are never read by
+        // its SID.
         let list = List::of("*", "exchanges")
             .ordered_by("id")
             .of_account(account)

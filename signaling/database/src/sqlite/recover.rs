@@ -29,8 +29,10 @@ pub(super) fn recover(
     unix_ms: i64,
     origin: Origin,
 ) -> rusqlite::Result<Recovered> {
+    // All or nothing: after a kill in here the next start finds the same state.
     let transaction = connection.transaction()?;
     let alive_ms = last_alive(&transaction)?;
+    // Before live calls are looked for: a call whose end only the journal has keeps its true end.
     writer::write_late(&transaction, sealer, late)?;
     let live: Vec<CallRecord> = transaction
         .prepare("SELECT * FROM calls WHERE end_ms IS NULL")?
@@ -55,6 +57,7 @@ pub(super) fn recover(
             Ok((AccountSid(account.0), RecordingSid(sid.0)))
         })?
         .collect::<Result<_, _>>()?;
+    // Before these rows are deleted.
     let returning = returning(&transaction, unix_ms)?;
     transaction
         .execute("DELETE FROM bindings WHERE expires_ms <= ?1 OR transport <> 'udp'", [unix_ms])?;
@@ -78,6 +81,7 @@ fn returning(
     while let Some(row) = rows.next()? {
         let remote: SocketAddr = word(row, "remote", |text| text.parse().ok())?;
         let expires_ms: i64 = row.get("expires_ms")?;
+        // Canonical, as admission sees an IPv4 source on a dual-stack socket.
         let latest = sources.entry(remote.ip().to_canonical()).or_insert(expires_ms);
         *latest = expires_ms.max(*latest);
     }
@@ -99,7 +103,9 @@ fn close(
     unix_ms: i64,
     origin: Origin,
 ) -> rusqlite::Result<()> {
+    // A call may have changed after the last note, which is up to 10 s old.
     let end_ms = alive_ms.max(call.updated_ms);
+    // A call that only rang has no duration, however long it rang.
     let answered = call.status == CallStatus::InProgress;
     let duration_s =
         call.start_ms.filter(|_| answered).map(|start| (end_ms - start).max(0) / 1_000);

@@ -24,10 +24,12 @@ pub(super) fn retain(
     retention: Retention,
     unix_ms: i64,
 ) -> rusqlite::Result<Retained> {
+    // By pages in use and not by the size of the file, which shrinks a little each turn only.
     let full = bytes_used(connection)? > retention.bytes;
     // Over the size: delete the oldest, whatever its age.
     let oldest_ms = if full { unix_ms } else { unix_ms - retention.age_ms };
     let transaction = connection.transaction()?;
+    // SIDs begin with their time: the primary key finds what is old, and no index of dates is needed.
     let before = Bits(sid_bits(oldest_ms, Origin { node: 0, generation: 0 }, 0));
     let calls = delete_calls(&transaction, before)?;
     let notifications = transaction.execute(
@@ -41,8 +43,11 @@ pub(super) fn retain(
         params![unix_ms - DELETED_RECORDING_MS, ROWS_A_TURN],
     )?;
     transaction.commit()?;
+    // After the commit: pages are free only then.
     give_back(connection)?;
     let deleted_full_turn = calls.max(notifications) == ROWS_A_TURN as usize;
+    // While the size is exceeded and something was deleted, another turn follows. Where nothing is left to
+    // delete, configuration alone exceeds the size, and more turns would not help.
     let early = full && (calls > 0 || notifications > 0);
     Ok(Retained { calls, notifications, early, more: deleted_full_turn || early })
 }
@@ -56,6 +61,8 @@ fn bytes_used(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// Deletes ended calls with all that belongs to them. Live calls stay, whatever their age.
 fn delete_calls(connection: &Connection, before: Bits) -> rusqlite::Result<usize> {
+    // Chosen first and deleted one by one: timelines and exchanges have no foreign key by which they would
+    // follow.
     let sids: Vec<Bits> = connection
         .prepare_cached(
             "SELECT sid FROM calls WHERE sid < ?1 AND end_ms IS NOT NULL ORDER BY sid LIMIT ?2",
@@ -78,8 +85,10 @@ pub(super) fn forget_call(connection: &Connection, call: Bits) -> rusqlite::Resu
 
 fn give_back(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement =
+        // A pragma takes no parameter.
         connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_A_TURN})"))?;
     let mut rows = statement.query([])?;
+    // SQLite frees one page a step, so the statement has to be read to its end.
     while rows.next()?.is_some() {}
     Ok(())
 }

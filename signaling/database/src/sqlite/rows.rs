@@ -50,6 +50,7 @@ fn value(row: &Row<'_>, column: &Column) -> Result<Value> {
     Ok(match row.get_ref(column.name)? {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Integer(number),
+        // Strict: a replacement character would be written back by the next update.
         ValueRef::Text(text) => Value::Text(String::from_utf8(text.to_vec()).map_err(damaged)?),
         ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
         ValueRef::Real(_) => return Err(damaged("a fraction where none is kept")),
@@ -71,6 +72,7 @@ pub(super) fn shown(
     let mut values = values(row, description, sealer)?;
     for derived in description.derived {
         values.push(match derived {
+            // The same words as the snapshot's, so that a fetch and the reply to a write agree.
             Derived::AuthType => domain_auth(row)?.name().into(),
         });
     }
@@ -108,6 +110,7 @@ pub(super) fn exchange(row: &Row<'_>) -> Result<HttpExchange> {
         call: CallSid(bits(row, "call")?),
         method: word(row, "method", HttpMethod::from_name)?,
         url: row.get("url")?,
+        // A JSON text: the parameters are only shown, and nothing filters by them.
         parameters: serde_json::from_str(&parameters).map_err(damaged)?,
         response_code: row.get("response_code")?,
         request_duration_ms: row.get("request_duration_ms")?,
@@ -133,6 +136,7 @@ pub(super) fn binding(row: &Row<'_>) -> Result<BindingRecord> {
         remote: word(row, "remote", |text| text.parse().ok())?,
         local: word(row, "local", |text| text.parse().ok())?,
         edge: row.get("edge")?,
+        // Two columns that are null together (RFC 5626 §4.1 has both in one Contact).
         outbound: instance.zip(reg_id),
         user_agent: row.get("user_agent")?,
         created_ms: row.get("created_ms")?,

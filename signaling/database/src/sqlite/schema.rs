@@ -10,9 +10,11 @@ use super::error::OpenError;
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let newest = MIGRATIONS.len() as u32;
+    // A newer program may keep in its columns what this one would overwrite.
     if found > newest {
         return Err(StoreError::Newer { found, newest }.into());
     }
+    // Each step sets its version in its own transaction, so that no step runs twice.
     for (version, step) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(step)?;
@@ -33,6 +35,9 @@ pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
     }
 }
 
+// Tables are STRICT, so that a value of another type is refused when it is written and not found when it is
+// read. Without ROWID a row lies in the tree of its SID, and a lookup walks one tree. History refers to
+// nothing by foreign key: it has no precondition that could fail.
 /// Step n brings a file from version n to n + 1. A released step is never edited: files that ran it exist.
 ///
 /// SIDs are 16-byte blobs: their order is their age, so every index grows at its end.

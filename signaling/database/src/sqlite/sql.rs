@@ -28,6 +28,7 @@ impl FromSql for Bits {
 /// # Errors
 /// Those of the sealer.
 pub(super) fn kept(value: Value, sid: u128, sealer: &dyn Sealer) -> Result<Kept, SealError> {
+    // With the SID as context, one row's secret cannot be moved to another row.
     let Value::Secret(secret) = value else { return Ok(plain(value)) };
     Ok(Kept::Blob(sealer.seal(&sid.to_be_bytes(), secret.expose_secret().as_bytes())?))
 }
@@ -59,6 +60,7 @@ pub(super) fn word<T>(
 /// The number that the database keeps for a kind of mapping.
 pub(super) const fn kind_number(kind: MappingKind) -> u8 {
     match kind {
+        // On disk: a number that was released keeps its meaning.
         MappingKind::CallsIpAccessControlList => 0,
         MappingKind::CallsCredentialList => 1,
         MappingKind::RegistrationsCredentialList => 2,

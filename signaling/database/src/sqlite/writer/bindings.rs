@@ -7,6 +7,7 @@ use super::{Written, conflict_of};
 use crate::sqlite::sql::Bits;
 
 pub(super) fn change(transaction: &Transaction<'_>, changes: &BindingChanges) -> Written {
+    // A binding that is gone already is no conflict: expiry and a lost connection may both remove it.
     for sid in &changes.removed {
         transaction
             .prepare_cached("DELETE FROM bindings WHERE sid = ?1")?
@@ -16,6 +17,8 @@ pub(super) fn change(transaction: &Transaction<'_>, changes: &BindingChanges) ->
 }
 
 fn put(transaction: &Transaction<'_>, row: &BindingRecord) -> Written {
+    // A refresh keeps account, domain, user and the date of the first REGISTER: the update leaves these
+    // columns out.
     let outbound = row.outbound.as_ref();
     let written = transaction
         .prepare_cached(

@@ -20,6 +20,8 @@ pub(super) fn put<R: Recorded>(transaction: &Transaction<'_>, row: &R) -> Writte
     comma_separated(&mut statement, R::COLUMNS, |s, number, _| write!(s, "?{number}"));
     statement.push_str(") ON CONFLICT (sid) DO ");
     let changing: Vec<Column> = R::COLUMNS.iter().filter(|c| c.changes).copied().collect();
+    // A row without changing columns may be written again: the journal may hold what was committed after
+    // all.
     statement.push_str(if changing.is_empty() { "NOTHING" } else { "UPDATE SET " });
     comma_separated(&mut statement, &changing, |s, _, column| {
         write!(s, "{} = excluded.{}", column.name, column.name)
@@ -30,6 +32,7 @@ pub(super) fn put<R: Recorded>(transaction: &Transaction<'_>, row: &R) -> Writte
 }
 
 pub(super) fn delete_call(transaction: &Transaction<'_>, account: Bits, call: Bits) -> Written {
+    // Asked inside the transaction, where nothing else writes: the answer holds for the delete.
     let ended: Option<bool> = first(
         transaction
             .prepare_cached("SELECT end_ms IS NOT NULL FROM calls WHERE sid = ?1 AND account = ?2")?
@@ -58,12 +61,14 @@ pub(super) fn delete_recording(
             .query_row(params![recording, account, call], |row| row.get(0)),
     )?;
     match found.as_deref().map(store::RecordingStatus::from_name) {
+        // A second DELETE finds nothing, as it would once the metadata is gone.
         None | Some(Some(store::RecordingStatus::Deleted)) => {
             Err(Failure::Conflict(Conflict::Missing))
         }
         Some(Some(status)) if status.is_running() => {
             Err(Failure::Conflict(Conflict::RecordingRunning))
         }
+        // Also a status that this version does not know: it is not one that a running recorder writes.
         Some(_) => {
             transaction
                 .prepare_cached(
@@ -76,6 +81,8 @@ pub(super) fn delete_recording(
 }
 
 pub(super) fn add_exchange(transaction: &Transaction<'_>, row: &HttpExchange) -> Written {
+    // In one column: a table of parameters would have many rows for each exchange, and no list filters by
+    // one.
     let parameters =
         serde_json::to_string(&row.parameters).map_err(|error| Failure::Refused(error.into()))?;
     transaction

@@ -69,6 +69,7 @@ impl Writer {
 
     fn try_commit(&mut self, unix_ms: i64, batch: &[Change]) -> rusqlite::Result<Vec<Outcome>> {
         let transaction =
+            // Takes the lock for writes at once: what a precondition reads cannot change before the commit.
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
@@ -83,6 +84,7 @@ impl Writer {
                 }
             });
         }
+        // In the same transaction: a commit is the best sign of life and costs no sync of its own.
         note_alive(&transaction, unix_ms)?;
         transaction.commit()?;
         debug_assert_eq!(outcomes.len(), batch.len(), "one outcome a change, in order");
@@ -109,6 +111,7 @@ impl store::Writer for Writer {
     }
 
     fn back_up(&mut self, path: &Path) -> Result<(), StoreError> {
+        // One statement, one view: the copy has no log and no free pages.
         let copied = self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
         copied.map(drop).map_err(cannot_write)
     }
@@ -132,6 +135,7 @@ pub(super) fn write_late(
 ) -> rusqlite::Result<()> {
     for row in rows {
         match write(transaction, sealer, row) {
+            // History has no precondition, so nothing is lost by a conflict here.
             Ok(()) | Err(Failure::Conflict(_)) => {}
             Err(Failure::Refused(problem)) => {
                 tracing::error!(%problem, "the database refuses a row of the last process");
@@ -182,8 +186,11 @@ fn conflict_of(
         {
             match error.extended_code {
                 ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
+                    // Also for a SID that is taken, which its random bits all but exclude.
                     Err(Failure::Conflict(Conflict::NameTaken(kind)))
                 }
+                // What a foreign key means depends on the statement: an owner that is gone, or a row that
+                // something refers to.
                 ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Err(Failure::Conflict(foreign_key)),
                 _ => Err(Failure::Refused(message.map_or_else(|| error.into(), Into::into))),
             }

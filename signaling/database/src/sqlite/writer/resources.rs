@@ -43,6 +43,7 @@ fn check_limit(
 ) -> Written {
     let mut owners = description.columns.iter().zip(values);
     let owner = owners.find(|(column, _)| column.name == description.owner);
+    // A main account has no owner, and no limit counts it.
     let Some(owner) = owner.and_then(|(_, value)| value.sid_bits()) else { return Ok(()) };
     let (table, column) = (description.table, description.owner);
     let count: i64 = transaction
@@ -68,6 +69,7 @@ pub(super) fn update(
     // The SID is ?1, the columns follow in their order, and the last of them is the revision.
     let is_written = |column: &Column| column.changes || column.name == "sid";
     let values = values_kept(description, values, sealer, is_written)?;
+    // Only these: a fixed column that an update wrote could move a row to another owner.
     let changing: Vec<Column> = description.columns.iter().filter(|c| c.changes).copied().collect();
     let mut statement = format!("UPDATE {table} SET ");
     comma_separated(&mut statement, &changing, |s, number, column| {
@@ -82,6 +84,7 @@ pub(super) fn update(
     if conflict_of(updated, description.kind, Conflict::Missing)? == 1 {
         return Ok(());
     }
+    // Asked only after the update failed, so that the usual one costs one statement.
     let is_there: bool = transaction
         .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE sid = ?1)"))?
         .query_row([sid], |row| row.get(0))?;
@@ -132,6 +135,7 @@ pub(super) fn delete(transaction: &Transaction<'_>, key: ResourceKey) -> Written
 
 pub(super) fn map(transaction: &Transaction<'_>, mapping: &Mapping) -> Written {
     let list = Bits(mapping.list.bits());
+    // A column for each table, as a foreign key names one table.
     let (credential_list, ip_list) = match mapping.list {
         MappedList::CallsIpAccessControlList(_) => (None, Some(list)),
         MappedList::CallsCredentialList(_) | MappedList::RegistrationsCredentialList(_) => {
