@@ -37,11 +37,14 @@ pub(crate) fn login(
             "Too many failed logins. Wait a minute before you try again.",
         ));
     }
+    // An unknown user counts and reads like a wrong password, so that users cannot be found by trying.
     let Some(login) = find(&user, &password, reader)? else {
         guard.count_failure(request.source, &user, now);
         return Err(unauthorized());
     };
+    // Before the state of the account is looked at: the password was right.
     guard.forgive(request.source, &user);
+    // Only the owner of good credentials learns that the account is suspended.
     must_be_active(&login.account, reader)?;
     Ok(login)
 }
@@ -59,6 +62,7 @@ pub(crate) fn path_account(
     let account = reader.account(sid).map_err(unreadable)?;
     account
         .map(Arc::new)
+        // One step up is enough: sub-accounts have none of their own (rest.md 4).
         .filter(|account| !login.by_key && account.parent == Some(login.account.sid))
         .ok_or_else(WriteError::not_found)
 }
@@ -73,6 +77,7 @@ pub(crate) fn not_active() -> WriteError {
     WriteError::new(403, Code::ACCOUNT_NOT_ACTIVE, "The account is not active")
 }
 
+// The cause is the operator's: the driver has logged it, and a customer could do nothing with it.
 /// Code 20503: the store cannot be read, and the client may try again.
 pub(crate) fn unreadable(_: store::StoreError) -> WriteError {
     WriteError::new(503, Code::UNAVAILABLE, "The store cannot be read right now")
@@ -94,6 +99,7 @@ fn find(user: &str, password: &str, reader: &dyn Reader) -> Result<Option<Login>
 }
 
 fn must_be_active(account: &Account, reader: &dyn Reader) -> Result<(), WriteError> {
+    // Read each time and not kept with the login: a suspension by the parent binds the next request.
     let parent = match account.parent {
         None => None,
         Some(parent) => reader.account(parent).map_err(unreadable)?,
@@ -113,6 +119,7 @@ fn basic(value: &str) -> Option<(String, String)> {
     }
     let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
     let mut user = String::from_utf8(bytes).ok()?;
+    // At the first colon: RFC 7617 §2 allows colons in the password only.
     let colon = user.find(':')?;
     let password = user.split_off(colon + 1);
     user.truncate(colon);

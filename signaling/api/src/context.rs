@@ -115,6 +115,7 @@ impl Context<'_> {
             Suffix::Xml => "XML",
             Suffix::Csv => "CSV",
             Suffix::Html => "HTML",
+            // Only a recording has audio, and its route comes before this check.
             Suffix::Wav | Suffix::Mp3 => return Err(WriteError::not_found()),
         };
         Err(WriteError::new(
@@ -146,6 +147,7 @@ impl Context<'_> {
     }
 
     pub(crate) fn rendering(&self, status: u16) -> Rendering {
+        // A copy, as it waits in Control after the request is gone.
         Rendering { frame: self.frame.clone(), status, legacy_mapping: false }
     }
 
@@ -160,6 +162,7 @@ impl Context<'_> {
         match self.method {
             Method::Get => Ok(CollectionVerb::List),
             Method::Post => Ok(CollectionVerb::Create),
+            // HEAD arrives as GET (`routes.rs`): it stands here for the match alone.
             Method::Head | Method::Delete | Method::Options | Method::Other => {
                 Err(method_not_allowed(READ_OR_WRITE))
             }

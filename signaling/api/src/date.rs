@@ -11,6 +11,7 @@ use crate::text::Text;
 
 const DAY_MS: i64 = 86_400_000;
 const SECOND_MS: i64 = 1_000;
+// 1970-01-01 was a Thursday.
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -59,14 +60,18 @@ pub(crate) fn moment(text: &str) -> Option<Moment> {
     if rest.is_empty() {
         return Some(Moment { start_ms: day_ms, length_ms: DAY_MS });
     }
+    // RFC 3339 §5.6 allows a blank for the `T`.
     let clock = rest.strip_prefix('T').or_else(|| rest.strip_prefix(' '))?;
+    // Without a zone it is UTC, the only zone of the contract.
     let clock = clock.strip_suffix('Z').or_else(|| clock.strip_suffix("+00:00")).unwrap_or(clock);
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    // Checked and dropped: rows are compared by the second that a filter names.
     digits(fraction, fraction.len())?;
     let mut parts = clock.split(':');
     let hour = digits(parts.next()?, 2)?;
     let minute = digits(parts.next()?, 2)?;
     let second = digits(parts.next()?, 2)?;
+    // 60 is a leap second; it counts as the first of the next minute.
     if parts.next().is_some() || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -75,6 +80,7 @@ pub(crate) fn moment(text: &str) -> Option<Moment> {
 }
 
 fn digits(text: &str, count: usize) -> Option<i64> {
+    // Nine digits at most, so that no product of them overflows.
     let fits = text.len() == count && count <= 9 && text.bytes().all(|b| b.is_ascii_digit());
     if fits { text.parse().ok() } else { None }
 }
@@ -103,9 +109,11 @@ pub(crate) fn range(
     if let Some(moment) = moment_of(query, &format!("{name}<"))? {
         before_ms = Some(match until {
             Until::Before => moment.start_ms,
+            // The second itself is inside: rows have milliseconds, and a filter names whole seconds.
             Until::OnOrBefore => moment.start_ms + SECOND_MS,
         });
     }
+    // Last, so that the exact name replaces bounds that the query gives beside it.
     if let Some(moment) = moment_of(query, name)? {
         let is_midnight = moment.start_ms.rem_euclid(DAY_MS) == 0;
         let length_ms = if is_midnight { DAY_MS } else { moment.length_ms };

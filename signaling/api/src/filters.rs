@@ -25,11 +25,13 @@ pub(crate) fn conditions<'f>(
                     add(Is::From(moment.start_ms));
                 }
             }
+            // To the end of what the text names: all of a day, or of a second.
             Test::Through => {
                 if let Some(moment) = moment_of(query, filter.name)? {
                     add(Is::Before(moment.start_ms + moment.length_ms));
                 }
             }
+            // The one filter that acts when it is absent: what it hides is shown on request only.
             Test::Unless(word) => {
                 if !query.boolean(filter.name)?.unwrap_or(false) {
                     add(Is::Not(Value::from(word)));

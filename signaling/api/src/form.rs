@@ -27,6 +27,7 @@ impl Form {
 
     /// The first value of a name, empty or not.
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
+        // A walk: a form has a few dozen names, and the limit of a body bounds it.
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
@@ -87,6 +88,8 @@ pub(crate) fn value_of(
 ) -> Result<Value, WriteError> {
     use store::Form as Shape;
     Ok(match form {
+        // The length of a name is a rule of the plan, so that a resource that does not exist is not found
+        // first.
         Shape::Text | Shape::Name(_) => Value::from(text),
         Shape::Secret => Value::Secret(Secret::new(text)),
         Shape::Url => Value::Text(http_url(name, text, code)?),
@@ -98,8 +101,10 @@ pub(crate) fn value_of(
         Shape::Address => {
             let what = "one IPv4 or IPv6 address, without wildcards";
             let address: IpAddr = text.parse().map_err(|_| must_be(name, what, code))?;
+            // In the address's own form: two spellings of one IPv6 address are one name in its list.
             Value::Text(address.to_string())
         }
+        // In the case of the contract, unlike levels: the word is kept and compared as it is written.
         Shape::Word(words) if words.contains(&text) => Value::from(text),
         Shape::Word(words) => {
             let (last, others) = words.split_last().unwrap_or((&"", &[]));
@@ -156,11 +161,15 @@ fn number(
 
 /// An absolute http(s) URL with a host, as it was written.
 fn http_url(name: &str, value: &str, code: Code) -> Result<String, WriteError> {
+    // Control characters and blanks are refused before the parser sees them: it drops tabs and line feeds,
+    // while the URL is kept as it was written.
     let fine = value.len() <= URL_CHARACTERS_MAX
         && !value.chars().any(|c| c.is_control() || c == ' ')
         && Url::parse(value)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if fine {
+        // As it was written and not as it parses: the application sees this text, and the
+        // signature covers it (webhooks.md 9).
         Ok(value.to_owned())
     } else {
         Err(WriteError::invalid(code, format!("{name} is not a valid absolute http or https URL")))

@@ -67,9 +67,11 @@ impl Guard {
         let mut state = self.lock();
         let key = pair(source, user);
         if state.failures.len() >= PAIRS_MAX && !state.failures.contains_key(&key) {
+            // First those whose time is over: only a full table pays for the walk.
             state.failures.retain(|_, failures| now.since(failures.since) < WINDOW);
             if state.failures.len() >= PAIRS_MAX {
                 let oldest = state.failures.iter().min_by_key(|(_, failures)| failures.since);
+                // Copied, as the entry cannot be removed while its key is borrowed from the table.
                 let oldest = oldest.map(|(key, _)| key.clone());
                 oldest.and_then(|key| state.failures.remove(&key));
             }
@@ -77,8 +79,10 @@ impl Guard {
         let failures = state.failures.entry(key).or_insert(Failures { since: now, count: 0 });
         failures.count = failures.count.saturating_add(1);
         if failures.count == REST_FAILURES_A_MINUTE_MAX {
+            // From here the time is that of the lock: the last failure starts a whole minute.
             failures.since = now;
         }
+        debug_assert!(state.failures.len() <= PAIRS_MAX, "the table of failures is bounded");
     }
 
     /// Forgets the failures of a pair, after a login that succeeded.
@@ -95,6 +99,7 @@ impl Guard {
         }
         *count += 1;
         let under_way = *count;
+        debug_assert!(under_way <= REST_CONCURRENCY_MAX, "an account has at most its places");
         Some(Permit { guard: self.clone(), account, under_way })
     }
 
@@ -110,6 +115,7 @@ impl Drop for Permit {
         debug_assert!(state.under_way.contains_key(&self.account), "a permit holds a place");
         if let Some(count) = state.under_way.get_mut(&self.account) {
             *count = count.saturating_sub(1);
+            // Removed at zero: the table holds only accounts with requests under way.
             if *count == 0 {
                 state.under_way.remove(&self.account);
             }
@@ -118,6 +124,7 @@ impl Drop for Permit {
 }
 
 fn pair(source: IpAddr, user: &str) -> (IpAddr, String) {
+    // An IPv6 subscriber has a /64 to choose addresses from: all of them are one source.
     (source_of(source), user.chars().take(USER_CHARACTERS_MAX).collect())
 }
 

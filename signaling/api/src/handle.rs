@@ -48,6 +48,7 @@ pub fn admit(
     guard: &Guard,
 ) -> Result<Admitted, Response> {
     let mut frame = Frame::new(request);
+    // Before the credentials: a browser sends this request without any (CORS).
     if request.method == Method::Options {
         return Err(frame.no_content());
     }
@@ -55,6 +56,7 @@ pub fn admit(
         let answer = |error: WriteError| frame.error(&error);
         let (path, _) = split_suffix(request.path);
         let segments = segments(path);
+        // Before the login: a path that leads nowhere costs no read of the store and counts no failure.
         if !matches!(segments.first().map(String::as_str), Some("2010-04-01" | "v1")) {
             return Err(answer(WriteError::not_found()));
         }
@@ -63,6 +65,7 @@ pub fn admit(
         Ok((login, permit))
     };
     let (login, permit) = permit(&frame)?;
+    // Known only now. Answers from here on carry the number, as they are those of an account.
     frame.concurrent = permit.under_way;
     Ok(Admitted { frame, login, permit })
 }

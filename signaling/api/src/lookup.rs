@@ -13,6 +13,7 @@ use crate::text::Text;
 
 /// Reads a SID of the path; not found for any other text.
 pub(crate) fn sid<S: FromStr>(text: &str) -> Result<S, WriteError> {
+    // Not 400: a path that is no SID names nothing, as one of another account does.
     text.parse().map_err(|_| WriteError::not_found())
 }
 

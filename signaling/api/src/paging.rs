@@ -33,6 +33,7 @@ pub(crate) fn paging(query: &Form) -> Result<Paging<'_>, WriteError> {
     let size = match query.value("PageSize") {
         None => PAGE_SIZE,
         Some(text) => {
+            // A wide type: SDKs pass any limit on, and a large one is cut and not refused (rest.md 1.2).
             let number: u64 = text.parse().unwrap_or(0);
             if number == 0 {
                 return Err(invalid_parameter("PageSize must be a whole number of at least 1"));
@@ -52,6 +53,7 @@ pub(crate) fn paging(query: &Form) -> Result<Paging<'_>, WriteError> {
         Some(token) => cursor(token).ok_or_else(|| {
             WriteError::invalid(Code::PAGE_TOKEN, "PageToken is not a token of this list")
         })?,
+        // A number alone would skip or repeat rows while new ones come in.
         None if number > 0 => {
             let message = "A page after the first needs the PageToken of its link";
             return Err(WriteError::invalid(Code::PAGE_WITHOUT_TOKEN, message));
@@ -122,6 +124,7 @@ impl Paging<'_> {
             this: link(self.number, self.token),
             first: link(0, None),
             next: next.map(|token| link(self.number + 1, Some(&token))),
+            // A page before the first may exist: rows that came in since lie there.
             previous: previous.map(|token| link(self.number.saturating_sub(1), Some(&token))),
         }
     }
@@ -132,6 +135,7 @@ impl Paging<'_> {
         link.push('?');
         let start = link.len();
         let mut query = url::form_urlencoded::Serializer::for_suffix(link, start);
+        // The filters go on as they came. These three are written anew, the size as it was cut.
         let own = |name: &str| matches!(name, "PageSize" | "Page" | "PageToken");
         query.extend_pairs(self.query.pairs().filter(|(name, _)| !own(name)));
         query.append_pair("PageSize", &self.request.size.to_string());
@@ -154,6 +158,7 @@ struct Links {
 fn cursor(token: &str) -> Option<Cursor> {
     let (way, sid) = (token.get(..2)?, token.get(2..)?);
     let (prefix, digits) = (sid.get(..2)?, sid.get(2..)?);
+    // Any prefix is taken: the bits alone order a list, and a page of it holds only its own rows.
     let is_sid = prefix.bytes().all(|byte| byte.is_ascii_uppercase())
         && digits.len() == 32
         && digits.bytes().all(|byte| byte.is_ascii_hexdigit());

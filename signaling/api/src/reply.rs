@@ -13,6 +13,8 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
         Reply::Mapping(view) => mappings::json(view, rendering.legacy_mapping),
         Reply::Call(row) => calls::json(row),
         Reply::Recording(row) => recordings::json_of_call(row, &rendering.frame.base),
+        // Without a text the call ended while the command waited: an empty timeline, and the store has it
+        // next time.
         Reply::Timeline(text) => timeline::json(text.as_deref().unwrap_or("{}")),
         Reply::Deleted => Value::Null,
     }

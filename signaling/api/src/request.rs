@@ -65,6 +65,7 @@ pub(crate) fn split_suffix(path: &str) -> (&str, Suffix) {
         (".mp3", Suffix::Mp3),
     ];
     for (text, suffix) in SUFFIXES {
+        // Before the escapes are decoded: an escaped dot belongs to the name.
         if let Some(rest) = path.strip_suffix(text) {
             return (rest, suffix);
         }
@@ -74,6 +75,7 @@ pub(crate) fn split_suffix(path: &str) -> (&str, Suffix) {
 
 /// Segments of a path, percent-decoded. Empty ones (a doubled or trailing slash) are left out.
 pub(crate) fn segments(path: &str) -> Vec<String> {
+    // Split first: an escaped slash is part of its segment.
     path.split('/').filter(|segment| !segment.is_empty()).map(percent_decode).collect()
 }
 
@@ -95,6 +97,7 @@ pub(crate) fn percent_decode(text: &str) -> String {
 
 fn hex_byte(digits: &[u8]) -> Option<u8> {
     let text = std::str::from_utf8(digits).ok()?;
+    // `from_str_radix` takes a sign too: `%+1` is no escape.
     if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }

@@ -58,11 +58,13 @@ impl Frame {
 
     /// The contract's error body: code, message, link and status. A 404 without a message names the path.
     pub(crate) fn error(&self, error: &WriteError) -> Response {
+        // The contract's sentence names the path (rest.md 2). A refusal with its own sentence keeps it.
         let message = if error.status == 404 && error.message.is_empty() {
             Cow::from(format!("The requested resource {} was not found", self.path))
         } else {
             Cow::from(&*error.message)
         };
+        // Exactly four keys: with `type` or `title` the Python SDK raises another exception (rest.md 2).
         let body = json!({
             "code": error.code,
             "message": message,
@@ -70,6 +72,7 @@ impl Frame {
             "status": error.status,
         });
         let mut response = self.json(error.status, &body);
+        // A 401 carries a challenge (RFC 9110 §15.5.2).
         if error.status == 401 {
             let challenge = "Basic realm=\"Twilio API\"";
             response.headers.push(("WWW-Authenticate", challenge.into()));
@@ -78,6 +81,7 @@ impl Frame {
             response.headers.push(("Allow", error.allow.into()));
         }
         if error.status == 503 {
+            // One second: a full queue drains with the next commits.
             response.headers.push(("Retry-After", "1".into()));
         }
         response
@@ -91,6 +95,7 @@ impl Frame {
             // Writing to a `String` cannot fail.
             let _ = write!(id, "{byte:02x}");
         }
+        // CORS for every origin: what a request may do is decided by its credentials alone.
         const FIXED: [(&str, &str); 5] = [
             ("Access-Control-Allow-Origin", "*"),
             ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"),
@@ -103,6 +108,7 @@ impl Frame {
         ];
         let mut headers = vec![("Twilio-Request-Id", id.into())];
         headers.extend(FIXED.map(|(name, value)| (name, value.into())));
+        // Without an account there is nothing to count.
         if self.concurrent > 0 {
             headers.push(("Twilio-Concurrent-Requests", self.concurrent.to_string().into()));
         }

@@ -30,7 +30,10 @@ pub(crate) fn dispatch(
     let segments = segments(path);
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let (version, path) = segments.split_first().ok_or_else(WriteError::not_found)?;
+    // HEAD is answered as GET; the gateway leaves the body out.
     let reads = matches!(request.method, Method::Get | Method::Head);
+    // Refused by name: read as a form, it would be a request without any parameter. A GET may have any type
+    // (rest.md 1).
     if !reads && request.content_type.is_some_and(is_json) {
         return Err(WriteError::new(
             415,
@@ -41,8 +44,10 @@ pub(crate) fn dispatch(
     let form = Form::parse(if reads { request.query.as_bytes() } else { request.body });
     let method = if reads { Method::Get } else { request.method };
     let account = Arc::clone(&login.account);
+    // The login's account stands until a path names another.
     let mut context = Context { method, form, suffix, now, reader, frame, login, account };
     if *version == "v1" {
+        // No account in these paths: they show that of the login.
         return v1(&context, path);
     }
     match path {
@@ -53,6 +58,8 @@ pub(crate) fn dispatch(
         }
         ["Accounts", sid, rest @ ..] => {
             let sid = sid.parse().map_err(|_| WriteError::not_found())?;
+            // Before anything below is routed: a path below another account is not found, whether it exists
+            // or not.
             context.account = auth::path_account(&context.login, sid, reader)?;
             account_tree(&context, path, rest)
         }
@@ -68,6 +75,8 @@ fn account_tree(context: &Context<'_>, path: &[&str], rest: &[&str]) -> Answered
         return described(context, path);
     }
     let writes = context.method != Method::Get;
+    // The parent may still read what a suspended sub-account has, and wake it: that is the account's own
+    // path.
     if writes && context.account.status != AccountStatus::Active {
         return Err(auth::not_active());
     }
@@ -76,6 +85,7 @@ fn account_tree(context: &Context<'_>, path: &[&str], rest: &[&str]) -> Answered
     if !is_media {
         context.must_be_json()?;
     }
+    // Descriptions first, so that a new kind needs no line here.
     match described::answer(context, path) {
         Some(answered) => answered,
         None => below_account(context, rest),
@@ -116,6 +126,7 @@ fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
         ["OutgoingCallerIds"] => billing::outgoing_caller_ids(context),
         ["OutgoingCallerIds", _] => Err(not_built("Validation of OutgoingCallerIds")),
         ["Usage", rest @ ..] => billing::usage(context, rest),
+        // By name: a plain 404 would send the customer looking for a mistake in the path.
         [name, ..] if NOT_BUILT.contains(name) => Err(not_built(name)),
         _ => Err(WriteError::not_found()),
     }
@@ -173,6 +184,7 @@ fn below_domain(context: &Context<'_>, domain: &str, path: &[&str]) -> Answered 
 }
 
 fn below_call(context: &Context<'_>, call: &str, path: &[&str]) -> Answered {
+    // Only its form: whether the call exists is asked where the answer depends on it.
     let sid = sid(call)?;
     match path {
         ["Recordings"] => recordings::collection(context, Some(sid)),

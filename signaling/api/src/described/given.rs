@@ -31,6 +31,7 @@ pub(super) fn read(
 fn value(parameter: &Parameter, text: &str) -> Result<Value, WriteError> {
     let value = value_of(parameter.name, text, parameter.form, parameter.code)?;
     match parameter.refused {
+        // `false` asks for what is the case, so it is accepted.
         Some((code, sentence)) if value != Value::Integer(0) => {
             Err(WriteError::invalid(code, sentence))
         }

@@ -45,6 +45,7 @@ fn add_links(description: &Description, json: &mut Map<String, Value>) {
     let Some(collection) = description.collections.first().filter(|_| description.shows_uri) else {
         return;
     };
+    // From the JSON and not from the columns: a path is filled with what the row shows.
     let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut path = filled_in("/2010-04-01/", collection.path, text);
     path.push('/');
@@ -52,6 +53,7 @@ fn add_links(description: &Description, json: &mut Map<String, Value>) {
     let below = description.below.iter();
     let below = below.map(|(key, name)| ((*key).to_owned(), format!("{path}/{name}.json").into()));
     let below: Map<_, _> = below.collect();
+    // After the collections below are made: their paths have no suffix in the middle.
     path.push_str(".json");
     json.insert("uri".to_owned(), path.into());
     if !below.is_empty() {

@@ -33,6 +33,7 @@ pub(crate) fn answer(context: &Context<'_>, path: &[&str]) -> Option<Answered> {
 
 fn collection(context: &Context<'_>, found: &Found<'_>) -> Answered {
     let description = found.description;
+    // Before the path's SIDs are read: a key learns nothing about them.
     if description.needs_auth_token {
         context.must_be_main_credentials()?;
     }
@@ -44,6 +45,8 @@ fn collection(context: &Context<'_>, found: &Found<'_>) -> Answered {
             page(context, description, owner, found.list_key)
         }
         CollectionVerb::Create => {
+            // Whether the list exists is for the plan: it looks in the newest snapshot, where a read here
+            // could be older.
             let given = given::read(&context.form, description, Post::Create)?;
             context.create(Write::Create { list, given })
         }
@@ -65,6 +68,8 @@ fn instance(context: &Context<'_>, found: &Found<'_>, sid: &str) -> Answered {
         }
         InstanceVerb::Update => {
             let given = given::read(&context.form, description, Post::Update)?;
+            // The login and not the account of the path: a parent may set what the sub-account may not
+            // (rest.md 4).
             let by = Some(context.login.account.sid);
             context.update(Write::Update { list, sid, given, by })
         }
@@ -72,6 +77,7 @@ fn instance(context: &Context<'_>, found: &Found<'_>, sid: &str) -> Answered {
             let key = ResourceKey { kind: description.kind, sid };
             context.delete(Write::Delete { list, key })
         }
+        // A row that is never deleted answers so whether it exists or not.
         InstanceVerb::Delete => Err(method_not_allowed(allow)),
     }
 }
@@ -86,6 +92,7 @@ fn page(
     let conditions = filters::conditions(&context.form, description.filters)?;
     let page = context.reader.rows(description, owner, &conditions, paging.request);
     let page = page.map_err(unreadable)?.map(|values| {
+        // The first column is the SID; `json` takes the values, so it is read before.
         let bits = values.first().and_then(store::Value::sid_bits).unwrap_or_default();
         ListRow { json: json(description, values), prefix: description.prefix(), bits }
     });

@@ -95,6 +95,8 @@ fn schema(form: Form) -> Value {
         Form::Number(..) => json!({"type": "integer"}),
         Form::Word(words) => json!({"type": "string", "enum": words}),
         Form::Level(words) => {
+            // The contract's document has the levels of notifications as integers and those of alerts as
+            // words.
             let are_numbers = words.iter().all(|(word, _)| word.parse::<i64>().is_ok());
             json!({"type": if are_numbers { "integer" } else { "string" }})
         }

@@ -18,6 +18,8 @@ pub(super) struct Found<'p> {
 pub(super) fn find<'p>(path: &[&'p str]) -> Option<Found<'p>> {
     ResourceKind::ALL.iter().find_map(|kind| {
         let description = kind.description();
+        // A walk over a dozen short paths: each differs within its first segments. A test asks that no path
+        // fits twice.
         description.collections.iter().find_map(|collection| {
             let (list, sid) = matches(collection.path, path)?;
             Some(Found { description, list_key: collection.list_key, list, sid })

@@ -19,6 +19,7 @@ pub(crate) fn collection(context: &Context<'_>) -> Answered {
     context.must_read()?;
     let paging = paging(&context.form)?;
     let mut conditions = conditions(&context.form, NotificationRecord::ALERT_FILTERS)?;
+    // By the query and not by retention, which may keep notifications longer.
     conditions.push(Condition::from("created_ms", context.now.unix_ms - LOOK_BACK_MS));
     let page = context
         .reader
@@ -70,6 +71,7 @@ fn json(row: &NotificationRecord, frame: &Frame, whole: bool) -> Value {
         "url": format_args!("{}/v1/Alerts/{}", frame.base, row.sid),
     });
     if whole {
+        // A notification keeps no headers of its request.
         json["request_headers"] = Value::Null;
         json["request_variables"] = exchange.map(|m| m.request_variables.as_str()).into();
         json["response_headers"] = exchange.map(|m| m.response_headers.as_str()).into();

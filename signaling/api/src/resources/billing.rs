@@ -22,6 +22,7 @@ pub(crate) fn balance(context: &Context<'_>) -> Answered {
 pub(crate) fn usage(context: &Context<'_>, path: &[&str]) -> Answered {
     match path {
         ["Records"] => empty(context, "usage_records"),
+        // A period that the contract lacks stays a 404.
         ["Records", period] if PERIODS.contains(period) => empty(context, "usage_records"),
         ["Triggers"] => empty(context, "usage_triggers"),
         _ => Err(WriteError::not_found()),
@@ -37,6 +38,7 @@ pub(crate) fn outgoing_caller_ids(context: &Context<'_>) -> Answered {
 fn empty(context: &Context<'_>, key: &str) -> Answered {
     context.must_read()?;
     let paging = paging(&context.form)?;
+    // The envelope of every list: SDKs iterate over it.
     let page = Page { rows: Vec::new(), has_previous: false, has_next: false };
     context.ok(&paging.v2010(context.frame, key, page))
 }

@@ -32,10 +32,13 @@ pub(crate) fn instance(context: &Context<'_>, call: &str) -> Answered {
     match context.instance_verb()? {
         InstanceVerb::Fetch => context.ok(&json(&found(context.reader.call(account, call))?)),
         InstanceVerb::Update => {
+            // Before the parameters: an update of a call that does not exist is 404, whatever it asks.
+            // Control asks again.
             found(context.reader.call(account, call))?;
             let update = call_commands::update(account, call, &context.form)?;
             context.command(CallCommand::Update(Box::new(update)), 200)
         }
+        // Whether the call has ended is decided with the commit: it may end in between.
         InstanceVerb::Delete => context.delete(Write::DeleteCall(call)),
     }
 }
@@ -71,7 +74,9 @@ pub(crate) fn json(row: &CallRecord) -> Value {
         "direction": row.direction.name(),
         "start_time": row.start_ms.map(rfc2822),
         "end_time": row.end_ms.map(rfc2822),
+        // The contract has durations of calls as text (rest.md 1).
         "duration": row.duration_s.map(Text),
+        // Nothing is billed here, and absent values are null (rest.md 1).
         "price": null,
         "price_unit": "USD",
         "answered_by": row.answered_by,

@@ -19,6 +19,7 @@ pub(crate) fn collection(context: &Context<'_>, call: CallSid) -> Answered {
         .reader
         .exchanges(account, call, paging.request)
         .map_err(unreadable)?
+        // `EV` appears in page tokens only: an exchange has no SID that the API shows.
         .map(|row| ListRow { bits: row.id, json: json(row), prefix: "EV" });
     context.ok(&paging.v2010(context.frame, "events", page))
 }

@@ -44,6 +44,8 @@ impl<'m> Mappings<'m> {
                 let text = self.context.form.value(name);
                 let required =
                     || WriteError::invalid(Code::DOMAIN_PARAMETER, format!("{name} is required"));
+                // Found here although the plan finds it again: only here is known that the parameter named
+                // it.
                 let list = self.mapped(text.ok_or_else(required)?).and_then(|list| {
                     self.must_be_there(list)?;
                     Ok(list)
@@ -63,6 +65,7 @@ impl<'m> Mappings<'m> {
                 let view = found(self.context.reader.mapping(account, self.domain, list))?;
                 self.context.ok(&json(&view, self.legacy))
             }
+            // A mapping has nothing that could change.
             InstanceVerb::Update => Err(method_not_allowed(READ_OR_DELETE)),
             InstanceVerb::Delete => {
                 self.context.delete(Write::DeleteMapping { domain: self.domain, list })
@@ -84,6 +87,7 @@ impl<'m> Mappings<'m> {
                 prefix,
                 bits: view.mapping.list.bits(),
             });
+        // The SDKs look for one key each: the resources below `Auth` share one (rest.md 5.2).
         let key = match (legacy, self.kind) {
             (false, _) => "contents",
             (true, MappingKind::CallsIpAccessControlList) => "ip_access_control_list_mappings",

@@ -41,6 +41,7 @@ pub(crate) fn instance(
 ) -> Answered {
     context.must_read()?;
     let sid: NotificationSid = sid(notification)?;
+    // Compared after the read: a notification of another call is not found below this one.
     let of_call = |row: &NotificationRecord| call.is_none() || row.call == call;
     let read = context.reader.notification(context.account.sid, sid);
     context.ok(&json(&found(read.map(|row| row.filter(of_call)))?, true))

@@ -20,6 +20,7 @@ use crate::response::{invalid_parameter, method_not_allowed};
 use crate::text::Text;
 
 pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answered {
+    // Only below a call can a recording be started; the other path names GET alone in `Allow`.
     if call.is_none() {
         context.must_read()?;
     }
@@ -49,6 +50,7 @@ pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answe
         (InstanceVerb::Fetch, Suffix::Json) => {
             let row = found(context.reader.recording(context.account.sid, recording))?;
             let deleted = row.status == RecordingStatus::Deleted;
+            // The metadata stays for 40 days (rest.md 12) and is shown on request only.
             if deleted && !context.form.boolean("IncludeSoftDeleted")?.unwrap_or(false) {
                 return Err(WriteError::not_found());
             }
@@ -72,6 +74,7 @@ pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answe
 pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str) -> Answered {
     let account = context.account.sid;
     let verb = context.instance_verb()?;
+    // Control knows which recording runs; the store may not have it yet.
     if name == "Twilio.CURRENT" {
         return match verb {
             InstanceVerb::Update => {
@@ -86,6 +89,7 @@ pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str)
         };
     }
     let recording: RecordingSid = sid(name)?;
+    // Below a call a deleted recording is not found. Its metadata stays readable below the account.
     let of_call =
         |row: &RecordingRecord| row.call == call && row.status != RecordingStatus::Deleted;
     let row = found(context.reader.recording(account, recording).map(|row| row.filter(of_call)))?;
@@ -126,11 +130,13 @@ fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
 
 fn media(context: &Context<'_>, recording: RecordingSid) -> Answered {
     let row = found(context.reader.recording(context.account.sid, recording))?;
+    // Before that the file may be unfinished, and after a deletion it is gone.
     if row.status != RecordingStatus::Completed {
         return Err(WriteError::not_found());
     }
     let channels = [("1", false), ("2", true)];
     let two_channels = context.form.one_of("RequestedChannels", &channels)?.unwrap_or(false);
+    // Refused and not doubled: two equal channels would look like a recording of both legs.
     if two_channels && row.channels < 2 {
         let message = "The recording is mono: it cannot be downloaded with two channels";
         return Err(WriteError::invalid(Code::DUAL_CHANNEL_OF_MONO, message));

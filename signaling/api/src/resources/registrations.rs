@@ -21,6 +21,7 @@ pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
     let domain = domain_of(context, domain)?;
     let paging = paging(&context.form)?;
     let mut conditions = conditions(&context.form, BindingRecord::FILTERS)?;
+    // A row outlives its contact until the registrar's next change: what has expired is hidden at once.
     conditions.push(Condition::from("expires_ms", context.now.unix_ms + 1));
     let page = context
         .reader
@@ -34,6 +35,7 @@ pub(crate) fn collection(context: &Context<'_>, domain: &str) -> Answered {
 pub(crate) fn instance(context: &Context<'_>, domain: &str, binding: &str) -> Answered {
     let verb = context.instance_verb_of(READ_OR_DELETE)?;
     let domain = domain_of(context, domain)?;
+    // Read for DELETE too: bindings are not in the snapshot, so the plan cannot know that it is missing.
     let row = found(context.reader.binding(domain, sid(binding)?))?;
     if row.expires_ms <= context.now.unix_ms {
         return Err(WriteError::not_found());
@@ -52,6 +54,8 @@ fn domain_of(context: &Context<'_>, domain: &str) -> Result<DomainSid, WriteErro
 }
 
 fn json(row: &BindingRecord) -> Value {
+    // Contact and Path are bytes as the phone sent them, and JSON holds text: bytes that are not UTF-8 are
+    // replaced.
     let path = String::from_utf8_lossy(&row.path);
     json!({
         "sid": row.sid,

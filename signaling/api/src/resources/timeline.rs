@@ -23,6 +23,7 @@ pub(crate) fn fetch(context: &Context<'_>, call: CallSid) -> Answered {
 /// The timeline as the API shows it: entries oldest first, each with `at_ms`, `kind` and `text`; `left_out` counts
 /// those that did not fit; `quality` is null until the media has ended.
 pub(crate) fn json(timeline: &str) -> Value {
+    // A text that does not parse shows as an empty timeline: the call itself must stay readable.
     let mut timeline: Value = serde_json::from_str(timeline).unwrap_or_default();
     let entries = timeline.get_mut("entries").map(Value::take);
     json!({

@@ -28,6 +28,7 @@ const SIP_AUTH_CHARACTERS_MAX: usize = 255;
 pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
     let to = target(form.value("To").map(str::trim).unwrap_or_default())?;
     let from = caller(&to, form.value("From").map(str::trim).unwrap_or_default())?;
+    // Before the document: a request with `ApplicationSid` alone must not read that `Url` is missing.
     refuse_what_is_not_built(form)?;
     let method = form.method("Method", Code::METHOD)?.unwrap_or_default();
     let twiml = twiml_source(form, method)?.ok_or_else(|| {
@@ -63,6 +64,7 @@ pub(crate) fn update(
     form: &Form,
 ) -> Result<UpdateCall, WriteError> {
     let method = form.method("Method", Code::METHOD)?.unwrap_or_default();
+    // Unlike `POST Calls`, where `Url` wins: the contract differs (rest.md 6.1, 6.2).
     if form.value("Url").is_some() && form.value("Twiml").is_some() {
         return Err(WriteError::invalid(
             Code::URL_NOT_ABSOLUTE,
@@ -85,6 +87,7 @@ pub(crate) fn update(
         status.or_else(|| redirect.map(|twiml| UpdateAction::Redirect { twiml, fallback }));
     let status_callback = match form.raw("StatusCallback") {
         None => Patch::Keep,
+        // An empty value clears it; `webhook` reads that as none.
         Some(_) => status_callback(form)?.map_or(Patch::Clear, Patch::Set),
     };
     let time_limit_s = form.number("TimeLimit", (1, CALL_S.1), Code::INVALID_PARAMETER)?;
@@ -97,6 +100,7 @@ fn twiml_source(form: &Form, method: HttpMethod) -> Result<Option<TwimlSource>, 
         return Ok(Some(TwimlSource::Url(Webhook { url, method })));
     }
     let Some(twiml) = form.value("Twiml") else { return Ok(None) };
+    // Characters and not bytes: the contract counts 4,000 of them, whatever they take in UTF-8.
     if twiml.chars().count() > TWIML_INLINE_CHARACTERS_MAX {
         let message = format!("Twiml may have at most {TWIML_INLINE_CHARACTERS_MAX} characters");
         return Err(invalid_parameter(message));
@@ -145,6 +149,7 @@ fn call_events(form: &Form) -> CallEvents {
             _ => {}
         }
     }
+    // A list of unknown words alone is warned about and leaves the default.
     if events == CallEvents::NONE { CallEvents::COMPLETED } else { events }
 }
 
@@ -161,6 +166,7 @@ fn sip_auth(form: &Form) -> Result<Option<SipAuth>, WriteError> {
             Code::SIP_USERNAME_ALONE,
             "SipAuthUsername needs a SipAuthPassword",
         )),
+        // The contract has a code for a user name without a password, and none for the reverse.
         (None, _) => Ok(None),
     }
 }
@@ -175,6 +181,7 @@ fn check_sip_auth(
         let message = format!("{name} may have at most {SIP_AUTH_CHARACTERS_MAX} characters");
         return Err(WriteError::invalid(too_long, message));
     }
+    // A line feed would end the Authorization header that is made of it.
     if value.chars().any(char::is_control) {
         return Err(WriteError::invalid(illegal, format!("{name} holds an illegal character")));
     }

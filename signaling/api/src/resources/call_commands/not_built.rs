@@ -70,6 +70,7 @@ pub(super) fn unknown_events(form: &Form) -> impl Iterator<Item = ParameterWarni
     ];
     lists.into_iter().filter_map(|(name, known)| {
         let word = form.words(name).find(|word| !known.contains(word))?;
+        // The first of each list only, and cut: the warning becomes a notification.
         let word: String = word.chars().take(EVENT_SHOWN_CHARACTERS).collect();
         let sentence = format!("`{word}` of {name} is not one of: {}", known.join(", "));
         Some(ParameterWarning { code: Code::EVENT_UNKNOWN, sentence })

@@ -6,6 +6,7 @@ use store::{CallTarget, WriteError};
 
 use crate::request::percent_decode;
 
+// E.164 allows 15 digits.
 const NUMBER_DIGITS_MAX: usize = 15;
 /// Headers besides `X-` ones that the URI of a callee may set.
 const TARGET_HEADERS: [&str; 4] =
@@ -19,6 +20,7 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
     let scheme = to.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("sip") => sip_target(to),
+        // As in TwiML, `sips:` means `transport=tls`.
         Some("sips") => sip_target(&over_tls(to)),
         Some("client") => {
             let message = "To `client:` is not built in this version of the gateway";
@@ -30,6 +32,7 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
             Err(WriteError::invalid(Code::APPLICATION_SID, message))
         }
         Some(_) | None => number(to).map(CallTarget::Number).ok_or_else(|| {
+            // The contract has two codes: letters look like a name that was meant as a URI.
             if to.chars().any(char::is_alphabetic) {
                 WriteError::invalid(
                     Code::TO_NOT_A_NUMBER,
@@ -61,12 +64,14 @@ fn sip_target(to: &str) -> Result<CallTarget, WriteError> {
     if uri.chars().count() >= SIP_NOUN_URI_MAX {
         return Err(invalid("it has 255 or more characters"));
     }
+    // Any of them would end the Request-URI or the To header that is made of it.
     let forbidden = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"');
     if uri.chars().any(forbidden) {
         return Err(invalid("it holds blanks, quotes, angle brackets or control characters"));
     }
     let after_scheme = uri.get(4..).unwrap_or_default();
     let address = after_scheme.split(';').next().unwrap_or_default();
+    // At the last `@`: a host cannot have one.
     let (user, host_port) = match address.rsplit_once('@') {
         Some((user, host_port)) => (Some(user), host_port),
         None => (None, address),
@@ -108,6 +113,7 @@ fn check_headers(part: &str) -> Result<(), WriteError> {
     }
     for pair in part.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // Decoded before the checks: `%0d%0a` would end the header line.
         let (name, value) = (percent_decode(name), percent_decode(value));
         let is_token = !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
@@ -118,6 +124,7 @@ fn check_headers(part: &str) -> Result<(), WriteError> {
             ));
         }
         let lower = name.to_ascii_lowercase();
+        // The gateway writes `X-Twilio` headers itself: a customer's could be taken for these.
         let allowed = lower.starts_with("x-") && !lower.starts_with("x-twilio")
             || TARGET_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(&name));
         if !allowed {

@@ -57,5 +57,6 @@ fn recording_events(form: &Form) -> RecordingEvents {
             _ => {}
         }
     }
+    // As for the events of a call: unknown words are warned about and leave the default.
     if events == RecordingEvents::NONE { RecordingEvents::COMPLETED } else { events }
 }
