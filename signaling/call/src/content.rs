@@ -32,6 +32,7 @@ impl Content {
             ));
         }
         let body = match answer.body {
+            // Decoded by the shell as it arrived: it has no bytes to look at.
             AnswerBody::Audio(audio) => return Ok(Self::Audio(audio)),
             AnswerBody::Bytes(body) => body,
         };
@@ -40,11 +41,14 @@ impl Content {
         }
         let content_type = answer.content_type.as_deref();
         match content_type.map(media_type).as_deref() {
+            // text/html is what servers send where nobody set a type (twiml.md 1.1).
             Some("text/xml" | "application/xml" | "text/html") => {
                 Document::parse(&decode(&body, content_type)).map(Self::Twiml)
             }
             Some("text/plain") => {
                 let text = decode(&body, content_type);
+                // Trimmed, because an XML declaration is only valid as the first bytes (XML 1.0
+                // §2.8).
                 Ok(Document::parse(text.trim()).map_or(Self::Speech(text), Self::Twiml))
             }
             Some(kind) => {

@@ -5,6 +5,7 @@ pub fn rfc2822(unix_ms: i64) -> String {
     let seconds = unix_ms.div_euclid(1_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
+    // Day 0 was a Thursday, three days after the first name of the list.
     let weekday = WEEKDAYS[usize::try_from((days + 3).rem_euclid(7)).unwrap_or(0)];
     let month = MONTHS[usize::try_from(month).unwrap_or(0)];
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
@@ -24,6 +25,7 @@ pub fn iso8601(unix_ms: i64) -> String {
 /// Year, month from 0, day from 1 of a day counted from 1970: proleptic Gregorian, years begin in
 /// March while we count so that the leap day is the last one.
 fn civil(days: i64) -> (i64, i64, i64) {
+    // 719,468 days lie between 1 March of year 0 and 1970; 400 years have 146,097 days.
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let of_era = days.rem_euclid(146_097);

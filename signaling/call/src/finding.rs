@@ -62,6 +62,7 @@ impl Finding {
 /// The customer's text for use in a sentence: control characters become spaces, and what follows the 80th
 /// character becomes `…`.
 pub(crate) fn brief(text: &str) -> String {
+    // A line break in it would look like a line of its own in a log.
     let mut shown: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
     if text.chars().nth(80).is_some() {

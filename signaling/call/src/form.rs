@@ -68,6 +68,7 @@ impl Form {
     /// Reads a body or a query: `+` and `%20` are spaces, a name without `=` has an empty value,
     /// bytes that are not UTF-8 become U+FFFD, a broken escape is kept as text.
     pub fn parse(text: &str) -> Self {
+        // A trailing `&` is common in URLs and not a parameter.
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         pairs
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -120,11 +121,13 @@ fn encode_into(text: &mut String, raw: &str, space: &str) {
 }
 
 fn decode(raw: &str) -> String {
+    // `+` first: a `%2B` decodes to a plus that stays one.
     percent_decode(&raw.replace('+', " "))
 }
 
 /// Decodes `%XX` once; a broken escape is kept as text.
 pub(crate) fn percent_decode(raw: &str) -> String {
+    // Bytes, because a character of UTF-8 is several escapes.
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -143,6 +146,7 @@ pub(crate) fn percent_decode(raw: &str) -> String {
             }
         }
     }
+    // Valid text keeps its buffer; only broken text is copied.
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

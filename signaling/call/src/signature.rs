@@ -21,6 +21,7 @@ pub fn sign(auth_token: &[u8], url: &str, parameters: &Form) -> String {
 
 /// URL, then each name with each of its distinct values, both in code point order, no separators.
 fn text_to_sign(url: &str, parameters: &Form) -> String {
+    // A set of values, because each distinct one is signed once (webhooks.md 9).
     let mut sorted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, value) in parameters.iter() {
         sorted.entry(name).or_default().insert(value);

@@ -32,7 +32,9 @@ const PLUS_IS_SPACE: bool = true;
 pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault> {
     let mut faults = Vec::new();
     let text = text.trim();
+    // Headers first: their values may hold `;` and `@`.
     let (address, headers) = text.split_once('?').unwrap_or((text, ""));
+    // Under 255 characters (twiml.md 4.1): the limit itself is refused.
     if address.chars().count() >= limits::SIP_NOUN_URI_MAX {
         let most = limits::SIP_NOUN_URI_MAX;
         return Err(invalid(format!("the SIP URI has {most} characters or more")));
@@ -40,6 +42,7 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
     let (secure_scheme, rest) = scheme(address)?;
     let mut parts = rest.split(';');
     let authority = parts.next().unwrap_or("");
+    // At the last `@`: one before it is in the user part, where `check_user` refuses it.
     let (user, host_port) = match authority.rsplit_once('@') {
         Some((user, host_port)) => (Some(user), host_port),
         None => (None, authority),
@@ -92,6 +95,8 @@ fn scheme(address: &str) -> Result<(bool, &str), SipNounFault> {
     if let Some(rest) = prefix("sip:") {
         return Ok((false, rest));
     }
+    // `tel:+1` would otherwise be the host `tel` with a bad port, and the fault would name the
+    // port.
     match prefix("tel:").or_else(|| prefix("http:")).or_else(|| prefix("https:")) {
         Some(_) => Err(invalid("the scheme of a SIP URI is `sip` or `sips`".to_owned())),
         None => Ok((false, address)),
@@ -141,14 +146,17 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), SipNounFault> {
             digits
                 .parse::<u16>()
                 .ok()
+                // Rust reads `+5` as a number; a port has digits only (RFC 3261 §25.1).
                 .filter(|port| *port > 0 && !digits.starts_with('+'))
                 .ok_or_else(|| invalid("the port of the SIP URI is not valid".to_owned()))?,
         ),
     };
+    // Hosts compare without case (RFC 3261 §19.1.4); look-ups by host need one form.
     Ok((host.to_ascii_lowercase(), port))
 }
 
 fn is_host_name(host: &str) -> bool {
+    // A final dot is part of the grammar (RFC 3261 §25.1, `hostname`).
     let host = host.strip_suffix('.').unwrap_or(host);
     let label = |label: &str| {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -210,6 +218,7 @@ impl Parameters {
         faults: &mut Vec<SipNounFault>,
     ) -> Result<(), SipNounFault> {
         match name {
+            // `sips:` or `secure=true` has decided: another transport is dropped and not a fault.
             "transport" if over_tls => {}
             "transport" => {
                 self.transport = Some(transport(value)?);
@@ -233,6 +242,7 @@ impl Parameters {
                 self.reported.push_str(&format!(";{part}"));
             }
             "secure" => match value.to_ascii_lowercase().as_str() {
+                // Reported and not sent: it asks this gateway, and the peer sees TLS and SRTP.
                 "true" => self.reported.push_str(&format!(";{part}")),
                 "false" => {}
                 _ => faults.push(SipNounFault {
@@ -258,6 +268,7 @@ fn transport(value: &str) -> Result<Transport, SipNounFault> {
 
 /// Reads the header part. An invalid header is left out and the call goes on.
 fn read_headers(text: &str, faults: &mut Vec<SipNounFault>) -> Vec<Header> {
+    // Counted as written. A part that is too long gives no reason to choose some of its headers.
     if text.chars().count() >= limits::SIP_NOUN_HEADERS_MAX {
         let most = limits::SIP_NOUN_HEADERS_MAX;
         faults.push(SipNounFault {
@@ -310,10 +321,12 @@ pub fn check_header(name: String, value: String) -> Result<Header, SipNounFault>
     {
         return fault(Code::HEADER_NAME, "its name is not valid");
     }
+    // U+FFFD stands for bytes that were not UTF-8 before they were decoded.
     if value.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
         return fault(Code::HEADER_VALUE, "its value has control characters or is not UTF-8");
     }
     let lower = name.to_ascii_lowercase();
+    // Control adds these headers itself: a document must not forge them.
     if lower.starts_with("x-twilio") {
         return fault(Code::HEADER_RESERVED, "names that begin with X-Twilio are reserved");
     }

@@ -74,6 +74,7 @@ impl Speech {
     /// Adds words at the end. Neighbouring words of one manner share a part.
     pub(crate) fn push(&mut self, words: &str, manner: &Manner) {
         match self.parts.last_mut() {
+            // Sounds replace the words of one element, so a part with sounds takes no more words.
             Some(Part::Text { text, manner: last }) if last == manner && last.sounds.is_none() => {
                 text.push_str(words);
             }
@@ -85,6 +86,7 @@ impl Speech {
 
     /// Collapses white space within and between parts, and drops parts without words.
     pub(crate) fn tidy(&mut self) {
+        // As after a space: white space at the start is dropped.
         let mut after_space = true;
         for part in &mut self.parts {
             let Part::Text { text, .. } = part else {

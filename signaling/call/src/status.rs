@@ -86,6 +86,7 @@ impl fmt::Display for CallStatus {
 pub const fn status_of_final_response(status: u16) -> CallStatus {
     match status {
         486 | 600 => CallStatus::Busy,
+        // A callee who declines did not answer; only a busy line is `busy` (webhooks.md 7.1).
         480 | 487 | 603 => CallStatus::NoAnswer,
         _ => CallStatus::Failed,
     }

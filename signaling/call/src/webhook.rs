@@ -83,6 +83,7 @@ impl HttpRequest {
                 url: self.url.wire(Some(&parameters)),
                 body: None,
                 basic_auth,
+                // The parameters of a GET are in its URL, which is signed (webhooks.md 9).
                 signed: Form::new(),
             },
             HttpMethod::Post => WireRequest {
@@ -109,6 +110,8 @@ impl HttpRequest {
         url.overrides = self.url.overrides.clone();
         url.fragment = self.url.fragment.clone();
         let method = match status {
+            // RFC 9110 leaves a POST after 301 and 302 open; the API turns it into a GET
+            // (webhooks.md 1).
             307 | 308 => self.method,
             _ => HttpMethod::Get,
         };
@@ -174,6 +177,7 @@ impl WebUrl {
     /// As it is sent and signed: without userinfo and fragment, with `query` appended.
     pub fn wire(&self, query: Option<&Form>) -> String {
         let mut url = self.url.clone();
+        // Both fail only on a URL without a host, and `check` has refused such URLs.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         let mut text = url.to_string();
@@ -226,11 +230,14 @@ impl WebUrl {
         if host.is_empty() {
             return Err(invalid(url.as_str(), "it has no host"));
         }
+        // DNS takes an underscore, a host name does not (RFC 1123 §2.1); the API refuses it with
+        // 11100.
         if host.contains('_') {
             return Err(invalid(url.as_str(), "a host name must not contain an underscore"));
         }
         let fragment = url.fragment().map(str::to_owned);
         let overrides = Overrides::parse(fragment.as_deref().unwrap_or(""))?;
+        // Taken off here, so that no later step can send it.
         url.set_fragment(None);
         Ok(Self { url, fragment, overrides })
     }
@@ -290,6 +297,8 @@ impl Default for Overrides {
             read_ms: limits::WEBHOOK_TOTAL_MS,
             total_ms: limits::WEBHOOK_TOTAL_MS,
             retries: 1,
+            // Where no connection was made the application has seen nothing, so a retry repeats
+            // nothing.
             retry: RetryPolicy { connect: true, read: false, status_4xx: false, status_5xx: false },
             sni: true,
             edges: Vec::new(),
@@ -310,6 +319,7 @@ impl Overrides {
                 "ct" => overrides.connect_ms = number(key, &value, 100, 10_000)?,
                 "rt" => overrides.read_ms = number(key, &value, 100, 15_000)?,
                 "tt" => overrides.total_ms = number(key, &value, 100, 15_000)?,
+                // `number` has checked the range: the conversion cannot fail.
                 "rc" => overrides.retries = u8::try_from(number(key, &value, 0, 5)?).unwrap_or(5),
                 "rp" => overrides.retry = retry_policy(&value)?,
                 "sni" => overrides.sni = yes_or_no(&value)?,
@@ -376,6 +386,8 @@ fn edges(value: &str) -> Result<Vec<String>, WebUrlError> {
                 format!("`{edge}` is not the name of an edge"),
             ));
         }
+        // Before the list: an interconnect is known, but not for requests to an application
+        // (11242).
         if edge.ends_with("-ix") {
             return Err(bad(
                 Code::OVERRIDE_INTERCONNECT,

@@ -36,6 +36,7 @@ impl Exchange {
         let mut parameters = request.standard.clone();
         parameters.extend(&request.extra);
         Self {
+            // As sent: without the password, because notifications are read by people and kept.
             url: request.url.wire(None),
             method: Some(request.method),
             variables: parameters.to_body(),
@@ -53,6 +54,7 @@ impl Exchange {
         self.response_headers = format!("Status: {}\nContent-Type: {kind}", answer.status);
         let body = answer.body.bytes();
         let start = body.get(..BODY_SHOWN_BYTES).unwrap_or(body);
+        // The cut may fall inside a character, and the body may be no text at all.
         self.response_body = String::from_utf8_lossy(start).into_owned();
     }
 }

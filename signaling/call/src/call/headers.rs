@@ -18,6 +18,7 @@ pub(super) fn push_headers(
     headers: &[Header],
     passes: impl Fn(&str) -> bool,
 ) {
+    // A list in the order of the message. 256 lines at most keep the search short.
     let mut joined: Vec<(&str, String)> = Vec::new();
     let passing = headers.iter().filter(|header| passes(&header.name));
     for header in passing.take(limits::SIP_HEADER_LINES_MAX) {

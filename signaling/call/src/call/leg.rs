@@ -24,22 +24,27 @@ pub(super) const LINGER: Duration = Duration::from_secs(120);
 
 impl Call {
     pub(super) fn start(&mut self, now: Now) {
+        // A second `Started` must not send a second INVITE.
         if self.leg != Leg::New {
             return;
         }
         self.facts.started = now;
+        // First, so that the customer gets these warnings of a call that fails at once, too.
         for finding in mem::take(&mut self.setup.warnings) {
             self.notify(finding, None);
         }
         match self.setup.leg.clone() {
             None => self.start_inbound(now),
             Some(leg) => match leg.target {
+                // Passes through `initiated` as every outgoing call does, so that its callbacks are
+                // complete.
                 Target::Impossible { code, status, sentence, .. } => {
                     self.set_status(now, CallStatus::Initiated);
                     self.progress_event(now, ProgressEvent::Initiated);
                     self.leg_failed(now, Some(code), status, sentence);
                 }
                 Target::Sip(_) | Target::Number(_) => {
+                    // The setting lengthens every ring time; 0 by default (twiml.md 2.6, rule 5).
                     let ring_s = leg.ring_s.saturating_add(self.setup.settings.ring_extra_s);
                     let until = now.mono + Duration::from_secs(u64::from(ring_s));
                     self.leg = Leg::Inviting { until };
@@ -57,6 +62,7 @@ impl Call {
         if self.setup.document == DocumentSource::None {
             let message = "no voice URL is configured: the call is refused with 404".to_owned();
             self.notify(Finding::error(Code::URL_INVALID, message), None);
+            // 404: the domain exists, and nobody answers for the user (webhooks.md 7.2).
             self.end(now, CallStatus::Failed, Ending::Reject(404));
             return;
         }
@@ -64,14 +70,17 @@ impl Call {
     }
 
     pub(super) fn progress(&mut self, now: Now, status: u16, early_media: bool) {
+        // 100 says only that the next hop has the INVITE (RFC 3261 §21.1.1).
         if !matches!(self.leg, Leg::Inviting { .. }) || !(101..200).contains(&status) {
             return;
         }
+        // A forking proxy passes on the 180 of each phone; status and callback come once.
         let first = self.status != CallStatus::Ringing;
         if first {
             self.set_status(now, CallStatus::Ringing);
             self.progress_event(now, ProgressEvent::Ringing);
         }
+        // A 183 with SDP may follow a 180 without: only the second has audio for the parent.
         let audible = early_media && !self.facts.early_media;
         self.facts.early_media |= early_media;
         if self.is_tied_child() && (first || audible) {
@@ -80,6 +89,7 @@ impl Call {
     }
 
     pub(super) fn answered(&mut self, now: Now, facts: AnswerFacts) {
+        // A 200 may cross our CANCEL (RFC 3261 §9.1). The leg is over by then and stays over.
         if !matches!(self.leg, Leg::Inviting { .. }) {
             return;
         }
@@ -90,9 +100,12 @@ impl Call {
         if self.is_tied_child() {
             self.effect(CallEffect::ToParent(ChildEvent::Answered));
         }
+        // Before digits and document: the recording begins with the answer.
         self.start_api_recording(now);
         let digits = self.setup.leg.as_ref().and_then(|leg| leg.send_digits.clone());
         match digits {
+            // An extension behind a switchboard has to be dialled before anybody can hear the
+            // document.
             Some(digits) => self.send_digits_first(digits),
             None => self.first_document(now),
         }
@@ -115,6 +128,7 @@ impl Call {
 
     /// Sets the end of the longest time of an answered call, counted from its answer.
     pub(super) fn limit_time(&mut self) {
+        // The operator's limit bounds the customer's, also one that REST sets during the call.
         let limit_s = self.setup.time_limit_s.min(self.setup.settings.call_s_max);
         let limit = Duration::from_secs(u64::from(limit_s));
         self.facts.limit_at = self.facts.answered.map(|answered| answered.mono + limit);
@@ -127,6 +141,8 @@ impl Call {
         call_id: String,
         headers: Vec<Header>,
     ) {
+        // The 487 of our own CANCEL arrives when the leg is over: the cause of the CANCEL gave the
+        // status.
         if !matches!(self.leg, Leg::Inviting { .. }) {
             return;
         }
@@ -134,6 +150,7 @@ impl Call {
         self.facts.sip_status = Some(status);
         self.facts.last_headers = headers;
         self.timeline("sip", format!("the INVITE ended with {status}"));
+        // `Gone`: a final response has ended the transaction, so there is nothing to cancel.
         self.end(now, status_of_final_response(status), Ending::Gone);
     }
 
@@ -148,6 +165,7 @@ impl Call {
             return;
         }
         self.facts.sip_status = status;
+        // A notification has to have a code. A failure without one stays in the timeline.
         if let Some(code) = code {
             self.notify(Finding::error(code, sentence.clone()), None);
             self.facts.error_code = Some(code);
@@ -159,6 +177,7 @@ impl Call {
     }
 
     pub(super) fn ring_timeout(&mut self, now: Now) {
+        // Set here, because the 487 of the peer arrives when the leg is over (webhooks.md 7.1).
         self.facts.sip_status = Some(487);
         self.end(now, CallStatus::NoAnswer, Ending::Bye);
     }
@@ -167,12 +186,15 @@ impl Call {
         if self.is_over() {
             return;
         }
+        // The action of `<Dial>` reports the headers of the BYE (webhooks.md 5.3).
         self.facts.last_headers = headers;
         let answered = self.facts.answered.is_some();
         let failure = match cause {
             HangupCause::Peer => None,
             HangupCause::Failure { code, sentence } => Some((code, sentence)),
             HangupCause::BadAnswer { status, sentence } => {
+                // A 2xx whose SDP cannot be used is still the final response that `SipResponseCode`
+                // shows.
                 self.facts.sip_status = status.or(self.facts.sip_status);
                 Some((Some(Code::SDP_INVALID), sentence))
             }
@@ -189,6 +211,8 @@ impl Call {
             Some((Some(code), sentence)) => {
                 self.facts.error_code = Some(code);
                 self.notify(Finding::error(code, sentence.clone()), None);
+                // After the answer the `<Dial>` of the parent reports a completed call, not this
+                // code.
                 if !answered {
                     self.facts.failed = Some((code, sentence));
                 }
@@ -199,20 +223,25 @@ impl Call {
     }
 
     pub(super) fn media_lost(&mut self, now: Now) {
+        // Before the answer no media is due: early media may never come.
         if self.facts.answered.is_some() && !self.is_over() {
             let message = "No media came from the party for the media timeout: hanging up.";
+            // A warning: no document failed, and the call ends as `completed`.
             self.notify(Finding::warning(Code::NO_MEDIA, message.to_owned()), None);
             self.end(now, CallStatus::Completed, Ending::Bye);
         }
     }
 
     pub(super) fn parent_command(&mut self, now: Now, command: ParentCommand) {
+        // A child that left its `<Dial>`, by a redirect or a transfer, goes on without its parent.
         if self.is_over() || !self.tied {
             return;
         }
         match command {
             ParentCommand::Cancel | ParentCommand::Hangup => self.complete(now),
             ParentCommand::Release => {
+                // A tied call has a parent. Its own SID stands for none, because no call transfers
+                // itself away.
                 let parent = self.setup.parent.unwrap_or(self.setup.sid);
                 if !self.transferor_gone(now, parent) {
                     self.complete(now);
@@ -231,9 +260,11 @@ impl Call {
             Leg::New => {
                 // A call that is cancelled while queued sends no callback at all.
                 self.setup.status_callback = None;
+                // It has never started: without this its record would begin in 1970.
                 self.facts.started = now;
                 self.end(now, CallStatus::Canceled, Ending::Gone);
             }
+            // 603: a decision about this call, not a state of the callee (webhooks.md 7.2).
             Leg::Ringing => self.end(now, CallStatus::Canceled, Ending::Reject(603)),
             Leg::Inviting { .. } => {
                 self.facts.sip_status = Some(487);
@@ -248,6 +279,7 @@ impl Call {
     pub(super) fn end(&mut self, now: Now, status: CallStatus, how: Ending) {
         debug_assert!(!self.is_over(), "a leg ends once");
         let mut activity = mem::take(&mut self.activity);
+        // No leg is left to run the document. Its answer is dropped when it arrives.
         if let Activity::Fetching(fetching) = &activity {
             self.abandon(fetching.request);
         }
@@ -259,14 +291,18 @@ impl Call {
             }
             activity = kept;
         }
+        // Before the last requests, which report the length of each recording.
         self.stop_all_recordings(now);
         match how {
             Ending::Bye => self.effect(CallEffect::Hangup),
             Ending::Reject(status) => self.effect(CallEffect::Reject { status }),
             Ending::Gone => {}
         }
+        // Before the activity sends its last requests: whatever starts from here on is a report,
+        // not a verb.
         self.leg = Leg::Over;
         self.facts.ended = Some(now);
+        // No limit may end the leg a second time.
         self.facts.limit_at = None;
         self.script.verbs.clear();
         self.set_status(now, status);
@@ -294,6 +330,7 @@ impl Call {
         }));
         self.progress_event(now, ProgressEvent::Completed);
         if self.is_tied_child() {
+            // The tie is cut together with the event: a parent gets exactly one end of each child.
             self.tied = false;
             let end = self.child_end();
             self.effect(CallEffect::ToParent(ChildEvent::Ended(end)));
@@ -305,6 +342,8 @@ impl Call {
         let call_id = Some(self.facts.answer.call_id.clone());
         let headers = self.facts.last_headers.iter();
         ChildEnd {
+            // A failed screening document hangs up an answered child: for the parent the dial has
+            // failed (webhooks.md 8.1).
             status: match self.facts.failed {
                 Some(_) => CallStatus::Failed,
                 None => self.status,
@@ -341,6 +380,7 @@ impl Call {
 
     /// Drops the requests and recordings that are not settled.
     pub(super) fn give_up(&mut self) {
+        // Answers that still arrive match no entry and have no effect.
         self.requests.clear();
         self.recordings.clear();
     }

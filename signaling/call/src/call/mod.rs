@@ -65,6 +65,8 @@ impl Call {
     /// A call that does nothing before [`CallInput::Started`].
     pub fn new(setup: CallSetup) -> Self {
         let status = match setup.direction {
+            // 180 has left before the call exists (sip.md 5), so `queued` and `initiated` never
+            // apply.
             CallDirection::Inbound => CallStatus::Ringing,
             CallDirection::OutboundApi => CallStatus::Queued,
             CallDirection::OutboundDial => CallStatus::Initiated,
@@ -73,6 +75,7 @@ impl Call {
             random: Random::new(setup.seed),
             status,
             leg: Leg::New,
+            // Only the `<Dial>` of a parent waits for a call; REST follows its calls by callbacks.
             tied: setup.direction == CallDirection::OutboundDial,
             script: Script::default(),
             activity: Activity::default(),
@@ -92,6 +95,7 @@ impl Call {
     /// is when the broken call started.
     pub fn successor(setup: CallSetup, started: Now) -> Self {
         let mut call = Self::new(setup);
+        // The record shows when the call began, not when it was replaced.
         call.facts.started = started;
         // Answers to requests of the broken call may still arrive: they must match no request of this one.
         call.names = Names::of_successor();
@@ -103,11 +107,14 @@ impl Call {
     /// Late inputs (for a verb that was aborted, for a leg that is over) have no effect.
     pub fn handle(&mut self, now: Now, input: CallInput) {
         debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
+        // `Finished` is the last effect. An input that arrives before Control drops the call has
+        // none.
         if self.facts.finished {
             return;
         }
         match input {
             CallInput::Started => self.start(now),
+            // Kept before any response, because `DialSipCallId` also names an INVITE that got none.
             CallInput::InviteSent { call_id } => self.facts.answer.call_id = call_id,
             CallInput::SipProgress { status, early_media } => {
                 self.progress(now, status, early_media)
@@ -119,6 +126,7 @@ impl Call {
             CallInput::LegFailed { code, status, sentence } => {
                 self.leg_failed(now, code, status, sentence);
             }
+            // The leg is up since our 200. A missing ACK arrives as `Hungup` with 32022.
             CallInput::Confirmed => self.timeline("sip", "ACK received"),
             CallInput::Hungup { cause, headers } => self.hung_up(now, cause, headers),
             CallInput::Http { request, result } => self.http_ended(now, request, result),
@@ -165,6 +173,7 @@ impl Call {
                     self.on_activity(|activity, call| activity.on_timeout(call, now));
                 }
                 Timer::Ring => self.ring_timeout(now),
+                // Only an answered leg has this timer, so the leg always ends by BYE.
                 Timer::TimeLimit => self.end(now, CallStatus::Completed, Ending::Bye),
                 Timer::Linger => self.give_up(),
             }
@@ -191,6 +200,8 @@ impl Call {
             Leg::Inviting { until } => Some((until, Timer::Ring)),
             Leg::New | Leg::Ringing | Leg::Up | Leg::Over => None,
         };
+        // The activity is first: `<Gather>` sends its digits before a limit of the same instant
+        // ends the call.
         let timers = [
             self.activity.deadline().map(|(at, name)| (at, Timer::Activity(name))),
             ring,
@@ -240,6 +251,8 @@ impl Call {
         if self.is_over() {
             return;
         }
+        // Every key is noted, also one that no verb takes: the timeline shows what the party
+        // pressed.
         self.timeline("digit", format!("key {} pressed", char::from(digit)));
         // A digit that the activity does not take is dropped: the next `<Gather>` starts without digits.
         self.on_activity(|activity, call| activity.on_digit(call, now, digit));
@@ -251,6 +264,7 @@ impl Call {
         }
         match update {
             ApiUpdate::Terms { status_callback, time_limit_s } => {
+                // `None` keeps the present value: REST changes only the parameters that it names.
                 self.setup.status_callback = status_callback.or(self.setup.status_callback.take());
                 self.setup.time_limit_s = time_limit_s.unwrap_or(self.setup.time_limit_s);
                 self.limit_time();
@@ -262,12 +276,14 @@ impl Call {
             ApiUpdate::Twiml(text) => self.redirect(now, DocumentSource::Twiml(text)),
             ApiUpdate::Complete => self.complete(now),
             ApiUpdate::Cancel if self.facts.answered.is_none() => self.complete(now),
+            // `canceled` means that nobody answered (webhooks.md 6): an answered call goes on.
             ApiUpdate::Cancel => {}
         }
     }
 
     fn set_status(&mut self, now: Now, status: CallStatus) {
         debug_assert!(status >= self.status, "a status only moves forward");
+        // A repeated status is not a change: record and timeline show each status once.
         if status != self.status {
             self.status = status;
             self.effect(CallEffect::Status(StatusChange { status, unix_ms: now.unix_ms }));

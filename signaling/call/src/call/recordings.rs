@@ -55,11 +55,13 @@ impl Call {
             max_ms: limits::RECORDING_S_MAX.saturating_mul(1_000),
             trim: record.trim,
         };
+        // Kept for the last status callback, which reports it before the recording of a `<Dial>`.
         self.facts.api_recording = Some(plan.recording);
         self.start_recording(now, plan, record.callback);
     }
 
     pub(super) fn mint_recording(&mut self, now: Now) -> RecordingSid {
+        // Minted here and not by the recorder: a webhook may name a recording before it has a file.
         RecordingSid::mint(now.unix_ms, self.setup.origin, self.random.number())
     }
 
@@ -104,6 +106,7 @@ impl Call {
 
     pub(super) fn stop_recording(&mut self, now: Now, recording: RecordingSid) {
         let Some(state) = self.recordings.get_mut(&recording) else { return };
+        // One that ended by silence or by its length is closed already.
         if state.ended.is_none() {
             state.ended = Some(now);
             self.effect(CallEffect::StopRecording { recording });
@@ -125,6 +128,7 @@ impl Call {
         cause: RecordingEnd,
     ) {
         if let Some(state) = self.recordings.get_mut(&recording) {
+            // Where we stopped it, our stop is the end; the confirmation comes a round trip later.
             state.ended.get_or_insert(now);
         }
         self.on_activity(|activity, call| activity.on_recording_ended(call, now, recording, cause));
@@ -137,6 +141,8 @@ impl Call {
         state.done = true;
         let state = state.clone();
         match outcome {
+            // The length of the file, which may be shorter than the time recorded: silence may be
+            // cut.
             RecordingOutcome::Completed { duration_s } => {
                 self.recording_event(
                     &state,
@@ -148,6 +154,8 @@ impl Call {
             RecordingOutcome::Absent => {
                 self.recording_event(&state, RecordingEvent::Absent, "absent", None);
             }
+            // There is no event for a failure. Who waits for the file has subscribed to
+            // `completed`.
             RecordingOutcome::Failed { sentence } => {
                 self.timeline("error", format!("{recording} failed: {sentence}"));
                 self.recording_event(&state, RecordingEvent::Completed, "failed", None);

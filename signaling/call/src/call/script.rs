@@ -58,6 +58,7 @@ impl Call {
         match self.setup.document.clone() {
             DocumentSource::Url(webhook) => self.fetch_webhook(now, &webhook),
             DocumentSource::Twiml(text) => self.adopt_inline(now, &text),
+            // A child without a screening document is ready for its parent at once.
             DocumentSource::None => self.document_over(now),
         }
     }
@@ -66,6 +67,7 @@ impl Call {
         match WebUrl::parse(&webhook.url) {
             Ok(url) => self.fetch(url, webhook.method, Form::new(), false),
             Err(fault) => {
+                // No request was made: the notification shows the URL that could not be used.
                 self.script.exchange = Exchange { url: webhook.url.clone(), ..Exchange::default() };
                 self.fatal(now, fault.into());
             }
@@ -99,6 +101,7 @@ impl Call {
             Leg::New | Leg::Inviting { .. } => {
                 // Before the answer no document runs: this one becomes the first.
                 self.setup.document = document;
+                // The parent must not bridge a call that runs a document of its own.
                 if self.tied {
                     self.tied = false;
                     self.effect(CallEffect::ToParent(ChildEvent::Left));
@@ -106,6 +109,8 @@ impl Call {
             }
             Leg::Ringing | Leg::Up => {
                 self.timeline("api", "redirected by REST");
+                // Before the new document: prompts and children of the old verb stop first, and its
+                // action is not requested.
                 self.abort_activity(now);
                 if self.tied {
                     self.tied = false;
@@ -135,12 +140,14 @@ impl Call {
         fallback: bool,
         result: Result<HttpAnswer, HttpFailure>,
     ) {
+        // Before the result is looked at: the notification of a failure shows this exchange.
         self.script.exchange = exchange;
         self.script.from_fallback = fallback;
         let answer = match result {
             Ok(answer) => answer,
             Err(failure) => return self.fatal(now, Finding::error(failure.code, failure.sentence)),
         };
+        // Relative URLs count from the URL that answered after redirects (RFC 3986 §5.1.3).
         self.script.base = WebUrl::parse(&answer.final_url).ok();
         match Content::of(answer) {
             Ok(Content::Twiml(document)) => self.adopt(now, document),
@@ -151,6 +158,7 @@ impl Call {
                 self.answer(now);
                 self.speak_last(PromptSource::Say { speech: Speech::plain(text), voice, language });
             }
+            // A file in place of a document is played once, then the call hangs up (twiml.md 1.1).
             Ok(Content::Audio(audio)) => {
                 self.answer(now);
                 self.speak_last(PromptSource::Audio(audio));
@@ -160,6 +168,7 @@ impl Call {
     }
 
     fn adopt_inline(&mut self, now: Now, text: &str) {
+        // An inline document has no URL, so its relative links have no base (`Call::resolve`).
         self.script.base = None;
         self.script.exchange = Exchange::default();
         self.script.from_fallback = false;
@@ -170,17 +179,23 @@ impl Call {
     }
 
     fn adopt(&mut self, now: Now, document: Document) {
+        // Before the limits are checked: the customer also sees the faults of a document that ends
+        // the loop.
         for finding in document.warnings {
             self.notify(finding, None);
         }
         self.script.documents += 1;
+        // Two bounds: a verb that takes time resets `idle_documents` and never `documents`.
         self.script.idle_documents += 1;
         if self.script.documents > limits::TWIML_DOCUMENTS_MAX
             || self.script.idle_documents > limits::TWIML_IDLE_DOCUMENTS_MAX
         {
             return self.end_loop(now);
         }
+        // Before the verbs of a transfer run, the transferor is unbridged or released.
         self.transfer_document(now);
+        // Prompts of the document before have been played or aborted: their URLs are not shown any
+        // more.
         self.files.clear();
         self.script.verbs = document.verbs.into();
         self.next_verb(now);
@@ -192,6 +207,7 @@ impl Call {
             "the call ran {} documents, {} in a row without a verb that takes time: it is ended",
             self.script.documents, self.script.idle_documents
         );
+        // 11215 also for loops of documents: for the customer both are redirects without an end.
         self.facts.error_code = Some(Code::HTTP_REDIRECTS);
         self.notify(Finding::error(Code::HTTP_REDIRECTS, message), None);
         self.hang_up(now);
@@ -199,6 +215,7 @@ impl Call {
 
     /// Runs verbs until one takes time or moves the call; hangs up after the last.
     pub(super) fn next_verb(&mut self, now: Now) {
+        // A loop, not a recursion: a document may hold 1,000 elements that take no time.
         while let Some(placed) = self.script.verbs.pop_front() {
             self.timeline("verb", format!("<{}> at {}", placed.verb.name(), placed.position));
             if self.run(now, placed) == Flow::Waits {
@@ -223,14 +240,19 @@ impl Call {
             Verb::Record(record) => self.record(now, *record, position),
             Verb::Dial(dial) => self.dial(now, *dial, position),
             Verb::Refer(refer) => self.refer_away(now, refer, position),
+            // Without the results of earlier verbs (twiml.md 2.8).
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),
             Verb::Hangup => self.hang_up(now),
             Verb::Unsupported { what, goes_on, callback } => {
+                // The application waits for an event of the feature and gets its error (webhooks.md
+                // 5.10).
                 if let Some(callback) = callback {
                     self.side_error(now, &callback, &what);
                 }
                 let finding = Finding::error(Code::VERB_NOT_SUPPORTED, what).at(position);
+                // A side feature does not carry the call: the verbs behind it still make sense
+                // (twiml.md 7).
                 if goes_on {
                     self.notify(finding, None);
                     return Flow::Next;
@@ -244,6 +266,7 @@ impl Call {
 
     /// Reports to the status callback of a side feature that it did not start.
     fn side_error(&mut self, now: Now, callback: &SideCallback, reason: &str) {
+        // An unusable URL gets no warning of its own: the notification of the verb follows anyway.
         let Ok(url) = self.resolve(&callback.link.url) else { return };
         let [event, value, error] = callback.event;
         let mut form = Form::new();
@@ -259,6 +282,7 @@ impl Call {
     fn reject(&mut self, now: Now, reject: Reject) {
         match (self.leg, reject) {
             (Leg::Ringing, Reject::Busy) => self.end(now, CallStatus::Busy, Ending::Reject(486)),
+            // The compatible API records a rejected call as `no-answer` (webhooks.md 7.2).
             (Leg::Ringing, Reject::Rejected) => {
                 let status = self.setup.settings.reject_status;
                 self.end(now, CallStatus::NoAnswer, Ending::Reject(status));
@@ -270,6 +294,8 @@ impl Call {
 
     /// No verb is left: a screened child reports that it is ready, any other call hangs up.
     fn document_over(&mut self, now: Now) {
+        // First, because a child may be transferred, too: its parent does not wait for this
+        // document.
         if self.transfer.is_some() {
             return self.transfer_failed(now);
         }
@@ -287,6 +313,7 @@ impl Call {
         match (self.leg, self.script.unanswered_dial) {
             (Leg::Over, _) => {}
             (Leg::Ringing, Some(status)) => {
+                // The caller's phone shows why the dial failed (twiml.md 6).
                 let response = match status {
                     CallStatus::Busy => 486,
                     CallStatus::NoAnswer => 480,
@@ -294,6 +321,8 @@ impl Call {
                 };
                 self.end(now, status, Ending::Reject(response));
             }
+            // A document that ends is not a refusal: the call is answered and `completed` (twiml.md
+            // 1.3).
             (Leg::Ringing, None) => {
                 self.answer(now);
                 self.end(now, CallStatus::Completed, Ending::Bye);
@@ -330,6 +359,7 @@ impl Call {
                 self.fetch(url, fallback.method, extra, true);
             }
             Err(fault) => {
+                // A fallback URL that cannot be used is a second error and gets no second fallback.
                 self.notify(fault.into(), None);
                 self.announce_error(now);
             }
@@ -337,6 +367,7 @@ impl Call {
     }
 
     fn announce_error(&mut self, now: Now) {
+        // The sentence needs media, so a ringing call is answered first (webhooks.md 8.1).
         self.answer(now);
         let (voice, language) = self.default_voice();
         let text = self.setup.settings.error_sentence.clone();

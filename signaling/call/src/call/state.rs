@@ -78,6 +78,7 @@ pub(super) struct Names {
 impl Names {
     /// Ids that answers to an earlier call with the same SID do not match.
     pub(super) fn of_successor() -> Self {
+        // No call makes 2^31 requests, so the two ranges never meet.
         Self { http: u32::MAX / 2, ..Self::default() }
     }
 

@@ -46,6 +46,7 @@ impl Call {
     /// A party of this call's `<Dial>` sent a REFER: refuses it, or starts the transfer of the other party.
     pub(super) fn referred(&mut self, from: CallSid, referral: Referral) {
         let is_own = from == self.setup.sid;
+        // One transfer at a time: a second one would bring a second document for one party.
         let decided = match &self.activity {
             Activity::Dialing(dialing) if self.transfer.is_none() => {
                 dialing.referral_to(from, is_own).ok_or_else(not_in_dial)
@@ -72,6 +73,7 @@ impl Call {
         let (other, url, method) = other;
         self.timeline("sip", "the phone asks for a transfer");
         self.effect(CallEffect::AnswerRefer { from, answer: Ok(()) });
+        // With Replaces the phone has chosen both parties: no document decides (RFC 3891).
         if let Some(with) = referral.instead_of {
             return self.effect(CallEffect::Join { from, with });
         }
@@ -83,7 +85,11 @@ impl Call {
             target: referral.target,
             on_bridge: dialing.answers_on_bridge(),
         };
+        // The document runs on the call of the other party: the child's where our phone asked, else
+        // ours.
         if is_own {
+            // Marked first: when our phone hangs up during the transfer, the child is released and
+            // not hung up.
             dialing.let_transfer(other);
             let transfer = Box::new(transfer);
             self.effect(CallEffect::Transfer { sid: other, transfer });
@@ -106,7 +112,10 @@ impl Call {
             is_apart: false,
             kept,
             verbs: mem::take(&mut self.script.verbs),
+            // A copy: until the document arrives, links of the kept activity still count from it.
             base: self.script.base.clone(),
+            // Unless a `<Dial>` of the document fails by a status of its own
+            // (`note_transfer_outcome`).
             failure: 603,
         }));
         let mut extra = Form::new();
@@ -117,10 +126,13 @@ impl Call {
 
     /// The document of a transfer has arrived.
     pub(super) fn transfer_document(&mut self, now: Now) {
+        // Later documents of the transfer (redirect, action) find the parties apart already.
         let Some(transfer) = self.transfer.as_mut().filter(|transfer| !transfer.is_apart) else {
             return;
         };
         if !transfer.on_bridge {
+            // Without `answerOnBridge` the transferor leaves as soon as the document is fetched
+            // (twiml.md 2.12).
             return self.release_transferor(now);
         }
         transfer.is_apart = true;
@@ -132,6 +144,7 @@ impl Call {
     pub(super) fn release_transferor(&mut self, now: Now) {
         let Some(transfer) = self.transfer.take() else { return };
         let from = transfer.from;
+        // With `answerOnBridge` the two were unbridged when the document arrived.
         if !transfer.is_apart {
             self.effect(CallEffect::Unbridge { child: from });
         }
@@ -146,6 +159,8 @@ impl Call {
         let Some(transfer) = self.transfer.take() else { return };
         let (from, status) = (transfer.from, transfer.failure);
         if !transfer.on_bridge {
+            // Without `answerOnBridge` there is no way back: without a document the call ends
+            // (twiml.md 2.12).
             self.leave_kept(now, transfer.kept, from);
             self.effect(CallEffect::TransferEnded { from, status, leaves: true });
             return self.end(now, CallStatus::Completed, Ending::Bye);
@@ -175,6 +190,7 @@ impl Call {
     /// has to end.
     pub(super) fn end_transfer(&mut self) -> Option<Activity> {
         let transfer = self.transfer.take()?;
+        // 487: the transfer was cut off before it had a result.
         let (from, status) = (transfer.from, 487);
         self.effect(CallEffect::TransferEnded { from, status, leaves: false });
         Some(transfer.kept)
@@ -194,12 +210,14 @@ impl Call {
     fn leave_kept(&mut self, now: Now, kept: Activity, from: CallSid) {
         match kept {
             Activity::Dialing(mut dialing) => self.leave_dial(now, &mut dialing, from),
+            // Not the call of a `<Dial>` but a child in one: it leaves that of its parent.
             _ => self.tied = false,
         }
     }
 
     pub(super) fn leave_dial(&mut self, now: Now, dialing: &mut Dialing, from: CallSid) {
         dialing.part_with(from);
+        // The recording of a `<Dial>` holds the two parties of its bridge, and one of them leaves.
         if let Some(recording) = dialing.recording() {
             self.stop_recording(now, recording);
         }
@@ -227,6 +245,7 @@ impl Call {
             _ => {}
         }
         self.tied = false;
+        // Nobody is left to hear the rest of the document.
         self.script.verbs.clear();
         if patience {
             self.await_departure(now);

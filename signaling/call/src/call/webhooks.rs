@@ -45,6 +45,7 @@ impl Call {
             extra,
             idempotency_token: self.random.uuid(),
         };
+        // Before the effect takes the request: a failure shows the request beside its answer.
         let exchange = Exchange::of(&request);
         self.effect(CallEffect::Http(Box::new(request)));
         (id, exchange)
@@ -84,6 +85,7 @@ impl Call {
     /// Drops the answer to a document request when it arrives.
     pub(super) fn abandon(&mut self, request: HttpId) {
         if let Some(pending) = self.requests.get_mut(&request) {
+            // Not removed: a call is not finished while one of its requests is out.
             *pending = Pending::Abandoned;
         }
     }
@@ -94,6 +96,7 @@ impl Call {
         request: HttpId,
         result: Result<HttpAnswer, HttpFailure>,
     ) {
+        // An answer to the broken call that this one replaces, or one that came after `give_up`.
         let Some(pending) = self.requests.remove(&request) else { return };
         match pending {
             Pending::Document { mut exchange, fallback } => {
@@ -104,6 +107,8 @@ impl Call {
             }
             Pending::Callback { mut exchange } => {
                 let fault = match result {
+                    // The body is not looked at: an answer to a callback is never run (twiml.md
+                    // 1.1).
                     Ok(answer) if (200..300).contains(&answer.status) => return,
                     Ok(answer) => {
                         exchange.note(&answer);
@@ -140,6 +145,7 @@ impl Call {
 
     /// Counts a progress event and sends its callback, if the customer wants it.
     pub(super) fn progress_event(&mut self, now: Now, event: ProgressEvent) {
+        // Each event takes a number, whether or not it is sent (webhooks.md 5.5).
         let sequence = self.facts.sequence;
         self.facts.sequence += 1;
         let Some(callback) = self.setup.status_callback.clone() else { return };
@@ -166,12 +172,15 @@ impl Call {
     fn terminal_parameters(&self, now: Now, form: &mut Form) {
         let duration_s = self.duration_s(now).unwrap_or(0);
         form.push("CallDuration", duration_s);
+        // In minutes, each begun minute counted; `CallDuration` is in seconds.
         form.push("Duration", duration_s.div_ceil(60));
         if let Some(status) = self.facts.sip_status {
             form.push("SipResponseCode", status);
         }
         if let Some(recording) = self.facts.api_recording {
             self.recording_parameters(now, recording, form);
+        // The recording belongs to the parent, which alone has its state: its length is measured
+        // here.
         } else if let Some((recording, began)) = self.facts.dial_recording {
             let duration_s = nearest_second(now.mono.since(began));
             form.push("RecordingUrl", self.recording_url(recording));
@@ -217,6 +226,7 @@ impl Call {
             if let Some(username) = &sip.username {
                 form.push("SipUsername", username);
             }
+            // Other headers never reach an application (sip.md 9).
             let passes =
                 |name: &str| is_x_header(name) || name.eq_ignore_ascii_case("User-to-User");
             push_headers(&mut form, "SipHeader_", &sip.headers, passes);
@@ -227,6 +237,7 @@ impl Call {
 
     fn screening_parameters(&self, form: &mut Form) {
         let target = self.setup.leg.as_ref().map(|leg| &leg.target);
+        // A document that REST or a transfer runs on a child is no screening: it gets no `Sip*`.
         let Some(Target::Sip(target)) = target.filter(|_| self.tied) else { return };
         form.push("SipDomain", &target.host);
         let own = self.setup.settings.own_domains.iter();
@@ -249,6 +260,7 @@ impl Call {
         form.push("AccountSid", setup.account);
         form.push("From", &setup.from);
         form.push("To", &setup.to);
+        // Copies, which the API sends under both names (webhooks.md 2).
         form.push("Caller", &setup.from);
         form.push("Called", &setup.to);
         form.push("CallStatus", self.status.as_str());

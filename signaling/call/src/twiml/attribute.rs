@@ -92,6 +92,7 @@ impl Attribute {
         match self.kind {
             Kind::Whole(least, most) => whole(raw, least, most),
             Kind::WholeOrAuto(least, most) => match (raw.trim(), self.default) {
+                // `auto` is for a speech recogniser, and there is none.
                 ("auto", Some(default)) => whole(default, least, most),
                 (text, _) => whole(text, least, most),
             },
@@ -154,6 +155,7 @@ impl Attributes {
     ) -> Result<Self, Finding> {
         let mut values = BTreeMap::new();
         let mut written = Vec::new();
+        // Defaults first: a valid value replaces its default, an invalid one leaves it.
         for declared in table {
             if let Some(value) = declared.default.and_then(|text| declared.check(text)) {
                 values.insert(declared.name, value);
@@ -168,6 +170,8 @@ impl Attributes {
             let too_long = raw.value().len() > limits::TWIML_VALUE_BYTES_MAX;
             match declared.check(raw.value()).filter(|_| !too_long) {
                 Some(value) => {
+                    // Kept apart, because a verb may warn of an attribute that has its default's
+                    // value.
                     written.push(declared.name);
                     values.insert(declared.name, value);
                 }

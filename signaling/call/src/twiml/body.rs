@@ -29,6 +29,7 @@ fn charset(content_type: &str) -> Option<String> {
 }
 
 fn declared(body: &[u8]) -> Option<String> {
+    // 200 bytes hold any declaration, which has to be at the start (XML 1.0 §2.8).
     let start = String::from_utf8_lossy(body.get(..body.len().min(200))?).into_owned();
     let declaration = start.strip_prefix("<?xml")?.split_once("?>")?.0;
     let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();

@@ -43,10 +43,13 @@ impl Document {
     /// # Errors
     /// 12100 not well-formed, with a DTD, or past a limit; 12101 another XML version; 12102 another root.
     pub fn parse(text: &str) -> Result<Self, Finding> {
+        // Before the parser, because another version has a code of its own (12101).
         check_version(text)?;
+        // Before the tree, which takes many times the memory of its text.
         if text.len() > limits::TWIML_BYTES_MAX {
             return Err(unreadable(format!("more than {} bytes", limits::TWIML_BYTES_MAX), None));
         }
+        // Without DTDs no entity can expand a short document into a huge one.
         let options =
             ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..Default::default() };
         let tree = roxmltree::Document::parse_with_options(text, options).map_err(|error| {
@@ -61,9 +64,11 @@ impl Document {
                 Finding::error(Code::TWIML_ROOT, format!("the root is <{name}>, not <Response>"));
             return Err(finding.at(reading.place(root)));
         }
+        // Before any verb is read: readers recurse, and rely on these limits.
         check_size(root, &reading)?;
         let verbs = reading.verbs(root);
         let mut warnings = reading.findings;
+        // The last warning that is kept says how many are not.
         let more = warnings.len().saturating_sub(WARNINGS_MAX);
         if let Some(last) = warnings.get_mut(WARNINGS_MAX.saturating_sub(1)).filter(|_| more > 0) {
             last.message = format!("{} (and {more} more warnings)", last.message);
@@ -152,6 +157,7 @@ impl Reading<'_> {
 
 /// The text directly in an element, trimmed: a number, a URI, a URL, a name.
 pub(crate) fn own_text(node: Node<'_, '_>) -> String {
+    // Text of child elements is theirs: a `<Sip>` may hold its URI beside `<Headers>`.
     let text: String =
         node.children().filter(Node::is_text).filter_map(|text| text.text()).collect();
     text.trim().to_owned()
@@ -162,6 +168,7 @@ fn check_version(text: &str) -> Result<(), Finding> {
     else {
         return Ok(());
     };
+    // Read by hand: the declaration is not a node of the tree.
     let version = declaration.0.split_once("version").map_or("", |(_, rest)| rest);
     let version = version.trim_start_matches([' ', '\t', '\r', '\n', '=']);
     let quoted = |quote: char| version.strip_prefix(quote).and_then(|rest| rest.split_once(quote));
@@ -180,6 +187,7 @@ fn check_size(root: Node<'_, '_>, reading: &Reading<'_>) -> Result<(), Finding> 
     for (count, node) in elements.enumerate() {
         let reason = if count >= limits::TWIML_ELEMENTS_MAX {
             format!("more than {} elements", limits::TWIML_ELEMENTS_MAX)
+        // `ancestors` starts with the node itself and ends with the document.
         } else if node.ancestors().nth(limits::TWIML_DEPTH_MAX + 1).is_some() {
             format!("elements nested deeper than {}", limits::TWIML_DEPTH_MAX)
         } else if node.attributes().len() > limits::TWIML_ATTRIBUTES_MAX {

@@ -20,6 +20,7 @@ impl<'a> Positions<'a> {
             }
             at = behind(at, byte);
         }
+        // The end of a text whose length is an exact multiple of `STEP`.
         marks.push(at);
         Self { text, marks }
     }

@@ -32,6 +32,7 @@ impl Waits for Departing {
     }
 
     fn on_timeout(&mut self, call: &mut Call, now: Now) -> Still {
+        // The phone has its final NOTIFY and sent no BYE: ours ends the dialog (sip.md 16.1).
         call.end(now, CallStatus::Completed, Ending::Bye);
         Still::Over
     }

@@ -39,6 +39,7 @@ impl Call {
 
 impl Waits for SendingDigits {
     fn on_play_ended(&mut self, call: &mut Call, now: Now, play: PlayId) -> Still {
+        // The end of an earlier play may arrive late: `StopPlay` does not take it back.
         if play != self.play {
             return Still::Waiting;
         }
@@ -53,6 +54,7 @@ impl Waits for SendingDigits {
 
 impl Waits for PlayingDigits {
     fn on_play_ended(&mut self, call: &mut Call, now: Now, play: PlayId) -> Still {
+        // A late end of an earlier play, as in `SendingDigits`.
         if play != self.play {
             return Still::Waiting;
         }

@@ -37,6 +37,7 @@ impl Waits for Echoing {
     }
 
     fn abort(&mut self, call: &mut Call, _now: Now) {
+        // Only where the leg stays: the end of a leg ends its echo.
         call.effect(CallEffect::Echo { is_on: false });
     }
 }

@@ -78,6 +78,7 @@ impl Call {
             };
             gathering.queue.push_back(item);
         }
+        // Where no prompt loads, no input would start the first pause or the timer.
         gathering.go_on(self, now);
         self.activity = Activity::Gathering(Box::new(gathering));
     }
@@ -120,6 +121,7 @@ impl Gathering {
             Some(Item::Pause(pause)) => Stage::Pausing { until: now.mono + pause },
             None => Stage::Silent,
         };
+        // A key during the prompts has started the timer already (twiml.md 2.4, rule 3).
         if self.stage == Stage::Silent && self.silence_until.is_none() {
             self.restart_timer(now);
         }
@@ -131,6 +133,7 @@ impl Gathering {
             call.effect(CallEffect::StopPlay);
         }
         self.stage = Stage::Silent;
+        // Their results may still arrive, and `on_prompt` ignores the ones that it does not know.
         self.loading.clear();
         for item in self.queue.drain(..) {
             if let Item::Prompt { prompt, .. } = item {
@@ -141,6 +144,7 @@ impl Gathering {
 
     /// Ends the verb with the digits so far. `key` is the finishing key, if one was pressed.
     fn finish(&mut self, call: &mut Call, now: Now, key: Option<u8>) -> Still {
+        // With `bargeIn="false"` the last key may come while a prompt still plays.
         self.silence(call);
         if self.digits.is_empty() && !self.spec.action_on_empty_result {
             call.next_verb(now);
@@ -148,6 +152,7 @@ impl Gathering {
         }
         let mut form = Form::new();
         form.push("Digits", std::mem::take(&mut self.digits));
+        // Present and empty where a timeout or `numDigits` ended the input.
         form.push("FinishedOnKey", key.map(|key| char::from(key).to_string()).unwrap_or_default());
         call.follow(now, &self.spec.action, form);
         Still::Over
@@ -165,6 +170,7 @@ impl Waits for Gathering {
 
     fn on_timeout(&mut self, call: &mut Call, now: Now) -> Still {
         match (self.stage, self.silence_until) {
+            // The end of the input goes before the end of a pause at the same instant.
             (_, Some(at)) if at <= now.mono => return self.finish(call, now, None),
             (Stage::Pausing { .. }, _) => self.go_on(call, now),
             (Stage::Loading | Stage::Playing(_) | Stage::Silent, _) => {}
@@ -173,9 +179,11 @@ impl Waits for Gathering {
     }
 
     fn on_digit(&mut self, call: &mut Call, now: Now, digit: u8) -> Still {
+        // Before the count: the finishing key is not one of the digits (twiml.md 2.4, rule 4).
         if self.spec.finish_on_key == Some(digit) {
             return self.finish(call, now, Some(digit));
         }
+        // Without `numDigits` only this bound limits what a party can send.
         if self.digits.len() < limits::DIGITS_QUEUED_MAX {
             self.digits.push(char::from(digit));
         }
@@ -205,6 +213,7 @@ impl Waits for Gathering {
             return Still::Waiting;
         };
         let failed = |item: &Item| matches!(item, Item::Prompt { prompt: p, .. } if *p == prompt);
+        // A prompt that failed is not loaded; the others are dropped by name below.
         self.queue.retain(|item| !failed(item));
         self.silence(call);
         // Inside of <Gather> a bad content type has its own code.

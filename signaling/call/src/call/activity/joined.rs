@@ -22,6 +22,8 @@ impl Call {
     /// Control has bridged this call with `peer`, which takes the place of its party.
     pub(crate) fn joined(&mut self, now: Now, peer: CallSid, instead_of: CallSid) {
         if self.is_over() {
+            // The leg ended while Control bridged: the peer must not stay with a party that is
+            // gone.
             return self.effect(CallEffect::PeerEnds { sid: peer });
         }
         let dialing = match mem::take(&mut self.activity) {
@@ -29,6 +31,7 @@ impl Call {
                 self.leave_dial(now, &mut dialing, instead_of);
                 Some(dialing)
             }
+            // Joined once more: the `<Dial>` from before the first time still waits for its end.
             Activity::Joined(joined) => joined.dialing,
             _ => {
                 self.tied = false;
@@ -43,6 +46,7 @@ impl Call {
     pub(crate) fn peer_ended(&mut self, now: Now, peer: CallSid) {
         match mem::take(&mut self.activity) {
             Activity::Joined(joined) if joined.peer == peer => match joined.dialing {
+                // The verb reports `completed`: it had connected a child before the transfer.
                 Some(dialing) => self.dial_ended(now, dialing, CallStatus::Completed),
                 None => self.hang_up(now),
             },

@@ -221,6 +221,7 @@ impl Waits for Activity {
 impl Call {
     /// Hands an input to the activity, which stays or has started what follows.
     pub(crate) fn on_activity(&mut self, input: impl FnOnce(&mut Activity, &mut Self) -> Still) {
+        // Taken out: the input may change every field of the call, this one included.
         let mut activity = std::mem::take(&mut self.activity);
         if input(&mut activity, self) == Still::Waiting {
             debug_assert!(

@@ -17,6 +17,7 @@ pub(crate) struct Pausing {
 impl Call {
     pub(crate) fn pause(&mut self, now: Now, pause: &Pause) {
         let until = now.mono + Duration::from_secs(u64::from(pause.length_s));
+        // Not answered: as the first verb a pause delays the answer (twiml.md 2.3).
         self.activity = Activity::Pausing(Pausing { until });
     }
 }

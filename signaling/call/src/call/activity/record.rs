@@ -32,6 +32,7 @@ enum Stage {
 
 impl Call {
     pub(crate) fn record(&mut self, now: Now, spec: Record, position: Position) {
+        // Checked first: nothing is recorded whose result could not be reported.
         if let Err(fault) = self.resolve(&spec.action.url) {
             return self.fatal(now, Finding::from(fault).at(position));
         }
@@ -49,6 +50,7 @@ impl Call {
         let plan = RecordingPlan {
             recording: self.mint_recording(now),
             source: RecordingSource::RecordVerb,
+            // The caller alone, in mono (twiml.md 2.5).
             track: RecordingTrack::Inbound,
             channels: 1,
             silence_ms: spec.timeout_s.saturating_mul(1_000),
@@ -98,11 +100,13 @@ impl Waits for RecordVerb {
         let key = char::from(digit);
         match self.stage {
             Stage::Recording(recording) if self.spec.finish_on_key.contains(key) => {
+                // First, so that the action reports the final length.
                 call.stop_recording(now, recording);
                 let form = call.record_result(now, recording, &key.to_string());
                 call.follow(now, &self.spec.action, form);
                 Still::Over
             }
+            // Before the recording there is nothing for a key to end.
             Stage::BeepLoading(_) | Stage::Beeping(_) | Stage::Recording(_) => Still::Waiting,
         }
     }
@@ -145,6 +149,7 @@ impl Waits for RecordVerb {
 
     /// The caller hung up while being recorded: requests the action; its answer is not executed.
     fn on_leg_over(self, call: &mut Call, now: Now) -> Option<Activity> {
+        // Hung up during the beep: nothing was recorded, so there is no action.
         if let Stage::Recording(recording) = self.stage {
             let form = call.record_result(now, recording, "hangup");
             if let Ok(url) = call.resolve(&self.spec.action.url) {

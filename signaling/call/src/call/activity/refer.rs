@@ -37,6 +37,8 @@ impl Call {
             let message = "<Refer> works on SIP legs only: this one comes over a carrier";
             return self.fatal(now, Finding::error(Code::REFER_NOT_SIP, message).at(position));
         }
+        // The REFER goes out in the dialog of this call, which an unanswered call does not have
+        // yet.
         self.answer(now);
         let Refer { action, target } = refer;
         let until = now.mono + NOTIFY_TIMEOUT;
@@ -59,6 +61,7 @@ impl Call {
     /// A NOTIFY about our REFER; `is_over` when it ends the subscription.
     pub(crate) fn refer_progress(&mut self, now: Now, status: Option<u16>, is_over: bool) {
         let Activity::Referring(referring) = &mut self.activity else { return };
+        // A NOTIFY that only ends the subscription does not take back the status before it.
         referring.notified = status.or(referring.notified);
         let ends = is_over || status.is_some_and(is_final);
         // The action reports the response to the REFER as well.
@@ -81,6 +84,7 @@ impl Call {
     /// Whether the leg is SIP between the party and us, not a carrier's.
     fn is_sip(&self) -> bool {
         match &self.setup.leg {
+            // `SipFacts` come with INVITEs to a SIP domain; a carrier's call has none.
             None => self.setup.sip.is_some(),
             Some(leg) => matches!(leg.target, Target::Sip(_)),
         }
@@ -96,6 +100,7 @@ impl Waits for Referring {
         self.finish(call, now)
     }
 
+    // No `abort`: a REFER that the phone has accepted cannot be taken back.
     /// Requests the action; its answer is not executed.
     fn on_leg_over(self, call: &mut Call, _now: Now) -> Option<Activity> {
         if let Some(action) = &self.action
@@ -121,6 +126,7 @@ impl Referring {
         let mut form = Form::new();
         let notified = self.notified.filter(|status| is_final(*status));
         let status = match (self.response, notified) {
+            // A refusal counts before any NOTIFY: the phone never tried (twiml.md 2.10).
             (Some(300..), _) => Some(CallStatus::Failed),
             (_, Some(200..=299)) => Some(CallStatus::InProgress),
             (_, Some(status)) => Some(status_of_final_response(status)),

@@ -33,6 +33,7 @@ enum Then {
 
 impl Call {
     pub(crate) fn say(&mut self, now: Now, say: Say) {
+        // First: the 200 is on its way while the prompt is made.
         self.answer(now);
         let repeat = say.repeat;
         let source = self.say_source(say);
@@ -59,6 +60,7 @@ impl Call {
     pub(crate) fn play_file(&mut self, now: Now, url: &str, repeat: u32, position: Position) {
         match self.resolve(url) {
             Ok(url) => {
+                // After the check: with a bad URL the fallback document decides whether to answer.
                 self.answer(now);
                 self.speak(PromptSource::Url(url), repeat, Then::NextVerb);
             }
@@ -81,6 +83,7 @@ impl Call {
         let prompt = self.names.prompt();
         if let PromptSource::Url(url) = &source {
             self.warn_of_edges(url);
+            // A failure names its prompt only, and the notification shows the URL.
             self.files.insert(prompt, url.clone());
         }
         self.effect(CallEffect::LoadPrompt { prompt, source });
@@ -123,6 +126,8 @@ impl Waits for Speaking {
             (Err(failure), Then::NextVerb) => {
                 call.prompt_failed(now, prompt, failure.code, &failure.sentence);
             }
+            // Not `fatal`, which would speak the error sentence: that may be the prompt that
+            // failed.
             (Err(failure), Then::HangUp) => {
                 call.notify(Finding::error(failure.code, &*failure.sentence), None);
                 call.hang_up(now);

@@ -166,6 +166,7 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
             "Number" => targets.push(noun::read_number(child, reading)?),
             "Sip" => targets.push(noun::read_sip(child, reading)?),
             "Client" | "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
+            // Breaks the verb: no other target can stand in for a room or a queue.
             "Conference" | "Queue" | "Application" => {
                 let message = format!("<Dial><{name}> is not supported by this gateway");
                 return Err(broken(Code::VERB_NOT_SUPPORTED, message, child, reading));
@@ -174,6 +175,7 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
         }
     }
     let text = own_text(node);
+    // A number as plain text; beside nouns, text is only white space or a mistake.
     if targets.is_empty() && !text.is_empty() {
         targets.push(noun::plain_number(&text));
     }
@@ -188,6 +190,7 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
         targets.truncate(most);
     }
     if targets.is_empty() {
+        // A warning: the verb fails when it runs, and its action reports that.
         reading.warn(
             Code::NUMBER_FORMAT,
             "<Dial> has no target: it fails at once".to_owned(),

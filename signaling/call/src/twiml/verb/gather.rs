@@ -108,6 +108,8 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
     if attributes.words("input").contains(&"speech") {
         let message = "there is no speech engine: <Gather> takes DTMF only".to_owned();
+        // `dtmf speech` still works by keys; `speech` alone could never get an input (twiml.md
+        // 2.4).
         if !attributes.words("input").contains(&"dtmf") {
             return Err(broken(Code::GATHER_NO_SPEECH_ENGINE, message, node, reading));
         }

@@ -158,6 +158,7 @@ pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<
     let uri = sip_uri(node, &attributes, reading)?;
     let target = match sip_noun::parse(&uri.text) {
         Err(fault) => {
+            // The child is made and fails. Its `To` shows what was written, without headers.
             let address = uri.text.split('?').next().unwrap_or("");
             let to = address.chars().take(limits::SIP_NOUN_URI_MAX).collect();
             Target::Impossible { to, code: fault.code, status: None, sentence: fault.sentence }
@@ -248,6 +249,7 @@ fn sip_uri(
     let rank = |child: &Node<'_, '_>, name: &str| -> u32 {
         child.attribute(name).and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     };
+    // As SRV records are tried: lower priority first, then higher weight (RFC 2782).
     uris.sort_by_key(|child| (rank(child, "priority"), u32::MAX - rank(child, "weight")));
     let mut uris = uris.into_iter();
     if let Some(first) = uris.next() {
@@ -300,6 +302,7 @@ fn add_headers(
     let position = reading.place(node);
     let mut length = 0;
     for (name, value) in headers {
+        // With `=` and `&`, as the header part of a URI counts.
         length += name.len() + value.len() + 2;
         if length > limits::SIP_NOUN_HEADERS_MAX {
             reading.warn(
@@ -323,6 +326,7 @@ fn credentials(
 ) -> Option<SipCredentials> {
     let username = attributes.text("username").filter(|text| !text.is_empty())?;
     let password = attributes.text("password").unwrap_or("");
+    // Both go into the INVITE, where a control character would end their header.
     if [username, password]
         .iter()
         .any(|text| text.len() > 255 || text.chars().any(char::is_control))
@@ -349,6 +353,7 @@ pub fn number(text: &str) -> Target {
         (true, true, 2..=15) => Target::Number(written),
         (true, false, 10) => Target::Number(format!("+1{digits}")),
         (true, false, 3..=7) => Target::Number(digits.to_owned()),
+        // An international number whose `+` was left out, or lost as a space of a form.
         (true, false, 8..=15) => Target::Number(format!("+{digits}")),
         _ => Target::Impossible {
             sentence: format!("`{}` is not a telephone number", brief(text)),

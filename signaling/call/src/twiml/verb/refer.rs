@@ -43,6 +43,7 @@ fn refer_to(text: &str) -> Option<String> {
         .iter()
         .any(|scheme| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme)));
     let uri = if has_scheme { text.to_owned() } else { format!("sip:{text}") };
+    // The one SIP parser decides (ARCHITECTURE.md, I6).
     sip::Uri::parse(uri.as_bytes()).ok().map(|_| uri)
 }
 

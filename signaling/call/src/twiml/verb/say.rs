@@ -38,6 +38,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
         reading.warn(Code::SAY_TEXT, "<Say> has no text: skipped".to_owned(), position);
         return Ok(None);
     }
+    // Skipped and not cut: the call goes on without the text (twiml.md 2.1).
     if speech.characters() > limits::SAY_CHARACTERS_MAX {
         let message =
             format!("<Say> has more than {} characters: skipped", limits::SAY_CHARACTERS_MAX);

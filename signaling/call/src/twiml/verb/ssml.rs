@@ -132,6 +132,7 @@ fn element(
         }
         "sub" => {
             reading.no_children(node);
+            // The alias is spoken in place of the content, so the content is not read.
             speech.push(attributes.text("alias").unwrap_or(""), manner);
             return Ok(());
         }
@@ -273,6 +274,7 @@ fn with_volume(text: &str, manner: &Manner) -> Option<Manner> {
         "x-loud" => VOLUME.1,
         gain => {
             let (sign, number) = signed(gain.strip_suffix("dB")?)?;
+            // Cut first, so that the factor is finite.
             let factor = 10f64.powf(sign * number.min(DECIBELS_MAX) / 20.0);
             (f64::from(manner.volume) * factor) as u32
         }
@@ -336,6 +338,7 @@ fn say_as(
 ) -> Said {
     let kind = attributes.word("interpret-as");
     match kind {
+        // A telephone number is read digit by digit, or the voice would say a quantity.
         "characters" | "spell-out" | "digits" | "telephone" => manner.spelled = true,
         // The voice reads digits as a number by itself.
         "cardinal" | "number" => manner.spelled = false,
@@ -368,6 +371,7 @@ fn sounds(
             return None;
         }
     };
+    // The sounds go into the markup of the voice, which takes printable ASCII.
     let fits = |text: &String| {
         (1..=SOUNDS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
     };

@@ -24,6 +24,7 @@ impl Call {
                 (DocumentSource::None, impossible(&noun.target, Code::URL_INVALID, None, sentence))
             }
         };
+        // A child is a new INVITE, so no proxy takes this hop off (RFC 7332 §4).
         let hops_left = self.setup.max_forwards.checked_sub(1);
         let target = match hops_left {
             Some(_) => target,
@@ -37,6 +38,7 @@ impl Call {
             parent: Some(self.setup.sid),
             direction: CallDirection::OutboundDial,
             from: caller_id.clone().unwrap_or_else(|| self.setup.from.clone()),
+            // A copy: `To` is shown for the life of the call, the target moves into the INVITE.
             to: reported(&target),
             forwarded_from: None,
             application: None,
@@ -44,16 +46,21 @@ impl Call {
             sip: None,
             leg: Some(OutboundLeg {
                 target,
+                // By default the child shows the user part of the parent's From (twiml.md 2.6).
                 caller_id: caller_id.unwrap_or_else(|| user_of(&self.setup.from)),
                 ring_s: spec.timeout_s,
                 send_digits: noun.send_digits,
             }),
             document,
+            // A failed screening document hangs up the child (webhooks.md 8.1): no other replaces
+            // it.
             fallback: None,
             status_callback: noun.status_callback.and_then(|(link, events)| {
                 match self.resolve_link(&link) {
                     Ok(webhook) => Some(StatusCallback { webhook, events }),
                     Err(sentence) => {
+                        // The child rings without its callback: the connection matters more than
+                        // reports on it.
                         self.notify(Finding::warning(Code::URL_INVALID, sentence), None);
                         None
                     }
@@ -62,9 +69,11 @@ impl Call {
             max_forwards: hops_left.unwrap_or_default(),
             // `timeLimit` counts from the bridge, which only the parent knows.
             time_limit_s: self.setup.settings.call_s_max,
+            // `<Dial record>` is a recording of the parent, which holds both parties.
             record: None,
             settings: self.setup.settings.clone(),
             origin: self.setup.origin,
+            // A seed of its own: SIDs and tokens of parent and child must differ.
             seed: self.random.bytes(),
         }
     }
@@ -84,6 +93,7 @@ impl Call {
             NounKind::Number => (is_number(asked), Code::DIAL_CALLER_ID),
             NounKind::Sip if asked.len() > CALLER_ID_MAX => (false, Code::SIP_CALLER_ID_LENGTH),
             NounKind::Sip => (asked.bytes().all(is_caller_id_byte), Code::DIAL_CALLER_ID),
+            // Never rung: the caller id only stands in the child's record.
             NounKind::Other => (true, Code::DIAL_CALLER_ID),
         };
         if fits {

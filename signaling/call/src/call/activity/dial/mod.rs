@@ -76,10 +76,12 @@ enum Ringback {
 
 impl Call {
     pub(crate) fn dial(&mut self, now: Now, mut spec: Dial, position: Position) {
+        // The document of a transfer may run on a child and dial: that is how it finds a new party.
         if self.is_tied_child() && self.transfer.is_none() {
             let message = "<Dial> is not allowed in a screening document";
             return self.fatal(now, Finding::error(Code::DIAL_IN_SCREENING, message).at(position));
         }
+        // Checked before anybody rings: the result has to have a receiver.
         if let Some(Err(fault)) = spec.action.as_ref().map(|action| self.resolve(&action.url)) {
             return self.fatal(now, Finding::from(fault).at(position));
         }
@@ -104,12 +106,15 @@ impl Call {
             referred: None,
             last: None,
         });
+        // Without a target the verb fails like any other, with its action.
         if first.is_empty() {
             return self.dial_ended(now, dialing, CallStatus::Failed);
         }
+        // An unanswered caller has no media to record: the recording then starts at the bridge.
         if self.leg == Leg::Up && dialing.spec.record.as_ref().is_some_and(|r| r.from_ringing) {
             self.record_dial(now, &mut dialing);
         }
+        // `ringTone` replaces early media, so it need not wait for a child to ring.
         if dialing.spec.ring_tone.is_some() {
             self.ring_back(&mut dialing);
         }
@@ -123,10 +128,12 @@ impl Call {
             let kind = noun.kind;
             let setup = self.child_setup(now, &dialing.spec, noun);
             dialing.children.insert(setup.sid, Child { kind, answered: false });
+            // Until a child is answered or ends, the action names the one that was started last.
             dialing.last = Some((setup.sid, kind, None));
             self.timeline("child", format!("dialling {} as {}", setup.to, setup.sid));
             children.push(setup);
         }
+        // One effect: all targets start together (twiml.md 2.6, rule 1).
         self.effect(CallEffect::Dial { children });
     }
 
@@ -138,6 +145,8 @@ impl Call {
             Activity::Parting(parting) => self.parting_child(now, parting, sid, event),
             other => {
                 self.activity = other;
+                // A child that left its `<Dial>` for a transfer is still known to it as the
+                // transferor.
                 if matches!(event, ChildEvent::Ended(_) | ChildEvent::Left) {
                     self.transferor_gone(now, sid);
                 }
@@ -171,6 +180,8 @@ impl Call {
     }
 
     fn child_rings(&mut self, dialing: &mut Dialing, sid: CallSid, early_media: bool) {
+        // The winner is being screened: the caller's ringing goes on unchanged (twiml.md 2.6, rule
+        // 4).
         if dialing.winner.is_some() {
             return;
         }
@@ -194,6 +205,7 @@ impl Call {
             child.answered = true;
             dialing.last = Some((sid, child.kind, None));
         }
+        // Forgotten at once: the winner alone decides the outcome, however the others end.
         let losers: Vec<CallSid> =
             dialing.children.keys().copied().filter(|child| *child != sid).collect();
         for loser in losers {
@@ -207,6 +219,7 @@ impl Call {
         if dialing.winner != Some(sid) || dialing.connected {
             return;
         }
+        // Before the bridge, or the tone would sound over the party's voice.
         self.stop_ringback(dialing);
         // Before the bridge, which needs both legs: that of an unanswered caller comes up with the
         // answer.
@@ -215,6 +228,7 @@ impl Call {
         dialing.early = None;
         self.effect(CallEffect::Bridge { child: sid });
         self.timeline("child", format!("bridged with {sid}"));
+        // `timeLimit` counts from the bridge, which is now (twiml.md 2.6, rule 6).
         let limit_s = dialing.spec.time_limit_s.min(self.setup.settings.call_s_max);
         dialing.limit_at = Some(now.mono + Duration::from_secs(u64::from(limit_s)));
         if dialing.recording.is_none() {
@@ -225,6 +239,7 @@ impl Call {
             .and_then(|recording| Some((recording, self.recordings.get(&recording)?.started.mono)));
         let command = ParentCommand::Bridged { recording };
         self.effect(CallEffect::ToChild { sid, command });
+        // With `answerOnBridge` the transferor of this call has stayed until here (twiml.md 2.12).
         self.release_transferor(now);
     }
 
@@ -259,6 +274,7 @@ impl Call {
         if screened_out && status == CallStatus::Failed {
             dialing.winner = None;
         }
+        // A target that answered ends the search, even if its callee then declined.
         match dialing.waiting.pop_front().filter(|_| dialing.winner.is_none()) {
             Some(next) => {
                 self.launch(now, &mut dialing, vec![next]);
@@ -290,6 +306,7 @@ impl Call {
     /// The verb is over and our leg is not: requests the action or runs the next verb.
     pub(crate) fn dial_ended(&mut self, now: Now, mut dialing: Box<Dialing>, status: CallStatus) {
         self.stop_ringback(&mut dialing);
+        // In a transfer this is the result that the transferor's final NOTIFY reports.
         self.note_transfer_outcome(status);
         if let Some(recording) = dialing.recording {
             self.stop_recording(now, recording);
@@ -318,6 +335,7 @@ impl Call {
 
     /// Loads the ringback, if this leg is answered and has none yet.
     fn ring_back(&mut self, dialing: &mut Dialing) {
+        // An unanswered caller needs none: the 180 lets the caller's own side ring.
         if self.leg == Leg::Up && dialing.ringback == Ringback::Off {
             let tone = Tone::Ring(dialing.spec.ring_tone.unwrap_or(DEFAULT_RING_TONE));
             dialing.ringback = Ringback::Loading(self.load(PromptSource::Tone(tone)));
@@ -340,12 +358,14 @@ impl Waits for Dialing {
 
     /// `timeLimit` is over: hangs up the child. The verb ends when the child has ended.
     fn on_timeout(&mut self, call: &mut Call, _now: Now) -> Still {
+        // Cleared, or the timer would be due again until the child has ended.
         self.limit_at = None;
         call.hang_up_winner(self);
         Still::Waiting
     }
 
     fn on_digit(&mut self, call: &mut Call, _now: Now, digit: u8) -> Still {
+        // Before the bridge there is nobody that `*` could hang up.
         if digit == b'*' && self.spec.hangup_on_star && self.connected {
             call.hang_up_winner(self);
         }
@@ -362,6 +382,7 @@ impl Waits for Dialing {
     ) -> Still {
         if self.ringback == Ringback::Loading(prompt) {
             self.ringback = match result {
+                // 0: until it is stopped.
                 Ok(()) => Ringback::Playing(call.play(prompt, 0)),
                 Err(failure) => {
                     call.timeline("error", format!("no ringback: {}", failure.sentence));
@@ -431,7 +452,9 @@ impl Dialing {
     /// A child is gone; its end is kept for the outcome and the action.
     fn forget(&mut self, sid: CallSid, end: Option<ChildEnd>) {
         let Some(child) = self.children.remove(&sid) else { return };
+        // A child that REST took away has no end and counts for no outcome.
         self.outcomes.extend(end.as_ref().map(|end| end.status));
+        // Once a child has answered, the action reports that one.
         let reported = self.winner.is_none_or(|winner| winner == sid);
         if reported {
             self.last = Some((sid, child.kind, end));

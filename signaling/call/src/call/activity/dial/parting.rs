@@ -57,6 +57,7 @@ impl Call {
         for (sid, child) in children {
             self.cut(&mut dialing, sid);
             let command = match dialing.referred == Some(sid) {
+                // The phone hung up after its REFER: the transfer of the other party goes on.
                 true => ParentCommand::Release,
                 false => child.stop(),
             };
@@ -88,6 +89,7 @@ impl Call {
 
     /// The children have ended, or took too long: requests the action, whose answer is not executed.
     fn part(&mut self, now: Now, parting: &Parting) {
+        // The hang-up ended an unbridged dial, whatever status its children report.
         let status = match parting.dialing.connected {
             true => CallStatus::Completed,
             false => CallStatus::Canceled,
@@ -118,6 +120,7 @@ impl Dialing {
             return last;
         }
         let any = |status| self.outcomes.contains(&status);
+        // The order is that of twiml.md 2.6.
         if any(CallStatus::NoAnswer) {
             CallStatus::NoAnswer
         } else if any(CallStatus::Busy) {
@@ -141,6 +144,7 @@ fn child_parameters(kind: NounKind, end: &ChildEnd, form: &mut Form) {
         if let Some(status) = end.sip_status {
             form.push("DialSipResponseCode", status);
         }
+        // All pass here: `Call::child_end` has picked the ones that may.
         push_headers(form, "DialSipHeader_", &end.headers, |_| true);
     }
     if let Some((code, sentence)) = &end.error {
