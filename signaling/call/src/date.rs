@@ -34,6 +34,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
     let month = (shifted + 2) % 12;
+    debug_assert!((1..=31).contains(&day), "a day of the calendar");
     (year + era * 400 + i64::from(month < 2), month, day)
 }
 

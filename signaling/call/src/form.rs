@@ -26,6 +26,7 @@ impl Form {
         let name_end = self.text.len();
         let _ = write!(self.text, "{value}");
         self.ends.push((name_end, self.text.len()));
+        debug_assert!(self.ends.is_sorted(), "a parameter lies behind the one before it");
     }
 
     /// Adds all parameters of `other` at the end.

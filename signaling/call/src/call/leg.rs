@@ -120,6 +120,11 @@ impl Call {
     }
 
     fn up(&mut self, now: Now) {
+        debug_assert!(
+            matches!(self.leg, Leg::Ringing | Leg::Inviting { .. }),
+            "only a leg that rings is answered"
+        );
+        debug_assert!(self.facts.answered.is_none(), "a leg is answered once");
         self.leg = Leg::Up;
         self.facts.answered = Some(now);
         self.limit_time();
@@ -278,6 +283,7 @@ impl Call {
     /// Ends the leg. Nothing else does.
     pub(super) fn end(&mut self, now: Now, status: CallStatus, how: Ending) {
         debug_assert!(!self.is_over(), "a leg ends once");
+        debug_assert!(status.is_terminal(), "a leg ends with a final status");
         let mut activity = mem::take(&mut self.activity);
         // No leg is left to run the document. Its answer is dropped when it arrives.
         if let Activity::Fetching(fetching) = &activity {
@@ -317,6 +323,7 @@ impl Call {
     pub(super) fn conclude(&mut self, now: Now) {
         debug_assert!(!self.facts.concluded, "a call is concluded once");
         debug_assert!(self.is_over(), "a call that is concluded has no leg");
+        debug_assert!(self.transfer.is_none(), "a transfer is over before its call is concluded");
         debug_assert!(self.status.is_terminal(), "a call that is concluded has its last status");
         self.facts.concluded = true;
         self.effect(CallEffect::Ended(FinalRecord {

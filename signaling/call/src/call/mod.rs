@@ -107,6 +107,7 @@ impl Call {
     /// Late inputs (for a verb that was aborted, for a leg that is over) have no effect.
     pub fn handle(&mut self, now: Now, input: CallInput) {
         debug_assert!(self.effects.is_empty(), "drain the effects before the next input");
+        debug_assert!(now.mono >= self.facts.started.mono, "time does not go back");
         // `Finished` is the last effect. An input that arrives before Control drops the call has
         // none.
         if self.facts.finished {

@@ -93,6 +93,7 @@ impl Call {
         callback: Option<RecordingCallback>,
     ) {
         let recording = plan.recording;
+        debug_assert!(!self.recordings.contains_key(&recording), "a minted SID is new");
         // Only the terminal callback needs a settled recording, and only that of REST: the map stays small.
         let kept = self.facts.api_recording;
         self.recordings.retain(|sid, state| !state.done || Some(*sid) == kept);

@@ -34,6 +34,7 @@ impl Call {
     ) -> (HttpId, Exchange) {
         self.warn_of_edges(&url);
         let id = self.names.http();
+        debug_assert!(!self.requests.contains_key(&id), "an id names one request");
         let request = HttpRequest {
             id,
             kind,
@@ -69,6 +70,7 @@ impl Call {
 
     /// Requests a document; the call waits for it.
     pub(super) fn fetch(&mut self, url: WebUrl, method: HttpMethod, extra: Form, fallback: bool) {
+        debug_assert!(!self.is_over(), "a document needs a leg to run on");
         let standard = self.document_parameters();
         let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
         self.requests.insert(request, Pending::Document { exchange, fallback });

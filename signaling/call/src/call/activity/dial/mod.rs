@@ -123,6 +123,7 @@ impl Call {
     }
 
     fn launch(&mut self, now: Now, dialing: &mut Dialing, nouns: Vec<Noun>) {
+        debug_assert!(dialing.winner.is_none(), "nobody is rung once a target has answered");
         let mut children = Vec::new();
         for noun in nouns {
             let kind = noun.kind;
@@ -219,6 +220,7 @@ impl Call {
         if dialing.winner != Some(sid) || dialing.connected {
             return;
         }
+        debug_assert_eq!(dialing.children.len(), 1, "the winner is the only child left");
         // Before the bridge, or the tone would sound over the party's voice.
         self.stop_ringback(dialing);
         // Before the bridge, which needs both legs: that of an unanswered caller comes up with the
