@@ -176,7 +176,7 @@ pub enum PromptSource {
 }
 
 /// A recording to start on this leg.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingPlan {
     /// Its SID, minted by the call.
     pub recording: RecordingSid,

@@ -58,12 +58,21 @@ impl Form {
 
     /// As a body of `application/x-www-form-urlencoded`: a space is `+`.
     pub fn to_body(&self) -> String {
-        self.encode("+")
+        let mut body = String::new();
+        self.add_to_body(&mut body);
+        body
+    }
+
+    /// Adds its parameters to a body.
+    pub fn add_to_body(&self, body: &mut String) {
+        self.encode(body, "+");
     }
 
     /// As a query: a space is `%20`, as in requests of the API itself.
     pub fn to_query(&self) -> String {
-        self.encode("%20")
+        let mut query = String::new();
+        self.encode(&mut query, "%20");
+        query
     }
 
     /// Reads a body or a query: `+` and `%20` are spaces, a name without `=` has an empty value,
@@ -77,17 +86,15 @@ impl Form {
             .collect()
     }
 
-    fn encode(&self, space: &str) -> String {
-        let mut text = String::new();
+    fn encode(&self, text: &mut String, space: &str) {
         for (name, value) in self.iter() {
             if !text.is_empty() {
                 text.push('&');
             }
-            encode_into(&mut text, name, space);
+            encode_into(text, name, space);
             text.push('=');
-            encode_into(&mut text, value, space);
+            encode_into(text, value, space);
         }
-        text
     }
 }
 

@@ -3,6 +3,7 @@
 //! No text of the customer reaches an INVITE unchecked: the URI is rebuilt from its parts, and a header
 //! has an allow-listed name and a value free of control characters.
 
+use std::fmt::{self, Write as _};
 use std::net::Ipv6Addr;
 
 use shared::{Code, Header, Transport, limits};
@@ -52,13 +53,13 @@ pub fn parse(text: &str) -> Result<(SipTarget, Vec<SipNounFault>), SipNounFault>
     }
     let (host, port) = host_and_port(host_port)?;
     let parameters = Parameters::read(parts, secure_scheme, &mut faults)?;
-    let user = user.map_or_else(String::new, |user| format!("{user}@"));
-    let uri = format!("sip:{user}{host_port}{}", parameters.sent);
+    let (user, at) = user.map_or(("", ""), |user| (user, "@"));
+    let uri = format!("sip:{user}{at}{host_port}{}", parameters.sent);
     // What leaves must pass the one SIP parser (I6 in ARCHITECTURE.md).
     sip::Uri::parse(&uri).map_err(|error| invalid(error.to_string()))?;
     let target = SipTarget {
         uri,
-        reported: format!("sip:{user}{host_port}{}", parameters.reported),
+        reported: format!("sip:{user}{at}{host_port}{}", parameters.reported),
         host,
         port,
         transport: parameters.transport,
@@ -98,7 +99,7 @@ fn scheme(address: &str) -> Result<(bool, &str), SipNounFault> {
     // `tel:+1` would otherwise be the host `tel` with a bad port, and the fault would name the
     // port.
     match prefix("tel:").or_else(|| prefix("http:")).or_else(|| prefix("https:")) {
-        Some(_) => Err(invalid("the scheme of a SIP URI is `sip` or `sips`".to_owned())),
+        Some(_) => Err(invalid("the scheme of a SIP URI is `sip` or `sips`")),
         None => Ok((false, address)),
     }
 }
@@ -110,7 +111,7 @@ fn check_user(info: &str) -> Result<(), SipNounFault> {
     let in_user = |byte: u8| in_both(byte) || b";?/".contains(&byte);
     let is_sound = user.bytes().all(in_user) && password.bytes().all(in_both);
     if user.is_empty() || !is_sound || !escapes_are_whole(info) {
-        return Err(invalid("the user part of the SIP URI is not valid".to_owned()));
+        return Err(invalid("the user part of the SIP URI is not valid"));
     }
     Ok(())
 }
@@ -125,7 +126,7 @@ fn escapes_are_whole(text: &str) -> bool {
 
 /// Host in lower case without brackets, and the port.
 fn host_and_port(text: &str) -> Result<(String, Option<u16>), SipNounFault> {
-    let fault = || invalid("the host of the SIP URI is not valid".to_owned());
+    let fault = || invalid("the host of the SIP URI is not valid");
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (literal, after) = rest.split_once(']').ok_or_else(fault)?;
         literal.parse::<Ipv6Addr>().map_err(|_| fault())?;
@@ -148,7 +149,7 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), SipNounFault> {
                 .ok()
                 // Rust reads `+5` as a number; a port has digits only (RFC 3261 §25.1).
                 .filter(|port| *port > 0 && !digits.starts_with('+'))
-                .ok_or_else(|| invalid("the port of the SIP URI is not valid".to_owned()))?,
+                .ok_or_else(|| invalid("the port of the SIP URI is not valid"))?,
         ),
     };
     // Hosts compare without case (RFC 3261 §19.1.4); look-ups by host need one form.
@@ -191,7 +192,7 @@ impl Parameters {
         let mut read = Self { transport: None, secure, edge: None, sent, reported };
         if over_tls {
             read.transport = Some(Transport::Tls);
-            read.send(";transport=tls");
+            read.send(format_args!(";transport=tls"));
         }
         for (count, part) in parts.enumerate() {
             let legal =
@@ -202,7 +203,7 @@ impl Parameters {
                 || !name.bytes().chain(value.bytes()).all(legal)
                 || !escapes_are_whole(part)
             {
-                return Err(invalid("a parameter of the SIP URI is not valid".to_owned()));
+                return Err(invalid("a parameter of the SIP URI is not valid"));
             }
             read.take(&name.to_ascii_lowercase(), value, part, over_tls, faults)?;
         }
@@ -222,12 +223,12 @@ impl Parameters {
             "transport" if over_tls => {}
             "transport" => {
                 self.transport = Some(transport(value)?);
-                self.send(&format!(";transport={}", value.to_ascii_lowercase()));
+                self.send(format_args!(";transport={}", value.to_ascii_lowercase()));
             }
             "edge" | "region" => {
                 let value = value.to_ascii_lowercase();
                 self.edge = Some(shared::edge::canonical(&value).to_owned());
-                self.reported.push_str(&format!(";{part}"));
+                self.report(format_args!(";{part}"));
                 if !shared::edge::is_known(&value) {
                     let sentence = format!(
                         "`{part}` is none of the known edges: it counts where this gateway has an \
@@ -239,31 +240,37 @@ impl Parameters {
             // An interconnect is an edge that leaves by a private network.
             "tnx" => {
                 self.edge = Some(format!("tnx={value}"));
-                self.reported.push_str(&format!(";{part}"));
+                self.report(format_args!(";{part}"));
             }
             "secure" => match value.to_ascii_lowercase().as_str() {
                 // Reported and not sent: it asks this gateway, and the peer sees TLS and SRTP.
-                "true" => self.reported.push_str(&format!(";{part}")),
+                "true" => self.report(format_args!(";{part}")),
                 "false" => {}
                 _ => faults.push(SipNounFault {
                     code: Code::URI_PARAMETER,
                     sentence: format!("`{part}` is neither true nor false: taken as false"),
                 }),
             },
-            _ => self.send(&format!(";{part}")),
+            _ => self.send(format_args!(";{part}")),
         }
         Ok(())
     }
 
-    fn send(&mut self, parameter: &str) {
-        self.sent.push_str(parameter);
-        self.reported.push_str(parameter);
+    fn send(&mut self, parameter: fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        let _ = self.sent.write_fmt(parameter);
+        self.report(parameter);
+    }
+
+    fn report(&mut self, parameter: fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        let _ = self.reported.write_fmt(parameter);
     }
 }
 
 fn transport(value: &str) -> Result<Transport, SipNounFault> {
     Transport::from_parameter(&value.to_ascii_lowercase())
-        .ok_or_else(|| invalid("the transport of a SIP URI is udp, tcp or tls".to_owned()))
+        .ok_or_else(|| invalid("the transport of a SIP URI is udp, tcp or tls"))
 }
 
 /// Reads the header part. An invalid header is left out and the call goes on.
@@ -346,8 +353,8 @@ pub fn check_header(name: String, value: String) -> Result<Header, SipNounFault>
 const ALLOWED: [&str; 4] =
     ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
 
-fn invalid(sentence: String) -> SipNounFault {
-    SipNounFault { code: Code::SIP_URI, sentence }
+fn invalid(sentence: impl Into<String>) -> SipNounFault {
+    SipNounFault { code: Code::SIP_URI, sentence: sentence.into() }
 }
 
 #[cfg(test)]

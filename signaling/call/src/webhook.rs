@@ -4,6 +4,9 @@
 //! sent and signed (`wire`: no userinfo, no fragment), and the overrides in its fragment, which never
 //! leave the gateway. A signature over any form but `wire` would not verify.
 
+use std::borrow::Cow;
+use std::fmt::Display;
+
 use shared::{AccountSid, CallSid, Code, limits};
 use store::HttpMethod;
 use url::Url;
@@ -152,7 +155,7 @@ impl WebUrl {
     /// its connection overrides.
     pub fn parse(text: &str) -> Result<Self, WebUrlError> {
         let text = text.trim();
-        let url = Url::parse(text).map_err(|error| invalid(text, &error.to_string()))?;
+        let url = Url::parse(text).map_err(|error| invalid(text, error))?;
         Self::check(url)
     }
 
@@ -165,7 +168,7 @@ impl WebUrl {
         if text.is_empty() {
             return Ok(self.clone());
         }
-        let mut url = self.url.join(text).map_err(|error| invalid(text, &error.to_string()))?;
+        let mut url = self.url.join(text).map_err(|error| invalid(text, error))?;
         // `Url::join` drops userinfo; at the same origin the customer is still logged in.
         if url.origin() == self.url.origin() && url.username().is_empty() {
             let _ = url.set_username(self.url.username());
@@ -180,9 +183,9 @@ impl WebUrl {
         // Both fail only on a URL without a host, and `check` has refused such URLs.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        let mut text = url.to_string();
+        let mut text = String::from(url);
         if let Some(form) = query.filter(|form| !form.is_empty()) {
-            text.push(match url.query() {
+            text.push(match self.url.query() {
                 None => '?',
                 Some(_) => '&',
             });
@@ -195,7 +198,7 @@ impl WebUrl {
     pub fn configured(&self) -> String {
         let mut url = self.url.clone();
         url.set_fragment(self.fragment.as_deref());
-        url.to_string()
+        url.into()
     }
 
     /// User and password, decoded; `None` when the URL has neither.
@@ -243,12 +246,12 @@ impl WebUrl {
     }
 }
 
-fn invalid(text: &str, reason: &str) -> WebUrlError {
+fn invalid(text: &str, reason: impl Display) -> WebUrlError {
     let (scheme, rest) = text.split_once("//").unwrap_or(("", text));
     // A password must not reach a notification.
     let shown = match rest.rsplit_once('@') {
-        Some((_, after)) => format!("{scheme}//…@{after}"),
-        None => text.to_owned(),
+        Some((_, after)) => Cow::Owned(format!("{scheme}//…@{after}")),
+        None => Cow::Borrowed(text),
     };
     let shown: String = shown.chars().take(200).collect();
     WebUrlError {

@@ -33,13 +33,13 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn of(request: &HttpRequest) -> Self {
-        let mut parameters = request.standard.clone();
-        parameters.extend(&request.extra);
+        let mut variables = request.standard.to_body();
+        request.extra.add_to_body(&mut variables);
         Self {
             // As sent: without the password, because notifications are read by people and kept.
             url: request.url.wire(None),
             method: Some(request.method),
-            variables: parameters.to_body(),
+            variables,
             ..Self::default()
         }
     }

@@ -60,7 +60,7 @@ impl Call {
     fn start_inbound(&mut self, now: Now) {
         self.leg = Leg::Ringing;
         if self.setup.document == DocumentSource::None {
-            let message = "no voice URL is configured: the call is refused with 404".to_owned();
+            let message = "no voice URL is configured: the call is refused with 404";
             self.notify(Finding::error(Code::URL_INVALID, message), None);
             // 404: the domain exists, and nobody answers for the user (webhooks.md 7.2).
             self.end(now, CallStatus::Failed, Ending::Reject(404));
@@ -154,7 +154,7 @@ impl Call {
         self.facts.answer.call_id = call_id;
         self.facts.sip_status = Some(status);
         self.facts.last_headers = headers;
-        self.timeline("sip", format!("the INVITE ended with {status}"));
+        self.timeline("sip", format_args!("the INVITE ended with {status}"));
         // `Gone`: a final response has ended the transaction, so there is nothing to cancel.
         self.end(now, status_of_final_response(status), Ending::Gone);
     }
@@ -232,7 +232,7 @@ impl Call {
         if self.facts.answered.is_some() && !self.is_over() {
             let message = "No media came from the party for the media timeout: hanging up.";
             // A warning: no document failed, and the call ends as `completed`.
-            self.notify(Finding::warning(Code::NO_MEDIA, message.to_owned()), None);
+            self.notify(Finding::warning(Code::NO_MEDIA, message), None);
             self.end(now, CallStatus::Completed, Ending::Bye);
         }
     }
@@ -344,14 +344,16 @@ impl Call {
         }
     }
 
-    fn child_end(&self) -> ChildEnd {
+    fn child_end(&mut self) -> ChildEnd {
         let is_sip = matches!(self.setup.leg.as_ref().map(|leg| &leg.target), Some(Target::Sip(_)));
-        let call_id = Some(self.facts.answer.call_id.clone());
+        // Moved: no request of a concluded call shows either.
+        let call_id = Some(mem::take(&mut self.facts.answer.call_id));
+        let error = self.facts.failed.take();
         let headers = self.facts.last_headers.iter();
         ChildEnd {
             // A failed screening document hangs up an answered child: for the parent the dial has
             // failed (webhooks.md 8.1).
-            status: match self.facts.failed {
+            status: match error {
                 Some(_) => CallStatus::Failed,
                 None => self.status,
             },
@@ -359,7 +361,7 @@ impl Call {
             sip_call_id: call_id.filter(|id| is_sip && !id.is_empty()),
             headers: headers.filter(|header| is_x_header(&header.name)).cloned().collect(),
             duration_s: self.duration_s(self.facts.ended.unwrap_or_default()),
-            error: self.facts.failed.clone(),
+            error,
         }
     }
 

@@ -22,6 +22,7 @@ mod transfer;
 mod webhooks;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
 
 use shared::{CallSid, Instant, Now, Random, RecordingSid};
 
@@ -254,7 +255,7 @@ impl Call {
         }
         // Every key is noted, also one that no verb takes: the timeline shows what the party
         // pressed.
-        self.timeline("digit", format!("key {} pressed", char::from(digit)));
+        self.timeline("digit", format_args!("key {} pressed", char::from(digit)));
         // A digit that the activity does not take is dropped: the next `<Gather>` starts without digits.
         self.on_activity(|activity, call| activity.on_digit(call, now, digit));
     }
@@ -296,8 +297,8 @@ impl Call {
         self.effects.push_back(effect);
     }
 
-    fn timeline(&mut self, kind: &'static str, text: impl Into<String>) {
-        let entry = TimelineEntry { kind, text: text.into() };
+    fn timeline(&mut self, kind: &'static str, text: impl Display) {
+        let entry = TimelineEntry { kind, text: text.to_string() };
         self.effects.push_back(CallEffect::Timeline(entry));
     }
 

@@ -16,7 +16,7 @@ use crate::form::Form;
 use crate::input::{RecordingEnd, RecordingOutcome};
 use crate::setup::{RecordingCallback, RecordingEvent, Webhook};
 use crate::twiml::verb::record::RecordingLink;
-use crate::webhook::HttpKind;
+use crate::webhook::{HttpKind, WebUrl};
 
 /// A recording of this call, until its file is settled.
 #[derive(Clone, Debug)]
@@ -45,7 +45,8 @@ pub(super) fn nearest_second(duration: Duration) -> u32 {
 impl Call {
     /// Starts the recording that the REST call asked for, if any.
     pub(super) fn start_api_recording(&mut self, now: Now) {
-        let Some(record) = self.setup.record.clone() else { return };
+        // Moved out of the set-up: a call is answered once.
+        let Some(record) = self.setup.record.take() else { return };
         let plan = RecordingPlan {
             recording: self.mint_recording(now),
             source: RecordingSource::OutboundApi,
@@ -68,13 +69,13 @@ impl Call {
     /// The recording callback of a verb with its URL resolved. One that cannot be used is a warning (13256).
     pub(super) fn recording_callback(
         &mut self,
-        link: Option<&RecordingLink>,
+        link: Option<RecordingLink>,
     ) -> Option<RecordingCallback> {
         let link = link?;
         match self.resolve(&link.link.url) {
             Ok(url) => Some(RecordingCallback {
                 webhook: Webhook { url: url.configured(), method: link.link.method },
-                events: link.events.clone(),
+                events: link.events,
             }),
             Err(fault) => {
                 self.notify(
@@ -97,12 +98,11 @@ impl Call {
         // Only the terminal callback needs a settled recording, and only that of REST: the map stays small.
         let kept = self.facts.api_recording;
         self.recordings.retain(|sid, state| !state.done || Some(*sid) == kept);
-        let state =
-            RecordingState { plan: plan.clone(), callback, started: now, ended: None, done: false };
-        self.recordings.insert(recording, state.clone());
-        self.timeline("recording", format!("{recording} started"));
+        let state = RecordingState { plan, callback, started: now, ended: None, done: false };
+        self.timeline("recording", format_args!("{recording} started"));
         self.effect(CallEffect::StartRecording(plan));
         self.recording_event(&state, RecordingEvent::InProgress, "in-progress", None);
+        self.recordings.insert(recording, state);
     }
 
     pub(super) fn stop_recording(&mut self, now: Now, recording: RecordingSid) {
@@ -136,11 +136,12 @@ impl Call {
     }
 
     pub(super) fn recording_done(&mut self, recording: RecordingSid, outcome: &RecordingOutcome) {
-        let Some(state) = self.recordings.get_mut(&recording).filter(|state| !state.done) else {
+        if self.recordings.get(&recording).is_none_or(|state| state.done) {
             return;
-        };
+        }
+        // Out of the map while its event is sent, which changes the call.
+        let Some(mut state) = self.recordings.remove(&recording) else { return };
         state.done = true;
-        let state = state.clone();
         match outcome {
             // The length of the file, which may be shorter than the time recorded: silence may be
             // cut.
@@ -158,10 +159,11 @@ impl Call {
             // There is no event for a failure. Who waits for the file has subscribed to
             // `completed`.
             RecordingOutcome::Failed { sentence } => {
-                self.timeline("error", format!("{recording} failed: {sentence}"));
+                self.timeline("error", format_args!("{recording} failed: {sentence}"));
                 self.recording_event(&state, RecordingEvent::Completed, "failed", None);
             }
         }
+        self.recordings.insert(recording, state);
     }
 
     fn recording_event(
@@ -181,7 +183,7 @@ impl Call {
         // A recording belongs to the call whose verb made it: with `<Dial record>` that is the parent.
         form.push("CallSid", self.setup.sid);
         form.push("RecordingSid", plan.recording);
-        form.push("RecordingUrl", self.recording_url(plan.recording));
+        self.push_recording_url(plan.recording, &mut form);
         form.push("RecordingStatus", status);
         if let Some(duration_s) = duration_s {
             form.push("RecordingDuration", duration_s);
@@ -191,6 +193,12 @@ impl Call {
         form.push("RecordingSource", plan.source.as_str());
         form.push("RecordingTrack", plan.track.as_str());
         form.push("ErrorCode", "0");
-        self.callback(HttpKind::RecordingCallback, &callback.webhook, form);
+        let webhook = &callback.webhook;
+        self.callback(
+            HttpKind::RecordingCallback,
+            WebUrl::parse(&webhook.url),
+            webhook.method,
+            form,
+        );
     }
 }

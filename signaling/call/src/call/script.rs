@@ -19,7 +19,7 @@ use crate::effect::{CallEffect, PromptSource};
 use crate::finding::Finding;
 use crate::form::Form;
 use crate::input::{ChildEvent, HttpAnswer, HttpFailure};
-use crate::setup::{DocumentSource, Webhook};
+use crate::setup::DocumentSource;
 use crate::speech::Speech;
 use crate::status::CallStatus;
 use crate::twiml::verb::{Link, Play, Reject, SideCallback};
@@ -55,22 +55,25 @@ enum Flow {
 impl Call {
     /// Requests or runs the document that the call was set up with.
     pub(super) fn first_document(&mut self, now: Now) {
-        match self.setup.document.clone() {
-            DocumentSource::Url(webhook) => self.fetch_webhook(now, &webhook),
-            DocumentSource::Twiml(text) => self.adopt_inline(now, &text),
+        match &self.setup.document {
+            DocumentSource::Url(webhook) => match WebUrl::parse(&webhook.url) {
+                Ok(url) => {
+                    let method = webhook.method;
+                    self.fetch(url, method, Form::new(), false);
+                }
+                Err(fault) => {
+                    // No request was made: the notification shows the URL that could not be used.
+                    self.script.exchange =
+                        Exchange { url: webhook.url.clone(), ..Exchange::default() };
+                    self.fatal(now, fault.into());
+                }
+            },
+            DocumentSource::Twiml(text) => {
+                let document = Document::parse(text);
+                self.adopt_inline(now, document);
+            }
             // A child without a screening document is ready for its parent at once.
             DocumentSource::None => self.document_over(now),
-        }
-    }
-
-    fn fetch_webhook(&mut self, now: Now, webhook: &Webhook) {
-        match WebUrl::parse(&webhook.url) {
-            Ok(url) => self.fetch(url, webhook.method, Form::new(), false),
-            Err(fault) => {
-                // No request was made: the notification shows the URL that could not be used.
-                self.script.exchange = Exchange { url: webhook.url.clone(), ..Exchange::default() };
-                self.fatal(now, fault.into());
-            }
         }
     }
 
@@ -88,8 +91,7 @@ impl Call {
             Some(base) => base.join(text),
             None if text.is_empty() => Err(WebUrlError {
                 code: Code::URL_INVALID,
-                sentence: "an inline document has no URL of its own: write an absolute one"
-                    .to_owned(),
+                sentence: "an inline document has no URL of its own: write an absolute one".into(),
             }),
             None => WebUrl::parse(text),
         }
@@ -167,12 +169,12 @@ impl Call {
         }
     }
 
-    fn adopt_inline(&mut self, now: Now, text: &str) {
+    fn adopt_inline(&mut self, now: Now, document: Result<Document, Finding>) {
         // An inline document has no URL, so its relative links have no base (`Call::resolve`).
         self.script.base = None;
         self.script.exchange = Exchange::default();
         self.script.from_fallback = false;
-        match Document::parse(text) {
+        match document {
             Ok(document) => self.adopt(now, document),
             Err(finding) => self.fatal(now, finding),
         }
@@ -217,7 +219,7 @@ impl Call {
     pub(super) fn next_verb(&mut self, now: Now) {
         // A loop, not a recursion: a document may hold 1,000 elements that take no time.
         while let Some(placed) = self.script.verbs.pop_front() {
-            self.timeline("verb", format!("<{}> at {}", placed.verb.name(), placed.position));
+            self.timeline("verb", format_args!("<{}> at {}", placed.verb.name(), placed.position));
             if self.run(now, placed) == Flow::Waits {
                 return;
             }
@@ -275,8 +277,7 @@ impl Call {
         form.push(event, value);
         form.push(error, reason);
         form.push("Timestamp", crate::date::iso8601(now.unix_ms));
-        let webhook = Webhook { url: url.configured(), method: callback.link.method };
-        self.callback(HttpKind::SideCallback, &webhook, form);
+        self.callback(HttpKind::SideCallback, Ok(url), callback.link.method, form);
     }
 
     fn reject(&mut self, now: Now, reject: Reject) {
@@ -335,7 +336,9 @@ impl Call {
 
     /// A document or its request failed: requests the fallback URL, or speaks the error sentence.
     pub(super) fn fatal(&mut self, now: Now, finding: Finding) {
-        let (code, message) = (finding.code, finding.message.clone());
+        let code = finding.code;
+        // Only the `<Dial>` of a parent reports the sentence as well.
+        let message = self.is_tied_child().then(|| finding.message.clone());
         self.notify(finding, None);
         self.facts.error_code = Some(code);
         // No verb of the failed document may run while its replacement is fetched.
@@ -343,20 +346,21 @@ impl Call {
         if self.transfer.is_some() {
             return self.transfer_failed(now);
         }
-        if self.is_tied_child() {
+        if let Some(message) = message {
             // A child never speaks the error sentence to a party that the caller wanted to reach.
             self.facts.failed = Some((code, message));
             return self.end(now, CallStatus::Completed, Ending::Bye);
         }
         // The fallback of a fallback would be the same URL again.
-        let fallback = self.setup.fallback.clone().filter(|_| !self.script.from_fallback);
+        let fallback = self.setup.fallback.as_ref().filter(|_| !self.script.from_fallback);
         let Some(fallback) = fallback else { return self.announce_error(now) };
         match WebUrl::parse(&fallback.url) {
             Ok(url) => {
+                let method = fallback.method;
                 let mut extra = Form::new();
                 extra.push("ErrorCode", code);
                 extra.push("ErrorUrl", &self.script.exchange.url);
-                self.fetch(url, fallback.method, extra, true);
+                self.fetch(url, method, extra, true);
             }
             Err(fault) => {
                 // A fallback URL that cannot be used is a second error and gets no second fallback.
@@ -370,11 +374,11 @@ impl Call {
         // The sentence needs media, so a ringing call is answered first (webhooks.md 8.1).
         self.answer(now);
         let (voice, language) = self.default_voice();
-        let text = self.setup.settings.error_sentence.clone();
-        self.speak_last(PromptSource::Say { speech: Speech::plain(text), voice, language });
+        let speech = Speech::plain(self.setup.settings.error_sentence.as_str());
+        self.speak_last(PromptSource::Say { speech, voice, language });
     }
 
-    pub(super) fn default_voice(&self) -> (String, String) {
+    fn default_voice(&self) -> (String, String) {
         let settings = &self.setup.settings;
         (settings.voice.clone(), settings.language.clone())
     }

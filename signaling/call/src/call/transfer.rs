@@ -65,7 +65,7 @@ impl Call {
             Ok(found) => found,
             Err(refusal) => {
                 if let Some(code) = refusal.code {
-                    self.notify(Finding::error(code, refusal.sentence.to_string()), None);
+                    self.notify(Finding::error(code, &*refusal.sentence), None);
                 }
                 return self.effect(CallEffect::AnswerRefer { from, answer: Err(refusal) });
             }
@@ -150,7 +150,7 @@ impl Call {
         }
         self.leave_kept(now, transfer.kept, from);
         self.effect(CallEffect::TransferEnded { from, status: 200, leaves: true });
-        self.timeline("child", format!("{from} transferred this call"));
+        self.timeline("child", format_args!("{from} transferred this call"));
     }
 
     /// The document failed or ended without a new party: connects both parties again, or ends the call when
@@ -203,7 +203,7 @@ impl Call {
             return false;
         };
         self.leave_kept(now, transfer.kept, from);
-        self.timeline("child", format!("{from} hung up; the transfer goes on"));
+        self.timeline("child", format_args!("{from} hung up; the transfer goes on"));
         true
     }
 

@@ -3,6 +3,8 @@
 //! Every request that leaves has an entry in `Call::requests` until [`crate::CallInput::Http`] answers it. The
 //! entry decides what the answer does, so that a verb can go away without waiting for its answer.
 
+use std::fmt::Write as _;
+
 use shared::{Code, Now, RecordingSid};
 use store::HttpMethod;
 
@@ -18,9 +20,9 @@ use crate::finding::Finding;
 use crate::form::Form;
 use crate::ids::HttpId;
 use crate::input::{HttpAnswer, HttpFailure};
-use crate::setup::{Target, Webhook};
+use crate::setup::Target;
 use crate::status::{CallDirection, ProgressEvent};
-use crate::webhook::{HttpKind, HttpRequest, WebUrl};
+use crate::webhook::{HttpKind, HttpRequest, WebUrl, WebUrlError};
 
 impl Call {
     /// Sends a request. The caller adds its entry to `requests`.
@@ -121,17 +123,21 @@ impl Call {
                     }
                     Err(failure) => (failure.code, failure.sentence),
                 };
-                self.notify(Finding::warning(fault.0, fault.1), Some(&exchange));
+                self.notify(Finding::warning(fault.0, fault.1), Some(exchange));
             }
             Pending::Abandoned => {}
         }
     }
 
     /// Sends a notification. Without an exchange it shows the request of the running document.
-    pub(super) fn notify(&mut self, finding: Finding, exchange: Option<&Exchange>) {
-        let exchange = exchange.unwrap_or(&self.script.exchange).clone();
-        let place = finding.position.map(|at| format!(" (at {at})")).unwrap_or_default();
-        let message = format!("{}{place}", finding.message);
+    pub(super) fn notify(&mut self, finding: Finding, exchange: Option<Exchange>) {
+        // A copy: several findings may be about one document.
+        let exchange = exchange.unwrap_or_else(|| self.script.exchange.clone());
+        let mut message = finding.message;
+        if let Some(at) = finding.position {
+            // Writing to a String cannot fail.
+            let _ = write!(message, " (at {at})");
+        }
         self.effect(CallEffect::Notify(Box::new(Notification {
             code: finding.code,
             severity: finding.severity,
@@ -150,7 +156,7 @@ impl Call {
         // Each event takes a number, whether or not it is sent (webhooks.md 5.5).
         let sequence = self.facts.sequence;
         self.facts.sequence += 1;
-        let Some(callback) = self.setup.status_callback.clone() else { return };
+        let Some(callback) = &self.setup.status_callback else { return };
         // An inbound call sends `completed` only, whatever the customer configured.
         let asked = match self.setup.direction {
             CallDirection::Inbound => event == ProgressEvent::Completed,
@@ -161,6 +167,7 @@ impl Call {
         if !asked {
             return;
         }
+        let (url, method) = (WebUrl::parse(&callback.webhook.url), callback.webhook.method);
         let mut form = self.standard_parameters();
         form.push("Timestamp", rfc2822(now.unix_ms));
         form.push("CallbackSource", "call-progress-events");
@@ -168,7 +175,7 @@ impl Call {
         if event == ProgressEvent::Completed {
             self.terminal_parameters(now, &mut form);
         }
-        self.callback(HttpKind::StatusCallback, &callback.webhook, form);
+        self.callback(HttpKind::StatusCallback, url, method, form);
     }
 
     fn terminal_parameters(&self, now: Now, form: &mut Form) {
@@ -185,7 +192,7 @@ impl Call {
         // here.
         } else if let Some((recording, began)) = self.facts.dial_recording {
             let duration_s = nearest_second(now.mono.since(began));
-            form.push("RecordingUrl", self.recording_url(recording));
+            self.push_recording_url(recording, form);
             form.push("RecordingSid", recording);
             form.push("RecordingDuration", duration_s);
         }
@@ -193,24 +200,32 @@ impl Call {
 
     /// Adds `RecordingUrl`, `RecordingSid`, `RecordingDuration`.
     pub(super) fn recording_parameters(&self, now: Now, recording: RecordingSid, form: &mut Form) {
-        form.push("RecordingUrl", self.recording_url(recording));
+        self.push_recording_url(recording, form);
         form.push("RecordingSid", recording);
         let duration_s = self.recordings.get(&recording).map_or(0, |state| state.seconds(now));
         form.push("RecordingDuration", duration_s);
     }
 
-    /// The URL of a recording's REST resource, without extension.
-    pub(super) fn recording_url(&self, recording: RecordingSid) -> String {
+    /// Adds `RecordingUrl`: the URL of the recording's REST resource, without extension.
+    pub(super) fn push_recording_url(&self, recording: RecordingSid, form: &mut Form) {
         let (base, account) = (&self.setup.settings.api_base, self.setup.account);
-        format!("{base}/2010-04-01/Accounts/{account}/Recordings/{recording}")
+        form.push(
+            "RecordingUrl",
+            format_args!("{base}/2010-04-01/Accounts/{account}/Recordings/{recording}"),
+        );
     }
 
     /// Sends a callback. A URL that cannot be used becomes a warning.
-    pub(super) fn callback(&mut self, kind: HttpKind, webhook: &Webhook, form: Form) {
-        match WebUrl::parse(&webhook.url) {
+    pub(super) fn callback(
+        &mut self,
+        kind: HttpKind,
+        url: Result<WebUrl, WebUrlError>,
+        method: HttpMethod,
+        form: Form,
+    ) {
+        match url {
             Ok(url) => {
-                let (request, exchange) =
-                    self.request(kind, url, webhook.method, form, Form::new());
+                let (request, exchange) = self.request(kind, url, method, form, Form::new());
                 self.requests.insert(request, Pending::Callback { exchange });
             }
             Err(error) => self.notify(Finding::warning(error.code, error.sentence), None),
@@ -242,8 +257,8 @@ impl Call {
         // A document that REST or a transfer runs on a child is no screening: it gets no `Sip*`.
         let Some(Target::Sip(target)) = target.filter(|_| self.tied) else { return };
         form.push("SipDomain", &target.host);
-        let own = self.setup.settings.own_domains.iter();
-        if let Some((_, sid)) = own.clone().find(|(host, _)| *host == target.host) {
+        let mut own = self.setup.settings.own_domains.iter();
+        if let Some((_, sid)) = own.find(|(host, _)| *host == target.host) {
             form.push("SipDomainSid", sid);
         }
         let answer = &self.facts.answer;

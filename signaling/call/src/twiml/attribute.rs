@@ -88,7 +88,7 @@ impl Attribute {
         self
     }
 
-    fn check(&self, raw: &str) -> Option<Value> {
+    fn check<'a>(&self, raw: &'a str) -> Option<Value<'a>> {
         match self.kind {
             Kind::Whole(least, most) => whole(raw, least, most),
             Kind::WholeOrAuto(least, most) => match (raw.trim(), self.default) {
@@ -111,14 +111,14 @@ impl Attribute {
             Kind::Keys(alphabet, most) => {
                 let text = raw.trim();
                 let fits = text.len() <= most && text.chars().all(|key| alphabet.contains(key));
-                fits.then(|| Value::Text(text.to_owned()))
+                fits.then_some(Value::Text(text))
             }
-            Kind::Url | Kind::Text | Kind::Ignored => Some(Value::Text(raw.trim().to_owned())),
+            Kind::Url | Kind::Text | Kind::Ignored => Some(Value::Text(raw.trim())),
         }
     }
 }
 
-fn whole(raw: &str, least: u32, most: u32) -> Option<Value> {
+fn whole(raw: &str, least: u32, most: u32) -> Option<Value<'static>> {
     let number = raw.trim().parse().ok()?;
     (least..=most).contains(&number).then_some(Value::Whole(number))
 }
@@ -128,28 +128,29 @@ fn word(words: &'static [&'static str], text: &str) -> Option<&'static str> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Value {
+enum Value<'a> {
     Whole(u32),
     Flag(bool),
     Method(HttpMethod),
     Word(&'static str),
     Words(Vec<&'static str>),
-    Text(String),
+    /// Borrowed from the document: most values are read once, and many are dropped.
+    Text(&'a str),
 }
 
 /// The checked attributes of one element.
-pub(crate) struct Attributes {
-    values: BTreeMap<&'static str, Value>,
+pub(crate) struct Attributes<'a> {
+    values: BTreeMap<&'static str, Value<'a>>,
     written: Vec<&'static str>,
 }
 
-impl Attributes {
+impl<'a> Attributes<'a> {
     /// Reads the attributes of `node` by `table`.
     ///
     /// # Errors
     /// The finding of an invalid value that breaks the verb.
     pub(crate) fn read(
-        node: Node<'_, '_>,
+        node: Node<'a, '_>,
         table: &'static [Attribute],
         reading: &mut Reading<'_>,
     ) -> Result<Self, Finding> {
@@ -235,7 +236,7 @@ impl Attributes {
     }
 
     /// A text of kind `Text`, `Keys` or `Url`; `None` when it is absent and has no default.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         match self.values.get(name) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
@@ -248,16 +249,16 @@ fn unknown_attribute(node: Node<'_, '_>, name: &str) -> String {
 }
 
 fn invalid(node: Node<'_, '_>, declared: &Attribute, raw: &str, at: Position) -> Finding {
-    let default = match (declared.severity, declared.default) {
-        (Severity::Error, _) => String::new(),
-        (Severity::Warning, None) => ": ignored".to_owned(),
-        (Severity::Warning, Some(default)) => format!(": `{default}` is used"),
+    let [before, default, after] = match (declared.severity, declared.default) {
+        (Severity::Error, _) => ["", "", ""],
+        (Severity::Warning, None) => [": ignored", "", ""],
+        (Severity::Warning, Some(default)) => [": `", default, "` is used"],
     };
     Finding {
         code: declared.code,
         severity: declared.severity,
         message: format!(
-            "`{}` is not valid for `{}` of <{}>{default}",
+            "`{}` is not valid for `{}` of <{}>{before}{default}{after}",
             brief(raw),
             declared.name,
             node.tag_name().name(),

@@ -8,33 +8,33 @@ pub fn decode(body: &[u8], content_type: Option<&str>) -> String {
     if let Some((encoding, length)) = Encoding::for_bom(body) {
         return text(encoding, body.get(length..).unwrap_or(&[]));
     }
-    let encoding = content_type
-        .and_then(charset)
-        .or_else(|| declared(body))
-        .and_then(|label| Encoding::for_label(label.as_bytes()))
-        .unwrap_or(UTF_8);
-    text(encoding, body)
+    // An unknown charset in the header does not bring the declaration back: then it is UTF-8.
+    let encoding = match content_type.and_then(charset) {
+        Some(label) => Encoding::for_label(label.as_bytes()),
+        None => declared(body),
+    };
+    text(encoding.unwrap_or(UTF_8), body)
 }
 
 fn text(encoding: &'static Encoding, bytes: &[u8]) -> String {
     encoding.decode_without_bom_handling(bytes).0.into_owned()
 }
 
-fn charset(content_type: &str) -> Option<String> {
+fn charset(content_type: &str) -> Option<&str> {
     content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         let found = name.trim().eq_ignore_ascii_case("charset");
-        found.then(|| value.trim().trim_matches('"').to_owned())
+        found.then(|| value.trim().trim_matches('"'))
     })
 }
 
-fn declared(body: &[u8]) -> Option<String> {
+fn declared(body: &[u8]) -> Option<&'static Encoding> {
     // 200 bytes hold any declaration, which has to be at the start (XML 1.0 §2.8).
-    let start = String::from_utf8_lossy(body.get(..body.len().min(200))?).into_owned();
+    let start = String::from_utf8_lossy(body.get(..body.len().min(200))?);
     let declaration = start.strip_prefix("<?xml")?.split_once("?>")?.0;
     let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
     let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    Some(value.get(1..)?.split_once(quote)?.0.to_owned())
+    Encoding::for_label(value.get(1..)?.split_once(quote)?.0.as_bytes())
 }
 
 #[cfg(test)]

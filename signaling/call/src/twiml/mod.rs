@@ -8,6 +8,8 @@ mod body;
 mod positions;
 pub mod verb;
 
+use std::fmt::{Display, Write as _};
+
 use roxmltree::{Node, ParsingOptions};
 use shared::{Code, limits};
 
@@ -47,14 +49,17 @@ impl Document {
         check_version(text)?;
         // Before the tree, which takes many times the memory of its text.
         if text.len() > limits::TWIML_BYTES_MAX {
-            return Err(unreadable(format!("more than {} bytes", limits::TWIML_BYTES_MAX), None));
+            return Err(unreadable(
+                format_args!("more than {} bytes", limits::TWIML_BYTES_MAX),
+                None,
+            ));
         }
         // Without DTDs no entity can expand a short document into a huge one.
         let options =
             ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..Default::default() };
         let tree = roxmltree::Document::parse_with_options(text, options).map_err(|error| {
             let at = error.pos();
-            unreadable(error.to_string(), Some(Position { line: at.row, column: at.col }))
+            unreadable(&error, Some(Position { line: at.row, column: at.col }))
         })?;
         let root = tree.root_element();
         let mut reading = Reading { positions: Positions::new(text), findings: Vec::new() };
@@ -71,7 +76,8 @@ impl Document {
         // The last warning that is kept says how many are not.
         let more = warnings.len().saturating_sub(WARNINGS_MAX);
         if let Some(last) = warnings.get_mut(WARNINGS_MAX.saturating_sub(1)).filter(|_| more > 0) {
-            last.message = format!("{} (and {more} more warnings)", last.message);
+            // Writing to a String cannot fail.
+            let _ = write!(last.message, " (and {more} more warnings)");
         }
         warnings.truncate(WARNINGS_MAX);
         Ok(Self { verbs, warnings })
@@ -102,7 +108,7 @@ impl Reading<'_> {
     }
 
     /// Adds a warning.
-    pub(crate) fn warn(&mut self, code: Code, message: String, position: Position) {
+    pub(crate) fn warn(&mut self, code: Code, message: impl Into<String>, position: Position) {
         self.findings.push(Finding::warning(code, message).at(position));
     }
 
@@ -138,11 +144,7 @@ impl Reading<'_> {
         for node in root.children() {
             if node.is_text() && node.text().is_some_and(|text| !text.trim().is_empty()) {
                 let position = self.place(node);
-                self.warn(
-                    Code::TWIML_SCHEMA,
-                    "text directly in <Response>: ignored".to_owned(),
-                    position,
-                );
+                self.warn(Code::TWIML_SCHEMA, "text directly in <Response>: ignored", position);
             }
             if node.is_element() {
                 let position = self.place(node);
@@ -200,7 +202,7 @@ fn check_size(root: Node<'_, '_>, reading: &Reading<'_>) -> Result<(), Finding> 
     Ok(())
 }
 
-fn unreadable(reason: String, position: Option<Position>) -> Finding {
+fn unreadable(reason: impl Display, position: Option<Position>) -> Finding {
     let message = format!("the document cannot be read: {reason}");
     Finding { position, ..Finding::error(Code::TWIML_PARSE, message) }
 }

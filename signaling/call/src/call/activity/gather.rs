@@ -5,6 +5,7 @@
 //! whichever comes first, and again at each key. With `bargeIn` a key stops the prompts.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::mem;
 use std::time::Duration;
 
 use shared::{Code, Instant, Now, PlayId, limits};
@@ -49,11 +50,11 @@ enum Stage {
 }
 
 impl Call {
-    pub(crate) fn gather(&mut self, now: Now, spec: Gather, position: Position) {
+    pub(crate) fn gather(&mut self, now: Now, mut spec: Gather, position: Position) {
         if let Err(fault) = self.resolve(&spec.action.url) {
             return self.fatal(now, Finding::from(fault).at(position));
         }
-        let sources = match self.gather_sources(&spec) {
+        let sources = match self.gather_sources(mem::take(&mut spec.prompts)) {
             Ok(sources) => sources,
             Err(finding) => return self.fatal(now, finding),
         };
@@ -88,15 +89,18 @@ impl Call {
     #[expect(clippy::type_complexity, reason = "a list of either, used once")]
     fn gather_sources(
         &mut self,
-        spec: &Gather,
+        prompts: Vec<GatherPrompt>,
     ) -> Result<Vec<Result<(PromptSource, u32), Duration>>, Finding> {
         let mut sources = Vec::new();
-        for prompt in &spec.prompts {
+        for prompt in prompts {
             sources.push(match prompt {
-                GatherPrompt::Say(say) => Ok((self.say_source(say.clone()), say.repeat)),
-                GatherPrompt::Play { url, repeat, position } => match self.resolve(url) {
-                    Ok(url) => Ok((PromptSource::Url(url), *repeat)),
-                    Err(fault) => return Err(Finding::from(fault).at(*position)),
+                GatherPrompt::Say(say) => {
+                    let repeat = say.repeat;
+                    Ok((self.say_source(say), repeat))
+                }
+                GatherPrompt::Play { url, repeat, position } => match self.resolve(&url) {
+                    Ok(url) => Ok((PromptSource::Url(url), repeat)),
+                    Err(fault) => return Err(Finding::from(fault).at(position)),
                 },
                 GatherPrompt::Pause(pause) => Err(Duration::from_secs(u64::from(pause.length_s))),
             });
@@ -151,9 +155,12 @@ impl Gathering {
             return Still::Over;
         }
         let mut form = Form::new();
-        form.push("Digits", std::mem::take(&mut self.digits));
+        form.push("Digits", mem::take(&mut self.digits));
         // Present and empty where a timeout or `numDigits` ended the input.
-        form.push("FinishedOnKey", key.map(|key| char::from(key).to_string()).unwrap_or_default());
+        match key {
+            Some(key) => form.push("FinishedOnKey", char::from(key)),
+            None => form.push("FinishedOnKey", ""),
+        }
         call.follow(now, &self.spec.action, form);
         Still::Over
     }

@@ -38,7 +38,7 @@ impl Call {
                 None
             }
         };
-        self.timeline("child", format!("joined with {peer} in the place of {instead_of}"));
+        self.timeline("child", format_args!("joined with {peer} in the place of {instead_of}"));
         self.activity = Activity::Joined(Joined { peer, dialing });
     }
 

@@ -3,6 +3,8 @@
 //! `BeepLoading → Beeping → Recording`; without a beep, or when the beep cannot be played, the recording
 //! begins at once. What all recordings have in common is in `recordings.rs`.
 
+use std::fmt::Display;
+
 use shared::{Code, Now, PlayId, RecordingSid};
 
 use super::{Activity, Still, Waits};
@@ -31,7 +33,7 @@ enum Stage {
 }
 
 impl Call {
-    pub(crate) fn record(&mut self, now: Now, spec: Record, position: Position) {
+    pub(crate) fn record(&mut self, now: Now, mut spec: Record, position: Position) {
         // Checked first: nothing is recorded whose result could not be reported.
         if let Err(fault) = self.resolve(&spec.action.url) {
             return self.fatal(now, Finding::from(fault).at(position));
@@ -40,13 +42,14 @@ impl Call {
         let stage = if spec.play_beep {
             Stage::BeepLoading(self.load(PromptSource::Tone(Tone::Beep)))
         } else {
-            Stage::Recording(self.start_verb_recording(now, &spec))
+            Stage::Recording(self.start_verb_recording(now, &mut spec))
         };
         self.activity = Activity::Recording(Box::new(RecordVerb { spec, stage }));
     }
 
-    fn start_verb_recording(&mut self, now: Now, spec: &Record) -> RecordingSid {
-        let callback = self.recording_callback(spec.callback.as_ref());
+    fn start_verb_recording(&mut self, now: Now, spec: &mut Record) -> RecordingSid {
+        // Moved: a verb makes one recording.
+        let callback = self.recording_callback(spec.callback.take());
         let plan = RecordingPlan {
             recording: self.mint_recording(now),
             source: RecordingSource::RecordVerb,
@@ -63,7 +66,7 @@ impl Call {
     }
 
     /// Parameters of the action.
-    fn record_result(&self, now: Now, recording: RecordingSid, digits: &str) -> Form {
+    fn record_result(&self, now: Now, recording: RecordingSid, digits: impl Display) -> Form {
         let mut form = Form::new();
         self.recording_parameters(now, recording, &mut form);
         form.push("Digits", digits);
@@ -83,7 +86,7 @@ impl Waits for RecordVerb {
             self.stage = match result {
                 Ok(()) => Stage::Beeping(call.play(prompt, 1)),
                 // Without its beep a recording is still a recording.
-                Err(_) => Stage::Recording(call.start_verb_recording(now, &self.spec)),
+                Err(_) => Stage::Recording(call.start_verb_recording(now, &mut self.spec)),
             };
         }
         Still::Waiting
@@ -91,7 +94,7 @@ impl Waits for RecordVerb {
 
     fn on_play_ended(&mut self, call: &mut Call, now: Now, play: PlayId) -> Still {
         if self.stage == Stage::Beeping(play) {
-            self.stage = Stage::Recording(call.start_verb_recording(now, &self.spec));
+            self.stage = Stage::Recording(call.start_verb_recording(now, &mut self.spec));
         }
         Still::Waiting
     }
@@ -102,7 +105,7 @@ impl Waits for RecordVerb {
             Stage::Recording(recording) if self.spec.finish_on_key.contains(key) => {
                 // First, so that the action reports the final length.
                 call.stop_recording(now, recording);
-                let form = call.record_result(now, recording, &key.to_string());
+                let form = call.record_result(now, recording, key);
                 call.follow(now, &self.spec.action, form);
                 Still::Over
             }

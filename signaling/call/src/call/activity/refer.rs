@@ -52,7 +52,7 @@ impl Call {
         let Activity::Referring(referring) = &mut self.activity else { return };
         referring.response = Some(status);
         let is_over = status >= 300 || referring.notified.is_some_and(is_final);
-        self.timeline("sip", format!("the REFER ended with {status}"));
+        self.timeline("sip", format_args!("the REFER ended with {status}"));
         if is_over {
             self.refer_over(now);
         }
@@ -67,7 +67,7 @@ impl Call {
         // The action reports the response to the REFER as well.
         let ends = ends && referring.response.is_some();
         if let Some(status) = status {
-            self.timeline("sip", format!("the transfer is at {status}"));
+            self.timeline("sip", format_args!("the transfer is at {status}"));
         }
         if ends {
             self.refer_over(now);

@@ -49,11 +49,11 @@ impl Call {
             self.facts.voice_warned = true;
             self.notify(Finding::warning(Code::SAY_VOICE, message), None);
         }
-        let (voice, language) = self.default_voice();
+        let settings = &self.setup.settings;
         PromptSource::Say {
             speech: say.speech,
-            voice: say.voice.unwrap_or(voice),
-            language: say.language.unwrap_or(language),
+            voice: say.voice.unwrap_or_else(|| settings.voice.clone()),
+            language: say.language.unwrap_or_else(|| settings.language.clone()),
         }
     }
 

@@ -5,7 +5,7 @@ use shared::{Code, limits};
 
 use super::noun::{self, Noun};
 use super::record::{self, RecordingLink};
-use super::{Link, Read, broken};
+use super::{Link, Read, broken, link};
 use crate::finding::Finding;
 use crate::setup::RecordingTrack;
 use crate::tone::RingTone;
@@ -115,9 +115,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> 
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
     let targets = targets(node, reading)?;
     Ok(Some(Dial {
-        action: attributes
-            .text("action")
-            .map(|url| Link { url: url.to_owned(), method: attributes.method("method") }),
+        action: link(&attributes, "action", "method"),
         timeout_s: attributes.whole("timeout"),
         time_limit_s: attributes.whole("timeLimit"),
         hangup_on_star: attributes.flag("hangupOnStar"),
@@ -126,15 +124,12 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> 
         record: dial_record(&attributes),
         ring_tone: RingTone::of(attributes.word("ringTone")),
         sequential: attributes.flag("sequential"),
-        refer_url: attributes
-            .text("referUrl")
-            .filter(|url| !url.is_empty())
-            .map(|url| Link { url: url.to_owned(), method: attributes.method("referMethod") }),
+        refer_url: link(&attributes, "referUrl", "referMethod").filter(|link| !link.url.is_empty()),
         targets,
     }))
 }
 
-fn dial_record(attributes: &Attributes) -> Option<DialRecord> {
+fn dial_record(attributes: &Attributes<'_>) -> Option<DialRecord> {
     let (from_ringing, dual) = match attributes.word("record") {
         "record-from-answer" | "true" => (false, false),
         "record-from-ringing" => (true, false),
@@ -191,11 +186,7 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
     }
     if targets.is_empty() {
         // A warning: the verb fails when it runs, and its action reports that.
-        reading.warn(
-            Code::NUMBER_FORMAT,
-            "<Dial> has no target: it fails at once".to_owned(),
-            position,
-        );
+        reading.warn(Code::NUMBER_FORMAT, "<Dial> has no target: it fails at once", position);
     }
     Ok(targets)
 }

@@ -3,7 +3,7 @@
 use roxmltree::Node;
 use shared::Code;
 
-use super::{Link, Pause, Play, Read, Say, broken, pause, play, say};
+use super::{Link, Pause, Play, Read, Say, action, broken, pause, play, say};
 use crate::finding::{Finding, Position};
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -107,7 +107,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
     if attributes.words("input").contains(&"speech") {
-        let message = "there is no speech engine: <Gather> takes DTMF only".to_owned();
+        let message = "there is no speech engine: <Gather> takes DTMF only";
         // `dtmf speech` still works by keys; `speech` alone could never get an input (twiml.md
         // 2.4).
         if !attributes.words("input").contains(&"dtmf") {
@@ -119,10 +119,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather
     let finish = attributes.text("finishOnKey").and_then(|text| text.bytes().next());
     let prompts = prompts(node, reading)?;
     Ok(Some(Gather {
-        action: Link {
-            url: attributes.text("action").unwrap_or("").to_owned(),
-            method: attributes.method("method"),
-        },
+        action: action(&attributes),
         timeout_s: attributes.whole("timeout"),
         num_digits: attributes.whole_or_none("numDigits"),
         finish_on_key: finish,
@@ -144,7 +141,7 @@ fn prompts(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<GatherPr
                     prompts.push(GatherPrompt::Play { url, repeat, position });
                 }
                 Some(Play::Digits(_)) => {
-                    let message = "<Play digits> is not allowed in <Gather>: skipped".to_owned();
+                    let message = "<Play digits> is not allowed in <Gather>: skipped";
                     reading.warn(Code::GATHER_NESTED, message, position);
                 }
                 None => {}

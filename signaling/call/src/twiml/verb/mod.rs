@@ -13,6 +13,8 @@ pub mod reject;
 pub mod say;
 pub(crate) mod ssml;
 
+use std::fmt::Display;
+
 use roxmltree::Node;
 use shared::Code;
 use store::HttpMethod;
@@ -29,6 +31,7 @@ pub use reject::Reject;
 pub use say::Say;
 
 use super::Reading;
+use super::attribute::Attributes;
 use crate::finding::{Finding, brief};
 
 /// A URL as written, absolute or relative, and the method of its request.
@@ -38,6 +41,18 @@ pub struct Link {
     pub url: String,
     /// The method of its request.
     pub method: HttpMethod,
+}
+
+/// The URL and the method that two attributes give; `None` without a URL.
+pub(crate) fn link(attributes: &Attributes<'_>, url: &str, method: &str) -> Option<Link> {
+    let url = attributes.text(url)?.to_owned();
+    Some(Link { url, method: attributes.method(method) })
+}
+
+/// The action of a verb that always has one: by default the document's own URL.
+pub(crate) fn action(attributes: &Attributes<'_>) -> Link {
+    let url = attributes.text("action").unwrap_or("").to_owned();
+    Link { url, method: attributes.method("method") }
 }
 
 /// The status callback of a side feature that is not built.
@@ -153,9 +168,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         "Pay" | "Sms" | "Connect" | "Enqueue" | "Annotate" | "Prompt" => {
             Ok(Some(unsupported(name, false, None)))
         }
-        "Start" | "Stop" | "Leave" => {
-            Ok(Some(unsupported(&with_noun(node), true, side_callback(node))))
-        }
+        "Start" | "Stop" | "Leave" => Ok(Some(unsupported_side(node))),
         unknown => {
             let position = reading.place(node);
             let message = format!("<{}> is not a verb: skipped", brief(unknown));
@@ -166,7 +179,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
     verb.unwrap_or_else(|finding| Some(Verb::Broken(finding)))
 }
 
-fn unsupported(element: &str, goes_on: bool, callback: Option<SideCallback>) -> Verb {
+fn unsupported(element: impl Display, goes_on: bool, callback: Option<SideCallback>) -> Verb {
     let what = format!("<{element}> is not supported by this gateway");
     Verb::Unsupported { what, goes_on, callback }
 }
@@ -198,18 +211,22 @@ fn side_callback(node: Node<'_, '_>) -> Option<SideCallback> {
     Some(SideCallback { link: Link { url, method }, event })
 }
 
-fn with_noun(node: Node<'_, '_>) -> String {
+fn unsupported_side(node: Node<'_, '_>) -> Verb {
     let verb = node.tag_name().name();
+    let callback = side_callback(node);
     match node.first_element_child() {
-        Some(noun) => format!("{verb}><{}", brief(noun.tag_name().name())),
-        None => verb.to_owned(),
+        Some(noun) => {
+            let noun = brief(noun.tag_name().name());
+            unsupported(format_args!("{verb}><{noun}"), true, callback)
+        }
+        None => unsupported(verb, true, callback),
     }
 }
 
 /// An error that breaks the verb.
 pub(crate) fn broken(
     code: Code,
-    message: String,
+    message: impl Into<String>,
     node: Node<'_, '_>,
     reading: &Reading<'_>,
 ) -> Finding {

@@ -4,7 +4,7 @@
 use roxmltree::Node;
 use shared::{Code, limits};
 
-use super::{Link, play};
+use super::{Link, link, play};
 use crate::finding::{Finding, brief};
 use crate::setup::{SipCredentials, SipTarget, Target};
 use crate::sip_noun;
@@ -196,7 +196,7 @@ fn client_identity(node: Node<'_, '_>) -> String {
 fn noun(
     kind: NounKind,
     target: Target,
-    attributes: &Attributes,
+    attributes: &Attributes<'_>,
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) -> Noun {
@@ -204,12 +204,10 @@ fn noun(
         let message =
             "machine detection is not supported by this gateway: the call is not examined";
         let position = reading.place(node);
-        reading.warn(Code::VERB_NOT_SUPPORTED, message.to_owned(), position);
+        reading.warn(Code::VERB_NOT_SUPPORTED, message, position);
     }
-    let link = |url: &str, method: &str| {
-        let url = attributes.text(url).filter(|url| !url.is_empty())?.to_owned();
-        Some(Link { url, method: attributes.method(method) })
-    };
+    let link =
+        |url: &str, method: &str| link(attributes, url, method).filter(|link| !link.url.is_empty());
     let events = attributes.words("statusCallbackEvent").iter();
     let events = events.filter_map(|word| ProgressEvent::from_word(word)).collect();
     Noun {
@@ -230,7 +228,7 @@ struct SipUri {
 
 fn sip_uri(
     node: Node<'_, '_>,
-    attributes: &Attributes,
+    attributes: &Attributes<'_>,
     reading: &mut Reading<'_>,
 ) -> Result<SipUri, Finding> {
     let mut uri = SipUri {
@@ -260,7 +258,7 @@ fn sip_uri(
     if let Some(second) = uris.next() {
         let message = "a second <Uri> is not supported by this gateway: only the first is tried";
         let position = reading.place(second);
-        reading.warn(Code::VERB_NOT_SUPPORTED, message.to_owned(), position);
+        reading.warn(Code::VERB_NOT_SUPPORTED, message, position);
     }
     Ok(uri)
 }
@@ -307,7 +305,7 @@ fn add_headers(
         if length > limits::SIP_NOUN_HEADERS_MAX {
             reading.warn(
                 Code::SIP_HEADERS_LENGTH,
-                "too many header characters: the rest is not sent".to_owned(),
+                "too many header characters: the rest is not sent",
                 position,
             );
             return;
@@ -320,7 +318,7 @@ fn add_headers(
 }
 
 fn credentials(
-    attributes: &Attributes,
+    attributes: &Attributes<'_>,
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) -> Option<SipCredentials> {
@@ -334,7 +332,7 @@ fn credentials(
         let position = reading.place(node);
         reading.warn(
             Code::SIP_CREDENTIALS,
-            "username or password is not valid: none is sent".to_owned(),
+            "username or password is not valid: none is sent",
             position,
         );
         return None;
@@ -352,7 +350,7 @@ pub fn number(text: &str) -> Target {
     match (all_digits, written.starts_with('+'), digits.len()) {
         (true, true, 2..=15) => Target::Number(written),
         (true, false, 10) => Target::Number(format!("+1{digits}")),
-        (true, false, 3..=7) => Target::Number(digits.to_owned()),
+        (true, false, 3..=7) => Target::Number(written),
         // An international number whose `+` was left out, or lost as a space of a form.
         (true, false, 8..=15) => Target::Number(format!("+{digits}")),
         _ => Target::Impossible {

@@ -47,7 +47,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Play> 
         let position = reading.place(node);
         reading.warn(
             Code::PLAY_DIGITS,
-            "<Play> has neither a URL nor valid digits: skipped".to_owned(),
+            "<Play> has neither a URL nor valid digits: skipped",
             position,
         );
         return Ok(None);

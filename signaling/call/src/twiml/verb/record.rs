@@ -3,7 +3,7 @@
 use roxmltree::Node;
 use shared::{Code, limits};
 
-use super::{Link, Read};
+use super::{Link, Read, action, link};
 use crate::setup::RecordingEvent;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -86,16 +86,12 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Record
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
     reading.no_children(node);
     if attributes.flag("transcribe") || attributes.is_written("transcribeCallback") {
-        let message =
-            "transcription is not supported by this gateway: <Record> goes on without".to_owned();
+        let message = "transcription is not supported by this gateway: <Record> goes on without";
         let position = reading.place(node);
         reading.warn(Code::VERB_NOT_SUPPORTED, message, position);
     }
     Ok(Some(Record {
-        action: Link {
-            url: attributes.text("action").unwrap_or("").to_owned(),
-            method: attributes.method("method"),
-        },
+        action: action(&attributes),
         timeout_s: attributes.whole("timeout"),
         finish_on_key: attributes.text("finishOnKey").unwrap_or("").to_owned(),
         max_length_s: attributes.whole("maxLength"),
@@ -106,12 +102,12 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Record
 }
 
 /// The recording status callback of `<Record>` and `<Dial>`.
-pub(crate) fn callback(attributes: &Attributes) -> Option<RecordingLink> {
-    let url = attributes.text("recordingStatusCallback").filter(|url| !url.is_empty())?.to_owned();
-    let method = attributes.method("recordingStatusCallbackMethod");
+pub(crate) fn callback(attributes: &Attributes<'_>) -> Option<RecordingLink> {
+    let link = link(attributes, "recordingStatusCallback", "recordingStatusCallbackMethod");
+    let link = link.filter(|link| !link.url.is_empty())?;
     let events = attributes.words("recordingStatusCallbackEvent").iter();
     Some(RecordingLink {
-        link: Link { url, method },
+        link,
         events: events
             .map(|word| match *word {
                 "in-progress" => RecordingEvent::InProgress,

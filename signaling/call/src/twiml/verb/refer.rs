@@ -3,7 +3,7 @@
 use roxmltree::Node;
 use shared::Code;
 
-use super::{Link, Read};
+use super::{Link, Read, link};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 use crate::twiml::{Reading, own_text};
 
@@ -28,13 +28,10 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Refer>
     let target = targets.next().and_then(|child| refer_to(&own_text(child)));
     let Some(target) = target else {
         let message = "<Refer> needs one <Sip> with a SIP URI: skipped";
-        reading.warn(Code::TWIML_SCHEMA, message.to_owned(), position);
+        reading.warn(Code::TWIML_SCHEMA, message, position);
         return Ok(None);
     };
-    let action = attributes.text("action");
-    let action =
-        action.map(|url| Link { url: url.to_owned(), method: attributes.method("method") });
-    Ok(Some(Refer { action, target }))
+    Ok(Some(Refer { action: link(&attributes, "action", "method"), target }))
 }
 
 /// The URI as written, with `sip:` where it has no scheme; `None` when it is not a URI.

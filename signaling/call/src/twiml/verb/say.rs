@@ -35,7 +35,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
     let position = reading.place(node);
     let speech = ssml::read(node, reading)?;
     if speech.words().trim().is_empty() {
-        reading.warn(Code::SAY_TEXT, "<Say> has no text: skipped".to_owned(), position);
+        reading.warn(Code::SAY_TEXT, "<Say> has no text: skipped", position);
         return Ok(None);
     }
     // Skipped and not cut: the call goes on without the text (twiml.md 2.1).
@@ -47,7 +47,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Say> {
     }
     let voice = attributes.text("voice").filter(|voice| !voice.is_empty()).map(str::to_owned);
     if voice.as_deref().is_some_and(|voice| !is_voice(voice)) {
-        let message = "the voice of <Say> is not known: the default voice is used".to_owned();
+        let message = "the voice of <Say> is not known: the default voice is used";
         reading.warn(Code::SAY_VOICE, message, position);
     }
     Ok(Some(Say {

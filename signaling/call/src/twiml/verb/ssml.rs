@@ -168,16 +168,21 @@ fn element(
     collect(node, &of_content, reading, speech)
 }
 
-fn unsupported(code: Code, message: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
+fn unsupported(
+    code: Code,
+    message: impl Into<String>,
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) {
     let position = reading.place(node);
-    reading.warn(code, message.to_owned(), position);
+    reading.warn(code, message, position);
 }
 
 /// Warns of a value that passed the check of its kind and is still invalid.
 fn invalid(code: Code, name: &str, value: &str, node: Node<'_, '_>, reading: &mut Reading<'_>) {
     let element = node.tag_name().name();
     let message = format!("`{}` is not valid for `{name}` of <{element}>: ignored", brief(value));
-    unsupported(code, &message, node, reading);
+    unsupported(code, message, node, reading);
 }
 
 /// Ends the text with a full stop, because a voice lowers its pitch only at a sentence mark.
@@ -191,7 +196,7 @@ fn end_sentence(speech: &mut Speech, manner: &Manner) {
     }
 }
 
-fn pause_ms(attributes: &Attributes, node: Node<'_, '_>, reading: &mut Reading<'_>) -> u32 {
+fn pause_ms(attributes: &Attributes<'_>, node: Node<'_, '_>, reading: &mut Reading<'_>) -> u32 {
     if let Some(text) = attributes.text("time") {
         match time_ms(text) {
             Some(ms) => return ms,
@@ -242,29 +247,25 @@ fn scaled(now: u32, percent: u32, (least, most): (u32, u32)) -> u32 {
 /// §3.2.4).
 fn prosody(
     manner: &mut Manner,
-    attributes: &Attributes,
+    attributes: &Attributes<'_>,
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) {
-    for (name, code) in [
-        ("volume", Code::TWIML_SCHEMA),
-        ("rate", Code::SAY_SSML_RATE),
-        ("pitch", Code::TWIML_SCHEMA),
+    let volume = volume as fn(&str, u32) -> Option<u32>;
+    for (name, code, value, read) in [
+        ("volume", Code::TWIML_SCHEMA, &mut manner.volume, volume),
+        ("rate", Code::SAY_SSML_RATE, &mut manner.rate, rate),
+        ("pitch", Code::TWIML_SCHEMA, &mut manner.pitch, pitch),
     ] {
         let Some(text) = attributes.text(name) else { continue };
-        let changed = match name {
-            "volume" => with_volume(text, manner),
-            "rate" => with_rate(text, manner),
-            _ => with_pitch(text, manner),
-        };
-        match changed {
-            Some(changed) => *manner = changed,
+        match read(text, *value) {
+            Some(changed) => *value = changed,
             None => invalid(code, name, text, node, reading),
         }
     }
 }
 
-fn with_volume(text: &str, manner: &Manner) -> Option<Manner> {
+fn volume(text: &str, now: u32) -> Option<u32> {
     let volume = match text {
         "default" | "medium" => 100,
         "silent" => 0,
@@ -276,25 +277,25 @@ fn with_volume(text: &str, manner: &Manner) -> Option<Manner> {
             let (sign, number) = signed(gain.strip_suffix("dB")?)?;
             // Cut first, so that the factor is finite.
             let factor = 10f64.powf(sign * number.min(DECIBELS_MAX) / 20.0);
-            (f64::from(manner.volume) * factor) as u32
+            (f64::from(now) * factor) as u32
         }
     };
-    Some(Manner { volume: volume.clamp(VOLUME.0, VOLUME.1), ..manner.clone() })
+    Some(volume.clamp(VOLUME.0, VOLUME.1))
 }
 
-fn with_rate(text: &str, manner: &Manner) -> Option<Manner> {
+fn rate(text: &str, now: u32) -> Option<u32> {
     let rate = match text {
         "x-slow" => 50,
         "slow" => 75,
         "default" | "medium" => 100,
         "fast" => 150,
         "x-fast" => 200,
-        percent => percent_of(manner.rate, decimal(percent.strip_suffix('%')?)?),
+        percent => percent_of(now, decimal(percent.strip_suffix('%')?)?),
     };
-    Some(Manner { rate: rate.clamp(RATE.0, RATE.1), ..manner.clone() })
+    Some(rate.clamp(RATE.0, RATE.1))
 }
 
-fn with_pitch(text: &str, manner: &Manner) -> Option<Manner> {
+fn pitch(text: &str, now: u32) -> Option<u32> {
     let pitch = match text {
         "x-low" => 60,
         "low" => 80,
@@ -303,10 +304,10 @@ fn with_pitch(text: &str, manner: &Manner) -> Option<Manner> {
         "x-high" => 150,
         change => {
             let (sign, number) = signed(change.strip_suffix('%')?)?;
-            percent_of(manner.pitch, 100.0 + sign * number)
+            percent_of(now, 100.0 + sign * number)
         }
     };
-    Some(Manner { pitch: pitch.clamp(PITCH.0, PITCH.1), ..manner.clone() })
+    Some(pitch.clamp(PITCH.0, PITCH.1))
 }
 
 /// A change: `+` or `-`, then a number.
@@ -332,7 +333,7 @@ enum Said {
 
 fn say_as(
     manner: &mut Manner,
-    attributes: &Attributes,
+    attributes: &Attributes<'_>,
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) -> Said {
@@ -348,7 +349,7 @@ fn say_as(
             let message = format!(
                 "`{other}` of <say-as> has no effect on this voice: the text is read as it is"
             );
-            unsupported(Code::VERB_NOT_SUPPORTED, &message, node, reading);
+            unsupported(Code::VERB_NOT_SUPPORTED, message, node, reading);
         }
     }
     Said::Spoken
@@ -356,7 +357,7 @@ fn say_as(
 
 /// The sounds in X-SAMPA; `None`, with a warning, where they cannot be written in it.
 fn sounds(
-    attributes: &Attributes,
+    attributes: &Attributes<'_>,
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) -> Option<String> {
@@ -367,7 +368,7 @@ fn sounds(
         other => {
             let message =
                 format!("alphabet `{other}` of <phoneme> is not known here: the word is spoken");
-            unsupported(Code::VERB_NOT_SUPPORTED, &message, node, reading);
+            unsupported(Code::VERB_NOT_SUPPORTED, message, node, reading);
             return None;
         }
     };
@@ -384,11 +385,14 @@ fn sounds(
 
 /// IPA to X-SAMPA, symbol by symbol; `None` where one is not in [`IPA`].
 fn x_sampa(ipa: &str) -> Option<String> {
-    let symbol = |c: char| match c {
-        'a'..='z' | ' ' => Some(c.to_string()),
-        _ => IPA.iter().find(|(ipa, _)| *ipa == c).map(|(_, sampa)| (*sampa).to_owned()),
-    };
-    ipa.chars().filter(|c| *c != TIE).map(symbol).collect()
+    let mut sounds = String::with_capacity(ipa.len());
+    for symbol in ipa.chars().filter(|symbol| *symbol != TIE) {
+        match symbol {
+            'a'..='z' | ' ' => sounds.push(symbol),
+            _ => sounds.push_str(IPA.iter().find(|(ipa, _)| *ipa == symbol)?.1),
+        }
+    }
+    Some(sounds)
 }
 
 /// Joins the two letters of an affricate; X-SAMPA writes them side by side.

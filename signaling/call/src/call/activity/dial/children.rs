@@ -4,6 +4,8 @@
 //! that ends `failed` at once, so that each noun has exactly one child, and records, callbacks and
 //! `DialCallStatus` need no special case.
 
+use std::sync::Arc;
+
 use shared::{CallSid, Code, Now};
 
 use crate::call::Call;
@@ -29,7 +31,7 @@ impl Call {
         let target = match hops_left {
             Some(_) => target,
             // Refused as the next hop would refuse it.
-            None => impossible(&target, Code::MAX_FORWARDS, Some(483), LOOP.to_owned()),
+            None => impossible(&target, Code::MAX_FORWARDS, Some(483), LOOP),
         };
         let caller_id = self.caller_id(spec.caller_id.as_deref(), noun.kind);
         CallSetup {
@@ -71,7 +73,7 @@ impl Call {
             time_limit_s: self.setup.settings.call_s_max,
             // `<Dial record>` is a recording of the parent, which holds both parties.
             record: None,
-            settings: self.setup.settings.clone(),
+            settings: Arc::clone(&self.setup.settings),
             origin: self.setup.origin,
             // A seed of its own: SIDs and tokens of parent and child must differ.
             seed: self.random.bytes(),
@@ -108,8 +110,13 @@ impl Call {
 }
 
 /// A target that cannot be rung, reported under the name that the document gave it.
-fn impossible(target: &Target, code: Code, status: Option<u16>, sentence: String) -> Target {
-    Target::Impossible { to: reported(target), code, status, sentence }
+fn impossible(
+    target: &Target,
+    code: Code,
+    status: Option<u16>,
+    sentence: impl Into<String>,
+) -> Target {
+    Target::Impossible { to: reported(target), code, status, sentence: sentence.into() }
 }
 
 /// The value of the child's `To` parameter.

@@ -131,7 +131,7 @@ impl Call {
             dialing.children.insert(setup.sid, Child { kind, answered: false });
             // Until a child is answered or ends, the action names the one that was started last.
             dialing.last = Some((setup.sid, kind, None));
-            self.timeline("child", format!("dialling {} as {}", setup.to, setup.sid));
+            self.timeline("child", format_args!("dialling {} as {}", setup.to, setup.sid));
             children.push(setup);
         }
         // One effect: all targets start together (twiml.md 2.6, rule 1).
@@ -170,7 +170,7 @@ impl Call {
                 self.activity = Activity::Dialing(dialing);
             }
             ChildEvent::Left => {
-                self.timeline("child", format!("{sid} was redirected away"));
+                self.timeline("child", format_args!("{sid} was redirected away"));
                 self.cut(&mut dialing, sid);
                 dialing.forget(sid, None);
                 self.cancel_children(&mut dialing);
@@ -229,7 +229,7 @@ impl Call {
         dialing.connected = true;
         dialing.early = None;
         self.effect(CallEffect::Bridge { child: sid });
-        self.timeline("child", format!("bridged with {sid}"));
+        self.timeline("child", format_args!("bridged with {sid}"));
         // `timeLimit` counts from the bridge, which is now (twiml.md 2.6, rule 6).
         let limit_s = dialing.spec.time_limit_s.min(self.setup.settings.call_s_max);
         dialing.limit_at = Some(now.mono + Duration::from_secs(u64::from(limit_s)));
@@ -246,8 +246,9 @@ impl Call {
     }
 
     fn record_dial(&mut self, now: Now, dialing: &mut Dialing) {
-        let Some(record) = dialing.spec.record.clone() else { return };
-        let callback = self.recording_callback(record.callback.as_ref());
+        // Moved out of the verb: it makes one recording, from ringing or from the bridge.
+        let Some(record) = dialing.spec.record.take() else { return };
+        let callback = self.recording_callback(record.callback);
         let plan = RecordingPlan {
             recording: self.mint_recording(now),
             source: RecordingSource::DialVerb,
@@ -262,7 +263,7 @@ impl Call {
     }
 
     fn child_ended(&mut self, now: Now, mut dialing: Box<Dialing>, sid: CallSid, end: ChildEnd) {
-        self.timeline("child", format!("{sid} ended: {}", end.status));
+        self.timeline("child", format_args!("{sid} ended: {}", end.status));
         self.cut(&mut dialing, sid);
         let status = end.status;
         let screened_out = dialing.winner == Some(sid) && !dialing.connected;
@@ -319,7 +320,7 @@ impl Call {
             self.script.unanswered_dial =
                 Some(if is_answer { CallStatus::NoAnswer } else { status });
         }
-        self.timeline("verb", format!("<Dial> ended: {status}"));
+        self.timeline("verb", format_args!("<Dial> ended: {status}"));
         match &dialing.spec.action {
             Some(action) => {
                 let form = self.dial_result(now, &dialing, status);
@@ -387,7 +388,7 @@ impl Waits for Dialing {
                 // 0: until it is stopped.
                 Ok(()) => Ringback::Playing(call.play(prompt, 0)),
                 Err(failure) => {
-                    call.timeline("error", format!("no ringback: {}", failure.sentence));
+                    call.timeline("error", format_args!("no ringback: {}", failure.sentence));
                     Ringback::Failed
                 }
             };

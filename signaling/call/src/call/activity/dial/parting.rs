@@ -66,7 +66,7 @@ impl Call {
         if let Some(referred) = dialing.referred {
             dialing.part_with(referred);
         }
-        let action = dialing.spec.action.clone()?;
+        let action = dialing.spec.action.take()?;
         Some(Parting { dialing, action, until: now.mono + CHILDREN_END_TIMEOUT })
     }
 
