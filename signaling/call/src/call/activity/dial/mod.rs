@@ -12,6 +12,7 @@
 
 mod children;
 mod parting;
+mod transfers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -29,8 +30,8 @@ use crate::ids::PromptId;
 use crate::input::{ChildEnd, ChildEvent, ParentCommand, PromptFailure};
 use crate::status::CallStatus;
 use crate::tone::{DEFAULT_RING_TONE, Tone};
+use crate::twiml::verb::Dial;
 use crate::twiml::verb::noun::{Noun, NounKind};
-use crate::twiml::verb::{Dial, Link};
 
 /// A `<Dial>` that runs.
 #[derive(Debug)]
@@ -411,47 +412,6 @@ impl Waits for Dialing {
 }
 
 impl Dialing {
-    /// The child that takes part in a transfer by `from`, and the `referUrl`. `None` when `from` is not
-    /// connected here, or a transfer is under way.
-    pub(crate) fn referral_to(
-        &self,
-        from: CallSid,
-        is_own: bool,
-    ) -> Option<(CallSid, Option<&Link>)> {
-        let winner = self.winner.filter(|_| self.connected && self.referred.is_none())?;
-        let is_party = is_own || winner == from;
-        is_party.then_some((winner, self.spec.refer_url.as_ref()))
-    }
-
-    /// Whether a transferor stays until the new party is bridged.
-    pub(crate) const fn answers_on_bridge(&self) -> bool {
-        self.spec.answer_on_bridge
-    }
-
-    /// This call's phone transfers this child.
-    pub(crate) fn let_transfer(&mut self, child: CallSid) {
-        self.referred = Some(child);
-    }
-
-    /// The transfer by this call's phone has failed.
-    pub(crate) fn let_stay(&mut self) {
-        self.referred = None;
-    }
-
-    /// The children that have not ended.
-    pub(crate) fn parties(&self) -> Vec<CallSid> {
-        self.children.keys().copied().collect()
-    }
-
-    /// A child leaves the verb and lives on.
-    pub(crate) fn part_with(&mut self, child: CallSid) {
-        self.children.remove(&child);
-    }
-
-    pub(crate) const fn recording(&self) -> Option<RecordingSid> {
-        self.recording
-    }
-
     /// A child is gone; its end is kept for the outcome and the action.
     fn forget(&mut self, sid: CallSid, end: Option<ChildEnd>) {
         let Some(child) = self.children.remove(&sid) else { return };
