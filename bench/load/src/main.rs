@@ -7,6 +7,7 @@ mod chart;
 mod dsp;
 mod endpoint;
 mod machine;
+mod machine_time;
 mod media;
 mod messages;
 mod registrar;

@@ -62,6 +62,26 @@ pub(crate) fn own_threads(name: &str) -> io::Result<Vec<Thread>> {
     Ok(found)
 }
 
+/// The kernel's threads that handle packets which no other thread handled in passing.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub(crate) fn packet_threads() -> io::Result<Vec<Thread>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let Ok(name) = fs::read_to_string(format!("/proc/{id}/comm")) else { continue };
+        if PACKET_THREADS.iter().any(|prefix| name.starts_with(prefix)) {
+            found.extend(threads(id).unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
+const PACKET_THREADS: &[&str] = &["ksoftirqd/", "napi/"];
+
 /// Sum of the CPU time of threads; a thread that ended counts 0.
 pub(crate) fn cpu_ns(threads: &[Thread]) -> u64 {
     threads.iter().filter_map(|thread| thread.cpu_ns().ok()).sum()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared::Transport;
 use tempfile::TempDir;
@@ -40,7 +40,7 @@ pub(crate) fn build() -> Result<PathBuf, Trouble> {
     }
 }
 
-/// A running gateway; killed when dropped, its folder removed.
+/// A running gateway; ended when dropped, its folder removed.
 pub(crate) struct Gateway {
     child: Child,
     folder: TempDir,
@@ -70,8 +70,7 @@ impl Gateway {
     /// # Errors
     /// It does not end, or does not start again; says the end of its log.
     pub fn restart(mut self, binary: &Path) -> Result<Self, Trouble> {
-        let id = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        self.terminate()?;
         let status = self.child.wait()?;
         if !status.success() {
             return Err(format!("the gateway ended with {status}: {}", self.log_end()).into());
@@ -157,6 +156,23 @@ impl Gateway {
         schedstat::threads(self.child.id())
     }
 
+    fn terminate(&self) -> std::io::Result<()> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        Ok(rustix::process::kill_process(id, rustix::process::Signal::TERM)?)
+    }
+
+    /// Whether it ends within that time.
+    fn ends_within(&mut self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
+                Ok(status) => return status.is_some(),
+                Err(_) => return false,
+            }
+        }
+    }
+
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
         let log = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
@@ -165,8 +181,15 @@ impl Gateway {
     }
 }
 
+/// A kill would leave its program attached to the machine's interfaces, where every later packet pays for it.
 impl Drop for Gateway {
     fn drop(&mut self) {
+        // The first signal waits for live calls, the second ends them.
+        for patience in [DRAIN_WAIT, END_WAIT] {
+            if self.terminate().is_ok() && self.ends_within(patience) {
+                return;
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -177,6 +200,8 @@ const LOG: &str = "log";
 const SETTINGS: &str = "sidetone.toml";
 const LOG_LINES: usize = 5;
 const START_MAX: Duration = Duration::from_secs(30);
+const DRAIN_WAIT: Duration = Duration::from_millis(300);
+const END_WAIT: Duration = Duration::from_secs(5);
 
 /// All defaults but loopback, free ports and the folder.
 fn settings_text(folder: &Path, address: Ipv4Addr, media: &str) -> String {

@@ -15,7 +15,7 @@ use super::gateway::Gateway;
 use super::rest::{self, Login};
 use crate::chart::{self, Axes, Line};
 use crate::endpoint::Trouble;
-use crate::media::{Product, Setup, parties_socket};
+use crate::media::{Product, Setup, Tiers, parties_socket};
 use crate::report::{Section, whole};
 
 /// Bridged calls at once, first to last.
@@ -46,7 +46,7 @@ pub(crate) fn measure(binary: &Path, quick: bool, deadline: Instant, plots: &Pat
 fn measure_bridged(binary: &Path, quick: bool) -> Result<Section, Trouble> {
     let mut section = Section::new("Memory of bridged calls", COLUMNS);
     let kernel_before = kernel_bytes();
-    let mut product = Product::start(binary, "auto", Ipv4Addr::LOCALHOST, None)?;
+    let mut product = Product::start(binary, Tiers::DEFAULT, Ipv4Addr::LOCALHOST, None)?;
     let socket = parties_socket()?;
     let idle = Reading { resident: product.resident_bytes()?, kernel: kernel_bytes() };
     let mut last = (0, idle);

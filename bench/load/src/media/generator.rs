@@ -37,6 +37,8 @@ pub(crate) struct Outcome {
     /// Packets that arrived after a later one of their stream, or twice.
     pub disordered: u64,
     pub elapsed: Duration,
+    /// Of it, time that this thread spent looking for packets in vain.
+    pub waiting: Duration,
     /// From send to return, in microseconds.
     pub delay_us: Histogram<u64>,
 }
@@ -138,15 +140,18 @@ impl Generator {
         let mut outcome = Outcome::empty();
         let mut under_way = 0_u64;
         let mut last_return = start;
-        while start.elapsed() < duration {
+        let mut looks = Looks::default();
+        let mut turn = Duration::ZERO;
+        while turn < duration {
             let allowed = match pace {
                 Pace::Saturated => WINDOW.saturating_sub(under_way),
                 Pace::PacketsASecond(rate) => {
-                    let due = start.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000;
+                    let due = turn.as_nanos() * u128::from(rate) / 1_000_000_000;
                     u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(outcome.sent)
                 }
             };
-            for _ in 0..allowed.min(BURST) {
+            let sends = allowed.min(BURST);
+            for _ in 0..sends {
                 self.send_one()?;
                 outcome.sent += 1;
                 under_way += 1;
@@ -163,8 +168,12 @@ impl Generator {
                 under_way = 0;
                 last_return = Instant::now();
             }
+            let now = start.elapsed();
+            looks.note(sends + returned > 0, returned < BURST, now.saturating_sub(turn));
+            turn = now;
         }
         outcome.elapsed = start.elapsed();
+        outcome.waiting = looks.in_vain();
         self.wait_for_the_rest(&mut outcome)?;
         Ok(outcome)
     }
@@ -277,6 +286,39 @@ impl Generator {
     }
 }
 
+/// The turns of a burst that found nothing.
+///
+/// A slow relay makes the generator look often. Those looks are not the cost of a packet, so they
+/// are taken off the machine's time: whole turns without a packet as measured, and the last look of each other
+/// turn, which found the socket empty as well, at the mean of those. In a turn that took long another process
+/// ran, whose time is not this thread's either.
+#[derive(Default)]
+struct Looks {
+    idle: Duration,
+    idle_turns: u32,
+    /// Looks in vain that were not measured: behind packets, and interrupted ones.
+    unmeasured: u32,
+}
+
+impl Looks {
+    fn note(&mut self, had_packets: bool, found_end: bool, took: Duration) {
+        if had_packets || took > IDLE_TURN_MAX {
+            self.unmeasured += u32::from(found_end);
+        } else {
+            self.idle += took;
+            self.idle_turns += 1;
+        }
+    }
+
+    fn in_vain(&self) -> Duration {
+        let mean = self.idle.checked_div(self.idle_turns).unwrap_or_default();
+        self.idle + mean * self.unmeasured
+    }
+}
+
+/// A hundred times what a turn without packets takes.
+const IDLE_TURN_MAX: Duration = Duration::from_micros(50);
+
 /// In the clear, or sealed with another key than agreed, or twice.
 struct Unopened;
 
@@ -287,7 +329,8 @@ const RTCP_LAST: u8 = 223;
 impl Outcome {
     fn empty() -> Self {
         let delay_us = Histogram::new_with_bounds(1, DELAY_MAX_US, 3).expect("bounds above");
-        Self { sent: 0, returned: 0, corrupt: 0, disordered: 0, elapsed: Duration::ZERO, delay_us }
+        let (elapsed, waiting) = (Duration::ZERO, Duration::ZERO);
+        Self { sent: 0, returned: 0, corrupt: 0, disordered: 0, elapsed, waiting, delay_us }
     }
 }
 
@@ -315,4 +358,23 @@ fn is_loss(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_in_vain_are_whole_turns_and_the_last_look_of_others() {
+        let mut looks = Looks::default();
+        let turn = Duration::from_nanos(300);
+        looks.note(true, true, turn * 9);
+        assert_eq!(looks.in_vain(), Duration::ZERO, "no turn shows what a look costs");
+        looks.note(false, true, turn);
+        looks.note(false, true, turn * 3);
+        looks.note(true, false, turn * 9);
+        assert_eq!(looks.in_vain(), turn * 4 + turn * 2);
+        looks.note(false, true, Duration::from_millis(3));
+        assert_eq!(looks.in_vain(), turn * 4 + turn * 4, "interrupted");
+    }
 }

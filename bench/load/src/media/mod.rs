@@ -1,7 +1,9 @@
-//! Relayed and transcoded packets: the gateway on each backend, its calls set up by SIP, beside userspace
-//! rtpengine, in alternating rounds. Shell.
+//! Relayed and transcoded packets: the gateway on each backend and in the kernel, its calls set up by SIP, beside
+//! userspace rtpengine, in alternating rounds. Shell.
 
 mod bencode;
+mod curve;
+mod direct;
 mod generator;
 mod memory;
 mod own;
@@ -24,11 +26,12 @@ use shared::Codec;
 use crate::endpoint::Trouble;
 use crate::report::Section;
 use crate::scheduling::Cpus;
+use direct::Direct;
 pub(crate) use generator::parties_socket;
 use generator::{Generator, Pace, WINDOW};
 use own::Own;
 use payload::Reference;
-pub(crate) use product::Product;
+pub(crate) use product::{Product, Tiers};
 pub(crate) use relay::Setup;
 use relay::{Relay, SetupError, tried};
 use round::Figures;
@@ -88,13 +91,13 @@ const SCENARIOS: &[Scenario] = &[
     saturated(TRANSCODE, 500, true),
     saturated(RELAY, 500, true),
     secured(saturated(RELAY, 500, true)),
-    secured(paced(RELAY, 500, false)),
+    saturated(RELAY, 100, false),
+    saturated(RELAY, 5_000, false),
+    saturated(RELAY, 1_000, false),
     saturated(TRANSCODE, 2_000, false),
     paced(RELAY, 500, false),
     paced(TRANSCODE, 500, false),
-    saturated(RELAY, 100, false),
-    saturated(RELAY, 1_000, false),
-    saturated(RELAY, 4_000, false),
+    secured(paced(RELAY, 500, false)),
     paced(RELAY, 100, false),
     paced(RELAY, 1_000, false),
     paced(RELAY, 4_000, false),
@@ -116,22 +119,28 @@ impl Scenario {
     }
 
     /// Waking for each packet differs from adaptive waiting only where the core sleeps between packets.
-    fn contenders(&self) -> &'static [Contender] {
-        match self.pace {
-            Pace::Saturated => &[Contender::IoUring, Contender::Portable, Contender::Rtpengine],
-            Pace::PacketsASecond(_) => &[
-                Contender::IoUring,
-                Contender::IoUringOneByOne,
-                Contender::Portable,
-                Contender::Rtpengine,
-            ],
-        }
+    /// The kernel relays no SRTP.
+    fn contenders(&self) -> Vec<Contender> {
+        let is_asleep = matches!(self.pace, Pace::PacketsASecond(_));
+        let all = [
+            (Contender::NoRelay, !self.is_secured),
+            (Contender::Tc, !self.is_secured),
+            (Contender::IoUring, true),
+            (Contender::IoUringOneByOne, is_asleep),
+            (Contender::Portable, true),
+            (Contender::Rtpengine, true),
+        ];
+        all.into_iter().filter(|(_, runs)| *runs).map(|(contender, _)| contender).collect()
     }
 }
 
 /// A relay to measure, with its wait policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
+    /// Parties send to each other: the cost without a relay.
+    NoRelay,
+    /// Our program at the tc hook, on legs that a core on io_uring gave to it.
+    Tc,
     /// Our core on io_uring by default: it waits for batches where it is woken often.
     IoUring,
     /// Our core on io_uring, woken for each packet.
@@ -143,12 +152,14 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    /// All of them.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::IoUring, Self::Rtpengine, Self::Portable, Self::IoUringOneByOne];
+    /// All that relay.
+    pub(crate) const RELAYS: [Self; 5] =
+        [Self::Tc, Self::IoUring, Self::Rtpengine, Self::Portable, Self::IoUringOneByOne];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::NoRelay => "no relay",
+            Self::Tc => "sidetone kernel, tc",
             Self::IoUring => "sidetone io_uring, adaptive wait",
             Self::IoUringOneByOne => "sidetone io_uring, wake on 1",
             Self::Portable => "sidetone portable (epoll)",
@@ -179,6 +190,7 @@ pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measu
         eprintln!("load: {}", scenario.title());
         tallies.push((scenario, run(scenario, cpus, effort, rtpengine.is_ok(), &mut gateways)));
     }
+    drop(gateways);
     let is_fifo = tallies.iter().all(|(_, tally)| tally.is_fifo());
     let mut sections = vec![conditions(cpus, effort, is_fifo)];
     let mut is_broken = false;
@@ -187,6 +199,7 @@ pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measu
         let missing = rtpengine.as_ref().err().map(String::as_str);
         sections.push(tally.section(&scenario.title(), missing));
     }
+    sections.push(curve::section(&tallies));
     sections.push(memory);
     sections.push(plot::draw(&tallies, &effort.plots));
     Measured { sections, rtpengine, is_broken }
@@ -195,28 +208,46 @@ pub(crate) fn measure(binary: Result<&Path, &Trouble>, effort: &Effort) -> Measu
 /// Addresses of loopback, so that each relay has the whole range of ports.
 const IO_URING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const PORTABLE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+/// The program is attached where an interface has the media address, and loopback has this one alone.
+const TC: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// Starts the gateway on each backend; where it does not start, every scenario states the reason.
+/// The gateway on each backend, without the fast path; where it does not start, every scenario states the reason.
+///
+/// The gateway with the fast path runs in its own rounds only: its program sees every packet of loopback, which
+/// would make all others slower.
 struct Gateways {
+    binary: Result<PathBuf, String>,
+    cpu: usize,
     io_uring: Result<Product, String>,
     portable: Result<Product, String>,
 }
 
 impl Gateways {
     fn start(binary: Result<&Path, &Trouble>, cpu: usize) -> Self {
-        let start = |backend, address| match binary {
-            Ok(binary) => Product::start(binary, backend, address, Some(cpu))
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+        let binary = binary.map(Path::to_path_buf).map_err(ToString::to_string);
+        let start = |backend, address| {
+            let tiers = Tiers { backend, fast_path: "off" };
+            Product::start(binary.as_ref()?, tiers, address, Some(cpu))
+                .map_err(|error| error.to_string())
         };
-        Self { io_uring: start("io_uring", IO_URING), portable: start("portable", PORTABLE) }
+        let (io_uring, portable) = (start("io_uring", IO_URING), start("portable", PORTABLE));
+        Self { io_uring, portable, binary, cpu }
+    }
+
+    fn start_below(&self) -> Result<Product, SetupError> {
+        let binary = self.binary.as_ref().map_err(Clone::clone)?;
+        let tiers = Tiers { backend: "io_uring", fast_path: "tc" };
+        Product::start(binary, tiers, TC, Some(self.cpu))
     }
 
     fn of(&mut self, contender: Contender) -> Result<&mut Product, SetupError> {
         let gateway = match contender {
             Contender::IoUring => &mut self.io_uring,
             Contender::Portable => &mut self.portable,
-            Contender::IoUringOneByOne | Contender::Rtpengine => {
+            Contender::NoRelay
+            | Contender::Tc
+            | Contender::IoUringOneByOne
+            | Contender::Rtpengine => {
                 return Err(format!("{} is no gateway", contender.name()).into());
             }
         };
@@ -232,7 +263,8 @@ fn run(
     has_peer: bool,
     gateways: &mut Gateways,
 ) -> Tally {
-    let mut tally = Tally::new(scenario.contenders());
+    let contenders = scenario.contenders();
+    let mut tally = Tally::new(&contenders, scenario.pace);
     let mut peer = None;
     if has_peer {
         match start_peer(scenario, cpus) {
@@ -245,12 +277,16 @@ fn run(
             tally.cut_short(round - 1);
             break;
         }
-        for &contender in scenario.contenders() {
+        for &contender in &contenders {
             let figures = match (contender, &mut peer) {
                 (Contender::Rtpengine, None) => continue,
                 (Contender::Rtpengine, Some((relay, generator))) => {
                     round::run(relay, generator, scenario.pace, effort.burst, cpus)
                 }
+                (Contender::NoRelay, _) => run_direct(scenario, cpus, effort.burst),
+                (Contender::Tc, _) => gateways.start_below().and_then(|mut product| {
+                    run_product(&mut product, scenario, cpus, effort.burst)
+                }),
                 (Contender::IoUringOneByOne, _) => run_core(scenario, cpus, effort.burst),
                 (Contender::IoUring | Contender::Portable, _) => gateways
                     .of(contender)
@@ -293,6 +329,14 @@ fn run_product(
     let figures = figures?;
     product.conserve()?;
     Ok(figures)
+}
+
+fn run_direct(scenario: &Scenario, cpus: Cpus, burst: Duration) -> Result<Figures, SetupError> {
+    let socket = parties_socket().map_err(tried("opening the parties' socket"))?;
+    let relay = Direct::new(&scenario.setup(&socket, cpus)?);
+    // Each party hears itself, so both speak one codec.
+    let mut generator = Generator::new(socket, &relay, RELAY, Reference::Tables);
+    round::run(&relay, &mut generator, scenario.pace, burst, cpus)
 }
 
 /// The media core alone, in this process, woken for each packet: a wait that no setting of the gateway
@@ -344,6 +388,12 @@ fn conditions(cpus: Cpus, effort: &Effort, is_fifo: bool) -> Section {
         "ns/packet is CPU time of the relay's threads (schedstat) for a packet received once and \
          sent once; it includes the receive stack of the generator's socket, because loopback runs \
          it inside the send.",
+    );
+    section.note(
+        "Machine ns is CPU time of relay, generator and the kernel's packet threads for such a packet, without the \
+         generator's looks for packets in vain. \"Added\" is that less the row \"no relay\", in which parties send \
+         to their own socket: the whole cost of the relay, whoever's thread the kernel charges. \"Else\" is what \
+         /proc/stat counts beyond these threads, other processes included: in a quiet round nothing is left out.",
     );
     section.note(
         "Rates and delays come from rounds in which the generator had its CPU for at least 97 % \

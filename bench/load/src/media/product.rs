@@ -15,6 +15,18 @@ use crate::calls::rest::{self, Login};
 use crate::calls::samples::Samples;
 use crate::schedstat::Thread;
 
+/// Words of `media.backend` and `media.fast_path`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tiers {
+    pub backend: &'static str,
+    pub fast_path: &'static str,
+}
+
+impl Tiers {
+    /// As an operator gets them without a setting.
+    pub const DEFAULT: Self = Self { backend: "auto", fast_path: "auto" };
+}
+
 /// A gateway whose calls are up; hung up by [`Product::hang_up`].
 pub(crate) struct Product {
     gateway: Gateway,
@@ -22,24 +34,29 @@ pub(crate) struct Product {
     targets: Vec<SocketAddr>,
     keys: Vec<Option<SrtpKeys>>,
     threads: Vec<Thread>,
+    /// Whether the kernel must relay every leg.
+    is_below: bool,
     /// Kept alive while the domain calls it.
     _application: Application,
 }
 
 impl Product {
     /// Starts a gateway on an address of loopback of its own, so that it has the whole range of ports.
-    /// `cpu`: where its media core runs (`None`: the default); `backend`: a word of `media.backend`.
+    /// `cpu`: where its media core runs (`None`: the default).
     ///
     /// # Errors
     /// It does not start, or refuses the domain.
     pub fn start(
         binary: &Path,
-        backend: &str,
+        tiers: Tiers,
         address: Ipv4Addr,
         cpu: Option<usize>,
     ) -> Result<Self, SetupError> {
         let cores = cpu.map_or_else(String::new, |cpu| format!("cores = [{cpu}]\n"));
-        let media = format!("{cores}backend = \"{backend}\"\nsrtp = \"offered\"\n");
+        let Tiers { backend, fast_path } = tiers;
+        let media = format!(
+            "{cores}backend = \"{backend}\"\nfast_path = \"{fast_path}\"\nports = \"{PORTS}\"\nsrtp = \"offered\"\n"
+        );
         let gateway = Gateway::start(binary, address, &media)?;
         let parties = Parties::open()?;
         let document = format!(
@@ -59,6 +76,7 @@ impl Product {
             targets: Vec::new(),
             keys: Vec::new(),
             threads,
+            is_below: fast_path == "tc",
             _application: application,
         })
     }
@@ -99,6 +117,8 @@ impl Product {
 }
 
 const DOMAIN: &str = "bench";
+/// Two ports a stream for 5,000 streams, and spare ones, because others may hold some.
+const PORTS: &str = "8000-19999";
 /// Name of the first media core's thread.
 const CORE_THREAD: &str = "media-0";
 
@@ -113,6 +133,22 @@ impl Relay for Product {
 
     fn threads(&self) -> &[Thread] {
         &self.threads
+    }
+
+    fn is_settled(&self) -> Result<bool, String> {
+        if !self.is_below {
+            return Ok(true);
+        }
+        let samples = Samples::of(&self.gateway).map_err(|error| format!("/metrics: {error}"))?;
+        Ok(samples.sum("media_fast_path_legs") == self.targets.len() as u64)
+    }
+
+    fn packets_below(&self) -> Result<Option<u64>, String> {
+        if !self.is_below {
+            return Ok(None);
+        }
+        let samples = Samples::of(&self.gateway).map_err(|error| format!("/metrics: {error}"))?;
+        Ok(Some(samples.sum("media_fast_path_packets_total")))
     }
 
     fn conserve(&self) -> Result<(), String> {

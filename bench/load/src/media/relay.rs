@@ -20,6 +20,22 @@ pub(crate) trait Relay {
     /// Threads whose CPU time is the cost.
     fn threads(&self) -> &[Thread];
 
+    /// Whether the relay has reached the state to be measured. Asked while packets flow.
+    ///
+    /// # Errors
+    /// It does not say; the sentence says why.
+    fn is_settled(&self) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    /// Packets that the kernel relayed so far; `None` where it relays none.
+    ///
+    /// # Errors
+    /// The relay does not say; the sentence says why.
+    fn packets_below(&self) -> Result<Option<u64>, String> {
+        Ok(None)
+    }
+
     /// Checks the relay's own counters at rest.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::Contender;
+use super::generator::Pace;
 use super::round::Figures;
 use crate::report::{Section, factor, whole};
 use crate::rounds::Rounds;
@@ -21,6 +22,7 @@ pub(crate) enum Verdict {
 /// All rounds of a scenario.
 pub(crate) struct Tally {
     entries: Vec<Entry>,
+    pace: Pace,
     cut_after: Option<usize>,
 }
 
@@ -28,6 +30,9 @@ struct Entry {
     contender: Contender,
     /// CPU time a packet, by round.
     ns: BTreeMap<usize, f64>,
+    /// CPU time of the machine a packet, by round.
+    machine_ns: BTreeMap<usize, f64>,
+    else_percent: Rounds,
     disturbed: Rates,
     undisturbed: Rates,
     sent: u64,
@@ -51,10 +56,12 @@ struct Rates {
 }
 
 impl Tally {
-    pub fn new(contenders: &[Contender]) -> Self {
+    pub fn new(contenders: &[Contender], pace: Pace) -> Self {
         let entry = |&contender: &Contender| Entry {
             contender,
             ns: BTreeMap::new(),
+            machine_ns: BTreeMap::new(),
+            else_percent: Rounds::default(),
             disturbed: Rates::default(),
             undisturbed: Rates::default(),
             sent: 0,
@@ -66,7 +73,7 @@ impl Tally {
             quiet_delays: None,
             delays: None,
         };
-        Self { entries: contenders.iter().map(entry).collect(), cut_after: None }
+        Self { entries: contenders.iter().map(entry).collect(), pace, cut_after: None }
     }
 
     /// Adds a round.
@@ -107,9 +114,20 @@ impl Tally {
     pub fn section(&self, title: &str, missing: Option<&str>) -> Section {
         let mut section = Section::new(title, COLUMNS);
         for entry in &self.entries {
-            let peer = self.times(Contender::Rtpengine, entry);
-            let portable = self.times(Contender::Portable, entry);
-            section.row(entry.cells(&peer, &portable));
+            let times = |other| self.times(other, entry, Entry::thread_ns).median();
+            let added = |other| self.times(other, entry, |entry| self.added(entry)).median();
+            let mut cells = entry.cells();
+            cells.extend([
+                factor(times(Contender::Rtpengine)),
+                factor(times(Contender::Portable)),
+                whole(median(&entry.machine_ns)),
+                whole(median(&self.added(entry))),
+                whole(entry.else_percent.median()),
+                whole(self.added_p99_us(entry)),
+                factor(added(Contender::IoUring)),
+                factor(added(Contender::Rtpengine)),
+            ]);
+            section.row(cells);
             let name = entry.contender.name();
             match (&entry.failure, missing) {
                 (_, Some(reason)) if entry.contender == Contender::Rtpengine => {
@@ -125,29 +143,55 @@ impl Tally {
         section
     }
 
-    /// CPU nanoseconds a packet, the median of the rounds.
-    pub fn cost(&self, contender: Contender) -> Option<f64> {
-        let entry = self.entries.iter().find(|entry| entry.contender == contender)?;
-        entry.ns.values().copied().collect::<Rounds>().median()
+    /// CPU nanoseconds of the machine that a relay adds to a packet, the median of the rounds.
+    pub fn added_ns(&self, contender: Contender) -> Option<f64> {
+        median(&self.added(self.find(contender)?))
+    }
+
+    /// By round. The cost without a relay is the median of its rounds, because the difference of two rounds varies more.
+    fn added(&self, entry: &Entry) -> BTreeMap<usize, f64> {
+        let without = self.find(Contender::NoRelay).and_then(|direct| median(&direct.machine_ns));
+        let Some(without) = without.filter(|_| entry.contender != Contender::NoRelay) else {
+            return BTreeMap::new();
+        };
+        entry.machine_ns.iter().map(|(round, ns)| (*round, ns - without)).collect()
+    }
+
+    /// Saturated, packets wait for each other and a delay says nothing about the relay.
+    fn added_p99_us(&self, entry: &Entry) -> Option<f64> {
+        let is_paced = matches!(self.pace, Pace::PacketsASecond(_));
+        let direct = self.find(Contender::NoRelay).filter(|_| is_paced)?;
+        let without = direct.rates().p99_us.median()?;
+        let is_relay = entry.contender != Contender::NoRelay;
+        entry.rates().p99_us.median().filter(|_| is_relay).map(|with| with - without)
+    }
+
+    fn find(&self, contender: Contender) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.contender == contender)
     }
 
     /// Microseconds from send to return at a quantile, over all packets.
     pub fn delay_us(&self, contender: Contender, quantile: f64) -> Option<f64> {
-        let entry = self.entries.iter().find(|entry| entry.contender == contender)?;
+        let entry = self.find(contender)?;
         let delays = entry.quiet_delays.as_ref().or(entry.delays.as_ref())?;
         Some(delays.value_at_quantile(quantile) as f64)
     }
 
     /// CPU time of `other` divided by that of `this`, a value a round: both ran within seconds of each
     /// other, so a slower machine affects both.
-    fn times(&self, other: Contender, this: &Entry) -> Rounds {
+    fn times(
+        &self,
+        other: Contender,
+        this: &Entry,
+        cost: impl Fn(&Entry) -> BTreeMap<usize, f64>,
+    ) -> Rounds {
         let mut times = Rounds::default();
-        let Some(other) = self.entries.iter().find(|entry| entry.contender == other) else {
-            return times;
-        };
-        for (round, ns) in &this.ns {
-            if let Some(other_ns) = other.ns.get(round) {
-                times.push(other_ns / ns);
+        let Some(other) = self.find(other).map(&cost) else { return times };
+        for (round, ns) in cost(this) {
+            match other.get(&round) {
+                // A cost below the noise has no ratio.
+                Some(other_ns) if ns > 0.0 => times.push(other_ns / ns),
+                Some(_) | None => {}
             }
         }
         times
@@ -173,6 +217,12 @@ const COLUMNS: &[&str] = &[
     "quiet rounds",
     "CPU of rtpengine / this",
     "CPU of portable / this",
+    "machine ns/packet",
+    "of it added by the relay",
+    "else %",
+    "added p99 us",
+    "added: io_uring / this",
+    "added: rtpengine / this",
 ];
 
 impl Entry {
@@ -181,6 +231,8 @@ impl Entry {
         let ns = figures.relay_cpu_ns as f64;
         if outcome.returned > 0 {
             self.ns.insert(round, ns / outcome.returned as f64);
+            self.machine_ns.insert(round, figures.machine_ns as f64 / outcome.returned as f64);
+            self.else_percent.push(figures.else_share * 100.0);
         }
         let rates =
             if figures.is_disturbed() { &mut self.disturbed } else { &mut self.undisturbed };
@@ -205,7 +257,11 @@ impl Entry {
         if self.undisturbed.p50_us.len() > 0 { &self.undisturbed } else { &self.disturbed }
     }
 
-    fn cells(&self, peer: &Rounds, portable: &Rounds) -> Vec<String> {
+    fn thread_ns(&self) -> BTreeMap<usize, f64> {
+        self.ns.clone()
+    }
+
+    fn cells(&self) -> Vec<String> {
         let rates = self.rates();
         let quiet = self.undisturbed.p50_us.len();
         let ns: Rounds = self.ns.values().copied().collect();
@@ -223,8 +279,6 @@ impl Entry {
             self.corrupt.to_string(),
             self.disordered.to_string(),
             format!("{quiet} of {}", quiet + self.disturbed.p50_us.len()),
-            factor(peer.median()),
-            factor(portable.median()),
         ]
     }
 
@@ -234,6 +288,10 @@ impl Entry {
             (lost, sent) => format!("{:.3} %", lost as f64 * 100.0 / sent as f64),
         }
     }
+}
+
+fn median(by_round: &BTreeMap<usize, f64>) -> Option<f64> {
+    by_round.values().copied().collect::<Rounds>().median()
 }
 
 fn merge(all: &mut Option<Histogram<u64>>, some: &Histogram<u64>) {
