@@ -8,6 +8,7 @@ pub mod address;
 pub mod code;
 pub mod codec;
 pub mod config;
+pub mod description;
 pub mod edge;
 pub mod extensions;
 pub mod feed;
@@ -30,6 +31,7 @@ pub mod transport;
 
 pub use code::Code;
 pub use codec::{Codec, Direction, FRAME_SAMPLES};
+pub use description::{LegDescription, NotInKernel, NotRelayable, Tier};
 pub use extensions::Extensions;
 pub use feed::{FeedItem, FeedPart};
 pub use header::Header;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::codec::Codec;
+use crate::description::LegDescription;
 use crate::feed::FeedEnd;
 use crate::ids::{FeedId, LegId, PlayId, RoomId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
@@ -173,6 +174,12 @@ pub enum MediaCommand {
     },
     /// End a feed; audio that waits is dropped. Answered by [`MediaEvent::FeedEnded`] unless it had ended.
     StopFeed { leg: LegId, feed: FeedId },
+    /// Describe the leg. Changes nothing of it. Always answered by [`MediaEvent::Described`].
+    Describe {
+        leg: LegId,
+        /// Box that the core writes the description to; returns in the answer.
+        description: Box<Option<LegDescription>>,
+    },
 }
 
 impl MediaCommand {
@@ -190,7 +197,8 @@ impl MediaCommand {
             | Self::PauseTap { leg, .. }
             | Self::StopTap { leg, .. }
             | Self::StartFeed { leg, .. }
-            | Self::StopFeed { leg, .. } => *leg,
+            | Self::StopFeed { leg, .. }
+            | Self::Describe { leg, .. } => *leg,
         }
     }
 }
@@ -328,6 +336,12 @@ pub enum MediaEvent {
     },
     /// The peer sent an RTCP BYE (RFC 3550 §6.6); informative only.
     RtcpBye { leg: LegId },
+    /// A description of the leg.
+    Described {
+        leg: LegId,
+        /// The box of the command; `None` where the leg is not up.
+        description: Box<Option<LegDescription>>,
+    },
 }
 
 /// A ring slot is one cache line: values are copied through the rings, never reached by pointer.

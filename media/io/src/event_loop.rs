@@ -392,7 +392,8 @@ fn is_informative(event: &MediaEvent) -> bool {
         | MediaEvent::TapEnded { .. }
         | MediaEvent::FeedPlayed { .. }
         | MediaEvent::FeedEnded { .. }
-        | MediaEvent::MediaTimeout { .. } => false,
+        | MediaEvent::MediaTimeout { .. }
+        | MediaEvent::Described { .. } => false,
     }
 }
 

@@ -47,9 +47,19 @@ pub(crate) struct Leg {
     pub started_at: Instant,
     pub first_packet_ms: Option<u32>,
     pub dropped: u64,
+    pub below: RelayedBelow,
     pub watch: MediaWatch,
     pub quality_watch: QualityWatch,
     pub reports: Reports,
+}
+
+/// Packets that a tier below has relayed for a leg since its start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RelayedBelow {
+    /// From its party.
+    pub received: u64,
+    /// To its party.
+    pub sent: u64,
 }
 
 /// Rates a party's audio, interval by interval.
@@ -116,6 +126,7 @@ impl Leg {
             started_at: now,
             first_packet_ms: None,
             dropped: 0,
+            below: RelayedBelow::default(),
             watch: MediaWatch { since_ms: clock::millis(now), reported: None },
             quality_watch: QualityWatch::default(),
             reports: Reports::new(random, now),

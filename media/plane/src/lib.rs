@@ -44,5 +44,5 @@ pub use output::{Output, Received, SocketId};
 pub use plane::{
     FEED_BYTES, HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, TAP_BYTES,
 };
-pub use relay_rule::{NotRelayable, RelayRule, RelayStream, RelayedCounts};
+pub use relay_rule::{RelayRule, RelayStream, RelayedCounts};
 pub use soft_tier::{SoftTier, Verdict};

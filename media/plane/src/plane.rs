@@ -13,6 +13,7 @@ mod beat;
 mod below;
 mod command;
 mod consistency;
+mod describe;
 mod digits;
 mod feeds;
 mod joining;

@@ -76,34 +76,6 @@ pub struct RelayStream {
     pub jitter_16: u32,
 }
 
-/// Reasons that no tier may relay for a leg now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotRelayable {
-    /// The leg is not up on this core.
-    NoLeg,
-    /// It is joined to nobody, or the other leg is not joined back.
-    NotJoined,
-    /// The other leg is on another core: its numbers are not ours to give away.
-    OtherCore,
-    /// The latch has not decided for a source.
-    NotLatched,
-    /// The direction does not let the party send, or does not let us send to the other party.
-    Held,
-    /// The other party has no address.
-    NoDestination,
-    /// SRTP on one side or both.
-    Secured,
-    /// Its audio is recorded.
-    Tapped,
-    /// Digits are detected in its audio.
-    DigitsInAudio,
-    /// A prompt, digits, tones or a feed play to the other party.
-    Playing,
-    /// The party's newest packet was not relayed: another feed had the stream, or the packet was consumed. The
-    /// offsets follow from the next one.
-    NotBegun,
-}
-
 /// Figures of a tier about one leg, since they were absorbed last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelayedCounts {

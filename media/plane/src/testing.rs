@@ -67,6 +67,8 @@ pub(crate) struct Hands {
     /// Signaling is far behind with events.
     pub marks_must_wait: bool,
     pub has_tier: bool,
+    /// The tier takes no leg.
+    pub tier_is_full: bool,
     /// What the tier relays, by the index of the port.
     pub tiers: BTreeMap<usize, SoftTier>,
 }
@@ -125,6 +127,9 @@ impl Output for Hands {
 
     fn give(&mut self, port_index: usize, rule: &RelayRule) -> bool {
         assert!(self.has_tier, "given to a tier that is not there");
+        if self.tier_is_full {
+            return false;
+        }
         let before = self.tiers.insert(port_index, SoftTier::new(*rule));
         assert!(before.is_none(), "given twice");
         true

@@ -165,6 +165,9 @@ fn commands() -> Vec<MediaCommand> {
     now_secured.media.srtp = plan(6).media.srtp;
     commands.push(MediaCommand::UpdateLeg { leg: leg(7), plan: now_secured });
     commands.push(MediaCommand::UpdateLeg { leg: leg(7), plan: plan(7) });
+    for slot in [0, LEGS] {
+        commands.push(MediaCommand::Describe { leg: leg(slot), description: Box::default() });
+    }
     commands
 }
 

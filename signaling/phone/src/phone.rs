@@ -189,7 +189,8 @@ impl Phone {
                 | MediaEvent::FeedEnded { .. }
                 | MediaEvent::MediaTimeout { .. }
                 | MediaEvent::QualityChanged { .. }
-                | MediaEvent::RtcpBye { .. } => {}
+                | MediaEvent::RtcpBye { .. }
+                | MediaEvent::Described { .. } => {}
             }
         }
     }

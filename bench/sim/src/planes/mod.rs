@@ -406,7 +406,7 @@ impl Story {
         if !self.parties[index].is_up {
             return self.start(index);
         }
-        match self.rng.below(28) {
+        match self.rng.below(30) {
             0 => self.stop(index),
             1..7 => {
                 for (leg, peer) in [(index, other), (other, index)] {
@@ -421,6 +421,7 @@ impl Story {
             19..21 => self.command(MediaCommand::StopPlay { leg: self.leg(index) }),
             24..27 => self.start_feed(index),
             27 => self.stop_feed(index),
+            28..30 => self.describe(index),
             21 => self.parties[index].quiet_until = self.now_ms + self.rng.below(1_500),
             _ => self.renumber(index),
         }
@@ -463,11 +464,18 @@ impl Story {
         if !self.parties[index].is_up {
             return;
         }
+        self.describe(index);
         self.parties[index].is_up = false;
         self.parties[index].feeding = None;
         let (leg, quality) = (self.leg(index), Box::<LegQuality>::default());
         self.reference.stops(index);
         self.command(MediaCommand::StopLeg { leg, quality });
+    }
+
+    /// The reference compares the figures with those at the end of the leg.
+    fn describe(&mut self, index: usize) {
+        let leg = self.leg(index);
+        self.command(MediaCommand::Describe { leg, description: Box::default() });
     }
 
     fn bridge(&mut self, index: usize, peer: Option<usize>) {

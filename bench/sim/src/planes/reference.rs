@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use plane::{DropReason, g711, rtp};
 use shared::media::PlayEnd;
-use shared::{Codec, FeedId, LegPlan, MediaEvent, PlayId, Prompt};
+use shared::{Codec, FeedId, LegDescription, LegId, LegPlan, MediaEvent, PlayId, Prompt, Tier};
 
 use super::fed::Fed;
 use super::heard::{Heard, Settled, Speech, settled};
@@ -51,6 +51,8 @@ pub struct Reference {
     feeds: BTreeMap<FeedId, usize>,
     /// Figures that a stopped leg must report.
     settled: BTreeMap<u16, Settled>,
+    /// The last description of each leg.
+    described: BTreeMap<LegId, LegDescription>,
     latches: i64,
     /// Whether a tier relays below the plane.
     has_tier: bool,
@@ -105,6 +107,7 @@ impl Reference {
             plays: BTreeMap::new(),
             feeds: BTreeMap::new(),
             settled: BTreeMap::new(),
+            described: BTreeMap::new(),
             latches: 0,
             wrong: Vec::new(),
         }
@@ -284,6 +287,15 @@ impl Reference {
         wrong.into_iter().for_each(|what| self.tell(party, format!("at {now_ms}: {what}")));
     }
 
+    fn describes(&mut self, leg: LegId, description: LegDescription) {
+        let LegDescription { received, received_in_kernel, sent, sent_in_kernel, .. } = description;
+        let is_within = received_in_kernel <= received && sent_in_kernel <= sent;
+        self.same("the kernel's part is a part", &is_within, &true);
+        let is_below = received_in_kernel > 0 || description.tier == Tier::Kernel;
+        self.same("only a tier relays", &(is_below && !self.has_tier), &false);
+        self.described.insert(leg, description);
+    }
+
     pub fn event(&mut self, event: MediaEvent) {
         match event {
             MediaEvent::PlayEnded { play, cause, .. } => {
@@ -317,7 +329,18 @@ impl Reference {
                 };
                 let (figures, expected) = (known(settled(&quality)), known(expected));
                 self.same(&format!("figures of {leg:?}"), &figures, &expected);
+                let Some(last) = self.described.remove(&leg) else {
+                    return self.wrong.push(format!("{leg:?} was never described"));
+                };
+                // It is described right before its stop.
+                let described = (last.received, last.sent, last.lost);
+                let stopped = (quality.received, quality.sent, quality.lost);
+                self.same(&format!("the description of {leg:?}"), &described, &stopped);
             }
+            MediaEvent::Described { leg, description } => match *description {
+                Some(description) => self.describes(leg, description),
+                None => self.wrong.push(format!("{leg:?} is up and has no description")),
+            },
             MediaEvent::Latched { .. } => self.latches -= 1,
             MediaEvent::PlanReturned(_)
             | MediaEvent::QualityChanged { .. }

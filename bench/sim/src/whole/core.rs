@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::media::{PlayEnd, PlayedValue};
-use shared::{CommandRefusal, Instant, Joined, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
+use shared::{
+    CommandRefusal, Instant, Joined, LegDescription, LegId, LegPlan, MediaCommand, MediaEvent,
+    NotInKernel, PlayId, Tier,
+};
 
 /// All media cores of a gateway as one; a leg's id names its core.
 #[derive(Default)]
@@ -19,6 +22,23 @@ struct Leg {
     plan: LegPlan,
     joined: Joined,
     playing: Option<Playing>,
+}
+
+impl Leg {
+    fn description(&self) -> LegDescription {
+        LegDescription {
+            tier: Tier::UserSpace(NotInKernel::NoTier),
+            codec: self.plan.media.codec,
+            remote: self.plan.media.remote_rtp,
+            joined: self.joined.party(),
+            received: 0,
+            received_in_kernel: 0,
+            sent: 0,
+            sent_in_kernel: 0,
+            lost: 0,
+            jitter_rtp_units: 0,
+        }
+    }
 }
 
 struct Playing {
@@ -67,6 +87,10 @@ impl Cores {
             | MediaCommand::StartFeed { leg, .. }
             | MediaCommand::StopFeed { leg, .. } => {
                 self.refuse(leg, CommandRefusal::NoLeg);
+            }
+            MediaCommand::Describe { leg, mut description } => {
+                *description = self.legs.get(&leg).map(Leg::description);
+                self.events.push_back(MediaEvent::Described { leg, description });
             }
         }
     }

@@ -28,17 +28,27 @@ use super::Plane;
 #[derive(Debug)]
 pub(super) struct Below {
     has_tier: bool,
-    given: Vec<bool>,
+    places: Vec<Place>,
     /// Next time to look at the tier, in wrapping milliseconds.
     looks: Vec<u32>,
 }
 
+/// Where a direction is relayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// By this machine.
+    Here,
+    /// By this machine: the tier has refused the direction since it changed last. Only for its description.
+    Refused,
+    Below,
+}
+
 /// Memory of one slot.
-pub(super) const SLOT_BYTES: usize = size_of::<bool>() + size_of::<u32>();
+pub(super) const SLOT_BYTES: usize = size_of::<Place>() + size_of::<u32>();
 
 impl Below {
     pub fn new(has_tier: bool, legs_max: usize) -> Self {
-        Self { has_tier, given: vec![false; legs_max], looks: vec![0; legs_max] }
+        Self { has_tier, places: vec![Place::Here; legs_max], looks: vec![0; legs_max] }
     }
 
     #[inline]
@@ -48,7 +58,12 @@ impl Below {
 
     #[inline]
     pub fn is_given(&self, slot: usize) -> bool {
-        self.given[slot]
+        self.places[slot] == Place::Below
+    }
+
+    /// Whether the tier has refused the direction since it changed last.
+    pub fn is_refused(&self, slot: usize) -> bool {
+        self.places[slot] == Place::Refused
     }
 
     /// Whether it is time to look at the tier for a slot.
@@ -57,14 +72,20 @@ impl Below {
         self.has_tier && clock::is_due(now_ms, self.looks[slot])
     }
 
+    /// The tier did, or did not, refuse a direction that stays here.
+    fn note_refusal(&mut self, slot: usize, is_refused: bool) {
+        debug_assert!(!self.is_given(slot), "the direction is below");
+        self.places[slot] = if is_refused { Place::Refused } else { Place::Here };
+    }
+
     fn look_at(&mut self, slot: usize, at_ms: u32) {
         self.looks[slot] = at_ms;
     }
 
     /// A leg that was taken back is looked at with the next beat, since the reason may be over.
     fn set(&mut self, slot: usize, is_given: bool) {
-        debug_assert_ne!(self.given[slot], is_given, "a leg was given or taken back twice");
-        self.given[slot] = is_given;
+        debug_assert_ne!(self.is_given(slot), is_given, "a leg was given or taken back twice");
+        self.places[slot] = if is_given { Place::Below } else { Place::Here };
         if !is_given {
             self.looks[slot] = self.looks[slot].wrapping_sub(LOOK_MS);
         }
@@ -89,13 +110,15 @@ impl Plane {
         if out.give(usize::from(self.legs.outbound(slot).port), &rule) {
             self.below.set(slot, true);
             self.meters.legs_below += 1;
+        } else {
+            self.below.note_refusal(slot, true);
         }
     }
 
     /// Takes the direction that begins at this slot back, if it is below. From the next beat it may be given again.
     pub(super) fn take_back(&mut self, slot: usize, out: &mut impl Output) {
         if !self.below.is_given(slot) {
-            return;
+            return self.below.note_refusal(slot, false);
         }
         self.below.set(slot, false);
         self.meters.legs_below -= 1;

@@ -26,7 +26,10 @@ use super::Plane;
 
 impl Plane {
     pub(super) fn carry_out(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
-        self.take_back_leg(command.leg(), out);
+        // A description must not disturb what it describes.
+        if !matches!(command, MediaCommand::Describe { .. }) {
+            self.take_back_leg(command.leg(), out);
+        }
         match command {
             MediaCommand::StartLeg { leg, plan } => {
                 if !self.start_leg(now, leg, &plan, out) {
@@ -82,6 +85,10 @@ impl Plane {
                 Some(slot) => self.stop_feed(slot, feed, out),
                 None => self.refuse(leg, out),
             },
+            MediaCommand::Describe { leg, mut description } => {
+                *description = self.slot_of(leg).and_then(|slot| self.describe(slot, out));
+                out.event(MediaEvent::Described { leg, description });
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Legs whose packets another tier relays: the rule that it gets, the counts that it gives back
 //! ([`crate::relay_rule`]). Sans-IO.
 
-use shared::LegId;
+use shared::{LegId, NotRelayable};
 
 use crate::clock;
 use crate::dtmf::ToneNote;
@@ -10,7 +10,7 @@ use crate::leg::Leg;
 use crate::meters::DropReason;
 use crate::outbound::{Outbound, Speech};
 use crate::relay::{Content, Feed, Incoming};
-use crate::relay_rule::{NotRelayable, RelayRule, RelayStream, RelayedCounts};
+use crate::relay_rule::{RelayRule, RelayStream, RelayedCounts};
 
 use super::Plane;
 
@@ -69,6 +69,7 @@ impl Plane {
         let Some(slot) = self.slot_of(leg) else { return counts.packets == 0 };
         if let Some(leg) = self.legs.leg_mut(slot) {
             leg.dropped += u64::from(counts.strangers) + u64::from(counts.malformed);
+            leg.below.received += u64::from(counts.packets);
         }
         if counts.packets == 0 {
             return true;
@@ -77,6 +78,9 @@ impl Plane {
         inbound.reception.absorb(past, counts);
         let inbound = *inbound;
         let Route::Local { slot: other } = inbound.route else { return true };
+        if let Some(other) = self.legs.leg_mut(usize::from(other)) {
+            other.below.sent += u64::from(counts.packets);
+        }
         let outbound = self.legs.outbound_mut(usize::from(other));
         outbound.packets = outbound.packets.wrapping_add(counts.packets);
         outbound.octets = outbound.octets.wrapping_add(counts.octets);

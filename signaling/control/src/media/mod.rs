@@ -306,6 +306,8 @@ impl Control {
             MediaEvent::QualityChanged { leg, is_bad, interval } => {
                 self.on_quality_changed(now, leg, is_bad, &interval);
             }
+            // Control asks for no description.
+            MediaEvent::Described { .. } => {}
             MediaEvent::RtcpBye { leg } => self.note_leg(now, leg, "the peer sent RTCP BYE"),
         }
     }

@@ -1,6 +1,7 @@
 //! Behaviours of whole cores, with peers that send RTP to them: one file a theme, helpers here.
 
 mod conduct;
+mod describe;
 mod feeds;
 mod join;
 mod latch;
@@ -21,7 +22,7 @@ use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, TapEnd, TapLimits, TapTracks};
 use shared::{
     Codec, CommandRefusal, Direction, Joined, LatchMode, LegId, LegPlan, LossPattern, MediaCommand,
-    MediaEvent, PlayId, RoomId, Sink, TapId,
+    MediaEvent, NotRelayable, PlayId, RoomId, Sink, TapId,
 };
 
 use crate::g711;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::relay_rule::{NotRelayable, RelayedCounts};
+use crate::relay_rule::RelayedCounts;
 
 /// Two bridged parties of a world, with or without a tier below the plane.
 struct Story {
