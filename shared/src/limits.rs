@@ -174,6 +174,10 @@ pub const MEDIA_TIMEOUT_S: u32 = 60;
 pub const MEDIA_TIMEOUT_HOLD_S: u32 = 3_600;
 /// Legs of one media core.
 pub const LEGS_PER_CORE_MAX: usize = 8_192;
+/// Legs that one answer of `/media.json` describes. Past it: the answer says how many it leaves out.
+pub const LEGS_DESCRIBED_MAX: usize = 1_000;
+/// Time for the cores to describe their legs. Past it: the answer has these legs without a description.
+pub const LEGS_DESCRIBED_MS: u64 = 2_000;
 /// Slots of a command ring: every leg may have four commands outstanding.
 pub const COMMAND_SLOTS: usize = LEGS_PER_CORE_MAX * 4;
 /// Slots of an event ring: every leg may have eight events outstanding.

@@ -70,6 +70,29 @@ pub fn admit(
     Ok(Admitted { frame, login, permit })
 }
 
+/// Admits a request for a page about the whole node: only the auth token of a main account opens it, since the page
+/// shows calls of every account.
+///
+/// Reads one or two rows of the store, so it blocks as long as `reader` does.
+///
+/// # Errors
+/// The answer: to bad credentials, to those of a sub-account or of an API key, and to a request past the account's limit
+/// of concurrent ones.
+pub fn admit_operator(
+    request: &Request<'_>,
+    now: Now,
+    reader: &dyn Reader,
+    guard: &Guard,
+) -> Result<Permit, Response> {
+    let frame = Frame::new(request);
+    let login = auth::login(request, now.mono, reader, guard);
+    let login = login.map_err(|error| frame.error(&error))?;
+    if login.by_key || login.account.parent.is_some() {
+        return Err(frame.error(&auth::unauthorized()));
+    }
+    guard.enter(login.account.sid).ok_or_else(|| frame.error(&too_many_at_once()))
+}
+
 /// Answers a read, or returns the write or command to be carried out.
 ///
 /// Reads the store, so it blocks as long as `reader` does.

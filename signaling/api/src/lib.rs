@@ -25,6 +25,6 @@ mod tests;
 pub use context::{Rendering, Step};
 pub use described::openapi_paths;
 pub use guard::{Guard, Permit};
-pub use handle::{Admitted, Handled, admit, handle, render};
+pub use handle::{Admitted, Handled, admit, admit_operator, handle, render};
 pub use request::{Method, Request};
 pub use response::{Header, Response};

@@ -16,6 +16,7 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
         // Without a text the call ended while the command waited: an empty timeline, and the store has it
         // next time.
         Reply::Timeline(text) => timeline::json(text.as_deref().unwrap_or("{}")),
+        Reply::Legs(text) => serde_json::from_str(text).unwrap_or_default(),
         Reply::Deleted => Value::Null,
     }
 }

@@ -46,6 +46,7 @@ impl Control {
                 let timeline = live.map(|entry| entry.timeline.to_json());
                 self.reply(token, Ok(Reply::Timeline(timeline)));
             }
+            ApiRequest::DescribeLegs => self.describe_legs(now, token),
             ApiRequest::Call(
                 CallCommand::StartRecording { .. } | CallCommand::UpdateRecording { .. },
             ) => {
@@ -56,7 +57,7 @@ impl Control {
         }
     }
 
-    fn reply(&mut self, token: ApiToken, reply: Result<Reply, WriteError>) {
+    pub(crate) fn reply(&mut self, token: ApiToken, reply: Result<Reply, WriteError>) {
         self.push(Effect::ApiReply { token, reply });
     }
 

@@ -27,6 +27,7 @@ use crate::state::alerts::Alerts;
 use crate::state::api_rate::ApiRate;
 use crate::state::clock_watch::ClockWatch;
 use crate::state::commits::{Commits, Waiting};
+use crate::state::leg_survey::LegSurvey;
 use crate::state::links::Links;
 use crate::state::live_call::LiveCall;
 use crate::state::registrations::Registrations;
@@ -62,6 +63,8 @@ pub struct Control {
     /// Transports that bring more than the gateway handles.
     pub(crate) overload: Overload,
     pub(crate) api_rate: ApiRate,
+    /// The request for the legs of the node that is under way.
+    pub(crate) leg_survey: LegSurvey,
     /// Our registrations with carriers.
     pub(crate) registrations: Registrations,
     pub(crate) random: Random,
@@ -105,6 +108,7 @@ impl Control {
             draining: false,
             overload: Overload::default(),
             api_rate: ApiRate::default(),
+            leg_survey: LegSurvey::default(),
             registrations: Registrations::new(&settings.trunks),
             ua_commands: VecDeque::new(),
             inbox: VecDeque::new(),
@@ -210,6 +214,7 @@ impl Control {
         }
         // Before the timers of calls: a call that dials on must not ring an expired contact.
         self.expire_bindings(now.mono);
+        self.answer_leg_survey(now);
         // Popped before the call runs: a call that is due once more arms a new deadline, and one that is
         // gone by then leaves none behind.
         while let Some((at, sid)) = self.deadlines.first().copied() {
@@ -247,7 +252,8 @@ impl Control {
         let bindings = self.registrar.deadline().map(|at| (at, "bindings"));
         let clock = self.clock_deadline().map(|at| (at, "clock"));
         let registrations = soonest(soonest(registration, bindings), clock);
-        soonest(soonest(self.ua.poll_timeout(), calls), registrations)
+        let survey = self.leg_survey.deadline().map(|at| (at, "descriptions of legs"));
+        soonest(soonest(self.ua.poll_timeout(), calls), soonest(registrations, survey))
     }
 
     /// Number of live calls.

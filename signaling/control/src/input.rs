@@ -132,6 +132,8 @@ pub enum ApiRequest {
     },
     /// A command about live calls.
     Call(CallCommand),
+    /// The legs of this node, of all accounts, as the cores describe them: answered with `Reply::Legs`.
+    DescribeLegs,
 }
 
 /// A SIP target that has no address.

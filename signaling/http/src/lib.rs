@@ -42,4 +42,4 @@ pub use read::read_whole;
 pub use rest::{ApiAnswer, ApiCall, BoxedReader, OpenReader, READERS_MAX, Rest};
 pub use room::Room;
 pub use server::{Https, serve};
-pub use state::{HttpServer, Page, PageKind};
+pub use state::{Answering, HttpServer, Page, PageKind};

@@ -1,8 +1,8 @@
 //! The table of pages: what this server answers by itself, without the store. Shell.
 //!
-//! A row is a path and one of three kinds. An asset has its bytes at start and lets clients keep them
+//! A row is a path and one of four kinds. An asset has its bytes at start and lets clients keep them
 //! (`ETag`); a page is made for each request, and sees the request, so that it may read a cookie and set
-//! one; an event stream stays open, and the layer that has the events holds its sender. A path that no row
+//! one; an event stream stays open, and the layer that has the events holds its sender; an asked page waits for other threads. A path that no row
 //! has belongs to the REST API. Rows for GET answer HEAD too.
 
 use std::sync::atomic::Ordering;
@@ -12,22 +12,28 @@ use shell::Text;
 
 use crate::body::{Body, WholeRequest, text};
 use crate::events::{self, EventSender};
-use crate::state::{HttpServer, Page, PageKind};
+use crate::rest::Rest;
+use crate::state::{Answering, HttpServer, Page, PageKind};
 
 impl HttpServer {
-    /// The answer of the page at this path; `None`: there is no such page, or not for this method.
-    pub(crate) fn page(&self, request: &WholeRequest) -> Option<Response<Body>> {
+    /// The page for this request; `None`: there is none at its path, or not for its method.
+    pub(crate) fn page(&self, request: &WholeRequest) -> Option<Page> {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return None;
         }
-        let page = self.pages.iter().find(|page| page.path == request.uri.path())?;
-        Some(match page.kind {
+        self.pages.iter().find(|page| page.path == request.uri.path()).copied()
+    }
+
+    /// The answer of a page.
+    pub(crate) async fn show(&self, page: Page, request: WholeRequest) -> Response<Body> {
+        match page.kind {
             PageKind::Asset(asset) => asset(self).answer(&request.headers),
-            PageKind::Made(make) => make(self, request),
+            PageKind::Made(make) => make(self, &request),
+            PageKind::Asked(ask) => ask(self.rest.clone(), request).await,
             // A HEAD reads no events, so nothing is opened for it.
             PageKind::Events(_) if request.method == Method::HEAD => events::head(),
-            PageKind::Events(open) => self.event_stream(request, open),
-        })
+            PageKind::Events(open) => self.event_stream(&request, open),
+        }
     }
 
     fn event_stream(
@@ -66,6 +72,10 @@ fn metrics(server: &HttpServer, _: &WholeRequest) -> Response<Body> {
     of_type("text/plain; version=0.0.4; charset=utf-8", text(StatusCode::OK, out.finish()))
 }
 
+fn legs(rest: Rest, request: WholeRequest) -> Answering {
+    Box::pin(async move { rest.legs(request).await })
+}
+
 fn of_type(kind: &'static str, mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
@@ -82,6 +92,7 @@ pub const PAGES: &[Page] = &[
     made("/readyz", readiness),
     made("/metrics", metrics),
     made("/ca.pem", certificate_authorities),
+    Page { path: "/media.json", kind: PageKind::Asked(legs) },
     Page { path: "/addresses", kind: PageKind::Asset(|server| &server.addresses.page) },
     Page { path: "/addresses.json", kind: PageKind::Asset(|server| &server.addresses.json) },
 ];

@@ -106,7 +106,7 @@ impl HttpServer {
     /// A page of the table, else the REST API, which also answers paths that nobody has.
     async fn route(&self, request: WholeRequest) -> Response<Body> {
         match self.page(&request) {
-            Some(response) => response,
+            Some(page) => self.show(page, request).await,
             None => self.rest.answer(request).await,
         }
     }

@@ -1,5 +1,6 @@
 //! What all connections share, and the kinds of pages that are made of it. Shell.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -46,6 +47,9 @@ pub struct Page {
     pub kind: PageKind,
 }
 
+/// A response in the making.
+pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
 /// How a page is answered.
 #[derive(Clone, Copy, Debug)]
 pub enum PageKind {
@@ -53,6 +57,8 @@ pub enum PageKind {
     Asset(fn(&HttpServer) -> &Asset),
     /// A response made for this request.
     Made(fn(&HttpServer, &WholeRequest) -> Response<Body>),
+    /// A response that waits for other threads, behind the credentials of the REST API.
+    Asked(fn(Rest, WholeRequest) -> Answering),
     /// A stream of events for as long as the client reads and the sender lives. A response refuses it.
     Events(fn(&HttpServer, &WholeRequest, EventSender) -> Option<Response<Body>>),
 }

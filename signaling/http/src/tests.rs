@@ -56,6 +56,8 @@ const TEST_PAGES: &[Page] = &[
     Page { path: "/addresses.json", kind: PageKind::Asset(|server| &server.addresses.json) },
     Page { path: "/session", kind: PageKind::Made(session) },
     Page { path: "/events", kind: PageKind::Events(events) },
+    Page { path: "/asked", kind: PageKind::Asked(asked) },
+    PAGES[5],
 ];
 
 /// Tells the client its session, and gives one to a client without.
@@ -69,6 +71,18 @@ fn session(_: &HttpServer, request: &WholeRequest) -> Response<Body> {
             response
         }
     }
+}
+
+/// Answers from another task.
+fn asked(_: Rest, request: WholeRequest) -> Answering {
+    Box::pin(async move {
+        let query = request.uri.query().unwrap_or_default().to_owned();
+        let answer = tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            query
+        });
+        text(StatusCode::OK, answer.await.expect("answered"))
+    })
 }
 
 /// Senders of the streams that clients opened, by the query of their requests.
@@ -188,6 +202,16 @@ fn a_page_sees_its_request_and_may_set_a_cookie() {
     let request =
         "GET /session HTTP/1.1\r\nHost: x\r\nCookie: session=1\r\nConnection: close\r\n\r\n";
     assert!(world.ask(request).ends_with("\r\n\r\nsession=1"));
+}
+
+#[test]
+fn an_asked_page_waits_for_another_task_and_other_requests_do_not() {
+    let world = start();
+    assert!(world.get("/asked?who").ends_with("\r\n\r\nwho"));
+    assert!(world.ask("POST /asked?who HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 404 "));
+    assert_eq!(PAGES[5].path, "/media.json");
+    let answer = world.get("/media.json");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "this server has no calls: {answer}");
 }
 
 #[test]

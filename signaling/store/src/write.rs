@@ -147,6 +147,8 @@ pub enum Reply {
     Recording(Arc<RecordingRecord>),
     /// A live call's timeline so far, as JSON. `None` where the call has ended: the store has it.
     Timeline(Option<String>),
+    /// The legs of the node, as JSON.
+    Legs(String),
     /// The resource is deleted.
     Deleted,
 }

@@ -98,3 +98,22 @@ fn a_key_opens_its_account_but_not_accounts_keys_or_sub_accounts() {
     assert_eq!(house.delete(&account_path(&format!("/Keys/{sid}.json"))).status, 204);
     assert_eq!(house.get(&account_path(&format!("/Keys/{sid}.json"))).code(), 20404);
 }
+
+#[test]
+fn only_the_auth_token_of_a_main_account_opens_a_page_about_the_node() {
+    let mut house = House::new();
+    assert_eq!(house.operator_status(), 200);
+    let sub = house.post("/2010-04-01/Accounts.json", "FriendlyName=site+a");
+    let token = sub.body["auth_token"].as_str().unwrap().to_owned();
+    let key = house.post(&account_path("/Keys.json"), "FriendlyName=ci");
+    let secret = key.body["secret"].as_str().unwrap().to_owned();
+    let logins = [(sub.sid(), token), (key.sid(), secret), (MAIN.to_string(), "wrong".to_owned())];
+    for login in logins {
+        house.login = login;
+        assert_eq!(house.operator_status(), 401, "{}", house.login.0);
+    }
+    for _ in 0..shared::limits::REST_FAILURES_A_MINUTE_MAX {
+        house.operator_status();
+    }
+    assert_eq!(house.operator_status(), 429, "guesses are limited as those of the API");
+}

@@ -20,7 +20,9 @@ use store::{
     Settled, Snapshot, Submitted, Writes,
 };
 
-use crate::{Guard, Handled, Method, Request, Response, Step, admit, handle, render};
+use crate::{
+    Guard, Handled, Method, Request, Response, Step, admit, admit_operator, handle, render,
+};
 
 const MAIN: AccountSid = AccountSid(0xAC01);
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -106,11 +108,32 @@ impl House {
     }
 
     fn handle(&self, method: Method, path: &str, form: &str) -> Result<Handled, Response> {
+        self.with_request(method, path, form, |request| {
+            let admitted = admit(request, self.now, &*self.reader, &self.guard)?;
+            Ok(handle(request, admitted, self.now, &*self.reader))
+        })
+    }
+
+    /// The status of a page about the whole node.
+    fn operator_status(&self) -> u16 {
+        self.with_request(Method::Get, "/media.json", "", |request| {
+            let admitted = admit_operator(request, self.now, &*self.reader, &self.guard);
+            admitted.map_or_else(|refused| refused.status, |_permit| 200)
+        })
+    }
+
+    fn with_request<T>(
+        &self,
+        method: Method,
+        path: &str,
+        form: &str,
+        run: impl FnOnce(&Request<'_>) -> T,
+    ) -> T {
         let (user, password) = &self.login;
         let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         let authorization = format!("Basic {login}");
         let reads = matches!(method, Method::Get | Method::Head);
-        let request = Request {
+        run(&Request {
             method,
             path,
             query: if reads { form } else { "" },
@@ -120,9 +143,7 @@ impl House {
             source: [127, 0, 0, 1].into(),
             base: "http://gw.example:8080",
             id: [0xAB; 16],
-        };
-        let admitted = admit(&request, self.now, &*self.reader, &self.guard)?;
-        Ok(handle(&request, admitted, self.now, &*self.reader))
+        })
     }
 
     fn step(&self, method: Method, path: &str, form: &str) -> Step {

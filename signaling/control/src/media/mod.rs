@@ -6,6 +6,7 @@
 //! bridge is a value of Control between two legs; each side keeps the other call in `Leg::peer`.
 
 mod cores;
+mod descriptions;
 mod quality;
 mod recordings;
 
@@ -306,8 +307,9 @@ impl Control {
             MediaEvent::QualityChanged { leg, is_bad, interval } => {
                 self.on_quality_changed(now, leg, is_bad, &interval);
             }
-            // Control asks for no description.
-            MediaEvent::Described { .. } => {}
+            MediaEvent::Described { leg, description } => {
+                self.on_described(now, leg, (*description).as_ref());
+            }
             MediaEvent::RtcpBye { leg } => self.note_leg(now, leg, "the peer sent RTCP BYE"),
         }
     }

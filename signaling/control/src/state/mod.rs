@@ -9,6 +9,7 @@ pub(crate) mod commits;
 pub(crate) mod figures;
 pub(crate) mod forks;
 pub(crate) mod leg;
+pub(crate) mod leg_survey;
 pub(crate) mod links;
 pub(crate) mod live_call;
 pub(crate) mod registrations;

@@ -391,7 +391,7 @@ fn hang_up(rig: &mut Rig) {
 
 const DIAL: &str = "<Dial action=\"/next\"><Sip>sip:bob@192.0.2.8</Sip></Dial>";
 
-fn bridged() -> (Rig, CallSid, CallSid) {
+pub fn bridged() -> (Rig, CallSid, CallSid) {
     bridge(rig())
 }
 

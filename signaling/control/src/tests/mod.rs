@@ -2,6 +2,7 @@
 
 mod admission;
 mod calls;
+mod descriptions;
 mod explain;
 mod hops;
 mod invariants;

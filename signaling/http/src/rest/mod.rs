@@ -1,5 +1,6 @@
 //! The REST API behind the HTTP server: reads on threads that may block, writes through Control. Shell.
 
+mod legs;
 mod media;
 
 use std::path::PathBuf;
@@ -129,10 +130,7 @@ impl Inner {
                 self.carry_out(step, permit, range).await
             }
             Ok(Err(answer)) => respond(answer),
-            Err(Unread(sentence)) => {
-                tracing::error!("a REST request could not be read: {sentence}");
-                problem(StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read right now.")
-            }
+            Err(Unread(sentence)) => unreadable(&sentence),
         }
     }
 
@@ -242,6 +240,12 @@ impl Inner {
         self.control.send(ApiCall { request, reply }).ok()?;
         answer.await.ok()
     }
+}
+
+/// The answer where the store gives none; the log has the reason.
+fn unreadable(sentence: &str) -> Response<Body> {
+    tracing::error!("a REST request could not be read: {sentence}");
+    problem(StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read right now.")
 }
 
 fn method(method: &Method) -> api::Method {
