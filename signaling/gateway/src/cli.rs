@@ -61,6 +61,9 @@ pub enum Command {
     /// Show which rule would decide a hypothetical INVITE, REGISTER or OPTIONS, and why
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
+    /// List the legs of a running gateway: tier, packets, and why a leg is not relayed by the kernel
+    #[command(after_help = MEDIA_HELP)]
+    Media(MediaArguments),
     /// Examine this host for media work (not in this version)
     Doctor(Later),
     /// Apply what doctor proposes, or roll it back (not in this version)
@@ -130,6 +133,14 @@ pub struct ExplainArguments {
     /// List every rule that can refuse a request, with its status, its code and the remedy
     #[arg(long)]
     pub rules: bool,
+}
+
+/// `sidetone media`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct MediaArguments {
+    /// Print the answer of the gateway as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `sidetone config`.
@@ -228,6 +239,18 @@ a running gateway has (load, drain, sources past their rate) is taken as quiet.
   sidetone explain --rules
 
 Exit code 0: served or challenged; 3: refused; 1: the question could not be answered.";
+
+const MEDIA_HELP: &str = "\
+Asks the gateway at http.listen, with the auth token from its data folder. Each direction of a bridged call has a
+line: tier and reason are about the packets that the leg receives. Counts of packets are kernel/all.
+
+  sidetone media
+  sidetone media --json
+  sidetone media --data DIR --set http.listen=127.0.0.1:8080
+
+The gateway lists at most 1,000 legs, and says how many it leaves out.
+
+Exit code 0: listed; 1: no answer.";
 
 const DEMO_HELP: &str = "\
 The demo keeps its own data folder (./sidetone-demo-data unless --data says otherwise) and reads

@@ -45,6 +45,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Explain(question)) => {
             with_settings(&sources, |settings| crate::explain::run(&question, settings))
         }
+        Some(Command::Media(arguments)) => {
+            with_settings(&sources, |settings| crate::media_command::run(arguments, settings))
+        }
         Some(Command::Doctor(_)) => later("doctor"),
         Some(Command::Tune(_)) => later("tune"),
         Some(Command::Backup(_)) => later("backup"),

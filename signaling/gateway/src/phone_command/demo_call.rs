@@ -1,12 +1,10 @@
 //! `sidetone demo --call`: the gateway calls itself over real sockets and prints the result of each
 //! check. Shell.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
 use phone::{Command, Event};
 use serde_json::Value;
 use shared::{Codec, Header};
@@ -287,29 +285,9 @@ impl Api<'_> {
 
     fn get(&self, resource: &str) -> Result<Vec<u8>, String> {
         let account = &self.gateway.account;
-        let (sid, token) = (account.sid, account.auth_token.expose_secret());
         let address = self.gateway.addresses.http.first().ok_or("there is no HTTP listener")?;
-        let login = base64::engine::general_purpose::STANDARD.encode(format!("{sid}:{token}"));
-        let request = format!(
-            "GET /2010-04-01/Accounts/{sid}/{resource} HTTP/1.0\r\nHost: {address}\r\n\
-             Authorization: Basic {login}\r\n\r\n"
-        );
-        let exchange = || -> std::io::Result<Vec<u8>> {
-            let mut stream = TcpStream::connect(address)?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            stream.write_all(request.as_bytes())?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer)?;
-            Ok(answer)
-        };
-        let answer = exchange().map_err(|error| format!("{resource}: {error}"))?;
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-        let end = end.ok_or_else(|| format!("{resource}: no HTTP answer"))?;
-        if !answer.starts_with(b"HTTP/1.0 200") && !answer.starts_with(b"HTTP/1.1 200") {
-            let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
-            return Err(format!("{resource}: {}", String::from_utf8_lossy(line)));
-        }
-        Ok(answer.get(end + 4..).unwrap_or_default().to_vec())
+        let path = format!("/2010-04-01/Accounts/{}/{resource}", account.sid);
+        crate::own_page::read(*address, (account.sid, &account.auth_token), &path)
     }
 }
 

@@ -42,6 +42,7 @@ mod inbound;
 mod linphone;
 mod loops;
 mod media_changes;
+mod media_command;
 mod media_cores;
 mod media_memory;
 mod media_peers;
