@@ -320,6 +320,26 @@ pub(crate) fn decimal(bytes: &[u8]) -> Option<u64> {
     })
 }
 
+/// Appends a number in decimal digits. Not through `format!`, which allocates a text for each number
+/// of a message.
+pub(crate) fn push_decimal(out: &mut Vec<u8>, number: impl Into<u64>) {
+    let mut rest = number.into();
+    let mut digits = [b'0'; DECIMAL_DIGITS_MAX];
+    let mut from = digits.len();
+    for (index, digit) in digits.iter_mut().enumerate().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+        from = index;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+}
+
+/// Digits of `u64::MAX`.
+const DECIMAL_DIGITS_MAX: usize = 20;
+
 const fn hex_digit(nibble: u8) -> u8 {
     match nibble {
         0..=9 => b'0' + nibble,
@@ -356,6 +376,15 @@ mod tests {
         assert!(Escaped::parse("50%").is_err());
         assert!(Escaped::parse("a%4").is_err());
         assert!(Escaped::parse("a>b").is_err());
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_formatter_writes_them() {
+        for number in [0, 1, 9, 10, 99, 100, 5060, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            let mut out = b"x".to_vec();
+            push_decimal(&mut out, number);
+            assert_eq!(out, format!("x{number}").into_bytes());
+        }
     }
 
     #[test]

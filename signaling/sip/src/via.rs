@@ -192,12 +192,22 @@ impl Via {
             out.extend_from_slice(b";branch=");
             out.extend_from_slice(branch.as_bytes());
         }
-        if let Some(received) = self.received {
-            out.extend_from_slice(format!(";received={received}").as_bytes());
+        match self.received {
+            Some(IpAddr::V4(address)) => {
+                out.extend_from_slice(b";received=");
+                uri::write_ipv4(out, address);
+            }
+            Some(IpAddr::V6(address)) => {
+                out.extend_from_slice(format!(";received={address}").as_bytes());
+            }
+            None => {}
         }
         match self.rport {
             Some(Rport::Requested) => out.extend_from_slice(b";rport"),
-            Some(Rport::Seen(port)) => out.extend_from_slice(format!(";rport={port}").as_bytes()),
+            Some(Rport::Seen(port)) => {
+                out.extend_from_slice(b";rport=");
+                text::push_decimal(out, port);
+            }
             None => {}
         }
         self.parameters.write_to(out);

@@ -3,6 +3,7 @@
 use super::{CSeq, CallId, Request, Response};
 use crate::header::Headers;
 use crate::name_addr::{Contacts, NameAddr};
+use crate::text;
 use crate::via::Via;
 
 pub(super) fn request(request: &Request) -> Vec<u8> {
@@ -13,7 +14,9 @@ pub(super) fn request(request: &Request) -> Vec<u8> {
     out.extend_from_slice(b" SIP/2.0\r\n");
     write_vias(&mut out, &request.via);
     if let Some(hops) = request.max_forwards {
-        out.extend_from_slice(format!("Max-Forwards: {hops}\r\n").as_bytes());
+        out.extend_from_slice(b"Max-Forwards: ");
+        text::push_decimal(&mut out, hops);
+        out.extend_from_slice(b"\r\n");
     }
     write_addresses(&mut out, b"Route: ", &request.route);
     write_addresses(&mut out, b"Record-Route: ", &request.record_route);
@@ -93,7 +96,9 @@ fn write_identity(out: &mut Vec<u8>, from: &NameAddr, to: &NameAddr, id: &CallId
     to.write_to(out);
     out.extend_from_slice(b"\r\nCall-ID: ");
     out.extend_from_slice(id.as_str().as_bytes());
-    out.extend_from_slice(format!("\r\nCSeq: {} ", cseq.number).as_bytes());
+    out.extend_from_slice(b"\r\nCSeq: ");
+    text::push_decimal(out, cseq.number);
+    out.push(b' ');
     out.extend_from_slice(cseq.method.as_str().as_bytes());
     out.extend_from_slice(b"\r\n");
 }
@@ -108,7 +113,9 @@ fn write_contact(out: &mut Vec<u8>, contact: &Contacts) {
 fn write_end(out: &mut Vec<u8>, contact: &Contacts, headers: &Headers, body: &[u8]) {
     write_contact(out, contact);
     headers.write_to(out);
-    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    out.extend_from_slice(b"Content-Length: ");
+    text::push_decimal(out, body.len() as u64);
+    out.extend_from_slice(b"\r\n\r\n");
     out.extend_from_slice(body);
 }
 

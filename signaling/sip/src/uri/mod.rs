@@ -5,7 +5,7 @@ mod host;
 mod parse;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 pub use host::{Host, HostName};
 pub use parse::UriError;
@@ -15,7 +15,7 @@ pub(crate) use parse::{parse_host_port, parse_port};
 pub(crate) use host::parse_ipv6;
 
 use crate::parameters::Parameters;
-use crate::text::{Escaped, Text};
+use crate::text::{self, Escaped, Text};
 
 /// A URI of any scheme.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -212,11 +212,22 @@ impl TelUri {
 pub(crate) fn write_host_port(out: &mut Vec<u8>, host: &Host, port: Option<u16>) {
     match host {
         Host::Name(name) => out.extend_from_slice(name.as_str().as_bytes()),
-        Host::V4(_) | Host::V6(_) => out.extend_from_slice(host.to_string().as_bytes()),
+        Host::V4(address) => write_ipv4(out, *address),
+        Host::V6(_) => out.extend_from_slice(host.to_string().as_bytes()),
     }
     if let Some(port) = port {
         out.push(b':');
-        out.extend_from_slice(port.to_string().as_bytes());
+        text::push_decimal(out, port);
+    }
+}
+
+/// Appends `a.b.c.d`.
+pub(crate) fn write_ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
+    let [first, rest @ ..] = address.octets();
+    text::push_decimal(out, first);
+    for octet in rest {
+        out.push(b'.');
+        text::push_decimal(out, octet);
     }
 }
 
