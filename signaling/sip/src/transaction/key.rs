@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::header::HeaderKind;
 use crate::message::{Method, RawMessage, Request, StartLine};
 use crate::scan::split_list;
+use crate::uri::Host;
 use crate::via::Via;
 
 /// A server transaction: 128 bits of a keyed hash over what RFC 3261 §17.2.3 compares. The key is
@@ -25,15 +26,23 @@ pub(crate) struct ClientKey {
     pub is_cancel: bool,
 }
 
-/// Computes server keys.
+/// Computes server keys. Each purpose begins with one whole block of SHA-256, the secret and the
+/// purpose, whose state is computed once: a key of an ordinary request then costs two blocks, not
+/// three.
 #[derive(Clone)]
 pub(crate) struct ServerKeys {
-    secret: [u8; 32],
+    transaction: Sha256,
+    merge: Sha256,
+    tag: Sha256,
 }
 
 impl ServerKeys {
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret }
+        Self {
+            transaction: first_block(secret, b"transaction"),
+            merge: first_block(secret, b"merge"),
+            tag: first_block(secret, b"tag"),
+        }
     }
 
     /// The transaction of this request; of an ACK that of its INVITE.
@@ -61,16 +70,17 @@ impl ServerKeys {
 
     /// One request, whichever path it came by.
     pub fn merge(&self, request: &Request) -> MergeKey {
-        let mut hash = self.start(b"merge");
+        let mut hash = self.merge.clone();
         part(&mut hash, request.call_id.as_str().as_bytes());
         part(&mut hash, tag(&request.from));
-        part(&mut hash, request.cseq.to_string().as_bytes());
+        part(&mut hash, &request.cseq.number.to_be_bytes());
+        part(&mut hash, request.cseq.method.as_str().as_bytes());
         MergeKey(cut(hash))
     }
 
     /// 64 bits for the To tag of a stateless response: the same for every copy of the request.
     pub fn stateless_tag(&self, request: &Request) -> u64 {
-        let mut hash = self.start(b"tag");
+        let mut hash = self.tag.clone();
         part(&mut hash, request.call_id.as_str().as_bytes());
         part(&mut hash, tag(&request.from));
         part(
@@ -85,7 +95,7 @@ impl ServerKeys {
 
     /// 64 bits for the To tag of an answer to bytes that are not a message.
     pub fn stateless_tag_of_bytes(&self, bytes: &[u8]) -> u64 {
-        let mut hash = self.start(b"tag");
+        let mut hash = self.tag.clone();
         part(&mut hash, bytes);
         cut(hash)[0]
     }
@@ -104,16 +114,9 @@ impl ServerKeys {
     }
 
     fn by_branch(&self, method: &[u8], via: &Via) -> Sha256 {
-        let mut hash = self.start(b"transaction");
+        let mut hash = self.transaction.clone();
         part(&mut hash, method);
         sent_by(&mut hash, via);
-        hash
-    }
-
-    fn start(&self, purpose: &[u8]) -> Sha256 {
-        let mut hash = Sha256::new();
-        hash.update(self.secret);
-        part(&mut hash, purpose);
         hash
     }
 }
@@ -125,9 +128,33 @@ impl std::fmt::Debug for ServerKeys {
     }
 }
 
+/// The state after the secret and the purpose, which is filled up with zeros to a whole block.
+fn first_block<const PURPOSE: usize>(secret: [u8; 32], purpose: &[u8; PURPOSE]) -> Sha256 {
+    const { assert!(PURPOSE <= 32) };
+    let mut filled = [0; 32];
+    for (place, &byte) in filled.iter_mut().zip(purpose) {
+        *place = byte;
+    }
+    let mut hash = Sha256::new();
+    hash.update(secret);
+    hash.update(filled);
+    hash
+}
+
 fn sent_by(hash: &mut Sha256, via: &Via) {
     part(hash, via.branch.as_ref().map_or(b"", |branch| branch.as_bytes()));
-    part(hash, via.host.to_string().to_ascii_lowercase().as_bytes());
+    match &via.host {
+        Host::Name(name) => part(hash, name.as_str().as_bytes()),
+        // A name holds no NUL, so that no address reads as a name.
+        Host::V4(address) => {
+            part(hash, &[0]);
+            part(hash, &address.octets());
+        }
+        Host::V6(address) => {
+            part(hash, &[0]);
+            part(hash, &address.octets());
+        }
+    }
     part(hash, &via.port_or_default().to_be_bytes());
 }
 

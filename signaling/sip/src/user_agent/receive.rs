@@ -32,21 +32,26 @@ impl UserAgent {
             Ok(raw) => raw,
             Err(error) => return self.core.answer_broken(flow, &error, bytes),
         };
-        if self.absorb_copy(flow, &raw) {
+        let key = self.key_of_lines(&raw);
+        if key.is_some_and(|key| self.absorb_copy(flow, &raw, key)) {
             return;
         }
         match Message::from_raw(&raw) {
-            Ok(Message::Request(request)) => self.receive_request(now, flow, request),
+            Ok(Message::Request(request)) => self.receive_request(now, flow, request, key),
             Ok(Message::Response(response)) => self.receive_response(now, flow, response),
             Err(error) => self.core.answer_broken(flow, &error, bytes),
         }
     }
 
+    /// The transaction of a request other than ACK, where the lines alone tell it.
+    fn key_of_lines(&self, raw: &RawMessage<'_>) -> Option<ServerKey> {
+        let is_ack = matches!(raw.start, StartLine::Request { method, .. } if method == b"ACK");
+        if is_ack { None } else { self.core.servers.key_of_raw(raw) }
+    }
+
     /// Answers a copy of a request from its transaction, without reading more than that answer
     /// needs.
-    fn absorb_copy(&mut self, flow: Flow, raw: &RawMessage<'_>) -> bool {
-        let is_ack = matches!(raw.start, StartLine::Request { method, .. } if method == b"ACK");
-        let key = if is_ack { None } else { self.core.servers.key_of_raw(raw) };
+    fn absorb_copy(&mut self, flow: Flow, raw: &RawMessage<'_>, key: ServerKey) -> bool {
         let read = || match Message::from_raw(raw) {
             Ok(Message::Request(mut request)) => {
                 note_source(&mut request, flow);
@@ -54,7 +59,7 @@ impl UserAgent {
             }
             Ok(Message::Response(_)) | Err(_) => None,
         };
-        key.is_some_and(|key| self.answer_copy(key, flow, read))
+        self.answer_copy(key, flow, read)
     }
 
     /// Sends the last response of a transaction again; `false` when there is no such transaction.
@@ -86,16 +91,22 @@ impl UserAgent {
         true
     }
 
-    fn receive_request(&mut self, now: Now, flow: Flow, mut request: Request) {
+    /// A request that has no transaction under the key of its lines, where they gave one.
+    fn receive_request(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        mut request: Request,
+        without: Option<ServerKey>,
+    ) {
         self.core.meters.requests_received += 1;
         note_source(&mut request, flow);
         match request.method {
             Method::Ack => return self.receive_ack(now, flow, &request),
-            Method::Cancel => return self.receive_cancel(now, flow, &request),
+            Method::Cancel => return self.receive_cancel(now, flow, &request, without),
             _ => {}
         }
-        let Some(key) = self.core.servers.key_of(&request) else { return };
-        if self.answer_copy(key, flow, || Some(request.clone())) {
+        if without.is_none() && self.is_copy(flow, &request) {
             return;
         }
         if request.to.tag().is_some() {
@@ -109,6 +120,12 @@ impl UserAgent {
         let extensions = Extensions::NONE;
         let incoming = Incoming { flow, request, objection, extensions };
         self.core.outbox.emit(UaEvent::Incoming(Box::new(incoming)));
+    }
+
+    /// Answers a copy of a request whose key needs the typed form (RFC 2543).
+    fn is_copy(&mut self, flow: Flow, request: &Request) -> bool {
+        let key = self.core.servers.key_of(request);
+        key.is_some_and(|key| self.answer_copy(key, flow, || Some(request.clone())))
     }
 
     fn receive_in_dialog(&mut self, now: Now, flow: Flow, request: Request) {
@@ -159,9 +176,14 @@ impl UserAgent {
 
     /// Answers a known CANCEL with 200, and its INVITE with 487 while that has no final response
     /// (RFC 3261 §9.2).
-    fn receive_cancel(&mut self, now: Now, flow: Flow, cancel: &Request) {
-        let own = self.core.servers.key_of(cancel);
-        if own.is_some_and(|key| self.answer_copy(key, flow, || Some(cancel.clone()))) {
+    fn receive_cancel(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        cancel: &Request,
+        without: Option<ServerKey>,
+    ) {
+        if without.is_none() && self.is_copy(flow, cancel) {
             return;
         }
         let Some(Canceled { key, is_open, session }) = self.core.servers.canceled_by(cancel) else {
