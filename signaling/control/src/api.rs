@@ -37,7 +37,7 @@ impl Control {
     pub(crate) fn on_api(&mut self, now: Now, token: ApiToken, request: ApiRequest) {
         match request {
             ApiRequest::Write { account, write } => self.on_write(now, token, account, *write),
-            ApiRequest::Call(CallCommand::Create(create)) => self.create_call(now, token, &create),
+            ApiRequest::Call(CallCommand::Create(create)) => self.create_call(now, token, *create),
             ApiRequest::Call(CallCommand::Update(update)) => self.update_call(now, token, *update),
             ApiRequest::Call(CallCommand::ReadTimeline { account, call }) => {
                 // A call of another account gets the answer of a call that is not live, so a SID
@@ -88,7 +88,7 @@ impl Control {
                     let (setup, record) = *created;
                     // The response leaves before the call starts: the client knows the SID before
                     // the first webhook can name it.
-                    self.reply(token, Ok(Reply::Call(record.clone())));
+                    self.reply(token, Ok(Reply::Call(Arc::clone(&record))));
                     self.insert_call(now, setup, record, Session::None);
                 }
                 Outcome::Conflict(_) | Outcome::Unavailable => {
@@ -114,7 +114,7 @@ impl Control {
         }
     }
 
-    fn create_call(&mut self, now: Now, token: ApiToken, create: &CreateCall) {
+    fn create_call(&mut self, now: Now, token: ApiToken, create: CreateCall) {
         if self.draining {
             let sentence = "The gateway is shutting down and takes no new calls.";
             return self.reply(token, Err(WriteError::new(503, Code::UNAVAILABLE, sentence)));
@@ -133,6 +133,7 @@ impl Control {
                 "All media legs are in use, or the limit on calls is reached. Try again.";
             return self.reply(token, Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence)));
         }
+        let account = create.account;
         let setup = match self.outbound_setup(now, create) {
             Ok(setup) => setup,
             Err(error) => return self.reply(token, Err(error)),
@@ -140,12 +141,12 @@ impl Control {
         // The rate comes last: a request that is refused for another reason must not use up the
         // account's second.
         let rate = self.settings.api_calls_a_second;
-        if !self.api_rate.take(now.mono, create.account, rate) {
+        if !self.api_rate.take(now.mono, account, rate) {
             let sentence = "More than one call a second by the API (limits.profile is twilio).";
             return self.reply(token, Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence)));
         }
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
-        let change = Change::PutCall(record.clone());
+        let change = Change::PutCall(Arc::clone(&record));
         let waiting = Waiting::CallCreated { token, created: Box::new((setup, record)) };
         // The legs that are promised count this call from here on (`legs_promised`).
         self.commit(Some(waiting), change);
@@ -158,19 +159,19 @@ impl Control {
         self.commits.calls_created() + self.calls.values().filter(waits).count()
     }
 
-    fn outbound_setup(&mut self, now: Now, create: &CreateCall) -> Result<CallSetup, WriteError> {
-        let caller_id = create.caller_id.clone().unwrap_or_else(|| create.from.clone());
+    fn outbound_setup(&mut self, now: Now, create: CreateCall) -> Result<CallSetup, WriteError> {
+        let caller_id = create.caller_id.unwrap_or(create.from);
         // The number stands twice, as the target that is dialled and as `To`, which later targets
         // of the call do not change.
-        let (target, to) = match &create.to {
-            CallTarget::Number(number) => (Target::Number(number.clone()), number.clone()),
+        let (target, to) = match create.to {
+            CallTarget::Number(number) => (Target::Number(number.clone()), number),
             CallTarget::Sip(text) => {
                 // Parsed before anything is stored: a wrong URI is an error for the client, not a
                 // call that fails.
-                let (mut target, _) = call::sip_noun::parse(text)
+                let (mut target, _) = call::sip_noun::parse(&text)
                     .map_err(|error| WriteError::invalid(Code::TO_INVALID, error.to_string()))?;
-                target.credentials = create.sip_auth.as_ref().map(|login| SipCredentials {
-                    username: login.username.clone(),
+                target.credentials = create.sip_auth.map(|login| SipCredentials {
+                    username: login.username,
                     password: login.password.expose_secret().to_owned(),
                 });
                 let reported = target.reported.clone();
@@ -191,19 +192,19 @@ impl Control {
                 target,
                 caller_id,
                 ring_s: create.timeout_s,
-                send_digits: create.send_digits.clone(),
+                send_digits: create.send_digits,
             }),
-            document: document(&create.twiml),
-            fallback: create.fallback.as_ref().map(webhook),
-            status_callback: create.status_callback.as_ref().map(|callback| StatusCallback {
+            document: document(create.twiml),
+            fallback: create.fallback.map(webhook),
+            status_callback: create.status_callback.map(|callback| StatusCallback {
                 webhook: webhook(callback),
                 events: events(create.status_callback_events),
             }),
             max_forwards: INITIAL_MAX_FORWARDS,
             time_limit_s: create.time_limit_s,
-            record: create.record.as_ref().map(record_settings),
-            warnings: create.warnings.iter().map(finding).collect(),
-            settings: self.settings.call.clone(),
+            record: create.record.map(record_settings),
+            warnings: create.warnings.into_iter().map(finding).collect(),
+            settings: Arc::clone(&self.settings.call),
             origin: self.settings.origin,
             seed: self.random.bytes(),
         })
@@ -220,7 +221,7 @@ impl Control {
         }
         let status_callback = match update.status_callback {
             Patch::Set(callback) => Some(StatusCallback {
-                webhook: webhook(&callback),
+                webhook: webhook(callback),
                 // An update has no `StatusCallbackEvent`; without one, the callback reports the
                 // end.
                 events: vec![ProgressEvent::Completed],
@@ -235,8 +236,8 @@ impl Control {
                 ApiUpdate::Twiml(text)
             }
             UpdateAction::Redirect { twiml: TwimlSource::Url(url), fallback } => {
-                let fallback = fallback.as_ref().map(webhook);
-                let webhook = webhook(&url);
+                let fallback = fallback.map(webhook);
+                let webhook = webhook(url);
                 ApiUpdate::Redirect { webhook, fallback }
             }
         });
@@ -249,29 +250,29 @@ impl Control {
         debug_assert!(self.calls.contains_key(&update.call), "a call outlives the update of it");
         let Some(entry) = self.calls.get_mut(&update.call) else { return };
         entry.is_asked = false;
-        let record = entry.record.clone();
+        let record = Arc::clone(&entry.record);
         self.forget_if_over(update.call);
         // A call that ended has written its last record itself.
         if record.end_ms.is_none() {
-            self.commit(None, Change::PutCall(record.clone()));
+            self.commit(None, Change::PutCall(Arc::clone(&record)));
         }
         self.reply(token, Ok(Reply::Call(record)));
     }
 }
 
-fn webhook(from: &store::Webhook) -> Webhook {
-    Webhook { url: from.url.clone(), method: from.method }
+fn webhook(from: store::Webhook) -> Webhook {
+    Webhook { url: from.url, method: from.method }
 }
 
-fn finding(from: &ParameterWarning) -> Finding {
-    let message = from.sentence.clone();
-    Finding { code: from.code, severity: Severity::Warning, message, position: None }
+fn finding(from: ParameterWarning) -> Finding {
+    let ParameterWarning { code, sentence: message } = from;
+    Finding { code, severity: Severity::Warning, message, position: None }
 }
 
-fn document(from: &TwimlSource) -> DocumentSource {
+fn document(from: TwimlSource) -> DocumentSource {
     match from {
         TwimlSource::Url(url) => DocumentSource::Url(webhook(url)),
-        TwimlSource::Inline(text) => DocumentSource::Twiml(text.clone()),
+        TwimlSource::Inline(text) => DocumentSource::Twiml(text),
     }
 }
 
@@ -285,7 +286,7 @@ fn events(from: store::CallEvents) -> Vec<ProgressEvent> {
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect()
 }
 
-fn record_settings(from: &RecordCall) -> RecordSettings {
+fn record_settings(from: RecordCall) -> RecordSettings {
     let wanted = [
         (from.callback_events.in_progress, RecordingEvent::InProgress),
         (from.callback_events.completed, RecordingEvent::Completed),
@@ -303,7 +304,6 @@ fn record_settings(from: &RecordCall) -> RecordSettings {
         trim: from.trim_silence,
         callback: from
             .callback
-            .as_ref()
             .map(|callback| RecordingCallback { webhook: webhook(callback), events }),
     }
 }
