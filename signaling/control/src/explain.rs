@@ -2,6 +2,7 @@
 //!
 //! The verdict is the one of [`admission::decide`]; the steps only describe what it looked at.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use shared::{Refusal, Transport};
@@ -47,7 +48,7 @@ pub struct Step {
     /// Its name.
     pub name: &'static str,
     /// The fact that the rule looked at, for people.
-    pub found: String,
+    pub found: Cow<'static, str>,
     /// Whether the request gets past it.
     pub passed: bool,
 }
@@ -56,7 +57,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is served; how, for people.
-    Served(String),
+    Served(Cow<'static, str>),
     /// It is challenged for credentials.
     Challenged {
         /// 401 for REGISTER, 407 for INVITE.
@@ -148,7 +149,7 @@ fn of_invite(decision: Decision, found: Option<&Admission<'_>>) -> Outcome {
                 let url = found.and_then(|found| found.domain.voice_url.as_deref());
                 let url = url.unwrap_or_default();
                 let way = if admitted.is_trunk { BY_TRUNK } else { "180 Ringing" };
-                Outcome::Served(format!("{way}, then {url} says what to do"))
+                Outcome::Served(format!("{way}, then {url} says what to do").into())
             }
         },
         Decision::Challenge { .. } => Outcome::Challenged { status: 407 },
@@ -162,7 +163,7 @@ fn of_register(decision: registrar::Decision) -> Outcome {
     match decision {
         registrar::Decision::Admit(registrant) => {
             let text = format!("200 OK, with every contact of {}", registrant.of.user);
-            Outcome::Served(text)
+            Outcome::Served(text.into())
         }
         registrar::Decision::Challenge { .. } | registrar::Decision::LockedOut => {
             Outcome::Challenged { status: 401 }
@@ -181,7 +182,7 @@ fn refused_outcome(refused: Refused) -> Outcome {
 
 fn of_options(known: Result<(), Refused>) -> Outcome {
     match known {
-        Ok(()) => Outcome::Served("200 OK: OPTIONS needs no credentials".to_owned()),
+        Ok(()) => Outcome::Served("200 OK: OPTIONS needs no credentials".into()),
         Err(refused) => refused_outcome(refused),
     }
 }
@@ -205,7 +206,7 @@ fn steps(
             }
             None => format!("`{host}` is not a SIP domain of this gateway"),
         };
-        return vec![Step { name: "domain", found: text, passed: false }];
+        return vec![Step { name: "domain", found: text.into(), passed: false }];
     };
     let rule = match outcome {
         Outcome::Served(_) => None,
@@ -232,13 +233,16 @@ fn steps(
 }
 
 /// The rules that a step may refuse by, its name, the fact it looked at.
-type Looked = (&'static [&'static str], &'static str, String);
+type Looked = (&'static [&'static str], &'static str, Cow<'static, str>);
 
 fn domain_step(found: &Admission<'_>) -> Looked {
     let domain = found.domain;
     let text = format!("{} ({}) of account {}", domain.domain_name, domain.sid, found.account.sid);
-    (&["unknown_domain"], "domain", text)
+    (&["unknown_domain"], "domain", text.into())
 }
+
+/// The fact about a request without credentials.
+const UNPROVEN: &str = "the request has none: it is challenged, as every first one is";
 
 /// The first response to a carrier's call.
 const BY_TRUNK: &str = "180 Ringing to the carrier of a [[trunk]]";
@@ -255,17 +259,17 @@ fn carrier_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
 
 fn account_step(found: &Admission<'_>) -> Looked {
     let account = if found.account_is_active() { "active" } else { "suspended or closed" };
-    (&["account_inactive"], "account", account.to_owned())
+    (&["account_inactive"], "account", account.into())
 }
 
 fn source_step(question: &Question, found: &Admission<'_>, is_trunk: bool) -> Looked {
     let source = question.source.ip();
     let is_bound = found.call_auth().ip_access_control_list;
     let text = match (is_trunk, is_bound, found.source_is_listed(source)) {
-        (true, ..) => format!("{source} is an address of a [[trunk]] with this domain"),
-        (_, false, _) => "no list is mapped: any address may ask".to_owned(),
-        (_, true, true) => format!("{source} is in a mapped list"),
-        (_, true, false) => format!("{source} is in none of the mapped lists"),
+        (true, ..) => format!("{source} is an address of a [[trunk]] with this domain").into(),
+        (_, false, _) => "no list is mapped: any address may ask".into(),
+        (_, true, true) => format!("{source} is in a mapped list").into(),
+        (_, true, false) => format!("{source} is in none of the mapped lists").into(),
     };
     (&["source_not_listed"], "source address", text)
 }
@@ -276,11 +280,11 @@ fn security_step(question: &Question, found: &Admission<'_>) -> Looked {
         true => format!("the domain is secure: TLS and SRTP only; this came by {transport}"),
         false => format!("the domain takes any transport; this came by {transport}"),
     };
-    (&["secure_domain_needs_tls", "secure_domain_needs_srtp"], "security", secure)
+    (&["secure_domain_needs_tls", "secure_domain_needs_srtp"], "security", secure.into())
 }
 
 fn document_step(found: &Admission<'_>) -> Looked {
-    let document = found.domain.voice_url.clone().unwrap_or_else(|| "no VoiceUrl".to_owned());
+    let document = found.domain.voice_url.clone().map_or("no VoiceUrl".into(), Cow::Owned);
     (&["no_voice_url"], "document", document)
 }
 
@@ -295,7 +299,7 @@ fn invite_steps(question: &Question, found: &Admission<'_>) -> Vec<Looked> {
     vec![
         domain_step(found),
         account_step(found),
-        (&["domain_without_authentication"], "authentication", mapped.to_owned()),
+        (&["domain_without_authentication"], "authentication", mapped.into()),
         source_step(question, found, false),
         (
             &["wrong_credentials", "credentials_broken", "digest_locked_out"],
@@ -316,11 +320,11 @@ fn register_steps(question: &Question, found: &Admission<'_>, is_trunk: bool) ->
     let known = |user: &str| {
         let credentials = found.registration_credentials(user);
         match admission::hashes_of(credentials, Algorithm::Md5).is_empty() {
-            true => format!("`{user}` is in none of the mapped lists"),
-            false => format!("`{user}` is in a mapped list"),
+            true => Cow::from(format!("`{user}` is in none of the mapped lists")),
+            false => format!("`{user}` is in a mapped list").into(),
         }
     };
-    let none = || "the request has none: it is challenged, as every first one is".to_owned();
+    let none = || UNPROVEN.into();
     let of = admission::user_of(&question.target).unwrap_or_default();
     let text = format!("contacts of `{of}` are registered by the digest user `{}`", user(question));
     let transport = question.transport.via_name();
@@ -330,33 +334,39 @@ fn register_steps(question: &Question, found: &Admission<'_>, is_trunk: bool) ->
         domain_step(found),
         account_step(found),
         source_step(question, found, is_trunk),
-        (&["registration_off"], "registration", format!("SipRegistration is {switch}")),
-        (&["registration_without_credentials"], "authentication", mapped.to_owned()),
+        (&["registration_off"], "registration", format!("SipRegistration is {switch}").into()),
+        (&["registration_without_credentials"], "authentication", mapped.into()),
         (
             &["wrong_credentials", "credentials_broken"],
             "credentials",
             question.user.as_deref().map_or_else(none, known),
         ),
-        (&["register_other_user", "register_other_domain"], "user", text),
-        (&["secure_domain_needs_tls"], "security", format!("{secure}; this came by {transport}")),
+        (&["register_other_user", "register_other_domain"], "user", text.into()),
+        (
+            &["secure_domain_needs_tls"],
+            "security",
+            format!("{secure}; this came by {transport}").into(),
+        ),
     ]
 }
 
-fn credentials(question: &Question, found: &Admission<'_>) -> String {
+fn credentials(question: &Question, found: &Admission<'_>) -> Cow<'static, str> {
     if !found.call_auth().credential_list {
-        return "no credential list is mapped: no password is needed".to_owned();
+        return "no credential list is mapped: no password is needed".into();
     }
     let Some(user) = &question.user else {
-        return "the request has none: it is challenged, as every first one is".to_owned();
+        return UNPROVEN.into();
     };
     let lists = admission::stored_hashes(found, user, Algorithm::Md5).len();
     match (lists, &question.password) {
-        (0, _) => format!("`{user}` is in none of the mapped lists"),
+        (0, _) => format!("`{user}` is in none of the mapped lists").into(),
         (_, None) => {
             format!("`{user}` is in {lists} of the mapped lists; the password is taken as right")
+                .into()
         }
         (_, Some(_)) => {
             format!("`{user}` is in {lists} of the mapped lists; the given password is tried")
+                .into()
         }
     }
 }
