@@ -31,8 +31,7 @@ impl Control {
                     self.push(Effect::Resolve { session, target });
                 }
                 None => {
-                    let sentence = "`register` is not a SIP URI".to_owned();
-                    self.registration_failed(now, index, sentence);
+                    self.registration_failed(now, index, "`register` is not a SIP URI");
                 }
             }
         }
@@ -51,10 +50,8 @@ impl Control {
                 self.registrations.set_registrar(index, destinations);
                 self.send_register(now, index);
             }
-            Ok(_) => {
-                self.registration_failed(now, index, "the registrar has no address".to_owned())
-            }
-            Err(failure) => self.registration_failed(now, index, failure.sentence),
+            Ok(_) => self.registration_failed(now, index, "the registrar has no address"),
+            Err(failure) => self.registration_failed(now, index, &failure.sentence),
         }
     }
 
@@ -62,8 +59,7 @@ impl Control {
         let Some(trunk) = self.registrations.trunk_of(index) else { return };
         let Some(refresh) = self.registrations.ask(index) else { return };
         if !self.register_trunk(trunk, refresh) {
-            let sentence = "the user name cannot stand in a SIP URI".to_owned();
-            self.registration_failed(now, index, sentence);
+            self.registration_failed(now, index, "the user name cannot stand in a SIP URI");
         }
     }
 
@@ -102,11 +98,11 @@ impl Control {
             }
             // A refresh is no news, and after 423 the next REGISTER is due at once.
             Response::Bound { is_new: false, .. } | Response::TooBrief => {}
-            Response::Failed(sentence) => self.registration_failed(now, index, sentence),
+            Response::Failed(sentence) => self.registration_failed(now, index, &sentence),
         }
     }
 
-    fn registration_failed(&mut self, now: Now, index: usize, sentence: String) {
+    fn registration_failed(&mut self, now: Now, index: usize, sentence: &str) {
         let random = self.random.between(0, 250);
         let pause = self.registrations.fail(now.mono, index, random);
         let sentence = format!("{sentence}; asked again in {} s", pause.as_secs());
