@@ -4,6 +4,7 @@
 //! input of a related call. Where the wish cannot be carried out (no leg, no prompt), the call gets the
 //! input that it waits for at once, so that no call hangs.
 
+use std::fmt;
 use std::sync::Arc;
 
 use call::{CallEffect, CallInput, ParentCommand, PromptId, PromptSource};
@@ -72,7 +73,7 @@ impl Control {
                 self.tell(peer, CallInput::PeerEnded { peer: sid });
             }
             CallEffect::Status(change) => self.on_status(now, sid, change),
-            CallEffect::Notify(notification) => self.on_notification(now, sid, &notification),
+            CallEffect::Notify(notification) => self.on_notification(now, sid, *notification),
             CallEffect::Timeline(entry) => self.on_timeline(now, sid, entry),
             CallEffect::Ended(end) => self.on_ended(sid, &end),
             CallEffect::Finished => self.entry_mut(sid, |entry| entry.finished = true),
@@ -103,7 +104,7 @@ impl Control {
         entry.timeline.add(
             now.unix_ms,
             Kind::Webhook,
-            format!("-> {} {url}", request.method.name()),
+            format_args!("-> {} {url}", request.method.name()),
         );
         let method = request.method;
         entry.requests.insert(request.id, Request { method, url, parameters });
@@ -127,10 +128,10 @@ impl Control {
         // The request of a machine that panicked: `on_call_panic` has dropped it, and the successor
         // does not know its id.
         let Some(request) = entry.requests.remove(&id) else { return };
-        let text = match &result {
-            Ok(answer) => format!("<- {} in {} ms", answer.status, answer.duration_ms),
-            Err(failure) => format!("<- {} ({})", failure.sentence, failure.code),
-        };
+        let text = fmt::from_fn(|f| match &result {
+            Ok(answer) => write!(f, "<- {} in {} ms", answer.status, answer.duration_ms),
+            Err(failure) => write!(f, "<- {} ({})", failure.sentence, failure.code),
+        });
         entry.timeline.add(now.unix_ms, Kind::Webhook, text);
         let account = entry.account;
         let of = records::ExchangeOf { account, call: sid, unix_ms: now.unix_ms, origin, random };
@@ -199,9 +200,11 @@ impl Control {
 
     fn on_status(&mut self, now: Now, sid: CallSid, change: call::StatusChange) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
-        let record = Arc::new(records::with_status(&entry.record, change.status, change.unix_ms));
-        entry.record = record.clone();
-        entry.timeline.add(now.unix_ms, Kind::Call, format!("status {}", change.status));
+        // Copied only while a reader or the queue of the store still has the version before.
+        let record = Arc::make_mut(&mut entry.record);
+        records::set_status(record, change.status, change.unix_ms);
+        let record = Arc::clone(&entry.record);
+        entry.timeline.add(now.unix_ms, Kind::Call, format_args!("status {}", change.status));
         // A terminal status is written once, with the final figures: see `on_ended`.
         if !change.status.is_terminal() {
             self.commit(None, Change::PutCall(record));
@@ -222,10 +225,10 @@ impl Control {
 
     fn on_ended(&mut self, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
-        entry.record = Arc::new(records::ended(&entry.record, end));
+        records::end(Arc::make_mut(&mut entry.record), end);
         // Before the terminal callback, which the machine requests next: its reader finds the call
         // ended, by REST as well.
-        let change = Change::PutCall(entry.record.clone());
+        let change = Change::PutCall(Arc::clone(&entry.record));
         self.stop_leg(sid);
         self.commit(None, change);
         let (status, duration_s) = (end.status.as_str(), end.duration_s);

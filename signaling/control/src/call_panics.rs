@@ -57,8 +57,8 @@ impl Control {
         entry.finished = true;
         // The machine is lost, so Control itself makes the record final. Without that, REST would
         // show the call as live until the next start.
-        entry.record = Arc::new(records::broken(&entry.record, now.unix_ms));
-        let change = Change::PutCall(entry.record.clone());
+        records::fail(Arc::make_mut(&mut entry.record), now.unix_ms);
+        let change = Change::PutCall(Arc::clone(&entry.record));
         self.disarm(sid);
         self.commit(None, change);
         self.end_leg_of_broken(sid);

@@ -11,7 +11,9 @@
 //! `Answer`, the leg is up before the prompt that follows plays on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use call::CallInput;
 use shared::time::soonest;
@@ -81,8 +83,8 @@ impl Control {
     /// `seed` must be secret and fresh: nonces, SIDs, SSRCs and tags come from it.
     pub fn new(settings: ControlSettings, snapshot: Snapshot, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
-        let realm = snapshot.realm().to_owned();
-        let mut config = sip::UaConfig::new(settings.origin, &realm, &realm);
+        let realm = snapshot.realm();
+        let mut config = sip::UaConfig::new(settings.origin, realm, realm);
         // The user agent answers 405 to methods that are not in this list. The registrar is a part
         // of Control, so REGISTER is added here.
         config.methods.push(sip::Method::Register);
@@ -193,8 +195,9 @@ impl Control {
         own.trunks = new.trunks;
         // The base follows from the bound listener, which only a restart changes. Calls that are up
         // keep the settings that they began with, so the shared value is replaced and not changed.
-        let api_base = own.call.api_base.clone();
-        own.call = std::sync::Arc::new(call::CallSettings { api_base, ..(*new.call).clone() });
+        let mut call = new.call;
+        Arc::make_mut(&mut call).api_base.clone_from(&own.call.api_base);
+        own.call = call;
     }
 
     /// Runs every timer that is due.
@@ -382,7 +385,7 @@ impl Control {
         };
         // Written once, at the end. A reader of a live call gets its timeline from memory
         // (`ReadTimeline`).
-        self.commit(None, Change::PutTimeline(std::sync::Arc::new(timeline)));
+        self.commit(None, Change::PutTimeline(Arc::new(timeline)));
         self.push(Effect::CallGone { call: sid });
     }
 
@@ -413,9 +416,9 @@ impl Control {
         self.push(Effect::Commit { token, change: Box::new(change) });
     }
 
-    pub(crate) fn note(&mut self, now: Now, sid: CallSid, kind: Kind, text: impl Into<String>) {
+    pub(crate) fn note(&mut self, now: Now, sid: CallSid, kind: Kind, text: impl Display) {
         if let Some(entry) = self.calls.get_mut(&sid) {
-            entry.timeline.add(now.unix_ms, kind, text.into());
+            entry.timeline.add(now.unix_ms, kind, text);
         }
     }
 }

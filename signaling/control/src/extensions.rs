@@ -81,13 +81,13 @@ impl Control {
         if !self.takes_digit(sid, DigitsBy::Info) {
             return self.note(now, sid, Kind::Sip, "a digit by INFO came by media as well");
         }
-        self.note(now, sid, Kind::Sip, format!("a digit by INFO, {duration_ms} ms"));
+        self.note(now, sid, Kind::Sip, format_args!("a digit by INFO, {duration_ms} ms"));
         self.tell(sid, CallInput::Digit(digit));
         let peer = self.calls.get(&sid).and_then(|entry| entry.leg.as_ref()?.peer);
         // INFO ends at our user agent, and the core relays telephone events only. Without this, the
         // other party would miss the digit.
         if let Some(peer) = peer {
-            let digits: Arc<str> = char::from(digit).to_string().into();
+            let digits: Arc<str> = Arc::from(&*char::from(digit).encode_utf8(&mut [0; 2]));
             let play = RELAYED_DIGIT;
             self.media(peer, |leg| MediaCommand::SendDigits { leg, play, digits });
         }

@@ -53,22 +53,23 @@ impl Control {
         &mut self,
         now: Now,
         sid: CallSid,
-        notification: &call::Notification,
+        notification: call::Notification,
     ) {
         let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
         let random = self.random.number();
         let notification_sid = NotificationSid::mint(now.unix_ms, self.settings.origin, random);
+        let call::Notification { code, severity, message, .. } = &notification;
+        self.note(now, sid, Kind::Refusal, format_args!("{message} ({code})"));
+        let observation = Observation::Notified {
+            call: sid,
+            code: *code,
+            message: message.as_str().into(),
+            error: *severity == call::Severity::Error,
+        };
         let record =
             records::notification(notification_sid, account, Some(sid), notification, now.unix_ms);
         self.commit(None, Change::AddNotification(Arc::new(record)));
-        let text = format!("{} ({})", notification.message, notification.code);
-        self.note(now, sid, Kind::Refusal, text);
-        self.observe(Observation::Notified {
-            call: sid,
-            code: notification.code,
-            message: notification.message.as_str().into(),
-            error: notification.severity == call::Severity::Error,
-        });
+        self.observe(observation);
     }
 
     /// Writes a warning of Control's own about a call: notification, timeline, log and metric.
@@ -84,6 +85,6 @@ impl Control {
             response_body: String::new(),
             position: None,
         };
-        self.on_notification(now, sid, &warning);
+        self.on_notification(now, sid, warning);
     }
 }

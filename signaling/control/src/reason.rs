@@ -1,6 +1,8 @@
 //! The `Reason` header: why a call ended, in terms of SIP or the telephone network (RFC 3326, ITU-T
 //! Q.850). Pure.
 
+use std::fmt;
+
 use sip::header::Reason;
 
 /// A call that a party hung up.
@@ -8,20 +10,22 @@ pub(crate) const NORMAL: &[u8] = b"Q.850;cause=16;text=\"Normal call clearing\""
 /// Another of the phones that rang answered: phones do not list the call as missed.
 pub(crate) const ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
 
-/// The line for the timeline. The peer's text is cut, because it may be long.
-pub(crate) fn timeline_text(reason: &Reason) -> String {
+/// The line for the timeline. The peer's texts are cut, because they may be long.
+pub(crate) fn timeline_text(reason: &Reason) -> impl fmt::Display {
     let Reason { protocol, cause, text } = reason;
-    // Cut by characters, not bytes: a header may hold UTF-8.
-    let protocol: String = protocol.chars().take(PROTOCOL_CHARACTERS_MAX).collect();
-    let cause_text = cause.map_or("no cause".to_owned(), |cause| format!("cause {cause}"));
-    // A Q.850 cause has one meaning (ITU-T Q.850), while the text beside it is free and may be in
-    // any language.
+    // A Q.850 cause has one meaning (ITU-T Q.850), while the text beside it is free and may be in any
+    // language.
     let ours = cause.filter(|_| protocol.eq_ignore_ascii_case("Q.850")).and_then(q850);
-    let theirs = text.as_deref().unwrap_or_default();
-    let theirs: String = theirs.chars().take(TEXT_CHARACTERS_MAX).collect();
-    let words = ours.unwrap_or(&theirs);
-    let words = if words.is_empty() { String::new() } else { format!(": {words}") };
-    format!("reason {protocol} {cause_text}{words}")
+    let words = ours.or(text.as_deref()).unwrap_or_default();
+    fmt::from_fn(move |f| {
+        // The precision of a text counts characters: a header may hold UTF-8.
+        write!(f, "reason {protocol:.PROTOCOL_CHARACTERS_MAX$} ")?;
+        match cause {
+            Some(cause) => write!(f, "cause {cause}")?,
+            None => f.write_str("no cause")?,
+        }
+        if words.is_empty() { Ok(()) } else { write!(f, ": {words:.TEXT_CHARACTERS_MAX$}") }
+    })
 }
 
 /// The meaning of a Q.850 cause, for those that carriers send.
@@ -71,13 +75,12 @@ mod tests {
             cause,
             text: text.map(str::to_owned),
         };
-        assert_eq!(
-            timeline_text(&reason("Q.850", Some(17), None)),
-            "reason Q.850 cause 17: user busy"
-        );
+        let line = |reason: Reason| timeline_text(&reason).to_string();
+        let busy = reason("Q.850", Some(17), None);
+        assert_eq!(line(busy), "reason Q.850 cause 17: user busy");
         let own = reason("SIP", Some(200), Some("Call completed elsewhere"));
-        assert_eq!(timeline_text(&own), "reason SIP cause 200: Call completed elsewhere");
-        assert_eq!(timeline_text(&reason("X", None, None)), "reason X no cause");
-        assert!(timeline_text(&reason("SIP", None, Some(&"x".repeat(500)))).len() < 120);
+        assert_eq!(line(own), "reason SIP cause 200: Call completed elsewhere");
+        assert_eq!(line(reason("X", None, None)), "reason X no cause");
+        assert!(line(reason("SIP", None, Some(&"x".repeat(500)))).len() < 120);
     }
 }

@@ -1,5 +1,6 @@
 //! Records for the store, from the values of a call. Pure.
 
+use std::fmt;
 use std::sync::Arc;
 
 use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, RecordingOutcome};
@@ -61,26 +62,25 @@ pub(crate) fn refused_timeline(
 ) -> store::TimelineRecord {
     let mut timeline = Timeline::default();
     let Refusal { rule, status, sentence, .. } = refusal;
-    let status = status.map_or("nothing sent".to_owned(), |status| status.to_string());
-    let text = format!("{sentence} (rule {rule}, {status})");
+    let text = fmt::from_fn(|f| match status {
+        Some(status) => write!(f, "{sentence} (rule {rule}, {status})"),
+        None => write!(f, "{sentence} (rule {rule}, nothing sent)"),
+    });
     timeline.add(unix_ms, Kind::Refusal, text);
     store::TimelineRecord { call: setup.sid, account: setup.account, json: timeline.to_json() }
 }
 
-/// The record after a status change.
-pub(crate) fn with_status(record: &CallRecord, status: CallStatus, unix_ms: i64) -> CallRecord {
-    let mut record = record.clone();
+/// Changes the record with the status of its call.
+pub(crate) fn set_status(record: &mut CallRecord, status: CallStatus, unix_ms: i64) {
     record.status = stored_status(status);
     record.updated_ms = unix_ms;
     if status == CallStatus::InProgress {
         record.start_ms = Some(unix_ms);
     }
-    record
 }
 
-/// The record of an ended call.
-pub(crate) fn ended(record: &CallRecord, end: &FinalRecord) -> CallRecord {
-    let mut record = record.clone();
+/// Makes the record that of an ended call.
+pub(crate) fn end(record: &mut CallRecord, end: &FinalRecord) {
     record.status = stored_status(end.status);
     let start_ms = end.answered_unix_ms.unwrap_or(end.started_unix_ms);
     record.start_ms = Some(start_ms);
@@ -88,19 +88,17 @@ pub(crate) fn ended(record: &CallRecord, end: &FinalRecord) -> CallRecord {
     record.end_ms = Some(end.ended_unix_ms.max(start_ms));
     record.duration_s = end.duration_s;
     record.updated_ms = end.ended_unix_ms.max(record.created_ms);
-    record
+    debug_assert!(record.status.is_final(), "an ended call has a final status");
 }
 
-/// The record of a call that failed inside the gateway, without a final record of its machine.
-pub(crate) fn broken(record: &CallRecord, unix_ms: i64) -> CallRecord {
-    let mut record = record.clone();
+/// Makes the record that of a call that failed inside the gateway, without a final record of its machine.
+pub(crate) fn fail(record: &mut CallRecord, unix_ms: i64) {
     record.status = store::CallStatus::Failed;
     // A call that was never answered starts with its creation, as the records of other failed calls
     // do.
     record.start_ms = record.start_ms.or(Some(record.created_ms));
     record.end_ms = Some(unix_ms.max(record.created_ms));
     record.updated_ms = unix_ms.max(record.created_ms);
-    record
 }
 
 /// The status as the resource shows it: `initiated` appears as `queued`.
@@ -130,15 +128,15 @@ pub(crate) fn notification(
     sid: NotificationSid,
     account: AccountSid,
     call: Option<CallSid>,
-    notification: &Notification,
+    notification: Notification,
     unix_ms: i64,
 ) -> NotificationRecord {
     let exchange = (!notification.url.is_empty()).then(|| HttpMessages {
         method: notification.method.unwrap_or_default(),
-        url: notification.url.clone(),
-        request_variables: notification.request_variables.clone(),
-        response_headers: notification.response_headers.clone(),
-        response_body: notification.response_body.clone(),
+        url: notification.url,
+        request_variables: notification.request_variables,
+        response_headers: notification.response_headers,
+        response_body: notification.response_body,
     });
     NotificationRecord {
         sid,
@@ -149,7 +147,7 @@ pub(crate) fn notification(
             call::Severity::Warning => NotificationLevel::Warning,
         },
         error_code: notification.code,
-        message: notification.message.clone(),
+        message: notification.message,
         exchange,
         created_ms: unix_ms,
     }

@@ -99,7 +99,7 @@ impl Control {
             UaEvent::Digit { session, digit, duration_ms } => {
                 self.on_info_digit(now, session, digit, duration_ms);
             }
-            UaEvent::Refer { session, refer } => self.on_refer(now, session, &refer),
+            UaEvent::Refer { session, refer } => self.on_refer(now, session, *refer),
             UaEvent::ReferAnswered { session, status } => {
                 let Some(sid) = self.call_of(session) else { return };
                 self.tell(sid, CallInput::ReferAnswered { status });
@@ -171,8 +171,8 @@ impl Control {
             TraceDirection::Received => "<-",
             TraceDirection::Sent => "->",
         };
-        let text = format!("{arrow} {} ({})", trace.summary, trace.transport.via_name());
-        self.note(now, sid, Kind::Sip, text);
+        let (summary, transport) = (&trace.summary, trace.transport.via_name());
+        self.note(now, sid, Kind::Sip, format_args!("{arrow} {summary} ({transport})"));
     }
 
     fn on_session_ended(
@@ -231,7 +231,7 @@ impl Control {
     /// Starts a call and writes its first record.
     pub(crate) fn start_call(&mut self, now: Now, setup: CallSetup, session: Session) {
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
-        self.commit(None, Change::PutCall(record.clone()));
+        self.commit(None, Change::PutCall(Arc::clone(&record)));
         // Before the call starts: a reader who learns the SID from its first webhook must find the
         // record.
         self.insert_call(now, setup, record, session);

@@ -16,16 +16,16 @@ use crate::state::timeline::Kind;
 
 impl Control {
     /// A phone asks for a transfer: the call that runs the `<Dial>` decides.
-    pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: &ReferTo) {
+    pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: ReferTo) {
         let Some(sid) = self.call_of(session) else { return };
         let Some(entry) = self.calls.get(&sid) else { return };
         // A child of a running <Dial> has no document of its own that could decide.
         let owner = entry.parent.filter(|_| entry.call.is_tied()).unwrap_or(sid);
-        let instead_of = match self.replaced(sid, refer) {
+        let instead_of = match self.replaced(sid, &refer) {
             Ok(instead_of) => instead_of,
             Err(refusal) => return self.answer_refer(now, sid, Err(refusal)),
         };
-        let (target, user) = (refer.raw.clone(), refer.user().unwrap_or_default());
+        let (user, target) = (refer.user().unwrap_or_default(), refer.raw);
         let referral = Referral { target, user, instead_of };
         self.tell(owner, CallInput::Referred { from: sid, referral });
     }
@@ -51,14 +51,12 @@ impl Control {
     /// Accepts or refuses the REFER of a call's phone.
     pub(crate) fn answer_refer(&mut self, now: Now, from: CallSid, answer: Result<(), Refusal>) {
         let Some(session) = self.live_session(from) else { return };
-        let text = match &answer {
-            Ok(()) => "the transfer is accepted".to_owned(),
-            Err(refusal) => refusal.sentence.to_string(),
-        };
-        let kind = if answer.is_ok() { Kind::Sip } else { Kind::Refusal };
-        self.note(now, from, kind, text);
-        if let Err(refusal) = &answer {
-            self.observe_refusal(from, "REFER", refusal.clone());
+        match &answer {
+            Ok(()) => self.note(now, from, Kind::Sip, "the transfer is accepted"),
+            Err(refusal) => {
+                self.note(now, from, Kind::Refusal, &refusal.sentence);
+                self.observe_refusal(from, "REFER", refusal.clone());
+            }
         }
         self.command(Command::AnswerRefer { session, answer });
     }

@@ -106,7 +106,12 @@ impl Control {
                 (leg.address, leg.security, leg.latch) = (media.address, media.security, latch);
             }
         });
-        self.note(now, call, Kind::Sip, format!("<- INVITE with Replaces from {source} ({way})"));
+        self.note(
+            now,
+            call,
+            Kind::Sip,
+            format_args!("<- INVITE with Replaces from {source} ({way})"),
+        );
         let headers = self.call_headers(call);
         // The new dialog is answered before the old one gets BYE, so the call is never without a
         // dialog.

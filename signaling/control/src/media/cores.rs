@@ -128,7 +128,7 @@ impl Control {
 
     /// Ends a call with this cause: by BYE, or by a refusal while it rings.
     fn fail(&mut self, now: Now, sid: CallSid, sentence: &str) {
-        self.note(now, sid, Kind::Refusal, sentence.to_owned());
+        self.note(now, sid, Kind::Refusal, sentence);
         self.end_session(sid);
         let cause = HangupCause::Failure { code: None, sentence: sentence.to_owned() };
         self.tell(sid, CallInput::Hungup { cause, headers: Vec::new() });

@@ -138,7 +138,8 @@ impl Control {
         };
         self.push(Effect::Media { core: id.core, command });
         let protection = media.srtp.map_or("RTP", |keys| keys.receive.suite.name());
-        let text = format!("media {} {} {protection}", media.codec.name(), media.direction.name());
+        let (codec, direction) = (media.codec.name(), media.direction.name());
+        let text = format_args!("media {codec} {direction} {protection}");
         self.note(now, sid, Kind::Media, text);
     }
 
@@ -198,8 +199,8 @@ impl Control {
         }
         self.entry_mut(sid, |entry| set_peer(entry, Some(child)));
         self.entry_mut(child, |entry| set_peer(entry, Some(sid)));
-        self.note(now, sid, Kind::Media, format!("bridged with {child}"));
-        self.note(now, child, Kind::Media, format!("bridged with {sid}"));
+        self.note(now, sid, Kind::Media, format_args!("bridged with {child}"));
+        self.note(now, child, Kind::Media, format_args!("bridged with {sid}"));
     }
 
     /// Ends the bridge between two calls, if there is one.
@@ -235,7 +236,7 @@ impl Control {
     pub(crate) fn on_offer(&mut self, now: Now, session: SessionId, direction: Direction) {
         let Some(sid) = self.call_of(session) else { return };
         let Some(media) = self.local_media(sid) else { return };
-        self.note(now, sid, Kind::Media, format!("the peer offers {}", direction.name()));
+        self.note(now, sid, Kind::Media, format_args!("the peer offers {}", direction.name()));
         self.command(Command::AnswerOffer { session, answer: Ok(media) });
     }
 
@@ -249,7 +250,7 @@ impl Control {
     ) {
         let Some(sid) = self.call_of(session) else { return };
         let Refusal { rule, sentence, .. } = &refusal;
-        self.note(now, sid, Kind::Refusal, format!("{method} refused by {rule}: {sentence}"));
+        self.note(now, sid, Kind::Refusal, format_args!("{method} refused by {rule}: {sentence}"));
         let account = self.calls.get(&sid).map(|entry| entry.account);
         // No rate as in `alert`: an offer in a dialog comes from the party of a call, not from an
         // unknown source.

@@ -1,5 +1,7 @@
 //! The quality of a call's media: sentences and figures for its timeline. Sans-IO.
 
+use std::fmt;
+
 use shared::quality::jitter_ms;
 use shared::{IntervalQuality, LegId, LegQuality, Now};
 
@@ -40,43 +42,53 @@ impl Control {
     }
 }
 
-fn interval_line(is_bad: bool, interval: &IntervalQuality) -> String {
-    let verdict = if is_bad { "the party sounds bad" } else { "the party sounds good again" };
-    let round_trip = interval.round_trip_us.map(round_trip_words).unwrap_or_default();
-    format!(
-        "{verdict}: {} of {} packets lost, jitter {} ms{round_trip}, R {}",
-        interval.lost,
-        interval.expected,
-        tenths(jitter_ms(interval.jitter_rtp_units)),
-        f64::from(interval.r_tenths) / 10.0,
-    )
+fn interval_line(is_bad: bool, interval: &IntervalQuality) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        f.write_str(if is_bad { "the party sounds bad" } else { "the party sounds good again" })?;
+        write!(
+            f,
+            ": {} of {} packets lost, jitter {} ms{}, R {}",
+            interval.lost,
+            interval.expected,
+            tenths(jitter_ms(interval.jitter_rtp_units)),
+            round_trip(interval.round_trip_us),
+            f64::from(interval.r_tenths) / 10.0,
+        )
+    })
 }
 
-fn final_line(quality: &LegQuality) -> String {
-    let figures = QualityFigures::from(quality);
-    let rating = match (figures.r_factor, figures.mos) {
-        (Some(r_factor), Some(mos)) => format!("R {r_factor}, MOS {mos}"),
-        _ => "the party was never heard".to_owned(),
-    };
-    let round_trip = quality.round_trip_us.map(round_trip_words).unwrap_or_default();
-    format!(
-        "media ended: {rating}; {} received, {} sent, {} lost ({} %, {} bursts), {} doubled, \
-         {} reordered, {} dropped, jitter {} ms (at most {}){round_trip}",
-        quality.received,
-        quality.sent,
-        quality.lost,
-        figures.loss_percent,
-        figures.bursts,
-        quality.duplicates,
-        quality.reordered,
-        quality.dropped,
-        figures.jitter_ms,
-        figures.jitter_max_ms,
-    )
+fn final_line(quality: &LegQuality) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        let figures = QualityFigures::from(quality);
+        match (figures.r_factor, figures.mos) {
+            (Some(r_factor), Some(mos)) => write!(f, "media ended: R {r_factor}, MOS {mos}")?,
+            _ => f.write_str("media ended: the party was never heard")?,
+        }
+        write!(
+            f,
+            "; {} received, {} sent, {} lost ({} %, {} bursts), {} doubled, {} reordered, \
+             {} dropped, jitter {} ms (at most {}){}",
+            quality.received,
+            quality.sent,
+            quality.lost,
+            figures.loss_percent,
+            figures.bursts,
+            quality.duplicates,
+            quality.reordered,
+            quality.dropped,
+            figures.jitter_ms,
+            figures.jitter_max_ms,
+            round_trip(quality.round_trip_us),
+        )
+    })
 }
 
-fn round_trip_words(round_trip_us: u32) -> String {
-    format!(", round trip {} ms", milliseconds(round_trip_us))
+/// The round trip behind a comma; nothing where it is not known.
+fn round_trip(round_trip_us: Option<u32>) -> impl fmt::Display {
+    fmt::from_fn(move |f| match round_trip_us {
+        Some(us) => write!(f, ", round trip {} ms", milliseconds(us)),
+        None => Ok(()),
+    })
 }
 
 /// Most lines about quality in one timeline: a connection that flutters all day leaves room for the rest.
@@ -110,11 +122,11 @@ mod tests {
 
     #[test]
     fn the_final_line_says_how_it_was() {
-        let line = final_line(&quality());
+        let line = final_line(&quality()).to_string();
         assert!(line.starts_with("media ended: R 75.6, MOS 3.85; 951 received"), "{line}");
         assert!(line.contains("50 lost (5 %, 2 bursts), 1 doubled"), "{line}");
         assert!(line.ends_with("jitter 2.5 ms (at most 0), round trip 40.1 ms"), "{line}");
-        let unheard = final_line(&LegQuality::default());
+        let unheard = final_line(&LegQuality::default()).to_string();
         assert!(unheard.starts_with("media ended: the party was never heard; 0 received"));
     }
 
@@ -136,7 +148,7 @@ mod tests {
             r_tenths: 612,
         };
         assert_eq!(
-            interval_line(true, &interval),
+            interval_line(true, &interval).to_string(),
             "the party sounds bad: 30 of 250 packets lost, jitter 10.5 ms, round trip 90 ms, R 61.2"
         );
     }

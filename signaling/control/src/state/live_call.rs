@@ -58,7 +58,7 @@ impl LiveCall {
     pub fn new(now: Now, setup: CallSetup, record: Arc<CallRecord>, session: Session) -> Self {
         let mut timeline = Timeline::default();
         let direction = setup.direction.as_str();
-        timeline.add(now.unix_ms, Kind::Call, format!("{direction} call began"));
+        timeline.add(now.unix_ms, Kind::Call, format_args!("{direction} call began"));
         Self {
             sid: setup.sid,
             account: setup.account,

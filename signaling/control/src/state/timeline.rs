@@ -1,6 +1,6 @@
 //! The timeline of a call: a bounded list of what happened, in SIP, webhooks, verbs, media, refusals.
 
-use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 
 use shared::limits::{TIMELINE_BYTES_MAX, TIMELINE_ENTRIES_MAX};
 
@@ -25,28 +25,44 @@ pub enum Kind {
 }
 
 /// One line of the timeline.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Entry {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Entry<'t> {
     /// Milliseconds since 1970.
     pub at_ms: i64,
     /// The subject of the line: SIP, media, webhook, verb, call or refusal.
     pub kind: Kind,
     /// The sentence, for people.
-    pub text: Cow<'static, str>,
+    pub text: &'t str,
 }
 
 /// The entries of one call: at most [`TIMELINE_ENTRIES_MAX`], and [`TIMELINE_BYTES_MAX`] of text. Later
 /// entries are counted instead, because the beginning of a call is worth more than its thousandth digit.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    entries: Vec<Entry>,
+    lines: Vec<Line>,
+    /// The texts of all lines, one behind the other.
+    text: String,
     /// Entries that did not fit.
     left_out: u32,
     /// Figures of the media; `None` until it ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
     quality: Option<Box<QualityFigures>>,
-    #[serde(skip)]
-    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    at_ms: i64,
+    kind: Kind,
+    /// Where its text ends; it begins where the line before ends.
+    end: usize,
+}
+
+/// The timeline as JSON.
+#[derive(serde::Serialize)]
+struct Written<'t> {
+    entries: Vec<Entry<'t>>,
+    left_out: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<&'t QualityFigures>,
 }
 
 /// Bytes of one entry besides its text: time, kind and JSON punctuation.
@@ -54,17 +70,20 @@ const ENTRY_OVERHEAD_BYTES: usize = 48;
 
 impl Timeline {
     /// Adds an entry if there is room, else counts it.
-    pub fn add(&mut self, at_ms: i64, kind: Kind, text: impl Into<Cow<'static, str>>) {
-        let text = text.into();
-        let bytes = text.len() + ENTRY_OVERHEAD_BYTES;
-        // Two bounds: digits and re-INVITEs repeat short lines, and peers choose the length of
-        // others.
-        if self.entries.len() >= TIMELINE_ENTRIES_MAX || self.bytes + bytes > TIMELINE_BYTES_MAX {
-            self.left_out = self.left_out.saturating_add(1);
-            return;
+    pub fn add(&mut self, at_ms: i64, kind: Kind, text: impl fmt::Display) {
+        let start = self.text.len();
+        // Two bounds: digits and re-INVITEs repeat short lines, and peers choose the length of others.
+        if self.lines.len() < TIMELINE_ENTRIES_MAX {
+            // Written in place, so that a line costs no String of its own. Writing to a String cannot
+            // fail.
+            let _ = write!(self.text, "{text}");
+            let end = self.text.len();
+            if end + (self.lines.len() + 1) * ENTRY_OVERHEAD_BYTES <= TIMELINE_BYTES_MAX {
+                return self.lines.push(Line { at_ms, kind, end });
+            }
+            self.text.truncate(start);
         }
-        self.bytes += bytes;
-        self.entries.push(Entry { at_ms, kind, text });
+        self.left_out = self.left_out.saturating_add(1);
     }
 
     /// Keeps the final figures of the media, beside the entries, so that there is always room for them.
@@ -73,13 +92,22 @@ impl Timeline {
     }
 
     /// The entries so far, oldest first.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let mut start = 0;
+        let entry = |line: &Line| {
+            let text = self.text.get(start..line.end);
+            debug_assert!(text.is_some(), "lines end in order, between characters");
+            start = line.end;
+            Entry { at_ms: line.at_ms, kind: line.kind, text: text.unwrap_or_default() }
+        };
+        self.lines.iter().map(entry).collect()
     }
 
     /// The JSON text that the store keeps after the call.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("strings and numbers always serialise")
+        let quality = self.quality.as_deref();
+        let written = Written { entries: self.entries(), left_out: self.left_out, quality };
+        serde_json::to_string(&written).expect("strings and numbers always serialise")
     }
 }
 
