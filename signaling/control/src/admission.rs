@@ -11,6 +11,8 @@
 //! The rules that may end in silence come first, so that a malformed request learns nothing that a sound
 //! one would not. What may depend on a password comes last.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use shared::{AccountSid, Code, DomainSid, Refusal, Transport};
@@ -231,7 +233,10 @@ fn hash_of(credential: &Credential, algorithm: Algorithm) -> Option<Ha1> {
         Algorithm::Md5 => &credential.ha1.md5,
         Algorithm::Sha256 => &credential.ha1.sha256,
     };
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}"); // a String takes all
+    }
     Ha1::from_hex(&hex)
 }
 
@@ -401,12 +406,12 @@ pub fn document(voice_url: &Option<String>) -> Result<(), Refusal> {
 }
 
 /// The host of a SIP URI as text, IPv6 without brackets.
-pub fn host_of(target: &Uri) -> Option<String> {
+pub fn host_of(target: &Uri) -> Option<Cow<'_, str>> {
     match target {
         Uri::Sip(uri) => Some(match &uri.host {
-            Host::Name(name) => name.as_str().to_owned(),
-            Host::V4(address) => address.to_string(),
-            Host::V6(address) => address.to_string(),
+            Host::Name(name) => name.as_str().into(),
+            Host::V4(address) => address.to_string().into(),
+            Host::V6(address) => address.to_string().into(),
         }),
         Uri::Tel(_) | Uri::Other(_) => None,
     }

@@ -48,7 +48,7 @@ fn check_digest(
     incoming: &Incoming,
     proof: &Proof<'_>,
 ) -> Verdict {
-    let (method, target) = (incoming.method().to_string(), incoming.request.uri.to_string());
+    let (method, target) = (incoming.method().as_str(), incoming.request.uri.to_string());
     let mut check = |uri: &str, list: usize| {
         let values = incoming.request.headers.all(proof.kind.answer_header());
         let values = values.map(|value| value.as_bytes());

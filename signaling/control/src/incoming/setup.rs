@@ -1,5 +1,8 @@
 //! The set-up of a call that comes in: its application, and the facts that webhooks report. Sans-IO.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use call::{
     CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
 };
@@ -20,7 +23,23 @@ impl Control {
             let found = self.snapshot.admission(host);
             found.is_some_and(|found| found.domain.sid == domain.sid)
         });
-        host.unwrap_or_else(|| domain.domain_name.clone())
+        host.map_or_else(|| domain.domain_name.clone(), Cow::into_owned)
+    }
+
+    fn sip_facts(&self, incoming: &Incoming, admitted: &Admitted, domain: &Domain) -> SipFacts {
+        let request = &incoming.request;
+        SipFacts {
+            domain: self.called_domain(&request.uri, domain),
+            domain_sid: domain.sid,
+            call_id: request.call_id.to_string(),
+            source_ip: incoming.flow.remote.ip(),
+            username: admitted.username.clone(),
+            // Headers of a carrier never reach the application (sip.md 21).
+            headers: match admitted.is_trunk {
+                true => Vec::new(),
+                false => request.headers.to_vec(),
+            },
+        }
     }
 
     pub(super) fn inbound_setup(
@@ -55,18 +74,7 @@ impl Control {
             },
             forwarded_from: admitted.is_trunk.then(|| identity::diverted(request)).flatten(),
             application: None,
-            sip: Some(SipFacts {
-                domain: self.called_domain(&request.uri, domain),
-                domain_sid: domain.sid,
-                call_id: request.call_id.to_string(),
-                source_ip: incoming.flow.remote.ip(),
-                username: admitted.username.clone(),
-                // Headers of a carrier never reach the application (sip.md 21).
-                headers: match admitted.is_trunk {
-                    true => Vec::new(),
-                    false => request.headers.to_vec(),
-                },
-            }),
+            sip: Some(self.sip_facts(incoming, admitted, domain)),
             leg: None,
             document: voice.map_or(DocumentSource::None, DocumentSource::Url),
             fallback,
@@ -77,7 +85,7 @@ impl Control {
             time_limit_s: self.settings.call.call_s_max,
             record: None,
             warnings: Vec::new(),
-            settings: self.settings.call.clone(),
+            settings: Arc::clone(&self.settings.call),
             origin: self.settings.origin,
             seed: self.random.bytes(),
         }
