@@ -55,7 +55,7 @@ pub(crate) fn is_withheld(caller_id: &str) -> bool {
 
 /// The caller of an INVITE to a carrier, as its headers name it.
 pub(crate) struct Asserted {
-    /// User and host of From: `sip:` precedes it.
+    /// The URI of From.
     pub from: String,
     /// Display name of From; `None`: it has none.
     pub display: Option<String>,
@@ -74,7 +74,7 @@ pub(crate) fn asserted(caller_id: &str, trunk: &Trunk, realm: &str) -> Asserted 
     if !is_withheld(caller_id) {
         // A name is an identity that no carrier could check.
         let headers = if is_number(caller_id) { vec![identity(caller_id)] } else { Vec::new() };
-        return Asserted { from: format!("{caller_id}@{host}"), display: None, headers };
+        return Asserted { from: format!("sip:{caller_id}@{host}"), display: None, headers };
     }
     // `id` asks the carrier to withhold the asserted identity (RFC 3325 §9.3); the From of RFC 3323
     // §4.1.1.3 withholds the rest.
@@ -83,7 +83,7 @@ pub(crate) fn asserted(caller_id: &str, trunk: &Trunk, realm: &str) -> Asserted 
         headers.push(identity(&trunk.identity));
     }
     let display = Some("Anonymous".to_owned());
-    Asserted { from: format!("{ANONYMOUS}@anonymous.invalid"), display, headers }
+    Asserted { from: format!("sip:{ANONYMOUS}@anonymous.invalid"), display, headers }
 }
 
 fn number_of(uri: &Uri) -> Option<String> {
@@ -116,10 +116,10 @@ mod tests {
     fn a_number_is_asserted_and_a_withheld_one_asks_for_privacy() {
         let trunk = Trunk { identity: "+15550000".to_owned(), ..Trunk::default() };
         let shown = asserted("+15550100", &trunk, "sip.sidetone.test");
-        assert_eq!(shown.from, "+15550100@sip.sidetone.test");
+        assert_eq!(shown.from, "sip:+15550100@sip.sidetone.test");
         assert_eq!(text(&shown), ["P-Asserted-Identity: <sip:+15550100@sip.sidetone.test>"]);
         let hidden = asserted("Anonymous", &trunk, "sip.sidetone.test");
-        assert_eq!(hidden.from, "anonymous@anonymous.invalid");
+        assert_eq!(hidden.from, "sip:anonymous@anonymous.invalid");
         let expected = ["Privacy: id", "P-Asserted-Identity: <sip:+15550000@sip.sidetone.test>"];
         assert_eq!(text(&hidden), expected);
         let named = asserted("alice", &trunk, "sip.sidetone.test");

@@ -4,6 +4,7 @@
 //! Trunks are tried in the order of the settings, each with all of its targets, and each failure is a
 //! warning of the call. A redirect is followed once a call, so that two peers cannot send it back and forth.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use call::{SipTarget, Target};
@@ -41,7 +42,8 @@ impl Control {
         failure: TlsFailure,
     ) {
         let Some(sid) = self.call_of(session) else { return };
-        let text = format!("TLS with {peer} failed ({}): {}", failure.rule(), failure.sentence());
+        let (rule, sentence) = (failure.rule(), failure.sentence());
+        let text = format_args!("TLS with {peer} failed ({rule}): {sentence}");
         self.note(now, sid, Kind::Sip, text);
         let invite = self.calls.get_mut(&sid).and_then(|entry| entry.outgoing.as_mut());
         if let Some(invite) = invite {
@@ -135,8 +137,7 @@ impl Control {
     ) -> bool {
         match self.redirected(invite, contacts) {
             Ok(invite) => {
-                let note = format!("redirected by {status}");
-                self.note(now, sid, Kind::Sip, note);
+                self.note(now, sid, Kind::Sip, format_args!("redirected by {status}"));
                 self.look_up(now, sid, invite).is_ok()
             }
             Err(why) => {
@@ -183,15 +184,15 @@ impl Control {
 }
 
 /// Error code and reason of a target that failed.
-fn failed(status: u16, is_answer: bool, tls: Option<TlsFailure>) -> (Code, String) {
+fn failed(status: u16, is_answer: bool, tls: Option<TlsFailure>) -> (Code, Cow<'static, str>) {
     if let Some(failure) = tls {
         let sentence = failure.sentence().trim_end_matches('.');
-        return (failure.code(), format!("the TLS handshake failed: {sentence}"));
+        return (failure.code(), format!("the TLS handshake failed: {sentence}").into());
     }
     let why = match (is_answer, status) {
-        (true, _) => format!("it answered {status}"),
-        (false, 408) => "it did not respond".to_owned(),
-        (false, _) => "it cannot be reached".to_owned(),
+        (true, _) => format!("it answered {status}").into(),
+        (false, 408) => "it did not respond".into(),
+        (false, _) => "it cannot be reached".into(),
     };
     (Code::TARGET_FAILED, why)
 }

@@ -6,6 +6,9 @@
 //! another. When all of them fail, `elsewhere` looks for a further target. The first one that is left
 //! without any ends the call by `no_way`.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::config::Trunk;
 use shared::{CallSid, Code, Header, Now, Transport};
@@ -24,22 +27,22 @@ use crate::state::session::{PendingInvite, Session};
 use crate::state::timeline::Kind;
 
 /// The target of an INVITE, in one form for nouns and trunks.
-pub(crate) struct Recipient {
-    pub uri: String,
-    pub host: String,
-    pub port: Option<u16>,
-    pub transport: Option<Transport>,
+struct Recipient<'i> {
+    uri: Cow<'i, str>,
+    host: Cow<'i, str>,
+    port: Option<u16>,
+    transport: Option<Transport>,
     /// The media must be SRTP, else the call fails.
-    pub secure: bool,
-    pub headers: Vec<Header>,
-    pub credentials: Option<Credentials>,
+    secure: bool,
+    headers: &'i [Header],
+    credentials: Option<Credentials>,
 }
 
 /// A call that cannot be sent: its INVITE has no target.
 pub(crate) struct NoWay {
     pub code: Option<Code>,
     pub status: Option<u16>,
-    pub sentence: String,
+    pub sentence: Cow<'static, str>,
 }
 
 impl Control {
@@ -68,22 +71,14 @@ impl Control {
         invite: Box<PendingInvite>,
     ) -> Result<(), NoWay> {
         // Before a session exists: a target that makes no URI needs no look-up.
-        let recipient = self.recipient(&invite)?;
+        let Recipient { host, port, transport, .. } = self.recipient(&invite)?;
+        let target = ResolveTarget { host: host.into_owned(), port, transport };
         let session = self.links.new_session(sid);
         self.entry_mut(sid, |entry| entry.session = Session::Resolving { id: session, invite });
-        self.resolve(session, &recipient);
-        let way = recipient.transport.map_or("by DNS", Transport::via_name);
-        self.note(now, sid, Kind::Sip, format!("resolving {way}"));
-        Ok(())
-    }
-
-    fn resolve(&mut self, session: SessionId, recipient: &Recipient) {
-        let target = ResolveTarget {
-            host: recipient.host.clone(),
-            port: recipient.port,
-            transport: recipient.transport,
-        };
         self.push(Effect::Resolve { session, target });
+        let way = transport.map_or("by DNS", Transport::via_name);
+        self.note(now, sid, Kind::Sip, format_args!("resolving {way}"));
+        Ok(())
     }
 
     /// The addresses of an INVITE's target, or the failure to find any.
@@ -128,7 +123,8 @@ impl Control {
         };
         if !self.settings.edges.has(edge) {
             if shared::edge::canonical(edge) != &*self.settings.edge {
-                let text = format!("this node has no edge `{edge}` of its own: it leaves as usual");
+                let text =
+                    format_args!("this node has no edge `{edge}` of its own: it leaves as usual");
                 self.note(now, sid, Kind::Sip, text);
             }
             return destinations;
@@ -149,7 +145,7 @@ impl Control {
         if self.goes_to_next_target(now, sid, invite, Code::TARGET_FAILED, &sentence) {
             return;
         }
-        self.no_way(sid, NoWay { code, status: Some(status), sentence });
+        self.no_way(sid, NoWay { code, status: Some(status), sentence: sentence.into() });
     }
 
     fn send_invite(
@@ -160,46 +156,29 @@ impl Control {
         destinations: Vec<Destination>,
     ) {
         let invite = &*pending;
-        let no_way =
-            |sentence: &str| NoWay { code: None, status: Some(503), sentence: sentence.into() };
         debug_assert!(!destinations.is_empty(), "an INVITE has an address to go to");
         let Some(first) = destinations.first() else { return };
         // One INVITE and one leg serve all addresses of a target, so the first one chooses the
         // address in SDP.
         let (local, peer) = (first.local.ip(), first.remote.ip());
-        let built = self.recipient(invite).and_then(|recipient| {
-            let uri =
-                Uri::parse(recipient.uri.as_bytes()).map_err(|_| no_way("Invalid SIP URI."))?;
-            Ok((recipient, uri))
-        });
-        let built = built.and_then(|(recipient, uri)| {
-            let asserted = self.identity(invite);
-            let from = Uri::parse(format!("sip:{}", asserted.from).as_bytes())
-                .map_err(|_| no_way("The caller id cannot stand in a From header."))?;
-            Ok((recipient, uri, from, asserted))
-        });
-        let (recipient, uri, from, asserted) = match built {
-            Ok(built) => built,
+        let (recipient, uri, asserted, from) = match self.addressed(invite) {
+            Ok(addressed) => addressed,
             Err(no_way) => return self.no_way(sid, no_way),
         };
         // A TLS peer has to prove the name in the URI, whatever DNS made of it (RFC 5922 §4).
         let mut destinations = destinations;
         for destination in destinations.iter_mut().filter(|to| to.transport == Transport::Tls) {
-            destination.host = Some(recipient.host.clone());
+            destination.host = Some(recipient.host.to_string());
         }
         if !self.has_leg_for_invite(sid, local, recipient.secure) {
-            let sentence = match self.settings.media_addresses.serving(local).is_empty() {
-                true => {
-                    "No media address is of the target's IP version: add one to media.addresses."
-                }
-                false => "All media legs are in use.",
-            };
-            return self.no_way(sid, no_way(sentence));
+            let no_way = self.no_place(local);
+            return self.no_way(sid, no_way);
         }
-        let mut headers = self.invite_headers(sid, &recipient);
+        let mut headers = self.invite_headers(sid, recipient.headers);
         headers.extend(asserted.headers);
         let attempts = Self::attempts(invite, &recipient);
         let extensions = self.extensions_of(invite);
+        let credentials = recipient.credentials;
         let session = self.links.new_session(sid);
         let contact_user = invite.leg.caller_id.clone();
         let max_forwards = invite.max_forwards;
@@ -221,11 +200,16 @@ impl Control {
             late_offer: false,
             extensions,
             max_forwards,
-            credentials: recipient.credentials,
+            credentials,
             route: Vec::new(),
         };
         self.command(Command::Invite { session, invite: Box::new(invite) });
-        // The user agent chooses the Call-ID when it carries out the command.
+        self.send_now(now, sid);
+    }
+
+    /// Carries out the queued INVITEs of a call and names them to its machine. The user agent chooses a
+    /// Call-ID when it carries out the command.
+    pub(crate) fn send_now(&mut self, now: Now, sid: CallSid) {
         self.settle_user_agent(now);
         let call_id = self.call_id_of(sid);
         if !call_id.is_empty() {
@@ -233,14 +217,30 @@ impl Control {
         }
     }
 
+    /// The end of a call that gets no place for a peer which reaches us at `local`.
+    fn no_place(&self, local: IpAddr) -> NoWay {
+        refused(match self.settings.media_addresses.serving(local).is_empty() {
+            true => "No media address is of the target's IP version: add one to media.addresses.",
+            false => "All media legs are in use.",
+        })
+    }
+
+    /// The target of an INVITE, its Request-URI, and its caller with the URI of From.
+    fn addressed<'i>(
+        &self,
+        invite: &'i PendingInvite,
+    ) -> Result<(Recipient<'i>, Uri, Asserted, Uri), NoWay> {
+        let recipient = self.recipient(invite)?;
+        let uri = Uri::parse(recipient.uri.as_bytes()).map_err(|_| refused("Invalid SIP URI."))?;
+        let asserted = self.identity(invite);
+        let from = Uri::parse(asserted.from.as_bytes())
+            .map_err(|_| refused("The caller id cannot stand in a From header."))?;
+        Ok((recipient, uri, asserted, from))
+    }
+
     /// Takes a place for the leg, unless it has one from an earlier target. A child's leg goes to its
     /// parent's core while that has room: their bridge then stays off the mesh.
-    pub(crate) fn has_leg_for_invite(
-        &mut self,
-        sid: CallSid,
-        local: std::net::IpAddr,
-        secure: bool,
-    ) -> bool {
+    pub(crate) fn has_leg_for_invite(&mut self, sid: CallSid, local: IpAddr, secure: bool) -> bool {
         if self.calls.get(&sid).is_some_and(|entry| entry.leg.is_some()) {
             return true;
         }
@@ -258,7 +258,7 @@ impl Control {
 
     /// Which failures send the INVITE to its next address: for a trunk, most refusals; for a URI, only an
     /// address that cannot be reached or answers 503 (RFC 3263 §4.3).
-    fn attempts(invite: &PendingInvite, recipient: &Recipient) -> Attempts {
+    fn attempts(invite: &PendingInvite, recipient: &Recipient<'_>) -> Attempts {
         let is_trunk = invite.trunk.is_some() && !invite.was_redirected;
         Attempts {
             failover: if is_trunk { Failover::UnlessDecided } else { Failover::Unavailable },
@@ -275,14 +275,14 @@ impl Control {
     }
 
     /// Headers of an INVITE besides those of SIP itself: ours, then those of its URI.
-    pub(crate) fn invite_headers(&self, sid: CallSid, recipient: &Recipient) -> Vec<Header> {
+    pub(crate) fn invite_headers(&self, sid: CallSid, of_uri: &[Header]) -> Vec<Header> {
         let account = self.calls.get(&sid).map(|entry| entry.account.to_string());
         let mut headers = self.call_headers(sid);
         if let Some(account) = account {
             headers.push(Header::new("X-Twilio-AccountSid", account));
         }
         headers.push(Header::new("X-Twilio-ApiVersion", b"2010-04-01"));
-        headers.extend(recipient.headers.iter().cloned());
+        headers.extend_from_slice(of_uri);
         headers
     }
 
@@ -294,52 +294,34 @@ impl Control {
         let trunk = invite.trunk.filter(|_| !invite.was_redirected);
         match trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk)) {
             Some(trunk) => identity::asserted(user, trunk, realm),
-            None => {
-                let from =
-                    if user.is_empty() { realm.to_owned() } else { format!("{user}@{realm}") };
-                Asserted { from, display: None, headers: Vec::new() }
-            }
+            None => Asserted { from: own_uri(user, realm), display: None, headers: Vec::new() },
         }
     }
 
     /// `sip:<user>@sip.<suffix>`: the From of every call to a registered user.
     pub(crate) fn own_uri(&self, user: &str) -> Option<Uri> {
-        let realm = self.snapshot.realm();
-        let text =
-            if user.is_empty() { format!("sip:{realm}") } else { format!("sip:{user}@{realm}") };
-        Uri::parse(text.as_bytes()).ok()
+        Uri::parse(own_uri(user, self.snapshot.realm()).as_bytes()).ok()
     }
 
-    fn recipient(&self, invite: &PendingInvite) -> Result<Recipient, NoWay> {
+    fn recipient<'i>(&self, invite: &'i PendingInvite) -> Result<Recipient<'i>, NoWay> {
         match (&invite.leg.target, invite.trunk) {
-            (Target::Sip(target), _) => self.sip_recipient(target),
+            (Target::Sip(target), _) => Ok(sip_recipient(target)),
             (Target::Number(number), trunk) => {
                 self.trunk_recipient(number, trunk.unwrap_or_default())
             }
             (Target::Impossible { code, status, sentence, .. }, _) => {
-                Err(NoWay { code: Some(*code), status: *status, sentence: sentence.clone() })
+                let sentence = sentence.clone().into();
+                Err(NoWay { code: Some(*code), status: *status, sentence })
             }
         }
     }
 
-    fn sip_recipient(&self, target: &SipTarget) -> Result<Recipient, NoWay> {
-        let credentials = target
-            .credentials
-            .as_ref()
-            .map(|login| Credentials::new(&login.username, &login.password));
-        Ok(Recipient {
-            uri: target.uri.clone(),
-            host: target.host.clone(),
-            port: target.port,
-            transport: target.transport,
-            secure: target.secure,
-            headers: target.headers.clone(),
-            credentials,
-        })
-    }
-
-    fn trunk_recipient(&self, number: &str, at: (usize, usize)) -> Result<Recipient, NoWay> {
-        let no_route = |sentence: String| NoWay {
+    fn trunk_recipient(
+        &self,
+        number: &str,
+        at: (usize, usize),
+    ) -> Result<Recipient<'static>, NoWay> {
+        let no_route = |sentence: Cow<'static, str>| NoWay {
             code: Some(Code::NUMBER_NOT_CALLABLE),
             status: Some(404),
             sentence,
@@ -349,21 +331,21 @@ impl Control {
         let (Some(trunk), Some(target)) = (trunk, target) else {
             let sentence =
                 "There is no carrier for telephone numbers: add a [[trunk]] to the settings.";
-            return Err(no_route(sentence.to_owned()));
+            return Err(no_route(sentence.into()));
         };
         let (parsed, _) = call::sip_noun::parse(target)
-            .map_err(|error| no_route(format!("Trunk {}: {error}", trunk.name)))?;
+            .map_err(|error| no_route(format!("Trunk {}: {error}", trunk.name).into()))?;
         // The number takes the place of the user in the target's URI; host, port and parameters
         // stay.
         let rest = parsed.uri.strip_prefix("sip:").unwrap_or(&parsed.uri);
         let host_part = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         Ok(Recipient {
-            uri: format!("sip:{number}@{host_part}"),
-            host: parsed.host.clone(),
+            uri: format!("sip:{number}@{host_part}").into(),
+            host: parsed.host.into(),
             port: parsed.port,
             transport: parsed.transport,
             secure: parsed.secure,
-            headers: Vec::new(),
+            headers: &[],
             credentials: trunk_credentials(trunk),
         })
     }
@@ -373,8 +355,32 @@ impl Control {
         self.session_over(sid);
         self.stop_leg(sid);
         let NoWay { code, status, sentence } = no_way;
+        let sentence = sentence.into_owned();
         self.tell(sid, CallInput::LegFailed { code, status, sentence });
     }
+}
+
+fn sip_recipient(target: &SipTarget) -> Recipient<'_> {
+    Recipient {
+        uri: target.uri.as_str().into(),
+        host: target.host.as_str().into(),
+        port: target.port,
+        transport: target.transport,
+        secure: target.secure,
+        headers: &target.headers,
+        credentials: sip_credentials(target),
+    }
+}
+
+/// Our login at the target, where the URI's noun or request has one.
+pub(crate) fn sip_credentials(target: &SipTarget) -> Option<Credentials> {
+    let login = target.credentials.as_ref()?;
+    Some(Credentials::new(&login.username, &login.password))
+}
+
+/// An INVITE that cannot be built or has no leg: 503, as for a target without an address.
+fn refused(sentence: &'static str) -> NoWay {
+    NoWay { code: None, status: Some(503), sentence: sentence.into() }
 }
 
 pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
@@ -385,6 +391,10 @@ pub(crate) fn trunk_credentials(trunk: &Trunk) -> Option<Credentials> {
         // chose the target.
         realm: (!trunk.realm.is_empty()).then(|| trunk.realm.clone()),
     })
+}
+
+fn own_uri(user: &str, realm: &str) -> String {
+    if user.is_empty() { format!("sip:{realm}") } else { format!("sip:{user}@{realm}") }
 }
 
 fn no_address() -> ResolveFailure {

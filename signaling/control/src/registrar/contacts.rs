@@ -116,7 +116,7 @@ fn user_of(target: &SipTarget) -> Option<String> {
 }
 
 fn no_way(code: Code, status: u16, sentence: String) -> NoWay {
-    NoWay { code: Some(code), status: Some(status), sentence }
+    NoWay { code: Some(code), status: Some(status), sentence: sentence.into() }
 }
 
 fn unknown_domain(host: &str) -> NoWay {

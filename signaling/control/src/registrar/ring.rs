@@ -5,17 +5,17 @@
 //! wins and the others are canceled; if all fail, the best failure is reported. With more than one
 //! contact there is no early media before the 2xx, as the leg could not tell whose to play.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::{CallSid, Code, Header, Now};
-use sip::digest::Credentials;
 use sip::registrar::Binding;
 use sip::user_agent::{Attempts, EndCause, Invite};
 use sip::{Command, Headers, SessionId, UaEvent, Uri};
 
 use crate::control::Control;
-use crate::outgoing::{NoWay, Recipient};
+use crate::outgoing::{NoWay, sip_credentials};
 use crate::state::forks::{Branch, Failure, Forks};
 use crate::state::session::Session;
 use crate::state::timeline::Kind;
@@ -40,13 +40,13 @@ impl Control {
     ) {
         let Some((from, to)) = self.own_uri(&leg.caller_id).zip(Uri::parse(&target.uri).ok())
         else {
-            let sentence = "The caller id cannot stand in a From header.".to_owned();
+            let sentence = "The caller id cannot stand in a From header.".into();
             return self.no_way(sid, NoWay { code: None, status: Some(503), sentence });
         };
         let Some(local) = bindings.first().map(|binding| binding.flow.local.ip()) else { return };
         let secure = self.rings_securely(target);
         if !self.has_leg_for_invite(sid, local, secure) {
-            let sentence = "All media legs are in use.".to_owned();
+            let sentence = "All media legs are in use.".into();
             return self.no_way(sid, NoWay { code: None, status: Some(503), sentence });
         }
         let latch = self.latch_of_host(&target.host);
@@ -58,13 +58,28 @@ impl Control {
         let numbered = (1..).zip(bindings);
         let branches: Vec<Branch> =
             numbered.map(|(number, binding)| self.branch(sid, number, binding, secure)).collect();
-        let Some(first) = branches.first().cloned() else { return };
-        self.entry_mut(sid, |entry| {
-            entry.session = live(&first);
-            entry.forks = Some(Forks::new(branches.clone()));
-        });
-        let recipient = recipient(target);
-        let headers = self.invite_headers(sid, &recipient);
+        let Some(first) = branches.first() else { return };
+        self.entry_mut(sid, |entry| entry.session = live(first));
+        let uris = (&from, &to);
+        self.invite_contacts(now, sid, (leg, target), uris, &branches, bindings);
+        // Before the commands are carried out: the first event of a contact finds it here.
+        self.entry_mut(sid, |entry| entry.forks = Some(Forks::new(branches)));
+        self.send_now(now, sid);
+    }
+
+    /// Queues the INVITE to each contact.
+    fn invite_contacts(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        (leg, target): (&OutboundLeg, &SipTarget),
+        (from, to): (&Uri, &Uri),
+        branches: &[Branch],
+        bindings: &[Binding],
+    ) {
+        debug_assert_eq!(branches.len(), bindings.len(), "a branch for each contact");
+        let (headers, credentials) =
+            (self.invite_headers(sid, &target.headers), sip_credentials(target));
         for (branch, binding) in branches.iter().zip(bindings) {
             let text = ringing_text(branch, bindings.len(), binding);
             self.note(now, sid, Kind::Sip, text);
@@ -89,17 +104,11 @@ impl Control {
                 late_offer: false,
                 max_forwards: self.hops_left(sid),
                 extensions: self.extensions_of_host(&target.host),
-                credentials: recipient.credentials.clone(),
+                credentials: credentials.clone(),
                 route: binding.route(),
             };
             let (session, invite) = (branch.session, Box::new(invite));
             self.command(Command::Invite { session, invite });
-        }
-        // The user agent chooses the Call-ID when it carries out the commands.
-        self.settle_user_agent(now);
-        let call_id = self.call_id_of(sid);
-        if !call_id.is_empty() {
-            self.tell(sid, CallInput::InviteSent { call_id });
         }
     }
 
@@ -230,22 +239,20 @@ impl Control {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(forks) = entry.forks.as_mut() else { return };
         let number = forks.fail(session, failure);
-        let text = format!("contact {number} of {}: {status}", forks.total());
+        let total = forks.total();
         let next = forks.ringing().first().cloned();
         // A 6xx speaks for the user, not for one phone: the others stop ringing (RFC 3261 §21.6).
-        match next.filter(|_| status < 600) {
-            Some(next) => {
+        let next = next.filter(|_| status < 600);
+        self.note(now, sid, Kind::Sip, format_args!("contact {number} of {total}: {status}"));
+        match next {
+            Some(next) => self.entry_mut(sid, |entry| {
                 // The session that the call sees must be one that still rings, or its hang-up would
                 // reach nobody.
                 if entry.session.id() == Some(session) {
                     entry.session = live(&next);
                 }
-                self.note(now, sid, Kind::Sip, text);
-            }
-            None => {
-                self.note(now, sid, Kind::Sip, text);
-                self.all_failed(sid);
-            }
+            }),
+            None => self.all_failed(sid),
         }
     }
 
@@ -304,32 +311,16 @@ fn live(branch: &Branch) -> Session {
     Session::Live { id: branch.session, call_id: String::new(), peer: Some(branch.peer) }
 }
 
-fn recipient(target: &SipTarget) -> Recipient {
-    let credentials =
-        target.credentials.as_ref().map(|login| Credentials::new(&login.username, &login.password));
-    Recipient {
-        uri: target.uri.clone(),
-        host: target.host.clone(),
-        port: target.port,
-        transport: None,
-        secure: target.secure,
-        headers: target.headers.clone(),
-        credentials,
-    }
-}
-
 /// The line for the timeline: number, transport, address and edge of a contact, never its URI, which may
 /// be private.
-fn ringing_text(branch: &Branch, total: usize, binding: &Binding) -> String {
+fn ringing_text(branch: &Branch, total: usize, binding: &Binding) -> impl fmt::Display {
     let flow = binding.flow;
     let path = if binding.path.is_empty() { "" } else { ", by a proxy" };
-    format!(
-        "ringing contact {} of {total}: {} {} (edge {}{path})",
-        branch.number,
-        flow.transport.via_name(),
-        flow.remote,
-        binding.edge
-    )
+    fmt::from_fn(move |f| {
+        let (number, transport) = (branch.number, flow.transport.via_name());
+        let (remote, edge) = (flow.remote, &binding.edge);
+        write!(f, "ringing contact {number} of {total}: {transport} {remote} (edge {edge}{path})")
+    })
 }
 
 /// RFC 3326: phones then do not list a missed call.
