@@ -8,7 +8,7 @@
 enum { LAYOUT = 1 };
 
 /* The hand-over word: bit 63 says that the program relays, bits 32 to 47 are the generation of the gift, the low
- * 32 bits the next extended sequence number to send. */
+ * 32 bits the next extended sequence number to send. Off, the last two stay as they were. */
 #define WORD_ON (1ull << 63)
 #define WORD_NEXT 0xFFFFFFFFull
 
@@ -56,9 +56,10 @@ struct entry {
     u32 entered, packets;
     /* Payload bytes of `packets`. */
     u32 octets;
-    /* Highest extended sequence number that was relayed. */
-    u32 highest;
-    /* Arrival of its packet, in units of 1/8000 s of CLOCK_MONOTONIC. */
+    /* What an extended sequence number that leaves has more than the one that came. With the word it gives the highest
+     * that was relayed; the program needs only the difference in rule.delta_sequence. */
+    u32 offset;
+    /* Arrival of the last packet, in units of 1/8000 s of CLOCK_MONOTONIC. */
     u32 arrival;
     /* Its timestamp, its arrival minus that timestamp, and the interarrival jitter times 16 (RFC 3550 A.8). */
     u32 timestamp, transit, jitter_16;

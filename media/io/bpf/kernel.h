@@ -11,6 +11,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef signed short s16;
 typedef signed int s32;
+typedef signed long long s64;
 
 #define INLINE static inline __attribute__((always_inline))
 /* Makes the compiler finish a pointer here, and not as a base and an offset that it adds later: with CAP_BPF alone

@@ -6,9 +6,9 @@
  *
  * The gateway owns a leg's stream while the word is off, the program while it is on. The only commit point
  * is the compare-and-exchange that advances the word: before it nothing of the packet has changed, behind it
- * nothing can fail. A gateway that swaps the word for 0 thus has the exact next sequence number, and a program
+ * nothing can fail. A gateway that clears the bit thus has the exact next sequence number, and a program
  * that is inside sends its packet under a number below it. The rule is copied before the commit, because the
- * gateway may write another one as soon as it has swapped.
+ * gateway may write another one as soon as it has the leg.
  *
  * The program never changes what it cannot finish: other payload types, RTCP, STUN, header extensions,
  * fragments, options, tags and jumps of the numbers go up while the audio stays here.
@@ -79,30 +79,31 @@ INLINE u32 distance(u32 a, u32 b)
     return difference < 0 ? -difference : difference;
 }
 
-/* Advances the word over `sequence`: 1 when the packet is ours to send. Late packets hold it as it is. */
-INLINE int commit(struct entry *entry, u64 word, u64 floor, u64 sequence)
+/* Advances the word over `sequence` and answers how many numbers it left out. NOT_OURS when the packet is not ours to
+ * send; what is late or twice is the gateway's to sort out. The number that leaves follows from the one that came by a
+ * constant, so that the exchange also places the packet in the party's stream, once for all processors. */
+enum { NOT_OURS = 0x10000 };
+INLINE u64 commit(struct entry *entry, u64 word, u64 sequence)
 {
 #pragma clang loop unroll(full)
     for (int tries = 0; tries < COMMITS_MAX; tries++) {
         const u32 next = word;
-        const s16 ahead = (u16)sequence - (u16)next;
-        u64 advanced = word;
-        if (ahead >= 0)
-            advanced = (word & ~WORD_NEXT) | (u32)(next + ahead + 1);
-        else if ((s32)(next + ahead - (u32)floor) < 0)
-            return 0;
+        const s64 ahead = (s16)((u16)sequence - (u16)next);
+        if (ahead < 0)
+            return NOT_OURS;
+        const u64 advanced = (word & ~WORD_NEXT) | (u32)(next + ahead + 1);
         /* Raised before the exchange, so that whoever switches the word off sees that we are inside. */
         __sync_fetch_and_add(&entry->entered, 1);
         const u64 seen = __sync_val_compare_and_swap(&entry->word, word, advanced);
         if (seen == word)
-            return 1;
+            return ahead;
         __sync_fetch_and_sub(&entry->entered, 1);
         /* Off, or given anew: the rule that we read is not valid any more. */
         if ((seen ^ word) >> 32)
-            return 0;
+            return NOT_OURS;
         word = seen;
     }
-    return 0;
+    return NOT_OURS;
 }
 
 INLINE void raise(u32 *counter)
@@ -112,14 +113,13 @@ INLINE void raise(u32 *counter)
 }
 
 /* Statistics of the stream that the party sends (RFC 3550 A.1, A.8), as media/plane keeps them. */
-INLINE void count(struct entry *entry, u64 arrival, u16 step, u32 timestamp, u32 transit, u32 samples)
+INLINE void count(struct entry *entry, u64 arrival, u64 left_out, u32 timestamp, u32 transit, u32 samples)
 {
     const u32 jitter = entry->jitter_16, moved = distance(transit, entry->transit);
     entry->jitter_16 = jitter + moved - ((jitter + 8) >> 4);
     entry->transit = transit;
     entry->timestamp = timestamp;
-    entry->highest += step;
-    if (step > 1)
+    if (left_out)
         raise(&entry->gaps);
     entry->arrival = arrival;
     __sync_fetch_and_add(&entry->octets, samples);
@@ -316,9 +316,9 @@ INLINE int relay(context *ctx, const int v6)
         return verdict;
 
     const u64 samples = frame - header_bytes(v6);
-    const u64 sequence = swap16(at.rtp->sequence);
+    const u64 out_sequence = (u16)(swap16(at.rtp->sequence) + rule.delta_sequence);
+    const u64 step = (u16)(out_sequence - word + 1);
     const u64 timestamp = swap32(at.rtp->timestamp);
-    const u64 step = (u16)(sequence - entry->highest);
     const u64 arrival = now / NANOS_A_SAMPLE, transit = (u32)(arrival - timestamp);
     /* A keep-alive, or more than the loop converts. */
     if (samples - 1 >= SAMPLES_MAX || !continues(entry, step, timestamp, transit))
@@ -326,9 +326,8 @@ INLINE int relay(context *ctx, const int v6)
     WIDE(conversion, rule.conversion);
     if (conversion && (!reach_all(ctx, frame) || !find_headers(ctx, &at, v6)))
         return UP;
-    const u64 out_sequence = (u16)(sequence + rule.delta_sequence);
-    WIDE(floor, rule.floor);
-    if (!commit(entry, word, floor, out_sequence))
+    const u64 left_out = commit(entry, word, out_sequence);
+    if (left_out == NOT_OURS)
         return UP;
 
     struct sums sums = {};
@@ -338,7 +337,7 @@ INLINE int relay(context *ctx, const int v6)
     void *end = (void *)(long)ctx->data_end;
     if (conversion)
         convert((u8 *)(at.rtp + 1), end, samples, conversion, &sums);
-    count(entry, arrival, step, timestamp, transit, samples);
+    count(entry, arrival, left_out, timestamp, transit, samples);
     /* From here on no pointer into the packet holds. */
     if (conversion && samples & 7 && !convert_rest(ctx, frame, samples & 7, conversion, &sums))
         return DROP;

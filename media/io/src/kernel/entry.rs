@@ -107,10 +107,13 @@ impl<'m> Entry<'m> {
             return Err(NotGiven::Unsettled);
         }
         let (mut words, addresses) = layout::rule_words(rule)?;
+        if offset(stream) as u16 != rule.delta_sequence {
+            return Err(Ineligible::Numbers.into());
+        }
         let cells = self.0;
-        let generation = self.gift().generation.wrapping_add(1);
-        let packets_before = cells.packets.load(Relaxed);
-        words[RESERVED_WORD] = Gift { generation, packets_before }.bits();
+        let generation = self.word().generation().wrapping_add(1);
+        // Kept in the half that the program does not read, so that the next process finds it.
+        words[RESERVED_WORD] |= u64::from(cells.packets.load(Relaxed)) << 32;
         let written = words.iter().chain(&addresses);
         for (cell, word) in cells.rule.iter().chain(&cells.addresses).zip(written) {
             cell.store(*word, Relaxed);
@@ -122,13 +125,13 @@ impl<'m> Entry<'m> {
 
     /// Takes the leg back; answers the next extended sequence number to send. `None` when the gateway had it.
     pub fn take(&self) -> Option<u32> {
-        let word = Word::from_bits(self.0.word.swap(Word::OFF.bits(), AcqRel));
+        let word = Word::from_bits(self.0.word.fetch_and(Word::STAYS, AcqRel));
         word.is_on().then(|| word.next())
     }
 
     /// Whether the program has the leg.
     pub fn is_given(&self) -> bool {
-        Word::from_bits(self.0.word.load(Relaxed)).is_on()
+        self.word().is_on()
     }
 
     /// Whether the figures of a leg that was taken back are complete. It takes as long as the program needs
@@ -137,28 +140,27 @@ impl<'m> Entry<'m> {
         self.0.entered.load(Acquire) == self.0.packets.load(Acquire)
     }
 
-    /// Claims a number for a packet that went up and that the gateway relays by the same map. `sequence` is the
-    /// party's, `out_sequence` the peer's. `None` when the leg is not given, or the number lies below `floor`.
-    pub fn advance(&self, floor: u32, sequence: u16, out_sequence: u16) -> Option<()> {
+    /// Claims the number `out_sequence` for a packet that went up and that the gateway relays by the same map. `None`
+    /// when the leg is not given, or the number lies below `floor`.
+    pub fn advance(&self, floor: u32, out_sequence: u16) -> Option<()> {
         let over = |bits| {
             let word = Word::from_bits(bits);
             word.is_on().then(|| word.over(floor, out_sequence)).flatten().map(Word::bits)
         };
-        self.0.word.fetch_update(AcqRel, Relaxed, over).ok()?;
-        self.note(sequence);
-        Some(())
+        self.0.word.fetch_update(AcqRel, Relaxed, over).ok().map(|_| ())
     }
 
     /// The figures at this moment; see [`Entry::is_settled`].
     pub fn figures(&self) -> Figures {
         let cells = self.0;
         let read = |cell: &AtomicU32| cell.load(Relaxed);
-        // First, and ordered: whatever belongs to these packets is written before.
+        // The word before the packets: a packet between the two counts as one too many, and not as a loss.
+        let word = Word::from_bits(cells.word.load(Acquire));
         let packets = cells.packets.load(Acquire);
         Figures {
-            packets: packets.wrapping_sub(self.gift().packets_before),
+            packets: packets.wrapping_sub(self.packets_before()),
             octets: read(&cells.octets),
-            highest: read(&cells.highest),
+            highest: word.next().wrapping_sub(1).wrapping_sub(read(&cells.offset)),
             arrival: read(&cells.arrival),
             timestamp: read(&cells.timestamp),
             transit: read(&cells.transit),
@@ -172,7 +174,7 @@ impl<'m> Entry<'m> {
 
     /// Generation of the gift that the program has now.
     pub fn generation_on(&self) -> Option<u16> {
-        let word = Word::from_bits(self.0.word.load(Relaxed));
+        let word = self.word();
         word.is_on().then(|| word.generation())
     }
 
@@ -180,7 +182,7 @@ impl<'m> Entry<'m> {
     pub fn end(&self, generation: u16) {
         let off = |bits| {
             let word = Word::from_bits(bits);
-            (word.is_on() && word.generation() == generation).then(|| Word::OFF.bits())
+            (word.is_on() && word.generation() == generation).then(|| word.off().bits())
         };
         let _ = self.0.word.fetch_update(AcqRel, Relaxed, off);
     }
@@ -194,16 +196,13 @@ impl<'m> Entry<'m> {
         (self.0.entered.load(Relaxed) == packets).then_some(figures)
     }
 
-    /// Raises the highest number that arrived, so that the program sees no gap where a packet went up.
-    fn note(&self, sequence: u16) {
-        let _ = self.0.highest.fetch_update(Relaxed, Relaxed, |highest| {
-            let ahead = sequence.wrapping_sub(highest as u16) as i16;
-            (ahead > 0).then(|| highest.wrapping_add(ahead.unsigned_abs().into()))
-        });
+    fn word(&self) -> Word {
+        Word::from_bits(self.0.word.load(Relaxed))
     }
 
-    fn gift(&self) -> Gift {
-        Gift::from_bits(self.0.rule[RESERVED_WORD].load(Relaxed))
+    /// The count of packets when the leg was given.
+    fn packets_before(&self) -> u32 {
+        (self.0.rule[RESERVED_WORD].load(Relaxed) >> 32) as u32
     }
 
     /// Starts the figures. `entered` and `packets` run on: a program that read the word of the gift before may
@@ -213,7 +212,7 @@ impl<'m> Entry<'m> {
         let zeroed =
             [&cells.octets, &cells.gaps, &cells.forged, &cells.other_ssrc, &cells.wrong_length];
         zeroed.iter().for_each(|cell| cell.store(0, Relaxed));
-        cells.highest.store(stream.highest, Relaxed);
+        cells.offset.store(offset(stream), Relaxed);
         cells.arrival.store(stream.transit.wrapping_add(stream.timestamp), Relaxed);
         cells.timestamp.store(stream.timestamp, Relaxed);
         cells.transit.store(stream.transit, Relaxed);
@@ -221,22 +220,9 @@ impl<'m> Entry<'m> {
     }
 }
 
-/// The last gift of a leg, kept where the program does not look, so that the next process finds it.
-#[derive(Clone, Copy)]
-struct Gift {
-    generation: u16,
-    /// The count of packets when it began.
-    packets_before: u32,
-}
-
-impl Gift {
-    const fn bits(self) -> u64 {
-        (self.packets_before as u64) << 32 | self.generation as u64
-    }
-
-    const fn from_bits(bits: u64) -> Self {
-        Self { generation: bits as u16, packets_before: (bits >> 32) as u32 }
-    }
+/// What the numbers that leave have more than those that come, extended.
+const fn offset(stream: &RelayStream) -> u32 {
+    stream.next.wrapping_sub(1).wrapping_sub(stream.highest)
 }
 
 const NANOS_A_SAMPLE: u64 = 125_000;

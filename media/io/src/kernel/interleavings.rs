@@ -2,7 +2,7 @@
 //! exhaustion: a model of one entry around the real [`Word`]. Test only.
 //!
 //! The steps are those that another side can observe: reading the word, reading the rule, raising `entered`,
-//! the exchange, sending, raising `packets`; and on the gateway's side the swap, each half of the check that
+//! the exchange, sending, raising `packets`; and on the gateway's side the clearing of the bit, each half of the check that
 //! the leg is settled, writing the rule, writing the word. Packets of the party come in any order that two processors
 //! can make of it. What `relay.c` and `Entry` do with memory is done here with plain values.
 
@@ -203,7 +203,7 @@ impl State {
     fn take(&mut self) {
         let Gateway::Gave { map } = self.gateway else { unreachable!() };
         let next = self.word.next();
-        self.word = Word::OFF;
+        self.word = self.word.off();
         self.gateway = Gateway::Holds { next, map: Some(map) };
     }
 

@@ -23,7 +23,7 @@ pub(super) struct EntryCells {
     pub entered: AtomicU32,
     pub packets: AtomicU32,
     pub octets: AtomicU32,
-    pub highest: AtomicU32,
+    pub offset: AtomicU32,
     pub arrival: AtomicU32,
     pub timestamp: AtomicU32,
     pub transit: AtomicU32,
@@ -55,7 +55,7 @@ const _: () = assert!(size_of::<SettingsCells>() == 376);
 pub(super) const RULE_WORDS: usize = 8;
 /// Words of the settings behind the lease.
 pub(super) const SETTINGS_WORDS: usize = 46;
-/// Word of `struct rule` that the program does not read. The generation is kept there.
+/// Word of `struct rule` whose high half the program does not read.
 pub(super) const RESERVED_WORD: usize = 7;
 
 /// A rule as `struct rule` and `struct addresses`. The reserved word is 0.

@@ -62,6 +62,9 @@ pub enum Ineligible {
     /// The program keeps the IP header's length.
     #[error("one side has IPv4 and the other IPv6")]
     MixedFamilies,
+    /// The numbers of a stream follow from those of the party by one constant.
+    #[error("the party's newest packet is not the last that was sent by this map")]
+    Numbers,
     /// No packet has it: payload types have seven bits.
     #[error("payload type {0} is above 127")]
     PayloadType(u8),

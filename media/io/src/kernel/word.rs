@@ -5,7 +5,7 @@
 //!   Off ----------------------------------------------> On --+ the program sends a packet, or the gateway
 //!    ^                                                  |    | relays one that went up:
 //!    +--------------------------------------------------+ <--+ compare-and-exchange, next advances
-//!            take: swap(0), answers the exact next number
+//!            take: clears the bit, answers the exact next number
 //! ```
 //!
 //! While the word is on, a number is sent only by whoever has exchanged the word for one that is past it, so
@@ -17,12 +17,17 @@
 pub struct Word(u64);
 
 impl Word {
-    /// The gateway sends.
-    pub const OFF: Self = Self(0);
+    /// Bits that stay when a leg is taken back.
+    pub(super) const STAYS: u64 = !ON;
 
     /// The program sends, from `next` on.
     pub const fn on(generation: u16, next: u32) -> Self {
         Self(ON | (generation as u64) << 32 | next as u64)
+    }
+
+    /// The word when the gateway has taken the leg back: all but the first bit stays.
+    pub const fn off(self) -> Self {
+        Self(self.0 & Self::STAYS)
     }
 
     /// The word with these bits.
@@ -74,8 +79,9 @@ mod tests {
     #[test]
     fn a_word_holds_its_three_parts() {
         let word = Word::on(0xFFFF, u32::MAX);
-        assert!(word.is_on() && !Word::OFF.is_on());
+        assert!(word.is_on() && !word.off().is_on());
         assert_eq!((word.generation(), word.next()), (0xFFFF, u32::MAX));
+        assert_eq!((word.off().generation(), word.off().next()), (0xFFFF, u32::MAX));
         assert_eq!(Word::from_bits(word.bits()), word);
     }
 

@@ -152,7 +152,7 @@ impl Gateway<'_> {
         }
         let out_sequence = sequence.wrapping_add(self.rule.delta_sequence);
         if is_given {
-            let claimed = self.entry.advance(self.rule.floor, sequence, out_sequence);
+            let claimed = self.entry.advance(self.rule.floor, out_sequence);
             assert_eq!(claimed, Some(()), "above the floor while the order is kept");
         } else {
             let ahead = out_sequence.wrapping_sub(self.next as u16) as i16;

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use shared::Codec;
 
-use super::super::entry::{Entry, Figures};
+use super::super::entry::{Entry, Figures, NotGiven};
 use super::super::fast_path::FastPath;
-use super::super::rule::{Excluded, Family, Rule};
+use super::super::rule::{Excluded, Family, Ineligible, Rule};
 use super::super::syscall;
 use super::super::word::Word;
 use super::frame::{Frame, UdpChecksum};
@@ -364,13 +364,13 @@ fn a_packet_that_the_gateway_relays_leaves_no_gap_for_the_program() {
         // A digit of 50 packets went up; the gateway relays it by the same map.
         for sequence in 501..551u16 {
             let out_sequence = sequence.wrapping_add(bench.rule.delta_sequence);
-            assert_eq!(bench.entry().advance(bench.rule.floor, sequence, out_sequence), Some(()));
+            assert_eq!(bench.entry().advance(bench.rule.floor, out_sequence), Some(()));
         }
         bench.expect_relayed(&Frame { sequence: 551, timestamp: 17_160, ..bench.next.clone() });
         let figures = bench.entry().figures();
         assert_eq!((figures.gaps, figures.packets, figures.highest), (0, 2, 0x1_0000 + 551));
         assert_eq!(bench.entry().take(), Some(0x1_0000 + 1_552));
-        assert_eq!(bench.entry().advance(bench.rule.floor, 552, 1_552), None, "taken back");
+        assert_eq!(bench.entry().advance(bench.rule.floor, 1_552), None, "taken back");
     }
 }
 
@@ -420,5 +420,18 @@ fn figures_begin_anew_with_each_gift() {
             ..Figures::default()
         };
         assert_eq!(bench.entry().figures(), zero);
+    }
+}
+
+#[test]
+fn a_stream_whose_numbers_do_not_follow_by_the_map_is_not_given() {
+    for bench in Bench::each() {
+        let stream = stream(&bench.rule, 500, 9_000);
+        let behind = RelayStream { highest: stream.highest - 1, ..stream };
+        let refused = bench.entry().give(&bench.rule, &behind);
+        assert_eq!(refused, Err(NotGiven::Ineligible(Ineligible::Numbers)));
+        assert!(!bench.entry().is_given());
+        bench.entry().give(&bench.rule, &stream).expect("an idle leg");
+        assert_eq!(bench.entry().give(&bench.rule, &stream), Err(NotGiven::On));
     }
 }
