@@ -5,9 +5,11 @@
 
 mod frame;
 mod hand_over;
+mod killed;
 mod namespace;
 mod pins;
 mod program;
+mod reference;
 mod refusals;
 mod relayed;
 mod site;

@@ -15,7 +15,7 @@ use super::site::{A, Site, start};
 use super::{config, in_a_minute};
 
 /// A BPF file system that only this namespace sees.
-fn mount_bpffs(namespace: &Namespace) -> PathBuf {
+pub(super) fn mount_bpffs(namespace: &Namespace) -> PathBuf {
     namespace.run(|| {
         for arguments in [&["--make-rprivate", "/"][..], &["-t", "bpf", "bpf", "/sys/fs/bpf"]] {
             let output = Command::new("mount").args(arguments).output().expect("mount");
