@@ -41,6 +41,12 @@ pub enum KernelError {
         /// The folder, or the nearest one above that exists.
         path: PathBuf,
     },
+    /// The folder of the pins belongs to somebody else.
+    #[error("this user may not write to {path}: give the folder to it (chown), or mount a BPF file system of its own there", path = path.display())]
+    PinsDenied {
+        /// The folder.
+        path: PathBuf,
+    },
     /// No interface has that name.
     #[error("there is no network interface {name}")]
     NoInterface {

@@ -96,8 +96,8 @@ impl FastPath {
             Adopted::Not(found) => {
                 let (entries, settings) = shapes.create()?;
                 if let Some(pins) = &pins {
-                    pins.pin(&entries.file, ENTRIES).map_err(explain(Step::Pin))?;
-                    pins.pin(&settings.file, SETTINGS).map_err(explain(Step::Pin))?;
+                    pins.pin(&entries.file, ENTRIES)?;
+                    pins.pin(&settings.file, SETTINGS)?;
                 }
                 (entries, settings, found)
             }
@@ -141,7 +141,7 @@ impl FastPath {
             }
         })?;
         if let Some(pins) = &self.pins {
-            pins.pin(&link, &link_name(index)).map_err(explain(Step::Pin))?;
+            pins.pin(&link, &link_name(index))?;
         }
         self.links.push(link);
         Ok(())
@@ -170,7 +170,7 @@ impl FastPath {
     pub fn close(&self) -> Result<(), KernelError> {
         self.settings_cells().valid_until_ns.store(0, Release);
         match &self.pins {
-            Some(pins) => pins.remove_all().map_err(explain(Step::Pin)),
+            Some(pins) => pins.remove_all(),
             None => Ok(()),
         }
     }
@@ -202,11 +202,11 @@ impl FastPath {
     fn adopt_link(&self, index: u32, program: &OwnedFd) -> Result<Option<OwnedFd>, KernelError> {
         let Some(pins) = &self.pins else { return Ok(None) };
         let name = link_name(index);
-        let Some(link) = pins.open(&name).map_err(explain(Step::Pin))? else { return Ok(None) };
+        let Some(link) = pins.open(&name)? else { return Ok(None) };
         if syscall::update_link(&link, program).is_ok() {
             return Ok(Some(link));
         }
-        pins.remove(&name).map_err(explain(Step::Pin))?;
+        pins.remove(&name)?;
         Ok(None)
     }
 }
@@ -269,11 +269,11 @@ enum Adopted {
 
 fn adopt(pins: Option<&Pins>, shapes: &Shapes) -> Result<Adopted, KernelError> {
     let Some(pins) = pins else { return Ok(Adopted::Not(Found::Nothing)) };
-    let open = |name| pins.open(name).map_err(explain(Step::Pin));
+    let open = |name| pins.open(name);
     let (entries, settings) = (open(ENTRIES)?, open(SETTINGS)?);
     let (Some(entries), Some(settings)) = (entries, settings) else {
         // Half a set of pins is what a process leaves that was killed while it pinned.
-        pins.remove_all().map_err(explain(Step::Pin))?;
+        pins.remove_all()?;
         return Ok(Adopted::Not(Found::Nothing));
     };
     let is_ours = |map, shape: MapShape| syscall::map_shape(map).is_ok_and(|found| found == shape);
@@ -283,7 +283,7 @@ fn adopt(pins: Option<&Pins>, shapes: &Shapes) -> Result<Adopted, KernelError> {
             return Ok(Adopted::Maps(entries, settings));
         }
     }
-    pins.remove_all().map_err(explain(Step::Pin))?;
+    pins.remove_all()?;
     Ok(Adopted::Not(Found::Strange))
 }
 

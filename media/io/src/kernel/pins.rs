@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use super::error::{self, KernelError};
+use super::error::{self, KernelError, Step};
 use super::syscall;
 
 /// The folder; it need not exist yet.
@@ -28,38 +28,52 @@ impl Pins {
         Ok(Self { folder })
     }
 
-    pub fn pin(&self, object: &OwnedFd, name: &str) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        syscall::pin(object, &self.folder.join(name))
+    pub fn pin(&self, object: &OwnedFd, name: &str) -> Result<(), KernelError> {
+        let pin = || {
+            fs::create_dir_all(&self.folder)?;
+            syscall::pin(object, &self.folder.join(name))
+        };
+        pin().map_err(|error| self.explain(error))
     }
 
     /// What is pinned under that name; `None` when nothing is.
-    pub fn open(&self, name: &str) -> io::Result<Option<OwnedFd>> {
+    pub fn open(&self, name: &str) -> Result<Option<OwnedFd>, KernelError> {
         match syscall::open_pinned(&self.folder.join(name)) {
             Ok(object) => Ok(Some(object)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(self.explain(error)),
         }
     }
 
-    pub fn remove(&self, name: &str) -> io::Result<()> {
+    pub fn remove(&self, name: &str) -> Result<(), KernelError> {
         match fs::remove_file(self.folder.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.explain(error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
     /// Removes every pin and the folder: maps and links end with their last open file.
-    pub fn remove_all(&self) -> io::Result<()> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
+    pub fn remove_all(&self) -> Result<(), KernelError> {
+        let remove = || {
+            for entry in fs::read_dir(&self.folder)? {
+                fs::remove_file(entry?.path())?;
+            }
+            fs::remove_dir(&self.folder)
         };
-        for entry in entries {
-            fs::remove_file(entry?.path())?;
+        match remove() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.explain(error)),
+            Ok(()) | Err(_) => Ok(()),
         }
-        fs::remove_dir(&self.folder)
+    }
+
+    /// A refusal here is one of the file system: the capabilities for BPF do not open a folder.
+    fn explain(&self, source: io::Error) -> KernelError {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                KernelError::PinsDenied { path: self.folder.clone() }
+            }
+            _ => KernelError::System { step: Step::Pin, source },
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl Service {
         let mut left_out = Vec::new();
         let mut path = match FastPath::open(&path_config) {
             // Without pins all works but the survival of a kill.
-            Err(error @ KernelError::NoBpffs { .. }) => {
+            Err(error @ (KernelError::NoBpffs { .. } | KernelError::PinsDenied { .. })) => {
                 left_out.push(error.to_string());
                 FastPath::open(&FastPathConfig { pins: None, ..path_config })?
             }

@@ -2,11 +2,14 @@
 //! or carry no Ethernet.
 #![allow(unsafe_code)] // capset and prctl on this thread; each call is checked.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use super::super::error::{KernelError, Missing};
-use super::super::fast_path::{FastPath, Hook};
+use super::super::fast_path::{FastPath, FastPathConfig, Hook};
 use super::namespace::Namespace;
+use super::pins::mount_bpffs;
 use super::{config, open};
 
 const CAP_NET_ADMIN: u32 = 12;
@@ -70,6 +73,26 @@ fn cap_bpf_and_cap_net_admin_are_enough() {
         for hook in [Hook::Tc, Hook::XdpGeneric] {
             path.attach("lo", hook).unwrap_or_else(|error| panic!("{hook:?}: {error}"));
         }
+    });
+}
+
+#[test]
+fn a_folder_of_pins_that_belongs_to_somebody_else_is_named() {
+    let Some(namespace) = Namespace::new() else { return };
+    if open(&config("192.0.2.1".parse().unwrap())).is_none() {
+        return;
+    }
+    let pins = mount_bpffs(&namespace).join("theirs");
+    namespace.run(move || {
+        std::fs::create_dir(&pins).expect("a folder");
+        std::os::unix::fs::chown(&pins, Some(65_534), None).expect("another owner");
+        std::fs::set_permissions(&pins, Permissions::from_mode(0o700)).expect("its mode");
+        set_capabilities(1 << CAP_BPF | 1 << CAP_NET_ADMIN);
+        let config =
+            FastPathConfig { pins: Some(pins.clone()), ..config("192.0.2.1".parse().unwrap()) };
+        let error = FastPath::open(&config).expect_err("not ours");
+        assert!(matches!(&error, KernelError::PinsDenied { path } if *path == pins), "{error}");
+        assert!(error.to_string().contains("chown"));
     });
 }
 
