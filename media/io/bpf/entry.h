@@ -5,7 +5,7 @@
 #pragma once
 #include "kernel.h"
 
-enum { LAYOUT = 1 };
+enum { LAYOUT = 2 };
 
 /* The hand-over word: bit 63 says that the program relays, bits 32 to 47 are the generation of the gift, the low
  * 32 bits the next extended sequence number to send. Off, the last two stay as they were. */
@@ -17,8 +17,14 @@ enum { DROP_FORGED = 1, DROP_OTHER_SSRC = 2 };
 
 /* What to do with the packets of one leg: written before the word is switched on, then only read. */
 struct rule {
-    /* IPv4, network order: where the party sends from, where it sends to, and both for what leaves. */
-    u32 source, local, out_source, out_destination;
+    union {
+        /* IPv4, network order: where the party sends from, where it sends to, and both for what leaves. */
+        struct {
+            u32 source, local, out_source, out_destination;
+        };
+        /* IPv6: the neighbour to send to; zero lets the kernel look up a route for each packet. */
+        u32 next_hop_v6[4];
+    };
     /* Ports in network order. */
     u16 source_port, out_source_port, out_destination_port;
     u16 delta_sequence;
@@ -36,9 +42,11 @@ struct rule {
     /* The second byte of IPv4, the traffic class of IPv6. */
     u8 traffic_class;
     u8 flags;
-    /* XDP only: the link-layer address of the next hop. */
-    u8 next_hop[6];
-    u64 reserved;
+    /* XDP only: the link-layer address of the neighbour. */
+    u8 link_address[6];
+    /* As next_hop_v6, for IPv4. */
+    u32 next_hop;
+    u32 reserved;
 };
 _Static_assert(sizeof(struct rule) == 64, "one cache line");
 

@@ -56,5 +56,13 @@ INLINE int send(context *skb, const struct rule *rule, const struct sums *sums, 
         if (l4_csum_replace(skb, at, 0, fold32(sums->datagram), BPF_F_MARK_MANGLED_0))
             return DROP;
     }
+    struct next_hop hop = { v6 ? AF_INET6 : AF_INET, {} };
+    u64 is_known = 0;
+#pragma clang loop unroll(full)
+    for (int word = 0; word < (v6 ? 4 : 1); word++)
+        is_known |= hop.address[word] = v6 ? rule->next_hop_v6[word] : rule->next_hop;
+    /* A route look-up for each packet costs 0.1 to 0.6 microseconds more. */
+    if (is_known)
+        return redirect_neigh(rule->interface, &hop, sizeof(hop), 0);
     return redirect_neigh(rule->interface, 0, 0, 0);
 }

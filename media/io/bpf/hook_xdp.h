@@ -53,6 +53,6 @@ INLINE int send(context *xdp, const struct rule *rule, const struct sums *sums, 
         udp->checksum = checksum ? checksum : 0xFFFF;
     }
     __builtin_memcpy(ethernet->source, ethernet->destination, 6);
-    __builtin_memcpy(ethernet->destination, rule->next_hop, 6);
+    __builtin_memcpy(ethernet->destination, rule->link_address, 6);
     return XDP_TX;
 }

@@ -41,6 +41,12 @@ struct xdp_md {
     u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
 };
 
+/* struct bpf_redir_neigh. */
+struct next_hop {
+    u32 family, address[4];
+};
+
+enum { AF_INET = 2, AF_INET6 = 10 };
 enum { PACKET_HOST = 0 };
 enum { TCX_NEXT = -1, TCX_DROP = 2, TCX_REDIRECT = 7 };
 enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };

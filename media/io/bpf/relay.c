@@ -318,7 +318,7 @@ INLINE int relay(context *ctx, const int v6)
     const u64 samples = frame - header_bytes(v6);
     const u64 out_sequence = (u16)(swap16(at.rtp->sequence) + rule.delta_sequence);
     const u64 step = (u16)(out_sequence - word + 1);
-    const u64 timestamp = swap32(at.rtp->timestamp);
+    WIDE(timestamp, swap32(at.rtp->timestamp));
     const u64 arrival = now / NANOS_A_SAMPLE, transit = (u32)(arrival - timestamp);
     /* A keep-alive, or more than the loop converts. */
     if (samples - 1 >= SAMPLES_MAX || !continues(entry, step, timestamp, transit))

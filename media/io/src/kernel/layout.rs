@@ -11,7 +11,7 @@ use shared::Codec;
 use super::rule::{Excluded, Family, Ineligible, Rule};
 
 /// Number of this layout; a pinned map with another one is not adopted.
-pub(super) const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 2;
 /// Local addresses whose legs can be relayed in the kernel; as in `entry.h`.
 pub(super) const ADDRESSES_MAX: usize = 16;
 
@@ -58,7 +58,7 @@ pub(super) const SETTINGS_WORDS: usize = 46;
 /// Word of `struct rule` whose high half the program does not read.
 pub(super) const RESERVED_WORD: usize = 7;
 
-/// A rule as `struct rule` and `struct addresses`. The reserved word is 0.
+/// A rule as `struct rule` and `struct addresses`. The reserved half is 0.
 ///
 /// # Errors
 /// [`Ineligible`] when the program cannot do it.
@@ -85,7 +85,12 @@ pub(super) fn rule_words(
     line.put(40, &rule.interface.to_ne_bytes());
     line.put(44, &[family.number(), rule.payload_type, rule.out_payload_type]);
     line.put(47, &[conversion(rule.codec, rule.out_codec), rule.dscp << 2, flags(rule)]);
-    line.put(50, &rule.next_hop);
+    line.put(50, &rule.link_address);
+    match rule.next_hop.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => line.put(56, &address.octets()),
+        Some(IpAddr::V6(address)) => line.put(0, &address.octets()),
+        None => {}
+    }
     Ok((line.words(), six.words()))
 }
 

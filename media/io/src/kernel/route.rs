@@ -20,6 +20,9 @@ pub(super) struct Egress {
     pub interface: u32,
     /// The local address that the kernel would send from.
     pub source: Option<IpAddr>,
+    /// Neighbour on that interface to send to: a router, or the peer itself. `None` where the kernel has to look: on this
+    /// host, or behind a router of the other IP version.
+    pub next_hop: Option<IpAddr>,
 }
 
 /// The answers of one core.
@@ -70,7 +73,7 @@ impl Routes {
             let (length, _) = recv(&self.socket, &mut answer[..], RecvFlags::DONTWAIT)?;
             let answer = answer.get(..length).unwrap_or_default();
             if word(answer, 8) == Some(self.sequence) {
-                return Ok(read_route(answer));
+                return Ok(read_route(answer, to));
             }
         }
         Ok(None)
@@ -162,25 +165,28 @@ impl Message {
     }
 }
 
-/// The route in an answer; `None` for an error, and for what is neither a host of ours nor reached by a wire.
-fn read_route(answer: &[u8]) -> Option<Egress> {
+/// The route to an address in an answer; `None` for an error, and for what is neither a host of ours nor reached by a wire.
+fn read_route(answer: &[u8], to: IpAddr) -> Option<Egress> {
     let kind = half(answer, 4)?;
     let route_type = *answer.get(HEADER_BYTES + 7)?;
     if kind != RTM_NEWROUTE || ![RTN_UNICAST, RTN_LOCAL].contains(&route_type) {
         return None;
     }
     let (mut interface, mut source) = (None, None);
+    let mut next_hop = (route_type == RTN_UNICAST).then_some(to);
     let mut rest = answer.get(HEADER_BYTES + RTMSG_BYTES..)?;
     while let (Some(length), Some(kind)) = (half(rest, 0), half(rest, 2)) {
         let value = rest.get(4..usize::from(length))?;
         match kind {
             RTA_OIF => interface = word(value, 0),
             RTA_PREFSRC => source = address(value),
+            RTA_GATEWAY => next_hop = address(value),
+            RTA_VIA => next_hop = None,
             _ => {}
         }
         rest = rest.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
     }
-    interface.map(|interface| Egress { interface, source })
+    interface.map(|interface| Egress { interface, source, next_hop })
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {
@@ -224,7 +230,9 @@ const NLM_F_REQUEST: u16 = 1;
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
+const RTA_VIA: u16 = 18;
 const RTN_UNICAST: u8 = 1;
 const RTN_LOCAL: u8 = 2;
 const HEADER_BYTES: usize = 16;
@@ -242,7 +250,7 @@ mod tests {
         let lo = rustix::net::netdevice::name_to_index(&routes.socket, "lo");
         let to = IpAddr::from(Ipv4Addr::new(127, 0, 0, 9));
         let route = routes.find(to, None, 1).expect("a route to this host");
-        assert_eq!(Ok(route.interface), lo);
+        assert_eq!((Ok(route.interface), route.next_hop), (lo, None));
         let from = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
         assert_eq!(routes.find(to, from, 1).map(|route| route.interface), lo.ok());
         assert_eq!(routes.known[place_of(to)].map(|known| known.from), Some(from));
@@ -258,13 +266,14 @@ mod tests {
     #[test]
     fn an_answer_that_is_cut_off_is_no_route() {
         let mut routes = Routes::open().expect("rtnetlink");
-        let _ = routes.find(IpAddr::from(Ipv4Addr::LOCALHOST), None, 1);
+        let to = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let _ = routes.find(to, None, 1);
         for length in 0..HEADER_BYTES + RTMSG_BYTES {
-            assert_eq!(read_route(&vec![24; length]), None);
+            assert_eq!(read_route(&vec![24; length], to), None);
         }
         let mut looped = vec![0; HEADER_BYTES + RTMSG_BYTES + 4];
         looped[4] = 24;
         looped[HEADER_BYTES + 7] = RTN_UNICAST;
-        assert_eq!(read_route(&looped), None, "an attribute of no bytes");
+        assert_eq!(read_route(&looped, to), None, "an attribute of no bytes");
     }
 }

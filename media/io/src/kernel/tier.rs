@@ -147,8 +147,14 @@ impl CoreTier {
             None => self.routes.find(rule.source.ip().to_canonical(), None, generation)?.source?,
         };
         let out_local = out_local.or(route.source)?;
-        let (interface, dscp) = (route.interface, self.shared.dscp);
-        let place = Route { local, out_local, interface, next_hop: [0; 6], dscp };
+        let place = Route {
+            local,
+            out_local,
+            interface: route.interface,
+            next_hop: route.next_hop,
+            link_address: [0; 6],
+            dscp: self.shared.dscp,
+        };
         let rule = Rule::of(rule, &place);
         rule.family().is_ok().then_some(rule)
     }

@@ -175,7 +175,14 @@ fn the_program_does_what_the_rule_of_the_plane_says() {
     let Some(path) = open(&config(local)) else { return };
     path.renew(in_a_minute());
     let entry = path.entry(PORT).expect("a port of the range");
-    let route = Route { local, out_local: local, interface: 1, next_hop: [0; 6], dscp: 46 };
+    let route = Route {
+        local,
+        out_local: local,
+        interface: 1,
+        next_hop: None,
+        link_address: [0; 6],
+        dscp: 46,
+    };
     let packets = prop::collection::vec(oddity(), 1..80);
     let cases = (any::<bool>(), any::<u16>(), any::<u16>(), any::<u32>(), packets);
     let mut runner =

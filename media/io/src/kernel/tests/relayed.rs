@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use plane::g711;
 
+use super::super::route::Routes;
 use super::super::rule::{Family, Rule};
 use super::frame::{Frame, UdpChecksum, pseudo_sum};
 use super::namespace::{Frames, HERE, THERE, TX_CHECKSUMS, send_in_pages};
-use super::site::{A, B, Site};
+use super::site::{A, B, Site, add_address};
 use crate::clock;
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -145,6 +146,43 @@ fn a_call_is_relayed_on_loopback() {
     for family in FAMILIES {
         let Some(site) = Site::on_loopback(family) else { return };
         expect_a_call(&site);
+    }
+}
+
+#[test]
+fn a_peer_behind_a_router_is_reached_by_the_next_hop_and_by_a_route() {
+    for family in FAMILIES {
+        let Some(mut site) = Site::on_veth(family) else { return };
+        let [party, _to_party, _to_peer, _peer] = site.sockets();
+        let router = site.at[3].ip();
+        let (host, network) = match family {
+            Family::V4 => ("10.88.0.1", "10.88.0.0/24"),
+            Family::V6 => ("fd88::1", "fd88::/64"),
+        };
+        add_address(site.peer(), "lo", host, family);
+        let behind = std::net::SocketAddr::new(host.parse().unwrap(), 6_002);
+        let peer = site.peer().udp(behind);
+        site.rules[0].out_destination = behind;
+        for next_hop in [Some(router), None] {
+            if next_hop.is_none() {
+                site.gateway.ip(&format!("route add {network} via {router}"));
+            }
+            site.rules[0].next_hop = next_hop;
+            if next_hop.is_none() {
+                // What a core reads from the routing table.
+                let found = site.gateway.run(move || {
+                    let mut routes = Routes::open().expect("rtnetlink");
+                    [behind.ip(), router].map(|to| routes.find(to, None, 1))
+                });
+                let hops = found.map(|egress| egress.expect("a route").next_hop);
+                assert_eq!(hops, [Some(router); 2]);
+            }
+            site.give();
+            let rule = &site.rules[0];
+            party.send_to(&packet(rule, 0).rtp_bytes(), site.at[1]).expect("room");
+            assert_eq!(receive(&peer).0, relayed(rule, &packet(rule, 0)).rtp_bytes());
+            assert!(site.entry(A).take().is_some() && site.entry(B).take().is_some());
+        }
     }
 }
 

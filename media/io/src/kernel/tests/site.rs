@@ -46,7 +46,8 @@ impl Site {
         let interfaces = [gateway.index("gwb"), gateway.index("gwa")];
         let at = addresses(hosts);
         let path = start(&gateway, &at, None, vec![("gwa", Hook::Tc), ("gwb", Hook::Tc)])?;
-        let rules = rules(&at, interfaces);
+        let rules = rules(&at, interfaces)
+            .map(|rule| Rule { next_hop: Some(rule.out_destination.ip()), ..rule });
         Some(Self { gateway, party: Some(party), peer: Some(peer), path, at, rules })
     }
 

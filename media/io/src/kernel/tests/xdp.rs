@@ -57,7 +57,7 @@ impl Segment {
         let at = addresses(hosts);
         let path = start(&gateway, &at, None, vec![("gw", hook)])?;
         let index = gateway.index("gw");
-        let rules = rules(&at, [index; 2]).map(|rule| Rule { next_hop: THERE, ..rule });
+        let rules = rules(&at, [index; 2]).map(|rule| Rule { link_address: THERE, ..rule });
         Some(Self { gateway, parties, path, at, rules, _pass: pass })
     }
 
