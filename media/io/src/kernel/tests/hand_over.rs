@@ -136,6 +136,8 @@ struct Gateway<'s> {
     timestamp: u32,
     /// Packets that the program relayed, the gateway relayed, and the gateway made.
     relayed: [u32; 3],
+    /// Packets that came behind the packet of our own that followed them. Each leaves a hole (I8).
+    late: u32,
 }
 
 impl Gateway<'_> {
@@ -146,21 +148,28 @@ impl Gateway<'_> {
         let packet = &mut bytes[..len];
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
         let timestamp = u32::from_be_bytes(packet[4..8].try_into().unwrap());
+        let ahead_of_all = sequence.wrapping_sub(self.highest as u16) as i16;
+        if anchors && ahead_of_all <= 0 {
+            // It was on its way when later ones were relayed (a driver delivers in batches): no map is right for it.
+            self.late += 1;
+            return false;
+        }
         if anchors {
             self.rule.delta_sequence = (self.next as u16).wrapping_sub(sequence);
             self.rule.floor = self.next;
         }
         let out_sequence = sequence.wrapping_add(self.rule.delta_sequence);
         if is_given {
-            let claimed = self.entry.advance(self.rule.floor, out_sequence);
-            assert_eq!(claimed, Some(()), "above the floor while the order is kept");
+            if self.entry.advance(self.rule.floor, out_sequence).is_none() {
+                self.late += 1;
+                return true;
+            }
         } else {
             let ahead = out_sequence.wrapping_sub(self.next as u16) as i16;
             self.next = self.next.max(self.next.wrapping_add_signed(i32::from(ahead) + 1));
         }
-        let ahead = sequence.wrapping_sub(self.highest as u16) as i16;
-        if ahead > 0 {
-            self.highest = self.highest.wrapping_add_signed(ahead.into());
+        if ahead_of_all > 0 {
+            self.highest = self.highest.wrapping_add_signed(ahead_of_all.into());
             self.timestamp = timestamp;
         }
         let out_timestamp = timestamp.wrapping_add(self.rule.delta_timestamp);
@@ -261,6 +270,7 @@ pub(super) fn expect_exact(course: Course<'_>, rounds: u32) {
         highest: FIRST - 1,
         timestamp: 0,
         relayed: [0; 3],
+        late: 0,
     };
     let party = start_party(party, local, rule, progress.clone());
     for round in 0..rounds {
@@ -271,22 +281,28 @@ pub(super) fn expect_exact(course: Course<'_>, rounds: u32) {
     party.join().expect("the party checks nothing");
     let sent = progress.sent.load(SeqCst);
     let begun = Instant::now();
-    while gateway.relayed[0] + gateway.relayed[1] < sent {
+    while gateway.relayed[0] + gateway.relayed[1] + gateway.late < sent {
         gateway.take_packet(false, false);
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?} of {sent}", gateway.relayed);
     }
     let heard = heard.join().expect("right bytes");
     let [by_program, by_gateway, own] = gateway.relayed;
-    println!("{sent} packets: {by_program} by the program, {by_gateway} by the gateway, {own} own");
-    assert_eq!(by_program + by_gateway, sent, "packets are conserved (I4)");
+    println!(
+        "{sent} packets: {by_program} by the program, {by_gateway} by the gateway, {own} own, {} late",
+        gateway.late
+    );
+    assert_eq!(by_program + by_gateway + gateway.late, sent, "packets are conserved (I4)");
+    assert!(gateway.late * 1_000 < sent, "{} of {sent} were late", gateway.late);
     assert_eq!((heard.own, own), (rounds, rounds));
     assert!(by_program > rounds && by_gateway >= rounds, "both sides worked");
     let mut numbers = heard.numbers;
     numbers.sort_unstable();
-    let expected: Vec<u32> = (FIRST + 1_000..gateway.next).collect();
     let twice = numbers.windows(2).filter(|pair| pair[0] == pair[1]).count();
-    assert_eq!((numbers.len(), twice), ((sent + own) as usize, 0), "numbers that left, and twice");
-    assert!(numbers == expected, "a number was skipped");
+    let left = sent + own - gateway.late;
+    assert_eq!((numbers.len(), twice), (left as usize, 0), "numbers that left, and twice");
+    let range = FIRST + 1_000..gateway.next;
+    assert!(numbers.iter().all(|number| range.contains(number)));
+    assert_eq!(range.len(), (left + gateway.late) as usize, "a number was skipped");
 }
 
 /// One of four tests, which make ten thousand gifts together.
