@@ -71,6 +71,8 @@ pub(crate) struct Hands {
     pub tier_is_full: bool,
     /// What the tier relays, by the index of the port.
     pub tiers: BTreeMap<usize, SoftTier>,
+    /// Legs given so far.
+    pub gifts: usize,
 }
 
 /// One datagram that left.
@@ -132,6 +134,7 @@ impl Output for Hands {
         }
         let before = self.tiers.insert(port_index, SoftTier::new(*rule));
         assert!(before.is_none(), "given twice");
+        self.gifts += 1;
         true
     }
 

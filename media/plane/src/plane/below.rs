@@ -11,8 +11,9 @@
 //! that sends them. Nothing that decides a rule changes while it is below, because every such change takes
 //! it back first; so two feeds never choose numbers at once (I8), and no rule is compared with an older one.
 //!
-//! A packet that went up takes its direction back and gives it again behind it. A telephone event so costs two
-//! exchanges of a word, and audio that overtakes it meanwhile comes here as well. RTCP decides no rule, and
+//! A packet that went up takes its direction back and gives it again behind it, or at the next beat where the tier
+//! has relayed nothing in between. A telephone event so costs two exchanges of a word, and audio that overtakes it
+//! meanwhile comes here as well. RTCP decides no rule, and
 //! takes nothing back.
 
 use shared::{Instant, LegId};
@@ -116,14 +117,17 @@ impl Plane {
     }
 
     /// Takes the direction that begins at this slot back, if it is below. From the next beat it may be given again.
-    pub(super) fn take_back(&mut self, slot: usize, out: &mut impl Output) {
+    /// Answers whether the tier has relayed packets since its counts were read last.
+    pub(super) fn take_back(&mut self, slot: usize, out: &mut impl Output) -> bool {
         if !self.below.is_given(slot) {
-            return self.below.note_refusal(slot, false);
+            self.below.note_refusal(slot, false);
+            return false;
         }
         self.below.set(slot, false);
         self.meters.legs_below -= 1;
         let counts = out.take_back(usize::from(self.legs.outbound(slot).port));
         self.absorb_for(slot, &counts);
+        counts.packets > 0
     }
 
     /// Takes the direction back that ends at this slot, whose leg sends what the tier relays.

@@ -250,6 +250,20 @@ fn a_tier_relays_from_the_first_beat_on() {
 }
 
 #[test]
+fn a_tier_that_does_not_see_the_packets_is_given_a_leg_once_a_beat_at_most() {
+    let mut world = World::with_tier();
+    let (a, b) = (world.start(|_| ()), world.start(|_| ()));
+    world.bridge(a, b);
+    for value in 0..200u8 {
+        let _ = world.speak(a, &[value; 32]);
+        world.run(4);
+    }
+    let gifts = world.cores[0].1.gifts;
+    assert!((10..=41).contains(&gifts), "{gifts} gifts in 40 beats");
+    assert_eq!(world.heard(b).len(), 200);
+}
+
+#[test]
 fn the_address_of_the_sdp_wins_over_a_source_that_a_tier_relays() {
     let mut world = World::with_tier();
     let (a, b) = (world.start(|_| ()), world.start(|_| ()));
