@@ -20,7 +20,9 @@ pub(crate) fn carrying(media: &[IpAddr]) -> io::Result<Vec<String>> {
     let is_ours = |(_, own): &(String, IpAddr)| {
         let stands_for =
             |media: &IpAddr| media.is_unspecified() && media.is_ipv4() == own.is_ipv4();
-        media.iter().any(|media| media == own || stands_for(media))
+        // The loopback interface takes packets to all of 127.0.0.0/8 and lists one address.
+        let is_loopback = |media: &IpAddr| media.is_loopback() && own.is_loopback();
+        media.iter().any(|media| media == own || stands_for(media) || is_loopback(media))
     };
     let names: BTreeSet<String> =
         list()?.into_iter().filter(is_ours).map(|(name, _)| name).collect();

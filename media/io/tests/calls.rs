@@ -59,9 +59,17 @@ fn a_bridge_across_two_cores_carries_every_byte_both_ways() {
 #[test]
 fn the_kernel_carries_a_bridge_and_every_packet_is_counted_once() {
     const PACKETS: u32 = 500;
+    let is_there = io::kernel::probe();
     for backend in backends() {
         let mut config = config(backend, 1);
         config.fast_path = FastPathChoice::Tc;
+        if let Err(missing) = &is_there {
+            let nobody = || Arc::new(|| {}) as io::Wake;
+            let refused = io::start(&config, nobody(), &BySink::from_fn(|_| nobody()));
+            let refused = refused.expect_err("the kernel refuses").to_string();
+            assert!(refused.contains(&missing.to_string()), "{refused}");
+            continue;
+        }
         let mut site = Site::open(&config);
         let (mut alice, mut bob) = (site.join(0, 0), site.join(0, 1));
         site.bridge(&alice, &bob);
@@ -91,6 +99,20 @@ fn the_kernel_carries_a_bridge_and_every_packet_is_counted_once() {
         assert!(figures.packets_below >= u64::from(PACKETS) * 2, "{figures:#?}");
         assert_eq!((figures.received_balance(), figures.legs_below), (0, 0));
     }
+}
+
+#[test]
+fn a_fast_path_that_no_packet_would_pass_is_refused_by_name() {
+    let mut config = config(io::BackendChoice::Portable, 1);
+    // An address that no interface can have (RFC 5737).
+    config.addresses = vec![std::net::IpAddr::from([192, 0, 2, 77])];
+    config.fast_path = FastPathChoice::Tc;
+    let nobody = || Arc::new(|| {}) as io::Wake;
+    let refused = io::start(&config, nobody(), &BySink::from_fn(|_| nobody()));
+    let refused = refused.expect_err("nowhere to attach").to_string();
+    let is_there = io::kernel::probe().is_ok();
+    assert!(refused.contains("media.fast_path is tc"), "{refused}");
+    assert!(refused.contains("media.addresses") || !is_there, "{refused}");
 }
 
 #[test]

@@ -63,6 +63,14 @@ pub enum KernelError {
         /// Its `ARPHRD_…` number.
         hardware: u16,
     },
+    /// No interface has the program, so no packet would pass it.
+    #[error(
+        "no network interface that carries Ethernet frames has an address of media.addresses: {reasons}"
+    )]
+    NowhereAttached {
+        /// Why interfaces were left out; empty where none has such an address.
+        reasons: String,
+    },
     /// The driver has no XDP.
     #[error("interface {name} cannot run XDP in its driver: {source}")]
     NoXdp {

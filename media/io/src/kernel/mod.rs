@@ -39,6 +39,6 @@ pub use entry::{Entry, Figures, NotGiven};
 pub use error::{KernelError, Missing, Step};
 pub use fast_path::{FastPath, FastPathConfig, Found, Hook};
 pub use rule::{Excluded, Family, Ineligible, Route, Rule};
-pub use service::{LEASE, Service, pins_for};
+pub use service::{LEASE, Service, pins_for, probe};
 pub use tier::LEG_BYTES;
 pub use word::Word;

@@ -5,6 +5,7 @@
 //! core has taken over, because nobody reads their figures or hears their BYE.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +80,13 @@ impl Service {
                     return Err(error);
                 }
             }
+        }
+        if interfaces.is_empty() {
+            let _ = path.close();
+            if left_out.is_empty() {
+                left_out.push("none lists one of them".to_owned());
+            }
+            return Err(KernelError::NowhereAttached { reasons: left_out.join("; ") });
         }
         let adopted = Adopted::of(&path, config);
         let shared = Arc::new(Shared {
@@ -198,6 +206,16 @@ impl Adopted {
             }
         }
     }
+}
+
+/// Whether the fast path works for this process on loopback: opens it there, and ends it.
+///
+/// # Errors
+/// [`KernelError`], as a start would get it.
+pub fn probe() -> Result<(), KernelError> {
+    let addresses = vec![IpAddr::from([127, 0, 0, 1])];
+    let mut path = FastPath::open(&FastPathConfig { addresses, ports: 9_000..=9_001, pins: None })?;
+    path.attach("lo", Hook::Tc)
 }
 
 /// Folder of the pins of one gateway in the usual BPF file system: named by its data folder, so that two
