@@ -299,6 +299,21 @@ impl Drop for Gateway {
     }
 }
 
+/// Whether the kernel refuses its fast path to this process. Then a gateway that asks for it must not start, and say
+/// what is missing: that is all that can be tested here.
+pub fn fast_path_is_denied() -> bool {
+    let Err(missing) = ::io::kernel::probe() else { return false };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let settings = folder.path().join("sidetone.toml");
+    let text = settings_text(&folder, "", MEDIA_PORTS, "fast_path = \"tc\"\n");
+    std::fs::write(&settings, text).expect("writable");
+    let output = Command::new(binary()).args(["serve", "--config"]).arg(&settings).output();
+    let output = output.expect("the binary starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains(&missing.to_string()), "{errors}");
+    true
+}
+
 /// A BPF file system at the usual place, seen by the gateways that start on it, and gone with this value.
 pub struct Bpffs {
     holder: Child,
