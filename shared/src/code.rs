@@ -63,8 +63,8 @@ codes! {
     DIAL_NESTED = 13215, "Dial: invalid nested element.";
     DIAL_TIME_LIMIT = 13216, "Dial: invalid timeLimit.";
     DIAL_RECORD = 13217, "Dial: invalid record.";
-    DIAL_ANSWER_ON_BRIDGE = 13218, "Dial: invalid answerOnBridge.";
-    DIAL_TRIM = 13219, "Dial: invalid trim.";
+    DIAL_SEQUENTIAL = 13218, "Dial: invalid sequential.";
+    DIAL_ANSWER_ON_BRIDGE = 13219, "Dial: invalid answerOnBridge.";
     DIAL_RING_TONE = 13220, "Dial: invalid ringTone.";
     NUMBER_METHOD = 13221, "Number: invalid method.";
     NUMBER_SEND_DIGITS = 13222, "Number: invalid sendDigits.";
@@ -113,8 +113,8 @@ codes! {
     RECORD_FINISH_ON_KEY = 13613, "Record: invalid finishOnKey.";
     RECORD_TRANSCRIBE = 13614, "Record: transcription is not available.";
     RECORD_PLAY_BEEP = 13616, "Record: invalid playBeep.";
-    RECORD_STATUS_CALLBACK = 13621, "Record: invalid recordingStatusCallback.";
-    RECORD_STATUS_METHOD = 13622, "Invalid recordingStatusCallbackMethod.";
+    RECORD_EVENTS = 13621, "Record: invalid recordingStatusCallbackEvent.";
+    RECORDING_TRACK = 13622, "Invalid recordingTrack.";
     RECORD_TRIM = 13699, "Record: invalid trim.";
     REDIRECT_METHOD = 13710, "Redirect: invalid method.";
     VERB_NOT_SUPPORTED = 13750, "The verb is not supported.";

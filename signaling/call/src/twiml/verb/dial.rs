@@ -86,14 +86,14 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
         .code(Code::DIAL_HANGUP_ON_STAR),
     attribute("answerOnBridge", Kind::Flag, "Whether the answer waits for the connection.")
         .default("false")
-        .code(Code::DIAL_TRIM),
+        .code(Code::DIAL_ANSWER_ON_BRIDGE),
     attribute("callerId", Kind::Text, "Caller id of the children.").code(Code::DIAL_CALLER_ID),
     attribute("record", Kind::Word(RECORD), "Whether and from when it is recorded.")
         .default("do-not-record")
         .code(Code::DIAL_RECORD),
     attribute("recordingTrack", Kind::Word(&["both", "inbound", "outbound"]), "Which audio.")
         .default("both")
-        .code(Code::RECORD_STATUS_METHOD),
+        .code(Code::RECORDING_TRACK),
     record::TRIM_SILENCE.default("do-not-trim"),
     record::CALLBACK,
     record::CALLBACK_METHOD,
@@ -103,7 +103,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
         .code(Code::DIAL_RING_TONE),
     attribute("sequential", Kind::Flag, "One after another.")
         .default("false")
-        .code(Code::DIAL_ANSWER_ON_BRIDGE),
+        .code(Code::DIAL_SEQUENTIAL),
     attribute("referUrl", Kind::Url, "Asked what to do when a party sends a REFER."),
     attribute("referMethod", Kind::Method, "Method of that request.").default("POST"),
     attribute("callReason", Kind::Ignored, "No effect."),
@@ -293,10 +293,10 @@ mod tests {
                 Code::DIAL_TIMEOUT,
                 Code::DIAL_TIME_LIMIT,
                 Code::DIAL_HANGUP_ON_STAR,
-                Code::DIAL_TRIM,
-                Code::DIAL_RING_TONE,
                 Code::DIAL_ANSWER_ON_BRIDGE,
-                Code::RECORD_STATUS_METHOD
+                Code::DIAL_RING_TONE,
+                Code::DIAL_SEQUENTIAL,
+                Code::RECORDING_TRACK
             ]
         );
         assert_eq!(dial(text).timeout_s, 30);

@@ -48,7 +48,7 @@ pub(crate) const CALLBACK_METHOD: Attribute =
 pub(crate) const CALLBACK_EVENT: Attribute =
     attribute("recordingStatusCallbackEvent", EVENTS, "Which events.")
         .default("completed")
-        .code(Code::RECORD_STATUS_CALLBACK);
+        .code(Code::RECORD_EVENTS);
 pub(crate) const TRIM_SILENCE: Attribute =
     attribute("trim", TRIM, "Whether silence at both ends is cut.").code(Code::RECORD_TRIM);
 pub(crate) const CONFIGURATION: Attribute =
@@ -138,9 +138,7 @@ mod tests {
         let callback = record(text).callback.expect("it is written");
         assert_eq!(callback.events, [RecordingEvent::InProgress, RecordingEvent::Absent]);
         let verb = one("<Record recordingStatusCallbackEvent=\"done\"/>");
-        assert!(
-            matches!(verb, Verb::Broken(finding) if finding.code == Code::RECORD_STATUS_CALLBACK)
-        );
+        assert!(matches!(verb, Verb::Broken(finding) if finding.code == Code::RECORD_EVENTS));
     }
 
     #[test]
