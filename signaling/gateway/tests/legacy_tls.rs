@@ -3,6 +3,9 @@
 #[path = "end_to_end/gateway.rs"]
 #[expect(dead_code, reason = "shared with the other end-to-end tests")]
 mod gateway;
+#[path = "end_to_end/program.rs"]
+#[expect(dead_code, reason = "shared with the other end-to-end tests")]
+mod program;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
