@@ -26,7 +26,7 @@ pub struct SoftTier {
 pub enum Verdict {
     /// It is relayed: this packet leaves instead.
     Relayed {
-        /// By this port of ours.
+        /// Our port that it leaves by.
         port: MediaPort,
         /// To this address.
         to: SocketAddr,

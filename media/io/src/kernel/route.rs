@@ -2,7 +2,7 @@
 //!
 //! The program redirects to an interface, so each gift needs one. A core asks when it gives a leg, with two
 //! system calls that do not wait, and keeps the answers in a table of fixed size. When the table changes in the
-//! kernel, [`RouteWatch`] raises a generation and older answers are asked for again.
+//! kernel, [`RouteWatch`] raises a generation and older answers are looked up again.
 
 use std::io;
 use std::net::IpAddr;
@@ -49,7 +49,7 @@ impl Routes {
         Ok(Self { socket, known: vec![None; KNOWN_MAX], sequence: 0 })
     }
 
-    /// The way to an address, from one of ours if that is given. `None`: there is none, or the kernel does not say.
+    /// The route to an address, from one of our addresses if that is given. `None`: there is none, or the kernel names none.
     pub fn find(&mut self, to: IpAddr, from: Option<IpAddr>, generation: u64) -> Option<Egress> {
         let place = place_of(to);
         if let Some(known) = self.known[place]
@@ -80,7 +80,7 @@ impl Routes {
     }
 }
 
-/// Hears of changes to routes, addresses and interfaces.
+/// Notices changes of routes, addresses and interfaces.
 #[derive(Debug)]
 pub(super) struct RouteWatch {
     socket: OwnedFd,
@@ -165,7 +165,7 @@ impl Message {
     }
 }
 
-/// The route to an address in an answer; `None` for an error, and for what is neither a host of ours nor reached by a wire.
+/// The route to an address in an answer; `None` for an error, and for a destination that is neither local nor unicast.
 fn read_route(answer: &[u8], to: IpAddr) -> Option<Egress> {
     let kind = half(answer, 4)?;
     let route_type = *answer.get(HEADER_BYTES + 7)?;

@@ -306,7 +306,7 @@ impl Mapping {
         let stride = (shape.value_bytes as usize).next_multiple_of(8);
         let bytes = stride * shape.entries as usize;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours. The kernel
+        // SAFETY: a new mapping at an address of the kernel's choice touches none of our memory. The kernel
         // refuses a length beyond the map.
         let start = unsafe {
             libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, map.as_raw_fd(), 0)

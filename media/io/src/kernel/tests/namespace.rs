@@ -194,7 +194,7 @@ impl Frames {
 pub(in crate::kernel) fn send_in_pages(socket: &std::net::UdpSocket, bytes: &[u8]) {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     std::io::Write::write_all(&mut writer, bytes).expect("room in the pipe");
-    // SAFETY: moves bytes between two open files; no memory of ours is named.
+    // SAFETY: moves bytes between two open files; it names none of our memory.
     let moved = unsafe {
         let null = std::ptr::null_mut();
         libc::splice(reader.as_raw_fd(), null, socket.as_raw_fd(), null, bytes.len(), 0)
