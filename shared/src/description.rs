@@ -46,7 +46,7 @@ pub enum NotInKernel {
     NoTier,
     /// The core has to relay for the leg itself.
     NotRelayable(NotRelayable),
-    /// The kernel was asked and did not take the leg.
+    /// The kernel did not take the leg.
     NotTaken,
     /// Nothing prevents it: the next look of the core gives the leg to the kernel.
     NotYet,

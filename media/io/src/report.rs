@@ -86,7 +86,7 @@ pub enum StartError {
         /// The fault and its remedy.
         reason: String,
     },
-    /// The fast path was asked for and does not work here.
+    /// `media.fast_path` requires the fast path, which does not work here.
     #[error("media.fast_path is tc, but {reason}; or set media.fast_path to auto or off")]
     FastPathDenied {
         /// The fault and its remedy.

@@ -326,7 +326,7 @@ impl Bpffs {
         command.args(["--mount", "--propagation=private", "sh", "-c", script]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = command.spawn().expect("unshare runs");
-        // Behind the mount it says what it is told.
+        // `cat` runs once the mount is there, and then repeats its input.
         let stdin = holder.stdin.as_mut().expect("piped");
         stdin.write_all(b"mounted\n").expect("it reads");
         Output::of(holder.stdout.take().expect("piped")).wait_for("mounted");

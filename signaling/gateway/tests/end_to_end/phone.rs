@@ -21,7 +21,7 @@ pub struct Caller {
     environment: Vec<(&'static str, String)>,
 }
 
-/// What came of a call.
+/// A call that has ended: its log and its audio.
 pub struct Heard {
     pub printed: String,
     /// 16,000 Hz.
