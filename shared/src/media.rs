@@ -12,8 +12,9 @@ use bytes::Bytes;
 use crate::codec::Codec;
 use crate::description::LegDescription;
 use crate::feed::FeedEnd;
-use crate::ids::{FeedId, LegId, PlayId, RoomId, TapId};
+use crate::ids::{CoreId, FeedId, LegId, PlayId, RoomId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
+use crate::room::{Member, RoomCommand, RoomEvent};
 use crate::sink::Sink;
 
 /// Decoded audio ready to be sent in either codec: 8,000 samples a second, one byte each.
@@ -64,8 +65,8 @@ pub enum Joined {
     /// The party of this leg, which may be on another core. Both legs must be joined to each other; packets
     /// flow from the moment that the second one is. A leg joined to itself is an echo.
     Party(LegId),
-    /// A room, whose members hear the sum of all others. Refused with [`CommandRefusal::NoMixer`] until a core
-    /// has a mixer: the variant is the place where conferences enter.
+    /// A room, which is open on the core of the leg ([`crate::room`]). The leg is a silent member that hears
+    /// nothing until [`MediaCommand::SetMember`].
     Room(RoomId),
 }
 
@@ -93,7 +94,7 @@ pub struct TapLimits {
 /// `leg` is a leg of the core that receives the command, `tap` one of its taps and `feed` its feed, by the names that
 /// Control chose. A command for a leg that does not exist is answered by [`MediaEvent::Refused`].
 #[derive(Debug)]
-#[expect(missing_docs, reason = "`leg`, `tap` and `feed` mean the same in every variant")]
+#[expect(missing_docs, reason = "`leg`, `tap`, `feed` and `room` mean the same in every variant")]
 pub enum MediaCommand {
     /// Start a leg: it sends silence from now on, where its direction lets it send.
     StartLeg {
@@ -174,6 +175,21 @@ pub enum MediaCommand {
     },
     /// End a feed; audio that waits is dropped. Answered by [`MediaEvent::FeedEnded`] unless it had ended.
     StopFeed { leg: LegId, feed: FeedId },
+    /// Set what the leg, a member of a room, says and hears.
+    SetMember {
+        leg: LegId,
+        /// The whole of it, from the next tick on.
+        member: Member,
+    },
+    /// A command about a room.
+    Room {
+        /// The core that receives it.
+        core: CoreId,
+        /// The room; Control never uses a number twice.
+        room: RoomId,
+        /// What to do.
+        command: RoomCommand,
+    },
     /// Describe the leg. Changes nothing of it. Always answered by [`MediaEvent::Described`].
     Describe {
         leg: LegId,
@@ -183,9 +199,23 @@ pub enum MediaCommand {
 }
 
 impl MediaCommand {
-    /// The leg that the command names; its core is the one to send the command to.
-    pub const fn leg(&self) -> LegId {
+    /// The core to send the command to.
+    pub const fn core(&self) -> CoreId {
+        match self.target() {
+            Ok(leg) => leg.core,
+            Err(core) => core,
+        }
+    }
+
+    /// The leg that the command names; `None` where it is about a room.
+    pub fn leg(&self) -> Option<LegId> {
+        self.target().ok()
+    }
+
+    /// The leg, or the core of a command about a room.
+    const fn target(&self) -> Result<LegId, CoreId> {
         match self {
+            Self::Room { core, .. } => Err(*core),
             Self::StartLeg { leg, .. }
             | Self::UpdateLeg { leg, .. }
             | Self::StopLeg { leg, .. }
@@ -198,7 +228,8 @@ impl MediaCommand {
             | Self::StopTap { leg, .. }
             | Self::StartFeed { leg, .. }
             | Self::StopFeed { leg, .. }
-            | Self::Describe { leg, .. } => *leg,
+            | Self::SetMember { leg, .. }
+            | Self::Describe { leg, .. } => Ok(*leg),
         }
     }
 }
@@ -223,8 +254,10 @@ pub enum CommandRefusal {
     NoLeg,
     /// The slot or the port of a new leg is in use, or is not one of this core.
     Taken,
-    /// [`Joined::Room`]: no core mixes yet.
-    NoMixer,
+    /// The room is not open on this core.
+    NoRoom,
+    /// The core mixes its most rooms, members, or plays of a room already (`shared::limits`).
+    RoomsFull,
 }
 
 impl CommandRefusal {
@@ -233,7 +266,10 @@ impl CommandRefusal {
         match self {
             Self::NoLeg => "the leg is not up",
             Self::Taken => "its slot or port is in use, or is not of this core",
-            Self::NoMixer => "this core has no mixer for rooms",
+            Self::NoRoom => "the room is not open on this core",
+            Self::RoomsFull => {
+                "the core mixes its most rooms, members or prompts of a room already"
+            }
         }
     }
 }
@@ -266,7 +302,10 @@ pub enum PlayedValue {
 ///
 /// `leg` is the leg that the event is about, `tap` one of its taps, `feed` its feed, `cause` the reason for an end.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "`leg`, `tap`, `feed` and `cause` mean the same in every variant")]
+#[expect(
+    missing_docs,
+    reason = "`leg`, `tap`, `feed`, `room` and `cause` mean the same in every variant"
+)]
 pub enum MediaEvent {
     /// The box of a plan, to be dropped.
     PlanReturned(Box<LegPlan>),
@@ -323,6 +362,20 @@ pub enum MediaEvent {
         /// The highest mark that was reached; 0 where none was.
         mark: u32,
         cause: FeedEnd,
+    },
+    /// A member of a room began to speak, or stopped. Sent only for members whose voice somebody hears.
+    Talking {
+        leg: LegId,
+        /// Whether it speaks now.
+        is_talking: bool,
+    },
+    /// An event about a room.
+    Room {
+        /// The core that reports it.
+        core: CoreId,
+        room: RoomId,
+        /// What happened.
+        event: RoomEvent,
     },
     /// No valid packet arrived for the plan's media timeout, although the direction lets the party send.
     MediaTimeout { leg: LegId },

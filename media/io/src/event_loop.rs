@@ -384,6 +384,7 @@ fn is_informative(event: &MediaEvent) -> bool {
         MediaEvent::Latched { .. }
         | MediaEvent::Digit { .. }
         | MediaEvent::QualityChanged { .. }
+        | MediaEvent::Talking { .. }
         | MediaEvent::RtcpBye { .. } => true,
         MediaEvent::PlanReturned(_)
         | MediaEvent::Refused { .. }
@@ -393,6 +394,7 @@ fn is_informative(event: &MediaEvent) -> bool {
         | MediaEvent::FeedPlayed { .. }
         | MediaEvent::FeedEnded { .. }
         | MediaEvent::MediaTimeout { .. }
+        | MediaEvent::Room { .. }
         | MediaEvent::Described { .. } => false,
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! Nobody <--(Join)--> Party(own leg)      an echo: the leg's inbound line routes to its own outbound line
 //!        <--(Join)--> Party(other leg)    a bridge, once the other leg is joined back
-//!        --(Join)---> Room                refused: there is no mixer
+//!        --(Join)---> Room                refused: no room is open
 //! ```
 //!
 //! A bridge is two values, one at each leg, because the legs may be on two cores and each core knows its

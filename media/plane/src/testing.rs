@@ -239,7 +239,7 @@ impl World {
 
     /// Passes the command to the core of its leg.
     pub fn command(&mut self, command: MediaCommand) {
-        let core = usize::from(command.leg().core.0);
+        let core = usize::from(command.core().0);
         let (plane, hands) = &mut self.cores[core];
         plane.command(self.now, command, hands);
         self.settle();

@@ -190,6 +190,8 @@ impl Phone {
                 | MediaEvent::MediaTimeout { .. }
                 | MediaEvent::QualityChanged { .. }
                 | MediaEvent::RtcpBye { .. }
+                | MediaEvent::Talking { .. }
+                | MediaEvent::Room { .. }
                 | MediaEvent::Described { .. } => {}
             }
         }

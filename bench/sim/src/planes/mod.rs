@@ -520,7 +520,7 @@ impl Story {
     }
 
     fn command(&mut self, command: MediaCommand) {
-        let (plane, hands) = &mut self.cores[usize::from(command.leg().core.0)];
+        let (plane, hands) = &mut self.cores[usize::from(command.core().0)];
         plane.command(Instant::from_millis(self.now_ms), command, hands);
         self.take_events();
         let sent = self.settle();

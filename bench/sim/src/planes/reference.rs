@@ -346,6 +346,8 @@ impl Reference {
             | MediaEvent::QualityChanged { .. }
             | MediaEvent::RtcpBye { .. } => {}
             MediaEvent::Refused { .. }
+            | MediaEvent::Talking { .. }
+            | MediaEvent::Room { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::TapEnded { .. }
             | MediaEvent::MediaTimeout { .. } => self.wrong.push(format!("unasked: {event:?}")),

@@ -85,9 +85,12 @@ impl Cores {
             | MediaCommand::PauseTap { leg, .. }
             | MediaCommand::StopTap { leg, .. }
             | MediaCommand::StartFeed { leg, .. }
-            | MediaCommand::StopFeed { leg, .. } => {
+            | MediaCommand::StopFeed { leg, .. }
+            | MediaCommand::SetMember { leg, .. } => {
                 self.refuse(leg, CommandRefusal::NoLeg);
             }
+            // No document of this simulation opens a room.
+            MediaCommand::Room { .. } => {}
             MediaCommand::Describe { leg, mut description } => {
                 *description = self.legs.get(&leg).map(Leg::description);
                 self.events.push_back(MediaEvent::Described { leg, description });
@@ -143,7 +146,7 @@ impl Cores {
 
     fn join(&mut self, leg: LegId, joined: Joined) {
         match (self.legs.get_mut(&leg), joined) {
-            (Some(_), Joined::Room(_)) => self.refuse(leg, CommandRefusal::NoMixer),
+            (Some(_), Joined::Room(_)) => self.refuse(leg, CommandRefusal::NoRoom),
             (Some(known), _) => known.joined = joined,
             (None, _) => self.refuse(leg, CommandRefusal::NoLeg),
         }

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use shared::feed::FeedEnd;
 use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, Prompt, TapEnd};
-use shared::{CommandRefusal, Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
+use shared::{
+    CommandRefusal, Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId, RoomCommand,
+    RoomEvent,
+};
 
 use crate::address::PackedAddress;
 use crate::clock;
@@ -27,8 +30,9 @@ use super::Plane;
 impl Plane {
     pub(super) fn carry_out(&mut self, now: Instant, command: MediaCommand, out: &mut impl Output) {
         // A description must not disturb what it describes.
-        if !matches!(command, MediaCommand::Describe { .. }) {
-            self.take_back_leg(command.leg(), out);
+        let disturbs = !matches!(command, MediaCommand::Describe { .. });
+        if let Some(leg) = command.leg().filter(|_| disturbs) {
+            self.take_back_leg(leg, out);
         }
         match command {
             MediaCommand::StartLeg { leg, plan } => {
@@ -85,6 +89,13 @@ impl Plane {
                 Some(slot) => self.stop_feed(slot, feed, out),
                 None => self.refuse(leg, out),
             },
+            MediaCommand::SetMember { leg, .. } => {
+                self.refuse_for(leg, CommandRefusal::NoRoom, out);
+            }
+            MediaCommand::Room { core, room, command } => {
+                let event = refuse_room(command);
+                out.event(MediaEvent::Room { core, room, event });
+            }
             MediaCommand::Describe { leg, mut description } => {
                 *description = self.slot_of(leg).and_then(|slot| self.describe(slot, out));
                 out.event(MediaEvent::Described { leg, description });
@@ -310,5 +321,16 @@ pub(super) fn destination(plan: &LegPlan, inbound: &Inbound) -> PackedAddress {
         (None, _) => PackedAddress::NONE,
         (Some(remote), Latch::Open) => PackedAddress::new(remote),
         (Some(_), Latch::Deciding { .. } | Latch::Locked) => inbound.source,
+    }
+}
+
+/// The refusal of a command about a room.
+fn refuse_room(command: RoomCommand) -> RoomEvent {
+    match command {
+        RoomCommand::Play { play, prompt, .. } => {
+            RoomEvent::PlayEnded { play, cause: PlayEnd::Stopped, prompt }
+        }
+        RoomCommand::StartTap { tap, .. } => RoomEvent::TapEnded { tap, cause: TapEnd::Refused },
+        _ => RoomEvent::Refused { reason: CommandRefusal::NoRoom },
     }
 }

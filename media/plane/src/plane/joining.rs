@@ -11,10 +11,10 @@ impl Plane {
     /// Joins the leg in a slot to its new other end.
     ///
     /// # Errors
-    /// [`CommandRefusal::NoMixer`] for a room: the leg keeps the other end that it has.
+    /// [`CommandRefusal::NoRoom`] for a room: the leg keeps the other end that it has.
     pub(super) fn join(&mut self, slot: usize, joined: Joined) -> Result<(), CommandRefusal> {
         if matches!(joined, Joined::Room(_)) {
-            return Err(CommandRefusal::NoMixer);
+            return Err(CommandRefusal::NoRoom);
         }
         let parts = self.legs.parts(slot).ok_or(CommandRefusal::NoLeg)?;
         let LegParts { leg, outbound, .. } = parts;

@@ -300,6 +300,8 @@ impl Control {
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
             // Control opens no feed.
             MediaEvent::FeedPlayed { .. } | MediaEvent::FeedEnded { .. } => {}
+            // Control opens no room.
+            MediaEvent::Talking { .. } | MediaEvent::Room { .. } => {}
             MediaEvent::MediaTimeout { leg } => {
                 let Some(sid) = self.links.call_of_leg(leg) else { return };
                 self.end_session(sid);

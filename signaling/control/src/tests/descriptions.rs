@@ -36,7 +36,7 @@ fn answer(rig: &mut Rig, token: u64) -> Option<Result<Value, (u16, String)>> {
 /// The legs that the cores were asked for since the last call.
 fn asked(rig: &mut Rig) -> Vec<LegId> {
     let describes = |command: &mut MediaCommand| matches!(command, MediaCommand::Describe { .. });
-    rig.media.extract_if(.., describes).map(|command| command.leg()).collect()
+    rig.media.extract_if(.., describes).filter_map(|command| command.leg()).collect()
 }
 
 fn describe(rig: &mut Rig, leg: LegId, description: Option<LegDescription>) {

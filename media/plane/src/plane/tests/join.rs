@@ -14,7 +14,7 @@ fn a_room_is_refused_by_name_and_the_leg_keeps_its_other_end() {
     world.command(MediaCommand::Join { leg, joined: Joined::Room(RoomId(1)) });
     let events = world.events();
     let [MediaEvent::Refused { leg: refused, reason }] = events[..] else { panic!("{events:?}") };
-    assert_eq!((refused, reason), (leg, CommandRefusal::NoMixer));
+    assert_eq!((refused, reason), (leg, CommandRefusal::NoRoom));
     assert_eq!(world.cores[0].0.meters().commands_refused, 1);
     for (from, to) in [(a, b), (b, a)] {
         assert!(matches!(world.speak(from, &[9; 160]), Received::Forward { .. }));
