@@ -18,6 +18,7 @@ pub mod leg;
 pub mod limits;
 pub mod media;
 pub mod own;
+pub mod playback;
 pub mod quality;
 pub mod random;
 pub mod refusal;

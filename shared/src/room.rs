@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use crate::ids::{CoreId, LegId, PlayId, TapId};
-use crate::media::{CommandRefusal, PlayEnd, Prompt, TapEnd, TapLimits};
+use crate::playback::{CommandRefusal, PlayEnd, Prompt, TapEnd, TapLimits};
 use crate::sink::Sink;
 
 /// Who hears the voice of a member.
