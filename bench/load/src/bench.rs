@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Trouble;
 use crate::machine::Machine;
+use crate::media::Site;
 use crate::report::Section;
 use crate::{BenchArguments, Part, calls, dsp, media, messages, registrar, transactions};
 
@@ -16,7 +17,7 @@ use crate::{BenchArguments, Part, calls, dsp, media, messages, registrar, transa
 pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
     let machine = Machine::read();
     // Before the clock starts: how long a build takes says nothing about the gateway.
-    let parts = [Part::Calls, Part::Media, Part::Memory, Part::Registrar];
+    let parts = [Part::Calls, Part::Media, Part::Veth, Part::Memory, Part::Registrar];
     let needs_gateway = parts.iter().any(|part| wants(arguments, *part));
     let gateway: Result<PathBuf, Trouble> = match &arguments.gateway {
         _ if !needs_gateway => Err("not asked for".into()),
@@ -43,7 +44,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
 }
 
 /// No round begins later after the bench's start.
-const TIME_MAX: Duration = Duration::from_secs(1_200);
+const TIME_MAX: Duration = Duration::from_secs(2_400);
 
 #[derive(Default)]
 struct Results {
@@ -79,21 +80,7 @@ fn measure(
         let effort = dsp::Effort { rounds, round, may_install: !arguments.no_install };
         results.sections.extend(dsp::measure(effort));
     }
-    if wants(arguments, Part::Media) {
-        let effort = media::Effort {
-            rounds: if quick { 2 } else { 5 },
-            burst: Duration::from_millis(if quick { 300 } else { 650 }),
-            quick,
-            deadline,
-            may_install: !arguments.no_install,
-            plots: plots.clone(),
-        };
-        let binary = gateway.as_ref().map(PathBuf::as_path);
-        let measured = media::measure(binary, &effort);
-        results.sections.extend(measured.sections);
-        results.rtpengine = Some(measured.rtpengine);
-        results.is_broken |= measured.is_broken;
-    }
+    measure_media(arguments, &gateway, deadline, &mut results);
     if wants(arguments, Part::Registrar)
         && let Ok(binary) = &gateway
     {
@@ -123,6 +110,49 @@ fn measure(
         results.is_broken |= measured.is_broken;
     }
     results
+}
+
+fn measure_media(
+    arguments: &BenchArguments,
+    gateway: &Result<PathBuf, Trouble>,
+    deadline: Instant,
+    results: &mut Results,
+) {
+    let parts = [Part::Media, Part::Veth];
+    if !parts.iter().any(|part| wants(arguments, *part)) {
+        return;
+    }
+    let quick = arguments.quick;
+    let effort = media::Effort {
+        rounds: if quick { 2 } else { 5 },
+        burst: Duration::from_millis(if quick { 300 } else { 650 }),
+        quick,
+        deadline,
+        plots: arguments.report.with_file_name("plots"),
+    };
+    let peer = media::find_peer(!arguments.no_install);
+    if wants(arguments, Part::Media) {
+        // First, because sockets that this process opens and closes later show in the kernel's memory.
+        results.sections.push(media::memory_of_a_call());
+    }
+    for part in parts.into_iter().filter(|part| wants(arguments, *part)) {
+        let site = if part == Part::Media { Ok(Site::Loopback) } else { Site::veth() };
+        let binary = gateway.as_ref().map(PathBuf::as_path);
+        let measured =
+            site.and_then(|site| site.run(|| media::measure(&site, binary, &peer, &effort)));
+        match measured {
+            Ok(measured) => {
+                results.sections.extend(measured.sections);
+                results.is_broken |= measured.is_broken;
+            }
+            Err(trouble) => {
+                let mut section = Section::new("Media on veth", &[]);
+                section.note(format!("NOT MEASURED: {trouble}."));
+                results.sections.push(section);
+            }
+        }
+    }
+    results.rtpengine = Some(peer);
 }
 
 fn heading(machine: &Machine, results: &Results, quick: bool, took: Duration) -> String {

@@ -10,6 +10,7 @@ mod machine;
 mod machine_time;
 mod media;
 mod messages;
+mod namespace;
 mod registrar;
 mod report;
 mod rounds;
@@ -66,8 +67,10 @@ pub(crate) enum Part {
     Sip,
     /// Samples: the DTMF detector beside spandsp's, G.711 beside a copy.
     Dsp,
-    /// Relayed and transcoded packets.
+    /// Relayed and transcoded packets on loopback.
     Media,
+    /// The same on a veth pair between two network namespaces.
+    Veth,
     /// Calls a second through the gateway.
     Calls,
     /// Memory a call.

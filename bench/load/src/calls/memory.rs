@@ -15,7 +15,7 @@ use super::gateway::Gateway;
 use super::rest::{self, Login};
 use crate::chart::{self, Axes, Line};
 use crate::endpoint::Trouble;
-use crate::media::{Product, Setup, Tiers, parties_socket};
+use crate::media::{Place, Product, Setup, Tiers, parties_socket};
 use crate::report::{Section, whole};
 
 /// Bridged calls at once, first to last.
@@ -46,8 +46,8 @@ pub(crate) fn measure(binary: &Path, quick: bool, deadline: Instant, plots: &Pat
 fn measure_bridged(binary: &Path, quick: bool) -> Result<Section, Trouble> {
     let mut section = Section::new("Memory of bridged calls", COLUMNS);
     let kernel_before = kernel_bytes();
-    let mut product = Product::start(binary, Tiers::DEFAULT, Ipv4Addr::LOCALHOST, None)?;
-    let socket = parties_socket()?;
+    let mut product = Product::start(binary, Tiers::DEFAULT, Place::LOOPBACK)?;
+    let socket = parties_socket(Ipv4Addr::LOCALHOST)?;
     let idle = Reading { resident: product.resident_bytes()?, kernel: kernel_bytes() };
     let mut last = (0, idle);
     for &calls in if quick { STEPS_QUICK } else { STEPS } {
@@ -56,6 +56,7 @@ fn measure_bridged(binary: &Path, quick: bool) -> Result<Section, Trouble> {
             codecs: [Codec::Pcmu; 2],
             is_secured: false,
             parties: socket.local_addr()?,
+            relay: Ipv4Addr::LOCALHOST.into(),
             cpu: 0,
         };
         product.bring_up(&setup)?;

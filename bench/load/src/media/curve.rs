@@ -1,19 +1,22 @@
 //! The table of what a relayed packet costs over the number of streams. Pure.
 
+use super::contender::Contender;
 use super::plot::relays;
+use super::scenario::Scenario;
+use super::site::Site;
 use super::tally::Tally;
-use super::{Contender, Scenario};
 use crate::report::{Section, whole};
 
 /// A column a number of streams that was measured saturated, and the spread over all of them.
-pub(super) fn section(tallies: &[(&Scenario, Tally)]) -> Section {
+pub(super) fn section(tallies: &[(&Scenario, Tally)], site: &Site) -> Section {
     let mut measured: Vec<_> = relays(tallies, true).collect();
     measured.sort_by_key(|(scenario, _)| scenario.streams);
     let streams = measured.iter().map(|(scenario, _)| format!("{} streams", scenario.streams));
     let columns: Vec<String> =
         ["relay".to_owned()].into_iter().chain(streams).chain(["spread".to_owned()]).collect();
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut section = Section::new("Media: CPU ns of the machine that a relay adds", &columns);
+    let title = format!("Media on {}: CPU ns of the machine that a relay adds", site.name());
+    let mut section = Section::new(&title, &columns);
     for contender in Contender::RELAYS {
         let costs: Vec<Option<f64>> =
             measured.iter().map(|(_, tally)| tally.added_ns(contender)).collect();

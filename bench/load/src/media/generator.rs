@@ -56,6 +56,8 @@ impl Outcome {
 /// All parties. Streams `2n` and `2n + 1` are the two directions of one call.
 pub(crate) struct Generator {
     socket: UdpSocket,
+    /// Where packets arrive; `None`: at the socket that sent them.
+    receiver: Option<UdpSocket>,
     streams: Vec<Stream>,
     /// The party that a relay's port sends to. Needed where some speak SRTP, since all parties share one socket.
     stream_of_port: BTreeMap<u16, usize>,
@@ -84,12 +86,12 @@ struct Stream {
 /// A packet that is older than this many of its stream has no delay: 0.64 s of real time.
 const SEND_TIMES: usize = 32;
 
-/// Opens the socket of all parties, before the relay, which must know its address.
+/// Opens a socket of all parties, before the relay, which must know its address.
 ///
 /// # Errors
 /// The system refuses a socket.
-pub(crate) fn parties_socket() -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+pub(crate) fn parties_socket(address: Ipv4Addr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((address, 0))?;
     socket.set_nonblocking(true)?;
     SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     Ok(socket)
@@ -122,6 +124,7 @@ impl Generator {
         };
         Self {
             socket,
+            receiver: None,
             stream_of_port: if keys.is_empty() { BTreeMap::new() } else { ports.collect() },
             streams: targets.iter().enumerate().map(stream).collect(),
             payloads: Payloads::new(),
@@ -129,6 +132,11 @@ impl Generator {
             next: 0,
             epoch: Instant::now(),
         }
+    }
+
+    /// Takes packets from another socket than the one that sends them.
+    pub fn receiving_at(self, receiver: Option<UdpSocket>) -> Self {
+        Self { receiver, ..self }
     }
 
     /// Sends for `duration`, then waits for packets under way. Spins: it occupies its CPU.
@@ -222,7 +230,8 @@ impl Generator {
     fn take_one(&mut self, outcome: &mut Outcome) -> io::Result<bool> {
         let mut bytes = [0_u8; 2_048];
         loop {
-            let (len, source) = match self.socket.recv_from(&mut bytes) {
+            let receiver = self.receiver.as_ref().unwrap_or(&self.socket);
+            let (len, source) = match receiver.recv_from(&mut bytes) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if is_loss(&error) => continue,

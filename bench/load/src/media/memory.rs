@@ -52,7 +52,8 @@ fn kernel_bytes_a_call(
     small.map_err(tried("making the parties' socket small"))?;
     let parties = socket.local_addr().map_err(tried("opening the parties' socket"))?;
     let codecs = [shared::Codec::Pcmu; 2];
-    let setup = Setup { streams: CALLS * 2, codecs, is_secured: false, parties, cpu };
+    let setup =
+        Setup { streams: CALLS * 2, codecs, is_secured: false, parties, relay: parties.ip(), cpu };
     let before = kernel_bytes_at_rest();
     let mut own = Own::open(backend, WaitSettings::default(), &setup)?;
     let idle = kernel_bytes_at_rest();

@@ -52,7 +52,7 @@ impl Own {
             cpus: io::Cpus::List(vec![setup.cpu]),
             backend,
             wait,
-            addresses: vec![setup.parties.ip()],
+            addresses: vec![setup.relay],
             ports: FIRST_PORT..=last,
             legs_max: setup.streams,
             taps_max: BySink::only(Sink::Recorder, 1),
@@ -65,7 +65,7 @@ impl Own {
         if ports.len() < setup.streams {
             return Err(format!("{} of {} ports are free", ports.len(), setup.streams).into());
         }
-        let targets = ports.iter().map(|port| (setup.parties.ip(), port.rtp).into()).collect();
+        let targets = ports.iter().map(|port| (setup.relay, port.rtp).into()).collect();
         let mut threads = schedstat::own_threads(CORE_THREAD).map_err(tried("reading /proc"))?;
         // A core of the round before may still be ending; it has the lower id.
         threads.drain(..threads.len().saturating_sub(1));

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use super::contender::Contender;
 use super::generator::Pace;
+use super::scenario::{RELAY, Scenario};
+use super::site::Site;
 use super::tally::Tally;
-use super::{Contender, RELAY, Scenario};
 use crate::chart::{self, Axes, Line};
 use crate::report::Section;
 
 /// Draws all plots; the section names their files, or the reason why one is missing.
-pub(super) fn draw(tallies: &[(&Scenario, Tally)], folder: &Path) -> Section {
-    let mut section = Section::new("Media: plots", &[]);
+pub(super) fn draw(tallies: &[(&Scenario, Tally)], site: &Site, folder: &Path) -> Section {
+    let mut section = Section::new(&format!("Media on {}: plots", site.name()), &[]);
     let cost = Axes {
         title: "CPU time of the machine that a relayed packet adds, saturated",
         x: "streams (two a call)",
@@ -35,8 +37,9 @@ pub(super) fn draw(tallies: &[(&Scenario, Tally)], folder: &Path) -> Section {
         ("relay-delay.svg", delay, delays(tallies)),
     ];
     for (name, axes, lines) in plots {
-        match chart::draw(&axes, &lines, &folder.join(name)) {
-            Ok(()) => section.note(format!("{}", folder.join(name).display())),
+        let name = format!("{}-{name}", site.name());
+        match chart::draw(&axes, &lines, &folder.join(&name)) {
+            Ok(()) => section.note(format!("{}", folder.join(&name).display())),
             Err(error) => section.note(format!("{name}: NOT DRAWN: {error}.")),
         }
     }

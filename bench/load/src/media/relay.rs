@@ -1,7 +1,7 @@
 //! The face of every measured relay, ours and their peers. Pure.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use shared::{Codec, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite};
 
@@ -56,6 +56,8 @@ pub(crate) struct Setup {
     pub is_secured: bool,
     /// Address of the socket of both parties.
     pub parties: SocketAddr,
+    /// The local address of a relay that has none of its own.
+    pub relay: IpAddr,
     /// The CPU to run on.
     pub cpu: usize,
 }

@@ -74,7 +74,7 @@ impl Rtpengine {
             .args(["--media-num-threads=1", "--log-level=0", "--log-stderr", "--tos=184"])
             // Calls without media must survive the pauses between rounds.
             .args(["--timeout=3600", "--silent-timeout=3600", "--offer-timeout=3600"])
-            .arg(format!("--interface={}", setup.parties.ip()))
+            .arg(format!("--interface={}", setup.relay))
             .arg(format!("--listen-ng={control}"))
             .args([format!("--port-min={FIRST_PORT}"), format!("--port-max={LAST_PORT}")])
             .stdin(Stdio::null())
@@ -200,7 +200,7 @@ impl Ng {
             None => None,
             Some(offered) => Some(SrtpKeys { send: offered.key, receive: crypto(&answer)?.key }),
         };
-        let ip = setup.parties.ip();
+        let ip = setup.relay;
         Ok(([(ip, port_a).into(), (ip, port_b).into()], keys))
     }
 

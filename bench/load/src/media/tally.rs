@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::Contender;
+use super::contender::Contender;
 use super::generator::Pace;
 use super::round::Figures;
 use crate::report::{Section, factor, whole};
@@ -120,6 +120,7 @@ impl Tally {
             cells.extend([
                 factor(times(Contender::Rtpengine)),
                 factor(times(Contender::Portable)),
+                factor(self.over_bare(entry).median()),
                 whole(median(&entry.machine_ns)),
                 whole(median(&self.added(entry))),
                 whole(entry.else_percent.median()),
@@ -197,6 +198,16 @@ impl Tally {
         times
     }
 
+    /// CPU time of the relay's threads divided by that of the bare loop. The kernel relays on other threads.
+    fn over_bare(&self, entry: &Entry) -> Rounds {
+        let is_in_user_space =
+            !matches!(entry.contender, Contender::NoRelay | Contender::Tc | Contender::BareLoop);
+        match self.find(Contender::BareLoop).filter(|_| is_in_user_space) {
+            Some(bare) => self.times(entry.contender, bare, Entry::thread_ns),
+            None => Rounds::default(),
+        }
+    }
+
     fn entry(&mut self, contender: Contender) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|entry| entry.contender == contender)
     }
@@ -217,6 +228,7 @@ const COLUMNS: &[&str] = &[
     "quiet rounds",
     "CPU of rtpengine / this",
     "CPU of portable / this",
+    "CPU of this / bare loop",
     "machine ns/packet",
     "of it added by the relay",
     "else %",

@@ -1,0 +1,44 @@
+//! The relays that are compared. Pure.
+
+/// A relay to measure, with its wait policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contender {
+    /// Parties send to each other: the cost without a relay.
+    NoRelay,
+    /// One system call to receive a packet and one to send it, and no code in between: what user space must pay.
+    BareLoop,
+    /// Our program at the tc hook, on legs that cores on io_uring gave to it.
+    Tc,
+    /// Our core on io_uring by default: it waits for batches where it is woken often.
+    IoUring,
+    /// Our core on io_uring, woken for each packet.
+    IoUringOneByOne,
+    /// Our core on epoll.
+    Portable,
+    /// The peer.
+    Rtpengine,
+}
+
+impl Contender {
+    /// All that relay.
+    pub const RELAYS: [Self; 6] = [
+        Self::Tc,
+        Self::IoUring,
+        Self::Rtpengine,
+        Self::Portable,
+        Self::IoUringOneByOne,
+        Self::BareLoop,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoRelay => "no relay",
+            Self::BareLoop => "bare recv/send loop",
+            Self::Tc => "sidetone kernel, tc",
+            Self::IoUring => "sidetone io_uring, adaptive wait",
+            Self::IoUringOneByOne => "sidetone io_uring, wake on 1",
+            Self::Portable => "sidetone portable (epoll)",
+            Self::Rtpengine => "rtpengine, userspace, 1 thread",
+        }
+    }
+}
