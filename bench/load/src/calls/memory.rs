@@ -168,6 +168,8 @@ fn hold(
     let application = Application::start(vec![document])?;
     let gateway = Gateway::start(binary, Ipv4Addr::LOCALHOST, HELD_PORTS)?;
     rest::make_domain(&gateway, "held", &application.url("/hold"), login)?;
+    // The gateway refuses media on ports that belong to other services (below 1024), so callers name one of their own.
+    let media = parties_socket(Ipv4Addr::LOCALHOST)?;
     let plan = Plan {
         rate: HELD_RATE,
         calls: 0,
@@ -176,7 +178,7 @@ fn hold(
         authorities: gateway.authorities(),
         transport,
         login,
-        media_port: 9,
+        media_port: media.local_addr()?.port(),
         patience: HELD_PATIENCE,
     };
     let mut callers = caller::Held::open(&plan)?;
