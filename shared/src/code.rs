@@ -172,6 +172,10 @@ codes! {
     ACCESS_CONTROL_LISTS_MAX = 21255, "The account has the most IP access control lists it may have.";
     ASYNC_AMD_CALLBACK = 21262, "AsyncAmd needs an AsyncAmdStatusCallback.";
     BYOC_TRUNK_SID = 21300, "Unknown BYOC trunk.";
+    APPLICATIONS_MAX = 21301, "The account has the most applications it may have.";
+    RESOURCE_URL = 21402, "The URL is not a valid absolute http or https URL.";
+    RESOURCE_METHOD = 21403, "The method is neither GET nor POST.";
+    FALLBACK_ALONE = 21405, "A fallback URL without a URL.";
     ACCOUNT_STATUS = 21475, "Not a status of an account.";
     PARENT_SUSPENDED = 21476, "The parent account is not active.";
     MAIN_ACCOUNT_STATUS = 21477, "The status of a main account cannot be set.";

@@ -298,6 +298,8 @@ pub const SUB_ACCOUNTS_MAX: usize = 1_000;
 pub const KEYS_ACCOUNT_MAX: usize = 1_000;
 /// SIP domains of an account. Past it: 21230.
 pub const DOMAINS_ACCOUNT_MAX: usize = 100;
+/// TwiML applications of an account. Past it: 21301.
+pub const APPLICATIONS_ACCOUNT_MAX: usize = 1_000;
 /// Credential lists of an account. Past it: 21239.
 pub const CREDENTIAL_LISTS_ACCOUNT_MAX: usize = 100;
 /// Credentials of a list. Past it: 21242.

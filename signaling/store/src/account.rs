@@ -37,6 +37,7 @@ resource! {
         limit_reached: (Code::SUBACCOUNTS_MAX, "subaccounts of an account"),
         collections: &[Collection { path: "Accounts", list_key: "accounts" }],
         below: &[
+            ("applications", "Applications"),
             ("balance", "Balance"),
             ("calls", "Calls"),
             ("keys", "Keys"),

@@ -24,6 +24,8 @@ macro_rules! resources {
             ip_lists: IpAccessControlList = crate::credential::IpAccessControlList, shared::IpAccessControlListSid;
             /// An address of one.
             ip_addresses: IpAddress = crate::credential::IpAddress, shared::IpAddressSid;
+            /// A TwiML application.
+            applications: Application = crate::application::Application, shared::ApplicationSid;
         }
     };
 }

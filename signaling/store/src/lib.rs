@@ -4,6 +4,7 @@
 
 mod account;
 mod admission;
+mod application;
 mod binding;
 mod calls;
 mod change;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use account::{Account, AccountParameters, AccountStatus, Key, KeyParameters};
 pub use admission::Admission;
+pub use application::{Application, ApplicationParameters, VoiceUrls};
 pub use binding::{BindingChanges, BindingRecord};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,

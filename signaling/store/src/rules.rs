@@ -71,6 +71,15 @@ pub(crate) fn rename(
     Ok(())
 }
 
+/// A fallback URL is fetched where the URL fails, so a request that sets one alone is a mistake.
+pub(crate) fn fallback_has_url(fallback: &Patch<String>, has_url: bool) -> Result<(), WriteError> {
+    if fallback.value().is_none() || has_url {
+        return Ok(());
+    }
+    let message = "VoiceFallbackUrl needs a VoiceUrl: it is fetched where that one fails";
+    Err(WriteError::invalid(Code::FALLBACK_ALONE, message))
+}
+
 /// A SIP user name: 1 to 32 characters that need no quoting or escaping in a digest header.
 pub(crate) fn username(name: &str) -> Result<(), WriteError> {
     if name.is_empty() {

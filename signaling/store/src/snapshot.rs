@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shared::{AccountSid, DomainSid, IpAccessControlListSid};
+use shared::{AccountSid, ApplicationSid, DomainSid, IpAccessControlListSid};
 
 use crate::account::{Account, AccountStatus};
+use crate::application::Application;
 use crate::change::Change;
 use crate::descriptions::Resource;
 use crate::domain::{Domain, DomainAuth, MappedList, Mapping, MappingKind};
@@ -84,6 +85,15 @@ impl Snapshot {
     /// Every SIP domain, oldest SID first.
     pub fn domains(&self) -> impl Iterator<Item = &Arc<Domain>> {
         self.tables.domains.iter()
+    }
+
+    /// The TwiML application with this SID, where it belongs to the account: another account's counts as none.
+    pub fn application(
+        &self,
+        account: AccountSid,
+        sid: ApplicationSid,
+    ) -> Option<&Arc<Application>> {
+        self.tables.applications.get(sid.0).filter(|row| row.account == account)
     }
 
     /// The SIP domain with these labels before `.sip`.

@@ -23,6 +23,7 @@ fn an_account_looks_as_the_contract_shows_it() {
             "date_updated": DATE,
             "uri": format!("{base}.json"),
             "subresource_uris": {
+                "applications": format!("{base}/Applications.json"),
                 "balance": format!("{base}/Balance.json"),
                 "calls": format!("{base}/Calls.json"),
                 "keys": format!("{base}/Keys.json"),

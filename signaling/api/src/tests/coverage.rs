@@ -160,6 +160,7 @@ impl World {
             answer.sid()
         };
         make("Key", "/Keys.json".into(), "FriendlyName=a");
+        make("Application", "/Applications.json".into(), "FriendlyName=a");
         let domain =
             make("DomainSid", "/SIP/Domains.json".into(), "DomainName=a.sip.sidetone.test");
         let list = make("CredentialListSid", "/SIP/CredentialLists.json".into(), "FriendlyName=a");
@@ -255,6 +256,7 @@ impl World {
             () if path.contains("/Recordings/") => "Recording",
             () if path.contains("/Notifications/") || path.contains("/Alerts/") => "Notification",
             () if path.contains("Keys/") => "Key",
+            () if path.contains("/Applications/") => "Application",
             () if path.contains("/CredentialListMappings/") => "CredentialListSid",
             () if path.contains("/IpAccessControlListMappings/") => "IpAccessControlListSid",
             () if path.contains("/Credentials/") => "Credential",

@@ -2,6 +2,7 @@
 
 mod absent;
 mod accounts;
+mod applications;
 mod calls;
 mod coverage;
 mod history;

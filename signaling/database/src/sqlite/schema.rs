@@ -268,4 +268,30 @@ CREATE TABLE bindings (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bindings_by_domain ON bindings(domain, sid);
 ",
+    "
+CREATE TABLE applications (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    friendly_name TEXT,
+    api_version TEXT NOT NULL,
+    voice_url TEXT,
+    voice_method TEXT NOT NULL,
+    voice_fallback_url TEXT,
+    voice_fallback_method TEXT NOT NULL,
+    status_callback TEXT,
+    status_callback_method TEXT NOT NULL,
+    voice_caller_id_lookup INTEGER NOT NULL,
+    public_connect INTEGER NOT NULL,
+    sms_url TEXT,
+    sms_method TEXT NOT NULL,
+    sms_fallback_url TEXT,
+    sms_fallback_method TEXT NOT NULL,
+    sms_status_callback TEXT,
+    message_status_callback TEXT,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX applications_by_account ON applications(account, sid);
+",
 ];

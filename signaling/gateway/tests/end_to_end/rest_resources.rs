@@ -28,6 +28,15 @@ fn the_node_sdk_walks_over_every_resource() {
 }
 
 #[test]
+fn the_sdks_walk_over_applications() {
+    let gateway = Gateway::start("");
+    let printed = sdk::python(&gateway, include_str!("rest_numbers.py"));
+    assert_eq!(printed.trim(), "walked");
+    let printed = sdk::node(&gateway, include_str!("rest_numbers.js"));
+    assert_eq!(printed.trim(), "walked");
+}
+
+#[test]
 fn a_recorded_call_is_there_in_every_view_and_its_audio_goes_with_its_recording() {
     let gateway = Gateway::start("");
     let application = Application::start(|asked| match asked.path.as_str() {

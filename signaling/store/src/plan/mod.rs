@@ -8,6 +8,7 @@
 
 mod accounts;
 mod addresses;
+mod applications;
 mod credentials;
 mod domains;
 
