@@ -59,16 +59,8 @@ impl Gateway {
     /// # Errors
     /// It does not start; says the end of its log.
     pub fn start(binary: &Path, address: Ipv4Addr, media: &str) -> Result<Self, Trouble> {
-        Self::start_on(binary, &[address], media)
-    }
-
-    /// As [`Self::start`], with SIP on the first address and media on all of them.
-    ///
-    /// # Errors
-    /// It does not start; says the end of its log.
-    pub fn start_on(binary: &Path, addresses: &[Ipv4Addr], media: &str) -> Result<Self, Trouble> {
         let folder = tempfile::tempdir()?;
-        let settings = settings_text(folder.path(), addresses, media).ok_or("no address")?;
+        let settings = settings_text(folder.path(), address, media);
         Self::start_in(folder, binary, &settings)
     }
 
@@ -211,15 +203,13 @@ const START_MAX: Duration = Duration::from_secs(30);
 const DRAIN_WAIT: Duration = Duration::from_millis(300);
 const END_WAIT: Duration = Duration::from_secs(5);
 
-/// All defaults but the addresses, free ports and the folder.
-fn settings_text(folder: &Path, addresses: &[Ipv4Addr], media: &str) -> Option<String> {
+/// All defaults but loopback, free ports and the folder.
+fn settings_text(folder: &Path, address: Ipv4Addr, media: &str) -> String {
     let data = folder.join("data");
-    let address = addresses.first()?;
-    let all: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
-    Some(format!(
+    format!(
         "[node]\ndata_dir = {data:?}\n[sip]\nudp = [\"{address}:0\"]\ntcp = [\"{address}:0\"]\ntls = [\"{address}:0\"]\n\
-         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = {all:?}\n{media}"
-    ))
+         [http]\nlisten = [\"127.0.0.1:0\"]\n[media]\naddresses = [\"{address}\"]\n{media}"
+    )
 }
 
 fn wait_ready(child: &mut Child) -> Option<String> {

@@ -120,6 +120,8 @@ pub enum Step {
     Pin,
     /// Looking at an interface.
     Interface,
+    /// Running the program on frames that the kernel makes.
+    RunFrames,
 }
 
 impl fmt::Display for Step {
@@ -131,6 +133,7 @@ impl fmt::Display for Step {
             Self::Attach => "attaching the BPF program",
             Self::Pin => "pinning to the BPF file system",
             Self::Interface => "looking at a network interface",
+            Self::RunFrames => "running the BPF program on frames",
         })
     }
 }

@@ -175,6 +175,11 @@ impl FastPath {
         }
     }
 
+    /// The program of the XDP hook, once it is attached somewhere.
+    pub(super) const fn xdp_program(&self) -> Option<&OwnedFd> {
+        self.xdp.as_ref()
+    }
+
     fn settings_cells(&self) -> &SettingsCells {
         self.settings.memory.settings()
     }
@@ -307,7 +312,7 @@ fn grid(config: &FastPathConfig) -> Result<Grid, KernelError> {
 }
 
 /// Index of an interface that carries Ethernet frames. Loopback does.
-fn ethernet_index(name: &str) -> Result<u32, KernelError> {
+pub(super) fn ethernet_index(name: &str) -> Result<u32, KernelError> {
     let missing = || KernelError::NoInterface { name: name.to_owned() };
     let socket =
         rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None);
@@ -332,7 +337,7 @@ fn verdict(attach: Attach, words: &[u64]) -> Option<KernelError> {
     Some(KernelError::Verifier { log: String::from_utf8_lossy(&log[start..end]).into_owned() })
 }
 
-fn explain(step: Step) -> impl Fn(io::Error) -> KernelError {
+pub(super) fn explain(step: Step) -> impl Fn(io::Error) -> KernelError {
     move |source| Host::read().explain(step, source)
 }
 

@@ -20,6 +20,7 @@
 mod entry;
 mod error;
 mod fast_path;
+mod frames;
 mod image;
 #[cfg(test)]
 mod interleavings;
@@ -38,6 +39,7 @@ mod word;
 pub use entry::{Entry, Figures, NotGiven};
 pub use error::{KernelError, Missing, Step};
 pub use fast_path::{FastPath, FastPathConfig, Found, Hook};
+pub use frames::{DropAll, FrameRun, FrameWay, FramesRun, drop_all};
 pub use rule::{Excluded, Family, Ineligible, Route, Rule};
 pub use service::{LEASE, Service, pins_for, probe};
 pub use tier::LEG_BYTES;

@@ -20,10 +20,10 @@ use super::layout::{EntryCells, SettingsCells};
 #[repr(i32)]
 enum Command {
     MapCreate = 0,
+    MapUpdate = 2,
     ProgramLoad = 5,
     Pin = 6,
     GetPinned = 7,
-    #[cfg(test)]
     TestRun = 10,
     Info = 15,
     LinkCreate = 28,
@@ -76,6 +76,7 @@ pub(super) struct MapShape {
 /// The map can be mapped into memory.
 pub(super) const MMAPABLE: u32 = 1 << 10;
 const ARRAY: u32 = 2;
+const PROGRAM_ARRAY: u32 = 3;
 
 #[repr(C)]
 #[derive(Default)]
@@ -92,8 +93,25 @@ struct MapCreateAttr {
 
 /// Creates an array map.
 pub(super) fn create_array(name: &str, shape: MapShape) -> io::Result<OwnedFd> {
+    create_map(ARRAY, name, shape)
+}
+
+/// Creates a map of one program, to which other programs jump.
+pub(super) fn create_jumps(name: &str, to: &OwnedFd) -> io::Result<OwnedFd> {
+    let shape = MapShape { value_bytes: 4, entries: 1, flags: 0 };
+    let map = create_map(PROGRAM_ARRAY, name, shape)?;
+    let (key, value) = (0u32, number(to));
+    // map_fd, key, value, flags.
+    let mut attr: [u64; 4] =
+        [number(&map).into(), ptr::from_ref(&key) as u64, ptr::from_ref(&value) as u64, 0];
+    // SAFETY: the kernel reads four bytes at each of the two pointers, whose values outlive the call.
+    unsafe { bpf(Command::MapUpdate, &mut attr) }?;
+    Ok(map)
+}
+
+fn create_map(map_type: u32, name: &str, shape: MapShape) -> io::Result<OwnedFd> {
     let mut attr = MapCreateAttr {
-        map_type: ARRAY,
+        map_type,
         key_size: 4,
         value_size: shape.value_bytes,
         max_entries: shape.entries,
@@ -230,6 +248,53 @@ pub(super) fn open_pinned(path: &Path) -> io::Result<OwnedFd> {
     unsafe { bpf_file(Command::GetPinned, &mut attr) }
 }
 
+#[repr(C)]
+#[derive(Default)]
+struct TestRunAttr {
+    prog_fd: u32,
+    retval: i32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    ctx_size_in: u32,
+    ctx_size_out: u32,
+    ctx_in: u64,
+    ctx_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
+    padding: u32,
+}
+
+/// Runs an XDP program on frames that the kernel makes and that go where the program sends them, as if the driver of the
+/// interface had received them. Answers the nanoseconds of a frame.
+pub(super) fn run_frames(
+    program: &OwnedFd,
+    interface: u32,
+    frame: &[u8],
+    frames: u32,
+) -> io::Result<u32> {
+    const LIVE_FRAMES: u32 = 1 << 1;
+    // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    let context = [0, frame.len() as u32, 0, interface, 0, 0];
+    let mut attr = TestRunAttr {
+        prog_fd: number(program),
+        data_size_in: frame.len() as u32,
+        data_in: frame.as_ptr() as u64,
+        repeat: frames,
+        ctx_size_in: size_of_val(&context) as u32,
+        ctx_in: context.as_ptr() as u64,
+        flags: LIVE_FRAMES,
+        ..TestRunAttr::default()
+    };
+    // SAFETY: the kernel reads `data_size_in` and `ctx_size_in` bytes, which outlive the call, and returns no bytes.
+    unsafe { bpf(Command::TestRun, &mut attr) }?;
+    Ok(attr.duration)
+}
+
 /// What a test run gave back.
 #[cfg(test)]
 pub(super) struct Ran {
@@ -240,18 +305,6 @@ pub(super) struct Ran {
 /// Runs a program on one frame, which goes nowhere.
 #[cfg(test)]
 pub(super) fn test_run(program: &OwnedFd, frame: &[u8]) -> io::Result<Ran> {
-    #[repr(C)]
-    #[derive(Default)]
-    struct TestRunAttr {
-        prog_fd: u32,
-        retval: i32,
-        data_size_in: u32,
-        data_size_out: u32,
-        data_in: u64,
-        data_out: u64,
-        repeat: u32,
-        duration: u32,
-    }
     let mut out = vec![0; 4_096];
     let mut attr = TestRunAttr {
         prog_fd: number(program),
@@ -349,7 +402,8 @@ fn short_name(name: &str) -> [u8; 16] {
     short
 }
 
-fn number(file: &OwnedFd) -> u32 {
+/// Number of an open file, as instructions name a map by it.
+pub(super) fn number(file: &OwnedFd) -> u32 {
     file.as_raw_fd().unsigned_abs()
 }
 

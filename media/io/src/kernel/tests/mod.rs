@@ -4,6 +4,7 @@
 //! packets. Where the kernel denies BPF, each test asserts that the refusal is a typed one and ends.
 
 mod frame;
+mod frames;
 mod hand_over;
 mod killed;
 mod namespace;
