@@ -80,6 +80,11 @@ fn measure(
         let effort = dsp::Effort { rounds, round, may_install: !arguments.no_install };
         results.sections.extend(dsp::measure(effort));
     }
+    if wants(arguments, Part::Frames) {
+        let (sections, is_broken) = media::below(if quick { 3 } else { 9 });
+        results.sections.extend(sections);
+        results.is_broken |= is_broken;
+    }
     measure_media(arguments, &gateway, deadline, &mut results);
     if wants(arguments, Part::Registrar)
         && let Ok(binary) = &gateway
@@ -127,6 +132,7 @@ fn measure_media(
         rounds: if quick { 2 } else { 5 },
         burst: Duration::from_millis(if quick { 300 } else { 650 }),
         quick,
+        streams: arguments.streams,
         deadline,
         plots: arguments.report.with_file_name("plots"),
     };

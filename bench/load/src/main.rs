@@ -52,6 +52,9 @@ pub(crate) struct BenchArguments {
     /// TLS phones that reconnect after a restart [default: 10000; 500 in the short form]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=19_000))]
     phones: Option<u16>,
+    /// Of the media scenarios, run only those with this number of streams
+    #[arg(long, value_name = "COUNT")]
+    streams: Option<usize>,
     /// Do not install rtpengine where it is missing
     #[arg(long)]
     no_install: bool,
@@ -71,6 +74,8 @@ pub(crate) enum Part {
     Media,
     /// The same on a veth pair between two network namespaces.
     Veth,
+    /// The fast path on frames at the XDP hook, and its memory.
+    Frames,
     /// Calls a second through the gateway.
     Calls,
     /// Memory a call.

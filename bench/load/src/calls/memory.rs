@@ -46,7 +46,8 @@ pub(crate) fn measure(binary: &Path, quick: bool, deadline: Instant, plots: &Pat
 fn measure_bridged(binary: &Path, quick: bool) -> Result<Section, Trouble> {
     let mut section = Section::new("Memory of bridged calls", COLUMNS);
     let kernel_before = kernel_bytes();
-    let mut product = Product::start(binary, Tiers::DEFAULT, Place::LOOPBACK)?;
+    let place = Place { address: Ipv4Addr::LOCALHOST, cpu: None };
+    let mut product = Product::start(binary, Tiers::DEFAULT, place)?;
     let socket = parties_socket(Ipv4Addr::LOCALHOST)?;
     let idle = Reading { resident: product.resident_bytes()?, kernel: kernel_bytes() };
     let mut last = (0, idle);

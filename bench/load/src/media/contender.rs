@@ -9,6 +9,8 @@ pub(crate) enum Contender {
     BareLoop,
     /// Our program at the tc hook, on legs that cores on io_uring gave to it.
     Tc,
+    /// The same program on legs that the bench gave to it, without a gateway.
+    TcGiven,
     /// Our core on io_uring by default: it waits for batches where it is woken often.
     IoUring,
     /// Our core on io_uring, woken for each packet.
@@ -21,8 +23,9 @@ pub(crate) enum Contender {
 
 impl Contender {
     /// All that relay.
-    pub const RELAYS: [Self; 6] = [
+    pub const RELAYS: [Self; 7] = [
         Self::Tc,
+        Self::TcGiven,
         Self::IoUring,
         Self::Rtpengine,
         Self::Portable,
@@ -35,6 +38,7 @@ impl Contender {
             Self::NoRelay => "no relay",
             Self::BareLoop => "bare recv/send loop",
             Self::Tc => "sidetone kernel, tc",
+            Self::TcGiven => "its program alone, tc",
             Self::IoUring => "sidetone io_uring, adaptive wait",
             Self::IoUringOneByOne => "sidetone io_uring, wake on 1",
             Self::Portable => "sidetone portable (epoll)",

@@ -25,7 +25,7 @@ impl Gateways {
         let binary = binary.map(Path::to_path_buf).map_err(ToString::to_string);
         let start = |backend, address| {
             let tiers = Tiers { backend, fast_path: "off" };
-            Product::start(binary.as_ref()?, tiers, Place::pinned(&[address], &[cpu]))
+            Product::start(binary.as_ref()?, tiers, Place { address, cpu: Some(cpu) })
                 .map_err(|error| error.to_string())
         };
         let io_uring = start("io_uring", addresses.io_uring);
@@ -33,13 +33,12 @@ impl Gateways {
         Self { io_uring, portable, binary, cpu, addresses }
     }
 
-    /// The gateway with the fast path, with as many addresses and cores as the streams need.
-    pub fn start_below(&self, streams: usize) -> Result<Product, SetupError> {
+    /// The gateway with the fast path.
+    pub fn start_below(&self) -> Result<Product, SetupError> {
         let binary = self.binary.as_ref().map_err(Clone::clone)?;
         let tiers = Tiers { backend: "io_uring", fast_path: "tc" };
-        let addresses = streams.div_ceil(STREAMS_AN_ADDRESS).min(self.addresses.tc.len());
-        let cpus = vec![self.cpu; streams.div_ceil(STREAMS_A_CORE)];
-        Product::start(binary, tiers, Place::pinned(&self.addresses.tc[..addresses], &cpus))
+        let place = Place { address: self.addresses.passing, cpu: Some(self.cpu) };
+        Product::start(binary, tiers, place)
     }
 
     pub fn of(&mut self, contender: Contender) -> Result<&mut Product, SetupError> {
@@ -49,6 +48,7 @@ impl Gateways {
             Contender::NoRelay
             | Contender::BareLoop
             | Contender::Tc
+            | Contender::TcGiven
             | Contender::IoUringOneByOne
             | Contender::Rtpengine => {
                 return Err(format!("{} is no gateway", contender.name()).into());
@@ -57,8 +57,3 @@ impl Gateways {
         gateway.as_mut().map_err(|error| error.clone().into())
     }
 }
-
-/// Two ports a stream, and spare ones, because others may hold some: see `product::PORTS`.
-const STREAMS_AN_ADDRESS: usize = 5_900;
-/// A core has 8,192 legs at most.
-const STREAMS_A_CORE: usize = 8_000;

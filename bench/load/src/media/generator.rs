@@ -352,14 +352,28 @@ const GIVE_UP: Duration = Duration::from_millis(60);
 const HEADER_BYTES: usize = 12;
 const PACKET_BYTES: usize = HEADER_BYTES + PAYLOAD_BYTES;
 
-/// An ordinary G.711 stream: numbers rise by one, timestamps by 160 (RFC 3551). Starts differ by
-/// stream.
+/// The first header of a stream. Starts differ by stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct First {
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub ssrc: u32,
+}
+
+impl First {
+    pub const fn of(stream: usize) -> Self {
+        let start = (stream as u32).wrapping_mul(0x9E37_79B9);
+        Self { sequence: start as u16, timestamp: start, ssrc: start | 1 }
+    }
+}
+
+/// An ordinary G.711 stream: numbers rise by one, timestamps by 160 (RFC 3551).
 fn write_header(header: &mut [u8; HEADER_BYTES], codec: Codec, name: Name) {
-    let start = u32::from(name.stream).wrapping_mul(0x9E37_79B9);
-    let sequence = (start as u16).wrapping_add(name.number as u16);
-    let timestamp = start.wrapping_add(name.number.wrapping_mul(PAYLOAD_BYTES as u32));
+    let first = First::of(usize::from(name.stream));
+    let sequence = first.sequence.wrapping_add(name.number as u16);
+    let timestamp = first.timestamp.wrapping_add(name.number.wrapping_mul(PAYLOAD_BYTES as u32));
     let payload_type = codec.static_payload_type();
-    rtp::write_header(header, name.number == 0, payload_type, sequence, timestamp, start | 1);
+    rtp::write_header(header, name.number == 0, payload_type, sequence, timestamp, first.ssrc);
 }
 
 fn is_loss(error: &io::Error) -> bool {

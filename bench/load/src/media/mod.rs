@@ -7,8 +7,11 @@ mod conditions;
 mod contender;
 mod curve;
 mod direct;
+mod fast_path;
+mod frames;
 mod gateways;
 mod generator;
+mod given;
 mod memory;
 mod own;
 mod parties;
@@ -37,6 +40,7 @@ use direct::Direct;
 use gateways::Gateways;
 use generator::Generator;
 pub(crate) use generator::parties_socket;
+use given::Given;
 use own::Own;
 use payload::Reference;
 pub(crate) use product::{Place, Product, Tiers};
@@ -57,6 +61,8 @@ pub(crate) struct Effort {
     pub burst: Duration,
     /// Whether only the most informative scenarios run.
     pub quick: bool,
+    /// Only scenarios with this number of streams, in whatever form.
+    pub streams: Option<usize>,
     /// No round begins after this instant.
     pub deadline: Instant,
     /// Folder of the plots.
@@ -82,6 +88,14 @@ pub(crate) fn memory_of_a_call() -> Section {
     memory::measure(Cpus::choose().relay)
 }
 
+/// What the fast path costs in memory, and per frame at the XDP hook. `true` where a promise is broken.
+pub(crate) fn below(rounds: usize) -> (Vec<Section>, bool) {
+    eprintln!("load: frames at the XDP hook");
+    let memory = fast_path::memory();
+    let (frames, is_broken) = frames::measure(rounds);
+    (vec![frames, memory], is_broken)
+}
+
 /// What the rounds of a site have in common.
 struct Bench<'b> {
     site: &'b Site,
@@ -101,7 +115,11 @@ pub(crate) fn measure(
     let bench = Bench { site, cpus, effort, has_peer: peer.is_ok() };
     let mut gateways = Gateways::start(binary, cpus.relay, site.addresses());
     let mut tallies = Vec::new();
-    for scenario in Scenario::on(site).iter().filter(|scenario| scenario.quick || !effort.quick) {
+    let runs = |scenario: &&Scenario| match effort.streams {
+        Some(streams) => scenario.streams == streams,
+        None => scenario.quick || !effort.quick,
+    };
+    for scenario in Scenario::on(site).iter().filter(runs) {
         eprintln!("load: {}", scenario.title(site));
         tallies.push((scenario, bench.run(scenario, &mut gateways)));
     }
@@ -165,9 +183,10 @@ impl Bench<'_> {
             Contender::NoRelay => self.run_direct(scenario),
             Contender::BareLoop => self.run_bare(scenario),
             Contender::Tc => {
-                let mut product = gateways.start_below(scenario.streams)?;
+                let mut product = gateways.start_below()?;
                 self.run_product(&mut product, scenario)
             }
+            Contender::TcGiven => self.run_given(scenario),
             Contender::IoUringOneByOne => self.run_core(scenario),
             Contender::IoUring | Contender::Portable => {
                 self.run_product(gateways.of(contender)?, scenario)
@@ -217,6 +236,13 @@ impl Bench<'_> {
     fn run_bare(&self, scenario: &Scenario) -> Result<Figures, SetupError> {
         let (socket, setup) = self.setup(scenario)?;
         let relay = Bare::start(&setup)?;
+        let mut generator = Generator::new(socket, &relay, scenario.codecs, Reference::Tables);
+        round::run(&relay, &mut generator, scenario.pace, self.effort.burst, self.cpus)
+    }
+
+    fn run_given(&self, scenario: &Scenario) -> Result<Figures, SetupError> {
+        let (socket, setup) = self.setup(scenario)?;
+        let relay = Given::start(self.site, &setup)?;
         let mut generator = Generator::new(socket, &relay, scenario.codecs, Reference::Tables);
         round::run(&relay, &mut generator, scenario.pace, self.effort.burst, self.cpus)
     }

@@ -24,20 +24,11 @@ pub(crate) struct Tiers {
 
 /// Where a gateway runs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'p> {
-    /// Local addresses; SIP is on the first, and each has the whole range of media ports.
-    addresses: &'p [Ipv4Addr],
-    /// A media core for each; with none, the gateway chooses.
-    cpus: &'p [usize],
-}
-
-impl<'p> Place<'p> {
-    pub const fn pinned(addresses: &'p [Ipv4Addr], cpus: &'p [usize]) -> Self {
-        Self { addresses, cpus }
-    }
-
-    /// On loopback, its cores where it puts them itself.
-    pub const LOOPBACK: Self = Self { addresses: &[Ipv4Addr::LOCALHOST], cpus: &[] };
+pub(crate) struct Place {
+    /// A local address of its own, so that it has the whole range of ports.
+    pub address: Ipv4Addr,
+    /// CPU of its one media core (`None`: the default).
+    pub cpu: Option<usize>,
 }
 
 impl Tiers {
@@ -63,17 +54,13 @@ impl Product {
     ///
     /// # Errors
     /// It does not start, or refuses the domain.
-    pub fn start(binary: &Path, tiers: Tiers, place: Place<'_>) -> Result<Self, SetupError> {
-        let Place { addresses, cpus } = place;
-        let cores = match cpus {
-            [] => String::new(),
-            cpus => format!("cores = {cpus:?}\n"),
-        };
+    pub fn start(binary: &Path, tiers: Tiers, place: Place) -> Result<Self, SetupError> {
+        let cores = place.cpu.map_or_else(String::new, |cpu| format!("cores = [{cpu}]\n"));
         let Tiers { backend, fast_path } = tiers;
         let media = format!(
             "{cores}backend = \"{backend}\"\nfast_path = \"{fast_path}\"\nports = \"{PORTS}\"\nsrtp = \"offered\"\n"
         );
-        let gateway = Gateway::start_on(binary, addresses, &media)?;
+        let gateway = Gateway::start(binary, place.address, &media)?;
         let parties = Parties::open()?;
         let document = format!(
             "<Dial answerOnBridge=\"true\"><Sip>sip:callee@{}</Sip></Dial>",
@@ -82,7 +69,7 @@ impl Product {
         let application = Application::start(vec![("/dial".to_owned(), document)])?;
         rest::make_domain(&gateway, DOMAIN, &application.url("/dial"), Login::Digest)?;
         let mut threads = gateway.threads().map_err(tried("reading /proc"))?;
-        threads.retain(|thread| thread.name.starts_with(CORE_THREAD));
+        threads.retain(|thread| thread.name == CORE_THREAD);
         if threads.is_empty() {
             return Err("the gateway has no thread of a media core".into());
         }
@@ -133,10 +120,10 @@ impl Product {
 }
 
 const DOMAIN: &str = "bench";
-/// Two ports a stream for 5,000 streams and more, and spare ones, because others may hold some.
+/// Two ports a stream for 5,000 streams, and spare ones, because others may hold some.
 const PORTS: &str = "8000-19999";
-/// How the names of the media cores' threads begin.
-const CORE_THREAD: &str = "media-";
+/// Name of the first media core's thread.
+const CORE_THREAD: &str = "media-0";
 
 impl Relay for Product {
     fn targets(&self) -> &[SocketAddr] {

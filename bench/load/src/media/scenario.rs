@@ -67,9 +67,12 @@ const ON_VETH: &[Scenario] = &[
     saturated(RELAY, 20_000, false),
 ];
 
-/// Streams of one process in user space at most: 20,000 open files is the bound of many machines, and rtpengine has
+/// Streams of one process with sockets at most: 20,000 open files is the bound of many machines, and rtpengine has
 /// two for each stream.
 const STREAMS_MAX: usize = 5_000;
+
+/// From here on the program runs without a gateway too: to compare the two, and where a gateway has not as many legs.
+const GIVEN_MIN: usize = 5_000;
 
 impl Scenario {
     pub fn on(site: &Site) -> &'static [Self] {
@@ -101,7 +104,8 @@ impl Scenario {
         let is_bounded = self.streams <= STREAMS_MAX;
         let all = [
             (Contender::NoRelay, !self.is_secured),
-            (Contender::Tc, !self.is_secured),
+            (Contender::Tc, !self.is_secured && is_bounded),
+            (Contender::TcGiven, !self.is_secured && self.streams >= GIVEN_MIN),
             (Contender::IoUring, is_bounded),
             (Contender::IoUringOneByOne, is_asleep && is_bounded),
             (Contender::Portable, is_bounded),

@@ -26,26 +26,26 @@ pub(crate) enum Site {
 
 /// Both ends of a veth pair.
 pub(crate) struct Pair {
-    relay: Namespace,
-    parties: Namespace,
+    pub(super) relay: Namespace,
+    pub(super) parties: Namespace,
 }
 
 /// Local addresses of relays. Each gateway that stays up has one of its own and so the whole range of ports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Addresses {
     pub parties: Ipv4Addr,
-    /// The gateway whose legs the kernel relays: its program is attached where an interface has one of these
-    /// addresses. Loopback has the first alone. More addresses are more ports.
-    pub tc: &'static [Ipv4Addr],
     pub io_uring: Ipv4Addr,
     pub portable: Ipv4Addr,
-    /// Relays that run in their own rounds only.
+    /// Relays that run in their own rounds only. The gateway with the fast path has its program attached where an
+    /// interface has this address; on loopback that is 127.0.0.1 alone.
     pub passing: Ipv4Addr,
+    /// Those of legs without a gateway. More addresses are more ports.
+    pub given: &'static [Ipv4Addr],
 }
 
 const LOOPBACK: Addresses = Addresses {
     parties: Ipv4Addr::LOCALHOST,
-    tc: &[Ipv4Addr::LOCALHOST],
+    given: &[Ipv4Addr::LOCALHOST],
     io_uring: Ipv4Addr::new(127, 0, 0, 2),
     portable: Ipv4Addr::new(127, 0, 0, 3),
     passing: Ipv4Addr::LOCALHOST,
@@ -53,7 +53,7 @@ const LOOPBACK: Addresses = Addresses {
 
 const VETH: Addresses = Addresses {
     parties: Ipv4Addr::new(10, 79, 0, 2),
-    tc: &[
+    given: &[
         Ipv4Addr::new(10, 79, 0, 1),
         Ipv4Addr::new(10, 79, 0, 5),
         Ipv4Addr::new(10, 79, 0, 6),
@@ -70,20 +70,27 @@ impl Site {
     /// # Errors
     /// This process may not, or iproute2 is missing.
     pub fn veth() -> Result<Self, Trouble> {
-        let (relay, parties) = (Namespace::new()?, Namespace::new()?);
-        relay.join(GATEWAY, PARTIES, &parties)?;
-        let Addresses { tc, io_uring, portable, .. } = VETH;
-        for address in tc.iter().chain([&io_uring, &portable]) {
-            relay.ip(&format!("addr add {address}/24 dev {GATEWAY}"))?;
+        let pair = Pair::new()?;
+        let Addresses { given, io_uring, portable, .. } = VETH;
+        for address in given.iter().chain([&io_uring, &portable]) {
+            pair.relay.ip(&format!("addr add {address}/24 dev {GATEWAY}"))?;
         }
-        parties.ip(&format!("addr add {}/24 dev {PARTIES}", VETH.parties))?;
-        Ok(Self::Veth(Pair { relay, parties }))
+        pair.parties.ip(&format!("addr add {}/24 dev {PARTIES}", VETH.parties))?;
+        Ok(Self::Veth(pair))
     }
 
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Loopback => "loopback",
             Self::Veth(_) => "veth",
+        }
+    }
+
+    /// The interface by which packets reach relays.
+    pub(super) const fn interface(&self) -> &'static str {
+        match self {
+            Self::Loopback => "lo",
+            Self::Veth(_) => GATEWAY,
         }
     }
 
@@ -133,5 +140,18 @@ impl Site {
     }
 }
 
-const GATEWAY: &str = "gw";
-const PARTIES: &str = "p";
+impl Pair {
+    /// Makes the namespaces and the pair, without addresses.
+    ///
+    /// # Errors
+    /// This process may not, or iproute2 is missing.
+    pub(super) fn new() -> Result<Self, Trouble> {
+        let (relay, parties) = (Namespace::new()?, Namespace::new()?);
+        relay.join(GATEWAY, PARTIES, &parties)?;
+        Ok(Self { relay, parties })
+    }
+}
+
+/// Names of the two interfaces.
+pub(super) const GATEWAY: &str = "gw";
+pub(super) const PARTIES: &str = "p";

@@ -200,8 +200,10 @@ impl Tally {
 
     /// CPU time of the relay's threads divided by that of the bare loop. The kernel relays on other threads.
     fn over_bare(&self, entry: &Entry) -> Rounds {
-        let is_in_user_space =
-            !matches!(entry.contender, Contender::NoRelay | Contender::Tc | Contender::BareLoop);
+        let is_in_user_space = !matches!(
+            entry.contender,
+            Contender::NoRelay | Contender::Tc | Contender::TcGiven | Contender::BareLoop
+        );
         match self.find(Contender::BareLoop).filter(|_| is_in_user_space) {
             Some(bare) => self.times(entry.contender, bare, Entry::thread_ns),
             None => Rounds::default(),
