@@ -61,7 +61,7 @@ impl Database {
     }
 
     /// Opens the database, or creates it, and brings it up to date: migrates the schema, writes the history that
-    /// the previous process could not commit, and closes calls that were live when it was killed as failed.
+    /// the previous process could not commit, and closes calls that were live when it was killed as failed, conferences as completed.
     ///
     /// Call once per process, with the lock of the data folder held. `unix_ms` and `origin` date and name
     /// the notifications about closed calls.
@@ -91,6 +91,12 @@ impl Database {
             tracing::warn!(
                 calls = recovered.calls_closed,
                 "closed calls that were up when the process was killed"
+            );
+        }
+        if recovered.conferences_closed > 0 {
+            tracing::warn!(
+                conferences = recovered.conferences_closed,
+                "ended conferences that were live when the process was killed"
             );
         }
         // Only now, when the rows of the old journal are committed.

@@ -68,6 +68,8 @@ pub enum Found {
 pub struct Recovered {
     /// Calls that were live and are now closed as failed, each with a notification.
     pub calls_closed: usize,
+    /// Conferences that were live and are now completed.
+    pub conferences_closed: usize,
     /// Recordings that were running. The recorder repairs their files and writes their records.
     pub recordings: Vec<RecordingRecord>,
     /// Recordings deleted in the last hour of the previous process. Their files may still exist, as a file is removed

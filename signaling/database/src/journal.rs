@@ -15,7 +15,8 @@ use std::sync::Arc;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 use store::{
-    CallRecord, Change, HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord,
+    CallRecord, Change, ConferenceRecord, HttpExchange, NotificationRecord, RecordingRecord,
+    TimelineRecord,
 };
 
 /// The open file, its space allocated.
@@ -39,6 +40,7 @@ pub struct Journaled {
 #[derive(Serialize)]
 enum Line<'a> {
     Call(&'a CallRecord),
+    Conference(&'a ConferenceRecord),
     Recording(&'a RecordingRecord),
     Notification(&'a NotificationRecord),
     Exchange(&'a HttpExchange),
@@ -49,6 +51,7 @@ enum Line<'a> {
 #[derive(Deserialize)]
 enum Kept {
     Call(CallRecord),
+    Conference(ConferenceRecord),
     Recording(RecordingRecord),
     Notification(NotificationRecord),
     Exchange(HttpExchange),
@@ -173,6 +176,7 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<Change>> {
 fn line_of(change: &Change) -> Option<(Line<'_>, bool)> {
     Some(match change {
         Change::PutCall(row) => (Line::Call(row), false),
+        Change::PutConference(row) => (Line::Conference(row), false),
         Change::PutRecording(row) => (Line::Recording(row), false),
         Change::AddNotification(row) => (Line::Notification(row), false),
         Change::AddExchange(row) => (Line::Exchange(row), true),
@@ -185,6 +189,7 @@ impl From<Kept> for Change {
     fn from(kept: Kept) -> Self {
         match kept {
             Kept::Call(row) => Self::PutCall(Arc::new(row)),
+            Kept::Conference(row) => Self::PutConference(Arc::new(row)),
             Kept::Recording(row) => Self::PutRecording(Arc::new(row)),
             Kept::Notification(row) => Self::AddNotification(Arc::new(row)),
             Kept::Exchange(row) => Self::AddExchange(Arc::new(row)),

@@ -6,6 +6,7 @@ use shared::{AccountSid, CallSid, Code, DomainSid, RecordingSid};
 
 use crate::binding::BindingChanges;
 use crate::calls::CallRecord;
+use crate::conferences::ConferenceRecord;
 use crate::descriptions::Resource;
 use crate::domain::{MappedList, Mapping};
 use crate::kind::{ResourceKey, ResourceKind};
@@ -41,6 +42,8 @@ pub enum Change {
         /// The SID of the call.
         call: CallSid,
     },
+    /// A conference's record, new or newer. No precondition: one machine owns it, so no other writes it.
+    PutConference(Arc<ConferenceRecord>),
     /// A recording's metadata, new or newer. No precondition.
     PutRecording(Arc<RecordingRecord>),
     /// A recording becomes `deleted`. Precondition: it exists and is not running. The gateway removes the

@@ -3,13 +3,14 @@
 //! Control queues a row and does not wait; the writer takes rows from here in groups. A row leaves when
 //! it is on disk, so a reader that looks here first and into the database next misses none. While the
 //! store cannot write, rows wait here up to a number of bytes; past it the oldest are dropped and counted by
-//! account. The records of calls that are up are never lost: applications know their SIDs.
+//! account. The records of calls and conferences that are up are never lost: applications know their SIDs.
 
 use std::collections::BTreeMap;
 
 use shared::AccountSid;
 
 use crate::change::Change;
+use crate::conferences::ConferenceStatus;
 use crate::record::HttpMessages;
 
 /// Identifies a row of history.
@@ -28,6 +29,8 @@ pub struct RowKey {
 pub enum RowKind {
     /// The record of a call: [`Change::PutCall`].
     Call,
+    /// The record of a conference: [`Change::PutConference`].
+    Conference,
     /// The record of a recording: [`Change::PutRecording`].
     Recording,
     /// A notification: [`Change::AddNotification`].
@@ -45,6 +48,7 @@ impl Change {
     pub fn row_key(&self) -> Option<RowKey> {
         let (kind, account, bits) = match self {
             Self::PutCall(row) => (RowKind::Call, row.account, row.sid.0),
+            Self::PutConference(row) => (RowKind::Conference, row.account, row.sid.0),
             Self::PutRecording(row) => (RowKind::Recording, row.account, row.sid.0),
             Self::AddNotification(row) => (RowKind::Notification, row.account, row.sid.0),
             Self::AddExchange(row) => (RowKind::Exchange, row.account, row.id),
@@ -61,9 +65,13 @@ impl Change {
         Some(RowKey { kind, account, bits })
     }
 
-    /// True of the record of a live call.
-    fn is_of_live_call(&self) -> bool {
-        matches!(self, Self::PutCall(row) if row.end_ms.is_none())
+    /// True of the record of a live call or conference.
+    fn is_live(&self) -> bool {
+        match self {
+            Self::PutCall(row) => row.end_ms.is_none(),
+            Self::PutConference(row) => row.status != ConferenceStatus::Completed,
+            _ => false,
+        }
     }
 
     /// Bytes that a row of history holds in memory, its place in the queue included.
@@ -75,6 +83,7 @@ impl Change {
                 // The other fields have a fixed size, which is in `ROW_BYTES`.
                 row.to.len() + row.from.len() + optional
             }
+            Self::PutConference(row) => row.friendly_name.len() + row.region.len(),
             Self::AddNotification(row) => {
                 row.message.len() + row.exchange.as_ref().map_or(0, messages_bytes)
             }
@@ -130,7 +139,7 @@ struct Row {
 }
 
 impl HistoryQueue {
-    /// An empty queue of at most `bytes_max` bytes, records of live calls not counted.
+    /// An empty queue of at most `bytes_max` bytes, records of what is live not counted.
     pub const fn new(bytes_max: usize) -> Self {
         Self {
             rows: BTreeMap::new(),
@@ -238,17 +247,17 @@ impl HistoryQueue {
         rows.map(|(key, row)| (key.bits, row.change.clone())).collect()
     }
 
-    /// Drops the oldest rows until the rest fits. Records of live calls move to the end instead; where
+    /// Drops the oldest rows until the rest fits. Records of what is live move to the end instead; where
     /// nothing else is left, they may hold more: as many as calls may be up.
     fn make_room(&mut self) {
-        // Records of live calls are spared, as applications know their SIDs and ask for them. `spared` ends
+        // Records of what is live are spared, as applications know their SIDs and ask for them. `spared` ends
         // the loop once each row that is left has been spared.
         let mut spared = 0;
         while self.bytes > self.bytes_max && spared < self.order.len() {
             let Some((_, key)) = self.order.pop_first() else { return };
             let place = self.next_place();
             match self.rows.get_mut(&key) {
-                Some(row) if row.change.is_of_live_call() => {
+                Some(row) if row.change.is_live() => {
                     row.place = place;
                     self.order.insert(place, key);
                     spared += 1;
@@ -279,10 +288,11 @@ impl HistoryQueue {
 mod tests {
     use std::sync::Arc;
 
-    use shared::CallSid;
+    use shared::{CallSid, ConferenceSid};
 
     use super::*;
     use crate::calls::{CallDirection, CallRecord, CallStatus};
+    use crate::conferences::{ConferenceEnd, ConferenceRecord};
 
     const MAIN: AccountSid = AccountSid(1);
 
@@ -353,6 +363,32 @@ mod tests {
         assert_eq!(kept, [0, 4, 5]);
         assert_eq!(queue.take_lost(), [(MAIN, 3)].into());
         assert_eq!(queue.take_lost(), BTreeMap::new());
+    }
+
+    #[test]
+    fn the_record_of_a_live_conference_is_kept_and_that_of_an_ended_one_may_be_lost() {
+        let conference = |number, status, reason_ended| {
+            Change::PutConference(Arc::new(ConferenceRecord {
+                sid: ConferenceSid(number),
+                account: MAIN,
+                friendly_name: "ops".to_owned(),
+                status,
+                region: "us1".to_owned(),
+                reason_ended,
+                call_ending: None,
+                created_ms: 1,
+                updated_ms: 1,
+            }))
+        };
+        let mut queue = queue(2);
+        let ended = ConferenceEnd::LastParticipantLeft;
+        queue.put(conference(1, ConferenceStatus::Completed, Some(ended))).expect("history");
+        queue.put(conference(2, ConferenceStatus::InProgress, None)).expect("history");
+        for number in 0..4 {
+            queue.put(call(number, CallStatus::Completed)).expect("history");
+        }
+        let rows = queue.rows(RowKind::Conference, MAIN, (0, u128::MAX), 99);
+        assert_eq!(rows, [(2, conference(2, ConferenceStatus::InProgress, None))]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod application;
 mod binding;
 mod calls;
 mod change;
+mod conferences;
 mod credential;
 mod descriptions;
 mod domain;
@@ -48,6 +49,7 @@ pub use calls::{
     TwimlSource, UpdateAction, UpdateCall, Webhook,
 };
 pub use change::{Change, Conflict, Outcome};
+pub use conferences::{ConferenceEnd, ConferenceRecord, ConferenceStatus};
 pub use credential::{
     Cidr, Credential, CredentialList, CredentialListParameters, CredentialParameters,
     IpAccessControlList, IpAccessControlListParameters, IpAddress, IpAddressParameters,

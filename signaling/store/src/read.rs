@@ -1,10 +1,13 @@
 //! Reads of resources and lists: a trait that the driver of a database implements.
 
-use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
+use shared::{
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
+};
 
 use crate::account::Account;
 use crate::binding::BindingRecord;
 use crate::calls::CallRecord;
+use crate::conferences::ConferenceRecord;
 use crate::domain::{MappedList, MappingKind};
 use crate::error::StoreError;
 use crate::filter::Condition;
@@ -99,6 +102,12 @@ pub trait Reader {
     ) -> Result<Option<BindingRecord>, StoreError>;
     /// A call, live or ended.
     fn call(&self, account: AccountSid, sid: CallSid) -> Result<Option<CallRecord>, StoreError>;
+    /// A conference, live or ended.
+    fn conference(
+        &self,
+        account: AccountSid,
+        sid: ConferenceSid,
+    ) -> Result<Option<ConferenceRecord>, StoreError>;
     /// The JSON of an ended call's timeline.
     fn timeline(&self, account: AccountSid, call: CallSid) -> Result<Option<String>, StoreError>;
     /// A recording's metadata, also of a deleted one.
@@ -137,6 +146,13 @@ pub trait Reader {
         conditions: &[Condition],
         page: PageRequest,
     ) -> Result<Page<CallRecord>, StoreError>;
+    /// Conferences of an account that meet every condition.
+    fn conferences(
+        &self,
+        account: AccountSid,
+        conditions: &[Condition],
+        page: PageRequest,
+    ) -> Result<Page<ConferenceRecord>, StoreError>;
     /// Recordings of an account that meet every condition.
     fn recordings(
         &self,

@@ -93,6 +93,7 @@ pub(crate) use record;
 mod tests {
     use super::*;
     use crate::calls::{CallDirection, CallRecord, CallStatus};
+    use crate::conferences::{ConferenceEnd, ConferenceRecord, ConferenceStatus};
     use crate::record::{NotificationLevel, NotificationRecord, RecordingRecord};
     use crate::record::{RecordingSource, RecordingStatus};
     use shared::{AccountSid, CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
@@ -143,6 +144,17 @@ mod tests {
             created_ms: 1,
             updated_ms: 1,
         };
+        let conference = ConferenceRecord {
+            sid: ConferenceSid(1),
+            account: AccountSid(2),
+            friendly_name: "ops".to_owned(),
+            status: ConferenceStatus::Completed,
+            region: "us1".to_owned(),
+            reason_ended: Some(ConferenceEnd::Api),
+            call_ending: None,
+            created_ms: 1,
+            updated_ms: 1,
+        };
         let notification = NotificationRecord {
             sid: NotificationSid(1),
             account: AccountSid(2),
@@ -154,6 +166,7 @@ mod tests {
             created_ms: 1,
         };
         knows_its_columns(&call(), CallRecord::FILTERS);
+        knows_its_columns(&conference, ConferenceRecord::FILTERS);
         knows_its_columns(&recording, RecordingRecord::FILTERS);
         knows_its_columns(&notification, NotificationRecord::FILTERS);
         knows_its_columns(&notification, NotificationRecord::ALERT_FILTERS);

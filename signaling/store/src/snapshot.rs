@@ -151,6 +151,7 @@ impl Snapshot {
             // Listed one by one, so that a new change has to be placed here by hand.
             Change::PutCall(_)
             | Change::DeleteCall { .. }
+            | Change::PutConference(_)
             | Change::PutRecording(_)
             | Change::DeleteRecording { .. }
             | Change::AddNotification(_)

@@ -62,6 +62,8 @@ stored_words!(
     crate::account::AccountStatus,
     crate::calls::CallDirection,
     crate::calls::CallStatus,
+    crate::conferences::ConferenceEnd,
+    crate::conferences::ConferenceStatus,
     crate::domain::HttpMethod,
     crate::record::RecordingSource,
     crate::record::RecordingStatus

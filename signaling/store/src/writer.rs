@@ -50,7 +50,8 @@ pub trait Writer: Send {
     fn back_up(&mut self, path: &Path) -> Result<(), StoreError>;
 }
 
-/// Limits of the history that is kept: ended calls with their timelines and exchanges, and notifications.
+/// Limits of the history that is kept: ended calls with their timelines and exchanges, ended conferences, and
+/// notifications.
 /// Recordings stay; only the metadata of deleted ones is removed, after 40 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -72,6 +73,8 @@ impl Default for Retention {
 pub struct Retained {
     /// Records of calls deleted.
     pub calls: usize,
+    /// Records of conferences deleted.
+    pub conferences: usize,
     /// Notifications deleted.
     pub notifications: usize,
     /// True where some were deleted to save space, before their age.

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, Row};
-use shared::{AccountSid, BindingSid, CallSid, DomainSid, NotificationSid, RecordingSid};
+use shared::{
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
+};
 use store::{
-    Account, BindingRecord, CallRecord, CallStatus, Condition, Derived, Description, Filtered,
-    HttpExchange, Is, MappedList, MappingKind, MappingView, NotificationRecord, Page, PageRequest,
-    RecordingRecord, Sealer, StoreError, TimelineRecord,
+    Account, BindingRecord, CallRecord, CallStatus, Condition, ConferenceRecord, ConferenceStatus,
+    Derived, Description, Filtered, HttpExchange, Is, MappedList, MappingKind, MappingView,
+    NotificationRecord, Page, PageRequest, RecordingRecord, Sealer, StoreError, TimelineRecord,
+    Value,
 };
 
 use super::list::List;
@@ -105,7 +108,7 @@ impl store::Reader for Reader {
         description: &'static Description,
         owner: Option<u128>,
         sid: u128,
-    ) -> Read<Option<Vec<store::Value>>> {
+    ) -> Read<Option<Vec<Value>>> {
         let Description { table, owner: column, .. } = description;
         let columns = columns(description);
         let read = |row: &Row<'_>| rows::shown(row, description, &*self.sealer);
@@ -125,7 +128,7 @@ impl store::Reader for Reader {
         owner: u128,
         conditions: &[Condition],
         page: PageRequest,
-    ) -> Read<Page<Vec<store::Value>>> {
+    ) -> Read<Page<Vec<Value>>> {
         let list = List::of(columns(description), description.table);
         // The owner of accounts is an account: its own row belongs to the list.
         let list = if description.lists_owner {
@@ -136,7 +139,7 @@ impl store::Reader for Reader {
         };
         let list = conditions.iter().fold(list, List::meeting);
         let page = self.page(&list, page, |row| rows::shown(row, description, &*self.sealer))?;
-        let sids = |pair: &[Vec<store::Value>]| (pair[0][0].sid_bits(), pair[1][0].sid_bits());
+        let sids = |pair: &[Vec<Value>]| (pair[0][0].sid_bits(), pair[1][0].sid_bits());
         debug_assert!(
             page.rows.windows(2).map(sids).all(|(newer, older)| newer > older),
             "a page of {} is newest first",
@@ -187,6 +190,21 @@ impl store::Reader for Reader {
         }
         self.one(
             "SELECT * FROM calls WHERE sid = ?1 AND account = ?2",
+            &[&Bits(sid.0), &Bits(account.0)],
+            rows::record,
+        )
+    }
+
+    fn conference(
+        &self,
+        account: AccountSid,
+        sid: ConferenceSid,
+    ) -> Read<Option<ConferenceRecord>> {
+        if let Some(row) = self.waiting.row(account, sid.0) {
+            return Ok(Some(row));
+        }
+        self.one(
+            "SELECT * FROM conferences WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
             rows::record,
         )
@@ -282,6 +300,27 @@ impl store::Reader for Reader {
         self.filtered(account, &list, conditions, page)
     }
 
+    fn conferences(
+        &self,
+        account: AccountSid,
+        conditions: &[Condition],
+        page: PageRequest,
+    ) -> Read<Page<ConferenceRecord>> {
+        let list = List::of("*", "conferences").of_account(account);
+        let ended = Value::from(ConferenceStatus::Completed.name());
+        let list = conditions.iter().fold(list, |list, condition| {
+            let list = list.meeting(condition);
+            match (condition.column, &condition.is) {
+                // Selects the index of live conferences, which are few among all.
+                ("status", Is::Equal(status)) if *status != ended => {
+                    list.with("reason_ended IS NULL", [])
+                }
+                _ => list,
+            }
+        });
+        self.filtered(account, &list, conditions, page)
+    }
+
     fn recordings(
         &self,
         account: AccountSid,
@@ -321,8 +360,8 @@ impl store::Reader for Reader {
 }
 
 /// True of the name of a status that a call has before it ends.
-fn is_live(status: &store::Value) -> bool {
-    let store::Value::Text(name) = status else { return false };
+fn is_live(status: &Value) -> bool {
+    let Value::Text(name) = status else { return false };
     CallStatus::from_name(name).is_some_and(|status| !status.is_final())
 }
 

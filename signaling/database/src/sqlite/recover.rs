@@ -1,4 +1,5 @@
-//! Recovery after a kill: what was live is closed as failed, at the last moment the process is known to have run.
+//! Recovery after a kill: what was live is closed, at the last moment the process is known to have run; calls as
+//! failed.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use rusqlite::{Connection, Transaction, params};
 use shared::ids::{Origin, sid_bits};
 use shared::{AccountSid, RecordingSid};
-use store::{CallRecord, CallStatus, Change, Sealer};
+use store::{CallRecord, CallStatus, Change, ConferenceEnd, ConferenceStatus, Sealer};
 
 use super::rows;
 use super::sql::{Bits, word};
@@ -19,8 +20,8 @@ const DELETED_LATELY_MS: i64 = 3_600_000;
 /// The contract's code for an internal failure.
 const INTERNAL_FAILURE: u32 = 12400;
 
-/// Writes `late`, the rows of history that the previous process could not commit, and closes live calls, in one
-/// transaction. Their end is the last moment the previous process is known to have run, not the moment of this
+/// Writes `late`, the rows of history that the previous process could not commit, and closes live calls and
+/// conferences, in one transaction. Their end is the last moment the previous process is known to have run, not the moment of this
 /// start: no call outlives the process.
 pub(super) fn recover(
     connection: &mut Connection,
@@ -41,6 +42,7 @@ pub(super) fn recover(
     for call in &live {
         close(&transaction, call, alive_ms.unwrap_or(call.updated_ms), unix_ms, origin)?;
     }
+    let conferences_closed = close_conferences(&transaction, alive_ms)?;
     let recordings = transaction
         .prepare(
             "SELECT * FROM recordings
@@ -66,7 +68,14 @@ pub(super) fn recover(
         .query_map([], rows::binding)?
         .collect::<Result<_, _>>()?;
     transaction.commit()?;
-    Ok(Recovered { calls_closed: live.len(), recordings, deleted, bindings, returning })
+    Ok(Recovered {
+        calls_closed: live.len(),
+        conferences_closed,
+        recordings,
+        deleted,
+        bindings,
+        returning,
+    })
 }
 
 fn returning(
@@ -93,6 +102,24 @@ fn last_alive(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
         "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key = 'alive_ms'",
         [],
         |row| row.get(0),
+    )
+}
+
+/// Ends live conferences as the end of their calls does: their last participant left.
+fn close_conferences(
+    transaction: &Transaction<'_>,
+    alive_ms: Option<i64>,
+) -> rusqlite::Result<usize> {
+    // A conference may have changed after the last note, which is up to 10 s old.
+    transaction.execute(
+        "UPDATE conferences SET status = ?1, reason_ended = ?2,
+                                updated_ms = max(updated_ms, coalesce(?3, updated_ms))
+         WHERE reason_ended IS NULL",
+        params![
+            ConferenceStatus::Completed.name(),
+            ConferenceEnd::LastParticipantLeft.name(),
+            alive_ms
+        ],
     )
 }
 

@@ -32,6 +32,12 @@ pub(super) fn retain(
     // SIDs begin with their time: the primary key finds what is old, and no index of dates is needed.
     let before = Bits(sid_bits(oldest_ms, Origin { node: 0, generation: 0 }, 0));
     let calls = delete_calls(&transaction, before)?;
+    let conferences = transaction.execute(
+        "DELETE FROM conferences WHERE sid IN
+           (SELECT sid FROM conferences WHERE sid < ?1 AND reason_ended IS NOT NULL
+            ORDER BY sid LIMIT ?2)",
+        params![before, ROWS_A_TURN],
+    )?;
     let notifications = transaction.execute(
         "DELETE FROM notifications WHERE sid IN
            (SELECT sid FROM notifications WHERE sid < ?1 ORDER BY sid LIMIT ?2)",
@@ -45,11 +51,11 @@ pub(super) fn retain(
     transaction.commit()?;
     // After the commit: pages are free only then.
     give_back(connection)?;
-    let deleted_full_turn = calls.max(notifications) == ROWS_A_TURN as usize;
+    let deleted_full_turn = calls.max(conferences).max(notifications) == ROWS_A_TURN as usize;
     // While the size is exceeded and something was deleted, another turn follows. Where nothing is left to
     // delete, configuration alone exceeds the size, and more turns would not help.
-    let early = full && (calls > 0 || notifications > 0);
-    Ok(Retained { calls, notifications, early, more: deleted_full_turn || early })
+    let early = full && calls + conferences + notifications > 0;
+    Ok(Retained { calls, conferences, notifications, early, more: deleted_full_turn || early })
 }
 
 /// Bytes of the pages in use.

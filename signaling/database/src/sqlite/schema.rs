@@ -294,4 +294,20 @@ CREATE TABLE applications (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX applications_by_account ON applications(account, sid);
 ",
+    "
+CREATE TABLE conferences (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    friendly_name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    region TEXT NOT NULL,
+    reason_ended TEXT,
+    call_ending BLOB,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX conferences_by_account ON conferences(account, sid);
+CREATE INDEX conferences_by_name ON conferences(account, friendly_name, sid);
+CREATE INDEX conferences_live ON conferences(account, sid) WHERE reason_ended IS NULL;
+",
 ];

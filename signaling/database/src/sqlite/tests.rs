@@ -1,8 +1,8 @@
 //! Tests of what only SQLite has: a file, a log beside it, a page count.
 
 use store::{
-    CallRecord, CallStatus, DomainSuffix, NotificationRecord, Recorded as _, RecordingRecord,
-    ResourceKind,
+    CallRecord, CallStatus, ConferenceRecord, DomainSuffix, NotificationRecord, Recorded as _,
+    RecordingRecord, ResourceKind,
 };
 
 use super::*;
@@ -121,6 +121,7 @@ fn tables_have_the_columns_of_their_descriptions() {
     }
     let records = [
         (CallRecord::TABLE, CallRecord::COLUMNS),
+        (ConferenceRecord::TABLE, ConferenceRecord::COLUMNS),
         (RecordingRecord::TABLE, RecordingRecord::COLUMNS),
         (NotificationRecord::TABLE, NotificationRecord::COLUMNS),
     ];

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use shared::AccountSid;
 use store::{
-    CallStatus, Change, Condition, Conflict, Outcome, RecordingStatus, Retention, TimelineRecord,
+    CallStatus, Change, Condition, ConferenceStatus, Conflict, Outcome, RecordingStatus, Retention,
+    TimelineRecord,
 };
 
-use super::rows::{call, exchange, first, put, recording};
+use super::rows::{call, conference, exchange, first, put, recording};
 use super::{DAY_MS, House, MAIN, Place, T0};
 
 fn an_ended_call_can_be_deleted_with_all_that_belongs_to_it<P: Place>() {
@@ -91,8 +92,25 @@ fn retention_deletes_old_history_but_no_live_call<P: Place>() {
     assert!(reader.call(MAIN, live.sid).unwrap().is_some());
 }
 
+fn retention_deletes_old_conferences_but_no_live_one<P: Place>() {
+    let mut house = House::<P>::new();
+    let (old, live) = (
+        conference(1, ConferenceStatus::Completed, T0),
+        conference(2, ConferenceStatus::InProgress, T0),
+    );
+    let young = conference(3, ConferenceStatus::Completed, T0 + 6 * DAY_MS);
+    for row in [&old, &live, &young] {
+        house.commit(Change::PutConference(Arc::new(row.clone())));
+    }
+    let retained = house.opened.writer.retain(Retention::default(), T0 + 8 * DAY_MS).unwrap();
+    assert_eq!((retained.conferences, retained.early, retained.more), (1, false, false));
+    let rows = house.reader().conferences(MAIN, &[], first(9)).unwrap().rows;
+    assert_eq!(rows, [young, live]);
+}
+
 over_each_driver! {
     an_ended_call_can_be_deleted_with_all_that_belongs_to_it,
     a_deleted_recording_keeps_its_metadata_out_of_sight,
     retention_deletes_old_history_but_no_live_call,
+    retention_deletes_old_conferences_but_no_live_one,
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use shared::{AccountSid, Code, NotificationSid};
 use store::{
-    Account, AccountParameters, CallRecord, CallStatus, Change, Condition, Cursor, Described as _,
-    HistoryQueue, HttpMessages, NotificationLevel, NotificationRecord, PageRequest, Patch, Reply,
-    Resource, Value, Write,
+    Account, AccountParameters, CallRecord, CallStatus, Change, Condition, ConferenceStatus,
+    Cursor, Described as _, HistoryQueue, HttpMessages, NotificationLevel, NotificationRecord,
+    PageRequest, Patch, Reply, Resource, Value, Write,
 };
 
-use super::rows::{call, first, put};
+use super::rows::{call, conference, first, put};
 use super::{DAY_MS, House, MAIN, ORIGIN, Place, T0};
 
 fn pages_are_newest_first_and_stay_stable_under_inserts<P: Place>() {
@@ -60,6 +60,33 @@ fn call_filters_are_exact_and_ranges_half_open<P: Place>() {
     ];
     assert_eq!(count(&start), 2);
     let other = reader.calls(AccountSid(1), &[], first(50)).unwrap();
+    assert!(other.rows.is_empty());
+}
+
+fn conference_filters_find_the_rows_on_disk_and_those_that_wait<P: Place>() {
+    use ConferenceStatus::{Completed, InProgress, Init};
+    let mut house = House::<P>::new();
+    let mut queue = HistoryQueue::new(1 << 20);
+    for (number, status) in [(1, Init), (2, InProgress), (3, Completed)] {
+        house.commit(Change::PutConference(Arc::new(conference(number, status, T0))));
+    }
+    // Room 2 ended meanwhile, and room 4 began a day later.
+    for (number, status, created_ms) in [(2, Completed, T0), (4, InProgress, T0 + DAY_MS)] {
+        queue.put(Change::PutConference(Arc::new(conference(number, status, created_ms)))).unwrap();
+    }
+    let reader = house.place.database().reader(Some(Arc::new(queue))).unwrap();
+    let names = |conditions: &[Condition]| -> Vec<String> {
+        let rows = reader.conferences(MAIN, conditions, first(9)).unwrap().rows;
+        rows.into_iter().map(|row| row.friendly_name).collect()
+    };
+    let of = |status: ConferenceStatus| names(&[Condition::equal("status", status.name())]);
+    assert_eq!(names(&[]), ["room 4", "room 3", "room 2", "room 1"]);
+    assert_eq!((of(Init), of(InProgress)), (vec!["room 1".to_owned()], vec!["room 4".to_owned()]));
+    assert_eq!(of(Completed), ["room 3", "room 2"]);
+    assert_eq!(names(&[Condition::equal("friendly_name", "room 3")]), ["room 3"]);
+    assert_eq!(names(&[Condition::from("created_ms", T0 + 1)]), ["room 4"]);
+    assert_eq!(names(&[Condition::before("updated_ms", T0 + 2_000)]), Vec::<String>::new());
+    let other = reader.conferences(AccountSid(1), &[], first(9)).unwrap();
     assert!(other.rows.is_empty());
 }
 
@@ -160,6 +187,7 @@ fn notifications_of_a_call_are_found_by_it<P: Place>() {
 over_each_driver! {
     pages_are_newest_first_and_stay_stable_under_inserts,
     call_filters_are_exact_and_ranges_half_open,
+    conference_filters_find_the_rows_on_disk_and_those_that_wait,
     lists_are_the_same_wherever_their_rows_are,
     accounts_list_the_account_and_its_subaccounts_only,
     notifications_of_a_call_are_found_by_it,

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::{Code, Transport};
-use store::{BindingChanges, CallStatus, Change, RecordingStatus, Resource, TimelineRecord};
+use store::{
+    BindingChanges, CallStatus, Change, ConferenceEnd, ConferenceRecord, ConferenceStatus,
+    RecordingStatus, Resource, TimelineRecord,
+};
 
-use super::rows::{binding, call, domain, exchange, first, put, recording};
+use super::rows::{binding, call, conference, domain, exchange, first, put, recording};
 use super::{DAY_MS, House, MAIN, Place, T0};
 use crate::{Journal, Journaled};
 
@@ -37,6 +40,33 @@ fn live_calls_are_closed_as_failed_after_a_kill<P: Place>() {
 
     house = house.reopen(T0 + 2 * DAY_MS);
     assert_eq!(house.opened.recovered.calls_closed, 0);
+}
+
+fn live_conferences_are_completed_after_a_kill<P: Place>() {
+    let mut house = House::<P>::new();
+    let statuses =
+        [ConferenceStatus::InProgress, ConferenceStatus::Init, ConferenceStatus::Completed];
+    let rows = [1, 2, 3].map(|number| conference(number, statuses[number as usize - 1], T0));
+    for row in &rows {
+        house.commit(Change::PutConference(Arc::new(row.clone())));
+    }
+    house.opened.writer.note_alive(T0 + 60_000).unwrap();
+
+    let house = house.reopen(T0 + DAY_MS);
+
+    assert_eq!(house.opened.recovered.conferences_closed, 2);
+    let reader = house.reader();
+    let closed = |row: &ConferenceRecord| ConferenceRecord {
+        status: ConferenceStatus::Completed,
+        reason_ended: Some(ConferenceEnd::LastParticipantLeft),
+        updated_ms: T0 + 60_000,
+        ..row.clone()
+    };
+    let [talking, waiting, ended] = &rows;
+    for expected in [closed(talking), closed(waiting), ended.clone()] {
+        assert_eq!(reader.conference(MAIN, expected.sid).unwrap(), Some(expected));
+    }
+    assert_eq!(house.reopen(T0 + 2 * DAY_MS).opened.recovered.conferences_closed, 0);
 }
 
 fn a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from<P: Place>() {
@@ -92,6 +122,7 @@ fn history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_
         Change::PutTimeline(Arc::new(timeline.clone())),
         Change::AddExchange(Arc::new(exchange.clone())),
         Change::PutRecording(Arc::new(recording(1, RecordingStatus::Completed))),
+        Change::PutConference(Arc::new(conference(1, ConferenceStatus::Completed, T0))),
     ];
     let mut journal = house.opened.journal.take().unwrap();
     for row in &late {
@@ -108,6 +139,8 @@ fn history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_
     assert_eq!(reader.timeline(MAIN, ended.sid).unwrap(), Some(timeline.json));
     assert_eq!(reader.exchanges(MAIN, ended.sid, first(9)).unwrap().rows, [exchange]);
     assert!(house.opened.recovered.recordings.is_empty(), "it had been settled");
+    let room = conference(1, ConferenceStatus::Completed, T0);
+    assert_eq!(reader.conference(MAIN, room.sid).unwrap(), Some(room));
     assert!(house.opened.journal.as_ref().is_some_and(Journal::is_empty));
     let journal = house.place.database().files().pop().unwrap();
     assert!(crate::journal::read(&journal, 1 << 20).unwrap().is_empty());
@@ -115,6 +148,7 @@ fn history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_
 
 over_each_driver! {
     live_calls_are_closed_as_failed_after_a_kill,
+    live_conferences_are_completed_after_a_kill,
     a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from,
     recordings_deleted_right_before_a_kill_are_named_so_that_their_files_go,
     history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_next_start,

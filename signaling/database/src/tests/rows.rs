@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use shared::{BindingSid, CallSid, CredentialListSid, DomainSid, RecordingSid, Transport};
+use shared::{
+    BindingSid, CallSid, ConferenceSid, CredentialListSid, DomainSid, RecordingSid, Transport,
+};
 use store::{
-    BindingRecord, CallDirection, CallRecord, CallStatus, Change, CredentialParameters, Cursor,
-    DomainParameters, HttpExchange, HttpMethod, PageRequest, Patch, RecordingRecord,
-    RecordingSource, RecordingStatus, Secret, Write,
+    BindingRecord, CallDirection, CallRecord, CallStatus, Change, ConferenceEnd, ConferenceRecord,
+    ConferenceStatus, CredentialParameters, Cursor, DomainParameters, HttpExchange, HttpMethod,
+    PageRequest, Patch, RecordingRecord, RecordingSource, RecordingStatus, Secret, Write,
 };
 
 use super::{MAIN, ORIGIN, T0};
@@ -102,6 +104,25 @@ pub(crate) fn recording(number: u64, status: RecordingStatus) -> RecordingRecord
         error_code: None,
         created_ms: T0,
         updated_ms: T0,
+    }
+}
+
+pub(crate) fn conference(
+    number: u64,
+    status: ConferenceStatus,
+    created_ms: i64,
+) -> ConferenceRecord {
+    let has_ended = status == ConferenceStatus::Completed;
+    ConferenceRecord {
+        sid: ConferenceSid::mint(created_ms, ORIGIN, number),
+        account: MAIN,
+        friendly_name: format!("room {number}"),
+        status,
+        region: "us1".to_owned(),
+        reason_ended: has_ended.then_some(ConferenceEnd::EndingParticipantLeft),
+        call_ending: has_ended.then_some(CallSid(7)),
+        created_ms,
+        updated_ms: created_ms + 2_000,
     }
 }
 

@@ -158,6 +158,7 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
         Change::DeleteCall { account, call } => {
             delete_call(transaction, Bits(account.0), Bits(call.0))
         }
+        Change::PutConference(conference) => put(transaction, &**conference),
         Change::PutRecording(recording) => put(transaction, &**recording),
         Change::DeleteRecording { account, call, recording, deleted_ms } => delete_recording(
             transaction,
