@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use shared::{AccountSid, Code, Now};
-use store::{Account, CallCommand, Reader, RecordingRecord, Write, WriteError};
+use store::{
+    Account, CallCommand, ConferenceCommand, QueueCommand, Reader, RecordingRecord, Write,
+    WriteError,
+};
 
 use crate::auth::Login;
 use crate::form::Form;
@@ -31,6 +34,20 @@ pub enum Step {
     Call {
         /// The command, checked for form only.
         command: CallCommand,
+        /// What [`crate::render`] needs to show the reply.
+        rendering: Rendering,
+    },
+    /// As `Call`, of a command about live conferences.
+    Conference {
+        /// The command, checked for form only.
+        command: ConferenceCommand,
+        /// What [`crate::render`] needs to show the reply.
+        rendering: Rendering,
+    },
+    /// As `Call`, of a command about calls that wait in queues.
+    Queue {
+        /// The command, checked for form only.
+        command: QueueCommand,
         /// What [`crate::render`] needs to show the reply.
         rendering: Rendering,
     },

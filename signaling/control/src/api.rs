@@ -46,6 +46,8 @@ impl Control {
                 let timeline = live.map(|entry| entry.timeline.to_json());
                 self.reply(token, Ok(Reply::Timeline(timeline)));
             }
+            ApiRequest::Conference(command) => self.on_conference_command(now, token, command),
+            ApiRequest::Queue(command) => self.on_queue_command(now, token, command),
             ApiRequest::DescribeLegs => self.describe_legs(now, token),
             ApiRequest::Call(
                 CallCommand::StartRecording { .. } | CallCommand::UpdateRecording { .. },

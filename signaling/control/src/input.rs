@@ -8,7 +8,7 @@ use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId};
 use shared::ids::TapId;
 use shared::{AccountSid, CallSid, Code, CoreId, MediaEvent, MediaPort, Prompt, TlsFailure};
 use sip::{Destination, SessionId};
-use store::{CallCommand, Outcome, Write};
+use store::{CallCommand, ConferenceCommand, Outcome, QueueCommand, Write};
 
 use crate::settings::ControlSettings;
 use crate::tokens::{ApiToken, CommitToken};
@@ -132,6 +132,10 @@ pub enum ApiRequest {
     },
     /// A command about live calls.
     Call(CallCommand),
+    /// A command about live conferences.
+    Conference(ConferenceCommand),
+    /// A command about calls that wait in queues.
+    Queue(QueueCommand),
     /// The legs of this node, of all accounts, as the cores describe them: answered with `Reply::Legs`.
     DescribeLegs,
 }

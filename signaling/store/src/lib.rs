@@ -8,6 +8,7 @@ mod application;
 mod binding;
 mod calls;
 mod change;
+mod conference_commands;
 mod conferences;
 mod credential;
 mod descriptions;
@@ -21,6 +22,7 @@ mod name;
 mod parameter;
 mod patch;
 mod plan;
+mod queue_commands;
 mod read;
 mod record;
 mod recorded;
@@ -49,6 +51,11 @@ pub use calls::{
     TwimlSource, UpdateAction, UpdateCall, Webhook,
 };
 pub use change::{Change, Conflict, Outcome};
+pub use conference_commands::{
+    Beep, ConferenceCommand, ConferenceEvents, ConferenceName, ConferenceTerms, CreateParticipant,
+    JitterBuffer, Participant, ParticipantChange, ParticipantName, ParticipantStatus,
+    ParticipantTerms, RecordConference, WaitMusic,
+};
 pub use conferences::{ConferenceEnd, ConferenceRecord, ConferenceStatus};
 pub use credential::{
     Cidr, Credential, CredentialList, CredentialListParameters, CredentialParameters,
@@ -67,6 +74,7 @@ pub use name::{DomainHost, DomainLabels, DomainSuffix};
 pub use parameter::{Form, On, Parameter, Parameters, Post};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};
+pub use queue_commands::{Member, MemberName, QueueCommand, QueueFigures};
 pub use read::{Cursor, Page, PageRequest, Reader};
 pub use record::{
     HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, RecordingSid};
 
 use crate::calls::CallRecord;
+use crate::conference_commands::Participant;
+use crate::conferences::ConferenceRecord;
 use crate::descriptions::Resource;
 use crate::domain::{MappedList, Mapping};
 use crate::kind::{ResourceKey, ResourceKind, resources};
 use crate::parameter::Parameters;
 use crate::patch::Patch;
+use crate::queue_commands::{Member, QueueFigures};
 use crate::record::RecordingRecord;
 use crate::resource::Described;
 use crate::secret::Secret;
@@ -145,6 +148,18 @@ pub enum Reply {
     Call(Arc<CallRecord>),
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
+    /// The conference as it is now.
+    Conference(Arc<ConferenceRecord>),
+    /// The participant as it is now.
+    Participant(Box<Participant>),
+    /// The participants of a conference.
+    Participants(Vec<Participant>),
+    /// The live figures of queues.
+    Queues(Vec<QueueFigures>),
+    /// The member as it is now.
+    Member(Member),
+    /// The members of a queue, front first.
+    Members(Vec<Member>),
     /// A live call's timeline so far, as JSON. `None` where the call has ended: the store has it.
     Timeline(Option<String>),
     /// The legs of the node, as JSON.

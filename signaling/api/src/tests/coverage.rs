@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use shared::{CallSid, Code, NotificationSid};
 use store::{
-    CallCommand, CallStatus, Change, HttpExchange, HttpMethod, NotificationLevel,
-    NotificationRecord, RecordingStatus,
+    CallCommand, CallStatus, Change, ConferenceCommand, HttpExchange, HttpMethod,
+    NotificationLevel, NotificationRecord, QueueCommand, RecordingStatus,
 };
 
 use super::{House, MAIN, ORIGIN, T0, account_path, call, recording};
@@ -111,6 +111,8 @@ enum Seen {
     Answer { status: u16, code: u64, body: Value },
     Write(store::Write),
     Call(CallCommand),
+    Conference(ConferenceCommand),
+    Queue(QueueCommand),
     Media,
 }
 
@@ -138,7 +140,11 @@ impl Seen {
                 command,
                 CallCommand::StartRecording { .. } | CallCommand::UpdateRecording { .. }
             ),
-            Self::Answer { .. } | Self::Write(_) | Self::Media => false,
+            Self::Answer { .. }
+            | Self::Write(_)
+            | Self::Conference(_)
+            | Self::Queue(_)
+            | Self::Media => false,
         }
     }
 }
@@ -239,6 +245,8 @@ impl World {
         match self.house.step(method, &self.real(path), &text.finish()) {
             Step::Write { write, .. } => Seen::Write(write),
             Step::Call { command, .. } => Seen::Call(command),
+            Step::Conference { command, .. } => Seen::Conference(command),
+            Step::Queue { command, .. } => Seen::Queue(command),
             Step::RecordingMedia { .. } => Seen::Media,
             Step::Answer(response) => {
                 let mut body: Value = serde_json::from_str(&response.body).unwrap_or_default();

@@ -188,6 +188,9 @@ impl House {
                 };
                 render(&rendering, &reply)
             }
+            Step::Conference { rendering, .. } | Step::Queue { rendering, .. } => {
+                render(&rendering, &Err(store::WriteError::not_found()))
+            }
             Step::RecordingMedia { rendering, .. } => rendering.missing(),
         };
         let body = match response.body.as_str() {

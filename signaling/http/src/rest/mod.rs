@@ -197,6 +197,12 @@ impl Inner {
             Step::Call { command, rendering } => {
                 self.ask_control(ApiRequest::Call(command), &rendering).await
             }
+            Step::Conference { command, rendering } => {
+                self.ask_control(ApiRequest::Conference(command), &rendering).await
+            }
+            Step::Queue { command, rendering } => {
+                self.ask_control(ApiRequest::Queue(command), &rendering).await
+            }
             Step::RecordingMedia { recording, two_channels, rendering } => {
                 let path = recorder::path(&self.recordings, recording.account, recording.sid);
                 match media::respond(path, two_channels, range, permit).await {
