@@ -167,6 +167,12 @@ impl Escaped {
         Self::from_wire(text.as_ref(), is_user_byte)
     }
 
+    /// A part that holds no escape, from bytes that the parser has checked.
+    pub(crate) fn unescaped(bytes: &[u8]) -> Self {
+        debug_assert!(!bytes.contains(&b'%'));
+        Self(CompactBytes::new(bytes))
+    }
+
     /// Checks received bytes against the grammar of their place.
     pub(crate) fn from_wire(
         bytes: &[u8],
@@ -260,9 +266,19 @@ pub(crate) const fn is_unreserved(byte: u8) -> bool {
 
 /// `user` without escapes, and `#`, which phones send unescaped in feature codes.
 pub(crate) const fn is_user_byte(byte: u8) -> bool {
-    is_unreserved(byte)
-        || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' | b'#')
+    USER_BYTES[byte as usize]
 }
+
+const USER_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x7F {
+        table[byte as usize] = is_unreserved(byte)
+            || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' | b'#');
+        byte += 1;
+    }
+    table
+};
 
 /// `password` without escapes.
 pub(crate) const fn is_password_byte(byte: u8) -> bool {
@@ -276,8 +292,19 @@ pub(crate) const fn is_uri_header_byte(byte: u8) -> bool {
 
 /// `paramchar` of a URI without escapes.
 pub(crate) const fn is_uri_parameter_byte(byte: u8) -> bool {
-    is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
+    URI_PARAMETER_BYTES[byte as usize]
 }
+
+const URI_PARAMETER_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x7F {
+        table[byte as usize] =
+            is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$');
+        byte += 1;
+    }
+    table
+};
 
 /// Whether there is at least one byte, and all are allowed.
 pub(crate) fn check(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), IllegalText> {
@@ -293,7 +320,9 @@ pub(crate) fn check(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), Il
 
 /// Whether each byte is allowed or part of a complete `%HH`; may be empty.
 pub(crate) fn check_escapes(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), IllegalText> {
-    let mut rest = bytes;
+    // Most texts have no escape.
+    let plain = bytes.iter().take_while(|&&byte| byte != b'%' && allowed(byte)).count();
+    let mut rest = bytes.get(plain..).unwrap_or_default();
     while let Some((&byte, tail)) = rest.split_first() {
         rest = match (byte, tail) {
             (b'%', [high, low, tail @ ..])

@@ -270,6 +270,9 @@ fn read_sent_by(
     scanner: &mut Scanner<'_>,
     is_version: impl Fn(&[u8]) -> bool,
 ) -> Result<(ViaTransport, Host, Option<u16>), ViaError> {
+    if let Some(sent_by) = plain_sent_by(scanner) {
+        return Ok(sent_by);
+    }
     scanner.skip_space();
     let is_sip = scanner.token().is_some_and(|name| name.eq_ignore_ascii_case(b"SIP"));
     let slash = scanner.eat_padded(b'/');
@@ -290,6 +293,24 @@ fn read_sent_by(
         return Ok((transport, host, Some(spaced.ok_or(ViaError)?)));
     }
     Ok((transport, host, port))
+}
+
+/// [`read_sent_by`] of the form that nearly all peers write: no optional white space, a known
+/// transport, an address or a plain name. `None` leaves the scanner as it was.
+fn plain_sent_by(scanner: &mut Scanner<'_>) -> Option<(ViaTransport, Host, Option<u16>)> {
+    let (protocol, rest) = scanner.rest().split_first_chunk::<12>()?;
+    let transport = match protocol {
+        b"SIP/2.0/UDP " => Transport::Udp,
+        b"SIP/2.0/TCP " => Transport::Tcp,
+        b"SIP/2.0/TLS " => Transport::Tls,
+        _ => return None,
+    };
+    let ((host, port), rest) = uri::host_port_ahead(rest)?;
+    if !matches!(rest.first(), None | Some(b';' | b',')) {
+        return None;
+    }
+    *scanner = Scanner::new(rest);
+    Some((transport.into(), host, port))
 }
 
 /// The next `;parameter`, up to the delimiter behind it.

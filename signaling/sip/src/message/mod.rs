@@ -1,9 +1,10 @@
 //! Requests and responses: owned and typed. Whatever is sent is written from these types, never
-//! from received bytes. Sans-IO. `raw` finds the lines, `typed` reads them, `build` writes them,
-//! `error` answers what is broken.
+//! from received bytes. Sans-IO. `lines` cuts the lines, `raw` checks them, `typed` reads them, `build`
+//! writes them, `error` answers what is broken.
 
 mod build;
 mod error;
+mod lines;
 mod method;
 mod raw;
 mod typed;

@@ -11,6 +11,7 @@ use shared::limits::{
 use smallvec::SmallVec;
 
 use super::error::{Answerable, ParseError};
+use super::lines::Lines;
 use super::method::{CSeq, Method};
 use crate::header::{HeaderKind, is_same_name};
 use crate::scan::{split_list, trim_spaces};
@@ -78,17 +79,17 @@ impl<'a> RawMessage<'a> {
         &mut self,
         whole: &'a [u8],
         start_line: &'a [u8],
-        rest: &'a [u8],
+        lines: &Lines<'a>,
         header_fault: Option<Fault>,
     ) -> Result<(), Fault> {
         if whole.len() > SIP_MESSAGE_BYTES_MAX {
             return Err(MESSAGE_TOO_LONG);
         }
-        self.start = read_start(start_line)?;
+        self.start = read_start(start_line, lines.is_clean)?;
         if let Some(fault) = header_fault {
             return Err(fault);
         }
-        self.body = cut_body(&self.headers, rest)?;
+        self.body = cut_body(&self.headers, lines.rest)?;
         Ok(())
     }
 
@@ -121,7 +122,7 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
     let start = StartLine::Response { status: 0, reason: &[] };
     let mut message = RawMessage { start, headers: SmallVec::new(), body: &[] };
     let header_fault = read_headers(&mut lines, &mut message.headers);
-    if let Err(fault) = message.finish(bytes, first, lines.rest, header_fault) {
+    if let Err(fault) = message.finish(bytes, first, &lines, header_fault) {
         return Err(fault.into_error(&message.headers, may_answer(first)));
     }
     Ok(message)
@@ -132,7 +133,7 @@ pub fn parse(bytes: &[u8]) -> Result<RawMessage<'_>, ParseError> {
 pub(crate) fn header_section(
     bytes: &[u8],
 ) -> Result<(SmallVec<[RawHeader<'_>; HEADERS_INLINE]>, &[u8]), ParseError> {
-    let mut lines = Lines { rest: bytes };
+    let mut lines = Lines::of_section(bytes);
     let mut headers = SmallVec::new();
     match read_headers(&mut lines, &mut headers) {
         Some(fault) => Err(fault.into_error(&headers, false)),
@@ -224,32 +225,6 @@ impl Fault {
     }
 }
 
-/// Bytes cut into lines.
-struct Lines<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Lines<'a> {
-    /// Empty lines before a message are ignored (RFC 3261 §7.5).
-    fn new(bytes: &'a [u8]) -> Self {
-        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
-        Self { rest: start.and_then(|start| bytes.get(start..)).unwrap_or_default() }
-    }
-
-    /// The next line without its end; `None` when no line end comes.
-    fn next_line(&mut self) -> Option<&'a [u8]> {
-        let end = memchr::memchr(b'\n', self.rest)?;
-        let (line, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest.get(1..).unwrap_or_default();
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
-    }
-
-    /// Whether the next line continues this one.
-    fn is_folded(&self) -> bool {
-        matches!(self.rest.first(), Some(b' ' | b'\t'))
-    }
-}
-
 /// Reads up to the empty line. Returns the first error, but reads on to find the parts of an
 /// answer. Bounded by the limits on lines and bytes.
 fn read_headers<'a>(
@@ -280,7 +255,7 @@ fn read_headers<'a>(
             break Some(Fault::new("sip_headers_size", 400, "the header section is too long"));
         }
         let field = if folded { begin.get(..begin.len() - lines.rest.len()) } else { Some(line) };
-        match read_header(field.unwrap_or(line), folded) {
+        match read_header(field.unwrap_or(line), folded, lines.is_clean) {
             Ok(header) => headers.push(header),
             Err(fault) => first_fault = first_fault.or(Some(fault)),
         }
@@ -288,7 +263,30 @@ fn read_headers<'a>(
     first_fault.or(last_fault).or_else(|| too_many_values(headers))
 }
 
-fn read_header(field: &[u8], folded: bool) -> Result<RawHeader<'_>, Fault> {
+fn read_header(field: &[u8], folded: bool, is_clean: bool) -> Result<RawHeader<'_>, Fault> {
+    let (name, value) = split_field(field)?;
+    if name.len() > SIP_HEADER_NAME_BYTES_MAX {
+        return Err(Fault::new("sip_header_name_size", 400, "a header name is too long"));
+    }
+    let value = trim_spaces(value);
+    if value.len() > SIP_HEADER_VALUE_BYTES_MAX && value.len() > value_bytes_max(name) {
+        return Err(Fault::new("sip_header_value_size", 400, "a header value is too long"));
+    }
+    if !is_clean && !is_sound_value(value, folded) {
+        return Err(Fault::new("sip_control_byte", 400, "a header value holds a control byte"));
+    }
+    Ok(RawHeader { kind: HeaderKind::of(name), name, value, folded })
+}
+
+/// Name and value of a field, the name without the white space behind it.
+fn split_field(field: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    // The colon mostly ends the token; the look for it is then the check of the name, too.
+    let token = field.iter().take_while(|&&byte| text::is_token_byte(byte)).count();
+    if token > 0
+        && let Some((name, [b':', value @ ..])) = field.split_at_checked(token)
+    {
+        return Ok((name, value));
+    }
     let colon = memchr::memchr(b':', field).ok_or(Fault::new(
         "sip_header_colon",
         400,
@@ -299,17 +297,7 @@ fn read_header(field: &[u8], folded: bool) -> Result<RawHeader<'_>, Fault> {
     if text::check(name, text::is_token_byte).is_err() {
         return Err(Fault::new("sip_header_name", 400, "a header name is not a token"));
     }
-    if name.len() > SIP_HEADER_NAME_BYTES_MAX {
-        return Err(Fault::new("sip_header_name_size", 400, "a header name is too long"));
-    }
-    let value = trim_spaces(value.get(1..).unwrap_or_default());
-    if value.len() > SIP_HEADER_VALUE_BYTES_MAX && value.len() > value_bytes_max(name) {
-        return Err(Fault::new("sip_header_value_size", 400, "a header value is too long"));
-    }
-    if !is_sound_value(value, folded) {
-        return Err(Fault::new("sip_control_byte", 400, "a header value holds a control byte"));
-    }
-    Ok(RawHeader { kind: HeaderKind::of(name), name, value, folded })
+    Ok((name, value.get(1..).unwrap_or_default()))
 }
 
 fn value_bytes_max(name: &[u8]) -> usize {
@@ -362,14 +350,14 @@ fn too_many_values(headers: &[RawHeader<'_>]) -> Option<Fault> {
         .then(|| Fault::new("sip_header_values", 400, "too many values of one header"))
 }
 
-fn read_start(line: &[u8]) -> Result<StartLine<'_>, Fault> {
+fn read_start(line: &[u8], is_clean: bool) -> Result<StartLine<'_>, Fault> {
     let broken = |sentence| Fault::new("sip_start_line", 400, sentence);
     let is_response = line.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"));
     if line.len() > SIP_START_LINE_BYTES_MAX {
         let status = if is_response || !ends_with_version(line) { 400 } else { 414 };
         return Err(Fault::new("sip_start_line_size", status, "the start line is too long"));
     }
-    if line.iter().copied().any(text::is_control) {
+    if !is_clean && line.iter().copied().any(text::is_control) {
         return Err(broken("the start line holds a control byte"));
     }
     if is_response { read_status_line(line) } else { read_request_line(line) }

@@ -16,18 +16,50 @@ pub(super) fn message(raw: &RawMessage<'_>) -> Result<Message, ParseError> {
 }
 
 fn read(raw: &RawMessage<'_>) -> Result<Message, Fault> {
-    let fields = Fields::collect(raw)?;
+    // Filled in place, and the message made where it is returned: a move of it is 900 bytes.
+    let mut fields = Fields::for_message(raw);
+    fields.collect(raw)?;
     match raw.start {
         StartLine::Request { method, uri } => {
-            request(method, uri, fields, raw.body).map(Message::Request)
+            let (method, uri, cseq) = request_line(method, uri, fields.cseq)?;
+            Ok(Message::Request(Request {
+                method,
+                uri,
+                via: needed_list(fields.via)?,
+                from: needed(fields.from)?,
+                to: needed(fields.to)?,
+                call_id: needed(fields.call_id)?,
+                cseq,
+                max_forwards: fields.max_forwards,
+                contact: fields.contact.unwrap_or_default(),
+                route: fields.route,
+                record_route: fields.record_route,
+                headers: fields.headers,
+                body: raw.body.to_vec(),
+            }))
         }
-        StartLine::Response { status, reason } => {
-            response(status, reason, fields, raw.body).map(Message::Response)
-        }
+        StartLine::Response { status, reason } => Ok(Message::Response(Response {
+            status,
+            reason: Text::from_wire(reason),
+            via: needed_list(fields.via)?,
+            from: needed(fields.from)?,
+            to: needed(fields.to)?,
+            call_id: needed(fields.call_id)?,
+            cseq: needed(fields.cseq)?,
+            contact: fields.contact.unwrap_or_default(),
+            record_route: fields.record_route,
+            headers: fields.headers,
+            body: raw.body.to_vec(),
+        })),
     }
 }
 
-fn request(method: &[u8], uri: &[u8], fields: Fields, body: &[u8]) -> Result<Request, Fault> {
+/// Method and Request-URI, and the CSeq that names the same method.
+fn request_line(
+    method: &[u8],
+    uri: &[u8],
+    cseq: Option<CSeq>,
+) -> Result<(Method, Uri, CSeq), Fault> {
     let method = Method::parse(method).ok_or(Fault::new(
         "sip_start_line",
         400,
@@ -41,41 +73,11 @@ fn request(method: &[u8], uri: &[u8], fields: Fields, body: &[u8]) -> Result<Req
     if uri.as_sip().is_some_and(|uri| !uri.headers.is_empty()) {
         return Err(Fault::new("sip_request_uri", 400, "the Request-URI has headers"));
     }
-    let cseq = needed(fields.cseq)?;
+    let cseq = needed(cseq)?;
     if cseq.method != method {
         return Err(Fault::new("sip_cseq_method", 400, "CSeq names another method"));
     }
-    Ok(Request {
-        method,
-        uri,
-        via: needed_list(fields.via)?,
-        from: needed(fields.from)?,
-        to: needed(fields.to)?,
-        call_id: needed(fields.call_id)?,
-        cseq,
-        max_forwards: fields.max_forwards,
-        contact: fields.contact.unwrap_or_default(),
-        route: fields.route,
-        record_route: fields.record_route,
-        headers: fields.headers,
-        body: body.to_vec(),
-    })
-}
-
-fn response(status: u16, reason: &[u8], fields: Fields, body: &[u8]) -> Result<Response, Fault> {
-    Ok(Response {
-        status,
-        reason: Text::from_wire(reason),
-        via: needed_list(fields.via)?,
-        from: needed(fields.from)?,
-        to: needed(fields.to)?,
-        call_id: needed(fields.call_id)?,
-        cseq: needed(fields.cseq)?,
-        contact: fields.contact.unwrap_or_default(),
-        record_route: fields.record_route,
-        headers: fields.headers,
-        body: body.to_vec(),
-    })
+    Ok((method, uri, cseq))
 }
 
 /// Header fields sorted into their places.
@@ -96,22 +98,24 @@ struct Fields {
 }
 
 impl Fields {
-    fn collect(raw: &RawMessage<'_>) -> Result<Self, Fault> {
+    fn for_message(raw: &RawMessage<'_>) -> Self {
         let status = match raw.start {
             StartLine::Request { .. } => None,
             StartLine::Response { status, .. } => Some(status),
         };
-        // One allocation instead of one at each doubling; a few places for headers of other kinds
-        // stay empty.
-        let headers = Headers::with_capacity(raw.headers.len());
-        let mut fields = Self { status, headers, ..Self::default() };
+        // One allocation instead of one at each doubling.
+        let others = raw.headers.iter().filter(|header| header.kind == HeaderKind::Other).count();
+        Self { status, headers: Headers::with_capacity(others), ..Self::default() }
+    }
+
+    fn collect(&mut self, raw: &RawMessage<'_>) -> Result<(), Fault> {
         for header in &raw.headers {
-            match fields.take(header) {
-                Err(_) if fields.can_do_without(header.kind) => {}
+            match self.take(header) {
+                Err(_) if self.can_do_without(header.kind) => {}
                 taken => taken?,
             }
         }
-        Ok(fields)
+        Ok(())
     }
 
     /// Whether a response is useful although this header cannot be read; the header then counts as

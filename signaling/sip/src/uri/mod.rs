@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 pub use host::{Host, HostName};
 pub use parse::UriError;
 
-pub(crate) use parse::{parse_host_port, parse_port};
+pub(crate) use parse::{host_port_ahead, parse_host_port, parse_port};
 
 pub(crate) use host::parse_ipv6;
 

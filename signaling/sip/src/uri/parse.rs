@@ -55,20 +55,26 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Uri, UriError> {
 
 fn parse_sip(rest: &[u8], secure: bool) -> Result<SipUri, UriError> {
     let UserInfo { user, password, rest } = split_user(rest)?;
-    let host_end = rest.iter().position(|&byte| matches!(byte, b';' | b'?')).unwrap_or(rest.len());
-    let (host_port, rest) = rest.split_at_checked(host_end).unwrap_or((rest, &[]));
-    let (host, port) = parse_host_port(host_port)?;
-    let headers_start = memchr::memchr(b'?', rest).unwrap_or(rest.len());
-    let (parameters, headers) = rest.split_at_checked(headers_start).unwrap_or((rest, &[]));
-    Ok(SipUri {
-        secure,
-        user,
-        password,
-        host,
-        port,
-        parameters: parse_parameters(parameters)?,
-        headers: parse_headers(headers)?,
-    })
+    let ((host, port), rest) = match host_port_ahead(rest) {
+        Some((host_port, rest)) if matches!(rest.first(), None | Some(b';' | b'?')) => {
+            (host_port, rest)
+        }
+        _ => {
+            let is_end = |&byte: &u8| matches!(byte, b';' | b'?');
+            let end = rest.iter().position(is_end).unwrap_or(rest.len());
+            let (host_port, rest) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            (parse_host_port(host_port)?, rest)
+        }
+    };
+    let mut uri = SipUri { user, password, port, secure, ..SipUri::new(host) };
+    // Most URIs end here.
+    if !rest.is_empty() {
+        let headers_start = memchr::memchr(b'?', rest).unwrap_or(rest.len());
+        let (parameters, headers) = rest.split_at_checked(headers_start).unwrap_or((rest, &[]));
+        uri.parameters = parse_parameters(parameters)?;
+        uri.headers = parse_headers(headers)?;
+    }
+    Ok(uri)
 }
 
 struct UserInfo<'a> {
@@ -80,6 +86,13 @@ struct UserInfo<'a> {
 
 /// The first `@` ends the user part: no unescaped `@` may follow it.
 fn split_user(rest: &[u8]) -> Result<UserInfo<'_>, UriError> {
+    // A user without escapes and password is found and checked in one pass.
+    let plain = rest.iter().take_while(|&&byte| text::is_user_byte(byte)).count();
+    if plain > 0
+        && let Some((user, [b'@', rest @ ..])) = rest.split_at_checked(plain)
+    {
+        return Ok(UserInfo { user: Some(Escaped::unescaped(user)), password: None, rest });
+    }
     let Some(at) = memchr::memchr(b'@', rest) else {
         return Ok(UserInfo { user: None, password: None, rest });
     };
@@ -100,8 +113,24 @@ fn split_user(rest: &[u8]) -> Result<UserInfo<'_>, UriError> {
     Ok(UserInfo { user, password, rest })
 }
 
+/// `host[:port]`; without a port the default of its place counts.
+type HostPort = (Host, Option<u16>);
+
+/// Reads the IPv4 address or the name at the start and the port behind it, in one pass. The bytes
+/// after them are the caller's to judge. `None` leaves the judgement to [`parse_host_port`].
+pub(crate) fn host_port_ahead(bytes: &[u8]) -> Option<(HostPort, &[u8])> {
+    let (host, rest) = Host::ahead(bytes)?;
+    let [b':', rest @ ..] = rest else { return Some(((host, None), rest)) };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = rest.split_at_checked(digits)?;
+    Some(((host, Some(parse_port(digits)?)), rest))
+}
+
 /// Reads `host[:port]`.
-pub(crate) fn parse_host_port(bytes: &[u8]) -> Result<(Host, Option<u16>), UriError> {
+pub(crate) fn parse_host_port(bytes: &[u8]) -> Result<HostPort, UriError> {
+    if let Some((host_port, [])) = host_port_ahead(bytes) {
+        return Ok(host_port);
+    }
     let port_from = match bytes.first() {
         Some(b'[') => memchr::memchr(b']', bytes).map_or(0, |end| end + 1),
         _ => 0,
@@ -112,7 +141,6 @@ pub(crate) fn parse_host_port(bytes: &[u8]) -> Result<(Host, Option<u16>), UriEr
         Some(colon) => (bytes.get(..colon).unwrap_or_default(), bytes.get(colon + 1..)),
         None => (bytes, None),
     };
-    let host = std::str::from_utf8(host).map_err(|_| part("host")(NOT_ASCII))?;
     let port = port.map(|port| parse_port(port).ok_or(UriError::Port)).transpose()?;
     Ok((Host::parse(host).map_err(part("host"))?, port))
 }
@@ -171,7 +199,7 @@ fn parse_tel(rest: &[u8]) -> Result<TelUri, UriError> {
 }
 
 fn split_once(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
-    match memchr::memchr(separator, bytes) {
+    match bytes.iter().position(|&byte| byte == separator) {
         Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..)),
         None => (bytes, None),
     }
@@ -196,8 +224,6 @@ const fn is_opaque_byte(byte: u8) -> bool {
 const fn is_phone_byte(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b'+' | b'*' | b'#' | b'-' | b'.' | b'(' | b')')
 }
-
-const NOT_ASCII: IllegalText = IllegalText::Byte { byte: 0x80 };
 
 #[cfg(test)]
 mod tests {
