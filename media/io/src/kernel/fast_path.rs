@@ -222,6 +222,13 @@ impl FastPath {
     pub(super) fn tc_program(&self) -> &OwnedFd {
         self.tc.as_ref().expect("open has loaded it")
     }
+
+    /// All that it has in the kernel.
+    pub(super) fn objects(&self) -> Vec<super::objects::Object> {
+        let maps = [&self.entries.file, &self.settings.file];
+        let files = maps.into_iter().chain(&self.tc).chain(&self.xdp).chain(&self.links);
+        files.map(|file| super::objects::Object::of_file(file).expect("a BPF object")).collect()
+    }
 }
 
 /// What the maps of a configuration look like.

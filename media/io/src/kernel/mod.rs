@@ -25,6 +25,7 @@ mod image;
 #[cfg(test)]
 mod interleavings;
 mod layout;
+mod objects;
 mod pins;
 mod program;
 mod route;
@@ -40,6 +41,7 @@ pub use entry::{Entry, Figures, NotGiven};
 pub use error::{KernelError, Missing, Step};
 pub use fast_path::{FastPath, FastPathConfig, Found, Hook};
 pub use frames::{DropAll, FrameRun, FrameWay, FramesRun, drop_all};
+pub use objects::Object;
 pub use rule::{Excluded, Family, Ineligible, Route, Rule};
 pub use service::{LEASE, Service, pins_for, probe};
 pub use tier::LEG_BYTES;

@@ -25,9 +25,12 @@ enum Command {
     Pin = 6,
     GetPinned = 7,
     TestRun = 10,
+    ProgramByNumber = 13,
+    MapByNumber = 14,
     Info = 15,
     LinkCreate = 28,
     LinkUpdate = 29,
+    LinkByNumber = 30,
 }
 
 /// A place in the kernel where a program can be attached.
@@ -293,6 +296,27 @@ pub(super) fn run_frames(
     // SAFETY: the kernel reads `data_size_in` and `ctx_size_in` bytes, which outlive the call, and returns no bytes.
     unsafe { bpf(Command::TestRun, &mut attr) }?;
     Ok(attr.duration)
+}
+
+/// What the kernel numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Numbered {
+    Map,
+    Program,
+    Link,
+}
+
+/// Opens an object by its number, while the kernel has it.
+pub(super) fn open_by_number(what: Numbered, number: u32) -> io::Result<OwnedFd> {
+    let command = match what {
+        Numbered::Map => Command::MapByNumber,
+        Numbered::Program => Command::ProgramByNumber,
+        Numbered::Link => Command::LinkByNumber,
+    };
+    // id, next_id, open_flags.
+    let mut attr = [number, 0, 0];
+    // SAFETY: the attributes of these commands, which hold no pointer.
+    unsafe { bpf_file(command, &mut attr) }
 }
 
 /// What a test run gave back.
