@@ -2,7 +2,8 @@
 //!
 //! The thread sleeps between two renewals and when routes change wakes to tell the cores. Legs of an earlier
 //! process, found in its pins, go on until its lease would have ended; then the thread takes back those that no
-//! core has taken over, because nobody reads their figures or hears their BYE.
+//! core has taken over, because nobody reads their figures or hears their BYE. Where that lease is over at the start,
+//! they are taken back before the first renewal: it would let them be relayed once more.
 
 use std::io;
 use std::net::IpAddr;
@@ -36,6 +37,8 @@ pub struct Service {
     pub left_out: Vec<String>,
     /// What was found of an earlier process.
     pub found: Found,
+    /// Whether the lease of that process was over.
+    was_over: bool,
 }
 
 /// Time that the programs may relay without a sign of life of the process.
@@ -88,7 +91,11 @@ impl Service {
             }
             return Err(KernelError::NowhereAttached { reasons: left_out.join("; ") });
         }
-        let adopted = Adopted::of(&path, config);
+        let mut adopted = Adopted::of(&path, config);
+        let was_over = adopted.until <= clock::now();
+        if was_over {
+            adopted.end(&path);
+        }
         let shared = Arc::new(Shared {
             path,
             addresses: config.addresses.clone(),
@@ -102,7 +109,7 @@ impl Service {
             Keeper { shared: Arc::clone(&shared), stop: Arc::clone(&stop), watch, adopted };
         let thread = std::thread::Builder::new().name("fast-path".into());
         let thread = thread.spawn(move || keeper.run()).map_err(system(Step::ShareMemory))?;
-        Ok(Self { shared, stop, thread: Some(thread), interfaces, left_out, found })
+        Ok(Self { shared, stop, thread: Some(thread), interfaces, left_out, found, was_over })
     }
 
     /// What runs, for the log.
@@ -119,10 +126,13 @@ impl Service {
             sentence.push_str("; ");
             sentence.push_str(reason);
         }
-        sentence.push_str(match self.found {
-            Found::Nothing => "",
-            Found::Legs => "; calls of the process before are relayed until its lease ends",
-            Found::Strange => "; pins of another version or for other ports were removed",
+        sentence.push_str(match (self.found, self.was_over) {
+            (Found::Nothing, _) => "",
+            (Found::Legs, false) => {
+                "; calls of the process before are relayed until its lease ends"
+            }
+            (Found::Legs, true) => "; calls of the process before have ended with its lease",
+            (Found::Strange, _) => "; pins of another version or for other ports were removed",
         });
         sentence
     }

@@ -136,12 +136,18 @@ impl Gateway {
 
     /// Starts where the kernel denies io_uring, as the seccomp profiles of containers do.
     pub fn start_without_io_uring() -> Self {
+        Self::start_denied("io_uring_setup", "")
+    }
+
+    /// Starts where the kernel denies a system call although the capabilities are there.
+    pub fn start_denied(call: &str, more: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let text = settings_text(&folder, "", MEDIA_PORTS, "");
+        let text = settings_text(&folder, "", MEDIA_PORTS, more);
         let mut denied = Command::new("strace");
         // The gateway stays our child (-D), and only the denied call is looked at.
-        denied.args("-D -f --seccomp-bpf -qq -e trace=io_uring_setup".split(' '));
-        denied.args("-e inject=io_uring_setup:error=EPERM -o /dev/null".split(' ')).arg(binary());
+        denied.args("-D -f --seccomp-bpf -qq -o /dev/null".split(' '));
+        denied.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error=EPERM")]);
+        denied.arg(binary());
         Self::start_by(denied, folder, &text, &[])
     }
 
@@ -155,9 +161,9 @@ impl Gateway {
     }
 
     /// Starts where a BPF file system is mounted; in a folder that an earlier gateway left, with its settings.
-    pub fn start_on(bpffs: &Bpffs, folder: Arc<TempDir>, more: &str) -> Self {
+    pub fn start_on(bpffs: &Bpffs, folder: Arc<TempDir>, ports: u16, more: &str) -> Self {
         let text = std::fs::read_to_string(folder.path().join("sidetone.toml"))
-            .unwrap_or_else(|_| settings_text(&folder, "", MEDIA_PORTS, more));
+            .unwrap_or_else(|_| settings_text(&folder, "", ports, more));
         let mut inside = Command::new("nsenter");
         inside.arg(format!("--mount=/proc/{}/ns/mnt", bpffs.holder.id()));
         // nsenter goes to the root folder otherwise.

@@ -4,6 +4,7 @@
 //! an application of its own, and ends everything it started.
 
 mod application;
+mod crowd;
 mod gateway;
 mod kamailio;
 mod load;
@@ -62,6 +63,7 @@ mod sip_edges;
 mod slope;
 mod soak;
 mod startup;
+mod survival;
 mod tls;
 mod tls_failures;
 mod transfers;

@@ -1,8 +1,8 @@
 //! A party's media by hand: exact bytes out, exact bytes in.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::wait::Pace;
@@ -155,6 +155,10 @@ struct Heard {
     of: [AtomicUsize; 256],
     /// Packets with a payload that is mostly loud.
     loud: AtomicUsize,
+    /// Every packet, in the order of arrival.
+    all: Mutex<Vec<Packet>>,
+    /// Where the newest came from.
+    from: Mutex<Option<SocketAddr>>,
     is_over: AtomicBool,
 }
 
@@ -163,6 +167,8 @@ impl Talker {
         let shared = Arc::new(Heard {
             of: [const { AtomicUsize::new(0) }; 256],
             loud: AtomicUsize::new(0),
+            all: Mutex::default(),
+            from: Mutex::default(),
             is_over: AtomicBool::new(false),
         });
         let heard = Arc::clone(&shared);
@@ -173,6 +179,16 @@ impl Talker {
     /// Packets so far that were this byte and nothing else.
     pub fn heard(&self, byte: u8) -> usize {
         self.shared.of[usize::from(byte)].load(Ordering::Relaxed)
+    }
+
+    /// Where the newest packet came from: our media port for this party.
+    pub fn gateway(&self) -> SocketAddr {
+        self.shared.from.lock().expect("not poisoned").expect("it has heard something")
+    }
+
+    /// All packets so far, in the order of arrival.
+    pub fn packets(&self) -> Vec<Packet> {
+        self.shared.all.lock().expect("not poisoned").clone()
     }
 
     /// Packets so far that were mostly loud.
@@ -202,6 +218,8 @@ fn talk(party: &Party, says: u8, packet_ms: u16, heard: &Heard) {
                 count(heard, &packet.payload);
             }
             gateway = Some(from);
+            heard.all.lock().expect("not poisoned").push(packet);
+            *heard.from.lock().expect("not poisoned") = gateway;
         }
         let Some(to) = gateway.filter(|_| Instant::now() >= due) else { continue };
         let samples = u32::from(packet_ms) * 8;

@@ -51,6 +51,15 @@ impl Sipp {
         self
     }
 
+    /// Gives each call the next of these values as `[field0]`.
+    pub fn values(self, values: &[impl std::fmt::Display]) -> Self {
+        let file = self.folder.path().join("values.csv");
+        let lines = values.iter().map(|value| format!("{value}\n"));
+        std::fs::write(&file, format!("SEQUENTIAL\n{}", lines.collect::<String>()))
+            .expect("writable");
+        self.with(&format!("-inf {}", file.display()))
+    }
+
     /// Places `count` calls to `target`; waits for the end.
     pub fn call(self, target: SocketAddr, count: u32) -> Finished {
         let running = self.with(&format!("-m {count} {target}")).spawn();
