@@ -1,7 +1,7 @@
 //! The addresses of this machine's network interfaces, as the kernel lists them (`getifaddrs(3)`).
 #![allow(unsafe_code)] // The list belongs to the C library; only values leave this file.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,8 +15,8 @@ pub fn machine_addresses() -> io::Result<Vec<IpAddr>> {
     Ok(list()?.into_iter().map(|(_, address)| address).collect())
 }
 
-/// Names of the interfaces that carry packets to one of these media addresses, each once, sorted.
-pub(crate) fn carrying(media: &[IpAddr]) -> io::Result<Vec<String>> {
+/// The interfaces that carry packets to one of these media addresses: names by index.
+pub(crate) fn carrying(media: &[IpAddr]) -> io::Result<BTreeMap<u32, String>> {
     let is_ours = |(_, own): &(String, IpAddr)| {
         let stands_for =
             |media: &IpAddr| media.is_unspecified() && media.is_ipv4() == own.is_ipv4();
@@ -24,9 +24,17 @@ pub(crate) fn carrying(media: &[IpAddr]) -> io::Result<Vec<String>> {
         let is_loopback = |media: &IpAddr| media.is_loopback() && own.is_loopback();
         media.iter().any(|media| media == own || stands_for(media) || is_loopback(media))
     };
-    let names: BTreeSet<String> =
-        list()?.into_iter().filter(is_ours).map(|(name, _)| name).collect();
-    Ok(names.into_iter().collect())
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )?;
+    let numbered = |(name, _): (String, IpAddr)| {
+        // One that went meanwhile has no index.
+        let index = rustix::net::netdevice::name_to_index(&socket, &name).ok()?;
+        Some((index, name))
+    };
+    Ok(list()?.into_iter().filter(is_ours).filter_map(numbered).collect())
 }
 
 /// Every address with the name of its interface.

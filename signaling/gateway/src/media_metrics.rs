@@ -1,7 +1,9 @@
 //! Counters of the media cores as Prometheus text. Shell: reads what the cores publish.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
+use io::kernel::InterfaceMeters;
 use io::{Backend, CoreFigures, CoreMeters, Heartbeat};
 use plane::DropReason;
 use shared::Sink;
@@ -205,8 +207,8 @@ const SINK_ROWS: &[SinkRow] = &[
     ("media_taps", "gauge", "Tapped legs now.", |f| f.taps),
 ];
 
-/// Adds the counters of all cores.
-pub fn write(text: &mut Text, cores: &[CoreView]) {
+/// Adds the counters of all cores, and the interfaces of the fast path; all 0 where it does not run.
+pub fn write(text: &mut Text, cores: &[CoreView], interfaces: &InterfaceMeters) {
     let figures: Vec<CoreFigures> = cores.iter().map(|core| core.meters.figures()).collect();
     for (name, kind, help, value) in ROWS {
         text.metric(name, kind, help);
@@ -226,6 +228,26 @@ pub fn write(text: &mut Text, cores: &[CoreView]) {
     write_drops(text, cores, &figures, "media_packets_dropped_total", |figures| &figures.dropped);
     write_drops(text, cores, &figures, "media_mesh_packets_dropped_total", |f| &f.mesh_dropped);
     write_info(text, cores);
+    write_interfaces(text, interfaces);
+}
+
+fn write_interfaces(text: &mut Text, interfaces: &InterfaceMeters) {
+    let rows = [
+        (
+            "media_fast_path_interfaces",
+            "Network interfaces on which the kernel relays.",
+            &interfaces.attached,
+        ),
+        (
+            "media_fast_path_interfaces_left_out",
+            "Network interfaces that carry media and on which the kernel cannot relay.",
+            &interfaces.left_out,
+        ),
+    ];
+    for (name, help, count) in rows {
+        text.metric(name, "gauge", help);
+        text.sample(name, &[], count.load(Relaxed));
+    }
 }
 
 fn write_drops(
@@ -280,7 +302,7 @@ mod tests {
             meters: Arc::default(),
         });
         let mut text = Text::default();
-        write(&mut text, &cores);
+        write(&mut text, &cores, &InterfaceMeters::default());
         let text = text.finish();
         assert!(
             text.contains("media_packets_dropped_total{core=\"1\",reason=\"stranger\"} 0\n"),
@@ -295,5 +317,6 @@ mod tests {
         );
         assert!(text.contains("media_backend_info{core=\"1\",backend=\"portable\",cpu=\"3\"} 1\n"));
         assert!(text.contains("media_core_up{core=\"0\"} 1\n"));
+        assert!(text.contains("media_fast_path_interfaces 0\n"));
     }
 }

@@ -118,22 +118,26 @@ impl FastPath {
     /// # Errors
     /// [`KernelError`]; the other interfaces keep it.
     pub fn attach(&mut self, interface: &str, hook: Hook) -> Result<(), KernelError> {
-        let index = ethernet_index(interface)?;
-        let attach = match hook {
-            Hook::Tc => Attach::TcxIngress,
-            Hook::XdpNative => Attach::XdpNative,
-            Hook::XdpGeneric => Attach::XdpGeneric,
-        };
         if hook != Hook::Tc && self.xdp.is_none() {
-            self.xdp = Some(self.load(&program::XDP, attach)?);
+            self.xdp = Some(self.load(&program::XDP, attach_at(hook))?);
         }
+        let link = self.link(interface, hook)?;
+        self.links.push(link);
+        Ok(())
+    }
+
+    /// The same, with the link in the caller's hands: it ends with its last file and its pin.
+    ///
+    /// # Errors
+    /// As [`FastPath::attach`].
+    pub(super) fn link(&self, interface: &str, hook: Hook) -> Result<OwnedFd, KernelError> {
+        let index = ethernet_index(interface)?;
         let program = if hook == Hook::Tc { &self.tc } else { &self.xdp };
-        let Some(program) = program else { unreachable!("loaded above or by open") };
+        let Some(program) = program else { unreachable!("loaded by open or by attach") };
         if let Some(link) = self.adopt_link(index, program)? {
-            self.links.push(link);
-            return Ok(());
+            return Ok(link);
         }
-        let link = syscall::create_link(program, index, attach);
+        let link = syscall::create_link(program, index, attach_at(hook));
         let link = link.map_err(|source| match hook {
             Hook::Tc => explain(Step::Attach)(source),
             Hook::XdpNative | Hook::XdpGeneric => {
@@ -143,8 +147,15 @@ impl FastPath {
         if let Some(pins) = &self.pins {
             pins.pin(&link, &link_name(index))?;
         }
-        self.links.push(link);
-        Ok(())
+        Ok(link)
+    }
+
+    /// Removes the pin of a link whose interface is gone.
+    pub(super) fn forget_link(&self, index: u32) {
+        if let Some(pins) = &self.pins {
+            // One that stays is removed with all others, or by the next process.
+            let _ = pins.remove(&link_name(index));
+        }
     }
 
     /// Lets the programs relay until then. Call well before the last lease ends.
@@ -203,12 +214,14 @@ impl FastPath {
         }
     }
 
-    /// The link that an earlier process pinned, with our program. A link whose interface is gone is removed.
+    /// The link that an earlier process pinned, with our program. A link whose interface is gone is removed: another
+    /// one may have its index.
     fn adopt_link(&self, index: u32, program: &OwnedFd) -> Result<Option<OwnedFd>, KernelError> {
         let Some(pins) = &self.pins else { return Ok(None) };
         let name = link_name(index);
         let Some(link) = pins.open(&name)? else { return Ok(None) };
-        if syscall::update_link(&link, program).is_ok() {
+        let is_there = syscall::link_interface(&link).is_ok_and(|on| on == index);
+        if is_there && syscall::update_link(&link, program).is_ok() {
             return Ok(Some(link));
         }
         pins.remove(&name)?;
@@ -303,6 +316,14 @@ impl Map {
     fn new(file: OwnedFd) -> Result<Self, KernelError> {
         let memory = Mapping::new(&file).map_err(explain(Step::ShareMemory))?;
         Ok(Self { file, memory })
+    }
+}
+
+const fn attach_at(hook: Hook) -> Attach {
+    match hook {
+        Hook::Tc => Attach::TcxIngress,
+        Hook::XdpNative => Attach::XdpNative,
+        Hook::XdpGeneric => Attach::XdpGeneric,
     }
 }
 

@@ -17,6 +17,7 @@
 //! With a folder for pins the maps and links outlive the process: legs that were given go on until the lease
 //! ends, and the next process adopts them. [`FastPath::close`] leaves nothing behind.
 
+mod attachments;
 mod entry;
 mod error;
 mod fast_path;
@@ -37,6 +38,7 @@ mod tests;
 pub(crate) mod tier;
 mod word;
 
+pub use attachments::InterfaceMeters;
 pub use entry::{Entry, Figures, NotGiven};
 pub use error::{KernelError, Missing, Step};
 pub use fast_path::{FastPath, FastPathConfig, Found, Hook};

@@ -1,6 +1,7 @@
 //! The fast path of a process, from start to stop: opened, attached, and its lease renewed by a thread.
 //!
-//! The thread sleeps between two renewals and when routes change wakes to tell the cores. Legs of an earlier
+//! The thread sleeps between two renewals. When routes or interfaces change it wakes, raises the generation by which cores
+//! look up routes, and follows the interfaces ([`super::attachments`]). Legs of an earlier
 //! process, found in its pins, go on until its lease would have ended; then the thread takes back those that no
 //! core has taken over, because nobody reads their figures or hears their BYE. Where that lease is over at the start,
 //! they are taken back before the first renewal: it would let them be relayed once more.
@@ -17,13 +18,13 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use shared::{Instant, MediaPort};
 
+use super::attachments::{Attachments, InterfaceMeters};
 use super::error::{KernelError, Step};
 use super::fast_path::{FastPath, FastPathConfig, Found, Hook};
 use super::route::RouteWatch;
 use super::tier::Shared;
 use crate::clock;
 use crate::config::IoConfig;
-use crate::interfaces;
 
 /// The running fast path. Dropping it ends the lease and detaches the programs; drop the cores first.
 #[derive(Debug)]
@@ -31,19 +32,23 @@ pub struct Service {
     shared: Arc<Shared>,
     stop: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
-    /// Interfaces with the program, sorted.
+    /// Interfaces that had the program at the start, sorted.
     pub interfaces: Vec<String>,
-    /// Interfaces that carry media and cannot have it, with the reason.
+    /// Interfaces that carried media then and cannot have it, with the reason.
     pub left_out: Vec<String>,
     /// What was found of an earlier process.
     pub found: Found,
     /// Whether the lease of that process was over.
     was_over: bool,
+    /// Interfaces now.
+    meters: Arc<InterfaceMeters>,
 }
 
 /// Time that the programs may relay without a sign of life of the process.
 pub const LEASE: Duration = Duration::from_secs(10);
-const RENEW_S: i64 = 1;
+const RENEW: Duration = Duration::from_secs(1);
+/// Least time between two looks at the interfaces.
+const FOLLOW_MIN: Duration = Duration::from_millis(100);
 
 impl Service {
     /// Opens the fast path at the tc hook, on every interface that has a media address.
@@ -59,7 +64,7 @@ impl Service {
         let system = |step| move |source: io::Error| KernelError::System { step, source };
         let watch = RouteWatch::open().map_err(system(Step::Interface))?;
         let mut left_out = Vec::new();
-        let mut path = match FastPath::open(&path_config) {
+        let path = match FastPath::open(&path_config) {
             // Without pins all works but the survival of a kill.
             Err(error @ (KernelError::NoBpffs { .. } | KernelError::PinsDenied { .. })) => {
                 left_out.push(error.to_string());
@@ -68,22 +73,13 @@ impl Service {
             path => path?,
         };
         let found = path.found();
-        let names = interfaces::carrying(&config.addresses).map_err(system(Step::Interface))?;
-        let mut interfaces = Vec::new();
-        for name in names {
-            match path.attach(&name, Hook::Tc) {
-                Ok(()) => interfaces.push(name),
-                Err(
-                    error @ (KernelError::NotEthernet { .. } | KernelError::NoInterface { .. }),
-                ) => {
-                    left_out.push(error.to_string());
-                }
-                Err(error) => {
-                    let _ = path.close();
-                    return Err(error);
-                }
-            }
+        let mut attachments = Attachments::new(config.addresses.clone());
+        if let Err(error) = attachments.follow(&path) {
+            let _ = path.close();
+            return Err(error);
         }
+        let interfaces = attachments.names();
+        left_out.extend(attachments.reasons().map(str::to_owned));
         if interfaces.is_empty() {
             let _ = path.close();
             if left_out.is_empty() {
@@ -105,11 +101,27 @@ impl Service {
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| error.into());
         let stop = Arc::new(stop.map_err(system(Step::ShareMemory))?);
         shared.path.renew(clock::now() + LEASE);
-        let keeper =
-            Keeper { shared: Arc::clone(&shared), stop: Arc::clone(&stop), watch, adopted };
+        let meters = attachments.meters();
+        let keeper = Keeper {
+            shared: Arc::clone(&shared),
+            stop: Arc::clone(&stop),
+            watch,
+            adopted,
+            attachments,
+            followed: clock::now(),
+        };
         let thread = std::thread::Builder::new().name("fast-path".into());
         let thread = thread.spawn(move || keeper.run()).map_err(system(Step::ShareMemory))?;
-        Ok(Self { shared, stop, thread: Some(thread), interfaces, left_out, found, was_over })
+        Ok(Self {
+            shared,
+            stop,
+            thread: Some(thread),
+            interfaces,
+            left_out,
+            found,
+            was_over,
+            meters,
+        })
     }
 
     /// What runs, for the log.
@@ -137,6 +149,11 @@ impl Service {
         sentence
     }
 
+    /// Interfaces with and without the program, kept up to date.
+    pub fn meters(&self) -> Arc<InterfaceMeters> {
+        Arc::clone(&self.meters)
+    }
+
     pub(crate) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
@@ -160,29 +177,42 @@ struct Keeper {
     stop: Arc<OwnedFd>,
     watch: RouteWatch,
     adopted: Adopted,
+    attachments: Attachments,
+    /// When it looked at the interfaces last.
+    followed: Instant,
 }
 
 impl Keeper {
     fn run(mut self) {
-        while !self.is_stopped() {
+        let mut has_changed = false;
+        while !self.is_stopped(if has_changed { FOLLOW_MIN } else { RENEW }) {
             if self.watch.has_changed() {
                 self.shared.generation.fetch_add(1, Ordering::Relaxed);
+                has_changed = true;
             }
             let now = clock::now();
             self.shared.path.renew(now + LEASE);
             if self.adopted.until <= now {
                 self.adopted.end(&self.shared.path);
             }
+            // A host that makes and removes containers all the time must not keep the thread busy.
+            if has_changed && now.since(self.followed) >= FOLLOW_MIN {
+                // What is refused is counted as left out; its calls stay in user space.
+                let _ = self.attachments.follow(&self.shared.path);
+                self.followed = now;
+                has_changed = false;
+            }
         }
     }
 
-    /// Sleeps until a renewal is due, routes change, or the stop.
-    fn is_stopped(&self) -> bool {
+    /// Sleeps until this time is over, routes or interfaces change, or the stop.
+    fn is_stopped(&self, sleep: Duration) -> bool {
         let mut waits = [
             PollFd::new(&*self.stop, PollFlags::IN),
             PollFd::new(self.watch.socket(), PollFlags::IN),
         ];
-        let timeout = Timespec { tv_sec: RENEW_S, tv_nsec: 0 };
+        let timeout =
+            Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: sleep.subsec_nanos().into() };
         let _ = poll(&mut waits, Some(&timeout));
         waits[0].revents().contains(PollFlags::IN)
     }

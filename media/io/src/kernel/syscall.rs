@@ -151,6 +151,20 @@ pub(super) fn map_shape(map: &OwnedFd) -> io::Result<MapShape> {
     Ok(MapShape { value_bytes, entries, flags })
 }
 
+/// Index of the interface that a link is on; 0 when that one is gone.
+pub(super) fn link_interface(link: &OwnedFd) -> io::Result<u32> {
+    // type, id, prog_id, padding; then, at both hooks, ifindex.
+    let mut info = [0u32; 6];
+    let mut attr = InfoAttr {
+        fd: number(link),
+        info_len: size_of_val(&info) as u32,
+        info: info.as_mut_ptr() as u64,
+    };
+    // SAFETY: the kernel writes at most `info_len` bytes to `info`, which outlives the call.
+    unsafe { bpf(Command::Info, &mut attr) }?;
+    Ok(info[4])
+}
+
 #[repr(C)]
 #[derive(Default)]
 struct ProgramLoadAttr {

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::io::Media;
+use ::io::kernel::InterfaceMeters;
 use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
@@ -77,6 +78,7 @@ struct Counters {
     transport: Arc<TransportMetrics>,
     figures: Arc<SignalingFigures>,
     cores: Vec<CoreView>,
+    interfaces: Arc<InterfaceMeters>,
     webhooks: WebhookClient,
 }
 
@@ -85,7 +87,7 @@ impl Counters {
         self.metrics.write(text);
         self.transport.write(text);
         self.figures.write(text);
-        media_metrics::write(text, &self.cores);
+        media_metrics::write(text, &self.cores, &self.interfaces);
         self.webhooks.meters().snapshot().write(text);
         self.webhooks.intake().memory().figures().write(text);
     }
@@ -128,6 +130,8 @@ impl Listeners<'_> {
         let stored = StoredHistory::new(sender, nudge, Arc::clone(&self.metrics));
         let observers = Observers::new(Arc::clone(&self.metrics)).with(stored);
         let cores = core_views(&media);
+        let interfaces = media.fast_path.as_ref().map(::io::kernel::Service::meters);
+        let interfaces = interfaces.unwrap_or_default();
         let figures = Arc::new(SignalingFigures::default());
         let ready = Arc::new(AtomicBool::new(false));
         let transport = system("the transport thread", self.transport.run(self.down.clone()))?;
@@ -154,7 +158,8 @@ impl Listeners<'_> {
         };
         let signaling = system("the signaling thread", spawn(signaling))?;
         let (metrics, of_transport) = (self.metrics, self.transport_metrics);
-        let counters = Counters { metrics, transport: of_transport, figures, cores, webhooks };
+        let counters =
+            Counters { metrics, transport: of_transport, figures, cores, interfaces, webhooks };
         Ok(Threads {
             bound: as_bound(config, &addresses),
             data,

@@ -6,6 +6,7 @@
 mod frame;
 mod frames;
 mod hand_over;
+mod interfaces;
 mod killed;
 mod namespace;
 mod pins;

@@ -27,7 +27,7 @@ pub(super) fn mount_bpffs(namespace: &Namespace) -> PathBuf {
 }
 
 /// The names below a folder, as the namespace sees it.
-fn names(namespace: &Namespace, folder: &Path) -> Vec<String> {
+pub(super) fn names(namespace: &Namespace, folder: &Path) -> Vec<String> {
     let folder = folder.to_owned();
     namespace.run(move || {
         let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
