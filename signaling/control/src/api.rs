@@ -188,7 +188,7 @@ impl Control {
             from: caller_id.clone(),
             to,
             forwarded_from: None,
-            application: None,
+            application: create.application,
             sip: None,
             leg: Some(OutboundLeg {
                 target,

@@ -1,6 +1,6 @@
 //! Calls: the record of one, and the commands of the REST API about live ones. Sans-IO.
 
-use shared::{AccountSid, CallSid, Code, RecordingSid};
+use shared::{AccountSid, ApplicationSid, CallSid, Code, RecordingSid};
 
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Until};
@@ -223,6 +223,8 @@ pub struct CreateCall {
     pub from: String,
     /// Caller ID shown instead of `from`; `None` shows `from`.
     pub caller_id: Option<String>,
+    /// The application whose URLs the call runs by; `None`: the request names its own.
+    pub application: Option<ApplicationSid>,
     /// The document that runs once the call is answered.
     pub twiml: TwimlSource,
     /// Fetched where the first document cannot be; `None` ends the call.

@@ -113,6 +113,15 @@ fn fetch(
     context.ok(&json(description, values))
 }
 
+/// A row of the account.
+pub(crate) fn row<R: Described>(context: &Context<'_>, sid: u128) -> Result<Option<R>, WriteError> {
+    let account = Some(context.account.sid.0);
+    let values = context.reader.row(&R::DESCRIPTION, account, sid).map_err(unreadable)?;
+    values
+        .map(|values| R::from_values(values).map_err(|error| unreadable(error.into())))
+        .transpose()
+}
+
 /// Checks that the account owns a row. Do this before reading what belongs to the row, which is found by its SID
 /// alone.
 pub(crate) fn must_be_there<R: Described>(

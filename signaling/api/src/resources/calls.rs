@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Value, json};
-use shared::CallSid;
-use store::{CallCommand, CallRecord, Filtered as _, Write};
+use shared::{ApplicationSid, CallSid, Code};
+use store::{Application, CallCommand, CallRecord, Filtered as _, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
 use crate::date::rfc2822;
+use crate::described;
 use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
@@ -20,7 +21,9 @@ pub(crate) fn collection(context: &Context<'_>) -> Answered {
     match context.collection_verb()? {
         CollectionVerb::List => list(context),
         CollectionVerb::Create => {
-            let create = call_commands::create(context.account.sid, &context.form)?;
+            let application = application(context)?;
+            let account = context.account.sid;
+            let create = call_commands::create(account, &context.form, application.as_ref())?;
             context.command(CallCommand::Create(Box::new(create)), 201)
         }
     }
@@ -41,6 +44,18 @@ pub(crate) fn instance(context: &Context<'_>, call: &str) -> Answered {
         // Whether the call has ended is decided with the commit: it may end in between.
         InstanceVerb::Delete => context.delete(Write::DeleteCall(call)),
     }
+}
+
+/// The application that `ApplicationSid` names.
+fn application(context: &Context<'_>) -> Result<Option<Application>, WriteError> {
+    let Some(text) = context.form.value("ApplicationSid") else { return Ok(None) };
+    let unknown = || {
+        let message = "ApplicationSid names no application of this account";
+        WriteError::invalid(Code::APPLICATION_SID, message)
+    };
+    let sid: ApplicationSid = text.parse().map_err(|_| unknown())?;
+    let row = described::row(context, sid.0)?;
+    row.ok_or_else(unknown).map(Some)
 }
 
 fn list(context: &Context<'_>) -> Answered {

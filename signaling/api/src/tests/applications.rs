@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use store::{CallCommand, CallEvents, HttpMethod, TwimlSource, Webhook};
+
 use super::{DATE, House, MAIN, account_path};
+use crate::{Method, Step};
 
 #[test]
 fn an_application_looks_as_the_contract_shows_it_through_its_life() {
@@ -61,4 +64,39 @@ fn a_value_that_an_application_cannot_have_has_its_code() {
     assert_eq!(house.get(&nobody).code(), 20404);
     assert_eq!(house.post(&nobody, "VoiceUrl=nonsense").code(), 21402);
     assert_eq!(house.post(&nobody, "FriendlyName=x").code(), 20404);
+}
+
+#[test]
+fn an_application_replaces_the_urls_of_a_call() {
+    let mut house = House::new();
+    let form = "VoiceUrl=https%3A%2F%2Fapp.example%2Fv&VoiceMethod=GET\
+                &VoiceFallbackUrl=https%3A%2F%2Fapp.example%2Ff&StatusCallback=https%3A%2F%2Fapp.example%2Fs";
+    let application = house.post(&account_path("/Applications.json"), form).sid();
+    let silent = house.post(&account_path("/Applications.json"), "").sid();
+    let place = |sid: &str| {
+        // URLs of its own that no call could run by: they are not read.
+        let form = format!(
+            "To=sip%3Abob%40pbx.example&From=alice&ApplicationSid={sid}&Url=x&Method=PUT\
+             &StatusCallback=x&StatusCallbackEvent=answered"
+        );
+        match house.step(Method::Post, &account_path("/Calls.json"), &form) {
+            Step::Call { command: CallCommand::Create(create), .. } => Ok(*create),
+            Step::Answer(response) => {
+                let body: Value = serde_json::from_str(&response.body).expect("JSON");
+                Err(body["code"].as_u64())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let create = place(&application).expect("a call");
+    let webhook =
+        |path: &str, method| Webhook { url: format!("https://app.example{path}"), method };
+    assert_eq!(create.application.map(|sid| sid.to_string()), Some(application));
+    assert_eq!(create.twiml, TwimlSource::Url(webhook("/v", HttpMethod::Get)));
+    assert_eq!(create.fallback, Some(webhook("/f", HttpMethod::Post)));
+    assert_eq!(create.status_callback, Some(webhook("/s", HttpMethod::Post)));
+    assert_eq!(create.status_callback_events, CallEvents::COMPLETED);
+    assert_eq!(place("AP00000000000000000000000000000009"), Err(Some(21218)));
+    assert_eq!(place("front desk"), Err(Some(21218)));
+    assert_eq!(place(&silent), Err(Some(21205)), "nothing would answer");
 }

@@ -166,7 +166,7 @@ impl World {
             answer.sid()
         };
         make("Key", "/Keys.json".into(), "FriendlyName=a");
-        make("Application", "/Applications.json".into(), "FriendlyName=a");
+        make("Application", "/Applications.json".into(), "VoiceUrl=https://app.example/w");
         let domain =
             make("DomainSid", "/SIP/Domains.json".into(), "DomainName=a.sip.sidetone.test");
         let list = make("CredentialListSid", "/SIP/CredentialLists.json".into(), "FriendlyName=a");

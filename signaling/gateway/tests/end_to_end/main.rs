@@ -47,6 +47,7 @@ mod media_command;
 mod media_cores;
 mod media_memory;
 mod media_peers;
+mod numbers;
 mod outbound;
 mod phone_media;
 mod phone_register;

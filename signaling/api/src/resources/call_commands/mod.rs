@@ -8,8 +8,8 @@ mod recording;
 use shared::limits::{CALL_S, RING_S, TWIML_INLINE_CHARACTERS_MAX};
 use shared::{AccountSid, CallSid, Code};
 use store::{
-    CallEvents, CreateCall, HttpMethod, Patch, Secret, SipAuth, TwimlSource, UpdateAction,
-    UpdateCall, Webhook, WriteError,
+    Application, CallEvents, CreateCall, HttpMethod, Patch, Secret, SipAuth, TwimlSource,
+    UpdateAction, UpdateCall, Webhook, WriteError,
 };
 
 use crate::form::Form;
@@ -25,27 +25,28 @@ const SEND_DIGITS_MAX: usize = 32;
 const SIP_AUTH_CHARACTERS_MAX: usize = 255;
 
 /// Reads `POST Calls`.
-pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
+pub(crate) fn create(
+    account: AccountSid,
+    form: &Form,
+    application: Option<&Application>,
+) -> Result<CreateCall, WriteError> {
     let to = target(form.value("To").map(str::trim).unwrap_or_default())?;
     let from = caller(&to, form.value("From").map(str::trim).unwrap_or_default())?;
-    // Before the document: a request with `ApplicationSid` alone must not read that `Url` is missing.
     refuse_what_is_not_built(form)?;
-    let method = form.method("Method", Code::METHOD)?.unwrap_or_default();
-    let twiml = twiml_source(form, method)?.ok_or_else(|| {
-        WriteError::invalid(
-            Code::URL_NOT_ABSOLUTE,
-            "One of Url, Twiml and ApplicationSid is required",
-        )
-    })?;
+    let documents = match application {
+        Some(application) => documents_of(application)?,
+        None => documents(form)?,
+    };
     Ok(CreateCall {
         account,
         from,
         caller_id: form.value("CallerId").map(caller_id).transpose()?,
         to,
-        twiml,
-        fallback: webhook(form, "FallbackUrl", "FallbackMethod")?,
-        status_callback: status_callback(form)?,
-        status_callback_events: call_events(form),
+        application: application.map(|application| application.sid),
+        twiml: documents.twiml,
+        fallback: documents.fallback,
+        status_callback: documents.status_callback,
+        status_callback_events: documents.status_callback_events,
         send_digits: form.value("SendDigits").map(send_digits).transpose()?,
         timeout_s: form.number("Timeout", (1, RING_S.1), Code::TIMEOUT)?.unwrap_or(TIMEOUT_S),
         time_limit_s: form
@@ -54,6 +55,46 @@ pub(crate) fn create(account: AccountSid, form: &Form) -> Result<CreateCall, Wri
         record: record(form)?,
         sip_auth: sip_auth(form)?,
         warnings: without_effect(form).into_iter().chain(unknown_events(form)).collect(),
+    })
+}
+
+/// The URLs that a call runs by.
+struct Documents {
+    twiml: TwimlSource,
+    fallback: Option<Webhook>,
+    status_callback: Option<Webhook>,
+    status_callback_events: CallEvents,
+}
+
+/// The URLs of the request itself.
+fn documents(form: &Form) -> Result<Documents, WriteError> {
+    let method = form.method("Method", Code::METHOD)?.unwrap_or_default();
+    let twiml = twiml_source(form, method)?.ok_or_else(|| {
+        WriteError::invalid(
+            Code::URL_NOT_ABSOLUTE,
+            "One of Url, Twiml and ApplicationSid is required",
+        )
+    })?;
+    Ok(Documents {
+        twiml,
+        fallback: webhook(form, "FallbackUrl", "FallbackMethod")?,
+        status_callback: status_callback(form)?,
+        status_callback_events: call_events(form),
+    })
+}
+
+/// The URLs of an application. They replace those of the request, which are not even read (rest.md 6).
+fn documents_of(application: &Application) -> Result<Documents, WriteError> {
+    let urls = application.voice_urls();
+    let twiml = urls.document.map(TwimlSource::Url).ok_or_else(|| {
+        let message = "The application that ApplicationSid names has no VoiceUrl";
+        WriteError::invalid(Code::URL_NOT_ABSOLUTE, message)
+    })?;
+    Ok(Documents {
+        twiml,
+        fallback: urls.fallback,
+        status_callback: urls.status_callback,
+        status_callback_events: CallEvents::COMPLETED,
     })
 }
 

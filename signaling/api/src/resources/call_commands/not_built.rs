@@ -20,13 +20,8 @@ const MACHINE_DETECTION: [&str; 7] = [
     "MachineDetectionTimeout",
 ];
 
-/// `ApplicationSid` would replace the URLs; applications are not built, so every SID is unknown.
+/// Without a trunk, or without detection, the call would be another one than the request means.
 pub(super) fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
-    if form.value("ApplicationSid").is_some() {
-        let message =
-            "ApplicationSid is unknown: applications are not built in this version of the gateway";
-        return Err(WriteError::invalid(Code::APPLICATION_SID, message));
-    }
     if form.value("Byoc").is_some() {
         let message = "Byoc is unknown: BYOC trunks are not built in this version of the gateway";
         return Err(WriteError::invalid(Code::BYOC_TRUNK_SID, message));

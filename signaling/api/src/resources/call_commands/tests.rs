@@ -18,7 +18,7 @@ fn with(changes: &[(&str, &str)]) -> Result<CreateCall, Code> {
     }
     body.extend_pairs(changes);
     let form = Form::parse(body.finish().as_bytes());
-    create(AccountSid(1), &form).map_err(|error| error.code)
+    create(AccountSid(1), &form, None).map_err(|error| error.code)
 }
 
 #[test]
@@ -85,7 +85,6 @@ fn each_bad_parameter_of_a_call_has_its_code() {
         (&[("Url", "ftp://x")], Code::URL_NOT_ABSOLUTE),
         (&[("Url", "")], Code::URL_NOT_ABSOLUTE),
         (&[("Url", ""), ("Twiml", &many)], Code::INVALID_PARAMETER),
-        (&[("ApplicationSid", "AP00000000000000000000000000000001")], Code::APPLICATION_SID),
         (&[("Byoc", "BY1")], Code::BYOC_TRUNK_SID),
         (&[("MachineDetection", "Enable")], Code::MACHINE_DETECTION),
         (&[("Method", "PUT")], Code::METHOD),
