@@ -13,7 +13,7 @@ use crate::feed::FeedEnd;
 use crate::ids::{CoreId, FeedId, LegId, PlayId, RoomId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
 pub use crate::playback::{
-    CommandRefusal, PlayEnd, PlayedValue, Prompt, TapEnd, TapLimits, TapTracks,
+    CommandRefusal, PlayEnd, PlayedValue, Prompt, TapEnd, TapLimits, TapPause, TapTracks,
 };
 use crate::room::{Member, RoomCommand, RoomEvent};
 use crate::sink::Sink;
@@ -108,12 +108,12 @@ pub enum MediaCommand {
         /// Conditions that end it without a command.
         limits: TapLimits,
     },
-    /// Pause or resume a tap: paused time gives no frames.
+    /// Pause or resume a tap.
     PauseTap {
         leg: LegId,
         tap: TapId,
-        /// Whether it is paused from now on.
-        paused: bool,
+        /// What the sink gets from now on; `None` resumes the tap.
+        pause: Option<TapPause>,
     },
     /// End a tap. Answered by [`MediaEvent::TapEnded`] unless it had ended.
     StopTap { leg: LegId, tap: TapId },

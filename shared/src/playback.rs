@@ -54,6 +54,16 @@ pub struct TapLimits {
     pub max_ms: u32,
 }
 
+/// What a paused tap gives its sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapPause {
+    /// Nothing: the frame after the pause follows the one before it, and the tap's length stands still.
+    Skip,
+    /// Frames of silence, for as long as the pause lasts. They are not the party's silence: they never end
+    /// the tap.
+    Silence,
+}
+
 /// Why a prompt or digits ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayEnd {

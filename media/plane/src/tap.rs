@@ -2,11 +2,11 @@
 //!
 //! A tap runs 80 ms behind the call, so that packets which overtook each other are in order again.
 //! Lost packets are silence. When a tap ends, the frames still behind leave at once: a recording is as
-//! long as the tap was up, less its pauses. States: `Free` → up → `Ending` (all audio is out, the last
+//! long as the tap was up, less the pauses that are skipped. States: `Free` → up → `Ending` (all audio is out, the last
 //! frame waits for room in the sink's ring) → `Free`.
 
 use shared::limits::RECORDING_S_MAX;
-use shared::media::{TapEnd, TapLimits, TapTracks};
+use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
 use shared::{Codec, FRAME_SAMPLES, LegId, Sink, TapFrame, TapId};
 
 use crate::g711;
@@ -24,7 +24,7 @@ pub(crate) struct Tap {
     tracks: TapTracks,
     limits: TapLimits,
     codec: Codec,
-    /// 20 ms periods since it began, pauses left out.
+    /// 20 ms periods since it began, skipped pauses left out.
     periods: u32,
     /// Frames offered to the sink.
     frames: u32,
@@ -32,6 +32,8 @@ pub(crate) struct Tap {
     silent_samples: u32,
     /// The party announced that it sends nothing while it is silent.
     comfort_noise: bool,
+    /// It is paused and gives silence: time passes, and no audio enters.
+    muted: bool,
     inbound: Track,
     outbound: Track,
 }
@@ -72,6 +74,7 @@ impl Tap {
             frames: 0,
             silent_samples: 0,
             comfort_noise: false,
+            muted: false,
             inbound: Track::new(),
             outbound: Track::new(),
         }
@@ -96,6 +99,7 @@ impl Tap {
         self.frames = 0;
         self.silent_samples = 0;
         self.comfort_noise = false;
+        self.muted = false;
         self.set_codec(codec);
     }
 
@@ -109,7 +113,7 @@ impl Tap {
 
     /// Adds audio that the party sent; `epoch` separates its numbers from those before a restart.
     pub fn hear(&mut self, epoch: u16, timestamp: u32, samples: &[u8]) {
-        if self.state != TapState::Running {
+        if !self.takes_audio() {
             return;
         }
         self.comfort_noise = false;
@@ -128,23 +132,28 @@ impl Tap {
 
     /// Adds audio that was sent to the party.
     pub fn say(&mut self, timestamp: u32, samples: &[u8]) {
-        if self.state == TapState::Running && self.tracks != TapTracks::Inbound {
+        if self.takes_audio() && self.tracks != TapTracks::Inbound {
             self.outbound.write(self.now_position(), 0, timestamp, samples);
         }
     }
 
-    pub fn pause(&mut self, paused: bool) {
-        match (self.state, paused) {
-            (TapState::Running, true) => self.state = TapState::Paused,
-            (TapState::Paused, false) => {
-                self.state = TapState::Running;
-                self.inbound.anchored_to = None;
-                self.outbound.anchored_to = None;
-            }
-            (TapState::Running, false)
-            | (TapState::Paused, true)
-            | (TapState::Free | TapState::Ending { .. }, _) => {}
+    /// Pauses, resumes, or changes the manner of the pause.
+    pub fn pause(&mut self, pause: Option<TapPause>) {
+        if !matches!(self.state, TapState::Running | TapState::Paused) {
+            return;
         }
+        self.muted = pause == Some(TapPause::Silence);
+        let skips = pause == Some(TapPause::Skip);
+        if self.state == TapState::Paused && !skips {
+            // The time of the pause is not in the tap: what follows is placed at now.
+            self.inbound.anchored_to = None;
+            self.outbound.anchored_to = None;
+        }
+        self.state = if skips { TapState::Paused } else { TapState::Running };
+    }
+
+    fn takes_audio(&self) -> bool {
+        self.state == TapState::Running && !self.muted
     }
 
     /// Lets 20 ms pass: delivers the frame that is due, and answers whether a limit is reached.
@@ -157,7 +166,7 @@ impl Tap {
             return (counts, None);
         }
         self.periods += 1;
-        if self.comfort_noise {
+        if self.comfort_noise && !self.muted {
             self.silent_samples = self.silent_samples.saturating_add(FRAME_SAMPLES as u32);
         }
         if self.periods > LAG_PERIODS {
@@ -475,23 +484,40 @@ mod tests {
     }
 
     #[test]
-    fn paused_time_gives_no_frames() {
-        let mut tap = tap(TapTracks::Inbound, TapLimits::default());
-        let mut audio = Vec::new();
-        let mut deliver = |frame: TapFrame| {
-            audio.push((frame.index, frame.inbound.unwrap()[0]));
-            true
-        };
-        tap.hear(2, 0, &[1; 160]);
-        tap.period(&mut deliver);
-        tap.pause(true);
-        tap.hear(2, 160, &[2; 160]);
-        tap.period(&mut deliver);
-        tap.pause(false);
-        tap.hear(2, 320, &[3; 160]);
-        tap.period(&mut deliver);
-        tap.finish(TapEnd::Stopped, &mut deliver);
-        assert_eq!(audio, [(0, 1), (1, 3)]);
+    fn a_skipped_pause_gives_no_frames_and_a_silent_one_gives_silence_of_its_length() {
+        for (pause, wanted) in [
+            (TapPause::Skip, vec![(0, 1), (1, 3)]),
+            (TapPause::Silence, vec![(0, 1), (1, 0xFF), (2, 3)]),
+        ] {
+            let mut tap = tap(TapTracks::Inbound, TapLimits::default());
+            let mut audio = Vec::new();
+            let mut deliver = |frame: TapFrame| {
+                audio.push((frame.index, frame.inbound.unwrap()[0]));
+                true
+            };
+            tap.hear(2, 0, &[1; 160]);
+            tap.period(&mut deliver);
+            tap.pause(Some(pause));
+            tap.hear(2, 160, &[2; 160]);
+            tap.period(&mut deliver);
+            tap.pause(None);
+            tap.hear(2, 320, &[3; 160]);
+            tap.period(&mut deliver);
+            tap.finish(TapEnd::Stopped, &mut deliver);
+            assert_eq!(audio, wanted, "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_not_the_silence_that_ends_a_tap() {
+        let mut tap = tap(TapTracks::Inbound, TapLimits { silence_ms: 60, max_ms: 0 });
+        let mut deliver = |_| true;
+        tap.hear_comfort_noise();
+        tap.pause(Some(TapPause::Silence));
+        for index in 0..20u32 {
+            tap.hear(2, index * 160, &[0xFF; 160]);
+            assert_eq!(tap.period(&mut deliver).1, None);
+        }
     }
 
     #[test]

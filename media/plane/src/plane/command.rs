@@ -76,8 +76,8 @@ impl Plane {
                     out.event(MediaEvent::TapEnded { leg, tap, cause: TapEnd::Refused });
                 }
             }
-            MediaCommand::PauseTap { leg, tap, paused } => match self.slot_of(leg) {
-                Some(slot) => self.pause_tap(slot, tap, paused),
+            MediaCommand::PauseTap { leg, tap, pause } => match self.slot_of(leg) {
+                Some(slot) => self.pause_tap(slot, tap, pause),
                 None => self.refuse(leg, out),
             },
             MediaCommand::StopTap { leg, tap } => match self.slot_of(leg) {

@@ -1,6 +1,6 @@
 //! The taps of a leg: a list through the core's slab of taps. Sans-IO.
 
-use shared::media::{TapEnd, TapLimits, TapTracks};
+use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
 use shared::{Codec, LegId, MediaEvent, Sink, TapId};
 
 use crate::leg_table::LegParts;
@@ -34,10 +34,10 @@ impl Plane {
         true
     }
 
-    pub(super) fn pause_tap(&mut self, slot: usize, id: TapId, paused: bool) {
+    pub(super) fn pause_tap(&mut self, slot: usize, id: TapId, pause: Option<TapPause>) {
         self.each_tap(slot, |tap| {
             if tap.id == id {
-                tap.pause(paused);
+                tap.pause(pause);
             }
         });
     }

@@ -2,6 +2,7 @@
 
 use shared::FeedId;
 use shared::feed::FeedEnd;
+use shared::media::TapPause;
 
 use super::*;
 
@@ -116,7 +117,7 @@ fn heap_values_for_legs_that_are_not_there_come_home() {
             tracks: TapTracks::Both,
             limits: TapLimits::default(),
         },
-        MediaCommand::PauseTap { leg: gone, tap: TapId(1), paused: true },
+        MediaCommand::PauseTap { leg: gone, tap: TapId(1), pause: Some(TapPause::Skip) },
         MediaCommand::StopTap { leg: gone, tap: TapId(1) },
         MediaCommand::StartFeed { leg: gone, feed: FeedId(1), codec: Codec::Pcmu },
         MediaCommand::StopFeed { leg: gone, feed: FeedId(1) },
